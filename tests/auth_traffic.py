@@ -1,0 +1,69 @@
+"""What tests send: payloads as Supabase's webhooks post them, signed."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from webhook_service import signature
+from webhook_service.demo_traffic import auth_user
+from webhook_service.events import Json
+
+SECRET = "whsec_dGVzdC1zZWNyZXQtdGVzdC1zZWNyZXQtdGVzdC1zZWNyZXQ="
+EPOCH = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+CONFIRMED = EPOCH.isoformat()
+JANE = UUID("7d9c1a52-5a0e-4c5b-9f3a-2f6d0c1b8e11")
+
+
+def row(user_id: UUID = JANE, /, *, at: int = 0, **columns: Json) -> dict[str, Json]:
+    """A whole row of auth.users whose `updated_at` is `at` seconds after EPOCH."""
+    moment = (EPOCH + timedelta(seconds=at)).isoformat()
+    return auth_user(str(user_id)) | {"created_at": CONFIRMED, "updated_at": moment} | columns
+
+
+def insert(user_id: UUID = JANE, /, *, at: int = 0, **columns: Json) -> dict[str, Json]:
+    return {
+        "type": "INSERT",
+        "schema": "auth",
+        "table": "users",
+        "record": row(user_id, at=at, **columns),
+        "old_record": None,
+    }
+
+
+def update(user_id: UUID = JANE, /, *, at: int = 0, **columns: Json) -> dict[str, Json]:
+    return insert(user_id, at=at, **columns) | {"type": "UPDATE", "old_record": row(user_id)}
+
+
+def delete(user_id: UUID = JANE, /, *, at: int = 0, **columns: Json) -> dict[str, Json]:
+    """`at` is when the row was last updated, as Auth does not touch it when it deletes it."""
+    return insert() | {"type": "DELETE", "record": None, "old_record": row(user_id, at=at, **columns)}
+
+
+def body_of(payload: Json) -> bytes:
+    """As pg_net sends it: `convert_to(body::text, 'UTF8')` of a jsonb."""
+    return json.dumps(payload, ensure_ascii=False).encode()
+
+
+def headers_for(body: bytes, event_id: str | None = None, *, now: datetime | None = None) -> dict[str, str]:
+    """Signed headers and the content type."""
+    signed = signature.sign(
+        signature.parse_secrets(SECRET)[0], event_id or f"evt-{uuid4()}", body, now=now or datetime.now(UTC)
+    )
+    return signed | {"Content-Type": "application/json"}
+
+
+def post(client: FlaskClient, payload: Json, event_id: str | None = None) -> TestResponse:
+    """Posts a payload, rightly signed."""
+    body = body_of(payload)
+    return client.post("/webhook/auth", data=body, headers=headers_for(body, event_id))
+
+
+def outcome_of(response: TestResponse) -> Any:
+    """The outcome of an accepted event, the reason of a refused one."""
+    answer: Mapping[str, Any] = response.get_json()
+    return answer.get("outcome", answer.get("reason"))

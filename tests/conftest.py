@@ -1,0 +1,88 @@
+"""A real PostgreSQL for all tests: one server for each pytest process, one database for each test, from a template."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from flask import Flask
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from tests.auth_traffic import SECRET
+from webhook_service.app import create_app
+from webhook_service.config import DirectConnection, Settings
+from webhook_service.db import embedded, migrate
+from webhook_service.db.direct import DirectDatabase
+from webhook_service.ports import Database
+from webhook_service.signature import parse_secrets
+
+ADMIN_KEY = "test-admin-key-0123456789"
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of an empty server that has Supabase's roles and default rights."""
+    with embedded.running(tmp_path_factory.mktemp("postgres")) as environment:
+        yield environment["DATABASE_URL"]
+
+
+@pytest.fixture(scope="session")
+def new_database(postgres: str) -> Callable[..., str]:
+    """Makes a database, empty or as a copy of `template`, and returns its URL."""
+    count = 0
+
+    def create(template: str = "postgres") -> str:
+        nonlocal count
+        count += 1
+        name = f"test_{count}"
+        with psycopg.connect(postgres, autocommit=True) as connection:
+            connection.execute(
+                sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(template))
+            )
+        return postgres.replace("/postgres?", f"/{name}?")
+
+    return create
+
+
+@pytest.fixture(scope="session")
+def migrated_template(new_database: Callable[..., str]) -> str:
+    url = new_database()
+    migrate.migrate(url)
+    return url.split("/")[3].split("?")[0]
+
+
+@pytest.fixture
+def empty_database_url(new_database: Callable[..., str]) -> str:
+    """A database of this test's own, with nothing in it."""
+    return new_database()
+
+
+@pytest.fixture
+def database_url(new_database: Callable[..., str], migrated_template: str) -> str:
+    """A migrated database of this test's own."""
+    return new_database(migrated_template)
+
+
+@pytest.fixture
+def connection(database_url: str) -> Iterator[psycopg.Connection[dict[str, Any]]]:
+    """A connection to this test's database, past our code, in autocommit; rows are dictionaries."""
+    with psycopg.connect(database_url, autocommit=True, row_factory=dict_row) as connection:
+        yield connection
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    direct = DirectDatabase(database_url)
+    yield direct
+    direct.close()
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    return Settings(DirectConnection(database_url), parse_secrets(SECRET), ADMIN_KEY)
+
+
+@pytest.fixture
+def app(settings: Settings, database: Database) -> Flask:
+    return create_app(settings, database)

@@ -1,0 +1,160 @@
+"""The settings. The only reader of the environment; a missing or bad value fails at start and names its variable."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from webhook_service.errors import BadSetting
+from webhook_service.handlers import EmailOwner, Policy
+from webhook_service.signature import Secret, parse_secrets
+
+NAME_COLUMNS = ("first_name", "last_name")
+DEFAULT_MAX_BODY_BYTES = 1_000_000
+DEFAULT_PORT = 8000
+SHORTEST_ADMIN_KEY = 16
+
+
+@dataclass(frozen=True, slots=True)
+class DirectConnection:
+    url: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SupabaseConnection:
+    url: str
+    service_role_key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`name_fields` is {employees column: key in raw_user_meta_data}."""
+
+    connection: DirectConnection | SupabaseConnection
+    webhook_secrets: tuple[Secret, ...]
+    admin_api_key: str = field(repr=False)
+    static_token: bool = False
+    policy: Policy = Policy()
+    name_fields: Mapping[str, str] = field(default_factory=lambda: dict(zip(NAME_COLUMNS, NAME_COLUMNS, strict=True)))
+    max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
+
+
+def environment() -> dict[str, str]:
+    """The environment as it is now."""
+    return dict(os.environ)
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """Raises BadSetting."""
+    return Settings(
+        connection=connection(environ),
+        webhook_secrets=webhook_secrets(environ),
+        admin_api_key=admin_api_key(environ),
+        static_token=switch(environ, "WEBHOOK_STATIC_TOKEN"),
+        policy=Policy(email_owner=email_owner(environ)),
+        name_fields=name_fields(environ),
+        max_body_bytes=whole_number(environ, "MAX_BODY_BYTES", DEFAULT_MAX_BODY_BYTES),
+    )
+
+
+def value_of(environ: Mapping[str, str], name: str) -> str | None:
+    """The value of NAME, or the content of the file that NAME_FILE names; None where neither is set."""
+    value, file = environ.get(name, "").strip(), environ.get(f"{name}_FILE", "").strip()
+    if value and file:
+        raise BadSetting(name, f"and {name}_FILE are both set; keep one")
+    if file:
+        try:
+            return Path(file).read_text("utf-8").strip()
+        except (OSError, ValueError) as error:
+            raise BadSetting(f"{name}_FILE", f"names a file that cannot be read ({type(error).__name__})") from error
+    return value or None
+
+
+def required(environ: Mapping[str, str], name: str) -> str:
+    value = value_of(environ, name)
+    if value is None:
+        raise BadSetting(name, f"is not set (nor {name}_FILE)")
+    return value
+
+
+def has_connection(environ: Mapping[str, str]) -> bool:
+    """Whether a database is configured at all; where none is, `serve` brings its own."""
+    return any(value_of(environ, name) is not None for name in ("DATABASE_URL", "SUPABASE_URL"))
+
+
+def connection(environ: Mapping[str, str]) -> DirectConnection | SupabaseConnection:
+    """DATABASE_URL where it is set, else Supabase's Data API."""
+    if value_of(environ, "DATABASE_URL") is not None:
+        return DirectConnection(database_url(environ))
+    if value_of(environ, "SUPABASE_URL") is None:
+        raise BadSetting("DATABASE_URL", "or SUPABASE_URL must be set")
+    url = required(environ, "SUPABASE_URL")
+    if not re.match(r"https?://[^/\s]+", url):
+        raise BadSetting("SUPABASE_URL", "must begin with https:// (or http://)")
+    key = required(environ, "SUPABASE_SERVICE_ROLE_KEY")
+    if not key.isascii() or re.search(r"\s", key):
+        raise BadSetting("SUPABASE_SERVICE_ROLE_KEY", "must be one word of ASCII characters")
+    return SupabaseConnection(url, key)
+
+
+def database_url(environ: Mapping[str, str]) -> str:
+    url = required(environ, "DATABASE_URL")
+    if not re.match(r"postgres(ql)?://", url):
+        raise BadSetting("DATABASE_URL", "must begin with postgresql://")
+    return url
+
+
+def webhook_secrets(environ: Mapping[str, str]) -> tuple[Secret, ...]:
+    try:
+        return parse_secrets(required(environ, "WEBHOOK_SECRETS"))
+    except ValueError as error:
+        raise BadSetting("WEBHOOK_SECRETS", f"is unusable: {error}") from None
+
+
+def admin_api_key(environ: Mapping[str, str]) -> str:
+    key = required(environ, "ADMIN_API_KEY")
+    if len(key) < SHORTEST_ADMIN_KEY:
+        raise BadSetting("ADMIN_API_KEY", f"must have at least {SHORTEST_ADMIN_KEY} characters")
+    return key
+
+
+def email_owner(environ: Mapping[str, str]) -> EmailOwner:
+    text = value_of(environ, "EMAIL_OWNER") or EmailOwner.AUTH
+    try:
+        return EmailOwner(text)
+    except ValueError:
+        raise BadSetting("EMAIL_OWNER", "must be auth or employees") from None
+
+
+def name_fields(environ: Mapping[str, str]) -> dict[str, str]:
+    """NAME_FIELDS="first_name=given_name last_name=family_name"; "none" takes no names."""
+    text = value_of(environ, "NAME_FIELDS")
+    if text is None:
+        return dict(zip(NAME_COLUMNS, NAME_COLUMNS, strict=True))
+    if text == "none":
+        return {}
+    pairs = dict(re.findall(r"(\w+)=([\w.-]+)", text))
+    if not pairs or len(pairs) != len(re.split(r"[\s,]+", text)) or not pairs.keys() <= set(NAME_COLUMNS):
+        raise BadSetting("NAME_FIELDS", f"must be COLUMN=KEY, with COLUMN of {', '.join(NAME_COLUMNS)}; or none")
+    return pairs
+
+
+def switch(environ: Mapping[str, str], name: str) -> bool:
+    text = (value_of(environ, name) or "off").lower()
+    if text not in ("on", "off", "true", "false", "1", "0"):
+        raise BadSetting(name, "must be on or off")
+    return text in ("on", "true", "1")
+
+
+def whole_number(environ: Mapping[str, str], name: str, default: int) -> int:
+    text = value_of(environ, name)
+    if text is None:
+        return default
+    if not re.fullmatch("[0-9]{1,9}", text) or int(text) == 0:
+        raise BadSetting(name, "must be a whole number over 0")
+    return int(text)
+
+
+def port(environ: Mapping[str, str]) -> int:
+    return whole_number(environ, "PORT", DEFAULT_PORT)

@@ -1,0 +1,95 @@
+"""Brings a database to the schema that this version needs: forward only, each migration in one transaction.
+
+A migration is a file `migrations/NNNN_name.sql`. Once released it is never edited; it is written so that running it
+again does no harm, because `webhook-service sql` hands the same files to other migrators.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.resources import files
+
+import psycopg
+
+from webhook_service.errors import MigrationError
+
+LOCK = 7_305_191_620_264_041_213
+"""The advisory lock that lets one process at a time migrate; any number that nobody else uses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    number: int
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+    @property
+    def script(self) -> str:
+        """The migration and the note that it has run, for whoever runs it."""
+        return (
+            f"{self.sql.rstrip()}\n\n"
+            "insert into public.auth_sync_migrations (number, name, checksum)\n"
+            f"values ({self.number}, '{self.name}', '{self.checksum}') on conflict (number) do nothing;\n"
+        )
+
+
+def migrations() -> tuple[Migration, ...]:
+    """All of them, in order."""
+    found = []
+    for file in files("webhook_service.db").joinpath("migrations").iterdir():
+        number, _, name = file.name.removesuffix(".sql").partition("_")
+        found.append(Migration(int(number), name, file.read_text("utf-8")))
+    return tuple(sorted(found, key=lambda migration: migration.number))
+
+
+def newest() -> int:
+    return migrations()[-1].number
+
+
+def migrate(url: str, *, dry_run: bool = False, applied: Callable[[Migration], None] = lambda migration: None) -> int:
+    """Applies what is missing and returns how many that were; `applied` is told of each.
+
+    Any number of processes may do so at once: one does it, the others wait and find it done. Raises MigrationError.
+    """
+    try:
+        with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
+            connection.execute("select pg_advisory_lock(%s)", [LOCK])
+            missing = missing_in(connection)
+            for migration in missing:
+                if not dry_run:
+                    _apply(connection, migration)
+                applied(migration)
+            return len(missing)
+    except psycopg.OperationalError as error:
+        raise MigrationError("database_unreachable", f"The database cannot be reached or is busy: {error}") from error
+
+
+def missing_in(connection: psycopg.Connection) -> list[Migration]:
+    """Raises MigrationError where the database was migrated by other files than ours."""
+    if connection.execute("select to_regclass('public.auth_sync_migrations')").fetchone() == (None,):
+        return list(migrations())
+    rows = connection.execute("select number, checksum from public.auth_sync_migrations").fetchall()
+    checksums: dict[int, str] = dict(rows)
+    for migration in migrations():
+        if checksums.get(migration.number, migration.checksum) != migration.checksum:
+            raise MigrationError(
+                "migration_differs",
+                f"Migration {migration.number} ({migration.name}) ran in another form than this version has it.",
+            )
+    return [migration for migration in migrations() if migration.number not in checksums]
+
+
+def _apply(connection: psycopg.Connection, migration: Migration) -> None:
+    try:
+        with connection.transaction():
+            connection.execute(migration.script)
+    except psycopg.OperationalError:
+        raise
+    except psycopg.Error as error:
+        message = error.diag.message_primary or type(error).__name__
+        hint = f" Hint: {error.diag.message_hint}" if error.diag.message_hint else ""
+        raise MigrationError("migration_failed", f"{migration.number:04} {migration.name}: {message}.{hint}") from error

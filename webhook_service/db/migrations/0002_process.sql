@@ -1,0 +1,299 @@
+-- The one way into employees: process applies a batch of work in one transaction.
+--
+-- A work is what handlers.py decided about one event (see webhook_service/handlers.py):
+--   event_id, operation, auth_user_id, version, via, requested_by
+--   user   the mapped state of the auth user
+--   copy   {column: value}, what may be copied to the employee
+--   key    {"email": …} or {"employee_number": …} or null: what an employee may be found by
+--   steps  {situation: step}: what to do when the auth user is linked, and when none, one, several or only a taken
+--          employee matches the key. A step is link, sync or flag_orphan, or else the outcome itself.
+
+set local lock_timeout = '5s';
+
+-- Merges what an event says into the last known state, and returns it. Each field is as of the newest event that carried it,
+-- so the result does not depend on the order of arrival.
+create or replace function public.auth_sync_remember_v1(p_work jsonb, p_log_id bigint) returns public.auth_user_state
+language plpgsql security definer set search_path = '' as $$
+declare
+  known public.auth_user_state;
+  described jsonb := p_work -> 'user';
+  this_version bigint := (p_work ->> 'version')::bigint;
+begin
+  select * into strict known from public.auth_user_state where auth_user_id = (p_work ->> 'auth_user_id')::uuid;
+
+  select known.fields || coalesce(jsonb_object_agg(f.key, jsonb_build_array(f.value, this_version, p_log_id)), '{}')
+    into known.fields
+    from jsonb_each(p_work -> 'copy') as f
+   where (this_version, p_log_id) >= (coalesce((known.fields -> f.key ->> 1)::bigint, 0), coalesce((known.fields -> f.key ->> 2)::bigint, 0));
+
+  if (this_version, p_log_id) >= (known.version, known.log_id) then
+    known.version := this_version;
+    known.log_id := p_log_id;
+    known.email := lower(btrim(described ->> 'email', E' \t\r\n'));
+    known.email_confirmed := (described ->> 'email_confirmed')::boolean;
+    known.employee_number := described ->> 'employee_number';
+    known.is_anonymous := (described ->> 'is_anonymous')::boolean;
+    known.banned_until := (described ->> 'banned_until')::timestamptz;
+    known.deleted_at := (described ->> 'deleted_at')::timestamptz;
+    known.updated_at := now();
+  end if;
+
+  update public.auth_user_state
+     set (version, log_id, email, email_confirmed, employee_number, is_anonymous, banned_until, deleted_at, fields, updated_at)
+       = (known.version, known.log_id, known.email, known.email_confirmed, known.employee_number, known.is_anonymous,
+          known.banned_until, known.deleted_at, known.fields, known.updated_at)
+   where auth_user_id = known.auth_user_id;
+  return known;
+end $$;
+
+-- Finds the situation an auth user is in, and the employee it is about:
+-- {"situation": linked | none | one | several | taken, "employee_id", "employee_ids" (those that matched)}.
+create or replace function public.auth_sync_situation_v1(p_known public.auth_user_state, p_key jsonb) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+  found_id bigint;
+  free bigint[];
+  taken bigint[];
+begin
+  select e.employee_id into found_id from public.employees e where e.auth_user_id = p_known.auth_user_id;
+  if found_id is null and p_known.deleted_at is not null then
+    -- A foreign key "on delete set null" has removed the link before the event could say so; or it was us.
+    select e.employee_id into found_id
+      from public.employees e
+     where e.employee_id = p_known.employee_id and e.auth_user_id is null
+       and coalesce(e.orphaned_auth_user_id, p_known.auth_user_id) = p_known.auth_user_id;
+  end if;
+  if found_id is not null then
+    return jsonb_build_object('situation', 'linked', 'employee_id', found_id);
+  end if;
+
+  if p_key ? 'employee_number' then
+    select array_agg(e.employee_id order by e.employee_id) filter (where e.auth_user_id is null),
+           array_agg(e.employee_id order by e.employee_id) filter (where e.auth_user_id is not null)
+      into free, taken
+      from public.employees e where e.employee_number::text = p_key ->> 'employee_number';
+  elsif p_key ? 'email' then
+    select array_agg(e.employee_id order by e.employee_id) filter (where e.auth_user_id is null),
+           array_agg(e.employee_id order by e.employee_id) filter (where e.auth_user_id is not null)
+      into free, taken
+      from public.employees e
+     where lower(btrim(e.email::text, E' \t\r\n')) = lower(btrim(p_key ->> 'email', E' \t\r\n'));
+  end if;
+
+  return case
+    when cardinality(free) = 1 then jsonb_build_object('situation', 'one', 'employee_id', free[1])
+    when cardinality(free) > 1 then jsonb_build_object('situation', 'several', 'employee_ids', free)
+    when cardinality(taken) > 0 then jsonb_build_object('situation', 'taken', 'employee_ids', taken)
+    else jsonb_build_object('situation', 'none') end;
+end $$;
+
+-- Makes an employee what the auth user's state says: linked, or orphaned if the auth user is deleted, with p_copy copied.
+-- Returns what changed, {column: {"from", "to"}}; writes nothing where nothing differs.
+create or replace function public.auth_sync_update_employee_v1(p_employee_id bigint, p_known public.auth_user_state, p_copy jsonb)
+returns jsonb language plpgsql security definer set search_path = '' as $$
+declare
+  is_now jsonb;
+  wanted jsonb;
+  changes jsonb;
+begin
+  select jsonb_build_object('email', e.email, 'first_name', e.first_name, 'last_name', e.last_name, 'auth_user_id', e.auth_user_id,
+                            'orphaned_at', e.orphaned_at, 'orphaned_auth_user_id', e.orphaned_auth_user_id)
+    into strict is_now from public.employees e where e.employee_id = p_employee_id for no key update;
+
+  if lower(btrim(p_copy ->> 'email', E' \t\r\n')) = lower(btrim(is_now ->> 'email', E' \t\r\n')) then
+    p_copy := p_copy - 'email';  -- the same address in another spelling is not a change
+  end if;
+  wanted := is_now || p_copy || case
+    when p_known.deleted_at is null then
+      jsonb_build_object('auth_user_id', p_known.auth_user_id, 'orphaned_at', null, 'orphaned_auth_user_id', null)
+    else
+      jsonb_build_object('auth_user_id', null, 'orphaned_at', p_known.deleted_at, 'orphaned_auth_user_id', p_known.auth_user_id) end;
+
+  select coalesce(jsonb_object_agg(w.key, jsonb_build_object('from', is_now -> w.key, 'to', w.value)), '{}')
+    into changes from jsonb_each(wanted) as w where w.value is distinct from is_now -> w.key;
+
+  if changes <> '{}' then
+    update public.employees e
+       set email = wanted ->> 'email',
+           first_name = wanted ->> 'first_name',
+           last_name = wanted ->> 'last_name',
+           auth_user_id = (wanted ->> 'auth_user_id')::uuid,
+           orphaned_at = (wanted ->> 'orphaned_at')::timestamptz,
+           orphaned_auth_user_id = (wanted ->> 'orphaned_auth_user_id')::uuid
+     where e.employee_id = p_employee_id;
+  end if;
+  return changes;
+end $$;
+
+-- Writes down what became of an event. A replay that changed nothing leaves the row as it is: the row says what the event did.
+create or replace function public.auth_sync_record_v1(
+  p_entry public.integration_sync_log, p_outcome text, p_error text, p_employee_id bigint, p_changes jsonb, p_requested_by text
+) returns void language plpgsql security definer set search_path = '' as $$
+declare
+  new_status text := case when p_error is null then 'SUCCESS' else 'FAILED' end;
+begin
+  if p_entry.status <> 'SUCCESS' or new_status <> 'SUCCESS' or p_changes <> '{}' then
+    update public.integration_sync_log
+       set status = new_status,
+           outcome = p_outcome,
+           error_message = p_error,
+           employee_id = coalesce(p_employee_id, employee_id),
+           changes = p_changes,
+           attempts = attempts + 1,
+           next_attempt_at = null,
+           completed_at = case when p_error is null then now() end
+     where id = p_entry.id;
+  end if;
+  if p_requested_by is not null then
+    insert into public.integration_sync_replays (log_id, requested_by, status_before, outcome_before, status, outcome)
+    values (p_entry.id, p_requested_by, p_entry.status, p_entry.outcome, new_status, p_outcome);
+  end if;
+end $$;
+
+-- Applies one work. The rows it needs are locked by process already.
+create or replace function public.auth_sync_apply_v1(p_work jsonb) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  entry public.integration_sync_log;
+  known public.auth_user_state;
+  is_replay boolean := p_work ->> 'via' = 'replay';
+  is_newest boolean;
+  place jsonb;
+  step text;
+  target bigint;
+  changes jsonb := '{}';
+  outcome text;
+  error text;
+  violated text;
+begin
+  select * into strict entry from public.integration_sync_log where event_id = p_work ->> 'event_id';
+  if entry.status <> 'PENDING' and not is_replay then
+    return jsonb_build_object('event_id', entry.event_id, 'status', entry.status, 'outcome', 'duplicate', 'employee_id', entry.employee_id);
+  end if;
+
+  known := public.auth_sync_remember_v1(p_work, entry.id);
+  is_newest := (known.version, known.log_id) = ((p_work ->> 'version')::bigint, entry.id);
+
+  -- A link, once made, is kept. So an event that was overtaken on its way may still make the link that it would have made
+  -- in time; but not one that comes much later or is replayed: by then the address may be somebody else's.
+  place := public.auth_sync_situation_v1(known, case
+    when is_newest or (not is_replay and known.updated_at > now() - interval '1 hour') then p_work -> 'key' end);
+  step := p_work -> 'steps' ->> (place ->> 'situation');
+  target := (place ->> 'employee_id')::bigint;
+
+  if step in ('link', 'sync', 'flag_orphan') then
+    begin
+      changes := public.auth_sync_update_employee_v1(target, known, (
+        select coalesce(jsonb_object_agg(f.key, f.value -> 0), '{}')
+          from jsonb_each(known.fields) as f
+         where step = 'link'
+            or (step = 'sync' and ((f.value ->> 1)::bigint, (f.value ->> 2)::bigint) = ((p_work ->> 'version')::bigint, entry.id))));
+      outcome := case
+        when changes ? 'orphaned_auth_user_id' and known.deleted_at is not null then 'orphaned'
+        when step = 'flag_orphan' then 'unmatched'
+        when step = 'link' then 'linked'
+        when changes <> '{}' then 'synced'
+        else 'unchanged' end;
+    exception when others then
+      if sqlstate ~ '^(08|40|53|55|57|58|XX)' then
+        raise;  -- not this event's fault: the whole batch is asked for again
+      end if;
+      get stacked diagnostics violated = constraint_name;
+      outcome := case
+        when sqlstate <> '23505' then 'employee_rejected'
+        when violated = 'employees_auth_user_id_key' then 'already_linked'
+        else 'email_taken' end;
+      error := format('employee %s: %s (%s)', target, sqlerrm, sqlstate);
+    end;
+  else
+    outcome := step;
+    if outcome in ('ambiguous', 'already_linked') then
+      error := format('employees that match: %s', place ->> 'employee_ids');
+    end if;
+  end if;
+
+  if not is_newest and error is null and changes = '{}' then
+    outcome := 'stale';
+  end if;
+  if error is null and target is distinct from known.employee_id and target is not null then
+    update public.auth_user_state set employee_id = target where auth_user_id = known.auth_user_id;
+  end if;
+  if outcome = 'linked' and not coalesce((select e.is_active from public.employees e where e.employee_id = target), true) then
+    insert into public.integration_sync_log (event_id, direction, operation, auth_user_id, employee_id, version, via, next_attempt_at)
+    values (entry.event_id || ':disable', 'outbound', 'disable_auth_user', known.auth_user_id, target, known.version, p_work ->> 'via', now())
+    on conflict (event_id) do nothing;
+  end if;
+
+  perform public.auth_sync_record_v1(entry, outcome, error, target, changes, case when is_replay then p_work ->> 'requested_by' end);
+  return jsonb_build_object('event_id', entry.event_id, 'status', case when error is null then 'SUCCESS' else 'FAILED' end,
+                            'outcome', outcome, 'employee_id', target)
+    || case when is_replay then jsonb_build_object('changes', changes) else '{}' end;
+end $$;
+
+-- Locks what a batch will touch, always in the same order (ledger, states, employees; each sorted), so that two batches
+-- cannot deadlock; and puts the new events into the ledger. Each phase is complete before the next begins.
+create or replace function public.auth_sync_lock_v1(p_works jsonb) returns void
+language plpgsql security definer set search_path = '' as $$
+declare
+  users uuid[];
+begin
+  insert into public.integration_sync_log (event_id, direction, operation, auth_user_id, version, request_data, via)
+  select w ->> 'event_id', 'inbound', w ->> 'operation', (w ->> 'auth_user_id')::uuid, (w ->> 'version')::bigint, w -> 'user', w ->> 'via'
+    from jsonb_array_elements(p_works) as w
+   where w ->> 'via' <> 'replay'
+   order by w ->> 'event_id' collate "C"
+  on conflict (event_id) do nothing;
+
+  perform from public.integration_sync_log
+    where event_id in (select w ->> 'event_id' from jsonb_array_elements(p_works) as w)
+    order by event_id collate "C" for update;
+
+  select array_agg(distinct (w ->> 'auth_user_id')::uuid) into users from jsonb_array_elements(p_works) as w;
+  insert into public.auth_user_state (auth_user_id) select u from unnest(users) as u order by u on conflict do nothing;
+  perform from public.auth_user_state where auth_user_id = any (users) order by auth_user_id for update;
+
+  perform from public.employees
+    where employee_id in (
+      select employee_id from public.employees where auth_user_id = any (users)
+      union
+      select employee_id from public.auth_user_state where auth_user_id = any (users)
+      union
+      select e.employee_id
+        from jsonb_array_elements(p_works) as w
+        join public.employees e on e.employee_number::text = w -> 'key' ->> 'employee_number'
+      union
+      select e.employee_id
+        from jsonb_array_elements(p_works) as w
+        join public.employees e on lower(btrim(e.email::text, E' \t\r\n')) = lower(btrim(w -> 'key' ->> 'email', E' \t\r\n')))
+    order by employee_id for no key update;
+end $$;
+
+-- Applies a batch of work in one transaction and returns [{event_id, status, outcome, employee_id, changes (replays)}],
+-- one for each that the ledger holds. Older versions first. p_dry_run: the same answer, and nothing is kept.
+create or replace function public.auth_sync_process_v1(p_works jsonb, p_dry_run boolean default false) returns jsonb
+language plpgsql security definer set search_path = '' set lock_timeout = '2s' as $$
+declare
+  work jsonb;
+  results jsonb := '[]';
+begin
+  if p_dry_run then
+    begin
+      results := public.auth_sync_process_v1(p_works);
+      raise exception using errcode = 'WHDRY';
+    exception when sqlstate 'WHDRY' then
+      return results;
+    end;
+  end if;
+
+  perform public.auth_sync_lock_v1(p_works);
+  for work in
+    select w from jsonb_array_elements(p_works) as w
+      join public.integration_sync_log l on l.event_id = w ->> 'event_id'
+     order by (w ->> 'version')::bigint, l.id
+  loop
+    results := results || jsonb_build_array(public.auth_sync_apply_v1(work));
+  end loop;
+  return results;
+end $$;
+
+select public.auth_sync_secure_v1();

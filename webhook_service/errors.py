@@ -1,0 +1,72 @@
+"""The error family. Each is named by what the caller should do, and carries a stable, public `reason`.
+
+`reason` is a slug for machines, `detail` a sentence for people; neither ever holds a secret, a body or personal data.
+HTTP statuses are the business of `web.errors` alone.
+"""
+
+
+class ServiceError(Exception):
+    """The base of all our errors."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class BadSetting(ServiceError):
+    """An environment variable is missing or unusable; the service does not start. The detail names the variable."""
+
+    def __init__(self, variable: str, detail: str) -> None:
+        super().__init__("bad_setting", f"{variable} {detail}")
+
+
+class BadSignature(ServiceError):
+    """The delivery is not from whom it should be: sign it with a current secret."""
+
+
+class BadPayload(ServiceError):
+    """The body can never be processed: do not send it again as it is."""
+
+
+class PayloadTooLarge(BadPayload):
+    """The body is over the limit."""
+
+
+class WrongContentType(BadPayload):
+    """The body is not declared as JSON."""
+
+
+class InvalidPayload(BadPayload):
+    """The body is JSON, but not an event of `auth.users`."""
+
+
+class Unauthorized(ServiceError):
+    """The caller of the admin API did not show the admin key."""
+
+
+class InvalidQuery(ServiceError):
+    """The parameters of an admin's request do not fit; `fields` is {name: [what is wrong]}."""
+
+    def __init__(self, fields: dict[str, list[str]]) -> None:
+        super().__init__("invalid_query", "The parameters do not fit.")
+        self.fields = fields
+
+
+class EventNotFound(ServiceError):
+    """The ledger has no such event, or none that can be replayed."""
+
+
+class Unavailable(ServiceError):
+    """Ask again later: the database could not be asked, or could not answer now. Nothing is half done."""
+
+    retry_after = 5
+    """seconds"""
+
+
+class DatabaseError(ServiceError):
+    """The database refused the call; asking again will not help."""
+
+
+class MigrationError(ServiceError):
+    """The database's schema cannot be brought to what this version needs; the detail says why and what to do."""

@@ -1,0 +1,135 @@
+"""Step 1: raw body and headers -> Delivery. Standard Webhooks, on itsdangerous' primitives.
+
+https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md: the headers are
+`webhook-id`, `webhook-timestamp` (seconds) and `webhook-signature` (`v1,<base64>`, several of them separated); what is
+signed is `id.timestamp.body`, with HMAC-SHA256.
+"""
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from itsdangerous import BadData, HMACAlgorithm, URLSafeSerializer
+
+from webhook_service.errors import BadSignature
+from webhook_service.events import Delivery
+
+ID_HEADER = "webhook-id"
+TIMESTAMP_HEADER = "webhook-timestamp"
+SIGNATURE_HEADER = "webhook-signature"
+TOKEN_HEADER = "x-webhook-token"  # noqa: S105 (a name)
+
+TOLERANCE = 300
+"""Seconds that the signed time may differ from ours, either way; what the spec's libraries use."""
+
+HMAC_SHA256 = HMACAlgorithm(hashlib.sha256)
+
+# No dot in an id: the signed content is joined by dots, and must be read in one way only.
+EVENT_ID = re.compile(r"[A-Za-z0-9_:-]{1,200}", re.ASCII)
+TIMESTAMP = re.compile(r"[0-9]{1,12}", re.ASCII)
+# Finds the v1 signatures, separated by space as in the spec or by ", " as by Supabase's Auth Hooks; skips others.
+V1_SIGNATURE = re.compile(r"(?:^|[\s,])v1,([A-Za-z0-9+/]{43}=)(?=$|[\s,])", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A signing key of 24 to 64 bytes. Never shown."""
+
+    key: bytes = field(repr=False)
+
+    @classmethod
+    def parse(cls, text: str) -> "Secret":
+        """From `whsec_<base64>`. Raises ValueError, whose text does not hold the secret."""
+        encoded = text.removeprefix("whsec_")
+        if encoded == text:
+            raise ValueError("must begin with whsec_")
+        try:
+            key = base64.b64decode(encoded, validate=True)
+        except binascii.Error:
+            raise ValueError("must be whsec_ and base64") from None
+        if not 24 <= len(key) <= 64:
+            raise ValueError(f"must hold 24 to 64 bytes, holds {len(key)}")
+        return cls(key)
+
+    def sign(self, content: bytes) -> bytes:
+        return HMAC_SHA256.get_signature(self.key, content)
+
+    def verifies(self, content: bytes, signature: bytes) -> bool:
+        """In constant time."""
+        return HMAC_SHA256.verify_signature(self.key, content, signature)
+
+
+def parse_secrets(text: str) -> tuple[Secret, ...]:
+    """One or several secrets, newest first, separated by space, comma or `|`, each `whsec_...` or `v1,whsec_...`.
+
+    Raises ValueError, whose text tells which of them is unusable and why, without showing it.
+    """
+    words = [word for word in re.split(r"[\s,|]+", text) if word not in ("", "v1")]
+    if not words:
+        raise ValueError("holds no secret")
+    secrets = []
+    for position, word in enumerate(words, start=1):
+        try:
+            secrets.append(Secret.parse(word))
+        except ValueError as error:
+            raise ValueError(f"secret {position} of {len(words)} {error}") from None
+    return tuple(secrets)
+
+
+def signed_content(event_id: str, timestamp: str, body: bytes) -> bytes:
+    return f"{event_id}.{timestamp}.".encode() + body
+
+
+def sign(secret: Secret, event_id: str, body: bytes, *, now: datetime) -> dict[str, str]:
+    """The three headers for a body. Raises ValueError for an event id that no receiver would take."""
+    if not EVENT_ID.fullmatch(event_id):
+        raise ValueError("an event id has 1 to 200 letters, digits, '_', ':' and '-'")
+    timestamp = str(int(now.timestamp()))
+    signature = base64.b64encode(secret.sign(signed_content(event_id, timestamp, body))).decode()
+    return {ID_HEADER: event_id, TIMESTAMP_HEADER: timestamp, SIGNATURE_HEADER: f"v1,{signature}"}
+
+
+def verify(secrets: Sequence[Secret], headers: Mapping[str, str], body: bytes, *, now: datetime) -> Delivery:
+    """The only way to a signed Delivery. `headers` is looked up in lower case. Raises BadSignature."""
+    event_id, timestamp, signatures = (headers.get(name) for name in (ID_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER))
+    if event_id is None or timestamp is None or signatures is None:
+        raise BadSignature("missing_signature", f"Needs {ID_HEADER}, {TIMESTAMP_HEADER} and {SIGNATURE_HEADER}.")
+    if not EVENT_ID.fullmatch(event_id):
+        raise BadSignature("malformed_id", f"{ID_HEADER} must be 1 to 200 letters, digits, '_', ':' and '-'.")
+    if not TIMESTAMP.fullmatch(timestamp):
+        raise BadSignature("malformed_timestamp", f"{TIMESTAMP_HEADER} must be whole seconds since 1970.")
+    candidates = [base64.b64decode(found) for found in V1_SIGNATURE.findall(signatures)]
+    if not candidates:
+        raise BadSignature("malformed_signature", f"{SIGNATURE_HEADER} holds no v1 signature.")
+    if abs(now.timestamp() - int(timestamp)) > TOLERANCE:
+        raise BadSignature("timestamp_out_of_tolerance", f"{TIMESTAMP_HEADER} is over {TOLERANCE} s from our clock.")
+    content = signed_content(event_id, timestamp, body)
+    if not any(secret.verifies(content, candidate) for secret in secrets for candidate in candidates):
+        raise BadSignature("wrong_signature", "No signature fits this body and any of our secrets.")
+    return Delivery(event_id, datetime.fromtimestamp(int(timestamp), UTC), body)
+
+
+def _token_serializer(secrets: Sequence[Secret]) -> URLSafeSerializer:
+    oldest_first = [secret.key for secret in reversed(secrets)]  # itsdangerous signs with the last
+    return URLSafeSerializer(oldest_first, salt="static-token", signer_kwargs={"digest_method": hashlib.sha256})
+
+
+def mint_token(secrets: Sequence[Secret], name: str) -> str:
+    """A token for the static header of a webhook made in Supabase's dashboard; `name` tells whose it is."""
+    return str(_token_serializer(secrets).dumps({"webhook": name}))
+
+
+def verify_token(secrets: Sequence[Secret], headers: Mapping[str, str], body: bytes, *, now: datetime) -> Delivery:
+    """The weaker way, for webhooks that cannot sign: the token says who may send, but nothing of body or time.
+
+    The event id derives from the body, so the same body twice is one event. Raises BadSignature.
+    """
+    try:
+        _token_serializer(secrets).loads(headers[TOKEN_HEADER])
+    except BadData as error:
+        raise BadSignature("wrong_token", f"{TOKEN_HEADER} is not one of ours.") from error
+    return Delivery(f"body:{hashlib.sha256(body).hexdigest()}", now, body)

@@ -1,0 +1,19 @@
+"""HTTP: each view translates and nothing else."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from webhook_service.config import Settings
+from webhook_service.ports import Database
+from webhook_service.processing import Processor
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the views work with; put together in `app`."""
+
+    settings: Settings
+    database: Database
+    processor: Processor
+    now: Callable[[], datetime]

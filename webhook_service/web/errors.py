@@ -1,0 +1,78 @@
+"""Errors -> `application/problem+json` (RFC 9457). The only place that knows HTTP statuses of errors."""
+
+import json
+import logging
+from http import HTTPStatus
+
+from flask import Flask, Response, g
+from werkzeug.exceptions import HTTPException
+
+from webhook_service.errors import (
+    BadPayload,
+    BadSignature,
+    DatabaseError,
+    EventNotFound,
+    InvalidPayload,
+    InvalidQuery,
+    PayloadTooLarge,
+    ServiceError,
+    Unauthorized,
+    Unavailable,
+    WrongContentType,
+)
+
+log = logging.getLogger(__name__)
+
+STATUSES: dict[type[ServiceError], HTTPStatus] = {
+    BadSignature: HTTPStatus.UNAUTHORIZED,
+    Unauthorized: HTTPStatus.UNAUTHORIZED,
+    EventNotFound: HTTPStatus.NOT_FOUND,
+    BadPayload: HTTPStatus.BAD_REQUEST,
+    PayloadTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    WrongContentType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    InvalidPayload: HTTPStatus.UNPROCESSABLE_ENTITY,
+    InvalidQuery: HTTPStatus.UNPROCESSABLE_ENTITY,
+    DatabaseError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+
+def problem(status: HTTPStatus, reason: str, detail: str, **more: object) -> Response:
+    """A problem document: type, title, status, detail, and our stable `reason`."""
+    g.reason = reason
+    document = {
+        "type": f"urn:webhook-service:{reason}",
+        "title": status.phrase,
+        "status": status.value,
+        "detail": detail,
+        "reason": reason,
+    }
+    return Response(json.dumps(document | more), status, content_type="application/problem+json")
+
+
+def register(app: Flask) -> None:
+    @app.errorhandler(ServiceError)
+    def of_ours(error: ServiceError) -> Response:
+        if isinstance(error, Unavailable | DatabaseError):
+            log.error("database trouble", extra={"reason": error.reason, "detail": error.detail}, exc_info=error)
+        more: dict[str, object] = {"fields": error.fields} if isinstance(error, InvalidQuery) else {}
+        response = problem(STATUSES[type(error)], error.reason, error.detail, **more)
+        if isinstance(error, Unavailable):
+            response.headers["Retry-After"] = str(error.retry_after)
+        if isinstance(error, Unauthorized):
+            response.headers["WWW-Authenticate"] = "Bearer"
+        return response
+
+    @app.errorhandler(HTTPException)
+    def of_http(error: HTTPException) -> Response:
+        status = HTTPStatus(error.code or 500)
+        response = problem(status, status.name.lower(), error.description or status.description)
+        for name, value in error.get_headers():
+            if name == "Allow":
+                response.headers[name] = value
+        return response
+
+    @app.errorhandler(Exception)
+    def of_nobody(error: Exception) -> Response:
+        log.error("unexpected error", exc_info=error)
+        return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "This should not have happened.")

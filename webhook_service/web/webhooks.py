@@ -1,0 +1,60 @@
+"""POST /webhook/auth: where an event arrives. The whole trip reads off `receive`."""
+
+import logging
+import time
+
+from flask import Blueprint, Response, g, jsonify, request
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from webhook_service import handlers, payload, signature
+from webhook_service.errors import PayloadTooLarge, WrongContentType
+from webhook_service.events import Delivery
+from webhook_service.web import Services
+
+log = logging.getLogger(__name__)
+
+
+def blueprint(services: Services) -> Blueprint:
+    webhooks = Blueprint("webhooks", __name__)
+    settings = services.settings
+
+    @webhooks.post("/webhook/auth")
+    def receive() -> Response:
+        delivery = verified(read_body())
+        g.told = {"event_id": delivery.event_id}
+        if request.mimetype != "application/json":
+            raise WrongContentType("wrong_content_type", "The Content-Type must be application/json.")
+        event = payload.parse(delivery, settings.name_fields)
+        g.told |= {"operation": event.operation, "auth_user_id": str(event.user.id)}
+        work = handlers.decide(event, settings.policy)
+        result = services.processor.process(work)
+        g.told |= {"outcome": result.outcome, "status": result.status}
+        return jsonify(event_id=result.event_id, status=result.status, outcome=result.outcome)
+
+    def read_body() -> bytes:
+        try:
+            return request.get_data(cache=False)
+        except RequestEntityTooLarge as error:
+            raise PayloadTooLarge("too_large", f"The body is over {settings.max_body_bytes} bytes.") from error
+
+    def verified(body: bytes) -> Delivery:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        is_signed = signature.SIGNATURE_HEADER in headers
+        if settings.static_token and not is_signed and signature.TOKEN_HEADER in headers:
+            return signature.verify_token(settings.webhook_secrets, headers, body, now=services.now())
+        return signature.verify(settings.webhook_secrets, headers, body, now=services.now())
+
+    @webhooks.before_request
+    def start_the_clock() -> None:
+        g.started = time.perf_counter()
+
+    @webhooks.after_request
+    def tell(response: Response) -> Response:
+        """One line for each delivery, whatever became of it."""
+        told = g.get("told", {}) | {"http_status": response.status_code}
+        if "reason" in g:
+            told |= {"reason": g.reason}
+        log.info("delivery", extra=told | {"ms": round((time.perf_counter() - g.started) * 1000, 1)})
+        return response
+
+    return webhooks

@@ -1,0 +1,5 @@
+"""What gunicorn loads: `gunicorn -c python:webhook_service.gunicorn_conf wsgi:app`."""
+
+from webhook_service.app import create_app
+
+app = create_app()
