@@ -208,7 +208,7 @@ def show(replayed: Replayed) -> None:
     click.echo(
         f"{replayed.matched} events fit, {replayed.replayed} {would}replayed, {replayed.changed} change an employee."
     )
-    for outcome, count in replayed.outcomes.most_common():
+    for outcome, count in sorted(replayed.outcomes.items()):
         click.echo(f"  {count:>6} {outcome}")
     for result in replayed.changes:
         columns = ", ".join(sorted(result.changes))

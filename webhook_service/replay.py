@@ -29,7 +29,7 @@ class Replayed:
     matched: int = 0
     replayed: int = 0
     changed: int = 0
-    outcomes: Counter[str] = field(default_factory=Counter)
+    outcomes: Mapping[str, int] = field(default_factory=dict)
     changes: tuple[Result, ...] = ()
 
     def plus(self, results: list[Result]) -> "Replayed":
@@ -39,7 +39,7 @@ class Replayed:
             matched=self.matched,
             replayed=self.replayed + len(results),
             changed=self.changed + len(changing),
-            outcomes=self.outcomes + Counter(str(result.outcome) for result in results),
+            outcomes=dict(Counter(self.outcomes) + Counter(str(result.outcome) for result in results)),
             changes=(*self.changes, *changing)[:MAX_CHANGES_SHOWN],
         )
 

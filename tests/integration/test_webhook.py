@@ -1,43 +1,276 @@
-"""POST /webhook/auth over a real database."""
+"""POST /webhook/auth over a real database: the decision table with the employees there."""
 
 from typing import Any
+from uuid import UUID
 
-import psycopg
+import pytest
 from flask.testing import FlaskClient
 
-from tests.auth_traffic import CONFIRMED, JANE, delete, insert, outcome_of, post, update
+from tests.auth_traffic import CONFIRMED, EPOCH, JANE, delete, insert, outcome_of, post, update
+from tests.employees import Connection, employee, entry, hire
+from webhook_service.app import create_app
+from webhook_service.config import Settings
+from webhook_service.handlers import EmailOwner, Policy
+from webhook_service.ports import Database
 
-Connection = psycopg.Connection[dict[str, Any]]
+MAIL = "jane.doe@example.com"
+PROVEN: dict[str, Any] = {"email": MAIL, "email_confirmed_at": CONFIRMED}
+OTHER = UUID(int=2)
 
 
-def hire(connection: Connection, email: str, **columns: Any) -> int:
-    """Inserts an employee; returns its id."""
-    columns |= {"email": email}
-    names, marks = ", ".join(columns), ", ".join(["%s"] * len(columns))
-    inserted = connection.execute(
-        f"insert into employees ({names}) values ({marks}) returning employee_id",  # noqa: S608
-        list(columns.values()),
-    ).fetchone()
-    assert inserted is not None
-    return int(inserted["employee_id"])
+def test_the_answer_names_event_status_and_outcome(client: FlaskClient) -> None:
+    """A 2xx answer is {event_id, status, outcome}."""
+    response = post(client, insert(email=MAIL), "evt-1")
+    assert response.get_json() == {"event_id": "evt-1", "status": "SUCCESS", "outcome": "unconfirmed"}
 
 
 def test_a_confirmed_user_is_linked_to_the_employee_with_its_email(client: FlaskClient, connection: Connection) -> None:
     """Case and surrounding space of the employee's e-mail are ignored, and left as they are."""
-    hire(connection, " Jane.Doe@Example.com ")
-    response = post(client, insert(email="jane.doe@example.com", email_confirmed_at=CONFIRMED), "evt-1")
-    assert response.get_json() == {"event_id": "evt-1", "status": "SUCCESS", "outcome": "linked"}
-    employee = connection.execute("select email, auth_user_id from employees").fetchone()
-    assert employee == {"email": " Jane.Doe@Example.com ", "auth_user_id": JANE}
+    jane = hire(connection, " Jane.Doe@Example.com ")
+    assert outcome_of(post(client, insert(**PROVEN))) == "linked"
+    found = employee(connection, jane)
+    assert (found["email"], found["auth_user_id"]) == (" Jane.Doe@Example.com ", JANE)
 
 
-def test_the_life_of_a_user(client: FlaskClient, connection: Connection) -> None:
-    """Sign-up, confirmation, new e-mail, deletion: each has its outcome."""
-    hire(connection, "jane@example.com")
-    assert outcome_of(post(client, insert(at=1, email="jane@example.com"))) == "unconfirmed"
-    confirmed: dict[str, Any] = {"email": "jane@example.com", "email_confirmed_at": CONFIRMED}
-    assert outcome_of(post(client, update(at=2, **confirmed))) == "linked"
-    assert outcome_of(post(client, update(at=3, **confirmed | {"email": "j@example.com"}))) == "synced"
-    assert outcome_of(post(client, delete(at=3))) == "orphaned"
-    employee = connection.execute("select email, auth_user_id, orphaned_auth_user_id from employees").fetchone()
-    assert employee == {"email": "j@example.com", "auth_user_id": None, "orphaned_auth_user_id": JANE}
+def test_linking_copies_the_names(client: FlaskClient, connection: Connection) -> None:
+    """The configured names of the metadata are copied, and nothing else of it."""
+    jane = hire(connection, MAIL, first_name="J.", last_name="Doe")
+    post(client, insert(**PROVEN, raw_user_meta_data={"first_name": "Jane", "user_type_id": 1, "is_active": False}))
+    found = employee(connection, jane)
+    assert (found["first_name"], found["last_name"], found["is_active"]) == ("Jane", "Doe", True)
+
+
+def test_what_was_said_before_the_link_is_copied_with_it(client: FlaskClient, connection: Connection) -> None:
+    """A name that came with an event before the link is not lost."""
+    jane = hire(connection, MAIL)
+    post(client, insert(at=1, email=MAIL, raw_user_meta_data={"first_name": "Jane"}))
+    post(client, update(at=2, **PROVEN))
+    assert employee(connection, jane)["first_name"] == "Jane"
+
+
+def test_an_inactive_employee_is_linked_and_its_login_queued_to_be_disabled(
+    client: FlaskClient, connection: Connection
+) -> None:
+    """Linking an inactive employee leaves an open action in the ledger."""
+    jane = hire(connection, MAIL, is_active=False)
+    assert outcome_of(post(client, insert(**PROVEN), "evt-1")) == "linked"
+    action = entry(connection, "evt-1:disable")
+    assert (action["operation"], action["status"], action["employee_id"]) == ("disable_auth_user", "PENDING", jane)
+
+
+def test_an_unconfirmed_email_links_nobody(client: FlaskClient, connection: Connection) -> None:
+    """Whoever types in an employee's e-mail has not become that employee."""
+    jane = hire(connection, MAIL)
+    assert outcome_of(post(client, insert(email=MAIL))) == "unconfirmed"
+    assert employee(connection, jane)["auth_user_id"] is None
+
+
+def test_the_employee_number_outranks_the_email(client: FlaskClient, connection: Connection) -> None:
+    """Where the service role wrote an employee number, it alone finds the employee."""
+    hire(connection, MAIL, employee_number="E-1")
+    right = hire(connection, "other@example.com", employee_number="E-2")
+    post(client, insert(**PROVEN, raw_app_meta_data={"employee_number": "E-2"}))
+    assert employee(connection, right)["auth_user_id"] == JANE
+
+
+def test_several_employees_that_match_are_ambiguous(client: FlaskClient, connection: Connection) -> None:
+    """The event fails, for an admin to see, and says which employees match; nobody is linked."""
+    first, second = hire(connection, MAIL), hire(connection, MAIL.upper())
+    response = post(client, insert(**PROVEN), "evt-1")
+    assert response.get_json() == {"event_id": "evt-1", "status": "FAILED", "outcome": "ambiguous"}
+    assert entry(connection, "evt-1")["error_message"] == f"employees that match: [{first}, {second}]"
+
+
+def test_a_link_is_never_stolen(client: FlaskClient, connection: Connection) -> None:
+    """An employee that is linked to another auth user stays with it."""
+    jane = hire(connection, MAIL, auth_user_id=OTHER)
+    assert outcome_of(post(client, insert(**PROVEN))) == "already_linked"
+    assert employee(connection, jane)["auth_user_id"] == OTHER
+
+
+def test_a_free_employee_is_linked_though_another_with_its_email_is_taken(
+    client: FlaskClient, connection: Connection
+) -> None:
+    """Exactly one free employee matches: that is enough."""
+    hire(connection, MAIL, auth_user_id=OTHER)
+    free = hire(connection, MAIL)
+    assert outcome_of(post(client, insert(**PROVEN))) == "linked"
+    assert employee(connection, free)["auth_user_id"] == JANE
+
+
+def test_without_an_employee_the_user_is_remembered(client: FlaskClient, connection: Connection) -> None:
+    """Unmatched is a success: the last known state waits for the employee."""
+    assert outcome_of(post(client, insert(**PROVEN))) == "unmatched"
+    state = connection.execute("select email, email_confirmed, employee_id from auth_user_state").fetchone()
+    assert state == {"email": MAIL, "email_confirmed": True, "employee_id": None}
+
+
+def test_a_new_email_is_copied_to_the_linked_employee(client: FlaskClient, connection: Connection) -> None:
+    """Auth owns the e-mail, by default."""
+    jane = hire(connection, MAIL)
+    post(client, insert(at=1, **PROVEN))
+    assert outcome_of(post(client, update(at=2, **PROVEN | {"email": "jane.smith@example.com"}))) == "synced"
+    assert employee(connection, jane)["email"] == "jane.smith@example.com"
+
+
+def test_an_email_owned_by_employees_is_not_copied(
+    settings: Settings, database: Database, connection: Connection
+) -> None:
+    """EMAIL_OWNER=employees leaves the employees' e-mail alone."""
+    owned = Settings(
+        settings.connection,
+        settings.webhook_secrets,
+        settings.admin_api_key,
+        policy=Policy(email_owner=EmailOwner.EMPLOYEES),
+    )
+    client = create_app(owned, database).test_client()
+    jane = hire(connection, MAIL)
+    post(client, insert(at=1, **PROVEN))
+    assert outcome_of(post(client, update(at=2, **PROVEN | {"email": "jane.smith@example.com"}))) == "unchanged"
+    assert employee(connection, jane)["email"] == MAIL
+
+
+def test_nothing_new_is_unchanged(client: FlaskClient, connection: Connection) -> None:
+    """A ban changes nothing of the employee, and is remembered."""
+    hire(connection, MAIL)
+    post(client, insert(at=1, **PROVEN))
+    banned = update(at=2, **PROVEN, banned_until="2126-10-29T14:18:43.649126+00:00")
+    assert outcome_of(post(client, banned)) == "unchanged"
+    assert connection.execute("select banned_until from auth_user_state where banned_until is not null").rowcount == 1
+
+
+def test_an_email_that_employees_do_not_allow_twice_is_taken(client: FlaskClient, connection: Connection) -> None:
+    """Where employees' own unique e-mail forbids the copy, the event fails and nothing of it is copied."""
+    connection.execute("create unique index on employees (email)")
+    jane, _ = hire(connection, MAIL), hire(connection, "taken@example.com")
+    post(client, insert(at=1, **PROVEN))
+    change = update(
+        at=2, **PROVEN | {"email": "taken@example.com"}, raw_user_meta_data={"first_name": "Not to be copied"}
+    )
+    assert outcome_of(post(client, change)) == "email_taken"
+    assert (employee(connection, jane)["email"], employee(connection, jane)["first_name"]) == (MAIL, None)
+
+
+def test_what_the_employees_table_refuses_fails_alone(client: FlaskClient, connection: Connection) -> None:
+    """A rule of the employees' owner fails the event with its reason; the next event goes through."""
+    connection.execute("alter table employees add check (first_name <> 'Bobby')")
+    jane = hire(connection, MAIL)
+    refused = insert(at=1, **PROVEN, raw_user_meta_data={"first_name": "Bobby"})
+    assert outcome_of(post(client, refused, "evt-1")) == "employee_rejected"
+    assert outcome_of(post(client, update(at=2, **PROVEN, raw_user_meta_data={"first_name": "Bob"}))) == "linked"
+    assert employee(connection, jane)["first_name"] == "Bob"
+
+
+def test_a_deleted_user_leaves_an_orphan(client: FlaskClient, connection: Connection) -> None:
+    """The link is cleared, the orphan is visible on the row, and e-mail and names stay."""
+    jane = hire(connection, MAIL, first_name="Jane")
+    post(client, insert(at=1, **PROVEN))
+    assert outcome_of(post(client, delete(at=1, **PROVEN))) == "orphaned"
+    found = employee(connection, jane)
+    assert (found["auth_user_id"], found["orphaned_auth_user_id"]) == (None, JANE)
+    assert (found["email"], found["first_name"]) == (MAIL, "Jane")
+    assert found["orphaned_at"] is not None
+
+
+def test_a_soft_delete_is_a_deletion(client: FlaskClient, connection: Connection) -> None:
+    """Its first update orphans, with Auth's own time of deletion; the two that follow it find nothing left to do."""
+    jane = hire(connection, MAIL)
+    post(client, insert(at=1, **PROVEN))
+    gone: dict[str, Any] = {"email": "R" * 43, "email_confirmed_at": CONFIRMED, "deleted_at": CONFIRMED}
+    outcomes = [outcome_of(post(client, update(at=at, **gone))) for at in (2, 3, 4)]
+    assert outcomes == ["orphaned", "unmatched", "unmatched"]
+    found = employee(connection, jane)
+    assert (found["email"], found["orphaned_at"]) == (MAIL, EPOCH)
+
+
+def test_an_orphan_is_seen_though_a_foreign_key_removed_the_link_first(
+    client: FlaskClient, connection: Connection
+) -> None:
+    """`on delete set null` clears auth_user_id before the event arrives; we remember whom it was."""
+    jane = hire(connection, MAIL)
+    post(client, insert(at=1, **PROVEN))
+    connection.execute("update employees set auth_user_id = null")
+    assert outcome_of(post(client, delete(at=1))) == "orphaned"
+    assert employee(connection, jane)["orphaned_auth_user_id"] == JANE
+
+
+def test_a_new_user_takes_over_an_orphan(client: FlaskClient, connection: Connection) -> None:
+    """An orphan is free: whoever proves its e-mail is linked, and it is an orphan no more."""
+    jane = hire(connection, MAIL)
+    post(client, insert(at=1, **PROVEN))
+    post(client, delete(at=1))
+    assert outcome_of(post(client, insert(OTHER, at=2, **PROVEN))) == "linked"
+    found = employee(connection, jane)
+    assert (found["auth_user_id"], found["orphaned_at"], found["orphaned_auth_user_id"]) == (OTHER, None, None)
+
+
+@pytest.mark.parametrize("gone", [delete(at=1), update(at=1, deleted_at=CONFIRMED)], ids=["hard", "soft"])
+def test_the_deletion_of_a_stranger_is_remembered(
+    client: FlaskClient, connection: Connection, gone: dict[str, Any]
+) -> None:
+    """A user that was never linked, deleted: unmatched, and known to be deleted."""
+    assert outcome_of(post(client, gone)) == "unmatched"
+    assert connection.execute("select from auth_user_state where deleted_at is not null").rowcount == 1
+
+
+def test_an_anonymous_user_is_ignored(client: FlaskClient, connection: Connection) -> None:
+    """An anonymous sign-in is nobody's login, whatever else it says."""
+    hire(connection, MAIL)
+    assert outcome_of(post(client, insert(**PROVEN, is_anonymous=True))) == "ignored"
+
+
+def test_an_older_event_is_stale(client: FlaskClient, connection: Connection) -> None:
+    """What was overtaken by a newer event changes nothing."""
+    jane = hire(connection, MAIL)
+    post(client, update(at=2, **PROVEN, raw_user_meta_data={"first_name": "New"}))
+    older = update(at=1, **PROVEN, raw_user_meta_data={"first_name": "Old"})
+    assert outcome_of(post(client, older)) == "stale"
+    assert employee(connection, jane)["first_name"] == "New"
+
+
+def test_the_same_event_again_is_a_duplicate(client: FlaskClient, connection: Connection) -> None:
+    """A second delivery is answered with the row's status, and writes nothing."""
+    hire(connection, MAIL)
+    post(client, insert(**PROVEN), "evt-1")
+    before = entry(connection, "evt-1")
+    response = post(client, insert(**PROVEN), "evt-1")
+    assert response.get_json() == {"event_id": "evt-1", "status": "SUCCESS", "outcome": "duplicate"}
+    assert entry(connection, "evt-1") == before
+
+
+def test_a_failed_event_does_not_block_newer_ones(client: FlaskClient, connection: Connection) -> None:
+    """After an ambiguous event the user's next one is applied on its own merits."""
+    hire(connection, MAIL), hire(connection, MAIL)
+    free = hire(connection, "only@example.com")
+    assert outcome_of(post(client, insert(at=1, **PROVEN))) == "ambiguous"
+    assert outcome_of(post(client, update(at=2, **PROVEN | {"email": "only@example.com"}))) == "linked"
+    assert employee(connection, free)["auth_user_id"] == JANE
+
+
+def test_updates_by_hand_that_do_not_move_updated_at_are_applied_as_they_arrive(
+    client: FlaskClient, connection: Connection
+) -> None:
+    """Of two different events with the same version, the later arrival is the newer."""
+    jane = hire(connection, MAIL)
+    post(client, update(at=1, **PROVEN, raw_user_meta_data={"first_name": "First"}))
+    post(client, update(at=1, **PROVEN, raw_user_meta_data={"first_name": "Second"}))
+    assert employee(connection, jane)["first_name"] == "Second"
+
+
+def test_the_ledger_says_what_changed(client: FlaskClient, connection: Connection) -> None:
+    """Each changed column with its value before and after."""
+    hire(connection, MAIL, first_name="J.")
+    post(client, insert(**PROVEN, raw_user_meta_data={"first_name": "Jane"}), "evt-1")
+    assert entry(connection, "evt-1")["changes"] == {
+        "auth_user_id": {"from": None, "to": str(JANE)},
+        "first_name": {"from": "J.", "to": "Jane"},
+    }
+
+
+def test_a_supabase_payload_with_our_version_is_ordered_by_it(client: FlaskClient, connection: Connection) -> None:
+    """A sender that counts versions itself is believed."""
+    jane = hire(connection, MAIL)
+    post(client, update(at=1, **PROVEN, raw_user_meta_data={"first_name": "New"}) | {"version": 2 * 10**16})
+    older = update(at=2, **PROVEN, raw_user_meta_data={"first_name": "Old"}) | {"version": 1 * 10**16}
+    assert outcome_of(post(client, older)) == "stale"
+    assert employee(connection, jane)["first_name"] == "New"

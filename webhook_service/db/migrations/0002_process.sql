@@ -15,18 +15,20 @@ set local lock_timeout = '5s';
 create or replace function public.auth_sync_remember_v1(p_work jsonb, p_log_id bigint) returns public.auth_user_state
 language plpgsql security definer set search_path = '' as $$
 declare
+  before public.auth_user_state;
   known public.auth_user_state;
   described jsonb := p_work -> 'user';
   this_version bigint := (p_work ->> 'version')::bigint;
 begin
-  select * into strict known from public.auth_user_state where auth_user_id = (p_work ->> 'auth_user_id')::uuid;
+  select * into strict before from public.auth_user_state where auth_user_id = (p_work ->> 'auth_user_id')::uuid;
+  known := before;
 
   select known.fields || coalesce(jsonb_object_agg(f.key, jsonb_build_array(f.value, this_version, p_log_id)), '{}')
     into known.fields
     from jsonb_each(p_work -> 'copy') as f
-   where (this_version, p_log_id) >= (coalesce((known.fields -> f.key ->> 1)::bigint, 0), coalesce((known.fields -> f.key ->> 2)::bigint, 0));
+   where (this_version, p_log_id) > (coalesce((known.fields -> f.key ->> 1)::bigint, -1), coalesce((known.fields -> f.key ->> 2)::bigint, 0));
 
-  if (this_version, p_log_id) >= (known.version, known.log_id) then
+  if (this_version, p_log_id) > (known.version, known.log_id) then
     known.version := this_version;
     known.log_id := p_log_id;
     known.email := lower(btrim(described ->> 'email', E' \t\r\n'));
@@ -38,11 +40,13 @@ begin
     known.updated_at := now();
   end if;
 
-  update public.auth_user_state
-     set (version, log_id, email, email_confirmed, employee_number, is_anonymous, banned_until, deleted_at, fields, updated_at)
-       = (known.version, known.log_id, known.email, known.email_confirmed, known.employee_number, known.is_anonymous,
-          known.banned_until, known.deleted_at, known.fields, known.updated_at)
-   where auth_user_id = known.auth_user_id;
+  if known is distinct from before then
+    update public.auth_user_state
+       set (version, log_id, email, email_confirmed, employee_number, is_anonymous, banned_until, deleted_at, fields, updated_at)
+         = (known.version, known.log_id, known.email, known.email_confirmed, known.employee_number, known.is_anonymous,
+            known.banned_until, known.deleted_at, known.fields, known.updated_at)
+     where auth_user_id = known.auth_user_id;
+  end if;
   return known;
 end $$;
 

@@ -1,0 +1,127 @@
+"""GET /admin/api/...: what admins read."""
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.auth_traffic import CONFIRMED, JANE, insert, post, update
+from tests.conftest import ADMIN_KEY
+from tests.employees import Connection, hire
+
+AUTHORIZED = {"Authorization": f"Bearer {ADMIN_KEY}"}
+
+
+@pytest.fixture
+def three_events(client: FlaskClient, connection: Connection) -> int:
+    """evt-1 unconfirmed, evt-2 linked, evt-3 ambiguous (of another user); the id of the employee that is linked."""
+    jane = hire(connection, "jane@example.com")
+    hire(connection, "office@example.com"), hire(connection, "office@example.com")
+    post(client, insert(at=1, email="jane@example.com"), "evt-1")
+    post(client, update(at=2, email="jane@example.com", email_confirmed_at=CONFIRMED), "evt-2")
+    other = JANE.__class__(int=3)
+    post(client, insert(other, at=3, email="office@example.com", email_confirmed_at=CONFIRMED), "evt-3")
+    return jane
+
+
+def get(client: FlaskClient, path: str) -> Any:
+    response = client.get(f"/admin/api{path}", headers=AUTHORIZED)
+    assert response.status_code == 200, response.text
+    return response.get_json()
+
+
+def ids(page: Any) -> list[str]:
+    return [event["event_id"] for event in page["events"]]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {ADMIN_KEY}"}, {"Authorization": "Bearer \xe4"}],
+    ids=["none", "wrong", "other scheme", "not ASCII"],
+)
+@pytest.mark.parametrize("path", ["/summary", "/events", "/events/evt-1"])
+def test_without_the_admin_key_nothing_is_shown(client: FlaskClient, path: str, headers: dict[str, str]) -> None:
+    """401, with the scheme that is wanted."""
+    response = client.get(f"/admin/api{path}", headers=headers)
+    assert (response.status_code, response.headers["WWW-Authenticate"]) == (401, "Bearer")
+
+
+def test_the_summary_counts_events_and_employees(client: FlaskClient, three_events: int) -> None:
+    """By status, by outcome, and how the employees stand."""
+    summary = get(client, "/summary")
+    assert summary["events"] == {"PENDING": 0, "SUCCESS": 2, "FAILED": 1}
+    assert summary["outcomes"] == {"unconfirmed": 1, "linked": 1, "ambiguous": 1}
+    assert summary["employees"] == {"all": 3, "linked": 1, "orphaned": 0, "inactive_and_linked": 0}
+
+
+def test_the_summary_of_an_empty_ledger_is_all_zero(client: FlaskClient) -> None:
+    """Nothing received yet is not an error."""
+    assert get(client, "/summary")["events"] == {"PENDING": 0, "SUCCESS": 0, "FAILED": 0}
+
+
+def test_events_come_newest_first(client: FlaskClient, three_events: int) -> None:
+    """Without a filter: all of them."""
+    assert ids(get(client, "/events")) == ["evt-3", "evt-2", "evt-1"]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("status=FAILED", ["evt-3"]),
+        ("outcome=linked", ["evt-2"]),
+        ("operation=UPDATE", ["evt-2"]),
+        (f"auth_user_id={JANE}", ["evt-2", "evt-1"]),
+        (f"auth_user_id={JANE}&status=SUCCESS&outcome=unconfirmed", ["evt-1"]),
+        ("since=2020-01-01T00:00:00Z&until=2021-01-01T00:00:00Z", []),
+        ("since=2020-01-01T00:00:00Z", ["evt-3", "evt-2", "evt-1"]),
+    ],
+)
+def test_filters_narrow_the_list(client: FlaskClient, three_events: int, query: str, expected: list[str]) -> None:
+    """Several filters must all hold."""
+    assert ids(get(client, f"/events?{query}")) == expected
+
+
+def test_events_of_an_employee(client: FlaskClient, three_events: int) -> None:
+    """Those that concerned it."""
+    assert ids(get(client, f"/events?employee_id={three_events}")) == ["evt-2"]
+
+
+def test_pages_follow_each_other_by_cursor(client: FlaskClient, three_events: int) -> None:
+    """The cursor of a page leads to the next one, and the last page has none."""
+    first = get(client, "/events?limit=2")
+    second = get(client, f"/events?limit=2&cursor={first['next_cursor']}")
+    assert (ids(first), ids(second), second["next_cursor"]) == (["evt-3", "evt-2"], ["evt-1"], None)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "status=DONE",
+        "auth_user_id=1",
+        "since=yesterday",
+        "limit=0",
+        "limit=1000",
+        "cursor=x",
+        "colour=red",
+        "employee_id=99999999999999999999",
+    ],
+)
+def test_a_filter_that_does_not_fit_is_refused_by_name(client: FlaskClient, query: str) -> None:
+    """422, with the name of the parameter."""
+    response = client.get(f"/admin/api/events?{query}", headers=AUTHORIZED)
+    assert response.status_code == 422
+    assert list(response.get_json()["fields"]) == [query.split("=")[0]]
+
+
+def test_an_event_shows_what_came_in_and_what_it_changed(client: FlaskClient, three_events: int) -> None:
+    """The mapped state, redacted; the changes; the replays."""
+    event = get(client, "/events/evt-2")
+    assert event["request_data"]["email"] == "jane@example.com"
+    assert event["changes"] == {"auth_user_id": {"from": None, "to": str(JANE)}}
+    assert (event["employee_id"], event["replays"]) == (three_events, [])
+
+
+def test_an_unknown_event_is_not_found(client: FlaskClient) -> None:
+    """404, as a problem document."""
+    response = client.get("/admin/api/events/nope", headers=AUTHORIZED)
+    assert (response.status_code, response.get_json()["reason"]) == (404, "event_not_found")

@@ -1,0 +1,181 @@
+"""Order does not matter: every permutation and duplication of a user's events ends in the same employee."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from itertools import permutations
+from typing import Any
+from uuid import UUID, uuid4
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.auth_traffic import EPOCH
+from tests.employees import Connection
+from webhook_service.events import AuthEvent, AuthUser, Operation, Work
+from webhook_service.handlers import Policy, decide
+from webhook_service.ports import Database
+from webhook_service.processing import process_batch
+
+MATCHES, MATCHES_TOO, NOBODYS, NOBODYS_TOO = "Jane.Doe", "jane.doe", "jane", "j.doe"
+"""Local parts: the first two are the employee's address in two spellings, the others are no employee's."""
+
+SELECT = """
+select employee_number, lower(btrim(email)) as email, first_name, last_name,
+       auth_user_id is not null as linked, orphaned_at, orphaned_auth_user_id is not null as was_linked
+  from employees where employee_number = any(%s)
+"""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What one event of a history says. Addresses and numbers are made unique for each replica of the history."""
+
+    local_part: str | None
+    confirmed: bool
+    number: str | None
+    names: dict[str, str]
+    anonymous: bool
+    banned: bool
+
+
+changes = st.builds(
+    Change,
+    local_part=st.sampled_from([MATCHES, MATCHES_TOO, NOBODYS, NOBODYS_TOO, None]),
+    confirmed=st.booleans(),
+    number=st.sampled_from([None, None, None, "right", "wrong"]),
+    names=st.dictionaries(st.sampled_from(["first_name", "last_name"]), st.sampled_from(["Ann", "Bea", "Cay"])),
+    anonymous=st.sampled_from([False, False, False, True]),
+    banned=st.booleans(),
+)
+endings = st.sampled_from([(), ("soft",), ("hard",), ("soft", "soft"), ("soft", "hard")])
+
+
+@st.composite
+def histories(draw: st.DrawFn, longest: int) -> list[Change | str]:
+    """Up to `longest` events of one user in the order of their versions; a deletion is final, as it is in Auth."""
+    ending = draw(endings)
+    living = draw(st.lists(changes, min_size=1, max_size=longest - len(ending)))
+    return [*living, *ending]
+
+
+def events_of(history: Sequence[Change | str], replica: str, user_id: UUID) -> list[AuthEvent]:
+    return [
+        AuthEvent(
+            f"{replica}-{version}",
+            Operation.DELETE if change == "hard" else Operation.UPDATE,
+            version,
+            user_of(change, replica, user_id),
+        )
+        for version, change in enumerate(history, start=1)
+    ]
+
+
+def user_of(change: Change | str, replica: str, user_id: UUID) -> AuthUser:
+    if isinstance(change, str):
+        return AuthUser(user_id, deleted_at=EPOCH)
+    return AuthUser(
+        user_id,
+        email=change.local_part and f"{change.local_part}@{replica}.example.com",
+        email_confirmed=change.local_part is not None and change.confirmed,
+        employee_number=change.number and f"{change.number}-{replica}",
+        is_anonymous=change.anonymous,
+        banned_until=EPOCH + timedelta(days=1) if change.banned else None,
+        names=change.names,
+    )
+
+
+def ends_as(
+    database: Database, connection: Connection, history: Sequence[Change | str], orders: Sequence[Sequence[int]]
+) -> list[dict[str, Any]]:
+    """Delivers the history in each of these orders, each to a user and an employee of its own, all orders side by side:
+    the first event of each, then the second of each. Returns the employee each order ends in.
+    """
+    replicas = [f"r{uuid4().hex[:12]}" for _ in orders]
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "insert into employees (email, employee_number, first_name) values (%s, %s, 'Employee')",
+            [(f" {MATCHES}@{replica}.example.com", f"right-{replica}") for replica in replicas],
+        )
+    streams: list[list[Work]] = []
+    for replica, order in zip(replicas, orders, strict=True):
+        events = events_of(history, replica, uuid4())
+        streams.append([decide(events[position], Policy()) for position in order])
+    for step in range(max(map(len, streams))):
+        works = [stream[step] for stream in streams if step < len(stream)]
+        for start in range(0, len(works), 400):
+            process_batch(database, works[start : start + 400])
+    rows = connection.execute(SELECT, [[f"right-{replica}" for replica in replicas]]).fetchall()
+    by_number = {row.pop("employee_number"): row for row in rows}
+    ends = []
+    for replica in replicas:
+        row = by_number[f"right-{replica}"]
+        row["email"] = row["email"].replace(replica, "replica")
+        ends.append(row)
+    return ends
+
+
+def check(database: Database, connection: Connection, history: list[Change | str], orders: list[list[int]]) -> None:
+    as_sent = list(range(len(history)))
+    expected, *ends = ends_as(database, connection, history, [as_sent, *orders])
+    for order, end in zip(orders, ends, strict=True):
+        assert end == expected, f"order {order}"
+
+
+# The database is shared by the examples of a test: each example has users and employees of its own.
+shared_database = settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+
+
+@given(history=histories(longest=4))
+@settings(shared_database, max_examples=40)
+def test_every_permutation_of_a_history_ends_as_it_was_sent(
+    database: Database, connection: Connection, history: list[Change | str]
+) -> None:
+    """Whatever the order of arrival, the employee ends as if the events had come in the order they were sent."""
+    check(database, connection, history, [list(order) for order in permutations(range(len(history)))])
+
+
+@given(history=histories(longest=6).filter(lambda history: len(history) > 4))
+@settings(shared_database, max_examples=4)
+def test_every_permutation_of_six_events_ends_as_they_were_sent(
+    database: Database, connection: Connection, history: list[Change | str]
+) -> None:
+    """The same for the longest histories that can be tried in every order."""
+    check(database, connection, history, [list(order) for order in permutations(range(len(history)))])
+
+
+@given(history=histories(longest=6), seed=st.integers(0, 2**32))
+@settings(shared_database, max_examples=40)
+def test_duplicates_in_any_order_change_nothing(
+    database: Database, connection: Connection, history: list[Change | str], seed: int
+) -> None:
+    """Each event delivered up to three times, shuffled: the employee ends as if each had come once and in order."""
+    generator = random.Random(seed)
+    orders = []
+    for _ in range(20):
+        order = [position for position in range(len(history)) for _ in range(generator.randint(1, 3))]
+        generator.shuffle(order)
+        orders.append(order)
+    check(database, connection, history, orders)
+
+
+def test_an_overtaken_event_still_links_by_the_address_it_proved(database: Database, connection: Connection) -> None:
+    """The newer event's address is nobody's; the older one, late, makes the link and brings the newer address along."""
+    proved = Change(MATCHES, confirmed=True, number=None, names={}, anonymous=False, banned=False)
+    moved = replace(proved, local_part=NOBODYS)
+    in_order, late = ends_as(database, connection, [proved, moved], [[0, 1], [1, 0]])
+    assert (late["linked"], late["email"]) == (True, "jane@replica.example.com")
+    assert late == in_order
+
+
+def test_an_event_overtaken_by_more_than_an_hour_links_nobody(database: Database, connection: Connection) -> None:
+    """By then the address may be somebody else's."""
+    connection.execute("insert into employees (email) values ('jane@example.com')")
+    user = AuthUser(uuid4(), email="elsewhere@example.com", email_confirmed=True)
+    process_batch(database, [decide(AuthEvent("newer", Operation.UPDATE, 2, user), Policy())])
+    connection.execute("update auth_user_state set updated_at = now() - interval '61 minutes'")
+    older = AuthEvent("older", Operation.UPDATE, 1, replace(user, email="jane@example.com"))
+    assert process_batch(database, [decide(older, Policy())])[0].outcome == "stale"

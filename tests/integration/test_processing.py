@@ -1,0 +1,111 @@
+"""The merging of concurrent works into batches."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
+
+import pytest
+
+from tests.employees import Connection
+from webhook_service.errors import DatabaseError, Unavailable
+from webhook_service.events import AuthEvent, AuthUser, Json, Operation, Work
+from webhook_service.handlers import Policy, decide
+from webhook_service.ports import Database
+from webhook_service.processing import Processor
+
+
+def work(number: int, *, email: str | None = None, event_id: str | None = None) -> Work:
+    user = AuthUser(UUID(int=number), email=email)
+    return decide(AuthEvent(event_id or f"evt-{number}", Operation.INSERT, number, user), Policy())
+
+
+class Gate:
+    """A database behind a gate: counts the calls that come to it, and lets them pass once it is opened."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.batches: list[int] = []
+        self.reached = threading.Event()
+        self.opened = threading.Event()
+
+    def call(self, function: str, **params: Json) -> Json:
+        self.batches.append(len(params["p_works"]))
+        self.reached.set()
+        self.opened.wait(10)
+        return self.database.call(function, **params)
+
+    def close(self) -> None:
+        self.database.close()
+
+
+def test_works_that_wait_together_share_a_call(database: Database) -> None:
+    """While one call is under way, what arrives gathers, and goes with the next one."""
+    gate = Gate(database)
+    processor = Processor(gate, lanes=1, patience=10)
+    with ThreadPoolExecutor(9) as threads:
+        first = threads.submit(processor.process, work(1))
+        gate.reached.wait(10)
+        others = [threads.submit(processor.process, work(number)) for number in range(2, 10)]
+        while processor._waiting.qsize() < 8:
+            pass
+        gate.opened.set()
+        results = [future.result(10) for future in (first, *others)]
+    assert gate.batches == [1, 8]
+    assert [result.event_id for result in results] == [f"evt-{number}" for number in range(1, 10)]
+
+
+def test_a_batch_has_a_limit(database: Database) -> None:
+    """More than max_batch wait for another call."""
+    gate = Gate(database)
+    gate.opened.set()
+    processor = Processor(gate, lanes=1, max_batch=4, patience=10)
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(processor.process, [work(number) for number in range(1, 17)]))
+    assert max(gate.batches) <= 4
+
+
+def test_a_poison_event_fails_alone(database: Database, connection: Connection) -> None:
+    """What the database refuses altogether is refused to its sender; the others of its batch are processed."""
+    gate = Gate(database)
+    processor = Processor(gate, lanes=1, patience=10)
+    poison = work(2, email="half a surrogate \ud800")
+    with ThreadPoolExecutor(4) as threads:
+        first = threads.submit(processor.process, work(1))
+        gate.reached.wait(10)
+        refused, accepted = threads.submit(processor.process, poison), threads.submit(processor.process, work(3))
+        while processor._waiting.qsize() < 2:
+            pass
+        gate.opened.set()
+        assert [first.result(10).outcome, accepted.result(10).outcome] == ["unconfirmed", "unconfirmed"]
+        with pytest.raises(DatabaseError):
+            refused.result(10)
+    assert connection.execute("select from integration_sync_log").rowcount == 2
+
+
+def test_who_waits_too_long_is_told_to_come_again(database: Database, connection: Connection) -> None:
+    """Unavailable after the patience; a work that had not begun is never recorded."""
+    gate = Gate(database)
+    processor = Processor(gate, lanes=1, patience=0.2)
+    for number in (1, 2):
+        with pytest.raises(Unavailable, match="database_slow"):
+            processor.process(work(number))
+    gate.opened.set()
+    processor = Processor(gate, lanes=1, patience=10)
+    processor.process(work(3))
+    recorded = connection.execute("select event_id from integration_sync_log").fetchall()
+    assert {"event_id": "evt-2"} not in recorded
+
+
+def test_the_same_event_twice_in_a_batch_is_applied_once(database: Database) -> None:
+    """One of the two is the duplicate."""
+    gate = Gate(database)
+    processor = Processor(gate, lanes=1, patience=10)
+    with ThreadPoolExecutor(3) as threads:
+        first = threads.submit(processor.process, work(1))
+        gate.reached.wait(10)
+        twice = [threads.submit(processor.process, work(2)) for _ in range(2)]
+        while processor._waiting.qsize() < 2:
+            pass
+        gate.opened.set()
+        first.result(10)
+        assert sorted(future.result(10).outcome for future in twice) == ["duplicate", "unconfirmed"]

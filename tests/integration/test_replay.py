@@ -1,0 +1,161 @@
+"""A person asks for events again: over the admin API, and as the use case behind it and the CLI."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from tests.auth_traffic import CONFIRMED, JANE, delete, insert, post, update
+from tests.conftest import ADMIN_KEY
+from tests.employees import Connection, employee, entry, hire
+from webhook_service.handlers import Policy
+from webhook_service.ports import Database
+from webhook_service.replay import Replayed, replay_events
+
+MAIL = "jane@example.com"
+PROVEN: dict[str, Any] = {"email": MAIL, "email_confirmed_at": CONFIRMED}
+AUTHORIZED = {"Authorization": f"Bearer {ADMIN_KEY}"}
+
+
+def ask(client: FlaskClient, path: str, body: Any = None) -> TestResponse:
+    return client.post(f"/admin/api{path}", json=body, headers=AUTHORIZED)
+
+
+def snapshot(connection: Connection) -> dict[str, list[dict[str, Any]]]:
+    """Everything but the record of the replays."""
+    return {
+        table: connection.execute(f"select * from {table} order by 1").fetchall()  # noqa: S608
+        for table in ("employees", "integration_sync_log", "auth_user_state")
+    }
+
+
+@pytest.fixture
+def ambiguous(client: FlaskClient, connection: Connection) -> tuple[int, int]:
+    """Two employees share the address of evt-1, which has failed."""
+    both = hire(connection, MAIL), hire(connection, MAIL)
+    post(client, insert(**PROVEN), "evt-1")
+    return both
+
+
+def test_a_failed_event_succeeds_once_its_cause_is_gone(
+    client: FlaskClient, connection: Connection, ambiguous: tuple[int, int]
+) -> None:
+    """An admin resolves the ambiguity, replays, and the employee is linked."""
+    jane, other = ambiguous
+    connection.execute("update employees set email = 'other@example.com' where employee_id = %s", [other])
+    answer = ask(client, "/events/evt-1/replay").get_json()
+    assert (answer["status"], answer["outcome"], answer["employee_id"]) == ("SUCCESS", "linked", jane)
+    assert entry(connection, "evt-1")["status"] == "SUCCESS"
+    assert employee(connection, jane)["auth_user_id"] == JANE
+
+
+def test_a_replay_is_recorded_with_who_asked_and_when(
+    client: FlaskClient, connection: Connection, ambiguous: tuple[int, int]
+) -> None:
+    """Also one that changes nothing."""
+    ask(client, "/events/evt-1/replay", {"requested_by": "kim"})
+    replays = client.get("/admin/api/events/evt-1", headers=AUTHORIZED).get_json()["replays"]
+    assert [(replay["requested_by"], replay["outcome_before"], replay["outcome"]) for replay in replays] == [
+        ("api:kim", "ambiguous", "ambiguous")
+    ]
+    assert replays[0]["requested_at"] is not None
+
+
+def test_an_older_event_is_not_brought_back(client: FlaskClient, connection: Connection) -> None:
+    """A replay of what a newer event has overtaken changes nothing, not even by an address the user once had."""
+    post(client, insert(at=1, **PROVEN), "evt-1")
+    post(client, update(at=2, **PROVEN | {"email": "elsewhere@example.com"}), "evt-2")
+    newcomer = hire(connection, MAIL)
+    assert ask(client, "/events/evt-1/replay").get_json()["outcome"] == "stale"
+    assert employee(connection, newcomer)["auth_user_id"] is None
+
+
+def test_a_replay_repairs_the_employee(client: FlaskClient, connection: Connection) -> None:
+    """The newest event again brings the employee back to what Auth says."""
+    jane = hire(connection, MAIL)
+    post(client, insert(**PROVEN, raw_user_meta_data={"first_name": "Jane"}), "evt-1")
+    connection.execute("update employees set first_name = 'Spoilt'")
+    answer = ask(client, "/events/evt-1/replay").get_json()
+    assert answer["changes"] == {"first_name": {"from": "Spoilt", "to": "Jane"}}
+    assert employee(connection, jane)["first_name"] == "Jane"
+
+
+def test_an_unknown_event_cannot_be_replayed(client: FlaskClient) -> None:
+    """404."""
+    assert ask(client, "/events/nope/replay").status_code == 404
+
+
+def test_an_action_is_no_event_to_replay(client: FlaskClient, connection: Connection) -> None:
+    """What waits to be done in Auth is not an inbound event."""
+    hire(connection, MAIL, is_active=False)
+    post(client, insert(**PROVEN), "evt-1")
+    assert ask(client, "/events/evt-1:disable/replay").status_code == 404
+
+
+def test_replaying_the_whole_ledger_twice_changes_nothing(client: FlaskClient, connection: Connection) -> None:
+    """Employees, ledger and states are the same after it, whatever the events were."""
+    hire(connection, MAIL, is_active=False)
+    hire(connection, "shared@example.com"), hire(connection, "shared@example.com")
+    bob = {"email": "bob@example.com", "email_confirmed_at": CONFIRMED}
+    hire(connection, "bob@example.com")
+    post(client, insert(at=1, email=MAIL))
+    post(client, update(at=3, **PROVEN | {"email": "new@example.com"}))
+    post(client, update(at=2, **PROVEN))
+    post(client, insert(UUID(int=2), at=1, **bob))
+    post(client, delete(UUID(int=2), at=1, **bob))
+    post(client, insert(UUID(int=3), email="shared@example.com", email_confirmed_at=CONFIRMED))
+    post(client, insert(UUID(int=4), is_anonymous=True))
+    first = ask(client, "/replays", {"dry_run": False}).get_json()
+    before = snapshot(connection)
+    second = ask(client, "/replays", {"dry_run": False}).get_json()
+    assert (first["changed"], second["changed"]) == (0, 0)
+    after = snapshot(connection)
+    for entries in (before["integration_sync_log"], after["integration_sync_log"]):
+        for failed in entries:
+            failed.pop("attempts")  # the one that still fails was tried again
+    assert before == after
+
+
+def test_a_dry_run_says_what_would_change_and_changes_nothing(
+    client: FlaskClient, connection: Connection, ambiguous: tuple[int, int]
+) -> None:
+    """It is the default; the count, the outcomes and the changes are those of the real run."""
+    connection.execute("update employees set email = 'other@example.com' where employee_id = %s", [ambiguous[1]])
+    before = snapshot(connection)
+    preview = ask(client, "/replays", {"filter": {"status": "FAILED"}}).get_json()
+    assert snapshot(connection) == before
+    assert connection.execute("select from integration_sync_replays").rowcount == 0
+    done = ask(client, "/replays", {"filter": {"status": "FAILED"}, "dry_run": False}).get_json()
+    assert preview == done | {"dry_run": True}
+    assert (done["matched"], done["replayed"], done["outcomes"]) == (1, 1, {"linked": 1})
+    assert done["changes"][0]["changes"] == {"auth_user_id": {"from": None, "to": str(JANE)}}
+
+
+def test_a_filter_chooses_what_is_replayed(client: FlaskClient, connection: Connection) -> None:
+    """As in the list of events."""
+    post(client, insert(**PROVEN), "evt-1")
+    post(client, insert(UUID(int=2), email="b@example.com"), "evt-2")
+    answer = ask(client, "/replays", {"filter": {"outcome": "unconfirmed"}, "dry_run": False}).get_json()
+    assert (answer["matched"], answer["outcomes"]) == (1, {"unconfirmed": 1})
+
+
+@pytest.mark.parametrize("body", [[], {"filter": {"colour": "red"}}, {"dry_run": "maybe"}, {"limit": 0}, {"all": True}])
+def test_a_request_that_does_not_fit_is_refused(client: FlaskClient, body: Any) -> None:
+    """422, and nothing is replayed."""
+    assert ask(client, "/replays", body).status_code == 422
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_many_events_are_replayed_in_batches(
+    client: FlaskClient, database: Database, connection: Connection, dry_run: bool
+) -> None:
+    """Each batch is told; the limit holds; `matched` counts them all."""
+    for number in range(130):
+        post(client, insert(UUID(int=number + 1), email=f"user{number}@example.com"))
+    told: list[Replayed] = []
+    done = replay_events(database, Policy(), {}, requested_by="test", dry_run=dry_run, limit=100, progress=told.append)
+    assert (done.matched, done.replayed, told[-1]) == (130, 100, done)
+    recorded = connection.execute("select from integration_sync_replays").rowcount
+    assert recorded == (0 if dry_run else 100)

@@ -1,0 +1,85 @@
+"""The decision table, as far as the event decides it: what is to be done in each situation."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+
+from webhook_service.events import AuthEvent, AuthUser, Operation, Outcome, Situation, Step, Via
+from webhook_service.handlers import EmailOwner, Policy, decide
+
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+USER = AuthUser(UUID(int=1))
+CONFIRMED = replace(USER, email="jane@example.com", email_confirmed=True, names={"first_name": "Jane"})
+UNCONFIRMED = replace(CONFIRMED, email_confirmed=False)
+NUMBERED = replace(UNCONFIRMED, employee_number="E-1")
+ANONYMOUS = replace(CONFIRMED, is_anonymous=True)
+DELETED = replace(CONFIRMED, deleted_at=NOW)
+
+
+def event_of(user: AuthUser) -> AuthEvent:
+    return AuthEvent("evt-1", Operation.UPDATE, 1, user)
+
+
+TABLE = [
+    # the auth user is, then the step when linked, none, one, several, taken
+    (DELETED, Step.FLAG_ORPHAN, Outcome.UNMATCHED, Outcome.UNMATCHED, Outcome.UNMATCHED, Outcome.UNMATCHED),
+    (ANONYMOUS, Outcome.IGNORED, Outcome.IGNORED, Outcome.IGNORED, Outcome.IGNORED, Outcome.IGNORED),
+    (UNCONFIRMED, Step.SYNC, Outcome.UNCONFIRMED, Outcome.UNCONFIRMED, Outcome.UNCONFIRMED, Outcome.UNCONFIRMED),
+    (USER, Step.SYNC, Outcome.UNCONFIRMED, Outcome.UNCONFIRMED, Outcome.UNCONFIRMED, Outcome.UNCONFIRMED),
+    (CONFIRMED, Step.SYNC, Outcome.UNMATCHED, Step.LINK, Outcome.AMBIGUOUS, Outcome.ALREADY_LINKED),
+    (NUMBERED, Step.SYNC, Outcome.UNMATCHED, Step.LINK, Outcome.AMBIGUOUS, Outcome.ALREADY_LINKED),
+]
+
+
+@pytest.mark.parametrize(
+    ("user", "steps"),
+    [(user, dict(zip(Situation, steps, strict=True))) for user, *steps in TABLE],
+    ids=["deleted", "anonymous", "unconfirmed", "without e-mail", "confirmed", "numbered"],
+)
+def test_each_situation_has_its_step(user: AuthUser, steps: dict[Situation, Step | Outcome]) -> None:
+    """What is to be done depends on the auth user's state and on its situation, and on nothing else."""
+    assert decide(event_of(user), Policy()).steps == steps
+
+
+@pytest.mark.parametrize(
+    ("user", "key"),
+    [
+        (DELETED, None),
+        (ANONYMOUS, None),
+        (UNCONFIRMED, None),
+        (USER, None),
+        (CONFIRMED, {"email": "jane@example.com"}),
+        (NUMBERED, {"employee_number": "E-1"}),
+        (replace(CONFIRMED, employee_number="E-1"), {"employee_number": "E-1"}),
+    ],
+    ids=["deleted", "anonymous", "unconfirmed", "without e-mail", "confirmed", "numbered", "number outranks e-mail"],
+)
+def test_an_employee_is_found_by_number_or_confirmed_email_only(user: AuthUser, key: dict[str, str] | None) -> None:
+    """The employee number outranks the e-mail; an unconfirmed e-mail finds nobody."""
+    assert decide(event_of(user), Policy()).key == key
+
+
+@pytest.mark.parametrize(
+    ("user", "owner", "copied"),
+    [
+        (CONFIRMED, EmailOwner.AUTH, {"email": "jane@example.com", "first_name": "Jane"}),
+        (CONFIRMED, EmailOwner.EMPLOYEES, {"first_name": "Jane"}),
+        (UNCONFIRMED, EmailOwner.AUTH, {"first_name": "Jane"}),
+        (DELETED, EmailOwner.AUTH, {}),
+        (ANONYMOUS, EmailOwner.AUTH, {}),
+    ],
+    ids=["confirmed", "employees own the e-mail", "unconfirmed", "deleted", "anonymous"],
+)
+def test_the_email_is_copied_once_confirmed_and_if_auth_owns_it(
+    user: AuthUser, owner: EmailOwner, copied: dict[str, str]
+) -> None:
+    """Names are copied, the e-mail only once it is confirmed and only where Auth owns it; of the deleted, nothing."""
+    assert decide(event_of(user), Policy(email_owner=owner)).copy == copied
+
+
+def test_a_replay_says_who_asked() -> None:
+    """How an event came, and who asked for it again, goes along with the work."""
+    work = decide(event_of(CONFIRMED), Policy(), via=Via.REPLAY, requested_by="api")
+    assert (work.via, work.requested_by) == (Via.REPLAY, "api")

@@ -1,0 +1,82 @@
+"""The layers: each module imports only from rows above its own, and only some may reach the outside."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "webhook_service"
+
+ROWS = [
+    {"events", "errors"},
+    {"ports", "log", "signature", "payload", "handlers"},
+    {"config", "processing"},
+    {"db.sqlstate"},
+    {"db.direct", "db.supabase", "db.embedded", "db.migrate"},
+    {"replay", "ledger", "serving"},
+    {"web"},
+    {"web.errors", "web.webhooks", "web.health", "web.admin_api"},
+    {"app", "gunicorn_conf", "demo_traffic"},
+    {"demo"},
+    {"cli"},
+]
+"""From the vocabulary down to where all meets. A module may also import from its own row, if that makes no cycle."""
+
+ONLY_IN = {
+    "os": {"config", "cli"},  # the environment has one reader; `serve` becomes gunicorn
+    "flask": {"app", "web", "web.errors", "web.webhooks", "web.health", "web.admin_api"},
+    "psycopg": {"db.direct", "db.embedded", "db.migrate", "demo"},
+    "supabase": {"db.supabase"},
+    "httpx": {"db.supabase", "serving", "demo"},
+    "subprocess": {"serving"},
+    "click": {"cli"},
+}
+"""What reaches outside, and who may: everything else is translation or a function of values."""
+
+
+def modules() -> dict[str, Path]:
+    found = {}
+    for file in PACKAGE.rglob("*.py"):
+        name = ".".join(file.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
+        if name not in ("__init__", "db"):
+            found[name] = file
+    return found
+
+
+def imports_of(file: Path) -> set[str]:
+    """Dotted names, with what is imported from a package of ours as a module of its own."""
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("name", sorted(modules()))
+def test_a_module_imports_only_from_above(name: str) -> None:
+    """The trip goes one way."""
+    row = next((number for number, members in enumerate(ROWS) if name in members), None)
+    assert row is not None, f"{name} has no row"
+    allowed = set().union(*ROWS[: row + 1])
+    ours = {found.removeprefix("webhook_service.") for found in imports_of(modules()[name])} & set(modules())
+    assert ours <= allowed, f"{name} may not import {ours - allowed}"
+
+
+@pytest.mark.parametrize("outside", sorted(ONLY_IN))
+def test_only_some_may_reach_outside(outside: str) -> None:
+    """Who may import what touches the world is written down, with its reason."""
+    users = {name for name, file in modules().items() if outside in {found.split(".")[0] for found in imports_of(file)}}
+    assert users <= ONLY_IN[outside]
+
+
+@pytest.mark.parametrize("name", ["events", "errors", "payload", "handlers", "signature"])
+def test_the_pure_steps_ask_no_clock(name: str) -> None:
+    """Time is a parameter."""
+    calls = {
+        ast.unparse(node.func)
+        for node in ast.walk(ast.parse(modules()[name].read_text("utf-8")))
+        if isinstance(node, ast.Call)
+    }
+    assert not calls & {"datetime.now", "datetime.utcnow", "time.time", "time.monotonic"}
