@@ -64,6 +64,10 @@ class Unavailable(ServiceError):
     """seconds"""
 
 
+class Conflict(Unavailable):
+    """Two transactions were in each other's way, and this one gave way: ask again at once, with less in one call."""
+
+
 class DatabaseError(ServiceError):
     """The database refused the call; asking again will not help."""
 

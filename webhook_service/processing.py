@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 
-from webhook_service.errors import DatabaseError, Unavailable
+from webhook_service.errors import Conflict, DatabaseError, Unavailable
 from webhook_service.events import Json, Outcome, Result, Status, Work
 from webhook_service.payload import to_request_data
 from webhook_service.ports import Database
@@ -79,10 +79,10 @@ class Processor:
             return
         try:
             results = process_batch(self._database, [work for work, _ in batch])
-        except DatabaseError as error:
+        except (DatabaseError, Conflict) as error:
             if len(batch) == 1:
                 batch[0][1].set_exception(error)
-            else:  # one of them is poison: it fails alone
+            else:  # one of them is poison, or in another's way: it fails alone
                 for item in batch:
                     self._settle([item])
         except BaseException as error:  # noqa: BLE001 (it belongs to those who wait; the lane goes on)

@@ -7,8 +7,8 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from webhook_service.db.sqlstate import is_retryable, of_missing_function
-from webhook_service.errors import DatabaseError, Unavailable
+from webhook_service.db.sqlstate import error_for
+from webhook_service.errors import Unavailable
 from webhook_service.events import Json
 
 POOL_SIZE = 4
@@ -58,20 +58,9 @@ class DirectDatabase:
         except PoolTimeout as error:
             raise Unavailable("database_unreachable", "The database cannot be reached.") from error
         except psycopg.Error as error:
-            raise translated(error) from error
+            raise error_for(error.sqlstate) from error
         return row[0] if row is not None else None
 
     def close(self) -> None:
         self._pool.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
-
-
-def translated(error: psycopg.Error) -> Unavailable | DatabaseError:
-    """Named by what the caller should do. The database's own text may hold personal data: it stays in __cause__."""
-    if of_missing_function(error.sqlstate):
-        return Unavailable("not_migrated", "The database lacks a function; run `webhook-service migrate`.")
-    if is_retryable(error.sqlstate):
-        return Unavailable(
-            "database_unavailable", f"The database cannot do it now ({error.sqlstate or 'no connection'})."
-        )
-    return DatabaseError("database_error", f"The database refused the call ({error.sqlstate}).")

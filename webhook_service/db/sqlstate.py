@@ -1,5 +1,7 @@
 """What an SQLSTATE says about asking again. https://www.postgresql.org/docs/current/errcodes-appendix.html"""
 
+from webhook_service.errors import Conflict, DatabaseError, Unavailable
+
 RETRYABLE_CLASSES = (
     "08",  # connection exception
     "40",  # transaction rollback: serialization failure, deadlock
@@ -9,13 +11,23 @@ RETRYABLE_CLASSES = (
     "58",  # system error
     "XX",  # internal error
 )
+UNDEFINED_FUNCTION = "42883"
+MISSING = (
+    UNDEFINED_FUNCTION,
+    "42P01",  # undefined table, in a function
+    "3F000",  # undefined schema
+)
 
 
-def is_retryable(sqlstate: str | None) -> bool:
-    """None stands for a connection that broke before the server could say anything."""
-    return sqlstate is None or sqlstate.startswith(RETRYABLE_CLASSES)
+def error_for(sqlstate: str | None) -> Unavailable | DatabaseError:
+    """Named by what the caller should do. None stands for a connection that broke before the server could say anything.
 
-
-def of_missing_function(sqlstate: str | None) -> bool:
-    """Undefined function, or undefined table in one: the migrations have not run."""
-    return sqlstate in ("42883", "42P01", "3F000")
+    The database's own text may hold personal data: it stays in the cause.
+    """
+    if sqlstate in MISSING:
+        return Unavailable("not_migrated", "The database lacks a function; run `webhook-service migrate`.")
+    if sqlstate is not None and sqlstate.startswith("40"):
+        return Conflict("database_conflict", f"Another transaction was in the way ({sqlstate}).")
+    if sqlstate is None or sqlstate.startswith(RETRYABLE_CLASSES):
+        return Unavailable("database_unavailable", f"The database cannot do it now ({sqlstate or 'no connection'}).")
+    return DatabaseError("database_error", f"The database refused the call ({sqlstate}).")

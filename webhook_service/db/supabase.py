@@ -6,7 +6,7 @@ import httpx
 from postgrest.exceptions import APIError
 from supabase import Client, ClientOptions, create_client
 
-from webhook_service.db.sqlstate import is_retryable, of_missing_function
+from webhook_service.db.sqlstate import UNDEFINED_FUNCTION, error_for
 from webhook_service.errors import DatabaseError, Unavailable
 from webhook_service.events import Json
 
@@ -44,16 +44,13 @@ class SupabaseDatabase:
 
 
 def translated(error: APIError) -> Unavailable | DatabaseError:
-    """Named by what the caller should do. Its text may hold personal data: it stays in __cause__.
-
-    `code` is the SQLSTATE, PostgREST's own code, or the HTTP status where the answer was no JSON.
-    """
+    """`code` is the SQLSTATE, PostgREST's own code, or the HTTP status where the answer was no JSON."""
     code = str(error.code)
-    if code in NOT_MIGRATED_CODES or of_missing_function(code):
-        return Unavailable("not_migrated", "The database lacks a function; run `webhook-service migrate`.")
-    if code in UNAVAILABLE_CODES or is_http_trouble(code) or (len(code) == 5 and is_retryable(code)):
+    if code in NOT_MIGRATED_CODES:
+        return error_for(UNDEFINED_FUNCTION)
+    if code in UNAVAILABLE_CODES or is_http_trouble(code):
         return Unavailable("database_unavailable", f"Supabase cannot do it now ({code}).")
-    return DatabaseError("database_error", f"Supabase refused the call ({code}).")
+    return error_for(code)
 
 
 def is_http_trouble(code: str) -> bool:

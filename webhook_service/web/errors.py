@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException
 from webhook_service.errors import (
     BadPayload,
     BadSignature,
+    Conflict,
     DatabaseError,
     EventNotFound,
     InvalidPayload,
@@ -34,6 +35,7 @@ STATUSES: dict[type[ServiceError], HTTPStatus] = {
     InvalidQuery: HTTPStatus.UNPROCESSABLE_ENTITY,
     DatabaseError: HTTPStatus.INTERNAL_SERVER_ERROR,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    Conflict: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 

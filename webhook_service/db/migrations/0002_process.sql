@@ -102,7 +102,13 @@ declare
 begin
   select jsonb_build_object('email', e.email, 'first_name', e.first_name, 'last_name', e.last_name, 'auth_user_id', e.auth_user_id,
                             'orphaned_at', e.orphaned_at, 'orphaned_auth_user_id', e.orphaned_auth_user_id)
-    into strict is_now from public.employees e where e.employee_id = p_employee_id for no key update;
+    into is_now
+    from public.employees e
+   where e.employee_id = p_employee_id and coalesce(e.auth_user_id, p_known.auth_user_id) = p_known.auth_user_id
+     for no key update;
+  if not found then
+    raise exception 'the employee was linked or deleted a moment ago' using errcode = 'serialization_failure';
+  end if;
 
   if lower(btrim(p_copy ->> 'email', E' \t\r\n')) = lower(btrim(is_now ->> 'email', E' \t\r\n')) then
     p_copy := p_copy - 'email';  -- the same address in another spelling is not a change
@@ -198,7 +204,7 @@ begin
         when step = 'link' then 'linked'
         when changes <> '{}' then 'synced'
         else 'unchanged' end;
-    exception when others then
+    exception when others or assert_failure then
       if sqlstate ~ '^(08|40|53|55|57|58|XX)' then
         raise;  -- not this event's fault: the whole batch is asked for again
       end if;
@@ -289,6 +295,7 @@ begin
     end;
   end if;
 
+  set constraints all immediate;  -- what a deferred one would refuse at the commit fails its own event instead
   perform public.auth_sync_lock_v1(p_works);
   for work in
     select w from jsonb_array_elements(p_works) as w
