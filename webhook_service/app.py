@@ -33,6 +33,7 @@ def create_app(
     services = Services(settings, database, Processor(database), now)
 
     app = Flask("webhook_service", static_folder=None)
+    app.url_map.merge_slashes = False  # it would redirect, and pg_net turns a redirected POST into a GET
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's default provider
     for part in (webhooks, health, admin_api):

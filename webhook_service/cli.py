@@ -23,7 +23,7 @@ from webhook_service.demo import run_demo
 from webhook_service.errors import ServiceError
 from webhook_service.ports import Database
 from webhook_service.replay import MAX_CHANGES_SHOWN, Replayed, replay_event, replay_events
-from webhook_service.web.admin_api import Filter
+from webhook_service.web.admin_api import Filter, as_json
 
 DATA_DIR = click.option(
     "--data-dir",
@@ -175,7 +175,7 @@ def replay(
 ) -> None:
     """Process events again: one by its id, or all that fit a filter. Doing it twice changes nothing."""
     try:
-        chosen = Filter().dump(Filter().load({name: value for name, value in criteria.items() if value is not None}))
+        chosen = as_json(Filter().load({name: value for name, value in criteria.items() if value is not None}))
     except ValidationError as error:
         raise click.UsageError(f"These do not fit: {error.messages_dict}") from None
     if (event_id is not None) + bool(chosen) + everything != 1:

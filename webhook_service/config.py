@@ -65,7 +65,7 @@ def value_of(environ: Mapping[str, str], name: str) -> str | None:
         raise BadSetting(name, f"and {name}_FILE are both set; keep one")
     if file:
         try:
-            return Path(file).read_text("utf-8").strip()
+            return Path(file).read_text("utf-8").strip() or None
         except (OSError, ValueError) as error:
             raise BadSetting(f"{name}_FILE", f"names a file that cannot be read ({type(error).__name__})") from error
     return value or None
@@ -114,6 +114,8 @@ def webhook_secrets(environ: Mapping[str, str]) -> tuple[Secret, ...]:
 
 def admin_api_key(environ: Mapping[str, str]) -> str:
     key = required(environ, "ADMIN_API_KEY")
+    if not re.fullmatch(r"[!-~]*", key):
+        raise BadSetting("ADMIN_API_KEY", "must be one word of ASCII characters")
     if len(key) < SHORTEST_ADMIN_KEY:
         raise BadSetting("ADMIN_API_KEY", f"must have at least {SHORTEST_ADMIN_KEY} characters")
     return key
@@ -134,8 +136,10 @@ def name_fields(environ: Mapping[str, str]) -> dict[str, str]:
         return dict(zip(NAME_COLUMNS, NAME_COLUMNS, strict=True))
     if text == "none":
         return {}
-    pairs = dict(re.findall(r"(\w+)=([\w.-]+)", text))
-    if not pairs or len(pairs) != len(re.split(r"[\s,]+", text)) or not pairs.keys() <= set(NAME_COLUMNS):
+    words = re.split(r"[\s,]+", text)
+    found = [re.fullmatch(r"(\w+)=([\w.-]+)", word) for word in words]
+    pairs = {match[1]: match[2] for match in found if match is not None}
+    if len(pairs) != len(words) or not pairs.keys() <= set(NAME_COLUMNS):
         raise BadSetting("NAME_FIELDS", f"must be COLUMN=KEY, with COLUMN of {', '.join(NAME_COLUMNS)}; or none")
     return pairs
 
@@ -157,4 +161,7 @@ def whole_number(environ: Mapping[str, str], name: str, default: int) -> int:
 
 
 def port(environ: Mapping[str, str]) -> int:
-    return whole_number(environ, "PORT", DEFAULT_PORT)
+    number = whole_number(environ, "PORT", DEFAULT_PORT)
+    if number > 65535:
+        raise BadSetting("PORT", "must be at most 65535")
+    return number

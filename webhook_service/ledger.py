@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from webhook_service.errors import EventNotFound
 from webhook_service.events import Json
 from webhook_service.ports import Database
+from webhook_service.signature import EVENT_ID
 
 
 def summary(database: Database) -> Json:
@@ -22,7 +23,7 @@ def events(database: Database, criteria: Mapping[str, Json], *, below: int | Non
 
 def event(database: Database, event_id: str) -> Json:
     """One event with request_data, changes and replays. Raises EventNotFound."""
-    found = database.call("auth_sync_event_v1", p_event_id=event_id)
+    found = database.call("auth_sync_event_v1", p_event_id=event_id) if EVENT_ID.fullmatch(event_id) else None
     if found is None:
         raise EventNotFound("event_not_found", "The ledger has no such event.")
     return found

@@ -7,13 +7,26 @@ import traceback
 from datetime import UTC, datetime
 from typing import Any
 
-EMAIL = re.compile(r"([^\s\"'<>(),;:@])[^\s\"'<>(),;:@]*@([^\s\"'<>(),;:@]+)")
+EMAIL = re.compile(r"""(?:"[^"@]*"|([^\s"'<>(),;:@])[^\s"<>(),;:@]*)@([^\s"'<>(),;:@]+)""")
 ORDINARY = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+LONGEST_CHAIN = 10
 
 
 def masked(text: str) -> str:
     """`jane.doe@example.com` -> `j***@example.com`."""
-    return EMAIL.sub(r"\1***@\2", text) if "@" in text else text
+    return EMAIL.sub(lambda found: f"{found[1] or ''}***@{found[2]}", text) if "@" in text else text
+
+
+def masked_within(value: Any) -> Any:
+    """Masked before it is written as JSON: afterwards, an escape could be taken for a letter of the address."""
+    if isinstance(value, str):
+        return masked(value)
+    if isinstance(value, list):
+        return [masked_within(item) for item in value]
+    if isinstance(value, dict):
+        return {masked(key): masked_within(item) for key, item in value.items()}
+    return value
 
 
 class JsonFormatter(logging.Formatter):
@@ -28,14 +41,15 @@ class JsonFormatter(logging.Formatter):
         line |= {name: value for name, value in vars(record).items() if name not in ORDINARY}
         if record.exc_info is not None and record.exc_info[1] is not None:
             line["error"] = described(record.exc_info[1])
-        return masked(json.dumps(line, default=str, ensure_ascii=False))
+        text = json.dumps(line, default=str, ensure_ascii=False)
+        return json.dumps(masked_within(json.loads(text)), ensure_ascii=False) if "@" in text else text
 
 
 def described(error: BaseException) -> list[str]:
     """Where an error and its causes come from: types and places. Their texts may hold personal data; left out."""
-    lines = []
+    lines: list[str] = []
     cause: BaseException | None = error
-    while cause is not None:
+    while cause is not None and len(lines) < LONGEST_CHAIN:
         frames = traceback.extract_tb(cause.__traceback__)[-3:]
         places = ", ".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in reversed(frames))
         lines.append(f"{type(cause).__name__} at {places}")

@@ -4,25 +4,31 @@ Takes the payload of a Supabase database webhook, `{type, table, schema, record,
 `auth.users`, and the same with a `version` and only the columns we map.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Any, NoReturn
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate, validates_schema
 
-from webhook_service.errors import BadPayload, InvalidPayload
+from webhook_service.errors import InvalidPayload
 from webhook_service.events import AuthEvent, AuthUser, Delivery, Json, Operation
+from webhook_service.strict_json import read_json
 
 LONGEST_NAME = 255
 """Characters of a name or employee number; longer ones are not taken."""
 
 MAX_VERSION = 2**63 - 1
 RANK = {Operation.INSERT: 0, Operation.UPDATE: 1, Operation.DELETE: 2}
-UNPRINTABLE_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89abAB])")
+# What Python's datetime cannot hold, as PostgreSQL writes it.
+WRITTEN = r"-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9:.]+[+-][0-9:]+"
+BEYOND = re.compile("[0-9]{5,6}" + WRITTEN)
+BEFORE_CHRIST = re.compile("[0-9]{4,6}" + WRITTEN + " BC")
+
+# As PostgreSQL writes it. Python's UUID also reads 0x..., signs, blanks and underscores.
+UUID_TEXT = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z"
 
 
 class Timestamp(fields.Field[datetime]):
@@ -34,16 +40,19 @@ class Timestamp(fields.Field[datetime]):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
         if not isinstance(value, str):
             raise ValidationError("Not a timestamp.")
-        if value == "infinity" or re.match("[0-9]{5}", value):
+        if value == "infinity" or BEYOND.fullmatch(value):
             return datetime.max.replace(tzinfo=UTC)
-        if value == "-infinity" or value.endswith(" BC"):
+        if value == "-infinity" or BEFORE_CHRIST.fullmatch(value):
             return datetime.min.replace(tzinfo=UTC)
         try:
             moment = datetime.fromisoformat(value)
         except ValueError:
             raise ValidationError("Not a timestamp.") from None
-        if moment.tzinfo is None:
+        offset = moment.utcoffset()
+        if offset is None:
             raise ValidationError("Has no time zone.")
+        if abs(offset) >= timedelta(hours=16) or offset.microseconds:  # PostgreSQL has none
+            raise ValidationError("Not a timestamp.")
         return moment
 
 
@@ -53,7 +62,7 @@ class UserSchema(Schema):
     class Meta:
         unknown = EXCLUDE
 
-    id = fields.UUID(required=True)
+    id = fields.String(required=True, validate=validate.Regexp(UUID_TEXT, error="Not a valid UUID."))
     email = fields.String(load_default=None, allow_none=True, validate=validate.Length(max=1000))
     email_confirmed_at = Timestamp(load_default=None, allow_none=True)
     is_anonymous = fields.Boolean(load_default=False, allow_none=True)
@@ -106,43 +115,6 @@ def parse(delivery: Delivery, name_fields: Mapping[str, str]) -> AuthEvent:
     return AuthEvent(delivery.event_id, operation, version, user)
 
 
-def read_json(body: bytes) -> Json:
-    """Strictly: what PostgreSQL cannot have written is refused, with a BadPayload that does not repeat it."""
-    try:
-        data = json.loads(body.decode("utf-8"), object_pairs_hook=_object, parse_constant=_constant)
-    except UnicodeDecodeError:
-        raise BadPayload("not_utf8", "The body is not UTF-8.") from None
-    except RecursionError:
-        raise BadPayload("too_deep", "The body is nested too deeply.") from None
-    except ValueError:
-        raise BadPayload("not_json", "The body is not JSON.") from None
-    if UNPRINTABLE_ESCAPE.search(body):
-        _refuse_unstorable_text(data)
-    return data
-
-
-def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        raise BadPayload("duplicate_key", "An object has a key twice.")
-    return result
-
-
-def _constant(name: str) -> NoReturn:
-    raise BadPayload("not_json", "NaN and Infinity are not JSON.")
-
-
-def _refuse_unstorable_text(data: Json) -> None:
-    """NUL and lone surrogates are JSON, but no PostgreSQL text."""
-    text = json.dumps(data, ensure_ascii=False)  # NUL stays escaped in here; a pair has become one character
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        raise BadPayload("unstorable_text", "A string holds half of a surrogate pair.") from None
-    if re.search(r"(?<!\\)(?:\\\\)*\\u0000", text):
-        raise BadPayload("unstorable_text", "A string holds a NUL character.")
-
-
 def user_of(row: Mapping[str, Any], name_fields: Mapping[str, str]) -> AuthUser:
     """A loaded row of `auth.users` -> its mapped state."""
     app_metadata, user_metadata = (
@@ -152,7 +124,7 @@ def user_of(row: Mapping[str, Any], name_fields: Mapping[str, str]) -> AuthUser:
     number = app_metadata.get("employee_number")
     names = {column: usable_text(user_metadata.get(key)) for column, key in name_fields.items()}
     user = AuthUser(
-        id=row["id"],
+        id=UUID(row["id"]),
         email=(row["email"] or "").strip() or None,
         email_confirmed=row["email_confirmed_at"] is not None,
         employee_number=usable_text(str(number) if type(number) is int else number),

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from webhook_service import handlers, payload
+from webhook_service import handlers, ledger, payload
 from webhook_service.errors import EventNotFound
 from webhook_service.events import Json, Result, Via
 from webhook_service.handlers import Policy
@@ -46,10 +46,11 @@ class Replayed:
 
 def replay_event(database: Database, policy: Policy, event_id: str, *, requested_by: str) -> Result:
     """One event, whatever its status. Raises EventNotFound."""
+    ledger.event(database, event_id)
     page = database.call("auth_sync_replayable_v1", p_filter={"event_id": event_id}, p_after=0, p_limit=1)
     results = _replay(database, policy, page["events"], requested_by=requested_by, dry_run=False)
     if not results:
-        raise EventNotFound("event_not_found", "The ledger has no such inbound event.")
+        raise EventNotFound("event_not_found", "That is no event, but an action; it cannot be replayed.")
     return results[0]
 
 

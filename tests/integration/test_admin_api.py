@@ -1,6 +1,7 @@
 """GET /admin/api/...: what admins read."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 from flask.testing import FlaskClient
@@ -19,7 +20,7 @@ def three_events(client: FlaskClient, connection: Connection) -> int:
     hire(connection, "office@example.com"), hire(connection, "office@example.com")
     post(client, insert(at=1, email="jane@example.com"), "evt-1")
     post(client, update(at=2, email="jane@example.com", email_confirmed_at=CONFIRMED), "evt-2")
-    other = JANE.__class__(int=3)
+    other = UUID(int=3)
     post(client, insert(other, at=3, email="office@example.com", email_confirmed_at=CONFIRMED), "evt-3")
     return jane
 
@@ -99,6 +100,7 @@ def test_pages_follow_each_other_by_cursor(client: FlaskClient, three_events: in
         "status=DONE",
         "auth_user_id=1",
         "since=yesterday",
+        "since=2026-11-22T12:00:00%2B20:00",
         "limit=0",
         "limit=1000",
         "cursor=x",
@@ -125,3 +127,20 @@ def test_an_unknown_event_is_not_found(client: FlaskClient) -> None:
     """404, as a problem document."""
     response = client.get("/admin/api/events/nope", headers=AUTHORIZED)
     assert (response.status_code, response.get_json()["reason"]) == (404, "event_not_found")
+
+
+@pytest.mark.parametrize("event_id", ["%00", "%F0%9F%92%A9", "a%20b", "x" * 201])
+def test_an_id_that_no_event_can_have_is_not_found(client: FlaskClient, event_id: str) -> None:
+    """404, without asking the database what it cannot be asked."""
+    assert client.get(f"/admin/api/events/{event_id}", headers=AUTHORIZED).status_code == 404
+    assert client.post(f"/admin/api/events/{event_id}/replay", headers=AUTHORIZED).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"[" * 100_000, b"{", b'{"requested_by": "\\u0000"}', b'{"limit": NaN}', b"\xff"],
+    ids=["deep", "broken", "NUL", "NaN", "not UTF-8"],
+)
+def test_a_body_that_is_no_json_is_refused(client: FlaskClient, body: bytes) -> None:
+    """400, whatever it is instead."""
+    assert client.post("/admin/api/replays", data=body, headers=AUTHORIZED).status_code == 400

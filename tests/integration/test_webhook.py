@@ -274,3 +274,9 @@ def test_a_supabase_payload_with_our_version_is_ordered_by_it(client: FlaskClien
     older = update(at=2, **PROVEN, raw_user_meta_data={"first_name": "Old"}) | {"version": 1 * 10**16}
     assert outcome_of(post(client, older)) == "stale"
     assert employee(connection, jane)["first_name"] == "New"
+
+
+@pytest.mark.parametrize("path", ["/webhook/auth/", "//webhook/auth", "/webhook//auth", "/webhook/auth?a=b/../c"])
+def test_the_endpoint_never_redirects(client: FlaskClient, path: str) -> None:
+    """pg_net follows a redirect as a GET without a body, and logs success."""
+    assert client.post(path).status_code in (401, 404)

@@ -9,11 +9,12 @@ PACKAGE = Path(__file__).parents[2] / "webhook_service"
 
 ROWS = [
     {"events", "errors"},
-    {"ports", "log", "signature", "payload", "handlers"},
+    {"ports", "log", "signature", "strict_json", "payload", "handlers"},
     {"config", "processing"},
     {"db.sqlstate"},
     {"db.direct", "db.supabase", "db.embedded", "db.migrate"},
-    {"replay", "ledger", "serving"},
+    {"ledger", "serving"},
+    {"replay"},
     {"web"},
     {"web.errors", "web.webhooks", "web.health", "web.admin_api"},
     {"app", "gunicorn_conf", "demo_traffic"},
@@ -71,7 +72,7 @@ def test_only_some_may_reach_outside(outside: str) -> None:
     assert users <= ONLY_IN[outside]
 
 
-@pytest.mark.parametrize("name", ["events", "errors", "payload", "handlers", "signature"])
+@pytest.mark.parametrize("name", ["events", "errors", "strict_json", "payload", "handlers", "signature"])
 def test_the_pure_steps_ask_no_clock(name: str) -> None:
     """Time is a parameter."""
     calls = {

@@ -8,7 +8,7 @@ from psycopg.types.json import Jsonb
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from webhook_service.db.sqlstate import error_for
-from webhook_service.errors import Unavailable
+from webhook_service.errors import DatabaseError, Unavailable
 from webhook_service.events import Json
 
 POOL_SIZE = 4
@@ -58,6 +58,8 @@ class DirectDatabase:
         except PoolTimeout as error:
             raise Unavailable("database_unreachable", "The database cannot be reached.") from error
         except psycopg.Error as error:
+            if error.sqlstate is None and isinstance(error, psycopg.DataError):  # refused before it was sent
+                raise DatabaseError("database_error", "A parameter is no PostgreSQL text.") from error
             raise error_for(error.sqlstate) from error
         return row[0] if row is not None else None
 

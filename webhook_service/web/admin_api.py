@@ -3,6 +3,7 @@
 import hmac
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
@@ -11,6 +12,8 @@ from marshmallow import RAISE, Schema, ValidationError, fields, post_load, valid
 from webhook_service import ledger, replay
 from webhook_service.errors import InvalidQuery, Unauthorized
 from webhook_service.events import Json, Outcome, Status
+from webhook_service.payload import Timestamp
+from webhook_service.strict_json import read_json
 from webhook_service.web import Services
 
 OPERATIONS = (
@@ -37,8 +40,8 @@ class Filter(Schema):
     operation = fields.String(validate=validate.OneOf(OPERATIONS))
     auth_user_id = fields.UUID()
     employee_id = fields.Integer(validate=validate.Range(0, 2**63 - 1))
-    since = fields.AwareDateTime()
-    until = fields.AwareDateTime()
+    since = Timestamp()
+    until = Timestamp()
 
 
 class Page(Filter):
@@ -50,7 +53,7 @@ class Replay(Schema):
     class Meta:
         unknown = RAISE
 
-    requested_by = fields.String(load_default="", validate=validate.Length(max=100))
+    requested_by = fields.String(load_default="", validate=validate.Regexp(r"[\w .@+-]{0,100}\Z"))
 
     @post_load
     def say_how_it_was_asked(self, data: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
@@ -102,13 +105,9 @@ def blueprint(services: Services) -> Blueprint:
 
 
 def json_body() -> Json:
-    """The body, {} where there is none. Raises InvalidQuery."""
-    if not request.get_data():
-        return {}
-    body = request.get_json(force=True, silent=True)
-    if not isinstance(body, dict):
-        raise InvalidQuery({"body": ["Must be a JSON object."]})
-    return body
+    """The body, {} where there is none. Raises BadPayload."""
+    body = request.get_data()
+    return read_json(body) if body else {}
 
 
 def loaded(schema: Schema, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -121,5 +120,5 @@ def loaded(schema: Schema, values: Mapping[str, Any]) -> dict[str, Any]:
 
 def as_json(data: Mapping[str, Any]) -> dict[str, Json]:
     """The filter's part of loaded values, as JSON."""
-    dumped: dict[str, Json] = Filter().dump(data)
-    return dumped
+    chosen = {name: data[name] for name in Filter().fields if name in data}
+    return {name: value.isoformat() if isinstance(value, datetime) else str(value) for name, value in chosen.items()}

@@ -1,0 +1,256 @@
+"""The settings: every variable, its forms, and what a bad one says."""
+
+import base64
+from pathlib import Path
+
+import pytest
+
+from webhook_service import config
+from webhook_service.config import DirectConnection, Settings, SupabaseConnection
+from webhook_service.errors import BadSetting
+from webhook_service.handlers import EmailOwner
+from webhook_service.signature import Secret
+
+KEY = b"K" * 32
+WEBHOOK_SECRET = "whsec_" + base64.b64encode(KEY).decode()
+PASSWORD = "canary-password"
+ADMIN_KEY = "canary-admin-key"
+ROLE_KEY = "sb_secret_canary"
+DIRECT = {
+    "DATABASE_URL": f"postgresql://user:{PASSWORD}@db.example.com/postgres",
+    "WEBHOOK_SECRETS": WEBHOOK_SECRET,
+    "ADMIN_API_KEY": ADMIN_KEY,
+}
+SUPABASE = {name: value for name, value in DIRECT.items() if name != "DATABASE_URL"} | {
+    "SUPABASE_URL": "https://project.example.com",
+    "SUPABASE_SERVICE_ROLE_KEY": ROLE_KEY,
+}
+SECRET_WORDS = (PASSWORD, ADMIN_KEY, ROLE_KEY, WEBHOOK_SECRET, WEBHOOK_SECRET[6:14], "KKKK")
+
+
+def without(environ: dict[str, str], name: str) -> dict[str, str]:
+    return {key: value for key, value in environ.items() if key != name}
+
+
+def error_of(environ: dict[str, str]) -> BadSetting:
+    with pytest.raises(BadSetting) as caught:
+        config.load(environ)
+    return caught.value
+
+
+def test_three_variables_are_enough() -> None:
+    """A database, a secret and an admin key; everything else has its default."""
+    assert config.load(DIRECT) == Settings(DirectConnection(DIRECT["DATABASE_URL"]), (Secret(KEY),), ADMIN_KEY)
+
+
+def test_supabase_may_be_the_database() -> None:
+    """Its URL and its service role key stand for DATABASE_URL."""
+    assert config.load(SUPABASE).connection == SupabaseConnection("https://project.example.com", ROLE_KEY)
+
+
+def test_a_direct_connection_goes_first() -> None:
+    """Where both are set, DATABASE_URL is used."""
+    assert config.load(SUPABASE | DIRECT) == config.load(DIRECT)
+
+
+@pytest.mark.parametrize(
+    ("environ", "configured"),
+    [({}, False), ({"DATABASE_URL": " "}, False), (DIRECT, True), ({"SUPABASE_URL": "x"}, True),
+     ({"WEBHOOK_SECRETS": "x"}, False)],
+    ids=["nothing", "blank", "direct", "Supabase", "only a secret"],
+)  # fmt: skip
+def test_it_is_known_whether_a_database_is_configured(environ: dict[str, str], configured: bool) -> None:
+    """Where none is, `serve` brings its own."""
+    assert config.has_connection(environ) is configured
+
+
+@pytest.mark.parametrize(
+    ("environ", "name"),
+    [(DIRECT, name) for name in DIRECT] + [(SUPABASE, name) for name in SUPABASE],
+    ids=[f"direct {name}" for name in DIRECT] + [f"Supabase {name}" for name in SUPABASE],
+)
+@pytest.mark.parametrize("blank", [None, "", "  "], ids=["missing", "empty", "blank"])
+def test_a_missing_variable_is_named(environ: dict[str, str], name: str, blank: str | None) -> None:
+    """Each of those that are needed; an empty one is missing."""
+    environ = without(environ, name) | ({} if blank is None else {name: blank})
+    assert name in error_of(environ).detail
+
+
+BAD = {
+    "DATABASE_URL": ["mysql://x", "db.example.com", "http://example.com", f"user:{PASSWORD}@db.example.com"],
+    "WEBHOOK_SECRETS": ["secret", "whsec_", "whsec_S0tLSw==", "whsec_!", f"{WEBHOOK_SECRET} {PASSWORD}", "v1"],
+    "ADMIN_API_KEY": ["short", "x" * 15, "in several lines\nof text", "ключ-администратора"],
+    "WEBHOOK_STATIC_TOKEN": ["yes", "maybe", "2", "on off", "null"],
+    "EMAIL_OWNER": ["both", "AUTH", "auth employees"],
+    "NAME_FIELDS": ["first_name", "first_name=", "=given", "email=mail", "first_name=a first_name=b", "first_name=a b",
+                    "first_name=a=b", "first_name=a/b", "!first_name=a", "first_name=a;last_name=b", "none none", ","],
+    "MAX_BODY_BYTES": ["0", "-1", "1.5", "1e6", "1 MB", "１０", "1" * 10, "many"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [pytest.param(name, value, id=f"{name}-{at}") for name, values in BAD.items() for at, value in enumerate(values)],
+)
+def test_a_bad_value_is_refused_at_start(name: str, value: str) -> None:
+    """And the error names the variable."""
+    assert error_of(DIRECT | {name: value}).detail.startswith(name)
+
+
+@pytest.mark.parametrize("url", ["project.example.com", "postgresql://example.com", "https://", "ftp://example.com"])
+def test_a_bad_supabase_url_is_refused(url: str) -> None:
+    """It is an address of the web."""
+    assert error_of(SUPABASE | {"SUPABASE_URL": url}).detail.startswith("SUPABASE_URL ")
+
+
+@pytest.mark.parametrize("key", ["two words", "two\nlines", "schlüssel"], ids=repr)
+def test_a_service_role_key_that_no_header_can_carry_is_refused(key: str) -> None:
+    """One word of ASCII, as it is sent in a header."""
+    error = error_of(SUPABASE | {"SUPABASE_SERVICE_ROLE_KEY": key})
+    assert error.detail.startswith("SUPABASE_SERVICE_ROLE_KEY ")
+
+
+# Files
+
+EVERYTHING = DIRECT | SUPABASE | {
+    "WEBHOOK_STATIC_TOKEN": "on",
+    "EMAIL_OWNER": "employees",
+    "NAME_FIELDS": "first_name=given",
+    "MAX_BODY_BYTES": "5000",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EVERYTHING)
+def test_each_variable_may_be_a_file(tmp_path: Path, name: str) -> None:
+    """NAME_FILE names a file with the value, and the line end at its end does not count."""
+    environ = without(EVERYTHING, "DATABASE_URL") if name.startswith("SUPABASE") else EVERYTHING
+    file = tmp_path / "value"
+    file.write_text(f"{environ[name]}\n", "utf-8")
+    assert config.load(without(environ, name) | {f"{name}_FILE": str(file)}) == config.load(environ)
+
+
+@pytest.mark.parametrize("name", EVERYTHING)
+def test_a_value_and_a_file_are_one_too_many(tmp_path: Path, name: str) -> None:
+    """Nobody can know which of both was meant."""
+    environ = without(EVERYTHING, "DATABASE_URL") if name.startswith("SUPABASE") else EVERYTHING
+    file = tmp_path / "value"
+    file.write_text(environ[name], "utf-8")
+    assert f"{name}_FILE are both set" in error_of(environ | {f"{name}_FILE": str(file)}).detail
+
+
+@pytest.mark.parametrize("name", SUPABASE)
+@pytest.mark.parametrize("content", ["missing", "a folder", "not UTF-8", "NUL in its name"])
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, name: str, content: str) -> None:
+    """And the error names the variable that names the file."""
+    file = tmp_path / "value"
+    if content == "a folder":
+        file.mkdir()
+    elif content == "not UTF-8":
+        file.write_bytes(b"\xff\xfe")
+    path = f"{file}\x00" if content == "NUL in its name" else str(file)
+    assert error_of(without(SUPABASE, name) | {f"{name}_FILE": path}).detail.startswith(f"{name}_FILE ")
+
+
+@pytest.mark.parametrize("name", SUPABASE)
+def test_an_empty_file_is_a_missing_value(tmp_path: Path, name: str) -> None:
+    """A secret that was not mounted yet is no secret."""
+    file = tmp_path / "value"
+    file.write_text(" \n", "utf-8")
+    assert name in error_of(without(SUPABASE, name) | {f"{name}_FILE": str(file)}).detail
+
+
+# Forms
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("first_name=given_name last_name=family_name", {"first_name": "given_name", "last_name": "family_name"}),
+        ("first_name=given_name,last_name=family_name", {"first_name": "given_name", "last_name": "family_name"}),
+        ("first_name=given, last_name=family", {"first_name": "given", "last_name": "family"}),
+        ("last_name=full-name.2", {"last_name": "full-name.2"}),
+        ("none", {}),
+        ("", {"first_name": "first_name", "last_name": "last_name"}),
+    ],
+    ids=["blank", "comma", "both", "one", "none", "default"],
+)
+def test_the_name_fields_have_several_forms(text: str, fields: dict[str, str]) -> None:
+    """COLUMN=KEY, separated by blanks or commas; `none` takes no names."""
+    assert config.load(DIRECT | {"NAME_FIELDS": text}).name_fields == fields
+
+
+@pytest.mark.parametrize(
+    ("text", "is_on"),
+    [
+        ("on", True),
+        ("ON", True),
+        ("true", True),
+        ("1", True),
+        ("off", False),
+        ("False", False),
+        ("0", False),
+        ("", False),
+    ],
+    ids=repr,
+)
+def test_a_switch_is_on_or_off(text: str, is_on: bool) -> None:
+    """In the usual words, in any case; off where it is not set."""
+    assert config.load(DIRECT | {"WEBHOOK_STATIC_TOKEN": text}).static_token is is_on
+
+
+@pytest.mark.parametrize("owner", list(EmailOwner))
+def test_the_owner_of_the_email_is_chosen(owner: EmailOwner) -> None:
+    """Either side may have the true one."""
+    assert config.load(DIRECT | {"EMAIL_OWNER": owner.value}).policy.email_owner is owner
+
+
+def test_the_limit_of_a_body_is_chosen() -> None:
+    """In bytes."""
+    assert config.load(DIRECT | {"MAX_BODY_BYTES": "5000"}).max_body_bytes == 5000
+
+
+@pytest.mark.parametrize("text", ["http", "-1", "0", "99999", "65536"])
+def test_a_port_that_no_server_can_have_is_refused(text: str) -> None:
+    """A port is a number from 1 to 65535."""
+    with pytest.raises(BadSetting, match="PORT"):
+        config.port({"PORT": text})
+
+
+# Secrets
+
+
+@pytest.mark.parametrize("environ", [DIRECT, SUPABASE], ids=["direct", "Supabase"])
+def test_settings_do_not_show_their_secrets(environ: dict[str, str]) -> None:
+    """Neither repr nor str of the settings holds a key or a password."""
+    shown = f"{config.load(environ)!r} {config.load(environ)}"
+    assert not [word for word in SECRET_WORDS if word in shown]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", f"user:{PASSWORD}@db.example.com"),
+        ("WEBHOOK_SECRETS", f"{WEBHOOK_SECRET} {PASSWORD}"),
+        ("WEBHOOK_SECRETS", f"{WEBHOOK_SECRET}KKKK"),
+        ("WEBHOOK_SECRETS", f"whsec_{PASSWORD}é"),
+        ("ADMIN_API_KEY", ADMIN_KEY[:13]),
+        ("SUPABASE_SERVICE_ROLE_KEY", f"{ROLE_KEY} {ROLE_KEY}"),
+        ("SUPABASE_URL", ROLE_KEY),
+        ("WEBHOOK_STATIC_TOKEN", PASSWORD),
+        ("EMAIL_OWNER", PASSWORD),
+        ("NAME_FIELDS", PASSWORD),
+        ("MAX_BODY_BYTES", PASSWORD),
+    ],
+    ids=lambda text: text[:12],
+)
+def test_an_error_does_not_repeat_the_value(name: str, value: str) -> None:
+    """A value that was put into the wrong variable may be a secret."""
+    environ = SUPABASE | {name: value}
+    assert "canary" not in str(error_of(environ))
+
+
+def test_an_error_does_not_repeat_a_file(tmp_path: Path) -> None:
+    """Nor what could not be decoded of it."""
+    file = tmp_path / "value"
+    file.write_bytes(PASSWORD.encode() + b"\xff")
+    assert "canary" not in str(error_of(without(DIRECT, "ADMIN_API_KEY") | {"ADMIN_API_KEY_FILE": str(file)}))

@@ -1,0 +1,313 @@
+"""Which requests are believed: Standard Webhooks signatures, and the static token."""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from itsdangerous import URLSafeSerializer
+
+from webhook_service.errors import BadSignature
+from webhook_service.events import Delivery
+from webhook_service.signature import (
+    ID_HEADER,
+    SIGNATURE_HEADER,
+    TIMESTAMP_HEADER,
+    TOKEN_HEADER,
+    Secret,
+    mint_token,
+    parse_secrets,
+    sign,
+    verify,
+    verify_token,
+)
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+BODY = '{"name": "Zoë"}'.encode()
+
+
+def written(key: bytes) -> str:
+    return "whsec_" + base64.b64encode(key).decode()
+
+
+NEW_KEY, OLD_KEY = b"n" * 32, b"o" * 32
+NEW, OLD = written(NEW_KEY), written(OLD_KEY)
+SECRETS = parse_secrets(f"{NEW} {OLD}")
+SIGNED = sign(SECRETS[0], "evt-1", BODY, now=NOW)
+GOOD = SIGNED[SIGNATURE_HEADER]
+FORGED = "v1," + base64.b64encode(b"f" * 32).decode()
+
+
+def reason_of(headers: dict[str, str], body: bytes = BODY, *, now: datetime = NOW) -> str:
+    with pytest.raises(BadSignature) as caught:
+        verify(SECRETS, headers, body, now=now)
+    return caught.value.reason
+
+
+# Secrets
+
+
+@pytest.mark.parametrize("text", [NEW, f"v1,{NEW}", f"  {NEW}\n"], ids=["whsec_", "v1,whsec_", "with blanks"])
+def test_a_secret_has_two_forms(text: str) -> None:
+    """`whsec_...` of the spec and `v1,whsec_...` of Supabase are the same key."""
+    assert parse_secrets(text) == (Secret(NEW_KEY),)
+
+
+@pytest.mark.parametrize("separator", [" ", ",", "|", ", ", " | ", "\n"], ids=repr)
+@pytest.mark.parametrize("prefix", ["", "v1,"], ids=["whsec_", "v1,whsec_"])
+def test_several_secrets_keep_their_order(prefix: str, separator: str) -> None:
+    """Several secrets may be separated by space, comma or `|`, as Supabase joins them."""
+    assert parse_secrets(f"{prefix}{NEW}{separator}{prefix}{OLD}") == (Secret(NEW_KEY), Secret(OLD_KEY))
+
+
+@pytest.mark.parametrize("length", [24, 25, 63, 64])
+def test_a_key_has_24_to_64_bytes(length: int) -> None:
+    """Both ends of the spec's range are taken."""
+    assert parse_secrets(written(b"k" * length)) == (Secret(b"k" * length),)
+
+
+BAD_SECRETS = {
+    "too short": written(b"S" * 23),
+    "too long": written(b"S" * 65),
+    "no key": "whsec_",
+    "no prefix": base64.b64encode(b"S" * 32).decode(),
+    "another prefix": "whpk_" + base64.b64encode(b"S" * 32).decode(),
+    "prefix in capitals": NEW.replace("whsec_", "WHSEC_"),
+    "prefix twice": "whsec_" + NEW,
+    "another version": "v1a," + NEW,
+    "not base64": "whsec_U1NT!U1NTU1NTU1NTU1NTU1NTU1NTU1NTU1NT",
+    "base64 of URLs": "whsec_" + base64.urlsafe_b64encode(b"\xff" * 33).decode(),
+    "padding cut off": written(b"S" * 32).rstrip("="),
+    "padding inside": "whsec_U1NT=U1NTU1NTU1NTU1NTU1NTU1NTU1NTU1NT",
+    "not ASCII": "whsec_U1NTé1NTU1NTU1NTU1NTU1NTU1NTU1NTU1NTU1NT",
+}
+
+
+@pytest.mark.parametrize("bad", BAD_SECRETS.values(), ids=BAD_SECRETS.keys())
+def test_an_unusable_secret_is_refused(bad: str) -> None:
+    """One unusable secret among good ones is refused, by its position."""
+    with pytest.raises(ValueError, match=r"^secret \d of \d"):
+        parse_secrets(f"{NEW}|{bad}")
+
+
+@pytest.mark.parametrize("bad", BAD_SECRETS.values(), ids=BAD_SECRETS.keys())
+def test_the_error_never_shows_the_secret(bad: str) -> None:
+    """The text of the error holds no four characters in a row of what the secret encodes."""
+    with pytest.raises(ValueError, match="secret") as caught:
+        parse_secrets(f"{bad} {OLD}")
+    encoded = bad.rpartition("_")[2]
+    assert not [part for part in (encoded[at : at + 4] for at in range(len(encoded) - 3)) if part in str(caught.value)]
+
+
+@pytest.mark.parametrize("empty", ["", " ", "|", "v1", "v1,", ", ,"], ids=repr)
+def test_no_secret_at_all_is_refused(empty: str) -> None:
+    """Separators and versions alone are no secret."""
+    with pytest.raises(ValueError, match="holds no secret"):
+        parse_secrets(empty)
+
+
+@pytest.mark.parametrize("show", [repr, str, "{}".format], ids=["repr", "str", "format"])
+def test_a_secret_is_never_shown(show: Callable[[object], str]) -> None:
+    """Neither a secret nor what holds one prints its key."""
+    assert "nnn" not in show(SECRETS)
+
+
+def test_a_delivery_does_not_show_its_body() -> None:
+    """A body holds personal data; the repr of what carries it leaves it out."""
+    assert "Zo" not in repr(verify(SECRETS, SIGNED, BODY, now=NOW))
+
+
+# Signatures
+
+
+def test_the_signature_is_that_of_the_spec() -> None:
+    """`v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`."""
+    digest = hmac.new(NEW_KEY, b"evt-1.%d." % NOW.timestamp() + BODY, hashlib.sha256).digest()
+    assert SIGNED[SIGNATURE_HEADER].removeprefix("v1,") == base64.b64encode(digest).decode()
+
+
+def test_a_rightly_signed_request_becomes_a_delivery() -> None:
+    """With the signed id and time, and the very bytes that were signed."""
+    assert verify(SECRETS, SIGNED, BODY, now=NOW + timedelta(seconds=3)) == Delivery("evt-1", NOW, BODY)
+
+
+@pytest.mark.parametrize("position", [0, 1], ids=["newest", "oldest"])
+def test_each_of_several_secrets_verifies(position: int) -> None:
+    """While secrets rotate, senders may use any of them."""
+    headers = sign(SECRETS[position], "evt-1", BODY, now=NOW)
+    assert verify(SECRETS, headers, BODY, now=NOW).event_id == "evt-1"
+
+
+def test_a_secret_that_was_taken_out_verifies_no_more() -> None:
+    """Once rotation is over, the old secret is worth nothing."""
+    headers = sign(SECRETS[1], "evt-1", BODY, now=NOW)
+    with pytest.raises(BadSignature, match="wrong_signature"):
+        verify(SECRETS[:1], headers, BODY, now=NOW)
+
+
+@pytest.mark.parametrize(
+    "signatures",
+    [
+        f"{FORGED} {GOOD}",
+        f"{GOOD} {FORGED}",
+        f"{FORGED}, {GOOD}",
+        f"{FORGED},{GOOD}",
+        f"{GOOD},{FORGED}",
+        f"{FORGED}  {GOOD} ",
+        f"v1a,{'A' * 86}== {GOOD}",
+        f"{GOOD} v2,anything",
+        f"v2,{FORGED[3:]}, {GOOD}",
+        f"v1,tooshort= {GOOD}",
+        f"rubbish {GOOD}",
+    ],
+    ids=["last", "first", "comma and blank", "comma", "comma, first", "blanks", "v1a", "v2 after", "v2 before",
+         "broken", "rubbish"],
+)  # fmt: skip
+def test_one_good_signature_among_several_is_enough(signatures: str) -> None:
+    """Separated by space, by comma, or by both; other versions and broken ones are skipped."""
+    assert verify(SECRETS, SIGNED | {SIGNATURE_HEADER: signatures}, BODY, now=NOW).event_id == "evt-1"
+
+
+@pytest.mark.parametrize(
+    "version", ["v1a,", "v2,", "V1,", "v11,", "xv1,", "1,", "v1.", "v1:", "", "v1, ", "v1,,"], ids=repr
+)
+def test_only_version_1_counts(version: str) -> None:
+    """The right bytes under another version are no signature."""
+    headers = SIGNED | {SIGNATURE_HEADER: version + GOOD.removeprefix("v1,")}
+    assert reason_of(headers) == "malformed_signature"
+
+
+@pytest.mark.parametrize("seconds", [-300, -299.5, 0, 299.5, 300])
+def test_the_clocks_may_differ_by_five_minutes(seconds: float) -> None:
+    """Either way, and both ends included."""
+    assert verify(SECRETS, SIGNED, BODY, now=NOW + timedelta(seconds=seconds)).sent_at == NOW
+
+
+@pytest.mark.parametrize("seconds", [-301, -300.001, 300.001, 301, 10**9, -(10**9)])
+def test_a_replayed_or_future_request_is_refused(seconds: float) -> None:
+    """Over five minutes, a good signature is worth nothing."""
+    assert reason_of(SIGNED, now=NOW + timedelta(seconds=seconds)) == "timestamp_out_of_tolerance"
+
+
+@pytest.mark.parametrize("missing", [ID_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER])
+def test_each_header_is_needed(missing: str) -> None:
+    """A request that lacks one of the three is not signed."""
+    assert reason_of({name: value for name, value in SIGNED.items() if name != missing}) == "missing_signature"
+
+
+MALFORMED = {
+    ID_HEADER: ("malformed_id", ["", " ", "evt.1", "evt 1", "é", "evt-1\n", "e" * 201, "\x00", "evt/1", "٣", "\udcff"]),
+    TIMESTAMP_HEADER: (
+        "malformed_timestamp",
+        ["", " ", "now", "-1", "+1", "1.5", "1e9", "٣", "²", "1" * 13, "1" * 5000, "0x1", "1_0", "nan", "1\n", " 1"],
+    ),
+    SIGNATURE_HEADER: (
+        "malformed_signature",
+        ["", " ", ",", "v1", "v1,", "v1,=", "v1,é", "v1,####", GOOD[:-1], GOOD + "=", GOOD + "A", f"v1,{'A' * 40}",
+         "v1," * 1000, f"v1,{'A' * 100_000}", "\x00", "v1,\udcff"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "reason"),
+    [
+        pytest.param(header, value, reason, id=f"{header}-{position}")
+        for header, (reason, values) in MALFORMED.items()
+        for position, value in enumerate(values)
+    ],
+)
+def test_a_malformed_header_is_refused_with_its_own_reason(header: str, value: str, reason: str) -> None:
+    """Whatever a header holds, the answer is a BadSignature that says which header is wrong."""
+    assert reason_of(SIGNED | {header: value}) == reason
+
+
+@pytest.mark.parametrize(
+    ("changed", "body"),
+    [
+        ({}, BODY + b" "),
+        ({}, BODY[:-1]),
+        ({}, b""),
+        ({ID_HEADER: "evt-2"}, BODY),
+        ({TIMESTAMP_HEADER: str(int(NOW.timestamp()) + 1)}, BODY),
+        ({TIMESTAMP_HEADER: "0" + SIGNED[TIMESTAMP_HEADER]}, BODY),
+        ({SIGNATURE_HEADER: FORGED}, BODY),
+        ({ID_HEADER: "evt-1:1"}, BODY),
+    ],
+    ids=["longer body", "shorter body", "no body", "id", "timestamp", "timestamp's writing", "signature", "longer id"],
+)
+def test_what_was_tampered_with_is_refused(changed: dict[str, str], body: bytes) -> None:
+    """Id, time and body are signed, each byte of them."""
+    assert reason_of(SIGNED | changed, body) == "wrong_signature"
+
+
+def test_without_secrets_nothing_verifies() -> None:
+    """An empty list of secrets believes nobody."""
+    with pytest.raises(BadSignature, match="wrong_signature"):
+        verify((), SIGNED, BODY, now=NOW)
+
+
+@pytest.mark.parametrize("event_id", ["", "a.b", "a b", "é", "e" * 201, "a\r\nx: y"], ids=repr)
+def test_no_receiver_would_take_such_an_id(event_id: str) -> None:
+    """We do not sign what we would refuse."""
+    with pytest.raises(ValueError, match="event id"):
+        sign(SECRETS[0], event_id, BODY, now=NOW)
+
+
+# Static token
+
+
+@pytest.mark.parametrize("position", [0, 1], ids=["newest", "oldest"])
+def test_a_token_of_each_secret_is_believed(position: int) -> None:
+    """A token survives a rotation as long as its secret is still listed."""
+    token = mint_token(SECRETS[position:], "dashboard")
+    assert verify_token(SECRETS, {TOKEN_HEADER: token}, BODY, now=NOW).sent_at == NOW
+
+
+def test_a_token_is_signed_with_the_newest_secret() -> None:
+    """What is minted while two secrets are listed outlives the older one."""
+    token = mint_token(SECRETS, "dashboard")
+    assert verify_token(SECRETS[:1], {TOKEN_HEADER: token}, BODY, now=NOW).body == BODY
+
+
+def test_the_same_body_twice_is_one_event() -> None:
+    """Under a token the event id derives from the body."""
+    headers = {TOKEN_HEADER: mint_token(SECRETS, "dashboard")}
+    ids = [verify_token(SECRETS, headers, body, now=NOW).event_id for body in (BODY, BODY, BODY + b" ")]
+    assert ids[0] == ids[1] != ids[2]
+
+
+TOKEN = mint_token(SECRETS, "dashboard")
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        ".",
+        "é",
+        TOKEN[:-1],
+        "x" + TOKEN,
+        TOKEN.split(".")[0],
+        "." + TOKEN.split(".")[1],
+        mint_token([Secret(b"f" * 32)], "dashboard"),
+        URLSafeSerializer(NEW_KEY, salt="another").dumps({"webhook": "dashboard"}),
+        URLSafeSerializer(NEW_KEY, salt="static-token").dumps({"webhook": "dashboard"}),  # SHA-1
+        GOOD,
+    ],
+    ids=["empty", "dot", "not ASCII", "cut", "prefixed", "unsigned", "no payload", "another secret",
+         "another salt", "another digest", "a signature"],
+)  # fmt: skip
+def test_a_forged_token_is_refused(token: str) -> None:
+    """Only what one of our secrets signed as a token is a token."""
+    with pytest.raises(BadSignature) as caught:
+        verify_token(SECRETS, {TOKEN_HEADER: token}, BODY, now=NOW)
+    assert caught.value.reason == "wrong_token"
+
+
+def test_a_missing_token_is_refused() -> None:
+    """No token is a wrong token, whoever asks."""
+    with pytest.raises(BadSignature, match="token"):
+        verify_token(SECRETS, {}, BODY, now=NOW)

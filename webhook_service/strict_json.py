@@ -1,0 +1,57 @@
+"""JSON as strictly as PostgreSQL writes and stores it. Errors never repeat what was read."""
+
+import json
+import math
+import re
+from typing import NoReturn
+
+from webhook_service.errors import BadPayload
+from webhook_service.events import Json
+
+LONGEST_INTEGER = 4300
+"""Digits that Python reads as an int; jsonb may hold more."""
+
+UNSTORABLE_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
+
+
+def read_json(body: bytes) -> Json:
+    """Strictly: what PostgreSQL cannot have written is refused, with a BadPayload that does not repeat it."""
+    try:
+        data = json.loads(
+            body.decode("utf-8"), object_pairs_hook=_object, parse_constant=_constant, parse_int=_whole_number
+        )
+        if UNSTORABLE_ESCAPE.search(body):
+            _refuse_unstorable_text(data)
+    except UnicodeDecodeError:
+        raise BadPayload("not_utf8", "The body is not UTF-8.") from None
+    except RecursionError:
+        raise BadPayload("too_deep", "The body is nested too deeply.") from None
+    except ValueError:
+        raise BadPayload("not_json", "The body is not JSON.") from None
+    return data
+
+
+def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise BadPayload("duplicate_key", "An object has a key twice.")
+    return result
+
+
+def _whole_number(digits: str) -> int | float:
+    return int(digits) if len(digits) < LONGEST_INTEGER else math.inf  # nothing that we map is that long
+
+
+def _constant(name: str) -> NoReturn:
+    raise BadPayload("not_json", "NaN and Infinity are not JSON.")
+
+
+def _refuse_unstorable_text(data: Json) -> None:
+    """NUL and lone surrogates are JSON, but no PostgreSQL text."""
+    text = json.dumps(data, ensure_ascii=False)  # NUL stays escaped in here; a pair has become one character
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise BadPayload("unstorable_text", "A string holds half of a surrogate pair.") from None
+    if re.search(r"(?<!\\)(?:\\\\)*\\u0000", text):
+        raise BadPayload("unstorable_text", "A string holds a NUL character.")
