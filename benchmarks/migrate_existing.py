@@ -14,7 +14,8 @@ from webhook_service.db import embedded, migrate
 
 EMPLOYEES = """
 create table employees (
-  employee_id bigint generated always as identity primary key, email text, first_name text, last_name text, department text
+  employee_id bigint generated always as identity primary key,
+  email text, first_name text, last_name text, department text
 );
 insert into employees (email, first_name, last_name)
 select 'Person' || n || '@Example.com', 'First' || n, 'Last' || n from generate_series(1, {count}) as n;
