@@ -9,9 +9,8 @@ PACKAGE = Path(__file__).parents[2] / "webhook_service"
 
 ROWS = [
     {"events", "errors"},
-    {"ports", "log", "signature", "strict_json", "payload", "handlers"},
+    {"ports", "log", "signature", "strict_json", "payload", "handlers", "db.sqlstate", "db.deadline"},
     {"config", "processing"},
-    {"db.sqlstate"},
     {"db.direct", "db.supabase", "db.embedded", "db.migrate"},
     {"ledger", "serving"},
     {"replay"},

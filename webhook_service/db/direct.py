@@ -1,12 +1,11 @@
 """The Database port over a direct PostgreSQL connection (psycopg, pooled)."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from webhook_service.db.deadline import Deadline
 from webhook_service.db.sqlstate import error_for
 from webhook_service.errors import DatabaseError, Unavailable
 from webhook_service.events import Json
@@ -29,19 +28,14 @@ class DirectDatabase:
             max_size=pool_size,
             open=False,
             timeout=call_timeout,
+            reconnect_timeout=0,  # after an outage: no attempt of minutes ago to wait for
             kwargs={"autocommit": True, "prepare_threshold": None, "connect_timeout": 2, "tcp_user_timeout": 4000},
         )
-        self._threads = ThreadPoolExecutor(pool_size, thread_name_prefix="database")
-        self._call_timeout = call_timeout
+        self._deadline = Deadline(pool_size, call_timeout)
 
     def call(self, function: str, **params: Json) -> Json:
         self._pool.open()
-        answer = self._threads.submit(self._call, function, params)
-        try:
-            return answer.result(self._call_timeout)
-        except TimeoutError as error:
-            answer.cancel()
-            raise Unavailable("database_slow", "The database did not answer in time.") from error
+        return self._deadline.run(self._call, function, params)
 
     def _call(self, function: str, params: dict[str, Json]) -> Json:
         query = sql.SQL("select public.{}({})").format(
@@ -65,4 +59,4 @@ class DirectDatabase:
 
     def close(self) -> None:
         self._pool.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._deadline.close()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from webhook_service.errors import MigrationError
 
@@ -55,6 +56,7 @@ def migrate(url: str, *, dry_run: bool = False, applied: Callable[[Migration], N
 
     Any number of processes may do so at once: one does it, the others wait and find it done. Raises MigrationError.
     """
+    require_a_connection_string(url)
     try:
         with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
             connection.execute("select pg_advisory_lock(%s)", [LOCK])
@@ -64,8 +66,21 @@ def migrate(url: str, *, dry_run: bool = False, applied: Callable[[Migration], N
                     _apply(connection, migration)
                 applied(migration)
             return len(missing)
-    except psycopg.OperationalError as error:
-        raise MigrationError("database_unreachable", f"The database cannot be reached or is busy: {error}") from error
+    except psycopg.Error as error:
+        why = error.diag.message_primary or str(error)
+        raise MigrationError("database_unreachable", f"The database cannot be reached or used: {why}") from error
+
+
+def require_a_connection_string(url: str) -> None:
+    """Raises MigrationError, where libpq would repeat a part of the password that it takes for something else."""
+    try:
+        is_understood = "@" not in str(conninfo_to_dict(url).get("host", ""))
+    except psycopg.Error:
+        is_understood = False
+    if not is_understood:
+        raise MigrationError(
+            "bad_setting", "DATABASE_URL cannot be read: write @ : / % in its password as %40 %3A %2F %25."
+        )
 
 
 def missing_in(connection: psycopg.Connection) -> list[Migration]:

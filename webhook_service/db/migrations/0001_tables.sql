@@ -12,6 +12,8 @@ create table if not exists public.auth_sync_migrations (
 alter table public.auth_sync_migrations enable row level security;
 
 do $$
+declare
+  stranger text;
 begin
   if to_regclass('public.employees') is null then
     create table public.employees (
@@ -24,7 +26,12 @@ begin
       auth_user_id uuid,
       is_active boolean not null default true
     );
-    alter table public.employees enable row level security;  -- one that was there keeps the rules its owner gave it
+    -- One that was there keeps the rules that its owner gave it.
+    alter table public.employees enable row level security;
+    for stranger in select rolname from pg_catalog.pg_roles where rolname in ('anon', 'authenticated') loop
+      execute format('revoke all on table public.employees from %I', stranger);
+      execute format('revoke all on sequence public.employees_employee_id_seq from %I', stranger);
+    end loop;
   end if;
 end $$;
 

@@ -1,0 +1,482 @@
+"""One contract, two databases: PostgreSQL through psycopg, and Supabase's Data API through supabase-py.
+
+Supabase Lite is one database for all tests here, so each has auth users, e-mail addresses and event ids of its own.
+At the end, what only a direct connection can prove: Lite does not pass on the SQLSTATE of an error.
+"""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from tests.auth_traffic import CONFIRMED, EPOCH, body_of, delete, insert, update
+from tests.supabase_lite_server import TEST_FUNCTIONS, SupabaseLite, running
+from webhook_service import handlers, ledger, payload
+from webhook_service.config import NAME_COLUMNS
+from webhook_service.db.direct import POOL_SIZE, DirectDatabase
+from webhook_service.db.supabase import SupabaseDatabase
+from webhook_service.errors import DatabaseError, EventNotFound, Unavailable
+from webhook_service.events import Delivery, Json, Result, Work
+from webhook_service.handlers import Policy
+from webhook_service.ports import Database
+from webhook_service.processing import Processor, process_batch
+from webhook_service.replay import replay_event, replay_events
+
+CANARY = "canary jane@example.com"
+NAME_FIELDS = dict(zip(NAME_COLUMNS, NAME_COLUMNS, strict=True))
+
+
+def work_of(webhook: Json, event_id: str) -> Work:
+    """What is to be done about a webhook's payload, as the service decides it."""
+    return handlers.decide(payload.parse(Delivery(event_id, EPOCH, body_of(webhook)), NAME_FIELDS), Policy())
+
+
+@pytest.fixture(scope="module")
+def supabase_lite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SupabaseLite]:
+    with running(tmp_path_factory.mktemp("supabase_lite")) as lite:
+        yield lite
+
+
+@pytest.fixture(params=["direct", "supabase"])
+def database(request: pytest.FixtureRequest) -> Iterator[Database]:
+    database: Database
+    if request.param == "direct":
+        url: str = request.getfixturevalue("database_url")
+        with psycopg.connect(url) as connection:
+            connection.execute(TEST_FUNCTIONS)
+        database = DirectDatabase(url)
+    else:
+        lite: SupabaseLite = request.getfixturevalue("supabase_lite")
+        database = SupabaseDatabase(lite.url, lite.service_role_key)
+    yield database
+    database.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """An auth user, with an employee or several, that no other test knows."""
+
+    database: Database
+    id: UUID = field(default_factory=uuid4)
+
+    @property
+    def email(self) -> str:
+        return f"{self.id}@example.com"
+
+    def hire(self) -> int:
+        query = f"insert into public.employees (email) values ('{self.email}') returning to_jsonb(employee_id)"  # noqa: S608
+        return int(self.database.call("test_query", p_sql=query))
+
+    def employee(self, employee_id: int) -> Json:
+        query = f"select to_jsonb(e) from public.employees e where employee_id = {employee_id}"  # noqa: S608
+        return self.database.call("test_query", p_sql=query)
+
+    def event(self, name: str) -> str:
+        return f"{self.id}:{name}"
+
+    def process(self, **webhooks: Json) -> list[Result]:
+        return process_batch(self.database, [work_of(webhook, self.event(name)) for name, webhook in webhooks.items()])
+
+    def confirmed(self, **columns: Json) -> dict[str, Any]:
+        return {"email": self.email, "email_confirmed_at": CONFIRMED} | columns
+
+
+@pytest.fixture
+def person(database: Database) -> Person:
+    return Person(database)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param({"a": [{"b": {"c": [[], {}, [1, -2.5]]}}]}, id="nested"),
+        pytest.param(["é ñ 漢字 🦀", "\u2028", "\x7f"], id="unicode"),
+        pytest.param({"it's": 'a "quoted" \\ $1 %s {} :name ; --', "": "\n\t"}, id="quotes"),
+        pytest.param([None, True, False, 0, "", "null", "0"], id="scalars"),
+        pytest.param({"max": 2**53 - 1, "min": -(2**53) + 1}, id="large-numbers"),
+        pytest.param({}, id="empty-object"),
+        pytest.param([], id="empty-array"),
+        pytest.param(["x" * 500_000], id="half-a-megabyte"),
+    ],
+)
+def test_json_comes_back_as_it_went(database: Database, value: Json) -> None:
+    """A parameter arrives in the function as it was given, and the result is what the function returned."""
+    assert database.call("test_echo", p_value=value) == value
+
+
+@pytest.mark.parametrize("text", ["", "plain", "5", "true", "null", "{}", 'it\'s a "q" \\ 漢 🦀 %s {} \n'])
+def test_scalars_come_back_as_they_went(database: Database, text: str) -> None:
+    """Texts, numbers and booleans arrive as what they are, also where they look like something else."""
+    sent: dict[str, Json] = {"text": text, "number": -(2**53) + 1, "flag": True}
+    assert database.call("test_echo_typed", p_text=text, p_number=sent["number"], p_flag=True) == sent
+
+
+def test_null_is_none(database: Database) -> None:
+    """None goes in as null, and null comes out as None."""
+    nothing = {"text": None, "number": None, "flag": None}
+    assert database.call("test_echo_typed", p_text=None, p_number=None, p_flag=None) == nothing
+    assert database.call("test_echo", p_value=None) is None
+
+
+@pytest.mark.parametrize("params", [{}, {"p_value": 1, "p_more": 2}], ids=["none", "other-parameters"])
+@pytest.mark.parametrize("function", ["no_such_function", "test_echo"])
+def test_a_missing_function_is_not_migrated(database: Database, function: str, params: dict[str, Json]) -> None:
+    """A function that is missing, or missing with these parameters, means that migrations have yet to run."""
+    with pytest.raises(Unavailable) as caught:
+        database.call(function, **params)
+    assert caught.value.reason == "not_migrated"
+
+
+def test_a_raised_error_does_not_tell_its_text(database: Database) -> None:
+    """An error of a function is a DatabaseError, which holds nothing of the database's own text."""
+    with pytest.raises(DatabaseError) as caught:
+        database.call("test_raise", p_message=CANARY)
+    assert caught.value.reason == "database_error"
+    assert "canary" not in f"{caught.value} {caught.value!r} {caught.value.detail}"
+
+
+def test_a_call_is_a_transaction(database: Database, person: Person) -> None:
+    """What a call that fails had written is gone."""
+    employee_id = person.hire()
+    with pytest.raises(DatabaseError):
+        database.call(
+            "test_query",
+            p_sql=f"with gone as (delete from public.employees where employee_id = {employee_id} returning *)"  # noqa: S608
+            " select to_jsonb(1 / (employee_id - employee_id)) from gone",
+        )
+    assert person.employee(employee_id) is not None
+
+
+def test_calls_after_an_error_work(database: Database) -> None:
+    """An error does not spoil the connection for the next calls."""
+    for _ in range(6):
+        with pytest.raises(DatabaseError):
+            database.call("test_raise", p_message=CANARY)
+    assert database.call("test_echo", p_value=[1]) == [1]
+
+
+def test_threads_share_a_database(database: Database) -> None:
+    """Several threads call at once, and each gets its own answer."""
+    with ThreadPoolExecutor(16) as threads:
+        answers = threads.map(lambda n: database.call("test_echo", p_value=[n]), range(64))
+    assert list(answers) == [[n] for n in range(64)]
+
+
+def test_the_life_of_a_user(person: Person) -> None:
+    """Each event of a life has its outcome, and the employee follows it."""
+    employee_id = person.hire()
+    changed = person.confirmed(email=f"new-{person.email}")
+    lives = {
+        "unconfirmed": insert(person.id, at=1, email=person.email),
+        "linked": update(person.id, at=2, **person.confirmed()),
+        "unchanged": update(person.id, at=3, **person.confirmed(banned_until="infinity")),
+        "synced": update(person.id, at=5, **changed, raw_user_meta_data={"first_name": "Zoë"}),
+        "stale": update(person.id, at=4, **person.confirmed()),
+        "orphaned": delete(person.id, at=5, **changed),
+    }
+    outcomes = [person.process(**{name: webhook})[0] for name, webhook in lives.items()]
+    assert [(result.outcome, result.status) for result in outcomes] == [(name, "SUCCESS") for name in lives]
+    employee = person.employee(employee_id)
+    assert (employee["email"], employee["first_name"]) == (f"new-{person.email}", "Zoë")
+    assert (employee["auth_user_id"], employee["orphaned_auth_user_id"]) == (None, str(person.id))
+
+
+def test_a_batch_holds_all_kinds(database: Database) -> None:
+    """In one batch each event has its own outcome, whatever becomes of the others."""
+    linked, several, taken, thief, nobody, guest, gone = (Person(database) for _ in range(7))
+    employee_id = linked.hire()
+    several.hire(), several.hire(), taken.hire()
+    taken.process(first=insert(taken.id, **taken.confirmed()))
+    webhooks = {
+        "linked": insert(linked.id, **linked.confirmed()),
+        "ambiguous": insert(several.id, **several.confirmed()),
+        "already_linked": insert(thief.id, **taken.confirmed()),
+        "unmatched": insert(nobody.id, **nobody.confirmed()),
+        "ignored": insert(guest.id, is_anonymous=True),
+        "unconfirmed": insert(uuid4(), email=nobody.email),
+    }
+    works = [work_of(webhook, gone.event(name)) for name, webhook in webhooks.items()]
+    results = process_batch(database, [*works, works[0]])
+    told = sorted((result.event_id.split(":")[1], str(result.outcome)) for result in results)
+    assert told == sorted([*((name, name) for name in webhooks), ("linked", "duplicate")])
+    failed = {result.outcome for result in results if result.status == "FAILED"}
+    assert failed == {"ambiguous", "already_linked"}
+    assert [result.employee_id for result in results if result.outcome == "linked"] == [employee_id]
+
+
+def test_an_empty_batch_is_nothing(database: Database) -> None:
+    """No work, no results, no error."""
+    assert process_batch(database, []) == []
+
+
+def test_concurrent_deliveries_are_applied_once(database: Database, person: Person) -> None:
+    """The same event many times at once is applied once; every other time it is a duplicate."""
+    person.hire()
+    work = work_of(insert(person.id, **person.confirmed()), person.event("same"))
+    processor = Processor(database, patience=30)
+    with ThreadPoolExecutor(16) as threads:
+        outcomes = [str(result.outcome) for result in threads.map(lambda _: processor.process(work), range(48))]
+    assert sorted(outcomes) == ["duplicate"] * 47 + ["linked"]
+
+
+def test_the_ledger_is_read(database: Database, person: Person) -> None:
+    """Pages are newest first and complete; an event tells its data; the summary counts it."""
+    employee_id = person.hire()
+    before = ledger.summary(database)
+    person.process(one=insert(person.id, at=1, email=person.email), two=update(person.id, at=2, **person.confirmed()))
+
+    first = ledger.events(database, {"auth_user_id": str(person.id)}, below=None, limit=1)
+    second = ledger.events(database, {"auth_user_id": str(person.id)}, below=first["next"], limit=1)
+    assert [page["events"][0]["event_id"] for page in (first, second)] == [person.event("two"), person.event("one")]
+    assert second["next"] is None
+
+    event = ledger.event(database, person.event("two"))
+    assert (event["outcome"], event["employee_id"], event["replays"]) == ("linked", employee_id, [])
+    assert event["request_data"]["email"] == person.email
+    assert event["changes"]["auth_user_id"] == {"from": None, "to": str(person.id)}
+
+    after = ledger.summary(database)
+    assert after["events"]["SUCCESS"] >= before["events"]["SUCCESS"] + 2
+    assert after["employees"]["linked"] >= before["employees"]["linked"] + 1
+
+
+def test_an_unknown_event_is_not_found(database: Database, person: Person) -> None:
+    """Neither read nor replayed, whatever characters its id has."""
+    for event_id in (person.event("none"), "it's % {} \"", "é"):
+        with pytest.raises(EventNotFound):
+            ledger.event(database, event_id)
+        with pytest.raises(EventNotFound):
+            replay_event(database, Policy(), event_id, requested_by="test")
+
+
+@pytest.mark.parametrize("requested_by", ["test", "api:Zoë 'O\" %s", ""])
+def test_a_failed_event_is_replayed(database: Database, person: Person, requested_by: str) -> None:
+    """Once its cause is gone, a replay links the employee; who asked is recorded; again it changes nothing."""
+    first, second = person.hire(), person.hire()
+    assert person.process(it=insert(person.id, **person.confirmed()))[0].outcome == "ambiguous"
+    database.call(
+        "test_query",
+        p_sql=f"delete from public.employees where employee_id = {second} returning to_jsonb(1)",  # noqa: S608
+    )
+    replayed = [replay_event(database, Policy(), person.event("it"), requested_by=requested_by) for _ in range(2)]
+    assert [(result.outcome, result.employee_id) for result in replayed] == [("linked", first), ("unchanged", first)]
+    assert replayed[0].changes == {"auth_user_id": {"from": None, "to": str(person.id)}}
+    event = ledger.event(database, person.event("it"))
+    assert event["outcome"] == "linked"
+    told = [(replay["requested_by"], replay["outcome_before"], replay["outcome"]) for replay in event["replays"]]
+    assert told == [(requested_by, "ambiguous", "linked"), (requested_by, "linked", "unchanged")]
+
+
+def test_a_dry_run_keeps_nothing(database: Database, person: Person) -> None:
+    """It says what would change; ledger, replays and employee stay as they were; the real run then does just that."""
+    first, second = person.hire(), person.hire()
+    person.process(it=insert(person.id, **person.confirmed()), later=update(person.id, at=9, **person.confirmed()))
+    database.call(
+        "test_query",
+        p_sql=f"delete from public.employees where employee_id = {second} returning to_jsonb(1)",  # noqa: S608
+    )
+    criteria = {"auth_user_id": str(person.id)}
+    kept = [ledger.event(database, person.event(name)) for name in ("it", "later")]
+    dry = replay_events(database, Policy(), criteria, requested_by="test", dry_run=True, limit=100)
+    assert (dry.matched, dry.replayed, dry.changed) == (2, 2, 1)
+    assert [ledger.event(database, person.event(name)) for name in ("it", "later")] == kept
+    assert person.employee(first)["auth_user_id"] is None
+    wet = replay_events(database, Policy(), criteria, requested_by="test", dry_run=False, limit=100)
+    assert (wet.outcomes, wet.changes) == (dry.outcomes, dry.changes)
+    assert person.employee(first)["auth_user_id"] == str(person.id)
+
+
+# What only a direct connection can prove: trouble that is not the event's fault leaves nothing behind.
+
+Connection = psycopg.Connection[dict[str, Any]]
+
+
+@pytest.fixture
+def jane(database_url: str) -> Iterator[Person]:
+    """Hired and signed up, in a database of this test's own; to be confirmed, and linked by that."""
+    database = DirectDatabase(database_url)
+    with psycopg.connect(database_url) as connection:
+        connection.execute(TEST_FUNCTIONS)
+    jane = Person(database)
+    jane.hire()
+    assert jane.process(signup=insert(jane.id, at=1, email=jane.email))[0].outcome == "unconfirmed"
+    yield jane
+    database.close()
+
+
+@pytest.fixture
+def watcher(database_url: str) -> Iterator[Connection]:
+    """A second connection past our code, for while the first one holds a lock."""
+    with psycopg.connect(database_url, autocommit=True, row_factory=dict_row) as watcher:
+        yield watcher
+
+
+def confirm(jane: Person) -> str:
+    """What comes of Jane's confirmation: its outcome, or the text of the Unavailable."""
+    try:
+        return jane.process(confirm=update(jane.id, at=2, **jane.confirmed()))[0].outcome
+    except Unavailable as error:
+        return str(error)
+
+
+def everything(connection: Connection) -> list[Any]:
+    """All that a call could have left behind."""
+    return connection.execute("""
+        select 'log' as of, to_jsonb(l) as it from integration_sync_log l
+        union all select 'state', to_jsonb(s) from auth_user_state s
+        union all select 'employee', to_jsonb(e) from employees e
+        union all select 'replay', to_jsonb(r) from integration_sync_replays r order by 1, 2""").fetchall()
+
+
+def before_updates_of_employees(connection: Connection, statement: str) -> None:
+    connection.execute("create function trouble() returns trigger language plpgsql as 'begin end'")
+    connection.execute(
+        sql.SQL("create or replace function trouble() returns trigger language plpgsql as {}").format(
+            f"begin {statement}; return new; end"
+        )
+    )
+    connection.execute("create trigger t before update on employees for each row execute function trouble()")
+
+
+def wait_until_one_waits(watcher: Connection, kind: str) -> int:
+    """Until a backend of this database waits for a "Lock", or in a sleep ("Timeout"); its process id."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        found = watcher.execute(
+            "select pid from pg_stat_activity where datname = current_database() and wait_event_type = %s", [kind]
+        ).fetchone()
+        if found is not None:
+            return int(found["pid"])
+    pytest.fail(f"nobody waits for a {kind}")
+
+
+@pytest.mark.parametrize(
+    "sqlstate", ["08006", "40001", "40P01", "53100", "53200", "55P03", "57014", "57P03", "58030", "XX000", "XX001"]
+)
+def test_a_retryable_error_leaves_nothing(jane: Person, connection: Connection, sqlstate: str) -> None:
+    """Raised in the middle of the work, it is Unavailable, without its text; once its cause is gone, the call works."""
+    before = everything(connection)
+    before_updates_of_employees(connection, f"raise exception '{CANARY}' using errcode = '{sqlstate}'")
+    told = confirm(jane)
+    assert sqlstate in told
+    assert "canary" not in told
+    assert everything(connection) == before
+    connection.execute("drop function trouble cascade")
+    assert confirm(jane) == "linked"
+
+
+@pytest.mark.parametrize("sqlstate", ["P0001", "22003", "23514", "42501", "P0004"])
+def test_an_employees_own_error_fails_one_event(jane: Person, connection: Connection, sqlstate: str) -> None:
+    """What employees' own rules refuse is recorded as FAILED, and the others of the batch are not held up."""
+    before_updates_of_employees(connection, f"raise exception 'no' using errcode = '{sqlstate}'")
+    other = Person(jane.database)
+    results = process_batch(
+        jane.database,
+        [
+            work_of(update(jane.id, at=2, **jane.confirmed()), "refused"),
+            work_of(insert(other.id, **other.confirmed()), "other"),
+        ],
+    )
+    assert {result.event_id: str(result.outcome) for result in results} == {
+        "refused": "employee_rejected",
+        "other": "unmatched",
+    }
+
+
+@pytest.mark.parametrize("when", ["", "deferrable initially deferred"], ids=["at-once", "at-commit"])
+def test_a_taken_email_fails_one_event(jane: Person, connection: Connection, when: str) -> None:
+    """Where employees' e-mails are unique, a change to a taken one is email_taken, also if checked at commit."""
+    assert confirm(jane) == "linked"
+    connection.execute(sql.SQL(f"alter table employees add unique (email) {when}"))
+    connection.execute("insert into employees (email) values ('taken@example.com')")
+    [result] = jane.process(change=update(jane.id, at=3, **jane.confirmed(email="taken@example.com")))
+    assert (result.status, result.outcome) == ("FAILED", "email_taken")
+
+
+def test_a_serialization_failure_leaves_nothing(
+    jane: Person, connection: Connection, watcher: Connection, database_url: str
+) -> None:
+    """A real one: another transaction changes the employee after ours began, where isolation is strict."""
+    name = sql.Identifier(connection.info.dbname)
+    connection.execute(sql.SQL("alter database {} set default_transaction_isolation = 'repeatable read'").format(name))
+    strict = DirectDatabase(database_url)
+    before = everything(connection)
+    with ThreadPoolExecutor(1) as thread:
+        with connection.transaction():
+            connection.execute("update employees set email = email")
+            told = thread.submit(confirm, Person(strict, jane.id))
+            wait_until_one_waits(watcher, "Lock")
+        assert "40001" in told.result()
+    strict.close()
+    assert everything(connection) == before
+
+
+def test_a_deadlock_leaves_nothing(jane: Person, connection: Connection, watcher: Connection) -> None:
+    """A real one: another transaction holds the employee, and then wants the state that the call holds."""
+    before = everything(connection)
+    connection.execute("set deadlock_timeout = '1min'")  # so that the call finds it, and is the one to give way
+    with ThreadPoolExecutor(1) as thread:
+        with connection.transaction():
+            connection.execute("select from employees for update")
+            told = thread.submit(confirm, jane)
+            wait_until_one_waits(watcher, "Lock")
+            connection.execute("select from auth_user_state for update")
+        assert "40P01" in told.result()
+    assert everything(connection) == before
+    assert confirm(jane) == "linked"
+
+
+@pytest.mark.parametrize("table", ["employees", "auth_user_state", "integration_sync_log"])
+def test_a_lock_that_stays_leaves_nothing(jane: Person, connection: Connection, table: str) -> None:
+    """A row or table that somebody holds is waited for, but not for long."""
+    before = everything(connection)
+    with connection.transaction():
+        connection.execute(sql.SQL("lock table {} in exclusive mode").format(sql.Identifier(table)))
+        assert "55P03" in confirm(jane)
+    assert everything(connection) == before
+    assert confirm(jane) == "linked"
+
+
+def test_a_statement_timeout_leaves_nothing(jane: Person, connection: Connection) -> None:
+    """The server ends a call that takes too long, and does not go on with it unseen."""
+    before = everything(connection)
+    before_updates_of_employees(connection, "perform pg_sleep(60)")
+    assert "57014" in confirm(jane)
+    assert everything(connection) == before
+
+
+@pytest.mark.parametrize(
+    ("end", "tells"), [("pg_cancel_backend", "57014"), ("pg_terminate_backend", "database_unavailable")]
+)
+def test_a_killed_backend_leaves_nothing(jane: Person, connection: Connection, end: str, tells: str) -> None:
+    """An operator, a shutdown or a crash in the middle of a call: nothing of it stays, and the next call works."""
+    before = everything(connection)
+    before_updates_of_employees(connection, "perform pg_sleep(60)")
+    with ThreadPoolExecutor(1) as thread:
+        told = thread.submit(confirm, jane)
+        connection.execute(f"select {end}(%s)", [wait_until_one_waits(connection, "Timeout")])
+        assert tells in told.result()
+    assert everything(connection) == before
+    connection.execute("drop function trouble cascade")
+    assert confirm(jane) == "linked"
+
+
+def test_connections_that_broke_while_idle_are_replaced(jane: Person, connection: Connection) -> None:
+    """After a restart of the database, each connection of the pool fails once at most."""
+    connection.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where datname = current_database() and pid <> pg_backend_pid()"
+    )
+    assert "linked" in [confirm(jane) for _ in range(POOL_SIZE + 1)]
+
+
+def test_large_numbers_are_exact(jane: Person) -> None:
+    """A bigint keeps all its digits, both ways."""
+    assert jane.database.call("test_echo", p_value=[2**63 - 1, -(2**63)]) == [2**63 - 1, -(2**63)]

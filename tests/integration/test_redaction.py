@@ -1,0 +1,257 @@
+"""What is secret in auth.users, and all of it that is not mapped, ends where it arrived: at the edge of the process."""
+
+import json
+import logging
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from tests.auth_traffic import CONFIRMED, SECRET, body_of, headers_for, row
+from tests.conftest import ADMIN_KEY
+from webhook_service import serving, signature
+from webhook_service.app import create_app
+from webhook_service.config import Settings, SupabaseConnection
+from webhook_service.db.supabase import SupabaseDatabase
+from webhook_service.events import Json
+from webhook_service.log import JsonFormatter
+from webhook_service.ports import Database
+
+Connection = psycopg.Connection[dict[str, Any]]
+
+CANARY = "cAnArY"
+SECRET_COLUMNS = (
+    "encrypted_password", "confirmation_token", "recovery_token", "email_change_token_new", "email_change",
+    "email_change_token_current", "phone", "phone_change", "phone_change_token", "reauthentication_token",
+    "aud", "role", "a_column_of_tomorrow",
+)  # fmt: skip
+EMAIL = "jane.doe@example.com"
+ADMIN = {"Authorization": f"Bearer {ADMIN_KEY}"}
+
+
+def canaries(half: str, **columns: Json) -> dict[str, Json]:
+    """A row of auth.users with a canary wherever it has no use for us: in values, in keys, and deep inside."""
+    return (
+        row(email=EMAIL, email_confirmed_at=CONFIRMED)
+        | {column: f"{CANARY}-{half}-{column}" for column in SECRET_COLUMNS}
+        | {
+            "email_change": f"{CANARY}@example.com",
+            "raw_user_meta_data": {
+                "first_name": "Jane",
+                "last_name": {"deep": f"{CANARY}-last-name"},
+                "full_name": f"{CANARY}-name",
+                f"{CANARY}-key": [{"deep": f"{CANARY}-deep"}],
+            },
+            "raw_app_meta_data": {"employee_number": ["no", f"{CANARY}"], "provider": CANARY, CANARY: 1},
+        }
+        | columns
+    )
+
+
+def webhook(operation: str, **columns: Json) -> dict[str, Json]:
+    """A payload with canaries in both halves, and beside them."""
+    return {
+        "type": operation,
+        "schema": "auth",
+        "table": "users",
+        "record": canaries("new", **columns) if operation != "DELETE" else None,
+        "old_record": canaries("old", **columns) if operation != "INSERT" else None,
+        "extra": f"{CANARY}-extra",
+    }
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    caplog.set_level(logging.INFO, "webhook_service")
+    return caplog
+
+
+def lines(log: pytest.LogCaptureFixture) -> str:
+    """As they are written by the service."""
+    formatter = JsonFormatter()
+    return "\n".join(formatter.format(record) for record in log.records)
+
+
+def contents(connection: Connection) -> str:
+    """Every row of every table in schema public, as one text."""
+    tables = connection.execute(
+        "select c.oid::regclass::text as name from pg_class c"
+        " where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'm')"
+    ).fetchall()
+    assert len(tables) >= 5
+    rows = [
+        connection.execute(f"select jsonb_agg(to_jsonb(t)) as rows from {table['name']} t").fetchone()  # noqa: S608
+        for table in tables
+    ]
+    return json.dumps(rows, default=str)
+
+
+def send(client: FlaskClient, body: bytes, event_id: str = "evt-1", **headers: str) -> TestResponse:
+    return client.post("/webhook/auth", data=body, headers=headers_for(body, event_id) | headers)
+
+
+def assert_nothing_came_out(
+    connection: Connection, log: pytest.LogCaptureFixture, *answers: TestResponse, canary: str = CANARY
+) -> None:
+    assert canary not in "".join(answer.get_data(as_text=True) + str(answer.headers) for answer in answers)
+    assert canary not in contents(connection)
+    assert canary not in lines(log)
+    assert EMAIL not in lines(log)
+    assert SECRET.removeprefix("whsec_") not in lines(log)
+
+
+@pytest.mark.parametrize(
+    ("payload", "outcome"),
+    [
+        pytest.param(webhook("INSERT"), "linked", id="insert"),
+        pytest.param(webhook("UPDATE"), "linked", id="update"),
+        pytest.param(webhook("DELETE"), "unmatched", id="delete"),
+        pytest.param(webhook("UPDATE", deleted_at=CONFIRMED, email=f"{CANARY}hash"), "unmatched", id="soft-delete"),
+        pytest.param(webhook("INSERT", is_anonymous=True), "ignored", id="anonymous"),
+    ],
+)
+def test_an_event_leaves_only_what_is_mapped(
+    client: FlaskClient, connection: Connection, log: pytest.LogCaptureFixture, payload: Json, outcome: str
+) -> None:
+    """Nothing of the secret and unmapped columns is in the database, in the log, or in any answer, replayed or not."""
+    connection.execute("insert into employees (email) values (%s)", [EMAIL])
+    answers = [send(client, body_of(payload)), send(client, body_of(payload))]
+    assert answers[0].get_json()["outcome"] == outcome
+    answers += [
+        client.post("/admin/api/events/evt-1/replay", headers=ADMIN),
+        client.post("/admin/api/replays", headers=ADMIN, json={"dry_run": True}),
+        client.get("/admin/api/events/evt-1", headers=ADMIN),
+        client.get("/admin/api/events", headers=ADMIN),
+        client.get("/admin/api/summary", headers=ADMIN),
+    ]
+    assert {answer.status_code for answer in answers} == {200}
+    assert len(log.records) >= 2
+    assert_nothing_came_out(connection, log, *answers)
+
+
+GOOD = body_of(webhook("UPDATE"))
+REFUSED = {
+    "other-table": body_of(webhook("INSERT") | {"table": CANARY}),
+    "other-schema": body_of(webhook("INSERT") | {"schema": CANARY}),
+    "unknown-operation": body_of(webhook("UPDATE") | {"type": CANARY}),
+    "bad-id": body_of(webhook("INSERT", id=CANARY)),
+    "bad-timestamp": body_of(webhook("INSERT", updated_at=CANARY)),
+    "bad-email": body_of(webhook("INSERT", email=[CANARY])),
+    "bad-version": body_of(webhook("INSERT") | {"version": CANARY}),
+    "record-is-a-text": body_of(webhook("INSERT") | {"record": CANARY}),
+    "missing-half": body_of(webhook("UPDATE") | {"record": None}),
+    "no-object": body_of([CANARY]),
+    "cut-off": GOOD[:-1],
+    "not-utf8": GOOD.replace(b"extra", b"\xff"),
+    "duplicate-key": GOOD.replace(b'"extra"', b'"type"'),
+    "nan": GOOD.replace(b'"aud": ', b'"x": NaN, "aud": '),
+    "nul": GOOD.replace(b"cAnArY-extra", b"cAnArY-\\u0000"),
+    "too-deep": b"[" * 100_000 + CANARY.encode(),
+}
+
+
+@pytest.mark.parametrize("body", [pytest.param(body, id=name) for name, body in REFUSED.items()])
+def test_a_refused_payload_leaves_nothing(
+    client: FlaskClient, connection: Connection, log: pytest.LogCaptureFixture, body: bytes
+) -> None:
+    """A refusal says which field was wrong, and not what was in it."""
+    before = contents(connection)
+    answer = send(client, body)
+    assert answer.status_code in (400, 422)
+    assert_nothing_came_out(connection, log, answer)
+    assert contents(connection) == before
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param({"webhook-signature": f"v1,{CANARY}"}, id="malformed-signature"),
+        pytest.param({"webhook-signature": "v1," + "cAnArY/" * 6 + "c="}, id="wrong-signature"),
+        pytest.param({"webhook-id": f"{CANARY}."}, id="malformed-id"),
+        pytest.param({"webhook-timestamp": CANARY}, id="malformed-timestamp"),
+        pytest.param({"Content-Type": f"text/{CANARY}"}, id="content-type"),
+        pytest.param({"Authorization": f"Bearer {CANARY}", "Cookie": CANARY, "X-Webhook-Token": CANARY}, id="others"),
+    ],
+)
+def test_headers_are_not_repeated(
+    client: FlaskClient, connection: Connection, log: pytest.LogCaptureFixture, headers: dict[str, str]
+) -> None:
+    """Signatures, keys and whatever else is in a header is neither logged nor answered, whether it fits or not."""
+    answer = send(client, body_of(webhook("UPDATE")), **headers)
+    assert_nothing_came_out(connection, log, answer)
+
+
+def test_a_token_is_not_repeated(
+    settings: Settings, database: Database, connection: Connection, log: pytest.LogCaptureFixture
+) -> None:
+    """Nor is the static token of a webhook that cannot sign, right or wrong."""
+    client = create_app(replace(settings, static_token=True), database).test_client()
+    token = signature.mint_token(settings.webhook_secrets, "test")
+    for sent, status in ((token, 200), (f"{token}x", 401)):
+        answer = client.post("/webhook/auth", json=webhook("INSERT"), headers={signature.TOKEN_HEADER: sent})
+        assert answer.status_code == status
+        assert_nothing_came_out(connection, log, answer)
+        assert_nothing_came_out(connection, log, answer, canary=token)
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "status"),
+    [("P0001", 200), ("40001", 503), ("55P03", 503), ("57014", 503), ("XX000", 503), ("42P01", 200)],
+)
+def test_an_event_that_cannot_be_applied_leaves_nothing(
+    client: FlaskClient, connection: Connection, log: pytest.LogCaptureFixture, sqlstate: str, status: int
+) -> None:
+    """Neither the event's secrets nor, in the log or the answer, the database's words about its rows."""
+    connection.execute("insert into employees (email, first_name) values (%s, 'Row-CaNaRy')", [EMAIL])
+    connection.execute(
+        "create function trouble() returns trigger language plpgsql as $$ begin"
+        f" raise exception 'no: %', new using detail = new::text, errcode = '{sqlstate}'; end $$"
+    )
+    connection.execute("create trigger t before update on employees for each row execute function trouble()")
+    answer = send(client, body_of(webhook("UPDATE")))
+    assert answer.status_code == status
+    assert_nothing_came_out(connection, log, answer)
+    assert "Row-CaNaRy" not in answer.get_data(as_text=True) + lines(log)
+
+
+def test_an_error_nobody_foresaw_leaves_nothing(
+    app: Flask, connection: Connection, log: pytest.LogCaptureFixture
+) -> None:
+    """Its text, which may be anything, is neither logged nor answered."""
+
+    @app.get("/surprise")
+    def surprise() -> str:
+        raise RuntimeError(f"{CANARY} {EMAIL}") from ValueError(f"{CANARY} {EMAIL}")
+
+    answer = app.test_client().get("/surprise")
+    assert answer.status_code == 500
+    assert "RuntimeError" in lines(log)
+    assert_nothing_came_out(connection, log, answer)
+
+
+def test_a_dead_supabase_leaves_nothing(
+    settings: Settings, connection: Connection, log: pytest.LogCaptureFixture
+) -> None:
+    """Not its key either, which is in each request to it."""
+    supabase = SupabaseConnection(f"http://127.0.0.1:{serving.free_port()}", f"sb_secret_{CANARY}")
+    database = SupabaseDatabase(supabase.url, supabase.service_role_key)
+    answer = send(create_app(replace(settings, connection=supabase), database).test_client(), GOOD)
+    database.close()
+    assert answer.status_code == 503
+    assert_nothing_came_out(connection, log, answer)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["jane.doe@example.com", "j@example.com", "Jäne+tag@example.com", '"jane doe"@example.com', "o'neil@example.com"],
+)
+def test_addresses_are_masked(log: pytest.LogCaptureFixture, address: str) -> None:
+    """Where one gets into a log line after all, its local part is cut to one letter."""
+    logging.getLogger("webhook_service").info("hello %s", address, extra={"to": [address], "of": {address: 1}})
+    line = lines(log)
+    assert address not in json.loads(line)["message"]
+    assert line.count("***@example.com") == 3

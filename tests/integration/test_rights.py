@@ -1,0 +1,167 @@
+"""Who may use what: service_role our functions, and nobody else anything. Read from the catalogs, so new objects count.
+
+The server has Supabase's default rights (webhook_service/db/embedded.py): whatever is new in schema public is granted
+to anon, authenticated and service_role.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from tests.auth_traffic import CONFIRMED, insert
+from tests.integration.test_database_contract import work_of
+from webhook_service import ledger
+from webhook_service.db import migrate
+from webhook_service.db.direct import DirectDatabase
+from webhook_service.errors import DatabaseError
+from webhook_service.handlers import Policy
+from webhook_service.processing import process_batch
+from webhook_service.replay import replay_event
+
+Connection = psycopg.Connection[dict[str, Any]]
+STRANGERS = ("anon", "authenticated")
+
+RELATIONS = """
+select c.relname as name, c.relkind::text as kind, c.relrowsecurity as is_secured
+  from pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'm', 'f')
+"""
+USABLE_RELATIONS = """
+select c.relname as name, p as privilege
+  from pg_class c, unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) as p
+ where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'm', 'f')
+   and (has_table_privilege(%(role)s, c.oid, p)
+        or p not in ('DELETE', 'TRUNCATE', 'TRIGGER') and has_any_column_privilege(%(role)s, c.oid, p))
+"""
+USABLE_SEQUENCES = """
+select c.relname as name, p as privilege
+  from pg_class c, unnest(array['USAGE', 'SELECT', 'UPDATE']) as p
+ where c.relnamespace = 'public'::regnamespace and c.relkind = 'S' and has_sequence_privilege(%(role)s, c.oid, p)
+"""
+FUNCTIONS = """
+select p.oid::regprocedure::text as name, p.proacl, p.proconfig, p.oid
+  from pg_proc p where p.pronamespace = 'public'::regnamespace
+"""
+
+
+@pytest.fixture
+def as_role(database_url: str) -> Iterator[Callable[[str], DirectDatabase]]:
+    """The service's own adapter, with the rights of a role."""
+    opened: list[DirectDatabase] = []
+
+    def connect(role: str) -> DirectDatabase:
+        opened.append(DirectDatabase(f"{database_url}&options=-c%20role%3D{role}"))
+        return opened[-1]
+
+    yield connect
+    for database in opened:
+        database.close()
+
+
+@pytest.mark.parametrize("query", [USABLE_RELATIONS, USABLE_SEQUENCES], ids=["tables-and-views", "sequences"])
+@pytest.mark.parametrize("role", STRANGERS)
+def test_strangers_have_no_right_on_data(connection: Connection, role: str, query: str) -> None:
+    """Not one right on one of them, not even where row level security would show no row: it does not stop TRUNCATE."""
+    rows = connection.execute(query, {"role": role})
+    assert sorted(f"{row['privilege']} on {row['name']}" for row in rows) == []
+
+
+@pytest.mark.parametrize("role", STRANGERS)
+def test_strangers_cannot_execute_functions(connection: Connection, role: str) -> None:
+    """Not one function, whatever its arguments."""
+    rows = connection.execute(f"{FUNCTIONS} and has_function_privilege(%s, p.oid, 'execute')", [role])
+    assert [row["name"] for row in rows] == []
+
+
+@pytest.mark.parametrize("role", STRANGERS)
+def test_strangers_are_refused(connection: Connection, role: str) -> None:
+    """In deed: a stranger that selects from, or empties, any of our tables and views is refused."""
+    names = [row["name"] for row in connection.execute(RELATIONS)]
+    connection.execute(sql.SQL("set role {}").format(sql.Identifier(role)))
+    allowed = []
+    for name in names:
+        for attempt in ("select 1 from {}", "truncate {} cascade"):
+            try:
+                connection.execute(sql.SQL(attempt).format(sql.Identifier(name)))
+            except psycopg.errors.InsufficientPrivilege:
+                continue
+            allowed.append(attempt.format(name))
+    assert allowed == []
+
+
+@pytest.mark.parametrize("role", STRANGERS)
+def test_strangers_cannot_reach_the_service(as_role: Callable[[str], DirectDatabase], role: str) -> None:
+    """With a stranger's key the service gets a refusal, which is not worth trying again."""
+    with pytest.raises(DatabaseError, match="42501"):
+        process_batch(as_role(role), [])
+    with pytest.raises(DatabaseError, match="42501"):
+        ledger.summary(as_role(role))
+
+
+def test_every_table_has_row_level_security(connection: Connection) -> None:
+    """Also employees, where it was us who made it."""
+    rows = list(connection.execute(f"{RELATIONS} and c.relkind in ('r', 'p')"))
+    assert {"employees", "integration_sync_log", "auth_user_state"} <= {row["name"] for row in rows}
+    assert [row["name"] for row in rows if not row["is_secured"]] == []
+
+
+def test_every_function_has_its_search_path(connection: Connection) -> None:
+    """Empty, so that nobody can put an object of theirs in the way of ours."""
+    rows = connection.execute(FUNCTIONS).fetchall()
+    assert len(rows) > 10
+    assert [row["name"] for row in rows if 'search_path=""' not in (row["proconfig"] or [])] == []
+
+
+def test_no_function_is_executable_by_public(connection: Connection) -> None:
+    """What PostgreSQL grants everyone by default has been revoked."""
+    rows = connection.execute(
+        f"{FUNCTIONS} and (p.proacl is null or exists (select from aclexplode(p.proacl) where grantee = 0))"
+    )
+    assert [row["name"] for row in rows] == []
+
+
+def test_service_role_does_all_that_the_service_does(
+    as_role: Callable[[str], DirectDatabase], connection: Connection
+) -> None:
+    """Processing, reading, replaying and the probe need no more than service_role has."""
+    connection.execute("insert into employees (email) values ('jane@example.com')")
+    database = as_role("service_role")
+    work = work_of(insert(uuid4(), email="jane@example.com", email_confirmed_at=CONFIRMED), "evt-1")
+    assert [result.outcome for result in process_batch(database, [work])] == ["linked"]
+    assert ledger.summary(database)["employees"]["linked"] == 1
+    assert len(ledger.events(database, {}, below=None, limit=10)["events"]) == 1
+    assert ledger.event(database, "evt-1")["outcome"] == "linked"
+    assert replay_event(database, Policy(), "evt-1", requested_by="test").outcome == "unchanged"
+    assert database.call("auth_sync_schema_v1")["migration"] == migrate.newest()
+
+
+def test_service_role_needs_no_default_rights(empty_database_url: str) -> None:
+    """In a project that grants nothing by default, our migrations give service_role what the service needs."""
+    with psycopg.connect(empty_database_url) as connection:
+        for kind in ("tables", "functions", "sequences"):
+            connection.execute(
+                f"alter default privileges in schema public revoke all on {kind} from anon, authenticated, service_role"
+            )
+    migrate.migrate(empty_database_url)
+    database = DirectDatabase(f"{empty_database_url}&options=-c%20role%3Dservice_role")
+    assert [result.outcome for result in process_batch(database, [work_of(insert(), "evt-1")])] == ["unconfirmed"]
+    assert ledger.event(database, "evt-1")["status"] == "SUCCESS"
+    database.close()
+
+
+@pytest.mark.parametrize("role", STRANGERS)
+def test_migrating_again_takes_rights_back(connection: Connection, database_url: str, role: str) -> None:
+    """Rights that somebody granted on our objects since are gone when the rights are set again."""
+    connection.execute(
+        sql.SQL(
+            "grant all on all tables in schema public to {0}; grant all on all functions in schema public to {0}"
+        ).format(sql.Identifier(role))
+    )
+    connection.execute("select auth_sync_secure_v1()")
+    tables = connection.execute(USABLE_RELATIONS, {"role": role})
+    assert {row["name"] for row in tables} - {"employees"} == set()
+    functions = connection.execute(f"{FUNCTIONS} and has_function_privilege(%s, p.oid, 'execute')", [role])
+    assert [row["name"] for row in functions] == []

@@ -1,0 +1,116 @@
+"""Supabase Lite as a process of its own: a PostgREST-compatible Data API on PGlite, migrated with our migrations.
+
+It differs from Supabase in what matters to tests: raised errors come back with code `SUP` instead of their SQLSTATE,
+numbers are JavaScript's (exact up to 2^53), and it has one connection.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from webhook_service import serving
+from webhook_service.db import embedded, migrate
+
+FOLDER = Path(__file__).parent / "supabase_lite"
+LITE = FOLDER / "node_modules" / ".bin" / "lite"
+START_PATIENCE = 60.0
+STOP_PATIENCE = 10.0
+
+TEST_FUNCTIONS = """
+create function public.test_echo(p_value jsonb) returns jsonb language sql set search_path = '' as 'select p_value';
+create function public.test_echo_typed(p_text text, p_number bigint, p_flag boolean) returns jsonb
+language sql set search_path = '' as $$
+  select jsonb_build_object('text', p_text, 'number', p_number, 'flag', p_flag)
+$$;
+create function public.test_raise(p_message text) returns jsonb language plpgsql set search_path = '' as $$
+begin
+  raise exception using message = p_message, detail = p_message, hint = p_message, errcode = 'P0001';
+end $$;
+create function public.test_query(p_sql text) returns jsonb language plpgsql security definer set search_path = '' as $$
+declare
+  answer jsonb;
+begin
+  execute p_sql into answer;
+  return answer;
+end $$;
+"""
+"""What tests call beside our own functions. `test_query` runs a query of one row of one jsonb."""
+
+
+@dataclass(frozen=True, slots=True)
+class SupabaseLite:
+    url: str
+    service_role_key: str
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[SupabaseLite]:
+    """A project in `folder`, with Supabase's roles, our migrations and TEST_FUNCTIONS.
+
+    Where it cannot run, the test is skipped; with CI in the environment it fails: a CI run must not pass without it.
+    """
+    if shutil.which("node") is None or not LITE.exists():
+        missing = "Node.js is not installed" if shutil.which("node") is None else f"{LITE.name} is not installed"
+        give_up = pytest.fail if os.environ.get("CI") else pytest.skip
+        give_up(f"Supabase Lite cannot run: {missing}; needs Node.js >= 20 and `npm ci --prefix tests/supabase_lite`")
+
+    environment = os.environ | {"DO_NOT_TRACK": "1"}
+    lite(folder, environment, "init", "--pglite")
+    key = dict(line.split("=", 1) for line in (folder / ".env").read_text().split())["SUPABASE_SECRET_KEY"]
+    port = serving.free_port()
+    config = folder / "supabase" / "config.toml"
+    config.write_text(re.sub(r"(?m)^port = \d+$", f"port = {port}", config.read_text(), count=1))
+    write_migrations(folder / "supabase" / "migrations")
+    lite(folder, environment, "migration", "up")
+
+    url = f"http://127.0.0.1:{port}"
+    with (folder / "lite.log").open("wb") as log:
+        process = subprocess.Popen([LITE, "start", "--no-admin"], cwd=folder, env=environment, stdout=log, stderr=log)
+        try:
+            wait_until_ready(url, key, process, folder / "lite.log")
+            yield SupabaseLite(url, key)
+        finally:
+            process.terminate()
+            try:
+                process.wait(STOP_PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def lite(folder: Path, environment: Mapping[str, str], *arguments: str) -> None:
+    done = subprocess.run([LITE, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    if done.returncode != 0:
+        pytest.fail(f"lite {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}")
+
+
+def write_migrations(folder: Path) -> None:
+    """As `webhook-service sql --output-dir` writes them, after the roles: Lite makes its own only when it starts."""
+    folder.mkdir()
+    (folder / "20200101000000_roles.sql").write_text(embedded.SUPABASE_ROLES, "utf-8")
+    for migration in migrate.migrations():
+        (folder / f"20260101{migration.number:06}_{migration.name}.sql").write_text(migration.script, "utf-8")
+    (folder / "20990101000000_test_functions.sql").write_text(TEST_FUNCTIONS, "utf-8")
+
+
+def wait_until_ready(url: str, key: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    headers = {"apikey": key, "Authorization": f"Bearer {key}"}
+    deadline = time.monotonic() + START_PATIENCE
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            answer = httpx.post(f"{url}/rest/v1/rpc/auth_sync_schema_v1", headers=headers, json={}, timeout=5)
+            if answer.is_success and answer.json()["migration"] == migrate.newest():
+                return
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.05)
+    pytest.fail(f"Supabase Lite did not start:\n{log.read_text()}")

@@ -1,0 +1,30 @@
+"""A limit in time for calls of libraries that have none of their own, or only one for each read."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+from webhook_service.errors import Unavailable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Deadline:
+    """Runs calls in at most `threads` threads; none is waited for longer than `seconds`."""
+
+    def __init__(self, threads: int, seconds: float) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="database")
+        self._seconds = seconds
+
+    def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The call's result or error; Unavailable after the deadline. A call that has not begun by then never does."""
+        answer = self._threads.submit(call, *args, **kwargs)
+        try:
+            return answer.result(self._seconds)
+        except TimeoutError as error:
+            answer.cancel()
+            raise Unavailable("database_slow", "The database did not answer in time.") from error
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
