@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from webhook_service import serving
+from tests.ports import free_port
 from webhook_service.db import embedded, migrate
 
 FOLDER = Path(__file__).parent / "supabase_lite"
@@ -66,7 +66,7 @@ def running(folder: Path) -> Iterator[SupabaseLite]:
     environment = os.environ | {"DO_NOT_TRACK": "1"}
     lite(folder, environment, "init", "--pglite")
     key = dict(line.split("=", 1) for line in (folder / ".env").read_text().split())["SUPABASE_SECRET_KEY"]
-    port = serving.free_port()
+    port = free_port()
     config = folder / "supabase" / "config.toml"
     config.write_text(re.sub(r"(?m)^port = \d+$", f"port = {port}", config.read_text(), count=1))
     write_migrations(folder / "supabase" / "migrations")

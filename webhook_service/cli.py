@@ -35,9 +35,10 @@ DATA_DIR = click.option(
 
 
 class Group(click.Group):
-    """Our errors end a command with one clear line."""
+    """Our errors end a command with one clear line, and SIGTERM ends it in order: nothing is left running."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
         try:
             return super().invoke(ctx)
         except ServiceError as error:
@@ -83,13 +84,15 @@ def serve(host: str | None, port: int | None, workers: int | None, data_dir: Pat
         os.execve(serving.COMMAND[0], serving.COMMAND, environment)  # noqa: S606 (gunicorn gets our process and its signals)
 
     with embedded.running(data_dir) as own:
-        environment = {"HOST": "127.0.0.1"} | own | environment
+        own = {name: value for name, value in own.items() if config.value_of(environment, name) is None}
+        environment = {"HOST": "127.0.0.1"} | environment | own
+        config.load(environment)
         migrations.migrate(environment["DATABASE_URL"])
         click.echo(f"No database is configured: using an embedded PostgreSQL in {data_dir}.", err=True)
-        click.echo(f"Webhook secret and admin key: {data_dir / 'secrets.env'}", err=True)
+        click.echo(f"Webhook secret and admin key: {data_dir / embedded.SECRETS_FILE}", err=True)
         with serving.running(environment) as process:
-            signal.signal(signal.SIGTERM, lambda *_: process.terminate())
-            signal.signal(signal.SIGINT, lambda *_: process.terminate())
+            signal.signal(signal.SIGTERM, lambda number, frame: process.terminate())
+            signal.signal(signal.SIGINT, lambda number, frame: process.terminate())
             sys.exit(process.wait())
 
 
@@ -140,7 +143,7 @@ def sign(event_id: str | None, token: str | None, data_dir: Path) -> None:
     curl -H @headers.txt -H 'Content-Type: application/json' --data-binary @event.json http://localhost:8000/webhook/auth
     """
     environment = config.environment()
-    if config.value_of(environment, "WEBHOOK_SECRETS") is None and not config.has_connection(environment):
+    if config.value_of(environment, "WEBHOOK_SECRETS") is None and (data_dir / embedded.SECRETS_FILE).exists():
         environment |= embedded.stored_secrets(data_dir, create=False)
     secrets = config.webhook_secrets(environment)
     now = datetime.now(UTC)

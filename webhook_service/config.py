@@ -10,9 +10,18 @@ from webhook_service.errors import BadSetting
 from webhook_service.handlers import EmailOwner, Policy
 from webhook_service.signature import Secret, parse_secrets
 
+NAMES = (
+    *("DATABASE_URL", "SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY"),
+    *("WEBHOOK_SECRETS", "WEBHOOK_STATIC_TOKEN", "ADMIN_API_KEY"),
+    *("EMAIL_OWNER", "NAME_FIELDS", "MAX_BODY_BYTES"),
+    *("HOST", "PORT", "WEB_CONCURRENCY", "LOG_LEVEL"),
+)
+"""All that we read."""
+
 NAME_COLUMNS = ("first_name", "last_name")
 DEFAULT_MAX_BODY_BYTES = 1_000_000
 DEFAULT_PORT = 8000
+DEFAULT_WORKERS = 2
 SHORTEST_ADMIN_KEY = 16
 
 
@@ -45,8 +54,14 @@ def environment() -> dict[str, str]:
     return dict(os.environ)
 
 
+def without_settings(environ: Mapping[str, str]) -> dict[str, str]:
+    """The rest of the environment: for a server that shall have its own settings only."""
+    return {name: value for name, value in environ.items() if name.removesuffix("_FILE") not in NAMES}
+
+
 def load(environ: Mapping[str, str]) -> Settings:
-    """Raises BadSetting."""
+    """Raises BadSetting, also for what only the server reads."""
+    port(environ), whole_number(environ, "WEB_CONCURRENCY", DEFAULT_WORKERS), log_level(environ)
     return Settings(
         connection=connection(environ),
         webhook_secrets=webhook_secrets(environ),
@@ -158,6 +173,13 @@ def whole_number(environ: Mapping[str, str], name: str, default: int) -> int:
     if not re.fullmatch("[0-9]{1,9}", text) or int(text) == 0:
         raise BadSetting(name, "must be a whole number over 0")
     return int(text)
+
+
+def log_level(environ: Mapping[str, str]) -> str:
+    level = (value_of(environ, "LOG_LEVEL") or "INFO").upper()
+    if level not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
+        raise BadSetting("LOG_LEVEL", "must be debug, info, warning, error or critical")
+    return level
 
 
 def port(environ: Mapping[str, str]) -> int:

@@ -1,7 +1,10 @@
 """`webhook-service demo`: the real server on an embedded PostgreSQL, and sample auth traffic against it."""
 
+import socket
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,32 +33,39 @@ def run_demo(*, keeps_serving: bool, port: int) -> bool:
     console = Console()
     with tempfile.TemporaryDirectory(prefix="webhook-service-") as folder:
         console.print("Starting an embedded PostgreSQL, migrating it, and starting the server ...")
-        with embedded.running(Path(folder)) as environment:
-            database_url = environment["DATABASE_URL"]
-            migrate.migrate(database_url)
-            seed(database_url)
-            port = serving.free_port(port)
-            environment |= {"HOST": "127.0.0.1", "PORT": str(port), "WEB_CONCURRENCY": "2"}
-            url = f"http://127.0.0.1:{port}"
-            with (
-                (Path(folder) / "server.log").open("wb") as log,
-                serving.running(config.environment() | environment, log=log) as process,
-            ):
-                try:
-                    serving.wait_until_ready(url, process)
-                except Unavailable:
-                    console.print((Path(folder) / "server.log").read_text("utf-8"), markup=False)
-                    raise
-                before = employees(database_url)
-                secret = config.webhook_secrets(environment)[0]
-                as_expected = play(console, url, secret)
-                after = employees(database_url)
-                console.print(comparison(before, after))
-                as_expected &= check_employees(console, after)
+        with embedded.running(Path(folder)) as environment, serving.listening(port) as listener:
+            migrate.migrate(environment["DATABASE_URL"])
+            seed(environment["DATABASE_URL"])
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            with server(environment, listener, url, Path(folder) / "server.log", console):
+                as_expected = show(console, url, environment)
                 if keeps_serving:
-                    show_access(console, url, environment)
-                    wait_for_interrupt(console)
+                    serve_until_interrupted(console, url, environment)
     return as_expected
+
+
+@contextmanager
+def server(
+    environment: dict[str, str], listener: socket.socket, url: str, log_file: Path, console: Console
+) -> Iterator[None]:
+    """The real server, ready. Where it does not start, its log is shown."""
+    environment = config.without_settings(config.environment()) | environment
+    with log_file.open("wb") as log, serving.running(environment, log=log, listener=listener) as process:
+        try:
+            serving.wait_until_ready(url, process)
+        except Unavailable:
+            console.print(log_file.read_text("utf-8"), markup=False)
+            raise
+        yield
+
+
+def show(console: Console, url: str, environment: dict[str, str]) -> bool:
+    """The traffic with its outcomes, then the employees before and after; True if all is as it should be."""
+    before = employees(environment["DATABASE_URL"])
+    as_expected = play(console, url, config.webhook_secrets(environment)[0])
+    after = employees(environment["DATABASE_URL"])
+    console.print(comparison(before, after))
+    return check_employees(console, after) and as_expected
 
 
 def seed(database_url: str) -> None:
@@ -138,20 +148,17 @@ def check_employees(console: Console, after: list[TupleRow]) -> bool:
     return not wrong
 
 
-def show_access(console: Console, url: str, environment: dict[str, str]) -> None:
+def serve_until_interrupted(console: Console, url: str, environment: dict[str, str]) -> None:
     key = environment["ADMIN_API_KEY"]
-    console.print(f"\nServing at [bold]{url}[/bold] until you press Ctrl+C; then everything is removed.")
-    for line in (
-        f"WEBHOOK_SECRETS={environment['WEBHOOK_SECRETS']}",
-        f"ADMIN_API_KEY={key}",
-        f"curl {url}/readyz",
-        f"curl -H 'Authorization: Bearer {key}' '{url}/admin/api/events?status=FAILED'",
-    ):
-        console.print(f"  {line}", highlight=False, soft_wrap=True, markup=False)
-
-
-def wait_for_interrupt(console: Console) -> None:
     try:
+        console.print(f"\nServing at [bold]{url}[/bold] until you press Ctrl+C; then everything is removed.")
+        for line in (
+            f"WEBHOOK_SECRETS={environment['WEBHOOK_SECRETS']}",
+            f"ADMIN_API_KEY={key}",
+            f"curl {url}/readyz",
+            f"curl -H 'Authorization: Bearer {key}' '{url}/admin/api/events?status=FAILED'",
+        ):
+            console.print(f"  {line}", highlight=False, soft_wrap=True, markup=False)
         while True:
             time.sleep(3600)
     except KeyboardInterrupt:

@@ -69,8 +69,7 @@ def dict_config(level: str = "INFO") -> dict[str, Any]:
         "loggers": {
             "webhook_service": ours,
             "gunicorn.error": ours,
-            # No access log: it would say the same again. psycopg.pool: it repeats every failed connection.
+            # No access log: it would say the same again.
             "gunicorn.access": {"handlers": [], "level": "CRITICAL", "propagate": False},
-            "psycopg.pool": {"level": "CRITICAL"},
         },
     }

@@ -23,12 +23,22 @@ COMMAND = (
 )
 START_PATIENCE = 30.0
 STOP_PATIENCE = 30.0
+BACKLOG = 2048
 
 
 @contextmanager
-def running(environment: Mapping[str, str], *, log: IO[bytes] | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    """The server under this environment, with its log on standard error or in `log`; stopped gracefully at the end."""
-    process = subprocess.Popen(COMMAND, env=dict(environment), stdout=log, stderr=log)  # noqa: S603 (our own command)
+def running(
+    environment: Mapping[str, str], *, log: IO[bytes] | None = None, listener: socket.socket | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """The server under this environment, with its log on standard error or in `log`; stopped gracefully at the end.
+
+    It listens on `listener` where that is given, else on HOST and PORT.
+    """
+    descriptors = () if listener is None else (listener.fileno(),)
+    bind = [f"--bind=fd://{descriptor}" for descriptor in descriptors]
+    process = subprocess.Popen(  # noqa: S603 (our own command)
+        [*COMMAND, *bind], env=dict(environment), stdout=log, stderr=log, pass_fds=descriptors
+    )
     try:
         yield process
     finally:
@@ -53,14 +63,9 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
     raise Unavailable("not_started", f"The server at {url} did not start; its log says why.")
 
 
-def free_port(preferred: int = 0) -> int:
-    """`preferred` if nobody listens there, else one that the system chooses."""
-    for port in (preferred, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise Unavailable("no_port", "No port is free.")
+def listening(preferred: int) -> socket.socket:
+    """On this machine alone; on `preferred` if that is free, else on a port that the system chooses."""
+    try:
+        return socket.create_server(("127.0.0.1", preferred), backlog=BACKLOG)
+    except OSError:
+        return socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)

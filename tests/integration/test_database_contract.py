@@ -20,7 +20,7 @@ from tests.auth_traffic import CONFIRMED, EPOCH, body_of, delete, insert, update
 from tests.supabase_lite_server import TEST_FUNCTIONS, SupabaseLite, running
 from webhook_service import handlers, ledger, payload
 from webhook_service.config import NAME_COLUMNS
-from webhook_service.db.direct import POOL_SIZE, DirectDatabase
+from webhook_service.db.direct import CONNECTIONS, DirectDatabase
 from webhook_service.db.supabase import SupabaseDatabase
 from webhook_service.errors import DatabaseError, EventNotFound, Unavailable
 from webhook_service.events import Delivery, Json, Result, Work
@@ -474,7 +474,7 @@ def test_connections_that_broke_while_idle_are_replaced(jane: Person, connection
         "select pg_terminate_backend(pid) from pg_stat_activity"
         " where datname = current_database() and pid <> pg_backend_pid()"
     )
-    assert "linked" in [confirm(jane) for _ in range(POOL_SIZE + 1)]
+    assert "linked" in [confirm(jane) for _ in range(CONNECTIONS + 1)]
 
 
 def test_large_numbers_are_exact(jane: Person) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.auth_traffic import CONFIRMED, JANE, insert
 from tests.integration.test_database_contract import work_of
-from webhook_service import serving
+from tests.ports import free_port
 from webhook_service.db import migrate
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.errors import MigrationError
@@ -316,7 +316,7 @@ def test_a_failed_migration_leaves_the_ones_before(empty_database_url: str) -> N
 def test_a_database_that_cannot_be_reached_is_told(url: str) -> None:
     """A clear error, without any part of the password, however the URL is broken."""
     with pytest.raises(MigrationError) as caught:
-        migrate.migrate(url.format(port=serving.free_port()))
+        migrate.migrate(url.format(port=free_port()))
     assert "s3cr" not in caught.value.detail
 
 

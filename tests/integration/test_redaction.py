@@ -13,7 +13,8 @@ from werkzeug.test import TestResponse
 
 from tests.auth_traffic import CONFIRMED, SECRET, body_of, headers_for, row
 from tests.conftest import ADMIN_KEY
-from webhook_service import serving, signature
+from tests.ports import free_port
+from webhook_service import signature
 from webhook_service.app import create_app
 from webhook_service.config import Settings, SupabaseConnection
 from webhook_service.db.supabase import SupabaseDatabase
@@ -237,7 +238,7 @@ def test_a_dead_supabase_leaves_nothing(
     settings: Settings, connection: Connection, log: pytest.LogCaptureFixture
 ) -> None:
     """Not its key either, which is in each request to it."""
-    supabase = SupabaseConnection(f"http://127.0.0.1:{serving.free_port()}", f"sb_secret_{CANARY}")
+    supabase = SupabaseConnection(f"http://127.0.0.1:{free_port()}", f"sb_secret_{CANARY}")
     database = SupabaseDatabase(supabase.url, supabase.service_role_key)
     answer = send(create_app(replace(settings, connection=supabase), database).test_client(), GOOD)
     database.close()

@@ -17,7 +17,7 @@ from werkzeug.serving import make_server
 
 from tests.auth_traffic import SECRET, body_of, headers_for, insert
 from tests.conftest import ADMIN_KEY
-from webhook_service import serving
+from tests.ports import free_port
 from webhook_service.app import create_app
 from webhook_service.config import Settings, SupabaseConnection
 from webhook_service.db.direct import DirectDatabase
@@ -138,7 +138,7 @@ def error_of(port: int) -> Unavailable | DatabaseError:
 
 def test_a_refused_connection_is_unavailable() -> None:
     """Nobody listens there."""
-    error = error_of(serving.free_port())
+    error = error_of(free_port())
     assert (type(error), error.reason) == (Unavailable, "database_unreachable")
 
 
@@ -302,7 +302,7 @@ def deliver(url: str) -> httpx.Response:
 )
 def test_the_sender_gets_a_503_in_time(serve: Serve, kind: str, behaviour: Behaviour | None) -> None:
     """Each of many deliveries is told to come again before the sender gives up, and probes say what is missing."""
-    port = serving.free_port() if behaviour is None else serve(behaviour)
+    port = free_port() if behaviour is None else serve(behaviour)
     with app_on(kind, port) as url, ThreadPoolExecutor(20) as threads:
         ready = threads.submit(httpx.get, f"{url}/readyz", timeout=WITHIN)
         responses = list(threads.map(lambda _: deliver(url), range(19)))

@@ -1,16 +1,20 @@
-"""The Database port over a direct PostgreSQL connection (psycopg, pooled)."""
+"""The Database port over direct PostgreSQL connections (psycopg)."""
+
+import select
+from collections.abc import Iterator
+from contextlib import contextmanager
+from queue import Empty, SimpleQueue
 
 import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
-from psycopg_pool import ConnectionPool, PoolTimeout
 
 from webhook_service.db.deadline import Deadline
 from webhook_service.db.sqlstate import error_for
 from webhook_service.errors import DatabaseError, Unavailable
 from webhook_service.events import Json
 
-POOL_SIZE = 4
+CONNECTIONS = 4
 STATEMENT_TIMEOUT = 3000
 """Milliseconds; the server's own limit on a call."""
 CALL_TIMEOUT = 3.5
@@ -18,23 +22,18 @@ CALL_TIMEOUT = 3.5
 
 
 class DirectDatabase:
-    """Calls SQL functions over a pool of connections, which it opens as they are needed."""
+    """Calls SQL functions over a few connections, which it opens as they are needed and keeps.
 
-    def __init__(self, url: str, *, pool_size: int = POOL_SIZE, call_timeout: float = CALL_TIMEOUT) -> None:
-        # No prepared statements, and a time limit per transaction: a pooler in transaction mode may stand between.
-        self._pool = ConnectionPool(
-            url,
-            min_size=0,
-            max_size=pool_size,
-            open=False,
-            timeout=call_timeout,
-            reconnect_timeout=0,  # after an outage: no attempt of minutes ago to wait for
-            kwargs={"autocommit": True, "prepare_threshold": None, "connect_timeout": 2, "tcp_user_timeout": 4000},
-        )
-        self._deadline = Deadline(pool_size, call_timeout)
+    psycopg_pool is not used: it tries again by itself and so hides for seconds that a connection is refused, backs off
+    for minutes after an outage, and hands out connections that were cut while they lay idle.
+    """
+
+    def __init__(self, url: str, *, connections: int = CONNECTIONS, call_timeout: float = CALL_TIMEOUT) -> None:
+        self._url = url
+        self._idle: SimpleQueue[psycopg.Connection] = SimpleQueue()
+        self._deadline = Deadline(connections, call_timeout)
 
     def call(self, function: str, **params: Json) -> Json:
-        self._pool.open()
         return self._deadline.run(self._call, function, params)
 
     def _call(self, function: str, params: dict[str, Json]) -> Json:
@@ -46,17 +45,55 @@ class DirectDatabase:
         )
         values = {name: Jsonb(value) if isinstance(value, dict | list) else value for name, value in params.items()}
         try:
-            with self._pool.connection() as connection, connection.pipeline(), connection.transaction():
+            with self._connection() as connection, connection.pipeline(), connection.transaction():
                 connection.execute(f"set local statement_timeout = {STATEMENT_TIMEOUT:d}")
                 row = connection.execute(query, values).fetchone()
-        except PoolTimeout as error:
-            raise Unavailable("database_unreachable", "The database cannot be reached.") from error
         except psycopg.Error as error:
-            if error.sqlstate is None and isinstance(error, psycopg.DataError):  # refused before it was sent
-                raise DatabaseError("database_error", "A parameter is no PostgreSQL text.") from error
-            raise error_for(error.sqlstate) from error
+            raise translated(error) from error
         return row[0] if row is not None else None
 
+    @contextmanager
+    def _connection(self) -> Iterator[psycopg.Connection]:
+        connection = self._idle_connection() or self._connect()
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        self._idle.put(connection)
+
+    def _connect(self) -> psycopg.Connection:
+        # No prepared statements, and a time limit per transaction: a pooler in transaction mode may stand between.
+        return psycopg.connect(
+            self._url, autocommit=True, prepare_threshold=None, connect_timeout=2, tcp_user_timeout=4000
+        )
+
+    def _idle_connection(self) -> psycopg.Connection | None:
+        while True:
+            try:
+                connection = self._idle.get_nowait()
+            except Empty:
+                return None
+            if not connection.closed and not has_been_cut(connection):
+                return connection
+            connection.close()
+
     def close(self) -> None:
-        self._pool.close()
         self._deadline.close()
+        while (connection := self._idle_connection()) is not None:
+            connection.close()
+
+
+def has_been_cut(connection: psycopg.Connection) -> bool:
+    """An idle connection has nothing to read, but for the news that it is no more."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def translated(error: psycopg.Error) -> Unavailable | DatabaseError:
+    if error.sqlstate is not None:
+        return error_for(error.sqlstate)
+    if isinstance(error, psycopg.DataError):  # refused before it was sent
+        return DatabaseError("database_error", "A parameter is no PostgreSQL text.")
+    return Unavailable("database_unreachable", "The database cannot be reached.")

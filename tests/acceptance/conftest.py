@@ -1,0 +1,242 @@
+"""The real server, as a process of its own, and a client that posts to it as pg_net does."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from tests.auth_traffic import SECRET, body_of, headers_for
+from tests.conftest import ADMIN_KEY
+from tests.ports import free_port
+from webhook_service import serving
+from webhook_service.events import Json
+
+Connection = psycopg.Connection[dict[str, Any]]
+COMMAND = str(Path(sys.executable).with_name("webhook-service"))
+
+
+def wait_for(what: str, condition: Callable[[], Any], *, seconds: float = 20) -> Any:
+    """The first true value of `condition`; fails after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {seconds} s in vain for: {what}")
+        time.sleep(0.01)
+    return value
+
+
+def settings_for(database_url: str) -> dict[str, str]:
+    """The environment as the service wants it, and nothing else of ours."""
+    return clean_environment() | {"DATABASE_URL": database_url, "WEBHOOK_SECRETS": SECRET, "ADMIN_API_KEY": ADMIN_KEY}
+
+
+def clean_environment() -> dict[str, str]:
+    return {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+
+
+def environment_in(folder: Path) -> dict[str, str]:
+    """Temporary files go below `folder`: what is left is found, and no lock is shared with others on this machine."""
+    (folder / "tmp").mkdir(exist_ok=True)
+    return clean_environment() | {"TMPDIR": str(folder / "tmp"), "COLUMNS": "200"}
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder with a short name: for a long one, the embedded PostgreSQL puts its socket elsewhere."""
+    with tempfile.TemporaryDirectory(prefix="ws-") as name:
+        yield Path(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running gunicorn."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log_file: Path
+
+    def log(self) -> str:
+        return self.log_file.read_text("utf-8")
+
+    def log_lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.log().splitlines()]
+
+    def workers(self) -> list[int]:
+        return children_of(self.process.pid)
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def kill_everything(self) -> None:
+        """As when the machine loses power: nobody gets to say goodbye."""
+        for pid in (self.process.pid, *self.workers()):
+            os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+
+
+StartServer = Callable[..., Server]
+
+
+@pytest.fixture
+def start_server(database_url: str, tmp_path: Path) -> Iterator[StartServer]:
+    """Starts a server on this test's database, with further settings; stopped at the end of the test."""
+    with ExitStack() as stack:
+
+        def start(**settings: str) -> Server:
+            port = free_port()
+            log_file = tmp_path / f"server-{port}.log"
+            environment = settings_for(database_url) | {"HOST": "127.0.0.1", "PORT": str(port)} | settings
+            log = stack.enter_context(log_file.open("wb"))
+            process = stack.enter_context(serving.running(environment, log=log))
+            server = Server(f"http://127.0.0.1:{port}", process, log_file)
+            serving.wait_until_ready(server.url, process)
+            return server
+
+        yield start
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """What is delivered: the same event id and body however often it is sent."""
+
+    event_id: str
+    payload: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a post got: an HTTP status and a JSON document, or (status 0) a broken connection."""
+
+    event_id: str
+    status: int
+    document: dict[str, Any]
+    headers: httpx.Headers
+
+    @property
+    def outcome(self) -> Any:
+        return self.document.get("outcome", self.document.get("reason"))
+
+
+class Traffic:
+    """Posts on their way, all at once, to each of `urls` in turn; `answers` waits for all of them."""
+
+    def __init__(
+        self, urls: str | Sequence[str], posts: Iterable[Post], *, keep_alive: bool = False, at_once: int = 64
+    ):
+        # pg_net opens a connection for each request.
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None if keep_alive else 0)
+        self._client = httpx.Client(limits=limits, timeout=15)
+        self._threads = ThreadPoolExecutor(at_once)
+        turns = cycle([urls] if isinstance(urls, str) else urls)
+        self._futures = [self._threads.submit(self._send, url, post) for url, post in zip(turns, posts, strict=False)]
+
+    def _send(self, url: str, post: Post) -> Answer:
+        body = body_of(post.payload)
+        try:
+            response = self._client.post(f"{url}/webhook/auth", content=body, headers=headers_for(body, post.event_id))
+        except httpx.TransportError as error:
+            return Answer(post.event_id, 0, {"reason": repr(error)}, httpx.Headers())
+        return Answer(post.event_id, response.status_code, response.json(), response.headers)
+
+    def after(self, count: int) -> None:
+        """Waits until so many are answered."""
+        done: Iterator[Future[Answer]] = as_completed(self._futures)
+        for _ in range(count):
+            next(done)
+
+    def answers(self) -> list[Answer]:
+        try:
+            return [future.result() for future in self._futures]
+        finally:
+            self._threads.shutdown()
+            self._client.close()
+
+
+def deliver(
+    urls: str | Sequence[str], posts: Iterable[Post], *, keep_alive: bool = False, at_once: int = 64
+) -> list[Answer]:
+    """Posts all of them at once and waits for the answers, which come in the order of the posts."""
+    return Traffic(urls, posts, keep_alive=keep_alive, at_once=at_once).answers()
+
+
+def refused(answers: Iterable[Answer]) -> list[tuple[str, int, Any]]:
+    """Those that were not answered with a 2xx."""
+    return [(a.event_id, a.status, a.outcome) for a in answers if not 200 <= a.status < 300]
+
+
+def has_waiting_calls(connection: Connection, count: int = 1) -> bool:
+    """Whether so many calls wait for a row lock in this database: requests that are in flight for certain."""
+    waiting = connection.execute(
+        "select count(*) as calls from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+    ).fetchone()
+    return waiting is not None and waiting["calls"] >= count
+
+
+def accepted_connections(url: str) -> int:
+    """Connections to the server that a process of it holds; those still in the kernel's queue have no inode yet."""
+    port = f":{int(url.rsplit(':', 1)[1]):04X}"
+    sockets = (line.split() for line in Path("/proc/net/tcp").read_text("ascii").splitlines()[1:])
+    return sum(s[1].endswith(port) and s[3] == "01" and s[9] != "0" for s in sockets)
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()]
+
+
+def processes_about(folder: Path) -> list[str]:
+    """Commands of the processes that work in or for this folder: it is in their command line or environment."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has just ended, or is somebody else's
+            command = (process / "cmdline").read_bytes()
+            if f"{folder}/".encode() in command + (process / "environ").read_bytes():
+                found.append(f"{process.name}: {command.replace(bytes(1), b' ').decode()}")
+    return found
+
+
+def run_command(*arguments: str, environment: dict[str, str], folder: Path, stdin: str = "") -> tuple[int, str, str]:
+    """`webhook-service` with these arguments -> exit code, standard output, standard error."""
+    done = subprocess.run(
+        [COMMAND, *arguments], env=environment, cwd=folder, input=stdin, capture_output=True, text=True, timeout=60
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@contextmanager
+def started_command(
+    *arguments: str, environment: dict[str, str], folder: Path, output: Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    """`webhook-service` with these arguments in a session of its own, its output in a file; ended if it has not."""
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            [COMMAND, *arguments], env=environment, cwd=folder, stdout=file, stderr=file, start_new_session=True
+        )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        kill_leftovers(folder)
+
+
+def kill_leftovers(folder: Path) -> None:
+    """So that what one test leaves behind does not disturb the next one."""
+    for line in processes_about(folder):
+        with contextlib.suppress(OSError):
+            os.kill(int(line.split(":")[0]), signal.SIGKILL)
