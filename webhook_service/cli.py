@@ -84,8 +84,7 @@ def serve(host: str | None, port: int | None, workers: int | None, data_dir: Pat
         os.execve(serving.COMMAND[0], serving.COMMAND, environment)  # noqa: S606 (gunicorn gets our process and its signals)
 
     with embedded.running(data_dir) as own:
-        own = {name: value for name, value in own.items() if config.value_of(environment, name) is None}
-        environment = {"HOST": "127.0.0.1"} | environment | own
+        environment = {"HOST": "127.0.0.1"} | with_missing(environment, own)
         config.load(environment)
         migrations.migrate(environment["DATABASE_URL"])
         click.echo(f"No database is configured: using an embedded PostgreSQL in {data_dir}.", err=True)
@@ -114,11 +113,13 @@ def migrate(dry_run: bool, data_dir: Path) -> None:
 @main.command()
 @click.option(
     "--output-dir",
-    type=click.Path(file_okay=False, exists=True, path_type=Path),
+    type=click.Path(file_okay=False, path_type=Path),
     help="Write one file each, as `supabase db push` takes them from supabase/migrations/.",
 )
 def sql(output_dir: Path | None) -> None:
     """Print the migrations, for those who apply them with the Supabase CLI or by hand."""
+    if output_dir is not None:
+        output_dir.mkdir(parents=True, exist_ok=True)
     for migration in migrations.migrations():
         if output_dir is None:
             click.echo(f"-- webhook-service migration {migration.number:04} {migration.name}\n\n{migration.script}")
@@ -229,7 +230,12 @@ def environment_of(data_dir: Path) -> Iterator[dict[str, str]]:
         return
     embedded.stored_secrets(data_dir, create=False)
     with embedded.running(data_dir) as own:
-        yield environment | own
+        yield with_missing(environment, own)
+
+
+def with_missing(environment: dict[str, str], own: dict[str, str]) -> dict[str, str]:
+    """The environment, and of the embedded server's own settings those that it does not have."""
+    return environment | {name: value for name, value in own.items() if config.value_of(environment, name) is None}
 
 
 @contextmanager

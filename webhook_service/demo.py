@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import psycopg
 from psycopg.rows import TupleRow
+from rich import box
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -84,7 +85,7 @@ def employees(database_url: str) -> list[TupleRow]:
 
 def play(console: Console, url: str, secret: Secret) -> bool:
     """Posts the traffic and shows each outcome as it comes; True if each is as expected."""
-    table = Table(title="auth events, as signed webhooks", title_justify="left")
+    table = Table(title="auth events, as signed webhooks", title_justify="left", box=box.SIMPLE_HEAD)
     for heading in ("", "what happens", "HTTP", "status", "outcome", "ms"):
         table.add_column(heading, justify="right" if heading == "ms" else "left")
     all_expected = True
@@ -117,9 +118,9 @@ def send(client: httpx.Client, secret: Secret, post: Post) -> httpx.Response:
 
 
 def comparison(before: list[TupleRow], after: list[TupleRow]) -> Table:
-    table = Table(title="\nemployees, before -> after", title_justify="left")
+    table = Table(title="employees, before and after", title_justify="left", box=box.SIMPLE_HEAD)
     for heading in ("number", "name", "e-mail", "login", "active"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     for old, new in zip(before, after, strict=True):
         table.add_row(
             new[0],
@@ -136,7 +137,7 @@ def login(row: TupleRow) -> str:
 
 
 def changed(old: str, new: str) -> str:
-    return new if old == new else f"{old} -> [bold]{new}[/bold]"
+    return new if old == new else f"{old}\n[bold]-> {new}[/bold]"
 
 
 def check_employees(console: Console, after: list[TupleRow]) -> bool:

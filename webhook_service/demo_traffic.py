@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import NAMESPACE_DNS, uuid5
@@ -25,8 +25,8 @@ EMPLOYEES = (
 class Post:
     """One request, and what should come of it. `tampered` sends another body than was signed."""
 
-    says: str
     event_id: str
+    says: str
     payload: Any
     expected: str
     tampered: bool = False
@@ -83,64 +83,76 @@ def auth_user(user_id: str) -> Row:
 
 
 def traffic(start: datetime) -> list[Post]:
-    """The demo's posts, in the order in which they are sent."""
+    """The demo's posts, in the order in which they are sent. Event ids are new with each start."""
     clock = (start + timedelta(milliseconds=n) for n in range(10_000))
-    now = start.isoformat()
-    jane, bob, carla, dan, erin, office, visitor, guest = (
-        Person(name, clock) for name in ("jane", "bob", "carla", "dan", "erin", "office", "visitor", "guest")
-    )
-    posts: list[Post] = []
+    posts = [*a_life(clock), *departures(clock), *disorder(clock), *odd_ones(clock)]
+    return [replace(post, event_id=f"demo-{start:%Y%m%d%H%M%S}-{post.event_id}") for post in posts]
 
-    def post(says: str, payload: Any, expected: str, **more: Any) -> Post:
-        posts.append(Post(says, f"demo-{start:%H%M%S}-{len(posts) + 1:02}", payload, expected, **more))
-        return posts[-1]
 
-    post("Jane signs up", jane.change("INSERT", email="jane.doe@example.com"), "unconfirmed")
-    confirmed = post("Jane confirms her e-mail", jane.change("UPDATE", email_confirmed_at=now), "linked")
-    posts.append(Post("the same delivery again", confirmed.event_id, confirmed.payload, "duplicate"))
-    post("Jane changes her e-mail", jane.change("UPDATE", email="jane.smith@example.com"), "synced")
-    post("Jane changes her name", jane.change("UPDATE", raw_user_meta_data={"last_name": "Smith"}), "synced")
-    post("Jane is banned", jane.change("UPDATE", banned_until="2126-01-01T00:00:00+00:00"), "unchanged")
-    post(
-        "Bob is created, confirmed",
-        bob.change("INSERT", email="bob.stone@example.com", email_confirmed_at=now),
-        "linked",
+def a_life(clock: Iterator[datetime]) -> list[Post]:
+    jane = Person("jane", clock)
+    now = next(clock).isoformat()
+    signs_up = jane.change("INSERT", email="jane.doe@example.com")
+    confirmed = Post("jane-2", "Jane confirms her e-mail", jane.change("UPDATE", email_confirmed_at=now), "linked")
+    return [
+        Post("jane-1", "Jane signs up", signs_up, "unconfirmed"),
+        confirmed,
+        replace(confirmed, says="the same delivery again", expected="duplicate"),
+        Post("jane-3", "Jane changes her e-mail", jane.change("UPDATE", email="jane.smith@example.com"), "synced"),
+        Post(
+            "jane-4",
+            "Jane changes her name",
+            jane.change("UPDATE", raw_user_meta_data={"last_name": "Smith"}),
+            "synced",
+        ),
+        Post("jane-5", "Jane is banned", jane.change("UPDATE", banned_until="2126-01-01T00:00:00+00:00"), "unchanged"),
+    ]
+
+
+def departures(clock: Iterator[datetime]) -> list[Post]:
+    bob, carla = Person("bob", clock), Person("carla", clock)
+    now = next(clock).isoformat()
+    bob_hired = bob.change("INSERT", email="bob.stone@example.com", email_confirmed_at=now)
+    carla_hired = carla.change("INSERT", email="carla.reyes@example.com", email_confirmed_at=now)
+    carla_left = carla.change("UPDATE", email="uR8mB2cJ0pXk4T1vWq7yZ3nD5sF6gH9aL0eK2iO4uMs", deleted_at=now)
+    return [
+        Post("bob-1", "Bob is created, confirmed", bob_hired, "linked"),
+        Post("bob-2", "Bob's auth user is deleted", bob.change("DELETE"), "orphaned"),
+        Post("carla-1", "Carla is created, confirmed", carla_hired, "linked"),
+        Post("carla-2", "Carla is soft-deleted", carla_left, "orphaned"),
+    ]
+
+
+def disorder(clock: Iterator[datetime]) -> list[Post]:
+    erin = Person("erin", clock)
+    now = next(clock).isoformat()
+    name = {"first_name": "Erin", "last_name": "Vale"}
+    older = erin.change("INSERT", email="erin.vale@example.com", email_confirmed_at=now, raw_user_meta_data=name)
+    newer = erin.change("UPDATE", raw_user_meta_data=name | {"last_name": "Vale-Moss"})
+    return [
+        Post("erin-2", "Erin's newer event, first", newer, "linked"),
+        Post("erin-1", "her older event, after it", older, "stale"),
+    ]
+
+
+def odd_ones(clock: Iterator[datetime]) -> list[Post]:
+    dan, office, visitor, guest, forger = (
+        Person(name, clock) for name in ("dan", "office", "visitor", "guest", "forger")
     )
-    post("Bob's auth user is deleted", bob.change("DELETE"), "orphaned")
-    post(
-        "Carla is created, confirmed",
-        carla.change("INSERT", email="carla.reyes@example.com", email_confirmed_at=now),
-        "linked",
-    )
-    post(
-        "Carla is soft-deleted",
-        carla.change("UPDATE", email="uR8mB2cJ0pXk4T1vWq7yZ3nD5sF6gH9aL0eK2iO4uMs", deleted_at=now),
-        "orphaned",
-    )
-    post(
-        "Dan, an inactive employee, confirms",
-        dan.change("INSERT", email="dan.fields@example.com", email_confirmed_at=now),
-        "linked",
-    )
-    erin.change("INSERT", email="erin.vale@example.com")
-    older = erin.change(
-        "UPDATE", email_confirmed_at=now, raw_user_meta_data={"first_name": "Erin", "last_name": "Vale"}
-    )
-    newer = erin.change("UPDATE", raw_user_meta_data={"first_name": "Erin", "last_name": "Vale-Moss"})
-    post("Erin's newer event arrives first", newer, "linked")
-    post("... and the older one after it", older, "stale")
-    post(
-        "a shared address is confirmed",
-        office.change("INSERT", email="office@example.com", email_confirmed_at=now),
-        "ambiguous",
-    )
-    post(
-        "a visitor confirms", visitor.change("INSERT", email="visitor@example.org", email_confirmed_at=now), "unmatched"
-    )
-    post("someone signs in anonymously", guest.change("INSERT", is_anonymous=True), "ignored")
-    post("a forged signature", jane.change("UPDATE", email="mallory@example.org"), "wrong_signature", tampered=True)
-    post("a bad payload", {"type": "UPDATE", "schema": "auth", "table": "users", "record": None}, "invalid_payload")
-    return posts
+    now = next(clock).isoformat()
+    inactive = dan.change("INSERT", email="dan.fields@example.com", email_confirmed_at=now)
+    shared = office.change("INSERT", email="office@example.com", email_confirmed_at=now)
+    stranger = visitor.change("INSERT", email="visitor@example.org", email_confirmed_at=now)
+    forged = forger.change("INSERT", email="jane.doe@example.com", email_confirmed_at=now)
+    half = {"type": "UPDATE", "schema": "auth", "table": "users", "record": None}
+    return [
+        Post("dan-1", "Dan, inactive, confirms", inactive, "linked"),
+        Post("office-1", "a shared address is confirmed", shared, "ambiguous"),
+        Post("visitor-1", "a visitor confirms", stranger, "unmatched"),
+        Post("guest-1", "an anonymous sign-in", guest.change("INSERT", is_anonymous=True), "ignored"),
+        Post("forger-1", "a forged signature", forged, "wrong_signature", tampered=True),
+        Post("half-1", "a bad payload", half, "invalid_payload"),
+    ]
 
 
 AFTERWARDS = {
