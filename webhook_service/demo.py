@@ -118,7 +118,7 @@ def send(client: httpx.Client, secret: Secret, post: Post) -> httpx.Response:
 
 
 def comparison(before: list[TupleRow], after: list[TupleRow]) -> Table:
-    table = Table(title="employees, before and after", title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(title="\nemployees, before and after", title_justify="left", box=box.SIMPLE_HEAD)
     for heading in ("number", "name", "e-mail", "login", "active"):
         table.add_column(heading, overflow="fold")
     for old, new in zip(before, after, strict=True):
@@ -126,7 +126,7 @@ def comparison(before: list[TupleRow], after: list[TupleRow]) -> Table:
             new[0],
             changed(f"{old[1]} {old[2]}", f"{new[1]} {new[2]}"),
             changed(old[3], new[3]),
-            changed(login(old), login(new)),
+            login(new),  # nobody has one before
             "yes" if new[6] else "no",
         )
     return table
