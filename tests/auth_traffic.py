@@ -17,6 +17,8 @@ SECRET = "whsec_dGVzdC1zZWNyZXQtdGVzdC1zZWNyZXQtdGVzdC1zZWNyZXQ="
 EPOCH = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 CONFIRMED = EPOCH.isoformat()
 JANE = UUID("7d9c1a52-5a0e-4c5b-9f3a-2f6d0c1b8e11")
+CANARY = "canary@example.com"
+"""Something personal, where it does not belong: nobody may repeat it."""
 
 
 def row(user_id: UUID = JANE, /, *, at: int = 0, **columns: Json) -> dict[str, Json]:

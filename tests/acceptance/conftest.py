@@ -1,33 +1,28 @@
 """The real server, as a process of its own, and a client that posts to it as pg_net does."""
 
-import contextlib
 import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
 
-from tests.auth_traffic import SECRET, body_of, headers_for
-from tests.conftest import ADMIN_KEY
+from tests.acceptance.command import Run, run_command, settings_for
+from tests.auth_traffic import body_of, headers_for
+from tests.employees import Connection
 from tests.ports import free_port
 from webhook_service import serving
 from webhook_service.events import Json
-
-Connection = psycopg.Connection[dict[str, Any]]
-COMMAND = str(Path(sys.executable).with_name("webhook-service"))
 
 
 def wait_for(what: str, condition: Callable[[], Any], *, seconds: float = 20) -> Any:
@@ -38,21 +33,6 @@ def wait_for(what: str, condition: Callable[[], Any], *, seconds: float = 20) ->
             pytest.fail(f"waited {seconds} s in vain for: {what}")
         time.sleep(0.01)
     return value
-
-
-def settings_for(database_url: str) -> dict[str, str]:
-    """The environment as the service wants it, and nothing else of ours."""
-    return clean_environment() | {"DATABASE_URL": database_url, "WEBHOOK_SECRETS": SECRET, "ADMIN_API_KEY": ADMIN_KEY}
-
-
-def clean_environment() -> dict[str, str]:
-    return {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-
-
-def environment_in(folder: Path) -> dict[str, str]:
-    """Temporary files go below `folder`: what is left is found, and no lock is shared with others on this machine."""
-    (folder / "tmp").mkdir(exist_ok=True)
-    return clean_environment() | {"TMPDIR": str(folder / "tmp"), "COLUMNS": "200"}
 
 
 @pytest.fixture
@@ -198,45 +178,12 @@ def children_of(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()]
 
 
-def processes_about(folder: Path) -> list[str]:
-    """Commands of the processes that work in or for this folder: it is in their command line or environment."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):  # it has just ended, or is somebody else's
-            command = (process / "cmdline").read_bytes()
-            if f"{folder}/".encode() in command + (process / "environ").read_bytes():
-                found.append(f"{process.name}: {command.replace(bytes(1), b' ').decode()}")
-    return found
+@pytest.fixture
+def run(database_url: str, tmp_path: Path) -> Run:
+    """Runs the command with this test's database -> exit code, standard output, standard error."""
 
+    def with_settings(*arguments: str, stdin: str = "", **settings: str) -> tuple[int, str, str]:
+        environment = settings_for(database_url) | settings
+        return run_command(*arguments, environment=environment, folder=tmp_path, stdin=stdin)
 
-def run_command(*arguments: str, environment: dict[str, str], folder: Path, stdin: str = "") -> tuple[int, str, str]:
-    """`webhook-service` with these arguments -> exit code, standard output, standard error."""
-    done = subprocess.run(
-        [COMMAND, *arguments], env=environment, cwd=folder, input=stdin, capture_output=True, text=True, timeout=60
-    )
-    return done.returncode, done.stdout, done.stderr
-
-
-@contextmanager
-def started_command(
-    *arguments: str, environment: dict[str, str], folder: Path, output: Path
-) -> Iterator[subprocess.Popen[bytes]]:
-    """`webhook-service` with these arguments in a session of its own, its output in a file; ended if it has not."""
-    with output.open("wb") as file:
-        process = subprocess.Popen(
-            [COMMAND, *arguments], env=environment, cwd=folder, stdout=file, stderr=file, start_new_session=True
-        )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-        kill_leftovers(folder)
-
-
-def kill_leftovers(folder: Path) -> None:
-    """So that what one test leaves behind does not disturb the next one."""
-    for line in processes_about(folder):
-        with contextlib.suppress(OSError):
-            os.kill(int(line.split(":")[0]), signal.SIGKILL)
+    return with_settings

@@ -8,9 +8,10 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from tests.acceptance.conftest import Connection, Post, Server, StartServer, deliver, refused
-from tests.acceptance.test_serving import lives, user_id
+from tests.acceptance.conftest import Post, Server, StartServer, deliver, refused
+from tests.acceptance.lives import lives, user_id
 from tests.auth_traffic import CONFIRMED, delete, insert, update
+from tests.employees import Connection
 
 FAR_AWAY = "2126-01-01T00:00:00+00:00"
 

@@ -13,14 +13,14 @@ from subprocess import Popen
 import httpx
 import pytest
 
-from tests.acceptance.conftest import (
+from tests.acceptance.command import (
     environment_in,
     processes_about,
     run_command,
     settings_for,
     started_command,
-    wait_for,
 )
+from tests.acceptance.conftest import wait_for
 from tests.ports import free_port
 
 OUTCOMES = (

@@ -1,41 +1,29 @@
 """One contract, two databases: PostgreSQL through psycopg, and Supabase's Data API through supabase-py.
 
 Supabase Lite is one database for all tests here, so each has auth users, e-mail addresses and event ids of its own.
-At the end, what only a direct connection can prove: Lite does not pass on the SQLSTATE of an error.
+What only a direct connection can prove is in test_direct_database.py.
 """
 
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import psycopg
 import pytest
-from psycopg import sql
-from psycopg.rows import dict_row
 
-from tests.auth_traffic import CONFIRMED, EPOCH, body_of, delete, insert, update
+from tests.auth_traffic import CANARY, delete, insert, update
+from tests.integration.people import Person
 from tests.supabase_lite_server import TEST_FUNCTIONS, SupabaseLite, running
-from webhook_service import handlers, ledger, payload
-from webhook_service.config import NAME_COLUMNS
-from webhook_service.db.direct import CONNECTIONS, DirectDatabase
+from tests.webhook_events import work_of
+from webhook_service import ledger
+from webhook_service.db.direct import DirectDatabase
 from webhook_service.db.supabase import SupabaseDatabase
 from webhook_service.errors import DatabaseError, EventNotFound, Unavailable
-from webhook_service.events import Delivery, Json, Result, Work
+from webhook_service.events import Json
 from webhook_service.handlers import Policy
 from webhook_service.ports import Database
 from webhook_service.processing import Processor, process_batch
 from webhook_service.replay import replay_event, replay_events
-
-CANARY = "canary jane@example.com"
-NAME_FIELDS = dict(zip(NAME_COLUMNS, NAME_COLUMNS, strict=True))
-
-
-def work_of(webhook: Json, event_id: str) -> Work:
-    """What is to be done about a webhook's payload, as the service decides it."""
-    return handlers.decide(payload.parse(Delivery(event_id, EPOCH, body_of(webhook)), NAME_FIELDS), Policy())
 
 
 @pytest.fixture(scope="module")
@@ -57,35 +45,6 @@ def database(request: pytest.FixtureRequest) -> Iterator[Database]:
         database = SupabaseDatabase(lite.url, lite.service_role_key)
     yield database
     database.close()
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """An auth user, with an employee or several, that no other test knows."""
-
-    database: Database
-    id: UUID = field(default_factory=uuid4)
-
-    @property
-    def email(self) -> str:
-        return f"{self.id}@example.com"
-
-    def hire(self) -> int:
-        query = f"insert into public.employees (email) values ('{self.email}') returning to_jsonb(employee_id)"  # noqa: S608
-        return int(self.database.call("test_query", p_sql=query))
-
-    def employee(self, employee_id: int) -> Json:
-        query = f"select to_jsonb(e) from public.employees e where employee_id = {employee_id}"  # noqa: S608
-        return self.database.call("test_query", p_sql=query)
-
-    def event(self, name: str) -> str:
-        return f"{self.id}:{name}"
-
-    def process(self, **webhooks: Json) -> list[Result]:
-        return process_batch(self.database, [work_of(webhook, self.event(name)) for name, webhook in webhooks.items()])
-
-    def confirmed(self, **columns: Json) -> dict[str, Any]:
-        return {"email": self.email, "email_confirmed_at": CONFIRMED} | columns
 
 
 @pytest.fixture
@@ -291,192 +250,3 @@ def test_a_dry_run_keeps_nothing(database: Database, person: Person) -> None:
     wet = replay_events(database, Policy(), criteria, requested_by="test", dry_run=False, limit=100)
     assert (wet.outcomes, wet.changes) == (dry.outcomes, dry.changes)
     assert person.employee(first)["auth_user_id"] == str(person.id)
-
-
-# What only a direct connection can prove: trouble that is not the event's fault leaves nothing behind.
-
-Connection = psycopg.Connection[dict[str, Any]]
-
-
-@pytest.fixture
-def jane(database_url: str) -> Iterator[Person]:
-    """Hired and signed up, in a database of this test's own; to be confirmed, and linked by that."""
-    database = DirectDatabase(database_url)
-    with psycopg.connect(database_url) as connection:
-        connection.execute(TEST_FUNCTIONS)
-    jane = Person(database)
-    jane.hire()
-    assert jane.process(signup=insert(jane.id, at=1, email=jane.email))[0].outcome == "unconfirmed"
-    yield jane
-    database.close()
-
-
-@pytest.fixture
-def watcher(database_url: str) -> Iterator[Connection]:
-    """A second connection past our code, for while the first one holds a lock."""
-    with psycopg.connect(database_url, autocommit=True, row_factory=dict_row) as watcher:
-        yield watcher
-
-
-def confirm(jane: Person) -> str:
-    """What comes of Jane's confirmation: its outcome, or the text of the Unavailable."""
-    try:
-        return jane.process(confirm=update(jane.id, at=2, **jane.confirmed()))[0].outcome
-    except Unavailable as error:
-        return str(error)
-
-
-def everything(connection: Connection) -> list[Any]:
-    """All that a call could have left behind."""
-    return connection.execute("""
-        select 'log' as of, to_jsonb(l) as it from integration_sync_log l
-        union all select 'state', to_jsonb(s) from auth_user_state s
-        union all select 'employee', to_jsonb(e) from employees e
-        union all select 'replay', to_jsonb(r) from integration_sync_replays r order by 1, 2""").fetchall()
-
-
-def before_updates_of_employees(connection: Connection, statement: str) -> None:
-    connection.execute("create function trouble() returns trigger language plpgsql as 'begin end'")
-    connection.execute(
-        sql.SQL("create or replace function trouble() returns trigger language plpgsql as {}").format(
-            f"begin {statement}; return new; end"
-        )
-    )
-    connection.execute("create trigger t before update on employees for each row execute function trouble()")
-
-
-def wait_until_one_waits(watcher: Connection, kind: str) -> int:
-    """Until a backend of this database waits for a "Lock", or in a sleep ("Timeout"); its process id."""
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        found = watcher.execute(
-            "select pid from pg_stat_activity where datname = current_database() and wait_event_type = %s", [kind]
-        ).fetchone()
-        if found is not None:
-            return int(found["pid"])
-    pytest.fail(f"nobody waits for a {kind}")
-
-
-@pytest.mark.parametrize(
-    "sqlstate", ["08006", "40001", "40P01", "53100", "53200", "55P03", "57014", "57P03", "58030", "XX000", "XX001"]
-)
-def test_a_retryable_error_leaves_nothing(jane: Person, connection: Connection, sqlstate: str) -> None:
-    """Raised in the middle of the work, it is Unavailable, without its text; once its cause is gone, the call works."""
-    before = everything(connection)
-    before_updates_of_employees(connection, f"raise exception '{CANARY}' using errcode = '{sqlstate}'")
-    told = confirm(jane)
-    assert sqlstate in told
-    assert "canary" not in told
-    assert everything(connection) == before
-    connection.execute("drop function trouble cascade")
-    assert confirm(jane) == "linked"
-
-
-@pytest.mark.parametrize("sqlstate", ["P0001", "22003", "23514", "42501", "P0004"])
-def test_an_employees_own_error_fails_one_event(jane: Person, connection: Connection, sqlstate: str) -> None:
-    """What employees' own rules refuse is recorded as FAILED, and the others of the batch are not held up."""
-    before_updates_of_employees(connection, f"raise exception 'no' using errcode = '{sqlstate}'")
-    other = Person(jane.database)
-    results = process_batch(
-        jane.database,
-        [
-            work_of(update(jane.id, at=2, **jane.confirmed()), "refused"),
-            work_of(insert(other.id, **other.confirmed()), "other"),
-        ],
-    )
-    assert {result.event_id: str(result.outcome) for result in results} == {
-        "refused": "employee_rejected",
-        "other": "unmatched",
-    }
-
-
-@pytest.mark.parametrize("when", ["", "deferrable initially deferred"], ids=["at-once", "at-commit"])
-def test_a_taken_email_fails_one_event(jane: Person, connection: Connection, when: str) -> None:
-    """Where employees' e-mails are unique, a change to a taken one is email_taken, also if checked at commit."""
-    assert confirm(jane) == "linked"
-    connection.execute(sql.SQL(f"alter table employees add unique (email) {when}"))
-    connection.execute("insert into employees (email) values ('taken@example.com')")
-    [result] = jane.process(change=update(jane.id, at=3, **jane.confirmed(email="taken@example.com")))
-    assert (result.status, result.outcome) == ("FAILED", "email_taken")
-
-
-def test_a_serialization_failure_leaves_nothing(
-    jane: Person, connection: Connection, watcher: Connection, database_url: str
-) -> None:
-    """A real one: another transaction changes the employee after ours began, where isolation is strict."""
-    name = sql.Identifier(connection.info.dbname)
-    connection.execute(sql.SQL("alter database {} set default_transaction_isolation = 'repeatable read'").format(name))
-    strict = DirectDatabase(database_url)
-    before = everything(connection)
-    with ThreadPoolExecutor(1) as thread:
-        with connection.transaction():
-            connection.execute("update employees set email = email")
-            told = thread.submit(confirm, Person(strict, jane.id))
-            wait_until_one_waits(watcher, "Lock")
-        assert "40001" in told.result()
-    strict.close()
-    assert everything(connection) == before
-
-
-def test_a_deadlock_leaves_nothing(jane: Person, connection: Connection, watcher: Connection) -> None:
-    """A real one: another transaction holds the employee, and then wants the state that the call holds."""
-    before = everything(connection)
-    connection.execute("set deadlock_timeout = '1min'")  # so that the call finds it, and is the one to give way
-    with ThreadPoolExecutor(1) as thread:
-        with connection.transaction():
-            connection.execute("select from employees for update")
-            told = thread.submit(confirm, jane)
-            wait_until_one_waits(watcher, "Lock")
-            connection.execute("select from auth_user_state for update")
-        assert "40P01" in told.result()
-    assert everything(connection) == before
-    assert confirm(jane) == "linked"
-
-
-@pytest.mark.parametrize("table", ["employees", "auth_user_state", "integration_sync_log"])
-def test_a_lock_that_stays_leaves_nothing(jane: Person, connection: Connection, table: str) -> None:
-    """A row or table that somebody holds is waited for, but not for long."""
-    before = everything(connection)
-    with connection.transaction():
-        connection.execute(sql.SQL("lock table {} in exclusive mode").format(sql.Identifier(table)))
-        assert "55P03" in confirm(jane)
-    assert everything(connection) == before
-    assert confirm(jane) == "linked"
-
-
-def test_a_statement_timeout_leaves_nothing(jane: Person, connection: Connection) -> None:
-    """The server ends a call that takes too long, and does not go on with it unseen."""
-    before = everything(connection)
-    before_updates_of_employees(connection, "perform pg_sleep(60)")
-    assert "57014" in confirm(jane)
-    assert everything(connection) == before
-
-
-@pytest.mark.parametrize(
-    ("end", "tells"), [("pg_cancel_backend", "57014"), ("pg_terminate_backend", "database_unavailable")]
-)
-def test_a_killed_backend_leaves_nothing(jane: Person, connection: Connection, end: str, tells: str) -> None:
-    """An operator, a shutdown or a crash in the middle of a call: nothing of it stays, and the next call works."""
-    before = everything(connection)
-    before_updates_of_employees(connection, "perform pg_sleep(60)")
-    with ThreadPoolExecutor(1) as thread:
-        told = thread.submit(confirm, jane)
-        connection.execute(f"select {end}(%s)", [wait_until_one_waits(connection, "Timeout")])
-        assert tells in told.result()
-    assert everything(connection) == before
-    connection.execute("drop function trouble cascade")
-    assert confirm(jane) == "linked"
-
-
-def test_connections_that_broke_while_idle_are_replaced(jane: Person, connection: Connection) -> None:
-    """After a restart of the database, each connection of the pool fails once at most."""
-    connection.execute(
-        "select pg_terminate_backend(pid) from pg_stat_activity"
-        " where datname = current_database() and pid <> pg_backend_pid()"
-    )
-    assert "linked" in [confirm(jane) for _ in range(CONNECTIONS + 1)]
-
-
-def test_large_numbers_are_exact(jane: Person) -> None:
-    """A bigint keeps all its digits, both ways."""
-    assert jane.database.call("test_echo", p_value=[2**63 - 1, -(2**63)]) == [2**63 - 1, -(2**63)]

@@ -1,76 +1,28 @@
 """Whatever arrives: an answer that says why not, never a 5xx, and nothing written."""
 
 import json
-from collections.abc import Callable
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
 
-import psycopg
 import pytest
 from flask.testing import FlaskClient
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from werkzeug.test import TestResponse
 
-from tests.auth_traffic import CONFIRMED, JANE, SECRET, body_of, headers_for, insert, post, update
-from webhook_service.app import create_app
-from webhook_service.config import Settings
+from tests.auth_traffic import CONFIRMED, JANE, body_of, headers_for, insert, post, update
+from tests.employees import Connection
+from tests.integration.hostile_traffic import HEADERS, LATIN, LIKELY, PATH, hostile, problem_of, rows, sent, written
 from webhook_service.events import Json
-from webhook_service.ports import Database
-from webhook_service.signature import SIGNATURE_HEADER, TOKEN_HEADER, mint_token, parse_secrets
 
-Connection = psycopg.Connection[dict[str, Any]]
-PATH = "/webhook/auth"
 SAMPLES = [
     payload
     for file in sorted((Path(__file__).parents[1] / "samples").glob("*.json"))
     for content in [json.loads(file.read_text("utf-8"))]
     for payload in (content if isinstance(content, list) else [content])
 ]
-TOKEN = mint_token(parse_secrets(SECRET), "dashboard")
-
-# One database for all examples of a test is sound: what is claimed holds for every request in any state of the
-# ledger, and no example relies on what another one left there. No deadline: a real database is asked.
-hostile = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-def rows(connection: Connection) -> int:
-    (count,) = connection.execute("select count(*) as n from integration_sync_log").fetchone().values()  # type: ignore[union-attr]
-    return int(count)
-
-
-def problem_of(response: TestResponse) -> dict[str, Json]:
-    """The problem document of a refused request, checked for its form."""
-    assert response.mimetype == "application/problem+json"
-    document: dict[str, Json] = json.loads(response.data)
-    assert set(document) == {"type", "title", "status", "detail", "reason"}
-    assert document["status"] == response.status_code
-    assert document["type"] == f"urn:webhook-service:{document['reason']}"
-    assert document["title"]
-    assert document["detail"]
-    return document
-
-
-def sent(client: FlaskClient, body: bytes, **headers: str) -> TestResponse:
-    """Rightly signed, whatever it is."""
-    return client.post(PATH, data=body, headers=headers_for(body) | headers)
 
 
 # Unsigned
-
-NAMES = st.sampled_from(
-    ["webhook-id", "webhook-timestamp", "webhook-signature", "x-webhook-token", "Content-Type", "Content-Encoding",
-     "Transfer-Encoding", "Authorization", "Cookie", "Accept", "Expect", "Host", "X-Forwarded-For", "X-Forwarded-Host",
-     "Range", "If-Match", "User-Agent", "X-HTTP-Method-Override"]
-)  # fmt: skip
-LATIN = st.text(st.characters(max_codepoint=255, exclude_characters="\r\n"), max_size=80)
-LIKELY = st.sampled_from(
-    ["", "0", "1", "-1", "v1,", "v1,AAAA", "v1," + "A" * 43 + "=", "evt-1", "application/json", "gzip", "chunked",
-     "999999999999", "application/json; x*=y''%ff", "multipart/form-data", "bytes=0-"]
-)  # fmt: skip
-HEADERS = st.dictionaries(NAMES, LATIN | LIKELY | st.integers().map(str), max_size=8)
 
 
 @hostile
@@ -133,14 +85,6 @@ SCALARS = (
 ANYTHING = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4), max_leaves=8
 )
-
-MAPPED = ["id", "email", "is_anonymous", "email_confirmed_at", "banned_until", "deleted_at", "created_at", "updated_at",
-          "raw_app_meta_data", "raw_user_meta_data"]  # fmt: skip
-
-
-def written(payload: Json) -> bytes:
-    """With escapes, so that half of a surrogate pair arrives as it would from a careless sender."""
-    return json.dumps(payload).encode()
 
 
 @hostile
@@ -246,136 +190,3 @@ def test_an_email_too_long_for_an_index_fails_alone(client: FlaskClient, connect
     known: Json = {"employee_number": "E-1"}
     response = post(client, update(email=email, email_confirmed_at=CONFIRMED, raw_app_meta_data=known))
     assert response.get_json()["outcome"] == "employee_rejected"
-
-
-# The limits of a request
-
-
-@pytest.mark.parametrize("size", [1_000_001, 3_000_000])
-def test_a_body_over_the_limit_is_413(client: FlaskClient, connection: Connection, size: int) -> None:
-    """A right signature does not help."""
-    body = body_of(insert())
-    response = sent(client, body + b" " * (size - len(body)))
-    assert (response.status_code, problem_of(response)["reason"]) == (413, "too_large")
-    assert rows(connection) == 0
-
-
-def test_a_body_at_the_limit_is_taken(client: FlaskClient) -> None:
-    """MAX_BODY_BYTES itself is still allowed."""
-    body = body_of(insert())
-    assert sent(client, body + b" " * (1_000_000 - len(body))).status_code == 200
-
-
-@pytest.mark.parametrize(
-    "content_type",
-    ["", "text/plain", "text/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x",
-     "application/jsonp", "application/json, text/plain", ";", "application", "application/problem+json"],
-    ids=repr,
-)  # fmt: skip
-def test_another_content_type_is_415(client: FlaskClient, connection: Connection, content_type: str) -> None:
-    """Only what is declared as JSON is read as JSON."""
-    response = sent(client, body_of(insert()), **{"Content-Type": content_type})
-    assert (response.status_code, problem_of(response)["reason"]) == (415, "wrong_content_type")
-    assert rows(connection) == 0
-
-
-@pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "Application/JSON", "application/json;"])
-def test_json_may_be_declared_with_parameters(client: FlaskClient, content_type: str) -> None:
-    """In any case, as HTTP has it."""
-    assert sent(client, body_of(insert()), **{"Content-Type": content_type}).status_code == 200
-
-
-# The static token
-
-Client = Callable[[bool], FlaskClient]
-
-
-@pytest.fixture
-def client_with_tokens(settings: Settings, database: Database) -> Client:
-    return lambda on: create_app(replace(settings, static_token=on), database).test_client()
-
-
-def sent_with_token(client: FlaskClient, token: str, **headers: str) -> TestResponse:
-    headers |= {TOKEN_HEADER: token, "Content-Type": "application/json"}
-    return client.post(PATH, data=body_of(insert()), headers=headers)
-
-
-def test_a_token_is_believed_where_it_is_turned_on(client_with_tokens: Client) -> None:
-    """The weaker way is open once the setting says so."""
-    assert sent_with_token(client_with_tokens(True), TOKEN).status_code == 200
-
-
-def test_a_token_is_nothing_where_it_is_turned_off(client_with_tokens: Client, connection: Connection) -> None:
-    """Off by default: a right token is an unsigned request."""
-    response = sent_with_token(client_with_tokens(False), TOKEN)
-    assert (response.status_code, problem_of(response)["reason"]) == (401, "missing_signature")
-    assert rows(connection) == 0
-
-
-@pytest.mark.parametrize("token", ["", "x", f"{TOKEN}x", "é", "." * 100], ids=repr)
-def test_a_forged_token_is_401(client_with_tokens: Client, connection: Connection, token: str) -> None:
-    """Whatever it is, it is not one of ours."""
-    response = sent_with_token(client_with_tokens(True), token)
-    assert (response.status_code, problem_of(response)["reason"]) == (401, "wrong_token")
-    assert rows(connection) == 0
-
-
-def test_a_token_does_not_excuse_a_wrong_signature(client_with_tokens: Client) -> None:
-    """Who signs is held to the signature, though the token be right."""
-    headers = headers_for(b"another body")
-    response = sent_with_token(client_with_tokens(True), TOKEN, **headers)
-    assert (response.status_code, problem_of(response)["reason"]) == (401, "wrong_signature")
-
-
-def test_signatures_are_believed_beside_tokens(client_with_tokens: Client) -> None:
-    """The setting adds a way and takes none away."""
-    assert post(client_with_tokens(True), insert()).status_code == 200
-
-
-def test_the_same_body_under_a_token_is_a_duplicate(client_with_tokens: Client, connection: Connection) -> None:
-    """The event id derives from the body."""
-    client = client_with_tokens(True)
-    outcomes = [sent_with_token(client, TOKEN).get_json()["outcome"] for _ in range(2)]
-    assert outcomes[1] == "duplicate"
-    assert rows(connection) == 1
-
-
-@hostile
-@given(headers=HEADERS, body=st.binary(max_size=50))
-def test_with_tokens_a_random_request_is_401(client_with_tokens: Client, headers: dict[str, str], body: bytes) -> None:
-    """The second way lets in nothing that the first one would not."""
-    assert client_with_tokens(True).post(PATH, data=body, headers=headers).status_code == 401
-
-
-# Other paths and methods
-
-
-@pytest.mark.parametrize(
-    "path", ["/", "/webhook", "/webhook/auth/", "/webhook/auth/x", "/static/x", "/%00", "/é", "/.."]
-)
-def test_an_unknown_path_is_404(client: FlaskClient, path: str) -> None:
-    """With a problem document."""
-    response = client.post(path, data=b"{}")
-    assert (response.status_code, problem_of(response)["reason"]) == (404, "not_found")
-
-
-@pytest.mark.parametrize("path", ["//webhook/auth", "/webhook//auth", "/webhook/auth//", "/healthz/", "//example.com"])
-def test_no_path_redirects(client: FlaskClient, path: str) -> None:
-    """pg_net turns a redirected POST into a GET and logs it as delivered."""
-    assert client.post(path, data=b"{}").status_code in (404, 405)
-
-
-@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "NONSENSE"])
-def test_another_method_is_405(client: FlaskClient, method: str) -> None:
-    """With a problem document, and the methods that are allowed."""
-    response = client.open(PATH, method=method)
-    assert (response.status_code, problem_of(response)["reason"]) == (405, "method_not_allowed")
-    assert "POST" in response.headers["Allow"]
-
-
-def test_a_refusal_does_not_show_what_was_sent(client: FlaskClient) -> None:
-    """No answer repeats the body or the signature."""
-    body = written(update(id="canary@example.com"))
-    headers = headers_for(body, now=datetime.now(UTC))
-    answer = client.post(PATH, data=body, headers=headers).get_data(as_text=True)
-    assert not [secret for secret in ("canary", headers[SIGNATURE_HEADER]) if secret in answer]

@@ -5,7 +5,6 @@ to anon, authenticated and service_role.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -13,7 +12,8 @@ import pytest
 from psycopg import sql
 
 from tests.auth_traffic import CONFIRMED, insert
-from tests.integration.test_database_contract import work_of
+from tests.employees import Connection
+from tests.webhook_events import work_of
 from webhook_service import ledger
 from webhook_service.db import migrate
 from webhook_service.db.direct import DirectDatabase
@@ -22,7 +22,6 @@ from webhook_service.handlers import Policy
 from webhook_service.processing import process_batch
 from webhook_service.replay import replay_event
 
-Connection = psycopg.Connection[dict[str, Any]]
 STRANGERS = ("anon", "authenticated")
 
 RELATIONS = """

@@ -1,43 +1,22 @@
-"""Which requests are believed: Standard Webhooks signatures, and the static token."""
+"""Which requests are believed: signatures of Standard Webhooks."""
 
 import base64
 import hashlib
 import hmac
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
-from itsdangerous import URLSafeSerializer
 
+from tests.unit.signed_request import BODY, FORGED, GOOD, NEW_KEY, NOW, SECRETS, SIGNED
 from webhook_service.errors import BadSignature
 from webhook_service.events import Delivery
 from webhook_service.signature import (
     ID_HEADER,
     SIGNATURE_HEADER,
     TIMESTAMP_HEADER,
-    TOKEN_HEADER,
-    Secret,
-    mint_token,
-    parse_secrets,
     sign,
     verify,
-    verify_token,
 )
-
-NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-BODY = '{"name": "Zoë"}'.encode()
-
-
-def written(key: bytes) -> str:
-    return "whsec_" + base64.b64encode(key).decode()
-
-
-NEW_KEY, OLD_KEY = b"n" * 32, b"o" * 32
-NEW, OLD = written(NEW_KEY), written(OLD_KEY)
-SECRETS = parse_secrets(f"{NEW} {OLD}")
-SIGNED = sign(SECRETS[0], "evt-1", BODY, now=NOW)
-GOOD = SIGNED[SIGNATURE_HEADER]
-FORGED = "v1," + base64.b64encode(b"f" * 32).decode()
 
 
 def reason_of(headers: dict[str, str], body: bytes = BODY, *, now: datetime = NOW) -> str:
@@ -46,80 +25,9 @@ def reason_of(headers: dict[str, str], body: bytes = BODY, *, now: datetime = NO
     return caught.value.reason
 
 
-# Secrets
-
-
-@pytest.mark.parametrize("text", [NEW, f"v1,{NEW}", f"  {NEW}\n"], ids=["whsec_", "v1,whsec_", "with blanks"])
-def test_a_secret_has_two_forms(text: str) -> None:
-    """`whsec_...` of the spec and `v1,whsec_...` of Supabase are the same key."""
-    assert parse_secrets(text) == (Secret(NEW_KEY),)
-
-
-@pytest.mark.parametrize("separator", [" ", ",", "|", ", ", " | ", "\n"], ids=repr)
-@pytest.mark.parametrize("prefix", ["", "v1,"], ids=["whsec_", "v1,whsec_"])
-def test_several_secrets_keep_their_order(prefix: str, separator: str) -> None:
-    """Several secrets may be separated by space, comma or `|`, as Supabase joins them."""
-    assert parse_secrets(f"{prefix}{NEW}{separator}{prefix}{OLD}") == (Secret(NEW_KEY), Secret(OLD_KEY))
-
-
-@pytest.mark.parametrize("length", [24, 25, 63, 64])
-def test_a_key_has_24_to_64_bytes(length: int) -> None:
-    """Both ends of the spec's range are taken."""
-    assert parse_secrets(written(b"k" * length)) == (Secret(b"k" * length),)
-
-
-BAD_SECRETS = {
-    "too short": written(b"S" * 23),
-    "too long": written(b"S" * 65),
-    "no key": "whsec_",
-    "no prefix": base64.b64encode(b"S" * 32).decode(),
-    "another prefix": "whpk_" + base64.b64encode(b"S" * 32).decode(),
-    "prefix in capitals": NEW.replace("whsec_", "WHSEC_"),
-    "prefix twice": "whsec_" + NEW,
-    "another version": "v1a," + NEW,
-    "not base64": "whsec_U1NT!U1NTU1NTU1NTU1NTU1NTU1NTU1NTU1NT",
-    "base64 of URLs": "whsec_" + base64.urlsafe_b64encode(b"\xff" * 33).decode(),
-    "padding cut off": written(b"S" * 32).rstrip("="),
-    "padding inside": "whsec_U1NT=U1NTU1NTU1NTU1NTU1NTU1NTU1NTU1NT",
-    "not ASCII": "whsec_U1NTé1NTU1NTU1NTU1NTU1NTU1NTU1NTU1NTU1NT",
-}
-
-
-@pytest.mark.parametrize("bad", BAD_SECRETS.values(), ids=BAD_SECRETS.keys())
-def test_an_unusable_secret_is_refused(bad: str) -> None:
-    """One unusable secret among good ones is refused, by its position."""
-    with pytest.raises(ValueError, match=r"^secret \d of \d"):
-        parse_secrets(f"{NEW}|{bad}")
-
-
-@pytest.mark.parametrize("bad", BAD_SECRETS.values(), ids=BAD_SECRETS.keys())
-def test_the_error_never_shows_the_secret(bad: str) -> None:
-    """The text of the error holds no four characters in a row of what the secret encodes."""
-    with pytest.raises(ValueError, match="secret") as caught:
-        parse_secrets(f"{bad} {OLD}")
-    encoded = bad.rpartition("_")[2]
-    assert not [part for part in (encoded[at : at + 4] for at in range(len(encoded) - 3)) if part in str(caught.value)]
-
-
-@pytest.mark.parametrize("empty", ["", " ", "|", "v1", "v1,", ", ,"], ids=repr)
-def test_no_secret_at_all_is_refused(empty: str) -> None:
-    """Separators and versions alone are no secret."""
-    with pytest.raises(ValueError, match="holds no secret"):
-        parse_secrets(empty)
-
-
-@pytest.mark.parametrize("show", [repr, str, "{}".format], ids=["repr", "str", "format"])
-def test_a_secret_is_never_shown(show: Callable[[object], str]) -> None:
-    """Neither a secret nor what holds one prints its key."""
-    assert "nnn" not in show(SECRETS)
-
-
 def test_a_delivery_does_not_show_its_body() -> None:
     """A body holds personal data; the repr of what carries it leaves it out."""
     assert "Zo" not in repr(verify(SECRETS, SIGNED, BODY, now=NOW))
-
-
-# Signatures
 
 
 def test_the_signature_is_that_of_the_spec() -> None:
@@ -254,60 +162,3 @@ def test_no_receiver_would_take_such_an_id(event_id: str) -> None:
     """We do not sign what we would refuse."""
     with pytest.raises(ValueError, match="event id"):
         sign(SECRETS[0], event_id, BODY, now=NOW)
-
-
-# Static token
-
-
-@pytest.mark.parametrize("position", [0, 1], ids=["newest", "oldest"])
-def test_a_token_of_each_secret_is_believed(position: int) -> None:
-    """A token survives a rotation as long as its secret is still listed."""
-    token = mint_token(SECRETS[position:], "dashboard")
-    assert verify_token(SECRETS, {TOKEN_HEADER: token}, BODY, now=NOW).sent_at == NOW
-
-
-def test_a_token_is_signed_with_the_newest_secret() -> None:
-    """What is minted while two secrets are listed outlives the older one."""
-    token = mint_token(SECRETS, "dashboard")
-    assert verify_token(SECRETS[:1], {TOKEN_HEADER: token}, BODY, now=NOW).body == BODY
-
-
-def test_the_same_body_twice_is_one_event() -> None:
-    """Under a token the event id derives from the body."""
-    headers = {TOKEN_HEADER: mint_token(SECRETS, "dashboard")}
-    ids = [verify_token(SECRETS, headers, body, now=NOW).event_id for body in (BODY, BODY, BODY + b" ")]
-    assert ids[0] == ids[1] != ids[2]
-
-
-TOKEN = mint_token(SECRETS, "dashboard")
-
-
-@pytest.mark.parametrize(
-    "token",
-    [
-        "",
-        ".",
-        "é",
-        TOKEN[:-1],
-        "x" + TOKEN,
-        TOKEN.split(".")[0],
-        "." + TOKEN.split(".")[1],
-        mint_token([Secret(b"f" * 32)], "dashboard"),
-        URLSafeSerializer(NEW_KEY, salt="another").dumps({"webhook": "dashboard"}),
-        URLSafeSerializer(NEW_KEY, salt="static-token").dumps({"webhook": "dashboard"}),  # SHA-1
-        GOOD,
-    ],
-    ids=["empty", "dot", "not ASCII", "cut", "prefixed", "unsigned", "no payload", "another secret",
-         "another salt", "another digest", "a signature"],
-)  # fmt: skip
-def test_a_forged_token_is_refused(token: str) -> None:
-    """Only what one of our secrets signed as a token is a token."""
-    with pytest.raises(BadSignature) as caught:
-        verify_token(SECRETS, {TOKEN_HEADER: token}, BODY, now=NOW)
-    assert caught.value.reason == "wrong_token"
-
-
-def test_a_missing_token_is_refused() -> None:
-    """No token is a wrong token, whoever asks."""
-    with pytest.raises(BadSignature, match="token"):
-        verify_token(SECRETS, {}, BODY, now=NOW)

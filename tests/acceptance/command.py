@@ -1,0 +1,92 @@
+"""The command `webhook-service`, as a process of its own: its environment, its input and its output."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.auth_traffic import CONFIRMED, SECRET, body_of, insert
+from tests.conftest import ADMIN_KEY
+
+COMMAND = str(Path(sys.executable).with_name("webhook-service"))
+
+
+def settings_for(database_url: str) -> dict[str, str]:
+    """The environment as the service wants it, and nothing else of ours."""
+    return clean_environment() | {"DATABASE_URL": database_url, "WEBHOOK_SECRETS": SECRET, "ADMIN_API_KEY": ADMIN_KEY}
+
+
+def clean_environment() -> dict[str, str]:
+    return {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+
+
+def environment_in(folder: Path) -> dict[str, str]:
+    """Temporary files go below `folder`: what is left is found, and no lock is shared with others on this machine."""
+    (folder / "tmp").mkdir(exist_ok=True)
+    return clean_environment() | {"TMPDIR": str(folder / "tmp"), "COLUMNS": "200"}
+
+
+def processes_about(folder: Path) -> list[str]:
+    """Commands of the processes that work in or for this folder: it is in their command line or environment."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has just ended, or is somebody else's
+            command = (process / "cmdline").read_bytes()
+            if f"{folder}/".encode() in command + (process / "environ").read_bytes():
+                found.append(f"{process.name}: {command.replace(bytes(1), b' ').decode()}")
+    return found
+
+
+def run_command(*arguments: str, environment: dict[str, str], folder: Path, stdin: str = "") -> tuple[int, str, str]:
+    """`webhook-service` with these arguments -> exit code, standard output, standard error."""
+    done = subprocess.run(
+        [COMMAND, *arguments], env=environment, cwd=folder, input=stdin, capture_output=True, text=True, timeout=60
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@contextmanager
+def started_command(
+    *arguments: str, environment: dict[str, str], folder: Path, output: Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    """`webhook-service` with these arguments in a session of its own, its output in a file; ended if it has not."""
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            [COMMAND, *arguments], env=environment, cwd=folder, stdout=file, stderr=file, start_new_session=True
+        )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        kill_leftovers(folder)
+
+
+def kill_leftovers(folder: Path) -> None:
+    """So that what one test leaves behind does not disturb the next one."""
+    for line in processes_about(folder):
+        with contextlib.suppress(OSError):
+            os.kill(int(line.split(":")[0]), signal.SIGKILL)
+
+
+EVENT = body_of(insert(email="jane@example.com", email_confirmed_at=CONFIRMED)).decode()
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+def assert_one_clear_line(errors: str, *mentioned: str) -> None:
+    """One line, besides click's hints on usage: so no traceback either."""
+    lines = [line for line in errors.splitlines() if line and not line.startswith(("Usage:", "Try "))]
+    assert len(lines) == 1, errors
+    assert [word for word in mentioned if word not in lines[0]] == []
+
+
+def headers_in(output: str) -> dict[str, str]:
+    """As `curl -H @headers.txt` reads them."""
+    pairs = [line.split(": ", 1) for line in output.splitlines()]
+    return {"Content-Type": "application/json"} | {name: value for name, value in pairs}

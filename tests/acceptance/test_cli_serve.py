@@ -1,0 +1,114 @@
+"""`webhook-service serve`, as a person in a shell uses it: its folder, its end, and the server that it becomes."""
+
+import os
+import signal
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from subprocess import Popen
+
+import httpx
+import pytest
+
+from tests.acceptance.command import (
+    EVENT,
+    environment_in,
+    headers_in,
+    processes_about,
+    run_command,
+    settings_for,
+    started_command,
+)
+from tests.acceptance.conftest import children_of, wait_for
+from tests.auth_traffic import SECRET
+from tests.ports import free_port
+from webhook_service import serving
+
+
+@contextmanager
+def served(folder: Path, **settings: str) -> Iterator[tuple[str, Popen[bytes]]]:
+    """`serve` with the embedded PostgreSQL in `folder`/data, ready: its URL and process."""
+    port = str(free_port())
+    arguments = ("serve", "--port", port, "--data-dir", str(folder / "data"), "--workers", "1")
+    environment = environment_in(folder) | settings
+    with started_command(*arguments, environment=environment, folder=folder, output=folder / "output.txt") as process:
+        serving.wait_until_ready(f"http://127.0.0.1:{port}", process)
+        yield f"http://127.0.0.1:{port}", process
+
+
+def sign_here(folder: Path, event_id: str) -> dict[str, str]:
+    """Headers for EVENT, signed with the secret of the served folder."""
+    arguments = ("sign", "--id", event_id, "--data-dir", str(folder / "data"))
+    return headers_in(run_command(*arguments, environment=environment_in(folder), folder=folder, stdin=EVENT)[1])
+
+
+def test_serve_keeps_its_folder(folder: Path) -> None:
+    """Served again from the same folder, secrets and data are as before; secrets are the owner's only."""
+    secrets = folder / "data" / "secrets.env"
+    with served(folder) as (url, process):
+        made = secrets.read_text("ascii")
+        assert stat.S_IMODE(secrets.stat().st_mode) == 0o600
+        headers = sign_here(folder, "evt-1")
+        assert httpx.post(f"{url}/webhook/auth", content=EVENT, headers=headers).json()["outcome"] == "unmatched"
+        process.terminate()
+        assert process.wait(30) == 0
+    with served(folder) as (url, process):
+        assert secrets.read_text("ascii") == made
+        assert httpx.post(f"{url}/webhook/auth", content=EVENT, headers=headers).json()["outcome"] == "duplicate"
+
+
+@pytest.mark.parametrize("how", ["SIGTERM", "SIGINT", "Ctrl+C"])
+def test_serve_ends_with_everything_it_started(folder: Path, how: str) -> None:
+    """However `serve` is ended, its PostgreSQL and its server end with it, without a traceback and with 0."""
+    with served(folder) as (_, process):
+        if how == "Ctrl+C":  # the terminal tells all processes in the foreground
+            os.killpg(process.pid, signal.SIGINT)
+        else:
+            process.send_signal(signal.Signals[how])
+        code = process.wait(30)
+        assert processes_about(folder) == []
+        assert (code, "Traceback" in (folder / "output.txt").read_text("utf-8")) == (0, False)
+
+
+def test_serve_that_is_ended_while_it_starts(folder: Path) -> None:
+    """A SIGTERM before the server is ready leaves no PostgreSQL behind either."""
+    arguments = ("serve", "--port", str(free_port()), "--data-dir", str(folder / "data"))
+    output = folder / "output.txt"
+    with started_command(*arguments, environment=environment_in(folder), folder=folder, output=output) as process:
+        state = folder / "data" / "postgres" / "postmaster.pid"
+        wait_for("PostgreSQL is up", lambda: state.exists() and "ready" in state.read_text("utf-8"))
+        process.terminate()
+        process.wait(30)
+        assert processes_about(folder) == []
+
+
+def test_other_commands_leave_the_served_folder_running(folder: Path) -> None:
+    """`replay` and `migrate` on a folder that is being served work, and the server goes on."""
+    with served(folder) as (url, _):
+        for arguments in (("migrate",), ("replay", "--all", "--yes")):
+            here = (*arguments, "--data-dir", str(folder / "data"))
+            code, _, errors = run_command(*here, environment=environment_in(folder), folder=folder)
+            assert code == 0, errors
+        assert httpx.get(f"{url}/readyz").status_code == 200
+
+
+def test_own_secrets_with_the_embedded_database(folder: Path) -> None:
+    """WEBHOOK_SECRETS_FILE outranks the secret that the folder brings."""
+    (folder / "secret.txt").write_text(SECRET, "ascii")
+    with served(folder, WEBHOOK_SECRETS_FILE=str(folder / "secret.txt")) as (url, _):
+        assert httpx.get(f"{url}/readyz").status_code == 200
+
+
+def test_serve_becomes_gunicorn(database_url: str, folder: Path) -> None:
+    """With DATABASE_URL, the process itself becomes gunicorn and gets its signals; SIGTERM ends it with 0."""
+    port = free_port()
+    arguments = ("serve", "--port", str(port), "--host", "127.0.0.1", "--workers", "3")
+    output = folder / "output.txt"
+    environment = settings_for(database_url)
+    with started_command(*arguments, environment=environment, folder=folder, output=output) as process:
+        serving.wait_until_ready(f"http://127.0.0.1:{port}", process)
+        assert b"gunicorn" in Path(f"/proc/{process.pid}/cmdline").read_bytes()
+        assert len(children_of(process.pid)) == 3
+        process.terminate()
+        assert process.wait(30) == 0

@@ -1,0 +1,135 @@
+"""The server and its signals: what is accepted is answered, and what is killed is not half done."""
+
+import os
+import random
+import signal
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.acceptance.conftest import (
+    Post,
+    StartServer,
+    Traffic,
+    accepted_connections,
+    children_of,
+    deliver,
+    has_waiting_calls,
+    refused,
+    wait_for,
+)
+from tests.acceptance.lives import hire_users, lives, user_id
+from tests.auth_traffic import CONFIRMED, insert
+from tests.employees import Connection
+
+
+def assert_nothing_is_half_done(connection: Connection, posts: list[Post], count: int) -> None:
+    """Each event is in the ledger once and done; employees are as after `lives`; states and employees agree."""
+    ledger = connection.execute("select event_id, status from integration_sync_log where direction = 'inbound'")
+    assert sorted((row["event_id"], row["status"]) for row in ledger) == sorted((p.event_id, "SUCCESS") for p in posts)
+    employees = connection.execute(
+        "select employee_id, auth_user_id, orphaned_auth_user_id, last_name from employees order by employee_id"
+    ).fetchall()
+    assert [tuple(row.values()) for row in employees] == [
+        (n, None, user_id(n), None) if n % 3 == 0 else (n, user_id(n), None, f"Name {n}") for n in range(1, count + 1)
+    ]
+    disagreeing = connection.execute(
+        "select e.employee_id from employees e full join auth_user_state s using (employee_id)"
+        " where case when s.deleted_at is null then e.auth_user_id else e.orphaned_auth_user_id end"
+        " is distinct from s.auth_user_id"
+    ).fetchall()
+    assert disagreeing == []
+
+
+def test_requests_in_flight_at_sigterm_are_answered(
+    start_server: StartServer, connection: Connection, database_url: str
+) -> None:
+    """All that was accepted before a SIGTERM gets its 200, more than there are threads; then the server ends with 0."""
+    server = start_server(WEB_CONCURRENCY="1")
+    hire_users(connection, 40)
+    posts = [
+        Post(f"evt-{n}", insert(user_id(n), email=f"user{n}@example.com", email_confirmed_at=CONFIRMED))
+        for n in range(1, 41)
+    ]
+    with psycopg.connect(database_url) as other:
+        other.execute("select from employees for update")
+        traffic = Traffic(server.url, posts)
+        wait_for("all connections accepted", lambda: accepted_connections(server.url) == len(posts))
+        wait_for("two calls at work", lambda: has_waiting_calls(connection, 2))
+        server.signal(signal.SIGTERM)
+        wait_for("the signal has arrived", lambda: "Handling signal: term" in server.log())
+    answers = traffic.answers()
+    assert [(a.status, a.outcome) for a in answers] == [(200, "linked")] * len(posts)
+    assert server.process.wait(20) == 0
+
+
+@pytest.mark.parametrize("keep_alive", [False, True], ids=["a connection each", "kept alive"])
+def test_what_is_recorded_at_sigterm_is_answered(
+    start_server: StartServer, connection: Connection, keep_alive: bool
+) -> None:
+    """A SIGTERM in the middle of traffic leaves no event in the ledger whose sender was not told, and ends with 0."""
+    server = start_server()
+    hire_users(connection, 80)
+    traffic = Traffic(server.url, lives(80), keep_alive=keep_alive)
+    traffic.after(30)
+    server.signal(signal.SIGTERM)
+    answers = traffic.answers()
+    assert server.process.wait(25) == 0
+    recorded = {row["event_id"] for row in connection.execute("select event_id from integration_sync_log")}
+    assert recorded == {answer.event_id for answer in answers if answer.status == 200}
+
+
+def test_a_killed_worker_leaves_nothing_half_done(start_server: StartServer, connection: Connection) -> None:
+    """After a SIGKILL of a worker in the middle of traffic, the same deliveries again bring everything to its end."""
+    server = start_server()
+    hire_users(connection, 60)
+    seed = random.randrange(10**6)
+    posts = lives(60, seed)
+    traffic = Traffic(server.url, posts)
+    traffic.after(seed % 120 + 1)
+    os.kill(server.workers()[seed % 2], signal.SIGKILL)
+    traffic.answers()
+    again = deliver(server.url, posts)
+    assert refused(again) == [], f"seed {seed}"
+    assert_nothing_is_half_done(connection, posts, 60)
+
+
+@pytest.mark.parametrize("attempt", [1, 2])
+def test_a_killed_server_leaves_nothing_half_done(
+    start_server: StartServer, connection: Connection, attempt: int
+) -> None:
+    """After a SIGKILL of all processes in the middle of traffic, another server ends what this one began."""
+    server = start_server()
+    hire_users(connection, 60)
+    seed = random.randrange(10**6)
+    posts = lives(60, seed)
+    traffic = Traffic(server.url, posts)
+    traffic.after(seed % 120 + 1)
+    server.kill_everything()
+    traffic.answers()
+    again = deliver(start_server().url, posts)
+    assert refused(again) == [], f"seed {seed}"
+    assert_nothing_is_half_done(connection, posts, 60)
+
+
+def test_workers_do_not_outlive_their_master(start_server: StartServer) -> None:
+    """Workers of a master that was killed end by themselves, so that no half server goes on unseen."""
+    server = start_server()
+    workers = server.workers()
+    server.signal(signal.SIGKILL)
+    wait_for("all workers gone", lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
+
+
+@pytest.mark.parametrize("keep_alive", [False, True], ids=["a connection each", "kept alive"])
+def test_a_rolling_restart_loses_nothing(start_server: StartServer, connection: Connection, keep_alive: bool) -> None:
+    """While SIGHUP replaces all workers under load, every delivery is answered with a 2xx."""
+    server = start_server()
+    hire_users(connection, 150)
+    old = server.workers()
+    traffic = Traffic(server.url, lives(150), keep_alive=keep_alive, at_once=16)
+    traffic.after(10)
+    server.signal(signal.SIGHUP)
+    answers = traffic.answers()
+    wait_for("the old workers are gone", lambda: not set(old) & set(children_of(server.process.pid)))
+    assert refused(answers) == []

@@ -1,0 +1,96 @@
+"""Servers that misbehave, over real sockets: silent, slow, rude, or merely wrong."""
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
+
+Behaviour = Callable[[socket.socket, threading.Event], None]
+"""What a server does with a connection, until the event says that the test is over."""
+Serve = Callable[[Behaviour], int]
+
+
+@contextmanager
+def misbehaving_servers() -> Iterator[Serve]:
+    """What starts a server on a port of its own, which does with each connection as it is told; gives the port."""
+    over = threading.Event()
+    with ExitStack() as stack:
+        stack.callback(over.set)
+
+        def start(behaviour: Behaviour) -> int:
+            listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+            threads = ThreadPoolExecutor(100)
+            connections: list[socket.socket] = []
+
+            def handle(connection: socket.socket) -> None:
+                with connection, suppress(OSError):  # the client may hang up
+                    behaviour(connection, over)
+
+            def accept() -> None:
+                while True:
+                    connection, _ = listener.accept()
+                    if over.is_set():
+                        connection.close()
+                        return
+                    connections.append(connection)
+                    threads.submit(handle, connection)
+
+            accepting = threading.Thread(target=accept)
+            accepting.start()
+
+            def stop() -> None:
+                over.set()
+                socket.create_connection(listener.getsockname()).close()
+                accepting.join()
+                for connection in connections:
+                    with suppress(OSError):  # closed already
+                        connection.shutdown(socket.SHUT_RDWR)
+                threads.shutdown()
+                listener.close()
+
+            stack.callback(stop)
+            return int(listener.getsockname()[1])
+
+        yield start
+
+
+def silent(connection: socket.socket, over: threading.Event) -> None:
+    over.wait()
+
+
+def closes(connection: socket.socket, over: threading.Event) -> None:
+    connection.recv(1)
+
+
+def request_of(connection: socket.socket) -> tuple[str, bytes]:
+    """Reads one HTTP request: its head, and its body."""
+    with connection.makefile("rb") as stream:
+        head = "".join(iter(lambda: stream.readline().decode(), "\r\n"))
+        length = next(int(line[15:]) for line in head.lower().split("\r\n") if line.startswith("content-length:"))
+        return head, stream.read(length)
+
+
+def answers(status: int, body: str, content_type: str = "text/html", **headers: str) -> Behaviour:
+    def answer(connection: socket.socket, over: threading.Event) -> None:
+        request_of(connection)
+        headers_now = {"Content-Type": content_type, "Content-Length": str(len(body.encode())), "Connection": "close"}
+        lines = "".join(f"{name}: {value}\r\n" for name, value in (headers_now | headers).items())
+        connection.sendall(f"HTTP/1.1 {status} Whatever\r\n{lines}\r\n{body}".encode())
+
+    return answer
+
+
+def answers_json(status: int, **error: Any) -> Behaviour:
+    return answers(status, json.dumps(error), "application/json; charset=utf-8")
+
+
+def trickles(connection: socket.socket, over: threading.Event) -> None:
+    """Answers rightly, and so slowly that only a limit on the whole call can end it."""
+    request_of(connection)
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 200\r\n\r\n")
+    for byte in b'{"migration": 99}'.ljust(200):
+        over.wait(0.05)
+        connection.sendall(bytes([byte]))

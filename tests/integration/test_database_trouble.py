@@ -1,0 +1,128 @@
+"""The service while its database, of either kind, is dead or silent: each sender gets a clear refusal in time."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import httpx
+import pytest
+from flask import Flask
+from psycopg.conninfo import conninfo_to_dict
+from werkzeug.serving import make_server
+
+from tests.auth_traffic import SECRET, body_of, headers_for, insert
+from tests.conftest import ADMIN_KEY
+from tests.integration.misbehaving_servers import Behaviour, Serve, silent, trickles
+from tests.ports import free_port
+from webhook_service.app import create_app
+from webhook_service.config import Settings, SupabaseConnection
+from webhook_service.db.direct import DirectDatabase
+from webhook_service.db.supabase import SupabaseDatabase
+from webhook_service.errors import Unavailable
+from webhook_service.ports import Database
+from webhook_service.signature import parse_secrets
+
+WITHIN = 5.0
+"""Seconds after which the webhook sender gives up."""
+
+
+@contextmanager
+def served(app: Flask) -> Iterator[str]:
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@contextmanager
+def app_on(kind: str, port: int) -> Iterator[str]:
+    """The service on a database at that port; its URL."""
+    connection = SupabaseConnection(f"http://127.0.0.1:{port}", "sb_secret_test")
+    database: Database
+    if kind == "postgres":
+        database = DirectDatabase(f"postgresql://user:secret@127.0.0.1:{port}/postgres")
+    else:
+        database = SupabaseDatabase(connection.url, connection.service_role_key)
+    settings = Settings(connection, parse_secrets(SECRET), ADMIN_KEY)
+    try:
+        with served(create_app(settings, database)) as url:
+            yield url
+    finally:
+        database.close()
+
+
+def deliver(url: str) -> httpx.Response:
+    body = body_of(insert(email="jane@example.com"))
+    return httpx.post(f"{url}/webhook/auth", content=body, headers=headers_for(body), timeout=WITHIN)
+
+
+@pytest.mark.parametrize(
+    ("kind", "behaviour"),
+    [
+        pytest.param("supabase", None, id="supabase-dead"),
+        pytest.param("supabase", silent, id="supabase-silent"),
+        pytest.param("supabase", trickles, id="supabase-trickles"),
+        pytest.param("postgres", None, id="postgres-dead"),
+        pytest.param("postgres", silent, id="postgres-silent"),
+    ],
+)
+def test_the_sender_gets_a_503_in_time(serve: Serve, kind: str, behaviour: Behaviour | None) -> None:
+    """Each of many deliveries is told to come again before the sender gives up, and probes say what is missing."""
+    port = free_port() if behaviour is None else serve(behaviour)
+    with app_on(kind, port) as url, ThreadPoolExecutor(20) as threads:
+        ready = threads.submit(httpx.get, f"{url}/readyz", timeout=WITHIN)
+        responses = list(threads.map(lambda _: deliver(url), range(19)))
+        assert {(response.status_code, response.headers["Retry-After"]) for response in responses} == {(503, "5")}
+        assert {response.headers["Content-Type"] for response in responses} == {"application/problem+json"}
+        answer = ready.result()
+        assert (answer.status_code, answer.json()["status"]) == (503, "not ready")
+        assert answer.json()["checks"]["database"] != "ok"
+        assert "secret" not in answer.text
+        assert httpx.get(f"{url}/healthz", timeout=WITHIN).status_code == 200
+
+
+def test_a_silent_postgres_is_unavailable(serve: Serve) -> None:
+    """A port that accepts and says nothing does not hold a call longer than its limit."""
+    database = DirectDatabase(f"postgresql://127.0.0.1:{serve(silent)}/postgres", call_timeout=0.3)
+    with pytest.raises(Unavailable) as caught:
+        database.call("auth_sync_schema_v1")
+    assert caught.value.reason in ("database_unreachable", "database_slow")
+    database.close()
+
+
+def test_a_database_that_comes_back_is_used_at_once(serve: Serve, database_url: str) -> None:
+    """However long it was away: a call tries to connect, and does not wait for a back-off of the pool."""
+    path = f"{conninfo_to_dict(database_url)['host']}/.s.PGSQL.5432"
+    is_back = threading.Event()
+
+    def forward(connection: socket.socket, over: threading.Event) -> None:
+        if not is_back.is_set():
+            return
+        with socket.socket(socket.AF_UNIX) as upstream, ThreadPoolExecutor(1) as back:
+            upstream.connect(path)
+            back.submit(pump, upstream, connection)
+            pump(connection, upstream)
+
+    name = conninfo_to_dict(database_url)["dbname"]
+    database = DirectDatabase(f"postgresql://postgres@127.0.0.1:{serve(forward)}/{name}", call_timeout=0.5)
+    away_until = time.monotonic() + 4
+    while time.monotonic() < away_until:
+        with pytest.raises(Unavailable):
+            database.call("auth_sync_schema_v1")
+    is_back.set()
+    assert database.call("auth_sync_schema_v1")["migration"] > 0
+    database.close()
+
+
+def pump(source: socket.socket, target: socket.socket) -> None:
+    while chunk := source.recv(65536):
+        target.sendall(chunk)
+    target.shutdown(socket.SHUT_WR)

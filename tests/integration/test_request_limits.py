@@ -1,0 +1,81 @@
+"""What is refused whatever it says: by its size, its content type, its path or its method."""
+
+from datetime import UTC, datetime
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.auth_traffic import body_of, headers_for, insert, update
+from tests.employees import Connection
+from tests.integration.hostile_traffic import PATH, problem_of, rows, sent, written
+from webhook_service.signature import SIGNATURE_HEADER
+
+# Size and content type
+
+
+@pytest.mark.parametrize("size", [1_000_001, 3_000_000])
+def test_a_body_over_the_limit_is_413(client: FlaskClient, connection: Connection, size: int) -> None:
+    """A right signature does not help."""
+    body = body_of(insert())
+    response = sent(client, body + b" " * (size - len(body)))
+    assert (response.status_code, problem_of(response)["reason"]) == (413, "too_large")
+    assert rows(connection) == 0
+
+
+def test_a_body_at_the_limit_is_taken(client: FlaskClient) -> None:
+    """MAX_BODY_BYTES itself is still allowed."""
+    body = body_of(insert())
+    assert sent(client, body + b" " * (1_000_000 - len(body))).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["", "text/plain", "text/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x",
+     "application/jsonp", "application/json, text/plain", ";", "application", "application/problem+json"],
+    ids=repr,
+)  # fmt: skip
+def test_another_content_type_is_415(client: FlaskClient, connection: Connection, content_type: str) -> None:
+    """Only what is declared as JSON is read as JSON."""
+    response = sent(client, body_of(insert()), **{"Content-Type": content_type})
+    assert (response.status_code, problem_of(response)["reason"]) == (415, "wrong_content_type")
+    assert rows(connection) == 0
+
+
+@pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "Application/JSON", "application/json;"])
+def test_json_may_be_declared_with_parameters(client: FlaskClient, content_type: str) -> None:
+    """In any case, as HTTP has it."""
+    assert sent(client, body_of(insert()), **{"Content-Type": content_type}).status_code == 200
+
+
+# Other paths and methods
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/webhook", "/webhook/auth/", "/webhook/auth/x", "/static/x", "/%00", "/é", "/.."]
+)
+def test_an_unknown_path_is_404(client: FlaskClient, path: str) -> None:
+    """With a problem document."""
+    response = client.post(path, data=b"{}")
+    assert (response.status_code, problem_of(response)["reason"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize("path", ["//webhook/auth", "/webhook//auth", "/webhook/auth//", "/healthz/", "//example.com"])
+def test_no_path_redirects(client: FlaskClient, path: str) -> None:
+    """pg_net turns a redirected POST into a GET and logs it as delivered."""
+    assert client.post(path, data=b"{}").status_code in (404, 405)
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "NONSENSE"])
+def test_another_method_is_405(client: FlaskClient, method: str) -> None:
+    """With a problem document, and the methods that are allowed."""
+    response = client.open(PATH, method=method)
+    assert (response.status_code, problem_of(response)["reason"]) == (405, "method_not_allowed")
+    assert "POST" in response.headers["Allow"]
+
+
+def test_a_refusal_does_not_show_what_was_sent(client: FlaskClient) -> None:
+    """No answer repeats the body or the signature."""
+    body = written(update(id="canary@example.com"))
+    headers = headers_for(body, now=datetime.now(UTC))
+    answer = client.post(PATH, data=body, headers=headers).get_data(as_text=True)
+    assert not [secret for secret in ("canary", headers[SIGNATURE_HEADER]) if secret in answer]

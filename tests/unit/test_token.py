@@ -1,0 +1,67 @@
+"""Which static tokens are believed."""
+
+import pytest
+from itsdangerous import URLSafeSerializer
+
+from tests.unit.signed_request import BODY, GOOD, NEW_KEY, NOW, SECRETS
+from webhook_service.errors import BadSignature
+from webhook_service.signature import (
+    TOKEN_HEADER,
+    Secret,
+    mint_token,
+    verify_token,
+)
+
+
+@pytest.mark.parametrize("position", [0, 1], ids=["newest", "oldest"])
+def test_a_token_of_each_secret_is_believed(position: int) -> None:
+    """A token survives a rotation as long as its secret is still listed."""
+    token = mint_token(SECRETS[position:], "dashboard")
+    assert verify_token(SECRETS, {TOKEN_HEADER: token}, BODY, now=NOW).sent_at == NOW
+
+
+def test_a_token_is_signed_with_the_newest_secret() -> None:
+    """What is minted while two secrets are listed outlives the older one."""
+    token = mint_token(SECRETS, "dashboard")
+    assert verify_token(SECRETS[:1], {TOKEN_HEADER: token}, BODY, now=NOW).body == BODY
+
+
+def test_the_same_body_twice_is_one_event() -> None:
+    """Under a token the event id derives from the body."""
+    headers = {TOKEN_HEADER: mint_token(SECRETS, "dashboard")}
+    ids = [verify_token(SECRETS, headers, body, now=NOW).event_id for body in (BODY, BODY, BODY + b" ")]
+    assert ids[0] == ids[1] != ids[2]
+
+
+TOKEN = mint_token(SECRETS, "dashboard")
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        ".",
+        "é",
+        TOKEN[:-1],
+        "x" + TOKEN,
+        TOKEN.split(".")[0],
+        "." + TOKEN.split(".")[1],
+        mint_token([Secret(b"f" * 32)], "dashboard"),
+        URLSafeSerializer(NEW_KEY, salt="another").dumps({"webhook": "dashboard"}),
+        URLSafeSerializer(NEW_KEY, salt="static-token").dumps({"webhook": "dashboard"}),  # SHA-1
+        GOOD,
+    ],
+    ids=["empty", "dot", "not ASCII", "cut", "prefixed", "unsigned", "no payload", "another secret",
+         "another salt", "another digest", "a signature"],
+)  # fmt: skip
+def test_a_forged_token_is_refused(token: str) -> None:
+    """Only what one of our secrets signed as a token is a token."""
+    with pytest.raises(BadSignature) as caught:
+        verify_token(SECRETS, {TOKEN_HEADER: token}, BODY, now=NOW)
+    assert caught.value.reason == "wrong_token"
+
+
+def test_a_missing_token_is_refused() -> None:
+    """No token is a wrong token, whoever asks."""
+    with pytest.raises(BadSignature, match="token"):
+        verify_token(SECRETS, {}, BODY, now=NOW)

@@ -1,0 +1,22 @@
+"""What the service makes of a webhook's payload: the event that it tells of, and the work that this means."""
+
+from tests.auth_traffic import EPOCH, body_of
+from webhook_service.config import NAME_COLUMNS
+from webhook_service.events import AuthEvent, Delivery, Json, Work
+from webhook_service.handlers import Policy, decide
+from webhook_service.payload import parse
+
+NAME_FIELDS = dict(zip(NAME_COLUMNS, NAME_COLUMNS, strict=True))
+
+
+def parse_bytes(body: bytes, name_fields: dict[str, str] = NAME_FIELDS, *, event_id: str = "evt-1") -> AuthEvent:
+    return parse(Delivery(event_id, EPOCH, body), name_fields)
+
+
+def parsed(webhook: Json, name_fields: dict[str, str] = NAME_FIELDS, *, event_id: str = "evt-1") -> AuthEvent:
+    return parse_bytes(body_of(webhook), name_fields, event_id=event_id)
+
+
+def work_of(webhook: Json, event_id: str) -> Work:
+    """What is to be done about a webhook's payload, as the service decides it."""
+    return decide(parsed(webhook, event_id=event_id), Policy())
