@@ -1,6 +1,5 @@
 """What tests send: payloads as Supabase's webhooks post them, signed."""
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,7 +9,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from webhook_service import signature
-from webhook_service.demo_traffic import auth_user
+from webhook_service.demo_traffic import auth_user, body_of
 from webhook_service.events import Json
 
 SECRET = "whsec_dGVzdC1zZWNyZXQtdGVzdC1zZWNyZXQtdGVzdC1zZWNyZXQ="
@@ -44,11 +43,6 @@ def update(user_id: UUID = JANE, /, *, at: int = 0, **columns: Json) -> dict[str
 def delete(user_id: UUID = JANE, /, *, at: int = 0, **columns: Json) -> dict[str, Json]:
     """`at` is when the row was last updated, as Auth does not touch it when it deletes it."""
     return insert() | {"type": "DELETE", "record": None, "old_record": row(user_id, at=at, **columns)}
-
-
-def body_of(payload: Json) -> bytes:
-    """As pg_net sends it: `convert_to(body::text, 'UTF8')` of a jsonb."""
-    return json.dumps(payload, ensure_ascii=False).encode()
 
 
 def headers_for(body: bytes, event_id: str | None = None, *, now: datetime | None = None) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """What the service makes of a webhook's payload: the event that it tells of, and the work that this means."""
 
-from tests.auth_traffic import EPOCH, body_of
+from tests.auth_traffic import EPOCH
 from webhook_service.config import NAME_COLUMNS
+from webhook_service.demo_traffic import body_of
 from webhook_service.events import AuthEvent, Delivery, Json, Work
 from webhook_service.handlers import Policy, decide
 from webhook_service.payload import parse

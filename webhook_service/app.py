@@ -6,22 +6,22 @@ from datetime import UTC, datetime
 from flask import Flask
 
 from webhook_service import config
-from webhook_service.config import DirectConnection, Settings
+from webhook_service.config import DirectConnection, Settings, SupabaseConnection
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.db.supabase import SupabaseDatabase
 from webhook_service.ports import Database
 from webhook_service.processing import Processor
-from webhook_service.web import Services, admin_api, errors, health, webhooks
+from webhook_service.web import Wiring, admin_api, errors, health, webhooks
 
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def database_for(settings: Settings) -> Database:
-    if isinstance(settings.connection, DirectConnection):
-        return DirectDatabase(settings.connection.url)
-    return SupabaseDatabase(settings.connection.url, settings.connection.service_role_key)
+def database_for(connection: DirectConnection | SupabaseConnection) -> Database:
+    if isinstance(connection, DirectConnection):
+        return DirectDatabase(connection.url)
+    return SupabaseDatabase(connection.url, connection.service_role_key)
 
 
 def create_app(
@@ -29,14 +29,14 @@ def create_app(
 ) -> Flask:
     """The Flask application. Without arguments: from the environment. Raises BadSetting."""
     settings = settings if settings is not None else config.load(config.environment())
-    database = database if database is not None else database_for(settings)
-    services = Services(settings, database, Processor(database), now)
+    database = database if database is not None else database_for(settings.connection)
+    wiring = Wiring(settings, database, Processor(database), now)
 
     app = Flask("webhook_service", static_folder=None)
     app.url_map.merge_slashes = False  # it would redirect, and pg_net turns a redirected POST into a GET
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's default provider
     for part in (webhooks, health, admin_api):
-        app.register_blueprint(part.blueprint(services))
+        app.register_blueprint(part.blueprint(wiring))
     errors.register(app)
     return app

@@ -1,37 +1,24 @@
 """The command `webhook-service`. Each command puts together what it needs and calls one use case."""
 
-import getpass
 import os
 import signal
-import socket
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import click
-from marshmallow import ValidationError
 
 from webhook_service import config, serving, signature
 from webhook_service.app import database_for
-from webhook_service.config import Settings
+from webhook_service.cli_data_dir import DATA_DIR, environment_of, with_missing
+from webhook_service.cli_replay import replay
+from webhook_service.config import SupabaseConnection
 from webhook_service.db import embedded
 from webhook_service.db import migrate as migrations
+from webhook_service.db.migrate import Migration
 from webhook_service.demo import run_demo
-from webhook_service.errors import ServiceError
-from webhook_service.ports import Database
-from webhook_service.replay import MAX_CHANGES_SHOWN, Replayed, replay_event, replay_events
-from webhook_service.web.admin_api import Filter, as_json
-
-DATA_DIR = click.option(
-    "--data-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path(".webhook-service"),
-    show_default=True,
-    help="Folder of the embedded PostgreSQL and its secrets; used where no database is configured.",
-)
+from webhook_service.errors import MigrationError, ServiceError
 
 
 class Group(click.Group):
@@ -55,7 +42,7 @@ def main() -> None:
     """
 
 
-@main.command()
+@main.command(short_help="Show it at work, on a PostgreSQL of its own.")
 @click.option(
     "--exit", "exits", is_flag=True, help="End after the traffic; non-zero if employees are not as they should be."
 )
@@ -67,7 +54,7 @@ def demo(exits: bool, port: int) -> None:
     sys.exit(0 if run_demo(keeps_serving=not exits, port=port) else 1)
 
 
-@main.command()
+@main.command(short_help="Serve the webhook and the admin API.")
 @click.option(
     "--host", default=None, help="Address to listen on.  [default: 0.0.0.0; 127.0.0.1 with the embedded PostgreSQL]"
 )
@@ -95,22 +82,45 @@ def serve(host: str | None, port: int | None, workers: int | None, data_dir: Pat
             sys.exit(process.wait())
 
 
-@main.command()
+@main.command(short_help="Bring the database to the schema that is needed.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be applied.")
 @DATA_DIR
 def migrate(dry_run: bool, data_dir: Path) -> None:
-    """Bring the database at DATABASE_URL to the schema this version needs. Safe to repeat."""
+    """Bring the database at DATABASE_URL to the schema this version needs. Safe to repeat.
+
+    Supabase's Data API cannot do that: with SUPABASE_URL alone it only checks.
+    """
     verb = "would apply" if dry_run else "applied"
     with environment_of(data_dir) as environment:
-        count = migrations.migrate(
-            config.database_url(environment),
-            dry_run=dry_run,
-            applied=lambda migration: click.echo(f"{verb} {migration.number:04} {migration.name}"),
-        )
+        connection = config.connection(environment)
+        if isinstance(connection, SupabaseConnection):
+            check_migrations(connection)
+            count = 0
+        else:
+            count = migrations.migrate(
+                connection.url,
+                dry_run=dry_run,
+                applied=lambda migration: click.echo(f"{verb} {migration.number:04} {migration.name}"),
+            )
     click.echo("The database is up to date." if not count else f"{verb} {count} migrations.")
 
 
-@main.command()
+def check_migrations(connection: SupabaseConnection) -> None:
+    """Raises MigrationError where the database lacks some."""
+    database = database_for(connection)
+    try:
+        found = migrations.newest_in(database)
+    finally:
+        database.close()
+    if found < migrations.newest():
+        raise MigrationError(
+            "not_migrated",
+            f"The database is at migration {found}, and needs {migrations.newest()}."
+            " Set DATABASE_URL to apply them, or use `webhook-service sql`.",
+        )
+
+
+@main.command(short_help="Print the migrations.")
 @click.option(
     "--output-dir",
     type=click.Path(file_okay=False, path_type=Path),
@@ -123,14 +133,20 @@ def sql(output_dir: Path | None) -> None:
     for migration in migrations.migrations():
         if output_dir is None:
             click.echo(f"-- webhook-service migration {migration.number:04} {migration.name}\n\n{migration.script}")
-            continue
-        # Fixed times, so that the same migration is the same file every time it is written.
-        file = output_dir / f"20260101{migration.number:06}_webhook_service_{migration.name}.sql"
-        file.write_text(migration.script, "utf-8")
-        click.echo(f"wrote {file}")
+        else:
+            file = migration_file(output_dir, migration, now=datetime.now(UTC))
+            file.write_text(migration.script, "utf-8")
+            click.echo(f"wrote {file}")
 
 
-@main.command()
+def migration_file(folder: Path, migration: Migration, *, now: datetime) -> Path:
+    """The file that already has this migration, or a new one: the Supabase CLI wants new ones to be the latest."""
+    name = f"webhook_service_{migration.number:04}_{migration.name}.sql"
+    moment = now + timedelta(seconds=migration.number)
+    return next(folder.glob(f"*_{name}"), folder / f"{moment:%Y%m%d%H%M%S}_{name}")
+
+
+@main.command(short_help="Sign a payload: print its headers.")
 @click.option("--id", "event_id", help="The event id.  [default: a new one]")
 @click.option(
     "--token", metavar="NAME", help="Instead: mint a token for the static header of a dashboard-made webhook."
@@ -160,90 +176,4 @@ def sign(event_id: str | None, token: str | None, data_dir: Path) -> None:
         click.echo(f"{name}: {value}")
 
 
-@main.command()
-@click.argument("event_id", required=False)
-@click.option("--status", help="PENDING, SUCCESS or FAILED.")
-@click.option("--outcome", help="Such as ambiguous.")
-@click.option("--operation", help="INSERT, UPDATE or DELETE.")
-@click.option("--auth-user-id")
-@click.option("--employee-id")
-@click.option("--since", help="Received at or after, such as 2026-11-22T10:00:00Z.")
-@click.option("--until", help="Received before.")
-@click.option("--all", "everything", is_flag=True, help="All events of the ledger.")
-@click.option("--limit", type=click.IntRange(1), default=10_000, show_default=True, help="At most so many.")
-@click.option("--dry-run", is_flag=True, help="Only show how many events fit and what would change.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@DATA_DIR
-def replay(
-    event_id: str | None, everything: bool, limit: int, dry_run: bool, yes: bool, data_dir: Path, **criteria: str | None
-) -> None:
-    """Process events again: one by its id, or all that fit a filter. Doing it twice changes nothing."""
-    try:
-        chosen = as_json(Filter().load({name: value for name, value in criteria.items() if value is not None}))
-    except ValidationError as error:
-        raise click.UsageError(f"These do not fit: {error.messages_dict}") from None
-    if (event_id is not None) + bool(chosen) + everything != 1:
-        raise click.UsageError("Give an event id, or a filter, or --all.")
-    requested_by = f"cli:{getpass.getuser()}@{socket.gethostname()}"
-    with settings_and_database(data_dir) as (settings, database):
-        if event_id is not None:
-            result = replay_event(database, settings.policy, event_id, requested_by=requested_by)
-            click.echo(f"{result.event_id}: {result.status} {result.outcome}")
-            return
-        preview = replay_events(database, settings.policy, chosen, requested_by=requested_by, dry_run=True, limit=limit)
-        show(preview)
-        if dry_run or not preview.replayed or not (yes or click.confirm(f"Replay {preview.replayed} events?")):
-            return
-        with click.progressbar(length=preview.replayed, label="replaying") as bar:
-            done = replay_events(
-                database,
-                settings.policy,
-                chosen,
-                requested_by=requested_by,
-                dry_run=False,
-                limit=limit,
-                progress=lambda so_far: bar.update(so_far.replayed - bar.pos),
-            )
-        show(done)
-
-
-def show(replayed: Replayed) -> None:
-    would = "would be " if replayed.dry_run else ""
-    click.echo(
-        f"{replayed.matched} events fit, {replayed.replayed} {would}replayed, {replayed.changed} change an employee."
-    )
-    for outcome, count in sorted(replayed.outcomes.items()):
-        click.echo(f"  {count:>6} {outcome}")
-    for result in replayed.changes:
-        columns = ", ".join(sorted(result.changes))
-        click.echo(f"  employee {result.employee_id}: {result.outcome}, {columns} ({result.event_id})")
-    if replayed.changed > len(replayed.changes):
-        click.echo(f"  ... and more than the {MAX_CHANGES_SHOWN} shown")
-
-
-@contextmanager
-def environment_of(data_dir: Path) -> Iterator[dict[str, str]]:
-    """The environment; where it names no database, with the embedded one that has been served from `data_dir`."""
-    environment = config.environment()
-    if config.has_connection(environment):
-        yield environment
-        return
-    embedded.stored_secrets(data_dir, create=False)
-    with embedded.running(data_dir) as own:
-        yield with_missing(environment, own)
-
-
-def with_missing(environment: dict[str, str], own: dict[str, str]) -> dict[str, str]:
-    """The environment, and of the embedded server's own settings those that it does not have."""
-    return environment | {name: value for name, value in own.items() if config.value_of(environment, name) is None}
-
-
-@contextmanager
-def settings_and_database(data_dir: Path) -> Iterator[tuple[Settings, Database]]:
-    with environment_of(data_dir) as environment:
-        settings = config.load(environment)
-        database = database_for(settings)
-        try:
-            yield settings, database
-        finally:
-            database.close()
+main.add_command(replay)

@@ -20,6 +20,7 @@ NAMES = (
 
 NAME_COLUMNS = ("first_name", "last_name")
 DEFAULT_MAX_BODY_BYTES = 1_000_000
+DEFAULT_HOST = "0.0.0.0"  # noqa: S104 (a container's own address)
 DEFAULT_PORT = 8000
 DEFAULT_WORKERS = 2
 SHORTEST_ADMIN_KEY = 16
@@ -49,6 +50,26 @@ class Settings:
     max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
 
 
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """What gunicorn needs."""
+
+    host: str
+    port: int
+    workers: int
+    log_level: str
+
+
+def load_server(environ: Mapping[str, str]) -> ServerSettings:
+    """Raises BadSetting."""
+    return ServerSettings(
+        host=value_of(environ, "HOST") or DEFAULT_HOST,
+        port=port(environ),
+        workers=whole_number(environ, "WEB_CONCURRENCY", DEFAULT_WORKERS),
+        log_level=log_level(environ),
+    )
+
+
 def environment() -> dict[str, str]:
     """The environment as it is now."""
     return dict(os.environ)
@@ -60,14 +81,13 @@ def without_settings(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def load(environ: Mapping[str, str]) -> Settings:
-    """Raises BadSetting, also for what only the server reads."""
-    port(environ), whole_number(environ, "WEB_CONCURRENCY", DEFAULT_WORKERS), log_level(environ)
+    """Raises BadSetting."""
     return Settings(
         connection=connection(environ),
         webhook_secrets=webhook_secrets(environ),
         admin_api_key=admin_api_key(environ),
         static_token=switch(environ, "WEBHOOK_STATIC_TOKEN"),
-        policy=Policy(email_owner=email_owner(environ)),
+        policy=policy(environ),
         name_fields=name_fields(environ),
         max_body_bytes=whole_number(environ, "MAX_BODY_BYTES", DEFAULT_MAX_BODY_BYTES),
     )
@@ -94,8 +114,9 @@ def required(environ: Mapping[str, str], name: str) -> str:
 
 
 def has_connection(environ: Mapping[str, str]) -> bool:
-    """Whether a database is configured at all; where none is, `serve` brings its own."""
-    return any(value_of(environ, name) is not None for name in ("DATABASE_URL", "SUPABASE_URL"))
+    """Whether a database is configured, be it by half; where none is, `serve` brings its own."""
+    names = ("DATABASE_URL", "SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY")
+    return any(value_of(environ, name) is not None for name in names)
 
 
 def connection(environ: Mapping[str, str]) -> DirectConnection | SupabaseConnection:
@@ -134,6 +155,10 @@ def admin_api_key(environ: Mapping[str, str]) -> str:
     if len(key) < SHORTEST_ADMIN_KEY:
         raise BadSetting("ADMIN_API_KEY", f"must have at least {SHORTEST_ADMIN_KEY} characters")
     return key
+
+
+def policy(environ: Mapping[str, str]) -> Policy:
+    return Policy(email_owner=email_owner(environ), name_columns=frozenset(name_fields(environ)))
 
 
 def email_owner(environ: Mapping[str, str]) -> EmailOwner:

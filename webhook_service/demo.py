@@ -112,7 +112,7 @@ def play(console: Console, url: str, secret: Secret) -> bool:
 
 
 def send(client: httpx.Client, secret: Secret, post: Post) -> httpx.Response:
-    body = body_of(post)
+    body = body_of(post.payload)
     headers = signature.sign(secret, post.event_id, b"{}" if post.tampered else body, now=datetime.now(UTC))
     return client.post("/webhook/auth", content=body, headers=headers | {"Content-Type": "application/json"})
 

@@ -167,6 +167,6 @@ AFTERWARDS = {
 """What employees must be in the end: first name, last name, e-mail, is linked, is an orphan."""
 
 
-def body_of(post: Post) -> bytes:
+def body_of(payload: Any) -> bytes:
     """As pg_net sends it: `convert_to(body::text, 'UTF8')` of a jsonb."""
-    return json.dumps(post.payload, ensure_ascii=False).encode()
+    return json.dumps(payload, ensure_ascii=False).encode()

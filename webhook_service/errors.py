@@ -65,7 +65,7 @@ class Unavailable(ServiceError):
 
 
 class Conflict(Unavailable):
-    """Two transactions were in each other's way, and this one gave way: ask again at once, with less in one call."""
+    """Something in this call was in another transaction's way: ask again at once, with less in one call."""
 
 
 class DatabaseError(ServiceError):

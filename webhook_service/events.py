@@ -19,6 +19,15 @@ class Operation(StrEnum):
     DELETE = "DELETE"
 
 
+class Action(StrEnum):
+    """What the ledger may hold to be done in Auth."""
+
+    DISABLE_AUTH_USER = "disable_auth_user"
+    ENABLE_AUTH_USER = "enable_auth_user"
+    UPDATE_AUTH_EMAIL = "update_auth_email"
+    CREATE_AUTH_USER = "create_auth_user"
+
+
 class Status(StrEnum):
     """Where a row of the ledger stands."""
 
@@ -123,13 +132,15 @@ class Step(StrEnum):
 class Work:
     """What is to be done about an event, in every situation it may meet.
 
-    `copy` is {employees column: value}; `key` is {"email": ...} or {"employee_number": ...}, what an employee may be
+    `copy` is {employees column: value}; `columns` are those that may be copied at all, also of what older events said;
+    `key` is {"email": ...} or {"employee_number": ...}, what an employee may be
     found by, or None where the auth user must not be linked.
     """
 
     event: AuthEvent
     steps: Mapping[Situation, Step | Outcome]
     copy: Mapping[str, str] = field(default_factory=dict)
+    columns: frozenset[str] = frozenset()
     key: Mapping[str, str] | None = None
     via: Via = Via.WEBHOOK
     requested_by: str | None = None

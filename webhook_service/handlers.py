@@ -23,6 +23,12 @@ class Policy:
     """The settings that decisions depend on."""
 
     email_owner: EmailOwner = EmailOwner.AUTH
+    name_columns: frozenset[str] = frozenset({"first_name", "last_name"})
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The columns of employees that may be copied."""
+        return self.name_columns | ({"email"} if self.email_owner is EmailOwner.AUTH else set())
 
 
 def flag_orphan(event: AuthEvent, policy: Policy) -> Work:
@@ -72,9 +78,9 @@ def link_key(user: AuthUser) -> dict[str, str] | None:
 
 
 def copied(user: AuthUser, policy: Policy) -> dict[str, str]:
-    """What the employee gets, {column: value}: the names, and the e-mail once it is confirmed, if Auth owns it."""
-    email = user.email if user.email_confirmed and policy.email_owner is EmailOwner.AUTH else None
-    return dict(user.names) | ({"email": email} if email is not None else {})
+    """What the employee gets, {column: value}: the names, and the e-mail once it is confirmed, as the policy allows."""
+    values = dict(user.names) | ({"email": user.email} if user.email is not None and user.email_confirmed else {})
+    return {column: value for column, value in values.items() if column in policy.columns}
 
 
 Handler = Callable[[AuthEvent, Policy], Work]
@@ -89,5 +95,6 @@ HANDLERS: tuple[tuple[Callable[[AuthUser], bool], Handler], ...] = (
 
 
 def decide(event: AuthEvent, policy: Policy, *, via: Via = Via.WEBHOOK, requested_by: str | None = None) -> Work:
+    """What is to be done about an event. Of a replay, `requested_by` says who asked."""
     handler = next(handler for applies, handler in HANDLERS if applies(event.user))
-    return replace(handler(event, policy), via=via, requested_by=requested_by)
+    return replace(handler(event, policy), columns=policy.columns, via=via, requested_by=requested_by)

@@ -1,11 +1,41 @@
 """What admins read of the ledger."""
 
+import re
 from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from marshmallow import RAISE, Schema, fields, validate
 
 from webhook_service.errors import EventNotFound
-from webhook_service.events import Json
+from webhook_service.events import Action, Json, Operation, Outcome, Status
+from webhook_service.payload import Timestamp
 from webhook_service.ports import Database
-from webhook_service.signature import EVENT_ID
+
+MAX_BIGINT = 2**63 - 1
+LEDGER_ID = re.compile(r"[A-Za-z0-9_:-]{1,250}", re.ASCII)
+"""An event's id, or an action's, which has a colon."""
+
+
+class Filter(Schema):
+    """Which events: all of what is given must hold. `since` and `until` (not included) are times of arrival."""
+
+    class Meta:
+        unknown = RAISE
+
+    status = fields.Enum(Status)
+    outcome = fields.Enum(Outcome, by_value=True)
+    operation = fields.String(validate=validate.OneOf((*Operation, *Action)))
+    auth_user_id = fields.UUID()
+    employee_id = fields.Integer(validate=validate.Range(0, MAX_BIGINT))
+    since = Timestamp()
+    until = Timestamp()
+
+
+def filter_json(loaded: Mapping[str, Any]) -> dict[str, Json]:
+    """The filter's part of loaded values, as the database takes it."""
+    chosen = {name: loaded[name] for name in Filter().fields if name in loaded}
+    return {name: value.isoformat() if isinstance(value, datetime) else str(value) for name, value in chosen.items()}
 
 
 def summary(database: Database) -> Json:
@@ -13,17 +43,14 @@ def summary(database: Database) -> Json:
     return database.call("get_auth_sync_summary")
 
 
-def events(database: Database, criteria: Mapping[str, Json], *, below: int | None, limit: int) -> Json:
-    """A page, newest first: {"events": [...], "next": the id to go on below, or None}.
-
-    `criteria`: status, outcome, operation, auth_user_id, employee_id, since, until (created_at, `until` not included).
-    """
-    return database.call("auth_sync_events_v1", p_filter=dict(criteria), p_below=below, p_limit=limit)
+def events(database: Database, filter: Mapping[str, Json], *, below: int | None, limit: int) -> Json:
+    """A page, newest first: {"events": [...], "next": the id to go on below, or None}. `filter` as of `filter_json`."""
+    return database.call("auth_sync_events_v1", p_filter=dict(filter), p_below=below, p_limit=limit)
 
 
 def event(database: Database, event_id: str) -> Json:
     """One event with request_data, changes and replays. Raises EventNotFound."""
-    found = database.call("auth_sync_event_v1", p_event_id=event_id) if EVENT_ID.fullmatch(event_id) else None
+    found = database.call("auth_sync_event_v1", p_event_id=event_id) if LEDGER_ID.fullmatch(event_id) else None
     if found is None:
         raise EventNotFound("event_not_found", "The ledger has no such event.")
     return found

@@ -152,11 +152,8 @@ def version_of(operation: Operation, row: Mapping[str, Any]) -> int:
     not move it.
     """
     moment: datetime = row["updated_at"] or row["created_at"] or datetime.fromtimestamp(0, UTC)
-    microseconds = (moment - datetime.fromtimestamp(0, UTC)) // RESOLUTION
+    microseconds = (moment - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
     return max(0, microseconds) * 4 + RANK[operation]
-
-
-RESOLUTION = datetime.resolution
 
 
 def describe(messages: Mapping[str, Any], path: str = "") -> str:

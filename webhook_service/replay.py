@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from webhook_service import handlers, ledger, payload
 from webhook_service.errors import EventNotFound
@@ -21,23 +21,25 @@ MAX_CHANGES_SHOWN = 100
 class Replayed:
     """What replays did, or in a dry run would do.
 
-    `matched` is how many events fit; `replayed` how many of them were taken. `changes` holds the results that changed
-    an employee, the first MAX_CHANGES_SHOWN of `changed`.
+    `matched` is how many events fit; `replayed` how many of them were taken, and `next` where to go on if those are not
+    all. `changes` holds the results that changed an employee, the first MAX_CHANGES_SHOWN of `changed`.
     """
 
     dry_run: bool
     matched: int = 0
     replayed: int = 0
+    next: int | None = None
     changed: int = 0
     outcomes: Mapping[str, int] = field(default_factory=dict)
     changes: tuple[Result, ...] = ()
 
-    def plus(self, results: list[Result]) -> "Replayed":
+    def plus(self, results: list[Result], next: int | None) -> "Replayed":
         changing = [result for result in results if result.changes]
         return Replayed(
             dry_run=self.dry_run,
             matched=self.matched,
             replayed=self.replayed + len(results),
+            next=next,
             changed=self.changed + len(changing),
             outcomes=dict(Counter(self.outcomes) + Counter(str(result.outcome) for result in results)),
             changes=(*self.changes, *changing)[:MAX_CHANGES_SHOWN],
@@ -57,31 +59,28 @@ def replay_event(database: Database, policy: Policy, event_id: str, *, requested
 def replay_events(
     database: Database,
     policy: Policy,
-    criteria: Mapping[str, Json],
+    filter: Mapping[str, Json],
     *,
     requested_by: str,
     dry_run: bool,
-    limit: int,
+    limit: int | None = None,
+    after: int = 0,
     progress: Callable[[Replayed], None] = lambda so_far: None,
 ) -> Replayed:
-    """All inbound events that fit, oldest first, at most `limit`; `progress` is told after each batch.
+    """The inbound events that fit, oldest first, at most `limit`; `progress` is told after each batch.
 
     Each batch is a transaction of its own: where one raises Unavailable, those before it are done, and doing them again
-    changes nothing. `criteria` as in `ledger.events`.
+    changes nothing. `filter` as in `ledger.events`; `after` is the `next` of the part before.
     """
     size = DRY_RUN_BATCH if dry_run else MAX_BATCH
-    done = Replayed(dry_run)
-    after = 0
-    while done.replayed < limit:
-        page = database.call(
-            "auth_sync_replayable_v1", p_filter=dict(criteria), p_after=after, p_limit=min(size, limit - done.replayed)
-        )
-        if after == 0:
-            done = Replayed(dry_run, matched=page["matched"])
-        if not page["events"]:
-            break
-        done = done.plus(_replay(database, policy, page["events"], requested_by=requested_by, dry_run=dry_run))
-        after = page["events"][-1]["id"]
+    done = Replayed(dry_run, next=after)
+    while done.next is not None and (limit is None or done.replayed < limit):
+        wanted = size if limit is None else min(size, limit - done.replayed)
+        page = database.call("auth_sync_replayable_v1", p_filter=dict(filter), p_after=done.next, p_limit=wanted)
+        if page["matched"] is not None:
+            done = replace(done, matched=page["matched"])
+        results = _replay(database, policy, page["events"], requested_by=requested_by, dry_run=dry_run)
+        done = done.plus(results, page["next"])
         progress(done)
     return done
 

@@ -37,7 +37,12 @@ def running(
     descriptors = () if listener is None else (listener.fileno(),)
     bind = [f"--bind=fd://{descriptor}" for descriptor in descriptors]
     process = subprocess.Popen(  # noqa: S603 (our own command)
-        [*COMMAND, *bind], env=dict(environment), stdout=log, stderr=log, pass_fds=descriptors
+        [*COMMAND, *bind],
+        env=dict(environment),
+        stdout=log,
+        stderr=log,
+        pass_fds=descriptors,
+        start_new_session=True,  # Ctrl+C reaches us alone; gunicorn would take it for the order to stop at once
     )
     try:
         yield process

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.auth_traffic import CONFIRMED, SECRET, body_of, insert
+from tests.auth_traffic import CONFIRMED, SECRET, insert
 from tests.conftest import ADMIN_KEY
+from webhook_service.demo_traffic import body_of
 
 COMMAND = str(Path(sys.executable).with_name("webhook-service"))
 

@@ -18,10 +18,11 @@ import httpx
 import pytest
 
 from tests.acceptance.command import Run, run_command, settings_for
-from tests.auth_traffic import body_of, headers_for
+from tests.auth_traffic import headers_for
 from tests.employees import Connection
 from tests.ports import free_port
 from webhook_service import serving
+from webhook_service.demo_traffic import body_of
 from webhook_service.events import Json
 
 

@@ -38,7 +38,7 @@ def test_replay_of_one_event(run: Run, ledger: Connection) -> None:
 def test_replay_dry_run(run: Run, ledger: Connection) -> None:
     """A dry run tells how many events fit and what would change, and changes nothing."""
     code, output, _ = run("replay", "--outcome", "ambiguous", "--dry-run")
-    assert (code, output.splitlines()[0]) == (0, "1 events fit, 1 would be replayed, 1 change an employee.")
+    assert (code, output.splitlines()[0]) == (0, "1 fit, 1 would be replayed, employees changed by 1 of them")
     assert "auth_user_id" in output
     assert linked(ledger) == 0
 
@@ -53,7 +53,7 @@ def test_replay_asks_first(run: Run, ledger: Connection) -> None:
     """Without --yes, a person is asked, and a no is a no."""
     code, output, _ = run("replay", "--all", stdin="n\n")
     assert (code, linked(ledger)) == (0, 0)
-    assert "Replay 100 events?" in output
+    assert "Replay them?" in output
 
 
 def test_replay_of_all_twice(run: Run, ledger: Connection) -> None:
@@ -61,10 +61,10 @@ def test_replay_of_all_twice(run: Run, ledger: Connection) -> None:
     code, first, _ = run("replay", "--all", "--yes")
     assert (code, linked(ledger)) == (0, 100)
     assert "replaying" in first
-    assert "100 events fit, 100 replayed, 100 change an employee." in first
+    assert "100 fit, 100 replayed, employees changed by 100 of them" in first
     before = ledger.execute("select * from employees order by employee_id").fetchall()
     code, again, _ = run("replay", "--all", "--yes")
-    assert "100 events fit, 100 replayed, 0 change an employee." in again
+    assert "100 fit, 100 replayed, employees changed by 0 of them" in again
     assert ledger.execute("select * from employees order by employee_id").fetchall() == before
 
 

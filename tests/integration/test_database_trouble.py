@@ -2,7 +2,6 @@
 
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from flask import Flask
 from psycopg.conninfo import conninfo_to_dict
 from werkzeug.serving import make_server
 
-from tests.auth_traffic import SECRET, body_of, headers_for, insert
+from tests.auth_traffic import SECRET, headers_for, insert
 from tests.conftest import ADMIN_KEY
 from tests.integration.misbehaving_servers import Behaviour, Serve, silent, trickles
 from tests.ports import free_port
@@ -21,6 +20,7 @@ from webhook_service.app import create_app
 from webhook_service.config import Settings, SupabaseConnection
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.db.supabase import SupabaseDatabase
+from webhook_service.demo_traffic import body_of
 from webhook_service.errors import Unavailable
 from webhook_service.ports import Database
 from webhook_service.signature import parse_secrets
@@ -99,22 +99,10 @@ def test_a_silent_postgres_is_unavailable(serve: Serve) -> None:
 
 
 def test_a_database_that_comes_back_is_used_at_once(serve: Serve, database_url: str) -> None:
-    """However long it was away: a call tries to connect, and does not wait for a back-off of the pool."""
-    path = f"{conninfo_to_dict(database_url)['host']}/.s.PGSQL.5432"
+    """However long it was away: a call tries to connect, and does not wait for a back-off."""
     is_back = threading.Event()
-
-    def forward(connection: socket.socket, over: threading.Event) -> None:
-        if not is_back.is_set():
-            return
-        with socket.socket(socket.AF_UNIX) as upstream, ThreadPoolExecutor(1) as back:
-            upstream.connect(path)
-            back.submit(pump, upstream, connection)
-            pump(connection, upstream)
-
-    name = conninfo_to_dict(database_url)["dbname"]
-    database = DirectDatabase(f"postgresql://postgres@127.0.0.1:{serve(forward)}/{name}", call_timeout=0.5)
-    away_until = time.monotonic() + 4
-    while time.monotonic() < away_until:
+    database = DirectDatabase(proxied(database_url, serve(forward(database_url, is_back))), call_timeout=0.5)
+    for _ in range(8):  # psycopg_pool would have backed off for minutes by then
         with pytest.raises(Unavailable):
             database.call("auth_sync_schema_v1")
     is_back.set()
@@ -122,7 +110,44 @@ def test_a_database_that_comes_back_is_used_at_once(serve: Serve, database_url: 
     database.close()
 
 
-def pump(source: socket.socket, target: socket.socket) -> None:
+def test_connections_that_went_silent_are_given_up(serve: Serve, database_url: str) -> None:
+    """A host that is gone without a word keeps no thread: as soon as new connections work, calls do."""
+    is_there = threading.Event()
+    is_there.set()
+    database = DirectDatabase(
+        proxied(database_url, serve(forward(database_url, is_there))), connections=2, call_timeout=0.5
+    )
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(lambda _: database.call("auth_sync_schema_v1"), range(2)))
+        is_there.clear()
+        for told in [threads.submit(database.call, "auth_sync_schema_v1") for _ in range(4)]:
+            assert isinstance(told.exception(), Unavailable)
+    is_there.set()
+    assert database.call("auth_sync_schema_v1")["migration"] > 0
+    database.close()
+
+
+def proxied(database_url: str, port: int) -> str:
+    return f"postgresql://postgres@127.0.0.1:{port}/{conninfo_to_dict(database_url)['dbname']}"
+
+
+def forward(database_url: str, is_there: threading.Event) -> Behaviour:
+    """A proxy to the real database. While it is not there, new connections are closed, and others hear nothing."""
+    path = f"{conninfo_to_dict(database_url)['host']}/.s.PGSQL.5432"
+
+    def behaviour(connection: socket.socket, over: threading.Event) -> None:
+        if not is_there.is_set():
+            return
+        with socket.socket(socket.AF_UNIX) as upstream, ThreadPoolExecutor(1) as back:
+            upstream.connect(path)
+            back.submit(pump, upstream, connection, is_there)
+            pump(connection, upstream, is_there)
+
+    return behaviour
+
+
+def pump(source: socket.socket, target: socket.socket, is_there: threading.Event) -> None:
     while chunk := source.recv(65536):
-        target.sendall(chunk)
+        if is_there.is_set():
+            target.sendall(chunk)
     target.shutdown(socket.SHUT_WR)

@@ -111,11 +111,26 @@ TWICE = f"insert into public.employees values (1, '{JANE}'), (2, '{JANE}')"  # n
             id="text-active",
         ),
         pytest.param(
-            f"create table employees (employee_id int, auth_user_id uuid); {TWICE}",
+            f"create table employees (employee_id int primary key, auth_user_id uuid); {TWICE}",
             "same auth_user_id",
             id="duplicate-link",
         ),
         pytest.param("create view employees as select 1 as employee_id", "", id="a-view"),
+        pytest.param(
+            "create table employees (company_id int, employee_id int, primary key (company_id, employee_id))",
+            "employee_id must be unique",
+            id="composite-key",
+        ),
+        pytest.param(
+            "create table employees (employee_id int primary key); create table managers () inherits (employees)",
+            "without children",
+            id="inherited",
+        ),
+        pytest.param(
+            "create table employees (employee_id int primary key, first_name text generated always as ('x') stored)",
+            "first_name must be text, is generated",
+            id="generated-name",
+        ),
     ],
 )
 def test_employees_that_do_not_fit_are_refused(empty_database_url: str, run: Run, table: str, tells: str) -> None:

@@ -69,7 +69,7 @@ print(migrate(sys.argv[1]))
 
 @pytest.mark.parametrize("existing", ["", EXISTING], ids=["empty", "existing"])
 def test_twenty_at_once_all_succeed(empty_database_url: str, existing: str) -> None:
-    """One of them migrates, the others find it done; none fails."""
+    """Each migration is applied by one of them, the others find it done; none fails."""
     execute(empty_database_url, existing)
     with ExitStack() as stack:
         command = [sys.executable, "-c", MIGRATE_WHEN_TOLD, empty_database_url]
@@ -85,7 +85,7 @@ def test_twenty_at_once_all_succeed(empty_database_url: str, existing: str) -> N
             process.stdin.close()
         counts = [int(process.stdout.read()) for process in processes if process.stdout is not None]
     assert {process.returncode for process in processes} == {0}
-    assert sorted(counts) == [0] * 19 + [len(OURS)]
+    assert sum(counts) == len(OURS)
     assert rows(empty_database_url, RECORDED) == OURS
 
 

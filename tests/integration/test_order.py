@@ -172,10 +172,11 @@ def test_an_overtaken_event_still_links_by_the_address_it_proved(database: Datab
 
 
 def test_an_event_overtaken_by_more_than_an_hour_links_nobody(database: Database, connection: Connection) -> None:
-    """By then the address may be somebody else's."""
+    """By then the address may be somebody else's; also where still newer events came in the meantime."""
     connection.execute("insert into employees (email) values ('jane@example.com')")
     user = AuthUser(uuid4(), email="elsewhere@example.com", email_confirmed=True)
     process_batch(database, [decide(AuthEvent("newer", Operation.UPDATE, 2, user), Policy())])
-    connection.execute("update auth_user_state set updated_at = now() - interval '61 minutes'")
+    connection.execute("update integration_sync_log set created_at = now() - interval '61 minutes'")
+    process_batch(database, [decide(AuthEvent("newest", Operation.UPDATE, 3, user), Policy())])
     older = AuthEvent("older", Operation.UPDATE, 1, replace(user, email="jane@example.com"))
     assert process_batch(database, [decide(older, Policy())])[0].outcome == "stale"

@@ -1,6 +1,8 @@
 """The merging of concurrent works into batches."""
 
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
@@ -19,6 +21,13 @@ def work(number: int, *, email: str | None = None, event_id: str | None = None) 
     return decide(AuthEvent(event_id or f"evt-{number}", Operation.INSERT, number, user), Policy())
 
 
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
 class Gate:
     """A database behind a gate: counts the calls that come to it, and lets them pass once it is opened."""
 
@@ -27,12 +36,13 @@ class Gate:
         self.batches: list[int] = []
         self.reached = threading.Event()
         self.opened = threading.Event()
+        self.answers: list[Json] = []
 
     def call(self, function: str, **params: Json) -> Json:
         self.batches.append(len(params["p_works"]))
         self.reached.set()
         self.opened.wait(10)
-        return self.database.call(function, **params)
+        return self.answers.pop() if self.answers else self.database.call(function, **params)
 
     def close(self) -> None:
         self.database.close()
@@ -46,8 +56,7 @@ def test_works_that_wait_together_share_a_call(database: Database) -> None:
         first = threads.submit(processor.process, work(1))
         gate.reached.wait(10)
         others = [threads.submit(processor.process, work(number)) for number in range(2, 10)]
-        while processor._waiting.qsize() < 8:
-            pass
+        wait_for(lambda: processor.waiting() == 8)
         gate.opened.set()
         results = [future.result(10) for future in (first, *others)]
     assert gate.batches == [1, 8]
@@ -73,8 +82,7 @@ def test_a_poison_event_fails_alone(database: Database, connection: Connection) 
         first = threads.submit(processor.process, work(1))
         gate.reached.wait(10)
         refused, accepted = threads.submit(processor.process, poison), threads.submit(processor.process, work(3))
-        while processor._waiting.qsize() < 2:
-            pass
+        wait_for(lambda: processor.waiting() == 2)
         gate.opened.set()
         assert [first.result(10).outcome, accepted.result(10).outcome] == ["unconfirmed", "unconfirmed"]
         with pytest.raises(DatabaseError):
@@ -104,8 +112,40 @@ def test_the_same_event_twice_in_a_batch_is_applied_once(database: Database) -> 
         first = threads.submit(processor.process, work(1))
         gate.reached.wait(10)
         twice = [threads.submit(processor.process, work(2)) for _ in range(2)]
-        while processor._waiting.qsize() < 2:
-            pass
+        wait_for(lambda: processor.waiting() == 2)
         gate.opened.set()
         first.result(10)
         assert sorted(future.result(10).outcome for future in twice) == ["duplicate", "unconfirmed"]
+
+
+def test_a_lane_outlives_an_answer_without_results(database: Database) -> None:
+    """Whoever is not in the answer is told to come again, and the next work is processed."""
+    gate = Gate(database)
+    gate.opened.set()
+    processor = Processor(gate, lanes=1, patience=10)
+    gate.answers = [[]]
+    with pytest.raises(Unavailable, match="not_recorded"):
+        processor.process(work(1))
+    gate.answers = ["no list"]
+    with pytest.raises(TypeError):
+        processor.process(work(2))
+    assert processor.process(work(3)).outcome == "unconfirmed"
+
+
+def test_one_row_that_is_held_does_not_hold_up_the_others(database: Database, connection: Connection) -> None:
+    """HR has an employee locked: its event is refused for now, the rest of the batch is processed in time."""
+    connection.execute("insert into employees (employee_number) values ('held')")
+    gate = Gate(database)
+    processor = Processor(gate, lanes=1)
+    held = decide(AuthEvent("evt-held", Operation.INSERT, 1, AuthUser(UUID(int=99), employee_number="held")), Policy())
+    with ThreadPoolExecutor(12) as threads, connection.transaction():
+        connection.execute("select from employees for update")
+        first = threads.submit(processor.process, work(1))
+        gate.reached.wait(10)
+        refused = threads.submit(processor.process, held)
+        others = [threads.submit(processor.process, work(number)) for number in range(2, 11)]
+        wait_for(lambda: processor.waiting() == 10)
+        gate.opened.set()
+        assert {future.result(10).outcome for future in (first, *others)} == {"unconfirmed"}
+        with pytest.raises(Unavailable, match="55P03"):
+            refused.result(10)

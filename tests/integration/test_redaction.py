@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.auth_traffic import CONFIRMED, body_of, headers_for
+from tests.auth_traffic import CONFIRMED, headers_for
 from tests.conftest import ADMIN_KEY
 from tests.employees import Connection
 from tests.integration.canaries import CANARY, EMAIL, assert_nothing_came_out, contents, lines, webhook
@@ -18,6 +18,7 @@ from webhook_service import signature
 from webhook_service.app import create_app
 from webhook_service.config import Settings, SupabaseConnection
 from webhook_service.db.supabase import SupabaseDatabase
+from webhook_service.demo_traffic import body_of
 from webhook_service.events import Json
 from webhook_service.ports import Database
 

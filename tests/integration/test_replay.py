@@ -72,6 +72,16 @@ def test_an_older_event_is_not_brought_back(client: FlaskClient, connection: Con
     assert employee(connection, newcomer)["auth_user_id"] is None
 
 
+def test_a_replay_does_not_bring_back_the_data_of_those_who_left(client: FlaskClient, connection: Connection) -> None:
+    """HR has removed a leaver's name; replaying the whole ledger leaves it removed."""
+    jane = hire(connection, MAIL, first_name="Jane")
+    post(client, insert(at=1, **PROVEN, raw_user_meta_data={"first_name": "Jane"}))
+    post(client, delete(at=1))
+    connection.execute("update employees set first_name = null, email = null")
+    assert ask(client, "/replays", {"dry_run": False}).get_json()["changed"] == 0
+    assert (employee(connection, jane)["first_name"], employee(connection, jane)["email"]) == (None, None)
+
+
 def test_a_replay_repairs_the_employee(client: FlaskClient, connection: Connection) -> None:
     """The newest event again brings the employee back to what Auth says."""
     jane = hire(connection, MAIL)
@@ -145,6 +155,15 @@ def test_a_filter_chooses_what_is_replayed(client: FlaskClient, connection: Conn
 def test_a_request_that_does_not_fit_is_refused(client: FlaskClient, body: Any) -> None:
     """422, and nothing is replayed."""
     assert ask(client, "/replays", body).status_code == 422
+
+
+def test_a_replay_goes_on_where_the_one_before_ended(client: FlaskClient) -> None:
+    """By its cursor, until there is none."""
+    for number in range(3):
+        post(client, insert(UUID(int=number + 1), email=f"user{number}@example.com"))
+    first = ask(client, "/replays", {"limit": 2}).get_json()
+    second = ask(client, "/replays", {"limit": 2, "cursor": first["next_cursor"]}).get_json()
+    assert [(part["replayed"], part["next_cursor"] is None) for part in (first, second)] == [(2, False), (1, True)]
 
 
 @pytest.mark.parametrize("dry_run", [True, False])

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
-from tests.auth_traffic import SECRET, body_of, headers_for, insert, post
+from tests.auth_traffic import SECRET, headers_for, insert, post
 from tests.employees import Connection
 from tests.integration.hostile_traffic import HEADERS, PATH, hostile, problem_of, rows
 from webhook_service.app import create_app
 from webhook_service.config import Settings
+from webhook_service.demo_traffic import body_of
 from webhook_service.ports import Database
 from webhook_service.signature import TOKEN_HEADER, mint_token, parse_secrets
 

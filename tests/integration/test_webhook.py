@@ -10,8 +10,10 @@ from tests.auth_traffic import CONFIRMED, EPOCH, JANE, delete, insert, outcome_o
 from tests.employees import Connection, employee, entry, hire
 from webhook_service.app import create_app
 from webhook_service.config import Settings
-from webhook_service.handlers import EmailOwner, Policy
+from webhook_service.events import AuthEvent, AuthUser, Operation
+from webhook_service.handlers import EmailOwner, Policy, decide
 from webhook_service.ports import Database
+from webhook_service.processing import process_batch
 
 MAIL = "jane.doe@example.com"
 PROVEN: dict[str, Any] = {"email": MAIL, "email_confirmed_at": CONFIRMED}
@@ -153,12 +155,66 @@ def test_an_email_that_employees_do_not_allow_twice_is_taken(client: FlaskClient
 
 def test_what_the_employees_table_refuses_fails_alone(client: FlaskClient, connection: Connection) -> None:
     """A rule of the employees' owner fails the event with its reason; the next event goes through."""
-    connection.execute("alter table employees add check (first_name <> 'Bobby')")
+    connection.execute("alter table employees add check (email <> 'not.here@example.com')")
     jane = hire(connection, MAIL)
-    refused = insert(at=1, **PROVEN, raw_user_meta_data={"first_name": "Bobby"})
-    assert outcome_of(post(client, refused, "evt-1")) == "employee_rejected"
-    assert outcome_of(post(client, update(at=2, **PROVEN, raw_user_meta_data={"first_name": "Bob"}))) == "linked"
-    assert employee(connection, jane)["first_name"] == "Bob"
+    post(client, insert(at=1, **PROVEN))
+    assert outcome_of(post(client, update(at=2, **PROVEN | {"email": "not.here@example.com"}))) == "employee_rejected"
+    assert outcome_of(post(client, update(at=3, **PROVEN | {"email": "here@example.com"}))) == "synced"
+    assert employee(connection, jane)["email"] == "here@example.com"
+
+
+def test_a_name_that_does_not_fit_fails_nothing(client: FlaskClient, connection: Connection) -> None:
+    """Names are the user's own to write: one that employees refuse is left out, and the rest is done."""
+    connection.execute("alter table employees alter first_name type varchar(20)")
+    jane = hire(connection, MAIL, first_name="Jane")
+    assert outcome_of(post(client, insert(at=1, **PROVEN, raw_user_meta_data={"first_name": "J" * 30}))) == "linked"
+    assert outcome_of(post(client, update(at=2, **PROVEN | {"email": "new@example.com"}))) == "synced"
+    assert (employee(connection, jane)["first_name"], employee(connection, jane)["email"]) == (
+        "Jane",
+        "new@example.com",
+    )
+
+
+def test_triggers_of_employees_find_their_own_tables(client: FlaskClient, connection: Connection) -> None:
+    """An owner's trigger names its tables as it always did; our empty search_path is not its business."""
+    connection.execute("create table audit (employee bigint)")
+    connection.execute("""
+        create function audited() returns trigger language plpgsql as
+        'begin insert into audit values (new.employee_id); return new; end';
+        create trigger audited before update on employees for each row execute function audited()""")
+    jane = hire(connection, MAIL)
+    assert outcome_of(post(client, insert(**PROVEN))) == "linked"
+    assert connection.execute("select employee from audit").fetchall() == [{"employee": jane}]
+
+
+def test_a_link_that_a_trigger_did_not_let_through_is_no_success(client: FlaskClient, connection: Connection) -> None:
+    """What was not written is not called linked."""
+    connection.execute("""
+        create function keeps() returns trigger language plpgsql as 'begin return null; end';
+        create trigger keeps before update on employees for each row execute function keeps()""")
+    hire(connection, MAIL)
+    assert outcome_of(post(client, insert(**PROVEN))) == "employee_rejected"
+
+
+def test_an_error_of_a_trigger_is_its_events_alone(client: FlaskClient, connection: Connection) -> None:
+    """Whatever code a trigger raises, short of those that ask for another try."""
+    connection.execute("""
+        create function raises() returns trigger language plpgsql as
+        $$ begin raise exception 'not now' using errcode = '55000'; end $$;
+        create trigger raises before update on employees for each row execute function raises()""")
+    hire(connection, MAIL)
+    assert outcome_of(post(client, insert(**PROVEN))) == "employee_rejected"
+
+
+def test_one_id_for_two_events_is_one_event(database: Database, connection: Connection) -> None:
+    """Also in one batch: the ledger's row and what was applied are of the same event."""
+    one, other = (
+        decide(AuthEvent("evt-1", Operation.INSERT, number, AuthUser(UUID(int=number))), Policy()) for number in (1, 2)
+    )
+    outcomes = sorted(result.outcome for result in process_batch(database, [other, one]))
+    assert outcomes == ["duplicate", "unconfirmed"]
+    applied = connection.execute("select auth_user_id from auth_user_state where version > 0").fetchall()
+    assert applied == [{"auth_user_id": entry(connection, "evt-1")["auth_user_id"]}]
 
 
 def test_a_deleted_user_leaves_an_orphan(client: FlaskClient, connection: Connection) -> None:

@@ -142,7 +142,7 @@ def test_a_malformed_header_is_refused_with_its_own_reason(header: str, value: s
         ({TIMESTAMP_HEADER: str(int(NOW.timestamp()) + 1)}, BODY),
         ({TIMESTAMP_HEADER: "0" + SIGNED[TIMESTAMP_HEADER]}, BODY),
         ({SIGNATURE_HEADER: FORGED}, BODY),
-        ({ID_HEADER: "evt-1:1"}, BODY),
+        ({ID_HEADER: "evt-1-1"}, BODY),
     ],
     ids=["longer body", "shorter body", "no body", "id", "timestamp", "timestamp's writing", "signature", "longer id"],
 )

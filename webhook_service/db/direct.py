@@ -1,22 +1,33 @@
 """The Database port over direct PostgreSQL connections (psycopg)."""
 
 import select
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 from psycopg.types.json import Jsonb
 
 from webhook_service.db.deadline import Deadline
 from webhook_service.db.sqlstate import error_for
-from webhook_service.errors import DatabaseError, Unavailable
+from webhook_service.errors import BadSetting, DatabaseError, Unavailable
 from webhook_service.events import Json
 
 CONNECTIONS = 4
 STATEMENT_TIMEOUT = 3000
 """Milliseconds; the server's own limit on a call."""
+LIVELINESS: dict[str, int] = {
+    "connect_timeout": 2,
+    "tcp_user_timeout": 4000,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 2,
+}
+"""libpq's options that notice a host that is gone; in seconds, tcp_user_timeout in milliseconds."""
+
 CALL_TIMEOUT = 3.5
 """Seconds; ours, for a server that does not even keep its own."""
 
@@ -29,14 +40,24 @@ class DirectDatabase:
     """
 
     def __init__(self, url: str, *, connections: int = CONNECTIONS, call_timeout: float = CALL_TIMEOUT) -> None:
-        self._url = url
+        try:
+            self._conninfo = make_conninfo(url, **LIVELINESS)
+        except psycopg.ProgrammingError:  # its text may repeat a part of the password
+            raise BadSetting("DATABASE_URL", "cannot be read as a connection string") from None
         self._idle: SimpleQueue[psycopg.Connection] = SimpleQueue()
         self._deadline = Deadline(connections, call_timeout)
 
     def call(self, function: str, **params: Json) -> Json:
-        return self._deadline.run(self._call, function, params)
+        used: list[psycopg.Connection] = []
+        try:
+            return self._deadline.run(self._call, function, params, used)
+        except Unavailable as error:
+            if error.reason == "database_slow":
+                for connection in used:
+                    cut(connection)
+            raise
 
-    def _call(self, function: str, params: dict[str, Json]) -> Json:
+    def _call(self, function: str, params: dict[str, Json], used: list[psycopg.Connection]) -> Json:
         query = sql.SQL("select public.{}({})").format(
             sql.Identifier(function),
             sql.SQL(", ").join(
@@ -45,9 +66,11 @@ class DirectDatabase:
         )
         values = {name: Jsonb(value) if isinstance(value, dict | list) else value for name, value in params.items()}
         try:
-            with self._connection() as connection, connection.pipeline(), connection.transaction():
-                connection.execute(f"set local statement_timeout = {STATEMENT_TIMEOUT:d}")
-                row = connection.execute(query, values).fetchone()
+            with self._connection() as connection:
+                used.append(connection)
+                with connection.pipeline(), connection.transaction():
+                    connection.execute(f"set local statement_timeout = {STATEMENT_TIMEOUT:d}")
+                    row = connection.execute(query, values).fetchone()
         except psycopg.Error as error:
             raise translated(error) from error
         return row[0] if row is not None else None
@@ -64,9 +87,7 @@ class DirectDatabase:
 
     def _connect(self) -> psycopg.Connection:
         # No prepared statements, and a time limit per transaction: a pooler in transaction mode may stand between.
-        return psycopg.connect(
-            self._url, autocommit=True, prepare_threshold=None, connect_timeout=2, tcp_user_timeout=4000
-        )
+        return psycopg.connect(self._conninfo, autocommit=True, prepare_threshold=None)
 
     def _idle_connection(self) -> psycopg.Connection | None:
         while True:
@@ -82,6 +103,12 @@ class DirectDatabase:
         self._deadline.close()
         while (connection := self._idle_connection()) is not None:
             connection.close()
+
+
+def cut(connection: psycopg.Connection) -> None:
+    """Ends the wait of the thread that has it: otherwise a server that went silent would keep the thread for ever."""
+    with suppress(OSError, psycopg.Error), socket.fromfd(connection.fileno(), socket.AF_INET, socket.SOCK_STREAM) as it:
+        it.shutdown(socket.SHUT_RDWR)
 
 
 def has_been_cut(connection: psycopg.Connection) -> bool:

@@ -5,17 +5,22 @@ again does no harm, because `webhook-service sql` hands the same files to other 
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from webhook_service.errors import MigrationError
+from webhook_service.errors import MigrationError, Unavailable
+from webhook_service.ports import Database
 
 LOCK = 7_305_191_620_264_041_213
 """The advisory lock that lets one process at a time migrate; any number that nobody else uses."""
+
+
+LOCK_PATIENCE = "60s"
+"""How long to wait for another process that migrates. For employees, each migration has its own limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,16 @@ def newest() -> int:
     return migrations()[-1].number
 
 
+def newest_in(database: Database) -> int:
+    """The newest that a database has, 0 where it has none. Raises Unavailable where it cannot be asked."""
+    try:
+        return int(database.call("auth_sync_schema_v1")["migration"] or 0)
+    except Unavailable as error:
+        if error.reason == "not_migrated":
+            return 0
+        raise
+
+
 def migrate(url: str, *, dry_run: bool = False, applied: Callable[[Migration], None] = lambda migration: None) -> int:
     """Applies what is missing and returns how many that were; `applied` is told of each.
 
@@ -59,13 +74,12 @@ def migrate(url: str, *, dry_run: bool = False, applied: Callable[[Migration], N
     require_a_connection_string(url)
     try:
         with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
-            connection.execute("select pg_advisory_lock(%s)", [LOCK])
-            missing = missing_in(connection)
-            for migration in missing:
-                if not dry_run:
-                    _apply(connection, migration)
+            done = missing_in(connection) if dry_run else _apply_all(connection)
+            count = 0
+            for migration in done:
                 applied(migration)
-            return len(missing)
+                count += 1
+            return count
     except psycopg.Error as error:
         why = error.diag.message_primary or str(error).partition("\n")[0]
         raise MigrationError("database_unreachable", f"The database cannot be reached or used: {why}") from error
@@ -98,13 +112,25 @@ def missing_in(connection: psycopg.Connection) -> list[Migration]:
     return [migration for migration in migrations() if migration.number not in checksums]
 
 
-def _apply(connection: psycopg.Connection, migration: Migration) -> None:
+def _apply_all(connection: psycopg.Connection) -> Iterator[Migration]:
+    while (migration := _apply_next(connection)) is not None:
+        yield migration
+
+
+def _apply_next(connection: psycopg.Connection) -> Migration | None:
+    """Applies the first that is missing, and returns it. Whoever comes at the same time waits, and finds it done."""
+    migration = None
     try:
         with connection.transaction():
-            connection.execute(migration.script)
-    except psycopg.OperationalError:
-        raise
+            connection.execute(f"set local lock_timeout = '{LOCK_PATIENCE}'")
+            connection.execute("select pg_advisory_xact_lock(%s)", [LOCK])
+            migration = next(iter(missing_in(connection)), None)
+            if migration is not None:
+                connection.execute(migration.script)
+            return migration
     except psycopg.Error as error:
+        if migration is None:
+            raise
         message = error.diag.message_primary or type(error).__name__
         hint = f" Hint: {error.diag.message_hint}" if error.diag.message_hint else ""
         raise MigrationError("migration_failed", f"{migration.number:04} {migration.name}: {message}.{hint}") from error

@@ -10,7 +10,7 @@ from webhook_service.processing import Processor
 
 
 @dataclass(frozen=True, slots=True)
-class Services:
+class Wiring:
     """What the views work with; put together in `app`."""
 
     settings: Settings

@@ -3,7 +3,6 @@
 import hmac
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
@@ -11,41 +10,17 @@ from marshmallow import RAISE, Schema, ValidationError, fields, post_load, valid
 
 from webhook_service import ledger, replay
 from webhook_service.errors import InvalidQuery, Unauthorized
-from webhook_service.events import Json, Outcome, Status
-from webhook_service.payload import Timestamp
+from webhook_service.events import Json
+from webhook_service.ledger import MAX_BIGINT, Filter, filter_json
 from webhook_service.strict_json import read_json
-from webhook_service.web import Services
+from webhook_service.web import Wiring
 
-OPERATIONS = (
-    "INSERT",
-    "UPDATE",
-    "DELETE",
-    "disable_auth_user",
-    "enable_auth_user",
-    "update_auth_email",
-    "create_auth_user",
-)
 MAX_PAGE = 200
 MAX_REPLAYS = 1000
 
 
-class Filter(Schema):
-    """Which events; as it is loaded, it is JSON for the database."""
-
-    class Meta:
-        unknown = RAISE
-
-    status = fields.Enum(Status)
-    outcome = fields.Enum(Outcome, by_value=True)
-    operation = fields.String(validate=validate.OneOf(OPERATIONS))
-    auth_user_id = fields.UUID()
-    employee_id = fields.Integer(validate=validate.Range(0, 2**63 - 1))
-    since = Timestamp()
-    until = Timestamp()
-
-
 class Page(Filter):
-    cursor = fields.Integer(load_default=None, validate=validate.Range(1, 2**63 - 1))
+    cursor = fields.Integer(load_default=None, validate=validate.Range(1, MAX_BIGINT))
     limit = fields.Integer(load_default=50, validate=validate.Range(1, MAX_PAGE))
 
 
@@ -63,17 +38,18 @@ class Replay(Schema):
 class Replays(Replay):
     filter = fields.Nested(Filter, load_default=dict)
     dry_run = fields.Boolean(load_default=True)
+    cursor = fields.Integer(load_default=0, validate=validate.Range(0, MAX_BIGINT))
     limit = fields.Integer(load_default=MAX_REPLAYS, validate=validate.Range(1, MAX_REPLAYS))
 
 
-def blueprint(services: Services) -> Blueprint:
+def blueprint(wiring: Wiring) -> Blueprint:
     admin_api = Blueprint("admin_api", __name__, url_prefix="/admin/api")
-    database, policy = services.database, services.settings.policy
+    database, policy = wiring.database, wiring.settings.policy
 
     @admin_api.before_request
     def authorize() -> None:
         shown = request.headers.get("Authorization", "").encode()
-        if not hmac.compare_digest(shown, f"Bearer {services.settings.admin_api_key}".encode()):
+        if not hmac.compare_digest(shown, f"Bearer {wiring.settings.admin_api_key}".encode()):
             raise Unauthorized("unauthorized", "Needs the header Authorization: Bearer <ADMIN_API_KEY>.")
 
     @admin_api.get("/summary")
@@ -83,8 +59,8 @@ def blueprint(services: Services) -> Blueprint:
     @admin_api.get("/events")
     def events() -> Response:
         query = loaded(Page(), request.args)
-        page = ledger.events(database, as_json(query), below=query.pop("cursor"), limit=query.pop("limit"))
-        return jsonify(events=page["events"], next_cursor=page["next"] and str(page["next"]))
+        page = ledger.events(database, filter_json(query), below=query["cursor"], limit=query["limit"])
+        return jsonify(events=page["events"], next_cursor=cursor_of(page["next"]))
 
     @admin_api.get("/events/<event_id>")
     def event(event_id: str) -> Response:
@@ -98,8 +74,17 @@ def blueprint(services: Services) -> Blueprint:
     @admin_api.post("/replays")
     def replay_events() -> Response:
         asked = loaded(Replays(), json_body())
-        criteria = as_json(asked.pop("filter"))
-        return jsonify(asdict(replay.replay_events(database, policy, criteria, **asked)))
+        done = replay.replay_events(
+            database,
+            policy,
+            filter_json(asked["filter"]),
+            requested_by=asked["requested_by"],
+            dry_run=asked["dry_run"],
+            limit=asked["limit"],
+            after=asked["cursor"],
+        )
+        answer = asdict(done)
+        return jsonify(answer | {"next_cursor": cursor_of(answer.pop("next"))})
 
     return admin_api
 
@@ -118,7 +103,5 @@ def loaded(schema: Schema, values: Mapping[str, Any]) -> dict[str, Any]:
     return data
 
 
-def as_json(data: Mapping[str, Any]) -> dict[str, Json]:
-    """The filter's part of loaded values, as JSON."""
-    chosen = {name: data[name] for name in Filter().fields if name in data}
-    return {name: value.isoformat() if isinstance(value, datetime) else str(value) for name, value in chosen.items()}
+def cursor_of(next: int | None) -> str | None:
+    return None if next is None else str(next)

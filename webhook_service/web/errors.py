@@ -54,7 +54,7 @@ def problem(status: HTTPStatus, reason: str, detail: str, **more: object) -> Res
 
 def register(app: Flask) -> None:
     @app.errorhandler(ServiceError)
-    def of_ours(error: ServiceError) -> Response:
+    def problem_of_our_error(error: ServiceError) -> Response:
         if isinstance(error, Unavailable | DatabaseError):
             log.error("database trouble", extra={"reason": error.reason, "detail": error.detail}, exc_info=error)
         more: dict[str, object] = {"fields": error.fields} if isinstance(error, InvalidQuery) else {}
@@ -66,7 +66,7 @@ def register(app: Flask) -> None:
         return response
 
     @app.errorhandler(HTTPException)
-    def of_http(error: HTTPException) -> Response:
+    def problem_of_http_error(error: HTTPException) -> Response:
         status = HTTPStatus(error.code or 500)
         response = problem(status, status.name.lower(), error.description or status.description)
         for name, value in error.get_headers():
@@ -75,6 +75,6 @@ def register(app: Flask) -> None:
         return response
 
     @app.errorhandler(Exception)
-    def of_nobody(error: Exception) -> Response:
+    def problem_of_unexpected_error(error: Exception) -> Response:
         log.error("unexpected error", exc_info=error)
         return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "This should not have happened.")

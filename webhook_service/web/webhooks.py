@@ -2,47 +2,36 @@
 
 import logging
 import time
+from datetime import datetime
 
-from flask import Blueprint, Response, g, jsonify, request
+from flask import Blueprint, Response, current_app, g, jsonify, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from webhook_service import handlers, payload, signature
+from webhook_service.config import Settings
 from webhook_service.errors import PayloadTooLarge, WrongContentType
 from webhook_service.events import Delivery
-from webhook_service.web import Services
+from webhook_service.web import Wiring
 
 log = logging.getLogger(__name__)
 
 
-def blueprint(services: Services) -> Blueprint:
+def blueprint(wiring: Wiring) -> Blueprint:
     webhooks = Blueprint("webhooks", __name__)
-    settings = services.settings
+    settings = wiring.settings
 
     @webhooks.post("/webhook/auth")
     def receive() -> Response:
-        delivery = verified(read_body())
+        delivery = verified(read_body(), settings, now=wiring.now())
         g.told = {"event_id": delivery.event_id}
         if request.mimetype != "application/json":
             raise WrongContentType("wrong_content_type", "The Content-Type must be application/json.")
         event = payload.parse(delivery, settings.name_fields)
         g.told |= {"operation": event.operation, "auth_user_id": str(event.user.id)}
         work = handlers.decide(event, settings.policy)
-        result = services.processor.process(work)
+        result = wiring.processor.process(work)
         g.told |= {"outcome": result.outcome, "status": result.status}
         return jsonify(event_id=result.event_id, status=result.status, outcome=result.outcome)
-
-    def read_body() -> bytes:
-        try:
-            return request.get_data(cache=False)
-        except RequestEntityTooLarge as error:
-            raise PayloadTooLarge("too_large", f"The body is over {settings.max_body_bytes} bytes.") from error
-
-    def verified(body: bytes) -> Delivery:
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        is_signed = signature.SIGNATURE_HEADER in headers
-        if settings.static_token and not is_signed and signature.TOKEN_HEADER in headers:
-            return signature.verify_token(settings.webhook_secrets, headers, body, now=services.now())
-        return signature.verify(settings.webhook_secrets, headers, body, now=services.now())
 
     @webhooks.before_request
     def start_the_clock() -> None:
@@ -58,3 +47,20 @@ def blueprint(services: Services) -> Blueprint:
         return response
 
     return webhooks
+
+
+def read_body() -> bytes:
+    try:
+        return request.get_data(cache=False)
+    except RequestEntityTooLarge as error:
+        limit = current_app.config["MAX_CONTENT_LENGTH"]
+        raise PayloadTooLarge("too_large", f"The body is over {limit} bytes.") from error
+
+
+def verified(body: bytes, settings: Settings, *, now: datetime) -> Delivery:
+    """By its signature; only where there is none, and a setting turns it on, by a static token. Raises BadSignature."""
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    is_signed = signature.SIGNATURE_HEADER in headers
+    if settings.static_token and not is_signed and signature.TOKEN_HEADER in headers:
+        return signature.verify_token(settings.webhook_secrets, headers, body, now=now)
+    return signature.verify(settings.webhook_secrets, headers, body, now=now)

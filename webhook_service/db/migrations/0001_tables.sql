@@ -50,23 +50,42 @@ comment on column public.employees.auth_user_id is 'the auth user this employee 
 comment on column public.employees.orphaned_at is 'when the linked auth user was deleted; null while there is a login or never was one';
 comment on column public.employees.orphaned_auth_user_id is 'which auth user that was';
 
+-- An employees table that we could only serve badly is refused at once, with everything that does not fit.
 do $$
 declare
   wrong text;
 begin
-  select string_agg(format('%s must be %s, is %s', w.attname, w.wanted,
-                           coalesce(pg_catalog.format_type(a.atttypid, a.atttypmod), 'missing')), '; ')
+  select string_agg(format('%s must be %s, is %s', w.attname, w.wanted, case
+                             when a.attname is null then 'missing'
+                             when a.attgenerated <> '' then 'generated'
+                             else pg_catalog.format_type(a.atttypid, a.atttypmod) end), '; ')
     into wrong
     from (values ('employee_id', 'bigint', array['int2', 'int4', 'int8']),
                  ('email', 'text', array['text', 'varchar', 'citext']),
+                 ('first_name', 'text', array['text', 'varchar', 'citext']),
+                 ('last_name', 'text', array['text', 'varchar', 'citext']),
                  ('auth_user_id', 'uuid', array['uuid']),
                  ('is_active', 'boolean', array['bool'])) as w (attname, wanted, allowed)
     left join pg_catalog.pg_attribute a
       on a.attrelid = 'public.employees'::regclass and a.attname = w.attname and not a.attisdropped
     left join pg_catalog.pg_type t on t.oid = a.atttypid
-   where t.typname is null or not t.typname = any (w.allowed);
+   where t.typname is null or a.attgenerated <> '' or not t.typname = any (w.allowed);
   if wrong is not null then
     raise exception 'public.employees does not fit: %', wrong using errcode = 'datatype_mismatch';
+  end if;
+  if not exists (
+    select from pg_catalog.pg_index i
+      join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attname = 'employee_id'
+     where i.indrelid = 'public.employees'::regclass and i.indisunique and i.indisvalid and i.indpred is null
+       and i.indnkeyatts = 1 and i.indkey[0] = a.attnum
+  ) or exists (select from pg_catalog.pg_inherits where inhparent = 'public.employees'::regclass) then
+    raise exception 'public.employees does not fit: employee_id must be unique, in one table without children'
+      using errcode = 'invalid_table_definition';
+  end if;
+  if exists (select from pg_catalog.pg_class c where c.oid = 'public.employees'::regclass and c.relforcerowsecurity)
+     and not (select r.rolsuper or r.rolbypassrls from pg_catalog.pg_roles r where r.rolname = current_user) then
+    raise exception 'public.employees does not fit: its forced row level security would hide employees from us'
+      using errcode = 'insufficient_privilege';
   end if;
   if exists (select from public.employees where auth_user_id is not null group by auth_user_id having count(*) > 1) then
     raise exception 'public.employees does not fit: several employees have the same auth_user_id'
@@ -74,10 +93,6 @@ begin
             hint = 'select auth_user_id, array_agg(employee_id) from employees group by 1 having count(*) > 1';
   end if;
 end $$;
-
-create unique index if not exists employees_auth_user_id_key on public.employees (auth_user_id);
-create index if not exists employees_match_email_idx on public.employees (lower(btrim(email::text, E' \t\r\n')));
-create index if not exists employees_match_number_idx on public.employees ((employee_number::text));
 
 -- The ledger: one row per event (inbound) or action (outbound).
 create table if not exists public.integration_sync_log (

@@ -54,21 +54,29 @@ language sql stable security definer set search_path = '' as $$
   from public.integration_sync_log l where l.event_id = p_event_id
 $$;
 
--- The inbound events a filter takes, oldest first, as replay needs them: {"matched": how many in all, "events": at most p_limit}.
+-- The inbound events a filter takes, oldest first, as replay needs them: {"matched": how many, counted for the first page
+-- only; "events": at most p_limit; "next": the id to go on after, or null}.
 create or replace function public.auth_sync_replayable_v1(p_filter jsonb, p_after bigint, p_limit integer) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 declare
   condition text := public.auth_sync_condition_v1(p_filter) || ' and direction = ''inbound''';
   matched bigint;
-  events jsonb;
+  entries public.integration_sync_log[];
 begin
-  execute format('select count(*) from public.integration_sync_log where %s and id > $1', condition) into matched using p_after;
+  if p_after = 0 then
+    execute format('select count(*) from public.integration_sync_log where %s', condition) into matched;
+  end if;
   execute format(
-    'select jsonb_agg(jsonb_build_object(''id'', id, ''event_id'', event_id, ''operation'', operation, ''version'', version,
-                                         ''auth_user_id'', auth_user_id, ''request_data'', request_data) order by id)
-       from (select * from public.integration_sync_log where %s and id > $1 order by id limit $2) as page', condition)
-    into events using p_after, p_limit;
-  return jsonb_build_object('matched', matched, 'events', coalesce(events, '[]'));
+    'select array_agg(e order by (e).id)
+       from (select l as e from public.integration_sync_log l where %s and id > $1 order by id limit $2) as page', condition)
+    into entries using p_after, p_limit + 1;
+  return jsonb_build_object(
+    'matched', matched,
+    'events', coalesce((select jsonb_agg(jsonb_build_object(
+                                 'id', e.id, 'event_id', e.event_id, 'operation', e.operation, 'version', e.version,
+                                 'auth_user_id', e.auth_user_id, 'request_data', e.request_data) order by e.id)
+                          from unnest(entries[:p_limit]) as e), '[]'),
+    'next', case when cardinality(entries) > p_limit then entries[p_limit].id end);
 end $$;
 
 -- The state of things in one look.

@@ -90,6 +90,7 @@ returns jsonb language plpgsql security definer set search_path = '' as $$
 declare
   is_now jsonb;
   wanted jsonb;
+  became jsonb;
   changes jsonb;
 begin
   select jsonb_build_object('email', e.email, 'first_name', e.first_name, 'last_name', e.last_name, 'auth_user_id', e.auth_user_id,
@@ -115,6 +116,8 @@ begin
     into changes from jsonb_each(wanted) as w where w.value is distinct from is_now -> w.key;
 
   if changes <> '{}' then
+    -- Triggers of the employees' owner expect to find their tables without a schema's name.
+    perform set_config('search_path', 'public, extensions', true);
     update public.employees e
        set email = wanted ->> 'email',
            first_name = wanted ->> 'first_name',
@@ -122,7 +125,18 @@ begin
            auth_user_id = (wanted ->> 'auth_user_id')::uuid,
            orphaned_at = (wanted ->> 'orphaned_at')::timestamptz,
            orphaned_auth_user_id = (wanted ->> 'orphaned_auth_user_id')::uuid
-     where e.employee_id = p_employee_id;
+     where e.employee_id = p_employee_id
+    returning jsonb_build_object('email', e.email, 'first_name', e.first_name, 'last_name', e.last_name,
+                                 'auth_user_id', e.auth_user_id, 'orphaned_at', e.orphaned_at,
+                                 'orphaned_auth_user_id', e.orphaned_auth_user_id)
+      into became;
+    perform set_config('search_path', '', true);
+    if became -> 'auth_user_id' is distinct from wanted -> 'auth_user_id' then
+      raise exception 'a trigger did not let the link be written' using errcode = 'triggered_action_exception';
+    end if;
+    -- A trigger may have written something else than we wanted.
+    select coalesce(jsonb_object_agg(b.key, jsonb_build_object('from', is_now -> b.key, 'to', b.value)), '{}')
+      into changes from jsonb_each(became) as b where b.value is distinct from is_now -> b.key;
   end if;
   return changes;
 end $$;

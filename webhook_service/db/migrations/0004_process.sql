@@ -3,7 +3,8 @@
 -- A work is what handlers.py decided about one event (see webhook_service/handlers.py):
 --   event_id, operation, auth_user_id, version, via, requested_by
 --   user   the mapped state of the auth user
---   copy   {column: value}, what may be copied to the employee
+--   copy   {column: value}, what this event brings for the employee
+--   columns  which columns may be copied at all, by the settings
 --   key    {"email": …} or {"employee_number": …} or null: what an employee may be found by
 --   steps  {situation: step}: what to do when the auth user is linked, and when none, one, several or only a taken
 --          employee matches the key. A step is link, sync or flag_orphan, or else the outcome itself.
@@ -35,6 +36,53 @@ begin
   end if;
 end $$;
 
+-- Updates an employee in a savepoint: {"changes": …}, or where the employees table refuses it {"outcome", "error"}.
+create or replace function public.auth_sync_try_update_v1(p_employee_id bigint, p_known public.auth_user_state, p_copy jsonb)
+returns jsonb language plpgsql security definer set search_path = '' as $$
+declare
+  violated_table text;
+begin
+  return jsonb_build_object('changes', public.auth_sync_update_employee_v1(p_employee_id, p_known, p_copy));
+exception when others or assert_failure then
+  if sqlstate ~ '^(08|40|53|55P03|57|58|XX)' then
+    raise;  -- not this event's fault: it is asked for again
+  end if;
+  get stacked diagnostics violated_table = table_name;
+  return jsonb_build_object(
+    'outcome', case when sqlstate = '23505' and violated_table = 'employees' and p_copy ? 'email' then 'email_taken' else 'employee_rejected' end,
+    'error', format('employee %s: %s (%s)', p_employee_id, sqlerrm, sqlstate));
+end $$;
+
+-- What of the remembered fields is copied in this step: all that is allowed when the link is made, else what this event brought.
+create or replace function public.auth_sync_copy_v1(p_work jsonb, p_step text, p_known public.auth_user_state, p_log_id bigint)
+returns jsonb language sql stable set search_path = '' as $$
+  select coalesce(jsonb_object_agg(f.key, f.value -> 0), '{}')
+    from jsonb_each(p_known.fields) as f
+   where p_work -> 'columns' ? f.key
+     and (p_step = 'link'
+          or (p_step = 'sync' and ((f.value ->> 1)::bigint, (f.value ->> 2)::bigint) = ((p_work ->> 'version')::bigint, p_log_id)))
+$$;
+
+-- Whether an event was overtaken so long ago that it must not link any more: by then its address may be somebody else's.
+create or replace function public.auth_sync_is_too_late_v1(p_entry public.integration_sync_log) returns boolean
+language sql stable set search_path = '' as $$
+  select exists (
+    select from public.integration_sync_log newer
+     where newer.auth_user_id = p_entry.auth_user_id and newer.direction = 'inbound'
+       and newer.version > p_entry.version and newer.created_at < now() - interval '1 hour')
+$$;
+
+-- Leaves an open action in the ledger where an inactive employee has got a login. The colon is in no event's id.
+create or replace function public.auth_sync_queue_disable_v1(p_entry public.integration_sync_log, p_employee_id bigint) returns void
+language sql set search_path = '' as $$
+  insert into public.integration_sync_log (event_id, direction, operation, auth_user_id, employee_id, version, via, next_attempt_at)
+  select p_entry.event_id || ':disable', 'outbound', 'disable_auth_user', p_entry.auth_user_id, e.employee_id, p_entry.version,
+         p_entry.via, now()
+    from public.employees e
+   where e.employee_id = p_employee_id and not e.is_active
+  on conflict (event_id) do nothing
+$$;
+
 -- Applies one work. The rows it needs are locked by process already.
 create or replace function public.auth_sync_apply_v1(p_work jsonb) returns jsonb
 language plpgsql security definer set search_path = '' as $$
@@ -46,50 +94,43 @@ declare
   place jsonb;
   step text;
   target bigint;
-  changes jsonb := '{}';
+  copy jsonb;
+  done jsonb := '{}';
   outcome text;
   error text;
-  violated text;
 begin
   select * into strict entry from public.integration_sync_log where event_id = p_work ->> 'event_id';
-  if entry.status <> 'PENDING' and not is_replay then
+  if not is_replay and (entry.status <> 'PENDING' or (entry.auth_user_id::text, entry.version::text)
+                                                     is distinct from (p_work ->> 'auth_user_id', p_work ->> 'version')) then
     return jsonb_build_object('event_id', entry.event_id, 'status', entry.status, 'outcome', 'duplicate', 'employee_id', entry.employee_id);
   end if;
 
   known := public.auth_sync_remember_v1(p_work, entry.id);
-  is_newest := (known.version, known.log_id) = ((p_work ->> 'version')::bigint, entry.id);
-
-  -- A link, once made, is kept. So an event that was overtaken on its way may still make the link that it would have made
-  -- in time; but not one that comes much later or is replayed: by then the address may be somebody else's.
-  place := public.auth_sync_situation_v1(known, case
-    when is_newest or (not is_replay and known.updated_at > now() - interval '1 hour') then p_work -> 'key' end);
-  step := p_work -> 'steps' ->> (place ->> 'situation');
-  target := (place ->> 'employee_id')::bigint;
+  is_newest := (known.version, known.log_id) = (entry.version, entry.id);
+  if is_newest or not is_replay then
+    -- A link, once made, is kept. So an event that was overtaken on its way may still do what it would have done in time.
+    place := public.auth_sync_situation_v1(
+      known, case when is_newest or not public.auth_sync_is_too_late_v1(entry) then p_work -> 'key' end);
+    step := p_work -> 'steps' ->> (place ->> 'situation');
+    target := (place ->> 'employee_id')::bigint;
+  else
+    step := 'stale';
+  end if;
 
   if step in ('link', 'sync', 'flag_orphan') then
-    begin
-      changes := public.auth_sync_update_employee_v1(target, known, (
-        select coalesce(jsonb_object_agg(f.key, f.value -> 0), '{}')
-          from jsonb_each(known.fields) as f
-         where step = 'link'
-            or (step = 'sync' and ((f.value ->> 1)::bigint, (f.value ->> 2)::bigint) = ((p_work ->> 'version')::bigint, entry.id))));
-      outcome := case
-        when changes ? 'orphaned_auth_user_id' and known.deleted_at is not null then 'orphaned'
-        when step = 'flag_orphan' then 'unmatched'
-        when step = 'link' then 'linked'
-        when changes <> '{}' then 'synced'
-        else 'unchanged' end;
-    exception when others or assert_failure then
-      if sqlstate ~ '^(08|40|53|55|57|58|XX)' then
-        raise;  -- not this event's fault: the whole batch is asked for again
-      end if;
-      get stacked diagnostics violated = constraint_name;
-      outcome := case
-        when sqlstate <> '23505' then 'employee_rejected'
-        when violated = 'employees_auth_user_id_key' then 'already_linked'
-        else 'email_taken' end;
-      error := format('employee %s: %s (%s)', target, sqlerrm, sqlstate);
-    end;
+    copy := public.auth_sync_copy_v1(p_work, step, known, entry.id);
+    done := public.auth_sync_try_update_v1(target, known, copy);
+    if done ->> 'outcome' = 'employee_rejected' and copy ?| array['first_name', 'last_name'] then
+      done := public.auth_sync_try_update_v1(target, known, copy - 'first_name' - 'last_name');  -- what users write fails nothing
+    end if;
+    error := done ->> 'error';
+    outcome := case
+      when error is not null then done ->> 'outcome'
+      when done -> 'changes' ? 'orphaned_auth_user_id' and known.deleted_at is not null then 'orphaned'
+      when step = 'flag_orphan' then 'unmatched'
+      when step = 'link' then 'linked'
+      when done -> 'changes' <> '{}' then 'synced'
+      else 'unchanged' end;
   else
     outcome := step;
     if outcome in ('ambiguous', 'already_linked') then
@@ -97,22 +138,21 @@ begin
     end if;
   end if;
 
-  if not is_newest and error is null and changes = '{}' then
+  if not is_newest and error is null and coalesce(done -> 'changes', '{}') = '{}' then
     outcome := 'stale';
   end if;
   if error is null and target is distinct from known.employee_id and target is not null then
     update public.auth_user_state set employee_id = target where auth_user_id = known.auth_user_id;
   end if;
-  if outcome = 'linked' and not coalesce((select e.is_active from public.employees e where e.employee_id = target), true) then
-    insert into public.integration_sync_log (event_id, direction, operation, auth_user_id, employee_id, version, via, next_attempt_at)
-    values (entry.event_id || ':disable', 'outbound', 'disable_auth_user', known.auth_user_id, target, known.version, p_work ->> 'via', now())
-    on conflict (event_id) do nothing;
+  if outcome = 'linked' then
+    perform public.auth_sync_queue_disable_v1(entry, target);
   end if;
 
-  perform public.auth_sync_record_v1(entry, outcome, error, target, changes, case when is_replay then p_work ->> 'requested_by' end);
+  perform public.auth_sync_record_v1(entry, outcome, error, target, coalesce(done -> 'changes', '{}'),
+                                     case when is_replay then p_work ->> 'requested_by' end);
   return jsonb_build_object('event_id', entry.event_id, 'status', case when error is null then 'SUCCESS' else 'FAILED' end,
                             'outcome', outcome, 'employee_id', target)
-    || case when is_replay then jsonb_build_object('changes', changes) else '{}' end;
+    || case when is_replay then jsonb_build_object('changes', coalesce(done -> 'changes', '{}')) else '{}' end;
 end $$;
 
 -- Locks what a batch will touch, always in the same order (ledger, states, employees; each sorted), so that two batches
@@ -155,21 +195,26 @@ end $$;
 
 -- Applies a batch of work in one transaction and returns [{event_id, status, outcome, employee_id, changes (replays)}],
 -- one for each that the ledger holds. Older versions first. p_dry_run: the same answer, and nothing is kept.
-create or replace function public.auth_sync_process_v1(p_works jsonb, p_dry_run boolean default false) returns jsonb
-language plpgsql security definer set search_path = '' set lock_timeout = '2s' as $$
+-- p_lock_timeout: how long to wait for a row that somebody else holds. Both limits are set here so that PostgREST takes the
+-- one for the statement over (its hoisted settings), and that neither outlives the call.
+create or replace function public.auth_sync_process_v1(
+  p_works jsonb, p_dry_run boolean default false, p_lock_timeout text default '1500ms'
+) returns jsonb
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
 declare
   work jsonb;
   results jsonb := '[]';
 begin
   if p_dry_run then
     begin
-      results := public.auth_sync_process_v1(p_works);
+      results := public.auth_sync_process_v1(p_works, false, p_lock_timeout);
       raise exception using errcode = 'WHDRY';
     exception when sqlstate 'WHDRY' then
       return results;
     end;
   end if;
 
+  perform set_config('lock_timeout', p_lock_timeout, true);
   set constraints all immediate;  -- what a deferred one would refuse at the commit fails its own event instead
   perform public.auth_sync_lock_v1(p_works);
   for work in
