@@ -1,5 +1,6 @@
 """The server as a process: what it needs to start, and what it writes."""
 
+import socket
 import subprocess
 
 import httpx
@@ -43,3 +44,29 @@ def test_each_delivery_is_one_line_of_json(start_server: StartServer, connection
     assert [line["http_status"] for line in lines] == [200, 200, 401]
     assert all(line["ms"] > 0 for line in lines)
     assert "user1@example.com" not in server.log()
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"POST /webhook/auth HTTP/1.1\r\n\r\n",
+        b"POST /webhook/auth HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"POST /webhook/auth HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"POST /webhook/auth HTTP/1.1\r\nHost: x\r\nwebhook-id: \xff\x80\r\nContent-Length: 2\r\n\r\n{}",
+        b"POST /webhook/auth HTTP/1.1\r\nHost: x\r\n" + b"webhook-signature: v1,AAAA\r\n" * 90 + b"\r\n",
+        b"POST /webhook/auth HTTP/9.9\r\nHost: x\r\n\r\n",
+        b"GET " + b"/" * 9000 + b" HTTP/1.1\r\n\r\n",
+    ],
+    ids=["nothing", "TLS", "no host", "bad length", "bad chunk", "odd header", "90 signatures", "bad version", "long"],
+)
+def test_what_is_hardly_http_is_never_a_5xx(start_server: StartServer, request_: bytes) -> None:
+    """Over a real socket: a 4xx or a closed connection, and the next request is answered."""
+    server = start_server()
+    with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])), timeout=10) as connection:
+        connection.sendall(request_)
+        connection.shutdown(socket.SHUT_WR)
+        answer = connection.recv(1000)
+    assert answer == b"" or answer.split()[1].startswith((b"4", b"505"))
+    assert httpx.get(f"{server.url}/healthz").status_code == 200

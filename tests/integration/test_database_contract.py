@@ -10,12 +10,14 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 
 from tests.auth_traffic import CANARY, delete, insert, update
 from tests.integration.people import Person
 from tests.supabase_lite_server import TEST_FUNCTIONS, SupabaseLite, running
 from tests.webhook_events import work_of
 from webhook_service import ledger
+from webhook_service.cli import main
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.db.supabase import SupabaseDatabase
 from webhook_service.errors import DatabaseError, EventNotFound, Unavailable
@@ -250,3 +252,10 @@ def test_a_dry_run_keeps_nothing(database: Database, person: Person) -> None:
     wet = replay_events(database, Policy(), criteria, requested_by="test", dry_run=False, limit=100)
     assert (wet.outcomes, wet.changes) == (dry.outcomes, dry.changes)
     assert person.employee(first)["auth_user_id"] == str(person.id)
+
+
+def test_migrate_over_the_data_api_only_checks(supabase_lite: SupabaseLite) -> None:
+    """A release step may call it where there is no direct connection: up to date is a success."""
+    environment = {"SUPABASE_URL": supabase_lite.url, "SUPABASE_SERVICE_ROLE_KEY": supabase_lite.service_role_key}
+    result = CliRunner(env=environment | {"DATABASE_URL": None}).invoke(main, ["migrate"])
+    assert (result.exit_code, result.output) == (0, "The database is up to date.\n")

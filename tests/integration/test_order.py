@@ -87,10 +87,15 @@ def user_of(change: Change | str, replica: str, user_id: UUID) -> AuthUser:
 
 
 def ends_as(
-    database: Database, connection: Connection, history: Sequence[Change | str], orders: Sequence[Sequence[int]]
+    database: Database,
+    connection: Connection,
+    history: Sequence[Change | str],
+    orders: Sequence[Sequence[int]],
+    together: int = 1,
 ) -> list[dict[str, Any]]:
     """Delivers the history in each of these orders, each to a user and an employee of its own, all orders side by side:
-    the first event of each, then the second of each. Returns the employee each order ends in.
+    the first event of each in one batch, then the second of each; or so many of each `together`. Returns the employee
+    each order ends in.
     """
     replicas = [f"r{uuid4().hex[:12]}" for _ in orders]
     with connection.cursor() as cursor:
@@ -102,8 +107,8 @@ def ends_as(
     for replica, order in zip(replicas, orders, strict=True):
         events = events_of(history, replica, uuid4())
         streams.append([decide(events[position], Policy()) for position in order])
-    for step in range(max(map(len, streams))):
-        works = [stream[step] for stream in streams if step < len(stream)]
+    for step in range(0, max(map(len, streams)), together):
+        works = [work for stream in streams for work in stream[step : step + together]]
         for start in range(0, len(works), 400):
             process_batch(database, works[start : start + 400])
     rows = connection.execute(SELECT, [[f"right-{replica}" for replica in replicas]]).fetchall()
@@ -160,6 +165,19 @@ def test_duplicates_in_any_order_change_nothing(
         generator.shuffle(order)
         orders.append(order)
     check(database, connection, history, orders)
+
+
+@given(history=histories(longest=6), seed=st.integers(0, 2**32), together=st.integers(2, 6))
+@settings(shared_database, max_examples=30)
+def test_events_that_share_a_batch_end_as_they_were_sent(
+    database: Database, connection: Connection, history: list[Change | str], seed: int, together: int
+) -> None:
+    """Several events of one user in one batch, in any order: older versions are applied first."""
+    generator = random.Random(seed)
+    orders = [generator.sample(range(len(history)), len(history)) for _ in range(20)]
+    [expected] = ends_as(database, connection, history, [range(len(history))])
+    for order, end in zip(orders, ends_as(database, connection, history, orders, together), strict=True):
+        assert end == expected, f"order {order}, {together} together"
 
 
 def test_an_overtaken_event_still_links_by_the_address_it_proved(database: Database, connection: Connection) -> None:

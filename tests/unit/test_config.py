@@ -1,5 +1,7 @@
 """The settings: every variable, its forms, and what a bad one says."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.unit.environments import (
@@ -181,3 +183,18 @@ def test_an_error_does_not_repeat_the_value(name: str, value: str) -> None:
     """A value that was put into the wrong variable may be a secret."""
     environ = SUPABASE | {name: value}
     assert "canary" not in str(error_of(environ))
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY"])
+def test_half_a_connection_is_no_reason_for_a_database_of_our_own(name: str) -> None:
+    """Whoever set one of its variables wants a real database, and hears what is missing."""
+    assert config.has_connection({name: "x"})
+
+
+def test_the_server_takes_its_settings_from_files_too(tmp_path: Path) -> None:
+    """HOST_FILE and the others, as everywhere."""
+    file = tmp_path / "host"
+    file.write_text("127.0.0.1\n")
+    assert config.load_server({"HOST_FILE": str(file), "PORT": "9000"}) == config.ServerSettings(
+        host="127.0.0.1", port=9000, workers=2, log_level="INFO"
+    )

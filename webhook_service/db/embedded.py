@@ -82,7 +82,7 @@ def stored_secrets(folder: Path, *, create: bool = True) -> dict[str, str]:
     file = folder / SECRETS_FILE
     if not file.exists():
         if not create:
-            raise BadSetting("DATABASE_URL", f"or SUPABASE_URL must be set; nor has {folder} been served from yet")
+            raise BadSetting("DATABASE_URL", f"or SUPABASE_URL must be set (nor is a database in {folder})")
         made = {
             "WEBHOOK_SECRETS": f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}",
             "ADMIN_API_KEY": secrets.token_urlsafe(24),

@@ -5,11 +5,12 @@ import time
 from datetime import datetime
 
 from flask import Blueprint, Response, current_app, g, jsonify, request
+from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from webhook_service import handlers, payload, signature
 from webhook_service.config import Settings
-from webhook_service.errors import PayloadTooLarge, WrongContentType
+from webhook_service.errors import BadPayload, PayloadTooLarge, WrongContentType
 from webhook_service.events import Delivery
 from webhook_service.web import Wiring
 
@@ -55,6 +56,8 @@ def read_body() -> bytes:
     except RequestEntityTooLarge as error:
         limit = current_app.config["MAX_CONTENT_LENGTH"]
         raise PayloadTooLarge("too_large", f"The body is over {limit} bytes.") from error
+    except (OSError, ParseException) as error:  # a connection that broke; a chunk that is none
+        raise BadPayload("unreadable", "The body could not be read to its end.") from error
 
 
 def verified(body: bytes, settings: Settings, *, now: datetime) -> Delivery:
