@@ -2,6 +2,7 @@
 
 import select
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
@@ -48,16 +49,14 @@ class DirectDatabase:
         self._deadline = Deadline(connections, call_timeout)
 
     def call(self, function: str, **params: Json) -> Json:
-        used: list[psycopg.Connection] = []
+        in_use = InUse()
         try:
-            return self._deadline.run(self._call, function, params, used)
-        except Unavailable as error:
-            if error.reason == "database_slow":
-                for connection in used:
-                    cut(connection)
+            return self._deadline.run(self._call, function, params, in_use)
+        except Unavailable:
+            in_use.cut()  # where the deadline has passed, the thread still waits
             raise
 
-    def _call(self, function: str, params: dict[str, Json], used: list[psycopg.Connection]) -> Json:
+    def _call(self, function: str, params: dict[str, Json], in_use: "InUse") -> Json:
         query = sql.SQL("select public.{}({})").format(
             sql.Identifier(function),
             sql.SQL(", ").join(
@@ -66,11 +65,14 @@ class DirectDatabase:
         )
         values = {name: Jsonb(value) if isinstance(value, dict | list) else value for name, value in params.items()}
         try:
-            with self._connection() as connection:
-                used.append(connection)
-                with connection.pipeline(), connection.transaction():
-                    connection.execute(f"set local statement_timeout = {STATEMENT_TIMEOUT:d}")
-                    row = connection.execute(query, values).fetchone()
+            with (
+                self._connection() as connection,
+                in_use.by(connection),
+                connection.pipeline(),
+                connection.transaction(),
+            ):
+                connection.execute(f"set local statement_timeout = {STATEMENT_TIMEOUT:d}")
+                row = connection.execute(query, values).fetchone()
         except psycopg.Error as error:
             raise translated(error) from error
         return row[0] if row is not None else None
@@ -105,10 +107,30 @@ class DirectDatabase:
             connection.close()
 
 
-def cut(connection: psycopg.Connection) -> None:
-    """Ends the wait of the thread that has it: otherwise a server that went silent would keep the thread for ever."""
-    with suppress(OSError, psycopg.Error), socket.fromfd(connection.fileno(), socket.AF_INET, socket.SOCK_STREAM) as it:
-        it.shutdown(socket.SHUT_RDWR)
+class InUse:
+    """The connection that a call uses at this moment, if any: so that nobody cuts one that is back, or another's."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connection: psycopg.Connection | None = None
+
+    @contextmanager
+    def by(self, connection: psycopg.Connection) -> Iterator[None]:
+        with self._lock:
+            self._connection = connection
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._connection = None
+
+    def cut(self) -> None:
+        """Ends the wait for a server that went silent; it would keep its thread for ever."""
+        with self._lock, suppress(OSError, psycopg.Error):  # it is gone already
+            if self._connection is not None:
+                # The family does not matter: only the descriptor is used, and duplicated for that.
+                with socket.fromfd(self._connection.fileno(), socket.AF_INET, socket.SOCK_STREAM) as duplicate:
+                    duplicate.shutdown(socket.SHUT_RDWR)
 
 
 def has_been_cut(connection: psycopg.Connection) -> bool:
