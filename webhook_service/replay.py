@@ -11,8 +11,8 @@ from webhook_service.handlers import Policy
 from webhook_service.ports import Database
 from webhook_service.processing import MAX_BATCH, process_batch
 
-DRY_RUN_BATCH = 1000
-"""A dry run forgets a batch before the next one, so its batches are large."""
+DRY_RUN_BATCH = 200
+"""A dry run forgets a batch before the next one, so its batches are larger; but they keep rows from live events."""
 
 MAX_CHANGES_SHOWN = 100
 
@@ -21,12 +21,13 @@ MAX_CHANGES_SHOWN = 100
 class Replayed:
     """What replays did, or in a dry run would do.
 
-    `matched` is how many events fit; `replayed` how many of them were taken, and `next` where to go on if those are not
-    all. `changes` holds the results that changed an employee, the first MAX_CHANGES_SHOWN of `changed`.
+    `matched` is how many events fit (None in a later part); `replayed` how many of them were taken, and `next` where to
+    go on if those are not all. `changes` holds the results that changed an employee, the first MAX_CHANGES_SHOWN of
+    `changed`.
     """
 
     dry_run: bool
-    matched: int = 0
+    matched: int | None = None
     replayed: int = 0
     next: int | None = None
     changed: int = 0

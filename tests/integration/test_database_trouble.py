@@ -2,9 +2,10 @@
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import httpx
 import pytest
@@ -125,6 +126,35 @@ def test_connections_that_went_silent_are_given_up(serve: Serve, database_url: s
     is_there.set()
     assert database.call("auth_sync_schema_v1")["migration"] > 0
     database.close()
+
+
+def test_a_call_that_connects_for_too_long_keeps_no_thread(serve: Serve, database_url: str) -> None:
+    """Its deadline passes before it has a connection; when it has one, it ends by itself."""
+    is_there, is_slow = threading.Event(), threading.Event()
+    is_there.set()
+    is_slow.set()
+    to_postgres = forward(database_url, is_there)
+
+    def slow_to_connect(connection: socket.socket, over: threading.Event) -> None:
+        if is_slow.is_set():
+            over.wait(0.4)
+        to_postgres(connection, over)
+
+    database = DirectDatabase(proxied(database_url, serve(slow_to_connect)), connections=1, call_timeout=0.3)
+    with pytest.raises(Unavailable):
+        database.call("auth_sync_schema_v1")
+    is_slow.clear()
+    assert answer_of(database) > 0
+    database.close()
+
+
+def answer_of(database: DirectDatabase) -> int:
+    """The first answer, once the thread is free again."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with suppress(Unavailable):
+            return int(database.call("auth_sync_schema_v1")["migration"])
+    raise AssertionError("no answer")
 
 
 def proxied(database_url: str, port: int) -> str:

@@ -82,6 +82,16 @@ def test_a_replay_does_not_bring_back_the_data_of_those_who_left(client: FlaskCl
     assert (employee(connection, jane)["first_name"], employee(connection, jane)["email"]) == (None, None)
 
 
+def test_a_replay_does_not_flag_an_orphan_again(client: FlaskClient, connection: Connection) -> None:
+    """HR has cleared the flag; replaying the deletion leaves it cleared."""
+    jane = hire(connection, MAIL)
+    post(client, insert(at=1, **PROVEN))
+    post(client, delete(at=1), "evt-gone")
+    connection.execute("update employees set orphaned_at = null, orphaned_auth_user_id = null")
+    assert ask(client, "/events/evt-gone/replay").get_json()["outcome"] == "unmatched"
+    assert employee(connection, jane)["orphaned_at"] is None
+
+
 def test_a_replay_repairs_the_employee(client: FlaskClient, connection: Connection) -> None:
     """The newest event again brings the employee back to what Auth says."""
     jane = hire(connection, MAIL)

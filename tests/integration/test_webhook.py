@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 from flask.testing import FlaskClient
+from psycopg import sql
 
 from tests.auth_traffic import CONFIRMED, EPOCH, JANE, delete, insert, outcome_of, post, update
 from tests.employees import Connection, employee, entry, hire
@@ -177,14 +178,17 @@ def test_a_name_that_does_not_fit_fails_nothing(client: FlaskClient, connection:
 
 def test_triggers_of_employees_find_their_own_tables(client: FlaskClient, connection: Connection) -> None:
     """An owner's trigger names its tables as it always did; our empty search_path is not its business."""
-    connection.execute("create table audit (employee bigint)")
+    connection.execute("create schema hr; create table hr.audit (employee bigint)")
+    connection.execute(
+        sql.SQL("alter database {} set search_path = public, hr").format(sql.Identifier(connection.info.dbname))
+    )
     connection.execute("""
         create function audited() returns trigger language plpgsql as
         'begin insert into audit values (new.employee_id); return new; end';
         create trigger audited before update on employees for each row execute function audited()""")
     jane = hire(connection, MAIL)
     assert outcome_of(post(client, insert(**PROVEN))) == "linked"
-    assert connection.execute("select employee from audit").fetchall() == [{"employee": jane}]
+    assert connection.execute("select employee from hr.audit").fetchall() == [{"employee": jane}]
 
 
 def test_a_link_that_a_trigger_did_not_let_through_is_no_success(client: FlaskClient, connection: Connection) -> None:

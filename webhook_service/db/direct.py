@@ -113,10 +113,13 @@ class InUse:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._connection: psycopg.Connection | None = None
+        self._is_over = False
 
     @contextmanager
     def by(self, connection: psycopg.Connection) -> Iterator[None]:
         with self._lock:
+            if self._is_over:  # it took too long to connect
+                raise psycopg.OperationalError("nobody waits for this call any more")
             self._connection = connection
         try:
             yield
@@ -125,8 +128,9 @@ class InUse:
                 self._connection = None
 
     def cut(self) -> None:
-        """Ends the wait for a server that went silent; it would keep its thread for ever."""
+        """Ends the call, and the wait for a server that went silent: it would keep its thread for ever."""
         with self._lock, suppress(OSError, psycopg.Error):  # it is gone already
+            self._is_over = True
             if self._connection is not None:
                 # The family does not matter: only the descriptor is used, and duplicated for that.
                 with socket.fromfd(self._connection.fileno(), socket.AF_INET, socket.SOCK_STREAM) as duplicate:

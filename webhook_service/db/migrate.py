@@ -80,6 +80,8 @@ def migrate(url: str, *, dry_run: bool = False, applied: Callable[[Migration], N
                 applied(migration)
                 count += 1
             return count
+    except psycopg.errors.LockNotAvailable as error:
+        raise MigrationError("locked", "Another process migrates, or holds the tables. Try again.") from error
     except psycopg.Error as error:
         why = error.diag.message_primary or str(error).partition("\n")[0]
         raise MigrationError("database_unreachable", f"The database cannot be reached or used: {why}") from error

@@ -43,11 +43,13 @@ begin
 end $$;
 
 -- Finds the situation an auth user is in, and the employee it is about:
--- {"situation": linked | none | one | several | taken, "employee_id", "employee_ids" (those that matched)}.
+-- {"situation": linked | none | one | several | taken, "employee_id", "employee_ids" (those that matched),
+-- "is_memory": the link is gone already}.
 create or replace function public.auth_sync_situation_v1(p_known public.auth_user_state, p_key jsonb) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 declare
   found_id bigint;
+  is_memory boolean := false;
   free bigint[];
   taken bigint[];
 begin
@@ -58,9 +60,10 @@ begin
       from public.employees e
      where e.employee_id = p_known.employee_id and e.auth_user_id is null
        and coalesce(e.orphaned_auth_user_id, p_known.auth_user_id) = p_known.auth_user_id;
+    is_memory := true;
   end if;
   if found_id is not null then
-    return jsonb_build_object('situation', 'linked', 'employee_id', found_id);
+    return jsonb_build_object('situation', 'linked', 'employee_id', found_id, 'is_memory', is_memory);
   end if;
 
   if p_key ? 'employee_number' then
@@ -116,8 +119,8 @@ begin
     into changes from jsonb_each(wanted) as w where w.value is distinct from is_now -> w.key;
 
   if changes <> '{}' then
-    -- Triggers of the employees' owner expect to find their tables without a schema's name.
-    perform set_config('search_path', 'public, extensions', true);
+    -- Triggers of the employees' owner expect the search_path they always have: null is the session's own.
+    perform set_config('search_path', null, true);
     update public.employees e
        set email = wanted ->> 'email',
            first_name = wanted ->> 'first_name',

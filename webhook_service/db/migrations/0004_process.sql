@@ -44,8 +44,8 @@ declare
 begin
   return jsonb_build_object('changes', public.auth_sync_update_employee_v1(p_employee_id, p_known, p_copy));
 exception when others or assert_failure then
-  if sqlstate ~ '^(08|40|53|55P03|57|58|XX)' then
-    raise;  -- not this event's fault: it is asked for again
+  if sqlstate ~ '^(40|53|55P03)' then
+    raise;  -- somebody in the way, or no room: not this event's fault, and asked for again
   end if;
   get stacked diagnostics violated_table = table_name;
   return jsonb_build_object(
@@ -63,7 +63,7 @@ returns jsonb language sql stable set search_path = '' as $$
           or (p_step = 'sync' and ((f.value ->> 1)::bigint, (f.value ->> 2)::bigint) = ((p_work ->> 'version')::bigint, p_log_id)))
 $$;
 
--- Whether an event was overtaken so long ago that it must not link any more: by then its address may be somebody else's.
+-- Whether an event was overtaken too long ago to do anything: by now its address may be somebody else's, its name removed.
 create or replace function public.auth_sync_is_too_late_v1(p_entry public.integration_sync_log) returns boolean
 language sql stable set search_path = '' as $$
   select exists (
@@ -95,6 +95,7 @@ declare
   step text;
   target bigint;
   copy jsonb;
+  left_out text;
   done jsonb := '{}';
   outcome text;
   error text;
@@ -107,22 +108,27 @@ begin
 
   known := public.auth_sync_remember_v1(p_work, entry.id);
   is_newest := (known.version, known.log_id) = (entry.version, entry.id);
-  if is_newest or not is_replay then
-    -- A link, once made, is kept. So an event that was overtaken on its way may still do what it would have done in time.
-    place := public.auth_sync_situation_v1(
-      known, case when is_newest or not public.auth_sync_is_too_late_v1(entry) then p_work -> 'key' end);
+  -- A link, once made, is kept. So an event that was overtaken on its way may still do what it would have done in time.
+  if is_newest or not (is_replay or public.auth_sync_is_too_late_v1(entry)) then
+    place := public.auth_sync_situation_v1(known, p_work -> 'key');
     step := p_work -> 'steps' ->> (place ->> 'situation');
     target := (place ->> 'employee_id')::bigint;
+    if is_replay and (place ->> 'is_memory')::boolean then
+      step := 'unmatched';  -- the orphan was flagged once; what became of the flag since is not ours to undo
+      target := null;
+    end if;
   else
     step := 'stale';
   end if;
 
   if step in ('link', 'sync', 'flag_orphan') then
     copy := public.auth_sync_copy_v1(p_work, step, known, entry.id);
-    done := public.auth_sync_try_update_v1(target, known, copy);
-    if done ->> 'outcome' = 'employee_rejected' and copy ?| array['first_name', 'last_name'] then
-      done := public.auth_sync_try_update_v1(target, known, copy - 'first_name' - 'last_name');  -- what users write fails nothing
-    end if;
+    -- What users write about themselves fails nothing: where employees refuse it, again without the one name, the other, both.
+    foreach left_out in array array['', 'first_name', 'last_name', 'first_name last_name'] loop
+      continue when left_out <> '' and not copy ?& string_to_array(left_out, ' ');
+      done := public.auth_sync_try_update_v1(target, known, copy - string_to_array(left_out, ' '));
+      exit when done ->> 'outcome' is distinct from 'employee_rejected';
+    end loop;
     error := done ->> 'error';
     outcome := case
       when error is not null then done ->> 'outcome'
