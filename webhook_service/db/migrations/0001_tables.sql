@@ -1,5 +1,6 @@
--- The tables: what has been migrated, employees (only where it is missing), the ledger, the last known state of each auth user, the replays.
--- Safe to run again. An employees table that is already there keeps its rows and its columns; what we need is added.
+-- The tables: what has been migrated, employees (only where it is missing), the ledger, the last known state of
+-- each auth user, the replays. Safe to run again. An employees table that is already there keeps its rows and its
+-- columns; what we need is added.
 
 set local lock_timeout = '5s';  -- rather fail and be run again than queue everybody behind us
 

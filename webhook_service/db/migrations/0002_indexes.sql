@@ -1,4 +1,5 @@
--- What employees are found by. A migration of its own: building an index lets readers in, adding a column (0001) does not.
+-- What employees are found by. A migration of its own: building an index lets readers in, adding a column (0001)
+-- does not.
 
 set local lock_timeout = '5s';
 

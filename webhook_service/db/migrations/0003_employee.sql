@@ -1,9 +1,10 @@
--- What an event means for one auth user and one employee: remembered, found, updated. Called by process (0003), under its locks.
+-- What an event means for one auth user and one employee: remembered, found, updated. Called by process (0004),
+-- under its locks.
 
 set local lock_timeout = '5s';
 
--- Merges what an event says into the last known state, and returns it. Each field is as of the newest event that carried it,
--- so the result does not depend on the order of arrival.
+-- Merges what an event says into the last known state, and returns it. Each field is as of the newest event that
+-- carried it, so the result does not depend on the order of arrival.
 create or replace function public.auth_sync_remember_v1(p_work jsonb, p_log_id bigint) returns public.auth_user_state
 language plpgsql security definer set search_path = '' as $$
 declare
@@ -86,8 +87,8 @@ begin
     else jsonb_build_object('situation', 'none') end;
 end $$;
 
--- Makes an employee what the auth user's state says: linked, or orphaned if the auth user is deleted, with p_copy copied.
--- Returns what changed, {column: {"from", "to"}}; writes nothing where nothing differs.
+-- Makes an employee what the auth user's state says: linked, or orphaned if the auth user is deleted, with p_copy
+-- copied. Returns what changed, {column: {"from", "to"}}; writes nothing where nothing differs.
 create or replace function public.auth_sync_update_employee_v1(p_employee_id bigint, p_known public.auth_user_state, p_copy jsonb)
 returns jsonb language plpgsql security definer set search_path = '' as $$
 declare

@@ -11,7 +11,8 @@
 
 set local lock_timeout = '5s';
 
--- Writes down what became of an event. A replay that changed nothing leaves the row as it is: the row says what the event did.
+-- Writes down what became of an event. A replay that changed nothing leaves the row as it is: the row says what
+-- the event did.
 create or replace function public.auth_sync_record_v1(
   p_entry public.integration_sync_log, p_outcome text, p_error text, p_employee_id bigint, p_changes jsonb, p_requested_by text
 ) returns void language plpgsql security definer set search_path = '' as $$
@@ -53,7 +54,8 @@ exception when others or assert_failure then
     'error', format('employee %s: %s (%s)', p_employee_id, sqlerrm, sqlstate));
 end $$;
 
--- What of the remembered fields is copied in this step: all that is allowed when the link is made, else what this event brought.
+-- What of the remembered fields is copied in this step: all that is allowed when the link is made, else what this
+-- event brought.
 create or replace function public.auth_sync_copy_v1(p_work jsonb, p_step text, p_known public.auth_user_state, p_log_id bigint)
 returns jsonb language sql stable set search_path = '' as $$
   select coalesce(jsonb_object_agg(f.key, f.value -> 0), '{}')
@@ -63,7 +65,8 @@ returns jsonb language sql stable set search_path = '' as $$
           or (p_step = 'sync' and ((f.value ->> 1)::bigint, (f.value ->> 2)::bigint) = ((p_work ->> 'version')::bigint, p_log_id)))
 $$;
 
--- Whether an event was overtaken too long ago to do anything: by now its address may be somebody else's, its name removed.
+-- Whether an event was overtaken too long ago to do anything: by now its address may be somebody else's, its name
+-- removed.
 create or replace function public.auth_sync_is_too_late_v1(p_entry public.integration_sync_log) returns boolean
 language sql stable set search_path = '' as $$
   select exists (
@@ -161,8 +164,8 @@ begin
     || case when is_replay then jsonb_build_object('changes', coalesce(done -> 'changes', '{}')) else '{}' end;
 end $$;
 
--- Locks what a batch will touch, always in the same order (ledger, states, employees; each sorted), so that two batches
--- cannot deadlock; and puts the new events into the ledger. Each phase is complete before the next begins.
+-- Locks what a batch will touch, always in the same order (ledger, states, employees; each sorted), so that two
+-- batches cannot deadlock; and puts the new events into the ledger. Each phase is complete before the next begins.
 create or replace function public.auth_sync_lock_v1(p_works jsonb) returns void
 language plpgsql security definer set search_path = '' as $$
 declare
@@ -199,10 +202,10 @@ begin
     order by employee_id for no key update;
 end $$;
 
--- Applies a batch of work in one transaction and returns [{event_id, status, outcome, employee_id, changes (replays)}],
--- one for each that the ledger holds. Older versions first. p_dry_run: the same answer, and nothing is kept.
--- p_lock_timeout: how long to wait for a row that somebody else holds. Both limits are set here so that PostgREST takes the
--- one for the statement over (its hoisted settings), and that neither outlives the call.
+-- Applies a batch of work in one transaction and returns [{event_id, status, outcome, employee_id, changes
+-- (replays)}], one for each that the ledger holds. Older versions first. p_dry_run: the same answer, and nothing
+-- is kept. p_lock_timeout: how long to wait for a row that somebody else holds. Both limits are set here so that
+-- PostgREST takes the one for the statement over (its hoisted settings), and that neither outlives the call.
 create or replace function public.auth_sync_process_v1(
   p_works jsonb, p_dry_run boolean default false, p_lock_timeout text default '1500ms'
 ) returns jsonb

@@ -8,8 +8,9 @@ language sql stable set search_path = '' as $$
   select to_jsonb(p_entry) - array['request_data', 'changes', 'system_name']
 $$;
 
--- A filter {event_id, status, outcome, operation, auth_user_id, employee_id, since, until} as a condition on integration_sync_log.
--- Only what is asked for becomes part of it, so that the planner can use the index that fits.
+-- A filter {event_id, status, outcome, operation, auth_user_id, employee_id, since, until} as a condition on
+-- integration_sync_log. Only what is asked for becomes part of it, so that the planner can use the index that
+-- fits.
 create or replace function public.auth_sync_condition_v1(p_filter jsonb) returns text
 language sql immutable set search_path = '' as $$
   select 'true' || coalesce(string_agg(
@@ -54,8 +55,8 @@ language sql stable security definer set search_path = '' as $$
   from public.integration_sync_log l where l.event_id = p_event_id
 $$;
 
--- The inbound events a filter takes, oldest first, as replay needs them: {"matched": how many, counted for the first page
--- only; "events": at most p_limit; "next": the id to go on after, or null}.
+-- The inbound events a filter takes, oldest first, as replay needs them: {"matched": how many, counted for the
+-- first page only; "events": at most p_limit; "next": the id to go on after, or null}.
 create or replace function public.auth_sync_replayable_v1(p_filter jsonb, p_after bigint, p_limit integer) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 declare
