@@ -50,6 +50,14 @@ def run_command(*arguments: str, environment: dict[str, str], folder: Path, stdi
     return done.returncode, done.stdout, done.stderr
 
 
+AS_FROM_A_TERMINAL = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""Tests that run in the background of a shell ignore SIGINT, and all that they start would inherit that."""
+
+
 @contextmanager
 def started_command(
     *arguments: str, environment: dict[str, str], folder: Path, output: Path
@@ -57,7 +65,12 @@ def started_command(
     """`webhook-service` with these arguments in a session of its own, its output in a file; ended if it has not."""
     with output.open("wb") as file:
         process = subprocess.Popen(
-            [COMMAND, *arguments], env=environment, cwd=folder, stdout=file, stderr=file, start_new_session=True
+            [sys.executable, "-c", AS_FROM_A_TERMINAL, COMMAND, *arguments],
+            env=environment,
+            cwd=folder,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
         )
     try:
         yield process
