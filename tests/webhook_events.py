@@ -1,20 +1,21 @@
 """What the service makes of a webhook's payload: the event that it tells of, and the work that this means."""
 
+from collections.abc import Mapping
+
 from tests.auth_traffic import EPOCH
-from webhook_service.config import NAME_COLUMNS
 from webhook_service.demo_traffic import body_of
 from webhook_service.events import AuthEvent, Delivery, Json, Work
 from webhook_service.handlers import Policy, decide
 from webhook_service.payload import parse
 
-NAME_FIELDS = dict(zip(NAME_COLUMNS, NAME_COLUMNS, strict=True))
+NAME_FIELDS = Policy().name_fields
 
 
-def parse_bytes(body: bytes, name_fields: dict[str, str] = NAME_FIELDS, *, event_id: str = "evt-1") -> AuthEvent:
+def parse_bytes(body: bytes, name_fields: Mapping[str, str] = NAME_FIELDS, *, event_id: str = "evt-1") -> AuthEvent:
     return parse(Delivery(event_id, EPOCH, body), name_fields)
 
 
-def parsed(webhook: Json, name_fields: dict[str, str] = NAME_FIELDS, *, event_id: str = "evt-1") -> AuthEvent:
+def parsed(webhook: Json, name_fields: Mapping[str, str] = NAME_FIELDS, *, event_id: str = "evt-1") -> AuthEvent:
     return parse_bytes(body_of(webhook), name_fields, event_id=event_id)
 
 

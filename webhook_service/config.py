@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from webhook_service.errors import BadSetting
-from webhook_service.handlers import EmailOwner, Policy
+from webhook_service.handlers import NAME_COLUMNS, EmailOwner, Policy
 from webhook_service.signature import Secret, parse_secrets
 
 NAMES = (
@@ -18,7 +18,6 @@ NAMES = (
 )
 """All that we read."""
 
-NAME_COLUMNS = ("first_name", "last_name")
 DEFAULT_MAX_BODY_BYTES = 1_000_000
 DEFAULT_HOST = "0.0.0.0"  # noqa: S104 (a container's own address)
 DEFAULT_PORT = 8000
@@ -39,14 +38,13 @@ class SupabaseConnection:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`name_fields` is {employees column: key in raw_user_meta_data}."""
+    """All that the application needs."""
 
     connection: DirectConnection | SupabaseConnection
     webhook_secrets: tuple[Secret, ...]
     admin_api_key: str = field(repr=False)
     static_token: bool = False
     policy: Policy = Policy()
-    name_fields: Mapping[str, str] = field(default_factory=lambda: dict(zip(NAME_COLUMNS, NAME_COLUMNS, strict=True)))
     max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
 
 
@@ -88,7 +86,6 @@ def load(environ: Mapping[str, str]) -> Settings:
         admin_api_key=admin_api_key(environ),
         static_token=switch(environ, "WEBHOOK_STATIC_TOKEN"),
         policy=policy(environ),
-        name_fields=name_fields(environ),
         max_body_bytes=whole_number(environ, "MAX_BODY_BYTES", DEFAULT_MAX_BODY_BYTES),
     )
 
@@ -158,7 +155,7 @@ def admin_api_key(environ: Mapping[str, str]) -> str:
 
 
 def policy(environ: Mapping[str, str]) -> Policy:
-    return Policy(email_owner=email_owner(environ), name_columns=frozenset(name_fields(environ)))
+    return Policy(email_owner=email_owner(environ), name_fields=name_fields(environ))
 
 
 def email_owner(environ: Mapping[str, str]) -> EmailOwner:
@@ -173,7 +170,7 @@ def name_fields(environ: Mapping[str, str]) -> dict[str, str]:
     """NAME_FIELDS="first_name=given_name last_name=family_name"; "none" takes no names."""
     text = value_of(environ, "NAME_FIELDS")
     if text is None:
-        return dict(zip(NAME_COLUMNS, NAME_COLUMNS, strict=True))
+        return {name: name for name in NAME_COLUMNS}
     if text == "none":
         return {}
     words = re.split(r"[\s,]+", text)

@@ -4,11 +4,14 @@ What the event itself decides is decided here. What depends on the employees (is
 is a `Situation` that the database finds out under its locks; here it is said what is then to be done in each of them.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from webhook_service.events import AuthEvent, AuthUser, Outcome, Situation, Step, Via, Work
+
+NAME_COLUMNS = ("first_name", "last_name")
+"""The columns of employees that names may be copied to."""
 
 
 class EmailOwner(StrEnum):
@@ -20,15 +23,15 @@ class EmailOwner(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The settings that decisions depend on."""
+    """The settings that decisions depend on. `name_fields` is {employees column: key in raw_user_meta_data}."""
 
     email_owner: EmailOwner = EmailOwner.AUTH
-    name_columns: frozenset[str] = frozenset({"first_name", "last_name"})
+    name_fields: Mapping[str, str] = field(default_factory=lambda: {name: name for name in NAME_COLUMNS})
 
     @property
     def columns(self) -> frozenset[str]:
         """The columns of employees that may be copied."""
-        return self.name_columns | ({"email"} if self.email_owner is EmailOwner.AUTH else set())
+        return frozenset(self.name_fields) | ({"email"} if self.email_owner is EmailOwner.AUTH else set())
 
 
 def flag_orphan(event: AuthEvent, policy: Policy) -> Work:

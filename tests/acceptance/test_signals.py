@@ -80,14 +80,20 @@ def test_what_is_recorded_at_sigterm_is_answered(
     assert recorded == {answer.event_id for answer in answers if answer.status == 200}
 
 
-def test_a_killed_worker_leaves_nothing_half_done(start_server: StartServer, connection: Connection) -> None:
-    """After a SIGKILL of a worker in the middle of traffic, the same deliveries again bring everything to its end."""
-    server = start_server()
+def begun_traffic(url: str, connection: Connection) -> tuple[int, list[Post], Traffic]:
+    """Traffic of 60 lives, at a random point in its middle; the seed says which lives and which point."""
     hire_users(connection, 60)
     seed = random.randrange(10**6)
     posts = lives(60, seed)
-    traffic = Traffic(server.url, posts)
+    traffic = Traffic(url, posts)
     traffic.after(seed % 120 + 1)
+    return seed, posts, traffic
+
+
+def test_a_killed_worker_leaves_nothing_half_done(start_server: StartServer, connection: Connection) -> None:
+    """After a SIGKILL of a worker in the middle of traffic, the same deliveries again bring everything to its end."""
+    server = start_server()
+    seed, posts, traffic = begun_traffic(server.url, connection)
     os.kill(server.workers()[seed % 2], signal.SIGKILL)
     traffic.answers()
     again = deliver(server.url, posts)
@@ -101,11 +107,7 @@ def test_a_killed_server_leaves_nothing_half_done(
 ) -> None:
     """After a SIGKILL of all processes in the middle of traffic, another server ends what this one began."""
     server = start_server()
-    hire_users(connection, 60)
-    seed = random.randrange(10**6)
-    posts = lives(60, seed)
-    traffic = Traffic(server.url, posts)
-    traffic.after(seed % 120 + 1)
+    seed, posts, traffic = begun_traffic(server.url, connection)
     server.kill_everything()
     traffic.answers()
     again = deliver(start_server().url, posts)

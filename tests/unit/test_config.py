@@ -112,7 +112,7 @@ def test_a_service_role_key_that_no_header_can_carry_is_refused(key: str) -> Non
 )
 def test_the_name_fields_have_several_forms(text: str, fields: dict[str, str]) -> None:
     """COLUMN=KEY, separated by blanks or commas; `none` takes no names."""
-    assert config.load(DIRECT | {"NAME_FIELDS": text}).name_fields == fields
+    assert config.load(DIRECT | {"NAME_FIELDS": text}).policy.name_fields == fields
 
 
 @pytest.mark.parametrize(

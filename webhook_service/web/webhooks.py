@@ -27,7 +27,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
         g.told = {"event_id": delivery.event_id}
         if request.mimetype != "application/json":
             raise WrongContentType("wrong_content_type", "The Content-Type must be application/json.")
-        event = payload.parse(delivery, settings.name_fields)
+        event = payload.parse(delivery, settings.policy.name_fields)
         g.told |= {"operation": event.operation, "auth_user_id": str(event.user.id)}
         work = handlers.decide(event, settings.policy)
         result = wiring.processor.process(work)
