@@ -17,6 +17,8 @@ from webhook_service.db.direct import DirectDatabase
 from webhook_service.ports import Database
 from webhook_service.signature import parse_secrets
 
+pytest_plugins = ["tests.supabase_postgres"]
+
 ADMIN_KEY = "test-admin-key-0123456789"
 
 

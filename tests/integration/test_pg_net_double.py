@@ -1,0 +1,209 @@
+"""The double of pg_net behaves as pg_net does, and misbehaves as it is told."""
+
+import socket
+import threading
+from collections import Counter
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from psycopg.types.json import Jsonb
+
+from tests.acceptance.conftest import wait_for
+from tests.debian_postgres import Cluster
+from tests.integration.misbehaving_servers import Serve, answers
+from tests.integration.net import Net, Receiver
+from tests.pg_net_double import Mischief, working
+from tests.ports import free_port
+
+QUICK = 0.02
+
+
+@pytest.fixture
+def receiver() -> Receiver:
+    return Receiver()
+
+
+@pytest.fixture
+def port(serve: Serve, receiver: Receiver) -> int:
+    return serve(receiver)
+
+
+@pytest.fixture
+def net(supabase_database_url: str) -> Iterator[Net]:
+    with psycopg.connect(supabase_database_url, autocommit=True) as connection:
+        yield Net(connection)
+
+
+@pytest.fixture
+def worker(supabase_database_url: str) -> Iterator[None]:
+    """One that does no mischief."""
+    with working(supabase_database_url, Mischief(interval=QUICK)):
+        yield
+
+
+@pytest.mark.usefixtures("worker")
+def test_the_bytes_are_those_of_the_jsonb_as_text(net: Net, receiver: Receiver, port: int) -> None:
+    """So a trigger can sign `body::text`, and the receiver verifies the raw bytes."""
+    body = {"b": 1.50, "a": ["é 漢 🦀", "\u2028", '"\\'], "longer": {"x": None}, "n": 12345678901234567890}
+    status, timed_out, error, content = net.answer(net.post(port, body))
+    assert (status, timed_out, error, content) == (200, False, None, "{}")
+    assert receiver.bodies() == [net.value("select convert_to((%s::jsonb)::text, 'UTF8')", Jsonb(body))]
+
+
+@pytest.mark.usefixtures("worker")
+def test_headers_without_a_value_are_dropped(net: Net, receiver: Receiver, port: int) -> None:
+    """Null and empty alike; the others arrive, the content type is added, the sender is pg_net."""
+    net.answer(net.post(port, {}, headers={"webhook-id": "evt-1", "X-Empty": "", "X-Null": None, "X-Blank": " "}))
+    ((head, _),) = receiver.requests
+    lines = head.splitlines()
+    assert lines[0] == "POST / HTTP/1.1"
+    assert {"webhook-id: evt-1", "Content-Type: application/json", "User-Agent: pg_net/0.20.4"} <= set(lines)
+    assert "x-empty" not in head.lower()
+    assert "x-null" not in head.lower()
+    assert "x-blank" not in head.lower()
+
+
+@pytest.mark.usefixtures("worker")
+def test_nothing_is_ever_retried(net: Net, receiver: Receiver, port: int, serve: Serve) -> None:
+    """A dead receiver, one that is silent for too long and one that fails: each gets an answer of its own, and that
+    is all."""
+    asked: list[int] = []
+
+    def fails(connection: socket.socket, over: threading.Event) -> None:
+        asked.append(1)
+        answers(503, "{}")(connection, over)
+
+    def too_slow(connection: socket.socket, over: threading.Event) -> None:
+        asked.append(2)
+        over.wait()
+
+    failed = net.post(serve(fails), {})
+    slow = net.post(serve(too_slow), {}, timeout=500)
+    dead = net.post(free_port(), {})
+    assert net.answer(failed)[:3] == (503, False, None)
+    assert net.answer(slow)[:2] == (None, True)
+    status, timed_out, error, _ = net.answer(dead)
+    assert (status, timed_out) == (None, False)
+    assert error
+    net.answer(net.post(port, {}))
+    assert sorted(asked) == [1, 2]
+    assert (net.queued(), net.answers()) == (0, 4)
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_redirect_loses_the_body(net: Net, receiver: Receiver, port: int, serve: Serve) -> None:
+    """A 302 becomes a GET, and is logged as a success."""
+    redirecting = serve(answers(302, "", Location=f"http://127.0.0.1:{port}/elsewhere"))
+    assert net.answer(net.post(redirecting, {"lost": True}))[0] == 200
+    ((head, body),) = receiver.requests
+    assert head.startswith("GET /elsewhere ")
+    assert body == b""
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_batch_has_at_most_200_and_waits_for_the_slowest(net: Net, receiver: Receiver, serve: Serve) -> None:
+    """All of a batch are sent at once; until the last is answered, no answer is written and nothing more is taken."""
+    slow = Receiver()
+    slow.gate.clear()
+    quick_port, slow_port = serve(receiver), serve(slow)
+    with net.connection.transaction():
+        net.post(slow_port, {})
+        for number in range(209):
+            net.post(quick_port, number)
+    wait_for("all but the slow one of the batch", lambda: len(receiver.requests) == 199)
+    wait_for("the slow one", lambda: slow.requests)
+    assert (net.queued(), net.answers()) == (10, 0)
+    slow.gate.set()
+    wait_for("all answers", lambda: net.answers() == 210)
+    numbers = [int(body) for body in receiver.bodies()]
+    assert sorted(numbers) == list(range(209))
+    assert numbers != sorted(numbers)
+
+
+def test_a_killed_postgresql_has_lost_the_queue(supabase_cluster: Cluster, supabase_database_url: str) -> None:
+    """The queue and the answers are UNLOGGED; what was committed elsewhere is still there."""
+    with psycopg.connect(supabase_database_url, autocommit=True) as connection:
+        connection.execute("create table kept as select 1 as number")
+        connection.execute("insert into net._http_response (id) values (0)")
+        net = Net(connection)
+        net.post(free_port(), {})
+        assert (net.queued(), net.answers()) == (1, 1)
+        supabase_cluster.kill()
+        with pytest.raises(psycopg.OperationalError):
+            connection.execute("select 1")
+    supabase_cluster.start()
+    with psycopg.connect(supabase_database_url, autocommit=True) as connection:
+        net = Net(connection)
+        assert (net.queued(), net.answers(), net.value("select number from kept")) == (0, 0, 1)
+
+
+@pytest.mark.usefixtures("worker")
+def test_it_finds_its_way_back_to_postgresql(
+    supabase_cluster: Cluster, supabase_database_url: str, net: Net, receiver: Receiver, port: int
+) -> None:
+    """After a kill as after a restart, and what it had sent before is not sent again."""
+    net.answer(net.post(port, 0))
+    for number, end in enumerate([supabase_cluster.kill, supabase_cluster.stop], start=1):
+        end()
+        supabase_cluster.start()
+        with psycopg.connect(supabase_database_url, autocommit=True) as connection:
+            again = Net(connection)
+            again.answer(again.post(port, number))
+    assert receiver.bodies() == [b"0", b"1", b"2"]
+
+
+def test_what_a_killed_worker_had_taken_is_lost(
+    supabase_database_url: str, net: Net, receiver: Receiver, port: int
+) -> None:
+    """It was sent, and nobody will know; the next worker goes on with what is in the queue."""
+    receiver.gate.clear()
+    with working(supabase_database_url, Mischief(interval=QUICK)) as worker:
+        lost = net.post(port, "lost")
+        wait_for("the request", lambda: receiver.requests)
+        worker.kill()
+        receiver.gate.set()
+        later = net.post(port, "later")
+        worker.start()
+        net.answer(later)
+    assert receiver.bodies() == [b'"lost"', b'"later"']
+    assert net.value("select count(*) from net._http_response where id = %s", lost) == 0
+
+
+def test_duplicates_are_the_same_request(supabase_database_url: str, net: Net, receiver: Receiver, port: int) -> None:
+    """The same headers and the same body, and one answer."""
+    with working(supabase_database_url, Mischief(interval=QUICK, duplicate=1)):
+        for number in range(5):
+            net.post(port, number, headers={"webhook-id": f"evt-{number}"})
+        wait_for("all answers", lambda: net.answers() == 5)
+    assert Counter(receiver.bodies()) == {str(number).encode(): 7 for number in range(5)}
+    assert len(set(receiver.requests)) == 5
+
+
+def test_what_is_dropped_depends_on_the_seed(
+    supabase_database_url: str, net: Net, receiver: Receiver, port: int
+) -> None:
+    """Dropped means taken and never sent; and there is no answer."""
+    mischief = Mischief(interval=QUICK, drop=0.5, seed=3)
+    sent = [request_id for request_id in range(1, 41) if mischief.dice(request_id).random() >= mischief.drop]
+    assert 0 < len(sent) < 40
+    for number in range(1, 41):
+        assert net.post(port, number) == number
+    with working(supabase_database_url, mischief):
+        wait_for("the answers to those sent", lambda: net.answers() == len(sent))
+    assert net.queued() == 0
+    assert sorted(int(body) for body in receiver.bodies()) == sent
+
+
+def test_a_worker_that_dies_loses_a_part_of_the_batch(
+    supabase_database_url: str, net: Net, receiver: Receiver, port: int
+) -> None:
+    """Some of it is sent, and no answer is written."""
+    with working(supabase_database_url, Mischief(interval=QUICK, die=1)):
+        for _ in range(10):
+            with net.connection.transaction():
+                for number in range(10):
+                    net.post(port, number)
+            wait_for("an empty queue, so that the batches before it are over", lambda: net.queued() == 0)
+    assert net.answers() == 0
+    assert 0 < len(receiver.requests) < 100
