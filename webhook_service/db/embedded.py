@@ -11,7 +11,9 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -74,7 +76,13 @@ def running(folder: Path) -> Iterator[dict[str, str]]:
         url = server.get_uri()
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(SUPABASE_ROLES)
+            create_auth_schema(connection)
         yield {"DATABASE_URL": url} | stored_secrets(folder)
+
+
+def create_auth_schema(connection: psycopg.Connection[Any]) -> None:
+    """Makes the stand-in for schema `auth`, as a superuser; does nothing where auth.users is there already."""
+    connection.execute(files("webhook_service.db").joinpath("auth_schema.sql").read_bytes())
 
 
 def stored_secrets(folder: Path, *, create: bool = True) -> dict[str, str]:

@@ -1,0 +1,107 @@
+"""The stand-in for Supabase's schema `auth`: its table and its rights are Supabase's, and it keeps off a real one."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.integration.migrating import execute, rows, schema_of
+from webhook_service.db.embedded import create_auth_schema
+
+SAMPLE = Path(__file__).parents[1] / "samples" / "a_insert_unconfirmed_email_signup.json"
+
+TYPES = {
+    "uuid": "id instance_id",
+    "character varying(255)": (
+        "aud role email encrypted_password confirmation_token recovery_token email_change_token_new email_change"
+        " email_change_token_current phone_change_token reauthentication_token"
+    ),
+    "text": "phone phone_change",
+    "timestamp with time zone": (
+        "email_confirmed_at invited_at confirmation_sent_at recovery_sent_at email_change_sent_at last_sign_in_at"
+        " created_at updated_at phone_confirmed_at phone_change_sent_at confirmed_at banned_until"
+        " reauthentication_sent_at deleted_at"
+    ),
+    "jsonb": "raw_app_meta_data raw_user_meta_data",
+    "boolean": "is_super_admin is_sso_user is_anonymous",
+    "smallint": "email_change_confirm_status",
+}
+"""The columns of Supabase's auth.users, by type."""
+
+
+@pytest.fixture
+def url(empty_database_url: str) -> str:
+    """A database with the stand-in for schema auth."""
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        create_auth_schema(connection)
+    return empty_database_url
+
+
+def test_the_table_is_supabases(url: str) -> None:
+    """It has the columns of the recorded samples, with Supabase's types."""
+    found = rows(
+        url,
+        "select attname, format_type(atttypid, atttypmod) from pg_attribute"
+        " where attrelid = 'auth.users'::regclass and attnum > 0",
+    )
+    assert dict(found) == {name: kind for kind, names in TYPES.items() for name in names.split()}
+    assert {name for name, _ in found} == set(json.loads(SAMPLE.read_text("utf-8"))["record"])
+    assert len(found) == 35
+
+
+def test_only_three_columns_must_be_filled(url: str) -> None:
+    """A row needs an id; Auth's own times have no default."""
+    execute(url, "insert into auth.users (id) values ('7d9c1a52-5a0e-4c5b-9f3a-2f6d0c1b8e11')")
+    found = rows(url, "select is_sso_user, is_anonymous, created_at, updated_at from auth.users")
+    assert found == [(False, False, None, None)]
+
+
+def test_done_again_it_changes_nothing(url: str) -> None:
+    """Where auth.users is there, nothing is done."""
+    before = schema_of(url)
+    with psycopg.connect(url, autocommit=True) as connection:
+        create_auth_schema(connection)
+    assert schema_of(url) == before
+
+
+def test_a_real_project_is_left_alone(empty_database_url: str) -> None:
+    """An auth.users of somebody else's keeps its form, its owner and its rights."""
+    execute(
+        empty_database_url,
+        "drop schema auth cascade; create schema auth; create table auth.users (id uuid primary key, its_own text)",
+    )
+    before = schema_of(empty_database_url)
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        create_auth_schema(connection)
+    assert schema_of(empty_database_url) == before
+
+
+def test_many_at_once(empty_database_url: str) -> None:
+    """Whoever comes at the same time waits, and finds it done."""
+
+    def create(_: int) -> None:
+        with psycopg.connect(empty_database_url, autocommit=True) as connection:
+            create_auth_schema(connection)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(create, range(8)))
+    assert rows(empty_database_url, "select count(*) from auth.users") == [(0,)]
+
+
+@pytest.mark.parametrize("role", ["service_role", "anon", "authenticated"])
+def test_the_data_api_cannot_read_it(url: str, role: str) -> None:
+    """auth.users is closed to the roles of the Data API, service_role included."""
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="users"):
+        execute(url, f"set role {role}; select from auth.users")
+
+
+def test_the_migrating_role_may_put_triggers_on_it_and_create_nothing_beside_it(url: str) -> None:
+    """As role postgres on hosted Supabase."""
+    on_table = "select privilege_type from pg_class, aclexplode(relacl) where oid = 'auth.users'::regclass"
+    on_schema = "select privilege_type from pg_namespace, aclexplode(nspacl) where nspname = 'auth'"
+    postgres = "grantee = 'postgres'::regrole"
+    may = {right for (right,) in rows(url, f"{on_table} and {postgres}")}
+    assert may == {"SELECT", "INSERT", "UPDATE", "DELETE", "REFERENCES", "TRIGGER"}
+    assert rows(url, f"{on_schema} and {postgres}") == [("USAGE",)]

@@ -1,0 +1,228 @@
+"""What Supabase Auth does to `auth.users`, statement by statement, for where there is no Auth: demo and tests.
+
+The statements, their order, the columns that each names and which of them share a transaction are those of
+supabase/auth v2.196. Only auth.users is written: no identities, no sessions, no mails. Who may do what is not checked.
+The password is no hash of anything, and the tokens are hashes of something random: they are there so that it can be
+proved that they never come out.
+"""
+
+import hashlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+
+from webhook_service.demo_auth_users import AuthUsers, Metadata, hash_of
+
+EMAIL_PROVIDER = {"provider": "email", "providers": ["email"]}
+SSO_PROVIDER = {"provider": "sso:demo", "providers": ["sso:demo"]}
+
+
+class Auth:
+    """Auth's actions on its users. Each takes a user's id, or returns a new one; LookupError where there is none.
+
+    It takes the connection over, which must be in autocommit and may become supabase_auth_admin: each action is one
+    transaction unless it says otherwise.
+    """
+
+    def __init__(
+        self, connection: psycopg.Connection[Any], *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        connection.execute("set role supabase_auth_admin")
+        connection.execute("set search_path = auth")  # the role's own setting holds only where it logs in
+        self._transaction = connection.transaction
+        self._users = AuthUsers(connection, now)
+        self._now = now
+
+    # New users
+
+    def sign_up(
+        self, email: str, *, user_metadata: Metadata | None = None, auto_confirm: bool = False, id: UUID | None = None
+    ) -> UUID:
+        """With e-mail and password. The e-mail is yet to be confirmed, or with `auto_confirm` needs not be."""
+        user = id or uuid4()
+        claims = {"sub": str(user), "email": email.lower(), "email_verified": False, "phone_verified": False}
+        with self._transaction():
+            self._users.insert(user, email=email.lower(), raw_user_meta_data=dict(user_metadata or {}))
+            self._users.update(user, role="authenticated")
+            self._users.merge(user, "raw_user_meta_data", claims)
+            self._users.merge(user, "raw_app_meta_data", EMAIL_PROVIDER)
+            if auto_confirm:
+                self._confirm(user)
+            else:
+                self._users.update(user, confirmation_token=one_time_token(), confirmation_sent_at=self._now())
+        if auto_confirm:
+            self.sign_in(user)  # a second transaction
+        return user
+
+    def admin_create(
+        self,
+        email: str,
+        *,
+        user_metadata: Metadata | None = None,
+        app_metadata: Metadata | None = None,
+        confirmed: bool = True,
+        id: UUID | None = None,
+    ) -> UUID:
+        """By the admin API; `confirmed` is its `email_confirm`."""
+        user = id or uuid4()
+        with self._transaction():
+            self._users.insert(user, email=email.lower(), raw_user_meta_data=dict(user_metadata or {}))
+            self._users.update(user, role="authenticated")
+            if app_metadata is not None:
+                self._users.merge(user, "raw_app_meta_data", app_metadata)
+            if confirmed:
+                self._confirm(user)
+        return user
+
+    def sso_sign_up(self, email: str, *, user_metadata: Metadata | None = None, id: UUID | None = None) -> UUID:
+        """The first sign-in by SAML, with what the identity provider says. The e-mail may be another user's too."""
+        user = id or uuid4()
+        claims = {"sub": str(user), "email": email.lower(), "email_verified": False} | dict(user_metadata or {})
+        with self._transaction():
+            self._users.insert(
+                user,
+                email=email.lower(),
+                is_sso_user=True,
+                encrypted_password="",
+                raw_app_meta_data=SSO_PROVIDER,
+                raw_user_meta_data=claims,
+            )
+            self._users.update(user, role="authenticated")
+            self._users.update(user, encrypted_password=None)
+            self._users.merge(user, "raw_user_meta_data", claims)
+            self._users.merge(user, "raw_app_meta_data", SSO_PROVIDER)
+            self._confirm(user)
+            self._users.update(user, last_sign_in_at=self._now())
+        return user
+
+    def anonymous(self, *, id: UUID | None = None) -> UUID:
+        """An anonymous sign-in: no e-mail, no password, no provider."""
+        user = id or uuid4()
+        with self._transaction():
+            self._users.insert(user, is_anonymous=True, encrypted_password="", raw_app_meta_data={})
+            self._users.update(user, role="authenticated")
+            self._users.update(user, last_sign_in_at=self._now())
+        return user
+
+    # What users do
+
+    def confirm(self, user: UUID) -> None:
+        """The link of the sign-up's mail: the e-mail is confirmed and the user signed in."""
+        with self._transaction():
+            self._confirm(user)
+            self._users.merge(user, "raw_app_meta_data", {})
+            self._users.update(user, last_sign_in_at=self._now())
+
+    def sign_in(self, user: UUID) -> None:
+        """With a password."""
+        self._users.update(user, last_sign_in_at=self._now())
+
+    def refresh(self, user: UUID) -> None:
+        """A token refresh (v1 tokens): it writes last_sign_in_at as it was, so only updated_at moves."""
+        self._users.update(user, last_sign_in_at=self._users.row(user)["last_sign_in_at"])
+
+    def sso_sign_in(self, user: UUID, *, user_metadata: Metadata | None = None) -> None:
+        """A repeated sign-in by SSO or OAuth, with what the identity provider says now."""
+        with self._transaction():
+            self._users.merge(user, "raw_user_meta_data", user_metadata or {})
+            self._users.merge(user, "raw_app_meta_data", {})
+            self._users.update(user, last_sign_in_at=self._now())
+
+    def change_email(self, user: UUID, email: str) -> None:
+        """The user's own change, from the request to the second link: three transactions."""
+        self.request_email_change(user, email)
+        self.confirm_email_change(user)
+
+    def request_email_change(self, user: UUID, email: str) -> None:
+        """The user asks for it: one mail to the old address, one to the new."""
+        self._users.update(
+            user,
+            email_change_token_current=one_time_token(),
+            email_change_token_new=one_time_token(),
+            email_change=email.lower(),
+            email_change_sent_at=self._now(),
+            email_change_confirm_status=0,
+        )
+
+    def confirm_email_change(self, user: UUID) -> None:
+        """The links of both mails, a transaction each; the second one changes the e-mail and signs the user in."""
+        asked = self._users.row(user)
+        self._users.update(
+            user,
+            email_change_confirm_status=1,
+            email_change_token_current="",
+            email_change_token_new=asked["email_change_token_new"],
+        )
+        with self._transaction():
+            self._users.update(
+                user,
+                email=asked["email_change"],
+                email_change="",
+                email_change_token_current="",
+                email_change_token_new="",
+                email_change_confirm_status=0,
+            )
+            self._users.merge(user, "raw_app_meta_data", {})
+            self._users.update(user, last_sign_in_at=self._now())
+
+    def update_metadata(self, user: UUID, user_metadata: Metadata) -> None:
+        """Merges shallowly; None deletes a key. Users may do this to themselves."""
+        self._users.merge(user, "raw_user_meta_data", user_metadata)
+
+    # What the admin API does
+
+    def admin_change_email(self, user: UUID, email: str, *, confirmed: bool = False) -> None:
+        """At once, without a mail; `confirmed` is the admin API's `email_confirm`."""
+        with self._transaction():
+            if confirmed:
+                self._confirm(user)
+            self._users.update(user, email=email.lower())
+
+    def set_app_metadata(self, user: UUID, app_metadata: Metadata) -> None:
+        """Merges shallowly; None deletes a key."""
+        self._users.merge(user, "raw_app_meta_data", app_metadata)
+
+    def ban(self, user: UUID, until: datetime) -> None:
+        self._users.update(user, banned_until=until)
+
+    def unban(self, user: UUID) -> None:
+        self._users.update(user, banned_until=None)
+
+    def soft_delete(self, user: UUID) -> None:
+        """The row stays, with hashes for e-mail and phone (also where they were empty) and without metadata."""
+        row = self._users.row(user)
+        if row["deleted_at"] is not None:
+            return  # as Auth does: once is enough
+        with self._transaction():
+            self._users.update(
+                user,
+                email=hash_of(user, row["email"]),
+                phone=hash_of(user, row["phone"])[:15],
+                encrypted_password=None,
+                email_change=hash_of(user, row["email_change"]),
+                phone_change=hash_of(user, row["phone_change"])[:15],
+                confirmation_token="",
+                recovery_token="",
+                email_change_token_current="",
+                email_change_token_new="",
+                phone_change_token="",
+                deleted_at=self._now(),
+            )
+            self._users.update(user, raw_user_meta_data={})
+            self._users.update(user, raw_app_meta_data={})
+
+    def hard_delete(self, user: UUID) -> None:
+        self._users.delete(user)
+
+    def _confirm(self, user: UUID) -> None:
+        """Two statements that several actions have in common."""
+        self._users.update(user, confirmation_token="", email_confirmed_at=self._now())
+        self._users.merge(user, "raw_user_meta_data", {"email_verified": True})
+
+
+def one_time_token() -> str:
+    """As Auth keeps it: a hash of 56 hexadecimal digits."""
+    return hashlib.sha224(uuid4().bytes).hexdigest()

@@ -1,0 +1,72 @@
+"""The statements that Supabase Auth's actions consist of, on one row of `auth.users` each. See demo_auth."""
+
+import base64
+import hashlib
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from webhook_service.demo_traffic import auth_user
+from webhook_service.events import Json
+
+Metadata = Mapping[str, Json]
+
+
+class AuthUsers:
+    """The table, over a connection whose search_path leads to it. LookupError where there is no such user."""
+
+    def __init__(self, connection: psycopg.Connection[Any], now: Callable[[], datetime]) -> None:
+        self._connection = connection
+        self._now = now
+
+    def row(self, user: UUID) -> dict[str, Any]:
+        """All columns, as Auth reads a user before it changes it."""
+        with self._connection.cursor(row_factory=dict_row) as cursor:
+            row = cursor.execute("select * from users where id = %s", [user]).fetchone()
+        if row is None:
+            raise LookupError(f"no auth user {user}")
+        return row
+
+    def insert(self, user: UUID, **columns: Any) -> None:
+        """As Auth inserts: role is '', nothing is confirmed, and all columns but the generated one are named."""
+        moment = self._now()
+        row = auth_user(str(user)) | {"role": "", "created_at": moment, "updated_at": moment} | columns
+        del row["confirmed_at"]
+        statement = sql.SQL("insert into users ({}) values ({})").format(
+            sql.SQL(", ").join(map(sql.Identifier, row)), sql.SQL(", ").join(sql.Placeholder() * len(row))
+        )
+        self._connection.execute(statement, parameters(row))
+
+    def update(self, user: UUID, **columns: Any) -> None:
+        """Names these columns and updated_at, which comes out a little later than the times in them, as Auth's."""
+        columns["updated_at"] = self._now()
+        assignments = sql.SQL(", ").join(sql.SQL("{} = %s").format(sql.Identifier(column)) for column in columns)
+        statement = sql.SQL("update users set {} where id = %s").format(assignments)
+        if self._connection.execute(statement, [*parameters(columns), user]).rowcount != 1:
+            raise LookupError(f"no auth user {user}")
+
+    def merge(self, user: UUID, column: str, changes: Metadata) -> None:
+        """Merges shallowly, None deleting a key. As Auth does, it writes the column even where nothing changes."""
+        merged = {**(self.row(user)[column] or {}), **changes}
+        self.update(user, **{column: {key: value for key, value in merged.items() if value is not None}})
+
+    def delete(self, user: UUID) -> None:
+        if self._connection.execute("delete from users where id = %s", [user]).rowcount != 1:
+            raise LookupError(f"no auth user {user}")
+
+
+def parameters(columns: Metadata) -> list[Any]:
+    """The values, with dictionaries as jsonb."""
+    return [Jsonb(value) if isinstance(value, dict) else value for value in columns.values()]
+
+
+def hash_of(user: UUID, value: str | None) -> str:
+    """What a soft delete leaves of an e-mail: 43 characters of base64url (supabase/auth, obfuscateValue)."""
+    digest = hashlib.sha256(f"{user}{value or ''}".encode()).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
