@@ -1,16 +1,20 @@
 """Where adapters meet use cases."""
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 from flask import Flask
 
 from webhook_service import config
+from webhook_service.batching import Processor
 from webhook_service.config import DirectConnection, Settings, SupabaseConnection
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.db.supabase import SupabaseDatabase
+from webhook_service.db.wakeup import Wakeup
+from webhook_service.handlers import Policy
 from webhook_service.ports import Database
-from webhook_service.processing import Processor
+from webhook_service.relay import Relay
 from webhook_service.web import Wiring, admin_api, errors, health, webhooks
 
 
@@ -24,13 +28,19 @@ def database_for(connection: DirectConnection | SupabaseConnection) -> Database:
     return SupabaseDatabase(connection.url, connection.service_role_key)
 
 
+def relay_for(connection: DirectConnection | SupabaseConnection, database: Database, policy: Policy) -> Relay:
+    """A relay that wakes at once over a direct connection, and polls over the Data API. Not started yet."""
+    wait = Wakeup(connection.url).wait if isinstance(connection, DirectConnection) else time.sleep
+    return Relay(database, policy, wait)
+
+
 def create_app(
     settings: Settings | None = None, database: Database | None = None, now: Callable[[], datetime] = utc_now
 ) -> Flask:
     """The Flask application. Without arguments: from the environment. Raises BadSetting."""
     settings = settings if settings is not None else config.load(config.environment())
     database = database if database is not None else database_for(settings.connection)
-    wiring = Wiring(settings, database, Processor(database), now)
+    wiring = Wiring(settings, database, Processor(database, settings.policy), now)
 
     app = Flask("webhook_service", static_folder=None)
     app.url_map.merge_slashes = False  # it would redirect, and pg_net turns a redirected POST into a GET
@@ -39,4 +49,6 @@ def create_app(
     for part in (webhooks, health, admin_api):
         app.register_blueprint(part.blueprint(wiring))
     errors.register(app)
+    if settings.relay:  # whoever serves the application starts it, after the fork (gunicorn_conf)
+        app.extensions["relay"] = relay_for(settings.connection, database, settings.policy)
     return app

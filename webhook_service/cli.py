@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ import click
 from webhook_service import config, serving, signature
 from webhook_service.app import database_for
 from webhook_service.cli_data_dir import DATA_DIR, environment_of, with_missing
+from webhook_service.cli_doctor import doctor
+from webhook_service.cli_reconcile import prune, reconcile
+from webhook_service.cli_relay import relay
 from webhook_service.cli_replay import replay
 from webhook_service.config import SupabaseConnection
 from webhook_service.db import embedded
@@ -73,7 +77,7 @@ def serve(host: str | None, port: int | None, workers: int | None, data_dir: Pat
     with embedded.running(data_dir) as own:
         environment = {"HOST": "127.0.0.1"} | with_missing(environment, own)
         config.load(environment)
-        migrations.migrate(environment["DATABASE_URL"])
+        migrations.migrate(environment["DATABASE_URL"], name_fields=config.name_fields(environment))
         click.echo(f"No database is configured: using an embedded PostgreSQL in {data_dir}.", err=True)
         click.echo(f"Webhook secret and admin key: {data_dir / embedded.SECRETS_FILE}", err=True)
         with serving.running(environment) as process:
@@ -94,22 +98,41 @@ def migrate(dry_run: bool, data_dir: Path) -> None:
     with environment_of(data_dir) as environment:
         connection = config.connection(environment)
         if isinstance(connection, SupabaseConnection):
-            check_migrations(connection)
+            check_migrations(connection, config.name_fields(environment))
             count = 0
         else:
             count = migrations.migrate(
                 connection.url,
+                name_fields=config.name_fields(environment),
                 dry_run=dry_run,
                 applied=lambda migration: click.echo(f"{verb} {migration.number:04} {migration.name}"),
             )
     click.echo("The database is up to date." if not count else f"{verb} {count} migrations.")
 
 
-def check_migrations(connection: SupabaseConnection) -> None:
-    """Raises MigrationError where the database lacks some."""
+@main.command(short_help="Remove it from the database.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@DATA_DIR
+def uninstall(yes: bool, data_dir: Path) -> None:
+    """Remove all of ours from the database at DATABASE_URL: triggers, functions, the ledger. Employees stay.
+
+    `webhook-service sql --uninstall` prints what it would run.
+    """
+    with environment_of(data_dir) as environment:
+        url = config.database_url(environment)
+        if not yes:
+            click.confirm("The ledger goes too. Remove webhook-service from this database?", abort=True)
+        migrations.uninstall(url)
+    click.echo("Removed. Employees and their columns are as they were.")
+
+
+def check_migrations(connection: SupabaseConnection, name_fields: Mapping[str, str]) -> None:
+    """Raises MigrationError where the database lacks some; else tells its triggers the name fields."""
     database = database_for(connection)
     try:
         found = migrations.newest_in(database)
+        if found >= migrations.newest():
+            database.call("auth_sync_configure_v1", p_name_fields=dict(name_fields))
     finally:
         database.close()
     if found < migrations.newest():
@@ -126,8 +149,12 @@ def check_migrations(connection: SupabaseConnection) -> None:
     type=click.Path(file_okay=False, path_type=Path),
     help="Write one file each, as `supabase db push` takes them from supabase/migrations/.",
 )
-def sql(output_dir: Path | None) -> None:
+@click.option("--uninstall", is_flag=True, help="Instead: what removes all of ours but employees and their columns.")
+def sql(output_dir: Path | None, uninstall: bool) -> None:
     """Print the migrations, for those who apply them with the Supabase CLI or by hand."""
+    if uninstall:
+        click.echo(migrations.uninstall_script())
+        return
     if output_dir is not None:
         output_dir.mkdir(parents=True, exist_ok=True)
     for migration in migrations.migrations():
@@ -176,4 +203,5 @@ def sign(event_id: str | None, token: str | None, data_dir: Path) -> None:
         click.echo(f"{name}: {value}")
 
 
-main.add_command(replay)
+for command in (relay, replay, reconcile, prune, doctor):
+    main.add_command(command)

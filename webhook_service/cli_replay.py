@@ -1,16 +1,12 @@
 """The command `webhook-service replay`."""
 
-import getpass
-import socket
 from functools import partial
 from pathlib import Path
 
 import click
 from marshmallow import ValidationError
 
-from webhook_service import config
-from webhook_service.app import database_for
-from webhook_service.cli_data_dir import DATA_DIR, environment_of
+from webhook_service.cli_data_dir import DATA_DIR, database_of, who
 from webhook_service.events import Json
 from webhook_service.ledger import Filter, filter_json
 from webhook_service.replay import MAX_CHANGES_SHOWN, Replayed, replay_event, replay_events
@@ -43,24 +39,18 @@ def replay(
     filter = filter_of(options)
     if (event_id is not None) + bool(filter) + everything != 1:
         raise click.UsageError("Give an event id, or a filter, or --all.")
-    requested_by = f"cli:{getpass.getuser()}@{socket.gethostname()}"
-    with environment_of(data_dir) as environment:
-        database = database_for(config.connection(environment))
-        policy = config.policy(environment)
-        try:
-            if event_id is not None:
-                result = replay_event(database, policy, event_id, requested_by=requested_by)
-                click.echo(f"{result.event_id}: {result.status} {result.outcome}")
-                return
-            again = partial(replay_events, database, policy, filter, requested_by=requested_by, limit=limit)
-            preview = again(dry_run=True)
-            show(preview)
-            if not dry_run and preview.replayed and (yes or click.confirm("Replay them?")):
-                with click.progressbar(length=preview.replayed, label="replaying") as bar:
-                    done = again(dry_run=False, progress=lambda so_far: bar.update(so_far.replayed - bar.pos))
-                show(done)
-        finally:
-            database.close()
+    with database_of(data_dir) as (database, policy):
+        if event_id is not None:
+            result = replay_event(database, policy, event_id, requested_by=who())
+            click.echo(f"{result.event_id}: {result.status} {result.outcome}")
+            return
+        again = partial(replay_events, database, policy, filter, requested_by=who(), limit=limit)
+        preview = again(dry_run=True)
+        show(preview)
+        if not dry_run and preview.replayed and (yes or click.confirm("Replay them?")):
+            with click.progressbar(length=preview.replayed, label="replaying") as bar:
+                done = again(dry_run=False, progress=lambda so_far: bar.update(so_far.replayed - bar.pos))
+            show(done)
 
 
 def filter_of(options: dict[str, str | None]) -> dict[str, Json]:

@@ -13,7 +13,7 @@ from webhook_service.signature import Secret, parse_secrets
 NAMES = (
     *("DATABASE_URL", "SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY"),
     *("WEBHOOK_SECRETS", "WEBHOOK_STATIC_TOKEN", "ADMIN_API_KEY"),
-    *("EMAIL_OWNER", "NAME_FIELDS", "MAX_BODY_BYTES"),
+    *("EMAIL_OWNER", "NAME_FIELDS", "MAX_BODY_BYTES", "RELAY"),
     *("HOST", "PORT", "WEB_CONCURRENCY", "LOG_LEVEL"),
 )
 """All that we read."""
@@ -44,6 +44,7 @@ class Settings:
     webhook_secrets: tuple[Secret, ...]
     admin_api_key: str = field(repr=False)
     static_token: bool = False
+    relay: bool = True
     policy: Policy = Policy()
     max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
 
@@ -84,7 +85,8 @@ def load(environ: Mapping[str, str]) -> Settings:
         connection=connection(environ),
         webhook_secrets=webhook_secrets(environ),
         admin_api_key=admin_api_key(environ),
-        static_token=switch(environ, "WEBHOOK_STATIC_TOKEN"),
+        static_token=switch(environ, "WEBHOOK_STATIC_TOKEN", default="off"),
+        relay=switch(environ, "RELAY", default="on"),
         policy=policy(environ),
         max_body_bytes=whole_number(environ, "MAX_BODY_BYTES", DEFAULT_MAX_BODY_BYTES),
     )
@@ -181,8 +183,8 @@ def name_fields(environ: Mapping[str, str]) -> dict[str, str]:
     return pairs
 
 
-def switch(environ: Mapping[str, str], name: str) -> bool:
-    text = (value_of(environ, name) or "off").lower()
+def switch(environ: Mapping[str, str], name: str, *, default: str) -> bool:
+    text = (value_of(environ, name) or default).lower()
     if text not in ("on", "off", "true", "false", "1", "0"):
         raise BadSetting(name, "must be on or off")
     return text in ("on", "true", "1")

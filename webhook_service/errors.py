@@ -72,5 +72,9 @@ class DatabaseError(ServiceError):
     """The database refused the call; asking again will not help."""
 
 
+class NotPossible(ServiceError):
+    """The command cannot do that here, or not now; the detail says why."""
+
+
 class MigrationError(ServiceError):
     """The database's schema cannot be brought to what this version needs; the detail says why and what to do."""

@@ -41,6 +41,8 @@ class Via(StrEnum):
 
     WEBHOOK = "webhook"
     REPLAY = "replay"
+    RELAY = "relay"
+    RECONCILE = "reconcile"
 
 
 class Outcome(StrEnum):
@@ -60,6 +62,8 @@ class Outcome(StrEnum):
     ALREADY_LINKED = "already_linked"
     EMAIL_TAKEN = "email_taken"
     EMPLOYEE_REJECTED = "employee_rejected"
+    UNREADABLE = "unreadable"
+    NOT_APPLIED = "not_applied"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +138,7 @@ class Work:
 
     `copy` is {employees column: value}; `columns` are those that may be copied at all, also of what older events said;
     `key` is {"email": ...} or {"employee_number": ...}, what an employee may be
-    found by, or None where the auth user must not be linked.
+    found by, or None where the auth user must not be linked. `lease` is the relay's, which must still hold it.
     """
 
     event: AuthEvent
@@ -144,6 +148,7 @@ class Work:
     key: Mapping[str, str] | None = None
     via: Via = Via.WEBHOOK
     requested_by: str | None = None
+    lease: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """gunicorn's settings: `gunicorn -c python:webhook_service.gunicorn_conf wsgi:app`."""
 
+from typing import Any
+
 from webhook_service.config import environment, load_server
 from webhook_service.log import dict_config
 
@@ -16,3 +18,24 @@ timeout = 30
 graceful_timeout = 20  # a request in flight is answered: a webhook takes no longer than processing.PATIENCE
 control_socket_disable = True
 logconfig_dict = dict_config(_settings.log_level)
+
+
+def post_worker_init(worker: Any) -> None:
+    """Each worker relays beside serving, unless RELAY is off."""
+    if (relay := worker.wsgi.extensions.get("relay")) is not None:
+        relay.start()
+
+
+def worker_int(worker: Any) -> None:
+    _stop_relay(worker)
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    _stop_relay(worker)
+
+
+def _stop_relay(worker: Any) -> None:
+    """The batch under way ends in order; a lease that is left behind would hold its rows up for half a minute."""
+    app = getattr(worker, "wsgi", None)  # None where it never started
+    if app is not None and (relay := app.extensions.get("relay")) is not None:
+        relay.stop(patience=5)

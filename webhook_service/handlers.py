@@ -97,7 +97,14 @@ HANDLERS: tuple[tuple[Callable[[AuthUser], bool], Handler], ...] = (
 """The first whose condition holds decides."""
 
 
-def decide(event: AuthEvent, policy: Policy, *, via: Via = Via.WEBHOOK, requested_by: str | None = None) -> Work:
-    """What is to be done about an event. Of a replay, `requested_by` says who asked."""
+def decide(
+    event: AuthEvent,
+    policy: Policy,
+    *,
+    via: Via = Via.WEBHOOK,
+    requested_by: str | None = None,
+    lease: str | None = None,
+) -> Work:
+    """What is to be done about an event. Of a replay, `requested_by` says who asked; `lease` is the relay's own."""
     handler = next(handler for applies, handler in HANDLERS if applies(event.user))
-    return replace(handler(event, policy), columns=policy.columns, via=via, requested_by=requested_by)
+    return replace(handler(event, policy), columns=policy.columns, via=via, requested_by=requested_by, lease=lease)

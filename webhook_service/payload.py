@@ -1,7 +1,7 @@
 """Step 2: Delivery -> AuthEvent. What is not mapped is dropped here, before anything is stored or logged.
 
 Takes the payload of a Supabase database webhook, `{type, table, schema, record, old_record}` with whole rows of
-`auth.users`, and the same with a `version` and only the columns we map.
+`auth.users`, and the same with a `version` and only the columns we map, as our trigger captures it.
 """
 
 import re
@@ -21,6 +21,7 @@ LONGEST_NAME = 255
 """Characters of a name or employee number; longer ones are not taken."""
 
 MAX_VERSION = 2**63 - 1
+EPOCH = datetime.fromtimestamp(0, UTC)
 RANK = {Operation.INSERT: 0, Operation.UPDATE: 1, Operation.DELETE: 2}
 # What Python's datetime cannot hold, as PostgreSQL writes it.
 WRITTEN = r"-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9:.]+[+-][0-9:]+"
@@ -102,17 +103,22 @@ def parse(delivery: Delivery, name_fields: Mapping[str, str]) -> AuthEvent:
 
     Raises BadPayload for what is not JSON, InvalidPayload for what is not an event of `auth.users`.
     """
+    return event_of(delivery.event_id, read_json(delivery.body), name_fields, sent_at=delivery.sent_at)
+
+
+def event_of(event_id: str, payload: Json, name_fields: Mapping[str, str], *, sent_at: datetime) -> AuthEvent:
+    """A payload -> the event it is. `sent_at` is when a user was deleted whose row does not say it."""
     try:
-        data = EVENT_SCHEMA.load(read_json(delivery.body))
+        data = EVENT_SCHEMA.load(payload)
     except ValidationError as error:
         raise InvalidPayload("invalid_payload", describe(error.messages_dict)) from None
     operation = data["type"]
     row = data["old_record"] if operation is Operation.DELETE else data["record"]
     user = user_of(row, name_fields)
     if operation is Operation.DELETE and user.deleted_at is None:
-        user = without_identity(replace(user, deleted_at=delivery.sent_at))
+        user = without_identity(replace(user, deleted_at=sent_at))
     version = data["version"] if data["version"] is not None else version_of(operation, row)
-    return AuthEvent(delivery.event_id, operation, version, user)
+    return AuthEvent(event_id, operation, version, user)
 
 
 def user_of(row: Mapping[str, Any], name_fields: Mapping[str, str]) -> AuthUser:
@@ -151,8 +157,8 @@ def version_of(operation: Operation, row: Mapping[str, Any]) -> int:
     the rank of the operation, because a DELETE carries the `updated_at` of the last UPDATE, and an update by hand does
     not move it.
     """
-    moment: datetime = row["updated_at"] or row["created_at"] or datetime.fromtimestamp(0, UTC)
-    microseconds = (moment - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
+    moment: datetime = row["updated_at"] or row["created_at"] or EPOCH
+    microseconds = (moment - EPOCH) // timedelta(microseconds=1)
     return max(0, microseconds) * 4 + RANK[operation]
 
 
@@ -178,10 +184,18 @@ def to_request_data(user: AuthUser) -> dict[str, Json]:
     }
 
 
-def from_ledger(row: Mapping[str, Json]) -> AuthEvent:
-    """A ledger row {event_id, operation, version, auth_user_id, request_data} -> the event it was."""
-    state = dict(row["request_data"])
-    for moment in ("banned_until", "deleted_at"):
-        state[moment] = state[moment] and datetime.fromisoformat(state[moment])
-    user = AuthUser(id=UUID(row["auth_user_id"]), **state)
+def from_ledger(row: Mapping[str, Json], name_fields: Mapping[str, str]) -> AuthEvent:
+    """A ledger row {event_id, operation, version, auth_user_id, request_data} -> the event it was.
+
+    A captured row holds the payload as it is sent, any other the mapped state. Raises InvalidPayload.
+    """
+    if "type" in row["request_data"]:
+        return event_of(row["event_id"], row["request_data"], name_fields, sent_at=EPOCH)
+    try:
+        state = dict(row["request_data"])
+        for moment in ("banned_until", "deleted_at"):
+            state[moment] = state[moment] and datetime.fromisoformat(state[moment])
+        user = AuthUser(id=UUID(row["auth_user_id"]), **state)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidPayload("invalid_payload", "The ledger row holds no state of an auth user.") from error
     return AuthEvent(row["event_id"], Operation(row["operation"]), row["version"], user)

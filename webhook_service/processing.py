@@ -1,23 +1,15 @@
-"""Step 4: Work -> Result. The one way into the database, for webhooks and replays alike.
+"""Step 4: Work -> Result. The one way into the database, for webhooks, replays, the relay and reconciliation alike."""
 
-Requests that wait at the same moment share one call of one SQL function: one round trip, one commit for all of them.
-"""
+from collections.abc import Mapping, Sequence
 
-import threading
-import time
-from collections.abc import Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
-
-from webhook_service.errors import Conflict, DatabaseError, ServiceError, Unavailable
-from webhook_service.events import Json, Outcome, Result, Status, Work
+from webhook_service import handlers, payload
+from webhook_service.errors import Conflict, DatabaseError, InvalidPayload
+from webhook_service.events import Json, Outcome, Result, Status, Via, Work
+from webhook_service.handlers import Policy
 from webhook_service.payload import to_request_data
 from webhook_service.ports import Database
 
 MAX_BATCH = 64
-LANES = 2
-"""Calls under way at once in one process: while one waits for the disk, the next one gathers."""
 
 LOCK_TIMEOUT = "1500ms"
 """How long a batch waits for a row that another transaction holds: longer than PostgreSQL needs to find a deadlock."""
@@ -25,118 +17,73 @@ LOCK_TIMEOUT = "1500ms"
 LOCK_TIMEOUT_ALONE = "100ms"
 """For the works of a batch that had to wait in vain, one by one: the one that is held shall not hold up the others."""
 
-PATIENCE = 4.0
-"""Seconds that a request waits for its result; the webhook sender gives up after 5."""
-
 
 def process_batch(
-    database: Database, works: Sequence[Work], *, dry_run: bool = False, lock_timeout: str = LOCK_TIMEOUT
+    database: Database,
+    works: Sequence[Work],
+    policy: Policy,
+    *,
+    dry_run: bool = False,
+    lock_timeout: str = LOCK_TIMEOUT,
 ) -> list[Result]:
     """Applies all of them in one transaction. The results of those that the ledger holds, in no certain order.
 
-    `dry_run` gives the same results and keeps nothing. Raises Unavailable (nothing is kept) or DatabaseError.
+    What the ledger holds pending for their users at older versions is applied before. `dry_run` gives the same results
+    and keeps nothing. Raises Unavailable (nothing is kept) or DatabaseError.
     """
-    results = database.call(
-        "auth_sync_process_v1",
-        p_works=[to_json(work) for work in works],
-        p_dry_run=dry_run,
-        p_lock_timeout=lock_timeout,
-    )
-    return [result_of(item) for item in results]
+    while True:
+        answer = database.call(
+            "auth_sync_process_v2",
+            p_works=[to_json(work) for work in works],
+            p_dry_run=dry_run,
+            p_lock_timeout=lock_timeout,
+        )
+        if "results" in answer:
+            return [result_of(item) for item in answer["results"]]
+        if not process_rows(database, policy, answer["earlier"], via=Via.RELAY):
+            raise Conflict("database_conflict", "Something is in the way of an earlier event of the same user.")
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A work, and who waits for its result until when (`time.monotonic`)."""
+def process_rows(
+    database: Database, policy: Policy, rows: Sequence[Mapping[str, Json]], *, via: Via, lease: str | None = None
+) -> list[Result]:
+    """Rows of the ledger, each failing alone: what cannot be read or applied is written down as that.
 
-    work: Work
-    until: float
-    result: "Future[Result]" = field(default_factory=Future)
-
-
-class Processor:
-    """Merges the works of concurrent requests into batches. Its threads start with the first work: after any fork."""
-
-    def __init__(
-        self, database: Database, *, lanes: int = LANES, max_batch: int = MAX_BATCH, patience: float = PATIENCE
-    ):
-        self._database = database
-        self._lanes = lanes
-        self._max_batch = max_batch
-        self._patience = patience
-        self._waiting: SimpleQueue[Waiting] = SimpleQueue()
-        self._start = threading.Lock()
-        self._threads: list[threading.Thread] = []
-
-    def process(self, work: Work) -> Result:
-        """Raises Unavailable where the sender should try again, DatabaseError where that will not help."""
-        self._ensure_lanes()
-        waiting = Waiting(work, time.monotonic() + self._patience)
-        self._waiting.put(waiting)
+    `rows` as the ledger hands them out: {event_id, operation, version, auth_user_id, request_data}. Those that somebody
+    is in the way of have no result; they are still pending. Raises Unavailable.
+    """
+    works, results = [], []
+    for row in rows:
         try:
-            return waiting.result.result(timeout=self._patience)
-        except TimeoutError:
-            # Cancelled if it has not begun. If it has, it may still be recorded; sent again, it is then a duplicate.
-            waiting.result.cancel()
-            raise Unavailable("database_slow", "The database did not answer in time.") from None
-
-    def waiting(self) -> int:
-        """How many works wait for a lane."""
-        return self._waiting.qsize()
-
-    def _ensure_lanes(self) -> None:
-        if not self._threads:
-            with self._start:
-                while len(self._threads) < self._lanes:
-                    thread = threading.Thread(target=self._work_off, name=f"lane-{len(self._threads)}", daemon=True)
-                    thread.start()
-                    self._threads.append(thread)
-
-    def _work_off(self) -> None:
-        while True:
-            batch = [self._waiting.get()]
-            while len(batch) < self._max_batch:
-                try:
-                    batch.append(self._waiting.get_nowait())
-                except Empty:
-                    break
-            self._settle([item for item in batch if item.result.set_running_or_notify_cancel()])
-
-    def _settle(self, batch: Sequence[Waiting], lock_timeout: str = LOCK_TIMEOUT) -> None:
-        if not batch:
-            return
-        try:
-            results = process_batch(self._database, [item.work for item in batch], lock_timeout=lock_timeout)
-            hand_out(batch, results)
-        except (DatabaseError, Conflict) as error:
-            if len(batch) == 1:
-                batch[0].result.set_exception(error)
-            else:  # one of them is poison, or in another's way: it fails alone
-                self._settle_each(batch, error)
-        except BaseException as error:  # noqa: BLE001 (it belongs to those who wait; the lane goes on)
-            for item in batch:
-                if not item.result.done():
-                    item.result.set_exception(error)
-
-    def _settle_each(self, batch: Sequence[Waiting], error: ServiceError) -> None:
-        for item in batch:
-            if time.monotonic() < item.until:
-                self._settle([item], LOCK_TIMEOUT_ALONE)
-            else:  # nobody waits for it any more
-                item.result.set_exception(error)
+            works.append(handlers.decide(payload.from_ledger(row, policy.name_fields), policy, via=via, lease=lease))
+        except InvalidPayload as error:
+            results.append(fail(database, row["event_id"], Outcome.UNREADABLE, error.detail))
+    return results + (process_apart(database, policy, works) if works else [])
 
 
-def hand_out(batch: Sequence[Waiting], results: Sequence[Result]) -> None:
-    """The same event twice in one batch has two results: the one that was applied, and a duplicate."""
-    by_event: dict[str, list[Result]] = {}
-    for result in results:
-        by_event.setdefault(result.event_id, []).append(result)
-    for item in batch:
-        mine = by_event.get(item.work.event.event_id)
-        if mine:
-            item.result.set_result(mine.pop(0))
-        else:  # its row was removed while it waited for it
-            item.result.set_exception(Unavailable("not_recorded", "The event was not recorded."))
+def process_apart(
+    database: Database, policy: Policy, works: Sequence[Work], lock_timeout: str = LOCK_TIMEOUT
+) -> list[Result]:
+    """As one batch; where that is refused or held up, as two halves, down to the one work that is to blame."""
+    try:
+        return process_batch(database, works, policy, lock_timeout=lock_timeout)
+    except (DatabaseError, Conflict) as error:
+        if len(works) > 1:
+            middle = len(works) // 2
+            return [
+                result
+                for half in (works[:middle], works[middle:])
+                for result in process_apart(database, policy, half, LOCK_TIMEOUT_ALONE)
+            ]
+        if isinstance(error, DatabaseError):
+            return [fail(database, works[0].event.event_id, Outcome.NOT_APPLIED, error.detail)]
+        return []
+
+
+def fail(database: Database, event_id: str, outcome: Outcome, detail: str) -> Result:
+    """Writes down that an event could not be applied; it is tried again later."""
+    database.call("auth_sync_fail_v1", p_event_id=event_id, p_outcome=outcome, p_error=detail)
+    return Result(event_id, Status.FAILED, outcome)
 
 
 def to_json(work: Work) -> dict[str, Json]:
@@ -148,6 +95,7 @@ def to_json(work: Work) -> dict[str, Json]:
         "version": work.event.version,
         "via": work.via,
         "requested_by": work.requested_by,
+        "lease": work.lease,
         "user": to_request_data(work.event.user),
         "copy": work.copy,
         "columns": sorted(work.columns),

@@ -88,6 +88,7 @@ def replay_events(
 
 def _replay(database: Database, policy: Policy, rows: Json, *, requested_by: str, dry_run: bool) -> list[Result]:
     works = [
-        handlers.decide(payload.from_ledger(row), policy, via=Via.REPLAY, requested_by=requested_by) for row in rows
+        handlers.decide(payload.from_ledger(row, policy.name_fields), policy, via=Via.REPLAY, requested_by=requested_by)
+        for row in rows
     ]
-    return process_batch(database, works, dry_run=dry_run) if works else []
+    return process_batch(database, works, policy, dry_run=dry_run) if works else []

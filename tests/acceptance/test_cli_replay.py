@@ -11,11 +11,15 @@ from tests.employees import Connection
 
 @pytest.fixture
 def ledger(start_server: StartServer, connection: Connection) -> Connection:
-    """99 events that matched nobody and one that was ambiguous; since then, each matches exactly one employee."""
+    """99 events that matched nobody and one that was ambiguous; since then, each matches exactly one employee.
+
+    The trigger that links employees as they are inserted is off: it would leave nothing to replay.
+    """
     connection.execute("insert into employees (email) values ('user0@example.com'), ('user0@example.com')")
     users = [insert(user_id(n), email=f"user{n}@example.com", email_confirmed_at=CONFIRMED) for n in range(100)]
     deliver(start_server().url, [Post(f"evt-{n}", user) for n, user in enumerate(users)])
     connection.execute("delete from employees where employee_id = (select min(employee_id) from employees)")
+    connection.execute("alter table employees disable trigger auth_sync_employees_inserted")
     connection.execute(
         "insert into employees (email) select 'user' || n || '@example.com' from generate_series(1, 99) as n"
     )

@@ -109,7 +109,10 @@ def test_200_mixed_deliveries_at_once(
         stop(server)
     assert refused(answers) == []
     assert deadlocks(postgres, database_url) == 0
-    ledger = connection.execute("select event_id, status from integration_sync_log where direction = 'inbound'")
+    # Without those links that an employee's new e-mail made for a user who waited for it: nobody delivered them.
+    ledger = connection.execute(
+        "select event_id, status from integration_sync_log where direction = 'inbound' and via <> 'employees'"
+    )
     assert Counter(row["status"] for row in ledger) == Counter(answer.document["status"] for answer in answers)
     assert {a.outcome for a in answers if a.document["status"] == "FAILED"} <= {"ambiguous", "already_linked"}
     assert links(connection, "user") == [None if n % 3 == 0 else user_id(n) for n in range(1, 31)]

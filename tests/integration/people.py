@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 from tests.auth_traffic import CONFIRMED
 from tests.webhook_events import work_of
 from webhook_service.events import Json, Result
+from webhook_service.handlers import Policy
 from webhook_service.ports import Database
 from webhook_service.processing import process_batch
 
@@ -34,7 +35,8 @@ class Person:
         return f"{self.id}:{name}"
 
     def process(self, **webhooks: Json) -> list[Result]:
-        return process_batch(self.database, [work_of(webhook, self.event(name)) for name, webhook in webhooks.items()])
+        works = [work_of(webhook, self.event(name)) for name, webhook in webhooks.items()]
+        return process_batch(self.database, works, Policy())
 
     def confirmed(self, **columns: Json) -> dict[str, Any]:
         return {"email": self.email, "email_confirmed_at": CONFIRMED} | columns

@@ -17,6 +17,7 @@ from tests.integration.people import Person
 from tests.supabase_lite_server import TEST_FUNCTIONS, SupabaseLite, running
 from tests.webhook_events import work_of
 from webhook_service import ledger
+from webhook_service.batching import Processor
 from webhook_service.cli import main
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.db.supabase import SupabaseDatabase
@@ -24,7 +25,7 @@ from webhook_service.errors import DatabaseError, EventNotFound, Unavailable
 from webhook_service.events import Json
 from webhook_service.handlers import Policy
 from webhook_service.ports import Database
-from webhook_service.processing import Processor, process_batch
+from webhook_service.processing import process_batch
 from webhook_service.replay import replay_event, replay_events
 
 
@@ -164,7 +165,7 @@ def test_a_batch_holds_all_kinds(database: Database) -> None:
         "unconfirmed": insert(uuid4(), email=nobody.email),
     }
     works = [work_of(webhook, gone.event(name)) for name, webhook in webhooks.items()]
-    results = process_batch(database, [*works, works[0]])
+    results = process_batch(database, [*works, works[0]], Policy())
     told = sorted((result.event_id.split(":")[1], str(result.outcome)) for result in results)
     assert told == sorted([*((name, name) for name in webhooks), ("linked", "duplicate")])
     failed = {result.outcome for result in results if result.status == "FAILED"}
@@ -174,14 +175,14 @@ def test_a_batch_holds_all_kinds(database: Database) -> None:
 
 def test_an_empty_batch_is_nothing(database: Database) -> None:
     """No work, no results, no error."""
-    assert process_batch(database, []) == []
+    assert process_batch(database, [], Policy()) == []
 
 
 def test_concurrent_deliveries_are_applied_once(database: Database, person: Person) -> None:
     """The same event many times at once is applied once; every other time it is a duplicate."""
     person.hire()
     work = work_of(insert(person.id, **person.confirmed()), person.event("same"))
-    processor = Processor(database, patience=30)
+    processor = Processor(database, Policy(), patience=30)
     with ThreadPoolExecutor(16) as threads:
         outcomes = [str(result.outcome) for result in threads.map(lambda _: processor.process(work), range(48))]
     assert sorted(outcomes) == ["duplicate"] * 47 + ["linked"]

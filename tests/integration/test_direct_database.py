@@ -20,6 +20,7 @@ from tests.supabase_lite_server import TEST_FUNCTIONS
 from tests.webhook_events import work_of
 from webhook_service.db.direct import CONNECTIONS, DirectDatabase
 from webhook_service.errors import Unavailable
+from webhook_service.handlers import Policy
 from webhook_service.processing import process_batch
 
 
@@ -108,6 +109,7 @@ def test_an_employees_own_error_fails_one_event(jane: Person, connection: Connec
             work_of(update(jane.id, at=2, **jane.confirmed()), "refused"),
             work_of(insert(other.id, **other.confirmed()), "other"),
         ],
+        Policy(),
     )
     assert {result.event_id: str(result.outcome) for result in results} == {
         "refused": "employee_rejected",

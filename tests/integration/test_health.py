@@ -2,6 +2,7 @@
 
 from flask.testing import FlaskClient
 
+from tests.employees import Connection
 from webhook_service.app import create_app
 from webhook_service.config import DirectConnection, Settings
 from webhook_service.db.direct import DirectDatabase
@@ -17,7 +18,21 @@ def test_ready_with_database_and_migrations(client: FlaskClient) -> None:
     """200, and each check by name."""
     response = client.get("/readyz")
     assert response.status_code == 200
-    assert response.get_json() == {"status": "ready", "checks": {"database": "ok", "migrations": "ok"}}
+    answer = response.get_json()
+    assert (answer["status"], answer["checks"]) == ("ready", {"database": "ok", "migrations": "ok"})
+
+
+def test_ready_tells_how_the_relay_does(client: FlaskClient, connection: Connection) -> None:
+    """When a relay last ran and how long the oldest pending event has waited; null is never, none."""
+    relay = ("relay_last_run_seconds", "oldest_pending_seconds", "last_event_seconds")
+    assert [client.get("/readyz").get_json()[name] for name in relay] == [None, None, None]
+    connection.execute(
+        "insert into integration_sync_log (event_id, direction, operation, via, created_at)"
+        " values ('waits', 'inbound', 'UPDATE', 'capture', now() - interval '1 hour')"
+    )
+    connection.execute("insert into auth_sync_relays (relay, last_run_at) values ('r', now() - interval '1 minute')")
+    told = [client.get("/readyz").get_json()[name] for name in relay]
+    assert [seconds // 60 for seconds in told] == [1, 60, 60]
 
 
 def test_not_ready_without_a_database(settings: Settings) -> None:

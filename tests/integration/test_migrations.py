@@ -14,6 +14,7 @@ from tests.webhook_events import work_of
 from webhook_service.db import migrate
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.errors import MigrationError
+from webhook_service.handlers import Policy
 from webhook_service.processing import process_batch
 
 
@@ -50,7 +51,8 @@ def test_the_printed_sql_does_no_harm_to_data(database_url: str) -> None:
     """Applied to a database that is in use, it leaves every row as it is."""
     execute(database_url, "insert into employees (email) values ('jane@example.com')")
     database = DirectDatabase(database_url)
-    process_batch(database, [work_of(insert(email="jane@example.com", email_confirmed_at=CONFIRMED), "evt-1")])
+    work = work_of(insert(email="jane@example.com", email_confirmed_at=CONFIRMED), "evt-1")
+    process_batch(database, [work], Policy())
     database.close()
     tables = ("employees", "integration_sync_log", "auth_user_state", "auth_sync_migrations")
     before = [rows(database_url, f"select to_jsonb(t) from {table} t order by 1") for table in tables]  # noqa: S608

@@ -110,7 +110,7 @@ def ends_as(
     for step in range(0, max(map(len, streams)), together):
         works = [work for stream in streams for work in stream[step : step + together]]
         for start in range(0, len(works), 400):
-            process_batch(database, works[start : start + 400])
+            process_batch(database, works[start : start + 400], Policy())
     rows = connection.execute(SELECT, [[f"right-{replica}" for replica in replicas]]).fetchall()
     by_number = {row.pop("employee_number"): row for row in rows}
     ends = []
@@ -193,8 +193,8 @@ def test_an_event_overtaken_by_more_than_an_hour_links_nobody(database: Database
     """By then the address may be somebody else's; also where still newer events came in the meantime."""
     connection.execute("insert into employees (email) values ('jane@example.com')")
     user = AuthUser(uuid4(), email="elsewhere@example.com", email_confirmed=True)
-    process_batch(database, [decide(AuthEvent("newer", Operation.UPDATE, 2, user), Policy())])
+    process_batch(database, [decide(AuthEvent("newer", Operation.UPDATE, 2, user), Policy())], Policy())
     connection.execute("update integration_sync_log set created_at = now() - interval '61 minutes'")
-    process_batch(database, [decide(AuthEvent("newest", Operation.UPDATE, 3, user), Policy())])
+    process_batch(database, [decide(AuthEvent("newest", Operation.UPDATE, 3, user), Policy())], Policy())
     older = AuthEvent("older", Operation.UPDATE, 1, replace(user, email="jane@example.com"))
-    assert process_batch(database, [decide(older, Policy())])[0].outcome == "stale"
+    assert process_batch(database, [decide(older, Policy())], Policy())[0].outcome == "stale"

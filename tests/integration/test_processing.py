@@ -9,11 +9,11 @@ from uuid import UUID
 import pytest
 
 from tests.employees import Connection
+from webhook_service.batching import Processor
 from webhook_service.errors import DatabaseError, Unavailable
 from webhook_service.events import AuthEvent, AuthUser, Json, Operation, Work
 from webhook_service.handlers import Policy, decide
 from webhook_service.ports import Database
-from webhook_service.processing import Processor
 
 
 def work(number: int, *, email: str | None = None, event_id: str | None = None) -> Work:
@@ -51,7 +51,7 @@ class Gate:
 def test_works_that_wait_together_share_a_call(database: Database) -> None:
     """While one call is under way, what arrives gathers, and goes with the next one."""
     gate = Gate(database)
-    processor = Processor(gate, lanes=1, patience=10)
+    processor = Processor(gate, Policy(), lanes=1, patience=10)
     with ThreadPoolExecutor(9) as threads:
         first = threads.submit(processor.process, work(1))
         gate.reached.wait(10)
@@ -67,7 +67,7 @@ def test_a_batch_has_a_limit(database: Database) -> None:
     """More than max_batch wait for another call."""
     gate = Gate(database)
     gate.opened.set()
-    processor = Processor(gate, lanes=1, max_batch=4, patience=10)
+    processor = Processor(gate, Policy(), lanes=1, max_batch=4, patience=10)
     with ThreadPoolExecutor(16) as threads:
         list(threads.map(processor.process, [work(number) for number in range(1, 17)]))
     assert max(gate.batches) <= 4
@@ -76,7 +76,7 @@ def test_a_batch_has_a_limit(database: Database) -> None:
 def test_a_poison_event_fails_alone(database: Database, connection: Connection) -> None:
     """What the database refuses altogether is refused to its sender; the others of its batch are processed."""
     gate = Gate(database)
-    processor = Processor(gate, lanes=1, patience=10)
+    processor = Processor(gate, Policy(), lanes=1, patience=10)
     poison = work(2, email="half a surrogate \ud800")
     with ThreadPoolExecutor(4) as threads:
         first = threads.submit(processor.process, work(1))
@@ -93,12 +93,12 @@ def test_a_poison_event_fails_alone(database: Database, connection: Connection) 
 def test_who_waits_too_long_is_told_to_come_again(database: Database, connection: Connection) -> None:
     """Unavailable after the patience; a work that had not begun is never recorded."""
     gate = Gate(database)
-    processor = Processor(gate, lanes=1, patience=0.2)
+    processor = Processor(gate, Policy(), lanes=1, patience=0.2)
     for number in (1, 2):
         with pytest.raises(Unavailable, match="database_slow"):
             processor.process(work(number))
     gate.opened.set()
-    processor = Processor(gate, lanes=1, patience=10)
+    processor = Processor(gate, Policy(), lanes=1, patience=10)
     processor.process(work(3))
     recorded = connection.execute("select event_id from integration_sync_log").fetchall()
     assert {"event_id": "evt-2"} not in recorded
@@ -107,7 +107,7 @@ def test_who_waits_too_long_is_told_to_come_again(database: Database, connection
 def test_the_same_event_twice_in_a_batch_is_applied_once(database: Database) -> None:
     """One of the two is the duplicate."""
     gate = Gate(database)
-    processor = Processor(gate, lanes=1, patience=10)
+    processor = Processor(gate, Policy(), lanes=1, patience=10)
     with ThreadPoolExecutor(3) as threads:
         first = threads.submit(processor.process, work(1))
         gate.reached.wait(10)
@@ -122,11 +122,11 @@ def test_a_lane_outlives_an_answer_without_results(database: Database) -> None:
     """Whoever is not in the answer is told to come again, and the next work is processed."""
     gate = Gate(database)
     gate.opened.set()
-    processor = Processor(gate, lanes=1, patience=10)
-    gate.answers = [[]]
+    processor = Processor(gate, Policy(), lanes=1, patience=10)
+    gate.answers = [{"results": []}]
     with pytest.raises(Unavailable, match="not_recorded"):
         processor.process(work(1))
-    gate.answers = ["no list"]
+    gate.answers = [{"results": 7}]
     with pytest.raises(TypeError):
         processor.process(work(2))
     assert processor.process(work(3)).outcome == "unconfirmed"
@@ -136,7 +136,7 @@ def test_one_row_that_is_held_does_not_hold_up_the_others(database: Database, co
     """HR has an employee locked: its event is refused for now, the rest of the batch is processed in time."""
     connection.execute("insert into employees (employee_number) values ('held')")
     gate = Gate(database)
-    processor = Processor(gate, lanes=1)
+    processor = Processor(gate, Policy(), lanes=1)
     held = decide(AuthEvent("evt-held", Operation.INSERT, 1, AuthUser(UUID(int=99), employee_number="held")), Policy())
     with ThreadPoolExecutor(12) as threads, connection.transaction():
         connection.execute("select from employees for update")

@@ -95,7 +95,7 @@ def test_strangers_are_refused(connection: Connection, role: str) -> None:
 def test_strangers_cannot_reach_the_service(as_role: Callable[[str], DirectDatabase], role: str) -> None:
     """With a stranger's key the service gets a refusal, which is not worth trying again."""
     with pytest.raises(DatabaseError, match="42501"):
-        process_batch(as_role(role), [])
+        process_batch(as_role(role), [], Policy())
     with pytest.raises(DatabaseError, match="42501"):
         ledger.summary(as_role(role))
 
@@ -129,7 +129,7 @@ def test_service_role_does_all_that_the_service_does(
     connection.execute("insert into employees (email) values ('jane@example.com')")
     database = as_role("service_role")
     work = work_of(insert(uuid4(), email="jane@example.com", email_confirmed_at=CONFIRMED), "evt-1")
-    assert [result.outcome for result in process_batch(database, [work])] == ["linked"]
+    assert [result.outcome for result in process_batch(database, [work], Policy())] == ["linked"]
     assert ledger.summary(database)["employees"]["linked"] == 1
     assert len(ledger.events(database, {}, below=None, limit=10)["events"]) == 1
     assert ledger.event(database, "evt-1")["outcome"] == "linked"
@@ -146,7 +146,8 @@ def test_service_role_needs_no_default_rights(empty_database_url: str) -> None:
             )
     migrate.migrate(empty_database_url)
     database = DirectDatabase(f"{empty_database_url}&options=-c%20role%3Dservice_role")
-    assert [result.outcome for result in process_batch(database, [work_of(insert(), "evt-1")])] == ["unconfirmed"]
+    results = process_batch(database, [work_of(insert(), "evt-1")], Policy())
+    assert [result.outcome for result in results] == ["unconfirmed"]
     assert ledger.event(database, "evt-1")["status"] == "SUCCESS"
     database.close()
 

@@ -215,7 +215,7 @@ def test_one_id_for_two_events_is_one_event(database: Database, connection: Conn
     one, other = (
         decide(AuthEvent("evt-1", Operation.INSERT, number, AuthUser(UUID(int=number))), Policy()) for number in (1, 2)
     )
-    outcomes = sorted(result.outcome for result in process_batch(database, [other, one]))
+    outcomes = sorted(result.outcome for result in process_batch(database, [other, one], Policy()))
     assert outcomes == ["duplicate", "unconfirmed"]
     applied = connection.execute("select auth_user_id from auth_user_state where version > 0").fetchall()
     assert applied == [{"auth_user_id": entry(connection, "evt-1")["auth_user_id"]}]

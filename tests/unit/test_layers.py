@@ -11,26 +11,27 @@ ROWS = [
     {"events", "errors"},
     {"ports", "log", "signature", "strict_json", "payload", "handlers", "db.sqlstate", "db.deadline"},
     {"config", "processing"},
-    {"db.direct", "db.supabase", "db.embedded", "db.migrate"},
-    {"ledger", "serving"},
-    {"replay"},
+    {"db.direct", "db.supabase", "db.embedded", "db.migrate", "db.wakeup", "batching"},
+    {"ledger", "serving", "retention"},
+    {"replay", "relay", "reconcile"},
+    {"doctor"},
     {"web"},
     {"web.errors", "web.webhooks", "web.health", "web.admin_api"},
-    {"app", "gunicorn_conf", "demo_traffic"},
+    {"app", "gunicorn_conf", "demo_traffic", "demo_auth", "demo_auth_users"},
     {"demo", "cli_data_dir"},
-    {"cli_replay"},
+    {"cli_replay", "cli_relay", "cli_reconcile", "cli_doctor"},
     {"cli"},
 ]
 """From the vocabulary down to where all meets. A module may also import from its own row, if that makes no cycle."""
 
 ONLY_IN = {
-    "os": {"config", "cli"},  # the environment has one reader; `serve` becomes gunicorn
+    "os": {"config", "cli", "relay"},  # the environment has one reader; `serve` becomes gunicorn; a relay tells its pid
     "flask": {"app", "web", "web.errors", "web.webhooks", "web.health", "web.admin_api"},
-    "psycopg": {"db.direct", "db.embedded", "db.migrate", "demo"},
+    "psycopg": {"db.direct", "db.wakeup", "db.embedded", "db.migrate", "demo", "demo_auth", "demo_auth_users"},
     "supabase": {"db.supabase"},
-    "httpx": {"db.supabase", "serving", "demo"},
+    "httpx": {"db.supabase", "serving", "doctor", "demo"},
     "subprocess": {"serving"},
-    "click": {"cli", "cli_data_dir", "cli_replay"},
+    "click": {"cli", "cli_data_dir", "cli_replay", "cli_relay", "cli_reconcile", "cli_doctor"},
 }
 """What reaches outside, and who may: everything else is translation or a function of values."""
 

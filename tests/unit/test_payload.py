@@ -150,4 +150,4 @@ def test_an_event_comes_back_from_the_ledger_as_it_was(event: AuthEvent) -> None
         "auth_user_id": str(event.user.id),
         "request_data": to_request_data(event.user),
     }
-    assert from_ledger(json.loads(json.dumps(row))) == event
+    assert from_ledger(json.loads(json.dumps(row)), {}) == event

@@ -5,12 +5,13 @@ again does no harm, because `webhook-service sql` hands the same files to other 
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.types.json import Jsonb
 
 from webhook_service.errors import MigrationError, Unavailable
 from webhook_service.ports import Database
@@ -52,6 +53,22 @@ def migrations() -> tuple[Migration, ...]:
     return tuple(sorted(found, key=lambda migration: migration.number))
 
 
+def uninstall_script() -> str:
+    """SQL that removes all of ours but employees, their columns and what they hold."""
+    return files("webhook_service.db").joinpath("uninstall.sql").read_text("utf-8")
+
+
+def uninstall(url: str) -> None:
+    """Runs `uninstall_script`, all of it or nothing. Raises MigrationError."""
+    require_a_connection_string(url)
+    try:
+        with psycopg.connect(url, connect_timeout=5) as connection:
+            connection.execute(uninstall_script())
+    except psycopg.Error as error:
+        why = error.diag.message_primary or str(error).partition("\n")[0]
+        raise MigrationError("not_uninstalled", f"Nothing was removed: {why}") from error
+
+
 def newest() -> int:
     return migrations()[-1].number
 
@@ -66,10 +83,18 @@ def newest_in(database: Database) -> int:
         raise
 
 
-def migrate(url: str, *, dry_run: bool = False, applied: Callable[[Migration], None] = lambda migration: None) -> int:
+def migrate(
+    url: str,
+    *,
+    name_fields: Mapping[str, str] | None = None,
+    dry_run: bool = False,
+    applied: Callable[[Migration], None] = lambda migration: None,
+) -> int:
     """Applies what is missing and returns how many that were; `applied` is told of each.
 
-    Any number of processes may do so at once: one does it, the others wait and find it done. Raises MigrationError.
+    Puts the triggers in place where they are missing (auth.users may have come later), and tells them the
+    `name_fields` where those are given. Any number of processes may do so at once: one does it, the others wait and
+    find it done. Raises MigrationError.
     """
     require_a_connection_string(url)
     try:
@@ -79,6 +104,10 @@ def migrate(url: str, *, dry_run: bool = False, applied: Callable[[Migration], N
             for migration in done:
                 applied(migration)
                 count += 1
+            if not dry_run:
+                connection.execute("select public.auth_sync_install_v1()")
+                if name_fields is not None:
+                    connection.execute("select public.auth_sync_configure_v1(%s)", [Jsonb(dict(name_fields))])
             return count
     except psycopg.errors.LockNotAvailable as error:
         raise MigrationError("locked", "Another process migrates, or holds the tables. Try again.") from error

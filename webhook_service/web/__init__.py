@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from webhook_service.batching import Processor
 from webhook_service.config import Settings
 from webhook_service.ports import Database
-from webhook_service.processing import Processor
 
 
 @dataclass(frozen=True, slots=True)

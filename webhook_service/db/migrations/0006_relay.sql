@@ -1,0 +1,119 @@
+-- What the relay needs of the ledger: a lease on each row that is being worked on, when the next attempt is due, and
+-- who relays. And the settings that the database itself must know.
+
+set local lock_timeout = '5s';
+
+alter table public.integration_sync_log
+  add column if not exists lease text,
+  add column if not exists leased_until timestamptz;
+
+comment on column public.integration_sync_log.lease is 'who works on it at this moment; only its holder may settle it';
+comment on column public.integration_sync_log.leased_until is 'when the lease ends, if its holder does not end it before';
+comment on column public.integration_sync_log.via is 'how it came to be applied: webhook, relay, reconcile, employees; capture, reconcile or employees while it is pending';
+comment on column public.integration_sync_log.request_data is
+  'a captured event as it is sent (mapped columns only), else the mapped state of the auth user; never a hash or a token';
+
+-- Maintenance is a run of ours, not an event.
+alter table public.integration_sync_log
+  drop constraint if exists known_direction,
+  drop constraint if exists known_operation,
+  drop constraint if exists known_outcome,
+  drop constraint if exists known_failure,
+  drop constraint if exists lease_is_open,
+  add constraint known_direction check (direction in ('inbound', 'outbound', 'maintenance')),
+  add constraint known_operation check (case direction
+    when 'inbound' then operation in ('INSERT', 'UPDATE', 'DELETE')
+    when 'outbound' then operation in ('disable_auth_user', 'enable_auth_user', 'update_auth_email', 'create_auth_user')
+    else operation in ('reconcile') end),
+  add constraint known_outcome check (status <> 'SUCCESS' or case direction
+    when 'inbound' then outcome in ('linked', 'synced', 'unchanged', 'orphaned', 'unmatched', 'unconfirmed', 'ignored', 'stale')
+    when 'maintenance' then outcome in ('reconciled')
+    else true end),
+  add constraint known_failure check (status <> 'FAILED' or case direction
+    when 'inbound' then outcome in ('ambiguous', 'already_linked', 'email_taken', 'employee_rejected', 'unreadable', 'not_applied')
+    when 'maintenance' then outcome in ('incomplete', 'interrupted')
+    else true end),
+  add constraint lease_is_open check (status <> 'SUCCESS' or lease is null);
+
+-- What is due, and what of one auth user is open.
+create index if not exists integration_sync_log_due_idx
+  on public.integration_sync_log (next_attempt_at, id) where status <> 'SUCCESS' and next_attempt_at is not null;
+create index if not exists integration_sync_log_open_idx
+  on public.integration_sync_log (auth_user_id, version) where status <> 'SUCCESS';
+
+-- What a new employee is linked from. Hash: a text may be too long for a btree.
+create index if not exists auth_user_state_email_idx
+  on public.auth_user_state using hash (email) where email_confirmed and deleted_at is null;
+create index if not exists auth_user_state_employee_number_idx
+  on public.auth_user_state using hash (employee_number) where employee_number is not null and deleted_at is null;
+
+alter table public.auth_user_state add column if not exists record_hash uuid;
+comment on column public.auth_user_state.record_hash is
+  'md5 of the mapped columns of auth.users as the newest captured event had them: reconciliation compares it';
+
+-- The settings of the database's side.
+create table if not exists public.auth_sync_settings (
+  only_row boolean primary key default true check (only_row),
+  name_fields jsonb not null default '{"first_name": "first_name", "last_name": "last_name"}',
+  webhook_url text,
+  relay_after interval not null default '10 seconds' check (relay_after >= '0')
+);
+insert into public.auth_sync_settings default values on conflict do nothing;
+alter table public.auth_sync_settings enable row level security;
+
+comment on table public.auth_sync_settings is 'webhook-service: what the triggers must know';
+comment on column public.auth_sync_settings.name_fields is 'NAME_FIELDS of the service, written by its migrate: {column of employees: key in raw_user_meta_data}';
+comment on column public.auth_sync_settings.webhook_url is 'where events are posted to; null: nowhere, the relay carries them. Set by auth_sync_send_to';
+comment on column public.auth_sync_settings.relay_after is 'how long a webhook has before the relay takes its event over';
+
+-- Who relays: a heartbeat each.
+create table if not exists public.auth_sync_relays (
+  relay text primary key,
+  started_at timestamptz not null default now(),
+  last_run_at timestamptz not null default now()
+);
+alter table public.auth_sync_relays enable row level security;
+comment on table public.auth_sync_relays is 'webhook-service: the relays and when each last ran';
+
+-- How long to wait after so many failed attempts: 5 s, doubling up to 6 h, a quarter more or less, so that what
+-- failed together does not come back together. Null after the 28th: 76 h at the least, then it is an admin's turn.
+create or replace function public.auth_sync_backoff_v1(p_attempts integer) returns interval
+language sql volatile set search_path = '' as $$
+  select case when p_attempts < 28 then
+    least(interval '6 hours', interval '5 seconds' * power(2, p_attempts - 1)) * (0.75 + random() / 2) end
+$$;
+
+-- Takes up to p_limit rows that are due, for p_lease_seconds, the oldest first, and says that this relay is alive:
+-- {"events": [{id, event_id, operation, version, auth_user_id, request_data}], "next_in": seconds until the next is
+-- due, or null}. What another relay has taken is passed over; a lease that has ended is taken over.
+create or replace function public.auth_sync_claim_v1(p_relay text, p_limit integer, p_lease_seconds integer) returns jsonb
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+declare
+  claimed jsonb;
+begin
+  insert into public.auth_sync_relays as r (relay) values (p_relay)
+  on conflict (relay) do update set last_run_at = now() where r.last_run_at < now() - interval '3 seconds';
+
+  with due as (
+    select id from public.integration_sync_log
+     where status <> 'SUCCESS' and direction = 'inbound' and next_attempt_at <= now()
+       and (leased_until is null or leased_until < now())
+     order by next_attempt_at, id
+     limit p_limit
+     for update skip locked
+  ), taken as (
+    update public.integration_sync_log l
+       set lease = p_relay, leased_until = now() + make_interval(secs => p_lease_seconds)
+      from due where l.id = due.id
+    returning l.id, l.event_id, l.operation, l.version, l.auth_user_id, l.request_data
+  )
+  select coalesce(jsonb_agg(to_jsonb(taken) order by version, id), '[]') into claimed from taken;
+
+  return jsonb_build_object('events', claimed, 'next_in', (
+    select extract(epoch from min(greatest(next_attempt_at, coalesce(leased_until, next_attempt_at))) - now())
+      from (select next_attempt_at, leased_until from public.integration_sync_log
+             where status <> 'SUCCESS' and direction = 'inbound' and next_attempt_at is not null
+             order by next_attempt_at limit 100) as soon));
+end $$;
+
+select public.auth_sync_secure_v1();

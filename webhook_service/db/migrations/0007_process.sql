@@ -1,0 +1,236 @@
+-- How an event is applied, now that the ledger may hold it before it arrives (see 0004): what is pending for the same
+-- user at an older version goes first, the holder of a lease has the right of way, a failure is tried again later.
+
+set local lock_timeout = '5s';
+
+-- As in 0003, and remembers what reconciliation compares.
+create or replace function public.auth_sync_remember_v1(p_work jsonb, p_log_id bigint) returns public.auth_user_state
+language plpgsql security definer set search_path = '' as $$
+declare
+  before public.auth_user_state;
+  known public.auth_user_state;
+  described jsonb := p_work -> 'user';
+  this_version bigint := (p_work ->> 'version')::bigint;
+begin
+  select * into strict before from public.auth_user_state where auth_user_id = (p_work ->> 'auth_user_id')::uuid;
+  known := before;
+
+  select known.fields || coalesce(jsonb_object_agg(f.key, jsonb_build_array(f.value, this_version, p_log_id)), '{}')
+    into known.fields
+    from jsonb_each(p_work -> 'copy') as f
+   where (this_version, p_log_id) > (coalesce((known.fields -> f.key ->> 1)::bigint, -1), coalesce((known.fields -> f.key ->> 2)::bigint, 0));
+
+  if (this_version, p_log_id) > (known.version, known.log_id) then
+    known.version := this_version;
+    known.log_id := p_log_id;
+    known.email := lower(btrim(described ->> 'email', E' \t\r\n'));
+    known.email_confirmed := (described ->> 'email_confirmed')::boolean;
+    known.employee_number := described ->> 'employee_number';
+    known.is_anonymous := (described ->> 'is_anonymous')::boolean;
+    known.banned_until := (described ->> 'banned_until')::timestamptz;
+    known.deleted_at := (described ->> 'deleted_at')::timestamptz;
+    known.record_hash := coalesce((p_work ->> 'record_hash')::uuid, known.record_hash);
+    known.updated_at := now();
+  end if;
+
+  if known is distinct from before then
+    update public.auth_user_state
+       set (version, log_id, email, email_confirmed, employee_number, is_anonymous, banned_until, deleted_at, fields, record_hash, updated_at)
+         = (known.version, known.log_id, known.email, known.email_confirmed, known.employee_number, known.is_anonymous,
+            known.banned_until, known.deleted_at, known.fields, known.record_hash, known.updated_at)
+     where auth_user_id = known.auth_user_id;
+  end if;
+  return known;
+end $$;
+
+-- What the mapped columns of auth.users are compared by.
+create or replace function public.auth_sync_hash_v1(p_record jsonb) returns uuid
+language sql immutable strict set search_path = '' as $$
+  select md5(p_record::text)::uuid
+$$;
+
+-- Writes down what became of an event. A replay that changed nothing leaves the row as it is: the row says what
+-- the event did. A failure is due again later, until it is given up.
+create or replace function public.auth_sync_record_v1(
+  p_entry public.integration_sync_log, p_outcome text, p_error text, p_employee_id bigint, p_changes jsonb, p_requested_by text
+) returns void language plpgsql security definer set search_path = '' as $$
+declare
+  new_status text := case when p_error is null then 'SUCCESS' else 'FAILED' end;
+begin
+  if p_entry.status <> 'SUCCESS' or new_status <> 'SUCCESS' or p_changes <> '{}' then
+    update public.integration_sync_log
+       set status = new_status,
+           outcome = p_outcome,
+           error_message = p_error,
+           employee_id = coalesce(p_employee_id, employee_id),
+           changes = p_changes,
+           attempts = attempts + 1,
+           next_attempt_at = case when p_error is not null then now() + public.auth_sync_backoff_v1(attempts + 1) end,
+           lease = null,
+           leased_until = null,
+           via = p_entry.via,
+           completed_at = case when p_error is null then now() end
+     where id = p_entry.id;
+  end if;
+  if p_requested_by is not null then
+    insert into public.integration_sync_replays (log_id, requested_by, status_before, outcome_before, status, outcome)
+    values (p_entry.id, p_requested_by, p_entry.status, p_entry.outcome, new_status, p_outcome);
+  end if;
+end $$;
+
+-- Whether an event was overtaken too long ago to do anything: by now its address may be somebody else's, its name
+-- removed. The state remembers it where the newer events have been pruned.
+create or replace function public.auth_sync_is_too_late_v1(p_entry public.integration_sync_log) returns boolean
+language sql stable set search_path = '' as $$
+  select exists (
+      select from public.integration_sync_log newer
+       where newer.auth_user_id = p_entry.auth_user_id and newer.direction = 'inbound'
+         and newer.version > p_entry.version and newer.created_at < now() - interval '1 hour')
+    or exists (
+      select from public.auth_user_state known
+       where known.auth_user_id = p_entry.auth_user_id
+         and known.version > p_entry.version and known.updated_at < now() - interval '1 hour')
+$$;
+
+-- Whether this work may be done now. A replay always; the relay while the lease is its own (what is applied first, as
+-- a newer event came, needs none); else only what is pending and has no lease.
+create or replace function public.auth_sync_is_open_v1(p_entry public.integration_sync_log, p_work jsonb) returns boolean
+language sql stable set search_path = '' as $$
+  select case p_work ->> 'via'
+    when 'replay' then true
+    when 'relay' then (p_entry.status = 'PENDING' or p_entry.next_attempt_at is not null)
+                      and coalesce(p_work ->> 'lease' = p_entry.lease, p_work ->> 'lease' is null)
+    else p_entry.status = 'PENDING' and coalesce(p_entry.leased_until < now(), true)
+         and (p_entry.auth_user_id::text, p_entry.version::text) is not distinct from (p_work ->> 'auth_user_id', p_work ->> 'version') end
+$$;
+
+-- Applies one work. The rows it needs are locked by process already.
+create or replace function public.auth_sync_apply_v1(p_work jsonb) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  entry public.integration_sync_log;
+  known public.auth_user_state;
+  is_replay boolean := p_work ->> 'via' = 'replay';
+  is_again boolean;
+  is_newest boolean;
+  place jsonb;
+  step text;
+  target bigint;
+  copy jsonb;
+  left_out text;
+  done jsonb := '{}';
+  outcome text;
+  error text;
+begin
+  select * into strict entry from public.integration_sync_log where event_id = p_work ->> 'event_id';
+  if not public.auth_sync_is_open_v1(entry, p_work) then
+    return jsonb_build_object('event_id', entry.event_id, 'status', entry.status, 'outcome', 'duplicate', 'employee_id', entry.employee_id);
+  end if;
+  is_again := is_replay or entry.status = 'FAILED';
+  if not is_replay then
+    entry.via := p_work ->> 'via';
+  end if;
+
+  known := public.auth_sync_remember_v1(
+    p_work || jsonb_build_object('record_hash', public.auth_sync_hash_v1(nullif(entry.request_data -> 'record', 'null'))), entry.id);
+  is_newest := (known.version, known.log_id) = (entry.version, entry.id);
+  -- A link, once made, is kept. So an event that was overtaken on its way may still do what it would have done in time.
+  if is_newest or not (is_again or public.auth_sync_is_too_late_v1(entry)) then
+    place := public.auth_sync_situation_v1(known, p_work -> 'key');
+    step := p_work -> 'steps' ->> (place ->> 'situation');
+    target := (place ->> 'employee_id')::bigint;
+    if is_replay and (place ->> 'is_memory')::boolean then
+      step := 'unmatched';  -- the orphan was flagged once; what became of the flag since is not ours to undo
+      target := null;
+    end if;
+  else
+    step := 'stale';
+  end if;
+
+  if step in ('link', 'sync', 'flag_orphan') then
+    copy := public.auth_sync_copy_v1(p_work, step, known, entry.id);
+    -- What users write about themselves fails nothing: where employees refuse it, again without the one name, the other, both.
+    foreach left_out in array array['', 'first_name', 'last_name', 'first_name last_name'] loop
+      continue when left_out <> '' and not copy ?& string_to_array(left_out, ' ');
+      done := public.auth_sync_try_update_v1(target, known, copy - string_to_array(left_out, ' '));
+      exit when done ->> 'outcome' is distinct from 'employee_rejected';
+    end loop;
+    error := done ->> 'error';
+    outcome := case
+      when error is not null then done ->> 'outcome'
+      when done -> 'changes' ? 'orphaned_auth_user_id' and known.deleted_at is not null then 'orphaned'
+      when step = 'flag_orphan' then 'unmatched'
+      when step = 'link' then 'linked'
+      when done -> 'changes' <> '{}' then 'synced'
+      else 'unchanged' end;
+  else
+    outcome := step;
+    if outcome in ('ambiguous', 'already_linked') then
+      error := format('employees that match: %s', place ->> 'employee_ids');
+    end if;
+  end if;
+
+  if not is_newest and error is null and coalesce(done -> 'changes', '{}') = '{}' then
+    outcome := 'stale';
+  end if;
+  if error is null and target is distinct from known.employee_id and target is not null then
+    update public.auth_user_state set employee_id = target where auth_user_id = known.auth_user_id;
+  end if;
+  if outcome = 'linked' then
+    perform public.auth_sync_queue_disable_v1(entry, target);
+  end if;
+
+  perform public.auth_sync_record_v1(entry, outcome, error, target, coalesce(done -> 'changes', '{}'),
+                                     case when is_replay then p_work ->> 'requested_by' end);
+  return jsonb_build_object('event_id', entry.event_id, 'status', case when error is null then 'SUCCESS' else 'FAILED' end,
+                            'outcome', outcome, 'employee_id', target)
+    || case when is_replay then jsonb_build_object('changes', coalesce(done -> 'changes', '{}')) else '{}' end;
+end $$;
+
+-- What must be applied before a batch of works: the oldest pending events of their users that are older than theirs,
+-- as process needs them; null where there are none.
+create or replace function public.auth_sync_earlier_v1(p_works jsonb, p_limit integer) returns jsonb
+language sql stable security definer set search_path = '' as $$
+  select jsonb_agg(to_jsonb(earlier) order by earlier.version, earlier.id)
+    from (select l.id, l.event_id, l.operation, l.version, l.auth_user_id, l.request_data
+            from (select (w ->> 'auth_user_id')::uuid as auth_user_id, max((w ->> 'version')::bigint) as version
+                    from jsonb_array_elements(p_works) as w where w ->> 'via' <> 'replay' group by 1) as wanted
+            join public.integration_sync_log l
+              on l.auth_user_id = wanted.auth_user_id and l.version < wanted.version
+           where l.status = 'PENDING' and l.direction = 'inbound'
+             and not exists (select from jsonb_array_elements(p_works) as w where w ->> 'event_id' = l.event_id)
+           order by l.version, l.id
+           limit p_limit) as earlier
+$$;
+
+-- As process_v1, in an object: {"results": [...]}. Where older events of the same users are pending it does nothing,
+-- and returns {"earlier": [...]}, at most p_limit: apply them first, then ask again.
+create or replace function public.auth_sync_process_v2(
+  p_works jsonb, p_dry_run boolean default false, p_lock_timeout text default '1500ms', p_limit integer default 64
+) returns jsonb
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+declare
+  earlier jsonb := case when not p_dry_run then public.auth_sync_earlier_v1(p_works, p_limit) end;
+begin
+  if earlier is not null then
+    return jsonb_build_object('earlier', earlier);
+  end if;
+  return jsonb_build_object('results', public.auth_sync_process_v1(p_works, p_dry_run, p_lock_timeout));
+end $$;
+
+-- Writes down that an event could not be applied at all, so that it neither blocks others nor is lost: unreadable, or
+-- not_applied. Says whether it was still open.
+create or replace function public.auth_sync_fail_v1(p_event_id text, p_outcome text, p_error text) returns boolean
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+declare
+  entry public.integration_sync_log;
+begin
+  select * into entry from public.integration_sync_log
+   where event_id = p_event_id and direction = 'inbound' and (status = 'PENDING' or next_attempt_at is not null) for update;
+  if found then
+    perform public.auth_sync_record_v1(entry, p_outcome, p_error, null, '{}', null);
+  end if;
+  return found;
+end $$;
+
+select public.auth_sync_secure_v1();

@@ -1,0 +1,165 @@
+-- Employees that come after their auth users: what waits for an employee is linked as the employee is inserted, or as
+-- its e-mail or number changes, in the same transaction and for a whole import at once. Nothing here can make the
+-- import fail: what cannot be linked so is left in the ledger for the relay, which takes each alone.
+
+set local lock_timeout = '5s';
+
+-- The mapped state of an auth user, as a ledger row that was not captured has it.
+create or replace function public.auth_sync_state_json_v1(p_known public.auth_user_state) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object(
+    'email', p_known.email, 'email_confirmed', p_known.email_confirmed, 'employee_number', p_known.employee_number,
+    'is_anonymous', p_known.is_anonymous, 'banned_until', p_known.banned_until, 'deleted_at', p_known.deleted_at,
+    'names', (select coalesce(jsonb_object_agg(f.key, f.value -> 0), '{}') from jsonb_each(p_known.fields) as f where f.key <> 'email'))
+$$;
+
+-- Which of these employees a waiting auth user now fits: by its employee number, else by its confirmed e-mail; the
+-- only free employee that matches, and the only auth user for it, or the first that was known.
+create or replace function public.auth_sync_matches_v1(p_employee_ids bigint[])
+returns table (employee_id bigint, auth_user_id uuid) language sql stable security definer set search_path = '' as $$
+  with free as (
+    select e.employee_id, e.employee_number::text as number, lower(btrim(e.email::text, E' \t\r\n')) as email
+      from public.employees e
+     where e.employee_id = any (p_employee_ids) and e.auth_user_id is null
+  ), fitting as (
+    select f.employee_id, s.auth_user_id, s.log_id, true as by_number,
+           (select count(*) from public.employees o where o.employee_number::text = s.employee_number and o.auth_user_id is null) as fit
+      from free f join public.auth_user_state s on s.employee_number = f.number
+     where s.deleted_at is null and not s.is_anonymous
+    union all
+    select f.employee_id, s.auth_user_id, s.log_id, false,
+           (select count(*) from public.employees o where lower(btrim(o.email::text, E' \t\r\n')) = s.email and o.auth_user_id is null)
+      from free f join public.auth_user_state s on s.email = f.email
+     where s.deleted_at is null and s.email_confirmed and not s.is_anonymous and s.employee_number is null
+  )
+  select distinct on (f.employee_id) f.employee_id, f.auth_user_id
+    from fitting f
+   where f.fit = 1 and not exists (select from public.employees o where o.auth_user_id = f.auth_user_id)
+   order by f.employee_id, f.by_number desc, f.log_id
+$$;
+
+-- Links them, all in one statement, and writes it down. Passes over a user whom an event is being applied to at this
+-- moment.
+create or replace function public.auth_sync_link_all_v1(p_matches jsonb, p_cause text) returns void
+language plpgsql security definer set search_path = '' as $$
+declare
+  found jsonb;
+begin
+  -- Everything is read before it is written: the employees as they are, and what they are to be.
+  select jsonb_agg(to_jsonb(w)) into found
+    from (select e.employee_id, s.auth_user_id, s.version, public.auth_sync_state_json_v1(s) as state,
+                 jsonb_build_object('email', e.email, 'first_name', e.first_name, 'last_name', e.last_name,
+                                    'auth_user_id', e.auth_user_id, 'orphaned_at', e.orphaned_at,
+                                    'orphaned_auth_user_id', e.orphaned_auth_user_id) as was,
+                 jsonb_build_object('first_name', coalesce(s.fields -> 'first_name' ->> 0, e.first_name),
+                                    'last_name', coalesce(s.fields -> 'last_name' ->> 0, e.last_name),
+                                    'email', case when lower(s.fields -> 'email' ->> 0) <> lower(btrim(e.email::text, E' \t\r\n'))
+                                                  then s.fields -> 'email' ->> 0 else e.email::text end,
+                                    'auth_user_id', s.auth_user_id, 'orphaned_at', null, 'orphaned_auth_user_id', null) as becomes
+            from jsonb_to_recordset(p_matches) as m (employee_id bigint, auth_user_id uuid)
+            join public.employees e on e.employee_id = m.employee_id
+            join public.auth_user_state s on s.auth_user_id = m.auth_user_id
+           order by s.auth_user_id
+             for no key update of s skip locked) as w;
+  if found is null then
+    return;
+  end if;
+
+  perform set_config('search_path', null, true);  -- the owner's triggers expect their own
+  update public.employees e
+     set auth_user_id = w.auth_user_id,
+         email = w.becomes ->> 'email',
+         first_name = w.becomes ->> 'first_name',
+         last_name = w.becomes ->> 'last_name',
+         orphaned_at = null,
+         orphaned_auth_user_id = null
+    from jsonb_to_recordset(found) as w (employee_id bigint, auth_user_id uuid, becomes jsonb)
+   where e.employee_id = w.employee_id and e.auth_user_id is null;
+  perform set_config('search_path', '', true);
+
+  update public.auth_user_state s
+     set employee_id = w.employee_id
+    from jsonb_to_recordset(found) as w (employee_id bigint, auth_user_id uuid)
+   where s.auth_user_id = w.auth_user_id and s.employee_id is distinct from w.employee_id;
+
+  with linked as (
+    insert into public.integration_sync_log
+      (event_id, direction, operation, status, outcome, auth_user_id, employee_id, version, request_data, changes, attempts, via, completed_at)
+    select format('employee-%s-%s', w.employee_id, p_cause), 'inbound', 'UPDATE', 'SUCCESS', 'linked', w.auth_user_id, w.employee_id,
+           w.version, w.state,
+           (select coalesce(jsonb_object_agg(b.key, jsonb_build_object('from', w.was -> b.key, 'to', b.value)), '{}')
+              from jsonb_each(w.becomes) as b where b.value is distinct from w.was -> b.key),
+           1, 'employees', now()
+      from jsonb_to_recordset(found) as w (employee_id bigint, auth_user_id uuid, version bigint, state jsonb, was jsonb, becomes jsonb)
+    returning integration_sync_log.*
+  )
+  select null into found from (select public.auth_sync_queue_disable_v1(l::public.integration_sync_log, l.employee_id) from linked l) as queued;
+end $$;
+
+-- After each statement that inserts or changes employees.
+create or replace function public.auth_sync_employees_changed_v1() returns trigger
+language plpgsql security definer set search_path = '' set lock_timeout = '200ms' as $$
+declare
+  ids bigint[];
+  matches jsonb;
+  cause text := format('%s-%s', public.auth_sync_version_at_v1(clock_timestamp()) / 4, pg_current_xact_id());
+begin
+  if tg_op = 'INSERT' then
+    select array_agg(n.employee_id) into ids from after_rows n where n.auth_user_id is null;
+  else
+    select array_agg(n.employee_id) into ids
+      from after_rows n join before_rows o using (employee_id)
+     where n.auth_user_id is null and (n.email::text, n.employee_number::text) is distinct from (o.email::text, o.employee_number::text);
+  end if;
+  if ids is null then
+    return null;
+  end if;
+  select jsonb_agg(to_jsonb(m)) into matches from public.auth_sync_matches_v1(ids) as m;
+  if matches is null then
+    return null;
+  end if;
+
+  begin
+    perform public.auth_sync_link_all_v1(matches, cause);
+  exception when others or assert_failure then
+    raise warning 'webhook-service: employees could not be linked at once (%); the relay tries each', sqlstate;
+  end;
+  -- Whoever is not linked by now is the relay's.
+  insert into public.integration_sync_log (event_id, direction, operation, auth_user_id, version, request_data, via, next_attempt_at)
+  select format('employee-%s-%s', m.employee_id, cause), 'inbound', 'UPDATE', s.auth_user_id, s.version,
+         public.auth_sync_state_json_v1(s), 'employees', now()
+    from jsonb_to_recordset(matches) as m (employee_id bigint, auth_user_id uuid)
+    join public.auth_user_state s on s.auth_user_id = m.auth_user_id
+   where not exists (select from public.employees e where e.auth_user_id = m.auth_user_id);
+  if found then
+    perform public.auth_sync_notify_v1();
+  end if;
+  return null;
+exception when others or assert_failure then
+  raise warning 'webhook-service: employees were not linked (%); reconciliation will find them', sqlstate;
+  return null;
+end $$;
+
+create or replace function public.auth_sync_triggers_v1()
+returns table (name text, relation regclass, definition text, is_right boolean)
+language sql stable security definer set search_path = '' as $$
+  select w.name, to_regclass(w.relation), w.definition,
+         exists (select from pg_catalog.pg_trigger t
+                  where t.tgrelid = to_regclass(w.relation) and t.tgname = w.name and t.tgenabled in ('O', 'A')
+                    and pg_catalog.pg_get_triggerdef(t.oid) = w.definition)
+    from (values
+      ('auth_sync_capture', 'auth.users',
+       'CREATE CONSTRAINT TRIGGER auth_sync_capture AFTER INSERT OR DELETE OR UPDATE ON auth.users'
+       ' DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.auth_sync_capture_v1()'),
+      ('auth_sync_employees_inserted', 'public.employees',
+       'CREATE TRIGGER auth_sync_employees_inserted AFTER INSERT ON public.employees'
+       ' REFERENCING NEW TABLE AS after_rows FOR EACH STATEMENT EXECUTE FUNCTION public.auth_sync_employees_changed_v1()'),
+      ('auth_sync_employees_updated', 'public.employees',
+       'CREATE TRIGGER auth_sync_employees_updated AFTER UPDATE ON public.employees'
+       ' REFERENCING OLD TABLE AS before_rows NEW TABLE AS after_rows'
+       ' FOR EACH STATEMENT EXECUTE FUNCTION public.auth_sync_employees_changed_v1()')
+    ) as w (name, relation, definition)
+$$;
+
+select public.auth_sync_secure_v1();
+select public.auth_sync_install_v1();

@@ -1,0 +1,39 @@
+-- Removes webhook-service from a database: its triggers first, so that nothing calls what is gone, then its functions,
+-- tables, indexes and the secret in the vault. Employees stay, with all their columns and links. The ledger goes: dump
+-- integration_sync_log before if it is to be kept.
+
+set local lock_timeout = '5s';
+
+do $$
+declare
+  object text;
+begin
+  for object in
+    select format('drop trigger %I on %s', t.tgname, t.tgrelid::regclass) from pg_trigger t
+     where t.tgname in ('auth_sync_capture', 'auth_sync_employees_inserted', 'auth_sync_employees_updated')
+  loop
+    execute object;
+  end loop;
+  if to_regclass('vault.secrets') is not null then
+    execute 'delete from vault.secrets where name = ''auth_sync_webhook_secrets''';
+  end if;
+  -- All at once, because they name each other's types.
+  select 'drop table if exists ' || string_agg(c.oid::regclass::text, ', ') || ' cascade' into object
+    from pg_class c
+   where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'
+     and c.relname in ('integration_sync_log', 'integration_sync_replays', 'auth_user_state', 'auth_sync_settings',
+                       'auth_sync_relays', 'auth_sync_migrations');
+  if object is not null then
+    execute object;
+  end if;
+  for object in
+    select format('drop function if exists %s cascade', p.oid::regprocedure) from pg_proc p
+     where p.pronamespace = 'public'::regnamespace and p.proname ~ '^(auth_sync_|get_auth_sync_summary$)'
+  loop
+    execute object;
+  end loop;
+end $$;
+
+drop index if exists public.auth_sync_employees_auth_user_id_key;
+drop index if exists public.auth_sync_employees_email_idx;
+drop index if exists public.auth_sync_employees_number_idx;

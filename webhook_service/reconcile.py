@@ -1,0 +1,111 @@
+"""Compares auth.users, the last known state and employees, and brings what differs through the same `processing`.
+
+The comparison is the database's, page by page; so memory is flat however many users there are. What differs becomes
+events of the ledger, as if it had been captured, so a run that is killed loses nothing: the relay goes on. The run
+itself is a row of the ledger too.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from webhook_service.errors import NotPossible, ServiceError
+from webhook_service.events import Json, Via
+from webhook_service.handlers import Policy
+from webhook_service.ports import Database
+from webhook_service.processing import process_rows
+
+PAGE = 1000
+BATCH = 200
+PARTS = ("users", "gone")
+"""Those in auth.users; then those that only we or employees still know."""
+
+BEFORE_ALL = str(UUID(int=0))
+MAX_SHOWN = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """How far a run is: of `users` auth users `seen` are compared.
+
+    `differences` counts by kind: unknown (never seen before), deleted, email, ban, changed; orphan, missing_link,
+    stale_email. `shown` holds the first of them, {"auth_user_id", "kind", "employee_id"}. `outcomes` is what came of
+    the events; `left` how many could not be applied now, as somebody held their rows: the relay brings them.
+    """
+
+    users: int
+    seen: int = 0
+    differences: Mapping[str, int] = field(default_factory=dict)
+    shown: tuple[Mapping[str, Json], ...] = ()
+    outcomes: Mapping[str, int] = field(default_factory=dict)
+    left: int = 0
+
+    def plus(self, page: Json, outcomes: Counter[str], left: int) -> "Reconciled":
+        return Reconciled(
+            users=self.users,
+            seen=self.seen + page["seen"],
+            differences=dict(Counter(self.differences) + Counter(found["kind"] for found in page["differences"])),
+            shown=(*self.shown, *page["differences"])[:MAX_SHOWN],
+            outcomes=dict(Counter(self.outcomes) + outcomes),
+            left=self.left + left,
+        )
+
+
+def reconcile(
+    database: Database,
+    policy: Policy,
+    *,
+    requested_by: str,
+    dry_run: bool,
+    progress: Callable[[Reconciled], None] = lambda so_far: None,
+) -> Reconciled:
+    """Once over everything; `progress` is told after each page. `dry_run` only compares.
+
+    Raises NotPossible where there is no auth.users or another run is under way; Unavailable, DatabaseError where the
+    run could not go on: then it is in the ledger as FAILED, and what it had entered by then is applied all the same.
+    """
+    begun = database.call("auth_sync_begin_reconcile_v1", p_requested_by=requested_by, p_dry_run=dry_run)
+    if begun["users"] is None:
+        raise NotPossible("no_auth_users", "This database has no auth.users to compare with.")
+    if begun["run"] is None and not dry_run:
+        raise NotPossible("run_under_way", "Another run is under way; if it was killed, it is over within a minute.")
+
+    done = Reconciled(begun["users"])
+    try:
+        for part in PARTS:
+            done = _compare(database, policy, begun["run"], part, done, progress)
+    except BaseException as error:
+        with suppress(ServiceError):  # of a run that never ends, the next one says that it was interrupted
+            _end(database, begun["run"], done, f"ended by {getattr(error, 'reason', type(error).__name__)}")
+        raise
+    _end(database, begun["run"], done, f"{done.left} events are left to the relay" if done.left else None)
+    return done
+
+
+def _compare(
+    database: Database,
+    policy: Policy,
+    run: str | None,
+    part: str,
+    done: Reconciled,
+    progress: Callable[[Reconciled], None],
+) -> Reconciled:
+    after: str | None = BEFORE_ALL
+    while after is not None:
+        page = database.call("auth_sync_reconcile_page_v1", p_run=run, p_part=part, p_after=after, p_limit=PAGE)
+        outcomes: Counter[str] = Counter()
+        for start in range(0, len(page["events"]), BATCH):
+            results = process_rows(database, policy, page["events"][start : start + BATCH], via=Via.RECONCILE)
+            outcomes.update(str(result.outcome) for result in results)
+        done = done.plus(page, outcomes, len(page["events"]) - outcomes.total())
+        progress(done)
+        after = page["next"]
+    return done
+
+
+def _end(database: Database, run: str | None, done: Reconciled, error: str | None) -> None:
+    if run is not None:
+        summary = {"differences": done.differences, "outcomes": done.outcomes, "seen": done.seen, "left": done.left}
+        database.call("auth_sync_end_reconcile_v1", p_run=run, p_error=error, p_summary=summary)
