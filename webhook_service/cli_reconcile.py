@@ -31,7 +31,7 @@ def reconcile(dry_run: bool, data_dir: Path) -> None:
     ):
 
         def show_progress(so_far: Reconciled) -> None:
-            bar.length = max(1, so_far.users, so_far.seen)  # not known before it has begun
+            bar.length = max(1, so_far.users + so_far.known, so_far.seen)  # not known before it has begun
             bar.update(so_far.seen - bar.pos)
 
         done = run_reconcile(database, policy, requested_by=who(), dry_run=dry_run, progress=show_progress)
@@ -41,7 +41,7 @@ def reconcile(dry_run: bool, data_dir: Path) -> None:
 
 def show(done: Reconciled, dry_run: bool) -> None:
     differences = sum(done.differences.values())
-    click.echo(f"{done.seen} auth users compared, {differences or 'no'} differences")
+    click.echo(f"{done.users} auth users compared with {done.known} known, {differences or 'no'} differences")
     for kind, count in sorted(done.differences.items()):
         click.echo(f"  {count:>8} {kind}")
     if dry_run:

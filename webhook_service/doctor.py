@@ -214,8 +214,8 @@ def drift(database: Database, policy: Policy) -> list[Finding]:
     compared = reconcile(database, policy, requested_by="doctor", dry_run=True)
     if compared.differences:
         counts = ", ".join(f"{count} {kind}" for kind, count in sorted(compared.differences.items()))
-        return [wrong("drift", f"of {compared.seen} auth users differ: {counts}", "run `webhook-service reconcile`")]
-    return [ok("drift", f"none among {compared.seen} auth users")]
+        return [wrong("drift", f"of {compared.users} auth users differ: {counts}", "run `webhook-service reconcile`")]
+    return [ok("drift", f"none among {compared.users} auth users")]
 
 
 def describe(seconds: float) -> str:

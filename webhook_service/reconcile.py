@@ -7,18 +7,22 @@ itself is a row of the ledger too.
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from uuid import UUID
 
 from webhook_service.errors import NotPossible, ServiceError
-from webhook_service.events import Json, Via
+from webhook_service.events import Json, Result, Via
 from webhook_service.handlers import Policy
 from webhook_service.ports import Database
 from webhook_service.processing import process_rows
 
 PAGE = 1000
 BATCH = 200
+LANES = 2
+"""Batches of a page that are processed at once: no two have the same auth user."""
+
 PARTS = ("users", "gone")
 """Those in auth.users; then those that only we or employees still know."""
 
@@ -28,7 +32,7 @@ MAX_SHOWN = 100
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """How far a run is: of `users` auth users `seen` are compared.
+    """How far a run is: of `users` auth users and `known` states `seen` are compared.
 
     `differences` counts by kind: unknown (never seen before), deleted, email, ban, changed; orphan, missing_link,
     stale_email. `shown` holds the first of them, {"auth_user_id", "kind", "employee_id"}. `outcomes` is what came of
@@ -36,6 +40,7 @@ class Reconciled:
     """
 
     users: int
+    known: int
     seen: int = 0
     differences: Mapping[str, int] = field(default_factory=dict)
     shown: tuple[Mapping[str, Json], ...] = ()
@@ -45,6 +50,7 @@ class Reconciled:
     def plus(self, page: Json, outcomes: Counter[str], left: int) -> "Reconciled":
         return Reconciled(
             users=self.users,
+            known=self.known,
             seen=self.seen + page["seen"],
             differences=dict(Counter(self.differences) + Counter(found["kind"] for found in page["differences"])),
             shown=(*self.shown, *page["differences"])[:MAX_SHOWN],
@@ -67,12 +73,12 @@ def reconcile(
     run could not go on: then it is in the ledger as FAILED, and what it had entered by then is applied all the same.
     """
     begun = database.call("auth_sync_begin_reconcile_v1", p_requested_by=requested_by, p_dry_run=dry_run)
-    if begun["users"] is None:
+    if begun is None:
         raise NotPossible("no_auth_users", "This database has no auth.users to compare with.")
     if begun["run"] is None and not dry_run:
         raise NotPossible("run_under_way", "Another run is under way; if it was killed, it is over within a minute.")
 
-    done = Reconciled(begun["users"])
+    done = Reconciled(begun["users"], begun["known"])
     try:
         for part in PARTS:
             done = _compare(database, policy, begun["run"], part, done, progress)
@@ -92,16 +98,19 @@ def _compare(
     done: Reconciled,
     progress: Callable[[Reconciled], None],
 ) -> Reconciled:
+    def process(rows: list[Json]) -> list[Result]:
+        return process_rows(database, policy, rows, via=Via.RECONCILE)
+
     after: str | None = BEFORE_ALL
-    while after is not None:
-        page = database.call("auth_sync_reconcile_page_v1", p_run=run, p_part=part, p_after=after, p_limit=PAGE)
-        outcomes: Counter[str] = Counter()
-        for start in range(0, len(page["events"]), BATCH):
-            results = process_rows(database, policy, page["events"][start : start + BATCH], via=Via.RECONCILE)
-            outcomes.update(str(result.outcome) for result in results)
-        done = done.plus(page, outcomes, len(page["events"]) - outcomes.total())
-        progress(done)
-        after = page["next"]
+    with ThreadPoolExecutor(LANES) as lanes:
+        while after is not None:
+            page = database.call("auth_sync_reconcile_page_v1", p_run=run, p_part=part, p_after=after, p_limit=PAGE)
+            events = page["events"]
+            batches = [events[start : start + BATCH] for start in range(0, len(events), BATCH)]
+            outcomes = Counter(str(result.outcome) for results in lanes.map(process, batches) for result in results)
+            done = done.plus(page, outcomes, len(events) - outcomes.total())
+            progress(done)
+            after = page["next"]
     return done
 
 

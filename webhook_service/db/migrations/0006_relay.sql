@@ -87,7 +87,7 @@ $$;
 -- {"events": [{id, event_id, operation, version, auth_user_id, request_data}], "next_in": seconds until the next is
 -- due, or null}. What another relay has taken is passed over; a lease that has ended is taken over.
 create or replace function public.auth_sync_claim_v1(p_relay text, p_limit integer, p_lease_seconds integer) returns jsonb
-language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' set enable_seqscan = off as $$
 declare
   claimed jsonb;
 begin

@@ -204,11 +204,12 @@ language sql stable security definer set search_path = '' as $$
 $$;
 
 -- As process_v1, in an object: {"results": [...]}. Where older events of the same users are pending it does nothing,
--- and returns {"earlier": [...]}, at most p_limit: apply them first, then ask again.
+-- and returns {"earlier": [...]}, at most p_limit: apply them first, then ask again. Everything is found by an index; a
+-- plan made while the tables were empty would read them whole.
 create or replace function public.auth_sync_process_v2(
   p_works jsonb, p_dry_run boolean default false, p_lock_timeout text default '1500ms', p_limit integer default 64
 ) returns jsonb
-language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' set enable_seqscan = off as $$
 declare
   earlier jsonb := case when not p_dry_run then public.auth_sync_earlier_v1(p_works, p_limit) end;
 begin

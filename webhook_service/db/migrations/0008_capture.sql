@@ -122,7 +122,7 @@ $$;
 -- writes the final row, the others find that done. The columns are compared here, not in the trigger's definition: a
 -- column that a trigger names can no longer be altered, and Auth's own migrations must never fail because of us.
 create or replace function public.auth_sync_capture_v1() returns trigger
-language plpgsql security definer set search_path = '' set timezone = 'UTC' set lock_timeout = '200ms' as $$
+language plpgsql security definer set search_path = '' set timezone = 'UTC' set lock_timeout = '200ms' set enable_seqscan = off as $$
 declare
   names jsonb;
   user_id uuid;

@@ -43,10 +43,11 @@ $$;
 create or replace function public.auth_sync_link_all_v1(p_matches jsonb, p_cause text) returns void
 language plpgsql security definer set search_path = '' as $$
 declare
-  found jsonb;
+  linking jsonb;
+  queued bigint;
 begin
   -- Everything is read before it is written: the employees as they are, and what they are to be.
-  select jsonb_agg(to_jsonb(w)) into found
+  select jsonb_agg(to_jsonb(w)) into linking
     from (select e.employee_id, s.auth_user_id, s.version, public.auth_sync_state_json_v1(s) as state,
                  jsonb_build_object('email', e.email, 'first_name', e.first_name, 'last_name', e.last_name,
                                     'auth_user_id', e.auth_user_id, 'orphaned_at', e.orphaned_at,
@@ -61,7 +62,7 @@ begin
             join public.auth_user_state s on s.auth_user_id = m.auth_user_id
            order by s.auth_user_id
              for no key update of s skip locked) as w;
-  if found is null then
+  if linking is null then
     return;
   end if;
 
@@ -73,13 +74,13 @@ begin
          last_name = w.becomes ->> 'last_name',
          orphaned_at = null,
          orphaned_auth_user_id = null
-    from jsonb_to_recordset(found) as w (employee_id bigint, auth_user_id uuid, becomes jsonb)
+    from jsonb_to_recordset(linking) as w (employee_id bigint, auth_user_id uuid, becomes jsonb)
    where e.employee_id = w.employee_id and e.auth_user_id is null;
   perform set_config('search_path', '', true);
 
   update public.auth_user_state s
      set employee_id = w.employee_id
-    from jsonb_to_recordset(found) as w (employee_id bigint, auth_user_id uuid)
+    from jsonb_to_recordset(linking) as w (employee_id bigint, auth_user_id uuid)
    where s.auth_user_id = w.auth_user_id and s.employee_id is distinct from w.employee_id;
 
   with linked as (
@@ -90,15 +91,15 @@ begin
            (select coalesce(jsonb_object_agg(b.key, jsonb_build_object('from', w.was -> b.key, 'to', b.value)), '{}')
               from jsonb_each(w.becomes) as b where b.value is distinct from w.was -> b.key),
            1, 'employees', now()
-      from jsonb_to_recordset(found) as w (employee_id bigint, auth_user_id uuid, version bigint, state jsonb, was jsonb, becomes jsonb)
+      from jsonb_to_recordset(linking) as w (employee_id bigint, auth_user_id uuid, version bigint, state jsonb, was jsonb, becomes jsonb)
     returning integration_sync_log.*
   )
-  select null into found from (select public.auth_sync_queue_disable_v1(l::public.integration_sync_log, l.employee_id) from linked l) as queued;
+  select count(*) into queued from (select public.auth_sync_queue_disable_v1(l::public.integration_sync_log, l.employee_id) from linked l) as queued;
 end $$;
 
 -- After each statement that inserts or changes employees.
 create or replace function public.auth_sync_employees_changed_v1() returns trigger
-language plpgsql security definer set search_path = '' set lock_timeout = '200ms' as $$
+language plpgsql security definer set search_path = '' set lock_timeout = '200ms' set enable_seqscan = off as $$
 declare
   ids bigint[];
   matches jsonb;

@@ -86,9 +86,9 @@ end $$;
 -- dry run), and returns {"differences": [{auth_user_id, kind, employee_id}], "events": [...] as process needs them,
 -- "seen": how many were compared, "next": where to go on, or null}.
 create or replace function public.auth_sync_reconcile_page_v1(p_run text, p_part text, p_after uuid, p_limit integer) returns jsonb
-language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' set enable_seqscan = off as $$
 declare
-  found jsonb;
+  differing jsonb;
   last uuid;
   seen bigint;
   entered jsonb;
@@ -98,10 +98,10 @@ begin
   end if;
   if p_part = 'users' then
     select jsonb_agg(to_jsonb(d) order by d.auth_user_id) filter (where not d.is_last), max(d.auth_user_id::text) filter (where d.is_last), sum(d.version) filter (where d.is_last)
-      into found, last, seen from public.auth_sync_drifting_users_v1(p_after, p_limit) as d;
+      into differing, last, seen from public.auth_sync_drifting_users_v1(p_after, p_limit) as d;
   else
     select jsonb_agg(to_jsonb(d) order by d.auth_user_id) filter (where not d.is_last), max(d.auth_user_id::text) filter (where d.is_last), sum(d.version) filter (where d.is_last)
-      into found, last, seen from public.auth_sync_drifting_gone_v1(p_after, p_limit) as d;
+      into differing, last, seen from public.auth_sync_drifting_gone_v1(p_after, p_limit) as d;
   end if;
 
   if p_run is not null then
@@ -114,7 +114,7 @@ begin
       insert into public.integration_sync_log (event_id, direction, operation, auth_user_id, version, request_data, via, next_attempt_at)
       select p_run || '-' || d.auth_user_id, 'inbound', o.operation, d.auth_user_id, d.version,
              public.auth_sync_payload_v1(o.operation, d.version, d.record), 'reconcile', now() + interval '30 seconds'
-        from jsonb_to_recordset(found) as d (auth_user_id uuid, kind text, version bigint, record jsonb)
+        from jsonb_to_recordset(differing) as d (auth_user_id uuid, kind text, version bigint, record jsonb)
        cross join lateral (select case when p_part = 'gone' then 'DELETE' when d.kind = 'unknown' then 'INSERT' else 'UPDATE' end as operation) as o
       on conflict (event_id) do nothing
       returning id, event_id, operation, version, auth_user_id, request_data
@@ -122,7 +122,7 @@ begin
     select jsonb_agg(to_jsonb(written) order by version, id) into entered from written;
   end if;
   return jsonb_build_object(
-    'differences', (select coalesce(jsonb_agg(d - array['record', 'version', 'is_last']), '[]') from jsonb_array_elements(found) as d),
+    'differences', (select coalesce(jsonb_agg(d - array['record', 'version', 'is_last']), '[]') from jsonb_array_elements(differing) as d),
     'events', coalesce(entered, '[]'),
     'seen', coalesce(seen, 0),
     'next', last);
@@ -132,16 +132,16 @@ end $$;
 create unique index if not exists integration_sync_log_run_idx
   on public.integration_sync_log (operation) where direction = 'maintenance' and status = 'PENDING';
 
--- Begins a run: {"run": its event id, or null where another one is under way, "users": how many there are to look at}. A run
--- that ended without a word is written down as interrupted: it never counts as a success.
+-- Begins a run: {"run": its event id, or null where another one is under way; "users", "known": how many auth users and
+-- how many known states there are to look at}. A run that ended without a word is written down as interrupted: it never
+-- counts as a success.
 create or replace function public.auth_sync_begin_reconcile_v1(p_requested_by text, p_dry_run boolean) returns jsonb
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
 declare
   run text;
-  users bigint;
 begin
   if to_regclass('auth.users') is null then
-    return jsonb_build_object('run', null, 'users', null);
+    return null;
   end if;
   if not p_dry_run then
     update public.integration_sync_log
@@ -153,8 +153,8 @@ begin
     on conflict (operation) where direction = 'maintenance' and status = 'PENDING' do nothing
     returning event_id into run;
   end if;
-  select count(*) into users from auth.users;
-  return jsonb_build_object('run', run, 'users', users);
+  return jsonb_build_object('run', run, 'users', (select count(*) from auth.users),
+                            'known', (select count(*) from public.auth_user_state where deleted_at is null));
 end $$;
 
 -- Ends a run: with p_error it has failed. p_summary is what it did.
