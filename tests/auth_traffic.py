@@ -9,7 +9,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from webhook_service import signature
-from webhook_service.demo_traffic import auth_user, body_of
+from webhook_service.demo_auth_users import auth_user
+from webhook_service.demo_traffic import body_of
 from webhook_service.events import Json
 
 SECRET = "whsec_dGVzdC1zZWNyZXQtdGVzdC1zZWNyZXQtdGVzdC1zZWNyZXQ="

@@ -1,24 +1,25 @@
-"""`webhook-service demo`: the real server on an embedded PostgreSQL, and sample auth traffic against it."""
+"""`webhook-service demo`: the real server on an embedded PostgreSQL, and a day of auth.users for it to keep up with."""
 
-import socket
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from subprocess import Popen
+from typing import Any
 
 import httpx
 import psycopg
-from psycopg.rows import TupleRow
-from rich import box
+from psycopg.rows import TupleRow, dict_row
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
 
 from webhook_service import config, serving, signature
 from webhook_service.db import embedded, migrate
-from webhook_service.demo_traffic import AFTERWARDS, EMPLOYEES, Post, body_of, traffic
+from webhook_service.demo_auth import Auth
+from webhook_service.demo_tables import Line, check_employees, comparison, happenings
+from webhook_service.demo_traffic import DAY, EMPLOYEES, HIRE, OUTAGE, Act, Post, Stage, body_of, posts
 from webhook_service.errors import Unavailable
 from webhook_service.signature import Secret
 
@@ -26,127 +27,148 @@ SELECT_EMPLOYEES = """
 select employee_number, first_name, last_name, email, auth_user_id is not null, orphaned_at is not null, is_active
   from public.employees order by employee_number
 """
-COLORS = {"SUCCESS": "green", "FAILED": "yellow", "refused": "red"}
+SELECT_EVENTS = """
+select id, event_id, status, outcome, via, request_data, extract(epoch from completed_at - created_at) * 1000 as ms
+  from public.integration_sync_log where direction = 'inbound' and id > %s order by id
+"""
+PATIENCE = 20.0
+"""Seconds in which an event must come out."""
 
 
 def run_demo(*, keeps_serving: bool, port: int) -> bool:
     """Plays the demo; True if every event and every employee came out as it should."""
     console = Console()
-    with tempfile.TemporaryDirectory(prefix="webhook-service-") as folder:
+    with tempfile.TemporaryDirectory(prefix="webhook-service-") as folder, ExitStack() as stack:
         console.print("Starting an embedded PostgreSQL, migrating it, and starting the server ...")
-        with embedded.running(Path(folder)) as environment, serving.listening(port) as listener:
-            migrate.migrate(environment["DATABASE_URL"])
-            seed(environment["DATABASE_URL"])
-            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            with server(environment, listener, url, Path(folder) / "server.log", console):
-                as_expected = show(console, url, environment)
-                if keeps_serving:
-                    serve_until_interrupted(console, url, environment)
+        environment = stack.enter_context(embedded.running(Path(folder)))
+        listener = stack.enter_context(serving.listening(port))
+        migrate.migrate(environment["DATABASE_URL"])
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        hr, auth = (
+            stack.enter_context(psycopg.connect(environment["DATABASE_URL"], autocommit=True)) for _ in range(2)
+        )
+        hr.cursor().executemany(HIRE, EMPLOYEES)
+        before = employees(hr)
+        demo = Demo(console, hr, Stage(Auth(auth), hr), url, config.webhook_secrets(environment)[0])
+
+        def start_server() -> Popen[bytes]:
+            log = Path(folder) / "server.log"
+            return stack.enter_context(running_server(environment, listener, url, log, console))
+
+        demo.play(start_server)
+        after = employees(hr)
+        console.print(comparison(before, after))
+        as_expected = check_employees(console, after) and all(line.is_as_expected for line in demo.lines)
+        if keeps_serving:
+            serve_until_interrupted(console, url, environment)
     return as_expected
 
 
 @contextmanager
-def server(
-    environment: dict[str, str], listener: socket.socket, url: str, log_file: Path, console: Console
-) -> Iterator[None]:
+def running_server(
+    environment: dict[str, str], listener: Any, url: str, log_file: Path, console: Console
+) -> Iterator[Popen[bytes]]:
     """The real server, ready. Where it does not start, its log is shown."""
     environment = config.without_settings(config.environment()) | environment
-    with log_file.open("wb") as log, serving.running(environment, log=log, listener=listener) as process:
+    with log_file.open("ab") as log, serving.running(environment, log=log, listener=listener) as process:
         try:
             serving.wait_until_ready(url, process)
         except Unavailable:
             console.print(log_file.read_text("utf-8"), markup=False)
             raise
-        yield
+        yield process
 
 
-def show(console: Console, url: str, environment: dict[str, str]) -> bool:
-    """The traffic with its outcomes, then the employees before and after; True if all is as it should be."""
-    before = employees(environment["DATABASE_URL"])
-    as_expected = play(console, url, config.webhook_secrets(environment)[0])
-    after = employees(environment["DATABASE_URL"])
-    console.print(comparison(before, after))
-    return check_employees(console, after) and as_expected
+class Demo:
+    """What happens, line by line, in a table that is drawn anew with each of them."""
 
+    def __init__(
+        self, console: Console, ledger: psycopg.Connection[Any], stage: Stage, url: str, secret: Secret
+    ) -> None:
+        self.lines: list[Line] = []
+        self._console = console
+        self._ledger = ledger
+        self._stage = stage
+        self._url = url
+        self._secret = secret
+        self._last_id = 0
 
-def seed(database_url: str) -> None:
-    with psycopg.connect(database_url) as connection, connection.cursor() as cursor:
-        cursor.executemany(
-            "insert into public.employees (first_name, last_name, email, employee_number, is_active)"
-            " values (%s, %s, %s, %s, %s)",
-            EMPLOYEES,
+    def play(self, start_server: Any) -> None:
+        """The day; an outage, in which the server is killed, and its end; then what comes over HTTP."""
+        process = start_server()
+        with Live(console=self._console, refresh_per_second=20) as live:
+
+            def show(line: Line) -> None:
+                if line not in self.lines:
+                    self.lines.append(line)
+                live.update(happenings(self.lines))
+
+            for act in DAY:
+                show(self._settled(self._begun(act)))
+            serving.kill(process)
+            show(Line("THE SERVER IS KILLED"))
+            waiting = [self._begun(act) for act in OUTAGE]
+            for line in waiting:
+                show(line)
+            start_server()
+            show(Line("THE SERVER IS BACK"))
+            for line in waiting:
+                show(self._settled(line))
+            with httpx.Client(base_url=self._url) as client:
+                for post in posts(*self._captured()):
+                    show(self._posted(client, post))
+
+    def _begun(self, act: Act) -> Line:
+        """The act, and the ledger row that captured it, if any."""
+        act.do(self._stage)
+        line = Line(act.says, expected=act.expected)
+        for event in self._events():
+            self._last_id = event["id"]
+            line.event_id, line.status = event["event_id"], event["status"]
+        return line
+
+    def _settled(self, line: Line) -> Line:
+        """Waits until the event has come out. Of HR's inserts there is a row that has done so at once."""
+        deadline = time.monotonic() + PATIENCE
+        while line.event_id is not None and time.monotonic() < deadline:
+            event = self._event(line.event_id)
+            if event["status"] != "PENDING":
+                line.status, line.outcome, line.via = event["status"], event["outcome"], event["via"]
+                line.milliseconds = event["ms"]
+                break
+            time.sleep(0.002)
+        return line
+
+    def _posted(self, client: httpx.Client, post: Post) -> Line:
+        now, body = datetime.now(UTC), body_of(post.payload)
+        event_id = post.event_id or f"demo-{now:%Y%m%d%H%M%S%f}"
+        headers = signature.sign(self._secret, event_id, b"{}" if post.tampered else body, now=now)
+        started = time.perf_counter()
+        response = client.post("/webhook/auth", content=body, headers=headers | {"Content-Type": "application/json"})
+        answer = response.json()
+        return Line(
+            post.says,
+            expected=post.expected,
+            status=answer["status"] if response.is_success else "refused",
+            outcome=answer.get("outcome", answer.get("reason")),
+            via=f"HTTP {response.status_code}",
+            milliseconds=(time.perf_counter() - started) * 1000,
         )
 
+    def _captured(self) -> tuple[str, Any]:
+        event = next(event for event in self._events(0) if event["outcome"] == "linked")
+        return event["event_id"], event["request_data"]
 
-def employees(database_url: str) -> list[TupleRow]:
-    with psycopg.connect(database_url) as connection:
-        return connection.execute(SELECT_EMPLOYEES).fetchall()
+    def _events(self, after: int | None = None) -> list[dict[str, Any]]:
+        with self._ledger.cursor(row_factory=dict_row) as cursor:
+            return cursor.execute(SELECT_EVENTS, [self._last_id if after is None else after]).fetchall()
 
-
-def play(console: Console, url: str, secret: Secret) -> bool:
-    """Posts the traffic and shows each outcome as it comes; True if each is as expected."""
-    table = Table(title="auth events, as signed webhooks", title_justify="left", box=box.SIMPLE_HEAD)
-    for heading in ("", "what happens", "HTTP", "status", "outcome", "ms"):
-        table.add_column(heading, justify="right" if heading == "ms" else "left")
-    all_expected = True
-    with Live(table, console=console, refresh_per_second=20), httpx.Client(base_url=url) as client:
-        for number, post in enumerate(traffic(datetime.now(UTC)), start=1):
-            started = time.perf_counter()
-            response = send(client, secret, post)
-            milliseconds = (time.perf_counter() - started) * 1000
-            answer = response.json()
-            status = answer["status"] if response.is_success else "refused"
-            outcome = answer.get("outcome", answer.get("reason"))
-            mark = "" if outcome == post.expected else f" [bold red](expected {post.expected})"
-            all_expected &= outcome == post.expected
-            color = COLORS[status]
-            table.add_row(
-                str(number),
-                post.says,
-                str(response.status_code),
-                f"[{color}]{status}",
-                f"{outcome}{mark}",
-                f"{milliseconds:.1f}",
-            )
-    return all_expected
+    def _event(self, event_id: str) -> dict[str, Any]:
+        return next(event for event in self._events(0) if event["event_id"] == event_id)
 
 
-def send(client: httpx.Client, secret: Secret, post: Post) -> httpx.Response:
-    body = body_of(post.payload)
-    headers = signature.sign(secret, post.event_id, b"{}" if post.tampered else body, now=datetime.now(UTC))
-    return client.post("/webhook/auth", content=body, headers=headers | {"Content-Type": "application/json"})
-
-
-def comparison(before: list[TupleRow], after: list[TupleRow]) -> Table:
-    table = Table(title="\nemployees, before and after", title_justify="left", box=box.SIMPLE_HEAD)
-    for heading in ("number", "name", "e-mail", "login", "active"):
-        table.add_column(heading, overflow="fold")
-    for old, new in zip(before, after, strict=True):
-        table.add_row(
-            new[0],
-            changed(f"{old[1]} {old[2]}", f"{new[1]} {new[2]}"),
-            changed(old[3], new[3]),
-            login(new),  # nobody has one before
-            "yes" if new[6] else "no",
-        )
-    return table
-
-
-def login(row: TupleRow) -> str:
-    return "linked" if row[4] else "orphaned" if row[5] else "none"
-
-
-def changed(old: str, new: str) -> str:
-    return new if old == new else f"{old}\n[bold]-> {new}[/bold]"
-
-
-def check_employees(console: Console, after: list[TupleRow]) -> bool:
-    wrong = [row[0] for row in after if AFTERWARDS[row[0]] != row[1:6]]
-    if wrong:
-        console.print(f"[bold red]Employees that are not as they should be: {', '.join(wrong)}")
-    else:
-        console.print("[green]Every employee is as it should be.[/green]")
-    return not wrong
+def employees(connection: psycopg.Connection[Any]) -> list[TupleRow]:
+    return connection.execute(SELECT_EMPLOYEES).fetchall()
 
 
 def serve_until_interrupted(console: Console, url: str, environment: dict[str, str]) -> None:
@@ -154,6 +176,7 @@ def serve_until_interrupted(console: Console, url: str, environment: dict[str, s
     try:
         console.print(f"\nServing at [bold]{url}[/bold] until you press Ctrl+C; then everything is removed.")
         for line in (
+            f"DATABASE_URL='{environment['DATABASE_URL']}'",
             f"WEBHOOK_SECRETS={environment['WEBHOOK_SECRETS']}",
             f"ADMIN_API_KEY={key}",
             f"curl {url}/readyz",

@@ -12,7 +12,6 @@ from psycopg import sql
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from webhook_service.demo_traffic import auth_user
 from webhook_service.events import Json
 
 Metadata = Mapping[str, Json]
@@ -70,3 +69,28 @@ def hash_of(user: UUID, value: str | None) -> str:
     """What a soft delete leaves of an e-mail: 43 characters of base64url (supabase/auth, obfuscateValue)."""
     digest = hashlib.sha256(f"{user}{value or ''}".encode()).digest()
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def auth_user(user_id: str) -> dict[str, Any]:
+    """A row of auth.users with all 35 columns; the secret ones hold what must never come out again."""
+    empty = dict.fromkeys(
+        ("email_change", "phone_change", "confirmation_token", "recovery_token", "email_change_token_new",
+         "email_change_token_current", "phone_change_token", "reauthentication_token"), ""
+    )  # fmt: skip
+    absent = dict.fromkeys(
+        ("email", "phone", "created_at", "updated_at", "deleted_at", "invited_at", "banned_until", "confirmed_at",
+         "is_super_admin", "last_sign_in_at", "recovery_sent_at", "email_confirmed_at", "phone_confirmed_at",
+         "confirmation_sent_at", "email_change_sent_at", "phone_change_sent_at", "reauthentication_sent_at")
+    )  # fmt: skip
+    return empty | absent | {
+        "id": user_id,
+        "instance_id": "00000000-0000-0000-0000-000000000000",
+        "aud": "authenticated",
+        "role": "authenticated",
+        "is_sso_user": False,
+        "is_anonymous": False,
+        "email_change_confirm_status": 0,
+        "encrypted_password": "$2a$10$demo.demo.demo.demo.demo.demo.demo.demo.demo.demo.dem",
+        "raw_app_meta_data": {"provider": "email", "providers": ["email"]},
+        "raw_user_meta_data": {},
+    }  # fmt: skip

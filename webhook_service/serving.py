@@ -1,5 +1,6 @@
 """gunicorn as a process of its own: started, waited for, stopped."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -53,6 +54,12 @@ def running(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """The server and its workers, at once: as when the machine loses power."""
+    os.killpg(process.pid, signal.SIGKILL)  # `running` has made it the leader of a group
+    process.wait()
 
 
 def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:

@@ -5,10 +5,10 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from webhook_service.demo import check_employees
-from webhook_service.demo_traffic import AFTERWARDS, EMPLOYEES
+from webhook_service.demo_tables import check_employees
+from webhook_service.demo_traffic import AFTERWARDS, EMPLOYEES, NORA
 
-RIGHT = [(number, *AFTERWARDS[number], active) for _, _, _, number, active in EMPLOYEES]
+RIGHT = [(number, *AFTERWARDS[number], active) for _, _, _, number, active in (*EMPLOYEES, NORA)]
 
 
 def test_employees_as_they_should_be_pass() -> None:

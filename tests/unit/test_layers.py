@@ -17,7 +17,9 @@ ROWS = [
     {"doctor"},
     {"web"},
     {"web.errors", "web.webhooks", "web.health", "web.admin_api"},
-    {"app", "gunicorn_conf", "demo_traffic", "demo_auth", "demo_auth_users"},
+    {"app", "gunicorn_conf", "demo_auth", "demo_auth_users"},
+    {"demo_traffic"},
+    {"demo_tables"},
     {"demo", "cli_data_dir"},
     {"cli_replay", "cli_relay", "cli_reconcile", "cli_doctor"},
     {"cli"},
@@ -25,12 +27,27 @@ ROWS = [
 """From the vocabulary down to where all meets. A module may also import from its own row, if that makes no cycle."""
 
 ONLY_IN = {
-    "os": {"config", "cli", "relay"},  # the environment has one reader; `serve` becomes gunicorn; a relay tells its pid
+    "os": {
+        "config",
+        "cli",
+        "relay",
+        "serving",
+    },  # the environment has one reader; the others start, name, kill processes
     "flask": {"app", "web", "web.errors", "web.webhooks", "web.health", "web.admin_api"},
-    "psycopg": {"db.direct", "db.wakeup", "db.embedded", "db.migrate", "demo", "demo_auth", "demo_auth_users"},
+    "psycopg": {
+        "db.direct",
+        "db.wakeup",
+        "db.embedded",
+        "db.migrate",
+        "demo",
+        "demo_tables",
+        "demo_traffic",
+        "demo_auth",
+        "demo_auth_users",
+    },
     "supabase": {"db.supabase"},
     "httpx": {"db.supabase", "serving", "doctor", "demo"},
-    "subprocess": {"serving"},
+    "subprocess": {"serving", "demo"},
     "click": {"cli", "cli_data_dir", "cli_replay", "cli_relay", "cli_reconcile", "cli_doctor"},
 }
 """What reaches outside, and who may: everything else is translation or a function of values."""
