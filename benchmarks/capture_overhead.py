@@ -1,0 +1,53 @@
+"""What the capture trigger adds to a sign-up (insert and four updates in one transaction, as Auth does it) and a sign-in.
+
+python benchmarks/capture_overhead.py [ROUNDS]    (default 30; each round does 100 of each, with and without the trigger)
+"""
+
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+
+from webhook_service.db import embedded, migrate
+from webhook_service.demo_auth import Auth
+
+TIMES = 100
+DROP = "drop trigger if exists auth_sync_capture on auth.users"
+INSTALL = "select public.auth_sync_install_v1()"
+
+
+def main(rounds: int) -> None:
+    """Interleaved: each round measures both ways, in turn first."""
+    took: dict[tuple[str, bool], list[float]] = {}
+    with tempfile.TemporaryDirectory() as folder, embedded.running(Path(folder)) as environment:
+        url = environment["DATABASE_URL"]
+        migrate.migrate(url)
+        with psycopg.connect(url, autocommit=True) as admin, psycopg.connect(url, autocommit=True) as connection:
+            auth = Auth(connection)
+            for number in range(rounds):
+                for captured in (number % 2 == 0, number % 2 == 1):
+                    admin.execute(INSTALL if captured else DROP)
+                    users = []
+                    started = time.perf_counter()
+                    for _ in range(TIMES):
+                        users.append(auth.sign_up(f"{uuid4()}@example.com", user_metadata={"first_name": "Jane"}))
+                    signed_up = time.perf_counter()
+                    for user in users:
+                        auth.sign_in(user)
+                    signed_in = time.perf_counter()
+                    took.setdefault(("sign-up", captured), []).append((signed_up - started) / TIMES * 1000)
+                    took.setdefault(("sign-in", captured), []).append((signed_in - signed_up) / TIMES * 1000)
+    for action in ("sign-up", "sign-in"):
+        without, within = (statistics.median(took[action, captured]) for captured in (False, True))
+        sys.stdout.write(
+            f"{action}: {without:.2f} ms without the trigger, {within:.2f} ms with it:"
+            f" {within - without:+.2f} ms, times {within / without:.2f} (medians of {rounds} rounds)\n"
+        )
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 30)

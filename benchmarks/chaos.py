@@ -1,0 +1,45 @@
+"""Random sign-ups and changes, lost webhooks, and SIGKILL for the web, relay and PostgreSQL processes.
+
+python -m benchmarks.chaos [--cycles 1000] [--seed N]    (wants Debian's postgresql; 1000 cycles take about an hour)
+
+After each cycle everything must be right; see tests/chaos. Prints what was done; exit code 1 where it was not right.
+"""
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from psycopg import sql
+
+from tests.chaos.cycle import Tally, run
+from tests.debian_postgres import cluster
+from tests.supabase_postgres import DOUBLES, execute
+from webhook_service.db import embedded
+
+
+def show(tally: Tally) -> None:
+    line = f"\r{tally.cycles} cycles, {tally.kills.total()} kills, {tally.applied} events applied"
+    sys.stderr.write(line)
+    sys.stderr.flush()
+
+
+def main(cycles: int, seed: int) -> bool:
+    """Whether all was right."""
+    started = time.monotonic()
+    with cluster() as server, tempfile.TemporaryDirectory(prefix="chaos-") as folder:
+        execute(server.url(), sql.SQL(embedded.SUPABASE_ROLES))
+        execute(server.url(), sql.SQL(DOUBLES.read_text("utf-8")))
+        tally = run(server, server.url(), Path(folder), cycles=cycles, seed=seed, progress=show)
+    sys.stdout.write(f"\n{tally}\n{time.monotonic() - started:.0f} s\n")
+    return not tally.wrong
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Kills everything, over and over, and looks whether all is right.")
+    parser.add_argument("--cycles", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
+    arguments = parser.parse_args()
+    sys.exit(0 if main(arguments.cycles, arguments.seed) else 1)
