@@ -1,6 +1,5 @@
 """Where adapters meet use cases."""
 
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -30,7 +29,7 @@ def database_for(connection: DirectConnection | SupabaseConnection) -> Database:
 
 def relay_for(connection: DirectConnection | SupabaseConnection, database: Database, policy: Policy) -> Relay:
     """A relay that wakes at once over a direct connection, and polls over the Data API. Not started yet."""
-    wait = Wakeup(connection.url).wait if isinstance(connection, DirectConnection) else time.sleep
+    wait = Wakeup(connection.url).wait if isinstance(connection, DirectConnection) else None
     return Relay(database, policy, wait)
 
 

@@ -61,13 +61,15 @@ def own_name() -> str:
 
 
 class Relay:
-    """The loop: looks, works off what is due, waits. `wait(seconds)` may end early, when something has come."""
+    """The loop: looks, works off what is due, waits. `wait(seconds)` may end early, when something has come; without
+    it, only time passes.
+    """
 
-    def __init__(self, database: Database, policy: Policy, wait: Callable[[float], None]) -> None:
+    def __init__(self, database: Database, policy: Policy, wait: Callable[[float], object] | None = None) -> None:
         self._database = database
         self._policy = policy
-        self._wait = wait
         self._stopping = threading.Event()
+        self._wait = wait or self._stopping.wait
         self._thread: threading.Thread | None = None
 
     def run(self) -> None:

@@ -51,6 +51,14 @@ alter table public.auth_user_state add column if not exists record_hash uuid;
 comment on column public.auth_user_state.record_hash is
   'md5 of the mapped columns of auth.users as the newest captured event had them: reconciliation compares it';
 
+-- A table by its full name, null where there is none; to_regclass would raise where its schema is closed to us.
+create or replace function public.auth_sync_relation_v1(p_name text) returns regclass
+language sql stable set search_path = '' as $$
+  select c.oid::regclass
+    from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+   where n.nspname = split_part(p_name, '.', 1) and c.relname = split_part(p_name, '.', 2)
+$$;
+
 -- The settings of the database's side.
 create table if not exists public.auth_sync_settings (
   only_row boolean primary key default true check (only_row),

@@ -214,9 +214,9 @@ end $$;
 create or replace function public.auth_sync_triggers_v1()
 returns table (name text, relation regclass, definition text, is_right boolean)
 language sql stable security definer set search_path = '' as $$
-  select w.name, to_regclass(w.relation), w.definition,
+  select w.name, public.auth_sync_relation_v1(w.relation), w.definition,
          exists (select from pg_catalog.pg_trigger t
-                  where t.tgrelid = to_regclass(w.relation) and t.tgname = w.name and t.tgenabled in ('O', 'A')
+                  where t.tgrelid = public.auth_sync_relation_v1(w.relation) and t.tgname = w.name and t.tgenabled in ('O', 'A')
                     and pg_catalog.pg_get_triggerdef(t.oid) = w.definition)
     from (values
       ('auth_sync_capture', 'auth.users',
@@ -244,7 +244,7 @@ declare
 begin
   if p_url is null then
     update public.auth_sync_settings set webhook_url = null;
-    if to_regclass('vault.secrets') is not null then
+    if public.auth_sync_relation_v1('vault.secrets') is not null then
       execute 'delete from vault.secrets where name = ''auth_sync_webhook_secrets''';
     end if;
     return 'not posting; the relay carries every event';
@@ -256,7 +256,7 @@ begin
   select string_agg(m.what, ', ') into missing
     from (values ('pg_net', to_regprocedure('net.http_post(text, jsonb, jsonb, jsonb, integer)') is not null),
                  ('pgcrypto', exists (select from pg_catalog.pg_extension where extname = 'pgcrypto')),
-                 ('supabase_vault', to_regclass('vault.decrypted_secrets') is not null)) as m (what, is_there)
+                 ('supabase_vault', public.auth_sync_relation_v1('vault.decrypted_secrets') is not null)) as m (what, is_there)
    where not m.is_there;
   if missing is not null then
     raise exception 'events cannot be posted without %', missing

@@ -144,9 +144,9 @@ end $$;
 create or replace function public.auth_sync_triggers_v1()
 returns table (name text, relation regclass, definition text, is_right boolean)
 language sql stable security definer set search_path = '' as $$
-  select w.name, to_regclass(w.relation), w.definition,
+  select w.name, public.auth_sync_relation_v1(w.relation), w.definition,
          exists (select from pg_catalog.pg_trigger t
-                  where t.tgrelid = to_regclass(w.relation) and t.tgname = w.name and t.tgenabled in ('O', 'A')
+                  where t.tgrelid = public.auth_sync_relation_v1(w.relation) and t.tgname = w.name and t.tgenabled in ('O', 'A')
                     and pg_catalog.pg_get_triggerdef(t.oid) = w.definition)
     from (values
       ('auth_sync_capture', 'auth.users',

@@ -93,7 +93,7 @@ declare
   seen bigint;
   entered jsonb;
 begin
-  if to_regclass('auth.users') is null then
+  if public.auth_sync_relation_v1('auth.users') is null then
     raise exception 'this database has no auth.users' using errcode = 'undefined_object';
   end if;
   if p_part = 'users' then
@@ -140,7 +140,7 @@ language plpgsql security definer set search_path = '' set lock_timeout = '1500m
 declare
   run text;
 begin
-  if to_regclass('auth.users') is null then
+  if public.auth_sync_relation_v1('auth.users') is null then
     return null;
   end if;
   if not p_dry_run then

@@ -33,8 +33,8 @@ language sql stable security definer set search_path = '' as $$
   select jsonb_build_object(
     'migration', (select max(number) from public.auth_sync_migrations),
     'relay_last_run_seconds', (select extract(epoch from now() - max(last_run_at)) from public.auth_sync_relays),
-    'oldest_pending_seconds', (select extract(epoch from now() - min(created_at)) from public.integration_sync_log
-                                where status = 'PENDING' and direction <> 'maintenance'),
+    'oldest_pending_seconds', (select extract(epoch from now() - created_at) from public.integration_sync_log
+                                where status = 'PENDING' and direction = 'inbound' order by id limit 1),
     'last_event_seconds', (select extract(epoch from now() - created_at) from public.integration_sync_log order by id desc limit 1))
 $$;
 
@@ -51,7 +51,7 @@ declare
 begin
   select jsonb_build_object(
     'now', extract(epoch from clock_timestamp()),
-    'has_auth_users', to_regclass('auth.users') is not null,
+    'has_auth_users', public.auth_sync_relation_v1('auth.users') is not null,
     'owner_sees_all', (select r.rolsuper or r.rolbypassrls from pg_catalog.pg_roles r where r.rolname = current_user),
     'triggers', (select jsonb_object_agg(t.name, t.is_right) from public.auth_sync_triggers_v1() as t where t.relation is not null),
     'open_to_strangers', (
@@ -73,16 +73,16 @@ begin
     'name_fields', s.name_fields,
     'has_pg_net', to_regprocedure('net.http_post(text, jsonb, jsonb, jsonb, integer)') is not null,
     'has_pgcrypto', exists (select from pg_catalog.pg_extension where extname = 'pgcrypto'),
-    'has_vault', to_regclass('vault.decrypted_secrets') is not null,
+    'has_vault', public.auth_sync_relation_v1('vault.decrypted_secrets') is not null,
     'relay_last_run_seconds', (select extract(epoch from now() - max(last_run_at)) from public.auth_sync_relays),
     'pending', (select count(*) from public.integration_sync_log where status = 'PENDING' and direction = 'inbound'),
-    'oldest_pending_seconds', (select extract(epoch from now() - min(created_at)) from public.integration_sync_log
-                                where status = 'PENDING' and direction = 'inbound'),
+    'oldest_pending_seconds', (select extract(epoch from now() - created_at) from public.integration_sync_log
+                                where status = 'PENDING' and direction = 'inbound' order by id limit 1),
     'retrying', (select count(*) from public.integration_sync_log
                   where status = 'FAILED' and direction = 'inbound' and next_attempt_at is not null),
     'given_up', (select count(*) from public.integration_sync_log
                   where status = 'FAILED' and direction = 'inbound' and next_attempt_at is null),
-    'last_event_at', (select extract(epoch from max(created_at)) from public.integration_sync_log where direction = 'inbound'),
+    'last_event_at', (select extract(epoch from created_at) from public.integration_sync_log where direction = 'inbound' order by id desc limit 1),
     'last_reconcile', (select jsonb_build_object('status', status, 'outcome', outcome, 'seconds_ago', extract(epoch from now() - created_at))
                          from public.integration_sync_log where direction = 'maintenance' order by id desc limit 1))
     into facts from public.auth_sync_settings s;
@@ -115,20 +115,50 @@ begin
   return facts || jsonb_build_object('has_secret', secret_is_there, 'pg_net_worker_is_up', worker_is_up, 'pg_net_waiting', waiting, 'pg_net_refused', refused);
 end $$;
 
+-- How many events there are by outcome: exactly what is pending and failed; and what is done exactly in a small ledger, in
+-- a large one as the planner estimates it (counting millions would take seconds).
+create or replace function public.auth_sync_counts_v1() returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+  rows_in_all bigint := (select greatest(reltuples, 0) from pg_catalog.pg_class where oid = 'public.integration_sync_log'::regclass);
+  is_estimated boolean := rows_in_all > 250000;
+  not_done jsonb;
+  done jsonb;
+begin
+  select coalesce(jsonb_agg(to_jsonb(o)), '[]') into not_done
+    from (select status, outcome, count(*) as events, count(*) filter (where next_attempt_at is null) as given_up
+            from public.integration_sync_log where status in ('PENDING', 'FAILED') and direction <> 'maintenance' group by 1, 2) as o;
+  if is_estimated then
+    select coalesce(jsonb_agg(to_jsonb(o)), '[]') into done
+      from (select 'SUCCESS' as status, v.outcome, round(v.share * rows_in_all) as events
+              from pg_catalog.pg_stats s,
+                   unnest(s.most_common_vals::text::text[], s.most_common_freqs) as v (outcome, share)
+             where s.schemaname = 'public' and s.tablename = 'integration_sync_log' and s.attname = 'outcome'
+               and v.outcome in ('linked', 'synced', 'unchanged', 'orphaned', 'unmatched', 'unconfirmed', 'ignored', 'stale')) as o;
+  else
+    select coalesce(jsonb_agg(to_jsonb(o)), '[]') into done
+      from (select status, outcome, count(*) as events
+              from public.integration_sync_log where status = 'SUCCESS' and direction <> 'maintenance' group by 1, 2) as o;
+  end if;
+  return (
+    with counted as (
+      select * from jsonb_to_recordset(not_done || done) as c (status text, outcome text, events numeric, given_up bigint)
+    )
+    select jsonb_build_object(
+      'events', jsonb_build_object('PENDING', 0, 'SUCCESS', 0, 'FAILED', 0)
+                || coalesce((select jsonb_object_agg(status, n) from (select status, sum(events) as n from counted group by 1) as s), '{}'),
+      'outcomes', coalesce((select jsonb_object_agg(outcome, n)
+                              from (select outcome, sum(events) as n from counted where outcome is not null group by 1) as o), '{}'),
+      'given_up', coalesce((select sum(given_up) from counted where status = 'FAILED'), 0),
+      'is_estimated', is_estimated));
+end $$;
+
 -- The state of things in one look.
 create or replace function public.get_auth_sync_summary() returns jsonb
 language sql stable security definer set search_path = '' as $$
-  select jsonb_build_object(
-    'events', (select jsonb_object_agg(s.status, coalesce(n.events, 0))
-                 from unnest(array['PENDING', 'SUCCESS', 'FAILED']) as s (status)
-                 left join (select status, count(*) as events from public.integration_sync_log where direction <> 'maintenance' group by status) as n using (status)),
-    'outcomes', (select coalesce(jsonb_object_agg(outcome, events), '{}')
-                   from (select outcome, count(*) as events from public.integration_sync_log
-                          where outcome is not null and direction <> 'maintenance' group by outcome) as o),
-    'given_up', (select count(*) from public.integration_sync_log
-                  where status = 'FAILED' and direction <> 'maintenance' and next_attempt_at is null),
+  select public.auth_sync_counts_v1() || jsonb_build_object(
     'last_event_at', (select created_at from public.integration_sync_log where direction <> 'maintenance' order by id desc limit 1),
-    'oldest_pending_at', (select min(created_at) from public.integration_sync_log where status = 'PENDING' and direction <> 'maintenance'),
+    'oldest_pending_at', (select created_at from public.integration_sync_log where status = 'PENDING' and direction <> 'maintenance' order by id limit 1),
     'relay_last_run_at', (select max(last_run_at) from public.auth_sync_relays),
     'employees', (select jsonb_build_object('all', count(*), 'linked', count(auth_user_id),
                                             'orphaned', count(*) filter (where orphaned_at is not null),
