@@ -1,6 +1,6 @@
-"""What the capture trigger adds to a sign-up (insert and four updates in one transaction, as Auth does it) and a sign-in.
+"""What the capture trigger adds to a sign-up (an insert and four updates in one transaction) and to a sign-in.
 
-python benchmarks/capture_overhead.py [ROUNDS]    (default 30; each round does 100 of each, with and without the trigger)
+python benchmarks/capture_overhead.py [ROUNDS]    (default 30, each with 100 of each, with and without the trigger)
 """
 
 import statistics

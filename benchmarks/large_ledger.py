@@ -23,7 +23,8 @@ from webhook_service.relay import run_once
 
 FILL = """
 insert into integration_sync_log
-  (event_id, direction, operation, status, outcome, auth_user_id, version, request_data, attempts, via, created_at, completed_at)
+  (event_id, direction, operation, status, outcome, auth_user_id, version, request_data, attempts, via,
+   created_at, completed_at)
 select 'event-' || n, 'inbound', 'UPDATE', 'SUCCESS', (array['synced', 'unchanged', 'unmatched'])[n % 3 + 1],
        md5((n / 5)::text)::uuid, n, '{{"type": "UPDATE"}}', 1, 'relay',
        now() - interval '400 days' * (1 - n::float / {count}), now() - interval '400 days' * (1 - n::float / {count})

@@ -50,7 +50,7 @@ def main(count: int) -> None:
 
 
 def show(done: Reconciled) -> None:
-    sys.stderr.write(f"\r{done.seen:,} of {done.users + done.known:,} ")
+    sys.stderr.write(f"\r{done.seen:,} of {done.to_see:,} ")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ from psycopg.types.json import Jsonb
 
 BATCH_SIZE = 200
 USER_AGENT = "pg_net/0.20.4"
+APPLICATION_NAME = "pg_net 0.20.4"
+"""As pg_stat_activity shows the worker."""
 REPOSITORY = Path(__file__).parents[1]
 
 TAKE = """
@@ -142,7 +144,9 @@ async def run(url: str, mischief: Mischief) -> None:
         del client.headers["Accept-Encoding"], client.headers["Connection"]
         while True:
             try:
-                async with await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=5) as connection:
+                async with await psycopg.AsyncConnection.connect(
+                    url, autocommit=True, connect_timeout=5, application_name=APPLICATION_NAME
+                ) as connection:
                     while True:
                         await run_once(connection, client, mischief, dice)
                         await asyncio.sleep(dice.uniform(0, mischief.interval))

@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from webhook_service.db import migrate as migrations
 from webhook_service.db.migrate import Migration
 from webhook_service.demo import run_demo
 from webhook_service.errors import MigrationError, ServiceError
+from webhook_service.handlers import Policy
 
 
 class Group(click.Group):
@@ -77,7 +77,7 @@ def serve(host: str | None, port: int | None, workers: int | None, data_dir: Pat
     with embedded.running(data_dir) as own:
         environment = {"HOST": "127.0.0.1"} | with_missing(environment, own)
         config.load(environment)
-        migrations.migrate(environment["DATABASE_URL"], name_fields=config.name_fields(environment))
+        migrations.migrate(environment["DATABASE_URL"], policy=config.policy(environment))
         click.echo(f"No database is configured: using an embedded PostgreSQL in {data_dir}.", err=True)
         click.echo(f"Webhook secret and admin key: {data_dir / embedded.SECRETS_FILE}", err=True)
         with serving.running(environment) as process:
@@ -98,12 +98,12 @@ def migrate(dry_run: bool, data_dir: Path) -> None:
     with environment_of(data_dir) as environment:
         connection = config.connection(environment)
         if isinstance(connection, SupabaseConnection):
-            check_migrations(connection, config.name_fields(environment))
+            check_migrations(connection, config.policy(environment))
             count = 0
         else:
             count = migrations.migrate(
                 connection.url,
-                name_fields=config.name_fields(environment),
+                policy=config.policy(environment),
                 dry_run=dry_run,
                 applied=lambda migration: click.echo(f"{verb} {migration.number:04} {migration.name}"),
             )
@@ -126,13 +126,13 @@ def uninstall(yes: bool, data_dir: Path) -> None:
     click.echo("Removed. Employees and their columns are as they were.")
 
 
-def check_migrations(connection: SupabaseConnection, name_fields: Mapping[str, str]) -> None:
-    """Raises MigrationError where the database lacks some; else tells its triggers the name fields."""
+def check_migrations(connection: SupabaseConnection, policy: Policy) -> None:
+    """Raises MigrationError where the database lacks some; else tells its triggers the policy."""
     database = database_for(connection)
     try:
         found = migrations.newest_in(database)
         if found >= migrations.newest():
-            database.call("auth_sync_configure_v1", p_name_fields=dict(name_fields))
+            database.call("auth_sync_configure_v1", **migrations.told(policy))
     finally:
         database.close()
     if found < migrations.newest():

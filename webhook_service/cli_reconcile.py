@@ -31,7 +31,7 @@ def reconcile(dry_run: bool, data_dir: Path) -> None:
     ):
 
         def show_progress(so_far: Reconciled) -> None:
-            bar.length = max(1, so_far.users + so_far.known, so_far.seen)  # not known before it has begun
+            bar.length = max(1, so_far.to_see)  # not known before it has begun
             bar.update(so_far.seen - bar.pos)
 
         done = run_reconcile(database, policy, requested_by=who(), dry_run=dry_run, progress=show_progress)

@@ -1,6 +1,7 @@
 """Checks what is installed against what should be. What is found is the database's word; what it means is said here."""
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -75,14 +76,22 @@ def examine(
     asked = now()
     facts = database.call("auth_sync_inspect_v1")
     moment = asked + (now() - asked) / 2
+    if facts is None:
+        todo = "run `webhook-service migrate`, then `webhook-service reconcile`"
+        return [wrong("settings", "auth_sync_settings has lost its row: nothing is captured", todo)]
     return [
         ok("migrations", f"at {found}"),
         *source(facts),
+        triggers(facts),
         *rights(facts),
         names(facts, policy),
         clock(facts, moment),
         *sender(facts),
-        *(round_trip(database, facts["webhook_url"], secrets, now) if facts["has_secret"] else []),
+        *(
+            round_trip(database, facts["webhook_url"], secrets, now)
+            if facts["webhook_url"] and facts["has_secret"]
+            else []
+        ),
         relay_runs(facts),
         *backlog(facts),
         silence(facts),
@@ -96,11 +105,15 @@ def source(facts: Json) -> list[Finding]:
     if not (facts["sees_auth_users"] and facts["owner_sees_all"]):
         todo = "migrate as the project's role postgres: the functions' owner must see all of auth.users"
         return [wrong("source", "our functions cannot read auth.users", todo)]
+    return []
+
+
+def triggers(facts: Json) -> Finding:
     crooked = sorted(name for name, is_right in facts["triggers"].items() if not is_right)
     if crooked:
         todo = "run `webhook-service migrate`, then `webhook-service reconcile`"
-        return [wrong("triggers", f"missing, switched off or out of date: {', '.join(crooked)}", todo)]
-    return [ok("triggers", "in place")]
+        return wrong("triggers", f"missing, switched off or out of date: {', '.join(crooked)}", todo)
+    return ok("triggers", "in place")
 
 
 def rights(facts: Json) -> list[Finding]:
@@ -117,12 +130,10 @@ def rights(facts: Json) -> list[Finding]:
 
 
 def names(facts: Json, policy: Policy) -> Finding:
-    if facts["name_fields"] != dict(policy.name_fields):
-        todo = (
-            "run `webhook-service migrate` with the NAME_FIELDS that the service has, then `webhook-service reconcile`"
-        )
-        return wrong("name_fields", f"the triggers capture {facts['name_fields']}, NAME_FIELDS says otherwise", todo)
-    return ok("name_fields", "as NAME_FIELDS says")
+    if {"p_name_fields": facts["name_fields"], "p_columns": facts["columns"]} != migrate.told(policy):
+        todo = "run `webhook-service migrate` with the settings that the service has, then `webhook-service reconcile`"
+        return wrong("settings", "the triggers were told another NAME_FIELDS or EMAIL_OWNER than is set here", todo)
+    return ok("settings", "the triggers know NAME_FIELDS and EMAIL_OWNER as they are set here")
 
 
 def clock(facts: Json, moment: datetime) -> Finding:
@@ -145,7 +156,7 @@ def sender(facts: Json) -> list[Finding]:
         ]
     if not facts["has_secret"]:
         return [wrong("sender", "the secret is gone from the vault, or hidden from us", set_up)]
-    findings = [ok("sender", f"posts to {facts['webhook_url']}")]
+    findings = [ok("sender", f"posts to {without_password(facts['webhook_url'])}")]
     if facts["pg_net_worker_is_up"] is False:
         todo = "restart it: `select net.worker_restart()`; the relay carries the events meanwhile"
         findings.append(wrong("pg_net", f"its worker does not run; {facts['pg_net_waiting']} requests wait", todo))
@@ -170,7 +181,7 @@ def round_trip(database: Database, url: str, secrets: Sequence[Secret], now: Cal
     agreed = ok("secret", "the database's signature is ours")
     try:
         answer = httpx.post(url, content=body, headers=headers, timeout=PROBE_TIMEOUT)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # UnicodeError: a host that is no host
         todo = "see that the URL is right, and reachable from the internet"
         return [agreed, note("url", f"cannot be reached from here ({type(error).__name__})", todo)]
     if answer.status_code != 422:  # signed, understood, and no event
@@ -216,6 +227,10 @@ def drift(database: Database, policy: Policy) -> list[Finding]:
         counts = ", ".join(f"{count} {kind}" for kind, count in sorted(compared.differences.items()))
         return [wrong("drift", f"of {compared.users} auth users differ: {counts}", "run `webhook-service reconcile`")]
     return [ok("drift", f"none among {compared.users} auth users")]
+
+
+def without_password(url: str) -> str:
+    return re.sub(r"//[^/@]*@", "//", url)
 
 
 def describe(seconds: float) -> str:

@@ -95,7 +95,20 @@ class EventSchema(Schema):
             raise ValidationError(f"A {data['type']} needs it.", needed)
 
 
+class StateSchema(Schema):
+    """The mapped state of an auth user as `to_request_data` writes it."""
+
+    email = fields.String(required=True, allow_none=True)
+    email_confirmed = fields.Boolean(required=True)
+    employee_number = fields.String(required=True, allow_none=True)
+    is_anonymous = fields.Boolean(required=True)
+    banned_until = Timestamp(required=True, allow_none=True)
+    deleted_at = Timestamp(required=True, allow_none=True)
+    names = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
+
+
 EVENT_SCHEMA = EventSchema()
+STATE_SCHEMA = StateSchema()
 
 
 def parse(delivery: Delivery, name_fields: Mapping[str, str]) -> AuthEvent:
@@ -189,13 +202,10 @@ def from_ledger(row: Mapping[str, Json], name_fields: Mapping[str, str]) -> Auth
 
     A captured row holds the payload as it is sent, any other the mapped state. Raises InvalidPayload.
     """
-    if "type" in row["request_data"]:
+    if isinstance(row["request_data"], dict) and "type" in row["request_data"]:
         return event_of(row["event_id"], row["request_data"], name_fields, sent_at=EPOCH)
     try:
-        state = dict(row["request_data"])
-        for moment in ("banned_until", "deleted_at"):
-            state[moment] = state[moment] and datetime.fromisoformat(state[moment])
-        user = AuthUser(id=UUID(row["auth_user_id"]), **state)
-    except (KeyError, TypeError, ValueError) as error:
-        raise InvalidPayload("invalid_payload", "The ledger row holds no state of an auth user.") from error
+        user = AuthUser(id=UUID(row["auth_user_id"]), **STATE_SCHEMA.load(row["request_data"]))
+    except ValidationError as error:
+        raise InvalidPayload("invalid_payload", describe(error.messages_dict)) from None
     return AuthEvent(row["event_id"], Operation(row["operation"]), row["version"], user)

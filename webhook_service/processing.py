@@ -57,7 +57,7 @@ def process_rows(
         try:
             works.append(handlers.decide(payload.from_ledger(row, policy.name_fields), policy, via=via, lease=lease))
         except InvalidPayload as error:
-            results.append(fail(database, row["event_id"], Outcome.UNREADABLE, error.detail))
+            results.append(fail(database, row["event_id"], Outcome.UNREADABLE, error.detail, lease))
     return results + (process_apart(database, policy, works) if works else [])
 
 
@@ -76,13 +76,14 @@ def process_apart(
                 for result in process_apart(database, policy, half, LOCK_TIMEOUT_ALONE)
             ]
         if isinstance(error, DatabaseError):
-            return [fail(database, works[0].event.event_id, Outcome.NOT_APPLIED, error.detail)]
+            work = works[0]
+            return [fail(database, work.event.event_id, Outcome.NOT_APPLIED, error.detail, work.lease)]
         return []
 
 
-def fail(database: Database, event_id: str, outcome: Outcome, detail: str) -> Result:
+def fail(database: Database, event_id: str, outcome: Outcome, detail: str, lease: str | None) -> Result:
     """Writes down that an event could not be applied; it is tried again later."""
-    database.call("auth_sync_fail_v1", p_event_id=event_id, p_outcome=outcome, p_error=detail)
+    database.call("auth_sync_fail_v1", p_event_id=event_id, p_outcome=outcome, p_error=detail, p_lease=lease)
     return Result(event_id, Status.FAILED, outcome)
 
 

@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from webhook_service.errors import NotPossible, ServiceError
-from webhook_service.events import Json, Result, Via
+from webhook_service.events import Json, Outcome, Result, Via
 from webhook_service.handlers import Policy
 from webhook_service.ports import Database
 from webhook_service.processing import process_rows
@@ -26,13 +26,16 @@ LANES = 2
 PARTS = ("users", "gone")
 """Those in auth.users; then those that only we or employees still know."""
 
+CHANGING = (Outcome.LINKED, Outcome.SYNCED, Outcome.ORPHANED)
+MAX_PASSES = 10
+
 BEFORE_ALL = str(UUID(int=0))
 MAX_SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """How far a run is: of `users` auth users and `known` states `seen` are compared.
+    """How far a run is: of `users` auth users and `known` states, in each of `passes`, `seen` in all are compared.
 
     `differences` counts by kind: unknown (never seen before), deleted, email, ban, changed; orphan, missing_link,
     stale_email. `shown` holds the first of them, {"auth_user_id", "kind", "employee_id"}. `outcomes` is what came of
@@ -41,16 +44,25 @@ class Reconciled:
 
     users: int
     known: int
+    passes: int = 1
     seen: int = 0
     differences: Mapping[str, int] = field(default_factory=dict)
     shown: tuple[Mapping[str, Json], ...] = ()
     outcomes: Mapping[str, int] = field(default_factory=dict)
     left: int = 0
 
+    @property
+    def to_see(self) -> int:
+        return max(self.seen, (self.users + self.known) * self.passes)
+
+    @property
+    def changes(self) -> int:
+        """Events that changed an employee."""
+        return sum(self.outcomes.get(outcome, 0) for outcome in CHANGING)
+
     def plus(self, page: Json, outcomes: Counter[str], left: int) -> "Reconciled":
-        return Reconciled(
-            users=self.users,
-            known=self.known,
+        return replace(
+            self,
             seen=self.seen + page["seen"],
             differences=dict(Counter(self.differences) + Counter(found["kind"] for found in page["differences"])),
             shown=(*self.shown, *page["differences"])[:MAX_SHOWN],
@@ -67,7 +79,9 @@ def reconcile(
     dry_run: bool,
     progress: Callable[[Reconciled], None] = lambda so_far: None,
 ) -> Reconciled:
-    """Once over everything; `progress` is told after each page. `dry_run` only compares.
+    """Over everything, and again where employees were changed: of two that fitted a user, one may now be taken.
+
+    `progress` is told after each page. `dry_run` only compares, once.
 
     Raises NotPossible where there is no auth.users or another run is under way; Unavailable, DatabaseError where the
     run could not go on: then it is in the ledger as FAILED, and what it had entered by then is applied all the same.
@@ -80,8 +94,13 @@ def reconcile(
 
     done = Reconciled(begun["users"], begun["known"])
     try:
-        for part in PARTS:
-            done = _compare(database, policy, begun["run"], part, done, progress)
+        for _ in range(MAX_PASSES):
+            before = done.changes
+            for part in PARTS:
+                done = _compare(database, policy, begun["run"], part, done, progress)
+            if dry_run or done.changes == before:
+                break
+            done = replace(done, passes=done.passes + 1)
     except BaseException as error:
         with suppress(ServiceError):  # of a run that never ends, the next one says that it was interrupted
             _end(database, begun["run"], done, f"ended by {getattr(error, 'reason', type(error).__name__)}")
@@ -104,7 +123,14 @@ def _compare(
     after: str | None = BEFORE_ALL
     with ThreadPoolExecutor(LANES) as lanes:
         while after is not None:
-            page = database.call("auth_sync_reconcile_page_v1", p_run=run, p_part=part, p_after=after, p_limit=PAGE)
+            page = database.call(
+                "auth_sync_reconcile_page_v1",
+                p_run=run,
+                p_part=part,
+                p_after=after,
+                p_limit=PAGE,
+                p_columns=sorted(policy.columns),
+            )
             events = page["events"]
             batches = [events[start : start + BATCH] for start in range(0, len(events), BATCH)]
             outcomes = Counter(str(result.outcome) for results in lanes.map(process, batches) for result in results)
@@ -116,5 +142,6 @@ def _compare(
 
 def _end(database: Database, run: str | None, done: Reconciled, error: str | None) -> None:
     if run is not None:
-        summary = {"differences": done.differences, "outcomes": done.outcomes, "seen": done.seen, "left": done.left}
+        names = ("users", "passes", "differences", "outcomes", "left")
+        summary = {name: getattr(done, name) for name in names}
         database.call("auth_sync_end_reconcile_v1", p_run=run, p_error=error, p_summary=summary)

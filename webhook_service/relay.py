@@ -80,9 +80,10 @@ class Relay:
         while not self._stopping.is_set():
             try:
                 ran = run_once(self._database, self._policy, name=name)
-            except ServiceError as error:
+            except Exception as error:  # noqa: BLE001 (whatever it is: a relay that has ended helps nobody)
                 trouble += 1
-                log.warning("relay", extra={"reason": error.reason, "detail": error.detail, "attempt": trouble})
+                reason = error.reason if isinstance(error, ServiceError) else "internal_error"
+                log.warning("relay in trouble", extra={"reason": reason, "attempt": trouble}, exc_info=error)
                 self._stopping.wait(min(LONGEST_PAUSE, 0.5 * 2 ** min(trouble, 10)))
                 continue
             trouble = 0

@@ -5,7 +5,7 @@ again does no harm, because `webhook-service sql` hands the same files to other 
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -14,6 +14,8 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.json import Jsonb
 
 from webhook_service.errors import MigrationError, Unavailable
+from webhook_service.events import Json
+from webhook_service.handlers import Policy
 from webhook_service.ports import Database
 
 LOCK = 7_305_191_620_264_041_213
@@ -53,6 +55,11 @@ def migrations() -> tuple[Migration, ...]:
     return tuple(sorted(found, key=lambda migration: migration.number))
 
 
+def told(policy: Policy) -> dict[str, Json]:
+    """What the triggers must know of the settings: the parameters of `auth_sync_configure_v1`."""
+    return {"p_name_fields": dict(policy.name_fields), "p_columns": sorted(policy.columns)}
+
+
 def uninstall_script() -> str:
     """SQL that removes all of ours but employees, their columns and what they hold."""
     return files("webhook_service.db").joinpath("uninstall.sql").read_text("utf-8")
@@ -86,14 +93,14 @@ def newest_in(database: Database) -> int:
 def migrate(
     url: str,
     *,
-    name_fields: Mapping[str, str] | None = None,
+    policy: Policy | None = None,
     dry_run: bool = False,
     applied: Callable[[Migration], None] = lambda migration: None,
 ) -> int:
     """Applies what is missing and returns how many that were; `applied` is told of each.
 
     Puts the triggers in place where they are missing (auth.users may have come later), and tells them the
-    `name_fields` where those are given. Any number of processes may do so at once: one does it, the others wait and
+    `policy` where one is given. Any number of processes may do so at once: one does it, the others wait and
     find it done. Raises MigrationError.
     """
     require_a_connection_string(url)
@@ -106,8 +113,9 @@ def migrate(
                 count += 1
             if not dry_run:
                 connection.execute("select public.auth_sync_install_v1()")
-                if name_fields is not None:
-                    connection.execute("select public.auth_sync_configure_v1(%s)", [Jsonb(dict(name_fields))])
+                if policy is not None:
+                    values = [Jsonb(value) for value in told(policy).values()]
+                    connection.execute("select public.auth_sync_configure_v1(%s, %s)", values)
             return count
     except psycopg.errors.LockNotAvailable as error:
         raise MigrationError("locked", "Another process migrates, or holds the tables. Try again.") from error

@@ -63,6 +63,7 @@ $$;
 create table if not exists public.auth_sync_settings (
   only_row boolean primary key default true check (only_row),
   name_fields jsonb not null default '{"first_name": "first_name", "last_name": "last_name"}',
+  columns jsonb not null default '["email", "first_name", "last_name"]',
   webhook_url text,
   relay_after interval not null default '10 seconds' check (relay_after >= '0')
 );
@@ -71,6 +72,7 @@ alter table public.auth_sync_settings enable row level security;
 
 comment on table public.auth_sync_settings is 'webhook-service: what the triggers must know';
 comment on column public.auth_sync_settings.name_fields is 'NAME_FIELDS of the service, written by its migrate: {column of employees: key in raw_user_meta_data}';
+comment on column public.auth_sync_settings.columns is 'which columns of employees may be written, by EMAIL_OWNER and NAME_FIELDS';
 comment on column public.auth_sync_settings.webhook_url is 'where events are posted to; null: nowhere, the relay carries them. Set by auth_sync_send_to';
 comment on column public.auth_sync_settings.relay_after is 'how long a webhook has before the relay takes its event over';
 
@@ -84,24 +86,26 @@ alter table public.auth_sync_relays enable row level security;
 comment on table public.auth_sync_relays is 'webhook-service: the relays and when each last ran';
 
 -- How long to wait after so many failed attempts: 5 s, doubling up to 6 h, a quarter more or less, so that what
--- failed together does not come back together. Null after the 28th: 76 h at the least, then it is an admin's turn.
+-- failed together does not come back together. Null after the 29th: 76 h at the least, then it is an admin's turn.
 create or replace function public.auth_sync_backoff_v1(p_attempts integer) returns interval
 language sql volatile set search_path = '' as $$
-  select case when p_attempts < 28 then
+  select case when p_attempts < 29 then
     least(interval '6 hours', interval '5 seconds' * power(2, p_attempts - 1)) * (0.75 + random() / 2) end
 $$;
 
 -- Takes up to p_limit rows that are due, for p_lease_seconds, the oldest first, and says that this relay is alive:
 -- {"events": [{id, event_id, operation, version, auth_user_id, request_data}], "next_in": seconds until the next is
--- due, or null}. What another relay has taken is passed over; a lease that has ended is taken over.
+-- due, or null}. Before, it looks again at employees that came at the same moment as their auth users (0009). What another relay has taken is passed over; a lease that has ended is taken over.
 create or replace function public.auth_sync_claim_v1(p_relay text, p_limit integer, p_lease_seconds integer) returns jsonb
-language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' set enable_seqscan = off as $$
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' set enable_seqscan = off set jit = off as $$
 declare
   claimed jsonb;
+  more boolean;
 begin
   insert into public.auth_sync_relays as r (relay) values (p_relay)
   on conflict (relay) do update set last_run_at = now() where r.last_run_at < now() - interval '3 seconds';
 
+  more := public.auth_sync_look_again_v1(p_limit * 10);
   with due as (
     select id from public.integration_sync_log
      where status <> 'SUCCESS' and direction = 'inbound' and next_attempt_at <= now()
@@ -117,11 +121,11 @@ begin
   )
   select coalesce(jsonb_agg(to_jsonb(taken) order by version, id), '[]') into claimed from taken;
 
-  return jsonb_build_object('events', claimed, 'next_in', (
+  return jsonb_build_object('events', claimed, 'next_in', case when more then 0 else (
     select extract(epoch from min(greatest(next_attempt_at, coalesce(leased_until, next_attempt_at))) - now())
       from (select next_attempt_at, leased_until from public.integration_sync_log
              where status <> 'SUCCESS' and direction = 'inbound' and next_attempt_at is not null
-             order by next_attempt_at limit 100) as soon));
+             order by next_attempt_at limit 100) as soon) end);
 end $$;
 
 select public.auth_sync_secure_v1();

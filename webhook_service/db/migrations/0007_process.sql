@@ -209,7 +209,7 @@ $$;
 create or replace function public.auth_sync_process_v2(
   p_works jsonb, p_dry_run boolean default false, p_lock_timeout text default '1500ms', p_limit integer default 64
 ) returns jsonb
-language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' set enable_seqscan = off as $$
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' set enable_seqscan = off set jit = off as $$
 declare
   earlier jsonb := case when not p_dry_run then public.auth_sync_earlier_v1(p_works, p_limit) end;
 begin
@@ -220,14 +220,16 @@ begin
 end $$;
 
 -- Writes down that an event could not be applied at all, so that it neither blocks others nor is lost: unreadable, or
--- not_applied. Says whether it was still open.
-create or replace function public.auth_sync_fail_v1(p_event_id text, p_outcome text, p_error text) returns boolean
+-- not_applied. Only while it is open, and the lease, if there was one, is still ours; says whether it was.
+create or replace function public.auth_sync_fail_v1(p_event_id text, p_outcome text, p_error text, p_lease text) returns boolean
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
 declare
   entry public.integration_sync_log;
 begin
   select * into entry from public.integration_sync_log
-   where event_id = p_event_id and direction = 'inbound' and (status = 'PENDING' or next_attempt_at is not null) for update;
+   where event_id = p_event_id and direction = 'inbound' and (status = 'PENDING' or next_attempt_at is not null)
+     and (p_lease is null or lease = p_lease)
+     for update;
   if found then
     perform public.auth_sync_record_v1(entry, p_outcome, p_error, null, '{}', null);
   end if;

@@ -1,31 +1,39 @@
 -- Capture at the source: a trigger on auth.users writes one ledger row for each user and transaction, in that
--- transaction, and posts it as a signed webhook where that is set up. Nothing here can make the transaction fail:
--- whatever goes wrong is a warning in the log, and reconciliation finds what was not written.
+-- transaction; at its end another one, on the ledger, posts the row as a signed webhook where that is set up. Nothing
+-- here can make the transaction fail: whatever goes wrong is a warning in the log, and reconciliation finds what was not
+-- written.
 
 set local lock_timeout = '5s';
 
--- The columns of auth.users that we map; nothing else ever leaves the table. Metadata is the caller's to write: only
--- the keys that are mapped are taken, and only what can be a name or a number. Timestamps are written in the session's
--- time zone: callers set UTC.
-create or replace function public.auth_sync_mapped_v1(
-  p_id uuid, p_email text, p_email_confirmed_at timestamptz, p_is_anonymous boolean, p_banned_until timestamptz,
-  p_deleted_at timestamptz, p_app_metadata jsonb, p_user_metadata jsonb, p_name_fields jsonb
-) returns jsonb language sql stable set search_path = '' as $$
-  select jsonb_build_object(
-    'id', p_id,
-    'email', p_email,
-    'email_confirmed_at', p_email_confirmed_at,
-    'is_anonymous', p_is_anonymous,
-    'banned_until', p_banned_until,
-    'deleted_at', p_deleted_at,
+-- The columns of auth.users that we map, of a row as JSON; nothing else ever leaves the table. Metadata is the caller's
+-- to write: only the keys that are mapped are taken, and only what can be a name or a number. Callers set the time zone
+-- to UTC before they make JSON of a row.
+create or replace function public.auth_sync_mapped_v1(p_user jsonb, p_name_fields jsonb) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+  if p_name_fields is null then
+    raise exception 'auth_sync_settings has lost its row' using errcode = 'no_data_found', hint = 'run webhook-service migrate';
+  end if;
+  if not p_user ?& array['id', 'email', 'email_confirmed_at', 'is_anonymous', 'banned_until', 'deleted_at', 'raw_app_meta_data', 'raw_user_meta_data'] then
+    raise exception 'auth.users has no longer the columns that are mapped' using errcode = 'undefined_column';
+  end if;
+  return jsonb_build_object(
+    'id', p_user -> 'id',
+    'email', p_user -> 'email',
+    'email_confirmed_at', p_user -> 'email_confirmed_at',
+    'is_anonymous', p_user -> 'is_anonymous',
+    'banned_until', p_user -> 'banned_until',
+    'deleted_at', p_user -> 'deleted_at',
     'raw_app_meta_data', case
-      when jsonb_typeof(p_app_metadata -> 'employee_number') in ('string', 'number') and length(p_app_metadata ->> 'employee_number') <= 1000
-      then jsonb_build_object('employee_number', p_app_metadata -> 'employee_number') else '{}' end,
+      when jsonb_typeof(p_user -> 'raw_app_meta_data' -> 'employee_number') in ('string', 'number')
+           and length(p_user -> 'raw_app_meta_data' ->> 'employee_number') <= 1000
+      then jsonb_build_object('employee_number', p_user -> 'raw_app_meta_data' -> 'employee_number') else '{}' end,
     'raw_user_meta_data', (
-      select coalesce(jsonb_object_agg(f.value, p_user_metadata -> f.value), '{}')
+      select coalesce(jsonb_object_agg(f.value, p_user -> 'raw_user_meta_data' -> f.value), '{}')
         from jsonb_each_text(p_name_fields) as f
-       where jsonb_typeof(p_user_metadata -> f.value) = 'string' and length(p_user_metadata ->> f.value) <= 1000))
-$$;
+       where jsonb_typeof(p_user -> 'raw_user_meta_data' -> f.value) = 'string'
+         and length(p_user -> 'raw_user_meta_data' ->> f.value) <= 1000));
+end $$;
 
 -- A moment as a version: microseconds, times four, so that there is room between two of them.
 create or replace function public.auth_sync_version_at_v1(p_moment timestamptz) returns bigint
@@ -118,75 +126,89 @@ language sql security definer set search_path = '' as $$
   select pg_notify('auth_sync', '') where pg_notification_queue_usage() < 0.5
 $$;
 
--- Runs at the end of each transaction that wrote to auth.users, once for each of its row changes; the first of a user
--- writes the final row, the others find that done. The columns are compared here, not in the trigger's definition: a
--- column that a trigger names can no longer be altered, and Auth's own migrations must never fail because of us.
+-- Runs for each row of auth.users that is written, and keeps one ledger row for the user and this transaction up to date. No
+-- column is named in the trigger's definition, none of a fixed type in here, and nothing is left for the transaction's
+-- end: Auth's own migrations can write the table, alter its columns and go on in open sessions.
 create or replace function public.auth_sync_capture_v1() returns trigger
-language plpgsql security definer set search_path = '' set timezone = 'UTC' set lock_timeout = '200ms' set enable_seqscan = off as $$
+language plpgsql security definer
+set search_path = '' set timezone = 'UTC' set lock_timeout = '200ms' set enable_seqscan = off set jit = off as $$
 declare
   names jsonb;
+  row_before jsonb;
+  row_now jsonb;
   user_id uuid;
-  after record;
   captured text;
-  this_operation text := 'UPDATE';
+  this_operation text := tg_op;
   this_version bigint;
   mapped jsonb;
-  body jsonb;
 begin
-  if tg_op = 'UPDATE'
-     and (old.email, old.email_confirmed_at, old.is_anonymous, old.banned_until, old.deleted_at, old.raw_app_meta_data, old.raw_user_meta_data)
-         is not distinct from
-         (new.email, new.email_confirmed_at, new.is_anonymous, new.banned_until, new.deleted_at, new.raw_app_meta_data, new.raw_user_meta_data) then
-    return null;  -- a sign-in, a token refresh: by far the most frequent
+  if current_setting('auth_sync.blocked', true) = 'on' then
+    return null;  -- somebody holds the ledger: one wait for each transaction is enough
   end if;
+  row_before := to_jsonb(old);
+  row_now := coalesce(to_jsonb(new), row_before);
+  if tg_op = 'UPDATE'
+     and (row_now -> 'email', row_now -> 'email_confirmed_at', row_now -> 'is_anonymous', row_now -> 'banned_until', row_now -> 'deleted_at',
+          row_now -> 'raw_app_meta_data', row_now -> 'raw_user_meta_data')
+       = (row_before -> 'email', row_before -> 'email_confirmed_at', row_before -> 'is_anonymous', row_before -> 'banned_until',
+          row_before -> 'deleted_at', row_before -> 'raw_app_meta_data', row_before -> 'raw_user_meta_data') then
+    return null;  -- a sign-in, a token refresh: by far the most frequent; no table of ours is touched
+  end if;
+  user_id := (row_now ->> 'id')::uuid;
   select name_fields into names from public.auth_sync_settings;
-  if tg_op = 'UPDATE'
-     and public.auth_sync_mapped_v1(old.id, old.email, old.email_confirmed_at, old.is_anonymous, old.banned_until, old.deleted_at,
-                                    old.raw_app_meta_data, old.raw_user_meta_data, names)
-       = public.auth_sync_mapped_v1(new.id, new.email, new.email_confirmed_at, new.is_anonymous, new.banned_until, new.deleted_at,
-                                    new.raw_app_meta_data, new.raw_user_meta_data, names) then
-    return null;
+  mapped := public.auth_sync_mapped_v1(row_now, names);
+  if tg_op = 'UPDATE' and public.auth_sync_mapped_v1(row_before, names) = mapped then
+    return null;  -- other metadata than what is mapped
   end if;
-
-  user_id := case when tg_op = 'DELETE' then old.id else new.id end;
-  captured := format('%s-%s-%s', user_id, public.auth_sync_version_at_v1(transaction_timestamp()) / 4, pg_current_xact_id());
-  -- The row is locked by this transaction, or gone by it: nobody else can give this user a version now.
-  select * into after from auth.users where id = user_id;
-  if found then
-    mapped := public.auth_sync_mapped_v1(after.id, after.email, after.email_confirmed_at, after.is_anonymous, after.banned_until,
-                                         after.deleted_at, after.raw_app_meta_data, after.raw_user_meta_data, names);
-    this_version := public.auth_sync_version_at_v1(after.updated_at) + 1;  -- as a stock webhook of this change would have it
-    this_operation := case when tg_op = 'INSERT' then 'INSERT' else 'UPDATE' end;
-  elsif tg_op = 'DELETE' then
+  if tg_op = 'DELETE' then
     mapped := jsonb_build_object('id', user_id, 'deleted_at', clock_timestamp());
-    this_version := public.auth_sync_version_at_v1(old.updated_at) + 2;
-    this_operation := 'DELETE';
-  else
-    return null;  -- deleted later in this transaction: that change says so
   end if;
 
-  this_version := greatest(this_version, public.auth_sync_version_at_v1(clock_timestamp()), public.auth_sync_newest_version_v1(user_id) + 4);
-  body := public.auth_sync_payload_v1(this_operation, this_version, mapped);
+  captured := format('%s-%s-%s', user_id, public.auth_sync_version_at_v1(transaction_timestamp()) / 4, pg_current_xact_id());
+  -- The row is locked by this transaction: nobody else can give this user a version now. It is newer than that of a
+  -- stock webhook of the same change.
+  this_version := greatest(public.auth_sync_version_at_v1((row_now ->> 'updated_at')::timestamptz) + 3,
+                           public.auth_sync_version_at_v1(clock_timestamp()), public.auth_sync_newest_version_v1(user_id) + 4);
   insert into public.integration_sync_log as l
     (event_id, direction, operation, auth_user_id, version, request_data, via, next_attempt_at)
-  values (captured, 'inbound', this_operation, user_id, this_version, body, 'capture', now())
+  values (captured, 'inbound', this_operation, user_id, this_version,
+          public.auth_sync_payload_v1(this_operation, this_version, mapped), 'capture', now())
   on conflict (event_id) do update
-    set operation = case when l.operation = 'INSERT' and excluded.operation = 'UPDATE' then 'INSERT' else excluded.operation end,  -- constraints set immediate: it fires more than once
+    set operation = case when l.operation = 'INSERT' and excluded.operation = 'UPDATE' then 'INSERT' else excluded.operation end,
         version = excluded.version,
-        request_data = excluded.request_data
-    where case when 'DELETE' in (l.operation, excluded.operation) then l.operation <> excluded.operation
-               else l.request_data -> 'record' <> mapped end;
-  if found then
-    if public.auth_sync_post_v1(captured, body) then
-      update public.integration_sync_log l set next_attempt_at = now() + s.relay_after from public.auth_sync_settings s where l.event_id = captured;
-    else
-      perform public.auth_sync_notify_v1();
-    end if;
+        request_data = excluded.request_data || jsonb_build_object('type', case
+          when l.operation = 'INSERT' and excluded.operation = 'UPDATE' then 'INSERT' else excluded.operation end);
+  return null;
+exception when others or assert_failure then
+  if sqlstate = '55P03' then
+    perform set_config('auth_sync.blocked', 'on', true);
+  end if;
+  -- The text of an error may hold personal data.
+  raise warning 'webhook-service: a change of auth user % was not captured (%); reconciliation will find it', user_id, sqlstate;
+  return null;
+end $$;
+
+-- Runs at the end of a transaction that captured something, once for each user: posts the row as it is by then, or wakes the
+-- relays.
+create or replace function public.auth_sync_send_v1() returns trigger
+language plpgsql security definer set search_path = '' set lock_timeout = '200ms' set enable_seqscan = off set jit = off as $$
+declare
+  body jsonb;
+  patience interval;
+begin
+  select l.request_data, s.relay_after into body, patience
+    from public.integration_sync_log l cross join public.auth_sync_settings s where l.id = new.id;
+  if body is null then
+    return null;
+  end if;
+  if public.auth_sync_post_v1(new.event_id, body) then
+    update public.integration_sync_log set next_attempt_at = now() + patience where id = new.id;
+  else
+    perform public.auth_sync_notify_v1();
   end if;
   return null;
 exception when others or assert_failure then
-  -- The text of an error may hold personal data.
-  raise warning 'webhook-service: a change of auth user % was not captured (%); reconciliation will find it', user_id, sqlstate;
+  raise warning 'webhook-service: event % was not posted (%); the relay carries it', new.event_id, sqlstate;
   return null;
 end $$;
 
@@ -220,15 +242,19 @@ language sql stable security definer set search_path = '' as $$
                     and pg_catalog.pg_get_triggerdef(t.oid) = w.definition)
     from (values
       ('auth_sync_capture', 'auth.users',
-       'CREATE CONSTRAINT TRIGGER auth_sync_capture AFTER INSERT OR DELETE OR UPDATE ON auth.users'
-       ' DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.auth_sync_capture_v1()')
+       'CREATE TRIGGER auth_sync_capture AFTER INSERT OR DELETE OR UPDATE ON auth.users'
+       ' FOR EACH ROW EXECUTE FUNCTION public.auth_sync_capture_v1()'),
+      ('auth_sync_send', 'public.integration_sync_log',
+       'CREATE CONSTRAINT TRIGGER auth_sync_send AFTER INSERT ON public.integration_sync_log'
+       ' DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.via = ''capture''::text)) EXECUTE FUNCTION public.auth_sync_send_v1()')
     ) as w (name, relation, definition)
 $$;
 
 -- What the service's settings say that the triggers must know; its migrate writes it.
-create or replace function public.auth_sync_configure_v1(p_name_fields jsonb) returns boolean
+create or replace function public.auth_sync_configure_v1(p_name_fields jsonb, p_columns jsonb) returns boolean
 language sql security definer set search_path = '' as $$
-  update public.auth_sync_settings set name_fields = p_name_fields where name_fields <> p_name_fields;
+  insert into public.auth_sync_settings (name_fields, columns) values (p_name_fields, p_columns)
+  on conflict (only_row) do update set name_fields = p_name_fields, columns = p_columns;
   select true
 $$;
 
@@ -250,8 +276,8 @@ begin
     return 'not posting; the relay carries every event';
   end if;
 
-  if p_url !~ '^https?://[^\s/]+\S*$' then
-    raise exception 'the URL must begin with https:// (or http://)' using errcode = 'invalid_parameter_value';
+  if p_url !~ '^https?://[^\s/@]+(/\S*)?$' then
+    raise exception 'the URL must begin with https:// (or http://), and hold no password' using errcode = 'invalid_parameter_value';
   end if;
   select string_agg(m.what, ', ') into missing
     from (values ('pg_net', to_regprocedure('net.http_post(text, jsonb, jsonb, jsonb, integer)') is not null),
@@ -278,7 +304,7 @@ begin
   else
     execute 'select vault.update_secret($1, $2)' using vaulted, p_secrets;
   end if;
-  update public.auth_sync_settings set webhook_url = p_url;
+  insert into public.auth_sync_settings (webhook_url) values (p_url) on conflict (only_row) do update set webhook_url = p_url;
   return format('posting to %s, signed with %s', p_url, case cardinality(keys) when 1 then 'one secret' else cardinality(keys) || ' secrets' end);
 end $$;
 

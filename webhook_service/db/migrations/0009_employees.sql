@@ -1,8 +1,19 @@
 -- Employees that come after their auth users: what waits for an employee is linked as the employee is inserted, or as
 -- its e-mail or number changes, in the same transaction and for a whole import at once. Nothing here can make the
 -- import fail: what cannot be linked so is left in the ledger for the relay, which takes each alone.
+--
+-- While an import and an event are both under way, neither sees the other. So the import leaves a note of whom it could
+-- not link, and the relay looks at those again: when it sees the note, and once more when whatever was under way then is
+-- over.
 
 set local lock_timeout = '5s';
+
+create table if not exists public.auth_sync_hires (
+  employee_id bigint primary key,
+  seen_at timestamptz
+);
+alter table public.auth_sync_hires enable row level security;
+comment on table public.auth_sync_hires is 'webhook-service: employees that the relay looks at again, as their auth user may have come at the same moment';
 
 -- The mapped state of an auth user, as a ledger row that was not captured has it.
 create or replace function public.auth_sync_state_json_v1(p_known public.auth_user_state) returns jsonb
@@ -52,14 +63,15 @@ begin
                  jsonb_build_object('email', e.email, 'first_name', e.first_name, 'last_name', e.last_name,
                                     'auth_user_id', e.auth_user_id, 'orphaned_at', e.orphaned_at,
                                     'orphaned_auth_user_id', e.orphaned_auth_user_id) as was,
-                 jsonb_build_object('first_name', coalesce(s.fields -> 'first_name' ->> 0, e.first_name),
-                                    'last_name', coalesce(s.fields -> 'last_name' ->> 0, e.last_name),
-                                    'email', case when lower(s.fields -> 'email' ->> 0) <> lower(btrim(e.email::text, E' \t\r\n'))
+                 jsonb_build_object('first_name', coalesce(case when o.columns ? 'first_name' then s.fields -> 'first_name' ->> 0 end, e.first_name),
+                                    'last_name', coalesce(case when o.columns ? 'last_name' then s.fields -> 'last_name' ->> 0 end, e.last_name),
+                                    'email', case when o.columns ? 'email' and lower(s.fields -> 'email' ->> 0) <> lower(btrim(e.email::text, E' \t\r\n'))
                                                   then s.fields -> 'email' ->> 0 else e.email::text end,
                                     'auth_user_id', s.auth_user_id, 'orphaned_at', null, 'orphaned_auth_user_id', null) as becomes
             from jsonb_to_recordset(p_matches) as m (employee_id bigint, auth_user_id uuid)
             join public.employees e on e.employee_id = m.employee_id
             join public.auth_user_state s on s.auth_user_id = m.auth_user_id
+           cross join public.auth_sync_settings o
            order by s.auth_user_id
              for no key update of s skip locked) as w;
   if linking is null then
@@ -97,16 +109,41 @@ begin
   select count(*) into queued from (select public.auth_sync_queue_disable_v1(l::public.integration_sync_log, l.employee_id) from linked l) as queued;
 end $$;
 
+-- Links whoever of these employees an auth user waits for: all at once; if that fails, or somebody is in the way, the
+-- relay's to do one by one.
+create or replace function public.auth_sync_link_waiting_v1(p_employee_ids bigint[]) returns void
+language plpgsql security definer set search_path = '' as $$
+declare
+  cause text := format('%s-%s', public.auth_sync_version_at_v1(clock_timestamp()) / 4, pg_current_xact_id());
+  matches jsonb := (select jsonb_agg(to_jsonb(m)) from public.auth_sync_matches_v1(p_employee_ids) as m);
+begin
+  if matches is null then
+    return;
+  end if;
+  begin
+    perform public.auth_sync_link_all_v1(matches, cause);
+  exception when others or assert_failure then
+    raise warning 'webhook-service: employees could not be linked at once (%); the relay tries each', sqlstate;
+  end;
+  insert into public.integration_sync_log (event_id, direction, operation, auth_user_id, version, request_data, via, next_attempt_at)
+  select format('employee-%s-%s', m.employee_id, cause), 'inbound', 'UPDATE', s.auth_user_id, s.version,
+         public.auth_sync_state_json_v1(s), 'employees', now()
+    from jsonb_to_recordset(matches) as m (employee_id bigint, auth_user_id uuid)
+    join public.auth_user_state s on s.auth_user_id = m.auth_user_id
+   where not exists (select from public.employees e where e.auth_user_id = m.auth_user_id)
+     and not exists (select from public.integration_sync_log o
+                      where o.auth_user_id = m.auth_user_id and o.status = 'PENDING' and o.direction = 'inbound');
+end $$;
+
 -- After each statement that inserts or changes employees.
 create or replace function public.auth_sync_employees_changed_v1() returns trigger
-language plpgsql security definer set search_path = '' set lock_timeout = '200ms' set enable_seqscan = off as $$
+language plpgsql security definer set search_path = '' set lock_timeout = '200ms' set enable_seqscan = off set jit = off as $$
 declare
   ids bigint[];
-  matches jsonb;
-  cause text := format('%s-%s', public.auth_sync_version_at_v1(clock_timestamp()) / 4, pg_current_xact_id());
 begin
   if tg_op = 'INSERT' then
-    select array_agg(n.employee_id) into ids from after_rows n where n.auth_user_id is null;
+    select array_agg(n.employee_id) into ids from after_rows n
+     where n.auth_user_id is null and (n.email is not null or n.employee_number is not null);
   else
     select array_agg(n.employee_id) into ids
       from after_rows n join before_rows o using (employee_id)
@@ -115,30 +152,44 @@ begin
   if ids is null then
     return null;
   end if;
-  select jsonb_agg(to_jsonb(m)) into matches from public.auth_sync_matches_v1(ids) as m;
-  if matches is null then
-    return null;
-  end if;
-
-  begin
-    perform public.auth_sync_link_all_v1(matches, cause);
-  exception when others or assert_failure then
-    raise warning 'webhook-service: employees could not be linked at once (%); the relay tries each', sqlstate;
-  end;
-  -- Whoever is not linked by now is the relay's.
-  insert into public.integration_sync_log (event_id, direction, operation, auth_user_id, version, request_data, via, next_attempt_at)
-  select format('employee-%s-%s', m.employee_id, cause), 'inbound', 'UPDATE', s.auth_user_id, s.version,
-         public.auth_sync_state_json_v1(s), 'employees', now()
-    from jsonb_to_recordset(matches) as m (employee_id bigint, auth_user_id uuid)
-    join public.auth_user_state s on s.auth_user_id = m.auth_user_id
-   where not exists (select from public.employees e where e.auth_user_id = m.auth_user_id);
-  if found then
-    perform public.auth_sync_notify_v1();
-  end if;
+  perform public.auth_sync_link_waiting_v1(ids);
+  insert into public.auth_sync_hires (employee_id)
+  select e.employee_id from public.employees e where e.employee_id = any (ids) and e.auth_user_id is null
+  on conflict (employee_id) do update set seen_at = null;
+  perform public.auth_sync_notify_v1();
   return null;
 exception when others or assert_failure then
   raise warning 'webhook-service: employees were not linked (%); reconciliation will find them', sqlstate;
   return null;
+end $$;
+
+-- The relay's looks at those whom their import could not link: at once, and when every event that was under way then is
+-- over (a call has 3 seconds). Returns whether there is more to look at now.
+create or replace function public.auth_sync_look_again_v1(p_limit integer) returns boolean
+language plpgsql security definer set search_path = '' set lock_timeout = '200ms' as $$
+declare
+  first_seen bigint[];
+  last_seen bigint[];
+begin
+  with due as (
+    select employee_id from public.auth_sync_hires where seen_at is null limit p_limit for update skip locked
+  ), seen as (
+    update public.auth_sync_hires h set seen_at = clock_timestamp() from due where h.employee_id = due.employee_id returning h.employee_id
+  )
+  select array_agg(employee_id) into first_seen from seen;
+  with due as (
+    select employee_id from public.auth_sync_hires where seen_at < clock_timestamp() - interval '10 seconds' limit p_limit for update skip locked
+  ), seen as (
+    delete from public.auth_sync_hires h using due where h.employee_id = due.employee_id returning h.employee_id
+  )
+  select array_agg(employee_id) into last_seen from seen;
+  if first_seen is not null or last_seen is not null then
+    perform public.auth_sync_link_waiting_v1(coalesce(first_seen, '{}') || coalesce(last_seen, '{}'));
+  end if;
+  return coalesce(cardinality(first_seen), 0) = p_limit or coalesce(cardinality(last_seen), 0) = p_limit;
+exception when others or assert_failure then
+  raise warning 'webhook-service: new employees could not be looked at (%)', sqlstate;
+  return false;
 end $$;
 
 create or replace function public.auth_sync_triggers_v1()
@@ -150,8 +201,11 @@ language sql stable security definer set search_path = '' as $$
                     and pg_catalog.pg_get_triggerdef(t.oid) = w.definition)
     from (values
       ('auth_sync_capture', 'auth.users',
-       'CREATE CONSTRAINT TRIGGER auth_sync_capture AFTER INSERT OR DELETE OR UPDATE ON auth.users'
-       ' DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.auth_sync_capture_v1()'),
+       'CREATE TRIGGER auth_sync_capture AFTER INSERT OR DELETE OR UPDATE ON auth.users'
+       ' FOR EACH ROW EXECUTE FUNCTION public.auth_sync_capture_v1()'),
+      ('auth_sync_send', 'public.integration_sync_log',
+       'CREATE CONSTRAINT TRIGGER auth_sync_send AFTER INSERT ON public.integration_sync_log'
+       ' DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.via = ''capture''::text)) EXECUTE FUNCTION public.auth_sync_send_v1()'),
       ('auth_sync_employees_inserted', 'public.employees',
        'CREATE TRIGGER auth_sync_employees_inserted AFTER INSERT ON public.employees'
        ' REFERENCING NEW TABLE AS after_rows FOR EACH STATEMENT EXECUTE FUNCTION public.auth_sync_employees_changed_v1()'),

@@ -7,16 +7,15 @@ set local lock_timeout = '5s';
 -- already, and what has failed waits for an admin: both are left out.
 --   kind: unknown (never seen), deleted, email, ban, changed; orphan, missing_link, stale_email
 -- The last row (is_last) is the end of the page instead, and has as version how many were compared.
-create or replace function public.auth_sync_drifting_users_v1(p_after uuid, p_limit integer)
+create or replace function public.auth_sync_drifting_users_v1(p_after uuid, p_limit integer, p_columns jsonb)
 returns table (auth_user_id uuid, kind text, employee_id bigint, version bigint, record jsonb, is_last boolean)
 language plpgsql stable security definer set search_path = '' set timezone = 'UTC' as $$
 #variable_conflict use_column
 begin
   return query with page as (
     select u.id, u.updated_at,
-           public.auth_sync_mapped_v1(u.id, u.email, u.email_confirmed_at, u.is_anonymous, u.banned_until, u.deleted_at,
-                                      u.raw_app_meta_data, u.raw_user_meta_data, s.name_fields) as record
-      from auth.users u cross join public.auth_sync_settings s
+           public.auth_sync_mapped_v1(to_jsonb(u), s.name_fields) as record
+      from auth.users u left join public.auth_sync_settings s on true
      where u.id > p_after order by u.id limit p_limit
   ), compared as (
     select p.id, p.updated_at, p.record, s.version, s.auth_user_id is not null as is_known, e.employee_id,
@@ -30,7 +29,7 @@ begin
                else 'changed' end
              when s.deleted_at is not null then case when e.employee_id is not null then 'orphan' end
              when e.employee_id is not null then case
-               when s.fields ? 'email' and s.email_confirmed and s.email is distinct from lower(btrim(e.email::text, E' \t\r\n')) then 'stale_email' end
+               when p_columns ? 'email' and s.fields ? 'email' and s.email_confirmed and s.email is distinct from lower(btrim(e.email::text, E' \t\r\n')) then 'stale_email' end
              when s.is_anonymous then null
              when s.employee_number is not null then case
                when (select count(*) from public.employees o where o.employee_number::text = s.employee_number and o.auth_user_id is null) = 1
@@ -45,7 +44,9 @@ begin
       left join public.employees e on e.auth_user_id = p.id
       left join public.integration_sync_log l on l.id = s.log_id
      where (s.record_hash is distinct from public.auth_sync_hash_v1(p.record) or l.status is distinct from 'FAILED')
-       and not exists (select from public.integration_sync_log o where o.auth_user_id = p.id and o.status = 'PENDING' and o.direction = 'inbound')
+       and not exists (select from public.integration_sync_log o
+                        where o.auth_user_id = p.id and o.status <> 'SUCCESS' and o.direction = 'inbound'
+                          and (o.status = 'PENDING' or o.request_data -> 'record' = p.record))
   )
   select c.id, c.kind, c.employee_id,
          -- Newer than what this user's state says, older than whatever is captured while we look.
@@ -77,16 +78,20 @@ begin
     left join public.integration_sync_log l on l.id = s.log_id
    where not exists (select from auth.users u where u.id = p.id)
      and not (l.status is not distinct from 'FAILED' and s.deleted_at is not null)
-     and not exists (select from public.integration_sync_log o where o.auth_user_id = p.id and o.status = 'PENDING' and o.direction = 'inbound')
+     and not exists (select from public.integration_sync_log o
+                      where o.auth_user_id = p.id and o.status <> 'SUCCESS' and o.direction = 'inbound'
+                        and (o.status = 'PENDING' or o.operation = 'DELETE'))
   union all
   select id, null, null, (select count(*) from page), null, true from (select id from page order by id desc limit 1) as last;
 end $$;
 
--- One page of a run: p_part users or gone, after p_after. Enters what differs into the ledger, unless p_run is null (a
+-- One page of a run: p_part users or gone, after p_after; p_columns of employees are ours to write. Enters what differs into the ledger, unless p_run is null (a
 -- dry run), and returns {"differences": [{auth_user_id, kind, employee_id}], "events": [...] as process needs them,
 -- "seen": how many were compared, "next": where to go on, or null}.
-create or replace function public.auth_sync_reconcile_page_v1(p_run text, p_part text, p_after uuid, p_limit integer) returns jsonb
-language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' set enable_seqscan = off as $$
+create or replace function public.auth_sync_reconcile_page_v1(
+  p_run text, p_part text, p_after uuid, p_limit integer, p_columns jsonb
+) returns jsonb
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' set enable_seqscan = off set jit = off as $$
 declare
   differing jsonb;
   last uuid;
@@ -98,7 +103,7 @@ begin
   end if;
   if p_part = 'users' then
     select jsonb_agg(to_jsonb(d) order by d.auth_user_id) filter (where not d.is_last), max(d.auth_user_id::text) filter (where d.is_last), sum(d.version) filter (where d.is_last)
-      into differing, last, seen from public.auth_sync_drifting_users_v1(p_after, p_limit) as d;
+      into differing, last, seen from public.auth_sync_drifting_users_v1(p_after, p_limit, p_columns) as d;
   else
     select jsonb_agg(to_jsonb(d) order by d.auth_user_id) filter (where not d.is_last), max(d.auth_user_id::text) filter (where d.is_last), sum(d.version) filter (where d.is_last)
       into differing, last, seen from public.auth_sync_drifting_gone_v1(p_after, p_limit) as d;
@@ -112,7 +117,7 @@ begin
     end if;
     with written as (
       insert into public.integration_sync_log (event_id, direction, operation, auth_user_id, version, request_data, via, next_attempt_at)
-      select p_run || '-' || d.auth_user_id, 'inbound', o.operation, d.auth_user_id, d.version,
+      select format('%s-%s-%s', p_run, d.auth_user_id, d.version), 'inbound', o.operation, d.auth_user_id, d.version,
              public.auth_sync_payload_v1(o.operation, d.version, d.record), 'reconcile', now() + interval '30 seconds'
         from jsonb_to_recordset(differing) as d (auth_user_id uuid, kind text, version bigint, record jsonb)
        cross join lateral (select case when p_part = 'gone' then 'DELETE' when d.kind = 'unknown' then 'INSERT' else 'UPDATE' end as operation) as o

@@ -71,6 +71,7 @@ begin
          and r.rolname = 'service_role' and not has_function_privilege(r.oid, p.oid, 'execute')),
     'webhook_url', s.webhook_url,
     'name_fields', s.name_fields,
+    'columns', s.columns,
     'has_pg_net', to_regprocedure('net.http_post(text, jsonb, jsonb, jsonb, integer)') is not null,
     'has_pgcrypto', exists (select from pg_catalog.pg_extension where extname = 'pgcrypto'),
     'has_vault', public.auth_sync_relation_v1('vault.decrypted_secrets') is not null,
@@ -82,7 +83,9 @@ begin
                   where status = 'FAILED' and direction = 'inbound' and next_attempt_at is not null),
     'given_up', (select count(*) from public.integration_sync_log
                   where status = 'FAILED' and direction = 'inbound' and next_attempt_at is null),
-    'last_event_at', (select extract(epoch from created_at) from public.integration_sync_log where direction = 'inbound' order by id desc limit 1),
+    'last_event_at', (select extract(epoch from coalesce(
+                        (select created_at from public.integration_sync_log where direction = 'inbound' order by id desc limit 1),
+                        (select max(updated_at) from public.auth_user_state)))),  -- where the events have been pruned
     'last_reconcile', (select jsonb_build_object('status', status, 'outcome', outcome, 'seconds_ago', extract(epoch from now() - created_at))
                          from public.integration_sync_log where direction = 'maintenance' order by id desc limit 1))
     into facts from public.auth_sync_settings s;

@@ -1,0 +1,199 @@
+"""`webhook-service reconcile`, `prune`, `relay --once` and `uninstall`, as an operator uses them."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from tests.acceptance.command import Run, assert_one_clear_line
+from tests.employees import Connection, employee, hire
+from tests.integration.capturing import auth_on
+from webhook_service.demo_auth import Auth
+
+
+@pytest.fixture
+def auth(database_url: str) -> Iterator[Auth]:
+    with auth_on(database_url) as auth:
+        yield auth
+
+
+@pytest.fixture
+def first_install(connection: Connection, auth: Auth) -> Connection:
+    """A project with three users and one employee, whose users came before the triggers."""
+    connection.execute("alter table auth.users disable trigger auth_sync_capture")
+    hire(connection, "jane@example.com")
+    for name in ("jane", "joe", "jim"):
+        auth.admin_create(f"{name}@example.com")
+    connection.execute("alter table auth.users enable trigger auth_sync_capture")
+    return connection
+
+
+def runs(connection: Connection) -> list[tuple[str, str]]:
+    """Status and outcome of the runs in the ledger."""
+    query = "select status, outcome from integration_sync_log where direction = 'maintenance' order by id"
+    return [(row["status"], row["outcome"]) for row in connection.execute(query)]
+
+
+# reconcile
+
+
+def test_a_dry_run_shows_the_difference(run: Run, first_install: Connection) -> None:
+    """What differs is counted by its kind and told user by user; nothing is written; 1 says that something differs."""
+    code, output, errors = run("reconcile", "--dry-run")
+    assert (code, errors) == (1, "")
+    users = first_install.execute("select id from auth.users order by id").fetchall()
+    counts, *told = output.splitlines()[-5:]
+    assert counts == "3 auth users compared with 0 known, 3 differences"
+    assert told == ["         3 unknown", *(f"  auth user {row['id']}: unknown" for row in users)]
+    assert first_install.execute("select from integration_sync_log").fetchall() == []
+
+
+def test_reconcile_mends(run: Run, first_install: Connection) -> None:
+    """It says what differed and what became of it; the run is in the ledger, and who asked."""
+    code, output, errors = run("reconcile")
+    assert (code, errors) == (0, "")
+    assert output.splitlines() == [
+        "comparing",  # the bar, where there is no terminal
+        "3 auth users compared with 0 known, 3 differences",
+        "         3 unknown",
+        "what became of them",
+        "         1 linked",
+        "         2 unmatched",
+    ]
+    assert employee(first_install, 1)["auth_user_id"] is not None
+    assert runs(first_install) == [("SUCCESS", "reconciled")]
+    asked = first_install.execute("select request_data from integration_sync_log where direction = 'maintenance'")
+    assert [row["request_data"]["requested_by"][:4] for row in asked] == ["cli:"]
+
+
+@pytest.mark.parametrize("arguments", [["reconcile"], ["reconcile", "--dry-run"]])
+def test_again_there_is_nothing(run: Run, first_install: Connection, arguments: list[str]) -> None:
+    """After a reconcile nothing differs, and the code is 0, dry or not."""
+    run("reconcile")
+    code, output, _ = run(*arguments)
+    assert code == 0
+    assert output.splitlines()[-1] == "3 auth users compared with 3 known, no differences"
+
+
+def test_what_cannot_be_applied_now_is_said(run: Run, first_install: Connection, database_url: str) -> None:
+    """Somebody holds the employee: the rest is done, the code is 1, the run has failed, and the relay brings it."""
+    with psycopg.connect(database_url) as other:
+        other.execute("update employees set first_name = first_name")
+        code, output, _ = run("reconcile")
+    assert (code, output.splitlines()[-1][:2]) == (1, "1 ")
+    assert "the relay brings them" in output
+    assert runs(first_install) == [("FAILED", "incomplete")]
+    first_install.execute("update integration_sync_log set next_attempt_at = now() where status = 'PENDING'")
+    assert run("relay", "--once")[:2] == (0, "1 events were due.\n")
+    assert employee(first_install, 1)["auth_user_id"] is not None
+
+
+def test_one_run_at_a_time(run: Run, connection: Connection) -> None:
+    """While one is under way, another says so in one line; a dry run works all the same."""
+    connection.execute("select auth_sync_begin_reconcile_v1('somebody', false)")
+    code, _, errors = run("reconcile")
+    assert code == 1
+    assert_one_clear_line(errors, "[run_under_way]")
+    assert run("reconcile", "--dry-run")[0] == 0
+
+
+def test_without_auth_users(run: Run, connection: Connection) -> None:
+    """Where there is nothing to compare with, one line says so, and nothing counts as a success."""
+    connection.execute("drop table auth.users cascade")
+    code, _, errors = run("reconcile")
+    assert code == 1
+    assert_one_clear_line(errors, "[no_auth_users]")
+    assert runs(connection) == []
+
+
+@pytest.mark.parametrize("command", ["reconcile", "reconcile --dry-run", "relay --once", "prune --older-than 90d"])
+def test_an_unreachable_database_is_one_clear_line(run: Run, command: str) -> None:
+    """Each says in one line that the database cannot be reached."""
+    code, _, errors = run(*command.split(), DATABASE_URL="postgresql://127.0.0.1:1/none")
+    assert code == 1
+    assert_one_clear_line(errors, "[database_unreachable]")
+
+
+@pytest.mark.parametrize("command", ["reconcile", "reconcile --dry-run", "relay --once", "prune --older-than 90d"])
+def test_before_the_migrations_is_one_clear_line(run: Run, empty_database_url: str, command: str) -> None:
+    """Each says in one line that migrations have yet to run."""
+    code, _, errors = run(*command.split(), DATABASE_URL=empty_database_url)
+    assert code == 1
+    assert_one_clear_line(errors, "[not_migrated]", "webhook-service migrate")
+
+
+# relay --once
+
+
+def test_relay_once(run: Run, connection: Connection, auth: Auth) -> None:
+    """It applies all that is due and says how many that were; then there is nothing."""
+    hire(connection, "jane@example.com")
+    for name in ("jane", "joe"):
+        auth.admin_create(f"{name}@example.com")
+    assert run("relay", "--once") == (0, "2 events were due.\n", "")
+    assert employee(connection, 1)["auth_user_id"] is not None
+    assert run("relay", "--once") == (0, "0 events were due.\n", "")
+
+
+# prune
+
+
+@pytest.fixture
+def old_events(run: Run, connection: Connection, auth: Auth) -> Connection:
+    """Three that are done for 100 days, one that is done today, and one that has been pending for 100 days."""
+    for name in ("jane", "joe", "jim", "jill"):
+        auth.admin_create(f"{name}@example.com")
+    run("relay", "--once")
+    auth.admin_create("jo@example.com")
+    connection.execute("update integration_sync_log set created_at = created_at - interval '100 days'")
+    connection.execute(
+        "update integration_sync_log set completed_at = completed_at - interval '100 days'"
+        " where id in (select id from integration_sync_log where status = 'SUCCESS' order by id limit 3)"
+    )
+    return connection
+
+
+def left(connection: Connection) -> list[str]:
+    return [row["status"] for row in connection.execute("select status from integration_sync_log order by id")]
+
+
+@pytest.mark.parametrize(
+    "age", ["", "90", "d", "-1d", "1.5d", "90 d", "90D", "1y", "999999d", "١d", "0d", "12h", "23h"]
+)
+def test_a_bad_age_is_refused(run: Run, connection: Connection, age: str) -> None:
+    """What is no age, or under a day, is refused in one line that names the option."""
+    code, _, errors = run("prune", "--older-than", age)
+    assert code == 2
+    assert_one_clear_line(errors, "--older-than")
+
+
+@pytest.mark.parametrize("age", ["99999d", "99999w"])
+def test_an_age_before_all_time(run: Run, connection: Connection, age: str) -> None:
+    """An age that is older than any date is as good as any other, or refused in one line."""
+    code, output, errors = run("prune", "--older-than", age, "--dry-run")
+    if code:
+        assert_one_clear_line(errors, "--older-than")
+    else:
+        assert output == "0 events would be removed.\n"
+
+
+def test_an_age_must_be_given(run: Run) -> None:
+    """Without --older-than nothing is removed."""
+    code, _, errors = run("prune")
+    assert code == 2
+    assert_one_clear_line(errors, "--older-than")
+
+
+@pytest.mark.parametrize(("age", "count"), [("90d", 3), ("12w", 3), ("2399h", 3), ("101d", 0)])
+def test_a_dry_prune_counts(run: Run, old_events: Connection, age: str, count: int) -> None:
+    """It says how many are done for that long, in days, weeks or hours, and removes none."""
+    assert run("prune", "--older-than", age, "--dry-run") == (0, f"{count} events would be removed.\n", "")
+    assert len(left(old_events)) == 5
+
+
+def test_prune_removes(run: Run, old_events: Connection) -> None:
+    """What is done for that long goes; what is open stays, however old; again there is nothing."""
+    code, output, errors = run("prune", "--older-than", "90d")
+    assert (code, output.splitlines()[-1], errors) == (0, "3 events removed.", "")
+    assert left(old_events) == ["SUCCESS", "PENDING"]
+    assert run("prune", "--older-than", "90d")[1].splitlines()[-1] == "0 events removed."

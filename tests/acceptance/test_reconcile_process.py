@@ -1,0 +1,95 @@
+"""`webhook-service reconcile` as a process: its exit codes, and what is left of one that is killed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from tests.acceptance.command import Run, settings_for, started_command
+from tests.acceptance.conftest import has_waiting_calls, wait_for
+from tests.employees import Connection, employee, hire
+from tests.integration.captured import auth_of, make_due, nothing_captured, relay_all
+from webhook_service.demo_auth import Auth
+from webhook_service.ports import Database
+
+MAIL = "jane@example.com"
+RUNS = "select status, outcome from integration_sync_log where direction = 'maintenance' order by id"
+
+
+@pytest.fixture
+def auth(database_url: str) -> Iterator[Auth]:
+    with auth_of(database_url) as auth:
+        yield auth
+
+
+@pytest.fixture
+def jane(connection: Connection) -> int:
+    return hire(connection, MAIL)
+
+
+@pytest.fixture
+def renamed(database: Database, connection: Connection, auth: Auth, jane: int) -> UUID:
+    """Jane's auth user, linked; the change of the name was not captured."""
+    user = auth.admin_create(MAIL)
+    relay_all(database)
+    with nothing_captured(connection):
+        auth.update_metadata(user, {"first_name": "Jane"})
+    return user
+
+
+def test_a_killed_run_is_no_success_and_the_next_does_the_rest(
+    run: Run,
+    database: Database,
+    database_url: str,
+    tmp_path: Path,
+    connection: Connection,
+    renamed: UUID,
+    jane: int,
+) -> None:
+    """SIGKILL while it applies what it found: nothing says that it succeeded, and nothing is lost."""
+    environment = settings_for(database_url)
+    with (
+        psycopg.connect(database_url) as other,
+        started_command(
+            "reconcile", environment=environment, folder=tmp_path, output=tmp_path / "reconcile.log"
+        ) as process,
+    ):
+        other.execute("select from auth_user_state for update")
+        wait_for("it is at work", lambda: has_waiting_calls(connection))
+        process.kill()
+        process.wait()
+    assert connection.execute(RUNS).fetchall() == [{"status": "PENDING", "outcome": None}]
+    code, _, errors = run("reconcile")
+    assert (code, "run_under_way" in errors) == (1, True)
+
+    connection.execute("update integration_sync_log set leased_until = now() - interval '1 second'")
+    assert run("reconcile")[0] == 0
+    assert [tuple(row.values()) for row in connection.execute(RUNS)] == [
+        ("FAILED", "interrupted"),
+        ("SUCCESS", "reconciled"),
+    ]
+    make_due(connection)
+    relay_all(database)
+    assert employee(connection, jane)["first_name"] == "Jane"
+    assert run("reconcile", "--dry-run")[0] == 0
+
+
+def test_a_dry_run_tells_scripts_that_something_differs(run: Run, renamed: UUID, jane: int) -> None:
+    """Exit code 1, with what differs; 0 once nothing does."""
+    code, output, _ = run("reconcile", "--dry-run")
+    assert code == 1
+    assert f"auth user {renamed}: changed, employee {jane}" in output
+    assert run("reconcile")[0] == 0
+    code, output, _ = run("reconcile", "--dry-run")
+    assert (code, "1 auth users compared, no differences" in output) == (0, True)
+
+
+def test_without_auth_users_it_says_so_in_one_line(run: Run, connection: Connection) -> None:
+    """No traceback; the reason is there for scripts."""
+    connection.execute("drop table auth.users cascade")
+    code, _, errors = run("reconcile")
+    assert code == 1
+    assert "Traceback" not in errors
+    assert "[no_auth_users]" in errors

@@ -1,0 +1,183 @@
+"""The relay as a process: woken, stopped, killed, with its database gone and back; and beside the server."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from tests.acceptance.command import Run
+from tests.acceptance.conftest import StartServer, has_waiting_calls, wait_for
+from tests.acceptance.relaying import is_listening, relay_process, statuses
+from tests.debian_postgres import Cluster
+from tests.employees import Connection, employee, hire
+from tests.integration.captured import auth_of, end_leases, relay_all
+from webhook_service.db import migrate
+from webhook_service.db.embedded import create_auth_schema
+from webhook_service.db.wakeup import Wakeup
+from webhook_service.demo_auth import Auth
+from webhook_service.ports import Database
+
+MAIL = "jane@example.com"
+LONG = 600.0
+"""Seconds that no test lasts."""
+DONE = ("SUCCESS", 1, "relay")
+
+
+@pytest.fixture
+def auth(database_url: str) -> Iterator[Auth]:
+    with auth_of(database_url) as auth:
+        yield auth
+
+
+@pytest.fixture
+def jane(connection: Connection) -> int:
+    return hire(connection, MAIL)
+
+
+@pytest.fixture
+def known(database: Database, auth: Auth, jane: int) -> UUID:
+    """Jane's auth user, applied, so that its state can be held."""
+    user = auth.admin_create(MAIL)
+    relay_all(database)
+    return user
+
+
+def name_of(connection: Connection, employee_id: int) -> Any:
+    return employee(connection, employee_id)["first_name"]
+
+
+def test_a_commit_ends_the_wait(database_url: str, connection: Connection, auth: Auth) -> None:
+    """Where nothing is posted, a change of auth.users wakes who waits: it would have waited for ten minutes."""
+    wakeup = Wakeup(database_url)
+    wakeup.wait(LONG)  # the first one only begins to listen
+    waiting = threading.Thread(target=wakeup.wait, args=[LONG], daemon=True)
+    waiting.start()
+    auth.sign_up(MAIL)
+    waiting.join(20)
+    assert not waiting.is_alive()
+    wakeup.close()
+
+
+def test_what_came_between_two_waits_ends_the_next_one(database_url: str, connection: Connection, auth: Auth) -> None:
+    """While a relay works something off, the next event is not overheard."""
+    wakeup = Wakeup(database_url)
+    wakeup.wait(LONG)
+    auth.sign_up(MAIL)
+    waiting = threading.Thread(target=wakeup.wait, args=[LONG], daemon=True)
+    waiting.start()
+    waiting.join(20)
+    assert not waiting.is_alive()
+    wakeup.close()
+
+
+def test_it_listens_and_applies(
+    database_url: str, tmp_path: Path, connection: Connection, auth: Auth, jane: int
+) -> None:
+    """The process waits by LISTEN; what is written to auth.users is then applied."""
+    with relay_process(database_url, tmp_path):
+        wait_for("a listener", lambda: is_listening(connection))
+        auth.admin_create(MAIL, user_metadata={"first_name": "Jane"})
+        wait_for("Jane is linked", lambda: name_of(connection, jane) == "Jane")
+    assert statuses(connection) == [DONE]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_it_stops_in_order(
+    database_url: str, tmp_path: Path, connection: Connection, auth: Auth, known: UUID, number: signal.Signals
+) -> None:
+    """Asked to end while it is at work, it ends what it has begun, leaves no lease behind, and ends with 0."""
+    with relay_process(database_url, tmp_path) as relay:
+        wait_for("a listener", lambda: is_listening(connection))
+        with psycopg.connect(database_url) as other:
+            other.execute("select from auth_user_state for update")
+            auth.update_metadata(known, {"first_name": "Jane"})
+            wait_for("the relay is at work", lambda: has_waiting_calls(connection))
+            relay.process.send_signal(number)
+        assert relay.process.wait(20) == 0
+        assert relay.messages()[-1] == "relay stopped"
+    assert connection.execute("select from integration_sync_log where lease is not null").fetchall() == []
+    assert statuses(connection) == [DONE, DONE]
+
+
+def test_a_killed_relay_is_followed(
+    database_url: str, tmp_path: Path, connection: Connection, auth: Auth, known: UUID, jane: int
+) -> None:
+    """SIGKILL after it has taken an event: when the lease has ended, another relay applies it, once."""
+    with relay_process(database_url, tmp_path, "first") as first, psycopg.connect(database_url) as other:
+        wait_for("a listener", lambda: is_listening(connection))
+        other.execute("select from auth_user_state for update")
+        auth.update_metadata(known, {"first_name": "Jane"})
+        wait_for("the relay is at work", lambda: has_waiting_calls(connection))
+        first.process.kill()
+        first.process.wait()
+    leased = connection.execute("select status from integration_sync_log where leased_until > now()").fetchall()
+    assert leased == [{"status": "PENDING"}]
+    end_leases(connection)
+    with relay_process(database_url, tmp_path, "second"):
+        wait_for("it is applied", lambda: name_of(connection, jane) == "Jane")
+    assert statuses(connection) == [DONE, DONE]
+
+
+def test_it_survives_its_database(tmp_path: Path, supabase_cluster: Cluster, supabase_database_url: str) -> None:
+    """PostgreSQL is killed and started again: the relay goes on by itself, and listens again."""
+    with psycopg.connect(supabase_database_url, autocommit=True) as connection:
+        create_auth_schema(connection)
+    migrate.migrate(supabase_database_url)
+    with relay_process(supabase_database_url, tmp_path) as relay:
+        with psycopg.connect(supabase_database_url, autocommit=True, row_factory=dict_row) as connection:
+            jane = hire(connection, MAIL)
+            wait_for("a listener", lambda: is_listening(connection))
+        supabase_cluster.kill()
+        wait_for("it has noticed", lambda: relay.messages()[-1] == "relay")
+        supabase_cluster.start()
+        with (
+            psycopg.connect(supabase_database_url, autocommit=True, row_factory=dict_row) as connection,
+            auth_of(supabase_database_url) as auth,
+        ):
+            auth.admin_create(MAIL, user_metadata={"first_name": "Jane"})
+            wait_for("Jane is linked", lambda: name_of(connection, jane) == "Jane", seconds=60)
+            wait_for("it listens again", lambda: is_listening(connection), seconds=60)
+        assert relay.process.poll() is None
+
+
+def test_the_server_relays_beside_serving(
+    start_server: StartServer, connection: Connection, auth: Auth, jane: int
+) -> None:
+    """Whoever runs `serve` needs no process more; and a worker that is killed is followed by another."""
+    server = start_server(WEB_CONCURRENCY="1")
+    auth.admin_create(MAIL, user_metadata={"first_name": "Jane"})
+    wait_for("Jane is linked", lambda: name_of(connection, jane) == "Jane")
+    [worker] = server.workers()
+    os.kill(worker, signal.SIGKILL)
+    [user] = connection.execute("select id from auth.users").fetchall()
+    auth.update_metadata(user["id"], {"first_name": "Ann"})
+    wait_for("Jane is Ann", lambda: name_of(connection, jane) == "Ann", seconds=60)
+    assert statuses(connection) == [DONE, DONE]
+
+
+def test_the_server_does_not_relay_where_that_is_off(
+    start_server: StartServer, connection: Connection, auth: Auth, jane: int
+) -> None:
+    """With RELAY=off it only serves: in its whole life nothing pending is applied, and no relay is known."""
+    auth.admin_create(MAIL)
+    server = start_server(RELAY="off")
+    server.signal(signal.SIGTERM)
+    assert server.process.wait(20) == 0
+    assert [line["message"] for line in server.log_lines() if line["message"].startswith("relay")] == []
+    assert connection.execute("select from auth_sync_relays").fetchall() == []
+    assert statuses(connection) == [("PENDING", 0, "capture")]
+
+
+def test_once_applies_what_is_due_and_ends(run: Run, connection: Connection, auth: Auth, jane: int) -> None:
+    """For a cron job: `relay --once`."""
+    user = auth.admin_create(MAIL)
+    assert run("relay", "--once")[:2] == (0, "1 events were due.\n")
+    assert employee(connection, jane)["auth_user_id"] == user
+    assert run("relay", "--once")[:2] == (0, "0 events were due.\n")

@@ -1,0 +1,113 @@
+"""What must hold after each cycle of a chaos run, when everything is up again and nothing is under way."""
+
+import json
+from collections import Counter
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from tests.acceptance.conftest import wait_for
+from tests.chaos.oracle import Oracle
+from tests.chaos.world import World
+from webhook_service.db.direct import DirectDatabase
+from webhook_service.handlers import Policy
+from webhook_service.reconcile import reconcile
+
+OPEN = """
+select event_id, status, outcome, attempts, lease, error_message from public.integration_sync_log
+ where direction = 'inbound' and status <> 'SUCCESS'
+"""
+EMPLOYEES = """
+select employee_id, email, first_name, last_name, auth_user_id, orphaned_auth_user_id from public.employees
+"""
+
+STORY = """
+with him as (select * from chaos.hired where employee_id = %s),
+     users as (select distinct auth_user_id from chaos.history
+                where lower(email) in (select lower(email) from him)
+                   or auth_user_id = (select auth_user_id from public.employees join him using (employee_id)))
+select at::time(3)::text, 'hired' as what, email, employee_id::text as more from him
+union all
+select at::time(3)::text, operation, email,
+       concat_ws(' ', auth_user_id, case when is_confirmed then 'confirmed' end, metadata ->> 'first_name')
+  from chaos.history join users using (auth_user_id)
+union all
+select completed_at::time(3)::text, concat_ws(' ', operation, status, outcome, 'via', via),
+       coalesce(request_data -> 'record' ->> 'email', request_data ->> 'email'),
+       concat_ws(' ', event_id, 'created', created_at::time(3), changes::text)
+  from public.integration_sync_log join users using (auth_user_id)
+ order by 1
+"""
+
+
+class Checks:
+    """Looks at what is new since the last time, so that the thousandth look is not slower than the first."""
+
+    def __init__(self, url: str) -> None:
+        self._database = DirectDatabase(url)
+        self._oracle = Oracle()
+        self._seen: Counter[str] = Counter()
+        self.applied = 0
+        """Events of the ledger that are done, and were done once."""
+
+    def settled(self, world: World) -> None:
+        """Waits until no event is open."""
+        with world.connect() as connection:
+            try:
+                wait_for("all events", lambda: connection.execute(OPEN).fetchone() is None, seconds=60)
+            except BaseException as error:
+                left = connection.execute(OPEN).fetchall()
+                raise AssertionError(f"{len(left)} events are still open: {left[:5]}") from error
+
+    def differences(self, world: World) -> list[str]:
+        """What is wrong, for a person to read; empty when all is well."""
+        with world.connect() as connection, connection.transaction():
+            connection.execute("set transaction isolation level repeatable read")
+            self._oracle.hire(self._new(connection, "chaos.hired"))
+            self._oracle.commit(self._new(connection, "chaos.history"))
+            wrong = self._oracle.differences(connection.execute(EMPLOYEES).fetchall())
+            wrong += [line for difference in wrong[:1] for line in self._story(connection, difference)]
+            wrong += self._applied_otherwise_than_once(connection)
+        known = self._oracle.users
+        wrong += [
+            f"the sign-up of {person.user} failed" for person in world.writer.signed_up if person.user not in known
+        ]
+        wrong += world.writer.failures
+        wrong += [f"{name} has ended by itself" for name, process in world.processes.items() if process.has_ended()]
+        found = reconcile(self._database, Policy(), requested_by="chaos", dry_run=True)
+        return wrong + [f"reconcile found {dict(difference)}" for difference in found.shown]
+
+    def _story(self, connection: psycopg.Connection[dict[str, Any]], difference: str) -> list[str]:
+        """What happened to an employee of whom something is wrong, and to its user, in the order of time."""
+        return [
+            "  " + " | ".join(str(value) for value in row.values())
+            for row in connection.execute(STORY, [int(difference.split()[1].rstrip(":"))])
+        ]
+
+    def _applied_otherwise_than_once(self, connection: psycopg.Connection[dict[str, Any]]) -> list[str]:
+        """The changes that the ledger tells of against those that employees have seen."""
+        done = [row for row in self._new(connection, "public.integration_sync_log") if row["direction"] == "inbound"]
+        self.applied += len(done)
+        told = Counter(as_key(row) for row in done if row["changes"])
+        seen = Counter(as_key(row) for row in self._new(connection, "chaos.changed"))
+        return [
+            *(f"{row['event_id']}: {row['attempts']} attempts" for row in done if row["attempts"] != 1),
+            *(f"in the ledger, but not done: {key}" for key in (told - seen)),
+            *(f"done, but not in the ledger: {key}" for key in (seen - told)),
+        ]
+
+    def _new(self, connection: psycopg.Connection[dict[str, Any]], table: str) -> list[dict[str, Any]]:
+        """Rows that were not there the last time. The world is settled: none comes later with a lower id."""
+        query = sql.SQL("select * from {} where id > %s order by id").format(sql.Identifier(*table.split(".")))
+        found = connection.execute(query, [self._seen[table]]).fetchall()
+        if found:
+            self._seen[table] = found[-1]["id"]
+        return found
+
+    def close(self) -> None:
+        self._database.close()
+
+
+def as_key(row: dict[str, Any]) -> str:
+    return f"employee {row['employee_id']}: {json.dumps(row['changes'], sort_keys=True)}"

@@ -1,0 +1,57 @@
+"""What is killed in a chaos run besides PostgreSQL: each a process that can be started over and over."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+
+from tests.acceptance.command import COMMAND
+from webhook_service import serving
+
+RELAY = (COMMAND, "relay")
+WEB = serving.COMMAND
+
+
+class Killable:
+    """A command, its environment and the file that its output goes to."""
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], log_file: Path) -> None:
+        self.log_file = log_file
+        self._command = command
+        self._environment = dict(environment)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Does not wait."""
+        assert self._process is None
+        with self.log_file.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command, env=self._environment, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def kill(self) -> None:
+        """With its workers, as when the machine loses power."""
+        if self._process is None:
+            return
+        if self._process.poll() is None:
+            children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text("ascii")
+            for pid in (self._process.pid, *map(int, children.split())):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        self._process.wait()
+        self._process = None
+
+    def has_ended(self) -> bool:
+        """By itself, which it must not."""
+        return self._process is not None and self._process.poll() is not None
+
+
+def answers(url: str) -> bool:
+    """Whether a web process serves there."""
+    with suppress(httpx.HTTPError):
+        return httpx.get(f"{url}/healthz", timeout=2).is_success
+    return False

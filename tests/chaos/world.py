@@ -1,0 +1,156 @@
+"""All of a chaos run: a database with the sender, a bad pg_net, a web process, two relays, and the outer world."""
+
+import random
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from tests.acceptance.command import settings_for
+from tests.acceptance.conftest import wait_for
+from tests.auth_traffic import SECRET
+from tests.chaos.processes import RELAY, WEB, Killable, answers
+from tests.chaos.writer import Outages, Writer
+from tests.debian_postgres import Cluster
+from tests.pg_net_double import Mischief, Worker
+from webhook_service.db import embedded, migrate
+
+RELAYS = ("relay-1", "relay-2")
+GATE = 8150
+"""The advisory lock of tests/chaos/world.sql."""
+AT_THE_GATE = """
+select application_name as name from pg_stat_activity
+ where application_name like %s || '%%' and wait_event_type = 'Lock' and wait_event = 'advisory'
+"""
+END_LEASES = """
+update public.integration_sync_log set leased_until = now() - interval '1 second'
+ where direction = 'inbound' and leased_until > now() and lease is not null
+"""
+
+
+def build(url: str) -> None:
+    """Everything that belongs into a database that has tests/supabase_doubles.sql, but for the sender's URL."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        embedded.create_auth_schema(connection)
+        migrate.migrate(url)
+        connection.execute(files("tests.chaos").joinpath("world.sql").read_bytes())
+
+
+def send_to(url: str, receiver: str, relay_after: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("select public.auth_sync_send_to(%s, %s)", [f"{receiver}/webhook/auth", SECRET])
+        connection.execute("update public.auth_sync_settings set relay_after = %s::interval", [relay_after])
+
+
+@dataclass(slots=True)
+class World:
+    """Names of what can be killed: web, relay-1, relay-2, pg_net, postgres."""
+
+    cluster: Cluster
+    url: str
+    processes: dict[str, Killable]
+    worker: Worker
+    writer: Writer
+    outages: Outages
+    web_url: str
+
+    def connect(self) -> psycopg.Connection[dict[str, Any]]:
+        return psycopg.connect(
+            self.url, autocommit=True, row_factory=dict_row, connect_timeout=5, application_name="test"
+        )
+
+    def kill(self, name: str) -> None:
+        if name == "postgres":
+            self.outages.count += 1
+            self.cluster.kill()
+        elif name == "pg_net":
+            self.worker.kill()
+        else:
+            self.processes[name].kill()
+
+    def start(self, name: str) -> None:
+        if name == "postgres":
+            self.cluster.start()
+            self.outages.count += 1
+        elif name == "pg_net":
+            self.worker.start()
+        else:
+            self.processes[name].start()
+
+    def end_leases(self) -> None:
+        """So that nobody waits half a minute for a lease of a killed relay, or of one whose PostgreSQL was killed.
+
+        That a lease ends by itself and is then taken over is proven elsewhere. Whoever still works on such a row meets
+        the one who takes it over: that too must do no harm.
+        """
+        with self.connect() as connection:
+            connection.execute(END_LEASES)
+
+    def kill_at(self, point: str, who: str, victim: str) -> str:
+        """Kills when a `who` (web or relay) stands at this point: itself, or PostgreSQL. Returns whom it has killed.
+
+        Then the gate is open again; who was killed is not started again.
+        """
+        with self.connect() as connection:
+            connection.execute("select pg_advisory_lock(%s)", [GATE])
+            connection.execute("insert into chaos.gate values (%s, %s)", [point, who])
+            stands = f"{who} to come to: {point}"
+            there = wait_for(stands, lambda: connection.execute(AT_THE_GATE, [who]).fetchone(), seconds=60)
+            killed = str(there["name"]) if victim == who else victim
+            self.kill(killed)
+            with suppress(psycopg.OperationalError):  # it was PostgreSQL: then the lock is gone with it
+                connection.execute("delete from chaos.gate")
+                connection.execute("select pg_advisory_unlock(%s)", [GATE])
+        return killed
+
+    def open_gates(self) -> None:
+        with self.connect() as connection:
+            connection.execute("delete from chaos.gate")
+
+
+@contextmanager
+def world(cluster: Cluster, url: str, folder: Path, *, seed: int, drop: float, duplicate: float) -> Iterator[World]:
+    """Started, but for the writer's actions; everything but the cluster is ended at the end. Logs are in `folder`."""
+    port = quiet_port(random.Random(f"{seed}-port"))
+    web_url = f"http://127.0.0.1:{port}"
+    build(url)
+    send_to(url, web_url, "1 second")
+    web = {"HOST": "127.0.0.1", "PORT": str(port), "RELAY": "off", "WEB_CONCURRENCY": "1"}
+    commands: dict[str, tuple[Sequence[str], dict[str, str]]] = {"web": (WEB, web)} | {
+        name: (RELAY, {}) for name in RELAYS
+    }
+    processes = {
+        name: Killable(command, settings_for(f"{url}?application_name={name}") | more, folder / f"{name}.log")
+        for name, (command, more) in commands.items()
+    }
+    outages = Outages()
+    worker = Worker(f"{url}?application_name=pg_net", Mischief(seed=seed, interval=0.2, drop=drop, duplicate=duplicate))
+    made = World(cluster, url, processes, worker, Writer(url, outages, seed), outages, web_url)
+    try:
+        for name in (*processes, "pg_net"):
+            made.start(name)
+        wait_for("the web process", lambda: answers(web_url), seconds=60)
+        made.writer.start()
+        yield made
+    finally:
+        made.writer.end()
+        for name in (*processes, "pg_net"):
+            made.kill(name)
+
+
+def quiet_port(dice: random.Random) -> int:
+    """A port that is still free after its process was killed: the system gives none below 32768 to outgoing calls."""
+    while True:
+        port = dice.randint(20_000, 32_000)
+        with suppress(OSError), socket_on(port):
+            return port
+
+
+def socket_on(port: int) -> socket.socket:
+    return socket.create_server(("127.0.0.1", port))

@@ -1,0 +1,148 @@
+"""The outer world as a thread: people sign up and change, the HR system hires; whatever is killed meanwhile."""
+
+import random
+import threading
+import time
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from tests.chaos.population import Person, act, newcomer, sign_up, somebody, vacancy
+from webhook_service.demo_auth import Auth
+
+PEOPLE = 12
+BREATH = 0.01
+"""Seconds between two actions: what it writes is to be worked off while it writes."""
+PATIENCE = 60.0
+HIRE = "insert into public.employees (email, first_name, last_name) values (%s, %s, %s)"
+
+
+class Outages:
+    """Counts the kills of PostgreSQL and its returns: it is down while the count is odd."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def excuse(self, before: int) -> bool:
+        """Whether it was down at some moment since the count was `before`."""
+        return before % 2 == 1 or self.count != before
+
+
+class Writer:
+    """Acts while it is going. Only a killed PostgreSQL excuses an action that fails."""
+
+    def __init__(self, url: str, outages: Outages, seed: int) -> None:
+        self._url = url
+        self._outages = outages
+        self._dice = random.Random(f"{seed}-writer")
+        self._number = 0
+        self._people = [self._newcomer() for _ in range(PEOPLE)]
+        self._connections: list[psycopg.Connection[Any]] = []
+        self._clients: tuple[Auth, psycopg.Connection[Any]] | None = None
+        self._connected_at = 0
+        self.actions = 0
+        self.interrupted = 0
+        self.signed_up: list[Person] = []
+        self.failures: list[str] = []
+        """Must stay empty: what failed though PostgreSQL was not killed, and what our triggers have warned of."""
+        self._going = threading.Event()
+        self._idle = threading.Event()
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def go(self) -> None:
+        self._idle.clear()
+        self._going.set()
+
+    def pause(self) -> None:
+        """Returns when the action under way has ended."""
+        self._going.clear()
+        assert self._idle.wait(PATIENCE), "the writer hangs"
+
+    def end(self) -> None:
+        self._ending.set()
+        self._going.set()
+        self._thread.join(PATIENCE)
+        self._disconnect()
+
+    def _run(self) -> None:
+        while not self._ending.is_set():
+            if not self._going.is_set():
+                self._idle.set()
+                self._going.wait(0.05)
+                continue
+            self._idle.clear()
+            self._act()
+            self._ending.wait(BREATH)
+        self._idle.set()
+
+    def _act(self) -> None:
+        """One action. Where PostgreSQL is killed, only a sign-up is asked for again; it may have been committed."""
+        person = self._dice.choice(self._people)
+        new = person not in self.signed_up
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            before = self._outages.count
+            try:
+                self._one_action(person, before)
+            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+                self._disconnect()
+                if not self._outages.excuse(before):
+                    self.failures.append(f"{type(error).__name__} {error.sqlstate}: {error}")
+                self.interrupted += 1
+                if new:
+                    self._ending.wait(BREATH)  # as Auth's client does before it tries again
+                    continue
+            except (psycopg.Error, LookupError) as error:
+                self.failures.append(f"{type(error).__name__}: {error}")
+            self.actions += 1
+            return
+        self.failures.append("PostgreSQL did not come back")
+
+    def _one_action(self, person: Person, outages: int) -> None:
+        auth, hr = self._connected(outages)
+        with hr.cursor(row_factory=dict_row) as cursor:
+            row = cursor.execute("select * from auth.users where id = %s", [person.user]).fetchone()
+            known = cursor.execute("select 1 from chaos.history where auth_user_id = %s", [person.user]).fetchone()
+        address = vacancy(person, row, self._dice) if row is not None or known is None else None
+        if address is not None and self._dice.random() < 0.15:
+            person.hired.add(address)  # also where the answer is lost
+            name = somebody(self._dice)
+            spelled = address.title() if self._dice.random() < 0.3 else address
+            hr.execute(HIRE, [spelled, name["first_name"], name["last_name"]])
+        elif known is None:
+            if person not in self.signed_up:
+                self.signed_up.append(person)
+            sign_up(auth, person, self._dice)
+        elif row is None:
+            self._people[self._people.index(person)] = self._newcomer()
+        else:
+            act(auth, person, row, self._dice)
+
+    def _newcomer(self) -> Person:
+        self._number += 1
+        return newcomer(self._number, self._dice)
+
+    def _connected(self, outages: int) -> tuple[Auth, psycopg.Connection[Any]]:
+        if self._clients is None or self._connected_at != outages:
+            self._disconnect()
+            self._connections = [
+                psycopg.connect(self._url, autocommit=True, connect_timeout=5, application_name=name)
+                for name in ("auth", "hr")
+            ]
+            self._connections[0].add_notice_handler(self._heard)
+            self._clients, self._connected_at = (Auth(self._connections[0]), self._connections[1]), outages
+        return self._clients
+
+    def _heard(self, notice: psycopg.errors.Diagnostic) -> None:
+        if (message := notice.message_primary or "").startswith("webhook-service"):
+            self.failures.append(message)
+
+    def _disconnect(self) -> None:
+        for connection in self._connections:
+            connection.close()
+        self._connections, self._clients = [], None

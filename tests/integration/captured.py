@@ -1,0 +1,105 @@
+"""auth.users as Auth writes it, what is captured of it, and how that reaches the employees."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from tests.auth_traffic import headers_for
+from tests.employees import Connection
+from webhook_service.demo_auth import Auth
+from webhook_service.events import Json
+from webhook_service.handlers import Policy
+from webhook_service.ports import Database
+from webhook_service.relay import run_once
+
+TABLES = (
+    *("employees", "integration_sync_log", "auth_user_state", "integration_sync_replays"),
+    *("auth_sync_settings", "auth_sync_migrations"),
+)
+
+
+@contextmanager
+def auth_of(url: str) -> Iterator[Auth]:
+    """Auth, on a connection of its own."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        yield Auth(connection)
+
+
+def inbound(connection: Connection, user: UUID | None = None) -> list[dict[str, Any]]:
+    """The events of the ledger, of one user or of all, in the order of their versions."""
+    return connection.execute(
+        "select *, request_data::text as body from integration_sync_log"
+        " where direction = 'inbound' and (auth_user_id = %(user)s or %(user)s is null) order by version, id",
+        {"user": user},
+    ).fetchall()
+
+
+def newest(connection: Connection, user: UUID) -> dict[str, Any]:
+    """A user's newest event."""
+    return inbound(connection, user)[-1]
+
+
+def deliver(client: FlaskClient, event: dict[str, Any]) -> TestResponse:
+    """Posts a captured event as the database sends it: signed, byte for byte what the ledger holds."""
+    body = event["body"].encode()
+    return client.post("/webhook/auth", data=body, headers=headers_for(body, event["event_id"]))
+
+
+def relay_all(database: Database, *, name: str = "relay", limit: int = 200) -> Counter[str]:
+    """Looks until nothing is due; what came of it."""
+    outcomes: Counter[str] = Counter()
+    while (ran := run_once(database, Policy(), name=name, limit=limit)).claimed:
+        outcomes.update(ran.outcomes)
+    return outcomes
+
+
+def claim(database: Database, name: str, limit: int = 200) -> list[dict[str, Json]]:
+    """What a relay does first, and then it stalls or dies."""
+    taken = database.call("auth_sync_claim_v1", p_relay=name, p_limit=limit, p_lease_seconds=30)
+    events: list[dict[str, Json]] = taken["events"]
+    return events
+
+
+def end_leases(connection: Connection) -> None:
+    """As if the time of all leases were over."""
+    connection.execute(
+        "update integration_sync_log set leased_until = now() - interval '1 second' where leased_until is not null"
+    )
+
+
+def make_due(connection: Connection) -> None:
+    """As if the time of the next attempt had come, for all that will be tried again."""
+    connection.execute(
+        "update integration_sync_log set next_attempt_at = now()"
+        " where status <> 'SUCCESS' and next_attempt_at is not null"
+    )
+
+
+def everything(connection: Connection, *tables: str) -> dict[str, list[dict[str, Any]]]:
+    """Whole tables: all of ours that say what happened, or those named."""
+    return {
+        table: connection.execute(f"select * from {table} order by 1").fetchall()  # noqa: S608
+        for table in tables or TABLES
+    }
+
+
+@contextmanager
+def nothing_captured(connection: Connection) -> Iterator[None]:
+    """Meanwhile changes of auth.users are lost."""
+    connection.execute("alter table auth.users disable trigger auth_sync_capture")
+    yield
+    connection.execute("alter table auth.users enable trigger auth_sync_capture")
+
+
+@contextmanager
+def nothing_linked(connection: Connection) -> Iterator[None]:
+    """Meanwhile employees come and change unnoticed."""
+    connection.execute("alter table employees disable trigger user")
+    yield
+    connection.execute("alter table employees enable trigger user")

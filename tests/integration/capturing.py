@@ -1,0 +1,90 @@
+"""Writing to auth.users as Auth does, and what was captured of it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from tests.employees import Connection
+from webhook_service.db import migrate
+from webhook_service.db.embedded import create_auth_schema
+from webhook_service.demo_auth import Auth
+from webhook_service.handlers import Policy
+from webhook_service.ports import Database
+from webhook_service.reconcile import Reconciled, reconcile
+from webhook_service.relay import run_once
+
+MAPPED = {
+    "id",
+    "email",
+    "email_confirmed_at",
+    "is_anonymous",
+    "banned_until",
+    "deleted_at",
+    "raw_app_meta_data",
+    "raw_user_meta_data",
+}
+"""All that may leave auth.users."""
+
+Entry = dict[str, Any]
+
+
+@contextmanager
+def writer(url: str) -> Iterator[psycopg.Connection[Any]]:
+    """A connection in autocommit, with the rights of Auth and no more."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("set role supabase_auth_admin")
+        connection.execute("set search_path = auth")
+        yield connection
+
+
+@contextmanager
+def auth_on(url: str, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Iterator[Auth]:
+    with psycopg.connect(url, autocommit=True) as connection:
+        yield Auth(connection, now=now)
+
+
+def entries(connection: Connection, user: UUID) -> list[Entry]:
+    """The captured rows of the ledger for an auth user, in their order."""
+    query = "select * from public.integration_sync_log where auth_user_id = %s and event_id not like 'reconcile-%%'"
+    return connection.execute(query.encode() + b" order by id", [user]).fetchall()
+
+
+def record_of(entry: Entry) -> dict[str, Any]:
+    """The mapped state that it holds."""
+    record: dict[str, Any] = entry["request_data"]["record"]
+    return record
+
+
+def newest(connection: Connection, user: UUID) -> Entry:
+    return entries(connection, user)[-1]
+
+
+def in_auth(connection: Connection, user: UUID) -> dict[str, Any] | None:
+    """The mapped columns as auth.users has them, in UTC as PostgreSQL writes it."""
+    connection.execute("set timezone = 'UTC'")
+    found = connection.execute("select to_jsonb(u) as row from auth.users u where id = %s", [user]).fetchone()
+    return found and {column: found["row"][column] for column in MAPPED if not column.startswith("raw_")}
+
+
+def relay(database: Database) -> int:
+    """Until nothing is due -> how many rows that were."""
+    count = 0
+    while claimed := run_once(database, Policy(), name="test").claimed:
+        count += claimed
+    return count
+
+
+def reconciled(database: Database, *, dry_run: bool = False) -> Reconciled:
+    return reconcile(database, Policy(), requested_by="test", dry_run=dry_run)
+
+
+def prepared(url: str) -> str:
+    """A database with the stand-in for schema auth, migrated."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        create_auth_schema(connection)
+    migrate.migrate(url)
+    return url

@@ -1,0 +1,91 @@
+"""The sender on a database that has what a Supabase project has, and receivers of what it posts."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from standardwebhooks.webhooks import Webhook
+
+from tests.employees import Connection
+from webhook_service import signature
+from webhook_service.app import create_app
+from webhook_service.config import Settings
+from webhook_service.ports import Database
+from webhook_service.signature import parse_secrets
+
+OLD = "whsec_b2xkLXNlY3JldC1vbGQtc2VjcmV0LW9sZC1zZWNyZXQ="
+NEW = "whsec_bmV3LXNlY3JldC1uZXctc2VjcmV0LW5ldy1zZWNyZXQ="
+URL = "https://service.example.com/webhook/auth"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A row of pg_net's queue."""
+
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def event_id(self) -> str:
+        return self.headers["webhook-id"]
+
+
+def send_to(connection: Connection, url: str | None, secrets: str | None) -> str:
+    """The documented call -> what it answers."""
+    answer = connection.execute("select public.auth_sync_send_to(%s, %s) as answer", [url, secrets]).fetchone()
+    assert answer is not None
+    return str(answer["answer"])
+
+
+def queued(connection: Connection) -> list[Request]:
+    found = connection.execute("select url, headers, body from net.http_request_queue order by id")
+    return [Request(row["url"], row["headers"], bytes(row["body"])) for row in found]
+
+
+def taken(connection: Connection) -> list[Request]:
+    """What is queued, which then is no more: as pg_net's worker does."""
+    requests = queued(connection)
+    connection.execute("delete from net.http_request_queue")
+    return requests
+
+
+def verified_by_the_reference_library(secret: str, request: Request) -> Any:
+    """The document. Raises what the library raises."""
+    return Webhook(secret).verify(request.body, dict(request.headers))
+
+
+def verified_by_us(secrets: str, request: Request) -> bytes:
+    """Raises BadSignature."""
+    return signature.verify(parse_secrets(secrets), request.headers, request.body, now=datetime.now(UTC)).body
+
+
+def deliver(settings: Settings, database: Database, secrets: str, requests: Iterable[Request]) -> list[int]:
+    """To a receiver that has these secrets -> the statuses of its answers."""
+    client = create_app(replace(settings, webhook_secrets=parse_secrets(secrets)), database).test_client()
+    return [client.post("/webhook/auth", data=r.body, headers=dict(r.headers)).status_code for r in requests]
+
+
+def where_it_shows(connection: Connection, words: Sequence[str]) -> list[str]:
+    """The tables (but the vault's), functions, triggers and settings in whose text one of the words is found."""
+    names = [
+        row["name"]
+        for row in connection.execute(
+            "select c.oid::regclass::text as name from pg_class c where c.relkind in ('r', 'p', 'm', 'v')"
+            " and c.relnamespace in ('public'::regnamespace, 'net'::regnamespace)"
+        )
+    ]
+    queries = [f"select t::text as row from {name} t" for name in names]  # noqa: S608
+    queries += [
+        "select pg_get_triggerdef(oid) as row from pg_trigger",
+        "select prosrc as row from pg_proc where pronamespace = 'public'::regnamespace",
+        "select setting as row from pg_settings",
+        "select description as row from pg_description",
+    ]
+    found = []
+    for query in queries:
+        texts = [str(row["row"]) for row in connection.execute(query.encode())]
+        # bytea is shown in hexadecimal.
+        found += [query for text in texts for word in words if word in text or word.encode().hex() in text]
+    return found

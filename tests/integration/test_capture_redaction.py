@@ -1,0 +1,198 @@
+"""What capture, relay, reconciliation and doctor take of auth.users: the mapped columns, and nothing else."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from tests.employees import Connection, hire
+from tests.integration.canaries import CANARY, SECRET_COLUMNS, contents, lines
+from tests.integration.capturing import reconciled, relay
+from tests.integration.doctoring import examined
+from webhook_service.demo_auth import Auth
+from webhook_service.errors import ServiceError
+from webhook_service.ports import Database
+
+PERSON = "pErSoN"
+"""In each address and name: allowed in the database, never in a log line, a warning or a finding."""
+
+EMAIL = f"{PERSON}@example.com"
+METADATA = {
+    "first_name": f"{PERSON}-first",
+    "last_name": {"deep": f"{CANARY}-last-name"},
+    "full_name": f"{CANARY}-full-name",
+    "phone_number": f"{CANARY}-phone",
+    f"{CANARY}-key": [{"deep": f"{CANARY}-deep"}],
+}
+APP_METADATA = {"employee_number": ["no", CANARY], "provider": CANARY, CANARY: 1}
+COLUMNS = [column for column in SECRET_COLUMNS if column != "a_column_of_tomorrow"]
+
+
+@dataclass
+class Told:
+    """All that went out of the database and of our code but rows."""
+
+    log: pytest.LogCaptureFixture
+    notices: list[str] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
+
+    def note(self, diagnostic: psycopg.errors.Diagnostic) -> None:
+        parts = (diagnostic.message_primary, diagnostic.message_detail, diagnostic.message_hint, diagnostic.context)
+        self.notices.append(" ".join(part for part in parts if part))
+
+    def text(self) -> str:
+        return "\n".join([lines(self.log), *self.notices, *self.findings])
+
+
+@pytest.fixture
+def told(caplog: pytest.LogCaptureFixture) -> Told:
+    caplog.set_level(logging.DEBUG, "webhook_service")
+    return Told(caplog)
+
+
+@pytest.fixture
+def auth_connection(database_url: str, told: Told) -> Iterator[psycopg.Connection[Any]]:
+    """Auth's connection, whose notices are kept."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.add_notice_handler(told.note)
+        yield connection
+
+
+@pytest.fixture
+def auth(auth_connection: psycopg.Connection[Any]) -> Auth:
+    return Auth(auth_connection)
+
+
+def spill(connection: Connection, user: UUID) -> None:
+    """Canaries in every column that is not ours, at once with a change that is captured."""
+    columns = ", ".join(f"{column} = '{CANARY}-{column}'" for column in COLUMNS)
+    connection.execute(f"update auth.users set {columns}, banned_until = now() where id = %s", [user])  # noqa: S608
+
+
+def live(auth: Auth, connection: Connection) -> UUID:
+    """A whole life with canaries wherever Auth or a user can put them."""
+    user = auth.sign_up(EMAIL, user_metadata=METADATA)
+    spill(connection, user)
+    auth.confirm(user)
+    auth.set_app_metadata(user, APP_METADATA)
+    auth.update_metadata(user, METADATA | {"first_name": f"{PERSON}-other"})
+    auth.change_email(user, f"new-{EMAIL}")
+    spill(connection, user)
+    return user
+
+
+def assert_nothing_came_out(connection: Connection, told: Told) -> None:
+    """No canary in a table of ours or in what was told; no address and no name in what was told."""
+    assert CANARY.lower() not in contents(connection).lower()
+    assert CANARY.lower() not in told.text().lower()
+    assert PERSON.lower() not in told.text().lower()
+
+
+@pytest.mark.parametrize("end", ["stays", "soft_delete", "hard_delete"])
+def test_a_life_leaves_only_what_is_mapped(
+    auth: Auth, connection: Connection, database: Database, told: Told, end: str
+) -> None:
+    """Hashes, tokens, phones and other metadata are in no table and in no word, relayed step by step or not."""
+    hire(connection, EMAIL)
+    user = live(auth, connection)
+    if end != "stays":
+        getattr(auth, end)(user)
+    assert_nothing_came_out(connection, told)
+    assert relay(database) > 0
+    told.findings += map(str, examined(database))
+    assert PERSON.lower() in contents(connection).lower()
+    assert_nothing_came_out(connection, told)
+
+
+def test_reconciliation_takes_only_what_is_mapped(
+    auth: Auth, connection: Connection, database: Database, told: Told
+) -> None:
+    """What it enters into the ledger is what the trigger would have, and what it shows has no name in it."""
+    hire(connection, EMAIL)
+    connection.execute("alter table auth.users disable trigger auth_sync_capture")
+    live(auth, connection)
+    connection.execute("alter table auth.users enable trigger auth_sync_capture")
+    told.findings += [str(examined(database)), str(reconciled(database, dry_run=True)), str(reconciled(database))]
+    assert connection.execute("select from integration_sync_log where via = 'reconcile'").fetchall() != []
+    assert_nothing_came_out(connection, told)
+
+
+RAISING = """
+create function trouble() returns trigger language plpgsql as $$ begin
+  raise exception 'no: %', new using detail = new::text, hint = new::text;
+end $$;
+"""
+FAILURES = {
+    "ledger-refuses": "create trigger t before insert on integration_sync_log for each row execute function trouble()",
+    "ledger-constraint": "alter table integration_sync_log add constraint c check (request_data is null) not valid",
+    "ledger-gone": "drop table integration_sync_log cascade",
+    "settings-gone": "drop table auth_sync_settings cascade",
+    "mapping-broken": "update auth_sync_settings set name_fields = '[1]'",
+    "helper-gone": "drop function auth_sync_payload_v1",
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_failed_capture_warns_without_a_name(auth: Auth, connection: Connection, told: Told, failure: str) -> None:
+    """The sign-up works; the warning has the user's id and an SQLSTATE, and nothing of the row or the error's text."""
+    connection.execute(RAISING + FAILURES[failure])
+    user = live(auth, connection)
+    auth.hard_delete(user)
+    warnings = [notice for notice in told.notices if "was not captured" in notice]
+    assert len(warnings) >= 3
+    assert [notice for notice in warnings if str(user) not in notice] == []
+    assert CANARY.lower() not in told.text().lower()
+    assert PERSON.lower() not in told.text().lower()
+
+
+def test_a_post_that_fails_warns_without_a_name(auth: Auth, connection: Connection, told: Told) -> None:
+    """Where a URL is set and nothing can be signed, the event's id is all that is told."""
+    connection.execute("update auth_sync_settings set webhook_url = 'https://sync.example.com/'")
+    live(auth, connection)
+    assert [notice for notice in told.notices if "was not posted" in notice] != []
+    assert_nothing_came_out(connection, told)
+
+
+LEDGER_REFUSES = "create trigger t before update on integration_sync_log for each row execute function trouble()"
+EMPLOYEES_REFUSE = "create trigger t before update on employees for each row execute function trouble()"
+
+
+def test_an_event_that_fails_is_told_without_a_name(
+    auth: Auth, connection: Connection, database: Database, told: Told
+) -> None:
+    """Where employees refuse it, the relay's log line has ids and a reason; the error's text stays in the database."""
+    hire(connection, EMAIL)
+    connection.execute(RAISING + EMPLOYEES_REFUSE)
+    live(auth, connection)
+    relay(database)
+    told.findings += map(str, examined(database))
+    assert [record for record in told.log.records if record.getMessage() == "not applied"] != []
+    assert_nothing_came_out(connection, told)
+
+
+def test_an_import_that_fails_to_link_warns_without_a_name(
+    auth: Auth, connection: Connection, database: Database, told: Told
+) -> None:
+    """The trigger on employees too: an SQLSTATE, and nothing of the rows."""
+    live(auth, connection)
+    relay(database)
+    connection.add_notice_handler(told.note)
+    connection.execute(RAISING + EMPLOYEES_REFUSE)
+    hire(connection, f"new-{EMAIL}")
+    assert [notice for notice in told.notices if "could not be linked" in notice] != []
+    assert_nothing_came_out(connection, told)
+
+
+def test_a_relay_in_trouble_tells_no_name(auth: Auth, connection: Connection, database: Database, told: Told) -> None:
+    """A call that the database refuses is an error with a reason and an SQLSTATE, for relay and reconcile alike."""
+    live(auth, connection)
+    connection.execute(RAISING + LEDGER_REFUSES)
+    for use in (relay, reconciled):
+        with pytest.raises(ServiceError) as caught:
+            use(database)
+        told.findings += [str(caught.value), repr(caught.value), caught.value.detail]
+    assert_nothing_came_out(connection, told)

@@ -1,0 +1,118 @@
+"""A project that uses a dashboard-made webhook keeps working while capture is installed beside it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from random import Random
+from uuid import UUID
+
+import pytest
+
+from tests.auth_traffic import SECRET
+from tests.employees import Connection, employee, hire
+from tests.integration.auth_actions import BAN_END
+from tests.integration.capturing import auth_on, prepared, reconciled, relay
+from tests.integration.dashboard_webhook import make_webhook
+from tests.integration.sending import URL, Request, send_to, taken
+from webhook_service.app import create_app
+from webhook_service.config import Settings
+from webhook_service.demo_auth import Auth
+from webhook_service.ports import Database
+
+Order = Callable[[list[Request]], list[Request]]
+
+
+def signed(request: Request) -> bool:
+    return "webhook-signature" in request.headers
+
+
+def shuffled(seed: int) -> Order:
+    def order(requests: list[Request]) -> list[Request]:
+        twice = requests * 2
+        Random(seed).shuffle(twice)
+        return twice
+
+    return order
+
+
+ORDERS: dict[str, Order] = {
+    "as posted": lambda requests: requests,
+    "backwards": lambda requests: requests[::-1],
+    "ours first": lambda requests: sorted(requests, key=lambda request: not signed(request)),
+    "the dashboard's first": lambda requests: sorted(requests, key=signed),
+    "only the dashboard's": lambda requests: [request for request in requests if not signed(request)],
+    "shuffled and twice": shuffled(1),
+    "shuffled and twice again": shuffled(2),
+}
+
+
+@pytest.fixture
+def database_url(supabase_database_url: str) -> str:
+    """Instead of the embedded one: with pgcrypto, Vault and pg_net."""
+    return prepared(supabase_database_url)
+
+
+@pytest.fixture
+def auth(database_url: str, connection: Connection) -> Iterator[Auth]:
+    """On a database that has both the dashboard's webhook and ours."""
+    make_webhook(connection, URL)
+    send_to(connection, URL, SECRET)
+    with auth_on(database_url) as auth:
+        yield auth
+
+
+def lives(auth: Auth) -> dict[str, UUID | None]:
+    """Some people come, change and go -> the auth user that each employee should have."""
+    stays = auth.sign_up("stays@example.com", user_metadata={"first_name": "Sue"})
+    auth.confirm(stays)
+    auth.sign_in(stays)
+    auth.ban(stays, BAN_END)
+    moves = auth.admin_create("moves@example.com")
+    auth.change_email(moves, "moved@example.com")
+    soft = auth.admin_create("soft@example.com")
+    auth.soft_delete(soft)
+    leaves = auth.sign_up("leaves@example.com", auto_confirm=True)
+    auth.hard_delete(leaves)
+    return {"stays": stays, "moves": moves, "soft": None, "leaves": None}
+
+
+def post(settings: Settings, database: Database, requests: list[Request]) -> set[int]:
+    client = create_app(replace(settings, static_token=True), database).test_client()
+    return {client.post("/webhook/auth", data=r.body, headers=dict(r.headers)).status_code for r in requests}
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_both_arrive_in_any_order(
+    connection: Connection, database: Database, settings: Settings, auth: Auth, name: str
+) -> None:
+    """All are taken, nothing fails, none is applied twice, and employees end as auth.users says."""
+    employees = {who: hire(connection, f"{who}@example.com") for who in ("stays", "moves", "soft", "leaves")}
+    expected = lives(auth)
+    requests = taken(connection)
+    assert 0 < sum(map(signed, requests)) < len(requests)
+    assert post(settings, database, ORDERS[name](requests)) == {200}
+    connection.execute("update integration_sync_log set next_attempt_at = now() where status <> 'SUCCESS'")
+    relay(database)
+
+    found = {who: employee(connection, number) for who, number in employees.items()}
+    assert {who: row["auth_user_id"] for who, row in found.items()} == expected
+    assert (found["stays"]["first_name"], found["moves"]["email"]) == ("Sue", "moved@example.com")
+    done = connection.execute("select distinct status, attempts from integration_sync_log where direction = 'inbound'")
+    assert done.fetchall() == [{"status": "SUCCESS", "attempts": 1}]
+    assert reconciled(database, dry_run=True).differences == {}
+
+
+@pytest.mark.parametrize("name", ["as posted", "ours first", "the dashboard's first", "shuffled and twice"])
+def test_with_auths_clock_ahead(
+    database_url: str, connection: Connection, database: Database, settings: Settings, auth: Auth, name: str
+) -> None:
+    """Where updated_at is ahead of the database's clock, the dashboard's versions are no newer than ours."""
+    employee_id = hire(connection, "jane@example.com")
+    with auth_on(database_url, now=lambda: datetime.now().astimezone() + timedelta(minutes=1)) as ahead:
+        jane = ahead.sign_up("jane@example.com", auto_confirm=True, user_metadata={"first_name": "Jane"})
+        ahead.admin_change_email(jane, "jane.stone@example.com")
+    assert post(settings, database, ORDERS[name](taken(connection))) == {200}
+    connection.execute("update integration_sync_log set next_attempt_at = now() where status <> 'SUCCESS'")
+    relay(database)
+    assert employee(connection, employee_id)["email"] == "jane.stone@example.com"
+    assert reconciled(database, dry_run=True).differences == {}

@@ -1,0 +1,231 @@
+"""Relay, reconciliation, retention, probes and doctor through both databases: psycopg, and Supabase's Data API.
+
+Supabase Lite is one database for all tests here, so each has auth users, e-mail addresses and event ids of its own, and
+none counts on being alone. See test_database_contract.py.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.acceptance.command import assert_one_clear_line, clean_environment, run_command
+from tests.auth_traffic import SECRET
+from tests.conftest import ADMIN_KEY
+from tests.integration.doctoring import examined, troubles
+from tests.integration.people import Person
+from tests.supabase_lite_server import TEST_FUNCTIONS, SupabaseLite, running
+from webhook_service import ledger
+from webhook_service.app import create_app
+from webhook_service.config import DirectConnection, Settings
+from webhook_service.db.direct import DirectDatabase
+from webhook_service.db.supabase import SupabaseDatabase
+from webhook_service.doctor import Level
+from webhook_service.events import Json
+from webhook_service.handlers import Policy
+from webhook_service.ports import Database
+from webhook_service.reconcile import Reconciled, reconcile
+from webhook_service.relay import run_once
+from webhook_service.retention import prunable, prune
+from webhook_service.signature import parse_secrets
+
+
+@pytest.fixture(scope="module")
+def supabase_lite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SupabaseLite]:
+    with running(tmp_path_factory.mktemp("supabase_lite")) as lite:
+        yield lite
+
+
+@pytest.fixture(params=["direct", "supabase"])
+def database(request: pytest.FixtureRequest) -> Iterator[Database]:
+    database: Database
+    if request.param == "direct":
+        url: str = request.getfixturevalue("database_url")
+        with psycopg.connect(url) as connection:
+            connection.execute(TEST_FUNCTIONS)
+        database = DirectDatabase(url)
+    else:
+        lite: SupabaseLite = request.getfixturevalue("supabase_lite")
+        database = SupabaseDatabase(lite.url, lite.service_role_key)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def person(database: Database) -> Person:
+    return Person(database)
+
+
+def execute(database: Database, statement: str) -> Json:
+    """A statement that returns one jsonb, past our code."""
+    return database.call("test_query", p_sql=statement)
+
+
+def sign_up(person: Person) -> None:
+    """As Auth does it for an admin, in one statement."""
+    query = "insert into auth.users (id, email, email_confirmed_at, created_at, updated_at) values ('{}', '{}'{})"
+    execute(person.database, query.format(person.id, person.email, ", now()" * 3) + " returning to_jsonb(id)")
+
+
+def forget(person: Person) -> None:
+    """As if the trigger had been off."""
+    query = "delete from public.integration_sync_log where auth_user_id = '{}' returning to_jsonb(id)"
+    execute(person.database, query.format(person.id))
+
+
+def events_of(person: Person) -> list[tuple[str, str | None, str]]:
+    """Status, outcome and via of the auth user's events, oldest first."""
+    page = ledger.events(person.database, {"auth_user_id": str(person.id)}, below=None, limit=100)
+    return [(event["status"], event["outcome"], event["via"]) for event in reversed(page["events"])]
+
+
+def reconciled(database: Database, *, dry_run: bool) -> Reconciled:
+    return reconcile(database, Policy(), requested_by="test", dry_run=dry_run)
+
+
+def differences_of(person: Person) -> list[str]:
+    """What a dry run shows of this auth user."""
+    shown = reconciled(person.database, dry_run=True).shown
+    return [str(found["kind"]) for found in shown if found["auth_user_id"] == str(person.id)]
+
+
+def test_the_relay_brings_what_is_due(person: Person) -> None:
+    """What was captured is claimed, applied and settled; then nothing of it is due."""
+    employee_id = person.hire()
+    sign_up(person)
+    assert events_of(person) == [("PENDING", None, "capture")]
+    ran = run_once(person.database, Policy(), name="test")
+    assert (ran.claimed >= 1, ran.outcomes["linked"] >= 1) == (True, True)
+    assert events_of(person) == [("SUCCESS", "linked", "relay")]
+    assert person.employee(employee_id)["auth_user_id"] == str(person.id)
+    assert run_once(person.database, Policy(), name="test").claimed == 0
+
+
+def test_the_relay_tries_again_later(person: Person) -> None:
+    """What fails is due again, and the relay is told when."""
+    person.hire(), person.hire()
+    sign_up(person)
+    ran = run_once(person.database, Policy(), name="test")
+    assert events_of(person) == [("FAILED", "ambiguous", "relay")]
+    assert ran.next_in is not None or run_once(person.database, Policy(), name="test").next_in is not None
+    forget(person)
+
+
+def test_what_another_relay_has_is_left_to_it(person: Person) -> None:
+    """A lease holds over the Data API too, and ends."""
+    sign_up(person)
+    lease = {"p_limit": 100, "p_lease_seconds": 60}
+    claimed = person.database.call("auth_sync_claim_v1", p_relay="other", **lease)
+    assert str(person.id) in [event["auth_user_id"] for event in claimed["events"]]
+    assert run_once(person.database, Policy(), name="test").claimed == 0
+    query = "update public.integration_sync_log set leased_until = now() - interval '1 s' where auth_user_id = '{}'"
+    execute(person.database, query.format(person.id) + " returning to_jsonb(id)")
+    assert run_once(person.database, Policy(), name="test").outcomes == {"unmatched": 1}
+
+
+def test_reconcile_mends_what_nobody_saw(person: Person) -> None:
+    """A dry run shows it and writes nothing; the real one links and is in the ledger; then there is nothing."""
+    employee_id = person.hire()
+    sign_up(person)
+    forget(person)
+    assert differences_of(person) == ["unknown"]
+    assert events_of(person) == []
+    done = reconciled(person.database, dry_run=False)
+    assert (done.differences["unknown"] >= 1, done.outcomes["linked"] >= 1, done.left) == (True, True, 0)
+    assert person.employee(employee_id)["auth_user_id"] == str(person.id)
+    assert events_of(person) == [("SUCCESS", "linked", "reconcile")]
+    assert differences_of(person) == []
+
+
+def test_reconcile_finds_the_deleted(person: Person) -> None:
+    """An auth user that went unseen leaves an orphan, which is found and flagged."""
+    employee_id = person.hire()
+    sign_up(person)
+    run_once(person.database, Policy(), name="test")
+    execute(person.database, f"delete from auth.users where id = '{person.id}' returning to_jsonb(1)")  # noqa: S608
+    execute(
+        person.database,
+        "delete from public.integration_sync_log"  # noqa: S608
+        f" where auth_user_id = '{person.id}' and status = 'PENDING' returning to_jsonb(1)",
+    )
+    assert differences_of(person) == ["deleted"]
+    assert reconciled(person.database, dry_run=False).outcomes["orphaned"] == 1
+    assert person.employee(employee_id)["orphaned_auth_user_id"] == str(person.id)
+
+
+def test_prune_removes_what_is_done(person: Person) -> None:
+    """Old events that are done are counted and removed; an open one stays."""
+    sign_up(person)
+    run_once(person.database, Policy(), name="test")
+    open_one = Person(person.database)
+    sign_up(open_one)
+    execute(
+        person.database,
+        "with aged as (update public.integration_sync_log set created_at = now() - interval '9 years',"  # noqa: S608
+        " completed_at = completed_at - interval '9 years'"
+        f" where auth_user_id in ('{person.id}', '{open_one.id}') returning 1) select to_jsonb(count(*)) from aged",
+    )
+    before = datetime.now(UTC) - timedelta(days=3000)
+    assert (prunable(person.database, before), prune(person.database, before)) == (1, 1)
+    assert (prunable(person.database, before), prune(person.database, before)) == (0, 0)
+    assert (events_of(person), len(events_of(open_one))) == ([], 1)
+    forget(open_one)
+
+
+def test_readiness_tells_of_the_relay(database: Database, person: Person) -> None:
+    """/readyz has the same three numbers from either database."""
+    run_once(database, Policy(), name="test")
+    sign_up(person)
+    settings = Settings(DirectConnection("postgresql://unused"), parse_secrets(SECRET), ADMIN_KEY)
+    answer = create_app(settings, database).test_client().get("/readyz")
+    assert answer.status_code == 200
+    told = [answer.get_json()[name] for name in ("relay_last_run_seconds", "oldest_pending_seconds")]
+    assert [type(seconds) for seconds in told] == [float, float]
+    run_once(database, Policy(), name="test")
+
+
+def test_doctor_examines(database: Database, person: Person) -> None:
+    """Its findings are the same from either database: right, but for the sender that was never set up."""
+    execute(
+        database, "with s as (select public.auth_sync_secure_v1()) select to_jsonb(1) from s"
+    )  # Lite grants at start
+    sign_up(person)
+    run_once(database, Policy(), name="test")
+    reconciled(database, dry_run=False)
+    assert troubles(examined(database)) == [("sender", Level.NOTE)]
+    assert [finding.check for finding in examined(database)] == [
+        *("migrations", "triggers", "rights", "settings", "clock", "sender", "relay", "backlog", "silence", "drift")
+    ]
+
+
+def test_the_commands_over_the_data_api(supabase_lite: SupabaseLite, tmp_path: Path) -> None:
+    """With SUPABASE_URL and a key alone, and no direct connection, each of the commands does its work."""
+    environment = clean_environment() | {
+        "SUPABASE_URL": supabase_lite.url,
+        "SUPABASE_SERVICE_ROLE_KEY": supabase_lite.service_role_key,
+        "WEBHOOK_SECRETS": SECRET,
+    }
+
+    def run(*arguments: str) -> tuple[int, str]:
+        code, output, errors = run_command(*arguments, environment=environment, folder=tmp_path)
+        assert errors == ""
+        return code, output.splitlines()[-1]
+
+    assert run("relay", "--once")[0] == 0
+    assert run("reconcile")[0] == 0
+    assert run("reconcile", "--dry-run")[1].endswith("no differences")
+    assert run("prune", "--older-than", "90d", "--dry-run") == (0, "0 events would be removed.")
+    assert run_command("doctor", environment=environment, folder=tmp_path)[1].startswith("   ok  migrations: ")
+
+
+def test_uninstall_needs_a_direct_connection(supabase_lite: SupabaseLite, tmp_path: Path) -> None:
+    """The Data API cannot remove anything: one line says what is needed."""
+    environment = clean_environment() | {
+        "SUPABASE_URL": supabase_lite.url,
+        "SUPABASE_SERVICE_ROLE_KEY": supabase_lite.service_role_key,
+    }
+    code, _, errors = run_command("uninstall", "--yes", environment=environment, folder=tmp_path)
+    assert code == 1
+    assert_one_clear_line(errors, "DATABASE_URL")

@@ -1,0 +1,199 @@
+"""`examine` on a database that is right, and on one where one thing is not."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import pytest
+
+from tests.employees import Connection, hire
+from tests.integration.capturing import auth_on
+from tests.integration.doctoring import examined, found, relayed, troubles, utc_now
+from webhook_service.demo_auth import Auth
+from webhook_service.doctor import Level
+from webhook_service.handlers import Policy
+from webhook_service.ports import Database
+
+NOTE, WRONG = Level.NOTE, Level.WRONG
+NO_SENDER = ("sender", NOTE)
+"""The embedded PostgreSQL has no pg_net; so that nothing is posted is the only thing to be said."""
+
+TRIGGERS = {
+    "auth_sync_capture": "auth.users",
+    "auth_sync_employees_inserted": "employees",
+    "auth_sync_employees_updated": "employees",
+    "auth_sync_send": "integration_sync_log",
+}
+
+
+@pytest.fixture
+def healthy(database: Database, connection: Connection, auth: Auth) -> Database:
+    """A database in use: two auth users, one of them linked; a relay has run."""
+    hire(connection, "jane@example.com")
+    auth.admin_create("jane@example.com")
+    auth.admin_create("joe@example.com")
+    assert relayed(database) == {"linked": 1, "unmatched": 1}
+    return database
+
+
+@pytest.fixture
+def auth(database_url: str) -> Iterator[Auth]:
+    """Supabase Auth, over a connection of its own."""
+    with auth_on(database_url) as auth:
+        yield auth
+
+
+def test_a_fresh_installation_lacks_only_a_relay(database: Database) -> None:
+    """Right after the migrations nothing is wrong but that no relay has run yet."""
+    assert troubles(examined(database)) == [NO_SENDER, ("relay", WRONG)]
+
+
+def test_a_database_in_use_is_right(healthy: Database) -> None:
+    """With users, links and a relay that runs, every check is ok, but for the sender that was never set up."""
+    findings = examined(healthy)
+    assert troubles(findings) == [NO_SENDER]
+    assert {f.check for f in findings} >= {
+        *("migrations", "triggers", "rights", "settings", "clock", "relay", "backlog", "silence", "drift")
+    }
+
+
+def test_each_user_is_counted_once(healthy: Database) -> None:
+    """Of two auth users, two are compared."""
+    assert found(examined(healthy), "drift").says == "none among 2 auth users"
+
+
+def test_quick_does_not_compare(healthy: Database) -> None:
+    """Without `compare` there is no finding of drift, and the rest is the same."""
+    assert [f.check for f in examined(healthy, compare=False)] == [f.check for f in examined(healthy)][:-1]
+
+
+def test_looking_changes_nothing(healthy: Database, connection: Connection) -> None:
+    """Not a row of the ledger, the states or employees is other than before."""
+    query = (
+        "select (select jsonb_agg(l order by id) from integration_sync_log l) as log,"
+        " (select jsonb_agg(s order by auth_user_id) from auth_user_state s) as states,"
+        " (select jsonb_agg(e order by employee_id) from employees e) as employees"
+    )
+    before = connection.execute(query).fetchone()
+    examined(healthy)
+    assert connection.execute(query).fetchone() == before
+
+
+# triggers
+
+
+@pytest.mark.parametrize("name", TRIGGERS)
+@pytest.mark.parametrize("what", ["drop trigger {name} on {table}", "alter table {table} disable trigger {name}"])
+def test_a_trigger_that_does_not_fire_is_found(healthy: Database, connection: Connection, name: str, what: str) -> None:
+    """Dropped or switched off, it is named, and the way back is to migrate and reconcile."""
+    connection.execute(what.format(name=name, table=TRIGGERS[name]))
+    finding = found(examined(healthy), "triggers")
+    assert (finding.level, name in finding.says) == (WRONG, True)
+    assert ("migrate" in finding.todo, "reconcile" in finding.todo) == (True, True)
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        pytest.param(
+            "create trigger auth_sync_capture after insert on auth.users for each row"
+            " execute function auth_sync_capture_v1()",
+            id="another-moment",
+        ),
+        pytest.param(
+            "create constraint trigger auth_sync_capture after insert or delete or update on auth.users"
+            " deferrable initially deferred for each row execute function mine()",
+            id="another-function",
+        ),
+        pytest.param(
+            "create constraint trigger auth_sync_capture after insert or delete or update on auth.users"
+            " deferrable initially deferred for each row when (false) execute function auth_sync_capture_v1()",
+            id="another-condition",
+        ),
+    ],
+)
+def test_a_trigger_that_was_replaced_is_found(healthy: Database, connection: Connection, definition: str) -> None:
+    """One of the same name that is not as this version makes it counts as missing."""
+    connection.execute(
+        "create function mine() returns trigger language plpgsql as $$ begin return null; end $$;"
+        f"drop trigger auth_sync_capture on auth.users; {definition}"
+    )
+    assert ("triggers", WRONG) in troubles(examined(healthy))
+
+
+@pytest.mark.parametrize("mode", ["replica", "always"])
+def test_when_a_trigger_fires(healthy: Database, connection: Connection, mode: str) -> None:
+    """One that fires for replication only is found; one that fires always is right."""
+    connection.execute(f"alter table auth.users enable {mode} trigger auth_sync_capture")
+    assert (("triggers", WRONG) in troubles(examined(healthy))) == (mode == "replica")
+
+
+def test_what_is_to_be_done_about_triggers_helps(healthy: Database, connection: Connection) -> None:
+    """The migrations' own step puts all of them back in place."""
+    for name, table in TRIGGERS.items():
+        connection.execute(f"drop trigger {name} on {table}")
+    connection.execute("select auth_sync_install_v1()")
+    assert troubles(examined(healthy)) == [NO_SENDER]
+
+
+# rights and settings
+
+
+@pytest.mark.parametrize("role", ["anon", "authenticated", "public"])
+@pytest.mark.parametrize(
+    ("right", "name"),
+    [
+        ("select on integration_sync_log", "integration_sync_log"),
+        ("insert on auth_user_state", "auth_user_state"),
+        ("update on auth_sync_settings", "auth_sync_settings"),
+        ("delete on auth_sync_relays", "auth_sync_relays"),
+        ("execute on function auth_sync_send_to(text, text)", "auth_sync_send_to(text,text)"),
+        ("execute on function get_auth_sync_summary()", "get_auth_sync_summary()"),
+    ],
+)
+def test_a_right_that_is_too_much_is_found(
+    healthy: Database, connection: Connection, role: str, right: str, name: str
+) -> None:
+    """What is open to whoever has the project's public key is named."""
+    connection.execute(f"grant {right} to {role}")
+    finding = found(examined(healthy), "rights")
+    assert (finding.level, finding.says.replace("public.", "")) == (WRONG, f"open to anon or authenticated: {name}")
+
+
+def test_a_table_without_row_level_security_is_found(healthy: Database, connection: Connection) -> None:
+    """It is named, as it is open to whoever is granted it next."""
+    connection.execute("alter table integration_sync_log disable row level security")
+    assert "integration_sync_log" in found(examined(healthy), "rights").says
+
+
+def test_a_right_that_is_missing_is_found(healthy: Database, connection: Connection) -> None:
+    """A function that service_role may not call is named; securing again gives and takes what is to be."""
+    connection.execute("revoke execute on function auth_sync_process_v2 from service_role")
+    connection.execute("grant select on auth_user_state to anon")
+    findings = [finding for finding in examined(healthy) if finding.check == "rights"]
+    assert [finding.level for finding in findings] == [WRONG, WRONG]
+    assert "auth_sync_process_v2" in findings[1].says
+    connection.execute("select auth_sync_secure_v1()")
+    assert troubles(examined(healthy)) == [NO_SENDER]
+
+
+def test_other_name_fields_are_found(healthy: Database) -> None:
+    """Where NAME_FIELDS of the service is not what the triggers capture, names would be lost."""
+    policy = Policy(name_fields={"first_name": "given_name"})
+    assert troubles(examined(healthy, policy=policy, compare=False)) == [("settings", WRONG), NO_SENDER]
+
+
+@pytest.mark.parametrize("seconds", [-3600, 3600])
+def test_a_clock_that_is_off_is_found(healthy: Database, seconds: int) -> None:
+    """An hour before or after the database's clock is wrong, and the finding says which way."""
+    finding = found(examined(healthy, now=lambda: utc_now() + timedelta(seconds=seconds)), "clock")
+    assert (finding.level, finding.says[:3]) == (WRONG, "-36" if seconds > 0 else "+36")
+
+
+def test_a_call_that_takes_long_is_no_clock_difference(healthy: Database) -> None:
+    """The database's clock is compared with the middle of the call, so a slow answer of a minute is half of that."""
+    moments = iter([utc_now() - timedelta(seconds=25), utc_now() + timedelta(seconds=25)])
+
+    def now() -> datetime:
+        return next(moments, utc_now())
+
+    assert found(examined(healthy, now=now), "clock").level is Level.OK

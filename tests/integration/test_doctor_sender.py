@@ -1,0 +1,251 @@
+"""What `examine` finds of the sender, on a PostgreSQL with pgcrypto and the doubles of Vault and pg_net."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from tests.acceptance.command import settings_for
+from tests.acceptance.conftest import wait_for
+from tests.auth_traffic import SECRET
+from tests.debian_postgres import Cluster
+from tests.employees import Connection
+from tests.integration.capturing import prepared
+from tests.integration.doctoring import examined, found, relayed, troubles
+from tests.integration.misbehaving_servers import Serve, answers, answers_json, closes
+from tests.pg_net_double import Mischief, working
+from tests.ports import free_port
+from webhook_service import serving
+from webhook_service.db.direct import DirectDatabase
+from webhook_service.doctor import Level
+from webhook_service.ports import Database
+
+OTHER_SECRET = "whsec_b3RoZXItc2VjcmV0LW90aGVyLXNlY3JldC1vdGhlci1zZWM="
+NOTE, WRONG = Level.NOTE, Level.WRONG
+NO_WORKER = ("pg_net", WRONG)
+"""Most tests here have nobody who empties the queue."""
+
+
+@pytest.fixture(scope="module")
+def template(supabase_cluster: Cluster, new_supabase_database: Callable[..., str]) -> str:
+    """The name of a database with auth.users and our migrations, for copies."""
+    name = new_supabase_database()
+    prepared(supabase_cluster.url(name))
+    return name
+
+
+@pytest.fixture
+def url(supabase_cluster: Cluster, new_supabase_database: Callable[..., str], template: str) -> str:
+    return supabase_cluster.url(new_supabase_database(template))
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[Database]:
+    """A relay has run, so that the sender is all there is to find."""
+    database = DirectDatabase(url)
+    relayed(database)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def connection(url: str) -> Iterator[Connection]:
+    with psycopg.connect(url, autocommit=True, row_factory=dict_row) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def receiver(
+    supabase_cluster: Cluster,
+    new_supabase_database: Callable[..., str],
+    template: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[str]:
+    """The webhook's URL of a running service, which has SECRET. The probe never gets as far as its database."""
+    database_url = supabase_cluster.url(new_supabase_database(template))
+    port = free_port()
+    environment = settings_for(database_url) | {"HOST": "127.0.0.1", "PORT": str(port), "WEB_CONCURRENCY": "1"}
+    with (
+        (tmp_path_factory.mktemp("receiver") / "log").open("wb") as log,
+        serving.running(environment, log=log) as process,
+    ):
+        serving.wait_until_ready(f"http://127.0.0.1:{port}", process)
+        yield f"http://127.0.0.1:{port}/webhook/auth"
+
+
+def send_to(connection: Connection, url: str, secrets: str = SECRET) -> None:
+    connection.execute("select auth_sync_send_to(%s, %s)", [url, secrets])
+
+
+def test_without_a_sender_there_is_a_note(database: Database) -> None:
+    """Nothing is wrong, as the relay carries the events; the note has the call that sets the sender up."""
+    findings = examined(database)
+    assert troubles(findings) == [("sender", NOTE)]
+    assert "select auth_sync_send_to(" in found(findings, "sender").todo
+
+
+def test_the_round_trip(database: Database, connection: Connection, receiver: str) -> None:
+    """The database signs, doctor verifies, and the running service takes it: all three are said to be right."""
+    send_to(connection, receiver)
+    findings = examined(database)
+    assert troubles(findings) == [NO_WORKER]
+    assert found(findings, "sender").says == f"posts to {receiver}"
+    assert [found(findings, check).level for check in ("secret", "url")] == [Level.OK, Level.OK]
+
+
+def test_the_probe_is_no_event(database: Database, connection: Connection, receiver: str) -> None:
+    """It leaves nothing in the ledger, and nothing in pg_net's queue."""
+    send_to(connection, receiver)
+    examined(database)
+    for table in ("integration_sync_log", "auth_user_state", "net.http_request_queue"):
+        assert connection.execute(f"select from {table}").fetchall() == []  # noqa: S608
+
+
+@pytest.mark.parametrize("secrets", [f"{SECRET} {OTHER_SECRET}", f"{OTHER_SECRET},{SECRET}"])
+def test_amid_a_rotation_the_secrets_agree(
+    database: Database, connection: Connection, receiver: str, secrets: str
+) -> None:
+    """Where the database signs with two secrets and the service has one of them, in whatever order."""
+    send_to(connection, receiver, secrets)
+    assert troubles(examined(database)) == [NO_WORKER]
+
+
+def test_another_secret_is_found(database: Database, connection: Connection, receiver: str) -> None:
+    """Where the database signs with what WEBHOOK_SECRETS does not have, and the URL is not asked."""
+    send_to(connection, receiver, OTHER_SECRET)
+    findings = examined(database)
+    assert troubles(findings) == [NO_WORKER, ("secret", WRONG)]
+    assert "wrong_signature" in found(findings, "secret").says
+    assert "url" not in [finding.check for finding in findings]
+
+
+def test_another_secret_at_the_url_is_found(database: Database, connection: Connection, receiver: str) -> None:
+    """Where the service behind the URL has another secret than database and doctor agree upon."""
+    send_to(connection, receiver, OTHER_SECRET)
+    findings = examined(database, secret=OTHER_SECRET)
+    assert troubles(findings) == [NO_WORKER, ("url", WRONG)]
+    assert "401" in found(findings, "url").says
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "status"),
+    [
+        pytest.param(answers(404, "no such page"), "404", id="not-found"),
+        pytest.param(answers(301, "", Location="https://www.example.com/"), "301", id="redirects"),
+        pytest.param(answers(302, "", Location="/login"), "302", id="redirects-to-a-login"),
+        pytest.param(answers_json(200), "200", id="takes-anything"),
+        pytest.param(answers(502, "bad gateway"), "502", id="a-proxy-without-a-service"),
+    ],
+)
+def test_a_url_that_is_not_the_service_is_found(
+    database: Database, connection: Connection, serve: Serve, behaviour: Any, status: str
+) -> None:
+    """Any other answer than the service's own is wrong, and the finding has its status."""
+    send_to(connection, f"http://127.0.0.1:{serve(behaviour)}/webhook/auth")
+    findings = examined(database)
+    assert troubles(findings) == [NO_WORKER, ("url", WRONG)]
+    assert f"answers {status} " in found(findings, "url").says
+
+
+def test_a_url_that_cannot_be_reached_is_a_note(database: Database, connection: Connection, serve: Serve) -> None:
+    """It may be reachable from the database all the same."""
+    for port in (free_port(), serve(closes)):
+        send_to(connection, f"http://127.0.0.1:{port}/webhook/auth")
+        assert troubles(examined(database)) == [NO_WORKER, ("url", NOTE)]
+
+
+BAD_URLS = ["http://127.0.0.1:99999/", "http://[::1/", "http://a..b.example.com/", "http://é:x/"]
+
+
+@pytest.mark.parametrize("address", BAD_URLS)
+def test_a_url_that_is_none_is_said(database: Database, connection: Connection, address: str) -> None:
+    """What the database took for a URL and cannot be one ends no examination."""
+    send_to(connection, address)
+    assert troubles(examined(database))[1][0] == "url"
+
+
+def test_a_url_taken_away_by_hand(database: Database, connection: Connection, receiver: str) -> None:
+    """Where the settings have no URL any more and the vault still has the secret, nothing is posted: a note."""
+    send_to(connection, receiver)
+    connection.execute("update auth_sync_settings set webhook_url = null")
+    assert troubles(examined(database)) == [("sender", NOTE)]
+
+
+@pytest.mark.parametrize(
+    ("loss", "says"),
+    [
+        ("drop function net.http_post", "without pg_net "),
+        ("drop schema net cascade", "without pg_net "),
+        ("drop extension pgcrypto", "without pgcrypto "),
+        ("drop schema vault cascade", "without vault "),
+        (
+            "drop schema net cascade; drop schema vault cascade; drop extension pgcrypto",
+            "without pg_net, pgcrypto, vault ",
+        ),
+        ("delete from vault.secrets", "gone from the vault"),
+    ],
+)
+def test_an_extension_that_is_gone_is_found(
+    database: Database, connection: Connection, receiver: str, loss: str, says: str
+) -> None:
+    """Each of the three that posting needs is named; what is in the database is still examined."""
+    send_to(connection, receiver)
+    connection.execute(loss)
+    findings = examined(database)
+    assert (found(findings, "sender").level, says in found(findings, "sender").says) == (WRONG, True)
+    assert found(findings, "silence").level is Level.OK
+
+
+# pg_net's worker
+
+
+def test_a_worker_that_runs(database: Database, connection: Connection, url: str, receiver: str) -> None:
+    """While the worker runs there is nothing to say about it; once it is dead, how many requests wait."""
+    send_to(connection, receiver)
+    with working(url, Mischief(interval=0.05)) as worker:
+        wait_for("the worker", lambda: has_worker(connection))
+        assert troubles(examined(database)) == []
+        worker.kill()
+    wait_for("its end", lambda: not has_worker(connection))
+    connection.execute("select net.http_post('http://127.0.0.1:1/') from generate_series(1, 3)")
+    findings = examined(database)
+    assert troubles(findings) == [NO_WORKER]
+    assert "3 requests wait" in found(findings, "pg_net").says
+
+
+def has_worker(connection: Connection) -> bool:
+    query = "select from pg_stat_activity where application_name like 'pg_net%'"
+    return connection.execute(query).fetchone() is not None
+
+
+def test_refusals_are_told(database: Database, connection: Connection, receiver: str) -> None:
+    """Answers of the last hour that were not 200 are counted by their status; older ones and good ones are not."""
+    send_to(connection, receiver)
+    connection.execute(
+        "insert into net._http_response (id, status_code, created) values"
+        " (1, 200, now()), (2, 503, now()), (3, 503, now()), (4, null, now()), (5, 500, now() - interval '2 hours')"
+    )
+    told = [finding for finding in examined(database) if finding.check == "pg_net" and finding.level is NOTE]
+    assert [finding.says.split(": ")[1] for finding in told] == ["2 times 503, 1 times no answer"]
+
+
+@pytest.mark.parametrize("loss", ["select", "delete from vault.secrets", "drop extension pgcrypto"])
+@pytest.mark.parametrize("secret", [SECRET, OTHER_SECRET], ids=["agreed", "another"])
+def test_no_finding_holds_a_secret(
+    database: Database, connection: Connection, receiver: str, loss: str, secret: str
+) -> None:
+    """Neither a secret nor a signature is in what is said, whatever is wrong."""
+    send_to(connection, receiver, f"{OTHER_SECRET} {SECRET}" if secret == SECRET else SECRET)
+    connection.execute(loss)
+    text = str(examined(database, secret=secret))
+    assert [hidden for hidden in (SECRET[6:], OTHER_SECRET[6:], "v1,") if hidden in text] == []
+
+
+def test_no_finding_holds_a_password(database: Database, connection: Connection, serve: Serve) -> None:
+    """Where somebody has put one into the URL past auth_sync_send_to, the URL is shown without."""
+    url = f"127.0.0.1:{serve(answers(404, ''))}/webhook/auth"
+    send_to(connection, f"http://{url}")
+    connection.execute("update auth_sync_settings set webhook_url = %s", [f"http://user:pass-canary@{url}"])
+    assert "pass-canary" not in str(examined(database))

@@ -1,0 +1,186 @@
+"""An import of employees links those whose auth users wait, all at once; and nothing of ours can make it fail."""
+
+from collections.abc import Iterator
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from tests.employees import Connection, employee, hire
+from tests.integration.captured import auth_of, everything, inbound, relay_all
+from webhook_service.demo_auth import Auth
+from webhook_service.ports import Database
+
+MANY = 5000
+LINKED = "select count(*) as n from employees where auth_user_id is not null"
+KNOWN = """
+insert into auth_user_state (auth_user_id, version, email, email_confirmed, fields)
+select gen_random_uuid(), 1, 'user' || n || '@example.com', true, '{"first_name": ["Jane", 1, 1]}'
+  from generate_series(1, %s) as n
+"""
+IMPORT = "insert into employees (email) select 'user' || n || '@example.com' from generate_series(1, %s) as n"
+UPSERT = """
+insert into employees (employee_id, email) select n, 'user' || n || '@example.com' from generate_series(1, 10) as n
+    on conflict (employee_id) do update set email = excluded.email
+"""
+
+
+@pytest.fixture
+def auth(database_url: str) -> Iterator[Auth]:
+    with auth_of(database_url) as auth:
+        yield auth
+
+
+def count(connection: Connection, query: str) -> int:
+    found = connection.execute(query.encode()).fetchone()
+    assert found is not None
+    return int(found["n"])
+
+
+@pytest.fixture
+def ten(database: Database, auth: Auth) -> list[UUID]:
+    """Known auth users without employees."""
+    users = [auth.admin_create(f"user{number}@example.com") for number in range(1, 11)]
+    assert relay_all(database) == {"unmatched": 10}
+    return users
+
+
+def test_a_bulk_import_is_linked_at_once(connection: Connection) -> None:
+    """Five thousand in one statement: one update links all of them, one row of the ledger for each."""
+    connection.execute(KNOWN, [MANY])
+    connection.execute(
+        "create table updates (rows bigint);"
+        "create function note() returns trigger language plpgsql as"
+        " $$ begin insert into public.updates select count(*) from after_rows; return null; end $$;"
+        "create trigger note after update on employees referencing new table as after_rows"
+        " for each statement execute function note()"
+    )
+    connection.execute(IMPORT, [MANY])
+    assert count(connection, LINKED) == MANY
+    assert connection.execute("select rows from updates").fetchall() == [{"rows": MANY}]
+    assert {(event["status"], event["outcome"]) for event in inbound(connection)} == {("SUCCESS", "linked")}
+    assert len(inbound(connection)) == MANY
+    assert count(connection, "select count(*) as n from employees where first_name = 'Jane'") == MANY
+
+
+def test_a_bulk_change_of_e_mails_is_linked_at_once(connection: Connection) -> None:
+    """A company changes its domain: those who had signed up with the new addresses are linked."""
+    connection.execute(KNOWN, [500])
+    connection.execute(
+        "insert into employees (email) select 'user' || n || '@old.example.com' from generate_series(1, 500) n"
+    )
+    connection.execute("update employees set email = replace(email, '@old.', '@')")
+    assert count(connection, LINKED) == 500
+
+
+def test_a_copy_is_linked(connection: Connection, ten: list[UUID]) -> None:
+    """COPY, as the fastest imports do it."""
+    with connection.cursor().copy("copy employees (email) from stdin") as copy:
+        for number in range(1, 11):
+            copy.write_row([f"user{number}@example.com"])
+    assert count(connection, LINKED) == len(ten)
+
+
+def test_an_upsert_is_linked(connection: Connection, ten: list[UUID]) -> None:
+    """The nightly import: INSERT ... ON CONFLICT DO UPDATE, some employees new and some corrected."""
+    for number in range(1, 6):
+        hire(connection, f"typo{number}@example.com", employee_id=number)
+    connection.execute(UPSERT)
+    assert count(connection, LINKED) == len(ten)
+
+
+def test_the_same_import_again_changes_nothing(connection: Connection, ten: list[UUID]) -> None:
+    """Every night the same file: the links are there already."""
+    connection.execute(UPSERT)
+    before = everything(connection)
+    connection.execute(UPSERT)
+    assert everything(connection) == before
+
+
+def test_one_whose_copy_employees_refuse_does_not_keep_the_others(
+    connection: Connection, database: Database, auth: Auth, ten: list[UUID]
+) -> None:
+    """The copy of one name breaks a rule of employees: the import succeeds, and the relay links each on its own."""
+    auth.update_metadata(ten[3], {"first_name": "Robert'); drop table"})
+    relay_all(database)
+    connection.execute("alter table employees add constraint plain check (first_name ~ '^[A-Za-z]*$')")
+    connection.execute(IMPORT, [10])
+    assert count(connection, "select count(*) as n from employees") == 10
+    relay_all(database)
+    assert count(connection, LINKED) == 10
+    assert {event["status"] for event in inbound(connection)} == {"SUCCESS"}
+
+
+def test_one_that_may_not_be_linked_does_not_keep_the_others(
+    connection: Connection, database: Database, ten: list[UUID]
+) -> None:
+    """A rule of employees refuses the link itself of one: the import succeeds, the others are linked, it has failed."""
+    connection.execute("alter table employees add check (auth_user_id is null or email <> 'user4@example.com')")
+    connection.execute(IMPORT, [10])
+    assert count(connection, "select count(*) as n from employees") == 10
+    assert relay_all(database) == {"linked": 9, "employee_rejected": 1}
+    assert count(connection, LINKED) == 9
+
+
+def test_an_import_does_not_wait_for_an_event_that_is_applied(
+    connection: Connection, database: Database, database_url: str, ten: list[UUID]
+) -> None:
+    """Somebody holds one user's state: the others are linked at once, and this one by the relay."""
+    with psycopg.connect(database_url) as other:
+        other.execute("select from auth_user_state where auth_user_id = %s for update", [ten[3]])
+        connection.execute("set lock_timeout = '1ms'")  # it would fail if it had to wait
+        connection.execute(IMPORT, [10])
+        assert count(connection, LINKED) == 9
+    relay_all(database)
+    assert count(connection, LINKED) == 10
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "drop table integration_sync_log cascade",
+        "drop table auth_user_state cascade",
+        "alter table integration_sync_log add check (false) not valid",
+        "drop function auth_sync_matches_v1, auth_sync_link_all_v1",
+        "create or replace function auth_sync_link_all_v1(p_matches jsonb, p_cause text) returns void"
+        " language plpgsql as $$ begin assert false; end $$",
+    ],
+    ids=["no ledger", "no state", "ledger refuses", "no functions", "assert"],
+)
+def test_nothing_of_ours_makes_an_import_fail(connection: Connection, ten: list[UUID], damage: str) -> None:
+    """Whatever is broken, the employees are imported."""
+    connection.execute(damage.encode())
+    connection.execute(IMPORT, [10])
+    assert count(connection, "select count(*) as n from employees") == 10
+
+
+def test_a_locked_ledger_does_not_make_an_import_fail(
+    connection: Connection, database_url: str, ten: list[UUID]
+) -> None:
+    """Somebody rebuilds the ledger: the employees are imported; reconciliation finds the links."""
+    with psycopg.connect(database_url) as other:
+        other.execute("lock table integration_sync_log in access exclusive mode")
+        connection.execute(IMPORT, [10])
+        assert count(connection, "select count(*) as n from employees") == 10
+
+
+def test_an_import_of_strangers_writes_nothing_of_ours(connection: Connection, ten: list[UUID]) -> None:
+    """Employees without auth users, which are most of them, cost no row."""
+    before = everything(connection, "integration_sync_log", "auth_user_state")
+    connection.execute(
+        "insert into employees (email) select 'nobody' || n || '@example.com' from generate_series(1, 50) n"
+    )
+    assert everything(connection, "integration_sync_log", "auth_user_state") == before
+
+
+def test_an_import_as_a_role_without_rights_is_linked(connection: Connection, ten: list[UUID]) -> None:
+    """The importer may write employees and nothing else; our trigger has our rights, not the importer's."""
+    connection.execute(
+        "create role importer; grant all on employees to importer; alter table employees disable row level security"
+    )
+    connection.execute("set role importer")
+    jane = hire(connection, "user1@example.com", employee_id=1)
+    connection.execute("reset role")
+    linked = employee(connection, jane)["auth_user_id"]
+    connection.execute("drop owned by importer; drop role importer")
+    assert linked == ten[0]

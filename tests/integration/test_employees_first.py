@@ -1,0 +1,173 @@
+"""Auth users first, then their employees: the database links them as they come, whatever way they come."""
+
+from collections.abc import Iterator
+from uuid import UUID
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from tests.employees import Connection, employee, hire
+from tests.integration.captured import auth_of, inbound, newest, relay_all
+from webhook_service.demo_auth import Auth
+from webhook_service.ports import Database
+
+MAIL = "jane@example.com"
+
+
+@pytest.fixture
+def auth(database_url: str) -> Iterator[Auth]:
+    with auth_of(database_url) as auth:
+        yield auth
+
+
+@pytest.fixture
+def waiting(auth: Auth, database: Database) -> UUID:
+    """A known auth user without an employee."""
+    user = auth.admin_create(MAIL, user_metadata={"first_name": "Jane", "last_name": "Doe"})
+    assert relay_all(database) == {"unmatched": 1}
+    return user
+
+
+def link_of(connection: Connection, employee_id: int) -> UUID | None:
+    link: UUID | None = employee(connection, employee_id)["auth_user_id"]
+    return link
+
+
+def test_an_insert_is_linked_in_its_own_transaction(connection: Connection, database_url: str, waiting: UUID) -> None:
+    """Whoever inserts the employee sees the link, and the names, before the commit."""
+    with psycopg.connect(database_url, row_factory=dict_row) as importer:
+        jane = employee(importer, hire(importer, " JANE@example.com"))
+        assert (jane["auth_user_id"], jane["first_name"], jane["last_name"]) == (waiting, "Jane", "Doe")
+        assert connection.execute("select from employees").fetchall() == []
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes"), [("typo@example.com", " Jane@Example.com"), (None, MAIL)], ids=["corrected", "added"]
+)
+def test_a_changed_e_mail_is_linked_in_its_own_transaction(
+    connection: Connection, waiting: UUID, was: str | None, becomes: str
+) -> None:
+    """HR corrects the address: the auth user that waited for it is linked."""
+    jane = hire(connection, was)
+    assert link_of(connection, jane) is None
+    connection.execute("update employees set email = %s", [becomes])
+    assert link_of(connection, jane) == waiting
+
+
+def test_a_changed_number_is_linked_in_its_own_transaction(
+    connection: Connection, database: Database, auth: Auth
+) -> None:
+    """The number that a service role wrote for the auth user."""
+    user = auth.admin_create("other@example.com", app_metadata={"employee_number": 7})
+    relay_all(database)
+    jane = hire(connection, MAIL)
+    connection.execute("update employees set employee_number = '7'")
+    assert link_of(connection, jane) == user
+
+
+def test_a_number_outranks_an_e_mail(connection: Connection, database: Database, auth: Auth, waiting: UUID) -> None:
+    """One auth user has the employee's number, another one its address: the number's is linked."""
+    numbered = auth.admin_create("other@example.com", app_metadata={"employee_number": "7"}, confirmed=False)
+    relay_all(database)
+    assert link_of(connection, hire(connection, MAIL, employee_number="7")) == numbered
+
+
+def test_a_user_with_a_number_is_not_linked_by_its_e_mail(
+    connection: Connection, database: Database, auth: Auth
+) -> None:
+    """Its number is somebody else's: an event of it would not match by the e-mail either."""
+    auth.admin_create(MAIL, app_metadata={"employee_number": "7"})
+    relay_all(database)
+    assert link_of(connection, hire(connection, MAIL, employee_number="8")) is None
+
+
+def test_the_ledger_says_what_was_linked(connection: Connection, waiting: UUID) -> None:
+    """One row, with what changed and how."""
+    jane = hire(connection, "Jane@example.com", first_name="J.")
+    event = inbound(connection, waiting)[-1]
+    assert (event["status"], event["outcome"], event["via"]) == ("SUCCESS", "linked", "employees")
+    assert (event["employee_id"], event["attempts"]) == (jane, 1)
+    assert event["changes"] == {
+        "auth_user_id": {"from": None, "to": str(waiting)},
+        "first_name": {"from": "J.", "to": "Jane"},
+        "last_name": {"from": None, "to": "Doe"},
+    }
+
+
+def test_an_inactive_employee_gets_a_disable(connection: Connection, waiting: UUID) -> None:
+    """Who no longer works here and now has a login: that it be disabled is put into the ledger."""
+    jane = hire(connection, MAIL, is_active=False)
+    [action] = connection.execute("select * from integration_sync_log where direction = 'outbound'").fetchall()
+    assert (action["operation"], action["status"]) == ("disable_auth_user", "PENDING")
+    assert (action["employee_id"], action["auth_user_id"]) == (jane, waiting)
+
+
+def test_an_active_employee_gets_none(connection: Connection, waiting: UUID) -> None:
+    """Nobody's login is disabled but that of the inactive."""
+    hire(connection, MAIL)
+    assert connection.execute("select from integration_sync_log where direction = 'outbound'").fetchall() == []
+
+
+@pytest.mark.parametrize("kind", ["unconfirmed", "anonymous", "soft-deleted", "hard-deleted"])
+def test_who_may_not_be_linked_is_not(connection: Connection, database: Database, auth: Auth, kind: str) -> None:
+    """An unconfirmed address proves nothing, an anonymous user is nobody, a deleted one is gone."""
+    user = auth.anonymous() if kind == "anonymous" else auth.admin_create(MAIL, confirmed=kind != "unconfirmed")
+    if kind == "anonymous":
+        connection.execute("update auth.users set email = %s, email_confirmed_at = now()", [MAIL])
+    relay_all(database)
+    match kind:
+        case "soft-deleted":
+            auth.soft_delete(user)
+        case "hard-deleted":
+            auth.hard_delete(user)
+    relay_all(database)
+    assert link_of(connection, hire(connection, MAIL)) is None
+    assert relay_all(database) == {}
+
+
+def test_an_anonymous_user_is_not_linked_by_its_number(connection: Connection, database: Database, auth: Auth) -> None:
+    """Anonymous comes first in the table of decisions."""
+    auth.set_app_metadata(auth.anonymous(), {"employee_number": "7"})
+    relay_all(database)
+    assert link_of(connection, hire(connection, employee_number="7")) is None
+
+
+def test_two_employees_with_the_address_are_not_linked(connection: Connection, waiting: UUID) -> None:
+    """Which of them it is, nobody knows; not at once, nor one after the other."""
+    connection.execute("insert into employees (email) values (%(mail)s), (%(mail)s)", {"mail": MAIL})
+    rows = connection.execute("select auth_user_id from employees").fetchall()
+    assert [row["auth_user_id"] for row in rows] == [None, None]
+
+
+def test_a_second_employee_with_the_address_changes_nothing(connection: Connection, waiting: UUID) -> None:
+    """A link, once made, is kept."""
+    first, second = hire(connection, MAIL), hire(connection, MAIL)
+    assert (link_of(connection, first), link_of(connection, second)) == (waiting, None)
+
+
+def test_of_two_users_with_the_address_the_first_is_linked(
+    connection: Connection, database: Database, auth: Auth, waiting: UUID
+) -> None:
+    """As if the employee had been there first: then too the one that came first has it. SSO users may share one."""
+    auth.sso_sign_up(MAIL)
+    relay_all(database)
+    assert link_of(connection, hire(connection, MAIL)) == waiting
+
+
+def test_a_link_of_the_importer_is_kept(connection: Connection, database: Database, waiting: UUID) -> None:
+    """An employee that is inserted with a link of its own is not touched."""
+    other = UUID(int=7)
+    assert link_of(connection, hire(connection, MAIL, auth_user_id=other)) == other
+
+
+def test_what_we_write_ourselves_does_not_come_back(
+    connection: Connection, database: Database, auth: Auth, waiting: UUID
+) -> None:
+    """An e-mail that we copy to an employee is a change of employees too: it makes no events."""
+    jane = hire(connection, MAIL)
+    auth.change_email(waiting, "new@example.com")
+    assert relay_all(database) == {"synced": 1}
+    assert employee(connection, jane)["email"] == "new@example.com"
+    assert [event["via"] for event in inbound(connection)] == ["relay", "employees", "relay"]
+    assert newest(connection, waiting)["status"] == "SUCCESS"

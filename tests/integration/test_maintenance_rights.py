@@ -1,0 +1,139 @@
+"""Relay, reconciliation, retention, probes and doctor: with service_role's rights they work, with others' none does."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from tests.employees import Connection, employee, hire
+from tests.integration.capturing import auth_on, reconciled, relay
+from tests.integration.doctoring import examined, found, troubles
+from webhook_service.db.direct import DirectDatabase
+from webhook_service.doctor import Level
+from webhook_service.errors import DatabaseError
+from webhook_service.ports import Database
+from webhook_service.retention import prune
+
+STRANGERS = ("anon", "authenticated")
+TABLES = ("auth_sync_settings", "auth_sync_relays", "auth_sync_migrations")
+FUNCTIONS: dict[str, dict[str, Any]] = {
+    "auth_sync_claim_v1": {"p_relay": "r", "p_limit": 1, "p_lease_seconds": 1},
+    "auth_sync_process_v2": {"p_works": []},
+    "auth_sync_fail_v1": {"p_event_id": "e", "p_outcome": "unreadable", "p_error": "e", "p_lease": None},
+    "auth_sync_earlier_v1": {"p_works": [], "p_limit": 1},
+    "auth_sync_begin_reconcile_v1": {"p_requested_by": "r", "p_dry_run": True},
+    "auth_sync_reconcile_page_v1": {"p_run": None, "p_part": "users", "p_after": None, "p_limit": 1, "p_columns": []},
+    "auth_sync_end_reconcile_v1": {"p_run": "r", "p_error": None, "p_summary": {}},
+    "auth_sync_prune_v1": {"p_before": "2026-01-01", "p_limit": 1, "p_dry_run": True},
+    "auth_sync_readiness_v1": {},
+    "auth_sync_inspect_v1": {},
+    "auth_sync_configure_v1": {"p_name_fields": {}, "p_columns": []},
+    "auth_sync_signed_v1": {"p_event_id": "e", "p_body": {}},
+    "auth_sync_send_to": {"p_url": None, "p_secrets": None},
+}
+"""Those that the service or an admin calls, with arguments that fit."""
+
+
+@pytest.fixture
+def as_role(database_url: str) -> Iterator[Callable[[str], Database]]:
+    """The service's own adapter, with the rights of a role."""
+    opened: list[DirectDatabase] = []
+
+    def connect(role: str) -> Database:
+        opened.append(DirectDatabase(f"{database_url}&options=-c%20role%3D{role}"))
+        return opened[-1]
+
+    yield connect
+    for database in opened:
+        database.close()
+
+
+@pytest.mark.parametrize("role", [*STRANGERS, "supabase_auth_admin"])
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_strangers_call_nothing(as_role: Callable[[str], Database], role: str, function: str) -> None:
+    """Neither the project's public roles nor Auth's own: refused for want of the right, before anything is done."""
+    with pytest.raises(DatabaseError, match="42501"):
+        as_role(role).call(function, **FUNCTIONS[function])
+
+
+@pytest.mark.parametrize("role", [*STRANGERS, "supabase_auth_admin"])
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("attempt", ["select * from {}", "delete from {}", "insert into {} default values"])
+def test_strangers_touch_no_table(connection: Connection, role: str, table: str, attempt: str) -> None:
+    """Settings, relays and migrations are neither read nor written."""
+    connection.execute(sql.SQL("set role {}").format(sql.Identifier(role)))
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute(sql.SQL(attempt).format(sql.Identifier("public", table)))
+
+
+def test_service_role_does_not_see_auth_users(connection: Connection) -> None:
+    """What reconciliation reads of it, a function reads."""
+    connection.execute("set role service_role")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute("select id from auth.users")
+
+
+def test_service_role_relays_and_reconciles(
+    as_role: Callable[[str], Database], connection: Connection, database_url: str
+) -> None:
+    """It carries out what is due, finds and mends what was not captured, and removes what is old."""
+    database = as_role("service_role")
+    jane, joe = hire(connection, "jane@example.com"), hire(connection, "joe@example.com")
+    with auth_on(database_url) as auth:
+        auth.admin_create("jane@example.com")
+        assert relay(database) == 1
+        connection.execute("alter table auth.users disable trigger auth_sync_capture")
+        auth.admin_create("joe@example.com")
+        connection.execute("alter table auth.users enable trigger auth_sync_capture")
+    assert reconciled(database, dry_run=True).differences == {"unknown": 1}
+    assert reconciled(database).outcomes == {"linked": 1}
+    assert [employee(connection, one)["auth_user_id"] is None for one in (jane, joe)] == [False, False]
+    assert prune(database, datetime.now(UTC)) == 3
+
+
+def test_service_role_examines(as_role: Callable[[str], Database]) -> None:
+    """Doctor and the probe need no more either."""
+    database = as_role("service_role")
+    assert relay(database) == 0
+    assert troubles(examined(database)) == [("sender", Level.NOTE)]
+    assert database.call("auth_sync_readiness_v1")["relay_last_run_seconds"] is not None
+
+
+def test_auth_captures_without_any_right(connection: Connection, database_url: str) -> None:
+    """Auth's role has no right on what the trigger writes, and its sign-ups are captured all the same."""
+    with auth_on(database_url) as auth:
+        user = auth.sign_up("jane@example.com")
+    rows = connection.execute("select auth_user_id, via from integration_sync_log").fetchall()
+    assert rows == [{"auth_user_id": user, "via": "capture"}]
+
+
+@pytest.mark.parametrize("role", ["service_role", "authenticated", "importer"])
+def test_whoever_may_hire_is_enough(connection: Connection, database_url: str, role: str) -> None:
+    """An import with rights on employees alone links those who wait: the trigger has rights of its own."""
+    with auth_on(database_url) as auth:
+        user = auth.admin_create("jane@example.com")
+    direct = DirectDatabase(database_url)
+    relay(direct)
+    direct.close()
+    if role == "importer":
+        connection.execute("do $$ begin create role importer; exception when duplicate_object then null; end $$")
+    connection.execute(f"grant insert, select on employees to {role}")
+    connection.execute(f"create policy p on employees to {role} using (true)")
+    connection.execute(f"set role {role}")
+    connection.execute("insert into public.employees (email) values ('jane@example.com')")
+    assert employee(connection, 1)["auth_user_id"] == user
+
+
+def test_an_owner_who_sees_nothing_is_found(connection: Connection, as_role: Callable[[str], Database]) -> None:
+    """Where ours belongs to a role that row level security binds, doctor says that it sees no users."""
+    connection.execute("do $$ begin create role poor; exception when duplicate_object then null; end $$")
+    for relation in (*TABLES, "integration_sync_log", "auth_user_state"):
+        connection.execute(f"alter table {relation} owner to poor")
+    connection.execute("alter function auth_sync_inspect_v1 owner to poor")
+    connection.execute("grant execute on all functions in schema public to poor")
+    connection.execute("grant usage on schema auth to poor; grant select on auth.users to poor")
+    finding = found(examined(as_role("service_role"), compare=False), "source")
+    assert (finding.level, finding.says) == (Level.WRONG, "our functions cannot read auth.users")

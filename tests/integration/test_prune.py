@@ -1,0 +1,189 @@
+"""Retention: what is done and old goes; what is open stays, and nothing that decides is forgotten."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.auth_traffic import outcome_of
+from tests.conftest import ADMIN_KEY
+from tests.employees import Connection, employee, entry, hire
+from tests.integration.captured import auth_of, claim, deliver, everything, inbound, newest, relay_all
+from webhook_service.demo_auth import Auth
+from webhook_service.ports import Database
+from webhook_service.retention import prunable, prune
+
+MAIL = "jane@example.com"
+OLD = timedelta(days=100)
+
+
+@pytest.fixture
+def auth(database_url: str) -> Iterator[Auth]:
+    with auth_of(database_url) as auth:
+        yield auth
+
+
+@pytest.fixture
+def jane(connection: Connection) -> int:
+    return hire(connection, MAIL)
+
+
+@pytest.fixture
+def linked(database: Database, auth: Auth, jane: int) -> UUID:
+    """Jane's auth user, whose event is done."""
+    user = auth.admin_create(MAIL)
+    relay_all(database)
+    return user
+
+
+def age(connection: Connection, by: timedelta = OLD) -> None:
+    """As if so much time had passed since all that is recorded."""
+    connection.execute(
+        "update integration_sync_log set created_at = created_at - %(by)s, completed_at = completed_at - %(by)s",
+        {"by": by},
+    )
+    connection.execute("update auth_user_state set updated_at = updated_at - %s", [by])
+
+
+def ninety_days_ago() -> datetime:
+    return datetime.now(UTC) - timedelta(days=90)
+
+
+def test_what_is_done_and_old_is_removed(database: Database, connection: Connection, linked: UUID) -> None:
+    """And it is said how many that were."""
+    age(connection)
+    assert prune(database, ninety_days_ago()) == 1
+    assert inbound(connection) == []
+
+
+def test_what_is_younger_stays(database: Database, connection: Connection, auth: Auth, linked: UUID) -> None:
+    """Only what is older than asked for goes."""
+    age(connection)
+    auth.update_metadata(linked, {"first_name": "Jane"})
+    relay_all(database)
+    assert prune(database, ninety_days_ago()) == 1
+    assert [event["outcome"] for event in inbound(connection)] == ["synced"]
+
+
+def test_what_was_done_only_now_stays(database: Database, connection: Connection, linked: UUID) -> None:
+    """An old event that failed for long and succeeded yesterday is not old."""
+    age(connection)
+    connection.execute("update integration_sync_log set completed_at = now()")
+    assert prune(database, ninety_days_ago()) == 0
+
+
+@pytest.mark.parametrize("state", ["pending", "leased", "failed", "given up"])
+def test_what_is_open_is_never_removed(
+    database: Database, connection: Connection, auth: Auth, jane: int, state: str
+) -> None:
+    """However old it is."""
+    if state in ("failed", "given up"):
+        hire(connection, MAIL)
+    auth.admin_create(MAIL)
+    if state in ("failed", "given up"):
+        assert relay_all(database) == {"ambiguous": 1}
+    if state == "given up":
+        connection.execute("update integration_sync_log set next_attempt_at = null")
+    if state == "leased":
+        claim(database, "a")
+    age(connection)
+    before = everything(connection)
+    assert prunable(database, ninety_days_ago()) == 0
+    assert prune(database, ninety_days_ago()) == 0
+    assert everything(connection) == before
+
+
+def test_an_open_action_is_never_removed(database: Database, connection: Connection, auth: Auth) -> None:
+    """A login that is still to be disabled."""
+    hire(connection, MAIL, is_active=False)
+    auth.admin_create(MAIL)
+    relay_all(database)
+    age(connection)
+    assert prune(database, ninety_days_ago()) == 1
+    left = connection.execute("select operation, status from integration_sync_log").fetchall()
+    assert left == [{"operation": "disable_auth_user", "status": "PENDING"}]
+
+
+def test_a_dry_run_removes_nothing(database: Database, connection: Connection, linked: UUID) -> None:
+    """It says how many there are."""
+    age(connection)
+    before = everything(connection)
+    assert prunable(database, ninety_days_ago()) == 1
+    assert everything(connection) == before
+
+
+def test_it_goes_on_batch_by_batch(database: Database, connection: Connection) -> None:
+    """More than a batch holds: all of them go, and each batch is told of."""
+    connection.execute(
+        "insert into integration_sync_log (event_id, direction, operation, status, outcome, via, completed_at)"
+        " select 'evt-' || n, 'inbound', 'UPDATE', 'SUCCESS', 'stale', 'relay', now() from generate_series(1, 5001) n"
+    )
+    age(connection)
+    told: list[int] = []
+    assert prune(database, ninety_days_ago(), progress=told.append) == 5001
+    assert told == [5000, 1]
+
+
+def test_replays_go_with_their_event(
+    client: FlaskClient, database: Database, connection: Connection, linked: UUID
+) -> None:
+    """Who asked for an event again is of no use without it."""
+    event_id = newest(connection, linked)["event_id"]
+    client.post(f"/admin/api/events/{event_id}/replay", headers={"Authorization": f"Bearer {ADMIN_KEY}"})
+    assert len(everything(connection)["integration_sync_replays"]) == 1
+    age(connection)
+    prune(database, ninety_days_ago())
+    assert everything(connection)["integration_sync_replays"] == []
+
+
+def test_a_late_duplicate_of_what_was_overtaken_does_nothing(
+    client: FlaskClient, database: Database, connection: Connection, auth: Auth, jane: int, linked: UUID
+) -> None:
+    """The user had Jane's address once and moved on. The events are pruned, the address is a newcomer's by now."""
+    overtaken = newest(connection, linked)
+    auth.change_email(linked, "elsewhere@example.com")
+    relay_all(database)
+    connection.execute("update employees set auth_user_id = null")
+    newcomer = hire(connection, MAIL)
+    age(connection)
+    prune(database, ninety_days_ago())
+    before = everything(connection, "employees", "auth_user_state")
+    assert outcome_of(deliver(client, overtaken)) == "stale"
+    assert everything(connection, "employees", "auth_user_state") == before
+    assert employee(connection, newcomer)["auth_user_id"] is None
+
+
+def test_the_deleted_stay_deleted(
+    client: FlaskClient, database: Database, connection: Connection, auth: Auth, jane: int, linked: UUID
+) -> None:
+    """What is known of a deleted user outlives its events: a late sign-up links nobody."""
+    sign_up = newest(connection, linked)
+    auth.hard_delete(linked)
+    relay_all(database)
+    age(connection)
+    prune(database, ninety_days_ago())
+    assert outcome_of(deliver(client, sign_up)) == "stale"
+    assert employee(connection, jane)["auth_user_id"] is None
+
+
+def test_new_events_are_newer_than_what_was_pruned(
+    database: Database, connection: Connection, auth: Auth, jane: int, linked: UUID
+) -> None:
+    """Also where the clock was set back: the next change still counts."""
+    connection.execute("update auth_user_state set version = version + 4000000::bigint * 3600")
+    age(connection)
+    prune(database, ninety_days_ago())
+    auth.update_metadata(linked, {"first_name": "Jane"})
+    assert relay_all(database) == {"synced": 1}
+    assert employee(connection, jane)["first_name"] == "Jane"
+
+
+def test_a_run_of_the_past_is_removed(database: Database, connection: Connection) -> None:
+    """Reconciliations are in the ledger too."""
+    begun = database.call("auth_sync_begin_reconcile_v1", p_requested_by="test", p_dry_run=False)
+    database.call("auth_sync_end_reconcile_v1", p_run=begun["run"], p_error=None, p_summary={})
+    assert entry(connection, begun["run"])["status"] == "SUCCESS"
+    age(connection)
+    assert prune(database, ninety_days_ago()) == 1

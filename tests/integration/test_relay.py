@@ -1,0 +1,213 @@
+"""The relay: what is due is applied, by whoever holds it, in order, each event on its own."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from uuid import UUID
+
+import psycopg
+import pytest
+from flask.testing import FlaskClient
+
+from tests.auth_traffic import outcome_of
+from tests.employees import Connection, employee, hire
+from tests.integration.captured import (
+    auth_of,
+    claim,
+    deliver,
+    end_leases,
+    everything,
+    inbound,
+    newest,
+    relay_all,
+)
+from webhook_service.demo_auth import Auth
+from webhook_service.events import Outcome, Status, Via
+from webhook_service.handlers import Policy
+from webhook_service.ports import Database
+from webhook_service.processing import fail, process_rows
+from webhook_service.relay import run_once
+
+
+@pytest.fixture
+def auth(database_url: str) -> Iterator[Auth]:
+    with auth_of(database_url) as auth:
+        yield auth
+
+
+@pytest.fixture
+def jane(connection: Connection) -> int:
+    return hire(connection, "jane@example.com")
+
+
+@pytest.fixture
+def user(auth: Auth, jane: int) -> UUID:
+    """Jane's auth user, whose sign-up is captured and pending."""
+    return auth.admin_create("jane@example.com")
+
+
+def test_what_is_pending_is_applied(database: Database, connection: Connection, jane: int, user: UUID) -> None:
+    """An event that no webhook has brought: the employee is linked, and the ledger says how."""
+    ran = run_once(database, Policy(), name="a")
+    assert (ran.claimed, ran.outcomes) == (1, {"linked": 1})
+    assert employee(connection, jane)["auth_user_id"] == user
+    event = newest(connection, user)
+    assert (event["status"], event["via"], event["attempts"], event["lease"]) == ("SUCCESS", "relay", 1, None)
+
+
+def test_events_of_a_user_are_applied_in_the_order_of_their_versions(
+    database: Database, connection: Connection, auth: Auth, user: UUID
+) -> None:
+    """Also where the newest is due first and each look takes a single row: none of them is stale."""
+    for name in ("One", "Two", "Three"):
+        auth.update_metadata(user, {"first_name": name})
+    connection.execute("update integration_sync_log set next_attempt_at = now() - id * interval '1 second'")
+    relay_all(database, limit=1)
+    assert [event["outcome"] for event in inbound(connection)] == ["linked", "synced", "synced", "synced"]
+
+
+def test_it_takes_no_more_than_a_batch(database: Database, auth: Auth) -> None:
+    """Each look takes so many at most, and the next one goes on."""
+    for number in range(7):
+        auth.admin_create(f"user{number}@example.com")
+    assert [run_once(database, Policy(), name="a", limit=3).claimed for _ in range(4)] == [3, 3, 1, 0]
+
+
+def test_only_what_is_due_is_taken(database: Database, connection: Connection, user: UUID) -> None:
+    """What still has time is left alone, and it is said when it will be due."""
+    connection.execute("update integration_sync_log set next_attempt_at = now() + interval '1 hour'")
+    ran = run_once(database, Policy(), name="a")
+    assert ran.claimed == 0
+    assert ran.next_in is not None
+    assert 0 < ran.next_in <= 3600
+    assert newest(connection, user)["status"] == "PENDING"
+
+
+def test_what_is_never_due_is_not_waited_for(database: Database) -> None:
+    """With nothing open, nothing says when to look again."""
+    assert run_once(database, Policy(), name="a").next_in is None
+
+
+def test_a_leased_row_is_passed_over(database: Database, connection: Connection, user: UUID) -> None:
+    """While one relay works on it, another one takes nothing of it."""
+    claim(database, "a")
+    before = everything(connection)
+    ran = run_once(database, Policy(), name="b")
+    assert (ran.claimed, everything(connection)) == (0, before)
+    assert ran.next_in is not None
+    assert ran.next_in > 0
+
+
+def test_a_lease_that_has_ended_is_taken_over(
+    database: Database, connection: Connection, jane: int, user: UUID
+) -> None:
+    """Whoever took a row and died is followed by another."""
+    claim(database, "a")
+    end_leases(connection)
+    assert run_once(database, Policy(), name="b").outcomes == {"linked": 1}
+    assert employee(connection, jane)["auth_user_id"] == user
+    assert newest(connection, user)["attempts"] == 1
+
+
+def test_work_that_comes_after_the_takeover_is_a_duplicate(
+    database: Database, connection: Connection, user: UUID
+) -> None:
+    """The first holder was only slow: what it brings, after another has applied it, changes nothing."""
+    rows = claim(database, "a")
+    end_leases(connection)
+    run_once(database, Policy(), name="b")
+    before = everything(connection)
+    [late] = process_rows(database, Policy(), rows, via=Via.RELAY, lease="a")
+    assert (late.status, late.outcome) == (Status.SUCCESS, "duplicate")
+    assert everything(connection) == before
+
+
+def test_work_of_a_lost_lease_leaves_the_row_to_its_new_holder(
+    database: Database, connection: Connection, user: UUID
+) -> None:
+    """Another relay has taken the row and not applied it yet: the first holder's work is a duplicate."""
+    rows = claim(database, "a")
+    end_leases(connection)
+    claim(database, "b")
+    before = everything(connection, "employees", "integration_sync_log")
+    assert [r.outcome for r in process_rows(database, Policy(), rows, via=Via.RELAY, lease="a")] == ["duplicate"]
+    assert everything(connection, "employees", "integration_sync_log") == before
+    assert [r.outcome for r in process_rows(database, Policy(), rows, via=Via.RELAY, lease="b")] == ["linked"]
+
+
+def test_a_failure_of_a_lost_lease_changes_nothing(database: Database, connection: Connection, user: UUID) -> None:
+    """That the first holder could not apply it is not written down any more once another one holds the row."""
+    [row] = claim(database, "a")
+    end_leases(connection)
+    claim(database, "b")
+    before = everything(connection)
+    fail(database, row["event_id"], Outcome.NOT_APPLIED, "too late", "a")
+    assert everything(connection) == before
+
+
+def test_a_webhook_while_the_relay_holds_the_row_is_a_duplicate(
+    client: FlaskClient, database: Database, connection: Connection, user: UUID
+) -> None:
+    """It is answered with 200, so that its sender is content, and changes nothing."""
+    claim(database, "a")
+    before = everything(connection, "employees", "integration_sync_log")
+    answer = deliver(client, newest(connection, user))
+    assert (answer.status_code, outcome_of(answer)) == (200, "duplicate")
+    assert everything(connection, "employees", "integration_sync_log") == before
+
+
+def test_a_webhook_after_the_relay_is_a_duplicate(
+    client: FlaskClient, database: Database, connection: Connection, user: UUID
+) -> None:
+    """What the relay has applied is applied once."""
+    run_once(database, Policy(), name="a")
+    before = everything(connection)
+    answer = deliver(client, newest(connection, user))
+    assert (answer.status_code, outcome_of(answer)) == (200, "duplicate")
+    assert everything(connection) == before
+
+
+def test_the_relay_after_a_webhook_has_nothing_to_do(
+    client: FlaskClient, database: Database, connection: Connection, user: UUID
+) -> None:
+    """What a webhook has brought is no longer due."""
+    assert outcome_of(deliver(client, newest(connection, user))) == "linked"
+    before = everything(connection)
+    assert run_once(database, Policy(), name="a").claimed == 0
+    assert everything(connection) == before
+
+
+def test_a_newer_webhook_applies_what_a_relay_holds(
+    client: FlaskClient, database: Database, connection: Connection, auth: Auth, user: UUID, jane: int
+) -> None:
+    """A relay that holds the older event, or died with it, neither delays the newer one nor changes the order."""
+    rows = claim(database, "a")
+    auth.update_metadata(user, {"first_name": "Newer"})
+    assert outcome_of(deliver(client, newest(connection, user))) == "synced"
+    before = everything(connection)
+    assert [r.outcome for r in process_rows(database, Policy(), rows, via=Via.RELAY, lease="a")] == ["duplicate"]
+    assert everything(connection) == before
+    assert employee(connection, jane)["first_name"] == "Newer"
+
+
+def test_a_row_that_is_held_does_not_hold_up_the_others(
+    database: Database, connection: Connection, database_url: str, auth: Auth
+) -> None:
+    """Another transaction holds one employee: all others of the batch are applied, and this one once it is free."""
+    employees = [hire(connection, f"user{number}@example.com") for number in range(20)]
+    users = [auth.admin_create(f"user{number}@example.com") for number in range(20)]
+    with psycopg.connect(database_url) as other:
+        other.execute("select from employees where employee_id = %s for update", [employees[7]])
+        ran = run_once(database, Policy(), name="a")
+    assert (ran.claimed, ran.outcomes) == (20, {"linked": 19})
+    assert newest(connection, users[7])["status"] == "PENDING"
+    end_leases(connection)
+    assert run_once(database, Policy(), name="b").outcomes == {"linked": 1}
+    assert newest(connection, users[7])["attempts"] == 1
+
+
+def test_relays_are_known_by_their_last_run(database: Database, connection: Connection) -> None:
+    """Each look says that its relay is alive."""
+    run_once(database, Policy(), name="a")
+    found = connection.execute("select relay, now() - last_run_at as ago from auth_sync_relays").fetchall()
+    assert [row["relay"] for row in found] == ["a"]
+    assert found[0]["ago"] >= timedelta(0)

@@ -1,0 +1,249 @@
+"""The sender: what the trigger posts through pg_net, signed in a database that has Supabase's extensions."""
+
+import json
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+from standardwebhooks.webhooks import WebhookVerificationError
+
+from tests.debian_postgres import Cluster
+from tests.employees import Connection, employee, hire
+from tests.integration.auth_actions import BAN_END
+from tests.integration.breaking import IN_THE_SENDER, locked
+from tests.integration.capturing import auth_on, entries, newest, prepared, reconciled, relay, writer
+from tests.integration.migrating import execute
+from tests.integration.sending import (
+    NEW,
+    OLD,
+    URL,
+    deliver,
+    queued,
+    send_to,
+    taken,
+    verified_by_the_reference_library,
+    verified_by_us,
+    where_it_shows,
+)
+from webhook_service.config import Settings
+from webhook_service.demo_auth import Auth
+from webhook_service.errors import BadSignature
+from webhook_service.ports import Database
+
+
+@pytest.fixture(scope="module")
+def template(supabase_cluster: Cluster, new_supabase_database: Callable[..., str]) -> str:
+    name = new_supabase_database()
+    prepared(supabase_cluster.url(name))
+    return name
+
+
+@pytest.fixture
+def database_url(supabase_cluster: Cluster, new_supabase_database: Callable[..., str], template: str) -> str:
+    """Instead of the embedded one: with pgcrypto, Vault and pg_net, and migrated."""
+    return supabase_cluster.url(new_supabase_database(template))
+
+
+@pytest.fixture
+def auth(database_url: str) -> Iterator[Auth]:
+    with auth_on(database_url) as auth:
+        yield auth
+
+
+def test_it_says_what_it_does(connection: Connection) -> None:
+    """The answer repeats the URL and counts the secrets."""
+    assert send_to(connection, URL, NEW) == f"posting to {URL}, signed with one secret"
+    assert send_to(connection, URL, f"{NEW} {OLD}") == f"posting to {URL}, signed with 2 secrets"
+    assert send_to(connection, None, None) == "not posting; the relay carries every event"
+
+
+@pytest.mark.parametrize(
+    "url", ["", "service.example.com", "ftp://x.example.com", "https://", "https:// x", "https:///x"]
+)
+def test_a_bad_url_is_refused(connection: Connection, url: str) -> None:
+    """In clear words, and nothing is set."""
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match="URL must begin with https://"):
+        send_to(connection, url, NEW)
+    [settings] = connection.execute("select webhook_url from auth_sync_settings").fetchall()
+    assert settings["webhook_url"] is None
+
+
+BAD_SECRETS = {
+    "none": None,
+    "empty": "",
+    "without prefix": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA==",
+    "not base64": "whsec_c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXN!!",
+    "too short": "whsec_c2VjcmV0",
+    "too long": f"whsec_{'c2VjcmV0' * 20}",
+    "wrong padding": "whsec_c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA",
+    "one of two": f"{NEW} whsec_c2VjcmV0",
+    "a word beside": f"{NEW} c2VjcmV0",
+    "percent": "whsec_%s%c2VjcmV0-%I",
+}
+
+
+@pytest.mark.parametrize("name", BAD_SECRETS)
+def test_a_bad_secret_is_refused_and_not_repeated(connection: Connection, name: str) -> None:
+    """The error says what a secret must be, and holds no part of the one that was given; nothing is set."""
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match="whsec_ and base64 of 24 to 64") as caught:
+        send_to(connection, URL, BAD_SECRETS[name])
+    told = str([getattr(caught.value.diag, name) for name in dir(caught.value.diag) if not name.startswith("_")])
+    assert "c2VjcmV0" not in told
+    assert NEW not in told
+    assert connection.execute("select from vault.secrets").fetchall() == []
+
+
+MISSING = {
+    "pg_net": "drop schema net cascade",
+    "pgcrypto": "drop extension pgcrypto",
+    "supabase_vault": "drop schema vault cascade",
+}
+
+
+@pytest.mark.parametrize("name", MISSING)
+def test_what_is_missing_is_named(connection: Connection, name: str) -> None:
+    """And what to do about it."""
+    connection.execute(MISSING[name].encode())
+    with pytest.raises(psycopg.errors.UndefinedObject, match=f"without {name}\n") as caught:
+        send_to(connection, URL, NEW)
+    assert "Database > Extensions" in str(caught.value.diag.message_hint)
+
+
+def test_all_that_is_missing_is_named(connection: Connection) -> None:
+    """At once, not one after the other."""
+    for statement in MISSING.values():
+        connection.execute(statement.encode())
+    with pytest.raises(psycopg.errors.UndefinedObject, match="pg_net, pgcrypto, supabase_vault"):
+        send_to(connection, URL, NEW)
+    assert send_to(connection, None, None) == "not posting; the relay carries every event"
+
+
+@pytest.mark.parametrize("name", ["Jane", "Jané Ďoe", "日本 \U0001f600", 'quo"te \\ / \n\t', "\u2028é\u0301"])
+def test_the_signature_is_over_the_bytes_sent(connection: Connection, auth: Auth, name: str) -> None:
+    """For the reference library and for us; the bytes are the payload of the ledger."""
+    send_to(connection, URL, NEW)
+    jane = auth.admin_create("jané@example.com", user_metadata={"first_name": name})
+    [request] = queued(connection)
+    entry = newest(connection, jane)
+    assert verified_by_the_reference_library(NEW, request) == entry["request_data"]
+    assert json.loads(verified_by_us(NEW, request)) == entry["request_data"]
+    assert (request.url, request.event_id) == (URL, entry["event_id"])
+    assert request.headers["Content-Type"] == "application/json"
+    assert entry["request_data"]["record"]["raw_user_meta_data"] == {"first_name": name}
+
+
+def test_a_changed_body_does_not_verify(connection: Connection, auth: Auth) -> None:
+    """Nor does another secret."""
+    send_to(connection, URL, NEW)
+    auth.sign_up("jane@example.com")
+    [request] = queued(connection)
+    with pytest.raises(WebhookVerificationError):
+        verified_by_the_reference_library(OLD, request)
+    with pytest.raises(BadSignature):
+        verified_by_us(OLD, request)
+
+
+@pytest.mark.parametrize("form", ["{}", "v1,{}", " {} ", "{} {old}", "{},{old}", "{}|v1,{old}"])
+def test_secrets_are_written_as_webhook_secrets_has_them(connection: Connection, auth: Auth, form: str) -> None:
+    """Whatever the service reads in WEBHOOK_SECRETS may be given, and signs as there."""
+    text = form.format(NEW, old=OLD)
+    send_to(connection, URL, text)
+    auth.sign_up("jane@example.com")
+    [request] = queued(connection)
+    verified_by_us(text, request)
+    verified_by_us(NEW, request)
+    if "{old}" in form:
+        verified_by_the_reference_library(OLD, request)
+
+
+def test_one_event_is_posted_once(connection: Connection, auth: Auth) -> None:
+    """As it is captured: one for a transaction, none for a sign-in; the relay comes in only if it was lost."""
+    send_to(connection, URL, NEW)
+    jane = auth.sign_up("jane@example.com", auto_confirm=True)
+    auth.sign_in(jane)
+    auth.ban(jane, BAN_END)
+    assert [request.event_id for request in queued(connection)] == [e["event_id"] for e in entries(connection, jane)]
+    query = "select bool_and(next_attempt_at = created_at + interval '10 s') as late from integration_sync_log"
+    assert connection.execute(query).fetchall() == [{"late": True}]
+
+
+def test_what_is_rolled_back_is_not_posted(connection: Connection, database_url: str) -> None:
+    """A request is as much a part of Auth's transaction as the row is."""
+    send_to(connection, URL, NEW)
+    with writer(database_url) as writing, writing.transaction(force_rollback=True):
+        Auth(writing).sign_up("jane@example.com")
+        writing.execute("set constraints all immediate")
+    assert queued(connection) == []
+
+
+def test_no_secret_is_anywhere_but_in_the_vault(connection: Connection, auth: Auth) -> None:
+    """Not in the queue, its headers, a trigger's arguments, the settings, the ledger, a function or a comment."""
+    send_to(connection, URL, f"{NEW} {OLD}")
+    jane = auth.sign_up("jane@example.com")
+    auth.hard_delete(jane)
+    assert len(queued(connection)) == 2
+    assert where_it_shows(connection, [URL]) != []
+    words = [word for secret in (NEW, OLD) for word in (secret.removeprefix("whsec_"), secret[6:20])]
+    assert where_it_shows(connection, words) == []
+
+
+def test_null_stops_the_posting(connection: Connection, auth: Auth) -> None:
+    """The secret is gone from the vault, what was captured later is due at once, and it may be turned on again."""
+    connection.execute("select vault.create_secret('another', 'of somebody else')")
+    send_to(connection, URL, NEW)
+    send_to(connection, None, None)
+    jane = auth.sign_up("jane@example.com")
+    assert queued(connection) == []
+    assert newest(connection, jane)["next_attempt_at"] == newest(connection, jane)["created_at"]
+    [left] = connection.execute("select decrypted_secret from vault.decrypted_secrets").fetchall()
+    assert left["decrypted_secret"] == "another"
+    send_to(connection, URL, OLD)
+    auth.confirm(jane)
+    [request] = queued(connection)
+    verified_by_us(OLD, request)
+
+
+@pytest.mark.parametrize("name", [*IN_THE_SENDER, "queue locked"])
+def test_what_cannot_be_posted_is_captured_all_the_same(
+    database_url: str, connection: Connection, database: Database, auth: Auth, name: str
+) -> None:
+    """And is due at once: Auth does not notice, the relay carries it, reconciliation finds nothing."""
+    send_to(connection, URL, NEW)
+    employee_id = hire(connection, "jane@example.com")
+    if name == "queue locked":
+        with locked(database_url, "net.http_request_queue"):
+            jane = auth.sign_up("jane@example.com", auto_confirm=True)
+    else:
+        execute(database_url, IN_THE_SENDER[name].sql)
+        jane = auth.sign_up("jane@example.com", auto_confirm=True)
+    [entry] = entries(connection, jane)
+    assert entry["next_attempt_at"] == entry["created_at"]
+    assert relay(database) == 1
+    assert employee(connection, employee_id)["auth_user_id"] == jane
+    assert reconciled(database, dry_run=True).differences == {}
+
+
+ROTATIONS = {
+    "sender first": [(f"{NEW} {OLD}", OLD), (f"{NEW} {OLD}", f"{NEW} {OLD}"), (f"{NEW} {OLD}", NEW), (NEW, NEW)],
+    "receiver first": [(OLD, f"{NEW} {OLD}"), (f"{NEW} {OLD}", f"{NEW} {OLD}"), (NEW, f"{NEW} {OLD}"), (NEW, NEW)],
+    "at once": [(NEW, OLD), (NEW, NEW)],
+}
+"""What the sender and what the receiver have, step by step, beginning with OLD and OLD."""
+
+
+@pytest.mark.parametrize("order", ROTATIONS)
+def test_a_rotation_loses_no_event(
+    connection: Connection, database: Database, settings: Settings, auth: Auth, order: str
+) -> None:
+    """Whoever is first, each event is taken at its first delivery; and where both differ, the relay brings it."""
+    connection.execute("update auth_sync_settings set relay_after = '0'")
+    jane = auth.sign_up("jane@example.com")
+    statuses = []
+    for step, (sender, receiver) in enumerate(ROTATIONS[order]):
+        send_to(connection, URL, sender)
+        auth.admin_change_email(jane, f"jane{step}@example.com")
+        statuses += deliver(settings, database, receiver, taken(connection))
+    assert (401 in statuses) == (order == "at once")
+    relay(database)
+    assert {entry["status"] for entry in entries(connection, jane)} == {"SUCCESS"}
+    assert reconciled(database, dry_run=True).differences == {}

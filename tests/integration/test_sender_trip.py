@@ -1,0 +1,85 @@
+"""The whole trip: Auth writes, the database signs, pg_net posts, the real server applies."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from tests.acceptance.command import settings_for
+from tests.acceptance.conftest import wait_for
+from tests.auth_traffic import SECRET
+from tests.employees import Connection, employee, hire
+from tests.integration.auth_actions import BAN_END
+from tests.integration.capturing import auth_on, prepared, reconciled, relay
+from tests.integration.sending import send_to
+from tests.pg_net_double import Mischief, working
+from tests.ports import free_port
+from webhook_service import serving
+from webhook_service.demo_auth import Auth
+from webhook_service.ports import Database
+
+
+@pytest.fixture
+def database_url(supabase_database_url: str) -> str:
+    """Instead of the embedded one: with pgcrypto, Vault and pg_net."""
+    return prepared(supabase_database_url)
+
+
+@pytest.fixture
+def server(database_url: str, tmp_path: Path) -> Iterator[str]:
+    """The URL of a running server that does not relay."""
+    port = free_port()
+    environment = settings_for(database_url) | {"HOST": "127.0.0.1", "PORT": str(port), "RELAY": "off"}
+    with (tmp_path / "server.log").open("wb") as log, serving.running(environment, log=log) as process:
+        serving.wait_until_ready(f"http://127.0.0.1:{port}", process)
+        yield f"http://127.0.0.1:{port}/webhook/auth"
+
+
+def pending(connection: Connection) -> int:
+    found = connection.execute("select count(*) from integration_sync_log where status = 'PENDING'").fetchone()
+    assert found is not None
+    return int(found["count"])
+
+
+def live(auth: Auth, connection: Connection) -> dict[int, UUID | None]:
+    """Some people come, confirm, change and go -> their employees, and the auth user that each should have."""
+    expected: dict[int, UUID | None] = {}
+    for number in range(8):
+        employee_id = hire(connection, f"user{number}@example.com")
+        user = auth.sign_up(f"user{number}@example.com", user_metadata={"first_name": f"Név{number}"})
+        auth.confirm(user)
+        auth.sign_in(user)
+        if number % 4 == 1:
+            auth.ban(user, BAN_END)
+            auth.change_email(user, f"user{number}.new@example.com")
+        if number % 4 == 2:
+            auth.soft_delete(user)
+        if number % 4 == 3:
+            auth.hard_delete(user)
+        expected[employee_id] = user if number % 4 < 2 else None
+    return expected
+
+
+def links(connection: Connection, employee_ids: dict[int, UUID | None]) -> dict[int, UUID | None]:
+    return {number: employee(connection, number)["auth_user_id"] for number in employee_ids}
+
+
+@pytest.mark.parametrize(
+    "mischief", [Mischief(interval=0.05), Mischief(seed=1, interval=0.05, duplicate=0.5)], ids=["well", "twice"]
+)
+def test_what_auth_writes_arrives(
+    database_url: str, connection: Connection, database: Database, server: str, mischief: Mischief
+) -> None:
+    """Employees are linked by webhooks alone, and the relay finds nothing to do."""
+    send_to(connection, server, SECRET)
+    connection.execute("update auth_sync_settings set relay_after = '1 hour'")
+    with auth_on(database_url) as auth:
+        expected = live(auth, connection)
+    with working(database_url, mischief):
+        wait_for("all events are applied", lambda: pending(connection) == 0)
+    assert links(connection, expected) == expected
+    assert relay(database) == 0
+    assert reconciled(database, dry_run=True).differences == {}
+    done = connection.execute("select distinct status, attempts from integration_sync_log where direction = 'inbound'")
+    assert done.fetchall() == [{"status": "SUCCESS", "attempts": 1}]

@@ -1,0 +1,101 @@
+"""A user whose e-mail wanders over the addresses of several employees, as often as a test needs it.
+
+A replica is one such user with employees of its own; those of one history differ by nothing but names and ids.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from tests.employees import Connection
+from tests.integration.captured import inbound
+from webhook_service.demo_auth import Auth
+
+FAR = datetime(2126, 1, 1, tzinfo=UTC)
+EMPLOYEES = (("a", "1"), ("b", "2"), ("c", "3"), ("c", "4"))
+"""Addresses and numbers. Two share an address: for its user they are ambiguous. Nobody has d."""
+
+SELECT = """
+select lower(btrim(email)) as email, first_name, last_name, auth_user_id, orphaned_at is not null as is_orphaned,
+       orphaned_auth_user_id
+  from employees where employee_number = any(%s) order by employee_number
+"""
+NUMBERED = "2"
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    name: str
+    user: UUID
+
+    def email(self, place: str) -> str:
+        return f"{place}@{self.name}.example.com"
+
+    def number(self, number: str) -> str:
+        return f"{number}-{self.name}"
+
+    def end(self, connection: Connection) -> list[dict[str, Any]]:
+        """Its employees as they are, in words that every replica would use."""
+        rows = connection.execute(SELECT, [[self.number(number) for _, number in EMPLOYEES]]).fetchall()
+        for row in rows:
+            row["email"] = row["email"].replace(self.name, "replica")
+            for column in ("auth_user_id", "orphaned_auth_user_id"):
+                assert row[column] in (None, self.user)
+                row[column] = row[column] and "the user"
+        return rows
+
+
+def act(auth: Auth, replica: Replica, step: str) -> None:
+    """One transaction: "new a" and "to a" are unconfirmed unless they end in an exclamation mark."""
+    verb, _, place = step.rstrip("!").partition(" ")
+    confirmed = step.endswith("!")
+    match verb:
+        case "new":
+            auth.admin_create(replica.email(place), confirmed=confirmed, id=replica.user)
+        case "to":
+            auth.admin_change_email(replica.user, replica.email(place), confirmed=confirmed)
+        case "confirm":
+            auth.confirm(replica.user)
+        case "name":
+            auth.update_metadata(replica.user, {"first_name": place})
+        case "number":
+            auth.set_app_metadata(replica.user, {"employee_number": replica.number(NUMBERED)})
+        case "ban":
+            auth.ban(replica.user, FAR)
+        case "soft":
+            auth.soft_delete(replica.user)
+        case "hard":
+            auth.hard_delete(replica.user)
+        case _:
+            raise AssertionError(step)
+
+
+def live(connection: Connection, auth: Auth, history: Sequence[str], count: int) -> list[Replica]:
+    """So many replicas that have had this history. All of it is captured, nothing is applied."""
+    replicas = [Replica(f"r{uuid4().hex[:12]}", uuid4()) for _ in range(count)]
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "insert into employees (email, employee_number) values (%s, %s)",
+            [
+                (f" {place.upper()}@{replica.name}.example.com", replica.number(number))
+                for replica in replicas
+                for place, number in EMPLOYEES
+            ],
+        )
+    for replica in replicas:
+        for step in history:
+            act(auth, replica, step)
+    return replicas
+
+
+def captured_of(connection: Connection, replicas: Sequence[Replica]) -> list[list[dict[str, Any]]]:
+    """The events of each, in the order of their commits, which must be the order of their versions."""
+    events: dict[UUID, list[dict[str, Any]]] = {replica.user: [] for replica in replicas}
+    for event in inbound(connection):
+        if event["auth_user_id"] in events:
+            events[event["auth_user_id"]].append(event)
+    for of_one in events.values():
+        assert [event["id"] for event in of_one] == sorted(event["id"] for event in of_one)
+    return list(events.values())

@@ -1,0 +1,170 @@
+"""What doctor makes of the facts that the database tells: a finding for each, and what to do about it."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tests.auth_traffic import EPOCH
+from webhook_service import doctor
+from webhook_service.doctor import Finding, Level
+from webhook_service.handlers import Policy
+
+URL = "https://sync.example.com/webhook/auth"
+NOW = EPOCH.timestamp()
+RIGHT: dict[str, Any] = {
+    "now": NOW,
+    "has_auth_users": True,
+    "sees_auth_users": True,
+    "owner_sees_all": True,
+    "triggers": {"auth_sync_capture": True, "auth_sync_employees_inserted": True, "auth_sync_employees_updated": True},
+    "open_to_strangers": [],
+    "closed_to_service_role": [],
+    "webhook_url": URL,
+    "name_fields": dict(Policy().name_fields),
+    "columns": sorted(Policy().columns),
+    "has_pg_net": True,
+    "has_pgcrypto": True,
+    "has_vault": True,
+    "has_secret": True,
+    "pg_net_worker_is_up": True,
+    "pg_net_waiting": 0,
+    "pg_net_refused": {},
+    "relay_last_run_seconds": 1.5,
+    "pending": 0,
+    "oldest_pending_seconds": None,
+    "retrying": 0,
+    "given_up": 0,
+    "newest_user_at": NOW - 3600,
+    "last_event_at": NOW - 3600,
+}
+"""As they are where nothing is wrong."""
+
+
+def clock_on_time(facts: dict[str, Any]) -> Finding:
+    return doctor.clock(facts, EPOCH)
+
+
+def names_by_default(facts: dict[str, Any]) -> Finding:
+    return doctor.names(facts, Policy())
+
+
+CHECKS: tuple[Callable[[dict[str, Any]], Finding | list[Finding]], ...] = (
+    doctor.source, doctor.triggers, doctor.rights, names_by_default, clock_on_time, doctor.sender, doctor.relay_runs,
+    doctor.backlog, doctor.silence,
+)  # fmt: skip
+
+
+def findings(**facts: Any) -> list[Finding]:
+    """Of the right facts, but for these."""
+    found: list[Finding] = []
+    for check in CHECKS:
+        told = check(RIGHT | facts)
+        found += told if isinstance(told, list) else [told]
+    return found
+
+
+def test_what_is_right_is_said_to_be() -> None:
+    """Of the right facts each check has one finding, which is ok and leaves nothing to do."""
+    found = findings()
+    assert {finding.level for finding in found} == {Level.OK}
+    assert {finding.todo for finding in found} == {""}
+    assert [finding.check for finding in found] == [
+        *("triggers", "rights", "settings", "clock", "sender", "relay", "backlog", "silence")
+    ]
+
+
+WRONG, NOTE = Level.WRONG, Level.NOTE
+CASES: list[tuple[dict[str, Any], str, Level, str, str]] = [
+    # the facts that differ; the finding's check and level; a word of what it says; a word of what to do
+    ({"has_auth_users": False}, "source", NOTE, "no auth.users", "docs/sending.md"),
+    ({"sees_auth_users": False}, "source", WRONG, "cannot read auth.users", "role postgres"),
+    ({"owner_sees_all": False}, "source", WRONG, "cannot read auth.users", "role postgres"),
+    ({"triggers": {"auth_sync_b": False, "auth_sync_a": False}}, "triggers", WRONG, "sync_a, auth_sync_b", "migrate"),
+    ({"triggers": {"auth_sync_a": True, "auth_sync_b": False}}, "triggers", WRONG, "date: auth_sync_b", "reconcile"),
+    ({"open_to_strangers": ["integration_sync_log"]}, "rights", WRONG, "integration_sync_log", "auth_sync_secure_v1"),
+    ({"closed_to_service_role": ["auth_sync_f()"]}, "rights", WRONG, "auth_sync_f()", "auth_sync_secure_v1"),
+    ({"name_fields": {"first_name": "given"}}, "settings", WRONG, "NAME_FIELDS", "migrate"),
+    ({"columns": ["first_name", "last_name"]}, "settings", WRONG, "EMAIL_OWNER", "reconcile"),
+    ({"now": NOW + 31}, "clock", WRONG, "+31 s", "clock"),
+    ({"now": NOW - 31}, "clock", WRONG, "-31 s", "300 s"),
+    ({"webhook_url": None}, "sender", NOTE, "not posted", "auth_sync_send_to"),
+    ({"has_pg_net": False}, "sender", WRONG, "without pg_net nothing", "Extensions"),
+    ({"has_pgcrypto": False}, "sender", WRONG, "without pgcrypto nothing", "Extensions"),
+    ({"has_vault": False, "has_secret": False}, "sender", WRONG, "without vault nothing", "Extensions"),
+    ({"has_pg_net": False, "has_vault": False}, "sender", WRONG, "without pg_net, vault nothing", "Extensions"),
+    ({"has_secret": False}, "sender", WRONG, "gone from the vault", "auth_sync_send_to"),
+    ({"pg_net_worker_is_up": False, "pg_net_waiting": 7}, "pg_net", WRONG, "7 requests wait", "worker_restart"),
+    ({"pg_net_worker_is_up": False, "pg_net_waiting": None}, "pg_net", WRONG, "does not run", "worker_restart"),
+    ({"pg_net_refused": {"503": 2, "401": 1}}, "pg_net", NOTE, "1 times 401, 2 times 503", "log of the service"),
+    ({"relay_last_run_seconds": None}, "relay", WRONG, "none has ever run", "webhook-service relay"),
+    ({"relay_last_run_seconds": 7300.0}, "relay", WRONG, "none has run for 2 h", "webhook-service relay"),
+    ({"pending": 3, "oldest_pending_seconds": 121.0}, "backlog", WRONG, "3 pending, the oldest for 2 min", "log"),
+    ({"given_up": 4}, "given_up", WRONG, "4 events", "replay"),
+    ({"newest_user_at": NOW, "last_event_at": NOW - 301}, "silence", WRONG, "newer users", "reconcile"),
+    ({"last_event_at": None}, "silence", WRONG, "no event ever came", "reconcile"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("facts", "check", "level", "says", "todo"), CASES)
+def test_what_is_not_right_is_found(facts: dict[str, Any], check: str, level: Level, says: str, todo: str) -> None:
+    """A fact that is not as it should be is the one finding that is not ok, and it says what is and what to do."""
+    [found] = [finding for finding in findings(**facts) if finding.level is not Level.OK]
+    assert (found.check, found.level) == (check, level)
+    assert says in found.says
+    assert todo in found.todo
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        pytest.param({"now": NOW + 29}, id="a-clock-that-is-close"),
+        pytest.param({"pending": 9, "oldest_pending_seconds": 60.0}, id="a-young-backlog"),
+        pytest.param({"retrying": 9}, id="events-tried-again-later"),
+        pytest.param({"relay_last_run_seconds": 119.0}, id="a-relay-that-ran-just-now"),
+        pytest.param({"newest_user_at": NOW, "last_event_at": NOW - 299}, id="an-event-that-is-on-its-way"),
+        pytest.param({"newest_user_at": None, "last_event_at": None}, id="no-users-yet"),
+        pytest.param({"newest_user_at": NOW - 99999, "last_event_at": NOW}, id="events-of-older-users"),
+        pytest.param({"webhook_url": URL, "pg_net_worker_is_up": None}, id="a-worker-that-cannot-be-seen"),
+    ],
+)
+def test_what_is_ordinary_is_no_finding(facts: dict[str, Any]) -> None:
+    """What happens on any day of a healthy project is ok."""
+    assert [finding for finding in findings(**facts) if finding.level is not Level.OK] == []
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    """One finding does not hide another of the same group."""
+    facts = {
+        "open_to_strangers": ["integration_sync_log"],
+        "closed_to_service_role": ["auth_sync_claim_v1(text,integer,integer)"],
+        "pg_net_worker_is_up": False,
+        "pg_net_refused": {"503": 1},
+        "given_up": 1,
+        "oldest_pending_seconds": 9999.0,
+    }
+    found = [finding.check for finding in findings(**facts) if finding.level is not Level.OK]
+    assert found == ["rights", "rights", "pg_net", "pg_net", "backlog", "given_up"]
+
+
+@pytest.mark.parametrize("make", [doctor.note, doctor.wrong])
+def test_no_finding_without_something_to_do(make: Callable[..., Finding]) -> None:
+    """A note and a wrong cannot be made without saying what to do about it."""
+    with pytest.raises(TypeError):
+        make("check", "says")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (59.4, "59 s"), (60, "1 min"), (83, "1 min"), (3599, "59 min"), (3600, "1 h"), (90000, "1 d")],
+)
+def test_a_time_is_told_in_one_unit(seconds: float, text: str) -> None:
+    """In the largest unit that it has one of, rounded down."""
+    assert doctor.describe(seconds) == text
+
+
+def test_the_clock_is_compared_with_the_moment_it_was_asked() -> None:
+    """The difference is between the database's clock and ours, with its sign, whatever our time zone."""
+    found = doctor.clock(RIGHT, datetime.fromtimestamp(NOW - 600, UTC))
+    assert (found.level, found.says) == (Level.WRONG, "+600 s from the database's")
