@@ -191,14 +191,20 @@ end $$;
 -- as process needs them; null where there are none.
 create or replace function public.auth_sync_earlier_v1(p_works jsonb, p_limit integer) returns jsonb
 language sql stable security definer set search_path = '' as $$
+  with given as (
+    select w ->> 'event_id' as event_id, (w ->> 'auth_user_id')::uuid as auth_user_id, (w ->> 'version')::bigint as version
+      from jsonb_array_elements(p_works) as w where w ->> 'via' <> 'replay'
+  )
   select jsonb_agg(to_jsonb(earlier) order by earlier.version, earlier.id)
-    from (select l.id, l.event_id, l.operation, l.version, l.auth_user_id, l.request_data
-            from (select (w ->> 'auth_user_id')::uuid as auth_user_id, max((w ->> 'version')::bigint) as version
-                    from jsonb_array_elements(p_works) as w where w ->> 'via' <> 'replay' group by 1) as wanted
-            join public.integration_sync_log l
-              on l.auth_user_id = wanted.auth_user_id and l.version < wanted.version
-           where l.status = 'PENDING' and l.direction = 'inbound'
-             and not exists (select from jsonb_array_elements(p_works) as w where w ->> 'event_id' = l.event_id)
+    from (select l.*
+            from (select auth_user_id, max(version) as version from given group by 1) as wanted
+           cross join lateral (
+             select l.id, l.event_id, l.operation, l.version, l.auth_user_id, l.request_data
+               from public.integration_sync_log l
+              where l.auth_user_id = wanted.auth_user_id and l.version < wanted.version and l.status = 'PENDING' and l.direction = 'inbound'
+                and l.event_id not in (select event_id from given)
+              order by l.version, l.id
+              limit p_limit) as l
            order by l.version, l.id
            limit p_limit) as earlier
 $$;
