@@ -9,6 +9,7 @@ import click
 
 from webhook_service import retention
 from webhook_service.cli_data_dir import DATA_DIR, database_of, who
+from webhook_service.errors import Unavailable
 from webhook_service.reconcile import MAX_SHOWN, Reconciled
 from webhook_service.reconcile import reconcile as run_reconcile
 
@@ -84,10 +85,13 @@ def prune(older_than: timedelta, dry_run: bool, data_dir: Path) -> None:
     """
     before = datetime.now(UTC) - older_than
     with database_of(data_dir) as (database, _):
-        count = retention.prunable(database, before)
         if dry_run:
-            click.echo(f"{count} events would be removed.")
+            click.echo(f"{retention.prunable(database, before)} events would be removed.")
             return
-        with click.progressbar(length=count, label="removing", show_pos=True) as bar:
+        try:
+            count = retention.prunable(database, before)
+        except Unavailable:  # too many to be counted in time
+            count = 0
+        with click.progressbar(length=max(1, count), label="removing", show_pos=True) as bar:
             removed = retention.prune(database, before, progress=bar.update)
     click.echo(f"{removed} events removed.")

@@ -1,6 +1,5 @@
 """Checks what is installed against what should be. What is found is the database's word; what it means is said here."""
 
-import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,7 +25,6 @@ MAX_PENDING_AGE = 120
 MAX_SILENCE = 300
 """Seconds that auth.users may be ahead of the ledger."""
 
-PROBE = {"type": "doctor"}
 PROBE_TIMEOUT = 5.0
 
 
@@ -169,9 +167,9 @@ def sender(facts: Json) -> list[Finding]:
 
 def round_trip(database: Database, url: str, secrets: Sequence[Secret], now: Callable[[], datetime]) -> list[Finding]:
     """The database signs, this receiver verifies; then the same is posted to the URL, as the trigger would."""
-    body = json.dumps(PROBE).encode()
     try:
-        headers = database.call("auth_sync_signed_v1", p_event_id=f"doctor-{now():%Y%m%dT%H%M%S%f}", p_body=PROBE)
+        probe = database.call("auth_sync_signed_probe_v1")
+        headers, body = probe["headers"], probe["body"].encode()
         signature.verify(secrets, headers, body, now=now())
     except BadSignature as error:
         todo = "give auth_sync_send_to the secrets that WEBHOOK_SECRETS has; until then the relay carries every event"

@@ -25,11 +25,13 @@ def process_batch(
     *,
     dry_run: bool = False,
     lock_timeout: str = LOCK_TIMEOUT,
+    skip_held: bool = False,
 ) -> list[Result]:
     """Applies all of them in one transaction. The results of those that the ledger holds, in no certain order.
 
     What the ledger holds pending for their users at older versions is applied before. `dry_run` gives the same results
-    and keeps nothing. Raises Unavailable (nothing is kept) or DatabaseError.
+    and keeps nothing. With `skip_held`, works that would have to wait for somebody have no result and are not applied.
+    Raises Unavailable (nothing is kept) or DatabaseError.
     """
     while True:
         answer = database.call(
@@ -37,6 +39,7 @@ def process_batch(
             p_works=[to_json(work) for work in works],
             p_dry_run=dry_run,
             p_lock_timeout=lock_timeout,
+            p_skip_held=skip_held,
         )
         if "results" in answer:
             return [result_of(item) for item in answer["results"]]
@@ -66,7 +69,7 @@ def process_apart(
 ) -> list[Result]:
     """As one batch; where that is refused or held up, as two halves, down to the one work that is to blame."""
     try:
-        return process_batch(database, works, policy, lock_timeout=lock_timeout)
+        return process_batch(database, works, policy, lock_timeout=lock_timeout, skip_held=True)
     except (DatabaseError, Conflict) as error:
         if len(works) > 1:
             middle = len(works) // 2

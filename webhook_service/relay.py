@@ -34,9 +34,13 @@ LONGEST_PAUSE = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What one look at the ledger did: rows taken, what became of them, and seconds until the next is due, if any."""
+    """What one look at the ledger did: rows taken, what became of them, and seconds until the next is due, if any.
+
+    `held` is how many of them somebody else had locked; they come again in some seconds.
+    """
 
     claimed: int = 0
+    held: int = 0
     outcomes: Mapping[str, int] = field(default_factory=dict)
     next_in: float | None = None
 
@@ -49,11 +53,14 @@ def run_once(database: Database, policy: Policy, *, name: str, limit: int = BATC
     due = database.call("auth_sync_claim_v1", p_relay=name, p_limit=limit, p_lease_seconds=lease)
     rows = due["events"]
     results = process_rows(database, policy, rows, via=Via.RELAY, lease=name)
+    settled = {result.event_id for result in results}
+    if held := [row["event_id"] for row in rows if row["event_id"] not in settled]:
+        database.call("auth_sync_postpone_v1", p_event_ids=held, p_lease=name)
     for result in results:
         if result.status is Status.FAILED:
             told = {"event_id": result.event_id, "outcome": result.outcome, "employee_id": result.employee_id}
             log.warning("not applied", extra=told)
-    return Ran(len(rows), Counter(str(result.outcome) for result in results), due["next_in"])
+    return Ran(len(rows), len(held), Counter(str(result.outcome) for result in results), due["next_in"])
 
 
 def own_name() -> str:
@@ -87,8 +94,8 @@ class Relay:
                 self._stopping.wait(min(LONGEST_PAUSE, 0.5 * 2 ** min(trouble, 10)))
                 continue
             trouble = 0
-            if ran.claimed:
-                log.info("relayed", extra={"claimed": ran.claimed, "outcomes": dict(ran.outcomes)})
+            if ran.claimed > ran.held:
+                log.info("relayed", extra={"claimed": ran.claimed, "held": ran.held, "outcomes": dict(ran.outcomes)})
             else:
                 self._wait(POLL if ran.next_in is None else max(0.05, min(POLL, ran.next_in)))
         log.info("relay stopped", extra={"relay": name})

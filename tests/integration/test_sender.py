@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterator
 
-import psycopg
 import pytest
 from standardwebhooks.webhooks import WebhookVerificationError
 
@@ -62,8 +61,7 @@ def test_it_says_what_it_does(connection: Connection) -> None:
 )
 def test_a_bad_url_is_refused(connection: Connection, url: str) -> None:
     """In clear words, and nothing is set."""
-    with pytest.raises(psycopg.errors.InvalidParameterValue, match="URL must begin with https://"):
-        send_to(connection, url, NEW)
+    assert send_to(connection, url, NEW).startswith("refused: the URL must begin with https://")
     [settings] = connection.execute("select webhook_url from auth_sync_settings").fetchall()
     assert settings["webhook_url"] is None
 
@@ -84,12 +82,9 @@ BAD_SECRETS = {
 
 @pytest.mark.parametrize("name", BAD_SECRETS)
 def test_a_bad_secret_is_refused_and_not_repeated(connection: Connection, name: str) -> None:
-    """The error says what a secret must be, and holds no part of the one that was given; nothing is set."""
-    with pytest.raises(psycopg.errors.InvalidParameterValue, match="whsec_ and base64 of 24 to 64") as caught:
-        send_to(connection, URL, BAD_SECRETS[name])
-    told = str([getattr(caught.value.diag, name) for name in dir(caught.value.diag) if not name.startswith("_")])
-    assert "c2VjcmV0" not in told
-    assert NEW not in told
+    """In an answer, not an error: PostgreSQL's log would have the statement, and the secret in it. Nothing is set."""
+    told = send_to(connection, URL, BAD_SECRETS[name])
+    assert told == "refused: each secret must be whsec_ and base64 of 24 to 64 bytes"
     assert connection.execute("select from vault.secrets").fetchall() == []
 
 
@@ -104,17 +99,16 @@ MISSING = {
 def test_what_is_missing_is_named(connection: Connection, name: str) -> None:
     """And what to do about it."""
     connection.execute(MISSING[name].encode())
-    with pytest.raises(psycopg.errors.UndefinedObject, match=f"without {name}\n") as caught:
-        send_to(connection, URL, NEW)
-    assert "Database > Extensions" in str(caught.value.diag.message_hint)
+    told = send_to(connection, URL, NEW)
+    assert f"without {name};" in told
+    assert "Database > Extensions" in told
 
 
 def test_all_that_is_missing_is_named(connection: Connection) -> None:
     """At once, not one after the other."""
     for statement in MISSING.values():
         connection.execute(statement.encode())
-    with pytest.raises(psycopg.errors.UndefinedObject, match="pg_net, pgcrypto, supabase_vault"):
-        send_to(connection, URL, NEW)
+    assert "pg_net, pgcrypto, supabase_vault" in send_to(connection, URL, NEW)
     assert send_to(connection, None, None) == "not posting; the relay carries every event"
 
 

@@ -3,6 +3,47 @@
 
 set local lock_timeout = '5s';
 
+-- Functions that only our triggers and the owner call: not even service_role may have anything posted or signed.
+create or replace function public.auth_sync_is_internal_v1(p_function name) returns boolean
+language sql immutable set search_path = '' as $$
+  select p_function ~ '^auth_sync_(send_to|post_v1|signed_v1|hmac_v1|keys_v1|capture_v1|send_v1|install_v1|employees_changed_v1)$'
+$$;
+
+-- As in 0001. And our functions look for names in pg_catalog, and in pg_temp last: an empty search_path looks in pg_temp
+-- first for types and tables, where anybody could put one.
+create or replace function public.auth_sync_secure_v1() returns void
+language plpgsql set search_path = '' as $$
+declare
+  object record;
+  grantee text;
+begin
+  for object in
+    select c.relkind, null::name as function, case c.relkind when 'S' then 'sequence ' else 'table ' end || c.oid::regclass as name
+      from pg_catalog.pg_class c
+     where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'v', 'S')
+       and c.relname ~ '^(integration_sync_(log|replays)|auth_user_state|auth_sync_|recent_auth_sync_log$)'
+    union all
+    select 'f', p.proname, 'function ' || p.oid::regprocedure
+      from pg_catalog.pg_proc p
+     where p.pronamespace = 'public'::regnamespace and p.proname ~ '^(auth_sync_|get_auth_sync_summary$)'
+  loop
+    execute 'revoke all on ' || object.name || ' from public';
+    for grantee in select rolname from pg_catalog.pg_roles where rolname in ('anon', 'authenticated') loop
+      execute 'revoke all on ' || object.name || ' from ' || grantee;
+    end loop;
+    if exists (select from pg_catalog.pg_roles where rolname = 'service_role') then
+      execute 'revoke all on ' || object.name || ' from service_role';
+      if not coalesce(public.auth_sync_is_internal_v1(object.function), false) then
+        execute 'grant ' || case object.relkind when 'f' then 'execute' when 'S' then 'usage' else 'select' end
+          || ' on ' || object.name || ' to service_role';
+      end if;
+    end if;
+    if object.relkind = 'f' then
+      execute 'alter ' || object.name || ' set search_path = pg_catalog, pg_temp';
+    end if;
+  end loop;
+end $$;
+
 alter table public.integration_sync_log
   add column if not exists lease text,
   add column if not exists leased_until timestamptz;
@@ -95,7 +136,8 @@ $$;
 
 -- Takes up to p_limit rows that are due, for p_lease_seconds, the oldest first, and says that this relay is alive:
 -- {"events": [{id, event_id, operation, version, auth_user_id, request_data}], "next_in": seconds until the next is
--- due, or null}. Before, it looks again at employees that came at the same moment as their auth users (0009). What another relay has taken is passed over; a lease that has ended is taken over.
+-- due, or null}. What another relay has taken is passed over; a lease that has ended is taken over. Before, it looks again
+-- at employees that came at the same moment as their auth users (0011).
 create or replace function public.auth_sync_claim_v1(p_relay text, p_limit integer, p_lease_seconds integer) returns jsonb
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' set enable_seqscan = off set jit = off as $$
 declare
@@ -105,7 +147,7 @@ begin
   insert into public.auth_sync_relays as r (relay) values (p_relay)
   on conflict (relay) do update set last_run_at = now() where r.last_run_at < now() - interval '3 seconds';
 
-  more := public.auth_sync_look_again_v1(p_limit * 10);
+  more := public.auth_sync_look_again_v1(p_limit * 5);
   with due as (
     select id from public.integration_sync_log
      where status <> 'SUCCESS' and direction = 'inbound' and next_attempt_at <= now()
@@ -127,5 +169,14 @@ begin
              where status <> 'SUCCESS' and direction = 'inbound' and next_attempt_at is not null
              order by next_attempt_at limit 100) as soon) end);
 end $$;
+
+-- Gives rows back that somebody is in the way of: due again in some seconds, which is no attempt.
+create or replace function public.auth_sync_postpone_v1(p_event_ids jsonb, p_lease text) returns boolean
+language sql security definer set search_path = '' as $$
+  update public.integration_sync_log
+     set lease = null, leased_until = null, next_attempt_at = now() + interval '5 seconds' * (0.75 + random() / 2)
+   where event_id in (select jsonb_array_elements_text(p_event_ids)) and status <> 'SUCCESS' and lease = p_lease;
+  select true
+$$;
 
 select public.auth_sync_secure_v1();

@@ -3,52 +3,6 @@
 
 set local lock_timeout = '5s';
 
--- As in 0003, and remembers what reconciliation compares.
-create or replace function public.auth_sync_remember_v1(p_work jsonb, p_log_id bigint) returns public.auth_user_state
-language plpgsql security definer set search_path = '' as $$
-declare
-  before public.auth_user_state;
-  known public.auth_user_state;
-  described jsonb := p_work -> 'user';
-  this_version bigint := (p_work ->> 'version')::bigint;
-begin
-  select * into strict before from public.auth_user_state where auth_user_id = (p_work ->> 'auth_user_id')::uuid;
-  known := before;
-
-  select known.fields || coalesce(jsonb_object_agg(f.key, jsonb_build_array(f.value, this_version, p_log_id)), '{}')
-    into known.fields
-    from jsonb_each(p_work -> 'copy') as f
-   where (this_version, p_log_id) > (coalesce((known.fields -> f.key ->> 1)::bigint, -1), coalesce((known.fields -> f.key ->> 2)::bigint, 0));
-
-  if (this_version, p_log_id) > (known.version, known.log_id) then
-    known.version := this_version;
-    known.log_id := p_log_id;
-    known.email := lower(btrim(described ->> 'email', E' \t\r\n'));
-    known.email_confirmed := (described ->> 'email_confirmed')::boolean;
-    known.employee_number := described ->> 'employee_number';
-    known.is_anonymous := (described ->> 'is_anonymous')::boolean;
-    known.banned_until := (described ->> 'banned_until')::timestamptz;
-    known.deleted_at := (described ->> 'deleted_at')::timestamptz;
-    known.record_hash := coalesce((p_work ->> 'record_hash')::uuid, known.record_hash);
-    known.updated_at := now();
-  end if;
-
-  if known is distinct from before then
-    update public.auth_user_state
-       set (version, log_id, email, email_confirmed, employee_number, is_anonymous, banned_until, deleted_at, fields, record_hash, updated_at)
-         = (known.version, known.log_id, known.email, known.email_confirmed, known.employee_number, known.is_anonymous,
-            known.banned_until, known.deleted_at, known.fields, known.record_hash, known.updated_at)
-     where auth_user_id = known.auth_user_id;
-  end if;
-  return known;
-end $$;
-
--- What the mapped columns of auth.users are compared by.
-create or replace function public.auth_sync_hash_v1(p_record jsonb) returns uuid
-language sql immutable strict set search_path = '' as $$
-  select md5(p_record::text)::uuid
-$$;
-
 -- Writes down what became of an event. A replay that changed nothing leaves the row as it is: the row says what
 -- the event did. A failure is due again later, until it is given up.
 create or replace function public.auth_sync_record_v1(
@@ -209,20 +163,69 @@ language sql stable security definer set search_path = '' as $$
            limit p_limit) as earlier
 $$;
 
--- As process_v1, in an object: {"results": [...]}. Where older events of the same users are pending it does nothing,
--- and returns {"earlier": [...]}, at most p_limit: apply them first, then ask again. Everything is found by an index; a
--- plan made while the tables were empty would read them whole.
+-- Which of these works would have to wait for somebody: their ledger row, their auth user's state or an employee that they
+-- may touch is held. What is not held is locked, in the order of lock_v1, and nothing is waited for.
+create or replace function public.auth_sync_held_v1(p_works jsonb) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  held text[];
+begin
+  with given as (
+    select w ->> 'event_id' as event_id, (w ->> 'auth_user_id')::uuid as auth_user_id from jsonb_array_elements(p_works) as w
+  ), free_rows as (
+    select event_id from public.integration_sync_log where event_id in (select event_id from given) order by event_id collate "C" for update skip locked
+  ), free_states as (
+    select auth_user_id from public.auth_user_state where auth_user_id in (select auth_user_id from given) order by auth_user_id for update skip locked
+  )
+  select array_agg(g.event_id) into held
+    from given g
+   where (exists (select from public.integration_sync_log l where l.event_id = g.event_id) and g.event_id not in (select event_id from free_rows))
+      or (exists (select from public.auth_user_state s where s.auth_user_id = g.auth_user_id)
+          and g.auth_user_id not in (select auth_user_id from free_states));
+
+  with given as (
+    select w ->> 'event_id' as event_id, (w ->> 'auth_user_id')::uuid as auth_user_id, w -> 'key' as key from jsonb_array_elements(p_works) as w
+  ), needed as (
+    select g.event_id, e.employee_id from given g join public.employees e on e.auth_user_id = g.auth_user_id
+    union
+    select g.event_id, s.employee_id from given g join public.auth_user_state s on s.auth_user_id = g.auth_user_id where s.employee_id is not null
+    union
+    select g.event_id, e.employee_id from given g join public.employees e on e.employee_number::text = g.key ->> 'employee_number'
+    union
+    select g.event_id, e.employee_id
+      from given g join public.employees e on lower(btrim(e.email::text, E' \t\r\n')) = lower(btrim(g.key ->> 'email', E' \t\r\n'))
+  ), free as (
+    select employee_id from public.employees where employee_id in (select employee_id from needed) order by employee_id for no key update skip locked
+  )
+  select held || array_agg(distinct n.event_id) into held
+    from needed n
+   where n.employee_id not in (select employee_id from free) and exists (select from public.employees e where e.employee_id = n.employee_id);
+  return to_jsonb(coalesce(held, '{}'));
+end $$;
+
+-- As process_v1, in an object: {"results": [...], "held": [...]}. With p_skip_held, what would have to wait is not applied, and
+-- its event ids are in held. Where older events of the same users are pending it does nothing, and returns
+-- {"earlier": [...]}, at most p_limit: apply them first, then ask again. Everything is found by an index; a plan made while
+-- the tables were empty would read them whole.
 create or replace function public.auth_sync_process_v2(
-  p_works jsonb, p_dry_run boolean default false, p_lock_timeout text default '1500ms', p_limit integer default 64
+  p_works jsonb, p_dry_run boolean default false, p_lock_timeout text default '1500ms', p_limit integer default 64, p_skip_held boolean default false
 ) returns jsonb
-language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' set enable_seqscan = off set jit = off as $$
+language plpgsql security definer
+set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' set enable_seqscan = off set jit = off as $$
 declare
   earlier jsonb := case when not p_dry_run then public.auth_sync_earlier_v1(p_works, p_limit) end;
+  held jsonb := '[]';
 begin
   if earlier is not null then
     return jsonb_build_object('earlier', earlier);
   end if;
-  return jsonb_build_object('results', public.auth_sync_process_v1(p_works, p_dry_run, p_lock_timeout));
+  if p_skip_held then
+    held := public.auth_sync_held_v1(p_works);
+    if held <> '[]' then
+      select coalesce(jsonb_agg(w), '[]') into p_works from jsonb_array_elements(p_works) as w where not held ? (w ->> 'event_id');
+    end if;
+  end if;
+  return jsonb_build_object('results', public.auth_sync_process_v1(p_works, p_dry_run, p_lock_timeout), 'held', held);
 end $$;
 
 -- Writes down that an event could not be applied at all, so that it neither blocks others nor is lost: unreadable, or

@@ -9,9 +9,11 @@
 set local lock_timeout = '5s';
 
 create table if not exists public.auth_sync_hires (
-  employee_id bigint primary key,
+  id bigint generated always as identity primary key,
+  employee_id bigint not null,
   seen_at timestamptz
 );
+create index if not exists auth_sync_hires_seen_idx on public.auth_sync_hires (seen_at, id);
 alter table public.auth_sync_hires enable row level security;
 comment on table public.auth_sync_hires is 'webhook-service: employees that the relay looks at again, as their auth user may have come at the same moment';
 
@@ -34,12 +36,14 @@ returns table (employee_id bigint, auth_user_id uuid) language sql stable securi
      where e.employee_id = any (p_employee_ids) and e.auth_user_id is null
   ), fitting as (
     select f.employee_id, s.auth_user_id, s.log_id, true as by_number,
-           (select count(*) from public.employees o where o.employee_number::text = s.employee_number and o.auth_user_id is null) as fit
+           (select count(*) from (select from public.employees o
+                                   where o.employee_number::text = s.employee_number and o.auth_user_id is null limit 2) as at_most_two) as fit
       from free f join public.auth_user_state s on s.employee_number = f.number
      where s.deleted_at is null and not s.is_anonymous
     union all
     select f.employee_id, s.auth_user_id, s.log_id, false,
-           (select count(*) from public.employees o where lower(btrim(o.email::text, E' \t\r\n')) = s.email and o.auth_user_id is null)
+           (select count(*) from (select from public.employees o
+                                   where lower(btrim(o.email::text, E' \t\r\n')) = s.email and o.auth_user_id is null limit 2) as at_most_two)
       from free f join public.auth_user_state s on s.email = f.email
      where s.deleted_at is null and s.email_confirmed and not s.is_anonymous and s.employee_number is null
   )
@@ -78,7 +82,7 @@ begin
     return;
   end if;
 
-  perform set_config('search_path', null, true);  -- the owner's triggers expect their own
+  perform set_config('search_path', public.auth_sync_owner_path_v1(), true);  -- the owner's triggers expect it
   update public.employees e
      set auth_user_id = w.auth_user_id,
          email = w.becomes ->> 'email',
@@ -88,7 +92,7 @@ begin
          orphaned_auth_user_id = null
     from jsonb_to_recordset(linking) as w (employee_id bigint, auth_user_id uuid, becomes jsonb)
    where e.employee_id = w.employee_id and e.auth_user_id is null;
-  perform set_config('search_path', '', true);
+  perform set_config('search_path', 'pg_catalog, pg_temp', true);
 
   update public.auth_user_state s
      set employee_id = w.employee_id
@@ -109,9 +113,15 @@ begin
   select count(*) into queued from (select public.auth_sync_queue_disable_v1(l::public.integration_sync_log, l.employee_id) from linked l) as queued;
 end $$;
 
--- Links whoever of these employees an auth user waits for: all at once; if that fails, or somebody is in the way, the
--- relay's to do one by one.
-create or replace function public.auth_sync_link_waiting_v1(p_employee_ids bigint[]) returns void
+-- Whether something on employees is only checked at the end of a transaction: then it could fail what is not ours.
+create or replace function public.auth_sync_is_checked_late_v1() returns boolean
+language sql stable set search_path = '' as $$
+  select exists (select from pg_catalog.pg_trigger where tgrelid = 'public.employees'::regclass and tgdeferrable)
+$$;
+
+-- Links whoever of these employees an auth user waits for: with p_at_once all in this transaction, as far as they can be; the
+-- others are left in the ledger, for the relay to apply each alone.
+create or replace function public.auth_sync_link_waiting_v1(p_employee_ids bigint[], p_at_once boolean) returns void
 language plpgsql security definer set search_path = '' as $$
 declare
   cause text := format('%s-%s', public.auth_sync_version_at_v1(clock_timestamp()) / 4, pg_current_xact_id());
@@ -120,11 +130,13 @@ begin
   if matches is null then
     return;
   end if;
-  begin
-    perform public.auth_sync_link_all_v1(matches, cause);
-  exception when others or assert_failure then
-    raise warning 'webhook-service: employees could not be linked at once (%); the relay tries each', sqlstate;
-  end;
+  if p_at_once and not public.auth_sync_is_checked_late_v1() then
+    begin
+      perform public.auth_sync_link_all_v1(matches, cause);
+    exception when others or assert_failure then
+      raise warning 'webhook-service: employees could not be linked at once (%); the relay tries each', sqlstate;
+    end;
+  end if;
   insert into public.integration_sync_log (event_id, direction, operation, auth_user_id, version, request_data, via, next_attempt_at)
   select format('employee-%s-%s', m.employee_id, cause), 'inbound', 'UPDATE', s.auth_user_id, s.version,
          public.auth_sync_state_json_v1(s), 'employees', now()
@@ -152,11 +164,10 @@ begin
   if ids is null then
     return null;
   end if;
-  perform public.auth_sync_link_waiting_v1(ids);
+  -- No NOTIFY here: it forbids a two-phase commit, and an import may be one. The relay looks every two seconds.
+  perform public.auth_sync_link_waiting_v1(ids, true);
   insert into public.auth_sync_hires (employee_id)
-  select e.employee_id from public.employees e where e.employee_id = any (ids) and e.auth_user_id is null
-  on conflict (employee_id) do update set seen_at = null;
-  perform public.auth_sync_notify_v1();
+  select e.employee_id from public.employees e where e.employee_id = any (ids) and e.auth_user_id is null;
   return null;
 exception when others or assert_failure then
   raise warning 'webhook-service: employees were not linked (%); reconciliation will find them', sqlstate;
@@ -164,7 +175,7 @@ exception when others or assert_failure then
 end $$;
 
 -- The relay's looks at those whom their import could not link: at once, and when every event that was under way then is
--- over (a call has 3 seconds). Returns whether there is more to look at now.
+-- over (a call has 3 seconds). It only enters them into the ledger. Returns whether there is more to look at now.
 create or replace function public.auth_sync_look_again_v1(p_limit integer) returns boolean
 language plpgsql security definer set search_path = '' set lock_timeout = '200ms' as $$
 declare
@@ -172,19 +183,20 @@ declare
   last_seen bigint[];
 begin
   with due as (
-    select employee_id from public.auth_sync_hires where seen_at is null limit p_limit for update skip locked
+    select id from public.auth_sync_hires where seen_at is null order by id limit p_limit for update skip locked
   ), seen as (
-    update public.auth_sync_hires h set seen_at = clock_timestamp() from due where h.employee_id = due.employee_id returning h.employee_id
+    update public.auth_sync_hires h set seen_at = clock_timestamp() from due where h.id = due.id returning h.employee_id
   )
   select array_agg(employee_id) into first_seen from seen;
   with due as (
-    select employee_id from public.auth_sync_hires where seen_at < clock_timestamp() - interval '10 seconds' limit p_limit for update skip locked
+    select id from public.auth_sync_hires
+     where seen_at < clock_timestamp() - interval '10 seconds' order by seen_at limit p_limit for update skip locked
   ), seen as (
-    delete from public.auth_sync_hires h using due where h.employee_id = due.employee_id returning h.employee_id
+    delete from public.auth_sync_hires h using due where h.id = due.id returning h.employee_id
   )
   select array_agg(employee_id) into last_seen from seen;
   if first_seen is not null or last_seen is not null then
-    perform public.auth_sync_link_waiting_v1(coalesce(first_seen, '{}') || coalesce(last_seen, '{}'));
+    perform public.auth_sync_link_waiting_v1(coalesce(first_seen, '{}') || coalesce(last_seen, '{}'), false);
   end if;
   return coalesce(cardinality(first_seen), 0) = p_limit or coalesce(cardinality(last_seen), 0) = p_limit;
 exception when others or assert_failure then
@@ -192,29 +204,4 @@ exception when others or assert_failure then
   return false;
 end $$;
 
-create or replace function public.auth_sync_triggers_v1()
-returns table (name text, relation regclass, definition text, is_right boolean)
-language sql stable security definer set search_path = '' as $$
-  select w.name, public.auth_sync_relation_v1(w.relation), w.definition,
-         exists (select from pg_catalog.pg_trigger t
-                  where t.tgrelid = public.auth_sync_relation_v1(w.relation) and t.tgname = w.name and t.tgenabled in ('O', 'A')
-                    and pg_catalog.pg_get_triggerdef(t.oid) = w.definition)
-    from (values
-      ('auth_sync_capture', 'auth.users',
-       'CREATE TRIGGER auth_sync_capture AFTER INSERT OR DELETE OR UPDATE ON auth.users'
-       ' FOR EACH ROW EXECUTE FUNCTION public.auth_sync_capture_v1()'),
-      ('auth_sync_send', 'public.integration_sync_log',
-       'CREATE CONSTRAINT TRIGGER auth_sync_send AFTER INSERT ON public.integration_sync_log'
-       ' DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.via = ''capture''::text)) EXECUTE FUNCTION public.auth_sync_send_v1()'),
-      ('auth_sync_employees_inserted', 'public.employees',
-       'CREATE TRIGGER auth_sync_employees_inserted AFTER INSERT ON public.employees'
-       ' REFERENCING NEW TABLE AS after_rows FOR EACH STATEMENT EXECUTE FUNCTION public.auth_sync_employees_changed_v1()'),
-      ('auth_sync_employees_updated', 'public.employees',
-       'CREATE TRIGGER auth_sync_employees_updated AFTER UPDATE ON public.employees'
-       ' REFERENCING OLD TABLE AS before_rows NEW TABLE AS after_rows'
-       ' FOR EACH STATEMENT EXECUTE FUNCTION public.auth_sync_employees_changed_v1()')
-    ) as w (name, relation, definition)
-$$;
-
 select public.auth_sync_secure_v1();
-select public.auth_sync_install_v1();

@@ -29,7 +29,9 @@ begin
                else 'changed' end
              when s.deleted_at is not null then case when e.employee_id is not null then 'orphan' end
              when e.employee_id is not null then case
-               when p_columns ? 'email' and s.fields ? 'email' and s.email_confirmed and s.email is distinct from lower(btrim(e.email::text, E' \t\r\n')) then 'stale_email' end
+               when p_columns ? 'email' and s.fields ? 'email' and s.email_confirmed and s.email is distinct from lower(btrim(e.email::text, E' \t\r\n'))
+                    and not (l.via = 'reconcile' and l.outcome = 'unchanged')  -- employees keep their own: said once, and left
+               then 'stale_email' end
              when s.is_anonymous then null
              when s.employee_number is not null then case
                when (select count(*) from public.employees o where o.employee_number::text = s.employee_number and o.auth_user_id is null) = 1
@@ -50,7 +52,7 @@ begin
   )
   select c.id, c.kind, c.employee_id,
          -- Newer than what this user's state says, older than whatever is captured while we look.
-         greatest(coalesce(c.version + 1, 0), case when c.is_same then 0 else public.auth_sync_version_at_v1(c.updated_at) + 1 end),
+         greatest(least(coalesce(c.version, -1), 4000000000000000000) + 1, case when c.is_same then 0 else public.auth_sync_version_at_v1(c.updated_at) + 1 end),
          c.record, false
     from compared c where c.kind is not null
   union all
@@ -71,7 +73,7 @@ begin
      order by id limit p_limit
   )
   select p.id, case when s.deleted_at is null and s.auth_user_id is not null then 'deleted' else 'orphan' end, e.employee_id,
-         coalesce(s.version, 0) + 1, jsonb_build_object('id', p.id, 'deleted_at', now()), false
+         least(coalesce(s.version, 0), 4000000000000000000) + 1, jsonb_build_object('id', p.id, 'deleted_at', now()), false
     from page p
     left join public.auth_user_state s on s.auth_user_id = p.id
     left join public.employees e on e.auth_user_id = p.id
@@ -137,6 +139,18 @@ end $$;
 create unique index if not exists integration_sync_log_run_idx
   on public.integration_sync_log (operation) where direction = 'maintenance' and status = 'PENDING';
 
+-- How many rows a table has, exactly or, where counting takes long, as the planner estimates it.
+create or replace function public.auth_sync_size_v1(p_table text) returns bigint
+language plpgsql stable security definer set search_path = '' as $$
+declare
+  size bigint := (select reltuples from pg_catalog.pg_class where oid = public.auth_sync_relation_v1(p_table));
+begin
+  if size < 1500000 then
+    execute format('select count(*) from %s', public.auth_sync_relation_v1(p_table)) into size;
+  end if;
+  return size;
+end $$;
+
 -- Begins a run: {"run": its event id, or null where another one is under way; "users", "known": how many auth users and
 -- how many known states there are to look at}. A run that ended without a word is written down as interrupted: it never
 -- counts as a success.
@@ -158,8 +172,8 @@ begin
     on conflict (operation) where direction = 'maintenance' and status = 'PENDING' do nothing
     returning event_id into run;
   end if;
-  return jsonb_build_object('run', run, 'users', (select count(*) from auth.users),
-                            'known', (select count(*) from public.auth_user_state where deleted_at is null));
+  return jsonb_build_object('run', run, 'users', public.auth_sync_size_v1('auth.users'),
+                            'known', public.auth_sync_size_v1('public.auth_user_state'));
 end $$;
 
 -- Ends a run: with p_error it has failed. p_summary is what it did.

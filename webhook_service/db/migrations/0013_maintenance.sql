@@ -1,4 +1,4 @@
--- What keeps it going: retention, what probes and doctor ask.
+-- What keeps it going: retention, and what probes and admins ask.
 
 set local lock_timeout = '5s';
 
@@ -37,86 +37,6 @@ language sql stable security definer set search_path = '' as $$
                                 where status = 'PENDING' and direction = 'inbound' order by id limit 1),
     'last_event_seconds', (select extract(epoch from now() - created_at) from public.integration_sync_log order by id desc limit 1))
 $$;
-
--- What doctor looks at, as facts; what they mean is said in doctor.py.
-create or replace function public.auth_sync_inspect_v1() returns jsonb
-language plpgsql stable security definer set search_path = '' set statement_timeout = '3s' as $$
-declare
-  facts jsonb;
-  worker_is_up boolean;
-  waiting bigint;
-  refused jsonb;
-  newest_user timestamptz;
-  secret_is_there boolean := false;
-begin
-  select jsonb_build_object(
-    'now', extract(epoch from clock_timestamp()),
-    'has_auth_users', public.auth_sync_relation_v1('auth.users') is not null,
-    'owner_sees_all', (select r.rolsuper or r.rolbypassrls from pg_catalog.pg_roles r where r.rolname = current_user),
-    'triggers', (select jsonb_object_agg(t.name, t.is_right) from public.auth_sync_triggers_v1() as t where t.relation is not null),
-    'open_to_strangers', (
-      select coalesce(jsonb_agg(p.oid::regprocedure::text), '[]') from pg_catalog.pg_proc p
-       where p.pronamespace = 'public'::regnamespace and p.proname ~ '^(auth_sync_|get_auth_sync_summary$)'
-         and exists (select from pg_catalog.pg_roles r where r.rolname in ('anon', 'authenticated') and has_function_privilege(r.oid, p.oid, 'execute')))
-      || (
-      select coalesce(jsonb_agg(c.oid::regclass::text), '[]') from pg_catalog.pg_class c
-       where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'v')
-         and c.relname ~ '^(integration_sync_(log|replays)|auth_user_state|auth_sync_|recent_auth_sync_log$)'
-         and (c.relkind = 'r' and not c.relrowsecurity
-              or exists (select from pg_catalog.pg_roles r where r.rolname in ('anon', 'authenticated')
-                                                              and has_table_privilege(r.oid, c.oid, 'select,insert,update,delete')))),
-    'closed_to_service_role', (
-      select coalesce(jsonb_agg(p.oid::regprocedure::text), '[]') from pg_catalog.pg_proc p, pg_catalog.pg_roles r
-       where p.pronamespace = 'public'::regnamespace and p.proname ~ '^(auth_sync_|get_auth_sync_summary$)'
-         and r.rolname = 'service_role' and not has_function_privilege(r.oid, p.oid, 'execute')),
-    'webhook_url', s.webhook_url,
-    'name_fields', s.name_fields,
-    'columns', s.columns,
-    'has_pg_net', to_regprocedure('net.http_post(text, jsonb, jsonb, jsonb, integer)') is not null,
-    'has_pgcrypto', exists (select from pg_catalog.pg_extension where extname = 'pgcrypto'),
-    'has_vault', public.auth_sync_relation_v1('vault.decrypted_secrets') is not null,
-    'relay_last_run_seconds', (select extract(epoch from now() - max(last_run_at)) from public.auth_sync_relays),
-    'pending', (select count(*) from public.integration_sync_log where status = 'PENDING' and direction = 'inbound'),
-    'oldest_pending_seconds', (select extract(epoch from now() - created_at) from public.integration_sync_log
-                                where status = 'PENDING' and direction = 'inbound' order by id limit 1),
-    'retrying', (select count(*) from public.integration_sync_log
-                  where status = 'FAILED' and direction = 'inbound' and next_attempt_at is not null),
-    'given_up', (select count(*) from public.integration_sync_log
-                  where status = 'FAILED' and direction = 'inbound' and next_attempt_at is null),
-    'last_event_at', (select extract(epoch from coalesce(
-                        (select created_at from public.integration_sync_log where direction = 'inbound' order by id desc limit 1),
-                        (select max(updated_at) from public.auth_user_state)))),  -- where the events have been pruned
-    'last_reconcile', (select jsonb_build_object('status', status, 'outcome', outcome, 'seconds_ago', extract(epoch from now() - created_at))
-                         from public.integration_sync_log where direction = 'maintenance' order by id desc limit 1))
-    into facts from public.auth_sync_settings s;
-
-  if (facts ->> 'has_auth_users')::boolean then
-    begin
-      select max(created_at) into newest_user from auth.users;
-      facts := facts || jsonb_build_object('newest_user_at', extract(epoch from newest_user), 'sees_auth_users', true);
-    exception when insufficient_privilege then
-      facts := facts || '{"sees_auth_users": false}';
-    end;
-  end if;
-  if (facts ->> 'has_vault')::boolean then
-    begin
-      execute 'select count(*) > 0 from vault.decrypted_secrets where name = ''auth_sync_webhook_secrets''' into secret_is_there;
-    exception when others then
-      null;  -- no right to read it: then the trigger has none either
-    end;
-  end if;
-  if (facts ->> 'has_pg_net')::boolean then
-    worker_is_up := exists (select from pg_catalog.pg_stat_activity where backend_type ilike '%pg_net%' or application_name ilike '%pg_net%');
-    begin
-      execute 'select count(*) from net.http_request_queue' into waiting;
-      execute 'select coalesce(jsonb_object_agg(status, n), ''{}'') from (select coalesce(status_code::text, ''no answer'') as status, count(*) as n'
-              ' from net._http_response where created > now() - interval ''1 hour'' and status_code is distinct from 200 group by 1) as r' into refused;
-    exception when others then
-      null;  -- another version of pg_net
-    end;
-  end if;
-  return facts || jsonb_build_object('has_secret', secret_is_there, 'pg_net_worker_is_up', worker_is_up, 'pg_net_waiting', waiting, 'pg_net_refused', refused);
-end $$;
 
 -- How many events there are by outcome: exactly what is pending and failed; and what is done exactly in a small ledger, in
 -- a large one as the planner estimates it (counting millions would take seconds).
