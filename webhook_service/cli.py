@@ -54,7 +54,7 @@ def main() -> None:
     "--port", type=int, default=config.DEFAULT_PORT, show_default=True, help="Another one is taken if it is in use."
 )
 def demo(exits: bool, port: int) -> None:
-    """Show it at work: an embedded PostgreSQL, the real server, and sample auth traffic as signed HTTP requests."""
+    """Show it at work: an embedded PostgreSQL, the real server, a day of auth.users, and a kill in the middle."""
     sys.exit(0 if run_demo(keeps_serving=not exits, port=port) else 1)
 
 
@@ -80,6 +80,7 @@ def serve(host: str | None, port: int | None, workers: int | None, data_dir: Pat
         migrations.migrate(environment["DATABASE_URL"], policy=config.policy(environment))
         click.echo(f"No database is configured: using an embedded PostgreSQL in {data_dir}.", err=True)
         click.echo(f"Webhook secret and admin key: {data_dir / embedded.SECRETS_FILE}", err=True)
+        click.echo(f"Serving at http://{environment['HOST']}:{environment.get('PORT', config.DEFAULT_PORT)}", err=True)
         with serving.running(environment) as process:
             signal.signal(signal.SIGTERM, lambda number, frame: process.terminate())
             signal.signal(signal.SIGINT, lambda number, frame: process.terminate())
@@ -92,13 +93,14 @@ def serve(host: str | None, port: int | None, workers: int | None, data_dir: Pat
 def migrate(dry_run: bool, data_dir: Path) -> None:
     """Bring the database at DATABASE_URL to the schema this version needs. Safe to repeat.
 
-    Supabase's Data API cannot do that: with SUPABASE_URL alone it only checks.
+    Supabase's Data API cannot do that: with SUPABASE_URL alone it checks, and tells the triggers NAME_FIELDS and
+    EMAIL_OWNER.
     """
     verb = "would apply" if dry_run else "applied"
     with environment_of(data_dir) as environment:
         connection = config.connection(environment)
         if isinstance(connection, SupabaseConnection):
-            check_migrations(connection, config.policy(environment))
+            check_migrations(connection, None if dry_run else config.policy(environment))
             count = 0
         else:
             count = migrations.migrate(
@@ -126,12 +128,12 @@ def uninstall(yes: bool, data_dir: Path) -> None:
     click.echo("Removed. Employees and their columns are as they were.")
 
 
-def check_migrations(connection: SupabaseConnection, policy: Policy) -> None:
+def check_migrations(connection: SupabaseConnection, policy: Policy | None) -> None:
     """Raises MigrationError where the database lacks some; else tells its triggers the policy."""
     database = database_for(connection)
     try:
         found = migrations.newest_in(database)
-        if found >= migrations.newest():
+        if found >= migrations.newest() and policy is not None:
             database.call("auth_sync_configure_v1", **migrations.told(policy))
     finally:
         database.close()

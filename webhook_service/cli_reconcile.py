@@ -42,7 +42,9 @@ def reconcile(dry_run: bool, data_dir: Path) -> None:
 
 def show(done: Reconciled, dry_run: bool) -> None:
     differences = sum(done.differences.values())
-    click.echo(f"{done.users} auth users compared with {done.known} known, {differences or 'no'} differences")
+    click.echo(
+        f"{done.users} auth users compared with the {done.known} states known before: {differences or 'no'} differences"
+    )
     for kind, count in sorted(done.differences.items()):
         click.echo(f"  {count:>8} {kind}")
     if dry_run:
@@ -55,6 +57,10 @@ def show(done: Reconciled, dry_run: bool) -> None:
         click.echo("what became of them")
         for outcome, count in sorted(done.outcomes.items()):
             click.echo(f"  {count:>8} {outcome}")
+    if done.failed:
+        click.echo(
+            f"{done.failed} events had failed before and are tried again by the relay: see --status FAILED of replay."
+        )
     if done.left:
         click.echo(f"{done.left} could not be applied now; the relay brings them. The run counts as failed.")
 

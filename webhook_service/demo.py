@@ -96,7 +96,7 @@ class Demo:
     def play(self, start_server: Any) -> None:
         """The day; an outage, in which the server is killed, and its end; then what comes over HTTP."""
         process = start_server()
-        with Live(console=self._console, refresh_per_second=20) as live:
+        with Live(console=self._console, refresh_per_second=20, vertical_overflow="visible") as live:
 
             def show(line: Line) -> None:
                 if line not in self.lines:

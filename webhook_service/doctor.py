@@ -93,6 +93,7 @@ def examine(
         relay_runs(facts),
         *backlog(facts),
         silence(facts),
+        last_reconcile(facts),
         *(drift(database, policy) if compare and facts["has_auth_users"] else []),
     ]
 
@@ -198,9 +199,12 @@ def relay_runs(facts: Json) -> Finding:
 
 def backlog(facts: Json) -> list[Finding]:
     age = facts["oldest_pending_seconds"] or 0
-    says = f"{facts['pending']} pending, the oldest for {describe(age)}; {facts['retrying']} tried again later"
+    waiting = f"{facts['pending']} pending, the oldest for {describe(age)}" if facts["pending"] else "nothing pending"
+    says = f"{waiting}; {facts['retrying']} failed, to be tried again"
     findings = [
-        wrong("backlog", says, "see the relay's log") if age > MAX_PENDING_AGE else ok("backlog", says),
+        wrong("backlog", says, "see that a relay runs, and what it logs as `relay in trouble` or `not applied`")
+        if age > MAX_PENDING_AGE
+        else ok("backlog", says),
     ]
     if facts["given_up"]:
         todo = "see /admin/api/events?status=FAILED, mend the cause, `webhook-service replay --status FAILED`"
@@ -211,12 +215,24 @@ def backlog(facts: Json) -> list[Finding]:
 def silence(facts: Json) -> Finding:
     """The source has moved, and nothing came."""
     newest, last = facts.get("newest_user_at"), facts["last_event_at"]
+    if facts["has_auth_users"] and newest is None and last is not None:
+        return ok("silence", "no newest user to compare with")
     if newest is not None and newest - (last or 0) > MAX_SILENCE:
         says = (
             "auth.users has newer users than the last event" if last else "auth.users has users, and no event ever came"
         )
         return wrong("silence", says, "run `webhook-service reconcile`, and see the triggers above")
     return ok("silence", "no user came without an event")
+
+
+def last_reconcile(facts: Json) -> Finding:
+    last = facts["last_reconcile"]
+    if last is None:
+        return ok("reconcile", "it has never run")  # whether it is needed is what `drift` says
+    says = f"{describe(last['seconds_ago'])} ago: {last['outcome'] or 'under way'}"
+    if last["status"] == "FAILED":
+        return note("reconcile", says, "run `webhook-service reconcile` again")
+    return ok("reconcile", says)
 
 
 def drift(database: Database, policy: Policy) -> list[Finding]:

@@ -39,7 +39,8 @@ class Reconciled:
 
     `differences` counts by kind: unknown (never seen before), deleted, email, ban, changed; orphan, missing_link,
     stale_email. `shown` holds the first of them, {"auth_user_id", "kind", "employee_id"}. `outcomes` is what came of
-    the events; `left` how many could not be applied now, as somebody held their rows: the relay brings them.
+    the events; `left` how many could not be applied now, as somebody held their rows: the relay brings them. `failed`
+    is how many events had failed before, and wait for their next attempt or an admin: they are no difference here.
     """
 
     users: int
@@ -50,10 +51,11 @@ class Reconciled:
     shown: tuple[Mapping[str, Json], ...] = ()
     outcomes: Mapping[str, int] = field(default_factory=dict)
     left: int = 0
+    failed: int = 0
 
     @property
     def to_see(self) -> int:
-        return max(self.seen, (self.users + self.known) * self.passes)
+        return max(self.seen, (self.users + max(self.known, self.users)) * self.passes)
 
     @property
     def changes(self) -> int:
@@ -92,7 +94,7 @@ def reconcile(
     if begun["run"] is None and not dry_run:
         raise NotPossible("run_under_way", "Another run is under way; if it was killed, it is over within a minute.")
 
-    done = Reconciled(begun["users"], begun["known"])
+    done = Reconciled(begun["users"], begun["known"], failed=begun["failed"])
     try:
         for _ in range(MAX_PASSES):
             before = done.changes

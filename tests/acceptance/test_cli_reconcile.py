@@ -43,7 +43,7 @@ def test_a_dry_run_shows_the_difference(run: Run, first_install: Connection) -> 
     assert (code, errors) == (1, "")
     users = first_install.execute("select id from auth.users order by id").fetchall()
     counts, *told = output.splitlines()[-5:]
-    assert counts == "3 auth users compared with 0 known, 3 differences"
+    assert counts == "3 auth users compared with the 0 states known before: 3 differences"
     assert told == ["         3 unknown", *(f"  auth user {row['id']}: unknown" for row in users)]
     assert first_install.execute("select from integration_sync_log").fetchall() == []
 
@@ -54,7 +54,7 @@ def test_reconcile_mends(run: Run, first_install: Connection) -> None:
     assert (code, errors) == (0, "")
     assert output.splitlines() == [
         "comparing",  # the bar, where there is no terminal
-        "3 auth users compared with 0 known, 3 differences",
+        "3 auth users compared with the 0 states known before: 3 differences",
         "         3 unknown",
         "what became of them",
         "         1 linked",
@@ -72,7 +72,7 @@ def test_again_there_is_nothing(run: Run, first_install: Connection, arguments: 
     run("reconcile")
     code, output, _ = run(*arguments)
     assert code == 0
-    assert output.splitlines()[-1] == "3 auth users compared with 3 known, no differences"
+    assert output.splitlines()[-1] == "3 auth users compared with the 3 states known before: no differences"
 
 
 def test_what_cannot_be_applied_now_is_said(run: Run, first_install: Connection, database_url: str) -> None:

@@ -56,7 +56,7 @@ def test_a_killed_run_is_no_success_and_the_next_does_the_rest(
             "reconcile", environment=environment, folder=tmp_path, output=tmp_path / "reconcile.log"
         ) as process,
     ):
-        other.execute("select from auth_user_state for update")
+        other.execute("lock table auth_user_state in exclusive mode")
         wait_for("it is at work", lambda: has_waiting_calls(connection))
         process.kill()
         process.wait()
@@ -83,7 +83,7 @@ def test_a_dry_run_tells_scripts_that_something_differs(run: Run, renamed: UUID,
     assert f"auth user {renamed}: changed, employee {jane}" in output
     assert run("reconcile")[0] == 0
     code, output, _ = run("reconcile", "--dry-run")
-    assert (code, "1 auth users compared with 1 known, no differences" in output) == (0, True)
+    assert (code, "1 auth users compared with the 1 states known before: no differences" in output) == (0, True)
 
 
 def test_without_auth_users_it_says_so_in_one_line(run: Run, connection: Connection) -> None:

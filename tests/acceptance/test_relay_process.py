@@ -96,7 +96,7 @@ def test_it_stops_in_order(
     with relay_process(database_url, tmp_path) as relay:
         wait_for("a listener", lambda: is_listening(connection))
         with psycopg.connect(database_url) as other:
-            other.execute("select from auth_user_state for update")
+            other.execute("lock table auth_user_state in exclusive mode")
             auth.update_metadata(known, {"first_name": "Jane"})
             wait_for("the relay is at work", lambda: has_waiting_calls(connection))
             relay.process.send_signal(number)
@@ -112,7 +112,7 @@ def test_a_killed_relay_is_followed(
     """SIGKILL after it has taken an event: when the lease has ended, another relay applies it, once."""
     with relay_process(database_url, tmp_path, "first") as first, psycopg.connect(database_url) as other:
         wait_for("a listener", lambda: is_listening(connection))
-        other.execute("select from auth_user_state for update")
+        other.execute("lock table auth_user_state in exclusive mode")
         auth.update_metadata(known, {"first_name": "Jane"})
         wait_for("the relay is at work", lambda: has_waiting_calls(connection))
         first.process.kill()

@@ -196,7 +196,19 @@ def test_doctor_examines(database: Database, person: Person) -> None:
     reconciled(database, dry_run=False)
     assert troubles(examined(database)) == [("sender", Level.NOTE)]
     assert [finding.check for finding in examined(database)] == [
-        *("migrations", "triggers", "rights", "settings", "clock", "sender", "relay", "backlog", "silence", "drift")
+        *(
+            "migrations",
+            "triggers",
+            "rights",
+            "settings",
+            "clock",
+            "sender",
+            "relay",
+            "backlog",
+            "silence",
+            "reconcile",
+            "drift",
+        )
     ]
 
 

@@ -52,7 +52,7 @@ def test_a_database_in_use_is_right(healthy: Database) -> None:
     findings = examined(healthy)
     assert troubles(findings) == [NO_SENDER]
     assert {f.check for f in findings} >= {
-        *("migrations", "triggers", "rights", "settings", "clock", "relay", "backlog", "silence", "drift")
+        *("migrations", "triggers", "rights", "settings", "clock", "relay", "backlog", "silence", "reconcile", "drift")
     }
 
 

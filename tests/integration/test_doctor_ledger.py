@@ -46,7 +46,7 @@ def test_a_backlog_is_found(database: Database, connection: Connection) -> None:
     event(connection, "5 hours")
     findings = examined(database)
     assert troubles(findings) == [NO_SENDER, ("backlog", Level.WRONG)]
-    assert found(findings, "backlog").says == "1 pending, the oldest for 5 h; 0 tried again later"
+    assert found(findings, "backlog").says == "1 pending, the oldest for 5 h; 0 failed, to be tried again"
 
 
 def test_a_retry_is_no_finding(database: Database, connection: Connection) -> None:
@@ -55,7 +55,7 @@ def test_a_retry_is_no_finding(database: Database, connection: Connection) -> No
     event(connection, "2 days", "FAILED", retry="1 hour")
     findings = examined(database)
     assert troubles(findings) == [NO_SENDER]
-    assert found(findings, "backlog").says.endswith("1 tried again later")
+    assert found(findings, "backlog").says.endswith("1 failed, to be tried again")
 
 
 def test_what_is_given_up_is_found(database: Database, connection: Connection) -> None:

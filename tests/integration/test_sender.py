@@ -241,3 +241,14 @@ def test_a_rotation_loses_no_event(
     relay(database)
     assert {entry["status"] for entry in entries(connection, jane)} == {"SUCCESS"}
     assert reconciled(database, dry_run=True).differences == {}
+
+
+def test_a_locked_queue_is_waited_for_once(connection: Connection, database_url: str) -> None:
+    """Many changes in one transaction, and somebody holds pg_net's queue: one wait for all, and the relay has them."""
+    send_to(connection, URL, NEW)
+    told: list[str | None] = []
+    with locked(database_url, "net.http_request_queue"), writer(database_url) as writing:
+        writing.add_notice_handler(lambda warning: told.append(warning.message_primary))
+        writing.execute("insert into users (id) select gen_random_uuid() from generate_series(1, 20)")
+    assert len(told) == 1
+    assert len(connection.execute("select from integration_sync_log where next_attempt_at <= now()").fetchall()) == 20

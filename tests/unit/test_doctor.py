@@ -38,6 +38,7 @@ RIGHT: dict[str, Any] = {
     "given_up": 0,
     "newest_user_at": NOW - 3600,
     "last_event_at": NOW - 3600,
+    "last_reconcile": {"status": "SUCCESS", "outcome": "reconciled", "seconds_ago": 60.0},
 }
 """As they are where nothing is wrong."""
 
@@ -52,7 +53,7 @@ def names_by_default(facts: dict[str, Any]) -> Finding:
 
 CHECKS: tuple[Callable[[dict[str, Any]], Finding | list[Finding]], ...] = (
     doctor.source, doctor.triggers, doctor.rights, names_by_default, clock_on_time, doctor.sender, doctor.relay_runs,
-    doctor.backlog, doctor.silence,
+    doctor.backlog, doctor.silence, doctor.last_reconcile,
 )  # fmt: skip
 
 
@@ -71,7 +72,7 @@ def test_what_is_right_is_said_to_be() -> None:
     assert {finding.level for finding in found} == {Level.OK}
     assert {finding.todo for finding in found} == {""}
     assert [finding.check for finding in found] == [
-        *("triggers", "rights", "settings", "clock", "sender", "relay", "backlog", "silence")
+        *("triggers", "rights", "settings", "clock", "sender", "relay", "backlog", "silence", "reconcile")
     ]
 
 
@@ -100,6 +101,10 @@ CASES: list[tuple[dict[str, Any], str, Level, str, str]] = [
     ({"pg_net_refused": {"503": 2, "401": 1}}, "pg_net", NOTE, "1 times 401, 2 times 503", "log of the service"),
     ({"relay_last_run_seconds": None}, "relay", WRONG, "none has ever run", "webhook-service relay"),
     ({"relay_last_run_seconds": 7300.0}, "relay", WRONG, "none has run for 2 h", "webhook-service relay"),
+    (
+        {"last_reconcile": {"status": "FAILED", "outcome": "interrupted", "seconds_ago": 7200.0}},
+        *("reconcile", NOTE, "2 h ago: interrupted", "again"),
+    ),
     ({"pending": 3, "oldest_pending_seconds": 121.0}, "backlog", WRONG, "3 pending, the oldest for 2 min", "log"),
     ({"given_up": 4}, "given_up", WRONG, "4 events", "replay"),
     ({"newest_user_at": NOW, "last_event_at": NOW - 301}, "silence", WRONG, "newer users", "reconcile"),

@@ -50,7 +50,8 @@ alter table public.integration_sync_log
 
 comment on column public.integration_sync_log.lease is 'who works on it at this moment; only its holder may settle it';
 comment on column public.integration_sync_log.leased_until is 'when the lease ends, if its holder does not end it before';
-comment on column public.integration_sync_log.via is 'how it came to be applied: webhook, relay, reconcile, employees; capture, reconcile or employees while it is pending';
+comment on column public.integration_sync_log.via is
+  'how it came to be applied: webhook, relay, reconcile, employees; capture, reconcile or employees while it is pending';
 comment on column public.integration_sync_log.request_data is
   'a captured event as it is sent (mapped columns only), else the mapped state of the auth user; never a hash or a token';
 
@@ -112,9 +113,11 @@ insert into public.auth_sync_settings default values on conflict do nothing;
 alter table public.auth_sync_settings enable row level security;
 
 comment on table public.auth_sync_settings is 'webhook-service: what the triggers must know';
-comment on column public.auth_sync_settings.name_fields is 'NAME_FIELDS of the service, written by its migrate: {column of employees: key in raw_user_meta_data}';
+comment on column public.auth_sync_settings.name_fields is
+  'NAME_FIELDS of the service, written by its migrate: {column of employees: key in raw_user_meta_data}';
 comment on column public.auth_sync_settings.columns is 'which columns of employees may be written, by EMAIL_OWNER and NAME_FIELDS';
-comment on column public.auth_sync_settings.webhook_url is 'where events are posted to; null: nowhere, the relay carries them. Set by auth_sync_send_to';
+comment on column public.auth_sync_settings.webhook_url is
+  'where events are posted to; null: nowhere, the relay carries them. Set by auth_sync_send_to';
 comment on column public.auth_sync_settings.relay_after is 'how long a webhook has before the relay takes its event over';
 
 -- Who relays: a heartbeat each.
@@ -139,7 +142,8 @@ $$;
 -- due, or null}. What another relay has taken is passed over; a lease that has ended is taken over. Before, it looks again
 -- at employees that came at the same moment as their auth users (0011).
 create or replace function public.auth_sync_claim_v1(p_relay text, p_limit integer, p_lease_seconds integer) returns jsonb
-language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' set enable_seqscan = off set jit = off as $$
+language plpgsql security definer
+set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' set enable_seqscan = off set jit = off as $$
 declare
   claimed jsonb;
   more boolean;

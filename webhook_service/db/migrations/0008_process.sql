@@ -173,33 +173,40 @@ begin
   with given as (
     select w ->> 'event_id' as event_id, (w ->> 'auth_user_id')::uuid as auth_user_id from jsonb_array_elements(p_works) as w
   ), free_rows as (
-    select event_id from public.integration_sync_log where event_id in (select event_id from given) order by event_id collate "C" for update skip locked
+    select event_id from public.integration_sync_log
+     where event_id in (select event_id from given) order by event_id collate "C" for update skip locked
   ), free_states as (
-    select auth_user_id from public.auth_user_state where auth_user_id in (select auth_user_id from given) order by auth_user_id for update skip locked
+    select auth_user_id from public.auth_user_state
+     where auth_user_id in (select auth_user_id from given) order by auth_user_id for update skip locked
   )
   select array_agg(g.event_id) into held
     from given g
-   where (exists (select from public.integration_sync_log l where l.event_id = g.event_id) and g.event_id not in (select event_id from free_rows))
+   where (exists (select from public.integration_sync_log l where l.event_id = g.event_id)
+          and g.event_id not in (select event_id from free_rows))
       or (exists (select from public.auth_user_state s where s.auth_user_id = g.auth_user_id)
           and g.auth_user_id not in (select auth_user_id from free_states));
 
   with given as (
-    select w ->> 'event_id' as event_id, (w ->> 'auth_user_id')::uuid as auth_user_id, w -> 'key' as key from jsonb_array_elements(p_works) as w
+    select w ->> 'event_id' as event_id, (w ->> 'auth_user_id')::uuid as auth_user_id, w -> 'key' as key
+      from jsonb_array_elements(p_works) as w
   ), needed as (
     select g.event_id, e.employee_id from given g join public.employees e on e.auth_user_id = g.auth_user_id
     union
-    select g.event_id, s.employee_id from given g join public.auth_user_state s on s.auth_user_id = g.auth_user_id where s.employee_id is not null
+    select g.event_id, s.employee_id
+      from given g join public.auth_user_state s on s.auth_user_id = g.auth_user_id where s.employee_id is not null
     union
     select g.event_id, e.employee_id from given g join public.employees e on e.employee_number::text = g.key ->> 'employee_number'
     union
     select g.event_id, e.employee_id
       from given g join public.employees e on lower(btrim(e.email::text, E' \t\r\n')) = lower(btrim(g.key ->> 'email', E' \t\r\n'))
   ), free as (
-    select employee_id from public.employees where employee_id in (select employee_id from needed) order by employee_id for no key update skip locked
+    select employee_id from public.employees
+     where employee_id in (select employee_id from needed) order by employee_id for no key update skip locked
   )
   select held || array_agg(distinct n.event_id) into held
     from needed n
-   where n.employee_id not in (select employee_id from free) and exists (select from public.employees e where e.employee_id = n.employee_id);
+   where n.employee_id not in (select employee_id from free)
+     and exists (select from public.employees e where e.employee_id = n.employee_id);
   return to_jsonb(coalesce(held, '{}'));
 end $$;
 
@@ -208,7 +215,8 @@ end $$;
 -- {"earlier": [...]}, at most p_limit: apply them first, then ask again. Everything is found by an index; a plan made while
 -- the tables were empty would read them whole.
 create or replace function public.auth_sync_process_v2(
-  p_works jsonb, p_dry_run boolean default false, p_lock_timeout text default '1500ms', p_limit integer default 64, p_skip_held boolean default false
+  p_works jsonb, p_dry_run boolean default false, p_lock_timeout text default '1500ms', p_limit integer default 64,
+  p_skip_held boolean default false
 ) returns jsonb
 language plpgsql security definer
 set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' set enable_seqscan = off set jit = off as $$

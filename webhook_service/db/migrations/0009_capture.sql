@@ -13,7 +13,8 @@ begin
   if p_name_fields is null then
     raise exception 'auth_sync_settings has lost its row' using errcode = 'no_data_found', hint = 'run webhook-service migrate';
   end if;
-  if not p_user ?& array['id', 'email', 'email_confirmed_at', 'is_anonymous', 'banned_until', 'deleted_at', 'raw_app_meta_data', 'raw_user_meta_data'] then
+  if not p_user ?& array['id', 'email', 'email_confirmed_at', 'is_anonymous', 'banned_until', 'deleted_at',
+                         'raw_app_meta_data', 'raw_user_meta_data'] then
     raise exception 'auth.users has no longer the columns that are mapped' using errcode = 'undefined_column';
   end if;
   return jsonb_build_object(
@@ -80,8 +81,8 @@ begin
   row_before := to_jsonb(old);
   row_now := coalesce(to_jsonb(new), row_before);
   if tg_op = 'UPDATE'
-     and (row_now -> 'email', row_now -> 'email_confirmed_at', row_now -> 'is_anonymous', row_now -> 'banned_until', row_now -> 'deleted_at',
-          row_now -> 'raw_app_meta_data', row_now -> 'raw_user_meta_data')
+     and (row_now -> 'email', row_now -> 'email_confirmed_at', row_now -> 'is_anonymous', row_now -> 'banned_until',
+          row_now -> 'deleted_at', row_now -> 'raw_app_meta_data', row_now -> 'raw_user_meta_data')
        = (row_before -> 'email', row_before -> 'email_confirmed_at', row_before -> 'is_anonymous', row_before -> 'banned_until',
           row_before -> 'deleted_at', row_before -> 'raw_app_meta_data', row_before -> 'raw_user_meta_data') then
     return null;  -- a sign-in, a token refresh: by far the most frequent; no table of ours is touched

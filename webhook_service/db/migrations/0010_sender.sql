@@ -57,9 +57,13 @@ begin
   if url is null then
     return false;
   end if;
-  perform net.http_post(url => url, body => p_body, headers => public.auth_sync_signed_v1(p_event_id, p_body), timeout_milliseconds => 5000);
+  perform net.http_post(url => url, body => p_body, headers => public.auth_sync_signed_v1(p_event_id, p_body),
+                        timeout_milliseconds => 5000);
   return true;
 exception when others then
+  if sqlstate = '55P03' then
+    perform set_config('auth_sync.blocked', 'on', true);  -- as in capture: one wait for each transaction is enough
+  end if;
   raise warning 'webhook-service: event % was not posted (%); the relay carries it', p_event_id, sqlstate;
   return false;
 end $$;
@@ -78,6 +82,9 @@ declare
   body jsonb;
   patience interval;
 begin
+  if current_setting('auth_sync.blocked', true) = 'on' then
+    return null;  -- it is due at once for the relay
+  end if;
   select l.request_data, s.relay_after into body, patience
     from public.integration_sync_log l cross join public.auth_sync_settings s where l.id = new.id;
   if body is null then
@@ -103,9 +110,8 @@ language sql security definer set search_path = '' as $$
 $$;
 
 -- Where captured events are posted to, and what they are signed with: one or several whsec_ secrets, newest first, as
--- the service has them in WEBHOOK_SECRETS. Null stops the posting; the relay then carries everything. To rotate, call
--- it with the new and the old one, then with the new one alone. What it cannot do it answers, and raises nothing:
--- PostgreSQL would write the failed statement, with the secret in it, into its log.
+-- the service has them in WEBHOOK_SECRETS. Null stops the posting; the relay then carries everything. What it cannot do
+-- it answers, and raises nothing: PostgreSQL would write the failed statement, with the secret in it, into its log.
 create or replace function public.auth_sync_send_to(p_url text, p_secrets text) returns text
 language plpgsql security definer set search_path = '' as $$
 declare
@@ -130,8 +136,8 @@ begin
                  ('supabase_vault', public.auth_sync_relation_v1('vault.decrypted_secrets') is not null)) as m (what, is_there)
    where not m.is_there;
   if missing is not null then
-    return format('refused: events cannot be posted without %s; enable it under Database > Extensions. Until then the relay carries every event',
-                  missing);
+    return format('refused: events cannot be posted without %s; enable it under Database > Extensions.'
+                  ' Until then the relay carries every event', missing);
   end if;
   begin
     keys := public.auth_sync_keys_v1(p_secrets);
@@ -150,14 +156,16 @@ begin
     execute 'select vault.update_secret($1, $2)' using vaulted, p_secrets;
   end if;
   insert into public.auth_sync_settings (webhook_url) values (p_url) on conflict (only_row) do update set webhook_url = p_url;
-  return format('posting to %s, signed with %s', p_url, case cardinality(keys) when 1 then 'one secret' else cardinality(keys) || ' secrets' end);
+  return format('posting to %s, signed with %s', p_url,
+                case cardinality(keys) when 1 then 'one secret' else cardinality(keys) || ' secrets' end);
 end $$;
 
 -- For doctor: {"body", "headers"}, something that is no event, signed as events are.
 create or replace function public.auth_sync_signed_probe_v1() returns jsonb
 language sql volatile security definer set search_path = '' as $$
   select jsonb_build_object('body', '{"type": "doctor"}',
-                            'headers', public.auth_sync_signed_v1('doctor-' || public.auth_sync_version_at_v1(clock_timestamp()), '{"type": "doctor"}'))
+                            'headers', public.auth_sync_signed_v1('doctor-' || public.auth_sync_version_at_v1(clock_timestamp()),
+                                                                  '{"type": "doctor"}'))
 $$;
 
 select public.auth_sync_secure_v1();

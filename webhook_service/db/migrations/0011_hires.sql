@@ -15,7 +15,8 @@ create table if not exists public.auth_sync_hires (
 );
 create index if not exists auth_sync_hires_seen_idx on public.auth_sync_hires (seen_at, id);
 alter table public.auth_sync_hires enable row level security;
-comment on table public.auth_sync_hires is 'webhook-service: employees that the relay looks at again, as their auth user may have come at the same moment';
+comment on table public.auth_sync_hires is
+  'webhook-service: employees that the relay looks at again, as their auth user may have come at the same moment';
 
 -- The mapped state of an auth user, as a ledger row that was not captured has it.
 create or replace function public.auth_sync_state_json_v1(p_known public.auth_user_state) returns jsonb
@@ -67,11 +68,13 @@ begin
                  jsonb_build_object('email', e.email, 'first_name', e.first_name, 'last_name', e.last_name,
                                     'auth_user_id', e.auth_user_id, 'orphaned_at', e.orphaned_at,
                                     'orphaned_auth_user_id', e.orphaned_auth_user_id) as was,
-                 jsonb_build_object('first_name', coalesce(case when o.columns ? 'first_name' then s.fields -> 'first_name' ->> 0 end, e.first_name),
-                                    'last_name', coalesce(case when o.columns ? 'last_name' then s.fields -> 'last_name' ->> 0 end, e.last_name),
-                                    'email', case when o.columns ? 'email' and lower(s.fields -> 'email' ->> 0) <> lower(btrim(e.email::text, E' \t\r\n'))
-                                                  then s.fields -> 'email' ->> 0 else e.email::text end,
-                                    'auth_user_id', s.auth_user_id, 'orphaned_at', null, 'orphaned_auth_user_id', null) as becomes
+                 jsonb_build_object(
+                   'first_name', coalesce(case when o.columns ? 'first_name' then s.fields -> 'first_name' ->> 0 end, e.first_name),
+                   'last_name', coalesce(case when o.columns ? 'last_name' then s.fields -> 'last_name' ->> 0 end, e.last_name),
+                   'email', case
+                     when o.columns ? 'email' and lower(s.fields -> 'email' ->> 0) <> lower(btrim(e.email::text, E' \t\r\n'))
+                     then s.fields -> 'email' ->> 0 else e.email::text end,
+                   'auth_user_id', s.auth_user_id, 'orphaned_at', null, 'orphaned_auth_user_id', null) as becomes
             from jsonb_to_recordset(p_matches) as m (employee_id bigint, auth_user_id uuid)
             join public.employees e on e.employee_id = m.employee_id
             join public.auth_user_state s on s.auth_user_id = m.auth_user_id
@@ -101,7 +104,8 @@ begin
 
   with linked as (
     insert into public.integration_sync_log
-      (event_id, direction, operation, status, outcome, auth_user_id, employee_id, version, request_data, changes, attempts, via, completed_at)
+      (event_id, direction, operation, status, outcome, auth_user_id, employee_id, version, request_data, changes, attempts,
+       via, completed_at)
     select format('employee-%s-%s', w.employee_id, p_cause), 'inbound', 'UPDATE', 'SUCCESS', 'linked', w.auth_user_id, w.employee_id,
            w.version, w.state,
            (select coalesce(jsonb_object_agg(b.key, jsonb_build_object('from', w.was -> b.key, 'to', b.value)), '{}')
@@ -110,7 +114,8 @@ begin
       from jsonb_to_recordset(linking) as w (employee_id bigint, auth_user_id uuid, version bigint, state jsonb, was jsonb, becomes jsonb)
     returning integration_sync_log.*
   )
-  select count(*) into queued from (select public.auth_sync_queue_disable_v1(l::public.integration_sync_log, l.employee_id) from linked l) as queued;
+  select count(*) into queued
+    from (select public.auth_sync_queue_disable_v1(l::public.integration_sync_log, l.employee_id) from linked l) as queued;
 end $$;
 
 -- Whether something on employees is only checked at the end of a transaction: then it could fail what is not ours.

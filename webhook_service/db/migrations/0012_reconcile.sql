@@ -29,12 +29,14 @@ begin
                else 'changed' end
              when s.deleted_at is not null then case when e.employee_id is not null then 'orphan' end
              when e.employee_id is not null then case
-               when p_columns ? 'email' and s.fields ? 'email' and s.email_confirmed and s.email is distinct from lower(btrim(e.email::text, E' \t\r\n'))
+               when p_columns ? 'email' and s.fields ? 'email' and s.email_confirmed
+                    and s.email is distinct from lower(btrim(e.email::text, E' \t\r\n'))
                     and not (l.via = 'reconcile' and l.outcome = 'unchanged')  -- employees keep their own: said once, and left
                then 'stale_email' end
              when s.is_anonymous then null
              when s.employee_number is not null then case
-               when (select count(*) from public.employees o where o.employee_number::text = s.employee_number and o.auth_user_id is null) = 1
+               when (select count(*) from public.employees o
+                      where o.employee_number::text = s.employee_number and o.auth_user_id is null) = 1
                then 'missing_link' end
              when s.email_confirmed then case
                when (select count(*) from public.employees o
@@ -52,7 +54,8 @@ begin
   )
   select c.id, c.kind, c.employee_id,
          -- Newer than what this user's state says, older than whatever is captured while we look.
-         greatest(least(coalesce(c.version, -1), 4000000000000000000) + 1, case when c.is_same then 0 else public.auth_sync_version_at_v1(c.updated_at) + 1 end),
+         greatest(least(coalesce(c.version, -1), 4000000000000000000) + 1,
+                  case when c.is_same then 0 else public.auth_sync_version_at_v1(c.updated_at) + 1 end),
          c.record, false
     from compared c where c.kind is not null
   union all
@@ -67,7 +70,8 @@ language plpgsql stable security definer set search_path = '' set timezone = 'UT
 begin
   return query with page as (
     select id from (
-      (select s.auth_user_id as id from public.auth_user_state s where s.auth_user_id > p_after and s.deleted_at is null order by 1 limit p_limit)
+      (select s.auth_user_id as id from public.auth_user_state s
+        where s.auth_user_id > p_after and s.deleted_at is null order by 1 limit p_limit)
       union
       (select e.auth_user_id from public.employees e where e.auth_user_id > p_after order by 1 limit p_limit)) as candidates
      order by id limit p_limit
@@ -87,13 +91,14 @@ begin
   select id, null, null, (select count(*) from page), null, true from (select id from page order by id desc limit 1) as last;
 end $$;
 
--- One page of a run: p_part users or gone, after p_after; p_columns of employees are ours to write. Enters what differs into the ledger, unless p_run is null (a
--- dry run), and returns {"differences": [{auth_user_id, kind, employee_id}], "events": [...] as process needs them,
--- "seen": how many were compared, "next": where to go on, or null}.
+-- One page of a run: p_part users or gone, after p_after; p_columns of employees are ours to write. Enters what differs
+-- into the ledger, unless p_run is null (a dry run), and returns {"differences": [{auth_user_id, kind, employee_id}],
+-- "events": [...] as process needs them, "seen": how many were compared, "next": where to go on, or null}.
 create or replace function public.auth_sync_reconcile_page_v1(
   p_run text, p_part text, p_after uuid, p_limit integer, p_columns jsonb
 ) returns jsonb
-language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' set enable_seqscan = off set jit = off as $$
+language plpgsql security definer
+set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' set enable_seqscan = off set jit = off as $$
 declare
   differing jsonb;
   last uuid;
@@ -104,10 +109,12 @@ begin
     raise exception 'this database has no auth.users' using errcode = 'undefined_object';
   end if;
   if p_part = 'users' then
-    select jsonb_agg(to_jsonb(d) order by d.auth_user_id) filter (where not d.is_last), max(d.auth_user_id::text) filter (where d.is_last), sum(d.version) filter (where d.is_last)
+    select jsonb_agg(to_jsonb(d) order by d.auth_user_id) filter (where not d.is_last),
+           max(d.auth_user_id::text) filter (where d.is_last), sum(d.version) filter (where d.is_last)
       into differing, last, seen from public.auth_sync_drifting_users_v1(p_after, p_limit, p_columns) as d;
   else
-    select jsonb_agg(to_jsonb(d) order by d.auth_user_id) filter (where not d.is_last), max(d.auth_user_id::text) filter (where d.is_last), sum(d.version) filter (where d.is_last)
+    select jsonb_agg(to_jsonb(d) order by d.auth_user_id) filter (where not d.is_last),
+           max(d.auth_user_id::text) filter (where d.is_last), sum(d.version) filter (where d.is_last)
       into differing, last, seen from public.auth_sync_drifting_gone_v1(p_after, p_limit) as d;
   end if;
 
@@ -122,7 +129,8 @@ begin
       select format('%s-%s-%s', p_run, d.auth_user_id, d.version), 'inbound', o.operation, d.auth_user_id, d.version,
              public.auth_sync_payload_v1(o.operation, d.version, d.record), 'reconcile', now() + interval '30 seconds'
         from jsonb_to_recordset(differing) as d (auth_user_id uuid, kind text, version bigint, record jsonb)
-       cross join lateral (select case when p_part = 'gone' then 'DELETE' when d.kind = 'unknown' then 'INSERT' else 'UPDATE' end as operation) as o
+       cross join lateral (
+         select case when p_part = 'gone' then 'DELETE' when d.kind = 'unknown' then 'INSERT' else 'UPDATE' end as operation) as o
       on conflict (event_id) do nothing
       returning id, event_id, operation, version, auth_user_id, request_data
     )
@@ -152,7 +160,7 @@ begin
 end $$;
 
 -- Begins a run: {"run": its event id, or null where another one is under way; "users", "known": how many auth users and
--- how many known states there are to look at}. A run that ended without a word is written down as interrupted: it never
+-- how many known states there are to look at; "failed": how many events wait for their next attempt or an admin}. A run that ended without a word is written down as interrupted: it never
 -- counts as a success.
 create or replace function public.auth_sync_begin_reconcile_v1(p_requested_by text, p_dry_run boolean) returns jsonb
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
@@ -167,13 +175,14 @@ begin
        set status = 'FAILED', outcome = 'interrupted', error_message = 'it ended without a word', lease = null, attempts = 1
      where direction = 'maintenance' and status = 'PENDING' and leased_until < now();
     insert into public.integration_sync_log (event_id, direction, operation, via, request_data, leased_until)
-    values (format('reconcile-%s-%s', public.auth_sync_version_at_v1(now()) / 4, pg_current_xact_id()), 'maintenance', 'reconcile', 'reconcile',
-            jsonb_build_object('requested_by', p_requested_by), now() + interval '60 seconds')
+    values (format('reconcile-%s-%s', public.auth_sync_version_at_v1(now()) / 4, pg_current_xact_id()),
+            'maintenance', 'reconcile', 'reconcile', jsonb_build_object('requested_by', p_requested_by), now() + interval '60 seconds')
     on conflict (operation) where direction = 'maintenance' and status = 'PENDING' do nothing
     returning event_id into run;
   end if;
   return jsonb_build_object('run', run, 'users', public.auth_sync_size_v1('auth.users'),
-                            'known', public.auth_sync_size_v1('public.auth_user_state'));
+                            'known', public.auth_sync_size_v1('public.auth_user_state'),
+                            'failed', (select count(*) from public.integration_sync_log where status = 'FAILED' and direction = 'inbound'));
 end $$;
 
 -- Ends a run: with p_error it has failed. p_summary is what it did.

@@ -35,7 +35,8 @@ language sql stable security definer set search_path = '' as $$
     'relay_last_run_seconds', (select extract(epoch from now() - max(last_run_at)) from public.auth_sync_relays),
     'oldest_pending_seconds', (select extract(epoch from now() - created_at) from public.integration_sync_log
                                 where status = 'PENDING' and direction = 'inbound' order by id limit 1),
-    'last_event_seconds', (select extract(epoch from now() - created_at) from public.integration_sync_log order by id desc limit 1))
+    'last_event_seconds', (select extract(epoch from now() - created_at) from public.integration_sync_log
+                             where direction = 'inbound' order by id desc limit 1))
 $$;
 
 -- How many events there are by outcome: exactly what is pending and failed; and what is done exactly in a small ledger, in
@@ -81,7 +82,8 @@ create or replace function public.get_auth_sync_summary() returns jsonb
 language sql stable security definer set search_path = '' as $$
   select public.auth_sync_counts_v1() || jsonb_build_object(
     'last_event_at', (select created_at from public.integration_sync_log where direction <> 'maintenance' order by id desc limit 1),
-    'oldest_pending_at', (select created_at from public.integration_sync_log where status = 'PENDING' and direction <> 'maintenance' order by id limit 1),
+    'oldest_pending_at', (select created_at from public.integration_sync_log
+                           where status = 'PENDING' and direction = 'inbound' order by id limit 1),
     'relay_last_run_at', (select max(last_run_at) from public.auth_sync_relays),
     'employees', (select jsonb_build_object('all', count(*), 'linked', count(auth_user_id),
                                             'orphaned', count(*) filter (where orphaned_at is not null),

@@ -66,7 +66,8 @@ begin
     'open_to_strangers', (
       select coalesce(jsonb_agg(p.oid::regprocedure::text), '[]') from pg_catalog.pg_proc p
        where p.pronamespace = 'public'::regnamespace and p.proname ~ '^(auth_sync_|get_auth_sync_summary$)'
-         and exists (select from pg_catalog.pg_roles r where r.rolname in ('anon', 'authenticated') and has_function_privilege(r.oid, p.oid, 'execute')))
+         and exists (select from pg_catalog.pg_roles r
+                      where r.rolname in ('anon', 'authenticated') and has_function_privilege(r.oid, p.oid, 'execute')))
       || (
       select coalesce(jsonb_agg(c.oid::regclass::text), '[]') from pg_catalog.pg_class c
        where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'v')
@@ -118,16 +119,19 @@ begin
     end;
   end if;
   if (facts ->> 'has_pg_net')::boolean then
-    worker_is_up := exists (select from pg_catalog.pg_stat_activity where backend_type ilike '%pg_net%' or application_name ilike '%pg_net%');
+    worker_is_up := exists (select from pg_catalog.pg_stat_activity
+                             where backend_type ilike '%pg_net%' or application_name ilike '%pg_net%');
     begin
       execute 'select count(*) from net.http_request_queue' into waiting;
-      execute 'select coalesce(jsonb_object_agg(status, n), ''{}'') from (select coalesce(status_code::text, ''no answer'') as status, count(*) as n'
-              ' from net._http_response where created > now() - interval ''1 hour'' and status_code is distinct from 200 group by 1) as r' into refused;
+      execute 'select coalesce(jsonb_object_agg(status, n), ''{}'')'
+              '  from (select coalesce(status_code::text, ''no answer'') as status, count(*) as n from net._http_response'
+              '         where created > now() - interval ''1 hour'' and status_code is distinct from 200 group by 1) as r' into refused;
     exception when others then
       null;  -- another version of pg_net
     end;
   end if;
-  return facts || jsonb_build_object('has_secret', secret_is_there, 'pg_net_worker_is_up', worker_is_up, 'pg_net_waiting', waiting, 'pg_net_refused', refused);
+  return facts || jsonb_build_object('has_secret', secret_is_there, 'pg_net_worker_is_up', worker_is_up,
+                                     'pg_net_waiting', waiting, 'pg_net_refused', refused);
 end $$;
 
 select public.auth_sync_secure_v1();

@@ -1,0 +1,8 @@
+"""The relay's times."""
+
+from webhook_service.relay import LEASE, POLL
+
+
+def test_a_killed_relay_is_followed_within_a_minute() -> None:
+    """A lease ends, and another relay looks, well before 60 seconds are over."""
+    assert LEASE + POLL < 60
