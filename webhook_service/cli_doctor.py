@@ -11,7 +11,8 @@ import click
 from webhook_service import config
 from webhook_service.app import database_for
 from webhook_service.cli_data_dir import DATA_DIR, environment_of
-from webhook_service.doctor import Finding, Level, examine
+from webhook_service.doctor import examine
+from webhook_service.findings import Finding, Level
 
 MARKS = {Level.OK: ("ok", "green"), Level.NOTE: ("note", "yellow"), Level.WRONG: ("WRONG", "red")}
 

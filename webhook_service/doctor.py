@@ -2,9 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 import httpx
 
@@ -12,6 +10,7 @@ from webhook_service import signature
 from webhook_service.db import migrate
 from webhook_service.errors import BadSignature, ServiceError
 from webhook_service.events import Json
+from webhook_service.findings import Finding, note, ok, wrong
 from webhook_service.handlers import Policy
 from webhook_service.ports import Database
 from webhook_service.reconcile import reconcile
@@ -26,34 +25,6 @@ MAX_SILENCE = 300
 """Seconds that auth.users may be ahead of the ledger."""
 
 PROBE_TIMEOUT = 5.0
-
-
-class Level(StrEnum):
-    OK = "ok"
-    NOTE = "note"
-    WRONG = "wrong"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """`check` is a stable name; `says` what is the case; `todo` what to do about it, if anything."""
-
-    check: str
-    level: Level
-    says: str
-    todo: str = ""
-
-
-def ok(check: str, says: str) -> Finding:
-    return Finding(check, Level.OK, says)
-
-
-def note(check: str, says: str, todo: str) -> Finding:
-    return Finding(check, Level.NOTE, says, todo)
-
-
-def wrong(check: str, says: str, todo: str) -> Finding:
-    return Finding(check, Level.WRONG, says, todo)
 
 
 def examine(

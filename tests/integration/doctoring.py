@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.auth_traffic import SECRET
-from webhook_service.doctor import Finding, Level, examine
+from webhook_service.doctor import examine
+from webhook_service.findings import Finding, Level
 from webhook_service.handlers import Policy
 from webhook_service.ports import Database
 from webhook_service.relay import run_once

@@ -22,8 +22,8 @@ from webhook_service.app import create_app
 from webhook_service.config import DirectConnection, Settings
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.db.supabase import SupabaseDatabase
-from webhook_service.doctor import Level
 from webhook_service.events import Json
+from webhook_service.findings import Level
 from webhook_service.handlers import Policy
 from webhook_service.ports import Database
 from webhook_service.reconcile import Reconciled, reconcile

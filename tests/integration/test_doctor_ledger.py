@@ -11,8 +11,8 @@ from tests.integration.capturing import auth_on
 from tests.integration.doctoring import examined, found, relayed, troubles
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.demo_auth import Auth
-from webhook_service.doctor import Level
 from webhook_service.errors import Unavailable
+from webhook_service.findings import Level
 from webhook_service.handlers import Policy
 from webhook_service.ports import Database
 from webhook_service.reconcile import reconcile

@@ -19,7 +19,7 @@ from tests.pg_net_double import Mischief, working
 from tests.ports import free_port
 from webhook_service import serving
 from webhook_service.db.direct import DirectDatabase
-from webhook_service.doctor import Level
+from webhook_service.findings import Level
 from webhook_service.ports import Database
 
 OTHER_SECRET = "whsec_b3RoZXItc2VjcmV0LW90aGVyLXNlY3JldC1vdGhlci1zZWM="

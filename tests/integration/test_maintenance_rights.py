@@ -12,8 +12,8 @@ from tests.employees import Connection, employee, hire
 from tests.integration.capturing import auth_on, reconciled, relay
 from tests.integration.doctoring import examined, found, troubles
 from webhook_service.db.direct import DirectDatabase
-from webhook_service.doctor import Level
 from webhook_service.errors import DatabaseError
+from webhook_service.findings import Level
 from webhook_service.ports import Database
 from webhook_service.retention import prune
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.auth_traffic import EPOCH
 from webhook_service import doctor
-from webhook_service.doctor import Finding, Level
+from webhook_service.findings import Finding, Level
 from webhook_service.handlers import Policy
 
 URL = "https://sync.example.com/webhook/auth"

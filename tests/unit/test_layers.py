@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "webhook_service"
 
 ROWS = [
-    {"events", "errors"},
+    {"events", "errors", "findings"},
     {"ports", "log", "signature", "strict_json", "payload", "handlers", "db.sqlstate", "db.deadline"},
     {"config", "processing"},
     {"db.direct", "db.supabase", "db.embedded", "db.migrate", "db.wakeup", "batching"},
