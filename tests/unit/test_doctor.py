@@ -8,7 +8,7 @@ import pytest
 
 from tests.auth_traffic import EPOCH
 from webhook_service import doctor
-from webhook_service.findings import Finding, Level
+from webhook_service.findings import Finding, Level, note, wrong
 from webhook_service.handlers import Policy
 
 URL = "https://sync.example.com/webhook/auth"
@@ -153,7 +153,7 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     assert found == ["rights", "rights", "pg_net", "pg_net", "backlog", "given_up"]
 
 
-@pytest.mark.parametrize("make", [doctor.note, doctor.wrong])
+@pytest.mark.parametrize("make", [note, wrong])
 def test_no_finding_without_something_to_do(make: Callable[..., Finding]) -> None:
     """A note and a wrong cannot be made without saying what to do about it."""
     with pytest.raises(TypeError):
