@@ -163,28 +163,26 @@ language sql stable security definer set search_path = '' as $$
            limit p_limit) as earlier
 $$;
 
--- Which of these works would have to wait for somebody: their ledger row, their auth user's state or an employee that they
--- may touch is held. What is not held is locked, in the order of lock_v1, and nothing is waited for.
+-- Which of these works would have to wait for somebody: their auth user's state or an employee that they may touch is
+-- held, by an import for as long as it takes. What is not held is locked, in the order of lock_v1. Rows of the ledger
+-- are waited for: only another relay that looks for work holds them, for a moment.
 create or replace function public.auth_sync_held_v1(p_works jsonb) returns jsonb
 language plpgsql security definer set search_path = '' as $$
 declare
   held text[];
 begin
+  perform from public.integration_sync_log
+    where event_id in (select w ->> 'event_id' from jsonb_array_elements(p_works) as w) order by event_id collate "C" for update;
   with given as (
     select w ->> 'event_id' as event_id, (w ->> 'auth_user_id')::uuid as auth_user_id from jsonb_array_elements(p_works) as w
-  ), free_rows as (
-    select event_id from public.integration_sync_log
-     where event_id in (select event_id from given) order by event_id collate "C" for update skip locked
   ), free_states as (
     select auth_user_id from public.auth_user_state
      where auth_user_id in (select auth_user_id from given) order by auth_user_id for update skip locked
   )
   select array_agg(g.event_id) into held
     from given g
-   where (exists (select from public.integration_sync_log l where l.event_id = g.event_id)
-          and g.event_id not in (select event_id from free_rows))
-      or (exists (select from public.auth_user_state s where s.auth_user_id = g.auth_user_id)
-          and g.auth_user_id not in (select auth_user_id from free_states));
+   where exists (select from public.auth_user_state s where s.auth_user_id = g.auth_user_id)
+     and g.auth_user_id not in (select auth_user_id from free_states);
 
   with given as (
     select w ->> 'event_id' as event_id, (w ->> 'auth_user_id')::uuid as auth_user_id, w -> 'key' as key
