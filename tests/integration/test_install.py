@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tests.employees import Connection, employee, hire
 from tests.integration.auth_actions import BAN_END
 from tests.integration.capturing import auth_on, entries, reconciled, relay, writer
 from tests.integration.migrating import EXISTING, execute, psql, rows, schema_of, tool
+from tests.integration.test_direct_database import wait_until_one_waits
 from tests.integration.test_migrations import MIGRATE_WHEN_TOLD
 from webhook_service.db import embedded, migrate
 from webhook_service.db.direct import DirectDatabase
@@ -88,6 +90,17 @@ def test_many_at_once_mend_the_triggers(database_url: str) -> None:
             process.wait()
     assert {process.returncode for process in processes} == {0}
     assert installed(database_url) == NAMES
+
+
+def test_the_second_waits_for_the_first(database_url: str, connection: Connection) -> None:
+    """Whoever mends while another has mended but not yet committed finds it done afterwards, instead of in its way."""
+    execute(database_url, "drop trigger auth_sync_capture on auth.users")
+    with psycopg.connect(database_url) as first, ThreadPoolExecutor() as pool:
+        first.execute("select public.auth_sync_install_v1()")
+        second = pool.submit(rows, database_url, "select public.auth_sync_install_v1()")
+        wait_until_one_waits(connection, "Lock")
+        first.commit()
+        assert second.result() == [([],)]
 
 
 @both_ways

@@ -36,6 +36,7 @@ declare
   is_right boolean;
   installed jsonb := '[]';
 begin
+  perform pg_advisory_xact_lock(1468927316450918833);  -- any number of processes start at once; the others find it done
   for wanted in select * from public.auth_sync_triggers_v1() as t loop
     continue when wanted.relation is null;
     if not wanted.is_right then
