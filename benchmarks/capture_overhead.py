@@ -12,8 +12,8 @@ from uuid import uuid4
 
 import psycopg
 
+from webhook_service.auth.stand_in import Auth
 from webhook_service.db import embedded, migrate
-from webhook_service.demo_auth import Auth
 
 TIMES = 100
 DROP = "drop trigger if exists auth_sync_capture on auth.users"

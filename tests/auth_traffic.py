@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from webhook_service import signature
-from webhook_service.demo_auth_users import auth_user
+from webhook_service.auth.stand_in_users import auth_user
 from webhook_service.demo_traffic import body_of
 from webhook_service.events import Json
 

@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.live import Live
 
 from webhook_service import config, serving, signature
+from webhook_service.auth.stand_in import Auth
 from webhook_service.db import embedded, migrate
-from webhook_service.demo_auth import Auth
 from webhook_service.demo_tables import Line, check_employees, comparison, happenings
 from webhook_service.demo_traffic import DAY, EMPLOYEES, HIRE, OUTAGE, Act, Post, Stage, body_of, posts
 from webhook_service.errors import Unavailable

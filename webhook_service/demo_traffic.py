@@ -9,8 +9,8 @@ from uuid import NAMESPACE_DNS, UUID, uuid5
 
 import psycopg
 
-from webhook_service.demo_auth import Auth
-from webhook_service.demo_auth_users import auth_user
+from webhook_service.auth.stand_in import Auth
+from webhook_service.auth.stand_in_users import auth_user
 
 EMPLOYEES = (
     ("Jane", "Doe", "jane.doe@example.com", "E-1001", True),

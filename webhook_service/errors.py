@@ -68,6 +68,37 @@ class Conflict(Unavailable):
     """Something in this call was in another transaction's way: ask again at once, with less in one call."""
 
 
+class AuthUnavailable(ServiceError):
+    """Ask the Auth Admin API again later. The call may have been carried out all the same: read before deciding."""
+
+    retry_after = 5.0
+    """seconds"""
+
+
+class AuthThrottled(AuthUnavailable):
+    """Auth asks for a pause of `retry_after` seconds; this call was not carried out."""
+
+    def __init__(self, reason: str, detail: str, retry_after: float) -> None:
+        super().__init__(reason, detail)
+        self.retry_after = retry_after
+
+
+class AuthRefused(ServiceError):
+    """The Auth Admin API will not do that, however often it is asked. `code` is its own (`validation_failed`)."""
+
+    def __init__(self, reason: str, detail: str, code: str = "") -> None:
+        super().__init__(reason, detail)
+        self.code = code
+
+
+class AuthUserNotFound(AuthRefused):
+    """There is no such auth user."""
+
+
+class AuthEmailExists(AuthRefused):
+    """Another auth user has that e-mail."""
+
+
 class DatabaseError(ServiceError):
     """The database refused the call; asking again will not help."""
 

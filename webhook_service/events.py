@@ -66,6 +66,32 @@ class Outcome(StrEnum):
     NOT_APPLIED = "not_applied"
 
 
+class ActionOutcome(StrEnum):
+    """What became of an action: the first group of a SUCCESS, the second of a FAILED one."""
+
+    DISABLED = "disabled"
+    ENABLED = "enabled"
+    EMAIL_UPDATED = "email_updated"
+    CREATED = "created"
+    LINKED = "linked"
+    """an auth user that was there already was taken"""
+    UNCHANGED = "unchanged"
+    """Auth had it so already: the echo of our own call, or somebody was faster"""
+    STALE = "stale"
+    """a newer wish, or the owner of the e-mail, has overruled it"""
+    GONE = "gone"
+    """there is no such auth user any more, and so nobody to disable"""
+    UNDONE = "undone"
+    """neither employee nor auth user was created"""
+
+    USER_NOT_FOUND = "user_not_found"
+    EMAIL_TAKEN = "email_taken"
+    AUTH_REFUSED = "auth_refused"
+    AUTH_UNAVAILABLE = "auth_unavailable"
+    NOT_PERFORMED = "not_performed"
+    """Auth said yes, and reading the user again said no"""
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """One verified arrival. Only `signature` makes these.
@@ -149,6 +175,18 @@ class Work:
     via: Via = Via.WEBHOOK
     requested_by: str | None = None
     lease: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An auth user as the Auth Admin API tells it. `email` is in lower case, None where there is none."""
+
+    id: UUID
+    email: str | None = None
+    email_confirmed: bool = False
+    banned_until: datetime | None = None
+    deleted_at: datetime | None = None
+    invited_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

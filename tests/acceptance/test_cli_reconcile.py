@@ -8,7 +8,7 @@ import pytest
 from tests.acceptance.command import Run, assert_one_clear_line
 from tests.employees import Connection, employee, hire
 from tests.integration.capturing import auth_on
-from webhook_service.demo_auth import Auth
+from webhook_service.auth.stand_in import Auth
 
 
 @pytest.fixture

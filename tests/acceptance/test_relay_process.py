@@ -18,10 +18,10 @@ from tests.acceptance.relaying import is_listening, relay_process, statuses
 from tests.debian_postgres import Cluster
 from tests.employees import Connection, employee, hire
 from tests.integration.captured import auth_of, end_leases, relay_all
+from webhook_service.auth.stand_in import Auth
 from webhook_service.db import migrate
 from webhook_service.db.embedded import create_auth_schema
 from webhook_service.db.wakeup import Wakeup
-from webhook_service.demo_auth import Auth
 from webhook_service.ports import Database
 
 MAIL = "jane@example.com"

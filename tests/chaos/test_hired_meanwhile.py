@@ -10,8 +10,8 @@ from psycopg.types.json import Jsonb
 
 from tests.employees import employee, hire
 from webhook_service import handlers, payload
+from webhook_service.auth.stand_in import Auth
 from webhook_service.db.direct import DirectDatabase
-from webhook_service.demo_auth import Auth
 from webhook_service.events import Via
 from webhook_service.handlers import Policy
 from webhook_service.processing import to_json

@@ -15,8 +15,8 @@ from tests.chaos.processes import RELAY, WEB, Killable
 from tests.chaos.world import build, quiet_port, send_to
 from tests.debian_postgres import Cluster
 from tests.pg_net_double import Mischief, working
+from webhook_service.auth.stand_in import Auth
 from webhook_service.db.direct import DirectDatabase
-from webhook_service.demo_auth import Auth
 from webhook_service.handlers import Policy
 from webhook_service.reconcile import reconcile
 

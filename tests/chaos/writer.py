@@ -9,7 +9,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from tests.chaos.population import Person, act, newcomer, sign_up, somebody, vacancy
-from webhook_service.demo_auth import Auth
+from webhook_service.auth.stand_in import Auth
 
 PEOPLE = 12
 BREATH = 0.01

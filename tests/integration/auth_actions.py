@@ -7,7 +7,7 @@ from uuid import UUID
 
 from tests.auth_traffic import EPOCH
 from tests.integration.migrating import rows
-from webhook_service.demo_auth import Auth
+from webhook_service.auth.stand_in import Auth
 
 # One trigger for each column tells which columns an UPDATE names, also where their values stay as they were.
 RECORDING = """

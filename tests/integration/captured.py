@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from tests.auth_traffic import headers_for
 from tests.employees import Connection
-from webhook_service.demo_auth import Auth
+from webhook_service.auth.stand_in import Auth
 from webhook_service.events import Json
 from webhook_service.handlers import Policy
 from webhook_service.ports import Database

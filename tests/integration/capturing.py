@@ -9,9 +9,9 @@ from uuid import UUID
 import psycopg
 
 from tests.employees import Connection
+from webhook_service.auth.stand_in import Auth
 from webhook_service.db import migrate
 from webhook_service.db.embedded import create_auth_schema
-from webhook_service.demo_auth import Auth
 from webhook_service.handlers import Policy
 from webhook_service.ports import Database
 from webhook_service.reconcile import Reconciled, reconcile

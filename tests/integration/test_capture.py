@@ -13,7 +13,7 @@ from tests.employees import Connection
 from tests.integration.auth_actions import BAN_END
 from tests.integration.canaries import CANARY, contents
 from tests.integration.capturing import MAPPED, auth_on, entries, in_auth, newest, record_of, writer
-from webhook_service.demo_auth import Auth
+from webhook_service.auth.stand_in import Auth
 
 Action = Callable[[Auth, UUID], object]
 

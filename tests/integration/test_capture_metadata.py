@@ -11,8 +11,8 @@ from psycopg.types.json import Jsonb
 
 from tests.employees import Connection, employee, hire
 from tests.integration.capturing import auth_on, entries, newest, reconciled, record_of, relay, writer
+from webhook_service.auth.stand_in import Auth
 from webhook_service.db import migrate
-from webhook_service.demo_auth import Auth
 from webhook_service.handlers import Policy
 from webhook_service.ports import Database
 from webhook_service.reconcile import reconcile

@@ -13,8 +13,8 @@ from tests.integration.auth_actions import BAN_END
 from tests.integration.breaking import IN_OUR_TABLES, LOCKED, locked
 from tests.integration.capturing import auth_on, reconciled, relay, writer
 from tests.integration.migrating import execute
+from webhook_service.auth.stand_in import Auth
 from webhook_service.db import migrate
-from webhook_service.demo_auth import Auth
 from webhook_service.errors import ServiceError
 from webhook_service.handlers import Policy
 from webhook_service.ports import Database

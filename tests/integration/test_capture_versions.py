@@ -11,7 +11,7 @@ import pytest
 from tests.employees import Connection, employee, hire
 from tests.integration.auth_actions import BAN_END
 from tests.integration.capturing import auth_on, entries, newest, reconciled, record_of, relay, writer
-from webhook_service.demo_auth import Auth
+from webhook_service.auth.stand_in import Auth
 from webhook_service.ports import Database
 
 FAR = 4_000_000 * 4_102_444_800

@@ -15,7 +15,7 @@ from tests.employees import Connection
 from tests.integration.captured import auth_of, deliver, relay_all
 from tests.integration.wandering import captured_of, live
 from tests.webhook_events import parse_bytes
-from webhook_service.demo_auth import Auth
+from webhook_service.auth.stand_in import Auth
 from webhook_service.events import Work
 from webhook_service.handlers import Policy, decide
 from webhook_service.ports import Database

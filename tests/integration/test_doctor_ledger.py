@@ -9,8 +9,8 @@ import pytest
 from tests.employees import Connection, hire
 from tests.integration.capturing import auth_on
 from tests.integration.doctoring import examined, found, relayed, troubles
+from webhook_service.auth.stand_in import Auth
 from webhook_service.db.direct import DirectDatabase
-from webhook_service.demo_auth import Auth
 from webhook_service.errors import Unavailable
 from webhook_service.findings import Level
 from webhook_service.handlers import Policy

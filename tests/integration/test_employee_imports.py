@@ -8,7 +8,7 @@ import pytest
 
 from tests.employees import Connection, employee, hire
 from tests.integration.captured import auth_of, everything, inbound, relay_all
-from webhook_service.demo_auth import Auth
+from webhook_service.auth.stand_in import Auth
 from webhook_service.ports import Database
 
 MANY = 5000

@@ -9,7 +9,7 @@ from psycopg.rows import dict_row
 
 from tests.employees import Connection, employee, hire
 from tests.integration.captured import auth_of, inbound, newest, relay_all
-from webhook_service.demo_auth import Auth
+from webhook_service.auth.stand_in import Auth
 from webhook_service.ports import Database
 
 MAIL = "jane@example.com"

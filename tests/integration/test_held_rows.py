@@ -7,7 +7,7 @@ import pytest
 
 from tests.employees import Connection, hire
 from tests.integration.captured import auth_of, inbound, relay_all
-from webhook_service.demo_auth import Auth
+from webhook_service.auth.stand_in import Auth
 from webhook_service.handlers import Policy
 from webhook_service.ports import Database
 from webhook_service.reconcile import reconcile

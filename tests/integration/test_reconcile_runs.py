@@ -13,7 +13,7 @@ from tests.integration.captured import (
     nothing_captured,
     relay_all,
 )
-from webhook_service.demo_auth import Auth
+from webhook_service.auth.stand_in import Auth
 from webhook_service.errors import NotPossible
 from webhook_service.events import Json
 from webhook_service.handlers import Policy

@@ -20,7 +20,7 @@ from tests.integration.captured import (
     newest,
     relay_all,
 )
-from webhook_service.demo_auth import Auth
+from webhook_service.auth.stand_in import Auth
 from webhook_service.events import Outcome, Status, Via
 from webhook_service.handlers import Policy
 from webhook_service.ports import Database

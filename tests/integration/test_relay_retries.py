@@ -12,8 +12,8 @@ from psycopg.types.json import Jsonb
 
 from tests.employees import Connection, employee, hire
 from tests.integration.captured import auth_of, everything, inbound, make_due, newest, relay_all
+from webhook_service.auth.stand_in import Auth
 from webhook_service.db.direct import DirectDatabase
-from webhook_service.demo_auth import Auth
 from webhook_service.handlers import Policy
 from webhook_service.ports import Database
 from webhook_service.relay import run_once

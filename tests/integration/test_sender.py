@@ -24,8 +24,8 @@ from tests.integration.sending import (
     verified_by_us,
     where_it_shows,
 )
+from webhook_service.auth.stand_in import Auth
 from webhook_service.config import Settings
-from webhook_service.demo_auth import Auth
 from webhook_service.errors import BadSignature
 from webhook_service.ports import Database
 

@@ -16,7 +16,7 @@ from tests.integration.sending import send_to
 from tests.pg_net_double import Mischief, working
 from tests.ports import free_port
 from webhook_service import serving
-from webhook_service.demo_auth import Auth
+from webhook_service.auth.stand_in import Auth
 from webhook_service.ports import Database
 
 

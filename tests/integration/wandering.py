@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 from tests.employees import Connection
 from tests.integration.captured import inbound
-from webhook_service.demo_auth import Auth
+from webhook_service.auth.stand_in import Auth
 
 FAR = datetime(2126, 1, 1, tzinfo=UTC)
 EMPLOYEES = (("a", "1"), ("b", "2"), ("c", "3"), ("c", "4"))

@@ -10,14 +10,15 @@ PACKAGE = Path(__file__).parents[2] / "webhook_service"
 ROWS = [
     {"events", "errors", "findings"},
     {"ports", "log", "signature", "strict_json", "payload", "handlers", "db.sqlstate", "db.deadline"},
-    {"config", "processing"},
+    {"config", "processing", "actions"},
     {"db.direct", "db.supabase", "db.embedded", "db.migrate", "db.wakeup", "batching"},
+    {"auth.stand_in", "auth.stand_in_users", "auth.local", "auth.supabase"},
     {"ledger", "serving", "retention"},
     {"replay", "relay", "reconcile"},
     {"doctor"},
     {"web"},
     {"web.errors", "web.webhooks", "web.health", "web.admin_api"},
-    {"app", "gunicorn_conf", "demo_auth", "demo_auth_users"},
+    {"app", "gunicorn_conf"},
     {"demo_traffic"},
     {"demo_tables"},
     {"demo", "cli_data_dir"},
@@ -42,11 +43,12 @@ ONLY_IN = {
         "demo",
         "demo_tables",
         "demo_traffic",
-        "demo_auth",
-        "demo_auth_users",
+        "auth.stand_in",
+        "auth.stand_in_users",
+        "auth.local",
     },
-    "supabase": {"db.supabase"},
-    "httpx": {"db.supabase", "serving", "doctor", "demo"},
+    "supabase": {"db.supabase", "auth.supabase"},
+    "httpx": {"db.supabase", "auth.supabase", "serving", "doctor", "demo"},
     "subprocess": {"serving", "demo"},
     "click": {"cli", "cli_data_dir", "cli_replay", "cli_relay", "cli_reconcile", "cli_doctor"},
 }
@@ -57,7 +59,7 @@ def modules() -> dict[str, Path]:
     found = {}
     for file in PACKAGE.rglob("*.py"):
         name = ".".join(file.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
-        if name not in ("__init__", "db"):
+        if name not in ("__init__", "db", "auth"):
             found[name] = file
     return found
 

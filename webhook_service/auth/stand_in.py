@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 
-from webhook_service.demo_auth_users import AuthUsers, Metadata, hash_of
+from webhook_service.auth.stand_in_users import AuthUsers, Metadata, hash_of
 
 EMAIL_PROVIDER = {"provider": "email", "providers": ["email"]}
 SSO_PROVIDER = {"provider": "sso:demo", "providers": ["sso:demo"]}

@@ -1,4 +1,4 @@
-"""The statements that Supabase Auth's actions consist of, on one row of `auth.users` each. See demo_auth."""
+"""The statements that Supabase Auth's actions consist of, on one row of `auth.users` each. See stand_in."""
 
 import base64
 import hashlib

@@ -15,8 +15,8 @@ import pytest
 from tests.auth_traffic import EPOCH
 from tests.integration.auth_actions import ACTIONS, BAN_END, RECORDING, statements
 from tests.integration.migrating import execute, rows
+from webhook_service.auth.stand_in import Auth
 from webhook_service.db.embedded import create_auth_schema
-from webhook_service.demo_auth import Auth
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 
