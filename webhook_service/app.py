@@ -5,16 +5,19 @@ from datetime import UTC, datetime
 
 from flask import Flask
 
-from webhook_service import config
+from webhook_service import config, relay
+from webhook_service.accounts import Accounts
+from webhook_service.auth.local import LocalAuthAdmin
+from webhook_service.auth.supabase import SupabaseAuthAdmin
 from webhook_service.batching import Processor
 from webhook_service.config import DirectConnection, Settings, SupabaseConnection
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.db.supabase import SupabaseDatabase
 from webhook_service.db.wakeup import Wakeup
 from webhook_service.handlers import Policy
-from webhook_service.ports import Database
-from webhook_service.relay import Relay
-from webhook_service.web import Wiring, admin_api, errors, health, webhooks
+from webhook_service.ports import AuthAdmin, Database
+from webhook_service.relay import Look, Relay
+from webhook_service.web import Wiring, admin_api, employees, errors, health, webhooks
 
 
 def utc_now() -> datetime:
@@ -27,10 +30,34 @@ def database_for(connection: DirectConnection | SupabaseConnection) -> Database:
     return SupabaseDatabase(connection.url, connection.service_role_key)
 
 
-def relay_for(connection: DirectConnection | SupabaseConnection, database: Database, policy: Policy) -> Relay:
-    """A relay that wakes at once over a direct connection, and polls over the Data API. Not started yet."""
+def admin_for(connection: DirectConnection | SupabaseConnection) -> AuthAdmin:
+    if isinstance(connection, DirectConnection):
+        return LocalAuthAdmin(connection.url)
+    return SupabaseAuthAdmin(connection.url, connection.service_role_key)
+
+
+def accounts_for(
+    auth: DirectConnection | SupabaseConnection | None,
+    database: Database,
+    policy: Policy,
+    rate: int,
+    now: Callable[[], datetime] = utc_now,
+) -> Accounts | None:
+    """None where there is no Auth Admin API."""
+    return Accounts(database, admin_for(auth), policy.email_owner, rate, now) if auth is not None else None
+
+
+def relay_for(
+    connection: DirectConnection | SupabaseConnection, database: Database, policy: Policy, accounts: Accounts | None
+) -> Relay:
+    """A relay of events, and of actions where Auth can be reached: what Auth takes long for holds up no event. It wakes
+    at once over a direct connection, and polls over the Data API. Not started yet.
+    """
     wait = Wakeup(connection.url).wait if isinstance(connection, DirectConnection) else None
-    return Relay(database, policy, wait)
+    looks = [Look("events", lambda name: relay.run_once(database, policy, name=name), wait)]
+    if accounts is not None:
+        looks.append(Look("actions", accounts.run_once))
+    return Relay(*looks)
 
 
 def create_app(
@@ -39,15 +66,16 @@ def create_app(
     """The Flask application. Without arguments: from the environment. Raises BadSetting."""
     settings = settings if settings is not None else config.load(config.environment())
     database = database if database is not None else database_for(settings.connection)
-    wiring = Wiring(settings, database, Processor(database, settings.policy), now)
+    accounts = accounts_for(settings.auth, database, settings.policy, settings.auth_rate, now)
+    wiring = Wiring(settings, database, Processor(database, settings.policy), accounts, now)
 
     app = Flask("webhook_service", static_folder=None)
     app.url_map.merge_slashes = False  # it would redirect, and pg_net turns a redirected POST into a GET
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's default provider
-    for part in (webhooks, health, admin_api):
+    for part in (webhooks, health, admin_api, employees):
         app.register_blueprint(part.blueprint(wiring))
     errors.register(app)
     if settings.relay:  # whoever serves the application starts it, after the fork (gunicorn_conf)
-        app.extensions["relay"] = relay_for(settings.connection, database, settings.policy)
+        app.extensions["relay"] = relay_for(settings.connection, database, settings.policy, accounts)
     return app

@@ -14,11 +14,13 @@ NAMES = (
     *("DATABASE_URL", "SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY"),
     *("WEBHOOK_SECRETS", "WEBHOOK_STATIC_TOKEN", "ADMIN_API_KEY"),
     *("EMAIL_OWNER", "NAME_FIELDS", "MAX_BODY_BYTES", "RELAY"),
+    *("AUTH_ADMIN", "AUTH_RATE"),
     *("HOST", "PORT", "WEB_CONCURRENCY", "LOG_LEVEL"),
 )
 """All that we read."""
 
 DEFAULT_MAX_BODY_BYTES = 1_000_000
+DEFAULT_AUTH_RATE = 5
 DEFAULT_HOST = "0.0.0.0"  # noqa: S104 (a container's own address)
 DEFAULT_PORT = 8000
 DEFAULT_WORKERS = 2
@@ -38,13 +40,17 @@ class SupabaseConnection:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that the application needs."""
+    """All that the application needs. `auth` is how to reach the Auth Admin API, or its stand-in in a database of ours;
+    None: not at all. `auth_rate` is how many actions a second all relays together may perform.
+    """
 
     connection: DirectConnection | SupabaseConnection
     webhook_secrets: tuple[Secret, ...]
     admin_api_key: str = field(repr=False)
     static_token: bool = False
     relay: bool = True
+    auth: SupabaseConnection | DirectConnection | None = None
+    auth_rate: int = DEFAULT_AUTH_RATE
     policy: Policy = Policy()
     max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
 
@@ -87,6 +93,8 @@ def load(environ: Mapping[str, str]) -> Settings:
         admin_api_key=admin_api_key(environ),
         static_token=switch(environ, "WEBHOOK_STATIC_TOKEN", default="off"),
         relay=switch(environ, "RELAY", default="on"),
+        auth=auth_admin(environ),
+        auth_rate=auth_rate(environ),
         policy=policy(environ),
         max_body_bytes=whole_number(environ, "MAX_BODY_BYTES", DEFAULT_MAX_BODY_BYTES),
     )
@@ -124,6 +132,27 @@ def connection(environ: Mapping[str, str]) -> DirectConnection | SupabaseConnect
         return DirectConnection(database_url(environ))
     if value_of(environ, "SUPABASE_URL") is None:
         raise BadSetting("DATABASE_URL", "or SUPABASE_URL must be set")
+    return supabase(environ)
+
+
+def auth_admin(environ: Mapping[str, str]) -> SupabaseConnection | DirectConnection | None:
+    """The Auth Admin API of SUPABASE_URL where that is set. AUTH_ADMIN=local: its stand-in, in our own PostgreSQL."""
+    default = "off" if value_of(environ, "SUPABASE_URL") is None else "supabase"
+    choice = value_of(environ, "AUTH_ADMIN") or default
+    if choice == "supabase":
+        return supabase(environ)
+    if choice == "local":
+        return DirectConnection(database_url(environ))
+    if choice == "off":
+        return None
+    raise BadSetting("AUTH_ADMIN", "must be supabase, local or off")
+
+
+def auth_rate(environ: Mapping[str, str]) -> int:
+    return whole_number(environ, "AUTH_RATE", DEFAULT_AUTH_RATE)
+
+
+def supabase(environ: Mapping[str, str]) -> SupabaseConnection:
     url = required(environ, "SUPABASE_URL")
     if not re.match(r"https?://[^/\s]+", url):
         raise BadSetting("SUPABASE_URL", "must begin with https:// (or http://)")

@@ -57,6 +57,29 @@ class EventNotFound(ServiceError):
     """The ledger has no such event, or none that can be replayed."""
 
 
+class EmployeeNotFound(ServiceError):
+    """There is no such employee."""
+
+
+class EmployeeRejected(ServiceError):
+    """Employees' own rules refuse it. `facts` says which, as far as is known: {"sqlstate", "constraint", "column"}."""
+
+    def __init__(self, detail: str, facts: dict[str, str | None]) -> None:
+        super().__init__("employee_rejected", detail)
+        self.facts = facts
+
+
+class EmailTaken(ServiceError):
+    """Somebody has that e-mail: `side` is employees or auth, `holder` who, as far as it is known
+    ({"employee_id", "auth_user_id"}).
+    """
+
+    def __init__(self, side: str, holder: dict[str, int | str | None]) -> None:
+        super().__init__("email_taken", f"The e-mail is taken on the side of {side}.")
+        self.side = side
+        self.holder = holder
+
+
 class Unavailable(ServiceError):
     """Ask again later: the database could not be asked, or could not answer now. Nothing is half done."""
 
@@ -81,6 +104,10 @@ class AuthThrottled(AuthUnavailable):
     def __init__(self, reason: str, detail: str, retry_after: float) -> None:
         super().__init__(reason, detail)
         self.retry_after = retry_after
+
+
+class AuthUncertain(AuthUnavailable):
+    """Whether the auth user was created is not known, and may not be for some seconds."""
 
 
 class AuthRefused(ServiceError):

@@ -190,6 +190,30 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class Employee:
+    """The employee who has an auth user at this moment. `email` in lower case, without surrounding space."""
+
+    employee_id: int
+    is_active: bool
+    email: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """An action of the ledger, taken: what was asked for, and how the employee is now (None: nobody has the auth user).
+
+    Of an e-mail's change, `was` is Auth's e-mail as it was known then, `sent` what we have sent to Auth before.
+    """
+
+    event_id: str
+    action: Action
+    auth_user_id: UUID
+    employee: Employee | None
+    was: str | None = None
+    sent: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """What became of a work: `status` of the ledger row; `changes` as {column: {"from", "to"}}, of replays only."""
 

@@ -38,4 +38,4 @@ def _stop_relay(worker: Any) -> None:
     """The batch under way ends in order; a lease that is left behind would hold its rows up for half a minute."""
     app = getattr(worker, "wsgi", None)  # None where it never started
     if app is not None and (relay := app.extensions.get("relay")) is not None:
-        relay.stop(patience=5)
+        relay.stop(patience=15)

@@ -9,6 +9,7 @@ import os
 import secrets
 import socket
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -67,46 +68,64 @@ def own_name() -> str:
     return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
-class Relay:
-    """The loop: looks, works off what is due, waits. `wait(seconds)` may end early, when something has come; without
-    it, only time passes.
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Something to look for again and again: `once` under a relay's name, and `wait` up to so many seconds where there
+    was nothing, which may end early, when something has come.
     """
 
-    def __init__(self, database: Database, policy: Policy, wait: Callable[[float], object] | None = None) -> None:
-        self._database = database
-        self._policy = policy
+    name: str
+    once: Callable[[str], Ran]
+    wait: Callable[[float], object] | None = None
+
+
+class Relay:
+    """The loops: each looks, works off what is due, waits, in a thread of its own."""
+
+    def __init__(self, *looks: Look) -> None:
+        self._looks = looks
         self._stopping = threading.Event()
-        self._wait = wait or self._stopping.wait
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
 
     def run(self) -> None:
-        """Until `stop`. Trouble with the database is waited out."""
-        name = own_name()
+        """Until `stop`, and what is under way has ended."""
+        self.start()
+        for thread in self._threads:
+            thread.join()
+
+    def start(self) -> None:
+        for look in self._looks:
+            thread = threading.Thread(target=self._loop, args=[look], name=look.name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def stop(self, patience: float = 0) -> None:
+        """After the batches that are under way, which are waited for `patience` seconds."""
+        self._stopping.set()
+        ends = time.monotonic() + patience
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(max(0, ends - time.monotonic()))
+
+    def _loop(self, look: Look) -> None:
+        """Trouble with the database is waited out."""
+        told = {"relay": own_name(), "look": look.name}
+        wait = look.wait or self._stopping.wait
         trouble = 0
-        log.info("relay started", extra={"relay": name})
+        log.info("relay started", extra=told)
         while not self._stopping.is_set():
             try:
-                ran = run_once(self._database, self._policy, name=name)
+                ran = look.once(told["relay"])
             except Exception as error:  # noqa: BLE001 (whatever it is: a relay that has ended helps nobody)
                 trouble += 1
                 reason = error.reason if isinstance(error, ServiceError) else "internal_error"
-                log.warning("relay in trouble", extra={"reason": reason, "attempt": trouble}, exc_info=error)
+                log.warning("relay in trouble", extra=told | {"reason": reason, "attempt": trouble}, exc_info=error)
                 self._stopping.wait(min(LONGEST_PAUSE, 0.5 * 2 ** min(trouble, 10)))
                 continue
             trouble = 0
             if ran.claimed > ran.held:
-                log.info("relayed", extra={"claimed": ran.claimed, "held": ran.held, "outcomes": dict(ran.outcomes)})
+                counts = {"claimed": ran.claimed, "held": ran.held, "outcomes": dict(ran.outcomes)}
+                log.info("relayed", extra=told | counts)
             else:
-                self._wait(POLL if ran.next_in is None else max(0.05, min(POLL, ran.next_in)))
-        log.info("relay stopped", extra={"relay": name})
-
-    def start(self) -> None:
-        """In a thread of its own."""
-        self._thread = threading.Thread(target=self.run, name="relay", daemon=True)
-        self._thread.start()
-
-    def stop(self, patience: float = 0) -> None:
-        """After the batch that is under way, which is waited for `patience` seconds."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(patience)
+                wait(POLL if ran.next_in is None else max(0.05, min(POLL, ran.next_in)))
+        log.info("relay stopped", extra=told)

@@ -34,8 +34,10 @@ def test_supabase_may_be_the_database() -> None:
 
 
 def test_a_direct_connection_goes_first() -> None:
-    """Where both are set, DATABASE_URL is used."""
-    assert config.load(SUPABASE | DIRECT) == config.load(DIRECT)
+    """Where both are set, DATABASE_URL is the database, and Supabase is asked for Auth alone."""
+    settings = config.load(SUPABASE | DIRECT)
+    assert settings.connection == config.load(DIRECT).connection
+    assert settings.auth == SupabaseConnection("https://project.example.com", ROLE_KEY)
 
 
 @pytest.mark.parametrize(

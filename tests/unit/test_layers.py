@@ -15,9 +15,12 @@ ROWS = [
     {"auth.stand_in", "auth.stand_in_users", "auth.local", "auth.supabase"},
     {"ledger", "serving", "retention"},
     {"replay", "relay", "reconcile"},
+    {"accounts"},
+    {"employees"},
     {"doctor"},
     {"web"},
     {"web.errors", "web.webhooks", "web.health", "web.admin_api"},
+    {"web.employees"},
     {"app", "gunicorn_conf"},
     {"demo_traffic"},
     {"demo_tables"},
@@ -34,7 +37,7 @@ ONLY_IN = {
         "relay",
         "serving",
     },  # the environment has one reader; the others start, name, kill processes
-    "flask": {"app", "web", "web.errors", "web.webhooks", "web.health", "web.admin_api"},
+    "flask": {"app", "web", "web.errors", "web.webhooks", "web.health", "web.admin_api", "web.employees"},
     "psycopg": {
         "db.direct",
         "db.wakeup",

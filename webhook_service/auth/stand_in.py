@@ -1,12 +1,12 @@
 """What Supabase Auth does to `auth.users`, statement by statement, for where there is no Auth: demo and tests.
 
 The statements, their order, the columns that each names and which of them share a transaction are those of
-supabase/auth v2.196. Only auth.users is written: no identities, no sessions, no mails. Who may do what is not checked.
+supabase/auth v2.196. Only auth.users is written, and auth.sessions as far as it tells who is signed in: no identities,
+no refresh tokens, no mails. Who may do what is not checked: a banned user may sign in here.
 The password is no hash of anything, and the tokens are hashes of something random: they are there so that it can be
 proved that they never come out.
 """
 
-import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -14,17 +14,21 @@ from uuid import UUID, uuid4
 
 import psycopg
 
-from webhook_service.auth.stand_in_users import AuthUsers, Metadata, hash_of
+from webhook_service.auth.stand_in_users import AuthUsers, Metadata, hash_of, one_time_token
 
 EMAIL_PROVIDER = {"provider": "email", "providers": ["email"]}
 SSO_PROVIDER = {"provider": "sso:demo", "providers": ["sso:demo"]}
+
+
+class EmailExists(Exception):
+    """Another user has that e-mail, and Auth has looked before it wrote."""
 
 
 class Auth:
     """Auth's actions on its users. Each takes a user's id, or returns a new one; LookupError where there is none.
 
     It takes the connection over, which must be in autocommit and may become supabase_auth_admin: each action is one
-    transaction unless it says otherwise.
+    transaction unless it says otherwise. `users` is for reading; its statements are parts of actions.
     """
 
     def __init__(
@@ -33,7 +37,7 @@ class Auth:
         connection.execute("set role supabase_auth_admin")
         connection.execute("set search_path = auth")  # the role's own setting holds only where it logs in
         self._transaction = connection.transaction
-        self._users = AuthUsers(connection, now)
+        self.users = AuthUsers(connection, now)
         self._now = now
 
     # New users
@@ -45,14 +49,14 @@ class Auth:
         user = id or uuid4()
         claims = {"sub": str(user), "email": email.lower(), "email_verified": False, "phone_verified": False}
         with self._transaction():
-            self._users.insert(user, email=email.lower(), raw_user_meta_data=dict(user_metadata or {}))
-            self._users.update(user, role="authenticated")
-            self._users.merge(user, "raw_user_meta_data", claims)
-            self._users.merge(user, "raw_app_meta_data", EMAIL_PROVIDER)
+            self.users.insert(user, email=email.lower(), raw_user_meta_data=dict(user_metadata or {}))
+            self.users.update(user, role="authenticated")
+            self.users.merge(user, "raw_user_meta_data", claims)
+            self.users.merge(user, "raw_app_meta_data", EMAIL_PROVIDER)
             if auto_confirm:
                 self._confirm(user)
             else:
-                self._users.update(user, confirmation_token=one_time_token(), confirmation_sent_at=self._now())
+                self.users.update(user, confirmation_token=one_time_token(), confirmation_sent_at=self._now())
         if auto_confirm:
             self.sign_in(user)  # a second transaction
         return user
@@ -69,10 +73,10 @@ class Auth:
         """By the admin API; `confirmed` is its `email_confirm`."""
         user = id or uuid4()
         with self._transaction():
-            self._users.insert(user, email=email.lower(), raw_user_meta_data=dict(user_metadata or {}))
-            self._users.update(user, role="authenticated")
+            self.users.insert(user, email=email.lower(), raw_user_meta_data=dict(user_metadata or {}))
+            self.users.update(user, role="authenticated")
             if app_metadata is not None:
-                self._users.merge(user, "raw_app_meta_data", app_metadata)
+                self.users.merge(user, "raw_app_meta_data", app_metadata)
             if confirmed:
                 self._confirm(user)
         return user
@@ -82,7 +86,7 @@ class Auth:
         user = id or uuid4()
         claims = {"sub": str(user), "email": email.lower(), "email_verified": False} | dict(user_metadata or {})
         with self._transaction():
-            self._users.insert(
+            self.users.insert(
                 user,
                 email=email.lower(),
                 is_sso_user=True,
@@ -90,21 +94,21 @@ class Auth:
                 raw_app_meta_data=SSO_PROVIDER,
                 raw_user_meta_data=claims,
             )
-            self._users.update(user, role="authenticated")
-            self._users.update(user, encrypted_password=None)
-            self._users.merge(user, "raw_user_meta_data", claims)
-            self._users.merge(user, "raw_app_meta_data", SSO_PROVIDER)
+            self.users.update(user, role="authenticated")
+            self.users.update(user, encrypted_password=None)
+            self.users.merge(user, "raw_user_meta_data", claims)
+            self.users.merge(user, "raw_app_meta_data", SSO_PROVIDER)
             self._confirm(user)
-            self._users.update(user, last_sign_in_at=self._now())
+            self.users.start_session(user)
         return user
 
     def anonymous(self, *, id: UUID | None = None) -> UUID:
         """An anonymous sign-in: no e-mail, no password, no provider."""
         user = id or uuid4()
         with self._transaction():
-            self._users.insert(user, is_anonymous=True, encrypted_password="", raw_app_meta_data={})
-            self._users.update(user, role="authenticated")
-            self._users.update(user, last_sign_in_at=self._now())
+            self.users.insert(user, is_anonymous=True, encrypted_password="", raw_app_meta_data={})
+            self.users.update(user, role="authenticated")
+            self.users.start_session(user)
         return user
 
     # What users do
@@ -113,23 +117,25 @@ class Auth:
         """The link of the sign-up's mail: the e-mail is confirmed and the user signed in."""
         with self._transaction():
             self._confirm(user)
-            self._users.merge(user, "raw_app_meta_data", {})
-            self._users.update(user, last_sign_in_at=self._now())
+            self.users.merge(user, "raw_app_meta_data", {})
+            self.users.start_session(user)
 
     def sign_in(self, user: UUID) -> None:
         """With a password."""
-        self._users.update(user, last_sign_in_at=self._now())
+        with self._transaction():
+            self.users.start_session(user)
 
     def refresh(self, user: UUID) -> None:
         """A token refresh (v1 tokens): it writes last_sign_in_at as it was, so only updated_at moves."""
-        self._users.update(user, last_sign_in_at=self._users.row(user)["last_sign_in_at"])
+        with self._transaction():
+            self.users.refresh_session(user)
 
     def sso_sign_in(self, user: UUID, *, user_metadata: Metadata | None = None) -> None:
         """A repeated sign-in by SSO or OAuth, with what the identity provider says now."""
         with self._transaction():
-            self._users.merge(user, "raw_user_meta_data", user_metadata or {})
-            self._users.merge(user, "raw_app_meta_data", {})
-            self._users.update(user, last_sign_in_at=self._now())
+            self.users.merge(user, "raw_user_meta_data", user_metadata or {})
+            self.users.merge(user, "raw_app_meta_data", {})
+            self.users.start_session(user)
 
     def change_email(self, user: UUID, email: str) -> None:
         """The user's own change, from the request to the second link: three transactions."""
@@ -138,7 +144,7 @@ class Auth:
 
     def request_email_change(self, user: UUID, email: str) -> None:
         """The user asks for it: one mail to the old address, one to the new."""
-        self._users.update(
+        self.users.update(
             user,
             email_change_token_current=one_time_token(),
             email_change_token_new=one_time_token(),
@@ -149,15 +155,15 @@ class Auth:
 
     def confirm_email_change(self, user: UUID) -> None:
         """The links of both mails, a transaction each; the second one changes the e-mail and signs the user in."""
-        asked = self._users.row(user)
-        self._users.update(
+        asked = self.users.row(user)
+        self.users.update(
             user,
             email_change_confirm_status=1,
             email_change_token_current="",
             email_change_token_new=asked["email_change_token_new"],
         )
         with self._transaction():
-            self._users.update(
+            self.users.update(
                 user,
                 email=asked["email_change"],
                 email_change="",
@@ -165,39 +171,53 @@ class Auth:
                 email_change_token_new="",
                 email_change_confirm_status=0,
             )
-            self._users.merge(user, "raw_app_meta_data", {})
-            self._users.update(user, last_sign_in_at=self._now())
+            self.users.merge(user, "raw_app_meta_data", {})
+            self.users.start_session(user)
 
     def update_metadata(self, user: UUID, user_metadata: Metadata) -> None:
         """Merges shallowly; None deletes a key. Users may do this to themselves."""
-        self._users.merge(user, "raw_user_meta_data", user_metadata)
+        self.users.merge(user, "raw_user_meta_data", user_metadata)
 
     # What the admin API does
+
+    def invite(self, email: str, *, id: UUID | None = None) -> UUID:
+        """A user whose e-mail is not confirmed yet, new where there is none. Raises EmailExists where it is."""
+        found = self.users.with_email(email)
+        if found is not None and found["email_confirmed_at"] is not None:
+            raise EmailExists
+        user: UUID = found["id"] if found is not None else id or uuid4()
+        with self._transaction():
+            if found is None:
+                self.users.insert(user, email=email.lower(), encrypted_password="")
+                self.users.update(user, role="authenticated")
+            sent = self._now()
+            self.users.update(user, confirmation_token=one_time_token(), confirmation_sent_at=sent, invited_at=sent)
+        return user
 
     def admin_change_email(self, user: UUID, email: str, *, confirmed: bool = False) -> None:
         """At once, without a mail; `confirmed` is the admin API's `email_confirm`."""
         with self._transaction():
             if confirmed:
                 self._confirm(user)
-            self._users.update(user, email=email.lower())
+            self.users.update(user, email=email.lower())
 
     def set_app_metadata(self, user: UUID, app_metadata: Metadata) -> None:
         """Merges shallowly; None deletes a key."""
-        self._users.merge(user, "raw_app_meta_data", app_metadata)
+        self.users.merge(user, "raw_app_meta_data", app_metadata)
 
     def ban(self, user: UUID, until: datetime) -> None:
-        self._users.update(user, banned_until=until)
+        self.users.update(user, banned_until=until)
 
     def unban(self, user: UUID) -> None:
-        self._users.update(user, banned_until=None)
+        self.users.update(user, banned_until=None)
 
     def soft_delete(self, user: UUID) -> None:
         """The row stays, with hashes for e-mail and phone (also where they were empty) and without metadata."""
-        row = self._users.row(user)
+        row = self.users.row(user)
         if row["deleted_at"] is not None:
             return  # as Auth does: once is enough
         with self._transaction():
-            self._users.update(
+            self.users.update(
                 user,
                 email=hash_of(user, row["email"]),
                 phone=hash_of(user, row["phone"])[:15],
@@ -211,18 +231,14 @@ class Auth:
                 phone_change_token="",
                 deleted_at=self._now(),
             )
-            self._users.update(user, raw_user_meta_data={})
-            self._users.update(user, raw_app_meta_data={})
+            self.users.update(user, raw_user_meta_data={})
+            self.users.update(user, raw_app_meta_data={})
+            self.users.end_sessions(user)
 
     def hard_delete(self, user: UUID) -> None:
-        self._users.delete(user)
+        self.users.delete(user)
 
     def _confirm(self, user: UUID) -> None:
         """Two statements that several actions have in common."""
-        self._users.update(user, confirmation_token="", email_confirmed_at=self._now())
-        self._users.merge(user, "raw_user_meta_data", {"email_verified": True})
-
-
-def one_time_token() -> str:
-    """As Auth keeps it: a hash of 56 hexadecimal digits."""
-    return hashlib.sha224(uuid4().bytes).hexdigest()
+        self.users.update(user, confirmation_token="", email_confirmed_at=self._now())
+        self.users.merge(user, "raw_user_meta_data", {"email_verified": True})

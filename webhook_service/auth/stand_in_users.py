@@ -1,11 +1,15 @@
-"""The statements that Supabase Auth's actions consist of, on one row of `auth.users` each. See stand_in."""
+"""The statements that Supabase Auth's actions consist of, on one row of `auth.users` each, and on its sessions.
+
+See stand_in.
+"""
 
 import base64
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 from psycopg import sql
@@ -15,6 +19,10 @@ from psycopg.types.json import Jsonb
 from webhook_service.events import Json
 
 Metadata = Mapping[str, Json]
+
+LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+EMAIL = re.compile(rf"[\w.!#$%&'*+/=?^`{{|}}~-]+@{LABEL}(\.{LABEL})*", re.ASCII | re.IGNORECASE)
+LONGEST_EMAIL = 255
 
 
 class AuthUsers:
@@ -55,14 +63,58 @@ class AuthUsers:
         merged = {**(self.row(user)[column] or {}), **changes}
         self.update(user, **{column: {key: value for key, value in merged.items() if value is not None}})
 
+    def newest(self, limit: int, offset: int) -> list[dict[str, Any]]:
+        """Rows, newest first, the soft-deleted included: a page of Auth's list."""
+        with self._connection.cursor(row_factory=dict_row) as cursor:
+            query = "select * from users order by created_at desc limit %s offset %s"
+            return cursor.execute(query, [limit, offset]).fetchall()
+
+    def with_email(self, email: str) -> dict[str, Any] | None:
+        """Whom Auth finds by an e-mail: no SSO user."""
+        query = "select * from users where email = %s and not is_sso_user"
+        with self._connection.cursor(row_factory=dict_row) as cursor:
+            return cursor.execute(query, [email.lower()]).fetchone()
+
+    def start_session(self, user: UUID) -> None:
+        """Signs the user in: two statements."""
+        now = self._now()
+        self.update(user, last_sign_in_at=now)
+        self._connection.execute(
+            "insert into sessions (id, user_id, created_at, updated_at, aal) values (%s, %s, %s, %s, 'aal1')",
+            [uuid4(), user, now, now],
+        )
+
+    def refresh_session(self, user: UUID) -> None:
+        """The newest session goes on; of the user only updated_at moves."""
+        self.update(user, last_sign_in_at=self.row(user)["last_sign_in_at"])
+        now = self._now()
+        self._connection.execute(
+            "update sessions set refreshed_at = %s, updated_at = %s"
+            " where id = (select id from sessions where user_id = %s order by created_at desc limit 1)",
+            [now.replace(tzinfo=None), now, user],
+        )
+
+    def end_sessions(self, user: UUID) -> None:
+        self._connection.execute("delete from sessions where user_id = %s", [user])
+
     def delete(self, user: UUID) -> None:
         if self._connection.execute("delete from users where id = %s", [user]).rowcount != 1:
             raise LookupError(f"no auth user {user}")
 
 
+def is_email(text: str) -> bool:
+    """Whether Auth takes it for an e-mail address: there is no space in it, and nothing but ASCII."""
+    return len(text) <= LONGEST_EMAIL and EMAIL.fullmatch(text) is not None
+
+
 def parameters(columns: Metadata) -> list[Any]:
     """The values, with dictionaries as jsonb."""
     return [Jsonb(value) if isinstance(value, dict) else value for value in columns.values()]
+
+
+def one_time_token() -> str:
+    """As Auth keeps it: a hash of 56 hexadecimal digits."""
+    return hashlib.sha224(uuid4().bytes).hexdigest()
 
 
 def hash_of(user: UUID, value: str | None) -> str:

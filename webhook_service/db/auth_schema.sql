@@ -2,11 +2,14 @@
 -- the embedded server, the demo and the tests. It is no migration. Run it as a superuser, where the roles anon,
 -- authenticated and service_role exist.
 --
--- Only what this service relies on: the role that Auth writes as, and auth.users with its 35 columns, its rules and
--- its rights. Taken from the migrations of supabase/auth (v2.196) and from the roles of Supabase's PostgreSQL image.
+-- Only what this service relies on: the role that Auth writes as, auth.users with its 35 columns, its rules and its
+-- rights, and of auth.sessions what tells who is signed in. Taken from the migrations of supabase/auth (v2.196) and
+-- from the roles of Supabase's PostgreSQL image.
 --
--- Where auth.users is there already, it does nothing at all: a real project is never touched. One statement, so that
--- it is done as a whole or not at all, however it is run; several processes may run it at once.
+-- A real project is never touched: where auth.users is there already, nothing is done at all, but that an older
+-- stand-in gets what it lacks. That is told by all that it has: Auth's first migration makes more than one table, and
+-- no Supabase is without the functions auth.uid() and auth.role(). One statement, so that it is done as a whole or not
+-- at all, however it is run; several processes may run it at once.
 
 do $$
 declare
@@ -14,68 +17,90 @@ declare
 begin
   perform pg_advisory_xact_lock(4186320975512668047);
   if to_regclass('auth.users') is not null then
-    return;
+    if exists (select from pg_catalog.pg_proc where pronamespace = 'auth'::regnamespace)
+       or exists (select from pg_catalog.pg_class where relnamespace = 'auth'::regnamespace
+                     and relkind <> 'i' and oid <> 'auth.users'::regclass)
+       or not exists (select from pg_catalog.pg_class where oid = 'auth.users'::regclass
+                         and relowner = to_regrole('supabase_auth_admin') and relnatts = 35) then
+      return;
+    end if;
+  else
+    -- The lock is this database's; the role is the whole server's, so somebody in another database may win.
+    begin
+      create role supabase_auth_admin nologin;
+      alter role supabase_auth_admin set search_path = auth;
+    exception when duplicate_object or unique_violation then
+      null;
+    end;
+
+    create schema if not exists auth authorization supabase_auth_admin;
+
+    create table auth.users (
+      instance_id uuid,
+      id uuid not null,
+      aud varchar(255),
+      role varchar(255),
+      email varchar(255),
+      encrypted_password varchar(255),
+      email_confirmed_at timestamptz,
+      invited_at timestamptz,
+      confirmation_token varchar(255),
+      confirmation_sent_at timestamptz,
+      recovery_token varchar(255),
+      recovery_sent_at timestamptz,
+      email_change_token_new varchar(255),
+      email_change varchar(255),
+      email_change_sent_at timestamptz,
+      last_sign_in_at timestamptz,
+      raw_app_meta_data jsonb,
+      raw_user_meta_data jsonb,
+      is_super_admin boolean,
+      created_at timestamptz,  -- no default, here and below: Auth sets both, and nothing else moves updated_at
+      updated_at timestamptz,
+      phone text,
+      phone_confirmed_at timestamptz,
+      phone_change text default '',
+      phone_change_token varchar(255) default '',
+      phone_change_sent_at timestamptz,
+      confirmed_at timestamptz generated always as (least(email_confirmed_at, phone_confirmed_at)) stored,
+      email_change_token_current varchar(255) default '',
+      email_change_confirm_status smallint default 0 check (email_change_confirm_status between 0 and 2),
+      banned_until timestamptz,
+      reauthentication_token varchar(255) default '',
+      reauthentication_sent_at timestamptz,
+      is_sso_user boolean not null default false,
+      deleted_at timestamptz,
+      is_anonymous boolean not null default false,
+      constraint users_pkey primary key (id),
+      constraint users_phone_key unique (phone)
+    );
+    -- Several SSO users may have one e-mail, with each other and with a normal user.
+    create unique index users_email_partial_key on auth.users (email) where is_sso_user = false;
+    alter table auth.users owner to supabase_auth_admin;
+    alter table auth.users enable row level security;  -- and no policies
   end if;
 
-  -- The lock is this database's; the role is the whole server's, so somebody in another database may win.
-  begin
-    create role supabase_auth_admin nologin;
-    alter role supabase_auth_admin set search_path = auth;
-  exception when duplicate_object or unique_violation then
-    null;
-  end;
-
-  create schema if not exists auth authorization supabase_auth_admin;
-
-  create table auth.users (
-    instance_id uuid,
+  create table auth.sessions (
     id uuid not null,
-    aud varchar(255),
-    role varchar(255),
-    email varchar(255),
-    encrypted_password varchar(255),
-    email_confirmed_at timestamptz,
-    invited_at timestamptz,
-    confirmation_token varchar(255),
-    confirmation_sent_at timestamptz,
-    recovery_token varchar(255),
-    recovery_sent_at timestamptz,
-    email_change_token_new varchar(255),
-    email_change varchar(255),
-    email_change_sent_at timestamptz,
-    last_sign_in_at timestamptz,
-    raw_app_meta_data jsonb,
-    raw_user_meta_data jsonb,
-    is_super_admin boolean,
-    created_at timestamptz,  -- no default, here and below: Auth sets both, and nothing else moves updated_at
+    user_id uuid not null,
+    created_at timestamptz,
     updated_at timestamptz,
-    phone text,
-    phone_confirmed_at timestamptz,
-    phone_change text default '',
-    phone_change_token varchar(255) default '',
-    phone_change_sent_at timestamptz,
-    confirmed_at timestamptz generated always as (least(email_confirmed_at, phone_confirmed_at)) stored,
-    email_change_token_current varchar(255) default '',
-    email_change_confirm_status smallint default 0 check (email_change_confirm_status between 0 and 2),
-    banned_until timestamptz,
-    reauthentication_token varchar(255) default '',
-    reauthentication_sent_at timestamptz,
-    is_sso_user boolean not null default false,
-    deleted_at timestamptz,
-    is_anonymous boolean not null default false,
-    constraint users_pkey primary key (id),
-    constraint users_phone_key unique (phone)
+    aal text,  -- Auth has a type of its own for it
+    not_after timestamptz,
+    refreshed_at timestamp,
+    constraint sessions_pkey primary key (id),
+    constraint sessions_user_id_fkey foreign key (user_id) references auth.users (id) on delete cascade
   );
-  -- Several SSO users may have one e-mail, with each other and with a normal user.
-  create unique index users_email_partial_key on auth.users (email) where is_sso_user = false;
-  alter table auth.users owner to supabase_auth_admin;
-  alter table auth.users enable row level security;  -- and no policies
+  create index sessions_user_id_idx on auth.sessions (user_id);
+  alter table auth.sessions owner to supabase_auth_admin;
+  alter table auth.sessions enable row level security;
 
-  -- Whoever migrates may read, write and put triggers on auth.users, and create nothing in the schema.
+  -- Whoever migrates may read, write and put triggers on both tables, and create nothing in the schema.
   for migrator in select rolname from pg_catalog.pg_roles where rolname in ('postgres', current_user) loop
     execute format('grant usage on schema auth to %I', migrator);
-    execute format('grant select, insert, update, delete, references, trigger on auth.users to %I', migrator);
+    execute format('grant select, insert, update, delete, references, trigger on auth.users, auth.sessions to %I',
+                   migrator);
   end loop;
-  -- The roles of the Data API may name the schema, and read nothing of auth.users: service_role neither.
+  -- The roles of the Data API may name the schema, and read nothing of the tables: service_role neither.
   grant usage on schema auth to anon, authenticated, service_role;
 end $$;

@@ -77,7 +77,7 @@ def running(folder: Path) -> Iterator[dict[str, str]]:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(SUPABASE_ROLES)
             create_auth_schema(connection)
-        yield {"DATABASE_URL": url} | stored_secrets(folder)
+        yield {"DATABASE_URL": url, "AUTH_ADMIN": "local"} | stored_secrets(folder)
 
 
 def create_auth_schema(connection: psycopg.Connection[Any]) -> None:

@@ -10,7 +10,8 @@ declare
 begin
   for object in
     select format('drop trigger %I on %s', t.tgname, t.tgrelid::regclass) from pg_trigger t
-     where t.tgname in ('auth_sync_capture', 'auth_sync_send', 'auth_sync_employees_inserted', 'auth_sync_employees_updated')
+     where t.tgname in ('auth_sync_capture', 'auth_sync_send', 'auth_sync_employees_inserted', 'auth_sync_employees_updated',
+                        'auth_sync_wish_inserted', 'auth_sync_wish_updated', 'auth_sync_wish_deleted')
   loop
     execute object;
   end loop;
@@ -22,13 +23,13 @@ begin
     from pg_class c
    where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'
      and c.relname in ('integration_sync_log', 'integration_sync_replays', 'auth_user_state', 'auth_sync_settings',
-                       'auth_sync_relays', 'auth_sync_hires', 'auth_sync_migrations');
+                       'auth_sync_relays', 'auth_sync_hires', 'auth_sync_rate', 'auth_sync_migrations');
   if object is not null then
     execute object;
   end if;
   for object in
     select format('drop function if exists %s cascade', p.oid::regprocedure) from pg_proc p
-     where p.pronamespace = 'public'::regnamespace and p.proname ~ '^(auth_sync_|get_auth_sync_summary$)'
+     where p.pronamespace = 'public'::regnamespace and p.proname ~ '^(auth_sync_|get_auth_sync_summary$|find_employees_without_auth$)'
   loop
     execute object;
   end loop;

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from webhook_service.accounts import Accounts
 from webhook_service.batching import Processor
 from webhook_service.config import Settings
 from webhook_service.ports import Database
@@ -11,9 +12,10 @@ from webhook_service.ports import Database
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """What the views work with; put together in `app`."""
+    """What the views work with; put together in `app`. `accounts` is None where there is no Auth Admin API."""
 
     settings: Settings
     database: Database
     processor: Processor
+    accounts: Accounts | None
     now: Callable[[], datetime]

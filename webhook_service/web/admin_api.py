@@ -46,11 +46,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
     admin_api = Blueprint("admin_api", __name__, url_prefix="/admin/api")
     database, policy = wiring.database, wiring.settings.policy
 
-    @admin_api.before_request
-    def authorize() -> None:
-        shown = request.headers.get("Authorization", "").encode()
-        if not hmac.compare_digest(shown, f"Bearer {wiring.settings.admin_api_key}".encode()):
-            raise Unauthorized("unauthorized", "Needs the header Authorization: Bearer <ADMIN_API_KEY>.")
+    require_admin(admin_api, wiring)
 
     @admin_api.get("/summary")
     def summary() -> Response:
@@ -87,6 +83,16 @@ def blueprint(wiring: Wiring) -> Blueprint:
         return jsonify(answer | {"next_cursor": cursor_of(answer.pop("next"))})
 
     return admin_api
+
+
+def require_admin(blueprint: Blueprint, wiring: Wiring) -> None:
+    """Nothing of it is answered without the admin key."""
+
+    @blueprint.before_request
+    def authorize() -> None:
+        shown = request.headers.get("Authorization", "").encode()
+        if not hmac.compare_digest(shown, f"Bearer {wiring.settings.admin_api_key}".encode()):
+            raise Unauthorized("unauthorized", "Needs the header Authorization: Bearer <ADMIN_API_KEY>.")
 
 
 def json_body() -> Json:

@@ -3,15 +3,25 @@
 import json
 import logging
 from http import HTTPStatus
+from math import ceil
 
 from flask import Flask, Response, g
 from werkzeug.exceptions import HTTPException
 
 from webhook_service.errors import (
+    AuthEmailExists,
+    AuthRefused,
+    AuthThrottled,
+    AuthUncertain,
+    AuthUnavailable,
+    AuthUserNotFound,
     BadPayload,
     BadSignature,
     Conflict,
     DatabaseError,
+    EmailTaken,
+    EmployeeNotFound,
+    EmployeeRejected,
     EventNotFound,
     InvalidPayload,
     InvalidQuery,
@@ -35,6 +45,15 @@ STATUSES: dict[type[ServiceError], HTTPStatus] = {
     InvalidPayload: HTTPStatus.UNPROCESSABLE_ENTITY,
     InvalidQuery: HTTPStatus.UNPROCESSABLE_ENTITY,
     NotPossible: HTTPStatus.CONFLICT,
+    EmployeeNotFound: HTTPStatus.NOT_FOUND,
+    EmployeeRejected: HTTPStatus.UNPROCESSABLE_ENTITY,
+    EmailTaken: HTTPStatus.CONFLICT,
+    AuthEmailExists: HTTPStatus.CONFLICT,
+    AuthUserNotFound: HTTPStatus.NOT_FOUND,
+    AuthRefused: HTTPStatus.BAD_GATEWAY,
+    AuthUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    AuthThrottled: HTTPStatus.SERVICE_UNAVAILABLE,
+    AuthUncertain: HTTPStatus.SERVICE_UNAVAILABLE,
     DatabaseError: HTTPStatus.INTERNAL_SERVER_ERROR,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     Conflict: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -54,15 +73,25 @@ def problem(status: HTTPStatus, reason: str, detail: str, **more: object) -> Res
     return Response(json.dumps(document | more), status, content_type="application/problem+json")
 
 
+def facts_of(error: ServiceError) -> dict[str, object]:
+    """What some errors say besides their reason."""
+    if isinstance(error, InvalidQuery):
+        return {"fields": error.fields}
+    if isinstance(error, EmployeeRejected):
+        return dict(error.facts)
+    if isinstance(error, EmailTaken):
+        return {"side": error.side, **error.holder}
+    return {}
+
+
 def register(app: Flask) -> None:
     @app.errorhandler(ServiceError)
     def problem_of_our_error(error: ServiceError) -> Response:
         if isinstance(error, Unavailable | DatabaseError):
             log.error("database trouble", extra={"reason": error.reason, "detail": error.detail}, exc_info=error)
-        more: dict[str, object] = {"fields": error.fields} if isinstance(error, InvalidQuery) else {}
-        response = problem(STATUSES[type(error)], error.reason, error.detail, **more)
-        if isinstance(error, Unavailable):
-            response.headers["Retry-After"] = str(error.retry_after)
+        response = problem(STATUSES[type(error)], error.reason, error.detail, **facts_of(error))
+        if isinstance(error, Unavailable | AuthUnavailable):
+            response.headers["Retry-After"] = str(ceil(error.retry_after))
         if isinstance(error, Unauthorized):
             response.headers["WWW-Authenticate"] = "Bearer"
         return response

@@ -6,7 +6,7 @@ set local lock_timeout = '5s';
 -- Functions that only our triggers and the owner call: not even service_role may have anything posted or signed.
 create or replace function public.auth_sync_is_internal_v1(p_function name) returns boolean
 language sql immutable set search_path = '' as $$
-  select p_function ~ '^auth_sync_(send_to|post_v1|signed_v1|hmac_v1|keys_v1|capture_v1|send_v1|install_v1|employees_changed_v1)$'
+  select p_function ~ '^auth_sync_(send_to|post_v1|signed_v1|hmac_v1|keys_v1|capture_v1|send_v1|install_v1|employees_(changed|wish)_v1)$'
 $$;
 
 -- As in 0001. And our functions look for names in pg_catalog, and in pg_temp last: an empty search_path looks in pg_temp
@@ -25,7 +25,7 @@ begin
     union all
     select 'f', p.proname, 'function ' || p.oid::regprocedure
       from pg_catalog.pg_proc p
-     where p.pronamespace = 'public'::regnamespace and p.proname ~ '^(auth_sync_|get_auth_sync_summary$)'
+     where p.pronamespace = 'public'::regnamespace and p.proname ~ '^(auth_sync_|get_auth_sync_summary$|find_employees_without_auth$)'
   loop
     execute 'revoke all on ' || object.name || ' from public';
     for grantee in select rolname from pg_catalog.pg_roles where rolname in ('anon', 'authenticated') loop
@@ -46,10 +46,13 @@ end $$;
 
 alter table public.integration_sync_log
   add column if not exists lease text,
-  add column if not exists leased_until timestamptz;
+  add column if not exists leased_until timestamptz,
+  add column if not exists priority smallint not null default 0;
 
 comment on column public.integration_sync_log.lease is 'who works on it at this moment; only its holder may settle it';
 comment on column public.integration_sync_log.leased_until is 'when the lease ends, if its holder does not end it before';
+comment on column public.integration_sync_log.priority is
+  'of actions: 0 for one of a few, 1 for one of the many that a bulk statement wrote, which wait behind';
 comment on column public.integration_sync_log.via is
   'how it came to be applied: webhook, relay, reconcile, employees; capture, reconcile or employees while it is pending';
 comment on column public.integration_sync_log.request_data is
@@ -69,17 +72,21 @@ alter table public.integration_sync_log
     else operation in ('reconcile') end),
   add constraint known_outcome check (status <> 'SUCCESS' or case direction
     when 'inbound' then outcome in ('linked', 'synced', 'unchanged', 'orphaned', 'unmatched', 'unconfirmed', 'ignored', 'stale')
-    when 'maintenance' then outcome in ('reconciled')
-    else true end),
+    when 'outbound' then outcome in ('disabled', 'enabled', 'email_updated', 'created', 'linked', 'unchanged', 'stale', 'gone', 'undone')
+    else outcome in ('reconciled') end),
   add constraint known_failure check (status <> 'FAILED' or case direction
     when 'inbound' then outcome in ('ambiguous', 'already_linked', 'email_taken', 'employee_rejected', 'unreadable', 'not_applied')
-    when 'maintenance' then outcome in ('incomplete', 'interrupted')
-    else true end),
+    when 'outbound' then outcome in ('user_not_found', 'email_taken', 'auth_refused', 'auth_unavailable', 'not_performed')
+    else outcome in ('incomplete', 'interrupted') end),
   add constraint lease_is_open check (status <> 'SUCCESS' or lease is null);
 
--- What is due, and what of one auth user is open.
+-- What is due, of events and of actions, and what of one auth user is open.
 create index if not exists integration_sync_log_due_idx
-  on public.integration_sync_log (next_attempt_at, id) where status <> 'SUCCESS' and next_attempt_at is not null;
+  on public.integration_sync_log (next_attempt_at, id)
+  where status <> 'SUCCESS' and direction = 'inbound' and next_attempt_at is not null;
+create index if not exists integration_sync_log_actions_idx
+  on public.integration_sync_log (priority, next_attempt_at, id)
+  where status <> 'SUCCESS' and direction = 'outbound' and next_attempt_at is not null;
 create index if not exists integration_sync_log_open_idx
   on public.integration_sync_log (auth_user_id, version) where status <> 'SUCCESS';
 

@@ -130,12 +130,11 @@ begin
   if error is null and target is distinct from known.employee_id and target is not null then
     update public.auth_user_state set employee_id = target where auth_user_id = known.auth_user_id;
   end if;
-  if outcome = 'linked' then
-    perform public.auth_sync_queue_disable_v1(entry, target);
-  end if;
-
   perform public.auth_sync_record_v1(entry, outcome, error, target, coalesce(done -> 'changes', '{}'),
                                      case when is_replay then p_work ->> 'requested_by' end);
+  if is_newest then
+    perform public.auth_sync_wish_v1(known.auth_user_id, p_work -> 'columns', p_work ->> 'via');
+  end if;
   return jsonb_build_object('event_id', entry.event_id, 'status', case when error is null then 'SUCCESS' else 'FAILED' end,
                             'outcome', outcome, 'employee_id', target)
     || case when is_replay then jsonb_build_object('changes', coalesce(done -> 'changes', '{}')) else '{}' end;

@@ -60,7 +60,6 @@ create or replace function public.auth_sync_link_all_v1(p_matches jsonb, p_cause
 language plpgsql security definer set search_path = '' as $$
 declare
   linking jsonb;
-  queued bigint;
 begin
   -- Everything is read before it is written: the employees as they are, and what they are to be.
   select jsonb_agg(to_jsonb(w)) into linking
@@ -102,20 +101,15 @@ begin
     from jsonb_to_recordset(linking) as w (employee_id bigint, auth_user_id uuid)
    where s.auth_user_id = w.auth_user_id and s.employee_id is distinct from w.employee_id;
 
-  with linked as (
-    insert into public.integration_sync_log
-      (event_id, direction, operation, status, outcome, auth_user_id, employee_id, version, request_data, changes, attempts,
-       via, completed_at)
-    select format('employee-%s-%s', w.employee_id, p_cause), 'inbound', 'UPDATE', 'SUCCESS', 'linked', w.auth_user_id, w.employee_id,
-           w.version, w.state,
-           (select coalesce(jsonb_object_agg(b.key, jsonb_build_object('from', w.was -> b.key, 'to', b.value)), '{}')
-              from jsonb_each(w.becomes) as b where b.value is distinct from w.was -> b.key),
-           1, 'employees', now()
-      from jsonb_to_recordset(linking) as w (employee_id bigint, auth_user_id uuid, version bigint, state jsonb, was jsonb, becomes jsonb)
-    returning integration_sync_log.*
-  )
-  select count(*) into queued
-    from (select public.auth_sync_queue_disable_v1(l::public.integration_sync_log, l.employee_id) from linked l) as queued;
+  insert into public.integration_sync_log
+    (event_id, direction, operation, status, outcome, auth_user_id, employee_id, version, request_data, changes, attempts,
+     via, completed_at)
+  select format('employee-%s-%s', w.employee_id, p_cause), 'inbound', 'UPDATE', 'SUCCESS', 'linked', w.auth_user_id, w.employee_id,
+         w.version, w.state,
+         (select coalesce(jsonb_object_agg(b.key, jsonb_build_object('from', w.was -> b.key, 'to', b.value)), '{}')
+            from jsonb_each(w.becomes) as b where b.value is distinct from w.was -> b.key),
+         1, 'employees', now()
+    from jsonb_to_recordset(linking) as w (employee_id bigint, auth_user_id uuid, version bigint, state jsonb, was jsonb, becomes jsonb);
 end $$;
 
 -- Whether something on employees is only checked at the end of a transaction: then it could fail what is not ours.

@@ -23,7 +23,17 @@ language sql stable security definer set search_path = '' as $$
       ('auth_sync_employees_updated', 'public.employees',
        'CREATE TRIGGER auth_sync_employees_updated AFTER UPDATE ON public.employees'
        ' REFERENCING OLD TABLE AS before_rows NEW TABLE AS after_rows'
-       ' FOR EACH STATEMENT EXECUTE FUNCTION public.auth_sync_employees_changed_v1()')
+       ' FOR EACH STATEMENT EXECUTE FUNCTION public.auth_sync_employees_changed_v1()'),
+      ('auth_sync_wish_inserted', 'public.employees',
+       'CREATE TRIGGER auth_sync_wish_inserted AFTER INSERT ON public.employees'
+       ' REFERENCING NEW TABLE AS after_rows FOR EACH STATEMENT EXECUTE FUNCTION public.auth_sync_employees_wish_v1()'),
+      ('auth_sync_wish_updated', 'public.employees',
+       'CREATE TRIGGER auth_sync_wish_updated AFTER UPDATE ON public.employees'
+       ' REFERENCING OLD TABLE AS before_rows NEW TABLE AS after_rows'
+       ' FOR EACH STATEMENT EXECUTE FUNCTION public.auth_sync_employees_wish_v1()'),
+      ('auth_sync_wish_deleted', 'public.employees',
+       'CREATE TRIGGER auth_sync_wish_deleted AFTER DELETE ON public.employees'
+       ' REFERENCING OLD TABLE AS before_rows FOR EACH STATEMENT EXECUTE FUNCTION public.auth_sync_employees_wish_v1()')
     ) as w (name, relation, definition)
 $$;
 
@@ -66,7 +76,7 @@ begin
     'triggers', (select jsonb_object_agg(t.name, t.is_right) from public.auth_sync_triggers_v1() as t where t.relation is not null),
     'open_to_strangers', (
       select coalesce(jsonb_agg(p.oid::regprocedure::text), '[]') from pg_catalog.pg_proc p
-       where p.pronamespace = 'public'::regnamespace and p.proname ~ '^(auth_sync_|get_auth_sync_summary$)'
+       where p.pronamespace = 'public'::regnamespace and p.proname ~ '^(auth_sync_|get_auth_sync_summary$|find_employees_without_auth$)'
          and exists (select from pg_catalog.pg_roles r
                       where r.rolname in ('anon', 'authenticated') and has_function_privilege(r.oid, p.oid, 'execute')))
       || (
@@ -78,7 +88,7 @@ begin
                                                               and has_table_privilege(r.oid, c.oid, 'select,insert,update,delete')))),
     'closed_to_service_role', (
       select coalesce(jsonb_agg(p.oid::regprocedure::text), '[]') from pg_catalog.pg_proc p, pg_catalog.pg_roles r
-       where p.pronamespace = 'public'::regnamespace and p.proname ~ '^(auth_sync_|get_auth_sync_summary$)'
+       where p.pronamespace = 'public'::regnamespace and p.proname ~ '^(auth_sync_|get_auth_sync_summary$|find_employees_without_auth$)'
          and r.rolname = 'service_role' and not public.auth_sync_is_internal_v1(p.proname)
          and not has_function_privilege(r.oid, p.oid, 'execute')),
     'webhook_url', s.webhook_url,

@@ -1,0 +1,258 @@
+-- How actions are taken from the ledger and settled. Whoever takes one is told the employee as it is now, asks Auth how the
+-- auth user is now, and does what is still to be done (webhook_service/actions.py), outside of any transaction.
+
+set local lock_timeout = '5s';
+
+-- How fast actions may be performed, by all relays together: a token bucket, and the pause that Auth asked for.
+create table if not exists public.auth_sync_rate (
+  only_row boolean primary key default true check (only_row),
+  tokens numeric not null default 0,
+  refilled_at timestamptz not null default now(),
+  paused_until timestamptz not null default now(),
+  failures integer not null default 0
+);
+insert into public.auth_sync_rate default values on conflict do nothing;
+alter table public.auth_sync_rate enable row level security;
+comment on table public.auth_sync_rate is 'webhook-service: the calls of the Auth Admin API that may be made at this moment';
+comment on column public.auth_sync_rate.failures is 'how often in a row Auth could not be reached';
+
+-- What a taken action is decided by: itself, the employee who has the auth user now (null: nobody), and the e-mails that
+-- were sent to Auth for this user before.
+create or replace function public.auth_sync_action_json_v1(p_entry public.integration_sync_log) returns jsonb
+language sql stable security definer set search_path = '' as $$
+  select jsonb_build_object(
+    'event_id', p_entry.event_id, 'operation', p_entry.operation, 'auth_user_id', p_entry.auth_user_id,
+    'employee_id', p_entry.employee_id, 'request_data', p_entry.request_data, 'attempts', p_entry.attempts,
+    'employee', (select jsonb_build_object('employee_id', e.employee_id, 'is_active', e.is_active is not false,
+                                           'email', public.auth_sync_normal_v1(e.email::text))
+                   from public.employees e where e.auth_user_id = p_entry.auth_user_id),
+    'sent', (select coalesce(jsonb_agg(distinct a.request_data ->> 'email'), '[]') from public.integration_sync_log a
+              where a.auth_user_id = p_entry.auth_user_id and a.operation = 'update_auth_email' and a.id < p_entry.id
+                and p_entry.operation = a.operation))
+$$;
+
+-- Takes one action for a user: the newest open one of its kind (access or e-mail), if it is due and nobody works for this user
+-- now. Older ones of the kind are overruled: done, as stale. Returns it, or null. The caller holds the lock of claims.
+create or replace function public.auth_sync_take_action_v1(p_entry public.integration_sync_log, p_lease text, p_lease_seconds integer)
+returns jsonb language plpgsql security definer set search_path = '' as $$
+declare
+  kind text[] := case when p_entry.operation in ('disable_auth_user', 'enable_auth_user')
+    then array['disable_auth_user', 'enable_auth_user'] else array[p_entry.operation] end;
+  newest bigint;
+  taken public.integration_sync_log;
+begin
+  if exists (select from public.integration_sync_log
+              where auth_user_id = p_entry.auth_user_id and status <> 'SUCCESS' and direction = 'outbound' and leased_until >= now()) then
+    return null;
+  end if;
+  if p_entry.operation = 'create_auth_user' then
+    newest := p_entry.id;
+  else
+    select max(id) into newest from public.integration_sync_log
+     where auth_user_id = p_entry.auth_user_id and status <> 'SUCCESS' and direction = 'outbound' and operation = any (kind);
+    update public.integration_sync_log
+       set status = 'SUCCESS', outcome = 'stale', error_message = null, next_attempt_at = null, lease = null, leased_until = null,
+           completed_at = now()
+     where auth_user_id = p_entry.auth_user_id and status <> 'SUCCESS' and direction = 'outbound' and operation = any (kind) and id < newest;
+  end if;
+  update public.integration_sync_log set lease = p_lease, leased_until = now() + make_interval(secs => p_lease_seconds)
+   where id = newest and status <> 'SUCCESS' and (next_attempt_at <= now() or p_entry.id = newest)
+  returning * into taken;
+  return case when found then public.auth_sync_action_json_v1(taken) end;
+end $$;
+
+-- Takes up to p_limit actions that are due, as the bucket allows (p_rate a second, up to a second's worth at once), those of few
+-- employees before those of bulk statements: {"actions": [...], "next_in": seconds until there may be more, or null, "is_trial": whether
+-- Auth could not be reached the last time}.
+create or replace function public.auth_sync_claim_actions_v1(p_relay text, p_limit integer, p_lease_seconds integer, p_rate numeric) returns jsonb
+language plpgsql security definer
+set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' set enable_seqscan = off set jit = off as $$
+declare
+  bucket public.auth_sync_rate;
+  entry public.integration_sync_log;
+  action jsonb;
+  actions jsonb := '[]';
+  seen integer := 0;
+  soonest timestamptz;
+begin
+  if not pg_try_advisory_xact_lock(5093387412675531204) then
+    return '{"actions": [], "next_in": 0.1, "is_trial": false}';  -- another relay takes some at this moment
+  end if;
+  update public.auth_sync_rate
+     set tokens = least(greatest(p_rate, 1), tokens + greatest(extract(epoch from clock_timestamp() - refilled_at), 0) * p_rate),
+         refilled_at = clock_timestamp()
+  returning * into bucket;
+  if bucket.paused_until > clock_timestamp() then
+    return jsonb_build_object('actions', actions, 'is_trial', false, 'next_in', extract(epoch from bucket.paused_until - clock_timestamp()));
+  end if;
+  if bucket.failures > 0 then
+    p_limit := 1;  -- a try
+  end if;
+
+  for entry in
+    select * from public.integration_sync_log
+     where status <> 'SUCCESS' and direction = 'outbound' and next_attempt_at <= now() and (leased_until is null or leased_until < now())
+     order by priority, next_attempt_at, id limit p_limit * 4 + 16
+  loop
+    exit when jsonb_array_length(actions) >= least(p_limit, floor(bucket.tokens));
+    seen := seen + 1;
+    action := public.auth_sync_take_action_v1(entry, p_relay, p_lease_seconds);
+    if action is not null then
+      actions := actions || jsonb_build_array(action);
+    end if;
+  end loop;
+  update public.auth_sync_rate set tokens = tokens - jsonb_array_length(actions) where actions <> '[]';
+
+  select min(greatest(next_attempt_at, coalesce(leased_until, next_attempt_at))) into soonest
+    from (select next_attempt_at, leased_until from public.integration_sync_log
+           where status <> 'SUCCESS' and direction = 'outbound' and next_attempt_at is not null
+           order by priority, next_attempt_at limit 100) as soon;
+  return jsonb_build_object('actions', actions, 'is_trial', bucket.failures > 0, 'next_in', case when soonest is not null then
+    greatest(extract(epoch from soonest - now()), (jsonb_array_length(actions) + 1 - bucket.tokens) / p_rate) end);
+end $$;
+
+-- Takes this one action now, past the bucket: somebody waits for the answer. Null where it is not open, or being worked on. An action
+-- that is overruled by a newer one of its user is taken as that one.
+create or replace function public.auth_sync_claim_action_v1(p_event_id text, p_lease text, p_lease_seconds integer) returns jsonb
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+declare
+  entry public.integration_sync_log;
+begin
+  perform pg_advisory_xact_lock(5093387412675531204);
+  select * into entry from public.integration_sync_log
+   where event_id = p_event_id and direction = 'outbound' and status <> 'SUCCESS' and (leased_until is null or leased_until < now());
+  return case when found then public.auth_sync_take_action_v1(entry, p_lease, p_lease_seconds) end;
+end $$;
+
+-- Settles an action, while the lease is still p_lease; says whether it was. With p_error it has failed, and is due again later if
+-- p_retry. What was done is remembered of the auth user: a ban as ours.
+create or replace function public.auth_sync_settle_v1(
+  p_event_id text, p_lease text, p_outcome text, p_error text default null, p_retry boolean default false, p_changes jsonb default '{}'
+) returns boolean
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+declare
+  entry public.integration_sync_log;
+begin
+  update public.integration_sync_log
+     set status = case when p_error is null then 'SUCCESS' else 'FAILED' end,
+         outcome = p_outcome,
+         error_message = p_error,
+         changes = p_changes,
+         attempts = attempts + 1,
+         next_attempt_at = case when p_error is not null and p_retry then now() + public.auth_sync_backoff_v1(attempts + 1) end,
+         lease = null, leased_until = null,
+         completed_at = case when p_error is null then now() end
+   where event_id = p_event_id and direction = 'outbound' and status <> 'SUCCESS' and lease = p_lease
+  returning * into entry;
+  if not found then
+    return false;
+  end if;
+  if p_error is null and p_outcome in ('disabled', 'enabled', 'unchanged') and entry.operation in ('disable_auth_user', 'enable_auth_user') then
+    update public.auth_user_state
+       set disabled_at = case when entry.operation = 'disable_auth_user' then coalesce(disabled_at, now()) end,
+           -- An employee who is gone is remembered until here: so that what was missed is found, once.
+           employee_id = case when exists (select from public.employees e where e.employee_id = auth_user_state.employee_id) then employee_id end
+     where auth_user_id = entry.auth_user_id;
+  end if;
+  return true;
+end $$;
+
+-- Auth answers again. After an outage (several failures in a row, not one), what failed because of it is due now.
+create or replace function public.auth_sync_resume_v1() returns boolean
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' as $$
+declare
+  failed integer;
+begin
+  select failures into failed from public.auth_sync_rate for update;
+  update public.auth_sync_rate set failures = 0, paused_until = now() where failed > 0;
+  if failed >= 3 then
+    update public.integration_sync_log set next_attempt_at = now()
+     where status = 'FAILED' and direction = 'outbound' and outcome = 'auth_unavailable' and next_attempt_at > now();
+  end if;
+  return failed > 0;
+end $$;
+
+-- Nobody calls Auth for so many seconds: as Auth asked for (p_failed is false), or because it cannot be reached: then longer
+-- each time, up to a minute. Returns for how long.
+create or replace function public.auth_sync_pause_v1(p_seconds numeric, p_failed boolean) returns numeric
+language sql security definer set search_path = '' set lock_timeout = '1500ms' as $$
+  update public.auth_sync_rate
+     set failures = failures + p_failed::integer,
+         tokens = 0,
+         paused_until = greatest(paused_until, clock_timestamp() + make_interval(secs =>
+           case when p_failed then least(60, p_seconds * power(2, least(failures, 10))) else least(p_seconds, 3600) end::double precision))
+  returning extract(epoch from paused_until - clock_timestamp())
+$$;
+
+-- Gives an action back that was not begun. It is no attempt.
+create or replace function public.auth_sync_give_back_v1(p_event_id text, p_lease text) returns boolean
+language sql security definer set search_path = '' as $$
+  update public.integration_sync_log set lease = null, leased_until = null
+   where event_id = p_event_id and direction = 'outbound' and status <> 'SUCCESS' and lease = p_lease;
+  select true
+$$;
+
+-- One call more at the bucket's rate, for those who work through a list of their own: how many seconds to wait before asking again,
+-- 0 where the call may be made now.
+create or replace function public.auth_sync_take_token_v1(p_rate numeric) returns numeric
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' as $$
+declare
+  bucket public.auth_sync_rate;
+begin
+  update public.auth_sync_rate
+     set tokens = least(greatest(p_rate, 1), tokens + greatest(extract(epoch from clock_timestamp() - refilled_at), 0) * p_rate),
+         refilled_at = clock_timestamp()
+  returning * into bucket;
+  if bucket.paused_until > clock_timestamp() then
+    return extract(epoch from bucket.paused_until - clock_timestamp());
+  elsif bucket.tokens < 1 then
+    return (1 - bucket.tokens) / p_rate;
+  end if;
+  update public.auth_sync_rate set tokens = tokens - 1;
+  return 0;
+end $$;
+
+-- Ends the sessions of an auth user, so that none can be refreshed: how many there were; null where they are in another database, or
+-- not ours to end.
+create or replace function public.auth_sync_end_sessions_v1(p_auth_user_id uuid) returns bigint
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+declare
+  ended bigint;
+begin
+  if public.auth_sync_relation_v1('auth.sessions') is null then
+    return null;
+  end if;
+  execute 'delete from auth.sessions where user_id = $1' using p_auth_user_id;
+  get diagnostics ended = row_count;
+  return ended;
+exception when insufficient_privilege then
+  return null;
+end $$;
+
+-- Who has an e-mail in Auth: {auth_user_id, email_confirmed, employee_id}, or null. In auth.users where it is in this database, else as
+-- far as it is known.
+create or replace function public.auth_sync_email_holder_v1(p_email text) returns jsonb
+language plpgsql stable security definer set search_path = '' set statement_timeout = '3s' as $$
+declare
+  holder jsonb;
+  is_read boolean := false;
+begin
+  if public.auth_sync_relation_v1('auth.users') is not null then
+    begin
+      select jsonb_build_object('auth_user_id', u.id, 'email_confirmed', u.email_confirmed_at is not null) into holder
+        from auth.users u where u.email = public.auth_sync_normal_v1(p_email) and not u.is_sso_user limit 1;
+      is_read := true;
+    exception when insufficient_privilege or undefined_column then
+      null;
+    end;
+  end if;
+  if not is_read then
+    select jsonb_build_object('auth_user_id', s.auth_user_id, 'email_confirmed', s.email_confirmed) into holder
+      from public.auth_user_state s
+     where s.email = public.auth_sync_normal_v1(p_email) and s.deleted_at is null order by s.email_confirmed desc limit 1;
+  end if;
+  return holder || jsonb_build_object('employee_id', (
+    select e.employee_id from public.employees e where e.auth_user_id = (holder ->> 'auth_user_id')::uuid));
+end $$;
+
+select public.auth_sync_secure_v1();

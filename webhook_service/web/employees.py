@@ -1,0 +1,94 @@
+"""The admin API on employees: create one together with a login, switch both off and on."""
+
+from dataclasses import asdict
+from http import HTTPStatus
+from typing import Any
+
+from flask import Blueprint, Response, jsonify
+from marshmallow import INCLUDE, RAISE, Schema, fields, post_load, validate
+
+from webhook_service import employees
+from webhook_service.web import Wiring
+from webhook_service.web.admin_api import json_body, loaded, require_admin
+
+LONGEST_NAME = 200
+ASKED_BY = validate.Regexp(r"[\w .@+-]{0,100}\Z")
+
+
+class NewEmployee(Schema):
+    """What is not named here is taken as a further column of employees."""
+
+    class Meta:
+        unknown = INCLUDE
+
+    email = fields.Email(required=True, validate=validate.Length(max=255))
+    first_name = fields.String(validate=validate.Length(max=LONGEST_NAME))
+    last_name = fields.String(validate=validate.Length(max=LONGEST_NAME))
+    employee_number = fields.String(validate=validate.Length(min=1, max=LONGEST_NAME))
+    user_type_id = fields.Integer()
+    is_active = fields.Boolean(validate=validate.Equal(True, error="A login is for active employees."))
+    invite = fields.Boolean(load_default=False)
+    auth_user_id = fields.UUID()
+    requested_by = fields.String(load_default="", validate=ASKED_BY)
+
+    @post_load
+    def apart(self, data: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        """What is asked, and the employee's columns as {"employee": ...}."""
+        asked = {name: data.pop(name, None) for name in ("invite", "auth_user_id", "requested_by")}
+        data["email"] = data["email"].strip().lower()
+        return asked | {"employee": data}
+
+
+class Change(Schema):
+    class Meta:
+        unknown = RAISE
+
+    is_active = fields.Boolean(required=True)
+
+
+def blueprint(wiring: Wiring) -> Blueprint:
+    views = Blueprint("employees", __name__, url_prefix="/admin/api/employees")
+    require_admin(views, wiring)
+
+    @views.post("")
+    def create() -> tuple[Response, HTTPStatus]:
+        """With `auth_user_id`, the auth user that is there already is taken instead of a new one."""
+        asked = loaded(NewEmployee(), json_body())
+        employee, requested_by = asked["employee"], f"api:{asked['requested_by']}".rstrip(":")
+        if asked["auth_user_id"] is not None:
+            hired = employees.adopt(
+                wiring.database,
+                employee,
+                employee["email"],
+                asked["auth_user_id"],
+                via="admin",
+                requested_by=requested_by,
+            )
+        else:
+            hired = employees.hire(
+                wiring.accounts,
+                employee,
+                employee["email"],
+                via="admin",
+                requested_by=requested_by,
+                invite=asked["invite"],
+            )
+        answer = asdict(hired)
+        answer["temporary_password"] = answer.pop("password")
+        response = jsonify(answer)
+        response.headers["Cache-Control"] = "no-store"
+        return response, HTTPStatus.CREATED
+
+    @views.patch("/<int:employee_id>")
+    def change(employee_id: int) -> Response:
+        asked = loaded(Change(), json_body())
+        switched = employees.set_active(wiring.database, wiring.accounts, employee_id, asked["is_active"], via="admin")
+        told = asdict(switched)
+        login = {name: told[name] for name in ("outcome", "event_id", "reason")}
+        return jsonify(
+            employee_id=switched.employee_id,
+            is_active=switched.is_active,
+            login={"status": switched.login} | {name: value for name, value in login.items() if value is not None},
+        )
+
+    return views
