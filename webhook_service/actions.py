@@ -60,7 +60,7 @@ def enable(wish: Wish, account: Account | None, owner: EmailOwner, now: datetime
 
 
 def update_email(wish: Wish, account: Account | None, owner: EmailOwner, now: datetime) -> Call:
-    """The employee's e-mail goes to Auth. Where Auth owns e-mails and its own is neither what it was when the employee's
+    """The employee's e-mail goes to Auth. Where Auth owns e-mails and its own is neither what it was when the other
     was changed nor what we have sent since, both sides changed it: Auth's counts, and its event brings it to the
     employee.
     """

@@ -1,4 +1,4 @@
-"""`webhook-service demo`: the real server on an embedded PostgreSQL, and a day of auth.users for it to keep up with."""
+"""`webhook-service demo`: the real server on an embedded PostgreSQL, and a day of Auth and of HR to keep up with."""
 
 import tempfile
 import time
@@ -24,12 +24,15 @@ from webhook_service.errors import Unavailable
 from webhook_service.signature import Secret
 
 SELECT_EMPLOYEES = """
-select employee_number, first_name, last_name, email, auth_user_id is not null, orphaned_at is not null, is_active
-  from public.employees order by employee_number
+select e.employee_number, e.first_name, e.last_name, e.email,
+       case when u.banned_until > now() then 'disabled' when u.id is not null then 'linked'
+            when e.orphaned_at is not null then 'orphaned' else 'none' end,
+       e.is_active
+  from public.employees e left join auth.users u on u.id = e.auth_user_id order by e.employee_number
 """
 SELECT_EVENTS = """
 select id, event_id, status, outcome, via, request_data, extract(epoch from completed_at - created_at) * 1000 as ms
-  from public.integration_sync_log where direction = 'inbound' and id > %s order by id
+  from public.integration_sync_log where direction <> 'maintenance' and id > %s order by id
 """
 PATIENCE = 20.0
 """Seconds in which an event must come out."""
@@ -105,6 +108,7 @@ class Demo:
 
             for act in DAY:
                 show(self._settled(self._begun(act)))
+                self._rest()
             serving.kill(process)
             show(Line("THE SERVER IS KILLED"))
             waiting = [self._begun(act) for act in OUTAGE]
@@ -138,6 +142,16 @@ class Demo:
                 break
             time.sleep(0.002)
         return line
+
+    def _rest(self) -> None:
+        """Waits until what came of an act besides is done: the actions it asked for, and their echoes."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            events = self._events()
+            if all(event["status"] != "PENDING" for event in events):
+                self._last_id = max((event["id"] for event in events), default=self._last_id)
+                return
+            time.sleep(0.002)
 
     def _posted(self, client: httpx.Client, post: Post) -> Line:
         now, body = datetime.now(UTC), body_of(post.payload)

@@ -32,7 +32,10 @@ class Line:
 def happenings(lines: list[Line]) -> Table:
     """Each line with its outcome, and how long after the change it was applied."""
     table = Table(
-        title="what happens in Auth, and what comes of it", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+        title="what happens in Auth and in HR, and what comes of it",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
     )
     for heading in ("", "what happens", "status", "outcome", "via", "ms"):
         table.add_column(heading, justify="right" if heading == "ms" else "left")
@@ -62,14 +65,10 @@ def comparison(before: list[TupleRow], after: list[TupleRow]) -> Table:
             new[0] if new[0] in olds else f"{new[0]} (new)",
             changed(f"{old[1]} {old[2]}", f"{new[1]} {new[2]}"),
             changed(old[3], new[3]),
-            login(new),  # nobody has one before
-            "yes" if new[6] else "no",
+            new[4],  # nobody has one before
+            "yes" if new[5] else "no",
         )
     return table
-
-
-def login(row: TupleRow) -> str:
-    return "linked" if row[4] else "orphaned" if row[5] else "none"
 
 
 def changed(old: str, new: str) -> str:

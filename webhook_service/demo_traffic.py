@@ -3,11 +3,12 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import NAMESPACE_DNS, UUID, uuid5
 
 import psycopg
+from psycopg import sql
 
 from webhook_service.auth.stand_in import Auth
 from webhook_service.auth.stand_in_users import auth_user
@@ -45,6 +46,11 @@ class Stage:
     def hire(self, employee: tuple[str, str, str, str, bool]) -> None:
         self.hr.execute(HIRE, employee)
 
+    def change(self, number: str, column: str, value: str | bool) -> None:
+        """HR changes a column of the employee with this number."""
+        statement = sql.SQL("update public.employees set {} = %s where employee_number = %s")
+        self.hr.execute(statement.format(sql.Identifier(column)), [value, number])
+
     def create(self, name: str, email: str) -> None:
         """With a confirmed e-mail."""
         self.auth.admin_create(email, id=user_id(name))
@@ -52,7 +58,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One thing that happens, and the outcome of the event that comes of it; None where nothing is to come of it."""
+    """One thing that happens, and the outcome of the event or action that comes of it; None where nothing is to."""
 
     says: str
     do: Callable[[Stage], object]
@@ -60,7 +66,7 @@ class Act:
 
 
 JANE, BOB, CARLA, ERIN = (user_id(name) for name in ("jane", "bob", "carla", "erin"))
-FAR_AWAY = datetime(2126, 1, 1, tzinfo=UTC)
+A_DAY = datetime.now(UTC) + timedelta(days=1)
 
 DAY = (
     Act("Jane signs up", lambda on: on.auth.sign_up("jane.doe@example.com", id=JANE), "unconfirmed"),
@@ -68,7 +74,7 @@ DAY = (
     Act("Jane signs in again", lambda on: on.auth.sign_in(JANE), None),
     Act("Jane changes her e-mail", lambda on: on.auth.change_email(JANE, "jane.smith@example.com"), "synced"),
     Act("Jane changes her name", lambda on: on.auth.update_metadata(JANE, {"last_name": "Smith"}), "synced"),
-    Act("Jane is banned", lambda on: on.auth.ban(JANE, FAR_AWAY), "unchanged"),
+    Act("Jane is banned for a day", lambda on: on.auth.ban(JANE, A_DAY), "unchanged"),
     Act("Bob is created", lambda on: on.create("bob", "bob.stone@example.com"), "linked"),
     Act("Bob's auth user is deleted", lambda on: on.auth.hard_delete(BOB), "orphaned"),
     Act("Dan, inactive, is created", lambda on: on.create("dan", "dan.fields@example.com"), "linked"),
@@ -76,6 +82,9 @@ DAY = (
     Act("an anonymous sign-in", lambda on: on.auth.anonymous(), "ignored"),
     Act("Nora is created, unhired", lambda on: on.create("nora", "nora.field@example.com"), "unmatched"),
     Act("HR hires Nora", lambda on: on.hire(NORA), "linked"),
+    Act("HR changes Nora's e-mail", lambda on: on.change("E-1008", "email", "nora@example.com"), "email_updated"),
+    Act("HR dismisses Nora", lambda on: on.change("E-1008", "is_active", False), "disabled"),
+    Act("HR takes Nora back", lambda on: on.change("E-1008", "is_active", True), "enabled"),
 )
 
 OUTAGE = (
@@ -83,6 +92,7 @@ OUTAGE = (
     Act("Carla is soft-deleted", lambda on: on.auth.soft_delete(CARLA), "orphaned"),
     Act("Erin is created", lambda on: on.create("erin", "erin.vale@example.com"), "linked"),
     Act("Erin changes her name", lambda on: on.auth.update_metadata(ERIN, {"last_name": "Vale-Moss"}), "synced"),
+    Act("HR dismisses Jane", lambda on: on.change("E-1001", "is_active", False), "disabled"),
 )
 """While the server is dead."""
 
@@ -111,16 +121,16 @@ def posts(captured_event_id: str, captured_payload: Any) -> tuple[Post, ...]:
 
 
 AFTERWARDS = {
-    "E-1001": ("Jane", "Smith", "jane.smith@example.com", True, False),
-    "E-1002": ("Bob", "Stone", "bob.stone@example.com", False, True),
-    "E-1003": ("Carla", "Reyes", "Carla.Reyes@Example.com", False, True),
-    "E-1004": ("Dan", "Fields", "dan.fields@example.com", True, False),
-    "E-1005": ("Erin", "Vale-Moss", "erin.vale@example.com", True, False),
-    "E-1006": ("Sam", "Hill", "office@example.com", False, False),
-    "E-1007": ("Kim", "Lake", "office@example.com", False, False),
-    "E-1008": ("Nora", "Field", "nora.field@example.com", True, False),
+    "E-1001": ("Jane", "Smith", "jane.smith@example.com", "disabled", False),
+    "E-1002": ("Bob", "Stone", "bob.stone@example.com", "orphaned", True),
+    "E-1003": ("Carla", "Reyes", "Carla.Reyes@Example.com", "orphaned", True),
+    "E-1004": ("Dan", "Fields", "dan.fields@example.com", "disabled", False),
+    "E-1005": ("Erin", "Vale-Moss", "erin.vale@example.com", "linked", True),
+    "E-1006": ("Sam", "Hill", "office@example.com", "none", True),
+    "E-1007": ("Kim", "Lake", "office@example.com", "none", True),
+    "E-1008": ("Nora", "Field", "nora@example.com", "linked", True),
 }
-"""What employees must be in the end: first name, last name, e-mail, is linked, is an orphan."""
+"""What employees must be in the end: first name, last name, e-mail, how the login is, is active."""
 
 
 def body_of(payload: Any) -> bytes:

@@ -14,8 +14,8 @@ from webhook_service.accounts import Accounts, Performed
 from webhook_service.errors import (
     AuthEmailExists,
     AuthThrottled,
-    AuthUncertain,
     AuthUnavailable,
+    AuthUncertain,
     EmailTaken,
     EmployeeNotFound,
     EmployeeRejected,
