@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from webhook_service.actions import Call, decide
-from webhook_service.errors import AuthRefused, AuthThrottled, AuthUnavailable, AuthUserNotFound
-from webhook_service.events import Account, Action, ActionOutcome, Employee, Json, Wish
+from webhook_service.errors import AuthRefused, AuthThrottled, AuthUnavailable, AuthUserNotFound, NotPossible
+from webhook_service.events import Account, Action, ActionOutcome, Employee, Json, Status, Wish
 from webhook_service.handlers import EmailOwner
 from webhook_service.ports import AuthAdmin, Database
 from webhook_service.relay import Ran
@@ -49,6 +49,10 @@ class Performed:
     changes: Mapping[str, Json] = field(default_factory=dict)
     is_outage: bool = False
     is_settled: bool = False
+
+    @property
+    def status(self) -> Status:
+        return Status.SUCCESS if self.error is None else Status.FAILED
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,21 @@ class Accounts:
             "auth_sync_claim_action_v1", p_event_id=event_id, p_lease=lease, p_lease_seconds=LEASE
         )
         return self._settled(action, lease) if action is not None else None
+
+    def perform_again(self, event: Json, requested_by: str) -> Performed:
+        """An action that a person asks for again, as the ledger tells it. Raises NotPossible."""
+        event_id = event["event_id"]
+        performed = self.perform_now(event_id, f"replay-{uuid4()}")
+        if performed is None:
+            raise NotPossible("not_open", "The action is done, or being performed at this moment, or Auth is paused.")
+        self.database.call(
+            "auth_sync_replayed_v1",
+            p_event_id=event_id,
+            p_requested_by=requested_by,
+            p_status_before=event["status"],
+            p_outcome_before=event["outcome"],
+        )
+        return performed
 
     def _settled(self, action: Json, lease: str) -> Performed | None:
         """Performs and settles it; None where Auth asks for a pause, or the lease has ended meanwhile."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from webhook_service import config
-from webhook_service.app import database_for
+from webhook_service.app import admin_for, database_for
 from webhook_service.cli_data_dir import DATA_DIR, environment_of
 from webhook_service.doctor import examine
 from webhook_service.findings import Finding, Level
@@ -29,6 +29,8 @@ def doctor(quick: bool, as_json: bool, data_dir: Path) -> None:
     """
     with environment_of(data_dir) as environment:
         database = database_for(config.connection(environment))
+        auth = config.auth_admin(environment)
+        admin = admin_for(auth) if auth is not None else None
         try:
             findings = examine(
                 database,
@@ -36,9 +38,12 @@ def doctor(quick: bool, as_json: bool, data_dir: Path) -> None:
                 config.webhook_secrets(environment),
                 now=lambda: datetime.now(UTC),
                 compare=not quick,
+                admin=admin,
             )
         finally:
             database.close()
+            if admin is not None:
+                admin.close()
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:

@@ -6,13 +6,13 @@ from datetime import datetime
 
 import httpx
 
-from webhook_service import signature
+from webhook_service import doctor_auth, signature
 from webhook_service.db import migrate
 from webhook_service.errors import BadSignature, ServiceError
 from webhook_service.events import Json
 from webhook_service.findings import Finding, note, ok, wrong
 from webhook_service.handlers import Policy
-from webhook_service.ports import Database
+from webhook_service.ports import AuthAdmin, Database
 from webhook_service.reconcile import reconcile
 from webhook_service.signature import TOLERANCE, Secret
 
@@ -34,10 +34,11 @@ def examine(
     *,
     now: Callable[[], datetime],
     compare: bool,
+    admin: AuthAdmin | None = None,
 ) -> list[Finding]:
     """All findings, in the order in which to mend them. `compare` also counts what differs, which reads all users.
 
-    `secrets` are the receiver's. Raises Unavailable where the database cannot be asked at all.
+    `secrets` are the receiver's; `admin` is the Auth Admin API, where one is configured. Raises Unavailable where the database cannot be asked at all.
     """
     found, wanted = migrate.newest_in(database), migrate.newest()
     if found < wanted:
@@ -63,6 +64,7 @@ def examine(
         ),
         relay_runs(facts),
         *backlog(facts),
+        *doctor_auth.auth(admin, facts),
         silence(facts),
         last_reconcile(facts),
         *(drift(database, policy) if compare and facts["has_auth_users"] else []),

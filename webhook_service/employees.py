@@ -32,9 +32,7 @@ log = logging.getLogger(__name__)
 INTENT_LEASE = 120
 """Seconds: more than all calls of a creation together may take."""
 
-NO_AUTH_ADMIN = NotPossible(
-    "no_auth_admin", "The Auth Admin API is not configured: set SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY."
-)
+NO_AUTH_ADMIN = "no_auth_admin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +58,11 @@ class Switched:
     reason: str | None = None
 
 
+def no_auth_admin() -> NotPossible:
+    detail = "The Auth Admin API is not configured: set SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY."
+    return NotPossible(NO_AUTH_ADMIN, detail)
+
+
 def temporary_password() -> str:
     """128 random bits."""
     return secrets.token_urlsafe(16)
@@ -82,7 +85,7 @@ def hire(
     AuthUnavailable, Unavailable: then there is neither, or will be as soon as the relay has seen to it.
     """
     if accounts is None:
-        raise NO_AUTH_ADMIN
+        raise no_auth_admin()
     auth_user_id, lease = uuid4(), f"{via}-{uuid4()}"
     intent = accepted(
         accounts.database.call(
@@ -202,7 +205,7 @@ def set_active(
     if event_id is None:
         return Switched(employee_id, is_active, "none")
     if accounts is None:
-        return Switched(employee_id, is_active, "queued", event_id=event_id, reason=NO_AUTH_ADMIN.reason)
+        return Switched(employee_id, is_active, "queued", event_id=event_id, reason=NO_AUTH_ADMIN)
     performed = performed_now(accounts, event_id, f"{via}-{uuid4()}")
     if performed is None:
         return Switched(employee_id, is_active, "queued", event_id=event_id)

@@ -17,7 +17,7 @@ ROWS = [
     {"replay", "relay", "reconcile"},
     {"accounts"},
     {"employees"},
-    {"doctor"},
+    {"doctor", "doctor_auth"},
     {"web"},
     {"web.errors", "web.webhooks", "web.health", "web.admin_api"},
     {"web.employees"},

@@ -9,6 +9,7 @@ from flask import Blueprint, Response, jsonify, request
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate
 
 from webhook_service import ledger, replay
+from webhook_service.employees import no_auth_admin
 from webhook_service.errors import InvalidQuery, Unauthorized
 from webhook_service.events import Json
 from webhook_service.ledger import MAX_BIGINT, Filter, filter_json
@@ -64,8 +65,15 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
     @admin_api.post("/events/<event_id>/replay")
     def replay_event(event_id: str) -> Response:
-        asked = loaded(Replay(), json_body())
-        return jsonify(asdict(replay.replay_event(database, policy, event_id, requested_by=asked["requested_by"])))
+        """An event is processed again; an action that is open or given up is performed at once."""
+        requested_by = loaded(Replay(), json_body())["requested_by"]
+        found = ledger.event(database, event_id)
+        if found["direction"] != "outbound":
+            return jsonify(asdict(replay.replay_event(database, policy, event_id, requested_by=requested_by)))
+        if wiring.accounts is None:
+            raise no_auth_admin()
+        performed = wiring.accounts.perform_again(found, requested_by)
+        return jsonify(event_id=event_id, status=performed.status, outcome=performed.outcome, changes=performed.changes)
 
     @admin_api.post("/replays")
     def replay_events() -> Response:

@@ -54,7 +54,8 @@ comment on column public.integration_sync_log.leased_until is 'when the lease en
 comment on column public.integration_sync_log.priority is
   'of actions: 0 for one of a few, 1 for one of the many that a bulk statement wrote, which wait behind';
 comment on column public.integration_sync_log.via is
-  'how it came to be applied: webhook, relay, reconcile, employees; capture, reconcile or employees while it is pending';
+  'how an event came to be applied: webhook, relay, reconcile, employees; capture, reconcile or employees while it is pending. '
+  'Of an action, who asked for it: employees (a change of theirs), admin, provision, or the event that found it missing';
 comment on column public.integration_sync_log.request_data is
   'a captured event as it is sent (mapped columns only), else the mapped state of the auth user; never a hash or a token';
 

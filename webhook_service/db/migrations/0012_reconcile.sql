@@ -3,9 +3,17 @@
 
 set local lock_timeout = '5s';
 
+-- Whether an action for this auth user is under way already, or has been given up and waits for an admin.
+create or replace function public.auth_sync_is_asked_v1(p_auth_user_id uuid) returns boolean
+language sql stable set search_path = '' as $$
+  select exists (select from public.integration_sync_log a
+                  where a.auth_user_id = p_auth_user_id and a.status <> 'SUCCESS' and a.direction = 'outbound' and a.operation <> 'create_auth_user')
+$$;
+
 -- The auth users after p_after whose state or employee is not what auth.users says. What is pending is on its way
 -- already, and what has failed waits for an admin: both are left out.
---   kind: unknown (never seen), deleted, email, ban, changed; orphan, missing_link, stale_email
+--   kind: unknown (never seen), deleted, email, ban, changed; orphan, missing_link, stale_email; and what the employee asks of
+--   Auth that nobody has asked for yet: not_disabled, not_enabled, email_not_sent, employee_gone
 -- The last row (is_last) is the end of the page instead, and has as version how many were compared.
 create or replace function public.auth_sync_drifting_users_v1(p_after uuid, p_limit integer, p_columns jsonb)
 returns table (auth_user_id uuid, kind text, employee_id bigint, version bigint, record jsonb, is_last boolean)
@@ -20,7 +28,7 @@ begin
   ), compared as (
     select p.id, p.updated_at, p.record, s.version, s.auth_user_id is not null as is_known, e.employee_id,
            s.record_hash is not distinct from public.auth_sync_hash_v1(p.record) as is_same,
-           case
+           coalesce(case
              when s.auth_user_id is null then 'unknown'
              when s.record_hash is distinct from public.auth_sync_hash_v1(p.record) then case
                when p.record ->> 'deleted_at' is not null then 'deleted'
@@ -32,6 +40,7 @@ begin
                when p_columns ? 'email' and s.fields ? 'email' and s.email_confirmed
                     and s.email is distinct from lower(btrim(e.email::text, E' \t\r\n'))
                     and not (l.via = 'reconcile' and l.outcome = 'unchanged')  -- employees keep their own: said once, and left
+                    and not public.auth_sync_is_asked_v1(p.id)
                then 'stale_email' end
              when s.is_anonymous then null
              when s.employee_number is not null then case
@@ -42,7 +51,14 @@ begin
                when (select count(*) from public.employees o
                       where lower(btrim(o.email::text, E' \t\r\n')) = s.email and o.auth_user_id is null) = 1
                then 'missing_link' end
-           end as kind
+           end, (
+             select case w.operation
+                      when 'enable_auth_user' then 'not_enabled'
+                      when 'update_auth_email' then 'email_not_sent'
+                      else case when e.employee_id is not null then 'not_disabled' else 'employee_gone' end end
+               from public.auth_sync_wishes_v1(s.auth_user_id, p_columns) as w
+              where (e.employee_id is not null or s.employee_id is not null) and not public.auth_sync_is_asked_v1(s.auth_user_id)
+              order by w.operation limit 1)) as kind
       from page p
       left join public.auth_user_state s on s.auth_user_id = p.id
       left join public.employees e on e.auth_user_id = p.id

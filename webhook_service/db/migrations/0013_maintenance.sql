@@ -58,7 +58,8 @@ begin
               from pg_catalog.pg_stats s,
                    unnest(s.most_common_vals::text::text[], s.most_common_freqs) as v (outcome, share)
              where s.schemaname = 'public' and s.tablename = 'integration_sync_log' and s.attname = 'outcome'
-               and v.outcome in ('linked', 'synced', 'unchanged', 'orphaned', 'unmatched', 'unconfirmed', 'ignored', 'stale')) as o;
+               and v.outcome in ('linked', 'synced', 'unchanged', 'orphaned', 'unmatched', 'unconfirmed', 'ignored', 'stale',
+                                 'disabled', 'enabled', 'email_updated', 'created', 'gone', 'undone')) as o;
   else
     select coalesce(jsonb_agg(to_jsonb(o)), '[]') into done
       from (select status, outcome, count(*) as events
@@ -85,6 +86,10 @@ language sql stable security definer set search_path = '' as $$
     'oldest_pending_at', (select created_at from public.integration_sync_log
                            where status = 'PENDING' and direction = 'inbound' order by id limit 1),
     'relay_last_run_at', (select max(last_run_at) from public.auth_sync_relays),
+    'actions', (select jsonb_build_object('open', count(*) filter (where next_attempt_at is not null),
+                                          'given_up', count(*) filter (where next_attempt_at is null),
+                                          'oldest_open_at', min(created_at) filter (where next_attempt_at is not null))
+                  from public.integration_sync_log where status <> 'SUCCESS' and direction = 'outbound'),
     'employees', (select jsonb_build_object('all', count(*), 'linked', count(auth_user_id),
                                             'orphaned', count(*) filter (where orphaned_at is not null),
                                             'inactive_and_linked', count(*) filter (where auth_user_id is not null and not is_active))

@@ -157,6 +157,15 @@ begin
   return true;
 end $$;
 
+-- A person asked for an action again: who, and what came of it.
+create or replace function public.auth_sync_replayed_v1(p_event_id text, p_requested_by text, p_status_before text, p_outcome_before text)
+returns boolean language sql security definer set search_path = '' as $$
+  insert into public.integration_sync_replays (log_id, requested_by, status_before, outcome_before, status, outcome)
+  select id, p_requested_by, p_status_before, p_outcome_before, status, outcome
+    from public.integration_sync_log where event_id = p_event_id and outcome is not null;
+  select true
+$$;
+
 -- Auth answers again. After an outage (several failures in a row, not one), what failed because of it is due now.
 create or replace function public.auth_sync_resume_v1() returns boolean
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' as $$

@@ -105,6 +105,11 @@ begin
                   where status = 'FAILED' and direction = 'inbound' and next_attempt_at is not null),
     'given_up', (select count(*) from public.integration_sync_log
                   where status = 'FAILED' and direction = 'inbound' and next_attempt_at is null),
+    'actions', (select jsonb_build_object('open', count(*) filter (where next_attempt_at is not null),
+                                          'given_up', count(*) filter (where next_attempt_at is null),
+                                          'overdue_seconds', extract(epoch from now() - min(created_at) filter (where priority = 0 and next_attempt_at < now())))
+                  from public.integration_sync_log where status <> 'SUCCESS' and direction = 'outbound'),
+    'auth_failures', (select failures from public.auth_sync_rate),
     'last_event_at', (select extract(epoch from coalesce(
                         (select created_at from public.integration_sync_log where direction = 'inbound' order by id desc limit 1),
                         (select max(updated_at) from public.auth_user_state)))),  -- where the events have been pruned
@@ -112,6 +117,10 @@ begin
                          from public.integration_sync_log where direction = 'maintenance' order by id desc limit 1))
     into facts from public.auth_sync_settings s;
 
+  if public.auth_sync_relation_v1('auth.sessions') is not null then
+    facts := facts || jsonb_build_object('ends_sessions', has_schema_privilege('auth', 'usage')
+                                                          and has_table_privilege('auth.sessions', 'select, delete'));
+  end if;
   if (facts ->> 'has_auth_users')::boolean then
     begin
       if public.auth_sync_size_v1('auth.users') < 1500000 then  -- there is no index on it
