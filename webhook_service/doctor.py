@@ -38,7 +38,8 @@ def examine(
 ) -> list[Finding]:
     """All findings, in the order in which to mend them. `compare` also counts what differs, which reads all users.
 
-    `secrets` are the receiver's; `admin` is the Auth Admin API, where one is configured. Raises Unavailable where the database cannot be asked at all.
+    `secrets` are the receiver's; `admin` is the Auth Admin API, where one is configured. Raises Unavailable where the
+    database cannot be asked at all.
     """
     found, wanted = migrate.newest_in(database), migrate.newest()
     if found < wanted:

@@ -38,9 +38,10 @@ class Reconciled:
     """How far a run is: of `users` auth users and `known` states, in each of `passes`, `seen` in all are compared.
 
     `differences` counts by kind: unknown (never seen before), deleted, email, ban, changed; orphan, missing_link,
-    stale_email; not_disabled, not_enabled, email_not_sent, employee_gone, which ask for an action. `shown` holds the first of them, {"auth_user_id", "kind", "employee_id"}. `outcomes` is what came of
-    the events; `left` how many could not be applied now, as somebody held their rows: the relay brings them. `failed`
-    is how many events had failed before, and wait for their next attempt or an admin: they are no difference here.
+    stale_email; and not_disabled, not_enabled, email_not_sent, employee_gone, which ask for an action. `shown` has the
+    first of them, {"auth_user_id", "kind", "employee_id"}. `outcomes` is what came of the events; `left` how many could
+    not be applied now, as somebody held their rows: the relay brings them. `failed` is how many events had failed
+    before, and wait for their next attempt or an admin: they are no difference here.
     """
 
     users: int

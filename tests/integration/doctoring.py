@@ -2,15 +2,20 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 from tests.auth_traffic import SECRET
 from webhook_service.doctor import examine
 from webhook_service.findings import Finding, Level
 from webhook_service.handlers import Policy
-from webhook_service.ports import Database
+from webhook_service.ports import AuthAdmin, Database
 from webhook_service.relay import run_once
 from webhook_service.signature import parse_secrets
+
+
+ANSWERING = cast(AuthAdmin, SimpleNamespace(get=lambda auth_user_id: None))
+"""An Auth Admin API as far as doctor asks it: it answers, and has no such user."""
 
 
 def utc_now() -> datetime:
@@ -24,8 +29,9 @@ def examined(
     secret: str = SECRET,
     now: Callable[[], datetime] = utc_now,
     compare: bool = True,
+    admin: AuthAdmin | None = ANSWERING,
 ) -> list[Finding]:
-    return examine(database, policy or Policy(), parse_secrets(secret), now=now, compare=compare)
+    return examine(database, policy or Policy(), parse_secrets(secret), now=now, compare=compare, admin=admin)
 
 
 def relayed(database: Database) -> Mapping[str, int]:
