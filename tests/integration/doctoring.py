@@ -13,7 +13,6 @@ from webhook_service.ports import AuthAdmin, Database
 from webhook_service.relay import run_once
 from webhook_service.signature import parse_secrets
 
-
 ANSWERING = cast(AuthAdmin, SimpleNamespace(get=lambda auth_user_id: None))
 """An Auth Admin API as far as doctor asks it: it answers, and has no such user."""
 
