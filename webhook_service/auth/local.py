@@ -39,10 +39,8 @@ class LocalAuthAdmin:
         require_email(email)
         with self._auth() as auth:
             try:
-                if auth.users.with_email(email):
-                    raise EmailExists
                 auth.admin_create(email, confirmed=password is not None, id=auth_user_id)
-            except (EmailExists, psycopg.errors.UniqueViolation):  # that too where somebody was faster
+            except psycopg.errors.UniqueViolation:
                 raise email_exists() from None
             return account_of(auth.users.row(auth_user_id))
 

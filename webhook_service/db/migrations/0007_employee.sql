@@ -33,6 +33,9 @@ begin
     known.updated_at := now();
   end if;
 
+  if before.email is not null and known.email is distinct from before.email then
+    perform public.auth_sync_email_freed_v1(before.email);
+  end if;
   if known is distinct from before then
     update public.auth_user_state
        set (version, log_id, email, email_confirmed, employee_number, is_anonymous, banned_until, deleted_at, fields, record_hash, updated_at)

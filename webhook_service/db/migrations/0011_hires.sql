@@ -158,7 +158,9 @@ begin
   else
     select array_agg(n.employee_id) into ids
       from after_rows n join before_rows o using (employee_id)
-     where n.auth_user_id is null and (n.email::text, n.employee_number::text) is distinct from (o.email::text, o.employee_number::text);
+     where n.auth_user_id is null
+       and ((n.email::text, n.employee_number::text) is distinct from (o.email::text, o.employee_number::text)
+            or o.auth_user_id is not null and n.orphaned_auth_user_id = o.auth_user_id);  -- the login is gone: another may wait
   end if;
   if ids is null then
     return null;

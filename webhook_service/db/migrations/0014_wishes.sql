@@ -45,6 +45,22 @@ language sql stable set search_path = '' as $$
   select coalesce(p_banned_until > now() + interval '50 years', false)
 $$;
 
+-- Whether this service has banned an auth user, or may have: a call for it is out, or its answer was lost.
+create or replace function public.auth_sync_may_be_disabled_v1(p_auth_user_id uuid) returns boolean
+language sql stable security definer set search_path = '' as $$
+  select exists (select from public.auth_user_state where auth_user_id = p_auth_user_id and disabled_at is not null)
+      or exists (select from public.integration_sync_log
+                  where auth_user_id = p_auth_user_id and status <> 'SUCCESS' and direction = 'outbound' and operation = 'disable_auth_user')
+$$;
+
+-- An e-mail is no longer an auth user's: who was refused it asks for it again.
+create or replace function public.auth_sync_email_freed_v1(p_email text) returns void
+language sql security definer set search_path = '' as $$
+  update public.integration_sync_log set next_attempt_at = now()
+   where direction = 'outbound' and operation = 'update_auth_email' and status = 'FAILED' and outcome = 'email_taken'
+     and next_attempt_at is null and request_data ->> 'email' = p_email
+$$;
+
 -- Enters actions: [{operation, auth_user_id, employee_id, data}]. More than twenty in a transaction are bulk.
 create or replace function public.auth_sync_enter_actions_v1(p_wishes jsonb, p_via text) returns void
 language plpgsql security definer set search_path = '' as $$
@@ -111,11 +127,18 @@ declare
   employees_own_email boolean := (select not columns ? 'email' from public.auth_sync_settings);
 begin
   if tg_op = 'INSERT' then
-    select jsonb_agg(jsonb_build_object('operation', 'disable_auth_user', 'auth_user_id', n.auth_user_id, 'employee_id', n.employee_id))
-      into wishes from after_rows n where n.auth_user_id is not null and n.is_active is false;
+    select jsonb_agg(jsonb_build_object('operation', case when n.is_active is false then 'disable_auth_user' else 'enable_auth_user' end,
+                                        'auth_user_id', n.auth_user_id, 'employee_id', n.employee_id))
+      into wishes from after_rows n
+     where n.auth_user_id is not null and (n.is_active is false or public.auth_sync_may_be_disabled_v1(n.auth_user_id));
   elsif tg_op = 'DELETE' then
     select jsonb_agg(jsonb_build_object('operation', 'disable_auth_user', 'auth_user_id', o.auth_user_id, 'employee_id', o.employee_id))
       into wishes from before_rows o where o.auth_user_id is not null;
+    insert into public.auth_sync_hires (employee_id)  -- somebody else may have the e-mail of a login that is free now
+    select e.employee_id
+      from before_rows o
+      join public.auth_user_state s on s.auth_user_id = o.auth_user_id
+      join public.employees e on e.auth_user_id is null and lower(btrim(e.email::text, E' \t\r\n')) = s.email;
   else
     with changed as (
       select n.employee_id, o.auth_user_id as before_user, n.auth_user_id, o.is_active is false as was_inactive, n.is_active is false as is_inactive,
@@ -131,7 +154,9 @@ begin
         from changed where auth_user_id is not null and auth_user_id is distinct from before_user and is_inactive
       union all
       select 'enable_auth_user', auth_user_id, employee_id, null
-        from changed where auth_user_id is not null and was_inactive and not is_inactive
+        from changed
+       where auth_user_id is not null and not is_inactive
+         and (was_inactive or auth_user_id is distinct from before_user and public.auth_sync_may_be_disabled_v1(auth_user_id))
       union all
       select 'update_auth_email', c.auth_user_id, c.employee_id, jsonb_build_object('email', c.email, 'was', s.email)
         from changed c left join public.auth_user_state s on s.auth_user_id = c.auth_user_id

@@ -183,13 +183,13 @@ end $$;
 
 -- Nobody calls Auth for so many seconds: as Auth asked for (p_failed is false), or because it cannot be reached: then longer
 -- each time, up to a minute. Returns for how long.
-create or replace function public.auth_sync_pause_v1(p_seconds numeric, p_failed boolean) returns numeric
+create or replace function public.auth_sync_pause_v1(p_seconds double precision, p_failed boolean) returns double precision
 language sql security definer set search_path = '' set lock_timeout = '1500ms' as $$
   update public.auth_sync_rate
      set failures = failures + p_failed::integer,
          tokens = 0,
          paused_until = greatest(paused_until, clock_timestamp() + make_interval(secs =>
-           case when p_failed then least(60, p_seconds * power(2, least(failures, 10))) else least(p_seconds, 3600) end::double precision))
+           case when p_failed then least(60, p_seconds * power(2, least(failures, 10))) else least(p_seconds, 3600) end))
   returning extract(epoch from paused_until - clock_timestamp())
 $$;
 
