@@ -86,6 +86,10 @@ ACTIONS: dict[str, tuple[Action, list[list[str]]]] = {
             [f"{CHANGE} email_change email", "raw_app_meta_data", "last_sign_in_at"],
         ],
     ),
+    "invite": (
+        lambda auth, user: auth.invite("new@example.com"),
+        [["INSERT", "role", "confirmation_token confirmation_sent_at invited_at"]],
+    ),
     "update_metadata": (lambda auth, user: auth.update_metadata(user, {"a": 1}), [["raw_user_meta_data"]]),
     "set_app_metadata": (lambda auth, user: auth.set_app_metadata(user, {"a": 1}), [["raw_app_meta_data"]]),
     "admin_change_email": (lambda auth, user: auth.admin_change_email(user, "new@example.com"), [["email"]]),

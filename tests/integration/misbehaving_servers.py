@@ -69,8 +69,8 @@ def request_of(connection: socket.socket) -> tuple[str, bytes]:
     """Reads one HTTP request: its head, and its body."""
     with connection.makefile("rb") as stream:
         head = "".join(iter(lambda: stream.readline().decode(), "\r\n"))
-        length = next(int(line[15:]) for line in head.lower().split("\r\n") if line.startswith("content-length:"))
-        return head, stream.read(length)
+        lengths = [int(line[15:]) for line in head.lower().split("\r\n") if line.startswith("content-length:")]
+        return head, stream.read(sum(lengths))  # a GET has none
 
 
 def answers(status: int, body: str, content_type: str = "text/html", **headers: str) -> Behaviour:

@@ -1,15 +1,18 @@
-"""The stand-in for Supabase's schema `auth`: its table and its rights are Supabase's, and it keeps off a real one."""
+"""The stand-in for Supabase's schema `auth`: its tables and rights are Supabase's, and it keeps off a real one."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg
 import pytest
 
+from tests.auth_traffic import JANE
 from tests.integration.migrating import execute, rows, schema_of
 from webhook_service.db.embedded import create_auth_schema
 
+OTHER = uuid4()
 SAMPLE = Path(__file__).parents[1] / "samples" / "a_insert_unconfirmed_email_signup.json"
 
 TYPES = {
@@ -58,50 +61,93 @@ def test_only_three_columns_must_be_filled(url: str) -> None:
     assert found == [(False, False, None, None)]
 
 
+def test_a_session_is_its_users(url: str) -> None:
+    """auth.sessions tells who is signed in, and goes with the user."""
+    execute(
+        url,
+        f"insert into auth.users (id) values ('{JANE}');"  # noqa: S608
+        f"insert into auth.sessions (id, user_id) values ('{JANE}', '{JANE}')",
+    )
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        execute(url, f"insert into auth.sessions (id, user_id) values ('{OTHER}', '{OTHER}')")  # noqa: S608
+    execute(url, f"set role supabase_auth_admin; delete from auth.users where id = '{JANE}'")  # noqa: S608
+    assert rows(url, "select count(*) from auth.sessions") == [(0,)]
+
+
 def test_done_again_it_changes_nothing(url: str) -> None:
-    """Where auth.users is there, nothing is done."""
+    """Where both tables are there, nothing is done."""
     before = schema_of(url)
     with psycopg.connect(url, autocommit=True) as connection:
         create_auth_schema(connection)
     assert schema_of(url) == before
 
 
-def test_a_real_project_is_left_alone(empty_database_url: str) -> None:
-    """An auth.users of somebody else's keeps its form, its owner and its rights."""
-    execute(
-        empty_database_url,
-        "drop schema auth cascade; create schema auth; create table auth.users (id uuid primary key, its_own text)",
-    )
-    before = schema_of(empty_database_url)
-    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+def test_an_older_stand_in_gets_what_it_lacks(url: str) -> None:
+    """One that has no sessions yet; its users stay."""
+    whole = schema_of(url)
+    execute(url, f"drop table auth.sessions; insert into auth.users (id) values ('{JANE}')")  # noqa: S608
+    with psycopg.connect(url, autocommit=True) as connection:
         create_auth_schema(connection)
-    assert schema_of(empty_database_url) == before
+    assert schema_of(url) == whole
+    assert rows(url, "select id from auth.users") == [(JANE,)]
+
+
+@pytest.mark.parametrize(
+    "its_own",
+    [
+        "drop table auth.users cascade; create table auth.users (id uuid primary key, its_own text)",
+        "alter table auth.users add its_own text",
+        "alter table auth.users owner to current_user",
+        "create table auth.schema_migrations (version text)",
+        "create view auth.its_own as select 1 as one",
+        "create function auth.uid() returns uuid language sql as 'select null::uuid'",
+    ],
+)
+def test_a_real_project_is_left_alone(url: str, its_own: str) -> None:
+    """An auth.users of somebody else's keeps its form, its owner and its rights, and gets nothing beside it."""
+    execute(url, f"drop table auth.sessions; {its_own}")
+    before = schema_of(url)
+    with psycopg.connect(url, autocommit=True) as connection:
+        create_auth_schema(connection)
+    assert schema_of(url) == before
 
 
 def test_many_at_once(empty_database_url: str) -> None:
-    """Whoever comes at the same time waits, and finds it done."""
+    """Whoever comes at the same time waits, and finds it done; also where only the sessions are missing."""
 
     def create(_: int) -> None:
         with psycopg.connect(empty_database_url, autocommit=True) as connection:
             create_auth_schema(connection)
 
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(create, range(8)))
-    assert rows(empty_database_url, "select count(*) from auth.users") == [(0,)]
+        for missing in ("schema auth cascade", "table auth.sessions"):
+            execute(empty_database_url, f"drop {missing}")
+            list(pool.map(create, range(8)))
+            assert rows(empty_database_url, "select count(*) from auth.users, auth.sessions") == [(0,)]
 
 
 @pytest.mark.parametrize("role", ["service_role", "anon", "authenticated"])
-def test_the_data_api_cannot_read_it(url: str, role: str) -> None:
-    """auth.users is closed to the roles of the Data API, service_role included."""
-    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="users"):
-        execute(url, f"set role {role}; select from auth.users")
+@pytest.mark.parametrize("table", ["users", "sessions"])
+def test_the_data_api_cannot_read_it(url: str, role: str, table: str) -> None:
+    """Both tables are closed to the roles of the Data API, service_role included."""
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match=table):
+        execute(url, f"set role {role}; select from auth.{table}")
 
 
-def test_the_migrating_role_may_put_triggers_on_it_and_create_nothing_beside_it(url: str) -> None:
+@pytest.mark.parametrize("table", ["users", "sessions"])
+def test_the_migrating_role_may_put_triggers_on_it_and_create_nothing_beside_it(url: str, table: str) -> None:
     """As role postgres on hosted Supabase."""
-    on_table = "select privilege_type from pg_class, aclexplode(relacl) where oid = 'auth.users'::regclass"
+    on_table = f"select privilege_type from pg_class, aclexplode(relacl) where oid = 'auth.{table}'::regclass"  # noqa: S608
     on_schema = "select privilege_type from pg_namespace, aclexplode(nspacl) where nspname = 'auth'"
     postgres = "grantee = 'postgres'::regrole"
     may = {right for (right,) in rows(url, f"{on_table} and {postgres}")}
     assert may == {"SELECT", "INSERT", "UPDATE", "DELETE", "REFERENCES", "TRIGGER"}
     assert rows(url, f"{on_schema} and {postgres}") == [("USAGE",)]
+
+
+@pytest.mark.parametrize("table", ["users", "sessions"])
+def test_row_level_security_is_on(url: str, table: str) -> None:
+    """Without a policy; the tables are Auth's."""
+    query = f"select relrowsecurity, relowner::regrole::text from pg_class where oid = 'auth.{table}'::regclass"  # noqa: S608
+    assert rows(url, query) == [(True, "supabase_auth_admin")]
+    assert rows(url, "select count(*) from pg_policy") == [(0,)]

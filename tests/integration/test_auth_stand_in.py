@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -15,7 +15,8 @@ import pytest
 from tests.auth_traffic import EPOCH
 from tests.integration.auth_actions import ACTIONS, BAN_END, RECORDING, statements
 from tests.integration.migrating import execute, rows
-from webhook_service.auth.stand_in import Auth
+from webhook_service.auth.stand_in import Auth, EmailExists
+from webhook_service.auth.stand_in_users import is_email
 from webhook_service.db.embedded import create_auth_schema
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -96,6 +97,92 @@ def test_metadata_is_merged(empty_database_url: str, auth: Auth) -> None:
     user = auth.admin_create("jane@example.com", user_metadata={"first_name": "Jane", "last_name": "Doe"})
     auth.update_metadata(user, {"last_name": "Smith", "first_name": None})
     assert user_of(empty_database_url, user)["raw_user_meta_data"] == {"last_name": "Smith", "email_verified": True}
+
+
+SIGNING_IN: dict[str, Callable[[Auth, UUID], object]] = {
+    "sign-up": lambda auth, user: auth.sign_up("new@example.com", auto_confirm=True),
+    "SSO sign-up": lambda auth, user: auth.sso_sign_up("new@example.com"),
+    "anonymous": lambda auth, user: auth.anonymous(),
+    "link of the sign-up": lambda auth, user: auth.confirm(user),
+    "password": lambda auth, user: auth.sign_in(user),
+    "SSO": lambda auth, user: auth.sso_sign_in(user),
+    "link of the new e-mail": lambda auth, user: auth.change_email(user, "new@example.com"),
+}
+NOT_SIGNING_IN: dict[str, Callable[[Auth, UUID], object]] = {
+    "sign-up to be confirmed": lambda auth, user: auth.sign_up("new@example.com"),
+    "admin create": lambda auth, user: auth.admin_create("new@example.com"),
+    "invitation": lambda auth, user: auth.invite("new@example.com"),
+    "refresh": lambda auth, user: auth.refresh(user),
+    "ban": lambda auth, user: auth.ban(user, BAN_END),
+    "unban": lambda auth, user: auth.unban(user),
+    "admin change of e-mail": lambda auth, user: auth.admin_change_email(user, "new@example.com", confirmed=True),
+}
+
+
+@pytest.mark.parametrize("name", SIGNING_IN)
+def test_a_sign_in_is_a_session(empty_database_url: str, auth: Auth, name: str) -> None:
+    """One of the user who signs in, from that moment."""
+    SIGNING_IN[name](auth, auth.admin_create("old@example.com"))
+    query = "select s.created_at = u.last_sign_in_at from auth.sessions s join auth.users u on u.id = s.user_id"
+    assert rows(empty_database_url, query) == [(True,)]
+
+
+@pytest.mark.parametrize("name", NOT_SIGNING_IN)
+def test_what_is_no_sign_in_is_no_session(empty_database_url: str, auth: Auth, name: str) -> None:
+    """Nor does any of it end one: a banned user stays signed in."""
+    user = auth.admin_create("old@example.com")
+    auth.sign_in(user)
+    before = rows(empty_database_url, "select id from auth.sessions")
+    NOT_SIGNING_IN[name](auth, user)
+    assert rows(empty_database_url, "select id from auth.sessions") == before
+
+
+def test_a_refresh_is_the_newest_sessions(empty_database_url: str, auth: Auth) -> None:
+    """The older ones lie as they were."""
+    user = auth.admin_create("old@example.com")
+    auth.sign_in(user)
+    auth.sign_in(user)
+    auth.refresh(user)
+    query = "select refreshed_at is not null from auth.sessions order by created_at"
+    assert rows(empty_database_url, query) == [(False,), (True,)]
+
+
+def test_whoever_is_deleted_is_signed_out(empty_database_url: str, auth: Auth) -> None:
+    """By a soft delete as by a hard one, and nobody else is."""
+    people = [auth.sign_up(f"{name}@example.com", auto_confirm=True) for name in ("jane", "bob", "ann")]
+    auth.soft_delete(people[0])
+    auth.hard_delete(people[1])
+    assert rows(empty_database_url, "select user_id from auth.sessions") == [(people[2],)]
+
+
+def test_an_invitation(empty_database_url: str, auth: Auth) -> None:
+    """It is sent again to whoever has not confirmed yet, and to nobody who has."""
+    user = auth.invite("Jane@example.com")
+    first = user_of(empty_database_url, user)
+    assert (first["email"], first["email_confirmed_at"]) == ("jane@example.com", None)
+    assert first["invited_at"] == first["confirmation_sent_at"] is not None
+    assert auth.invite("jane@example.com") == user
+    second = user_of(empty_database_url, user)
+    assert second["invited_at"] > first["invited_at"]
+    assert second["confirmation_token"] != first["confirmation_token"]
+    auth.confirm(user)
+    with pytest.raises(EmailExists):
+        auth.invite("jane@example.com")
+
+
+@pytest.mark.parametrize("text", ["jane@example.com", "Jane.O'Neill+x@a-b.X.COM", "j@localhost", f"{'j' * 250}@x.de"])
+def test_an_email_that_auth_takes(text: str) -> None:
+    """By its form alone."""
+    assert is_email(text)
+
+
+NO_EMAILS = ["", "jane", "@x.de", "jane@", "jane@x.", "jane@.de", "jane@-x.de", "a@b@c.de", "jane @x.de", "jané@x.de"]
+
+
+@pytest.mark.parametrize("text", [*NO_EMAILS, "j@x.de\n", f"{'j' * 251}@x.de", '"jane"@x.de', "Jane <jane@x.de>"])
+def test_an_email_that_auth_refuses(text: str) -> None:
+    """Nothing but ASCII, no spaces, no quotes, and not too long."""
+    assert not is_email(text)
 
 
 def test_an_email_is_one_normal_users_only(auth: Auth) -> None:

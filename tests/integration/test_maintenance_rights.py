@@ -8,17 +8,25 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from tests.auth_server import auth_server
+from tests.auth_traffic import JANE
 from tests.employees import Connection, employee, hire
 from tests.integration.capturing import auth_on, reconciled, relay
 from tests.integration.doctoring import examined, found, troubles
+from webhook_service.accounts import Accounts
+from webhook_service.auth.supabase import SupabaseAuthAdmin
 from webhook_service.db.direct import DirectDatabase
+from webhook_service.employees import hire as hire_with_login
+from webhook_service.employees import set_active
 from webhook_service.errors import DatabaseError
+from webhook_service.events import ActionOutcome
 from webhook_service.findings import Level
+from webhook_service.handlers import EmailOwner
 from webhook_service.ports import Database
 from webhook_service.retention import prune
 
 STRANGERS = ("anon", "authenticated")
-TABLES = ("auth_sync_settings", "auth_sync_relays", "auth_sync_migrations")
+TABLES = ("auth_sync_settings", "auth_sync_relays", "auth_sync_rate", "auth_sync_migrations")
 FUNCTIONS: dict[str, dict[str, Any]] = {
     "auth_sync_claim_v1": {"p_relay": "r", "p_limit": 1, "p_lease_seconds": 1},
     "auth_sync_process_v2": {"p_works": []},
@@ -33,6 +41,18 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "auth_sync_configure_v1": {"p_name_fields": {}, "p_columns": []},
     "auth_sync_signed_v1": {"p_event_id": "e", "p_body": {}},
     "auth_sync_send_to": {"p_url": None, "p_secrets": None},
+    "auth_sync_claim_actions_v1": {"p_relay": "r", "p_limit": 1, "p_lease_seconds": 1, "p_rate": 5},
+    "auth_sync_claim_action_v1": {"p_event_id": "e", "p_lease": "l", "p_lease_seconds": 1},
+    "auth_sync_settle_v1": {"p_event_id": "e", "p_lease": "l", "p_outcome": "disabled"},
+    "auth_sync_pause_v1": {"p_seconds": 0, "p_failed": False},
+    "auth_sync_resume_v1": {},
+    "auth_sync_take_token_v1": {"p_rate": 5},
+    "auth_sync_end_sessions_v1": {"p_auth_user_id": JANE},
+    "auth_sync_email_holder_v1": {"p_email": "jane@example.com"},
+    "auth_sync_set_active_v1": {"p_employee_id": 1, "p_is_active": False, "p_via": "admin"},
+    "auth_sync_hire_v1": {"p_event_id": "e", "p_lease": "l"},
+    "auth_sync_without_login_v1": {"p_after": 0, "p_limit": 1, "p_orphans": False},
+    "find_employees_without_auth": {},
 }
 """Those that the service or an admin calls, with arguments that fit."""
 
@@ -92,6 +112,18 @@ def test_service_role_relays_and_reconciles(
     assert reconciled(database).outcomes == {"linked": 1}
     assert [employee(connection, one)["auth_user_id"] is None for one in (jane, joe)] == [False, False]
     assert prune(database, datetime.now(UTC)) == 3
+
+
+def test_service_role_performs_and_hires(as_role: Callable[[str], Database], database_url: str) -> None:
+    """It creates an employee with a login, ends the sessions and bans, with no more rights than the functions give."""
+    with auth_server(database_url) as auth:
+        admin = SupabaseAuthAdmin(auth.url, auth.key)
+        accounts = Accounts(as_role("service_role"), admin, EmailOwner.AUTH, 5, lambda: datetime.now(UTC))
+        columns = {"email": "jane@example.com"}
+        hired = hire_with_login(accounts, columns, "jane@example.com", via="admin", requested_by="test")
+        switched = set_active(accounts.database, accounts, hired.employee_id, False, via="admin")
+        admin.close()
+    assert (switched.login, switched.outcome) == ("done", ActionOutcome.DISABLED)
 
 
 def test_service_role_examines(as_role: Callable[[str], Database]) -> None:

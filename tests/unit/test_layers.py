@@ -9,14 +9,16 @@ PACKAGE = Path(__file__).parents[2] / "webhook_service"
 
 ROWS = [
     {"events", "errors", "findings"},
-    {"ports", "log", "signature", "strict_json", "payload", "handlers", "db.sqlstate", "db.deadline"},
+    {"ports", "log", "candidates", "signature", "strict_json", "payload", "handlers", "db.sqlstate", "db.deadline"},
     {"config", "processing", "actions"},
     {"db.direct", "db.supabase", "db.embedded", "db.migrate", "db.wakeup", "batching"},
     {"auth.stand_in", "auth.stand_in_users", "auth.local", "auth.supabase"},
-    {"ledger", "serving", "retention"},
+    {"ledger", "serving", "retention", "password_file"},
     {"replay", "relay", "reconcile"},
     {"accounts"},
-    {"employees"},
+    {"employees", "pace"},
+    {"intents"},
+    {"provision"},
     {"doctor", "doctor_auth"},
     {"web"},
     {"web.errors", "web.webhooks", "web.health", "web.admin_api"},
@@ -25,7 +27,7 @@ ROWS = [
     {"demo_traffic"},
     {"demo_tables"},
     {"demo", "cli_data_dir"},
-    {"cli_replay", "cli_relay", "cli_reconcile", "cli_doctor"},
+    {"cli_replay", "cli_relay", "cli_reconcile", "cli_provision", "cli_doctor"},
     {"cli"},
 ]
 """From the vocabulary down to where all meets. A module may also import from its own row, if that makes no cycle."""
@@ -36,7 +38,8 @@ ONLY_IN = {
         "cli",
         "relay",
         "serving",
-    },  # the environment has one reader; the others start, name, kill processes
+        "password_file",
+    },  # the environment has one reader; the others start, name, kill processes, and open a file for its owner only
     "flask": {"app", "web", "web.errors", "web.webhooks", "web.health", "web.admin_api", "web.employees"},
     "psycopg": {
         "db.direct",
@@ -53,7 +56,7 @@ ONLY_IN = {
     "supabase": {"db.supabase", "auth.supabase"},
     "httpx": {"db.supabase", "auth.supabase", "serving", "doctor", "demo"},
     "subprocess": {"serving", "demo"},
-    "click": {"cli", "cli_data_dir", "cli_replay", "cli_relay", "cli_reconcile", "cli_doctor"},
+    "click": {"cli", "cli_data_dir", "cli_replay", "cli_relay", "cli_reconcile", "cli_provision", "cli_doctor"},
 }
 """What reaches outside, and who may: everything else is translation or a function of values."""
 

@@ -1,0 +1,175 @@
+"""What Supabase Auth's admin API answers (supabase/auth v2.196), over the stand-in for Auth: requests in, answers out.
+
+As the real one: `banned_until` is ignored, a taken e-mail is an error 500 of an update, a ban holds also where the rest
+of its request fails, and nothing is asked of a password. Not as the real one: users have no identities.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qsl
+from uuid import UUID
+
+import psycopg
+
+from webhook_service.auth.stand_in import Auth, EmailExists
+from webhook_service.auth.stand_in_users import is_email
+from webhook_service.events import Json
+
+PER_PAGE = 50
+TAKEN = "A user with this email address has already been registered"
+UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+"""Of a Go duration, in nanoseconds. There are no days."""
+LONGEST = 2**63
+"""Nanoseconds: some 292 years."""
+
+
+class Refusal(Exception):
+    """An error answer of Auth."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+
+
+class AuthApi:
+    """`honours_id` is False for an Auth that is too old to take the id of a new user from the request."""
+
+    def __init__(self, connection: psycopg.Connection[Any], *, honours_id: bool = True) -> None:
+        self._auth = Auth(connection)
+        self._connection = connection
+        self._honours_id = honours_id
+
+    def answer(self, method: str, path: str, query: str, body: dict[str, Json]) -> Json:
+        """The answer's JSON, of status 200. Raises Refusal, and psycopg's errors where the database fails."""
+        if not all(isinstance(body.get(name) or "", str) for name in ("id", "email", "password", "ban_duration")):
+            raise Refusal(400, "bad_json", "Could not parse request body as JSON")
+        match method, path.strip("/").split("/"):
+            case "POST", ["admin", "users"]:
+                return user_json(self._auth.users.row(self._create(body)))
+            case "GET", ["admin", "users"]:
+                return self._list(dict(parse_qsl(query)))
+            case "POST", ["invite"]:
+                return user_json(self._auth.users.row(self._invite(body)))
+            case "GET", ["admin", "users", user]:
+                return user_json(self._find(user))
+            case "PUT", ["admin", "users", user]:
+                return user_json(self._auth.users.row(self._update(self._find(user)["id"], body)))
+            case "DELETE", ["admin", "users", user]:
+                found: UUID = self._find(user)["id"]
+                (self._auth.soft_delete if body.get("should_soft_delete") else self._auth.hard_delete)(found)
+                return {}
+        raise Refusal(404, "", "404 page not found")
+
+    def _find(self, user: str) -> dict[str, Any]:
+        try:
+            return self._auth.users.row(UUID(user))
+        except ValueError:
+            raise Refusal(404, "validation_failed", "user_id must be an UUID") from None
+        except LookupError:
+            raise Refusal(404, "user_not_found", "User not found") from None
+
+    def _list(self, query: dict[str, str]) -> Json:
+        try:
+            page, size = int(query.get("page") or 1), int(query.get("per_page") or PER_PAGE)
+        except ValueError:
+            raise Refusal(400, "validation_failed", "Bad Pagination Parameters") from None
+        rows = self._auth.users.newest(size, (page - 1) * size)
+        return {"users": [user_json(row) for row in rows], "aud": "authenticated"}
+
+    def _create(self, body: dict[str, Json]) -> UUID:
+        if not body.get("email"):
+            raise Refusal(400, "validation_failed", "Cannot create a user without either an email or phone")
+        email = checked_email(body["email"])
+        if self._auth.users.with_email(email):
+            raise Refusal(422, "email_exists", TAKEN)
+        try:
+            asked = UUID(body["id"]) if self._honours_id and body.get("id") else None
+        except ValueError:
+            raise Refusal(400, "validation_failed", "ID must conform to the uuid v4 format") from None
+        ban = ban_end(body.get("ban_duration"))
+        try:
+            with self._connection.transaction():
+                user = self._auth.admin_create(
+                    email,
+                    confirmed=bool(body.get("email_confirm")),
+                    id=asked,
+                    user_metadata=body.get("user_metadata"),
+                    app_metadata=body.get("app_metadata"),
+                )
+                if ban is not None:
+                    self._auth.ban(user, ban)
+        except psycopg.errors.UniqueViolation:  # the id is taken, or somebody was faster
+            raise Refusal(500, "unexpected_failure", "Database error creating new user") from None
+        return user
+
+    def _invite(self, body: dict[str, Json]) -> UUID:
+        try:
+            return self._auth.invite(checked_email(body.get("email") or ""))
+        except EmailExists:
+            raise Refusal(422, "email_exists", TAKEN) from None
+
+    def _update(self, user: UUID, body: dict[str, Json]) -> UUID:
+        email = checked_email(body["email"]) if body.get("email") else None
+        ban = ban_end(body.get("ban_duration"))
+        if ban is not None:  # before all else, and for good
+            self._auth.ban(user, ban)
+        elif body.get("ban_duration"):
+            self._auth.unban(user)
+        try:
+            with self._connection.transaction():
+                if email is not None:
+                    self._auth.admin_change_email(user, email, confirmed=bool(body.get("email_confirm")))
+                if body.get("app_metadata") is not None:
+                    self._auth.set_app_metadata(user, body["app_metadata"])
+                if body.get("user_metadata") is not None:
+                    self._auth.update_metadata(user, body["user_metadata"])
+        except psycopg.errors.UniqueViolation:
+            raise Refusal(500, "unexpected_failure", "Error updating user") from None
+        return user
+
+
+def checked_email(email: str) -> str:
+    if not is_email(email):
+        raise Refusal(400, "validation_failed", "Unable to validate email address: invalid format")
+    return email.lower()
+
+
+def ban_end(duration: str | None) -> datetime | None:
+    """When a ban of this Go duration (`876000h`, `1h30m`) ends; None for `none`, for 0 and for nothing at all."""
+    if not duration or duration == "none":
+        return None
+    parts = re.findall(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)", duration)
+    nanoseconds = sum(float(number) * UNITS[unit] for number, unit in parts)
+    if "".join(map("".join, parts)) != duration or nanoseconds >= LONGEST:
+        raise Refusal(400, "validation_failed", f'invalid format for ban duration: time: invalid duration "{duration}"')
+    return datetime.now(UTC) + timedelta(microseconds=nanoseconds / 1000) if nanoseconds else None
+
+
+def user_json(row: dict[str, Any]) -> dict[str, Json]:
+    """A user as the admin API tells it: times only where there are any, and empty strings where there is nothing."""
+    times = (
+        *("email_confirmed_at", "invited_at", "phone_confirmed_at", "confirmation_sent_at", "confirmed_at"),
+        *("recovery_sent_at", "email_change_sent_at", "last_sign_in_at", "banned_until", "deleted_at"),
+    )
+    return {
+        "id": str(row["id"]),
+        "aud": row["aud"],
+        "role": row["role"],
+        "email": row["email"] or "",
+        "phone": row["phone"] or "",
+        **{name: rfc3339(row[name]) for name in times if row[name] is not None},
+        **({"new_email": row["email_change"]} if row["email_change"] else {}),
+        "app_metadata": row["raw_app_meta_data"] or {},
+        "user_metadata": row["raw_user_meta_data"] or {},
+        "identities": [],
+        "created_at": rfc3339(row["created_at"]),
+        "updated_at": rfc3339(row["updated_at"]),
+        "is_anonymous": row["is_anonymous"],
+    }
+
+
+def rfc3339(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

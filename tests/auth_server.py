@@ -1,0 +1,226 @@
+"""A double of Supabase Auth's admin API: a real HTTP server on this machine, over a real database.
+
+    with auth_server(database_url) as server:
+        admin = SupabaseAuthAdmin(server.url, server.key)
+        server.fail_next(TIMED_OUT.after_commit(), method="PUT")
+
+What it answers is in auth_api; what goes wrong, and what it saw, in auth_faults. Any number of clients may call it at
+once; each connection of theirs has a connection to the database, as if it were another Auth.
+"""
+
+import json
+import socket
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import psycopg
+
+from tests.auth_api import AuthApi, Refusal
+from tests.auth_faults import AuthServer, Call, Fault
+from webhook_service.events import Json
+
+PREFIX = "/auth/v1"
+VERSION_HEADER = "X-Supabase-Api-Version"
+NEW_ERRORS = "2024-01-01"
+STATEMENT_TIMEOUT = 10_000
+"""Milliseconds; as long as Auth itself waits before it answers 504."""
+SECRET_KEY = "sb_secret_k3yOfTheDouble_0123456789"
+JWT_KEY = "eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoic2VydmljZV9yb2xlIn0.k3yOfTheDouble"
+"""Of the two kinds that Supabase has; neither opens anything."""
+CONFIDENTIAL = "It is told for jane@example.com only"
+"""What ordered errors of Auth say; nobody may repeat it."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection of a client."""
+
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    disable_nagle_algorithm = True
+    server: "HttpServer"
+
+    def setup(self) -> None:
+        super().setup()
+        self._connection: psycopg.Connection[Any] | None = None
+
+    def finish(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        with suppress(OSError):  # the client is gone
+            super().finish()
+
+    def handle_request(self) -> None:
+        double = self.server.double
+        length = int(self.headers.get("Content-Length") or 0)
+        content = self.rfile.read(length)
+        if len(content) < length:
+            raise ConnectionAbortedError  # the client is gone, and this was no request
+        path, _, query = self.path.partition("?")
+        if not path.startswith(f"{PREFIX}/"):
+            return self.send(404, {"message": "no Route matched with those values"})
+        if self.headers.get("apikey") != double.key:
+            return self.send(401, {"message": "Invalid API key", "hint": "Double check your Supabase API key."})
+        body, is_json = parsed(content)
+        call = double.arrived(self.command, path.removeprefix(PREFIX), body)
+        double.over.wait(double.latency)
+        fault = call.fault
+        if fault is not None and not fault.committed:
+            return self.misbehave(fault)
+        try:
+            if self.headers.get("Authorization") != f"Bearer {double.key}":
+                raise Refusal(403, "bad_jwt", "invalid JWT: unable to parse or verify signature")
+            if not is_json:
+                raise Refusal(400, "bad_json", "Could not parse request body as JSON")
+            answer = self.carried_out(call, query, body)
+        except Refusal as refusal:
+            return self.refuse(refusal) if fault is None else self.misbehave(fault)
+        return self.send(200, answer) if fault is None else self.misbehave(fault)
+
+    do_GET = do_POST = do_PUT = do_DELETE = handle_request
+
+    def carried_out(self, call: Call, query: str, body: dict[str, Json]) -> Json:
+        double = self.server.double
+        if double.before is not None:
+            double.before(call)
+        try:
+            if self._connection is None:
+                self._connection = psycopg.connect(self.server.database_url, autocommit=True)
+                self._connection.execute(f"set statement_timeout = {STATEMENT_TIMEOUT:d}")
+            api = AuthApi(self._connection, honours_id=double.honours_id)
+            answer = api.answer(call.method, call.path, query, body)
+        except psycopg.errors.QueryCanceled:
+            raise Refusal(504, "request_timeout", "Processing this request timed out") from None
+        except psycopg.Error:
+            if self._connection is not None and self._connection.broken:
+                self._connection.close()
+                self._connection = None
+            raise Refusal(500, "unexpected_failure", "Database error") from None
+        if double.after is not None:
+            double.after(call)
+        return answer
+
+    def misbehave(self, fault: Fault) -> None:
+        if fault.silent:
+            self.server.double.over.wait()
+        if fault.status == 0:
+            self.close_connection = True
+            with suppress(OSError):  # it is gone already
+                self.connection.shutdown(socket.SHUT_RDWR)
+        elif fault.code:
+            self.refuse(Refusal(fault.status, fault.code, CONFIDENTIAL), fault.headers)
+        else:
+            self.send(fault.status, fault.body, fault.headers)
+
+    def refuse(self, refusal: Refusal, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        """In the form that the request's API version asks for."""
+        if not refusal.code:
+            self.send(refusal.status, refusal.message, headers)
+        elif self.headers.get(VERSION_HEADER, "") >= NEW_ERRORS and not self.server.double.old_errors:
+            new = {"code": refusal.code, "message": refusal.message}
+            self.send(refusal.status, new, (*headers, (VERSION_HEADER, NEW_ERRORS)))
+        else:
+            old = {"code": refusal.status, "error_code": refusal.code, "msg": refusal.message}
+            self.send(refusal.status, old, headers)
+
+    def send(self, status: int, body: Json, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        """A text is a page, all else JSON."""
+        is_page = isinstance(body, str)
+        content = (body if is_page else json.dumps(body)).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "text/html" if is_page else "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        for name, value in headers:
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        """Keeps quiet."""
+
+
+def parsed(content: bytes) -> tuple[dict[str, Json], bool]:
+    """The body, and whether it is an object of JSON, or nothing."""
+    try:
+        body = json.loads(content or b"{}")
+    except ValueError:
+        return {}, False
+    return (body, True) if isinstance(body, dict) else ({}, False)
+
+
+class HttpServer(ThreadingHTTPServer):
+    """Threads that end with it, whatever their clients do."""
+
+    daemon_threads = False
+    request_queue_size = 128
+
+    def __init__(self, database_url: str) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.database_url = database_url
+        self.double: AuthServer
+        self.errors: list[BaseException] = []
+        self._open: set[socket.socket] = set()
+        self._lock = threading.Lock()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._lock:
+            self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._lock:
+            self._open.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that is gone is no error; what the double itself does wrong is told at the end."""
+        error = sys.exception()
+        if error is not None and not isinstance(error, ConnectionError):
+            self.errors.append(error)
+
+    def stop(self) -> None:
+        self.shutdown()
+        with self._lock:
+            for connection in self._open:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+        self.server_close()
+
+
+@contextmanager
+def auth_server(
+    database_url: str,
+    *,
+    key: str = SECRET_KEY,
+    latency: float = 0.0,
+    chances: Mapping[Fault, float] | None = None,
+    seed: int = 0,
+    keep_passwords: bool = False,
+    honours_id: bool = True,
+    old_errors: bool = False,
+) -> Iterator[AuthServer]:
+    """A running double, over a database that has the stand-in for schema auth."""
+    http = HttpServer(database_url)
+    double = http.double = AuthServer(
+        f"http://127.0.0.1:{http.server_port}",
+        key,
+        latency=latency,
+        chances=chances,
+        seed=seed,
+        keep_passwords=keep_passwords,
+        honours_id=honours_id,
+        old_errors=old_errors,
+    )
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield double
+    finally:
+        double.over.set()
+        http.stop()
+        thread.join()
+    if http.errors:
+        raise http.errors[0]

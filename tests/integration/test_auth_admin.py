@@ -1,0 +1,216 @@
+"""One contract, two Auths: Supabase's admin API through supabase-py, and the stand-in in the database itself.
+
+Who is there, and who comes and goes. Changes are in test_auth_admin_changes.py, and what only a real HTTP API can get
+wrong in test_auth_trouble.py.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from tests.auth_traffic import JANE
+from tests.employees import Connection
+from tests.integration.auth_admins import EACH, EMAIL, PASSWORD, Open, row, users
+from tests.integration.captured import inbound
+from tests.integration.capturing import auth_on
+from tests.ports import free_port
+from webhook_service.errors import AuthEmailExists, AuthRefused, AuthUnavailable
+from webhook_service.events import Account
+from webhook_service.ports import AuthAdmin
+
+
+@pytest.fixture(params=EACH.values(), ids=list(EACH))
+def admin(request: pytest.FixtureRequest, database_url: str) -> Iterator[AuthAdmin]:
+    opens: Open = request.param
+    with opens(database_url) as admin:
+        yield admin
+
+
+def test_nobody_is_none(admin: AuthAdmin) -> None:
+    """An auth user that is not there is no error."""
+    assert admin.get(JANE) is None
+
+
+def test_a_user_is_created_with_a_password(admin: AuthAdmin, connection: Connection) -> None:
+    """Under the id that was asked for, the e-mail in lower case and confirmed; it is told again as it was."""
+    created = admin.create(JANE, "Jane.Doe@Example.com", password=PASSWORD)
+    assert created == Account(JANE, EMAIL, email_confirmed=True)
+    assert admin.get(JANE) == created
+    assert row(connection)["email_confirmed_at"] is not None
+
+
+def test_a_user_is_created_without_a_password(admin: AuthAdmin) -> None:
+    """The e-mail is yet to be confirmed, and nobody is invited."""
+    assert admin.create(JANE, EMAIL, password=None) == Account(JANE, EMAIL) == admin.get(JANE)
+
+
+@pytest.mark.parametrize("email", [EMAIL, "JANE.DOE@EXAMPLE.COM"])
+@pytest.mark.parametrize("confirmed", [True, False])
+def test_an_email_is_created_once(
+    admin: AuthAdmin, connection: Connection, database_url: str, email: str, confirmed: bool
+) -> None:
+    """Whoever has it already keeps it, whether it is confirmed or not."""
+    with auth_on(database_url) as auth:
+        auth.admin_create(EMAIL, confirmed=confirmed, id=JANE)
+    before = row(connection)
+    with pytest.raises(AuthEmailExists) as caught:
+        admin.create(uuid4(), email, password=PASSWORD)
+    assert (caught.value.reason, caught.value.code) == ("email_exists", "email_exists")
+    assert (users(connection), row(connection)) == (1, before)
+
+
+def test_an_id_is_created_once(admin: AuthAdmin, connection: Connection) -> None:
+    """One that is taken is told as an e-mail that exists."""
+    admin.create(JANE, EMAIL, password=PASSWORD)
+    before = row(connection)
+    with pytest.raises(AuthEmailExists):
+        admin.create(JANE, "another@example.com", password=PASSWORD)
+    assert (users(connection), row(connection)) == (1, before)
+
+
+def test_the_email_of_an_sso_user_is_free(admin: AuthAdmin, database_url: str) -> None:
+    """A normal user may have the same."""
+    with auth_on(database_url) as auth:
+        auth.sso_sign_up(EMAIL)
+    assert admin.create(JANE, EMAIL, password=PASSWORD).email == EMAIL
+
+
+@pytest.mark.parametrize(
+    "email", ["", "n/a", "jane", "jane@", "jane doe@example.com", " jane@example.com", "jané@x.de"]
+)
+def test_what_is_no_email_is_refused(admin: AuthAdmin, connection: Connection, email: str) -> None:
+    """Neither created, nor invited, nor changed to; nor is anything else done that was asked with it."""
+    bob = uuid4()
+    admin.create(bob, "bob@example.com", password=PASSWORD)
+    before = row(connection, bob)
+    asked: list[Callable[[], object]] = [
+        lambda: admin.create(JANE, email, password=PASSWORD),
+        lambda: admin.invite(email),
+        lambda: admin.update(bob, email=email, banned=True),
+    ]
+    for ask in asked:
+        with pytest.raises(AuthRefused) as caught:
+            ask()
+        assert (type(caught.value), caught.value.reason) == (AuthRefused, "auth_refused")
+        assert caught.value.code == "validation_failed"
+    assert (users(connection), row(connection, bob)) == (1, before)
+
+
+def test_a_user_is_deleted_for_good(admin: AuthAdmin, connection: Connection, database_url: str) -> None:
+    """With the sessions, and soft-deleted ones too; where there is none, nothing happens. Nobody else is touched."""
+    bob, gone = uuid4(), uuid4()
+    with auth_on(database_url) as auth:
+        for user in (JANE, bob, gone):
+            auth.sign_up(f"{user}@example.com", auto_confirm=True, id=user)
+        auth.soft_delete(gone)
+    for user in (JANE, gone, JANE, uuid4()):
+        admin.delete(user)
+    assert (users(connection), admin.get(JANE), admin.get(gone)) == (1, None, None)
+    assert connection.execute("select user_id from auth.sessions").fetchall() == [{"user_id": bob}]
+
+
+def test_a_soft_deleted_user_is_told(admin: AuthAdmin, connection: Connection, database_url: str) -> None:
+    """With when that was; it has no address any more."""
+    admin.create(JANE, EMAIL, password=PASSWORD)
+    with auth_on(database_url) as auth:
+        auth.soft_delete(JANE)
+    found = admin.get(JANE)
+    assert found is not None
+    assert found.deleted_at == row(connection)["deleted_at"]
+    assert found.deleted_at is not None
+    assert found.deleted_at.utcoffset() == timedelta(0)
+    assert "@" not in (found.email or "")
+
+
+def test_a_user_without_an_email(admin: AuthAdmin, database_url: str) -> None:
+    """Is told without one."""
+    with auth_on(database_url) as auth:
+        auth.anonymous(id=JANE)
+    assert admin.get(JANE) == Account(JANE)
+
+
+def test_an_unconfirmed_user_is_invited(admin: AuthAdmin, connection: Connection) -> None:
+    """As often as it is asked for, by any spelling; the user stays the same and unconfirmed."""
+    admin.create(JANE, EMAIL, password=None)
+    for email in (EMAIL, EMAIL.upper()):
+        admin.invite(email)
+    found = admin.get(JANE)
+    assert found == Account(JANE, EMAIL, invited_at=row(connection)["invited_at"])
+    assert found.invited_at is not None
+    assert users(connection) == 1
+
+
+def test_somebody_new_is_invited(admin: AuthAdmin, connection: Connection) -> None:
+    """Then there is an auth user with that e-mail, unconfirmed."""
+    admin.invite("Jane.Doe@Example.com")
+    [found] = connection.execute("select * from auth.users").fetchall()
+    assert (found["email"], found["email_confirmed_at"]) == (EMAIL, None)
+    assert found["invited_at"] is not None
+
+
+def test_a_confirmed_user_is_not_invited(admin: AuthAdmin, connection: Connection) -> None:
+    """Whoever may sign in needs no invitation."""
+    admin.create(JANE, EMAIL, password=PASSWORD)
+    before = row(connection)
+    with pytest.raises(AuthEmailExists):
+        admin.invite(EMAIL.upper())
+    assert row(connection) == before
+
+
+def test_what_is_done_is_captured(admin: AuthAdmin, connection: Connection) -> None:
+    """It goes through auth.users, so the triggers on it see each change."""
+    admin.create(JANE, EMAIL, password=PASSWORD)
+    admin.update(JANE, banned=True)
+    admin.delete(JANE)
+    assert [event["operation"] for event in inbound(connection, JANE)] == ["INSERT", "UPDATE", "DELETE"]
+
+
+def test_threads_share_one(admin: AuthAdmin, connection: Connection) -> None:
+    """Several threads call at once, and each gets its own answer; of those who want the same, one gets it."""
+    people = [uuid4() for _ in range(24)]
+    with ThreadPoolExecutor(12) as threads:
+        made = list(threads.map(lambda id: admin.create(id, f"{id}@example.com", password=PASSWORD), people))
+        told = list(threads.map(admin.get, people))
+        rivals = list(threads.map(lambda _: created(admin, uuid4()), range(12)))
+    assert [account.id for account in made] == people
+    assert told == made
+    assert rivals.count(True) == 1
+    assert users(connection) == len(people) + 1
+
+
+def created(admin: AuthAdmin, id: UUID) -> bool:
+    try:
+        admin.create(id, EMAIL, password=PASSWORD)
+    except (AuthEmailExists, AuthUnavailable):  # Auth says 500 to whoever comes in the same moment
+        return False
+    return True
+
+
+def test_a_moment_that_python_does_not_know(admin: AuthAdmin, connection: Connection) -> None:
+    """Such a user cannot be read; Auth itself cannot either."""
+    admin.create(JANE, EMAIL, password=PASSWORD)
+    connection.execute("update auth.users set banned_until = 'infinity'")
+    with pytest.raises(AuthUnavailable):
+        admin.get(JANE)
+
+
+@pytest.mark.parametrize("opens", EACH.values(), ids=list(EACH))
+def test_a_database_that_is_away(opens: Open) -> None:
+    """Auth is unavailable then, and nothing of PostgreSQL's own text is told."""
+    gone = f"postgresql://canary@127.0.0.1:{free_port()}/canary"
+    with opens(gone) as admin:
+        asked: list[Callable[[], object]] = [
+            lambda: admin.get(JANE),
+            lambda: admin.create(JANE, EMAIL, password=PASSWORD),
+            lambda: admin.update(JANE, banned=True),
+            lambda: admin.invite(EMAIL),
+            lambda: admin.delete(JANE),
+        ]
+        for ask in asked:
+            with pytest.raises(AuthUnavailable) as caught:
+                ask()
+            assert caught.value.reason in ("auth_unavailable", "auth_unreachable")
+            assert "canary" not in f"{caught.value!r}"
