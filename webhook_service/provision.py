@@ -171,9 +171,9 @@ class Provisioning:
             )
             self.done.created += 1
         except EmailTaken:
-            holder = self.pace.call("auth_sync_email_holder_v1", p_email=email) or {}
-            if not holder.get("email_confirmed") or holder["employee_id"] is not None:
-                raise EmailTaken("auth", holder) from None
+            holder = self.pace.call("auth_sync_email_holder_v1", p_email=email)
+            if holder is None:
+                raise
             user = UUID(holder["auth_user_id"])
             try:
                 employees.adopt(self.accounts.database, employee, email, user, via=VIA, requested_by=self.requested_by)

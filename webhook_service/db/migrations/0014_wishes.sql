@@ -13,15 +13,17 @@ language sql immutable set search_path = '' as $$
   select lower(btrim(p_email, E' \t\r\n'))
 $$;
 
--- Whether an action replaces this e-mail of Auth's: it was made on top of it, or of what we sent then; and it is open, or newer than
--- the event that says so.
+-- Whether an action replaces this e-mail of Auth's: it was made on top of it, or of what we sent then; and it is open, or was
+-- performed after the event that says so.
 create or replace function public.auth_sync_is_replaced_v1(p_auth_user_id uuid, p_email text, p_log_id bigint) returns boolean
 language sql stable set search_path = '' as $$
   select exists (
     select from public.integration_sync_log a
      where a.auth_user_id = p_auth_user_id and a.operation = 'update_auth_email'
        and a.request_data ->> 'email' <> public.auth_sync_normal_v1(p_email)
-       and (a.status <> 'SUCCESS' and a.next_attempt_at is not null or a.status = 'SUCCESS' and a.outcome = 'email_updated' and a.id > p_log_id)
+       and (a.status <> 'SUCCESS' and a.next_attempt_at is not null
+            or a.status = 'SUCCESS' and a.outcome = 'email_updated'
+               and a.completed_at > (select e.created_at from public.integration_sync_log e where e.id = p_log_id))
        and (a.request_data ->> 'was' = public.auth_sync_normal_v1(p_email)
             or exists (select from public.integration_sync_log b
                         where b.auth_user_id = a.auth_user_id and b.operation = a.operation and b.id < a.id
@@ -65,7 +67,7 @@ $$;
 create or replace function public.auth_sync_enter_actions_v1(p_wishes jsonb, p_via text) returns void
 language plpgsql security definer set search_path = '' as $$
 declare
-  so_far integer := coalesce(nullif(current_setting('auth_sync.actions', true), '')::integer, 0) + jsonb_array_length(p_wishes);
+  so_far bigint := coalesce(substring(current_setting('auth_sync.actions', true) from '^[0-9]{1,9}$')::bigint, 0) + jsonb_array_length(p_wishes);
 begin
   perform set_config('auth_sync.actions', so_far::text, true);
   insert into public.integration_sync_log
@@ -124,8 +126,9 @@ create or replace function public.auth_sync_employees_wish_v1() returns trigger
 language plpgsql security definer set search_path = '' set lock_timeout = '200ms' set enable_seqscan = off set jit = off as $$
 declare
   wishes jsonb;
-  employees_own_email boolean := (select not columns ? 'email' from public.auth_sync_settings);
+  employees_own_email boolean;  -- read below, where an error is caught
 begin
+  select not columns ? 'email' into employees_own_email from public.auth_sync_settings;
   if tg_op = 'INSERT' then
     select jsonb_agg(jsonb_build_object('operation', case when n.is_active is false then 'disable_auth_user' else 'enable_auth_user' end,
                                         'auth_user_id', n.auth_user_id, 'employee_id', n.employee_id))

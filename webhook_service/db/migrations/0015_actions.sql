@@ -90,8 +90,10 @@ begin
   end if;
 
   for entry in
-    select * from public.integration_sync_log
+    select * from public.integration_sync_log due
      where status <> 'SUCCESS' and direction = 'outbound' and next_attempt_at <= now() and (leased_until is null or leased_until < now())
+       and not exists (select from public.integration_sync_log o
+                        where o.auth_user_id = due.auth_user_id and o.status <> 'SUCCESS' and o.direction = 'outbound' and o.leased_until >= now())
      order by priority, next_attempt_at, id limit p_limit * 4 + 16
   loop
     exit when jsonb_array_length(actions) >= least(p_limit, floor(bucket.tokens));
@@ -101,7 +103,10 @@ begin
       actions := actions || jsonb_build_array(action);
     end if;
   end loop;
-  update public.auth_sync_rate set tokens = tokens - jsonb_array_length(actions) where actions <> '[]';
+  update public.auth_sync_rate
+     set tokens = tokens - jsonb_array_length(actions),
+         paused_until = case when failures > 0 then clock_timestamp() + interval '15 seconds' else paused_until end  -- one try at a time
+   where actions <> '[]';
 
   select min(greatest(next_attempt_at, coalesce(leased_until, next_attempt_at))) into soonest
     from (select next_attempt_at, leased_until from public.integration_sync_log
@@ -122,6 +127,34 @@ begin
   select * into entry from public.integration_sync_log
    where event_id = p_event_id and direction = 'outbound' and status <> 'SUCCESS' and (leased_until is null or leased_until < now());
   return case when found then public.auth_sync_take_action_v1(entry, p_lease, p_lease_seconds) end;
+end $$;
+
+-- Somebody has called Auth, and the lease had ended. Where there has been a newer wish meanwhile, this call may have overruled it: so
+-- what the employee is now is asked for anew.
+create or replace function public.auth_sync_ask_anew_v1(p_event_id text, p_outcome text) returns void
+language plpgsql security definer set search_path = '' as $$
+declare
+  entry public.integration_sync_log;
+  wish jsonb;
+begin
+  select * into entry from public.integration_sync_log
+   where event_id = p_event_id and direction = 'outbound' and p_outcome in ('disabled', 'enabled', 'email_updated');
+  if p_outcome = 'disabled' then
+    update public.auth_user_state set disabled_at = coalesce(disabled_at, now()) where auth_user_id = entry.auth_user_id;
+  end if;
+  select jsonb_build_object('employee_id', coalesce(e.employee_id, entry.employee_id), 'auth_user_id', entry.auth_user_id) || case
+           when p_outcome = 'email_updated' then jsonb_build_object('operation', entry.operation, 'data', jsonb_build_object(
+             'email', public.auth_sync_normal_v1(e.email::text), 'was', entry.request_data ->> 'email'))
+           else jsonb_build_object('operation', case when e.is_active is not false and e.employee_id is not null
+                                                     then 'enable_auth_user' else 'disable_auth_user' end) end
+    into wish
+    from (select entry.auth_user_id) as u left join public.employees e on e.auth_user_id = u.auth_user_id
+   where exists (select from public.integration_sync_log a
+                  where a.auth_user_id = u.auth_user_id and a.direction = 'outbound' and a.id > entry.id
+                    and (a.operation = 'update_auth_email') = (entry.operation = 'update_auth_email') and a.operation <> 'create_auth_user');
+  if wish is not null and (p_outcome <> 'email_updated' or wish #>> '{data,email}' is not null) then
+    perform public.auth_sync_enter_actions_v1(jsonb_build_array(wish), entry.via);
+  end if;
 end $$;
 
 -- Settles an action, while the lease is still p_lease; says whether it was. With p_error it has failed, and is due again later if
@@ -145,6 +178,7 @@ begin
    where event_id = p_event_id and direction = 'outbound' and status <> 'SUCCESS' and lease = p_lease
   returning * into entry;
   if not found then
+    perform public.auth_sync_ask_anew_v1(p_event_id, p_outcome);
     return false;
   end if;
   if p_error is null and p_outcome in ('disabled', 'enabled', 'unchanged') and entry.operation in ('disable_auth_user', 'enable_auth_user') then
@@ -188,8 +222,9 @@ language sql security definer set search_path = '' set lock_timeout = '1500ms' a
   update public.auth_sync_rate
      set failures = failures + p_failed::integer,
          tokens = 0,
-         paused_until = greatest(paused_until, clock_timestamp() + make_interval(secs =>
-           case when p_failed then least(60, p_seconds * power(2, least(failures, 10))) else least(p_seconds, 3600) end))
+         paused_until = case
+           when p_failed then clock_timestamp() + make_interval(secs => least(60, p_seconds * power(2, least(failures, 10))))
+           else greatest(paused_until, clock_timestamp() + make_interval(secs => least(p_seconds, 3600))) end
   returning extract(epoch from paused_until - clock_timestamp())
 $$;
 
