@@ -139,9 +139,6 @@ declare
 begin
   select * into entry from public.integration_sync_log
    where event_id = p_event_id and direction = 'outbound' and p_outcome in ('disabled', 'enabled', 'email_updated');
-  if p_outcome = 'disabled' then
-    update public.auth_user_state set disabled_at = coalesce(disabled_at, now()) where auth_user_id = entry.auth_user_id;
-  end if;
   select jsonb_build_object('employee_id', coalesce(e.employee_id, entry.employee_id), 'auth_user_id', entry.auth_user_id) || case
            when p_outcome = 'email_updated' then jsonb_build_object('operation', entry.operation, 'data', jsonb_build_object(
              'email', public.auth_sync_normal_v1(e.email::text), 'was', entry.request_data ->> 'email'))
@@ -154,6 +151,8 @@ begin
                     and (a.operation = 'update_auth_email') = (entry.operation = 'update_auth_email') and a.operation <> 'create_auth_user');
   if wish is not null and (p_outcome <> 'email_updated' or wish #>> '{data,email}' is not null) then
     perform public.auth_sync_enter_actions_v1(jsonb_build_array(wish), entry.via);
+    update public.auth_user_state set disabled_at = coalesce(disabled_at, now())
+     where auth_user_id = entry.auth_user_id and p_outcome = 'disabled';
   end if;
 end $$;
 
