@@ -187,7 +187,9 @@ class Accounts:
         return self.undo(auth_user_id, "interrupted")
 
     def undo(self, auth_user_id: UUID, because: str) -> Performed:
-        """Removes an auth user that we have made, and that no employee has got. Raises AuthUnavailable, AuthRefused."""
+        """Removes an auth user that we made, unless an employee has got it. Raises AuthUnavailable, AuthRefused."""
+        if self.database.call("auth_sync_forget_v1", p_auth_user_id=str(auth_user_id)) is not None:
+            return Performed(ActionOutcome.LINKED)
         self.admin.delete(auth_user_id)
         if self.admin.get(auth_user_id) is not None:
             return Performed(ActionOutcome.NOT_PERFORMED, "auth_did_not_delete_it", retry=True)
@@ -213,7 +215,8 @@ def performed(outcome: ActionOutcome, changes: Mapping[str, Json]) -> Performed:
 
 
 def is_worth_finishing(action: Json, account: Account) -> bool:
-    return "employee_id" in action["request_data"]["employee"] or account.invited_at is not None
+    is_told = "employee_id" in action["request_data"]["employee"] and account.email_confirmed
+    return is_told or account.invited_at is not None
 
 
 def wish_of(action: Json) -> Wish:

@@ -20,12 +20,12 @@ from webhook_service.accounts import Accounts
 from webhook_service.app import accounts_for, database_for
 from webhook_service.candidates import Candidate, printable, shared_emails, without_login
 from webhook_service.cli_data_dir import DATA_DIR, environment_of, who
-from webhook_service.employees import no_auth_admin
 from webhook_service.log import dict_config
 from webhook_service.pace import Pace
 from webhook_service.password_file import PasswordFile, new_file
 from webhook_service.ports import Database
 from webhook_service.provision import Provisioned, Provisioning
+from webhook_service.refusals import no_auth_admin
 
 LABEL = "creating logins"
 Bar = Any

@@ -6,6 +6,7 @@ the middle is finished or undone by the relay, once the lease of the intent has 
 
 import logging
 import secrets
+import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
@@ -13,26 +14,26 @@ from uuid import UUID, uuid4
 from webhook_service.accounts import Accounts, Performed
 from webhook_service.errors import (
     AuthEmailExists,
+    AuthRefused,
     AuthThrottled,
     AuthUnavailable,
     AuthUncertain,
+    DatabaseError,
     EmailTaken,
-    EmployeeNotFound,
     EmployeeRejected,
     InvalidQuery,
-    NotPossible,
     ServiceError,
     Unavailable,
 )
 from webhook_service.events import ActionOutcome, Json
 from webhook_service.ports import Database
+from webhook_service.refusals import NO_AUTH_ADMIN, accepted, no_auth_admin, not_found
 
 log = logging.getLogger(__name__)
 
+REFUSED_ADDRESS = ("validation_failed", "email_address_invalid", "email_address_not_authorized")
 INTENT_LEASE = 120
 """Seconds: more than all calls of a creation together may take."""
-
-NO_AUTH_ADMIN = "no_auth_admin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +59,9 @@ class Switched:
     reason: str | None = None
 
 
-def no_auth_admin() -> NotPossible:
-    detail = "The Auth Admin API is not configured: set SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY."
-    return NotPossible(NO_AUTH_ADMIN, detail)
-
-
 def temporary_password() -> str:
-    """128 random bits."""
-    return secrets.token_urlsafe(16)
+    """128 random bits, after a letter: a spreadsheet takes what begins with - for a formula."""
+    return secrets.choice(string.ascii_letters) + secrets.token_urlsafe(16)
 
 
 def hire(
@@ -87,25 +83,25 @@ def hire(
     if accounts is None:
         raise no_auth_admin()
     auth_user_id, lease = uuid4(), f"{via}-{uuid4()}"
-    intent = accepted(
-        accounts.database.call(
-            "auth_sync_intend_v1",
-            p_employee=dict(employee),
-            p_email=email,
-            p_auth_user_id=str(auth_user_id),
-            p_lease=lease,
-            p_lease_seconds=INTENT_LEASE,
-            p_via=via,
-            p_requested_by=requested_by,
-        )
+    intent = asked(
+        accounts.database,
+        "auth_sync_intend_v1",
+        p_employee=dict(employee),
+        p_email=email,
+        p_auth_user_id=str(auth_user_id),
+        p_lease=lease,
+        p_lease_seconds=INTENT_LEASE,
+        p_via=via,
+        p_requested_by=requested_by,
     )["event_id"]
     password = None if invite else temporary_password()
-    announce(password)
     try:
+        announce(password)
         create(accounts, auth_user_id, email, password)
         if invite:
-            accounts.admin.invite(email)
-        hired = accepted(accounts.database.call("auth_sync_hire_v1", p_event_id=intent, p_lease=lease))
+            send_invitation(accounts, email)
+        answer = accounts.database.call("auth_sync_hire_v1", p_event_id=intent, p_lease=lease)
+        hired = accepted(answer if answer.get("refused") != "lease_lost" else overtaken(accounts, intent, auth_user_id))
     except (Unavailable, AuthUncertain):
         raise  # what became of it is not known yet; the relay finds out
     except ServiceError as error:
@@ -116,6 +112,14 @@ def hire(
     return Hired(hired["employee_id"], auth_user_id, intent, ActionOutcome.CREATED, password)
 
 
+def asked(database: Database, function: str, **params: Json) -> Json:
+    """The answer, where that is not a refusal: of ours, or of PostgreSQL, which cannot hold a value."""
+    try:
+        return accepted(database.call(function, **params))
+    except DatabaseError as error:
+        raise EmployeeRejected("The database cannot hold what is given.", {}) from error
+
+
 def create(accounts: Accounts, auth_user_id: UUID, email: str, password: str | None) -> None:
     """Raises AuthUncertain where Auth did not answer: the auth user may still come."""
     try:
@@ -124,14 +128,43 @@ def create(accounts: Accounts, auth_user_id: UUID, email: str, password: str | N
         raise
     except AuthUnavailable as error:
         if not is_there(accounts, auth_user_id):
+            if accounts.database.call("auth_sync_email_holder_v1", p_email=email) is not None:
+                raise AuthEmailExists("email_exists", "Another auth user has that e-mail.") from error
             raise AuthUncertain(error.reason, error.detail) from error
+    except AuthRefused as error:
+        if error.code in REFUSED_ADDRESS:
+            raise InvalidQuery({"email": ["Auth refuses this address."]}) from error
+        raise
 
 
 def is_there(accounts: Accounts, auth_user_id: UUID) -> bool:
+    """As far as Auth says."""
     try:
         return accounts.admin.get(auth_user_id) is not None
-    except AuthUnavailable:
+    except (AuthUnavailable, AuthRefused):
         return False
+
+
+def send_invitation(accounts: Accounts, email: str) -> None:
+    """Raises AuthUncertain where Auth did not answer: it invites under an id of its own who is not there by then."""
+    try:
+        accounts.admin.invite(email)
+    except AuthThrottled:
+        raise
+    except AuthUnavailable as error:
+        raise AuthUncertain(error.reason, error.detail) from error
+
+
+def overtaken(accounts: Accounts, event_id: str, auth_user_id: UUID) -> Json:
+    """The lease had ended, and the relay has seen to the intent: what `auth_sync_hire_v1` would have said. Where it was
+    undone, the auth user that has come since goes again.
+    """
+    found = accounts.database.call("auth_sync_event_v1", p_event_id=event_id)
+    if found is not None and found["outcome"] == ActionOutcome.CREATED:
+        return {"employee_id": found["employee_id"]}
+    if found is not None and found["outcome"] == ActionOutcome.UNDONE:
+        accounts.undo(auth_user_id, "overtaken")
+    return {"refused": "lease_lost"}
 
 
 def take_back(accounts: Accounts, event_id: str, auth_user_id: UUID, lease: str, because: str) -> None:
@@ -149,43 +182,16 @@ def adopt(
 
     `employee` and what is raised are as of `hire`.
     """
-    adopted = accepted(
-        database.call(
-            "auth_sync_adopt_v1",
-            p_employee=dict(employee),
-            p_email=email,
-            p_auth_user_id=str(auth_user_id),
-            p_via=via,
-            p_requested_by=requested_by,
-        )
+    adopted = asked(
+        database,
+        "auth_sync_adopt_v1",
+        p_employee=dict(employee),
+        p_email=email,
+        p_auth_user_id=str(auth_user_id),
+        p_via=via,
+        p_requested_by=requested_by,
     )
     return Hired(adopted["employee_id"], auth_user_id, adopted["event_id"], ActionOutcome.LINKED)
-
-
-def accepted(answer: Json) -> Json:
-    """The database's answer, where that is not a refusal."""
-    refused = answer.get("refused")
-    if refused is None:
-        return answer
-    if refused == "email_taken":
-        raise EmailTaken(answer["side"], {name: answer.get(name) for name in ("employee_id", "auth_user_id")})
-    if refused == "employee_rejected":
-        facts = {name: answer.get(name) for name in ("sqlstate", "constraint", "column")}
-        raise EmployeeRejected("The employees table refuses it.", facts)
-    if refused == "unknown_fields":
-        raise InvalidQuery({name: ["Unknown field."] for name in answer["fields"]})
-    if refused == "employee_not_found":
-        raise EmployeeNotFound("employee_not_found", "There is no such employee.")
-    if refused == "lease_lost":
-        raise Unavailable("lease_lost", "It took too long; the relay finishes or undoes it.")
-    raise NotPossible(refused, REFUSALS[refused])
-
-
-REFUSALS = {
-    "has_login": "The employee has a login.",
-    "inactive": "The employee is not active.",
-    "under_way": "Somebody creates a login for this employee at this moment.",
-}
 
 
 def set_active(
@@ -197,7 +203,7 @@ def set_active(
     """
     answer = database.call("auth_sync_set_active_v1", p_employee_id=employee_id, p_is_active=is_active, p_via=via)
     if answer is None:
-        raise EmployeeNotFound("employee_not_found", "There is no such employee.")
+        raise not_found()
     changed = accepted(answer)
     if changed["is_active"] is not is_active:
         raise EmployeeRejected("A trigger of the employees table did not let it be written.", {"column": "is_active"})

@@ -45,22 +45,22 @@ class Intents:
                     self._settle(entry)
 
     def newest_of(self, employee_id: int, *, is_late: bool) -> Intent:
-        """Settled if it is due; `is_late` where it must be by now, whatever our clock says."""
+        """Settled if it is due; `is_late` where its lease must be over by now, whatever our clock says."""
         entries = self._entries({"operation": Action.CREATE_AUTH_USER, "employee_id": str(employee_id)}, 1)
         if not entries:
             return NONE
         if entries[0]["status"] == Status.SUCCESS:
             return Intent(is_open=False, outcome=entries[0]["outcome"])
-        return self._settle(entries[0]) if is_late or self._is_due(entries[0]) else OPEN
+        return self._settle(entries[0]) if self._is_due(entries[0], is_late=is_late) else OPEN
 
     def _entries(self, filter: dict[str, Json], limit: int) -> list[dict[str, Json]]:
         page = self.pace.call("auth_sync_events_v1", p_filter=filter, p_below=None, p_limit=limit)
         entries: list[dict[str, Json]] = page["events"]
         return entries
 
-    def _is_due(self, entry: dict[str, Json]) -> bool:
+    def _is_due(self, entry: dict[str, Json], *, is_late: bool = False) -> bool:
         """By our clock. The database's own decides: it hands out nothing that is under a lease."""
-        moments = [entry["leased_until"], entry["next_attempt_at"]]
+        moments = [entry["next_attempt_at"], None if is_late else entry["leased_until"]]
         return all(datetime.fromisoformat(moment) <= self.accounts.now() for moment in moments if moment)
 
     def _settle(self, entry: dict[str, Json]) -> Intent:

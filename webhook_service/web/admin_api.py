@@ -9,10 +9,10 @@ from flask import Blueprint, Response, jsonify, request
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate
 
 from webhook_service import ledger, replay
-from webhook_service.employees import no_auth_admin
 from webhook_service.errors import InvalidQuery, Unauthorized
 from webhook_service.events import Json
 from webhook_service.ledger import MAX_BIGINT, Filter, filter_json
+from webhook_service.refusals import no_auth_admin
 from webhook_service.strict_json import read_json
 from webhook_service.web import Wiring
 

@@ -5,13 +5,18 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import Blueprint, Response, jsonify
-from marshmallow import INCLUDE, RAISE, Schema, fields, post_load, validate
+from marshmallow import INCLUDE, RAISE, Schema, ValidationError, fields, post_load, validate
 
 from webhook_service import employees
+from webhook_service.ledger import MAX_BIGINT
+from webhook_service.refusals import not_found
 from webhook_service.web import Wiring
 from webhook_service.web.admin_api import json_body, loaded, require_admin
 
 LONGEST_NAME = 200
+OURS = frozenset(("employee_id", "orphaned_at", "orphaned_auth_user_id"))
+"""Columns that nobody else writes."""
+
 ASKED_BY = validate.Regexp(r"[\w .@+-]{0,100}\Z")
 
 
@@ -25,7 +30,7 @@ class NewEmployee(Schema):
     first_name = fields.String(validate=validate.Length(max=LONGEST_NAME))
     last_name = fields.String(validate=validate.Length(max=LONGEST_NAME))
     employee_number = fields.String(validate=validate.Length(min=1, max=LONGEST_NAME))
-    user_type_id = fields.Integer()
+    user_type_id = fields.Integer(strict=True, validate=validate.Range(-MAX_BIGINT, MAX_BIGINT))
     is_active = fields.Boolean(validate=validate.Equal(True, error="A login is for active employees."))
     invite = fields.Boolean(load_default=False)
     auth_user_id = fields.UUID()
@@ -34,6 +39,10 @@ class NewEmployee(Schema):
     @post_load
     def apart(self, data: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         """What is asked, and the employee's columns as {"employee": ...}."""
+        if wrong := sorted(OURS & data.keys()):
+            raise ValidationError({name: ["Not to be given."] for name in wrong})
+        if data["invite"] and data.get("auth_user_id") is not None:
+            raise ValidationError({"invite": ["An auth user that is there needs none."]})
         asked = {name: data.pop(name, None) for name in ("invite", "auth_user_id", "requested_by")}
         data["email"] = data["email"].strip().lower()
         return asked | {"employee": data}
@@ -82,6 +91,8 @@ def blueprint(wiring: Wiring) -> Blueprint:
     @views.patch("/<int:employee_id>")
     def change(employee_id: int) -> Response:
         asked = loaded(Change(), json_body())
+        if employee_id > MAX_BIGINT:
+            raise not_found()
         switched = employees.set_active(wiring.database, wiring.accounts, employee_id, asked["is_active"], via="admin")
         told = asdict(switched)
         login = {name: told[name] for name in ("outcome", "event_id", "reason")}

@@ -13,18 +13,15 @@ language sql stable security definer set search_path = '' as $$
    order by e.employee_id
 $$;
 
--- Those after p_after that a login can be created for: not the orphaned unless p_orphans, not those without an e-mail, and not
--- those that somebody creates one for at this moment: {"all", "employees": [{employee_id, email}]}.
+-- Those after p_after that a login can be created for: not the orphaned unless p_orphans, nor those without an e-mail:
+-- {"employees": [{employee_id, email}]}.
 create or replace function public.auth_sync_without_login_v1(p_after bigint, p_limit integer, p_orphans boolean) returns jsonb
 language sql stable security definer set search_path = '' as $$
-  with fitting as (
-    select f.employee_id, public.auth_sync_normal_v1(f.email) as email
-      from public.find_employees_without_auth() as f
-     where f.employee_id > p_after and f.email like '%_@_%' and (p_orphans or f.orphaned_at is null)
-  )
-  select jsonb_build_object('all', (select count(*) from fitting), 'employees', (
-    select coalesce(jsonb_agg(to_jsonb(page) order by page.employee_id), '[]')
-      from (select * from fitting order by employee_id limit p_limit) as page))
+  select jsonb_build_object('employees', coalesce(jsonb_agg(to_jsonb(page) order by page.employee_id), '[]'))
+    from (select f.employee_id, public.auth_sync_normal_v1(f.email) as email
+            from public.find_employees_without_auth() as f
+           where f.employee_id > p_after and f.email like '%_@_%' and (p_orphans or f.orphaned_at is null)
+           order by f.employee_id limit p_limit) as page
 $$;
 
 -- Puts an employee in: the columns that are named. Returns its id.
@@ -38,6 +35,10 @@ begin
   execute format('insert into public.employees (%s) select %s from jsonb_populate_record(null::public.employees, $1) returning employee_id',
                  columns, columns) into new_id using p_employee;
   perform set_config('search_path', 'pg_catalog, pg_temp', true);
+  if new_id is null then
+    raise exception 'a trigger did not let the employee be inserted' using errcode = 'triggered_action_exception';
+  end if;
+  set constraints all immediate;  -- what would be found at the commit is found here
   return new_id;
 end $$;
 
@@ -138,9 +139,16 @@ declare
   wrong_column text;
 begin
   select * into intent from public.integration_sync_log
-   where event_id = p_event_id and operation = 'create_auth_user' and status = 'PENDING' and lease = p_lease for update;
+   where event_id = p_event_id and operation = 'create_auth_user' and status <> 'SUCCESS' and lease = p_lease for update;
   if not found then
     return '{"refused": "lease_lost"}';
+  end if;
+  if not intent.request_data -> 'employee' ? 'employee_id' then
+    select e.employee_id into hired from public.employees e
+     where lower(btrim(e.email::text, E' \t\r\n')) = public.auth_sync_normal_v1(intent.request_data ->> 'email') limit 1;
+    if found then  -- an import has brought the same person meanwhile
+      return jsonb_build_object('refused', 'email_taken', 'side', 'employees', 'employee_id', hired);
+    end if;
   end if;
   begin
     hired := public.auth_sync_give_login_v1(intent.request_data -> 'employee', intent.auth_user_id);
@@ -157,6 +165,33 @@ begin
   update public.integration_sync_log set employee_id = hired where id = intent.id;
   perform public.auth_sync_settle_v1(p_event_id, p_lease, 'created');
   return jsonb_build_object('employee_id', hired);
+end $$;
+
+-- An auth user that we have made is about to be deleted again: from now on nothing links it. Returns the employee who has got it
+-- already, and then it must stay; else null.
+create or replace function public.auth_sync_forget_v1(p_auth_user_id uuid) returns bigint
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+declare
+  holder bigint;
+  newest bigint;
+begin
+  perform from public.integration_sync_log
+    where auth_user_id = p_auth_user_id and status <> 'SUCCESS' and direction = 'inbound' order by event_id collate "C" for update;
+  insert into public.auth_user_state (auth_user_id) values (p_auth_user_id) on conflict do nothing;
+  perform from public.auth_user_state where auth_user_id = p_auth_user_id for update;
+  select employee_id into holder from public.employees where auth_user_id = p_auth_user_id;
+  if found then
+    return holder;
+  end if;
+  newest := public.auth_sync_newest_version_v1(p_auth_user_id);
+  update public.integration_sync_log
+     set status = 'SUCCESS', outcome = 'ignored', error_message = null, next_attempt_at = null, attempts = attempts + 1, lease = null,
+         leased_until = null, completed_at = now()
+   where auth_user_id = p_auth_user_id and status <> 'SUCCESS' and direction = 'inbound';
+  update public.auth_user_state
+     set version = newest + 1, email = null, email_confirmed = false, fields = '{}', deleted_at = now(), updated_at = now()
+   where auth_user_id = p_auth_user_id;
+  return null;
 end $$;
 
 -- Gives an auth user to a new employee, or to one that is there, active and without a login: its id, or null where that is not so.
@@ -176,6 +211,10 @@ begin
   else
     hired := public.auth_sync_insert_employee_v1(p_employee || jsonb_build_object('auth_user_id', p_auth_user_id));
   end if;
+  set constraints all immediate;
+  if hired is not null and not exists (select from public.employees where employee_id = hired and auth_user_id = p_auth_user_id) then
+    raise exception 'a trigger did not let the link be written' using errcode = 'triggered_action_exception';
+  end if;
   update public.auth_user_state set employee_id = hired where auth_user_id = p_auth_user_id and hired is not null;
   return hired;
 end $$;
@@ -189,15 +228,32 @@ declare
   holder jsonb := public.auth_sync_email_holder_v1(p_email);
   adopted text := format('%s:create_auth_user', gen_random_uuid());
   hired bigint;
+  state text;
+  violated text;
+  wrong_column text;
 begin
   if refusal is not null then
     return refusal;
   end if;
+  if holder is null then
+    return '{"refused": "login_not_found"}';
+  end if;
   if (holder ->> 'auth_user_id')::uuid is distinct from p_auth_user_id or not (holder ->> 'email_confirmed')::boolean
      or holder ->> 'employee_id' is not null then
-    return coalesce(holder, '{}') || '{"refused": "email_taken", "side": "auth"}';
+    return holder || '{"refused": "email_taken", "side": "auth"}';
   end if;
-  hired := public.auth_sync_give_login_v1(p_employee, p_auth_user_id);
+  begin
+    hired := public.auth_sync_give_login_v1(p_employee, p_auth_user_id);
+  exception when others or assert_failure then
+    if sqlstate ~ '^(40|53|55P03)' then
+      raise;
+    end if;
+    get stacked diagnostics state = returned_sqlstate, violated = constraint_name, wrong_column = column_name;
+    if violated = 'auth_sync_employees_auth_user_id_key' then  -- somebody was faster
+      return holder || '{"refused": "email_taken", "side": "auth"}';
+    end if;
+    return public.auth_sync_refusal_v1(state, violated, wrong_column);
+  end;
   if hired is null then
     return '{"refused": "has_login"}';
   end if;
@@ -225,6 +281,7 @@ begin
     perform set_config('search_path', public.auth_sync_owner_path_v1(), true);
     update public.employees set is_active = p_is_active where employee_id = p_employee_id and is_active is distinct from p_is_active;
     perform set_config('search_path', 'pg_catalog, pg_temp', true);
+    set constraints all immediate;
   exception when others or assert_failure then
     if sqlstate ~ '^(40|53|55P03)' then
       raise;
