@@ -64,7 +64,7 @@ def update_email(wish: Wish, account: Account | None, owner: EmailOwner, now: da
     was changed nor what we have sent since, both sides changed it: Auth's counts, and its event brings it to the
     employee.
     """
-    if wish.employee is None or not wish.employee.email:
+    if wish.employee is None or "@" not in (wish.employee.email or ""):
         return Call(ActionOutcome.STALE)
     if account is None or account.deleted_at is not None:
         return Call(ActionOutcome.USER_NOT_FOUND)

@@ -21,7 +21,6 @@ from webhook_service.errors import (
     DatabaseError,
     EmailTaken,
     EmployeeRejected,
-    InvalidQuery,
     ServiceError,
     Unavailable,
 )
@@ -31,7 +30,6 @@ from webhook_service.refusals import NO_AUTH_ADMIN, accepted, no_auth_admin, not
 
 log = logging.getLogger(__name__)
 
-REFUSED_ADDRESS = ("validation_failed", "email_address_invalid", "email_address_not_authorized")
 INTENT_LEASE = 120
 """Seconds: more than all calls of a creation together may take."""
 
@@ -101,7 +99,7 @@ def hire(
         if invite:
             send_invitation(accounts, email)
         answer = accounts.database.call("auth_sync_hire_v1", p_event_id=intent, p_lease=lease)
-        hired = accepted(answer if answer.get("refused") != "lease_lost" else overtaken(accounts, intent, auth_user_id))
+        hired = accepted(answer if answer.get("refused") != "lease_lost" else overtaken(accounts, intent))
     except (Unavailable, AuthUncertain):
         raise  # what became of it is not known yet; the relay finds out
     except ServiceError as error:
@@ -131,10 +129,6 @@ def create(accounts: Accounts, auth_user_id: UUID, email: str, password: str | N
             if accounts.database.call("auth_sync_email_holder_v1", p_email=email) is not None:
                 raise AuthEmailExists("email_exists", "Another auth user has that e-mail.") from error
             raise AuthUncertain(error.reason, error.detail) from error
-    except AuthRefused as error:
-        if error.code in REFUSED_ADDRESS:
-            raise InvalidQuery({"email": ["Auth refuses this address."]}) from error
-        raise
 
 
 def is_there(accounts: Accounts, auth_user_id: UUID) -> bool:
@@ -155,15 +149,14 @@ def send_invitation(accounts: Accounts, email: str) -> None:
         raise AuthUncertain(error.reason, error.detail) from error
 
 
-def overtaken(accounts: Accounts, event_id: str, auth_user_id: UUID) -> Json:
+def overtaken(accounts: Accounts, event_id: str) -> Json:
     """The lease had ended, and the relay has seen to the intent: what `auth_sync_hire_v1` would have said. Where it was
-    undone, the auth user that has come since goes again.
+    undone, it is undone once more: the auth user has come since.
     """
     found = accounts.database.call("auth_sync_event_v1", p_event_id=event_id)
     if found is not None and found["outcome"] == ActionOutcome.CREATED:
         return {"employee_id": found["employee_id"]}
-    if found is not None and found["outcome"] == ActionOutcome.UNDONE:
-        accounts.undo(auth_user_id, "overtaken")
+    accounts.database.call("auth_sync_reopen_v1", p_event_id=event_id)
     return {"refused": "lease_lost"}
 
 

@@ -26,12 +26,15 @@ TRIGGERS = """
 select tgrelid::regclass::text, tgname, tgenabled::text, pg_get_triggerdef(oid) from pg_trigger
  where tgname like 'auth\\_sync\\_%' order by 1, 2
 """
-NAMES = ["auth_sync_capture", "auth_sync_employees_inserted", "auth_sync_employees_updated", "auth_sync_send"]
+NAMES = [
+    *("auth_sync_capture", "auth_sync_employees_inserted", "auth_sync_employees_updated", "auth_sync_send"),
+    *("auth_sync_wish_deleted", "auth_sync_wish_inserted", "auth_sync_wish_updated"),
+]
 RIGHT = "select bool_and(is_right) from public.auth_sync_triggers_v1()"
 OURS = """
 select 'table ' || oid::regclass from pg_class
  where relname ~ '^(integration_sync|auth_sync|auth_user_state|recent_auth_sync|auth_sync_monitor)'
-union all select 'function ' || oid::regprocedure from pg_proc where proname ~ '^(auth_sync|get_auth_sync)'
+union all select 'function ' || oid::regprocedure from pg_proc where proname ~ '^(auth_sync|get_auth|find_employees_)'
 union all select 'trigger ' || tgname from pg_trigger where tgname ~ '^auth_sync'
 union all select 'type ' || typname from pg_type where typname ~ '^_?(integration_sync|auth_sync|auth_user_state)'
 """

@@ -9,6 +9,7 @@ from psycopg import sql
 
 from tests.auth_traffic import CONFIRMED, EPOCH, JANE, delete, insert, outcome_of, post, update
 from tests.employees import Connection, employee, entry, hire
+from tests.integration.wishing import actions
 from webhook_service.app import create_app
 from webhook_service.config import Settings
 from webhook_service.events import AuthEvent, AuthUser, Operation
@@ -57,8 +58,9 @@ def test_an_inactive_employee_is_linked_and_its_login_queued_to_be_disabled(
     """Linking an inactive employee leaves an open action in the ledger."""
     jane = hire(connection, MAIL, is_active=False)
     assert outcome_of(post(client, insert(**PROVEN), "evt-1")) == "linked"
-    action = entry(connection, "evt-1:disable")
-    assert (action["operation"], action["status"], action["employee_id"]) == ("disable_auth_user", "PENDING", jane)
+    [action] = actions(connection)
+    assert action["event_id"].endswith(":disable_auth_user")
+    assert (action["auth_user_id"], action["status"], action["employee_id"]) == (JANE, "PENDING", jane)
 
 
 def test_an_unconfirmed_email_links_nobody(client: FlaskClient, connection: Connection) -> None:

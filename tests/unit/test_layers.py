@@ -9,7 +9,18 @@ PACKAGE = Path(__file__).parents[2] / "webhook_service"
 
 ROWS = [
     {"events", "errors", "findings"},
-    {"ports", "log", "candidates", "signature", "strict_json", "payload", "handlers", "db.sqlstate", "db.deadline"},
+    {
+        "ports",
+        "log",
+        "refusals",
+        "candidates",
+        "signature",
+        "strict_json",
+        "payload",
+        "handlers",
+        "db.sqlstate",
+        "db.deadline",
+    },
     {"config", "processing", "actions"},
     {"db.direct", "db.supabase", "db.embedded", "db.migrate", "db.wakeup", "batching"},
     {"auth.stand_in", "auth.stand_in_users", "auth.local", "auth.supabase"},

@@ -8,6 +8,9 @@ from flask import Blueprint, Response, jsonify
 from marshmallow import INCLUDE, RAISE, Schema, ValidationError, fields, post_load, validate
 
 from webhook_service import employees
+from webhook_service.accounts import Accounts
+from webhook_service.employees import Hired
+from webhook_service.errors import AuthRefused, InvalidQuery
 from webhook_service.ledger import MAX_BIGINT
 from webhook_service.refusals import not_found
 from webhook_service.web import Wiring
@@ -16,6 +19,7 @@ from webhook_service.web.admin_api import json_body, loaded, require_admin
 LONGEST_NAME = 200
 OURS = frozenset(("employee_id", "orphaned_at", "orphaned_auth_user_id"))
 """Columns that nobody else writes."""
+REFUSED_ADDRESS = ("validation_failed", "email_address_invalid", "email_address_not_authorized")
 
 ASKED_BY = validate.Regexp(r"[\w .@+-]{0,100}\Z")
 
@@ -48,6 +52,16 @@ class NewEmployee(Schema):
         return asked | {"employee": data}
 
 
+def hire(accounts: Accounts | None, *arguments: Any, **options: Any) -> Hired:
+    """As `employees.hire`; an address that Auth refuses is the caller's to change. Raises InvalidQuery besides."""
+    try:
+        return employees.hire(accounts, *arguments, **options)
+    except AuthRefused as error:
+        if error.code in REFUSED_ADDRESS:
+            raise InvalidQuery({"email": ["Auth refuses this address."]}) from error
+        raise
+
+
 class Change(Schema):
     class Meta:
         unknown = RAISE
@@ -74,7 +88,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
                 requested_by=requested_by,
             )
         else:
-            hired = employees.hire(
+            hired = hire(
                 wiring.accounts,
                 employee,
                 employee["email"],

@@ -194,6 +194,15 @@ begin
   return null;
 end $$;
 
+-- An intent that was undone is undone again: its auth user has come late.
+create or replace function public.auth_sync_reopen_v1(p_event_id text) returns boolean
+language sql security definer set search_path = '' as $$
+  update public.integration_sync_log
+     set status = 'PENDING', outcome = null, completed_at = null, changes = '{}', next_attempt_at = now()
+   where event_id = p_event_id and operation = 'create_auth_user' and status = 'SUCCESS' and outcome = 'undone';
+  select true
+$$;
+
 -- Gives an auth user to a new employee, or to one that is there, active and without a login: its id, or null where that is not so.
 create or replace function public.auth_sync_give_login_v1(p_employee jsonb, p_auth_user_id uuid) returns bigint
 language plpgsql security definer set search_path = '' as $$
@@ -278,6 +287,7 @@ declare
   wrong_column text;
 begin
   begin
+    perform from public.employees where employee_id = p_employee_id for no key update;
     perform set_config('search_path', public.auth_sync_owner_path_v1(), true);
     update public.employees set is_active = p_is_active where employee_id = p_employee_id and is_active is distinct from p_is_active;
     perform set_config('search_path', 'pg_catalog, pg_temp', true);

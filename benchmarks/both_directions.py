@@ -1,0 +1,50 @@
+"""Random changes of HR and of Auth at once, with failures and crashes: do both sides come to rest, and agree?
+
+python -m benchmarks.both_directions [--runs 500] [--seed N]    (500 runs take about ten minutes)
+
+Each run is of two: Auth owns the e-mails, or employees do. What must hold is in tests/integration/two_sides_rules. A
+seed's run is the same each time, but for those with several actions at once. Exit code 1 where a rule did not hold.
+"""
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psycopg
+
+from tests.integration.two_sides import Plan, put_witnesses
+from tests.integration.two_sides_rules import what_is_wrong_with
+from webhook_service.db import embedded, migrate
+from webhook_service.handlers import EmailOwner
+
+
+def main(runs: int, seed: int) -> bool:
+    """Whether all was right."""
+    started = time.monotonic()
+    wrong: list[Plan] = []
+    with tempfile.TemporaryDirectory(prefix="both-") as folder, embedded.running(Path(folder)) as environment:
+        url = environment["DATABASE_URL"]
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("alter system set fsync = off")
+            connection.execute("select pg_reload_conf()")
+        migrate.migrate(url)
+        put_witnesses(url)
+        for plan in (Plan(number, owner) for number in range(seed, seed + runs) for owner in EmailOwner):
+            if lines := what_is_wrong_with(url, plan):
+                wrong.append(plan)
+                sys.stdout.write("\n".join([f"\n{plan}", *lines, ""]))
+                sys.stdout.flush()
+            sys.stderr.write(f"\r{plan.seed - seed + 1} runs, {len(wrong)} wrong")
+    sys.stdout.write(f"\n{runs} runs for each owner, {len(wrong)} wrong, {time.monotonic() - started:.0f} s\n")
+    return not wrong
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Lives through random changes on both sides, and looks at the end.")
+    parser.add_argument("--runs", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
+    arguments = parser.parse_args()
+    sys.exit(0 if main(arguments.runs, arguments.seed) else 1)

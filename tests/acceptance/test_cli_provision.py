@@ -1,0 +1,221 @@
+"""`webhook-service provision`, as an operator uses it."""
+
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.command import assert_one_clear_line
+from tests.acceptance.provisioning import Desk, lines_of
+from tests.auth_server import auth_server
+from tests.employees import Connection, hire
+from tests.integration.provisioning import auth_users, hire_many, intents, logins, told
+
+
+@pytest.fixture
+def desk(tmp_path: Path, database_url: str, connection: Connection) -> Iterator[Desk]:
+    with auth_server(database_url, keep_passwords=True) as server:
+        yield Desk(tmp_path, database_url, connection, server)
+
+
+def test_all_who_have_none(desk: Desk, connection: Connection) -> None:
+    """Each gets a login; the file has the passwords, in order; the end says how many, and what to do with the file."""
+    people = hire_many(connection, 3)
+    code, output, errors = desk.run("--yes")
+    assert (code, errors) == (0, "")
+    desk.assert_each_once(3)
+    [file] = desk.files()
+    assert re.fullmatch(r"logins-\d{8}T\d{6}Z\.csv", file.name)
+    assert [int(line["employee_id"]) for line in lines_of(file)] == people
+    assert output.splitlines()[-3:] == [
+        "       3 created",
+        f"Temporary passwords of 3 employees are in {file.name}, for you only to read.",
+        "Whoever has this file can sign in as them: delete it once they have their passwords.",
+    ]
+
+
+def test_only_the_owner_reads_the_file(desk: Desk, connection: Connection) -> None:
+    hire_many(connection, 1)
+    desk.run("--yes", "--output", "logins.csv")
+    assert stat.S_IMODE((desk.folder / "logins.csv").stat().st_mode) == 0o600
+
+
+def test_nobody_else_is_told_a_password(desk: Desk, connection: Connection) -> None:
+    """It is in the file, and nowhere in what is printed."""
+    hire_many(connection, 2)
+    hire(connection, "no e-mail@example.com")
+    _, output, errors = desk.run("--yes", LOG_LEVEL="debug")
+    passwords = desk.passwords().values()
+    assert len(passwords) == 3
+    assert [password for password in passwords if password in output + errors] == []
+
+
+def test_a_dry_run(desk: Desk, connection: Connection) -> None:
+    """It says how many and whom, calls nobody and writes nothing; it needs no Auth."""
+    hire_many(connection, 3)
+    listed = ["         1  user1@example.com", "         2  user2@example.com"]
+    for settings in ({}, {"SUPABASE_URL": "", "SUPABASE_SERVICE_ROLE_KEY": ""}):
+        code, output, errors = desk.run("--dry-run", "--limit", "2", **settings)
+        assert (code, errors) == (0, "")
+        assert output.splitlines() == ["3 employees without a login; this would be for 2:", *listed]
+    assert (desk.server.calls, desk.files(), intents(connection)) == ([], [], [])
+
+
+def test_a_dry_run_shows_what_would_be_refused(desk: Desk, connection: Connection) -> None:
+    """And nothing that moves the cursor of whoever reads it."""
+    hire(connection, "info@example.com")
+    hire(connection, "INFO@example.com")
+    hire(connection, "\x1b[2Ja@example.com")
+    _, output, _ = desk.run("--dry-run")
+    assert [line.split("  (")[0].split()[1] for line in output.splitlines()[1:]] == [
+        *("info@example.com", "info@example.com"),
+        "?[2ja@example.com",
+    ]
+    assert output.count("(ambiguous: it would be refused)") == 2
+
+
+def test_nobody_is_left(desk: Desk, connection: Connection) -> None:
+    """Nobody is asked, nothing is written."""
+    assert desk.run() == (0, "Nobody is left.\n", "")
+    assert desk.files() == []
+
+
+def test_a_limit(desk: Desk, connection: Connection) -> None:
+    """The first so many; the next run goes on with the others."""
+    hire_many(connection, 3)
+    assert desk.run("--yes", "--limit", "2", "--output", "logins.csv")[0] == 0
+    assert [number for number, _ in logins(connection)] == [1, 2]
+    assert desk.run("--yes", "--limit", "2", "--output", "logins.csv")[0] == 0
+    desk.assert_each_once(3)
+
+
+def test_orphans(desk: Desk, connection: Connection) -> None:
+    """Only where they are asked for."""
+    hire(connection, "user1@example.com", orphaned_at="2026-11-22")
+    assert desk.run("--yes")[1] == "Nobody is left.\n"
+    assert desk.run("--yes", "--orphans")[0] == 0
+    desk.assert_each_once(1)
+
+
+def test_invitations(desk: Desk, connection: Connection) -> None:
+    """There are no passwords, and so there is no file."""
+    hire_many(connection, 2)
+    code, output, _ = desk.run("--yes", "--invite")
+    assert (code, desk.files(), told(desk.server)) == (0, [], {})
+    assert (desk.server.count("POST", "/invite"), len(logins(connection))) == (2, 2)
+    assert output.splitlines()[-1] == "       2 created"
+
+
+def test_it_asks_first(desk: Desk, connection: Connection) -> None:
+    """With the count; a no, or nobody to ask, is a no."""
+    hire_many(connection, 2)
+    for stdin in ("n\n", ""):
+        code, output, _ = desk.run("--limit", "1", stdin=stdin)
+        assert code == 1
+        assert "Create logins for 1 of 2 employees without a login?" in output
+    assert (desk.server.calls, desk.files()) == ([], [])
+    assert desk.run(stdin="y\n")[0] == 0
+    desk.assert_each_once(2)
+
+
+def test_those_who_got_none(desk: Desk, connection: Connection) -> None:
+    """They are told at the end, with why; the others get theirs; the exit code is 1."""
+    hire_many(connection, 2)
+    bad = hire(connection, "no e-mail@example.com")
+    holder = hire(connection, "x@example.com")
+    desk.run("--yes", "--output", "logins.csv")
+    taken = hire(connection, "user1@example.com")
+    code, output, errors = desk.run("--yes", "--output", "logins.csv")
+    assert (code, errors) == (1, "")
+    assert output.splitlines()[1:6] == [
+        "       0 created",
+        "       1 refused: auth_refused",
+        "       1 refused: email_taken",
+        f"  employee {bad}: auth_refused (validation_failed)",
+        f"  employee {taken}: email_taken (employee 1 has it)",
+    ]
+    assert [number for number, _ in logins(connection)] == [1, 2, holder]
+
+
+def test_the_stand_in_of_the_embedded_database(desk: Desk, connection: Connection) -> None:
+    """Where Auth is the one of `serve` without a project."""
+    hire_many(connection, 2)
+    assert desk.run("--yes", AUTH_ADMIN="local", SUPABASE_URL="", SUPABASE_SERVICE_ROLE_KEY="")[0] == 0
+    assert len(logins(connection)) == 2
+
+
+# Wrong files, wrong settings, wrong use
+
+
+def test_a_file_that_others_may_read(desk: Desk, connection: Connection) -> None:
+    """It is refused before anybody is begun."""
+    hire_many(connection, 1)
+    (desk.folder / "logins.csv").touch(0o644)
+    code, _, errors = desk.run("--yes", "--output", "logins.csv")
+    assert code == 1
+    assert_one_clear_line(errors, "logins.csv", "[output_refused]")
+    assert (auth_users(connection), intents(connection)) == ([], [])
+
+
+def test_a_folder_that_cannot_be_written(desk: Desk, connection: Connection) -> None:
+    hire_many(connection, 1)
+    code, _, errors = desk.run("--yes", "--output", "nowhere/logins.csv")
+    assert code == 1
+    assert_one_clear_line(errors, "nowhere/logins.csv", "[output_failed]")
+    assert intents(connection) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "mentioned"),
+    [
+        ({"SUPABASE_URL": "", "SUPABASE_SERVICE_ROLE_KEY": ""}, ["SUPABASE_URL", "[no_auth_admin]"]),
+        ({"SUPABASE_SERVICE_ROLE_KEY": ""}, ["SUPABASE_SERVICE_ROLE_KEY", "[bad_setting]"]),
+        ({"SUPABASE_SERVICE_ROLE_KEY": "sb_secret_wrong"}, ["key", "[auth_key_refused]"]),
+        ({"AUTH_RATE": "fast"}, ["AUTH_RATE", "[bad_setting]"]),
+        ({"DATABASE_URL": "postgresql://127.0.0.1:1/none"}, ["[database_unreachable]"]),
+    ],
+    ids=["no Auth", "no key", "wrong key", "bad rate", "no database"],
+)
+def test_wrong_settings(desk: Desk, connection: Connection, settings: dict[str, str], mentioned: list[str]) -> None:
+    """One clear line; nobody is begun, and no file is left."""
+    hire_many(connection, 1)
+    code, _, errors = desk.run("--yes", **settings)
+    assert code == 1
+    assert_one_clear_line(errors, *mentioned)
+    assert (intents(connection), desk.files()) == ([], [])
+
+
+def test_before_the_migrations(desk: Desk, empty_database_url: str) -> None:
+    code, _, errors = desk.run("--yes", DATABASE_URL=empty_database_url)
+    assert code == 1
+    assert_one_clear_line(errors, "[not_migrated]", "webhook-service migrate")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--limit", "0"], ["--invite", "--output", "x.csv"], ["--dry-run", "--output", "x.csv"], ["7"]],
+    ids=" ".join,
+)
+def test_used_wrongly(desk: Desk, arguments: list[str]) -> None:
+    """What does not fit together is a usage error in one line."""
+    code, _, errors = desk.run(*arguments)
+    assert code == 2
+    assert_one_clear_line(errors)
+
+
+def test_help(desk: Desk) -> None:
+    """It says what is needed, what the file is, and what to do after a kill."""
+    code, output, _ = desk.run("--help")
+    words = " ".join(output.split())
+    assert code == 0
+    for told_there in (
+        "SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY",
+        "AUTH_RATE",
+        "employee_id, email, temporary_password",
+        "the last line counts",
+        "only you can read it",
+        "run it again to go on",
+    ):
+        assert told_there in words

@@ -1,0 +1,179 @@
+"""A process that is killed, or left behind, between two of its steps: the calls that it makes of its ports."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+from uuid import UUID
+
+from werkzeug.test import TestResponse
+
+from tests.auth_faults import Call, fits
+from tests.integration.hiring import JANE_DOE, Office, client_for
+from webhook_service import employees
+from webhook_service.accounts import Accounts
+from webhook_service.config import Settings
+from webhook_service.employees import Hired
+from webhook_service.events import Account, Json
+from webhook_service.ports import AuthAdmin, Database
+
+T = TypeVar("T")
+
+
+class Killed(BaseException):
+    """Nobody catches it, and so nothing more is done: as after a SIGKILL."""
+
+
+@dataclass(slots=True)
+class Steps:
+    """The moments before and after each call, in their order; at `end`, counted from 0, the process is killed.
+
+    `at` is what else happens at such a moment, by its name or number: {moment: what}, once.
+    """
+
+    end: int | None = None
+    at: dict[str | int, Callable[[], object]] = field(default_factory=dict)
+    passed: list[str] = field(default_factory=list)
+
+    def step(self, name: str) -> None:
+        self.passed.append(name)
+        number = len(self.passed) - 1
+        if number == self.end:
+            raise Killed
+        for moment in (name, number):
+            self.at.pop(moment, lambda: None)()
+
+    def around(self, name: str, call: Callable[[], T]) -> T:
+        self.step(f"before {name}")
+        answer = call()
+        self.step(f"after {name}")
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class SteppedDatabase:
+    """Its steps have the names of the functions, without what all have in common: intend, hire, settle."""
+
+    database: Database
+    steps: Steps
+
+    def call(self, function: str, **params: Json) -> Json:
+        name = function.removeprefix("auth_sync_").removesuffix("_v1")
+        return self.steps.around(name, lambda: self.database.call(function, **params))
+
+    def close(self) -> None:
+        self.database.close()
+
+
+@dataclass(frozen=True, slots=True)
+class SteppedAdmin:
+    """Its steps have the names of the methods."""
+
+    admin: AuthAdmin
+    steps: Steps
+
+    def get(self, auth_user_id: UUID) -> Account | None:
+        return self.steps.around("get", lambda: self.admin.get(auth_user_id))
+
+    def create(self, auth_user_id: UUID, email: str, *, password: str | None) -> Account:
+        return self.steps.around("create", lambda: self.admin.create(auth_user_id, email, password=password))
+
+    def invite(self, email: str) -> None:
+        self.steps.around("invite", lambda: self.admin.invite(email))
+
+    def update(self, auth_user_id: UUID, *, banned: bool | None = None, email: str | None = None) -> Account:
+        return self.steps.around("update", lambda: self.admin.update(auth_user_id, banned=banned, email=email))
+
+    def delete(self, auth_user_id: UUID) -> None:
+        self.steps.around("delete", lambda: self.admin.delete(auth_user_id))
+
+    def close(self) -> None:
+        self.admin.close()
+
+
+class Held:
+    """A hook of the double that holds up a call of this path or below it, until `release`; whoever has asked for it is
+    not there any more by then.
+    """
+
+    def __init__(self, path: str, method: str = "POST") -> None:
+        self._path, self._method = path, method
+        self._arrived, self._goes_on = threading.Event(), threading.Event()
+        self._threads = ThreadPoolExecutor(1)
+        self._calls: list[Future[object]] = []
+
+    def __call__(self, call: Call) -> None:
+        if fits(call.method, call.path, self._method, self._path):
+            self._arrived.set()
+            assert self._goes_on.wait(60)
+
+    def leave(self, ask: Callable[[], object], error: BaseException) -> None:
+        """Asks, and raises this as soon as the double has the call."""
+        self._calls.append(self._threads.submit(ask))
+        self.wait()
+        raise error
+
+    def wait(self) -> None:
+        """Until the double has the call."""
+        assert self._arrived.wait(60)
+
+    def release(self) -> None:
+        """The call goes on, to its end."""
+        self._goes_on.set()
+        for call in self._calls:
+            call.exception()
+        self._threads.shutdown()
+
+
+@dataclass(frozen=True, slots=True)
+class LeavingAdmin(SteppedAdmin):
+    """Whose calls of this method, which `held` holds up, are left alone on their way."""
+
+    held: Held
+    method: str
+    error: BaseException
+
+    def create(self, auth_user_id: UUID, email: str, *, password: str | None) -> Account:
+        if self.method == "create":
+            self.held.leave(lambda: self.admin.create(auth_user_id, email, password=password), self.error)
+        return self.admin.create(auth_user_id, email, password=password)
+
+    def invite(self, email: str) -> None:
+        if self.method == "invite":
+            self.held.leave(lambda: self.admin.invite(email), self.error)
+        self.admin.invite(email)
+
+    def update(self, auth_user_id: UUID, *, banned: bool | None = None, email: str | None = None) -> Account:
+        if self.method == "update":
+            self.held.leave(lambda: self.admin.update(auth_user_id, banned=banned, email=email), self.error)
+        return self.admin.update(auth_user_id, banned=banned, email=email)
+
+
+def stepped(accounts: Accounts, steps: Steps) -> Accounts:
+    return replace(
+        accounts,
+        database=SteppedDatabase(accounts.database, steps),
+        admin=SteppedAdmin(accounts.admin, steps),
+    )
+
+
+def request(hr: Office, settings: Settings, accounts: Accounts, **body: Json) -> TestResponse | None:
+    """To create Jane Doe, in a process that has these accounts; None where it was killed."""
+    usual, hr.client = hr.client, client_for(settings, accounts)
+    try:
+        return hr.post(JANE_DOE | body)
+    except Killed:
+        return None
+    finally:
+        hr.client = usual
+
+
+def give_login(accounts: Accounts, employee_id: int, email: str, *, invite: bool) -> Hired | None:
+    """To an employee who is there, as `provision` does; None where it was killed."""
+    try:
+        return employees.hire(
+            accounts, {"employee_id": employee_id}, email, via="provision", requested_by="test", invite=invite
+        )
+    except Killed:
+        return None

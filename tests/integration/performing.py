@@ -1,0 +1,110 @@
+"""What performs actions, against the double of Supabase Auth, with an employee whose login it changes."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import dict_row
+
+from tests.auth_faults import AuthServer
+from tests.auth_server import auth_server
+from tests.employees import Connection, employee
+from tests.integration.captured import auth_of, end_leases, make_due
+from tests.integration.wishing import POLICIES, RATE, accounts_of, actions, come_to_rest, fill_bucket, linked
+from webhook_service.accounts import Accounts
+from webhook_service.auth.stand_in import Auth
+from webhook_service.auth.supabase import SupabaseAuthAdmin
+from webhook_service.db import migrate
+from webhook_service.db.direct import DirectDatabase
+from webhook_service.handlers import EmailOwner
+from webhook_service.ports import Database
+
+JANE = "jane@example.com"
+HR = "hr@example.com"
+"""What HR changes Jane's e-mail to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """Both sides of one database; `jane` is an employee's id, `user` her auth user."""
+
+    connection: Connection
+    database: Database
+    auth: Auth
+    server: AuthServer
+    accounts: Accounts
+    jane: int
+    user: UUID
+
+    def write(self, assignment: str) -> None:
+        """What HR does to Jane."""
+        query = f"update employees set {assignment} where employee_id = {self.jane}"  # noqa: S608
+        self.connection.execute(query.encode())
+
+    @property
+    def action(self) -> dict[str, Any]:
+        """The newest one."""
+        return actions(self.connection)[-1]
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """Jane's auth user."""
+        return self.auth.users.row(self.user)
+
+    @property
+    def is_banned(self) -> bool:
+        until = self.row["banned_until"]
+        return until is not None and until > datetime.now(UTC)
+
+    @property
+    def emails(self) -> tuple[str, str]:
+        """The employee's, and Auth's."""
+        return employee(self.connection, self.jane)["email"], self.row["email"]
+
+    @property
+    def sessions(self) -> int:
+        """How many are open."""
+        return self.connection.execute("select from auth.sessions where user_id = %s", [self.user]).rowcount
+
+    @property
+    def is_paused(self) -> bool:
+        return self.connection.execute("select from auth_sync_rate where paused_until > now()").rowcount == 1
+
+    def pass_time(self) -> None:
+        """As if pauses, leases and the times until next attempts were over."""
+        fill_bucket(self.connection)
+        end_leases(self.connection)
+        make_due(self.connection)
+
+    def rest(self) -> None:
+        """Until there is nothing left to do on either side."""
+        come_to_rest(self.accounts, self.database)
+
+    @contextmanager
+    def other_relay(self) -> Iterator[Accounts]:
+        """Another process, with connections of its own."""
+        with (
+            closing(DirectDatabase(self.connection.info.dsn)) as database,
+            closing(SupabaseAuthAdmin(self.server.url, self.server.key)) as admin,
+        ):
+            yield replace(self.accounts, database=database, admin=admin)
+
+
+@contextmanager
+def company(url: str, *, owner: EmailOwner = EmailOwner.AUTH, **options: Any) -> Iterator[Company]:
+    """With Jane linked; `options` are the Auth client's."""
+    migrate.migrate(url, policy=POLICIES[owner])
+    with ExitStack() as stack:
+        connection = stack.enter_context(psycopg.connect(url, autocommit=True, row_factory=dict_row))
+        database = stack.enter_context(closing(DirectDatabase(url)))
+        auth = stack.enter_context(auth_of(url))
+        server = stack.enter_context(auth_server(url))
+        admin = stack.enter_context(closing(SupabaseAuthAdmin(server.url, server.key, **options)))
+        accounts = replace(accounts_of(url, database, owner=owner, rate=RATE), admin=admin)
+        jane, user = linked(connection, database, auth, JANE)
+        fill_bucket(connection)
+        yield Company(connection, database, auth, server, accounts, jane, user)

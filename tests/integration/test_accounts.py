@@ -1,0 +1,233 @@
+"""Actions are performed in Auth, and are SUCCESS only when Auth itself says that it is so."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.auth_faults import Call
+from tests.integration.auth_actions import BAN_END
+from tests.integration.captured import end_leases, relay_all
+from tests.integration.migrating import execute
+from tests.integration.performing import Company, company
+from tests.integration.wishing import DISABLE, ENABLE, actions, asked, outcomes
+from webhook_service.errors import Unavailable
+from webhook_service.events import ActionOutcome
+
+
+@pytest.fixture
+def hr(database_url: str) -> Iterator[Company]:
+    with company(database_url) as hr:
+        yield hr
+
+
+def once(hr: Company, method: str, does: object, *, number: int = 1) -> None:
+    """Before Auth carries out the call of this number of a method, something else happens."""
+    seen = 0
+
+    def before(call: Call) -> None:
+        nonlocal seen
+        seen += call.method == method
+        if call.method == method and seen == number:
+            assert callable(does)
+            does()
+
+    hr.server.before = before
+
+
+def test_a_dismissed_employee_cannot_sign_in(hr: Company) -> None:
+    """Banned for a hundred years, by one call that changes and two that read."""
+    hr.write("is_active = false")
+    assert hr.accounts.run_once("relay").outcomes == {"disabled": 1}
+    assert hr.is_banned
+    assert [(call.method, dict(call.body)) for call in hr.server.calls] == [
+        ("GET", {}),
+        ("PUT", {"ban_duration": "876000h"}),
+        ("GET", {}),
+    ]
+    assert (hr.action["status"], hr.action["outcome"], hr.action["attempts"]) == ("SUCCESS", "disabled", 1)
+
+
+def test_who_comes_back_can_sign_in(hr: Company) -> None:
+    """Whoever made the ban."""
+    hr.write("is_active = false")
+    hr.rest()
+    hr.write("is_active = true")
+    assert hr.accounts.run_once("relay").outcomes == {"enabled": 1}
+    assert not hr.is_banned
+
+
+def test_the_echo_of_our_own_call_changes_nothing(hr: Company) -> None:
+    """The events of a ban, of its end and of a new e-mail end as unchanged, and ask for nothing."""
+    for assignment in ("is_active = false", "is_active = true", "email = 'smith@example.com'"):
+        hr.write(assignment)
+        hr.accounts.run_once("relay")
+        entered = len(actions(hr.connection))
+        assert set(relay_all(hr.database)) == {"unchanged"}
+        assert len(actions(hr.connection)) == entered
+    assert hr.accounts.run_once("relay").claimed == 0
+
+
+def test_off_and_on_and_off_again_is_one_call(hr: Company) -> None:
+    """Quickly, as by mistake: only the last wish is performed."""
+    for value in ("false", "true", "false"):
+        hr.write(f"is_active = {value}")
+    hr.rest()
+    assert hr.is_banned
+    assert hr.server.count("PUT") == 1
+    assert [outcome for _, _, outcome in outcomes(hr.connection)] == ["stale", "stale", "disabled"]
+
+
+def test_a_wish_that_is_over_calls_nothing(hr: Company) -> None:
+    """Off, and on again while the first is being performed: what counts is the employee as it is in the end."""
+    hr.write("is_active = false")
+    once(hr, "PUT", lambda: hr.write("is_active = true"))
+    hr.rest()
+    assert not hr.is_banned
+    assert [outcome for _, _, outcome in outcomes(hr.connection)] == ["disabled", "enabled"]
+
+
+def test_both_wishes_of_one_statement_are_performed(hr: Company) -> None:
+    """Dismissed, and the e-mail given away: one after the other."""
+    hr.write("is_active = false, email = 'former-jane@example.com'")
+    hr.rest()
+    assert hr.is_banned
+    assert hr.emails == ("former-jane@example.com", "former-jane@example.com")
+
+
+def test_what_is_open_ends_before_it_is_a_success(hr: Company) -> None:
+    """The sessions of the dismissed are gone by the time that the ban is read back; and it is told how many."""
+    hr.auth.sign_in(hr.user)
+    hr.auth.sign_in(hr.user)
+    left: list[int] = []
+    once(hr, "GET", lambda: left.append(hr.sessions), number=2)
+    hr.write("is_active = false")
+    hr.accounts.run_once("relay")
+    assert left == [0]
+    assert (hr.action["status"], hr.action["changes"]) == ("SUCCESS", {"sessions_ended": 2})
+
+
+def test_what_the_banned_have_open_ends_too(hr: Company) -> None:
+    """Somebody else has banned her, which ends no session; Auth is told nothing, as there is nothing to change."""
+    hr.auth.sign_in(hr.user)
+    hr.auth.ban(hr.user, BAN_END)
+    hr.write("is_active = false")
+    assert hr.accounts.run_once("relay").outcomes == {"unchanged": 1}
+    assert (hr.sessions, hr.server.count("PUT")) == (0, 0)
+
+
+def test_sessions_that_cannot_be_ended_now_are_no_success(hr: Company) -> None:
+    """Somebody holds the table: the action is not done, and later it is, without a second call that changes."""
+    hr.auth.sign_in(hr.user)
+    hr.write("is_active = false")
+    with hr.connection.transaction():
+        hr.connection.execute("lock table auth.sessions in access exclusive mode")
+        with pytest.raises(Unavailable):
+            hr.accounts.run_once("relay")
+    assert (hr.action["status"], hr.sessions) == ("PENDING", 1)
+    hr.pass_time()
+    assert hr.accounts.run_once("other").outcomes == {"unchanged": 1}
+    assert (hr.sessions, hr.server.count("PUT")) == (0, 1)
+
+
+def test_without_a_table_of_sessions_it_is_said_that_none_were_ended(database_url: str, hr: Company) -> None:
+    """Auth's tables may be in another database."""
+    execute(database_url, "alter table auth.sessions rename to hidden")
+    hr.write("is_active = false")
+    hr.accounts.run_once("relay")
+    execute(database_url, "alter table auth.hidden rename to sessions")
+    assert (hr.action["status"], hr.action["changes"]) == ("SUCCESS", {"sessions_ended": None})
+
+
+@pytest.mark.parametrize("assignment", ["is_active = false", "email = 'smith@example.com'"])
+def test_what_auth_does_not_keep_is_no_success(hr: Company, assignment: str) -> None:
+    """Auth says yes, and has it as before when it is read: that has failed, and is tried again."""
+    hr.write(assignment)
+
+    def after(call: Call) -> None:
+        if call.method == "PUT":
+            hr.auth.unban(hr.user)
+            hr.auth.admin_change_email(hr.user, "jane@example.com", confirmed=True)
+
+    hr.server.after = after
+    assert hr.accounts.run_once("relay").outcomes == {"not_performed": 1}
+    assert (hr.action["status"], hr.action["error_message"]) == ("FAILED", "auth_did_not_keep_it")
+    assert hr.action["next_attempt_at"] is not None
+    hr.server.after = None
+    hr.pass_time()
+    hr.rest()
+    assert hr.action["status"] == "SUCCESS"
+    assert hr.is_banned is (assignment == "is_active = false")
+
+
+@pytest.mark.parametrize("soft", [True, False], ids=["soft", "hard"])
+@pytest.mark.parametrize("when", ["before it is read", "before it is changed"])
+def test_a_deleted_auth_user_cannot_sign_in(hr: Company, soft: bool, when: str) -> None:
+    """Nobody to disable is as good as disabled; and there is nobody to enable: that fails, and is given up."""
+    once(hr, "GET" if when == "before it is read" else "PUT", lambda: delete(hr, soft=soft))
+    hr.write("is_active = false")
+    assert hr.accounts.run_once("relay").outcomes == {"gone": 1}
+    assert hr.action["status"] == "SUCCESS"
+    hr.write("is_active = true")
+    assert hr.accounts.run_once("relay").outcomes == {"user_not_found": 1}
+    assert (hr.action["operation"], hr.action["status"], hr.action["next_attempt_at"]) == (ENABLE, "FAILED", None)
+
+
+def delete(hr: Company, *, soft: bool) -> None:
+    (hr.auth.soft_delete if soft else hr.auth.hard_delete)(hr.user)
+
+
+def test_one_who_was_slow_is_followed_and_does_no_harm(hr: Company) -> None:
+    """A lease ends while Auth is slow, and another relay performs it: what the first one says then does not count."""
+
+    def follow() -> None:
+        end_leases(hr.connection)
+        with hr.other_relay() as other:
+            assert other.run_once("second").outcomes == {"disabled": 1}
+
+    once(hr, "PUT", follow)
+    hr.write("is_active = false")
+    ran = hr.accounts.run_once("first")
+    assert (ran.claimed, ran.held, dict(ran.outcomes)) == (1, 1, {})
+    assert hr.is_banned
+    assert (hr.action["status"], hr.action["outcome"], hr.action["attempts"]) == ("SUCCESS", "disabled", 1)
+
+
+def test_one_who_was_followed_by_a_newer_wish_does_no_harm(hr: Company) -> None:
+    """One hangs before it switches off; meanwhile it is on again, which another relay sees to: it ends as HR has it."""
+
+    def follow() -> None:
+        end_leases(hr.connection)
+        hr.write("is_active = true")
+        with hr.other_relay() as other:
+            other.run_once("second")
+
+    once(hr, "PUT", follow)
+    hr.write("is_active = false")
+    hr.accounts.run_once("first")
+    hr.rest()
+    assert not hr.is_banned
+
+
+def test_the_ledger_fails_after_auth_has_done_it(database_url: str, hr: Company) -> None:
+    """It is not known that it was done; the next one reads that it is so, and changes nothing."""
+    hr.write("is_active = false")
+    once(hr, "GET", lambda: execute(database_url, "alter table auth_user_state rename to hidden"), number=2)
+    with pytest.raises(Unavailable):
+        hr.accounts.run_once("relay")
+    execute(database_url, "alter table hidden rename to auth_user_state")
+    assert hr.action["status"] == "PENDING"
+    hr.pass_time()
+    assert hr.accounts.run_once("other").outcomes == {"unchanged": 1}
+    assert hr.server.count("PUT") == 1
+
+
+def test_somebody_who_waits_is_told_what_became_of_it(hr: Company) -> None:
+    """At once, past the rate; and None where it is done, or somebody else performs it."""
+    hr.write("is_active = false")
+    hr.connection.execute("update auth_sync_rate set tokens = -60, refilled_at = clock_timestamp()")
+    assert hr.accounts.run_once("relay").claimed == 0
+    performed = hr.accounts.perform_now(hr.action["event_id"], "admin")
+    assert performed is not None
+    assert (performed.outcome, performed.error) == (ActionOutcome.DISABLED, None)
+    assert hr.accounts.perform_now(hr.action["event_id"], "admin") is None
+    assert asked(hr.connection) == [DISABLE]

@@ -1,0 +1,226 @@
+"""How fast actions are taken, by all relays together; the pauses that Auth asks for, and what an outage does."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import pytest
+
+from tests.employees import Connection
+from tests.integration.captured import everything
+from tests.integration.wishing import (
+    actions,
+    claim,
+    claimed,
+    dismiss,
+    fill_bucket,
+    link_many,
+    outcomes,
+    settle,
+)
+from webhook_service.db.direct import DirectDatabase
+from webhook_service.ports import Database
+
+RELAYS = 4
+
+
+@pytest.fixture(autouse=True)
+def hundred(connection: Connection) -> None:
+    """Dismissals that are due."""
+    link_many(connection, 100)
+    dismiss(connection, *range(1, 101))
+    fill_bucket(connection)
+
+
+def owe(connection: Connection, count: int) -> None:
+    """As if so many more than allowed had been taken, this instant."""
+    connection.execute("update auth_sync_rate set tokens = %s, refilled_at = clock_timestamp()", [-count])
+
+
+def pause(database: Database, seconds: int, *, failed: bool) -> float:
+    return float(database.call("auth_sync_pause_v1", p_seconds=seconds, p_failed=failed))
+
+
+def end_pause(connection: Connection) -> None:
+    """As if its time were over."""
+    connection.execute("update auth_sync_rate set paused_until = now() - interval '1 second'")
+    connection.execute("update auth_sync_rate set refilled_at = now() - interval '1 hour'")
+
+
+def resume(database: Database) -> bool:
+    return bool(database.call("auth_sync_resume_v1"))
+
+
+@pytest.mark.parametrize("rate", [1, 5, 50])
+def test_after_a_quiet_time_a_second_s_worth_is_taken_at_once(database: Database, rate: int) -> None:
+    """And no more than that, however long it was quiet."""
+    assert len(claim(database, limit=100, rate=rate)) == rate
+
+
+def test_all_relays_share_one_rate(database_url: str, connection: Connection) -> None:
+    """However many there are and however often they look: what half a second brings, and what comes meanwhile."""
+    rate = 10
+
+    def look(number: int) -> int:
+        with closing(DirectDatabase(database_url)) as database:
+            return sum(len(claim(database, f"relay-{number}", rate=rate)) for _ in range(20))
+
+    began = time.monotonic()
+    connection.execute("update auth_sync_rate set tokens = 0, refilled_at = clock_timestamp() - interval '500 ms'")
+    with ThreadPoolExecutor(RELAYS) as pool:
+        taken = sum(pool.map(look, range(RELAYS)))
+    elapsed = time.monotonic() - began
+    assert rate / 2 <= taken <= rate / 2 + rate * elapsed
+
+
+def test_many_looks_lose_nothing_of_the_rate(connection: Connection, database: Database) -> None:
+    """A third of an action each time is one with the third, fourth or so look."""
+    began = time.monotonic()
+    connection.execute("update auth_sync_rate set tokens = 0, refilled_at = clock_timestamp()")
+    taken = 0
+    for _ in range(12):
+        connection.execute("update auth_sync_rate set refilled_at = refilled_at - interval '350 ms'")
+        taken += len(claim(database, rate=1))
+    assert 4 <= taken <= 12 * 0.35 + time.monotonic() - began
+
+
+def test_a_clock_that_is_set_back_stops_nothing(connection: Connection, database: Database) -> None:
+    """Nothing comes of the time that is lived through again, and from then on it goes on as ever."""
+    connection.execute("update auth_sync_rate set tokens = 2.5, refilled_at = clock_timestamp() + interval '1 hour'")
+    assert len(claim(database, rate=10)) == 2
+    connection.execute("update auth_sync_rate set refilled_at = refilled_at - interval '1 minute'")
+    assert len(claim(database, limit=100, rate=10)) == 10
+
+
+def test_an_empty_bucket_says_when_to_look_again(connection: Connection, database: Database) -> None:
+    """When the next one may be taken, at the rate; and nothing is said where nothing is open."""
+    owe(connection, 60)
+    answer = claimed(database, rate=1)
+    assert answer["actions"] == []
+    assert 50 < answer["next_in"] <= 61
+    assert 25 < claimed(database, rate=2)["next_in"] <= 31
+    connection.execute("delete from integration_sync_log")
+    assert claimed(database, rate=1)["next_in"] is None
+
+
+def test_somebody_who_waits_is_not_held_up_by_the_rate(connection: Connection, database: Database) -> None:
+    """A single action that an admin waits for goes past the bucket."""
+    owe(connection, 60)
+    [first, *_] = actions(connection)
+    taken = database.call("auth_sync_claim_action_v1", p_event_id=first["event_id"], p_lease="now", p_lease_seconds=90)
+    assert taken["event_id"] == first["event_id"]
+
+
+def test_others_who_call_auth_take_from_the_same_bucket(connection: Connection, database: Database) -> None:
+    """Provisioning has no rate of its own; it is told how long to wait."""
+    connection.execute("update auth_sync_rate set tokens = 2, refilled_at = clock_timestamp() + interval '1 hour'")
+    assert database.call("auth_sync_take_token_v1", p_rate=5) == 0
+    assert connection.execute("select tokens from auth_sync_rate").fetchall() == [{"tokens": 1}]
+    owe(connection, 60)
+    assert 50 < database.call("auth_sync_take_token_v1", p_rate=1) <= 61
+    fill_bucket(connection)
+    pause(database, 30, failed=False)
+    assert 20 < database.call("auth_sync_take_token_v1", p_rate=1) <= 30
+
+
+def test_a_pause_stops_all_relays(connection: Connection, database: Database) -> None:
+    """Nothing is taken meanwhile, and it is said for how long; then it goes on, at no more than the rate."""
+    pause(database, 30, failed=False)
+    for relay in ("a", "b"):
+        answer = claimed(database, relay)
+        assert (answer["actions"], answer["is_trial"]) == ([], False)
+        assert 20 < answer["next_in"] <= 30
+    end_pause(connection)
+    assert len(claim(database, limit=100, rate=5)) == 5
+
+
+def test_the_longest_pause_counts_but_an_hour_is_the_most(database: Database) -> None:
+    """Several calls that are under way may be told different ones."""
+    assert round(pause(database, 30, failed=False)) == 30
+    assert round(pause(database, 5, failed=False)) == 30
+    assert round(pause(database, 10**6, failed=False)) == 3600
+
+
+def test_after_a_pause_that_was_asked_for_there_is_no_trial(connection: Connection, database: Database) -> None:
+    """Auth answers, only slowly; as many are taken as before."""
+    pause(database, 30, failed=False)
+    end_pause(connection)
+    answer = claimed(database, limit=8)
+    assert (len(answer["actions"]), answer["is_trial"]) == (8, False)
+    assert not resume(database)
+
+
+def test_an_outage_makes_the_pauses_longer_up_to_a_minute(connection: Connection, database: Database) -> None:
+    """Each time that Auth cannot be reached it doubles."""
+    lasted = []
+    for _ in range(8):
+        lasted.append(round(pause(database, 2, failed=True)))
+        end_pause(connection)
+    assert lasted == [2, 4, 8, 16, 32, 60, 60, 60]
+
+
+def test_after_an_outage_one_action_is_tried(connection: Connection, database: Database) -> None:
+    """Not all that has gathered: if Auth is still away, one attempt is lost and not a hundred."""
+    pause(database, 2, failed=True)
+    end_pause(connection)
+    answer = claimed(database, "a", limit=8)
+    assert (len(answer["actions"]), answer["is_trial"]) == (1, True)
+
+
+def test_one_trial_at_a_time(connection: Connection, database: Database) -> None:
+    """While one relay tries, the others wait for what comes of it."""
+    pause(database, 2, failed=True)
+    end_pause(connection)
+    [trial] = claim(database, "a")
+    assert claim(database, "b") == []
+    settle(database, trial, "a")
+    assert resume(database)
+    fill_bucket(connection)
+    assert len(claim(database, "b")) == 8
+
+
+def fail_some(connection: Connection, database: Database, count: int) -> None:
+    """Actions that Auth could not be reached for, due again some time."""
+    for action in claim(database, limit=count):
+        settle(database, action, outcome="auth_unavailable", error="auth_unreachable", retry=True)
+    fill_bucket(connection)
+
+
+def due(connection: Connection) -> dict[tuple[str, str | None], int]:
+    """What of all that is not done is due now, {(status, outcome): how many}."""
+    found = connection.execute(
+        "select status, outcome, count(*) as number from integration_sync_log"
+        " where direction = 'outbound' and status <> 'SUCCESS' and next_attempt_at <= now() group by 1, 2"
+    ).fetchall()
+    return {(row["status"], row["outcome"]): row["number"] for row in found}
+
+
+def test_what_an_outage_failed_is_due_when_it_is_over(connection: Connection, database: Database) -> None:
+    """All of it at once; not what failed for reasons of its own, nor what was given up."""
+    fail_some(connection, database, 5)
+    [other, given_up] = claim(database, limit=2)
+    settle(database, other, outcome="not_performed", error="auth_did_not_keep_it", retry=True)
+    settle(database, given_up, outcome="auth_unavailable", error="auth_unreachable", retry=False)
+    for _ in range(3):
+        pause(database, 2, failed=True)
+    assert due(connection) == {("PENDING", None): 93}
+    assert resume(database)
+    assert due(connection) == {("PENDING", None): 93, ("FAILED", "auth_unavailable"): 5}
+
+
+def test_one_failure_is_no_outage(connection: Connection, database: Database) -> None:
+    """What failed then waits for its own time: else an action that always fails would be tried again and again."""
+    fail_some(connection, database, 5)
+    pause(database, 2, failed=True)
+    assert resume(database)
+    assert due(connection) == {("PENDING", None): 95}
+    assert round(pause(database, 2, failed=True)) == 2
+
+
+def test_without_an_outage_there_is_nothing_to_resume(connection: Connection, database: Database) -> None:
+    """It changes nothing then."""
+    fail_some(connection, database, 5)
+    before = everything(connection, "integration_sync_log", "auth_sync_rate")
+    assert not resume(database)
+    assert everything(connection, "integration_sync_log", "auth_sync_rate") == before
+    assert len(outcomes(connection)) == 100

@@ -1,0 +1,148 @@
+"""Auth is away for an hour while employees go on changing: few calls meanwhile, and afterwards everything, once.
+
+The hour is not slept through: where nothing is due, the times in the database are moved back instead.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from tests.auth_faults import CUT, TIMED_OUT, AuthServer, Fault, throttled
+from tests.auth_server import auth_server
+from tests.employees import Connection
+from tests.integration.auth_admins import client
+from tests.integration.captured import nothing_captured, relay_all
+from tests.integration.wishing import actions, banned, dismiss, fill_bucket, link_many
+from webhook_service.accounts import AT_ONCE, Accounts
+from webhook_service.app import utc_now
+from webhook_service.handlers import EmailOwner
+from webhook_service.ports import Database
+
+HOUR = 3600.0
+RATE = 5
+ONE_BY_ONE = range(1, 101)
+THERE_AGAIN = range(1, 21)
+"""Of these, are active again soon after."""
+MARRIED = range(101, 121)
+"""Get another e-mail, one by one."""
+IN_BULK = range(121, 241)
+"""Leave in one statement, in the middle of the hour."""
+
+WITH_LOGINS = """
+insert into auth.users
+  (id, aud, role, email, email_confirmed_at, raw_app_meta_data, raw_user_meta_data, created_at, updated_at)
+select auth_user_id, 'authenticated', 'authenticated', email, now(), '{}', '{}', now(), now() from employees
+"""
+PASS = """
+update integration_sync_log
+   set next_attempt_at = next_attempt_at - %(passed)s, leased_until = leased_until - %(passed)s
+ where status <> 'SUCCESS' and direction = 'outbound';
+update auth_sync_rate set paused_until = paused_until - %(passed)s, refilled_at = refilled_at - %(passed)s;
+"""
+Changes = list[tuple[float, Callable[[Connection], object]]]
+
+
+@pytest.fixture
+def auth(database_url: str, connection: Connection) -> Iterator[AuthServer]:
+    """Employees with a login each."""
+    link_many(connection, IN_BULK.stop - 1)
+    with nothing_captured(connection):
+        connection.execute(WITH_LOGINS)
+    fill_bucket(connection)
+    with auth_server(database_url) as server:
+        yield server
+
+
+@pytest.fixture
+def accounts(auth: AuthServer, database: Database) -> Iterator[Accounts]:
+    with client(auth) as admin:
+        yield Accounts(database, admin, EmailOwner.AUTH, RATE, utc_now)
+
+
+def user(employee_id: int) -> UUID:
+    """As `link_many` numbers them."""
+    return UUID(f"00000000-0000-4000-8000-{employee_id:012x}")
+
+
+def number_in(path: str) -> int:
+    """Whose auth user is called."""
+    return int(path[-12:], 16)
+
+
+def changes_of_an_hour() -> Changes:
+    """When, in seconds, and what."""
+    return sorted(
+        [
+            *((number * 30.0, lambda c, n=number: dismiss(c, n)) for number in ONE_BY_ONE),
+            *((number * 30.0 + 300, lambda c, n=number: come_back(c, n)) for number in THERE_AGAIN),
+            *((number * 20.0, lambda c, n=number: marry(c, n)) for number in MARRIED),
+            (HOUR / 2, lambda c: dismiss(c, *IN_BULK)),
+        ],
+        key=lambda change: change[0],
+    )
+
+
+def come_back(connection: Connection, employee_id: int) -> None:
+    connection.execute("update employees set is_active = true where employee_id = %s", [employee_id])
+
+
+def marry(connection: Connection, employee_id: int) -> None:
+    connection.execute("update employees set email = 'new-' || email where employee_id = %s", [employee_id])
+
+
+def pass_time(connection: Connection, seconds: float) -> None:
+    for statement in PASS.split(";")[:2]:
+        connection.execute(statement.encode(), {"passed": timedelta(seconds=seconds)})
+
+
+def relay_for(seconds: float, accounts: Accounts, connection: Connection, changes: Changes) -> None:
+    """What a relay does in so many seconds, during which `changes` happen; they are taken from the list."""
+    now = 0.0
+    while now < seconds:
+        while changes and changes[0][0] <= now:
+            changes.pop(0)[1](connection)
+        ran = accounts.run_once("relay")
+        until_due = math.inf if ran.next_in is None else ran.next_in
+        wait = min(until_due, (changes[0][0] if changes else seconds) - now, seconds - now)
+        if not ran.claimed or ran.held == ran.claimed:
+            pass_time(connection, max(wait, 0.05))
+            now += max(wait, 0.05)
+
+
+@pytest.mark.parametrize(
+    ("outage", "most"),
+    [(CUT, 80), (TIMED_OUT, 80), (throttled("60"), AT_ONCE * 61)],
+    ids=["unreachable", "504", "429"],
+)
+def test_after_an_hour_everything_arrives_once(
+    connection: Connection, database: Database, auth: AuthServer, accounts: Accounts, outage: Fault, most: int
+) -> None:
+    """A dead Auth is asked about once a minute by all relays together, one that asks for a pause of a minute gets it.
+    When it is back, each write that is still needed is sent once, what few employees asked for before the bulk.
+    """
+    auth.fail(outage)
+    changes = changes_of_an_hour()
+    relay_for(HOUR, accounts, connection, changes)
+    assert changes == []
+    assert 0 < len(auth.calls) <= most
+
+    auth.fail(None)
+    auth.forget_calls()
+    relay_for(HOUR, accounts, connection, changes)
+
+    relay_all(database)
+    assert [action for action in actions(connection) if action["status"] != "SUCCESS"] == []
+    left = {*ONE_BY_ONE, *IN_BULK} - {*THERE_AGAIN}
+    assert banned(connection) == {user(employee_id) for employee_id in left}
+    emails = connection.execute("select id, email from auth.users where email like 'new-%'").fetchall()
+    assert {row["id"]: row["email"] for row in emails} == {user(n): f"new-user{n}@example.com" for n in MARRIED}
+
+    written = [number_in(call.path) for call in auth.calls if call.method == "PUT"]
+    assert Counter(written) == Counter([*left, *MARRIED])
+    # The first may be of the bulk: the try that found Auth awake. And those taken together overtake each other.
+    soon = {*left, *MARRIED} - {*IN_BULK}
+    assert soon <= set(written[: len(soon) + 1 + AT_ONCE])

@@ -1,0 +1,211 @@
+"""Several who create the same employee at once; and what else happens to the e-mail meanwhile."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
+
+import psycopg
+import pytest
+from werkzeug.test import TestResponse
+
+from tests.acceptance.conftest import has_waiting_calls, wait_for
+from tests.auth_faults import AuthServer, Call
+from tests.auth_traffic import JANE
+from tests.employees import Connection, hire
+from tests.integration.captured import inbound, relay_all
+from tests.integration.capturing import auth_on
+from tests.integration.hiring import EMAIL, Office, assert_only, intents, office, pairs, reason_of
+from webhook_service.config import Settings
+from webhook_service.events import Json
+from webhook_service.ports import Database
+
+GATE = 8151
+"""An advisory lock: a hire stands before it, with its employee written and not committed."""
+GATED = f"""
+create function stop() returns trigger language plpgsql set lock_timeout = '0' as $$ begin
+  perform pg_advisory_xact_lock_shared({GATE});
+  return null;
+end $$;
+create trigger stop after insert on employees for each row when (new.auth_user_id is not null) execute function stop();
+"""
+
+
+@pytest.fixture
+def hr(
+    settings: Settings, database: Database, connection: Connection, caplog: pytest.LogCaptureFixture
+) -> Iterator[Office]:
+    with office(settings, database, connection, caplog) as made:
+        yield made
+
+
+def is_new_login(call: Call) -> bool:
+    return (call.method, call.path) == ("POST", "/admin/users")
+
+
+def at_once(hr: Office, *bodies: dict[str, Json], meanwhile: Callable[[], object] = lambda: None) -> list[TestResponse]:
+    """Requests in threads of their own; `meanwhile` is done while they are under way."""
+    with ThreadPoolExecutor(len(bodies)) as threads:
+        answers = [threads.submit(hr.create, **body) for body in bodies]
+        meanwhile()
+        return [answer.result() for answer in answers]
+
+
+def commit_when_waited_for(
+    hr: Office, other: psycopg.Connection, calls: int = 1, first: Callable[[], object] = lambda: None
+) -> None:
+    """Ends the other transaction, once so many calls wait for it and something else is done."""
+    wait_for("the calls", lambda: has_waiting_calls(hr.connection, calls))
+    first()
+    other.commit()
+
+
+def meet_in(auth: AuthServer, number: int, *, in_turn: bool) -> None:
+    """So many new logins are asked for before the first is made; with `in_turn`, they are made one after the other."""
+    together, turn = threading.Barrier(number), threading.Lock()
+
+    def before(call: Call) -> None:
+        if is_new_login(call):
+            together.wait(20)
+            if in_turn:
+                turn.acquire(timeout=20)
+
+    def after(call: Call) -> None:
+        if is_new_login(call) and in_turn:
+            turn.release()
+
+    auth.before, auth.after = before, after
+
+
+def assert_one_wins(hr: Office, answers: list[TestResponse], *lost: tuple[int, str]) -> None:
+    """One 201; all others as said; and in the end there is one employee, with the one login."""
+    won = [answer for answer in answers if answer.status_code == 201]
+    assert [reason_of(answer) for answer in answers if answer.status_code != 201] == list(lost)
+    hr.rest()
+    [winner] = won
+    assert_only(hr.connection, winner)
+    assert {status for status, _ in intents(hr.connection)} == {"SUCCESS"}
+
+
+@pytest.mark.parametrize("invite", [False, True])
+def test_of_two_for_one_e_mail_one_wins(hr: Office, invite: bool) -> None:
+    """Both are past our own look at who has it; Auth has made the first as it sees the second: 409."""
+    meet_in(hr.auth, 2, in_turn=True)
+    answers = at_once(hr, {"invite": invite}, {"invite": invite})
+    assert_one_wins(hr, answers, (409, "email_taken"))
+
+
+@pytest.mark.parametrize("invite", [False, True])
+def test_of_two_that_auth_sees_at_once_one_wins(hr: Office, database_url: str, invite: bool) -> None:
+    """Both are past Auth's own look too, and it says 500 to the second: 409 all the same."""
+    with psycopg.connect(database_url) as other:
+        other.execute("lock table auth.users in share mode")
+        answers = at_once(
+            hr,
+            *[{"invite": invite}] * 2,
+            meanwhile=lambda: commit_when_waited_for(hr, other, 2),
+        )
+    assert_one_wins(hr, answers, (409, "email_taken"))
+
+
+def test_of_many_for_one_e_mail_one_wins(hr: Office) -> None:
+    """Whatever comes of it in whichever order; then the same request is refused by name."""
+    answers = at_once(hr, *[{}] * 6)
+    assert_one_wins(hr, answers, *[(409, "email_taken")] * 5)
+    assert hr.create().get_json()["side"] == "employees"
+
+
+def test_of_two_for_one_number_one_wins(hr: Office) -> None:
+    """Different e-mails, one unique employee number: the other login is undone, and the answer names the constraint."""
+    hr.connection.execute("alter table employees add constraint one_number unique (employee_number)")
+    meet_in(hr.auth, 2, in_turn=False)
+    answers = at_once(hr, {}, {"email": "other@example.com"})
+    assert_one_wins(hr, answers, (422, "employee_rejected"))
+    assert {answer.get_json().get("constraint") for answer in answers} == {None, "one_number"}
+
+
+def test_of_many_for_one_login_one_wins(hr: Office, database_url: str) -> None:
+    """A login that is there is taken over by one of them."""
+    with auth_on(database_url) as auth:
+        auth.admin_create(EMAIL, id=JANE)
+    answers = at_once(hr, *[{"auth_user_id": str(JANE)}] * 6)
+    assert_one_wins(hr, answers, *[(409, "email_taken")] * 5)
+
+
+def test_a_login_that_is_being_linked_is_not_taken_over(hr: Office, database_url: str) -> None:
+    """Another employee gets it at this moment: whoever comes second is told 409."""
+    with auth_on(database_url) as auth:
+        auth.admin_create(EMAIL, id=JANE)
+    with psycopg.connect(database_url) as other:
+        other.execute("insert into employees (email, auth_user_id) values ('other@example.com', %s)", [JANE])
+        [answer] = at_once(
+            hr,
+            {"auth_user_id": str(JANE)},
+            meanwhile=lambda: commit_when_waited_for(hr, other),
+        )
+    assert reason_of(answer) == (409, "email_taken")
+    assert [user for _, user in pairs(hr.connection)] == [JANE]
+
+
+@pytest.mark.parametrize("invite", [False, True])
+def test_the_users_own_event_comes_while_its_employee_is_written(hr: Office, database_url: str, invite: bool) -> None:
+    """It does not see the employee yet, and waits for nobody: both end linked, once."""
+    hr.connection.execute(GATED)
+    with psycopg.connect(database_url) as other:
+        other.execute("select pg_advisory_xact_lock(%s)", [GATE])
+        [answer] = at_once(
+            hr,
+            {"invite": invite},
+            meanwhile=lambda: commit_when_waited_for(hr, other, first=lambda: relay_all(hr.database)),
+        )
+    assert answer.status_code == 201, answer.text
+    assert {event["outcome"] for event in inbound(hr.connection)} <= {"unmatched", "unconfirmed"}
+    hr.rest()
+    assert_only(hr.connection, answer)
+
+
+MEANWHILE = pytest.mark.parametrize("known", [True, False], ids=["known", "not yet"])
+"""Whether the new auth user's own event has been processed by then."""
+
+
+def importing(hr: Office, hook: str, *, known: bool) -> None:
+    """As Auth makes the login, an import brings an employee with the e-mail."""
+
+    def import_jane(call: Call) -> None:
+        if is_new_login(call):
+            if known:
+                relay_all(hr.database)
+            hire(hr.connection, EMAIL)
+
+    setattr(hr.auth, hook, import_jane)
+
+
+@pytest.mark.parametrize("invite", [False, True])
+@MEANWHILE
+@pytest.mark.parametrize("hook", ["before", "after"])
+def test_an_import_of_the_same_person_meanwhile_loses_nothing(hr: Office, hook: str, known: bool, invite: bool) -> None:
+    """The imported employee may be linked at once: then the login is theirs, and nobody deletes it. In the end no login
+    is without an employee, and no employee is an orphan.
+    """
+    importing(hr, hook, known=known)
+    answer = hr.create(invite=invite)
+    hr.rest()
+    found = pairs(hr.connection)
+    assert None not in [employee_id for employee_id, _ in found]
+    if answer.status_code == 201:
+        created = answer.get_json()
+        assert (created["employee_id"], UUID(created["auth_user_id"])) in found
+    else:
+        assert answer.status_code in (409, 422)
+    assert {status for status, _ in intents(hr.connection)} == {"SUCCESS"}
+
+
+@MEANWHILE
+@pytest.mark.parametrize("hook", ["before", "after"])
+def test_an_import_of_the_same_person_meanwhile_is_seen(hr: Office, hook: str, known: bool) -> None:
+    """Nobody is employed twice: 409, with who has the e-mail."""
+    importing(hr, hook, known=known)
+    answer = hr.create()
+    [(imported, _)] = pairs(hr.connection)
+    assert (reason_of(answer), answer.get_json()["side"]) == ((409, "email_taken"), "employees")
+    assert answer.get_json()["employee_id"] == imported

@@ -1,0 +1,164 @@
+"""A temporary password is in one answer, and nowhere else: on a database that has what a Supabase project has.
+
+That every other test of creations leaves none is proved as its `office` closes.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+
+from tests.auth_faults import BROKEN, CUT, TIMED_OUT, UNEXPECTED, Fault, throttled
+from tests.employees import Connection, hire
+from tests.integration.canaries import lines
+from tests.integration.capturing import prepared
+from tests.integration.hiring import (
+    AUTHORIZED,
+    EMAIL,
+    JANE_DOE,
+    Office,
+    client_for,
+    office,
+    passwords,
+    whole_database,
+    whole_log,
+)
+from tests.integration.killing import SteppedAdmin, Steps, give_login, request, stepped
+from tests.integration.sending import NEW, URL, queued, send_to
+from tests.integration.test_create_killed import STEPS
+from webhook_service import employees
+from webhook_service.config import Settings
+from webhook_service.errors import ServiceError
+from webhook_service.events import Account
+from webhook_service.ports import Database
+
+AGAINST_LOGINS = "alter table employees add constraint no_login check (auth_user_id is null)"
+
+
+@pytest.fixture
+def database_url(supabase_database_url: str) -> str:
+    """With pg_net and Vault, and Auth's tables."""
+    return prepared(supabase_database_url)
+
+
+@pytest.fixture
+def hr(
+    settings: Settings, database: Database, connection: Connection, caplog: pytest.LogCaptureFixture
+) -> Iterator[Office]:
+    with office(settings, database, connection, caplog) as made:
+        send_to(connection, URL, NEW)
+        yield made
+
+
+def test_a_password_leaves_no_trace(hr: Office) -> None:
+    """Of a creation, of the webhooks that go out because of it, and of everything that the relay then does."""
+    password = hr.create().get_json()["temporary_password"]
+    hr.rest()
+    assert len(queued(hr.connection)) == 1
+    assert password not in whole_database(hr.connection)
+
+
+@pytest.mark.parametrize("fault", [CUT, TIMED_OUT, BROKEN, UNEXPECTED, throttled(), Fault(400, "weak_password")])
+@pytest.mark.parametrize("committed", [False, True])
+def test_trouble_leaves_no_trace(hr: Office, caplog: pytest.LogCaptureFixture, fault: Fault, committed: bool) -> None:
+    """Whatever Auth answers to it: not in the error, not in what is logged about it, not in what is left to be done."""
+    hr.auth.fail_next(fault.after_commit() if committed else fault, method="POST")
+    hr.create()
+    hr.rest()
+    [password] = passwords(hr.auth)
+    assert password not in whole_database(hr.connection) + whole_log(caplog)
+
+
+def test_a_refused_row_leaves_no_trace(hr: Office) -> None:
+    """Nor does undoing."""
+    hr.connection.execute(AGAINST_LOGINS)
+    answer = hr.create()
+    [password] = passwords(hr.auth)
+    assert answer.status_code == 422
+    assert password not in answer.text + whole_database(hr.connection)
+
+
+@pytest.mark.parametrize("end", range(len(STEPS[False])), ids=STEPS[False])
+def test_a_kill_leaves_no_trace(hr: Office, settings: Settings, end: int) -> None:
+    """At no step is it on its way to somewhere where it would be kept."""
+    request(hr, settings, stepped(hr.relay, Steps(end)))
+    for password in passwords(hr.auth):
+        assert password not in whole_database(hr.connection)
+    hr.rest()
+
+
+class Talkative(SteppedAdmin):
+    """Its errors tell what was sent: not ours, so nobody expects them."""
+
+    def create(self, auth_user_id: UUID, email: str, *, password: str | None) -> Account:
+        self.admin.create(auth_user_id, email, password=password)
+        raise RuntimeError(f"could not send {email} {password}") from ValueError(password)
+
+
+def test_an_error_nobody_foresaw_leaves_no_trace(
+    hr: Office, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """500, without its text; and the creation is undone."""
+    accounts = replace(hr.relay, admin=Talkative(hr.relay.admin, Steps()))
+    answer = client_for(settings, accounts).post("/admin/api/employees", json=JANE_DOE, headers=AUTHORIZED)
+    [password] = passwords(hr.auth)
+    assert (answer.status_code, answer.get_json()["reason"]) == (500, "internal_error")
+    log = lines(caplog)
+    assert "RuntimeError" in log
+    assert [secret for secret in (password, EMAIL) if secret in answer.text + log] == []
+    caplog.clear()  # how others would have logged it is not ours to say
+    hr.rest()
+
+
+def test_nothing_shows_the_password_by_mistake(hr: Office) -> None:
+    """Not the object that carries it either."""
+    hired = employees.hire(hr.relay, JANE_DOE, EMAIL, via="test", requested_by="test")
+    assert hired.password == passwords(hr.auth)[0]
+    assert hired.password not in f"{hired!r} {hired} {[hired]}"
+
+
+def test_an_error_does_not_carry_the_password(hr: Office) -> None:
+    """Neither in its text nor in the texts of its causes."""
+    hr.auth.fail_next(UNEXPECTED, method="POST")
+    with pytest.raises(ServiceError) as caught:
+        give_login(hr.relay, hire(hr.connection, EMAIL), EMAIL, invite=False)
+    [password] = passwords(hr.auth)
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert password not in f"{error!r} {error} {vars(error)}"
+        error = error.__cause__ or error.__context__
+
+
+def leak_into_a_table(hr: Office, password: str) -> None:
+    hr.connection.execute("update employees set first_name = %s", [f"x{password}x"])
+
+
+def leak_into_the_queue(hr: Office, password: str) -> None:
+    body = f'"{password}"'
+    hr.connection.execute("select net.http_post('http://localhost', jsonb_build_object('a', %s::jsonb))", [body])
+
+
+def leak_into_the_log(hr: Office, password: str) -> None:
+    logging.getLogger("somebody.else").debug("sent", extra={"body": {"password": password}})
+
+
+def leak_into_an_answer(hr: Office, password: str) -> None:
+    hr.answers *= 2
+
+
+LEAKS = [leak_into_a_table, leak_into_the_queue, leak_into_the_log, leak_into_an_answer]
+
+
+@pytest.mark.parametrize("leak", LEAKS)
+def test_a_leak_is_found(
+    settings: Settings,
+    database: Database,
+    connection: Connection,
+    caplog: pytest.LogCaptureFixture,
+    leak: Callable[[Office, str], None],
+) -> None:
+    """As the office closes: in any table, any record of the log, any other answer."""
+    with pytest.raises(AssertionError), office(settings, database, connection, caplog) as hr:
+        leak(hr, hr.create().get_json()["temporary_password"])

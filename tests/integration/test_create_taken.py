@@ -1,0 +1,182 @@
+"""POST /admin/api/employees where somebody has the e-mail already; and taking over a login that is there."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from tests.auth_traffic import JANE
+from tests.employees import Connection, employee, entry, hire
+from tests.integration.auth_admins import row
+from tests.integration.captured import everything, relay_all
+from tests.integration.capturing import auth_on
+from tests.integration.hiring import (
+    AUTHORIZED,
+    EMAIL,
+    JANE_DOE,
+    Office,
+    assert_only,
+    intents,
+    office,
+    pairs,
+    reason_of,
+)
+from webhook_service.app import create_app
+from webhook_service.auth.stand_in import Auth
+from webhook_service.config import Settings
+from webhook_service.ports import Database
+
+Action = Callable[[Auth], object]
+
+
+@pytest.fixture
+def hr(
+    settings: Settings, database: Database, connection: Connection, caplog: pytest.LogCaptureFixture
+) -> Iterator[Office]:
+    with office(settings, database, connection, caplog) as made:
+        yield made
+
+
+@pytest.fixture
+def jane(database_url: str) -> UUID:
+    """An auth user with Jane's e-mail, confirmed, and no employee; nobody has been told of it yet."""
+    with auth_on(database_url) as auth:
+        return auth.admin_create(EMAIL, id=JANE)
+
+
+def taken(hr: Office, **body: Any) -> dict[str, Any]:
+    """What the refusal says of who has it, after it was made sure that nothing happened."""
+    before, calls = everything(hr.connection, "employees", "integration_sync_log", "auth.users"), len(hr.auth.calls)
+    answer = hr.create(**body)
+    assert reason_of(answer) == (409, "email_taken"), answer.text
+    assert everything(hr.connection, "employees", "integration_sync_log", "auth.users") == before
+    assert len(hr.auth.calls) == calls
+    said = answer.get_json()
+    return {name: said[name] for name in ("side", "employee_id", "auth_user_id") if said.get(name) is not None}
+
+
+@pytest.mark.parametrize("body", [{}, {"invite": True}, {"auth_user_id": str(JANE)}], ids=["new", "invited", "linked"])
+@pytest.mark.parametrize("email", [EMAIL, " Jane.DOE@example.com\n", "JANE.DOE@EXAMPLE.COM"])
+def test_an_employee_who_has_the_e_mail_is_named(hr: Office, email: str, body: dict[str, Any]) -> None:
+    """409, on the side of employees; case and surrounding space do not count, nor whether they still work here."""
+    for is_active in (True, False):
+        jane = hire(hr.connection, email, is_active=is_active)
+        assert taken(hr, **body) == {"side": "employees", "employee_id": jane}
+        hr.connection.execute("delete from employees")
+
+
+def test_the_same_request_twice_is_refused_the_second_time(hr: Office) -> None:
+    """It says who was created the first time."""
+    created = hr.create().get_json()
+    assert taken(hr) == {"side": "employees", "employee_id": created["employee_id"]}
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["known", "new"])
+@pytest.mark.parametrize("confirmed", [True, False], ids=["confirmed", "unconfirmed"])
+def test_an_auth_user_who_has_the_e_mail_is_named(hr: Office, database_url: str, known: bool, confirmed: bool) -> None:
+    """409, on the side of auth: whether the user's event has arrived yet or not, before Auth itself is asked."""
+    with auth_on(database_url) as auth:
+        user = auth.admin_create(EMAIL, confirmed=confirmed)
+    if known:
+        relay_all(hr.database)
+    assert taken(hr) == taken(hr, invite=True) == {"side": "auth", "auth_user_id": str(user)}
+
+
+def test_an_auth_user_who_is_linked_is_named_with_its_employee(hr: Office, jane: UUID) -> None:
+    """The employee has another e-mail; so it is Auth's that is taken."""
+    other = hire(hr.connection, "other@example.com", auth_user_id=jane)
+    expected = {"side": "auth", "auth_user_id": str(jane), "employee_id": other}
+    assert taken(hr) == taken(hr, auth_user_id=str(jane)) == expected
+
+
+def test_what_the_database_does_not_see_auth_says(hr: Office, jane: UUID) -> None:
+    """Auth is in another database, or may not be read, and its event is still to come: 409 all the same, and undone."""
+    hr.connection.execute("grant all on all tables in schema public to service_role")
+    hr.connection.execute("alter function auth_sync_email_holder_v1(text) owner to service_role")
+    answer = hr.create()
+    assert (*reason_of(answer), answer.get_json()["side"]) == (409, "email_taken", "auth")
+    assert pairs(hr.connection) == [(None, jane)]
+    assert intents(hr.connection) == [("SUCCESS", "undone")]
+    assert hr.auth.count("POST") == 1
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["known", "new"])
+def test_a_login_that_is_there_is_taken_over(hr: Office, jane: UUID, known: bool) -> None:
+    """201 with the employee, and without a password: Auth is not called, and nothing of the user changes."""
+    if known:
+        relay_all(hr.database)
+    before = row(hr.connection, jane)
+    answer = hr.create(auth_user_id=str(jane), requested_by="Ann")
+    assert (answer.status_code, answer.get_json()["outcome"]) == (201, "linked")
+    assert answer.get_json()["temporary_password"] is None
+    stored = employee(hr.connection, answer.get_json()["employee_id"])
+    assert {name: stored[name] for name in JANE_DOE} == JANE_DOE
+    done = entry(hr.connection, answer.get_json()["event_id"])
+    assert (done["status"], done["outcome"], done["auth_user_id"], done["employee_id"]) == (
+        *("SUCCESS", "linked"),
+        *(jane, stored["employee_id"]),
+    )
+    assert done["request_data"]["requested_by"] == "api:Ann"
+    hr.rest()
+    assert_only(hr.connection, answer)
+    assert (row(hr.connection, jane), hr.auth.calls) == (before, [])
+
+
+def test_a_login_is_taken_over_also_where_auth_cannot_be_asked(
+    settings: Settings, database: Database, connection: Connection, jane: UUID
+) -> None:
+    """It needs no Auth Admin."""
+    client = create_app(settings, database).test_client()
+    body = JANE_DOE | {"auth_user_id": str(jane)}
+    answer = client.post("/admin/api/employees", json=body, headers=AUTHORIZED)
+    assert answer.status_code == 201
+    assert_only(connection, answer)
+
+
+NOT_THEIRS: dict[str, Action] = {
+    "unconfirmed": lambda auth: auth.admin_create(EMAIL, id=JANE, confirmed=False),
+    "invited": lambda auth: auth.invite(EMAIL, id=JANE),
+    "another e-mail": lambda auth: auth.admin_create("other@example.com", id=JANE),
+    "another's e-mail": lambda auth: (auth.admin_create("other@example.com", id=JANE), auth.admin_create(EMAIL)),
+    "changing to it": lambda auth: auth.request_email_change(auth.admin_create("other@example.com", id=JANE), EMAIL),
+    "soft-deleted": lambda auth: auth.soft_delete(auth.admin_create(EMAIL, id=JANE)),
+    "hard-deleted": lambda auth: auth.hard_delete(auth.admin_create(EMAIL, id=JANE)),
+    "anonymous": lambda auth: auth.anonymous(id=JANE),
+    "nobody": lambda auth: None,
+}
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["known", "new"])
+@pytest.mark.parametrize("name", NOT_THEIRS)
+def test_a_login_that_is_not_theirs_is_not_taken_over(hr: Office, database_url: str, name: str, known: bool) -> None:
+    """Who is not there with this e-mail, confirmed: 409, and nothing is written."""
+    with auth_on(database_url) as auth:
+        NOT_THEIRS[name](auth)
+    if known:
+        relay_all(hr.database)
+    before = everything(hr.connection)
+    answer = hr.create(auth_user_id=str(JANE))
+    assert (answer.status_code, everything(hr.connection), hr.auth.calls) == (409, before, [])
+    assert answer.get_json()["reason"]
+
+
+def test_an_e_mail_that_nobody_has_is_not_said_to_be_taken(hr: Office, database_url: str) -> None:
+    """The auth user in the request has another one: that is what is wrong."""
+    with auth_on(database_url) as auth:
+        auth.admin_create("other@example.com", id=JANE)
+    assert hr.create(auth_user_id=str(JANE)).get_json()["reason"] != "email_taken"
+
+
+def test_a_deleted_users_e_mail_is_free(hr: Office, database_url: str) -> None:
+    """Soft-deleted or gone: their address may be given to a new login."""
+    with auth_on(database_url) as auth:
+        auth.soft_delete(auth.admin_create(EMAIL))
+        auth.hard_delete(auth.admin_create(EMAIL, id=uuid4()))
+    hr.rest()
+    assert hr.create().status_code == 201
+
+
+def test_an_invitation_is_not_promised_for_a_login_that_is_there(hr: Office, jane: UUID) -> None:
+    """`invite` and `auth_user_id` contradict each other: 422, rather than one of the two without a word."""
+    assert reason_of(hr.create(auth_user_id=str(jane), invite=True)) == (422, "invalid_query")

@@ -1,0 +1,224 @@
+"""POST /admin/api/employees while Auth, or the database, is in trouble: there are both in the end, or neither."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from uuid import UUID
+
+import pytest
+from werkzeug.test import TestResponse
+
+from tests.auth_faults import BROKEN, CUT, PAGE_500, TIMED_OUT, UNEXPECTED, Fault, throttled
+from tests.auth_server import CONFIDENTIAL
+from tests.employees import Connection
+from tests.integration.auth_admins import row
+from tests.integration.capturing import auth_on
+from tests.integration.hiring import (
+    EMAIL,
+    Office,
+    accounts_over,
+    assert_nobody,
+    assert_only,
+    client_for,
+    intents,
+    office,
+    open_rows,
+    pairs,
+    reason_of,
+)
+from webhook_service.auth.supabase import SupabaseAuthAdmin
+from webhook_service.config import Settings
+from webhook_service.errors import Unavailable
+from webhook_service.events import Json
+from webhook_service.ports import Database
+
+REFUSED = Fault(422, "weak_password")
+NO_KEY = Fault(401, "bad_jwt")
+LOST = {
+    "cut": CUT,
+    "timed out": TIMED_OUT,
+    "broken": BROKEN,
+    "a page": PAGE_500,
+    "unexpected": UNEXPECTED,
+}
+"""What may have been carried out or not."""
+REFUSALS = {"throttled": throttled("7"), "refused": REFUSED, "no key": NO_KEY}
+AGAINST_LOGINS = "alter table employees add constraint no_login check (auth_user_id is null)"
+
+
+@pytest.fixture
+def hr(
+    settings: Settings, database: Database, connection: Connection, caplog: pytest.LogCaptureFixture
+) -> Iterator[Office]:
+    with office(settings, database, connection, caplog) as made:
+        yield made
+
+
+def assert_neither_or_both(hr: Office, **body: Json) -> None:
+    """Once the relay has looked; then the same request succeeds, or says who was created."""
+    hr.rest()
+    assert {status for status, _ in intents(hr.connection)} <= {"SUCCESS"}
+    found = pairs(hr.connection)
+    again = hr.create(**body)
+    if found:
+        assert (reason_of(again), again.get_json()["employee_id"]) == ((409, "email_taken"), found[0][0])
+        assert len(found) == 1
+        assert None not in found[0]
+    else:
+        assert again.status_code == 201
+        assert_only(hr.connection, again)
+
+
+def assert_says_when_to_ask_again(answer: TestResponse) -> None:
+    """503 with Retry-After; no other answer has that. Auth's own words are not repeated."""
+    assert ("Retry-After" in answer.headers) == (answer.status_code == 503)
+    assert CONFIDENTIAL not in answer.text
+    assert EMAIL not in answer.text
+
+
+@pytest.mark.parametrize("invite", [False, True])
+@pytest.mark.parametrize("name", LOST)
+def test_a_login_that_may_come_still_is_waited_for(hr: Office, name: str, invite: bool) -> None:
+    """Auth did not create it, as far as anybody knows: 503, and it is the relay's, after some time."""
+    hr.auth.fail_next(LOST[name], method="POST", path="/admin/users")
+    answer = hr.create(invite=invite)
+    assert answer.status_code == 503
+    assert_says_when_to_ask_again(answer)
+    hr.look()
+    assert (intents(hr.connection), pairs(hr.connection)) == ([("PENDING", None)], [])
+    assert_neither_or_both(hr, invite=invite)
+
+
+@pytest.mark.parametrize("name", [name for name in LOST if name != "unexpected"])
+def test_a_login_that_has_come_all_the_same_is_taken(hr: Office, name: str) -> None:
+    """Only the answer was lost: 201, and the password is the one that Auth was told."""
+    hr.auth.fail_next(LOST[name].after_commit(), method="POST", path="/admin/users")
+    answer = hr.create()
+    assert answer.status_code == 201
+    assert hr.auth.calls[0].body["password"] == answer.get_json()["temporary_password"]
+    assert_only(hr.connection, answer)
+    hr.rest()
+    assert_only(hr.connection, answer)
+
+
+@pytest.mark.parametrize("invite", [False, True])
+@pytest.mark.parametrize("name", REFUSALS)
+def test_what_auth_has_refused_is_undone_at_once(hr: Office, name: str, invite: bool) -> None:
+    """503 with Auth's own Retry-After where it asks for a pause, else 502: not the caller's fault."""
+    hr.auth.fail_next(REFUSALS[name], method="POST", path="/admin/users")
+    answer = hr.create(invite=invite)
+    assert answer.status_code == (503 if name == "throttled" else 502)
+    assert_says_when_to_ask_again(answer)
+    assert answer.headers.get("Retry-After") == ("7" if name == "throttled" else None)
+    assert intents(hr.connection) == [("SUCCESS", "undone")]
+    assert_neither_or_both(hr, invite=invite)
+
+
+def test_an_address_that_auth_refuses_is_the_callers_to_change(hr: Office) -> None:
+    """4xx: Auth takes ASCII alone, and asking it again does not help."""
+    answer = hr.create(email="jäne@example.com")
+    assert answer.status_code in (400, 422)
+    assert_nobody(hr.connection)
+
+
+@pytest.mark.parametrize(
+    "fault", [CUT, TIMED_OUT, UNEXPECTED, throttled(), NO_KEY], ids=lambda fault: str(fault.status)
+)
+@pytest.mark.parametrize("invite", [False, True])
+def test_while_auth_is_away_nobody_is_created(hr: Office, fault: Fault, invite: bool) -> None:
+    """Whatever is asked of it fails, the undoing too: the intent waits until it is back."""
+    hr.auth.fail(fault)
+    answer = hr.create(invite=invite)
+    assert answer.status_code == (502 if fault is NO_KEY else 503)
+    assert_says_when_to_ask_again(answer)
+    for _ in range(3):
+        hr.look()
+    assert [each["status"] for each in open_rows(hr.connection)] == ["PENDING"]
+    hr.auth.fail(None)
+    assert_neither_or_both(hr, invite=invite)
+
+
+@pytest.mark.parametrize("committed", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("name", LOST | REFUSALS)
+def test_an_invitation_that_fails_leaves_neither_or_both(hr: Office, name: str, committed: bool) -> None:
+    """Auth mailed it, or not, and did not say so."""
+    fault = (LOST | REFUSALS)[name]
+    hr.auth.fail_next(fault.after_commit() if committed else fault, method="POST", path="/invite")
+    answer = hr.create(invite=True)
+    assert answer.status_code == (502 if name in ("refused", "no key") else 503)
+    assert_says_when_to_ask_again(answer)
+    assert_neither_or_both(hr, invite=True)
+
+
+@pytest.mark.parametrize("method", ["DELETE", "GET"])
+@pytest.mark.parametrize("committed", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("name", [*LOST, "throttled", "no key"])
+def test_what_cannot_be_undone_now_is_undone_later(hr: Office, name: str, committed: bool, method: str) -> None:
+    """The answer is the same: employees refuse it. Until the relay comes the auth user may be there."""
+    fault = (LOST | REFUSALS)[name]
+    hr.connection.execute(AGAINST_LOGINS)
+    hr.auth.fail_next(*[fault.after_commit() if committed else fault] * 2, method=method)
+    answer = hr.create()
+    assert (*reason_of(answer), answer.get_json()["constraint"]) == (422, "employee_rejected", "no_login")
+    assert_says_when_to_ask_again(answer)
+    hr.rest()
+    assert_nobody(hr.connection)
+    assert intents(hr.connection) == [("SUCCESS", "undone")]
+
+
+def test_an_auth_that_is_too_old_is_found_out(
+    settings: Settings, database: Database, connection: Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It gives its new users other ids than it is asked to: 502, and nobody is left."""
+    with office(settings, database, connection, caplog, honours_id=False) as hr:
+        assert reason_of(hr.create()) == (502, "auth_too_old")
+        hr.rest()
+        assert_nobody(connection)
+
+
+@dataclass(frozen=True, slots=True)
+class Breaking:
+    """A database that cannot be reached as this function is called; or that has carried it out, and is then cut off."""
+
+    database: Database
+    function: str
+    committed: bool
+
+    def call(self, function: str, **params: Json) -> Json:
+        if function == self.function and not self.committed:
+            raise Unavailable("database_unreachable", "The database cannot be reached.")
+        answer = self.database.call(function, **params)
+        if function == self.function:
+            raise Unavailable("database_slow", "The database did not answer in time.")
+        return answer
+
+    def close(self) -> None:
+        self.database.close()
+
+
+@pytest.mark.parametrize("invite", [False, True])
+@pytest.mark.parametrize("committed", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("function", ["auth_sync_intend_v1", "auth_sync_hire_v1"])
+def test_a_database_in_trouble_leaves_neither_or_both(
+    hr: Office, settings: Settings, function: str, committed: bool, invite: bool
+) -> None:
+    """503 with Retry-After. Where it had been carried out there are both, and the next request says so."""
+    with closing(SupabaseAuthAdmin(hr.auth.url, hr.auth.key)) as admin:
+        broken = Breaking(hr.database, function, committed)
+        client, hr.client = hr.client, client_for(settings, accounts_over(broken, admin, settings))
+        answer = hr.create(invite=invite)
+        hr.client = client
+    assert answer.status_code == 503
+    assert_says_when_to_ask_again(answer)
+    if function == "auth_sync_hire_v1" and committed:
+        assert len(pairs(hr.connection)) == 1
+    assert_neither_or_both(hr, invite=invite)
+
+
+def test_who_has_the_login_already_is_not_made_to_wait(hr: Office, database_url: str) -> None:
+    """The login that came all the same is the employee's from the start: its user may sign in at once."""
+    hr.auth.fail_next(TIMED_OUT.after_commit(), method="POST")
+    user = UUID(hr.create().get_json()["auth_user_id"])
+    with auth_on(database_url) as auth:
+        auth.sign_in(user)
+    assert row(hr.connection, user)["last_sign_in_at"] is not None

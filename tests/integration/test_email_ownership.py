@@ -1,0 +1,206 @@
+"""E-mails that change on either side, or on both: where they end by whose they are, and that they come to rest."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.auth_faults import Call
+from tests.employees import employee
+from tests.integration.performing import HR, JANE, Company, company
+from tests.integration.wishing import EMAIL, POLICIES, actions, asked, outcomes, relay_events
+from webhook_service.handlers import EmailOwner
+from webhook_service.relay import run_once
+
+OWN = "own@example.com"
+"""What Jane changes her e-mail to, in Auth."""
+
+both_owners = pytest.mark.parametrize("owner", EmailOwner)
+
+
+@pytest.fixture
+def hr(database_url: str, owner: EmailOwner) -> Iterator[Company]:
+    with company(database_url, owner=owner) as hr:
+        yield hr
+
+
+def events(hr: Company) -> None:
+    relay_events(hr.database, hr.accounts.owner)
+
+
+def perform(hr: Company) -> None:
+    hr.accounts.run_once("relay")
+
+
+def change_in_hr(hr: Company) -> None:
+    hr.write(f"email = '{HR}'")
+
+
+def change_in_auth(hr: Company) -> None:
+    hr.auth.change_email(hr.user, OWN)
+
+
+@both_owners
+def test_a_change_of_hr_goes_to_auth(hr: Company, owner: EmailOwner) -> None:
+    """Whoever owns e-mails; confirmed, as nobody is to be asked; by one call, and its echo asks for nothing."""
+    change_in_hr(hr)
+    hr.rest()
+    assert hr.emails == (HR, HR)
+    assert [dict(call.body) for call in hr.server.calls if call.method == "PUT"] == [
+        {"email": HR, "email_confirm": True}
+    ]
+    assert outcomes(hr.connection) == [(EMAIL, "SUCCESS", "email_updated")]
+
+
+@pytest.mark.parametrize(
+    ("owner", "email", "puts"),
+    [(EmailOwner.AUTH, OWN, 0), (EmailOwner.EMPLOYEES, JANE, 1)],
+    ids=["Auth owns it", "employees own it"],
+)
+def test_a_change_of_auth_goes_to_the_employee_or_is_put_back(hr: Company, email: str, puts: int) -> None:
+    """Where Auth owns e-mails the employee gets it; where employees do, Auth gets the employee's again."""
+    change_in_auth(hr)
+    hr.rest()
+    assert hr.emails == (email, email)
+    assert hr.server.count("PUT") == puts
+
+
+@pytest.mark.parametrize(
+    ("owner", "email"),
+    [(EmailOwner.AUTH, OWN), (EmailOwner.EMPLOYEES, HR)],
+    ids=["Auth owns it", "employees own it"],
+)
+@pytest.mark.parametrize("first", [change_in_hr, change_in_auth], ids=["HR first", "Auth first"])
+@pytest.mark.parametrize("then", [events, perform], ids=["event first", "action first"])
+def test_of_changes_on_both_sides_the_owner_s_counts(
+    hr: Company, email: str, first: Callable[[Company], None], then: Callable[[Company], None]
+) -> None:
+    """Neither side knows of the other's; whatever comes first, and whatever is seen to first."""
+    first(hr)
+    (change_in_auth if first is change_in_hr else change_in_hr)(hr)
+    then(hr)
+    hr.rest()
+    assert hr.emails == (email, email)
+    assert {action["status"] for action in actions(hr.connection)} == {"SUCCESS"}
+    assert hr.server.count("PUT") <= 1
+
+
+@both_owners
+@pytest.mark.parametrize("captured", ["before", "after"])
+@pytest.mark.parametrize("performed", ["not yet", "meanwhile"])
+def test_an_event_of_something_else_does_not_undo_a_change_of_hr(
+    hr: Company, owner: EmailOwner, captured: str, performed: str
+) -> None:
+    """A new name comes with the old e-mail, as Auth does not have the new one yet: that is no change of e-mail."""
+    if captured == "before":
+        hr.auth.update_metadata(hr.user, {"first_name": "Janet"})
+        change_in_hr(hr)
+    else:
+        change_in_hr(hr)
+        hr.auth.update_metadata(hr.user, {"first_name": "Janet"})
+    if performed == "meanwhile":
+        perform(hr)
+    assert run_once(hr.database, POLICIES[owner], name="relay", limit=1).claimed == 1
+    assert employee(hr.connection, hr.jane)["email"] == HR
+    hr.rest()
+    assert hr.emails == (HR, HR)
+    assert employee(hr.connection, hr.jane)["first_name"] == "Janet"
+
+
+def during(hr: Company, method: str, does: Callable[[], None], *, after: bool = False) -> None:
+    """Once: just before, or after, Auth carries out the next call of this method."""
+    done = False
+
+    def hook(call: Call) -> None:
+        nonlocal done
+        if call.method == method and not done:
+            done = True
+            does()
+
+    if after:
+        hr.server.after = hook
+    else:
+        hr.server.before = hook
+
+
+@both_owners
+@pytest.mark.parametrize(
+    "moment", ["before it is taken", "before it is sent", "after it is sent", "before its echo", "after its echo"]
+)
+def test_hr_takes_a_change_back(hr: Company, owner: EmailOwner, moment: str) -> None:
+    """Whenever that happens, both sides end with the e-mail of before, and rest."""
+
+    def revert() -> None:
+        hr.write(f"email = '{JANE}'")
+
+    change_in_hr(hr)
+    if moment == "before it is taken":
+        revert()
+    elif moment in ("before it is sent", "after it is sent"):
+        during(hr, "PUT", revert, after=moment == "after it is sent")
+    perform(hr)
+    if moment == "after its echo":
+        events(hr)
+    if moment in ("before its echo", "after its echo"):
+        revert()
+    hr.rest()
+    assert hr.emails == (JANE, JANE)
+    assert hr.server.count("PUT") <= 2
+
+
+@both_owners
+@pytest.mark.parametrize("moment", ["before it is sent", "before its echo"])
+def test_hr_changes_its_mind(hr: Company, owner: EmailOwner, moment: str) -> None:
+    """A third e-mail while the second is on its way: it is the last word."""
+
+    def change_again() -> None:
+        hr.write("email = 'third@example.com'")
+
+    change_in_hr(hr)
+    if moment == "before it is sent":
+        during(hr, "PUT", change_again)
+    perform(hr)
+    if moment == "before its echo":
+        change_again()
+    events(hr)
+    assert employee(hr.connection, hr.jane)["email"] == "third@example.com"
+    hr.rest()
+    assert hr.emails == ("third@example.com", "third@example.com")
+
+
+@pytest.mark.parametrize("owner", [EmailOwner.AUTH])
+def test_auth_s_own_change_while_ours_is_sent(hr: Company) -> None:
+    """Jane confirms hers a moment before ours arrives: ours was later, and both sides agree on one of the two."""
+    change_in_hr(hr)
+    during(hr, "PUT", lambda: change_in_auth(hr))
+    hr.rest()
+    assert hr.emails in ((HR, HR), (OWN, OWN))
+
+
+@pytest.mark.parametrize("owner", [EmailOwner.EMPLOYEES])
+def test_an_e_mail_that_auth_cannot_take_is_not_asked_for_again_and_again(hr: Company) -> None:
+    """Each event finds that Auth has another one; but that was given up, until HR writes a new one."""
+    hr.auth.admin_create(HR)
+    change_in_hr(hr)
+    hr.rest()
+    for name in ("Janet", "Jan", "Joan"):
+        hr.auth.update_metadata(hr.user, {"first_name": name})
+        hr.rest()
+    assert (asked(hr.connection), hr.server.count("PUT"), hr.emails) == ([EMAIL], 1, (HR, JANE))
+    hr.write("email = 'third@example.com'")
+    hr.rest()
+    assert hr.emails == ("third@example.com", "third@example.com")
+
+
+@both_owners
+def test_two_employees_swap_their_e_mails(hr: Company, owner: EmailOwner) -> None:
+    """In one statement: each stands in the other's way, so neither login gets the other's, and an admin is told."""
+    joe = hr.auth.admin_create("joe@example.com")
+    hr.connection.execute("insert into employees (email) values ('joe@example.com')")
+    hr.rest()
+    hr.connection.execute(
+        "update employees set email = case email when 'joe@example.com' then 'jane@example.com'"
+        " else 'joe@example.com' end"
+    )
+    hr.rest()
+    assert {action["outcome"] for action in actions(hr.connection)} == {"email_taken"}
+    assert (hr.row["email"], hr.auth.users.row(joe)["email"]) == (JANE, "joe@example.com")

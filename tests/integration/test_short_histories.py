@@ -1,0 +1,128 @@
+"""Short histories over both sides, of the kinds that long random ones (test_both_directions) found to end wrong."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.auth_faults import CUT
+from tests.employees import employee, hire
+from tests.integration.performing import HR, JANE, Company, company
+from tests.integration.wishing import POLICIES, claim, outcomes
+from webhook_service.reconcile import reconcile
+
+JOE = "joe@example.com"
+
+
+@pytest.fixture
+def hr(database_url: str) -> Iterator[Company]:
+    with company(database_url) as hr:
+        yield hr
+
+
+def come_to_rest(hr: Company) -> None:
+    """Also what failed, and what relays look at again some seconds later. Then reconciliation finds nothing."""
+    for _ in range(3):
+        hr.rest()
+        hr.connection.execute("update auth_sync_hires set seen_at = seen_at - interval '1 minute'")
+        hr.pass_time()
+    policy = POLICIES[hr.accounts.owner]
+    assert reconcile(hr.database, policy, requested_by="test", dry_run=True).differences == {}
+
+
+def login_of(hr: Company, employee_id: int) -> Any:
+    return employee(hr.connection, employee_id)["auth_user_id"]
+
+
+def colleague(hr: Company, email: str) -> tuple[int, UUID]:
+    """Somebody else, with a login."""
+    employee_id, user = hire(hr.connection, email), hr.auth.admin_create(email)
+    hr.rest()
+    return employee_id, user
+
+
+def email_of(hr: Company, user: UUID) -> Any:
+    return hr.auth.users.row(user)["email"]
+
+
+def test_a_ban_whose_answer_was_lost_ends_with_its_reason(hr: Company) -> None:
+    """Nobody knows of the ban yet when an import puts the row in anew; whoever has the login now can sign in."""
+    hr.connection.execute("delete from employees")
+    hr.server.fail_next(CUT.after_commit(), method="PUT")
+    hr.server.after = lambda call: hr.server.fail_next(*[CUT] * (call.method == "PUT"), method="GET")
+    hr.accounts.run_once("relay")
+    assert hr.is_banned
+    hr.server.after = None
+    again = hire(hr.connection, JANE)
+    come_to_rest(hr)
+    assert login_of(hr, again) == hr.user
+    assert not hr.is_banned
+
+
+def test_a_ban_by_a_relay_that_died_ends_with_its_reason(hr: Company) -> None:
+    """It has banned, and not said so; in the meantime the row was put in anew."""
+    hr.write("is_active = false")
+    [action] = claim(hr.database, "dead")
+    hr.accounts.admin.update(UUID(action["auth_user_id"]), banned=True)
+    hr.connection.execute("delete from employees")
+    again = hire(hr.connection, JANE)
+    hr.pass_time()
+    come_to_rest(hr)
+    assert login_of(hr, again) == hr.user
+    assert not hr.is_banned
+
+
+def test_an_import_that_inserts_before_it_deletes_bans_nobody(hr: Company) -> None:
+    """The login goes over to the new row of the same person."""
+    again = hire(hr.connection, JANE)
+    hr.connection.execute("delete from employees where employee_id = %s", [hr.jane])
+    come_to_rest(hr)
+    assert login_of(hr, again) == hr.user
+    assert not hr.is_banned
+
+
+@pytest.mark.parametrize("how", ["changed", "hard deleted", "soft deleted"])
+def test_an_e_mail_that_is_free_again_is_sent(hr: Company, how: str) -> None:
+    """Jane gets an e-mail that another user has, and has it as soon as that one lets go of it."""
+    joe = hr.auth.admin_create(JOE)
+    hr.rest()
+    hr.write(f"email = '{JOE}'")
+    hr.rest()
+    assert hr.emails == (JOE, JANE)
+    if how == "changed":
+        hr.auth.change_email(joe, HR)
+    else:
+        (hr.auth.hard_delete if how == "hard deleted" else hr.auth.soft_delete)(joe)
+    come_to_rest(hr)
+    assert hr.emails == (JOE, JOE)
+
+
+def test_e_mails_that_move_up_in_one_import(hr: Company) -> None:
+    """Jane gets the e-mail of Joe, who gets a new one, in one statement; the order of the actions does not matter."""
+    joe, joes_user = colleague(hr, JOE)
+    hr.connection.execute(
+        f"update employees set email = case employee_id when {joe} then '{HR}' else '{JOE}' end".encode()  # noqa: S608
+    )
+    come_to_rest(hr)
+    assert hr.emails == (JOE, JOE)
+    assert email_of(hr, joes_user) == HR
+
+
+def test_what_is_no_e_mail_any_more_is_not_sent(hr: Company) -> None:
+    """HR gives Jane a new e-mail, and before it is sent, one that is none: Auth is not asked, and nothing fails."""
+    hr.write(f"email = '{HR}'")
+    hr.write("email = 'none'")
+    hr.rest()
+    assert outcomes(hr.connection) == [("update_auth_email", "SUCCESS", "stale")]
+    assert email_of(hr, hr.user) == JANE
+
+
+def test_an_employee_who_has_lost_its_login_gets_the_one_that_waits(hr: Company) -> None:
+    """HR has changed its e-mail to that of a new auth user, while the old one was about to be deleted."""
+    waiting = hr.auth.admin_create(HR)
+    hr.rest()
+    hr.auth.hard_delete(hr.user)
+    hr.write(f"email = '{HR}'")
+    come_to_rest(hr)
+    assert login_of(hr, hr.jane) == waiting

@@ -1,0 +1,97 @@
+"""PATCH /admin/api/employees/{id} by several at once, or while something else is at the same employee or login."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import psycopg
+import pytest
+
+from tests.employees import Connection
+from tests.integration.hiring import Office, access, client_for, login_of, office, reason_of, sign_in_jane
+from tests.integration.killing import Held, LeavingAdmin, Steps
+from webhook_service.config import Settings
+from webhook_service.errors import AuthUnavailable
+from webhook_service.ports import Database
+
+GONE = AuthUnavailable("auth_unreachable", "Auth did not answer (ReadTimeout).")
+
+
+@pytest.fixture
+def hr(
+    settings: Settings, database: Database, connection: Connection, caplog: pytest.LogCaptureFixture
+) -> Iterator[Office]:
+    with office(settings, database, connection, caplog) as made:
+        yield made
+
+
+@pytest.fixture
+def jane(hr: Office, database_url: str) -> int:
+    return sign_in_jane(hr, database_url)
+
+
+def test_an_employee_whom_somebody_holds_is_not_waited_for(hr: Office, jane: int, database_url: str) -> None:
+    """An import has the row: 503, to be asked again, and nothing is switched."""
+    with psycopg.connect(database_url) as importer:
+        importer.execute("update employees set first_name = 'Jane'")
+        answer = hr.switch(jane, False)
+    assert reason_of(answer) == (503, "database_conflict")
+    assert int(answer.headers["Retry-After"]) > 0
+    assert access(hr, jane) == (True, True)
+    assert login_of(hr.switch(jane, False)) == ("done", None)
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_the_other_wish_comes_while_auth_is_at_the_first(hr: Office, jane: int, last: bool) -> None:
+    """The second is queued until the first is done, and counts in the end."""
+    hr.switch(jane, last)
+    held = Held("/admin/users", "PUT")
+    hr.auth.before = held
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(hr.switch, jane, not last)
+        held.wait()
+        assert login_of(hr.switch(jane, last)) == ("queued", None)
+        held.release()
+        assert login_of(first.result()) == ("done", None)
+    hr.rest()
+    assert access(hr, jane) == (last, last)
+
+
+def test_a_call_that_auth_carries_out_late_does_not_count(hr: Office, jane: int, settings: Settings) -> None:
+    """Nobody waited for it any more, and the employee was switched off meanwhile: both sides agree in the end."""
+    last = False
+    hr.switch(jane, last)
+    held = Held("/admin/users", "PUT")
+    hr.auth.before = held
+    admin = LeavingAdmin(hr.relay.admin, Steps(), held, "update", GONE)
+    usual, hr.client = hr.client, client_for(settings, replace(hr.relay, admin=admin))
+    assert login_of(hr.switch(jane, not last))[0] == "queued"
+    hr.client = usual
+    assert login_of(hr.switch(jane, last)) == ("done", None)
+    held.release()
+    hr.rest()
+    assert access(hr, jane) == (last, last)
+
+
+def test_many_wishes_at_once_end_in_agreement(hr: Office, jane: int) -> None:
+    """Off and on by six at once, while a relay works: all are answered, and whatever the employee is in the end, the
+    login is the same.
+    """
+    over = threading.Event()
+
+    def relay() -> None:
+        while not over.is_set():
+            hr.look()
+
+    with ThreadPoolExecutor(7) as threads:
+        relaying = threads.submit(relay)
+        answers = [
+            *(answer for _ in range(4) for answer in threads.map(lambda n: hr.switch(jane, n % 2 == 0), range(6)))
+        ]
+        over.set()
+        relaying.result()
+    assert [answer.text for answer in answers if answer.status_code not in (200, 503)] == []
+    hr.rest()
+    is_active, is_open = access(hr, jane)
+    assert is_active == is_open

@@ -1,0 +1,177 @@
+"""PATCH /admin/api/employees/{id} while Auth or employees' own rules are in the way."""
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import httpx
+import pytest
+
+from tests.auth_faults import BROKEN, CUT, PAGE_500, SILENT, TIMED_OUT, UNEXPECTED, Fault, throttled
+from tests.employees import Connection
+from tests.integration.captured import everything
+from tests.integration.hiring import (
+    Office,
+    access,
+    accounts_over,
+    client_for,
+    login_of,
+    office,
+    open_rows,
+    reason_of,
+    sign_in_jane,
+    whole_log,
+)
+from webhook_service.auth.supabase import SupabaseAuthAdmin
+from webhook_service.config import Settings
+from webhook_service.ports import Database
+
+LOST = {"cut": CUT, "timed out": TIMED_OUT, "broken": BROKEN, "a page": PAGE_500, "unexpected": UNEXPECTED}
+QUEUED = LOST | {"throttled": throttled("7"), "no key": Fault(401, "bad_jwt")}
+CANARY = "Canary"
+RAISES = """
+create function rule() returns trigger language plpgsql as $$ begin
+  raise exception 'no: %', new using detail = new::text, constraint = 'contract';
+end $$;
+"""
+
+
+@pytest.fixture
+def hr(
+    settings: Settings, database: Database, connection: Connection, caplog: pytest.LogCaptureFixture
+) -> Iterator[Office]:
+    with office(settings, database, connection, caplog) as made:
+        yield made
+
+
+@pytest.fixture
+def jane(hr: Office, database_url: str) -> int:
+    return sign_in_jane(hr, database_url, last_name=CANARY)
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+@pytest.mark.parametrize("is_active", [False, True])
+@pytest.mark.parametrize("name", QUEUED)
+def test_what_auth_does_not_do_now_is_queued(hr: Office, jane: int, name: str, is_active: bool, method: str) -> None:
+    """The employee is switched at once, and the answer says that the login will be; the relay does it."""
+    hr.switch(jane, not is_active)
+    hr.auth.fail_next(QUEUED[name], method=method)
+    assert login_of(hr.switch(jane, is_active))[0] == "queued"
+    assert access(hr, jane) == (is_active, not is_active)
+    hr.rest()
+    assert access(hr, jane) == (is_active, is_active)
+
+
+@pytest.mark.parametrize("is_active", [False, True])
+@pytest.mark.parametrize("name", LOST)
+def test_what_auth_has_done_without_saying_so_is_done(hr: Office, jane: int, name: str, is_active: bool) -> None:
+    """Only the answer was lost: the user is read again, and that counts."""
+    hr.switch(jane, not is_active)
+    hr.auth.fail_next(LOST[name].after_commit(), method="PUT")
+    assert login_of(hr.switch(jane, is_active)) == ("done", None)
+    assert access(hr, jane) == (is_active, is_active)
+
+
+def test_auth_is_given_the_pause_that_it_asks_for(hr: Office, jane: int) -> None:
+    """Nobody calls it until then: neither the relay, nor the next who switches somebody."""
+    hr.auth.fail_next(throttled("3600"), method="PUT")
+    hr.switch(jane, False)
+    calls = len(hr.auth.calls)
+    hr.look()
+    assert len(hr.auth.calls) == calls
+    [bucket] = hr.connection.execute("select paused_until > now() + interval '59 minutes' as long from auth_sync_rate")
+    assert bucket["long"]
+    [left] = open_rows(hr.connection)
+    assert left["status"] == "PENDING"  # it is no attempt
+
+
+def test_an_auth_that_stands_still_is_not_waited_for(hr: Office, jane: int, settings: Settings) -> None:
+    """After our own limit it is queued."""
+    hr.auth.fail_next(SILENT, method="PUT")
+    with closing(SupabaseAuthAdmin(hr.auth.url, hr.auth.key, timeout=httpx.Timeout(0.5))) as impatient:
+        usual, hr.client = hr.client, client_for(settings, accounts_over(hr.database, impatient, settings))
+        assert login_of(hr.switch(jane, False)) == ("queued", "auth_unreachable")
+        hr.client = usual
+    hr.rest()
+    assert access(hr, jane) == (False, False)
+
+
+@pytest.mark.parametrize("fault", [CUT, throttled("3600")], ids=["away", "throttled"])
+def test_while_auth_is_away_the_last_word_counts(hr: Office, jane: int, fault: Fault) -> None:
+    """Off and on and off again: each time the employee is switched; when Auth is back, the login once."""
+    hr.auth.fail(fault)
+    for is_active in (False, True, False):
+        assert login_of(hr.switch(jane, is_active))[0] == "queued"
+        assert access(hr, jane) == (is_active, True)
+    hr.auth.fail(None)
+    calls = hr.auth.count("PUT")
+    hr.rest()
+    assert access(hr, jane) == (False, False)
+    assert hr.auth.count("PUT") == calls + 1
+
+
+def test_what_auth_refuses_has_failed(hr: Office, jane: int) -> None:
+    """It will not do it, however often it is asked: the answer says so, and an admin finds it in the ledger."""
+    hr.auth.fail_next(Fault(400, "validation_failed"), method="PUT")
+    status, reason = login_of(hr.switch(jane, False))
+    assert status == "failed"
+    assert reason is not None
+    assert "validation_failed" in reason
+    [left] = open_rows(hr.connection)
+    assert (left["status"], left["outcome"]) == ("FAILED", "auth_refused")
+    assert access(hr, jane) == (False, True)
+    assert login_of(hr.switch(jane, False)) == ("done", None)
+    assert access(hr, jane) == (False, False)
+
+
+RULES = {
+    "a trigger": (
+        RAISES + "create trigger rule before update of is_active on employees for each row execute function rule()",
+        {"constraint": "contract", "sqlstate": "P0001"},
+    ),
+    "a check": (
+        "alter table employees add constraint all_active check (is_active)",
+        {"constraint": "all_active", "sqlstate": "23514"},
+    ),
+    "a trigger, late": (
+        RAISES + "create constraint trigger rule after update of is_active on employees deferrable initially deferred"
+        " for each row execute function rule()",
+        {"constraint": "contract", "sqlstate": "P0001"},
+    ),
+    "overruled": (
+        "create function rule() returns trigger language plpgsql as $$ begin new.is_active := true; return new; end $$;"
+        "create trigger rule before update on employees for each row execute function rule()",
+        {"column": "is_active"},
+    ),
+    "swallowed": (
+        "create function rule() returns trigger language plpgsql as $$ begin return null; end $$;"
+        "create trigger rule before update on employees for each row execute function rule()",
+        {"column": "is_active"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_employees_own_rules_are_kept(hr: Office, jane: int, caplog: pytest.LogCaptureFixture, name: str) -> None:
+    """422 with what stands against it, and nothing that is in the row; neither side is switched."""
+    rule, facts = RULES[name]
+    hr.connection.execute(rule.encode())
+    before, calls = everything(hr.connection, "employees", "auth.users", "integration_sync_log"), len(hr.auth.calls)
+    answer = hr.switch(jane, False)
+    assert reason_of(answer) == (422, "employee_rejected"), answer.text
+    assert {name: answer.get_json()[name] for name in facts} == facts
+    assert CANARY not in answer.text + whole_log(caplog)
+    hr.rest()
+    assert everything(hr.connection, "employees", "auth.users", "integration_sync_log") == before
+    assert len(hr.auth.calls) == calls
+
+
+def test_an_owner_may_take_the_login_from_whoever_leaves(hr: Office, jane: int) -> None:
+    """Their trigger ends the link as the employee is switched off: the login that was theirs is locked all the same."""
+    hr.connection.execute(
+        "create function rule() returns trigger language plpgsql as $$ begin"
+        " if not new.is_active then new.auth_user_id := null; end if; return new; end $$;"
+        "create trigger rule before update of is_active on employees for each row execute function rule()"
+    )
+    assert hr.switch(jane, False).status_code == 200
+    hr.rest()
+    assert access(hr, jane) == (False, False)

@@ -1,0 +1,172 @@
+"""A login that is to be undone: who is killed or cannot be reached meanwhile, and who has got it in the meantime."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+
+from tests.auth_faults import CUT
+from tests.employees import Connection, employee, hire
+from tests.integration.captured import end_leases, inbound, make_due, relay_all
+from tests.integration.hiring import (
+    EMAIL,
+    Office,
+    assert_nobody,
+    assert_only,
+    end_pause,
+    intents,
+    office,
+    open_rows,
+    pairs,
+)
+from tests.integration.killing import Killed, Steps, request, stepped
+from webhook_service.config import Settings
+from webhook_service.ports import Database
+
+CREATED = ["before intend", "after intend", "before create", "after create"]
+LONGEST = 16
+"""More steps than there are from there on; nobody is killed at those that are not."""
+STEPS = range(LONGEST)
+AGAINST_LOGINS = "alter table employees add constraint no_login check (auth_user_id is null)"
+KNOWN = pytest.mark.parametrize("known", [True, False], ids=["known", "not yet"])
+"""Whether the new auth user's own event has been processed by then."""
+
+
+@pytest.fixture
+def hr(
+    settings: Settings, database: Database, connection: Connection, caplog: pytest.LogCaptureFixture
+) -> Iterator[Office]:
+    with office(settings, database, connection, caplog) as made:
+        yield made
+
+
+@pytest.fixture
+def half(hr: Office, settings: Settings) -> Office:
+    """A creation was killed when Auth had made the login; its lease has ended."""
+    assert request(hr, settings, stepped(hr.relay, Steps(len(CREATED) - 1))) is None
+    [(employee_id, user)] = pairs(hr.connection)
+    assert (employee_id, user is None) == (None, False)
+    end_leases(hr.connection)
+    end_pause(hr.connection)
+    return hr
+
+
+def test_these_are_all_the_steps(half: Office, settings: Settings) -> None:
+    """Of a relay that undoes, and of a request; among them are these."""
+    steps, refused = Steps(), Steps()
+    stepped(half.relay, steps).run_once("relay-2")
+    assert_nobody(half.connection)
+    half.connection.execute(AGAINST_LOGINS)
+    assert request(half, settings, stepped(half.relay, refused)) is not None
+    assert refused.passed[: len(CREATED)] == CREATED
+    undo = ["after delete", "before get", "after get", "before settle", "after settle"]
+    assert steps.passed[-len(undo) :] == refused.passed[-len(undo) :] == undo
+    assert len(steps.passed) < LONGEST
+    assert len(refused.passed) - len(CREATED) < LONGEST
+
+
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize("end", STEPS)
+def test_a_relay_that_is_killed_as_it_undoes_is_followed(half: Office, end: int, times: int) -> None:
+    """By another one, killed or not, that comes to the same end: there is neither, and then the request succeeds."""
+    for number in range(times):
+        end_leases(half.connection)
+        end_pause(half.connection)
+        with suppress(Killed):
+            stepped(half.relay, Steps(end)).run_once(f"relay-{number}")
+    half.rest()
+    assert_nobody(half.connection)
+    assert intents(half.connection) == [("SUCCESS", "undone")]
+    assert_only(half.connection, half.create())
+
+
+@pytest.mark.parametrize("end", STEPS)
+def test_a_request_that_is_killed_as_it_undoes_is_followed(hr: Office, settings: Settings, end: int) -> None:
+    """Employees refuse the row, and nobody is left to take the login back: the relay is."""
+    hr.connection.execute(AGAINST_LOGINS)
+    request(hr, settings, stepped(hr.relay, Steps(len(CREATED) + end)))
+    hr.rest()
+    assert_nobody(hr.connection)
+    assert intents(hr.connection) == [("SUCCESS", "undone")]
+
+
+def test_what_cannot_be_undone_for_a_while_is_undone_at_last(half: Office) -> None:
+    """Auth is away each time that the relay looks: it tries again, and nothing is given up."""
+    [(_, user)] = pairs(half.connection)
+    half.auth.fail(CUT)
+    for _ in range(5):
+        make_due(half.connection)
+        end_pause(half.connection)
+        half.look()
+        [left] = open_rows(half.connection)
+        assert (left["status"], left["outcome"]) == ("FAILED", "auth_unavailable")
+        assert pairs(half.connection) == [(None, user)]
+    half.auth.fail(None)
+    half.rest()
+    assert_nobody(half.connection)
+
+
+def assert_the_imported_lost_nothing(hr: Office, imported: int) -> None:
+    """They have the login, or there is none; they are no orphan, and all else is as it was imported."""
+    [(employee_id, user)] = pairs(hr.connection)
+    assert employee_id == imported
+    stored = employee(hr.connection, imported)
+    assert (stored["auth_user_id"], stored["orphaned_at"], stored["email"]) == (user, None, EMAIL)
+    assert {status for status, _ in intents(hr.connection)} == {"SUCCESS"}
+
+
+@KNOWN
+@pytest.mark.parametrize("events_first", [True, False], ids=["events first", "actions first"])
+def test_an_import_before_the_undo_loses_nothing(half: Office, known: bool, events_first: bool) -> None:
+    """The same person is imported before the relay comes: the login may be theirs now, and then nobody deletes it."""
+    if known:
+        relay_all(half.database)
+    imported = hire(half.connection, EMAIL)
+    half.rest(events_first=events_first)
+    assert_the_imported_lost_nothing(half, imported)
+
+
+@KNOWN
+@pytest.mark.parametrize("moment", STEPS)
+def test_an_import_during_the_undo_loses_nothing(half: Office, moment: int, known: bool) -> None:
+    """The same person is imported as the relay is at it, at each of its steps, or just after."""
+    if known:
+        relay_all(half.database)
+    imported: list[int] = []
+    steps = Steps(at={moment: lambda: imported.append(hire(half.connection, EMAIL))})
+    stepped(half.relay, steps).run_once("relay-2")
+    half.rest()
+    assert_the_imported_lost_nothing(half, *imported or [hire(half.connection, EMAIL)])
+
+
+@pytest.mark.parametrize("moment", STEPS)
+def test_an_event_during_the_undo_loses_nothing(half: Office, moment: int) -> None:
+    """The same person has been imported, and the new user's own event, which links them, comes in the middle."""
+    imported = hire(half.connection, EMAIL)
+    assert [event["status"] for event in inbound(half.connection)] == ["PENDING"]
+    stepped(half.relay, Steps(at={moment: lambda: relay_all(half.database)})).run_once("relay-2")
+    half.rest()
+    assert_the_imported_lost_nothing(half, imported)
+
+
+@KNOWN
+@pytest.mark.parametrize("moment", STEPS)
+def test_an_import_during_the_requests_own_undo_loses_nothing(
+    hr: Office, settings: Settings, moment: int, known: bool
+) -> None:
+    """Employees refuse the row of the request, and take the imported one."""
+    hr.connection.execute(
+        "alter table employees add constraint not_by_us check (auth_user_id is null or first_name is null)"
+    )
+    imported: list[int] = []
+
+    def import_jane() -> None:
+        if known:
+            relay_all(hr.database)
+        imported.append(hire(hr.connection, EMAIL))
+
+    answer = request(hr, settings, stepped(hr.relay, Steps(at={len(CREATED) + moment: import_jane})))
+    assert answer is not None
+    assert answer.status_code in (409, 422)
+    hr.rest()
+    assert_the_imported_lost_nothing(hr, *imported or [hire(hr.connection, EMAIL)])

@@ -1,0 +1,95 @@
+"""Our triggers run as their owner: whoever may write employees has nothing of theirs run by what enters actions."""
+
+from collections.abc import Iterator
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from tests.employees import Connection
+from tests.integration.captured import auth_of
+from tests.integration.test_callers_objects import HR, SHADOWS, TATTLE
+from tests.integration.wishing import CHANGES, DISABLE, asked, linked
+from webhook_service.ports import Database
+
+MORE_SHADOWS = {
+    "functions before pg_catalog": "".join(
+        f"""
+create function hrs.{name}({arguments}) returns {returns} language plpgsql as
+  $$ begin perform hrs.tattle(); return pg_catalog.{name}({call}); end $$;
+"""
+        for name, arguments, returns, call in (
+            ("btrim", "text, text", "text", "$1, $2"),
+            ("textlike", "text, text", "boolean", "$1, $2"),
+            ("gen_random_uuid", "", "pg_catalog.uuid", ""),
+            ("jsonb_array_length", "jsonb", "integer", "$1"),
+            ("current_setting", "text, boolean", "text", "$1, $2"),
+            ("set_config", "text, text, boolean", "text", "$1, $2, $3"),
+        )
+    )
+    + "set search_path = hrs, pg_catalog, public;",
+    "operators of other types": """
+create function hrs.same(uuid, uuid) returns boolean language plpgsql as
+  $$ begin perform hrs.tattle(); return $1 operator(pg_catalog.=) $2; end $$;
+create operator hrs.= (leftarg = uuid, rightarg = uuid, function = hrs.same);
+create function hrs.like_it(text, text) returns boolean language plpgsql as
+  $$ begin perform hrs.tattle(); return $1 operator(pg_catalog.~~) $2; end $$;
+create operator hrs.~~ (leftarg = text, rightarg = text, function = hrs.like_it);
+set search_path = hrs, pg_catalog, public;
+""",
+    "our tables in pg_temp": """
+create temporary table auth_sync_settings (columns jsonb);
+create temporary table integration_sync_log (like public.employees);
+create temporary table employees (like public.employees);
+""",
+}
+
+
+@pytest.fixture
+def jane(database_url: str, connection: Connection, database: Database) -> tuple[int, UUID]:
+    """Her employee id and her auth user."""
+    with auth_of(database_url) as auth:
+        return linked(connection, database, auth, "jane@example.com")
+
+
+@pytest.fixture
+def hr(database_url: str, connection: Connection, jane: tuple[int, UUID]) -> Iterator[psycopg.Connection]:
+    """A session of a role that may write employees and nothing else."""
+    connection.execute(HR)
+    connection.execute("grant delete on employees to hr")
+    with psycopg.connect(database_url, autocommit=True) as session:
+        session.execute("set role hr")
+        yield session
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("name", SHADOWS | MORE_SHADOWS)
+def test_a_change_runs_nothing_of_the_callers(
+    hr: psycopg.Connection, connection: Connection, jane: tuple[int, UUID], name: str, change: str
+) -> None:
+    """Neither tables, types, functions nor operators of a caller are found by what runs as our owner."""
+    told: list[str | None] = []
+    hr.add_notice_handler(lambda notice: told.append(notice.message_primary))
+    hr.execute(TATTLE)
+    hr.execute((SHADOWS | MORE_SHADOWS)[name].encode())
+    statement, wish = CHANGES[change]
+    hr.execute(statement.replace("employees", "public.employees").encode(), [jane[0]])
+    owner = connection.info.user
+    assert [line for line in told if line is not None and line.endswith(f"run as {owner}")] == []
+    assert asked(connection, jane[1]) == [wish]
+
+
+@pytest.mark.parametrize("value", ["many", "99999999999", "2147483647"])
+def test_a_callers_setting_keeps_nothing_from_being_captured(
+    hr: psycopg.Connection, connection: Connection, jane: tuple[int, UUID], value: str
+) -> None:
+    """What we count by is a setting that anybody may set: at worst their own actions count as bulk."""
+    hr.execute(f"set auth_sync.actions = '{value}'".encode())
+    hr.execute("update public.employees set is_active = false")
+    assert asked(connection, jane[1]) == [DISABLE]
+
+
+def test_a_caller_cannot_call_what_enters_actions(hr: psycopg.Connection) -> None:
+    """Nobody but our triggers and the service asks something of Auth."""
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        hr.execute("select public.auth_sync_enter_actions_v1('[]', 'employees')")

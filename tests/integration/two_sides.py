@@ -1,0 +1,216 @@
+"""Both sides at once: HR and Auth change, events and actions go either way in any order, and everything fails at times.
+
+    with sides(database_url, Plan(seed=1)) as there:
+        there.begin()
+        live(there)
+        there.rest()
+
+How one lives is in two_sides_moves, what must hold then in two_sides_rules.
+"""
+
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+from psycopg.rows import dict_row
+
+from tests.auth_faults import AuthServer
+from tests.auth_server import auth_server
+from tests.employees import Connection
+from tests.integration.captured import end_leases
+from tests.integration.two_sides_changes import LINKED, AuthSide, Hr, address
+from tests.integration.two_sides_unsteady import CHANCES, PATIENCE, Killed, Unsteady
+from webhook_service.accounts import Accounts
+from webhook_service.app import utc_now
+from webhook_service.auth.supabase import SupabaseAuthAdmin
+from webhook_service.db.direct import DirectDatabase
+from webhook_service.db.migrate import told
+from webhook_service.events import Outcome
+from webhook_service.handlers import EmailOwner, Policy
+from webhook_service.ports import AuthAdmin, Database
+from webhook_service.relay import run_once
+
+TURNS = 20
+"""Of rest: so often events and actions may call forth each other. A ping-pong would have no end."""
+UNAPPLIED = (Outcome.AMBIGUOUS, Outcome.ALREADY_LINKED, Outcome.EMAIL_TAKEN, Outcome.EMPLOYEE_REJECTED)
+"""Outcomes of events that nothing but another change can help; they are tried again in vain."""
+
+TIME_PASSES = (
+    "update auth_sync_rate set paused_until = now(), refilled_at = now() - interval '1 hour'",
+    "update auth_sync_hires set seen_at = seen_at - interval '1 hour' where seen_at is not null",
+    """
+update integration_sync_log set next_attempt_at = now()
+ where id in (select id from integration_sync_log
+               where status <> 'SUCCESS' and next_attempt_at > now() for update skip locked)
+""",
+)
+"""Each in a transaction of its own, and in nobody's way."""
+LEASES_OF = "update integration_sync_log set leased_until = now() - interval '1 second' where lease = any(%s)"
+CLEAR = """
+truncate employees, integration_sync_log, integration_sync_replays, auth_user_state, auth_sync_hires, auth_sync_relays,
+  witness.seen, auth.users, auth.sessions restart identity;
+update auth_sync_rate set failures = 0, tokens = 0, paused_until = now(), refilled_at = now();
+drop index if exists emails_of_employees;
+"""
+UNIQUE = "create unique index emails_of_employees on employees (lower(btrim(email, E' \\t\\r\\n')))"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What kind of run it is. The same seed gives the same run, as long as only one action is under way at a time:
+    every fourth has several, whose threads meet as they will. In every third, no two employees may have one e-mail.
+    """
+
+    seed: int
+    owner: EmailOwner = EmailOwner.AUTH
+
+    @property
+    def at_once(self) -> int:
+        """Actions that are taken at a time, and a second."""
+        return 8 if self.seed % 4 == 0 else 1
+
+    @property
+    def is_unique(self) -> bool:
+        return self.seed % 3 == 0
+
+    def dice(self, name: str) -> random.Random:
+        return random.Random(f"{self.seed}-{name}")
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run consisted of: changes of employees and of auth users, crashes of processes, actions done again."""
+
+    changes: int = 0
+    crashes: int = 0
+    again: int = 0
+    story: list[str] = field(default_factory=list)
+
+
+class Sides:
+    """A database with both sides, the double of Auth before it, and the service that keeps them in step."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        connection: Connection,
+        database: Database,
+        server: AuthServer,
+        admin: AuthAdmin,
+        hr: psycopg.Connection[Any],
+        auth: psycopg.Connection[Any],
+    ) -> None:
+        self.connection = connection
+        self.database = database
+        self.server = server
+        self.policy = Policy(email_owner=plan.owner)
+        self.hr = Hr(hr, plan.dice("hr"))
+        self.auth = AuthSide(auth, plan.dice("auth"))
+        self.accounts = Accounts(database, Unsteady(admin, self._meanwhile), plan.owner, plan.at_once, utc_now)
+        self.tally = Tally()
+        self.dice = plan.dice("steps")
+        self._fate = plan.dice("fate")
+        self._lock = threading.RLock()
+        self._is_quiet = True
+
+    def begin(self) -> None:
+        """Everybody has a login, and nothing fails yet."""
+        for place in LINKED:
+            self.tally.changes += self.hr.hire(address(place)) + self.auth.sign_up(address(place))
+        self.turn()
+
+    @contextmanager
+    def unsteady(self) -> Iterator[None]:
+        """Meanwhile calls of Auth go wrong, processes die in the middle, and the world goes on between two calls."""
+        self.server.chances, self._is_quiet = CHANCES, False
+        yield
+        self.server.chances, self._is_quiet = {}, True
+
+    def rest(self) -> None:
+        """Until there is nothing to do, however long one waits."""
+        for _ in range(TURNS):
+            self.time_passes()
+            if not self.turn():
+                return
+        raise AssertionError(f"both sides do not come to rest in {TURNS} turns")
+
+    def turn(self) -> int:
+        """All that is due, of events and actions: how much was done."""
+        done = 0
+        while (ran := run_once(self.database, self.policy, name="last")).claimed:
+            done += sum(count for outcome, count in ran.outcomes.items() if outcome not in UNAPPLIED)
+        while performed := self.perform():
+            done += performed
+        return done
+
+    def rows(self) -> int:
+        """How many events and actions the ledger has."""
+        query = "select count(*) as number from integration_sync_log where direction <> 'maintenance'"
+        [found] = self.connection.execute(query).fetchall()
+        return int(found["number"])
+
+    def change(self, *, alone: bool = True) -> None:
+        with self._lock:
+            hr_does = self.dice.random() < 0.5
+            changed = self.hr.change(self.accounts, alone=alone) if hr_does else self.auth.change(alone=alone)
+            self.tally.changes += changed
+
+    def perform(self) -> int:
+        self.connection.execute("update auth_sync_rate set tokens = %s", [self.accounts.rate])
+        return self.accounts.run_once("relay").claimed
+
+    def time_passes(self, dead: list[str] | None = None) -> None:
+        """All leases, pauses and backoffs are over; where somebody is at work, of leases only those of the `dead`."""
+        if dead is None:
+            end_leases(self.connection)
+        self.connection.execute(LEASES_OF, [dead or []])
+        for statement in TIME_PASSES:
+            self.connection.execute(statement)
+
+    def _meanwhile(self, where: str) -> None:
+        """What happens at this moment of an action: mostly nothing."""
+        with self._lock:
+            roll = 1.0 if self._is_quiet else self._fate.random()
+            if roll < 0.03:
+                self.say(f"killed {where}")
+                raise Killed
+            if roll < 0.15:
+                self.say(f"a change {where}")
+                self.change(alone=False)
+
+    def say(self, what: str) -> None:
+        self.tally.story.append(what)
+
+
+def put_witnesses(url: str) -> None:
+    """Into a migrated database that has the stand-in for Auth."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        for name in ("two_sides.sql", "two_sides_rules.sql"):
+            connection.execute(files("tests.integration").joinpath(name).read_bytes())
+
+
+@contextmanager
+def sides(url: str, plan: Plan) -> Iterator[Sides]:
+    """On a database that has witnesses; what else was in it goes."""
+
+    def named(name: str) -> str:
+        return make_conninfo(url, application_name=name)
+
+    with ExitStack() as stack:
+        connection = stack.enter_context(psycopg.connect(named("test"), autocommit=True, row_factory=dict_row))
+        connection.execute(CLEAR)
+        if plan.is_unique:
+            connection.execute(UNIQUE)
+        hr = stack.enter_context(psycopg.connect(named("hr"), autocommit=True))
+        auth = stack.enter_context(psycopg.connect(named("auth"), autocommit=True))
+        database = stack.enter_context(closing(DirectDatabase(named("service"))))
+        database.call("auth_sync_configure_v1", **told(Policy(email_owner=plan.owner)))
+        server = stack.enter_context(auth_server(named("api"), seed=plan.seed))
+        admin = stack.enter_context(closing(SupabaseAuthAdmin(server.url, server.key, timeout=PATIENCE)))
+        yield Sides(plan, connection, database, server, admin, hr, auth)

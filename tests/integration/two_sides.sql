@@ -1,0 +1,67 @@
+-- Witnesses of a run over both sides, none of which the service knows: what was done to auth users and employees, in its
+-- order, and by whom: that is the name of the connection (hr; auth, or auth meanwhile; api; service).
+
+create schema witness;
+
+create table witness.seen (
+  id bigint generated always as identity primary key,
+  who text not null default current_setting('application_name'),
+  what text not null,
+  auth_user_id uuid,
+  employee_id bigint,
+  email text,
+  banned_until timestamptz,
+  nothing_asked boolean,
+  outcome text,
+  at timestamptz not null default clock_timestamp()
+);
+comment on column witness.seen.nothing_asked is 'of a ban: whether nobody asked for one of the user then';
+
+-- new: a user, with an e-mail. ban: one was set, changed or lifted. email: it is another now.
+create function witness.write_auth() returns trigger language plpgsql security definer set search_path = '' as $$
+begin
+  insert into witness.seen (what, auth_user_id, email, banned_until, nothing_asked)
+  select w.what, new.id, new.email, new.banned_until, not exists (
+           select from public.integration_sync_log a
+            where a.auth_user_id = new.id and a.operation = 'disable_auth_user' and a.status <> 'SUCCESS')
+    from (values ('new', tg_op = 'INSERT'),
+                 ('ban', tg_op = 'UPDATE' and new.banned_until is distinct from old.banned_until),
+                 ('email', tg_op = 'UPDATE' and new.email is distinct from old.email)) as w (what, is_new)
+   where w.is_new;
+  return null;
+end $$;
+create trigger witness_auth after insert or update on auth.users for each row execute function witness.write_auth();
+
+-- dismissed: an auth user's employee is not active now, or is no more (left). linked: an employee has another auth user now.
+-- employee email: it is another now.
+create function witness.write_employee() returns trigger language plpgsql security definer set search_path = '' as $$
+begin
+  if tg_op = 'DELETE' then
+    insert into witness.seen (what, auth_user_id, employee_id)
+    select w.what, old.auth_user_id, old.employee_id
+      from (values ('dismissed'), ('left')) as w (what) where old.auth_user_id is not null;
+    return null;
+  end if;
+  insert into witness.seen (what, auth_user_id, employee_id, email)
+  select w.what, new.auth_user_id, new.employee_id, lower(btrim(new.email))
+    from (values ('linked', new.auth_user_id is not null and (tg_op = 'INSERT' or new.auth_user_id is distinct from old.auth_user_id)),
+                 ('dismissed', new.auth_user_id is not null and not new.is_active and (
+                               tg_op = 'INSERT' or old.is_active or new.auth_user_id is distinct from old.auth_user_id)),
+                 ('employee email', tg_op = 'UPDATE' and lower(btrim(new.email)) is distinct from lower(btrim(old.email)))) as w (what, is_new)
+   where w.is_new;
+  return null;
+end $$;
+create trigger witness_employee after insert or update or delete on public.employees
+  for each row execute function witness.write_employee();
+
+-- action: what became of one; its e-mail is the one that it brings.
+create function witness.write_action() returns trigger language plpgsql security definer set search_path = '' as $$
+begin
+  insert into witness.seen (what, auth_user_id, employee_id, email, outcome)
+  values ('action', new.auth_user_id, new.employee_id, new.request_data ->> 'email', new.operation || ' ' || new.outcome);
+  return null;
+end $$;
+create trigger witness_action after update on public.integration_sync_log for each row
+  when (new.direction = 'outbound' and new.attempts > old.attempts) execute function witness.write_action();
+
+grant usage on schema witness to public;

@@ -1,0 +1,80 @@
+"""What must hold when both sides have come to rest: of people (see two_sides_rules.sql), and of what it took."""
+
+from collections.abc import Callable
+from typing import Any
+
+from psycopg import sql
+
+from tests.employees import Connection
+from tests.integration.two_sides import Plan, Sides, sides
+from tests.integration.two_sides_moves import live
+from webhook_service.events import Json
+from webhook_service.handlers import EmailOwner
+from webhook_service.reconcile import reconcile
+
+CALLS = 3
+"""Of Auth, at most, for each change: an action reads the user, writes, and reads again. And for each disturbance: a
+call that went wrong, a process that died, an action that was asked for again.
+"""
+
+RULES = """
+select c.relname as name, obj_description(c.oid) as rule
+  from pg_class c
+ where c.relnamespace = 'broken'::regnamespace and (c.relname !~ '^(auth|employees)_' or c.relname like %s) order by 1
+"""
+UNUSABLE = "select from employees where employee_id = %s and email like '%%_@_%%' is not true"
+
+
+def what_is_wrong_with(url: str, plan: Plan, live: Callable[[Sides], None] = live) -> list[str]:
+    """Lives through it, comes to rest, and says which rules do not hold, for a person to read."""
+    with sides(url, plan) as there:
+        there.begin()
+        live(there)
+        there.rest()
+        wrong = [*broken(there.connection, plan.owner), *disproportionate(there)]
+        rows, calls = there.rows(), there.server.count()
+        there.rest()
+        wrong += differences(there)
+        there.rest()
+        more_rows, more_calls = there.rows() - rows, there.server.count() - calls
+        if more_rows or more_calls:
+            wrong.append(f"{more_rows} rows of the ledger and {more_calls} calls came of nothing")
+        return wrong and [*wrong, f"{there.tally}"]
+
+
+def broken(connection: Connection, owner: EmailOwner) -> list[str]:
+    """For each rule that does not hold, who breaks it, and all that happened to the first of them."""
+    lines = []
+    for rule in connection.execute(RULES, [f"{owner}\\_%"]).fetchall():
+        wrong = connection.execute(sql.SQL("select * from broken.{}").format(sql.Identifier(rule["name"]))).fetchall()
+        lines += [f"NOT SO: {rule['rule']}: {told(row)}" for row in wrong]
+        lines += [line for row in wrong[:1] for line in story_of(connection, row["id"])]
+    return lines
+
+
+def story_of(connection: Connection, user: Any) -> list[str]:
+    return [f"  {row['told']}" for row in connection.execute("select witness.story(%s) as told", [user]).fetchall()]
+
+
+def disproportionate(there: Sides) -> list[str]:
+    """What was asked of Auth for no good reason."""
+    seen, tally = there.server.calls, there.tally
+    bound = CALLS * (tally.changes + tally.crashes + tally.again + sum(call.fault is not None for call in seen))
+    wrong = [f"{len(seen)} calls of Auth, and not at most {bound}"] if len(seen) > bound else []
+    return wrong + [f"an auth user was deleted: {call.path}" for call in seen if call.method == "DELETE"]
+
+
+def differences(there: Sides) -> list[str]:
+    """What reconciliation finds, but for e-mails that no auth user can have: Auth's own come back."""
+    found: list[Json] = list(reconcile(there.database, there.policy, requested_by="test", dry_run=True).shown)
+    return [
+        line
+        for difference in found
+        if difference["kind"] != "stale_email"
+        or not there.connection.execute(UNUSABLE, [difference["employee_id"]]).fetchall()
+        for line in [f"reconcile finds {difference}", *story_of(there.connection, difference["auth_user_id"])]
+    ]
+
+
+def told(row: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in row.items())

@@ -1,0 +1,109 @@
+-- What must hold when both sides have come to rest: each view finds whoever breaks the rule that is its comment. Those named
+-- auth_... are for EMAIL_OWNER=auth, employees_... for the other.
+
+create schema broken;
+
+-- Who is linked, both as they are now.
+create view witness.linked as
+select e.employee_id, e.is_active, lower(btrim(e.email)) as employees_email, e.email like '%_@_%' as is_usable, u.id, u.email, u.banned_until,
+       coalesce(u.banned_until > now() + interval '50 years', false) as is_banned_for_good
+  from public.employees e join auth.users u on u.id = e.auth_user_id
+ where u.deleted_at is null;
+
+-- The last of each kind that was seen of an auth user, and of an employee.
+create view witness.last_of_user as select distinct on (auth_user_id, what) * from witness.seen order by auth_user_id, what, id desc;
+create view witness.last_of_employee as
+select distinct on (employee_id, what, who) * from witness.seen order by employee_id, what, who, id desc;
+
+create view broken.inactive as
+select * from witness.linked where not is_active and not is_banned_for_good;
+comment on view broken.inactive is 'the user of an inactive employee is banned for good';
+
+create view broken.active as
+select l.*, b.who, s.disabled_at
+  from witness.linked l
+  left join public.auth_user_state s on s.auth_user_id = l.id
+  left join witness.last_of_user b on b.auth_user_id = l.id and b.what = 'ban'
+ where l.is_active and l.banned_until > now() and (b.who = 'api' or s.disabled_at is not null);
+comment on view broken.active is 'the user of an active employee is banned by nobody, or by Auth''s admin';
+
+create view broken.former as
+select u.id, l.employee_id, u.banned_until
+  from auth.users u join witness.last_of_user l on l.auth_user_id = u.id and l.what = 'left'
+ where u.deleted_at is null and not coalesce(u.banned_until > now() + interval '50 years', false)
+   and not exists (select from public.employees e where e.auth_user_id = u.id)
+   and not exists (
+     select from witness.seen b where b.auth_user_id = u.id and b.what = 'ban' and b.who <> 'api' and b.nothing_asked and b.id > l.id);
+comment on view broken.former is
+  'the user of a deleted employee is banned for good, unless it has another employee, or Auth''s admin has lifted our ban';
+
+create view broken.never_dismissed as
+select b.auth_user_id as id, b.banned_until
+  from witness.seen b
+ where b.what = 'ban' and b.who = 'api' and not exists (
+         select from witness.seen d where d.auth_user_id = b.auth_user_id and d.what = 'dismissed' and d.id < b.id);
+comment on view broken.never_dismissed is 'nobody is banned, or a ban of theirs lifted, by us who was never dismissed';
+
+create view broken.emails as
+select *
+  from witness.linked l
+ where l.is_usable and l.email is distinct from l.employees_email
+   and not (exists (select from public.integration_sync_log a
+                     where a.auth_user_id = l.id and a.operation = 'update_auth_email' and a.request_data ->> 'email' = l.employees_email
+                       and a.status = 'FAILED' and a.outcome = 'email_taken' and a.next_attempt_at is null)
+            and exists (select from auth.users u where u.id <> l.id and u.email = l.employees_email and not u.is_sso_user))
+   and not (exists (select from public.integration_sync_log i
+                     where i.auth_user_id = l.id and i.direction = 'inbound' and i.status = 'FAILED' and i.outcome = 'email_taken')
+            and to_regclass('public.emails_of_employees') is not null
+            and exists (select from public.employees e where e.employee_id <> l.employee_id and lower(btrim(e.email)) = l.email));
+comment on view broken.emails is
+  'the e-mails of an employee and its user agree, unless another has it and that side refuses it';
+
+create view broken.open as
+select auth_user_id as id, event_id, operation, status, outcome
+  from public.integration_sync_log
+ where direction = 'outbound' and status <> 'SUCCESS' and (outcome in ('email_taken', 'user_not_found') and next_attempt_at is null) is not true;
+comment on view broken.open is 'no action is open, but those that are given up for an e-mail that is taken, or a user that is gone';
+
+create view broken.auth_hr as
+select l.*, h.email as hrs_email
+  from witness.linked l
+  join witness.seen s on s.what = 'linked' and s.employee_id = l.employee_id and s.auth_user_id = l.id
+  join witness.last_of_employee h on h.employee_id = l.employee_id and h.what = 'employee email' and h.who = 'hr' and h.id > s.id
+ where h.email like '%_@_%' and l.employees_email is distinct from h.email and not exists (
+         select from witness.seen w
+          where w.auth_user_id = l.id and (w.what = 'email' and w.who <> 'api' or w.outcome like '%email_taken' and w.email = h.email));
+comment on view broken.auth_hr is 'where only HR changes an e-mail, it is as HR has it, unless another user has it';
+
+create view broken.auth_user as
+select l.*, a.email as users_email
+  from witness.linked l
+  join lateral (select * from witness.seen w where w.auth_user_id = l.id and w.what = 'email' and w.who <> 'api' order by w.id desc limit 1) as a
+       on a.who = 'auth' and a.email <> l.email  -- not what a user does between two calls of an action: that may come too late
+ where not exists (select from witness.seen w
+                    where w.auth_user_id = l.id and w.what in ('new', 'email', 'employee email') and w.id < a.id and w.email = a.email)
+   and not exists (select from witness.seen w
+                    where l.employee_id = w.employee_id and w.what in ('linked', 'employee email') and w.who = 'hr' and w.id > a.id)
+   and not exists (select from witness.seen w  -- of an employee who had the login before
+                    where l.id = w.auth_user_id and w.what = 'employee email' and w.who = 'hr' and w.id > a.id);
+comment on view broken.auth_user is 'an e-mail that a user changed last, to one that neither side had before, is the user''s';
+
+create view broken.employees_own as
+select auth_user_id as id, employee_id, email from witness.seen where what = 'employee email' and who = 'service';
+comment on view broken.employees_own is 'employees keep the e-mails that HR gave them';
+
+-- All that happened to an auth user and its employees, in the order of time.
+create function witness.story(p_user uuid) returns setof text language sql as $$
+  select concat_ws(' ', to_char(at, 'MI:SS.US'), what) from (
+    select at, id, concat_ws(' ', who || ':', what, employee_id, email, outcome, banned_until::date,
+                             case when nothing_asked then 'nothing asked' end) as what
+      from witness.seen
+     where auth_user_id = p_user or employee_id in (select employee_id from witness.seen where auth_user_id = p_user)
+    union all
+    select created_at, id, concat_ws(' ', 'ledger', id, operation, 'via', via, status, outcome, 'done', to_char(completed_at, 'MI:SS.US'),
+                                     'attempts', attempts, request_data -> 'record', request_data - 'record', changes)
+      from public.integration_sync_log where auth_user_id = p_user) as told
+   order by at, id
+$$;
+
+grant usage on schema broken to public;

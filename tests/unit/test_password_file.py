@@ -1,0 +1,192 @@
+"""The file of temporary passwords: nobody else reads it, nothing in it is lost or taken for a formula."""
+
+import csv
+import os
+import re
+import stat
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from webhook_service.errors import NotPossible
+from webhook_service.password_file import HEADER, PasswordFile, new_file
+
+NOW = datetime(2026, 11, 22, 17, 41, 36, tzinfo=UTC)
+HEADER_LINE = ",".join(HEADER) + "\n"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "logins.csv"
+
+
+def written(path: Path, *emails: str) -> list[list[str]]:
+    """What is in the file when these have got a password each."""
+    with closing(PasswordFile(path)) as file:
+        for number, email in enumerate(emails, 1):
+            file.add(number, email, f"password {number}")
+    return rows(path)
+
+
+def rows(path: Path) -> list[list[str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.reader(file))
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(NotPossible) as caught:
+        PasswordFile(path)
+    assert str(path) in caught.value.detail
+    return caught.value.reason
+
+
+def test_lines(path: Path) -> None:
+    """A header, and a line for each; whatever is in an e-mail stays in its column."""
+    emails = ["jane@example.com", 'a,"b"@example.com', "a'b@example.com", "jané@example.com"]
+    passwords = [[str(number), email, f"password {number}"] for number, email in enumerate(emails, 1)]
+    assert written(path, *emails) == [list(HEADER), *passwords]
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o777], ids=oct)
+def test_only_its_owner_reads_it(path: Path, umask: int) -> None:
+    """From the first moment on, whatever the umask."""
+    before = os.umask(umask)
+    try:
+        with closing(PasswordFile(path)):
+            assert stat.S_IMODE(path.stat().st_mode) & ~0o600 == 0
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.parametrize("beginning", "=+-@")
+def test_no_formula(path: Path, beginning: str) -> None:
+    """What a spreadsheet would run is a text for it."""
+    email = f"{beginning}cmd|x@example.com"
+    assert written(path, email)[1][1] == f"'{email}"
+
+
+@pytest.mark.parametrize("odd", ["a\nb", "\ta", "\r=a", "a\x1b[2Jb", "a\u2028b", "a\0b"], ids=ascii)
+def test_a_line_is_one_line(path: Path, odd: str) -> None:
+    """What cannot be printed is a question mark."""
+    [_, [_, email, _]] = written(path, f"{odd}@example.com")
+    assert email == re.sub("[\n\t\r\x1b\u2028\0]", "?", f"{odd}@example.com")
+
+
+def test_a_line_is_there_when_add_returns(path: Path) -> None:
+    """Before the file is closed."""
+    with closing(PasswordFile(path)) as file:
+        file.add(1, "jane@example.com", "secret")
+        assert rows(path)[1:] == [["1", "jane@example.com", "secret"]]
+
+
+def test_an_earlier_file_is_added_to(path: Path) -> None:
+    """It keeps its lines, and has one header."""
+    written(path, "jane@example.com")
+    assert [row[1] for row in written(path, "joe@example.com")] == ["email", "jane@example.com", "joe@example.com"]
+
+
+def test_a_line_that_was_cut_off(path: Path) -> None:
+    """The next one begins on a line of its own."""
+    written(path, "jane@example.com", "joe@example.com")
+    os.truncate(path, path.stat().st_size - 5)
+    assert [row[1] for row in written(path, "jim@example.com")][-1] == "jim@example.com"
+
+
+def test_an_empty_file_gets_its_header(path: Path) -> None:
+    path.touch(0o600)
+    assert written(path, "jane@example.com")[0] == list(HEADER)
+
+
+def test_a_new_file_without_a_line_goes(path: Path) -> None:
+    """One that was there stays."""
+    PasswordFile(path).close()
+    assert not path.exists()
+    path.touch(0o600)
+    PasswordFile(path).close()
+    assert path.exists()
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602, 0o610, 0o601])
+def test_a_file_that_others_may_use(path: Path, mode: int) -> None:
+    """No password is written to it."""
+    written(path, "jane@example.com")
+    path.chmod(mode)
+    assert refused(path) == "output_refused"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_file_of_somebody_else(path: Path) -> None:
+    written(path, "jane@example.com")
+    os.chown(path, 1, 1)
+    assert refused(path) == "output_refused"
+
+
+def linked(path: Path) -> None:
+    (path.parent / "target.csv").touch(0o600)
+    path.symlink_to("target.csv")
+
+
+def linked_to_nothing(path: Path) -> None:
+    path.symlink_to("nothing.csv")
+
+
+def linked_twice(path: Path) -> None:
+    path.touch(0o600)
+    path.with_name("other.csv").hardlink_to(path)
+
+
+def of_something_else(path: Path) -> None:
+    path.touch(0o600)
+    path.write_text(f"my diary\n{HEADER_LINE}", "utf-8")
+
+
+ODD: dict[str, tuple[Callable[[Path], object], str]] = {
+    "link": (linked, "output_failed"),
+    "link to nothing": (linked_to_nothing, "output_failed"),
+    "second name": (linked_twice, "output_refused"),
+    "folder": (lambda path: path.mkdir(0o700), "output_failed"),
+    "pipe": (lambda path: os.mkfifo(path, 0o600), "output_refused"),
+    "something else": (of_something_else, "output_refused"),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_what_is_no_file_of_passwords(path: Path, name: str) -> None:
+    """It is refused, and left as it was."""
+    make, reason = ODD[name]
+    make(path)
+    before = {entry.name: entry.is_file() and entry.read_bytes() for entry in path.parent.iterdir()}
+    assert refused(path) == reason
+    assert {entry.name: entry.is_file() and entry.read_bytes() for entry in path.parent.iterdir()} == before
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    assert refused(tmp_path / "nowhere" / "logins.csv") == "output_failed"
+
+
+def test_one_run_at_a_time(path: Path) -> None:
+    """Two would not know whose line is the last."""
+    with closing(PasswordFile(path)) as file:
+        assert refused(path) == "output_in_use"
+        file.add(1, "jane@example.com", "secret")
+    assert len(written(path, "joe@example.com")) == 3
+
+
+def test_a_full_disk(path: Path) -> None:
+    """It is an error, and no password counts as written."""
+    with closing(PasswordFile(path)) as file:
+        os.dup2(os.open("/dev/full", os.O_WRONLY), file._file)
+        with pytest.raises(NotPossible, match="No space left"):
+            file.add(1, "jane@example.com", "secret")
+        assert file.employees == set()
+
+
+def test_names_by_the_time(tmp_path: Path) -> None:
+    """Two runs in one second have a file each; one that is there is left alone."""
+    names = ["logins-20261122T174136Z.csv", "logins-20261122T174136Z-2.csv", "logins-20261122T174136Z-3.csv"]
+    (tmp_path / names[1]).symlink_to("nothing.csv")
+    with closing(new_file(tmp_path, NOW)) as first, closing(new_file(tmp_path, NOW)) as second:
+        assert [first.path.name, second.path.name] == [names[0], names[2]]
