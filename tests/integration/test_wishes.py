@@ -182,6 +182,19 @@ def test_what_means_nothing_to_auth_asks_for_nothing(
     assert actions(connection) == []
 
 
+def test_another_spelling_is_no_change_where_auth_has_another_e_mail(
+    connection: Connection, database: Database, auth: Auth
+) -> None:
+    """Linked by its number, with an e-mail of its own: HR writes it in capitals, and Auth keeps what it has."""
+    hired = hire(connection, JANE, employee_number="E-1")
+    auth.admin_create("private@example.com", confirmed=False, app_metadata={"employee_number": "E-1"})
+    assert relay_all(database) == {"linked": 1}
+    set_jane(connection, "email = ' JANE@Example.com'")
+    assert actions(connection) == []
+    connection.execute("update employees set email = 'smith@example.com' where employee_id = %s", [hired])
+    assert asked(connection) == [EMAIL]
+
+
 def test_who_has_no_login_asks_for_nothing(connection: Connection) -> None:
     """Coming, changing, leaving and returning, all without an auth user."""
     hire(connection, JANE, is_active=False)
