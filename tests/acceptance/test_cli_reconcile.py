@@ -84,7 +84,7 @@ def test_what_cannot_be_applied_now_is_said(run: Run, first_install: Connection,
     assert "the relay brings them" in output
     assert runs(first_install) == [("FAILED", "incomplete")]
     first_install.execute("update integration_sync_log set next_attempt_at = now() where status = 'PENDING'")
-    assert run("relay", "--once")[:2] == (0, "1 events were due.\n")
+    assert run("relay", "--once")[:2] == (0, "1 events were due, and 0 actions.\n")
     assert employee(first_install, 1)["auth_user_id"] is not None
 
 
@@ -130,9 +130,9 @@ def test_relay_once(run: Run, connection: Connection, auth: Auth) -> None:
     hire(connection, "jane@example.com")
     for name in ("jane", "joe"):
         auth.admin_create(f"{name}@example.com")
-    assert run("relay", "--once") == (0, "2 events were due.\n", "")
+    assert run("relay", "--once") == (0, "2 events were due, and 0 actions.\n", "")
     assert employee(connection, 1)["auth_user_id"] is not None
-    assert run("relay", "--once") == (0, "0 events were due.\n", "")
+    assert run("relay", "--once") == (0, "0 events were due, and 0 actions.\n", "")
 
 
 # prune

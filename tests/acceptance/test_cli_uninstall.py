@@ -39,7 +39,7 @@ def test_nothing_of_ours_stays(
     hire(connection, "jane@example.com")
     with auth_on(database_url) as auth:
         jane = auth.admin_create("jane@example.com")
-    assert run("relay", "--once")[1] == "1 events were due.\n"
+    assert run("relay", "--once")[1] == "1 events were due, and 0 actions.\n"
     before = employee(connection, 1)
     uninstall(run, database_url)
     assert [row["name"] for row in connection.execute(OURS)] == []

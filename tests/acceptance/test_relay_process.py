@@ -178,6 +178,6 @@ def test_the_server_does_not_relay_where_that_is_off(
 def test_once_applies_what_is_due_and_ends(run: Run, connection: Connection, auth: Auth, jane: int) -> None:
     """For a cron job: `relay --once`."""
     user = auth.admin_create(MAIL)
-    assert run("relay", "--once")[:2] == (0, "1 events were due.\n")
+    assert run("relay", "--once")[:2] == (0, "1 events were due, and 0 actions.\n")
     assert employee(connection, jane)["auth_user_id"] == user
-    assert run("relay", "--once")[:2] == (0, "0 events were due.\n")
+    assert run("relay", "--once")[:2] == (0, "0 events were due, and 0 actions.\n")

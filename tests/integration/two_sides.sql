@@ -32,8 +32,8 @@ begin
 end $$;
 create trigger witness_auth after insert or update on auth.users for each row execute function witness.write_auth();
 
--- dismissed: an auth user's employee is not active now, or is no more (left). linked: an employee has another auth user now.
--- employee email: it is another now.
+-- hired: an employee, with an e-mail. dismissed: an auth user's employee is not active now, or is no more (left). linked: an
+-- employee has another auth user now. employee email: it is another now.
 create function witness.write_employee() returns trigger language plpgsql security definer set search_path = '' as $$
 begin
   if tg_op = 'DELETE' then
@@ -44,7 +44,8 @@ begin
   end if;
   insert into witness.seen (what, auth_user_id, employee_id, email)
   select w.what, new.auth_user_id, new.employee_id, lower(btrim(new.email))
-    from (values ('linked', new.auth_user_id is not null and (tg_op = 'INSERT' or new.auth_user_id is distinct from old.auth_user_id)),
+    from (values ('hired', tg_op = 'INSERT'),
+                 ('linked', new.auth_user_id is not null and (tg_op = 'INSERT' or new.auth_user_id is distinct from old.auth_user_id)),
                  ('dismissed', new.auth_user_id is not null and not new.is_active and (
                                tg_op = 'INSERT' or old.is_active or new.auth_user_id is distinct from old.auth_user_id)),
                  ('employee email', tg_op = 'UPDATE' and lower(btrim(new.email)) is distinct from lower(btrim(old.email)))) as w (what, is_new)
