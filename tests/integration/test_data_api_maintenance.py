@@ -205,6 +205,8 @@ def test_doctor_examines(database: Database, person: Person) -> None:
             "sender",
             "relay",
             "backlog",
+            "auth",
+            "actions",
             "silence",
             "reconcile",
             "drift",
