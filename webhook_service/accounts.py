@@ -135,8 +135,7 @@ class Accounts:
         except AuthRefused as error:
             if error.reason == "auth_key_refused":  # the service's trouble, not this action's
                 return Performed(ActionOutcome.AUTH_UNAVAILABLE, error.reason, retry=True, is_outage=True)
-            is_intent = action["operation"] == Action.CREATE_AUTH_USER  # what it has made must not stay
-            return Performed(ActionOutcome.AUTH_REFUSED, f"{error.reason} {error.code}".strip(), retry=is_intent)
+            return Performed(ActionOutcome.AUTH_REFUSED, " ".join([error.reason, error.code]).strip())
 
     def _perform(self, wish: Wish) -> Performed:
         call = decide(wish, self.admin.get(wish.auth_user_id), self.owner, self.now())
