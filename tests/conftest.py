@@ -10,6 +10,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from tests.auth_traffic import SECRET
+from tests.databases import dropped_afterwards
 from webhook_service.app import create_app
 from webhook_service.config import DirectConnection, Settings
 from webhook_service.db import embedded, migrate
@@ -60,15 +61,17 @@ def migrated_template(new_database: Callable[..., str]) -> str:
 
 
 @pytest.fixture
-def empty_database_url(new_database: Callable[..., str]) -> str:
+def empty_database_url(new_database: Callable[..., str]) -> Iterator[str]:
     """A database of this test's own, with nothing in it."""
-    return new_database()
+    with dropped_afterwards(new_database()) as url:
+        yield url
 
 
 @pytest.fixture
-def database_url(new_database: Callable[..., str], migrated_template: str) -> str:
+def database_url(new_database: Callable[..., str], migrated_template: str) -> Iterator[str]:
     """A migrated database of this test's own."""
-    return new_database(migrated_template)
+    with dropped_afterwards(new_database(migrated_template)) as url:
+        yield url
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from tests.databases import dropped_afterwards
 from tests.debian_postgres import Cluster, cluster
 from webhook_service.db import embedded
 
@@ -44,9 +45,10 @@ def new_supabase_database(supabase_cluster: Cluster) -> Callable[..., str]:
 
 
 @pytest.fixture
-def supabase_database_url(supabase_cluster: Cluster, new_supabase_database: Callable[..., str]) -> str:
+def supabase_database_url(supabase_cluster: Cluster, new_supabase_database: Callable[..., str]) -> Iterator[str]:
     """A database of this test's own: Supabase's roles, pgcrypto, the doubles of Vault and pg_net; no tables of ours."""
-    return supabase_cluster.url(new_supabase_database())
+    with dropped_afterwards(supabase_cluster.url(new_supabase_database())) as url:
+        yield url
 
 
 def execute(url: str, statements: sql.SQL | sql.Composed) -> None:

@@ -10,6 +10,7 @@ from psycopg.rows import dict_row
 from tests.acceptance.command import settings_for
 from tests.acceptance.conftest import wait_for
 from tests.auth_traffic import SECRET
+from tests.databases import dropped_afterwards
 from tests.debian_postgres import Cluster
 from tests.employees import Connection
 from tests.integration.capturing import prepared
@@ -37,8 +38,9 @@ def template(supabase_cluster: Cluster, new_supabase_database: Callable[..., str
 
 
 @pytest.fixture
-def url(supabase_cluster: Cluster, new_supabase_database: Callable[..., str], template: str) -> str:
-    return supabase_cluster.url(new_supabase_database(template))
+def url(supabase_cluster: Cluster, new_supabase_database: Callable[..., str], template: str) -> Iterator[str]:
+    with dropped_afterwards(supabase_cluster.url(new_supabase_database(template))) as url:
+        yield url
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from standardwebhooks.webhooks import WebhookVerificationError
 
+from tests.databases import dropped_afterwards
 from tests.debian_postgres import Cluster
 from tests.employees import Connection, employee, hire
 from tests.integration.auth_actions import BAN_END
@@ -38,9 +39,10 @@ def template(supabase_cluster: Cluster, new_supabase_database: Callable[..., str
 
 
 @pytest.fixture
-def database_url(supabase_cluster: Cluster, new_supabase_database: Callable[..., str], template: str) -> str:
+def database_url(supabase_cluster: Cluster, new_supabase_database: Callable[..., str], template: str) -> Iterator[str]:
     """Instead of the embedded one: with pgcrypto, Vault and pg_net, and migrated."""
-    return supabase_cluster.url(new_supabase_database(template))
+    with dropped_afterwards(supabase_cluster.url(new_supabase_database(template))) as url:
+        yield url
 
 
 @pytest.fixture
