@@ -10,13 +10,14 @@ from webhook_service.accounts import Accounts
 from webhook_service.auth.local import LocalAuthAdmin
 from webhook_service.auth.supabase import SupabaseAuthAdmin
 from webhook_service.batching import Processor
-from webhook_service.config import DirectConnection, Settings, SupabaseConnection
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.db.supabase import SupabaseDatabase
 from webhook_service.db.wakeup import Wakeup
+from webhook_service.environment import read_environment
 from webhook_service.handlers import Policy
 from webhook_service.ports import AuthAdmin, Database
 from webhook_service.relay import Look, Relay
+from webhook_service.settings import DirectConnection, Settings, SupabaseConnection
 from webhook_service.web import Wiring, admin_api, employees, errors, health, webhooks
 
 
@@ -64,7 +65,7 @@ def create_app(
     settings: Settings | None = None, database: Database | None = None, now: Callable[[], datetime] = utc_now
 ) -> Flask:
     """The Flask application. Without arguments: from the environment. Raises BadSetting."""
-    settings = settings if settings is not None else config.load(config.environment())
+    settings = settings if settings is not None else config.load(read_environment())
     database = database if database is not None else database_for(settings.connection)
     accounts = accounts_for(settings.auth, database, settings.policy, settings.auth_rate, now)
     wiring = Wiring(settings, database, Processor(database, settings.policy), accounts, now)

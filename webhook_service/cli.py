@@ -17,13 +17,14 @@ from webhook_service.cli_provision import provision
 from webhook_service.cli_reconcile import prune, reconcile
 from webhook_service.cli_relay import relay
 from webhook_service.cli_replay import replay
-from webhook_service.config import SupabaseConnection
 from webhook_service.db import embedded
 from webhook_service.db import migrate as migrations
 from webhook_service.db.migrate import Migration
 from webhook_service.demo import run_demo
+from webhook_service.environment import read_environment, value_of
 from webhook_service.errors import MigrationError, ServiceError
 from webhook_service.handlers import Policy
+from webhook_service.settings import SupabaseConnection
 
 
 class Group(click.Group):
@@ -68,7 +69,7 @@ def demo(exits: bool, port: int) -> None:
 @DATA_DIR
 def serve(host: str | None, port: int | None, workers: int | None, data_dir: Path) -> None:
     """Serve the webhook, the probes and the admin API."""
-    environment = config.environment()
+    environment = read_environment()
     chosen = {"HOST": host, "PORT": port, "WEB_CONCURRENCY": workers}
     environment |= {name: str(value) for name, value in chosen.items() if value is not None}
     if config.has_connection(environment):
@@ -189,8 +190,8 @@ def sign(event_id: str | None, token: str | None, data_dir: Path) -> None:
     webhook-service sign < event.json > headers.txt
     curl -H @headers.txt -H 'Content-Type: application/json' --data-binary @event.json http://localhost:8000/webhook/auth
     """
-    environment = config.environment()
-    if config.value_of(environment, "WEBHOOK_SECRETS") is None and (data_dir / embedded.SECRETS_FILE).exists():
+    environment = read_environment()
+    if value_of(environment, "WEBHOOK_SECRETS") is None and (data_dir / embedded.SECRETS_FILE).exists():
         environment |= embedded.stored_secrets(data_dir, create=False)
     secrets = config.webhook_secrets(environment)
     now = datetime.now(UTC)

@@ -11,6 +11,7 @@ import click
 from webhook_service import config
 from webhook_service.app import database_for
 from webhook_service.db import embedded
+from webhook_service.environment import read_environment, value_of
 from webhook_service.handlers import Policy
 from webhook_service.ports import Database
 
@@ -26,7 +27,7 @@ DATA_DIR = click.option(
 @contextmanager
 def environment_of(data_dir: Path) -> Iterator[dict[str, str]]:
     """The environment; where it names no database, with the embedded one that has been served from `data_dir`."""
-    environment = config.environment()
+    environment = read_environment()
     if config.has_connection(environment):
         yield environment
         return
@@ -37,7 +38,7 @@ def environment_of(data_dir: Path) -> Iterator[dict[str, str]]:
 
 def with_missing(environment: dict[str, str], own: dict[str, str]) -> dict[str, str]:
     """The environment, and of the embedded server's own settings those that it does not have."""
-    return environment | {name: value for name, value in own.items() if config.value_of(environment, name) is None}
+    return environment | {name: value for name, value in own.items() if value_of(environment, name) is None}
 
 
 @contextmanager

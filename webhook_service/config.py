@@ -1,13 +1,23 @@
-"""The settings. The only reader of the environment; a missing or bad value fails at start and names its variable."""
+"""The settings out of the environment. A missing or bad value fails at start and names its variable."""
 
-import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
 
+from webhook_service.environment import required, switch, value_of, whole_number, words
 from webhook_service.errors import BadSetting
 from webhook_service.handlers import NAME_COLUMNS, EmailOwner, Policy
+from webhook_service.settings import (
+    DEFAULT_AUTH_RATE,
+    DEFAULT_BACKLOG_MINUTES,
+    DEFAULT_IDLE_MINUTES,
+    DEFAULT_MAX_BODY_BYTES,
+    DirectConnection,
+    NoticeSettings,
+    PageSettings,
+    ServerSettings,
+    Settings,
+    SupabaseConnection,
+)
 from webhook_service.signature import Secret, parse_secrets
 
 NAMES = (
@@ -15,54 +25,17 @@ NAMES = (
     *("WEBHOOK_SECRETS", "WEBHOOK_STATIC_TOKEN", "ADMIN_API_KEY"),
     *("EMAIL_OWNER", "NAME_FIELDS", "MAX_BODY_BYTES", "RELAY"),
     *("AUTH_ADMIN", "AUTH_RATE"),
+    *("SECRET_KEY", "ADMIN_ROLES", "ADMIN_IDLE_MINUTES", "PUBLIC_URL"),
+    *("NOTIFY_URLS", "NOTIFY_BACKLOG_MINUTES", "NOTIFY_SILENCE_HOURS"),
     *("HOST", "PORT", "WEB_CONCURRENCY", "LOG_LEVEL"),
 )
 """All that we read."""
 
-DEFAULT_MAX_BODY_BYTES = 1_000_000
-DEFAULT_AUTH_RATE = 5
 DEFAULT_HOST = "0.0.0.0"  # noqa: S104 (a container's own address)
 DEFAULT_PORT = 8000
 DEFAULT_WORKERS = 2
 SHORTEST_ADMIN_KEY = 16
-
-
-@dataclass(frozen=True, slots=True)
-class DirectConnection:
-    url: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class SupabaseConnection:
-    url: str
-    service_role_key: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """All that the application needs. `auth` is how to reach the Auth Admin API, or its stand-in in a database of ours;
-    None: not at all. `auth_rate` is how many actions a second all relays together may perform.
-    """
-
-    connection: DirectConnection | SupabaseConnection
-    webhook_secrets: tuple[Secret, ...]
-    admin_api_key: str = field(repr=False)
-    static_token: bool = False
-    relay: bool = True
-    auth: SupabaseConnection | DirectConnection | None = None
-    auth_rate: int = DEFAULT_AUTH_RATE
-    policy: Policy = Policy()
-    max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
-
-
-@dataclass(frozen=True, slots=True)
-class ServerSettings:
-    """What gunicorn needs."""
-
-    host: str
-    port: int
-    workers: int
-    log_level: str
+SHORTEST_SECRET_KEY = 32
 
 
 def load_server(environ: Mapping[str, str]) -> ServerSettings:
@@ -73,11 +46,6 @@ def load_server(environ: Mapping[str, str]) -> ServerSettings:
         workers=whole_number(environ, "WEB_CONCURRENCY", DEFAULT_WORKERS),
         log_level=log_level(environ),
     )
-
-
-def environment() -> dict[str, str]:
-    """The environment as it is now."""
-    return dict(os.environ)
 
 
 def without_settings(environ: Mapping[str, str]) -> dict[str, str]:
@@ -97,27 +65,9 @@ def load(environ: Mapping[str, str]) -> Settings:
         auth_rate=auth_rate(environ),
         policy=policy(environ),
         max_body_bytes=whole_number(environ, "MAX_BODY_BYTES", DEFAULT_MAX_BODY_BYTES),
+        pages=pages(environ),
+        notices=notices(environ),
     )
-
-
-def value_of(environ: Mapping[str, str], name: str) -> str | None:
-    """The value of NAME, or the content of the file that NAME_FILE names; None where neither is set."""
-    value, file = environ.get(name, "").strip(), environ.get(f"{name}_FILE", "").strip()
-    if value and file:
-        raise BadSetting(name, f"and {name}_FILE are both set; keep one")
-    if file:
-        try:
-            return Path(file).read_text("utf-8").strip() or None
-        except (OSError, ValueError) as error:
-            raise BadSetting(f"{name}_FILE", f"names a file that cannot be read ({type(error).__name__})") from error
-    return value or None
-
-
-def required(environ: Mapping[str, str], name: str) -> str:
-    value = value_of(environ, name)
-    if value is None:
-        raise BadSetting(name, f"is not set (nor {name}_FILE)")
-    return value
 
 
 def has_connection(environ: Mapping[str, str]) -> bool:
@@ -185,6 +135,34 @@ def admin_api_key(environ: Mapping[str, str]) -> str:
     return key
 
 
+def pages(environ: Mapping[str, str]) -> PageSettings:
+    secret_key = value_of(environ, "SECRET_KEY") or ""
+    if 0 < len(secret_key) < SHORTEST_SECRET_KEY:
+        raise BadSetting("SECRET_KEY", f"must have at least {SHORTEST_SECRET_KEY} characters")
+    return PageSettings(
+        secret_key=secret_key,
+        roles=frozenset(words(environ, "ADMIN_ROLES")),
+        idle_minutes=whole_number(environ, "ADMIN_IDLE_MINUTES", DEFAULT_IDLE_MINUTES),
+        public_url=public_url(environ),
+    )
+
+
+def public_url(environ: Mapping[str, str]) -> str | None:
+    url = value_of(environ, "PUBLIC_URL")
+    if url is not None and not re.fullmatch(r"https?://[^/\s?#]+[^\s?#]*", url):
+        raise BadSetting("PUBLIC_URL", "must begin with https:// (or http://), and have no query")
+    return url.rstrip("/") if url is not None else None
+
+
+def notices(environ: Mapping[str, str]) -> NoticeSettings:
+    has_limit = value_of(environ, "NOTIFY_SILENCE_HOURS") is not None
+    return NoticeSettings(
+        urls=words(environ, "NOTIFY_URLS"),
+        backlog_minutes=whole_number(environ, "NOTIFY_BACKLOG_MINUTES", DEFAULT_BACKLOG_MINUTES),
+        silence_hours=whole_number(environ, "NOTIFY_SILENCE_HOURS", 1) if has_limit else None,
+    )
+
+
 def policy(environ: Mapping[str, str]) -> Policy:
     return Policy(email_owner=email_owner(environ), name_fields=name_fields(environ))
 
@@ -210,22 +188,6 @@ def name_fields(environ: Mapping[str, str]) -> dict[str, str]:
     if len(pairs) != len(words) or not pairs.keys() <= set(NAME_COLUMNS):
         raise BadSetting("NAME_FIELDS", f"must be COLUMN=KEY, with COLUMN of {', '.join(NAME_COLUMNS)}; or none")
     return pairs
-
-
-def switch(environ: Mapping[str, str], name: str, *, default: str) -> bool:
-    text = (value_of(environ, name) or default).lower()
-    if text not in ("on", "off", "true", "false", "1", "0"):
-        raise BadSetting(name, "must be on or off")
-    return text in ("on", "true", "1")
-
-
-def whole_number(environ: Mapping[str, str], name: str, default: int) -> int:
-    text = value_of(environ, name)
-    if text is None:
-        return default
-    if not re.fullmatch("[0-9]{1,9}", text) or int(text) == 0:
-        raise BadSetting(name, "must be a whole number over 0")
-    return int(text)
 
 
 def log_level(environ: Mapping[str, str]) -> str:

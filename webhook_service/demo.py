@@ -20,6 +20,7 @@ from webhook_service.auth.stand_in import Auth
 from webhook_service.db import embedded, migrate
 from webhook_service.demo_tables import Line, check_employees, comparison, happenings
 from webhook_service.demo_traffic import DAY, EMPLOYEES, HIRE, OUTAGE, Act, Post, Stage, body_of, posts
+from webhook_service.environment import read_environment
 from webhook_service.errors import Unavailable
 from webhook_service.signature import Secret
 
@@ -72,7 +73,7 @@ def running_server(
     environment: dict[str, str], listener: Any, url: str, log_file: Path, console: Console
 ) -> Iterator[Popen[bytes]]:
     """The real server, ready. Where it does not start, its log is shown."""
-    environment = config.without_settings(config.environment()) | environment
+    environment = config.without_settings(read_environment()) | environment
     with log_file.open("ab") as log, serving.running(environment, log=log, listener=listener) as process:
         try:
             serving.wait_until_ready(url, process)

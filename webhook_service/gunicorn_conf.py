@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from webhook_service.config import environment, load_server
+from webhook_service.config import load_server
+from webhook_service.environment import read_environment
 from webhook_service.log import dict_config
 
 # gunicorn reads every name of this module that is one of its settings, so `config` must not be one.
-_settings = load_server(environment())
+_settings = load_server(read_environment())
 
 bind = f"{_settings.host}:{_settings.port}"
 workers = _settings.workers

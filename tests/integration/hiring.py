@@ -25,10 +25,10 @@ from webhook_service.accounts import Accounts
 from webhook_service.app import utc_now
 from webhook_service.auth.supabase import SupabaseAuthAdmin
 from webhook_service.batching import Processor
-from webhook_service.config import DirectConnection, Settings
 from webhook_service.events import Json
 from webhook_service.log import JsonFormatter
 from webhook_service.ports import AuthAdmin, Database
+from webhook_service.settings import DirectConnection, Settings
 from webhook_service.web import Wiring, employees, errors
 
 AUTHORIZED = {"Authorization": f"Bearer {ADMIN_KEY}"}

@@ -13,10 +13,10 @@ from tests.auth_faults import Call, fits
 from tests.integration.hiring import JANE_DOE, Office, client_for
 from webhook_service import employees
 from webhook_service.accounts import Accounts
-from webhook_service.config import Settings
 from webhook_service.employees import Hired
 from webhook_service.events import Account, Json
 from webhook_service.ports import AuthAdmin, Database
+from webhook_service.settings import Settings
 
 T = TypeVar("T")
 

@@ -10,8 +10,8 @@ from standardwebhooks.webhooks import Webhook
 from tests.employees import Connection
 from webhook_service import signature
 from webhook_service.app import create_app
-from webhook_service.config import Settings
 from webhook_service.ports import Database
+from webhook_service.settings import Settings
 from webhook_service.signature import parse_secrets
 
 OLD = "whsec_b2xkLXNlY3JldC1vbGQtc2VjcmV0LW9sZC1zZWNyZXQ="

@@ -10,9 +10,9 @@ from tests.employees import Connection, hire
 from tests.integration.captured import everything
 from tests.integration.capturing import auth_on
 from tests.integration.hiring import EMAIL, JANE_DOE, Office, intents, office, pairs, reason_of, whole_log
-from webhook_service.config import Settings
 from webhook_service.events import Json
 from webhook_service.ports import Database
+from webhook_service.settings import Settings
 
 CANARY = "Canary"
 """What is in a row is not repeated."""

@@ -16,9 +16,9 @@ from tests.employees import Connection, hire
 from tests.integration.captured import inbound, relay_all
 from tests.integration.capturing import auth_on
 from tests.integration.hiring import EMAIL, Office, assert_only, intents, office, pairs, reason_of
-from webhook_service.config import Settings
 from webhook_service.events import Json
 from webhook_service.ports import Database
+from webhook_service.settings import Settings
 
 GATE = 8151
 """An advisory lock: a hire stands before it, with its employee written and not committed."""

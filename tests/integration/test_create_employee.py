@@ -23,8 +23,8 @@ from tests.integration.hiring import (
     reason_of,
 )
 from webhook_service.app import create_app
-from webhook_service.config import Settings
 from webhook_service.ports import Database
+from webhook_service.settings import Settings
 
 FURTHER = "add column department text, add column hired_on date, add column salary numeric(10, 2)"
 

@@ -23,9 +23,9 @@ from tests.integration.hiring import (
 )
 from tests.integration.killing import Held, Killed, LeavingAdmin, Steps, give_login, request, stepped
 from webhook_service import employees
-from webhook_service.config import Settings
 from webhook_service.errors import NotPossible
 from webhook_service.ports import Database
+from webhook_service.settings import Settings
 
 CALLS = {
     False: ["intend", "create", "hire"],

@@ -11,9 +11,9 @@ from tests.employees import Connection, hire
 from tests.integration.hiring import EMAIL, Office, assert_only, intents, office, pairs, reason_of
 from tests.integration.killing import Held, LeavingAdmin, Steps, give_login, request, stepped
 from tests.integration.test_create_killed import STEPS
-from webhook_service.config import Settings
 from webhook_service.errors import AuthUnavailable, ServiceError
 from webhook_service.ports import Database
+from webhook_service.settings import Settings
 
 GONE = AuthUnavailable("auth_unreachable", "Auth did not answer (ReadTimeout).")
 NO_KEY = Fault(401, "bad_jwt")

@@ -12,9 +12,9 @@ from tests.auth_traffic import JANE
 from tests.employees import Connection, hire
 from tests.integration.captured import everything
 from tests.integration.hiring import EMAIL, JANE_DOE, Office, office, reason_of
-from webhook_service.config import Settings
 from webhook_service.events import Json
 from webhook_service.ports import Database
+from webhook_service.settings import Settings
 
 LONG_NAME, LONG_EMAIL = "x" * 201, f"{'x' * 64}@{'.'.join(['y' * 60] * 4)}.com"
 LIKE_A_UUID = "7d9c1a52-5a0e-4c5b-9f3a-2f6d0c1b8e1"

@@ -29,10 +29,10 @@ from tests.integration.killing import SteppedAdmin, Steps, give_login, request, 
 from tests.integration.sending import NEW, URL, queued, send_to
 from tests.integration.test_create_killed import STEPS
 from webhook_service import employees
-from webhook_service.config import Settings
 from webhook_service.errors import ServiceError
 from webhook_service.events import Account
 from webhook_service.ports import Database
+from webhook_service.settings import Settings
 
 AGAINST_LOGINS = "alter table employees add constraint no_login check (auth_user_id is null)"
 

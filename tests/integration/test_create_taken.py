@@ -24,8 +24,8 @@ from tests.integration.hiring import (
 )
 from webhook_service.app import create_app
 from webhook_service.auth.stand_in import Auth
-from webhook_service.config import Settings
 from webhook_service.ports import Database
+from webhook_service.settings import Settings
 
 Action = Callable[[Auth], object]
 

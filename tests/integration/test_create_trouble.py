@@ -27,10 +27,10 @@ from tests.integration.hiring import (
     reason_of,
 )
 from webhook_service.auth.supabase import SupabaseAuthAdmin
-from webhook_service.config import Settings
 from webhook_service.errors import Unavailable
 from webhook_service.events import Json
 from webhook_service.ports import Database
+from webhook_service.settings import Settings
 
 REFUSED = Fault(422, "weak_password")
 NO_KEY = Fault(401, "bad_jwt")

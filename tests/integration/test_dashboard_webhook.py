@@ -16,8 +16,8 @@ from tests.integration.dashboard_webhook import make_webhook
 from tests.integration.sending import URL, Request, send_to, taken
 from webhook_service.app import create_app
 from webhook_service.auth.stand_in import Auth
-from webhook_service.config import Settings
 from webhook_service.ports import Database
+from webhook_service.settings import Settings
 
 Order = Callable[[list[Request]], list[Request]]
 

@@ -19,7 +19,6 @@ from tests.integration.people import Person
 from tests.supabase_lite_server import TEST_FUNCTIONS, SupabaseLite, running
 from webhook_service import ledger
 from webhook_service.app import create_app
-from webhook_service.config import DirectConnection, Settings
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.db.supabase import SupabaseDatabase
 from webhook_service.events import Json
@@ -29,6 +28,7 @@ from webhook_service.ports import Database
 from webhook_service.reconcile import Reconciled, reconcile
 from webhook_service.relay import run_once
 from webhook_service.retention import prunable, prune
+from webhook_service.settings import DirectConnection, Settings
 from webhook_service.signature import parse_secrets
 
 

@@ -4,8 +4,8 @@ from flask.testing import FlaskClient
 
 from tests.employees import Connection
 from webhook_service.app import create_app
-from webhook_service.config import DirectConnection, Settings
 from webhook_service.db.direct import DirectDatabase
+from webhook_service.settings import DirectConnection, Settings
 
 
 def test_alive_asks_nobody(settings: Settings) -> None:

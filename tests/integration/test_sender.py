@@ -26,9 +26,9 @@ from tests.integration.sending import (
     where_it_shows,
 )
 from webhook_service.auth.stand_in import Auth
-from webhook_service.config import Settings
 from webhook_service.errors import BadSignature
 from webhook_service.ports import Database
+from webhook_service.settings import Settings
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from tests.integration.captured import nothing_linked
 from tests.integration.capturing import auth_on
 from tests.integration.hiring import AUTHORIZED, Office, office, open_rows, sign_in_jane
 from webhook_service.app import create_app
-from webhook_service.config import Settings
 from webhook_service.ports import Database
+from webhook_service.settings import Settings
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ import pytest
 from tests.employees import Connection
 from tests.integration.hiring import Office, access, client_for, login_of, office, reason_of, sign_in_jane
 from tests.integration.killing import Held, LeavingAdmin, Steps
-from webhook_service.config import Settings
 from webhook_service.errors import AuthUnavailable
 from webhook_service.ports import Database
+from webhook_service.settings import Settings
 
 GONE = AuthUnavailable("auth_unreachable", "Auth did not answer (ReadTimeout).")
 

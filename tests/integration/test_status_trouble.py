@@ -22,8 +22,8 @@ from tests.integration.hiring import (
     whole_log,
 )
 from webhook_service.auth.supabase import SupabaseAuthAdmin
-from webhook_service.config import Settings
 from webhook_service.ports import Database
+from webhook_service.settings import Settings
 
 LOST = {"cut": CUT, "timed out": TIMED_OUT, "broken": BROKEN, "a page": PAGE_500, "unexpected": UNEXPECTED}
 QUEUED = LOST | {"throttled": throttled("7"), "no key": Fault(401, "bad_jwt")}

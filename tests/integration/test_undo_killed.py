@@ -20,8 +20,8 @@ from tests.integration.hiring import (
     pairs,
 )
 from tests.integration.killing import Killed, Steps, request, stepped
-from webhook_service.config import Settings
 from webhook_service.ports import Database
+from webhook_service.settings import Settings
 
 CREATED = ["before intend", "after intend", "before create", "after create"]
 LONGEST = 16

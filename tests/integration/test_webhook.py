@@ -11,11 +11,11 @@ from tests.auth_traffic import CONFIRMED, EPOCH, JANE, delete, insert, outcome_o
 from tests.employees import Connection, employee, entry, hire
 from tests.integration.wishing import actions
 from webhook_service.app import create_app
-from webhook_service.config import Settings
 from webhook_service.events import AuthEvent, AuthUser, Operation
 from webhook_service.handlers import EmailOwner, Policy, decide
 from webhook_service.ports import Database
 from webhook_service.processing import process_batch
+from webhook_service.settings import Settings
 
 MAIL = "jane.doe@example.com"
 PROVEN: dict[str, Any] = {"email": MAIL, "email_confirmed_at": CONFIRMED}

@@ -17,9 +17,9 @@ from tests.unit.environments import (
     without,
 )
 from webhook_service import config
-from webhook_service.config import DirectConnection, Settings, SupabaseConnection
 from webhook_service.errors import BadSetting
 from webhook_service.handlers import EmailOwner
+from webhook_service.settings import DirectConnection, ServerSettings, Settings, SupabaseConnection
 from webhook_service.signature import Secret
 
 
@@ -197,6 +197,6 @@ def test_the_server_takes_its_settings_from_files_too(tmp_path: Path) -> None:
     """HOST_FILE and the others, as everywhere."""
     file = tmp_path / "host"
     file.write_text("127.0.0.1\n")
-    assert config.load_server({"HOST_FILE": str(file), "PORT": "9000"}) == config.ServerSettings(
+    assert config.load_server({"HOST_FILE": str(file), "PORT": "9000"}) == ServerSettings(
         host="127.0.0.1", port=9000, workers=2, log_level="INFO"
     )

@@ -21,7 +21,8 @@ ROWS = [
         "db.sqlstate",
         "db.deadline",
     },
-    {"config", "processing", "actions"},
+    {"settings", "environment", "processing", "actions"},
+    {"config"},
     {"db.direct", "db.supabase", "db.embedded", "db.migrate", "db.wakeup", "batching"},
     {"auth.stand_in", "auth.stand_in_users", "auth.local", "auth.supabase"},
     {"ledger", "serving", "retention", "password_file"},
@@ -45,7 +46,7 @@ ROWS = [
 
 ONLY_IN = {
     "os": {
-        "config",
+        "environment",
         "cli",
         "relay",
         "serving",

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from webhook_service.accounts import Accounts
 from webhook_service.batching import Processor
-from webhook_service.config import Settings
 from webhook_service.ports import Database
+from webhook_service.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

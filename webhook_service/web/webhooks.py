@@ -9,9 +9,9 @@ from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from webhook_service import handlers, payload, signature
-from webhook_service.config import Settings
 from webhook_service.errors import BadPayload, PayloadTooLarge, WrongContentType
 from webhook_service.events import Delivery
+from webhook_service.settings import Settings
 from webhook_service.web import Wiring
 
 log = logging.getLogger(__name__)
