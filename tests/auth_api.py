@@ -48,15 +48,15 @@ class AuthApi:
             raise Refusal(400, "bad_json", "Could not parse request body as JSON")
         match method, path.strip("/").split("/"):
             case "POST", ["admin", "users"]:
-                return user_json(self._auth.users.row(self._create(body)))
+                return user_json(self._create(body))
             case "GET", ["admin", "users"]:
                 return self._list(dict(parse_qsl(query)))
             case "POST", ["invite"]:
-                return user_json(self._auth.users.row(self._invite(body)))
+                return user_json(self._invite(body))
             case "GET", ["admin", "users", user]:
                 return user_json(self._find(user))
             case "PUT", ["admin", "users", user]:
-                return user_json(self._auth.users.row(self._update(self._find(user)["id"], body)))
+                return user_json(self._update(self._find(user)["id"], body))
             case "DELETE", ["admin", "users", user]:
                 found: UUID = self._find(user)["id"]
                 (self._auth.soft_delete if body.get("should_soft_delete") else self._auth.hard_delete)(found)
@@ -79,7 +79,7 @@ class AuthApi:
         rows = self._auth.users.newest(size, (page - 1) * size)
         return {"users": [user_json(row) for row in rows], "aud": "authenticated"}
 
-    def _create(self, body: dict[str, Json]) -> UUID:
+    def _create(self, body: dict[str, Json]) -> dict[str, Any]:
         if not body.get("email"):
             raise Refusal(400, "validation_failed", "Cannot create a user without either an email or phone")
         email = checked_email(body["email"])
@@ -101,17 +101,18 @@ class AuthApi:
                 )
                 if ban is not None:
                     self._auth.ban(user, ban)
+                return self._auth.users.row(user)
         except psycopg.errors.UniqueViolation:  # the id is taken, or somebody was faster
             raise Refusal(500, "unexpected_failure", "Database error creating new user") from None
-        return user
 
-    def _invite(self, body: dict[str, Json]) -> UUID:
+    def _invite(self, body: dict[str, Json]) -> dict[str, Any]:
         try:
-            return self._auth.invite(checked_email(body.get("email") or ""))
+            with self._connection.transaction():
+                return self._auth.users.row(self._auth.invite(checked_email(body.get("email") or "")))
         except EmailExists:
             raise Refusal(422, "email_exists", TAKEN) from None
 
-    def _update(self, user: UUID, body: dict[str, Json]) -> UUID:
+    def _update(self, user: UUID, body: dict[str, Json]) -> dict[str, Any]:
         email = checked_email(body["email"]) if body.get("email") else None
         ban = ban_end(body.get("ban_duration"))
         if ban is not None:  # before all else, and for good
@@ -126,9 +127,11 @@ class AuthApi:
                     self._auth.set_app_metadata(user, body["app_metadata"])
                 if body.get("user_metadata") is not None:
                     self._auth.update_metadata(user, body["user_metadata"])
+                return self._auth.users.row(user)
         except psycopg.errors.UniqueViolation:
             raise Refusal(500, "unexpected_failure", "Error updating user") from None
-        return user
+        except LookupError:  # deleted meanwhile
+            raise Refusal(404, "user_not_found", "User not found") from None
 
 
 def checked_email(email: str) -> str:

@@ -1,6 +1,8 @@
 """A real PostgreSQL for all tests: one server for each pytest process, one database for each test, from a template."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg
@@ -24,9 +26,10 @@ ADMIN_KEY = "test-admin-key-0123456789"
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """The URL of an empty server that has Supabase's roles and default rights."""
-    with embedded.running(tmp_path_factory.mktemp("postgres")) as environment:
+    # Not pytest's folder: another pytest on the machine closes that to the account that PostgreSQL runs under.
+    with TemporaryDirectory(prefix="ws-pg-") as folder, embedded.running(Path(folder)) as environment:
         url = environment["DATABASE_URL"]
         with psycopg.connect(url, autocommit=True) as connection:
             # A power cut during the tests may lose their data; a kill of PostgreSQL does not.

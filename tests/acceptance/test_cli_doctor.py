@@ -30,14 +30,16 @@ def findings(output: str) -> list[dict[str, Any]]:
 
 @pytest.mark.usefixtures("relayed")
 def test_nothing_wrong_is_zero(run: Run) -> None:
-    """A right installation ends with 0, a line for each check, and what may be done below its note."""
+    """A right installation ends with 0, a line for each check, and what may be done below its notes."""
     code, output, errors = run("doctor")
     assert (code, errors) == (0, "")
     lines = output.splitlines()
-    assert [line.split()[0] for line in lines if not line.startswith(" " * 7)] == [*["ok"] * 5, "note", *["ok"] * 5]
+    levels = [line.split()[0] for line in lines if not line.startswith(" " * 7)]
+    assert levels == [*["ok"] * 5, "note", *["ok"] * 2, "note", *["ok"] * 4]
     assert lines[0].startswith("   ok  migrations: at ")
-    [todo] = [line for line in lines if line.startswith(" " * 7)]
-    assert todo.startswith("       -> to post them: select auth_sync_send_to(")
+    post, log_in = [line for line in lines if line.startswith(" " * 7)]
+    assert post.startswith("       -> to post them: select auth_sync_send_to(")
+    assert log_in.startswith("       -> set SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY;")
 
 
 def test_something_wrong_is_one(run: Run) -> None:

@@ -109,7 +109,8 @@ class Writer:
             row = cursor.execute("select * from auth.users where id = %s", [person.user]).fetchone()
             known = cursor.execute("select 1 from chaos.history where auth_user_id = %s", [person.user]).fetchone()
         address = vacancy(person, row, self._dice) if row is not None or known is None else None
-        if address is not None and self._dice.random() < 0.15:
+        is_asked_again = known is None and person in self.signed_up
+        if address is not None and not is_asked_again and self._dice.random() < 0.15:
             person.hired.add(address)  # also where the answer is lost
             name = somebody(self._dice)
             spelled = address.title() if self._dice.random() < 0.3 else address
