@@ -179,7 +179,9 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An auth user as the Auth Admin API tells it. `email` is in lower case, None where there is none."""
+    """An auth user as the Auth Admin API tells it. `email` is in lower case, None where there is none; `role` is that
+    of app_metadata, which only the service role can write.
+    """
 
     id: UUID
     email: str | None = None
@@ -187,6 +189,7 @@ class Account:
     banned_until: datetime | None = None
     deleted_at: datetime | None = None
     invited_at: datetime | None = None
+    role: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

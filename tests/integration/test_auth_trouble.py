@@ -35,7 +35,8 @@ from tests.auth_traffic import JANE
 from tests.integration.auth_admins import CALLS, EMAIL, PASSWORD, auth_of_jane, client, error_of
 from tests.integration.misbehaving_servers import Behaviour, Serve, closes, silent, trickles
 from tests.ports import free_port
-from webhook_service.auth.supabase import SupabaseAuthAdmin, pause_of
+from webhook_service.auth.answers import pause_of
+from webhook_service.auth.supabase import SupabaseAuthAdmin
 from webhook_service.errors import AuthThrottled, AuthUnavailable
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

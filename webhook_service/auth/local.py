@@ -30,16 +30,16 @@ class LocalAuthAdmin:
 
     def get(self, auth_user_id: UUID) -> Account | None:
         try:
-            with self._auth() as auth:
+            with self.opened() as auth:
                 return account_of(auth.users.row(auth_user_id))
         except AuthUserNotFound:
             return None
 
     def create(self, auth_user_id: UUID, email: str, *, password: str | None) -> Account:
         require_email(email)
-        with self._auth() as auth:
+        with self.opened() as auth:
             try:
-                auth.admin_create(email, confirmed=password is not None, id=auth_user_id)
+                auth.admin_create(email, confirmed=password is not None, id=auth_user_id, password=password)
             except psycopg.errors.UniqueViolation:
                 raise email_exists() from None
             return account_of(auth.users.row(auth_user_id))
@@ -47,7 +47,7 @@ class LocalAuthAdmin:
     def invite(self, email: str) -> None:
         """The invitation is recorded; there is nobody to mail it."""
         require_email(email)
-        with self._auth() as auth:
+        with self.opened() as auth:
             try:
                 auth.invite(email)
             except EmailExists:
@@ -56,7 +56,7 @@ class LocalAuthAdmin:
     def update(self, auth_user_id: UUID, *, banned: bool | None = None, email: str | None = None) -> Account:
         if email is not None:
             require_email(email)
-        with self._auth() as auth:
+        with self.opened() as auth:
             if banned:
                 auth.ban(auth_user_id, datetime.now(UTC) + FOR_GOOD)
             elif banned is not None:
@@ -67,7 +67,7 @@ class LocalAuthAdmin:
 
     def delete(self, auth_user_id: UUID) -> None:
         try:
-            with self._auth() as auth:
+            with self.opened() as auth:
                 auth.hard_delete(auth_user_id)
         except AuthUserNotFound:
             return
@@ -76,7 +76,7 @@ class LocalAuthAdmin:
         """There is nothing that is kept open."""
 
     @contextmanager
-    def _auth(self) -> Iterator[Auth]:
+    def opened(self) -> Iterator[Auth]:
         """Auth on a connection of its own. PostgreSQL's errors may hold personal data: only their names are told."""
         try:
             with psycopg.connect(self._conninfo, autocommit=True) as connection:
@@ -105,5 +105,6 @@ def account_of(row: dict[str, Any]) -> Account:
         id=row["id"],
         email=(row["email"] or "").lower() or None,
         email_confirmed=row["email_confirmed_at"] is not None,
+        role=(row["raw_app_meta_data"] or {}).get("role"),
         **moments,
     )

@@ -3,8 +3,8 @@
 The statements, their order, the columns that each names and which of them share a transaction are those of
 supabase/auth v2.196. Only auth.users is written, and auth.sessions as far as it tells who is signed in: no identities,
 no refresh tokens, no mails. Who may do what is not checked: a banned user may sign in here.
-The password is no hash of anything, and the tokens are hashes of something random: they are there so that it can be
-proved that they never come out.
+A password that is given is hashed, though not by bcrypt, else it is no hash of anything; the tokens are hashes of
+something random: they are there so that it can be proved that they never come out.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
+from werkzeug.security import generate_password_hash
 
 from webhook_service.auth.stand_in_users import AuthUsers, Metadata, hash_of, one_time_token
 
@@ -69,11 +70,13 @@ class Auth:
         app_metadata: Metadata | None = None,
         confirmed: bool = True,
         id: UUID | None = None,
+        password: str | None = None,
     ) -> UUID:
         """By the admin API; `confirmed` is its `email_confirm`."""
         user = id or uuid4()
         with self._transaction():
-            self.users.insert(user, email=email.lower(), raw_user_meta_data=dict(user_metadata or {}))
+            secret = {} if password is None else {"encrypted_password": generate_password_hash(password)}
+            self.users.insert(user, email=email.lower(), raw_user_meta_data=dict(user_metadata or {}), **secret)
             self.users.update(user, role="authenticated")
             if app_metadata is not None:
                 self.users.merge(user, "raw_app_meta_data", app_metadata)
