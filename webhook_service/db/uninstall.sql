@@ -11,7 +11,8 @@ begin
   for object in
     select format('drop trigger %I on %s', t.tgname, t.tgrelid::regclass) from pg_trigger t
      where t.tgname in ('auth_sync_capture', 'auth_sync_send', 'auth_sync_employees_inserted', 'auth_sync_employees_updated',
-                        'auth_sync_wish_inserted', 'auth_sync_wish_updated', 'auth_sync_wish_deleted')
+                        'auth_sync_wish_inserted', 'auth_sync_wish_updated', 'auth_sync_wish_deleted',
+                        'auth_sync_failed_inserted', 'auth_sync_failed_updated')
   loop
     execute object;
   end loop;
@@ -23,6 +24,7 @@ begin
     from pg_class c
    where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'
      and c.relname in ('integration_sync_log', 'integration_sync_replays', 'auth_user_state', 'auth_sync_settings',
+                       'auth_sync_attempts', 'auth_sync_mismatches', 'auth_sync_mismatch_pass',
                        'auth_sync_relays', 'auth_sync_hires', 'auth_sync_rate', 'auth_sync_migrations');
   if object is not null then
     execute object;
