@@ -13,12 +13,16 @@ from webhook_service.payload import Timestamp
 from webhook_service.ports import Database
 
 MAX_BIGINT = 2**63 - 1
+DIRECTIONS = ("inbound", "outbound")
 LEDGER_ID = re.compile(r"[A-Za-z0-9_:-]{1,250}", re.ASCII)
 """An event's id, or an action's, which has a colon."""
 
 
 class Filter(Schema):
-    """Which events: all of what is given must hold. `since` and `until` (not included) are times of arrival."""
+    """Which events: all of what is given must hold. `since` and `until` (not included) are times of arrival; `person` is
+    what a human types: the beginning of an e-mail, a name or an employee number, or an id; `given_up` is what has failed
+    and is not tried again.
+    """
 
     class Meta:
         unknown = RAISE
@@ -26,6 +30,9 @@ class Filter(Schema):
     status = fields.Enum(Status)
     outcome = fields.Enum(Outcome, by_value=True)
     operation = fields.String(validate=validate.OneOf((*Operation, *Action)))
+    direction = fields.String(validate=validate.OneOf(DIRECTIONS))
+    given_up = fields.Boolean()
+    person = fields.String(validate=[validate.Length(max=200), validate.ContainsNoneOf("\0")])
     auth_user_id = fields.UUID()
     employee_id = fields.Integer(validate=validate.Range(0, MAX_BIGINT))
     since = Timestamp()
@@ -54,3 +61,20 @@ def event(database: Database, event_id: str) -> Json:
     if found is None:
         raise EventNotFound("event_not_found", "The ledger has no such event.")
     return found
+
+
+def search(database: Database, filter: Mapping[str, Json], *, below: int | None, limit: int) -> Json:
+    """As `events`, each with "person" (a name or e-mail, or None), and "people": [{"employee_id", "auth_user_id", "name",
+    "email"}] that the person of the filter may be.
+    """
+    return database.call("auth_sync_search_v1", p_filter=dict(filter), p_below=below, p_limit=limit)
+
+
+def counts(database: Database, filter: Mapping[str, Json]) -> Json:
+    """How many events fit: {"matched", "is_estimated"}, exactly up to 10,000."""
+    return database.call("auth_sync_event_counts_v1", p_filter=dict(filter))
+
+
+def hours(database: Database, last: int) -> Json:
+    """Of the last hours, 72 at most: {"hours": [{"hour", "direction", "outcome" or "pending", "events"}], "is_estimated"}."""
+    return database.call("auth_sync_hours_v1", p_hours=last)

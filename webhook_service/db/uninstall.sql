@@ -40,3 +40,7 @@ end $$;
 drop index if exists public.auth_sync_employees_auth_user_id_key;
 drop index if exists public.auth_sync_employees_email_idx;
 drop index if exists public.auth_sync_employees_number_idx;
+drop index if exists public.auth_sync_employees_email_prefix_idx;
+drop index if exists public.auth_sync_employees_number_prefix_idx;
+drop index if exists public.auth_sync_employees_name_prefix_idx;
+drop index if exists public.auth_sync_employees_surname_prefix_idx;

@@ -1,0 +1,171 @@
+"""How admins search the ledger: by what an event is, and by what a human types of a person."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.auth_traffic import CONFIRMED, JANE, delete, insert, update
+from tests.employees import Connection, hire
+from tests.webhook_events import work_of
+from webhook_service import ledger, replay
+from webhook_service.events import Json
+from webhook_service.handlers import Policy
+from webhook_service.ledger import Filter, filter_json
+from webhook_service.ports import Database
+from webhook_service.processing import process_batch
+
+ALONE = UUID(int=5)
+
+
+@pytest.fixture
+def traffic(connection: Connection, database: Database) -> None:
+    """Jane Doe (employee 1) linked and deleted, the office (2, 3) ambiguous, a stranger, one pending, one action given up."""
+    hire(connection, "Jane.Doe@example.com", first_name="Jane", last_name="van Doe", employee_number="E-7")
+    hire(connection, "office@example.com"), hire(connection, "office@example.com")
+    sent = [
+        insert(at=1, email="jane.doe@example.com", email_confirmed_at=CONFIRMED),
+        update(at=2, email="jane.doe@example.com", email_confirmed_at=CONFIRMED),
+        insert(UUID(int=3), at=3, email="office@example.com", email_confirmed_at=CONFIRMED),
+        insert(ALONE, at=4, email="alone@example.com", email_confirmed_at=CONFIRMED),
+        delete(at=5, email="jane.doe@example.com"),
+    ]
+    for number, webhook in enumerate(sent, start=1):
+        process_batch(database, [work_of(webhook, f"evt-{number}")], Policy())
+    connection.execute(
+        "insert into integration_sync_log (event_id, direction, operation, status, outcome, error_message, via, auth_user_id)"
+        " values ('evt-6', 'inbound', 'UPDATE', 'PENDING', null, null, 'capture', gen_random_uuid()),"
+        " ('act-7', 'outbound', 'disable_auth_user', 'FAILED', 'auth_refused', 'no', 'employees', gen_random_uuid())"
+    )
+
+
+def found(database: Database, **filter: Any) -> list[str]:
+    page = ledger.search(database, filter_json(Filter().load(filter)), below=None, limit=50)
+    listed = [event["event_id"] for event in page["events"]]
+    same = ledger.events(database, filter_json(Filter().load(filter)), below=None, limit=50)
+    assert [event["event_id"] for event in same["events"]] == listed
+    assert ledger.counts(database, filter_json(Filter().load(filter)))["matched"] == len(listed)
+    return listed
+
+
+@pytest.mark.parametrize(
+    ("filter", "expected"),
+    [
+        ({}, "act-7 evt-6 evt-5 evt-4 evt-3 evt-2 evt-1"),
+        ({"status": "FAILED"}, "act-7 evt-3"),
+        ({"status": "PENDING"}, "evt-6"),
+        ({"status": "SUCCESS", "operation": "INSERT"}, "evt-4 evt-1"),
+        ({"outcome": "unmatched"}, "evt-4"),
+        ({"outcome": "unmatched", "operation": "DELETE"}, ""),
+        ({"operation": "UPDATE"}, "evt-6 evt-2"),
+        ({"operation": "UPDATE", "status": "PENDING"}, "evt-6"),
+        ({"direction": "outbound"}, "act-7"),
+        ({"given_up": True}, "act-7"),
+        ({"given_up": True, "direction": "inbound"}, ""),
+        ({"given_up": False, "status": "FAILED"}, "evt-3"),
+        ({"auth_user_id": str(JANE), "operation": "DELETE"}, "evt-5"),
+        ({"employee_id": 1, "outcome": "linked"}, "evt-1"),
+        ({"direction": "inbound", "until": "2020-01-01T00:00:00Z"}, ""),
+        ({"status": "FAILED", "since": "2020-01-01T00:00:00Z"}, "act-7 evt-3"),
+    ],
+)
+@pytest.mark.usefixtures("traffic")
+def test_filters_are_anded(database: Database, filter: dict[str, Json], expected: str) -> None:
+    """All that is given must hold; newest first; counted alike; the API's list is the same."""
+    assert found(database, **filter) == expected.split()
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        (" JANE.DOE@Example.com ", "evt-5 evt-2 evt-1"),
+        ("jane.d", "evt-5 evt-2 evt-1"),
+        ("jane van", "evt-5 evt-2 evt-1"),
+        ("Van Doe,  Jane", "evt-5 evt-2 evt-1"),
+        ("e-7", "evt-5 evt-2 evt-1"),
+        ("1", "evt-5 evt-2 evt-1"),
+        (str(JANE).upper(), "evt-5 evt-2 evt-1"),
+        ("alone@", "evt-4"),
+        (str(ALONE), "evt-4"),
+        ("nobody", ""),
+        ("%", ""),
+        ("_ane", ""),
+        ("' or true --", ""),
+        ("  ", "act-7 evt-6 evt-5 evt-4 evt-3 evt-2 evt-1"),
+    ],
+)
+@pytest.mark.usefixtures("traffic")
+def test_a_person_is_found_by_what_a_human_types(database: Database, typed: str, expected: str) -> None:
+    """Whatever the case and the space around; employees with their deleted login, and auth users without an employee."""
+    assert found(database, person=typed) == expected.split()
+
+
+@pytest.mark.usefixtures("traffic")
+def test_the_people_that_were_meant_are_told(database: Database) -> None:
+    """By name and e-mail, and each event with its person."""
+    page = ledger.search(database, {"person": "jane"}, below=None, limit=1)
+    [jane] = page["people"]
+    assert (jane["employee_id"], jane["name"], jane["email"]) == (1, "Jane van Doe", "Jane.Doe@example.com")
+    assert (page["events"][0]["person"], page["next"]) == ("Jane van Doe", page["events"][0]["id"])
+    assert (
+        ledger.search(database, {"person": "alone"}, below=None, limit=1)["events"][0]["person"] == "alone@example.com"
+    )
+
+
+@pytest.mark.usefixtures("traffic")
+def test_pages_go_on_below(database: Database) -> None:
+    """Whichever index they are read from, nothing is shown twice or left out."""
+    for filter in ({}, {"status": "SUCCESS"}, {"direction": "inbound"}, {"person": "jane"}):
+        whole = [event["id"] for event in ledger.search(database, filter, below=None, limit=50)["events"]]
+        pages, below = [], None
+        while page := ledger.search(database, filter, below=below, limit=1):
+            pages += [event["id"] for event in page["events"]]
+            if (below := page["next"]) is None:
+                break
+        assert pages == whole
+
+
+@pytest.mark.usefixtures("traffic")
+def test_a_replay_takes_what_a_search_shows(database: Database) -> None:
+    """The new filters mean the same there."""
+    done = replay.replay_events(database, Policy(), {"person": "jane"}, requested_by="test", dry_run=True)
+    assert done.matched == 3
+    given_up = replay.replay_events(database, Policy(), {"given_up": "True"}, requested_by="test", dry_run=True)
+    assert given_up.matched == 0
+
+
+@pytest.mark.usefixtures("traffic")
+def test_hours_count_by_outcome(database: Database) -> None:
+    """What has no outcome yet is pending; an older hour is left out."""
+    told = ledger.hours(database, 2)
+    assert {(h["direction"], h["outcome"]): h["events"] for h in told["hours"]} == {
+        ("inbound", "linked"): 1,
+        ("inbound", "unchanged"): 1,
+        ("inbound", "ambiguous"): 1,
+        ("inbound", "unmatched"): 1,
+        ("inbound", "orphaned"): 1,
+        ("inbound", "pending"): 1,
+        ("outbound", "auth_refused"): 1,
+    }
+    assert told["is_estimated"] is False
+
+
+def test_a_large_ledger_is_narrowed_and_sampled(connection: Connection, database: Database) -> None:
+    """The ends of a time, a rare outcome in it, and the hours, of a hundred thousand events; no answer loses an event."""
+    connection.execute(
+        "insert into integration_sync_log (event_id, direction, operation, status, outcome, via, created_at, completed_at)"
+        " select 'evt-' || n, 'inbound', 'UPDATE', 'SUCCESS', case when n % 50000 = 0 then 'orphaned' else 'synced' end, 'relay', t, t"
+        "   from generate_series(1, 120000) as n, lateral (select now() - interval '2 s' * (120000 - n) as t) as at"
+    )
+    connection.execute("analyze integration_sync_log")
+    ago = "now() - interval '2 s' * 20000"
+    [until] = connection.execute(f"select {ago} + interval '1 s' as t").fetchall()  # noqa: S608
+    rare = {"outcome": "orphaned", "until": until["t"].isoformat()}
+    assert [e["event_id"] for e in ledger.search(database, rare, below=None, limit=50)["events"]] == [
+        "evt-100000",
+        "evt-50000",
+    ]
+    told = ledger.hours(database, 72)
+    assert told["is_estimated"]
+    assert sum(hour["events"] for hour in told["hours"]) == pytest.approx(120000, rel=0.02)
+    assert ledger.counts(database, {"outcome": "synced"})["matched"] == pytest.approx(119998, rel=0.1)
