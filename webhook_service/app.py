@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from flask import Flask
 
-from webhook_service import config, relay
+from webhook_service import config, monitor, relay
 from webhook_service.accounts import Accounts
 from webhook_service.auth.local import LocalAuthAdmin
 from webhook_service.auth.supabase import SupabaseAuthAdmin
@@ -55,7 +55,10 @@ def relay_for(
     at once over a direct connection, and polls over the Data API. Not started yet.
     """
     wait = Wakeup(connection.url).wait if isinstance(connection, DirectConnection) else None
-    looks = [Look("events", lambda name: relay.run_once(database, policy, name=name), wait)]
+    looks = [
+        Look("events", lambda name: relay.run_once(database, policy, name=name), wait),
+        Look("monitor", lambda name: monitor.run_once(database, name)),
+    ]
     if accounts is not None:
         looks.append(Look("actions", accounts.run_once))
     return Relay(*looks)

@@ -19,9 +19,9 @@ LEDGER_ID = re.compile(r"[A-Za-z0-9_:-]{1,250}", re.ASCII)
 
 
 class Filter(Schema):
-    """Which events: all of what is given must hold. `since` and `until` (not included) are times of arrival; `person` is
-    what a human types: the beginning of an e-mail, a name or an employee number, or an id; `given_up` is what has failed
-    and is not tried again.
+    """Which events: all of what is given must hold. `since` and `until` (not included) are times of arrival; `person`
+    is what a human types: the beginning of an e-mail, a name or an employee number, or an id; `given_up` is what has
+    failed and is not tried again.
     """
 
     class Meta:
@@ -64,8 +64,8 @@ def event(database: Database, event_id: str) -> Json:
 
 
 def search(database: Database, filter: Mapping[str, Json], *, below: int | None, limit: int) -> Json:
-    """As `events`, each with "person" (a name or e-mail, or None), and "people": [{"employee_id", "auth_user_id", "name",
-    "email"}] that the person of the filter may be.
+    """As `events`, each with "person" (a name or e-mail, or None), and "people": [{"employee_id", "auth_user_id",
+    "name", "email"}] that the person of the filter may be.
     """
     return database.call("auth_sync_search_v1", p_filter=dict(filter), p_below=below, p_limit=limit)
 
@@ -76,5 +76,7 @@ def counts(database: Database, filter: Mapping[str, Json]) -> Json:
 
 
 def hours(database: Database, last: int) -> Json:
-    """Of the last hours, 72 at most: {"hours": [{"hour", "direction", "outcome" or "pending", "events"}], "is_estimated"}."""
+    """Of the last hours, 72 at most: {"hours": [{"hour", "direction", "outcome" (or "pending"), "events"}],
+    "is_estimated"}.
+    """
     return database.call("auth_sync_hours_v1", p_hours=last)

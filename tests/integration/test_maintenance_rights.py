@@ -26,7 +26,10 @@ from webhook_service.ports import Database
 from webhook_service.retention import prune
 
 STRANGERS = ("anon", "authenticated")
-TABLES = ("auth_sync_settings", "auth_sync_relays", "auth_sync_rate", "auth_sync_migrations")
+TABLES = (
+    *("auth_sync_settings", "auth_sync_relays", "auth_sync_rate", "auth_sync_migrations", "auth_sync_attempts"),
+    *("auth_sync_mismatches", "auth_sync_mismatch_pass", "auth_sync_monitor", "recent_auth_sync_log"),
+)
 FUNCTIONS: dict[str, dict[str, Any]] = {
     "auth_sync_claim_v1": {"p_relay": "r", "p_limit": 1, "p_lease_seconds": 1},
     "auth_sync_process_v2": {"p_works": []},
@@ -53,6 +56,15 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "auth_sync_hire_v1": {"p_event_id": "e", "p_lease": "l"},
     "auth_sync_without_login_v1": {"p_after": 0, "p_limit": 1, "p_orphans": False},
     "find_employees_without_auth": {},
+    "auth_sync_search_v1": {"p_filter": {}, "p_below": None, "p_limit": 1},
+    "auth_sync_find_people_v1": {"p_person": "jane"},
+    "auth_sync_hours_v1": {"p_hours": 1},
+    "auth_sync_event_counts_v1": {"p_filter": {}},
+    "auth_sync_people_v1": {"p_filter": {}, "p_after": None, "p_limit": 1},
+    "auth_sync_problems_v1": {},
+    "auth_sync_person_v1": {"p_employee_id": 1},
+    "auth_sync_login_candidates_v1": {"p_auth_user_id": JANE},
+    "auth_sync_refresh_mismatches_v1": {},
 }
 """Those that the service or an admin calls, with arguments that fit."""
 

@@ -20,7 +20,7 @@ ALONE = UUID(int=5)
 
 @pytest.fixture
 def traffic(connection: Connection, database: Database) -> None:
-    """Jane Doe (employee 1) linked and deleted, the office (2, 3) ambiguous, a stranger, one pending, one action given up."""
+    """Jane Doe (employee 1) linked and deleted, the office (2, 3) ambiguous, a stranger; pending; given up."""
     hire(connection, "Jane.Doe@example.com", first_name="Jane", last_name="van Doe", employee_number="E-7")
     hire(connection, "office@example.com"), hire(connection, "office@example.com")
     sent = [
@@ -33,8 +33,9 @@ def traffic(connection: Connection, database: Database) -> None:
     for number, webhook in enumerate(sent, start=1):
         process_batch(database, [work_of(webhook, f"evt-{number}")], Policy())
     connection.execute(
-        "insert into integration_sync_log (event_id, direction, operation, status, outcome, error_message, via, auth_user_id)"
-        " values ('evt-6', 'inbound', 'UPDATE', 'PENDING', null, null, 'capture', gen_random_uuid()),"
+        "insert into integration_sync_log"
+        " (event_id, direction, operation, status, outcome, error_message, via, auth_user_id) values"
+        " ('evt-6', 'inbound', 'UPDATE', 'PENDING', null, null, 'capture', gen_random_uuid()),"
         " ('act-7', 'outbound', 'disable_auth_user', 'FAILED', 'auth_refused', 'no', 'employees', gen_random_uuid())"
     )
 
@@ -96,7 +97,7 @@ def test_filters_are_anded(database: Database, filter: dict[str, Json], expected
 )
 @pytest.mark.usefixtures("traffic")
 def test_a_person_is_found_by_what_a_human_types(database: Database, typed: str, expected: str) -> None:
-    """Whatever the case and the space around; employees with their deleted login, and auth users without an employee."""
+    """Whatever the case and the space; employees with their deleted login, and auth users without an employee."""
     assert found(database, person=typed) == expected.split()
 
 
@@ -151,10 +152,12 @@ def test_hours_count_by_outcome(database: Database) -> None:
 
 
 def test_a_large_ledger_is_narrowed_and_sampled(connection: Connection, database: Database) -> None:
-    """The ends of a time, a rare outcome in it, and the hours, of a hundred thousand events; no answer loses an event."""
+    """The ends of a time, a rare outcome in it, and the hours, of a hundred thousand events; none is lost."""
     connection.execute(
-        "insert into integration_sync_log (event_id, direction, operation, status, outcome, via, created_at, completed_at)"
-        " select 'evt-' || n, 'inbound', 'UPDATE', 'SUCCESS', case when n % 50000 = 0 then 'orphaned' else 'synced' end, 'relay', t, t"
+        "insert into integration_sync_log"
+        " (event_id, direction, operation, status, outcome, via, created_at, completed_at)"
+        " select 'evt-' || n, 'inbound', 'UPDATE', 'SUCCESS',"
+        "        case when n % 50000 = 0 then 'orphaned' else 'synced' end, 'relay', t, t"
         "   from generate_series(1, 120000) as n, lateral (select now() - interval '2 s' * (120000 - n) as t) as at"
     )
     connection.execute("analyze integration_sync_log")

@@ -44,3 +44,4 @@ drop index if exists public.auth_sync_employees_email_prefix_idx;
 drop index if exists public.auth_sync_employees_number_prefix_idx;
 drop index if exists public.auth_sync_employees_name_prefix_idx;
 drop index if exists public.auth_sync_employees_surname_prefix_idx;
+drop index if exists public.auth_sync_employees_standing_idx;

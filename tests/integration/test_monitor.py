@@ -1,0 +1,167 @@
+"""Everyone and their login: the views, the lists of problems, one person, and the comparison in the background."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.auth_traffic import CONFIRMED, insert
+from tests.employees import Connection, hire
+from tests.webhook_events import work_of
+from webhook_service import monitor, people
+from webhook_service.errors import EmployeeNotFound
+from webhook_service.events import Json
+from webhook_service.handlers import Policy
+from webhook_service.people import PeopleFilter, people_filter_json
+from webhook_service.ports import Database
+from webhook_service.processing import process_batch
+
+OFFICE = UUID(int=100)
+STATUSES = {
+    "fine": "OK",
+    "left": "OK",
+    "banned": "OK",
+    "missing": "MISSING_AUTH_UID",
+    "fired": "INACTIVE_WITH_AUTH",
+    "gone": "ORPHANED",
+    "renamed": "EMAIL_MISMATCH",
+    "office1": "AMBIGUOUS",
+    "office2": "AMBIGUOUS",
+}
+
+
+@pytest.fixture
+def company(connection: Connection, database: Database) -> dict[str, int]:
+    """One employee of each kind, by first name; the e-mail is that name's, but for the office, which two share."""
+    ids = {}
+    for number, name in enumerate(STATUSES, start=1):
+        columns: dict[str, Any] = {"email": f" {name}@Example.com", "first_name": name, "employee_number": f"N{number}"}
+        linked = {"fine": {}, "fired": {"is_active": False}, "renamed": {}, "banned": {"is_active": False}}
+        if name in linked:
+            columns |= {"auth_user_id": UUID(int=number)} | linked[name]
+            state(connection, UUID(int=number), "other@example.com" if name == "renamed" else f"{name}@example.com")
+        columns |= {"left": {"is_active": False}, "gone": {"orphaned_at": CONFIRMED}}.get(name, {})
+        columns |= {"email": "office@example.com"} if name.startswith("office") else {}
+        ids[name] = hire(connection, **columns)
+    connection.execute("update auth_user_state set banned_until = 'infinity' where email = 'banned@example.com'")
+    webhook = insert(OFFICE, email="office@example.com", email_confirmed_at=CONFIRMED)
+    process_batch(database, [work_of(webhook, "evt-1")], Policy())
+    return ids
+
+
+def state(connection: Connection, user: UUID, email: str) -> None:
+    connection.execute(
+        "insert into auth_user_state (auth_user_id, email, email_confirmed) values (%s, %s, true)", [user, email]
+    )
+
+
+def names(database: Database, **filter: Any) -> list[str]:
+    """First names on all pages of a filter, page by page."""
+    listed: list[str] = []
+    after = None
+    while True:
+        page = people.people(database, people_filter_json(PeopleFilter().load(filter)), after=after, limit=2)
+        listed += [employee["first_name"] for employee in page["employees"]]
+        if (after := page["next"]) is None:
+            return listed
+
+
+def test_the_first_status_that_fits_is_shown(connection: Connection, company: dict[str, int]) -> None:
+    """In auth_sync_monitor, a row for each employee."""
+    rows = connection.execute("select first_name, sync_status from auth_sync_monitor").fetchall()
+    assert {row["first_name"]: row["sync_status"] for row in rows} == STATUSES
+
+
+def test_lists_show_who_has_a_status(database: Database, company: dict[str, int]) -> None:
+    """Each list its own, in pages; and with is_active, both must hold."""
+    for status in set(STATUSES.values()):
+        assert names(database, sync_status=status) == [name for name in STATUSES if STATUSES[name] == status]
+    assert names(database) == list(STATUSES)
+    assert names(database, is_active=False) == ["left", "banned", "fired"]
+    assert names(database, is_active=True, sync_status="OK") == ["fine"]
+    assert names(database, person="office@") == ["office1", "office2"]
+    assert names(database, person="n5", sync_status="OK") == []
+
+
+def test_problems_are_counted(database: Database, company: dict[str, int]) -> None:
+    """As the lists have them."""
+    counts = people.problems(database)
+    assert counts.pop("checked_at") is not None
+    assert counts == {
+        **{"MISSING_AUTH_UID": 1, "INACTIVE_WITH_AUTH": 1, "ORPHANED": 1, "EMAIL_MISMATCH": 1, "AMBIGUOUS": 2},
+        "is_capped": False,
+    }
+
+
+def test_an_ambiguous_one_is_no_more_when_it_is_settled(
+    connection: Connection, database: Database, company: dict[str, int]
+) -> None:
+    """Once the auth user has an employee, the others are merely without a login."""
+    connection.execute("update employees set auth_user_id = %s where employee_id = %s", [OFFICE, company["office1"]])
+    assert names(database, sync_status="AMBIGUOUS") == []
+    assert names(database, sync_status="MISSING_AUTH_UID") == ["missing", "office2"]
+
+
+def test_a_person_has_events_and_candidates(database: Database, company: dict[str, int]) -> None:
+    """The auth users that could be the login of one who has none; nobody for who has one."""
+    shown = people.person(database, company["office1"])
+    assert (shown["employee"]["sync_status"], shown["events"]) == ("AMBIGUOUS", [])
+    [candidate] = shown["candidates"]
+    assert candidate == {
+        **{"auth_user_id": str(OFFICE), "email": "office@example.com", "email_confirmed": True},
+        **{"banned_until": None, "linked_to": None},
+    }
+    assert people.person(database, company["renamed"])["candidates"] == []
+    with pytest.raises(EmployeeNotFound):
+        people.person(database, 999)
+
+
+def test_an_auth_user_has_its_possible_employees(database: Database, company: dict[str, int]) -> None:
+    """By e-mail or number; None where the auth user is not known."""
+    shown = people.login_candidates(database, OFFICE)
+    assert [e["employee_id"] for e in shown["employees"]] == [company["office1"], company["office2"]]
+    assert (shown["auth_user"]["email"], shown["auth_user"]["linked_to"]) == ("office@example.com", None)
+    assert people.login_candidates(database, UUID(int=404)) is None
+
+
+def test_the_newest_of_the_ledger_is_readable(connection: Connection, company: dict[str, int]) -> None:
+    """recent_auth_sync_log: what, what came of it, about whom."""
+    [row] = connection.execute("select * from recent_auth_sync_log limit 1").fetchall()
+    assert (row["operation"], row["outcome"], row["email"]) == ("INSERT", "ambiguous", "office@example.com")
+
+
+def found(connection: Connection) -> list[Json]:
+    rows = connection.execute("select sync_status, employee_id from auth_sync_mismatches order by 1, 2").fetchall()
+    return [(row["sync_status"], row["employee_id"]) for row in rows]
+
+
+def test_the_comparison_finds_and_forgets(connection: Connection, database: Database, company: dict[str, int]) -> None:
+    """Slice by slice what differs is kept and what does not any more is dropped; then comes a pause."""
+    for _ in range(5):
+        last = database.call("auth_sync_refresh_mismatches_v1", p_slice=2)
+    assert last["next_in"] == 60
+    assert found(connection) == [("EMAIL_MISMATCH", company["renamed"]), ("INACTIVE_WITH_AUTH", company["fired"])]
+    assert 50 < (monitor.run_once(database, "r").next_in or 0) <= 60
+
+    connection.execute("update auth_user_state set email = 'renamed@example.com' where email = 'other@example.com'")
+    connection.execute("update auth_sync_mismatch_pass set next_at = now()")
+    assert monitor.run_once(database, "r").next_in == 60
+    assert found(connection) == [("INACTIVE_WITH_AUTH", company["fired"])]
+
+
+def test_a_large_company_is_listed_from_what_was_found(connection: Connection, database: Database) -> None:
+    """Above ten thousand; and who differs no more is not shown."""
+    connection.execute(
+        "insert into auth_user_state (auth_user_id, email, email_confirmed)"
+        " select md5(n::text)::uuid, 'p' || n || '@example.com', true from generate_series(1, 10100) as n"
+    )
+    connection.execute(
+        "insert into employees (employee_id, first_name, email, auth_user_id)"
+        " select n, n::text, case when n % 5000 = 0 then 'x' else 'p' end || n || '@example.com', md5(n::text)::uuid"
+        "   from generate_series(1, 10100) as n"
+    )
+    assert names(database, sync_status="EMAIL_MISMATCH") == []
+    monitor.run_once(database, "r")
+    assert names(database, sync_status="EMAIL_MISMATCH") == ["5000", "10000"]
+    connection.execute("update employees set email = 'p5000@example.com' where employee_id = 5000")
+    assert names(database, sync_status="EMAIL_MISMATCH") == ["10000"]

@@ -1,0 +1,306 @@
+-- Everyone and their login: two views for people who ask in SQL, the lists of what is wrong, and one person in full.
+
+set local lock_timeout = '5s';
+
+-- What stands on an employee's own row, in order of employee_id: the lists are read from it, and the summary estimated.
+create index if not exists auth_sync_employees_standing_idx on public.employees ((
+  case when auth_user_id is not null and is_active is false then 'linked_inactive' when auth_user_id is not null then 'linked'
+       when orphaned_at is not null then 'orphaned' when is_active is false then 'none' else 'missing' end), employee_id);
+create index if not exists integration_sync_log_ambiguous_idx
+  on public.integration_sync_log (auth_user_id) where status = 'FAILED' and outcome = 'ambiguous';
+
+-- The newest of the ledger. No order of its own beyond that: add a limit.
+create or replace view public.recent_auth_sync_log as
+  select l.created_at, l.direction, l.operation, l.status, l.outcome,
+         coalesce((select e.email::text from public.employees e where e.employee_id = l.employee_id),
+                  (select s.email from public.auth_user_state s where s.auth_user_id = l.auth_user_id)) as email,
+         l.employee_id, l.auth_user_id, l.error_message, l.attempts, l.next_attempt_at, l.via, l.event_id
+    from public.integration_sync_log l
+   order by l.id desc;
+comment on view public.recent_auth_sync_log is 'webhook-service: what was received and done, the newest first; add a limit';
+
+-- Employees without a login that an auth user may be meant for who matches several: its event has failed, and nobody has it yet.
+create or replace view public.auth_sync_ambiguous as
+  select e.employee_id, s.auth_user_id
+    from public.integration_sync_log l
+    join public.auth_user_state s on s.auth_user_id = l.auth_user_id and s.deleted_at is null and s.email_confirmed
+    join public.employees e on lower(btrim(e.email::text, E' \t\r\n')) = s.email and e.auth_user_id is null
+   where l.status = 'FAILED' and l.outcome = 'ambiguous'
+     and not exists (select from public.employees h where h.auth_user_id = s.auth_user_id)
+  union
+  select e.employee_id, s.auth_user_id
+    from public.integration_sync_log l
+    join public.auth_user_state s on s.auth_user_id = l.auth_user_id and s.deleted_at is null and s.employee_number is not null
+    join public.employees e on e.employee_number::text = s.employee_number and e.auth_user_id is null
+   where l.status = 'FAILED' and l.outcome = 'ambiguous'
+     and not exists (select from public.employees h where h.auth_user_id = s.auth_user_id);
+
+-- One row for each employee. The first that fits is the sync_status: what is dangerous, then what is wrong with a login, then what keeps
+-- somebody from having one, the rarest cause first.
+--   INACTIVE_WITH_AUTH  inactive, and may still sign in: neither banned nor deleted, as far as is known
+--   EMAIL_MISMATCH      signs in with another confirmed e-mail than the employee's
+--   AMBIGUOUS           has no login, and an auth user waits that matches this employee and others
+--   ORPHANED            the login was deleted
+--   MISSING_AUTH_UID    active, and has no login
+--   OK                  everything else: also who is inactive without a login
+create or replace view public.auth_sync_standings as
+  select e.employee_id, e.email::text as email, e.first_name::text as first_name, e.last_name::text as last_name,
+         e.employee_number::text as employee_number, e.is_active is not false as is_active, e.auth_user_id,
+         s.email as auth_email, s.banned_until, e.orphaned_at,
+         case when e.auth_user_id is not null and e.is_active is false and s.deleted_at is null and s.banned_until > now() is not true
+              then 'INACTIVE_WITH_AUTH'
+              when e.auth_user_id is not null and s.email_confirmed and s.deleted_at is null
+                   and s.email is distinct from lower(btrim(e.email::text, E' \t\r\n')) then 'EMAIL_MISMATCH'
+              when e.auth_user_id is not null then 'OK'
+              when e.employee_id in (select a.employee_id from public.auth_sync_ambiguous a) then 'AMBIGUOUS'
+              when e.orphaned_at is not null then 'ORPHANED'
+              when e.is_active is not false then 'MISSING_AUTH_UID'
+              else 'OK' end as sync_status,
+         case when e.auth_user_id is not null and e.is_active is false then 'linked_inactive' when e.auth_user_id is not null then 'linked'
+              when e.orphaned_at is not null then 'orphaned' when e.is_active is false then 'none' else 'missing' end as standing
+    from public.employees e
+    left join public.auth_user_state s on s.auth_user_id = e.auth_user_id;
+
+create or replace view public.auth_sync_monitor as
+  select employee_id, email, first_name, last_name, employee_number, is_active, auth_user_id, auth_email, banned_until, orphaned_at, sync_status
+    from public.auth_sync_standings;
+comment on view public.auth_sync_monitor is 'webhook-service: every employee and how it stands with the login';
+
+-- Whom Auth's state, too, decides about: found by comparing two tables, which many employees take long for. So in a large
+-- company the lists show those of here whose row still is so.
+create table if not exists public.auth_sync_mismatches (
+  sync_status text not null,
+  employee_id bigint not null,
+  found_at timestamptz not null default now(),
+  primary key (sync_status, employee_id)
+);
+alter table public.auth_sync_mismatches enable row level security;
+comment on table public.auth_sync_mismatches is 'webhook-service: employees that were found as EMAIL_MISMATCH or INACTIVE_WITH_AUTH';
+
+create table if not exists public.auth_sync_mismatch_pass (
+  only_row boolean primary key default true check (only_row),
+  after bigint,
+  seconds double precision not null default 0,
+  next_at timestamptz not null default now()
+);
+insert into public.auth_sync_mismatch_pass default values on conflict do nothing;
+alter table public.auth_sync_mismatch_pass enable row level security;
+comment on table public.auth_sync_mismatch_pass is 'webhook-service: how far the comparison of employees with Auth is, and when the next is due';
+comment on column public.auth_sync_mismatch_pass.after is 'the employee that it is at; null between two passes';
+
+-- Compares the next p_slice employees, if it is time: {"found": mismatches known by then, "seconds": what this took, "next_in": seconds until there
+-- is more to do}. One caller at a time; a pass begins a minute after the one before, or 50 times what that took.
+create or replace function public.auth_sync_refresh_mismatches_v1(p_slice integer default 50000) returns jsonb
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set enable_seqscan = off set jit = off as $$
+declare
+  pass public.auth_sync_mismatch_pass;
+  first_id bigint;
+  last_id bigint;
+  began timestamptz := clock_timestamp();
+  took double precision;
+  next_in double precision := 0;
+begin
+  select * into pass from public.auth_sync_mismatch_pass;
+  if pass.next_at > began or not pg_try_advisory_xact_lock(6102548893071165507) then
+    return jsonb_build_object('found', 0, 'seconds', 0, 'next_in', greatest(1, extract(epoch from pass.next_at - began)));
+  end if;
+  select * into pass from public.auth_sync_mismatch_pass for update;
+  first_id := coalesce(pass.after, -9223372036854775808);
+  select max(employee_id) into last_id
+    from (select employee_id from public.employees where employee_id > first_id order by employee_id limit p_slice) as slice
+  having count(*) = p_slice;
+  with found as materialized (
+    select m.sync_status, m.employee_id from public.auth_sync_standings m
+     where m.employee_id > first_id and m.employee_id <= coalesce(last_id, 9223372036854775807)
+       and m.standing in ('linked', 'linked_inactive') and m.sync_status in ('EMAIL_MISMATCH', 'INACTIVE_WITH_AUTH')
+  ), gone as (
+    delete from public.auth_sync_mismatches c
+     where c.employee_id > first_id and c.employee_id <= coalesce(last_id, 9223372036854775807)
+       and not exists (select from found f where (f.sync_status, f.employee_id) = (c.sync_status, c.employee_id))
+  )
+  insert into public.auth_sync_mismatches (sync_status, employee_id) select sync_status, employee_id from found on conflict do nothing;
+
+  took := extract(epoch from clock_timestamp() - began);
+  if last_id is null then
+    next_in := greatest(60, 50 * (pass.seconds + took));
+  end if;
+  update public.auth_sync_mismatch_pass
+     set after = last_id, next_at = clock_timestamp() + make_interval(secs => next_in),
+         seconds = case when last_id is null then 0 else pass.seconds + took end;
+  return jsonb_build_object('found', (select count(*) from public.auth_sync_mismatches), 'seconds', took, 'next_in', next_in);
+end $$;
+
+-- The query for the employee_ids with this sync_status (null: any) above $1, in order, at most $2 of each of its parts.
+create or replace function public.auth_sync_people_query_v1(p_sync_status text, p_is_active boolean) returns text
+language plpgsql stable security definer set search_path = '' set enable_seqscan = off as $$
+declare
+  standings text[] := case p_sync_status
+    when 'MISSING_AUTH_UID' then '{missing}' when 'ORPHANED' then '{orphaned}' when 'INACTIVE_WITH_AUTH' then '{linked_inactive}'
+    when 'EMAIL_MISMATCH' then '{linked,linked_inactive}' when 'AMBIGUOUS' then '{missing,orphaned,none}'
+    when 'OK' then '{linked,linked_inactive,none}' else '{linked,linked_inactive,missing,orphaned,none}' end;
+  rest text := format('(%1$L is null or m.sync_status = %1$L) and (%2$L is null or m.is_active = %2$L::boolean)', p_sync_status, p_is_active);
+  many boolean;
+begin
+  if p_is_active is not null then
+    standings := array(select s from unnest(standings) as s where s = 'orphaned' or (s in ('linked', 'missing')) = p_is_active);
+  end if;
+  if p_sync_status = 'AMBIGUOUS' then
+    return 'select m.employee_id from public.auth_sync_standings m where m.employee_id > $1 and m.employee_id in ('
+           'select a.employee_id from public.auth_sync_ambiguous a) and ' || rest || ' order by m.employee_id limit $2';
+  elsif p_sync_status in ('EMAIL_MISMATCH', 'INACTIVE_WITH_AUTH') then
+    select count(*) > 10000 into many
+      from (select from unnest(standings) as k (standing) join public.auth_sync_standings m on m.standing = k.standing limit 10001) as few;
+    if many then
+      return format('select m.employee_id from public.auth_sync_mismatches c join public.auth_sync_standings m on m.employee_id = c.employee_id'
+                    ' where (c.sync_status, c.employee_id) > (%1$L, $1) and c.sync_status <= %1$L and %2$s'
+                    ' order by c.sync_status, c.employee_id limit $2', p_sync_status, rest);
+    end if;
+  end if;
+  return format('select x.employee_id from unnest(%L::text[]) as k (standing) cross join lateral ('
+                'select m.employee_id from public.auth_sync_standings m where (m.standing, m.employee_id) > (k.standing, $1)'
+                ' and m.standing <= k.standing and %s order by m.standing, m.employee_id limit $2) as x', standings, rest);
+end $$;
+
+-- A page of everyone: {"employees": rows of auth_sync_monitor, "next": the employee_id to go on after, or null}. p_filter: sync_status,
+-- is_active, person (as in search).
+create or replace function public.auth_sync_people_v1(p_filter jsonb, p_after bigint, p_limit integer) returns jsonb
+language plpgsql stable security definer
+set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off as $$
+declare
+  query text;
+  ids bigint[];
+begin
+  if btrim(p_filter ->> 'person', E' ,\t\r\n') <> '' then
+    query := format('select m.employee_id from public.auth_sync_find_people_v1(%L) as p join public.auth_sync_standings m'
+                    ' on m.employee_id = p.employee_id where m.employee_id > $1 and (%2$L is null or m.sync_status = %2$L)'
+                    ' and (%3$L is null or m.is_active = %3$L::boolean)',
+                    p_filter ->> 'person', p_filter ->> 'sync_status', (p_filter ->> 'is_active')::boolean);
+  else
+    query := public.auth_sync_people_query_v1(p_filter ->> 'sync_status', (p_filter ->> 'is_active')::boolean);
+  end if;
+  execute format('select array_agg(employee_id order by employee_id) from (select employee_id from (%s) as parts order by employee_id limit $2) as page',
+                 query) into ids using coalesce(p_after, -9223372036854775808), p_limit + 1;
+  return jsonb_build_object(
+    'employees', (select coalesce(jsonb_agg(to_jsonb(m) order by m.employee_id), '[]')
+                    from public.auth_sync_monitor m where m.employee_id = any (ids[:p_limit])),
+    'next', case when cardinality(ids) > p_limit then ids[p_limit] end);
+end $$;
+
+-- How many there are of each problem, exactly up to 10,000: {"MISSING_AUTH_UID": …, …, "is_capped", "checked_at"}.
+create or replace function public.auth_sync_problems_v1() returns jsonb
+language plpgsql stable security definer
+set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off as $$
+declare
+  problem text;
+  n bigint;
+  counts jsonb := '{"is_capped": false}';
+begin
+  foreach problem in array array['MISSING_AUTH_UID', 'INACTIVE_WITH_AUTH', 'ORPHANED', 'EMAIL_MISMATCH', 'AMBIGUOUS'] loop
+    execute format('select count(*) from (select from (%s) as parts limit $2) as few', public.auth_sync_people_query_v1(problem, null))
+      into n using -9223372036854775808, 10001;
+    counts := counts || jsonb_build_object(problem, least(n, 10000)) || case when n > 10000 then '{"is_capped": true}' else '{}' end::jsonb;
+  end loop;
+  return counts || jsonb_build_object('checked_at', now());
+end $$;
+
+-- The auth users that could be this employee's login, by e-mail or number: [{auth_user_id, email, email_confirmed, banned_until, linked_to}].
+create or replace function public.auth_sync_candidates_v1(p_email text, p_employee_number text) returns jsonb
+language sql stable security definer set search_path = '' set enable_seqscan = off set jit = off as $$
+  with matching as (
+    (select s.auth_user_id from public.auth_user_state s
+      where left(s.email, 100) = left(public.auth_sync_normal_v1(p_email), 100) and s.email = public.auth_sync_normal_v1(p_email)
+        and s.email <> '' and s.deleted_at is null limit 20)
+    union
+    (select s.auth_user_id from public.auth_user_state s where s.employee_number = p_employee_number and s.deleted_at is null limit 20)
+  )
+  select coalesce(jsonb_agg(to_jsonb(c)), '[]')
+    from (select s.auth_user_id, s.email, s.email_confirmed, s.banned_until, e.employee_id as linked_to
+            from matching join public.auth_user_state s using (auth_user_id) left join public.employees e on e.auth_user_id = s.auth_user_id
+           order by e.employee_id is not null, s.email_confirmed desc, s.auth_user_id limit 20) as c
+$$;
+
+-- One employee: {"employee": as in auth_sync_monitor, "events": the newest 20, "candidates": who could be its login, where it has none}; or null.
+create or replace function public.auth_sync_person_v1(p_employee_id bigint) returns jsonb
+language sql stable security definer set search_path = '' set enable_seqscan = off set jit = off as $$
+  select jsonb_build_object(
+    'employee', to_jsonb(m),
+    'events', public.auth_sync_events_json_v1(public.auth_sync_page_v1('{}', null, 20, array[m.employee_id::bigint], (
+      select array_remove(array[e.auth_user_id, e.orphaned_auth_user_id], null) from public.employees e where e.employee_id = m.employee_id))),
+    'candidates', case when m.auth_user_id is null and m.sync_status <> 'OK'
+                       then public.auth_sync_candidates_v1(m.email, m.employee_number) else '[]' end)
+  from public.auth_sync_monitor m where m.employee_id = p_employee_id
+$$;
+
+-- One auth user and the employees whose login it could be: {"auth_user": {auth_user_id, email, email_confirmed, employee_number, banned_until,
+-- deleted_at, linked_to}, "employees": rows of auth_sync_monitor}; or null where it is not known.
+create or replace function public.auth_sync_login_candidates_v1(p_auth_user_id uuid) returns jsonb
+language sql stable security definer set search_path = '' set enable_seqscan = off set jit = off as $$
+  select jsonb_build_object(
+    'auth_user', jsonb_build_object(
+      'auth_user_id', s.auth_user_id, 'email', s.email, 'email_confirmed', s.email_confirmed, 'employee_number', s.employee_number,
+      'banned_until', s.banned_until, 'deleted_at', s.deleted_at,
+      'linked_to', (select e.employee_id from public.employees e where e.auth_user_id = s.auth_user_id)),
+    'employees', (
+      select coalesce(jsonb_agg(to_jsonb(m) order by m.employee_id), '[]') from public.auth_sync_monitor m where m.employee_id = any (array(
+        select e.employee_id from public.employees e where lower(btrim(e.email::text, E' \t\r\n')) = s.email and s.email <> ''
+        union select e.employee_id from public.employees e where e.employee_number::text = s.employee_number
+        order by employee_id limit 20))))
+  from public.auth_user_state s where s.auth_user_id = p_auth_user_id
+$$;
+
+-- As in 0016, from the index.
+create or replace function public.find_employees_without_auth()
+returns table (employee_id bigint, email text, first_name text, last_name text, employee_number text, orphaned_at timestamptz)
+language sql stable security definer set search_path = '' as $$
+  select m.employee_id, m.email, m.first_name, m.last_name, m.employee_number, m.orphaned_at
+    from (select e.employee_id, e.email::text, e.first_name::text, e.last_name::text, e.employee_number::text, e.orphaned_at
+            from public.employees e
+           where case when auth_user_id is not null and is_active is false then 'linked_inactive' when auth_user_id is not null then 'linked'
+                      when orphaned_at is not null then 'orphaned' when is_active is false then 'none' else 'missing' end in ('missing', 'orphaned')
+             and e.is_active is not false) as m
+   order by m.employee_id
+$$;
+
+-- How the employees stand: exactly; of a large company, what is common as the planner estimates it.
+create or replace function public.auth_sync_employees_summary_v1() returns jsonb
+language plpgsql stable security definer set search_path = '' set jit = off as $$
+declare
+  all_of_them bigint := (select reltuples from pg_catalog.pg_class where oid = 'public.employees'::regclass);
+  shares jsonb;
+  counts jsonb := '{}';
+  kind text;
+  n bigint;
+begin
+  select jsonb_object_agg(v.standing, v.share) into shares
+    from pg_catalog.pg_stats s, unnest(s.most_common_vals::text::text[], s.most_common_freqs) as v (standing, share)
+   where s.schemaname = 'public' and s.tablename = 'auth_sync_employees_standing_idx' and s.attname = 'case';
+  if all_of_them <= 250000 or shares is null then
+    return (select jsonb_build_object('all', count(*), 'linked', count(auth_user_id), 'orphaned', count(*) filter (where orphaned_at is not null),
+                                      'inactive_and_linked', count(*) filter (where auth_user_id is not null and not is_active), 'is_estimated', false)
+              from public.employees);
+  end if;
+  foreach kind in array array['orphaned', 'linked_inactive'] loop
+    select count(*) into n from (select from public.auth_sync_standings m where m.standing = kind limit 10001) as few;
+    counts := counts || jsonb_build_object(kind, case when n <= 10000 then n else round((shares ->> kind)::numeric * all_of_them) end);
+  end loop;
+  return jsonb_build_object('all', all_of_them, 'is_estimated', true, 'orphaned', counts -> 'orphaned',
+                            'inactive_and_linked', counts -> 'linked_inactive',
+                            'linked', round(coalesce((shares ->> 'linked')::numeric, 0) * all_of_them) + (counts ->> 'linked_inactive')::bigint);
+end $$;
+
+-- As in 0013, and quick however many employees there are.
+create or replace function public.get_auth_sync_summary() returns jsonb
+language sql stable security definer set search_path = '' as $$
+  select public.auth_sync_counts_v1() || jsonb_build_object(
+    'last_event_at', (select created_at from public.integration_sync_log where direction <> 'maintenance' order by id desc limit 1),
+    'oldest_pending_at', (select created_at from public.integration_sync_log
+                           where status = 'PENDING' and direction = 'inbound' order by id limit 1),
+    'relay_last_run_at', (select max(last_run_at) from public.auth_sync_relays),
+    'actions', (select jsonb_build_object('open', count(*) filter (where next_attempt_at is not null),
+                                          'given_up', count(*) filter (where next_attempt_at is null),
+                                          'oldest_open_at', min(created_at) filter (where next_attempt_at is not null))
+                  from public.integration_sync_log where status <> 'SUCCESS' and direction = 'outbound'),
+    'employees', public.auth_sync_employees_summary_v1())
+$$;
+
+select public.auth_sync_secure_v1();
