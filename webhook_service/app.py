@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from flask import Flask
 
-from webhook_service import config, monitor, relay
+from webhook_service import bulk_replay, config, monitor, relay
 from webhook_service.accounts import Accounts
 from webhook_service.auth.local import LocalAuthAdmin
 from webhook_service.auth.supabase import SupabaseAuthAdmin
@@ -51,13 +51,14 @@ def accounts_for(
 def relay_for(
     connection: DirectConnection | SupabaseConnection, database: Database, policy: Policy, accounts: Accounts | None
 ) -> Relay:
-    """A relay of events, and of actions where Auth can be reached: what Auth takes long for holds up no event. It wakes
-    at once over a direct connection, and polls over the Data API. Not started yet.
+    """A relay of events, bulk replays, and actions where Auth can be reached: what Auth takes long for holds up no
+    event. It wakes at once over a direct connection, and polls over the Data API. Not started yet.
     """
     wait = Wakeup(connection.url).wait if isinstance(connection, DirectConnection) else None
     looks = [
         Look("events", lambda name: relay.run_once(database, policy, name=name), wait),
         Look("monitor", lambda name: monitor.run_once(database, name)),
+        Look("replays", lambda name: bulk_replay.run_once(database, policy, name=name)),
     ]
     if accounts is not None:
         looks.append(Look("actions", accounts.run_once))

@@ -29,6 +29,7 @@ STRANGERS = ("anon", "authenticated")
 TABLES = (
     *("auth_sync_settings", "auth_sync_relays", "auth_sync_rate", "auth_sync_migrations", "auth_sync_attempts"),
     *("auth_sync_mismatches", "auth_sync_mismatch_pass", "auth_sync_monitor", "recent_auth_sync_log"),
+    *("auth_sync_bulk_replays",),
 )
 FUNCTIONS: dict[str, dict[str, Any]] = {
     "auth_sync_claim_v1": {"p_relay": "r", "p_limit": 1, "p_lease_seconds": 1},
@@ -65,6 +66,10 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "auth_sync_person_v1": {"p_employee_id": 1},
     "auth_sync_login_candidates_v1": {"p_auth_user_id": JANE},
     "auth_sync_refresh_mismatches_v1": {},
+    "auth_sync_bulk_preview_v1": {"p_filter": {}, "p_limit": 1},
+    "auth_sync_begin_bulk_replay_v1": {"p_filter": {}, "p_requested_by": "r"},
+    "auth_sync_cancel_bulk_replay_v1": {"p_id": 1, "p_requested_by": "r"},
+    "auth_sync_claim_bulk_replay_v1": {"p_relay": "r", "p_limit": 1, "p_lease_seconds": 1},
 }
 """Those that the service or an admin calls, with arguments that fit."""
 

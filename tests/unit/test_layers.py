@@ -27,7 +27,7 @@ ROWS = [
     {"auth.stand_in", "auth.stand_in_users", "auth.local", "auth.answers", "auth.supabase", "auth.passwords"},
     {"ledger", "people", "serving", "retention", "password_file"},
     {"replay", "relay", "reconcile"},
-    {"accounts", "monitor"},
+    {"accounts", "monitor", "bulk_replay"},
     {"employees", "pace"},
     {"intents"},
     {"provision"},

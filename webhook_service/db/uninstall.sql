@@ -23,9 +23,7 @@ begin
   select 'drop table if exists ' || string_agg(c.oid::regclass::text, ', ') || ' cascade' into object
     from pg_class c
    where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'
-     and c.relname in ('integration_sync_log', 'integration_sync_replays', 'auth_user_state', 'auth_sync_settings',
-                       'auth_sync_attempts', 'auth_sync_mismatches', 'auth_sync_mismatch_pass',
-                       'auth_sync_relays', 'auth_sync_hires', 'auth_sync_rate', 'auth_sync_migrations');
+     and c.relname ~ '^(integration_sync_(log|replays)$|auth_user_state$|auth_sync_)';
   if object is not null then
     execute object;
   end if;
@@ -35,13 +33,10 @@ begin
   loop
     execute object;
   end loop;
+  for object in
+    select format('drop index %s', c.oid::regclass) from pg_class c
+     where c.relnamespace = 'public'::regnamespace and c.relkind = 'i' and c.relname ~ '^auth_sync_employees_'
+  loop
+    execute object;
+  end loop;
 end $$;
-
-drop index if exists public.auth_sync_employees_auth_user_id_key;
-drop index if exists public.auth_sync_employees_email_idx;
-drop index if exists public.auth_sync_employees_number_idx;
-drop index if exists public.auth_sync_employees_email_prefix_idx;
-drop index if exists public.auth_sync_employees_number_prefix_idx;
-drop index if exists public.auth_sync_employees_name_prefix_idx;
-drop index if exists public.auth_sync_employees_surname_prefix_idx;
-drop index if exists public.auth_sync_employees_standing_idx;
