@@ -10,7 +10,7 @@ from tests.employees import Connection
 from tests.integration.captured import nothing_linked
 from tests.webhook_events import work_of
 from webhook_service import bulk_replay
-from webhook_service.events import Json
+from webhook_service.events import Json, Work
 from webhook_service.handlers import Policy
 from webhook_service.ports import Database
 from webhook_service.processing import process_batch
@@ -21,21 +21,25 @@ FAILED: dict[str, Json] = {"status": "FAILED"}
 def fail_many(connection: Connection, database: Database, count: int, *, first: int = 1) -> None:
     """Events evt-1, evt-2, ... of users 1, 2, ... that were ambiguous; their cause is gone, so that a replay links."""
     numbers = range(first, first + count)
-    connection.execute(
-        "insert into employees (email) select 'user' || n || '@example.com'"
-        " from generate_series(%s::int, %s) as n, generate_series(1, 2)",
-        [numbers[0], numbers[-1]],
-    )
-    for some in (numbers[start : start + 64] for start in range(0, count, 64)):
-        webhooks = {n: insert(UUID(int=n), email=f"user{n}@example.com", email_confirmed_at=CONFIRMED) for n in some}
-        process_batch(database, [work_of(webhook, f"evt-{n}") for n, webhook in webhooks.items()], Policy())
-    with nothing_linked(connection):  # else the relay would link them by itself
+    with nothing_linked(connection):  # else the relay would see to them by itself
+        connection.execute(
+            "insert into employees (email) select 'user' || n || '@example.com'"
+            " from generate_series(%s::int, %s) as n, generate_series(1, 2)",
+            [numbers[0], numbers[-1]],
+        )
+        for some in (numbers[start : start + 64] for start in range(0, count, 64)):
+            process_batch(database, [ambiguous(n) for n in some], Policy())
         connection.execute(
             "delete from employees a using employees b where a.email = b.email and a.employee_id > b.employee_id"
         )
     connection.execute(
         "update integration_sync_log set next_attempt_at = now() + interval '1 hour' where status = 'FAILED'"
     )
+
+
+def ambiguous(number: int) -> Work:
+    webhook = insert(UUID(int=number), email=f"user{number}@example.com", email_confirmed_at=CONFIRMED)
+    return work_of(webhook, f"evt-{number}")
 
 
 def let_pass(connection: Connection, *, leases: bool = False) -> None:

@@ -205,6 +205,16 @@ def test_given_up_can_be_chosen(database: Database, connection: Connection, give
     assert work_off(connection, database, begin(database, **filter))["replayed"] == count
 
 
+def test_a_part_that_was_pruned_is_passed_over(database: Database, connection: Connection) -> None:
+    """Retention may remove what a dead relay had taken: the job ends with the others."""
+    fail_many(connection, database, 60)
+    job = begin(database)
+    claim(database)
+    connection.execute("delete from integration_sync_log where id <= 50")
+    let_pass(connection, leases=True)
+    assert work_off(connection, database, job)["replayed"] == 10
+
+
 def test_nothing_that_fits_is_done_at_once(database: Database) -> None:
     """There is a job of it all the same, for the record."""
     job = begin(database)

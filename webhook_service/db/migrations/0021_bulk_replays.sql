@@ -183,7 +183,8 @@ begin
     into done from found;
   job := public.auth_sync_advance_bulk_replay_v1(p_job.id, null, done.n, done.changed, done.outcomes);
   update public.auth_sync_bulk_replays
-     set part = array(select i from unnest(part) as i where i <> all (done.ids) order by i) where id = job.id returning * into job;
+     set part = array(select l.id from public.integration_sync_log l where l.id = any (part) and l.id <> all (done.ids) order by 1)
+   where id = job.id returning * into job;
   return job;
 end $$;
 
