@@ -84,7 +84,10 @@ class Accounts:
             self.database.call("auth_sync_pause_v1", p_seconds=FIRST_PAUSE, p_failed=True)
         elif done and due["is_trial"]:
             self.database.call("auth_sync_resume_v1")
-        return Ran(len(actions), len(actions) - len(done), Counter(str(each.outcome) for each in done), due["next_in"])
+        outcomes = Counter(str(each.outcome) for each in done)
+        pairs = zip(actions, performed, strict=True)
+        by_operation = Counter((one["operation"], str(each.outcome)) for one, each in pairs if each is not None)
+        return Ran(len(actions), len(actions) - len(done), outcomes, due["next_in"], by_operation)
 
     def perform_now(self, event_id: str, lease: str) -> Performed | None:
         """This one, at once, past the rate. None where it is not open, is being worked on, or Auth asks for a pause."""

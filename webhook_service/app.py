@@ -1,7 +1,8 @@
 """Where adapters meet use cases."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 
 from flask import Flask
 
@@ -15,10 +16,12 @@ from webhook_service.db.supabase import SupabaseDatabase
 from webhook_service.db.wakeup import Wakeup
 from webhook_service.environment import read_environment
 from webhook_service.handlers import Policy
+from webhook_service.metrics import Metrics
+from webhook_service.metrics_files import FOLDER
 from webhook_service.ports import AuthAdmin, Database
-from webhook_service.relay import Look, Relay
+from webhook_service.relay import Look, Ran, Relay, tell_nobody
 from webhook_service.settings import DirectConnection, Settings, SupabaseConnection
-from webhook_service.web import Wiring, admin_api, employees, errors, health, webhooks
+from webhook_service.web import Wiring, admin_api, employees, errors, health, metrics, webhooks
 
 
 def utc_now() -> datetime:
@@ -48,8 +51,17 @@ def accounts_for(
     return Accounts(database, admin_for(auth), policy.email_owner, rate, now) if auth is not None else None
 
 
+def metrics_for(environ: Mapping[str, str]) -> Metrics:
+    """Counting with the other processes of this gunicorn, which has made a folder for that; else alone."""
+    return Metrics(Path(environ[FOLDER]) if FOLDER in environ else None)
+
+
 def relay_for(
-    connection: DirectConnection | SupabaseConnection, database: Database, policy: Policy, accounts: Accounts | None
+    connection: DirectConnection | SupabaseConnection,
+    database: Database,
+    policy: Policy,
+    accounts: Accounts | None,
+    tell: Callable[[str, Ran | None], None] = tell_nobody,
 ) -> Relay:
     """A relay of events, bulk replays, and actions where Auth can be reached: what Auth takes long for holds up no
     event. It wakes at once over a direct connection, and polls over the Data API. Not started yet.
@@ -62,7 +74,7 @@ def relay_for(
     ]
     if accounts is not None:
         looks.append(Look("actions", accounts.run_once))
-    return Relay(*looks)
+    return Relay(*looks, tell=tell)
 
 
 def create_app(
@@ -72,15 +84,19 @@ def create_app(
     settings = settings if settings is not None else config.load(read_environment())
     database = database if database is not None else database_for(settings.connection)
     accounts = accounts_for(settings.auth, database, settings.policy, settings.auth_rate, now)
-    wiring = Wiring(settings, database, Processor(database, settings.policy), accounts, now)
+    wiring = Wiring(
+        settings, database, Processor(database, settings.policy), accounts, now, metrics_for(read_environment())
+    )
 
     app = Flask("webhook_service", static_folder=None)
     app.url_map.merge_slashes = False  # it would redirect, and pg_net turns a redirected POST into a GET
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's default provider
-    for part in (webhooks, health, admin_api, employees):
+    for part in (webhooks, health, metrics, admin_api, employees):
         app.register_blueprint(part.blueprint(wiring))
     errors.register(app)
+    app.extensions["metrics"] = wiring.metrics
     if settings.relay:  # whoever serves the application starts it, after the fork (gunicorn_conf)
-        app.extensions["relay"] = relay_for(settings.connection, database, settings.policy, accounts)
+        told = wiring.metrics.ran
+        app.extensions["relay"] = relay_for(settings.connection, database, settings.policy, accounts, told)
     return app

@@ -1,5 +1,9 @@
 """gunicorn's settings: `gunicorn -c python:webhook_service.gunicorn_conf wsgi:app`."""
 
+import os
+import shutil
+import tempfile
+from pathlib import Path
 from typing import Any
 
 from webhook_service.config import load_server
@@ -19,6 +23,27 @@ timeout = 30
 graceful_timeout = 20  # a request in flight is answered: a webhook takes no longer than processing.PATIENCE
 control_socket_disable = True
 logconfig_dict = dict_config(_settings.log_level)
+
+
+def when_ready(server: Any) -> None:
+    """Before the first worker: a folder that all of them count in. prometheus-client looks for it as it is imported, so
+    that nothing of this process may import it before.
+    """
+    folder = tempfile.mkdtemp(prefix="webhook-service-metrics-")
+    os.chown(folder, server.cfg.uid, server.cfg.gid)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """What a worker has counted stays in the sum."""
+    from webhook_service.metrics_files import FOLDER, add_up_ended  # imports prometheus-client
+
+    add_up_ended(Path(os.environ[FOLDER]), server.WORKERS)
+
+
+def on_exit(server: Any) -> None:
+    if folder := os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def post_worker_init(worker: Any) -> None:

@@ -37,13 +37,15 @@ LONGEST_PAUSE = 30.0
 class Ran:
     """What one look at the ledger did: rows taken, what became of them, and seconds until the next is due, if any.
 
-    `held` is how many of them somebody else had locked; they come again in some seconds.
+    `held` is how many of them somebody else had locked; they come again in some seconds. `actions` are, of actions, the
+    outcomes by operation.
     """
 
     claimed: int = 0
     held: int = 0
     outcomes: Mapping[str, int] = field(default_factory=dict)
     next_in: float | None = None
+    actions: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
 def run_once(database: Database, policy: Policy, *, name: str, limit: int = BATCH, lease: int = LEASE) -> Ran:
@@ -79,11 +81,18 @@ class Look:
     wait: Callable[[float], object] | None = None
 
 
-class Relay:
-    """The loops: each looks, works off what is due, waits, in a thread of its own."""
+def tell_nobody(look: str, ran: Ran | None) -> None:
+    """What a relay tells of each look, where nobody counts."""
 
-    def __init__(self, *looks: Look) -> None:
+
+class Relay:
+    """The loops: each looks, works off what is due, waits, in a thread of its own. `tell` gets each look's name and
+    what it did, None where it could not.
+    """
+
+    def __init__(self, *looks: Look, tell: Callable[[str, Ran | None], None] = tell_nobody) -> None:
         self._looks = looks
+        self._tell = tell
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -120,9 +129,11 @@ class Relay:
                 trouble += 1
                 reason = error.reason if isinstance(error, ServiceError) else "internal_error"
                 log.warning("relay in trouble", extra=told | {"reason": reason, "attempt": trouble}, exc_info=error)
+                self._tell(look.name, None)
                 self._stopping.wait(min(LONGEST_PAUSE, 0.5 * 2 ** min(trouble, 10)))
                 continue
             trouble = 0
+            self._tell(look.name, ran)
             if ran.claimed > ran.held:
                 counts = {"claimed": ran.claimed, "held": ran.held, "outcomes": dict(ran.outcomes)}
                 log.info("relayed", extra=told | counts)

@@ -1,11 +1,12 @@
 """HTTP: each view translates and nothing else."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from webhook_service.accounts import Accounts
 from webhook_service.batching import Processor
+from webhook_service.metrics import Metrics
 from webhook_service.ports import Database
 from webhook_service.settings import Settings
 
@@ -19,3 +20,4 @@ class Wiring:
     processor: Processor
     accounts: Accounts | None
     now: Callable[[], datetime]
+    metrics: Metrics = field(default_factory=Metrics)

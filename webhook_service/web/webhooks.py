@@ -44,7 +44,10 @@ def blueprint(wiring: Wiring) -> Blueprint:
         told = g.get("told", {}) | {"http_status": response.status_code}
         if "reason" in g:
             told |= {"reason": g.reason}
-        log.info("delivery", extra=told | {"ms": round((time.perf_counter() - g.started) * 1000, 1)})
+        seconds = time.perf_counter() - g.started
+        log.info("delivery", extra=told | {"ms": round(seconds * 1000, 1)})
+        if request.method == "POST":  # Flask answers OPTIONS, too
+            wiring.metrics.delivered(response.status_code, told.get("outcome"), g.get("reason"), seconds)
         return response
 
     return webhooks

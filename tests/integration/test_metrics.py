@@ -1,0 +1,212 @@
+"""GET /metrics: what has been counted, and what the database is asked for it."""
+
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+from flask import Flask
+from flask.testing import FlaskClient
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.auth_traffic import CONFIRMED, insert, post
+from tests.employees import Connection, hire
+from tests.integration.misbehaving_servers import Serve, silent
+from webhook_service.accounts import Accounts
+from webhook_service.app import create_app, utc_now
+from webhook_service.auth.local import LocalAuthAdmin
+from webhook_service.db.direct import STATEMENT_TIMEOUT, DirectDatabase
+from webhook_service.events import Action, ActionOutcome
+from webhook_service.handlers import EmailOwner
+from webhook_service.metrics import ERRORS, GAUGES, PREFIX, REFUSALS
+from webhook_service.ports import Database
+from webhook_service.relay import Look, Ran, Relay
+from webhook_service.settings import Settings
+
+DOCS = Path(__file__).parents[2] / "docs"
+Samples = dict[tuple[str, tuple[str, ...]], float]
+
+
+def samples_in(text: str) -> Samples:
+    """{(name without our prefix, values of its labels): value}."""
+    families = text_string_to_metric_families(text)
+    samples = [sample for family in families for sample in family.samples]
+    return {(s.name.removeprefix(PREFIX), tuple(s.labels.values())): s.value for s in samples}
+
+
+def scraped(client: FlaskClient) -> Samples:
+    response = client.get("/metrics")
+    assert response.status_code == 200
+    assert response.content_type.startswith("text/plain; version=0.0.4")
+    return samples_in(response.get_data(as_text=True))
+
+
+def counted(samples: Samples, name: str) -> dict[tuple[str, ...], float]:
+    """What is not 0, by the values of its labels."""
+    return {labels: value for (found, labels), value in samples.items() if found == name and value}
+
+
+def test_each_delivery_is_counted_once(client: FlaskClient, connection: Connection) -> None:
+    """An event by its outcome, a refusal by its reason; what is no delivery not at all."""
+    hire(connection, "jane@example.com")
+    jane = insert(email="jane@example.com", email_confirmed_at=CONFIRMED)
+    for _ in range(3):
+        post(client, jane, "evt-1")
+    client.post("/webhook/auth", json=jane)
+    post(client, {"type": "INSERT"}, "evt-2")
+    client.get("/webhook/auth")
+    client.options("/webhook/auth")
+    samples = scraped(client)
+    assert counted(samples, "deliveries_total") == {
+        ("linked", ""): 1,
+        ("duplicate", ""): 2,
+        ("refused", "missing_signature"): 1,
+        ("refused", "invalid_payload"): 1,
+    }
+    assert samples["delivery_seconds_count", ()] == samples["delivery_seconds_bucket", ("+Inf",)] == 5
+
+
+def test_labels_are_a_closed_set(client: FlaskClient) -> None:
+    """Each reason that the webhook documents is a label's value from the start, and nothing else."""
+    table = (DOCS / "http.md").read_text("utf-8").split("## Probes")[0]
+    rows = [line.split("|") for line in table.splitlines() if re.match(r"\| [45]\d\d", line)]
+    documented = {reason for row in rows for reason in re.findall(r"`(\w+)`", row[2])}
+    assert {*REFUSALS, *ERRORS} == documented
+    values = {labels for name, labels in scraped(client) if name == "deliveries_total"}
+    assert {reason for _, reason in values} == documented | {"", "other"}
+
+
+def test_the_database_is_asked(client: FlaskClient, connection: Connection) -> None:
+    """How many rows wait, of events and actions, and how long; what never was is absent."""
+    numbers = {name: scraped(client).get((name, ())) for name in GAUGES}
+    never = {"relay_last_run_seconds": None, "last_event_seconds": None}
+    assert numbers == dict.fromkeys(GAUGES, 0) | never
+    connection.execute(
+        "insert into auth_sync_relays (relay, last_run_at) values ('r', now() - interval '5 hours');"
+        "insert into integration_sync_log"
+        " (event_id, direction, operation, status, outcome, error_message, via, created_at, next_attempt_at) values"
+        " ('1', 'inbound', 'UPDATE', 'PENDING', null, null, 'capture', now() - interval '1 hour', now()),"
+        " ('2', 'inbound', 'UPDATE', 'FAILED', 'ambiguous', 'e', 'capture', now() - interval '2 hours', now()),"
+        " ('3', 'inbound', 'UPDATE', 'FAILED', 'ambiguous', 'e', 'capture', now() - interval '3 hours', null),"
+        " ('4', 'outbound', 'disable_auth_user', 'PENDING', null, null, 'admin', now() - interval '4 hours', now()),"
+        " ('5', 'outbound', 'disable_auth_user', 'FAILED', 'auth_refused', 'e', 'admin', now(), null)"
+    )
+    samples = scraped(client)
+    assert {samples[name, ()] for name in GAUGES if not name.endswith("_seconds")} == {1}
+    assert {name: samples[name, ()] // 3600 for name in GAUGES if name.endswith("_seconds")} == {
+        "backlog_oldest_seconds": 1,
+        "open_actions_oldest_seconds": 4,
+        "relay_last_run_seconds": 5,
+        "last_event_seconds": 3,
+    }
+
+
+def test_a_large_backlog_is_counted_up_to_a_limit(client: FlaskClient, connection: Connection) -> None:
+    """A scrape costs the same however much waits."""
+    connection.execute(
+        "alter table integration_sync_log disable trigger user;"
+        "insert into integration_sync_log (event_id, direction, operation, via, next_attempt_at)"
+        " select n::text, 'inbound', 'UPDATE', 'capture', now() from generate_series(1, 10100) as n"
+    )
+    assert scraped(client)["backlog_events", ()] == 10_000
+
+
+def test_the_relay_is_counted(app: Flask) -> None:
+    """Each look by what came of it, and the actions that it performed."""
+    metrics = app.extensions["metrics"]
+    done = {(str(Action.DISABLE_AUTH_USER), str(ActionOutcome.DISABLED)): 2}
+    answers = iter([Ran(claimed=2, actions=done), Ran()])
+
+    def once(name: str) -> Ran:
+        if (ran := next(answers, None)) is not None:
+            return ran
+        relay.stop()
+        raise ValueError("trouble")
+
+    relay = Relay(Look("actions", once, lambda seconds: None), tell=metrics.ran)
+    relay.run()
+    samples = scraped(app.test_client())
+    assert counted(samples, "relay_runs_total") == {("actions", result): 1 for result in ("worked", "idle", "trouble")}
+    assert counted(samples, "actions_total") == {("disable_auth_user", "disabled"): 2}
+
+
+def test_an_action_is_told_by_operation_and_outcome(
+    database: Database, database_url: str, connection: Connection
+) -> None:
+    """What the relay of actions says that it did is what is counted."""
+    connection.execute(
+        "insert into integration_sync_log (event_id, direction, operation, auth_user_id, via, next_attempt_at)"
+        " values ('a', 'outbound', 'disable_auth_user', gen_random_uuid(), 'admin', now())"
+    )
+    accounts = Accounts(database, LocalAuthAdmin(database_url), EmailOwner.AUTH, 5, utc_now)
+    assert accounts.run_once("r").actions == {("disable_auth_user", "gone"): 1}
+
+
+@pytest.mark.parametrize("port", ["dead", "silent"])
+def test_without_a_database_the_rest_is_told(settings: Settings, serve: Serve, port: str) -> None:
+    """200, with what was counted, and that the database is away."""
+    number = 1 if port == "dead" else serve(silent)
+    database = DirectDatabase(f"postgresql://user:secret@127.0.0.1:{number}/none")
+    client = create_app(settings, database).test_client()
+    client.post("/webhook/auth", json={})
+    samples = scraped(client)
+    assert samples["database_up", ()] == 0
+    assert samples["deliveries_total", ("refused", "missing_signature")] == 1
+    assert not {name for name, _ in samples} & set(GAUGES)
+    database.close()
+
+
+def test_a_slow_database_is_not_waited_for(settings: Settings, database_url: str, connection: Connection) -> None:
+    """A scrape is answered before the database itself gives its query up; the next one finds it well again."""
+    database = DirectDatabase(database_url, connections=1)
+    client = create_app(settings, database).test_client()
+    with connection.transaction():
+        connection.execute("lock table integration_sync_log")
+        started = time.monotonic()
+        assert scraped(client)["database_up", ()] == 0
+        assert time.monotonic() - started < STATEMENT_TIMEOUT / 1000
+    assert scraped(client)["database_up", ()] == 1
+    database.close()
+
+
+def expressions_in(node: Any) -> list[str]:
+    """All values of the key `expr`, however deep."""
+    if isinstance(node, dict):
+        own = [value for key, value in node.items() if key == "expr"]
+        return own + [found for value in node.values() for found in expressions_in(value)]
+    return [found for value in node for found in expressions_in(value)] if isinstance(node, list) else []
+
+
+@pytest.mark.parametrize(
+    ("file", "at_least"), [("alerts.yml", 8), ("grafana-dashboard.json", 10)], ids=["alerts", "dashboard"]
+)
+def test_what_is_watched_exists(
+    client: FlaskClient, app: Flask, connection: Connection, file: str, at_least: int
+) -> None:
+    """Each metric, and each label's value, that the alert rules and the dashboard mention is exposed."""
+    app.extensions["metrics"].ran("events", Ran(actions={("disable_auth_user", "disabled"): 1}))
+    connection.execute("insert into auth_sync_relays (relay) values ('r')")
+    post(client, insert(email="jane@example.com"), "evt-1")
+    exposed = scraped(client)
+    text = (DOCS / file).read_text("utf-8")
+    expressions = expressions_in(json.loads(text) if file.endswith("json") else yaml.safe_load(text))
+    assert len(expressions) >= at_least
+    mentioned = set(re.findall(rf"{PREFIX}(\w+)", text))
+    assert mentioned - {name for name, _ in exposed} == set()
+    values = {
+        value
+        for found in re.findall(r'(?:outcome|reason|result)=~?"([^"$]+)"', " ".join(expressions))
+        for value in found.split("|")
+    }
+    assert values <= {label for _, labels in exposed for label in labels}
+
+
+def test_each_metric_is_explained(client: FlaskClient) -> None:
+    """docs/monitoring.md names them all."""
+    said = (DOCS / "monitoring.md").read_text("utf-8")
+    families = text_string_to_metric_families(client.get("/metrics").get_data(as_text=True))
+    names = {family.name.removeprefix(PREFIX) for family in families if not family.name.endswith("_created")}
+    assert [name for name in sorted(names | set(GAUGES)) if f"`{name}" not in said] == []
