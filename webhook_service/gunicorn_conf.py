@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import struct
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,10 @@ def child_exit(server: Any, worker: Any) -> None:
     """What a worker has counted stays in the sum."""
     from webhook_service.metrics_files import FOLDER, add_up_ended  # imports prometheus-client
 
-    add_up_ended(Path(os.environ[FOLDER]), server.WORKERS)
+    try:
+        add_up_ended(Path(os.environ[FOLDER]), server.WORKERS)
+    except (OSError, RuntimeError, struct.error) as error:  # it would end the server
+        server.log.warning("what a worker has counted is lost (%s)", type(error).__name__)
 
 
 def on_exit(server: Any) -> None:

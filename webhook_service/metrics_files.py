@@ -25,7 +25,10 @@ def reading(folder: Path) -> Iterator[None]:
 
 
 def add_up_ended(folder: Path, living: Collection[int]) -> None:
-    """Adds up the files of all processes but `living`. Waits for nobody: what is being read stays for the next time."""
+    """Adds up the files of all processes but `living`. Waits for nobody: what is being read stays for the next time.
+
+    Raises OSError, RuntimeError or struct.error for a file that is broken or gone.
+    """
     with (folder / LOCK).open("ab") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -34,14 +37,16 @@ def add_up_ended(folder: Path, living: Collection[int]) -> None:
         for file in folder.glob("*_*.db"):
             kind, _, process = file.stem.partition("_")
             if process.isdecimal() and int(process) not in living:
-                add(file, folder / f"{kind}_ended.db")
-                file.unlink()
+                try:
+                    add(file, folder / f"{kind}_ended.db")
+                finally:  # one that cannot be read would spoil every scrape
+                    file.unlink()
 
 
 def add(file: Path, sums: Path) -> None:
-    """The values of one file to those of another."""
+    """The values of one file to those of another; all of them or, where the file is broken, none."""
+    values = list(MmapedDict.read_all_values_from_file(str(file)))  # type: ignore[no-untyped-call]
     total = MmapedDict(str(sums))  # type: ignore[no-untyped-call]
-    values = MmapedDict.read_all_values_from_file(str(file))  # type: ignore[no-untyped-call]
     for key, value, _, _ in values:
         so_far, _ = total.read_value(key)  # type: ignore[no-untyped-call]
         total.write_value(key, so_far + value, 0.0)  # type: ignore[no-untyped-call]

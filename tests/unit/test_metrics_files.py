@@ -1,0 +1,51 @@
+"""The files that workers count in: what an ended one has counted stays in the sum."""
+
+import struct
+from pathlib import Path
+
+import pytest
+from prometheus_client.mmap_dict import MmapedDict
+
+from webhook_service.metrics_files import add_up_ended, reading
+
+
+def count(folder: Path, process: str, value: float) -> None:
+    file = MmapedDict(str(folder / f"counter_{process}.db"))  # type: ignore[no-untyped-call]
+    file.write_value("key", value, 0.0)  # type: ignore[no-untyped-call]
+    file.close()  # type: ignore[no-untyped-call]
+
+
+def counted(folder: Path) -> dict[str, float]:
+    return {
+        file.stem.partition("_")[2]: sum(value for _, value, _, _ in MmapedDict.read_all_values_from_file(str(file)))  # type: ignore[no-untyped-call]
+        for file in folder.glob("*.db")
+    }
+
+
+def test_ended_processes_become_one_file(tmp_path: Path) -> None:
+    """Added once, also when more end later; those that live keep their own."""
+    for process in (1, 2, 3):
+        count(tmp_path, str(process), process)
+    add_up_ended(tmp_path, living=[2, 3])
+    add_up_ended(tmp_path, living=[3])
+    add_up_ended(tmp_path, living=[3])
+    assert counted(tmp_path) == {"ended": 3, "3": 3}
+
+
+def test_nothing_moves_while_it_is_read(tmp_path: Path) -> None:
+    """A scrape sees each count once; who ended meanwhile is added up the next time."""
+    count(tmp_path, "1", 5)
+    with reading(tmp_path):
+        add_up_ended(tmp_path, living=[])
+        assert counted(tmp_path) == {"1": 5}
+    add_up_ended(tmp_path, living=[])
+    assert counted(tmp_path) == {"ended": 5}
+
+
+def test_a_broken_file_spoils_nothing(tmp_path: Path) -> None:
+    """It is said, and the file is gone; the sum is as it was."""
+    count(tmp_path, "ended", 5)
+    (tmp_path / "counter_1.db").touch()
+    with pytest.raises(struct.error):
+        add_up_ended(tmp_path, living=[])
+    assert counted(tmp_path) == {"ended": 5}
