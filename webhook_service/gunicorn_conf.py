@@ -3,10 +3,10 @@
 import os
 import shutil
 import struct
-import tempfile
 from pathlib import Path
 from typing import Any
 
+from webhook_service import metrics_folder
 from webhook_service.config import load_server
 from webhook_service.environment import read_environment
 from webhook_service.log import dict_config
@@ -30,9 +30,8 @@ def when_ready(server: Any) -> None:
     """Before the first worker: a folder that all of them count in. prometheus-client looks for it as it is imported, so
     that nothing of this process may import it before.
     """
-    folder = tempfile.mkdtemp(prefix="webhook-service-metrics-")
-    os.chown(folder, server.cfg.uid, server.cfg.gid)
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+    metrics_folder.remove_abandoned()
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics_folder.make(server.cfg.uid, server.cfg.gid))
 
 
 def child_exit(server: Any, worker: Any) -> None:

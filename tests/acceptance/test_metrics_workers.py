@@ -28,8 +28,10 @@ def posts(first: int, count: int) -> list[Post]:
 
 def test_one_scrape_counts_all_workers(start_server: StartServer, tmp_path: Path) -> None:
     """Every delivery is counted once, whichever worker took it and whichever is asked, also after kills and a reload;
-    ended workers leave no file each, and the server no folder.
+    ended workers leave no file each, and the server no folder, nor that of one that was killed.
     """
+    abandoned = tmp_path / "webhook-service-metrics-abandoned"
+    abandoned.mkdir()
     server = start_server(WEB_CONCURRENCY=str(WORKERS), TMPDIR=str(tmp_path))
     wait_for("all workers", lambda: len(server.workers()) == WORKERS)
     deliver(server.url, posts(0, 60))

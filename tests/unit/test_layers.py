@@ -25,7 +25,7 @@ ROWS = [
     {"config"},
     {"db.direct", "db.supabase", "db.embedded", "db.migrate", "db.wakeup", "batching"},
     {"auth.stand_in", "auth.stand_in_users", "auth.local", "auth.answers", "auth.supabase", "auth.passwords"},
-    {"ledger", "people", "serving", "retention", "password_file", "metrics_files"},
+    {"ledger", "people", "serving", "retention", "password_file", "metrics_files", "metrics_folder"},
     {"replay", "relay", "reconcile"},
     {"accounts", "monitor", "bulk_replay", "metrics"},
     {"employees", "pace"},
@@ -52,6 +52,7 @@ ONLY_IN = {
         "serving",
         "password_file",
         "gunicorn_conf",
+        "metrics_folder",
     },  # the environment has one reader; the others start, name, kill processes, open a file for its owner only,
     # and say where processes count together
     "flask": {
