@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from flask import Flask
@@ -9,6 +10,7 @@ from flask import Flask
 from webhook_service import bulk_replay, config, monitor, relay
 from webhook_service.accounts import Accounts
 from webhook_service.auth.local import LocalAuthAdmin
+from webhook_service.auth.passwords import CheckPassword, check_locally, check_with_supabase
 from webhook_service.auth.supabase import SupabaseAuthAdmin
 from webhook_service.batching import Processor
 from webhook_service.db.direct import DirectDatabase
@@ -22,6 +24,7 @@ from webhook_service.ports import AuthAdmin, Database
 from webhook_service.relay import Look, Ran, Relay, tell_nobody
 from webhook_service.settings import DirectConnection, Settings, SupabaseConnection
 from webhook_service.web import Wiring, admin_api, employees, errors, health, metrics, webhooks
+from webhook_service.web.pages import site
 
 
 def utc_now() -> datetime:
@@ -56,6 +59,12 @@ def metrics_for(environ: Mapping[str, str]) -> Metrics:
     return Metrics(Path(environ[FOLDER]) if FOLDER in environ else None)
 
 
+def password_check_for(auth: DirectConnection | SupabaseConnection | None) -> CheckPassword | None:
+    if isinstance(auth, SupabaseConnection):
+        return partial(check_with_supabase, auth.url, auth.service_role_key)
+    return partial(check_locally, LocalAuthAdmin(auth.url)) if auth is not None else None
+
+
 def relay_for(
     connection: DirectConnection | SupabaseConnection,
     database: Database,
@@ -85,15 +94,22 @@ def create_app(
     database = database if database is not None else database_for(settings.connection)
     accounts = accounts_for(settings.auth, database, settings.policy, settings.auth_rate, now)
     wiring = Wiring(
-        settings, database, Processor(database, settings.policy), accounts, now, metrics_for(read_environment())
+        settings,
+        database,
+        Processor(database, settings.policy),
+        accounts,
+        now,
+        metrics_for(read_environment()),
+        password_check_for(settings.auth),
     )
 
-    app = Flask("webhook_service", static_folder=None)
+    app = Flask("webhook_service", static_folder=None, static_url_path="/static", template_folder="web/templates")
     app.url_map.merge_slashes = False  # it would redirect, and pg_net turns a redirected POST into a GET
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's default provider
     for part in (webhooks, health, metrics, admin_api, employees):
         app.register_blueprint(part.blueprint(wiring))
+    site.register(app, wiring)
     errors.register(app)
     app.extensions["metrics"] = wiring.metrics
     if settings.relay:  # whoever serves the application starts it, after the fork (gunicorn_conf)

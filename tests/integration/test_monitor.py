@@ -40,7 +40,8 @@ def company(connection: Connection, database: Database) -> dict[str, int]:
         if name in linked:
             columns |= {"auth_user_id": UUID(int=number)} | linked[name]
             state(connection, UUID(int=number), "other@example.com" if name == "renamed" else f"{name}@example.com")
-        columns |= {"left": {"is_active": False}, "gone": {"orphaned_at": CONFIRMED}}.get(name, {})
+        unlinked: dict[str, dict[str, Any]] = {"left": {"is_active": False}, "gone": {"orphaned_at": CONFIRMED}}
+        columns |= unlinked.get(name, {})
         columns |= {"email": "office@example.com"} if name.startswith("office") else {}
         ids[name] = hire(connection, **columns)
     connection.execute("update auth_user_state set banned_until = 'infinity' where email = 'banned@example.com'")

@@ -34,7 +34,11 @@ ROWS = [
     {"doctor", "doctor_auth"},
     {"web"},
     {"web.errors", "web.webhooks", "web.health", "web.metrics", "web.admin_api"},
-    {"web.employees"},
+    {"web.employees", "web.session"},
+    {"web.pages.wording"},
+    {"web.pages.common", "web.pages.chart"},
+    {"web.pages.overview", "web.pages.events", "web.pages.people", "web.pages.replays", "web.pages.audit"},
+    {"web.pages.site"},
     {"app", "gunicorn_conf"},
     {"demo_traffic"},
     {"demo_tables"},
@@ -64,6 +68,14 @@ ONLY_IN = {
         "web.metrics",
         "web.admin_api",
         "web.employees",
+        "web.session",
+        "web.pages.site",
+        "web.pages.common",
+        "web.pages.overview",
+        "web.pages.events",
+        "web.pages.people",
+        "web.pages.replays",
+        "web.pages.audit",
     },
     "prometheus_client": {"metrics", "metrics_files", "web.metrics"},
     "psycopg": {
@@ -90,7 +102,7 @@ def modules() -> dict[str, Path]:
     found = {}
     for file in PACKAGE.rglob("*.py"):
         name = ".".join(file.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
-        if name not in ("__init__", "db", "auth"):
+        if name not in ("__init__", "db", "auth", "web.pages"):
             found[name] = file
     return found
 

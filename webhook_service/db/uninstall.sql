@@ -11,8 +11,7 @@ begin
   for object in
     select format('drop trigger %I on %s', t.tgname, t.tgrelid::regclass) from pg_trigger t
      where t.tgname in ('auth_sync_capture', 'auth_sync_send', 'auth_sync_employees_inserted', 'auth_sync_employees_updated',
-                        'auth_sync_wish_inserted', 'auth_sync_wish_updated', 'auth_sync_wish_deleted',
-                        'auth_sync_failed_inserted', 'auth_sync_failed_updated')
+                        'auth_sync_wish_inserted', 'auth_sync_wish_updated', 'auth_sync_wish_deleted')
   loop
     execute object;
   end loop;
@@ -30,6 +29,12 @@ begin
   for object in
     select format('drop function if exists %s cascade', p.oid::regprocedure) from pg_proc p
      where p.pronamespace = 'public'::regnamespace and p.proname ~ '^(auth_sync_|get_auth_sync_summary$|find_employees_without_auth$)'
+  loop
+    execute object;
+  end loop;
+  for object in
+    select format('drop view if exists %s cascade', c.oid::regclass) from pg_class c
+     where c.relnamespace = 'public'::regnamespace and c.relkind = 'v' and c.relname ~ '^(auth_sync_|recent_auth_sync_log$)'
   loop
     execute object;
   end loop;

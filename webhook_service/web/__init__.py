@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from webhook_service.accounts import Accounts
+from webhook_service.auth.passwords import CheckPassword
 from webhook_service.batching import Processor
 from webhook_service.metrics import Metrics
 from webhook_service.ports import Database
@@ -13,7 +14,9 @@ from webhook_service.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """What the views work with; put together in `app`. `accounts` is None where there is no Auth Admin API."""
+    """What the views work with; put together in `app`. `accounts` is None where there is no Auth Admin API, and
+    `check_password` where there is no Auth to sign in to.
+    """
 
     settings: Settings
     database: Database
@@ -21,3 +24,4 @@ class Wiring:
     accounts: Accounts | None
     now: Callable[[], datetime]
     metrics: Metrics = field(default_factory=Metrics)
+    check_password: CheckPassword | None = None

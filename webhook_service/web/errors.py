@@ -84,12 +84,25 @@ def facts_of(error: ServiceError) -> dict[str, object]:
     return {}
 
 
+def status_of(error: ServiceError) -> HTTPStatus:
+    return STATUSES[type(error)]
+
+
+def log_trouble(error: ServiceError) -> None:
+    """What is not the caller's fault."""
+    if isinstance(error, Unavailable | DatabaseError):
+        log.error("database trouble", extra={"reason": error.reason, "detail": error.detail}, exc_info=error)
+
+
+def log_unexpected(error: Exception) -> None:
+    log.error("unexpected error", exc_info=error)
+
+
 def register(app: Flask) -> None:
     @app.errorhandler(ServiceError)
     def problem_of_our_error(error: ServiceError) -> Response:
-        if isinstance(error, Unavailable | DatabaseError):
-            log.error("database trouble", extra={"reason": error.reason, "detail": error.detail}, exc_info=error)
-        response = problem(STATUSES[type(error)], error.reason, error.detail, **facts_of(error))
+        log_trouble(error)
+        response = problem(status_of(error), error.reason, error.detail, **facts_of(error))
         if isinstance(error, Unavailable | AuthUnavailable):
             response.headers["Retry-After"] = str(ceil(error.retry_after))
         if isinstance(error, Unauthorized):
@@ -107,5 +120,5 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(Exception)
     def problem_of_unexpected_error(error: Exception) -> Response:
-        log.error("unexpected error", exc_info=error)
+        log_unexpected(error)
         return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "This should not have happened.")

@@ -1,0 +1,1 @@
+"""The pages for admins. `site` puts them together."""

@@ -1,0 +1,65 @@
+"""/admin/events: search the ledger; one event with what came in, what was done and why it failed; replay it."""
+
+from uuid import UUID
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from webhook_service import ledger, people, replay
+from webhook_service.errors import ServiceError
+from webhook_service.events import Action, ActionOutcome, Operation, Outcome, Status
+from webhook_service.refusals import no_auth_admin
+from webhook_service.web import Wiring
+from webhook_service.web.pages import wording
+from webhook_service.web.pages.common import PAGE, asked_filter, cursor, record
+
+CHOICES = {
+    "status": [(str(status), wording.STATUSES[status]) for status in Status],
+    "operation": [(str(name), wording.OPERATIONS[name]) for name in (*Operation, *Action)],
+    "outcome": [
+        (name, name.replace("_", " "))
+        for name in sorted({*map(str, Outcome), *map(str, ActionOutcome)} - {"duplicate"})
+    ],
+}
+
+
+def blueprint(wiring: Wiring) -> Blueprint:
+    views = Blueprint("events", __name__, url_prefix="/admin")
+    database, policy = wiring.database, wiring.settings.policy
+
+    @views.get("/events")
+    def page() -> str:
+        filter, wrong = asked_filter(request.args)
+        found = ledger.search(database, filter, below=cursor("below"), limit=PAGE)
+        return render_template("events.html", found=found, filter=filter, wrong=wrong, choices=CHOICES)
+
+    @views.get("/events/<event_id>")
+    def event(event_id: str) -> str:
+        found = ledger.event(database, event_id)
+        open_choice = found["status"] == "FAILED" and found["outcome"] == "ambiguous"
+        candidates = people.login_candidates(database, UUID(found["auth_user_id"])) if open_choice else None
+        return render_template("event.html", event=found, candidates=candidates)
+
+    @views.post("/events/<event_id>/replay")
+    def replay_event(event_id: str) -> Response:
+        """Of an event it is done again, of an action at once."""
+        found = ledger.event(database, event_id)
+        if found["direction"] == "outbound" and wiring.accounts is None:
+            raise no_auth_admin()
+        who = record(wiring, "replayed", f"event:{event_id}")
+        try:
+            if found["direction"] == "outbound" and wiring.accounts is not None:
+                outcome: str = str(wiring.accounts.perform_again(found, who).outcome)
+            else:
+                outcome = str(replay.replay_event(database, policy, event_id, requested_by=who).outcome)
+        except ServiceError as error:
+            flash(f"Not replayed: {error.detail}", "warning")
+        else:
+            meaning = wording.meaning(found["direction"], outcome)
+            flash(
+                f"Replayed: {outcome.replace('_', ' ')}. {meaning.says}",
+                "warning" if meaning.kind == "failed" else "success",
+            )
+        return redirect(url_for("events.event", event_id=event_id), 303)
+
+    return views

@@ -1,0 +1,105 @@
+"""/admin/auth-sync: is it healthy right now, what went through, and what has failed of late."""
+
+from dataclasses import dataclass
+
+from flask import Blueprint, render_template
+
+from webhook_service import ledger, people
+from webhook_service.events import Json
+from webhook_service.web import Wiring
+from webhook_service.web.pages import chart
+
+NEWEST = 8
+HOURS = 24
+RELAY_IS_LATE = 60
+"""Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A line of the state of things. `level`: good, warning or bad."""
+
+    level: str
+    title: str
+    says: str
+    link: str = ""
+
+
+def blueprint(wiring: Wiring) -> Blueprint:
+    views = Blueprint("overview", __name__, url_prefix="/admin")
+    database = wiring.database
+
+    @views.get("/auth-sync")
+    def page() -> str:
+        summary, problems = ledger.summary(database), people.problems(database)
+        hours = ledger.hours(database, HOURS)
+        failures = ledger.search(database, {"status": "FAILED"}, below=None, limit=NEWEST)["events"]
+        readiness = database.call("auth_sync_readiness_v1")
+        return render_template(
+            "overview.html",
+            summary=summary,
+            problems=problems,
+            checks=checks(readiness, summary, problems, wiring.settings.notices.backlog_minutes * 60),
+            chart=chart.of_hours(hours, HOURS, wiring.now()),
+            failures=failures,
+        )
+
+    return views
+
+
+def checks(readiness: Json, summary: Json, problems: Json, longest_wait: float) -> list[Check]:
+    """Is it healthy? The first line is the verdict."""
+    found = [
+        relay_check(readiness["relay_last_run_seconds"]),
+        backlog_check(readiness["oldest_pending_seconds"], summary["events"]["PENDING"], longest_wait),
+        failure_check(summary),
+        drift_check(problems),
+    ]
+    levels = {check.level for check in found}
+    if "bad" in levels:
+        verdict = Check("bad", "Something needs you", "See what is marked below.")
+    elif "warning" in levels:
+        verdict = Check("warning", "Working, with open ends", "Events go through; some people need a decision.")
+    else:
+        verdict = Check("good", "All in step", "Employees and logins agree, and events go through.")
+    return [verdict, *found]
+
+
+def relay_check(seconds: float | None) -> Check:
+    if seconds is None:
+        return Check("bad", "Relay", "It has never run: what a webhook lost is not made up for.")
+    if seconds > RELAY_IS_LATE:
+        return Check("bad", "Relay", f"It last ran {seconds / 60:.0f} min ago: what a webhook lost is not made up for.")
+    return Check("good", "Relay", "It runs: what a webhook loses is made up for.")
+
+
+def backlog_check(oldest: float | None, pending: int, longest_wait: float) -> Check:
+    link = "PENDING"
+    if oldest is None:
+        return Check("good", "Waiting", "Nothing waits.")
+    if oldest > longest_wait:
+        return Check("bad", "Waiting", f"{pending:,} waiting, the oldest for {oldest / 60:.0f} min.", link)
+    return Check("good", "Waiting", f"{pending:,} on their way, the oldest for {oldest:.0f} s.", link)
+
+
+def failure_check(summary: Json) -> Check:
+    failed, given_up = summary["events"]["FAILED"], summary["given_up"]
+    if given_up:
+        return Check("bad", "Failures", f"{given_up:,} of {failed:,} that failed are given up and need you.", "FAILED")
+    if failed:
+        return Check("warning", "Failures", f"{failed:,} failed; what failed is tried again by itself.", "FAILED")
+    return Check("good", "Failures", "None.")
+
+
+def drift_check(problems: Json) -> Check:
+    still_in, others = (
+        problems["INACTIVE_WITH_AUTH"],
+        sum(problems[name] for name in ("ORPHANED", "EMAIL_MISMATCH", "AMBIGUOUS")),
+    )
+    if still_in:
+        return Check(
+            "bad", "People", f"{still_in:,} do not work here any more, and their login is not banned yet.", "people"
+        )
+    if others:
+        return Check("warning", "People", f"{others:,} employees and logins do not agree.", "people")
+    return Check("good", "People", "Nobody who is dismissed can sign in; logins and employees agree.")

@@ -1,0 +1,56 @@
+"""/admin/replays: many events again: choose, preview, confirm, watch, cancel."""
+
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from webhook_service import bulk_replay
+from webhook_service.events import Json
+from webhook_service.web import Wiring
+from webhook_service.web.pages.common import asked_filter, record
+from webhook_service.web.pages.events import CHOICES
+
+SHOWN = 50
+
+
+def blueprint(wiring: Wiring) -> Blueprint:
+    views = Blueprint("replays", __name__, url_prefix="/admin/replays")
+    database, policy = wiring.database, wiring.settings.policy
+
+    @views.get("")
+    def page() -> str:
+        return render_template("replays.html", jobs=bulk_replay.jobs(database, limit=SHOWN))
+
+    @views.get("/new")
+    def new() -> str:
+        """Without a preview as long as nothing is asked for."""
+        filter, wrong = asked_filter(request.args)
+        preview = bulk_replay.preview(database, policy, filter) if filter and not wrong else None
+        return render_template("replay_new.html", filter=filter, wrong=wrong, preview=preview, choices=CHOICES)
+
+    @views.post("")
+    def begin() -> Response:
+        filter, wrong = asked_filter(request.form)
+        if wrong or not filter:
+            abort(422, "Choose which events to replay.")
+        who = record(wiring, "began a bulk replay", None, filter=filter)
+        begun = bulk_replay.begin(database, filter, requested_by=who)
+        flash(f"{begun['matched']:,} events are being replayed.", "success")
+        return redirect(url_for("replays.job", id=begun["id"]), 303)
+
+    @views.get("/<int:id>")
+    def job(id: int) -> str:
+        return render_template("replay.html", job=found(id))
+
+    @views.post("/<int:id>/cancel")
+    def cancel(id: int) -> Response:
+        found(id)
+        who = record(wiring, "cancelled a bulk replay", f"replay:{id}")
+        bulk_replay.cancel(database, id, requested_by=who)
+        flash("Cancelled. What was replayed by then stays so.")
+        return redirect(url_for("replays.job", id=id), 303)
+
+    def found(id: int) -> Json:
+        job = bulk_replay.job(database, id) if id < 2**63 else None
+        return job if job is not None else abort(404, "There is no such bulk replay.")
+
+    return views

@@ -1,0 +1,92 @@
+"""The pages for admins: server-rendered, each of them for who is signed in, and none needs anything from elsewhere."""
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+
+from flask import Blueprint, Flask, redirect, render_template, url_for
+from flask_bootstrap import Bootstrap5
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response
+
+from webhook_service.errors import ServiceError
+from webhook_service.web import Wiring, session
+from webhook_service.web.errors import log_trouble, log_unexpected, status_of
+from webhook_service.web.pages import audit, events, overview, people, replays, wording
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+def register(app: Flask, wiring: Wiring) -> None:
+    """The pages, their sign-in, their look and their words."""
+    settings = wiring.settings
+    app.secret_key = settings.pages.signing_key(settings.admin_api_key)
+    app.config |= {
+        "SESSION_COOKIE_NAME": "webhook_service",
+        "SESSION_COOKIE_PATH": "/admin",
+        "SESSION_COOKIE_SAMESITE": "Lax",  # a link in a message leads here
+        "SESSION_COOKIE_SECURE": (settings.pages.public_url or "").startswith("https:"),
+        "WTF_CSRF_CHECK_DEFAULT": False,  # what is no page has no cookie either
+        "WTF_CSRF_TIME_LIMIT": None,  # as long as its session
+        "BOOTSTRAP_SERVE_LOCAL": True,
+    }
+    Bootstrap5(app)
+    session.csrf.init_app(app)
+
+    app.register_blueprint(Blueprint("look", __name__, static_folder="../static", static_url_path="/admin/static"))
+    sign_in = session.blueprint(wiring)
+    for views in (sign_in, *(part.blueprint(wiring) for part in (overview, events, replays, people, audit))):
+        if views is not sign_in:
+            session.require_sign_in(views, wiring)
+        explain_errors(views)
+        secure(views)
+        app.register_blueprint(views)
+
+    @app.get("/admin/")
+    def start() -> Response:
+        return redirect(url_for("overview.page"))
+
+    app.add_template_filter(moment)
+    app.jinja_env.globals |= {"wording": wording, "now": wiring.now}
+
+
+def explain_errors(views: Blueprint) -> None:
+    """A page instead of a problem document."""
+
+    @views.errorhandler(ServiceError)
+    def page_of_our_error(error: ServiceError) -> tuple[str, int]:
+        log_trouble(error)
+        return error_page(status_of(error), error.detail)
+
+    @views.errorhandler(HTTPException)
+    def page_of_http_error(error: HTTPException) -> tuple[str, int]:
+        status = HTTPStatus(error.code or 500)
+        return error_page(status, error.description or status.description)
+
+    @views.errorhandler(Exception)
+    def page_of_unexpected_error(error: Exception) -> tuple[str, int]:
+        log_unexpected(error)
+        return error_page(HTTPStatus.INTERNAL_SERVER_ERROR, "This should not have happened. The log tells more.")
+
+
+def error_page(status: HTTPStatus, detail: str) -> tuple[str, int]:
+    return render_template("error.html", status=status, detail=detail), status
+
+
+def secure(views: Blueprint) -> None:
+    @views.after_request
+    def add_headers(response: Response) -> Response:
+        """Pages hold personal data: nobody keeps them."""
+        response.headers.extend(HEADERS)
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+
+def moment(told: str | None) -> str:
+    """A time of the ledger for people, in UTC: 2026-11-22 14:03:05."""
+    return datetime.fromisoformat(told).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if told else "–"
