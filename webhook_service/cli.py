@@ -82,7 +82,8 @@ def serve(host: str | None, port: int | None, workers: int | None, data_dir: Pat
         migrations.migrate(environment["DATABASE_URL"], policy=config.policy(environment))
         click.echo(f"No database is configured: using an embedded PostgreSQL in {data_dir}.", err=True)
         click.echo(f"Webhook secret and admin key: {data_dir / embedded.SECRETS_FILE}", err=True)
-        click.echo(f"Serving at http://{environment['HOST']}:{environment.get('PORT', config.DEFAULT_PORT)}", err=True)
+        url = f"http://{environment['HOST']}:{environment.get('PORT', config.DEFAULT_PORT)}"
+        click.echo(f"Serving at {url}; the dashboard is {url}/admin/.", err=True)
         with serving.running(environment) as process:
             signal.signal(signal.SIGTERM, lambda number, frame: process.terminate())
             signal.signal(signal.SIGINT, lambda number, frame: process.terminate())

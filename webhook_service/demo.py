@@ -191,9 +191,10 @@ def serve_until_interrupted(console: Console, url: str, environment: dict[str, s
     try:
         console.print(f"\nServing at [bold]{url}[/bold] until you press Ctrl+C; then everything is removed.")
         for line in (
-            f"DATABASE_URL='{environment['DATABASE_URL']}'",
-            f"WEBHOOK_SECRETS={environment['WEBHOOK_SECRETS']}",
+            f"the dashboard: {url}/admin/ (sign in with the ADMIN_API_KEY)",
             f"ADMIN_API_KEY={key}",
+            f"WEBHOOK_SECRETS={environment['WEBHOOK_SECRETS']}",
+            f"DATABASE_URL='{environment['DATABASE_URL']}'",
             f"curl {url}/readyz",
             f"curl -H 'Authorization: Bearer {key}' '{url}/admin/api/events?status=FAILED'",
         ):
