@@ -8,12 +8,13 @@ from typing import Any
 from marshmallow import RAISE, Schema, fields, validate
 
 from webhook_service.errors import EventNotFound
-from webhook_service.events import Action, Json, Operation, Outcome, Status
+from webhook_service.events import Action, ActionOutcome, Json, Operation, Outcome, Status
 from webhook_service.payload import Timestamp
 from webhook_service.ports import Database
 
 MAX_BIGINT = 2**63 - 1
 DIRECTIONS = ("inbound", "outbound")
+OUTCOMES = sorted({*map(str, Outcome), *map(str, ActionOutcome)})
 LEDGER_ID = re.compile(r"[A-Za-z0-9_:-]{1,250}", re.ASCII)
 """An event's id, or an action's, which has a colon."""
 
@@ -28,7 +29,7 @@ class Filter(Schema):
         unknown = RAISE
 
     status = fields.Enum(Status)
-    outcome = fields.Enum(Outcome, by_value=True)
+    outcome = fields.String(validate=validate.OneOf(OUTCOMES))
     operation = fields.String(validate=validate.OneOf((*Operation, *Action)))
     direction = fields.String(validate=validate.OneOf(DIRECTIONS))
     given_up = fields.Boolean()
