@@ -1,0 +1,85 @@
+"""Whether an admin waits for a page, in a large company with a long history: each page whole, as a browser gets it.
+
+python -m benchmarks.pages [EMPLOYEES [EVENTS]]    (default 1,000,000 and 5,000,000: ten minutes, 8 GB of disk)
+"""
+
+import statistics
+import sys
+import time
+
+import psycopg
+from flask.testing import FlaskClient
+
+from benchmarks.large_reads import seeded
+from webhook_service.app import create_app
+from webhook_service.db.direct import DirectDatabase
+from webhook_service.people import SyncStatus
+from webhook_service.settings import DirectConnection, Settings
+from webhook_service.signature import parse_secrets
+
+TIMES = 7
+ADMIN_KEY = "a key for this benchmark"
+SECRET = "whsec_" + "c2VjcmV0" * 6
+
+QUESTIONS = (
+    "/admin/auth-sync",
+    "/admin/events",
+    "/admin/events?status=FAILED",
+    "/admin/events?given_up=true",
+    "/admin/events?status=PENDING",
+    "/admin/events?outcome=orphaned",
+    "/admin/events?outcome=unchanged&since=2026-01-01T00:00",
+    "/admin/events?operation=disable_auth_user&status=FAILED",
+    "/admin/events?person=first77",
+    "/admin/events?person=nobody@example.com",
+    "/admin/replays",
+    "/admin/replays/new?status=FAILED",
+    "/admin/employees",
+    *(f"/admin/employees?sync_status={status}" for status in SyncStatus),
+    "/admin/employees?person=first77",
+    "/admin/audit",
+)
+
+
+def main(employees: int, events: int) -> None:
+    with seeded(employees, events) as url:
+        database = DirectDatabase(url)
+        while database.call("auth_sync_refresh_mismatches_v1")["next_in"] == 0:
+            pass
+        settings = Settings(DirectConnection(url), parse_secrets(SECRET), ADMIN_KEY, relay=False)
+        app = create_app(settings, database)
+        app.config["WTF_CSRF_ENABLED"] = False  # no form is asked for here
+        sys.stdout.write(f"{employees:,} employees, {events:,} events: milliseconds, median and worst of {TIMES}\n")
+        with app.test_client() as client:
+            client.post("/admin/login", data={"key": ADMIN_KEY})
+            for path in (*QUESTIONS, *of_somebody(url)):
+                times = [took(client, path) for _ in range(TIMES)]
+                sys.stdout.write(f"  {path:<75} {statistics.median(times):8.1f} {max(times):8.1f}\n")
+        database.close()
+
+
+def of_somebody(url: str) -> list[str]:
+    """The pages of an event that failed, and of an employee."""
+    with psycopg.connect(url) as connection:
+        failed = connection.execute(
+            "select event_id from integration_sync_log where status = 'FAILED' limit 1"
+        ).fetchone()
+        person = connection.execute("select max(employee_id) from employees").fetchone()
+    assert failed is not None
+    assert person is not None
+    return [f"/admin/events/{failed[0]}", f"/admin/employees/{person[0]}"]
+
+
+def took(client: FlaskClient, path: str) -> float:
+    started = time.perf_counter()
+    answer = client.get(path)
+    assert answer.status_code == 200, f"{path}: {answer.status}"
+    return (time.perf_counter() - started) * 1000
+
+
+if __name__ == "__main__":
+    main(
+        *[int(text) for text in [*sys.argv[1:], "1000000", "5000000"][:2]]
+        if len(sys.argv) != 2
+        else (int(sys.argv[1]), 5_000_000)
+    )
