@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flask import Flask
 
-from webhook_service import bulk_replay, config, monitor, relay
+from webhook_service import bulk_replay, config, monitor, notify, relay
 from webhook_service.accounts import Accounts
 from webhook_service.auth.local import LocalAuthAdmin
 from webhook_service.auth.passwords import CheckPassword, check_locally, check_with_supabase
@@ -20,6 +20,7 @@ from webhook_service.environment import read_environment
 from webhook_service.handlers import Policy
 from webhook_service.metrics import Metrics
 from webhook_service.metrics_files import FOLDER
+from webhook_service.notify import Notifier
 from webhook_service.ports import AuthAdmin, Database
 from webhook_service.relay import Look, Ran, Relay, tell_nobody
 from webhook_service.settings import DirectConnection, Settings, SupabaseConnection
@@ -70,6 +71,7 @@ def relay_for(
     database: Database,
     policy: Policy,
     accounts: Accounts | None,
+    notifier: Notifier | None = None,
     tell: Callable[[str, Ran | None], None] = tell_nobody,
 ) -> Relay:
     """A relay of events, bulk replays, and actions where Auth can be reached: what Auth takes long for holds up no
@@ -83,6 +85,8 @@ def relay_for(
     ]
     if accounts is not None:
         looks.append(Look("actions", accounts.run_once))
+    if notifier is not None:
+        looks.append(Look("notices", notifier.run_once, every=notify.EVERY))
     return Relay(*looks, tell=tell)
 
 
@@ -113,6 +117,9 @@ def create_app(
     errors.register(app)
     app.extensions["metrics"] = wiring.metrics
     if settings.relay:  # whoever serves the application starts it, after the fork (gunicorn_conf)
+        notifier = notify.notifier(
+            database, settings.notices, settings.pages, settings.admin_api_key, with_actions=accounts is not None
+        )
         told = wiring.metrics.ran
-        app.extensions["relay"] = relay_for(settings.connection, database, settings.policy, accounts, told)
+        app.extensions["relay"] = relay_for(settings.connection, database, settings.policy, accounts, notifier, told)
     return app

@@ -13,6 +13,7 @@ from webhook_service import config, serving, signature
 from webhook_service.app import database_for
 from webhook_service.cli_data_dir import DATA_DIR, environment_of, with_missing
 from webhook_service.cli_doctor import doctor
+from webhook_service.cli_notify import notify
 from webhook_service.cli_provision import provision
 from webhook_service.cli_reconcile import prune, reconcile
 from webhook_service.cli_relay import relay
@@ -208,5 +209,5 @@ def sign(event_id: str | None, token: str | None, data_dir: Path) -> None:
         click.echo(f"{name}: {value}")
 
 
-for command in (relay, replay, reconcile, prune, provision, doctor):
+for command in (relay, replay, reconcile, prune, provision, doctor, notify):
     main.add_command(command)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
-from webhook_service import config
+from webhook_service import config, notify
 from webhook_service.accounts import Accounts
 from webhook_service.app import accounts_for, database_for, relay_for
 from webhook_service.cli_data_dir import DATA_DIR, environment_of
+from webhook_service.environment import value_of
 from webhook_service.handlers import Policy
 from webhook_service.log import dict_config
 from webhook_service.ports import Database
@@ -31,12 +32,17 @@ def relay(once: bool, data_dir: Path) -> None:
         logging.config.dictConfig(dict_config(config.log_level(environment)))
         database = database_for(connection)
         accounts = accounts_for(config.auth_admin(environment), database, policy, config.auth_rate(environment))
+        notices, pages = config.notices(environment), config.pages(environment)
+        admin_api_key = value_of(environment, "ADMIN_API_KEY")
+        notifier = notify.notifier(database, notices, pages, admin_api_key, with_actions=accounts is not None)
         try:
             if once:
                 events, actions = work_off(database, policy, accounts)
+                if notifier is not None:
+                    notifier.run_once(own_name())
                 click.echo(f"{events} events were due, and {actions} actions.")
                 return
-            loop = relay_for(connection, database, policy, accounts)
+            loop = relay_for(connection, database, policy, accounts, notifier)
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda number, frame: loop.stop())
             loop.run()

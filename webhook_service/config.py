@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 
+from webhook_service.destinations import destinations
 from webhook_service.environment import required, switch, value_of, whole_number, words
 from webhook_service.errors import BadSetting
 from webhook_service.handlers import NAME_COLUMNS, EmailOwner, Policy
@@ -157,10 +158,21 @@ def public_url(environ: Mapping[str, str]) -> str | None:
 def notices(environ: Mapping[str, str]) -> NoticeSettings:
     has_limit = value_of(environ, "NOTIFY_SILENCE_HOURS") is not None
     return NoticeSettings(
-        urls=words(environ, "NOTIFY_URLS"),
+        urls=notify_urls(environ),
         backlog_minutes=whole_number(environ, "NOTIFY_BACKLOG_MINUTES", DEFAULT_BACKLOG_MINUTES),
         silence_hours=whole_number(environ, "NOTIFY_SILENCE_HOURS", 1) if has_limit else None,
     )
+
+
+def notify_urls(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Separated by space or comma; a comma within one, as between two recipients of e-mails, is its own."""
+    text = value_of(environ, "NOTIFY_URLS") or ""
+    urls = tuple(url for url in re.split(r"[\s,]+(?=[\w+.-]+://)", text) if url)
+    try:
+        destinations(urls)
+    except ValueError as error:
+        raise BadSetting("NOTIFY_URLS", f"is unusable: {error}") from None
+    return urls
 
 
 def policy(environ: Mapping[str, str]) -> Policy:

@@ -10,7 +10,7 @@ from webhook_service import doctor_auth, signature
 from webhook_service.db import migrate
 from webhook_service.errors import BadSignature, ServiceError
 from webhook_service.events import Json
-from webhook_service.findings import Finding, note, ok, wrong
+from webhook_service.findings import Finding, describe, note, ok, wrong
 from webhook_service.handlers import Policy
 from webhook_service.ports import AuthAdmin, Database
 from webhook_service.reconcile import reconcile
@@ -219,11 +219,3 @@ def drift(database: Database, policy: Policy) -> list[Finding]:
 
 def without_password(url: str) -> str:
     return re.sub(r"//[^/@]*@", "//", url)
-
-
-def describe(seconds: float) -> str:
-    """83 -> 1 min."""
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= size:
-            return f"{seconds // size:.0f} {unit}"
-    return f"{seconds:.0f} s"

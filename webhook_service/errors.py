@@ -57,6 +57,14 @@ class EventNotFound(ServiceError):
     """The ledger has no such event, or none that can be replayed."""
 
 
+class BadLink(ServiceError):
+    """The link is not one that we signed."""
+
+
+class ExpiredLink(ServiceError):
+    """The link was ours, and is too old."""
+
+
 class EmployeeNotFound(ServiceError):
     """There is no such employee."""
 

@@ -73,12 +73,13 @@ def own_name() -> str:
 @dataclass(frozen=True, slots=True)
 class Look:
     """Something to look for again and again: `once` under a relay's name, and `wait` up to so many seconds where there
-    was nothing, which may end early, when something has come.
+    was nothing, which may end early, when something has come: `every` seconds, or until what is told to be due.
     """
 
     name: str
     once: Callable[[str], Ran]
     wait: Callable[[float], object] | None = None
+    every: float = POLL
 
 
 def tell_nobody(look: str, ran: Ran | None) -> None:
@@ -138,5 +139,5 @@ class Relay:
                 counts = {"claimed": ran.claimed, "held": ran.held, "outcomes": dict(ran.outcomes)}
                 log.info("relayed", extra=told | counts)
             else:
-                wait(POLL if ran.next_in is None else max(0.05, min(POLL, ran.next_in)))
+                wait(look.every if ran.next_in is None else max(0.05, min(look.every, ran.next_in)))
         log.info("relay stopped", extra=told)

@@ -29,7 +29,7 @@ STRANGERS = ("anon", "authenticated")
 TABLES = (
     *("auth_sync_settings", "auth_sync_relays", "auth_sync_rate", "auth_sync_migrations", "auth_sync_attempts"),
     *("auth_sync_mismatches", "auth_sync_mismatch_pass", "auth_sync_monitor", "recent_auth_sync_log"),
-    *("auth_sync_bulk_replays",),
+    *("auth_sync_bulk_replays", "auth_sync_notices"),
 )
 FUNCTIONS: dict[str, dict[str, Any]] = {
     "auth_sync_claim_v1": {"p_relay": "r", "p_limit": 1, "p_lease_seconds": 1},
@@ -57,6 +57,10 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "auth_sync_set_active_v1": {"p_employee_id": 1, "p_is_active": False, "p_via": "admin"},
     "auth_sync_hire_v1": {"p_event_id": "e", "p_lease": "l"},
     "auth_sync_without_login_v1": {"p_after": 0, "p_limit": 1, "p_orphans": False},
+    "auth_sync_conditions_v1": {"p_backlog_seconds": 1, "p_silence_seconds": 1, "p_with_actions": True},
+    "auth_sync_remember_notice_v1": {"p_kind": "drift", "p_revision": 0, "p_state": {}, "p_message": None},
+    "auth_sync_claim_notice_v1": {"p_relay": "r", "p_lease_seconds": 1},
+    "auth_sync_told_v1": {"p_kind": "drift", "p_relay": "r", "p_reached": [], "p_is_done": True},
     "find_employees_without_auth": {},
     "auth_sync_search_v1": {"p_filter": {}, "p_below": None, "p_limit": 1},
     "auth_sync_find_people_v1": {"p_person": "jane"},

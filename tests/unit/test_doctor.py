@@ -8,7 +8,7 @@ import pytest
 
 from tests.auth_traffic import EPOCH
 from webhook_service import doctor
-from webhook_service.findings import Finding, Level, note, wrong
+from webhook_service.findings import Finding, Level, describe, note, wrong
 from webhook_service.handlers import Policy
 
 URL = "https://sync.example.com/webhook/auth"
@@ -166,7 +166,7 @@ def test_no_finding_without_something_to_do(make: Callable[..., Finding]) -> Non
 )
 def test_a_time_is_told_in_one_unit(seconds: float, text: str) -> None:
     """In the largest unit that it has one of, rounded down."""
-    assert doctor.describe(seconds) == text
+    assert describe(seconds) == text
 
 
 def test_the_clock_is_compared_with_the_moment_it_was_asked() -> None:

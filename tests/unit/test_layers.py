@@ -21,13 +21,16 @@ ROWS = [
         "db.sqlstate",
         "db.deadline",
     },
-    {"settings", "environment", "processing", "actions"},
+    {"settings", "environment", "processing", "actions", "destinations"},
     {"config"},
     {"db.direct", "db.supabase", "db.embedded", "db.migrate", "db.wakeup", "batching"},
     {"auth.stand_in", "auth.stand_in_users", "auth.local", "auth.answers", "auth.supabase", "auth.passwords"},
     {"ledger", "people", "serving", "retention", "password_file", "metrics_files", "metrics_folder"},
     {"replay", "relay", "reconcile"},
     {"accounts", "monitor", "bulk_replay", "metrics"},
+    {"notices"},
+    {"notice_text", "links"},
+    {"notify"},
     {"employees", "pace"},
     {"intents"},
     {"provision"},
@@ -43,7 +46,7 @@ ROWS = [
     {"demo_traffic"},
     {"demo_tables"},
     {"demo", "cli_data_dir"},
-    {"cli_replay", "cli_relay", "cli_reconcile", "cli_provision", "cli_doctor"},
+    {"cli_replay", "cli_relay", "cli_reconcile", "cli_provision", "cli_doctor", "cli_notify"},
     {"cli"},
 ]
 """From the vocabulary down to where all meets. A module may also import from its own row, if that makes no cycle."""
@@ -93,7 +96,17 @@ ONLY_IN = {
     "supabase": {"db.supabase", "auth.supabase", "auth.answers", "auth.passwords"},
     "httpx": {"db.supabase", "auth.supabase", "auth.answers", "auth.passwords", "serving", "doctor", "demo"},
     "subprocess": {"serving", "demo"},
-    "click": {"cli", "cli_data_dir", "cli_replay", "cli_relay", "cli_reconcile", "cli_provision", "cli_doctor"},
+    "click": {
+        "cli",
+        "cli_data_dir",
+        "cli_replay",
+        "cli_relay",
+        "cli_reconcile",
+        "cli_provision",
+        "cli_doctor",
+        "cli_notify",
+    },
+    "apprise": {"destinations"},
 }
 """What reaches outside, and who may: everything else is translation or a function of values."""
 

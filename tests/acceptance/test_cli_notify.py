@@ -1,0 +1,55 @@
+"""`webhook-service notify --test`, and notices of a relay that is a process of its own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.command import clean_environment, run_command, settings_for
+from tests.employees import Connection
+from tests.mailing import PASSWORD, Mailbox, links_in, mail_server, url_of
+
+PUBLIC = {"PUBLIC_URL": "https://sync.example.com"}
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    with mail_server() as mailbox:
+        yield mailbox
+
+
+def test_it_says_which_destination_fails(mailbox: Mailbox, tmp_path: Path) -> None:
+    """Each is tried, and told by scheme and host; one with a wrong password too, which is not shown."""
+    wrong = mailbox.url.replace(PASSWORD, "canary-wrong")
+    environment = clean_environment() | {"NOTIFY_URLS": f"{wrong}, {mailbox.url}"}
+    code, output, error = run_command("notify", "--test", environment=environment, folder=tmp_path)
+    assert (code, output.splitlines()) == (1, ["1 mailto://127.0.0.1: NOT SENT", "2 mailto://127.0.0.1: sent"])
+    assert "canary" not in output + error
+    assert mailbox.titles == ["A test"]
+    environment["NOTIFY_URLS"] = mailbox.url
+    assert run_command("notify", "--test", environment=environment, folder=tmp_path)[0] == 0
+
+
+@pytest.mark.parametrize("urls", ["", "smtp://canary:canary@example.com"])
+def test_it_says_what_is_missing(urls: str, tmp_path: Path) -> None:
+    """Nobody to tell, or nobody who can be told: in one line that names the variable."""
+    environment = clean_environment() | {"NOTIFY_URLS": urls}
+    code, output, error = run_command("notify", "--test", environment=environment, folder=tmp_path)
+    assert (code, output, len(error.splitlines())) == (1, "", 1)
+    assert "NOTIFY_URLS" in error
+    assert "canary" not in error
+
+
+def test_a_relay_from_cron_tells(mailbox: Mailbox, database_url: str, connection: Connection, tmp_path: Path) -> None:
+    """`relay --once` looks once, and tells with a link; what it logs holds nothing of the URLs."""
+    connection.execute(
+        "insert into integration_sync_log (event_id, direction, operation, status, outcome, error_message, via)"
+        " values ('e', 'inbound', 'INSERT', 'FAILED', 'ambiguous', 'several', 'relay')"
+    )
+    environment = settings_for(database_url) | PUBLIC | {"NOTIFY_URLS": f"{mailbox.url} {url_of(1)}"}
+    code, _, error = run_command("relay", "--once", environment=environment, folder=tmp_path)
+    assert code == 0
+    assert mailbox.titles == ["1 event given up"]
+    assert links_in(mailbox.texts[0])[0].startswith("https://sync.example.com/admin/failing/")
+    assert "notice not sent" in error
+    assert [word for word in (PASSWORD, "oncall", "to=") if word in error] == []

@@ -1,0 +1,106 @@
+"""What the database says of this moment: which rows of the ledger are something to tell."""
+
+from typing import Any
+
+import pytest
+
+from tests.employees import Connection
+from webhook_service.ports import Database
+
+HOUR = 3600
+
+
+def conditions(database: Database, *, backlog: int = 900, silence: int | None = None, actions: bool = True) -> Any:
+    seen = database.call(
+        "auth_sync_conditions_v1", p_backlog_seconds=backlog, p_silence_seconds=silence, p_with_actions=actions
+    )
+    return {kind: facts for kind, facts in seen["conditions"].items() if facts is not None}
+
+
+def enter(connection: Connection, **columns: Any) -> None:
+    """A row of the ledger; times are minutes from now."""
+    row: dict[str, Any] = {"direction": "inbound", "operation": "INSERT", "status": "PENDING", "outcome": None}
+    row |= {"priority": 0, "created_at": 0, "next_attempt_at": None, "changes": "{}"} | columns
+    row["error_message"] = "it failed" if row["status"] == "FAILED" else None
+    connection.execute(
+        "insert into integration_sync_log (event_id, via, direction, operation, status, outcome, priority, changes,"
+        "                                  error_message, created_at, next_attempt_at)"
+        " values (gen_random_uuid(), 'capture', %(direction)s, %(operation)s, %(status)s, %(outcome)s, %(priority)s,"
+        "         %(changes)s, %(error_message)s, now() + make_interval(mins => %(created_at)s),"
+        "         now() + make_interval(mins => %(next_attempt_at)s))",
+        row,
+    )
+
+
+PENDING = {"created_at": -20, "next_attempt_at": -20}
+RETRYING = {"status": "FAILED", "outcome": "ambiguous", "created_at": -99}
+ACTION = {"direction": "outbound", "operation": "disable_auth_user", "created_at": -20, "next_attempt_at": -20}
+OUTAGE = ACTION | {"status": "FAILED", "outcome": "auth_unavailable", "next_attempt_at": 5}
+CASES = {
+    "an event that nobody took": (PENDING, "backlog"),
+    "one that just came": ({"created_at": -10, "next_attempt_at": -10}, None),
+    "one that others hold again and again": ({"created_at": -20, "next_attempt_at": 0}, "backlog"),
+    "one that is tried again in time": (RETRYING | {"next_attempt_at": 30}, None),
+    "one that nobody tries again": (RETRYING | {"next_attempt_at": -16}, "backlog"),
+    "one that is given up": (RETRYING | {"next_attempt_at": None}, "given_up"),
+    "a dismissal that nobody took": (ACTION, "backlog"),
+    "a dismissal that Auth does not take": (OUTAGE, "backlog"),
+    "one of many, which waits its turn": (ACTION | {"priority": 1}, None),
+    "one of many, since yesterday": (ACTION | {"priority": 1, "created_at": -1500}, "backlog"),
+    "a dismissal that is given up": (OUTAGE | {"next_attempt_at": None}, "given_up"),
+    "a reconciliation that failed": (
+        {"direction": "maintenance", "operation": "reconcile", "status": "FAILED", "outcome": "incomplete"},
+        None,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("row", "kind"), CASES.values(), ids=CASES.keys())
+def test_what_is_worth_telling(
+    database: Database, connection: Connection, row: dict[str, Any], kind: str | None
+) -> None:
+    """What waits too long, and what waits for an admin; not what goes its way."""
+    assert conditions(database) == {}
+    enter(connection, **row)
+    found = conditions(database)
+    assert list(found) == ([kind] if kind is not None else [])
+    if kind == "backlog":
+        assert found[kind]["events"] + found[kind]["actions"] == 1
+        assert found[kind]["oldest_seconds"] > 900
+
+
+def test_many_wait_no_longer_where_auth_is_down(database: Database, connection: Connection) -> None:
+    """The actions of a bulk statement wait their turn, but not for an Auth that cannot be reached; and where nobody
+    performs actions, none is waited for.
+    """
+    enter(connection, **ACTION | {"priority": 1})
+    connection.execute("update auth_sync_rate set failures = 1")
+    assert conditions(database)["backlog"]["actions"] == 1
+    assert conditions(database, actions=False) == {}
+
+
+def test_drift_is_what_the_newest_run_found(database: Database, connection: Connection) -> None:
+    """But not the first run of all, which finds who was there before us."""
+    run = {"direction": "maintenance", "operation": "reconcile", "status": "SUCCESS", "outcome": "reconciled"}
+    connection.execute("alter table integration_sync_log drop constraint success_is_closed")
+    enter(connection, **run, changes='{"differences": {"unknown": 900}}')
+    assert conditions(database) == {}
+    enter(connection, **run, changes='{"differences": {"unknown": 2, "email": 1}}')
+    enter(connection, **run | {"status": "FAILED", "outcome": "interrupted"})  # it says nothing
+    drift = conditions(database)["drift"]
+    assert (drift["count"], drift["differences"]) == (3, {"unknown": 2, "email": 1})
+    enter(connection, **run, changes='{"differences": {}}')
+    assert conditions(database) == {}
+
+
+def test_silence_is_counted_from_the_last_event(database: Database, connection: Connection) -> None:
+    """Where it is looked for; before the first event, from our installation."""
+    assert conditions(database, silence=HOUR) == {}
+    connection.execute("update auth_sync_migrations set applied_at = now() - interval '2 hours'")
+    assert conditions(database, silence=HOUR)["silence"]["seconds"] >= 2 * HOUR
+    enter(connection, created_at=-61, next_attempt_at=60)
+    enter(connection, **ACTION | {"created_at": 0})
+    assert HOUR <= conditions(database, silence=HOUR)["silence"]["seconds"] < 2 * HOUR
+    assert conditions(database) == {}
+    enter(connection, next_attempt_at=60)
+    assert conditions(database, silence=HOUR) == {}

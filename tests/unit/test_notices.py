@@ -1,0 +1,131 @@
+"""When something is told: every step of a kind's life, and what is told in it."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from webhook_service.events import ActionOutcome, Outcome
+from webhook_service.notice_text import ADVICE, message
+from webhook_service.notices import Condition, Decision, Kind, Remembered, Step, decide
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+GIVEN_UP, BACKLOG, DRIFT, SILENCE = Kind
+ALL = frozenset(Kind)
+
+
+def ago(minutes: float) -> datetime:
+    return NOW - timedelta(minutes=minutes)
+
+
+def told(minutes: float, count: int = 1, *, times: int = 1, mark: int = 0, gone: float | None = None) -> Remembered:
+    """Open, and told so many minutes ago."""
+    gone_at = ago(gone) if gone is not None else None
+    return Remembered(True, ago(minutes), gone_at, ago(minutes), times, count, mark)
+
+
+def closed(minutes: float) -> Remembered:
+    """Its recovery was told so many minutes ago."""
+    return Remembered(False, ago(900), None, ago(minutes), 1, 1)
+
+
+def one(kind: Kind, count: int = 1, mark: int = 0) -> dict[Kind, Condition]:
+    return {kind: Condition(count, mark=mark)}
+
+
+CASES: list[tuple[str, Kind, dict[Kind, Condition], Remembered, Step | None]] = [
+    # what it is; the kind; what is so; what was told; what is told now
+    ("all is well", GIVEN_UP, {}, Remembered(), None),
+    ("the first at once", GIVEN_UP, one(GIVEN_UP), Remembered(), Step.PROBLEM),
+    ("a thousand are one", GIVEN_UP, one(GIVEN_UP, 1000), Remembered(), Step.PROBLEM),
+    ("no news", GIVEN_UP, one(GIVEN_UP), told(20), None),
+    ("news are gathered", GIVEN_UP, one(GIVEN_UP, 2), told(14.9), None),
+    ("and told together", GIVEN_UP, one(GIVEN_UP, 2), told(15), Step.WORSE),
+    ("for twice as long each time", GIVEN_UP, one(GIVEN_UP, 3), told(29, 2, times=2), None),
+    ("and then told", GIVEN_UP, one(GIVEN_UP, 3), told(30, 2, times=2), Step.WORSE),
+    ("but never for long", GIVEN_UP, one(GIVEN_UP, 3), told(240, 2, times=99), Step.WORSE),
+    ("fewer is no news", GIVEN_UP, one(GIVEN_UP, 1), told(60, 9), None),
+    ("a day later it still stays", GIVEN_UP, one(GIVEN_UP), told(1440), Step.REMINDER),
+    ("and not before", GIVEN_UP, one(GIVEN_UP), told(1439), None),
+    ("gone, since now", GIVEN_UP, {}, told(60), None),
+    ("gone for a while", GIVEN_UP, {}, told(60, gone=4.9), None),
+    ("gone for good", GIVEN_UP, {}, told(60, gone=5), Step.RECOVERED),
+    ("recovery told once", GIVEN_UP, {}, closed(1), None),
+    ("back at once: it comes and goes", GIVEN_UP, one(GIVEN_UP), closed(14), None),
+    ("back later", GIVEN_UP, one(GIVEN_UP), closed(15), Step.PROBLEM),
+    ("a backlog", BACKLOG, one(BACKLOG), Remembered(), Step.PROBLEM),
+    ("that grows", BACKLOG, one(BACKLOG, 9), told(60), None),
+    ("that explodes", BACKLOG, one(BACKLOG, 10), told(60), Step.WORSE),
+    ("drift", DRIFT, one(DRIFT, 5, mark=7), Remembered(), Step.PROBLEM),
+    ("the same run", DRIFT, one(DRIFT, 5, mark=7), told(60, 5, mark=7), None),
+    ("another run, that finds less", DRIFT, one(DRIFT, 2, mark=8), told(60, 5, mark=7), Step.WORSE),
+    ("silence", SILENCE, one(SILENCE, 0), Remembered(), Step.PROBLEM),
+    ("that lasts", SILENCE, one(SILENCE, 0), told(600, 0), None),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "conditions", "before", "step"), [case[1:] for case in CASES], ids=[c[0] for c in CASES]
+)
+def test_what_is_told(kind: Kind, conditions: dict[Kind, Condition], before: Remembered, step: Step | None) -> None:
+    """Each kind is told when it begins, gets worse, stays for a day and is over; and never in between."""
+    decisions = decide(conditions, {kind: before}, watched=ALL, now=NOW)
+    assert [decision.step for decision in decisions if decision.step is not None] == ([step] if step else [])
+    for decision in decisions:  # whoever remembers it has nothing to say at the same moment
+        again = decide(conditions, {kind: decision.remembered}, watched=ALL, now=NOW)
+        assert again == []
+
+
+def test_what_is_mended_does_not_hide_what_is_new() -> None:
+    """Nine of ten are replayed, and then one more fails: that is news, though there are fewer than before."""
+    [fewer] = decide(one(GIVEN_UP, 1), {GIVEN_UP: told(20, 10)}, watched=ALL, now=NOW)
+    assert fewer.remembered.told_count == 1
+    [more] = decide(one(GIVEN_UP, 2), {GIVEN_UP: fewer.remembered}, watched=ALL, now=NOW)
+    assert more.step is Step.WORSE
+
+
+def test_what_comes_back_before_it_was_told_gone_goes_on() -> None:
+    """A gap of less than five minutes is neither a recovery nor a new problem."""
+    [gap] = decide({}, {BACKLOG: told(60)}, watched=ALL, now=NOW)
+    [back] = decide(one(BACKLOG), {BACKLOG: gap.remembered}, watched=ALL, now=NOW + timedelta(minutes=4))
+    assert (back.step, back.remembered) == (None, replace(told(60), gone_at=None))
+
+
+def test_what_is_not_watched_is_forgotten() -> None:
+    """Silence that is not looked for any more has not recovered: nobody is told."""
+    [decision] = decide({}, {SILENCE: told(60)}, watched=ALL - {SILENCE}, now=NOW)
+    assert (decision.step, decision.remembered.is_open) == (None, False)
+
+
+def text_of(kind: Kind, step: Step, condition: Condition | None, opened_at: datetime | None = None) -> str:
+    told = message(Decision(kind, Remembered(), step), condition, opened_at, NOW)
+    return f"{told.title}\n{told.body(kind, None)}"
+
+
+THOUSAND = Condition(1000, facts={"outcomes": {"email_taken": 300, "ambiguous": 700}})
+TEXTS: list[tuple[Kind, Step, Condition | None, list[str]]] = [
+    (GIVEN_UP, Step.PROBLEM, THOUSAND, ["1,000 events given up: ambiguous 700, email_taken 300", ADVICE["ambiguous"]]),
+    (GIVEN_UP, Step.WORSE, THOUSAND, ["Worse: 1,000 events", "It began 2 h ago", "/admin/events?status=FAILED"]),
+    (GIVEN_UP, Step.RECOVERED, None, ["Recovered: Nothing waits for an admin any more", "It lasted for 2 h."]),
+    (
+        *(BACKLOG, Step.PROBLEM),
+        Condition(3, facts={"events": 1, "actions": 2, "oldest_seconds": 1000.5}),
+        ["1 event and 2 changes of employees should be done by now; the oldest has waited for 16 min"],
+    ),
+    (DRIFT, Step.REMINDER, Condition(2, facts={"differences": {"unknown": 2}}), ["Still so: Drift", "unknown 2"]),
+    (SILENCE, Step.PROBLEM, Condition(facts={"seconds": 7300}), ["no event for 2 h", "doctor"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "step", "condition", "says"), TEXTS)
+def test_what_a_message_says(kind: Kind, step: Step, condition: Condition | None, says: list[str]) -> None:
+    """How many of what, since when, what to do, and where to look."""
+    text = text_of(kind, step, condition, ago(120))
+    assert [part for part in says if part not in text] == []
+
+
+def test_every_reason_of_a_failure_has_its_advice() -> None:
+    """Whatever an event or an action is given up for, the message says what to do about it."""
+    done = "linked synced unchanged orphaned unmatched unconfirmed ignored stale duplicate"
+    done += " disabled enabled email_updated created gone undone"
+    assert {*Outcome, *ActionOutcome} - set(done.split()) <= set(ADVICE)
