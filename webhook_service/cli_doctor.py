@@ -39,6 +39,7 @@ def doctor(quick: bool, as_json: bool, data_dir: Path) -> None:
                 now=lambda: datetime.now(UTC),
                 compare=not quick,
                 admin=admin,
+                destinations=len(config.notices(environment).urls),
             )
         finally:
             database.close()

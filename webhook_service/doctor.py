@@ -35,10 +35,12 @@ def examine(
     now: Callable[[], datetime],
     compare: bool,
     admin: AuthAdmin | None = None,
+    destinations: int | None = None,
 ) -> list[Finding]:
     """All findings, in the order in which to mend them. `compare` also counts what differs, which reads all users.
 
-    `secrets` are the receiver's; `admin` is the Auth Admin API, where one is configured. Raises Unavailable where the
+    `secrets` are the receiver's; `admin` is the Auth Admin API, where one is configured; `destinations` is how many
+    NOTIFY_URLS has, where that is asked. Raises Unavailable where the
     database cannot be asked at all.
     """
     found, wanted = migrate.newest_in(database), migrate.newest()
@@ -68,6 +70,7 @@ def examine(
         *doctor_auth.auth(admin, facts),
         silence(facts),
         last_reconcile(facts),
+        *(notices(destinations) if destinations is not None else []),
         *(drift(database, policy) if compare and facts["has_auth_users"] else []),
     ]
 
@@ -207,6 +210,13 @@ def last_reconcile(facts: Json) -> Finding:
     if last["status"] == "FAILED":
         return note("reconcile", says, "run `webhook-service reconcile` again")
     return ok("reconcile", says)
+
+
+def notices(destinations: int) -> list[Finding]:
+    if not destinations:
+        todo = "set NOTIFY_URLS (docs/notifications.md), then run `webhook-service notify --test`"
+        return [note("notices", "nobody is told when something fails or waits", todo)]
+    return [ok("notices", f"sent to {destinations} of NOTIFY_URLS")]
 
 
 def drift(database: Database, policy: Policy) -> list[Finding]:
