@@ -19,7 +19,6 @@ ADVICE = {
     "auth_refused": "Auth refused it: see the reason at the action, correct the data, then replay.",
     "auth_unavailable": "Auth did not answer for days: see that it does, then replay.",
     "not_performed": "Auth said yes and did not do it: see Supabase's log, then replay.",
-    "incomplete": "run `webhook-service reconcile` again.",
 }
 """What to do about each reason of a failure."""
 

@@ -1,11 +1,13 @@
 """`webhook-service notify --test`, and notices of a relay that is a process of its own."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.acceptance.command import clean_environment, run_command, settings_for
+from tests.acceptance.conftest import StartServer, wait_for
 from tests.employees import Connection
 from tests.mailing import PASSWORD, Mailbox, links_in, mail_server, url_of
 
@@ -42,10 +44,7 @@ def test_it_says_what_is_missing(urls: str, tmp_path: Path) -> None:
 
 def test_a_relay_from_cron_tells(mailbox: Mailbox, database_url: str, connection: Connection, tmp_path: Path) -> None:
     """`relay --once` looks once, and tells with a link; what it logs holds nothing of the URLs."""
-    connection.execute(
-        "insert into integration_sync_log (event_id, direction, operation, status, outcome, error_message, via)"
-        " values ('e', 'inbound', 'INSERT', 'FAILED', 'ambiguous', 'several', 'relay')"
-    )
+    give_up(connection)
     environment = settings_for(database_url) | PUBLIC | {"NOTIFY_URLS": f"{mailbox.url} {url_of(1)}"}
     code, _, error = run_command("relay", "--once", environment=environment, folder=tmp_path)
     assert code == 0
@@ -53,3 +52,23 @@ def test_a_relay_from_cron_tells(mailbox: Mailbox, database_url: str, connection
     assert links_in(mailbox.texts[0])[0].startswith("https://sync.example.com/admin/failing/")
     assert "notice not sent" in error
     assert [word for word in (PASSWORD, "oncall", "to=") if word in error] == []
+
+
+def test_a_server_with_two_workers_tells_once(
+    mailbox: Mailbox, start_server: StartServer, connection: Connection
+) -> None:
+    """Both look as they start, and one of them tells, while the other destination is tried again."""
+    give_up(connection)
+    server = start_server(NOTIFY_URLS=f"{mailbox.url} {url_of(1)}", WEB_CONCURRENCY="2")
+    wait_for("the look's end", lambda: "notice not sent" in server.log())
+    server.signal(signal.SIGTERM)
+    assert server.process.wait(30) == 0
+    assert mailbox.titles == ["1 event given up"]
+    assert PASSWORD not in server.log()
+
+
+def give_up(connection: Connection) -> None:
+    connection.execute(
+        "insert into integration_sync_log (event_id, direction, operation, status, outcome, error_message, via)"
+        " values ('e', 'inbound', 'INSERT', 'FAILED', 'ambiguous', 'several', 'relay')"
+    )
