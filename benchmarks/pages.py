@@ -6,11 +6,12 @@ python -m benchmarks.pages [EMPLOYEES [EVENTS]]    (default 1,000,000 and 5,000,
 import statistics
 import sys
 import time
+from http import HTTPStatus
 
 import psycopg
+from benchmarks.large_reads import seeded
 from flask.testing import FlaskClient
 
-from benchmarks.large_reads import seeded
 from webhook_service.app import create_app
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.people import SyncStatus
@@ -65,21 +66,17 @@ def of_somebody(url: str) -> list[str]:
             "select event_id from integration_sync_log where status = 'FAILED' limit 1"
         ).fetchone()
         person = connection.execute("select max(employee_id) from employees").fetchone()
-    assert failed is not None
-    assert person is not None
-    return [f"/admin/events/{failed[0]}", f"/admin/employees/{person[0]}"]
+    return [f"/admin/events/{(failed or ['none'])[0]}", f"/admin/employees/{(person or [0])[0]}"]
 
 
 def took(client: FlaskClient, path: str) -> float:
     started = time.perf_counter()
     answer = client.get(path)
-    assert answer.status_code == 200, f"{path}: {answer.status}"
+    if answer.status_code != HTTPStatus.OK:
+        raise RuntimeError(f"{path}: {answer.status}")
     return (time.perf_counter() - started) * 1000
 
 
 if __name__ == "__main__":
-    main(
-        *[int(text) for text in [*sys.argv[1:], "1000000", "5000000"][:2]]
-        if len(sys.argv) != 2
-        else (int(sys.argv[1]), 5_000_000)
-    )
+    sizes = [int(text) for text in sys.argv[1:]]
+    main(*(sizes + [1_000_000, 5_000_000][len(sizes) :]))

@@ -4,23 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from webhook_service import wording
 from webhook_service.events import Json
 from webhook_service.findings import describe
 from webhook_service.notices import Condition, Decision, Kind, Step
-
-ADVICE = {
-    "ambiguous": "several employees fit the login: say which one it is, or correct their e-mails; then replay.",
-    "already_linked": "the employee has another login: delete the one that is not wanted, then replay.",
-    "email_taken": "somebody else has the e-mail: correct one of the two, then replay.",
-    "employee_rejected": "a rule of the employees table refused the change: correct the data, then replay.",
-    "unreadable": "the event could not be read: run `webhook-service reconcile`, which brings the login as it is now.",
-    "not_applied": "the database could not apply it: see the service's log, then replay.",
-    "user_not_found": "Auth does not know the login: run `webhook-service reconcile`.",
-    "auth_refused": "Auth refused it: see the reason at the action, correct the data, then replay.",
-    "auth_unavailable": "Auth did not answer for days: see that it does, then replay.",
-    "not_performed": "Auth said yes and did not do it: see Supabase's log, then replay.",
-}
-"""What to do about each reason of a failure."""
 
 WHERE = {
     Kind.GIVEN_UP: "/admin/events?status=FAILED",
@@ -65,7 +52,7 @@ def message(decision: Decision, condition: Condition | None, opened_at: datetime
 
 def given_up(condition: Condition) -> tuple[str, tuple[str, ...]]:
     outcomes: Mapping[str, int] = condition.facts["outcomes"]
-    advice = tuple(f"- {outcome}: {ADVICE[outcome]}" for outcome, _ in ranked(outcomes) if outcome in ADVICE)
+    advice = tuple(f"- {outcome}: {wording.advice(outcome)}" for outcome, _ in ranked(outcomes))
     title = f"{counted(condition.count, 'event')} given up"
     return title, (f"{title}: {listed(outcomes)}. They wait for an admin.", *advice)
 

@@ -5,12 +5,13 @@ from uuid import UUID
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from webhook_service import ledger, people, replay
+from webhook_service import ledger, people, replay, wording
 from webhook_service.errors import ServiceError
 from webhook_service.events import Action, ActionOutcome, Operation, Outcome, Status
+from webhook_service.links import read_link
+from webhook_service.notices import Kind
 from webhook_service.refusals import no_auth_admin
 from webhook_service.web import Wiring
-from webhook_service.web.pages import wording
 from webhook_service.web.pages.common import PAGE, asked_filter, cursor, record
 
 CHOICES = {
@@ -21,6 +22,14 @@ CHOICES = {
         for name in sorted({*map(str, Outcome), *map(str, ActionOutcome)} - {"duplicate"})
     ],
 }
+
+WHERE = {
+    Kind.GIVEN_UP: "/admin/events?status=FAILED&given_up=true",
+    Kind.BACKLOG: "/admin/events?status=PENDING",
+    Kind.DRIFT: "/admin/employees",
+    Kind.SILENCE: "/admin/auth-sync",
+}
+"""The page that shows what a message was about."""
 
 
 def blueprint(wiring: Wiring) -> Blueprint:
@@ -61,5 +70,12 @@ def blueprint(wiring: Wiring) -> Blueprint:
                 "warning" if meaning.kind == "failed" else "success",
             )
         return redirect(url_for("events.event", event_id=event_id), 303)
+
+    @views.get("/failing/<token>")
+    def failing(token: str) -> Response:
+        """Where the link of a message leads, once signed in: to what it was about."""
+        settings = wiring.settings
+        link = read_link(token, settings.pages.signing_key(settings.admin_api_key), now=wiring.now())
+        return redirect(WHERE[link.kind])
 
     return views

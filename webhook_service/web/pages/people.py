@@ -5,7 +5,7 @@ from typing import Any
 from flask import Blueprint, abort, flash, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from webhook_service import employees, people, replay
+from webhook_service import employees, people, replay, wording
 from webhook_service.errors import EmailTaken, EmployeeRejected, InvalidQuery, ServiceError
 from webhook_service.events import Json
 from webhook_service.ledger import MAX_BIGINT
@@ -13,7 +13,6 @@ from webhook_service.refusals import not_found
 from webhook_service.web import Wiring
 from webhook_service.web.admin_api import loaded
 from webhook_service.web.employees import NewEmployee, hire
-from webhook_service.web.pages import wording
 from webhook_service.web.pages.common import PAGE, cursor, record
 
 COLUMNS = ("email", "first_name", "last_name", "employee_number", "user_type_id")

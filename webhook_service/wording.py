@@ -33,7 +33,7 @@ EVENTS = {
     "ambiguous": Meaning(
         "failed",
         "Several employees match this auth user, and only one can have it.",
-        "Choose the person below, or mend the e-mail of the others.",
+        "Choose the person on the page of the event, or mend the e-mail of the others.",
     ),
     "already_linked": Meaning(
         "failed",
@@ -48,9 +48,9 @@ EVENTS = {
     "employee_rejected": Meaning(
         "failed",
         "The employees table refused the values, by a rule or a trigger of its own.",
-        "See the message below; mend the rule or the value, then replay this.",
+        "See its message; mend the rule or the value, then replay this.",
     ),
-    "unreadable": Meaning("failed", "What was recorded cannot be read.", "See the message below; run a reconcile."),
+    "unreadable": Meaning("failed", "What was recorded cannot be read.", "See its message; run a reconcile."),
     "not_applied": Meaning("failed", "It could not be applied, for a reason of the database.", RETRIES),
 }
 
@@ -68,7 +68,7 @@ ACTIONS = {
     "email_taken": Meaning(
         "failed", "Another auth user has this e-mail.", "Change or delete the other auth user, then replay this."
     ),
-    "auth_refused": Meaning("failed", "Auth refused the call.", "See the message below, then replay this."),
+    "auth_refused": Meaning("failed", "Auth refused the call.", "See its message, then replay this."),
     "auth_unavailable": Meaning("failed", "Auth did not answer.", RETRIES),
     "not_performed": Meaning("failed", "Auth said yes, but the user was not changed when it was read again.", RETRIES),
 }
@@ -95,7 +95,7 @@ SYNC_STATUSES = {
     "AMBIGUOUS": ("Ambiguous", "A login matches this and other employees; an admin has to choose."),
 }
 
-UNKNOWN = Meaning("failed", "See the message below.")
+UNKNOWN = Meaning("failed", "See its message.")
 MAINTENANCE = Meaning("same", "A run of ours.")
 PENDING = Meaning("waiting", "It waits for its turn.")
 
@@ -114,3 +114,9 @@ def state(event: dict[str, object]) -> str:
     if event["status"] == "FAILED":
         return "Given up" if event["next_attempt_at"] is None else "Failed, is tried again"
     return STATUSES[str(event["status"])]
+
+
+def advice(outcome: str) -> str:
+    """A sentence or two on a failure, of which it is not known whether it was an event's or an action's."""
+    found = EVENTS.get(outcome) or ACTIONS.get(outcome) or UNKNOWN
+    return f"{found.says} {found.todo}".rstrip()
