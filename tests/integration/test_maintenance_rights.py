@@ -28,9 +28,10 @@ from webhook_service.retention import prune
 STRANGERS = ("anon", "authenticated")
 TABLES = (
     *("auth_sync_settings", "auth_sync_relays", "auth_sync_rate", "auth_sync_migrations", "auth_sync_attempts"),
-    *("auth_sync_mismatches", "auth_sync_mismatch_pass", "auth_sync_monitor", "recent_auth_sync_log"),
+    *("auth_sync_mismatches", "auth_sync_mismatch_pass"),
     *("auth_sync_bulk_replays", "auth_sync_notices"),
 )
+VIEWS = ("auth_sync_monitor", "auth_sync_standings", "auth_sync_ambiguous", "recent_auth_sync_log")
 FUNCTIONS: dict[str, dict[str, Any]] = {
     "auth_sync_claim_v1": {"p_relay": "r", "p_limit": 1, "p_lease_seconds": 1},
     "auth_sync_process_v2": {"p_works": []},
@@ -109,6 +110,18 @@ def test_strangers_touch_no_table(connection: Connection, role: str, table: str,
     connection.execute(sql.SQL("set role {}").format(sql.Identifier(role)))
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute(sql.SQL(attempt).format(sql.Identifier("public", table)))
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_only_service_role_reads_a_view(connection: Connection, view: str) -> None:
+    """Which shows employees whatever row level security they have."""
+    query = sql.SQL("select * from {}").format(sql.Identifier("public", view))
+    connection.execute("set role service_role")
+    assert connection.execute(query).fetchall() == []
+    for role in (*STRANGERS, "supabase_auth_admin"):
+        connection.execute(sql.SQL("set role {}").format(sql.Identifier(role)))
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(query)
 
 
 def test_service_role_does_not_see_auth_users(connection: Connection) -> None:

@@ -36,7 +36,12 @@ def company(connection: Connection, database: Database) -> dict[str, int]:
     ids = {}
     for number, name in enumerate(STATUSES, start=1):
         columns: dict[str, Any] = {"email": f" {name}@Example.com", "first_name": name, "employee_number": f"N{number}"}
-        linked = {"fine": {}, "fired": {"is_active": False}, "renamed": {}, "banned": {"is_active": False}}
+        linked: dict[str, dict[str, Any]] = {
+            "fine": {},
+            "fired": {"is_active": False},
+            "renamed": {},
+            "banned": {"is_active": False},
+        }
         if name in linked:
             columns |= {"auth_user_id": UUID(int=number)} | linked[name]
             state(connection, UUID(int=number), "other@example.com" if name == "renamed" else f"{name}@example.com")
