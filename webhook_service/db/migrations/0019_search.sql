@@ -137,7 +137,7 @@ begin
     return format('select x.id from unnest($2) as k (key) cross join lateral (%s) as x union all '
                   'select x.id from unnest($1) as k (key) cross join lateral (%s) as x',
                   format(walk, 'l.auth_user_id', 'k.key', rest, 'l.auth_user_id'),
-                  format(walk, 'l.employee_id', 'k.key', rest || ' and (l.auth_user_id = any ($2)) is not true', 'l.employee_id'));
+                  format(walk, 'l.employee_id', 'k.key', rest || ' and l.employee_id is not null and (l.auth_user_id = any ($2)) is not true', 'l.employee_id'));
   elsif (p_filter ->> 'given_up')::boolean then
     return 'select l.id from public.integration_sync_log l where l.id + 0 > $3 and l.id + 0 < $4 and l.status = ''FAILED'''
            ' and l.next_attempt_at is null and ' || public.auth_sync_condition_v1(p_filter) || ' order by l.id + 0 desc limit $5';
@@ -154,9 +154,10 @@ begin
                 public.auth_sync_condition_v1(p_filter));
 end $$;
 
--- The ids of the events that a filter takes, below p_below, the newest first; with p_employees and p_users, of theirs.
+-- The ids of the events that a filter takes, below p_below, the newest first; with p_employees and p_users, of theirs. Where only their
+-- number matters (p_any), as many as there are up to p_limit, whichever.
 create or replace function public.auth_sync_page_v1(
-  p_filter jsonb, p_below bigint, p_limit integer, p_employees bigint[] default null, p_users uuid[] default null
+  p_filter jsonb, p_below bigint, p_limit integer, p_employees bigint[] default null, p_users uuid[] default null, p_any boolean default false
 ) returns bigint[]
 language plpgsql stable security definer
 set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off as $$
@@ -183,8 +184,8 @@ begin
       wanted := wanted - 'person';
     end if;
   end if;
-  execute format('select array_agg(id order by id desc) from (select id from (%s) as parts order by id desc limit $5) as page',
-                 public.auth_sync_ids_query_v1(wanted, p_employees is not null))
+  execute format('select array_agg(id order by id desc) from (select id from (%s) as parts %s limit $5) as page',
+                 public.auth_sync_ids_query_v1(wanted, p_employees is not null), case when not p_any then 'order by id desc' end)
     into ids using p_employees, p_users, above, least(below, p_below), p_limit;
   return coalesce(ids, '{}');
 end $$;
@@ -228,7 +229,7 @@ end $$;
 create or replace function public.auth_sync_event_counts_v1(p_filter jsonb) returns jsonb
 language plpgsql volatile security definer set search_path = '' set enable_seqscan = off set jit = off as $$
 declare
-  matched bigint := cardinality(public.auth_sync_page_v1(p_filter, null, 10001));
+  matched bigint := cardinality(public.auth_sync_page_v1(p_filter, null, 10001, p_any => true));
   plan jsonb;
 begin
   if matched <= 10000 then
