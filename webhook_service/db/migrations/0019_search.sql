@@ -155,12 +155,13 @@ begin
 end $$;
 
 -- The ids of the events that a filter takes, below p_below, the newest first; with p_employees and p_users, of theirs. Where only their
--- number matters (p_any), as many as there are up to p_limit, whichever.
+-- number matters (p_any), as many as there are up to p_limit, whichever. No plan may sort: it would read all that there are.
 create or replace function public.auth_sync_page_v1(
   p_filter jsonb, p_below bigint, p_limit integer, p_employees bigint[] default null, p_users uuid[] default null, p_any boolean default false
 ) returns bigint[]
 language plpgsql stable security definer
-set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off as $$
+set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+set enable_bitmapscan = off set enable_sort = off set jit = off as $$
 declare
   wanted jsonb := jsonb_strip_nulls(p_filter);
   above bigint;

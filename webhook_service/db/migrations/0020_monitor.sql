@@ -145,8 +145,8 @@ begin
     standings := array(select s from unnest(standings) as s where s = 'orphaned' or (s in ('linked', 'missing')) = p_is_active);
   end if;
   if p_sync_status = 'AMBIGUOUS' then
-    return 'select m.employee_id from public.auth_sync_standings m where m.employee_id > $1 and m.employee_id in ('
-           'select a.employee_id from public.auth_sync_ambiguous a) and ' || rest || ' order by m.employee_id limit $2';
+    return 'select m.employee_id from public.auth_sync_standings m where m.employee_id = any (array('
+           'select a.employee_id from public.auth_sync_ambiguous a where a.employee_id > $1)) and ' || rest || ' order by m.employee_id limit $2';
   elsif p_sync_status in ('EMAIL_MISMATCH', 'INACTIVE_WITH_AUTH') then
     select count(*) > 10000 into many
       from (select from unnest(standings) as k (standing) join public.auth_sync_standings m on m.standing = k.standing limit 10001) as few;
@@ -165,7 +165,8 @@ end $$;
 -- is_active, person (as in search).
 create or replace function public.auth_sync_people_v1(p_filter jsonb, p_after bigint, p_limit integer) returns jsonb
 language plpgsql stable security definer
-set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off as $$
+set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+set enable_bitmapscan = off set enable_sort = off set jit = off as $$
 declare
   query text;
   ids bigint[];
@@ -189,7 +190,8 @@ end $$;
 -- How many there are of each problem, exactly up to 10,000: {"MISSING_AUTH_UID": …, …, "is_capped", "checked_at"}.
 create or replace function public.auth_sync_problems_v1() returns jsonb
 language plpgsql stable security definer
-set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off as $$
+set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+set enable_bitmapscan = off set enable_sort = off set jit = off as $$
 declare
   problem text;
   n bigint;
