@@ -9,9 +9,9 @@ import time
 from http import HTTPStatus
 
 import psycopg
-from benchmarks.large_reads import seeded
 from flask.testing import FlaskClient
 
+from benchmarks.large_reads import seeded
 from webhook_service.app import create_app
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.people import SyncStatus
