@@ -244,7 +244,8 @@ end $$;
 -- Events of the last p_hours (at most 72) by hour: {"hours": [{hour, direction, outcome (or pending), events}], "is_estimated"}. Where
 -- there may be more than 100,000, every so manieth is counted for as many.
 create or replace function public.auth_sync_hours_v1(p_hours integer) returns jsonb
-language plpgsql stable security definer set search_path = '' set enable_seqscan = off set jit = off as $$
+language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_bitmapscan = off set jit = off as $$
 declare
   since timestamptz := date_trunc('hour', now()) - make_interval(hours => least(greatest(p_hours, 1), 72) - 1);
   first_id bigint := coalesce((select id from public.integration_sync_log where created_at >= since order by created_at limit 1), 0);

@@ -91,7 +91,8 @@ comment on column public.auth_sync_mismatch_pass.after is 'the employee that it 
 -- Compares the next p_slice employees, if it is time: {"found": mismatches known by then, "seconds": what this took, "next_in": seconds until there
 -- is more to do}. One caller at a time; a pass begins a minute after the one before, or 50 times what that took.
 create or replace function public.auth_sync_refresh_mismatches_v1(p_slice integer default 50000) returns jsonb
-language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set enable_seqscan = off set jit = off as $$
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms'
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_bitmapscan = off set jit = off as $$
 declare
   pass public.auth_sync_mismatch_pass;
   first_id bigint;
@@ -112,7 +113,7 @@ begin
   with found as materialized (
     select m.sync_status, m.employee_id from public.auth_sync_standings m
      where m.employee_id > first_id and m.employee_id <= coalesce(last_id, 9223372036854775807)
-       and m.standing in ('linked', 'linked_inactive') and m.sync_status in ('EMAIL_MISMATCH', 'INACTIVE_WITH_AUTH')
+       and m.sync_status in ('EMAIL_MISMATCH', 'INACTIVE_WITH_AUTH')
   ), gone as (
     delete from public.auth_sync_mismatches c
      where c.employee_id > first_id and c.employee_id <= coalesce(last_id, 9223372036854775807)
@@ -172,8 +173,9 @@ declare
   ids bigint[];
 begin
   if btrim(p_filter ->> 'person', E' ,\t\r\n') <> '' then
-    query := format('select m.employee_id from public.auth_sync_find_people_v1(%L) as p join public.auth_sync_standings m'
-                    ' on m.employee_id = p.employee_id where m.employee_id > $1 and (%2$L is null or m.sync_status = %2$L)'
+    query := format('select m.employee_id from public.auth_sync_standings m where m.employee_id = any (array('
+                    'select p.employee_id from public.auth_sync_find_people_v1(%1$L) as p where p.employee_id > $1))'
+                    ' and (%2$L is null or m.sync_status = %2$L)'
                     ' and (%3$L is null or m.is_active = %3$L::boolean)',
                     p_filter ->> 'person', p_filter ->> 'sync_status', (p_filter ->> 'is_active')::boolean);
   else
@@ -265,7 +267,7 @@ $$;
 
 -- How the employees stand: exactly; of a large company, what is common as the planner estimates it.
 create or replace function public.auth_sync_employees_summary_v1() returns jsonb
-language plpgsql stable security definer set search_path = '' set jit = off as $$
+language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan set jit = off as $$
 declare
   all_of_them bigint := (select reltuples from pg_catalog.pg_class where oid = 'public.employees'::regclass);
   shares jsonb;
