@@ -77,8 +77,7 @@ language sql immutable set search_path = '' as $$
       when 'auth_user_id' then format(' and auth_user_id = %L::uuid', f.value)
       when 'employee_id' then format(' and employee_id = %L::bigint', f.value)
       when 'person' then case when btrim(f.value, E' ,\t\r\n') <> '' then format(
-        ' and (employee_id in (select p.employee_id from public.auth_sync_find_people_v1(%1$L) as p)'
-        ' or auth_user_id in (select p.auth_user_id from public.auth_sync_find_people_v1(%1$L) as p))', f.value) end
+        ' and id = any (array(select unnest(public.auth_sync_page_v1(jsonb_build_object(''person'', %L), null, 1000000))))', f.value) end
       when 'since' then format(' and created_at >= %L::timestamptz', f.value)
       when 'until' then format(' and created_at < %L::timestamptz', f.value)
     end, '' order by f.key), '')
@@ -237,7 +236,7 @@ begin
     return jsonb_build_object('matched', matched, 'is_estimated', false);
   end if;
   execute 'explain (format json) select from public.integration_sync_log where '
-          || public.auth_sync_condition_v1(jsonb_strip_nulls(p_filter) - 'person') into plan;
+          || public.auth_sync_condition_v1(jsonb_strip_nulls(p_filter)) into plan;
   return jsonb_build_object('matched', greatest(matched, (plan -> 0 -> 'Plan' ->> 'Plan Rows')::numeric), 'is_estimated', true);
 end $$;
 
