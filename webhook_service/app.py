@@ -24,7 +24,7 @@ from webhook_service.notify import Notifier
 from webhook_service.ports import AuthAdmin, Database
 from webhook_service.relay import Look, Ran, Relay, tell_nobody
 from webhook_service.settings import DirectConnection, Settings, SupabaseConnection
-from webhook_service.web import Wiring, admin_api, employees, errors, health, metrics, webhooks
+from webhook_service.web import Wiring, admin_api, api_docs, employees, errors, health, metrics, webhooks
 from webhook_service.web.pages import site
 
 
@@ -111,7 +111,7 @@ def create_app(
     app.url_map.merge_slashes = False  # it would redirect, and pg_net turns a redirected POST into a GET
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's default provider
-    for part in (webhooks, health, metrics, admin_api, employees):
+    for part in (webhooks, health, metrics, admin_api, employees, api_docs):
         app.register_blueprint(part.blueprint(wiring))
     site.register(app, wiring)
     errors.register(app)

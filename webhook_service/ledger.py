@@ -11,6 +11,7 @@ from webhook_service.errors import EventNotFound
 from webhook_service.events import Action, ActionOutcome, Json, Operation, Outcome, Status
 from webhook_service.payload import Timestamp
 from webhook_service.ports import Database
+from webhook_service.strict_fields import Flag, Whole
 
 MAX_BIGINT = 2**63 - 1
 DIRECTIONS = ("inbound", "outbound")
@@ -32,10 +33,10 @@ class Filter(Schema):
     outcome = fields.String(validate=validate.OneOf(OUTCOMES))
     operation = fields.String(validate=validate.OneOf((*Operation, *Action)))
     direction = fields.String(validate=validate.OneOf(DIRECTIONS))
-    given_up = fields.Boolean()
+    given_up = Flag()
     person = fields.String(validate=[validate.Length(max=200), validate.ContainsNoneOf("\0")])
     auth_user_id = fields.UUID()
-    employee_id = fields.Integer(validate=validate.Range(0, MAX_BIGINT))
+    employee_id = Whole(validate=validate.Range(0, MAX_BIGINT))
     since = Timestamp()
     until = Timestamp()
 

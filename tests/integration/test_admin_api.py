@@ -1,9 +1,11 @@
 """GET /admin/api/...: what admins read."""
 
+import json
 from typing import Any
 from uuid import UUID
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.auth_traffic import CONFIRMED, JANE, insert, post, update
@@ -107,6 +109,7 @@ def test_pages_follow_each_other_by_cursor(client: FlaskClient, three_events: in
         "cursor=x",
         "colour=red",
         "employee_id=99999999999999999999",
+        "employee_id=1_000",
     ],
 )
 def test_a_filter_that_does_not_fit_is_refused_by_name(client: FlaskClient, query: str) -> None:
@@ -145,3 +148,27 @@ def test_an_id_that_no_event_can_have_is_not_found(client: FlaskClient, event_id
 def test_a_body_that_is_no_json_is_refused(client: FlaskClient, body: bytes) -> None:
     """400, whatever it is instead."""
     assert client.post("/admin/api/replays", data=body, headers=AUTHORIZED).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"dry_run": "off"}',
+        '{"dry_run": 0}',
+        '{"limit": 5.9}',
+        '{"limit": 1e400}',
+        '{"cursor": 17}',
+        '{"filter": {"employee_id": 5.9}}',
+    ],
+)
+def test_what_only_looks_like_it_is_refused(client: FlaskClient, body: str) -> None:
+    """422 by name: a "no" that counts as no, or a number that is rounded, may have been meant differently."""
+    response = client.post("/admin/api/replays", data=body, headers=AUTHORIZED)
+    assert (response.status_code, list(response.get_json()["fields"])) == (422, list(json.loads(body)))
+
+
+def test_a_body_over_the_limit_is_too_large(client: FlaskClient, app: Flask) -> None:
+    """413, with the reason that the webhook gives too, on every Python."""
+    app.config["MAX_CONTENT_LENGTH"] = 10
+    response = client.post("/admin/api/replays", json={"requested_by": "Ann"}, headers=AUTHORIZED)
+    assert (response.status_code, response.get_json()["reason"]) == (413, "too_large")

@@ -13,23 +13,27 @@ from webhook_service.errors import InvalidQuery, Unauthorized
 from webhook_service.events import Json
 from webhook_service.ledger import MAX_BIGINT, Filter, filter_json
 from webhook_service.refusals import no_auth_admin
+from webhook_service.strict_fields import Cursor, Truth, Whole
 from webhook_service.strict_json import read_json
 from webhook_service.web import Wiring
+from webhook_service.web.webhooks import read_body
 
 MAX_PAGE = 200
 MAX_REPLAYS = 1000
+ASKED_BY_PATTERN = r"^[\w .@+-]{0,100}$"
+ASKED_BY = validate.Regexp(r"[\w .@+-]{0,100}\Z")
 
 
 class Page(Filter):
-    cursor = fields.Integer(load_default=None, validate=validate.Range(1, MAX_BIGINT))
-    limit = fields.Integer(load_default=50, validate=validate.Range(1, MAX_PAGE))
+    cursor = Cursor(load_default=None, allow_none=False, validate=validate.Range(1, MAX_BIGINT))
+    limit = Whole(load_default=50, validate=validate.Range(1, MAX_PAGE))
 
 
 class Replay(Schema):
     class Meta:
         unknown = RAISE
 
-    requested_by = fields.String(load_default="", validate=validate.Regexp(r"[\w .@+-]{0,100}\Z"))
+    requested_by = fields.String(load_default="", validate=ASKED_BY, metadata={"pattern": ASKED_BY_PATTERN})
 
     @post_load
     def say_how_it_was_asked(self, data: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
@@ -38,9 +42,9 @@ class Replay(Schema):
 
 class Replays(Replay):
     filter = fields.Nested(Filter, load_default=dict)
-    dry_run = fields.Boolean(load_default=True)
-    cursor = fields.Integer(load_default=0, validate=validate.Range(0, MAX_BIGINT))
-    limit = fields.Integer(load_default=MAX_REPLAYS, validate=validate.Range(1, MAX_REPLAYS))
+    dry_run = Truth(load_default=True)
+    cursor = Cursor(load_default=0, validate=validate.Range(0, MAX_BIGINT))
+    limit = Whole(load_default=MAX_REPLAYS, validate=validate.Range(1, MAX_REPLAYS))
 
 
 def blueprint(wiring: Wiring) -> Blueprint:
@@ -104,8 +108,8 @@ def require_admin(blueprint: Blueprint, wiring: Wiring) -> None:
 
 
 def json_body() -> Json:
-    """The body, {} where there is none. Raises BadPayload."""
-    body = request.get_data()
+    """The body, {} where there is none. Raises BadPayload, PayloadTooLarge."""
+    body = read_body()
     return read_json(body) if body else {}
 
 

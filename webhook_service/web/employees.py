@@ -13,15 +13,14 @@ from webhook_service.employees import Hired
 from webhook_service.errors import AuthRefused, InvalidQuery
 from webhook_service.ledger import MAX_BIGINT
 from webhook_service.refusals import not_found
+from webhook_service.strict_fields import Truth, Whole
 from webhook_service.web import Wiring
-from webhook_service.web.admin_api import json_body, loaded, require_admin
+from webhook_service.web.admin_api import ASKED_BY, ASKED_BY_PATTERN, json_body, loaded, require_admin
 
 LONGEST_NAME = 200
 OURS = frozenset(("employee_id", "orphaned_at", "orphaned_auth_user_id"))
 """Columns that nobody else writes."""
 REFUSED_ADDRESS = ("validation_failed", "email_address_invalid", "email_address_not_authorized")
-
-ASKED_BY = validate.Regexp(r"[\w .@+-]{0,100}\Z")
 
 
 class NewEmployee(Schema):
@@ -34,11 +33,11 @@ class NewEmployee(Schema):
     first_name = fields.String(validate=validate.Length(max=LONGEST_NAME))
     last_name = fields.String(validate=validate.Length(max=LONGEST_NAME))
     employee_number = fields.String(validate=validate.Length(min=1, max=LONGEST_NAME))
-    user_type_id = fields.Integer(strict=True, validate=validate.Range(-MAX_BIGINT, MAX_BIGINT))
-    is_active = fields.Boolean(validate=validate.Equal(True, error="A login is for active employees."))
-    invite = fields.Boolean(load_default=False)
+    user_type_id = Whole(validate=validate.Range(-MAX_BIGINT, MAX_BIGINT))
+    is_active = Truth(validate=validate.Equal(True, error="A login is for active employees."))
+    invite = Truth(load_default=False)
     auth_user_id = fields.UUID()
-    requested_by = fields.String(load_default="", validate=ASKED_BY)
+    requested_by = fields.String(load_default="", validate=ASKED_BY, metadata={"pattern": ASKED_BY_PATTERN})
 
     @post_load
     def apart(self, data: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
@@ -66,7 +65,7 @@ class Change(Schema):
     class Meta:
         unknown = RAISE
 
-    is_active = fields.Boolean(required=True)
+    is_active = Truth(required=True)
 
 
 def blueprint(wiring: Wiring) -> Blueprint:

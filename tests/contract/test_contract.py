@@ -1,0 +1,98 @@
+"""The admin API does what its own document says, asked by requests that are made from the document."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+from uuid import UUID
+
+import pytest
+import schemathesis
+from schemathesis.config import SchemathesisConfig
+from schemathesis.engine import Status, events, from_schema
+from schemathesis.engine.recorder import ScenarioRecorder
+
+from tests.auth_traffic import CONFIRMED, insert, post, update
+from tests.conftest import ADMIN_KEY
+from tests.contract.serving import serving
+from tests.employees import Connection, hire
+from tests.integration.capturing import auth_on
+from webhook_service.app import create_app
+from webhook_service.ports import Database
+from webhook_service.settings import DirectConnection, Settings
+from webhook_service.web.operations import OPERATIONS
+
+CONFIG: dict[str, Any] = {
+    "auth": {"openapi": {"adminKey": {"bearer": ADMIN_KEY}}},
+    "continue-on-failure": True,
+    "seed": 1,
+    "workers": 1,
+    "generation": {"max-examples": 10, "deterministic": True, "no-shrink": True, "database": "none"},
+    "phases": {
+        # Ids in answers are new in each run, and the requests are to be the same in all.
+        "coverage": {"extra-data-sources": {"responses": False}},
+        "fuzzing": {"extra-data-sources": {"responses": False}},
+        "stateful": {"enabled": False},
+    },
+    "analysis": {"constants": {"enabled": False}},
+    "cache": {"enabled": False},
+    "operations": [
+        {  # Which columns employees have, and which addresses Auth takes, no document can say; nor that NUL is no text.
+            "include-operation-id": "createEmployee",
+            "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "400", "409", "422"]}},
+        },
+        {  # A date-time may have an offset that no time zone has and no database takes: -17:19.
+            "include-operation-id": ["listEvents", "replayEvents"],
+            "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "422"]}},
+        },
+    ],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Of a run: what did not fit, and the statuses by operation."""
+
+    failures: set[str] = field(default_factory=set)
+    statuses: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+
+    def look_at(self, recorder: ScenarioRecorder) -> None:
+        answers = (interaction.response for interaction in recorder.interactions.values())
+        self.statuses[recorder.label] |= {answer.status_code for answer in answers if answer is not None}
+        for check in (check for checks in recorder.checks.values() for check in checks):
+            if check.status is Status.FAILURE and (info := check.failure_info) is not None:
+                self.failures.add(f"{check.name}: {info.failure.title} {info.failure.message}\n{info.code_sample}")
+
+
+@pytest.fixture
+def company(settings: Settings, database: Database, connection: Connection, database_url: str) -> Iterator[str]:
+    """The service beside a stand-in of Auth, with what the document's examples speak of: employee 7, and evt-2."""
+    for number in range(1, 7):
+        hire(connection, f"employee-{number % 5}@example.com", is_active=number != 3)
+    assert hire(connection, "jane@example.com") == 7
+    app = create_app(replace(settings, auth=DirectConnection(database_url)), database)
+    client = app.test_client()
+    with auth_on(database_url) as auth:
+        jane = auth.admin_create("jane@example.com")
+        auth.admin_create("employee-2@example.com")
+    post(client, update(jane, at=1, email="jane@example.com", email_confirmed_at=CONFIRMED), "evt-2")
+    post(client, insert(UUID(int=1), at=1, email="employee-1@example.com", email_confirmed_at=CONFIRMED), "evt-3")
+    with serving(app) as address:
+        yield address
+
+
+def test_every_answer_is_as_documented(company: str) -> None:
+    """No 5xx; status, content type, headers and body as the document says; what it forbids is refused, what it allows
+    is not. Each operation is seen to succeed, and to ask for the key.
+    """
+    config = SchemathesisConfig.from_dict(CONFIG)
+    document = schemathesis.openapi.from_url(f"{company}/admin/api/openapi.json", config=config)
+    seen = Seen()
+    for event in from_schema(document).execute():
+        if isinstance(event, events.NonFatalError | events.FatalError):
+            seen.failures.add(str(event))
+        if isinstance(event, events.ScenarioFinished):
+            seen.look_at(event.recorder)
+    assert not seen.failures, "\n\n".join(sorted(seen.failures))
+    expected = {f"{each.method.upper()} {each.path}": {each.status, 401} for each in OPERATIONS}
+    assert {label: seen.statuses[label] & statuses for label, statuses in expected.items()} == expected

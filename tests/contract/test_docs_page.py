@@ -1,0 +1,54 @@
+"""GET /admin/api/docs: the document as a page."""
+
+import re
+from html import unescape
+
+import pytest
+from flask.testing import FlaskClient
+
+from webhook_service.web.openapi import document
+from webhook_service.web.operations import OPERATIONS
+
+
+@pytest.fixture
+def page(client: FlaskClient) -> str:
+    answer = client.get("/admin/api/docs")
+    assert answer.status_code == 200
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'self'")
+    return answer.text
+
+
+def test_it_has_all_that_the_document_has(page: str) -> None:
+    """Each route, parameter, field and reason, and no gap in its words."""
+    text = unescape(page)
+    made = document()
+    names = {name for schema in made["components"]["schemas"].values() for name in schema["properties"]}
+    names |= {reason for operation in OPERATIONS for reason in operation.all_reasons} | set(made["paths"])
+    assert {name for name in names if f"<code>{name}</code>" not in text} == set()
+    assert not re.search(r"\bNone\b|<td>any</td>", text)
+
+
+def test_nothing_of_it_is_inline_or_from_elsewhere(client: FlaskClient, page: str) -> None:
+    """A strict policy holds: no script, no style of an element, and one stylesheet of our own."""
+    assert not re.search(r"<script|<style|\sstyle=|\son[a-z]+=|javascript:", page)
+    assert re.findall('(?:src|href)="([^#"]*)"', page) == ["/admin/api/docs/api_docs.css", "/admin/api/openapi.json"]
+    with client.get("/admin/api/docs/api_docs.css") as style:
+        assert (style.status_code, style.mimetype) == (200, "text/css")
+        assert not re.search(r"url\(|@import", style.get_data(as_text=True))
+
+
+def test_links_lead_somewhere_and_names_are_one(page: str) -> None:
+    """Every link within the page has its target, and no target is there twice."""
+    ids = re.findall(r'\sid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall('href="#([^"]+)"', page)) <= set(ids)
+
+
+def test_it_can_be_read_without_eyes_or_mouse(page: str) -> None:
+    """One main heading, no level left out, tables with captions and headers; what scrolls can be focused."""
+    levels = [int(level) for level in re.findall("<h([1-6])", page)]
+    assert levels.count(1) == 1
+    assert all(later - earlier <= 1 for earlier, later in zip(levels, levels[1:], strict=False))
+    assert page.count("<table>") == page.count("<caption>") == page.count("<thead>")
+    regions = re.findall('<(?:pre|div class="scrolls")[^>]*>', page)
+    assert all('tabindex="0"' in region and "aria-label=" in region for region in regions)

@@ -1,0 +1,172 @@
+"""GET /admin/api/openapi.json: the document, beside the routes there are and the answers they give."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from marshmallow import Schema
+from werkzeug.test import TestResponse
+
+from tests.auth_traffic import CONFIRMED, SECRET, insert, post
+from tests.conftest import ADMIN_KEY
+from tests.employees import Connection, hire
+from tests.integration.capturing import auth_on
+from webhook_service.app import create_app
+from webhook_service.events import Json
+from webhook_service.handlers import Policy
+from webhook_service.ports import Database
+from webhook_service.reconcile import reconcile
+from webhook_service.settings import DirectConnection, Settings
+from webhook_service.web import admin_api, employees, schemas, schemas_of_employees
+from webhook_service.web.errors import STATUSES
+from webhook_service.web.openapi import document
+from webhook_service.web.reasons import REASONS, status_of
+from webhook_service.web.schemas_of_employees import ChangedEmployee, CreatedEmployee
+
+AUTHORIZED = {"Authorization": f"Bearer {ADMIN_KEY}"}
+OFFICE = UUID(int=3)
+OF_THE_DOCUMENT = "api_docs."
+"""The routes that are about the others."""
+
+
+@pytest.fixture
+def api(settings: Settings, database: Database, connection: Connection, database_url: str) -> Iterator[FlaskClient]:
+    """A company with Jane, whose event linked her (evt-1), and an event that fits two employees (evt-2)."""
+    client = create_app(replace(settings, auth=DirectConnection(database_url)), database).test_client()
+    with auth_on(database_url) as auth:
+        hire(connection, "jane@example.com")
+        hire(connection, "office@example.com"), hire(connection, "office@example.com")
+        jane = auth.admin_create("jane@example.com")
+        post(client, insert(jane, at=1, email="jane@example.com", email_confirmed_at=CONFIRMED), "evt-1")
+        post(client, insert(OFFICE, at=2, email="office@example.com", email_confirmed_at=CONFIRMED), "evt-2")
+        yield client
+
+
+def ask(client: FlaskClient, method: str, path: str, body: Json = None) -> TestResponse:
+    return client.open(f"/admin/api{path}", method=method, headers=AUTHORIZED, data=json.dumps(body) if body else None)
+
+
+def fits(answer: TestResponse, schema: type[Schema], status: int = 200) -> Any:
+    """The answer, which has what the schema names and nothing else."""
+    assert answer.status_code == status, answer.text
+    assert schema().validate(answer.get_json()) == {}, answer.text
+    return answer.get_json()
+
+
+def refused(answer: TestResponse, status: int, reason: str) -> None:
+    """As the document says of this route."""
+    assert fits(answer, schemas.Problem, status)["reason"] == reason
+    path = re.sub("/events/[^/]+", "/events/{event_id}", answer.request.path)
+    path = re.sub("/employees/[0-9]+", "/employees/{employee_id}", path)
+    documented = document()["paths"][path][answer.request.method.lower()]["responses"][str(status)]
+    assert reason in documented["content"]["application/problem+json"]["examples"]
+    assert documented.get("headers", {}).keys() <= set(answer.headers.keys())
+
+
+def test_the_document_has_every_route_and_no_other(app: Flask) -> None:
+    """By method and path; what tells of the others is left out."""
+    routes = {
+        (method.lower(), re.sub("<(?:[a-z]+:)?([a-z_]+)>", r"{\1}", rule.rule))
+        for rule in app.url_map.iter_rules()
+        if rule.rule.startswith("/admin/api/") and not rule.endpoint.startswith(OF_THE_DOCUMENT)
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    documented = {(method, path) for path, methods in document()["paths"].items() for method in methods}
+    assert documented == routes
+
+
+def test_everything_is_said_in_words_too(app: Flask) -> None:
+    """Each field, each parameter and each operation has a description."""
+    made = document()
+    operations = [operation for path in made["paths"].values() for operation in path.values()]
+    parameters = [parameter for operation in operations for parameter in operation["parameters"]]
+    fields = [
+        {"name": f"{name}.{field}"} | said
+        for name, schema in made["components"]["schemas"].items()
+        for field, said in schema["properties"].items()
+    ]
+    assert [each["name"] for each in (*parameters, *fields) if not each.get("description")] == []
+    assert all(operation["summary"] and operation["description"] for operation in operations)
+
+
+def test_examples_are_what_they_are_examples_of() -> None:
+    """Each fits the schema it stands beside."""
+    everything = vars(admin_api) | vars(employees) | vars(schemas) | vars(schemas_of_employees)
+    known = {name: schema for name, schema in everything.items() if isinstance(schema, type)}
+    for operation in (each for path in document()["paths"].values() for each in path.values()):
+        contents = [operation.get("requestBody", {"content": {}}), *operation["responses"].values()]
+        for content in (content for each in contents for content in each["content"].values()):
+            name = content["schema"]["$ref"].rsplit("/", 1)[-1]
+            schema = known[name]
+            values = [example["value"] for example in content.get("examples", {}).values()] or [content["example"]]
+            assert [errors for value in values if (errors := schema().validate(value))] == [], name
+
+
+def test_reasons_have_the_statuses_of_their_errors() -> None:
+    """No reason is documented with a status that its error does not have."""
+    for reason, (error, _) in REASONS.items():
+        assert status_of(reason) == (STATUSES[error] if isinstance(error, type) else error)
+
+
+def test_the_document_needs_no_key_and_tells_no_secret(client: FlaskClient, settings: Settings) -> None:
+    """It is the same for every installation."""
+    answer = client.get("/admin/api/openapi.json")
+    assert (answer.status_code, answer.mimetype, answer.get_json()) == (200, "application/json", document())
+    assert not any(secret in answer.text for secret in (ADMIN_KEY, SECRET.removeprefix("whsec_")))
+
+
+def test_what_is_read_has_the_documented_form(api: FlaskClient, database: Database) -> None:
+    """The summary, lists and events: linked, failed, replayed, and a run of reconciliation."""
+    ask(api, "POST", "/events/evt-1/replay", {"requested_by": "Ann"})
+    reconcile(database, Policy(), requested_by="test", dry_run=False)
+    fits(ask(api, "GET", "/summary"), schemas.Summary)
+    listed = fits(ask(api, "GET", "/events?limit=200"), schemas.Events)["events"]
+    assert {"linked", "ambiguous", "reconciled"} <= {event["outcome"] for event in listed}
+    for event in listed:
+        fits(ask(api, "GET", f"/events/{event['event_id']}"), schemas.Event)
+
+
+def test_what_is_replayed_has_the_documented_form(api: FlaskClient, connection: Connection) -> None:
+    """One event, many, and in a dry run."""
+    fits(ask(api, "POST", "/events/evt-2/replay"), schemas.ReplayedEvent)
+    connection.execute("delete from employees where employee_id = 3")
+    dry = fits(ask(api, "POST", "/replays", {"filter": {"status": "FAILED"}}), schemas.ReplayedEvents)
+    assert dry["changed"] == 1
+    fits(ask(api, "POST", "/replays", {"dry_run": False, "limit": 1}), schemas.ReplayedEvents)
+
+
+def test_employees_have_the_documented_form(api: FlaskClient) -> None:
+    """Created, with an invitation, and switched off with and without a login."""
+    created = ask(api, "POST", "/employees", {"email": "ann@example.com"})
+    employee_id = fits(created, CreatedEmployee, 201)["employee_id"]
+    fits(ask(api, "POST", "/employees", {"email": "bob@example.com", "invite": True}), CreatedEmployee, 201)
+    switched = ask(api, "PATCH", f"/employees/{employee_id}", {"is_active": False})
+    assert fits(switched, ChangedEmployee)["login"]["status"] == "done"
+    fits(ask(api, "PATCH", "/employees/2", {"is_active": False}), ChangedEmployee)
+    event_id = fits(switched, ChangedEmployee)["login"]["event_id"]
+    refused(ask(api, "POST", f"/events/{event_id}/replay"), 409, "not_open")
+
+
+def test_refusals_have_the_documented_form(api: FlaskClient, app: Flask, connection: Connection) -> None:
+    """Each with a reason that the document has for this route and status."""
+    refused(api.get("/admin/api/summary"), 401, "unauthorized")
+    refused(ask(api, "GET", "/events?limit=0"), 422, "invalid_query")
+    refused(ask(api, "GET", "/events/nope"), 404, "event_not_found")
+    refused(ask(api, "PATCH", "/employees/99", {"is_active": True}), 404, "employee_not_found")
+    refused(ask(api, "POST", "/employees", {"email": "jane@example.com"}), 409, "email_taken")
+    adopting = {"email": "nobody@example.com", "auth_user_id": str(OFFICE)}
+    refused(ask(api, "POST", "/employees", adopting), 409, "login_not_found")
+    refused(ask(app.test_client(), "POST", "/employees", {"email": "ann@example.com"}), 409, "no_auth_admin")
+    refused(ask(api, "POST", "/employees", {"email": "ann@example.com", "colour": "red"}), 422, "invalid_query")
+    connection.execute("alter table employees add constraint has_a_name check (first_name is not null) not valid")
+    refused(ask(api, "POST", "/employees", {"email": "ann@example.com"}), 422, "employee_rejected")
+    api.application.config["MAX_CONTENT_LENGTH"] = 10
+    refused(ask(api, "POST", "/replays", {"requested_by": "somebody"}), 413, "too_large")
+    connection.execute("drop function public.get_auth_sync_summary()")
+    refused(ask(api, "GET", "/summary"), 503, "not_migrated")
