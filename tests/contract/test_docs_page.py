@@ -31,7 +31,8 @@ def test_it_has_all_that_the_document_has(page: str) -> None:
 def test_nothing_of_it_is_inline_or_from_elsewhere(client: FlaskClient, page: str) -> None:
     """A strict policy holds: no script, no style of an element, and one stylesheet of our own."""
     assert not re.search(r"<script|<style|\sstyle=|\son[a-z]+=|javascript:", page)
-    assert re.findall('(?:src|href)="([^#"]*)"', page) == ["/admin/api/docs/api_docs.css", "/admin/api/openapi.json"]
+    ours = ["/admin/static/icon.svg", "/admin/api/docs/api_docs.css", "/admin/api/openapi.json"]
+    assert re.findall('(?:src|href)="([^#"]*)"', page) == ours
     with client.get("/admin/api/docs/api_docs.css") as style:
         assert (style.status_code, style.mimetype) == (200, "text/css")
         assert not re.search(r"url\(|@import", style.get_data(as_text=True))
