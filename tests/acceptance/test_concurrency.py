@@ -94,14 +94,15 @@ def test_64_identical_deliveries_are_one_event(start_server: StartServer, connec
     assert Counter((a.status, a.outcome) for a in answers) == {(200, "linked"): 1, (200, "duplicate"): 63}
 
 
-@pytest.mark.parametrize("attempt", [1, 2, 3])
+@pytest.mark.parametrize("attempt", [1, 2])
 def test_200_mixed_deliveries_at_once(
     start_server: StartServer, connection: Connection, postgres: str, database_url: str, attempt: int
 ) -> None:
     """200 mixed deliveries at once over two servers of three workers: all are taken, rows are right, no deadlock."""
     seed = random.randrange(10**6)
     print(f"seed {seed}")  # noqa: T201 (pytest shows it where the test fails)
-    servers = start_server(WEB_CONCURRENCY="3"), start_server(WEB_CONCURRENCY="3")
+    # Without relays, which would try again meanwhile what has failed.
+    servers = [start_server(WEB_CONCURRENCY="3", RELAY="off") for _ in range(2)]
     hire_everybody(connection)
     posts = mixed_traffic(seed)
     answers = deliver([server.url for server in servers], posts, at_once=200)

@@ -53,8 +53,8 @@ update integration_sync_log set next_attempt_at = now()
 """Each in a transaction of its own, and in nobody's way."""
 LEASES_OF = "update integration_sync_log set leased_until = now() - interval '1 second' where lease = any(%s)"
 CLEAR = """
-truncate employees, integration_sync_log, integration_sync_replays, auth_user_state, auth_sync_hires, auth_sync_relays,
-  witness.seen, auth.users, auth.sessions restart identity;
+truncate employees, integration_sync_log, integration_sync_replays, auth_sync_attempts, auth_user_state,
+  auth_sync_hires, auth_sync_relays, witness.seen, auth.users, auth.sessions restart identity;
 update auth_sync_rate set failures = 0, tokens = 0, paused_until = now(), refilled_at = now();
 drop index if exists emails_of_employees;
 """
