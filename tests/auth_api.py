@@ -1,16 +1,19 @@
-"""What Supabase Auth's admin API answers (supabase/auth v2.196), over the stand-in for Auth: requests in, answers out.
+"""What Supabase Auth (v2.196) answers on its admin API, and to a password, over the stand-in for Auth: requests in,
+answers out.
 
 As the real one: `banned_until` is ignored, a taken e-mail is an error 500 of an update, a ban holds also where the rest
 of its request fails, and nothing is asked of a password. Not as the real one: users have no identities.
 """
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl
 from uuid import UUID
 
 import psycopg
+from werkzeug.security import check_password_hash
 
 from webhook_service.auth.stand_in import Auth, EmailExists
 from webhook_service.auth.stand_in_users import is_email
@@ -20,6 +23,8 @@ PER_PAGE = 50
 TAKEN = "A user with this email address has already been registered"
 UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 """Of a Go duration, in nanoseconds. There are no days."""
+TOKEN = "t0kenOfTheDouble."
+"""What the tokens of those who sign in begin with; the session follows."""
 LONGEST = 2**63
 """Nanoseconds: some 292 years."""
 
@@ -35,12 +40,17 @@ class Refusal(Exception):
 
 
 class AuthApi:
-    """`honours_id` is False for an Auth that is too old to take the id of a new user from the request."""
+    """`honours_id` is False for an Auth that is too old to take the id of a new user from the request. `factors` are
+    those of whoever signs in.
+    """
 
-    def __init__(self, connection: psycopg.Connection[Any], *, honours_id: bool = True) -> None:
+    def __init__(
+        self, connection: psycopg.Connection[Any], *, honours_id: bool = True, factors: Sequence[Json] = ()
+    ) -> None:
         self._auth = Auth(connection)
         self._connection = connection
         self._honours_id = honours_id
+        self._factors = list(factors)
 
     def answer(self, method: str, path: str, query: str, body: dict[str, Json]) -> Json:
         """The answer's JSON, of status 200. Raises Refusal, and psycopg's errors where the database fails."""
@@ -53,6 +63,8 @@ class AuthApi:
                 return self._list(dict(parse_qsl(query)))
             case "POST", ["invite"]:
                 return user_json(self._invite(body))
+            case "POST", ["token"] if dict(parse_qsl(query)).get("grant_type") == "password":
+                return self._sign_in(body)
             case "GET", ["admin", "users", user]:
                 return user_json(self._find(user))
             case "PUT", ["admin", "users", user]:
@@ -62,6 +74,37 @@ class AuthApi:
                 (self._auth.soft_delete if body.get("should_soft_delete") else self._auth.hard_delete)(found)
                 return {}
         raise Refusal(404, "", "404 page not found")
+
+    def sign_out(self, token: str) -> None:
+        """Of the session whose access token this is."""
+        if not (session := re.fullmatch(TOKEN + "([-0-9a-f]{36})", token)):
+            raise Refusal(403, "bad_jwt", "invalid JWT: unable to parse or verify signature")
+        if self._connection.execute("delete from auth.sessions where id = %s", [session[1]]).rowcount != 1:
+            raise Refusal(403, "session_not_found", "Session from session_id claim in JWT does not exist")
+
+    def _sign_in(self, body: dict[str, Json]) -> Json:
+        """By password, with the refusals in Auth's own order."""
+        user = self._auth.users.with_email(body.get("email") or "")
+        if user is None or not user["encrypted_password"]:
+            raise Refusal(400, "invalid_credentials", "Invalid login credentials")
+        if user["banned_until"] is not None and user["banned_until"] > datetime.now(UTC):
+            raise Refusal(400, "user_banned", "User is banned")
+        if not check_password_hash(user["encrypted_password"], body.get("password") or ""):
+            raise Refusal(400, "invalid_credentials", "Invalid login credentials")
+        if user["email_confirmed_at"] is None:
+            raise Refusal(400, "email_not_confirmed", "Email not confirmed")
+        self._auth.sign_in(user["id"])
+        query = "select id from auth.sessions where user_id = %s order by created_at desc limit 1"
+        [session] = self._connection.execute(query, [user["id"]]).fetchone() or [None]
+        told = user_json(self._auth.users.row(user["id"]))
+        return {
+            "access_token": f"{TOKEN}{session}",
+            "token_type": "bearer",
+            "expires_in": 3600,
+            "expires_at": int(datetime.now(UTC).timestamp()) + 3600,
+            "refresh_token": f"{TOKEN}refresh",
+            "user": told | ({"factors": self._factors} if self._factors else {}),
+        }
 
     def _find(self, user: str) -> dict[str, Any]:
         try:

@@ -93,6 +93,8 @@ class AuthServer:
         """False for an Auth that is too old to take the id of a new user from the request."""
         self.old_errors = old_errors
         """Errors in the form from before 2024, as where something on the way drops the API version."""
+        self.factors: list[Json] = []
+        """Of whoever signs in by a password."""
         self.before: Callable[[Call], None] | None = None
         self.after: Callable[[Call], None] | None = None
         self.over = threading.Event()

@@ -26,6 +26,8 @@ from webhook_service.events import Json
 PREFIX = "/auth/v1"
 VERSION_HEADER = "X-Supabase-Api-Version"
 NEW_ERRORS = "2024-01-01"
+BY_USERS = ("/token", "/logout")
+"""What needs no key but that of the gateway."""
 STATEMENT_TIMEOUT = 10_000
 """Milliseconds; as long as Auth itself waits before it answers 504."""
 SECRET_KEY = "sb_secret_k3yOfTheDouble_0123456789"
@@ -71,14 +73,16 @@ class Handler(BaseHTTPRequestHandler):
         if fault is not None and not fault.committed:
             return self.misbehave(fault)
         try:
-            if self.headers.get("Authorization") != f"Bearer {double.key}":
+            if call.path not in BY_USERS and self.headers.get("Authorization") != f"Bearer {double.key}":
                 raise Refusal(403, "bad_jwt", "invalid JWT: unable to parse or verify signature")
             if not is_json:
                 raise Refusal(400, "bad_json", "Could not parse request body as JSON")
             answer = self.carried_out(call, query, body)
         except Refusal as refusal:
             return self.refuse(refusal) if fault is None else self.misbehave(fault)
-        return self.send(200, answer) if fault is None else self.misbehave(fault)
+        if fault is not None:
+            return self.misbehave(fault)
+        return self.send(204, "") if answer is None else self.send(200, answer)
 
     do_GET = do_POST = do_PUT = do_DELETE = handle_request
 
@@ -90,8 +94,12 @@ class Handler(BaseHTTPRequestHandler):
             if self._connection is None:
                 self._connection = psycopg.connect(self.server.database_url, autocommit=True)
                 self._connection.execute(f"set statement_timeout = {STATEMENT_TIMEOUT:d}")
-            api = AuthApi(self._connection, honours_id=double.honours_id)
-            answer = api.answer(call.method, call.path, query, body)
+            api = AuthApi(self._connection, honours_id=double.honours_id, factors=double.factors)
+            if (call.method, call.path) == ("POST", "/logout"):
+                api.sign_out(self.headers.get("Authorization", "").removeprefix("Bearer "))
+                answer = None
+            else:
+                answer = api.answer(call.method, call.path, query, body)
         except psycopg.errors.QueryCanceled:
             raise Refusal(504, "request_timeout", "Processing this request timed out") from None
         except psycopg.Error:

@@ -115,7 +115,7 @@ def create_app(
         app.register_blueprint(part.blueprint(wiring))
     site.register(app, wiring)
     errors.register(app)
-    app.extensions["metrics"] = wiring.metrics
+    app.extensions |= {"metrics": wiring.metrics, "accounts": accounts}
     if settings.relay:  # whoever serves the application starts it, after the fork (gunicorn_conf)
         notifier = notify.notifier(
             database, settings.notices, settings.pages, settings.admin_api_key, with_actions=accounts is not None

@@ -42,6 +42,7 @@ LABELS = (
 """All that can become of a delivery: an event's outcome, or why there is none."""
 
 RESULTS = ("worked", "idle", "trouble")
+SIGN_INS = ("done", "refused", "throttled", "trouble")
 
 GAUGES = {
     "backlog_events": "Events that are pending, up to 10000",
@@ -81,12 +82,19 @@ class Metrics:
             f"{PREFIX}relay_runs_total", "Looks of the relay", ["look", "result"], registry=self._registry
         )
 
+        sign_ins = Counter(f"{PREFIX}sign_ins_total", "Attempts to sign in", ["result"], registry=self._registry)
+        self._sign_ins = {result: sign_ins.labels(result) for result in SIGN_INS}
+
     def delivered(self, status: int, outcome: str | None, reason: str | None, seconds: float) -> None:
         """A delivery has been answered with this HTTP status: with an event's outcome, or the reason why not."""
         kind = "refused" if 400 <= status < 500 else "error"
         labels = (outcome or "", "") if status < 400 else (kind, reason or OTHER)
         self._deliveries.get(labels, self._deliveries[kind, OTHER]).inc()
         self._seconds.observe(seconds)
+
+    def signed_in(self, result: str) -> None:
+        """Somebody tried to sign in to the pages; one of SIGN_INS came of it."""
+        self._sign_ins[result].inc()
 
     def ran(self, look: str, ran: Ran | None) -> None:
         """A relay has looked; None: it could not."""

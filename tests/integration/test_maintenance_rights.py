@@ -29,6 +29,7 @@ from webhook_service.retention import prune
 STRANGERS = ("anon", "authenticated")
 TABLES = (
     *("auth_sync_settings", "auth_sync_relays", "auth_sync_rate", "auth_sync_migrations"),
+    *("auth_sync_sessions", "auth_sync_sign_in_attempts", "auth_sync_audit"),
     *("auth_sync_bulk_replays", "auth_sync_notices"),
 )
 VIEWS = ("auth_sync_monitor", "auth_sync_standings", "auth_sync_ambiguous", "recent_auth_sync_log")
@@ -62,6 +63,13 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "auth_sync_remember_notice_v1": {"p_kind": "drift", "p_revision": 0, "p_state": {}, "p_message": None},
     "auth_sync_claim_notice_v1": {"p_relay": "r", "p_lease_seconds": 1},
     "auth_sync_told_v1": {"p_kind": "drift", "p_relay": "r", "p_reached": [], "p_is_done": True},
+    "auth_sync_attempt_sign_in_v1": {"p_keys": ["k"], "p_attempts": 1, "p_seconds": 1},
+    "auth_sync_may_sign_in_v1": {"p_auth_user_id": JANE},
+    "auth_sync_sign_in_v1": {"p_who": "w", "p_auth_user_id": None},
+    "auth_sync_session_v1": {"p_session": JANE, "p_seconds": 1},
+    "auth_sync_sign_out_v1": {"p_session": JANE},
+    "auth_sync_audit_v1": {"p_who": "w", "p_action": "a", "p_target": None, "p_details": {}},
+    "auth_sync_audit_page_v1": {"p_target": None, "p_below": None, "p_limit": 1},
     "find_employees_without_auth": {},
     "auth_sync_search_v1": {"p_filter": {}, "p_below": None, "p_limit": 1},
     "auth_sync_refresh_mismatches_v1": {},

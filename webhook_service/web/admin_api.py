@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate
 
-from webhook_service import ledger, replay
+from webhook_service import audit, ledger, replay
 from webhook_service.errors import InvalidQuery, Unauthorized
 from webhook_service.events import Json
 from webhook_service.ledger import MAX_BIGINT, Filter, filter_json
@@ -72,6 +72,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
         """An event is processed again; an action that is open or given up is performed at once."""
         requested_by = loaded(Replay(), json_body())["requested_by"]
         found = ledger.event(database, event_id)
+        audit.record(database, requested_by, "replayed", f"event:{event_id}")
         if found["direction"] != "outbound":
             return jsonify(asdict(replay.replay_event(database, policy, event_id, requested_by=requested_by)))
         if wiring.accounts is None:
@@ -82,10 +83,13 @@ def blueprint(wiring: Wiring) -> Blueprint:
     @admin_api.post("/replays")
     def replay_events() -> Response:
         asked = loaded(Replays(), json_body())
+        filter = filter_json(asked["filter"])
+        if not asked["dry_run"]:
+            audit.record(database, asked["requested_by"], "replayed events", None, filter=filter)
         done = replay.replay_events(
             database,
             policy,
-            filter_json(asked["filter"]),
+            filter,
             requested_by=asked["requested_by"],
             dry_run=asked["dry_run"],
             limit=asked["limit"],

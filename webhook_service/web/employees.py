@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify
 from marshmallow import INCLUDE, RAISE, Schema, ValidationError, fields, post_load, validate
 
-from webhook_service import employees
+from webhook_service import audit, employees
 from webhook_service.accounts import Accounts
 from webhook_service.employees import Hired
 from webhook_service.errors import AuthRefused, InvalidQuery
@@ -77,6 +77,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
         """With `auth_user_id`, the auth user that is there already is taken instead of a new one."""
         asked = loaded(NewEmployee(), json_body())
         employee, requested_by = asked["employee"], f"api:{asked['requested_by']}".rstrip(":")
+        audit.record(wiring.database, requested_by, "created an employee", None, email=employee["email"])
         if asked["auth_user_id"] is not None:
             hired = employees.adopt(
                 wiring.database,
@@ -106,6 +107,8 @@ def blueprint(wiring: Wiring) -> Blueprint:
         asked = loaded(Change(), json_body())
         if employee_id > MAX_BIGINT:
             raise not_found()
+        action = "activated" if asked["is_active"] else "deactivated"
+        audit.record(wiring.database, "api", action, f"employee:{employee_id}")
         switched = employees.set_active(wiring.database, wiring.accounts, employee_id, asked["is_active"], via="admin")
         told = asdict(switched)
         login = {name: told[name] for name in ("outcome", "event_id", "reason")}

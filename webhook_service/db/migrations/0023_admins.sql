@@ -36,41 +36,64 @@ comment on table public.auth_sync_audit is 'webhook-service: which admin did wha
 comment on column public.auth_sync_audit.target is 'what it was done to: event:ID, employee:ID, replay:ID';
 
 -- An attempt to sign in: 0, or for how many seconds there may be no other. Each key has p_attempts at once, and as many
--- again in p_seconds; the one with the least left decides.
+-- again in p_seconds; the one with the least left decides. An attempt that is refused is counted for none of them, so
+-- that an address that has to wait cannot lock out an account.
 create or replace function public.auth_sync_attempt_sign_in_v1(p_keys jsonb, p_attempts integer, p_seconds integer) returns numeric
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' as $$
 declare
   least_left numeric;
 begin
-  delete from public.auth_sync_sign_in_attempts where at < now() - make_interval(secs => p_seconds);
-  insert into public.auth_sync_sign_in_attempts as a (key, left_over, at)
-  select key, p_attempts - 1, now() from jsonb_array_elements_text(p_keys) as key order by key
-  on conflict (key) do update set
-    at = now(),
-    left_over = greatest(least(p_attempts, a.left_over + extract(epoch from now() - a.at) * p_attempts / p_seconds) - 1, -1);
-  select min(left_over) into least_left
-    from public.auth_sync_sign_in_attempts where key in (select jsonb_array_elements_text(p_keys));
-  return case when least_left >= 0 then 0 else ceil(-least_left * p_seconds / p_attempts) end;
+  delete from public.auth_sync_sign_in_attempts where key in (
+    select key from public.auth_sync_sign_in_attempts
+     where at < now() - make_interval(secs => p_seconds) order by key for update skip locked);
+  with filled as (
+    insert into public.auth_sync_sign_in_attempts as a (key, left_over, at)
+    select key, p_attempts, now() from jsonb_array_elements_text(p_keys) as key order by key
+    on conflict (key) do update set
+      at = greatest(a.at, now()),  -- another attempt may have waited less for the row, and begun later
+      left_over = least(p_attempts, a.left_over + greatest(extract(epoch from now() - a.at), 0) * p_attempts / p_seconds)
+    returning left_over
+  )
+  select min(left_over) into least_left from filled;
+  if least_left < 1 then
+    return greatest(1, ceil((1 - least_left) * p_seconds / p_attempts));
+  end if;
+  update public.auth_sync_sign_in_attempts set left_over = left_over - 1
+   where key in (select jsonb_array_elements_text(p_keys));
+  return 0;
 end $$;
 
--- A session begins; its id. Those of a month ago are forgotten.
-create or replace function public.auth_sync_sign_in_v1(p_who text, p_auth_user_id uuid) returns uuid
-language sql security definer set search_path = '' as $$
-  delete from public.auth_sync_sessions where signed_in_at < now() - interval '30 days';
-  insert into public.auth_sync_audit (who, action) values (p_who, 'signed in');
-  insert into public.auth_sync_sessions (who, auth_user_id) values (p_who, p_auth_user_id) returning session
+-- Whether an auth user may be an admin at all: neither dismissed nor, as far as is known, banned or deleted.
+create or replace function public.auth_sync_may_sign_in_v1(p_auth_user_id uuid) returns boolean
+language sql stable security definer set search_path = '' as $$
+  select not exists (select from public.employees e where e.auth_user_id = p_auth_user_id and e.is_active is false)
+     and not exists (select from public.auth_user_state u
+                      where u.auth_user_id = p_auth_user_id and (u.deleted_at is not null or u.banned_until > now()))
 $$;
 
--- Whether a session still holds: not ended, not older than p_seconds, and its person neither dismissed nor, as far as is
--- known, banned or deleted.
-create or replace function public.auth_sync_session_holds_v1(p_session uuid, p_seconds integer) returns boolean
+-- A session begins; its id, or null where the auth user may not. Those of a month ago are forgotten.
+create or replace function public.auth_sync_sign_in_v1(p_who text, p_auth_user_id uuid) returns uuid
+language plpgsql security definer set search_path = '' as $$
+declare
+  begun uuid;
+begin
+  if not public.auth_sync_may_sign_in_v1(p_auth_user_id) then
+    return null;
+  end if;
+  delete from public.auth_sync_sessions where signed_in_at < now() - interval '30 days';
+  insert into public.auth_sync_audit (who, action) values (p_who, 'signed in');
+  insert into public.auth_sync_sessions (who, auth_user_id) values (p_who, p_auth_user_id) returning session into begun;
+  return begun;
+end $$;
+
+-- Whose session it is: {"who", "auth_user_id": null where it was by the admin key}. Null where it does not hold: ended,
+-- older than p_seconds, or of an auth user who may not sign in any more.
+create or replace function public.auth_sync_session_v1(p_session uuid, p_seconds integer) returns jsonb
 language sql stable security definer set search_path = '' as $$
-  select coalesce((
-    select s.ended_at is null and s.signed_in_at > now() - make_interval(secs => p_seconds)
-           and not exists (select from public.employees e where e.auth_user_id = s.auth_user_id and not e.is_active)
-           and not exists (select from public.auth_user_state u
-                            where u.auth_user_id = s.auth_user_id and (u.deleted_at is not null or u.banned_until > now()))
-      from public.auth_sync_sessions s where s.session = p_session), false)
+  select jsonb_build_object('who', s.who, 'auth_user_id', s.auth_user_id)
+    from public.auth_sync_sessions s
+   where s.session = p_session and s.ended_at is null and s.signed_in_at > now() - make_interval(secs => p_seconds)
+     and public.auth_sync_may_sign_in_v1(s.auth_user_id)
 $$;
 
 create or replace function public.auth_sync_sign_out_v1(p_session uuid) returns boolean

@@ -6,6 +6,7 @@ from typing import Any
 from flask import g, request
 from marshmallow import EXCLUDE, ValidationError
 
+from webhook_service import audit
 from webhook_service.events import Json
 from webhook_service.ledger import Filter, filter_json
 from webhook_service.web import Wiring
@@ -39,5 +40,5 @@ def cursor(name: str) -> int | None:
 def record(wiring: Wiring, action: str, target: str | None = None, **details: Json) -> str:
     """Who does what, before it is done; their name."""
     who: str = g.admin.name
-    wiring.database.call("auth_sync_audit_v1", p_who=who, p_action=action, p_target=target, p_details=details)
+    audit.record(wiring.database, who, action, target, **details)
     return who

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from http import HTTPStatus
 
-from flask import Blueprint, Flask, redirect, render_template, url_for
+from flask import Blueprint, Flask, redirect, render_template, request, url_for
 from flask_bootstrap import Bootstrap5
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
@@ -45,8 +45,9 @@ def register(app: Flask, wiring: Wiring) -> None:
         if views is not sign_in:
             session.require_sign_in(views, wiring)
         explain_errors(views)
-        secure(views)
         app.register_blueprint(views)
+
+    secure(app)
 
     @app.get("/admin/")
     def start() -> Response:
@@ -79,12 +80,15 @@ def error_page(status: HTTPStatus, detail: str) -> tuple[str, int]:
     return render_template("error.html", status=status, detail=detail), status
 
 
-def secure(views: Blueprint) -> None:
-    @views.after_request
+def secure(app: Flask) -> None:
+    """Also of what is no page, such as a redirect. The admin API has headers of its own."""
+
+    @app.after_request
     def add_headers(response: Response) -> Response:
-        """Pages hold personal data: nobody keeps them."""
-        response.headers.extend(HEADERS)
-        response.headers["Cache-Control"] = "no-store"
+        if request.path.startswith("/admin") and not request.path.startswith("/admin/api"):
+            response.headers.update(HEADERS)
+            if request.endpoint != "look.static":
+                response.headers["Cache-Control"] = "no-store"  # pages hold personal data: nobody keeps them
         return response
 
 

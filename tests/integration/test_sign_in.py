@@ -1,0 +1,332 @@
+"""Who may sign in to the pages for admins, by what, and how often it may be tried."""
+
+import logging
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+from flask import Flask
+
+from tests.auth_faults import BROKEN, CUT, PAGE_500, PAGE_OK, UNEXPECTED, Fault, throttled
+from tests.auth_server import JWT_KEY, SECRET_KEY
+from tests.auth_traffic import JANE
+from tests.conftest import ADMIN_KEY
+from tests.employees import Connection, hire
+from tests.integration.capturing import auth_on
+from tests.integration.signing_in import (
+    EMAIL,
+    PASSWORD,
+    Browser,
+    admin_in_auth,
+    local,
+    pages,
+    pages_with_auth,
+    recorded,
+)
+from webhook_service.log import JsonFormatter
+from webhook_service.settings import Settings, SupabaseConnection
+from webhook_service.web.session import ATTEMPTS, WRONG
+
+MFA = {
+    "id": "0b1c2d3e-0000-4000-8000-000000000001",
+    "friendly_name": "phone",
+    "factor_type": "totp",
+    "created_at": "2026-01-01T00:00:00Z",
+    "updated_at": "2026-01-01T00:00:00Z",
+}
+
+
+def by_password(password: str = PASSWORD, email: str = EMAIL) -> dict[str, str]:
+    return {"email": email, "password": password}
+
+
+@contextmanager
+def supabase(settings: Settings) -> Iterator[Flask]:
+    with pages_with_auth(settings) as (app, _):
+        yield app
+
+
+@pytest.fixture(params=["stand-in", "Supabase"])
+def with_auth(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Flask]:
+    """The pages, with either Auth."""
+    with pages(local(settings)) if request.param == "stand-in" else supabase(settings) as app:
+        yield app
+
+
+@pytest.fixture
+def site(settings: Settings) -> Iterator[Flask]:
+    """The pages without Auth. Not called `app`: pytest-flask would hold a request open, whose state all would share."""
+    with pages(settings) as app:
+        yield app
+
+
+# By the admin key
+
+
+def test_the_admin_key_signs_in(site: Flask, connection: Connection) -> None:
+    """Under the name that is given, without anything in it that could not be read; it is recorded."""
+    browser = Browser(site)
+    assert not browser.is_in()
+    response = browser.signs_in(key=ADMIN_KEY, name=" Kim\0\n\u202e  of IT " + "x" * 99)
+    assert (response.status_code, response.headers["Location"]) == (303, "/admin/auth-sync")
+    assert browser.is_in()
+    [(who, action, target)] = recorded(connection)
+    assert who.startswith("admin key (Kim of IT")
+    assert (len(who), action, target) == (len("admin key ()") + 60, "signed in", None)
+
+
+def test_a_wrong_sign_in_says_no_more_than_that(settings: Settings, database_url: str) -> None:
+    """The same text and status, whatever is wrong, and whether there is such a user; nothing is signed in."""
+    admin_in_auth(database_url)
+    forms = [
+        {"key": "wrong"},
+        {"key": ADMIN_KEY[:-1]},
+        {"key": f"{ADMIN_KEY} "},
+        {"key": "é\0"},
+        {"name": "Kim"},
+        by_password("wrong"),
+        by_password(""),
+        by_password("\0"),
+        by_password(email="nobody@example.com"),
+        by_password(email="jane\0@example.com"),
+        by_password(email="é@example.com"),
+        {"email": EMAIL, "key": ADMIN_KEY},
+    ]
+    for with_auth in (pages(local(settings)), supabase(settings)):
+        with with_auth as app:
+            for number, form in enumerate(forms):
+                browser = Browser(app, f"198.51.100.{number}")
+                response = browser.signs_in(**form)
+                assert (response.status_code, WRONG in response.text) == (401, True), form
+                assert not browser.is_in()
+
+
+# By Supabase Auth
+
+
+def test_an_admin_of_auth_signs_in(with_auth: Flask, database_url: str, connection: Connection) -> None:
+    """With e-mail, in any case, and password; and is recorded by the e-mail."""
+    admin_in_auth(database_url)
+    browser = Browser(with_auth)
+    assert browser.signs_in(**by_password(email=f" {EMAIL.upper()} ")).status_code == 303
+    assert EMAIL in browser.get("/admin/audit").text
+    assert recorded(connection) == [(EMAIL, "signed in", None)]
+    assert connection.execute("select count(*) as open from auth.sessions").fetchall() == [{"open": 0}]
+
+
+@pytest.mark.parametrize(
+    "who", ["no role", "another role", "by user_metadata", "banned", "deleted", "unconfirmed", "SSO", "dismissed"]
+)
+def test_whoever_is_no_admin_is_refused(with_auth: Flask, database_url: str, connection: Connection, who: str) -> None:
+    """With the right password, and with what everyone hears."""
+    role = {"no role": "", "by user_metadata": "", "another role": "employee"}.get(who, "sync_admin")
+    admin_in_auth(database_url, role=role, confirmed=who != "unconfirmed")
+    with auth_on(database_url) as auth:
+        if who == "by user_metadata":
+            auth.update_metadata(JANE, {"role": "sync_admin", "app_metadata": {"role": "sync_admin"}})
+        if who == "deleted":
+            auth.soft_delete(JANE)
+    if who == "banned":
+        connection.execute("update auth.users set banned_until = now() + interval '1 hour'")
+    if who == "SSO":
+        connection.execute("update auth.users set is_sso_user = true")
+    if who == "dismissed":
+        hire(connection, EMAIL, auth_user_id=JANE, is_active=False)
+    browser = Browser(with_auth)
+    response = browser.signs_in(**by_password())
+    assert (response.status_code, WRONG in response.text) == (401, True)
+    assert not browser.is_in()
+    assert recorded(connection) == []
+
+
+def test_a_ban_that_is_over_is_none(with_auth: Flask, database_url: str, connection: Connection) -> None:
+    """Such a user may sign in again."""
+    admin_in_auth(database_url)
+    connection.execute("update auth.users set banned_until = now() - interval '1 hour'")
+    assert Browser(with_auth).signs_in(**by_password()).status_code == 303
+
+
+def test_a_password_is_not_enough_where_there_is_a_second_factor(settings: Settings, database_url: str) -> None:
+    """Of a user with a verified factor it is only half; one that was never verified is none."""
+    admin_in_auth(database_url)
+    with pages_with_auth(settings) as (app, auth):
+        auth.factors = [MFA | {"status": "unverified"}, MFA | {"status": "verified"}]
+        assert Browser(app).signs_in(**by_password()).status_code == 401
+        auth.factors = [MFA | {"status": "unverified"}]
+        assert Browser(app).signs_in(**by_password()).status_code == 303
+
+
+@pytest.mark.parametrize("fault", [Fault(403, "user_banned"), Fault(400, "email_not_confirmed"), Fault(422, "odd")])
+def test_what_auth_refuses_is_refused(settings: Settings, database_url: str, fault: Fault) -> None:
+    """With whatever status and code."""
+    admin_in_auth(database_url)
+    with pages_with_auth(settings) as (app, auth):
+        auth.fail_next(fault, path="/token")
+        assert Browser(app).signs_in(**by_password()).status_code == 401
+
+
+def test_a_key_of_ours_that_auth_refuses_is_nobodys_mistake_but_ours(settings: Settings, database_url: str) -> None:
+    """The page says so, instead of that the password be wrong."""
+    admin_in_auth(database_url)
+    with pages_with_auth(settings) as (app, auth):
+        auth.key = JWT_KEY
+        response = Browser(app).signs_in(**by_password())
+    assert (response.status_code, "refused the key" in response.text) == (502, True)
+
+
+@pytest.mark.parametrize(
+    "fault", [CUT, BROKEN, UNEXPECTED, PAGE_500, PAGE_OK, throttled("7")], ids=lambda fault: f"{fault.status}"
+)
+def test_auth_that_is_away_is_said_to_be(settings: Settings, database_url: str, fault: Fault) -> None:
+    """503, with when to try again; the admin key works, and so does the password once Auth is back."""
+    admin_in_auth(database_url)
+    with pages_with_auth(settings) as (app, auth):
+        auth.fail(fault)
+        browser = Browser(app)
+        response = browser.signs_in(**by_password())
+        assert (response.status_code, "Auth does not answer" in response.text) == (503, True)
+        assert response.headers["Retry-After"] == ("7" if fault.status == 429 else "5")
+        assert "jane@example.com" not in response.text
+        assert browser.signs_in().status_code == 303
+        auth.fail(None)
+        assert Browser(app).signs_in(**by_password()).status_code == 303
+
+
+def test_a_session_in_auth_that_cannot_be_ended(settings: Settings, database_url: str) -> None:
+    """Is no reason to refuse: nobody has its token."""
+    admin_in_auth(database_url)
+    with pages_with_auth(settings) as (app, auth):
+        for fault in (CUT, UNEXPECTED, PAGE_500):
+            auth.fail_next(fault, path="/logout")
+            assert Browser(app).signs_in(**by_password()).status_code == 303
+        assert [dict(call.body) for call in auth.calls if "password" in str(call.body)] == []
+
+
+def test_without_roles_nobody_is_asked_for_a_password(settings: Settings, database_url: str) -> None:
+    """Then there is no such form, and Auth is not asked; nor where there is no Auth."""
+    admin_in_auth(database_url)
+    with pages_with_auth(settings) as (_, auth):
+        for auth_settings in (SupabaseConnection(auth.url, auth.key), None):
+            with pages(replace(settings, auth=auth_settings)) as app:
+                browser = Browser(app)
+                assert 'type="password"' in browser.get("/admin/login").text
+                assert 'name="password"' not in browser.get("/admin/login").text
+                assert browser.signs_in(**by_password()).status_code == 401
+        assert auth.count() == 0
+
+
+def test_nothing_secret_is_logged(settings: Settings, database_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither who tried nor what was typed, at any level: only from where, and why not."""
+    admin_in_auth(database_url)
+    caplog.set_level(logging.DEBUG)
+    with pages_with_auth(settings) as (app, _):
+        for form in (by_password(), by_password("wr0ng"), {"key": "wr0ng"}, {"key": ADMIN_KEY}):
+            Browser(app, "198.51.100.7").signs_in(**form)
+    lines = "\n".join(map(JsonFormatter().format, caplog.records))
+    refused = [record for record in caplog.records if record.getMessage() == "sign-in refused"]
+    assert [(vars(record)["address"], vars(record)["reason"]) for record in refused] == [
+        ("198.51.100.7", "invalid_credentials"),
+        ("198.51.100.7", "wrong_key"),
+    ]
+    ours = "\n".join(JsonFormatter().format(each) for each in caplog.records if each.name.startswith("webhook_service"))
+    assert not [word for word in ("wr0ng", PASSWORD, ADMIN_KEY, SECRET_KEY, "t0kenOf", "scrypt") if word in lines]
+    assert EMAIL.split("@")[0] not in ours
+
+
+# How often
+
+
+def attempts(browser: Browser, count: int = ATTEMPTS, **form: str) -> list[int]:
+    return [browser.signs_in(**form).status_code for _ in range(count)]
+
+
+def wait(connection: Connection, seconds: int) -> None:
+    connection.execute("update public.auth_sync_sign_in_attempts set at = at - make_interval(secs => %s)", [seconds])
+
+
+def test_an_address_has_to_wait(site: Flask, connection: Connection) -> None:
+    """After ten attempts, and exactly as long as it is told, even where it has not waited; others need not."""
+    browser = Browser(site)
+    assert attempts(browser, key="wrong") == [401] * ATTEMPTS
+    for _ in range(3):
+        response = browser.signs_in()
+        assert (response.status_code, "Try again in 1 minute." in response.text) == (429, True)
+    assert Browser(site, "192.0.2.2").signs_in().status_code == 303
+    wait(connection, int(response.headers["Retry-After"]) - 5)
+    assert browser.signs_in().status_code == 429
+    wait(connection, 5)
+    assert attempts(browser, 2, key="wrong") == [401, 429]
+    wait(connection, 600)
+    assert attempts(browser, ATTEMPTS + 1, key="wrong") == [401] * ATTEMPTS + [429]
+
+
+def test_all_workers_count_together(settings: Settings, site: Flask) -> None:
+    """What one has counted holds in the next."""
+    attempts(Browser(site), key="wrong")
+    with pages(settings) as another:
+        assert Browser(another).signs_in().status_code == 429
+
+
+def test_an_account_is_tried_no_more_often_from_many_addresses(settings: Settings, database_url: str) -> None:
+    """By any spelling; others are not held up, and an address that has to wait counts for no account."""
+    admin_in_auth(database_url)
+    with pages(local(settings)) as app:
+        tried = [
+            Browser(app, f"198.51.100.{number}").signs_in(email=email, password="wrong").status_code
+            for number, email in enumerate([EMAIL, EMAIL.upper()] * (ATTEMPTS // 2))
+        ]
+        assert tried == [401] * ATTEMPTS
+        assert Browser(app).signs_in(**by_password()).status_code == 429
+        assert Browser(app).signs_in().status_code == 303
+
+        attacker, other = Browser(app, "203.0.113.9"), "bob@example.com"
+        assert attempts(attacker, key="wrong") == [401] * ATTEMPTS
+        assert attempts(attacker, email=other, password="wrong") == [429] * ATTEMPTS
+        assert Browser(app).signs_in(email=other, password="wrong").status_code == 401
+
+
+def test_a_success_gives_no_new_attempts(settings: Settings, database_url: str) -> None:
+    """Who can sign in to one account gains nothing for the next."""
+    admin_in_auth(database_url)
+    with pages(local(settings)) as app:
+        browser = Browser(app)
+        assert attempts(browser, ATTEMPTS - 1, email="bob@example.com", password="wrong") == [401] * (ATTEMPTS - 1)
+        assert browser.signs_in().status_code == 303
+        assert browser.signs_in(email="bob@example.com", password="wrong").status_code == 429
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "together"),
+    [
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+        ("fe80::1%eth0", "fe80::1%eth1", True),
+        ("", "unix:", True),
+    ],
+)
+def test_addresses_that_count_together(site: Flask, first: str, second: str, together: bool) -> None:
+    """Whoever has an IPv6 address has all of its network."""
+    attempts(Browser(site, first), key="wrong")
+    assert Browser(site, second).signs_in(key="wrong").status_code == (429 if together else 401)
+
+
+def test_attempts_at_once_are_all_counted(site: Flask) -> None:
+    """Of many at the same moment, no more come through than one after the other."""
+    browsers = [Browser(site) for _ in range(16)]
+    with ThreadPoolExecutor(8) as threads:
+        tried = list(threads.map(lambda browser: browser.signs_in(key="wrong").status_code, browsers))
+    assert (tried.count(401), tried.count(429)) == (ATTEMPTS, len(browsers) - ATTEMPTS)
+
+
+def test_sign_ins_are_counted(site: Flask) -> None:
+    """For the monitoring: those that were refused, and those that had to wait."""
+    attempts(Browser(site), key="wrong")
+    Browser(site).signs_in()
+    Browser(site, "192.0.2.2").signs_in()
+    told = site.test_client().get("/metrics").text
+    for result, count in (("refused", ATTEMPTS), ("throttled", 1), ("done", 1), ("trouble", 0)):
+        assert f'webhook_service_sign_ins_total{{result="{result}"}} {count}.0' in told
