@@ -101,10 +101,11 @@ def email_exists() -> AuthEmailExists:
 
 def account_of(row: dict[str, Any]) -> Account:
     moments = {name: row[name] and row[name].astimezone(UTC) for name in ("banned_until", "deleted_at", "invited_at")}
+    role = (row["raw_app_meta_data"] or {}).get("role")
     return Account(
         id=row["id"],
         email=(row["email"] or "").lower() or None,
         email_confirmed=row["email_confirmed_at"] is not None,
-        role=(row["raw_app_meta_data"] or {}).get("role"),
+        role=role if isinstance(role, str) else None,
         **moments,
     )

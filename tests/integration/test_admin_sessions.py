@@ -1,0 +1,252 @@
+"""When a session of the pages for admins ends, and which cookies are worth nothing."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from flask import Flask
+from flask.sessions import SecureCookieSessionInterface
+
+from tests.auth_faults import CUT
+from tests.auth_traffic import JANE
+from tests.employees import Connection, hire
+from tests.integration.capturing import auth_on
+from tests.integration.signing_in import (
+    EMAIL,
+    PAGES,
+    PASSWORD,
+    Browser,
+    Clock,
+    admin_in_auth,
+    local,
+    pages,
+    pages_with_auth,
+    recorded,
+)
+from webhook_service.settings import Settings
+
+REFRESH = {"X-Refresh": "1"}
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def site(settings: Settings, clock: Clock) -> Iterator[Flask]:
+    with pages(settings, clock) as app:
+        yield app
+
+
+def signed_in(app: Flask, **form: str) -> Browser:
+    browser = Browser(app)
+    assert browser.signs_in(**form).status_code == 303
+    assert browser.is_in()
+    return browser
+
+
+# Whoever may not any more
+
+
+def dismissed(url: str, connection: Connection) -> None:
+    connection.execute("update employees set is_active = false where auth_user_id = %s", [JANE])
+
+
+def banned(url: str, connection: Connection) -> None:
+    connection.execute("update auth.users set banned_until = now() + interval '1 hour' where id = %s", [JANE])
+
+
+def role_taken(url: str, connection: Connection) -> None:
+    with auth_on(url) as auth:
+        auth.set_app_metadata(JANE, {"role": None})
+
+
+def role_list(url: str, connection: Connection) -> None:
+    with auth_on(url) as auth:
+        auth.set_app_metadata(JANE, {"role": ["sync_admin"]})
+
+
+def soft_deleted(url: str, connection: Connection) -> None:
+    with auth_on(url) as auth:
+        auth.soft_delete(JANE)
+
+
+def deleted(url: str, connection: Connection) -> None:
+    with auth_on(url) as auth:
+        auth.hard_delete(JANE)
+
+
+LOSSES: list[Callable[[str, Connection], None]] = [dismissed, banned, role_taken, role_list, soft_deleted, deleted]
+
+
+@pytest.mark.parametrize("lose", LOSSES)
+def test_whoever_is_no_admin_any_more_is_out_at_once(
+    settings: Settings, database_url: str, connection: Connection, lose: Callable[[str, Connection], None]
+) -> None:
+    """At the next request, with whichever Auth; the holder of the key and other admins stay."""
+    admin_in_auth(database_url)
+    admin_in_auth(database_url, "bob@example.com", uuid4())
+    hire(connection, EMAIL, auth_user_id=JANE)
+    by_jane = {"email": EMAIL, "password": PASSWORD}
+    with pages(local(settings)) as app, pages_with_auth(settings) as (another, _):
+        browsers = [signed_in(each, **by_jane) for each in (app, another)]
+        others = [signed_in(app), signed_in(app, email="bob@example.com", password=PASSWORD)]
+        lose(database_url, connection)
+        assert [browser.is_in() for browser in browsers] == [False, False]
+        assert all(browser.is_in() for browser in others)
+
+
+def test_while_auth_is_away_nobody_of_auths_is_let_in(settings: Settings, database_url: str) -> None:
+    """503, as nobody knows whether the role was taken; the session goes on afterwards, and one by the key meanwhile."""
+    admin_in_auth(database_url)
+    with pages_with_auth(settings) as (app, auth):
+        browser, key_holder = signed_in(app, email=EMAIL, password=PASSWORD), signed_in(app)
+        auth.fail(CUT)
+        response = browser.get("/admin/audit")
+        assert (response.status_code, "Auth did not answer" in response.text) == (503, True)
+        assert key_holder.is_in()
+        auth.fail(None)
+        assert browser.is_in()
+
+
+def test_no_role_in_the_settings_ends_the_sessions_of_auth(settings: Settings, database_url: str) -> None:
+    """As does another one; and where Auth is not configured any more."""
+    admin_in_auth(database_url)
+    with pages(local(settings)) as app:
+        browser = signed_in(app, email=EMAIL, password=PASSWORD)
+    for changed in (
+        replace(local(settings), pages=replace(PAGES, roles=frozenset())),
+        replace(local(settings), pages=replace(PAGES, roles=frozenset({"admin"}))),
+        replace(local(settings), auth=None),
+    ):
+        with pages(changed) as app:
+            again = Browser(app)
+            again.cookie = browser.cookie
+            assert not again.is_in()
+
+
+# The end
+
+
+def test_a_copied_cookie_is_worth_nothing_after_the_sign_out(site: Flask, connection: Connection) -> None:
+    """The session ends in the database; another one of the same admin goes on."""
+    browser, another, thief = signed_in(site), signed_in(site), Browser(site)
+    thief.cookie = browser.cookie
+    assert thief.is_in()
+    thief.cookie = copied = browser.cookie
+    assert browser.sends("/admin/logout").status_code == 303
+    assert not browser.is_in()
+    thief.cookie = copied
+    assert not thief.is_in()
+    assert another.is_in()
+    assert [action for _, action, _ in recorded(connection)] == ["signed in", "signed in", "signed out"]
+
+
+def test_another_sign_in_ends_the_session_before(site: Flask) -> None:
+    """Of the same browser: what was copied of it is worth nothing."""
+    browser, thief = signed_in(site), Browser(site)
+    copied = browser.cookie
+    assert browser.signs_in().status_code == 303
+    thief.cookie = copied
+    assert not thief.is_in()
+    assert browser.is_in()
+
+
+@pytest.mark.parametrize("change", ["ADMIN_API_KEY", "SECRET_KEY", "ADMIN_API_KEY without SECRET_KEY"])
+def test_a_new_key_ends_all_sessions(settings: Settings, change: str) -> None:
+    """Be it the admin key or the signing key."""
+    before = settings if "without" in change else replace(settings, pages=PAGES)
+    if "ADMIN_API_KEY" in change:
+        after = replace(before, admin_api_key="another-admin-key-0123456789")
+    else:
+        after = replace(before, pages=replace(PAGES, secret_key="another" * 8))
+    with pages(before) as app, pages(before) as worker, pages(after) as restarted:
+        cookie = signed_in(app).cookie
+        for each, holds in ((worker, True), (restarted, False)):
+            browser = Browser(each)
+            browser.cookie = cookie
+            assert browser.is_in() is holds
+
+
+def test_an_idle_session_ends(site: Flask, clock: Clock) -> None:
+    """After half an hour; each request begins that anew, but not what a page asks by itself."""
+    browser = signed_in(site)
+    for _ in range(3):
+        clock.goes(minutes=29)
+        assert browser.is_in()
+    clock.goes(minutes=20)
+    assert browser.is_in(headers=REFRESH)
+    clock.goes(minutes=11)
+    response = browser.get("/admin/audit", headers=REFRESH)
+    assert response.status_code == 401
+    assert not browser.is_in()
+
+
+def test_the_idle_time_is_a_setting(settings: Settings, clock: Clock) -> None:
+    """ADMIN_IDLE_MINUTES."""
+    with pages(replace(settings, pages=replace(PAGES, idle_minutes=5)), clock) as app:
+        browser = signed_in(app)
+        clock.goes(minutes=5)
+        assert browser.is_in()
+        clock.goes(minutes=5, seconds=1)
+        assert not browser.is_in()
+
+
+def test_no_session_is_longer_than_half_a_day(site: Flask, connection: Connection) -> None:
+    """However busy it is."""
+    browser = signed_in(site)
+    for passed, holds in (("11 hours 59 minutes", True), ("12 hours 1 second", False)):
+        connection.execute("update auth_sync_sessions set signed_in_at = now() - %s::interval", [passed])
+        assert browser.is_in() is holds
+
+
+# Odd cookies
+
+
+def signed_cookie(app: Flask, content: Any) -> str:
+    serializer = SecureCookieSessionInterface().get_signing_serializer(app)
+    assert serializer is not None
+    return str(serializer.dumps(content))
+
+
+def test_a_cookie_that_is_garbage_is_none(site: Flask) -> None:
+    """It signs nobody in, is no trouble, and hinders no sign-in."""
+    for garbage in ("", "x", ".", "...", "eyJhZG1pbiI6MX0.x.x", "%00", "Ã©", "a" * 4000, '{"admin": 1}'):
+        assert not Browser(site).is_in(headers={"Cookie": f"webhook_service={garbage}"})
+    browser = Browser(site)
+    browser.cookie = "garbage"
+    assert browser.signs_in().status_code == 303
+
+
+def test_a_cookie_that_was_tampered_with_is_none(site: Flask, settings: Settings) -> None:
+    """In any part of it; nor does one of another service hold, even where it is of the same session."""
+    cookie = signed_in(site).cookie
+    for place in (0, 10, cookie.index(".") + 1, cookie.rindex(".") + 1):
+        other = "A" if cookie[place] != "A" else "B"
+        browser = Browser(site)
+        browser.cookie = f"{cookie[:place]}{other}{cookie[place + 1 :]}"
+        assert not browser.is_in()
+
+
+def test_a_signed_cookie_of_odd_content_is_none(site: Flask) -> None:
+    """As another version of the service may have written it."""
+    browser = signed_in(site)
+    with browser.client.session_transaction(path="/admin") as session:
+        good = session["admin"]
+    values: list[Any] = [None, "é\ud800", [], -1]
+    odd: list[Any] = [None, 1, "x", [], {}, good["session"]]
+    odd += [good | {name: value} for name in good for value in values]
+    odd += [{name: good[name] for name in good if name != missing} for missing in good]
+    odd += [good | {"session": str(uuid4())}]
+    contents: list[dict[str, Any]] = [{"admin": content} for content in odd if content != good]
+    contents += [{"csrf_token": 1}, {"csrf_token": "é"}, {"csrf_token": [1]}, {"_flashes": 1}, {"_flashes": [1]}]
+    contents += [content | {"admin": good} for content in contents if "admin" not in content]
+    for content in contents:
+        other = Browser(site)
+        other.cookie = signed_cookie(site, content)
+        assert not other.is_in(), content
+        other.cookie = signed_cookie(site, content)
+        assert other.sends("/admin/logout").status_code == 303

@@ -1,0 +1,230 @@
+"""What holds for every page for admins, those to come included: the routes are read from the application."""
+
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.sessions import SecureCookieSessionInterface
+
+from tests.auth_server import SECRET_KEY
+from tests.auth_traffic import JANE
+from tests.conftest import ADMIN_KEY
+from tests.employees import Connection, hire
+from tests.integration.bulk_replaying import fail_many
+from tests.integration.signing_in import (
+    EMAIL,
+    PAGES,
+    PASSWORD,
+    Browser,
+    admin_in_auth,
+    is_asked_to_sign_in,
+    next_of,
+    pages,
+    pages_with_auth,
+)
+from webhook_service.log import JsonFormatter
+from webhook_service.ports import Database
+from webhook_service.settings import Settings
+
+OPEN = ("/admin/login", "/admin/logout", "/admin/static/")
+SAMPLES = {"event_id": "evt-1", "employee_id": "1", "id": "1", "token": "x"}
+HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
+
+
+def paths(app: Flask, method: str) -> list[str]:
+    """Of all pages, with sample values in them."""
+    rules = [
+        rule for rule in app.url_map.iter_rules() if rule.rule.startswith("/admin") and method in (rule.methods or ())
+    ]
+    found = [
+        "".join(SAMPLES[part] if is_argument else part for is_argument, part in rule._trace)
+        for rule in rules
+        if not rule.rule.startswith(("/admin/api", "/admin/static"))
+    ]
+    assert len(found) > 6
+    return [path.lstrip("|") for path in found]
+
+
+@pytest.fixture
+def world(site: Flask, connection: Connection, database: Database) -> Flask:
+    """With something on every page."""
+    fail_many(connection, database, 2)
+    hire(connection, "sam@example.com")
+    return site
+
+
+def state(connection: Connection) -> dict[str, Any]:
+    """All that the database holds."""
+    query = """
+        select table_schema || '.' || table_name as name,
+               query_to_xml(format('select md5(string_agg(t::text, '' '' order by t::text)) as sum from %I.%I t',
+                                   table_schema, table_name), true, false, '')::text as sum
+          from information_schema.tables where table_schema in ('public', 'auth') and table_type = 'BASE TABLE'"""
+    return {row["name"]: row["sum"] for row in connection.execute(query.encode()).fetchall()}
+
+
+# Signing in first
+
+
+def test_every_page_asks_to_sign_in(world: Flask) -> None:
+    """And leads back, with the query; what was posted is not asked for again."""
+    for path in paths(world, "GET"):
+        if path in (*OPEN, "/admin/"):
+            continue
+        response = Browser(world).get(f"{path}?status=FAILED&person=J%C3%B6rg%26Co")
+        assert is_asked_to_sign_in(response), path
+        assert next_of(response) == f"{path}?status=FAILED&person=J%C3%B6rg%26Co"
+        assert Browser(world).get(path, headers={"X-Refresh": "1"}).status_code == 401
+    for path in paths(world, "POST"):
+        if path not in OPEN:
+            response = Browser(world).post(path)
+            assert (is_asked_to_sign_in(response), next_of(response)) == (True, None), path
+
+
+OURS = (
+    *("/admin/events?status=FAILED&person=J%C3%B6rg%26Co", "/admin/events/a:b-c_d.e"),
+    *("/admin/employees/7", "/admin/audit"),
+)
+NOT_OURS = (
+    *("//evil.example", "///evil.example", "https://evil.example/admin/audit", "https:evil.example", "evil.example"),
+    *("/\\evil.example", "\\\\evil.example", "/admin\\..\\..\\evil", "/admin/\\evil.example", "/\t/evil.example"),
+    *("/admin/../\\/evil", "/admin/..//evil.example", "/admin//evil.example", "/admin/%2e%2e//evil.example"),
+    *("/admin/audit\r\nSet-Cookie: a=b", "/admin/audit\n", "/admin/%0d%0aX: y", "javascript:alert(1)"),
+    *("/admin/audit@evil.example", "/admin@evil.example", "/adminevil", "/webhook/auth", "/admin/api/summary"),
+    *("/admin/login", "/admin/login?next=/admin/login", "/admin/logout", "", "/", "//", "[", "http://[", "\0"),
+    *("/admin/audit#x", "/admin/é", "/admin/events?é", "/admin/audit/", " /admin/audit"),
+)
+
+
+def test_a_sign_in_leads_back_and_nowhere_else(settings: Settings) -> None:
+    """To the page of ours that was asked for; not to another site, nor to what is no page."""
+    with pages(replace(settings, pages=PAGES)) as app:
+        for number, wanted in enumerate((*OURS, *NOT_OURS)):
+            response = Browser(app, f"198.51.100.{number}").signs_in(key=ADMIN_KEY, next=wanted)
+            leads = wanted if wanted in OURS else "/admin/auth-sync"
+            assert (response.status_code, response.headers["Location"]) == (303, leads)
+
+
+# Forgery
+
+
+def test_every_form_needs_the_token_of_its_session(world: Flask, connection: Connection) -> None:
+    """Without it, and with another one's or a made-up one, nothing is done."""
+    browser, stranger, victim = Browser(world), Browser(world), Browser(world)
+    assert browser.signs_in().status_code == 303
+    assert stranger.signs_in().status_code == 303
+    tokens = [stranger.token(), Browser(world).token(), "x", browser.token() + "x", ""]
+    victim.token()
+    before = state(connection)
+    for path in paths(world, "POST"):
+        for sender in (browser, victim) if path in OPEN else (browser,):
+            form = {"key": ADMIN_KEY, "is_active": "true", "status": "FAILED"}
+            assert sender.post(path, form).status_code == 400, path
+            assert {sender.post(path, form | {"csrf_token": token}).status_code for token in tokens} == {400}, path
+    assert state(connection) == before
+    assert browser.is_in()
+    assert not victim.is_in()
+
+
+def test_over_tls_a_form_comes_from_our_own_pages(site: Flask) -> None:
+    """By its Referer, besides the token."""
+    browser = Browser(site)
+    token = browser.token()
+    for referrer, status in ((None, 400), ("https://evil.example/", 400), ("https://localhost/admin/login", 303)):
+        headers = {"Referer": referrer} if referrer else {}
+        form = {"key": ADMIN_KEY, "csrf_token": token}
+        response = browser.post("/admin/login", form, headers=headers, base_url="https://localhost")
+        assert response.status_code == status
+
+
+def test_looking_changes_nothing(world: Flask, connection: Connection) -> None:
+    """Whatever page it is."""
+    browser = Browser(world)
+    assert browser.signs_in().status_code == 303
+    before = state(connection)
+    for path in [*paths(world, "GET"), "/admin/replays/new?status=FAILED", "/admin/events?status=FAILED"]:
+        assert browser.get(path).status_code in (200, 302, 404), path
+    assert state(connection) == before
+
+
+def test_machines_need_no_token_and_a_cookie_is_no_key(world: Flask) -> None:
+    """The admin API takes the key only; the webhook takes signatures only."""
+    browser = Browser(world)
+    assert browser.signs_in().status_code == 303
+    key = {"Authorization": f"Bearer {ADMIN_KEY}"}
+    assert browser.client.get("/admin/api/summary", headers=key).status_code == 200
+    assert browser.client.post("/admin/api/replays", json={}, headers=key).status_code == 200
+    assert browser.client.get("/admin/api/summary").status_code == 401
+    browser.client.set_cookie("webhook_service", browser.cookie, path="/")
+    with_token = {"X-CSRFToken": browser.token()}
+    assert browser.client.get("/admin/api/summary", headers=with_token).status_code == 401
+    assert browser.client.post("/admin/api/replays", json={}, headers=with_token).status_code == 401
+    assert browser.client.post("/webhook/auth", json={}, headers=with_token).status_code == 401
+
+
+# Headers and cookies
+
+
+def test_every_answer_of_the_pages_has_the_headers(world: Flask) -> None:
+    """Pages, redirects, errors, and what is not there."""
+    browser = Browser(world)
+    answers = [browser.get(path) for path in (*paths(world, "GET"), "/admin", "/admin/nothing")]
+    answers += [browser.post(path) for path in (*paths(world, "POST"), "/admin/audit", "/admin/nothing")]
+    browser.signs_in()
+    answers += [browser.get(path) for path in (*paths(world, "GET"), "/admin/events/none", "/admin/replays/99")]
+    assert {answer.status_code for answer in answers} >= {200, 302, 303, 400, 404, 405}
+    for answer in answers:
+        assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS, answer.request.path
+        policy = answer.headers.getlist("Content-Security-Policy")
+        assert len(policy) == 1
+        assert "default-src 'self'" in policy[0]
+        assert "frame-ancestors 'none'" in policy[0]
+        assert "unsafe" not in policy[0]
+
+
+@pytest.mark.parametrize(
+    ("public_url", "secure"), [("https://sync.example.com", True), ("http://localhost:8000", False), (None, False)]
+)
+def test_the_cookie_is_for_our_pages_only(settings: Settings, public_url: str | None, secure: bool) -> None:
+    """Not for scripts, nor for other sites, and where the service is reached by https, for nothing else."""
+    with pages(replace(settings, pages=replace(PAGES, public_url=public_url))) as app:
+        [cookie] = Browser(app).get("/admin/login").headers.getlist("Set-Cookie")
+    flags = {flag.strip() for flag in cookie.split(";")[1:]}
+    assert flags == {"HttpOnly", "Path=/admin", "SameSite=Lax"} | ({"Secure"} if secure else set())
+
+
+# Secrets
+
+
+@pytest.fixture
+def everything(settings: Settings, database_url: str, connection: Connection) -> Iterator[Flask]:
+    admin_in_auth(database_url)
+    hire(connection, EMAIL, auth_user_id=JANE)
+    with pages_with_auth(settings) as (app, _):
+        yield app
+
+
+def test_no_secret_is_told(everything: Flask, connection: Connection, caplog: pytest.LogCaptureFixture) -> None:
+    """Not on a page, nor in a cookie or the log; a temporary password only once, in the answer that made it."""
+    caplog.set_level(logging.DEBUG)
+    texts: list[str] = []
+    for form in ({"email": EMAIL, "password": PASSWORD}, {"key": ADMIN_KEY}):
+        browser = Browser(everything)
+        assert browser.signs_in(**form).status_code == 303
+        created = browser.sends("/admin/employees/new", email=f"new{len(texts)}@example.com", login="password")
+        assert created.status_code == 200
+        [*_, event] = connection.execute("select event_id from integration_sync_log order by id").fetchall()
+        for path in (*paths(everything, "GET"), f"/admin/events/{event['event_id']}", "/admin/employees/2"):
+            texts.append(browser.get(path).text)
+        cookie = SecureCookieSessionInterface().get_signing_serializer(everything)
+        assert cookie is not None
+        texts.append(json.dumps(cookie.loads(browser.cookie), default=str))
+    texts += map(JsonFormatter().format, caplog.records)
+    hashes = [row["encrypted_password"] for row in connection.execute("select * from auth.users").fetchall()]
+    secrets = [ADMIN_KEY, SECRET_KEY, PAGES.secret_key, PASSWORD, "t0kenOfTheDouble", *filter(None, hashes)]
+    assert not [secret for secret in secrets if any(secret in text for text in texts)]
+    assert "temporary_password" not in "".join(texts)
