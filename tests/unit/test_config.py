@@ -19,7 +19,7 @@ from tests.unit.environments import (
 from webhook_service import config
 from webhook_service.errors import BadSetting
 from webhook_service.handlers import EmailOwner
-from webhook_service.settings import DirectConnection, ServerSettings, Settings, SupabaseConnection
+from webhook_service.settings import DirectConnection, PageSettings, ServerSettings, Settings, SupabaseConnection
 from webhook_service.signature import Secret
 
 
@@ -71,6 +71,9 @@ BAD = {
     "EMAIL_OWNER": ["both", "AUTH", "auth employees"],
     "NAME_FIELDS": ["first_name", "first_name=", "=given", "email=mail", "first_name=a first_name=b", "first_name=a b",
                     "first_name=a=b", "first_name=a/b", "!first_name=a", "first_name=a;last_name=b", "none none", ","],
+    "SECRET_KEY": ["short", "x" * 31],
+    "ADMIN_IDLE_MINUTES": ["0", "-5", "half an hour", "1.5"],
+    "PUBLIC_URL": ["sync.example.com", "ftp://x.example", "https://", "https://x.example/?a=b", "https://x y.example"],
     "MAX_BODY_BYTES": ["0", "-1", "1.5", "1e6", "1 MB", "１０", "1" * 10, "many"],
 }  # fmt: skip
 
@@ -147,6 +150,25 @@ def test_the_limit_of_a_body_is_chosen() -> None:
     assert config.load(DIRECT | {"MAX_BODY_BYTES": "5000"}).max_body_bytes == 5000
 
 
+def test_the_pages_have_their_settings() -> None:
+    """Who may sign in, for how long nobody has to do anything, where browsers find us, and what signs cookies."""
+    texts = {"SECRET_KEY": "k" * 32, "ADMIN_ROLES": "owner, sync_admin", "ADMIN_IDLE_MINUTES": "5"}
+    pages = config.load(DIRECT | texts | {"PUBLIC_URL": "https://sync.example.com/"}).pages
+    assert pages == PageSettings("k" * 32, frozenset({"owner", "sync_admin"}), 5, "https://sync.example.com")
+    assert "kkk" not in repr(pages)
+    assert pages.signing_key(ADMIN_KEY) == b"k" * 32
+
+
+def test_without_a_secret_key_the_admin_key_makes_one() -> None:
+    """The same for all workers, another one for another admin key, and never the admin key itself."""
+    pages = config.load(DIRECT).pages
+    made = pages.signing_key(ADMIN_KEY)
+    assert made == PageSettings().signing_key(ADMIN_KEY)
+    assert made != pages.signing_key(ADMIN_KEY + "x")
+    assert ADMIN_KEY.encode() not in made
+    assert (pages.roles, pages.idle_minutes, pages.public_url) == (frozenset(), 30, None)
+
+
 @pytest.mark.parametrize("text", ["http", "-1", "0", "99999", "65536"])
 def test_a_port_that_no_server_can_have_is_refused(text: str) -> None:
     """A port is a number from 1 to 65535."""
@@ -178,6 +200,9 @@ def test_settings_do_not_show_their_secrets(environ: dict[str, str]) -> None:
         ("EMAIL_OWNER", PASSWORD),
         ("NAME_FIELDS", PASSWORD),
         ("MAX_BODY_BYTES", PASSWORD),
+        ("SECRET_KEY", PASSWORD),
+        ("ADMIN_IDLE_MINUTES", PASSWORD),
+        ("PUBLIC_URL", PASSWORD),
     ],
     ids=lambda text: text[:12],
 )

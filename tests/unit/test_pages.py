@@ -1,0 +1,109 @@
+"""What the pages compute: the chart, the state of things, and the words for what happened."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from webhook_service import wording
+from webhook_service.events import Action, ActionOutcome, Json, Operation, Outcome, Status
+from webhook_service.people import SyncStatus
+from webhook_service.web.pages import chart, overview
+
+NOW = datetime(2026, 11, 22, 12, 34, tzinfo=UTC)
+
+
+def row(hours_ago: int, events: int, outcome: str = "linked", direction: str = "inbound") -> dict[str, Json]:
+    begins = NOW.replace(minute=0) - timedelta(hours=hours_ago)
+    return {"hour": begins.isoformat(), "events": events, "outcome": outcome, "direction": direction}
+
+
+def drawn(*rows: dict[str, Json]) -> chart.Chart:
+    return chart.of_hours({"hours": list(rows), "is_estimated": False}, 24, NOW)
+
+
+def test_a_chart_has_every_hour() -> None:
+    """Also those without events, oldest first, up to this one; nothing is drawn of nothing."""
+    empty = drawn()
+    assert [hour.begins for hour in empty.hours] == [
+        datetime(2026, 11, 21, 13, tzinfo=UTC) + timedelta(hours=n) for n in range(24)
+    ]
+    assert (empty.bars, empty.most, empty.total) == ((), 0, 0)
+
+
+def test_the_bars_of_an_hour_stand_on_each_other() -> None:
+    """By kind, as high as their share of the highest hour; what is little can still be seen, and all is inside."""
+    found = drawn(row(0, 900), row(0, 100, "ambiguous"), row(1, 500), row(1, 1, "pending"), row(23, 500, "unchanged"))
+    assert (found.most, found.total) == (1000, 2001)
+    by_place: dict[float, list[chart.Bar]] = {}
+    for bar in found.bars:
+        by_place.setdefault(bar.x, []).append(bar)
+        assert 0 <= bar.x <= bar.x + bar.width <= found.width
+        assert 0 <= bar.y <= bar.y + bar.height <= found.height
+        assert bar.height >= 2
+    assert [[bar.kind for bar in bars] for _, bars in sorted(by_place.items())] == [
+        ["same"], ["done", "waiting"], ["done", "failed"],
+    ]  # fmt: skip
+    for bars in by_place.values():
+        assert bars[0].y + bars[0].height == pytest.approx(found.height, abs=0.2)
+        assert all(upper.y + upper.height == pytest.approx(lower.y, abs=0.2) for lower, upper in pairwise(bars))
+    [low, _], [high, _] = by_place[min(set(by_place) - {2.0})], by_place[max(by_place)]
+    assert high.height == pytest.approx(low.height * 9 / 5, abs=0.2)
+
+
+def test_a_chart_leaves_out_what_is_none_of_it() -> None:
+    """Our own runs, and hours that are too old or yet to come; an hour of another zone is the same hour."""
+    elsewhere = row(2, 7) | {"hour": "2026-11-22T15:30:00+05:30"}
+    found = drawn(row(1, 5, direction="maintenance"), row(24, 5), row(-1, 5), elsewhere)
+    assert [(hour.begins.hour, hour.counts.total()) for hour in found.hours if hour.counts] == [(10, 7)]
+
+
+GOOD: dict[str, Any] = {
+    "seconds": 1,
+    "oldest": None,
+    "pending": 0,
+    "failed": 0,
+    "given_up": 0,
+    "still_in": 0,
+    "others": 0,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "levels"),
+    [
+        ({}, "good good good good good"),
+        ({"seconds": None}, "bad bad good good good"),
+        ({"seconds": 61}, "bad bad good good good"),
+        ({"oldest": 900, "pending": 3}, "good good good good good"),
+        ({"oldest": 901, "pending": 3}, "bad good bad good good"),
+        ({"failed": 2}, "warning good good warning good"),
+        ({"failed": 2, "given_up": 1}, "bad good good bad good"),
+        ({"others": 1}, "warning good good good warning"),
+        ({"others": 1, "still_in": 1}, "bad good good good bad"),
+    ],
+)  # fmt: skip
+def test_the_state_of_things(changes: dict[str, Any], levels: str) -> None:
+    """The verdict is the worst of: the relay, what waits, what failed, and who does not agree."""
+    given = GOOD | changes
+    readiness = {"relay_last_run_seconds": given["seconds"], "oldest_pending_seconds": given["oldest"]}
+    summary = {"events": {"PENDING": given["pending"], "FAILED": given["failed"]}, "given_up": given["given_up"]}
+    problems = {"INACTIVE_WITH_AUTH": given["still_in"], "ORPHANED": given["others"]} | {
+        name: 0 for name in ("EMAIL_MISMATCH", "AMBIGUOUS", "MISSING_AUTH_UID")
+    }
+    found = overview.checks(readiness, summary, problems, 900)
+    assert " ".join(check.level for check in found) == levels
+
+
+def test_there_are_words_for_everything() -> None:
+    """Each outcome, operation, status and problem; what failed says what to do."""
+    assert {str(outcome) for outcome in Outcome} <= wording.EVENTS.keys()
+    assert {str(outcome) for outcome in ActionOutcome} <= wording.ACTIONS.keys()
+    assert {str(name) for name in (*Operation, *Action)} <= wording.OPERATIONS.keys()
+    assert {str(status) for status in Status} <= wording.STATUSES.keys()
+    assert {str(status) for status in SyncStatus} <= wording.SYNC_STATUSES.keys()
+    for meaning in (*wording.EVENTS.values(), *wording.ACTIONS.values()):
+        assert meaning.kind in wording.KINDS
+        assert meaning.says.endswith(".")
+        assert meaning.kind != "failed" or meaning.todo
