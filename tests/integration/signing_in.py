@@ -11,6 +11,7 @@ from uuid import UUID
 
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.security import generate_password_hash
 from werkzeug.test import TestResponse
 
 from tests.auth_faults import AuthServer
@@ -26,6 +27,7 @@ from webhook_service.settings import DirectConnection, PageSettings, Settings, S
 EMAIL = "jane.admin@example.com"
 PASSWORD = "correct horse battery staple"
 PAGES = PageSettings(secret_key="s3cret" * 8, roles=frozenset({"sync_admin"}))
+WEAK_HASH = generate_password_hash(PASSWORD, "pbkdf2:sha256:10")
 TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 
 
@@ -123,10 +125,12 @@ def local(settings: Settings) -> Settings:
 def admin_in_auth(
     url: str, email: str = EMAIL, user: UUID = JANE, *, confirmed: bool = True, role: str = "sync_admin"
 ) -> UUID:
+    """With PASSWORD, whose hash is a weak one: tests check it often."""
+    metadata = {"role": role} if role else None
     with auth_on(url) as auth:
-        return auth.admin_create(
-            email, id=user, password=PASSWORD, confirmed=confirmed, app_metadata={"role": role} if role else None
-        )
+        auth.admin_create(email, id=user, confirmed=confirmed, app_metadata=metadata)
+        auth.users.update(user, encrypted_password=WEAK_HASH)
+    return user
 
 
 def recorded(connection: Connection) -> list[tuple[str, str, str | None]]:
