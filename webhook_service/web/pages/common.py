@@ -1,6 +1,7 @@
 """What several pages share: the query of a list, and the record of who did what."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from flask import g, request
@@ -24,11 +25,23 @@ class Query(Filter):
 def asked_filter(values: Mapping[str, str]) -> tuple[dict[str, Json], dict[str, Any]]:
     """The filter, and what is wrong with it, by field."""
     given = {name: value.strip() for name, value in values.items() if value.strip()}
+    given |= {name: in_utc(given[name]) for name in ("since", "until") if name in given}
     try:
         return filter_json(Query().load(given)), {}
     except ValidationError as error:
         good = error.valid_data if isinstance(error.valid_data, dict) else {}
         return filter_json(good), error.messages_dict
+
+
+def in_utc(text: str) -> str:
+    """A time as the ledger takes it: a form's is without a zone, and labelled UTC. What is no time stays as it is."""
+    try:
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
+    except ValueError:
+        return text
+    except OverflowError:
+        return "beyond all times"
 
 
 def cursor(name: str) -> int | None:

@@ -2,6 +2,9 @@
 
 const main = document.querySelector("main");
 
+// What a part tells; the token of a form is another each time. Whoever is about to press a button finds it where it was.
+const told = (part) => part.innerHTML.replace(/name="csrf_token" value="[^"]*"/g, "");
+
 // Each part with data-live is exchanged for its newer self, unless the reader is in it. What is open, focused or scrolled stays.
 async function refresh() {
   if (document.hidden) return;
@@ -11,7 +14,7 @@ async function refresh() {
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const part of document.querySelectorAll("[data-live]")) {
     const newer = fresh.getElementById(part.id);
-    if (!newer || newer.innerHTML === part.innerHTML || part.contains(document.activeElement)) continue;
+    if (!newer || told(newer) === told(part) || part.contains(document.activeElement)) continue;
     part.innerHTML = newer.innerHTML;
   }
   if (!fresh.querySelector("main").dataset.refresh) clearInterval(refreshing);
