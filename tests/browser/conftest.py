@@ -1,0 +1,141 @@
+"""Real Chromium on the real server, and what no page may do there: complain, fail, or ask anybody else for anything."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, sync_playwright
+
+from tests.acceptance.command import settings_for
+from tests.browser.company import Company, company_of
+from tests.conftest import ADMIN_KEY
+from webhook_service import serving
+
+CHROMIUM = Path("/usr/bin/chromium")
+# The sandbox cannot be had as root; the rest is Chromium's own traffic, and a GPU that is not there.
+ARGUMENTS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
+)
+PATIENCE = 15_000
+"""Milliseconds."""
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium. Where it is missing, the test is skipped; with CI in the environment it fails."""
+    if not CHROMIUM.exists():
+        give_up = pytest.fail if os.environ.get("CI") else pytest.skip
+        give_up("needs Debian's chromium: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def served(database_url: str, log_file: Path, **settings: str) -> Iterator[str]:
+    """The real server on a free port, with the stand-in for Auth; its URL."""
+    with serving.listening(0) as listener, log_file.open("wb") as log:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        environment = settings_for(database_url) | {"AUTH_ADMIN": "local", "WEB_CONCURRENCY": "1"} | settings
+        with serving.running(environment, log=log, listener=listener) as process:
+            serving.wait_until_ready(url, process)
+            yield url
+
+
+@dataclass  # without slots: Playwright remembers things on whom it calls
+class Watch:
+    """What went wrong on a page. `expected` are paths that may fail, or answer with 4xx."""
+
+    url: str
+    expected: set[str] = field(default_factory=set)
+    found: list[str] = field(default_factory=list)
+
+    def follow(self, page: Page) -> None:
+        page.on("console", self._said)
+        page.on("pageerror", lambda error: self.found.append(f"page error: {error}"))
+        page.on("request", self._asked)
+        page.on("requestfailed", self._failed)
+        page.on("response", self._answered)
+
+    def _said(self, message: ConsoleMessage) -> None:
+        # What was answered is judged by its status.
+        if message.type in ("error", "warning") and not message.text.startswith("Failed to load resource"):
+            self.found.append(f"console: {message.text}")
+
+    def _asked(self, request: Request) -> None:
+        if not request.url.startswith((f"{self.url}/", "data:")):
+            self.found.append(f"asked elsewhere: {request.url}")
+
+    def _failed(self, request: Request) -> None:
+        # Whoever leaves a page aborts what it was still asking for.
+        if request.failure != "net::ERR_ABORTED" and urlsplit(request.url).path not in self.expected:
+            self.found.append(f"failed: {request.url} {request.failure}")
+
+    def _answered(self, response: Response) -> None:
+        path = urlsplit(response.url).path
+        if response.status >= 500 or (response.status >= 400 and path not in self.expected):
+            self.found.append(f"{response.status}: {response.url}")
+
+
+@pytest.fixture
+def server(database_url: str, tmp_path: Path) -> Iterator[str]:
+    """The URL of a server on this test's database, whose relay runs."""
+    with served(database_url, tmp_path / "server.log") as url:
+        yield url
+
+
+@pytest.fixture
+def company(database_url: str) -> Iterator[Company]:
+    """The people of this test's database."""
+    with company_of(database_url) as company:
+        yield company
+
+
+@contextmanager
+def watched(browser: Browser, url: str, **options: object) -> Iterator[tuple[Page, Watch]]:
+    """A page of a browser without a past, and what went wrong there; at the end nothing may have."""
+    context = browser.new_context(base_url=url, **options)  # type: ignore[arg-type]
+    context.set_default_timeout(PATIENCE)
+    page, watch = context.new_page(), Watch(url)
+    watch.follow(page)
+    yield page, watch
+    context.close()
+    assert watch.found == []
+
+
+@pytest.fixture
+def watched_page(browser: Browser, server: str) -> Iterator[tuple[Page, Watch]]:
+    with watched(browser, server, permissions=["clipboard-read", "clipboard-write"]) as found:
+        yield found
+
+
+@pytest.fixture
+def watch(watched_page: tuple[Page, Watch]) -> Watch:
+    return watched_page[1]
+
+
+@pytest.fixture
+def page(watched_page: tuple[Page, Watch]) -> Page:
+    """Nobody is signed in."""
+    return watched_page[0]
+
+
+def sign_in(page: Page) -> None:
+    page.goto("/admin/login")
+    page.get_by_label("Admin key").fill(ADMIN_KEY)
+    page.get_by_label("Your name").fill("Ada")
+    page.get_by_role("button", name="Sign in with the key").click()
+    page.wait_for_url("**/admin/auth-sync")
+
+
+@pytest.fixture
+def admin(page: Page) -> Page:
+    """Ada is signed in."""
+    sign_in(page)
+    return page

@@ -1,0 +1,125 @@
+"""axe-core on every page, light and dark, at a desk and on a phone."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.browser.company import company_of
+from tests.browser.conftest import Watch, served, sign_in, watched
+from tests.databases import dropped_afterwards
+from webhook_service import bulk_replay
+
+AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
+EVERY_RULE = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+CONTRAST = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
+RULES: dict[Literal["light", "dark"], object] = {"light": EVERY_RULE, "dark": CONTRAST}
+"""A page is the same in the dark but for its colours."""
+RUN = """rules => axe.run(document, {runOnly: rules, resultTypes: ["violations"]}).then(found => found.violations.map(
+  violation => `${violation.id}: ${violation.nodes.map(node => node.target.join(" ")).join(", ")}`))"""
+SCREENS = {"desk": {"width": 1280, "height": 800}, "phone": {"width": 390, "height": 844}}
+
+PAGES = {
+    "overview": "/admin/auth-sync",
+    "events": "/admin/events",
+    "events of nobody": "/admin/events?person=nobody@example.com",
+    "events, wrong filter": "/admin/events?since=yesterday",
+    "event, ambiguous": "/admin/events/{ambiguous}",
+    "event, rejected": "/admin/events/{rejected}",
+    "event, succeeded": "/admin/events/{linked}",
+    "event of an action": "/admin/events/{disabled}",
+    "replays": "/admin/replays",
+    "new replay": "/admin/replays/new",
+    "new replay, previewed": "/admin/replays/new?status=FAILED",
+    "replay under way": "/admin/replays/{replay}",
+    "everyone": "/admin/employees",
+    "no login": "/admin/employees?sync_status=MISSING_AUTH_UID",
+    "inactive with a login": "/admin/employees?sync_status=INACTIVE_WITH_AUTH",
+    "orphaned": "/admin/employees?sync_status=ORPHANED",
+    "e-mail differs": "/admin/employees?sync_status=EMAIL_MISMATCH",
+    "ambiguous": "/admin/employees?sync_status=AMBIGUOUS",
+    "employee": "/admin/employees/1",
+    "employee who needs a login": "/admin/employees/{needs_login}",
+    "new employee": "/admin/employees/new",
+    "audit": "/admin/audit",
+    "docs of the API": "/admin/api/docs",
+    "no such page": "/admin/events/nothing",
+}
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    """The script's text: the pages let no script in from elsewhere. Where it is missing: as of the browser."""
+    if not AXE.exists():
+        give_up = pytest.fail if os.environ.get("CI") else pytest.skip
+        give_up("needs axe-core: npm ci --prefix tests/browser")
+    return AXE.read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def site(
+    new_database: Any, migrated_template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """The URL of a server whose company has had a day, and where to find what. No relay: a replay stays under way."""
+    with dropped_afterwards(new_database(migrated_template)) as url, company_of(url) as company:
+        company.live_a_day()
+        rows = company.hr.execute("select outcome, min(event_id) as id from integration_sync_log group by 1").fetchall()
+        places = {str(row["outcome"]): str(row["id"]) for row in rows}
+        found = company.hr.execute("select min(employee_id) as id from auth_sync_ambiguous").fetchone()
+        assert found is not None
+        begun = bulk_replay.begin(company.database, {"status": "SUCCESS"}, requested_by="Ada")
+        places |= {
+            "rejected": places["employee_rejected"],
+            "needs_login": str(found["id"]),
+            "replay": str(begun["id"]),
+        }
+        with served(url, tmp_path_factory.mktemp("site") / "server.log", RELAY="off", ADMIN_ROLES="hr") as server:
+            yield server, places
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_every_page_is_for_everyone(browser: Browser, site: tuple[str, dict[str, str]], axe: str, screen: str) -> None:
+    """axe-core finds no violation, in the light and in the dark, and nothing scrolls sideways."""
+    url, places = site
+    troubles: list[str] = []
+
+    def look(page: Page, name: str) -> None:
+        page.wait_for_load_state()
+        for scheme, rules in RULES.items():
+            page.emulate_media(color_scheme=scheme)
+            troubles.extend(f"{name}, {scheme}: {found}" for found in page.evaluate(RUN, rules))
+        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            troubles.append(f"{name}: scrolls sideways")
+
+    with watched(browser, url, viewport=SCREENS[screen], reduced_motion="reduce") as (page, watch):
+        page.add_init_script(axe)
+        page.goto("/admin/login")
+        look(page, "login")
+        sign_in(page)
+        watch.expected.add("/admin/events/nothing")
+        for name, path in PAGES.items():
+            page.goto(path.format(**places))
+            if name == "overview":
+                page.locator("summary").click()
+            look(page, name)
+        create(page, watch, f"{screen}@example.com", lambda: look(page, "new employee, wrong"))
+        look(page, "created")
+    assert not troubles, "\n".join(troubles)
+
+
+def create(page: Page, watch: Watch, email: str, look_at_wrong: Any) -> None:
+    """Wrong first, and then right."""
+    watch.expected.add("/admin/employees/new")
+    page.goto("/admin/employees/new")
+    page.get_by_label("E-mail").fill("amara.okafor@example.com")
+    page.get_by_label("User type").fill("x")
+    page.get_by_role("button", name="Create").click()
+    page.get_by_text("Nobody was created.").wait_for()
+    look_at_wrong()
+    page.get_by_label("E-mail").fill(email)
+    page.get_by_label("User type").fill("")
+    page.get_by_role("button", name="Create").click()
+    page.get_by_label("Temporary password").wait_for()

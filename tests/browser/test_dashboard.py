@@ -1,0 +1,189 @@
+"""What admins do in a browser, from signing in to what has come of it in the database."""
+
+import re
+
+import pytest
+from playwright.sync_api import Error, Page, expect
+
+from tests.browser.company import Company
+from tests.browser.conftest import Watch, sign_in
+from tests.conftest import ADMIN_KEY
+
+OVERVIEW = "/admin/auth-sync"
+
+
+def test_a_failure_is_found_and_replayed(page: Page, company: Company) -> None:
+    """Sign in, see what failed, read why; when the cause is mended, a replay succeeds."""
+    company.cannot_link("Rita Sandoval")
+    sign_in(page)
+    failures = page.get_by_role("region", name="Failures, newest first")
+    failures.locator("tbody tr").first.get_by_role("link").first.click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Given up")
+    expect(page.get_by_text("What to do:")).to_be_visible()
+    company.mend()
+    page.get_by_role("button", name="Replay", exact=True).click()
+    expect(page.get_by_role("status").first).to_contain_text("Replayed: linked.")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Done")
+    page.get_by_role("link", name="Rita Sandoval").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("In step")
+    page.goto(OVERVIEW)
+    expect(page.locator("#failures")).to_contain_text("None.")
+
+
+def test_the_temporary_password_is_shown_once(admin: Page, company: Company, watch: Watch) -> None:
+    """It can be copied; whoever reloads the page or comes back to it does not see it."""
+    admin.goto("/admin/employees/new")
+    admin.get_by_label("E-mail").fill("lena.fox@example.com")
+    admin.get_by_label("First name").fill("Lena")
+    admin.get_by_role("button", name="Create").click()
+    password = admin.get_by_label("Temporary password").input_value()
+    assert len(password) >= 12
+    admin.get_by_role("button", name="Copy").click()
+    expect(admin.get_by_text("Copied.")).to_be_visible()
+    assert admin.evaluate("navigator.clipboard.readText()") == password
+    watch.expected.add("/admin/employees/new")  # asked for again, it is refused: she is there
+    admin.reload()
+    assert password not in admin.content()
+    expect(admin.get_by_text("Nobody was created.")).to_be_visible()
+    admin.goto("/admin/employees")
+    with pytest.raises(Error, match="ERR_CACHE_MISS"):  # the browser asks whether to send the form again
+        admin.go_back()
+    hired = company.hr.execute("select count(*) as n from employees where email = 'lena.fox@example.com'").fetchone()
+    assert hired == {"n": 1}
+
+
+def test_an_ambiguous_login_is_given_to_whom_it_belongs(page: Page, company: Company) -> None:
+    """Chosen on the event's page among those whom it fits, or on the page of an employee who is offered it."""
+    company.ambiguous("frontdesk@example.com", "Alma Reyes", "Otto Lind")
+    company.ambiguous("desk@example.com", "Ida Berg", "Paul Roth")
+    company.settle()
+    sign_in(page)
+    page.goto("/admin/events?status=FAILED&person=frontdesk@example.com")
+    page.get_by_role("region", name="Events, newest first").get_by_role("link").first.click()
+    choices = page.get_by_role("region", name="Who is it?")
+    choices.locator("form", has_text="Otto Lind").get_by_role("button").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Otto Lind In step")
+
+    page.goto(OVERVIEW)
+    page.get_by_role("link", name="Ambiguous").click()
+    page.get_by_role("link", name="Ida Berg").click()
+    page.get_by_role("button", name="Give this login desk@example.com").click()
+    expect(page.get_by_role("status")).to_contain_text("Linked.")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("In step")
+    page.goto("/admin/events?status=FAILED")
+    expect(page.get_by_text("No event fits what you asked for.")).to_be_visible()
+
+
+def test_many_events_are_replayed(page: Page, company: Company) -> None:
+    """Choose, look at what would change, confirm, and watch it go on by itself until it is done; or cancel it."""
+    names = [f"Newcomer Number{n}" for n in range(100)]
+    company.cannot_link(*names)
+    company.mend()
+    sign_in(page)
+    page.goto("/admin/events?status=FAILED")
+    page.get_by_role("link", name="Replay these…").click()
+    preview = page.get_by_role("region", name="Preview")
+    expect(preview).to_contain_text("100 events fit. All were tried out: 100 would change an employee (linked 100).")
+    expect(page.get_by_role("region", name="What would change").locator("tbody tr").first).to_contain_text("linked")
+    preview.get_by_role("button", name="Replay 100 events").click()
+    page.evaluate("window.isStillHere = true")
+    expect(page.locator("#progress-title")).to_have_text("Done: 100 of 100 replayed, 100 changed an employee.")
+    expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
+    assert page.evaluate("window.isStillHere")
+
+    page.goto("/admin/replays/new?status=SUCCESS")
+    page.get_by_role("region", name="Preview").get_by_role("button").click()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#progress-title")).to_have_text(re.compile(r"^Cancelled: \d+ of 200 replayed"))
+
+
+def test_an_employee_is_switched_off_and_on(page: Page, company: Company) -> None:
+    """After a question; the login is banned and let in again."""
+    company.hire("Jane Doe")
+    user = company.sign_up("Jane Doe")
+    company.settle()
+    sign_in(page)
+    page.goto("/admin/employees?person=jane.doe@example.com")
+    page.get_by_role("link", name="Jane Doe").click()
+    page.once("dialog", lambda question: question.dismiss())
+    page.get_by_role("button", name="Deactivate").click()
+    assert company.auth.users.row(user)["banned_until"] is None
+    page.once("dialog", lambda question: question.accept())
+    page.get_by_role("button", name="Deactivate").click()
+    expect(page.get_by_role("status")).to_have_text("Deactivated. The login is changed too.")
+    assert company.auth.users.row(user)["banned_until"] is not None
+    page.once("dialog", lambda question: question.accept())
+    page.get_by_role("button", name="Activate").click()
+    expect(page.get_by_role("status")).to_have_text("Activated. The login is changed too.")
+    assert company.auth.users.row(user)["banned_until"] is None
+
+
+def test_the_overview_refreshes_itself(page: Page, company: Company) -> None:
+    """What is new appears and the reader keeps the place: scroll, focus, what is open; unless it is stopped."""
+    page.clock.install()
+    page.set_viewport_size({"width": 800, "height": 400})
+    sign_in(page)
+    page.get_by_text("The numbers, by hour and outcome").click()
+    link = page.get_by_role("link", name="All failures")
+    link.focus()
+    page.evaluate("scrollTo(0, 500)")
+    before = page.evaluate("scrollY")
+    company.cannot_link("Rita Sandoval")
+    page.clock.fast_forward(11_000)
+    expect(page.locator("#failures")).to_contain_text("Rita Sandoval")
+    assert page.locator("details").get_attribute("open") is not None
+    expect(link).to_be_focused()
+    assert page.evaluate("scrollY") == before
+    page.evaluate("document.querySelector('#failures button').isTheSame = true")
+    company.hire("Ida Berg")
+    page.clock.fast_forward(11_000)
+    expect(page.locator("#people dd").first).to_have_text("2")
+    assert page.evaluate("document.querySelector('#failures button').isTheSame")
+
+    page.get_by_role("button", name="Stop refreshing").click()
+    company.mend()
+    company.cannot_link("Theo Blanc")
+    with page.expect_request("**/admin/auth-sync") as asked:
+        page.clock.fast_forward(60_000)
+        page.get_by_role("button", name="Refresh again").click()
+        expect(page.locator("#failures")).not_to_contain_text("Theo Blanc")
+        page.clock.fast_forward(11_000)
+    assert asked.value.headers["x-refresh"] == "1"
+    expect(page.locator("#failures")).to_contain_text("Theo Blanc")
+
+
+def test_the_keyboard_is_enough(page: Page, company: Company) -> None:
+    """From the sign-in to a replay by Tab and Enter, past the menu by the first link, and one sees where one is."""
+    company.cannot_link("Rita Sandoval")
+    company.mend()
+    page.goto(OVERVIEW)
+    tab_to(page, "Admin key")
+    page.keyboard.type(ADMIN_KEY)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Is it in step?")).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_in_viewport(ratio=1)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("main")).to_be_focused()
+    tab_to(page, "Replay the event")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status").first).to_contain_text("Replayed: linked.")
+
+
+FOCUSED = """() => {
+  const at = document.activeElement, look = getComputedStyle(at);
+  const name = at.getAttribute("aria-label") || (at.labels && at.labels[0] || at).textContent.trim();
+  return [name, look.outlineStyle !== "none" || look.boxShadow !== "none"];
+}"""
+
+
+def tab_to(page: Page, beginning: str) -> None:
+    """Presses Tab until what is called so has the focus, which is seen at each step."""
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        name, is_seen = page.evaluate(FOCUSED)
+        assert is_seen, name
+        if name.startswith(beginning):
+            return
+    raise AssertionError(f"Tab does not lead to {beginning}")
