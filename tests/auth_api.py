@@ -158,11 +158,11 @@ class AuthApi:
     def _update(self, user: UUID, body: dict[str, Json]) -> dict[str, Any]:
         email = checked_email(body["email"]) if body.get("email") else None
         ban = ban_end(body.get("ban_duration"))
-        if ban is not None:  # before all else, and for good
-            self._auth.ban(user, ban)
-        elif body.get("ban_duration"):
-            self._auth.unban(user)
         try:
+            if ban is not None:  # before all else, and for good
+                self._auth.ban(user, ban)
+            elif body.get("ban_duration"):
+                self._auth.unban(user)
             with self._connection.transaction():
                 if email is not None:
                     self._auth.admin_change_email(user, email, confirmed=bool(body.get("email_confirm")))

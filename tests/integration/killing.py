@@ -53,13 +53,17 @@ class Steps:
 
 @dataclass(frozen=True, slots=True)
 class SteppedDatabase:
-    """Its steps have the names of the functions, without what all have in common: intend, hire, settle."""
+    """Its steps have the names of the functions, without what all have in common: intend, hire, settle. That it is
+    recorded who asked comes before the first.
+    """
 
     database: Database
     steps: Steps
 
     def call(self, function: str, **params: Json) -> Json:
         name = function.removeprefix("auth_sync_").removesuffix("_v1")
+        if name == "audit":
+            return self.database.call(function, **params)
         return self.steps.around(name, lambda: self.database.call(function, **params))
 
     def close(self) -> None:
