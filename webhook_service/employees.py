@@ -187,6 +187,17 @@ def adopt(
     return Hired(adopted["employee_id"], auth_user_id, adopted["event_id"], ActionOutcome.LINKED)
 
 
+def choose(database: Database, employee_id: int, auth_user_id: UUID, *, requested_by: str) -> None:
+    """An admin says whose login it is. Raises EmployeeNotFound, EmployeeRejected, NotPossible: then nothing is linked."""
+    asked(
+        database,
+        "auth_sync_choose_v1",
+        p_employee_id=employee_id,
+        p_auth_user_id=str(auth_user_id),
+        p_requested_by=requested_by,
+    )
+
+
 def set_active(
     database: Database, accounts: Accounts | None, employee_id: int, is_active: bool, *, via: str
 ) -> Switched:

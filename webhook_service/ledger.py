@@ -44,7 +44,14 @@ class Filter(Schema):
 def filter_json(loaded: Mapping[str, Any]) -> dict[str, Json]:
     """The filter's part of loaded values, as the database takes it."""
     chosen = {name: loaded[name] for name in Filter().fields if name in loaded}
-    return {name: value.isoformat() if isinstance(value, datetime) else str(value) for name, value in chosen.items()}
+    return {name: as_text(value) for name, value in chosen.items()}
+
+
+def as_text(value: object) -> str:
+    """As an address has it, so that the filter can be read again from a link."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def summary(database: Database) -> Json:

@@ -62,3 +62,8 @@ def person(database: Database, employee_id: int) -> Json:
 def login_candidates(database: Database, auth_user_id: UUID) -> Json:
     """{"auth_user", "employees": those whose login it could be}; None where the auth user is not known."""
     return database.call("auth_sync_login_candidates_v1", p_auth_user_id=str(auth_user_id))
+
+
+def logins_by_email(database: Database, email: str) -> Json:
+    """The auth users with this e-mail: as the candidates of `person`."""
+    return database.call("auth_sync_candidates_v1", p_email=email, p_employee_number=None)

@@ -15,6 +15,8 @@ REFUSALS = {
     "has_login": "The employee has a login.",
     "inactive": "The employee is not active.",
     "login_not_found": "Auth has no user with this e-mail.",
+    "login_taken": "The login is another employee's.",
+    "unconfirmed": "The login's e-mail is not confirmed yet, so nobody knows whose it is.",
     "under_way": "Somebody creates a login for this employee at this moment.",
 }
 

@@ -1,12 +1,13 @@
 """/admin/employees: everyone and their login; who has a problem, and what to do about it; a new employee."""
 
 from typing import Any
+from uuid import UUID
 
-from flask import Blueprint, abort, flash, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, flash, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from webhook_service import employees, people, replay, wording
-from webhook_service.errors import EmailTaken, EmployeeRejected, InvalidQuery, ServiceError
+from webhook_service import employees, ledger, people, replay, wording
+from webhook_service.errors import EmailTaken, EmployeeRejected, InvalidQuery, NotPossible, ServiceError
 from webhook_service.events import Json
 from webhook_service.ledger import MAX_BIGINT
 from webhook_service.refusals import not_found
@@ -15,6 +16,7 @@ from webhook_service.web.admin_api import loaded
 from webhook_service.web.employees import NewEmployee, hire
 from webhook_service.web.pages.common import PAGE, cursor, record
 
+LONGEST_PERSON = 200
 COLUMNS = ("email", "first_name", "last_name", "employee_number", "user_type_id")
 
 
@@ -27,6 +29,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
         filter = {
             name: text.strip() for name in ("sync_status", "person") if (text := request.args.get(name, "")).strip()
         }
+        filter = {name: text.replace("\0", "")[:LONGEST_PERSON] for name, text in filter.items()}
         if filter.get("sync_status") not in (None, *wording.SYNC_STATUSES):
             del filter["sync_status"]
         found = people.people(database, filter, after=cursor("after"), limit=PAGE)
@@ -48,31 +51,45 @@ def blueprint(wiring: Wiring) -> Blueprint:
     @views.post("/<int:employee_id>/login")
     def give_login(employee_id: int) -> Response:
         """An auth user that is there becomes the login; what had failed for want of the choice is replayed."""
-        chosen = next(
-            (
-                user
-                for user in found(employee_id)["candidates"]
-                if user["auth_user_id"] == request.form.get("auth_user_id")
-            ),
-            None,
-        )
-        if chosen is None:
-            abort(409, "This login cannot be given to this employee any more. Go back and look again.")
-        who = record(wiring, "linked", f"employee:{employee_id}", auth_user_id=chosen["auth_user_id"])
+        found(employee_id)
         try:
-            employees.adopt(
-                database,
-                {"employee_id": employee_id},
-                chosen["email"],
-                chosen["auth_user_id"],
-                via="admin",
-                requested_by=who,
-            )
-            replay_failed(chosen["auth_user_id"], who)
+            login = login_of(request.form.get("auth_user_id", "").strip())
+            who = record(wiring, "linked", f"employee:{employee_id}", auth_user_id=str(login))
+            employees.choose(database, employee_id, login, requested_by=who)
         except ServiceError as error:
             flash(f"Not linked: {error.detail}", "warning")
+            return redirect(url_for("people.person", employee_id=employee_id), 303)
+        try:
+            replay_of(str(login), who)
+        except ServiceError as error:
+            flash(f"Linked, but its events are not replayed yet: {error.detail} Replay them by hand.", "warning")
         else:
             flash("Linked. The login is this employee's now.", "success")
+        return redirect(url_for("people.person", employee_id=employee_id), 303)
+
+    @views.post("/<int:employee_id>/new-login")
+    def create_login(employee_id: int) -> Response:
+        """For who has none, such as an orphan: under the employee's e-mail."""
+        email = found(employee_id)["employee"]["email"]
+        invite = request.form.get("login") == "invite"
+        who = record(wiring, "created a login", f"employee:{employee_id}")
+        try:
+            hired = hire(
+                wiring.accounts,
+                {"employee_id": employee_id},
+                (email or "").strip().lower(),
+                via="admin",
+                requested_by=who,
+                invite=invite,
+            )
+        except InvalidQuery as error:
+            flash(
+                f"Not created: {' '.join(text for texts in wrong_fields(error).values() for text in texts)}", "warning"
+            )
+        except ServiceError as error:
+            flash(f"Not created: {error.detail}", "warning")
+        else:
+            return make_response(render_template("employee_created.html", hired=hired, email=email))
         return redirect(url_for("people.person", employee_id=employee_id), 303)
 
     @views.get("/new")
@@ -108,9 +125,23 @@ def blueprint(wiring: Wiring) -> Blueprint:
         target = f"employee:{employee_id}"
         return database.call("auth_sync_audit_page_v1", p_target=target, p_below=None, p_limit=20)["entries"]
 
-    def replay_failed(auth_user_id: str, who: str) -> None:
-        filter: dict[str, Json] = {"auth_user_id": auth_user_id, "status": "FAILED", "outcome": "ambiguous"}
-        replay.replay_events(database, wiring.settings.policy, filter, requested_by=who, dry_run=False, limit=100)
+    def login_of(typed: str) -> UUID:
+        """By its id, or by an e-mail that one login has. Raises NotPossible."""
+        try:
+            return UUID(typed)
+        except ValueError:
+            logins = people.logins_by_email(database, typed) if typed and "\0" not in typed else []
+        if len(logins) != 1:
+            raise NotPossible("login_not_found", f"{'Several logins have' if logins else 'No login has'} this e-mail.")
+        return UUID(logins[0]["auth_user_id"])
+
+    def replay_of(auth_user_id: str, who: str) -> None:
+        """What waited for the choice, and the newest: from it the employee has what Auth knows."""
+        waited: dict[str, Json] = {"auth_user_id": auth_user_id, "status": "FAILED", "outcome": "ambiguous"}
+        replay.replay_events(database, wiring.settings.policy, waited, requested_by=who, dry_run=False, limit=100)
+        of_user: dict[str, Json] = {"auth_user_id": auth_user_id, "direction": "inbound"}
+        for event in ledger.events(database, of_user, below=None, limit=1)["events"]:
+            replay.replay_event(database, wiring.settings.policy, event["event_id"], requested_by=who)
 
     return views
 
