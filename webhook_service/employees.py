@@ -188,7 +188,7 @@ def adopt(
 
 
 def choose(database: Database, employee_id: int, auth_user_id: UUID, *, requested_by: str) -> None:
-    """An admin says whose login it is. Raises EmployeeNotFound, EmployeeRejected, NotPossible: then nothing is linked."""
+    """An admin says whose login it is. Raises EmployeeNotFound, EmployeeRejected, NotPossible: nothing is linked."""
     asked(
         database,
         "auth_sync_choose_v1",

@@ -63,6 +63,15 @@ class Remembered:
     told_count: int = 0
     mark: int = 0
 
+    def until(self, now: datetime) -> "Remembered":
+        """As if nothing were later than now: where a clock was set back, nobody waits until it has caught up."""
+        return replace(
+            self,
+            opened_at=_earlier(self.opened_at, now),
+            gone_at=_earlier(self.gone_at, now),
+            told_at=_earlier(self.told_at, now),
+        )
+
     def is_gathering(self, now: datetime) -> bool:
         """Whether what is new must wait for the next message."""
         if self.told_at is None:
@@ -92,16 +101,21 @@ def decide(
     """
     decisions = []
     for kind in Kind:
-        before = remembered.get(kind, Remembered())
+        known = remembered.get(kind, Remembered())
+        before = known.until(now)
         if kind not in watched:
             decision = Decision(kind, replace(before, is_open=False, gone_at=None))
         elif (condition := conditions.get(kind)) is not None:
             decision = _so(kind, condition, before, now)
         else:
             decision = _well(kind, before, now)
-        if decision.step is not None or decision.remembered != before:
+        if decision.step is not None or decision.remembered != known:
             decisions.append(decision)
     return decisions
+
+
+def _earlier(at: datetime | None, now: datetime) -> datetime | None:
+    return min(at, now) if at is not None else None
 
 
 def _so(kind: Kind, condition: Condition, before: Remembered, now: datetime) -> Decision:

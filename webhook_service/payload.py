@@ -205,7 +205,9 @@ def from_ledger(row: Mapping[str, Json], name_fields: Mapping[str, str]) -> Auth
     if isinstance(row["request_data"], dict) and "type" in row["request_data"]:
         return event_of(row["event_id"], row["request_data"], name_fields, sent_at=EPOCH)
     try:
-        user = AuthUser(id=UUID(row["auth_user_id"]), **STATE_SCHEMA.load(row["request_data"]))
+        user = AuthUser(id=UUID(row["auth_user_id"] or ""), **STATE_SCHEMA.load(row["request_data"]))
     except ValidationError as error:
         raise InvalidPayload("invalid_payload", describe(error.messages_dict)) from None
+    except ValueError:
+        raise InvalidPayload("invalid_payload", "auth_user_id: Missing data for required field.") from None
     return AuthEvent(row["event_id"], Operation(row["operation"]), row["version"], user)

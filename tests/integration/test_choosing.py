@@ -35,8 +35,8 @@ def arrives(database: Database, webhook: Json, event_id: str) -> str:
 
 
 def signs_up(database: Database, user: UUID = USER, email: str | None = OFFICE, **columns: Json) -> str:
-    columns = {"email_confirmed_at": CONFIRMED} | columns
-    return arrives(database, insert(user, email=email, **columns), f"evt-{user.int}")
+    webhook = insert(user, **({"email": email, "email_confirmed_at": CONFIRMED} | columns))  # type: ignore[arg-type]
+    return arrives(database, webhook, f"evt-{user.int}")
 
 
 def login_of(connection: Connection, employee_id: int) -> UUID | None:
@@ -80,8 +80,8 @@ def test_a_login_without_an_email_is_chosen_by_its_number(
 ) -> None:
     """Whose number several employees have; it may have no e-mail at all."""
     first, _ = hire(connection, "a@example.com", employee_number="7"), hire(connection, None, employee_number="7")
-    numbered = {"raw_app_meta_data": {"employee_number": "7"}, "email_confirmed_at": None}
-    assert signs_up(database, email=None, **numbered) == "ambiguous"
+    number: Json = {"employee_number": "7"}
+    assert signs_up(database, email=None, raw_app_meta_data=number, email_confirmed_at=None) == "ambiguous"
     browser.sends(f"/admin/employees/{first}/login", auth_user_id=str(USER))
     assert login_of(connection, first) == USER
     assert entry(connection, "evt-1")["status"] == "SUCCESS"

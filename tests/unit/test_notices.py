@@ -57,6 +57,8 @@ CASES: list[tuple[str, Kind, dict[Kind, Condition], Remembered, Step | None]] = 
     ("a backlog", BACKLOG, one(BACKLOG), Remembered(), Step.PROBLEM),
     ("that grows", BACKLOG, one(BACKLOG, 9), told(60), None),
     ("that explodes", BACKLOG, one(BACKLOG, 10), told(60), Step.WORSE),
+    ("a clock set back a year", GIVEN_UP, one(GIVEN_UP), told(-525600), None),
+    ("and then it is well", GIVEN_UP, {}, told(60, gone=-525600), None),
     ("drift", DRIFT, one(DRIFT, 5, mark=7), Remembered(), Step.PROBLEM),
     ("the same run", DRIFT, one(DRIFT, 5, mark=7), told(60, 5, mark=7), None),
     ("another run, that finds less", DRIFT, one(DRIFT, 2, mark=8), told(60, 5, mark=7), Step.WORSE),
@@ -131,3 +133,15 @@ def test_every_reason_of_a_failure_has_its_advice() -> None:
     done += " disabled enabled email_updated created gone undone"
     failures = {*Outcome, *ActionOutcome} - set(done.split())
     assert all((EVENTS.get(outcome) or ACTIONS[outcome]).todo for outcome in failures)
+
+
+def test_a_clock_that_was_set_back_silences_nobody() -> None:
+    """What was told in the future counts as told now: later news, reminders and recoveries come in their time."""
+    ahead = told(-525600, gone=-525600)
+    [first] = decide({}, {GIVEN_UP: ahead}, now=NOW)
+    assert (first.step, first.remembered.gone_at, first.remembered.told_at) == (None, NOW, NOW)
+    [then] = decide({}, {GIVEN_UP: first.remembered}, now=NOW + timedelta(minutes=5))
+    assert then.step is Step.RECOVERED
+    [still] = decide(one(GIVEN_UP, 2), {GIVEN_UP: ahead}, now=NOW)
+    [worse] = decide(one(GIVEN_UP, 2), {GIVEN_UP: still.remembered}, now=NOW + timedelta(minutes=15))
+    assert worse.step is Step.WORSE

@@ -90,7 +90,7 @@ language sql stable security definer set search_path = '' as $$
         from public.employees e where e.employee_id = l.employee_id),
     'auth_user', (
       select jsonb_build_object('auth_user_id', s.auth_user_id, 'email', s.email, 'email_confirmed', s.email_confirmed,
-                                'banned_until', s.banned_until, 'deleted_at', s.deleted_at)
+                                'banned_until', case when s.banned_until > now() then s.banned_until end, 'deleted_at', s.deleted_at)
         from public.auth_user_state s where s.auth_user_id = l.auth_user_id))
   from public.integration_sync_log l where l.event_id = p_event_id
 $$;

@@ -46,7 +46,7 @@ create or replace view public.auth_sync_ambiguous as
 create or replace view public.auth_sync_standings as
   select e.employee_id, e.email::text as email, e.first_name::text as first_name, e.last_name::text as last_name,
          e.employee_number::text as employee_number, e.is_active is not false as is_active, e.auth_user_id,
-         s.email as auth_email, s.banned_until, e.orphaned_at,
+         s.email as auth_email, case when s.banned_until > now() then s.banned_until end as banned_until, e.orphaned_at,
          case when e.auth_user_id is not null and e.is_active is false and s.deleted_at is null and s.banned_until > now() is not true
               then 'INACTIVE_WITH_AUTH'
               when e.auth_user_id is not null and s.email_confirmed and s.deleted_at is null
@@ -64,7 +64,7 @@ create or replace view public.auth_sync_standings as
 create or replace view public.auth_sync_monitor as
   select employee_id, email, first_name, last_name, employee_number, is_active, auth_user_id, auth_email, banned_until, orphaned_at, sync_status
     from public.auth_sync_standings;
-comment on view public.auth_sync_monitor is 'webhook-service: every employee and how it stands with the login';
+comment on view public.auth_sync_monitor is 'webhook-service: every employee and how it stands with the login; banned_until is null for a ban that is over';
 
 -- Whom Auth's state, too, decides about: found by comparing two tables, which many employees take long for. So in a large
 -- company the lists show those of here whose row still is so.
@@ -218,7 +218,7 @@ language sql stable security definer set search_path = '' set enable_seqscan = o
     (select s.auth_user_id from public.auth_user_state s where s.employee_number = p_employee_number and s.deleted_at is null limit 20)
   )
   select coalesce(jsonb_agg(to_jsonb(c)), '[]')
-    from (select s.auth_user_id, s.email, s.email_confirmed, s.banned_until, e.employee_id as linked_to
+    from (select s.auth_user_id, s.email, s.email_confirmed, case when s.banned_until > now() then s.banned_until end as banned_until, e.employee_id as linked_to
             from matching join public.auth_user_state s using (auth_user_id) left join public.employees e on e.auth_user_id = s.auth_user_id
            order by e.employee_id is not null, s.email_confirmed desc, s.auth_user_id limit 20) as c
 $$;
@@ -242,7 +242,7 @@ language sql stable security definer set search_path = '' set enable_seqscan = o
   select jsonb_build_object(
     'auth_user', jsonb_build_object(
       'auth_user_id', s.auth_user_id, 'email', s.email, 'email_confirmed', s.email_confirmed, 'employee_number', s.employee_number,
-      'banned_until', s.banned_until, 'deleted_at', s.deleted_at,
+      'banned_until', case when s.banned_until > now() then s.banned_until end, 'deleted_at', s.deleted_at,
       'linked_to', (select e.employee_id from public.employees e where e.auth_user_id = s.auth_user_id)),
     'employees', (
       select coalesce(jsonb_agg(to_jsonb(m) order by m.employee_id), '[]') from public.auth_sync_monitor m where m.employee_id = any (array(

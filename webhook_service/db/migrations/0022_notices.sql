@@ -124,7 +124,7 @@ begin
      set revision = n.revision + 1, is_open = s.is_open, opened_at = s.opened_at, gone_at = s.gone_at, told_at = s.told_at,
          told_times = s.told_times, told_count = s.told_count, mark = s.mark
     from jsonb_populate_record(null::public.auth_sync_notices, p_state) as s
-   where n.kind = p_kind and n.revision = p_revision and (p_message is null or n.lease is null or n.leased_until < now());
+   where n.kind = p_kind and n.revision = p_revision and (p_message is null or n.lease is null or n.leased_until < now() or n.leased_until > now() + interval '2 hours');
   if not found then
     return false;
   end if;
@@ -142,7 +142,10 @@ language sql security definer set search_path = '' set lock_timeout = '1500ms' a
   update public.auth_sync_notices n
      set lease = p_relay, leased_until = now() + make_interval(secs => p_lease_seconds)
     from (select kind from public.auth_sync_notices
-           where message is not null and next_attempt_at <= now() and (lease is null or leased_until < now())
+           where message is not null
+             -- What is further ahead than it is ever put was written before the clock was set back.
+             and (next_attempt_at <= now() or next_attempt_at > now() + interval '2 hours')
+             and (lease is null or leased_until < now() or leased_until > now() + interval '2 hours')
            order by next_attempt_at limit 1 for update skip locked) as due
    where n.kind = due.kind
   returning jsonb_build_object('kind', n.kind, 'message', n.message, 'reached', n.reached)

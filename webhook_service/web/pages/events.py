@@ -45,8 +45,8 @@ def blueprint(wiring: Wiring) -> Blueprint:
     @views.get("/events/<event_id>")
     def event(event_id: str) -> str:
         found = ledger.event(database, event_id)
-        open_choice = found["status"] == "FAILED" and found["outcome"] == "ambiguous"
-        candidates = people.login_candidates(database, UUID(found["auth_user_id"])) if open_choice else None
+        user = found["auth_user_id"] if (found["status"], found["outcome"]) == ("FAILED", "ambiguous") else None
+        candidates = people.login_candidates(database, UUID(user)) if user is not None else None
         return render_template("event.html", event=found, candidates=candidates)
 
     @views.post("/events/<event_id>/replay")

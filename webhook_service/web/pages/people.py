@@ -11,6 +11,7 @@ from webhook_service.errors import EmailTaken, EmployeeRejected, InvalidQuery, N
 from webhook_service.events import Json
 from webhook_service.ledger import MAX_BIGINT
 from webhook_service.refusals import not_found
+from webhook_service.strict_fields import WHOLE_NUMBER
 from webhook_service.web import Wiring
 from webhook_service.web.admin_api import loaded
 from webhook_service.web.employees import NewEmployee, hire
@@ -157,7 +158,7 @@ LOGINS = {
 def as_asked(given: dict[str, str]) -> dict[str, Any]:
     """A form's texts as the API takes them."""
     asked: dict[str, Any] = {name: text for name, text in given.items() if name != "login"}
-    if asked.get("user_type_id", "").lstrip("-").isdecimal():
+    if WHOLE_NUMBER.fullmatch(asked.get("user_type_id", "")):
         asked["user_type_id"] = int(asked["user_type_id"])
     return asked | {"invite": given.get("login") == "invite"}
 
