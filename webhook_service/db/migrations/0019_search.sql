@@ -63,7 +63,7 @@ begin
     where not exists (select from employed m where m.auth_user_id = u.auth_user_id) order by u.email limit 20);
 end $$;
 
--- As in 0005, and: direction, given_up (FAILED and never tried again), person (who is meant by what a human typed).
+-- As in 0005, and: direction, given_up (FAILED and never tried again; a run of ours waits for nobody), person (who is meant by what a human typed).
 create or replace function public.auth_sync_condition_v1(p_filter jsonb) returns text
 language sql immutable set search_path = '' as $$
   select 'true' || coalesce(string_agg(
@@ -73,7 +73,7 @@ language sql immutable set search_path = '' as $$
       when 'outcome' then format(' and outcome = %L', f.value)
       when 'operation' then format(' and operation = %L', f.value)
       when 'direction' then format(' and direction = %L', f.value)
-      when 'given_up' then format(' and (status = ''FAILED'' and next_attempt_at is null) = %L::boolean', f.value)
+      when 'given_up' then format(' and (status = ''FAILED'' and next_attempt_at is null and direction <> ''maintenance'') = %L::boolean', f.value)
       when 'auth_user_id' then format(' and auth_user_id = %L::uuid', f.value)
       when 'employee_id' then format(' and employee_id = %L::bigint', f.value)
       when 'person' then case when btrim(f.value, E' ,\t\r\n') <> '' then format(

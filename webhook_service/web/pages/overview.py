@@ -33,7 +33,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
     def page() -> str:
         summary, problems = ledger.summary(database), people.problems(database)
         hours = ledger.hours(database, HOURS)
-        failures = ledger.search(database, {"status": "FAILED"}, below=None, limit=NEWEST)["events"]
+        failed = ledger.search(database, {"status": "FAILED"}, below=None, limit=3 * NEWEST)["events"]
         readiness = database.call("auth_sync_readiness_v1")
         return render_template(
             "overview.html",
@@ -41,7 +41,8 @@ def blueprint(wiring: Wiring) -> Blueprint:
             problems=problems,
             checks=checks(readiness, summary, problems, wiring.settings.notices.backlog_minutes * 60),
             chart=chart.of_hours(hours, HOURS, wiring.now()),
-            failures=failures,
+            # A run of reconciliation that was interrupted cannot be replayed.
+            failures=[event for event in failed if event["direction"] != "maintenance"][:NEWEST],
         )
 
     return views

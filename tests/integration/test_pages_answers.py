@@ -1,0 +1,96 @@
+"""The pages answer whatever is asked of them, and show what is so."""
+
+import json
+import re
+from urllib.parse import quote
+
+from flask import Flask
+
+from tests.auth_traffic import CONFIRMED, insert
+from tests.employees import Connection, hire
+from tests.integration.bulk_replaying import fail_many
+from tests.integration.signing_in import Browser
+from tests.webhook_events import work_of
+from webhook_service.handlers import Policy
+from webhook_service.ports import Database
+from webhook_service.processing import process_batch
+
+HOSTILE = "\"><script>alert(1)</script>'&{{7*7}}"
+ODD = (HOSTILE, "\0", "%", "\\", "é" * 3000, "-1", "9" * 18, "9" * 30, "0001-01-01T00:00:00+14:00", "infinity", "٣")
+
+
+def signed_in(site: Flask) -> Browser:
+    browser = Browser(site)
+    browser.signs_in()
+    return browser
+
+
+def test_no_query_is_an_error_of_ours(site: Flask, connection: Connection, database: Database) -> None:
+    """Nor does what was typed, or is in the database, become markup."""
+    fail_many(connection, database, 2)
+    person = hire(connection, "sam@example.com", first_name=HOSTILE)
+    connection.execute(
+        "update integration_sync_log set error_message = %s, request_data = %s where event_id = 'evt-1'",
+        [HOSTILE, json.dumps({"x": f"</pre>{HOSTILE}"})],
+    )
+    browser = signed_in(site)
+    asked = [
+        f"/admin/{page}?{name}={quote(text)}"
+        for page, names in {
+            "events": ("person", "since", "below", "given_up"),
+            "replays/new": ("person", "until"),
+            "employees": ("person", "after", "sync_status"),
+        }.items()
+        for name in names
+        for text in ODD
+    ]
+    for path in (*asked, "/admin/auth-sync", "/admin/events/evt-1", f"/admin/employees/{person}", "/admin/audit"):
+        response = browser.get(path)
+        assert response.status_code == 200, path
+        assert "<script>alert" not in response.text, path
+    for number in ("--1", "²", "9" * 30, "x"):
+        answer = browser.sends("/admin/employees/new", email="new@example.com", user_type_id=number)
+        assert answer.status_code in (303, 422) or answer.status_code == 409, number
+
+
+def test_links_keep_the_filter(site: Flask, connection: Connection, database: Database) -> None:
+    """The next page, and a replay of all that is listed, are of what is given up where the list is."""
+    fail_many(connection, database, 60)
+    connection.execute("update integration_sync_log set next_attempt_at = null where id > 2 and status = 'FAILED'")
+    browser, path, seen = signed_in(site), "/admin/events?given_up=true&since=2020-01-01T00:00", set[str]()
+    while path:
+        text = browser.get(path).text.replace("&amp;", "&")
+        seen |= set(re.findall(r'href="/admin/events/(evt-\d+)"', text))
+        older = re.search(r'rel="next" href="([^"]+)"', text)
+        [replay] = re.findall(r'href="(/admin/replays/new[^"]+)"', text)
+        path = older[1] if older else ""
+    assert len(seen) == 58
+    preview = browser.get(replay).text
+    assert "<strong>58</strong> fit" in preview
+    hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', preview))
+    del hidden["csrf_token"]
+    assert browser.sends("/admin/replays", **hidden).status_code == 303
+
+
+def test_a_run_that_was_interrupted_is_no_failure_to_replay(site: Flask, connection: Connection) -> None:
+    """It is found under its state, but waits for nobody."""
+    connection.execute(
+        "insert into integration_sync_log (event_id, direction, operation, status, outcome, error_message, via)"
+        " values ('run:1', 'maintenance', 'reconcile', 'FAILED', 'interrupted', 'it ended', 'reconcile')"
+    )
+    browser = signed_in(site)
+    assert "run:1" in browser.get("/admin/events?status=FAILED").text
+    assert "run:1" not in browser.get("/admin/events?given_up=true").text
+    assert "run:1" not in browser.get("/admin/auth-sync").text
+
+
+def test_a_ban_that_is_over_is_none(site: Flask, connection: Connection, database: Database) -> None:
+    """On the pages as in the view: whoever may sign in is not called banned."""
+    jane = hire(connection, "jane@example.com")
+    webhook = insert(email="jane@example.com", email_confirmed_at=CONFIRMED, banned_until="2020-01-01T00:00:00Z")
+    process_batch(database, [work_of(webhook, "evt-1")], Policy())
+    browser = signed_in(site)
+    assert ", banned" not in browser.get(f"/admin/employees/{jane}").text
+    assert ", banned" not in browser.get("/admin/events/evt-1").text
+    connection.execute("update auth_user_state set banned_until = now() + interval '1 hour'")
+    assert ", banned" in browser.get(f"/admin/employees/{jane}").text
