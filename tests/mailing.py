@@ -1,5 +1,6 @@
 """A real SMTP server, which keeps what it takes; and one that never says a word."""
 
+import asyncio
 import re
 import socket
 from collections.abc import Iterator
@@ -21,8 +22,11 @@ PASSWORD = "canary-password"
 class Mailbox:
     port: int
     mails: list[EmailMessage] = field(default_factory=list)
+    takes: float = 0
+    """Seconds for a mail."""
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        await asyncio.sleep(self.takes)
         self.mails.append(message_from_bytes(envelope.original_content or b"", policy=policy.default))
         return "250 taken"
 

@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -58,25 +58,54 @@ def destinations(urls: Sequence[str]) -> tuple[Destination, ...]:
     return tuple(found)
 
 
-def send(to: Iterable[Destination], title: str, body: str, *, patience: float = PATIENCE) -> set[Destination]:
-    """To all at once, waiting for no more than `patience` seconds; returns those that have taken it.
+@dataclass(slots=True)
+class Sending:
+    """Who has taken a message; `late` is told of those who take it after nobody waits any more."""
+
+    late: Callable[[Destination], object]
+    taken: set[Destination] = field(default_factory=set)
+    is_over: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, destination: Destination) -> None:
+        with self.lock:
+            if not self.is_over:
+                self.taken.add(destination)
+                return
+        self.late(destination)
+
+    def end(self) -> set[Destination]:
+        with self.lock:
+            self.is_over = True
+            return self.taken
+
+
+def send(
+    to: Iterable[Destination],
+    title: str,
+    body: str,
+    *,
+    patience: float = PATIENCE,
+    late: Callable[[Destination], object] = lambda destination: None,
+) -> set[Destination]:
+    """To all at once, waiting for no more than `patience` seconds; returns those that have taken it by then.
 
     Each has a thread of its own, which nobody waits for any longer: a pool would, when the process ends.
     """
-    taken: set[Destination] = set()
-    threads = [threading.Thread(target=_send, args=[one, title, body, taken], daemon=True) for one in to]
+    sending = Sending(late)
+    threads = [threading.Thread(target=_send, args=[one, title, body, sending], daemon=True) for one in to]
     for thread in threads:
         thread.start()
     ends = time.monotonic() + patience
     for thread in threads:
         thread.join(max(0, ends - time.monotonic()))
-    return set(taken)
+    return sending.end()
 
 
-def _send(destination: Destination, title: str, body: str, taken: set[Destination]) -> None:
+def _send(destination: Destination, title: str, body: str, sending: Sending) -> None:
     try:
         if destination.send(title, body):
-            taken.add(destination)
+            sending.add(destination)
     except Exception as error:  # noqa: BLE001 (plugins raise what they like)
         told = {"destination": destination.name, "error": type(error).__name__}
         logging.getLogger(__name__).warning("the destination's plugin has failed", extra=told)

@@ -101,7 +101,13 @@ class Notifier:
         reached = set(due["reached"])
         left = [one for one in self.to if one.fingerprint(self.key) not in reached]
         title, body = f"[webhook-service] {told.title}", told.body(kind, self.link(kind, told.since_id, now))
-        taken = send(left, title, body, patience=self.patience)
+
+        def late(one: Destination) -> None:
+            """A slow server has taken it after all: it does not get it again."""
+            fingerprint = one.fingerprint(self.key)
+            self.database.call("auth_sync_reached_v1", p_kind=kind, p_message=due["message"], p_destination=fingerprint)
+
+        taken = send(left, title, body, patience=self.patience, late=late)
         if missed := [one.name for one in left if one not in taken]:
             log.warning("notice not sent", extra={"kind": kind, "destinations": missed})
         reached |= {one.fingerprint(self.key) for one in taken}

@@ -44,6 +44,7 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "auth_sync_prune_v1": {"p_before": "2026-01-01", "p_limit": 1, "p_dry_run": True},
     "auth_sync_readiness_v1": {},
     "auth_sync_metrics_v1": {},
+    "auth_sync_reached_v1": {"p_kind": "drift", "p_message": {}, "p_destination": "d"},
     "auth_sync_choose_v1": {
         "p_employee_id": 1,
         "p_auth_user_id": "00000000-0000-0000-0000-000000000001",

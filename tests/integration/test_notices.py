@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -175,6 +176,19 @@ def test_a_hanging_server_holds_up_nothing(database: Database, database_url: str
         later(connection, 5)
         notifier(database, mailbox.url).run_once("b")
         assert mailbox.titles == ["1 event given up"]
+
+
+def test_a_slow_server_gets_a_message_once(database: Database, connection: Connection, mailbox: Mailbox) -> None:
+    """It takes it after nobody waits any more, which is no reason to send it again and again."""
+    mailbox.takes = 0.5
+    give_up(connection, 1)
+    impatient = replace(notifier(database, mailbox.url), patience=0.1)
+    impatient.run_once("a")
+    wait_for(lambda: connection.execute("select from auth_sync_notices where reached <> '[]'").rowcount == 1)
+    later(connection, 60)
+    impatient.run_once("a")
+    assert mailbox.titles == ["1 event given up"]
+    assert connection.execute("select from auth_sync_notices where message is not null").rowcount == 0
 
 
 def has_row(connection: Connection, condition: str) -> bool:

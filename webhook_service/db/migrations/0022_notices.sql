@@ -158,12 +158,19 @@ language plpgsql security definer set search_path = '' set lock_timeout = '1500m
 begin
   update public.auth_sync_notices
      set message = case when not p_is_done then message end,
-         reached = p_reached,
+         reached = (select coalesce(jsonb_agg(distinct r.one), '[]') from jsonb_array_elements(reached || p_reached) as r (one)),
          attempts = attempts + 1,
          next_attempt_at = case when not p_is_done then now() + least(interval '1 hour', interval '30 seconds' * power(2, least(attempts, 10))) end,
          lease = null, leased_until = null
    where kind = p_kind and lease = p_relay;
   return found;
 end $$;
+
+-- A destination has taken a message after nobody waited for it any more: it does not get that one again.
+create or replace function public.auth_sync_reached_v1(p_kind text, p_message jsonb, p_destination text) returns void
+language sql security definer set search_path = '' set lock_timeout = '1500ms' as $$
+  update public.auth_sync_notices set reached = reached || to_jsonb(p_destination)
+   where kind = p_kind and message = p_message and not reached ? p_destination
+$$;
 
 select public.auth_sync_secure_v1();
