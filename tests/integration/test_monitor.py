@@ -171,3 +171,15 @@ def test_a_large_company_is_listed_from_what_was_found(connection: Connection, d
     assert names(database, sync_status="EMAIL_MISMATCH") == ["5000", "10000"]
     connection.execute("update employees set email = 'p5000@example.com' where employee_id = 5000")
     assert names(database, sync_status="EMAIL_MISMATCH") == ["10000"]
+
+
+def test_the_owner_of_employees_may_change_it(connection: Connection) -> None:
+    """No view of ours is in the way of another type, or of a column that goes."""
+    connection.execute(
+        "alter table employees alter email type varchar(300), alter first_name type varchar(300),"
+        " alter last_name type varchar(300), alter employee_number type varchar(300)"
+    )
+    hire(connection, email="jane@example.com", first_name="Jane")
+    connection.execute("alter table employees drop column last_name")
+    [row] = connection.execute("select first_name, last_name, sync_status from auth_sync_monitor").fetchall()
+    assert row == {"first_name": "Jane", "last_name": None, "sync_status": "MISSING_AUTH_UID"}

@@ -9,29 +9,32 @@ create index if not exists auth_sync_employees_standing_idx on public.employees 
 create index if not exists integration_sync_log_ambiguous_idx
   on public.integration_sync_log (auth_user_id) where status = 'FAILED' and outcome = 'ambiguous';
 
+-- The views name no column of employees that its owner may want to change the type of, or to drop: a view would be in the way.
+
 -- The newest of the ledger. No order of its own beyond that: add a limit.
 create or replace view public.recent_auth_sync_log as
   select l.created_at, l.direction, l.operation, l.status, l.outcome,
-         coalesce((select e.email::text from public.employees e where e.employee_id = l.employee_id),
+         coalesce((select to_jsonb(e) ->> 'email' from public.employees e where e.employee_id = l.employee_id),
                   (select s.email from public.auth_user_state s where s.auth_user_id = l.auth_user_id)) as email,
          l.employee_id, l.auth_user_id, l.error_message, l.attempts, l.next_attempt_at, l.via, l.event_id
     from public.integration_sync_log l
    order by l.id desc;
 comment on view public.recent_auth_sync_log is 'webhook-service: what was received and done, the newest first; add a limit';
 
+-- The employees without a login that have this e-mail or this number; either may be null.
+create or replace function public.auth_sync_free_matches_v1(p_email text, p_employee_number text) returns setof bigint
+language sql stable security definer set search_path = '' set enable_seqscan = off set jit = off rows 2 as $$
+  select e.employee_id from public.employees e where lower(btrim(e.email::text, E' \t\r\n')) = p_email and e.auth_user_id is null
+  union
+  select e.employee_id from public.employees e where e.employee_number::text = p_employee_number and e.auth_user_id is null
+$$;
+
 -- Employees without a login that an auth user may be meant for who matches several: its event has failed, and nobody has it yet.
 create or replace view public.auth_sync_ambiguous as
-  select e.employee_id, s.auth_user_id
+  select distinct e.employee_id, s.auth_user_id
     from public.integration_sync_log l
-    join public.auth_user_state s on s.auth_user_id = l.auth_user_id and s.deleted_at is null and s.email_confirmed
-    join public.employees e on lower(btrim(e.email::text, E' \t\r\n')) = s.email and e.auth_user_id is null
-   where l.status = 'FAILED' and l.outcome = 'ambiguous'
-     and not exists (select from public.employees h where h.auth_user_id = s.auth_user_id)
-  union
-  select e.employee_id, s.auth_user_id
-    from public.integration_sync_log l
-    join public.auth_user_state s on s.auth_user_id = l.auth_user_id and s.deleted_at is null and s.employee_number is not null
-    join public.employees e on e.employee_number::text = s.employee_number and e.auth_user_id is null
+    join public.auth_user_state s on s.auth_user_id = l.auth_user_id and s.deleted_at is null
+   cross join lateral public.auth_sync_free_matches_v1(case when s.email_confirmed then s.email end, s.employee_number) as e (employee_id)
    where l.status = 'FAILED' and l.outcome = 'ambiguous'
      and not exists (select from public.employees h where h.auth_user_id = s.auth_user_id);
 
@@ -44,13 +47,13 @@ create or replace view public.auth_sync_ambiguous as
 --   MISSING_AUTH_UID    active, and has no login
 --   OK                  everything else: also who is inactive without a login
 create or replace view public.auth_sync_standings as
-  select e.employee_id, e.email::text as email, e.first_name::text as first_name, e.last_name::text as last_name,
-         e.employee_number::text as employee_number, e.is_active is not false as is_active, e.auth_user_id,
+  select e.employee_id, to_jsonb(e) ->> 'email' as email, to_jsonb(e) ->> 'first_name' as first_name,
+         to_jsonb(e) ->> 'last_name' as last_name, to_jsonb(e) ->> 'employee_number' as employee_number, e.is_active is not false as is_active, e.auth_user_id,
          s.email as auth_email, case when s.banned_until > now() then s.banned_until end as banned_until, e.orphaned_at,
          case when e.auth_user_id is not null and e.is_active is false and s.deleted_at is null and s.banned_until > now() is not true
               then 'INACTIVE_WITH_AUTH'
               when e.auth_user_id is not null and s.email_confirmed and s.deleted_at is null
-                   and s.email is distinct from lower(btrim(e.email::text, E' \t\r\n')) then 'EMAIL_MISMATCH'
+                   and s.email is distinct from lower(btrim(to_jsonb(e) ->> 'email', E' \t\r\n')) then 'EMAIL_MISMATCH'
               when e.auth_user_id is not null then 'OK'
               when e.employee_id in (select a.employee_id from public.auth_sync_ambiguous a) then 'AMBIGUOUS'
               when e.orphaned_at is not null then 'ORPHANED'
