@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-import pytest
 
 from tests.acceptance.conftest import Post, Server, StartServer, deliver, refused
 from tests.acceptance.lives import lives, user_id
@@ -94,9 +93,8 @@ def test_64_identical_deliveries_are_one_event(start_server: StartServer, connec
     assert Counter((a.status, a.outcome) for a in answers) == {(200, "linked"): 1, (200, "duplicate"): 63}
 
 
-@pytest.mark.parametrize("attempt", [1, 2])
 def test_200_mixed_deliveries_at_once(
-    start_server: StartServer, connection: Connection, postgres: str, database_url: str, attempt: int
+    start_server: StartServer, connection: Connection, postgres: str, database_url: str
 ) -> None:
     """200 mixed deliveries at once over two servers of three workers: all are taken, rows are right, no deadlock."""
     seed = random.randrange(10**6)

@@ -15,7 +15,7 @@ PATH = "/webhook/auth"
 
 # One database for all examples of a test is sound: what is claimed holds for every request in any state of the
 # ledger, and no example relies on what another one left there. No deadline: a real database is asked.
-hostile = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+hostile = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def rows(connection: Connection) -> int:
