@@ -92,8 +92,8 @@ def test_connections_that_were_cut_cost_no_delivery(
     server = start_server()
     posts = lives(20)
     assert refused(deliver(server.url, posts[:30])) == []
-    connection.execute(
-        "select pg_terminate_backend(pid) from pg_stat_activity"
+    connection.execute(  # and waits until they are gone
+        "select pg_terminate_backend(pid, 10000) from pg_stat_activity"
         " where datname = current_database() and pid <> pg_backend_pid()"
     )
     assert refused(deliver(server.url, posts[30:])) == []
