@@ -33,7 +33,10 @@ select u.id, l.employee_id, u.banned_until
  where u.deleted_at is null and not coalesce(u.banned_until > now() + interval '50 years', false)
    and not exists (select from public.employees e where e.auth_user_id = u.id)
    and not exists (
-     select from witness.seen b where b.auth_user_id = u.id and b.what = 'ban' and b.who <> 'api' and b.nothing_asked and b.id > l.id);
+     select from witness.seen b where b.auth_user_id = u.id and b.what = 'ban' and b.who <> 'api' and b.id > l.id
+        and (b.nothing_asked or exists (  -- or we had just banned, and had read it back, but not yet said so
+             select from witness.seen a where a.auth_user_id = u.id and a.what = 'ban' and a.who = 'api'
+                and a.id > l.id and a.id < b.id and a.banned_until > now() + interval '50 years')));
 comment on view broken.former is
   'the user of a deleted employee is banned for good, unless it has another employee, or Auth''s admin has lifted our ban';
 
