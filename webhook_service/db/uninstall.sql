@@ -18,7 +18,7 @@ begin
   if to_regclass('vault.secrets') is not null then
     execute 'delete from vault.secrets where name = ''auth_sync_webhook_secrets''';
   end if;
-  -- All at once, because they name each other's types.
+  -- All at once, because they name each other's types; our views go with them.
   select 'drop table if exists ' || string_agg(c.oid::regclass::text, ', ') || ' cascade' into object
     from pg_class c
    where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'
@@ -29,12 +29,6 @@ begin
   for object in
     select format('drop function if exists %s cascade', p.oid::regprocedure) from pg_proc p
      where p.pronamespace = 'public'::regnamespace and p.proname ~ '^(auth_sync_|get_auth_sync_summary$|find_employees_without_auth$)'
-  loop
-    execute object;
-  end loop;
-  for object in
-    select format('drop view if exists %s cascade', c.oid::regclass) from pg_class c
-     where c.relnamespace = 'public'::regnamespace and c.relkind = 'v' and c.relname ~ '^(auth_sync_|recent_auth_sync_log$)'
   loop
     execute object;
   end loop;
