@@ -32,6 +32,7 @@ begin
   loop
     execute object;
   end loop;
+  drop type if exists public.auth_sync_planned;
   for object in
     select format('drop index %s', c.oid::regclass) from pg_class c
      where c.relnamespace = 'public'::regnamespace and c.relkind = 'i' and c.relname ~ '^auth_sync_employees_'
