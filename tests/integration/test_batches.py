@@ -1,0 +1,196 @@
+"""A batch is written at once (migration 0026) and comes to what its events come to one by one."""
+
+import random
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from psycopg.types.json import Jsonb
+
+from tests.employees import Connection, employee, hire
+from webhook_service.events import AuthEvent, AuthUser, Operation, Via, Work
+from webhook_service.handlers import EmailOwner, Policy, decide
+from webhook_service.ports import Database
+from webhook_service.processing import process_batch, to_json
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+FAR = datetime(2126, 1, 1, tzinfo=UTC)
+NAMES = ("Ann", "Bob", "Cleo")
+PLACES = ("a", "b", "c", "d", "e", "f")
+TOGETHER = "select public.auth_sync_process_v2(%s)"
+ONE_BY_ONE = "select public.auth_sync_process_v1(%s)"
+
+LEDGER = r"""
+select regexp_replace(event_id, '^(employee-[0-9]+)-.*', '\1') as event_id, operation, status, outcome,
+       auth_user_id, employee_id, version, request_data, changes, error_message,
+       attempts, next_attempt_at is null as is_closed, lease, via, completed_at is null as is_open
+  from integration_sync_log where direction = 'inbound' order by 1, auth_user_id, version
+"""
+ACTIONS = """
+select operation, status, auth_user_id, employee_id, request_data, via, count(*)
+  from integration_sync_log where direction = 'outbound' group by 1, 2, 3, 4, 5, 6 order by 1, 2, 3, 4, 5, 6
+"""
+STATES = r"""
+select s.auth_user_id, s.version, regexp_replace(l.event_id, '^(employee-[0-9]+)-.*', '\1'), s.email,
+       s.email_confirmed, s.employee_number, s.is_anonymous, s.banned_until, s.deleted_at, s.employee_id,
+       s.record_hash, s.disabled_at,
+       (select jsonb_object_agg(f.key, f.value - 2) from jsonb_each(s.fields) as f) as fields
+  from auth_user_state s left join integration_sync_log l on l.id = s.log_id order by s.auth_user_id
+"""
+REFUSAL = "alter table employees add check (first_name <> 'Cleo' or last_name <> 'Bob') not valid"
+WAITING = "select from integration_sync_log where status = 'PENDING' and direction = 'inbound'"
+EMPLOYEES = "select * from employees order by employee_id"
+
+
+def work(number: int, user: int, **columns: Any) -> Work:
+    known = AuthUser(UUID(int=user), **{"email_confirmed": True} | columns)
+    return decide(AuthEvent(f"evt-{number}", Operation.UPDATE, number, known), Policy())
+
+
+def linked(connection: Connection, user: int) -> int:
+    """An employee with this login."""
+    return hire(connection, f"{user}@example.com", first_name="Jane", last_name="Doe", auth_user_id=UUID(int=user))
+
+
+def some_company(connection: Connection, chance: random.Random) -> None:
+    """Few enough employees that events often mean the same one; some are ambiguous, have left, or have no login."""
+    for number in range(chance.randint(2, 6)):
+        hire(
+            connection,
+            f"{chance.choice(PLACES)}@example.com" if chance.random() < 0.9 else None,
+            first_name=chance.choice((*NAMES, None)),
+            last_name=chance.choice((*NAMES, None)),
+            employee_number=f"E{number}" if chance.random() < 0.3 else None,
+            auth_user_id=UUID(int=number + 1) if chance.random() < 0.4 else None,
+            is_active=chance.random() < 0.85,
+            orphaned_at=LONG_AGO if chance.random() < 0.1 else None,
+        )
+
+
+def some_work(number: int, chance: random.Random, policy: Policy) -> Work:
+    user = AuthUser(
+        UUID(int=chance.randint(1, 6)),
+        email=f"{chance.choice(PLACES)}@example.com" if chance.random() < 0.9 else None,
+        email_confirmed=chance.random() < 0.8,
+        employee_number=f"E{chance.randint(0, 5)}" if chance.random() < 0.1 else None,
+        is_anonymous=chance.random() < 0.05,
+        banned_until=FAR if chance.random() < 0.1 else None,
+        names={name: chance.choice(NAMES) for name in ("first_name", "last_name") if chance.random() < 0.7},
+    )
+    operation = Operation.UPDATE
+    if chance.random() < 0.08:
+        user, operation = AuthUser(user.id, deleted_at=LONG_AGO), Operation.DELETE
+    version = max(1, number + chance.choice((0, 0, 0, -3, -9)))
+    event_id = f"evt-{chance.randint(1, number) if chance.random() < 0.05 else number}"
+    via = chance.choice((Via.WEBHOOK, Via.WEBHOOK, Via.RECONCILE, Via.REPLAY))
+    return decide(
+        AuthEvent(event_id, operation, version, user),
+        policy,
+        via=via,
+        requested_by="test" if via is Via.REPLAY else None,
+    )
+
+
+def some_batches(chance: random.Random, policy: Policy) -> Iterator[list[Work]]:
+    """No two events of a batch with one e-mail: of users that both want it, either may come first."""
+    number = 0
+    for _ in range(chance.randint(3, 12)):
+        batch: dict[str | None, Work] = {}
+        for _ in range(chance.randint(1, 6)):
+            number += 1
+            made = some_work(number, chance, policy)
+            batch.setdefault(made.event.user.email or made.event.event_id, made)
+        yield list(batch.values())
+
+
+def lived(connection: Connection, chance: random.Random, policy: Policy, process: str) -> list[Any]:
+    """A random history, and what the tables hold afterwards. Nothing of it is kept. It ends where somebody who waited
+    for an employee is next: that is the relay's work.
+    """
+    with connection.transaction(force_rollback=True):
+        connection.execute("alter sequence employees_employee_id_seq restart 1")
+        some_company(connection, chance)
+        connection.execute(REFUSAL)
+        for batch in some_batches(chance, policy):
+            connection.execute(process, [Jsonb([to_json(one) for one in batch])])
+            if connection.execute(WAITING).rowcount:
+                break
+        return [connection.execute(table).fetchall() for table in (LEDGER, ACTIONS, STATES, EMPLOYEES)]
+
+
+@pytest.mark.parametrize("owner", EmailOwner)
+@pytest.mark.parametrize("seed", range(4))
+def test_together_is_as_one_by_one(connection: Connection, owner: EmailOwner, seed: int) -> None:
+    """Random histories end in the same ledger, the same states and the same employees."""
+    policy = Policy(owner)
+    for history in range(25):
+        ends = [lived(connection, random.Random(f"{seed} {history}"), policy, how) for how in (TOGETHER, ONE_BY_ONE)]
+        assert ends[0] == ends[1], history
+
+
+def test_ordinary_events_are_written_once(connection: Connection) -> None:
+    """The rows of the ledger come into it finished: half of the work on its indexes."""
+    ids = [linked(connection, user) for user in range(1, 9)]
+    works = [work(n, n, email=f"{n}@example.com", names={"first_name": f"N{n}"}) for n in range(1, 9)]
+    with connection.transaction():
+        connection.execute(TOGETHER, [Jsonb([to_json(one) for one in works])])
+        updated = connection.execute("select pg_stat_get_xact_tuples_updated('integration_sync_log'::regclass) as rows")
+        assert updated.fetchone() == {"rows": 0}
+    assert [employee(connection, id)["first_name"] for id in ids] == [f"N{n}" for n in range(1, 9)]
+
+
+def test_what_changes_while_a_batch_waits_is_not_overwritten(
+    connection: Connection, database: Database, database_url: str
+) -> None:
+    """Somebody holds the employee as the batch comes, and changes another name."""
+    held = linked(connection, 1)
+    with psycopg.connect(database_url) as hr, ThreadPoolExecutor(1) as threads:
+        hr.execute("update employees set last_name = 'Married' where employee_id = %s", [held])
+        made = work(1, 1, email="1@example.com", names={"first_name": "Janet"})
+        under_way = threads.submit(process_batch, database, [made], Policy())
+        wait_until_somebody_waits(connection)
+        hr.commit()
+        assert under_way.result(10)[0].outcome == "synced"
+    assert (employee(connection, held)["first_name"], employee(connection, held)["last_name"]) == ("Janet", "Married")
+
+
+def test_of_two_batches_at_once_the_newer_event_wins(
+    connection: Connection, database: Database, database_url: str
+) -> None:
+    """The older one reads what is known before the newer one is done, and must not go by that."""
+    held = linked(connection, 1)
+    older, newer = (work(n, 1, email="1@example.com", names={"first_name": f"N{n}"}) for n in (1, 2))
+    process_batch(database, [work(0, 1, email="1@example.com")], Policy())
+    with psycopg.connect(database_url) as other, ThreadPoolExecutor(1) as threads:
+        other.execute(TOGETHER, [Jsonb([to_json(newer)])])
+        under_way = threads.submit(process_batch, database, [older], Policy())
+        wait_until_somebody_waits(connection)
+        other.commit()
+        assert under_way.result(10)[0].outcome == "stale"
+    assert employee(connection, held)["first_name"] == "N2"
+
+
+def test_a_trigger_that_writes_something_else_is_believed(connection: Connection, database: Database) -> None:
+    """The ledger says what the employees became, also where their owner's trigger had a say in it."""
+    connection.execute("""
+        create function shout() returns trigger language plpgsql as
+        $$ begin new.first_name := upper(new.first_name); return new; end $$;
+        create trigger shout before update on employees for each row execute function shout()
+    """)
+    ids = [linked(connection, user) for user in (1, 2)]
+    works = [work(n, n, email=f"{n}@example.com", names={"first_name": "Ann"}) for n in (1, 2)]
+    assert {result.outcome for result in process_batch(database, works, Policy())} == {"synced"}
+    assert [employee(connection, id)["first_name"] for id in ids] == ["ANN", "ANN"]
+    changes = connection.execute("select changes from integration_sync_log").fetchall()
+    assert changes == [{"changes": {"first_name": {"from": "Jane", "to": "ANN"}}}] * 2
+
+
+def wait_until_somebody_waits(connection: Connection) -> None:
+    deadline = time.monotonic() + 10
+    while not connection.execute("select from pg_locks where not granted").rowcount:
+        assert time.monotonic() < deadline
