@@ -102,7 +102,7 @@ def test_a_silent_postgres_is_unavailable(serve: Serve) -> None:
 def test_a_database_that_comes_back_is_used_at_once(serve: Serve, database_url: str) -> None:
     """However long it was away: a call tries to connect, and does not wait for a back-off."""
     is_back = threading.Event()
-    database = DirectDatabase(proxied(database_url, serve(forward(database_url, is_back))), call_timeout=0.5)
+    database = DirectDatabase(proxied(database_url, serve(forward(database_url, is_back))), call_timeout=2)
     for _ in range(8):  # psycopg_pool would have backed off for minutes by then
         with pytest.raises(Unavailable):
             database.call("auth_sync_schema_v1")
@@ -116,7 +116,7 @@ def test_connections_that_went_silent_are_given_up(serve: Serve, database_url: s
     is_there = threading.Event()
     is_there.set()
     database = DirectDatabase(
-        proxied(database_url, serve(forward(database_url, is_there))), connections=2, call_timeout=0.5
+        proxied(database_url, serve(forward(database_url, is_there))), connections=2, call_timeout=2
     )
     with ThreadPoolExecutor(2) as threads:
         list(threads.map(lambda _: database.call("auth_sync_schema_v1"), range(2)))

@@ -20,6 +20,9 @@ from webhook_service.events import Json
 CONNECTIONS = 4
 STATEMENT_TIMEOUT = 3000
 """Milliseconds; the server's own limit on a call."""
+LIMIT = sql.SQL("select set_config('statement_timeout', {}, true)").format(str(STATEMENT_TIMEOUT))
+"""That limit, for one transaction."""
+
 LIVELINESS: dict[str, int] = {
     "connect_timeout": 2,
     "tcp_user_timeout": 4000,
@@ -65,14 +68,11 @@ class DirectDatabase:
         )
         values = {name: Jsonb(value) if isinstance(value, dict | list) else value for name, value in params.items()}
         try:
-            with (
-                self._connection() as connection,
-                in_use.by(connection),
-                connection.pipeline(),
-                connection.transaction(),
-            ):
-                connection.execute(f"set local statement_timeout = {STATEMENT_TIMEOUT:d}")
-                row = connection.execute(query, values).fetchone()
+            with self._connection() as connection, in_use.by(connection):
+                with connection.pipeline():  # one transaction, sent and answered in one trip
+                    connection.execute(LIMIT)
+                    answer = connection.execute(query, values)
+                row = answer.fetchone()
         except psycopg.Error as error:
             raise translated(error) from error
         return row[0] if row is not None else None
