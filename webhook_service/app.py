@@ -111,7 +111,9 @@ def create_app(
     app.url_map.merge_slashes = False  # it would redirect, and pg_net turns a redirected POST into a GET
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's default provider
-    for part in (webhooks, health, metrics, admin_api, employees, api_docs):
+    app.wsgi_app = webhooks.before(app.wsgi_app, wiring)  # type: ignore[assignment, method-assign]  # as Flask has it
+    app.add_url_rule(webhooks.PATH, "webhook", methods=["POST"])  # so that Flask answers other methods
+    for part in (health, metrics, admin_api, employees, api_docs):
         app.register_blueprint(part.blueprint(wiring))
     site.register(app, wiring)
     errors.register(app)

@@ -71,7 +71,6 @@ ONLY_IN = {
         "app",
         "web",
         "web.errors",
-        "web.webhooks",
         "web.health",
         "web.metrics",
         "web.admin_api",

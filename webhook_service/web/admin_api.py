@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, current_app, jsonify, request
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate
 
 from webhook_service import audit, ledger, replay
@@ -113,7 +113,7 @@ def require_admin(blueprint: Blueprint, wiring: Wiring) -> None:
 
 def json_body() -> Json:
     """The body, {} where there is none. Raises BadPayload, PayloadTooLarge."""
-    body = read_body()
+    body = read_body(request.environ, current_app.config["MAX_CONTENT_LENGTH"])
     return read_json(body) if body else {}
 
 

@@ -5,7 +5,7 @@ import logging
 from http import HTTPStatus
 from math import ceil
 
-from flask import Flask, Response, g
+from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
 from webhook_service.errors import (
@@ -66,7 +66,6 @@ STATUSES: dict[type[ServiceError], HTTPStatus] = {
 
 def problem(status: HTTPStatus, reason: str, detail: str, **more: object) -> Response:
     """A problem document: type, title, status, detail, and our stable `reason`."""
-    g.reason = reason
     document = {
         "type": f"urn:webhook-service:{reason}",
         "title": status.phrase,
@@ -102,27 +101,39 @@ def log_unexpected(error: Exception) -> None:
     log.error("unexpected error", exc_info=error)
 
 
-def register(app: Flask) -> None:
-    @app.errorhandler(ServiceError)
-    def problem_of_our_error(error: ServiceError) -> Response:
-        log_trouble(error)
-        response = problem(status_of(error), error.reason, error.detail, **facts_of(error))
-        if isinstance(error, Unavailable | AuthUnavailable):
-            response.headers["Retry-After"] = str(ceil(error.retry_after))
-        if isinstance(error, Unauthorized):
-            response.headers["WWW-Authenticate"] = "Bearer"
-        return response
-
-    @app.errorhandler(HTTPException)
-    def problem_of_http_error(error: HTTPException) -> Response:
+def answer_to(error: Exception) -> tuple[Response, str]:
+    """The problem document of an error, whatever it is, and its reason."""
+    if isinstance(error, ServiceError):
+        return problem_of_our_error(error), error.reason
+    if isinstance(error, HTTPException):
         status = HTTPStatus(error.code or 500)
-        response = problem(status, status.name.lower(), error.description or status.description)
-        for name, value in error.get_headers():
-            if name == "Allow":
-                response.headers[name] = value
-        return response
+        return problem_of_http_error(error, status), status.name.lower()
+    log_unexpected(error)
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    return problem(status, reason := "internal_error", "This should not have happened."), reason
+
+
+def problem_of_our_error(error: ServiceError) -> Response:
+    log_trouble(error)
+    response = problem(status_of(error), error.reason, error.detail, **facts_of(error))
+    if isinstance(error, Unavailable | AuthUnavailable):
+        response.headers["Retry-After"] = str(ceil(error.retry_after))
+    if isinstance(error, Unauthorized):
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def problem_of_http_error(error: HTTPException, status: HTTPStatus) -> Response:
+    response = problem(status, status.name.lower(), error.description or status.description)
+    for name, value in error.get_headers():
+        if name == "Allow":
+            response.headers[name] = value
+    return response
+
+
+def register(app: Flask) -> None:
+    """For ServiceError, HTTPException and any other, which Flask looks up by their class."""
 
     @app.errorhandler(Exception)
-    def problem_of_unexpected_error(error: Exception) -> Response:
-        log_unexpected(error)
-        return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "This should not have happened.")
+    def problem_of(error: Exception) -> Response:
+        return answer_to(error)[0]
