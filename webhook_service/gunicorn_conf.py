@@ -16,8 +16,9 @@ _settings = load_server(read_environment())
 
 bind = f"{_settings.host}:{_settings.port}"
 workers = _settings.workers
-worker_class = "gthread"
-threads = 32  # requests wait for the database, together: a batch can be as large as this
+worker_class = "webhook_service.worker.Worker"
+http_parser = "fast"
+logger_class = "webhook_service.worker.NoAccessLog"
 backlog = 2048  # pg_net posts 200 at a time; a full queue would refuse some
 keepalive = 5
 timeout = 30

@@ -47,7 +47,7 @@ ROWS = [
     {"web.pages.common", "web.pages.chart"},
     {"web.pages.overview", "web.pages.events", "web.pages.people", "web.pages.replays", "web.pages.audit"},
     {"web.pages.site"},
-    {"app", "gunicorn_conf"},
+    {"app", "gunicorn_conf", "worker"},
     {"demo_traffic"},
     {"demo_tables"},
     {"demo", "cli_data_dir"},
