@@ -2,10 +2,8 @@
 
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
 
 from webhook_service.errors import Conflict, DatabaseError, ServiceError, Unavailable
 from webhook_service.events import Result, Work
@@ -13,20 +11,51 @@ from webhook_service.handlers import Policy
 from webhook_service.ports import Database
 from webhook_service.processing import LOCK_TIMEOUT, LOCK_TIMEOUT_ALONE, MAX_BATCH, process_batch
 
-LANES = 2
-"""Calls under way at once in one process: while one waits for the disk, the next one gathers."""
+LANES = 4
+"""Calls under way at once in one process: a network between us and the database is kept filled with so many."""
+
+ENOUGH = 8
+"""Works that are worth a call of their own while another is under way: the fewer the calls, the less a work costs."""
+
+GATHERING = 0.003
+"""Seconds that a work waits for others while a call is under way. While none is, it waits for nobody."""
 
 PATIENCE = 4.0
 """Seconds that a request waits for its result; the webhook sender gives up after 5."""
 
 
-@dataclass(frozen=True, slots=True)
 class Waiting:
-    """A work, and who waits for its result until when (`time.monotonic`)."""
+    """A work, and who waits for its result, since when and until when (`time.monotonic`)."""
 
-    work: Work
-    until: float
-    result: "Future[Result]" = field(default_factory=Future)
+    __slots__ = ("_answer", "_begun", "_settled", "since", "until", "work")
+
+    def __init__(self, work: Work, since: float, patience: float) -> None:
+        self.work = work
+        self.since = since
+        self.until = since + patience
+        self._begun = threading.Lock()  # taken once: by the lane that begins, or by the request that gives up
+        self._settled = threading.Lock()
+        self._settled.acquire()
+        self._answer: Result | BaseException
+
+    def begin(self) -> bool:
+        """Whether somebody still waits for it; from now on it is not given up any more."""
+        return self._begun.acquire(blocking=False)
+
+    def settle(self, answer: Result | BaseException) -> None:
+        """With the first answer; a later one changes nothing."""
+        if self._settled.locked():
+            self._answer = answer
+            self._settled.release()
+
+    def result(self, patience: float) -> Result:
+        if not self._settled.acquire(timeout=patience):
+            # Not to be begun any more. If it has, it may still be recorded; sent again, it is then a duplicate.
+            self._begun.acquire(blocking=False)
+            raise Unavailable("database_slow", "The database did not answer in time.")
+        if isinstance(self._answer, BaseException):
+            raise self._answer
+        return self._answer
 
 
 class Processor:
@@ -46,25 +75,25 @@ class Processor:
         self._lanes = lanes
         self._max_batch = max_batch
         self._patience = patience
-        self._waiting: SimpleQueue[Waiting] = SimpleQueue()
+        self._waiting: deque[Waiting] = deque()
+        self._under_way = 0
+        self._changed = threading.Condition(threading.Lock())
         self._start = threading.Lock()
         self._threads: list[threading.Thread] = []
 
     def process(self, work: Work) -> Result:
         """Raises Unavailable where the sender should try again, DatabaseError where that will not help."""
         self._ensure_lanes()
-        waiting = Waiting(work, time.monotonic() + self._patience)
-        self._waiting.put(waiting)
-        try:
-            return waiting.result.result(timeout=self._patience)
-        except TimeoutError:
-            # Cancelled if it has not begun. If it has, it may still be recorded; sent again, it is then a duplicate.
-            waiting.result.cancel()
-            raise Unavailable("database_slow", "The database did not answer in time.") from None
+        waiting = Waiting(work, time.monotonic(), self._patience)
+        with self._changed:
+            self._waiting.append(waiting)
+            if len(self._waiting) in (1, ENOUGH):  # between these, nothing changes for a lane
+                self._changed.notify()
+        return waiting.result(self._patience)
 
     def waiting(self) -> int:
         """How many works wait for a lane."""
-        return self._waiting.qsize()
+        return len(self._waiting)
 
     def _ensure_lanes(self) -> None:
         if not self._threads:
@@ -76,13 +105,30 @@ class Processor:
 
     def _work_off(self) -> None:
         while True:
-            batch = [self._waiting.get()]
-            while len(batch) < self._max_batch:
-                try:
-                    batch.append(self._waiting.get_nowait())
-                except Empty:
-                    break
-            self._settle([item for item in batch if item.result.set_running_or_notify_cancel()])
+            batch = self._next_batch()
+            try:
+                self._settle([item for item in batch if item.begin()])
+            finally:
+                with self._changed:
+                    self._under_way -= 1
+
+    def _next_batch(self) -> list[Waiting]:
+        with self._changed:
+            while (pause := self._pause()) != 0:
+                self._changed.wait(pause)
+            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._max_batch))]
+            self._under_way += 1
+            if self._waiting:
+                self._changed.notify()
+            return batch
+
+    def _pause(self) -> float | None:
+        """Seconds until the next call is to begin, if nothing happens; None: not before a work comes."""
+        if not self._waiting:
+            return None
+        if self._under_way == 0 or len(self._waiting) >= ENOUGH:
+            return 0
+        return max(0, self._waiting[0].since + GATHERING - time.monotonic())
 
     def _settle(self, batch: Sequence[Waiting], lock_timeout: str = LOCK_TIMEOUT) -> None:
         if not batch:
@@ -93,20 +139,19 @@ class Processor:
             hand_out(batch, results)
         except (DatabaseError, Conflict) as error:
             if len(batch) == 1:
-                batch[0].result.set_exception(error)
+                batch[0].settle(error)
             else:  # one of them is poison, or in another's way: it fails alone
                 self._settle_each(batch, error)
         except BaseException as error:  # noqa: BLE001 (it belongs to those who wait; the lane goes on)
             for item in batch:
-                if not item.result.done():
-                    item.result.set_exception(error)
+                item.settle(error)
 
     def _settle_each(self, batch: Sequence[Waiting], error: ServiceError) -> None:
         for item in batch:
             if time.monotonic() < item.until:
                 self._settle([item], LOCK_TIMEOUT_ALONE)
             else:  # nobody waits for it any more
-                item.result.set_exception(error)
+                item.settle(error)
 
 
 def hand_out(batch: Sequence[Waiting], results: Sequence[Result]) -> None:
@@ -117,6 +162,6 @@ def hand_out(batch: Sequence[Waiting], results: Sequence[Result]) -> None:
     for item in batch:
         mine = by_event.get(item.work.event.event_id)
         if mine:
-            item.result.set_result(mine.pop(0))
+            item.settle(mine.pop(0))
         else:  # its row was removed while it waited for it
-            item.result.set_exception(Unavailable("not_recorded", "The event was not recorded."))
+            item.settle(Unavailable("not_recorded", "The event was not recorded."))
