@@ -8,8 +8,8 @@ from typing import Any
 from marshmallow import RAISE, Schema, fields, validate
 
 from webhook_service.errors import EventNotFound
+from webhook_service.event_schema import Timestamp
 from webhook_service.events import Action, ActionOutcome, Json, Operation, Outcome, Status
-from webhook_service.payload import Timestamp
 from webhook_service.ports import Database
 from webhook_service.strict_fields import Flag, Whole
 

@@ -4,111 +4,25 @@ Takes the payload of a Supabase database webhook, `{type, table, schema, record,
 `auth.users`, and the same with a `version` and only the columns we map, as our trigger captures it.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate, validates_schema
+from marshmallow import ValidationError
 
 from webhook_service.errors import InvalidPayload
+from webhook_service.event_schema import EVENT_SCHEMA, STATE_SCHEMA
 from webhook_service.events import AuthEvent, AuthUser, Delivery, Json, Operation
+from webhook_service.ordinary import ordinary_event
 from webhook_service.strict_json import read_json
 
 LONGEST_NAME = 255
 """Characters of a name or employee number; longer ones are not taken."""
 
-MAX_VERSION = 2**63 - 1
 EPOCH = datetime.fromtimestamp(0, UTC)
 RANK = {Operation.INSERT: 0, Operation.UPDATE: 1, Operation.DELETE: 2}
-# What Python's datetime cannot hold, as PostgreSQL writes it.
-WRITTEN = r"-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9:.]+[+-][0-9:]+"
-BEYOND = re.compile("[0-9]{5,6}" + WRITTEN)
-BEFORE_CHRIST = re.compile("[0-9]{4,6}" + WRITTEN + " BC")
-
-# As PostgreSQL writes it. Python's UUID also reads 0x..., signs, blanks and underscores.
-UUID_TEXT = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z"
-
-
-class Timestamp(fields.Field[datetime]):
-    """A timestamptz as PostgreSQL writes it in JSON: ISO 8601 with an offset, +-infinity, years over 9999 and BC.
-
-    What Python cannot hold becomes the last or first moment that it can.
-    """
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
-        if not isinstance(value, str):
-            raise ValidationError("Not a timestamp.")
-        if value == "infinity" or BEYOND.fullmatch(value):
-            return datetime.max.replace(tzinfo=UTC)
-        if value == "-infinity" or BEFORE_CHRIST.fullmatch(value):
-            return datetime.min.replace(tzinfo=UTC)
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            raise ValidationError("Not a timestamp.") from None
-        offset = moment.utcoffset()
-        if offset is None:
-            raise ValidationError("Has no time zone.")
-        if abs(offset) >= timedelta(hours=16) or offset.microseconds:  # PostgreSQL has none
-            raise ValidationError("Not a timestamp.")
-        return moment
-
-
-class UserSchema(Schema):
-    """The columns of `auth.users` that we map. Whatever a user can write themselves must not make an event fail."""
-
-    class Meta:
-        unknown = EXCLUDE
-
-    id = fields.String(required=True, validate=validate.Regexp(UUID_TEXT, error="Not a valid UUID."))
-    email = fields.String(load_default=None, allow_none=True, validate=validate.Length(max=1000))
-    email_confirmed_at = Timestamp(load_default=None, allow_none=True)
-    is_anonymous = fields.Boolean(load_default=False, allow_none=True)
-    banned_until = Timestamp(load_default=None, allow_none=True)
-    deleted_at = Timestamp(load_default=None, allow_none=True)
-    created_at = Timestamp(load_default=None, allow_none=True)
-    updated_at = Timestamp(load_default=None, allow_none=True)
-    raw_app_meta_data = fields.Raw(load_default=None, allow_none=True)
-    raw_user_meta_data = fields.Raw(load_default=None, allow_none=True)
-
-
-class EventSchema(Schema):
-    """A row event of `auth.users`."""
-
-    class Meta:
-        unknown = EXCLUDE
-
-    type = fields.Enum(Operation, required=True)
-    schema = fields.String(required=True, validate=validate.Equal("auth"))
-    table = fields.String(required=True, validate=validate.Equal("users"))
-    version = fields.Integer(strict=True, load_default=None, validate=validate.Range(0, MAX_VERSION))
-    record = fields.Nested(UserSchema, load_default=None, allow_none=True)
-    old_record = fields.Nested(UserSchema, load_default=None, allow_none=True)
-
-    @validates_schema
-    def has_the_half_it_needs(self, data: dict[str, Any], **kwargs: Any) -> None:
-        needed = "old_record" if data["type"] is Operation.DELETE else "record"
-        if data[needed] is None:
-            raise ValidationError(f"A {data['type']} needs it.", needed)
-
-
-class StateSchema(Schema):
-    """The mapped state of an auth user as `to_request_data` writes it."""
-
-    email = fields.String(required=True, allow_none=True)
-    email_confirmed = fields.Boolean(required=True)
-    employee_number = fields.String(required=True, allow_none=True)
-    is_anonymous = fields.Boolean(required=True)
-    banned_until = Timestamp(required=True, allow_none=True)
-    deleted_at = Timestamp(required=True, allow_none=True)
-    names = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
-
-
-EVENT_SCHEMA = EventSchema()
-STATE_SCHEMA = StateSchema()
 
 
 def parse(delivery: Delivery, name_fields: Mapping[str, str]) -> AuthEvent:
@@ -121,10 +35,7 @@ def parse(delivery: Delivery, name_fields: Mapping[str, str]) -> AuthEvent:
 
 def event_of(event_id: str, payload: Json, name_fields: Mapping[str, str], *, sent_at: datetime) -> AuthEvent:
     """A payload -> the event it is. `sent_at` is when a user was deleted whose row does not say it."""
-    try:
-        data = EVENT_SCHEMA.load(payload)
-    except ValidationError as error:
-        raise InvalidPayload("invalid_payload", describe(error.messages_dict)) from None
+    data = ordinary_event(payload) or loaded(payload)
     operation = data["type"]
     row = data["old_record"] if operation is Operation.DELETE else data["record"]
     user = user_of(row, name_fields)
@@ -132,6 +43,15 @@ def event_of(event_id: str, payload: Json, name_fields: Mapping[str, str], *, se
         user = without_identity(replace(user, deleted_at=sent_at))
     version = data["version"] if data["version"] is not None else version_of(operation, row)
     return AuthEvent(event_id, operation, version, user)
+
+
+def loaded(payload: Json) -> dict[str, Any]:
+    """By the schema. Raises InvalidPayload, which says all that is wrong."""
+    try:
+        data: dict[str, Any] = EVENT_SCHEMA.load(payload)
+    except ValidationError as error:
+        raise InvalidPayload("invalid_payload", describe(error.messages_dict)) from None
+    return data
 
 
 def user_of(row: Mapping[str, Any], name_fields: Mapping[str, str]) -> AuthUser:

@@ -17,6 +17,8 @@ ROWS = [
         "signature",
         "strict_json",
         "strict_fields",
+        "event_schema",
+        "ordinary",
         "payload",
         "handlers",
         "db.sqlstate",
@@ -154,7 +156,9 @@ def test_only_some_may_reach_outside(outside: str) -> None:
     assert users <= ONLY_IN[outside]
 
 
-@pytest.mark.parametrize("name", ["events", "errors", "strict_json", "payload", "handlers", "signature"])
+@pytest.mark.parametrize(
+    "name", ["events", "errors", "strict_json", "event_schema", "ordinary", "payload", "handlers", "signature"]
+)
 def test_the_pure_steps_ask_no_clock(name: str) -> None:
     """Time is a parameter."""
     calls = {

@@ -9,8 +9,8 @@ from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from marshmallow import Schema
 from marshmallow.fields import Enum, Field
 
+from webhook_service.event_schema import Timestamp
 from webhook_service.events import Json
-from webhook_service.payload import Timestamp
 from webhook_service.strict_fields import Cursor
 from webhook_service.web.operations import FIELDS, FIELDS_OF, OPERATIONS, PATHS, Operation
 from webhook_service.web.reasons import REASONS, status_of
