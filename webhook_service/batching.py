@@ -1,5 +1,6 @@
 """Requests that wait at the same moment share one call: one round trip, one commit for all of them."""
 
+import math
 import threading
 import time
 from collections import deque
@@ -11,14 +12,16 @@ from webhook_service.handlers import Policy
 from webhook_service.ports import Database
 from webhook_service.processing import LOCK_TIMEOUT, LOCK_TIMEOUT_ALONE, MAX_BATCH, process_batch
 
-LANES = 4
-"""Calls under way at once in one process: a network between us and the database is kept filled with so many."""
+LANES = 6
+"""Calls under way at once in one process, at most. A database nearby needs one: while it works, the next batch gathers.
+One behind a network needs several, or it would lie idle for as long as questions and answers travel.
+"""
 
-ENOUGH = 8
-"""Works that are worth a call of their own while another is under way: the fewer the calls, the less a work costs."""
+STEP = 0.003
+"""Seconds of a call that make another one beside it worth while."""
 
-GATHERING = 0.003
-"""Seconds that a work waits for others while a call is under way. While none is, it waits for nobody."""
+LONGEST_GATHERING = 0.025
+"""Seconds after which a work does not wait for the calls under way any more: one of them may be held up."""
 
 PATIENCE = 4.0
 """Seconds that a request waits for its result; the webhook sender gives up after 5."""
@@ -77,6 +80,7 @@ class Processor:
         self._patience = patience
         self._waiting: deque[Waiting] = deque()
         self._under_way = 0
+        self._quickest = math.inf
         self._changed = threading.Condition(threading.Lock())
         self._start = threading.Lock()
         self._threads: list[threading.Thread] = []
@@ -87,7 +91,7 @@ class Processor:
         waiting = Waiting(work, time.monotonic(), self._patience)
         with self._changed:
             self._waiting.append(waiting)
-            if len(self._waiting) in (1, ENOUGH):  # between these, nothing changes for a lane
+            if len(self._waiting) == 1:  # for the others, the same lane comes
                 self._changed.notify()
         return waiting.result(self._patience)
 
@@ -106,11 +110,11 @@ class Processor:
     def _work_off(self) -> None:
         while True:
             batch = self._next_batch()
+            started = time.monotonic()
             try:
                 self._settle([item for item in batch if item.begin()])
             finally:
-                with self._changed:
-                    self._under_way -= 1
+                self._ended(time.monotonic() - started)
 
     def _next_batch(self) -> list[Waiting]:
         with self._changed:
@@ -122,13 +126,19 @@ class Processor:
                 self._changed.notify()
             return batch
 
+    def _ended(self, seconds: float) -> None:
+        """The quickest of the last calls tells how far away the database is; slower ones, how busy everything is."""
+        with self._changed:
+            self._under_way -= 1
+            self._quickest = min(seconds, self._quickest * 1.01)
+
     def _pause(self) -> float | None:
         """Seconds until the next call is to begin, if nothing happens; None: not before a work comes."""
         if not self._waiting:
             return None
-        if self._under_way == 0 or len(self._waiting) >= ENOUGH:
+        if self._under_way <= self._quickest / STEP:
             return 0
-        return max(0, self._waiting[0].since + GATHERING - time.monotonic())
+        return max(0, self._waiting[0].since + LONGEST_GATHERING - time.monotonic())
 
     def _settle(self, batch: Sequence[Waiting], lock_timeout: str = LOCK_TIMEOUT) -> None:
         if not batch:

@@ -37,11 +37,13 @@ class Gate:
         self.reached = threading.Event()
         self.opened = threading.Event()
         self.answers: list[Json] = []
+        self.is_open_for_others = False
 
     def call(self, function: str, **params: Json) -> Json:
         self.batches.append(len(params["p_works"]))
         self.reached.set()
-        self.opened.wait(10)
+        if not self.is_open_for_others:
+            self.opened.wait(10)
         return self.answers.pop() if self.answers else self.database.call(function, **params)
 
     def close(self) -> None:
@@ -71,6 +73,20 @@ def test_a_batch_has_a_limit(database: Database) -> None:
     with ThreadPoolExecutor(16) as threads:
         list(threads.map(processor.process, [work(number) for number in range(1, 17)]))
     assert max(gate.batches) <= 4
+
+
+def test_a_call_that_is_held_up_holds_up_no_other(database: Database) -> None:
+    """What comes meanwhile goes with a call of its own, though few wait."""
+    gate = Gate(database)
+    processor = Processor(gate, Policy(), patience=10)
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(processor.process, work(1))
+        gate.reached.wait(10)
+        gate.is_open_for_others = True
+        assert processor.process(work(2)).outcome == "unconfirmed"
+        assert not first.done()
+        gate.opened.set()
+        assert first.result(10).outcome == "unconfirmed"
 
 
 def test_a_poison_event_fails_alone(database: Database, connection: Connection) -> None:
