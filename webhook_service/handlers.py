@@ -5,8 +5,9 @@ is a `Situation` that the database finds out under its locks; here it is said wh
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from webhook_service.events import AuthEvent, AuthUser, Outcome, Situation, Step, Via, Work
 
@@ -23,50 +24,63 @@ class EmailOwner(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The settings that decisions depend on. `name_fields` is {employees column: key in raw_user_meta_data}."""
+    """The settings that decisions depend on. `name_fields` is {employees column: key in raw_user_meta_data}; `columns`
+    are the columns of employees that may be copied.
+    """
 
     email_owner: EmailOwner = EmailOwner.AUTH
     name_fields: Mapping[str, str] = field(default_factory=lambda: {name: name for name in NAME_COLUMNS})
+    columns: frozenset[str] = field(init=False, repr=False)
 
-    @property
-    def columns(self) -> frozenset[str]:
-        """The columns of employees that may be copied."""
-        return frozenset(self.name_fields) | ({"email"} if self.email_owner is EmailOwner.AUTH else set())
+    def __post_init__(self) -> None:
+        email = {"email"} if self.email_owner is EmailOwner.AUTH else set()
+        object.__setattr__(self, "columns", frozenset(self.name_fields) | email)
 
 
-def flag_orphan(event: AuthEvent, policy: Policy) -> Work:
+class Decision(NamedTuple):
+    """What is to be done in each situation, what is copied, and what an employee may be found by."""
+
+    steps: Mapping[Situation, Step | Outcome]
+    copy: Mapping[str, str]
+    key: Mapping[str, str] | None = None
+
+
+FLAG_ORPHAN: Mapping[Situation, Step | Outcome] = {
+    **dict.fromkeys(Situation, Outcome.UNMATCHED),
+    Situation.LINKED: Step.FLAG_ORPHAN,
+}
+IGNORE: Mapping[Situation, Step | Outcome] = dict.fromkeys(Situation, Outcome.IGNORED)
+SYNC: Mapping[Situation, Step | Outcome] = {
+    **dict.fromkeys(Situation, Outcome.UNCONFIRMED),
+    Situation.LINKED: Step.SYNC,
+}
+LINK: Mapping[Situation, Step | Outcome] = {
+    Situation.LINKED: Step.SYNC,
+    Situation.NONE: Outcome.UNMATCHED,
+    Situation.ONE: Step.LINK,
+    Situation.SEVERAL: Outcome.AMBIGUOUS,
+    Situation.TAKEN: Outcome.ALREADY_LINKED,
+}
+
+
+def flag_orphan(user: AuthUser, policy: Policy) -> Decision:
     """The auth user is deleted: its employee has lost the login, and keeps everything else."""
-    return Work(event, dict.fromkeys(Situation, Outcome.UNMATCHED) | {Situation.LINKED: Step.FLAG_ORPHAN})
+    return Decision(FLAG_ORPHAN, {})
 
 
-def ignore(event: AuthEvent, policy: Policy) -> Work:
+def ignore(user: AuthUser, policy: Policy) -> Decision:
     """An anonymous user is nobody yet."""
-    return Work(event, dict.fromkeys(Situation, Outcome.IGNORED))
+    return Decision(IGNORE, {})
 
 
-def sync(event: AuthEvent, policy: Policy) -> Work:
+def sync(user: AuthUser, policy: Policy) -> Decision:
     """A linked auth user is kept in step; another is not linked: an unconfirmed e-mail would hand over an employee."""
-    return Work(
-        event,
-        dict.fromkeys(Situation, Outcome.UNCONFIRMED) | {Situation.LINKED: Step.SYNC},
-        copy=copied(event.user, policy),
-    )
+    return Decision(SYNC, copied(user, policy))
 
 
-def link(event: AuthEvent, policy: Policy) -> Work:
+def link(user: AuthUser, policy: Policy) -> Decision:
     """The auth user has proved who it is: link it to the one employee that fits, or sync the one it has."""
-    return Work(
-        event,
-        {
-            Situation.LINKED: Step.SYNC,
-            Situation.NONE: Outcome.UNMATCHED,
-            Situation.ONE: Step.LINK,
-            Situation.SEVERAL: Outcome.AMBIGUOUS,
-            Situation.TAKEN: Outcome.ALREADY_LINKED,
-        },
-        copy=copied(event.user, policy),
-        key=link_key(event.user),
-    )
+    return Decision(LINK, copied(user, policy), link_key(user))
 
 
 def link_key(user: AuthUser) -> dict[str, str] | None:
@@ -82,11 +96,13 @@ def link_key(user: AuthUser) -> dict[str, str] | None:
 
 def copied(user: AuthUser, policy: Policy) -> dict[str, str]:
     """What the employee gets, {column: value}: the names, and the e-mail once it is confirmed, as the policy allows."""
-    values = dict(user.names) | ({"email": user.email} if user.email is not None and user.email_confirmed else {})
-    return {column: value for column, value in values.items() if column in policy.columns}
+    values = {column: name for column, name in user.names.items() if column in policy.columns}
+    if user.email is not None and user.email_confirmed and "email" in policy.columns:
+        values["email"] = user.email
+    return values
 
 
-Handler = Callable[[AuthEvent, Policy], Work]
+Handler = Callable[[AuthUser, Policy], Decision]
 
 HANDLERS: tuple[tuple[Callable[[AuthUser], bool], Handler], ...] = (
     (lambda user: user.deleted_at is not None, flag_orphan),
@@ -107,4 +123,5 @@ def decide(
 ) -> Work:
     """What is to be done about an event. Of a replay, `requested_by` says who asked; `lease` is the relay's own."""
     handler = next(handler for applies, handler in HANDLERS if applies(event.user))
-    return replace(handler(event, policy), columns=policy.columns, via=via, requested_by=requested_by, lease=lease)
+    steps, copy, key = handler(event.user, policy)
+    return Work(event, steps, copy, policy.columns, key, via, requested_by, lease)

@@ -11,6 +11,7 @@ EMAIL = re.compile(r"""(?:"[^"@]*"|([^\s"'<>(),;:@])[^\s"<>(),;:@]*)@([^\s"'<>()
 ORDINARY = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 LONGEST_CHAIN = 10
+JSON = json.JSONEncoder(default=str, ensure_ascii=False)
 
 
 def masked(text: str) -> str:
@@ -41,8 +42,8 @@ class JsonFormatter(logging.Formatter):
         line |= {name: value for name, value in vars(record).items() if name not in ORDINARY}
         if record.exc_info is not None and record.exc_info[1] is not None:
             line["error"] = described(record.exc_info[1])
-        text = json.dumps(line, default=str, ensure_ascii=False)
-        return json.dumps(masked_within(json.loads(text)), ensure_ascii=False) if "@" in text else text
+        text = JSON.encode(line)
+        return JSON.encode(masked_within(json.loads(text))) if "@" in text else text
 
 
 def described(error: BaseException) -> list[str]:

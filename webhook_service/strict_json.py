@@ -17,9 +17,7 @@ UNSTORABLE_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 def read_json(body: bytes) -> Json:
     """Strictly: what PostgreSQL cannot have written is refused, with a BadPayload that does not repeat it."""
     try:
-        data = json.loads(
-            body.decode("utf-8"), object_pairs_hook=_object, parse_constant=_constant, parse_int=_whole_number
-        )
+        data = STRICT.decode(body.decode("utf-8"))
         if UNSTORABLE_ESCAPE.search(body):
             _refuse_unstorable_text(data)
     except UnicodeDecodeError:
@@ -44,6 +42,9 @@ def _whole_number(digits: str) -> int | float:
 
 def _constant(name: str) -> NoReturn:
     raise BadPayload("not_json", "NaN and Infinity are not JSON.")
+
+
+STRICT = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_int=_whole_number)
 
 
 def _refuse_unstorable_text(data: Json) -> None:
