@@ -43,6 +43,11 @@ class Gathered:
 class Worker(GeventWorker):  # type: ignore[misc]
     """Each request has a greenlet of its own; those that wait for the database wait together."""
 
+    def init_process(self) -> None:
+        # A worker's settings do not change, and each request asks for some thirty: as attributes they need no lookup.
+        self.cfg.__dict__.update({name: setting.get() for name, setting in self.cfg.settings.items()})
+        super().init_process()
+
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
         gathered = Gathered(sock)
         try:
