@@ -1,6 +1,5 @@
 """Requests that wait at the same moment share one call: one round trip, one commit for all of them."""
 
-import math
 import threading
 import time
 from collections import deque
@@ -17,11 +16,11 @@ LANES = 6
 One behind a network needs several, or it would lie idle for as long as questions and answers travel.
 """
 
-STEP = 0.003
-"""Seconds of a call that make another one beside it worth while."""
-
-LONGEST_GATHERING = 0.025
-"""Seconds after which a work does not wait for the calls under way any more: one of them may be held up."""
+ENOUGH = 8
+GATHERING = 0.004
+"""Works, or seconds that the first of them has waited, that make a call worth while beside another one under way; twice
+as many beside two, and so on. While none is, a work waits for nobody.
+"""
 
 PATIENCE = 4.0
 """Seconds that a request waits for its result; the webhook sender gives up after 5."""
@@ -80,7 +79,6 @@ class Processor:
         self._patience = patience
         self._waiting: deque[Waiting] = deque()
         self._under_way = 0
-        self._quickest = math.inf
         self._changed = threading.Condition(threading.Lock())
         self._start = threading.Lock()
         self._threads: list[threading.Thread] = []
@@ -91,7 +89,7 @@ class Processor:
         waiting = Waiting(work, time.monotonic(), self._patience)
         with self._changed:
             self._waiting.append(waiting)
-            if len(self._waiting) == 1:  # for the others, the same lane comes
+            if len(self._waiting) == 1 or len(self._waiting) % ENOUGH == 0:  # between these, nothing changes for a lane
                 self._changed.notify()
         return waiting.result(self._patience)
 
@@ -110,11 +108,11 @@ class Processor:
     def _work_off(self) -> None:
         while True:
             batch = self._next_batch()
-            started = time.monotonic()
             try:
                 self._settle([item for item in batch if item.begin()])
             finally:
-                self._ended(time.monotonic() - started)
+                with self._changed:
+                    self._under_way -= 1
 
     def _next_batch(self) -> list[Waiting]:
         with self._changed:
@@ -126,19 +124,13 @@ class Processor:
                 self._changed.notify()
             return batch
 
-    def _ended(self, seconds: float) -> None:
-        """The quickest of the last calls tells how far away the database is; slower ones, how busy everything is."""
-        with self._changed:
-            self._under_way -= 1
-            self._quickest = min(seconds, self._quickest * 1.01)
-
     def _pause(self) -> float | None:
         """Seconds until the next call is to begin, if nothing happens; None: not before a work comes."""
         if not self._waiting:
             return None
-        if self._under_way <= self._quickest / STEP:
+        if len(self._waiting) >= ENOUGH * self._under_way:
             return 0
-        return max(0, self._waiting[0].since + LONGEST_GATHERING - time.monotonic())
+        return max(0, self._waiting[0].since + GATHERING * self._under_way - time.monotonic())
 
     def _settle(self, batch: Sequence[Waiting], lock_timeout: str = LOCK_TIMEOUT) -> None:
         if not batch:
