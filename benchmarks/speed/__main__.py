@@ -1,0 +1,79 @@
+"""python -m benchmarks.speed [PART...]"""
+
+import platform
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+
+from benchmarks.speed import processes, rates
+from benchmarks.speed.load import require_wrk
+from benchmarks.speed.options import Options, Tell
+from benchmarks.speed.report import Figure, Part, table, write
+
+PAGE = Path(__file__).parents[2] / "docs" / "speed.md"
+
+Measure = Callable[[Options, Tell], list[Figure]]
+PARTS: dict[str, tuple[str, Measure]] = {
+    "rates": ("Events a second", rates.measure),
+}
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("parts", nargs=-1, type=click.Choice(list(PARTS)))
+@click.option("--rounds", default=5, show_default=True, help="How often each is measured; medians are shown.")
+@click.option("--events", default=20_000, show_default=True, help="Events in each run.")
+@click.option("--employees", default=100_000, show_default=True, help="All of them are linked.")
+@click.option("--minutes", default=10.0, show_default=True, help="How long memory is watched.")
+@click.option("--large-employees", default=1_000_000, show_default=True, help="Of the large company in `flat`.")
+@click.option("--large-events", default=5_000_000, show_default=True, help="Events in its ledger.")
+@click.option("--write/--no-write", "is_written", default=True, help="Put the tables into docs/speed.md.")
+def main(parts: tuple[str, ...], is_written: bool, **chosen: int) -> None:
+    """Measures how fast the service is: all PARTS, or those named."""
+    options = Options(**chosen)
+    if options.events > options.employees:
+        raise click.BadParameter("each event is of another employee", param_hint="--events")
+    try:
+        require_wrk()
+    except RuntimeError as error:
+        raise click.ClickException(str(error)) from None
+    measured = [measure(name, options) for name in parts or PARTS]
+    for part in measured:
+        click.echo(f"\n{table(part)}")
+    if is_written:
+        write(PAGE, measured)
+        click.echo(f"\nwritten to {PAGE.name}")
+
+
+def measure(name: str, options: Options) -> Part:
+    title, run = PARTS[name]
+    click.echo(f"{name}: {title}", err=True)
+    figures = run(options, lambda text: click.echo(f"  {text}", err=True))
+    with_what = f"{processes.machine()}; {versions()}; {options.rounds} rounds of {options.events:,} events."
+    return Part(name, title, figures, with_what)
+
+
+def versions() -> str:
+    packages = ", ".join(f"{name} {version(name)}" for name in ("gunicorn", "flask", "psycopg"))
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    return f"Python {platform.python_version()}, {packages}, {postgres_version()}; {today}, {commit()}"
+
+
+def postgres_version() -> str:
+    from benchmarks.speed.limit import embedded_binary
+
+    done = subprocess.run([embedded_binary("postgres"), "--version"], capture_output=True, text=True, check=True)
+    return done.stdout.strip().replace("postgres (PostgreSQL)", "PostgreSQL")
+
+
+def commit() -> str:
+    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=PAGE.parent)
+    return f"commit {done.stdout.strip()}" if done.returncode == 0 else "no commit"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

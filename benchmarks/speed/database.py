@@ -1,0 +1,100 @@
+"""The database of the benchmarks: the embedded PostgreSQL with the product's tables, and the bare ones of the limit."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from webhook_service.db import embedded, migrate
+
+HERE = Path(__file__).parent
+DURABLE = ("fsync", "synchronous_commit", "full_page_writes")
+"""What must be on for a rate to mean anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class BenchDatabase:
+    """A running server: the environment that the product needs, its socket's folder, and its postmaster."""
+
+    environment: dict[str, str]
+    folder: Path
+    employees: int
+
+    @property
+    def url(self) -> str:
+        return self.environment["DATABASE_URL"]
+
+    @property
+    def postmaster(self) -> int:
+        return int((self.folder / "postmaster.pid").read_text().split()[0])
+
+    def execute(self, query: str, parameters: list[Any] | None = None) -> None:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(query.encode(), parameters)
+
+    def number(self, query: str, parameters: list[Any] | None = None) -> int:
+        """The one number that a query gives."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            row = connection.execute(query.encode(), parameters).fetchone()
+        assert row is not None  # noqa: S101 (an aggregate always has a row)
+        return int(row[0])
+
+    def shown(self, setting: str) -> str:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            row = connection.execute(f"show {setting}".encode()).fetchone()
+        return str(row[0]) if row is not None else ""
+
+
+@contextmanager
+def running(employees: int) -> Iterator[BenchDatabase]:
+    """A fresh server whose employees are all linked; nothing is in the ledger. Removed afterwards."""
+    with tempfile.TemporaryDirectory() as name, embedded.running(Path(name)) as environment:
+        migrate.migrate(environment["DATABASE_URL"])
+        database = BenchDatabase(environment, Path(name) / "postgres", employees)
+        seed = (HERE / "seed.sql").read_text("utf-8").replace(":employees", str(employees))
+        with psycopg.connect(database.url, autocommit=True) as connection:
+            connection.execute("set session_replication_role = replica")  # nothing of this has happened: no trigger
+            connection.execute(seed.encode())
+        add_limit(database)
+        require_durable(database)
+        yield database
+
+
+def add_limit(database: BenchDatabase) -> None:
+    """Schema `bench`. As single statements: VACUUM refuses a transaction."""
+    script, vacuum = (HERE / "bench.sql").read_text("utf-8").rsplit("vacuum analyze;", 1)
+    database.execute(script + vacuum)
+    database.execute("vacuum analyze")
+
+
+def require_durable(database: BenchDatabase) -> str:
+    """The settings, as one line. Raises RuntimeError where one is off."""
+    settings = {name: database.shown(name) for name in DURABLE}
+    if set(settings.values()) != {"on"}:
+        raise RuntimeError(f"not durable: {settings}")
+    return ", ".join(f"{name} {value}" for name, value in settings.items())
+
+
+def newest_row(database: BenchDatabase) -> int:
+    return database.number("select coalesce(max(id), 0) from public.integration_sync_log")
+
+
+def require_applied(database: BenchDatabase, after: int, outcome: str, count: int) -> None:
+    """Raises RuntimeError unless the ledger holds `count` events as done, with this outcome, after row `after`."""
+    done = database.number(
+        "select count(*) from public.integration_sync_log where id > %s and status = 'SUCCESS' and outcome = %s",
+        [after, outcome],
+    )
+    if done != count:
+        raise RuntimeError(f"{done} events are committed as {outcome}, {count} were sent")
+
+
+def require_changed(database: BenchDatabase, name: str, count: int) -> None:
+    """Raises RuntimeError unless as many employees carry the name that a run has given out."""
+    changed = database.number("select count(*) from public.employees where first_name = %s", [name])
+    if changed != count:
+        raise RuntimeError(f"{changed} employees were changed, {count} events were sent")

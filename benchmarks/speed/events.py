@@ -1,0 +1,106 @@
+"""The events that are sent: rows of `auth.users` as a database webhook posts them, 1 kB each. All people are invented."""
+
+import hashlib
+import json
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from benchmarks.speed.database import BenchDatabase
+from webhook_service.events import Json
+from webhook_service.signature import Secret, parse_secrets, sign
+
+
+class Mix(StrEnum):
+    """What the events tell of."""
+
+    UPDATES = "updates"
+    """each gives one linked user a new first name: `synced`"""
+    SIGN_UPS = "sign-ups"
+    """each is a new user with the confirmed e-mail of an employee who has no login yet: `linked`"""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    event_id: str
+    body: bytes
+
+
+def user_id(number: int) -> UUID:
+    """As `md5(number::text)::uuid` in the seed."""
+    return UUID(hashlib.md5(str(number).encode(), usedforsecurity=False).hexdigest())
+
+
+def events(database: BenchDatabase, mix: Mix, count: int, name: str) -> list[Event]:
+    """`count` events of distinct people; `name` is the first name that they all bring. Sign-ups get their employees."""
+    now = datetime.now(UTC)
+    if mix is Mix.SIGN_UPS:
+        database.execute(
+            "insert into public.employees (email, first_name, last_name)"
+            " select %s || n || '@example.com', 'First' || n, 'Last' || n from generate_series(1, %s) as n",
+            [f"hire-{name}-", count],
+        )
+        people = [(uuid4(), f"hire-{name}-{n}@example.com") for n in range(1, count + 1)]
+    else:
+        numbers = random.sample(range(1, database.employees + 1), count)
+        people = [(user_id(n), f"person{n}@example.com") for n in numbers]
+    return [Event(str(uuid4()), json.dumps(payload(mix, *person, name, now)).encode()) for person in people]
+
+
+def payload(mix: Mix, id: UUID, email: str, name: str, now: datetime) -> Json:
+    record = row(id, email, name, now)
+    if mix is Mix.SIGN_UPS:
+        return {"type": "INSERT", "table": "users", "record": record, "schema": "auth", "old_record": None}
+    before = row(id, email, "First", datetime(2026, 1, 1, tzinfo=UTC))
+    return {"type": "UPDATE", "table": "users", "record": record, "schema": "auth", "old_record": before}
+
+
+def row(id: UUID, email: str, name: str, updated_at: datetime) -> Json:
+    """The columns that say something. A whole row is 1.2 kB of them, of which most are empty; the event has two."""
+    confirmed = "2026-01-01T09:18:32.789773+00:00"
+    return {
+        "id": str(id),
+        "aud": "authenticated",
+        "role": "authenticated",
+        "email": email,
+        "created_at": confirmed,
+        "deleted_at": None,
+        "updated_at": updated_at.isoformat(),
+        "banned_until": None,
+        "is_anonymous": False,
+        "raw_app_meta_data": {"provider": "email", "providers": ["email"]},
+        "email_confirmed_at": confirmed,
+        "raw_user_meta_data": {"first_name": name, "last_name": f"Last{email[6:12]}", "email_verified": True},
+        "encrypted_password": "$2a$10$" + "invented" * 6 + "pass.",
+    }
+
+
+def requests(sent: Sequence[Event], secret: Secret, port: int) -> Iterator[bytes]:
+    """Each event as the bytes of a signed HTTP request. Signed now: send them within the tolerance."""
+    now = datetime.now(UTC)
+    for event in sent:
+        headers = sign(secret, event.event_id, event.body, now=now)
+        lines = [
+            "POST /webhook/auth HTTP/1.1",
+            f"Host: 127.0.0.1:{port}",
+            "Content-Type: application/json",
+            f"Content-Length: {len(event.body)}",
+            *(f"{name}: {value}" for name, value in headers.items()),
+        ]
+        yield "\r\n".join(lines).encode() + b"\r\n\r\n" + event.body
+
+
+def write(file: Path, messages: Iterator[bytes]) -> None:
+    """One request after the other, each after a line with its length."""
+    with file.open("wb") as out:
+        for message in messages:
+            out.write(b"%d\n" % len(message))
+            out.write(message)
+
+
+def first_secret(environment: dict[str, str]) -> Secret:
+    return parse_secrets(environment["WEBHOOK_SECRETS"])[0]

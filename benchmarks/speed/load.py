@@ -1,0 +1,56 @@
+"""The load: wrk sends each signed request once, over a fixed number of connections."""
+
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.speed import processes
+from benchmarks.speed.events import Event, requests, write
+from webhook_service.signature import Secret
+
+SCRIPT = Path(__file__).with_name("load.lua")
+LONGEST = 200
+"""Seconds; well within the tolerance of the signatures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One run: how long from the first request to the last answer, and the CPU seconds of wrk itself."""
+
+    seconds: float
+    load_cpu: float
+
+
+def require_wrk() -> None:
+    if shutil.which("wrk") is None:
+        raise RuntimeError("wrk is missing: apt-get install wrk")
+
+
+def send(events: Sequence[Event], secret: Secret, port: int, connections: int) -> Sent:
+    """Raises RuntimeError where one was refused, sent twice or never answered: then the run counts for nothing."""
+    with tempfile.TemporaryDirectory() as folder:
+        file, result = Path(folder) / "requests", Path(folder) / "result"
+        write(file, requests(events, secret, port))
+        command = ["wrk", "-t1", f"-c{connections}", f"-d{LONGEST}", "--timeout", "30", "-s", str(SCRIPT)]
+        wrk = subprocess.Popen(
+            [*command, f"http://127.0.0.1:{port}", "--", str(file), str(result)], stdout=subprocess.DEVNULL
+        )
+        try:
+            deadline = time.monotonic() + LONGEST
+            while not result.exists() and wrk.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.02)
+            load_cpu = processes.cpu_seconds([wrk.pid])
+        finally:
+            wrk.send_signal(signal.SIGINT)  # its threads have stopped; it would sleep until its time is over
+            wrk.wait()
+        if not result.exists():
+            raise RuntimeError("not every request was answered")
+        sent, refused, started, ended = result.read_text().split()
+    if int(sent) != len(events) or int(refused):
+        raise RuntimeError(f"{sent} requests were sent instead of {len(events)}, {refused} refused")
+    return Sent(float(ended) - float(started), load_cpu)

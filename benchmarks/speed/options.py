@@ -1,0 +1,20 @@
+"""What a run is asked for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Tell = Callable[[str], None]
+"""Shows progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    rounds: int
+    events: int
+    """in each run"""
+    employees: int
+    minutes: float
+    """of the run that watches memory"""
+    large_employees: int
+    large_events: int
+    """of the large company that `flat` compares with a small one"""

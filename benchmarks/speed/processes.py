@@ -1,0 +1,51 @@
+"""What processes cost, out of /proc; and what machine this is."""
+
+import os
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+
+PROC = Path("/proc")
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the third (state) on; none where the process is gone."""
+    try:
+        return (PROC / str(pid) / "stat").read_text().rsplit(")", 1)[1].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def children(parent: int) -> list[int]:
+    pids = (int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit())
+    return [pid for pid in pids if (fields := stat(pid)) and int(fields[1]) == parent]
+
+
+def cpu_seconds(pids: Sequence[int]) -> float:
+    """User and system time, with that of the children that each has waited for."""
+    return sum(int(ticks) for pid in pids for ticks in stat(pid)[11:15]) / TICKS
+
+
+def tree_cpu_seconds(parent: int) -> float:
+    """Of a process and its children: a gunicorn and its workers, a postmaster and its servers."""
+    return cpu_seconds([parent, *children(parent)])
+
+
+def memory_mb(pid: int) -> tuple[float, float]:
+    """Resident, and what is this process's alone (USS), in MB."""
+    sizes: dict[str, int] = {}
+    for line in (PROC / str(pid) / "smaps_rollup").read_text().splitlines()[1:]:
+        name, size, *_ = line.split()
+        sizes[name] = int(size)
+    return sizes["Rss:"] / 1024, (sizes["Private_Clean:"] + sizes["Private_Dirty:"]) / 1024
+
+
+def machine() -> str:
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    model = next((line.split(":")[1].strip() for line in lines("cpuinfo") if line.startswith("model name")), "")
+    return f"{os.cpu_count()} cores{f' ({model})' if model else ''}, {memory:.0f} GB RAM, {platform.system()}"
+
+
+def lines(name: str) -> list[str]:
+    return (PROC / name).read_text().splitlines()

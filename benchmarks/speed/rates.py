@@ -1,0 +1,140 @@
+"""Events a second: the limit of the database, a service with one call per event, and the product, in turn."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from statistics import median
+
+from benchmarks.speed import limit, processes, servers
+from benchmarks.speed.database import (
+    BenchDatabase,
+    newest_row,
+    require_applied,
+    require_changed,
+    require_durable,
+    running,
+)
+from benchmarks.speed.events import Mix, events, first_secret
+from benchmarks.speed.load import send
+from benchmarks.speed.options import Options, Tell
+from benchmarks.speed.report import Figure, rate, ratio
+
+CONNECTIONS = (16, 64)
+GOAL = 0.45
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Of one run: events a second, and the CPU seconds of each event in the server, in PostgreSQL and in the load."""
+
+    rate: float
+    server_cpu: float = 0.0
+    database_cpu: float = 0.0
+    load_cpu: float = 0.0
+
+
+def measure(options: Options, tell: Tell) -> list[Figure]:
+    with running(options.employees) as database:
+        environment = database.environment
+        tell(require_durable(database))
+        with servers.product(environment) as product, servers.baseline(environment) as baseline:
+            runs = ways(database, product, baseline, options.events)
+            measured: dict[tuple[str, int], list[Measured]] = defaultdict(list)
+            for number in range(options.rounds):
+                for connections in CONNECTIONS:
+                    for name, run in runs.items():
+                        database.execute("checkpoint")
+                        took = run(connections, f"New{number}{connections}{len(name)}")
+                        tell(f"round {number + 1}, {connections} connections, {name}: {took.rate:,.0f} events/s")
+                        measured[name, connections].append(took)
+    return [figure for connections in CONNECTIONS for figure in figures(measured, list(runs), connections)]
+
+
+Run = Callable[[int, str], Measured]
+
+LIMIT = "the limit: pgbench, a plain function, bare tables"
+ON_OUR_TABLES = "pgbench, the same function on the product's tables"
+OWN = "pgbench, the product's own function"
+BASELINE = "Flask, one call per event"
+PRODUCT = "the product"
+SIGN_UPS = "the product, sign-ups that link an employee"
+
+
+def ways(database: BenchDatabase, product: servers.Server, baseline: servers.Server, count: int) -> dict[str, Run]:
+    return {
+        LIMIT: lambda connections, name: fastest(partial(limit.plain, database, "apply", connections, count)),
+        ON_OUR_TABLES: lambda connections, name: fastest(
+            partial(limit.plain, database, "apply_to_product", connections, count)
+        ),
+        OWN: lambda connections, name: called(limit.own(database, connections, count, "prepared", name)),
+        BASELINE: lambda connections, name: baseline_run(database, baseline, connections, count, name),
+        PRODUCT: lambda connections, name: product_run(database, product, connections, count, Mix.UPDATES, name),
+        SIGN_UPS: lambda connections, name: product_run(database, product, connections, count, Mix.SIGN_UPS, name),
+    }
+
+
+def fastest(call: Callable[[str], limit.Called]) -> Measured:
+    """With and without prepared statements."""
+    return called(max((call(mode) for mode in ("prepared", "simple")), key=lambda found: found.rate))
+
+
+def called(found: limit.Called) -> Measured:
+    return Measured(found.rate, database_cpu=found.database_cpu)
+
+
+def product_run(
+    database: BenchDatabase, server: servers.Server, connections: int, count: int, mix: Mix, name: str
+) -> Measured:
+    outcome = "synced" if mix is Mix.UPDATES else "linked"
+    after = newest_row(database)
+    measured = loaded(database, server, connections, count, mix, name)
+    require_applied(database, after, outcome, count)
+    require_changed(database, name, count)
+    return measured
+
+
+def baseline_run(database: BenchDatabase, server: servers.Server, connections: int, count: int, name: str) -> Measured:
+    before = database.number("select count(*) from bench.ledger")
+    measured = loaded(database, server, connections, count, Mix.UPDATES, name)
+    if database.number("select count(*) from bench.ledger") - before != count:
+        raise RuntimeError("the baseline has not recorded each event")
+    return measured
+
+
+def loaded(
+    database: BenchDatabase, server: servers.Server, connections: int, count: int, mix: Mix, name: str
+) -> Measured:
+    """Sends `count` events that nobody has seen, and measures until the last answer."""
+    sent = events(database, mix, count, name)
+    server_before, database_before = (processes.tree_cpu_seconds(pid) for pid in (server.pid, database.postmaster))
+    took = send(sent, first_secret(database.environment), server.port, connections)
+    server_cpu = processes.tree_cpu_seconds(server.pid) - server_before
+    database_cpu = processes.tree_cpu_seconds(database.postmaster) - database_before
+    return Measured(count / took.seconds, server_cpu / count, database_cpu / count, took.load_cpu / count)
+
+
+def figures(measured: dict[tuple[str, int], list[Measured]], names: list[str], connections: int) -> list[Figure]:
+    """Each way's median, beside the limit; the ratio to the limit is the median of those within the rounds."""
+    limits = measured[LIMIT, connections]
+    found = []
+    for name in names:
+        runs = measured[name, connections]
+        of_limit = median(run.rate / within.rate for run, within in zip(runs, limits, strict=True))
+        cpu = [
+            f"{median(getattr(run, part) for run in runs) * 1e6:,.0f} us"
+            for part in ("server_cpu", "database_cpu", "load_cpu")
+        ]
+        value = f"{rate(median(run.rate for run in runs))}, {ratio(of_limit)} of the limit"
+        cost = f"CPU per event: server {cpu[0]}, PostgreSQL {cpu[1]}, load {cpu[2]}"
+        goal = GOAL if name == PRODUCT else None
+        found.append(
+            Figure(
+                f"{connections} connections: {name}",
+                value,
+                note=cost,
+                goal=f">= {GOAL} of the limit" if goal else "",
+                met=of_limit >= goal if goal else None,
+            )
+        )
+    return found

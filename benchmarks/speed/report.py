@@ -1,0 +1,70 @@
+"""The figures as tables: on the terminal, and in docs/speed.md, where each part has a place between two markers."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+HEAD = """# How fast it is
+
+`python -m benchmarks.speed` measures and writes this page. Load generator, server and PostgreSQL share one machine;
+what is compared is measured in one run, in turn, and medians are shown. PostgreSQL runs with fsync and
+synchronous_commit on. A rate counts only what was committed: after each run the rows of the ledger and the changed
+employees are counted.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A line of a table. `met` says whether the goal was reached; None where there is none."""
+
+    name: str
+    value: str
+    note: str = ""
+    goal: str = ""
+    met: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The figures of one part, and the machine and versions they were measured with."""
+
+    name: str
+    title: str
+    figures: Sequence[Figure]
+    measured_with: str
+
+
+def rate(value: float) -> str:
+    return f"{value:,.0f} events/s"
+
+
+def ratio(value: float) -> str:
+    return f"{value:.2f}"
+
+
+def verdict(figure: Figure) -> str:
+    if figure.met is None:
+        return figure.goal
+    return f"{figure.goal}: {'met' if figure.met else 'not met'}"
+
+
+def table(part: Part) -> str:
+    rows = [f"| {f.name} | {f.value} | {verdict(f)} | {f.note} |" for f in part.figures]
+    return "\n".join([f"| {part.title} | | goal | |", "|---|---|---|---|", *rows, "", part.measured_with])
+
+
+def marked(part: Part) -> str:
+    return f"<!-- {part.name} -->\n\n## {part.title}\n\n{table(part)}\n\n<!-- end of {part.name} -->\n"
+
+
+def write(file: Path, parts: Sequence[Part]) -> None:
+    """Replaces each part's own place in the file, or adds it; what else is written there stays."""
+    text = file.read_text("utf-8") if file.exists() else HEAD
+    for part in parts:
+        place = re.compile(rf"<!-- {part.name} -->\n.*?<!-- end of {part.name} -->\n", re.DOTALL)
+        if place.search(text):
+            text = place.sub(lambda found, part=part: marked(part), text)  # type: ignore[misc]
+        else:
+            text = f"{text.rstrip()}\n\n{marked(part)}"
+    file.write_text(text, "utf-8")

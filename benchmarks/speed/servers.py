@@ -1,0 +1,58 @@
+"""The servers that are measured: the product, and the baseline. Both are gunicorn with two workers."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from tests.ports import free_port
+from webhook_service import serving
+from webhook_service.config import without_settings
+
+WORKERS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    port: int
+    pid: int
+
+
+@contextmanager
+def product(environment: Mapping[str, str], *, relay: bool = False) -> Iterator[Server]:
+    """As it is deployed: log lines are written (to nowhere), metrics counted. The relay beside it is off by default."""
+    port = free_port()
+    settings = {
+        "PORT": str(port),
+        "HOST": "127.0.0.1",
+        "WEB_CONCURRENCY": str(WORKERS),
+        "RELAY": "on" if relay else "off",
+    }
+    with open(os.devnull, "wb") as log, serving.running(clean() | dict(environment) | settings, log=log) as process:
+        serving.wait_until_ready(f"http://127.0.0.1:{port}", process)
+        yield Server(port, process.pid)
+
+
+@contextmanager
+def baseline(environment: Mapping[str, str], *, threads: int = 4, connections: int = 4) -> Iterator[Server]:
+    """One call per event, with this many threads and database connections in each worker."""
+    port = free_port()
+    bind = [f"--bind=127.0.0.1:{port}", f"--workers={WORKERS}", f"--threads={threads}", "--backlog=2048"]
+    command = [sys.executable, "-m", "gunicorn", "--worker-class=gthread", "--keep-alive=5", "--log-level=warning"]
+    process = subprocess.Popen(
+        [*command, "--no-control-socket", *bind, "benchmarks.speed.baseline:create_app()"],
+        env=clean() | dict(environment) | {"CONNECTIONS": str(connections)},
+        start_new_session=True,
+    )
+    try:
+        serving.wait_until_ready(f"http://127.0.0.1:{port}", process)
+        yield Server(port, process.pid)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def clean() -> dict[str, str]:
+    return without_settings(os.environ)
