@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -28,11 +29,12 @@ PARTS: dict[str, tuple[str, Measure]] = {
 @click.option("--rounds", default=5, show_default=True, help="How often each is measured; medians are shown.")
 @click.option("--events", default=20_000, show_default=True, help="Events in each run.")
 @click.option("--employees", default=100_000, show_default=True, help="All of them are linked.")
+@click.option("--only", default="", help="Of `rates`: the limit, and what has this in its name.")
 @click.option("--minutes", default=10.0, show_default=True, help="How long memory is watched.")
 @click.option("--large-employees", default=1_000_000, show_default=True, help="Of the large company in `flat`.")
 @click.option("--large-events", default=5_000_000, show_default=True, help="Events in its ledger.")
 @click.option("--write/--no-write", "is_written", default=True, help="Put the tables into docs/speed.md.")
-def main(parts: tuple[str, ...], is_written: bool, **chosen: int) -> None:
+def main(parts: tuple[str, ...], is_written: bool, **chosen: Any) -> None:
     """Measures how fast the service is: all PARTS, or those named."""
     options = Options(**chosen)
     if options.events > options.employees:

@@ -1,4 +1,4 @@
-"""The events that are sent: rows of `auth.users` as a database webhook posts them, 1 kB each. All people are invented."""
+"""The events that are sent: rows of `auth.users` as a database webhook posts them. All people are invented."""
 
 import hashlib
 import json
@@ -60,7 +60,7 @@ def payload(mix: Mix, id: UUID, email: str, name: str, now: datetime) -> Json:
 
 
 def row(id: UUID, email: str, name: str, updated_at: datetime) -> Json:
-    """The columns that say something. A whole row is 1.2 kB of them, of which most are empty; the event has two."""
+    """The columns that say something, so that an event, which has two rows, is 1.3 kB; with all columns it is 2.7 kB."""
     confirmed = "2026-01-01T09:18:32.789773+00:00"
     return {
         "id": str(id),

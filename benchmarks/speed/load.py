@@ -37,9 +37,8 @@ def send(events: Sequence[Event], secret: Secret, port: int, connections: int) -
         file, result = Path(folder) / "requests", Path(folder) / "result"
         write(file, requests(events, secret, port))
         command = ["wrk", "-t1", f"-c{connections}", f"-d{LONGEST}", "--timeout", "30", "-s", str(SCRIPT)]
-        wrk = subprocess.Popen(
-            [*command, f"http://127.0.0.1:{port}", "--", str(file), str(result)], stdout=subprocess.DEVNULL
-        )
+        arguments = [f"http://127.0.0.1:{port}", "--", str(file), str(result), str(connections)]
+        wrk = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True)
         try:
             deadline = time.monotonic() + LONGEST
             while not result.exists() and wrk.poll() is None and time.monotonic() < deadline:
@@ -47,10 +46,10 @@ def send(events: Sequence[Event], secret: Secret, port: int, connections: int) -
             load_cpu = processes.cpu_seconds([wrk.pid])
         finally:
             wrk.send_signal(signal.SIGINT)  # its threads have stopped; it would sleep until its time is over
-            wrk.wait()
+            told, _ = wrk.communicate()
         if not result.exists():
-            raise RuntimeError("not every request was answered")
-        sent, refused, started, ended = result.read_text().split()
-    if int(sent) != len(events) or int(refused):
-        raise RuntimeError(f"{sent} requests were sent instead of {len(events)}, {refused} refused")
+            raise RuntimeError(f"not every request was answered: {told}")
+        sent, started, ended = result.read_text().split()
+    if int(sent) != len(events) or "Non-2xx" in told or "Socket errors" in told:
+        raise RuntimeError(f"{sent} requests were sent instead of {len(events)}, or some were refused: {told}")
     return Sent(float(ended) - float(started), load_cpu)

@@ -13,6 +13,8 @@ class Options:
     events: int
     """in each run"""
     employees: int
+    only: str
+    """of `rates`: the limit, and the ways that hold this in their names"""
     minutes: float
     """of the run that watches memory"""
     large_employees: int

@@ -40,6 +40,7 @@ def measure(options: Options, tell: Tell) -> list[Figure]:
         tell(require_durable(database))
         with servers.product(environment) as product, servers.baseline(environment) as baseline:
             runs = ways(database, product, baseline, options.events)
+            runs = {name: run for name, run in runs.items() if name == LIMIT or options.only in name}
             measured: dict[tuple[str, int], list[Measured]] = defaultdict(list)
             for number in range(options.rounds):
                 for connections in CONNECTIONS:
@@ -58,6 +59,7 @@ ON_OUR_TABLES = "pgbench, the same function on the product's tables"
 OWN = "pgbench, the product's own function"
 BASELINE = "Flask, one call per event"
 PRODUCT = "the product"
+WITH_RELAY = "the product, its relay beside it as by default"
 SIGN_UPS = "the product, sign-ups that link an employee"
 
 
@@ -70,6 +72,7 @@ def ways(database: BenchDatabase, product: servers.Server, baseline: servers.Ser
         OWN: lambda connections, name: called(limit.own(database, connections, count, "prepared", name)),
         BASELINE: lambda connections, name: baseline_run(database, baseline, connections, count, name),
         PRODUCT: lambda connections, name: product_run(database, product, connections, count, Mix.UPDATES, name),
+        WITH_RELAY: lambda connections, name: with_relay(database, connections, count, name),
         SIGN_UPS: lambda connections, name: product_run(database, product, connections, count, Mix.SIGN_UPS, name),
     }
 
@@ -92,6 +95,11 @@ def product_run(
     require_applied(database, after, outcome, count)
     require_changed(database, name, count)
     return measured
+
+
+def with_relay(database: BenchDatabase, connections: int, count: int, name: str) -> Measured:
+    with servers.product(database.environment, relay=True) as server:
+        return product_run(database, server, connections, count, Mix.UPDATES, name)
 
 
 def baseline_run(database: BenchDatabase, server: servers.Server, connections: int, count: int, name: str) -> Measured:
