@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from benchmarks.speed import processes, rates
+from benchmarks.speed import burst, delay, flat, memory, processes, rates, rpc, start
 from benchmarks.speed.load import require_wrk
 from benchmarks.speed.options import Options, Tell
 from benchmarks.speed.report import Figure, Part, table, write
@@ -21,6 +21,12 @@ PAGE = Path(__file__).parents[2] / "docs" / "speed.md"
 Measure = Callable[[Options, Tell], list[Figure]]
 PARTS: dict[str, tuple[str, Measure]] = {
     "rates": ("Events a second", rates.measure),
+    "delay": ("With 10 ms of network between service and database", delay.measure),
+    "burst": ("pg_net's burst: 200 posts at once", burst.measure),
+    "flat": ("A small company and a large one", flat.measure),
+    "memory": ("Memory of a worker at full load", memory.measure),
+    "rpc": ("Over supabase-py", rpc.measure),
+    "start": ("Import and start", start.measure),
 }
 
 
@@ -35,7 +41,20 @@ PARTS: dict[str, tuple[str, Measure]] = {
 @click.option("--large-events", default=5_000_000, show_default=True, help="Events in its ledger.")
 @click.option("--write/--no-write", "is_written", default=True, help="Put the tables into docs/speed.md.")
 def main(parts: tuple[str, ...], is_written: bool, **chosen: Any) -> None:
-    """Measures how fast the service is: all PARTS, or those named."""
+    """Measures how fast the service is: all PARTS, or those named. Needs wrk.
+
+    \b
+    rates   events a second, beside the limit of the database and one call per event
+    delay   the same, with 10 ms between service and database
+    burst   how long 200 posts at once wait for their answers
+    flat    a million employees and five million ledger rows, beside a thousand and none
+    memory  what each worker holds over ten minutes of full load
+    rpc     over supabase-py, beside one rpc per event (needs Node.js and
+            npm ci --prefix tests/supabase_lite)
+    start   importing wsgi, starting the server, starting the demo
+
+    A quick look: python -m benchmarks.speed rates --rounds 1 --events 4000 --no-write
+    """
     options = Options(**chosen)
     if options.events > options.employees:
         raise click.BadParameter("each event is of another employee", param_hint="--events")
@@ -55,7 +74,8 @@ def measure(name: str, options: Options) -> Part:
     title, run = PARTS[name]
     click.echo(f"{name}: {title}", err=True)
     figures = run(options, lambda text: click.echo(f"  {text}", err=True))
-    with_what = f"{processes.machine()}; {versions()}; {options.rounds} rounds of {options.events:,} events."
+    asked = f"--rounds {options.rounds} --events {options.events} --employees {options.employees}"
+    with_what = f"{processes.machine()}; {versions()}; {asked}."
     return Part(name, title, figures, with_what)
 
 

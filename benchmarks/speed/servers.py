@@ -36,13 +36,19 @@ def product(environment: Mapping[str, str], *, relay: bool = False) -> Iterator[
 
 
 @contextmanager
-def baseline(environment: Mapping[str, str], *, threads: int = 4, connections: int = 4) -> Iterator[Server]:
+def baseline(
+    environment: Mapping[str, str],
+    *,
+    threads: int = 4,
+    connections: int = 4,
+    app: str = "benchmarks.speed.baseline:create_app()",
+) -> Iterator[Server]:
     """One call per event, with this many threads and database connections in each worker."""
     port = free_port()
     bind = [f"--bind=127.0.0.1:{port}", f"--workers={WORKERS}", f"--threads={threads}", "--backlog=2048"]
     command = [sys.executable, "-m", "gunicorn", "--worker-class=gthread", "--keep-alive=5", "--log-level=warning"]
     process = subprocess.Popen(
-        [*command, "--no-control-socket", *bind, "benchmarks.speed.baseline:create_app()"],
+        [*command, "--no-control-socket", *bind, app],
         env=clean() | dict(environment) | {"CONNECTIONS": str(connections)},
         start_new_session=True,
     )

@@ -1,0 +1,80 @@
+"""What each worker holds in memory, every ten seconds at full load."""
+
+import threading
+import time
+from dataclasses import dataclass, field
+from statistics import linear_regression, median
+
+from benchmarks.speed import processes, servers
+from benchmarks.speed.database import running
+from benchmarks.speed.events import Mix
+from benchmarks.speed.options import Options, Tell
+from benchmarks.speed.rates import product_run
+from benchmarks.speed.report import Figure
+
+CONNECTIONS = 64
+EVERY = 10.0
+FLAT = 1.05
+"""How much more the last minute may hold than the first for memory to be flat: a worker's pools fill up once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """The memory of workers: (seconds since the start, resident MB, MB of its own), for each of them."""
+
+    pids: list[int]
+    samples: dict[int, list[tuple[float, float, float]]] = field(default_factory=dict)
+    is_over: threading.Event = field(default_factory=threading.Event)
+
+    def run(self, tell: Tell) -> None:
+        started = time.monotonic()
+        while not self.is_over.wait(EVERY):
+            at = time.monotonic() - started
+            for pid in self.pids:
+                self.samples.setdefault(pid, []).append((at, *processes.memory_mb(pid)))
+            now = ", ".join(f"{self.samples[pid][-1][1]:.1f} MB" for pid in self.pids)
+            tell(f"after {at:,.0f} s: {now}")
+
+
+def measure(options: Options, tell: Tell) -> list[Figure]:
+    with running(options.employees) as database, servers.product(database.environment, relay=True) as server:
+        watch = Watch(processes.children(server.pid))
+        watching = threading.Thread(target=watch.run, args=[tell])
+        watching.start()
+        sent = 0
+        try:
+            until = time.monotonic() + options.minutes * 60
+            while time.monotonic() < until:
+                product_run(database, server, CONNECTIONS, options.events, Mix.UPDATES, f"New{sent}")
+                sent += options.events
+        finally:
+            watch.is_over.set()
+            watching.join()
+        if sorted(processes.children(server.pid)) != sorted(watch.pids):
+            raise RuntimeError("a worker has ended meanwhile")
+    workers = [figure for number, pid in enumerate(watch.pids, 1) for figure in figures(number, watch.samples[pid])]
+    return [Figure(f"events in {options.minutes:g} minutes", f"{sent:,}"), *workers]
+
+
+def figures(number: int, samples: list[tuple[float, float, float]]) -> list[Figure]:
+    """Of one worker: medians of the first and last minute, and the slope of all that follows the first."""
+    end = samples[-1][0]
+    first = [sample for sample in samples if sample[0] <= 60]
+    last = [sample for sample in samples if sample[0] >= end - 60]
+    before, after = (median(resident for _, resident, _ in part) for part in (first, last))
+    own_before, own_after = (median(own for *_, own in part) for part in (first, last))
+    later = [sample for sample in samples if sample[0] >= 60]
+    shown = "too short a run for a slope"
+    if len(later) > 2:
+        slope, _ = linear_regression([at / 60 for at, *_ in later], [resident for _, resident, _ in later])
+        shown = f"{slope * 1000:+,.0f} kB a minute after the first"
+    return [
+        Figure(
+            f"worker {number}: resident, first and last minute",
+            f"{before:.1f} MB, {after:.1f} MB",
+            shown,
+            "flat (within 5 %)",
+            after <= before * FLAT,
+        ),
+        Figure(f"worker {number}: its own alone", f"{own_before:.1f} MB, {own_after:.1f} MB"),
+    ]

@@ -1,0 +1,94 @@
+"""Over supabase-py: one `rpc` per event, and the product, which merges. Supabase Lite is the REST side.
+
+Needs Node.js >= 20 and `npm ci --prefix tests/supabase_lite`.
+"""
+
+import tempfile
+from collections import defaultdict
+from itertools import product
+from pathlib import Path
+from statistics import median
+
+import httpx
+
+from benchmarks.speed import servers
+from benchmarks.speed.database import HERE
+from benchmarks.speed.events import some_events
+from benchmarks.speed.load import send
+from benchmarks.speed.options import Options, Tell
+from benchmarks.speed.report import Figure, rate, ratio
+from tests import supabase_lite_server
+from tests.supabase_lite_server import SupabaseLite
+from webhook_service.signature import parse_secrets
+
+CONNECTIONS = (16, 64)
+EMPLOYEES = 5000
+MOST = 2000
+"""Events in a run: PGlite is one connection, and slow."""
+SECRET = "whsec_" + "c2VjcmV0" * 6
+MERGED, SINGLE = "the product over supabase-py", "one rpc per event"
+
+
+def measure(options: Options, tell: Tell) -> list[Figure]:
+    if not supabase_lite_server.LITE.exists():
+        raise RuntimeError("Supabase Lite is missing: npm ci --prefix tests/supabase_lite")
+    count = min(options.events, MOST)
+    rates: dict[tuple[str, int], list[float]] = defaultdict(list)
+    with tempfile.TemporaryDirectory() as folder, supabase_lite_server.running(Path(folder)) as lite:
+        seed(lite)
+        environment = {
+            "SUPABASE_URL": lite.url,
+            "SUPABASE_SERVICE_ROLE_KEY": lite.service_role_key,
+            "WEBHOOK_SECRETS": SECRET,
+            "ADMIN_API_KEY": "a-key-for-this-benchmark",
+            "AUTH_ADMIN": "off",
+        }
+        single = servers.baseline(environment, threads=32, app="benchmarks.speed.baseline_rpc:create_app()")
+        with servers.product(environment) as merging, single as calling:
+            both = {SINGLE: calling, MERGED: merging}
+            for number, connections, (way, server) in product(range(options.rounds), CONNECTIONS, both.items()):
+                name = f"New{number}-{connections}-{way}"
+                took = send(some_events(EMPLOYEES, count, name), parse_secrets(SECRET)[0], server.port, connections)
+                require_changed(lite, name, count)
+                tell(f"round {number + 1}, {connections} connections, {way}: {count / took.seconds:,.0f} events/s")
+                rates[way, connections].append(count / took.seconds)
+    return [figure for connections in CONNECTIONS for figure in figures(rates, connections)]
+
+
+def figures(rates: dict[tuple[str, int], list[float]], connections: int) -> list[Figure]:
+    ours, theirs = rates[MERGED, connections], rates[SINGLE, connections]
+    multiple = median(our / their for our, their in zip(ours, theirs, strict=True))
+    return [
+        Figure(f"{connections} connections: {SINGLE}", rate(median(theirs))),
+        Figure(f"{connections} connections: {MERGED}", rate(median(ours)), f"{ratio(multiple)} times as many"),
+    ]
+
+
+def seed(lite: SupabaseLite) -> None:
+    """As seed.sql, statement by statement."""
+    ask(lite, "select to_jsonb(set_config('session_replication_role', 'replica', false))")
+    script = (HERE / "seed.sql").read_text("utf-8").split("\n", 1)[1].replace(":employees", str(EMPLOYEES))
+    for statement in script.split(";\n"):
+        if statement.strip().startswith("insert"):
+            ask(lite, f"with done as ({statement.strip()} returning 1) select to_jsonb(count(*)) from done")
+    ask(lite, "select to_jsonb(set_config('session_replication_role', 'origin', false))")
+
+
+def require_changed(lite: SupabaseLite, name: str, count: int) -> None:
+    changed = ask(lite, f"select to_jsonb(count(*)) from public.employees where first_name = '{name}'")
+    done = ask(
+        lite,
+        "select to_jsonb(count(*)) from public.integration_sync_log where status = 'SUCCESS' and outcome = 'synced'"
+        f" and request_data -> 'names' ->> 'first_name' = '{name}'",
+    )
+    if (changed, done) != (count, count):
+        raise RuntimeError(f"{count} events were sent, {done} are committed, {changed} employees were changed")
+
+
+def ask(lite: SupabaseLite, query: str) -> int | str:
+    """What a query of one row of one jsonb gives. Raises httpx.HTTPError."""
+    headers = {"apikey": lite.service_role_key, "Authorization": f"Bearer {lite.service_role_key}"}
+    url = f"{lite.url}/rest/v1/rpc/test_query"
+    answer = httpx.post(url, headers=headers, json={"p_sql": query}, timeout=60).raise_for_status().json()
+    assert isinstance(answer, int | str)  # noqa: S101 (what is asked for here)
+    return answer
