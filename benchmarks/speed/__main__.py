@@ -4,6 +4,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -60,23 +61,21 @@ def main(parts: tuple[str, ...], is_written: bool, **chosen: Any) -> None:
         raise click.BadParameter("each event is of another employee", param_hint="--events")
     try:
         require_wrk()
-    except RuntimeError as error:
-        raise click.ClickException(str(error)) from None
-    measured = [measure(name, options) for name in parts or PARTS]
-    for part in measured:
-        click.echo(f"\n{table(part)}")
-    if is_written:
-        write(PAGE, measured)
-        click.echo(f"\nwritten to {PAGE.name}")
+        for name in parts or PARTS:
+            part = measure(name, options)
+            click.echo(f"\n{table(part)}\n")
+            if is_written:  # at once: the next part may fail
+                write(PAGE, part)
+    except RuntimeError as error:  # a run that counts for nothing
+        raise click.ClickException(str(error)) from error
 
 
 def measure(name: str, options: Options) -> Part:
     title, run = PARTS[name]
     click.echo(f"{name}: {title}", err=True)
     figures = run(options, lambda text: click.echo(f"  {text}", err=True))
-    asked = f"--rounds {options.rounds} --events {options.events} --employees {options.employees} --minutes {options.minutes:g}"
-    with_what = f"{processes.machine()}; {versions()}; {asked}."
-    return Part(name, title, figures, with_what)
+    asked = " ".join(f"--{option.replace('_', '-')} {value}" for option, value in asdict(options).items() if value)
+    return Part(name, title, figures, f"{processes.machine()}; {versions()}; `{asked}`.")
 
 
 def versions() -> str:

@@ -69,13 +69,9 @@ def marked(part: Part) -> str:
     return f"<!-- {part.name} -->\n\n## {part.title}\n\n{table(part)}\n\n<!-- end of {part.name} -->\n"
 
 
-def write(file: Path, parts: Sequence[Part]) -> None:
-    """Replaces each part's own place in the file, or adds it; what else is written there stays."""
+def write(file: Path, part: Part) -> None:
+    """Replaces the part's own place in the file, or adds it; what else is written there stays."""
     text = file.read_text("utf-8") if file.exists() else HEAD
-    for part in parts:
-        place = re.compile(rf"<!-- {part.name} -->\n.*?<!-- end of {part.name} -->\n", re.DOTALL)
-        if place.search(text):
-            text = place.sub(lambda found, part=part: marked(part), text)  # type: ignore[misc]
-        else:
-            text = f"{text.rstrip()}\n\n{marked(part)}"
-    file.write_text(text, "utf-8")
+    place = re.compile(rf"<!-- {part.name} -->\n.*?<!-- end of {part.name} -->\n", re.DOTALL)
+    written, times = place.subn(lambda _: marked(part), text)
+    file.write_text(written if times else f"{text.rstrip()}\n\n{marked(part)}", "utf-8")

@@ -13,10 +13,11 @@ def test_measured_again_a_part_replaces_itself_alone(tmp_path: Path) -> None:
     """What a person has written around the tables stays, and so do other parts; a part measured again is there once."""
     page = tmp_path / "speed.md"
     other = Part("start", "Import", [Figure("import wsgi", "1 s")], "4 cores")
-    write(page, [part("2,000 events/s"), other])
+    write(page, part("2,000 events/s"))
+    write(page, other)
     page.write_text(page.read_text("utf-8") + "\nA remark.\n", "utf-8")
 
-    write(page, [part(r"3,000 \1 events/s", met=True)])
+    write(page, part(r"3,000 \1 events/s", met=True))
 
     text = page.read_text("utf-8")
     assert "2,000" not in text
