@@ -77,7 +77,7 @@ def figures(measured: dict[tuple[str, int], list[Committed]], connections: int) 
     multiple = median(our.rate / their.rate for our, their in zip(ours, theirs, strict=True))
     found = []
     for name, runs in ((SINGLE, theirs), (MERGED, ours)):
-        refused = f"{median(run.refused for run in runs):.1%} refused, as the database was too slow"
+        refused = f"{median(run.refused for run in runs):.1%} refused"
         times = f"{ratio(multiple)} times as many; " if name == MERGED else ""
         found.append(
             Figure(f"{connections} connections: {name}", rate(median(run.rate for run in runs)), times + refused)
