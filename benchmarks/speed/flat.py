@@ -24,8 +24,10 @@ def measure(options: Options, tell: Tell) -> list[Figure]:
         with servers.product(small.environment) as beside_small, servers.product(large.environment) as beside_large:
             rates: list[tuple[float, float]] = []
             for number in range(options.rounds):
-                both = (small, beside_small), (large, beside_large)
-                found = [run(database, server, options.events, number) for database, server in both]
+                both = [(small, beside_small), (large, beside_large)]
+                turn = both if number % 2 == 0 else both[::-1]  # neither is always the first
+                took = {server.port: run(database, server, options.events, number) for database, server in turn}
+                found = [took[server.port] for _, server in both]
                 tell(f"round {number + 1}: small {rate(found[0])}, large {rate(found[1])}")
                 rates.append((found[0], found[1]))
     flat = median(large_rate / small_rate for small_rate, large_rate in rates)
