@@ -11,9 +11,10 @@ from webhook_service.handlers import Policy
 from webhook_service.ports import Database
 from webhook_service.processing import LOCK_TIMEOUT, LOCK_TIMEOUT_ALONE, MAX_BATCH, process_batch
 
-LANES = 6
+LANES = 3
 """Calls under way at once in one process, at most. A database nearby needs one: while it works, the next batch gathers.
-One behind a network needs several, or it would lie idle for as long as questions and answers travel.
+One behind a network needs several, or it would lie idle for as long as questions and answers travel. One connection of
+`db.direct.CONNECTIONS` stays for the relay, the pages and the probes.
 """
 
 ENOUGH = 8

@@ -1,5 +1,6 @@
 """gunicorn's gevent worker, with what an answer costs twice in it done once."""
 
+import signal
 from typing import Any
 
 from gunicorn.glogging import Logger
@@ -44,6 +45,8 @@ class Worker(GeventWorker):  # type: ignore[misc]
     """Each request has a greenlet of its own; those that wait for the database wait together."""
 
     def init_process(self) -> None:
+        # gevent's patches take a while, in which gunicorn's own handler would lose the order to stop.
+        signal.signal(signal.SIGTERM, self.handle_exit)
         # A worker's settings do not change, and each request asks for some thirty: as attributes they need no lookup.
         self.cfg.__dict__.update({name: setting.get() for name, setting in self.cfg.settings.items()})
         super().init_process()
