@@ -119,8 +119,10 @@ class Processor:
         with self._changed:
             while (pause := self._pause()) != 0:
                 self._changed.wait(pause)
-            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._max_batch))]
             self._under_way += 1
+        time.sleep(0)  # what is at the door comes along
+        with self._changed:
+            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._max_batch))]
             if self._waiting:
                 self._changed.notify()
             return batch

@@ -3,12 +3,12 @@
 import select
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
+from typing import Any
 
 import psycopg
-from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from psycopg.types.json import Jsonb
 
@@ -20,7 +20,7 @@ from webhook_service.events import Json
 CONNECTIONS = 4
 STATEMENT_TIMEOUT = 3000
 """Milliseconds; the server's own limit on a call."""
-LIMIT = sql.SQL("select set_config('statement_timeout', {}, true)").format(str(STATEMENT_TIMEOUT))
+LIMIT_ONE = f"select set_config('statement_timeout', '{STATEMENT_TIMEOUT:d}', true)"
 """That limit, for one transaction."""
 
 LIVELINESS: dict[str, int] = {
@@ -60,19 +60,12 @@ class DirectDatabase:
             raise
 
     def _call(self, function: str, params: dict[str, Json], in_use: "InUse") -> Json:
-        query = sql.SQL("select public.{}({})").format(
-            sql.Identifier(function),
-            sql.SQL(", ").join(
-                sql.SQL("{} => {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in params
-            ),
-        )
+        given = ", ".join(f"{name} => %({name})s" for name in params)
+        query = f"select public.{function}({given})"  # noqa: S608 (names of ours, no values)
         values = {name: Jsonb(value) if isinstance(value, dict | list) else value for name, value in params.items()}
         try:
             with self._connection() as connection, in_use.by(connection):
-                with connection.pipeline():  # one transaction, sent and answered in one trip
-                    connection.execute(LIMIT)
-                    answer = connection.execute(query, values)
-                row = answer.fetchone()
+                row = answered(connection, query, values)
         except psycopg.Error as error:
             raise translated(error) from error
         return row[0] if row is not None else None
@@ -88,8 +81,11 @@ class DirectDatabase:
         self._idle.put(connection)
 
     def _connect(self) -> psycopg.Connection:
-        # No prepared statements, and a time limit per transaction: a pooler in transaction mode may stand between.
-        return psycopg.connect(self._conninfo, autocommit=True, prepare_threshold=None)
+        connection = psycopg.connect(self._conninfo, autocommit=True, prepare_threshold=None)
+        if is_straight(connection):
+            connection.execute(f"set statement_timeout = {STATEMENT_TIMEOUT:d}")
+            connection.prepare_threshold = 1
+        return connection
 
     def _idle_connection(self) -> psycopg.Connection | None:
         while True:
@@ -135,6 +131,24 @@ class InUse:
                 # The family does not matter: only the descriptor is used, and duplicated for that.
                 with socket.fromfd(self._connection.fileno(), socket.AF_INET, socket.SOCK_STREAM) as duplicate:
                     duplicate.shutdown(socket.SHUT_RDWR)
+
+
+def is_straight(connection: psycopg.Connection) -> bool:
+    """Whether it leads to the server itself: a pooler tells a number of its own for the process behind it."""
+    told = connection.execute("select pg_backend_pid()").fetchone()
+    return told == (connection.info.backend_pid,)
+
+
+def answered(connection: psycopg.Connection, query: str, values: Mapping[str, object]) -> Any:
+    """The row of a call, in one trip. Only straight at the server does a session keep what is prepared and its limit;
+    behind a pooler in transaction mode it is somebody else's the next moment, and the limit comes along.
+    """
+    if connection.prepare_threshold is not None:
+        return connection.execute(query, values).fetchone()
+    with connection.pipeline():  # one transaction
+        connection.execute(LIMIT_ONE)
+        answer = connection.execute(query, values)
+    return answer.fetchone()
 
 
 def has_been_cut(connection: psycopg.Connection) -> bool:

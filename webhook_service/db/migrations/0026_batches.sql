@@ -17,15 +17,19 @@ begin
 end $$;
 
 -- Reads what these works come to, each as if it were alone. Ordinary is an event that is open, newer than what is known and not waiting
--- for an older one; the only one here of its user and of its employee; that keeps a link, makes one or finds nobody; that changes no
+-- for an older one; the only one here of its user; that keeps a link, makes one or finds nobody; that changes no
 -- e-mail; and after which Auth is as the employee asks.
 create or replace function public.auth_sync_plan_v1(p_works jsonb) returns public.auth_sync_planned[]
 language plpgsql security definer set search_path = '' as $$
+declare
+  are_single boolean := (select count(distinct w ->> 'auth_user_id') = count(*) and count(distinct w ->> 'event_id') = count(*)
+                           from jsonb_array_elements(p_works) as w);
 begin
   return (
     with given as (
       select w.*, lower(btrim(w."user" ->> 'email', E' \t\r\n')) as email,
-             count(*) over (partition by w.auth_user_id) = 1 and count(*) over (partition by w.event_id) = 1 as is_single
+             are_single or (select count(*) from jsonb_array_elements(p_works) as o
+                             where (o ->> 'auth_user_id')::uuid = w.auth_user_id or o ->> 'event_id' = w.event_id) = 1 as is_single
         from jsonb_to_recordset(p_works) as w (event_id text, operation text, auth_user_id uuid, version bigint, via text, lease text,
                                                "user" jsonb, copy jsonb, columns jsonb, key jsonb, steps jsonb)
     ), met as (
@@ -63,17 +67,19 @@ begin
                'email', case when m.copy ? 'email' then jsonb_build_array(m.copy -> 'email', m.version, m.log_id) end,
                'first_name', case when m.copy ? 'first_name' then jsonb_build_array(m.copy -> 'first_name', m.version, m.log_id) end,
                'last_name', case when m.copy ? 'last_name' then jsonb_build_array(m.copy -> 'last_name', m.version, m.log_id) end)) as fields,
-             case m.step when 'link' then m.columns  -- with what older events have said; a sync copies what this one says
-                         else (select jsonb_agg(c) from jsonb_array_elements_text(m.columns) as c where m.copy ? c) end as copied
+             -- A link copies what older events have said, too; a sync what this one says.
+             m.columns ? 'first_name' and (m.step = 'link' or m.copy ? 'first_name') as copies_first_name,
+             m.columns ? 'last_name' and (m.step = 'link' or m.copy ? 'last_name') as copies_last_name,
+             m.columns ? 'email' and (m.step = 'link' or m.copy ? 'email') as copies_email
         from met m
     ), wanted as (
-      select t.*, coalesce(case when t.copied ? 'first_name' then t.fields -> 'first_name' ->> 0 end, t.first_name) as new_first_name,
-             coalesce(case when t.copied ? 'last_name' then t.fields -> 'last_name' ->> 0 end, t.last_name) as new_last_name,
+      select t.*, coalesce(case when t.copies_first_name then t.fields -> 'first_name' ->> 0 end, t.first_name) as new_first_name,
+             coalesce(case when t.copies_last_name then t.fields -> 'last_name' ->> 0 end, t.last_name) as new_last_name,
              t.is_open and (
                t.situation is null and t.step in ('unmatched', 'unconfirmed', 'ignored')
                or (t.situation, t.step) in (('linked', 'sync'), ('one', 'link'))
-                  and count(*) over (partition by t.employee_id) = 1 and t.is_active is not false
-                  and (not coalesce(t.copied ? 'email', false) or not t.fields ? 'email'
+                  and t.is_active is not false
+                  and (not t.copies_email or not t.fields ? 'email'
                        or coalesce(lower(btrim(t.fields -> 'email' ->> 0, E' \t\r\n')) = lower(btrim(t.employee_email, E' \t\r\n')), false))
                   and (t.columns ? 'email' or t.employee_email not like '%_@_%'
                        or coalesce(t.email = lower(btrim(t.employee_email, E' \t\r\n')), t.employee_email is null))) as is_ordinary
@@ -176,13 +182,15 @@ begin
   end if;
 end $$;
 
--- As in 0008; but what is ordinary is written for all at once, and only the others each alone.
+-- As in 0008; but what is ordinary is written for all at once, and only the others each alone. Everything is found by an index, row by
+-- row: a plan made while the tables were small would read them whole, through an index too, and it is kept.
 create or replace function public.auth_sync_process_v2(
   p_works jsonb, p_dry_run boolean default false, p_lock_timeout text default '1500ms', p_limit integer default 64,
   p_skip_held boolean default false
 ) returns jsonb
 language plpgsql security definer set search_path = ''
-set lock_timeout = '1500ms' set statement_timeout = '3s' set enable_seqscan = off set jit = off set plan_cache_mode = force_generic_plan as $$
+set lock_timeout = '1500ms' set statement_timeout = '3s' set jit = off
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off set plan_cache_mode = force_generic_plan as $$
 declare
   plan public.auth_sync_planned[];
   ordinary public.auth_sync_planned[];
