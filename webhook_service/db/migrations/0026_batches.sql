@@ -12,7 +12,7 @@ begin
       event_id text, operation text, via text, request_data jsonb, is_ordinary boolean, outcome text, changes jsonb,
       log_id bigint, log_row tid, log_xmin xid,
       auth_user_id uuid, version bigint, email text, fields jsonb, record_hash uuid, state_row tid, state_xmin xid,
-      employee_id bigint, first_name text, last_name text, employee_row tid, employee_xmin xid);
+      employee_id bigint, employee_email text, first_name text, last_name text, employee_row tid, employee_xmin xid);
   end if;
 end $$;
 
@@ -104,7 +104,7 @@ begin
                                      else c.step end, c.changes,
                          c.log_id, c.log_row, c.log_xmin,
                          c.auth_user_id, c.version, c.email, c.fields, c.record_hash, c.state_row, c.state_xmin,
-                         c.employee_id, c.new_first_name, c.new_last_name, c.employee_row, c.employee_xmin)::public.auth_sync_planned
+                         c.employee_id, c.employee_email, c.new_first_name, c.new_last_name, c.employee_row, c.employee_xmin)::public.auth_sync_planned
                      order by c.event_id collate "C")
       from changed c);
 end $$;
@@ -171,8 +171,8 @@ begin
          set first_name = p.first_name, last_name = p.last_name, auth_user_id = p.auth_user_id, orphaned_at = null, orphaned_auth_user_id = null
         from (select * from unnest(p_plan) as p where p.changes <> '{}' order by p.employee_id) as p
        where e.ctid = p.employee_row and e.xmin = p.employee_xmin and e.employee_id = p.employee_id
-      returning (e.first_name::text, e.last_name::text, e.auth_user_id, e.orphaned_at is null, e.orphaned_auth_user_id is null)
-                is not distinct from (p.first_name, p.last_name, p.auth_user_id, true, true) as is_as_planned
+      returning (e.email::text, e.first_name::text, e.last_name::text, e.auth_user_id, e.orphaned_at is null, e.orphaned_auth_user_id is null)
+                is not distinct from (p.employee_email, p.first_name, p.last_name, p.auth_user_id, true, true) as is_as_planned
     )
     select count(*) into written from became where is_as_planned;
     perform set_config('search_path', 'pg_catalog, pg_temp', true);
