@@ -90,7 +90,7 @@ KILLS: list[tuple[str, Moment, bool, bool]] = [
     ("Auth has made the login", partial(auth_has, "after", "/admin/users"), False, False),
     ("Auth has the invitation", partial(auth_has, "before", "/invite"), True, True),
     ("Auth has mailed it", partial(auth_has, "after", "/invite"), True, True),
-    ("the employee is written", EMPLOYEE, False, False),
+    ("the employee is written", EMPLOYEE, False, True),
     ("the invited employee is written", EMPLOYEE, True, True),
     ("all is committed", is_there, False, True),
 ]

@@ -33,7 +33,7 @@ begin
         from jsonb_to_recordset(p_works) as w (event_id text, operation text, auth_user_id uuid, version bigint, via text, lease text,
                                                "user" jsonb, copy jsonb, columns jsonb, key jsonb, steps jsonb)
     ), met as (
-      select g.*, coalesce(l.id, nextval('public.integration_sync_log_id_seq')) as log_id, l.ctid as log_row, l.xmin as log_xmin,
+      select g.*, l.id as known_log_id, l.ctid as log_row, l.xmin as log_xmin,
              md5(nullif(l.request_data -> 'record', 'null')::text)::uuid as record_hash,
              s.fields as known_fields, s.ctid as state_row, s.xmin as state_xmin,
              e.situation, e.employee_id, e.first_name, e.last_name, e.email as employee_email, e.is_active, e.orphaned_at,
@@ -62,6 +62,10 @@ begin
                   e.first_name::text, e.last_name::text, e.email::text, e.is_active, e.orphaned_at, e.orphaned_auth_user_id, e.ctid, e.xmin
              from public.employees e where lower(btrim(e.email::text, E' \t\r\n')) = lower(btrim(g.key ->> 'email', E' \t\r\n')))
            limit 1) as e on true
+    ), numbered as (
+      select m.*, coalesce(m.known_log_id, case when m.is_open and m.step is not null
+                                                then nextval('public.integration_sync_log_id_seq') end) as log_id
+        from met m
     ), told as (
       select m.*, coalesce(m.known_fields, '{}') || jsonb_strip_nulls(jsonb_build_object(
                'email', case when m.copy ? 'email' then jsonb_build_array(m.copy -> 'email', m.version, m.log_id) end,
@@ -71,7 +75,7 @@ begin
              m.columns ? 'first_name' and (m.step = 'link' or m.copy ? 'first_name') as copies_first_name,
              m.columns ? 'last_name' and (m.step = 'link' or m.copy ? 'last_name') as copies_last_name,
              m.columns ? 'email' and (m.step = 'link' or m.copy ? 'email') as copies_email
-        from met m
+        from numbered m
     ), wanted as (
       select t.*, coalesce(case when t.copies_first_name then t.fields -> 'first_name' ->> 0 end, t.first_name) as new_first_name,
              coalesce(case when t.copies_last_name then t.fields -> 'last_name' ->> 0 end, t.last_name) as new_last_name,
@@ -196,8 +200,10 @@ declare
   ordinary public.auth_sync_planned[];
   earlier jsonb;
   held jsonb := '[]';
+  work jsonb;
   results jsonb := '[]';
   is_mixed boolean;
+  are_locked boolean := false;
 begin
   if p_dry_run then
     return jsonb_build_object('results', public.auth_sync_process_v1(p_works, true, p_lock_timeout), 'held', held);
@@ -217,6 +223,7 @@ begin
       select coalesce(jsonb_agg(w), '[]') into p_works from jsonb_array_elements(p_works) as w where not held ? (w ->> 'event_id');
     end if;
     perform public.auth_sync_lock_v1(p_works);  -- all of them, before any is written
+    are_locked := true;
     plan := public.auth_sync_plan_v1(p_works);
   end if;
 
@@ -232,9 +239,16 @@ begin
     ordinary := '{}';
   end;
   if cardinality(ordinary) < jsonb_array_length(p_works) then
-    results := public.auth_sync_process_v1(
-      (select jsonb_agg(w) from jsonb_array_elements(p_works) as w
-        where not exists (select from unnest(ordinary) as p where p.event_id = w ->> 'event_id')), false, p_lock_timeout);
+    if not are_locked then
+      perform public.auth_sync_lock_v1(p_works);
+    end if;
+    for work in
+      select w from jsonb_array_elements(p_works) as w join public.integration_sync_log l on l.event_id = w ->> 'event_id'
+       where not exists (select from unnest(ordinary) as p where p.event_id = w ->> 'event_id')
+       order by (w ->> 'version')::bigint, l.id
+    loop
+      results := results || public.auth_sync_apply_v1(work);
+    end loop;
   end if;
   return jsonb_build_object('held', held, 'results', results || (
     select coalesce(jsonb_agg(jsonb_build_object('event_id', p.event_id, 'status', 'SUCCESS', 'outcome', p.outcome, 'employee_id', p.employee_id)), '[]')
