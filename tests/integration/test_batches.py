@@ -161,6 +161,20 @@ def test_what_was_planned_while_the_ledger_was_empty_stays_right(connection: Con
         assert (read.fetchone() or {})["rows"] < 100
 
 
+def test_who_looks_for_an_employee_waits_for_older_events(connection: Connection, database: Database) -> None:
+    """One takes an e-mail, is deleted, and another has the e-mail then: in one call as in three."""
+    held = linked(connection, 1)
+    gone = decide(AuthEvent("evt-2", Operation.DELETE, 2, AuthUser(UUID(int=1), deleted_at=LONG_AGO)), Policy())
+    works = [work(1, 1, email="new@example.com"), gone, work(3, 2, email="new@example.com")]
+    results = process_batch(database, works, Policy())
+    assert {result.event_id: result.outcome for result in results} == {
+        "evt-1": "synced",
+        "evt-2": "orphaned",
+        "evt-3": "linked",
+    }
+    assert employee(connection, held)["auth_user_id"] == UUID(int=2)
+
+
 def test_what_changes_while_a_batch_waits_is_not_overwritten(
     connection: Connection, database: Database, database_url: str
 ) -> None:

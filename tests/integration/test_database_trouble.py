@@ -1,6 +1,5 @@
 """The service while its database, of either kind, is dead or silent: each sender gets a clear refusal in time."""
 
-import re
 import socket
 import threading
 import time
@@ -16,7 +15,6 @@ from werkzeug.serving import make_server
 
 from tests.auth_traffic import SECRET, headers_for, insert
 from tests.conftest import ADMIN_KEY
-from tests.employees import Connection
 from tests.integration.misbehaving_servers import Behaviour, Serve, silent, trickles
 from tests.ports import free_port
 from webhook_service.app import create_app
@@ -113,23 +111,6 @@ def test_a_database_that_comes_back_is_used_at_once(serve: Serve, database_url: 
     database.close()
 
 
-def test_behind_a_pooler_a_session_keeps_nothing(serve: Serve, connection: Connection, database_url: str) -> None:
-    """What is prepared stays only in a session straight at the server; the limit on a call holds in both."""
-    connection.execute("""
-        create function auth_sync_session_v1() returns jsonb language sql as $$
-          select jsonb_build_object('limit', current_setting('statement_timeout'), 'prepared', count(*))
-            from pg_prepared_statements $$
-    """)
-    is_there = threading.Event()
-    is_there.set()
-    pooler = proxied(database_url, serve(forward(database_url, is_there, key=bytes(8))))
-    for url, prepared in ((pooler, 0), (database_url, 1)):
-        database = DirectDatabase(url)
-        told = [database.call("auth_sync_session_v1") for _ in range(3)]
-        assert told[2] == {"limit": "3s", "prepared": prepared}
-        database.close()
-
-
 def test_connections_that_went_silent_are_given_up(serve: Serve, database_url: str) -> None:
     """A host that is gone without a word keeps no thread: as soon as new connections work, calls do."""
     is_there = threading.Event()
@@ -176,19 +157,12 @@ def answer_of(database: DirectDatabase) -> int:
     raise AssertionError("no answer")
 
 
-KEY_DATA_HEAD = b"K\x00\x00\x00\x0c"
-KEY_DATA = re.compile(KEY_DATA_HEAD + b".{8}", re.DOTALL)
-"""BackendKeyData of PostgreSQL's protocol: the number of the server's process, and what cancels its work."""
-
-
 def proxied(database_url: str, port: int) -> str:
     return f"postgresql://postgres@127.0.0.1:{port}/{conninfo_to_dict(database_url)['dbname']}"
 
 
-def forward(database_url: str, is_there: threading.Event, key: bytes = b"") -> Behaviour:
-    """A proxy to the real database. While it is not there, new connections are closed, and others hear nothing. With
-    a `key`, it tells that one for the process behind it, as poolers do.
-    """
+def forward(database_url: str, is_there: threading.Event) -> Behaviour:
+    """A proxy to the real database. While it is not there, new connections are closed, and others hear nothing."""
     path = f"{conninfo_to_dict(database_url)['host']}/.s.PGSQL.5432"
 
     def behaviour(connection: socket.socket, over: threading.Event) -> None:
@@ -196,14 +170,14 @@ def forward(database_url: str, is_there: threading.Event, key: bytes = b"") -> B
             return
         with socket.socket(socket.AF_UNIX) as upstream, ThreadPoolExecutor(1) as back:
             upstream.connect(path)
-            back.submit(pump, upstream, connection, is_there, key)
+            back.submit(pump, upstream, connection, is_there)
             pump(connection, upstream, is_there)
 
     return behaviour
 
 
-def pump(source: socket.socket, target: socket.socket, is_there: threading.Event, key: bytes = b"") -> None:
+def pump(source: socket.socket, target: socket.socket, is_there: threading.Event) -> None:
     while chunk := source.recv(65536):
         if is_there.is_set():
-            target.sendall(KEY_DATA.sub(KEY_DATA_HEAD + key, chunk) if key else chunk)
+            target.sendall(chunk)
     target.shutdown(socket.SHUT_WR)

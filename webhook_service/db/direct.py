@@ -20,7 +20,7 @@ from webhook_service.events import Json
 CONNECTIONS = 4
 STATEMENT_TIMEOUT = 3000
 """Milliseconds; the server's own limit on a call."""
-LIMIT_ONE = f"select set_config('statement_timeout', '{STATEMENT_TIMEOUT:d}', true)"
+LIMIT = f"select set_config('statement_timeout', '{STATEMENT_TIMEOUT:d}', true)"
 """That limit, for one transaction."""
 
 LIVELINESS: dict[str, int] = {
@@ -81,11 +81,7 @@ class DirectDatabase:
         self._idle.put(connection)
 
     def _connect(self) -> psycopg.Connection:
-        connection = psycopg.connect(self._conninfo, autocommit=True, prepare_threshold=None)
-        if is_straight(connection):
-            connection.execute(f"set statement_timeout = {STATEMENT_TIMEOUT:d}")
-            connection.prepare_threshold = 1
-        return connection
+        return psycopg.connect(self._conninfo, autocommit=True, prepare_threshold=None)
 
     def _idle_connection(self) -> psycopg.Connection | None:
         while True:
@@ -133,20 +129,12 @@ class InUse:
                     duplicate.shutdown(socket.SHUT_RDWR)
 
 
-def is_straight(connection: psycopg.Connection) -> bool:
-    """Whether it leads to the server itself: a pooler tells a number of its own for the process behind it."""
-    told = connection.execute("select pg_backend_pid()").fetchone()
-    return told == (connection.info.backend_pid,)
-
-
 def answered(connection: psycopg.Connection, query: str, values: Mapping[str, object]) -> Any:
-    """The row of a call, in one trip. Only straight at the server does a session keep what is prepared and its limit;
-    behind a pooler in transaction mode it is somebody else's the next moment, and the limit comes along.
+    """The row of a call, in one transaction and in one trip, with its limit: a pooler in transaction mode may stand
+    between, so nothing is left in the session.
     """
-    if connection.prepare_threshold is not None:
-        return connection.execute(query, values).fetchone()
-    with connection.pipeline():  # one transaction
-        connection.execute(LIMIT_ONE)
+    with connection.pipeline():
+        connection.execute(LIMIT)
         answer = connection.execute(query, values)
     return answer.fetchone()
 

@@ -39,7 +39,7 @@ begin
              e.situation, e.employee_id, e.first_name, e.last_name, e.email as employee_email, e.is_active, e.orphaned_at,
              e.orphaned_auth_user_id, e.ctid as employee_row, e.xmin as employee_xmin, g.steps ->> coalesce(e.situation, 'none') as step,
              g.is_single and g."user" -> 'deleted_at' = 'null'
-               and case when l.id is null then g.via <> 'replay' else
+               and case when l.id is null then g.via <> 'replay' and g.lease is null else
                      l.status = 'PENDING' and (l.auth_user_id, l.version) = (g.auth_user_id, g.version)
                      and case g.via when 'replay' then false when 'relay' then coalesce(g.lease = l.lease, g.lease is null)
                                     else coalesce(l.leased_until < now(), true) end end
@@ -227,9 +227,9 @@ begin
     plan := public.auth_sync_plan_v1(p_works);
   end if;
 
-  -- Whom an employee is linked to may depend on the others: among such, links keep the order of the versions.
+  -- Whom an employee is linked to may depend on the others: among such, those that look for one keep the order of the versions.
   is_mixed := exists (select from unnest(plan) as p where not p.is_ordinary);
-  ordinary := array(select p from unnest(plan) as p where p.is_ordinary and not (is_mixed and p.outcome = 'linked'));
+  ordinary := array(select p from unnest(plan) as p where p.is_ordinary and not (is_mixed and p.outcome in ('linked', 'unmatched')));
   begin
     perform public.auth_sync_write_v1(ordinary);
   exception when others or assert_failure then
