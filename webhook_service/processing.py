@@ -91,7 +91,7 @@ def fail(database: Database, event_id: str, outcome: Outcome, detail: str, lease
 
 
 def to_json(work: Work) -> dict[str, Json]:
-    """A work as `auth_sync_process_v1` takes it."""
+    """A work as `auth_sync_process_v2` takes it."""
     return {
         "event_id": work.event.event_id,
         "operation": work.event.operation,
