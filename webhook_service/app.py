@@ -24,7 +24,7 @@ from webhook_service.notify import Notifier
 from webhook_service.ports import AuthAdmin, Database
 from webhook_service.relay import Look, Ran, Relay, tell_nobody
 from webhook_service.settings import DirectConnection, Settings, SupabaseConnection
-from webhook_service.web import Wiring, admin_api, api_docs, employees, errors, health, metrics, webhooks
+from webhook_service.web import Wiring, admin_api, api_docs, employees, errors, gateway, health, metrics, webhooks
 from webhook_service.web.pages import site
 
 
@@ -111,13 +111,14 @@ def create_app(
     app.url_map.merge_slashes = False  # it would redirect, and pg_net turns a redirected POST into a GET
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's default provider
-    app.wsgi_app = webhooks.before(app.wsgi_app, wiring)  # type: ignore[assignment, method-assign]  # as Flask has it
+    flask = app.wsgi_app
+    app.wsgi_app = gateway.wsgi(flask, wiring)  # type: ignore[assignment, method-assign]  # as Flask has it
     app.add_url_rule(webhooks.PATH, "webhook", methods=["POST"])  # so that Flask answers other methods
     for part in (health, metrics, admin_api, employees, api_docs):
         app.register_blueprint(part.blueprint(wiring))
     site.register(app, wiring)
     errors.register(app)
-    app.extensions |= {"metrics": wiring.metrics, "accounts": accounts}
+    app.extensions |= {"asgi": gateway.asgi(flask, wiring), "metrics": wiring.metrics, "accounts": accounts}
     if settings.relay:  # whoever serves the application starts it, after the fork (gunicorn_conf)
         notifier = notify.notifier(
             database, settings.notices, settings.pages, settings.admin_api_key, with_actions=accounts is not None

@@ -1,7 +1,9 @@
-"""Requests that wait at the same moment share one call: one round trip, one commit for all of them."""
+"""Requests that wait at the same moment share one call: one round trip, one commit for all of them.
 
-import threading
-import time
+All of it happens in the event loop; only what went wrong is tried again in a thread.
+"""
+
+import asyncio
 from collections import deque
 from collections.abc import Sequence
 
@@ -9,12 +11,11 @@ from webhook_service.errors import Conflict, DatabaseError, ServiceError, Unavai
 from webhook_service.events import Result, Work
 from webhook_service.handlers import Policy
 from webhook_service.ports import Database
-from webhook_service.processing import LOCK_TIMEOUT, LOCK_TIMEOUT_ALONE, MAX_BATCH, process_batch
+from webhook_service.processing import LOCK_TIMEOUT_ALONE, MAX_BATCH, process_batch, process_batch_soon
 
 LANES = 3
 """Calls under way at once in one process, at most. A database nearby needs one: while it works, the next batch gathers.
-One behind a network needs several, or it would lie idle for as long as questions and answers travel. One connection of
-`db.direct.CONNECTIONS` stays for the relay, the pages and the probes.
+One behind a network needs several, or it would lie idle for as long as questions and answers travel.
 """
 
 ENOUGH = 8
@@ -28,41 +29,26 @@ PATIENCE = 4.0
 
 
 class Waiting:
-    """A work, and who waits for its result, since when and until when (`time.monotonic`)."""
+    """A work, who waits for its result, and since when (the loop's time). Who has given up has cancelled the result."""
 
-    __slots__ = ("_answer", "_begun", "_settled", "since", "until", "work")
+    __slots__ = ("result", "since", "work")
 
-    def __init__(self, work: Work, since: float, patience: float) -> None:
+    def __init__(self, work: Work, since: float, result: "asyncio.Future[Result]") -> None:
         self.work = work
         self.since = since
-        self.until = since + patience
-        self._begun = threading.Lock()  # taken once: by the lane that begins, or by the request that gives up
-        self._settled = threading.Lock()
-        self._settled.acquire()
-        self._answer: Result | BaseException
-
-    def begin(self) -> bool:
-        """Whether somebody still waits for it; from now on it is not given up any more."""
-        return self._begun.acquire(blocking=False)
+        self.result = result
 
     def settle(self, answer: Result | BaseException) -> None:
-        """With the first answer; a later one changes nothing."""
-        if self._settled.locked():
-            self._answer = answer
-            self._settled.release()
-
-    def result(self, patience: float) -> Result:
-        if not self._settled.acquire(timeout=patience):
-            # Not to be begun any more. If it has, it may still be recorded; sent again, it is then a duplicate.
-            self._begun.acquire(blocking=False)
-            raise Unavailable("database_slow", "The database did not answer in time.")
-        if isinstance(self._answer, BaseException):
-            raise self._answer
-        return self._answer
+        if self.result.done():
+            return  # nobody waits for it any more. If it was recorded, it is a duplicate when it is sent again
+        if isinstance(answer, BaseException):
+            self.result.set_exception(answer)
+        else:
+            self.result.set_result(answer)
 
 
 class Processor:
-    """Merges the works of concurrent requests into batches. Its threads start with the first work: after any fork."""
+    """Merges the works of concurrent requests into batches. One event loop may call it."""
 
     def __init__(
         self,
@@ -79,94 +65,96 @@ class Processor:
         self._max_batch = max_batch
         self._patience = patience
         self._waiting: deque[Waiting] = deque()
-        self._under_way = 0
-        self._changed = threading.Condition(threading.Lock())
-        self._start = threading.Lock()
-        self._threads: list[threading.Thread] = []
+        self._calls: set[asyncio.Task[None]] = set()
+        self._look: asyncio.Handle | None = None
 
-    def process(self, work: Work) -> Result:
+    async def process(self, work: Work) -> Result:
         """Raises Unavailable where the sender should try again, DatabaseError where that will not help."""
-        self._ensure_lanes()
-        waiting = Waiting(work, time.monotonic(), self._patience)
-        with self._changed:
-            self._waiting.append(waiting)
-            if len(self._waiting) == 1 or len(self._waiting) % ENOUGH == 0:  # between these, nothing changes for a lane
-                self._changed.notify()
-        return waiting.result(self._patience)
+        loop = asyncio.get_running_loop()
+        waiting = Waiting(work, loop.time(), loop.create_future())
+        self._waiting.append(waiting)
+        if self._look is None or len(self._waiting) % ENOUGH == 0:  # between these, nothing changes
+            self._look_again(0)
+        try:
+            async with asyncio.timeout(self._patience):
+                return await waiting.result
+        except TimeoutError:
+            raise Unavailable("database_slow", "The database did not answer in time.") from None
 
     def waiting(self) -> int:
-        """How many works wait for a lane."""
+        """How many works wait for a call."""
         return len(self._waiting)
 
-    def _ensure_lanes(self) -> None:
-        if not self._threads:
-            with self._start:
-                while len(self._threads) < self._lanes:
-                    thread = threading.Thread(target=self._work_off, name=f"lane-{len(self._threads)}", daemon=True)
-                    thread.start()
-                    self._threads.append(thread)
+    def _look_again(self, pause: float) -> None:
+        """After what the loop has at hand: what is at the door comes along."""
+        if self._look is not None:
+            self._look.cancel()
+        loop = asyncio.get_running_loop()
+        self._look = loop.call_later(pause, self._begin) if pause > 0 else loop.call_soon(self._begin)
 
-    def _work_off(self) -> None:
-        while True:
-            batch = self._next_batch()
-            try:
-                self._settle([item for item in batch if item.begin()])
-            finally:
-                with self._changed:
-                    self._under_way -= 1
-
-    def _next_batch(self) -> list[Waiting]:
-        with self._changed:
-            while (pause := self._pause()) != 0:
-                self._changed.wait(pause)
-            self._under_way += 1
-        time.sleep(0)  # what is at the door comes along
-        with self._changed:
+    def _begin(self) -> None:
+        """As many calls as are worth while now."""
+        self._look = None
+        while self._waiting and len(self._calls) < self._lanes:
+            if (pause := self._pause()) > 0:
+                self._look_again(pause)
+                return
             batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._max_batch))]
-            if self._waiting:
-                self._changed.notify()
-            return batch
+            call = asyncio.get_running_loop().create_task(
+                self._settle([item for item in batch if not item.result.done()])
+            )
+            self._calls.add(call)
+            call.add_done_callback(self._end)
 
-    def _pause(self) -> float | None:
-        """Seconds until the next call is to begin, if nothing happens; None: not before a work comes."""
-        if not self._waiting:
-            return None
-        if len(self._waiting) >= ENOUGH * self._under_way:
+    def _end(self, call: "asyncio.Task[None]") -> None:
+        self._calls.discard(call)
+        if self._waiting:
+            self._look_again(0)
+
+    def _pause(self) -> float:
+        """Seconds until the next call is to begin, if nothing happens."""
+        under_way = len(self._calls)
+        if len(self._waiting) >= ENOUGH * under_way:
             return 0
-        return max(0, self._waiting[0].since + GATHERING * self._under_way - time.monotonic())
+        return max(0, self._waiting[0].since + GATHERING * under_way - asyncio.get_running_loop().time())
 
-    def _settle(self, batch: Sequence[Waiting], lock_timeout: str = LOCK_TIMEOUT) -> None:
+    async def _settle(self, batch: Sequence[Waiting]) -> None:
         if not batch:
             return
+        works = [item.work for item in batch]
         try:
-            works = [item.work for item in batch]
-            results = process_batch(self._database, works, self._policy, lock_timeout=lock_timeout)
-            hand_out(batch, results)
+            results = await process_batch_soon(self._database, works, self._policy)
+            answers: Sequence[Result | BaseException] = handed_out(works, results)
         except (DatabaseError, Conflict) as error:
-            if len(batch) == 1:
-                batch[0].settle(error)
+            if len(works) == 1:
+                answers = [error]
             else:  # one of them is poison, or in another's way: it fails alone
-                self._settle_each(batch, error)
-        except BaseException as error:  # noqa: BLE001 (it belongs to those who wait; the lane goes on)
-            for item in batch:
-                item.settle(error)
+                answers = await asyncio.to_thread(self._each_alone, batch, error)
+        except Exception as error:  # noqa: BLE001 (it belongs to those who wait)
+            answers = [error] * len(works)
+        for item, answer in zip(batch, answers, strict=True):
+            item.settle(answer)
 
-    def _settle_each(self, batch: Sequence[Waiting], error: ServiceError) -> None:
-        for item in batch:
-            if time.monotonic() < item.until:
-                self._settle([item], LOCK_TIMEOUT_ALONE)
-            else:  # nobody waits for it any more
-                item.settle(error)
+    def _each_alone(self, batch: Sequence[Waiting], error: ServiceError) -> list[Result | BaseException]:
+        """Those that nobody waits for any more are not begun."""
+        return [error if item.result.done() else self._alone(item.work) for item in batch]
+
+    def _alone(self, work: Work) -> Result | BaseException:
+        try:
+            results = process_batch(self._database, [work], self._policy, lock_timeout=LOCK_TIMEOUT_ALONE)
+        except Exception as error:  # noqa: BLE001 (it belongs to who waits)
+            return error
+        return handed_out([work], results)[0]
 
 
-def hand_out(batch: Sequence[Waiting], results: Sequence[Result]) -> None:
-    """The same event twice in one batch has two results: the one that was applied, and a duplicate."""
+def handed_out(works: Sequence[Work], results: Sequence[Result]) -> list[Result | BaseException]:
+    """To each work its result. The same event twice in one batch has two: the one that was applied, and a duplicate."""
     by_event: dict[str, list[Result]] = {}
     for result in results:
         by_event.setdefault(result.event_id, []).append(result)
-    for item in batch:
-        mine = by_event.get(item.work.event.event_id)
-        if mine:
-            item.settle(mine.pop(0))
-        else:  # its row was removed while it waited for it
-            item.settle(Unavailable("not_recorded", "The event was not recorded."))
+    return [
+        mine.pop(0)
+        if (mine := by_event.get(work.event.event_id))
+        else Unavailable("not_recorded", "The event was not recorded.")  # its row was removed while it waited for it
+        for work in works
+    ]

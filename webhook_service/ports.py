@@ -15,6 +15,9 @@ class Database(Protocol):
         Raises Unavailable where asking again may help, DatabaseError where it will not. Answers within a few seconds.
         """
 
+    async def call_soon(self, function: str, **params: Json) -> Json:
+        """The same in an event loop, which goes on meanwhile."""
+
     def close(self) -> None:
         """Lets go of all connections."""
 

@@ -1,5 +1,6 @@
 """Step 4: Work -> Result. The one way into the database, for webhooks, replays, the relay and reconciliation alike."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 from webhook_service import handlers, payload
@@ -8,6 +9,8 @@ from webhook_service.events import Json, Outcome, Result, Status, Via, Work
 from webhook_service.handlers import Policy
 from webhook_service.payload import to_request_data
 from webhook_service.ports import Database
+
+PROCESS = "auth_sync_process_v2"
 
 MAX_BATCH = 64
 
@@ -34,17 +37,19 @@ def process_batch(
     Raises Unavailable (nothing is kept) or DatabaseError.
     """
     while True:
-        answer = database.call(
-            "auth_sync_process_v2",
-            p_works=[to_json(work) for work in works],
-            p_dry_run=dry_run,
-            p_lock_timeout=lock_timeout,
-            p_skip_held=skip_held,
-        )
+        answer = database.call(PROCESS, **parameters(works, dry_run, lock_timeout, skip_held))
         if "results" in answer:
             return [result_of(item) for item in answer["results"]]
         if not process_rows(database, policy, answer["earlier"], via=Via.RELAY):
             raise Conflict("database_conflict", "Something is in the way of an earlier event of the same user.")
+
+
+async def process_batch_soon(database: Database, works: Sequence[Work], policy: Policy) -> list[Result]:
+    """The same in an event loop. Where something earlier is to be applied before, a thread does it all."""
+    answer = await database.call_soon(PROCESS, **parameters(works))
+    if "results" in answer:
+        return [result_of(item) for item in answer["results"]]
+    return await asyncio.to_thread(process_batch, database, works, policy)
 
 
 def process_rows(
@@ -88,6 +93,18 @@ def fail(database: Database, event_id: str, outcome: Outcome, detail: str, lease
     """Writes down that an event could not be applied; it is tried again later."""
     database.call("auth_sync_fail_v1", p_event_id=event_id, p_outcome=outcome, p_error=detail, p_lease=lease)
     return Result(event_id, Status.FAILED, outcome)
+
+
+def parameters(
+    works: Sequence[Work], dry_run: bool = False, lock_timeout: str = LOCK_TIMEOUT, skip_held: bool = False
+) -> dict[str, Json]:
+    """What `auth_sync_process_v2` takes."""
+    return {
+        "p_works": [to_json(work) for work in works],
+        "p_dry_run": dry_run,
+        "p_lock_timeout": lock_timeout,
+        "p_skip_held": skip_held,
+    }
 
 
 def to_json(work: Work) -> dict[str, Json]:

@@ -1,12 +1,23 @@
-"""gunicorn's gevent worker, with what an answer costs twice in it done once."""
+"""gunicorn's ASGI worker: deliveries in its event loop, Flask's requests in threads."""
 
+import asyncio
+import os
 import signal
+from contextlib import suppress
 from typing import Any
+from weakref import WeakSet
 
+from gunicorn.asgi.protocol import ASGIProtocol
 from gunicorn.glogging import Logger
-from gunicorn.workers.ggevent import GeventWorker
+from gunicorn.workers.gasgi import ASGIWorker
 
-LONGEST_GATHERED = 65536
+HEARTBEAT = 1.0
+"""Seconds between two signs of life to gunicorn, which ends a worker that gives none."""
+
+LAST_REQUEST = 1.0
+"""Seconds in which who keeps a connection alive may use it once more when the worker ends: that answer closes it."""
+
+LOOK_AGAIN = 0.02
 
 
 class NoAccessLog(Logger):  # type: ignore[misc]  # gunicorn has no types
@@ -15,45 +26,63 @@ class NoAccessLog(Logger):  # type: ignore[misc]  # gunicorn has no types
     access_log_enabled = False
 
 
-class Gathered:
-    """A connection that sends what is written to it together, at the end or when it becomes much: head and body of an
-    answer are one packet then. Whatever else is done with it is done with the connection itself.
+class Worker(ASGIWorker):  # type: ignore[misc]
+    """`wsgi:app` is Flask's application, for any WSGI server; in here it is served by its other face.
+
+    It ends in order and at once: gunicorn's own would look up each second only, and wait for connections on which
+    nothing happens.
     """
 
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
-        self._written = b""
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.alive: bool
+        self._connections: WeakSet[ASGIProtocol] = WeakSet()
+        self._ending = asyncio.Event()
 
-    def sendall(self, data: bytes) -> None:
-        self._written += data
-        if len(self._written) > LONGEST_GATHERED:
-            self.send_written()
+    def load_wsgi(self) -> None:
+        self.wsgi = self.app.wsgi()
+        self.asgi = self.wsgi.extensions["asgi"]
 
-    def send_written(self) -> None:
-        written, self._written = self._written, b""
-        if written:
-            sent = self._connection.send(written)  # the kernel takes all of it but from who does not read
-            if sent < len(written):
-                self._connection.sendall(written[sent:])
+    def init_signals(self) -> None:
+        """Plain ones while the application is loaded: the loop does not hear of a signal before it runs."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, lambda *_: self.handle_exit_signal())
 
-    def __getattr__(self, name: str) -> Any:
-        self.send_written()
-        return getattr(self._connection, name)
+    async def _serve(self) -> None:
+        super().init_signals()
+        servers = [await self.loop.create_server(self._connection, sock=each.sock) for each in self.sockets]
+        while self.alive and self.ppid == os.getppid():
+            self.notify()
+            await self._wait_for_the_end(HEARTBEAT)
+        self.alive = False  # from now on, each answer closes its connection
+        for server in servers:
+            server.close()
+        if not self._quick_shutdown:
+            await self._until_all_are_gone(LAST_REQUEST)
+            for connection in list(self._connections):
+                if connection._current_request is None:
+                    connection._close_transport()
+            await self._until_all_are_gone(self.cfg.graceful_timeout)
 
+    def _connection(self) -> ASGIProtocol:
+        connection = ASGIProtocol(self)
+        self._connections.add(connection)
+        return connection
 
-class Worker(GeventWorker):  # type: ignore[misc]
-    """Each request has a greenlet of its own; those that wait for the database wait together."""
+    async def _wait_for_the_end(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._ending.wait()
 
-    def init_process(self) -> None:
-        # gevent's patches take a while, in which gunicorn's own handler would lose the order to stop.
-        signal.signal(signal.SIGTERM, self.handle_exit)
-        # A worker's settings do not change, and each request asks for some thirty: as attributes they need no lookup.
-        self.cfg.__dict__.update({name: setting.get() for name, setting in self.cfg.settings.items()})
-        super().init_process()
+    async def _until_all_are_gone(self, seconds: float) -> None:
+        ends = self.loop.time() + seconds
+        while self.nr_conns > 0 and self.loop.time() < ends and not self._quick_shutdown:
+            await asyncio.sleep(LOOK_AGAIN)
 
-    def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
-        gathered = Gathered(sock)
-        try:
-            super().handle_request(listener_name, req, gathered, addr)
-        finally:
-            gathered.send_written()
+    def handle_exit_signal(self) -> None:
+        super().handle_exit_signal()
+        self._ending.set()
+
+    def handle_quit_signal(self) -> None:
+        super().handle_quit_signal()
+        self._ending.set()

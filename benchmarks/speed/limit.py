@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 from benchmarks.speed import processes
 from benchmarks.speed.database import BenchDatabase, require_changed
 from benchmarks.speed.events import Mix, events
+from tests.in_loop import CalledSoon
 from webhook_service.events import Delivery, Json
 from webhook_service.handlers import Policy, decide
 from webhook_service.payload import parse
@@ -78,7 +79,7 @@ def plain(database: BenchDatabase, function: str, clients: int, count: int, mode
     return called
 
 
-class Recorder:
+class Recorder(CalledSoon):
     """A database that only remembers how the product calls its function: limit and product can not grow apart."""
 
     def __init__(self) -> None:

@@ -10,6 +10,7 @@ from uuid import UUID
 from werkzeug.test import TestResponse
 
 from tests.auth_faults import Call, fits
+from tests.in_loop import CalledSoon
 from tests.integration.hiring import JANE_DOE, Office, client_for
 from webhook_service import employees
 from webhook_service.accounts import Accounts
@@ -52,7 +53,7 @@ class Steps:
 
 
 @dataclass(frozen=True, slots=True)
-class SteppedDatabase:
+class SteppedDatabase(CalledSoon):
     """Its steps have the names of the functions, without what all have in common: intend, hire, settle. That it is
     recorded who asked comes before the first.
     """

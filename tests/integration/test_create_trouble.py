@@ -11,6 +11,7 @@ from werkzeug.test import TestResponse
 from tests.auth_faults import BROKEN, CUT, PAGE_500, TIMED_OUT, UNEXPECTED, Fault, throttled
 from tests.auth_server import CONFIDENTIAL
 from tests.employees import Connection
+from tests.in_loop import CalledSoon
 from tests.integration.auth_admins import row
 from tests.integration.capturing import auth_on
 from tests.integration.hiring import (
@@ -177,7 +178,7 @@ def test_an_auth_that_is_too_old_is_found_out(
 
 
 @dataclass(frozen=True, slots=True)
-class Breaking:
+class Breaking(CalledSoon):
     """A database that cannot be reached as this function is called; or that has carried it out, and is then cut off."""
 
     database: Database

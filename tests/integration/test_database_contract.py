@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.auth_traffic import CANARY, delete, insert, update
+from tests.in_loop import ForThreads
 from tests.integration.people import Person
 from tests.supabase_lite_server import TEST_FUNCTIONS, SupabaseLite, running
 from tests.webhook_events import work_of
@@ -182,7 +183,7 @@ def test_concurrent_deliveries_are_applied_once(database: Database, person: Pers
     """The same event many times at once is applied once; every other time it is a duplicate."""
     person.hire()
     work = work_of(insert(person.id, **person.confirmed()), person.event("same"))
-    processor = Processor(database, Policy(), patience=30)
+    processor = ForThreads(Processor(database, Policy(), patience=30))
     with ThreadPoolExecutor(16) as threads:
         outcomes = [str(result.outcome) for result in threads.map(lambda _: processor.process(work), range(48))]
     assert sorted(outcomes) == ["duplicate"] * 47 + ["linked"]

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from tests.employees import Connection
+from tests.in_loop import CalledSoon, ForThreads
 from webhook_service.batching import Processor
 from webhook_service.errors import DatabaseError, Unavailable
 from webhook_service.events import AuthEvent, AuthUser, Json, Operation, Work
@@ -28,7 +29,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.001)
 
 
-class Gate:
+class Gate(CalledSoon):
     """A database behind a gate: counts the calls that come to it, and lets them pass once it is opened."""
 
     def __init__(self, database: Database) -> None:
@@ -53,7 +54,7 @@ class Gate:
 def test_works_that_wait_together_share_a_call(database: Database) -> None:
     """While one call is under way, what arrives gathers, and goes with the next one."""
     gate = Gate(database)
-    processor = Processor(gate, Policy(), lanes=1, patience=10)
+    processor = ForThreads(Processor(gate, Policy(), lanes=1, patience=10))
     with ThreadPoolExecutor(9) as threads:
         first = threads.submit(processor.process, work(1))
         gate.reached.wait(10)
@@ -69,7 +70,7 @@ def test_a_batch_has_a_limit(database: Database) -> None:
     """More than max_batch wait for another call."""
     gate = Gate(database)
     gate.opened.set()
-    processor = Processor(gate, Policy(), lanes=1, max_batch=4, patience=10)
+    processor = ForThreads(Processor(gate, Policy(), lanes=1, max_batch=4, patience=10))
     with ThreadPoolExecutor(16) as threads:
         list(threads.map(processor.process, [work(number) for number in range(1, 17)]))
     assert max(gate.batches) <= 4
@@ -78,7 +79,7 @@ def test_a_batch_has_a_limit(database: Database) -> None:
 def test_a_call_that_is_held_up_holds_up_no_other(database: Database) -> None:
     """What comes meanwhile goes with a call of its own, though few wait."""
     gate = Gate(database)
-    processor = Processor(gate, Policy(), patience=10)
+    processor = ForThreads(Processor(gate, Policy(), patience=10))
     with ThreadPoolExecutor(1) as threads:
         first = threads.submit(processor.process, work(1))
         gate.reached.wait(10)
@@ -92,7 +93,7 @@ def test_a_call_that_is_held_up_holds_up_no_other(database: Database) -> None:
 def test_a_poison_event_fails_alone(database: Database, connection: Connection) -> None:
     """What the database refuses altogether is refused to its sender; the others of its batch are processed."""
     gate = Gate(database)
-    processor = Processor(gate, Policy(), lanes=1, patience=10)
+    processor = ForThreads(Processor(gate, Policy(), lanes=1, patience=10))
     poison = work(2, email="half a surrogate \ud800")
     with ThreadPoolExecutor(4) as threads:
         first = threads.submit(processor.process, work(1))
@@ -109,12 +110,12 @@ def test_a_poison_event_fails_alone(database: Database, connection: Connection) 
 def test_who_waits_too_long_is_told_to_come_again(database: Database, connection: Connection) -> None:
     """Unavailable after the patience; a work that had not begun is never recorded."""
     gate = Gate(database)
-    processor = Processor(gate, Policy(), lanes=1, patience=0.2)
+    processor = ForThreads(Processor(gate, Policy(), lanes=1, patience=0.2))
     for number in (1, 2):
         with pytest.raises(Unavailable, match="database_slow"):
             processor.process(work(number))
     gate.opened.set()
-    processor = Processor(gate, Policy(), lanes=1, patience=10)
+    processor = ForThreads(Processor(gate, Policy(), lanes=1, patience=10))
     processor.process(work(3))
     recorded = connection.execute("select event_id from integration_sync_log").fetchall()
     assert {"event_id": "evt-2"} not in recorded
@@ -123,7 +124,7 @@ def test_who_waits_too_long_is_told_to_come_again(database: Database, connection
 def test_the_same_event_twice_in_a_batch_is_applied_once(database: Database) -> None:
     """One of the two is the duplicate."""
     gate = Gate(database)
-    processor = Processor(gate, Policy(), lanes=1, patience=10)
+    processor = ForThreads(Processor(gate, Policy(), lanes=1, patience=10))
     with ThreadPoolExecutor(3) as threads:
         first = threads.submit(processor.process, work(1))
         gate.reached.wait(10)
@@ -138,7 +139,7 @@ def test_a_lane_outlives_an_answer_without_results(database: Database) -> None:
     """Whoever is not in the answer is told to come again, and the next work is processed."""
     gate = Gate(database)
     gate.opened.set()
-    processor = Processor(gate, Policy(), lanes=1, patience=10)
+    processor = ForThreads(Processor(gate, Policy(), lanes=1, patience=10))
     gate.answers = [{"results": []}]
     with pytest.raises(Unavailable, match="not_recorded"):
         processor.process(work(1))
@@ -152,7 +153,7 @@ def test_one_row_that_is_held_does_not_hold_up_the_others(database: Database, co
     """HR has an employee locked: its event is refused for now, the rest of the batch is processed in time."""
     connection.execute("insert into employees (employee_number) values ('held')")
     gate = Gate(database)
-    processor = Processor(gate, Policy(), lanes=1)
+    processor = ForThreads(Processor(gate, Policy(), lanes=1))
     held = decide(AuthEvent("evt-held", Operation.INSERT, 1, AuthUser(UUID(int=99), employee_number="held")), Policy())
     with ThreadPoolExecutor(12) as threads, connection.transaction():
         connection.execute("select from employees for update")

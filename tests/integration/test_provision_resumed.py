@@ -7,6 +7,7 @@ import pytest
 
 from tests.auth_faults import BROKEN, Fault
 from tests.employees import Connection, employee
+from tests.in_loop import CalledSoon
 from tests.integration.captured import make_due, relay_all
 from tests.integration.hiring import whole_database
 from tests.integration.provisioning import USERS, Office, assert_each_once, hire_many, logins, open_office
@@ -40,7 +41,7 @@ class DyingAdmin:
         raise Killed
 
 
-class DyingDatabase:
+class DyingDatabase(CalledSoon):
     """Dies when this function has been called, its transaction done."""
 
     def __init__(self, database: Database, function: str) -> None:

@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from tests.employees import Connection, employee, hire
+from tests.in_loop import CalledSoon
 from tests.integration.captured import (
     auth_of,
     make_due,
@@ -36,7 +37,7 @@ def runs(connection: Connection) -> list[tuple[str, str | None]]:
     return [(row["status"], row["outcome"]) for row in found]
 
 
-class Between:
+class Between(CalledSoon):
     """The database, and what happens right after a page was compared."""
 
     def __init__(self, database: Database, happens: Callable[[], object]) -> None:

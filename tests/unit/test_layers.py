@@ -40,7 +40,8 @@ ROWS = [
     {"provision"},
     {"doctor", "doctor_auth"},
     {"web"},
-    {"web.errors", "web.webhooks", "web.health", "web.metrics", "web.admin_api", "web.visitor"},
+    {"web.bodies", "web.errors", "web.webhooks", "web.health", "web.metrics", "web.admin_api", "web.visitor"},
+    {"web.gateway"},
     {"web.employees", "web.session"},
     {"web.schemas", "web.schemas_of_employees", "web.reasons"},
     {"web.operations"},
@@ -67,6 +68,7 @@ ONLY_IN = {
         "password_file",
         "gunicorn_conf",
         "metrics_folder",
+        "worker",
     },  # the environment has one reader; the others start, name, kill processes, open a file for its owner only,
     # and say where processes count together
     "flask": {

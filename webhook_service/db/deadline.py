@@ -1,5 +1,6 @@
 """A limit in time for calls of libraries that have none of their own, or only one for each read."""
 
+import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
@@ -24,7 +25,20 @@ class Deadline:
             return answer.result(self._seconds)
         except TimeoutError as error:
             answer.cancel()
-            raise Unavailable("database_slow", "The database did not answer in time.") from error
+            raise too_slow() from error
+
+    async def run_soon(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The same in an event loop, which goes on meanwhile."""
+        answer = self._threads.submit(call, *args, **kwargs)
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await asyncio.wrap_future(answer)
+        except TimeoutError as error:
+            raise too_slow() from error
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def too_slow() -> Unavailable:
+    return Unavailable("database_slow", "The database did not answer in time.")

@@ -45,6 +45,9 @@ class SupabaseDatabase:
     def call(self, function: str, **params: Json) -> Json:
         return self._deadline.run(self._call, function, params)
 
+    async def call_soon(self, function: str, **params: Json) -> Json:
+        return await self._deadline.run_soon(self._call, function, params)
+
     def _call(self, function: str, params: dict[str, Json]) -> Json:
         try:
             return self._client.rpc(function, params).execute().data

@@ -16,7 +16,7 @@ from webhook_service.refusals import no_auth_admin
 from webhook_service.strict_fields import Cursor, Truth, Whole
 from webhook_service.strict_json import read_json
 from webhook_service.web import Wiring
-from webhook_service.web.webhooks import read_body
+from webhook_service.web.bodies import read_body
 
 MAX_PAGE = 200
 MAX_REPLAYS = 1000
