@@ -29,7 +29,9 @@ PATIENCE = 4.0
 
 
 class Waiting:
-    """A work, who waits for its result, and since when (the loop's time). Who has given up has cancelled the result."""
+    """A work, who waits for its result, and since when (the loop's time). Once there is one, no other counts: what was
+    recorded meanwhile is a duplicate when it is sent again.
+    """
 
     __slots__ = ("result", "since", "work")
 
@@ -40,11 +42,14 @@ class Waiting:
 
     def settle(self, answer: Result | BaseException) -> None:
         if self.result.done():
-            return  # nobody waits for it any more. If it was recorded, it is a duplicate when it is sent again
+            return
         if isinstance(answer, BaseException):
             self.result.set_exception(answer)
         else:
             self.result.set_result(answer)
+
+    def give_up(self) -> None:
+        self.settle(Unavailable("database_slow", "The database did not answer in time."))
 
 
 class Processor:
@@ -75,11 +80,11 @@ class Processor:
         self._waiting.append(waiting)
         if self._look is None or len(self._waiting) % ENOUGH == 0:  # between these, nothing changes
             self._look_again(0)
+        end = loop.call_later(self._patience, waiting.give_up)
         try:
-            async with asyncio.timeout(self._patience):
-                return await waiting.result
-        except TimeoutError:
-            raise Unavailable("database_slow", "The database did not answer in time.") from None
+            return await waiting.result
+        finally:
+            end.cancel()
 
     def waiting(self) -> int:
         """How many works wait for a call."""
