@@ -21,7 +21,12 @@ One behind a network needs several, or it would lie idle for as long as question
 ENOUGH = 8
 GATHERING = 0.004
 """Works, or seconds that the first of them has waited, that make a call worth while beside another one under way; twice
-as many beside two, and so on. While none is, a work waits for nobody.
+as many beside two, and so on.
+"""
+
+RETURNING = 0.001
+"""Seconds after a call in which its senders come again, if there is more to send: the next one waits so long for as
+many as the last one had. Where none has just ended, a work waits for nobody.
 """
 
 PATIENCE = 4.0
@@ -71,6 +76,8 @@ class Processor:
         self._patience = patience
         self._waiting: deque[Waiting] = deque()
         self._calls: set[asyncio.Task[None]] = set()
+        self._answered = 0
+        self._ended = 0.0
         self._look: asyncio.Handle | None = None
 
     async def process(self, work: Work) -> Result:
@@ -78,7 +85,8 @@ class Processor:
         loop = asyncio.get_running_loop()
         waiting = Waiting(work, loop.time(), loop.create_future())
         self._waiting.append(waiting)
-        if self._look is None or len(self._waiting) % ENOUGH == 0:  # between these, nothing changes
+        count = len(self._waiting)
+        if self._look is None or count % ENOUGH == 0 or count == self._answered:  # between these, nothing changes
             self._look_again(0)
         end = loop.call_later(self._patience, waiting.give_up)
         try:
@@ -109,19 +117,23 @@ class Processor:
                 self._settle([item for item in batch if not item.result.done()])
             )
             self._calls.add(call)
+            self._answered = len(batch)
             call.add_done_callback(self._end)
 
     def _end(self, call: "asyncio.Task[None]") -> None:
         self._calls.discard(call)
+        self._ended = asyncio.get_running_loop().time()
         if self._waiting:
             self._look_again(0)
 
     def _pause(self) -> float:
         """Seconds until the next call is to begin, if nothing happens."""
-        under_way = len(self._calls)
+        now, under_way = asyncio.get_running_loop().time(), len(self._calls)
+        if not under_way:
+            return 0 if len(self._waiting) >= self._answered else max(0, self._ended + RETURNING - now)
         if len(self._waiting) >= ENOUGH * under_way:
             return 0
-        return max(0, self._waiting[0].since + GATHERING * under_way - asyncio.get_running_loop().time())
+        return max(0, self._waiting[0].since + GATHERING * under_way - now)
 
     async def _settle(self, batch: Sequence[Waiting]) -> None:
         if not batch:
