@@ -82,7 +82,7 @@ def test_many_wait_no_longer_where_auth_is_down(database: Database, connection: 
 def test_drift_is_what_the_newest_run_found(database: Database, connection: Connection) -> None:
     """But not the first run of all, which finds who was there before us."""
     run = {"direction": "maintenance", "operation": "reconcile", "status": "SUCCESS", "outcome": "reconciled"}
-    connection.execute("alter table integration_sync_log drop constraint success_is_closed")
+    connection.execute("alter table integration_sync_log drop constraint known_state")
     enter(connection, **run, changes='{"differences": {"unknown": 900}}')
     assert conditions(database) == {}
     enter(connection, **run, changes='{"differences": {"unknown": 2, "email": 1}}')
