@@ -60,6 +60,7 @@ OWN = "pgbench, the product's own function"
 BASELINE = "Flask, one call per event"
 PRODUCT = "the product"
 WITH_RELAY = "the product, its relay beside it as by default"
+THREADS = "the product, in gunicorn's threads instead of its event loop"
 SIGN_UPS = "the product, sign-ups that link an employee"
 
 
@@ -73,6 +74,7 @@ def ways(database: BenchDatabase, product: servers.Server, baseline: servers.Ser
         BASELINE: lambda connections, name: baseline_run(database, baseline, connections, count, name),
         PRODUCT: lambda connections, name: product_run(database, product, connections, count, Mix.UPDATES, name),
         WITH_RELAY: lambda connections, name: with_relay(database, connections, count, name),
+        THREADS: lambda connections, name: with_threads(database, connections, count, name),
         SIGN_UPS: lambda connections, name: product_run(database, product, connections, count, Mix.SIGN_UPS, name),
     }
 
@@ -99,6 +101,13 @@ def product_run(
 
 def with_relay(database: BenchDatabase, connections: int, count: int, name: str) -> Measured:
     with servers.product(database.environment, relay=True) as server:
+        return product_run(database, server, connections, count, Mix.UPDATES, name)
+
+
+def with_threads(database: BenchDatabase, connections: int, count: int, name: str) -> Measured:
+    """One for each connection."""
+    options = f"--worker-class=gthread --threads={connections}"
+    with servers.product(database.environment, gunicorn=options) as server:
         return product_run(database, server, connections, count, Mix.UPDATES, name)
 
 

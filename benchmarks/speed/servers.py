@@ -21,14 +21,17 @@ class Server:
 
 
 @contextmanager
-def product(environment: Mapping[str, str], *, relay: bool = False) -> Iterator[Server]:
-    """As it is deployed: log lines are written (to nowhere), metrics counted. The relay beside it is off by default."""
+def product(environment: Mapping[str, str], *, relay: bool = False, gunicorn: str = "") -> Iterator[Server]:
+    """As it is deployed: log lines are written (to nowhere), metrics counted. The relay beside it is off by default;
+    `gunicorn` are options for that.
+    """
     port = free_port()
     settings = {
         "PORT": str(port),
         "HOST": "127.0.0.1",
         "WEB_CONCURRENCY": str(WORKERS),
         "RELAY": "on" if relay else "off",
+        "GUNICORN_CMD_ARGS": gunicorn,
     }
     with open(os.devnull, "wb") as log, serving.running(clean() | dict(environment) | settings, log=log) as process:
         serving.wait_until_ready(f"http://127.0.0.1:{port}", process)

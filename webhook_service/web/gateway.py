@@ -74,7 +74,7 @@ def wsgi(others: WSGIApplication, wiring: Wiring) -> WSGIApplication:
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if environ["PATH_INFO"] != PATH or environ["REQUEST_METHOD"] != "POST":
             return others(environ, start_response)
-        headers = {name: environ[key] for name, key in WSGI_HEADERS.items() if environ.get(key)}
+        headers = {name: environ[key] for name, key in WSGI_HEADERS.items() if key in environ}
         arrival = Arrival(headers, lambda limit: asyncio.to_thread(read_body, environ, limit))
         status, answered, body = in_loop.run(answer(arrival, wiring))
         start_response(f"{status} {HTTPStatus(status).phrase}", list(answered))
