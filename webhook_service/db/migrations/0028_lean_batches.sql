@@ -250,6 +250,109 @@ begin
   return jsonb_build_object('results', results, 'held', held);
 end $$;
 
+-- As in 0011, but first whether anybody has no login: where all have one, as after a batch, nobody waits for them.
+-- Before and after are put together by a full join, which is never done row by row: a plan made during a batch, which has only that, would
+-- cost a later import in the same session the square of its rows.
+create or replace function public.auth_sync_employees_changed_v1() returns trigger
+language plpgsql security definer set search_path = '' set lock_timeout = '200ms' set enable_seqscan = off set jit = off as $$
+declare
+  ids bigint[];
+begin
+  if tg_op = 'INSERT' then
+    select array_agg(n.employee_id) into ids from after_rows n
+     where n.auth_user_id is null and (n.email is not null or n.employee_number is not null);
+  elsif exists (select from after_rows n where n.auth_user_id is null) then
+    select array_agg(n.employee_id) into ids
+      from after_rows n full join before_rows o on o.employee_id = n.employee_id
+     where coalesce(n.employee_id = o.employee_id, false) and n.auth_user_id is null
+       and ((n.email::text, n.employee_number::text) is distinct from (o.email::text, o.employee_number::text)
+            or o.auth_user_id is not null and n.orphaned_auth_user_id = o.auth_user_id);  -- the login is gone: another may wait
+  end if;
+  if ids is null then
+    return null;
+  end if;
+  -- No NOTIFY here: it forbids a two-phase commit, and an import may be one. The relay looks every two seconds.
+  perform public.auth_sync_link_waiting_v1(ids, true);
+  insert into public.auth_sync_hires (employee_id)
+  select e.employee_id from public.employees e where e.employee_id = any (ids) and e.auth_user_id is null;
+  return null;
+exception when others or assert_failure then
+  raise warning 'webhook-service: employees were not linked (%); reconciliation will find them', sqlstate;
+  return null;
+end $$;
+
+-- As in 0014, but first whether a change is one that may ask for something; and with a full join.
+create or replace function public.auth_sync_employees_wish_v1() returns trigger
+language plpgsql security definer set search_path = '' set lock_timeout = '200ms' set enable_seqscan = off set jit = off as $$
+declare
+  wishes jsonb;
+  employees_own_email boolean;  -- read below, where an error is caught
+begin
+  if tg_op = 'UPDATE' then
+    if not exists (
+      select from after_rows n full join before_rows o on o.employee_id = n.employee_id
+       where coalesce(n.employee_id = o.employee_id, false) and coalesce(o.auth_user_id, n.auth_user_id) is not null
+         and (o.auth_user_id, o.is_active, o.email::text) is distinct from (n.auth_user_id, n.is_active, n.email::text)
+    ) then
+      return null;
+    end if;
+  end if;
+  select not columns ? 'email' into employees_own_email from public.auth_sync_settings;
+  if tg_op = 'INSERT' then
+    select jsonb_agg(jsonb_build_object('operation', case when n.is_active is false then 'disable_auth_user' else 'enable_auth_user' end,
+                                        'auth_user_id', n.auth_user_id, 'employee_id', n.employee_id))
+      into wishes from after_rows n
+     where n.auth_user_id is not null and (n.is_active is false or public.auth_sync_may_be_disabled_v1(n.auth_user_id));
+  elsif tg_op = 'DELETE' then
+    select jsonb_agg(jsonb_build_object('operation', 'disable_auth_user', 'auth_user_id', o.auth_user_id, 'employee_id', o.employee_id))
+      into wishes from before_rows o where o.auth_user_id is not null;
+    insert into public.auth_sync_hires (employee_id)  -- somebody else may have the e-mail of a login that is free now
+    select e.employee_id
+      from before_rows o
+      join public.auth_user_state s on s.auth_user_id = o.auth_user_id
+      join public.employees e on e.auth_user_id is null and lower(btrim(e.email::text, E' \t\r\n')) = s.email;
+  else
+    with changed as (
+      select n.employee_id, o.auth_user_id as before_user, n.auth_user_id, o.is_active is false as was_inactive, n.is_active is false as is_inactive,
+             public.auth_sync_normal_v1(o.email::text) as before_email, public.auth_sync_normal_v1(n.email::text) as email
+        from after_rows n full join before_rows o on o.employee_id = n.employee_id
+       where coalesce(n.employee_id = o.employee_id, false) and coalesce(o.auth_user_id, n.auth_user_id) is not null
+         and (o.auth_user_id, o.is_active, o.email::text) is distinct from (n.auth_user_id, n.is_active, n.email::text)
+    ), wished as (
+      select 'disable_auth_user' as operation, before_user as auth_user_id, employee_id, null::jsonb as data
+        from changed where before_user is not null and is_inactive and not was_inactive
+      union all
+      select 'disable_auth_user', auth_user_id, employee_id, null
+        from changed where auth_user_id is not null and auth_user_id is distinct from before_user and is_inactive
+      union all
+      select 'enable_auth_user', auth_user_id, employee_id, null
+        from changed
+       where auth_user_id is not null and not is_inactive
+         and (was_inactive or auth_user_id is distinct from before_user and public.auth_sync_may_be_disabled_v1(auth_user_id))
+      union all
+      select 'update_auth_email', c.auth_user_id, c.employee_id, jsonb_build_object('email', c.email, 'was', s.email)
+        from changed c left join public.auth_user_state s on s.auth_user_id = c.auth_user_id
+       where c.email like '%_@_%'
+         and (c.auth_user_id = c.before_user and c.email is distinct from c.before_email
+              or c.auth_user_id is distinct from c.before_user and employees_own_email and s.email is distinct from c.email)
+         and (c.email is distinct from s.email and (employees_own_email or c.email is distinct from public.auth_sync_normal_v1(s.fields -> 'email' ->> 0))
+              or exists (select from public.integration_sync_log a  -- what we have sent, or are about to, is not known yet
+                          where a.auth_user_id = c.auth_user_id and a.operation = 'update_auth_email' and a.id > s.log_id
+                            and a.request_data ->> 'email' <> c.email))
+         and c.auth_user_id is not null
+    )
+    select jsonb_agg(to_jsonb(wished)) into wishes from wished;
+  end if;
+  if wishes is not null then
+    -- No NOTIFY here: it forbids a two-phase commit, and an import may be one. The relay looks every two seconds.
+    perform public.auth_sync_enter_actions_v1(wishes, 'employees');
+  end if;
+  return null;
+exception when others or assert_failure then
+  raise warning 'webhook-service: changes of employees were not captured (%); reconciliation will find them', sqlstate;
+  return null;
+end $$;
+
 drop function if exists public.auth_sync_plan_v1(jsonb), public.auth_sync_write_v1(public.auth_sync_planned[]);
 drop type if exists public.auth_sync_planned;
 
