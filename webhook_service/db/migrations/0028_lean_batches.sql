@@ -35,50 +35,12 @@ language plpgsql security definer set search_path = '' as $$
 declare
   ordinary integer;
   to_change integer;
-  states integer;
-  employees integer;
+  in_ledger integer;
+  in_states integer;
+  in_employees integer;
   results jsonb;
 begin
-  with met as materialized (
-    select g.event_id, g.operation, g.auth_user_id, g.version, g.via, g."user", g.copy, g.columns,
-           lower(btrim(g."user" ->> 'email', E' \t\r\n')) as email,
-           l.id as known_log_id, l.ctid as log_row, l.xmin as log_xmin,
-           md5(nullif(l.request_data -> 'record', 'null')::text)::uuid as record_hash,
-           s.fields as known_fields, s.ctid as state_row, s.xmin as state_xmin,
-           coalesce(e.employee_id, f.employee_id) as employee_id, coalesce(e.email::text, f.email) as employee_email,
-           coalesce(e.first_name::text, f.first_name) as first_name, coalesce(e.last_name::text, f.last_name) as last_name,
-           coalesce(e.is_active, f.is_active) as is_active, coalesce(e.orphaned_at, f.orphaned_at) as orphaned_at,
-           coalesce(e.orphaned_auth_user_id, f.orphaned_auth_user_id) as orphaned_auth_user_id,
-           coalesce(e.ctid, f.ctid) as employee_row, coalesce(e.xmin, f.xmin) as employee_xmin,
-           case when e.employee_id is not null then 'linked' when f.employee_id is null then 'none'
-                when f.auth_user_id is null then 'one' else 'taken' end as situation,
-           g.steps ->> case when e.employee_id is not null then 'linked' when f.employee_id is null then 'none' else 'one' end as step,
-           g."user" -> 'deleted_at' = 'null'
-             and case when l.id is null then g.via <> 'replay' and g.lease is null else
-                   l.status = 'PENDING' and (l.auth_user_id, l.version) = (g.auth_user_id, g.version)
-                   and case g.via when 'replay' then false when 'relay' then coalesce(g.lease = l.lease, g.lease is null)
-                                  else coalesce(l.leased_until < now(), true) end end
-             and (s.auth_user_id is null
-                  or (g.version, coalesce(l.id, 9223372036854775807)) > (s.version, s.log_id) and s.deleted_at is null
-                     and s.disabled_at is null and (s.email is null or s.email = lower(btrim(g."user" ->> 'email', E' \t\r\n'))))
-             and (e.employee_id is not null or s.employee_id is null and g.key ->> 'employee_number' is null)
-             -- Pending is what has no outcome; so said, it is found among the few that are open, by their user.
-             and not exists (select from public.integration_sync_log o
-                              where o.auth_user_id = g.auth_user_id and o.version < g.version and o.status <> 'SUCCESS'
-                                and o.outcome is null and o.direction = 'inbound')
-           as is_open
-      from jsonb_to_recordset(p_works) as g (event_id text, operation text, auth_user_id uuid, version bigint, via text, lease text,
-                                             "user" jsonb, copy jsonb, columns jsonb, key jsonb, steps jsonb)
-      left join public.integration_sync_log l on l.event_id = g.event_id
-      left join public.auth_user_state s on s.auth_user_id = g.auth_user_id
-      left join public.employees e on e.auth_user_id = g.auth_user_id
-      left join lateral (  -- where two match, the event is here twice, and so not ordinary
-        select f.employee_id, f.auth_user_id, f.email::text, f.first_name::text, f.last_name::text, f.is_active, f.orphaned_at,
-               f.orphaned_auth_user_id, f.ctid, f.xmin
-          from public.employees f
-         where e.employee_id is null and lower(btrim(f.email::text, E' \t\r\n')) = lower(btrim(g.key ->> 'email', E' \t\r\n'))
-         limit 2) as f on true
-  ), judged as materialized (
+  with judged as materialized (
     -- A link copies what older events have said, too; a sync what this one says.
     select m.*,
            case when m.columns ? 'first_name' and m.copy ? 'first_name' then coalesce(m.copy ->> 'first_name', m.first_name)
@@ -88,8 +50,6 @@ begin
                 when m.columns ? 'last_name' and m.step = 'link' then coalesce(m.known_fields -> 'last_name' ->> 0, m.last_name)
                 else m.last_name end as new_last_name,
            (m.is_open
-             and ((select count(distinct m.auth_user_id) = count(*) and count(distinct m.event_id collate "C") = count(*) from met m)
-                  or (select count(*) from met o where o.auth_user_id = m.auth_user_id or o.event_id = m.event_id) = 1)
              and case when m.situation = 'none' then m.step in ('unmatched', 'unconfirmed', 'ignored') else
                (m.situation, m.step) in (('linked', 'sync'), ('one', 'link'))
                and m.is_active is not false
@@ -101,7 +61,46 @@ begin
                         else m.employee_email not like '%_@_%'
                              or coalesce(m.email = lower(btrim(m.employee_email, E' \t\r\n')), m.employee_email is null) end end) is true
            as is_ordinary
-      from met m
+      from (
+        select g.event_id, g.operation, g.auth_user_id, g.version, g.via, g."user", g.copy, g.columns,
+               lower(btrim(g."user" ->> 'email', E' \t\r\n')) as email,
+               l.id as known_log_id, l.ctid as log_row, l.xmin as log_xmin,
+               md5(nullif(l.request_data -> 'record', 'null')::text)::uuid as record_hash,
+               s.fields as known_fields, s.ctid as state_row, s.xmin as state_xmin,
+               coalesce(e.employee_id, f.employee_id) as employee_id, coalesce(e.email::text, f.email) as employee_email,
+               coalesce(e.first_name::text, f.first_name) as first_name, coalesce(e.last_name::text, f.last_name) as last_name,
+               coalesce(e.is_active, f.is_active) as is_active, coalesce(e.orphaned_at, f.orphaned_at) as orphaned_at,
+               coalesce(e.orphaned_auth_user_id, f.orphaned_auth_user_id) as orphaned_auth_user_id,
+               coalesce(e.ctid, f.ctid) as employee_row, coalesce(e.xmin, f.xmin) as employee_xmin,
+               case when e.employee_id is not null then 'linked' when f.employee_id is null then 'none'
+                    when f.auth_user_id is null then 'one' else 'taken' end as situation,
+               g.steps ->> case when e.employee_id is not null then 'linked' when f.employee_id is null then 'none' else 'one' end as step,
+               g."user" -> 'deleted_at' = 'null'
+                 and case when l.id is null then g.via <> 'replay' and g.lease is null else
+                       l.status = 'PENDING' and (l.auth_user_id, l.version) = (g.auth_user_id, g.version)
+                       and case g.via when 'replay' then false when 'relay' then coalesce(g.lease = l.lease, g.lease is null)
+                                      else coalesce(l.leased_until < now(), true) end end
+                 and (s.auth_user_id is null
+                      or (g.version, coalesce(l.id, 9223372036854775807)) > (s.version, s.log_id) and s.deleted_at is null
+                         and s.disabled_at is null and (s.email is null or s.email = lower(btrim(g."user" ->> 'email', E' \t\r\n'))))
+                 and (e.employee_id is not null or s.employee_id is null and g.key ->> 'employee_number' is null)
+                 -- Pending is what has no outcome; so said, it is found among the few that are open, by their user.
+                 and not exists (select from public.integration_sync_log o
+                                  where o.auth_user_id = g.auth_user_id and o.version < g.version and o.status <> 'SUCCESS'
+                                    and o.outcome is null and o.direction = 'inbound')
+               as is_open
+          from jsonb_to_recordset(p_works) as g (event_id text, operation text, auth_user_id uuid, version bigint, via text, lease text,
+                                                 "user" jsonb, copy jsonb, columns jsonb, key jsonb, steps jsonb)
+          left join public.integration_sync_log l on l.event_id = g.event_id
+          left join public.auth_user_state s on s.auth_user_id = g.auth_user_id
+          left join public.employees e on e.auth_user_id = g.auth_user_id
+          left join lateral (  -- where two match, the event is here twice, and so not ordinary
+            select f.employee_id, f.auth_user_id, f.email::text, f.first_name::text, f.last_name::text, f.is_active, f.orphaned_at,
+                   f.orphaned_auth_user_id, f.ctid, f.xmin
+              from public.employees f
+             where e.employee_id is null and lower(btrim(f.email::text, E' \t\r\n')) = lower(btrim(g.key ->> 'email', E' \t\r\n'))
+             limit 2) as f on true
+         offset 0) as m  -- each column is worked out once
   ), ordinary as materialized (
     select o.event_id, o.operation, o.auth_user_id, o.version, o.via, o."user", o.email, o.record_hash, o.log_id, o.log_row, o.log_xmin, o.state_row,
            o.state_xmin, o.employee_id, o.employee_email, o.new_first_name, o.new_last_name, o.employee_row, o.employee_xmin, o.is_changed,
@@ -129,7 +128,9 @@ begin
               from judged j
              -- Whom an employee is linked to may depend on the others: among such, those that look for one keep the order of the versions.
              where j.is_ordinary
-               and ((select bool_and(j.is_ordinary) from judged j) or p_are_locked and j.step not in ('link', 'unmatched'))
+               and ((select bool_and(j.is_ordinary) and count(distinct j.auth_user_id) = count(*) from judged j)
+                    or p_are_locked and j.step not in ('link', 'unmatched')
+                       and (select count(*) from judged o where o.auth_user_id = j.auth_user_id or o.event_id = j.event_id) = 1)
              order by j.event_id collate "C") as o
   ), added as (
     insert into public.integration_sync_log
@@ -145,16 +146,16 @@ begin
        set status = 'SUCCESS', outcome = o.outcome, employee_id = coalesce(o.employee_id, l.employee_id), changes = o.changes,
            attempts = l.attempts + 1, next_attempt_at = null, lease = null, leased_until = null, via = o.via, completed_at = now()
       from ordinary o
-     where (select count(*) from added) >= 0 and o.log_row is not null and l.ctid = o.log_row and l.xmin = o.log_xmin and l.id = o.log_id
+     where o.log_row is not null and l.ctid = o.log_row and l.xmin = o.log_xmin and l.id = o.log_id
     returning 1
   ), ledger as materialized (
-    select (select count(*) from added) + (select count(*) from closed) = (select count(*) from ordinary) as is_written
+    select count(*) as written from (select from added union all select from closed) as l
   ), users_added as (
     insert into public.auth_user_state
       (auth_user_id, version, log_id, email, email_confirmed, employee_number, is_anonymous, banned_until, fields, employee_id, record_hash)
     select o.auth_user_id, o.version, o.log_id, o.email, (o."user" ->> 'email_confirmed')::boolean, o."user" ->> 'employee_number',
            (o."user" ->> 'is_anonymous')::boolean, (o."user" ->> 'banned_until')::timestamptz, o.fields, o.employee_id, o.record_hash
-      from ordinary o where o.state_row is null and (select is_written from ledger) order by o.auth_user_id
+      from ordinary o where o.state_row is null and (select written from ledger) > 0 order by o.auth_user_id
     on conflict do nothing
     returning 1
   ), users_known as (
@@ -165,12 +166,12 @@ begin
            employee_id = coalesce(o.employee_id, s.employee_id), record_hash = coalesce(o.record_hash, s.record_hash), updated_at = now()
       from (select o.auth_user_id, o.version, o.log_id, o.email, o."user", o.fields, o.employee_id, o.record_hash, o.state_row, o.state_xmin
               from ordinary o
-             where (select is_written from ledger) and (select count(*) from users_added) >= 0 and o.state_row is not null
+             where o.state_row is not null and (select written from ledger) > 0
              order by o.auth_user_id) as o
      where s.ctid = o.state_row and s.xmin = o.state_xmin and s.auth_user_id = o.auth_user_id
     returning 1
   ), states as materialized (
-    select (select count(*) from users_added) + (select count(*) from users_known) as written
+    select count(*) as written from (select from users_added union all select from users_known) as s
   ), became as (
     update public.employees e
        set first_name = o.new_first_name, last_name = o.new_last_name, auth_user_id = o.auth_user_id, orphaned_at = null, orphaned_auth_user_id = null
@@ -183,12 +184,12 @@ begin
     returning (e.email::text, e.first_name::text, e.last_name::text, e.auth_user_id, e.orphaned_at is null, e.orphaned_auth_user_id is null)
               is not distinct from (o.employee_email, o.new_first_name, o.new_last_name, o.auth_user_id, true, true) as is_as_planned
   )
-  select count(*), count(*) filter (where o.is_changed), (select written from states), (select count(*) from became where is_as_planned),
+  select count(*), count(*) filter (where o.is_changed), (select written from ledger), (select written from states), (select count(*) from became where is_as_planned),
          jsonb_agg(jsonb_build_object('event_id', o.event_id, 'status', 'SUCCESS', 'outcome', o.outcome, 'employee_id', o.employee_id))
-    into ordinary, to_change, states, employees, results
+    into ordinary, to_change, in_ledger, in_states, in_employees, results
     from ordinary o;
   perform set_config('search_path', 'pg_catalog, pg_temp', true);
-  if states < ordinary or employees < to_change then
+  if in_ledger < ordinary or in_states < ordinary or in_employees < to_change then
     raise exception 'a row is no longer as it was read, or does not become what it should' using errcode = 'WHNEW';
   end if;
   return results;
