@@ -138,8 +138,7 @@ begin
     overriding system value
     select o.log_id, o.event_id, 'inbound', o.operation, 'SUCCESS', o.outcome, o.auth_user_id, o.employee_id, o.version, o."user",
            o.changes, 1, o.via, now()
-      from ordinary o where o.log_row is null
-    on conflict (event_id) do nothing
+      from ordinary o where o.log_row is null  -- no "on conflict": that costs each row a look and a record more, and a conflict is rare
     returning 1
   ), closed as (
     update public.integration_sync_log l
@@ -156,7 +155,6 @@ begin
     select o.auth_user_id, o.version, o.log_id, o.email, (o."user" ->> 'email_confirmed')::boolean, o."user" ->> 'employee_number',
            (o."user" ->> 'is_anonymous')::boolean, (o."user" ->> 'banned_until')::timestamptz, o.fields, o.employee_id, o.record_hash
       from ordinary o where o.state_row is null and (select written from ledger) > 0 order by o.auth_user_id
-    on conflict do nothing
     returning 1
   ), users_known as (
     update public.auth_user_state s
