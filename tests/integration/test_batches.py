@@ -1,4 +1,4 @@
-"""A batch is written at once (migration 0026) and comes to what its events come to one by one."""
+"""A batch is written at once (migration 0028) and comes to what its events come to one by one."""
 
 import random
 import time
@@ -41,6 +41,12 @@ select s.auth_user_id, s.version, regexp_replace(l.event_id, '^(employee-[0-9]+)
        s.record_hash, s.disabled_at,
        (select jsonb_object_agg(f.key, f.value - 2) from jsonb_each(s.fields) as f) as fields
   from auth_user_state s left join integration_sync_log l on l.id = s.log_id order by s.auth_user_id
+"""
+KEPT = ("event_id", "operation", "auth_user_id", "version")
+CAPTURED = """
+insert into integration_sync_log (event_id, direction, operation, auth_user_id, version, request_data, via)
+values (%(event_id)s, 'inbound', %(operation)s, %(auth_user_id)s, %(version)s, %(user)s, 'reconcile')
+    on conflict do nothing
 """
 REFUSAL = "alter table employees add check (first_name <> 'Cleo' or last_name <> 'Bob') not valid"
 WAITING = "select from integration_sync_log where status = 'PENDING' and direction = 'inbound'"
@@ -108,6 +114,13 @@ def some_batches(chance: random.Random, policy: Policy) -> Iterator[list[Work]]:
         yield list(batch.values())
 
 
+def some_captured(connection: Connection, chance: random.Random, batch: list[Work]) -> None:
+    """The ledger holds some of them before they arrive, as a trigger or a reconciliation has captured them."""
+    for one in map(to_json, batch):
+        if one["via"] != Via.REPLAY and chance.random() < 0.3:
+            connection.execute(CAPTURED, {name: one[name] for name in KEPT} | {"user": Jsonb(one["user"])})
+
+
 def lived(connection: Connection, chance: random.Random, policy: Policy, process: str) -> list[Any]:
     """A random history, and what the tables hold afterwards. Nothing of it is kept. It ends where somebody who waited
     for an employee is next: that is the relay's work.
@@ -117,6 +130,7 @@ def lived(connection: Connection, chance: random.Random, policy: Policy, process
         some_company(connection, chance)
         connection.execute(REFUSAL)
         for batch in some_batches(chance, policy):
+            some_captured(connection, chance, batch)
             connection.execute(process, [Jsonb([to_json(one) for one in batch])])
             if connection.execute(WAITING).rowcount:
                 break
