@@ -3,7 +3,7 @@
 
 set local lock_timeout = '5s';
 
--- As in 0007, where next to nobody has such a setting.
+-- As in 0007; but the plan is kept, which SQL functions do only since PostgreSQL 18, and where nobody has such a setting there is nothing to choose.
 create or replace function public.auth_sync_owner_path_v1() returns text
 language plpgsql stable security definer set search_path = '' as $$
 begin
@@ -22,9 +22,9 @@ begin
      limit 1), 'public, extensions') || ', pg_temp';
 end $$;
 
--- Applies those of these works that are ordinary, and returns their results; null where there are none, or where nothing could be kept:
--- somebody has changed what was read, or employees refuse what is written or make something else of it. Unless the works are locked, it
--- is all or nothing: who finds one that is not ordinary writes nothing.
+-- Applies those of these works that are ordinary, and returns their results; null where there are none. Unless the works are locked, it
+-- is all or none. An empty list where nothing could be kept: somebody has changed what was read, or employees refuse what is written or
+-- make something else of it.
 --
 -- Ordinary is an event that is open, newer than what is known and not waiting for an older one; the only one here of its user; that
 -- keeps a link, makes one or finds nobody; that changes no e-mail; and after which Auth is as the employee asks. A row that this rests on is
@@ -195,7 +195,7 @@ exception when others or assert_failure then
   if sqlstate ~ '^(40|53|55P03)' then
     raise;  -- somebody in the way, or no room
   end if;
-  return null;
+  return '[]';
 end $$;
 
 -- As in 0026. Everything is found by an index, row by row: a plan made while the tables were small would read them whole, through
@@ -221,7 +221,7 @@ begin
   set constraints all immediate;  -- what a deferred one would refuse at the commit, it refuses here
   if not p_skip_held then
     results := public.auth_sync_apply_ordinary_v1(p_works, false);
-    if results is not null then
+    if results <> '[]' then
       return jsonb_build_object('results', results, 'held', held);
     end if;
   end if;
@@ -235,7 +235,9 @@ begin
     select coalesce(jsonb_agg(w), '[]') into p_works from jsonb_array_elements(p_works) as w where not held ? (w ->> 'event_id');
   end if;
   perform public.auth_sync_lock_v1(p_works);  -- all of them, before any is written
-  results := coalesce(public.auth_sync_apply_ordinary_v1(p_works, true), '[]');
+  if results is null then
+    results := coalesce(public.auth_sync_apply_ordinary_v1(p_works, true), '[]');
+  end if;
   if jsonb_array_length(results) < jsonb_array_length(p_works) then
     done := array(select r ->> 'event_id' from jsonb_array_elements(results) as r);
     for work in
