@@ -31,7 +31,7 @@ end $$;
 -- known by its place and its xmin: if these are others, so is the row. The locks come in the order of lock_v1: of the
 -- writing parts, each begins by asking what the one before has written.
 create or replace function public.auth_sync_apply_ordinary_v1(p_works jsonb, p_are_locked boolean) returns jsonb
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' set enable_sort = off as $$
 declare
   ordinary integer;
   to_change integer;
@@ -84,10 +84,12 @@ begin
                       or (g.version, coalesce(l.id, 9223372036854775807)) > (s.version, s.log_id) and s.deleted_at is null
                          and s.disabled_at is null and (s.email is null or s.email = lower(btrim(g."user" ->> 'email', E' \t\r\n'))))
                  and (e.employee_id is not null or s.employee_id is null and g.key ->> 'employee_number' is null)
-                 -- Pending is what has no outcome; so said, it is found among the few that are open, by their user.
-                 and not exists (select from public.integration_sync_log o
-                                  where o.auth_user_id = g.auth_user_id and o.version < g.version and o.status <> 'SUCCESS'
-                                    and o.outcome is null and o.direction = 'inbound')
+                 -- Pending is what has no outcome. So said, and with an order that only one index has, it is found by its user among those
+                 -- that are open: by its status it would be looked for among all that are, whoever's they are.
+                 and (select o.version from public.integration_sync_log o
+                       where o.auth_user_id = g.auth_user_id and o.version < g.version and o.status <> 'SUCCESS'
+                         and o.outcome is null and o.direction = 'inbound'
+                       order by o.version limit 1) is null
                as is_open
           from jsonb_to_recordset(p_works) as g (event_id text, operation text, auth_user_id uuid, version bigint, via text, lease text,
                                                  "user" jsonb, copy jsonb, columns jsonb, key jsonb, steps jsonb)
@@ -100,6 +102,9 @@ begin
               from public.employees f
              where e.employee_id is null and lower(btrim(f.email::text, E' \t\r\n')) = lower(btrim(g.key ->> 'email', E' \t\r\n'))
              limit 2) as f on true
+         -- True of all, and thought to be of one in 200: so the planner takes a batch for one row, and goes from it to the tables. Taken for
+         -- a hundred, it would seem cheaper to go through a whole table that was empty when the plan was made.
+         where coalesce(g.version, 0) >= -9223372036854775808 and coalesce(g.version, 0) <= 9223372036854775807
          offset 0) as m  -- each column is worked out once
   ), ordinary as materialized (
     select o.event_id, o.operation, o.auth_user_id, o.version, o.via, o."user", o.email, o.record_hash, o.log_id, o.log_row, o.log_xmin, o.state_row,
