@@ -93,9 +93,19 @@ begin
                as is_open
           from jsonb_to_recordset(p_works) as g (event_id text, operation text, auth_user_id uuid, version bigint, via text, lease text,
                                                  "user" jsonb, copy jsonb, columns jsonb, key jsonb, steps jsonb)
-          left join public.integration_sync_log l on l.event_id = g.event_id
-          left join public.auth_user_state s on s.auth_user_id = g.auth_user_id
-          left join public.employees e on e.auth_user_id = g.auth_user_id
+          -- Each looked up for itself: as a plain join, a table that was empty when the plan was made is gone through as a whole.
+          left join lateral (
+            select l.id, l.status, l.auth_user_id, l.version, l.lease, l.leased_until, l.request_data, l.ctid, l.xmin
+              from public.integration_sync_log l where l.event_id = g.event_id
+            offset 0) as l on true
+          left join lateral (
+            select s.auth_user_id, s.version, s.log_id, s.email, s.deleted_at, s.disabled_at, s.employee_id, s.fields, s.ctid, s.xmin
+              from public.auth_user_state s where s.auth_user_id = g.auth_user_id
+            offset 0) as s on true
+          left join lateral (
+            select e.employee_id, e.email, e.first_name, e.last_name, e.is_active, e.orphaned_at, e.orphaned_auth_user_id, e.ctid, e.xmin
+              from public.employees e where e.auth_user_id = g.auth_user_id
+            offset 0) as e on true
           left join lateral (  -- where two match, the event is here twice, and so not ordinary
             select f.employee_id, f.auth_user_id, f.email::text, f.first_name::text, f.last_name::text, f.is_active, f.orphaned_at,
                    f.orphaned_auth_user_id, f.ctid, f.xmin
