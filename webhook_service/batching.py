@@ -7,7 +7,7 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 
-from webhook_service.errors import Conflict, DatabaseError, ServiceError, Unavailable
+from webhook_service.errors import Conflict, DatabaseError, Unavailable
 from webhook_service.events import Result, Work
 from webhook_service.handlers import Policy
 from webhook_service.ports import Database
@@ -146,15 +146,18 @@ class Processor:
             if len(works) == 1:
                 answers = [error]
             else:  # one of them is poison, or in another's way: it fails alone
-                answers = await asyncio.to_thread(self._each_alone, batch, error)
+                await self._settle_each(batch)
+                return
         except Exception as error:  # noqa: BLE001 (it belongs to those who wait)
             answers = [error] * len(works)
         for item, answer in zip(batch, answers, strict=True):
             item.settle(answer)
 
-    def _each_alone(self, batch: Sequence[Waiting], error: ServiceError) -> list[Result | BaseException]:
+    async def _settle_each(self, batch: Sequence[Waiting]) -> None:
         """Those that nobody waits for any more are not begun."""
-        return [error if item.result.done() else self._alone(item.work) for item in batch]
+        for item in batch:
+            if not item.result.done():
+                item.settle(await asyncio.to_thread(self._alone, item.work))
 
     def _alone(self, work: Work) -> Result | BaseException:
         try:

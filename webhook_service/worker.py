@@ -43,6 +43,10 @@ class Worker(ASGIWorker):  # type: ignore[misc]
         self.wsgi = self.app.wsgi()
         self.asgi = self.wsgi.extensions["asgi"]
 
+    def init_process(self) -> None:
+        self.init_signals()  # before anything that takes a while
+        super().init_process()
+
     def init_signals(self) -> None:
         """Plain ones while the application is loaded: the loop does not hear of a signal before it runs."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
@@ -50,7 +54,10 @@ class Worker(ASGIWorker):  # type: ignore[misc]
 
     async def _serve(self) -> None:
         super().init_signals()
-        servers = [await self.loop.create_server(self._connection, sock=each.sock) for each in self.sockets]
+        servers = [
+            await self.loop.create_server(self._connection, sock=each.sock, backlog=self.cfg.backlog)
+            for each in self.sockets
+        ]
         while self.alive and self.ppid == os.getppid():
             self.notify()
             await self._wait_for_the_end(HEARTBEAT)

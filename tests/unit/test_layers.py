@@ -69,8 +69,9 @@ ONLY_IN = {
         "gunicorn_conf",
         "metrics_folder",
         "worker",
+        "db.direct",
     },  # the environment has one reader; the others start, name, kill processes, open a file for its owner only,
-    # and say where processes count together
+    # say where processes count together, and watch a socket under a number of its own
     "flask": {
         "app",
         "web",

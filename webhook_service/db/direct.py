@@ -5,6 +5,7 @@ by a thread, and by an event loop.
 """
 
 import asyncio
+import os
 import select
 import time
 from collections.abc import Iterator
@@ -188,20 +189,27 @@ def wait_for(exchange: Exchange, until: float) -> None:
 
 
 async def wait_in_loop_for(exchange: Exchange, until: float) -> None:
-    """While the event loop goes on. Raises Unavailable."""
+    """While the event loop goes on. Raises Unavailable.
+
+    The loop watches a duplicate: libpq closes a broken connection by itself, and the next one accepted would have its
+    number.
+    """
     loop = asyncio.get_running_loop()
     is_over = loop.create_future()
 
     def go_on() -> None:
         try:
-            if not is_over.done() and exchange.is_over():
-                is_over.set_result(None)
+            while not is_over.done():
+                if exchange.is_over():
+                    is_over.set_result(None)
+                elif not has_news(socket):  # uvloop tells of a broken connection once only
+                    break
         except psycopg.Error as error:
             is_over.set_exception(error)
         if exchange.is_sent:
-            loop.remove_writer(exchange.socket)
+            loop.remove_writer(socket)
 
-    socket = exchange.socket
+    socket = os.dup(exchange.socket)
     loop.add_reader(socket, go_on)
     if not exchange.is_sent:
         loop.add_writer(socket, go_on)
@@ -213,12 +221,17 @@ async def wait_in_loop_for(exchange: Exchange, until: float) -> None:
     finally:
         loop.remove_reader(socket)
         loop.remove_writer(socket)
+        os.close(socket)
 
 
 def has_been_cut(connection: psycopg.Connection) -> bool:
     """An idle connection has nothing to read, but for the news that it is no more."""
+    return has_news(connection.fileno())
+
+
+def has_news(socket: int) -> bool:
     poll = select.poll()
-    poll.register(connection.fileno(), select.POLLIN)
+    poll.register(socket, select.POLLIN)
     return bool(poll.poll(0))
 
 

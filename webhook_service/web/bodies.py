@@ -25,34 +25,38 @@ def read_body(environ: WSGIEnvironment, limit: int) -> bytes:
 
 
 async def receive_body(scope: HTTPScope, receive: Receive, limit: int) -> bytes:
-    if any(name == CONTENT_LENGTH and int(value) > limit for name, value in scope["headers"]):
+    if is_declared_too_large(scope, limit) or len(body := await received(receive, limit)) > limit:
         raise too_large(limit)
-    body = b""
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise unreadable()
-        body += message["body"]
-        if len(body) > limit:
-            raise too_large(limit)
-        if not message.get("more_body"):
-            return body
+    return body
 
 
 async def received_before(scope: HTTPScope, receive: Receive, limit: int) -> Receive:
     """A `receive` that has the body already, for who would block a thread for a slow sender. Of one that is too large,
-    nothing: who reads on finds that out again.
+    as much as tells; nothing where a header tells.
     """
-    try:
-        body = await receive_body(scope, receive, limit)
-    except PayloadTooLarge:
-        return receive
+    body = b"" if is_declared_too_large(scope, limit) else await received(receive, limit)
     first: list[ReceiveEvent] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def again() -> ReceiveEvent:
         return first.pop() if first else await receive()
 
     return again
+
+
+def is_declared_too_large(scope: HTTPScope, limit: int) -> bool:
+    return any(name == CONTENT_LENGTH and int(value) > limit for name, value in scope["headers"])
+
+
+async def received(receive: Receive, limit: int) -> bytes:
+    """To its end, or to where it is over the limit."""
+    body = b""
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise unreadable()
+        body += message["body"]
+        if len(body) > limit or not message.get("more_body"):
+            return body
 
 
 def too_large(limit: int) -> PayloadTooLarge:

@@ -5,7 +5,7 @@ A delivery goes to the webhook, all else to Flask.
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from functools import partial
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -14,7 +14,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from a2wsgi import WSGIMiddleware
 from a2wsgi.asgi_typing import ASGIApp, HTTPScope, Receive, Scope, Send
 
-from webhook_service.errors import BadPayload
+from webhook_service.errors import BadPayload, ServiceError
 from webhook_service.web import Wiring
 from webhook_service.web.bodies import read_body, receive_body, received_before
 from webhook_service.web.webhooks import CONTENT_TYPE, HEADERS, PATH, Arrival, answer
@@ -27,7 +27,8 @@ WSGI_HEADERS = {name: ("" if name == CONTENT_TYPE else "HTTP_") + name.upper().r
 
 def asgi(others: WSGIApplication, wiring: Wiring) -> ASGIApp:
     """Deliveries are answered in the event loop; Flask's requests get a thread once their body is there."""
-    flask = WSGIMiddleware(partial(until_its_end, others))
+    # Without a limit for what is to be sent: at one, a thread would wait for ever for who has stopped reading.
+    flask = WSGIMiddleware(partial(until_its_end, others), send_queue_size=0)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -75,12 +76,28 @@ def wsgi(others: WSGIApplication, wiring: Wiring) -> WSGIApplication:
         if environ["PATH_INFO"] != PATH or environ["REQUEST_METHOD"] != "POST":
             return others(environ, start_response)
         headers = {name: environ[key] for name, key in WSGI_HEADERS.items() if key in environ}
-        arrival = Arrival(headers, lambda limit: asyncio.to_thread(read_body, environ, limit))
-        status, answered, body = in_loop.run(answer(arrival, wiring))
+        read = read_in_this_thread(environ, wiring.settings.max_body_bytes)
+        status, answered, body = in_loop.run(answer(Arrival(headers, read), wiring))
         start_response(f"{status} {HTTPStatus(status).phrase}", list(answered))
         return [body]
 
     return application
+
+
+def read_in_this_thread(environ: WSGIEnvironment, limit: int) -> Callable[[int], Awaitable[bytes]]:
+    """The body is read now, so that a slow sender holds up its own thread alone; what went wrong is told later."""
+    body: bytes | ServiceError
+    try:
+        body = read_body(environ, limit)
+    except ServiceError as error:
+        body = error
+
+    async def read(limit: int) -> bytes:
+        if isinstance(body, ServiceError):
+            raise body
+        return body
+
+    return read
 
 
 class LoopBeside:
