@@ -26,6 +26,16 @@ class NoAccessLog(Logger):  # type: ignore[misc]  # gunicorn has no types
     access_log_enabled = False
 
 
+ASGIProtocol._check_h1c_protocol_available()  # which a subclass would note at itself, and gunicorn looks at this one
+
+
+class Connection(ASGIProtocol):  # type: ignore[misc]
+    """Closed by an answer that says so, and never after one that did not: its client would lose what it sends next."""
+
+    def _will_close(self, request: Any, response_requires_close: bool) -> bool:
+        return bool(self.worker.is_ending() or super()._will_close(request, response_requires_close))
+
+
 class Worker(ASGIWorker):  # type: ignore[misc]
     """`wsgi:app` is Flask's application, for any WSGI server; in here it is served by its other face.
 
@@ -36,7 +46,7 @@ class Worker(ASGIWorker):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.alive: bool
-        self._connections: WeakSet[ASGIProtocol] = WeakSet()
+        self._connections: WeakSet[Connection] = WeakSet()
         self._ending = asyncio.Event()
 
     def load_wsgi(self) -> None:
@@ -58,10 +68,10 @@ class Worker(ASGIWorker):  # type: ignore[misc]
             await self.loop.create_server(self._connection, sock=each.sock, backlog=self.cfg.backlog)
             for each in self.sockets
         ]
-        while self.alive and self.ppid == os.getppid():
+        while not self._ending.is_set() and self.ppid == os.getppid():
             self.notify()
             await self._wait_for_the_end(HEARTBEAT)
-        self.alive = False  # from now on, each answer closes its connection
+        self._ending.set()  # from now on, each answer closes its connection
         for server in servers:
             server.close()
         if not self._quick_shutdown:
@@ -70,9 +80,13 @@ class Worker(ASGIWorker):  # type: ignore[misc]
                 if connection._current_request is None:
                     connection._close_transport()
             await self._until_all_are_gone(self.cfg.graceful_timeout)
+        self.alive = False
 
-    def _connection(self) -> ASGIProtocol:
-        connection = ASGIProtocol(self)
+    def is_ending(self) -> bool:
+        return self._ending.is_set()
+
+    def _connection(self) -> Connection:
+        connection = Connection(self)
         self._connections.add(connection)
         return connection
 
@@ -87,7 +101,6 @@ class Worker(ASGIWorker):  # type: ignore[misc]
             await asyncio.sleep(LOOK_AGAIN)
 
     def handle_exit_signal(self) -> None:
-        super().handle_exit_signal()
         self._ending.set()
 
     def handle_quit_signal(self) -> None:

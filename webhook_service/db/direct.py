@@ -59,6 +59,7 @@ class DirectDatabase:
         except psycopg.ProgrammingError:  # its text may repeat a part of the password
             raise BadSetting("DATABASE_URL", "cannot be read as a connection string") from None
         self._idle: SimpleQueue[psycopg.Connection] = SimpleQueue()
+        self._is_closed = False
         self._free = BoundedSemaphore(connections)
         self._call_timeout = call_timeout
         self._connecting = Deadline(connections, call_timeout)  # a name server may take longer than connect_timeout
@@ -94,6 +95,8 @@ class DirectDatabase:
             connection.close()
             raise
         self._idle.put(connection)
+        if self._is_closed:  # meanwhile
+            self.close()
 
     def _connect(self) -> psycopg.Connection:
         is_too_late = Event()
@@ -123,6 +126,7 @@ class DirectDatabase:
             connection.close()
 
     def close(self) -> None:
+        self._is_closed = True
         self._connecting.close()
         while (connection := self._idle_connection()) is not None:
             connection.close()
