@@ -68,7 +68,7 @@ class Worker(ASGIWorker):  # type: ignore[misc]
             await self.loop.create_server(self._connection, sock=each.sock, backlog=self.cfg.backlog)
             for each in self.sockets
         ]
-        while not self._ending.is_set() and self.ppid == os.getppid():
+        while self.alive and not self._ending.is_set() and self.ppid == os.getppid():
             self.notify()
             await self._wait_for_the_end(HEARTBEAT)
         self._ending.set()  # from now on, each answer closes its connection

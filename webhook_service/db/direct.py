@@ -62,7 +62,8 @@ class DirectDatabase:
         self._is_closed = False
         self._free = BoundedSemaphore(connections)
         self._call_timeout = call_timeout
-        self._connecting = Deadline(connections, call_timeout)  # a name server may take longer than connect_timeout
+        # A name server may take longer than connect_timeout. As many again are for the event loop.
+        self._connecting = Deadline(2 * connections, call_timeout)
 
     def call(self, function: str, **params: Json) -> Json:
         until = time.monotonic() + self._call_timeout

@@ -21,28 +21,31 @@ from webhook_service.web.webhooks import CONTENT_TYPE, HEADERS, PATH, Arrival, a
 
 T = TypeVar("T")
 
+THREADS = 10
+"""Requests of Flask at once, in one process."""
+
 ASGI_HEADERS = {name.encode(): name for name in HEADERS}
 WSGI_HEADERS = {name: ("" if name == CONTENT_TYPE else "HTTP_") + name.upper().replace("-", "_") for name in HEADERS}
 
 
 def asgi(others: WSGIApplication, wiring: Wiring) -> ASGIApp:
     """Deliveries are answered in the event loop; Flask's requests get a thread once their body is there."""
+    limit = wiring.settings.max_body_bytes
     # Without a limit for what is to be sent: at one, a thread would wait for ever for who has stopped reading.
-    flask = WSGIMiddleware(partial(until_its_end, others), send_queue_size=0)
+    flask = WSGIMiddleware(partial(until_its_end, others), workers=THREADS, send_queue_size=0)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await flask(scope, receive, send)
         elif scope["path"] == PATH and scope["method"] == "POST":
-            status, headers, body = await answer(
-                Arrival(headers_of(scope), partial(receive_body, scope, receive)), wiring
-            )
+            arrival = Arrival(headers_of(scope), partial(receive_body, scope, receive, limit))
+            status, headers, body = await answer(arrival, wiring)
             written = [(name.lower().encode(), value.encode()) for name, value in headers]
             await send({"type": "http.response.start", "status": status, "headers": written})
             await send({"type": "http.response.body", "body": body})
         else:
             try:
-                body_first = await received_before(scope, receive, wiring.settings.max_body_bytes)
+                body_first = await received_before(scope, receive, limit)
             except BadPayload:
                 return  # nobody is there to be answered
             await flask(scope, body_first, send)
@@ -84,7 +87,7 @@ def wsgi(others: WSGIApplication, wiring: Wiring) -> WSGIApplication:
     return application
 
 
-def read_in_this_thread(environ: WSGIEnvironment, limit: int) -> Callable[[int], Awaitable[bytes]]:
+def read_in_this_thread(environ: WSGIEnvironment, limit: int) -> Callable[[], Awaitable[bytes]]:
     """The body is read now, so that a slow sender holds up its own thread alone; what went wrong is told later."""
     body: bytes | ServiceError
     try:
@@ -92,7 +95,7 @@ def read_in_this_thread(environ: WSGIEnvironment, limit: int) -> Callable[[int],
     except ServiceError as error:
         body = error
 
-    async def read(limit: int) -> bytes:
+    async def read() -> bytes:
         if isinstance(body, ServiceError):
             raise body
         return body

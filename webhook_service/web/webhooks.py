@@ -34,12 +34,10 @@ HEADERS = (
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A request for us: those of HEADERS that it has, and how its body is read, up to a limit in bytes; that raises
-    PayloadTooLarge, BadPayload.
-    """
+    """A request for us: those of HEADERS that it has; reading its body raises PayloadTooLarge, BadPayload."""
 
     headers: Mapping[str, str]
-    read: Callable[[int], Awaitable[bytes]]
+    read: Callable[[], Awaitable[bytes]]
 
 
 class Answer(NamedTuple):
@@ -70,8 +68,7 @@ async def answer(arrival: Arrival, wiring: Wiring) -> Answer:
 async def receive(arrival: Arrival, wiring: Wiring, told: dict[str, object]) -> Result:
     """The trip of a delivery. What is known of it by then is left in `told`, also where the trip ends in an error."""
     settings = wiring.settings
-    body = await arrival.read(settings.max_body_bytes)
-    delivery = verified(body, arrival.headers, settings, now=wiring.now())
+    delivery = verified(await arrival.read(), arrival.headers, settings, now=wiring.now())
     told["event_id"] = delivery.event_id
     if not is_json(arrival.headers):
         raise WrongContentType("wrong_content_type", "The Content-Type must be application/json.")
