@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
+from typing import NoReturn
 
-from flask import Flask
+from flask import Flask, abort
 
 from webhook_service import bulk_replay, config, monitor, notify, relay
 from webhook_service.accounts import Accounts
@@ -90,6 +92,10 @@ def relay_for(
     return Relay(*looks, tell=tell)
 
 
+def no_such_path() -> NoReturn:
+    abort(HTTPStatus.NOT_FOUND)
+
+
 def create_app(
     settings: Settings | None = None, database: Database | None = None, now: Callable[[], datetime] = utc_now
 ) -> Flask:
@@ -113,7 +119,8 @@ def create_app(
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's default provider
     flask = app.wsgi_app
     app.wsgi_app = gateway.wsgi(flask, wiring)  # type: ignore[assignment, method-assign]  # as Flask has it
-    app.add_url_rule(webhooks.PATH, "webhook", methods=["POST"])  # so that Flask answers other methods
+    # The gateway has taken a POST to it; Flask answers other methods, and finds another path here: `//webhook/auth`.
+    app.add_url_rule(webhooks.PATH, "webhook", no_such_path, methods=["POST"])
     for part in (health, metrics, admin_api, employees, api_docs):
         app.register_blueprint(part.blueprint(wiring))
     site.register(app, wiring)
