@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from uuid import UUID
 
 import pytest
@@ -49,6 +49,23 @@ class Gate(CalledSoon):
 
     def close(self) -> None:
         self.database.close()
+
+
+class NotTogether(Gate):
+    """Refuses several works at once. Of those that come alone after that, the second waits until it is let go."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.let_go = threading.Event()
+
+    def call(self, function: str, **params: Json) -> Json:
+        if len(params["p_works"]) > 1:
+            self.batches.append(len(params["p_works"]))
+            raise DatabaseError("database_error", "Not together.")
+        answer = super().call(function, **params)
+        if self.batches[-2:] == [1, 1]:
+            self.let_go.wait(10)
+        return answer
 
 
 def test_works_that_wait_together_share_a_call(database: Database) -> None:
@@ -105,6 +122,23 @@ def test_a_poison_event_fails_alone(database: Database, connection: Connection) 
         with pytest.raises(DatabaseError):
             refused.result(10)
     assert connection.execute("select from integration_sync_log").rowcount == 2
+
+
+def test_of_those_tried_alone_each_is_answered_at_once(database: Database) -> None:
+    """Where a batch is refused, what becomes of one of its works is told before the next one is done."""
+    gate = NotTogether(database)
+    processor = ForThreads(Processor(gate, Policy(), lanes=1, patience=10))
+    with ThreadPoolExecutor(3) as threads:
+        first = threads.submit(processor.process, work(1))
+        gate.reached.wait(10)
+        both = [threads.submit(processor.process, work(number)) for number in (2, 3)]
+        wait_for(lambda: processor.waiting() == 2)
+        gate.opened.set()
+        told, _ = wait(both, 5, FIRST_COMPLETED)
+        gate.let_go.set()
+        assert [future.result().outcome for future in told] == ["unconfirmed"]
+        assert {future.result(10).outcome for future in (first, *both)} == {"unconfirmed"}
+    assert gate.batches == [1, 2, 1, 1]
 
 
 def test_who_waits_too_long_is_told_to_come_again(database: Database, connection: Connection) -> None:
