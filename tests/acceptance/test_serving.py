@@ -1,7 +1,10 @@
 """The server as a process: what it needs to start, and what it writes."""
 
+import os
+import signal
 import socket
 import subprocess
+from contextlib import ExitStack
 
 import httpx
 import pytest
@@ -14,6 +17,7 @@ from tests.acceptance.conftest import (
 )
 from tests.acceptance.lives import hire_users, user_id
 from tests.auth_traffic import CONFIRMED, insert
+from tests.conftest import ADMIN_KEY
 from tests.employees import Connection
 from tests.ports import free_port
 from webhook_service import serving
@@ -70,3 +74,29 @@ def test_what_is_hardly_http_is_never_a_5xx(start_server: StartServer, request_:
         answer = connection.recv(1000)
     assert answer == b"" or answer.split()[1].startswith((b"4", b"505"))
     assert httpx.get(f"{server.url}/healthz").status_code == 200
+
+
+def test_a_chunked_body_over_the_limit_is_413(start_server: StartServer) -> None:
+    """Flask is never handed a part of a body for the whole of it, though each part would be one that it accepts."""
+    server = start_server(WEB_CONCURRENCY="1", MAX_BODY_BYTES="100000")
+    headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
+    parts = (b"{}" + b" " * 60_000, b" " * 60_000, b"{}")  # sent without a Content-Length
+    answer = httpx.post(f"{server.url}/admin/api/replays", content=iter(parts), headers=headers)
+    assert (answer.status_code, answer.json()["reason"]) == (413, "too_large")
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    form = (b"key=x&more=" + b"x" * 60_000, b"x" * 60_000)
+    assert httpx.post(f"{server.url}/admin/login", content=iter(form), headers=headers).status_code == 413
+
+
+def test_hundreds_may_wait_to_be_accepted(start_server: StartServer) -> None:
+    """More than pg_net posts at once are connected while the only worker does not get to accept any."""
+    server = start_server(WEB_CONCURRENCY="1")
+    [worker] = server.workers()
+    address = ("127.0.0.1", int(server.url.rpartition(":")[2]))
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        with ExitStack() as stack:
+            for _ in range(300):
+                stack.enter_context(socket.create_connection(address, timeout=10))
+    finally:
+        os.kill(worker, signal.SIGCONT)

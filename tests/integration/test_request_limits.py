@@ -1,6 +1,7 @@
 """What is refused whatever it says: by its size, its content type, its path or its method."""
 
 from datetime import UTC, datetime
+from io import BytesIO
 
 import pytest
 from flask.testing import FlaskClient
@@ -21,6 +22,18 @@ def test_a_body_over_the_limit_is_413(client: FlaskClient, connection: Connectio
     response = sent(client, body + b" " * (size - len(body)))
     assert (response.status_code, problem_of(response)["reason"]) == (413, "too_large")
     assert rows(connection) == 0
+
+
+@pytest.mark.parametrize(("size", "status"), [(1_000_000, 200), (1_000_001, 413), (3_000_000, 413)])
+def test_a_body_of_no_declared_length_has_the_same_limit(client: FlaskClient, size: int, status: int) -> None:
+    """As servers hand over what was sent in chunks: a part of it is not taken for the whole."""
+    body = body_of(insert())
+    body += b" " * (size - len(body))
+    ends_by_itself = {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
+    response = client.post(
+        PATH, input_stream=BytesIO(body), headers=headers_for(body), environ_overrides=ends_by_itself
+    )
+    assert response.status_code == status
 
 
 def test_a_body_at_the_limit_is_taken(client: FlaskClient) -> None:

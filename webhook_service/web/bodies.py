@@ -13,15 +13,19 @@ from werkzeug.wsgi import get_input_stream
 from webhook_service.errors import BadPayload, PayloadTooLarge
 
 CONTENT_LENGTH = b"content-length"
+TRANSFER_ENCODING = b"transfer-encoding"
 
 
 def read_body(environ: WSGIEnvironment, limit: int) -> bytes:
-    try:
-        return get_input_stream(environ, max_content_length=limit).read()
+    try:  # Werkzeug gives what it has read up to its limit for the whole, where no header says how long that is
+        body = get_input_stream(environ, max_content_length=limit + 1).read()
     except RequestEntityTooLarge as error:
         raise too_large(limit) from error
     except (OSError, ClientDisconnected, ParseException) as error:  # a connection that broke; a chunk that is none
         raise unreadable() from error
+    if len(body) > limit:
+        raise too_large(limit)
+    return body
 
 
 async def receive_body(scope: HTTPScope, receive: Receive, limit: int) -> bytes:
@@ -30,17 +34,26 @@ async def receive_body(scope: HTTPScope, receive: Receive, limit: int) -> bytes:
     return body
 
 
-async def received_before(scope: HTTPScope, receive: Receive, limit: int) -> Receive:
-    """A `receive` that has the body already, for who would block a thread for a slow sender. Of one that is too large,
-    as much as tells; nothing where a header tells.
+async def received_before(scope: HTTPScope, receive: Receive, limit: int) -> tuple[HTTPScope, Receive]:
+    """A `receive` that has the body already, for who would block a thread for a slow sender, and a scope that says how
+    long it is. Of one that is too large, as much as tells; nothing where a header tells.
     """
-    body = b"" if is_declared_too_large(scope, limit) else await received(receive, limit)
+    body = b""
+    if not is_declared_too_large(scope, limit):
+        body = await received(receive, limit)
+        scope = with_length(scope, len(body))
     first: list[ReceiveEvent] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def again() -> ReceiveEvent:
         return first.pop() if first else await receive()
 
-    return again
+    return scope, again
+
+
+def with_length(scope: HTTPScope, length: int) -> HTTPScope:
+    """Werkzeug looks for no length where the body was sent in chunks, and then for no end either."""
+    others = [(name, value) for name, value in scope["headers"] if name not in (CONTENT_LENGTH, TRANSFER_ENCODING)]
+    return {**scope, "headers": [*others, (CONTENT_LENGTH, str(length).encode())]}
 
 
 def is_declared_too_large(scope: HTTPScope, limit: int) -> bool:

@@ -32,7 +32,7 @@ def asgi(others: WSGIApplication, wiring: Wiring) -> ASGIApp:
     """Deliveries are answered in the event loop; Flask's requests get a thread once their body is there."""
     limit = wiring.settings.max_body_bytes
     # Without a limit for what is to be sent: at one, a thread would wait for ever for who has stopped reading.
-    flask = WSGIMiddleware(partial(until_its_end, others), workers=THREADS, send_queue_size=0)
+    flask = WSGIMiddleware(others, workers=THREADS, send_queue_size=0)  # type: ignore[arg-type]  # it has its own types
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -45,10 +45,10 @@ def asgi(others: WSGIApplication, wiring: Wiring) -> ASGIApp:
             await send({"type": "http.response.body", "body": body})
         else:
             try:
-                body_first = await received_before(scope, receive, limit)
+                measured, body_first = await received_before(scope, receive, limit)
             except BadPayload:
                 return  # nobody is there to be answered
-            await flask(scope, body_first, send)
+            await flask(measured, body_first, send)
 
     return application
 
@@ -61,14 +61,6 @@ def headers_of(scope: HTTPScope) -> dict[str, str]:
             text = value.decode("latin-1")
             found[name] = f"{found[name]},{text}" if name in found else text
     return found
-
-
-def until_its_end(
-    application: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse
-) -> Iterable[bytes]:
-    """Its input ends where the body does, also where no header says how long it is."""
-    environ["wsgi.input_terminated"] = True
-    return application(environ, start_response)
 
 
 def wsgi(others: WSGIApplication, wiring: Wiring) -> WSGIApplication:
