@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.acceptance.command import settings_for
 from tests.acceptance.conftest import (
     Post,
     StartServer,
@@ -22,6 +23,8 @@ from tests.acceptance.conftest import (
 from tests.acceptance.lives import hire_users, lives, user_id
 from tests.auth_traffic import CONFIRMED, insert
 from tests.employees import Connection
+from tests.ports import free_port
+from webhook_service import serving
 
 
 def assert_nothing_is_half_done(connection: Connection, posts: list[Post], count: int) -> None:
@@ -113,6 +116,32 @@ def test_a_killed_server_leaves_nothing_half_done(
     again = deliver(start_server().url, posts)
     assert refused(again) == [], f"seed {seed}"
     assert_nothing_is_half_done(connection, posts, 60)
+
+
+def test_a_sigterm_while_workers_start_ends_the_server(database_url: str, tmp_path: Path) -> None:
+    """A worker that is told to end before it has loaded the application ends in order, without being killed for it."""
+    environment = settings_for(database_url) | {
+        "HOST": "127.0.0.1",
+        "PORT": str(free_port()),
+        "WEB_CONCURRENCY": "1",
+        "GUNICORN_CMD_ARGS": "--worker-class=tests.acceptance.told_to_end_early.ToldToEndEarly --graceful-timeout=600",
+    }
+    log_file = tmp_path / "server.log"
+    with log_file.open("wb") as log, serving.running(environment, log=log) as process:
+        assert process.wait(20) == 0
+    assert "Traceback" not in log_file.read_text("utf-8")
+
+
+def test_what_is_posted_while_max_requests_ends_a_worker_is_answered(
+    start_server: StartServer, connection: Connection
+) -> None:
+    """A worker that has answered as many requests as it may is replaced, and no delivery is lost by that."""
+    server = start_server(WEB_CONCURRENCY="1", GUNICORN_CMD_ARGS="--max-requests=30")
+    hire_users(connection, 20)
+    [first] = server.workers()
+    traffic = Traffic(server.url, lives(20), at_once=4)
+    wait_for("the first worker is gone", lambda: first not in server.workers())
+    assert refused(traffic.answers()) == []
 
 
 def test_workers_do_not_outlive_their_master(start_server: StartServer) -> None:
