@@ -18,13 +18,13 @@ LANES = 3
 One behind a network needs several, or it would lie idle for as long as questions and answers travel.
 """
 
-ENOUGH = 8
 GATHERING = 0.004
-"""Works, or seconds that the first of them has waited, that make a call worth while beside another one under way; twice
-as many beside two, and so on.
+"""Seconds that a work waits for others while a call is under way; twice as long beside two, and so on. Beside one, as
+many works as that one has need not wait: a call costs as much as several works in it, but while the database is busy
+with one half of the senders, this process should be with the other.
 """
 
-RETURNING = 0.001
+RETURNING = 0.002
 """Seconds after a call in which its senders come again, if there is more to send: the next one waits so long for as
 many as the last one had. Where none has just ended, a work waits for nobody.
 """
@@ -76,7 +76,7 @@ class Processor:
         self._patience = patience
         self._waiting: deque[Waiting] = deque()
         self._calls: set[asyncio.Task[None]] = set()
-        self._answered = 0
+        self._last = 0  # works of the last call begun
         self._ended = 0.0
         self._look: asyncio.Handle | None = None
 
@@ -85,8 +85,7 @@ class Processor:
         loop = asyncio.get_running_loop()
         waiting = Waiting(work, loop.time(), loop.create_future())
         self._waiting.append(waiting)
-        count = len(self._waiting)
-        if self._look is None or count % ENOUGH == 0 or count == self._answered:  # between these, nothing changes
+        if self._look is None or len(self._waiting) == self._last:  # before and after, only time changes something
             self._look_again(0)
         end = loop.call_later(self._patience, waiting.give_up)
         try:
@@ -117,7 +116,7 @@ class Processor:
                 self._settle([item for item in batch if not item.result.done()])
             )
             self._calls.add(call)
-            self._answered = len(batch)
+            self._last = len(batch)
             call.add_done_callback(self._end)
 
     def _end(self, call: "asyncio.Task[None]") -> None:
@@ -129,11 +128,10 @@ class Processor:
     def _pause(self) -> float:
         """Seconds until the next call is to begin, if nothing happens."""
         now, under_way = asyncio.get_running_loop().time(), len(self._calls)
-        if not under_way:
-            return 0 if len(self._waiting) >= self._answered else max(0, self._ended + RETURNING - now)
-        if len(self._waiting) >= ENOUGH * under_way:
+        if under_way <= 1 and len(self._waiting) >= self._last:
             return 0
-        return max(0, self._waiting[0].since + GATHERING * under_way - now)
+        since, pause = (self._waiting[0].since, GATHERING * under_way) if under_way else (self._ended, RETURNING)
+        return max(0, since + pause - now)
 
     async def _settle(self, batch: Sequence[Waiting]) -> None:
         if not batch:
