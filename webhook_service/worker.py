@@ -1,6 +1,7 @@
 """gunicorn's ASGI worker: deliveries in its event loop, Flask's requests in threads."""
 
 import asyncio
+import gc
 import os
 import signal
 from contextlib import suppress
@@ -12,7 +13,9 @@ from gunicorn.glogging import Logger
 from gunicorn.workers.gasgi import ASGIWorker
 
 HEARTBEAT = 1.0
-"""Seconds between two signs of life to gunicorn, which ends a worker that gives none."""
+"""Seconds between two signs of life to gunicorn, which ends a worker that gives none. Garbage is looked for then, too:
+connections end old, and Python would look at what is old only when there are a hundred thousand things of it.
+"""
 
 LAST_REQUEST = 1.0
 """Seconds in which who keeps a connection alive may use it once more when the worker ends: that answer closes it."""
@@ -34,6 +37,11 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
 
     def _will_close(self, request: Any, response_requires_close: bool) -> bool:
         return bool(self.worker.is_ending() or super()._will_close(request, response_requires_close))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The parser is written in C and knows its connection: no search for garbage would see that circle."""
+        super().connection_lost(exc)
+        self._callback_parser = None
 
 
 class Worker(ASGIWorker):  # type: ignore[misc]
@@ -70,6 +78,7 @@ class Worker(ASGIWorker):  # type: ignore[misc]
         ]
         while self.alive and not self._ending.is_set() and self.ppid == os.getppid():
             self.notify()
+            gc.collect()
             await self._wait_for_the_end(HEARTBEAT)
         self._ending.set()  # from now on, each answer closes its connection
         for server in servers:
