@@ -1,5 +1,7 @@
 """Whether cost stays flat: the same load on a small company without a history, and on a large one with a long one."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import median
 
 from benchmarks.speed import servers
@@ -22,32 +24,56 @@ def measure(options: Options, tell: Tell) -> list[Figure]:
         fill(large, options.large_events, tell)
         tell(require_durable(large))
         with servers.product(small.environment) as beside_small, servers.product(large.environment) as beside_large:
-            rates: list[tuple[float, float]] = []
+            costs: list[tuple[Cost, Cost]] = []
             for number in range(options.rounds):
                 both = [(small, beside_small), (large, beside_large)]
                 turn = both if number % 2 == 0 else both[::-1]  # neither is always the first
                 took = {server.port: run(database, server, options.events, number) for database, server in turn}
-                found = [took[server.port] for _, server in both]
-                tell(f"round {number + 1}: small {rate(found[0])}, large {rate(found[1])}")
-                rates.append((found[0], found[1]))
-    flat = median(large_rate / small_rate for small_rate, large_rate in rates)
+                found = took[beside_small.port], took[beside_large.port]
+                tell(f"round {number + 1}: small {rate(found[0].rate)}, large {rate(found[1].rate)}")
+                costs.append(found)
+    flat = median(of_large.rate / of_small.rate for of_small, of_large in costs)
+    small_costs, large_costs = zip(*costs, strict=True)
     return [
-        Figure(f"{SMALL:,} employees, an empty ledger", rate(median(pair[0] for pair in rates))),
+        Figure(f"{SMALL:,} employees, an empty ledger", shown(small_costs), told(small_costs)),
         Figure(
             f"{options.large_employees:,} employees, {options.large_events:,} rows in the ledger",
-            f"{rate(median(pair[1] for pair in rates))}, {ratio(flat)} of the small one's",
+            f"{shown(large_costs)}, {ratio(flat)} of the small one's",
+            told(large_costs),
             goal=f">= {GOAL}",
             met=flat >= GOAL,
         ),
     ]
 
 
-def run(database: BenchDatabase, server: servers.Server, count: int, number: int) -> float:
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Events a second, and the bytes of WAL of each: a page that is changed for the first time since a checkpoint is
+    in it as a whole, and people who are chosen at random among many are on many pages.
+    """
+
+    rate: float
+    wal: float
+
+
+WAL = "select pg_current_wal_insert_lsn() - '0/0'"
+
+
+def shown(costs: Sequence[Cost]) -> str:
+    return rate(median(cost.rate for cost in costs))
+
+
+def told(costs: Sequence[Cost]) -> str:
+    return f"{median(cost.wal for cost in costs) / 1000:.1f} kB of WAL for each"
+
+
+def run(database: BenchDatabase, server: servers.Server, count: int, number: int) -> Cost:
     """In portions, so that in each the small company's events are of distinct employees, too."""
     database.execute("checkpoint")
     portions = max(1, count // SMALL)
+    before = database.number(WAL)
     seconds = sum(SMALL / portion(database, server, f"New{number}-{each}").rate for each in range(portions))
-    return portions * SMALL / seconds
+    return Cost(portions * SMALL / seconds, (database.number(WAL) - before) / (portions * SMALL))
 
 
 def portion(database: BenchDatabase, server: servers.Server, name: str) -> Measured:
