@@ -172,6 +172,7 @@ def reason_of(answer: TestResponse) -> tuple[int, str | None]:
 def client_for(settings: Settings, accounts: Accounts) -> FlaskClient:
     """The admin API on employees alone, over an Auth Admin of the test's own."""
     app = Flask("webhook_service")
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     database = accounts.database
     wiring = Wiring(settings, database, Processor(database, settings.policy), accounts, utc_now)
     app.register_blueprint(employees.blueprint(wiring))
