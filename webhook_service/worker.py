@@ -14,7 +14,7 @@ from gunicorn.workers.gasgi import ASGIWorker
 
 HEARTBEAT = 1.0
 """Seconds between two signs of life to gunicorn, which ends a worker that gives none. Garbage is looked for then, too:
-connections end old, and Python would look at what is old only when there are a hundred thousand things of it.
+connections end old, and at what is old Python would look after a million new objects only (see gunicorn_conf).
 """
 
 LAST_REQUEST = 1.0
