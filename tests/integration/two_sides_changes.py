@@ -149,6 +149,8 @@ class AuthSide:
             return self._change()
         except psycopg.errors.UniqueViolation:  # another user has that e-mail
             return 0
+        except psycopg.errors.DeadlockDetected:  # the service is giving that user the e-mail this one has: a 500 of Auth's
+            return 0
 
     def _change(self) -> int:
         alive = {user: self._auth.users.row(user) for user in self.users if user not in self.deleted}
