@@ -9,3 +9,4 @@ select md5(n::text)::uuid, 1, 'person' || n || '@example.com', true, n,
   from generate_series(1, :employees) as n;
 
 select setval(pg_get_serial_sequence('public.employees', 'employee_id'), :employees + 1);
+select public.auth_sync_fill_names_v1();

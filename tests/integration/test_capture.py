@@ -152,6 +152,17 @@ select attname from pg_attribute
 """
 
 
+def test_ids_have_the_order_of_time(connection: Connection, auth: Auth) -> None:
+    """Whoever is changed: so that new ones stand together in the index of millions."""
+    users = [UUID(int=number) for number in (3, 1, 2)]
+    for user in users:
+        auth.admin_create(f"{user}@example.com", id=user)
+    [found] = connection.execute(
+        "select array_agg(event_id order by event_id) as ids from integration_sync_log"
+    ).fetchall()
+    assert [UUID(event_id[-36:]) for event_id in found["ids"]] == users
+
+
 @pytest.mark.parametrize("end", ["", "delete from users where id = %(id)s"], ids=["changed", "deleted"])
 def test_only_mapped_columns_leave_the_table(connection: Connection, writing: Any, jane: UUID, end: str) -> None:
     """Not a hash, not a token, not a phone, no other key of the metadata: in no row of ours anywhere."""
