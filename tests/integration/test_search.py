@@ -1,5 +1,6 @@
 """How admins search the ledger: by what an event is, and by what a human types of a person."""
 
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -170,3 +171,31 @@ def test_a_large_ledger_is_narrowed_and_sampled(connection: Connection, database
     assert told["is_estimated"]
     assert sum(hour["events"] for hour in told["hours"]) == pytest.approx(120000, rel=0.02)
     assert ledger.counts(database, {"outcome": "synced"})["matched"] == pytest.approx(119998, rel=0.1)
+
+
+@pytest.mark.parametrize("filter", [{"auth_user_id": str(JANE)}, {"employee_id": "1"}, {"person": "jane"}])
+def test_somebody_is_found_in_every_span_of_the_ledger(
+    connection: Connection, database: Database, filter: dict[str, Json]
+) -> None:
+    """Their events are looked for in one span of ids after the other; between them is a gap. All, and page by page."""
+    hire(connection, "jane@example.com", auth_user_id=JANE)
+    span = 2**18
+    ids = [5, span - 1, span, 4 * span + 1, 4 * span + 2]
+    connection.execute(
+        "insert into integration_sync_log (id, event_id, direction, operation, status, outcome, via, completed_at,"
+        "                                  auth_user_id, employee_id) overriding system value"
+        " select id, 'evt-' || id, 'inbound', 'UPDATE', 'SUCCESS', 'synced', 'relay', now(),"
+        "        case when %s then %s::uuid end, 1 from unnest(%s::bigint[]) as id",
+        ["employee_id" not in filter, JANE, ids],
+    )
+    hers = sorted(ids, reverse=True)
+    assert [event["id"] for event in ledger.search(database, filter, below=None, limit=50)["events"]] == hers
+    assert ledger.counts(database, filter)["matched"] == len(ids)
+    for newer, older in pairwise(hers):
+        page = ledger.search(database, filter, below=newer, limit=1)["events"]
+        assert [event["id"] for event in page] == [older]
+
+
+def test_an_empty_ledger_has_no_span(database: Database) -> None:
+    """Whoever is asked for, nothing is found, and at once."""
+    assert ledger.search(database, {"auth_user_id": str(JANE)}, below=None, limit=50)["events"] == []
