@@ -184,3 +184,17 @@ def test_an_import_as_a_role_without_rights_is_linked(connection: Connection, te
     linked = employee(connection, jane)["auth_user_id"]
     connection.execute("drop owned by importer; drop role importer")
     assert linked == ten[0]
+
+
+def test_an_import_after_single_changes_looks_each_row_up(connection: Connection) -> None:
+    """In one session: a plan that a few rows left there reads no index of those without a login, again and again."""
+    for number in range(8):
+        hire(connection, f"single{number}@example.com")
+    with connection.transaction():
+        connection.execute("insert into employees (email) select n || '@example.com' from generate_series(1, 500) as n")
+        query = (
+            "select sum(pg_stat_get_xact_tuples_returned(indexrelid)) as read from pg_stat_user_indexes"
+            " where relname = 'employees' and indexrelname ~ 'auth_user_id'"
+        )
+        [found] = connection.execute(query).fetchall()
+    assert found["read"] < 500
