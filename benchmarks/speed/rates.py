@@ -95,7 +95,7 @@ def product_run(
     after = newest_row(database)
     measured = loaded(database, server, connections, count, mix, name)
     require_applied(database, after, outcome, count)
-    require_changed(database, name, count)
+    require_changed(database, after, name, count)
     return measured
 
 

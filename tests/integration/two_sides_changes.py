@@ -149,7 +149,7 @@ class AuthSide:
             return self._change()
         except psycopg.errors.UniqueViolation:  # another user has that e-mail
             return 0
-        except psycopg.errors.DeadlockDetected:  # the service is giving that user the e-mail this one has: a 500 of Auth's
+        except psycopg.errors.DeadlockDetected:  # two users swap e-mails: a 500 of Auth's
             return 0
 
     def _change(self) -> int:
