@@ -54,6 +54,9 @@ begin
                 public.auth_sync_condition_v1(p_filter));
 end $$;
 
+-- A part of the order is that of every index by span: sorted from there, a span would be read as a whole.
+alter function public.auth_sync_page_v1(jsonb, bigint, integer, bigint[], uuid[], boolean) set enable_incremental_sort = off;
+
 -- As in 0008, by spans.
 create or replace function public.auth_sync_is_too_late_v1(p_entry public.integration_sync_log) returns boolean
 language sql stable set search_path = '' as $$
