@@ -29,6 +29,12 @@ LONG = 600.0
 """Seconds that no test lasts."""
 DONE = ("SUCCESS", 1, "relay")
 
+END_WAITING = """
+    select pg_terminate_backend(pid, 10000) from pg_stat_activity
+     where datname = current_database() and wait_event_type = 'Lock'
+"""
+"""The server notices that who asked is gone. Otherwise it would carry out what it has been asked, if it is quick."""
+
 
 @pytest.fixture
 def auth(database_url: str) -> Iterator[Auth]:
@@ -117,6 +123,7 @@ def test_a_killed_relay_is_followed(
         wait_for("the relay is at work", lambda: has_waiting_calls(connection))
         first.process.kill()
         first.process.wait()
+        connection.execute(END_WAITING)
     leased = connection.execute("select status from integration_sync_log where leased_until > now()").fetchall()
     assert leased == [{"status": "PENDING"}]
     end_leases(connection)

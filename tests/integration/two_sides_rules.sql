@@ -30,13 +30,16 @@ comment on view broken.active is 'the user of an active employee is banned by no
 create view broken.former as
 select u.id, l.employee_id, u.banned_until
   from auth.users u join witness.last_of_user l on l.auth_user_id = u.id and l.what = 'left'
+  left join witness.last_of_user c on c.auth_user_id = u.id and c.what = 'ban'
  where u.deleted_at is null and not coalesce(u.banned_until > now() + interval '50 years', false)
    and not exists (select from public.employees e where e.auth_user_id = u.id)
    and not exists (
      select from witness.seen b where b.auth_user_id = u.id and b.what = 'ban' and b.who <> 'api' and b.id > l.id
         and (b.nothing_asked or exists (  -- or we had just banned, and had read it back, but not yet said so
              select from witness.seen a where a.auth_user_id = u.id and a.what = 'ban' and a.who = 'api'
-                and a.id > l.id and a.id < b.id and a.banned_until > now() + interval '50 years')));
+                and a.id > l.id and a.id < b.id and a.banned_until > now() + interval '50 years')
+             or b.id = c.id and exists (  -- or we had found the ban that this one lifts, and had not yet said so
+             select from witness.seen a where a.auth_user_id = u.id and a.id > b.id and a.outcome = 'disable_auth_user unchanged')));
 comment on view broken.former is
   'the user of a deleted employee is banned for good, unless it has another employee, or Auth''s admin has lifted our ban';
 
