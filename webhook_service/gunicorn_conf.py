@@ -1,6 +1,7 @@
 """gunicorn's settings: `gunicorn -c python:webhook_service.gunicorn_conf wsgi:app`."""
 
 import gc
+import logging
 import os
 import shutil
 import struct
@@ -29,6 +30,9 @@ timeout = 30
 graceful_timeout = 20  # a request in flight is answered: a webhook takes no longer than processing.PATIENCE
 control_socket_disable = True
 logconfig_dict = dict_config(_settings.log_level)
+# What no line tells is not looked up, as logging's manual advises: who logged, in which file, thread and process.
+logging._srcfile = None
+logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 ALLOCATIONS = 10_000
 """Between two looks for garbage; Python's own 700 are less than a batch of requests makes."""

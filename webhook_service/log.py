@@ -7,11 +7,12 @@ import traceback
 from datetime import UTC, datetime
 from typing import Any
 
+from webhook_service.quick_json import write_json
+
 EMAIL = re.compile(r"""(?:"[^"@]*"|([^\s"'<>(),;:@])[^\s"<>(),;:@]*)@([^\s"'<>(),;:@]+)""")
 ORDINARY = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 LONGEST_CHAIN = 10
-JSON = json.JSONEncoder(default=str, ensure_ascii=False)
 
 
 def masked(text: str) -> str:
@@ -42,8 +43,10 @@ class JsonFormatter(logging.Formatter):
         line |= {name: value for name, value in vars(record).items() if name not in ORDINARY}
         if record.exc_info is not None and record.exc_info[1] is not None:
             line["error"] = described(record.exc_info[1])
-        text = JSON.encode(line)
-        return JSON.encode(masked_within(json.loads(text))) if "@" in text else text
+        text = write_json(line, str)
+        if b"@" in text:
+            text = write_json(masked_within(json.loads(text)))
+        return text.decode()
 
 
 def described(error: BaseException) -> list[str]:

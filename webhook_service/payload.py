@@ -56,10 +56,7 @@ def loaded(payload: Json) -> dict[str, Any]:
 
 def user_of(row: Mapping[str, Any], name_fields: Mapping[str, str]) -> AuthUser:
     """A loaded row of `auth.users` -> its mapped state."""
-    app_metadata, user_metadata = (
-        metadata if isinstance(metadata, dict) else {}
-        for metadata in (row["raw_app_meta_data"], row["raw_user_meta_data"])
-    )
+    app_metadata, user_metadata = as_object(row["raw_app_meta_data"]), as_object(row["raw_user_meta_data"])
     number = app_metadata.get("employee_number")
     names = {column: usable_text(user_metadata.get(key)) for column, key in name_fields.items()}
     user = AuthUser(
@@ -73,6 +70,10 @@ def user_of(row: Mapping[str, Any], name_fields: Mapping[str, str]) -> AuthUser:
         names={column: name for column, name in names.items() if name is not None},
     )
     return user if user.deleted_at is None else without_identity(user)
+
+
+def as_object(metadata: Json) -> Mapping[str, Json]:
+    return metadata if isinstance(metadata, dict) else {}
 
 
 def usable_text(value: Json) -> str | None:

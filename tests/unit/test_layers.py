@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "webhook_service"
 
 ROWS = [
-    {"events", "errors", "findings"},
+    {"events", "errors", "findings", "quick_json"},
     {
         "ports",
         "log",

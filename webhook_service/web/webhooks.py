@@ -3,7 +3,6 @@
 It runs in the event loop, before Flask, whose layers would cost more than the trip; `web.gateway` leads here.
 """
 
-import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import NamedTuple
 from webhook_service import handlers, payload, signature
 from webhook_service.errors import WrongContentType
 from webhook_service.events import Delivery, Result
+from webhook_service.quick_json import write_json
 from webhook_service.settings import Settings
 from webhook_service.web import Wiring, errors
 
@@ -95,5 +95,5 @@ def is_json(headers: Mapping[str, str]) -> bool:
 
 
 def accepted(result: Result) -> Answer:
-    body = json.dumps({"event_id": result.event_id, "status": result.status, "outcome": result.outcome}).encode()
+    body = write_json({"event_id": result.event_id, "status": result.status, "outcome": result.outcome})
     return Answer(200, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))], body)
