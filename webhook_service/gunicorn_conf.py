@@ -1,7 +1,6 @@
 """gunicorn's settings: `gunicorn -c python:webhook_service.gunicorn_conf wsgi:app`."""
 
 import gc
-import logging
 import os
 import shutil
 import struct
@@ -11,7 +10,7 @@ from typing import Any
 from webhook_service import metrics_folder
 from webhook_service.config import load_server
 from webhook_service.environment import read_environment
-from webhook_service.log import dict_config
+from webhook_service.log import dict_config, take_lean_records
 
 # gunicorn reads every name of this module that is one of its settings, so `config` must not be one.
 _settings = load_server(read_environment())
@@ -30,9 +29,7 @@ timeout = 30
 graceful_timeout = 20  # a request in flight is answered: a webhook takes no longer than processing.PATIENCE
 control_socket_disable = True
 logconfig_dict = dict_config(_settings.log_level)
-# What no line tells is not looked up, as logging's manual advises: who logged, in which file, thread and process.
-logging._srcfile = None
-logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+take_lean_records()
 
 ALLOCATIONS = 10_000
 """Between two looks for garbage; Python's own 700 are less than a batch of requests makes."""

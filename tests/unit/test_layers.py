@@ -69,9 +69,10 @@ ONLY_IN = {
         "gunicorn_conf",
         "metrics_folder",
         "worker",
+        "log",
         "db.direct",
     },  # the environment has one reader; the others start, name, kill processes, open a file for its owner only,
-    # say where processes count together, and watch a socket under a number of its own
+    # say where processes count together, tell which one it is, and watch a socket under a number of its own
     "flask": {
         "app",
         "web",
