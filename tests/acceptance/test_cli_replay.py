@@ -17,7 +17,8 @@ def ledger(start_server: StartServer, connection: Connection) -> Connection:
     """
     connection.execute("insert into employees (email) values ('user0@example.com'), ('user0@example.com')")
     users = [insert(user_id(n), email=f"user{n}@example.com", email_confirmed_at=CONFIRMED) for n in range(100)]
-    deliver(start_server().url, [Post(f"evt-{n}", user) for n, user in enumerate(users)])
+    server = start_server(RELAY="off")  # it would try the one that failed again, in its own time
+    deliver(server.url, [Post(f"evt-{n}", user) for n, user in enumerate(users)])
     connection.execute("delete from employees where employee_id = (select min(employee_id) from employees)")
     connection.execute("alter table employees disable trigger auth_sync_employees_inserted")
     connection.execute(
