@@ -26,7 +26,7 @@ def test_what_is_written_reads_as_what_it_was(value: Any) -> None:
     "value", [2**64, -(2**63) - 1, "\ud800", {"\udc00": 1}, json.loads("[" * 300 + "]" * 300)], ids=ascii
 )
 def test_what_only_python_writes_is_written_by_it(value: Any) -> None:
-    """So that who reads it decides about it, as ever."""
+    """Nothing that could be told before is an error now."""
     assert write_json(value) == json.dumps(value).encode()
 
 

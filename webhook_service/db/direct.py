@@ -23,7 +23,6 @@ from webhook_service.db.deadline import Deadline, too_slow
 from webhook_service.db.sqlstate import error_for
 from webhook_service.errors import BadSetting, DatabaseError, Unavailable
 from webhook_service.events import Json
-from webhook_service.quick_json import write_json
 
 CONNECTIONS = 3
 """For the calls of threads: the relay, the pages and the probes. Those of the event loop (the lanes of `batching`) have
@@ -141,7 +140,7 @@ class Exchange:
 
     def __init__(self, connection: psycopg.Connection, function: str, params: dict[str, Json]) -> None:
         given = ", ".join(f"{name} => ${place}" for place, name in enumerate(params, start=1))
-        values = [Jsonb(value, write_json) if isinstance(value, dict | list) else value for value in params.values()]
+        values = [Jsonb(value) if isinstance(value, dict | list) else value for value in params.values()]
         self._adapter = Transformer(connection)
         written = self._adapter.dump_sequence(values, [PyFormat.TEXT] * len(values))
         self._server = server = connection.pgconn
