@@ -32,7 +32,7 @@ def test_what_only_python_writes_is_written_by_it(value: Any) -> None:
 
 def test_words_of_ours_are_texts() -> None:
     """As keys, too."""
-    assert write_json({Situation.NONE: Outcome.LINKED}) == b'{"none":"linked"}'
+    assert json.loads(write_json({Situation.NONE: Outcome.LINKED})) == {"none": "linked"}
 
 
 def test_a_default_stands_in_for_what_json_has_no_form_of() -> None:
