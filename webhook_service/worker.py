@@ -29,9 +29,6 @@ class NoAccessLog(Logger):  # type: ignore[misc]  # gunicorn has no types
     access_log_enabled = False
 
 
-ASGIProtocol._check_h1c_protocol_available()  # which a subclass would note at itself, and gunicorn looks at this one
-
-
 class Connection(ASGIProtocol):  # type: ignore[misc]
     """Closed by an answer that says so, and never after one that did not: its client would lose what it sends next."""
 
@@ -39,7 +36,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         return bool(self.worker.is_ending() or super()._will_close(request, response_requires_close))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The parser is written in C and knows its connection: no search for garbage would see that circle."""
+        """The parser knows its connection: without this circle, memory is free at once."""
         super().connection_lost(exc)
         self._callback_parser = None
 

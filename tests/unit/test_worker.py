@@ -20,7 +20,7 @@ async def hello(scope: Scope, receive: Receive, send: Send) -> None:
 async def connections_after(count: int) -> int:
     """How many are still in memory when so many have been asked, answered and closed."""
     config = Config()
-    config.set("http_parser", "fast")
+    config.set("http_parser", "python")
     worker = SimpleNamespace(
         cfg=config,
         log=NoAccessLog(config),
