@@ -51,7 +51,7 @@ command_of_readme() {  # prints the one line of README.md that ends with the wor
 demo_command="$(command_of_readme 'webhook-service demo') --exit"
 test_command=$(command_of_readme 'pytest -n auto')
 
-work=$(mktemp --directory)
+work=$(cd "$(mktemp --directory)" && pwd -P)
 root=$work/root  # of the bare machine
 logs=${logs:-$work}
 mkdir -p "$logs" "$root"
@@ -136,7 +136,8 @@ run() {  # NAME COMMAND: prints the last lines of its output; its exit status is
   # shellcheck disable=SC2016 # expanded by the shell in the chroot
   chroot --userspec="$USER_ID:$USER_ID" "$root" /usr/bin/env -i HOME="$HOME_FOLDER" USER=newcomer LOGNAME=newcomer SHELL=/bin/bash \
     PATH=/usr/local/bin:/usr/bin:/bin "${environment[@]}" \
-    bash -c 'cd ~/webhook-service && eval "$1"' bash "$2" </dev/null >"$log" 2>&1 || status=$?
+    bash -c 'cd ~/webhook-service && eval "$1"' bash "$2" </dev/null >"$log" 2>&1 &
+  wait "$!" || status=$?  # in the background, so that a signal ends the script at once
   tail -n "$SHOWN_LINES" "$log"
   echo "-> exit status $status"
   return "$status"
