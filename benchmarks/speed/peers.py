@@ -16,7 +16,7 @@ from benchmarks.speed.options import Options, Tell
 from benchmarks.speed.runs import Measured, Run, product_run, run
 from benchmarks.speed.servers import Server, clean
 from tests.ports import free_port
-from webhook_service import serving
+from webhook_service.server import process as server_process
 
 FOLDER = Path(__file__).with_name("peers")
 OLDEST_NODE = 20
@@ -99,7 +99,7 @@ def node(peer: str, environment: Mapping[str, str]) -> Iterator[Server]:
     settings = {"PORT": str(port), "NODE_ENV": "production"}
     process = subprocess.Popen(["node", folder / "server.js"], env=clean() | dict(environment) | settings)
     try:
-        serving.wait_until_ready(f"http://127.0.0.1:{port}", process)
+        server_process.wait_until_ready(f"http://127.0.0.1:{port}", process)
         yield Server(port, process.pid)
     finally:
         process.terminate()
