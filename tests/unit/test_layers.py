@@ -67,9 +67,10 @@ ONLY_IN = {
         "metrics_folder",
         "server.process",
         "server.gunicorn_conf",
+        "server.protocol",
         "server.worker",
-    },  # the environment has one reader; the others start, name and kill processes, open a file for its owner only, and
-    # say where processes count together
+    },  # the environment has one reader; the others start, name and kill processes, open a file for its owner only,
+    # say where processes count together, and give way to another process
     "flask": {
         "app",
         "web",
