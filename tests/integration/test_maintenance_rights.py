@@ -28,7 +28,7 @@ from webhook_service.retention import prune
 
 STRANGERS = ("anon", "authenticated")
 TABLES = (
-    *("auth_sync_settings", "auth_sync_relays", "auth_sync_rate", "auth_sync_migrations"),
+    *("auth_sync_settings", "auth_sync_relays", "auth_sync_rate", "auth_sync_migrations", "auth_sync_functions"),
     *("auth_sync_sessions", "auth_sync_sign_in_attempts", "auth_sync_audit"),
     *("auth_sync_bulk_replays", "auth_sync_notices", "auth_sync_names"),
 )

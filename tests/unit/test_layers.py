@@ -23,6 +23,7 @@ ROWS = [
         "handlers",
         "db.sqlstate",
         "db.deadline",
+        "db.schema",
     },
     {"settings", "environment", "processing", "actions", "destinations"},
     {"config"},
@@ -54,7 +55,7 @@ ROWS = [
     {"demo_traffic"},
     {"demo_tables"},
     {"demo", "cli_data_dir"},
-    {"cli_replay", "cli_relay", "cli_reconcile", "cli_provision", "cli_doctor", "cli_notify"},
+    {"cli_replay", "cli_relay", "cli_reconcile", "cli_provision", "cli_doctor", "cli_notify", "cli_sql"},
     {"cli"},
 ]
 """From the vocabulary down to where all meets. A module may also import from its own row, if that makes no cycle."""
@@ -117,6 +118,7 @@ ONLY_IN = {
         "cli_provision",
         "cli_doctor",
         "cli_notify",
+        "cli_sql",
     },
     "apprise": {"destinations"},
 }

@@ -12,7 +12,7 @@ from webhook_service.web import Wiring
 
 def blueprint(wiring: Wiring) -> Blueprint:
     health = Blueprint("health", __name__)
-    wanted = migrate.newest()
+    wanted = migrate.wanted()
 
     @health.get("/healthz")
     def alive() -> Response:
@@ -28,9 +28,9 @@ def blueprint(wiring: Wiring) -> Blueprint:
         checks = {"database": "ok", "migrations": "ok"}
         told = {}
         try:
-            found = migrate.newest_in(wiring.database)
-            if found < wanted:
-                checks["migrations"] = f"at {found}, needs {wanted}: run `webhook-service migrate`"
+            gap = migrate.gap(wiring.database, wanted)
+            if gap is not None:
+                checks["migrations"] = f"{gap}: run `webhook-service migrate`"
             else:
                 told = relay_and_backlog(wiring.database)
         except ServiceError as error:
