@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.catalogs import catalogs
-from tests.integration.migrating import execute, tool
+from tests.integration.migrating import execute, rows, tool
 from webhook_service.db import migrate
 from webhook_service.errors import MigrationError
 
@@ -41,6 +41,10 @@ def test_an_upgraded_database_equals_a_new_one(restored_url: str, database_url: 
     assert catalogs(restored_url) == catalogs(database_url)
 
 
+SUPERUSER = """
+do $$ begin create role another_superuser superuser; exception when duplicate_object then null; end $$;
+grant all on schema public to another_superuser;
+"""
 BROKEN = {
     "an index is gone": "drop index auth_sync_employees_email_idx",
     "an index is invalid": "update pg_index set indisvalid = false"
@@ -52,6 +56,8 @@ BROKEN = {
     "the service may not": "revoke execute on function auth_sync_process_v2 from service_role",
     "the service may write": "grant insert on integration_sync_log to service_role",
     "a search path": "alter function auth_sync_lock_v1 set search_path = public",
+    "an owner of functions": f"{SUPERUSER} alter function auth_sync_lock_v1 owner to another_superuser",
+    "an owner of tables": f"{SUPERUSER} alter table auth_sync_audit owner to another_superuser",
 }
 
 
@@ -63,3 +69,16 @@ def test_every_migrate_puts_it_right(empty_database_url: str, database_url: str,
     assert catalogs(empty_database_url) != catalogs(database_url)
     assert migrate.migrate(empty_database_url) == 0
     assert catalogs(empty_database_url) == catalogs(database_url)
+
+
+def test_a_function_of_a_lesser_role_gets_no_greater_rights(database_url: str) -> None:
+    """A function under a name like ours that another role has made stays that role's."""
+    execute(
+        database_url,
+        "do $$ begin create role lesser; exception when duplicate_object then null; end $$;"
+        "create function auth_sync_theirs() returns integer security definer language sql as 'select 1';"
+        "grant all on schema public to lesser; alter function auth_sync_theirs owner to lesser",
+    )
+    migrate.migrate(database_url)
+    owner = "select proowner::regrole::text from pg_proc where proname = 'auth_sync_theirs'"
+    assert rows(database_url, owner) == [("lesser",)]

@@ -6,26 +6,34 @@ language sql immutable set search_path = '' as $$
   select p_function ~ '^auth_sync_(send_to|post_v1|signed_v1|hmac_v1|keys_v1|capture_v1|send_v1|install_v1|fill_names_v1|employees_(changed|wish|named)_v1)$'
 $$;
 
--- Sets the rights of all our tables, views and functions: for service_role alone. Supabase grants anon and authenticated what is new
--- in schema public, and every function is executable by PUBLIC until that is revoked; so `migrate` ends with a call of this. And our
--- functions look for names in pg_catalog, and in pg_temp last: an empty search_path looks in pg_temp first for types and tables,
--- where anybody could put one.
+-- Sets the rights of all our tables, views and functions: for service_role alone, and owned by the ledger's owner. Supabase grants anon
+-- and authenticated what is new in schema public, and every function is executable by PUBLIC until that is revoked; so `migrate` ends
+-- with a call of this. And our functions look for names in pg_catalog, and in pg_temp last: an empty search_path looks in pg_temp
+-- first for types and tables, where anybody could put one.
+--
+-- The owner is changed only of an object whose owner may act as the ledger's owner anyway: a function of a lesser role must not run
+-- with greater rights because of its name.
 create or replace function public.auth_sync_secure_v1() returns void
 language plpgsql set search_path = '' as $$
 declare
   object record;
   grantee text;
+  owner oid := (select c.relowner from pg_catalog.pg_class c where c.oid = 'public.integration_sync_log'::regclass);
 begin
   for object in
-    select c.relkind, null::name as function, case c.relkind when 'S' then 'sequence ' else 'table ' end || c.oid::regclass as name
+    select c.relkind, c.relowner as owner, null::name as function,
+           case c.relkind when 'S' then 'sequence ' else 'table ' end || c.oid::regclass as name
       from pg_catalog.pg_class c
      where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'v', 'S')
        and c.relname ~ '^(integration_sync_(log|replays)|auth_user_state|auth_sync_|recent_auth_sync_log$)'
     union all
-    select 'f', p.proname, 'function ' || p.oid::regprocedure
+    select 'f', p.proowner, p.proname, 'function ' || p.oid::regprocedure
       from pg_catalog.pg_proc p
      where p.pronamespace = 'public'::regnamespace and p.proname ~ '^(auth_sync_|get_auth_sync_summary$|find_employees_without_auth$)'
   loop
+    if object.relkind <> 'S' and object.owner <> owner and pg_has_role(object.owner, owner, 'member') then
+      execute format('alter %s owner to %s', object.name, owner::regrole);  -- a sequence follows its table
+    end if;
     execute 'revoke all on ' || object.name || ' from public';
     for grantee in select rolname from pg_catalog.pg_roles where rolname in ('anon', 'authenticated') loop
       execute 'revoke all on ' || object.name || ' from ' || grantee;
