@@ -187,33 +187,17 @@ begin
     order by employee_id for no key update;
 end $$;
 
--- Applies a batch of work in one transaction and returns [{event_id, status, outcome, employee_id, changes
--- (replays)}], one for each that the ledger holds. Older versions first. p_dry_run: the same answer, and nothing
--- is kept. p_lock_timeout: how long to wait for a row that somebody else holds. Both limits are set here so that
--- PostgREST takes the one for the statement over (its hoisted settings), and that neither outlives the call.
-create or replace function public.auth_sync_process_v1(
-  p_works jsonb, p_dry_run boolean default false, p_lock_timeout text default '1500ms'
-) returns jsonb
-language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+-- Applies each work alone, the older versions first, but for those in p_done. The works are locked already, by lock_v1. Returns their
+-- results, one for each that the ledger holds.
+create or replace function public.auth_sync_apply_each_v1(p_works jsonb, p_done text[] default '{}') returns jsonb
+language plpgsql security definer set search_path = '' as $$
 declare
   work jsonb;
   results jsonb := '[]';
 begin
-  if p_dry_run then
-    begin
-      results := public.auth_sync_process_v1(p_works, false, p_lock_timeout);
-      raise exception using errcode = 'WHDRY';
-    exception when sqlstate 'WHDRY' then
-      return results;
-    end;
-  end if;
-
-  perform set_config('lock_timeout', p_lock_timeout, true);
-  set constraints all immediate;  -- what a deferred one would refuse at the commit fails its own event instead
-  perform public.auth_sync_lock_v1(p_works);
   for work in
-    select w from jsonb_array_elements(p_works) as w
-      join public.integration_sync_log l on l.event_id = w ->> 'event_id'
+    select w from jsonb_array_elements(p_works) as w join public.integration_sync_log l on l.event_id = w ->> 'event_id'
+     where w ->> 'event_id' <> all (p_done)
      order by (w ->> 'version')::bigint, l.id
   loop
     results := results || jsonb_build_array(public.auth_sync_apply_v1(work));
@@ -489,7 +473,7 @@ end $$;
 --
 -- Everything is found by an index, row by row: a plan made while the tables were small would read them whole, through an index too,
 -- and it is kept.
-create or replace function public.auth_sync_process_v2(
+create or replace function public.auth_sync_process_v1(
   p_works jsonb, p_dry_run boolean default false, p_lock_timeout text default '1500ms', p_limit integer default 64,
   p_skip_held boolean default false
 ) returns jsonb
@@ -499,15 +483,19 @@ set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off se
 declare
   earlier jsonb;
   held jsonb := '[]';
-  work jsonb;
   results jsonb;
-  done text[];
 begin
-  if p_dry_run then
-    return jsonb_build_object('results', public.auth_sync_process_v1(p_works, true, p_lock_timeout), 'held', held);
-  end if;
   perform set_config('lock_timeout', p_lock_timeout, true);
   set constraints all immediate;  -- what a deferred one would refuse at the commit, it refuses here
+  if p_dry_run then
+    begin
+      perform public.auth_sync_lock_v1(p_works);
+      results := public.auth_sync_apply_each_v1(p_works);
+      raise exception using errcode = 'WHDRY';
+    exception when sqlstate 'WHDRY' then
+      return jsonb_build_object('results', results, 'held', held);
+    end;
+  end if;
   if not p_skip_held then
     results := public.auth_sync_apply_ordinary_v1(p_works, false);
     if results <> '[]' then
@@ -528,14 +516,7 @@ begin
     results := coalesce(public.auth_sync_apply_ordinary_v1(p_works, true), '[]');
   end if;
   if jsonb_array_length(results) < jsonb_array_length(p_works) then
-    done := array(select r ->> 'event_id' from jsonb_array_elements(results) as r);
-    for work in
-      select w from jsonb_array_elements(p_works) as w join public.integration_sync_log l on l.event_id = w ->> 'event_id'
-       where w ->> 'event_id' <> all (done)
-       order by (w ->> 'version')::bigint, l.id
-    loop
-      results := results || public.auth_sync_apply_v1(work);
-    end loop;
+    results := results || public.auth_sync_apply_each_v1(p_works, array(select r ->> 'event_id' from jsonb_array_elements(results) as r));
   end if;
   return jsonb_build_object('results', results, 'held', held);
 end $$;
