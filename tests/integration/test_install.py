@@ -29,7 +29,6 @@ select tgrelid::regclass::text, tgname, tgenabled::text, pg_get_triggerdef(oid) 
 NAMES = [
     *("auth_sync_capture", "auth_sync_employees_inserted", "auth_sync_employees_updated"),
     *("auth_sync_failed_inserted", "auth_sync_failed_updated"),
-    *("auth_sync_names_deleted", "auth_sync_names_inserted", "auth_sync_names_truncated", "auth_sync_names_updated"),
     "auth_sync_send",
     *("auth_sync_wish_deleted", "auth_sync_wish_inserted", "auth_sync_wish_updated"),
 ]

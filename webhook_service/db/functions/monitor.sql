@@ -9,8 +9,7 @@ language sql stable security definer set search_path = '' set enable_seqscan = o
 $$;
 
 -- Compares the next p_slice employees, if it is time: {"found": mismatches known by then, "seconds": what this took, "next_in": seconds until there
--- is more to do}. One caller at a time; a pass begins a minute after the one before, or 50 times what that took. It also brings the names
--- that no trigger saw: written while triggers were off, or while a trigger could not.
+-- is more to do}. One caller at a time; a pass begins a minute after the one before, or 50 times what that took.
 create or replace function public.auth_sync_refresh_mismatches_v1(p_slice integer default 50000) returns jsonb
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms'
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_bitmapscan = off set jit = off as $$
@@ -41,7 +40,6 @@ begin
        and not exists (select from found f where (f.sync_status, f.employee_id) = (c.sync_status, c.employee_id))
   )
   insert into public.auth_sync_mismatches (sync_status, employee_id) select sync_status, employee_id from found on conflict do nothing;
-  perform public.auth_sync_fill_names_v1(first_id, last_id);
 
   took := extract(epoch from clock_timestamp() - began);
   if last_id is null then

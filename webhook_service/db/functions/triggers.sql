@@ -38,37 +38,19 @@ language sql stable security definer set search_path = '' as $$
        ' FOR EACH STATEMENT EXECUTE FUNCTION public.auth_sync_employees_wish_v1()'),
       ('auth_sync_wish_deleted', 'public.employees',
        'CREATE TRIGGER auth_sync_wish_deleted AFTER DELETE ON public.employees'
-       ' REFERENCING OLD TABLE AS before_rows FOR EACH STATEMENT EXECUTE FUNCTION public.auth_sync_employees_wish_v1()'),
-      ('auth_sync_names_inserted', 'public.employees',
-       'CREATE TRIGGER auth_sync_names_inserted AFTER INSERT ON public.employees'
-       ' REFERENCING NEW TABLE AS after_rows FOR EACH STATEMENT EXECUTE FUNCTION public.auth_sync_employees_named_v1()'),
-      ('auth_sync_names_updated', 'public.employees',
-       'CREATE TRIGGER auth_sync_names_updated AFTER UPDATE ON public.employees'
-       ' REFERENCING OLD TABLE AS before_rows NEW TABLE AS after_rows'
-       ' FOR EACH STATEMENT EXECUTE FUNCTION public.auth_sync_employees_named_v1()'),
-      ('auth_sync_names_deleted', 'public.employees',
-       'CREATE TRIGGER auth_sync_names_deleted AFTER DELETE ON public.employees'
-       ' REFERENCING OLD TABLE AS before_rows FOR EACH STATEMENT EXECUTE FUNCTION public.auth_sync_employees_named_v1()'),
-      ('auth_sync_names_truncated', 'public.employees',
-       'CREATE TRIGGER auth_sync_names_truncated AFTER TRUNCATE ON public.employees'
-       ' FOR EACH STATEMENT EXECUTE FUNCTION public.auth_sync_employees_named_v1()')
+       ' REFERENCING OLD TABLE AS before_rows FOR EACH STATEMENT EXECUTE FUNCTION public.auth_sync_employees_wish_v1()')
     ) as w (name, relation, definition)
 $$;
 
 -- Puts the triggers in place where they are missing, switched off, or not as this version wants them, and returns their names. Safe to
--- repeat. Where a trigger of the names was missing, they are filled: while employees may be written, then what was written meanwhile.
+-- repeat.
 create or replace function public.auth_sync_install_v1() returns jsonb
 language plpgsql set search_path = '' set lock_timeout = '5s' as $$
 declare
   wanted record;
   installed jsonb := '[]';
-  filled xid;
 begin
   perform pg_advisory_xact_lock(1468927316450918833);  -- any number of processes start at once; the others find it done
-  if exists (select from public.auth_sync_triggers_v1() as t where t.name ~ '^auth_sync_names_' and not t.is_right) then
-    filled := pg_snapshot_xmin(pg_current_snapshot())::xid;
-    perform public.auth_sync_fill_names_v1();
-  end if;
   for wanted in select * from public.auth_sync_triggers_v1() as t loop
     continue when wanted.relation is null;
     if not wanted.is_right then
@@ -77,8 +59,5 @@ begin
       installed := installed || jsonb_build_array(wanted.name);
     end if;
   end loop;
-  if filled is not null then
-    perform public.auth_sync_fill_names_v1(p_since => filled);
-  end if;
   return installed;
 end $$;

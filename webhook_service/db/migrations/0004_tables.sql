@@ -211,18 +211,3 @@ create index if not exists auth_sync_audit_target_idx on public.auth_sync_audit 
 alter table public.auth_sync_audit enable row level security;
 comment on table public.auth_sync_audit is 'webhook-service: which admin did what, written before it is done';
 comment on column public.auth_sync_audit.target is 'what it was done to: event:ID, employee:ID, replay:ID';
-
--- The names that employees are searched by.
-create table if not exists public.auth_sync_names (
-  employee_id bigint primary key,
-  first_name text,
-  last_name text
-) with (fillfactor = 80);
-alter table public.auth_sync_names enable row level security;
-comment on table public.auth_sync_names is 'webhook-service: the names of employees, which they are searched by; kept by triggers on employees';
-
--- What a human types is the beginning of one of these.
-create index if not exists auth_sync_names_name_prefix_idx on public.auth_sync_names (
-  left(lower(btrim(coalesce(first_name, '') || ' ' || coalesce(last_name, ''))), 100) text_pattern_ops);
-create index if not exists auth_sync_names_surname_prefix_idx on public.auth_sync_names (
-  left(lower(btrim(coalesce(last_name, '') || ' ' || coalesce(first_name, ''))), 100) text_pattern_ops);
