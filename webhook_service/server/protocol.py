@@ -34,8 +34,8 @@ class Protocol(HttpToolsProtocol):
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Called for each accepted connection. Of many at once, the other workers should accept some: the one that runs would
-        take all of them before another is scheduled.
+        """Called for each accepted connection. Of many at once, the other workers should accept some: the one that runs
+        would take all of them before another is scheduled.
         """
         os.sched_yield()
         super().__init__(*args, **kwargs)
