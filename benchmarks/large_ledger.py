@@ -13,13 +13,13 @@ from uuid import UUID, uuid4
 
 import psycopg
 
-from webhook_service import ledger, retention
 from webhook_service.db import embedded, migrate
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.events import AuthEvent, AuthUser, Operation
-from webhook_service.handlers import Policy, decide
-from webhook_service.processing import process_batch
-from webhook_service.relay import run_once
+from webhook_service.inbound.handlers import Policy, decide
+from webhook_service.inbound.processing import process_batch
+from webhook_service.ledger import queries, retention
+from webhook_service.ledger.relay import run_once
 
 FILL = """
 insert into integration_sync_log
@@ -65,11 +65,11 @@ def questions(database: DirectDatabase) -> dict[str, Callable[[], object]]:
     return {
         "apply one event": lambda: process_batch(database, [decide(new_event(), Policy())], Policy()),
         "a relay that finds nothing": lambda: run_once(database, Policy(), name="benchmark"),
-        "newest page of events": lambda: ledger.events(database, {}, below=None, limit=50),
-        "page of failed events": lambda: ledger.events(database, {"status": "FAILED"}, below=None, limit=50),
-        "page of one auth user": lambda: ledger.events(database, {"auth_user_id": some_user}, below=None, limit=50),
+        "newest page of events": lambda: queries.events(database, {}, below=None, limit=50),
+        "page of failed events": lambda: queries.events(database, {"status": "FAILED"}, below=None, limit=50),
+        "page of one auth user": lambda: queries.events(database, {"auth_user_id": some_user}, below=None, limit=50),
         "readiness": lambda: database.call("auth_sync_readiness_v1"),
-        "summary": lambda: ledger.summary(database),
+        "summary": lambda: queries.summary(database),
         "prune a batch": lambda: prune_one_batch(database),
     }
 

@@ -15,11 +15,12 @@ from pathlib import Path
 
 import psycopg
 
-from webhook_service import ledger, people
 from webhook_service.db import embedded, migrate
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.errors import ServiceError
 from webhook_service.events import Json
+from webhook_service.ledger import queries
+from webhook_service.ledger.employees import SyncStatus, people, person, problems
 from webhook_service.ports import Database
 
 SEED = Path(__file__).with_name("large_reads.sql")
@@ -70,8 +71,8 @@ def seeded(employees: int, events: int) -> Iterator[str]:
                 connection.execute(f"alter system set {setting}".encode())
             connection.execute("select pg_reload_conf()")
             connection.execute("set session_replication_role = replica")  # no trigger: nothing of this has happened
-            people, ledger = (part.encode() for part in SEED.read_text("utf-8").split("-- ledger\n"))
-            connection.execute(people.replace(b":employees", str(employees).encode()))
+            company, ledger = (part.encode() for part in SEED.read_text("utf-8").split("-- ledger\n"))
+            connection.execute(company.replace(b":employees", str(employees).encode()))
             for start in range(0, events, CHUNK):
                 sys.stderr.write(f"\r{start:,} events ")
                 numbers = {
@@ -126,25 +127,25 @@ def questions(database: Database, employees: int) -> dict[str, Callable[[], obje
     asked: dict[str, Callable[[], object]] = {}
     for filter in filters(employees):
         shown = {name: value[:16] if name in ("since", "until") else value for name, value in filter.items()}
-        asked[f"search {shown}"] = partial(ledger.search, database, filter, below=None, limit=50)
-        asked[f"count {shown}"] = partial(ledger.counts, database, filter)
+        asked[f"search {shown}"] = partial(queries.search, database, filter, below=None, limit=50)
+        asked[f"count {shown}"] = partial(queries.counts, database, filter)
     asked["search {'status': 'SUCCESS'}, far below"] = partial(
-        ledger.search, database, {"status": "SUCCESS"}, below=1000, limit=50
+        queries.search, database, {"status": "SUCCESS"}, below=1000, limit=50
     )
     for last in (1, 24, 72):
-        asked[f"hours {last}"] = partial(ledger.hours, database, last)
-    lists: list[dict[str, Json]] = [{"sync_status": status} for status in people.SyncStatus]
+        asked[f"hours {last}"] = partial(queries.hours, database, last)
+    lists: list[dict[str, Json]] = [{"sync_status": status} for status in SyncStatus]
     lists += [{}, {"is_active": False}, {"is_active": True, "sync_status": "ORPHANED"}, {"person": "first7"}]
     for chosen in lists:
-        asked[f"people {chosen}"] = partial(people.people, database, chosen, after=None, limit=50)
+        asked[f"people {chosen}"] = partial(people, database, chosen, after=None, limit=50)
     asked["people {'sync_status': 'OK'}, far after"] = partial(
-        people.people, database, {"sync_status": "OK"}, after=employees - 1000, limit=50
+        people, database, {"sync_status": "OK"}, after=employees - 1000, limit=50
     )
-    asked["problems"] = partial(people.problems, database)
-    asked["person"] = partial(people.person, database, employees // 2)
-    asked["person without a login"] = partial(people.person, database, 40)
-    asked["summary"] = partial(ledger.summary, database)
-    asked["event"] = partial(ledger.event, database, "event-1000")
+    asked["problems"] = partial(problems, database)
+    asked["person"] = partial(person, database, employees // 2)
+    asked["person without a login"] = partial(person, database, 40)
+    asked["summary"] = partial(queries.summary, database)
+    asked["event"] = partial(queries.event, database, "event-1000")
     asked["readiness"] = partial(database.call, "auth_sync_readiness_v1")
     return asked
 

@@ -17,12 +17,12 @@ from typing import Any
 import psycopg
 
 from tests.auth_server import auth_server
-from webhook_service.accounts import Accounts
 from webhook_service.auth.supabase import SupabaseAuthAdmin
 from webhook_service.db import embedded, migrate
 from webhook_service.db.direct import DirectDatabase
-from webhook_service.handlers import EmailOwner
-from webhook_service.relay import Look, Relay
+from webhook_service.inbound.handlers import EmailOwner
+from webhook_service.ledger.relay import Look, Relay
+from webhook_service.outbound.accounts import Accounts
 
 RELAYS = 2
 FILL = """

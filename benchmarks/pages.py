@@ -15,9 +15,9 @@ from flask.testing import FlaskClient
 from benchmarks.large_reads import seeded
 from webhook_service.app import create_app
 from webhook_service.db.direct import DirectDatabase
-from webhook_service.people import SyncStatus
+from webhook_service.inbound.signature import parse_secrets
+from webhook_service.ledger.employees import SyncStatus
 from webhook_service.settings import DirectConnection, Settings
-from webhook_service.signature import parse_secrets
 
 TIMES = 7
 ADMIN_KEY = "a key for this benchmark"

@@ -16,9 +16,9 @@ from playwright.sync_api import Page, sync_playwright
 
 from tests.browser.company import Company, company_of
 from tests.browser.conftest import ARGUMENTS, CHROMIUM, served, sign_in
-from webhook_service import bulk_replay
 from webhook_service.db import embedded, migrate
-from webhook_service.handlers import Policy
+from webhook_service.inbound.handlers import Policy
+from webhook_service.ledger import bulk_replay
 
 DESK = {"width": 1120, "height": 700}
 PHONE = {"width": 390, "height": 844}

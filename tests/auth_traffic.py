@@ -8,10 +8,10 @@ from uuid import UUID, uuid4
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from webhook_service import signature
 from webhook_service.auth.stand_in_users import auth_user
-from webhook_service.demo_traffic import body_of
+from webhook_service.demo.traffic import body_of
 from webhook_service.events import Json
+from webhook_service.inbound import signature
 
 SECRET = "whsec_dGVzdC1zZWNyZXQtdGVzdC1zZWNyZXQtdGVzdC1zZWNyZXQ="
 EPOCH = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

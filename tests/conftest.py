@@ -17,9 +17,9 @@ from tests.databases import dropped_afterwards
 from webhook_service.app import create_app
 from webhook_service.db import embedded, migrate
 from webhook_service.db.direct import DirectDatabase
+from webhook_service.inbound.signature import parse_secrets
 from webhook_service.ports import Database
 from webhook_service.settings import DirectConnection, Settings
-from webhook_service.signature import parse_secrets
 
 pytest_plugins = ["tests.supabase_postgres"]
 

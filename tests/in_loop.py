@@ -5,8 +5,8 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from webhook_service.batching import GroupCommit
 from webhook_service.events import Json, Result, Work
+from webhook_service.inbound.batching import GroupCommit
 
 T = TypeVar("T")
 

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from flask import Flask
 
-from webhook_service import bulk_replay, config, monitor, notify, relay
-from webhook_service.accounts import Accounts
+from webhook_service import config
 from webhook_service.auth.local import LocalAuthAdmin
 from webhook_service.auth.passwords import CheckPassword, check_locally, check_with_supabase
 from webhook_service.auth.supabase import SupabaseAuthAdmin
@@ -16,14 +15,18 @@ from webhook_service.db.direct import DirectDatabase
 from webhook_service.db.supabase import SupabaseDatabase
 from webhook_service.db.wakeup import Wakeup
 from webhook_service.environment import read_environment
-from webhook_service.handlers import Policy
-from webhook_service.metrics import Metrics
-from webhook_service.metrics_files import FOLDER
-from webhook_service.notify import Notifier
+from webhook_service.inbound.handlers import Policy
+from webhook_service.ledger import bulk_replay, monitor, relay
+from webhook_service.ledger.relay import Look, Ran, Relay, tell_nobody
+from webhook_service.metrics.counters import Metrics
+from webhook_service.metrics.files import FOLDER
+from webhook_service.notifications import notify
+from webhook_service.notifications.notify import Notifier
+from webhook_service.outbound.accounts import Accounts
 from webhook_service.ports import AuthAdmin, Database
-from webhook_service.relay import Look, Ran, Relay, tell_nobody
 from webhook_service.settings import DirectConnection, Settings, SupabaseConnection
-from webhook_service.web import Wiring, admin_api, api_docs, employees, errors, health, metrics, webhooks
+from webhook_service.web import Wiring, errors, health, metrics, webhooks
+from webhook_service.web.api import docs, employees, events
 from webhook_service.web.pages import site
 
 
@@ -109,7 +112,7 @@ def create_app(
     app.url_map.merge_slashes = False  # it would redirect, and pg_net turns a redirected POST into a GET
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's default provider
-    for part in (webhooks, health, metrics, admin_api, employees, api_docs):
+    for part in (webhooks, health, metrics, events, employees, docs):
         app.register_blueprint(part.blueprint(wiring))
     site.register(app, wiring)
     errors.register(app)

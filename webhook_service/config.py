@@ -3,10 +3,11 @@
 import re
 from collections.abc import Mapping
 
-from webhook_service.destinations import destinations
 from webhook_service.environment import required, switch, value_of, whole_number, words
 from webhook_service.errors import BadSetting
-from webhook_service.handlers import NAME_COLUMNS, EmailOwner, Policy
+from webhook_service.inbound.handlers import NAME_COLUMNS, EmailOwner, Policy
+from webhook_service.inbound.signature import Secret, parse_secrets
+from webhook_service.notifications.destinations import destinations
 from webhook_service.settings import (
     DEFAULT_AUTH_RATE,
     DEFAULT_BACKLOG_MINUTES,
@@ -19,7 +20,6 @@ from webhook_service.settings import (
     Settings,
     SupabaseConnection,
 )
-from webhook_service.signature import Secret, parse_secrets
 
 NAMES = (
     *("DATABASE_URL", "SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY"),

@@ -10,7 +10,7 @@ from flask import Flask, Response, jsonify, request
 from psycopg.types.json import Jsonb
 
 from webhook_service.errors import BadSignature
-from webhook_service.signature import parse_secrets, verify
+from webhook_service.inbound.signature import parse_secrets, verify
 
 APPLY = "select bench.apply(%s, %s, %s, %s)"
 KEPT = ("email", "email_confirmed_at", "is_anonymous", "banned_until", "deleted_at", "raw_user_meta_data")

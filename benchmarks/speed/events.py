@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 
 from benchmarks.speed.database import BenchDatabase
 from webhook_service.events import Json
-from webhook_service.signature import Secret, parse_secrets, sign
+from webhook_service.inbound.signature import Secret, parse_secrets, sign
 
 
 class Mix(StrEnum):

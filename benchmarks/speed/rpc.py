@@ -20,7 +20,7 @@ from benchmarks.speed.options import Options, Tell
 from benchmarks.speed.report import Figure, rate, ratio
 from tests import supabase_lite_server
 from tests.supabase_lite_server import SupabaseLite
-from webhook_service.signature import parse_secrets
+from webhook_service.inbound.signature import parse_secrets
 
 CONNECTIONS = (16, 64)
 EMPLOYEES = 5000

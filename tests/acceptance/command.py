@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.auth_traffic import CONFIRMED, SECRET, insert
 from tests.conftest import ADMIN_KEY
-from webhook_service.demo_traffic import body_of
+from webhook_service.demo.traffic import body_of
 
 COMMAND = str(Path(sys.executable).with_name("webhook-service"))
 

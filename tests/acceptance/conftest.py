@@ -21,7 +21,7 @@ from tests.acceptance.command import Run, run_command, settings_for
 from tests.auth_traffic import headers_for
 from tests.employees import Connection
 from tests.ports import free_port
-from webhook_service.demo_traffic import body_of
+from webhook_service.demo.traffic import body_of
 from webhook_service.events import Json
 from webhook_service.server import process as server_process
 

@@ -8,8 +8,8 @@ from tests.acceptance.conftest import has_waiting_calls, wait_for
 from tests.acceptance.relaying import relay_process
 from tests.employees import Connection
 from tests.integration.bulk_replaying import FAILED, fail_many, let_pass, linked_employees, replays
-from webhook_service import bulk_replay
 from webhook_service.events import Json
+from webhook_service.ledger import bulk_replay
 from webhook_service.ports import Database
 
 

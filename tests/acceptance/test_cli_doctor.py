@@ -14,7 +14,7 @@ from tests.acceptance.command import (
     run_command,
 )
 from tests.employees import Connection
-from webhook_service.findings import Level
+from webhook_service.doctor.findings import Level
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import dict_row
 
-from webhook_service import monitor, relay
-from webhook_service.accounts import Accounts
 from webhook_service.auth.local import LocalAuthAdmin
 from webhook_service.auth.stand_in import Auth
 from webhook_service.db.direct import DirectDatabase
-from webhook_service.handlers import EmailOwner, Policy
+from webhook_service.inbound.handlers import EmailOwner, Policy
+from webhook_service.ledger import monitor, relay
+from webhook_service.outbound.accounts import Accounts
 
 Connection = psycopg.Connection[dict[str, Any]]
 

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page
 from tests.browser.company import company_of
 from tests.browser.conftest import Watch, served, sign_in, watched
 from tests.databases import dropped_afterwards
-from webhook_service import bulk_replay
+from webhook_service.ledger import bulk_replay
 
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 EVERY_RULE = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}

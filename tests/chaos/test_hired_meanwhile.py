@@ -9,13 +9,13 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from tests.employees import employee, hire
-from webhook_service import handlers, payload
 from webhook_service.auth.stand_in import Auth
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.events import Via
-from webhook_service.handlers import Policy
-from webhook_service.processing import to_json
-from webhook_service.relay import run_once
+from webhook_service.inbound import handlers, payload
+from webhook_service.inbound.handlers import Policy
+from webhook_service.inbound.processing import to_json
+from webhook_service.ledger.relay import run_once
 
 Connection = psycopg.Connection[dict[str, Any]]
 

@@ -11,7 +11,7 @@ from tests.auth_traffic import CONFIRMED, insert, post
 from tests.conftest import ADMIN_KEY
 from tests.contract.serving import serving
 from tests.employees import Connection, hire
-from webhook_service.web.openapi import document
+from webhook_service.web.api.openapi import document
 
 PROGRAM = """
 import sys

@@ -20,7 +20,7 @@ from tests.integration.capturing import auth_on
 from webhook_service.app import create_app
 from webhook_service.ports import Database
 from webhook_service.settings import DirectConnection, Settings
-from webhook_service.web.operations import OPERATIONS
+from webhook_service.web.api.operations import OPERATIONS
 
 CONFIG: dict[str, Any] = {
     "auth": {"openapi": {"adminKey": {"bearer": ADMIN_KEY}}},

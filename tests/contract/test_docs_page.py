@@ -6,8 +6,8 @@ from html import unescape
 import pytest
 from flask.testing import FlaskClient
 
-from webhook_service.web.openapi import document
-from webhook_service.web.operations import OPERATIONS
+from webhook_service.web.api.openapi import document
+from webhook_service.web.api.operations import OPERATIONS
 
 
 @pytest.fixture

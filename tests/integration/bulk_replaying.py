@@ -9,11 +9,11 @@ from tests.auth_traffic import CONFIRMED, insert
 from tests.employees import Connection
 from tests.integration.captured import nothing_linked
 from tests.webhook_events import work_of
-from webhook_service import bulk_replay
 from webhook_service.events import Json, Work
-from webhook_service.handlers import Policy
+from webhook_service.inbound.handlers import Policy
+from webhook_service.inbound.processing import process_batch
+from webhook_service.ledger import bulk_replay
 from webhook_service.ports import Database
-from webhook_service.processing import process_batch
 
 FAILED: dict[str, Json] = {"status": "FAILED"}
 

@@ -2,7 +2,7 @@
 
 from tests.auth_traffic import SECRET
 from tests.employees import Connection
-from webhook_service.signature import TOKEN_HEADER, mint_token, parse_secrets
+from webhook_service.inbound.signature import TOKEN_HEADER, mint_token, parse_secrets
 
 TOKEN = mint_token(parse_secrets(SECRET), "dashboard")
 

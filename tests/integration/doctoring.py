@@ -6,12 +6,12 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from tests.auth_traffic import SECRET
-from webhook_service.doctor import examine
-from webhook_service.findings import Finding, Level
-from webhook_service.handlers import Policy
+from webhook_service.doctor.checks import examine
+from webhook_service.doctor.findings import Finding, Level
+from webhook_service.inbound.handlers import Policy
+from webhook_service.inbound.signature import parse_secrets
+from webhook_service.ledger.relay import run_once
 from webhook_service.ports import AuthAdmin, Database
-from webhook_service.relay import run_once
-from webhook_service.signature import parse_secrets
 
 ANSWERING = cast(AuthAdmin, SimpleNamespace(get=lambda auth_user_id: None))
 """An Auth Admin API as far as doctor asks it: it answers, and has no such user."""

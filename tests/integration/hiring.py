@@ -21,14 +21,15 @@ from tests.employees import Connection, employee, hire
 from tests.integration.auth_admins import row
 from tests.integration.captured import end_leases, make_due, relay_all
 from tests.integration.capturing import auth_on
-from webhook_service.accounts import Accounts
 from webhook_service.app import utc_now
 from webhook_service.auth.supabase import SupabaseAuthAdmin
 from webhook_service.events import Json
 from webhook_service.log import JsonFormatter
+from webhook_service.outbound.accounts import Accounts
 from webhook_service.ports import AuthAdmin, Database
 from webhook_service.settings import DirectConnection, Settings
-from webhook_service.web import Wiring, employees, errors
+from webhook_service.web import Wiring, errors
+from webhook_service.web.api import employees
 
 AUTHORIZED = {"Authorization": f"Bearer {ADMIN_KEY}"}
 EMAIL = "jane.doe@example.com"

@@ -12,10 +12,10 @@ from werkzeug.test import TestResponse
 from tests.auth_faults import Call, fits
 from tests.in_loop import CalledSoon
 from tests.integration.hiring import JANE_DOE, Office, client_for
-from webhook_service import employees
-from webhook_service.accounts import Accounts
-from webhook_service.employees import Hired
 from webhook_service.events import Account, Json
+from webhook_service.outbound import logins
+from webhook_service.outbound.accounts import Accounts
+from webhook_service.outbound.logins import Hired
 from webhook_service.ports import AuthAdmin, Database
 from webhook_service.settings import Settings
 
@@ -177,7 +177,7 @@ def request(hr: Office, settings: Settings, accounts: Accounts, **body: Json) ->
 def give_login(accounts: Accounts, employee_id: int, email: str, *, invite: bool) -> Hired | None:
     """To an employee who is there, as `provision` does; None where it was killed."""
     try:
-        return employees.hire(
+        return logins.hire(
             accounts, {"employee_id": employee_id}, email, via="provision", requested_by="test", invite=invite
         )
     except Killed:

@@ -15,12 +15,12 @@ from tests.auth_server import auth_server
 from tests.employees import Connection, employee
 from tests.integration.captured import auth_of, end_leases, make_due
 from tests.integration.wishing import POLICIES, RATE, accounts_of, actions, come_to_rest, fill_bucket, linked
-from webhook_service.accounts import Accounts
 from webhook_service.auth.stand_in import Auth
 from webhook_service.auth.supabase import SupabaseAuthAdmin
 from webhook_service.db import migrate
 from webhook_service.db.direct import DirectDatabase
-from webhook_service.handlers import EmailOwner
+from webhook_service.inbound.handlers import EmailOwner
+from webhook_service.outbound.accounts import Accounts
 from webhook_service.ports import Database
 
 JANE = "jane@example.com"

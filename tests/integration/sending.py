@@ -8,11 +8,11 @@ from typing import Any
 from standardwebhooks.webhooks import Webhook
 
 from tests.employees import Connection
-from webhook_service import signature
 from webhook_service.app import create_app
+from webhook_service.inbound import signature
+from webhook_service.inbound.signature import parse_secrets
 from webhook_service.ports import Database
 from webhook_service.settings import Settings
-from webhook_service.signature import parse_secrets
 
 OLD = "whsec_b2xkLXNlY3JldC1vbGQtc2VjcmV0LW9sZC1zZWNyZXQ="
 NEW = "whsec_bmV3LXNlY3JldC1uZXctc2VjcmV0LW5ldy1zZWNyZXQ="

@@ -5,11 +5,11 @@ from uuid import UUID
 from tests.auth_traffic import CONFIRMED, insert
 from tests.employees import Connection, hire
 from tests.webhook_events import work_of
-from webhook_service import ledger, relay, replay
 from webhook_service.events import Json
-from webhook_service.handlers import Policy
+from webhook_service.inbound.handlers import Policy
+from webhook_service.inbound.processing import process_batch
+from webhook_service.ledger import queries, relay, replay
 from webhook_service.ports import Database
-from webhook_service.processing import process_batch
 
 OFFICE = UUID(int=3)
 
@@ -22,7 +22,7 @@ def ambiguous(connection: Connection, database: Database, event_id: str = "evt-1
 
 
 def attempts(database: Database, event_id: str = "evt-1") -> list[Json]:
-    return [(a["attempt"], a["via"], a["outcome"]) for a in ledger.event(database, event_id)["attempts_log"]]
+    return [(a["attempt"], a["via"], a["outcome"]) for a in queries.event(database, event_id)["attempts_log"]]
 
 
 def test_each_failed_attempt_is_noted_once(connection: Connection, database: Database) -> None:
@@ -32,7 +32,7 @@ def test_each_failed_attempt_is_noted_once(connection: Connection, database: Dat
     relay.run_once(database, Policy(), name="r")
     replay.replay_event(database, Policy(), "evt-1", requested_by="test")
     assert attempts(database) == [(1, "webhook", "ambiguous"), (2, "relay", "ambiguous"), (3, "replay", "ambiguous")]
-    assert all("employees that match" in a["error_message"] for a in ledger.event(database, "evt-1")["attempts_log"])
+    assert all("employees that match" in a["error_message"] for a in queries.event(database, "evt-1")["attempts_log"])
 
 
 def test_what_is_no_attempt_is_not_noted(connection: Connection, database: Database) -> None:
@@ -66,8 +66,8 @@ def test_an_event_shows_its_people_as_they_are_now(connection: Connection, datab
     process_batch(database, [work_of(webhook, "evt-2")], Policy())
     ambiguous(connection, database)
     connection.execute("update employees set last_name = 'Doe' where employee_id = %s", [jane])
-    shown = ledger.event(database, "evt-2")
+    shown = queries.event(database, "evt-2")
     assert (shown["employee"]["employee_id"], shown["employee"]["last_name"]) == (jane, "Doe")
     assert (shown["auth_user"]["email"], shown["auth_user"]["email_confirmed"]) == ("jane@example.com", True)
-    unknown = ledger.event(database, "evt-1")
+    unknown = queries.event(database, "evt-1")
     assert (unknown["employee"], unknown["auth_user"]["auth_user_id"]) == (None, str(OFFICE))

@@ -14,9 +14,9 @@ from psycopg.types.json import Jsonb
 
 from tests.employees import Connection, employee, hire
 from webhook_service.events import AuthEvent, AuthUser, Operation, Via, Work
-from webhook_service.handlers import EmailOwner, Policy, decide
+from webhook_service.inbound.handlers import EmailOwner, Policy, decide
+from webhook_service.inbound.processing import process_batch, to_json
 from webhook_service.ports import Database
-from webhook_service.processing import process_batch, to_json
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 FAR = datetime(2126, 1, 1, tzinfo=UTC)

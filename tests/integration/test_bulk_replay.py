@@ -22,13 +22,13 @@ from tests.integration.bulk_replaying import (
 from tests.integration.captured import everything
 from tests.integration.performing import company
 from tests.integration.wishing import dismiss
-from webhook_service import bulk_replay
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.errors import DatabaseError, Unavailable
 from webhook_service.events import Json
-from webhook_service.handlers import Policy
+from webhook_service.inbound.handlers import Policy
+from webhook_service.ledger import bulk_replay
+from webhook_service.ledger.relay import Ran
 from webhook_service.ports import Database
-from webhook_service.relay import Ran
 
 KIM = "kim@example.com"
 """Who asks."""

@@ -10,11 +10,11 @@ from tests.employees import Connection, employee, entry, hire
 from tests.integration.signing_in import Browser, local, pages
 from tests.integration.wishing import actions
 from tests.webhook_events import work_of
-from webhook_service import people
 from webhook_service.events import Json
-from webhook_service.handlers import Policy
+from webhook_service.inbound.handlers import Policy
+from webhook_service.inbound.processing import process_batch
+from webhook_service.ledger import employees
 from webhook_service.ports import Database
-from webhook_service.processing import process_batch
 from webhook_service.settings import Settings
 
 USER, OTHER = UUID(int=1), UUID(int=2)
@@ -45,7 +45,7 @@ def login_of(connection: Connection, employee_id: int) -> UUID | None:
 
 
 def problems(database: Database) -> dict[str, int]:
-    return {name: n for name, n in people.problems(database).items() if name.isupper() and n}
+    return {name: n for name, n in employees.problems(database).items() if name.isupper() and n}
 
 
 def test_an_ambiguous_one_is_settled_by_choosing(browser: Browser, connection: Connection, database: Database) -> None:

@@ -22,8 +22,8 @@ from tests.integration.hiring import (
     reason_of,
 )
 from tests.integration.killing import Held, Killed, LeavingAdmin, Steps, give_login, request, stepped
-from webhook_service import employees
 from webhook_service.errors import NotPossible
+from webhook_service.outbound import logins
 from webhook_service.ports import Database
 from webhook_service.settings import Settings
 
@@ -126,9 +126,7 @@ def test_the_password_is_announced_before_it_is_needed(hr: Office, end: int) -> 
     told: list[str | None] = []
     accounts = stepped(hr.relay, Steps(end))
     with pytest.raises(Killed):
-        employees.hire(
-            accounts, {"employee_id": jane}, EMAIL, via="provision", requested_by="test", announce=told.append
-        )
+        logins.hire(accounts, {"employee_id": jane}, EMAIL, via="provision", requested_by="test", announce=told.append)
     assert told[: len(passwords(hr.auth))] == passwords(hr.auth)
     assert bool(told) == (end >= STEPS[False].index("before create"))
 

@@ -28,9 +28,9 @@ from tests.integration.hiring import (
 from tests.integration.killing import SteppedAdmin, Steps, give_login, request, stepped
 from tests.integration.sending import NEW, URL, queued, send_to
 from tests.integration.test_create_killed import STEPS
-from webhook_service import employees
 from webhook_service.errors import ServiceError
 from webhook_service.events import Account
+from webhook_service.outbound import logins
 from webhook_service.ports import Database
 from webhook_service.settings import Settings
 
@@ -114,7 +114,7 @@ def test_an_error_nobody_foresaw_leaves_no_trace(
 
 def test_nothing_shows_the_password_by_mistake(hr: Office) -> None:
     """Not the object that carries it either."""
-    hired = employees.hire(hr.relay, JANE_DOE, EMAIL, via="test", requested_by="test")
+    hired = logins.hire(hr.relay, JANE_DOE, EMAIL, via="test", requested_by="test")
     assert hired.password == passwords(hr.auth)[0]
     assert hired.password not in f"{hired!r} {hired} {[hired]}"
 

@@ -17,19 +17,19 @@ from tests.conftest import ADMIN_KEY
 from tests.integration.doctoring import examined, troubles
 from tests.integration.people import Person
 from tests.supabase_lite_server import TEST_FUNCTIONS, SupabaseLite, running
-from webhook_service import ledger
 from webhook_service.app import create_app
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.db.supabase import SupabaseDatabase
+from webhook_service.doctor.findings import Level
 from webhook_service.events import Json
-from webhook_service.findings import Level
-from webhook_service.handlers import Policy
+from webhook_service.inbound.handlers import Policy
+from webhook_service.inbound.signature import parse_secrets
+from webhook_service.ledger import queries
+from webhook_service.ledger.reconcile import Reconciled, reconcile
+from webhook_service.ledger.relay import run_once
+from webhook_service.ledger.retention import prunable, prune
 from webhook_service.ports import Database
-from webhook_service.reconcile import Reconciled, reconcile
-from webhook_service.relay import run_once
-from webhook_service.retention import prunable, prune
 from webhook_service.settings import DirectConnection, Settings
-from webhook_service.signature import parse_secrets
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def forget(person: Person) -> None:
 
 def events_of(person: Person) -> list[tuple[str, str | None, str]]:
     """Status, outcome and via of the auth user's events, oldest first."""
-    page = ledger.events(person.database, {"auth_user_id": str(person.id)}, below=None, limit=100)
+    page = queries.events(person.database, {"auth_user_id": str(person.id)}, below=None, limit=100)
     return [(event["status"], event["outcome"], event["via"]) for event in reversed(page["events"])]
 
 

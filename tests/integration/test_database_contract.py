@@ -17,17 +17,17 @@ from tests.in_loop import ForThreads
 from tests.integration.people import Person
 from tests.supabase_lite_server import TEST_FUNCTIONS, SupabaseLite, running
 from tests.webhook_events import work_of
-from webhook_service import ledger
-from webhook_service.batching import GroupCommit
-from webhook_service.cli import main
+from webhook_service.cli.main import main
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.db.supabase import SupabaseDatabase
 from webhook_service.errors import DatabaseError, EventNotFound, Unavailable
 from webhook_service.events import Json
-from webhook_service.handlers import Policy
+from webhook_service.inbound.batching import GroupCommit
+from webhook_service.inbound.handlers import Policy
+from webhook_service.inbound.processing import process_batch
+from webhook_service.ledger import queries
+from webhook_service.ledger.replay import replay_event, replay_events
 from webhook_service.ports import Database
-from webhook_service.processing import process_batch
-from webhook_service.replay import replay_event, replay_events
 
 
 @pytest.fixture(scope="module")
@@ -192,20 +192,20 @@ def test_concurrent_deliveries_are_applied_once(database: Database, person: Pers
 def test_the_ledger_is_read(database: Database, person: Person) -> None:
     """Pages are newest first and complete; an event tells its data; the summary counts it."""
     employee_id = person.hire()
-    before = ledger.summary(database)
+    before = queries.summary(database)
     person.process(one=insert(person.id, at=1, email=person.email), two=update(person.id, at=2, **person.confirmed()))
 
-    first = ledger.events(database, {"auth_user_id": str(person.id)}, below=None, limit=1)
-    second = ledger.events(database, {"auth_user_id": str(person.id)}, below=first["next"], limit=1)
+    first = queries.events(database, {"auth_user_id": str(person.id)}, below=None, limit=1)
+    second = queries.events(database, {"auth_user_id": str(person.id)}, below=first["next"], limit=1)
     assert [page["events"][0]["event_id"] for page in (first, second)] == [person.event("two"), person.event("one")]
     assert second["next"] is None
 
-    event = ledger.event(database, person.event("two"))
+    event = queries.event(database, person.event("two"))
     assert (event["outcome"], event["employee_id"], event["replays"]) == ("linked", employee_id, [])
     assert event["request_data"]["email"] == person.email
     assert event["changes"]["auth_user_id"] == {"from": None, "to": str(person.id)}
 
-    after = ledger.summary(database)
+    after = queries.summary(database)
     assert after["events"]["SUCCESS"] >= before["events"]["SUCCESS"] + 2
     assert after["employees"]["linked"] >= before["employees"]["linked"] + 1
 
@@ -214,7 +214,7 @@ def test_an_unknown_event_is_not_found(database: Database, person: Person) -> No
     """Neither read nor replayed, whatever characters its id has."""
     for event_id in (person.event("none"), "it's % {} \"", "é"):
         with pytest.raises(EventNotFound):
-            ledger.event(database, event_id)
+            queries.event(database, event_id)
         with pytest.raises(EventNotFound):
             replay_event(database, Policy(), event_id, requested_by="test")
 
@@ -231,7 +231,7 @@ def test_a_failed_event_is_replayed(database: Database, person: Person, requeste
     replayed = [replay_event(database, Policy(), person.event("it"), requested_by=requested_by) for _ in range(2)]
     assert [(result.outcome, result.employee_id) for result in replayed] == [("linked", first), ("unchanged", first)]
     assert replayed[0].changes == {"auth_user_id": {"from": None, "to": str(person.id)}}
-    event = ledger.event(database, person.event("it"))
+    event = queries.event(database, person.event("it"))
     assert event["outcome"] == "linked"
     told = [(replay["requested_by"], replay["outcome_before"], replay["outcome"]) for replay in event["replays"]]
     assert told == [(requested_by, "ambiguous", "linked"), (requested_by, "linked", "unchanged")]
@@ -246,10 +246,10 @@ def test_a_dry_run_keeps_nothing(database: Database, person: Person) -> None:
         p_sql=f"delete from public.employees where employee_id = {second} returning to_jsonb(1)",  # noqa: S608
     )
     criteria = {"auth_user_id": str(person.id)}
-    kept = [ledger.event(database, person.event(name)) for name in ("it", "later")]
+    kept = [queries.event(database, person.event(name)) for name in ("it", "later")]
     dry = replay_events(database, Policy(), criteria, requested_by="test", dry_run=True, limit=100)
     assert (dry.matched, dry.replayed, dry.changed) == (2, 2, 1)
-    assert [ledger.event(database, person.event(name)) for name in ("it", "later")] == kept
+    assert [queries.event(database, person.event(name)) for name in ("it", "later")] == kept
     assert person.employee(first)["auth_user_id"] is None
     wet = replay_events(database, Policy(), criteria, requested_by="test", dry_run=False, limit=100)
     assert (wet.outcomes, wet.changes) == (dry.outcomes, dry.changes)

@@ -20,11 +20,11 @@ from tests.ports import free_port
 from webhook_service.app import create_app
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.db.supabase import SupabaseDatabase
-from webhook_service.demo_traffic import body_of
+from webhook_service.demo.traffic import body_of
 from webhook_service.errors import Unavailable
+from webhook_service.inbound.signature import parse_secrets
 from webhook_service.ports import Database
 from webhook_service.settings import Settings, SupabaseConnection
-from webhook_service.signature import parse_secrets
 
 WITHIN = 5.0
 """Seconds after which the webhook sender gives up."""

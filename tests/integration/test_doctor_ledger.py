@@ -11,12 +11,12 @@ from tests.integration.capturing import auth_on
 from tests.integration.doctoring import examined, found, relayed, troubles
 from webhook_service.auth.stand_in import Auth
 from webhook_service.db.direct import DirectDatabase
+from webhook_service.doctor.findings import Level
 from webhook_service.errors import Unavailable
-from webhook_service.findings import Level
-from webhook_service.handlers import Policy
+from webhook_service.inbound.handlers import Policy
+from webhook_service.ledger.reconcile import reconcile
+from webhook_service.ledger.retention import prune
 from webhook_service.ports import Database
-from webhook_service.reconcile import reconcile
-from webhook_service.retention import prune
 
 NO_SENDER = ("sender", Level.NOTE)
 

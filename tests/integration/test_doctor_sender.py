@@ -19,7 +19,7 @@ from tests.integration.misbehaving_servers import Serve, answers, answers_json, 
 from tests.pg_net_double import Mischief, working
 from tests.ports import free_port
 from webhook_service.db.direct import DirectDatabase
-from webhook_service.findings import Level
+from webhook_service.doctor.findings import Level
 from webhook_service.ports import Database
 from webhook_service.server import process as server_process
 

@@ -8,10 +8,10 @@ import pytest
 from tests.employees import Connection, hire
 from tests.integration.captured import auth_of, inbound, relay_all
 from webhook_service.auth.stand_in import Auth
-from webhook_service.handlers import Policy
+from webhook_service.inbound.handlers import Policy
+from webhook_service.ledger.reconcile import reconcile
+from webhook_service.ledger.relay import run_once
 from webhook_service.ports import Database
-from webhook_service.reconcile import reconcile
-from webhook_service.relay import run_once
 
 HELD = 50
 

@@ -9,7 +9,7 @@ from tests.integration.auth_actions import BAN_END
 from tests.integration.migrating import execute
 from tests.integration.performing import HR, JANE, Company, company
 from tests.integration.wishing import ENABLE, actions, asked
-from webhook_service import employees
+from webhook_service.outbound import logins
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_who_is_given_the_login_of_before_can_sign_in(left: Company, way: str) -
 def test_who_takes_the_login_of_before_can_sign_in(left: Company) -> None:
     """An admin creates the employee, and links the auth user that is there."""
     new = {"email": JANE, "first_name": "Jane"}
-    employees.adopt(left.database, new, JANE, left.user, via="admin", requested_by="test")
+    logins.adopt(left.database, new, JANE, left.user, via="admin", requested_by="test")
     assert_she_can_sign_in(left)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.auth_traffic import CONFIRMED, JANE, headers_for, insert, post, update
 from tests.employees import Connection
 from tests.integration.hostile_traffic import HEADERS, LATIN, LIKELY, PATH, hostile, problem_of, rows, sent, written
-from webhook_service.demo_traffic import body_of
+from webhook_service.demo.traffic import body_of
 from webhook_service.events import Json
 
 SAMPLES = [

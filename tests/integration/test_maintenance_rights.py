@@ -14,17 +14,17 @@ from tests.auth_traffic import JANE
 from tests.employees import Connection, employee, hire
 from tests.integration.capturing import auth_on, reconciled, relay
 from tests.integration.doctoring import examined, found, troubles
-from webhook_service.accounts import Accounts
 from webhook_service.auth.supabase import SupabaseAuthAdmin
 from webhook_service.db.direct import DirectDatabase
-from webhook_service.employees import hire as hire_with_login
-from webhook_service.employees import set_active
+from webhook_service.doctor.findings import Level
 from webhook_service.errors import DatabaseError
 from webhook_service.events import ActionOutcome
-from webhook_service.findings import Level
-from webhook_service.handlers import EmailOwner
+from webhook_service.inbound.handlers import EmailOwner
+from webhook_service.ledger.retention import prune
+from webhook_service.outbound.accounts import Accounts
+from webhook_service.outbound.logins import hire as hire_with_login
+from webhook_service.outbound.logins import set_active
 from webhook_service.ports import Database
-from webhook_service.retention import prune
 
 STRANGERS = ("anon", "authenticated")
 TABLES = (

@@ -15,15 +15,15 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.auth_traffic import CONFIRMED, insert, post
 from tests.employees import Connection, hire
 from tests.integration.misbehaving_servers import Serve, silent
-from webhook_service.accounts import Accounts
 from webhook_service.app import create_app, utc_now
 from webhook_service.auth.local import LocalAuthAdmin
 from webhook_service.db.direct import STATEMENT_TIMEOUT, DirectDatabase
 from webhook_service.events import Action, ActionOutcome
-from webhook_service.handlers import EmailOwner
-from webhook_service.metrics import ERRORS, GAUGES, PREFIX, REFUSALS
+from webhook_service.inbound.handlers import EmailOwner
+from webhook_service.ledger.relay import Look, Ran, Relay
+from webhook_service.metrics.counters import ERRORS, GAUGES, PREFIX, REFUSALS
+from webhook_service.outbound.accounts import Accounts
 from webhook_service.ports import Database
-from webhook_service.relay import Look, Ran, Relay
 from webhook_service.settings import Settings
 
 DOCS = Path(__file__).parents[2] / "docs"

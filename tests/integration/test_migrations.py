@@ -14,9 +14,9 @@ from tests.webhook_events import work_of
 from webhook_service.db import migrate, schema
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.errors import MigrationError
-from webhook_service.handlers import Policy
+from webhook_service.inbound.handlers import Policy
+from webhook_service.inbound.processing import process_batch
 from webhook_service.ports import Database
-from webhook_service.processing import process_batch
 
 
 def test_an_empty_database_gets_all_of_it(empty_database_url: str) -> None:

@@ -8,13 +8,13 @@ import pytest
 from tests.auth_traffic import CONFIRMED, insert
 from tests.employees import Connection, hire
 from tests.webhook_events import work_of
-from webhook_service import monitor, people
 from webhook_service.errors import EmployeeNotFound
 from webhook_service.events import Json
-from webhook_service.handlers import Policy
-from webhook_service.people import PeopleFilter, people_filter_json
+from webhook_service.inbound.handlers import Policy
+from webhook_service.inbound.processing import process_batch
+from webhook_service.ledger import employees, monitor
+from webhook_service.ledger.employees import PeopleFilter, people_filter_json
 from webhook_service.ports import Database
-from webhook_service.processing import process_batch
 
 OFFICE = UUID(int=100)
 STATUSES = {
@@ -66,7 +66,7 @@ def names(database: Database, **filter: Any) -> list[str]:
     listed: list[str] = []
     after = None
     while True:
-        page = people.people(database, people_filter_json(PeopleFilter().load(filter)), after=after, limit=2)
+        page = employees.people(database, people_filter_json(PeopleFilter().load(filter)), after=after, limit=2)
         listed += [employee["first_name"] for employee in page["employees"]]
         if (after := page["next"]) is None:
             return listed
@@ -91,7 +91,7 @@ def test_lists_show_who_has_a_status(database: Database, company: dict[str, int]
 
 def test_problems_are_counted(database: Database, company: dict[str, int]) -> None:
     """As the lists have them."""
-    counts = people.problems(database)
+    counts = employees.problems(database)
     assert counts.pop("checked_at") is not None
     assert counts == {
         **{"MISSING_AUTH_UID": 1, "INACTIVE_WITH_AUTH": 1, "ORPHANED": 1, "EMAIL_MISMATCH": 1, "AMBIGUOUS": 2},
@@ -110,24 +110,24 @@ def test_an_ambiguous_one_is_no_more_when_it_is_settled(
 
 def test_a_person_has_events_and_candidates(database: Database, company: dict[str, int]) -> None:
     """The auth users that could be the login of one who has none; nobody for who has one."""
-    shown = people.person(database, company["office1"])
+    shown = employees.person(database, company["office1"])
     assert (shown["employee"]["sync_status"], shown["events"]) == ("AMBIGUOUS", [])
     [candidate] = shown["candidates"]
     assert candidate == {
         **{"auth_user_id": str(OFFICE), "email": "office@example.com", "email_confirmed": True},
         **{"banned_until": None, "linked_to": None},
     }
-    assert people.person(database, company["renamed"])["candidates"] == []
+    assert employees.person(database, company["renamed"])["candidates"] == []
     with pytest.raises(EmployeeNotFound):
-        people.person(database, 999)
+        employees.person(database, 999)
 
 
 def test_an_auth_user_has_its_possible_employees(database: Database, company: dict[str, int]) -> None:
     """By e-mail or number; None where the auth user is not known."""
-    shown = people.login_candidates(database, OFFICE)
+    shown = employees.login_candidates(database, OFFICE)
     assert [e["employee_id"] for e in shown["employees"]] == [company["office1"], company["office2"]]
     assert (shown["auth_user"]["email"], shown["auth_user"]["linked_to"]) == ("office@example.com", None)
-    assert people.login_candidates(database, UUID(int=404)) is None
+    assert employees.login_candidates(database, UUID(int=404)) is None
 
 
 def test_the_newest_of_the_ledger_is_readable(connection: Connection, company: dict[str, int]) -> None:

@@ -7,9 +7,9 @@ import pytest
 
 from tests.employees import Connection, hire
 from tests.integration.migrating import execute
-from webhook_service import ledger
 from webhook_service.db import migrate
 from webhook_service.db.direct import DirectDatabase
+from webhook_service.ledger import queries
 from webhook_service.ports import Database
 
 
@@ -19,7 +19,7 @@ def jane(connection: Connection) -> int:
 
 
 def found(database: Database, typed: str) -> list[int]:
-    people = ledger.search(database, {"person": typed}, below=None, limit=1)["people"]
+    people = queries.search(database, {"person": typed}, below=None, limit=1)["people"]
     return [person["employee_id"] for person in people]
 
 

@@ -11,9 +11,9 @@ from tests.employees import Connection, hire
 from tests.integration.bulk_replaying import fail_many
 from tests.integration.signing_in import Browser
 from tests.webhook_events import work_of
-from webhook_service.handlers import Policy
+from webhook_service.inbound.handlers import Policy
+from webhook_service.inbound.processing import process_batch
 from webhook_service.ports import Database
-from webhook_service.processing import process_batch
 
 HOSTILE = "\"><script>alert(1)</script>'&{{7*7}}"
 ODD = (HOSTILE, "\0", "%", "\\", "é" * 3000, "-1", "9" * 18, "9" * 30, "0001-01-01T00:00:00+14:00", "infinity", "٣")

@@ -11,10 +11,10 @@ import pytest
 
 from tests.employees import Connection
 from tests.in_loop import CalledSoon, ForThreads
-from webhook_service.batching import GroupCommit
 from webhook_service.errors import DatabaseError, Unavailable
 from webhook_service.events import AuthEvent, AuthUser, Json, Operation, Work
-from webhook_service.handlers import Policy, decide
+from webhook_service.inbound.batching import GroupCommit
+from webhook_service.inbound.handlers import Policy, decide
 from webhook_service.ports import Database
 
 

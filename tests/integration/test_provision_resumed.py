@@ -14,8 +14,8 @@ from tests.integration.provisioning import USERS, Office, assert_each_once, hire
 from webhook_service.auth.supabase import SupabaseAuthAdmin
 from webhook_service.errors import NotPossible
 from webhook_service.events import Account, Json
+from webhook_service.outbound.provision import LONGEST_WAIT
 from webhook_service.ports import Database
-from webhook_service.provision import LONGEST_WAIT
 
 
 @pytest.fixture

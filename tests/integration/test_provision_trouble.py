@@ -13,7 +13,7 @@ from tests.auth_faults import BROKEN, CUT, TIMED_OUT, Call, throttled
 from tests.employees import Connection
 from tests.integration.provisioning import USERS, Office, assert_each_once, hire_many, intents, open_office
 from webhook_service.db.direct import DirectDatabase
-from webhook_service.pace import MAX_PAUSES, TRIES
+from webhook_service.outbound.pace import MAX_PAUSES, TRIES
 from webhook_service.ports import Database
 
 

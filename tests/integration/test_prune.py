@@ -12,8 +12,8 @@ from tests.conftest import ADMIN_KEY
 from tests.employees import Connection, employee, entry, hire
 from tests.integration.captured import auth_of, claim, deliver, everything, inbound, newest, relay_all
 from webhook_service.auth.stand_in import Auth
+from webhook_service.ledger.retention import prunable, prune
 from webhook_service.ports import Database
-from webhook_service.retention import prunable, prune
 
 MAIL = "jane@example.com"
 OLD = timedelta(days=100)

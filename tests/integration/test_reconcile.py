@@ -23,9 +23,9 @@ from tests.integration.differences import DIFFERENCES, MAIL, World, lost_sign_up
 from webhook_service.db import migrate
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.errors import NotPossible
-from webhook_service.handlers import EmailOwner, Policy
+from webhook_service.inbound.handlers import EmailOwner, Policy
+from webhook_service.ledger.reconcile import Reconciled, reconcile
 from webhook_service.ports import Database
-from webhook_service.reconcile import Reconciled, reconcile
 
 
 def run(database: Database, policy: Policy | None = None, *, dry_run: bool = False) -> Reconciled:

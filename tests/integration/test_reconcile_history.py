@@ -12,9 +12,9 @@ import pytest
 from tests.employees import Connection, employee, hire
 from tests.integration.captured import auth_of, inbound, make_due, nothing_captured, nothing_linked, relay_all
 from webhook_service.auth.stand_in import Auth
-from webhook_service.handlers import Policy
+from webhook_service.inbound.handlers import Policy
+from webhook_service.ledger.reconcile import Reconciled, reconcile
 from webhook_service.ports import Database
-from webhook_service.reconcile import Reconciled, reconcile
 
 FAR = datetime(2126, 1, 1, tzinfo=UTC)
 DISAGREEING = """

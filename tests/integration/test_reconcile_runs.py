@@ -17,9 +17,9 @@ from tests.integration.captured import (
 from webhook_service.auth.stand_in import Auth
 from webhook_service.errors import NotPossible
 from webhook_service.events import Json
-from webhook_service.handlers import Policy
+from webhook_service.inbound.handlers import Policy
+from webhook_service.ledger.reconcile import Reconciled, reconcile
 from webhook_service.ports import Database
-from webhook_service.reconcile import Reconciled, reconcile
 
 MAIL = "jane@example.com"
 

@@ -14,11 +14,11 @@ from tests.conftest import ADMIN_KEY
 from tests.employees import Connection
 from tests.integration.canaries import CANARY, EMAIL, assert_nothing_came_out, contents, lines, webhook
 from tests.ports import free_port
-from webhook_service import signature
 from webhook_service.app import create_app
 from webhook_service.db.supabase import SupabaseDatabase
-from webhook_service.demo_traffic import body_of
+from webhook_service.demo.traffic import body_of
 from webhook_service.events import Json
+from webhook_service.inbound import signature
 from webhook_service.ports import Database
 from webhook_service.settings import Settings, SupabaseConnection
 

@@ -22,10 +22,10 @@ from tests.integration.captured import (
 )
 from webhook_service.auth.stand_in import Auth
 from webhook_service.events import Outcome, Status, Via
-from webhook_service.handlers import Policy
+from webhook_service.inbound.handlers import Policy
+from webhook_service.inbound.processing import fail, process_rows
+from webhook_service.ledger.relay import run_once
 from webhook_service.ports import Database
-from webhook_service.processing import fail, process_rows
-from webhook_service.relay import run_once
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from werkzeug.test import TestResponse
 from tests.auth_traffic import CONFIRMED, JANE, delete, insert, post, update
 from tests.conftest import ADMIN_KEY
 from tests.employees import Connection, employee, entry, hire
-from webhook_service.handlers import Policy
+from webhook_service.inbound.handlers import Policy
+from webhook_service.ledger.replay import Replayed, replay_events
 from webhook_service.ports import Database
-from webhook_service.replay import Replayed, replay_events
 
 MAIL = "jane@example.com"
 PROVEN: dict[str, Any] = {"email": MAIL, "email_confirmed_at": CONFIRMED}

@@ -9,8 +9,8 @@ from flask.testing import FlaskClient
 from tests.auth_traffic import headers_for, insert, update
 from tests.employees import Connection
 from tests.integration.hostile_traffic import PATH, problem_of, rows, sent, written
-from webhook_service.demo_traffic import body_of
-from webhook_service.signature import SIGNATURE_HEADER
+from webhook_service.demo.traffic import body_of
+from webhook_service.inbound.signature import SIGNATURE_HEADER
 
 # Size and content type
 

@@ -14,13 +14,13 @@ from psycopg import sql
 from tests.auth_traffic import CONFIRMED, insert
 from tests.employees import Connection
 from tests.webhook_events import work_of
-from webhook_service import ledger
 from webhook_service.db import migrate
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.errors import DatabaseError
-from webhook_service.handlers import Policy
-from webhook_service.processing import process_batch
-from webhook_service.replay import replay_event
+from webhook_service.inbound.handlers import Policy
+from webhook_service.inbound.processing import process_batch
+from webhook_service.ledger import queries
+from webhook_service.ledger.replay import replay_event
 
 STRANGERS = ("anon", "authenticated")
 
@@ -97,7 +97,7 @@ def test_strangers_cannot_reach_the_service(as_role: Callable[[str], DirectDatab
     with pytest.raises(DatabaseError, match="42501"):
         process_batch(as_role(role), [], Policy())
     with pytest.raises(DatabaseError, match="42501"):
-        ledger.summary(as_role(role))
+        queries.summary(as_role(role))
 
 
 def test_every_table_has_row_level_security(connection: Connection) -> None:
@@ -130,9 +130,9 @@ def test_service_role_does_all_that_the_service_does(
     database = as_role("service_role")
     work = work_of(insert(uuid4(), email="jane@example.com", email_confirmed_at=CONFIRMED), "evt-1")
     assert [result.outcome for result in process_batch(database, [work], Policy())] == ["linked"]
-    assert ledger.summary(database)["employees"]["linked"] == 1
-    assert len(ledger.events(database, {}, below=None, limit=10)["events"]) == 1
-    assert ledger.event(database, "evt-1")["outcome"] == "linked"
+    assert queries.summary(database)["employees"]["linked"] == 1
+    assert len(queries.events(database, {}, below=None, limit=10)["events"]) == 1
+    assert queries.event(database, "evt-1")["outcome"] == "linked"
     assert replay_event(database, Policy(), "evt-1", requested_by="test").outcome == "unchanged"
     assert migrate.gap(database, migrate.wanted()) is None
 
@@ -148,7 +148,7 @@ def test_service_role_needs_no_default_rights(empty_database_url: str) -> None:
     database = DirectDatabase(f"{empty_database_url}&options=-c%20role%3Dservice_role")
     results = process_batch(database, [work_of(insert(), "evt-1")], Policy())
     assert [result.outcome for result in results] == ["unconfirmed"]
-    assert ledger.event(database, "evt-1")["status"] == "SUCCESS"
+    assert queries.event(database, "evt-1")["status"] == "SUCCESS"
     database.close()
 
 

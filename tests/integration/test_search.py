@@ -9,12 +9,12 @@ import pytest
 from tests.auth_traffic import CONFIRMED, JANE, delete, insert, update
 from tests.employees import Connection, hire
 from tests.webhook_events import work_of
-from webhook_service import ledger, replay
 from webhook_service.events import Json
-from webhook_service.handlers import Policy
-from webhook_service.ledger import Filter, filter_json
+from webhook_service.inbound.handlers import Policy
+from webhook_service.inbound.processing import process_batch
+from webhook_service.ledger import queries, replay
+from webhook_service.ledger.queries import Filter, filter_json
 from webhook_service.ports import Database
-from webhook_service.processing import process_batch
 
 ALONE = UUID(int=5)
 
@@ -42,11 +42,11 @@ def traffic(connection: Connection, database: Database) -> None:
 
 
 def found(database: Database, **filter: Any) -> list[str]:
-    page = ledger.search(database, filter_json(Filter().load(filter)), below=None, limit=50)
+    page = queries.search(database, filter_json(Filter().load(filter)), below=None, limit=50)
     listed = [event["event_id"] for event in page["events"]]
-    same = ledger.events(database, filter_json(Filter().load(filter)), below=None, limit=50)
+    same = queries.events(database, filter_json(Filter().load(filter)), below=None, limit=50)
     assert [event["event_id"] for event in same["events"]] == listed
-    assert ledger.counts(database, filter_json(Filter().load(filter)))["matched"] == len(listed)
+    assert queries.counts(database, filter_json(Filter().load(filter)))["matched"] == len(listed)
     return listed
 
 
@@ -103,12 +103,12 @@ def test_a_person_is_found_by_what_a_human_types(database: Database) -> None:
 @pytest.mark.usefixtures("traffic")
 def test_the_people_that_were_meant_are_told(database: Database) -> None:
     """By name and e-mail, and each event with its person."""
-    page = ledger.search(database, {"person": "jane"}, below=None, limit=1)
+    page = queries.search(database, {"person": "jane"}, below=None, limit=1)
     [jane] = page["people"]
     assert (jane["employee_id"], jane["name"], jane["email"]) == (1, "Jane van Doe", "Jane.Doe@example.com")
     assert (page["events"][0]["person"], page["next"]) == ("Jane van Doe", page["events"][0]["id"])
     assert (
-        ledger.search(database, {"person": "alone"}, below=None, limit=1)["events"][0]["person"] == "alone@example.com"
+        queries.search(database, {"person": "alone"}, below=None, limit=1)["events"][0]["person"] == "alone@example.com"
     )
 
 
@@ -116,9 +116,9 @@ def test_the_people_that_were_meant_are_told(database: Database) -> None:
 def test_pages_go_on_below(database: Database) -> None:
     """Whichever index they are read from, nothing is shown twice or left out."""
     for filter in ({}, {"status": "SUCCESS"}, {"direction": "inbound"}, {"person": "jane"}):
-        whole = [event["id"] for event in ledger.search(database, filter, below=None, limit=50)["events"]]
+        whole = [event["id"] for event in queries.search(database, filter, below=None, limit=50)["events"]]
         pages, below = [], None
-        while page := ledger.search(database, filter, below=below, limit=1):
+        while page := queries.search(database, filter, below=below, limit=1):
             pages += [event["id"] for event in page["events"]]
             if (below := page["next"]) is None:
                 break
@@ -137,7 +137,7 @@ def test_a_replay_takes_what_a_search_shows(database: Database) -> None:
 @pytest.mark.usefixtures("traffic")
 def test_hours_count_by_outcome(database: Database) -> None:
     """What has no outcome yet is pending; an older hour is left out."""
-    told = ledger.hours(database, 2)
+    told = queries.hours(database, 2)
     assert {(h["direction"], h["outcome"]): h["events"] for h in told["hours"]} == {
         ("inbound", "linked"): 1,
         ("inbound", "unchanged"): 1,
@@ -163,14 +163,14 @@ def test_a_large_ledger_is_narrowed_and_sampled(connection: Connection, database
     ago = "now() - interval '2 s' * 20000"
     [until] = connection.execute(f"select {ago} + interval '1 s' as t").fetchall()  # noqa: S608
     rare = {"outcome": "orphaned", "until": until["t"].isoformat()}
-    assert [e["event_id"] for e in ledger.search(database, rare, below=None, limit=50)["events"]] == [
+    assert [e["event_id"] for e in queries.search(database, rare, below=None, limit=50)["events"]] == [
         "evt-100000",
         "evt-50000",
     ]
-    told = ledger.hours(database, 72)
+    told = queries.hours(database, 72)
     assert told["is_estimated"]
     assert sum(hour["events"] for hour in told["hours"]) == pytest.approx(120000, rel=0.02)
-    assert ledger.counts(database, {"outcome": "synced"})["matched"] == pytest.approx(119998, rel=0.1)
+    assert queries.counts(database, {"outcome": "synced"})["matched"] == pytest.approx(119998, rel=0.1)
 
 
 @pytest.mark.parametrize("filter", [{"auth_user_id": str(JANE)}, {"employee_id": "1"}, {"person": "jane"}])
@@ -189,13 +189,13 @@ def test_somebody_is_found_in_every_span_of_the_ledger(
         ["employee_id" not in filter, JANE, ids],
     )
     hers = sorted(ids, reverse=True)
-    assert [event["id"] for event in ledger.search(database, filter, below=None, limit=50)["events"]] == hers
-    assert ledger.counts(database, filter)["matched"] == len(ids)
+    assert [event["id"] for event in queries.search(database, filter, below=None, limit=50)["events"]] == hers
+    assert queries.counts(database, filter)["matched"] == len(ids)
     for newer, older in pairwise(hers):
-        page = ledger.search(database, filter, below=newer, limit=1)["events"]
+        page = queries.search(database, filter, below=newer, limit=1)["events"]
         assert [event["id"] for event in page] == [older]
 
 
 def test_an_empty_ledger_has_no_span(database: Database) -> None:
     """Whoever is asked for, nothing is found, and at once."""
-    assert ledger.search(database, {"auth_user_id": str(JANE)}, below=None, limit=50)["events"] == []
+    assert queries.search(database, {"auth_user_id": str(JANE)}, below=None, limit=50)["events"] == []

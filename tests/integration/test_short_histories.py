@@ -10,7 +10,7 @@ from tests.auth_faults import CUT
 from tests.employees import employee, hire
 from tests.integration.performing import HR, JANE, Company, company
 from tests.integration.wishing import POLICIES, claim, outcomes
-from webhook_service.reconcile import reconcile
+from webhook_service.ledger.reconcile import reconcile
 
 JOE = "joe@example.com"
 

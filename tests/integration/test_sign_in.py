@@ -26,7 +26,7 @@ from tests.integration.signing_in import (
 )
 from webhook_service.log import JsonFormatter
 from webhook_service.settings import Settings, SupabaseConnection
-from webhook_service.web.session import WRONG
+from webhook_service.web.pages.session import WRONG
 
 MFA = {
     "id": "0b1c2d3e-0000-4000-8000-000000000001",

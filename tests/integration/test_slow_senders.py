@@ -14,7 +14,7 @@ from flask import Flask
 
 from tests.auth_traffic import headers_for, insert
 from tests.contract.serving import serving
-from webhook_service.demo_traffic import body_of
+from webhook_service.demo.traffic import body_of
 
 STALLED = 40
 """More than Python's own pool of threads has, on any machine."""

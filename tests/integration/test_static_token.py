@@ -13,10 +13,10 @@ from tests.auth_traffic import SECRET, headers_for, insert, post
 from tests.employees import Connection
 from tests.integration.hostile_traffic import HEADERS, PATH, hostile, problem_of, rows
 from webhook_service.app import create_app
-from webhook_service.demo_traffic import body_of
+from webhook_service.demo.traffic import body_of
+from webhook_service.inbound.signature import TOKEN_HEADER, mint_token, parse_secrets
 from webhook_service.ports import Database
 from webhook_service.settings import Settings
-from webhook_service.signature import TOKEN_HEADER, mint_token, parse_secrets
 
 TOKEN = mint_token(parse_secrets(SECRET), "dashboard")
 

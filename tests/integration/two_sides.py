@@ -26,15 +26,15 @@ from tests.employees import Connection
 from tests.integration.captured import end_leases
 from tests.integration.two_sides_changes import LINKED, AuthSide, Hr, address
 from tests.integration.two_sides_unsteady import CHANCES, PATIENCE, Killed, Unsteady
-from webhook_service.accounts import Accounts
 from webhook_service.app import utc_now
 from webhook_service.auth.supabase import SupabaseAuthAdmin
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.db.migrate import trigger_settings
 from webhook_service.events import Outcome
-from webhook_service.handlers import EmailOwner, Policy
+from webhook_service.inbound.handlers import EmailOwner, Policy
+from webhook_service.ledger.relay import run_once
+from webhook_service.outbound.accounts import Accounts
 from webhook_service.ports import AuthAdmin, Database
-from webhook_service.relay import run_once
 
 TURNS = 20
 """Of rest: so often events and actions may call forth each other. A ping-pong would have no end."""

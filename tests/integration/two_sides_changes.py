@@ -12,9 +12,9 @@ from uuid import UUID
 
 import psycopg
 
-from webhook_service.accounts import Accounts
 from webhook_service.auth.stand_in import Auth
-from webhook_service.employees import set_active
+from webhook_service.outbound.accounts import Accounts
+from webhook_service.outbound.logins import set_active
 
 PLACES = "abcdef"
 LINKED = PLACES[:4]

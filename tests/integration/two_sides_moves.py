@@ -11,10 +11,10 @@ from tests.integration.two_sides_changes import chosen
 from tests.integration.two_sides_unsteady import Killed
 from tests.webhook_events import parse_bytes
 from webhook_service.errors import Unavailable
-from webhook_service.handlers import decide
-from webhook_service.processing import process_batch
-from webhook_service.relay import run_once
-from webhook_service.replay import replay_event
+from webhook_service.inbound.handlers import decide
+from webhook_service.inbound.processing import process_batch
+from webhook_service.ledger.relay import run_once
+from webhook_service.ledger.replay import replay_event
 
 STEPS = 120
 RELAYS = 2

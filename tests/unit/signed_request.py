@@ -3,11 +3,7 @@
 import base64
 from datetime import UTC, datetime
 
-from webhook_service.signature import (
-    SIGNATURE_HEADER,
-    parse_secrets,
-    sign,
-)
+from webhook_service.inbound.signature import SIGNATURE_HEADER, parse_secrets, sign
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 BODY = '{"name": "Zoë"}'.encode()

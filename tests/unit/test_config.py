@@ -18,9 +18,9 @@ from tests.unit.environments import (
 )
 from webhook_service import config
 from webhook_service.errors import BadSetting
-from webhook_service.handlers import EmailOwner
+from webhook_service.inbound.handlers import EmailOwner
+from webhook_service.inbound.signature import Secret
 from webhook_service.settings import DirectConnection, PageSettings, ServerSettings, Settings, SupabaseConnection
-from webhook_service.signature import Secret
 
 
 def test_three_variables_are_enough() -> None:

@@ -5,8 +5,8 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from webhook_service.demo_tables import check_employees
-from webhook_service.demo_traffic import AFTERWARDS, EMPLOYEES, NORA
+from webhook_service.demo.tables import check_employees
+from webhook_service.demo.traffic import AFTERWARDS, EMPLOYEES, NORA
 
 RIGHT = [(number, *AFTERWARDS[number], active) for _, _, _, number, active in (*EMPLOYEES, NORA)]
 

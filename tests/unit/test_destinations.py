@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.environments import DIRECT, error_of
 from webhook_service import config
-from webhook_service.destinations import destinations
+from webhook_service.notifications.destinations import destinations
 
 MAIL = "mailto://jane:canary-password@smtp.example.com?from=a@example.com&to=b@example.com,c@example.com"
 SLACK = "slack://T1CANARYX/A1CANARYX/TIiajkdnlazkcOXrIdevi7FQ"

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.auth_traffic import EPOCH
-from webhook_service import doctor
-from webhook_service.findings import Finding, Level, describe, note, wrong
-from webhook_service.handlers import Policy
+from webhook_service.doctor import checks
+from webhook_service.doctor.findings import Finding, Level, describe, note, wrong
+from webhook_service.inbound.handlers import Policy
 
 URL = "https://sync.example.com/webhook/auth"
 NOW = EPOCH.timestamp()
@@ -44,16 +44,16 @@ RIGHT: dict[str, Any] = {
 
 
 def clock_on_time(facts: dict[str, Any]) -> Finding:
-    return doctor.clock(facts, EPOCH)
+    return checks.clock(facts, EPOCH)
 
 
 def names_by_default(facts: dict[str, Any]) -> Finding:
-    return doctor.names(facts, Policy())
+    return checks.names(facts, Policy())
 
 
 CHECKS: tuple[Callable[[dict[str, Any]], Finding | list[Finding]], ...] = (
-    doctor.source, doctor.triggers, doctor.rights, names_by_default, clock_on_time, doctor.sender, doctor.relay_runs,
-    doctor.backlog, doctor.silence, doctor.last_reconcile,
+    checks.source, checks.triggers, checks.rights, names_by_default, clock_on_time, checks.sender, checks.relay_runs,
+    checks.backlog, checks.silence, checks.last_reconcile,
 )  # fmt: skip
 
 
@@ -171,5 +171,5 @@ def test_a_time_is_told_in_one_unit(seconds: float, text: str) -> None:
 
 def test_the_clock_is_compared_with_the_moment_it_was_asked() -> None:
     """The difference is between the database's clock and ours, with its sign, whatever our time zone."""
-    found = doctor.clock(RIGHT, datetime.fromtimestamp(NOW - 600, UTC))
+    found = checks.clock(RIGHT, datetime.fromtimestamp(NOW - 600, UTC))
     assert (found.level, found.says) == (Level.WRONG, "+600 s from the database's")

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from webhook_service.events import AuthEvent, AuthUser, Operation, Outcome, Situation, Step, Via
-from webhook_service.handlers import EmailOwner, Policy, decide
+from webhook_service.inbound.handlers import EmailOwner, Policy, decide
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 USER = AuthUser(UUID(int=1))

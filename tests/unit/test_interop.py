@@ -7,7 +7,14 @@ import pytest
 from standardwebhooks import Webhook
 
 from webhook_service.errors import BadSignature
-from webhook_service.signature import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, parse_secrets, sign, verify
+from webhook_service.inbound.signature import (
+    ID_HEADER,
+    SIGNATURE_HEADER,
+    TIMESTAMP_HEADER,
+    parse_secrets,
+    sign,
+    verify,
+)
 
 # https://github.com/standard-webhooks/standard-webhooks/blob/main/libraries/python/tests/test_webhooks.py
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

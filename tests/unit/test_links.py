@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from webhook_service.errors import BadLink, ExpiredLink
-from webhook_service.links import LIFETIME, FailingLink, failing_link, read_link
-from webhook_service.notices import Kind
+from webhook_service.notifications.decide import Kind
+from webhook_service.notifications.links import LIFETIME, FailingLink, failing_link, read_link
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KEY = b"k" * 32

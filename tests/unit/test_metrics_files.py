@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.mmap_dict import MmapedDict
 
-from webhook_service.metrics_files import add_up_ended, reading
+from webhook_service.metrics.files import add_up_ended, reading
 
 
 def count(folder: Path, process: str, value: float) -> None:

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from webhook_service.events import ActionOutcome, Outcome
-from webhook_service.notice_text import message
-from webhook_service.notices import Condition, Decision, Kind, Remembered, Step, decide
-from webhook_service.wording import ACTIONS, EVENTS, advice
+from webhook_service.ledger.wording import ACTIONS, EVENTS, advice
+from webhook_service.notifications.decide import Condition, Decision, Kind, Remembered, Step, decide
+from webhook_service.notifications.text import message
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 GIVEN_UP, BACKLOG, DRIFT, SILENCE = Kind

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from webhook_service import wording
 from webhook_service.events import Action, ActionOutcome, Json, Operation, Outcome, Status
-from webhook_service.people import SyncStatus
+from webhook_service.ledger import wording
+from webhook_service.ledger.employees import SyncStatus
 from webhook_service.web.pages import chart, overview
 
 NOW = datetime(2026, 11, 22, 12, 34, tzinfo=UTC)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from webhook_service.errors import NotPossible
-from webhook_service.password_file import HEADER, PasswordFile, new_file
+from webhook_service.outbound.password_file import HEADER, PasswordFile, new_file
 
 NOW = datetime(2026, 11, 22, 17, 41, 36, tzinfo=UTC)
 HEADER_LINE = ",".join(HEADER) + "\n"

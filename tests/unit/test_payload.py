@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.auth_traffic import CONFIRMED, EPOCH, JANE, delete, insert, update
 from tests.webhook_events import parsed
 from webhook_service.events import AuthEvent, AuthUser, Json, Operation
-from webhook_service.payload import from_ledger, to_request_data
+from webhook_service.inbound.payload import from_ledger, to_request_data
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 BOB = UUID("3f1b7a90-0c2d-4e7f-8a55-6b1d2c3e4f50")

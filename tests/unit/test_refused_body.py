@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.auth_traffic import CANARY, JANE, insert, update
 from tests.webhook_events import parse_bytes
-from webhook_service.demo_traffic import body_of
+from webhook_service.demo.traffic import body_of
 from webhook_service.errors import BadPayload
 
 

@@ -6,10 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.unit.signed_request import NEW, NEW_KEY, OLD, OLD_KEY, SECRETS, written
-from webhook_service.signature import (
-    Secret,
-    parse_secrets,
-)
+from webhook_service.inbound.signature import Secret, parse_secrets
 
 
 @pytest.mark.parametrize("text", [NEW, f"v1,{NEW}", f"  {NEW}\n"], ids=["whsec_", "v1,whsec_", "with blanks"])

@@ -10,13 +10,7 @@ import pytest
 from tests.unit.signed_request import BODY, FORGED, GOOD, NEW_KEY, NOW, SECRETS, SIGNED
 from webhook_service.errors import BadSignature
 from webhook_service.events import Delivery
-from webhook_service.signature import (
-    ID_HEADER,
-    SIGNATURE_HEADER,
-    TIMESTAMP_HEADER,
-    sign,
-    verify,
-)
+from webhook_service.inbound.signature import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign, verify
 
 
 def reason_of(headers: dict[str, str], body: bytes = BODY, *, now: datetime = NOW) -> str:

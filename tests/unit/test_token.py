@@ -5,12 +5,7 @@ from itsdangerous import URLSafeSerializer
 
 from tests.unit.signed_request import BODY, GOOD, NEW_KEY, NOW, SECRETS
 from webhook_service.errors import BadSignature
-from webhook_service.signature import (
-    TOKEN_HEADER,
-    Secret,
-    mint_token,
-    verify_token,
-)
+from webhook_service.inbound.signature import TOKEN_HEADER, Secret, mint_token, verify_token
 
 
 @pytest.mark.parametrize("position", [0, 1], ids=["newest", "oldest"])

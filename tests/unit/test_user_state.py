@@ -6,7 +6,7 @@ import pytest
 
 from tests.auth_traffic import CONFIRMED, EPOCH, JANE, delete, update
 from tests.webhook_events import parse_bytes, parsed
-from webhook_service.demo_traffic import body_of
+from webhook_service.demo.traffic import body_of
 from webhook_service.events import AuthUser, Json
 
 FIRST = datetime.min.replace(tzinfo=UTC)

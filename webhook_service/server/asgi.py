@@ -7,8 +7,8 @@ from a2wsgi import WSGIMiddleware
 from a2wsgi.asgi_typing import ASGIApp, HTTPScope, Receive, ReceiveEvent, Scope, Send
 from flask import Flask
 
-from webhook_service.batching import GroupCommit
 from webhook_service.errors import BadPayload
+from webhook_service.inbound.batching import GroupCommit
 from webhook_service.web import Answer, Wiring, errors, health, webhooks
 from webhook_service.web.bodies import too_large, unreadable
 

@@ -9,10 +9,10 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from webhook_service import metrics_folder
 from webhook_service.config import load_server
 from webhook_service.environment import read_environment
 from webhook_service.log import dict_config
+from webhook_service.metrics import folder as metrics_folder
 
 # gunicorn reads every name of this module that is one of its settings, so `config` must not be one.
 _settings = load_server(read_environment())
@@ -45,7 +45,7 @@ def when_ready(server: Any) -> None:
 
 def child_exit(server: Any, worker: Any) -> None:
     """What a worker has counted stays in the sum."""
-    from webhook_service.metrics_files import FOLDER, add_up_ended  # imports prometheus-client
+    from webhook_service.metrics.files import FOLDER, add_up_ended  # imports prometheus-client
 
     try:
         add_up_ended(Path(os.environ[FOLDER]), server.WORKERS)

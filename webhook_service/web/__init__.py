@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from webhook_service.accounts import Accounts
 from webhook_service.auth.passwords import CheckPassword
-from webhook_service.metrics import Metrics
+from webhook_service.metrics.counters import Metrics
+from webhook_service.outbound.accounts import Accounts
 from webhook_service.ports import Database
 from webhook_service.settings import Settings
 

@@ -12,10 +12,10 @@ from datetime import datetime
 
 from flask import Blueprint, Response, request
 
-from webhook_service import handlers, payload, signature
 from webhook_service.errors import WrongContentType
 from webhook_service.events import Delivery, Result, Work
-from webhook_service.processing import process
+from webhook_service.inbound import handlers, payload, signature
+from webhook_service.inbound.processing import process
 from webhook_service.settings import Settings
 from webhook_service.web import Answer, Wiring, errors
 from webhook_service.web.bodies import read_body

@@ -4,8 +4,8 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from webhook_service import wording
 from webhook_service.events import Json
+from webhook_service.ledger import wording
 
 WIDTH, HEIGHT, GAP = 720, 160, 4
 KINDS = ("done", "same", "waiting", "failed")

@@ -7,9 +7,9 @@ from typing import Any
 from flask import g, request
 from marshmallow import EXCLUDE, ValidationError
 
-from webhook_service import audit
 from webhook_service.events import Json
-from webhook_service.ledger import Filter, filter_json
+from webhook_service.ledger import audit
+from webhook_service.ledger.queries import Filter, filter_json
 from webhook_service.web import Wiring
 
 PAGE = 50

@@ -5,12 +5,12 @@ from uuid import UUID
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from webhook_service import ledger, people, replay, wording
 from webhook_service.errors import ServiceError
 from webhook_service.events import Action, ActionOutcome, Operation, Outcome, Status
-from webhook_service.links import read_link
-from webhook_service.notices import Kind
-from webhook_service.refusals import no_auth_admin
+from webhook_service.ledger import employees, queries, replay, wording
+from webhook_service.notifications.decide import Kind
+from webhook_service.notifications.links import read_link
+from webhook_service.outbound.refusals import no_auth_admin
 from webhook_service.web import Wiring
 from webhook_service.web.pages.common import PAGE, asked_filter, cursor, record
 
@@ -39,20 +39,20 @@ def blueprint(wiring: Wiring) -> Blueprint:
     @views.get("/events")
     def page() -> str:
         filter, wrong = asked_filter(request.args)
-        found = ledger.search(database, filter, below=cursor("below"), limit=PAGE)
+        found = queries.search(database, filter, below=cursor("below"), limit=PAGE)
         return render_template("events.html", found=found, filter=filter, wrong=wrong, choices=CHOICES)
 
     @views.get("/events/<event_id>")
     def event(event_id: str) -> str:
-        found = ledger.event(database, event_id)
+        found = queries.event(database, event_id)
         user = found["auth_user_id"] if (found["status"], found["outcome"]) == ("FAILED", "ambiguous") else None
-        candidates = people.login_candidates(database, UUID(user)) if user is not None else None
+        candidates = employees.login_candidates(database, UUID(user)) if user is not None else None
         return render_template("event.html", event=found, candidates=candidates)
 
     @views.post("/events/<event_id>/replay")
     def replay_event(event_id: str) -> Response:
         """Of an event it is done again, of an action at once."""
-        found = ledger.event(database, event_id)
+        found = queries.event(database, event_id)
         if found["direction"] == "outbound" and wiring.accounts is None:
             raise no_auth_admin()
         who = record(wiring, "replayed", f"event:{event_id}")

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from flask import Blueprint, render_template
 
-from webhook_service import ledger, people
 from webhook_service.events import Json
+from webhook_service.ledger import employees, queries
 from webhook_service.web import Wiring
 from webhook_service.web.pages import chart
 
@@ -31,9 +31,9 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
     @views.get("/auth-sync")
     def page() -> str:
-        summary, problems = ledger.summary(database), people.problems(database)
-        hours = ledger.hours(database, HOURS)
-        failed = ledger.search(database, {"status": "FAILED"}, below=None, limit=3 * NEWEST)["events"]
+        summary, problems = queries.summary(database), employees.problems(database)
+        hours = queries.hours(database, HOURS)
+        failed = queries.search(database, {"status": "FAILED"}, below=None, limit=3 * NEWEST)["events"]
         readiness = database.call("auth_sync_readiness_v1")
         return render_template(
             "overview.html",

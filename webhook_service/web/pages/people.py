@@ -6,15 +6,16 @@ from uuid import UUID
 from flask import Blueprint, flash, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from webhook_service import employees, ledger, people, replay, wording
 from webhook_service.errors import EmailTaken, EmployeeRejected, InvalidQuery, NotPossible, ServiceError
 from webhook_service.events import Json
-from webhook_service.ledger import MAX_BIGINT
-from webhook_service.refusals import not_found
-from webhook_service.strict_fields import WHOLE_NUMBER
+from webhook_service.ledger import employees, queries, replay, wording
+from webhook_service.ledger.fields import WHOLE_NUMBER
+from webhook_service.ledger.queries import MAX_BIGINT
+from webhook_service.outbound import logins
+from webhook_service.outbound.refusals import not_found
 from webhook_service.web import Wiring
-from webhook_service.web.admin_api import loaded
-from webhook_service.web.employees import NewEmployee, hire
+from webhook_service.web.api.employees import NewEmployee, hire
+from webhook_service.web.api.events import loaded
 from webhook_service.web.pages.common import PAGE, cursor, record
 
 LONGEST_PERSON = 200
@@ -33,8 +34,8 @@ def blueprint(wiring: Wiring) -> Blueprint:
         filter = {name: text.replace("\0", "")[:LONGEST_PERSON] for name, text in filter.items()}
         if filter.get("sync_status") not in (None, *wording.SYNC_STATUSES):
             del filter["sync_status"]
-        found = people.people(database, filter, after=cursor("after"), limit=PAGE)
-        return render_template("employees.html", found=found, filter=filter, problems=people.problems(database))
+        found = employees.people(database, filter, after=cursor("after"), limit=PAGE)
+        return render_template("employees.html", found=found, filter=filter, problems=employees.problems(database))
 
     @views.get("/<int:employee_id>")
     def person(employee_id: int) -> str:
@@ -45,7 +46,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
         found(employee_id)
         is_active = request.form.get("is_active") == "true"
         record(wiring, "activated" if is_active else "deactivated", f"employee:{employee_id}")
-        told = employees.set_active(database, wiring.accounts, employee_id, is_active, via="admin")
+        told = logins.set_active(database, wiring.accounts, employee_id, is_active, via="admin")
         flash(f"{'Activated' if is_active else 'Deactivated'}. {LOGINS[told.login]}", "success")
         return redirect(url_for("people.person", employee_id=employee_id), 303)
 
@@ -56,7 +57,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
         try:
             login = login_of(request.form.get("auth_user_id", "").strip())
             who = record(wiring, "linked", f"employee:{employee_id}", auth_user_id=str(login))
-            employees.choose(database, employee_id, login, requested_by=who)
+            logins.choose(database, employee_id, login, requested_by=who)
         except ServiceError as error:
             flash(f"Not linked: {error.detail}", "warning")
             return redirect(url_for("people.person", employee_id=employee_id), 303)
@@ -120,7 +121,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
     def found(employee_id: int) -> Json:
         if employee_id > MAX_BIGINT:
             raise not_found()
-        return people.person(database, employee_id)
+        return employees.person(database, employee_id)
 
     def audit_of(employee_id: int) -> Json:
         target = f"employee:{employee_id}"
@@ -131,17 +132,19 @@ def blueprint(wiring: Wiring) -> Blueprint:
         try:
             return UUID(typed)
         except ValueError:
-            logins = people.logins_by_email(database, typed) if typed and "\0" not in typed else []
-        if len(logins) != 1:
-            raise NotPossible("login_not_found", f"{'Several logins have' if logins else 'No login has'} this e-mail.")
-        return UUID(logins[0]["auth_user_id"])
+            matching = employees.logins_by_email(database, typed) if typed and "\0" not in typed else []
+        if len(matching) != 1:
+            raise NotPossible(
+                "login_not_found", f"{'Several logins have' if matching else 'No login has'} this e-mail."
+            )
+        return UUID(matching[0]["auth_user_id"])
 
     def replay_of(auth_user_id: str, who: str) -> None:
         """What waited for the choice, and the newest: from it the employee has what Auth knows."""
         waited: dict[str, Json] = {"auth_user_id": auth_user_id, "status": "FAILED", "outcome": "ambiguous"}
         replay.replay_events(database, wiring.settings.policy, waited, requested_by=who, dry_run=False, limit=100)
         of_user: dict[str, Json] = {"auth_user_id": auth_user_id, "direction": "inbound"}
-        for event in ledger.events(database, of_user, below=None, limit=1)["events"]:
+        for event in queries.events(database, of_user, below=None, limit=1)["events"]:
             replay.replay_event(database, wiring.settings.policy, event["event_id"], requested_by=who)
 
     return views

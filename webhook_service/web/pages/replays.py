@@ -3,8 +3,8 @@
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from webhook_service import bulk_replay
 from webhook_service.events import Json
+from webhook_service.ledger import bulk_replay
 from webhook_service.web import Wiring
 from webhook_service.web.pages.common import asked_filter, record
 from webhook_service.web.pages.events import CHOICES

@@ -8,11 +8,11 @@ from flask_bootstrap import Bootstrap5
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
-from webhook_service import wording
 from webhook_service.errors import ServiceError
-from webhook_service.web import Wiring, session
+from webhook_service.ledger import wording
+from webhook_service.web import Wiring
 from webhook_service.web.errors import log_trouble, log_unexpected, status_of
-from webhook_service.web.pages import audit, events, overview, people, replays
+from webhook_service.web.pages import audit, events, overview, people, replays, session
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "

@@ -1,0 +1,57 @@
+"""Which database a command works with: the configured one, or the embedded one of a data folder."""
+
+import getpass
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from webhook_service import config
+from webhook_service.app import database_for
+from webhook_service.db import embedded
+from webhook_service.environment import read_environment, value_of
+from webhook_service.inbound.handlers import Policy
+from webhook_service.ports import Database
+
+DATA_DIR = click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(".webhook-service"),
+    show_default=True,
+    help="Folder of the embedded PostgreSQL and its secrets; used where no database is configured.",
+)
+
+
+@contextmanager
+def environment_of(data_dir: Path) -> Iterator[dict[str, str]]:
+    """The environment; where it names no database, with the embedded one that has been served from `data_dir`."""
+    environment = read_environment()
+    if config.has_connection(environment):
+        yield environment
+        return
+    embedded.stored_secrets(data_dir, create=False)
+    with embedded.running(data_dir) as own:
+        yield with_missing(environment, own)
+
+
+def with_missing(environment: dict[str, str], own: dict[str, str]) -> dict[str, str]:
+    """The environment, and of the embedded server's own settings those that it does not have."""
+    return environment | {name: value for name, value in own.items() if value_of(environment, name) is None}
+
+
+@contextmanager
+def database_of(data_dir: Path) -> Iterator[tuple[Database, Policy]]:
+    """The database, and the policy that goes with it."""
+    with environment_of(data_dir) as environment:
+        database = database_for(config.connection(environment))
+        try:
+            yield database, config.policy(environment)
+        finally:
+            database.close()
+
+
+def who() -> str:
+    """Who asks, for the ledger."""
+    return f"cli:{getpass.getuser()}@{socket.gethostname()}"

@@ -1,0 +1,183 @@
+"""The command `webhook-service`. Each command puts together what it needs and calls one use case."""
+
+import os
+import signal
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from webhook_service import config
+from webhook_service.app import database_for
+from webhook_service.cli.data_dir import DATA_DIR, environment_of, with_missing
+from webhook_service.cli.doctor import doctor
+from webhook_service.cli.notify import notify
+from webhook_service.cli.provision import provision
+from webhook_service.cli.reconcile import prune, reconcile
+from webhook_service.cli.relay import relay
+from webhook_service.cli.replay import replay
+from webhook_service.cli.sql import sql
+from webhook_service.db import embedded
+from webhook_service.db import migrate as migrations
+from webhook_service.demo.play import run_demo
+from webhook_service.environment import read_environment, value_of
+from webhook_service.errors import MigrationError, ServiceError
+from webhook_service.inbound import signature
+from webhook_service.inbound.handlers import Policy
+from webhook_service.server import process as server_process
+from webhook_service.settings import SupabaseConnection
+
+
+class Group(click.Group):
+    """Our errors end a command with one clear line, and SIGTERM ends it in order: nothing is left running."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+        try:
+            return super().invoke(ctx)
+        except ServiceError as error:
+            raise click.ClickException(f"{error.detail} [{error.reason}]") from error
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="webhook-service")
+def main() -> None:
+    """Keeps Supabase Auth and a company's employees table in step.
+
+    Settings come from the environment: DATABASE_URL, or SUPABASE_URL with SUPABASE_SERVICE_ROLE_KEY; WEBHOOK_SECRETS;
+    ADMIN_API_KEY (each also as NAME_FILE). Without a database, serve and demo bring their own PostgreSQL.
+    """
+
+
+@main.command(short_help="Show it at work, on a PostgreSQL of its own.")
+@click.option(
+    "--exit", "exits", is_flag=True, help="End after the traffic; non-zero if employees are not as they should be."
+)
+@click.option(
+    "--port", type=int, default=config.DEFAULT_PORT, show_default=True, help="Another one is taken if it is in use."
+)
+def demo(exits: bool, port: int) -> None:
+    """Show it at work: an embedded PostgreSQL, the real server, a day of auth.users, and a kill in the middle."""
+    sys.exit(0 if run_demo(keeps_serving=not exits, port=port) else 1)
+
+
+@main.command(short_help="Serve the webhook and the admin API.")
+@click.option(
+    "--host", default=None, help="Address to listen on.  [default: 0.0.0.0; 127.0.0.1 with the embedded PostgreSQL]"
+)
+@click.option("--port", type=int, default=None, help="Port to listen on.  [default: PORT, or 8000]")
+@click.option("--workers", type=int, default=None, help="Processes.  [default: WEB_CONCURRENCY, or 2]")
+@DATA_DIR
+def serve(host: str | None, port: int | None, workers: int | None, data_dir: Path) -> None:
+    """Serve the webhook, the probes and the admin API."""
+    environment = read_environment()
+    chosen = {"HOST": host, "PORT": port, "WEB_CONCURRENCY": workers}
+    environment |= {name: str(value) for name, value in chosen.items() if value is not None}
+    if config.has_connection(environment):
+        config.load(environment)  # fails here, in one line, rather than in each worker
+        os.execve(server_process.COMMAND[0], server_process.COMMAND, environment)  # noqa: S606 (gunicorn gets our process and its signals)
+
+    with embedded.running(data_dir) as own:
+        environment = {"HOST": "127.0.0.1"} | with_missing(environment, own)
+        config.load(environment)
+        migrations.migrate(environment["DATABASE_URL"], policy=config.policy(environment))
+        click.echo(f"No database is configured: using an embedded PostgreSQL in {data_dir}.", err=True)
+        click.echo(f"Webhook secret and admin key: {data_dir / embedded.SECRETS_FILE}", err=True)
+        url = f"http://{environment['HOST']}:{environment.get('PORT', config.DEFAULT_PORT)}"
+        click.echo(f"Serving at {url}; the dashboard is {url}/admin/.", err=True)
+        with server_process.running(environment) as process:
+            signal.signal(signal.SIGTERM, lambda number, frame: process.terminate())
+            signal.signal(signal.SIGINT, lambda number, frame: process.terminate())
+            sys.exit(process.wait())
+
+
+@main.command(short_help="Bring the database to the schema that is needed.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be applied.")
+@DATA_DIR
+def migrate(dry_run: bool, data_dir: Path) -> None:
+    """Bring the database at DATABASE_URL to the schema this version needs. Safe to repeat.
+
+    Supabase's Data API cannot do that: with SUPABASE_URL alone it checks, and writes NAME_FIELDS and EMAIL_OWNER
+    for the triggers.
+    """
+    verb = "would apply" if dry_run else "applied"
+    with environment_of(data_dir) as environment:
+        connection = config.connection(environment)
+        if isinstance(connection, SupabaseConnection):
+            check_migrations(connection, None if dry_run else config.policy(environment))
+            count = 0
+        else:
+            count = migrations.migrate(
+                connection.url,
+                policy=config.policy(environment),
+                dry_run=dry_run,
+                applied=lambda script: click.echo(f"{verb} {script.title}"),
+            )
+    click.echo("The database is up to date." if not count else f"{verb} {count} scripts.")
+
+
+@main.command(short_help="Remove it from the database.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@DATA_DIR
+def uninstall(yes: bool, data_dir: Path) -> None:
+    """Remove all of ours from the database at DATABASE_URL: triggers, functions, the ledger. Employees stay.
+
+    `webhook-service sql --uninstall` prints what it would run.
+    """
+    with environment_of(data_dir) as environment:
+        url = config.database_url(environment)
+        if not yes:
+            click.confirm("The ledger goes too. Remove webhook-service from this database?", abort=True)
+        migrations.uninstall(url)
+    click.echo("Removed. Employees and their columns are as they were.")
+
+
+def check_migrations(connection: SupabaseConnection, policy: Policy | None) -> None:
+    """Raises MigrationError where the database lacks something; else writes the policy for its triggers."""
+    database = database_for(connection)
+    try:
+        gap = migrations.gap(database, migrations.wanted())
+        if gap is None and policy is not None:
+            database.call("auth_sync_configure_v1", **migrations.trigger_settings(policy))
+    finally:
+        database.close()
+    if gap is not None:
+        raise MigrationError(
+            "not_migrated", f"The database is {gap}. Set DATABASE_URL to migrate it, or use `webhook-service sql`."
+        )
+
+
+@main.command(short_help="Sign a payload: print its headers.")
+@click.option("--id", "event_id", help="The event id.  [default: a new one]")
+@click.option(
+    "--token", metavar="NAME", help="Instead: mint a token for the static header of a dashboard-made webhook."
+)
+@DATA_DIR
+def sign(event_id: str | None, token: str | None, data_dir: Path) -> None:
+    """Sign the payload on standard input: print the three headers to send with it.
+
+    \b
+    webhook-service sign < event.json > headers.txt
+    curl -H @headers.txt -H 'Content-Type: application/json' --data-binary @event.json http://localhost:8000/webhook/auth
+    """
+    environment = read_environment()
+    if value_of(environment, "WEBHOOK_SECRETS") is None and (data_dir / embedded.SECRETS_FILE).exists():
+        environment |= embedded.stored_secrets(data_dir, create=False)
+    secrets = config.webhook_secrets(environment)
+    now = datetime.now(UTC)
+    if token is not None:
+        headers = {signature.TOKEN_HEADER: signature.mint_token(secrets, token)}
+    else:
+        body = sys.stdin.buffer.read()
+        try:
+            headers = signature.sign(secrets[0], event_id or f"manual-{now:%Y%m%dT%H%M%S%f}", body, now=now)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="--id") from None
+    for name, value in headers.items():
+        click.echo(f"{name}: {value}")
+
+
+for command in (relay, replay, reconcile, prune, provision, doctor, notify, sql):
+    main.add_command(command)

@@ -1,0 +1,66 @@
+"""The command `webhook-service relay`."""
+
+import logging.config
+import signal
+import time
+from pathlib import Path
+
+import click
+
+from webhook_service import config
+from webhook_service.app import accounts_for, database_for, relay_for
+from webhook_service.cli.data_dir import DATA_DIR, environment_of
+from webhook_service.environment import value_of
+from webhook_service.inbound.handlers import Policy
+from webhook_service.ledger.relay import own_name, run_once
+from webhook_service.log import dict_config
+from webhook_service.notifications import notify
+from webhook_service.outbound.accounts import Accounts
+from webhook_service.ports import Database
+
+
+@click.command(short_help="Deliver what the webhook lost.")
+@click.option("--once", is_flag=True, help="Only what is due now, then end.")
+@DATA_DIR
+def relay(once: bool, data_dir: Path) -> None:
+    """Apply the events of the ledger that no webhook has brought, and those whose next attempt is due; and perform in
+    Auth what changes of employees ask for.
+
+    Runs until SIGTERM or Ctrl+C. `serve` relays too, unless RELAY=off; any number may run at once.
+    """
+    with environment_of(data_dir) as environment:
+        connection, policy = config.connection(environment), config.policy(environment)
+        logging.config.dictConfig(dict_config(config.log_level(environment)))
+        database = database_for(connection)
+        accounts = accounts_for(config.auth_admin(environment), database, policy, config.auth_rate(environment))
+        notices, pages = config.notices(environment), config.pages(environment)
+        admin_api_key = value_of(environment, "ADMIN_API_KEY")
+        notifier = notify.notifier(database, notices, pages, admin_api_key, with_actions=accounts is not None)
+        try:
+            if once:
+                events, actions = work_off(database, policy, accounts)
+                if notifier is not None:
+                    notifier.run_once(own_name())
+                click.echo(f"{events} events were due, and {actions} actions.")
+                return
+            loop = relay_for(connection, database, policy, accounts, notifier)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda number, frame: loop.stop())
+            loop.run()
+        finally:
+            database.close()
+
+
+def work_off(database: Database, policy: Policy, accounts: Accounts | None) -> tuple[int, int]:
+    """How many events and actions were due, and were taken; actions as fast as the rate allows."""
+    events, actions, name = 0, 0, own_name()
+    while claimed := run_once(database, policy, name=name).claimed:
+        events += claimed
+    while accounts is not None:
+        ran = accounts.run_once(name)
+        actions += ran.claimed
+        if not ran.claimed:
+            if ran.next_in is None or ran.next_in > 1:
+                break
+            time.sleep(max(0.05, ran.next_in))
+    return events, actions

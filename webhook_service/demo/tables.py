@@ -1,0 +1,84 @@
+"""What the demo shows."""
+
+from dataclasses import dataclass
+
+from psycopg.rows import TupleRow
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from webhook_service.demo.traffic import AFTERWARDS
+
+COLORS = {"SUCCESS": "green", "FAILED": "yellow", "PENDING": "cyan", "refused": "red"}
+
+
+@dataclass(slots=True, eq=False)
+class Line:
+    """One thing that happened, and what has come of it so far. Without an event, none was expected or captured."""
+
+    says: str
+    expected: str | None = None
+    event_id: str | None = None
+    status: str = ""
+    outcome: str | None = None
+    via: str = ""
+    milliseconds: float | None = None
+
+    @property
+    def is_as_expected(self) -> bool:
+        return self.outcome == self.expected
+
+
+def happenings(lines: list[Line]) -> Table:
+    """Each line with its outcome, and how long after the change it was applied."""
+    table = Table(
+        title="what happens in Auth and in HR, and what comes of it",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    for heading in ("", "what happens", "status", "outcome", "via", "ms"):
+        table.add_column(heading, justify="right" if heading == "ms" else "left")
+    for number, line in enumerate(lines, start=1):
+        color = COLORS.get(line.status, "")
+        is_over = line.status != "PENDING"
+        table.add_row(
+            str(number),
+            line.says,
+            f"[{color}]{line.status}" if color else "",
+            (line.outcome or "")
+            + (f" [bold red](expected {line.expected})" if is_over and not line.is_as_expected else ""),
+            line.via,
+            "" if line.milliseconds is None else f"{line.milliseconds:.0f}",
+        )
+    return table
+
+
+def comparison(before: list[TupleRow], after: list[TupleRow]) -> Table:
+    table = Table(title="\nemployees, before and after", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("number", "name", "e-mail", "login", "active"):
+        table.add_column(heading, overflow="fold")
+    olds = {row[0]: row for row in before}
+    for new in after:
+        old = olds.get(new[0], new)
+        table.add_row(
+            new[0] if new[0] in olds else f"{new[0]} (new)",
+            changed(f"{old[1]} {old[2]}", f"{new[1]} {new[2]}"),
+            changed(old[3], new[3]),
+            new[4],  # nobody has one before
+            "yes" if new[5] else "no",
+        )
+    return table
+
+
+def changed(old: str, new: str) -> str:
+    return new if old == new else f"{old}\n[bold]-> {new}[/bold]"
+
+
+def check_employees(console: Console, after: list[TupleRow]) -> bool:
+    wrong = [row[0] for row in after if AFTERWARDS[row[0]] != row[1:6]]
+    if wrong or len(after) != len(AFTERWARDS):
+        console.print(f"[bold red]Employees that are not as they should be: {', '.join(wrong) or 'some are missing'}")
+        return False
+    console.print("[green]Every employee is as it should be.[/green]")
+    return True

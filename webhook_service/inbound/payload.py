@@ -1,0 +1,133 @@
+"""Step 2: Delivery -> AuthEvent. What is not mapped is dropped here, before anything is stored or logged.
+
+Takes the payload of a Supabase database webhook, `{type, table, schema, record, old_record}` with whole rows of
+`auth.users`, and the same with a `version` and only the columns we map, as our trigger captures it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from marshmallow import ValidationError
+
+from webhook_service.errors import InvalidPayload
+from webhook_service.events import AuthEvent, AuthUser, Delivery, Json, Operation
+from webhook_service.inbound.schema import EVENT_SCHEMA, STATE_SCHEMA
+from webhook_service.inbound.strict_json import read_json
+
+LONGEST_NAME = 255
+"""Characters of a name or employee number; longer ones are not taken."""
+
+EPOCH = datetime.fromtimestamp(0, UTC)
+RANK = {Operation.INSERT: 0, Operation.UPDATE: 1, Operation.DELETE: 2}
+
+
+def parse(delivery: Delivery, name_fields: Mapping[str, str]) -> AuthEvent:
+    """The only way from bytes to an AuthEvent. `name_fields` is {employees column: key in raw_user_meta_data}.
+
+    Raises BadPayload for what is not JSON, InvalidPayload for what is not an event of `auth.users`.
+    """
+    return event_of(delivery.event_id, read_json(delivery.body), name_fields, sent_at=delivery.sent_at)
+
+
+def event_of(event_id: str, payload: Json, name_fields: Mapping[str, str], *, sent_at: datetime) -> AuthEvent:
+    """A payload -> the event it is. `sent_at` is when a user was deleted whose row does not say it."""
+    data = loaded(payload)
+    operation = data["type"]
+    row = data["old_record"] if operation is Operation.DELETE else data["record"]
+    user = user_of(row, name_fields)
+    if operation is Operation.DELETE and user.deleted_at is None:
+        user = without_identity(replace(user, deleted_at=sent_at))
+    version = data["version"] if data["version"] is not None else version_of(operation, row)
+    return AuthEvent(event_id, operation, version, user)
+
+
+def loaded(payload: Json) -> dict[str, Any]:
+    """The payload by its schema. Raises InvalidPayload, which says all that is wrong."""
+    try:
+        data: dict[str, Any] = EVENT_SCHEMA.load(payload)
+    except ValidationError as error:
+        raise InvalidPayload("invalid_payload", describe(error.messages_dict)) from None
+    return data
+
+
+def user_of(row: Mapping[str, Any], name_fields: Mapping[str, str]) -> AuthUser:
+    """A loaded row of `auth.users` -> its mapped state."""
+    app_metadata, user_metadata = as_object(row["raw_app_meta_data"]), as_object(row["raw_user_meta_data"])
+    number = app_metadata.get("employee_number")
+    names = {column: usable_text(user_metadata.get(key)) for column, key in name_fields.items()}
+    user = AuthUser(
+        id=UUID(row["id"]),
+        email=(row["email"] or "").strip() or None,
+        email_confirmed=row["email_confirmed_at"] is not None,
+        employee_number=usable_text(str(number) if type(number) is int else number),
+        is_anonymous=bool(row["is_anonymous"]),
+        banned_until=row["banned_until"],
+        deleted_at=row["deleted_at"],
+        names={column: name for column, name in names.items() if name is not None},
+    )
+    return user if user.deleted_at is None else without_identity(user)
+
+
+def as_object(metadata: Json) -> Mapping[str, Json]:
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def usable_text(value: Json) -> str | None:
+    """Metadata may hold anything; only a text that says something is taken."""
+    text = value.strip() if isinstance(value, str) else ""
+    return text if 0 < len(text) <= LONGEST_NAME else None
+
+
+def without_identity(user: AuthUser) -> AuthUser:
+    return replace(user, email=None, email_confirmed=False, employee_number=None, names={})
+
+
+def version_of(operation: Operation, row: Mapping[str, Any]) -> int:
+    """Orders the events of one user where the sender gives no version: microseconds of `updated_at`, times four, plus
+    the rank of the operation, because a DELETE carries the `updated_at` of the last UPDATE, and an update by hand does
+    not move it.
+    """
+    moment: datetime = row["updated_at"] or row["created_at"] or EPOCH
+    microseconds = (moment - EPOCH) // timedelta(microseconds=1)
+    return max(0, microseconds) * 4 + RANK[operation]
+
+
+def describe(messages: Mapping[str, Any], path: str = "") -> str:
+    """Marshmallow's messages in one sentence. They name fields, never values."""
+    parts = []
+    for key, value in messages.items():
+        name = f"{path}.{key}" if path else str(key)
+        parts.append(describe(value, name) if isinstance(value, dict) else f"{name}: {' '.join(map(str, value))}")
+    return " ".join(parts)
+
+
+def to_request_data(user: AuthUser) -> dict[str, Json]:
+    """The mapped state as the ledger keeps it."""
+    return {
+        "email": user.email,
+        "email_confirmed": user.email_confirmed,
+        "employee_number": user.employee_number,
+        "is_anonymous": user.is_anonymous,
+        "banned_until": user.banned_until and user.banned_until.isoformat(),
+        "deleted_at": user.deleted_at and user.deleted_at.isoformat(),
+        "names": dict(user.names),
+    }
+
+
+def from_ledger(row: Mapping[str, Json], name_fields: Mapping[str, str]) -> AuthEvent:
+    """A ledger row {event_id, operation, version, auth_user_id, request_data} -> the event it was.
+
+    A captured row holds the payload as it is sent, any other the mapped state. Raises InvalidPayload.
+    """
+    if isinstance(row["request_data"], dict) and "type" in row["request_data"]:
+        return event_of(row["event_id"], row["request_data"], name_fields, sent_at=EPOCH)
+    try:
+        user = AuthUser(id=UUID(row["auth_user_id"] or ""), **STATE_SCHEMA.load(row["request_data"]))
+    except ValidationError as error:
+        raise InvalidPayload("invalid_payload", describe(error.messages_dict)) from None
+    except ValueError:
+        raise InvalidPayload("invalid_payload", "auth_user_id: Missing data for required field.") from None
+    return AuthEvent(row["event_id"], Operation(row["operation"]), row["version"], user)

@@ -1,0 +1,95 @@
+"""A person asks for events again: ledger row -> the same `processing`. Every replay is recorded with who asked."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from webhook_service.errors import EventNotFound
+from webhook_service.events import Json, Result, Via
+from webhook_service.inbound import handlers, payload
+from webhook_service.inbound.handlers import Policy
+from webhook_service.inbound.processing import MAX_BATCH, process_batch
+from webhook_service.ledger import queries
+from webhook_service.ports import Database
+
+DRY_RUN_BATCH = 200
+"""A dry run forgets a batch before the next one, so its batches are larger; but they keep rows from live events."""
+
+MAX_CHANGES_SHOWN = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What replays did, or in a dry run would do.
+
+    `matched` is how many events fit (None in a later part); `replayed` how many of them were taken, and `next` where to
+    go on if those are not all. `changes` holds the results that changed an employee, the first MAX_CHANGES_SHOWN of
+    `changed`.
+    """
+
+    dry_run: bool
+    matched: int | None = None
+    replayed: int = 0
+    next: int | None = None
+    changed: int = 0
+    outcomes: Mapping[str, int] = field(default_factory=dict)
+    changes: tuple[Result, ...] = ()
+
+    def plus(self, results: list[Result], next: int | None) -> "Replayed":
+        changing = [result for result in results if result.changes]
+        return Replayed(
+            dry_run=self.dry_run,
+            matched=self.matched,
+            replayed=self.replayed + len(results),
+            next=next,
+            changed=self.changed + len(changing),
+            outcomes=dict(Counter(self.outcomes) + Counter(str(result.outcome) for result in results)),
+            changes=(*self.changes, *changing)[:MAX_CHANGES_SHOWN],
+        )
+
+
+def replay_event(database: Database, policy: Policy, event_id: str, *, requested_by: str) -> Result:
+    """One event, whatever its status. Raises EventNotFound."""
+    queries.event(database, event_id)
+    page = database.call("auth_sync_replayable_v1", p_filter={"event_id": event_id}, p_after=0, p_limit=1)
+    results = _replay(database, policy, page["events"], requested_by=requested_by, dry_run=False)
+    if not results:
+        raise EventNotFound("event_not_found", "That is no event, but an action; it cannot be replayed.")
+    return results[0]
+
+
+def replay_events(
+    database: Database,
+    policy: Policy,
+    filter: Mapping[str, Json],
+    *,
+    requested_by: str,
+    dry_run: bool,
+    limit: int | None = None,
+    after: int = 0,
+    progress: Callable[[Replayed], None] = lambda so_far: None,
+) -> Replayed:
+    """The inbound events that fit, oldest first, at most `limit`; `progress` is told after each batch.
+
+    Each batch is a transaction of its own: where one raises Unavailable, those before it are done, and doing them again
+    changes nothing. `filter` as in `ledger.events`; `after` is the `next` of the part before.
+    """
+    size = DRY_RUN_BATCH if dry_run else MAX_BATCH
+    done = Replayed(dry_run, next=after)
+    while done.next is not None and (limit is None or done.replayed < limit):
+        wanted = size if limit is None else min(size, limit - done.replayed)
+        page = database.call("auth_sync_replayable_v1", p_filter=dict(filter), p_after=done.next, p_limit=wanted)
+        if page["matched"] is not None:
+            done = replace(done, matched=page["matched"])
+        results = _replay(database, policy, page["events"], requested_by=requested_by, dry_run=dry_run)
+        done = done.plus(results, page["next"])
+        progress(done)
+    return done
+
+
+def _replay(database: Database, policy: Policy, rows: Json, *, requested_by: str, dry_run: bool) -> list[Result]:
+    works = [
+        handlers.decide(payload.from_ledger(row, policy.name_fields), policy, via=Via.REPLAY, requested_by=requested_by)
+        for row in rows
+    ]
+    return process_batch(database, works, policy, dry_run=dry_run) if works else []

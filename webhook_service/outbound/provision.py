@@ -1,0 +1,231 @@
+"""Creates logins for active employees without one: each as `employees.hire` does, at the rate that all relays share.
+
+A run may be killed at any moment, and any number may run at once: whoever is begun has an intent in the ledger, under a
+lease, and is begun by nobody else. What a killed run has begun is finished or undone once that lease has ended.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from webhook_service.errors import (
+    AuthRefused,
+    AuthThrottled,
+    AuthUnavailable,
+    DatabaseError,
+    EmailTaken,
+    EmployeeNotFound,
+    EmployeeRejected,
+    NotPossible,
+    ServiceError,
+    Unavailable,
+)
+from webhook_service.outbound import logins
+from webhook_service.outbound.accounts import Accounts
+from webhook_service.outbound.candidates import BEFORE_ALL, Candidate, page_of
+from webhook_service.outbound.intents import Intents
+from webhook_service.outbound.pace import Pace, Stopped
+
+VIA = "provision"
+PAGE = 20
+"""Few: whoever changes before the turn comes is read again only with the next page."""
+
+POLL = 1
+LONGEST_WAIT = logins.INTENT_LEASE + 30
+"""Seconds for those that are under way when all others are done: longer than their leases."""
+
+FOR_ALL = ("auth_key_refused", "auth_too_old")
+"""Why Auth refuses not one, but all."""
+
+
+@dataclass(slots=True)
+class Provisioned:
+    """How far a run is. `finished` were begun by another run, or while Auth did not answer; `has_login` got theirs just
+    before their turn. `refused` says why, by employee_id. `under_way` are begun, and not known to be done.
+    """
+
+    created: int = 0
+    linked: int = 0
+    finished: int = 0
+    has_login: int = 0
+    refused: dict[int, str] = field(default_factory=dict)
+    under_way: set[int] = field(default_factory=set)
+    is_stopped: bool = False
+    ended_by: ServiceError | None = None
+
+    @property
+    def made(self) -> int:
+        return self.created + self.linked
+
+    @property
+    def seen(self) -> int:
+        return self.made + self.finished + self.has_login + len(self.refused) + len(self.under_way)
+
+
+@dataclass(slots=True)
+class Provisioning:
+    """One run. `announce` is told employee_id, e-mail and password (None of those invited) before Auth is.
+
+    `limit` is how many logins are made at most; `shared` as of `candidates.shared_emails`.
+    """
+
+    accounts: Accounts
+    pace: Pace
+    requested_by: str
+    announce: Callable[[int, str, str | None], object]
+    progress: Callable[[Provisioned], object] = lambda done: None
+    invite: bool = False
+    orphans: bool = False
+    limit: int | None = None
+    shared: frozenset[str] = frozenset()
+    done: Provisioned = field(default_factory=Provisioned)
+
+    def run(self) -> Provisioned:
+        """Over all, and again over those that were under way. What ended it early is told, not raised."""
+        try:
+            self.pace.until_auth_answers()
+            self.pace.goes_well()
+            self._intents.settle_what_is_due()
+            self._work_through()
+            self._wait_for_the_rest()
+        except Stopped:
+            self.done.is_stopped = True
+        except ServiceError as error:
+            self.done.ended_by = error
+        return self.done
+
+    @property
+    def _intents(self) -> Intents:
+        return Intents(self.accounts, self.pace, VIA)
+
+    @property
+    def _is_full(self) -> bool:
+        return self.limit is not None and self.done.made >= self.limit
+
+    def _work_through(self) -> None:
+        after = BEFORE_ALL
+        page = self._page(after)
+        while page and not self._is_full:
+            self.pace.take_token()
+            if self.pace.has_waited:  # they may have changed meanwhile
+                self.pace.has_waited = False
+                page = self._page(after)
+            if page and (self._provide(page[0]) or page[0].employee_id in self.done.under_way):
+                after = page.pop(0).employee_id
+            self.progress(self.done)
+            page = page or self._page(after)
+
+    def _page(self, after: int, limit: int = PAGE) -> list[Candidate]:
+        return page_of(self.pace.call, after, limit, orphans=self.orphans)
+
+    def _provide(self, candidate: Candidate) -> bool:
+        """Whether this one is settled, in whichever way. If not: under way, or Auth asks for a pause before it.
+
+        There is a token for it, taken before the candidate was read.
+        """
+        employee_id = candidate.employee_id
+        if candidate.email in self.shared:
+            return self._refuse(employee_id, "ambiguous (others without a login have this e-mail)")
+        try:
+            self._create(candidate)
+        except AuthThrottled as error:
+            self.pace.pause(error)
+            return False
+        except (Unavailable, AuthUnavailable) as error:
+            self.done.under_way.add(employee_id)
+            self.pace.trouble(error)
+            return False
+        except NotPossible as error:
+            if error.reason == "under_way":
+                self.done.under_way.add(employee_id)
+                return False
+            if error.reason == "inactive":
+                return self._refuse(employee_id, error.reason)
+            if error.reason != "has_login":
+                raise
+            self.done.has_login += 1
+        except (EmployeeNotFound, EmployeeRejected, EmailTaken, AuthRefused) as error:
+            if error.reason in FOR_ALL:
+                raise
+            return self._refuse(employee_id, reason_of(error))
+        self.pace.goes_well()
+        return True
+
+    def _refuse(self, employee_id: int, reason: str) -> bool:
+        self.done.refused[employee_id] = reason
+        self.pace.goes_well()
+        return True
+
+    def _create(self, candidate: Candidate) -> None:
+        """Creates a login, or takes the one that is there."""
+        employee, email = {"employee_id": candidate.employee_id}, candidate.email
+        try:
+            logins.hire(
+                self.accounts,
+                employee,
+                email,
+                via=VIA,
+                requested_by=self.requested_by,
+                invite=self.invite,
+                announce=lambda password: self.announce(candidate.employee_id, email, password),
+            )
+            self.done.created += 1
+        except EmailTaken:
+            holder = self.pace.call("auth_sync_email_holder_v1", p_email=email)
+            if holder is None:
+                raise
+            user = UUID(holder["auth_user_id"])
+            try:
+                logins.adopt(self.accounts.database, employee, email, user, via=VIA, requested_by=self.requested_by)
+            except DatabaseError as error:
+                raise EmployeeRejected("The employees table refuses the link.", {}) from error
+            self.done.linked += 1
+
+    def _wait_for_the_rest(self) -> None:
+        told = 0
+        for waited in range(0, LONGEST_WAIT + POLL, POLL):
+            for employee_id in sorted(self.done.under_way):
+                if self._is_full:
+                    return
+                if self._look_again(employee_id, is_late=waited > logins.INTENT_LEASE):
+                    self.done.under_way.discard(employee_id)
+                    self.progress(self.done)
+            if not self.done.under_way:
+                return
+            if told != len(self.done.under_way):
+                told = len(self.done.under_way)
+                self.pace.say(f"{told} are under way elsewhere, or in doubt: waiting up to {LONGEST_WAIT - waited} s")
+            self.pace.rest(POLL, "")
+
+    def _look_again(self, employee_id: int, *, is_late: bool) -> bool:
+        """Whether it is settled now."""
+        intent = self._intents.newest_of(employee_id, is_late=is_late)
+        if intent.is_open:
+            return False
+        if intent.error is not None:
+            return self._refuse(employee_id, intent.error)
+        self.pace.take_token()
+        page = self._page(employee_id - 1, 1)
+        if page and page[0].employee_id == employee_id:
+            return self._provide(page[0])
+        if not intent.is_finished:
+            return self._refuse(employee_id, "changed_meanwhile")
+        self.done.finished += 1
+        return True
+
+
+def reason_of(error: EmployeeNotFound | EmployeeRejected | EmailTaken | AuthRefused) -> str:
+    """With what is known besides, and nothing personal."""
+    more = ""
+    if isinstance(error, EmailTaken):
+        holder = error.holder.get("employee_id")
+        more = (
+            f"employee {holder} has it"
+            if holder is not None
+            else "an auth user has it, not confirmed or not known here"
+        )
+    elif isinstance(error, EmployeeRejected):
+        more = ", ".join(fact for fact in error.facts.values() if fact)
+    elif isinstance(error, AuthRefused):
+        more = error.code
+    return f"{error.reason} ({more})" if more else error.reason

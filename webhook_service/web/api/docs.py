@@ -1,0 +1,79 @@
+"""GET /admin/api/openapi.json and /admin/api/docs: the admin API's document, for tools and for developers.
+
+No key is asked for: both hold what is in the public source and nothing of this installation, and the tools that read
+them (generators of clients, contract tests) come without one.
+"""
+
+import json
+import re
+from pathlib import Path
+
+from flask import Blueprint, Response, render_template, send_from_directory
+from markupsafe import Markup, escape
+
+from webhook_service.events import Json
+from webhook_service.web import Wiring
+from webhook_service.web.api.openapi import document
+from webhook_service.web.api.openapi import name_of as name_of_schema
+from webhook_service.web.api.operations import OPERATIONS
+
+POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+"""Of the page: nothing from elsewhere, nothing inline."""
+ASKED_FOR = frozenset(name_of_schema(each.body) for each in OPERATIONS if each.body)
+"""Schemas of requests, where it matters which fields are required."""
+STATIC = Path(__file__).parent / "static"
+
+
+def blueprint(wiring: Wiring) -> Blueprint:
+    docs = Blueprint("api_docs", __name__, url_prefix="/admin/api", template_folder="templates")
+    made = document()
+    written = json.dumps(made)
+
+    @docs.get("/openapi.json")
+    def openapi() -> Response:
+        return Response(written, content_type="application/json")
+
+    @docs.get("/docs")
+    def page() -> tuple[str, dict[str, str]]:
+        in_words = {"kind": kind, "name_of": name_of, "words": words, "pretty": pretty, "asked_for": ASKED_FOR}
+        text = render_template("api_docs.html", api=made, schemas=made["components"]["schemas"], **in_words)
+        return text, {"Content-Security-Policy": POLICY}
+
+    @docs.get("/docs/api_docs.css")
+    def style() -> Response:
+        return send_from_directory(STATIC, "api_docs.css")
+
+    @docs.after_request
+    def harden(response: Response) -> Response:
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+    return docs
+
+
+def kind(schema: Json) -> str:
+    """What values a schema takes, in words: `integer or null`."""
+    if "$ref" in schema:
+        return name_of(schema)
+    types = schema.get("type", "any")
+    words = " or ".join(types) if isinstance(types, list) else str(types)
+    if schema.get("type") == "array":
+        return f"list of {kind(schema['items'])}"
+    return f"{words} ({schema['format']})" if "format" in schema else words
+
+
+def name_of(schema: Json) -> str:
+    """Of what is referred to."""
+    return str(schema["$ref"].rsplit("/", 1)[-1])
+
+
+def pretty(example: Json) -> str:
+    return json.dumps(example, indent=2, ensure_ascii=False)
+
+
+def words(text: str) -> Markup:
+    """Text of the document, with what stands between backticks as code."""
+    parts = re.split(r"`([^`]*)`", text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else escape(part) for number, part in enumerate(parts)
+    )

@@ -1,0 +1,129 @@
+"""The admin API: what the ledger holds, and replay. `Authorization: Bearer <ADMIN_API_KEY>`."""
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from flask import Blueprint, Response, current_app, jsonify, request
+from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate
+
+from webhook_service.errors import InvalidQuery, Unauthorized
+from webhook_service.events import Json
+from webhook_service.inbound.strict_json import read_json
+from webhook_service.ledger import audit, queries, replay
+from webhook_service.ledger.fields import Cursor, Truth, Whole
+from webhook_service.ledger.queries import MAX_BIGINT, Filter, filter_json
+from webhook_service.outbound.refusals import no_auth_admin
+from webhook_service.web import Wiring
+from webhook_service.web.bodies import read_body
+
+MAX_PAGE = 200
+MAX_REPLAYS = 1000
+ASKED_BY_PATTERN = r"^[\w .@+-]{0,100}$"
+ASKED_BY = validate.Regexp(r"[\w .@+-]{0,100}\Z")
+
+
+class Page(Filter):
+    cursor = Cursor(load_default=None, allow_none=False, validate=validate.Range(1, MAX_BIGINT))
+    limit = Whole(load_default=50, validate=validate.Range(1, MAX_PAGE))
+
+
+class Replay(Schema):
+    class Meta:
+        unknown = RAISE
+
+    requested_by = fields.String(load_default="", validate=ASKED_BY, metadata={"pattern": ASKED_BY_PATTERN})
+
+    @post_load
+    def say_how_it_was_asked(self, data: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        return data | {"requested_by": f"api:{data['requested_by']}".rstrip(":")}
+
+
+class Replays(Replay):
+    filter = fields.Nested(Filter, load_default=dict)
+    dry_run = Truth(load_default=True)
+    cursor = Cursor(load_default=0, validate=validate.Range(0, MAX_BIGINT))
+    limit = Whole(load_default=MAX_REPLAYS, validate=validate.Range(1, MAX_REPLAYS))
+
+
+def blueprint(wiring: Wiring) -> Blueprint:
+    admin_api = Blueprint("admin_api", __name__, url_prefix="/admin/api")
+    database, policy = wiring.database, wiring.settings.policy
+
+    require_admin(admin_api, wiring)
+
+    @admin_api.get("/summary")
+    def summary() -> Response:
+        return jsonify(queries.summary(database))
+
+    @admin_api.get("/events")
+    def events() -> Response:
+        query = loaded(Page(), request.args)
+        page = queries.events(database, filter_json(query), below=query["cursor"], limit=query["limit"])
+        return jsonify(events=page["events"], next_cursor=cursor_of(page["next"]))
+
+    @admin_api.get("/events/<event_id>")
+    def event(event_id: str) -> Response:
+        return jsonify(queries.event(database, event_id))
+
+    @admin_api.post("/events/<event_id>/replay")
+    def replay_event(event_id: str) -> Response:
+        """An event is processed again; an action that is open or given up is performed at once."""
+        requested_by = loaded(Replay(), json_body())["requested_by"]
+        found = queries.event(database, event_id)
+        audit.record(database, requested_by, "replayed", f"event:{event_id}")
+        if found["direction"] != "outbound":
+            return jsonify(asdict(replay.replay_event(database, policy, event_id, requested_by=requested_by)))
+        if wiring.accounts is None:
+            raise no_auth_admin()
+        performed = wiring.accounts.perform_again(found, requested_by)
+        return jsonify(event_id=event_id, status=performed.status, outcome=performed.outcome, changes=performed.changes)
+
+    @admin_api.post("/replays")
+    def replay_events() -> Response:
+        asked = loaded(Replays(), json_body())
+        filter = filter_json(asked["filter"])
+        if not asked["dry_run"]:
+            audit.record(database, asked["requested_by"], "replayed events", None, filter=filter)
+        done = replay.replay_events(
+            database,
+            policy,
+            filter,
+            requested_by=asked["requested_by"],
+            dry_run=asked["dry_run"],
+            limit=asked["limit"],
+            after=asked["cursor"],
+        )
+        answer = asdict(done)
+        return jsonify(answer | {"next_cursor": cursor_of(answer.pop("next"))})
+
+    return admin_api
+
+
+def require_admin(blueprint: Blueprint, wiring: Wiring) -> None:
+    """Nothing of it is answered without the admin key."""
+
+    @blueprint.before_request
+    def authorize() -> None:
+        shown = request.headers.get("Authorization", "").encode()
+        if not hmac.compare_digest(shown, f"Bearer {wiring.settings.admin_api_key}".encode()):
+            raise Unauthorized("unauthorized", "Needs the header Authorization: Bearer <ADMIN_API_KEY>.")
+
+
+def json_body() -> Json:
+    """The body, {} where there is none. Raises BadPayload, PayloadTooLarge."""
+    body = read_body(request.environ, current_app.config["MAX_CONTENT_LENGTH"])
+    return read_json(body) if body else {}
+
+
+def loaded(schema: Schema, values: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        data: dict[str, Any] = schema.load(values)
+    except ValidationError as error:
+        raise InvalidQuery(error.messages_dict) from None
+    return data
+
+
+def cursor_of(next: int | None) -> str | None:
+    return None if next is None else str(next)
