@@ -258,7 +258,7 @@ end $$;
 -- Takes an auth user that is there already, with this confirmed e-mail and without an employee: {"employee_id", "auth_user_id",
 -- "event_id"}, or {"refused": why}.
 create or replace function public.auth_sync_adopt_v1(p_employee jsonb, p_email text, p_auth_user_id uuid, p_via text, p_requested_by text) returns jsonb
-language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
 declare
   refusal jsonb := case when not p_employee ? 'employee_id' then public.auth_sync_why_not_hire_v1(p_employee) end;
   holder jsonb := public.auth_sync_email_holder_v1(p_email);
@@ -358,7 +358,7 @@ end $$;
 -- null where there is no such employee; {"refused": ...} where employees' own rules refuse it. The action is entered in any case: whoever asks wants to know
 -- that it is so.
 create or replace function public.auth_sync_set_active_v1(p_employee_id bigint, p_is_active boolean, p_via text) returns jsonb
-language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
 declare
   changed public.employees;
   wanted text := case when p_is_active then 'enable_auth_user' else 'disable_auth_user' end;

@@ -51,7 +51,8 @@ end $$;
 -- Auth could not be reached the last time}.
 create or replace function public.auth_sync_claim_actions_v1(p_relay text, p_limit integer, p_lease_seconds integer, p_rate numeric) returns jsonb
 language plpgsql security definer
-set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' set enable_seqscan = off set jit = off as $$
+set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' set enable_seqscan = off
+set enable_sort = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off as $$
 declare
   bucket public.auth_sync_rate;
   entry public.integration_sync_log;
@@ -78,7 +79,8 @@ begin
     select * from public.integration_sync_log due
      where status <> 'SUCCESS' and direction = 'outbound' and next_attempt_at <= now() and (leased_until is null or leased_until < now())
        and not exists (select from public.integration_sync_log o
-                        where o.auth_user_id = due.auth_user_id and o.status <> 'SUCCESS' and o.direction = 'outbound' and o.leased_until >= now())
+                        where o.auth_user_id = due.auth_user_id and o.status <> 'SUCCESS' and o.direction = 'outbound' and o.leased_until >= now()
+                       offset 0)
      order by priority, next_attempt_at, id limit p_limit * 4 + 16
   loop
     exit when jsonb_array_length(actions) >= least(p_limit, floor(bucket.tokens));
@@ -104,7 +106,7 @@ end $$;
 -- Takes this one action now, past the bucket: somebody waits for the answer. Null where it is not open, or being worked on. An action
 -- that is overruled by a newer one of its user is taken as that one.
 create or replace function public.auth_sync_claim_action_v1(p_event_id text, p_lease text, p_lease_seconds integer) returns jsonb
-language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
 declare
   entry public.integration_sync_log;
 begin
@@ -147,7 +149,7 @@ end $$;
 create or replace function public.auth_sync_settle_v1(
   p_event_id text, p_lease text, p_outcome text, p_error text default null, p_retry boolean default false, p_changes jsonb default '{}'
 ) returns boolean
-language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
 declare
   entry public.integration_sync_log;
 begin
@@ -187,7 +189,7 @@ $$;
 
 -- Gives an action back that was not begun. It is no attempt.
 create or replace function public.auth_sync_give_back_v1(p_event_id text, p_lease text) returns boolean
-language sql security definer set search_path = '' as $$
+language sql security definer set search_path = '' set plan_cache_mode = force_custom_plan as $$
   update public.integration_sync_log set lease = null, leased_until = null
    where event_id = p_event_id and direction = 'outbound' and status <> 'SUCCESS' and lease = p_lease;
   select true

@@ -65,17 +65,22 @@ returns table (operation text, employee_id bigint, data jsonb) language sql stab
     select * from public.auth_user_state where auth_user_id = p_auth_user_id and deleted_at is null
   )
   select case when e.is_active is false then 'disable_auth_user' else 'enable_auth_user' end, e.employee_id, '{}'::jsonb
-    from known k join public.employees e on e.auth_user_id = k.auth_user_id
+    from known k
+   cross join lateral (
+     select e.employee_id, e.is_active from public.employees e where e.auth_user_id = k.auth_user_id offset 0) as e
    where case when e.is_active is false then not public.auth_sync_is_banned_v1(k.banned_until)
               else k.disabled_at is not null and public.auth_sync_is_banned_v1(k.banned_until) end
   union all
   select 'disable_auth_user', k.employee_id, '{}'
     from known k
    where k.employee_id is not null and not public.auth_sync_is_banned_v1(k.banned_until)
-     and not exists (select from public.employees e where e.employee_id = k.employee_id or e.auth_user_id = k.auth_user_id)
+     and not exists (select from public.employees e where e.employee_id = k.employee_id offset 0)
+     and not exists (select from public.employees e where e.auth_user_id = k.auth_user_id offset 0)
   union all
   select 'update_auth_email', e.employee_id, jsonb_build_object('email', public.auth_sync_normal_v1(e.email::text), 'was', k.email)
-    from known k join public.employees e on e.auth_user_id = k.auth_user_id
+    from known k
+   cross join lateral (
+     select e.employee_id, e.email from public.employees e where e.auth_user_id = k.auth_user_id offset 0) as e
    where not p_columns ? 'email' and e.email::text like '%_@_%'
      and k.email is distinct from public.auth_sync_normal_v1(e.email::text)
 $$;
@@ -110,8 +115,10 @@ begin
     insert into public.auth_sync_hires (employee_id)  -- somebody else may have the e-mail of a login that is free now
     select e.employee_id
       from before_rows o
-      join public.auth_user_state s on s.auth_user_id = o.auth_user_id
-      join public.employees e on e.auth_user_id is null and lower(btrim(e.email::text, E' \t\r\n')) = s.email;
+     cross join lateral (select s.email from public.auth_user_state s where s.auth_user_id = o.auth_user_id offset 0) as s
+     cross join lateral (
+       select e.employee_id from public.employees e
+        where e.auth_user_id is null and lower(btrim(e.email::text, E' \t\r\n')) = s.email offset 0) as e;
   else
     with changed as (
       select n.employee_id, o.auth_user_id as before_user, n.auth_user_id, o.is_active is false as was_inactive, n.is_active is false as is_inactive,
@@ -132,14 +139,16 @@ begin
          and (was_inactive or auth_user_id is distinct from before_user and public.auth_sync_may_be_disabled_v1(auth_user_id))
       union all
       select 'update_auth_email', c.auth_user_id, c.employee_id, jsonb_build_object('email', c.email, 'was', s.email)
-        from changed c left join public.auth_user_state s on s.auth_user_id = c.auth_user_id
+        from changed c
+        left join lateral (
+          select s.email, s.fields, s.log_id from public.auth_user_state s where s.auth_user_id = c.auth_user_id offset 0) as s on true
        where c.email like '%_@_%'
          and (c.auth_user_id = c.before_user and c.email is distinct from c.before_email
               or c.auth_user_id is distinct from c.before_user and employees_own_email and s.email is distinct from c.email)
          and (c.email is distinct from s.email and (employees_own_email or c.email is distinct from public.auth_sync_normal_v1(s.fields -> 'email' ->> 0))
               or exists (select from public.integration_sync_log a  -- what we have sent, or are about to, is not known yet
                           where a.auth_user_id = c.auth_user_id and a.operation = 'update_auth_email' and a.id > s.log_id
-                            and a.request_data ->> 'email' <> c.email))
+                            and a.request_data ->> 'email' <> c.email offset 0))
          and c.auth_user_id is not null
     )
     select jsonb_agg(to_jsonb(wished)) into wishes from wished;

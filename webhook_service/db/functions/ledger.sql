@@ -78,7 +78,7 @@ $$;
 -- attempts, oldest first; "employee" and "auth_user" as they are now, null where there is none.
 -- A replay is noted in the transaction of its attempt, so at the same moment.
 create or replace function public.auth_sync_event_v1(p_event_id text) returns jsonb
-language sql stable security definer set search_path = '' as $$
+language sql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan as $$
   select public.auth_sync_event_json_v1(l) || jsonb_build_object(
     'request_data', l.request_data,
     'changes', l.changes,

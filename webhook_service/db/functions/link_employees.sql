@@ -21,18 +21,23 @@ returns table (employee_id bigint, auth_user_id uuid) language sql stable securi
     select f.employee_id, s.auth_user_id, s.log_id, true as by_number,
            (select count(*) from (select from public.employees o
                                    where o.employee_number::text = s.employee_number and o.auth_user_id is null limit 2) as at_most_two) as fit
-      from free f join public.auth_user_state s on s.employee_number = f.number
-     where s.deleted_at is null and not s.is_anonymous
+      from free f
+     cross join lateral (
+       select s.auth_user_id, s.log_id, s.employee_number from public.auth_user_state s
+        where s.employee_number = f.number and s.deleted_at is null and not s.is_anonymous offset 0) as s
     union all
     select f.employee_id, s.auth_user_id, s.log_id, false,
            (select count(*) from (select from public.employees o
                                    where lower(btrim(o.email::text, E' \t\r\n')) = s.email and o.auth_user_id is null limit 2) as at_most_two)
-      from free f join public.auth_user_state s on s.email = f.email
-     where s.deleted_at is null and s.email_confirmed and not s.is_anonymous and s.employee_number is null
+      from free f
+     cross join lateral (
+       select s.auth_user_id, s.log_id, s.email from public.auth_user_state s
+        where s.email = f.email and s.deleted_at is null and s.email_confirmed and not s.is_anonymous and s.employee_number is null
+       offset 0) as s
   )
   select distinct on (f.employee_id) f.employee_id, f.auth_user_id
     from fitting f
-   where f.fit = 1 and not exists (select from public.employees o where o.auth_user_id = f.auth_user_id)
+   where f.fit = 1 and not exists (select from public.employees o where o.auth_user_id = f.auth_user_id offset 0)
    order by f.employee_id, f.by_number desc, f.log_id
 $$;
 
@@ -56,12 +61,14 @@ begin
                      when o.columns ? 'email' and lower(s.fields -> 'email' ->> 0) <> lower(btrim(e.email::text, E' \t\r\n'))
                      then s.fields -> 'email' ->> 0 else e.email::text end,
                    'auth_user_id', s.auth_user_id, 'orphaned_at', null, 'orphaned_auth_user_id', null) as becomes
-            from jsonb_to_recordset(p_matches) as m (employee_id bigint, auth_user_id uuid)
-            join public.employees e on e.employee_id = m.employee_id
-            join public.auth_user_state s on s.auth_user_id = m.auth_user_id
+            from (select m.* from jsonb_to_recordset(p_matches) as m (employee_id bigint, auth_user_id uuid)
+                   order by m.auth_user_id offset 0) as m  -- the order of the locks
            cross join public.auth_sync_settings o
-           order by s.auth_user_id
-             for no key update of s skip locked) as w;
+           cross join lateral (
+             select e.employee_id, e.email, e.first_name, e.last_name, e.auth_user_id, e.orphaned_at, e.orphaned_auth_user_id
+               from public.employees e where e.employee_id = m.employee_id offset 0) as e
+           cross join lateral (
+             select * from public.auth_user_state s where s.auth_user_id = m.auth_user_id for no key update skip locked) as s) as w;
   if linking is null then
     return;
   end if;
@@ -74,8 +81,12 @@ begin
          last_name = w.becomes ->> 'last_name',
          orphaned_at = null,
          orphaned_auth_user_id = null
-    from jsonb_to_recordset(linking) as w (employee_id bigint, auth_user_id uuid, becomes jsonb)
-   where e.employee_id = w.employee_id and e.auth_user_id is null;
+    from (select w.auth_user_id, w.becomes, found.ctid as place
+            from jsonb_to_recordset(linking) as w (employee_id bigint, auth_user_id uuid, becomes jsonb)
+           cross join lateral (
+             select e.ctid from public.employees e where e.employee_id = w.employee_id and e.auth_user_id is null offset 0) as found
+          offset 0) as w
+   where e.ctid = w.place;  -- by its place: nobody else writes the row, which this transaction has written
   perform set_config('search_path', 'pg_catalog, pg_temp', true);
 
   update public.auth_user_state s
@@ -122,10 +133,11 @@ begin
   select format('employee-%s-%s', m.employee_id, cause), 'inbound', 'UPDATE', s.auth_user_id, s.version,
          public.auth_sync_state_json_v1(s), 'employees', now()
     from jsonb_to_recordset(matches) as m (employee_id bigint, auth_user_id uuid)
-    join public.auth_user_state s on s.auth_user_id = m.auth_user_id
-   where not exists (select from public.employees e where e.auth_user_id = m.auth_user_id)
+   cross join lateral (select * from public.auth_user_state s where s.auth_user_id = m.auth_user_id offset 0) as s
+   where not exists (select from public.employees e where e.auth_user_id = m.auth_user_id offset 0)
      and not exists (select from public.integration_sync_log o
-                      where o.auth_user_id = m.auth_user_id and o.status = 'PENDING' and o.direction = 'inbound');
+                      where o.auth_user_id = m.auth_user_id and o.status <> 'SUCCESS' and o.outcome is null and o.direction = 'inbound'
+                     offset 0);
 end $$;
 
 -- Runs after each statement that inserts or changes employees. First it checks whether anybody has no login: where all have one,

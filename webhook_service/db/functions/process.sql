@@ -152,7 +152,7 @@ end $$;
 -- Locks what a batch will touch, always in the same order (ledger, states, employees; each sorted), so that two
 -- batches cannot deadlock; and puts the new events into the ledger. Each phase is complete before the next begins.
 create or replace function public.auth_sync_lock_v1(p_works jsonb) returns void
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan as $$
 declare
   users uuid[];
 begin
@@ -196,7 +196,8 @@ declare
   results jsonb := '[]';
 begin
   for work in
-    select w from jsonb_array_elements(p_works) as w join public.integration_sync_log l on l.event_id = w ->> 'event_id'
+    select w from jsonb_array_elements(p_works) as w
+     cross join lateral (select l.id from public.integration_sync_log l where l.event_id = w ->> 'event_id' offset 0) as l
      where w ->> 'event_id' <> all (p_done)
      order by (w ->> 'version')::bigint, l.id
   loop
@@ -208,7 +209,7 @@ end $$;
 -- What must be applied before a batch of works: the oldest pending events of their users that are older than theirs,
 -- as process needs them; null where there are none.
 create or replace function public.auth_sync_earlier_v1(p_works jsonb, p_limit integer) returns jsonb
-language sql stable security definer set search_path = '' as $$
+language sql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan as $$
   with given as (
     select w ->> 'event_id' as event_id, (w ->> 'auth_user_id')::uuid as auth_user_id, (w ->> 'version')::bigint as version
       from jsonb_array_elements(p_works) as w where w ->> 'via' <> 'replay'
@@ -231,7 +232,7 @@ $$;
 -- held, by an import for as long as it takes. What is not held is locked, in the order of lock_v1. Rows of the ledger
 -- are waited for: only another relay that looks for work holds them, for a moment.
 create or replace function public.auth_sync_held_v1(p_works jsonb) returns jsonb
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan as $$
 declare
   held text[];
 begin
@@ -524,7 +525,7 @@ end $$;
 -- Writes down that an event could not be applied at all, so that it neither blocks others nor is lost: unreadable, or
 -- not_applied. Only while it is open, and the lease, if there was one, is still ours; says whether it was.
 create or replace function public.auth_sync_fail_v1(p_event_id text, p_outcome text, p_error text, p_lease text) returns boolean
-language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
 declare
   entry public.integration_sync_log;
 begin

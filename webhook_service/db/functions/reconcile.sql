@@ -60,13 +60,16 @@ begin
                 and not public.auth_sync_is_asked_v1(s.auth_user_id)
               order by w.operation limit 1)) as kind
       from page p
-      left join public.auth_user_state s on s.auth_user_id = p.id
-      left join public.employees e on e.auth_user_id = p.id
-      left join public.integration_sync_log l on l.id = s.log_id
+      left join lateral (select * from public.auth_user_state s where s.auth_user_id = p.id offset 0) as s on true
+      left join lateral (
+        select e.employee_id, e.email, e.is_active from public.employees e where e.auth_user_id = p.id offset 0) as e on true
+      left join lateral (
+        select l.status, l.via, l.outcome from public.integration_sync_log l where l.id = s.log_id offset 0) as l on true
      where (s.record_hash is distinct from public.auth_sync_hash_v1(p.record) or l.status is distinct from 'FAILED')
        and not exists (select from public.integration_sync_log o
                         where o.auth_user_id = p.id and o.status <> 'SUCCESS' and o.direction = 'inbound'
-                          and (o.status = 'PENDING' or o.request_data -> 'record' = p.record))
+                          and (o.status = 'PENDING' or o.request_data -> 'record' = p.record)
+                       offset 0)
   )
   select c.id, c.kind, c.employee_id,
          -- Newer than what this user's state says, older than whatever is captured while we look.
@@ -95,14 +98,16 @@ begin
   select p.id, case when s.deleted_at is null and s.auth_user_id is not null then 'deleted' else 'orphan' end, e.employee_id,
          least(coalesce(s.version, 0), 4000000000000000000) + 1, jsonb_build_object('id', p.id, 'deleted_at', now()), false
     from page p
-    left join public.auth_user_state s on s.auth_user_id = p.id
-    left join public.employees e on e.auth_user_id = p.id
-    left join public.integration_sync_log l on l.id = s.log_id
-   where not exists (select from auth.users u where u.id = p.id)
+    left join lateral (
+      select s.auth_user_id, s.version, s.log_id, s.deleted_at from public.auth_user_state s where s.auth_user_id = p.id offset 0) as s on true
+    left join lateral (select e.employee_id from public.employees e where e.auth_user_id = p.id offset 0) as e on true
+    left join lateral (select l.status from public.integration_sync_log l where l.id = s.log_id offset 0) as l on true
+   where not exists (select from auth.users u where u.id = p.id offset 0)
      and not (l.status is not distinct from 'FAILED' and s.deleted_at is not null)
      and not exists (select from public.integration_sync_log o
                       where o.auth_user_id = p.id and o.status <> 'SUCCESS' and o.direction = 'inbound'
-                        and (o.status = 'PENDING' or o.operation = 'DELETE'))
+                        and (o.status = 'PENDING' or o.operation = 'DELETE')
+                     offset 0)
   union all
   select id, null, null, (select count(*) from page), null, true from (select id from page order by id desc limit 1) as last;
 end $$;

@@ -6,7 +6,7 @@
 -- at employees that came at the same moment as their auth users (link_employees.sql).
 create or replace function public.auth_sync_claim_v1(p_relay text, p_limit integer, p_lease_seconds integer) returns jsonb
 language plpgsql security definer
-set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' set enable_seqscan = off set jit = off as $$
+set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms' set statement_timeout = '3s' set enable_seqscan = off set enable_sort = off set enable_bitmapscan = off set jit = off as $$
 declare
   claimed jsonb;
   more boolean;
@@ -39,9 +39,9 @@ end $$;
 
 -- Gives rows back that somebody is in the way of: due again in some seconds, which is no attempt.
 create or replace function public.auth_sync_postpone_v1(p_event_ids jsonb, p_lease text) returns boolean
-language sql security definer set search_path = '' as $$
+language sql security definer set search_path = '' set enable_seqscan = off as $$
   update public.integration_sync_log
      set lease = null, leased_until = null, next_attempt_at = now() + interval '5 seconds' * (0.75 + random() / 2)
-   where event_id in (select jsonb_array_elements_text(p_event_ids)) and status <> 'SUCCESS' and lease = p_lease;
+   where event_id = any (array(select jsonb_array_elements_text(p_event_ids))) and status <> 'SUCCESS' and lease = p_lease;
   select true
 $$;

@@ -1,0 +1,29 @@
+-- 3,000 employees, half of them linked.
+insert into public.employees (employee_id, email, first_name, employee_number, auth_user_id)
+select n, 'person' || n || '@example.com', 'Ann', 'E' || n, case when n <= 1500 then md5(n::text)::uuid end from generate_series(1, 3000) as n;
+
+select setval('public.employees_employee_id_seq', 10000);
+
+-- the rest
+-- 3,000 auth users with their states and two events each, the newer one pending; 1,000 actions are due; 100 more users wait for an employee.
+insert into auth.users (id, email, email_confirmed_at, raw_user_meta_data)
+select md5(n::text)::uuid, 'person' || n || '@example.com', now(), '{"first_name": "Ann"}' from generate_series(1, 3000) as n;
+
+insert into public.auth_user_state (auth_user_id, version, log_id, email, email_confirmed, employee_id)
+select md5(n::text)::uuid, 1, n, 'person' || n || '@example.com', true, case when n <= 1500 then n end from generate_series(1, 3100) as n;
+
+insert into public.integration_sync_log (id, event_id, direction, operation, auth_user_id, version, status, outcome, completed_at, via, attempts)
+overriding system value
+select n, 'old-' || n, 'inbound', 'INSERT', md5(n::text)::uuid, 1, 'SUCCESS', 'unchanged', now(), 'webhook', 1 from generate_series(1, 3000) as n;
+
+insert into public.integration_sync_log (id, event_id, direction, operation, auth_user_id, version, via, next_attempt_at)
+overriding system value
+select 3000 + n, 'pending-' || n, 'inbound', 'UPDATE', md5(n::text)::uuid, 2, 'capture', now() from generate_series(1, 3000) as n;
+
+insert into public.integration_sync_log (id, event_id, direction, operation, auth_user_id, employee_id, via, next_attempt_at)
+overriding system value
+select 6000 + n, 'action-' || n, 'outbound', 'disable_auth_user', md5(n::text)::uuid, n, 'employees', now() from generate_series(501, 1500) as n;
+
+insert into public.auth_sync_hires (employee_id) select n from generate_series(2901, 3000) as n;
+
+select setval('public.integration_sync_log_id_seq', 10000);

@@ -1,0 +1,119 @@
+"""Plans that a session has kept from when the tables were empty find rows by an index once the tables are full."""
+
+from hashlib import md5
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from psycopg.types.json import Jsonb
+
+from tests.employees import Connection
+from webhook_service.events import AuthEvent, AuthUser, Json, Operation, Via
+from webhook_service.handlers import Policy, decide
+from webhook_service.processing import to_json
+
+EMPLOYEES, REST = Path(__file__).with_name("full_tables.sql").read_bytes().split(b"-- the rest\n")
+MANY = 20
+"""What each call is about: so many events, employees or users of three thousand."""
+
+AT_MOST = 50 * MANY
+"""Rows that a call may read: some for each, but never a table."""
+
+READ = """
+select coalesce(sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)), 0)::integer as rows
+  from pg_stat_xact_user_tables where schemaname in ('public', 'auth')
+"""
+
+
+def user(number: int) -> UUID:
+    return UUID(md5(str(number).encode(), usedforsecurity=False).hexdigest())
+
+
+def works(prefix: str, version: int, via: Via, **names: str) -> list[Json]:
+    made = []
+    for number in range(1001, 1001 + MANY):
+        known = AuthUser(user(number), email=f"person{number}@example.com", email_confirmed=True, names=names)
+        event = AuthEvent(f"{prefix}-{number}", Operation.UPDATE, version, known)
+        requested_by = "test" if via is Via.REPLAY else None
+        made.append(to_json(decide(event, Policy(), via=via, requested_by=requested_by)))
+    return made
+
+
+PROCESS = "select public.auth_sync_process_v1(%s, %s, p_skip_held => %s)"
+CALLS: dict[str, tuple[str, list[Any]]] = {
+    "webhook": (PROCESS, [Jsonb(works("new", 3, Via.WEBHOOK)), False, False]),
+    "relay": (PROCESS, [Jsonb(works("pending", 2, Via.RELAY, first_name="Bea")), False, True]),
+    "reconciled": (PROCESS, [Jsonb(works("pending", 2, Via.RECONCILE, first_name="Bea")), False, True]),
+    "captured": (PROCESS, [Jsonb(works("pending", 2, Via.WEBHOOK, first_name="Bea")), False, False]),
+    "replay": (PROCESS, [Jsonb(works("old", 1, Via.REPLAY)), False, False]),
+    "dry run": (PROCESS, [Jsonb(works("pending", 2, Via.RELAY)), True, False]),
+    "claim": ("select public.auth_sync_claim_v1('r', 20, 30)", []),
+    "claim actions": ("select public.auth_sync_claim_actions_v1('r', 20, 30, 1000)", []),
+    "fail": ("select public.auth_sync_fail_v1('pending-7', 'unreadable', 'e', null)", []),
+    "claim action": ("select public.auth_sync_claim_action_v1('action-700', 'l', 30)", []),
+    "settle": ("select public.auth_sync_settle_v1('action-700', 'l', 'disabled')", []),
+    "postpone": ("select public.auth_sync_postpone_v1('[\"pending-7\"]', 'l')", []),
+    "give back": ("select public.auth_sync_give_back_v1('action-700', 'l')", []),
+    "event": ("select public.auth_sync_event_v1('pending-7')", []),
+    "set active": ("select public.auth_sync_set_active_v1(700, false, 'admin')", []),
+    "choose": ("select public.auth_sync_choose_v1(2000, %s, 'test')", [user(2000)]),
+    "adopt": (
+        "select public.auth_sync_adopt_v1('{\"employee_id\": 2000}', 'person2000@example.com', %s, 'admin', 'test')",
+        [user(2000)],
+    ),
+    "users": ("select public.auth_sync_reconcile_page_v1(null, 'users', %s, 20, '[]')", [UUID(int=0)]),
+    "gone": ("select public.auth_sync_reconcile_page_v1(null, 'gone', %s, 20, '[]')", [UUID(int=0)]),
+    "hired": (
+        "insert into employees (email) select 'person' || n || '@example.com' from generate_series(3001, 3020) as n",
+        [],
+    ),
+    "dismissed": ("update employees set is_active = false where employee_id between 101 and 120", []),
+    "left": ("delete from employees where employee_id between 101 and 120", []),
+    "moved": ("update employees set email = 'x' || email where employee_id between 101 and 120", []),
+    "number": ("update employees set employee_number = 'X' || employee_id where employee_id between 2001 and 2020", []),
+    "signed up": (
+        "insert into auth.users (id, email, email_confirmed_at) select gen_random_uuid(), n || '@x.com', now()"
+        " from generate_series(1, 20) as n",
+        [],
+    ),
+    "renamed": (
+        'update auth.users set raw_user_meta_data = \'{"first_name": "Bea"}\' where id = any (%s)',
+        [[user(n) for n in range(1, 21)]],
+    ),
+}
+
+
+def fill(url: str, *parts: bytes) -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute("set session_replication_role = replica")  # no trigger: nothing of this has happened
+        for part in parts:
+            connection.execute(part)
+
+
+@pytest.mark.parametrize("early", [(), (EMPLOYEES,)], ids=["all empty", "only employees"])
+@pytest.mark.parametrize("call", CALLS)
+def test_rows_are_found_by_an_index(
+    database_url: str, connection: Connection, call: str, early: tuple[bytes, ...]
+) -> None:
+    """Of three thousand, a call reads a few rows for each that it is about, although its plans are of empty tables."""
+    statement, values = CALLS[call]
+    connection.prepare_threshold = None  # the plans of our functions only, none of the call itself
+    fill(database_url, *early)
+    connection.execute("analyze")  # which says that they are empty; of what is not analyzed, the planner expects more
+    for _ in range(7):  # PostgreSQL keeps a plan after the fifth
+        with connection.transaction(force_rollback=True):
+            connection.execute(statement.encode(), values)
+    fill(database_url, *(part for part in (EMPLOYEES, REST) if part not in early))
+    connection.execute("set enable_seqscan = off")  # for the call itself, where it is a statement: kept plans stay
+    with connection.transaction(force_rollback=True):
+        before = rows_read(connection)
+        connection.execute(statement.encode(), values)
+        assert rows_read(connection) - before <= AT_MOST
+
+
+def rows_read(connection: Connection) -> int:
+    """How many rows this transaction has read, by whatever way."""
+    [found] = connection.execute(READ).fetchall()
+    return int(found["rows"])
