@@ -1,0 +1,230 @@
+"""Attacks on the server's time and memory: endless bodies and heads, and connections that do nothing.
+
+The server has one worker, so that an attack and the webhooks meanwhile share an event loop.
+"""
+
+import resource
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from tests.acceptance.conftest import StartServer, wait_for
+from tests.acceptance.raw_http import (
+    LIMIT_PATIENCE_SECONDS,
+    answer_from,
+    assert_answered,
+    connected,
+    head_of,
+    send,
+    signed_request,
+    statuses,
+    unaccepted_connections,
+    unharmed,
+    until_closed,
+)
+from tests.ports import free_port
+from webhook_service.settings import DEFAULT_MAX_BODY_BYTES
+
+CHUNKED = head_of("Transfer-Encoding: chunked", "Connection: close")
+READY = head_of(target="GET /readyz HTTP/1.1")
+PROBE = head_of(target="GET /healthz HTTP/1.1")
+CHUNK = b"1\r\nx\r\n"
+DESCRIPTORS = 4096
+
+
+@pytest.fixture(autouse=True)
+def many_descriptors() -> Iterator[None]:
+    """Enough file descriptors for this process and its servers, on systems with a low default."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, DESCRIPTORS)), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@contextmanager
+def sending(connection: socket.socket, message: bytes) -> Iterator[Future[bool]]:
+    """Sends in a thread, as fast as the server reads -> whether all was sent before the server closed."""
+    with ThreadPoolExecutor(1) as thread:
+        yield thread.submit(send, connection, message)
+
+
+def connect_many(url: str, message: bytes, count: int, stack: ExitStack) -> list[socket.socket]:
+    """`count` connections that send this message and nothing more. The server has accepted all of them."""
+    connections = [stack.enter_context(connected(url, patience=LIMIT_PATIENCE_SECONDS)) for _ in range(count)]
+    for connection in connections:
+        send(connection, message)
+    wait_for("all connections accepted", lambda: unaccepted_connections(url) == 0)
+    return connections
+
+
+# Bodies
+
+
+def test_a_million_one_byte_chunks_just_under_the_limit_hold_up_no_webhook(start_server: StartServer) -> None:
+    """While a body arrives in one-byte chunks, webhooks are answered; after its last chunk the body is answered too."""
+    server = start_server(WEB_CONCURRENCY="1")
+    with unharmed(server), connected(server.url, patience=LIMIT_PATIENCE_SECONDS) as attacker:
+        with sending(attacker, CHUNKED + CHUNK * (DEFAULT_MAX_BODY_BYTES - 1)):
+            assert_answered(server, 50)
+        assert_answered(server, 50)  # the body lacks only its last chunk
+        send(attacker, b"0\r\n\r\n")
+        assert statuses(until_closed(attacker)) == [401]
+
+
+def test_five_megabytes_in_one_byte_chunks_hold_up_no_webhook(start_server: StartServer) -> None:
+    """A body over the limit is refused while it arrives, and webhooks are answered until then."""
+    server = start_server(WEB_CONCURRENCY="1")
+    with unharmed(server), connected(server.url, patience=LIMIT_PATIENCE_SECONDS) as attacker:
+        with sending(attacker, CHUNKED + CHUNK * 5_000_000) as attack:
+            assert_answered(server, 20)
+            while not attack.done():
+                assert_answered(server, 5)
+        assert statuses(until_closed(attacker)) in ([413], [])
+
+
+def test_500_half_bodies_hold_up_no_webhook(start_server: StartServer) -> None:
+    """Webhooks that stop in the middle of their body delay no other, and the server closes their connections."""
+    server = start_server(WEB_CONCURRENCY="1")
+    head, end, body = signed_request().partition(b"\r\n\r\n")
+    half = head + end + body[: len(body) // 2]
+    with ExitStack() as stack, unharmed(server):
+        senders = connect_many(server.url, half, 500, stack)
+        assert_answered(server, 20)
+        received = {tuple(statuses(until_closed(sender))) for sender in senders}
+        assert received <= {(), (400,), (408,), (503,)}
+
+
+# Heads
+
+
+def test_500_half_heads_hold_up_no_webhook(start_server: StartServer) -> None:
+    """Heads that stop in the middle delay no webhook, and the server closes their connections."""
+    server = start_server(WEB_CONCURRENCY="1")
+    with ExitStack() as stack, unharmed(server):
+        senders = connect_many(server.url, signed_request()[:100], 500, stack)
+        assert_answered(server, 20)
+        received = {tuple(statuses(until_closed(sender))) for sender in senders}
+        assert received <= {(), (400,), (408,), (503,)}
+
+
+def test_slowloris_is_closed_however_often_it_sends_a_byte(start_server: StartServer) -> None:
+    """The time limit of a head starts with the connection: another byte now and then does not extend it."""
+    server = start_server(WEB_CONCURRENCY="1")
+    with ExitStack() as stack, unharmed(server):
+        left = set(connect_many(server.url, head_of()[:-2] + b"X-A: ", 50, stack))
+
+        def drip() -> bool:
+            ended, _, _ = select.select(left, [], [], 0.2)
+            left.difference_update(ended)
+            for sender in left:
+                send(sender, b"a")
+            return not left
+
+        assert_answered(server, 5)
+        wait_for("all are closed", drip, seconds=LIMIT_PATIENCE_SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("start", "more"),
+    [
+        (head_of()[:-2], b"X-A: " + b"a" * 1017 + b"\r\n"),
+        (head_of()[:-2] + b"X-A: ", b"a" * 1024),
+        (head_of()[:-2], b"a" * 1024),
+        (b"POST /", b"a" * 1024),
+        (b"", b"\r\n" * 512),
+        (CHUNKED + b"0\r\n", b"X-A: " + b"a" * 1017 + b"\r\n"),
+        (CHUNKED + b"1;", b"a" * 1024),
+    ],
+    ids=["headers", "a header's value", "a header's name", "a path", "empty lines", "trailers", "a chunk's extension"],
+)
+def test_an_endless_part_of_a_request_is_refused(start_server: StartServer, start: bytes, more: bytes) -> None:
+    """Each part of a request besides its body has a limit, too: the server never reads 64 MB of it."""
+    server = start_server(WEB_CONCURRENCY="1")
+    with unharmed(server), connected(server.url, patience=LIMIT_PATIENCE_SECONDS) as attacker:
+        with sending(attacker, start + more * 65_536) as is_sent:
+            assert_answered(server, 20)
+        assert not is_sent.result()
+        assert statuses(until_closed(attacker)) in ([], [400], [413], [414], [431])
+
+
+@pytest.mark.parametrize("size", [40_000, 1_000_000])
+def test_an_oversized_head_is_refused(start_server: StartServer, size: int) -> None:
+    """A whole and well-formed head over the limit of 32 KB is refused."""
+    server = start_server(WEB_CONCURRENCY="1")
+    line = "X-A: " + "a" * 993
+    with unharmed(server), connected(server.url) as attacker:
+        send(attacker, head_of(*[line] * (size // 1000), "Content-Length: 0"))
+        assert statuses(until_closed(attacker)) in ([], [400], [431])
+
+
+# Connections
+
+
+def test_1000_idle_connections_hold_up_no_webhook(start_server: StartServer) -> None:
+    """Connections that never send a byte delay no webhook."""
+    server = start_server(WEB_CONCURRENCY="1")
+    with ExitStack() as stack, unharmed(server):
+        connect_many(server.url, b"", 1000, stack)
+        assert_answered(server, 20)
+
+
+@contextmanager
+def network(database_url: str) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """A way to the database through a process; while that is stopped, the database is a black hole."""
+    target = conninfo_to_dict(database_url)
+    port = free_port()
+    arguments = [str(port), f"{target['host']}/.s.PGSQL.{target.get('port', 5432)}", "0"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.speed.delay_proxy", *arguments], cwd=Path(__file__).parents[2]
+    )
+    try:
+        yield f"postgresql://{target['user']}@127.0.0.1:{port}/{target['dbname']}", process
+    finally:
+        process.send_signal(signal.SIGCONT)
+        process.terminate()
+        process.wait()
+
+
+def hangs(url: str, request_: bytes) -> bool:
+    with connected(url) as connection:
+        connection.sendall(request_)
+        return not select.select([connection], [], [], 0.3)[0]
+
+
+def test_healthz_is_answered_while_80_readyz_hang(start_server: StartServer, database_url: str) -> None:
+    """The liveness probe waits neither for the database nor for other requests that wait for it."""
+    with network(database_url) as (url, way):
+        server = start_server(DATABASE_URL=url, WEB_CONCURRENCY="1")
+        with ExitStack() as stack, unharmed(server):
+            way.send_signal(signal.SIGSTOP)
+            wait_for("a /readyz that hangs", lambda: hangs(server.url, READY))
+            hanging = connect_many(server.url, READY, 80, stack)
+            probed = [httpx.get(f"{server.url}/healthz", timeout=10).status_code for _ in range(20)]
+            answered, _, _ = select.select(hanging, [], [], 0)
+            assert len(answered) < len(hanging)
+            assert probed == [200] * 20
+            way.send_signal(signal.SIGCONT)
+            assert {tuple(statuses(answer_from(connection))) for connection in hanging} <= {(200,), (503,)}
+            wait_for("ready again", lambda: httpx.get(f"{server.url}/readyz", timeout=10).is_success)
+
+
+def test_answers_that_are_not_read_hold_up_no_webhook(start_server: StartServer) -> None:
+    """A client that pipelines without end and reads no answer is no longer read from, and delays no webhook."""
+    server = start_server(WEB_CONCURRENCY="1")
+    with unharmed(server), connected(server.url, patience=1) as attacker:
+        attacker.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+
+        with ThreadPoolExecutor(1) as thread:
+            attack = thread.submit(attacker.sendall, PROBE * 2_500_000)
+            assert_answered(server, 20)
+            assert isinstance(attack.exception(), OSError)  # a timeout, or the server has closed the connection
