@@ -3,18 +3,15 @@
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from http import HTTPStatus
 from pathlib import Path
-from typing import NoReturn
 
-from flask import Flask, abort
+from flask import Flask
 
 from webhook_service import bulk_replay, config, monitor, notify, relay
 from webhook_service.accounts import Accounts
 from webhook_service.auth.local import LocalAuthAdmin
 from webhook_service.auth.passwords import CheckPassword, check_locally, check_with_supabase
 from webhook_service.auth.supabase import SupabaseAuthAdmin
-from webhook_service.batching import Processor
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.db.supabase import SupabaseDatabase
 from webhook_service.db.wakeup import Wakeup
@@ -26,7 +23,7 @@ from webhook_service.notify import Notifier
 from webhook_service.ports import AuthAdmin, Database
 from webhook_service.relay import Look, Ran, Relay, tell_nobody
 from webhook_service.settings import DirectConnection, Settings, SupabaseConnection
-from webhook_service.web import Wiring, admin_api, api_docs, employees, errors, gateway, health, metrics, webhooks
+from webhook_service.web import Wiring, admin_api, api_docs, employees, errors, health, metrics, webhooks
 from webhook_service.web.pages import site
 
 
@@ -92,10 +89,6 @@ def relay_for(
     return Relay(*looks, tell=tell)
 
 
-def no_such_path() -> NoReturn:
-    abort(HTTPStatus.NOT_FOUND)
-
-
 def create_app(
     settings: Settings | None = None, database: Database | None = None, now: Callable[[], datetime] = utc_now
 ) -> Flask:
@@ -106,7 +99,6 @@ def create_app(
     wiring = Wiring(
         settings,
         database,
-        Processor(database, settings.policy),
         accounts,
         now,
         metrics_for(read_environment()),
@@ -117,15 +109,11 @@ def create_app(
     app.url_map.merge_slashes = False  # it would redirect, and pg_net turns a redirected POST into a GET
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's default provider
-    flask = app.wsgi_app
-    app.wsgi_app = gateway.wsgi(flask, wiring)  # type: ignore[assignment, method-assign]  # as Flask has it
-    # The gateway has taken a POST to it; Flask answers other methods, and finds another path here: `//webhook/auth`.
-    app.add_url_rule(webhooks.PATH, "webhook", no_such_path, methods=["POST"])
-    for part in (health, metrics, admin_api, employees, api_docs):
+    for part in (webhooks, health, metrics, admin_api, employees, api_docs):
         app.register_blueprint(part.blueprint(wiring))
     site.register(app, wiring)
     errors.register(app)
-    app.extensions |= {"asgi": gateway.asgi(flask, wiring), "metrics": wiring.metrics, "accounts": accounts}
+    app.extensions |= {"wiring": wiring, "metrics": wiring.metrics, "accounts": accounts}
     if settings.relay:  # whoever serves the application starts it, after the fork (gunicorn_conf)
         notifier = notify.notifier(
             database, settings.notices, settings.pages, settings.admin_api_key, with_actions=accounts is not None

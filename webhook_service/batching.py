@@ -1,7 +1,4 @@
-"""Requests that wait at the same moment share one call: one round trip, one commit for all of them.
-
-All of it happens in the event loop; only what went wrong is tried again in a thread.
-"""
+"""Group commit: events that arrive at the same time share one call of the database, one transaction, one commit."""
 
 import asyncio
 from collections import deque
@@ -11,168 +8,126 @@ from webhook_service.errors import Conflict, DatabaseError, Unavailable
 from webhook_service.events import Result, Work
 from webhook_service.handlers import Policy
 from webhook_service.ports import Database
-from webhook_service.processing import LOCK_TIMEOUT_ALONE, MAX_BATCH, process_batch, process_batch_soon
+from webhook_service.processing import LOCK_TIMEOUT_ALONE, MAX_BATCH, process_batch_soon, results_by_work
 
-LANES = 3
-"""Calls under way at once in one process, at most. A database nearby needs one: while it works, the next batch gathers.
-One behind a network needs several, or it would lie idle for as long as questions and answers travel.
+RETURN_SECONDS = 0.002
+"""How long the next call waits for the senders of the last: once answered, they send their next events. Without this
+wait, a process would alternate between two halves of its senders, each with half of a batch.
 """
 
-GATHERING = 0.004
-"""Seconds that a work waits for others while a call is under way; twice as long beside two, and so on. Beside one, as
-many works as that one has need not wait: a call costs as much as several works in it, but while the database is busy
-with one half of the senders, this process should be with the other.
-"""
+FAR_SECONDS = 0.005
+"""A network round trip from which on a second call is worth while: the database would be idle for so long."""
 
-RETURNING = 0.002
-"""Seconds after a call in which its senders come again, if there is more to send: the next one waits so long for as
-many as the last one had. Where none has just ended, a work waits for nobody.
-"""
+HELD_UP_SECONDS = 0.25
+"""A call that lasts longer waits for somebody's lock: other events do not wait for it."""
 
-PATIENCE = 4.0
-"""Seconds that a request waits for its result; the webhook sender gives up after 5."""
+MAX_CALLS = 3
+"""Calls of one process under way at once, those that are held up included."""
+
+PATIENCE_SECONDS = 4.0
+"""How long a request waits for its result; the sender of the webhook stops waiting after 5."""
 
 
-class Waiting:
-    """A work, who waits for its result, and since when (the loop's time). Once there is one, no other counts: what was
-    recorded meanwhile is a duplicate when it is sent again.
+class GroupCommit:
+    """Merges the works of concurrent requests. All of it runs in one event loop.
+
+    One call is under way at a time, and what arrives meanwhile goes with the next one; far from the database, two.
     """
-
-    __slots__ = ("result", "since", "work")
-
-    def __init__(self, work: Work, since: float, result: "asyncio.Future[Result]") -> None:
-        self.work = work
-        self.since = since
-        self.result = result
-
-    def settle(self, answer: Result | BaseException) -> None:
-        if self.result.done():
-            return
-        if isinstance(answer, BaseException):
-            self.result.set_exception(answer)
-        else:
-            self.result.set_result(answer)
-
-    def give_up(self) -> None:
-        self.settle(Unavailable("database_slow", "The database did not answer in time."))
-
-
-class Processor:
-    """Merges the works of concurrent requests into batches. One event loop may call it."""
 
     def __init__(
         self,
         database: Database,
         policy: Policy,
         *,
-        lanes: int = LANES,
         max_batch: int = MAX_BATCH,
-        patience: float = PATIENCE,
-    ):
+        patience: float = PATIENCE_SECONDS,
+        held_up: float = HELD_UP_SECONDS,
+    ) -> None:
         self._database = database
         self._policy = policy
-        self._lanes = lanes
         self._max_batch = max_batch
         self._patience = patience
-        self._waiting: deque[Waiting] = deque()
-        self._calls: set[asyncio.Task[None]] = set()
-        self._last = 0  # works of the last call begun
-        self._ended = 0.0
-        self._look: asyncio.Handle | None = None
+        self._held_up = held_up
+        self._waiting: deque[tuple[Work, asyncio.Future[Result]]] = deque()
+        self._started: dict[asyncio.Task[None], float] = {}  # the calls under way, by the loop's time
+        self._whole = 0  # works that make the next batch whole; it is not waited for any longer than _next says
+        self._next: asyncio.Handle | None = None
 
     async def process(self, work: Work) -> Result:
         """Raises Unavailable where the sender should try again, DatabaseError where that will not help."""
         loop = asyncio.get_running_loop()
-        waiting = Waiting(work, loop.time(), loop.create_future())
-        self._waiting.append(waiting)
-        if self._look is None or len(self._waiting) == self._last:  # before and after, only time changes something
-            self._look_again(0)
-        end = loop.call_later(self._patience, waiting.give_up)
+        result: asyncio.Future[Result] = loop.create_future()
+        self._waiting.append((work, result))
+        if self._next is None or len(self._waiting) == self._whole:
+            self._call_next(0)
+        end = loop.call_later(self._patience, settle, result, too_late())
         try:
-            return await waiting.result
+            return await result
         finally:
             end.cancel()
 
     def waiting(self) -> int:
-        """How many works wait for a call."""
+        """The number of works that wait for a call."""
         return len(self._waiting)
 
-    def _look_again(self, pause: float) -> None:
-        """After what the loop has at hand: what is at the door comes along."""
-        if self._look is not None:
-            self._look.cancel()
+    def _call_next(self, pause: float) -> None:
+        """Without a pause: after the requests that the loop has already read, so that they come along."""
+        if self._next is not None:
+            self._next.cancel()
         loop = asyncio.get_running_loop()
-        self._look = loop.call_later(pause, self._begin) if pause > 0 else loop.call_soon(self._begin)
+        self._next = loop.call_later(pause, self._call) if pause else loop.call_soon(self._call)
 
-    def _begin(self) -> None:
-        """As many calls as are worth while now."""
-        self._look = None
-        while self._waiting and len(self._calls) < self._lanes:
-            if (pause := self._pause()) > 0:
-                self._look_again(pause)
-                return
+    def _call(self) -> None:
+        self._next = None
+        while self._waiting and self._may_call():
             batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._max_batch))]
-            call = asyncio.get_running_loop().create_task(
-                self._settle([item for item in batch if not item.result.done()])
-            )
-            self._calls.add(call)
-            self._last = len(batch)
-            call.add_done_callback(self._end)
+            loop = asyncio.get_running_loop()
+            self._started[loop.create_task(self._run(batch))] = loop.time()
 
-    def _end(self, call: "asyncio.Task[None]") -> None:
-        self._calls.discard(call)
-        self._ended = asyncio.get_running_loop().time()
-        if self._waiting:
-            self._look_again(0)
+    def _may_call(self) -> bool:
+        """The one rule: no call under way that is not held up; behind a slow network, one such call at most."""
+        now = asyncio.get_running_loop().time()
+        in_the_way = sum(now - started < self._held_up for started in self._started.values())
+        return in_the_way <= (self._database.round_trip > FAR_SECONDS) and len(self._started) < MAX_CALLS
 
-    def _pause(self) -> float:
-        """Seconds until the next call is to begin, if nothing happens."""
-        now, under_way = asyncio.get_running_loop().time(), len(self._calls)
-        if under_way <= 1 and len(self._waiting) >= self._last:
-            return 0
-        since, pause = (self._waiting[0].since, GATHERING * under_way) if under_way else (self._ended, RETURNING)
-        return max(0, since + pause - now)
+    async def _run(self, batch: Sequence[tuple[Work, "asyncio.Future[Result]"]]) -> None:
+        """One call, and what follows from its end."""
+        held_up = asyncio.get_running_loop().call_later(self._held_up, self._call_next, 0)
+        await self._settle([each for each in batch if not each[1].done()])
+        held_up.cancel()
+        self._started.pop(asyncio.current_task())  # type: ignore[arg-type]  # a coroutine of ours always runs in one
+        self._whole = min(len(self._waiting) + len(batch), self._max_batch)
+        self._call_next(0 if len(self._waiting) >= self._whole else RETURN_SECONDS)
 
-    async def _settle(self, batch: Sequence[Waiting]) -> None:
+    async def _settle(self, batch: Sequence[tuple[Work, "asyncio.Future[Result]"]], lock_timeout: str = "") -> None:
+        """Gives each its result or its error. What the database refuses together is tried one by one."""
         if not batch:
             return
-        works = [item.work for item in batch]
+        works = [work for work, _ in batch]
+        timeout = {"lock_timeout": lock_timeout} if lock_timeout else {}
+        answers: Sequence[Result | Exception]
         try:
-            results = await process_batch_soon(self._database, works, self._policy)
-            answers: Sequence[Result | BaseException] = handed_out(works, results)
-        except (DatabaseError, Conflict) as error:
-            if len(works) == 1:
-                answers = [error]
-            else:  # one of them is poison, or in another's way: it fails alone
-                await self._settle_each(batch)
+            answers = results_by_work(works, await process_batch_soon(self._database, works, self._policy, **timeout))
+        except Exception as error:  # noqa: BLE001 (it belongs to those who wait for it)
+            if isinstance(error, DatabaseError | Conflict) and len(batch) > 1:
+                for one in batch:
+                    if not one[1].done():
+                        await self._settle([one], LOCK_TIMEOUT_ALONE)
                 return
-        except Exception as error:  # noqa: BLE001 (it belongs to those who wait)
-            answers = [error] * len(works)
-        for item, answer in zip(batch, answers, strict=True):
-            item.settle(answer)
-
-    async def _settle_each(self, batch: Sequence[Waiting]) -> None:
-        """Those that nobody waits for any more are not begun."""
-        for item in batch:
-            if not item.result.done():
-                item.settle(await asyncio.to_thread(self._alone, item.work))
-
-    def _alone(self, work: Work) -> Result | BaseException:
-        try:
-            results = process_batch(self._database, [work], self._policy, lock_timeout=LOCK_TIMEOUT_ALONE)
-        except Exception as error:  # noqa: BLE001 (it belongs to who waits)
-            return error
-        return handed_out([work], results)[0]
+            answers = [error] * len(batch)
+        for (_, result), answer in zip(batch, answers, strict=True):
+            settle(result, answer)
 
 
-def handed_out(works: Sequence[Work], results: Sequence[Result]) -> list[Result | BaseException]:
-    """To each work its result. The same event twice in one batch has two: the one that was applied, and a duplicate."""
-    by_event: dict[str, list[Result]] = {}
-    for result in results:
-        by_event.setdefault(result.event_id, []).append(result)
-    return [
-        mine.pop(0)
-        if (mine := by_event.get(work.event.event_id))
-        else Unavailable("not_recorded", "The event was not recorded.")  # its row was removed while it waited for it
-        for work in works
-    ]
+def settle(result: "asyncio.Future[Result]", answer: Result | Exception) -> None:
+    """Once. A work that is recorded after its request was given up is a duplicate when it is sent again."""
+    if result.done():
+        return
+    if isinstance(answer, Exception):
+        result.set_exception(answer)
+    else:
+        result.set_result(answer)
+
+
+def too_late() -> Unavailable:
+    return Unavailable("database_slow", "The database did not answer in time.")

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from webhook_service import config, serving, signature
+from webhook_service import config, signature
 from webhook_service.app import database_for
 from webhook_service.cli_data_dir import DATA_DIR, environment_of, with_missing
 from webhook_service.cli_doctor import doctor
@@ -25,6 +25,7 @@ from webhook_service.demo import run_demo
 from webhook_service.environment import read_environment, value_of
 from webhook_service.errors import MigrationError, ServiceError
 from webhook_service.handlers import Policy
+from webhook_service.server import process as server_process
 from webhook_service.settings import SupabaseConnection
 
 
@@ -75,7 +76,7 @@ def serve(host: str | None, port: int | None, workers: int | None, data_dir: Pat
     environment |= {name: str(value) for name, value in chosen.items() if value is not None}
     if config.has_connection(environment):
         config.load(environment)  # fails here, in one line, rather than in each worker
-        os.execve(serving.COMMAND[0], serving.COMMAND, environment)  # noqa: S606 (gunicorn gets our process and its signals)
+        os.execve(server_process.COMMAND[0], server_process.COMMAND, environment)  # noqa: S606 (gunicorn gets our process and its signals)
 
     with embedded.running(data_dir) as own:
         environment = {"HOST": "127.0.0.1"} | with_missing(environment, own)
@@ -85,7 +86,7 @@ def serve(host: str | None, port: int | None, workers: int | None, data_dir: Pat
         click.echo(f"Webhook secret and admin key: {data_dir / embedded.SECRETS_FILE}", err=True)
         url = f"http://{environment['HOST']}:{environment.get('PORT', config.DEFAULT_PORT)}"
         click.echo(f"Serving at {url}; the dashboard is {url}/admin/.", err=True)
-        with serving.running(environment) as process:
+        with server_process.running(environment) as process:
             signal.signal(signal.SIGTERM, lambda number, frame: process.terminate())
             signal.signal(signal.SIGINT, lambda number, frame: process.terminate())
             sys.exit(process.wait())

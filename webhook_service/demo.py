@@ -15,13 +15,14 @@ from psycopg.rows import TupleRow, dict_row
 from rich.console import Console
 from rich.live import Live
 
-from webhook_service import config, serving, signature
+from webhook_service import config, signature
 from webhook_service.auth.stand_in import Auth
 from webhook_service.db import embedded, migrate
 from webhook_service.demo_tables import Line, check_employees, comparison, happenings
 from webhook_service.demo_traffic import DAY, EMPLOYEES, HIRE, OUTAGE, Act, Post, Stage, body_of, posts
 from webhook_service.environment import read_environment
 from webhook_service.errors import Unavailable
+from webhook_service.server import process as server_process
 from webhook_service.signature import Secret
 
 SELECT_EMPLOYEES = """
@@ -45,7 +46,7 @@ def run_demo(*, keeps_serving: bool, port: int) -> bool:
     with tempfile.TemporaryDirectory(prefix="webhook-service-") as folder, ExitStack() as stack:
         console.print("Starting an embedded PostgreSQL, migrating it, and starting the server ...")
         environment = stack.enter_context(embedded.running(Path(folder)))
-        listener = stack.enter_context(serving.listening(port))
+        listener = stack.enter_context(server_process.listening(port))
         migrate.migrate(environment["DATABASE_URL"])
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         hr, auth = (
@@ -74,9 +75,9 @@ def running_server(
 ) -> Iterator[Popen[bytes]]:
     """The real server, ready. Where it does not start, its log is shown."""
     environment = config.without_settings(read_environment()) | environment
-    with log_file.open("ab") as log, serving.running(environment, log=log, listener=listener) as process:
+    with log_file.open("ab") as log, server_process.running(environment, log=log, listener=listener) as process:
         try:
-            serving.wait_until_ready(url, process)
+            server_process.wait_until_ready(url, process)
         except Unavailable:
             console.print(log_file.read_text("utf-8"), markup=False)
             raise
@@ -110,7 +111,7 @@ class Demo:
             for act in DAY:
                 show(self._settled(self._begun(act)))
                 self._rest()
-            serving.kill(process)
+            server_process.kill(process)
             show(Line("THE SERVER IS KILLED"))
             waiting = [self._begun(act) for act in OUTAGE]
             for line in waiting:

@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate, validates_schema
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load, validate, validates_schema
 
 from webhook_service.events import Operation
 
@@ -63,7 +63,7 @@ class UserSchema(Schema):
 
 
 class EventSchema(Schema):
-    """A row event of `auth.users`."""
+    """A row event of `auth.users`. Only the row that decides is read: the old one of a DELETE, else the new one."""
 
     class Meta:
         unknown = EXCLUDE
@@ -75,8 +75,15 @@ class EventSchema(Schema):
     record = fields.Nested(UserSchema, load_default=None, allow_none=True)
     old_record = fields.Nested(UserSchema, load_default=None, allow_none=True)
 
+    @pre_load
+    def leave_out_the_other_row(self, data: Any, **kwargs: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        other = "record" if data.get("type") == Operation.DELETE else "old_record"
+        return {name: value for name, value in data.items() if name != other}
+
     @validates_schema
-    def has_the_half_it_needs(self, data: dict[str, Any], **kwargs: Any) -> None:
+    def has_the_row_it_needs(self, data: dict[str, Any], **kwargs: Any) -> None:
         needed = "old_record" if data["type"] is Operation.DELETE else "record"
         if data[needed] is None:
             raise ValidationError(f"A {data['type']} needs it.", needed)

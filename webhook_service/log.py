@@ -2,15 +2,10 @@
 
 import json
 import logging
-import os
 import re
-import time
 import traceback
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
-
-from webhook_service.quick_json import write_json
 
 EMAIL = re.compile(r"""(?:"[^"@]*"|([^\s"'<>(),;:@])[^\s"<>(),;:@]*)@([^\s"'<>(),;:@]+)""")
 ORDINARY = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -34,43 +29,6 @@ def masked_within(value: Any) -> Any:
     return value
 
 
-class Record(logging.LogRecord):
-    """A record without what no line of ours tells: in which file it was logged, in which thread, how long after the
-    start. The process is for gunicorn's own formats.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        level: int,
-        pathname: str,
-        lineno: int,
-        msg: object,
-        args: Any,
-        exc_info: Any,
-        func: str | None = None,
-        sinfo: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        self.name = name
-        self.levelno = level
-        self.levelname = logging.getLevelName(level)
-        self.msg = msg
-        self.args = args[0] if len(args) == 1 and args[0] and isinstance(args[0], Mapping) else args  # "%(name)s"
-        self.exc_info = exc_info
-        self.exc_text = None
-        self.stack_info = sinfo
-        self.created = time.time()
-        self.msecs = self.created % 1 * 1000
-        self.process = os.getpid()
-
-
-def take_lean_records() -> None:
-    """For a server: a record is made for each delivery. Nobody looks for its caller, as logging's manual advises."""
-    logging.setLogRecordFactory(Record)
-    logging._srcfile = None
-
-
 class JsonFormatter(logging.Formatter):
     """A record and its `extra` fields as one line of JSON."""
 
@@ -83,10 +41,8 @@ class JsonFormatter(logging.Formatter):
         line |= {name: value for name, value in vars(record).items() if name not in ORDINARY}
         if record.exc_info is not None and record.exc_info[1] is not None:
             line["error"] = described(record.exc_info[1])
-        text = write_json(line, str)
-        if b"@" in text:
-            text = write_json(masked_within(json.loads(text)))
-        return text.decode()
+        text = json.dumps(line, default=str)
+        return json.dumps(masked_within(json.loads(text))) if "@" in text else text
 
 
 def described(error: BaseException) -> list[str]:

@@ -15,7 +15,6 @@ from marshmallow import ValidationError
 from webhook_service.errors import InvalidPayload
 from webhook_service.event_schema import EVENT_SCHEMA, STATE_SCHEMA
 from webhook_service.events import AuthEvent, AuthUser, Delivery, Json, Operation
-from webhook_service.ordinary import ordinary_event
 from webhook_service.strict_json import read_json
 
 LONGEST_NAME = 255
@@ -35,7 +34,7 @@ def parse(delivery: Delivery, name_fields: Mapping[str, str]) -> AuthEvent:
 
 def event_of(event_id: str, payload: Json, name_fields: Mapping[str, str], *, sent_at: datetime) -> AuthEvent:
     """A payload -> the event it is. `sent_at` is when a user was deleted whose row does not say it."""
-    data = ordinary_event(payload) or loaded(payload)
+    data = loaded(payload)
     operation = data["type"]
     row = data["old_record"] if operation is Operation.DELETE else data["record"]
     user = user_of(row, name_fields)
@@ -46,7 +45,7 @@ def event_of(event_id: str, payload: Json, name_fields: Mapping[str, str], *, se
 
 
 def loaded(payload: Json) -> dict[str, Any]:
-    """By the schema. Raises InvalidPayload, which says all that is wrong."""
+    """The payload by its schema. Raises InvalidPayload, which says all that is wrong."""
     try:
         data: dict[str, Any] = EVENT_SCHEMA.load(payload)
     except ValidationError as error:

@@ -18,6 +18,12 @@ class Database(Protocol):
     async def call_soon(self, function: str, **params: Json) -> Json:
         """The same in an event loop, which goes on meanwhile."""
 
+    @property
+    def round_trip(self) -> float:
+        """Seconds of a `call_soon` in which the database does not work: the shortest of the latest calls, 0 before the
+        first.
+        """
+
     def close(self) -> None:
         """Lets go of all connections."""
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from webhook_service import handlers, payload
-from webhook_service.errors import Conflict, DatabaseError, InvalidPayload
+from webhook_service.errors import Conflict, DatabaseError, InvalidPayload, ServiceError, Unavailable
 from webhook_service.events import Json, Outcome, Result, Status, Via, Work
 from webhook_service.handlers import Policy
 from webhook_service.payload import to_request_data
@@ -44,12 +44,37 @@ def process_batch(
             raise Conflict("database_conflict", "Something is in the way of an earlier event of the same user.")
 
 
-async def process_batch_soon(database: Database, works: Sequence[Work], policy: Policy) -> list[Result]:
-    """The same in an event loop. Where something earlier is to be applied before, a thread does it all."""
-    answer = await database.call_soon(PROCESS, **parameters(works))
+async def process_batch_soon(
+    database: Database, works: Sequence[Work], policy: Policy, *, lock_timeout: str = LOCK_TIMEOUT
+) -> list[Result]:
+    """The same in an event loop. Where earlier events are to be applied before, a thread does it all."""
+    answer = await database.call_soon(PROCESS, **parameters(works, lock_timeout=lock_timeout))
     if "results" in answer:
         return [result_of(item) for item in answer["results"]]
-    return await asyncio.to_thread(process_batch, database, works, policy)
+    return await asyncio.to_thread(process_batch, database, works, policy, lock_timeout=lock_timeout)
+
+
+def process(database: Database, work: Work, policy: Policy) -> Result:
+    """One event in a transaction of its own. Raises Unavailable, DatabaseError."""
+    [answer] = results_by_work([work], process_batch(database, [work], policy))
+    if isinstance(answer, ServiceError):
+        raise answer
+    return answer
+
+
+def results_by_work(works: Sequence[Work], results: Sequence[Result]) -> list[Result | Unavailable]:
+    """Each work's result, in the order of the works. The same event twice in one batch has two results: one that was
+    applied, and a duplicate.
+    """
+    by_event: dict[str, list[Result]] = {}
+    for result in results:
+        by_event.setdefault(result.event_id, []).append(result)
+    return [
+        found.pop(0)
+        if (found := by_event.get(work.event.event_id))
+        else Unavailable("not_recorded", "The event was not recorded.")  # its row was deleted while it waited for it
+        for work in works
+    ]
 
 
 def process_rows(

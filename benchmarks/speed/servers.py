@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tests.ports import free_port
-from webhook_service import serving
 from webhook_service.config import without_settings
+from webhook_service.server import process as server_process
 
 WORKERS = 2
 
@@ -33,8 +33,11 @@ def product(environment: Mapping[str, str], *, relay: bool = False, gunicorn: st
         "RELAY": "on" if relay else "off",
         "GUNICORN_CMD_ARGS": gunicorn,
     }
-    with open(os.devnull, "wb") as log, serving.running(clean() | dict(environment) | settings, log=log) as process:
-        serving.wait_until_ready(f"http://127.0.0.1:{port}", process)
+    with (
+        open(os.devnull, "wb") as log,
+        server_process.running(clean() | dict(environment) | settings, log=log) as process,
+    ):
+        server_process.wait_until_ready(f"http://127.0.0.1:{port}", process)
         yield Server(port, process.pid)
 
 
@@ -56,7 +59,7 @@ def baseline(
         start_new_session=True,
     )
     try:
-        serving.wait_until_ready(f"http://127.0.0.1:{port}", process)
+        server_process.wait_until_ready(f"http://127.0.0.1:{port}", process)
         yield Server(port, process.pid)
     finally:
         process.terminate()

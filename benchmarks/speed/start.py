@@ -14,7 +14,7 @@ from benchmarks.speed.database import running
 from benchmarks.speed.options import Options, Tell
 from benchmarks.speed.report import Figure
 from tests.ports import free_port
-from webhook_service import serving
+from webhook_service.server import process as server_process
 
 IMPORT = re.compile(r"import time:\s+(\d+) \|\s+(\d+) \| +(\S+)")
 HEAVIEST = 10
@@ -79,7 +79,7 @@ def demo_takes() -> float:
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         demo = subprocess.Popen(command, cwd=folder, env=servers.clean(), stdout=subprocess.DEVNULL)
-        serving.wait_until_ready(f"http://127.0.0.1:{port}", demo)
+        server_process.wait_until_ready(f"http://127.0.0.1:{port}", demo)
         answered = time.perf_counter() - started
         if demo.wait():
             raise RuntimeError("the demo has failed")

@@ -22,9 +22,9 @@ from tests.auth_traffic import headers_for
 from tests.databases import dropped_afterwards
 from tests.employees import Connection
 from tests.ports import free_port
-from webhook_service import serving
 from webhook_service.demo_traffic import body_of
 from webhook_service.events import Json
+from webhook_service.server import process as server_process
 
 
 def wait_for(what: str, condition: Callable[[], Any], *, seconds: float = 20) -> Any:
@@ -84,9 +84,9 @@ def servers(database_url: str, folder: Path) -> Iterator[StartServer]:
             log_file = folder / f"server-{port}.log"
             environment = settings_for(database_url) | {"HOST": "127.0.0.1", "PORT": str(port)} | settings
             log = stack.enter_context(log_file.open("wb"))
-            process = stack.enter_context(serving.running(environment, log=log))
+            process = stack.enter_context(server_process.running(environment, log=log))
             server = Server(f"http://127.0.0.1:{port}", process, log_file)
-            serving.wait_until_ready(server.url, process)
+            server_process.wait_until_ready(server.url, process)
             return server
 
         yield start

@@ -23,7 +23,7 @@ from tests.acceptance.command import (
 from tests.acceptance.conftest import children_of, wait_for
 from tests.auth_traffic import SECRET
 from tests.ports import free_port
-from webhook_service import serving
+from webhook_service.server import process as server_process
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def served(folder: Path, **settings: str) -> Iterator[tuple[str, Popen[bytes]]]:
     arguments = ("serve", "--port", port, "--data-dir", str(folder / "data"), "--workers", "1")
     environment = environment_in(folder) | settings
     with started_command(*arguments, environment=environment, folder=folder, output=folder / "output.txt") as process:
-        serving.wait_until_ready(f"http://127.0.0.1:{port}", process)
+        server_process.wait_until_ready(f"http://127.0.0.1:{port}", process)
         yield f"http://127.0.0.1:{port}", process
 
 
@@ -107,7 +107,7 @@ def test_serve_becomes_gunicorn(database_url: str, folder: Path) -> None:
     output = folder / "output.txt"
     environment = settings_for(database_url)
     with started_command(*arguments, environment=environment, folder=folder, output=output) as process:
-        serving.wait_until_ready(f"http://127.0.0.1:{port}", process)
+        server_process.wait_until_ready(f"http://127.0.0.1:{port}", process)
         assert b"gunicorn" in Path(f"/proc/{process.pid}/cmdline").read_bytes()
         assert len(children_of(process.pid)) == 3
         process.terminate()

@@ -20,7 +20,7 @@ from tests.auth_traffic import CONFIRMED, insert
 from tests.conftest import ADMIN_KEY
 from tests.employees import Connection
 from tests.ports import free_port
-from webhook_service import serving
+from webhook_service.server import process as server_process
 
 
 @pytest.mark.parametrize("variable", ["DATABASE_URL", "WEBHOOK_SECRETS", "ADMIN_API_KEY"])
@@ -28,7 +28,7 @@ def test_a_missing_setting_ends_the_start(database_url: str, variable: str) -> N
     """Without a setting that it needs, the server does not start and names the variable."""
     environment = settings_for(database_url) | {"HOST": "127.0.0.1", "PORT": str(free_port())}
     del environment[variable]
-    done = subprocess.run(serving.COMMAND, env=environment, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(server_process.COMMAND, env=environment, capture_output=True, text=True, timeout=30)
     assert done.returncode != 0
     assert variable in done.stdout + done.stderr
 

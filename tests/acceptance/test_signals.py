@@ -24,7 +24,7 @@ from tests.acceptance.lives import hire_users, lives, user_id
 from tests.auth_traffic import CONFIRMED, insert
 from tests.employees import Connection
 from tests.ports import free_port
-from webhook_service import serving
+from webhook_service.server import process as server_process
 
 
 def assert_nothing_is_half_done(connection: Connection, posts: list[Post], count: int) -> None:
@@ -127,7 +127,7 @@ def test_a_sigterm_while_workers_start_ends_the_server(database_url: str, tmp_pa
         "GUNICORN_CMD_ARGS": "--worker-class=tests.acceptance.told_to_end_early.ToldToEndEarly --graceful-timeout=600",
     }
     log_file = tmp_path / "server.log"
-    with log_file.open("wb") as log, serving.running(environment, log=log) as process:
+    with log_file.open("wb") as log, server_process.running(environment, log=log) as process:
         assert process.wait(20) == 0
     assert "Traceback" not in log_file.read_text("utf-8")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 
 from tests.acceptance.command import settings_for
-from webhook_service import serving
-from webhook_service.web.gateway import THREADS
+from webhook_service.server import process as server_process
+from webhook_service.server.asgi import THREADS
 
 LARGE = "/bootstrap/static/css/bootstrap.min.css.map"
 
@@ -17,13 +17,13 @@ def test_who_does_not_read_the_answer_holds_no_thread(database_url: str, tmp_pat
     """Clients that ask for a large file and read only its beginning leave Flask's threads to others."""
     environment = settings_for(database_url) | {"WEB_CONCURRENCY": "1"}
     with ExitStack() as stack:
-        listener = stack.enter_context(serving.listening(0))
+        listener = stack.enter_context(server_process.listening(0))
         # Its connections have it from it. Else the kernel would take megabytes of what is not read.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         log = stack.enter_context((tmp_path / "server.log").open("wb"))
-        process = stack.enter_context(serving.running(environment, log=log, listener=listener))
+        process = stack.enter_context(server_process.running(environment, log=log, listener=listener))
         host, port = listener.getsockname()
-        serving.wait_until_ready(f"http://{host}:{port}", process)
+        server_process.wait_until_ready(f"http://{host}:{port}", process)
         for _ in range(THREADS + 2):
             client = stack.enter_context(socket.socket())
             client.settimeout(10)

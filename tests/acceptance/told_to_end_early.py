@@ -3,16 +3,16 @@
 import os
 import signal
 
-from webhook_service.worker import Worker
+from webhook_service.server.worker import Worker
 
 
 class ToldToEndEarly(Worker):
     """The server is told to end as the worker has just begun to start, and passes that on to it then and there."""
 
-    def _setup_event_loop(self) -> None:
+    def load_wsgi(self) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         os.kill(self.ppid, signal.SIGTERM)
         signal.sigwait({signal.SIGTERM})
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         os.kill(os.getpid(), signal.SIGTERM)
-        super()._setup_event_loop()
+        super().load_wsgi()

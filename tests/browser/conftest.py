@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response
 from tests.acceptance.command import settings_for
 from tests.browser.company import Company, company_of
 from tests.conftest import ADMIN_KEY
-from webhook_service import serving
+from webhook_service.server import process as server_process
 
 CHROMIUM = Path("/usr/bin/chromium")
 # The sandbox cannot be had as root; the rest is Chromium's own traffic, and a GPU that is not there.
@@ -40,11 +40,11 @@ def browser() -> Iterator[Browser]:
 @contextmanager
 def served(database_url: str, log_file: Path, **settings: str) -> Iterator[str]:
     """The real server on a free port, with the stand-in for Auth; its URL."""
-    with serving.listening(0) as listener, log_file.open("wb") as log:
+    with server_process.listening(0) as listener, log_file.open("wb") as log:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         environment = settings_for(database_url) | {"AUTH_ADMIN": "local", "WEB_CONCURRENCY": "1"} | settings
-        with serving.running(environment, log=log, listener=listener) as process:
-            serving.wait_until_ready(url, process)
+        with server_process.running(environment, log=log, listener=listener) as process:
+            server_process.wait_until_ready(url, process)
             yield url
 
 

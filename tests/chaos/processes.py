@@ -10,10 +10,10 @@ from pathlib import Path
 import httpx
 
 from tests.acceptance.command import COMMAND
-from webhook_service import serving
+from webhook_service.server import process as server_process
 
 RELAY = (COMMAND, "relay")
-WEB = serving.COMMAND
+WEB = server_process.COMMAND
 
 
 class Killable:

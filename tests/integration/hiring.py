@@ -24,7 +24,6 @@ from tests.integration.capturing import auth_on
 from webhook_service.accounts import Accounts
 from webhook_service.app import utc_now
 from webhook_service.auth.supabase import SupabaseAuthAdmin
-from webhook_service.batching import Processor
 from webhook_service.events import Json
 from webhook_service.log import JsonFormatter
 from webhook_service.ports import AuthAdmin, Database
@@ -174,7 +173,7 @@ def client_for(settings: Settings, accounts: Accounts) -> FlaskClient:
     app = Flask("webhook_service")
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     database = accounts.database
-    wiring = Wiring(settings, database, Processor(database, settings.policy), accounts, utc_now)
+    wiring = Wiring(settings, database, accounts, utc_now)
     app.register_blueprint(employees.blueprint(wiring))
     errors.register(app)
     return app.test_client()

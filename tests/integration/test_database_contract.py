@@ -18,7 +18,7 @@ from tests.integration.people import Person
 from tests.supabase_lite_server import TEST_FUNCTIONS, SupabaseLite, running
 from tests.webhook_events import work_of
 from webhook_service import ledger
-from webhook_service.batching import Processor
+from webhook_service.batching import GroupCommit
 from webhook_service.cli import main
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.db.supabase import SupabaseDatabase
@@ -183,9 +183,9 @@ def test_concurrent_deliveries_are_applied_once(database: Database, person: Pers
     """The same event many times at once is applied once; every other time it is a duplicate."""
     person.hire()
     work = work_of(insert(person.id, **person.confirmed()), person.event("same"))
-    processor = ForThreads(Processor(database, Policy(), patience=30))
+    commits = ForThreads(GroupCommit(database, Policy(), patience=30))
     with ThreadPoolExecutor(16) as threads:
-        outcomes = [str(result.outcome) for result in threads.map(lambda _: processor.process(work), range(48))]
+        outcomes = [str(result.outcome) for result in threads.map(lambda _: commits.process(work), range(48))]
     assert sorted(outcomes) == ["duplicate"] * 47 + ["linked"]
 
 

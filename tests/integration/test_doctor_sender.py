@@ -18,10 +18,10 @@ from tests.integration.doctoring import examined, found, relayed, troubles
 from tests.integration.misbehaving_servers import Serve, answers, answers_json, closes
 from tests.pg_net_double import Mischief, working
 from tests.ports import free_port
-from webhook_service import serving
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.findings import Level
 from webhook_service.ports import Database
+from webhook_service.server import process as server_process
 
 OTHER_SECRET = "whsec_b3RoZXItc2VjcmV0LW90aGVyLXNlY3JldC1vdGhlci1zZWM="
 NOTE, WRONG = Level.NOTE, Level.WRONG
@@ -71,9 +71,9 @@ def receiver(
     environment = settings_for(database_url) | {"HOST": "127.0.0.1", "PORT": str(port), "WEB_CONCURRENCY": "1"}
     with (
         (tmp_path_factory.mktemp("receiver") / "log").open("wb") as log,
-        serving.running(environment, log=log) as process,
+        server_process.running(environment, log=log) as process,
     ):
-        serving.wait_until_ready(f"http://127.0.0.1:{port}", process)
+        server_process.wait_until_ready(f"http://127.0.0.1:{port}", process)
         yield f"http://127.0.0.1:{port}/webhook/auth"
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.employees import Connection
 from tests.in_loop import CalledSoon, ForThreads
-from webhook_service.batching import Processor
+from webhook_service.batching import GroupCommit
 from webhook_service.errors import DatabaseError, Unavailable
 from webhook_service.events import AuthEvent, AuthUser, Json, Operation, Work
 from webhook_service.handlers import Policy, decide
@@ -71,12 +71,12 @@ class NotTogether(Gate):
 def test_works_that_wait_together_share_a_call(database: Database) -> None:
     """While one call is under way, what arrives gathers, and goes with the next one."""
     gate = Gate(database)
-    processor = ForThreads(Processor(gate, Policy(), lanes=1, patience=10))
+    commits = ForThreads(GroupCommit(gate, Policy(), patience=10))
     with ThreadPoolExecutor(9) as threads:
-        first = threads.submit(processor.process, work(1))
+        first = threads.submit(commits.process, work(1))
         gate.reached.wait(10)
-        others = [threads.submit(processor.process, work(number)) for number in range(2, 10)]
-        wait_for(lambda: processor.waiting() == 8)
+        others = [threads.submit(commits.process, work(number)) for number in range(2, 10)]
+        wait_for(lambda: commits.waiting() == 8)
         gate.opened.set()
         results = [future.result(10) for future in (first, *others)]
     assert gate.batches == [1, 8]
@@ -87,21 +87,21 @@ def test_a_batch_has_a_limit(database: Database) -> None:
     """More than max_batch wait for another call."""
     gate = Gate(database)
     gate.opened.set()
-    processor = ForThreads(Processor(gate, Policy(), lanes=1, max_batch=4, patience=10))
+    commits = ForThreads(GroupCommit(gate, Policy(), max_batch=4, patience=10))
     with ThreadPoolExecutor(16) as threads:
-        list(threads.map(processor.process, [work(number) for number in range(1, 17)]))
+        list(threads.map(commits.process, [work(number) for number in range(1, 17)]))
     assert max(gate.batches) <= 4
 
 
 def test_a_call_that_is_held_up_holds_up_no_other(database: Database) -> None:
     """What comes meanwhile goes with a call of its own, though few wait."""
     gate = Gate(database)
-    processor = ForThreads(Processor(gate, Policy(), patience=10))
+    commits = ForThreads(GroupCommit(gate, Policy(), patience=10))
     with ThreadPoolExecutor(1) as threads:
-        first = threads.submit(processor.process, work(1))
+        first = threads.submit(commits.process, work(1))
         gate.reached.wait(10)
         gate.is_open_for_others = True
-        assert processor.process(work(2)).outcome == "unconfirmed"
+        assert commits.process(work(2)).outcome == "unconfirmed"
         assert not first.done()
         gate.opened.set()
         assert first.result(10).outcome == "unconfirmed"
@@ -110,13 +110,13 @@ def test_a_call_that_is_held_up_holds_up_no_other(database: Database) -> None:
 def test_a_poison_event_fails_alone(database: Database, connection: Connection) -> None:
     """What the database refuses altogether is refused to its sender; the others of its batch are processed."""
     gate = Gate(database)
-    processor = ForThreads(Processor(gate, Policy(), lanes=1, patience=10))
+    commits = ForThreads(GroupCommit(gate, Policy(), patience=10))
     poison = work(2, email="half a surrogate \ud800")
     with ThreadPoolExecutor(4) as threads:
-        first = threads.submit(processor.process, work(1))
+        first = threads.submit(commits.process, work(1))
         gate.reached.wait(10)
-        refused, accepted = threads.submit(processor.process, poison), threads.submit(processor.process, work(3))
-        wait_for(lambda: processor.waiting() == 2)
+        refused, accepted = threads.submit(commits.process, poison), threads.submit(commits.process, work(3))
+        wait_for(lambda: commits.waiting() == 2)
         gate.opened.set()
         assert [first.result(10).outcome, accepted.result(10).outcome] == ["unconfirmed", "unconfirmed"]
         with pytest.raises(DatabaseError):
@@ -127,12 +127,12 @@ def test_a_poison_event_fails_alone(database: Database, connection: Connection) 
 def test_of_those_tried_alone_each_is_answered_at_once(database: Database) -> None:
     """Where a batch is refused, what becomes of one of its works is told before the next one is done."""
     gate = NotTogether(database)
-    processor = ForThreads(Processor(gate, Policy(), lanes=1, patience=10))
+    commits = ForThreads(GroupCommit(gate, Policy(), patience=10))
     with ThreadPoolExecutor(3) as threads:
-        first = threads.submit(processor.process, work(1))
+        first = threads.submit(commits.process, work(1))
         gate.reached.wait(10)
-        both = [threads.submit(processor.process, work(number)) for number in (2, 3)]
-        wait_for(lambda: processor.waiting() == 2)
+        both = [threads.submit(commits.process, work(number)) for number in (2, 3)]
+        wait_for(lambda: commits.waiting() == 2)
         gate.opened.set()
         told, _ = wait(both, 5, FIRST_COMPLETED)
         gate.let_go.set()
@@ -144,13 +144,13 @@ def test_of_those_tried_alone_each_is_answered_at_once(database: Database) -> No
 def test_who_waits_too_long_is_told_to_come_again(database: Database, connection: Connection) -> None:
     """Unavailable after the patience; a work that had not begun is never recorded."""
     gate = Gate(database)
-    processor = ForThreads(Processor(gate, Policy(), lanes=1, patience=0.2))
+    commits = ForThreads(GroupCommit(gate, Policy(), patience=0.2, held_up=60))
     for number in (1, 2):
         with pytest.raises(Unavailable, match="database_slow"):
-            processor.process(work(number))
+            commits.process(work(number))
     gate.opened.set()
-    processor = ForThreads(Processor(gate, Policy(), lanes=1, patience=10))
-    processor.process(work(3))
+    commits = ForThreads(GroupCommit(gate, Policy(), patience=10))
+    commits.process(work(3))
     recorded = connection.execute("select event_id from integration_sync_log").fetchall()
     assert {"event_id": "evt-2"} not in recorded
 
@@ -158,12 +158,12 @@ def test_who_waits_too_long_is_told_to_come_again(database: Database, connection
 def test_the_same_event_twice_in_a_batch_is_applied_once(database: Database) -> None:
     """One of the two is the duplicate."""
     gate = Gate(database)
-    processor = ForThreads(Processor(gate, Policy(), lanes=1, patience=10))
+    commits = ForThreads(GroupCommit(gate, Policy(), patience=10))
     with ThreadPoolExecutor(3) as threads:
-        first = threads.submit(processor.process, work(1))
+        first = threads.submit(commits.process, work(1))
         gate.reached.wait(10)
-        twice = [threads.submit(processor.process, work(2)) for _ in range(2)]
-        wait_for(lambda: processor.waiting() == 2)
+        twice = [threads.submit(commits.process, work(2)) for _ in range(2)]
+        wait_for(lambda: commits.waiting() == 2)
         gate.opened.set()
         first.result(10)
         assert sorted(future.result(10).outcome for future in twice) == ["duplicate", "unconfirmed"]
@@ -173,29 +173,29 @@ def test_a_lane_outlives_an_answer_without_results(database: Database) -> None:
     """Whoever is not in the answer is told to come again, and the next work is processed."""
     gate = Gate(database)
     gate.opened.set()
-    processor = ForThreads(Processor(gate, Policy(), lanes=1, patience=10))
+    commits = ForThreads(GroupCommit(gate, Policy(), patience=10))
     gate.answers = [{"results": []}]
     with pytest.raises(Unavailable, match="not_recorded"):
-        processor.process(work(1))
+        commits.process(work(1))
     gate.answers = [{"results": 7}]
     with pytest.raises(TypeError):
-        processor.process(work(2))
-    assert processor.process(work(3)).outcome == "unconfirmed"
+        commits.process(work(2))
+    assert commits.process(work(3)).outcome == "unconfirmed"
 
 
 def test_one_row_that_is_held_does_not_hold_up_the_others(database: Database, connection: Connection) -> None:
     """HR has an employee locked: its event is refused for now, the rest of the batch is processed in time."""
     connection.execute("insert into employees (employee_number) values ('held')")
     gate = Gate(database)
-    processor = ForThreads(Processor(gate, Policy(), lanes=1))
+    commits = ForThreads(GroupCommit(gate, Policy()))
     held = decide(AuthEvent("evt-held", Operation.INSERT, 1, AuthUser(UUID(int=99), employee_number="held")), Policy())
     with ThreadPoolExecutor(12) as threads, connection.transaction():
         connection.execute("select from employees for update")
-        first = threads.submit(processor.process, work(1))
+        first = threads.submit(commits.process, work(1))
         gate.reached.wait(10)
-        refused = threads.submit(processor.process, held)
-        others = [threads.submit(processor.process, work(number)) for number in range(2, 11)]
-        wait_for(lambda: processor.waiting() == 10)
+        refused = threads.submit(commits.process, held)
+        others = [threads.submit(commits.process, work(number)) for number in range(2, 11)]
+        wait_for(lambda: commits.waiting() == 10)
         gate.opened.set()
         assert {future.result(10).outcome for future in (first, *others)} == {"unconfirmed"}
         with pytest.raises(Unavailable, match="55P03"):

@@ -15,9 +15,9 @@ from tests.integration.capturing import auth_on, prepared, reconciled, relay
 from tests.integration.sending import send_to
 from tests.pg_net_double import Mischief, working
 from tests.ports import free_port
-from webhook_service import serving
 from webhook_service.auth.stand_in import Auth
 from webhook_service.ports import Database
+from webhook_service.server import process as server_process
 
 
 @pytest.fixture
@@ -31,8 +31,8 @@ def server(database_url: str, tmp_path: Path) -> Iterator[str]:
     """The URL of a running server that does not relay."""
     port = free_port()
     environment = settings_for(database_url) | {"HOST": "127.0.0.1", "PORT": str(port), "RELAY": "off"}
-    with (tmp_path / "server.log").open("wb") as log, serving.running(environment, log=log) as process:
-        serving.wait_until_ready(f"http://127.0.0.1:{port}", process)
+    with (tmp_path / "server.log").open("wb") as log, server_process.running(environment, log=log) as process:
+        server_process.wait_until_ready(f"http://127.0.0.1:{port}", process)
         yield f"http://127.0.0.1:{port}/webhook/auth"
 
 

@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "webhook_service"
 
 ROWS = [
-    {"events", "errors", "findings", "quick_json"},
+    {"events", "errors", "findings"},
     {
         "ports",
         "log",
@@ -18,7 +18,6 @@ ROWS = [
         "strict_json",
         "strict_fields",
         "event_schema",
-        "ordinary",
         "payload",
         "handlers",
         "db.sqlstate",
@@ -28,7 +27,7 @@ ROWS = [
     {"config"},
     {"db.direct", "db.supabase", "db.embedded", "db.migrate", "db.wakeup", "batching"},
     {"auth.stand_in", "auth.stand_in_users", "auth.local", "auth.answers", "auth.supabase", "auth.passwords"},
-    {"audit", "ledger", "people", "serving", "retention", "password_file", "metrics_files", "metrics_folder"},
+    {"audit", "ledger", "people", "server.process", "retention", "password_file", "metrics_files", "metrics_folder"},
     {"replay", "relay", "reconcile"},
     {"accounts", "monitor", "bulk_replay", "metrics"},
     {"notices"},
@@ -41,7 +40,6 @@ ROWS = [
     {"doctor", "doctor_auth"},
     {"web"},
     {"web.bodies", "web.errors", "web.webhooks", "web.health", "web.metrics", "web.admin_api", "web.visitor"},
-    {"web.gateway"},
     {"web.employees", "web.session"},
     {"web.schemas", "web.schemas_of_employees", "web.reasons"},
     {"web.operations"},
@@ -50,7 +48,8 @@ ROWS = [
     {"web.pages.common", "web.pages.chart"},
     {"web.pages.overview", "web.pages.events", "web.pages.people", "web.pages.replays", "web.pages.audit"},
     {"web.pages.site"},
-    {"app", "gunicorn_conf", "worker"},
+    {"app", "server.asgi", "server.protocol"},
+    {"server.worker", "server.gunicorn_conf"},
     {"demo_traffic"},
     {"demo_tables"},
     {"demo", "cli_data_dir"},
@@ -64,20 +63,19 @@ ONLY_IN = {
         "environment",
         "cli",
         "relay",
-        "serving",
         "password_file",
-        "gunicorn_conf",
         "metrics_folder",
-        "worker",
-        "log",
-        "db.direct",
-    },  # the environment has one reader; the others start, name, kill processes, open a file for its owner only,
-    # say where processes count together, tell which one it is, and watch a socket under a number of its own
+        "server.process",
+        "server.gunicorn_conf",
+        "server.worker",
+    },  # the environment has one reader; the others start, name and kill processes, open a file for its owner only, and
+    # say where processes count together
     "flask": {
         "app",
         "web",
         "web.errors",
         "web.health",
+        "web.webhooks",
         "web.metrics",
         "web.admin_api",
         "web.employees",
@@ -91,7 +89,9 @@ ONLY_IN = {
         "web.pages.people",
         "web.pages.replays",
         "web.pages.audit",
+        "server.asgi",
     },
+    "uvicorn": {"server.protocol", "server.worker"},
     "prometheus_client": {"metrics", "metrics_files", "web.metrics"},
     "psycopg": {
         "db.direct",
@@ -106,8 +106,8 @@ ONLY_IN = {
         "auth.local",
     },
     "supabase": {"db.supabase", "auth.supabase", "auth.answers", "auth.passwords"},
-    "httpx": {"db.supabase", "auth.supabase", "auth.answers", "auth.passwords", "serving", "doctor", "demo"},
-    "subprocess": {"serving", "demo"},
+    "httpx": {"db.supabase", "auth.supabase", "auth.answers", "auth.passwords", "server.process", "doctor", "demo"},
+    "subprocess": {"server.process", "demo"},
     "click": {
         "cli",
         "cli_data_dir",
@@ -127,7 +127,7 @@ def modules() -> dict[str, Path]:
     found = {}
     for file in PACKAGE.rglob("*.py"):
         name = ".".join(file.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
-        if name not in ("__init__", "db", "auth", "web.pages"):
+        if name not in ("__init__", "db", "auth", "server", "web.pages"):
             found[name] = file
     return found
 
@@ -161,7 +161,7 @@ def test_only_some_may_reach_outside(outside: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["events", "errors", "strict_json", "event_schema", "ordinary", "payload", "handlers", "signature"]
+    "name", ["events", "errors", "strict_json", "event_schema", "payload", "handlers", "signature"]
 )
 def test_the_pure_steps_ask_no_clock(name: str) -> None:
     """Time is a parameter."""

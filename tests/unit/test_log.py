@@ -2,15 +2,13 @@
 
 import json
 import logging
-import os
 import sys
 from typing import Any
 from uuid import UUID
 
 import pytest
-from gunicorn.glogging import Logger
 
-from webhook_service.log import JsonFormatter, Record, masked
+from webhook_service.log import JsonFormatter, masked
 
 
 def line_of(message: str = "delivery", *args: object, exc_info: Any = None, **extra: object) -> str:
@@ -38,25 +36,6 @@ def test_a_record_is_an_object_with_time_level_and_message() -> None:
     line = json.loads(line_of("%d of %s", 2, "three"))
     assert (line["level"], line["message"]) == ("warning", "2 of three")
     assert line["time"].endswith("+00:00")
-
-
-@pytest.mark.parametrize("args", [(), ("a",), ({"name": "a"},), (2, 3)], ids=repr)
-def test_a_lean_record_tells_the_same(args: Any) -> None:
-    """The line of one is that of logging's own."""
-    message = {0: "delivery", 1: "%(name)s" if args and isinstance(args[0], dict) else "%s", 2: "%d of %d"}[len(args)]
-    made = [
-        kind("webhook_service", logging.INFO, "file.py", 7, message, args, caught(ValueError("canary")))
-        for kind in (Record, logging.LogRecord)
-    ]
-    lean, full = (json.loads(JsonFormatter().format(record)) for record in made)
-    assert lean | {"time": ""} == full | {"time": ""}
-
-
-def test_a_lean_record_fits_the_formats_of_gunicorn() -> None:
-    """Of its error log and of syslog; both tell the process."""
-    record = Record("gunicorn.error", logging.INFO, "file.py", 7, "hello", (), None)
-    for written in (Logger.error_fmt, Logger.syslog_fmt):
-        assert f"[{os.getpid()}]" in logging.Formatter(written).format(record)
 
 
 def test_nothing_but_what_was_said_is_in_a_line() -> None:

@@ -1,6 +1,7 @@
-"""A limit in time for calls of libraries that have none of their own, or only one for each read."""
+"""How long calls of the database take: a limit for libraries that have none of their own, and the shortest of late."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
@@ -38,6 +39,18 @@ class Deadline:
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+class Shortest:
+    """The shortest of the latest durations, in seconds: one that was not held up by anything."""
+
+    def __init__(self, latest: int = 32) -> None:
+        self._durations: deque[float] = deque(maxlen=latest)
+        self.seconds = 0.0
+
+    def add(self, seconds: float) -> None:
+        self._durations.append(seconds)
+        self.seconds = min(self._durations)
 
 
 def too_slow() -> Unavailable:

@@ -1,10 +1,12 @@
 """The Database port over supabase-py's `rpc`, that is, Supabase's Data API. The production default."""
 
+import time
+
 import httpx
 from postgrest.exceptions import APIError
 from supabase import Client, ClientOptions, create_client
 
-from webhook_service.db.deadline import Deadline
+from webhook_service.db.deadline import Deadline, Shortest
 from webhook_service.db.sqlstate import UNDEFINED_FUNCTION, error_for
 from webhook_service.errors import DatabaseError, Unavailable
 from webhook_service.events import Json
@@ -41,12 +43,21 @@ class SupabaseDatabase:
         )
         self._client: Client = create_client(url, service_role_key, ClientOptions(httpx_client=self._http))
         self._deadline = Deadline(CONNECTIONS, call_timeout)
+        self._round_trips = Shortest()
 
     def call(self, function: str, **params: Json) -> Json:
         return self._deadline.run(self._call, function, params)
 
     async def call_soon(self, function: str, **params: Json) -> Json:
-        return await self._deadline.run_soon(self._call, function, params)
+        started = time.monotonic()
+        answer = await self._deadline.run_soon(self._call, function, params)
+        self._round_trips.add(time.monotonic() - started)
+        return answer
+
+    @property
+    def round_trip(self) -> float:
+        """Of the whole call: how long the database worked on it is not known here."""
+        return self._round_trips.seconds
 
     def _call(self, function: str, params: dict[str, Json]) -> Json:
         try:

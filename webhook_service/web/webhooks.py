@@ -1,21 +1,24 @@
-"""POST /webhook/auth: where an event arrives. The whole trip reads off `receive`.
+"""POST /webhook/auth: where an event arrives. Its whole trip reads off `receive`.
 
-It runs in the event loop, before Flask, whose layers would cost more than the trip; `web.gateway` leads here.
+The view runs under any WSGI server. `server.asgi` takes the same steps in an event loop, and merges events that arrive
+together into one call of the database.
 """
 
+import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple
+
+from flask import Blueprint, Response, request
 
 from webhook_service import handlers, payload, signature
 from webhook_service.errors import WrongContentType
-from webhook_service.events import Delivery, Result
-from webhook_service.quick_json import write_json
+from webhook_service.events import Delivery, Result, Work
+from webhook_service.processing import process
 from webhook_service.settings import Settings
-from webhook_service.web import Wiring, errors
+from webhook_service.web import Answer, Wiring, errors
+from webhook_service.web.bodies import read_body
 
 log = logging.getLogger(__name__)
 
@@ -29,55 +32,66 @@ HEADERS = (
     signature.TOKEN_HEADER,
     CONTENT_TYPE,
 )
-"""All that a delivery is judged by, beside its body."""
+"""All headers that a delivery is judged by."""
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """A request for us: those of HEADERS that it has; reading its body raises PayloadTooLarge, BadPayload."""
-
-    headers: Mapping[str, str]
-    read: Callable[[], Awaitable[bytes]]
-
-
-class Answer(NamedTuple):
-    status: int
-    headers: Sequence[tuple[str, str]]
-    body: bytes
-
-
-async def answer(arrival: Arrival, wiring: Wiring) -> Answer:
-    """What became of a delivery, as HTTP, as one line of the log and as a count, whatever it was."""
-    started = time.perf_counter()
-    told: dict[str, object] = {}
-    outcome = reason = None
-    try:
-        result = await receive(arrival, wiring, told)
-        outcome = result.outcome
-        answered = accepted(result)
-    except Exception as error:  # noqa: BLE001 (whatever it is: the sender gets a problem document)
-        problem, reason = errors.answer_to(error)
-        told["reason"] = reason
-        answered = Answer(problem.status_code, list(problem.headers.items()), problem.get_data())
-    seconds = time.perf_counter() - started
-    log.info("delivery", extra=told | {"http_status": answered.status, "ms": round(seconds * 1000, 1)})
-    wiring.metrics.delivered(answered.status, outcome, reason, seconds)
-    return answered
-
-
-async def receive(arrival: Arrival, wiring: Wiring, told: dict[str, object]) -> Result:
-    """The trip of a delivery. What is known of it by then is left in `told`, also where the trip ends in an error."""
+def blueprint(wiring: Wiring) -> Blueprint:
+    webhooks = Blueprint("webhooks", __name__)
     settings = wiring.settings
-    delivery = verified(await arrival.read(), arrival.headers, settings, now=wiring.now())
-    told["event_id"] = delivery.event_id
-    if not is_json(arrival.headers):
-        raise WrongContentType("wrong_content_type", "The Content-Type must be application/json.")
-    event = payload.parse(delivery, settings.policy.name_fields)
-    told |= {"operation": event.operation, "auth_user_id": str(event.user.id)}
-    work = handlers.decide(event, settings.policy)
-    result = await wiring.processor.process(work)
-    told |= {"outcome": result.outcome, "status": result.status}
-    return result
+
+    @webhooks.post(PATH)
+    def receive() -> Response:
+        """The trip of a delivery: read the body, verify, parse, decide, apply, answer."""
+        trip = Trip(wiring)
+        try:
+            body = read_body(request.environ, settings.max_body_bytes)
+            headers = {name: request.headers[name] for name in HEADERS if name in request.headers}
+            work = trip.decide(body, headers)
+            answer = trip.accepted(process(wiring.database, work, settings.policy))
+        except Exception as error:  # noqa: BLE001 (whatever it is: the sender gets a problem document)
+            answer = trip.refused(error)
+        return Response(answer.body, answer.status, list(answer.headers))
+
+    return webhooks
+
+
+class Trip:
+    """A delivery from its arrival to its answer, which is also one line in the log and one count in the metrics."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self._wiring = wiring
+        self._started = time.perf_counter()
+        self._known: dict[str, object] = {}  # what the log line says, as far as the trip has come
+
+    def decide(self, body: bytes, headers: Mapping[str, str]) -> Work:
+        """`headers`: those of HEADERS that the request has. Raises BadSignature, WrongContentType, BadPayload,
+        InvalidPayload.
+        """
+        settings = self._wiring.settings
+        delivery = verified(body, headers, settings, now=self._wiring.now())
+        self._known["event_id"] = delivery.event_id
+        if not is_json(headers):
+            raise WrongContentType("wrong_content_type", "The Content-Type must be application/json.")
+        event = payload.parse(delivery, settings.policy.name_fields)
+        self._known |= {"operation": event.operation, "auth_user_id": str(event.user.id)}
+        return handlers.decide(event, settings.policy)
+
+    def accepted(self, result: Result) -> Answer:
+        self._known |= {"outcome": result.outcome, "status": result.status}
+        body = json.dumps({"event_id": result.event_id, "status": result.status, "outcome": result.outcome}).encode()
+        self._note(200, result.outcome, None)
+        return Answer(200, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))], body)
+
+    def refused(self, error: Exception) -> Answer:
+        problem, reason = errors.answer_to(error)
+        self._known["reason"] = reason
+        self._note(problem.status_code, None, reason)
+        return Answer(problem.status_code, list(problem.headers.items()), problem.get_data())
+
+    def _note(self, status: int, outcome: str | None, reason: str | None) -> None:
+        seconds = time.perf_counter() - self._started
+        log.info("delivery", extra=self._known | {"http_status": status, "ms": round(seconds * 1000, 1)})
+        self._wiring.metrics.delivered(status, outcome, reason, seconds)
 
 
 def verified(body: bytes, headers: Mapping[str, str], settings: Settings, *, now: datetime) -> Delivery:
@@ -92,8 +106,3 @@ def is_json(headers: Mapping[str, str]) -> bool:
     """With parameters or without, in any case."""
     media_type = headers.get(CONTENT_TYPE, "").partition(";")[0]
     return media_type.strip().lower() == "application/json"
-
-
-def accepted(result: Result) -> Answer:
-    body = write_json({"event_id": result.event_id, "status": result.status, "outcome": result.outcome})
-    return Answer(200, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))], body)

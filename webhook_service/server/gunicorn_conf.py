@@ -1,4 +1,4 @@
-"""gunicorn's settings: `gunicorn -c python:webhook_service.gunicorn_conf wsgi:app`."""
+"""gunicorn's settings: `gunicorn -c python:webhook_service.server.gunicorn_conf wsgi:app`."""
 
 import gc
 import os
@@ -10,26 +10,20 @@ from typing import Any
 from webhook_service import metrics_folder
 from webhook_service.config import load_server
 from webhook_service.environment import read_environment
-from webhook_service.log import dict_config, take_lean_records
+from webhook_service.log import dict_config
 
 # gunicorn reads every name of this module that is one of its settings, so `config` must not be one.
 _settings = load_server(read_environment())
 
 bind = f"{_settings.host}:{_settings.port}"
 workers = _settings.workers
-worker_class = "webhook_service.worker.Worker"
-http_parser = "python"  # the other needs a C compiler to install
-asgi_loop = "uvloop"
-asgi_lifespan = "off"
-asgi_disconnect_grace_period = 5  # who has gone is not answered, but what has begun is told in the log
-logger_class = "webhook_service.worker.NoAccessLog"
+worker_class = "webhook_service.server.worker.Worker"
 backlog = 2048  # pg_net posts 200 at a time; a full queue would refuse some
 keepalive = 5
 timeout = 30
-graceful_timeout = 20  # a request in flight is answered: a webhook takes no longer than processing.PATIENCE
+graceful_timeout = 20  # a request in flight is answered: a webhook takes no longer than batching.PATIENCE_SECONDS
 control_socket_disable = True
 logconfig_dict = dict_config(_settings.log_level)
-take_lean_records()
 
 ALLOCATIONS = 10_000
 """Between two looks for garbage; Python's own 700 are less than a batch of requests makes."""

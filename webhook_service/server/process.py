@@ -19,7 +19,7 @@ COMMAND = (
     "-m",
     "gunicorn",
     "-c",
-    "python:webhook_service.gunicorn_conf",
+    "python:webhook_service.server.gunicorn_conf",
     "webhook_service.app:create_app()",
 )
 START_PATIENCE = 30.0
