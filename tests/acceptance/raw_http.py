@@ -1,15 +1,16 @@
 """HTTP as bytes over sockets: requests that no HTTP library would send, and the server's answers to them."""
 
 import re
+import resource
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from tests.acceptance.conftest import Post, Server, deliver, refused
+from tests.acceptance.conftest import Post, Server, deliver, refused, wait_for
 from tests.auth_traffic import headers_for, insert
 from webhook_service.demo_traffic import body_of
 
@@ -126,8 +127,45 @@ def unharmed(server: Server) -> Iterator[None]:
     assert "Traceback" not in server.log()[log_before:]
 
 
-def unaccepted_connections(url: str) -> int:
-    """Connections to the server that wait in the kernel's queue: a socket that no process holds has no inode."""
+def server_sockets(url: str) -> list[list[str]]:
+    """The server's ends of its established connections, as lines of /proc/net/tcp."""
     port = f":{address_of(url)[1]:04X}"
     sockets = (line.split() for line in Path("/proc/net/tcp").read_text("ascii").splitlines()[1:])
-    return sum(s[1].endswith(port) and s[3] == "01" and s[9] == "0" for s in sockets)
+    return [fields for fields in sockets if fields[1].endswith(port) and fields[3] == "01"]
+
+
+def unaccepted_connections(url: str) -> int:
+    """Connections that wait in the kernel's queue: a socket that no process holds has no inode."""
+    return sum(fields[9] == "0" for fields in server_sockets(url))
+
+
+def unread_bytes(url: str) -> int:
+    """What clients have sent and the server has not read yet."""
+    return sum(int(fields[4].partition(":")[2], 16) for fields in server_sockets(url))
+
+
+def send_apart(url: str, connection: socket.socket, *parts: bytes) -> None:
+    """Sends each part when the server has read the one before, so that each is a read of its own."""
+    for part in parts:
+        send(connection, part)
+        wait_for("the part is read", lambda: unread_bytes(url) == 0)
+
+
+def connect_many(url: str, message: bytes, count: int, stack: ExitStack) -> list[socket.socket]:
+    """`count` connections that send this message and nothing more. The server has accepted all of them."""
+    connections = [stack.enter_context(connected(url, patience=LIMIT_PATIENCE_SECONDS)) for _ in range(count)]
+    for connection in connections:
+        send(connection, message)
+    wait_for("all connections accepted", lambda: unaccepted_connections(url) == 0)
+    return connections
+
+
+@contextmanager
+def descriptors(count: int) -> Iterator[None]:
+    """This process, and those that it starts meanwhile, may open so many files, if the system allows it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, count), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

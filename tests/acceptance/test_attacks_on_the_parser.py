@@ -4,6 +4,8 @@ If a proxy and the server disagree on where a request ends, a second request pas
 smuggling). An answer to the second request would prove that the server accepted the malformed one.
 """
 
+import socket
+from contextlib import suppress
 from uuid import uuid4
 
 import pytest
@@ -20,7 +22,19 @@ from tests.acceptance.malformed_requests import (
     in_coding,
     of_length,
 )
-from tests.acceptance.raw_http import NEXT, exchange, head_of, is_refusal, signed_lines, statuses, unharmed
+from tests.acceptance.raw_http import (
+    NEXT,
+    answer_from,
+    connected,
+    exchange,
+    head_of,
+    is_refusal,
+    send_apart,
+    signed_lines,
+    statuses,
+    unharmed,
+    until_closed,
+)
 from tests.auth_traffic import insert
 from webhook_service.demo_traffic import body_of
 
@@ -90,6 +104,56 @@ def test_a_request_without_exactly_one_host_is_refused(shared_server: Server, ho
     assert_refused(shared_server, for_hosts(hosts, target))
 
 
+# Where the next request begins
+
+
+@pytest.mark.parametrize("body", ["Content-Length", "chunks"])
+def test_a_body_after_an_offer_to_upgrade_is_not_a_request(shared_server: Server, body: str) -> None:
+    """`Upgrade` does not end a request at its head: what follows is its body, even if it looks like a request."""
+    upgrade = ["Connection: Upgrade", "Upgrade: websocket"]
+    length = f"Content-Length: {len(NEXT)}" if body == "Content-Length" else "Transfer-Encoding: chunked"
+    rest = NEXT if body == "Content-Length" else b"%x\r\n%s\r\n0\r\n\r\n" % (len(NEXT), NEXT)
+    with unharmed(shared_server), connected(shared_server.url) as client:
+        send_apart(shared_server.url, client, head_of(*upgrade, length), rest)
+        client.shutdown(socket.SHUT_WR)
+        received = statuses(until_closed(client))
+    assert len(received) <= 1
+    assert 200 not in received
+
+
+EARLY = {
+    "a probe": head_of(f"Content-Length: {10 * len(NEXT)}", target="GET /healthz HTTP/1.1"),
+    "a webhook over the limit": head_of("Content-Length: 5000000"),
+    "a form over the limit": head_of("Content-Length: 5000000", target="POST /admin/login HTTP/1.1"),
+    "no Host": f"POST /webhook/auth HTTP/1.1\r\nContent-Length: {10 * len(NEXT)}\r\n\r\n".encode(),
+}
+
+
+@pytest.mark.parametrize("head", EARLY.values(), ids=EARLY)
+def test_a_body_after_its_answer_is_not_a_request(shared_server: Server, head: bytes) -> None:
+    """A request that is answered before its body has arrived still ends after its body."""
+    with unharmed(shared_server), connected(shared_server.url) as client:
+        client.sendall(head)
+        assert len(statuses(answer_from(client))) == 1
+        send_apart(shared_server.url, client, NEXT, NEXT * 9)
+        with suppress(OSError):  # closed already
+            client.shutdown(socket.SHUT_WR)
+        assert statuses(until_closed(client)) == []
+
+
+@pytest.mark.parametrize(
+    "last",
+    [of_length("1"), head_of("Connection: close", "Content-Length: 0"), b"GET /healthz HTTP/1.0\r\n\r\n"],
+    ids=["control", "Connection: close", "HTTP/1.0"],
+)
+def test_a_request_after_the_last_one_is_not_answered(shared_server: Server, last: bytes) -> None:
+    """After `Connection: close`, or in HTTP/1.0, there is no second request; without it, there is."""
+    end = head_of("Connection: close", target="GET /healthz HTTP/1.1")
+    with unharmed(shared_server):
+        received = statuses(exchange(shared_server.url, last + end))
+    assert len(received) == (2 if last == of_length("1") else 1)
+
+
 # Valid requests
 
 
@@ -99,7 +163,7 @@ def test_a_probe_of_http_1_0_needs_no_host(shared_server: Server) -> None:
         assert statuses(exchange(shared_server.url, b"GET /healthz HTTP/1.0\r\n\r\n")) == [200]
 
 
-@pytest.mark.parametrize("coding", ["chunked", "Chunked", " \tchunked \t"])
+@pytest.mark.parametrize("coding", ["chunked", "Chunked"])
 def test_well_formed_chunks_are_read(shared_server: Server, coding: str) -> None:
     """Valid HTTP is accepted: `chunked` in any case, leading zeros, chunk extensions, a trailer."""
     body = body_of(insert(uuid4()))
@@ -120,17 +184,17 @@ def test_the_same_requests_without_an_attack_are_both_answered(shared_server: Se
 def test_a_signature_in_the_trailers_is_not_accepted(shared_server: Server) -> None:
     """Trailers are not headers: a proxy that removes a header from a request does not look for it after the body."""
     body = body_of(insert(uuid4()))
-    signed = "".join(f"{line}\r\n" for line in signed_lines(body)).encode()
+    signed = "".join(f"{line}\r\n" for line in signed_lines(body) if line.startswith("webhook-")).encode()
     head = head_of("Transfer-Encoding: chunked", "Content-Type: application/json", "Connection: close")
     chunks = b"%x\r\n%s\r\n0\r\n%s\r\n" % (len(body), body, signed)
     with unharmed(shared_server):
         assert statuses(exchange(shared_server.url, head + chunks)) == [401]
 
 
-@pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp", "webhook-signature"])
+@pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp"])
 @pytest.mark.parametrize("is_first", [True, False], ids=["before", "after"])
-def test_a_duplicate_signature_header_is_refused(shared_server: Server, name: str, is_first: bool) -> None:
-    """If a header of the signature comes twice, the server picks neither of its values."""
+def test_a_duplicate_header_of_the_signature_is_refused(shared_server: Server, name: str, is_first: bool) -> None:
+    """If the signed id or time comes twice, the server picks neither of the two."""
     body = body_of(insert(uuid4()))
     signed, other = signed_lines(body), f"{name}: 1"
     lines = [other, *signed] if is_first else [*signed, other]

@@ -4,6 +4,7 @@ import re
 import socket
 import struct
 
+import httpx
 import pytest
 
 from tests.acceptance.conftest import Server, StartServer
@@ -13,7 +14,9 @@ from tests.acceptance.raw_http import (
     connected,
     exchange,
     head_of,
+    is_refusal,
     send,
+    send_apart,
     signed_lines,
     signed_request,
     statuses,
@@ -22,7 +25,9 @@ from tests.acceptance.raw_http import (
 )
 from tests.auth_traffic import insert
 from tests.employees import Connection
+from tests.integration.signing_in import TOKEN
 from webhook_service.demo_traffic import body_of
+from webhook_service.web.session import ATTEMPTS
 
 PROBE = head_of(target="GET /healthz HTTP/1.1")
 PAGE = head_of(target="GET /admin/login HTTP/1.1")
@@ -120,13 +125,12 @@ def test_a_client_that_waits_for_100_continue_gets_it(shared_server: Server) -> 
 
 
 @pytest.mark.parametrize("protocol", ["h2c", "websocket", "TLS"])
-def test_an_offer_to_upgrade_is_ignored(shared_server: Server, protocol: str) -> None:
-    """A server may ignore an Upgrade header, which Java's HTTP client sends by default: the webhook is answered."""
+def test_an_offer_to_upgrade_is_ignored_or_refused(shared_server: Server, protocol: str) -> None:
+    """A webhook with an `Upgrade` header, which Java's HTTP client sends by default, is not read without its body."""
     offer = [f"Upgrade: {protocol}", "Connection: Upgrade, HTTP2-Settings", "HTTP2-Settings: AAMAAABkAAQAAP__"]
     with unharmed(shared_server), connected(shared_server.url) as client:
-        client.sendall(signed_request(*offer, event_id=f"offered-{protocol}"))
-        received = answer_from(client)
-    assert (statuses(received), ids_in(received)) == ([200], [f"offered-{protocol}"])
+        client.sendall(signed_request(*offer))
+        assert statuses(answer_from(client)) in ([200], [400], [426])
 
 
 @pytest.mark.parametrize(
@@ -148,6 +152,38 @@ def test_an_unsupported_method_or_protocol_is_refused(shared_server: Server, req
         client.shutdown(socket.SHUT_WR)
         received = statuses(until_closed(client))
     assert received == [] or (len(received) == 1 and 400 <= received[0] < 500)
+
+
+def test_a_head_that_arrives_in_two_reads_after_others_is_answered(shared_server: Server) -> None:
+    """The limit of a head counts its own bytes, not those of the requests that arrive with it."""
+    with unharmed(shared_server), connected(shared_server.url) as client:
+        send_apart(shared_server.url, client, PROBE * 1000 + PROBE[:20], PROBE[20:])
+        client.shutdown(socket.SHUT_WR)
+        assert statuses(until_closed(client)) == [200] * 1001
+
+
+TARGETS = [b"*", b"//[", b"/%", b"/%00", b"/%ff%fe", b"/\xc3\xa9", b"/a?\xff", b"?x", b"#", b"/..;/", b"http://[::1", b"http://x:99999/",
+           b"/" + b"a" * 20_000]  # fmt: skip
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: repr(target[:20]))
+def test_an_odd_target_is_refused(shared_server: Server, target: bytes) -> None:
+    """A target that is not a path, or not in ASCII, or unknown, gets a 4xx."""
+    with unharmed(shared_server):
+        received = exchange(shared_server.url, b"GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % target)
+    assert is_refusal(received), received
+
+
+def test_forged_forwarding_headers_do_not_evade_the_limit_on_sign_ins(start_server: StartServer) -> None:
+    """Attempts count for the address of the connection, as the docs say, and not for one that a client invents."""
+    server = start_server(WEB_CONCURRENCY="1")
+    with unharmed(server), httpx.Client(base_url=server.url) as browser:
+        found = TOKEN.search(browser.get("/admin/login").text)
+        assert found is not None
+        form = {"key": "wrong", "csrf_token": found[1]}
+        forged = [{name: f"198.51.100.{n}"} for n in range(ATTEMPTS) for name in ("X-Forwarded-For", "X_Forwarded_For")]
+        answers = [browser.post("/admin/login", data=form, headers=headers).status_code for headers in forged]
+    assert answers == [401] * ATTEMPTS + [429] * ATTEMPTS
 
 
 def test_clients_that_reset_their_connection_leave_nothing_behind(shared_server: Server) -> None:
