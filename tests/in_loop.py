@@ -14,8 +14,6 @@ T = TypeVar("T")
 class CalledSoon:
     """For a double of the database: in the event loop it does what it does in a thread."""
 
-    __slots__ = ()
-
     round_trip = 0.0
 
     def call(self, function: str, **params: Json) -> Json:

@@ -45,7 +45,8 @@ def main(parts: tuple[str, ...], is_written: bool, **chosen: Any) -> None:
     """Measures how fast the service is: all PARTS, or those named. Needs wrk.
 
     \b
-    rates   events a second, beside the limit of the database and one call per event
+    rates   events a second, beside the limit of the database, one call per event
+            and, where Node.js 20 is installed, two services under it
     delay   the same, with 10 ms between service and database
     burst   how long 200 posts at once wait for their answers
     flat    a million employees and five million ledger rows, beside a thousand and none

@@ -51,11 +51,14 @@ class BenchDatabase:
 
 
 @contextmanager
-def running(employees: int) -> Iterator[BenchDatabase]:
+def running(employees: int, *, max_connections: int = 100) -> Iterator[BenchDatabase]:
     """A fresh server whose employees are all linked; nothing is in the ledger. Removed afterwards."""
-    with tempfile.TemporaryDirectory() as name, served(Path(name), employees) as database:
-        seed(database)
-        yield database
+    with tempfile.TemporaryDirectory() as name:
+        with served(Path(name), employees) as database:
+            seed(database)
+            configure(database, {"max_connections": str(max_connections)})
+        with served(Path(name), employees) as database:
+            yield database
 
 
 @contextmanager

@@ -16,8 +16,8 @@ from benchmarks.speed import processes, servers
 from benchmarks.speed.database import BenchDatabase, running
 from benchmarks.speed.events import Mix
 from benchmarks.speed.options import Options, Tell
-from benchmarks.speed.rates import Measured, Run, baseline_run, product_run
 from benchmarks.speed.report import Figure, rate, ratio
+from benchmarks.speed.runs import Measured, Run, baseline_run, product_run
 from tests.ports import free_port
 
 ROUND_TRIP = 0.010

@@ -5,7 +5,7 @@ import itertools
 import json
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -107,7 +107,7 @@ def requests(sent: Sequence[Event], secret: Secret, port: int) -> Iterator[bytes
         yield "\r\n".join(lines).encode() + b"\r\n\r\n" + event.body
 
 
-def write(file: Path, messages: Iterator[bytes]) -> None:
+def write(file: Path, messages: Iterable[bytes]) -> None:
     """One request after the other, each after a line with its length."""
     with file.open("wb") as out:
         for message in messages:

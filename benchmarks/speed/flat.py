@@ -12,8 +12,8 @@ from benchmarks.speed import servers
 from benchmarks.speed.database import HERE, BenchDatabase, configure, require_durable, seed, served
 from benchmarks.speed.events import Mix
 from benchmarks.speed.options import Options, Tell
-from benchmarks.speed.rates import Measured, product_run
 from benchmarks.speed.report import Figure, rate, ratio
+from benchmarks.speed.runs import Measured, product_run
 
 SMALL = 1000
 CONNECTIONS = 64
@@ -25,13 +25,16 @@ QUICKLY = ("fsync = off", "full_page_writes = off", "max_wal_size = '8GB'")
 
 
 QUARTER = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4 // 2**20
+OF_MEMORY, OF_DEFAULT = "a quarter of the memory", "PostgreSQL's 128 MB"
 SETTINGS: dict[str, dict[str, str]] = {
-    "a quarter of the memory": {"shared_buffers": f"{QUARTER}MB", "max_wal_size": "4GB"},
-    "PostgreSQL's 128 MB": {},
+    OF_MEMORY: {"shared_buffers": f"{QUARTER}MB", "max_wal_size": "4GB"},
+    OF_DEFAULT: {},
 }
 """What of the database is in PostgreSQL's own memory: its manual advises a quarter of the machine's. By default it has
 128 MB whatever the machine, which the small company fits into, and the large one, of some gigabytes, does not.
 """
+WAL_BEFORE = {OF_MEMORY: 10_400, OF_DEFAULT: 18_100}
+"""Bytes of WAL of an event in the large company at commit 7b51e38, in runs of 90,000 events; the goal is half of it."""
 
 
 def measure(options: Options, tell: Tell) -> list[Figure]:
@@ -67,16 +70,27 @@ def compared(small: BenchDatabase, large: BenchDatabase, options: Options, buffe
             found = took[beside_small.port], took[beside_large.port]
             tell(f"round {number}: small {rate(found[0].rate)}, large {rate(found[1].rate)}")
             costs.append(found)
+    before = WAL_BEFORE[buffers]
     flat = median(of_large.rate / of_small.rate for of_small, of_large in costs[1:])
     small_costs, large_costs = zip(*costs[1:], strict=True)
+    large_name = f"{options.large_employees:,} employees, {options.large_events:,} rows in the ledger"
     return [
-        Figure(f"{buffers} as buffers: {SMALL:,} employees, an empty ledger", shown(small_costs), told(small_costs)),
         Figure(
-            f"{buffers} as buffers: {options.large_employees:,} employees, {options.large_events:,} rows in the ledger",
+            f"{buffers} as buffers: {SMALL:,} employees, an empty ledger",
+            shown(small_costs),
+            f"{kilobytes(wal(small_costs))} of WAL for each",
+        ),
+        Figure(
+            f"{buffers} as buffers: {large_name}",
             f"{shown(large_costs)}, {ratio(flat)} of the small one's",
-            told(large_costs),
             goal=f">= {GOAL}",
             met=flat >= GOAL,
+        ),
+        Figure(
+            f"{buffers} as buffers: {large_name}, WAL for each event",
+            kilobytes(wal(large_costs)),
+            goal=f"half of the {kilobytes(before)} before, or less",
+            met=wal(large_costs) <= before / 2,
         ),
     ]
 
@@ -98,8 +112,12 @@ def shown(costs: Sequence[Cost]) -> str:
     return rate(median(cost.rate for cost in costs))
 
 
-def told(costs: Sequence[Cost]) -> str:
-    return f"{median(cost.wal for cost in costs) / 1000:.1f} kB of WAL for each"
+def wal(costs: Sequence[Cost]) -> float:
+    return median(cost.wal for cost in costs)
+
+
+def kilobytes(size: float) -> str:
+    return f"{size / 1000:.1f} kB"
 
 
 def run(database: BenchDatabase, server: servers.Server, count: int, name: str) -> Cost:

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.speed import processes
-from benchmarks.speed.events import Event, requests, write
-from webhook_service.signature import Secret
+from benchmarks.speed.events import write
 
 SCRIPT = Path(__file__).with_name("load.lua")
 REFUSED = re.compile(r"Non-2xx or 3xx responses: ([0-9]+)")
@@ -34,11 +33,11 @@ def require_wrk() -> None:
         raise RuntimeError("wrk is missing: apt-get install wrk")
 
 
-def send(events: Sequence[Event], secret: Secret, port: int, connections: int, *, may_be_refused: bool = False) -> Sent:
+def send(requests: Sequence[bytes], port: int, connections: int, *, may_be_refused: bool = False) -> Sent:
     """Raises RuntimeError where one was refused, sent twice or never answered: then the run counts for nothing."""
     with tempfile.TemporaryDirectory() as folder:
         file, result = Path(folder) / "requests", Path(folder) / "result"
-        write(file, requests(events, secret, port))
+        write(file, requests)
         command = ["wrk", "-t1", f"-c{connections}", f"-d{LONGEST}", "--timeout", "30", "-s", str(SCRIPT)]
         arguments = [f"http://127.0.0.1:{port}", "--", str(file), str(result), str(connections)]
         wrk = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True)
@@ -55,6 +54,6 @@ def send(events: Sequence[Event], secret: Secret, port: int, connections: int, *
         sent, started, ended = result.read_text().split()
     found = REFUSED.search(told)
     refused = int(found[1]) if found else 0
-    if int(sent) != len(events) or "Socket errors" in told or (refused and not may_be_refused):
-        raise RuntimeError(f"{sent} requests were sent instead of {len(events)}, or some were refused: {told}")
+    if int(sent) != len(requests) or "Socket errors" in told or (refused and not may_be_refused):
+        raise RuntimeError(f"{sent} requests were sent instead of {len(requests)}, or some were refused: {told}")
     return Sent(float(ended) - float(started), refused, load_cpu)

@@ -9,8 +9,8 @@ from benchmarks.speed import processes, servers
 from benchmarks.speed.database import running
 from benchmarks.speed.events import Mix
 from benchmarks.speed.options import Options, Tell
-from benchmarks.speed.rates import product_run
 from benchmarks.speed.report import Figure
+from benchmarks.speed.runs import product_run
 
 CONNECTIONS = 64
 EVERY = 10.0

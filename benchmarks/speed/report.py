@@ -5,24 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-HEAD = """# How fast it is
-
-`python -m benchmarks.speed` measures and writes this page. Load generator, server and PostgreSQL share one machine;
-what is compared is measured in one run, in turn, and medians are shown. PostgreSQL runs with fsync and
-synchronous_commit on. A rate counts only what was committed: after each run the rows of the ledger and the changed
-employees are counted. Each event is an HTTP request of 1.3 kB (sign-ups 0.7 kB) with a signature and an id of its own,
-sent once by wrk.
-
-- **The limit** is what each event must at least do: pgbench calls a plain SQL function that writes one ledger row and
-  updates one employee, on tables that have only their keys. It pays for no HTTP, no JSON, no decision.
-- **The same function on the product's tables** pays for their indexes and triggers, too.
-- **The product's own function** is called with one event per call: what merging would save.
-- **One call per event** is a small Flask application under the same gunicorn (two workers of four threads): it verifies
-  the signature and calls the plain function on the bare tables.
-- **The product** is the whole path, with every check, log line and metric on.
-
-CPU per event is user and system time: of gunicorn and its workers, of PostgreSQL's processes, of wrk.
-"""
+HEAD = "# How fast it is\n"
+"""Of a new page. What is measured, and against what, is written in the page itself."""
 
 
 @dataclass(frozen=True, slots=True)

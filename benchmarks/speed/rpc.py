@@ -14,7 +14,7 @@ import httpx
 
 from benchmarks.speed import servers
 from benchmarks.speed.database import HERE
-from benchmarks.speed.events import some_events
+from benchmarks.speed.events import requests, some_events
 from benchmarks.speed.load import send
 from benchmarks.speed.options import Options, Tell
 from benchmarks.speed.report import Figure, rate, ratio
@@ -64,8 +64,8 @@ def measure(options: Options, tell: Tell) -> list[Figure]:
 
 def run(lite: SupabaseLite, server: servers.Server, connections: int, count: int, name: str) -> Committed:
     """What takes longer than the service waits is refused, and not counted."""
-    sent = some_events(EMPLOYEES, count, name)
-    took = send(sent, parse_secrets(SECRET)[0], server.port, connections, may_be_refused=True)
+    sent = list(requests(some_events(EMPLOYEES, count, name), parse_secrets(SECRET)[0], server.port))
+    took = send(sent, server.port, connections, may_be_refused=True)
     done = committed(lite, name)
     if done < count - took.refused:
         raise RuntimeError(f"{count} events were sent, {took.refused} refused, but only {done} are committed")

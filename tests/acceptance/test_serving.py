@@ -1,6 +1,7 @@
 """The server as a process: what it needs to start, and what it writes."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -100,3 +101,21 @@ def test_hundreds_may_wait_to_be_accepted(start_server: StartServer) -> None:
                 stack.enter_context(socket.create_connection(address, timeout=10))
     finally:
         os.kill(worker, signal.SIGCONT)
+
+
+@pytest.mark.parametrize(
+    ("trusted", "shown"), [("127.0.0.1", "203.0.113.7"), ("192.0.2.1", "127.0.0.1")], ids=["a proxy", "anybody"]
+)
+def test_the_address_of_a_visitor_is_what_a_trusted_proxy_says(
+    start_server: StartServer, trusted: str, shown: str
+) -> None:
+    """Attempts to sign in count for the last address that is no proxy's; from others, X-Forwarded-For is no address."""
+    server = start_server(FORWARDED_ALLOW_IPS=trusted)
+    with httpx.Client(headers={"X-Forwarded-For": "198.51.100.9, 203.0.113.7"}) as browser:
+        page = browser.get(f"{server.url}/admin/login").text
+        token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
+        assert token is not None
+        answer = browser.post(f"{server.url}/admin/login", data={"key": "wrong", "name": "x", "csrf_token": token[1]})
+    assert answer.status_code == 401
+    [line] = [line for line in server.log_lines() if line["message"] == "sign-in refused"]
+    assert line["address"] == shown

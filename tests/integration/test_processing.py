@@ -1,5 +1,6 @@
 """The merging of concurrent works into batches."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
@@ -91,6 +92,40 @@ def test_a_batch_has_a_limit(database: Database) -> None:
     with ThreadPoolExecutor(16) as threads:
         list(threads.map(commits.process, [work(number) for number in range(1, 17)]))
     assert max(gate.batches) <= 4
+
+
+@pytest.mark.parametrize(("round_trip", "under_way"), [(0.0, 1), (0.004, 1), (0.006, 2), (0.3, 2)])
+def test_a_second_call_is_worth_while_behind_a_slow_network(
+    database: Database, round_trip: float, under_way: int
+) -> None:
+    """Up to a round trip of 5 ms one call is under way at a time, above it two: the one rule is the measured time."""
+    gate = Gate(database)
+    gate.round_trip = round_trip
+    commits = ForThreads(GroupCommit(gate, Policy(), max_batch=1, patience=10, held_up=60))
+    with ThreadPoolExecutor(5) as threads:
+        results = [threads.submit(commits.process, work(number)) for number in range(1, 6)]
+        wait_for(lambda: commits.waiting() == 5 - under_way and len(gate.batches) == under_way)
+        gate.opened.set()
+        assert {result.result(10).outcome for result in results} == {"unconfirmed"}
+
+
+def test_the_senders_of_the_last_call_come_along_with_the_next(database: Database) -> None:
+    """As soon as all of them are back the next call begins, with them in it: the same number, not halves of it."""
+    gate = Gate(database)
+    gate.opened.set()
+
+    async def senders(commits: GroupCommit, count: int, rounds: int) -> None:
+        async def sender(number: int) -> None:
+            for turn in range(rounds):
+                await commits.process(work(number * 100 + turn))
+
+        async with asyncio.TaskGroup() as group:
+            for number in range(1, count + 1):
+                group.create_task(sender(number))
+
+    with ThreadPoolExecutor(1) as elsewhere:  # the browser's tests keep a loop running in this thread
+        elsewhere.submit(asyncio.run, senders(GroupCommit(gate, Policy(), patience=10), 6, 5)).result()
+    assert gate.batches == [6] * 5
 
 
 def test_a_call_that_is_held_up_holds_up_no_other(database: Database) -> None:

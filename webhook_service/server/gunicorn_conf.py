@@ -2,6 +2,7 @@
 
 import gc
 import os
+import resource
 import shutil
 import struct
 from pathlib import Path
@@ -54,8 +55,10 @@ def on_exit(server: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Each worker relays beside serving, unless RELAY is off. What is loaded by now stays: to look for garbage in it
-    again and again would be a tenth of what an event costs.
+    again and again would be a tenth of what an event costs. Connections are files: as many as the system allows.
     """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     gc.collect()
     gc.freeze()
     gc.set_threshold(ALLOCATIONS)

@@ -21,15 +21,15 @@ RESERVED_FILES = 64
 """Of the files that a process may open: for the database, the log, the relay and Auth. The rest are connections."""
 
 
-def max_connections() -> int:
-    """Of one process."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(RESERVED_FILES, soft - RESERVED_FILES)
+def max_connections() -> int | None:
+    """Of one process, which may open so many files; None: any number."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if files == resource.RLIM_INFINITY else max(1, files - RESERVED_FILES)
 
 
 class Protocol(HttpToolsProtocol):
     """Bounds the time and the size of a head and the number of connections, and answers a client that has closed its
-    own direction. uvicorn's limit on concurrency counts requests, not the connections that send none.
+    own direction. uvicorn itself would refuse requests over its limit, not connections that send none.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -41,7 +41,7 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
-        if len(self.connections) > max_connections():
+        if self.limit_concurrency is not None and len(self.connections) > self.limit_concurrency:
             self._refuse(b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n")
         else:
             self._await_head()

@@ -12,7 +12,7 @@ from uvicorn import Server
 from uvicorn_worker import UvicornWorker
 
 from webhook_service.server.asgi import application
-from webhook_service.server.protocol import Protocol
+from webhook_service.server.protocol import Protocol, max_connections
 
 HEARTBEAT_SECONDS = 1
 """Between two signs of life to gunicorn, which ends a worker that gives none."""
@@ -51,6 +51,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # it has no types
 
     async def _serve(self) -> None:
         self.config.app = application(self.wsgi)
+        self.config.limit_concurrency = max_connections()
         self._server = QuietServer(self.config)
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._end)

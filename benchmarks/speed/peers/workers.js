@@ -1,0 +1,28 @@
+'use strict'
+// Two worker processes that share one port, as the product's server has two workers.
+const cluster = require('node:cluster')
+const process = require('node:process')
+
+const WORKERS = 2
+
+// Calls `prepare` once, then `serve` in each worker: it resolves to a Fastify application, which listens on PORT.
+async function run (prepare, serve) {
+  if (cluster.isPrimary) {
+    await prepare()
+    for (let i = 0; i < WORKERS; i++) cluster.fork() // they end with their primary process
+    cluster.on('exit', () => process.exit(1))
+  } else {
+    const app = await serve()
+    app.get('/readyz', async () => ({ ready: true }))
+    await app.listen({ host: '127.0.0.1', port: Number(process.env.PORT), backlog: 2048 })
+  }
+}
+
+// The body stays as it was sent: signatures are verified over its bytes.
+function acceptRawJson (app) {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => done(null, body))
+  return app
+}
+
+module.exports = { run, acceptRawJson }

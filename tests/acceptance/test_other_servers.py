@@ -1,0 +1,88 @@
+"""Without `server/`: the application under plain WSGI servers is correct, and only slower."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.acceptance.command import settings_for
+from tests.acceptance.conftest import Post, deliver, refused
+from tests.acceptance.lives import hire_users, lives, user_id
+from tests.acceptance.test_signals import assert_nothing_is_half_done
+from tests.auth_traffic import CONFIRMED, insert
+from tests.conftest import ADMIN_KEY
+from tests.employees import Connection
+from tests.ports import free_port
+
+ROOT = Path(__file__).parents[2]
+SERVERS = {
+    "gunicorn, sync": ("gunicorn", "--workers=2", "--backlog=512", "wsgi:app"),
+    "gunicorn, gthread": ("gunicorn", "--worker-class=gthread", "--threads=8", "--backlog=512", "wsgi:app"),
+    "flask run": ("flask", "--app=wsgi", "run", "--no-reload"),
+}
+
+
+@contextmanager
+def served(command: tuple[str, ...], port: int, environment: dict[str, str], log_file: Path) -> Iterator[str]:
+    at = [f"--bind=127.0.0.1:{port}"] if command[0] == "gunicorn" else [f"--port={port}"]
+    url = f"http://127.0.0.1:{port}"
+    with log_file.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *command, *at], cwd=ROOT, env=environment, stdout=log, stderr=log
+        )
+        try:
+            deadline = time.monotonic() + 30
+            while not answers(f"{url}/readyz"):
+                assert process.poll() is None, log_file.read_text("utf-8")
+                assert time.monotonic() < deadline
+            yield url
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url).is_success
+    except httpx.TransportError:
+        return False
+
+
+@pytest.fixture(params=SERVERS)
+def url(request: pytest.FixtureRequest, database_url: str, tmp_path: Path) -> Iterator[str]:
+    with served(SERVERS[request.param], free_port(), settings_for(database_url), tmp_path / "server.log") as url:
+        yield url
+
+
+def test_every_life_comes_to_its_end(url: str, connection: Connection) -> None:
+    """Deliveries in any order, many at once and each of them twice, end in the same employees as under our server."""
+    hire_users(connection, 30)
+    posts = lives(30)
+    answers = deliver(url, [*posts, *posts], at_once=16)
+    assert refused(answers) == []
+    assert_nothing_is_half_done(connection, posts, 30)
+
+
+def test_it_refuses_the_same(url: str, connection: Connection) -> None:
+    """A missing signature, a wrong content type, a body over the limit, another method, a key of the admin API."""
+    assert httpx.post(f"{url}/webhook/auth", json={}).json()["reason"] == "missing_signature"
+    assert httpx.post(f"{url}/webhook/auth", content=b" " * 1_000_001).status_code == 413
+    assert httpx.get(f"{url}/webhook/auth").status_code == 405
+    assert httpx.get(f"{url}/admin/api/summary").status_code == 401
+    assert connection.execute("select from integration_sync_log").rowcount == 0
+
+
+def test_probes_and_admins_are_answered(url: str, connection: Connection) -> None:
+    """/healthz, /readyz, /metrics, and what the admin API says of an event."""
+    hire_users(connection, 1)
+    post = Post("evt-1", insert(user_id(1), email="user1@example.com", email_confirmed_at=CONFIRMED))
+    assert [answer.outcome for answer in deliver(url, [post])] == ["linked"]
+    for path in ("/healthz", "/readyz", "/metrics"):
+        assert httpx.get(f"{url}{path}").status_code == 200
+    headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
+    assert httpx.get(f"{url}/admin/api/events/evt-1", headers=headers).json()["outcome"] == "linked"

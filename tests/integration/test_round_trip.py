@@ -1,0 +1,71 @@
+"""How far away the database is, measured in each call of the event loop: what decides on a second call at a time."""
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from tests.employees import Connection
+from tests.integration.test_database_trouble import proxied
+from tests.ports import free_port
+from webhook_service.batching import FAR_SECONDS
+from webhook_service.db.direct import DirectDatabase
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def far_url(database_url: str) -> Iterator[str]:
+    """The database behind a network that takes 10 ms for a round trip."""
+    port = free_port()
+    socket = f"{conninfo_to_dict(database_url)['host']}/.s.PGSQL.5432"
+    command = [sys.executable, "-m", "benchmarks.speed.delay_proxy", str(port), socket, "0.005"]
+    process = subprocess.Popen(command, cwd=ROOT)
+    try:
+        url = proxied(database_url, port)
+        deadline = time.monotonic() + 20
+        while not is_there(url):
+            assert time.monotonic() < deadline
+        yield url
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def is_there(url: str) -> bool:
+    try:
+        psycopg.connect(url).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def round_trip_of(url: str, function: str) -> float:
+    async def measured() -> float:
+        direct = DirectDatabase(url)
+        assert direct.round_trip == 0
+        for _ in range(3):
+            await direct.call_soon(function)
+        direct.close()
+        return direct.round_trip
+
+    with ThreadPoolExecutor(1) as elsewhere:  # the browser's tests keep a loop running in this thread
+        return elsewhere.submit(asyncio.run, measured()).result()
+
+
+def test_what_the_server_works_is_not_the_network(database_url: str, connection: Connection) -> None:
+    """A slow function does not make a database far away."""
+    connection.execute("create function slow() returns text language sql as 'select pg_sleep(1)::text'")
+    assert 0 < round_trip_of(database_url, "slow") < 1
+
+
+def test_a_network_is_measured(far_url: str) -> None:
+    """Behind 10 ms the database is far."""
+    assert round_trip_of(far_url, "auth_sync_schema_v1") > FAR_SECONDS
