@@ -3,13 +3,16 @@
 The server has one worker, so that an attack and the webhooks meanwhile share an event loop.
 """
 
+import resource
 import select
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 
+import httpx
 import pytest
 
-from tests.acceptance.conftest import StartServer, wait_for
+from tests.acceptance.conftest import Server, StartServer, wait_for
 from tests.acceptance.raw_http import (
     LIMIT_PATIENCE_SECONDS,
     NEXT,
@@ -97,10 +100,19 @@ def test_500_half_bodies_hold_up_no_webhook(start_server: StartServer, target: s
         assert received <= REFUSED
 
 
+def restart_with_few_files(server: Server) -> None:
+    """Replaces the worker by one that may open 256 files; each connection is a file."""
+    before = server.workers()
+    resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (256, 256))
+    server.signal(signal.SIGHUP)
+    wait_for("another worker", lambda: server.workers() and not set(before) & set(server.workers()))
+    wait_for("it answers", lambda: httpx.get(f"{server.url}/healthz", timeout=10).is_success)
+
+
 def test_connections_over_the_limit_get_a_503(start_server: StartServer) -> None:
-    """A connection that the server has no file for gets a 503, and those before it lose nothing."""
-    with descriptors(256):
-        server = start_server(WEB_CONCURRENCY="1")
+    """A connection that the server has no file for gets a 503, and those before it are served."""
+    server = start_server(WEB_CONCURRENCY="1")
+    restart_with_few_files(server)
     with unharmed(server):
         with ExitStack() as stack:
             first, *idle = connect_many(server.url, b"", 400, stack)

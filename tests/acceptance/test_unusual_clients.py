@@ -174,16 +174,29 @@ def test_an_odd_target_is_refused(shared_server: Server, target: bytes) -> None:
     assert is_refusal(received), received
 
 
-def test_forged_forwarding_headers_do_not_evade_the_limit_on_sign_ins(start_server: StartServer) -> None:
-    """Attempts count for the address of the connection, as the docs say, and not for one that a client invents."""
-    server = start_server(WEB_CONCURRENCY="1")
+FORGED = [
+    ("192.0.2.1", "X-Forwarded-For", "198.51.100.{}"),
+    ("192.0.2.1", "X_Forwarded_For", "198.51.100.{}"),
+    ("127.0.0.1", "X_Forwarded_For", "198.51.100.{}"),
+    ("127.0.0.1", "X-Forwarded-For", "198.51.100.{}, 203.0.113.9"),
+    ("127.0.0.1", "X-Forwarded-For", "198.51.100.{}, 203.0.113.9, 127.0.0.1"),
+]
+IDS = ["no proxy", "no proxy, underscores", "a proxy, underscores", "a proxy appends", "two proxies append"]
+
+
+@pytest.mark.parametrize(("proxies", "name", "value"), FORGED, ids=IDS)
+def test_a_forged_forwarding_header_does_not_evade_the_limit_on_sign_ins(
+    start_server: StartServer, proxies: str, name: str, value: str
+) -> None:
+    """Attempts count for the address that a proxy of ours has added, or of the connection, not for an invented one."""
+    server = start_server(WEB_CONCURRENCY="1", FORWARDED_ALLOW_IPS=proxies)
     with unharmed(server), httpx.Client(base_url=server.url) as browser:
         found = TOKEN.search(browser.get("/admin/login").text)
         assert found is not None
         form = {"key": "wrong", "csrf_token": found[1]}
-        forged = [{name: f"198.51.100.{n}"} for n in range(ATTEMPTS) for name in ("X-Forwarded-For", "X_Forwarded_For")]
+        forged = [{name: value.format(n)} for n in range(ATTEMPTS + 1)]
         answers = [browser.post("/admin/login", data=form, headers=headers).status_code for headers in forged]
-    assert answers == [401] * ATTEMPTS + [429] * ATTEMPTS
+    assert answers == [401] * ATTEMPTS + [429]
 
 
 def test_clients_that_reset_their_connection_leave_nothing_behind(shared_server: Server) -> None:
