@@ -4,7 +4,7 @@ import re
 import resource
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -63,6 +63,12 @@ def is_whole(answer: bytes) -> bool:
     head, end, body = answer.partition(b"\r\n\r\n")
     length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
     return bool(end) and length is not None and len(body) >= int(length[1])
+
+
+def half_close(connection: socket.socket) -> None:
+    """Ends what the client sends; it still reads."""
+    with suppress(OSError):  # closed already
+        connection.shutdown(socket.SHUT_WR)
 
 
 def exchange(url: str, message: bytes) -> bytes:

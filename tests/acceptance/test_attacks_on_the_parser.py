@@ -4,8 +4,6 @@ If a proxy and the server disagree on where a request ends, a second request pas
 smuggling). An answer to the second request would prove that the server accepted the malformed one.
 """
 
-import socket
-from contextlib import suppress
 from uuid import uuid4
 
 import pytest
@@ -27,6 +25,7 @@ from tests.acceptance.raw_http import (
     answer_from,
     connected,
     exchange,
+    half_close,
     head_of,
     is_refusal,
     send_apart,
@@ -115,7 +114,7 @@ def test_a_body_after_an_offer_to_upgrade_is_not_a_request(shared_server: Server
     rest = NEXT if body == "Content-Length" else b"%x\r\n%s\r\n0\r\n\r\n" % (len(NEXT), NEXT)
     with unharmed(shared_server), connected(shared_server.url) as client:
         send_apart(shared_server.url, client, head_of(*upgrade, length), rest)
-        client.shutdown(socket.SHUT_WR)
+        half_close(client)
         received = statuses(until_closed(client))
     assert len(received) <= 1
     assert 200 not in received
@@ -136,8 +135,7 @@ def test_a_body_after_its_answer_is_not_a_request(shared_server: Server, head: b
         client.sendall(head)
         assert len(statuses(answer_from(client))) == 1
         send_apart(shared_server.url, client, NEXT, NEXT * 9)
-        with suppress(OSError):  # closed already
-            client.shutdown(socket.SHUT_WR)
+        half_close(client)
         assert statuses(until_closed(client)) == []
 
 

@@ -94,7 +94,8 @@ def test_an_endless_part_of_a_request_is_refused(start_server: StartServer, star
         with sending(attacker, start + more * 65_536) as is_sent:
             assert_answered(server, 20)
         assert not is_sent.result()
-        assert statuses(until_closed(attacker)) in ([], [400], [413], [431], [200])
+        received = statuses(until_closed(attacker))
+    assert received in ([], [400], [413], [431]) or (start == NEXT and received in ([200], [200, 400], [200, 431]))
 
 
 @pytest.mark.parametrize("size", [40_000, 1_000_000])

@@ -13,6 +13,7 @@ from tests.acceptance.raw_http import (
     answer_from,
     connected,
     exchange,
+    half_close,
     head_of,
     is_refusal,
     send,
@@ -48,7 +49,7 @@ def test_a_client_that_half_closes_after_its_request_is_answered(shared_server: 
     message = signed_request() if "webhook" in target else head_of(target=f"{target} HTTP/1.1")
     with unharmed(shared_server), connected(shared_server.url) as client:
         client.sendall(message)
-        client.shutdown(socket.SHUT_WR)
+        half_close(client)
         assert statuses(until_closed(client)) == [200]
 
 
@@ -56,7 +57,7 @@ def test_pipelined_webhooks_are_answered_to_a_client_that_half_closes(shared_ser
     """Each whole request before the half-close is answered, not only the first one."""
     with unharmed(shared_server), connected(shared_server.url) as client:
         client.sendall(b"".join(signed_request(event_id=f"half-{n}") for n in range(10)))
-        client.shutdown(socket.SHUT_WR)
+        half_close(client)
         received = until_closed(client)
     assert statuses(received) == [200] * 10
     assert ids_in(received) == [f"half-{n}" for n in range(10)]
@@ -69,7 +70,7 @@ def test_a_client_that_half_closes_within_its_body_is_refused(
     server = start_server(WEB_CONCURRENCY="1")
     with unharmed(server), connected(server.url) as client:
         client.sendall(signed_request(event_id="half")[:-10])
-        client.shutdown(socket.SHUT_WR)
+        half_close(client)
         assert statuses(until_closed(client)) in ([], [400])
     assert "half" not in recorded(connection)
 
@@ -149,7 +150,7 @@ def test_an_unsupported_method_or_protocol_is_refused(shared_server: Server, req
     """An unsupported method or protocol gets a 4xx or no answer: never a tunnel, never a 5xx."""
     with unharmed(shared_server), connected(shared_server.url) as client:
         client.sendall(request_)
-        client.shutdown(socket.SHUT_WR)
+        half_close(client)
         received = statuses(until_closed(client))
     assert received == [] or (len(received) == 1 and 400 <= received[0] < 500)
 
@@ -158,7 +159,7 @@ def test_a_head_that_arrives_in_two_reads_after_others_is_answered(shared_server
     """The limit of a head counts its own bytes, not those of the requests that arrive with it."""
     with unharmed(shared_server), connected(shared_server.url) as client:
         send_apart(shared_server.url, client, PROBE * 1000 + PROBE[:20], PROBE[20:])
-        client.shutdown(socket.SHUT_WR)
+        half_close(client)
         assert statuses(until_closed(client)) == [200] * 1001
 
 
