@@ -1,4 +1,4 @@
-"""What each worker holds in memory, every ten seconds at full load."""
+"""What each worker holds in memory, and how many files it has open, every ten seconds at full load."""
 
 import threading
 import time
@@ -20,10 +20,11 @@ FLAT = 1.05
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """The memory of workers: (seconds since the start, resident MB, MB of its own), for each of them."""
+    """Of each worker: (seconds since the start, resident MB, MB of its own), and its open files at these moments."""
 
     pids: list[int]
     samples: dict[int, list[tuple[float, float, float]]] = field(default_factory=dict)
+    files: dict[int, list[int]] = field(default_factory=dict)
     is_over: threading.Event = field(default_factory=threading.Event)
 
     def run(self, tell: Tell) -> None:
@@ -32,6 +33,7 @@ class Watch:
             at = time.monotonic() - started
             for pid in self.pids:
                 self.samples.setdefault(pid, []).append((at, *processes.memory_mb(pid)))
+                self.files.setdefault(pid, []).append(processes.open_files(pid))
             now = ", ".join(f"{self.samples[pid][-1][1]:.1f} MB" for pid in self.pids)
             tell(f"after {at:,.0f} s: {now}")
 
@@ -52,7 +54,11 @@ def measure(options: Options, tell: Tell) -> list[Figure]:
             watching.join()
         if sorted(processes.children(server.pid)) != sorted(watch.pids):
             raise RuntimeError("a worker has ended meanwhile")
-    workers = [figure for number, pid in enumerate(watch.pids, 1) for figure in figures(number, watch.samples[pid])]
+    workers = [
+        figure
+        for number, pid in enumerate(watch.pids, 1)
+        for figure in (*figures(number, watch.samples[pid]), files(number, watch.files[pid]))
+    ]
     return [Figure(f"events in {options.minutes:g} minutes", f"{sent:,}"), *workers]
 
 
@@ -78,3 +84,15 @@ def figures(number: int, samples: list[tuple[float, float, float]]) -> list[Figu
         ),
         Figure(f"worker {number}: its own alone", f"{own_before:.1f} MB, {own_after:.1f} MB"),
     ]
+
+
+def files(number: int, counts: list[int]) -> Figure:
+    """Between two runs the load's connections are closed, so the fewest of each minute are the worker's own."""
+    minute = round(60 / EVERY)
+    before, after = min(counts[:minute]), min(counts[-minute:])
+    return Figure(
+        f"worker {number}: open files, fewest of the first and of the last minute",
+        f"{before}, {after}",
+        goal="flat (no more than before, and three for the database)",
+        met=after <= before + 3,
+    )

@@ -49,3 +49,8 @@ def machine() -> str:
 
 def lines(name: str) -> list[str]:
     return (PROC / name).read_text().splitlines()
+
+
+def open_files(pid: int) -> int:
+    """Files and sockets that a process has open at the moment."""
+    return len(os.listdir(f"/proc/{pid}/fd"))
