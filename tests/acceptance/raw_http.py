@@ -150,6 +150,12 @@ def unread_bytes(url: str) -> int:
     return sum(int(fields[4].partition(":")[2], 16) for fields in server_sockets(url))
 
 
+def memory_of(server: Server) -> int:
+    """Bytes that the workers hold in memory."""
+    statuses_of = (Path(f"/proc/{pid}/status").read_text("ascii") for pid in server.workers())
+    return sum(int(status.partition("VmRSS:")[2].split()[0]) * 1024 for status in statuses_of)
+
+
 def send_apart(url: str, connection: socket.socket, *parts: bytes) -> None:
     """Sends each part when the server has read the one before, so that each is a read of its own."""
     for part in parts:

@@ -25,7 +25,9 @@ from tests.acceptance.raw_http import (
     assert_answered,
     connect_many,
     connected,
+    half_close,
     head_of,
+    memory_of,
     send,
     statuses,
     unharmed,
@@ -35,6 +37,7 @@ from tests.ports import free_port
 from webhook_service.settings import DEFAULT_MAX_BODY_BYTES
 
 CHUNKED = head_of("Transfer-Encoding: chunked", "Connection: close")
+FLOOD = b"GET /healthz HTTP/1.1\r\nHost:x\r\n\r\n"
 READY = head_of(target="GET /readyz HTTP/1.1")
 CHUNK = b"1\r\nx\r\n"
 
@@ -82,6 +85,7 @@ ENDLESS = {
     "empty lines": (b"", b"\r\n" * 512),
     "empty lines after a request": (NEXT, b"\r\n" * 512),
     "trailers": (CHUNKED + b"0\r\n", b"X-A: " + b"a" * 1017 + b"\r\n"),
+    "a trailer's value": (CHUNKED + b"0\r\nX-A: ", b"a" * 1024),
     "a chunk's extension": (CHUNKED + b"1;", b"a" * 1024),
 }
 
@@ -161,3 +165,17 @@ def test_answers_that_are_not_read_hold_up_no_webhook(start_server: StartServer)
             attack = thread.submit(attacker.sendall, NEXT * 2_500_000)
             assert_answered(server, 20)
             assert isinstance(attack.exception(), OSError)  # a timeout, or the server has closed the connection
+
+
+def test_a_flood_of_pipelined_requests_takes_no_memory(start_server: StartServer) -> None:
+    """The requests that wait for their turn on one connection are few: 10 MB of them take no 100 MB of memory."""
+    server = start_server(WEB_CONCURRENCY="1")
+    before = memory_of(server)
+    with unharmed(server), connected(server.url, patience=LIMIT_PATIENCE_SECONDS) as attacker:
+        with ThreadPoolExecutor(1) as thread, sending(attacker, FLOOD * 300_000) as attack:
+            reading = thread.submit(until_closed, attacker)
+            while not attack.done():
+                assert_answered(server)
+                assert memory_of(server) < before + 100_000_000
+            half_close(attacker)
+        assert set(statuses(reading.result())) <= {200, 400, 431}
