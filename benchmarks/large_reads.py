@@ -72,7 +72,6 @@ def seeded(employees: int, events: int) -> Iterator[str]:
             connection.execute("set session_replication_role = replica")  # no trigger: nothing of this has happened
             people, ledger = (part.encode() for part in SEED.read_text("utf-8").split("-- ledger\n"))
             connection.execute(people.replace(b":employees", str(employees).encode()))
-            connection.execute("select public.auth_sync_fill_names_v1()")
             for start in range(0, events, CHUNK):
                 sys.stderr.write(f"\r{start:,} events ")
                 numbers = {
@@ -85,7 +84,7 @@ def seeded(employees: int, events: int) -> Iterator[str]:
                 for name, number in numbers.items():
                     chunk = chunk.replace(name, str(number).encode())
                 connection.execute(chunk)
-            for table in ("employees", "auth_sync_names", "auth_user_state", "integration_sync_log"):
+            for table in ("employees", "auth_user_state", "integration_sync_log"):
                 connection.execute(f"vacuum analyze {table}".encode())
         yield url
 

@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from tests.ports import free_port
-from webhook_service.db import embedded, migrate
+from webhook_service.db import embedded, schema
 
 FOLDER = Path(__file__).parent / "supabase_lite"
 LITE = FOLDER / "node_modules" / ".bin" / "lite"
@@ -97,8 +97,8 @@ def write_migrations(folder: Path) -> None:
     """As `webhook-service sql --output-dir` writes them, after the roles: Lite makes its own only when it starts."""
     folder.mkdir()
     (folder / "20200101000000_roles.sql").write_text(embedded.SUPABASE_ROLES, "utf-8")
-    for migration in migrate.migrations():
-        (folder / f"20260101{migration.number:06}_{migration.name}.sql").write_text(migration.script, "utf-8")
+    for number, script in enumerate(schema.scripts()):
+        (folder / f"20260101{number:06}_{script.file_name}").write_text(script.script, "utf-8")
     (folder / "20990101000000_test_functions.sql").write_text(TEST_FUNCTIONS, "utf-8")
 
 
@@ -108,7 +108,7 @@ def wait_until_ready(url: str, key: str, process: "subprocess.Popen[bytes]", log
     while process.poll() is None and time.monotonic() < deadline:
         try:
             answer = httpx.post(f"{url}/rest/v1/rpc/auth_sync_schema_v1", headers=headers, json={}, timeout=5)
-            if answer.is_success and answer.json()["migration"] == migrate.newest():
+            if answer.is_success and schema.functions().digest in answer.json().get("functions", ()):
                 return
         except httpx.HTTPError:
             pass

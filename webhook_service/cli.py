@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,9 @@ from webhook_service.cli_provision import provision
 from webhook_service.cli_reconcile import prune, reconcile
 from webhook_service.cli_relay import relay
 from webhook_service.cli_replay import replay
+from webhook_service.cli_sql import sql
 from webhook_service.db import embedded
 from webhook_service.db import migrate as migrations
-from webhook_service.db.migrate import Migration
 from webhook_service.demo import run_demo
 from webhook_service.environment import read_environment, value_of
 from webhook_service.errors import MigrationError, ServiceError
@@ -98,8 +98,8 @@ def serve(host: str | None, port: int | None, workers: int | None, data_dir: Pat
 def migrate(dry_run: bool, data_dir: Path) -> None:
     """Bring the database at DATABASE_URL to the schema this version needs. Safe to repeat.
 
-    Supabase's Data API cannot do that: with SUPABASE_URL alone it checks, and tells the triggers NAME_FIELDS and
-    EMAIL_OWNER.
+    Supabase's Data API cannot do that: with SUPABASE_URL alone it checks, and writes NAME_FIELDS and EMAIL_OWNER
+    for the triggers.
     """
     verb = "would apply" if dry_run else "applied"
     with environment_of(data_dir) as environment:
@@ -112,9 +112,9 @@ def migrate(dry_run: bool, data_dir: Path) -> None:
                 connection.url,
                 policy=config.policy(environment),
                 dry_run=dry_run,
-                applied=lambda migration: click.echo(f"{verb} {migration.number:04} {migration.name}"),
+                applied=lambda script: click.echo(f"{verb} {script.title}"),
             )
-    click.echo("The database is up to date." if not count else f"{verb} {count} migrations.")
+    click.echo("The database is up to date." if not count else f"{verb} {count} scripts.")
 
 
 @main.command(short_help="Remove it from the database.")
@@ -134,50 +134,18 @@ def uninstall(yes: bool, data_dir: Path) -> None:
 
 
 def check_migrations(connection: SupabaseConnection, policy: Policy | None) -> None:
-    """Raises MigrationError where the database lacks some; else tells its triggers the policy."""
+    """Raises MigrationError where the database lacks something; else writes the policy for its triggers."""
     database = database_for(connection)
     try:
-        found = migrations.newest_in(database)
-        if found >= migrations.newest() and policy is not None:
-            database.call("auth_sync_configure_v1", **migrations.told(policy))
+        gap = migrations.gap(database, migrations.wanted())
+        if gap is None and policy is not None:
+            database.call("auth_sync_configure_v1", **migrations.trigger_settings(policy))
     finally:
         database.close()
-    if found < migrations.newest():
+    if gap is not None:
         raise MigrationError(
-            "not_migrated",
-            f"The database is at migration {found}, and needs {migrations.newest()}."
-            " Set DATABASE_URL to apply them, or use `webhook-service sql`.",
+            "not_migrated", f"The database is {gap}. Set DATABASE_URL to migrate it, or use `webhook-service sql`."
         )
-
-
-@main.command(short_help="Print the migrations.")
-@click.option(
-    "--output-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Write one file each, as `supabase db push` takes them from supabase/migrations/.",
-)
-@click.option("--uninstall", is_flag=True, help="Instead: what removes all of ours but employees and their columns.")
-def sql(output_dir: Path | None, uninstall: bool) -> None:
-    """Print the migrations, for those who apply them with the Supabase CLI or by hand."""
-    if uninstall:
-        click.echo(migrations.uninstall_script())
-        return
-    if output_dir is not None:
-        output_dir.mkdir(parents=True, exist_ok=True)
-    for migration in migrations.migrations():
-        if output_dir is None:
-            click.echo(f"-- webhook-service migration {migration.number:04} {migration.name}\n\n{migration.script}")
-        else:
-            file = migration_file(output_dir, migration, now=datetime.now(UTC))
-            file.write_text(migration.script, "utf-8")
-            click.echo(f"wrote {file}")
-
-
-def migration_file(folder: Path, migration: Migration, *, now: datetime) -> Path:
-    """The file that already has this migration, or a new one: the Supabase CLI wants new ones to be the latest."""
-    name = f"webhook_service_{migration.number:04}_{migration.name}.sql"
-    moment = now + timedelta(seconds=migration.number)
-    return next(folder.glob(f"*_{name}"), folder / f"{moment:%Y%m%d%H%M%S}_{name}")
 
 
 @main.command(short_help="Sign a payload: print its headers.")
@@ -210,5 +178,5 @@ def sign(event_id: str | None, token: str | None, data_dir: Path) -> None:
         click.echo(f"{name}: {value}")
 
 
-for command in (relay, replay, reconcile, prune, provision, doctor, notify):
+for command in (relay, replay, reconcile, prune, provision, doctor, notify, sql):
     main.add_command(command)

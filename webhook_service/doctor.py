@@ -43,9 +43,9 @@ def examine(
     NOTIFY_URLS has, where that is asked. Raises Unavailable where the
     database cannot be asked at all.
     """
-    found, wanted = migrate.newest_in(database), migrate.newest()
-    if found < wanted:
-        return [wrong("migrations", f"at {found}, needs {wanted}", "run `webhook-service migrate`")]
+    wanted = migrate.wanted()
+    if (gap := migrate.gap(database, wanted)) is not None:
+        return [wrong("migrations", gap, "run `webhook-service migrate`")]
     asked = now()
     facts = database.call("auth_sync_inspect_v1")
     moment = asked + (now() - asked) / 2
@@ -53,7 +53,7 @@ def examine(
         todo = "run `webhook-service migrate`, then `webhook-service reconcile`"
         return [wrong("settings", "auth_sync_settings has lost its row: nothing is captured", todo)]
     return [
-        ok("migrations", f"at {found}"),
+        ok("migrations", f"at {wanted.migration}, functions {wanted.functions}"),
         *source(facts),
         triggers(facts),
         *rights(facts),
@@ -106,7 +106,7 @@ def rights(facts: Json) -> list[Finding]:
 
 
 def names(facts: Json, policy: Policy) -> Finding:
-    if {"p_name_fields": facts["name_fields"], "p_columns": facts["columns"]} != migrate.told(policy):
+    if {"p_name_fields": facts["name_fields"], "p_columns": facts["columns"]} != migrate.trigger_settings(policy):
         todo = "run `webhook-service migrate` with the settings that the service has, then `webhook-service reconcile`"
         return wrong("settings", "the triggers were told another NAME_FIELDS or EMAIL_OWNER than is set here", todo)
     return ok("settings", "the triggers know NAME_FIELDS and EMAIL_OWNER as they are set here")

@@ -13,7 +13,7 @@ from webhook_service.refusals import not_found
 
 
 class SyncStatus(StrEnum):
-    """How an employee stands with the login; what each means is said in migration 0020."""
+    """How an employee stands with the login; what each means is said in db/views/views.sql."""
 
     MISSING_AUTH_UID = "MISSING_AUTH_UID"
     INACTIVE_WITH_AUTH = "INACTIVE_WITH_AUTH"

@@ -10,7 +10,7 @@ from webhook_service.handlers import Policy
 from webhook_service.payload import to_request_data
 from webhook_service.ports import Database
 
-PROCESS = "auth_sync_process_v2"
+PROCESS = "auth_sync_process_v1"
 
 MAX_BATCH = 64
 
@@ -123,7 +123,7 @@ def fail(database: Database, event_id: str, outcome: Outcome, detail: str, lease
 def parameters(
     works: Sequence[Work], dry_run: bool = False, lock_timeout: str = LOCK_TIMEOUT, skip_held: bool = False
 ) -> dict[str, Json]:
-    """What `auth_sync_process_v2` takes."""
+    """What `auth_sync_process_v1` takes."""
     return {
         "p_works": [to_json(work) for work in works],
         "p_dry_run": dry_run,
@@ -133,7 +133,7 @@ def parameters(
 
 
 def to_json(work: Work) -> dict[str, Json]:
-    """A work as `auth_sync_process_v2` takes it."""
+    """A work as `auth_sync_process_v1` takes it."""
     return {
         "event_id": work.event.event_id,
         "operation": work.event.operation,

@@ -97,7 +97,7 @@ def own(database: BenchDatabase, clients: int, count: int, mode: str, name: str)
                 process_batch(recorder, [decide(parse(delivery, policy.name_fields), policy)], policy)
                 works = next(value for value in recorder.parameters.values() if is_works(value))
                 copy.write_row([number, Jsonb(works)])
-        script = OWN.format(call=call_of(recorder).as_string(connection))
+        script = OWN.format(call=call_of(recorder, sql.Identifier("works")).as_string(connection))
     database.execute("vacuum analyze bench.works")
     after = newest_row(database)
     called = pgbench(database, script, clients, count, mode)
@@ -109,12 +109,17 @@ def is_works(value: Json) -> bool:
     return isinstance(value, list | dict)
 
 
-def call_of(recorder: Recorder) -> sql.Composed:
-    """The recorded call as SQL, with the column `works` in the place of the events."""
+def call_of(recorder: Recorder, works: sql.Composable) -> sql.Composed:
+    """The recorded call as SQL, with `works` in the place of the events."""
     arguments = [
-        sql.SQL("{} => {}").format(
-            sql.Identifier(name), sql.Identifier("works") if is_works(value) else sql.Literal(value)
-        )
+        sql.SQL("{} => {}").format(sql.Identifier(name), works if is_works(value) else sql.Literal(value))
         for name, value in recorder.parameters.items()
     ]
     return sql.SQL("{}({})").format(sql.Identifier(recorder.function), sql.SQL(", ").join(arguments))
+
+
+def own_query() -> str:
+    """A query that calls the product's own SQL function as the product does; its parameter $1 is the events as JSON."""
+    recorder = Recorder()
+    process_batch(recorder, [], Policy())
+    return f"select public.{call_of(recorder, sql.SQL('$1::jsonb')).as_string()} as answer"

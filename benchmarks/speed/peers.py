@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmarks.speed import stripe_events
+from benchmarks.speed import limit, stripe_events
 from benchmarks.speed.database import BenchDatabase
 from benchmarks.speed.events import Mix
 from benchmarks.speed.options import Options, Tell
@@ -58,7 +58,8 @@ def warm_up(run_of_peer: Run, count: int, name: str) -> None:
 
 @contextmanager
 def fastify(database: BenchDatabase, count: int) -> Iterator[Run]:
-    with node("fastify", database.environment) as server:
+    """By the same call of the database as the product's own."""
+    with node("fastify", database.environment | {"PROCESS_QUERY": limit.own_query()}) as server:
         yield lambda connections, name: product_run(database, server, connections, count, Mix.UPDATES, name)
 
 

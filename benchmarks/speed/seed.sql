@@ -9,4 +9,3 @@ select md5(n::text)::uuid, v.version, n, 'person' || n || '@example.com', true, 
   from generate_series(1, :employees) as n, public.auth_sync_version_at_v1('2026-01-01') as v (version);
 
 select setval(pg_get_serial_sequence('public.employees', 'employee_id'), :employees + 1);
-select public.auth_sync_fill_names_v1();

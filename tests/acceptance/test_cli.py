@@ -17,7 +17,7 @@ from tests.acceptance.command import (
 )
 from tests.acceptance.conftest import StartServer
 from tests.ports import free_port
-from webhook_service.db import migrate
+from webhook_service.db import schema
 
 COMMANDS = ("demo", "serve", "migrate", "sql", "sign", "replay")
 
@@ -81,7 +81,7 @@ def test_sql_is_what_migrate_does(run: Run, empty_database_url: str) -> None:
 
 
 def test_sql_writes_the_same_files_each_time(run: Run, tmp_path: Path) -> None:
-    """`sql --output-dir` writes a file per migration, named in order, and the same ones when it is repeated."""
+    """`sql --output-dir` writes a file per script, named in order, and none when it is repeated."""
     folder = tmp_path / "migrations"
     folder.mkdir()
     written = []
@@ -89,8 +89,18 @@ def test_sql_writes_the_same_files_each_time(run: Run, tmp_path: Path) -> None:
         assert run("sql", "--output-dir", str(folder))[0] == 0
         written.append({path.name: path.read_text("utf-8") for path in sorted(folder.iterdir())})
     assert written[0] == written[1]
-    expected = [f"webhook_service_{m.number:04}_{m.name}.sql" for m in migrate.migrations()]
+    expected = [f"webhook_service_{script.file_name}" for script in schema.scripts()]
     assert [name.partition("_")[2] for name in written[0]] == expected
+
+
+def test_sql_writes_new_functions_last(run: Run, tmp_path: Path) -> None:
+    """Where other functions are the newest in the folder, ours are written, later than every file that is there."""
+    for name in ("20200101000000_webhook_service_functions_old", "29990101000000_theirs"):
+        (tmp_path / f"{name}.sql").touch()
+    assert run("sql", "--output-dir", str(tmp_path))[0] == 0
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names[-1].endswith(f"_webhook_service_{schema.functions().file_name}")
+    assert [name[:4] for name in names] == ["2020", *["2999"] * (len(names) - 1)]
 
 
 def test_migrate_says_what_it_does(run: Run, empty_database_url: str) -> None:
@@ -99,7 +109,7 @@ def test_migrate_says_what_it_does(run: Run, empty_database_url: str) -> None:
     done = run("migrate", DATABASE_URL=empty_database_url)
     again = run("migrate", DATABASE_URL=empty_database_url)
     assert [told[0], done[0], again[0]] == [0, 0, 0]
-    assert told[1].startswith("would apply 0001 tables\n")
+    assert told[1].startswith("would apply 0001 employees\n")
     assert told[1].replace("would apply", "applied") == done[1]
     assert again[1] == "The database is up to date.\n"
 

@@ -59,7 +59,7 @@ def test_an_employee_who_comes_while_its_users_event_is_applied_is_linked(
     assert event is not None
     work = handlers.decide(payload.from_ledger(event["row"], Policy().name_fields), Policy(), via=Via.RELAY)
     with psycopg.connect(database_url) as applying:
-        applying.execute("select public.auth_sync_process_v2(%s)", [Jsonb([to_json(work)])])
+        applying.execute("select public.auth_sync_process_v1(%s)", [Jsonb([to_json(work)])])
         hired = hire(connection, "late@example.com")
         applying.commit()
     relay_all(database_url)

@@ -31,7 +31,7 @@ def renamed(table: str) -> Breakage:
 
 
 def migrated_again(url: str) -> None:
-    execute(url, "delete from public.auth_sync_migrations")
+    execute(url, "delete from public.auth_sync_migrations; delete from public.auth_sync_functions")
     migrate.migrate(url)
 
 

@@ -20,7 +20,7 @@ from webhook_service.relay import run_once
 
 TABLES = (
     *("employees", "integration_sync_log", "auth_user_state", "integration_sync_replays"),
-    *("auth_sync_settings", "auth_sync_migrations"),
+    *("auth_sync_settings", "auth_sync_migrations", "auth_sync_functions"),
 )
 
 

@@ -8,10 +8,13 @@ from typing import Any
 
 import psycopg
 
-from webhook_service.db import migrate
+from webhook_service.db import schema
 
 RECORDED = "select number, name, checksum from auth_sync_migrations order by number"
-OURS = [(migration.number, migration.name, migration.checksum) for migration in migrate.migrations()]
+OURS = [(migration.number, migration.name, migration.checksum) for migration in schema.migrations()]
+DIGESTS = "select digest from auth_sync_functions order by applied_at desc"
+SCRIPTS = len(OURS) + 1
+"""How many scripts a new database gets: the migrations and the functions."""
 
 
 def tool(url: str, name: str) -> str:

@@ -1,4 +1,4 @@
-"""A batch is written at once (migration 0028) and comes to what its events come to one by one."""
+"""A batch is written at once (auth_sync_apply_ordinary_v1) and comes to what its events come to one by one."""
 
 import random
 import time
@@ -22,8 +22,11 @@ LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 FAR = datetime(2126, 1, 1, tzinfo=UTC)
 NAMES = ("Ann", "Bob", "Cleo")
 PLACES = ("a", "b", "c", "d", "e", "f")
-TOGETHER = "select public.auth_sync_process_v2(%s)"
-ONE_BY_ONE = "select public.auth_sync_process_v1(%s)"
+TOGETHER = "select public.auth_sync_process_v1(%s)"
+ONE_BY_ONE = """
+with locked as materialized (select w, public.auth_sync_lock_v1(w) from (select %s::jsonb as w) as given)
+select public.auth_sync_apply_each_v1(w) from locked
+"""
 
 LEDGER = r"""
 select regexp_replace(event_id, '^(employee-[0-9]+)-.*', '\1') as event_id, operation, status, outcome,
@@ -178,7 +181,7 @@ def test_what_was_planned_while_the_tables_were_empty_stays_right(connection: Co
         answer = connection.execute(TOGETHER, [Jsonb([to_json(one) for one in batches[1]])]).fetchone()
         read = connection.execute("select sum(seq_tup_read + idx_tup_fetch) as rows from pg_stat_xact_user_tables")
         assert (read.fetchone() or {})["rows"] < 100
-    assert len((answer or {})["auth_sync_process_v2"]["results"]) == 4
+    assert len((answer or {})["auth_sync_process_v1"]["results"]) == 4
 
 
 def test_who_looks_for_an_employee_waits_for_older_events(connection: Connection, database: Database) -> None:

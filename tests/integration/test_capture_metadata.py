@@ -97,7 +97,7 @@ def test_what_is_kept_is_short(connection: Connection, writing: Any) -> None:
 def configure(database: Database, **name_fields: str) -> Policy:
     """What the service's migrate does with NAME_FIELDS."""
     policy = Policy(name_fields=name_fields)
-    database.call("auth_sync_configure_v1", **migrate.told(policy))
+    database.call("auth_sync_configure_v1", **migrate.trigger_settings(policy))
     return policy
 
 

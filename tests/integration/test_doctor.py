@@ -167,11 +167,11 @@ def test_a_table_without_row_level_security_is_found(healthy: Database, connecti
 
 def test_a_right_that_is_missing_is_found(healthy: Database, connection: Connection) -> None:
     """A function that service_role may not call is named; securing again gives and takes what is to be."""
-    connection.execute("revoke execute on function auth_sync_process_v2 from service_role")
+    connection.execute("revoke execute on function auth_sync_process_v1 from service_role")
     connection.execute("grant select on auth_user_state to anon")
     findings = [finding for finding in examined(healthy) if finding.check == "rights"]
     assert [finding.level for finding in findings] == [WRONG, WRONG]
-    assert "auth_sync_process_v2" in findings[1].says
+    assert "auth_sync_process_v1" in findings[1].says
     connection.execute("select auth_sync_secure_v1()")
     assert troubles(examined(healthy)) == [NO_SENDER]
 

@@ -187,3 +187,9 @@ def test_settings_that_are_gone_are_found(database: Database, connection: Connec
     relayed(database)
     connection.execute("delete from auth_sync_settings")
     assert Level.WRONG in {level for _, level in troubles(examined(database, compare=False))}
+
+
+def test_older_functions_are_to_be_migrated(database: Database, connection: Connection) -> None:
+    """Where the database never had the functions of this version, nothing else is examined."""
+    connection.execute("update auth_sync_functions set digest = 'older'")
+    assert troubles(examined(database)) == [("migrations", Level.WRONG)]

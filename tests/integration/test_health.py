@@ -35,6 +35,14 @@ def test_ready_tells_how_the_relay_does(client: FlaskClient, connection: Connect
     assert [seconds // 60 for seconds in told] == [1, 60, 60]
 
 
+def test_not_ready_with_functions_of_an_older_version(client: FlaskClient, connection: Connection) -> None:
+    """503 where the database has never had the functions of this version, and the command that installs them."""
+    connection.execute("update auth_sync_functions set digest = 'older'")
+    response = client.get("/readyz")
+    assert response.status_code == 503
+    assert response.get_json()["checks"]["migrations"].endswith(": run `webhook-service migrate`")
+
+
 def test_not_ready_without_a_database(settings: Settings) -> None:
     """503, and the database is what is named."""
     client = create_app(settings, DirectDatabase("postgresql://127.0.0.1:1/none", call_timeout=0.5)).test_client()

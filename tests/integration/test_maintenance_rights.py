@@ -28,14 +28,14 @@ from webhook_service.retention import prune
 
 STRANGERS = ("anon", "authenticated")
 TABLES = (
-    *("auth_sync_settings", "auth_sync_relays", "auth_sync_rate", "auth_sync_migrations"),
+    *("auth_sync_settings", "auth_sync_relays", "auth_sync_rate", "auth_sync_migrations", "auth_sync_functions"),
     *("auth_sync_sessions", "auth_sync_sign_in_attempts", "auth_sync_audit"),
-    *("auth_sync_bulk_replays", "auth_sync_notices", "auth_sync_names"),
+    *("auth_sync_bulk_replays", "auth_sync_notices"),
 )
 VIEWS = ("auth_sync_monitor", "auth_sync_standings", "auth_sync_ambiguous", "recent_auth_sync_log")
 FUNCTIONS: dict[str, dict[str, Any]] = {
     "auth_sync_claim_v1": {"p_relay": "r", "p_limit": 1, "p_lease_seconds": 1},
-    "auth_sync_process_v2": {"p_works": []},
+    "auth_sync_process_v1": {"p_works": []},
     "auth_sync_fail_v1": {"p_event_id": "e", "p_outcome": "unreadable", "p_error": "e", "p_lease": None},
     "auth_sync_earlier_v1": {"p_works": [], "p_limit": 1},
     "auth_sync_begin_reconcile_v1": {"p_requested_by": "r", "p_dry_run": True},

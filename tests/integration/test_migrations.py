@@ -8,22 +8,25 @@ from contextlib import ExitStack
 import pytest
 
 from tests.auth_traffic import CONFIRMED, insert
-from tests.integration.migrating import EXISTING, OURS, RECORDED, execute, psql, rows, schema_of
+from tests.integration.migrating import DIGESTS, EXISTING, OURS, RECORDED, SCRIPTS, execute, psql, rows, schema_of
 from tests.ports import free_port
 from tests.webhook_events import work_of
-from webhook_service.db import migrate
+from webhook_service.db import migrate, schema
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.errors import MigrationError
 from webhook_service.handlers import Policy
+from webhook_service.ports import Database
 from webhook_service.processing import process_batch
 
 
 def test_an_empty_database_gets_all_of_it(empty_database_url: str) -> None:
-    """Each migration is applied once and recorded; the second time there is nothing to do."""
-    told: list[int] = []
-    count = migrate.migrate(empty_database_url, applied=lambda migration: told.append(migration.number))
-    assert (count, told) == (len(OURS), [number for number, _, _ in OURS])
+    """Each script is applied once and recorded; the second time there is nothing to do."""
+    applied: list[str] = []
+    count = migrate.migrate(empty_database_url, applied=lambda script: applied.append(script.title))
+    titles = [f"{number:04} {name}" for number, name, _ in OURS]
+    assert (count, applied) == (SCRIPTS, [*titles, f"functions {schema.functions().digest}"])
     assert rows(empty_database_url, RECORDED) == OURS
+    assert rows(empty_database_url, DIGESTS) == [(schema.functions().digest,)]
     before = schema_of(empty_database_url)
     assert migrate.migrate(empty_database_url) == 0
     assert schema_of(empty_database_url) == before
@@ -32,7 +35,7 @@ def test_an_empty_database_gets_all_of_it(empty_database_url: str) -> None:
 def test_a_dry_run_only_tells(empty_database_url: str) -> None:
     """It counts what is missing, and leaves the database as it is."""
     before = schema_of(empty_database_url)
-    assert migrate.migrate(empty_database_url, dry_run=True) == len(OURS)
+    assert migrate.migrate(empty_database_url, dry_run=True) == SCRIPTS
     assert schema_of(empty_database_url) == before
 
 
@@ -71,7 +74,7 @@ print(migrate(sys.argv[1]))
 
 @pytest.mark.parametrize("existing", ["", EXISTING], ids=["empty", "existing"])
 def test_twenty_at_once_all_succeed(empty_database_url: str, existing: str) -> None:
-    """Each migration is applied by one of them, the others find it done; none fails."""
+    """Each script is applied by one of them, the others find it done; none fails."""
     execute(empty_database_url, existing)
     with ExitStack() as stack:
         command = [sys.executable, "-c", MIGRATE_WHEN_TOLD, empty_database_url]
@@ -87,7 +90,7 @@ def test_twenty_at_once_all_succeed(empty_database_url: str, existing: str) -> N
             process.stdin.close()
         counts = [int(process.stdout.read()) for process in processes if process.stdout is not None]
     assert {process.returncode for process in processes} == {0}
-    assert sum(counts) == len(OURS)
+    assert sum(counts) == SCRIPTS
     assert rows(empty_database_url, RECORDED) == OURS
 
 
@@ -102,24 +105,47 @@ def test_a_migration_in_another_form_is_refused(database_url: str) -> None:
 
 
 def test_what_is_missing_is_applied(database_url: str) -> None:
-    """Where the last one was not recorded, only that one runs; a newer version's migrations are no hindrance."""
-    execute(database_url, f"delete from auth_sync_migrations where number = {migrate.newest()}")  # noqa: S608
-    execute(database_url, "insert into auth_sync_migrations (number, name, checksum) values (999, 'of_tomorrow', 'x')")
+    """Where the last migration was not recorded, only that one runs."""
+    execute(database_url, f"delete from auth_sync_migrations where number = {len(OURS)}")  # noqa: S608
     assert migrate.migrate(database_url) == 1
 
 
+def test_a_newer_database_is_refused(database_url: str) -> None:
+    """Where a newer version has migrated, nothing is changed: that version may need what it has put there."""
+    execute(database_url, "insert into auth_sync_migrations (number, name, checksum) values (999, 'of_tomorrow', 'x')")
+    execute(database_url, "delete from auth_sync_functions")
+    with pytest.raises(MigrationError, match="999") as caught:
+        migrate.migrate(database_url)
+    assert caught.value.reason == "database_is_newer"
+    assert rows(database_url, DIGESTS) == []
+
+
+def test_functions_are_replaced_when_their_text_changes(database_url: str, database: Database) -> None:
+    """With another digest in place, all functions are created anew; a process of either version has no gap then."""
+    execute(
+        database_url, "create or replace function auth_sync_normal_v1(p_email text) returns text immutable return 'old'"
+    )
+    execute(database_url, "update auth_sync_functions set digest = 'old'")
+    wanted, old = migrate.wanted(), migrate.Wanted(len(OURS), "old")
+    assert wanted.functions in str(migrate.gap(database, wanted))
+    assert migrate.migrate(database_url) == 1
+    assert rows(database_url, "select auth_sync_normal_v1('A@b ')") == [("a@b",)]
+    assert rows(database_url, DIGESTS) == [(wanted.functions,), ("old",)]
+    assert (migrate.gap(database, wanted), migrate.gap(database, old)) == (None, None)
+    assert migrate.migrate(database_url) == 0
+
+
 def test_a_failed_migration_leaves_the_ones_before(empty_database_url: str) -> None:
-    """Each is a transaction of its own; once the cause is gone, it goes on where it stopped."""
+    """Each script is a transaction of its own; once the cause is gone, it goes on where it stopped."""
     execute(
         empty_database_url, "create function public.get_auth_sync_summary() returns integer language sql as 'select 1'"
     )
     with pytest.raises(MigrationError, match="get_auth_sync_summary"):
         migrate.migrate(empty_database_url)
-    done = rows(empty_database_url, RECORDED)
-    assert done == OURS[: len(done)]
-    assert 0 < len(done) < len(OURS)
+    assert rows(empty_database_url, RECORDED) == OURS
+    assert rows(empty_database_url, DIGESTS) == []
     execute(empty_database_url, "drop function public.get_auth_sync_summary()")
-    assert migrate.migrate(empty_database_url) == len(OURS) - len(done)
+    assert migrate.migrate(empty_database_url) == 1
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ from webhook_service.accounts import Accounts
 from webhook_service.app import utc_now
 from webhook_service.auth.supabase import SupabaseAuthAdmin
 from webhook_service.db.direct import DirectDatabase
-from webhook_service.db.migrate import told
+from webhook_service.db.migrate import trigger_settings
 from webhook_service.events import Outcome
 from webhook_service.handlers import EmailOwner, Policy
 from webhook_service.ports import AuthAdmin, Database
@@ -210,7 +210,7 @@ def sides(url: str, plan: Plan) -> Iterator[Sides]:
         hr = stack.enter_context(psycopg.connect(named("hr"), autocommit=True))
         auth = stack.enter_context(psycopg.connect(named("auth"), autocommit=True))
         database = stack.enter_context(closing(DirectDatabase(named("service"))))
-        database.call("auth_sync_configure_v1", **told(Policy(email_owner=plan.owner)))
+        database.call("auth_sync_configure_v1", **trigger_settings(Policy(email_owner=plan.owner)))
         server = stack.enter_context(auth_server(named("api"), seed=plan.seed))
         admin = stack.enter_context(closing(SupabaseAuthAdmin(server.url, server.key, timeout=PATIENCE)))
         yield Sides(plan, connection, database, server, admin, hr, auth)

@@ -22,6 +22,7 @@ ROWS = [
         "handlers",
         "db.sqlstate",
         "db.deadline",
+        "db.schema",
     },
     {"settings", "environment", "processing", "actions", "destinations"},
     {"config"},
@@ -53,7 +54,7 @@ ROWS = [
     {"demo_traffic"},
     {"demo_tables"},
     {"demo", "cli_data_dir"},
-    {"cli_replay", "cli_relay", "cli_reconcile", "cli_provision", "cli_doctor", "cli_notify"},
+    {"cli_replay", "cli_relay", "cli_reconcile", "cli_provision", "cli_doctor", "cli_notify", "cli_sql"},
     {"cli"},
 ]
 """From the vocabulary down to where all meets. A module may also import from its own row, if that makes no cycle."""
@@ -67,9 +68,10 @@ ONLY_IN = {
         "metrics_folder",
         "server.process",
         "server.gunicorn_conf",
+        "server.protocol",
         "server.worker",
-    },  # the environment has one reader; the others start, name and kill processes, open a file for its owner only, and
-    # say where processes count together
+    },  # the environment has one reader; the others start, name and kill processes, open a file for its owner only,
+    # say where processes count together, and give way to another process
     "flask": {
         "app",
         "web",
@@ -117,6 +119,7 @@ ONLY_IN = {
         "cli_provision",
         "cli_doctor",
         "cli_notify",
+        "cli_sql",
     },
     "apprise": {"destinations"},
 }

@@ -1,18 +1,18 @@
-"""Brings a database to the schema that this version needs: forward only, each migration in one transaction.
+"""Brings a database to the schema that this version needs (`schema.py`): forward only, each script in a transaction."""
 
-A migration is a file `migrations/NNNN_name.sql`. Once released it is never edited; it is written so that running it
-again does no harm, because `webhook-service sql` hands the same files to other migrators.
-"""
-
-import hashlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.resources import files
+from typing import LiteralString
 
 import psycopg
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
+from webhook_service.db import schema
+from webhook_service.db.schema import Script
 from webhook_service.errors import MigrationError, Unavailable
 from webhook_service.events import Json
 from webhook_service.handlers import Policy
@@ -27,42 +27,38 @@ LOCK_PATIENCE = "60s"
 
 
 @dataclass(frozen=True, slots=True)
-class Migration:
-    number: int
-    name: str
-    sql: str
+class Wanted:
+    """What this version needs: the number of its newest migration, and the digest of its functions."""
 
-    @property
-    def checksum(self) -> str:
-        return hashlib.sha256(self.sql.encode()).hexdigest()
-
-    @property
-    def script(self) -> str:
-        """The migration and the note that it has run, for whoever runs it."""
-        return (
-            f"{self.sql.rstrip()}\n\n"
-            "insert into public.auth_sync_migrations (number, name, checksum)\n"
-            f"values ({self.number}, '{self.name}', '{self.checksum}') on conflict (number) do nothing;\n"
-        )
+    migration: int
+    functions: str
 
 
-def migrations() -> tuple[Migration, ...]:
-    """All of them, in order."""
-    found = []
-    for file in files("webhook_service.db").joinpath("migrations").iterdir():
-        number, _, name = file.name.removesuffix(".sql").partition("_")
-        found.append(Migration(int(number), name, file.read_text("utf-8")))
-    return tuple(sorted(found, key=lambda migration: migration.number))
+def wanted() -> Wanted:
+    return Wanted(schema.migrations()[-1].number, schema.functions().digest)
 
 
-def told(policy: Policy) -> dict[str, Json]:
-    """What the triggers must know of the settings: the parameters of `auth_sync_configure_v1`."""
+def gap(database: Database, wanted: Wanted) -> str | None:
+    """What the database lacks of `wanted`, in words; None where it lacks nothing. Raises Unavailable.
+
+    Functions of a newer version are no gap while old and new processes run side by side: the database has had ours.
+    """
+    try:
+        found = database.call("auth_sync_schema_v1")
+    except Unavailable as error:
+        if error.reason != "not_migrated":
+            raise
+        found = {"migration": 0}
+    if (found["migration"] or 0) < wanted.migration:
+        return f"at {found['migration'] or 0}, needs {wanted.migration}"
+    if wanted.functions not in found.get("functions", ()):
+        return f"at {found['migration']}, but its functions are older than {wanted.functions}"
+    return None
+
+
+def trigger_settings(policy: Policy) -> dict[str, Json]:
+    """The settings that the triggers need: the parameters of `auth_sync_configure_v1`."""
     return {"p_name_fields": dict(policy.name_fields), "p_columns": sorted(policy.columns)}
-
-
-def uninstall_script() -> str:
-    """SQL that removes all of ours but employees, their columns and what they hold."""
-    return files("webhook_service.db").joinpath("uninstall.sql").read_text("utf-8")
 
 
 def uninstall(url: str) -> None:
@@ -70,24 +66,10 @@ def uninstall(url: str) -> None:
     require_a_connection_string(url)
     try:
         with psycopg.connect(url, connect_timeout=5) as connection:
-            connection.execute(uninstall_script())
+            connection.execute(schema.uninstall_script())
     except psycopg.Error as error:
         why = error.diag.message_primary or str(error).partition("\n")[0]
         raise MigrationError("not_uninstalled", f"Nothing was removed: {why}") from error
-
-
-def newest() -> int:
-    return migrations()[-1].number
-
-
-def newest_in(database: Database) -> int:
-    """The newest that a database has, 0 where it has none. Raises Unavailable where it cannot be asked."""
-    try:
-        return int(database.call("auth_sync_schema_v1")["migration"] or 0)
-    except Unavailable as error:
-        if error.reason == "not_migrated":
-            return 0
-        raise
 
 
 def migrate(
@@ -95,26 +77,25 @@ def migrate(
     *,
     policy: Policy | None = None,
     dry_run: bool = False,
-    applied: Callable[[Migration], None] = lambda migration: None,
+    applied: Callable[[Script], None] = lambda script: None,
 ) -> int:
-    """Applies what is missing and returns how many that were; `applied` is told of each.
+    """Applies the pending scripts and returns how many there were; `applied` is called with each.
 
-    Puts the triggers in place where they are missing (auth.users may have come later), and tells them the
-    `policy` where one is given. Any number of processes may do so at once: one does it, the others wait and
-    find it done. Raises MigrationError.
+    Puts indexes, triggers, rights and owners right wherever they are not (auth.users may have come later), and writes
+    the `policy`, where one is given, for the triggers. Any number of processes may do so at once: one does it, the
+    others wait and find it done. Raises MigrationError, also for a database that a newer version has migrated.
     """
     require_a_connection_string(url)
     try:
         with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
-            done = missing_in(connection) if dry_run else _apply_all(connection)
             count = 0
-            for migration in done:
-                applied(migration)
+            for script in pending_in(connection) if dry_run else _apply_all(connection):
+                applied(script)
                 count += 1
             if not dry_run:
-                connection.execute("select public.auth_sync_install_v1()")
+                _put_right(connection)
                 if policy is not None:
-                    values = [Jsonb(value) for value in told(policy).values()]
+                    values = [Jsonb(value) for value in trigger_settings(policy).values()]
                     connection.execute("select public.auth_sync_configure_v1(%s, %s)", values)
             return count
     except psycopg.errors.LockNotAvailable as error:
@@ -136,40 +117,78 @@ def require_a_connection_string(url: str) -> None:
         )
 
 
-def missing_in(connection: psycopg.Connection) -> list[Migration]:
-    """Raises MigrationError where the database was migrated by other files than ours."""
-    if connection.execute("select to_regclass('public.auth_sync_migrations')").fetchone() == (None,):
-        return list(migrations())
-    rows = connection.execute("select number, checksum from public.auth_sync_migrations").fetchall()
-    checksums: dict[int, str] = dict(rows)
-    for migration in migrations():
+def pending_in(connection: psycopg.Connection) -> list[Script]:
+    """Raises MigrationError where the database was migrated by other files than ours, or by newer ones."""
+    recorded = _recorded(connection, "auth_sync_migrations", "select number, checksum from {} order by number")
+    checksums: dict[int, str] = dict(recorded)
+    migrations = schema.migrations()
+    newest = max(checksums, default=0)
+    if newest > migrations[-1].number:
+        raise MigrationError(
+            "database_is_newer",
+            f"The database is at migration {newest}, this version at {migrations[-1].number}: use the newer version.",
+        )
+    for migration in migrations:
         if checksums.get(migration.number, migration.checksum) != migration.checksum:
             raise MigrationError(
                 "migration_differs",
                 f"Migration {migration.number} ({migration.name}) ran in another form than this version has it.",
             )
-    return [migration for migration in migrations() if migration.number not in checksums]
+    pending: list[Script] = [migration for migration in migrations if migration.number not in checksums]
+    functions = schema.functions()
+    digests = _recorded(connection, "auth_sync_functions", "select digest from {} order by applied_at desc limit 1")
+    return pending if digests == [(functions.digest,)] else [*pending, functions]
 
 
-def _apply_all(connection: psycopg.Connection) -> Iterator[Migration]:
-    while (migration := _apply_next(connection)) is not None:
-        yield migration
+def _recorded(connection: psycopg.Connection, table: str, query: LiteralString) -> list[TupleRow]:
+    """The rows of a table that may not be there yet."""
+    if connection.execute("select to_regclass(%s)", [f"public.{table}"]).fetchone() == (None,):
+        return []
+    return connection.execute(sql.SQL(query).format(sql.Identifier("public", table))).fetchall()
 
 
-def _apply_next(connection: psycopg.Connection) -> Migration | None:
-    """Applies the first that is missing, and returns it. Whoever comes at the same time waits, and finds it done."""
-    migration = None
+@contextmanager
+def _alone(connection: psycopg.Connection) -> Iterator[None]:
+    """A transaction of the one process that migrates; the others wait, and find done what it does."""
+    with connection.transaction():
+        connection.execute(sql.SQL("set local lock_timeout = {}").format(LOCK_PATIENCE))
+        connection.execute("select pg_advisory_xact_lock(%s)", [LOCK])
+        yield
+
+
+def _apply_all(connection: psycopg.Connection) -> Iterator[Script]:
+    while (script := _apply_next(connection)) is not None:
+        yield script
+
+
+def _apply_next(connection: psycopg.Connection) -> Script | None:
+    """Applies the first that is pending, and returns it."""
+    script = None
     try:
-        with connection.transaction():
-            connection.execute(f"set local lock_timeout = '{LOCK_PATIENCE}'")
-            connection.execute("select pg_advisory_xact_lock(%s)", [LOCK])
-            migration = next(iter(missing_in(connection)), None)
-            if migration is not None:
-                connection.execute(migration.script)
-            return migration
+        with _alone(connection):
+            script = next(iter(pending_in(connection)), None)
+            if script is not None:
+                connection.execute(script.script.encode())
+            return script
     except psycopg.Error as error:
-        if migration is None:
+        if script is None:
             raise
         message = error.diag.message_primary or type(error).__name__
         hint = f" Hint: {error.diag.message_hint}" if error.diag.message_hint else ""
-        raise MigrationError("migration_failed", f"{migration.number:04} {migration.name}: {message}.{hint}") from error
+        raise MigrationError("migration_failed", f"{script.title}: {message}.{hint}") from error
+
+
+def _put_right(connection: psycopg.Connection) -> None:
+    """Restores indexes, rights, owners and triggers that are missing or altered. Raises psycopg.Error."""
+    wanted = schema.indexes(schema.migrations())
+    there = connection.execute(
+        "select c.relname from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid"
+        " where i.indisvalid and c.relnamespace = 'public'::regnamespace"
+    )
+    for name in wanted.keys() - {str(index) for (index,) in there}:
+        with _alone(connection):
+            connection.execute(sql.SQL("drop index if exists {}").format(sql.Identifier("public", name)))
+            connection.execute(wanted[name].encode())
+    with _alone(connection):
+        connection.execute("select public.auth_sync_secure_v1()")
+    connection.execute("select public.auth_sync_install_v1()")

@@ -11,8 +11,7 @@ begin
   for object in
     select format('drop trigger %I on %s', t.tgname, t.tgrelid::regclass) from pg_trigger t
      where t.tgname in ('auth_sync_capture', 'auth_sync_send', 'auth_sync_employees_inserted', 'auth_sync_employees_updated',
-                        'auth_sync_wish_inserted', 'auth_sync_wish_updated', 'auth_sync_wish_deleted',
-                        'auth_sync_names_inserted', 'auth_sync_names_updated', 'auth_sync_names_deleted', 'auth_sync_names_truncated')
+                        'auth_sync_wish_inserted', 'auth_sync_wish_updated', 'auth_sync_wish_deleted')
   loop
     execute object;
   end loop;
@@ -33,7 +32,6 @@ begin
   loop
     execute object;
   end loop;
-  drop type if exists public.auth_sync_planned;
   for object in
     select format('drop index %s', c.oid::regclass) from pg_class c
      where c.relnamespace = 'public'::regnamespace and c.relkind = 'i' and c.relname ~ '^auth_sync_employees_'

@@ -129,16 +129,18 @@ def is_declared_too_large(scope: HTTPScope, limit: int) -> bool:
 
 
 async def received(receive: Receive, limit: int) -> bytes:
-    """To its end, or to where it is over the limit."""
+    """To its end, or to where it is over the limit. Most bodies come with their head."""
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body"):
+        return message["body"]
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            while True:
-                message = await receive()
-                if message["type"] != "http.request":
-                    raise unreadable()
+            while message["type"] == "http.request":
                 body += message["body"]
                 if len(body) > limit or not message.get("more_body"):
                     return bytes(body)
+                message = await receive()
     except TimeoutError as error:
         raise unreadable() from error
+    raise unreadable()

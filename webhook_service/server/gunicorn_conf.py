@@ -1,6 +1,7 @@
 """gunicorn's settings: `gunicorn -c python:webhook_service.server.gunicorn_conf wsgi:app`."""
 
 import gc
+import logging
 import os
 import resource
 import shutil
@@ -25,6 +26,10 @@ timeout = 30
 graceful_timeout = 20  # a request in flight is answered: a webhook takes no longer than batching.PATIENCE_SECONDS
 control_socket_disable = True
 logconfig_dict = dict_config(_settings.log_level)
+
+# What no line of ours shows is not looked up for each of them (logging's manual, "Optimization").
+logging._srcfile = None
+logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 ALLOCATIONS = 10_000
 """Between two looks for garbage; Python's own 700 are less than a batch of requests makes."""

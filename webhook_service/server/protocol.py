@@ -1,6 +1,7 @@
 """One connection: uvicorn's own on httptools, with limits on what it leaves to the application or to a proxy."""
 
 import asyncio
+import os
 import resource
 from typing import Any
 
@@ -33,10 +34,15 @@ class Protocol(HttpToolsProtocol):
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Called for each accepted connection. Of many at once, the other workers should accept some: the one that runs
+        would take all of them before another is scheduled.
+        """
+        os.sched_yield()
         super().__init__(*args, **kwargs)
         self._head_ends: asyncio.TimerHandle | None = None
         self._head_bytes = 0
         self._is_whole = True  # no request is on its way
+        self._head_is_whole = False
         self._is_ending = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
@@ -54,7 +60,9 @@ class Protocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         super().data_received(data)
-        if self._head_ends is not None and not self.transport.is_closing():
+        if not self._head_is_whole and not self.transport.is_closing():
+            if self._head_ends is None:  # of a further request on this connection
+                self._await_head()
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES:
                 self._refuse(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
@@ -62,8 +70,7 @@ class Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._is_whole = False
-        if self._head_ends is None:
-            self._await_head()
+        self._head_is_whole = False
 
     def on_headers_complete(self) -> None:
         self._head_is_here()
@@ -108,6 +115,7 @@ class Protocol(HttpToolsProtocol):
         self._head_ends = self.loop.call_later(HEAD_SECONDS, self.transport.close)
 
     def _head_is_here(self) -> None:
+        self._head_is_whole = True
         if self._head_ends is not None:
             self._head_ends.cancel()
             self._head_ends = None

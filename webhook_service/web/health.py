@@ -14,7 +14,7 @@ ALIVE_PATH = "/healthz"
 
 def blueprint(wiring: Wiring) -> Blueprint:
     health = Blueprint("health", __name__)
-    wanted = migrate.newest()
+    wanted = migrate.wanted()
 
     @health.get(ALIVE_PATH)
     def answer_alive() -> Response:
@@ -30,9 +30,9 @@ def blueprint(wiring: Wiring) -> Blueprint:
         checks = {"database": "ok", "migrations": "ok"}
         told = {}
         try:
-            found = migrate.newest_in(wiring.database)
-            if found < wanted:
-                checks["migrations"] = f"at {found}, needs {wanted}: run `webhook-service migrate`"
+            gap = migrate.gap(wiring.database, wanted)
+            if gap is not None:
+                checks["migrations"] = f"{gap}: run `webhook-service migrate`"
             else:
                 told = relay_and_backlog(wiring.database)
         except ServiceError as error:

@@ -1,8 +1,19 @@
--- What employees are found by. A migration of its own: building an index lets readers in, adding a column (0001)
--- does not.
+-- How employees are found. A migration of its own: building an index lets readers in, adding a column (0001) does not.
 
 set local lock_timeout = '5s';
 
 create unique index if not exists auth_sync_employees_auth_user_id_key on public.employees (auth_user_id);
 create index if not exists auth_sync_employees_email_idx on public.employees (lower(btrim(email::text, E' \t\r\n')));
 create index if not exists auth_sync_employees_number_idx on public.employees ((employee_number::text));
+
+-- What a human types is the beginning of one of these. Cut off, because a long text does not fit into a btree and must
+-- not fail an import.
+create index if not exists auth_sync_employees_email_prefix_idx
+  on public.employees (left(lower(btrim(email::text, E' \t\r\n')), 100) text_pattern_ops);
+create index if not exists auth_sync_employees_number_prefix_idx
+  on public.employees (left(lower(employee_number::text), 100) text_pattern_ops);
+
+-- What stands on an employee's own row, in order of employee_id: the lists are read from it, and the summary estimated.
+create index if not exists auth_sync_employees_standing_idx on public.employees ((
+  case when auth_user_id is not null and is_active is false then 'linked_inactive' when auth_user_id is not null then 'linked'
+       when orphaned_at is not null then 'orphaned' when is_active is false then 'none' else 'missing' end), employee_id);

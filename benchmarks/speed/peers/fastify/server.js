@@ -15,11 +15,7 @@ const MOMENT = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(Z|[+-]\d\d:\d\
 const RANK = { INSERT: 0, UPDATE: 1, DELETE: 2 }
 const COLUMNS = ['email', 'first_name', 'last_name']
 const STEPS = { linked: 'sync', none: 'unmatched', one: 'link', several: 'ambiguous', taken: 'already_linked' }
-const PROCESS = {
-  name: 'process', // a prepared statement of each connection
-  text: "select public.auth_sync_process_v2(p_works => $1::jsonb, p_dry_run => false, p_lock_timeout => '1500ms'," +
-    ' p_skip_held => false) as answer'
-}
+const PROCESS = { name: 'process', text: process.env.PROCESS_QUERY } // a prepared statement of each connection
 
 const keys = (process.env.WEBHOOK_SECRETS ?? '').split(/[\s,|]+/).filter((text) => text.startsWith('whsec_'))
   .map((text) => Buffer.from(text.slice('whsec_'.length), 'base64'))

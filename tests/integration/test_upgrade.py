@@ -1,0 +1,84 @@
+"""A database that an earlier version made, once it is migrated, equals a new one."""
+
+import gzip
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.catalogs import catalogs
+from tests.integration.migrating import execute, rows, tool
+from webhook_service.db import migrate
+from webhook_service.errors import MigrationError
+
+RELEASED = Path(__file__).parents[1] / "released"
+NO_DEFAULT_RIGHTS = "".join(
+    f"alter default privileges in schema public revoke all on {kind} from anon, authenticated, service_role;"
+    for kind in ("tables", "functions", "sequences")
+)
+"""The rights in a dump are those beyond the default ones: it is restored without any, and then grants them itself."""
+
+
+@pytest.fixture
+def restored_url(empty_database_url: str) -> str:
+    """A database that the 32 migrations from before the first release made."""
+    execute(empty_database_url, NO_DEFAULT_RIGHTS)
+    dump = gzip.decompress((RELEASED / "first_weeks.sql.gz").read_bytes())
+    command = [tool(empty_database_url, "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", empty_database_url]
+    subprocess.run(command, input=dump, capture_output=True, check=True)
+    return empty_database_url
+
+
+def test_an_upgraded_database_equals_a_new_one(restored_url: str, database_url: str) -> None:
+    """Migrated, a database from before the first release has the same catalogs as a new one.
+
+    Its own records of migrations are of files that are gone: they have to be removed first.
+    """
+    with pytest.raises(MigrationError, match="at migration 32"):
+        migrate.migrate(restored_url)
+    execute(restored_url, "delete from auth_sync_migrations")
+    migrate.migrate(restored_url)
+    assert catalogs(restored_url) == catalogs(database_url)
+
+
+SUPERUSER = """
+do $$ begin create role another_superuser superuser; exception when duplicate_object then null; end $$;
+grant all on schema public to another_superuser;
+"""
+BROKEN = {
+    "an index is gone": "drop index auth_sync_employees_email_idx",
+    "an index is invalid": "update pg_index set indisvalid = false"
+    " where indexrelid = 'auth_sync_hires_seen_idx'::regclass",
+    "a trigger is gone": "drop trigger auth_sync_employees_updated on employees",
+    "a trigger is disabled": "alter table integration_sync_log disable trigger auth_sync_send",
+    "a stranger may read": "grant select on integration_sync_log to anon",
+    "everybody may execute": "grant execute on function auth_sync_process_v1 to public",
+    "the service may not": "revoke execute on function auth_sync_process_v1 from service_role",
+    "the service may write": "grant insert on integration_sync_log to service_role",
+    "a search path": "alter function auth_sync_lock_v1 set search_path = public",
+    "an owner of functions": f"{SUPERUSER} alter function auth_sync_lock_v1 owner to another_superuser",
+    "an owner of tables": f"{SUPERUSER} alter table auth_sync_audit owner to another_superuser",
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_every_migrate_puts_it_right(empty_database_url: str, database_url: str, broken: str) -> None:
+    """Indexes, triggers and rights that were altered since are as in a new database, although no script is pending."""
+    migrate.migrate(empty_database_url)
+    execute(empty_database_url, BROKEN[broken])
+    assert catalogs(empty_database_url) != catalogs(database_url)
+    assert migrate.migrate(empty_database_url) == 0
+    assert catalogs(empty_database_url) == catalogs(database_url)
+
+
+def test_a_function_of_a_lesser_role_gets_no_greater_rights(database_url: str) -> None:
+    """A function under a name like ours that another role has made stays that role's."""
+    execute(
+        database_url,
+        "do $$ begin create role lesser; exception when duplicate_object then null; end $$;"
+        "create function auth_sync_theirs() returns integer security definer language sql as 'select 1';"
+        "grant all on schema public to lesser; alter function auth_sync_theirs owner to lesser",
+    )
+    migrate.migrate(database_url)
+    owner = "select proowner::regrole::text from pg_proc where proname = 'auth_sync_theirs'"
+    assert rows(database_url, owner) == [("lesser",)]

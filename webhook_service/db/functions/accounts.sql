@@ -1,0 +1,400 @@
+-- Employees with a login: creating both or neither, and switching both off and on. The intent is in the ledger before Auth is
+-- called, under the id that the auth user will have; the employee, its link and the end of the intent are one transaction.
+
+-- Active employees that have no login, read from the index. (The orphaned once had one: somebody deleted it.)
+create or replace function public.find_employees_without_auth()
+returns table (employee_id bigint, email text, first_name text, last_name text, employee_number text, orphaned_at timestamptz)
+language sql stable security definer set search_path = '' as $$
+  select m.employee_id, m.email, m.first_name, m.last_name, m.employee_number, m.orphaned_at
+    from (select e.employee_id, e.email::text, e.first_name::text, e.last_name::text, e.employee_number::text, e.orphaned_at
+            from public.employees e
+           where case when auth_user_id is not null and is_active is false then 'linked_inactive' when auth_user_id is not null then 'linked'
+                      when orphaned_at is not null then 'orphaned' when is_active is false then 'none' else 'missing' end in ('missing', 'orphaned')
+             and e.is_active is not false) as m
+   order by m.employee_id
+$$;
+
+-- Those after p_after that a login can be created for: not the orphaned unless p_orphans, nor those without an e-mail:
+-- {"employees": [{employee_id, email}]}.
+create or replace function public.auth_sync_without_login_v1(p_after bigint, p_limit integer, p_orphans boolean) returns jsonb
+language sql stable security definer set search_path = '' as $$
+  select jsonb_build_object('employees', coalesce(jsonb_agg(to_jsonb(page) order by page.employee_id), '[]'))
+    from (select f.employee_id, public.auth_sync_normal_v1(f.email) as email
+            from public.find_employees_without_auth() as f
+           where f.employee_id > p_after and f.email like '%_@_%' and (p_orphans or f.orphaned_at is null)
+           order by f.employee_id limit p_limit) as page
+$$;
+
+-- Who has an e-mail in Auth: {auth_user_id, email_confirmed, employee_id}, or null. In auth.users where it is in this database, else as
+-- far as it is known.
+create or replace function public.auth_sync_email_holder_v1(p_email text) returns jsonb
+language plpgsql stable security definer set search_path = '' set statement_timeout = '3s' as $$
+declare
+  holder jsonb;
+  is_read boolean := false;
+begin
+  if public.auth_sync_relation_v1('auth.users') is not null then
+    begin
+      select jsonb_build_object('auth_user_id', u.id, 'email_confirmed', u.email_confirmed_at is not null) into holder
+        from auth.users u where u.email = public.auth_sync_normal_v1(p_email) and not u.is_sso_user limit 1;
+      is_read := true;
+    exception when insufficient_privilege or undefined_column then
+      null;
+    end;
+  end if;
+  if not is_read then
+    select jsonb_build_object('auth_user_id', s.auth_user_id, 'email_confirmed', s.email_confirmed) into holder
+      from public.auth_user_state s
+     where s.email = public.auth_sync_normal_v1(p_email) and s.deleted_at is null order by s.email_confirmed desc limit 1;
+  end if;
+  return holder || jsonb_build_object('employee_id', (
+    select e.employee_id from public.employees e where e.auth_user_id = (holder ->> 'auth_user_id')::uuid));
+end $$;
+
+-- Puts an employee in: the columns that are named. Returns its id.
+create or replace function public.auth_sync_insert_employee_v1(p_employee jsonb) returns bigint
+language plpgsql security definer set search_path = '' as $$
+declare
+  columns text := (select string_agg(quote_ident(k), ', ') from jsonb_object_keys(p_employee) as k);
+  new_id bigint;
+begin
+  perform set_config('search_path', public.auth_sync_owner_path_v1(), true);  -- the owner's triggers expect it
+  execute format('insert into public.employees (%s) select %s from jsonb_populate_record(null::public.employees, $1) returning employee_id',
+                 columns, columns) into new_id using p_employee;
+  perform set_config('search_path', 'pg_catalog, pg_temp', true);
+  if new_id is null then
+    raise exception 'a trigger did not let the employee be inserted' using errcode = 'triggered_action_exception';
+  end if;
+  set constraints all immediate;  -- what would be found at the commit is found here
+  return new_id;
+end $$;
+
+-- Why employees refuse a row: nothing that says what is in it.
+create or replace function public.auth_sync_refusal_v1(p_sqlstate text, p_constraint text, p_column text) returns jsonb
+language sql immutable set search_path = '' as $$
+  select jsonb_build_object('refused', 'employee_rejected', 'sqlstate', p_sqlstate,
+                            'constraint', nullif(p_constraint, ''), 'column', nullif(p_column, ''))
+$$;
+
+-- Why this employee cannot be created with a login, or null: columns that employees do not have or that are ours, an e-mail that is
+-- taken, or what employees' own rules refuse (it is tried, and taken back).
+create or replace function public.auth_sync_why_not_hire_v1(p_employee jsonb) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  unknown jsonb;
+  found_id bigint;
+  state text;
+  violated text;
+  wrong_column text;
+begin
+  select jsonb_agg(k) into unknown
+    from jsonb_object_keys(p_employee) as k
+   where k in ('employee_id', 'auth_user_id', 'orphaned_at', 'orphaned_auth_user_id')
+      or not exists (select from pg_catalog.pg_attribute a
+                      where a.attrelid = 'public.employees'::regclass and a.attname = k and a.attnum > 0 and not a.attisdropped
+                        and a.attgenerated = '' and a.attidentity <> 'a');
+  if unknown is not null then
+    return jsonb_build_object('refused', 'unknown_fields', 'fields', unknown);
+  end if;
+  select e.employee_id into found_id from public.employees e
+   where lower(btrim(e.email::text, E' \t\r\n')) = public.auth_sync_normal_v1(p_employee ->> 'email') limit 1;
+  if found then
+    return jsonb_build_object('refused', 'email_taken', 'side', 'employees', 'employee_id', found_id);
+  end if;
+  begin
+    perform public.auth_sync_insert_employee_v1(p_employee);
+    raise exception 'only a trial' using errcode = 'WSTRY';
+  exception when others or assert_failure then
+    if sqlstate = 'WSTRY' then
+      return null;
+    elsif sqlstate ~ '^(40|53|55P03)' then
+      raise;
+    end if;
+    get stacked diagnostics state = returned_sqlstate, violated = constraint_name, wrong_column = column_name;
+    return public.auth_sync_refusal_v1(state, violated, wrong_column);
+  end;
+end $$;
+
+-- Enters the intent of creating a login: for a new employee (p_employee: its columns), or for one that is there ({"employee_id"}).
+-- Returns {"event_id"}; or {"refused": why} with more: unknown_fields, email_taken (on which side), employee_rejected,
+-- employee_not_found, has_login, inactive.
+create or replace function public.auth_sync_intend_v1(
+  p_employee jsonb, p_email text, p_auth_user_id uuid, p_lease text, p_lease_seconds integer, p_via text, p_requested_by text
+) returns jsonb
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+declare
+  existing public.employees;
+  refusal jsonb;
+  holder jsonb := public.auth_sync_email_holder_v1(p_email);
+  intent text := format('%s:create_auth_user', p_auth_user_id);
+begin
+  if p_employee ? 'employee_id' then
+    select * into existing from public.employees where employee_id = (p_employee ->> 'employee_id')::bigint for no key update;
+    refusal := case
+      when not found then '{"refused": "employee_not_found"}'
+      when existing.auth_user_id is not null then jsonb_build_object('refused', 'has_login', 'auth_user_id', existing.auth_user_id)
+      when existing.is_active is false then '{"refused": "inactive"}'
+      when exists (select from public.integration_sync_log a
+                    where a.employee_id = existing.employee_id and a.operation = 'create_auth_user' and a.status <> 'SUCCESS')
+      then '{"refused": "under_way"}' end;
+  else
+    refusal := public.auth_sync_why_not_hire_v1(p_employee);
+  end if;
+  if refusal is null and holder is not null then
+    refusal := holder || '{"refused": "email_taken", "side": "auth"}';
+  end if;
+  if refusal is not null then
+    return refusal;
+  end if;
+  insert into public.integration_sync_log
+    (event_id, direction, operation, auth_user_id, employee_id, request_data, via, next_attempt_at, lease, leased_until)
+  values (intent, 'outbound', 'create_auth_user', p_auth_user_id, existing.employee_id,
+          jsonb_build_object('employee', p_employee, 'email', p_email, 'requested_by', p_requested_by), p_via, now(),
+          p_lease, now() + make_interval(secs => p_lease_seconds));
+  return jsonb_build_object('event_id', intent);
+end $$;
+
+-- The auth user is there: the employee, its link and the end of the intent, at once. {"employee_id"}, or {"refused": why}: then nothing is
+-- written, and the auth user has to go again. lease_lost: somebody else sees to that.
+create or replace function public.auth_sync_hire_v1(p_event_id text, p_lease text) returns jsonb
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+declare
+  intent public.integration_sync_log;
+  hired bigint;
+  state text;
+  violated text;
+  wrong_column text;
+begin
+  select * into intent from public.integration_sync_log
+   where event_id = p_event_id and operation = 'create_auth_user' and status <> 'SUCCESS' and lease = p_lease for update;
+  if not found then
+    return '{"refused": "lease_lost"}';
+  end if;
+  if not intent.request_data -> 'employee' ? 'employee_id' then
+    select e.employee_id into hired from public.employees e
+     where lower(btrim(e.email::text, E' \t\r\n')) = public.auth_sync_normal_v1(intent.request_data ->> 'email') limit 1;
+    if found then  -- an import has brought the same person meanwhile
+      return jsonb_build_object('refused', 'email_taken', 'side', 'employees', 'employee_id', hired);
+    end if;
+  end if;
+  begin
+    hired := public.auth_sync_give_login_v1(intent.request_data -> 'employee', intent.auth_user_id);
+  exception when others or assert_failure then
+    if sqlstate ~ '^(40|53|55P03)' then
+      raise;
+    end if;
+    get stacked diagnostics state = returned_sqlstate, violated = constraint_name, wrong_column = column_name;
+    return public.auth_sync_refusal_v1(state, violated, wrong_column);
+  end;
+  if hired is null then
+    return '{"refused": "has_login"}';
+  end if;
+  update public.integration_sync_log set employee_id = hired where id = intent.id;
+  perform public.auth_sync_settle_v1(p_event_id, p_lease, 'created');
+  return jsonb_build_object('employee_id', hired);
+end $$;
+
+-- An auth user that we have made is about to be deleted again: from now on nothing links it. Returns the employee who has got it
+-- already, and then it must stay; else null.
+create or replace function public.auth_sync_forget_v1(p_auth_user_id uuid) returns bigint
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+declare
+  holder bigint;
+  newest bigint;
+begin
+  perform from public.integration_sync_log
+    where auth_user_id = p_auth_user_id and status <> 'SUCCESS' and direction = 'inbound' order by event_id collate "C" for update;
+  insert into public.auth_user_state (auth_user_id) values (p_auth_user_id) on conflict do nothing;
+  perform from public.auth_user_state where auth_user_id = p_auth_user_id for update;
+  select employee_id into holder from public.employees where auth_user_id = p_auth_user_id;
+  if found then
+    return holder;
+  end if;
+  newest := public.auth_sync_newest_version_v1(p_auth_user_id);
+  update public.integration_sync_log
+     set status = 'SUCCESS', outcome = 'ignored', error_message = null, next_attempt_at = null, attempts = attempts + 1, lease = null,
+         leased_until = null, completed_at = now()
+   where auth_user_id = p_auth_user_id and status <> 'SUCCESS' and direction = 'inbound';
+  update public.auth_user_state
+     set version = newest + 1, email = null, email_confirmed = false, fields = '{}', deleted_at = now(), updated_at = now()
+   where auth_user_id = p_auth_user_id;
+  return null;
+end $$;
+
+-- An intent that was undone is undone again: its auth user has come late.
+create or replace function public.auth_sync_reopen_v1(p_event_id text) returns boolean
+language sql security definer set search_path = '' as $$
+  update public.integration_sync_log
+     set status = 'PENDING', outcome = null, completed_at = null, changes = '{}', next_attempt_at = now()
+   where event_id = p_event_id and operation = 'create_auth_user' and status = 'SUCCESS' and outcome = 'undone';
+  select true
+$$;
+
+-- Gives an auth user to a new employee, or to one that is there, active and without a login: its id, or null where that is not so.
+create or replace function public.auth_sync_give_login_v1(p_employee jsonb, p_auth_user_id uuid) returns bigint
+language plpgsql security definer set search_path = '' as $$
+declare
+  hired bigint;
+begin
+  if p_employee ? 'employee_id' then
+    perform set_config('search_path', public.auth_sync_owner_path_v1(), true);
+    update public.employees
+       set auth_user_id = p_auth_user_id, orphaned_at = null, orphaned_auth_user_id = null
+     where employee_id = (p_employee ->> 'employee_id')::bigint and is_active is not false
+       and coalesce(auth_user_id, p_auth_user_id) = p_auth_user_id
+    returning employee_id into hired;
+    perform set_config('search_path', 'pg_catalog, pg_temp', true);
+  else
+    hired := public.auth_sync_insert_employee_v1(p_employee || jsonb_build_object('auth_user_id', p_auth_user_id));
+  end if;
+  set constraints all immediate;
+  if hired is not null and not exists (select from public.employees where employee_id = hired and auth_user_id = p_auth_user_id) then
+    raise exception 'a trigger did not let the link be written' using errcode = 'triggered_action_exception';
+  end if;
+  update public.auth_user_state set employee_id = hired where auth_user_id = p_auth_user_id and hired is not null;
+  return hired;
+end $$;
+
+-- Takes an auth user that is there already, with this confirmed e-mail and without an employee: {"employee_id", "auth_user_id",
+-- "event_id"}, or {"refused": why}.
+create or replace function public.auth_sync_adopt_v1(p_employee jsonb, p_email text, p_auth_user_id uuid, p_via text, p_requested_by text) returns jsonb
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+declare
+  refusal jsonb := case when not p_employee ? 'employee_id' then public.auth_sync_why_not_hire_v1(p_employee) end;
+  holder jsonb := public.auth_sync_email_holder_v1(p_email);
+  adopted text := format('%s:create_auth_user', gen_random_uuid());
+  hired bigint;
+  state text;
+  violated text;
+  wrong_column text;
+begin
+  if refusal is not null then
+    return refusal;
+  end if;
+  if holder is null then
+    return '{"refused": "login_not_found"}';
+  end if;
+  if (holder ->> 'auth_user_id')::uuid is distinct from p_auth_user_id or not (holder ->> 'email_confirmed')::boolean
+     or holder ->> 'employee_id' is not null then
+    return holder || '{"refused": "email_taken", "side": "auth"}';
+  end if;
+  begin
+    hired := public.auth_sync_give_login_v1(p_employee, p_auth_user_id);
+  exception when others or assert_failure then
+    if sqlstate ~ '^(40|53|55P03)' then
+      raise;
+    end if;
+    get stacked diagnostics state = returned_sqlstate, violated = constraint_name, wrong_column = column_name;
+    if violated = 'auth_sync_employees_auth_user_id_key' then  -- somebody was faster
+      return holder || '{"refused": "email_taken", "side": "auth"}';
+    end if;
+    return public.auth_sync_refusal_v1(state, violated, wrong_column);
+  end;
+  if hired is null then
+    return '{"refused": "has_login"}';
+  end if;
+  insert into public.integration_sync_log
+    (event_id, direction, operation, status, outcome, auth_user_id, employee_id, request_data, attempts, via, completed_at)
+  values (adopted, 'outbound', 'create_auth_user', 'SUCCESS', 'linked', p_auth_user_id, hired,
+          jsonb_build_object('email', p_email, 'requested_by', p_requested_by), 1, p_via, now());
+  return jsonb_build_object('employee_id', hired, 'auth_user_id', p_auth_user_id, 'event_id', adopted);
+end $$;
+
+-- Gives the login to the employee, who may be inactive: it is banned then, as wherever somebody inactive gets one. Never one that is another's,
+-- nor one whose owner has not shown to be anybody: neither is its e-mail confirmed, nor has it the employee's number, which the service role wrote.
+-- {"employee_id", "auth_user_id", "event_id"}, or {"refused": why}.
+create or replace function public.auth_sync_choose_v1(p_employee_id bigint, p_auth_user_id uuid, p_requested_by text) returns jsonb
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set enable_seqscan = off as $$
+declare
+  login public.auth_user_state;
+  person record;
+  chosen text := format('%s:create_auth_user', gen_random_uuid());
+  state text;
+  violated text;
+  wrong_column text;
+begin
+  select * into login from public.auth_user_state s where s.auth_user_id = p_auth_user_id for update;
+  if login.auth_user_id is null or login.deleted_at is not null then
+    return '{"refused": "login_not_found"}';
+  elsif exists (select from public.employees e where e.auth_user_id = p_auth_user_id and e.employee_id <> p_employee_id) then
+    return '{"refused": "login_taken"}';
+  end if;
+  select e.auth_user_id, e.employee_number::text as number into person from public.employees e where e.employee_id = p_employee_id for update;
+  if not found then
+    return '{"refused": "employee_not_found"}';
+  elsif person.auth_user_id is not null then
+    return '{"refused": "has_login"}';
+  elsif login.email_confirmed is not true and (login.employee_number = person.number) is not true then
+    return '{"refused": "unconfirmed"}';
+  end if;
+  begin
+    perform set_config('search_path', public.auth_sync_owner_path_v1(), true);
+    update public.employees set auth_user_id = p_auth_user_id, orphaned_at = null, orphaned_auth_user_id = null
+     where employee_id = p_employee_id;
+    perform set_config('search_path', 'pg_catalog, pg_temp', true);
+    set constraints all immediate;
+    if not exists (select from public.employees where employee_id = p_employee_id and auth_user_id = p_auth_user_id) then
+      raise exception 'a trigger did not let the link be written' using errcode = 'triggered_action_exception';
+    end if;
+    update public.auth_user_state set employee_id = p_employee_id where auth_user_id = p_auth_user_id;
+  exception when others or assert_failure then
+    if sqlstate ~ '^(40|53|55P03)' then
+      raise;
+    end if;
+    get stacked diagnostics state = returned_sqlstate, violated = constraint_name, wrong_column = column_name;
+    if violated = 'auth_sync_employees_auth_user_id_key' then  -- somebody was faster
+      return '{"refused": "login_taken"}';
+    end if;
+    return public.auth_sync_refusal_v1(state, violated, wrong_column);
+  end;
+  insert into public.integration_sync_log
+    (event_id, direction, operation, status, outcome, auth_user_id, employee_id, request_data, attempts, via, completed_at)
+  values (chosen, 'outbound', 'create_auth_user', 'SUCCESS', 'linked', p_auth_user_id, p_employee_id,
+          jsonb_build_object('email', login.email, 'requested_by', p_requested_by), 1, 'admin', now());
+  return jsonb_build_object('employee_id', p_employee_id, 'auth_user_id', p_auth_user_id, 'event_id', chosen);
+end $$;
+
+-- Switches an employee off or on: {"employee_id", "is_active", "auth_user_id", "event_id": the action that its login needs, or null},
+-- null where there is no such employee; {"refused": ...} where employees' own rules refuse it. The action is entered in any case: whoever asks wants to know
+-- that it is so.
+create or replace function public.auth_sync_set_active_v1(p_employee_id bigint, p_is_active boolean, p_via text) returns jsonb
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+declare
+  changed public.employees;
+  wanted text := case when p_is_active then 'enable_auth_user' else 'disable_auth_user' end;
+  action text;
+  state text;
+  violated text;
+  wrong_column text;
+begin
+  begin
+    perform from public.employees where employee_id = p_employee_id for no key update;
+    perform set_config('search_path', public.auth_sync_owner_path_v1(), true);
+    update public.employees set is_active = p_is_active where employee_id = p_employee_id and is_active is distinct from p_is_active;
+    perform set_config('search_path', 'pg_catalog, pg_temp', true);
+    set constraints all immediate;
+  exception when others or assert_failure then
+    if sqlstate ~ '^(40|53|55P03)' then
+      raise;
+    end if;
+    get stacked diagnostics state = returned_sqlstate, violated = constraint_name, wrong_column = column_name;
+    return public.auth_sync_refusal_v1(state, violated, wrong_column);
+  end;
+  select * into changed from public.employees where employee_id = p_employee_id;
+  if not found then
+    return null;
+  end if;
+  if changed.auth_user_id is not null and changed.is_active is not distinct from p_is_active then
+    select event_id into action from public.integration_sync_log
+     where auth_user_id = changed.auth_user_id and status <> 'SUCCESS' and direction = 'outbound' and operation = wanted
+     order by id desc limit 1;
+    if not found then
+      perform public.auth_sync_enter_actions_v1(jsonb_build_array(jsonb_build_object(
+        'operation', wanted, 'auth_user_id', changed.auth_user_id, 'employee_id', p_employee_id)), p_via);
+      select event_id into action from public.integration_sync_log
+       where auth_user_id = changed.auth_user_id and status <> 'SUCCESS' and direction = 'outbound' and operation = wanted
+       order by id desc limit 1;
+    end if;
+  end if;
+  return jsonb_build_object('employee_id', p_employee_id, 'is_active', changed.is_active, 'auth_user_id', changed.auth_user_id, 'event_id', action);
+end $$;

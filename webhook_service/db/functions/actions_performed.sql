@@ -1,0 +1,211 @@
+-- How actions are taken from the ledger and settled. The relay that takes one gets the employee as it is now, asks Auth how the
+-- auth user is now, and does what is still to be done (webhook_service/actions.py), outside of any transaction.
+
+-- What a taken action is decided by: itself, the employee who has the auth user now (null: nobody), and the e-mails that
+-- were sent to Auth for this user before.
+create or replace function public.auth_sync_action_json_v1(p_entry public.integration_sync_log) returns jsonb
+language sql stable security definer set search_path = '' as $$
+  select jsonb_build_object(
+    'event_id', p_entry.event_id, 'operation', p_entry.operation, 'auth_user_id', p_entry.auth_user_id,
+    'employee_id', p_entry.employee_id, 'request_data', p_entry.request_data, 'attempts', p_entry.attempts,
+    'employee', (select jsonb_build_object('employee_id', e.employee_id, 'is_active', e.is_active is not false,
+                                           'email', public.auth_sync_normal_v1(e.email::text))
+                   from public.employees e where e.auth_user_id = p_entry.auth_user_id),
+    'sent', (select coalesce(jsonb_agg(distinct a.request_data ->> 'email'), '[]') from public.integration_sync_log a
+              where a.auth_user_id = p_entry.auth_user_id and a.operation = 'update_auth_email' and a.id < p_entry.id
+                and p_entry.operation = a.operation))
+$$;
+
+-- Takes one action for a user: the newest open one of its kind (access or e-mail), if it is due and nobody works for this user
+-- now. Older ones of the kind are overruled: done, as stale. Returns it, or null. The caller holds the lock of claims.
+create or replace function public.auth_sync_take_action_v1(p_entry public.integration_sync_log, p_lease text, p_lease_seconds integer)
+returns jsonb language plpgsql security definer set search_path = '' as $$
+declare
+  kind text[] := case when p_entry.operation in ('disable_auth_user', 'enable_auth_user')
+    then array['disable_auth_user', 'enable_auth_user'] else array[p_entry.operation] end;
+  newest bigint;
+  taken public.integration_sync_log;
+begin
+  if exists (select from public.integration_sync_log
+              where auth_user_id = p_entry.auth_user_id and status <> 'SUCCESS' and direction = 'outbound' and leased_until >= now()) then
+    return null;
+  end if;
+  if p_entry.operation = 'create_auth_user' then
+    newest := p_entry.id;
+  else
+    select max(id) into newest from public.integration_sync_log
+     where auth_user_id = p_entry.auth_user_id and status <> 'SUCCESS' and direction = 'outbound' and operation = any (kind);
+    update public.integration_sync_log
+       set status = 'SUCCESS', outcome = 'stale', error_message = null, next_attempt_at = null, lease = null, leased_until = null,
+           completed_at = now()
+     where auth_user_id = p_entry.auth_user_id and status <> 'SUCCESS' and direction = 'outbound' and operation = any (kind) and id < newest;
+  end if;
+  update public.integration_sync_log set lease = p_lease, leased_until = now() + make_interval(secs => p_lease_seconds)
+   where id = newest and status <> 'SUCCESS' and (next_attempt_at <= now() or p_entry.id = newest)
+  returning * into taken;
+  return case when found then public.auth_sync_action_json_v1(taken) end;
+end $$;
+
+-- Takes up to p_limit actions that are due, as the bucket allows (p_rate a second, up to a second's worth at once), those of few
+-- employees before those of bulk statements: {"actions": [...], "next_in": seconds until there may be more, or null, "is_trial": whether
+-- Auth could not be reached the last time}.
+create or replace function public.auth_sync_claim_actions_v1(p_relay text, p_limit integer, p_lease_seconds integer, p_rate numeric) returns jsonb
+language plpgsql security definer
+set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' set enable_seqscan = off set jit = off as $$
+declare
+  bucket public.auth_sync_rate;
+  entry public.integration_sync_log;
+  action jsonb;
+  actions jsonb := '[]';
+  seen integer := 0;
+  soonest timestamptz;
+begin
+  if not pg_try_advisory_xact_lock(5093387412675531204) then
+    return '{"actions": [], "next_in": 0.1, "is_trial": false}';  -- another relay takes some at this moment
+  end if;
+  update public.auth_sync_rate
+     set tokens = least(greatest(p_rate, 1), tokens + greatest(extract(epoch from clock_timestamp() - refilled_at), 0) * p_rate),
+         refilled_at = clock_timestamp()
+  returning * into bucket;
+  if bucket.paused_until > clock_timestamp() then
+    return jsonb_build_object('actions', actions, 'is_trial', false, 'next_in', extract(epoch from bucket.paused_until - clock_timestamp()));
+  end if;
+  if bucket.failures > 0 then
+    p_limit := 1;  -- a try
+  end if;
+
+  for entry in
+    select * from public.integration_sync_log due
+     where status <> 'SUCCESS' and direction = 'outbound' and next_attempt_at <= now() and (leased_until is null or leased_until < now())
+       and not exists (select from public.integration_sync_log o
+                        where o.auth_user_id = due.auth_user_id and o.status <> 'SUCCESS' and o.direction = 'outbound' and o.leased_until >= now())
+     order by priority, next_attempt_at, id limit p_limit * 4 + 16
+  loop
+    exit when jsonb_array_length(actions) >= least(p_limit, floor(bucket.tokens));
+    seen := seen + 1;
+    action := public.auth_sync_take_action_v1(entry, p_relay, p_lease_seconds);
+    if action is not null then
+      actions := actions || jsonb_build_array(action);
+    end if;
+  end loop;
+  update public.auth_sync_rate
+     set tokens = tokens - jsonb_array_length(actions),
+         paused_until = case when failures > 0 then clock_timestamp() + interval '15 seconds' else paused_until end  -- one try at a time
+   where actions <> '[]';
+
+  select min(greatest(next_attempt_at, coalesce(leased_until, next_attempt_at))) into soonest
+    from (select next_attempt_at, leased_until from public.integration_sync_log
+           where status <> 'SUCCESS' and direction = 'outbound' and next_attempt_at is not null
+           order by priority, next_attempt_at limit 100) as soon;
+  return jsonb_build_object('actions', actions, 'is_trial', bucket.failures > 0, 'next_in', case when soonest is not null then
+    greatest(extract(epoch from soonest - now()), (jsonb_array_length(actions) + 1 - bucket.tokens) / p_rate) end);
+end $$;
+
+-- Takes this one action now, past the bucket: somebody waits for the answer. Null where it is not open, or being worked on. An action
+-- that is overruled by a newer one of its user is taken as that one.
+create or replace function public.auth_sync_claim_action_v1(p_event_id text, p_lease text, p_lease_seconds integer) returns jsonb
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+declare
+  entry public.integration_sync_log;
+begin
+  perform pg_advisory_xact_lock(5093387412675531204);
+  select * into entry from public.integration_sync_log
+   where event_id = p_event_id and direction = 'outbound' and status <> 'SUCCESS' and (leased_until is null or leased_until < now());
+  return case when found then public.auth_sync_take_action_v1(entry, p_lease, p_lease_seconds) end;
+end $$;
+
+-- Auth has been called, and the lease had ended. Where there has been a newer action since, this call may have overruled it: so what
+-- the employee is now is asked for anew. The actions are named as in the index.
+create or replace function public.auth_sync_ask_anew_v1(p_event_id text, p_outcome text) returns void
+language plpgsql security definer set search_path = '' as $$
+declare
+  entry public.integration_sync_log;
+  wish jsonb;
+begin
+  select * into entry from public.integration_sync_log
+   where event_id = p_event_id and direction = 'outbound' and p_outcome in ('disabled', 'enabled', 'email_updated');
+  select jsonb_build_object('employee_id', coalesce(e.employee_id, entry.employee_id), 'auth_user_id', entry.auth_user_id) || case
+           when p_outcome = 'email_updated' then jsonb_build_object('operation', entry.operation, 'data', jsonb_build_object(
+             'email', public.auth_sync_normal_v1(e.email::text), 'was', entry.request_data ->> 'email'))
+           else jsonb_build_object('operation', case when e.is_active is not false and e.employee_id is not null
+                                                     then 'enable_auth_user' else 'disable_auth_user' end) end
+    into wish
+    from (select entry.auth_user_id) as u left join public.employees e on e.auth_user_id = u.auth_user_id
+   where exists (select from public.integration_sync_log a
+                  where a.auth_user_id = u.auth_user_id and a.id > entry.id
+                    and a.operation in ('disable_auth_user', 'enable_auth_user', 'update_auth_email')
+                    and (a.operation = 'update_auth_email') = (entry.operation = 'update_auth_email'));
+  if wish is not null and (p_outcome <> 'email_updated' or wish #>> '{data,email}' is not null) then
+    perform public.auth_sync_enter_actions_v1(jsonb_build_array(wish), entry.via);
+    update public.auth_user_state set disabled_at = coalesce(disabled_at, now())
+     where auth_user_id = entry.auth_user_id and p_outcome = 'disabled';
+  end if;
+end $$;
+
+-- Settles an action, while the lease is still p_lease; says whether it was. With p_error it has failed, and is due again later if
+-- p_retry. What was done is remembered of the auth user: a ban as ours.
+create or replace function public.auth_sync_settle_v1(
+  p_event_id text, p_lease text, p_outcome text, p_error text default null, p_retry boolean default false, p_changes jsonb default '{}'
+) returns boolean
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+declare
+  entry public.integration_sync_log;
+begin
+  update public.integration_sync_log
+     set status = case when p_error is null then 'SUCCESS' else 'FAILED' end,
+         outcome = p_outcome,
+         error_message = p_error,
+         changes = p_changes,
+         attempts = attempts + 1,
+         next_attempt_at = case when p_error is not null and p_retry then now() + public.auth_sync_backoff_v1(attempts + 1) end,
+         lease = null, leased_until = null,
+         completed_at = case when p_error is null then now() end
+   where event_id = p_event_id and direction = 'outbound' and status <> 'SUCCESS' and lease = p_lease
+  returning * into entry;
+  if not found then
+    perform public.auth_sync_ask_anew_v1(p_event_id, p_outcome);
+    return false;
+  end if;
+  if p_error is null and p_outcome in ('disabled', 'enabled', 'unchanged') and entry.operation in ('disable_auth_user', 'enable_auth_user') then
+    update public.auth_user_state
+       set disabled_at = case when entry.operation = 'disable_auth_user' then coalesce(disabled_at, now()) end,
+           -- An employee who is gone is remembered until here: so that what was missed is found, once.
+           employee_id = case when exists (select from public.employees e where e.employee_id = auth_user_state.employee_id) then employee_id end
+     where auth_user_id = entry.auth_user_id;
+  end if;
+  return true;
+end $$;
+
+-- A person asked for an action again: who, and what came of it.
+create or replace function public.auth_sync_replayed_v1(p_event_id text, p_requested_by text, p_status_before text, p_outcome_before text)
+returns boolean language sql security definer set search_path = '' as $$
+  insert into public.integration_sync_replays (log_id, requested_by, status_before, outcome_before, status, outcome)
+  select id, p_requested_by, p_status_before, p_outcome_before, status, outcome
+    from public.integration_sync_log where event_id = p_event_id and outcome is not null;
+  select true
+$$;
+
+-- Gives an action back that was not begun. It is no attempt.
+create or replace function public.auth_sync_give_back_v1(p_event_id text, p_lease text) returns boolean
+language sql security definer set search_path = '' as $$
+  update public.integration_sync_log set lease = null, leased_until = null
+   where event_id = p_event_id and direction = 'outbound' and status <> 'SUCCESS' and lease = p_lease;
+  select true
+$$;
+
+-- Ends the sessions of an auth user, so that none can be refreshed: how many there were; null where they are in another database, or
+-- not ours to end.
+create or replace function public.auth_sync_end_sessions_v1(p_auth_user_id uuid) returns bigint
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+declare
+  ended bigint;
+begin
+  if public.auth_sync_relation_v1('auth.sessions') is null then
+    return null;
+  end if;
+  execute 'delete from auth.sessions where user_id = $1' using p_auth_user_id;
+  get diagnostics ended = row_count;
+  return ended;
+exception when insufficient_privilege then
+  return null;
+end $$;

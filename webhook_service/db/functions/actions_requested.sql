@@ -1,0 +1,155 @@
+-- The other direction: what a change of employees asks of Auth, entered into the ledger as actions. An action is a
+-- signal, not a command: the relay that takes it (actions_performed.sql) does what is still to be done by then.
+
+-- Whether an auth user cannot sign in, for good: a ban that ends soon does not end with the employment.
+create or replace function public.auth_sync_is_banned_v1(p_banned_until timestamptz) returns boolean
+language sql stable set search_path = '' as $$
+  select coalesce(p_banned_until > now() + interval '50 years', false)
+$$;
+
+-- Whether this service has banned an auth user, or may have: a call for it is out, or its answer was lost.
+create or replace function public.auth_sync_may_be_disabled_v1(p_auth_user_id uuid) returns boolean
+language sql stable security definer set search_path = '' as $$
+  select exists (select from public.auth_user_state where auth_user_id = p_auth_user_id and disabled_at is not null)
+      or exists (select from public.integration_sync_log
+                  where auth_user_id = p_auth_user_id and status <> 'SUCCESS' and direction = 'outbound' and operation = 'disable_auth_user')
+$$;
+
+-- An e-mail is no longer an auth user's: who was refused it asks for it again.
+create or replace function public.auth_sync_email_freed_v1(p_email text) returns void
+language sql security definer set search_path = '' as $$
+  update public.integration_sync_log set next_attempt_at = now()
+   where direction = 'outbound' and operation = 'update_auth_email' and status = 'FAILED' and outcome = 'email_taken'
+     and next_attempt_at is null and request_data ->> 'email' = p_email
+$$;
+
+-- Enters actions: [{operation, auth_user_id, employee_id, data}]. More than twenty in a transaction are bulk.
+create or replace function public.auth_sync_enter_actions_v1(p_wishes jsonb, p_via text) returns void
+language plpgsql security definer set search_path = '' as $$
+declare
+  so_far bigint := coalesce(substring(current_setting('auth_sync.actions', true) from '^[0-9]{1,9}$')::bigint, 0) + jsonb_array_length(p_wishes);
+begin
+  perform set_config('auth_sync.actions', so_far::text, true);
+  insert into public.integration_sync_log
+    (event_id, direction, operation, auth_user_id, employee_id, request_data, via, next_attempt_at, priority)
+  select format('%s:%s', gen_random_uuid(), w.operation), 'outbound', w.operation, w.auth_user_id, w.employee_id, coalesce(w.data, '{}'),
+         p_via, now(), (so_far > 20)::integer
+    from jsonb_to_recordset(p_wishes) as w (operation text, auth_user_id uuid, employee_id bigint, data jsonb);
+end $$;
+
+-- Enters what the employee of an auth user asks of Auth that is known not to be so and that nobody has asked for yet: each event
+-- brings it here, so that what was missed is found, and what Auth's side undid is done again.
+create or replace function public.auth_sync_wish_v1(p_auth_user_id uuid, p_columns jsonb, p_via text) returns void
+language plpgsql security definer set search_path = '' as $$
+declare
+  wishes jsonb;
+begin
+  select jsonb_agg(jsonb_build_object('operation', w.operation, 'auth_user_id', p_auth_user_id, 'employee_id', w.employee_id, 'data', w.data))
+    into wishes
+    from public.auth_sync_wishes_v1(p_auth_user_id, p_columns) as w
+   where not exists (
+     select from public.integration_sync_log a
+      where a.auth_user_id = p_auth_user_id and a.status <> 'SUCCESS' and a.direction = 'outbound'
+        and (w.operation = 'update_auth_email') = (a.operation = 'update_auth_email')
+        and a.operation <> 'create_auth_user'
+        and (a.next_attempt_at is not null or a.request_data -> 'email' is not distinct from w.data -> 'email'));
+  if wishes is not null then
+    perform public.auth_sync_enter_actions_v1(wishes, p_via);
+  end if;
+end $$;
+
+-- What is not as the employee has it, by what is known of the auth user. p_columns are those that Auth owns.
+create or replace function public.auth_sync_wishes_v1(p_auth_user_id uuid, p_columns jsonb)
+returns table (operation text, employee_id bigint, data jsonb) language sql stable security definer set search_path = '' as $$
+  with known as (
+    select * from public.auth_user_state where auth_user_id = p_auth_user_id and deleted_at is null
+  )
+  select case when e.is_active is false then 'disable_auth_user' else 'enable_auth_user' end, e.employee_id, '{}'::jsonb
+    from known k join public.employees e on e.auth_user_id = k.auth_user_id
+   where case when e.is_active is false then not public.auth_sync_is_banned_v1(k.banned_until)
+              else k.disabled_at is not null and public.auth_sync_is_banned_v1(k.banned_until) end
+  union all
+  select 'disable_auth_user', k.employee_id, '{}'
+    from known k
+   where k.employee_id is not null and not public.auth_sync_is_banned_v1(k.banned_until)
+     and not exists (select from public.employees e where e.employee_id = k.employee_id or e.auth_user_id = k.auth_user_id)
+  union all
+  select 'update_auth_email', e.employee_id, jsonb_build_object('email', public.auth_sync_normal_v1(e.email::text), 'was', k.email)
+    from known k join public.employees e on e.auth_user_id = k.auth_user_id
+   where not p_columns ? 'email' and e.email::text like '%_@_%'
+     and k.email is distinct from public.auth_sync_normal_v1(e.email::text)
+$$;
+
+-- Runs for each statement that writes employees, and enters what it asks of Auth, for all its rows at once. It cannot make
+-- the statement fail. What our own sync writes is what Auth says already, and asks for nothing. First it checks whether a change is one
+-- that may ask for something. Before and after are put together by a full join, as in auth_sync_employees_changed_v1.
+create or replace function public.auth_sync_employees_wish_v1() returns trigger
+language plpgsql security definer set search_path = '' set lock_timeout = '200ms' set enable_seqscan = off set jit = off as $$
+declare
+  wishes jsonb;
+  employees_own_email boolean;  -- read below, where an error is caught
+begin
+  if tg_op = 'UPDATE' then
+    if not exists (
+      select from after_rows n full join before_rows o on o.employee_id = n.employee_id
+       where coalesce(n.employee_id = o.employee_id, false) and coalesce(o.auth_user_id, n.auth_user_id) is not null
+         and (o.auth_user_id, o.is_active, o.email::text) is distinct from (n.auth_user_id, n.is_active, n.email::text)
+    ) then
+      return null;
+    end if;
+  end if;
+  select not columns ? 'email' into employees_own_email from public.auth_sync_settings;
+  if tg_op = 'INSERT' then
+    select jsonb_agg(jsonb_build_object('operation', case when n.is_active is false then 'disable_auth_user' else 'enable_auth_user' end,
+                                        'auth_user_id', n.auth_user_id, 'employee_id', n.employee_id))
+      into wishes from after_rows n
+     where n.auth_user_id is not null and (n.is_active is false or public.auth_sync_may_be_disabled_v1(n.auth_user_id));
+  elsif tg_op = 'DELETE' then
+    select jsonb_agg(jsonb_build_object('operation', 'disable_auth_user', 'auth_user_id', o.auth_user_id, 'employee_id', o.employee_id))
+      into wishes from before_rows o where o.auth_user_id is not null;
+    insert into public.auth_sync_hires (employee_id)  -- somebody else may have the e-mail of a login that is free now
+    select e.employee_id
+      from before_rows o
+      join public.auth_user_state s on s.auth_user_id = o.auth_user_id
+      join public.employees e on e.auth_user_id is null and lower(btrim(e.email::text, E' \t\r\n')) = s.email;
+  else
+    with changed as (
+      select n.employee_id, o.auth_user_id as before_user, n.auth_user_id, o.is_active is false as was_inactive, n.is_active is false as is_inactive,
+             public.auth_sync_normal_v1(o.email::text) as before_email, public.auth_sync_normal_v1(n.email::text) as email
+        from after_rows n full join before_rows o on o.employee_id = n.employee_id
+       where coalesce(n.employee_id = o.employee_id, false) and coalesce(o.auth_user_id, n.auth_user_id) is not null
+         and (o.auth_user_id, o.is_active, o.email::text) is distinct from (n.auth_user_id, n.is_active, n.email::text)
+    ), wished as (
+      select 'disable_auth_user' as operation, before_user as auth_user_id, employee_id, null::jsonb as data
+        from changed where before_user is not null and is_inactive and not was_inactive
+      union all
+      select 'disable_auth_user', auth_user_id, employee_id, null
+        from changed where auth_user_id is not null and auth_user_id is distinct from before_user and is_inactive
+      union all
+      select 'enable_auth_user', auth_user_id, employee_id, null
+        from changed
+       where auth_user_id is not null and not is_inactive
+         and (was_inactive or auth_user_id is distinct from before_user and public.auth_sync_may_be_disabled_v1(auth_user_id))
+      union all
+      select 'update_auth_email', c.auth_user_id, c.employee_id, jsonb_build_object('email', c.email, 'was', s.email)
+        from changed c left join public.auth_user_state s on s.auth_user_id = c.auth_user_id
+       where c.email like '%_@_%'
+         and (c.auth_user_id = c.before_user and c.email is distinct from c.before_email
+              or c.auth_user_id is distinct from c.before_user and employees_own_email and s.email is distinct from c.email)
+         and (c.email is distinct from s.email and (employees_own_email or c.email is distinct from public.auth_sync_normal_v1(s.fields -> 'email' ->> 0))
+              or exists (select from public.integration_sync_log a  -- what we have sent, or are about to, is not known yet
+                          where a.auth_user_id = c.auth_user_id and a.operation = 'update_auth_email' and a.id > s.log_id
+                            and a.request_data ->> 'email' <> c.email))
+         and c.auth_user_id is not null
+    )
+    select jsonb_agg(to_jsonb(wished)) into wishes from wished;
+  end if;
+  if wishes is not null then
+    -- No NOTIFY here: it forbids a two-phase commit, and an import may be one. The relay looks every two seconds.
+    perform public.auth_sync_enter_actions_v1(wishes, 'employees');
+  end if;
+  return null;
+exception when others or assert_failure then
+  raise warning 'webhook-service: changes of employees were not captured (%); reconciliation will find them', sqlstate;
+  return null;
+end $$;

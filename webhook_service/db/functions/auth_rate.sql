@@ -1,0 +1,49 @@
+-- How fast the Auth Admin API may be called, by all relays together: a token bucket, and the pause that Auth asked for.
+
+-- One call more at the bucket's rate, for those who work through a list of their own: how many seconds to wait before asking again,
+-- 0 where the call may be made now.
+create or replace function public.auth_sync_take_token_v1(p_rate numeric) returns numeric
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' as $$
+declare
+  bucket public.auth_sync_rate;
+begin
+  update public.auth_sync_rate
+     set tokens = least(greatest(p_rate, 1), tokens + greatest(extract(epoch from clock_timestamp() - refilled_at), 0) * p_rate),
+         refilled_at = clock_timestamp()
+  returning * into bucket;
+  if bucket.paused_until > clock_timestamp() then
+    return extract(epoch from bucket.paused_until - clock_timestamp());
+  elsif bucket.tokens < 1 then
+    return (1 - bucket.tokens) / p_rate;
+  end if;
+  update public.auth_sync_rate set tokens = tokens - 1;
+  return 0;
+end $$;
+
+-- Nobody calls Auth for so many seconds: as Auth asked for (p_failed is false), or because it cannot be reached: then longer
+-- each time, up to a minute. Returns for how long.
+create or replace function public.auth_sync_pause_v1(p_seconds double precision, p_failed boolean) returns double precision
+language sql security definer set search_path = '' set lock_timeout = '1500ms' as $$
+  update public.auth_sync_rate
+     set failures = failures + p_failed::integer,
+         tokens = 0,
+         paused_until = case
+           when p_failed then clock_timestamp() + make_interval(secs => least(60, p_seconds * power(2, least(failures, 10))))
+           else greatest(paused_until, clock_timestamp() + make_interval(secs => least(p_seconds, 3600))) end
+  returning extract(epoch from paused_until - clock_timestamp())
+$$;
+
+-- Auth answers again. After an outage (several failures in a row, not one), what failed because of it is due now.
+create or replace function public.auth_sync_resume_v1() returns boolean
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' as $$
+declare
+  failed integer;
+begin
+  select failures into failed from public.auth_sync_rate for update;
+  update public.auth_sync_rate set failures = 0, paused_until = now() where failed > 0;
+  if failed >= 3 then
+    update public.integration_sync_log set next_attempt_at = now()
+     where status = 'FAILED' and direction = 'outbound' and outcome = 'auth_unavailable' and next_attempt_at > now();
+  end if;
+  return failed > 0;
+end $$;

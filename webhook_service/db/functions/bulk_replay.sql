@@ -1,0 +1,265 @@
+-- Bulk replays: an admin asks for all events again that match a filter; relays work through them part by part, at a rate that leaves
+-- live events their turn. A part is taken under a lease, done in webhook_service/bulk_replay.py, and settled while the lease is ours.
+
+-- A job as pages and relays see it.
+create or replace function public.auth_sync_bulk_replay_json_v1(p_job public.auth_sync_bulk_replays) returns jsonb
+language sql stable set search_path = '' as $$
+  select to_jsonb(p_job) - array['lease', 'leased_until', 'part', 'part_end', 'part_begun_at', 'next_due']
+$$;
+
+-- What a bulk replay takes, as a condition on integration_sync_log: events of any status, and actions that have failed, between the ids
+-- that the filter's time allows. given_up (true or false) is known here too.
+create or replace function public.auth_sync_bulk_condition_v1(p_filter jsonb) returns text
+language sql stable set search_path = '' as $$
+  select public.auth_sync_condition_v1(p_filter - 'given_up')
+    || case (p_filter ->> 'given_up')::boolean
+         when true then ' and status = ''FAILED'' and next_attempt_at is null'
+         when false then ' and (status <> ''FAILED'' or next_attempt_at is not null)' else '' end
+    || ' and (direction = ''inbound'' or direction = ''outbound'' and status = ''FAILED'')'
+    || format(' and id > %s and id < %s', r.above, r.below)
+    from public.auth_sync_id_range_v1(p_filter) as r
+$$;
+
+-- An event as processing needs it.
+create or replace function public.auth_sync_replay_row_v1(p_entry public.integration_sync_log) returns jsonb
+language sql immutable set search_path = '' as $$
+  select jsonb_build_object('id', p_entry.id, 'event_id', p_entry.event_id, 'operation', p_entry.operation, 'version', p_entry.version,
+                            'auth_user_id', p_entry.auth_user_id, 'request_data', p_entry.request_data)
+$$;
+
+-- What it would take: {"matched": how many, "actions": how many of them are actions, "events": the first p_limit events}.
+create or replace function public.auth_sync_bulk_preview_v1(p_filter jsonb, p_limit integer) returns jsonb
+language plpgsql stable security definer set search_path = '' set statement_timeout = '3s' set jit = off as $$
+declare
+  condition text := public.auth_sync_bulk_condition_v1(p_filter);
+  matched bigint;
+  actions bigint;
+  events jsonb;
+begin
+  execute format('select count(*), count(*) filter (where direction = ''outbound'') from public.integration_sync_log where %s', condition)
+    into matched, actions;
+  execute format(
+    'select coalesce(jsonb_agg(public.auth_sync_replay_row_v1(e) order by (e).id), ''[]'')
+       from (select l as e from public.integration_sync_log l where %s and direction = ''inbound'' order by id limit $1) as first', condition)
+    into events using p_limit;
+  return jsonb_build_object('matched', matched, 'actions', actions, 'events', events);
+end $$;
+
+-- Confirms it: {"id", "matched"}. Where nothing fits, it is done.
+create or replace function public.auth_sync_begin_bulk_replay_v1(p_filter jsonb, p_requested_by text) returns jsonb
+language plpgsql security definer set search_path = '' set statement_timeout = '3s' set jit = off as $$
+declare
+  fitting record;
+  job bigint;
+begin
+  execute format('select count(*) as n, min(id) as first, max(id) as last from public.integration_sync_log where %s',
+                 public.auth_sync_bulk_condition_v1(p_filter)) into fitting;
+  insert into public.auth_sync_bulk_replays (filter, requested_by, status, matched, up_to, position, ended_at)
+  values (p_filter, p_requested_by, case when fitting.n = 0 then 'DONE' else 'RUNNING' end, fitting.n, coalesce(fitting.last, 0),
+          coalesce(fitting.first - 1, 0), case when fitting.n = 0 then now() end)
+  returning id into job;
+  return jsonb_build_object('id', job, 'matched', fitting.n);
+end $$;
+
+-- The newest p_limit of them.
+create or replace function public.auth_sync_bulk_replays_v1(p_limit integer) returns jsonb
+language sql stable security definer set search_path = '' as $$
+  select coalesce(jsonb_agg(public.auth_sync_bulk_replay_json_v1(j) order by j.id desc), '[]')
+    from (select * from public.auth_sync_bulk_replays order by id desc limit p_limit) as newest
+    join public.auth_sync_bulk_replays j using (id)
+$$;
+
+-- One of them, or null.
+create or replace function public.auth_sync_bulk_replay_v1(p_id bigint) returns jsonb
+language sql stable security definer set search_path = '' as $$
+  select public.auth_sync_bulk_replay_json_v1(j) from public.auth_sync_bulk_replays j where id = p_id
+$$;
+
+-- Nothing more of it is taken; what is under way ends and counts. It is returned as it is then, also where it had ended before; or null.
+create or replace function public.auth_sync_cancel_bulk_replay_v1(p_id bigint, p_requested_by text) returns jsonb
+language sql volatile security definer set search_path = '' set lock_timeout = '1500ms' as $$
+  update public.auth_sync_bulk_replays
+     set status = 'CANCELLED', cancelled_by = p_requested_by, ended_at = now(), updated_at = now()
+   where id = p_id and status = 'RUNNING';
+  select public.auth_sync_bulk_replay_v1(p_id)
+$$;
+
+-- The sum of two {outcome: count}.
+create or replace function public.auth_sync_sum_counts_v1(p_one jsonb, p_other jsonb) returns jsonb
+language sql immutable set search_path = '' as $$
+  select coalesce(jsonb_object_agg(key, n), '{}')
+    from (select key, sum(value::bigint) as n
+            from (select * from jsonb_each_text(p_one) union all select * from jsonb_each_text(p_other)) as counts group by key) as sums
+$$;
+
+-- Adds to what a job has done. With p_position the part is over, and so is the job where nothing is left.
+create or replace function public.auth_sync_advance_bulk_replay_v1(
+  p_id bigint, p_position bigint, p_replayed bigint, p_changed bigint, p_outcomes jsonb
+) returns public.auth_sync_bulk_replays
+language plpgsql security definer set search_path = '' as $$
+declare
+  job public.auth_sync_bulk_replays;
+begin
+  update public.auth_sync_bulk_replays
+     set replayed = replayed + p_replayed,
+         changed = changed + p_changed,
+         outcomes = public.auth_sync_sum_counts_v1(outcomes, p_outcomes),
+         updated_at = now()
+   where id = p_id returning * into job;
+  if p_position is not null then
+    update public.auth_sync_bulk_replays
+       set position = p_position, lease = null, leased_until = null, part = null, part_end = null, part_begun_at = null,
+           status = case when status = 'RUNNING' and p_position >= up_to then 'DONE' else status end,
+           ended_at = case when status = 'RUNNING' and p_position >= up_to then now() else ended_at end
+     where id = p_id returning * into job;
+  end if;
+  return job;
+end $$;
+
+-- Makes actions that have failed due now, behind those that wait already, and records who asked. Returns how many.
+create or replace function public.auth_sync_ask_again_v1(p_ids bigint[], p_requested_by text) returns bigint
+language sql security definer set search_path = '' as $$
+  with asked as (
+    update public.integration_sync_log set next_attempt_at = least(next_attempt_at, now()), priority = 1
+     where id = any (p_ids) and direction = 'outbound' and status = 'FAILED'
+    returning id, outcome
+  ), recorded as (
+    insert into public.integration_sync_replays (log_id, requested_by, status_before, outcome_before, status, outcome)
+    select id, p_requested_by, 'FAILED', outcome, 'FAILED', 'asked_again' from asked returning 1
+  )
+  select count(*) from recorded
+$$;
+
+-- A part whose holder is gone: what it had done is told by the records of replays, and counted; the rest is left in the part.
+create or replace function public.auth_sync_resume_bulk_replay_v1(p_job public.auth_sync_bulk_replays)
+returns public.auth_sync_bulk_replays language plpgsql security definer set search_path = '' as $$
+declare
+  job public.auth_sync_bulk_replays;
+  done record;
+begin
+  with found as (
+    select distinct on (r.log_id) r.log_id, r.outcome, l.changes <> '{}' and l.completed_at = r.requested_at as has_changed
+      from public.integration_sync_replays r join public.integration_sync_log l on l.id = r.log_id
+     where r.log_id = any (p_job.part) and r.requested_by = p_job.requested_by and r.requested_at >= p_job.part_begun_at
+     order by r.log_id, r.id
+  )
+  select coalesce(array_agg(log_id), '{}') as ids, count(*) as n, count(*) filter (where has_changed) as changed,
+         (select coalesce(jsonb_object_agg(outcome, n), '{}') from (select outcome, count(*) as n from found group by outcome) as o) as outcomes
+    into done from found;
+  job := public.auth_sync_advance_bulk_replay_v1(p_job.id, null, done.n, done.changed, done.outcomes);
+  update public.auth_sync_bulk_replays
+     set part = array(select l.id from public.integration_sync_log l where l.id = any (part) and l.id <> all (done.ids) order by 1)
+   where id = job.id returning * into job;
+  return job;
+end $$;
+
+-- Finds the next part: at most p_limit rows after the position, in a stretch of the ledger that is read in no time. Failed actions
+-- among them are asked for again at once; events become the part, for whoever claims. Returns the job and how many rows it has found.
+create or replace function public.auth_sync_next_part_v1(
+  p_job public.auth_sync_bulk_replays, p_limit integer, out job public.auth_sync_bulk_replays, out found_rows integer
+) language plpgsql security definer set search_path = '' as $$
+declare
+  stretch_end bigint := least(p_job.up_to, p_job.position + 100000);
+  ids bigint[];
+  actions bigint[];
+  asked bigint;
+begin
+  execute format(
+    'select coalesce(array_agg(id order by id), ''{}''), coalesce(array_agg(id) filter (where direction = ''outbound''), ''{}'')
+       from (select id, direction from public.integration_sync_log where %s and id > $1 and id <= $2 order by id limit $3) as next',
+    public.auth_sync_bulk_condition_v1(p_job.filter)) into ids, actions using p_job.position, stretch_end, p_limit;
+  found_rows := cardinality(ids);
+  if found_rows = p_limit then
+    stretch_end := ids[p_limit];
+  end if;
+  asked := public.auth_sync_ask_again_v1(actions, p_job.requested_by);
+  job := public.auth_sync_advance_bulk_replay_v1(p_job.id, null, asked, 0,
+    case when asked > 0 then jsonb_build_object('asked_again', asked) else '{}' end);
+  update public.auth_sync_bulk_replays
+     set part = array(select i from unnest(ids) as i where i <> all (actions) order by i), part_end = stretch_end,
+         part_begun_at = clock_timestamp()
+   where id = job.id returning * into job;
+end $$;
+
+-- Takes the next part of a running job, p_limit rows a second over all jobs and relays: {"job": as above, with the "part_end" to
+-- settle at, or null where there is nothing to do now; "events": [...]; "next_in": seconds until there may be more, or null}.
+create or replace function public.auth_sync_claim_bulk_replay_v1(p_relay text, p_limit integer, p_lease_seconds integer) returns jsonb
+language plpgsql security definer
+set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' set enable_seqscan = off set jit = off as $$
+declare
+  job public.auth_sync_bulk_replays;
+  due timestamptz;
+  taken integer;
+  next_part record;
+begin
+  if not exists (select from public.auth_sync_bulk_replays where status = 'RUNNING') then
+    return '{"job": null, "events": [], "next_in": null}';
+  elsif not pg_try_advisory_xact_lock(6120583490247718226) then
+    return '{"job": null, "events": [], "next_in": 0.1}';  -- another relay takes a part at this moment
+  end if;
+  select max(next_due) into due from public.auth_sync_bulk_replays;
+  if due <= clock_timestamp() then
+    select * into job from public.auth_sync_bulk_replays
+     where status = 'RUNNING' and (leased_until is null or leased_until < now() or lease = p_relay)
+     order by next_due, id limit 1 for update;
+  end if;
+  if job.id is null then
+    if due <= clock_timestamp() then
+      select min(leased_until) into due from public.auth_sync_bulk_replays where status = 'RUNNING';
+    end if;
+    return jsonb_build_object('job', null, 'events', '[]'::jsonb, 'next_in', greatest(extract(epoch from due - clock_timestamp()), 0.1));
+  end if;
+
+  if job.part is not null then
+    job := public.auth_sync_resume_bulk_replay_v1(job);
+    taken := cardinality(job.part);
+  else
+    select * into next_part from public.auth_sync_next_part_v1(job, p_limit);
+    job := next_part.job;
+    taken := next_part.found_rows;
+  end if;
+  due := clock_timestamp() + make_interval(secs => taken::double precision / p_limit);
+  if job.part = '{}' then
+    job := public.auth_sync_advance_bulk_replay_v1(job.id, job.part_end, 0, 0, '{}');
+    update public.auth_sync_bulk_replays set next_due = due where id = job.id;
+  else
+    update public.auth_sync_bulk_replays
+       set next_due = due, lease = p_relay, leased_until = now() + make_interval(secs => p_lease_seconds) where id = job.id;
+  end if;
+  return jsonb_build_object(
+    'job', public.auth_sync_bulk_replay_json_v1(job) || jsonb_build_object('part_end', job.part_end),
+    'events', (select coalesce(jsonb_agg(public.auth_sync_replay_row_v1(l) order by l.id), '[]')
+                 from public.integration_sync_log l where l.id = any (job.part)),
+    'next_in', extract(epoch from due - clock_timestamp()));
+end $$;
+
+-- Settles a part up to p_position, while the lease is still p_relay's; says whether it was. p_failed are the events that could not be
+-- applied at all, [{event_id, outcome, error}], which is written down. With p_error the whole job has failed.
+create or replace function public.auth_sync_settle_bulk_replay_v1(
+  p_id bigint, p_relay text, p_position bigint, p_replayed bigint, p_changed bigint, p_outcomes jsonb, p_error text default null,
+  p_failed jsonb default '[]'
+) returns boolean
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+declare
+  job public.auth_sync_bulk_replays;
+  failed record;
+begin
+  select * into job from public.auth_sync_bulk_replays where id = p_id and lease = p_relay for update;
+  if not found then
+    return false;
+  end if;
+  for failed in
+    select l.id, l.event_id, l.status, l.outcome, f ->> 'outcome' as now_outcome, f ->> 'error' as error
+      from jsonb_array_elements(p_failed) as f join public.integration_sync_log l on l.event_id = f ->> 'event_id'
+  loop
+    insert into public.integration_sync_replays (log_id, requested_by, status_before, outcome_before, status, outcome)
+    values (failed.id, job.requested_by, failed.status, failed.outcome, 'FAILED', failed.now_outcome);
+    perform public.auth_sync_fail_v1(failed.event_id, failed.now_outcome, failed.error, null);
+  end loop;
+  perform public.auth_sync_advance_bulk_replay_v1(p_id, p_position, p_replayed, p_changed, p_outcomes);
+  if p_error is not null then
+    update public.auth_sync_bulk_replays set status = 'FAILED', error_message = p_error, ended_at = now()
+     where id = p_id and status in ('RUNNING', 'DONE');
+  end if;
+  return true;
+end $$;

@@ -1,0 +1,166 @@
+-- The ledger as it is read and pruned: by id, by time, by a filter.
+
+-- The spans between two ids as far as there are rows, the newest first: where somebody's events are looked for, one after the other.
+create or replace function public.auth_sync_spans_v1(p_above bigint, p_below bigint) returns setof bigint
+language sql stable security definer set search_path = '' set enable_seqscan = off as $$
+  select generate_series(least(p_below, l.newest) >> 18, greatest(p_above, l.oldest) >> 18, -1)
+    from (select max(id) as newest, min(id) as oldest from public.integration_sync_log) as l where l.newest is not null
+$$;
+
+-- The id that halving leads to between a row older than p_at and one that is not; null where there is no row. An id is drawn within an hour of
+-- created_at, or the transaction was longer: so what has a smaller id is not younger than an hour after p_at, and what has a
+-- larger one not older than an hour before.
+create or replace function public.auth_sync_id_at_v1(p_at timestamptz) returns bigint
+language plpgsql stable security definer set search_path = '' set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
+declare
+  older bigint := (select min(id) - 1 from public.integration_sync_log);
+  younger bigint := (select max(id) + 1 from public.integration_sync_log);
+  middle bigint;
+  met record;
+begin
+  while p_at is not null and younger - older > 1 loop
+    middle := older + (younger - older) / 2;
+    select id, created_at into met from public.integration_sync_log where id >= middle order by id limit 1;
+    if met.id < younger and met.created_at < p_at then
+      older := met.id;
+    else
+      younger := middle;
+    end if;
+  end loop;
+  return case when p_at is not null then older end;
+end $$;
+
+-- Between which ids the events of a time are, generously (auth_sync_id_at_v1). A small ledger is not narrowed.
+create or replace function public.auth_sync_id_range_v1(p_filter jsonb, out above bigint, out below bigint)
+language plpgsql stable security definer set search_path = '' set enable_seqscan = off as $$
+begin
+  if (select max(id) - min(id) from public.integration_sync_log) > 100000 then
+    above := public.auth_sync_id_at_v1((p_filter ->> 'since')::timestamptz - interval '1 hour');
+    below := public.auth_sync_id_at_v1((p_filter ->> 'until')::timestamptz + interval '1 hour') + 1;
+  end if;
+  above := coalesce(above, -1);
+  below := coalesce(below, 9223372036854775807);
+end $$;
+
+-- A filter as a condition on integration_sync_log: {event_id, status, outcome, operation, direction, auth_user_id, employee_id,
+-- since, until, given_up (FAILED and never tried again; a run of ours waits for nobody), person (as a human types it)}. Only what is
+-- asked for becomes part of it, so that the planner can use the index that fits. The events of a user, an employee or a person are
+-- found by spans of ids (auth_sync_page_v1).
+create or replace function public.auth_sync_condition_v1(p_filter jsonb) returns text
+language sql immutable set search_path = '' as $$
+  select 'true' || coalesce(string_agg(
+    case f.key
+      when 'event_id' then format(' and event_id = %L', f.value)
+      when 'status' then format(' and status = %L', f.value)
+      when 'outcome' then format(' and outcome = %L', f.value)
+      when 'operation' then format(' and operation = %L', f.value)
+      when 'direction' then format(' and direction = %L', f.value)
+      when 'given_up' then format(' and (status = ''FAILED'' and next_attempt_at is null and direction <> ''maintenance'') = %L::boolean', f.value)
+      when 'auth_user_id' then format(
+        ' and id = any (array(select unnest(public.auth_sync_page_v1(jsonb_build_object(''auth_user_id'', %L), null, 1000000))))', f.value)
+      when 'employee_id' then format(
+        ' and id = any (array(select unnest(public.auth_sync_page_v1(jsonb_build_object(''employee_id'', %L), null, 1000000))))', f.value)
+      when 'person' then case when btrim(f.value, E' ,\t\r\n') <> '' then format(
+        ' and id = any (array(select unnest(public.auth_sync_page_v1(jsonb_build_object(''person'', %L), null, 1000000))))', f.value) end
+      when 'since' then format(' and created_at >= %L::timestamptz', f.value)
+      when 'until' then format(' and created_at < %L::timestamptz', f.value)
+    end, '' order by f.key), '')
+  from jsonb_each_text(p_filter) as f where f.value is not null
+$$;
+
+-- An event as the API shows it in lists.
+create or replace function public.auth_sync_event_json_v1(p_entry public.integration_sync_log) returns jsonb
+language sql stable set search_path = '' as $$
+  select to_jsonb(p_entry) - array['request_data', 'changes', 'system_name']
+$$;
+
+-- One event with the received data, what it changed and who replayed it; null where there is none. "attempts_log": the failed
+-- attempts, oldest first; "employee" and "auth_user" as they are now, null where there is none.
+-- A replay is noted in the transaction of its attempt, so at the same moment.
+create or replace function public.auth_sync_event_v1(p_event_id text) returns jsonb
+language sql stable security definer set search_path = '' as $$
+  select public.auth_sync_event_json_v1(l) || jsonb_build_object(
+    'request_data', l.request_data,
+    'changes', l.changes,
+    'replays', coalesce((select jsonb_agg(to_jsonb(r) - array['id', 'log_id'] order by r.id)
+                           from public.integration_sync_replays r where r.log_id = l.id), '[]'),
+    'attempts_log', coalesce((
+      select jsonb_agg(jsonb_build_object(
+               'attempt', a.attempt, 'at', a.at, 'outcome', a.outcome, 'error_message', a.error_message,
+               'via', case when exists (select from public.integration_sync_replays r where r.log_id = l.id and r.requested_at = a.at)
+                           then 'replay' else a.via end) order by a.id)
+        from public.auth_sync_attempts a where a.log_id = l.id), '[]'),
+    'employee', (
+      select jsonb_build_object('employee_id', e.employee_id, 'email', e.email::text, 'first_name', e.first_name::text,
+                                'last_name', e.last_name::text, 'employee_number', e.employee_number::text,
+                                'is_active', e.is_active is not false, 'auth_user_id', e.auth_user_id)
+        from public.employees e where e.employee_id = l.employee_id),
+    'auth_user', (
+      select jsonb_build_object('auth_user_id', s.auth_user_id, 'email', s.email, 'email_confirmed', s.email_confirmed,
+                                'banned_until', case when s.banned_until > now() then s.banned_until end, 'deleted_at', s.deleted_at)
+        from public.auth_user_state s where s.auth_user_id = l.auth_user_id))
+  from public.integration_sync_log l where l.event_id = p_event_id
+$$;
+
+-- A page of events, newest first: {"events": [...], "next": the id to go on below, or null}. As fast as search.
+create or replace function public.auth_sync_events_v1(p_filter jsonb, p_below bigint, p_limit integer) returns jsonb
+language plpgsql stable security definer set search_path = '' set enable_seqscan = off set jit = off as $$
+declare
+  ids bigint[] := public.auth_sync_page_v1(p_filter, p_below, p_limit + 1);
+begin
+  return jsonb_build_object(
+    'events', coalesce((select jsonb_agg(public.auth_sync_event_json_v1(l) order by l.id desc)
+                          from public.integration_sync_log l where l.id = any (ids[:p_limit])), '[]'),
+    'next', case when cardinality(ids) > p_limit then ids[p_limit] end);
+end $$;
+
+-- The inbound events that match a filter, oldest first, as replay needs them: {"matched": how many, counted for the
+-- first page only; "events": at most p_limit; "next": the id to go on after, or null}. Read between the ids that the filter's time allows.
+create or replace function public.auth_sync_replayable_v1(p_filter jsonb, p_after bigint, p_limit integer) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+  condition text := (select format('%s and direction = ''inbound'' and id > %s and id < %s', public.auth_sync_condition_v1(p_filter), r.above, r.below)
+                       from public.auth_sync_id_range_v1(p_filter) as r);
+  matched bigint;
+  entries public.integration_sync_log[];
+begin
+  if p_after = 0 then
+    execute format('select count(*) from public.integration_sync_log where %s', condition) into matched;
+  end if;
+  execute format(
+    'select array_agg(e order by (e).id)
+       from (select l as e from public.integration_sync_log l where %s and id > $1 order by id limit $2) as page', condition)
+    into entries using p_after, p_limit + 1;
+  return jsonb_build_object(
+    'matched', matched,
+    'events', coalesce((select jsonb_agg(jsonb_build_object(
+                                 'id', e.id, 'event_id', e.event_id, 'operation', e.operation, 'version', e.version,
+                                 'auth_user_id', e.auth_user_id, 'request_data', e.request_data) order by e.id)
+                          from unnest(entries[:p_limit]) as e), '[]'),
+    'next', case when cardinality(entries) > p_limit then entries[p_limit].id end);
+end $$;
+
+-- Removes up to p_limit events that are done and older than p_before, the oldest first; never what is open: pending,
+-- failed, waiting for an admin. Returns how many (in a dry run, how many there are in all).
+create or replace function public.auth_sync_prune_v1(p_before timestamptz, p_limit integer, p_dry_run boolean) returns bigint
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+declare
+  below bigint := (select r.below from public.auth_sync_id_range_v1(jsonb_build_object('until', p_before)) as r);
+  pruned bigint;
+begin
+  if p_dry_run then
+    select count(*) into pruned from public.integration_sync_log
+     where id < below and created_at < p_before and completed_at < p_before and status = 'SUCCESS';
+    return pruned;
+  end if;
+  with gone as (
+    delete from public.integration_sync_log
+     where id in (select id from public.integration_sync_log
+                   where id < below and created_at < p_before and completed_at < p_before and status = 'SUCCESS'
+                   order by id limit p_limit for update skip locked)
+    returning 1
+  )
+  select count(*) into pruned from gone;
+  delete from public.auth_sync_relays where last_run_at < now() - interval '1 day';
+  return pruned;
+end $$;

@@ -1,0 +1,192 @@
+-- Employees that come after their auth users: what waits for an employee is linked as the employee is inserted, or as
+-- its e-mail or number changes, in the same transaction and for a whole import at once. Nothing here can make the
+-- import fail: what cannot be linked so is left in the ledger for the relay, which takes each alone.
+--
+-- While an import and an event are both under way, neither sees the other. So the import leaves a note of each employee that it
+-- could not link (auth_sync_hires), and the relay tries those again: when it finds the note, and once more when whatever was under
+-- way then is over.
+
+-- Which of these employees a waiting auth user now fits: by its employee number, else by its confirmed e-mail; the
+-- only free employee that matches, and the only auth user for it, or the first that was known. Each employee is looked up by its key,
+-- whatever plan a smaller import in the same session has left.
+create or replace function public.auth_sync_matches_v1(p_employee_ids bigint[])
+returns table (employee_id bigint, auth_user_id uuid) language sql stable security definer set search_path = '' as $$
+  with free as (
+    select e.employee_id, e.employee_number::text as number, lower(btrim(e.email::text, E' \t\r\n')) as email
+      from unnest(p_employee_ids) as i (employee_id)
+     cross join lateral (
+       select e.employee_id, e.employee_number, e.email from public.employees e
+        where e.employee_id = i.employee_id and e.auth_user_id is null offset 0) as e
+  ), fitting as (
+    select f.employee_id, s.auth_user_id, s.log_id, true as by_number,
+           (select count(*) from (select from public.employees o
+                                   where o.employee_number::text = s.employee_number and o.auth_user_id is null limit 2) as at_most_two) as fit
+      from free f join public.auth_user_state s on s.employee_number = f.number
+     where s.deleted_at is null and not s.is_anonymous
+    union all
+    select f.employee_id, s.auth_user_id, s.log_id, false,
+           (select count(*) from (select from public.employees o
+                                   where lower(btrim(o.email::text, E' \t\r\n')) = s.email and o.auth_user_id is null limit 2) as at_most_two)
+      from free f join public.auth_user_state s on s.email = f.email
+     where s.deleted_at is null and s.email_confirmed and not s.is_anonymous and s.employee_number is null
+  )
+  select distinct on (f.employee_id) f.employee_id, f.auth_user_id
+    from fitting f
+   where f.fit = 1 and not exists (select from public.employees o where o.auth_user_id = f.auth_user_id)
+   order by f.employee_id, f.by_number desc, f.log_id
+$$;
+
+-- Links them, all in one statement, and writes it down. Passes over a user whom an event is being applied to at this
+-- moment.
+create or replace function public.auth_sync_link_all_v1(p_matches jsonb, p_cause text) returns void
+language plpgsql security definer set search_path = '' as $$
+declare
+  linking jsonb;
+begin
+  -- Everything is read before it is written: the employees as they are, and what they are to be.
+  select jsonb_agg(to_jsonb(w)) into linking
+    from (select e.employee_id, s.auth_user_id, s.version, public.auth_sync_state_json_v1(s) as state,
+                 jsonb_build_object('email', e.email, 'first_name', e.first_name, 'last_name', e.last_name,
+                                    'auth_user_id', e.auth_user_id, 'orphaned_at', e.orphaned_at,
+                                    'orphaned_auth_user_id', e.orphaned_auth_user_id) as was,
+                 jsonb_build_object(
+                   'first_name', coalesce(case when o.columns ? 'first_name' then s.fields -> 'first_name' ->> 0 end, e.first_name),
+                   'last_name', coalesce(case when o.columns ? 'last_name' then s.fields -> 'last_name' ->> 0 end, e.last_name),
+                   'email', case
+                     when o.columns ? 'email' and lower(s.fields -> 'email' ->> 0) <> lower(btrim(e.email::text, E' \t\r\n'))
+                     then s.fields -> 'email' ->> 0 else e.email::text end,
+                   'auth_user_id', s.auth_user_id, 'orphaned_at', null, 'orphaned_auth_user_id', null) as becomes
+            from jsonb_to_recordset(p_matches) as m (employee_id bigint, auth_user_id uuid)
+            join public.employees e on e.employee_id = m.employee_id
+            join public.auth_user_state s on s.auth_user_id = m.auth_user_id
+           cross join public.auth_sync_settings o
+           order by s.auth_user_id
+             for no key update of s skip locked) as w;
+  if linking is null then
+    return;
+  end if;
+
+  perform set_config('search_path', public.auth_sync_owner_path_v1(), true);  -- the owner's triggers expect it
+  update public.employees e
+     set auth_user_id = w.auth_user_id,
+         email = w.becomes ->> 'email',
+         first_name = w.becomes ->> 'first_name',
+         last_name = w.becomes ->> 'last_name',
+         orphaned_at = null,
+         orphaned_auth_user_id = null
+    from jsonb_to_recordset(linking) as w (employee_id bigint, auth_user_id uuid, becomes jsonb)
+   where e.employee_id = w.employee_id and e.auth_user_id is null;
+  perform set_config('search_path', 'pg_catalog, pg_temp', true);
+
+  update public.auth_user_state s
+     set employee_id = w.employee_id
+    from jsonb_to_recordset(linking) as w (employee_id bigint, auth_user_id uuid)
+   where s.auth_user_id = w.auth_user_id and s.employee_id is distinct from w.employee_id;
+
+  insert into public.integration_sync_log
+    (event_id, direction, operation, status, outcome, auth_user_id, employee_id, version, request_data, changes, attempts,
+     via, completed_at)
+  select format('employee-%s-%s', w.employee_id, p_cause), 'inbound', 'UPDATE', 'SUCCESS', 'linked', w.auth_user_id, w.employee_id,
+         w.version, w.state,
+         (select coalesce(jsonb_object_agg(b.key, jsonb_build_object('from', w.was -> b.key, 'to', b.value)), '{}')
+            from jsonb_each(w.becomes) as b where b.value is distinct from w.was -> b.key),
+         1, 'employees', now()
+    from jsonb_to_recordset(linking) as w (employee_id bigint, auth_user_id uuid, version bigint, state jsonb, was jsonb, becomes jsonb);
+end $$;
+
+-- Whether something on employees is only checked at the end of a transaction: then it could fail what is not ours.
+create or replace function public.auth_sync_is_checked_late_v1() returns boolean
+language sql stable set search_path = '' as $$
+  select exists (select from pg_catalog.pg_trigger where tgrelid = 'public.employees'::regclass and tgdeferrable)
+$$;
+
+-- Links whoever of these employees an auth user waits for: with p_at_once all in this transaction, as far as they can be; the
+-- others are left in the ledger, for the relay to apply each alone.
+create or replace function public.auth_sync_link_waiting_v1(p_employee_ids bigint[], p_at_once boolean) returns void
+language plpgsql security definer set search_path = '' as $$
+declare
+  cause text := format('%s-%s', public.auth_sync_version_at_v1(clock_timestamp()) / 4, pg_current_xact_id());
+  matches jsonb := (select jsonb_agg(to_jsonb(m)) from public.auth_sync_matches_v1(p_employee_ids) as m);
+begin
+  if matches is null then
+    return;
+  end if;
+  if p_at_once and not public.auth_sync_is_checked_late_v1() then
+    begin
+      perform public.auth_sync_link_all_v1(matches, cause);
+    exception when others or assert_failure then
+      raise warning 'webhook-service: employees could not be linked at once (%); the relay tries each', sqlstate;
+    end;
+  end if;
+  insert into public.integration_sync_log (event_id, direction, operation, auth_user_id, version, request_data, via, next_attempt_at)
+  select format('employee-%s-%s', m.employee_id, cause), 'inbound', 'UPDATE', s.auth_user_id, s.version,
+         public.auth_sync_state_json_v1(s), 'employees', now()
+    from jsonb_to_recordset(matches) as m (employee_id bigint, auth_user_id uuid)
+    join public.auth_user_state s on s.auth_user_id = m.auth_user_id
+   where not exists (select from public.employees e where e.auth_user_id = m.auth_user_id)
+     and not exists (select from public.integration_sync_log o
+                      where o.auth_user_id = m.auth_user_id and o.status = 'PENDING' and o.direction = 'inbound');
+end $$;
+
+-- Runs after each statement that inserts or changes employees. First it checks whether anybody has no login: where all have one,
+-- as after a batch, no auth user waits for them.
+-- Before and after are put together by a full join, which is never done row by row: a plan made during a batch, which has only that, would
+-- cost a later import in the same session the square of its rows. For the same reason each row is looked up by its key at the end.
+create or replace function public.auth_sync_employees_changed_v1() returns trigger
+language plpgsql security definer set search_path = '' set lock_timeout = '200ms' set enable_seqscan = off set jit = off as $$
+declare
+  ids bigint[];
+begin
+  if tg_op = 'INSERT' then
+    select array_agg(n.employee_id) into ids from after_rows n
+     where n.auth_user_id is null and (n.email is not null or n.employee_number is not null);
+  elsif exists (select from after_rows n where n.auth_user_id is null) then
+    select array_agg(n.employee_id) into ids
+      from after_rows n full join before_rows o on o.employee_id = n.employee_id
+     where coalesce(n.employee_id = o.employee_id, false) and n.auth_user_id is null
+       and ((n.email::text, n.employee_number::text) is distinct from (o.email::text, o.employee_number::text)
+            or o.auth_user_id is not null and n.orphaned_auth_user_id = o.auth_user_id);  -- the login is gone: another may wait
+  end if;
+  if ids is null then
+    return null;
+  end if;
+  -- No NOTIFY here: it forbids a two-phase commit, and an import may be one. The relay looks every two seconds.
+  perform public.auth_sync_link_waiting_v1(ids, true);
+  insert into public.auth_sync_hires (employee_id)
+  select i.employee_id from unnest(ids) as i (employee_id)
+   where exists (select from public.employees e where e.employee_id = i.employee_id and e.auth_user_id is null offset 0);
+  return null;
+exception when others or assert_failure then
+  raise warning 'webhook-service: employees were not linked (%); reconciliation will find them', sqlstate;
+  return null;
+end $$;
+
+-- The relay's looks at those whom their import could not link: at once, and when every event that was under way then is
+-- over (a call has 3 seconds). It only enters them into the ledger. Returns whether there is more to look at now.
+create or replace function public.auth_sync_look_again_v1(p_limit integer) returns boolean
+language plpgsql security definer set search_path = '' set lock_timeout = '200ms' as $$
+declare
+  first_seen bigint[];
+  last_seen bigint[];
+begin
+  with due as (
+    select id from public.auth_sync_hires where seen_at is null order by id limit p_limit for update skip locked
+  ), seen as (
+    update public.auth_sync_hires h set seen_at = clock_timestamp() from due where h.id = due.id returning h.employee_id
+  )
+  select array_agg(employee_id) into first_seen from seen;
+  with due as (
+    select id from public.auth_sync_hires
+     where seen_at < clock_timestamp() - interval '10 seconds' order by seen_at limit p_limit for update skip locked
+  ), seen as (
+    delete from public.auth_sync_hires h using due where h.id = due.id returning h.employee_id
+  )
+  select array_agg(employee_id) into last_seen from seen;
+  if first_seen is not null or last_seen is not null then
+    perform public.auth_sync_link_waiting_v1(coalesce(first_seen, '{}') || coalesce(last_seen, '{}'), false);
+  end if;
+  return coalesce(cardinality(first_seen), 0) = p_limit or coalesce(cardinality(last_seen), 0) = p_limit;
+exception when others or assert_failure then
+  raise warning 'webhook-service: new employees could not be looked at (%)', sqlstate;
+  return false;
+end $$;

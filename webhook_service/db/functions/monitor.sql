@@ -1,0 +1,200 @@
+-- Every employee and how it stands with the login: the lists of what is wrong, and one employee in full.
+
+-- The employees without a login that have this e-mail or this number; either may be null.
+create or replace function public.auth_sync_free_matches_v1(p_email text, p_employee_number text) returns setof bigint
+language sql stable security definer set search_path = '' set enable_seqscan = off set jit = off rows 2 as $$
+  select e.employee_id from public.employees e where lower(btrim(e.email::text, E' \t\r\n')) = p_email and e.auth_user_id is null
+  union
+  select e.employee_id from public.employees e where e.employee_number::text = p_employee_number and e.auth_user_id is null
+$$;
+
+-- Compares the next p_slice employees, if it is time: {"found": mismatches known by then, "seconds": what this took, "next_in": seconds until there
+-- is more to do}. One caller at a time; a pass begins a minute after the one before, or 50 times what that took.
+create or replace function public.auth_sync_refresh_mismatches_v1(p_slice integer default 50000) returns jsonb
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms'
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_bitmapscan = off set jit = off as $$
+declare
+  pass public.auth_sync_mismatch_pass;
+  first_id bigint;
+  last_id bigint;
+  began timestamptz := clock_timestamp();
+  took double precision;
+  next_in double precision := 0;
+begin
+  select * into pass from public.auth_sync_mismatch_pass;
+  if pass.next_at > began or not pg_try_advisory_xact_lock(6102548893071165507) then
+    return jsonb_build_object('found', 0, 'seconds', 0, 'next_in', greatest(1, extract(epoch from pass.next_at - began)));
+  end if;
+  select * into pass from public.auth_sync_mismatch_pass for update;
+  first_id := coalesce(pass.after, -9223372036854775808);
+  select max(employee_id) into last_id
+    from (select employee_id from public.employees where employee_id > first_id order by employee_id limit p_slice) as slice
+  having count(*) = p_slice;
+  with found as materialized (
+    select m.sync_status, m.employee_id from public.auth_sync_standings m
+     where m.employee_id > first_id and m.employee_id <= coalesce(last_id, 9223372036854775807)
+       and m.sync_status in ('EMAIL_MISMATCH', 'INACTIVE_WITH_AUTH')
+  ), gone as (
+    delete from public.auth_sync_mismatches c
+     where c.employee_id > first_id and c.employee_id <= coalesce(last_id, 9223372036854775807)
+       and not exists (select from found f where (f.sync_status, f.employee_id) = (c.sync_status, c.employee_id))
+  )
+  insert into public.auth_sync_mismatches (sync_status, employee_id) select sync_status, employee_id from found on conflict do nothing;
+
+  took := extract(epoch from clock_timestamp() - began);
+  if last_id is null then
+    next_in := greatest(60, 50 * (pass.seconds + took));
+  end if;
+  update public.auth_sync_mismatch_pass
+     set after = last_id, next_at = clock_timestamp() + make_interval(secs => next_in),
+         seconds = case when last_id is null then 0 else pass.seconds + took end;
+  return jsonb_build_object('found', (select count(*) from public.auth_sync_mismatches), 'seconds', took, 'next_in', next_in);
+end $$;
+
+-- The query for the employee_ids with this sync_status (null: any) above $1, in order, at most $2 of each of its parts.
+create or replace function public.auth_sync_people_query_v1(p_sync_status text, p_is_active boolean) returns text
+language plpgsql stable security definer set search_path = '' set enable_seqscan = off as $$
+declare
+  standings text[] := case p_sync_status
+    when 'MISSING_AUTH_UID' then '{missing}' when 'ORPHANED' then '{orphaned}' when 'INACTIVE_WITH_AUTH' then '{linked_inactive}'
+    when 'EMAIL_MISMATCH' then '{linked,linked_inactive}' when 'AMBIGUOUS' then '{missing,orphaned,none}'
+    when 'OK' then '{linked,linked_inactive,none}' else '{linked,linked_inactive,missing,orphaned,none}' end;
+  rest text := format('(%1$L is null or m.sync_status = %1$L) and (%2$L is null or m.is_active = %2$L::boolean)', p_sync_status, p_is_active);
+  many boolean;
+begin
+  if p_is_active is not null then
+    standings := array(select s from unnest(standings) as s where s = 'orphaned' or (s in ('linked', 'missing')) = p_is_active);
+  end if;
+  if p_sync_status = 'AMBIGUOUS' then
+    return 'select m.employee_id from public.auth_sync_standings m where m.employee_id = any (array('
+           'select a.employee_id from public.auth_sync_ambiguous a where a.employee_id > $1)) and ' || rest || ' order by m.employee_id limit $2';
+  elsif p_sync_status in ('EMAIL_MISMATCH', 'INACTIVE_WITH_AUTH') then
+    select count(*) > 10000 into many
+      from (select from unnest(standings) as k (standing) join public.auth_sync_standings m on m.standing = k.standing limit 10001) as few;
+    if many then
+      return format('select m.employee_id from public.auth_sync_mismatches c join public.auth_sync_standings m on m.employee_id = c.employee_id'
+                    ' where (c.sync_status, c.employee_id) > (%1$L, $1) and c.sync_status <= %1$L and %2$s'
+                    ' order by c.sync_status, c.employee_id limit $2', p_sync_status, rest);
+    end if;
+  end if;
+  return format('select x.employee_id from unnest(%L::text[]) as k (standing) cross join lateral ('
+                'select m.employee_id from public.auth_sync_standings m where (m.standing, m.employee_id) > (k.standing, $1)'
+                ' and m.standing <= k.standing and %s order by m.standing, m.employee_id limit $2) as x', standings, rest);
+end $$;
+
+-- A page of everyone: {"employees": rows of auth_sync_monitor, "next": the employee_id to go on after, or null}. p_filter: sync_status,
+-- is_active, person (as in search).
+create or replace function public.auth_sync_people_v1(p_filter jsonb, p_after bigint, p_limit integer) returns jsonb
+language plpgsql stable security definer
+set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+set enable_bitmapscan = off set enable_sort = off set jit = off as $$
+declare
+  query text;
+  ids bigint[];
+begin
+  if btrim(p_filter ->> 'person', E' ,\t\r\n') <> '' then
+    query := format('select m.employee_id from public.auth_sync_standings m where m.employee_id = any (array('
+                    'select p.employee_id from public.auth_sync_find_people_v1(%1$L) as p where p.employee_id > $1))'
+                    ' and (%2$L is null or m.sync_status = %2$L)'
+                    ' and (%3$L is null or m.is_active = %3$L::boolean)',
+                    p_filter ->> 'person', p_filter ->> 'sync_status', (p_filter ->> 'is_active')::boolean);
+  else
+    query := public.auth_sync_people_query_v1(p_filter ->> 'sync_status', (p_filter ->> 'is_active')::boolean);
+  end if;
+  execute format('select array_agg(employee_id order by employee_id) from (select employee_id from (%s) as parts order by employee_id limit $2) as page',
+                 query) into ids using coalesce(p_after, -9223372036854775808), p_limit + 1;
+  return jsonb_build_object(
+    'employees', (select coalesce(jsonb_agg(to_jsonb(m) order by m.employee_id), '[]')
+                    from public.auth_sync_monitor m where m.employee_id = any (ids[:p_limit])),
+    'next', case when cardinality(ids) > p_limit then ids[p_limit] end);
+end $$;
+
+-- How many there are of each problem, exactly up to 10,000: {"MISSING_AUTH_UID": …, …, "is_capped", "checked_at"}.
+create or replace function public.auth_sync_problems_v1() returns jsonb
+language plpgsql stable security definer
+set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+set enable_bitmapscan = off set enable_sort = off set jit = off as $$
+declare
+  problem text;
+  n bigint;
+  counts jsonb := '{"is_capped": false}';
+begin
+  foreach problem in array array['MISSING_AUTH_UID', 'INACTIVE_WITH_AUTH', 'ORPHANED', 'EMAIL_MISMATCH', 'AMBIGUOUS'] loop
+    execute format('select count(*) from (select from (%s) as parts limit $2) as few', public.auth_sync_people_query_v1(problem, null))
+      into n using -9223372036854775808, 10001;
+    counts := counts || jsonb_build_object(problem, least(n, 10000)) || case when n > 10000 then '{"is_capped": true}' else '{}' end::jsonb;
+  end loop;
+  return counts || jsonb_build_object('checked_at', now());
+end $$;
+
+-- The auth users that could be this employee's login, by e-mail or number: [{auth_user_id, email, email_confirmed, banned_until, linked_to}].
+create or replace function public.auth_sync_candidates_v1(p_email text, p_employee_number text) returns jsonb
+language sql stable security definer set search_path = '' set enable_seqscan = off set jit = off as $$
+  with matching as (
+    (select s.auth_user_id from public.auth_user_state s
+      where left(s.email, 100) = left(public.auth_sync_normal_v1(p_email), 100) and s.email = public.auth_sync_normal_v1(p_email)
+        and s.email <> '' and s.deleted_at is null limit 20)
+    union
+    (select s.auth_user_id from public.auth_user_state s where s.employee_number = p_employee_number and s.deleted_at is null limit 20)
+  )
+  select coalesce(jsonb_agg(to_jsonb(c)), '[]')
+    from (select s.auth_user_id, s.email, s.email_confirmed, case when s.banned_until > now() then s.banned_until end as banned_until, e.employee_id as linked_to
+            from matching join public.auth_user_state s using (auth_user_id) left join public.employees e on e.auth_user_id = s.auth_user_id
+           order by e.employee_id is not null, s.email_confirmed desc, s.auth_user_id limit 20) as c
+$$;
+
+-- One employee: {"employee": as in auth_sync_monitor, "events": the newest 20, "candidates": who could be its login, where it has none}; or null.
+create or replace function public.auth_sync_person_v1(p_employee_id bigint) returns jsonb
+language sql stable security definer set search_path = '' set enable_seqscan = off set jit = off as $$
+  select jsonb_build_object(
+    'employee', to_jsonb(m),
+    'events', public.auth_sync_events_json_v1(public.auth_sync_page_v1('{}', null, 20, array[m.employee_id::bigint], (
+      select array_remove(array[e.auth_user_id, e.orphaned_auth_user_id], null) from public.employees e where e.employee_id = m.employee_id))),
+    'candidates', case when m.auth_user_id is null and m.sync_status <> 'OK'
+                       then public.auth_sync_candidates_v1(m.email, m.employee_number) else '[]' end)
+  from public.auth_sync_monitor m where m.employee_id = p_employee_id
+$$;
+
+-- One auth user and the employees whose login it could be: {"auth_user": {auth_user_id, email, email_confirmed, employee_number, banned_until,
+-- deleted_at, linked_to}, "employees": rows of auth_sync_monitor}; or null where it is not known.
+create or replace function public.auth_sync_login_candidates_v1(p_auth_user_id uuid) returns jsonb
+language sql stable security definer set search_path = '' set enable_seqscan = off set jit = off as $$
+  select jsonb_build_object(
+    'auth_user', jsonb_build_object(
+      'auth_user_id', s.auth_user_id, 'email', s.email, 'email_confirmed', s.email_confirmed, 'employee_number', s.employee_number,
+      'banned_until', case when s.banned_until > now() then s.banned_until end, 'deleted_at', s.deleted_at,
+      'linked_to', (select e.employee_id from public.employees e where e.auth_user_id = s.auth_user_id)),
+    'employees', (
+      select coalesce(jsonb_agg(to_jsonb(m) order by m.employee_id), '[]') from public.auth_sync_monitor m where m.employee_id = any (array(
+        select e.employee_id from public.employees e where lower(btrim(e.email::text, E' \t\r\n')) = s.email and s.email <> ''
+        union select e.employee_id from public.employees e where e.employee_number::text = s.employee_number
+        order by employee_id limit 20))))
+  from public.auth_user_state s where s.auth_user_id = p_auth_user_id
+$$;
+
+-- How the employees stand: exactly; of a large company, what is common as the planner estimates it.
+create or replace function public.auth_sync_employees_summary_v1() returns jsonb
+language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan set jit = off as $$
+declare
+  all_of_them bigint := (select reltuples from pg_catalog.pg_class where oid = 'public.employees'::regclass);
+  shares jsonb;
+  counts jsonb := '{}';
+  kind text;
+  n bigint;
+begin
+  select jsonb_object_agg(v.standing, v.share) into shares
+    from pg_catalog.pg_stats s, unnest(s.most_common_vals::text::text[], s.most_common_freqs) as v (standing, share)
+   where s.schemaname = 'public' and s.tablename = 'auth_sync_employees_standing_idx' and s.attname = 'case';
+  if all_of_them <= 250000 or shares is null then
+    return (select jsonb_build_object('all', count(*), 'linked', count(auth_user_id), 'orphaned', count(*) filter (where orphaned_at is not null),
+                                      'inactive_and_linked', count(*) filter (where auth_user_id is not null and not is_active), 'is_estimated', false)
+              from public.employees);
+  end if;
+  foreach kind in array array['orphaned', 'linked_inactive'] loop
+    select count(*) into n from (select from public.auth_sync_standings m where m.standing = kind limit 10001) as few;
+    counts := counts || jsonb_build_object(kind, case when n <= 10000 then n else round((shares ->> kind)::numeric * all_of_them) end);
+  end loop;
+  return jsonb_build_object('all', all_of_them, 'is_estimated', true, 'orphaned', counts -> 'orphaned',
+                            'inactive_and_linked', counts -> 'linked_inactive',
+                            'linked', round(coalesce((shares ->> 'linked')::numeric, 0) * all_of_them) + (counts ->> 'linked_inactive')::bigint);
+end $$;

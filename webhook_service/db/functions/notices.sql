@@ -1,0 +1,140 @@
+-- What admins are notified of: the conditions at this moment, what has been sent, and the messages that are still to be
+-- sent. A message waits in its table until it has been sent; so it survives the process that would have sent it.
+
+-- What waits for an admin: {"count", "oldest_id", "outcomes": {outcome: count}}, or null. Of the newest ten thousand.
+create or replace function public.auth_sync_given_up_v1() returns jsonb
+language sql stable security definer set search_path = '' as $$
+  select jsonb_build_object('count', sum(n), 'oldest_id', min(oldest_id), 'outcomes', jsonb_object_agg(outcome, n))
+    from (select outcome, count(*) as n, min(id) as oldest_id
+            from (select id, outcome from public.integration_sync_log
+                   where status = 'FAILED' and next_attempt_at is null and direction <> 'maintenance'
+                   order by id + 0 desc limit 10000) as newest
+           group by outcome) as counted
+  having count(*) > 0
+$$;
+
+-- What has waited for longer than p_seconds: {"events", "actions", "oldest_seconds", "oldest_id"}, or null. An event waits
+-- while nobody has tried it, or tries it again when it should be; an action until it is performed: somebody who was dismissed
+-- may sign in meanwhile. Actions of bulk statements wait their turn for a day, unless Auth cannot be reached. Of the
+-- first ten thousand each.
+create or replace function public.auth_sync_backlog_v1(p_seconds integer, p_with_actions boolean) returns jsonb
+language sql stable security definer set search_path = '' as $$
+  with waiting as (
+    (select id, direction, case when status = 'PENDING' then created_at else next_attempt_at end as since, p_seconds as patience
+       from public.integration_sync_log
+      where status <> 'SUCCESS' and direction = 'inbound' and next_attempt_at <= now() + interval '10 seconds'
+      order by next_attempt_at, id limit 10000)
+    union all
+    (select id, direction, created_at, p_seconds from public.integration_sync_log
+      where p_with_actions and status <> 'SUCCESS' and direction = 'outbound' and next_attempt_at is not null and priority = 0
+      order by priority, next_attempt_at, id limit 10000)
+    union all
+    (select id, direction, created_at,
+            case when (select failures from public.auth_sync_rate) > 0 then p_seconds else greatest(p_seconds, 86400) end
+       from public.integration_sync_log
+      where p_with_actions and status <> 'SUCCESS' and direction = 'outbound' and next_attempt_at is not null and priority = 1
+      order by priority, next_attempt_at, id limit 10000)
+  )
+  select jsonb_build_object('events', count(*) filter (where direction = 'inbound'),
+                            'actions', count(*) filter (where direction = 'outbound'),
+                            'oldest_seconds', extract(epoch from now() - min(since)), 'oldest_id', min(id))
+    from waiting where since < now() - make_interval(secs => patience)
+  having count(*) > 0
+$$;
+
+-- What the newest run of reconciliation found: {"run", "count", "differences": {kind: count}}, or null where that was nothing.
+-- The first run of all finds whoever was there before us: no drift.
+create or replace function public.auth_sync_drift_v1() returns jsonb
+language sql stable security definer set search_path = '' as $$
+  with run as (
+    select id, changes -> 'differences' as differences from public.integration_sync_log
+     where direction = 'maintenance' and status <> 'PENDING' and changes ? 'differences'
+     order by id desc limit 1
+  )
+  select jsonb_build_object('run', run.id, 'differences', run.differences, 'count', found.n)
+    from run, lateral (select sum(value::bigint) as n from jsonb_each_text(run.differences)) as found
+   where found.n > 0
+     and exists (select from public.integration_sync_log earlier where earlier.direction = 'maintenance' and earlier.id < run.id)
+$$;
+
+-- What is so, and what was told: {"now", "conditions": {kind: as above, or null where all is well}, "remembered": [...]}.
+-- silence is {"seconds"} since the last event, or since we are here; p_silence_seconds null: it is not looked for.
+create or replace function public.auth_sync_conditions_v1(p_backlog_seconds integer, p_silence_seconds integer, p_with_actions boolean)
+returns jsonb language plpgsql stable security definer
+set search_path = '' set statement_timeout = '3s' set enable_seqscan = off set jit = off as $$
+declare
+  silent numeric;
+begin
+  if p_silence_seconds is not null then
+    silent := extract(epoch from now() - coalesce(
+      (select created_at from public.integration_sync_log where direction = 'inbound' order by id desc limit 1),
+      (select min(applied_at) from public.auth_sync_migrations)));
+  end if;
+  return jsonb_build_object(
+    'now', now(),
+    'conditions', jsonb_build_object(
+      'given_up', public.auth_sync_given_up_v1(),
+      'backlog', public.auth_sync_backlog_v1(p_backlog_seconds, p_with_actions),
+      'drift', public.auth_sync_drift_v1(),
+      'silence', case when silent >= p_silence_seconds then jsonb_build_object('seconds', silent) end),
+    'remembered', (select jsonb_agg(to_jsonb(n) - array['message', 'reached', 'attempts', 'next_attempt_at', 'lease', 'leased_until'])
+                     from public.auth_sync_notices n));
+end $$;
+
+-- What was decided about a kind, by who saw p_revision: p_state as above, and p_message to be sent, or null. A message that
+-- is not sent yet gives way to a newer one, unless it is being sent at this moment. False: somebody else was faster.
+create or replace function public.auth_sync_remember_notice_v1(p_kind text, p_revision bigint, p_state jsonb, p_message jsonb) returns boolean
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' as $$
+begin
+  update public.auth_sync_notices n
+     set revision = n.revision + 1, is_open = s.is_open, opened_at = s.opened_at, gone_at = s.gone_at, told_at = s.told_at,
+         told_times = s.told_times, told_count = s.told_count, mark = s.mark
+    from jsonb_populate_record(null::public.auth_sync_notices, p_state) as s
+   where n.kind = p_kind and n.revision = p_revision and (p_message is null or n.lease is null or n.leased_until < now() or n.leased_until > now() + interval '2 hours');
+  if not found then
+    return false;
+  end if;
+  if p_message is not null then
+    update public.auth_sync_notices
+       set message = p_message, reached = '[]', attempts = 0, next_attempt_at = now(), lease = null, leased_until = null
+     where kind = p_kind;
+  end if;
+  return true;
+end $$;
+
+-- Takes a message that is to be sent, for p_lease_seconds: {"kind", "message", "reached"}, or null.
+create or replace function public.auth_sync_claim_notice_v1(p_relay text, p_lease_seconds integer) returns jsonb
+language sql security definer set search_path = '' set lock_timeout = '1500ms' as $$
+  update public.auth_sync_notices n
+     set lease = p_relay, leased_until = now() + make_interval(secs => p_lease_seconds)
+    from (select kind from public.auth_sync_notices
+           where message is not null
+             -- What is further ahead than it is ever put was written before the clock was set back.
+             and (next_attempt_at <= now() or next_attempt_at > now() + interval '2 hours')
+             and (lease is null or leased_until < now() or leased_until > now() + interval '2 hours')
+           order by next_attempt_at limit 1 for update skip locked) as due
+   where n.kind = due.kind
+  returning jsonb_build_object('kind', n.kind, 'message', n.message, 'reached', n.reached)
+$$;
+
+-- The message has been sent to p_reached; unless those are all, it is tried again, after half a minute, doubling up to an hour.
+-- False: the lease had ended, or there is a newer message.
+create or replace function public.auth_sync_told_v1(p_kind text, p_relay text, p_reached jsonb, p_is_done boolean) returns boolean
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' as $$
+begin
+  update public.auth_sync_notices
+     set message = case when not p_is_done then message end,
+         reached = (select coalesce(jsonb_agg(distinct r.one), '[]') from jsonb_array_elements(reached || p_reached) as r (one)),
+         attempts = attempts + 1,
+         next_attempt_at = case when not p_is_done then now() + least(interval '1 hour', interval '30 seconds' * power(2, least(attempts, 10))) end,
+         lease = null, leased_until = null
+   where kind = p_kind and lease = p_relay;
+  return found;
+end $$;
+
+-- A destination has taken a message after nobody waited for it any more: it does not get that one again.
+create or replace function public.auth_sync_reached_v1(p_kind text, p_message jsonb, p_destination text) returns void
+language sql security definer set search_path = '' set lock_timeout = '1500ms' as $$
+  update public.auth_sync_notices set reached = reached || to_jsonb(p_destination)
+   where kind = p_kind and message = p_message and not reached ? p_destination
+$$;

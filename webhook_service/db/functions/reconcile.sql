@@ -1,0 +1,198 @@
+-- Reconciliation: compares auth.users, the last known state and employees, page by page, and enters what differs into
+-- the ledger as events like any other. And the run itself, as a row of the ledger.
+
+-- Whether an action for this auth user is under way already, or has been given up and waits for an admin.
+create or replace function public.auth_sync_is_asked_v1(p_auth_user_id uuid) returns boolean
+language sql stable set search_path = '' as $$
+  select exists (select from public.integration_sync_log a
+                  where a.auth_user_id = p_auth_user_id and a.status <> 'SUCCESS' and a.direction = 'outbound' and a.operation <> 'create_auth_user')
+$$;
+
+-- The auth users after p_after whose state or employee is not what auth.users says. What is pending is on its way
+-- already, and what has failed waits for an admin: both are left out.
+--   kind: unknown (never seen), deleted, email, ban, changed; orphan, missing_link, stale_email; and what the employee asks of
+--   Auth that nobody has asked for yet: not_disabled, not_enabled, email_not_sent, employee_gone
+-- The last row (is_last) is the end of the page instead, and has as version how many were compared.
+create or replace function public.auth_sync_drifting_users_v1(p_after uuid, p_limit integer, p_columns jsonb)
+returns table (auth_user_id uuid, kind text, employee_id bigint, version bigint, record jsonb, is_last boolean)
+language plpgsql stable security definer set search_path = '' set timezone = 'UTC' as $$
+#variable_conflict use_column
+begin
+  return query with page as (
+    select u.id, u.updated_at,
+           public.auth_sync_mapped_v1(to_jsonb(u), s.name_fields) as record
+      from auth.users u left join public.auth_sync_settings s on true
+     where u.id > p_after order by u.id limit p_limit
+  ), compared as (
+    select p.id, p.updated_at, p.record, s.version, s.auth_user_id is not null as is_known, e.employee_id,
+           s.record_hash is not distinct from public.auth_sync_hash_v1(p.record) as is_same,
+           coalesce(case
+             when s.auth_user_id is null then 'unknown'
+             when s.record_hash is distinct from public.auth_sync_hash_v1(p.record) then case
+               when p.record ->> 'deleted_at' is not null then 'deleted'
+               when s.email is distinct from lower(btrim(p.record ->> 'email', E' \t\r\n')) then 'email'
+               when s.banned_until is distinct from (p.record ->> 'banned_until')::timestamptz then 'ban'
+               else 'changed' end
+             when s.deleted_at is not null then case when e.employee_id is not null then 'orphan' end
+             when e.employee_id is not null then case
+               when p_columns ? 'email' and s.fields ? 'email' and s.email_confirmed
+                    and s.email is distinct from lower(btrim(e.email::text, E' \t\r\n'))
+                    and not (l.via = 'reconcile' and l.outcome = 'unchanged')  -- employees keep their own: said once, and left
+                    and not public.auth_sync_is_asked_v1(p.id)
+               then 'stale_email' end
+             when s.is_anonymous then null
+             when s.employee_number is not null then case
+               when (select count(*) from public.employees o
+                      where o.employee_number::text = s.employee_number and o.auth_user_id is null) = 1
+               then 'missing_link' end
+             when s.email_confirmed then case
+               when (select count(*) from public.employees o
+                      where lower(btrim(o.email::text, E' \t\r\n')) = s.email and o.auth_user_id is null) = 1
+               then 'missing_link' end
+           end, (
+             select case w.operation
+                      when 'enable_auth_user' then 'not_enabled'
+                      when 'update_auth_email' then 'email_not_sent'
+                      else case when e.employee_id is not null then 'not_disabled' else 'employee_gone' end end
+               from public.auth_sync_wishes_v1(s.auth_user_id, p_columns) as w
+              where (e.is_active is false or s.disabled_at is not null or not p_columns ? 'email'
+                     or e.employee_id is null and s.employee_id is not null)  -- so that few are looked at more closely
+                and not public.auth_sync_is_asked_v1(s.auth_user_id)
+              order by w.operation limit 1)) as kind
+      from page p
+      left join public.auth_user_state s on s.auth_user_id = p.id
+      left join public.employees e on e.auth_user_id = p.id
+      left join public.integration_sync_log l on l.id = s.log_id
+     where (s.record_hash is distinct from public.auth_sync_hash_v1(p.record) or l.status is distinct from 'FAILED')
+       and not exists (select from public.integration_sync_log o
+                        where o.auth_user_id = p.id and o.status <> 'SUCCESS' and o.direction = 'inbound'
+                          and (o.status = 'PENDING' or o.request_data -> 'record' = p.record))
+  )
+  select c.id, c.kind, c.employee_id,
+         -- Newer than what this user's state says, older than whatever is captured while we look.
+         greatest(least(coalesce(c.version, -1), 4000000000000000000) + 1,
+                  case when c.is_same then 0 else public.auth_sync_version_at_v1(c.updated_at) + 1 end),
+         c.record, false
+    from compared c where c.kind is not null
+  union all
+  select id, null, null, (select count(*) from page), null, true from (select id from page order by id desc limit 1) as last;
+end $$;
+
+-- The same for those that auth.users does not have: deleted (known to be alive), orphan (only an employee has it).
+create or replace function public.auth_sync_drifting_gone_v1(p_after uuid, p_limit integer)
+returns table (auth_user_id uuid, kind text, employee_id bigint, version bigint, record jsonb, is_last boolean)
+language plpgsql stable security definer set search_path = '' set timezone = 'UTC' as $$
+#variable_conflict use_column
+begin
+  return query with page as (
+    select id from (
+      (select s.auth_user_id as id from public.auth_user_state s
+        where s.auth_user_id > p_after and s.deleted_at is null order by 1 limit p_limit)
+      union
+      (select e.auth_user_id from public.employees e where e.auth_user_id > p_after order by 1 limit p_limit)) as candidates
+     order by id limit p_limit
+  )
+  select p.id, case when s.deleted_at is null and s.auth_user_id is not null then 'deleted' else 'orphan' end, e.employee_id,
+         least(coalesce(s.version, 0), 4000000000000000000) + 1, jsonb_build_object('id', p.id, 'deleted_at', now()), false
+    from page p
+    left join public.auth_user_state s on s.auth_user_id = p.id
+    left join public.employees e on e.auth_user_id = p.id
+    left join public.integration_sync_log l on l.id = s.log_id
+   where not exists (select from auth.users u where u.id = p.id)
+     and not (l.status is not distinct from 'FAILED' and s.deleted_at is not null)
+     and not exists (select from public.integration_sync_log o
+                      where o.auth_user_id = p.id and o.status <> 'SUCCESS' and o.direction = 'inbound'
+                        and (o.status = 'PENDING' or o.operation = 'DELETE'))
+  union all
+  select id, null, null, (select count(*) from page), null, true from (select id from page order by id desc limit 1) as last;
+end $$;
+
+-- One page of a run: p_part users or gone, after p_after; p_columns of employees are ours to write. Enters what differs
+-- into the ledger, unless p_run is null (a dry run), and returns {"differences": [{auth_user_id, kind, employee_id}],
+-- "events": [...] as process needs them, "seen": how many were compared, "next": where to go on, or null}.
+create or replace function public.auth_sync_reconcile_page_v1(
+  p_run text, p_part text, p_after uuid, p_limit integer, p_columns jsonb
+) returns jsonb
+language plpgsql security definer
+set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' set enable_seqscan = off set jit = off as $$
+declare
+  differing jsonb;
+  last uuid;
+  seen bigint;
+  entered jsonb;
+begin
+  if public.auth_sync_relation_v1('auth.users') is null then
+    raise exception 'this database has no auth.users' using errcode = 'undefined_object';
+  end if;
+  if p_part = 'users' then
+    select jsonb_agg(to_jsonb(d) order by d.auth_user_id) filter (where not d.is_last),
+           max(d.auth_user_id::text) filter (where d.is_last), sum(d.version) filter (where d.is_last)
+      into differing, last, seen from public.auth_sync_drifting_users_v1(p_after, p_limit, p_columns) as d;
+  else
+    select jsonb_agg(to_jsonb(d) order by d.auth_user_id) filter (where not d.is_last),
+           max(d.auth_user_id::text) filter (where d.is_last), sum(d.version) filter (where d.is_last)
+      into differing, last, seen from public.auth_sync_drifting_gone_v1(p_after, p_limit) as d;
+  end if;
+
+  if p_run is not null then
+    update public.integration_sync_log set leased_until = now() + interval '60 seconds'
+     where event_id = p_run and direction = 'maintenance' and status = 'PENDING';
+    if not found then
+      raise exception 'the run % has ended' , p_run using errcode = 'object_not_in_prerequisite_state';
+    end if;
+    with written as (
+      insert into public.integration_sync_log (event_id, direction, operation, auth_user_id, version, request_data, via, next_attempt_at)
+      select format('%s-%s-%s', p_run, d.auth_user_id, d.version), 'inbound', o.operation, d.auth_user_id, d.version,
+             public.auth_sync_payload_v1(o.operation, d.version, d.record), 'reconcile', now() + interval '30 seconds'
+        from jsonb_to_recordset(differing) as d (auth_user_id uuid, kind text, version bigint, record jsonb)
+       cross join lateral (
+         select case when p_part = 'gone' then 'DELETE' when d.kind = 'unknown' then 'INSERT' else 'UPDATE' end as operation) as o
+      on conflict (event_id) do nothing
+      returning id, event_id, operation, version, auth_user_id, request_data
+    )
+    select jsonb_agg(to_jsonb(written) order by version, id) into entered from written;
+  end if;
+  return jsonb_build_object(
+    'differences', (select coalesce(jsonb_agg(d - array['record', 'version', 'is_last']), '[]') from jsonb_array_elements(differing) as d),
+    'events', coalesce(entered, '[]'),
+    'seen', coalesce(seen, 0),
+    'next', last);
+end $$;
+
+-- Begins a run: {"run": its event id, or null where another one is under way; "users", "known": how many auth users and
+-- how many known states there are to look at; "failed": how many events wait for their next attempt or an admin}. A run that ended without a word is written down as interrupted: it never
+-- counts as a success.
+create or replace function public.auth_sync_begin_reconcile_v1(p_requested_by text, p_dry_run boolean) returns jsonb
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+declare
+  run text;
+begin
+  if public.auth_sync_relation_v1('auth.users') is null then
+    return null;
+  end if;
+  if not p_dry_run then
+    update public.integration_sync_log
+       set status = 'FAILED', outcome = 'interrupted', error_message = 'it ended without a word', lease = null, attempts = 1
+     where direction = 'maintenance' and status = 'PENDING' and leased_until < now();
+    insert into public.integration_sync_log (event_id, direction, operation, via, request_data, leased_until)
+    values (format('reconcile-%s-%s', public.auth_sync_version_at_v1(now()) / 4, pg_current_xact_id()),
+            'maintenance', 'reconcile', 'reconcile', jsonb_build_object('requested_by', p_requested_by), now() + interval '60 seconds')
+    on conflict (operation) where direction = 'maintenance' and status = 'PENDING' do nothing
+    returning event_id into run;
+  end if;
+  return jsonb_build_object('run', run, 'users', public.auth_sync_size_v1('auth.users'),
+                            'known', public.auth_sync_size_v1('public.auth_user_state'),
+                            'failed', (select count(*) from public.integration_sync_log where status = 'FAILED' and direction = 'inbound'));
+end $$;
+
+-- Ends a run: with p_error it has failed. p_summary is what it did.
+create or replace function public.auth_sync_end_reconcile_v1(p_run text, p_error text, p_summary jsonb) returns boolean
+language sql security definer set search_path = '' as $$
+  update public.integration_sync_log
+     set status = case when p_error is null then 'SUCCESS' else 'FAILED' end,
+         outcome = case when p_error is null then 'reconciled' else 'incomplete' end,
+         error_message = p_error, changes = p_summary, attempts = 1, leased_until = null,
+         completed_at = case when p_error is null then now() end
+   where event_id = p_run and direction = 'maintenance' and status = 'PENDING';
+  select true
+$$;

@@ -1,0 +1,52 @@
+-- Rights: our objects are for service_role alone, and functions look names up where no caller can put one.
+
+-- Functions that only our triggers and the owner call: not even service_role may have anything posted or signed.
+create or replace function public.auth_sync_is_internal_v1(p_function name) returns boolean
+language sql immutable set search_path = '' as $$
+  select p_function ~ '^auth_sync_(send_to|post_v1|signed_v1|hmac_v1|keys_v1|capture_v1|send_v1|install_v1|employees_(changed|wish)_v1)$'
+$$;
+
+-- Sets the rights of all our tables, views and functions: for service_role alone, and owned by the ledger's owner. Supabase grants anon
+-- and authenticated what is new in schema public, and every function is executable by PUBLIC until that is revoked; so `migrate` ends
+-- with a call of this. And our functions look for names in pg_catalog, and in pg_temp last: an empty search_path looks in pg_temp
+-- first for types and tables, where anybody could put one.
+--
+-- The owner is changed only of an object whose owner may act as the ledger's owner anyway: a function of a lesser role must not run
+-- with greater rights because of its name.
+create or replace function public.auth_sync_secure_v1() returns void
+language plpgsql set search_path = '' as $$
+declare
+  object record;
+  grantee text;
+  owner oid := (select c.relowner from pg_catalog.pg_class c where c.oid = 'public.integration_sync_log'::regclass);
+begin
+  for object in
+    select c.relkind, c.relowner as owner, null::name as function,
+           case c.relkind when 'S' then 'sequence ' else 'table ' end || c.oid::regclass as name
+      from pg_catalog.pg_class c
+     where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'v', 'S')
+       and c.relname ~ '^(integration_sync_(log|replays)|auth_user_state|auth_sync_|recent_auth_sync_log$)'
+    union all
+    select 'f', p.proowner, p.proname, 'function ' || p.oid::regprocedure
+      from pg_catalog.pg_proc p
+     where p.pronamespace = 'public'::regnamespace and p.proname ~ '^(auth_sync_|get_auth_sync_summary$|find_employees_without_auth$)'
+  loop
+    if object.relkind <> 'S' and object.owner <> owner and pg_has_role(object.owner, owner, 'member') then
+      execute format('alter %s owner to %s', object.name, owner::regrole);  -- a sequence follows its table
+    end if;
+    execute 'revoke all on ' || object.name || ' from public';
+    for grantee in select rolname from pg_catalog.pg_roles where rolname in ('anon', 'authenticated') loop
+      execute 'revoke all on ' || object.name || ' from ' || grantee;
+    end loop;
+    if exists (select from pg_catalog.pg_roles where rolname = 'service_role') then
+      execute 'revoke all on ' || object.name || ' from service_role';
+      if not coalesce(public.auth_sync_is_internal_v1(object.function), false) then
+        execute 'grant ' || case object.relkind when 'f' then 'execute' when 'S' then 'usage' else 'select' end
+          || ' on ' || object.name || ' to service_role';
+      end if;
+    end if;
+    if object.relkind = 'f' then
+      execute 'alter ' || object.name || ' set search_path = pg_catalog, pg_temp';
+    end if;
+  end loop;
+end $$;

@@ -1,0 +1,209 @@
+-- How admins search the ledger, fast however large it is and whichever values are rare in it.
+
+-- The people that a human's words mean: the beginning of an e-mail, of a name (either way round) or of an employee number; an
+-- employee_id, an auth user's id. At most 20 employees, and 20 auth users that are none of theirs.
+--
+-- Names have no index: with one, each change of a name would write all indexes of employees, on other pages for each person. All employees
+-- are read instead, unless an e-mail or a number was typed. Only names whose first letter fits have their case folded: ascii(), which is the
+-- code of that letter, costs a tenth of it.
+create or replace function public.auth_sync_find_people_v1(p_person text)
+returns table (employee_id bigint, auth_user_id uuid, name text, email text)
+language plpgsql stable security definer
+set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off set jit = off as $$
+declare
+  typed text := left(lower(regexp_replace(btrim(p_person, E' ,\t\r\n'), '[\s,]+', ' ', 'g')), 100);
+  pattern text := replace(replace(replace(typed, '\', '\\'), '%', '\%'), '_', '\_') || '%';
+  user_id uuid := case when typed ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then typed::uuid end;
+  number bigint := case when typed ~ '^[0-9]{1,18}$' then typed::bigint end;
+  may_be_name boolean := typed !~ '@' and user_id is null and number is null;
+  letters integer[] := array[ascii(' '), ascii(typed), ascii(upper(left(typed, 1))), ascii(btrim(p_person, E' ,\t\r\n'))];
+begin
+  if typed = '' then
+    return;
+  end if;
+  return query
+  with found as (
+    select e.employee_id from public.employees e where e.auth_user_id = user_id
+    union select s.employee_id from public.auth_user_state s where s.auth_user_id = user_id and s.employee_id is not null
+    union select e.employee_id from public.employees e where e.employee_id = number
+    union (select e.employee_id from public.employees e
+            where left(lower(btrim(e.email::text, E' \t\r\n')), 100) like pattern limit 20)
+    union (select e.employee_id from public.employees e where left(lower(e.employee_number::text), 100) like pattern limit 20)
+    union (select e.employee_id from public.employees e
+            where may_be_name and (ascii(e.first_name::text) = any (letters) or ascii(e.last_name::text) = any (letters))
+              and (lower(btrim(coalesce(e.first_name::text, '') || ' ' || coalesce(e.last_name::text, ''))) like pattern
+                   or lower(btrim(coalesce(e.last_name::text, '') || ' ' || coalesce(e.first_name::text, ''))) like pattern)
+            limit 20)
+  ), employed as (
+    select e.employee_id::bigint, coalesce(e.auth_user_id, e.orphaned_auth_user_id) as auth_user_id,
+           nullif(concat_ws(' ', e.first_name::text, e.last_name::text), '') as name, e.email::text as email
+      from public.employees e where e.employee_id in (select f.employee_id from found f)
+     order by typed in (lower(btrim(e.email::text, E' \t\r\n')), e.employee_id::text, lower(e.employee_number::text)) desc nulls last, e.employee_id
+     limit 20
+  ), only_users as (
+    (select s.auth_user_id, s.email from public.auth_user_state s where left(s.email, 100) like pattern limit 40)
+    union select user_id, (select s.email from public.auth_user_state s where s.auth_user_id = user_id) where user_id is not null
+  )
+  select m.* from employed m
+  union all
+  (select null, u.auth_user_id, null, u.email from only_users u
+    where not exists (select from employed m where m.auth_user_id = u.auth_user_id) order by u.email limit 20);
+end $$;
+
+-- The kinds of events that there are: an operation with an outcome ('': none yet), which settle direction and status. Found by hopping over
+-- the index, one step for each.
+create or replace function public.auth_sync_kinds_v1(p_filter jsonb) returns table (operation text, outcome text)
+language sql stable security definer set search_path = '' set enable_seqscan = off set jit = off as $$
+  with recursive kinds as (
+    (select l.operation, coalesce(l.outcome, '') as outcome, l.direction, l.status
+       from public.integration_sync_log l order by l.operation, coalesce(l.outcome, '') limit 1)
+    union all
+    select n.* from kinds k cross join lateral (
+      select l.operation, coalesce(l.outcome, ''), l.direction, l.status from public.integration_sync_log l
+       where (l.operation, coalesce(l.outcome, '')) > (k.operation, k.outcome)
+       order by l.operation, coalesce(l.outcome, '') limit 1) as n
+  )
+  select k.operation, k.outcome from kinds k
+   where k.operation = coalesce(p_filter ->> 'operation', k.operation) and k.outcome = coalesce(p_filter ->> 'outcome', k.outcome)
+     and k.direction = coalesce(p_filter ->> 'direction', k.direction) and k.status = coalesce(p_filter ->> 'status', k.status)
+$$;
+
+-- A query for the ids of the events that match a filter, newest first, at most $5 of each of its parts, above $3 and below $4; where
+-- p_has_people, those of the employees $1 and the auth users $2, by spans of ids. The comparisons of rows, and id + 0, name the one index
+-- that is meant: given `… = … order by id` the planner may walk the whole ledger instead. Finished events are found by their kinds.
+create or replace function public.auth_sync_ids_query_v1(p_filter jsonb, p_has_people boolean) returns text
+language plpgsql stable security definer set search_path = '' as $$
+declare
+  walk text := 'select l.id from public.integration_sync_log l where (%1$s, l.id) > (%2$s, $3) and (%1$s, l.id) < (%2$s, $4)'
+               ' and %3$s order by %4$s desc, l.id desc limit $5';
+  rest text;
+begin
+  if p_filter ? 'event_id' then
+    return 'select l.id from public.integration_sync_log l where l.id > $3 and l.id < $4 and ' || public.auth_sync_condition_v1(p_filter);
+  elsif p_has_people then
+    rest := public.auth_sync_condition_v1(p_filter);
+    return format('select x.id from unnest($2) as k (key) cross join lateral (select p.id from %1$s cross join lateral (%2$s) as p limit $5) as x union all '
+                  'select x.id from unnest($1) as k (key) cross join lateral (select p.id from %1$s cross join lateral (%3$s) as p limit $5) as x',
+                  'public.auth_sync_spans_v1($3, $4) as s (span)',
+                  format(walk, 'l.id >> 18, l.auth_user_id', 's.span, k.key', rest, 'l.id >> 18 desc, l.auth_user_id'),
+                  format(walk, 'l.id >> 18, l.employee_id', 's.span, k.key', rest || ' and l.employee_id is not null and (l.auth_user_id = any ($2)) is not true',
+                         'l.id >> 18 desc, l.employee_id'));
+  elsif (p_filter ->> 'given_up')::boolean then
+    return 'select l.id from public.integration_sync_log l where l.id + 0 > $3 and l.id + 0 < $4 and l.status = ''FAILED'''
+           ' and l.next_attempt_at is null and ' || public.auth_sync_condition_v1(p_filter) || ' order by l.id + 0 desc limit $5';
+  elsif p_filter ?| array['operation', 'outcome', 'direction'] or p_filter ->> 'status' = 'SUCCESS' then
+    rest := public.auth_sync_condition_v1(p_filter - array['operation', 'outcome', 'direction', 'status']);
+    return format('select x.id from public.auth_sync_kinds_v1(%L) as k cross join lateral (%s) as x', p_filter,
+                  format(walk, 'l.operation, coalesce(l.outcome, '''')', 'k.operation, k.outcome', rest,
+                         'l.operation desc, coalesce(l.outcome, '''')'));
+  elsif p_filter ? 'status' then
+    rest := public.auth_sync_condition_v1(p_filter - 'status') || ' and l.status in (''PENDING'', ''FAILED'')';  -- which names the index
+    return format(walk, 'l.status', quote_literal(p_filter ->> 'status'), rest, 'l.status');
+  end if;
+  return format('select l.id from public.integration_sync_log l where l.id > $3 and l.id < $4 and %s order by l.id desc limit $5',
+                public.auth_sync_condition_v1(p_filter));
+end $$;
+
+-- The ids of the events that a filter takes, below p_below, the newest first; with p_employees and p_users, of theirs. Where only their
+-- number matters (p_any), as many as there are up to p_limit, whichever. No plan may sort: it would read all that there are.
+create or replace function public.auth_sync_page_v1(
+  p_filter jsonb, p_below bigint, p_limit integer, p_employees bigint[] default null, p_users uuid[] default null, p_any boolean default false
+) returns bigint[]
+language plpgsql stable security definer
+set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+set enable_bitmapscan = off set enable_sort = off set enable_incremental_sort = off set jit = off as $$
+declare
+  wanted jsonb := jsonb_strip_nulls(p_filter);
+  above bigint;
+  below bigint;
+  ids bigint[];
+begin
+  select r.above, r.below into above, below from public.auth_sync_id_range_v1(wanted) as r;
+  if not wanted ? 'event_id' then
+    if p_employees is null and wanted ? 'auth_user_id' then
+      p_employees := '{}';
+      p_users := array[wanted ->> 'auth_user_id'];
+      wanted := wanted - 'auth_user_id';
+    elsif p_employees is null and wanted ? 'employee_id' then
+      p_employees := array[wanted ->> 'employee_id'];
+      p_users := '{}';
+      wanted := wanted - 'employee_id';
+    elsif p_employees is null and btrim(wanted ->> 'person', E' ,\t\r\n') <> '' then
+      select coalesce(array_agg(p.employee_id) filter (where p.employee_id is not null), '{}'),
+             coalesce(array_agg(distinct p.auth_user_id) filter (where p.auth_user_id is not null), '{}')
+        into p_employees, p_users from public.auth_sync_find_people_v1(wanted ->> 'person') as p;
+      wanted := wanted - 'person';
+    end if;
+  end if;
+  execute format('select array_agg(id order by id desc) from (select id from (%s) as parts %s limit $5) as page',
+                 public.auth_sync_ids_query_v1(wanted, p_employees is not null), case when not p_any then 'order by id desc' end)
+    into ids using p_employees, p_users, above, least(below, p_below), p_limit;
+  return coalesce(ids, '{}');
+end $$;
+
+-- Events as lists show them, newest first, each with "person": the name or e-mail of whom it is about, as it is now.
+create or replace function public.auth_sync_events_json_v1(p_ids bigint[]) returns jsonb
+language sql stable security definer set search_path = '' set enable_seqscan = off set jit = off as $$
+  select coalesce(jsonb_agg(public.auth_sync_event_json_v1(l) || jsonb_build_object('person', coalesce(
+           (select coalesce(nullif(concat_ws(' ', e.first_name::text, e.last_name::text), ''), e.email::text)
+              from public.employees e where e.employee_id = l.employee_id),
+           (select s.email from public.auth_user_state s where s.auth_user_id = l.auth_user_id))) order by l.id desc), '[]')
+    from public.integration_sync_log l where l.id = any (p_ids)
+$$;
+
+-- A page as admins see it: {"events": [... with "person"], "next": the id to go on below, or null, "people": [{employee_id, auth_user_id,
+-- name, email}] whom the person filter means}.
+create or replace function public.auth_sync_search_v1(p_filter jsonb, p_below bigint, p_limit integer) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+  ids bigint[] := public.auth_sync_page_v1(p_filter, p_below, p_limit + 1);
+begin
+  return jsonb_build_object(
+    'events', public.auth_sync_events_json_v1(ids[:p_limit]),
+    'next', case when cardinality(ids) > p_limit then ids[p_limit] end,
+    'people', (select coalesce(jsonb_agg(to_jsonb(p)), '[]') from public.auth_sync_find_people_v1(p_filter ->> 'person') as p));
+end $$;
+
+-- How many events a filter takes: {"matched", "is_estimated"}; exactly up to 10,000.
+create or replace function public.auth_sync_event_counts_v1(p_filter jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' set enable_seqscan = off set jit = off as $$
+declare
+  matched bigint := cardinality(public.auth_sync_page_v1(p_filter, null, 10001, p_any => true));
+  plan jsonb;
+begin
+  if matched <= 10000 then
+    return jsonb_build_object('matched', matched, 'is_estimated', false);
+  end if;
+  execute 'explain (format json) select from public.integration_sync_log where '
+          || public.auth_sync_condition_v1(jsonb_strip_nulls(p_filter)) into plan;
+  return jsonb_build_object('matched', greatest(matched, (plan -> 0 -> 'Plan' ->> 'Plan Rows')::numeric), 'is_estimated', true);
+end $$;
+
+-- Events of the last p_hours (at most 72) by hour: {"hours": [{hour, direction, outcome (or pending), events}], "is_estimated"}. Where
+-- there may be more than 100,000, a sample is counted by id and multiplied.
+create or replace function public.auth_sync_hours_v1(p_hours integer) returns jsonb
+language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_bitmapscan = off set jit = off as $$
+declare
+  since timestamptz := date_trunc('hour', now()) - make_interval(hours => least(greatest(p_hours, 1), 72) - 1);
+  above bigint := (select r.above from public.auth_sync_id_range_v1(jsonb_build_object('since', since)) as r);
+  first_id bigint := greatest(above, case when above >= 0 then public.auth_sync_id_at_v1(since) end,
+                              (select min(id) - 1 from public.integration_sync_log)) + 1;
+  last_id bigint := coalesce((select max(id) from public.integration_sync_log), 0);
+  step bigint := case when last_id - first_id > 100000 then (last_id - first_id) / 10000 else 1 end;
+  hours jsonb;
+begin
+  if step = 1 then
+    select jsonb_agg(to_jsonb(h) order by h.hour, h.direction, h.outcome) into hours
+      from (select date_trunc('hour', l.created_at) as hour, l.direction, coalesce(l.outcome, 'pending') as outcome, count(*) as events
+              from public.integration_sync_log l
+             where l.id > above and l.created_at >= since and l.direction <> 'maintenance' group by 1, 2, 3) as h;
+  else
+    select jsonb_agg(to_jsonb(h) order by h.hour, h.direction, h.outcome) into hours
+      from (select date_trunc('hour', l.created_at) as hour, l.direction, coalesce(l.outcome, 'pending') as outcome, count(*) * step as events
+              from generate_series(first_id, last_id, step) as n cross join lateral (
+                   select * from public.integration_sync_log where id = n) as l
+             where l.created_at >= since and l.direction <> 'maintenance' group by 1, 2, 3) as h;
+  end if;
+  return jsonb_build_object('hours', coalesce(hours, '[]'), 'is_estimated', step > 1);
+end $$;

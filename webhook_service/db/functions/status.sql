@@ -1,0 +1,212 @@
+-- What probes, monitoring, doctor and the summary read.
+
+-- What is installed, for probes: {"migration": the newest number, or null, "functions": the digests of the functions that were installed
+-- here, the newest first}.
+create or replace function public.auth_sync_schema_v1() returns jsonb
+language sql stable security definer set search_path = '' as $$
+  select jsonb_build_object(
+    'migration', (select max(number) from public.auth_sync_migrations),
+    'functions', (select coalesce(jsonb_agg(digest order by applied_at desc), '[]') from public.auth_sync_functions))
+$$;
+
+-- Cheap, for probes: which migrations there are, when a relay last ran, how long the oldest event that is due has
+-- waited, and how many are given up.
+create or replace function public.auth_sync_readiness_v1() returns jsonb
+language sql stable security definer set search_path = '' as $$
+  select jsonb_build_object(
+    'migration', (select max(number) from public.auth_sync_migrations),
+    'relay_last_run_seconds', (select extract(epoch from now() - max(last_run_at)) from public.auth_sync_relays),
+    'oldest_pending_seconds', (select extract(epoch from now() - created_at) from public.integration_sync_log
+                                where status = 'PENDING' and direction = 'inbound' order by id limit 1),
+    'last_event_seconds', (select extract(epoch from now() - created_at) from public.integration_sync_log
+                             where direction = 'inbound' order by id desc limit 1))
+$$;
+
+-- How many events there are by outcome: exactly what is pending and failed; and what is done exactly in a small ledger, in
+-- a large one as the planner estimates it (counting millions would take seconds).
+create or replace function public.auth_sync_counts_v1() returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+  rows_in_all bigint := (select greatest(reltuples, 0) from pg_catalog.pg_class where oid = 'public.integration_sync_log'::regclass);
+  is_estimated boolean := rows_in_all > 250000;
+  not_done jsonb;
+  done jsonb;
+begin
+  select coalesce(jsonb_agg(to_jsonb(o)), '[]') into not_done
+    from (select status, outcome, count(*) as events, count(*) filter (where next_attempt_at is null) as given_up
+            from public.integration_sync_log where status in ('PENDING', 'FAILED') and direction <> 'maintenance' group by 1, 2) as o;
+  if is_estimated then
+    select coalesce(jsonb_agg(to_jsonb(o)), '[]') into done
+      from (select 'SUCCESS' as status, v.outcome, round(v.share * rows_in_all) as events
+              from pg_catalog.pg_stats s,
+                   unnest(s.most_common_vals::text::text[], s.most_common_freqs) as v (outcome, share)
+             where s.schemaname = 'public' and s.tablename = 'integration_sync_log' and s.attname = 'outcome'
+               and v.outcome in ('linked', 'synced', 'unchanged', 'orphaned', 'unmatched', 'unconfirmed', 'ignored', 'stale',
+                                 'disabled', 'enabled', 'email_updated', 'created', 'gone', 'undone')) as o;
+  else
+    select coalesce(jsonb_agg(to_jsonb(o)), '[]') into done
+      from (select status, outcome, count(*) as events
+              from public.integration_sync_log where status = 'SUCCESS' and direction <> 'maintenance' group by 1, 2) as o;
+  end if;
+  return (
+    with counted as (
+      select * from jsonb_to_recordset(not_done || done) as c (status text, outcome text, events numeric, given_up bigint)
+    )
+    select jsonb_build_object(
+      'events', jsonb_build_object('PENDING', 0, 'SUCCESS', 0, 'FAILED', 0)
+                || coalesce((select jsonb_object_agg(status, n) from (select status, sum(events) as n from counted group by 1) as s), '{}'),
+      'outcomes', coalesce((select jsonb_object_agg(outcome, n)
+                              from (select outcome, sum(events) as n from counted where outcome is not null group by 1) as o), '{}'),
+      'given_up', coalesce((select sum(given_up) from counted where status = 'FAILED'), 0),
+      'is_estimated', is_estimated));
+end $$;
+
+-- The summary for admins, quick however many employees there are.
+create or replace function public.get_auth_sync_summary() returns jsonb
+language sql stable security definer set search_path = '' as $$
+  select public.auth_sync_counts_v1() || jsonb_build_object(
+    'last_event_at', (select created_at from public.integration_sync_log where direction <> 'maintenance' order by id desc limit 1),
+    'oldest_pending_at', (select created_at from public.integration_sync_log
+                           where status = 'PENDING' and direction = 'inbound' order by id limit 1),
+    'relay_last_run_at', (select max(last_run_at) from public.auth_sync_relays),
+    'actions', (select jsonb_build_object('open', count(*) filter (where next_attempt_at is not null),
+                                          'given_up', count(*) filter (where next_attempt_at is null),
+                                          'oldest_open_at', min(created_at) filter (where next_attempt_at is not null))
+                  from public.integration_sync_log where status <> 'SUCCESS' and direction = 'outbound'),
+    'employees', public.auth_sync_employees_summary_v1())
+$$;
+
+-- Numbers of the ledger, ages in seconds: {"backlog_events", "backlog_oldest_seconds", "failed_events", "given_up_events",
+-- "open_actions", "open_actions_oldest_seconds", "given_up_actions", "relay_last_run_seconds", "last_event_seconds"}; the
+-- last two are null for never. Each part reads at most 20,000 rows of an index, and counts up to 10,000: more is a lot
+-- either way. The oldest is then the oldest of those that are due first.
+create or replace function public.auth_sync_metrics_v1() returns jsonb
+language plpgsql stable security definer
+set search_path = '' set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
+declare
+  most constant bigint := 10000;
+  numbers jsonb;
+begin
+  with events as (
+    select status, created_at from public.integration_sync_log
+     where status <> 'SUCCESS' and direction = 'inbound' and next_attempt_at is not null
+     order by next_attempt_at, id limit most * 2
+  ), actions as (
+    select created_at from public.integration_sync_log
+     where status <> 'SUCCESS' and direction = 'outbound' and next_attempt_at is not null
+     order by priority, next_attempt_at, id limit most * 2
+  ), failures as (
+    select direction, next_attempt_at from public.integration_sync_log
+     where status = 'FAILED' order by id desc limit most * 2
+  )
+  select jsonb_build_object(
+    'backlog_events', least(e.pending, most), 'backlog_oldest_seconds', extract(epoch from now() - e.oldest),
+    'failed_events', least(e.failed, most), 'given_up_events', least(f.events, most), 'given_up_actions', least(f.actions, most),
+    'open_actions', least(a.open, most), 'open_actions_oldest_seconds', extract(epoch from now() - a.oldest))
+    into numbers
+    from (select count(*) filter (where status = 'PENDING') as pending, count(*) filter (where status = 'FAILED') as failed,
+                 min(created_at) filter (where status = 'PENDING') as oldest from events) as e,
+         (select count(*) as open, min(created_at) as oldest from actions) as a,
+         (select count(*) filter (where direction = 'inbound') as events,
+                 count(*) filter (where direction = 'outbound') as actions from failures where next_attempt_at is null) as f;
+  return numbers || jsonb_build_object(
+    'relay_last_run_seconds', (select extract(epoch from now() - max(last_run_at)) from public.auth_sync_relays),
+    'last_event_seconds', (select extract(epoch from now() - created_at) from public.integration_sync_log
+                             where direction = 'inbound' order by id desc limit 1));
+end $$;
+
+-- What doctor looks at, as facts; what they mean is said in doctor.py.
+create or replace function public.auth_sync_inspect_v1() returns jsonb
+language plpgsql stable security definer set search_path = '' set statement_timeout = '3s' as $$
+declare
+  facts jsonb;
+  worker_is_up boolean;
+  waiting bigint;
+  refused jsonb;
+  newest_user timestamptz;
+  secret_is_there boolean := false;
+begin
+  select jsonb_build_object(
+    'now', extract(epoch from clock_timestamp()),
+    'has_auth_users', public.auth_sync_relation_v1('auth.users') is not null,
+    'owner_sees_all', (select r.rolsuper or r.rolbypassrls from pg_catalog.pg_roles r where r.rolname = current_user),
+    'triggers', (select jsonb_object_agg(t.name, t.is_right) from public.auth_sync_triggers_v1() as t where t.relation is not null),
+    'open_to_strangers', (
+      select coalesce(jsonb_agg(p.oid::regprocedure::text), '[]') from pg_catalog.pg_proc p
+       where p.pronamespace = 'public'::regnamespace and p.proname ~ '^(auth_sync_|get_auth_sync_summary$|find_employees_without_auth$)'
+         and exists (select from pg_catalog.pg_roles r
+                      where r.rolname in ('anon', 'authenticated') and has_function_privilege(r.oid, p.oid, 'execute')))
+      || (
+      select coalesce(jsonb_agg(c.oid::regclass::text), '[]') from pg_catalog.pg_class c
+       where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'v')
+         and c.relname ~ '^(integration_sync_(log|replays)|auth_user_state|auth_sync_|recent_auth_sync_log$)'
+         and (c.relkind = 'r' and not c.relrowsecurity
+              or exists (select from pg_catalog.pg_roles r where r.rolname in ('anon', 'authenticated')
+                                                              and has_table_privilege(r.oid, c.oid, 'select,insert,update,delete')))),
+    'closed_to_service_role', (
+      select coalesce(jsonb_agg(p.oid::regprocedure::text), '[]') from pg_catalog.pg_proc p, pg_catalog.pg_roles r
+       where p.pronamespace = 'public'::regnamespace and p.proname ~ '^(auth_sync_|get_auth_sync_summary$|find_employees_without_auth$)'
+         and r.rolname = 'service_role' and not public.auth_sync_is_internal_v1(p.proname)
+         and not has_function_privilege(r.oid, p.oid, 'execute')),
+    'webhook_url', s.webhook_url,
+    'name_fields', s.name_fields,
+    'columns', s.columns,
+    'has_pg_net', to_regprocedure('net.http_post(text, jsonb, jsonb, jsonb, integer)') is not null,
+    'has_pgcrypto', exists (select from pg_catalog.pg_extension where extname = 'pgcrypto'),
+    'has_vault', public.auth_sync_relation_v1('vault.decrypted_secrets') is not null,
+    'relay_last_run_seconds', (select extract(epoch from now() - max(last_run_at)) from public.auth_sync_relays),
+    'pending', (select count(*) from public.integration_sync_log where status = 'PENDING' and direction = 'inbound'),
+    'oldest_pending_seconds', (select extract(epoch from now() - created_at) from public.integration_sync_log
+                                where status = 'PENDING' and direction = 'inbound' order by id limit 1),
+    'retrying', (select count(*) from public.integration_sync_log
+                  where status = 'FAILED' and direction = 'inbound' and next_attempt_at is not null),
+    'given_up', (select count(*) from public.integration_sync_log
+                  where status = 'FAILED' and direction = 'inbound' and next_attempt_at is null),
+    'actions', (select jsonb_build_object('open', count(*) filter (where next_attempt_at is not null),
+                                          'given_up', count(*) filter (where next_attempt_at is null),
+                                          'overdue_seconds', extract(epoch from now() - min(created_at) filter (where priority = 0 and next_attempt_at < now())))
+                  from public.integration_sync_log where status <> 'SUCCESS' and direction = 'outbound'),
+    'auth_failures', (select failures from public.auth_sync_rate),
+    'last_event_at', (select extract(epoch from coalesce(
+                        (select created_at from public.integration_sync_log where direction = 'inbound' order by id desc limit 1),
+                        (select max(updated_at) from public.auth_user_state)))),  -- where the events have been pruned
+    'last_reconcile', (select jsonb_build_object('status', status, 'outcome', outcome, 'seconds_ago', extract(epoch from now() - created_at))
+                         from public.integration_sync_log where direction = 'maintenance' order by id desc limit 1))
+    into facts from public.auth_sync_settings s;
+
+  if public.auth_sync_relation_v1('auth.sessions') is not null then
+    facts := facts || jsonb_build_object('ends_sessions', has_schema_privilege('auth', 'usage')
+                                                          and has_table_privilege('auth.sessions', 'select, delete'));
+  end if;
+  if (facts ->> 'has_auth_users')::boolean then
+    begin
+      if public.auth_sync_size_v1('auth.users') < 1500000 then  -- there is no index on it
+        select max(created_at) into newest_user from auth.users;
+      end if;
+      facts := facts || jsonb_build_object('newest_user_at', extract(epoch from newest_user), 'sees_auth_users', true);
+    exception when insufficient_privilege then
+      facts := facts || '{"sees_auth_users": false}';
+    end;
+  end if;
+  if (facts ->> 'has_vault')::boolean then
+    begin
+      execute 'select count(*) > 0 from vault.decrypted_secrets where name = ''auth_sync_webhook_secrets''' into secret_is_there;
+    exception when others then
+      null;  -- no right to read it: then the trigger has none either
+    end;
+  end if;
+  if (facts ->> 'has_pg_net')::boolean then
+    worker_is_up := exists (select from pg_catalog.pg_stat_activity
+                             where backend_type ilike '%pg_net%' or application_name ilike '%pg_net%');
+    begin
+      execute 'select count(*) from net.http_request_queue' into waiting;
+      execute 'select coalesce(jsonb_object_agg(status, n), ''{}'')'
+              '  from (select coalesce(status_code::text, ''no answer'') as status, count(*) as n from net._http_response'
+              '         where created > now() - interval ''1 hour'' and status_code is distinct from 200 group by 1) as r' into refused;
+    exception when others then
+      null;  -- another version of pg_net
+    end;
+  end if;
+  return facts || jsonb_build_object('has_secret', secret_is_there, 'pg_net_worker_is_up', worker_is_up,
+                                     'pg_net_waiting', waiting, 'pg_net_refused', refused);
+end $$;

@@ -1,0 +1,63 @@
+-- The triggers: which belong on which table, and putting them there.
+
+-- The triggers that belong in this database, where they go (null: there is no such table here) and whether they are right.
+create or replace function public.auth_sync_triggers_v1()
+returns table (name text, relation regclass, definition text, is_right boolean)
+language sql stable security definer set search_path = '' as $$
+  select w.name, public.auth_sync_relation_v1(w.relation), w.definition,
+         exists (select from pg_catalog.pg_trigger t
+                  where t.tgrelid = public.auth_sync_relation_v1(w.relation) and t.tgname = w.name and t.tgenabled in ('O', 'A')
+                    and pg_catalog.pg_get_triggerdef(t.oid) = w.definition)
+    from (values
+      ('auth_sync_capture', 'auth.users',
+       'CREATE TRIGGER auth_sync_capture AFTER INSERT OR DELETE OR UPDATE ON auth.users'
+       ' FOR EACH ROW EXECUTE FUNCTION public.auth_sync_capture_v1()'),
+      ('auth_sync_send', 'public.integration_sync_log',
+       'CREATE CONSTRAINT TRIGGER auth_sync_send AFTER INSERT ON public.integration_sync_log'
+       ' DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.via = ''capture''::text)) EXECUTE FUNCTION public.auth_sync_send_v1()'),
+      ('auth_sync_failed_inserted', 'public.integration_sync_log',
+       'CREATE TRIGGER auth_sync_failed_inserted AFTER INSERT ON public.integration_sync_log'
+       ' FOR EACH ROW WHEN ((new.status = ''FAILED''::text)) EXECUTE FUNCTION public.auth_sync_attempt_failed_v1()'),
+      ('auth_sync_failed_updated', 'public.integration_sync_log',
+       'CREATE TRIGGER auth_sync_failed_updated AFTER UPDATE ON public.integration_sync_log'
+       ' FOR EACH ROW WHEN (((new.status = ''FAILED''::text) AND (new.attempts IS DISTINCT FROM old.attempts)))'
+       ' EXECUTE FUNCTION public.auth_sync_attempt_failed_v1()'),
+      ('auth_sync_employees_inserted', 'public.employees',
+       'CREATE TRIGGER auth_sync_employees_inserted AFTER INSERT ON public.employees'
+       ' REFERENCING NEW TABLE AS after_rows FOR EACH STATEMENT EXECUTE FUNCTION public.auth_sync_employees_changed_v1()'),
+      ('auth_sync_employees_updated', 'public.employees',
+       'CREATE TRIGGER auth_sync_employees_updated AFTER UPDATE ON public.employees'
+       ' REFERENCING OLD TABLE AS before_rows NEW TABLE AS after_rows'
+       ' FOR EACH STATEMENT EXECUTE FUNCTION public.auth_sync_employees_changed_v1()'),
+      ('auth_sync_wish_inserted', 'public.employees',
+       'CREATE TRIGGER auth_sync_wish_inserted AFTER INSERT ON public.employees'
+       ' REFERENCING NEW TABLE AS after_rows FOR EACH STATEMENT EXECUTE FUNCTION public.auth_sync_employees_wish_v1()'),
+      ('auth_sync_wish_updated', 'public.employees',
+       'CREATE TRIGGER auth_sync_wish_updated AFTER UPDATE ON public.employees'
+       ' REFERENCING OLD TABLE AS before_rows NEW TABLE AS after_rows'
+       ' FOR EACH STATEMENT EXECUTE FUNCTION public.auth_sync_employees_wish_v1()'),
+      ('auth_sync_wish_deleted', 'public.employees',
+       'CREATE TRIGGER auth_sync_wish_deleted AFTER DELETE ON public.employees'
+       ' REFERENCING OLD TABLE AS before_rows FOR EACH STATEMENT EXECUTE FUNCTION public.auth_sync_employees_wish_v1()')
+    ) as w (name, relation, definition)
+$$;
+
+-- Puts the triggers in place where they are missing, switched off, or not as this version wants them, and returns their names. Safe to
+-- repeat.
+create or replace function public.auth_sync_install_v1() returns jsonb
+language plpgsql set search_path = '' set lock_timeout = '5s' as $$
+declare
+  wanted record;
+  installed jsonb := '[]';
+begin
+  perform pg_advisory_xact_lock(1468927316450918833);  -- any number of processes start at once; the others find it done
+  for wanted in select * from public.auth_sync_triggers_v1() as t loop
+    continue when wanted.relation is null;
+    if not wanted.is_right then
+      execute format('drop trigger if exists %I on %s', wanted.name, wanted.relation);
+      execute wanted.definition;
+      installed := installed || jsonb_build_array(wanted.name);
+    end if;
+  end loop;
+  return installed;
+end $$;

@@ -1,0 +1,213 @@
+-- The other tables: the last known state of each auth user, the settings of the triggers, and what relays, reconciliation, replays,
+-- notices and admins keep.
+
+set local lock_timeout = '5s';
+
+-- What we know of each auth user, merged from its events: the guard for order and the tombstone of the deleted.
+create table if not exists public.auth_user_state (
+  auth_user_id uuid primary key,
+  version bigint not null default 0,
+  log_id bigint not null default 0,
+  email text,
+  email_confirmed boolean not null default false,
+  employee_number text,
+  is_anonymous boolean not null default false,
+  banned_until timestamptz,
+  deleted_at timestamptz,
+  fields jsonb not null default '{}',
+  employee_id bigint,
+  updated_at timestamptz not null default now(),
+  record_hash uuid,
+  disabled_at timestamptz
+) with (fillfactor = 85);  -- room for the next version of a row beside it, so that its indexes stay as they are
+alter table public.auth_user_state enable row level security;
+
+comment on table public.auth_user_state is 'webhook-service: the last known state of each auth user';
+comment on column public.auth_user_state.log_id is 'the ledger row of the newest version; among equal versions the later arrival is newer';
+comment on column public.auth_user_state.fields is 'what may be copied to the employee: {column: [value, version, log_id]}, each as of the newest event that carried it';
+comment on column public.auth_user_state.employee_id is 'the employee last linked, also after the link is gone';
+comment on column public.auth_user_state.record_hash is
+  'md5 of the mapped columns of auth.users as the newest captured event had them: reconciliation compares it';
+comment on column public.auth_user_state.disabled_at is
+  'when this service banned the auth user, because its employee left; null otherwise: a ban of somebody else is theirs to lift';
+
+-- What a new employee is linked from. Hash: a text may be too long for a btree.
+create index if not exists auth_user_state_email_idx
+  on public.auth_user_state using hash (email) where email_confirmed and deleted_at is null;
+create index if not exists auth_user_state_employee_number_idx
+  on public.auth_user_state using hash (employee_number) where employee_number is not null and deleted_at is null;
+create index if not exists auth_user_state_email_prefix_idx
+  on public.auth_user_state (left(email, 100) text_pattern_ops) where email is not null;
+
+-- The settings of the database's side.
+create table if not exists public.auth_sync_settings (
+  only_row boolean primary key default true check (only_row),
+  name_fields jsonb not null default '{"first_name": "first_name", "last_name": "last_name"}',
+  columns jsonb not null default '["email", "first_name", "last_name"]',
+  webhook_url text,
+  relay_after interval not null default '10 seconds' check (relay_after >= '0')
+);
+insert into public.auth_sync_settings default values on conflict do nothing;
+alter table public.auth_sync_settings enable row level security;
+
+comment on table public.auth_sync_settings is 'webhook-service: what the triggers must know';
+comment on column public.auth_sync_settings.name_fields is
+  'NAME_FIELDS of the service, written by its migrate: {column of employees: key in raw_user_meta_data}';
+comment on column public.auth_sync_settings.columns is 'which columns of employees may be written, by EMAIL_OWNER and NAME_FIELDS';
+comment on column public.auth_sync_settings.webhook_url is
+  'where events are posted to; null: nowhere, the relay carries them. Set by auth_sync_send_to';
+comment on column public.auth_sync_settings.relay_after is 'how long a webhook has before the relay takes its event over';
+
+-- Who relays: a heartbeat each.
+create table if not exists public.auth_sync_relays (
+  relay text primary key,
+  started_at timestamptz not null default now(),
+  last_run_at timestamptz not null default now()
+);
+alter table public.auth_sync_relays enable row level security;
+comment on table public.auth_sync_relays is 'webhook-service: the relays and when each last ran';
+
+-- Employees that the relay tries to link again.
+create table if not exists public.auth_sync_hires (
+  id bigint generated always as identity primary key,
+  employee_id bigint not null,
+  seen_at timestamptz
+);
+create index if not exists auth_sync_hires_seen_idx on public.auth_sync_hires (seen_at, id);
+alter table public.auth_sync_hires enable row level security;
+comment on table public.auth_sync_hires is
+  'webhook-service: employees that the relay looks at again, as their auth user may have come at the same moment';
+
+-- How fast actions may be performed, by all relays together: a token bucket, and the pause that Auth asked for.
+create table if not exists public.auth_sync_rate (
+  only_row boolean primary key default true check (only_row),
+  tokens numeric not null default 0,
+  refilled_at timestamptz not null default now(),
+  paused_until timestamptz not null default now(),
+  failures integer not null default 0
+);
+insert into public.auth_sync_rate default values on conflict do nothing;
+alter table public.auth_sync_rate enable row level security;
+comment on table public.auth_sync_rate is 'webhook-service: the calls of the Auth Admin API that may be made at this moment';
+comment on column public.auth_sync_rate.failures is 'how often in a row Auth could not be reached';
+
+-- Whom Auth's state, too, decides about: found by comparing two tables, which many employees take long for. So in a large
+-- company the lists show those of here whose row still is so.
+create table if not exists public.auth_sync_mismatches (
+  sync_status text not null,
+  employee_id bigint not null,
+  found_at timestamptz not null default now(),
+  primary key (sync_status, employee_id)
+);
+alter table public.auth_sync_mismatches enable row level security;
+comment on table public.auth_sync_mismatches is 'webhook-service: employees that were found as EMAIL_MISMATCH or INACTIVE_WITH_AUTH';
+
+create table if not exists public.auth_sync_mismatch_pass (
+  only_row boolean primary key default true check (only_row),
+  after bigint,
+  seconds double precision not null default 0,
+  next_at timestamptz not null default now()
+);
+insert into public.auth_sync_mismatch_pass default values on conflict do nothing;
+alter table public.auth_sync_mismatch_pass enable row level security;
+comment on table public.auth_sync_mismatch_pass is 'webhook-service: how far the comparison of employees with Auth is, and when the next is due';
+comment on column public.auth_sync_mismatch_pass.after is 'the employee that it is at; null between two passes';
+
+-- Bulk replays: all events again that match a filter.
+create table if not exists public.auth_sync_bulk_replays (
+  id bigint generated always as identity primary key,
+  filter jsonb not null,
+  requested_by text not null,
+  requested_at timestamptz not null default now(),
+  status text not null check (status in ('RUNNING', 'DONE', 'CANCELLED', 'FAILED')),
+  matched bigint not null,
+  up_to bigint not null,
+  position bigint not null,
+  replayed bigint not null default 0,
+  changed bigint not null default 0,
+  outcomes jsonb not null default '{}',
+  error_message text,
+  cancelled_by text,
+  lease text,
+  leased_until timestamptz,
+  part bigint[],
+  part_end bigint,
+  part_begun_at timestamptz,
+  next_due timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  ended_at timestamptz,
+  constraint ended_has_a_time check ((status = 'RUNNING') = (ended_at is null)),
+  constraint failed_has_a_reason check ((status = 'FAILED') = (error_message is not null))
+);
+create index if not exists auth_sync_bulk_replays_running_idx on public.auth_sync_bulk_replays (next_due) where status = 'RUNNING';
+alter table public.auth_sync_bulk_replays enable row level security;
+
+comment on table public.auth_sync_bulk_replays is 'webhook-service: replays of all events that fit a filter, and how far each has come';
+comment on column public.auth_sync_bulk_replays.matched is 'how many fitted when it was confirmed; what others settle meanwhile need not be replayed';
+comment on column public.auth_sync_bulk_replays.up_to is 'the largest ledger id that fitted when it was confirmed: what comes later is not replayed';
+comment on column public.auth_sync_bulk_replays.position is 'the ledger id up to which all is done';
+comment on column public.auth_sync_bulk_replays.part is 'the ledger ids of the events that the lease''s holder replays now, which lie up to part_end';
+comment on column public.auth_sync_bulk_replays.next_due is 'when the next part may be taken: this is what keeps to the rate';
+
+-- What admins are notified of.
+create table if not exists public.auth_sync_notices (
+  kind text primary key check (kind in ('given_up', 'backlog', 'drift', 'silence')),
+  revision bigint not null default 0,
+  is_open boolean not null default false,
+  opened_at timestamptz,
+  gone_at timestamptz,
+  told_at timestamptz,
+  told_times integer not null default 0,
+  told_count bigint not null default 0,
+  mark bigint not null default 0,
+  message jsonb,
+  reached jsonb not null default '[]',
+  attempts integer not null default 0,
+  next_attempt_at timestamptz,
+  lease text,
+  leased_until timestamptz
+);
+insert into public.auth_sync_notices (kind) values ('given_up'), ('backlog'), ('drift'), ('silence') on conflict do nothing;
+alter table public.auth_sync_notices enable row level security;
+comment on table public.auth_sync_notices is 'webhook-service: what admins have been told of, and what is to be sent to them';
+comment on column public.auth_sync_notices.revision is 'whoever changes the row must have seen this one: of many relays one decides';
+comment on column public.auth_sync_notices.gone_at is 'since when it is well again, while nobody has been told that yet';
+comment on column public.auth_sync_notices.told_times is 'how many messages there have been since it began; each is waited longer for';
+comment on column public.auth_sync_notices.told_count is 'how many there were in the last message, less those that are mended since';
+comment on column public.auth_sync_notices.mark is 'of drift: the run (id in the ledger) that was told';
+comment on column public.auth_sync_notices.message is 'what is still to be sent; null: nothing';
+comment on column public.auth_sync_notices.reached is 'which destinations have it already';
+
+-- Admins: their sessions, their attempts to sign in, what they did.
+create table if not exists public.auth_sync_sessions (
+  session uuid primary key default gen_random_uuid(),
+  who text not null,
+  auth_user_id uuid,
+  signed_in_at timestamptz not null default now(),
+  ended_at timestamptz
+);
+alter table public.auth_sync_sessions enable row level security;
+comment on table public.auth_sync_sessions is
+  'webhook-service: the browsers that admins are signed in with; auth_user_id is null where it was by the admin key';
+
+create table if not exists public.auth_sync_sign_in_attempts (
+  key text primary key,
+  left_over numeric not null,
+  at timestamptz not null
+);
+alter table public.auth_sync_sign_in_attempts enable row level security;
+comment on table public.auth_sync_sign_in_attempts is
+  'webhook-service: how many attempts to sign in are left, for each address and each account (as a hash)';
+
+create table if not exists public.auth_sync_audit (
+  id bigint generated always as identity primary key,
+  at timestamptz not null default now(),
+  who text not null,
+  action text not null,
+  target text,
+  details jsonb not null default '{}'
+);
+create index if not exists auth_sync_audit_target_idx on public.auth_sync_audit (target, id) where target is not null;
+alter table public.auth_sync_audit enable row level security;
+comment on table public.auth_sync_audit is 'webhook-service: which admin did what, written before it is done';
+comment on column public.auth_sync_audit.target is 'what it was done to: event:ID, employee:ID, replay:ID';

@@ -1,0 +1,129 @@
+"""The schema that this version needs, as files: numbered migrations, and the functions and views as they are now.
+
+`migrations/NNNN_name.sql` hold tables, columns, indexes, constraints and data. Once released, one is never edited.
+`functions/*.sql` and `views/*.sql` hold each function and view once; they are re-created as a whole when their text
+changes. All of them may run again without harm, because `webhook-service sql` hands the same files to other migrators.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+FOLDER = "webhook_service.db"
+
+RIGHTS_AGAIN = """
+do $$
+begin
+  if to_regproc('public.auth_sync_secure_v1') is not null then
+    perform public.auth_sync_secure_v1();
+  end if;
+end $$;
+"""
+"""Ends a migration: Supabase grants rights on new tables by default. The first have no function to call yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    number: int
+    name: str
+    sql: str
+
+    @property
+    def title(self) -> str:
+        return f"{self.number:04} {self.name}"
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.number:04}_{self.name}.sql"
+
+    @property
+    def checksum(self) -> str:
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+    @property
+    def script(self) -> str:
+        """The migration, and the record that it has run."""
+        return (
+            f"{self.sql.rstrip()}\n{RIGHTS_AGAIN}"
+            "insert into public.auth_sync_migrations (number, name, checksum)\n"
+            f"values ({self.number}, '{self.name}', '{self.checksum}') on conflict (number) do nothing;\n"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Functions:
+    """All functions and views, which are re-created together."""
+
+    sql: str
+
+    @property
+    def title(self) -> str:
+        return f"functions {self.digest}"
+
+    @property
+    def file_name(self) -> str:
+        return f"functions_{self.digest}.sql"
+
+    @property
+    def digest(self) -> str:
+        """Twelve hexadecimal digits of the SHA-256 of their text."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()[:12]
+
+    @property
+    def script(self) -> str:
+        """All of them, rights, triggers, and the record of the digest. Bodies are unchecked: they name each other."""
+        return (
+            f"set check_function_bodies = off;\n\n{self.sql.rstrip()}\n\nreset check_function_bodies;\n\n"
+            f"insert into public.auth_sync_functions (digest) values ('{self.digest}')\n"
+            "on conflict (digest) do update set applied_at = clock_timestamp();\n"
+            "select public.auth_sync_secure_v1();\nselect public.auth_sync_install_v1();\n"
+        )
+
+
+Script = Migration | Functions
+
+
+def scripts() -> list[Script]:
+    """All that a new database needs, in order."""
+    return [*migrations(), functions()]
+
+
+def migrations() -> tuple[Migration, ...]:
+    """All of them, in order."""
+    found = []
+    for file in sql_files("migrations"):
+        number, _, name = file.name.removesuffix(".sql").partition("_")
+        found.append(Migration(int(number), name, file.read_text("utf-8")))
+    return tuple(found)
+
+
+def functions() -> Functions:
+    """The functions, and then the views, which call some of them."""
+    parts = [*sql_files("functions"), *sql_files("views")]
+    return Functions("\n".join(file.read_text("utf-8") for file in parts))
+
+
+def sql_files(folder: str) -> list[Traversable]:
+    """The .sql files of a folder, by name."""
+    found = files(FOLDER).joinpath(folder).iterdir()
+    return sorted((file for file in found if file.name.endswith(".sql")), key=lambda file: file.name)
+
+
+def indexes(of: Iterable[Migration]) -> dict[str, str]:
+    """Each index that the migrations leave in place, and the statement that creates it where it is missing."""
+    found: dict[str, str] = {}
+    for migration in of:
+        for dropped in re.findall(r"(?m)^drop index if exists ([^;]+);", migration.sql):
+            for name in re.findall(r"public\.(\w+)", dropped):
+                found.pop(name, None)
+        for statement, name in re.findall(r"(?m)^(create (?:unique )?index if not exists (\w+)[^;]+;)", migration.sql):
+            found[name] = statement
+    return found
+
+
+def uninstall_script() -> str:
+    """SQL that removes all of ours but employees, their columns and what they hold."""
+    return files(FOLDER).joinpath("uninstall.sql").read_text("utf-8")
