@@ -121,3 +121,12 @@ def test_connections_over_the_limit_get_a_503(start_server: StartServer) -> None
             send(first, signed_request())
             assert statuses(answer_from(first)) == [200]
         wait_for("all connections closed", lambda: not server_sockets(server.url))
+
+
+@pytest.mark.parametrize("target", ["POST /webhook/auth", "POST /admin/login"])
+def test_a_body_that_never_begins_is_refused(start_server: StartServer, target: str) -> None:
+    """The time limit of a body starts with its head, not with its first byte."""
+    server = start_server(WEB_CONCURRENCY="1")
+    with unharmed(server), connected(server.url, patience=LIMIT_PATIENCE_SECONDS) as client:
+        send(client, head_of("Content-Length: 100", target=f"{target} HTTP/1.1"))
+        assert tuple(statuses(until_closed(client))) in REFUSED
