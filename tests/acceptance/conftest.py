@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -19,6 +19,7 @@ import pytest
 
 from tests.acceptance.command import Run, run_command, settings_for
 from tests.auth_traffic import headers_for
+from tests.databases import dropped_afterwards
 from tests.employees import Connection
 from tests.ports import free_port
 from webhook_service.demo.traffic import body_of
@@ -73,14 +74,14 @@ class Server:
 StartServer = Callable[..., Server]
 
 
-@pytest.fixture
-def start_server(database_url: str, tmp_path: Path) -> Iterator[StartServer]:
-    """Starts a server on this test's database, with further settings; stopped at the end of the test."""
+@contextmanager
+def servers(database_url: str, folder: Path) -> Iterator[StartServer]:
+    """Starts servers on this database, with further settings and their logs in `folder`; stopped at the end."""
     with ExitStack() as stack:
 
         def start(**settings: str) -> Server:
             port = free_port()
-            log_file = tmp_path / f"server-{port}.log"
+            log_file = folder / f"server-{port}.log"
             environment = settings_for(database_url) | {"HOST": "127.0.0.1", "PORT": str(port)} | settings
             log = stack.enter_context(log_file.open("wb"))
             process = stack.enter_context(server_process.running(environment, log=log))
@@ -89,6 +90,25 @@ def start_server(database_url: str, tmp_path: Path) -> Iterator[StartServer]:
             return server
 
         yield start
+
+
+@pytest.fixture
+def start_server(database_url: str, tmp_path: Path) -> Iterator[StartServer]:
+    """Starts a server on this test's database, with further settings; stopped at the end of the test."""
+    with servers(database_url, tmp_path) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def shared_server(
+    new_database: Callable[..., str], migrated_template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """One server with one worker for a module whose tests leave it unharmed. Idle connections stay open for a minute,
+    so that a connection that is closed sooner was refused.
+    """
+    folder = tmp_path_factory.mktemp("server")
+    with dropped_afterwards(new_database(migrated_template)) as url, servers(url, folder) as start:
+        yield start(WEB_CONCURRENCY="1", GUNICORN_CMD_ARGS="--keep-alive=60")
 
 
 @dataclass(frozen=True, slots=True)

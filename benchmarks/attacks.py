@@ -1,0 +1,242 @@
+"""Attacks on the server as shipped, with one worker: whether it holds, and how long webhooks wait meanwhile."""
+
+import multiprocessing
+import select
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from tests.acceptance.conftest import Server, servers
+from tests.acceptance.malformed_requests import EVERYTHING
+from tests.acceptance.raw_http import (
+    NEXT,
+    answer_from,
+    connect_many,
+    connected,
+    descriptors,
+    exchange,
+    half_close,
+    head_of,
+    is_refusal,
+    send,
+    send_apart,
+    signed_request,
+    statuses,
+    until_closed,
+)
+from webhook_service.db import embedded, migrate
+from webhook_service.settings import DEFAULT_MAX_BODY_BYTES
+
+CHUNKED = head_of("Transfer-Encoding: chunked", "Connection: close")
+CHUNK = b"1\r\nx\r\n"
+HELD_SECONDS = 3.0
+"""How long an attack holds its connections."""
+SLOW_SECONDS = 12.0
+"""How long an attack goes on that the server must end; its limits are 10 s."""
+GOAL_MS = 250.0
+PATIENCE_SECONDS = 30.0
+FILES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    tries: int
+    held: int
+
+
+Attack = Callable[[str], Score]
+"""Attacks the server at a URL, in a process of its own."""
+
+
+def chunks_under_the_limit(url: str) -> Score:
+    with connected(url, patience=PATIENCE_SECONDS) as attacker:
+        send(attacker, CHUNKED + CHUNK * (DEFAULT_MAX_BODY_BYTES - 1) + b"0\r\n\r\n")
+        return Score(1, statuses(until_closed(attacker)) == [401])
+
+
+def chunks_over_the_limit(url: str, count: int = 1) -> Score:
+    with ExitStack() as stack:
+        attackers = [stack.enter_context(connected(url, patience=PATIENCE_SECONDS)) for _ in range(count)]
+        for attacker in attackers:
+            send(attacker, CHUNKED)
+        left = list(attackers)
+        for _ in range(500):  # 10,000 chunks at a time from each
+            left = [attacker for attacker in left if send(attacker, CHUNK * 10_000)]
+        return Score(count, sum(statuses(until_closed(attacker)) in ([413], []) for attacker in attackers))
+
+
+def four_times_over_the_limit(url: str) -> Score:
+    return chunks_over_the_limit(url, 4)
+
+
+def malformed(url: str) -> Score:
+    return Score(len(EVERYTHING), sum(is_refusal(exchange(url, attack + NEXT)) for attack in EVERYTHING.values()))
+
+
+def smuggled(url: str) -> Score:
+    """A request as the body of another one, which offers to change the protocol."""
+    head, held = head_of("Connection: Upgrade", "Upgrade: x", f"Content-Length: {len(NEXT)}"), 0
+    for _ in range(100):
+        with connected(url) as attacker:
+            send_apart(url, attacker, head, NEXT)
+            half_close(attacker)
+            held += 200 not in statuses(until_closed(attacker))
+    return Score(100, held)
+
+
+def idle(url: str) -> Score:
+    """Connections that are idle for a while, and must be served afterwards."""
+    with ExitStack() as stack:
+        connections = connect_many(url, b"", 1000, stack)
+        select.select(connections[:1], [], [], HELD_SECONDS)
+        served = sum(send(each, NEXT) and statuses(answer_from(each)) == [200] for each in connections)
+        return Score(1000, served)
+
+
+def closed_in_time(url: str, message: bytes, count: int, more: bytes = b"") -> Score:
+    """Connections that send this, and then `more` twice a second, must be closed by the server."""
+    with ExitStack() as stack:
+        left = set(connect_many(url, message, count, stack))
+        until = time.monotonic() + SLOW_SECONDS
+        while left and time.monotonic() < until:
+            left.difference_update(closed(select.select(left, [], [], 0.5)[0]))
+            for connection in left:
+                send(connection, more)
+        return Score(count, count - len(left))
+
+
+def closed(readable: list[socket.socket]) -> list[socket.socket]:
+    """Those that the server has closed; the answers before that are skipped."""
+    ended = []
+    for connection in readable:
+        try:
+            if not connection.recv(65536):
+                ended.append(connection)
+        except ConnectionResetError:
+            ended.append(connection)
+    return ended
+
+
+def half_heads(url: str) -> Score:
+    return closed_in_time(url, signed_request()[:100], 500)
+
+
+def half_bodies(url: str) -> Score:
+    """Each must be answered at the time limit."""
+    with ExitStack() as stack:
+        connections = connect_many(url, signed_request()[:-10], 500, stack)
+        answered = sum(statuses(answer_from(connection)) in ([400], [408]) for connection in connections)
+        return Score(500, answered)
+
+
+def slowloris(url: str) -> Score:
+    return closed_in_time(url, head_of()[:-2] + b"X-A: ", 200, b"a")
+
+
+def empty_lines(url: str) -> Score:
+    return closed_in_time(url, NEXT, 200, b"\r\n")
+
+
+def endless_heads(url: str) -> Score:
+    held = 0
+    for start, more in ((head_of()[:-2] + b"X-A: ", b"a"), (CHUNKED + b"0\r\nX-A: ", b"a"), (CHUNKED + b"1;", b"a")):
+        with connected(url, patience=PATIENCE_SECONDS) as attacker:
+            held += not send(attacker, start + more * 64_000_000)
+    return Score(3, held)
+
+
+def unread_answers(url: str) -> Score:
+    with connected(url, patience=HELD_SECONDS) as attacker:
+        attacker.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        try:
+            return Score(1, not send(attacker, NEXT * 2_500_000))
+        except TimeoutError:  # the server has stopped reading
+            return Score(1, 1)
+
+
+ATTACKS: dict[str, Attack] = {
+    "a body of 1 MB in 1-byte chunks": chunks_under_the_limit,
+    "a body of 5 MB in 1-byte chunks": chunks_over_the_limit,
+    "four bodies of 5 MB in 1-byte chunks": four_times_over_the_limit,
+    "malformed requests, each with another after it": malformed,
+    "requests smuggled behind an Upgrade": smuggled,
+    "1,000 idle connections": idle,
+    "500 half heads": half_heads,
+    "500 half bodies": half_bodies,
+    "200 times slowloris": slowloris,
+    "200 connections that send empty lines after a request": empty_lines,
+    "64 MB of a header, of trailers, of a chunk's extension": endless_heads,
+    "100 MB of pipelined requests whose answers are not read": unread_answers,
+}
+
+
+def webhook_ms(url: str) -> float:
+    """How long one webhook waits for its answer. Raises RuntimeError if that is not a 200."""
+    message = signed_request("Connection: close")
+    started = time.perf_counter()
+    with connected(url, patience=PATIENCE_SECONDS) as connection:
+        connection.sendall(message)
+        received = until_closed(connection)
+    if statuses(received) != [200]:
+        raise RuntimeError(f"a webhook was answered with {received[:100]!r}")
+    return (time.perf_counter() - started) * 1000
+
+
+def slowest_webhook(url: str, attack: "Future[Score]") -> float:
+    """Milliseconds. Webhooks are sent one after another until the attack ends."""
+    slowest = webhook_ms(url)
+    while not attack.done():
+        slowest = max(slowest, webhook_ms(url))
+    return slowest
+
+
+@contextmanager
+def attacked_server() -> Iterator[Server]:
+    with tempfile.TemporaryDirectory(prefix="ws-") as name, embedded.running(Path(name)) as environment:
+        url = environment["DATABASE_URL"]
+        migrate.migrate(url)
+        with servers(url, Path(name)) as start:
+            yield start(WEB_CONCURRENCY="1")
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--times", default=1, show_default=True, help="How often each attack is made.")
+@click.option("--only", default="", help="The attacks that have this in their name.")
+def main(times: int, only: str) -> None:
+    """Attacks a server of its own on an embedded PostgreSQL, and sends it webhooks meanwhile.
+
+    The table has a line for each attack: its tries, how many of them the server held against, and the milliseconds that
+    the slowest webhook waited meanwhile. The exit code is 1 if one did not hold or a webhook waited 250 ms or more.
+    """
+    width = max(map(len, ATTACKS))
+    is_right = True
+    click.echo(f"{'attack':<{width}} {'tries':>6} {'held':>6} {'slowest webhook, ms':>20}")
+    # The attacks run in a process of their own, which shares no lock with the one that measures.
+    context = multiprocessing.get_context("spawn")
+    with descriptors(FILES), attacked_server() as server, ProcessPoolExecutor(1, mp_context=context) as attackers:
+        attackers.submit(webhook_ms, server.url).result()  # it has imported everything by now
+        for name, attack in ATTACKS.items():
+            if only not in name:
+                continue
+            tries = held = 0
+            slowest = 0.0
+            for _ in range(times):
+                under_way = attackers.submit(attack, server.url)
+                slowest = max(slowest, slowest_webhook(server.url, under_way))
+                tries, held = tries + under_way.result().tries, held + under_way.result().held
+            is_right = is_right and held == tries and slowest < GOAL_MS
+            click.echo(f"{name:<{width}} {tries:>6,} {held:>6,} {slowest:>20,.0f}")
+        is_right = is_right and "Traceback" not in server.log()
+    sys.exit(0 if is_right else 1)
+
+
+if __name__ == "__main__":
+    main()
