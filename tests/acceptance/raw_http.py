@@ -12,7 +12,7 @@ import pytest
 
 from tests.acceptance.conftest import Post, Server, deliver, refused, wait_for
 from tests.auth_traffic import headers_for, insert
-from webhook_service.demo_traffic import body_of
+from webhook_service.demo.traffic import body_of
 
 PATIENCE_SECONDS = 8
 """For an answer and for the end of a connection; shorter than the server's own time limits, so that none takes part."""

@@ -35,7 +35,7 @@ from tests.acceptance.raw_http import (
     until_closed,
 )
 from tests.auth_traffic import insert
-from webhook_service.demo_traffic import body_of
+from webhook_service.demo.traffic import body_of
 
 TARGETS = ["POST /webhook/auth", "POST /admin/login", "GET /healthz"]
 

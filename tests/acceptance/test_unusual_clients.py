@@ -27,8 +27,8 @@ from tests.acceptance.raw_http import (
 from tests.auth_traffic import insert
 from tests.employees import Connection
 from tests.integration.signing_in import TOKEN
-from webhook_service.demo_traffic import body_of
-from webhook_service.web.session import ATTEMPTS
+from webhook_service.demo.traffic import body_of
+from webhook_service.web.pages.session import ATTEMPTS
 
 PROBE = head_of(target="GET /healthz HTTP/1.1")
 PAGE = head_of(target="GET /admin/login HTTP/1.1")

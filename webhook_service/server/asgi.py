@@ -53,9 +53,10 @@ def application(app: Flask) -> ASGIApp:
         else:
             try:
                 whole, body = await received_before(scope, receive, limit)
-            except BadPayload:
-                return  # the client has gone
-            await flask(whole, body, send)
+            except BadPayload as error:
+                await respond(send, bad_request(error.detail))
+            else:
+                await flask(whole, body, send)
 
     return answer
 
@@ -129,18 +130,16 @@ def is_declared_too_large(scope: HTTPScope, limit: int) -> bool:
 
 
 async def received(receive: Receive, limit: int) -> bytes:
-    """To its end, or to where it is over the limit. Most bodies come with their head."""
-    message = await receive()
-    if message["type"] == "http.request" and not message.get("more_body"):
-        return message["body"]
+    """To its end, or to where it is over the limit."""
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            while message["type"] == "http.request":
+            while True:
+                message = await receive()
+                if message["type"] != "http.request":
+                    raise unreadable()
                 body += message["body"]
                 if len(body) > limit or not message.get("more_body"):
                     return bytes(body)
-                message = await receive()
     except TimeoutError as error:
         raise unreadable() from error
-    raise unreadable()

@@ -42,7 +42,8 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # it has no types
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # gunicorn says that a worker starts and ends
+        # gunicorn says that a worker starts and ends, and a warning for each malformed request would be a stranger's.
+        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
 
     def init_process(self) -> None:
         """A signal that comes while the application is loaded must not find gunicorn's own handlers."""
