@@ -18,7 +18,7 @@ import psycopg
 from tests.integration.two_sides import Plan, put_witnesses
 from tests.integration.two_sides_rules import what_is_wrong_with
 from webhook_service.db import embedded, migrate
-from webhook_service.inbound.handlers import EmailOwner
+from webhook_service.policy import EmailOwner
 
 
 def main(runs: int, seed: int) -> bool:

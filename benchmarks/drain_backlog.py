@@ -13,8 +13,8 @@ import psycopg
 
 from webhook_service.db import embedded, migrate
 from webhook_service.db.direct import DirectDatabase
-from webhook_service.inbound.handlers import Policy
 from webhook_service.ledger.relay import run_once
+from webhook_service.policy import Policy
 
 EMPLOYEES = """
 insert into employees (email) select 'person{run}-' || n * 2 || '@example.com' from generate_series(1, {half}) as n

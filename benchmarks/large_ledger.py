@@ -16,10 +16,11 @@ import psycopg
 from webhook_service.db import embedded, migrate
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.events import AuthEvent, AuthUser, Operation
-from webhook_service.inbound.handlers import Policy, decide
+from webhook_service.inbound.handlers import decide
 from webhook_service.inbound.processing import process_batch
 from webhook_service.ledger import queries, retention
 from webhook_service.ledger.relay import run_once
+from webhook_service.policy import Policy
 
 FILL = """
 insert into integration_sync_log

@@ -20,9 +20,9 @@ from tests.auth_server import auth_server
 from webhook_service.auth.supabase import SupabaseAuthAdmin
 from webhook_service.db import embedded, migrate
 from webhook_service.db.direct import DirectDatabase
-from webhook_service.inbound.handlers import EmailOwner
-from webhook_service.ledger.relay import Look, Relay
+from webhook_service.loops import Look, Relay
 from webhook_service.outbound.accounts import Accounts
+from webhook_service.policy import EmailOwner
 
 RELAYS = 2
 FILL = """

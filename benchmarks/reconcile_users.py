@@ -13,8 +13,8 @@ import psycopg
 
 from webhook_service.db import embedded, migrate
 from webhook_service.db.direct import DirectDatabase
-from webhook_service.inbound.handlers import Policy
 from webhook_service.ledger.reconcile import Reconciled, reconcile
+from webhook_service.policy import Policy
 
 USERS = """
 insert into auth.users (id, email, email_confirmed_at, created_at, updated_at, raw_user_meta_data, raw_app_meta_data)

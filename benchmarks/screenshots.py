@@ -17,8 +17,8 @@ from playwright.sync_api import Page, sync_playwright
 from tests.browser.company import Company, company_of
 from tests.browser.conftest import ARGUMENTS, CHROMIUM, served, sign_in
 from webhook_service.db import embedded, migrate
-from webhook_service.inbound.handlers import Policy
 from webhook_service.ledger import bulk_replay
+from webhook_service.policy import Policy
 
 DESK = {"width": 1120, "height": 700}
 PHONE = {"width": 390, "height": 844}

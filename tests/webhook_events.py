@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from tests.auth_traffic import EPOCH
 from webhook_service.demo.traffic import body_of
 from webhook_service.events import AuthEvent, Delivery, Json, Work
-from webhook_service.inbound.handlers import Policy, decide
+from webhook_service.inbound.handlers import decide
 from webhook_service.inbound.payload import parse
+from webhook_service.policy import Policy
 
 NAME_FIELDS = Policy().name_fields
 

@@ -11,18 +11,19 @@ from webhook_service import config
 from webhook_service.auth.local import LocalAuthAdmin
 from webhook_service.auth.passwords import CheckPassword, check_locally, check_with_supabase
 from webhook_service.auth.supabase import SupabaseAuthAdmin
+from webhook_service.config import read_environment
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.db.supabase import SupabaseDatabase
 from webhook_service.db.wakeup import Wakeup
-from webhook_service.environment import read_environment
-from webhook_service.inbound.handlers import Policy
-from webhook_service.ledger import bulk_replay, monitor, relay
-from webhook_service.ledger.relay import Look, Ran, Relay, tell_nobody
+from webhook_service.ledger import bulk_replay, relay
+from webhook_service.ledger.employees import refresh_differences
+from webhook_service.loops import Look, Ran, Relay, tell_nobody
 from webhook_service.metrics.counters import Metrics
 from webhook_service.metrics.files import FOLDER
 from webhook_service.notifications import notify
 from webhook_service.notifications.notify import Notifier
 from webhook_service.outbound.accounts import Accounts
+from webhook_service.policy import Policy
 from webhook_service.ports import AuthAdmin, Database
 from webhook_service.settings import DirectConnection, Settings, SupabaseConnection
 from webhook_service.web import Wiring, errors, health, metrics, webhooks
@@ -82,7 +83,7 @@ def relay_for(
     wait = Wakeup(connection.url).wait if isinstance(connection, DirectConnection) else None
     looks = [
         Look("events", lambda name: relay.run_once(database, policy, name=name), wait),
-        Look("monitor", lambda name: monitor.run_once(database, name)),
+        Look("monitor", lambda name: refresh_differences(database)),
         Look("replays", lambda name: bulk_replay.run_once(database, policy, name=name)),
     ]
     if accounts is not None:

@@ -68,6 +68,9 @@ class ExpiredLink(ServiceError):
 class EmployeeNotFound(ServiceError):
     """There is no such employee."""
 
+    def __init__(self) -> None:
+        super().__init__("employee_not_found", "There is no such employee.")
+
 
 class EmployeeRejected(ServiceError):
     """Employees' own rules refuse it. `facts` says which, as far as is known: {"sqlstate", "constraint", "column"}."""

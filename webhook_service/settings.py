@@ -3,8 +3,8 @@
 import hashlib
 from dataclasses import dataclass, field
 
-from webhook_service.inbound.handlers import Policy
 from webhook_service.inbound.signature import Secret
+from webhook_service.policy import Policy
 
 DEFAULT_MAX_BODY_BYTES = 1_000_000
 DEFAULT_AUTH_RATE = 5

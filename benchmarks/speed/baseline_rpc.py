@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from flask import Flask, Response, jsonify, request
 
 from webhook_service.db.supabase import SupabaseDatabase
-from webhook_service.inbound.handlers import Policy, decide
+from webhook_service.inbound.handlers import decide
 from webhook_service.inbound.payload import parse
 from webhook_service.inbound.processing import process_batch
 from webhook_service.inbound.signature import parse_secrets, verify
+from webhook_service.policy import Policy
 
 
 def create_app() -> Flask:

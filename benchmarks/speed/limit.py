@@ -15,9 +15,10 @@ from benchmarks.speed.database import BenchDatabase, embedded_binary, newest_row
 from benchmarks.speed.events import Mix, events
 from tests.in_loop import CalledSoon
 from webhook_service.events import Delivery, Json
-from webhook_service.inbound.handlers import Policy, decide
+from webhook_service.inbound.handlers import decide
 from webhook_service.inbound.payload import parse
 from webhook_service.inbound.processing import process_batch
+from webhook_service.policy import Policy
 
 DATA = (
     '{"email": "jane.doe@example.com", "email_confirmed": true, "employee_number": null, "is_anonymous": false,'

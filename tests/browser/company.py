@@ -16,9 +16,9 @@ from psycopg.rows import dict_row
 from webhook_service.auth.local import LocalAuthAdmin
 from webhook_service.auth.stand_in import Auth
 from webhook_service.db.direct import DirectDatabase
-from webhook_service.inbound.handlers import EmailOwner, Policy
-from webhook_service.ledger import monitor, relay
+from webhook_service.ledger import employees, relay
 from webhook_service.outbound.accounts import Accounts
+from webhook_service.policy import EmailOwner, Policy
 
 Connection = psycopg.Connection[dict[str, Any]]
 
@@ -148,7 +148,7 @@ class Company:
         self.change("Vera Lindholm", "email", "mei.tanaka@example.com ")  # another one's login has it
         self.settle()
         self.cannot_link("Rita Sandoval", "Theo Blanc")
-        monitor.run_once(self.database, "relay")
+        employees.refresh_differences(self.database)
         self.hr.execute(SPREAD)
         self.hr.execute(ATTEMPTS)
         self.hr.execute("analyze")

@@ -11,8 +11,8 @@ from tests.acceptance.conftest import wait_for
 from tests.chaos.oracle import Oracle
 from tests.chaos.world import World
 from webhook_service.db.direct import DirectDatabase
-from webhook_service.inbound.handlers import Policy
 from webhook_service.ledger.reconcile import reconcile
+from webhook_service.policy import Policy
 
 OPEN = """
 select event_id, status, outcome, attempts, lease, error_message from public.integration_sync_log

@@ -24,7 +24,7 @@ from tests.integration.two_sides import TIME_PASSES, put_witnesses
 from tests.integration.two_sides_rules import broken
 from tests.ports import free_port
 from webhook_service.auth.stand_in import Auth
-from webhook_service.inbound.handlers import EmailOwner
+from webhook_service.policy import EmailOwner
 
 CYCLES = 12
 CHANGES = 8

@@ -13,9 +13,9 @@ from webhook_service.auth.stand_in import Auth
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.events import Via
 from webhook_service.inbound import handlers, payload
-from webhook_service.inbound.handlers import Policy
 from webhook_service.inbound.processing import to_json
 from webhook_service.ledger.relay import run_once
+from webhook_service.policy import Policy
 
 Connection = psycopg.Connection[dict[str, Any]]
 

@@ -17,8 +17,8 @@ from tests.debian_postgres import Cluster
 from tests.pg_net_double import Mischief, working
 from webhook_service.auth.stand_in import Auth
 from webhook_service.db.direct import DirectDatabase
-from webhook_service.inbound.handlers import Policy
 from webhook_service.ledger.reconcile import reconcile
+from webhook_service.policy import Policy
 
 PEOPLE = 2500
 SINGLE = 50

@@ -19,14 +19,14 @@ from tests.employees import Connection, hire
 from tests.integration.capturing import auth_on
 from webhook_service.app import create_app
 from webhook_service.events import Json
-from webhook_service.inbound.handlers import Policy
 from webhook_service.ledger.reconcile import reconcile
+from webhook_service.policy import Policy
 from webhook_service.ports import Database
 from webhook_service.settings import DirectConnection, Settings
-from webhook_service.web.api import employees, events, schemas, schemas_of_employees
+from webhook_service.web.api import employees, events, schemas
 from webhook_service.web.api.openapi import document
 from webhook_service.web.api.reasons import REASONS, status_of
-from webhook_service.web.api.schemas_of_employees import ChangedEmployee, CreatedEmployee
+from webhook_service.web.api.schemas import ChangedEmployee, CreatedEmployee
 from webhook_service.web.errors import STATUSES
 
 AUTHORIZED = {"Authorization": f"Bearer {ADMIN_KEY}"}
@@ -97,7 +97,7 @@ def test_everything_is_said_in_words_too(app: Flask) -> None:
 
 def test_examples_are_what_they_are_examples_of() -> None:
     """Each fits the schema it stands beside."""
-    everything = vars(events) | vars(employees) | vars(schemas) | vars(schemas_of_employees)
+    everything = vars(events) | vars(employees) | vars(schemas)
     known = {name: schema for name, schema in everything.items() if isinstance(schema, type)}
     for operation in (each for path in document()["paths"].values() for each in path.values()):
         contents = [operation.get("requestBody", {"content": {}}), *operation["responses"].values()]

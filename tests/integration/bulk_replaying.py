@@ -10,9 +10,9 @@ from tests.employees import Connection
 from tests.integration.captured import nothing_linked
 from tests.webhook_events import work_of
 from webhook_service.events import Json, Work
-from webhook_service.inbound.handlers import Policy
 from webhook_service.inbound.processing import process_batch
 from webhook_service.ledger import bulk_replay
+from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 FAILED: dict[str, Json] = {"status": "FAILED"}

@@ -14,8 +14,8 @@ from tests.auth_traffic import headers_for
 from tests.employees import Connection
 from webhook_service.auth.stand_in import Auth
 from webhook_service.events import Json
-from webhook_service.inbound.handlers import Policy
 from webhook_service.ledger.relay import run_once
+from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 TABLES = (

@@ -12,9 +12,9 @@ from tests.employees import Connection
 from webhook_service.auth.stand_in import Auth
 from webhook_service.db import migrate
 from webhook_service.db.embedded import create_auth_schema
-from webhook_service.inbound.handlers import Policy
 from webhook_service.ledger.reconcile import Reconciled, reconcile
 from webhook_service.ledger.relay import run_once
+from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 MAPPED = {

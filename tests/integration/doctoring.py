@@ -8,9 +8,9 @@ from typing import Any, cast
 from tests.auth_traffic import SECRET
 from webhook_service.doctor.checks import examine
 from webhook_service.doctor.findings import Finding, Level
-from webhook_service.inbound.handlers import Policy
 from webhook_service.inbound.signature import parse_secrets
 from webhook_service.ledger.relay import run_once
+from webhook_service.policy import Policy
 from webhook_service.ports import AuthAdmin, Database
 
 ANSWERING = cast(AuthAdmin, SimpleNamespace(get=lambda auth_user_id: None))

@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 from tests.auth_traffic import CONFIRMED
 from tests.webhook_events import work_of
 from webhook_service.events import Json, Result
-from webhook_service.inbound.handlers import Policy
 from webhook_service.inbound.processing import process_batch
+from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 

@@ -19,8 +19,8 @@ from webhook_service.auth.stand_in import Auth
 from webhook_service.auth.supabase import SupabaseAuthAdmin
 from webhook_service.db import migrate
 from webhook_service.db.direct import DirectDatabase
-from webhook_service.inbound.handlers import EmailOwner
 from webhook_service.outbound.accounts import Accounts
+from webhook_service.policy import EmailOwner
 from webhook_service.ports import Database
 
 JANE = "jane@example.com"

@@ -11,11 +11,11 @@ from tests.auth_server import auth_server
 from tests.employees import Connection, hire
 from tests.integration.auth_admins import client
 from tests.integration.captured import end_leases
-from webhook_service.inbound.handlers import EmailOwner
 from webhook_service.outbound.accounts import Accounts
 from webhook_service.outbound.candidates import shared_emails, without_login
 from webhook_service.outbound.pace import Pace
 from webhook_service.outbound.provision import Provisioned, Provisioning
+from webhook_service.policy import EmailOwner
 from webhook_service.ports import AuthAdmin, Database
 
 USERS = "/admin/users"

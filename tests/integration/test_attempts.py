@@ -6,9 +6,9 @@ from tests.auth_traffic import CONFIRMED, insert
 from tests.employees import Connection, hire
 from tests.webhook_events import work_of
 from webhook_service.events import Json
-from webhook_service.inbound.handlers import Policy
 from webhook_service.inbound.processing import process_batch
 from webhook_service.ledger import queries, relay, replay
+from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 OFFICE = UUID(int=3)

@@ -18,8 +18,8 @@ from tests.integration.auth_admins import client
 from tests.integration.captured import nothing_captured, relay_all
 from tests.integration.wishing import actions, banned, dismiss, fill_bucket, link_many
 from webhook_service.app import utc_now
-from webhook_service.inbound.handlers import EmailOwner
 from webhook_service.outbound.accounts import AT_ONCE, Accounts
+from webhook_service.policy import EmailOwner
 from webhook_service.ports import Database
 
 HOUR = 3600.0

@@ -14,8 +14,9 @@ from psycopg.types.json import Jsonb
 
 from tests.employees import Connection, employee, hire
 from webhook_service.events import AuthEvent, AuthUser, Operation, Via, Work
-from webhook_service.inbound.handlers import EmailOwner, Policy, decide
+from webhook_service.inbound.handlers import decide
 from webhook_service.inbound.processing import process_batch, to_json
+from webhook_service.policy import EmailOwner, Policy
 from webhook_service.ports import Database
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)

@@ -7,7 +7,7 @@ import pytest
 from tests.integration.two_sides import Plan, put_witnesses
 from tests.integration.two_sides_moves import live_beside_relays
 from tests.integration.two_sides_rules import what_is_wrong_with
-from webhook_service.inbound.handlers import EmailOwner
+from webhook_service.policy import EmailOwner
 
 SEEDS = [*range(1, 9), None, None]
 """Each is a story of its own; None is another one each time."""

@@ -25,9 +25,9 @@ from tests.integration.wishing import dismiss
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.errors import DatabaseError, Unavailable
 from webhook_service.events import Json
-from webhook_service.inbound.handlers import Policy
 from webhook_service.ledger import bulk_replay
-from webhook_service.ledger.relay import Ran
+from webhook_service.loops import Ran
+from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 KIM = "kim@example.com"

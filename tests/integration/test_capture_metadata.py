@@ -13,9 +13,9 @@ from tests.employees import Connection, employee, hire
 from tests.integration.capturing import auth_on, entries, newest, reconciled, record_of, relay, writer
 from webhook_service.auth.stand_in import Auth
 from webhook_service.db import migrate
-from webhook_service.inbound.handlers import Policy
 from webhook_service.ledger.reconcile import reconcile
 from webhook_service.ledger.relay import run_once
+from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 USER = UUID(int=1)

@@ -16,7 +16,7 @@ from tests.integration.migrating import execute
 from webhook_service.auth.stand_in import Auth
 from webhook_service.db import migrate
 from webhook_service.errors import ServiceError
-from webhook_service.inbound.handlers import Policy
+from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 

@@ -17,9 +17,10 @@ from tests.integration.wandering import captured_of, live
 from tests.webhook_events import parse_bytes
 from webhook_service.auth.stand_in import Auth
 from webhook_service.events import Work
-from webhook_service.inbound.handlers import Policy, decide
+from webhook_service.inbound.handlers import decide
 from webhook_service.inbound.processing import process_batch
 from webhook_service.ledger.relay import run_once
+from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 HISTORIES = [

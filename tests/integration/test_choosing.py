@@ -11,9 +11,9 @@ from tests.integration.signing_in import Browser, local, pages
 from tests.integration.wishing import actions
 from tests.webhook_events import work_of
 from webhook_service.events import Json
-from webhook_service.inbound.handlers import Policy
 from webhook_service.inbound.processing import process_batch
 from webhook_service.ledger import employees
+from webhook_service.policy import Policy
 from webhook_service.ports import Database
 from webhook_service.settings import Settings
 

@@ -22,12 +22,12 @@ from webhook_service.db.direct import DirectDatabase
 from webhook_service.db.supabase import SupabaseDatabase
 from webhook_service.doctor.findings import Level
 from webhook_service.events import Json
-from webhook_service.inbound.handlers import Policy
 from webhook_service.inbound.signature import parse_secrets
 from webhook_service.ledger import queries
 from webhook_service.ledger.reconcile import Reconciled, reconcile
 from webhook_service.ledger.relay import run_once
 from webhook_service.ledger.retention import prunable, prune
+from webhook_service.policy import Policy
 from webhook_service.ports import Database
 from webhook_service.settings import DirectConnection, Settings
 

@@ -23,10 +23,10 @@ from webhook_service.db.supabase import SupabaseDatabase
 from webhook_service.errors import DatabaseError, EventNotFound, Unavailable
 from webhook_service.events import Json
 from webhook_service.inbound.batching import GroupCommit
-from webhook_service.inbound.handlers import Policy
 from webhook_service.inbound.processing import process_batch
 from webhook_service.ledger import queries
 from webhook_service.ledger.replay import replay_event, replay_events
+from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 

@@ -20,8 +20,8 @@ from tests.supabase_lite_server import TEST_FUNCTIONS
 from tests.webhook_events import work_of
 from webhook_service.db.direct import CONNECTIONS, DirectDatabase
 from webhook_service.errors import Unavailable
-from webhook_service.inbound.handlers import Policy
 from webhook_service.inbound.processing import process_batch
+from webhook_service.policy import Policy
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from tests.integration.capturing import auth_on
 from tests.integration.doctoring import examined, found, relayed, troubles, utc_now
 from webhook_service.auth.stand_in import Auth
 from webhook_service.doctor.findings import Level
-from webhook_service.inbound.handlers import Policy
+from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 NOTE, WRONG = Level.NOTE, Level.WRONG

@@ -13,9 +13,9 @@ from webhook_service.auth.stand_in import Auth
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.doctor.findings import Level
 from webhook_service.errors import Unavailable
-from webhook_service.inbound.handlers import Policy
 from webhook_service.ledger.reconcile import reconcile
 from webhook_service.ledger.retention import prune
+from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 NO_SENDER = ("sender", Level.NOTE)

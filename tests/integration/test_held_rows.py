@@ -8,9 +8,9 @@ import pytest
 from tests.employees import Connection, hire
 from tests.integration.captured import auth_of, inbound, relay_all
 from webhook_service.auth.stand_in import Auth
-from webhook_service.inbound.handlers import Policy
 from webhook_service.ledger.reconcile import reconcile
 from webhook_service.ledger.relay import run_once
+from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 HELD = 50

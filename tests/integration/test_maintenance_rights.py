@@ -19,11 +19,11 @@ from webhook_service.db.direct import DirectDatabase
 from webhook_service.doctor.findings import Level
 from webhook_service.errors import DatabaseError
 from webhook_service.events import ActionOutcome
-from webhook_service.inbound.handlers import EmailOwner
 from webhook_service.ledger.retention import prune
 from webhook_service.outbound.accounts import Accounts
 from webhook_service.outbound.logins import hire as hire_with_login
 from webhook_service.outbound.logins import set_active
+from webhook_service.policy import EmailOwner
 from webhook_service.ports import Database
 
 STRANGERS = ("anon", "authenticated")

@@ -19,10 +19,10 @@ from webhook_service.app import create_app, utc_now
 from webhook_service.auth.local import LocalAuthAdmin
 from webhook_service.db.direct import STATEMENT_TIMEOUT, DirectDatabase
 from webhook_service.events import Action, ActionOutcome
-from webhook_service.inbound.handlers import EmailOwner
-from webhook_service.ledger.relay import Look, Ran, Relay
+from webhook_service.loops import Look, Ran, Relay
 from webhook_service.metrics.counters import ERRORS, GAUGES, PREFIX, REFUSALS
 from webhook_service.outbound.accounts import Accounts
+from webhook_service.policy import EmailOwner
 from webhook_service.ports import Database
 from webhook_service.settings import Settings
 

@@ -14,8 +14,8 @@ from tests.webhook_events import work_of
 from webhook_service.db import migrate, schema
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.errors import MigrationError
-from webhook_service.inbound.handlers import Policy
 from webhook_service.inbound.processing import process_batch
+from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 

@@ -10,10 +10,10 @@ from tests.employees import Connection, hire
 from tests.webhook_events import work_of
 from webhook_service.errors import EmployeeNotFound
 from webhook_service.events import Json
-from webhook_service.inbound.handlers import Policy
 from webhook_service.inbound.processing import process_batch
-from webhook_service.ledger import employees, monitor
+from webhook_service.ledger import employees
 from webhook_service.ledger.employees import PeopleFilter, people_filter_json
+from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 OFFICE = UUID(int=100)
@@ -147,11 +147,11 @@ def test_the_comparison_finds_and_forgets(connection: Connection, database: Data
         last = database.call("auth_sync_refresh_mismatches_v1", p_slice=2)
     assert last["next_in"] == 60
     assert found(connection) == [("EMAIL_MISMATCH", company["renamed"]), ("INACTIVE_WITH_AUTH", company["fired"])]
-    assert 50 < (monitor.run_once(database, "r").next_in or 0) <= 60
+    assert 50 < (employees.refresh_differences(database).next_in or 0) <= 60
 
     connection.execute("update auth_user_state set email = 'renamed@example.com' where email = 'other@example.com'")
     connection.execute("update auth_sync_mismatch_pass set next_at = now()")
-    assert monitor.run_once(database, "r").next_in == 60
+    assert employees.refresh_differences(database).next_in == 60
     assert found(connection) == [("INACTIVE_WITH_AUTH", company["fired"])]
 
 
@@ -167,7 +167,7 @@ def test_a_large_company_is_listed_from_what_was_found(connection: Connection, d
         "   from generate_series(1, 10100) as n"
     )
     assert names(database, sync_status="EMAIL_MISMATCH") == []
-    monitor.run_once(database, "r")
+    employees.refresh_differences(database)
     assert names(database, sync_status="EMAIL_MISMATCH") == ["5000", "10000"]
     connection.execute("update employees set email = 'p5000@example.com' where employee_id = 5000")
     assert names(database, sync_status="EMAIL_MISMATCH") == ["10000"]

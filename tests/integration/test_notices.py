@@ -13,12 +13,13 @@ from tests.employees import Connection
 from tests.integration.capturing import auth_on
 from tests.mailing import PASSWORD, Mailbox, links_in, mail_server, silent_server, url_of
 from webhook_service.db.direct import DirectDatabase
-from webhook_service.inbound.handlers import Policy
-from webhook_service.ledger.relay import Look, Relay, own_name, run_once
+from webhook_service.ledger.relay import run_once
+from webhook_service.loops import Look, Relay, own_name
 from webhook_service.notifications.decide import Kind
 from webhook_service.notifications.links import FailingLink, read_link
 from webhook_service.notifications.notify import Notifier
 from webhook_service.notifications.notify import notifier as notifier_for
+from webhook_service.policy import Policy
 from webhook_service.ports import Database
 from webhook_service.settings import NoticeSettings, PageSettings
 

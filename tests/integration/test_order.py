@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from tests.auth_traffic import EPOCH
 from tests.employees import Connection
 from webhook_service.events import AuthEvent, AuthUser, Operation, Work
-from webhook_service.inbound.handlers import Policy, decide
+from webhook_service.inbound.handlers import decide
 from webhook_service.inbound.processing import process_batch
+from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 MATCHES, MATCHES_TOO, NOBODYS, NOBODYS_TOO = "Jane.Doe", "jane.doe", "jane", "j.doe"

@@ -11,8 +11,8 @@ from tests.employees import Connection, hire
 from tests.integration.bulk_replaying import fail_many
 from tests.integration.signing_in import Browser
 from tests.webhook_events import work_of
-from webhook_service.inbound.handlers import Policy
 from webhook_service.inbound.processing import process_batch
+from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 HOSTILE = "\"><script>alert(1)</script>'&{{7*7}}"

@@ -11,8 +11,9 @@ from psycopg.types.json import Jsonb
 
 from tests.employees import Connection
 from webhook_service.events import AuthEvent, AuthUser, Json, Operation, Via
-from webhook_service.inbound.handlers import Policy, decide
+from webhook_service.inbound.handlers import decide
 from webhook_service.inbound.processing import to_json
+from webhook_service.policy import Policy
 
 EMPLOYEES, REST = Path(__file__).with_name("full_tables.sql").read_bytes().split(b"-- the rest\n")
 MANY = 20

@@ -14,7 +14,8 @@ from tests.in_loop import CalledSoon, ForThreads
 from webhook_service.errors import DatabaseError, Unavailable
 from webhook_service.events import AuthEvent, AuthUser, Json, Operation, Work
 from webhook_service.inbound.batching import GroupCommit
-from webhook_service.inbound.handlers import Policy, decide
+from webhook_service.inbound.handlers import decide
+from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 

@@ -23,8 +23,8 @@ from tests.integration.differences import DIFFERENCES, MAIL, World, lost_sign_up
 from webhook_service.db import migrate
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.errors import NotPossible
-from webhook_service.inbound.handlers import EmailOwner, Policy
 from webhook_service.ledger.reconcile import Reconciled, reconcile
+from webhook_service.policy import EmailOwner, Policy
 from webhook_service.ports import Database
 
 

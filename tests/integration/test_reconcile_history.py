@@ -12,8 +12,8 @@ import pytest
 from tests.employees import Connection, employee, hire
 from tests.integration.captured import auth_of, inbound, make_due, nothing_captured, nothing_linked, relay_all
 from webhook_service.auth.stand_in import Auth
-from webhook_service.inbound.handlers import Policy
 from webhook_service.ledger.reconcile import Reconciled, reconcile
+from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 FAR = datetime(2126, 1, 1, tzinfo=UTC)

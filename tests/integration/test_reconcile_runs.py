@@ -17,8 +17,8 @@ from tests.integration.captured import (
 from webhook_service.auth.stand_in import Auth
 from webhook_service.errors import NotPossible
 from webhook_service.events import Json
-from webhook_service.inbound.handlers import Policy
 from webhook_service.ledger.reconcile import Reconciled, reconcile
+from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 MAIL = "jane@example.com"

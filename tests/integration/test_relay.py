@@ -22,9 +22,9 @@ from tests.integration.captured import (
 )
 from webhook_service.auth.stand_in import Auth
 from webhook_service.events import Outcome, Status, Via
-from webhook_service.inbound.handlers import Policy
 from webhook_service.inbound.processing import fail, process_rows
 from webhook_service.ledger.relay import run_once
+from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 

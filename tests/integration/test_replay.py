@@ -10,8 +10,8 @@ from werkzeug.test import TestResponse
 from tests.auth_traffic import CONFIRMED, JANE, delete, insert, post, update
 from tests.conftest import ADMIN_KEY
 from tests.employees import Connection, employee, entry, hire
-from webhook_service.inbound.handlers import Policy
 from webhook_service.ledger.replay import Replayed, replay_events
+from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 MAIL = "jane@example.com"

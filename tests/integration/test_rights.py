@@ -17,10 +17,10 @@ from tests.webhook_events import work_of
 from webhook_service.db import migrate
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.errors import DatabaseError
-from webhook_service.inbound.handlers import Policy
 from webhook_service.inbound.processing import process_batch
 from webhook_service.ledger import queries
 from webhook_service.ledger.replay import replay_event
+from webhook_service.policy import Policy
 
 STRANGERS = ("anon", "authenticated")
 

@@ -10,10 +10,10 @@ from tests.auth_traffic import CONFIRMED, JANE, delete, insert, update
 from tests.employees import Connection, hire
 from tests.webhook_events import work_of
 from webhook_service.events import Json
-from webhook_service.inbound.handlers import Policy
 from webhook_service.inbound.processing import process_batch
 from webhook_service.ledger import queries, replay
 from webhook_service.ledger.queries import Filter, filter_json
+from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 ALONE = UUID(int=5)

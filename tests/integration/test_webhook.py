@@ -12,8 +12,9 @@ from tests.employees import Connection, employee, entry, hire
 from tests.integration.wishing import actions
 from webhook_service.app import create_app
 from webhook_service.events import AuthEvent, AuthUser, Operation
-from webhook_service.inbound.handlers import EmailOwner, Policy, decide
+from webhook_service.inbound.handlers import decide
 from webhook_service.inbound.processing import process_batch
+from webhook_service.policy import EmailOwner, Policy
 from webhook_service.ports import Database
 from webhook_service.settings import Settings
 

@@ -11,7 +11,7 @@ from tests.integration.captured import auth_of, relay_all
 from tests.integration.wishing import DISABLE, EMAIL, ENABLE, POLICIES, actions, asked, dismiss, linked
 from webhook_service.auth.stand_in import Auth
 from webhook_service.db import migrate
-from webhook_service.inbound.handlers import EmailOwner
+from webhook_service.policy import EmailOwner
 from webhook_service.ports import Database
 
 JANE = "jane@example.com"

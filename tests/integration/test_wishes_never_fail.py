@@ -24,7 +24,7 @@ from tests.integration.wishing import (
 )
 from webhook_service.auth.stand_in import Auth
 from webhook_service.db import migrate
-from webhook_service.inbound.handlers import EmailOwner
+from webhook_service.policy import EmailOwner
 from webhook_service.ports import Database
 
 ENTER = "create or replace function public.auth_sync_enter_actions_v1(p_wishes jsonb, p_via text) returns void"

@@ -31,9 +31,9 @@ from webhook_service.auth.supabase import SupabaseAuthAdmin
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.db.migrate import trigger_settings
 from webhook_service.events import Outcome
-from webhook_service.inbound.handlers import EmailOwner, Policy
 from webhook_service.ledger.relay import run_once
 from webhook_service.outbound.accounts import Accounts
+from webhook_service.policy import EmailOwner, Policy
 from webhook_service.ports import AuthAdmin, Database
 
 TURNS = 20

@@ -9,8 +9,8 @@ from tests.employees import Connection
 from tests.integration.two_sides import Plan, Sides, sides
 from tests.integration.two_sides_moves import live
 from webhook_service.events import Json
-from webhook_service.inbound.handlers import EmailOwner
 from webhook_service.ledger.reconcile import reconcile
+from webhook_service.policy import EmailOwner
 
 CALLS = 3
 """Of Auth, at most, for each change: an action reads the user, writes, and reads again. And for each disturbance: a

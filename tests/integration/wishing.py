@@ -13,9 +13,9 @@ from tests.integration.captured import relay_all
 from webhook_service.auth.local import LocalAuthAdmin
 from webhook_service.auth.stand_in import Auth
 from webhook_service.events import Json
-from webhook_service.inbound.handlers import EmailOwner, Policy
 from webhook_service.ledger.relay import run_once
 from webhook_service.outbound.accounts import Accounts
+from webhook_service.policy import EmailOwner, Policy
 from webhook_service.ports import Database
 
 DISABLE, ENABLE, EMAIL = "disable_auth_user", "enable_auth_user", "update_auth_email"

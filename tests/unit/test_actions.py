@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 
 from webhook_service.events import Account, Action, ActionOutcome, Employee, Wish
-from webhook_service.inbound.handlers import EmailOwner
 from webhook_service.outbound.actions import FOR_GOOD, Call, decide
+from webhook_service.policy import EmailOwner
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

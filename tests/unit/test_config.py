@@ -18,8 +18,8 @@ from tests.unit.environments import (
 )
 from webhook_service import config
 from webhook_service.errors import BadSetting
-from webhook_service.inbound.handlers import EmailOwner
 from webhook_service.inbound.signature import Secret
+from webhook_service.policy import EmailOwner
 from webhook_service.settings import DirectConnection, PageSettings, ServerSettings, Settings, SupabaseConnection
 
 

@@ -8,8 +8,9 @@ import pytest
 
 from tests.auth_traffic import EPOCH
 from webhook_service.doctor import checks
-from webhook_service.doctor.findings import Finding, Level, describe, note, wrong
-from webhook_service.inbound.handlers import Policy
+from webhook_service.doctor.findings import Finding, Level, note, wrong
+from webhook_service.ledger.wording import describe
+from webhook_service.policy import Policy
 
 URL = "https://sync.example.com/webhook/auth"
 NOW = EPOCH.timestamp()

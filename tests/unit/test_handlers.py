@@ -7,7 +7,8 @@ from uuid import UUID
 import pytest
 
 from webhook_service.events import AuthEvent, AuthUser, Operation, Outcome, Situation, Step, Via
-from webhook_service.inbound.handlers import EmailOwner, Policy, decide
+from webhook_service.inbound.handlers import decide
+from webhook_service.policy import EmailOwner, Policy
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 USER = AuthUser(UUID(int=1))

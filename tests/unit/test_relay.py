@@ -1,6 +1,6 @@
 """The relay's times."""
 
-from webhook_service.ledger.relay import LEASE, POLL
+from webhook_service.loops import LEASE, POLL
 
 
 def test_a_killed_relay_is_followed_within_a_minute() -> None:

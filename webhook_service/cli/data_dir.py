@@ -10,9 +10,9 @@ import click
 
 from webhook_service import config
 from webhook_service.app import database_for
+from webhook_service.config import read_environment, value_of
 from webhook_service.db import embedded
-from webhook_service.environment import read_environment, value_of
-from webhook_service.inbound.handlers import Policy
+from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 DATA_DIR = click.option(

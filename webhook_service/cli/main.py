@@ -19,13 +19,13 @@ from webhook_service.cli.reconcile import prune, reconcile
 from webhook_service.cli.relay import relay
 from webhook_service.cli.replay import replay
 from webhook_service.cli.sql import sql
+from webhook_service.config import read_environment, value_of
 from webhook_service.db import embedded
 from webhook_service.db import migrate as migrations
 from webhook_service.demo.play import run_demo
-from webhook_service.environment import read_environment, value_of
 from webhook_service.errors import MigrationError, ServiceError
 from webhook_service.inbound import signature
-from webhook_service.inbound.handlers import Policy
+from webhook_service.policy import Policy
 from webhook_service.server import process as server_process
 from webhook_service.settings import SupabaseConnection
 

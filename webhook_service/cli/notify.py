@@ -5,7 +5,7 @@ import sys
 import click
 
 from webhook_service import config
-from webhook_service.environment import read_environment
+from webhook_service.config import read_environment
 from webhook_service.notifications.destinations import destinations, send
 
 TITLE = "[webhook-service] A test"

@@ -10,12 +10,13 @@ import click
 from webhook_service import config
 from webhook_service.app import accounts_for, database_for, relay_for
 from webhook_service.cli.data_dir import DATA_DIR, environment_of
-from webhook_service.environment import value_of
-from webhook_service.inbound.handlers import Policy
-from webhook_service.ledger.relay import own_name, run_once
+from webhook_service.config import value_of
+from webhook_service.ledger.relay import run_once
 from webhook_service.log import dict_config
+from webhook_service.loops import own_name
 from webhook_service.notifications import notify
 from webhook_service.outbound.accounts import Accounts
+from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 

@@ -15,7 +15,7 @@ from webhook_service.db import schema
 from webhook_service.db.schema import Script
 from webhook_service.errors import MigrationError, Unavailable
 from webhook_service.events import Json
-from webhook_service.inbound.handlers import Policy
+from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 LOCK = 7_305_191_620_264_041_213

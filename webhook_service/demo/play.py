@@ -17,10 +17,10 @@ from rich.live import Live
 
 from webhook_service import config
 from webhook_service.auth.stand_in import Auth
+from webhook_service.config import read_environment
 from webhook_service.db import embedded, migrate
 from webhook_service.demo.tables import Line, check_employees, comparison, happenings
 from webhook_service.demo.traffic import DAY, EMPLOYEES, HIRE, OUTAGE, Act, Post, Stage, body_of, posts
-from webhook_service.environment import read_environment
 from webhook_service.errors import Unavailable
 from webhook_service.inbound import signature
 from webhook_service.inbound.signature import Secret

@@ -8,13 +8,14 @@ import httpx
 
 from webhook_service.db import migrate
 from webhook_service.doctor import auth_checks
-from webhook_service.doctor.findings import Finding, describe, note, ok, wrong
+from webhook_service.doctor.findings import Finding, note, ok, wrong
 from webhook_service.errors import BadSignature, ServiceError
 from webhook_service.events import Json
 from webhook_service.inbound import signature
-from webhook_service.inbound.handlers import Policy
 from webhook_service.inbound.signature import TOLERANCE, Secret
 from webhook_service.ledger.reconcile import reconcile
+from webhook_service.ledger.wording import describe
+from webhook_service.policy import Policy
 from webhook_service.ports import AuthAdmin, Database
 
 MAX_CLOCK_DIFFERENCE = 30

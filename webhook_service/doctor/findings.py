@@ -30,11 +30,3 @@ def note(check: str, says: str, todo: str) -> Finding:
 
 def wrong(check: str, says: str, todo: str) -> Finding:
     return Finding(check, Level.WRONG, says, todo)
-
-
-def describe(seconds: float) -> str:
-    """83 -> 1 min."""
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= size:
-            return f"{seconds // size:.0f} {unit}"
-    return f"{seconds:.0f} s"

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from webhook_service.errors import Conflict, DatabaseError, Unavailable
 from webhook_service.events import Result, Work
-from webhook_service.inbound.handlers import Policy
 from webhook_service.inbound.processing import LOCK_TIMEOUT_ALONE, MAX_BATCH, process_batch_soon, results_by_work
+from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 RETURN_SECONDS = 0.002

@@ -5,36 +5,10 @@ is a `Situation` that the database finds out under its locks; here it is said wh
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import NamedTuple
 
 from webhook_service.events import AuthEvent, AuthUser, Outcome, Situation, Step, Via, Work
-
-NAME_COLUMNS = ("first_name", "last_name")
-"""The columns of employees that names may be copied to."""
-
-
-class EmailOwner(StrEnum):
-    """The side whose e-mail is the true one."""
-
-    AUTH = "auth"
-    EMPLOYEES = "employees"
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """The settings that decisions depend on. `name_fields` is {employees column: key in raw_user_meta_data}; `columns`
-    are the columns of employees that may be copied.
-    """
-
-    email_owner: EmailOwner = EmailOwner.AUTH
-    name_fields: Mapping[str, str] = field(default_factory=lambda: {name: name for name in NAME_COLUMNS})
-    columns: frozenset[str] = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        email = {"email"} if self.email_owner is EmailOwner.AUTH else set()
-        object.__setattr__(self, "columns", frozenset(self.name_fields) | email)
+from webhook_service.policy import Policy
 
 
 class Decision(NamedTuple):

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from webhook_service.errors import Conflict, DatabaseError, InvalidPayload, ServiceError, Unavailable
 from webhook_service.events import Json, Outcome, Result, Status, Via, Work
 from webhook_service.inbound import handlers, payload
-from webhook_service.inbound.handlers import Policy
 from webhook_service.inbound.payload import to_request_data
+from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 PROCESS = "auth_sync_process_v1"

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from webhook_service.errors import Conflict, DatabaseError, InvalidPayload
 from webhook_service.events import Json, Outcome, Result, Status, Via, Work
 from webhook_service.inbound import handlers, payload
-from webhook_service.inbound.handlers import Policy
 from webhook_service.inbound.processing import LOCK_TIMEOUT_ALONE, process_batch
-from webhook_service.ledger.relay import LEASE, Ran
 from webhook_service.ledger.replay import MAX_CHANGES_SHOWN
+from webhook_service.loops import LEASE, Ran
+from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 BULK_REPLAY_RATE = 50

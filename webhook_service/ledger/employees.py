@@ -7,8 +7,9 @@ from uuid import UUID
 
 from marshmallow import RAISE, Schema, fields, validate
 
+from webhook_service.errors import EmployeeNotFound
 from webhook_service.events import Json
-from webhook_service.outbound.refusals import not_found
+from webhook_service.loops import Ran
 from webhook_service.ports import Database
 
 
@@ -55,7 +56,7 @@ def person(database: Database, employee_id: int) -> Json:
     """
     found = database.call("auth_sync_person_v1", p_employee_id=employee_id)
     if found is None:
-        raise not_found()
+        raise EmployeeNotFound
     return found
 
 
@@ -67,3 +68,10 @@ def login_candidates(database: Database, auth_user_id: UUID) -> Json:
 def logins_by_email(database: Database, email: str) -> Json:
     """The auth users with this e-mail: as the candidates of `person`."""
     return database.call("auth_sync_candidates_v1", p_email=email, p_employee_number=None)
+
+
+def refresh_differences(database: Database) -> Ran:
+    """Compares the next employees with Auth, if it is time, and keeps the lists of those that differ: comparing many of
+    them takes longer than a page may. Of several relays, one does it. Raises Unavailable, DatabaseError.
+    """
+    return Ran(next_in=database.call("auth_sync_refresh_mismatches_v1")["next_in"])

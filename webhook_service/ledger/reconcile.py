@@ -14,8 +14,8 @@ from uuid import UUID
 
 from webhook_service.errors import NotPossible, ServiceError
 from webhook_service.events import Json, Outcome, Result, Via
-from webhook_service.inbound.handlers import Policy
 from webhook_service.inbound.processing import process_rows
+from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 PAGE = 1000

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from webhook_service.errors import EventNotFound
 from webhook_service.events import Json, Result, Via
 from webhook_service.inbound import handlers, payload
-from webhook_service.inbound.handlers import Policy
 from webhook_service.inbound.processing import MAX_BATCH, process_batch
 from webhook_service.ledger import queries
+from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 DRY_RUN_BATCH = 200

@@ -120,3 +120,11 @@ def advice(outcome: str) -> str:
     """A sentence or two on a failure, of which it is not known whether it was an event's or an action's."""
     found = EVENTS.get(outcome) or ACTIONS.get(outcome) or UNKNOWN
     return f"{found.says} {found.todo}".rstrip()
+
+
+def describe(seconds: float) -> str:
+    """83 -> 1 min."""
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds // size:.0f} {unit}"
+    return f"{seconds:.0f} s"

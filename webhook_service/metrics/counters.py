@@ -12,7 +12,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from webhook_service.events import Json, Outcome
-from webhook_service.ledger.relay import Ran
+from webhook_service.loops import Ran
 from webhook_service.metrics.files import reading
 
 PREFIX = "webhook_service_"

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 from webhook_service.events import Json
-from webhook_service.ledger.relay import Ran
+from webhook_service.loops import Ran
 from webhook_service.notifications.decide import Condition, Decision, Kind, Remembered, decide
 from webhook_service.notifications.destinations import PATIENCE, Destination, destinations, send
 from webhook_service.notifications.links import FailingLink, failing_link

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from webhook_service.doctor.findings import describe
 from webhook_service.events import Json
 from webhook_service.ledger import wording
+from webhook_service.ledger.wording import describe
 from webhook_service.notifications.decide import Condition, Decision, Kind, Step
 
 WHERE = {

@@ -14,9 +14,9 @@ from uuid import UUID, uuid4
 
 from webhook_service.errors import AuthRefused, AuthThrottled, AuthUnavailable, AuthUserNotFound, NotPossible
 from webhook_service.events import Account, Action, ActionOutcome, Employee, Json, Status, Wish
-from webhook_service.inbound.handlers import EmailOwner
-from webhook_service.ledger.relay import Ran
+from webhook_service.loops import Ran
 from webhook_service.outbound.actions import Call, decide
+from webhook_service.policy import EmailOwner
 from webhook_service.ports import AuthAdmin, Database
 
 log = logging.getLogger(__name__)

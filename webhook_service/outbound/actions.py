@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from webhook_service.events import Account, Action, ActionOutcome, Wish
-from webhook_service.inbound.handlers import EmailOwner
+from webhook_service.policy import EmailOwner
 
 FOR_GOOD = timedelta(days=50 * 365)
 """A ban that lasts at least so long from now on is one for good. Auth knows no endless ones; ours are for a century."""

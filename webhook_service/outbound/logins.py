@@ -19,13 +19,14 @@ from webhook_service.errors import (
     AuthUncertain,
     DatabaseError,
     EmailTaken,
+    EmployeeNotFound,
     EmployeeRejected,
     ServiceError,
     Unavailable,
 )
 from webhook_service.events import ActionOutcome, Json
 from webhook_service.outbound.accounts import Accounts, Performed
-from webhook_service.outbound.refusals import NO_AUTH_ADMIN, accepted, no_auth_admin, not_found
+from webhook_service.outbound.refusals import NO_AUTH_ADMIN, accepted, no_auth_admin
 from webhook_service.ports import Database
 
 log = logging.getLogger(__name__)
@@ -207,7 +208,7 @@ def set_active(
     """
     answer = database.call("auth_sync_set_active_v1", p_employee_id=employee_id, p_is_active=is_active, p_via=via)
     if answer is None:
-        raise not_found()
+        raise EmployeeNotFound
     changed = accepted(answer)
     if changed["is_active"] is not is_active:
         raise EmployeeRejected("A trigger of the employees table did not let it be written.", {"column": "is_active"})

@@ -26,10 +26,6 @@ def no_auth_admin() -> NotPossible:
     return NotPossible(NO_AUTH_ADMIN, detail)
 
 
-def not_found() -> EmployeeNotFound:
-    return EmployeeNotFound("employee_not_found", "There is no such employee.")
-
-
 def accepted(answer: Json) -> Json:
     """The database's answer, where that is not a refusal."""
     refused = answer.get("refused")
@@ -43,7 +39,7 @@ def accepted(answer: Json) -> Json:
     if refused == "unknown_fields":
         raise InvalidQuery({name: ["Unknown field."] for name in answer["fields"]})
     if refused == "employee_not_found":
-        raise not_found()
+        raise EmployeeNotFound
     if refused == "lease_lost":
         raise Unavailable("lease_lost", "It took too long; the relay finishes or undoes it.")
     raise NotPossible(refused, REFUSALS[refused])

@@ -9,8 +9,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from webhook_service.config import load_server
-from webhook_service.environment import read_environment
+from webhook_service.config import load_server, read_environment
 from webhook_service.log import dict_config
 from webhook_service.metrics import folder as metrics_folder
 

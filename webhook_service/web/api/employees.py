@@ -7,14 +7,13 @@ from typing import Any
 from flask import Blueprint, Response, jsonify
 from marshmallow import INCLUDE, RAISE, Schema, ValidationError, fields, post_load, validate
 
-from webhook_service.errors import AuthRefused, InvalidQuery
+from webhook_service.errors import AuthRefused, EmployeeNotFound, InvalidQuery
 from webhook_service.ledger import audit
 from webhook_service.ledger.fields import Truth, Whole
 from webhook_service.ledger.queries import MAX_BIGINT
 from webhook_service.outbound import logins
 from webhook_service.outbound.accounts import Accounts
 from webhook_service.outbound.logins import Hired
-from webhook_service.outbound.refusals import not_found
 from webhook_service.web import Wiring
 from webhook_service.web.api.events import ASKED_BY, ASKED_BY_PATTERN, json_body, loaded, require_admin
 
@@ -107,7 +106,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
     def change(employee_id: int) -> Response:
         asked = loaded(Change(), json_body())
         if employee_id > MAX_BIGINT:
-            raise not_found()
+            raise EmployeeNotFound
         action = "activated" if asked["is_active"] else "deactivated"
         audit.record(wiring.database, "api", action, f"employee:{employee_id}")
         switched = logins.set_active(wiring.database, wiring.accounts, employee_id, asked["is_active"], via="admin")

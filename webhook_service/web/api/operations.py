@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from marshmallow import Schema
 
 from webhook_service.events import Json
-from webhook_service.web.api import schemas, schemas_of_employees
+from webhook_service.web.api import schemas
 from webhook_service.web.api.employees import Change, NewEmployee
 from webhook_service.web.api.events import Page, Replay, Replays
 from webhook_service.web.api.reasons import ALWAYS, OF_AUTH, OF_BODY
@@ -120,7 +120,7 @@ OPERATIONS = (
         title="Create an employee with a login, or neither",
         text="What is not named here is taken as a further column of `employees`. With `auth_user_id`, an auth user "
         "that is there already is taken instead of a new one. The answer holds the password: keep it out of logs.",
-        answer=schemas_of_employees.CreatedEmployee,
+        answer=schemas.CreatedEmployee,
         status=201,
         body=NewEmployee,
         needs_body=True,
@@ -140,7 +140,7 @@ OPERATIONS = (
         name="changeEmployee",
         title="Switch an employee and the login off or on",
         text="At once where Auth answers; else it is queued, and the relay goes on.",
-        answer=schemas_of_employees.ChangedEmployee,
+        answer=schemas.ChangedEmployee,
         body=Change,
         needs_body=True,
         asked={"is_active": False},

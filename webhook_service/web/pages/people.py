@@ -6,13 +6,19 @@ from uuid import UUID
 from flask import Blueprint, flash, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from webhook_service.errors import EmailTaken, EmployeeRejected, InvalidQuery, NotPossible, ServiceError
+from webhook_service.errors import (
+    EmailTaken,
+    EmployeeNotFound,
+    EmployeeRejected,
+    InvalidQuery,
+    NotPossible,
+    ServiceError,
+)
 from webhook_service.events import Json
 from webhook_service.ledger import employees, queries, replay, wording
 from webhook_service.ledger.fields import WHOLE_NUMBER
 from webhook_service.ledger.queries import MAX_BIGINT
 from webhook_service.outbound import logins
-from webhook_service.outbound.refusals import not_found
 from webhook_service.web import Wiring
 from webhook_service.web.api.employees import NewEmployee, hire
 from webhook_service.web.api.events import loaded
@@ -120,7 +126,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
     def found(employee_id: int) -> Json:
         if employee_id > MAX_BIGINT:
-            raise not_found()
+            raise EmployeeNotFound
         return employees.person(database, employee_id)
 
     def audit_of(employee_id: int) -> Json:

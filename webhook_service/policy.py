@@ -1,0 +1,30 @@
+"""The settings that decisions depend on, in both directions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+NAME_COLUMNS = ("first_name", "last_name")
+"""The columns of employees that names may be copied to."""
+
+
+class EmailOwner(StrEnum):
+    """The side whose e-mail is the true one."""
+
+    AUTH = "auth"
+    EMPLOYEES = "employees"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The settings that decisions depend on. `name_fields` is {employees column: key in raw_user_meta_data}; `columns`
+    are the columns of employees that may be copied.
+    """
+
+    email_owner: EmailOwner = EmailOwner.AUTH
+    name_fields: Mapping[str, str] = field(default_factory=lambda: {name: name for name in NAME_COLUMNS})
+    columns: frozenset[str] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        email = {"email"} if self.email_owner is EmailOwner.AUTH else set()
+        object.__setattr__(self, "columns", frozenset(self.name_fields) | email)
