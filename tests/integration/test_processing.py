@@ -73,7 +73,7 @@ class NotTogether(Gate):
 def test_works_that_wait_together_share_a_call(database: Database) -> None:
     """While one call is under way, what arrives gathers, and goes with the next one."""
     gate = Gate(database)
-    commits = ForThreads(GroupCommit(gate, Policy(), patience=10))
+    commits = ForThreads(GroupCommit(gate, Policy(), patience=10, held_up=60))
     with ThreadPoolExecutor(9) as threads:
         first = threads.submit(commits.process, work(1))
         gate.reached.wait(10)
@@ -89,7 +89,7 @@ def test_a_batch_has_a_limit(database: Database) -> None:
     """More than max_batch wait for another call."""
     gate = Gate(database)
     gate.opened.set()
-    commits = ForThreads(GroupCommit(gate, Policy(), max_batch=4, patience=10))
+    commits = ForThreads(GroupCommit(gate, Policy(), max_batch=4, patience=10, held_up=60))
     with ThreadPoolExecutor(16) as threads:
         list(threads.map(commits.process, [work(number) for number in range(1, 17)]))
     assert max(gate.batches) <= 4
@@ -146,7 +146,7 @@ def test_a_call_that_is_held_up_holds_up_no_other(database: Database) -> None:
 def test_a_poison_event_fails_alone(database: Database, connection: Connection) -> None:
     """What the database refuses altogether is refused to its sender; the others of its batch are processed."""
     gate = Gate(database)
-    commits = ForThreads(GroupCommit(gate, Policy(), patience=10))
+    commits = ForThreads(GroupCommit(gate, Policy(), patience=10, held_up=60))
     poison = work(2, email="half a surrogate \ud800")
     with ThreadPoolExecutor(4) as threads:
         first = threads.submit(commits.process, work(1))
@@ -163,7 +163,7 @@ def test_a_poison_event_fails_alone(database: Database, connection: Connection) 
 def test_of_those_tried_alone_each_is_answered_at_once(database: Database) -> None:
     """Where a batch is refused, what becomes of one of its works is told before the next one is done."""
     gate = NotTogether(database)
-    commits = ForThreads(GroupCommit(gate, Policy(), patience=10))
+    commits = ForThreads(GroupCommit(gate, Policy(), patience=10, held_up=60))
     with ThreadPoolExecutor(3) as threads:
         first = threads.submit(commits.process, work(1))
         gate.reached.wait(10)
@@ -185,7 +185,7 @@ def test_who_waits_too_long_is_told_to_come_again(database: Database, connection
         with pytest.raises(Unavailable, match="database_slow"):
             commits.process(work(number))
     gate.opened.set()
-    commits = ForThreads(GroupCommit(gate, Policy(), patience=10))
+    commits = ForThreads(GroupCommit(gate, Policy(), patience=10, held_up=60))
     commits.process(work(3))
     recorded = connection.execute("select event_id from integration_sync_log").fetchall()
     assert {"event_id": "evt-2"} not in recorded
@@ -194,7 +194,7 @@ def test_who_waits_too_long_is_told_to_come_again(database: Database, connection
 def test_the_same_event_twice_in_a_batch_is_applied_once(database: Database) -> None:
     """One of the two is the duplicate."""
     gate = Gate(database)
-    commits = ForThreads(GroupCommit(gate, Policy(), patience=10))
+    commits = ForThreads(GroupCommit(gate, Policy(), patience=10, held_up=60))
     with ThreadPoolExecutor(3) as threads:
         first = threads.submit(commits.process, work(1))
         gate.reached.wait(10)
@@ -209,7 +209,7 @@ def test_a_lane_outlives_an_answer_without_results(database: Database) -> None:
     """Whoever is not in the answer is told to come again, and the next work is processed."""
     gate = Gate(database)
     gate.opened.set()
-    commits = ForThreads(GroupCommit(gate, Policy(), patience=10))
+    commits = ForThreads(GroupCommit(gate, Policy(), patience=10, held_up=60))
     gate.answers = [{"results": []}]
     with pytest.raises(Unavailable, match="not_recorded"):
         commits.process(work(1))
@@ -223,7 +223,7 @@ def test_one_row_that_is_held_does_not_hold_up_the_others(database: Database, co
     """HR has an employee locked: its event is refused for now, the rest of the batch is processed in time."""
     connection.execute("insert into employees (employee_number) values ('held')")
     gate = Gate(database)
-    commits = ForThreads(GroupCommit(gate, Policy()))
+    commits = ForThreads(GroupCommit(gate, Policy(), held_up=60))
     held = decide(AuthEvent("evt-held", Operation.INSERT, 1, AuthUser(UUID(int=99), employee_number="held")), Policy())
     with ThreadPoolExecutor(12) as threads, connection.transaction():
         connection.execute("select from employees for update")

@@ -18,7 +18,7 @@ language plpgsql set search_path = '' as $$
 declare
   object record;
   grantee text;
-  owner oid := (select c.relowner from pg_catalog.pg_class c where c.oid = 'public.integration_sync_log'::regclass);
+  owner oid := (select c.relowner from pg_catalog.pg_class c where c.oid = to_regclass('public.integration_sync_log'));
 begin
   for object in
     select c.relkind, c.relowner as owner, null::name as function,

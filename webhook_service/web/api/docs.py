@@ -21,7 +21,7 @@ POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancesto
 """Of the page: nothing from elsewhere, nothing inline."""
 ASKED_FOR = frozenset(name_of_schema(each.body) for each in OPERATIONS if each.body)
 """Schemas of requests, where it matters which fields are required."""
-STATIC = Path(__file__).parent / "static"
+STATIC = Path(__file__).parents[1] / "static"
 
 
 def blueprint(wiring: Wiring) -> Blueprint:
