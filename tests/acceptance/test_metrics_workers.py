@@ -9,7 +9,7 @@ import httpx
 from tests.acceptance.conftest import Post, Server, StartServer, deliver, wait_for
 from tests.acceptance.lives import user_id
 from tests.auth_traffic import insert
-from tests.integration.test_metrics import Samples, counted, samples_in
+from tests.integration.metrics.test_metrics import Samples, counted, samples_in
 
 WORKERS = 3
 

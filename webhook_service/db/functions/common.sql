@@ -3,7 +3,7 @@
 -- Plans, in all of these files. A session keeps the plan of a statement in PL/pgSQL, and one that was made while the tables were empty, as
 -- before a first reconciliation, would read them whole when they are full. So a row is looked up in a lateral subquery with "offset 0",
 -- which is never joined another way; or planning is repeated (plan_cache_mode = force_custom_plan) in a function that is called once for
--- a batch or an action and calls none for each row. tests/integration/test_plans.py counts what is read.
+-- a batch or an action and calls none for each row. tests/integration/db/test_plans.py counts what is read.
 
 -- A table by its full name, null where there is none; to_regclass would raise where its schema is closed to us.
 create or replace function public.auth_sync_relation_v1(p_name text) returns regclass

@@ -25,7 +25,7 @@ STATIC = Path(__file__).parents[1] / "static"
 
 
 def blueprint(wiring: Wiring) -> Blueprint:
-    docs = Blueprint("api_docs", __name__, url_prefix="/admin/api", template_folder="templates")
+    docs = Blueprint("api_docs", __name__, url_prefix="/admin/api")
     made = document()
     written = json.dumps(made)
 

@@ -13,12 +13,12 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from tests.employees import Connection
-from tests.integration.test_database_trouble import proxied
+from tests.integration.db.test_database_trouble import proxied
 from tests.ports import free_port
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.inbound.batching import FAR_SECONDS
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from webhook_service.policy import EmailOwner
 from webhook_service.ports import Database
 from webhook_service.settings import Settings
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[3] / "docs"
 Samples = dict[tuple[str, tuple[str, ...]], float]
 
 

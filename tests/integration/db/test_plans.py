@@ -15,7 +15,7 @@ from webhook_service.inbound.handlers import decide
 from webhook_service.inbound.processing import to_json
 from webhook_service.policy import Policy
 
-EMPLOYEES, REST = Path(__file__).with_name("full_tables.sql").read_bytes().split(b"-- the rest\n")
+EMPLOYEES, REST = Path(__file__).parent.with_name("full_tables.sql").read_bytes().split(b"-- the rest\n")
 MANY = 20
 """What each call is about: so many events, employees or users of three thousand."""
 

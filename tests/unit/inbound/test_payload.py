@@ -16,7 +16,7 @@ from tests.webhook_events import parsed
 from webhook_service.events import AuthEvent, AuthUser, Json, Operation
 from webhook_service.inbound.payload import from_ledger, to_request_data
 
-SAMPLES = Path(__file__).parents[1] / "samples"
+SAMPLES = Path(__file__).parents[2] / "samples"
 BOB = UUID("3f1b7a90-0c2d-4e7f-8a55-6b1d2c3e4f50")
 FIRST = datetime.min.replace(tzinfo=UTC)
 LAST = datetime.max.replace(tzinfo=UTC)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.employees import Connection
 
-SAME = Path(__file__).with_name("ledger_states.sql").read_text("utf-8")
+SAME = Path(__file__).parent.with_name("ledger_states.sql").read_text("utf-8")
 
 
 def test_one_check_says_what_the_nine_said(connection: Connection) -> None:

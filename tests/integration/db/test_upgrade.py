@@ -11,7 +11,7 @@ from tests.integration.migrating import execute, rows, tool
 from webhook_service.db import migrate
 from webhook_service.errors import MigrationError
 
-RELEASED = Path(__file__).parents[1] / "released"
+RELEASED = Path(__file__).parents[2] / "released"
 NO_DEFAULT_RIGHTS = "".join(
     f"alter default privileges in schema public revoke all on {kind} from anon, authenticated, service_role;"
     for kind in ("tables", "functions", "sequences")

@@ -14,9 +14,9 @@ from tests.auth_traffic import JANE
 from tests.employees import Connection, employee, hire
 from tests.integration.auth_actions import BAN_END
 from tests.integration.capturing import auth_on, entries, reconciled, relay, writer
+from tests.integration.db.test_direct_database import wait_until_one_waits
+from tests.integration.db.test_migrations import MIGRATE_WHEN_TOLD
 from tests.integration.migrating import EXISTING, SCRIPTS, execute, psql, rows, schema_of, tool
-from tests.integration.test_direct_database import wait_until_one_waits
-from tests.integration.test_migrations import MIGRATE_WHEN_TOLD
 from webhook_service.db import embedded, migrate
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.errors import MigrationError

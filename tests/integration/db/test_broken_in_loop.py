@@ -14,9 +14,9 @@ import uvloop
 from psycopg.conninfo import conninfo_to_dict
 
 from tests.employees import Connection
+from tests.integration.db.test_database_trouble import proxied
+from tests.integration.db.test_direct_database import wait_until_one_waits
 from tests.integration.misbehaving_servers import Behaviour, Serve
-from tests.integration.test_database_trouble import proxied
-from tests.integration.test_direct_database import wait_until_one_waits
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.errors import Unavailable
 from webhook_service.events import Json

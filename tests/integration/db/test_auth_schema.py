@@ -13,7 +13,7 @@ from tests.integration.migrating import execute, rows, schema_of
 from webhook_service.db.embedded import create_auth_schema
 
 OTHER = uuid4()
-SAMPLE = Path(__file__).parents[1] / "samples" / "a_insert_unconfirmed_email_signup.json"
+SAMPLE = Path(__file__).parents[2] / "samples" / "a_insert_unconfirmed_email_signup.json"
 
 TYPES = {
     "uuid": "id instance_id",

@@ -26,8 +26,8 @@ from tests.integration.hiring import (
     whole_log,
 )
 from tests.integration.killing import SteppedAdmin, Steps, give_login, request, stepped
+from tests.integration.outbound.test_create_killed import STEPS
 from tests.integration.sending import NEW, URL, queued, send_to
-from tests.integration.test_create_killed import STEPS
 from webhook_service.errors import ServiceError
 from webhook_service.events import Account
 from webhook_service.outbound import logins

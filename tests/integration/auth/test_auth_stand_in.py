@@ -19,7 +19,7 @@ from webhook_service.auth.stand_in import Auth, EmailExists
 from webhook_service.auth.stand_in_users import is_email
 from webhook_service.db.embedded import create_auth_schema
 
-SAMPLES = Path(__file__).parents[1] / "samples"
+SAMPLES = Path(__file__).parents[2] / "samples"
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from tests.employees import Connection
 from tests.integration.captured import auth_of
-from tests.integration.test_callers_objects import HR, SHADOWS, TATTLE
+from tests.integration.db.test_callers_objects import HR, SHADOWS, TATTLE
 from tests.integration.wishing import CHANGES, DISABLE, asked, linked
 from webhook_service.ports import Database
 

@@ -17,7 +17,7 @@ from webhook_service.events import Json
 
 SAMPLES = [
     payload
-    for file in sorted((Path(__file__).parents[1] / "samples").glob("*.json"))
+    for file in sorted((Path(__file__).parents[2] / "samples").glob("*.json"))
     for content in [json.loads(file.read_text("utf-8"))]
     for payload in (content if isinstance(content, list) else [content])
 ]

@@ -10,7 +10,7 @@ from tests.auth_faults import CUT, TIMED_OUT, UNEXPECTED, Fault, throttled
 from tests.employees import Connection, hire
 from tests.integration.hiring import EMAIL, Office, assert_only, intents, office, pairs, reason_of
 from tests.integration.killing import Held, LeavingAdmin, Steps, give_login, request, stepped
-from tests.integration.test_create_killed import STEPS
+from tests.integration.outbound.test_create_killed import STEPS
 from webhook_service.errors import AuthUnavailable, ServiceError
 from webhook_service.ports import Database
 from webhook_service.settings import Settings

@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.ports import free_port
 
 PATIENCE = 20.0
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @contextlib.contextmanager
