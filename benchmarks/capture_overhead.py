@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import psycopg
 
-from webhook_service.auth.stand_in import Auth
+from tests.auth_stand_in import Auth
 from webhook_service.db import embedded, migrate
 
 TIMES = 100

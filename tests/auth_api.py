@@ -15,7 +15,8 @@ from uuid import UUID
 import psycopg
 from werkzeug.security import check_password_hash
 
-from webhook_service.auth.stand_in import Auth, EmailExists
+from tests.auth_stand_in import Auth
+from webhook_service.auth.stand_in import EmailExists
 from webhook_service.auth.stand_in_users import is_email
 from webhook_service.events import Json
 

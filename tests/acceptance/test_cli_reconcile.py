@@ -6,9 +6,9 @@ import psycopg
 import pytest
 
 from tests.acceptance.command import Run, assert_one_clear_line
+from tests.auth_stand_in import Auth
 from tests.employees import Connection, employee, hire
 from tests.integration.capturing import auth_on
-from webhook_service.auth.stand_in import Auth
 
 
 @pytest.fixture

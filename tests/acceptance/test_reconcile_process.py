@@ -9,9 +9,9 @@ import pytest
 
 from tests.acceptance.command import Run, settings_for, started_command
 from tests.acceptance.conftest import has_waiting_calls, wait_for
+from tests.auth_stand_in import Auth
 from tests.employees import Connection, employee, hire
 from tests.integration.captured import auth_of, make_due, nothing_captured, relay_all
-from webhook_service.auth.stand_in import Auth
 from webhook_service.ports import Database
 
 MAIL = "jane@example.com"

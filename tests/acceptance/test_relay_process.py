@@ -15,10 +15,10 @@ from psycopg.rows import dict_row
 from tests.acceptance.command import Run
 from tests.acceptance.conftest import StartServer, has_waiting_calls, wait_for
 from tests.acceptance.relaying import is_listening, relay_process, statuses
+from tests.auth_stand_in import Auth
 from tests.debian_postgres import Cluster
 from tests.employees import Connection, employee, hire
 from tests.integration.captured import auth_of, end_leases, relay_all
-from webhook_service.auth.stand_in import Auth
 from webhook_service.db import migrate
 from webhook_service.db.embedded import create_auth_schema
 from webhook_service.db.wakeup import Wakeup

@@ -13,8 +13,8 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import dict_row
 
+from tests.auth_stand_in import Auth
 from webhook_service.auth.local import LocalAuthAdmin
-from webhook_service.auth.stand_in import Auth
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.ledger import employees, relay
 from webhook_service.outbound.accounts import Accounts

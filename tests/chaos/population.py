@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from webhook_service.auth.stand_in import Auth
+from tests.auth_stand_in import Auth
 
 FIRST = ("Ada", "Ben", "Cleo", "Dan", "Eve", "Finn")
 LAST = ("Adams", "Brown", "Clark", "Davis", "Evans", "Frank")

@@ -17,13 +17,13 @@ from tests.acceptance.command import settings_for
 from tests.acceptance.conftest import wait_for
 from tests.auth_faults import CUT, PAGE_500, TIMED_OUT, AuthServer, Fault, throttled
 from tests.auth_server import auth_server
+from tests.auth_stand_in import Auth
 from tests.chaos.processes import RELAY, WEB, Killable, answers
 from tests.conftest import ADMIN_KEY
 from tests.employees import Connection, hire
 from tests.integration.two_sides import TIME_PASSES, put_witnesses
 from tests.integration.two_sides_rules import broken
 from tests.ports import free_port
-from webhook_service.auth.stand_in import Auth
 from webhook_service.policy import EmailOwner
 
 CYCLES = 12

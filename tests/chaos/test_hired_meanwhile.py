@@ -8,8 +8,8 @@ import pytest
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from tests.auth_stand_in import Auth
 from tests.employees import employee, hire
-from webhook_service.auth.stand_in import Auth
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.events import Via
 from webhook_service.inbound import handlers, payload

@@ -11,11 +11,11 @@ from psycopg.rows import dict_row
 
 from tests.acceptance.command import settings_for
 from tests.acceptance.conftest import wait_for
+from tests.auth_stand_in import Auth
 from tests.chaos.processes import RELAY, WEB, Killable
 from tests.chaos.world import build, quiet_port, send_to
 from tests.debian_postgres import Cluster
 from tests.pg_net_double import Mischief, working
-from webhook_service.auth.stand_in import Auth
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.ledger.reconcile import reconcile
 from webhook_service.policy import Policy

@@ -8,8 +8,8 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
+from tests.auth_stand_in import Auth
 from tests.chaos.population import Person, act, newcomer, sign_up, somebody, vacancy
-from webhook_service.auth.stand_in import Auth
 
 PEOPLE = 12
 BREATH = 0.01

@@ -5,9 +5,9 @@ from datetime import timedelta
 from itertools import groupby
 from uuid import UUID
 
+from tests.auth_stand_in import Auth
 from tests.auth_traffic import EPOCH
 from tests.integration.migrating import rows
-from webhook_service.auth.stand_in import Auth
 
 # One trigger for each column tells which columns an UPDATE names, also where their values stay as they were.
 RECORDING = """

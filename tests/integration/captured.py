@@ -10,9 +10,9 @@ import psycopg
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from tests.auth_stand_in import Auth
 from tests.auth_traffic import headers_for
 from tests.employees import Connection
-from webhook_service.auth.stand_in import Auth
 from webhook_service.events import Json
 from webhook_service.ledger.relay import run_once
 from webhook_service.policy import Policy

@@ -8,8 +8,8 @@ from uuid import UUID
 
 import psycopg
 
+from tests.auth_stand_in import Auth
 from tests.employees import Connection
-from webhook_service.auth.stand_in import Auth
 from webhook_service.db import migrate
 from webhook_service.db.embedded import create_auth_schema
 from webhook_service.ledger.reconcile import Reconciled, reconcile

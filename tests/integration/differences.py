@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
+from tests.auth_stand_in import Auth
 from tests.auth_traffic import EPOCH
 from tests.employees import Connection
 from tests.integration.captured import nothing_captured, nothing_linked, relay_all
-from webhook_service.auth.stand_in import Auth
 from webhook_service.ports import Database
 
 MAIL = "jane@example.com"

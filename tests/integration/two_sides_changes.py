@@ -12,7 +12,7 @@ from uuid import UUID
 
 import psycopg
 
-from webhook_service.auth.stand_in import Auth
+from tests.auth_stand_in import Auth
 from webhook_service.outbound.accounts import Accounts
 from webhook_service.outbound.logins import set_active
 

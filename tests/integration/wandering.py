@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+from tests.auth_stand_in import Auth
 from tests.employees import Connection
 from tests.integration.captured import inbound
-from webhook_service.auth.stand_in import Auth
 
 FAR = datetime(2126, 1, 1, tzinfo=UTC)
 EMPLOYEES = (("a", "1"), ("b", "2"), ("c", "3"), ("c", "4"))

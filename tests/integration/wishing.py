@@ -8,10 +8,10 @@ from uuid import UUID
 
 import pytest
 
+from tests.auth_stand_in import Auth
 from tests.employees import Connection, hire
 from tests.integration.captured import relay_all
 from webhook_service.auth.local import LocalAuthAdmin
-from webhook_service.auth.stand_in import Auth
 from webhook_service.events import Json
 from webhook_service.ledger.relay import run_once
 from webhook_service.outbound.accounts import Accounts

@@ -18,7 +18,6 @@ from werkzeug.security import generate_password_hash
 from webhook_service.auth.stand_in_users import AuthUsers, Metadata, hash_of, one_time_token
 
 EMAIL_PROVIDER = {"provider": "email", "providers": ["email"]}
-SSO_PROVIDER = {"provider": "sso:demo", "providers": ["sso:demo"]}
 
 
 class EmailExists(Exception):
@@ -84,27 +83,6 @@ class Auth:
                 self._confirm(user)
         return user
 
-    def sso_sign_up(self, email: str, *, user_metadata: Metadata | None = None, id: UUID | None = None) -> UUID:
-        """The first sign-in by SAML, with what the identity provider says. The e-mail may be another user's too."""
-        user = id or uuid4()
-        claims = {"sub": str(user), "email": email.lower(), "email_verified": False} | dict(user_metadata or {})
-        with self._transaction():
-            self.users.insert(
-                user,
-                email=email.lower(),
-                is_sso_user=True,
-                encrypted_password="",
-                raw_app_meta_data=SSO_PROVIDER,
-                raw_user_meta_data=claims,
-            )
-            self.users.update(user, role="authenticated")
-            self.users.update(user, encrypted_password=None)
-            self.users.merge(user, "raw_user_meta_data", claims)
-            self.users.merge(user, "raw_app_meta_data", SSO_PROVIDER)
-            self._confirm(user)
-            self.users.start_session(user)
-        return user
-
     def anonymous(self, *, id: UUID | None = None) -> UUID:
         """An anonymous sign-in: no e-mail, no password, no provider."""
         user = id or uuid4()
@@ -132,13 +110,6 @@ class Auth:
         """A token refresh (v1 tokens): it writes last_sign_in_at as it was, so only updated_at moves."""
         with self._transaction():
             self.users.refresh_session(user)
-
-    def sso_sign_in(self, user: UUID, *, user_metadata: Metadata | None = None) -> None:
-        """A repeated sign-in by SSO or OAuth, with what the identity provider says now."""
-        with self._transaction():
-            self.users.merge(user, "raw_user_meta_data", user_metadata or {})
-            self.users.merge(user, "raw_app_meta_data", {})
-            self.users.start_session(user)
 
     def change_email(self, user: UUID, email: str) -> None:
         """The user's own change, from the request to the second link: three transactions."""
@@ -203,10 +174,6 @@ class Auth:
             if confirmed:
                 self._confirm(user)
             self.users.update(user, email=email.lower())
-
-    def set_app_metadata(self, user: UUID, app_metadata: Metadata) -> None:
-        """Merges shallowly; None deletes a key."""
-        self.users.merge(user, "raw_app_meta_data", app_metadata)
 
     def ban(self, user: UUID, until: datetime) -> None:
         self.users.update(user, banned_until=until)

@@ -2,10 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
 from uuid import UUID
-
-from marshmallow import RAISE, Schema, fields, validate
 
 from webhook_service.errors import EmployeeNotFound
 from webhook_service.events import Json
@@ -24,24 +21,10 @@ class SyncStatus(StrEnum):
     OK = "OK"
 
 
-class PeopleFilter(Schema):
-    """Which employees: all of what is given must hold. `person` as in `ledger.Filter`."""
-
-    class Meta:
-        unknown = RAISE
-
-    sync_status = fields.Enum(SyncStatus)
-    is_active = fields.Boolean()
-    person = fields.String(validate=[validate.Length(max=200), validate.ContainsNoneOf("\0")])
-
-
-def people_filter_json(loaded: Mapping[str, Any]) -> dict[str, Json]:
-    """The filter's part of loaded values, as the database takes it."""
-    return {name: loaded[name] for name in PeopleFilter().fields if name in loaded}
-
-
 def people(database: Database, filter: Mapping[str, Json], *, after: int | None, limit: int) -> Json:
-    """A page by employee_id: {"employees": rows of auth_sync_monitor, "next": the id to go on after, or None}."""
+    """A page, by employee_id, of the employees for whom all of `filter` holds (`sync_status`, `is_active`, `person`):
+    {"employees": rows of auth_sync_monitor, "next": the id to go on after, or None}.
+    """
     return database.call("auth_sync_people_v1", p_filter=dict(filter), p_after=after, p_limit=limit)
 
 

@@ -11,7 +11,6 @@ from typing import Any
 from uvicorn import Server
 from uvicorn_worker import UvicornWorker
 
-from webhook_service.server.asgi import application
 from webhook_service.server.protocol import Protocol, max_connections
 
 HEARTBEAT_SECONDS = 1
@@ -51,6 +50,8 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # it has no types
         super().init_process()
 
     async def _serve(self) -> None:
+        from webhook_service.server.asgi import application  # imports prometheus-client: see gunicorn_conf.when_ready
+
         self.config.app = application(self.wsgi)
         self.config.limit_concurrency = max_connections()
         self._server = QuietServer(self.config)

@@ -12,10 +12,11 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
+from tests.auth_stand_in import Auth
 from tests.auth_traffic import EPOCH
 from tests.integration.auth_actions import ACTIONS, BAN_END, RECORDING, statements
 from tests.integration.migrating import execute, rows
-from webhook_service.auth.stand_in import Auth, EmailExists
+from webhook_service.auth.stand_in import EmailExists
 from webhook_service.auth.stand_in_users import is_email
 from webhook_service.db.embedded import create_auth_schema
 

@@ -8,12 +8,12 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
+from tests.auth_stand_in import Auth
 from tests.auth_traffic import EPOCH
 from tests.employees import Connection
 from tests.integration.auth_actions import BAN_END
 from tests.integration.canaries import CANARY, contents
 from tests.integration.capturing import MAPPED, auth_on, entries, in_auth, newest, record_of, writer
-from webhook_service.auth.stand_in import Auth
 
 Action = Callable[[Auth, UUID], object]
 

@@ -9,9 +9,9 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
+from tests.auth_stand_in import Auth
 from tests.employees import Connection, employee, hire
 from tests.integration.capturing import auth_on, entries, newest, reconciled, record_of, relay, writer
-from webhook_service.auth.stand_in import Auth
 from webhook_service.db import migrate
 from webhook_service.ledger.reconcile import reconcile
 from webhook_service.ledger.relay import run_once

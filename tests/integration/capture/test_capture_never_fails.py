@@ -8,12 +8,12 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
+from tests.auth_stand_in import Auth
 from tests.employees import Connection, employee, hire
 from tests.integration.auth_actions import BAN_END
 from tests.integration.breaking import IN_OUR_TABLES, LOCKED, locked
 from tests.integration.capturing import auth_on, reconciled, relay, writer
 from tests.integration.migrating import execute
-from webhook_service.auth.stand_in import Auth
 from webhook_service.db import migrate
 from webhook_service.errors import ServiceError
 from webhook_service.policy import Policy

@@ -9,11 +9,11 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from tests.auth_stand_in import Auth
 from tests.employees import Connection, hire
 from tests.integration.canaries import CANARY, SECRET_COLUMNS, contents, lines
 from tests.integration.capturing import reconciled, relay
 from tests.integration.doctoring import examined
-from webhook_service.auth.stand_in import Auth
 from webhook_service.errors import ServiceError
 from webhook_service.ports import Database
 

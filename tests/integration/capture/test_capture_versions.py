@@ -8,10 +8,10 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from tests.auth_stand_in import Auth
 from tests.employees import Connection, employee, hire
 from tests.integration.auth_actions import BAN_END
 from tests.integration.capturing import auth_on, entries, newest, reconciled, record_of, relay, writer
-from webhook_service.auth.stand_in import Auth
 from webhook_service.ports import Database
 
 FAR = 4_000_000 * 4_102_444_800

@@ -11,11 +11,11 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from tests.auth_stand_in import Auth
 from tests.employees import Connection
 from tests.integration.captured import auth_of, deliver, relay_all
 from tests.integration.wandering import captured_of, live
 from tests.webhook_events import parse_bytes
-from webhook_service.auth.stand_in import Auth
 from webhook_service.events import Work
 from webhook_service.inbound.handlers import decide
 from webhook_service.inbound.processing import process_batch

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from tests.auth_stand_in import Auth
 from tests.auth_traffic import SECRET
 from tests.employees import Connection, employee, hire
 from tests.integration.auth_actions import BAN_END
@@ -15,7 +16,6 @@ from tests.integration.capturing import auth_on, prepared, reconciled, relay
 from tests.integration.dashboard_webhook import make_webhook
 from tests.integration.sending import URL, Request, send_to, taken
 from webhook_service.app import create_app
-from webhook_service.auth.stand_in import Auth
 from webhook_service.ports import Database
 from webhook_service.settings import Settings
 

@@ -6,9 +6,9 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from tests.auth_stand_in import Auth
 from tests.employees import Connection, employee, hire
 from tests.integration.captured import auth_of, everything, inbound, relay_all
-from webhook_service.auth.stand_in import Auth
 from webhook_service.ports import Database
 
 MANY = 5000

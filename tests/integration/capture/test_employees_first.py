@@ -7,9 +7,9 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from tests.auth_stand_in import Auth
 from tests.employees import Connection, employee, hire
 from tests.integration.captured import auth_of, inbound, newest, relay_all
-from webhook_service.auth.stand_in import Auth
 from webhook_service.ports import Database
 
 MAIL = "jane@example.com"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from standardwebhooks.webhooks import WebhookVerificationError
 
+from tests.auth_stand_in import Auth
 from tests.databases import dropped_afterwards
 from tests.debian_postgres import Cluster
 from tests.employees import Connection, employee, hire
@@ -25,7 +26,6 @@ from tests.integration.sending import (
     verified_by_us,
     where_it_shows,
 )
-from webhook_service.auth.stand_in import Auth
 from webhook_service.errors import BadSignature
 from webhook_service.ports import Database
 from webhook_service.settings import Settings

@@ -8,6 +8,7 @@ import pytest
 
 from tests.acceptance.command import settings_for
 from tests.acceptance.conftest import wait_for
+from tests.auth_stand_in import Auth
 from tests.auth_traffic import SECRET
 from tests.employees import Connection, employee, hire
 from tests.integration.auth_actions import BAN_END
@@ -15,7 +16,6 @@ from tests.integration.capturing import auth_on, prepared, reconciled, relay
 from tests.integration.sending import send_to
 from tests.pg_net_double import Mischief, working
 from tests.ports import free_port
-from webhook_service.auth.stand_in import Auth
 from webhook_service.ports import Database
 from webhook_service.server import process as server_process
 

@@ -6,10 +6,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from tests.auth_stand_in import Auth
 from tests.employees import Connection, employee, hire
 from tests.integration.captured import auth_of, relay_all
 from tests.integration.wishing import DISABLE, EMAIL, ENABLE, POLICIES, actions, asked, dismiss, linked
-from webhook_service.auth.stand_in import Auth
 from webhook_service.db import migrate
 from webhook_service.policy import EmailOwner
 from webhook_service.ports import Database

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 
+from tests.auth_stand_in import Auth
 from tests.employees import Connection
 from tests.integration.breaking import IN_OUR_TABLES, LOCKED, Breakage, locked, migrated_again
 from tests.integration.captured import auth_of, everything, relay_all
@@ -22,7 +23,6 @@ from tests.integration.wishing import (
     linked,
     relay_events,
 )
-from webhook_service.auth.stand_in import Auth
 from webhook_service.db import migrate
 from webhook_service.policy import EmailOwner
 from webhook_service.ports import Database

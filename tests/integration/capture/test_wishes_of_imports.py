@@ -6,6 +6,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from tests.auth_stand_in import Auth
 from tests.employees import Connection, hire
 from tests.integration.captured import auth_of, relay_all
 from tests.integration.wishing import (
@@ -21,7 +22,6 @@ from tests.integration.wishing import (
     link_many,
     outcomes,
 )
-from webhook_service.auth.stand_in import Auth
 from webhook_service.ports import Database
 
 MANY = 5000

@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from tests.auth_stand_in import Auth
 from tests.employees import Connection, hire
 from tests.integration.capturing import auth_on
 from tests.integration.doctoring import examined, found, relayed, troubles, utc_now
-from webhook_service.auth.stand_in import Auth
 from webhook_service.doctor.findings import Level
 from webhook_service.policy import Policy
 from webhook_service.ports import Database

@@ -6,10 +6,10 @@ from uuid import uuid4
 
 import pytest
 
+from tests.auth_stand_in import Auth
 from tests.employees import Connection, hire
 from tests.integration.capturing import auth_on
 from tests.integration.doctoring import examined, found, relayed, troubles
-from webhook_service.auth.stand_in import Auth
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.doctor.findings import Level
 from webhook_service.errors import Unavailable

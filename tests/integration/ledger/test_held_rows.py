@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from tests.auth_stand_in import Auth
 from tests.employees import Connection, hire
 from tests.integration.captured import auth_of, inbound, relay_all
-from webhook_service.auth.stand_in import Auth
 from webhook_service.ledger.reconcile import reconcile
 from webhook_service.ledger.relay import run_once
 from webhook_service.policy import Policy

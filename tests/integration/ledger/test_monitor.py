@@ -12,7 +12,6 @@ from webhook_service.errors import EmployeeNotFound
 from webhook_service.events import Json
 from webhook_service.inbound.processing import process_batch
 from webhook_service.ledger import employees
-from webhook_service.ledger.employees import PeopleFilter, people_filter_json
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
@@ -66,7 +65,7 @@ def names(database: Database, **filter: Any) -> list[str]:
     listed: list[str] = []
     after = None
     while True:
-        page = employees.people(database, people_filter_json(PeopleFilter().load(filter)), after=after, limit=2)
+        page = employees.people(database, filter, after=after, limit=2)
         listed += [employee["first_name"] for employee in page["employees"]]
         if (after := page["next"]) is None:
             return listed

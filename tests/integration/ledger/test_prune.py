@@ -7,11 +7,11 @@ from uuid import UUID
 import pytest
 from flask.testing import FlaskClient
 
+from tests.auth_stand_in import Auth
 from tests.auth_traffic import outcome_of
 from tests.conftest import ADMIN_KEY
 from tests.employees import Connection, employee, entry, hire
 from tests.integration.captured import auth_of, claim, deliver, everything, inbound, newest, relay_all
-from webhook_service.auth.stand_in import Auth
 from webhook_service.ledger.retention import prunable, prune
 from webhook_service.ports import Database
 

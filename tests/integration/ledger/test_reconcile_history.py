@@ -9,9 +9,9 @@ from uuid import UUID
 
 import pytest
 
+from tests.auth_stand_in import Auth
 from tests.employees import Connection, employee, hire
 from tests.integration.captured import auth_of, inbound, make_due, nothing_captured, nothing_linked, relay_all
-from webhook_service.auth.stand_in import Auth
 from webhook_service.ledger.reconcile import Reconciled, reconcile
 from webhook_service.policy import Policy
 from webhook_service.ports import Database

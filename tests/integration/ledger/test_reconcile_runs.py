@@ -6,6 +6,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from tests.auth_stand_in import Auth
 from tests.employees import Connection, employee, hire
 from tests.in_loop import CalledSoon
 from tests.integration.captured import (
@@ -14,7 +15,6 @@ from tests.integration.captured import (
     nothing_captured,
     relay_all,
 )
-from webhook_service.auth.stand_in import Auth
 from webhook_service.errors import NotPossible
 from webhook_service.events import Json
 from webhook_service.ledger.reconcile import Reconciled, reconcile

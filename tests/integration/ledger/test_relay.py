@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from flask.testing import FlaskClient
 
+from tests.auth_stand_in import Auth
 from tests.auth_traffic import outcome_of
 from tests.employees import Connection, employee, hire
 from tests.integration.captured import (
@@ -20,7 +21,6 @@ from tests.integration.captured import (
     newest,
     relay_all,
 )
-from webhook_service.auth.stand_in import Auth
 from webhook_service.events import Outcome, Status, Via
 from webhook_service.inbound.processing import fail, process_rows
 from webhook_service.ledger.relay import run_once

@@ -10,9 +10,9 @@ from uuid import UUID
 import pytest
 from psycopg.types.json import Jsonb
 
+from tests.auth_stand_in import Auth
 from tests.employees import Connection, employee, hire
 from tests.integration.captured import auth_of, everything, inbound, make_due, newest, relay_all
-from webhook_service.auth.stand_in import Auth
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.ledger.relay import run_once
 from webhook_service.policy import Policy

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from tests.auth_stand_in import Auth
 from tests.employees import Connection, hire
 from tests.integration.captured import auth_of, relay_all
 from tests.integration.wishing import (
@@ -22,7 +23,6 @@ from tests.integration.wishing import (
     settle,
     write,
 )
-from webhook_service.auth.stand_in import Auth
 from webhook_service.events import Json
 from webhook_service.ports import Database
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 
+from tests.auth_stand_in import Auth
 from tests.employees import Connection
 from tests.integration.captured import auth_of, end_leases, everything, make_due
 from tests.integration.wishing import (
@@ -25,7 +26,6 @@ from tests.integration.wishing import (
     settle,
     write,
 )
-from webhook_service.auth.stand_in import Auth
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.ports import Database
 

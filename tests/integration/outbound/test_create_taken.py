@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from tests.auth_stand_in import Auth
 from tests.auth_traffic import JANE
 from tests.employees import Connection, employee, entry, hire
 from tests.integration.auth_admins import row
@@ -23,7 +24,6 @@ from tests.integration.hiring import (
     reason_of,
 )
 from webhook_service.app import create_app
-from webhook_service.auth.stand_in import Auth
 from webhook_service.ports import Database
 from webhook_service.settings import Settings
 

@@ -6,10 +6,10 @@ from uuid import UUID
 import pytest
 
 from tests.auth_faults import Fault
+from tests.auth_stand_in import Auth
 from tests.employees import Connection, employee, hire
 from tests.integration.captured import auth_of
 from tests.integration.provisioning import Office, auth_users, hire_many, logins, open_office, refuse_updates_of
-from webhook_service.auth.stand_in import Auth
 from webhook_service.ports import Database
 
 
