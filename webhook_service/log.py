@@ -69,6 +69,7 @@ def dict_config(level: str = "INFO") -> dict[str, Any]:
         "loggers": {
             "webhook_service": ours,
             "gunicorn.error": ours,
+            "psycopg": ours | {"level": "ERROR"},  # its warnings repeat the text of an error
             # No access log: it would say the same again.
             "gunicorn.access": {"handlers": [], "level": "CRITICAL", "propagate": False},
         },

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 NAME_COLUMNS = ("first_name", "last_name")
-"""The columns of employees that names may be copied to."""
+"""The columns of employees that names may be copied to: all texts taken from raw_user_meta_data. A name that is only here
+is never copied: docs/operating.md, "A column more".
+"""
 
 
 class EmailOwner(StrEnum):

@@ -3,9 +3,9 @@
 import os
 import random
 import signal
+import socket
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from tests.acceptance.command import settings_for
@@ -16,7 +16,6 @@ from tests.acceptance.conftest import (
     accepted_connections,
     children_of,
     deliver,
-    has_waiting_calls,
     refused,
     wait_for,
 )
@@ -25,6 +24,9 @@ from tests.auth_traffic import CONFIRMED, insert
 from tests.employees import Connection
 from tests.ports import free_port
 from webhook_service.server import process as server_process
+from webhook_service.server.worker import GRACE_SECONDS
+
+AT_WORK = "select from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'"
 
 
 def assert_nothing_is_half_done(connection: Connection, posts: list[Post], count: int) -> None:
@@ -45,9 +47,7 @@ def assert_nothing_is_half_done(connection: Connection, posts: list[Post], count
     assert disagreeing == []
 
 
-def test_requests_in_flight_at_sigterm_are_answered(
-    start_server: StartServer, connection: Connection, database_url: str
-) -> None:
+def test_requests_in_flight_at_sigterm_are_answered(start_server: StartServer, connection: Connection) -> None:
     """All that was accepted before a SIGTERM gets its 200, more than there are threads; then the server ends with 0."""
     server = start_server(WEB_CONCURRENCY="1")
     hire_users(connection, 40)
@@ -55,13 +55,15 @@ def test_requests_in_flight_at_sigterm_are_answered(
         Post(f"evt-{n}", insert(user_id(n), email=f"user{n}@example.com", email_confirmed_at=CONFIRMED))
         for n in range(1, 41)
     ]
-    with psycopg.connect(database_url) as other:
-        other.execute("select from employees for update")
-        traffic = Traffic(server.url, posts)
-        wait_for("all connections accepted", lambda: accepted_connections(server.url) == len(posts))
-        wait_for("two calls at work", lambda: has_waiting_calls(connection, 2))
-        server.signal(signal.SIGTERM)
-        wait_for("the signal has arrived", lambda: "Handling signal: term" in server.log())
+    connection.execute("""
+        create function slow() returns trigger language plpgsql as 'begin perform pg_sleep(0.5); return null; end';
+        create trigger slow before update on employees for each statement execute function slow()
+    """)
+    traffic = Traffic(server.url, posts)
+    wait_for("all connections accepted", lambda: accepted_connections(server.url) == len(posts))
+    wait_for("a call at work", lambda: connection.execute(AT_WORK).rowcount > 0)
+    server.signal(signal.SIGTERM)
+    wait_for("the signal has arrived", lambda: "Handling signal: term" in server.log())
     answers = traffic.answers()
     assert [(a.status, a.outcome) for a in answers] == [(200, "linked")] * len(posts)
     assert server.process.wait(20) == 0
@@ -164,3 +166,18 @@ def test_a_rolling_restart_loses_nothing(start_server: StartServer, connection: 
     answers = traffic.answers()
     wait_for("the old workers are gone", lambda: not set(old) & set(children_of(server.process.pid)))
     assert refused(answers) == []
+
+
+def test_a_client_that_does_not_read_does_not_keep_the_worker(start_server: StartServer) -> None:
+    """At SIGTERM it is cut off after a grace period, and the relay has ended in order."""
+    server = start_server(WEB_CONCURRENCY="1")
+    host, port = "127.0.0.1", int(server.url.rpartition(":")[2])
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect((host, port))
+        client.sendall(b"GET /admin/api/docs HTTP/1.1\r\nHost: localhost\r\n\r\n" * 60)
+        assert client.recv(15) == b"HTTP/1.1 200 OK"
+        server.signal(signal.SIGTERM)
+        assert server.process.wait(GRACE_SECONDS + 15) == 0
+    assert '"message": "relay stopped"' in server.log()
+    assert "SIGKILL" not in server.log()

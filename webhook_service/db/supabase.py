@@ -13,6 +13,10 @@ from webhook_service.events import Json
 
 TIMEOUT = httpx.Timeout(3.0, connect=2.0, pool=1.0)
 CONNECTIONS = 8
+"""For the calls of threads: the relay, the pages and the probes. Those of the event loop have their own, so that
+neither waits for the other.
+"""
+CONNECTIONS_IN_LOOP = 3
 CALL_TIMEOUT = 3.5
 """Seconds for a whole call; httpx's own limits are for each read."""
 
@@ -38,11 +42,12 @@ class SupabaseDatabase:
             timeout=timeout,
             http2=False,
             follow_redirects=False,
-            limits=httpx.Limits(max_connections=CONNECTIONS),
+            limits=httpx.Limits(max_connections=CONNECTIONS + CONNECTIONS_IN_LOOP),
             event_hooks={"response": [require_an_api]},
         )
         self._client: Client = create_client(url, service_role_key, ClientOptions(httpx_client=self._http))
         self._deadline = Deadline(CONNECTIONS, call_timeout)
+        self._deadline_in_loop = Deadline(CONNECTIONS_IN_LOOP, call_timeout)
         self._round_trips = Shortest()
 
     def call(self, function: str, **params: Json) -> Json:
@@ -50,7 +55,7 @@ class SupabaseDatabase:
 
     async def call_soon(self, function: str, **params: Json) -> Json:
         started = time.monotonic()
-        answer = await self._deadline.run_soon(self._call, function, params)
+        answer = await self._deadline_in_loop.run_soon(self._call, function, params)
         self._round_trips.add(time.monotonic() - started)
         return answer
 
@@ -72,6 +77,7 @@ class SupabaseDatabase:
     def close(self) -> None:
         self._http.close()
         self._deadline.close()
+        self._deadline_in_loop.close()
 
 
 def require_an_api(response: httpx.Response) -> None:

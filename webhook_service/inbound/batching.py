@@ -6,7 +6,13 @@ from collections.abc import Sequence
 
 from webhook_service.errors import Conflict, DatabaseError, Unavailable
 from webhook_service.events import Result, Work
-from webhook_service.inbound.processing import LOCK_TIMEOUT_ALONE, MAX_BATCH, process_batch_soon, results_by_work
+from webhook_service.inbound.processing import (
+    LOCK_TIMEOUT,
+    LOCK_TIMEOUT_ALONE,
+    MAX_BATCH,
+    process_batch_soon,
+    results_by_work,
+)
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
@@ -19,13 +25,19 @@ FAR_SECONDS = 0.005
 """A network round trip from which on a second call is worth while: the database would be idle for so long."""
 
 HELD_UP_SECONDS = 0.25
-"""A call that lasts longer waits for somebody's lock: other events do not wait for it."""
+"""A call that lasts longer waits for somebody's lock: other events do not wait for it. If their rows are locked, too,
+they are refused for now instead of waiting: an import that locks many employees would hold up all calls.
+"""
 
 MAX_CALLS = 3
 """Calls of one process under way at once, those that are held up included."""
 
 PATIENCE_SECONDS = 4.0
 """How long a request waits for its result; the sender of the webhook stops waiting after 5."""
+
+
+Waiting = tuple[Work, "asyncio.Future[Result]"]
+"""A work, and the result that its request waits for."""
 
 
 class GroupCommit:
@@ -48,7 +60,7 @@ class GroupCommit:
         self._max_batch = max_batch
         self._patience = patience
         self._held_up = held_up
-        self._waiting: deque[tuple[Work, asyncio.Future[Result]]] = deque()
+        self._waiting: deque[Waiting] = deque()
         self._started: dict[asyncio.Task[None], float] = {}  # the calls under way, by the loop's time
         self._whole = 0  # works that make the next batch whole; it is not waited for any longer than _next says
         self._next: asyncio.Handle | None = None
@@ -82,41 +94,60 @@ class GroupCommit:
         while self._waiting and self._may_call():
             batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._max_batch))]
             loop = asyncio.get_running_loop()
-            self._started[loop.create_task(self._run(batch))] = loop.time()
+            call = loop.create_task(self._run(batch, waits_for_locks=self._held_up_calls() == 0))
+            self._started[call] = loop.time()
 
     def _may_call(self) -> bool:
         """The one rule: no call under way that is not held up; behind a slow network, one such call at most."""
-        now = asyncio.get_running_loop().time()
-        in_the_way = sum(now - started < self._held_up for started in self._started.values())
+        in_the_way = len(self._started) - self._held_up_calls()
         return in_the_way <= (self._database.round_trip > FAR_SECONDS) and len(self._started) < MAX_CALLS
 
-    async def _run(self, batch: Sequence[tuple[Work, "asyncio.Future[Result]"]]) -> None:
+    def _held_up_calls(self) -> int:
+        now = asyncio.get_running_loop().time()
+        return sum(now - started >= self._held_up for started in self._started.values())
+
+    async def _run(self, batch: Sequence[Waiting], *, waits_for_locks: bool) -> None:
         """One call, and what follows from its end."""
         held_up = asyncio.get_running_loop().call_later(self._held_up, self._call_next, 0)
-        await self._settle([each for each in batch if not each[1].done()])
-        held_up.cancel()
-        self._started.pop(asyncio.current_task())  # type: ignore[arg-type]  # a coroutine of ours always runs in one
-        self._whole = min(len(self._waiting) + len(batch), self._max_batch)
-        self._call_next(0 if len(self._waiting) >= self._whole else RETURN_SECONDS)
+        try:
+            await self._settle([each for each in batch if not each[1].done()], waits_for_locks)
+        finally:
+            held_up.cancel()
+            self._started.pop(asyncio.current_task())  # type: ignore[arg-type]  # a coroutine of ours always runs in one
+            self._whole = min(len(self._waiting) + len(batch), self._max_batch)
+            self._call_next(0 if len(self._waiting) >= self._whole else RETURN_SECONDS)
 
-    async def _settle(self, batch: Sequence[tuple[Work, "asyncio.Future[Result]"]], lock_timeout: str = "") -> None:
+    async def _settle(self, batch: Sequence[Waiting], waits_for_locks: bool) -> None:
         """Gives each its result or its error. What the database refuses together is tried one by one."""
         if not batch:
             return
         works = [work for work, _ in batch]
-        timeout = {"lock_timeout": lock_timeout} if lock_timeout else {}
+        timeout = LOCK_TIMEOUT if waits_for_locks else LOCK_TIMEOUT_ALONE
         answers: Sequence[Result | Exception]
         try:
-            answers = results_by_work(works, await process_batch_soon(self._database, works, self._policy, **timeout))
+            results = await process_batch_soon(
+                self._database, works, self._policy, lock_timeout=timeout, skip_held=not waits_for_locks
+            )
+            answers = results_by_work(works, results) if waits_for_locks else applied_or_held(works, results)
         except Exception as error:  # noqa: BLE001 (it belongs to those who wait for it)
             if isinstance(error, DatabaseError | Conflict) and len(batch) > 1:
                 for one in batch:
                     if not one[1].done():
-                        await self._settle([one], LOCK_TIMEOUT_ALONE)
+                        await self._settle([one], waits_for_locks=False)
                 return
             answers = [error] * len(batch)
         for (_, result), answer in zip(batch, answers, strict=True):
             settle(result, answer)
+
+
+def applied_or_held(works: Sequence[Work], results: Sequence[Result]) -> list[Result | Unavailable]:
+    """The results of a call that did not wait for locks: an event without one is held, and not recorded."""
+    return [
+        Conflict("database_conflict", "Another transaction holds a row that this event needs.")
+        if isinstance(answer, Unavailable)
+        else answer
+        for answer in results_by_work(works, results)
+    ]
 
 
 def settle(result: "asyncio.Future[Result]", answer: Result | Exception) -> None:

@@ -1,7 +1,8 @@
 """Step 3: AuthEvent -> Work. The decision table, as values: no I/O, no clock, no database.
 
 What the event itself decides is decided here. What depends on the employees (is the auth user linked, how many match?)
-is a `Situation` that the database finds out under its locks; here it is said what is then to be done in each of them.
+is a `Situation` that the database finds out under its locks (auth_sync_situation_v1 in employee.sql); here it is said
+what is then to be done in each of them.
 """
 
 from collections.abc import Callable, Mapping

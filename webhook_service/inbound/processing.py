@@ -45,13 +45,20 @@ def process_batch(
 
 
 async def process_batch_soon(
-    database: Database, works: Sequence[Work], policy: Policy, *, lock_timeout: str = LOCK_TIMEOUT
+    database: Database,
+    works: Sequence[Work],
+    policy: Policy,
+    *,
+    lock_timeout: str = LOCK_TIMEOUT,
+    skip_held: bool = False,
 ) -> list[Result]:
     """The same in an event loop. Where earlier events are to be applied before, a thread does it all."""
-    answer = await database.call_soon(PROCESS, **parameters(works, lock_timeout=lock_timeout))
+    answer = await database.call_soon(PROCESS, **parameters(works, lock_timeout=lock_timeout, skip_held=skip_held))
     if "results" in answer:
         return [result_of(item) for item in answer["results"]]
-    return await asyncio.to_thread(process_batch, database, works, policy, lock_timeout=lock_timeout)
+    return await asyncio.to_thread(
+        process_batch, database, works, policy, lock_timeout=lock_timeout, skip_held=skip_held
+    )
 
 
 def process(database: Database, work: Work, policy: Policy) -> Result:

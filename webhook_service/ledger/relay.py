@@ -1,7 +1,8 @@
 """The machine delivers what the webhook lost: due rows of the ledger -> the same `processing`.
 
 Any number of relays may run at once. A row is leased while one works on it; if that one dies, the lease ends and
-another takes it over. What fails is due again later (see `auth_sync_backoff_v1`), until it is given up.
+another takes it over. What fails is due again later (see `auth_sync_backoff_v1`), until it is given up. Actions have a
+loop of their own, `outbound.accounts.Accounts.run_once`; `app.relay_for` starts both.
 """
 
 import logging

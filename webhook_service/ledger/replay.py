@@ -72,7 +72,7 @@ def replay_events(
     """The inbound events that fit, oldest first, at most `limit`; `progress` is told after each batch.
 
     Each batch is a transaction of its own: where one raises Unavailable, those before it are done, and doing them again
-    changes nothing. `filter` as in `ledger.events`; `after` is the `next` of the part before.
+    changes nothing. `filter` as in `ledger.queries.events`; `after` is the `next` of the part before.
     """
     size = DRY_RUN_BATCH if dry_run else MAX_BATCH
     done = Replayed(dry_run, next=after)

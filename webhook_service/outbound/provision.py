@@ -1,4 +1,4 @@
-"""Creates logins for active employees without one: each as `employees.hire` does, at the rate that all relays share.
+"""Creates logins for active employees without one: each as `logins.hire` does, at the rate that all relays share.
 
 A run may be killed at any moment, and any number may run at once: whoever is begun has an intent in the ledger, under a
 lease, and is begun by nobody else. What a killed run has begun is finished or undone once that lease has ended.

@@ -22,13 +22,16 @@ worker_class = "webhook_service.server.worker.Worker"
 backlog = 2048  # pg_net posts 200 at a time; a full queue would refuse some
 keepalive = 5
 timeout = 30
-graceful_timeout = 20  # a request in flight is answered: a webhook takes no longer than batching.PATIENCE_SECONDS
+graceful_timeout = 30  # requests have worker.GRACE_SECONDS to end, then the relay RELAY_SECONDS
 control_socket_disable = True
 logconfig_dict = dict_config(_settings.log_level)
 
 # What no line of ours shows is not looked up for each of them (logging's manual, "Optimization").
 logging._srcfile = None
 logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+
+RELAY_SECONDS = 15
+"""How long the relay's last batch may take when the worker ends: a call of the Auth Admin API takes no longer."""
 
 ALLOCATIONS = 10_000
 """Between two looks for garbage; Python's own 700 are less than a batch of requests makes."""
@@ -70,16 +73,8 @@ def post_worker_init(worker: Any) -> None:
         relay.start()
 
 
-def worker_int(worker: Any) -> None:
-    _stop_relay(worker)
-
-
 def worker_exit(server: Any, worker: Any) -> None:
-    _stop_relay(worker)
-
-
-def _stop_relay(worker: Any) -> None:
     """The batch under way ends in order; a lease that is left behind would hold its rows up for half a minute."""
     app = getattr(worker, "wsgi", None)  # None where it never started
     if app is not None and (relay := app.extensions.get("relay")) is not None:
-        relay.stop(patience=15)
+        relay.stop(patience=RELAY_SECONDS)

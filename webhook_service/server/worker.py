@@ -13,6 +13,11 @@ from uvicorn_worker import UvicornWorker
 
 from webhook_service.server.protocol import Protocol, max_connections
 
+GRACE_SECONDS = 12
+"""How long requests may take to end when the worker does: a body has 10 seconds. A client that does not read its answer
+would otherwise keep the worker.
+"""
+
 HEARTBEAT_SECONDS = 1
 """Between two signs of life to gunicorn, which ends a worker that gives none."""
 
@@ -37,6 +42,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # it has no types
         "access_log": False,  # a delivery is one line already
         "server_header": False,
         "timeout_notify": HEARTBEAT_SECONDS,
+        "timeout_graceful_shutdown": GRACE_SECONDS,
     }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -59,13 +65,17 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # it has no types
         loop.add_signal_handler(signal.SIGTERM, self._end)
         for number in (signal.SIGINT, signal.SIGQUIT):
             loop.add_signal_handler(number, self._end_at_once)
-        await self._server.serve(sockets=self.sockets)
+        await self._server.serve(sockets=[each.sock for each in self.sockets])
 
     def _end(self) -> None:
+        """The relay claims nothing more; what it has begun is waited for in gunicorn_conf.worker_exit."""
         self._server.should_exit = True
+        if (relay := self.wsgi.extensions.get("relay")) is not None:
+            relay.stop()
 
     def _end_at_once(self) -> None:
-        self._server.should_exit = self._server.force_exit = True
+        self._server.force_exit = True
+        self._end()
 
     async def callback_notify(self) -> None:
         self.notify()

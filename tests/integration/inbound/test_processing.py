@@ -234,5 +234,45 @@ def test_one_row_that_is_held_does_not_hold_up_the_others(database: Database, co
         wait_for(lambda: commits.waiting() == 10)
         gate.opened.set()
         assert {future.result(10).outcome for future in (first, *others)} == {"unconfirmed"}
-        with pytest.raises(Unavailable, match="55P03"):
+        with pytest.raises(Unavailable, match="database_conflict"):
             refused.result(10)
+
+
+def test_many_held_rows_do_not_hold_up_the_others(database: Database, connection: Connection) -> None:
+    """An import in one transaction locks a dozen employees: their events are refused for now, all others applied."""
+    connection.execute("insert into employees (employee_number) select 'held' || n from generate_series(1, 12) as n")
+    commits = ForThreads(GroupCommit(database, Policy()))
+
+    def held(number: int) -> Work:
+        user = AuthUser(UUID(int=100 + number), employee_number=f"held{number}")
+        return decide(AuthEvent(f"evt-held-{number}", Operation.INSERT, 1, user), Policy())
+
+    with ThreadPoolExecutor(40) as threads, connection.transaction():
+        connection.execute("select from employees for update")
+        refused = [threads.submit(commits.process, held(number)) for number in range(1, 13)]
+        others = [threads.submit(commits.process, work(number)) for number in range(1, 21)]
+        assert {future.result(10).outcome for future in others} == {"unconfirmed"}
+        for future in refused:
+            with pytest.raises(Unavailable, match="database_"):
+                future.result(10)
+
+
+def test_an_event_that_is_held_beside_a_held_call_is_refused_at_once(
+    database: Database, connection: Connection
+) -> None:
+    """It does not wait for the lock a second time: otherwise a few locks would take up all calls."""
+    connection.execute("insert into employees (employee_number) values ('held1'), ('held2')")
+    commits = ForThreads(GroupCommit(database, Policy(), held_up=0.05))
+    first, second = (
+        decide(AuthEvent(f"evt-{n}", Operation.INSERT, 1, AuthUser(UUID(int=n), employee_number=f"held{n}")), Policy())
+        for n in (1, 2)
+    )
+    with ThreadPoolExecutor(2) as threads, connection.transaction():
+        connection.execute("select from employees for update")
+        waiting = threads.submit(commits.process, first)
+        wait_for(lambda: connection.execute("select from pg_locks where not granted").rowcount > 0)
+        with pytest.raises(Unavailable, match="database_conflict"):
+            commits.process(second)
+        assert not waiting.done()
+        with pytest.raises(Unavailable):
+            waiting.result(10)

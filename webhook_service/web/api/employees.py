@@ -52,7 +52,7 @@ class NewEmployee(Schema):
 
 
 def hire(accounts: Accounts | None, *arguments: Any, **options: Any) -> Hired:
-    """As `employees.hire`; an address that Auth refuses is the caller's to change. Raises InvalidQuery besides."""
+    """As `logins.hire`; an address that Auth refuses is the caller's to change. Raises InvalidQuery besides."""
     try:
         return logins.hire(accounts, *arguments, **options)
     except AuthRefused as error:

@@ -14,7 +14,7 @@ from webhook_service.web.api.schemas import JANE
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A route. `reasons` are those of its own, besides what any request may meet (see `web.reasons`)."""
+    """A route. `reasons` are those of its own, besides what any request may meet (see `web.api.reasons`)."""
 
     method: str
     path: str

@@ -1,4 +1,4 @@
-"""What the admin API answers: a schema for each answer, from which its document is made (see `web.openapi`)."""
+"""What the admin API answers: a schema for each answer, from which its document is made (see `web.api.openapi`)."""
 
 from typing import Any
 

@@ -48,7 +48,7 @@ class Chart:
 
 
 def of_hours(told: Json, last: int, now: datetime) -> Chart:
-    """`told` as of `ledger.hours`; hours without events are there too."""
+    """`told` as of `ledger.queries.hours`; hours without events are there too."""
     this = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     hours = {
         begins: Hour(begins, Counter(), Counter())
