@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 NAME_COLUMNS = ("first_name", "last_name")
-"""The columns of employees that names may be copied to: all texts taken from raw_user_meta_data. A name that is only here
-is never copied: docs/operating.md, "A column more".
+"""The columns of employees that names may be copied to: all texts taken from raw_user_meta_data. A name that is only
+here is never copied: docs/operating.md, "A column more".
 """
 
 
