@@ -103,6 +103,17 @@ def test_sql_writes_new_functions_last(run: Run, tmp_path: Path) -> None:
     assert [name[:4] for name in names] == ["2020", *["2999"] * (len(names) - 1)]
 
 
+@pytest.mark.parametrize("version", ["00000000000000", "20241301000000", "99991231235958"])
+def test_sql_takes_any_number_as_a_version(run: Run, tmp_path: Path, version: str) -> None:
+    """The files of others need not begin with a time; ours sort after them."""
+    (tmp_path / f"{version}_theirs.sql").touch()
+    code, _, errors = run("sql", "--output-dir", str(tmp_path))
+    names = sorted(path.name for path in tmp_path.iterdir() if path.suffix == ".sql")
+    assert (code, errors) == (0, "")
+    assert names[0] == f"{version}_theirs.sql"
+    assert len(names) == len(schema.scripts()) + 1
+
+
 def test_migrate_says_what_it_does(run: Run, empty_database_url: str) -> None:
     """`--dry-run` only tells; then it is done; then there is nothing to do."""
     told = run("migrate", "--dry-run", DATABASE_URL=empty_database_url)

@@ -23,7 +23,10 @@ LOCK = 7_305_191_620_264_041_213
 
 
 LOCK_PATIENCE = "60s"
-"""How long to wait for another process that migrates. For employees, each migration has its own limit."""
+"""How long to wait for another process that migrates."""
+
+TABLE_PATIENCE = "5s"
+"""How long to wait for a table: whoever writes it queues behind this wait. A migration may set less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +139,18 @@ def pending_in(connection: psycopg.Connection) -> list[Script]:
             )
     pending: list[Script] = [migration for migration in migrations if migration.number not in checksums]
     functions = schema.functions()
-    digests = _recorded(connection, "auth_sync_functions", "select digest from {} order by applied_at desc limit 1")
-    return pending if digests == [(functions.digest,)] else [*pending, functions]
+    digests = [
+        digest
+        for (digest,) in _recorded(connection, "auth_sync_functions", "select digest from {} order by applied_at desc")
+    ]
+    if functions.digest in digests[1:]:
+        forget = f"delete from auth_sync_functions where digest = '{functions.digest}';"  # noqa: S608 (a message)
+        raise MigrationError(
+            "database_is_newer",
+            "The database has had newer functions than this version's since: use the newer version."
+            f" To go back on purpose, first run: {forget}",
+        )
+    return pending if digests[:1] == [functions.digest] else [*pending, functions]
 
 
 def _recorded(connection: psycopg.Connection, table: str, query: LiteralString) -> list[TupleRow]:
@@ -153,6 +166,7 @@ def _alone(connection: psycopg.Connection) -> Iterator[None]:
     with connection.transaction():
         connection.execute(sql.SQL("set local lock_timeout = {}").format(LOCK_PATIENCE))
         connection.execute("select pg_advisory_xact_lock(%s)", [LOCK])
+        connection.execute(sql.SQL("set local lock_timeout = {}").format(TABLE_PATIENCE))
         yield
 
 
@@ -178,17 +192,23 @@ def _apply_next(connection: psycopg.Connection) -> Script | None:
         raise MigrationError("migration_failed", f"{script.title}: {message}.{hint}") from error
 
 
-def _put_right(connection: psycopg.Connection) -> None:
-    """Restores indexes, rights, owners and triggers that are missing or altered. Raises psycopg.Error."""
-    wanted = schema.indexes(schema.migrations())
-    there = connection.execute(
+def _valid_indexes(connection: psycopg.Connection) -> set[str]:
+    """The names of those in schema public."""
+    rows = connection.execute(
         "select c.relname from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid"
         " where i.indisvalid and c.relnamespace = 'public'::regnamespace"
     )
-    for name in wanted.keys() - {str(index) for (index,) in there}:
+    return {str(name) for (name,) in rows}
+
+
+def _put_right(connection: psycopg.Connection) -> None:
+    """Restores indexes, rights, owners and triggers that are missing or altered. Raises psycopg.Error."""
+    wanted = schema.indexes(schema.migrations())
+    for name in wanted.keys() - _valid_indexes(connection):
         with _alone(connection):
-            connection.execute(sql.SQL("drop index if exists {}").format(sql.Identifier("public", name)))
-            connection.execute(wanted[name].encode())
+            if name not in _valid_indexes(connection):  # another process may have made it meanwhile
+                connection.execute(sql.SQL("drop index if exists {}").format(sql.Identifier("public", name)))
+                connection.execute(wanted[name].encode())
     with _alone(connection):
         connection.execute("select public.auth_sync_secure_v1()")
     connection.execute("select public.auth_sync_install_v1()")

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
@@ -133,6 +134,37 @@ def test_functions_are_replaced_when_their_text_changes(database_url: str, datab
     assert rows(database_url, DIGESTS) == [(wanted.functions,), ("old",)]
     assert (migrate.gap(database, wanted), migrate.gap(database, old)) == (None, None)
     assert migrate.migrate(database_url) == 0
+
+
+def test_older_functions_are_not_put_back(database_url: str) -> None:
+    """Where a newer version has replaced the functions since, migrate refuses and says how to go back on purpose."""
+    execute(database_url, "insert into auth_sync_functions (digest) values ('newer')")
+    with pytest.raises(MigrationError, match="delete from auth_sync_functions") as caught:
+        migrate.migrate(database_url)
+    assert caught.value.reason == "database_is_newer"
+    execute(database_url, f"delete from auth_sync_functions where digest = '{migrate.wanted().functions}'")  # noqa: S608
+    assert migrate.migrate(database_url) == 1
+
+
+def test_a_missing_index_is_made_once_by_many(database_url: str) -> None:
+    """Of several processes that find it missing, one makes it; each build holds up whoever writes the table."""
+    execute(
+        database_url,
+        """
+        create table made (name text);
+        create function note() returns event_trigger language plpgsql as
+        $$ begin insert into made select object_identity from pg_event_trigger_ddl_commands(); end $$;
+        create event trigger note on ddl_command_end when tag in ('CREATE INDEX') execute function note();
+        """,
+    )
+    [[name]] = rows(
+        database_url,
+        "select indexname from pg_indexes where indexname like 'auth_sync_employees%' order by indexname limit 1",
+    )
+    execute(database_url, f'drop index "{name}"')
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(migrate.migrate, [database_url] * 4))
+    assert rows(database_url, "select name from made") == [(f"public.{name}",)]
 
 
 def test_a_failed_migration_leaves_the_ones_before(empty_database_url: str) -> None:

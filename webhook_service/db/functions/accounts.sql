@@ -1,3 +1,4 @@
+-- For outbound/logins.py. What outbound/accounts.py calls to perform actions is in actions_performed.sql.
 -- Employees with a login: creating both or neither, and switching both off and on. The intent is in the ledger before Auth is
 -- called, under the id that the auth user will have; the employee, its link and the end of the intent are one transaction.
 

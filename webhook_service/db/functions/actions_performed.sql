@@ -1,5 +1,5 @@
 -- How actions are taken from the ledger and settled. The relay that takes one gets the employee as it is now, asks Auth how the
--- auth user is now, and does what is still to be done (webhook_service/actions.py), outside of any transaction.
+-- auth user is now, and does what is still to be done (webhook_service/outbound/actions.py), outside of any transaction.
 
 -- What a taken action is decided by: itself, the employee who has the auth user now (null: nobody), and the e-mails that
 -- were sent to Auth for this user before.

@@ -1,5 +1,7 @@
 -- The other direction: what a change of employees asks of Auth, entered into the ledger as actions. An action is a
 -- signal, not a command: the relay that takes it (actions_performed.sql) does what is still to be done by then.
+-- Two ways in: a change of employees (auth_sync_employees_wish_v1, the trigger), and an event that finds Auth not as the
+-- employee has it (auth_sync_wish_v1 enters what auth_sync_wishes_v1 finds). A rule that changes in one belongs in the other.
 
 -- Whether an auth user cannot sign in, for good: a ban that ends soon does not end with the employment.
 create or replace function public.auth_sync_is_banned_v1(p_banned_until timestamptz) returns boolean

@@ -1,5 +1,5 @@
 -- Bulk replays: an admin asks for all events again that match a filter; relays work through them part by part, at a rate that leaves
--- live events their turn. A part is taken under a lease, done in webhook_service/bulk_replay.py, and settled while the lease is ours.
+-- live events their turn. A part is taken under a lease, done in webhook_service/ledger/bulk_replay.py, and settled while the lease is ours.
 
 -- A job as pages and relays see it.
 create or replace function public.auth_sync_bulk_replay_json_v1(p_job public.auth_sync_bulk_replays) returns jsonb

@@ -1,13 +1,14 @@
 -- The one way into employees: process applies a batch of work in one transaction.
 --
--- A work is what handlers.py decided about one event (see webhook_service/handlers.py):
+-- A work is what handlers.py decided about one event (see webhook_service/inbound/handlers.py):
 --   event_id, operation, auth_user_id, version, via, requested_by
 --   user   the mapped state of the auth user
 --   copy   {column: value}, what this event brings for the employee
 --   columns  which columns may be copied at all, by the settings
 --   key    {"email": …} or {"employee_number": …} or null: what an employee may be found by
 --   steps  {situation: step}: what to do when the auth user is linked, and when none, one, several or only a taken
---          employee matches the key. A step is link, sync or flag_orphan, or else the outcome itself.
+--          employee matches the key (auth_sync_situation_v1 in employee.sql finds which). A step is link, sync or
+--          flag_orphan, or else the outcome itself, such as unmatched or ambiguous.
 
 -- Writes down what became of an event. A replay that changed nothing leaves the row as it is: the row says what
 -- the event did. A failure is due again later, until it is given up.

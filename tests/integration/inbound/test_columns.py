@@ -1,0 +1,65 @@
+"""Every column that may be synced arrives, whichever way an event takes: the SQL functions list columns by hand."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.employees import Connection, employee, hire
+from webhook_service.events import AuthEvent, AuthUser, Operation
+from webhook_service.inbound.handlers import decide
+from webhook_service.inbound.processing import process_batch
+from webhook_service.policy import NAME_COLUMNS, Policy
+from webhook_service.ports import Database
+
+JANE = UUID(int=1)
+EMAIL = "jane@example.com"
+
+
+def apply(database: Database, version: int, **known: Any) -> str:
+    user = AuthUser(JANE, email_confirmed=True, **{"email": EMAIL} | known)
+    event = AuthEvent(f"evt-{version}", Operation.UPDATE, version, user)
+    [result] = process_batch(database, [decide(event, Policy())], Policy())
+    return result.outcome
+
+
+def remembered(connection: Connection, column: str) -> bool:
+    found = connection.execute("select fields ? %s as has from auth_user_state", [column]).fetchone()
+    return bool((found or {})["has"])
+
+
+@pytest.mark.parametrize("column", NAME_COLUMNS)
+def test_a_webhook_copies_each_column(database: Database, connection: Connection, column: str) -> None:
+    """As it links, and as it syncs a linked employee; the ledger says what changed."""
+    hired = hire(connection, EMAIL)
+    assert apply(database, 1, names={column: "One"}) == "linked"
+    assert employee(connection, hired)[column] == "One"
+    assert apply(database, 2, names={column: "Two"}) == "synced"
+    assert employee(connection, hired)[column] == "Two"
+    row = connection.execute("select changes from integration_sync_log where event_id = 'evt-2'").fetchone()
+    assert (row or {})["changes"][column]["to"] == "Two"
+    assert remembered(connection, column)
+
+
+@pytest.mark.parametrize("column", NAME_COLUMNS)
+def test_an_event_that_is_applied_alone_copies_each_column(
+    database: Database, connection: Connection, column: str
+) -> None:
+    """With a new e-mail: that is not applied together with others."""
+    hired = hire(connection, EMAIL)
+    assert apply(database, 1) == "linked"
+    assert apply(database, 2, email="jane.doe@example.com", names={column: "Two"}) == "synced"
+    assert (employee(connection, hired)[column], employee(connection, hired)["email"]) == (
+        "Two",
+        "jane.doe@example.com",
+    )
+    row = connection.execute("select changes from integration_sync_log where event_id = 'evt-2'").fetchone()
+    assert set((row or {})["changes"]) >= {column, "email"}
+
+
+@pytest.mark.parametrize("column", NAME_COLUMNS)
+def test_an_employee_hired_later_gets_each_column(database: Database, connection: Connection, column: str) -> None:
+    """The auth user came first, and is linked as the employee is inserted."""
+    assert apply(database, 1, names={column: "One"}) == "unmatched"
+    hired = hire(connection, EMAIL)
+    assert (employee(connection, hired)["auth_user_id"], employee(connection, hired)[column]) == (JANE, "One")
