@@ -72,7 +72,7 @@ class GroupCommit:
         self._waiting.append((work, result))
         if self._next is None or len(self._waiting) == self._whole:
             self._call_next(0)
-        end = loop.call_later(self._patience, settle, result, too_late())
+        end = loop.call_later(self._patience, give_up, result)
         try:
             return await result
         finally:
@@ -160,5 +160,5 @@ def settle(result: "asyncio.Future[Result]", answer: Result | Exception) -> None
         result.set_result(answer)
 
 
-def too_late() -> Unavailable:
-    return Unavailable("database_slow", "The database did not answer in time.")
+def give_up(result: "asyncio.Future[Result]") -> None:
+    settle(result, Unavailable("database_slow", "The database did not answer in time."))
