@@ -98,7 +98,7 @@ def filters(employees: int) -> list[dict[str, Json]]:
     recent = {"since": (now - timedelta(hours=1)).isoformat()}
     user = "c4ca4238-a0b9-2382-0dcc-509a6f75849b"  # md5 of 1
     return [
-        *({}, {"status": "SUCCESS"}, {"status": "FAILED"}, {"status": "PENDING"}, {"given_up": "true"}),
+        *({}, {"status": "SUCCESS"}, {"status": "FAILED"}, {"status": "PENDING"}, {"needs_attention": "true"}),
         *({"outcome": "synced"}, {"outcome": "orphaned"}, {"outcome": "linked"}, {"outcome": "ignored"}),
         *({"operation": "UPDATE"}, {"operation": "DELETE"}, {"operation": "create_auth_user"}),
         *(

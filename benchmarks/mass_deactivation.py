@@ -20,7 +20,7 @@ from tests.auth_server import auth_server
 from webhook_service.auth.supabase import SupabaseAuthAdmin
 from webhook_service.db import embedded, migrate
 from webhook_service.db.direct import DirectDatabase
-from webhook_service.loops import Look, Relay
+from webhook_service.loops import Loop, Relay
 from webhook_service.outbound.accounts import Accounts
 from webhook_service.policy import EmailOwner
 
@@ -116,7 +116,7 @@ def drain(url: str, connection: psycopg.Connection[Any], performed: int, rate: i
             database = stack.enter_context(closing(DirectDatabase(url)))
             admin = stack.enter_context(closing(SupabaseAuthAdmin(server.url, server.key)))
             accounts = Accounts(database, admin, EmailOwner.AUTH, rate, lambda: datetime.now(UTC))
-            relays.append(Relay(Look("actions", accounts.run_once)))
+            relays.append(Relay(Loop("actions", accounts.run_once)))
         started = time.perf_counter()
         for relay in relays:
             relay.start()

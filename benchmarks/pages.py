@@ -27,7 +27,7 @@ QUESTIONS = (
     "/admin/auth-sync",
     "/admin/events",
     "/admin/events?status=FAILED",
-    "/admin/events?given_up=true",
+    "/admin/events?needs_attention=true",
     "/admin/events?status=PENDING",
     "/admin/events?outcome=orphaned",
     "/admin/events?outcome=unchanged&since=2026-01-01T00:00",

@@ -97,14 +97,14 @@ class AuthApi:
         self._auth.sign_in(user["id"])
         query = "select id from auth.sessions where user_id = %s order by created_at desc limit 1"
         [session] = self._connection.execute(query, [user["id"]]).fetchone() or [None]
-        told = user_json(self._auth.users.row(user["id"]))
+        reported = user_json(self._auth.users.row(user["id"]))
         return {
             "access_token": f"{TOKEN}{session}",
             "token_type": "bearer",
             "expires_in": 3600,
             "expires_at": int(datetime.now(UTC).timestamp()) + 3600,
             "refresh_token": f"{TOKEN}refresh",
-            "user": told | ({"factors": self._factors} if self._factors else {}),
+            "user": reported | ({"factors": self._factors} if self._factors else {}),
         }
 
     def _find(self, user: str) -> dict[str, Any]:

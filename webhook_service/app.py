@@ -17,7 +17,7 @@ from webhook_service.db.supabase import SupabaseDatabase
 from webhook_service.db.wakeup import Wakeup
 from webhook_service.ledger import bulk_replay, relay
 from webhook_service.ledger.employees import refresh_differences
-from webhook_service.loops import Look, Ran, Relay, tell_nobody
+from webhook_service.loops import Loop, Ran, Relay, ignore_report
 from webhook_service.metrics.counters import Metrics
 from webhook_service.metrics.files import FOLDER
 from webhook_service.notifications import notify
@@ -75,22 +75,22 @@ def relay_for(
     policy: Policy,
     accounts: Accounts | None,
     notifier: Notifier | None = None,
-    tell: Callable[[str, Ran | None], None] = tell_nobody,
+    report: Callable[[str, Ran | None], None] = ignore_report,
 ) -> Relay:
     """A relay of events, bulk replays, and actions where Auth can be reached: what Auth takes long for holds up no
     event. It wakes at once over a direct connection, and polls over the Data API. Not started yet.
     """
     wait = Wakeup(connection.url).wait if isinstance(connection, DirectConnection) else None
-    looks = [
-        Look("events", lambda name: relay.run_once(database, policy, name=name), wait),
-        Look("monitor", lambda name: refresh_differences(database)),
-        Look("replays", lambda name: bulk_replay.run_once(database, policy, name=name)),
+    loops = [
+        Loop("events", lambda name: relay.run_once(database, policy, name=name), wait),
+        Loop("monitor", lambda name: refresh_differences(database)),
+        Loop("replays", lambda name: bulk_replay.run_once(database, policy, name=name)),
     ]
     if accounts is not None:
-        looks.append(Look("actions", accounts.run_once))
+        loops.append(Loop("actions", accounts.run_once))
     if notifier is not None:
-        looks.append(Look("notices", notifier.run_once, every=notify.EVERY))
-    return Relay(*looks, tell=tell)
+        loops.append(Loop("notices", notifier.run_once, every=notify.EVERY))
+    return Relay(*loops, report=report)
 
 
 def create_app(
@@ -122,6 +122,8 @@ def create_app(
         notifier = notify.notifier(
             database, settings.notices, settings.pages, settings.admin_api_key, with_actions=accounts is not None
         )
-        told = wiring.metrics.ran
-        app.extensions["relay"] = relay_for(settings.connection, database, settings.policy, accounts, notifier, told)
+        reported = wiring.metrics.ran
+        app.extensions["relay"] = relay_for(
+            settings.connection, database, settings.policy, accounts, notifier, reported
+        )
     return app

@@ -202,7 +202,7 @@ class Employee:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class RequestedAction:
     """An action of the ledger, taken: what was asked for, and how the employee is now (None: nobody has the auth user).
 
     Of an e-mail's change, `was` is Auth's e-mail as it was known then, `sent` what we have sent to Auth before.

@@ -43,7 +43,7 @@ def own_name() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Loop:
     """Something to look for again and again: `once` under a relay's name, and `wait` up to so many seconds where there
     was nothing, which may end early, when something has come: `every` seconds, or until what is told to be due.
     """
@@ -54,7 +54,7 @@ class Look:
     every: float = POLL
 
 
-def tell_nobody(look: str, ran: Ran | None) -> None:
+def ignore_report(loop: str, ran: Ran | None) -> None:
     """What a relay tells of each look, where nobody counts."""
 
 
@@ -63,9 +63,9 @@ class Relay:
     what it did, None where it could not.
     """
 
-    def __init__(self, *looks: Look, tell: Callable[[str, Ran | None], None] = tell_nobody) -> None:
-        self._looks = looks
-        self._tell = tell
+    def __init__(self, *loops: Loop, report: Callable[[str, Ran | None], None] = ignore_report) -> None:
+        self._loops = loops
+        self._report = report
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -76,8 +76,8 @@ class Relay:
             thread.join()
 
     def start(self) -> None:
-        for look in self._looks:
-            thread = threading.Thread(target=self._loop, args=[look], name=look.name, daemon=True)
+        for loop in self._loops:
+            thread = threading.Thread(target=self._loop, args=[loop], name=loop.name, daemon=True)
             self._threads.append(thread)
             thread.start()
 
@@ -89,27 +89,27 @@ class Relay:
             if thread is not threading.current_thread():
                 thread.join(max(0, ends - time.monotonic()))
 
-    def _loop(self, look: Look) -> None:
+    def _loop(self, loop: Loop) -> None:
         """Trouble with the database is waited out."""
-        told = {"relay": own_name(), "look": look.name}
-        wait = look.wait or self._stopping.wait
+        fields = {"relay": own_name(), "loop": loop.name}
+        wait = loop.wait or self._stopping.wait
         trouble = 0
-        log.info("relay started", extra=told)
+        log.info("relay started", extra=fields)
         while not self._stopping.is_set():
             try:
-                ran = look.once(told["relay"])
+                ran = loop.once(fields["relay"])
             except Exception as error:  # noqa: BLE001 (whatever it is: a relay that has ended helps nobody)
                 trouble += 1
                 reason = error.reason if isinstance(error, ServiceError) else "internal_error"
-                log.warning("relay in trouble", extra=told | {"reason": reason, "attempt": trouble}, exc_info=error)
-                self._tell(look.name, None)
+                log.warning("relay in trouble", extra=fields | {"reason": reason, "attempt": trouble}, exc_info=error)
+                self._report(loop.name, None)
                 self._stopping.wait(min(LONGEST_PAUSE, 0.5 * 2 ** min(trouble, 10)))
                 continue
             trouble = 0
-            self._tell(look.name, ran)
+            self._report(loop.name, ran)
             if ran.claimed > ran.held:
                 counts = {"claimed": ran.claimed, "held": ran.held, "outcomes": dict(ran.outcomes)}
-                log.info("relayed", extra=told | counts)
+                log.info("relayed", extra=fields | counts)
             else:
-                wait(look.every if ran.next_in is None else max(0.05, min(look.every, ran.next_in)))
-        log.info("relay stopped", extra=told)
+                wait(loop.every if ran.next_in is None else max(0.05, min(loop.every, ran.next_in)))
+        log.info("relay stopped", extra=fields)

@@ -14,12 +14,12 @@ import click
 
 from benchmarks.speed import burst, delay, flat, memory, processes, rates, rpc, start
 from benchmarks.speed.load import require_wrk
-from benchmarks.speed.options import Options, Tell
+from benchmarks.speed.options import Options, Report
 from benchmarks.speed.report import Figure, Part, table, write
 
 PAGE = Path(__file__).parents[2] / "docs" / "speed.md"
 
-Measure = Callable[[Options, Tell], list[Figure]]
+Measure = Callable[[Options, Report], list[Figure]]
 PARTS: dict[str, tuple[str, Measure]] = {
     "rates": ("Events a second", rates.measure),
     "delay": ("With 10 ms of network between service and database", delay.measure),

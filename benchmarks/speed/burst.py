@@ -9,7 +9,7 @@ from statistics import quantiles
 from benchmarks.speed import servers
 from benchmarks.speed.database import newest_row, require_applied, running
 from benchmarks.speed.events import Mix, events, first_secret, requests
-from benchmarks.speed.options import Options, Tell
+from benchmarks.speed.options import Options, Report
 from benchmarks.speed.report import Figure
 
 SIZE, TIMES = 200, 100
@@ -17,7 +17,7 @@ PATIENCE = 30.0
 P99, SLOWEST = 0.150, 1.0
 
 
-def measure(options: Options, tell: Tell) -> list[Figure]:
+def measure(options: Options, report: Report) -> list[Figure]:
     latencies: list[float] = []
     with running(options.employees) as database, servers.product(database.environment, relay=True) as server:
         secret = first_secret(database.environment)
@@ -26,7 +26,7 @@ def measure(options: Options, tell: Tell) -> list[Figure]:
             sent = events(database, Mix.UPDATES, SIZE, f"New{number}")
             latencies += burst(list(requests(sent, secret, server.port)), server.port)
             if number % 10 == 9:
-                tell(f"{number + 1} bursts, the slowest answer so far after {max(latencies) * 1000:,.0f} ms")
+                report(f"{number + 1} bursts, the slowest answer so far after {max(latencies) * 1000:,.0f} ms")
         require_applied(database, after, "synced", SIZE * TIMES)
     percentiles = quantiles(latencies, n=100)
     return [

@@ -15,7 +15,7 @@ import psycopg
 from benchmarks.speed import processes, servers
 from benchmarks.speed.database import BenchDatabase, running
 from benchmarks.speed.events import Mix
-from benchmarks.speed.options import Options, Tell
+from benchmarks.speed.options import Options, Report
 from benchmarks.speed.report import Figure, rate, ratio
 from benchmarks.speed.runs import Measured, Run, baseline_run, product_run
 from tests.ports import free_port
@@ -80,11 +80,11 @@ def round_trip(url: str) -> float:
     return median(took)
 
 
-def measure(options: Options, tell: Tell) -> list[Figure]:
+def measure(options: Options, report: Report) -> list[Figure]:
     measured: dict[tuple[str, int], list[Measured]] = defaultdict(list)
     with running(options.employees) as database, network(database, ROUND_TRIP) as far:
         direct, delayed = round_trip(database.url), round_trip(far.url)
-        tell(f"a round trip takes {direct:.2f} ms, through the network {delayed:.2f} ms")
+        report(f"a round trip takes {direct:.2f} ms, through the network {delayed:.2f} ms")
         over_network = database.environment | {"DATABASE_URL": far.url}
         with (
             servers.product(database.environment) as near_server,
@@ -105,7 +105,7 @@ def measure(options: Options, tell: Tell) -> list[Figure]:
             before, events = processes.cpu_seconds([far.pid]), 0
             for number, connections, (way, run) in product(range(options.rounds), CONNECTIONS, runs.items()):
                 took = run(connections, f"New{number}-{connections}-{len(way)}")
-                tell(f"round {number + 1}, {connections} connections, {way}: {took.rate:,.0f} events/s")
+                report(f"round {number + 1}, {connections} connections, {way}: {took.rate:,.0f} events/s")
                 measured[way, connections].append(took)
                 events += 0 if way == NEAR else options.events
             proxy = (processes.cpu_seconds([far.pid]) - before) / events

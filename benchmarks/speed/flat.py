@@ -11,7 +11,7 @@ from statistics import median
 from benchmarks.speed import servers
 from benchmarks.speed.database import HERE, BenchDatabase, configure, require_durable, seed, served
 from benchmarks.speed.events import Mix
-from benchmarks.speed.options import Options, Tell
+from benchmarks.speed.options import Options, Report
 from benchmarks.speed.report import Figure, rate, ratio
 from benchmarks.speed.runs import Measured, product_run
 
@@ -37,7 +37,7 @@ WAL_BEFORE = {OF_MEMORY: 10_400, OF_DEFAULT: 18_100}
 """Bytes of WAL of an event in the large company at commit 7b51e38, in runs of 90,000 events; the goal is half of it."""
 
 
-def measure(options: Options, tell: Tell) -> list[Figure]:
+def measure(options: Options, report: Report) -> list[Figure]:
     figures = []
     with tempfile.TemporaryDirectory() as name:
         of_small = partial(served, Path(name) / "small", SMALL)
@@ -46,18 +46,20 @@ def measure(options: Options, tell: Tell) -> list[Figure]:
             seed(small)
         with of_large() as large:
             seed(large)
-            fill(large, options.large_events, tell)
+            fill(large, options.large_events, report)
         for buffers, settings in SETTINGS.items():
             for of_either in (of_small, of_large):
                 with of_either() as database:
                     configure(database, settings)
             with of_small() as small, of_large() as large:
-                tell(f"{buffers} as buffers; {require_durable(large)}")
-                figures += compared(small, large, options, buffers, tell)
+                report(f"{buffers} as buffers; {require_durable(large)}")
+                figures += compared(small, large, options, buffers, report)
     return figures
 
 
-def compared(small: BenchDatabase, large: BenchDatabase, options: Options, buffers: str, tell: Tell) -> list[Figure]:
+def compared(
+    small: BenchDatabase, large: BenchDatabase, options: Options, buffers: str, report: Report
+) -> list[Figure]:
     """After one run of each that is not counted: a server that has just been started has nothing in memory."""
     with servers.product(small.environment) as beside_small, servers.product(large.environment) as beside_large:
         costs: list[tuple[Cost, Cost]] = []
@@ -68,7 +70,7 @@ def compared(small: BenchDatabase, large: BenchDatabase, options: Options, buffe
                 server.port: run(database, server, options.events, f"{buffers} {number}") for database, server in turn
             }
             found = took[beside_small.port], took[beside_large.port]
-            tell(f"round {number}: small {rate(found[0].rate)}, large {rate(found[1].rate)}")
+            report(f"round {number}: small {rate(found[0].rate)}, large {rate(found[1].rate)}")
             costs.append(found)
     before = WAL_BEFORE[buffers]
     flat = median(of_large.rate / of_small.rate for of_small, of_large in costs[1:])
@@ -133,7 +135,7 @@ def portion(database: BenchDatabase, server: servers.Server, name: str) -> Measu
     return product_run(database, server, CONNECTIONS, SMALL, Mix.UPDATES, name)
 
 
-def fill(database: BenchDatabase, events: int, tell: Tell) -> None:
+def fill(database: BenchDatabase, events: int, report: Report) -> None:
     for setting in QUICKLY:
         database.execute(f"alter system set {setting}")
     database.execute("select pg_reload_conf()")
@@ -147,5 +149,5 @@ def fill(database: BenchDatabase, events: int, tell: Tell) -> None:
         database.execute(f"set session_replication_role = replica; {statement}")
         for table in CHANGED:
             database.execute(f"vacuum {table}")  # as autovacuum does
-        tell(f"{last:,} rows of history")
+        report(f"{last:,} rows of history")
     database.execute("vacuum analyze")

@@ -48,12 +48,12 @@ def send(requests: Sequence[bytes], port: int, connections: int, *, may_be_refus
             load_cpu = processes.cpu_seconds([wrk.pid])
         finally:
             wrk.send_signal(signal.SIGINT)  # its threads have stopped; it would sleep until its time is over
-            told, _ = wrk.communicate()
+            reported, _ = wrk.communicate()
         if not result.exists():
-            raise RuntimeError(f"not every request was answered: {told}")
+            raise RuntimeError(f"not every request was answered: {reported}")
         sent, started, ended = result.read_text().split()
-    found = REFUSED.search(told)
+    found = REFUSED.search(reported)
     refused = int(found[1]) if found else 0
-    if int(sent) != len(requests) or "Socket errors" in told or (refused and not may_be_refused):
-        raise RuntimeError(f"{sent} requests were sent instead of {len(requests)}, or some were refused: {told}")
+    if int(sent) != len(requests) or "Socket errors" in reported or (refused and not may_be_refused):
+        raise RuntimeError(f"{sent} requests were sent instead of {len(requests)}, or some were refused: {reported}")
     return Sent(float(ended) - float(started), refused, load_cpu)

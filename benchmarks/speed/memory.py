@@ -8,7 +8,7 @@ from statistics import linear_regression, median
 from benchmarks.speed import processes, servers
 from benchmarks.speed.database import running
 from benchmarks.speed.events import Mix
-from benchmarks.speed.options import Options, Tell
+from benchmarks.speed.options import Options, Report
 from benchmarks.speed.report import Figure
 from benchmarks.speed.runs import product_run
 
@@ -27,7 +27,7 @@ class Watch:
     files: dict[int, list[int]] = field(default_factory=dict)
     is_over: threading.Event = field(default_factory=threading.Event)
 
-    def run(self, tell: Tell) -> None:
+    def run(self, report: Report) -> None:
         started = time.monotonic()
         while not self.is_over.wait(EVERY):
             at = time.monotonic() - started
@@ -35,13 +35,13 @@ class Watch:
                 self.samples.setdefault(pid, []).append((at, *processes.memory_mb(pid)))
                 self.files.setdefault(pid, []).append(processes.open_files(pid))
             now = ", ".join(f"{self.samples[pid][-1][1]:.1f} MB" for pid in self.pids)
-            tell(f"after {at:,.0f} s: {now}")
+            report(f"after {at:,.0f} s: {now}")
 
 
-def measure(options: Options, tell: Tell) -> list[Figure]:
+def measure(options: Options, report: Report) -> list[Figure]:
     with running(options.employees) as database, servers.product(database.environment, relay=True) as server:
         watch = Watch(processes.children(server.pid))
-        watching = threading.Thread(target=watch.run, args=[tell])
+        watching = threading.Thread(target=watch.run, args=[report])
         watching.start()
         sent = 0
         try:

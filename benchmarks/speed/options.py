@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 """Shows progress."""
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.speed import limit, stripe_events
 from benchmarks.speed.database import BenchDatabase
 from benchmarks.speed.events import Mix
-from benchmarks.speed.options import Options, Tell
+from benchmarks.speed.options import Options, Report
 from benchmarks.speed.runs import Measured, Run, product_run, run
 from benchmarks.speed.servers import Server, clean
 from tests.ports import free_port
@@ -29,7 +29,7 @@ STRIPE = "stripe-sync-engine, Stripe's events"
 
 
 @contextmanager
-def running(database: BenchDatabase, options: Options, tell: Tell) -> Iterator[dict[str, Run]]:
+def running(database: BenchDatabase, options: Options, report: Report) -> Iterator[dict[str, Run]]:
     """The peers that `options.only` allows, warmed up. One that cannot be installed is left out with a line."""
     with ExitStack() as stack:
         runs: dict[str, Run] = {}
@@ -39,10 +39,10 @@ def running(database: BenchDatabase, options: Options, tell: Tell) -> Iterator[d
             try:
                 run_of_peer = stack.enter_context(start(database, options.events))
             except Missing as error:
-                tell(f"left out: {name}: {error}")
+                report(f"left out: {name}: {error}")
                 continue
             warm_up(run_of_peer, options.events, f"Warm {len(runs)}")
-            tell(f"{name}: warmed up by {WARM_UP_EVENTS:,} events")
+            report(f"{name}: warmed up by {WARM_UP_EVENTS:,} events")
             runs[name] = run_of_peer
         yield runs
 

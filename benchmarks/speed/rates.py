@@ -9,7 +9,7 @@ from statistics import median
 from benchmarks.speed import limit, peers, servers
 from benchmarks.speed.database import BenchDatabase, require_durable, running
 from benchmarks.speed.events import Mix
-from benchmarks.speed.options import Options, Tell
+from benchmarks.speed.options import Options, Report
 from benchmarks.speed.report import Figure, rate, ratio
 from benchmarks.speed.runs import Measured, Run, baseline_run, product_run
 
@@ -29,23 +29,23 @@ GTHREAD = "the product under plain gthread"
 SIGN_UPS = "the product, sign-ups that link an employee"
 
 
-def measure(options: Options, tell: Tell) -> list[Figure]:
+def measure(options: Options, report: Report) -> list[Figure]:
     with running(options.employees, max_connections=MAX_CONNECTIONS) as database:
         environment = database.environment
-        tell(require_durable(database))
+        report(require_durable(database))
         with (
             servers.product(environment) as product,
             servers.baseline(environment) as baseline,
-            peers.running(database, options, tell) as beside,
+            peers.running(database, options, report) as beside,
         ):
             runs = ways(database, product, baseline, options.events) | beside
             runs = {name: run for name, run in runs.items() if name == LIMIT or options.only in name}
-            measured = in_turn(database, runs, options.rounds, tell)
+            measured = in_turn(database, runs, options.rounds, report)
     return [figure for connections in CONNECTIONS for figure in figures(measured, list(runs), connections)]
 
 
 def in_turn(
-    database: BenchDatabase, runs: dict[str, Run], rounds: int, tell: Tell
+    database: BenchDatabase, runs: dict[str, Run], rounds: int, report: Report
 ) -> dict[tuple[str, int], list[Measured]]:
     """{(way, connections): a measurement of each round}."""
     measured: dict[tuple[str, int], list[Measured]] = defaultdict(list)
@@ -55,7 +55,7 @@ def in_turn(
             for name, run in runs.items():
                 database.execute("checkpoint")
                 took = run(connections, f"New{next(serial)}")
-                tell(f"round {number + 1}, {connections} connections, {name}: {took.rate:,.0f} events/s")
+                report(f"round {number + 1}, {connections} connections, {name}: {took.rate:,.0f} events/s")
                 measured[name, connections].append(took)
     return measured
 

@@ -16,7 +16,7 @@ from benchmarks.speed import servers
 from benchmarks.speed.database import HERE
 from benchmarks.speed.events import requests, some_events
 from benchmarks.speed.load import send
-from benchmarks.speed.options import Options, Tell
+from benchmarks.speed.options import Options, Report
 from benchmarks.speed.report import Figure, rate, ratio
 from tests import supabase_lite_server
 from tests.supabase_lite_server import SupabaseLite
@@ -38,7 +38,7 @@ class Committed:
     refused: float
 
 
-def measure(options: Options, tell: Tell) -> list[Figure]:
+def measure(options: Options, report: Report) -> list[Figure]:
     if not supabase_lite_server.LITE.exists():
         raise RuntimeError("Supabase Lite is missing: npm ci --prefix tests/supabase_lite")
     count = min(options.events, MOST)
@@ -57,7 +57,7 @@ def measure(options: Options, tell: Tell) -> list[Figure]:
             both = {SINGLE: calling, MERGED: merging}
             for number, connections, (way, server) in product(range(options.rounds), CONNECTIONS, both.items()):
                 found = run(lite, server, connections, count, f"New{number}-{connections}-{way}")
-                tell(f"round {number + 1}, {connections} connections, {way}: {found.rate:,.0f} events/s")
+                report(f"round {number + 1}, {connections} connections, {way}: {found.rate:,.0f} events/s")
                 measured[way, connections].append(found)
     return [figure for connections in CONNECTIONS for figure in figures(measured, connections)]
 

@@ -11,7 +11,7 @@ from statistics import median
 
 from benchmarks.speed import servers
 from benchmarks.speed.database import running
-from benchmarks.speed.options import Options, Tell
+from benchmarks.speed.options import Options, Report
 from benchmarks.speed.report import Figure
 from tests.ports import free_port
 from webhook_service.server import process as server_process
@@ -26,19 +26,19 @@ ENOUGH = {
 }
 
 
-def measure(options: Options, tell: Tell) -> list[Figure]:
+def measure(options: Options, report: Report) -> list[Figure]:
     times = max(3, options.rounds)
     nothing, wsgi = (median(python_takes(code) for _ in range(times)) for code in ("pass", "import wsgi"))
-    tell(f"import wsgi: {wsgi - nothing:.2f} s")
+    report(f"import wsgi: {wsgi - nothing:.2f} s")
     with running(1) as database:
         ready = []
         for _ in range(times):
             started = time.perf_counter()
             with servers.product(database.environment, relay=True):
                 ready.append(time.perf_counter() - started)
-    tell(f"gunicorn is ready after {median(ready):.2f} s")
+    report(f"gunicorn is ready after {median(ready):.2f} s")
     demo = median(demo_takes() for _ in range(min(3, options.rounds)))
-    tell(f"demo answers after {demo:.2f} s")
+    report(f"demo answers after {demo:.2f} s")
     return [
         Figure("`import wsgi`, without Python's own start", f"{wsgi - nothing:.2f} s", heaviest()),
         Figure("from gunicorn's start to the first 200 of /readyz", f"{median(ready):.2f} s"),

@@ -12,7 +12,7 @@ from tests.acceptance.command import run_command, settings_for, started_command
 from tests.acceptance.conftest import wait_for
 from tests.auth_faults import AuthServer, Call
 from tests.employees import Connection
-from tests.integration.provisioning import USERS, auth_users, intents, logins, told
+from tests.integration.provisioning import USERS, auth_users, intents, logins, reported
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Desk:
         assert [email for _, email in logins(self.connection)] == emails
         assert sorted(auth_users(self.connection)) == sorted(emails)
         assert {status for _, status, _ in intents(self.connection)} == {"SUCCESS"}
-        assert self.passwords() == told(self.server)
+        assert self.passwords() == reported(self.server)
 
     def wait_for_more(self, number: int) -> None:
         """Until so many more requests to create an auth user have arrived."""

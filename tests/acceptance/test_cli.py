@@ -116,12 +116,12 @@ def test_sql_takes_any_number_as_a_version(run: Run, tmp_path: Path, version: st
 
 def test_migrate_says_what_it_does(run: Run, empty_database_url: str) -> None:
     """`--dry-run` only tells; then it is done; then there is nothing to do."""
-    told = run("migrate", "--dry-run", DATABASE_URL=empty_database_url)
+    reported = run("migrate", "--dry-run", DATABASE_URL=empty_database_url)
     done = run("migrate", DATABASE_URL=empty_database_url)
     again = run("migrate", DATABASE_URL=empty_database_url)
-    assert [told[0], done[0], again[0]] == [0, 0, 0]
-    assert told[1].startswith("would apply 0001 employees\n")
-    assert told[1].replace("would apply", "applied") == done[1]
+    assert [reported[0], done[0], again[0]] == [0, 0, 0]
+    assert reported[1].startswith("would apply 0001 employees\n")
+    assert reported[1].replace("would apply", "applied") == done[1]
     assert again[1] == "The database is up to date.\n"
 
 

@@ -37,10 +37,10 @@ def test_nothing_wrong_is_zero(run: Run) -> None:
     levels = [line.split()[0] for line in lines if not line.startswith(" " * 7)]
     assert levels == [*["ok"] * 5, "note", *["ok"] * 2, "note", *["ok"] * 3, "note", "ok"]
     assert lines[0].startswith("   ok  migrations: at ")
-    post, log_in, tell = [line for line in lines if line.startswith(" " * 7)]
+    post, log_in, report = [line for line in lines if line.startswith(" " * 7)]
     assert post.startswith("       -> to post them: select auth_sync_send_to(")
     assert log_in.startswith("       -> set SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY;")
-    assert tell.startswith("       -> set NOTIFY_URLS (docs/notifications.md)")
+    assert report.startswith("       -> set NOTIFY_URLS (docs/notifications.md)")
 
 
 def test_something_wrong_is_one(run: Run) -> None:

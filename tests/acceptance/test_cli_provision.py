@@ -11,7 +11,7 @@ from tests.acceptance.command import assert_one_clear_line
 from tests.acceptance.provisioning import Desk, lines_of
 from tests.auth_server import auth_server
 from tests.employees import Connection, hire
-from tests.integration.provisioning import auth_users, hire_many, intents, logins, told
+from tests.integration.provisioning import auth_users, hire_many, intents, logins, reported
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_invitations(desk: Desk, connection: Connection) -> None:
     """There are no passwords, and so there is no file."""
     hire_many(connection, 2)
     code, output, _ = desk.run("--yes", "--invite")
-    assert (code, desk.files(), told(desk.server)) == (0, [], {})
+    assert (code, desk.files(), reported(desk.server)) == (0, [], {})
     assert (desk.server.count("POST", "/invite"), len(logins(connection))) == (2, 2)
     assert output.splitlines()[-1] == "       2 created"
 
@@ -210,7 +210,7 @@ def test_help(desk: Desk) -> None:
     code, output, _ = desk.run("--help")
     words = " ".join(output.split())
     assert code == 0
-    for told_there in (
+    for reported_there in (
         "SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY",
         "AUTH_RATE",
         "employee_id, email, temporary_password",
@@ -218,4 +218,4 @@ def test_help(desk: Desk) -> None:
         "only you can read it",
         "run it again to go on",
     ):
-        assert told_there in words
+        assert reported_there in words

@@ -42,9 +42,9 @@ def test_a_dry_run_shows_the_difference(run: Run, first_install: Connection) -> 
     code, output, errors = run("reconcile", "--dry-run")
     assert (code, errors) == (1, "")
     users = first_install.execute("select id from auth.users order by id").fetchall()
-    counts, *told = output.splitlines()[-5:]
+    counts, *reported = output.splitlines()[-5:]
     assert counts == "3 auth users compared with the 0 states known before: 3 differences"
-    assert told == ["         3 unknown", *(f"  auth user {row['id']}: unknown" for row in users)]
+    assert reported == ["         3 unknown", *(f"  auth user {row['id']}: unknown" for row in users)]
     assert first_install.execute("select from integration_sync_log").fetchall() == []
 
 

@@ -15,7 +15,7 @@ from tests.auth_faults import AuthServer, Call
 from tests.auth_server import auth_server
 from tests.employees import Connection
 from tests.integration.captured import auth_of, end_leases
-from tests.integration.wishing import actions, dismiss, linked
+from tests.integration.requested_actions import actions, dismiss, linked
 from webhook_service.ports import Database
 
 EMAIL = "jane@example.com"

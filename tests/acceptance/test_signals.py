@@ -126,7 +126,7 @@ def test_a_sigterm_while_workers_start_ends_the_server(database_url: str, tmp_pa
         "HOST": "127.0.0.1",
         "PORT": str(free_port()),
         "WEB_CONCURRENCY": "1",
-        "GUNICORN_CMD_ARGS": "--worker-class=tests.acceptance.told_to_end_early.ToldToEndEarly --graceful-timeout=600",
+        "GUNICORN_CMD_ARGS": "--worker-class=tests.acceptance.signalled_early.SignalledEarly --graceful-timeout=600",
     }
     log_file = tmp_path / "server.log"
     with log_file.open("wb") as log, server_process.running(environment, log=log) as process:

@@ -89,12 +89,12 @@ class Checks:
         """The changes that the ledger tells of against those that employees have seen."""
         done = [row for row in self._new(connection, "public.integration_sync_log") if row["direction"] == "inbound"]
         self.applied += len(done)
-        told = Counter(as_key(row) for row in done if row["changes"])
+        reported = Counter(as_key(row) for row in done if row["changes"])
         seen = Counter(as_key(row) for row in self._new(connection, "chaos.changed"))
         return [
             *(f"{row['event_id']}: {row['attempts']} attempts" for row in done if row["attempts"] != 1),
-            *(f"in the ledger, but not done: {key}" for key in (told - seen)),
-            *(f"done, but not in the ledger: {key}" for key in (seen - told)),
+            *(f"in the ledger, but not done: {key}" for key in (reported - seen)),
+            *(f"done, but not in the ledger: {key}" for key in (seen - reported)),
         ]
 
     def _new(self, connection: psycopg.Connection[dict[str, Any]], table: str) -> list[dict[str, Any]]:

@@ -46,5 +46,5 @@ def test_a_generated_client_works(app: Flask, connection: Connection, tmp_path: 
     options = ("--path", "openapi.json", "--meta", "none", "--output-path", "admin_client", "--config", "config.yml")
     run(sys.executable, "-m", "openapi_python_client", "generate", *options, "--fail-on-warning", cwd=tmp_path)
     with serving(app) as address:
-        told = run(sys.executable, "-c", PROGRAM, address, ADMIN_KEY, cwd=tmp_path)
-    assert told.splitlines() == ["evt-1 linked None", "True 1", "True event_not_found"]
+        reported = run(sys.executable, "-c", PROGRAM, address, ADMIN_KEY, cwd=tmp_path)
+    assert reported.splitlines() == ["evt-1 linked None", "True 1", "True event_not_found"]

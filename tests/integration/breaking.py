@@ -39,7 +39,7 @@ REFUSE = """
 create function public.refuse() returns trigger language plpgsql as $$ begin {} end $$;
 create trigger refuse before {} on public.integration_sync_log for each {} execute function public.refuse()
 """
-MEND_REFUSE = "drop function public.refuse() cascade"
+FIX_REFUSE = "drop function public.refuse() cascade"
 OWNER = """
 do $$ begin create role nobody_much nologin; exception when duplicate_object or unique_violation then null; end $$;
 alter function public.auth_sync_{0} owner to nobody_much
@@ -72,22 +72,22 @@ IN_OUR_TABLES: dict[str, Breakage] = {
     ),
     "a trigger that raises": Breakage(
         REFUSE.format("raise exception 'no';", "insert", "row"),
-        MEND_REFUSE,
+        FIX_REFUSE,
     ),
     "a trigger that raises on update": Breakage(
-        REFUSE.format("raise exception 'no';", "insert or update", "statement"), MEND_REFUSE
+        REFUSE.format("raise exception 'no';", "insert or update", "statement"), FIX_REFUSE
     ),
     "a trigger whose assertion fails": Breakage(
-        REFUSE.format("assert false; return new;", "insert", "row"), MEND_REFUSE
+        REFUSE.format("assert false; return new;", "insert", "row"), FIX_REFUSE
     ),
     "a trigger that divides by zero": Breakage(
-        REFUSE.format("perform 1 / 0; return new;", "insert", "row"), MEND_REFUSE
+        REFUSE.format("perform 1 / 0; return new;", "insert", "row"), FIX_REFUSE
     ),
     "a trigger that never ends": Breakage(
         REFUSE.format("perform public.refuse_again(0); return new;", "insert", "row")
         + ";create function public.refuse_again(n int) returns int language plpgsql as"
         " $$ begin return public.refuse_again(n + 1); end $$",
-        MEND_REFUSE + "; drop function public.refuse_again",
+        FIX_REFUSE + "; drop function public.refuse_again",
     ),
     "settings missing": renamed("public.auth_sync_settings"),
     "settings empty": Breakage(

@@ -15,7 +15,7 @@ from tests.auth_server import auth_server
 from tests.auth_stand_in import Auth
 from tests.employees import Connection, employee
 from tests.integration.captured import auth_of, end_leases, make_due
-from tests.integration.wishing import POLICIES, RATE, accounts_of, actions, come_to_rest, fill_bucket, linked
+from tests.integration.requested_actions import POLICIES, RATE, accounts_of, actions, come_to_rest, fill_bucket, linked
 from webhook_service.auth.supabase import SupabaseAuthAdmin
 from webhook_service.db import migrate
 from webhook_service.db.direct import DirectDatabase

@@ -82,14 +82,14 @@ def assert_each_once(office: Office, count: int) -> None:
     assert [email for _, email in logins(office.connection)] == emails
     assert sorted(auth_users(office.connection)) == sorted(emails)
     assert {status for _, status, _ in intents(office.connection)} == {"SUCCESS"}
-    assert office.passwords() == told(office.server)
+    assert office.passwords() == reported(office.server)
 
 
 def hire_many(connection: Connection, count: int) -> list[int]:
     return [hire(connection, f"user{n}@example.com") for n in range(1, count + 1)]
 
 
-def told(server: AuthServer) -> dict[str, str]:
+def reported(server: AuthServer) -> dict[str, str]:
     """By e-mail: the passwords that Auth was told last."""
     calls = [call for call in server.calls if (call.method, call.path) == ("POST", USERS)]
     return {call.body["email"]: call.body["password"] for call in calls if "password" in call.body}

@@ -59,7 +59,7 @@ def broken(connection: Connection, owner: EmailOwner) -> list[str]:
     lines = []
     for rule in connection.execute(RULES, [f"{owner}\\_%"]).fetchall():
         wrong = connection.execute(sql.SQL("select * from broken.{}").format(sql.Identifier(rule["name"]))).fetchall()
-        lines += [f"NOT SO: {rule['rule']}: {told(row)}" for row in wrong]
+        lines += [f"NOT SO: {rule['rule']}: {described(row)}" for row in wrong]
         lines += [line for row in wrong[:1] for line in story_of(connection, row["id"])]
     return lines
 
@@ -92,5 +92,5 @@ def is_expected(connection: Connection, difference: Mapping[str, Json]) -> bool:
     return query is not None and connection.execute(query.encode(), difference).rowcount == 1
 
 
-def told(row: dict[str, Any]) -> str:
+def described(row: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in row.items())

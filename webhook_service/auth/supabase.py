@@ -149,9 +149,9 @@ def account_of(user: User) -> Account:
     )
 
 
-def moment_of(told: datetime | str | None) -> datetime | None:
+def moment_of(reported: datetime | str | None) -> datetime | None:
     """In UTC; supabase-py parses some of the times and hands on the others as texts."""
-    if told is None or told == "":
+    if reported is None or reported == "":
         return None
-    moment = datetime.fromisoformat(told) if isinstance(told, str) else told
+    moment = datetime.fromisoformat(reported) if isinstance(reported, str) else reported
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

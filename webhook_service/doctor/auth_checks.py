@@ -40,9 +40,9 @@ def actions(facts: Json) -> list[Finding]:
         if overdue > MAX_OVERDUE
         else ok("actions", says)
     ]
-    if counts["given_up"]:
+    if counts["needs_attention"]:
         todo = "see /admin/api/events?status=FAILED, mend the cause, `webhook-service replay EVENT_ID`"
-        findings.append(wrong("actions", f"{counts['given_up']} have failed and wait for an admin", todo))
+        findings.append(wrong("actions", f"{counts['needs_attention']} have failed and wait for an admin", todo))
     return findings
 
 

@@ -185,9 +185,11 @@ def backlog(facts: Json) -> list[Finding]:
         if age > MAX_PENDING_AGE
         else ok("backlog", says),
     ]
-    if facts["given_up"]:
+    if facts["needs_attention"]:
         todo = "see /admin/api/events?status=FAILED, mend the cause, `webhook-service replay --status FAILED`"
-        findings.append(wrong("given_up", f"{facts['given_up']} events have failed for days and are given up", todo))
+        findings.append(
+            wrong("needs_attention", f"{facts['needs_attention']} events have failed for days and are given up", todo)
+        )
     return findings
 
 

@@ -63,7 +63,7 @@ class Part:
 
 
 def preview(database: Database, policy: Policy, filter: Mapping[str, Json]) -> Preview:
-    """Writes nothing. `filter` as in `ledger.queries.events`, and `given_up`. Raises Unavailable."""
+    """Writes nothing. `filter` as in `ledger.queries.events`, and `needs_attention`. Raises Unavailable."""
     found = database.call("auth_sync_bulk_preview_v1", p_filter=dict(filter), p_limit=PREVIEWED)
     tried = replayed(database, policy, found["events"], requested_by="preview", dry_run=True)
     return Preview(

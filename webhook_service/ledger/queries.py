@@ -22,8 +22,8 @@ LEDGER_ID = re.compile(r"[A-Za-z0-9_:-]{1,250}", re.ASCII)
 
 class Filter(Schema):
     """Which events: all of what is given must hold. `since` and `until` (not included) are times of arrival; `person`
-    is what a human types: the beginning of an e-mail, a name or an employee number, or an id; `given_up` is what has
-    failed and is not tried again.
+    is what a human types: the beginning of an e-mail, a name or an employee number, or an id; `needs_attention` is what
+    has failed and is not retried.
     """
 
     class Meta:
@@ -33,7 +33,7 @@ class Filter(Schema):
     outcome = fields.String(validate=validate.OneOf(OUTCOMES))
     operation = fields.String(validate=validate.OneOf((*Operation, *Action)))
     direction = fields.String(validate=validate.OneOf(DIRECTIONS))
-    given_up = Flag()
+    needs_attention = Flag()
     person = fields.String(validate=[validate.Length(max=200), validate.ContainsNoneOf("\0")])
     auth_user_id = fields.UUID()
     employee_id = Whole(validate=validate.Range(0, MAX_BIGINT))

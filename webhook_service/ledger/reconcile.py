@@ -20,7 +20,7 @@ from webhook_service.ports import Database
 
 PAGE = 1000
 BATCH = 200
-LANES = 2
+CONCURRENT_BATCHES = 2
 """Batches of a page that are processed at once: no two have the same auth user."""
 
 PARTS = ("users", "gone")
@@ -124,7 +124,7 @@ def _compare(
         return process_rows(database, policy, rows, via=Via.RECONCILE)
 
     after: str | None = BEFORE_ALL
-    with ThreadPoolExecutor(LANES) as lanes:
+    with ThreadPoolExecutor(CONCURRENT_BATCHES) as concurrent_batches:
         while after is not None:
             page = database.call(
                 "auth_sync_reconcile_page_v1",
@@ -136,7 +136,9 @@ def _compare(
             )
             events = page["events"]
             batches = [events[start : start + BATCH] for start in range(0, len(events), BATCH)]
-            outcomes = Counter(str(result.outcome) for results in lanes.map(process, batches) for result in results)
+            outcomes = Counter(
+                str(result.outcome) for results in concurrent_batches.map(process, batches) for result in results
+            )
             done = done.plus(page, outcomes, len(events) - outcomes.total())
             progress(done)
             after = page["next"]

@@ -32,6 +32,6 @@ def run_once(database: Database, policy: Policy, *, name: str, limit: int = BATC
         database.call("auth_sync_postpone_v1", p_event_ids=held, p_lease=name)
     for result in results:
         if result.status is Status.FAILED:
-            told = {"event_id": result.event_id, "outcome": result.outcome, "employee_id": result.employee_id}
-            log.warning("not applied", extra=told)
+            fields = {"event_id": result.event_id, "outcome": result.outcome, "employee_id": result.employee_id}
+            log.warning("not applied", extra=fields)
     return Ran(len(rows), len(held), Counter(str(result.outcome) for result in results), due["next_in"])

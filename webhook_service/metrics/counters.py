@@ -41,17 +41,17 @@ LABELS = (
 )
 """All that can become of a delivery: an event's outcome, or why there is none."""
 
-RESULTS = ("worked", "idle", "trouble")
-SIGN_INS = ("done", "refused", "throttled", "trouble")
+RESULTS = ("worked", "idle", "failed")
+SIGN_INS = ("succeeded", "refused", "throttled", "failed")
 
 GAUGES = {
     "backlog_events": "Events that are pending, up to 10000",
     "backlog_oldest_seconds": "Age of the oldest pending event; 0 where there is none",
     "failed_events": "Failed events that are tried again by themselves, up to 10000",
-    "given_up_events": "Failed events that wait for an admin, up to 10000",
+    "needs_attention_events": "Failed events that wait for an admin, up to 10000",
     "open_actions": "Actions in Auth that are still to be done, up to 10000",
     "open_actions_oldest_seconds": "Age of the oldest open action; 0 where there is none",
-    "given_up_actions": "Failed actions that wait for an admin, up to 10000",
+    "needs_attention_actions": "Failed actions that wait for an admin, up to 10000",
     "relay_last_run_seconds": "Since a relay last looked, of any process; absent where none ever did",
     "last_event_seconds": "Since the newest event came into the ledger; absent where there is none",
 }
@@ -79,7 +79,7 @@ class Metrics:
             f"{PREFIX}actions_total", "Actions that relays performed", ["operation", "outcome"], registry=self._registry
         )
         self._relay_runs = Counter(
-            f"{PREFIX}relay_runs_total", "Looks of the relay", ["look", "result"], registry=self._registry
+            f"{PREFIX}relay_runs_total", "Passes of the relay's loops", ["loop", "result"], registry=self._registry
         )
 
         sign_ins = Counter(f"{PREFIX}sign_ins_total", "Attempts to sign in", ["result"], registry=self._registry)
@@ -96,11 +96,11 @@ class Metrics:
         """Somebody tried to sign in to the pages; one of SIGN_INS came of it."""
         self._sign_ins[result].inc()
 
-    def ran(self, look: str, ran: Ran | None) -> None:
+    def ran(self, loop: str, ran: Ran | None) -> None:
         """A relay has looked; None: it could not."""
-        happened = "trouble" if ran is None else "worked" if ran.claimed > ran.held else "idle"
+        happened = "failed" if ran is None else "worked" if ran.claimed > ran.held else "idle"
         for result in RESULTS:
-            self._relay_runs.labels(look, result).inc(result == happened)
+            self._relay_runs.labels(loop, result).inc(result == happened)
         for (operation, outcome), count in (ran.actions if ran is not None else {}).items():
             self._actions.labels(operation, outcome).inc(count)
 

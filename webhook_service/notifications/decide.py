@@ -22,7 +22,7 @@ MUCH_WORSE = 10
 
 
 class Kind(StrEnum):
-    GIVEN_UP = "given_up"
+    NEEDS_ATTENTION = "needs_attention"
     BACKLOG = "backlog"
     DRIFT = "drift"
     SILENCE = "silence"
@@ -51,16 +51,16 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What was told of a kind. `told_count` is how many of those that are there now were told; `gone_at` since when it
-    is well again.
+    """What was reported of a kind. `reported_count` is how many of the present ones were reported; `gone_at` is
+    the time since which the condition no longer holds.
     """
 
     is_open: bool = False
     opened_at: datetime | None = None
     gone_at: datetime | None = None
-    told_at: datetime | None = None
-    told_times: int = 0
-    told_count: int = 0
+    reported_at: datetime | None = None
+    reported_times: int = 0
+    reported_count: int = 0
     mark: int = 0
 
     def until(self, now: datetime) -> "Remembered":
@@ -69,15 +69,15 @@ class Remembered:
             self,
             opened_at=_earlier(self.opened_at, now),
             gone_at=_earlier(self.gone_at, now),
-            told_at=_earlier(self.told_at, now),
+            reported_at=_earlier(self.reported_at, now),
         )
 
     def is_gathering(self, now: datetime) -> bool:
         """Whether what is new must wait for the next message."""
-        if self.told_at is None:
+        if self.reported_at is None:
             return False
-        doubled = min(max(self.told_times - 1, 0), 10)
-        return now - self.told_at < min(LONGEST_GATHERED, GATHERED * (1 << doubled))
+        doubled = min(max(self.reported_times - 1, 0), 10)
+        return now - self.reported_at < min(LONGEST_GATHERED, GATHERED * (1 << doubled))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,31 +123,31 @@ def _so(kind: Kind, condition: Condition, before: Remembered, now: datetime) -> 
         if before.is_gathering(now):  # it comes and goes
             return Decision(kind, before)
         opened = Remembered(is_open=True, opened_at=now)
-        return Decision(kind, _told(opened, condition, now), Step.PROBLEM)
+        return Decision(kind, _reported(opened, condition, now), Step.PROBLEM)
     still = replace(before, gone_at=None)
-    if kind is Kind.GIVEN_UP:  # what is mended meanwhile does not hide what is new
-        still = replace(still, told_count=min(before.told_count, condition.count))
+    if kind is Kind.NEEDS_ATTENTION:  # what is mended meanwhile does not hide what is new
+        still = replace(still, reported_count=min(before.reported_count, condition.count))
     if _is_worse(kind, condition, before) and not before.is_gathering(now):
-        return Decision(kind, _told(still, condition, now), Step.WORSE)
-    if before.told_at is not None and now - before.told_at >= REMINDED:
-        return Decision(kind, _told(still, condition, now), Step.REMINDER)
+        return Decision(kind, _reported(still, condition, now), Step.WORSE)
+    if before.reported_at is not None and now - before.reported_at >= REMINDED:
+        return Decision(kind, _reported(still, condition, now), Step.REMINDER)
     return Decision(kind, still)
 
 
 def _is_worse(kind: Kind, condition: Condition, before: Remembered) -> bool:
-    if kind is Kind.GIVEN_UP:
-        return condition.count > before.told_count
+    if kind is Kind.NEEDS_ATTENTION:
+        return condition.count > before.reported_count
     if kind is Kind.BACKLOG:
-        return condition.count >= max(before.told_count, 1) * MUCH_WORSE
+        return condition.count >= max(before.reported_count, 1) * MUCH_WORSE
     return condition.mark > before.mark
 
 
-def _told(remembered: Remembered, condition: Condition, now: datetime) -> Remembered:
+def _reported(remembered: Remembered, condition: Condition, now: datetime) -> Remembered:
     return replace(
         remembered,
-        told_at=now,
-        told_times=remembered.told_times + 1,
-        told_count=condition.count,
+        reported_at=now,
+        reported_times=remembered.reported_times + 1,
+        reported_count=condition.count,
         mark=condition.mark,
     )
 
@@ -159,4 +159,6 @@ def _well(kind: Kind, before: Remembered, now: datetime) -> Decision:
         return Decision(kind, replace(before, gone_at=now))
     if now - before.gone_at < WELL:
         return Decision(kind, before)
-    return Decision(kind, replace(before, is_open=False, gone_at=None, told_at=now, told_times=1), Step.RECOVERED)
+    return Decision(
+        kind, replace(before, is_open=False, gone_at=None, reported_at=now, reported_times=1), Step.RECOVERED
+    )

@@ -107,8 +107,8 @@ def _send(destination: Destination, title: str, body: str, sending: Sending) -> 
         if destination.send(title, body):
             sending.add(destination)
     except Exception as error:  # noqa: BLE001 (plugins raise what they like)
-        told = {"destination": destination.name, "error": type(error).__name__}
-        logging.getLogger(__name__).warning("the destination's plugin has failed", extra=told)
+        fields = {"destination": destination.name, "error": type(error).__name__}
+        logging.getLogger(__name__).warning("the destination's plugin has failed", extra=fields)
 
 
 def _name(url: str, service: Any) -> str:

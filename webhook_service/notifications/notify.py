@@ -31,7 +31,7 @@ LEASE = 120
 BRISK = 3.0
 """Seconds: a look that has sent for longer than this leaves the rest to the next one, so that a stop is not held up."""
 
-TIMES = ("opened_at", "gone_at", "told_at")
+TIMES = ("opened_at", "gone_at", "reported_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +73,13 @@ class Notifier:
         watched = frozenset(Kind) if hours is not None else frozenset(Kind) - {Kind.SILENCE}
         for decision in decide(conditions, remembered, watched=watched, now=now):
             kind = decision.kind
-            told = None
+            reported = None
             if decision.step is not None:
-                told = message(decision, conditions.get(kind), remembered[kind].opened_at, now)
-            self._remember(decision, before[kind]["revision"], told)
+                reported = message(decision, conditions.get(kind), remembered[kind].opened_at, now)
+            self._remember(decision, before[kind]["revision"], reported)
         return now
 
-    def _remember(self, decision: Decision, revision: int, told: Message | None) -> None:
+    def _remember(self, decision: Decision, revision: int, reported: Message | None) -> None:
         state = asdict(decision.remembered)
         state |= {name: state[name].isoformat() for name in TIMES if state[name] is not None}
         is_ours = self.database.call(
@@ -87,20 +87,23 @@ class Notifier:
             p_kind=decision.kind,
             p_revision=revision,
             p_state=state,
-            p_message=asdict(told) if told is not None else None,
+            p_message=asdict(reported) if reported is not None else None,
         )
-        if is_ours and told is not None:
-            log.info("notice", extra={"kind": decision.kind, "step": decision.step, "title": told.title})
+        if is_ours and reported is not None:
+            log.info("notice", extra={"kind": decision.kind, "step": decision.step, "title": reported.title})
 
     def send_one(self, relay: str, now: datetime) -> bool:
         """Sends what is due to those who have not got it yet; False where nothing is due."""
         due = self.database.call("auth_sync_claim_notice_v1", p_relay=relay, p_lease_seconds=LEASE)
         if due is None:
             return False
-        kind, told = Kind(due["kind"]), message_of(due["message"])
+        kind, reported = Kind(due["kind"]), message_of(due["message"])
         reached = set(due["reached"])
         left = [one for one in self.to if one.fingerprint(self.key) not in reached]
-        title, body = f"[webhook-service] {told.title}", told.body(kind, self.link(kind, told.since_id, now))
+        title, body = (
+            f"[webhook-service] {reported.title}",
+            reported.body(kind, self.link(kind, reported.since_id, now)),
+        )
 
         def late(one: Destination) -> None:
             """A slow server has taken it after all: it does not get it again."""
@@ -112,7 +115,7 @@ class Notifier:
             log.warning("notice not sent", extra={"kind": kind, "destinations": missed})
         reached |= {one.fingerprint(self.key) for one in taken}
         self.database.call(
-            "auth_sync_told_v1", p_kind=kind, p_relay=relay, p_reached=sorted(reached), p_is_done=not missed
+            "auth_sync_notice_sent_v1", p_kind=kind, p_relay=relay, p_reached=sorted(reached), p_is_done=not missed
         )
         return True
 
@@ -139,7 +142,7 @@ def notifier(
 
 
 def condition_of(facts: Json) -> Condition:
-    """Of given_up, backlog, drift or silence, as the database tells it."""
+    """Of needs_attention, backlog, drift or silence, as the database tells it."""
     waiting = facts.get("events", 0) + facts.get("actions", 0)
     return Condition(
         count=int(facts.get("count", waiting)),
@@ -152,9 +155,13 @@ def condition_of(facts: Json) -> Condition:
 def remembered_of(row: Json) -> Remembered:
     times = {name: datetime.fromisoformat(row[name]) if row[name] else None for name in TIMES}
     return Remembered(
-        is_open=row["is_open"], told_times=row["told_times"], told_count=row["told_count"], mark=row["mark"], **times
+        is_open=row["is_open"],
+        reported_times=row["reported_times"],
+        reported_count=row["reported_count"],
+        mark=row["mark"],
+        **times,
     )
 
 
-def message_of(told: Json) -> Message:
-    return Message(told["title"], tuple(told["lines"]), told["since_id"])
+def message_of(reported: Json) -> Message:
+    return Message(reported["title"], tuple(reported["lines"]), reported["since_id"])

@@ -10,7 +10,7 @@ from webhook_service.ledger.wording import describe
 from webhook_service.notifications.decide import Condition, Decision, Kind, Step
 
 WHERE = {
-    Kind.GIVEN_UP: "/admin/events?status=FAILED",
+    Kind.NEEDS_ATTENTION: "/admin/events?status=FAILED",
     Kind.BACKLOG: "/admin/auth-sync",
     Kind.DRIFT: "/admin/auth-sync",
     Kind.SILENCE: "/admin/auth-sync",
@@ -18,7 +18,7 @@ WHERE = {
 """Where to look, where no link can be made."""
 
 RECOVERED = {
-    Kind.GIVEN_UP: "Nothing waits for an admin any more",
+    Kind.NEEDS_ATTENTION: "Nothing waits for an admin any more",
     Kind.BACKLOG: "The backlog is worked off",
     Kind.DRIFT: "The newest reconciliation found no difference",
     Kind.SILENCE: "Events arrive again",
@@ -50,7 +50,7 @@ def message(decision: Decision, condition: Condition | None, opened_at: datetime
     return Message(before + title, lines, condition.since_id)
 
 
-def given_up(condition: Condition) -> tuple[str, tuple[str, ...]]:
+def needs_attention(condition: Condition) -> tuple[str, tuple[str, ...]]:
     outcomes: Mapping[str, int] = condition.facts["outcomes"]
     advice = tuple(f"- {outcome}: {wording.advice(outcome)}" for outcome, _ in ranked(outcomes))
     title = f"{counted(condition.count, 'event')} given up"
@@ -90,7 +90,7 @@ def silence(condition: Condition) -> tuple[str, tuple[str, ...]]:
     )
 
 
-TEXTS = {Kind.GIVEN_UP: given_up, Kind.BACKLOG: backlog, Kind.DRIFT: drift, Kind.SILENCE: silence}
+TEXTS = {Kind.NEEDS_ATTENTION: needs_attention, Kind.BACKLOG: backlog, Kind.DRIFT: drift, Kind.SILENCE: silence}
 
 CAPPED = 10_000
 """The database counts no further."""

@@ -13,7 +13,7 @@ from datetime import datetime
 from uuid import UUID, uuid4
 
 from webhook_service.errors import AuthRefused, AuthThrottled, AuthUnavailable, AuthUserNotFound, NotPossible
-from webhook_service.events import Account, Action, ActionOutcome, Employee, Json, Status, Wish
+from webhook_service.events import Account, Action, ActionOutcome, Employee, Json, RequestedAction, Status
 from webhook_service.loops import Ran
 from webhook_service.outbound.actions import Call, decide
 from webhook_service.policy import EmailOwner
@@ -113,16 +113,16 @@ class Accounts:
 
     def _settled(self, action: Json, lease: str) -> Performed | None:
         """Performs and settles it; None where Auth asks for a pause, or the lease has ended meanwhile."""
-        told = {"event_id": action["event_id"], "operation": action["operation"]}
+        fields = {"event_id": action["event_id"], "operation": action["operation"]}
         try:
             performed = self.perform(action, lease)
         except AuthThrottled as error:
-            log.warning("auth asks for a pause", extra=told | {"seconds": error.retry_after})
+            log.warning("auth asks for a pause", extra=fields | {"seconds": error.retry_after})
             self.database.call("auth_sync_pause_v1", p_seconds=error.retry_after, p_failed=False)
             self.database.call("auth_sync_give_back_v1", p_event_id=action["event_id"], p_lease=lease)
             return None
         if performed.error is not None:
-            log.warning("not performed", extra=told | {"outcome": performed.outcome, "reason": performed.error})
+            log.warning("not performed", extra=fields | {"outcome": performed.outcome, "reason": performed.error})
         return performed if performed.is_settled or self.settle(action["event_id"], lease, performed) else None
 
     def perform(self, action: Json, lease: str) -> Performed:
@@ -130,7 +130,7 @@ class Accounts:
         try:
             if action["operation"] == Action.CREATE_AUTH_USER:
                 return self.resolve(action, lease)
-            return self._perform(wish_of(action))
+            return self._perform(requested_action(action))
         except AuthThrottled:
             raise
         except AuthUnavailable as error:
@@ -140,12 +140,12 @@ class Accounts:
                 return Performed(ActionOutcome.AUTH_UNAVAILABLE, error.reason, retry=True, is_outage=True)
             return Performed(ActionOutcome.AUTH_REFUSED, " ".join([error.reason, error.code]).strip())
 
-    def _perform(self, wish: Wish) -> Performed:
-        call = decide(wish, self.admin.get(wish.auth_user_id), self.owner, self.now())
+    def _perform(self, requested: RequestedAction) -> Performed:
+        call = decide(requested, self.admin.get(requested.auth_user_id), self.owner, self.now())
         trouble = None
         if not call.changes_nothing:
             try:
-                self.admin.update(wish.auth_user_id, banned=call.banned, email=call.email)
+                self.admin.update(requested.auth_user_id, banned=call.banned, email=call.email)
             except AuthThrottled:
                 raise
             except (AuthUnavailable, AuthUserNotFound) as error:
@@ -153,23 +153,23 @@ class Accounts:
         changes = {}
         if call.ends_sessions:
             changes["sessions_ended"] = self.database.call(
-                "auth_sync_end_sessions_v1", p_auth_user_id=str(wish.auth_user_id)
+                "auth_sync_end_sessions_v1", p_auth_user_id=str(requested.auth_user_id)
             )
         if call.changes_nothing:
             return performed(call.outcome, changes)
-        left = decide(wish, self.admin.get(wish.auth_user_id), self.owner, self.now())
+        left = decide(requested, self.admin.get(requested.auth_user_id), self.owner, self.now())
         if left.changes_nothing:
             return performed(call.outcome if left.outcome is ActionOutcome.UNCHANGED else left.outcome, changes)
-        if call.email is not None and self._is_held_by_another(call, wish):
+        if call.email is not None and self._is_held_by_another(call, requested):
             return performed(ActionOutcome.EMAIL_TAKEN, changes)
         if trouble is not None:
             return Performed(ActionOutcome.AUTH_UNAVAILABLE, trouble.reason, retry=True, changes=changes)
         return Performed(ActionOutcome.NOT_PERFORMED, "auth_did_not_keep_it", retry=True, changes=changes)
 
-    def _is_held_by_another(self, call: Call, wish: Wish) -> bool:
+    def _is_held_by_another(self, call: Call, requested: RequestedAction) -> bool:
         """Auth says 500 to an e-mail that another auth user has."""
         holder = self.database.call("auth_sync_email_holder_v1", p_email=call.email)
-        return holder is not None and holder["auth_user_id"] != str(wish.auth_user_id)
+        return holder is not None and holder["auth_user_id"] != str(requested.auth_user_id)
 
     def resolve(self, action: Json, lease: str) -> Performed:
         """An intent of creating a login whose process is gone: finished where nothing is lost by it, else undone.
@@ -218,14 +218,14 @@ def performed(outcome: ActionOutcome, changes: Mapping[str, Json]) -> Performed:
 
 
 def is_worth_finishing(action: Json, account: Account) -> bool:
-    is_told = "employee_id" in action["request_data"]["employee"] and account.email_confirmed
-    return is_told or account.invited_at is not None
+    is_informed = "employee_id" in action["request_data"]["employee"] and account.email_confirmed
+    return is_informed or account.invited_at is not None
 
 
-def wish_of(action: Json) -> Wish:
+def requested_action(action: Json) -> RequestedAction:
     """An action as the ledger hands it out."""
     employee = action["employee"]
-    return Wish(
+    return RequestedAction(
         event_id=action["event_id"],
         action=Action(action["operation"]),
         auth_user_id=UUID(action["auth_user_id"]),

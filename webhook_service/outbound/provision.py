@@ -182,22 +182,22 @@ class Provisioning:
             self.done.linked += 1
 
     def _wait_for_the_rest(self) -> None:
-        told = 0
+        count = 0
         for waited in range(0, LONGEST_WAIT + POLL, POLL):
             for employee_id in sorted(self.done.under_way):
                 if self._is_full:
                     return
-                if self._look_again(employee_id, is_late=waited > logins.INTENT_LEASE):
+                if self._reconsider(employee_id, is_late=waited > logins.INTENT_LEASE):
                     self.done.under_way.discard(employee_id)
                     self.progress(self.done)
             if not self.done.under_way:
                 return
-            if told != len(self.done.under_way):
-                told = len(self.done.under_way)
-                self.pace.say(f"{told} are under way elsewhere, or in doubt: waiting up to {LONGEST_WAIT - waited} s")
+            if count != len(self.done.under_way):
+                count = len(self.done.under_way)
+                self.pace.say(f"{count} are under way elsewhere, or in doubt: waiting up to {LONGEST_WAIT - waited} s")
             self.pace.rest(POLL, "")
 
-    def _look_again(self, employee_id: int, *, is_late: bool) -> bool:
+    def _reconsider(self, employee_id: int, *, is_late: bool) -> bool:
         """Whether it is settled now."""
         intent = self._intents.newest_of(employee_id, is_late=is_late)
         if intent.is_open:

@@ -28,18 +28,18 @@ def blueprint(wiring: Wiring) -> Blueprint:
         How the relay does is told, but decides nothing: without it, webhooks are still to be taken.
         """
         checks = {"database": "ok", "migrations": "ok"}
-        told = {}
+        reported = {}
         try:
             gap = migrate.gap(wiring.database, wanted)
             if gap is not None:
                 checks["migrations"] = f"{gap}: run `webhook-service migrate`"
             else:
-                told = relay_and_backlog(wiring.database)
+                reported = relay_and_backlog(wiring.database)
         except ServiceError as error:
             checks = {"database": error.detail, "migrations": "unknown"}
         is_ready = all(check == "ok" for check in checks.values())
         status = HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE
-        return jsonify(status="ready" if is_ready else "not ready", checks=checks, **told), status
+        return jsonify(status="ready" if is_ready else "not ready", checks=checks, **reported), status
 
     return health
 

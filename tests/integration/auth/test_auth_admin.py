@@ -173,10 +173,10 @@ def test_threads_share_one(admin: AuthAdmin, connection: Connection) -> None:
     people = [uuid4() for _ in range(24)]
     with ThreadPoolExecutor(12) as threads:
         made = list(threads.map(lambda id: admin.create(id, f"{id}@example.com", password=PASSWORD), people))
-        told = list(threads.map(admin.get, people))
+        reported = list(threads.map(admin.get, people))
         rivals = list(threads.map(lambda _: created(admin, uuid4()), range(12)))
     assert [account.id for account in made] == people
-    assert told == made
+    assert reported == made
     assert rivals.count(True) == 1
     assert users(connection) == len(people) + 1
 

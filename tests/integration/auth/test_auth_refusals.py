@@ -185,10 +185,10 @@ def test_nothing_personal_is_told(server: AuthServer, caplog: pytest.LogCaptureF
             server.fail_next(fault)
             error = error_of(admin, name)
             logging.getLogger("webhook_service").error("failed", exc_info=error)
-            told = "".join(traceback.format_exception(error)) + f"{error!r} {error.detail} {vars(error)}"
-            told += lines(caplog) + caplog.text
+            reported = "".join(traceback.format_exception(error)) + f"{error!r} {error.detail} {vars(error)}"
+            reported += lines(caplog) + caplog.text
             for secret in (EMAIL, NEW_EMAIL, PASSWORD, server.key, CONFIDENTIAL, "jane@example.com"):
-                assert secret not in told, (fault, secret)
+                assert secret not in reported, (fault, secret)
             caplog.clear()
 
 

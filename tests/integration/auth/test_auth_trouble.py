@@ -211,8 +211,8 @@ def test_an_answer_that_is_not_the_users_is_none(server: AuthServer, changes: di
 
 def test_times_are_finer_than_ours(server: AuthServer) -> None:
     """Auth answers a ban with nanoseconds; all times come out aware, in UTC."""
-    told = dict.fromkeys(("banned_until", "deleted_at", "invited_at"), "2126-10-29T16:10:38.241038123+02:00")
-    server.fail_next(Fault(200, body=json.dumps(USER | told)))
+    reported = dict.fromkeys(("banned_until", "deleted_at", "invited_at"), "2126-10-29T16:10:38.241038123+02:00")
+    server.fail_next(Fault(200, body=json.dumps(USER | reported)))
     with client(server) as admin:
         account = admin.update(JANE, banned=True)
     moment = datetime(2126, 10, 29, 14, 10, 38, 241038, UTC)

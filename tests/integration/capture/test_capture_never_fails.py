@@ -117,11 +117,13 @@ def test_a_sign_in_needs_nothing_of_ours(database_url: str, company: Company) ->
 def test_the_warning_says_whose_change_was_lost_and_nothing_else(database_url: str, company: Company) -> None:
     """Errors may repeat a value; the log gets the user's id and PostgreSQL's code."""
     execute(database_url, IN_OUR_TABLES["a constraint that nothing meets"].sql)
-    told: list[str] = []
+    reported: list[str] = []
     with writer(database_url) as writing:
-        writing.add_notice_handler(lambda warning: told.append(f"{warning.message_primary} {warning.message_detail}"))
+        writing.add_notice_handler(
+            lambda warning: reported.append(f"{warning.message_primary} {warning.message_detail}")
+        )
         writing.execute("update users set email = 'secret@example.com' where id = %s", [company.users["moves"]])
-    [warning] = told
+    [warning] = reported
     assert str(company.users["moves"]) in warning
     assert "23514" in warning
     assert "secret" not in warning

@@ -49,16 +49,16 @@ class Told:
 
 
 @pytest.fixture
-def told(caplog: pytest.LogCaptureFixture) -> Told:
+def reported(caplog: pytest.LogCaptureFixture) -> Told:
     caplog.set_level(logging.DEBUG, "webhook_service")
     return Told(caplog)
 
 
 @pytest.fixture
-def auth_connection(database_url: str, told: Told) -> Iterator[psycopg.Connection[Any]]:
+def auth_connection(database_url: str, reported: Told) -> Iterator[psycopg.Connection[Any]]:
     """Auth's connection, whose notices are kept."""
     with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.add_notice_handler(told.note)
+        connection.add_notice_handler(reported.note)
         yield connection
 
 
@@ -85,40 +85,40 @@ def live(auth: Auth, connection: Connection) -> UUID:
     return user
 
 
-def assert_nothing_came_out(connection: Connection, told: Told) -> None:
+def assert_nothing_came_out(connection: Connection, reported: Told) -> None:
     """No canary in a table of ours or in what was told; no address and no name in what was told."""
     assert CANARY.lower() not in contents(connection).lower()
-    assert CANARY.lower() not in told.text().lower()
-    assert PERSON.lower() not in told.text().lower()
+    assert CANARY.lower() not in reported.text().lower()
+    assert PERSON.lower() not in reported.text().lower()
 
 
 @pytest.mark.parametrize("end", ["stays", "soft_delete", "hard_delete"])
 def test_a_life_leaves_only_what_is_mapped(
-    auth: Auth, connection: Connection, database: Database, told: Told, end: str
+    auth: Auth, connection: Connection, database: Database, reported: Told, end: str
 ) -> None:
     """Hashes, tokens, phones and other metadata are in no table and in no word, relayed step by step or not."""
     hire(connection, EMAIL)
     user = live(auth, connection)
     if end != "stays":
         getattr(auth, end)(user)
-    assert_nothing_came_out(connection, told)
+    assert_nothing_came_out(connection, reported)
     assert relay(database) > 0
-    told.findings += map(str, examined(database))
+    reported.findings += map(str, examined(database))
     assert PERSON.lower() in contents(connection).lower()
-    assert_nothing_came_out(connection, told)
+    assert_nothing_came_out(connection, reported)
 
 
 def test_reconciliation_takes_only_what_is_mapped(
-    auth: Auth, connection: Connection, database: Database, told: Told
+    auth: Auth, connection: Connection, database: Database, reported: Told
 ) -> None:
     """What it enters into the ledger is what the trigger would have, and what it shows has no name in it."""
     hire(connection, EMAIL)
     connection.execute("alter table auth.users disable trigger auth_sync_capture")
     live(auth, connection)
     connection.execute("alter table auth.users enable trigger auth_sync_capture")
-    told.findings += [str(examined(database)), str(reconciled(database, dry_run=True)), str(reconciled(database))]
+    reported.findings += [str(examined(database)), str(reconciled(database, dry_run=True)), str(reconciled(database))]
     assert connection.execute("select from integration_sync_log where via = 'reconcile'").fetchall() != []
-    assert_nothing_came_out(connection, told)
+    assert_nothing_came_out(connection, reported)
 
 
 RAISING = """
@@ -137,24 +137,26 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("failure", FAILURES)
-def test_a_failed_capture_warns_without_a_name(auth: Auth, connection: Connection, told: Told, failure: str) -> None:
+def test_a_failed_capture_warns_without_a_name(
+    auth: Auth, connection: Connection, reported: Told, failure: str
+) -> None:
     """The sign-up works; the warning has the user's id and an SQLSTATE, and nothing of the row or the error's text."""
     connection.execute(RAISING + FAILURES[failure])
     user = live(auth, connection)
     auth.hard_delete(user)
-    warnings = [notice for notice in told.notices if "was not captured" in notice]
+    warnings = [notice for notice in reported.notices if "was not captured" in notice]
     assert len(warnings) >= 3
     assert [notice for notice in warnings if str(user) not in notice] == []
-    assert CANARY.lower() not in told.text().lower()
-    assert PERSON.lower() not in told.text().lower()
+    assert CANARY.lower() not in reported.text().lower()
+    assert PERSON.lower() not in reported.text().lower()
 
 
-def test_a_post_that_fails_warns_without_a_name(auth: Auth, connection: Connection, told: Told) -> None:
+def test_a_post_that_fails_warns_without_a_name(auth: Auth, connection: Connection, reported: Told) -> None:
     """Where a URL is set and nothing can be signed, the event's id is all that is told."""
     connection.execute("update auth_sync_settings set webhook_url = 'https://sync.example.com/'")
     live(auth, connection)
-    assert [notice for notice in told.notices if "was not posted" in notice] != []
-    assert_nothing_came_out(connection, told)
+    assert [notice for notice in reported.notices if "was not posted" in notice] != []
+    assert_nothing_came_out(connection, reported)
 
 
 LEDGER_REFUSES = "create trigger t before update on integration_sync_log for each row execute function trouble()"
@@ -162,37 +164,39 @@ EMPLOYEES_REFUSE = "create trigger t before update on employees for each row exe
 
 
 def test_an_event_that_fails_is_told_without_a_name(
-    auth: Auth, connection: Connection, database: Database, told: Told
+    auth: Auth, connection: Connection, database: Database, reported: Told
 ) -> None:
     """Where employees refuse it, the relay's log line has ids and a reason; the error's text stays in the database."""
     hire(connection, EMAIL)
     connection.execute(RAISING + EMPLOYEES_REFUSE)
     live(auth, connection)
     relay(database)
-    told.findings += map(str, examined(database))
-    assert [record for record in told.log.records if record.getMessage() == "not applied"] != []
-    assert_nothing_came_out(connection, told)
+    reported.findings += map(str, examined(database))
+    assert [record for record in reported.log.records if record.getMessage() == "not applied"] != []
+    assert_nothing_came_out(connection, reported)
 
 
 def test_an_import_that_fails_to_link_warns_without_a_name(
-    auth: Auth, connection: Connection, database: Database, told: Told
+    auth: Auth, connection: Connection, database: Database, reported: Told
 ) -> None:
     """The trigger on employees too: an SQLSTATE, and nothing of the rows."""
     live(auth, connection)
     relay(database)
-    connection.add_notice_handler(told.note)
+    connection.add_notice_handler(reported.note)
     connection.execute(RAISING + EMPLOYEES_REFUSE)
     hire(connection, f"new-{EMAIL}")
-    assert [notice for notice in told.notices if "could not be linked" in notice] != []
-    assert_nothing_came_out(connection, told)
+    assert [notice for notice in reported.notices if "could not be linked" in notice] != []
+    assert_nothing_came_out(connection, reported)
 
 
-def test_a_relay_in_trouble_tells_no_name(auth: Auth, connection: Connection, database: Database, told: Told) -> None:
+def test_a_relay_in_trouble_tells_no_name(
+    auth: Auth, connection: Connection, database: Database, reported: Told
+) -> None:
     """A call that the database refuses is an error with a reason and an SQLSTATE, for relay and reconcile alike."""
     live(auth, connection)
     connection.execute(RAISING + LEDGER_REFUSES)
     for use in (relay, reconciled):
         with pytest.raises(ServiceError) as caught:
             use(database)
-        told.findings += [str(caught.value), repr(caught.value), caught.value.detail]
-    assert_nothing_came_out(connection, told)
+        reported.findings += [str(caught.value), repr(caught.value), caught.value.detail]
+    assert_nothing_came_out(connection, reported)

@@ -7,7 +7,7 @@ import pytest
 from tests.auth_faults import Call
 from tests.employees import employee
 from tests.integration.performing import HR, JANE, Company, company
-from tests.integration.wishing import EMAIL, POLICIES, actions, asked, outcomes, relay_events
+from tests.integration.requested_actions import EMAIL, POLICIES, actions, asked, outcomes, relay_events
 from webhook_service.ledger.relay import run_once
 from webhook_service.policy import EmailOwner
 

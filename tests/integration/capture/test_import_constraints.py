@@ -44,7 +44,7 @@ def test_an_import_does_not_wait_for_the_relays_look(connection: Connection, dat
     """While a relay looks at the same employees, an import of them is linked all the same."""
     connection.execute("insert into employees (employee_number) values ('6')")
     with psycopg.connect(database_url) as other:
-        other.execute("select auth_sync_look_again_v1(10)")
+        other.execute("select auth_sync_retry_hires_v1(10)")
         connection.execute("set lock_timeout = '1ms'")  # it would fail if it had to wait
         connection.execute("update employees set employee_number = '7'")
         assert len(connection.execute(LINKED).fetchall()) == 1

@@ -85,8 +85,8 @@ BAD_SECRETS = {
 @pytest.mark.parametrize("name", BAD_SECRETS)
 def test_a_bad_secret_is_refused_and_not_repeated(connection: Connection, name: str) -> None:
     """In an answer, not an error: PostgreSQL's log would have the statement, and the secret in it. Nothing is set."""
-    told = send_to(connection, URL, BAD_SECRETS[name])
-    assert told == "refused: each secret must be whsec_ and base64 of 24 to 64 bytes"
+    reported = send_to(connection, URL, BAD_SECRETS[name])
+    assert reported == "refused: each secret must be whsec_ and base64 of 24 to 64 bytes"
     assert connection.execute("select from vault.secrets").fetchall() == []
 
 
@@ -101,9 +101,9 @@ MISSING = {
 def test_what_is_missing_is_named(connection: Connection, name: str) -> None:
     """And what to do about it."""
     connection.execute(MISSING[name].encode())
-    told = send_to(connection, URL, NEW)
-    assert f"without {name};" in told
-    assert "Database > Extensions" in told
+    reported = send_to(connection, URL, NEW)
+    assert f"without {name};" in reported
+    assert "Database > Extensions" in reported
 
 
 def test_all_that_is_missing_is_named(connection: Connection) -> None:
@@ -248,9 +248,9 @@ def test_a_rotation_loses_no_event(
 def test_a_locked_queue_is_waited_for_once(connection: Connection, database_url: str) -> None:
     """Many changes in one transaction, and somebody holds pg_net's queue: one wait for all, and the relay has them."""
     send_to(connection, URL, NEW)
-    told: list[str | None] = []
+    reported: list[str | None] = []
     with locked(database_url, "net.http_request_queue"), writer(database_url) as writing:
-        writing.add_notice_handler(lambda warning: told.append(warning.message_primary))
+        writing.add_notice_handler(lambda warning: reported.append(warning.message_primary))
         writing.execute("insert into users (id) select gen_random_uuid() from generate_series(1, 20)")
-    assert len(told) == 1
+    assert len(reported) == 1
     assert len(connection.execute("select from integration_sync_log where next_attempt_at <= now()").fetchall()) == 20

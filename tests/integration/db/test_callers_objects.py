@@ -59,12 +59,12 @@ def hr(database_url: str, database: Database, connection: Connection) -> Iterato
 @pytest.mark.parametrize("name", SHADOWS)
 def test_an_import_runs_nothing_of_the_callers(hr: psycopg.Connection, connection: Connection, name: str) -> None:
     """Neither types, functions nor operators of a caller are found by what runs as our owner."""
-    told: list[str | None] = []
-    hr.add_notice_handler(lambda notice: told.append(notice.message_primary))
+    reported: list[str | None] = []
+    hr.add_notice_handler(lambda notice: reported.append(notice.message_primary))
     hr.execute(TATTLE)
     hr.execute(SHADOWS[name].encode())
     hr.execute("insert into public.employees (email) values ('jane@example.com')")
     owner = connection.info.user
-    assert [line for line in told if line is not None and line.endswith(f"run as {owner}")] == []
+    assert [line for line in reported if line is not None and line.endswith(f"run as {owner}")] == []
     linked = connection.execute("select first_name from employees where auth_user_id is not null").fetchall()
     assert linked == [{"first_name": "Jane"}]

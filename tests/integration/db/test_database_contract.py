@@ -167,8 +167,8 @@ def test_a_batch_holds_all_kinds(database: Database) -> None:
     }
     works = [work_of(webhook, gone.event(name)) for name, webhook in webhooks.items()]
     results = process_batch(database, [*works, works[0]], Policy())
-    told = sorted((result.event_id.split(":")[1], str(result.outcome)) for result in results)
-    assert told == sorted([*((name, name) for name in webhooks), ("linked", "duplicate")])
+    reported = sorted((result.event_id.split(":")[1], str(result.outcome)) for result in results)
+    assert reported == sorted([*((name, name) for name in webhooks), ("linked", "duplicate")])
     failed = {result.outcome for result in results if result.status == "FAILED"}
     assert failed == {"ambiguous", "already_linked"}
     assert [result.employee_id for result in results if result.outcome == "linked"] == [employee_id]
@@ -233,8 +233,8 @@ def test_a_failed_event_is_replayed(database: Database, person: Person, requeste
     assert replayed[0].changes == {"auth_user_id": {"from": None, "to": str(person.id)}}
     event = queries.event(database, person.event("it"))
     assert event["outcome"] == "linked"
-    told = [(replay["requested_by"], replay["outcome_before"], replay["outcome"]) for replay in event["replays"]]
-    assert told == [(requested_by, "ambiguous", "linked"), (requested_by, "linked", "unchanged")]
+    reported = [(replay["requested_by"], replay["outcome_before"], replay["outcome"]) for replay in event["replays"]]
+    assert reported == [(requested_by, "ambiguous", "linked"), (requested_by, "linked", "unchanged")]
 
 
 def test_a_dry_run_keeps_nothing(database: Database, person: Person) -> None:

@@ -121,8 +121,8 @@ def test_connections_that_went_silent_are_given_up(serve: Serve, database_url: s
     with ThreadPoolExecutor(2) as threads:
         list(threads.map(lambda _: database.call("auth_sync_schema_v1"), range(2)))
         is_there.clear()
-        for told in [threads.submit(database.call, "auth_sync_schema_v1") for _ in range(4)]:
-            assert isinstance(told.exception(), Unavailable)
+        for reported in [threads.submit(database.call, "auth_sync_schema_v1") for _ in range(4)]:
+            assert isinstance(reported.exception(), Unavailable)
     is_there.set()
     assert database.call("auth_sync_schema_v1")["migration"] > 0
     database.close()

@@ -88,9 +88,9 @@ def test_a_retryable_error_leaves_nothing(jane: Person, connection: Connection, 
     """Raised in the middle of the work, it is Unavailable, without its text; once its cause is gone, the call works."""
     before = everything(connection)
     before_updates_of_employees(connection, f"raise exception '{CANARY}' using errcode = '{sqlstate}'")
-    told = confirm(jane)
-    assert sqlstate in told
-    assert "canary" not in told
+    reported = confirm(jane)
+    assert sqlstate in reported
+    assert "canary" not in reported
     assert everything(connection) == before
     connection.execute("drop function trouble cascade")
     assert confirm(jane) == "linked"
@@ -138,9 +138,9 @@ def test_a_serialization_failure_leaves_nothing(
     with ThreadPoolExecutor(1) as thread:
         with connection.transaction():
             connection.execute("update employees set email = email")
-            told = thread.submit(confirm, Person(strict, jane.id))
+            reported = thread.submit(confirm, Person(strict, jane.id))
             wait_until_one_waits(watcher, "Lock")
-        assert "40001" in told.result()
+        assert "40001" in reported.result()
     strict.close()
     assert everything(connection) == before
 
@@ -152,10 +152,10 @@ def test_a_deadlock_leaves_nothing(jane: Person, connection: Connection, watcher
     with ThreadPoolExecutor(1) as thread:
         with connection.transaction():
             connection.execute("select from employees for update")
-            told = thread.submit(confirm, jane)
+            reported = thread.submit(confirm, jane)
             wait_until_one_waits(watcher, "Lock")
             connection.execute("select from auth_user_state for update")
-        assert "40P01" in told.result()
+        assert "40P01" in reported.result()
     assert everything(connection) == before
     assert confirm(jane) == "linked"
 
@@ -182,14 +182,14 @@ def test_a_statement_timeout_leaves_nothing(jane: Person, connection: Connection
 @pytest.mark.parametrize(
     ("end", "tells"), [("pg_cancel_backend", "57014"), ("pg_terminate_backend", "database_unreachable")]
 )
-def test_a_killed_backend_leaves_nothing(jane: Person, connection: Connection, end: str, tells: str) -> None:
+def test_a_killed_backend_leaves_nothing(jane: Person, connection: Connection, end: str, reports: str) -> None:
     """An operator, a shutdown or a crash in the middle of a call: nothing of it stays, and the next call works."""
     before = everything(connection)
     before_updates_of_employees(connection, "perform pg_sleep(60)")
     with ThreadPoolExecutor(1) as thread:
-        told = thread.submit(confirm, jane)
+        reported = thread.submit(confirm, jane)
         connection.execute(f"select {end}(%s)", [wait_until_one_waits(connection, "Timeout")])
-        assert tells in told.result()
+        assert reports in reported.result()
     assert everything(connection) == before
     connection.execute("drop function trouble cascade")
     assert confirm(jane) == "linked"

@@ -135,17 +135,17 @@ TWICE = f"insert into public.employees values (1, '{JANE}'), (2, '{JANE}')"  # n
         ),
     ],
 )
-def test_employees_that_do_not_fit_are_refused(empty_database_url: str, run: Run, table: str, tells: str) -> None:
+def test_employees_that_do_not_fit_are_refused(empty_database_url: str, run: Run, table: str, reports: str) -> None:
     """One clear sentence says what is wrong, and nothing has been done."""
     execute(empty_database_url, table)
     before = schema_of(empty_database_url)
     if run is psql:
         with pytest.raises(subprocess.CalledProcessError) as failed:
             run(empty_database_url)
-        assert tells in failed.value.stderr
+        assert reports in failed.value.stderr
         return
     with pytest.raises(MigrationError) as caught:
         run(empty_database_url)
-    assert tells in caught.value.detail
+    assert reports in caught.value.detail
     assert caught.value.reason == "migration_failed"
     assert schema_of(empty_database_url) == before

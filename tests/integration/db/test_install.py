@@ -15,7 +15,7 @@ from tests.employees import Connection, employee, hire
 from tests.integration.auth_actions import BAN_END
 from tests.integration.capturing import auth_on, entries, reconciled, relay, writer
 from tests.integration.db.test_direct_database import wait_until_one_waits
-from tests.integration.db.test_migrations import MIGRATE_WHEN_TOLD
+from tests.integration.db.test_migrations import MIGRATE_ON_SIGNAL
 from tests.integration.migrating import EXISTING, SCRIPTS, execute, psql, rows, schema_of, tool
 from webhook_service.db import embedded, migrate
 from webhook_service.db.direct import DirectDatabase
@@ -30,7 +30,7 @@ NAMES = [
     *("auth_sync_capture", "auth_sync_employees_inserted", "auth_sync_employees_updated"),
     *("auth_sync_failed_inserted", "auth_sync_failed_updated"),
     "auth_sync_send",
-    *("auth_sync_wish_deleted", "auth_sync_wish_inserted", "auth_sync_wish_updated"),
+    *("auth_sync_actions_deleted", "auth_sync_actions_inserted", "auth_sync_actions_updated"),
 ]
 RIGHT = "select bool_and(is_right) from public.auth_sync_triggers_v1()"
 OURS = """
@@ -80,7 +80,7 @@ def test_many_at_once_mend_the_triggers(database_url: str) -> None:
     execute(database_url, "drop trigger auth_sync_capture on auth.users")
     execute(database_url, "alter table public.employees disable trigger auth_sync_employees_inserted")
     with ExitStack() as stack:
-        command = [sys.executable, "-c", MIGRATE_WHEN_TOLD, database_url]
+        command = [sys.executable, "-c", MIGRATE_ON_SIGNAL, database_url]
         processes = [
             stack.enter_context(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
             for _ in range(8)

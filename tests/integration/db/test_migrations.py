@@ -65,7 +65,7 @@ def test_the_printed_sql_does_no_harm_to_data(database_url: str) -> None:
     assert [rows(database_url, f"select to_jsonb(t) from {table} t order by 1") for table in tables] == before  # noqa: S608
 
 
-MIGRATE_WHEN_TOLD = """
+MIGRATE_ON_SIGNAL = """
 import sys
 from webhook_service.db.migrate import migrate
 print("ready", flush=True)
@@ -79,7 +79,7 @@ def test_twenty_at_once_all_succeed(empty_database_url: str, existing: str) -> N
     """Each script is applied by one of them, the others find it done; none fails."""
     execute(empty_database_url, existing)
     with ExitStack() as stack:
-        command = [sys.executable, "-c", MIGRATE_WHEN_TOLD, empty_database_url]
+        command = [sys.executable, "-c", MIGRATE_ON_SIGNAL, empty_database_url]
         processes = [
             stack.enter_context(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
             for _ in range(20)

@@ -63,8 +63,8 @@ def test_what_is_given_up_is_found(database: Database, connection: Connection) -
     relayed(database)
     event(connection, "4 days", "FAILED")
     findings = examined(database)
-    assert troubles(findings) == [NO_SENDER, ("given_up", Level.WRONG)]
-    assert "webhook-service replay" in found(findings, "given_up").todo
+    assert troubles(findings) == [NO_SENDER, ("needs_attention", Level.WRONG)]
+    assert "webhook-service replay" in found(findings, "needs_attention").todo
 
 
 @pytest.mark.parametrize(("ago", "is_wrong"), [("1 minute", False), ("1 hour", True)])

@@ -229,8 +229,8 @@ def test_refusals_are_told(database: Database, connection: Connection, receiver:
         "insert into net._http_response (id, status_code, created) values"
         " (1, 200, now()), (2, 503, now()), (3, 503, now()), (4, null, now()), (5, 500, now() - interval '2 hours')"
     )
-    told = [finding for finding in examined(database) if finding.check == "pg_net" and finding.level is NOTE]
-    assert [finding.says.split(": ")[1] for finding in told] == ["2 times 503, 1 times no answer"]
+    reported = [finding for finding in examined(database) if finding.check == "pg_net" and finding.level is NOTE]
+    assert [finding.says.split(": ")[1] for finding in reported] == ["2 times 503, 1 times no answer"]
 
 
 @pytest.mark.parametrize("loss", ["select", "delete from vault.secrets", "drop extension pgcrypto"])

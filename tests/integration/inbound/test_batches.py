@@ -1,4 +1,4 @@
-"""A batch is written at once (auth_sync_apply_ordinary_v1) and comes to what its events come to one by one."""
+"""A batch is written at once (auth_sync_apply_fast_v1) and comes to what its events come to one by one."""
 
 import random
 import time

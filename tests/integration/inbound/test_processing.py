@@ -170,9 +170,9 @@ def test_of_those_tried_alone_each_is_answered_at_once(database: Database) -> No
         both = [threads.submit(commits.process, work(number)) for number in (2, 3)]
         wait_for(lambda: commits.waiting() == 2)
         gate.opened.set()
-        told, _ = wait(both, 5, FIRST_COMPLETED)
+        reported, _ = wait(both, 5, FIRST_COMPLETED)
         gate.let_go.set()
-        assert [future.result().outcome for future in told] == ["unconfirmed"]
+        assert [future.result().outcome for future in reported] == ["unconfirmed"]
         assert {future.result(10).outcome for future in (first, *both)} == {"unconfirmed"}
     assert gate.batches == [1, 2, 1, 1]
 

@@ -9,7 +9,7 @@ from psycopg import sql
 
 from tests.auth_traffic import CONFIRMED, EPOCH, JANE, delete, insert, outcome_of, post, update
 from tests.employees import Connection, employee, entry, hire
-from tests.integration.wishing import actions
+from tests.integration.requested_actions import actions
 from webhook_service.app import create_app
 from webhook_service.events import AuthEvent, AuthUser, Operation
 from webhook_service.inbound.handlers import decide

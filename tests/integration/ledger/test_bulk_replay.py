@@ -21,7 +21,7 @@ from tests.integration.bulk_replaying import (
 )
 from tests.integration.captured import everything
 from tests.integration.performing import company
-from tests.integration.wishing import dismiss
+from tests.integration.requested_actions import dismiss
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.errors import DatabaseError, Unavailable
 from webhook_service.events import Json
@@ -195,12 +195,12 @@ def test_a_job_that_the_database_refuses_has_failed(database: Database, connecti
     assert ended["ended_at"] is not None
 
 
-@pytest.mark.parametrize(("given_up", "count"), [(True, 2), (False, 3)])
-def test_given_up_can_be_chosen(database: Database, connection: Connection, given_up: bool, count: int) -> None:
+@pytest.mark.parametrize(("needs_attention", "count"), [(True, 2), (False, 3)])
+def test_given_up_can_be_chosen(database: Database, connection: Connection, needs_attention: bool, count: int) -> None:
     """What is tried again by itself need not be replayed."""
     fail_many(connection, database, 5)
     connection.execute("update integration_sync_log set next_attempt_at = null where event_id in ('evt-1', 'evt-2')")
-    filter = FAILED | {"given_up": given_up}
+    filter = FAILED | {"needs_attention": needs_attention}
     assert bulk_replay.preview(database, Policy(), filter).matched == count
     assert work_off(connection, database, begin(database, **filter))["replayed"] == count
 

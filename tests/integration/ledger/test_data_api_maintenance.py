@@ -181,8 +181,8 @@ def test_readiness_tells_of_the_relay(database: Database, person: Person) -> Non
     settings = Settings(DirectConnection("postgresql://unused"), parse_secrets(SECRET), ADMIN_KEY)
     answer = create_app(settings, database).test_client().get("/readyz")
     assert answer.status_code == 200
-    told = [answer.get_json()[name] for name in ("relay_last_run_seconds", "oldest_pending_seconds")]
-    assert [type(seconds) for seconds in told] == [float, float]
+    reported = [answer.get_json()[name] for name in ("relay_last_run_seconds", "oldest_pending_seconds")]
+    assert [type(seconds) for seconds in reported] == [float, float]
     run_once(database, Policy(), name="test")
 
 

@@ -68,7 +68,7 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "auth_sync_conditions_v1": {"p_backlog_seconds": 1, "p_silence_seconds": 1, "p_with_actions": True},
     "auth_sync_remember_notice_v1": {"p_kind": "drift", "p_revision": 0, "p_state": {}, "p_message": None},
     "auth_sync_claim_notice_v1": {"p_relay": "r", "p_lease_seconds": 1},
-    "auth_sync_told_v1": {"p_kind": "drift", "p_relay": "r", "p_reached": [], "p_is_done": True},
+    "auth_sync_notice_sent_v1": {"p_kind": "drift", "p_relay": "r", "p_reached": [], "p_is_done": True},
     "auth_sync_attempt_sign_in_v1": {"p_keys": ["k"], "p_attempts": 1, "p_seconds": 1},
     "auth_sync_may_sign_in_v1": {"p_auth_user_id": JANE},
     "auth_sync_sign_in_v1": {"p_who": "w", "p_auth_user_id": None},

@@ -121,9 +121,9 @@ def test_it_goes_on_batch_by_batch(database: Database, connection: Connection) -
         " select 'evt-' || n, 'inbound', 'UPDATE', 'SUCCESS', 'stale', 'relay', now() from generate_series(1, 5001) n"
     )
     age(connection)
-    told: list[int] = []
-    assert prune(database, ninety_days_ago(), progress=told.append) == 5001
-    assert told == [5000, 1]
+    reported: list[int] = []
+    assert prune(database, ninety_days_ago(), progress=reported.append) == 5001
+    assert reported == [5000, 1]
 
 
 def test_replays_go_with_their_event(

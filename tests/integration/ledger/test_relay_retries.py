@@ -97,7 +97,7 @@ def test_after_the_last_attempt_it_is_given_up(database: Database, connection: C
     event = newest(connection, failed)
     assert (event["status"], event["outcome"], event["attempts"]) == ("FAILED", "ambiguous", last)
     assert event["next_attempt_at"] is None
-    assert database.call("get_auth_sync_summary")["given_up"] == 1
+    assert database.call("get_auth_sync_summary")["needs_attention"] == 1
     assert run_once(database, Policy(), name="a").claimed == 0
 
 

@@ -183,8 +183,10 @@ def test_many_events_are_replayed_in_batches(
     """Each batch is told; the limit holds; `matched` counts them all."""
     for number in range(130):
         post(client, insert(UUID(int=number + 1), email=f"user{number}@example.com"))
-    told: list[Replayed] = []
-    done = replay_events(database, Policy(), {}, requested_by="test", dry_run=dry_run, limit=100, progress=told.append)
-    assert (done.matched, done.replayed, told[-1]) == (130, 100, done)
+    reported: list[Replayed] = []
+    done = replay_events(
+        database, Policy(), {}, requested_by="test", dry_run=dry_run, limit=100, progress=reported.append
+    )
+    assert (done.matched, done.replayed, reported[-1]) == (130, 100, done)
     recorded = connection.execute("select from integration_sync_replays").rowcount
     assert recorded == (0 if dry_run else 100)

@@ -60,9 +60,9 @@ FILTERS: list[tuple[dict[str, Json], str]] = [
     ({"operation": "UPDATE"}, "evt-6 evt-2"),
     ({"operation": "UPDATE", "status": "PENDING"}, "evt-6"),
     ({"direction": "outbound"}, "act-7"),
-    ({"given_up": True}, "act-7"),
-    ({"given_up": True, "direction": "inbound"}, ""),
-    ({"given_up": False, "status": "FAILED"}, "evt-3"),
+    ({"needs_attention": True}, "act-7"),
+    ({"needs_attention": True, "direction": "inbound"}, ""),
+    ({"needs_attention": False, "status": "FAILED"}, "evt-3"),
     ({"auth_user_id": str(JANE), "operation": "DELETE"}, "evt-5"),
     ({"employee_id": 1, "outcome": "linked"}, "evt-1"),
     ({"direction": "inbound", "until": "2020-01-01T00:00:00Z"}, ""),
@@ -130,15 +130,17 @@ def test_a_replay_takes_what_a_search_shows(database: Database) -> None:
     """The new filters mean the same there."""
     done = replay.replay_events(database, Policy(), {"person": "jane"}, requested_by="test", dry_run=True)
     assert done.matched == 3
-    given_up = replay.replay_events(database, Policy(), {"given_up": "True"}, requested_by="test", dry_run=True)
-    assert given_up.matched == 0
+    needs_attention = replay.replay_events(
+        database, Policy(), {"needs_attention": "True"}, requested_by="test", dry_run=True
+    )
+    assert needs_attention.matched == 0
 
 
 @pytest.mark.usefixtures("traffic")
 def test_hours_count_by_outcome(database: Database) -> None:
     """What has no outcome yet is pending; an older hour is left out."""
-    told = queries.hours(database, 2)
-    assert {(h["direction"], h["outcome"]): h["events"] for h in told["hours"]} == {
+    reported = queries.hours(database, 2)
+    assert {(h["direction"], h["outcome"]): h["events"] for h in reported["hours"]} == {
         ("inbound", "linked"): 1,
         ("inbound", "unchanged"): 1,
         ("inbound", "ambiguous"): 1,
@@ -147,7 +149,7 @@ def test_hours_count_by_outcome(database: Database) -> None:
         ("inbound", "pending"): 1,
         ("outbound", "auth_refused"): 1,
     }
-    assert told["is_estimated"] is False
+    assert reported["is_estimated"] is False
 
 
 def test_a_large_ledger_is_narrowed_and_sampled(connection: Connection, database: Database) -> None:
@@ -167,9 +169,9 @@ def test_a_large_ledger_is_narrowed_and_sampled(connection: Connection, database
         "evt-100000",
         "evt-50000",
     ]
-    told = queries.hours(database, 72)
-    assert told["is_estimated"]
-    assert sum(hour["events"] for hour in told["hours"]) == pytest.approx(120000, rel=0.02)
+    reported = queries.hours(database, 72)
+    assert reported["is_estimated"]
+    assert sum(hour["events"] for hour in reported["hours"]) == pytest.approx(120000, rel=0.02)
     assert queries.counts(database, {"outcome": "synced"})["matched"] == pytest.approx(119998, rel=0.1)
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.auth_faults import CUT
 from tests.employees import employee, hire
 from tests.integration.performing import HR, JANE, Company, company
-from tests.integration.wishing import POLICIES, claim, outcomes
+from tests.integration.requested_actions import POLICIES, claim, outcomes
 from webhook_service.ledger.reconcile import reconcile
 
 JOE = "joe@example.com"

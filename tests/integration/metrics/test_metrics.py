@@ -19,7 +19,7 @@ from webhook_service.app import create_app, utc_now
 from webhook_service.auth.local import LocalAuthAdmin
 from webhook_service.db.direct import STATEMENT_TIMEOUT, DirectDatabase
 from webhook_service.events import Action, ActionOutcome
-from webhook_service.loops import Look, Ran, Relay
+from webhook_service.loops import Loop, Ran, Relay
 from webhook_service.metrics.counters import ERRORS, GAUGES, PREFIX, REFUSALS
 from webhook_service.outbound.accounts import Accounts
 from webhook_service.policy import EmailOwner
@@ -126,10 +126,10 @@ def test_the_relay_is_counted(app: Flask) -> None:
         relay.stop()
         raise ValueError("trouble")
 
-    relay = Relay(Look("actions", once, lambda seconds: None), tell=metrics.ran)
+    relay = Relay(Loop("actions", once, lambda seconds: None), report=metrics.ran)
     relay.run()
     samples = scraped(app.test_client())
-    assert counted(samples, "relay_runs_total") == {("actions", result): 1 for result in ("worked", "idle", "trouble")}
+    assert counted(samples, "relay_runs_total") == {("actions", result): 1 for result in ("worked", "idle", "failed")}
     assert counted(samples, "actions_total") == {("disable_auth_user", "disabled"): 2}
 
 

@@ -14,7 +14,7 @@ from tests.integration.capturing import auth_on
 from tests.mailing import PASSWORD, Mailbox, links_in, mail_server, silent_server, url_of
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.ledger.relay import run_once
-from webhook_service.loops import Look, Relay, own_name
+from webhook_service.loops import Loop, Relay, own_name
 from webhook_service.notifications.decide import Kind
 from webhook_service.notifications.links import FailingLink, read_link
 from webhook_service.notifications.notify import Notifier
@@ -53,7 +53,7 @@ def later(connection: Connection, minutes: int) -> None:
     connection.execute(
         """
         update auth_sync_notices
-           set opened_at = opened_at - gone_by, gone_at = gone_at - gone_by, told_at = told_at - gone_by,
+           set opened_at = opened_at - gone_by, gone_at = gone_at - gone_by, reported_at = reported_at - gone_by,
                next_attempt_at = next_attempt_at - gone_by, leased_until = leased_until - gone_by
           from (select make_interval(mins => %s) as gone_by) as _""",
         [minutes],
@@ -76,7 +76,7 @@ def test_a_thousand_failures_are_one_mail(database: Database, connection: Connec
     oldest = connection.execute("select min(id) as id from integration_sync_log").fetchone()
     assert oldest is not None
     found = read_link(token, PAGES.signing_key(""), now=datetime.now(UTC))
-    assert found == FailingLink(Kind.GIVEN_UP, oldest["id"])
+    assert found == FailingLink(Kind.NEEDS_ATTENTION, oldest["id"])
     whole = mailbox.mails[0].as_string()
     assert [word for word in ("canary", "jane", PASSWORD) if word in whole] == []
 
@@ -163,8 +163,8 @@ def test_a_hanging_server_holds_up_nothing(database: Database, database_url: str
     with silent_server() as server:
         give_up(connection, 1)
         hanging = notifier(database, url_of(server.getsockname()[1]))
-        events = Look("events", lambda name: run_once(database, Policy(), name=name))
-        relay = Relay(events, Look("notices", hanging.run_once))
+        events = Loop("events", lambda name: run_once(database, Policy(), name=name))
+        relay = Relay(events, Loop("notices", hanging.run_once))
         relay.start()
         caller, _ = server.accept()
         with auth_on(database_url) as auth:
@@ -214,7 +214,12 @@ def test_who_dies_while_sending_is_followed(database: Database, connection: Conn
     later(connection, 3)
     one.run_once("a")
     assert mailbox.titles == ["1 event given up"]
-    assert database.call("auth_sync_told_v1", p_kind="given_up", p_relay="dead", p_reached=[], p_is_done=True) is False
+    assert (
+        database.call(
+            "auth_sync_notice_sent_v1", p_kind="needs_attention", p_relay="dead", p_reached=[], p_is_done=True
+        )
+        is False
+    )
 
 
 def test_news_outlive_a_message_that_nobody_got(database: Database, connection: Connection, mailbox: Mailbox) -> None:

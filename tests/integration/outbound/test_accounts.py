@@ -9,7 +9,7 @@ from tests.integration.auth_actions import BAN_END
 from tests.integration.captured import end_leases, relay_all
 from tests.integration.migrating import execute
 from tests.integration.performing import Company, company
-from tests.integration.wishing import DISABLE, ENABLE, actions, asked, outcomes
+from tests.integration.requested_actions import DISABLE, ENABLE, actions, asked, outcomes
 from webhook_service.errors import Unavailable
 from webhook_service.events import ActionOutcome
 

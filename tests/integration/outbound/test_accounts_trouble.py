@@ -9,7 +9,7 @@ import pytest
 from tests.auth_faults import BROKEN, CUT, PAGE_500, PAGE_OK, SILENT, TIMED_OUT, UNEXPECTED, Fault, throttled
 from tests.integration.captured import make_due
 from tests.integration.performing import HR, JANE, Company, company
-from tests.integration.wishing import actions, dismiss, fill_bucket, linked, perform_all
+from tests.integration.requested_actions import actions, dismiss, fill_bucket, linked, perform_all
 
 FAULTS = {
     "no answer": CUT,

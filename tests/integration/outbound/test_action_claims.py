@@ -9,7 +9,7 @@ import pytest
 from tests.auth_stand_in import Auth
 from tests.employees import Connection, hire
 from tests.integration.captured import auth_of, relay_all
-from tests.integration.wishing import (
+from tests.integration.requested_actions import (
     DISABLE,
     EMAIL,
     ENABLE,

@@ -13,7 +13,7 @@ import pytest
 from tests.auth_stand_in import Auth
 from tests.employees import Connection
 from tests.integration.captured import auth_of, end_leases, everything, make_due
-from tests.integration.wishing import (
+from tests.integration.requested_actions import (
     DISABLE,
     actions,
     claim,

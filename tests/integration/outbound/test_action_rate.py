@@ -8,7 +8,7 @@ import pytest
 
 from tests.employees import Connection
 from tests.integration.captured import everything
-from tests.integration.wishing import (
+from tests.integration.requested_actions import (
     actions,
     claim,
     claimed,
@@ -198,9 +198,9 @@ def due(connection: Connection) -> dict[tuple[str, str | None], int]:
 def test_what_an_outage_failed_is_due_when_it_is_over(connection: Connection, database: Database) -> None:
     """All of it at once; not what failed for reasons of its own, nor what was given up."""
     fail_some(connection, database, 5)
-    [other, given_up] = claim(database, limit=2)
+    [other, needs_attention] = claim(database, limit=2)
     settle(database, other, outcome="not_performed", error="auth_did_not_keep_it", retry=True)
-    settle(database, given_up, outcome="auth_unavailable", error="auth_unreachable", retry=False)
+    settle(database, needs_attention, outcome="auth_unavailable", error="auth_unreachable", retry=False)
     for _ in range(3):
         pause(database, 2, failed=True)
     assert due(connection) == {("PENDING", None): 93}

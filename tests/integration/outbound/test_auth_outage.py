@@ -16,7 +16,7 @@ from tests.auth_server import auth_server
 from tests.employees import Connection
 from tests.integration.auth_admins import client
 from tests.integration.captured import nothing_captured, relay_all
-from tests.integration.wishing import actions, banned, dismiss, fill_bucket, link_many
+from tests.integration.requested_actions import actions, banned, dismiss, fill_bucket, link_many
 from webhook_service.app import utc_now
 from webhook_service.outbound.accounts import AT_ONCE, Accounts
 from webhook_service.policy import EmailOwner

@@ -7,8 +7,8 @@ import pytest
 
 from tests.auth_traffic import CONFIRMED, delete, insert
 from tests.employees import Connection, employee, entry, hire
+from tests.integration.requested_actions import actions
 from tests.integration.signing_in import Browser, local, pages
-from tests.integration.wishing import actions
 from tests.webhook_events import work_of
 from webhook_service.events import Json
 from webhook_service.inbound.processing import process_batch

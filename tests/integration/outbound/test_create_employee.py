@@ -67,8 +67,8 @@ def test_the_ledger_says_who_asked(hr: Office) -> None:
 def test_the_password_opens_the_login(hr: Office) -> None:
     """It is what Auth was told of the user, whose e-mail counts as confirmed."""
     created = hr.create().get_json()
-    [told] = [call.body for call in hr.auth.calls if call.method == "POST"]
-    assert told == {
+    [reported] = [call.body for call in hr.auth.calls if call.method == "POST"]
+    assert reported == {
         "id": created["auth_user_id"],
         "email": EMAIL,
         "email_confirm": True,
@@ -84,16 +84,16 @@ def test_no_cache_may_keep_the_password(hr: Office) -> None:
 
 def test_passwords_are_random(hr: Office) -> None:
     """Twelve for the same person, one after the other: long, never the same, and nothing of the person in them."""
-    told = []
+    reported = []
     for _ in range(12):
-        told.append(hr.create().get_json()["temporary_password"])
+        reported.append(hr.create().get_json()["temporary_password"])
         hr.connection.execute("delete from employees")
         hr.connection.execute("delete from auth.users")
-    assert len(set(told)) == 12
-    assert all(re.fullmatch(r"[\w-]{22,}", password, re.ASCII) for password in told)
+    assert len(set(reported)) == 12
+    assert all(re.fullmatch(r"[\w-]{22,}", password, re.ASCII) for password in reported)
     known = [word.lower() for value in JANE_DOE.values() for word in re.findall(r"\w{3,}", str(value))]
-    assert [word for word in known for password in told if word in password.lower()] == []
-    shared = [column for column in zip(*told, strict=True) if len(set(column)) == 1]
+    assert [word for word in known for password in reported if word in password.lower()] == []
+    shared = [column for column in zip(*reported, strict=True) if len(set(column)) == 1]
     assert shared == []
 
 

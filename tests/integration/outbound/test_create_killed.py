@@ -123,12 +123,14 @@ def test_a_killed_gift_of_a_login_ends_with_one(hr: Office, invite: bool, end: i
 def test_the_password_is_announced_before_it_is_needed(hr: Office, end: int) -> None:
     """Whoever is killed has told it already, as soon as Auth may know it."""
     jane = hire(hr.connection, EMAIL)
-    told: list[str | None] = []
+    reported: list[str | None] = []
     accounts = stepped(hr.relay, Steps(end))
     with pytest.raises(Killed):
-        logins.hire(accounts, {"employee_id": jane}, EMAIL, via="provision", requested_by="test", announce=told.append)
-    assert told[: len(passwords(hr.auth))] == passwords(hr.auth)
-    assert bool(told) == (end >= STEPS[False].index("before create"))
+        logins.hire(
+            accounts, {"employee_id": jane}, EMAIL, via="provision", requested_by="test", announce=reported.append
+        )
+    assert reported[: len(passwords(hr.auth))] == passwords(hr.auth)
+    assert bool(reported) == (end >= STEPS[False].index("before create"))
 
 
 @ORDERS

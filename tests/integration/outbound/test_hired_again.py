@@ -8,7 +8,7 @@ from tests.employees import hire
 from tests.integration.auth_actions import BAN_END
 from tests.integration.migrating import execute
 from tests.integration.performing import HR, JANE, Company, company
-from tests.integration.wishing import ENABLE, actions, asked
+from tests.integration.requested_actions import ENABLE, actions, asked
 from webhook_service.outbound import logins
 
 

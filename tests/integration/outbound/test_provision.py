@@ -16,7 +16,7 @@ from tests.integration.provisioning import (
     logins,
     open_office,
     refuse_updates_of,
-    told,
+    reported,
 )
 from webhook_service.auth.supabase import SupabaseAuthAdmin
 from webhook_service.ports import Database
@@ -43,7 +43,7 @@ def test_all_who_have_none_get_one(office: Office, connection: Connection) -> No
     assert (done.created, done.seen, done.ended_by) == (30, 30, None)
     assert logins(connection) == [(number, f"user{number}@example.com") for number in people]
     assert [employee_id for employee_id, _, _ in office.announced] == people
-    assert office.passwords() == told(office.server)
+    assert office.passwords() == reported(office.server)
     assert intents(connection) == [(number, "SUCCESS", "created") for number in people]
     user = employee(connection, people[0])["auth_user_id"]
     intent = entry(connection, f"{user}:create_auth_user")
@@ -100,7 +100,7 @@ def test_invitations(office: Office, connection: Connection) -> None:
     people = hire_many(connection, 2)
     assert office.run(invite=True).created == 2
     assert office.passwords() == {"user1@example.com": None, "user2@example.com": None}
-    assert (told(office.server), office.server.count("POST", "/invite")) == ({}, 2)
+    assert (reported(office.server), office.server.count("POST", "/invite")) == ({}, 2)
     assert [number for number, _ in logins(connection)] == people
 
 

@@ -185,7 +185,7 @@ def auth_user_of_the_intent(connection: Connection) -> UUID:
     return UUID(str(intent["auth_user_id"]))
 
 
-def given_up(office: Office) -> UUID:
+def needs_attention(office: Office) -> UUID:
     """An intent whose process is gone, and that no relay tries any more: the id of its auth user."""
     with pytest.raises(Killed):
         after_auth(office)
@@ -199,7 +199,7 @@ def given_up(office: Office) -> UUID:
 def test_what_was_given_up(office: Office, connection: Connection) -> None:
     """It is tried again, as a person asks for it."""
     hire_many(connection, 2)
-    given_up(office)
+    needs_attention(office)
     assert office.run().created == 1
     assert_each_once(office, 2)
 
@@ -207,7 +207,7 @@ def test_what_was_given_up(office: Office, connection: Connection) -> None:
 def test_what_cannot_be_finished(office: Office, connection: Connection) -> None:
     """It says who it is, and why; nobody gets a second login, and the others get theirs."""
     first, _ = hire_many(connection, 2)
-    user = given_up(office)
+    user = needs_attention(office)
     office.server.fail_next(*[Fault(400, "validation_failed")] * 2, path=f"{USERS}/{user}")
     done = office.run()
     assert (done.refused, done.created, done.under_way) == ({first: "auth_refused validation_failed"}, 1, set())
@@ -217,7 +217,7 @@ def test_what_cannot_be_finished(office: Office, connection: Connection) -> None
 def test_what_is_tried_again_later(office: Office, connection: Connection) -> None:
     """Not before its time: nobody asks Auth about it every second."""
     first, _ = hire_many(connection, 2)
-    user = given_up(office)
+    user = needs_attention(office)
     later = "update integration_sync_log set next_attempt_at = now() + interval '1 hour' where status = 'FAILED'"
     connection.execute(later)
     done = office.run()

@@ -31,8 +31,8 @@ def test_ready_tells_how_the_relay_does(client: FlaskClient, connection: Connect
         " values ('waits', 'inbound', 'UPDATE', 'capture', now() - interval '1 hour')"
     )
     connection.execute("insert into auth_sync_relays (relay, last_run_at) values ('r', now() - interval '1 minute')")
-    told = [client.get("/readyz").get_json()[name] for name in relay]
-    assert [seconds // 60 for seconds in told] == [1, 60, 60]
+    reported = [client.get("/readyz").get_json()[name] for name in relay]
+    assert [seconds // 60 for seconds in reported] == [1, 60, 60]
 
 
 def test_not_ready_with_functions_of_an_older_version(client: FlaskClient, connection: Connection) -> None:

@@ -37,7 +37,7 @@ def test_no_query_is_an_error_of_ours(site: Flask, connection: Connection, datab
     asked = [
         f"/admin/{page}?{name}={quote(text)}"
         for page, names in {
-            "events": ("person", "since", "below", "given_up"),
+            "events": ("person", "since", "below", "needs_attention"),
             "replays/new": ("person", "until"),
             "employees": ("person", "after", "sync_status"),
         }.items()
@@ -57,7 +57,7 @@ def test_links_keep_the_filter(site: Flask, connection: Connection, database: Da
     """The next page, and a replay of all that is listed, are of what is given up where the list is."""
     fail_many(connection, database, 60)
     connection.execute("update integration_sync_log set next_attempt_at = null where id > 2 and status = 'FAILED'")
-    browser, path, seen = signed_in(site), "/admin/events?given_up=true&since=2020-01-01T00:00", set[str]()
+    browser, path, seen = signed_in(site), "/admin/events?needs_attention=true&since=2020-01-01T00:00", set[str]()
     while path:
         text = browser.get(path).text.replace("&amp;", "&")
         seen |= set(re.findall(r'href="/admin/events/(evt-\d+)"', text))
@@ -80,7 +80,7 @@ def test_a_run_that_was_interrupted_is_no_failure_to_replay(site: Flask, connect
     )
     browser = signed_in(site)
     assert "run:1" in browser.get("/admin/events?status=FAILED").text
-    assert "run:1" not in browser.get("/admin/events?given_up=true").text
+    assert "run:1" not in browser.get("/admin/events?needs_attention=true").text
     assert "run:1" not in browser.get("/admin/auth-sync").text
 
 

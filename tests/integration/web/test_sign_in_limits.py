@@ -97,6 +97,6 @@ def test_sign_ins_are_counted(site: Flask) -> None:
     attempts(Browser(site), key="wrong")
     Browser(site).signs_in()
     Browser(site, "192.0.2.2").signs_in()
-    told = site.test_client().get("/metrics").text
-    for result, count in (("refused", ATTEMPTS), ("throttled", 1), ("done", 1), ("trouble", 0)):
-        assert f'webhook_service_sign_ins_total{{result="{result}"}} {count}.0' in told
+    reported = site.test_client().get("/metrics").text
+    for result, count in (("refused", ATTEMPTS), ("throttled", 1), ("succeeded", 1), ("failed", 0)):
+        assert f'webhook_service_sign_ins_total{{result="{result}"}} {count}.0' in reported

@@ -36,7 +36,7 @@ RIGHT: dict[str, Any] = {
     "pending": 0,
     "oldest_pending_seconds": None,
     "retrying": 0,
-    "given_up": 0,
+    "needs_attention": 0,
     "newest_user_at": NOW - 3600,
     "last_event_at": NOW - 3600,
     "last_reconcile": {"status": "SUCCESS", "outcome": "reconciled", "seconds_ago": 60.0},
@@ -62,8 +62,8 @@ def findings(**facts: Any) -> list[Finding]:
     """Of the right facts, but for these."""
     found: list[Finding] = []
     for check in CHECKS:
-        told = check(RIGHT | facts)
-        found += told if isinstance(told, list) else [told]
+        reported = check(RIGHT | facts)
+        found += reported if isinstance(reported, list) else [reported]
     return found
 
 
@@ -107,7 +107,7 @@ CASES: list[tuple[dict[str, Any], str, Level, str, str]] = [
         *("reconcile", NOTE, "2 h ago: interrupted", "again"),
     ),
     ({"pending": 3, "oldest_pending_seconds": 121.0}, "backlog", WRONG, "3 pending, the oldest for 2 min", "log"),
-    ({"given_up": 4}, "given_up", WRONG, "4 events", "replay"),
+    ({"needs_attention": 4}, "needs_attention", WRONG, "4 events", "replay"),
     ({"newest_user_at": NOW, "last_event_at": NOW - 301}, "silence", WRONG, "newer users", "reconcile"),
     ({"last_event_at": None}, "silence", WRONG, "no event ever came", "reconcile"),
 ]  # fmt: skip
@@ -147,11 +147,11 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
         "closed_to_service_role": ["auth_sync_claim_v1(text,integer,integer)"],
         "pg_net_worker_is_up": False,
         "pg_net_refused": {"503": 1},
-        "given_up": 1,
+        "needs_attention": 1,
         "oldest_pending_seconds": 9999.0,
     }
     found = [finding.check for finding in findings(**facts) if finding.level is not Level.OK]
-    assert found == ["rights", "rights", "pg_net", "pg_net", "backlog", "given_up"]
+    assert found == ["rights", "rights", "pg_net", "pg_net", "backlog", "needs_attention"]
 
 
 @pytest.mark.parametrize("make", [note, wrong])

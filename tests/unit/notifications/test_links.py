@@ -10,7 +10,7 @@ from webhook_service.notifications.links import LIFETIME, FailingLink, failing_l
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KEY = b"k" * 32
-LINK = FailingLink(Kind.GIVEN_UP, 42)
+LINK = FailingLink(Kind.NEEDS_ATTENTION, 42)
 URL = failing_link("https://sync.example.com/hr", KEY, LINK, now=NOW)
 TOKEN = URL.rsplit("/", 1)[1]
 

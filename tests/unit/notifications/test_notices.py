@@ -11,7 +11,7 @@ from webhook_service.notifications.decide import Condition, Decision, Kind, Reme
 from webhook_service.notifications.text import message
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-GIVEN_UP, BACKLOG, DRIFT, SILENCE = Kind
+NEEDS_ATTENTION, BACKLOG, DRIFT, SILENCE = Kind
 ALL = frozenset(Kind)
 
 
@@ -19,7 +19,7 @@ def ago(minutes: float) -> datetime:
     return NOW - timedelta(minutes=minutes)
 
 
-def told(minutes: float, count: int = 1, *, times: int = 1, mark: int = 0, gone: float | None = None) -> Remembered:
+def reported(minutes: float, count: int = 1, *, times: int = 1, mark: int = 0, gone: float | None = None) -> Remembered:
     """Open, and told so many minutes ago."""
     gone_at = ago(gone) if gone is not None else None
     return Remembered(True, ago(minutes), gone_at, ago(minutes), times, count, mark)
@@ -36,34 +36,34 @@ def one(kind: Kind, count: int = 1, mark: int = 0) -> dict[Kind, Condition]:
 
 CASES: list[tuple[str, Kind, dict[Kind, Condition], Remembered, Step | None]] = [
     # what it is; the kind; what is so; what was told; what is told now
-    ("all is well", GIVEN_UP, {}, Remembered(), None),
-    ("the first at once", GIVEN_UP, one(GIVEN_UP), Remembered(), Step.PROBLEM),
-    ("a thousand are one", GIVEN_UP, one(GIVEN_UP, 1000), Remembered(), Step.PROBLEM),
-    ("no news", GIVEN_UP, one(GIVEN_UP), told(20), None),
-    ("news are gathered", GIVEN_UP, one(GIVEN_UP, 2), told(14.9), None),
-    ("and told together", GIVEN_UP, one(GIVEN_UP, 2), told(15), Step.WORSE),
-    ("for twice as long each time", GIVEN_UP, one(GIVEN_UP, 3), told(29, 2, times=2), None),
-    ("and then told", GIVEN_UP, one(GIVEN_UP, 3), told(30, 2, times=2), Step.WORSE),
-    ("but never for long", GIVEN_UP, one(GIVEN_UP, 3), told(240, 2, times=99), Step.WORSE),
-    ("fewer is no news", GIVEN_UP, one(GIVEN_UP, 1), told(60, 9), None),
-    ("a day later it still stays", GIVEN_UP, one(GIVEN_UP), told(1440), Step.REMINDER),
-    ("and not before", GIVEN_UP, one(GIVEN_UP), told(1439), None),
-    ("gone, since now", GIVEN_UP, {}, told(60), None),
-    ("gone for a while", GIVEN_UP, {}, told(60, gone=4.9), None),
-    ("gone for good", GIVEN_UP, {}, told(60, gone=5), Step.RECOVERED),
-    ("recovery told once", GIVEN_UP, {}, closed(1), None),
-    ("back at once: it comes and goes", GIVEN_UP, one(GIVEN_UP), closed(14), None),
-    ("back later", GIVEN_UP, one(GIVEN_UP), closed(15), Step.PROBLEM),
+    ("all is well", NEEDS_ATTENTION, {}, Remembered(), None),
+    ("the first at once", NEEDS_ATTENTION, one(NEEDS_ATTENTION), Remembered(), Step.PROBLEM),
+    ("a thousand are one", NEEDS_ATTENTION, one(NEEDS_ATTENTION, 1000), Remembered(), Step.PROBLEM),
+    ("no news", NEEDS_ATTENTION, one(NEEDS_ATTENTION), reported(20), None),
+    ("news are gathered", NEEDS_ATTENTION, one(NEEDS_ATTENTION, 2), reported(14.9), None),
+    ("and told together", NEEDS_ATTENTION, one(NEEDS_ATTENTION, 2), reported(15), Step.WORSE),
+    ("for twice as long each time", NEEDS_ATTENTION, one(NEEDS_ATTENTION, 3), reported(29, 2, times=2), None),
+    ("and then told", NEEDS_ATTENTION, one(NEEDS_ATTENTION, 3), reported(30, 2, times=2), Step.WORSE),
+    ("but never for long", NEEDS_ATTENTION, one(NEEDS_ATTENTION, 3), reported(240, 2, times=99), Step.WORSE),
+    ("fewer is no news", NEEDS_ATTENTION, one(NEEDS_ATTENTION, 1), reported(60, 9), None),
+    ("a day later it still stays", NEEDS_ATTENTION, one(NEEDS_ATTENTION), reported(1440), Step.REMINDER),
+    ("and not before", NEEDS_ATTENTION, one(NEEDS_ATTENTION), reported(1439), None),
+    ("gone, since now", NEEDS_ATTENTION, {}, reported(60), None),
+    ("gone for a while", NEEDS_ATTENTION, {}, reported(60, gone=4.9), None),
+    ("gone for good", NEEDS_ATTENTION, {}, reported(60, gone=5), Step.RECOVERED),
+    ("recovery told once", NEEDS_ATTENTION, {}, closed(1), None),
+    ("back at once: it comes and goes", NEEDS_ATTENTION, one(NEEDS_ATTENTION), closed(14), None),
+    ("back later", NEEDS_ATTENTION, one(NEEDS_ATTENTION), closed(15), Step.PROBLEM),
     ("a backlog", BACKLOG, one(BACKLOG), Remembered(), Step.PROBLEM),
-    ("that grows", BACKLOG, one(BACKLOG, 9), told(60), None),
-    ("that explodes", BACKLOG, one(BACKLOG, 10), told(60), Step.WORSE),
-    ("a clock set back a year", GIVEN_UP, one(GIVEN_UP), told(-525600), None),
-    ("and then it is well", GIVEN_UP, {}, told(60, gone=-525600), None),
+    ("that grows", BACKLOG, one(BACKLOG, 9), reported(60), None),
+    ("that explodes", BACKLOG, one(BACKLOG, 10), reported(60), Step.WORSE),
+    ("a clock set back a year", NEEDS_ATTENTION, one(NEEDS_ATTENTION), reported(-525600), None),
+    ("and then it is well", NEEDS_ATTENTION, {}, reported(60, gone=-525600), None),
     ("drift", DRIFT, one(DRIFT, 5, mark=7), Remembered(), Step.PROBLEM),
-    ("the same run", DRIFT, one(DRIFT, 5, mark=7), told(60, 5, mark=7), None),
-    ("another run, that finds less", DRIFT, one(DRIFT, 2, mark=8), told(60, 5, mark=7), Step.WORSE),
+    ("the same run", DRIFT, one(DRIFT, 5, mark=7), reported(60, 5, mark=7), None),
+    ("another run, that finds less", DRIFT, one(DRIFT, 2, mark=8), reported(60, 5, mark=7), Step.WORSE),
     ("silence", SILENCE, one(SILENCE, 0), Remembered(), Step.PROBLEM),
-    ("that lasts", SILENCE, one(SILENCE, 0), told(600, 0), None),
+    ("that lasts", SILENCE, one(SILENCE, 0), reported(600, 0), None),
 ]
 
 
@@ -81,35 +81,40 @@ def test_what_is_told(kind: Kind, conditions: dict[Kind, Condition], before: Rem
 
 def test_what_is_mended_does_not_hide_what_is_new() -> None:
     """Nine of ten are replayed, and then one more fails: that is news, though there are fewer than before."""
-    [fewer] = decide(one(GIVEN_UP, 1), {GIVEN_UP: told(20, 10)}, watched=ALL, now=NOW)
-    assert fewer.remembered.told_count == 1
-    [more] = decide(one(GIVEN_UP, 2), {GIVEN_UP: fewer.remembered}, watched=ALL, now=NOW)
+    [fewer] = decide(one(NEEDS_ATTENTION, 1), {NEEDS_ATTENTION: reported(20, 10)}, watched=ALL, now=NOW)
+    assert fewer.remembered.reported_count == 1
+    [more] = decide(one(NEEDS_ATTENTION, 2), {NEEDS_ATTENTION: fewer.remembered}, watched=ALL, now=NOW)
     assert more.step is Step.WORSE
 
 
 def test_what_comes_back_before_it_was_told_gone_goes_on() -> None:
     """A gap of less than five minutes is neither a recovery nor a new problem."""
-    [gap] = decide({}, {BACKLOG: told(60)}, watched=ALL, now=NOW)
+    [gap] = decide({}, {BACKLOG: reported(60)}, watched=ALL, now=NOW)
     [back] = decide(one(BACKLOG), {BACKLOG: gap.remembered}, watched=ALL, now=NOW + timedelta(minutes=4))
-    assert (back.step, back.remembered) == (None, replace(told(60), gone_at=None))
+    assert (back.step, back.remembered) == (None, replace(reported(60), gone_at=None))
 
 
 def test_what_is_not_watched_is_forgotten() -> None:
     """Silence that is not looked for any more has not recovered: nobody is told."""
-    [decision] = decide({}, {SILENCE: told(60)}, watched=ALL - {SILENCE}, now=NOW)
+    [decision] = decide({}, {SILENCE: reported(60)}, watched=ALL - {SILENCE}, now=NOW)
     assert (decision.step, decision.remembered.is_open) == (None, False)
 
 
 def text_of(kind: Kind, step: Step, condition: Condition | None, opened_at: datetime | None = None) -> str:
-    told = message(Decision(kind, Remembered(), step), condition, opened_at, NOW)
-    return f"{told.title}\n{told.body(kind, None)}"
+    reported = message(Decision(kind, Remembered(), step), condition, opened_at, NOW)
+    return f"{reported.title}\n{reported.body(kind, None)}"
 
 
 THOUSAND = Condition(1000, facts={"outcomes": {"email_taken": 300, "ambiguous": 700}})
 TEXTS: list[tuple[Kind, Step, Condition | None, list[str]]] = [
-    (GIVEN_UP, Step.PROBLEM, THOUSAND, ["1,000 events given up: ambiguous 700, email_taken 300", advice("ambiguous")]),
-    (GIVEN_UP, Step.WORSE, THOUSAND, ["Worse: 1,000 events", "It began 2 h ago", "/admin/events?status=FAILED"]),
-    (GIVEN_UP, Step.RECOVERED, None, ["Recovered: Nothing waits for an admin any more", "It lasted for 2 h."]),
+    (
+        NEEDS_ATTENTION,
+        Step.PROBLEM,
+        THOUSAND,
+        ["1,000 events given up: ambiguous 700, email_taken 300", advice("ambiguous")],
+    ),
+    (NEEDS_ATTENTION, Step.WORSE, THOUSAND, ["Worse: 1,000 events", "It began 2 h ago", "/admin/events?status=FAILED"]),
+    (NEEDS_ATTENTION, Step.RECOVERED, None, ["Recovered: Nothing waits for an admin any more", "It lasted for 2 h."]),
     (
         *(BACKLOG, Step.PROBLEM),
         Condition(3, facts={"events": 1, "actions": 2, "oldest_seconds": 1000.5}),
@@ -137,11 +142,11 @@ def test_every_reason_of_a_failure_has_its_advice() -> None:
 
 def test_a_clock_that_was_set_back_silences_nobody() -> None:
     """What was told in the future counts as told now: later news, reminders and recoveries come in their time."""
-    ahead = told(-525600, gone=-525600)
-    [first] = decide({}, {GIVEN_UP: ahead}, now=NOW)
-    assert (first.step, first.remembered.gone_at, first.remembered.told_at) == (None, NOW, NOW)
-    [then] = decide({}, {GIVEN_UP: first.remembered}, now=NOW + timedelta(minutes=5))
+    ahead = reported(-525600, gone=-525600)
+    [first] = decide({}, {NEEDS_ATTENTION: ahead}, now=NOW)
+    assert (first.step, first.remembered.gone_at, first.remembered.reported_at) == (None, NOW, NOW)
+    [then] = decide({}, {NEEDS_ATTENTION: first.remembered}, now=NOW + timedelta(minutes=5))
     assert then.step is Step.RECOVERED
-    [still] = decide(one(GIVEN_UP, 2), {GIVEN_UP: ahead}, now=NOW)
-    [worse] = decide(one(GIVEN_UP, 2), {GIVEN_UP: still.remembered}, now=NOW + timedelta(minutes=15))
+    [still] = decide(one(NEEDS_ATTENTION, 2), {NEEDS_ATTENTION: ahead}, now=NOW)
+    [worse] = decide(one(NEEDS_ATTENTION, 2), {NEEDS_ATTENTION: still.remembered}, now=NOW + timedelta(minutes=15))
     assert worse.step is Step.WORSE

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from webhook_service.events import Account, Action, ActionOutcome, Employee, Wish
+from webhook_service.events import Account, Action, ActionOutcome, Employee, RequestedAction
 from webhook_service.outbound.actions import FOR_GOOD, Call, decide
 from webhook_service.policy import EmailOwner
 
@@ -65,8 +65,10 @@ EMAIL = {
 both_owners = pytest.mark.parametrize("owner", EmailOwner)
 
 
-def wish(action: Action, employee: Employee | None, *, was: str | None = WAS, sent: tuple[str, ...] = (SENT,)) -> Wish:
-    return Wish("evt:1", action, USER, employee, was=was, sent=frozenset(sent))
+def requested(
+    action: Action, employee: Employee | None, *, was: str | None = WAS, sent: tuple[str, ...] = (SENT,)
+) -> RequestedAction:
+    return RequestedAction("evt:1", action, USER, employee, was=was, sent=frozenset(sent))
 
 
 @both_owners
@@ -83,7 +85,7 @@ def test_access_follows_the_employee(
     action: Action, employee: Employee | None, account: Account | None, call: Call, owner: EmailOwner
 ) -> None:
     """Who is not employed, or no more, is banned and signed out; who is, may sign in; whoever owns the e-mails."""
-    assert decide(wish(action, employee), account, owner, NOW) == call
+    assert decide(requested(action, employee), account, owner, NOW) == call
 
 
 @pytest.mark.parametrize("who", ["active", "inactive"])
@@ -98,7 +100,7 @@ def test_access_follows_the_employee(
 def test_the_owners_e_mail_is_the_true_one(owner: EmailOwner, email: str | None, call: Call, who: str) -> None:
     """The employee's e-mail goes to Auth, but where Auth owns e-mails not over one that Auth has got otherwise."""
     account = Account(USER, email=email)
-    assert decide(wish(Action.UPDATE_AUTH_EMAIL, EMPLOYEES[who]), account, owner, NOW) == call
+    assert decide(requested(Action.UPDATE_AUTH_EMAIL, EMPLOYEES[who]), account, owner, NOW) == call
 
 
 @both_owners
@@ -107,7 +109,7 @@ def test_the_owners_e_mail_is_the_true_one(owner: EmailOwner, email: str | None,
 def test_without_an_employees_e_mail_nothing_is_sent(who: str, what: str, owner: EmailOwner) -> None:
     """A login keeps its e-mail where the employee has none, or there is no employee."""
     employees = {"without e-mail": Employee(7, True), "with an empty e-mail": Employee(7, True, "")}
-    found = decide(wish(Action.UPDATE_AUTH_EMAIL, employees.get(who)), ACCOUNTS[what], owner, NOW)
+    found = decide(requested(Action.UPDATE_AUTH_EMAIL, employees.get(who)), ACCOUNTS[what], owner, NOW)
     assert found == STALE
 
 
@@ -115,19 +117,19 @@ def test_without_an_employees_e_mail_nothing_is_sent(who: str, what: str, owner:
 @pytest.mark.parametrize("what", ["absent", "soft-deleted", "soft-deleted and banned"])
 def test_an_e_mail_has_nowhere_to_go_without_an_auth_user(what: str, owner: EmailOwner) -> None:
     """There is no such auth user any more: that is a failure, as the employee believes to have a login."""
-    assert decide(wish(Action.UPDATE_AUTH_EMAIL, ACTIVE), ACCOUNTS[what], owner, NOW) == NOT_FOUND
+    assert decide(requested(Action.UPDATE_AUTH_EMAIL, ACTIVE), ACCOUNTS[what], owner, NOW) == NOT_FOUND
 
 
 @both_owners
 @pytest.mark.parametrize("what", ["banned for good", "banned for a day"])
 def test_a_ban_does_not_keep_an_e_mail_back(what: str, owner: EmailOwner) -> None:
     """Both sides have the same e-mail also of those who may not sign in."""
-    assert decide(wish(Action.UPDATE_AUTH_EMAIL, INACTIVE), ACCOUNTS[what], owner, NOW) == SEND
+    assert decide(requested(Action.UPDATE_AUTH_EMAIL, INACTIVE), ACCOUNTS[what], owner, NOW) == SEND
 
 
 def test_without_a_known_e_mail_of_auth_any_other_is_auths_own() -> None:
     """Where it was not known what Auth had, and nothing was sent, Auth's e-mail was not ours to replace."""
-    unknown = wish(Action.UPDATE_AUTH_EMAIL, ACTIVE, was=None, sent=())
+    unknown = requested(Action.UPDATE_AUTH_EMAIL, ACTIVE, was=None, sent=())
     assert decide(unknown, Account(USER, email=WAS), EmailOwner.AUTH, NOW) == STALE
     assert decide(unknown, Account(USER), EmailOwner.AUTH, NOW) == SEND
 
@@ -146,8 +148,8 @@ def test_without_a_known_e_mail_of_auth_any_other_is_auths_own() -> None:
 def test_a_ban_counts_by_how_long_it_still_lasts(lasts: timedelta, disable: Call, enable: Call) -> None:
     """A ban that ends is not the end of an employment; one that is over hinders nobody."""
     account = replace(FREE, banned_until=NOW + lasts)
-    assert decide(wish(Action.DISABLE_AUTH_USER, INACTIVE), account, EmailOwner.AUTH, NOW) == disable
-    assert decide(wish(Action.ENABLE_AUTH_USER, ACTIVE), account, EmailOwner.AUTH, NOW) == enable
+    assert decide(requested(Action.DISABLE_AUTH_USER, INACTIVE), account, EmailOwner.AUTH, NOW) == disable
+    assert decide(requested(Action.ENABLE_AUTH_USER, ACTIVE), account, EmailOwner.AUTH, NOW) == enable
 
 
 def carried_out(call: Call, account: Account | None) -> Account | None:
@@ -164,7 +166,7 @@ def carried_out(call: Call, account: Account | None) -> Account | None:
 @pytest.mark.parametrize("what", ACCOUNTS)
 def test_once_is_enough(action: Action, who: str, what: str, owner: EmailOwner) -> None:
     """Whatever it was: when Auth has done it, there is nothing left to tell Auth."""
-    wanted = wish(action, EMPLOYEES[who])
+    wanted = requested(action, EMPLOYEES[who])
     first = decide(wanted, ACCOUNTS[what], owner, NOW)
     again = decide(wanted, carried_out(first, ACCOUNTS[what]), owner, NOW)
     assert again.changes_nothing

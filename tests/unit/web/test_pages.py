@@ -64,7 +64,7 @@ GOOD: dict[str, Any] = {
     "oldest": None,
     "pending": 0,
     "failed": 0,
-    "given_up": 0,
+    "needs_attention": 0,
     "still_in": 0,
     "others": 0,
 }
@@ -79,7 +79,7 @@ GOOD: dict[str, Any] = {
         ({"oldest": 900, "pending": 3}, "good good good good good"),
         ({"oldest": 901, "pending": 3}, "bad good bad good good"),
         ({"failed": 2}, "warning good good warning good"),
-        ({"failed": 2, "given_up": 1}, "bad good good bad good"),
+        ({"failed": 2, "needs_attention": 1}, "bad good good bad good"),
         ({"others": 1}, "warning good good good warning"),
         ({"others": 1, "still_in": 1}, "bad good good good bad"),
     ],
@@ -88,7 +88,10 @@ def test_the_state_of_things(changes: dict[str, Any], levels: str) -> None:
     """The verdict is the worst of: the relay, what waits, what failed, and who does not agree."""
     given = GOOD | changes
     readiness = {"relay_last_run_seconds": given["seconds"], "oldest_pending_seconds": given["oldest"]}
-    summary = {"events": {"PENDING": given["pending"], "FAILED": given["failed"]}, "given_up": given["given_up"]}
+    summary = {
+        "events": {"PENDING": given["pending"], "FAILED": given["failed"]},
+        "needs_attention": given["needs_attention"],
+    }
     problems = {"INACTIVE_WITH_AUTH": given["still_in"], "ORPHANED": given["others"]} | {
         name: 0 for name in ("EMAIL_MISMATCH", "AMBIGUOUS", "MISSING_AUTH_UID")
     }

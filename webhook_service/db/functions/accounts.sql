@@ -79,7 +79,7 @@ $$;
 
 -- Why this employee cannot be created with a login, or null: columns that employees do not have or that are ours, an e-mail that is
 -- taken, or what employees' own rules refuse (it is tried, and taken back).
-create or replace function public.auth_sync_why_not_hire_v1(p_employee jsonb) returns jsonb
+create or replace function public.auth_sync_hire_refusal_v1(p_employee jsonb) returns jsonb
 language plpgsql security definer set search_path = '' as $$
 declare
   unknown jsonb;
@@ -139,7 +139,7 @@ begin
                     where a.employee_id = existing.employee_id and a.operation = 'create_auth_user' and a.status <> 'SUCCESS')
       then '{"refused": "under_way"}' end;
   else
-    refusal := public.auth_sync_why_not_hire_v1(p_employee);
+    refusal := public.auth_sync_hire_refusal_v1(p_employee);
   end if;
   if refusal is null and holder is not null then
     refusal := holder || '{"refused": "email_taken", "side": "auth"}';
@@ -261,7 +261,7 @@ end $$;
 create or replace function public.auth_sync_adopt_v1(p_employee jsonb, p_email text, p_auth_user_id uuid, p_via text, p_requested_by text) returns jsonb
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
 declare
-  refusal jsonb := case when not p_employee ? 'employee_id' then public.auth_sync_why_not_hire_v1(p_employee) end;
+  refusal jsonb := case when not p_employee ? 'employee_id' then public.auth_sync_hire_refusal_v1(p_employee) end;
   holder jsonb := public.auth_sync_email_holder_v1(p_email);
   adopted text := format('%s:create_auth_user', gen_random_uuid());
   hired bigint;

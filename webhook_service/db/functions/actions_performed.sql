@@ -122,7 +122,7 @@ create or replace function public.auth_sync_ask_anew_v1(p_event_id text, p_outco
 language plpgsql security definer set search_path = '' as $$
 declare
   entry public.integration_sync_log;
-  wish jsonb;
+  action jsonb;
 begin
   select * into entry from public.integration_sync_log
    where event_id = p_event_id and direction = 'outbound' and p_outcome in ('disabled', 'enabled', 'email_updated');
@@ -131,14 +131,14 @@ begin
              'email', public.auth_sync_normal_v1(e.email::text), 'was', entry.request_data ->> 'email'))
            else jsonb_build_object('operation', case when e.is_active is not false and e.employee_id is not null
                                                      then 'enable_auth_user' else 'disable_auth_user' end) end
-    into wish
+    into action
     from (select entry.auth_user_id) as u left join public.employees e on e.auth_user_id = u.auth_user_id
    where exists (select from public.integration_sync_log a
                   where a.auth_user_id = u.auth_user_id and a.id > entry.id
                     and a.operation in ('disable_auth_user', 'enable_auth_user', 'update_auth_email')
                     and (a.operation = 'update_auth_email') = (entry.operation = 'update_auth_email'));
-  if wish is not null and (p_outcome <> 'email_updated' or wish #>> '{data,email}' is not null) then
-    perform public.auth_sync_enter_actions_v1(jsonb_build_array(wish), entry.via);
+  if action is not null and (p_outcome <> 'email_updated' or action #>> '{data,email}' is not null) then
+    perform public.auth_sync_enter_actions_v1(jsonb_build_array(action), entry.via);
     update public.auth_user_state set disabled_at = coalesce(disabled_at, now())
      where auth_user_id = entry.auth_user_id and p_outcome = 'disabled';
   end if;

@@ -1,7 +1,7 @@
 -- The other direction: what a change of employees asks of Auth, entered into the ledger as actions. An action is a
 -- signal, not a command: the relay that takes it (actions_performed.sql) does what is still to be done by then.
--- Two ways in: a change of employees (auth_sync_employees_wish_v1, the trigger), and an event that finds Auth not as the
--- employee has it (auth_sync_wish_v1 enters what auth_sync_wishes_v1 finds). A rule that changes in one belongs in the other.
+-- Two ways in: a change of employees (auth_sync_employees_request_actions_v1, the trigger), and an event that finds Auth not as the
+-- employee has it (auth_sync_request_actions_v1 enters what auth_sync_requested_actions_v1 finds). A rule that changes in one belongs in the other.
 
 -- Whether an auth user cannot sign in, for good: a ban that ends soon does not end with the employment.
 create or replace function public.auth_sync_is_banned_v1(p_banned_until timestamptz) returns boolean
@@ -26,42 +26,42 @@ language sql security definer set search_path = '' as $$
 $$;
 
 -- Enters actions: [{operation, auth_user_id, employee_id, data}]. More than twenty in a transaction are bulk.
-create or replace function public.auth_sync_enter_actions_v1(p_wishes jsonb, p_via text) returns void
+create or replace function public.auth_sync_enter_actions_v1(p_actions jsonb, p_via text) returns void
 language plpgsql security definer set search_path = '' as $$
 declare
-  so_far bigint := coalesce(substring(current_setting('auth_sync.actions', true) from '^[0-9]{1,9}$')::bigint, 0) + jsonb_array_length(p_wishes);
+  so_far bigint := coalesce(substring(current_setting('auth_sync.actions', true) from '^[0-9]{1,9}$')::bigint, 0) + jsonb_array_length(p_actions);
 begin
   perform set_config('auth_sync.actions', so_far::text, true);
   insert into public.integration_sync_log
     (event_id, direction, operation, auth_user_id, employee_id, request_data, via, next_attempt_at, priority)
   select format('%s:%s', gen_random_uuid(), w.operation), 'outbound', w.operation, w.auth_user_id, w.employee_id, coalesce(w.data, '{}'),
          p_via, now(), (so_far > 20)::integer
-    from jsonb_to_recordset(p_wishes) as w (operation text, auth_user_id uuid, employee_id bigint, data jsonb);
+    from jsonb_to_recordset(p_actions) as w (operation text, auth_user_id uuid, employee_id bigint, data jsonb);
 end $$;
 
 -- Enters what the employee of an auth user asks of Auth that is known not to be so and that nobody has asked for yet: each event
 -- brings it here, so that what was missed is found, and what Auth's side undid is done again.
-create or replace function public.auth_sync_wish_v1(p_auth_user_id uuid, p_columns jsonb, p_via text) returns void
+create or replace function public.auth_sync_request_actions_v1(p_auth_user_id uuid, p_columns jsonb, p_via text) returns void
 language plpgsql security definer set search_path = '' as $$
 declare
-  wishes jsonb;
+  actions jsonb;
 begin
   select jsonb_agg(jsonb_build_object('operation', w.operation, 'auth_user_id', p_auth_user_id, 'employee_id', w.employee_id, 'data', w.data))
-    into wishes
-    from public.auth_sync_wishes_v1(p_auth_user_id, p_columns) as w
+    into actions
+    from public.auth_sync_requested_actions_v1(p_auth_user_id, p_columns) as w
    where not exists (
      select from public.integration_sync_log a
       where a.auth_user_id = p_auth_user_id and a.status <> 'SUCCESS' and a.direction = 'outbound'
         and (w.operation = 'update_auth_email') = (a.operation = 'update_auth_email')
         and a.operation <> 'create_auth_user'
         and (a.next_attempt_at is not null or a.request_data -> 'email' is not distinct from w.data -> 'email'));
-  if wishes is not null then
-    perform public.auth_sync_enter_actions_v1(wishes, p_via);
+  if actions is not null then
+    perform public.auth_sync_enter_actions_v1(actions, p_via);
   end if;
 end $$;
 
 -- What is not as the employee has it, by what is known of the auth user. p_columns are those that Auth owns.
-create or replace function public.auth_sync_wishes_v1(p_auth_user_id uuid, p_columns jsonb)
+create or replace function public.auth_sync_requested_actions_v1(p_auth_user_id uuid, p_columns jsonb)
 returns table (operation text, employee_id bigint, data jsonb) language sql stable security definer set search_path = '' as $$
   with known as (
     select * from public.auth_user_state where auth_user_id = p_auth_user_id and deleted_at is null
@@ -90,10 +90,10 @@ $$;
 -- Runs for each statement that writes employees, and enters what it asks of Auth, for all its rows at once. It cannot make
 -- the statement fail. What our own sync writes is what Auth says already, and asks for nothing. First it checks whether a change is one
 -- that may ask for something. Before and after are put together by a full join, as in auth_sync_employees_changed_v1.
-create or replace function public.auth_sync_employees_wish_v1() returns trigger
+create or replace function public.auth_sync_employees_request_actions_v1() returns trigger
 language plpgsql security definer set search_path = '' set lock_timeout = '200ms' set enable_seqscan = off set jit = off as $$
 declare
-  wishes jsonb;
+  actions jsonb;
   employees_own_email boolean;  -- read below, where an error is caught
 begin
   if tg_op = 'UPDATE' then
@@ -109,11 +109,11 @@ begin
   if tg_op = 'INSERT' then
     select jsonb_agg(jsonb_build_object('operation', case when n.is_active is false then 'disable_auth_user' else 'enable_auth_user' end,
                                         'auth_user_id', n.auth_user_id, 'employee_id', n.employee_id))
-      into wishes from after_rows n
+      into actions from after_rows n
      where n.auth_user_id is not null and (n.is_active is false or public.auth_sync_may_be_disabled_v1(n.auth_user_id));
   elsif tg_op = 'DELETE' then
     select jsonb_agg(jsonb_build_object('operation', 'disable_auth_user', 'auth_user_id', o.auth_user_id, 'employee_id', o.employee_id))
-      into wishes from before_rows o where o.auth_user_id is not null;
+      into actions from before_rows o where o.auth_user_id is not null;
     insert into public.auth_sync_hires (employee_id)  -- somebody else may have the e-mail of a login that is free now
     select e.employee_id
       from before_rows o
@@ -128,7 +128,7 @@ begin
         from after_rows n full join before_rows o on o.employee_id = n.employee_id
        where coalesce(n.employee_id = o.employee_id, false) and coalesce(o.auth_user_id, n.auth_user_id) is not null
          and (o.auth_user_id, o.is_active, o.email::text) is distinct from (n.auth_user_id, n.is_active, n.email::text)
-    ), wished as (
+    ), requested as (
       select 'disable_auth_user' as operation, before_user as auth_user_id, employee_id, null::jsonb as data
         from changed where before_user is not null and is_inactive and not was_inactive
       union all
@@ -153,11 +153,11 @@ begin
                             and a.request_data ->> 'email' <> c.email offset 0))
          and c.auth_user_id is not null
     )
-    select jsonb_agg(to_jsonb(wished)) into wishes from wished;
+    select jsonb_agg(to_jsonb(requested)) into actions from requested;
   end if;
-  if wishes is not null then
+  if actions is not null then
     -- No NOTIFY here: it forbids a two-phase commit, and an import may be one. The relay looks every two seconds.
-    perform public.auth_sync_enter_actions_v1(wishes, 'employees');
+    perform public.auth_sync_enter_actions_v1(actions, 'employees');
   end if;
   return null;
 exception when others or assert_failure then

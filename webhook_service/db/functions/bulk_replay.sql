@@ -8,11 +8,11 @@ language sql stable set search_path = '' as $$
 $$;
 
 -- What a bulk replay takes, as a condition on integration_sync_log: events of any status, and actions that have failed, between the ids
--- that the filter's time allows. given_up (true or false) is known here too.
+-- that the filter's time allows. needs_attention (true or false) is known here too.
 create or replace function public.auth_sync_bulk_condition_v1(p_filter jsonb) returns text
 language sql stable set search_path = '' as $$
-  select public.auth_sync_condition_v1(p_filter - 'given_up')
-    || case (p_filter ->> 'given_up')::boolean
+  select public.auth_sync_condition_v1(p_filter - 'needs_attention')
+    || case (p_filter ->> 'needs_attention')::boolean
          when true then ' and status = ''FAILED'' and next_attempt_at is null'
          when false then ' and (status <> ''FAILED'' or next_attempt_at is not null)' else '' end
     || ' and (direction = ''inbound'' or direction = ''outbound'' and status = ''FAILED'')'

@@ -43,7 +43,7 @@ begin
 end $$;
 
 -- A filter as a condition on integration_sync_log: {event_id, status, outcome, operation, direction, auth_user_id, employee_id,
--- since, until, given_up (FAILED and never tried again; a run of ours waits for nobody), person (as a human types it)}. Only what is
+-- since, until, needs_attention (FAILED and never tried again; a run of ours waits for nobody), person (as a human types it)}. Only what is
 -- asked for becomes part of it, so that the planner can use the index that fits. The events of a user, an employee or a person are
 -- found by spans of ids (auth_sync_page_v1).
 create or replace function public.auth_sync_condition_v1(p_filter jsonb) returns text
@@ -55,7 +55,7 @@ language sql immutable set search_path = '' as $$
       when 'outcome' then format(' and outcome = %L', f.value)
       when 'operation' then format(' and operation = %L', f.value)
       when 'direction' then format(' and direction = %L', f.value)
-      when 'given_up' then format(' and (status = ''FAILED'' and next_attempt_at is null and direction <> ''maintenance'') = %L::boolean', f.value)
+      when 'needs_attention' then format(' and (status = ''FAILED'' and next_attempt_at is null and direction <> ''maintenance'') = %L::boolean', f.value)
       when 'auth_user_id' then format(
         ' and id = any (array(select unnest(public.auth_sync_page_v1(jsonb_build_object(''auth_user_id'', %L), null, 1000000))))', f.value)
       when 'employee_id' then format(

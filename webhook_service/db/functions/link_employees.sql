@@ -175,7 +175,7 @@ end $$;
 
 -- The relay's looks at those whom their import could not link: at once, and when every event that was under way then is
 -- over (a call has 3 seconds). It only enters them into the ledger. Returns whether there is more to look at now.
-create or replace function public.auth_sync_look_again_v1(p_limit integer) returns boolean
+create or replace function public.auth_sync_retry_hires_v1(p_limit integer) returns boolean
 language plpgsql security definer set search_path = '' set lock_timeout = '200ms' as $$
 declare
   first_seen bigint[];

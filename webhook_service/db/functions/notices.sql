@@ -2,7 +2,7 @@
 -- sent. A message waits in its table until it has been sent; so it survives the process that would have sent it.
 
 -- What waits for an admin: {"count", "oldest_id", "outcomes": {outcome: count}}, or null. Of the newest ten thousand.
-create or replace function public.auth_sync_given_up_v1() returns jsonb
+create or replace function public.auth_sync_needs_attention_v1() returns jsonb
 language sql stable security definer set search_path = '' as $$
   select jsonb_build_object('count', sum(n), 'oldest_id', min(oldest_id), 'outcomes', jsonb_object_agg(outcome, n))
     from (select outcome, count(*) as n, min(id) as oldest_id
@@ -73,7 +73,7 @@ begin
   return jsonb_build_object(
     'now', now(),
     'conditions', jsonb_build_object(
-      'given_up', public.auth_sync_given_up_v1(),
+      'needs_attention', public.auth_sync_needs_attention_v1(),
       'backlog', public.auth_sync_backlog_v1(p_backlog_seconds, p_with_actions),
       'drift', public.auth_sync_drift_v1(),
       'silence', case when silent >= p_silence_seconds then jsonb_build_object('seconds', silent) end),
@@ -87,8 +87,8 @@ create or replace function public.auth_sync_remember_notice_v1(p_kind text, p_re
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' as $$
 begin
   update public.auth_sync_notices n
-     set revision = n.revision + 1, is_open = s.is_open, opened_at = s.opened_at, gone_at = s.gone_at, told_at = s.told_at,
-         told_times = s.told_times, told_count = s.told_count, mark = s.mark
+     set revision = n.revision + 1, is_open = s.is_open, opened_at = s.opened_at, gone_at = s.gone_at, reported_at = s.reported_at,
+         reported_times = s.reported_times, reported_count = s.reported_count, mark = s.mark
     from jsonb_populate_record(null::public.auth_sync_notices, p_state) as s
    where n.kind = p_kind and n.revision = p_revision and (p_message is null or n.lease is null or n.leased_until < now() or n.leased_until > now() + interval '2 hours');
   if not found then
@@ -119,7 +119,7 @@ $$;
 
 -- The message has been sent to p_reached; unless those are all, it is tried again, after half a minute, doubling up to an hour.
 -- False: the lease had ended, or there is a newer message.
-create or replace function public.auth_sync_told_v1(p_kind text, p_relay text, p_reached jsonb, p_is_done boolean) returns boolean
+create or replace function public.auth_sync_notice_sent_v1(p_kind text, p_relay text, p_reached jsonb, p_is_done boolean) returns boolean
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' as $$
 begin
   update public.auth_sync_notices

@@ -143,7 +143,7 @@ begin
   perform public.auth_sync_record_v1(entry, outcome, error, target, coalesce(done -> 'changes', '{}'),
                                      case when is_replay then p_work ->> 'requested_by' end);
   if is_newest then
-    perform public.auth_sync_wish_v1(known.auth_user_id, p_work -> 'columns', p_work ->> 'via');
+    perform public.auth_sync_request_actions_v1(known.auth_user_id, p_work -> 'columns', p_work ->> 'via');
   end if;
   return jsonb_build_object('event_id', entry.event_id, 'status', case when error is null then 'SUCCESS' else 'FAILED' end,
                             'outcome', outcome, 'employee_id', target)
@@ -274,7 +274,7 @@ begin
   return to_jsonb(coalesce(held, '{}'));
 end $$;
 
--- Applies those of these works that are ordinary, and returns their results; null where there are none. Unless the works are locked, it
+-- Applies those of these works that are fast, and returns their results; null where there are none. Unless the works are locked, it
 -- is all or none. An empty list where nothing could be kept: somebody has changed what was read, or employees refuse what is written or
 -- make something else of it.
 --
@@ -282,10 +282,10 @@ end $$;
 -- keeps a link, makes one or finds nobody; that changes no e-mail; and after which Auth is as the employee asks. A row that this rests on is
 -- known by its place and its xmin: if these are others, so is the row. The locks come in the order of lock_v1: of the
 -- writing parts, each begins by asking what the one before has written.
-create or replace function public.auth_sync_apply_ordinary_v1(p_works jsonb, p_are_locked boolean) returns jsonb
+create or replace function public.auth_sync_apply_fast_v1(p_works jsonb, p_are_locked boolean) returns jsonb
 language plpgsql security definer set search_path = '' set enable_sort = off as $$
 declare
-  ordinary integer;
+  fast integer;
   to_change integer;
   in_ledger integer;
   in_states integer;
@@ -312,7 +312,7 @@ begin
                         when m.columns ? 'email' then true
                         else m.employee_email not like '%_@_%'
                              or coalesce(m.email = lower(btrim(m.employee_email, E' \t\r\n')), m.employee_email is null) end end) is true
-           as is_ordinary
+           as is_fast
       from (
         select g.event_id, g.operation, g.auth_user_id, g.version, g.via, g."user", g.copy, g.columns,
                lower(btrim(g."user" ->> 'email', E' \t\r\n')) as email,
@@ -358,7 +358,7 @@ begin
             select e.employee_id, e.email, e.first_name, e.last_name, e.is_active, e.orphaned_at, e.orphaned_auth_user_id, e.ctid, e.xmin
               from public.employees e where e.auth_user_id = g.auth_user_id
             offset 0) as e on true
-          left join lateral (  -- where two match, the event is here twice, and so not ordinary
+          left join lateral (  -- where two match, the event is here twice, and so not fast
             select f.employee_id, f.auth_user_id, f.email::text, f.first_name::text, f.last_name::text, f.is_active, f.orphaned_at,
                    f.orphaned_auth_user_id, f.ctid, f.xmin
               from public.employees f
@@ -368,7 +368,7 @@ begin
          -- a hundred, it would seem cheaper to go through a whole table that was empty when the plan was made.
          where coalesce(g.version, 0) >= -9223372036854775808 and coalesce(g.version, 0) <= 9223372036854775807
          offset 0) as m  -- each column is worked out once
-  ), ordinary as materialized (
+  ), fast as materialized (
     select o.event_id, o.operation, o.auth_user_id, o.version, o.via, o."user", o.email, o.record_hash, o.log_id, o.log_row, o.log_xmin, o.state_row,
            o.state_xmin, o.employee_id, o.employee_email, o.new_first_name, o.new_last_name, o.employee_row, o.employee_xmin, o.is_changed,
            case o.step when 'link' then 'linked' when 'sync' then case when o.is_changed then 'synced' else 'unchanged' end else o.step end as outcome,
@@ -394,8 +394,8 @@ begin
                      or j.orphaned_at is not null or j.orphaned_auth_user_id is not null) as is_changed
               from judged j
              -- Whom an employee is linked to may depend on the others: among such, those that look for one keep the order of the versions.
-             where j.is_ordinary
-               and ((select bool_and(j.is_ordinary) and count(distinct j.auth_user_id) = count(*) from judged j)
+             where j.is_fast
+               and ((select bool_and(j.is_fast) and count(distinct j.auth_user_id) = count(*) from judged j)
                     or p_are_locked and j.step not in ('link', 'unmatched')
                        and (select count(*) from judged o where o.auth_user_id = j.auth_user_id or o.event_id = j.event_id) = 1)
              order by j.event_id collate "C") as o
@@ -405,13 +405,13 @@ begin
     overriding system value
     select o.log_id, o.event_id, 'inbound', o.operation, 'SUCCESS', o.outcome, o.auth_user_id, o.employee_id, o.version, o."user",
            o.changes, 1, o.via, now()
-      from ordinary o where o.log_row is null  -- no "on conflict": that costs each row a look and a record more, and a conflict is rare
+      from fast o where o.log_row is null  -- no "on conflict": that costs each row a look and a record more, and a conflict is rare
     returning 1
   ), closed as (
     update public.integration_sync_log l
        set status = 'SUCCESS', outcome = o.outcome, employee_id = coalesce(o.employee_id, l.employee_id), changes = o.changes,
            attempts = l.attempts + 1, next_attempt_at = null, lease = null, leased_until = null, via = o.via, completed_at = now()
-      from ordinary o
+      from fast o
      where o.log_row is not null and l.ctid = o.log_row and l.xmin = o.log_xmin and l.id = o.log_id
     returning 1
   ), ledger as materialized (
@@ -421,7 +421,7 @@ begin
       (auth_user_id, version, log_id, email, email_confirmed, employee_number, is_anonymous, banned_until, fields, employee_id, record_hash)
     select o.auth_user_id, o.version, o.log_id, o.email, (o."user" ->> 'email_confirmed')::boolean, o."user" ->> 'employee_number',
            (o."user" ->> 'is_anonymous')::boolean, (o."user" ->> 'banned_until')::timestamptz, o.fields, o.employee_id, o.record_hash
-      from ordinary o where o.state_row is null and (select written from ledger) > 0 order by o.auth_user_id
+      from fast o where o.state_row is null and (select written from ledger) > 0 order by o.auth_user_id
     returning 1
   ), users_known as (
     update public.auth_user_state s
@@ -430,7 +430,7 @@ begin
            banned_until = (o."user" ->> 'banned_until')::timestamptz, deleted_at = null, fields = o.fields,
            employee_id = coalesce(o.employee_id, s.employee_id), record_hash = coalesce(o.record_hash, s.record_hash), updated_at = now()
       from (select o.auth_user_id, o.version, o.log_id, o.email, o."user", o.fields, o.employee_id, o.record_hash, o.state_row, o.state_xmin
-              from ordinary o
+              from fast o
              where o.state_row is not null and (select written from ledger) > 0
              order by o.auth_user_id) as o
      where s.ctid = o.state_row and s.xmin = o.state_xmin and s.auth_user_id = o.auth_user_id
@@ -441,7 +441,7 @@ begin
     update public.employees e
        set first_name = o.new_first_name, last_name = o.new_last_name, auth_user_id = o.auth_user_id, orphaned_at = null, orphaned_auth_user_id = null
       from (select o.auth_user_id, o.employee_id, o.employee_row, o.employee_xmin, o.employee_email, o.new_first_name, o.new_last_name
-              from ordinary o
+              from fast o
              where o.is_changed  -- triggers of the employees' owner expect the search_path they always have
                and (select set_config('search_path', public.auth_sync_owner_path_v1(), true) from states where written > 0) <> ''
              order by o.employee_id) as o
@@ -451,10 +451,10 @@ begin
   )
   select count(*), count(*) filter (where o.is_changed), (select written from ledger), (select written from states), (select count(*) from became where is_as_planned),
          jsonb_agg(jsonb_build_object('event_id', o.event_id, 'status', 'SUCCESS', 'outcome', o.outcome, 'employee_id', o.employee_id))
-    into ordinary, to_change, in_ledger, in_states, in_employees, results
-    from ordinary o;
+    into fast, to_change, in_ledger, in_states, in_employees, results
+    from fast o;
   perform set_config('search_path', 'pg_catalog, pg_temp', true);
-  if in_ledger < ordinary or in_states < ordinary or in_employees < to_change then
+  if in_ledger < fast or in_states < fast or in_employees < to_change then
     raise exception 'a row is no longer as it was read, or does not become what it should' using errcode = 'WHNEW';
   end if;
   return results;
@@ -499,7 +499,7 @@ begin
     end;
   end if;
   if not p_skip_held then
-    results := public.auth_sync_apply_ordinary_v1(p_works, false);
+    results := public.auth_sync_apply_fast_v1(p_works, false);
     if results <> '[]' then
       return jsonb_build_object('results', results, 'held', held);
     end if;
@@ -515,7 +515,7 @@ begin
   end if;
   perform public.auth_sync_lock_v1(p_works);  -- all of them, before any is written
   if results is null then
-    results := coalesce(public.auth_sync_apply_ordinary_v1(p_works, true), '[]');
+    results := coalesce(public.auth_sync_apply_fast_v1(p_works, true), '[]');
   end if;
   if jsonb_array_length(results) < jsonb_array_length(p_works) then
     results := results || public.auth_sync_apply_each_v1(p_works, array(select r ->> 'event_id' from jsonb_array_elements(results) as r));

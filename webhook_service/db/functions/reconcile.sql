@@ -54,7 +54,7 @@ begin
                       when 'enable_auth_user' then 'not_enabled'
                       when 'update_auth_email' then 'email_not_sent'
                       else case when e.employee_id is not null then 'not_disabled' else 'employee_gone' end end
-               from public.auth_sync_wishes_v1(s.auth_user_id, p_columns) as w
+               from public.auth_sync_requested_actions_v1(s.auth_user_id, p_columns) as w
               where (e.is_active is false or s.disabled_at is not null or not p_columns ? 'email'
                      or e.employee_id is null and s.employee_id is not null)  -- so that few are looked at more closely
                 and not public.auth_sync_is_asked_v1(s.auth_user_id)

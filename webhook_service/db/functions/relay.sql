@@ -14,7 +14,7 @@ begin
   insert into public.auth_sync_relays as r (relay) values (p_relay)
   on conflict (relay) do update set last_run_at = now() where r.last_run_at < now() - interval '3 seconds';
 
-  more := public.auth_sync_look_again_v1(p_limit * 5);
+  more := public.auth_sync_retry_hires_v1(p_limit * 5);
   with due as (
     select id from public.integration_sync_log
      where status <> 'SUCCESS' and direction = 'inbound' and next_attempt_at <= now()

@@ -3,7 +3,7 @@
 -- Functions that only our triggers and the owner call: not even service_role may have anything posted or signed.
 create or replace function public.auth_sync_is_internal_v1(p_function name) returns boolean
 language sql immutable set search_path = '' as $$
-  select p_function ~ '^auth_sync_(send_to|post_v1|signed_v1|hmac_v1|keys_v1|capture_v1|send_v1|install_v1|employees_(changed|wish)_v1)$'
+  select p_function ~ '^auth_sync_(send_to|post_v1|signed_v1|hmac_v1|keys_v1|capture_v1|send_v1|install_v1|employees_(changed|request_actions)_v1)$'
 $$;
 
 -- Sets the rights of all our tables, views and functions: for service_role alone, and owned by the ledger's owner. Supabase grants anon

@@ -88,7 +88,7 @@ begin
                   format(walk, 'l.id >> 18, l.auth_user_id', 's.span, k.key', rest, 'l.id >> 18 desc, l.auth_user_id'),
                   format(walk, 'l.id >> 18, l.employee_id', 's.span, k.key', rest || ' and l.employee_id is not null and (l.auth_user_id = any ($2)) is not true',
                          'l.id >> 18 desc, l.employee_id'));
-  elsif (p_filter ->> 'given_up')::boolean then
+  elsif (p_filter ->> 'needs_attention')::boolean then
     return 'select l.id from public.integration_sync_log l where l.id + 0 > $3 and l.id + 0 < $4 and l.status = ''FAILED'''
            ' and l.next_attempt_at is null and ' || public.auth_sync_condition_v1(p_filter) || ' order by l.id + 0 desc limit $5';
   elsif p_filter ?| array['operation', 'outcome', 'direction'] or p_filter ->> 'status' = 'SUCCESS' then

@@ -33,7 +33,7 @@ declare
   done jsonb;
 begin
   select coalesce(jsonb_agg(to_jsonb(o)), '[]') into not_done
-    from (select status, outcome, count(*) as events, count(*) filter (where next_attempt_at is null) as given_up
+    from (select status, outcome, count(*) as events, count(*) filter (where next_attempt_at is null) as needs_attention
             from public.integration_sync_log where status in ('PENDING', 'FAILED') and direction <> 'maintenance' group by 1, 2) as o;
   if is_estimated then
     select coalesce(jsonb_agg(to_jsonb(o)), '[]') into done
@@ -50,14 +50,14 @@ begin
   end if;
   return (
     with counted as (
-      select * from jsonb_to_recordset(not_done || done) as c (status text, outcome text, events numeric, given_up bigint)
+      select * from jsonb_to_recordset(not_done || done) as c (status text, outcome text, events numeric, needs_attention bigint)
     )
     select jsonb_build_object(
       'events', jsonb_build_object('PENDING', 0, 'SUCCESS', 0, 'FAILED', 0)
                 || coalesce((select jsonb_object_agg(status, n) from (select status, sum(events) as n from counted group by 1) as s), '{}'),
       'outcomes', coalesce((select jsonb_object_agg(outcome, n)
                               from (select outcome, sum(events) as n from counted where outcome is not null group by 1) as o), '{}'),
-      'given_up', coalesce((select sum(given_up) from counted where status = 'FAILED'), 0),
+      'needs_attention', coalesce((select sum(needs_attention) from counted where status = 'FAILED'), 0),
       'is_estimated', is_estimated));
 end $$;
 
@@ -70,14 +70,14 @@ language sql stable security definer set search_path = '' as $$
                            where status = 'PENDING' and direction = 'inbound' order by id limit 1),
     'relay_last_run_at', (select max(last_run_at) from public.auth_sync_relays),
     'actions', (select jsonb_build_object('open', count(*) filter (where next_attempt_at is not null),
-                                          'given_up', count(*) filter (where next_attempt_at is null),
+                                          'needs_attention', count(*) filter (where next_attempt_at is null),
                                           'oldest_open_at', min(created_at) filter (where next_attempt_at is not null))
                   from public.integration_sync_log where status <> 'SUCCESS' and direction = 'outbound'),
     'employees', public.auth_sync_employees_summary_v1())
 $$;
 
--- Numbers of the ledger, ages in seconds: {"backlog_events", "backlog_oldest_seconds", "failed_events", "given_up_events",
--- "open_actions", "open_actions_oldest_seconds", "given_up_actions", "relay_last_run_seconds", "last_event_seconds"}; the
+-- Numbers of the ledger, ages in seconds: {"backlog_events", "backlog_oldest_seconds", "failed_events", "needs_attention_events",
+-- "open_actions", "open_actions_oldest_seconds", "needs_attention_actions", "relay_last_run_seconds", "last_event_seconds"}; the
 -- last two are null for never. Each part reads at most 20,000 rows of an index, and counts up to 10,000: more is a lot
 -- either way. The oldest is then the oldest of those that are due first.
 create or replace function public.auth_sync_metrics_v1() returns jsonb
@@ -101,7 +101,7 @@ begin
   )
   select jsonb_build_object(
     'backlog_events', least(e.pending, most), 'backlog_oldest_seconds', extract(epoch from now() - e.oldest),
-    'failed_events', least(e.failed, most), 'given_up_events', least(f.events, most), 'given_up_actions', least(f.actions, most),
+    'failed_events', least(e.failed, most), 'needs_attention_events', least(f.events, most), 'needs_attention_actions', least(f.actions, most),
     'open_actions', least(a.open, most), 'open_actions_oldest_seconds', extract(epoch from now() - a.oldest))
     into numbers
     from (select count(*) filter (where status = 'PENDING') as pending, count(*) filter (where status = 'FAILED') as failed,
@@ -160,10 +160,10 @@ begin
                                 where status = 'PENDING' and direction = 'inbound' order by id limit 1),
     'retrying', (select count(*) from public.integration_sync_log
                   where status = 'FAILED' and direction = 'inbound' and next_attempt_at is not null),
-    'given_up', (select count(*) from public.integration_sync_log
+    'needs_attention', (select count(*) from public.integration_sync_log
                   where status = 'FAILED' and direction = 'inbound' and next_attempt_at is null),
     'actions', (select jsonb_build_object('open', count(*) filter (where next_attempt_at is not null),
-                                          'given_up', count(*) filter (where next_attempt_at is null),
+                                          'needs_attention', count(*) filter (where next_attempt_at is null),
                                           'overdue_seconds', extract(epoch from now() - min(created_at) filter (where priority = 0 and next_attempt_at < now())))
                   from public.integration_sync_log where status <> 'SUCCESS' and direction = 'outbound'),
     'auth_failures', (select failures from public.auth_sync_rate),

@@ -29,16 +29,16 @@ language sql stable security definer set search_path = '' as $$
        'CREATE TRIGGER auth_sync_employees_updated AFTER UPDATE ON public.employees'
        ' REFERENCING OLD TABLE AS before_rows NEW TABLE AS after_rows'
        ' FOR EACH STATEMENT EXECUTE FUNCTION public.auth_sync_employees_changed_v1()'),
-      ('auth_sync_wish_inserted', 'public.employees',
-       'CREATE TRIGGER auth_sync_wish_inserted AFTER INSERT ON public.employees'
-       ' REFERENCING NEW TABLE AS after_rows FOR EACH STATEMENT EXECUTE FUNCTION public.auth_sync_employees_wish_v1()'),
-      ('auth_sync_wish_updated', 'public.employees',
-       'CREATE TRIGGER auth_sync_wish_updated AFTER UPDATE ON public.employees'
+      ('auth_sync_actions_inserted', 'public.employees',
+       'CREATE TRIGGER auth_sync_actions_inserted AFTER INSERT ON public.employees'
+       ' REFERENCING NEW TABLE AS after_rows FOR EACH STATEMENT EXECUTE FUNCTION public.auth_sync_employees_request_actions_v1()'),
+      ('auth_sync_actions_updated', 'public.employees',
+       'CREATE TRIGGER auth_sync_actions_updated AFTER UPDATE ON public.employees'
        ' REFERENCING OLD TABLE AS before_rows NEW TABLE AS after_rows'
-       ' FOR EACH STATEMENT EXECUTE FUNCTION public.auth_sync_employees_wish_v1()'),
-      ('auth_sync_wish_deleted', 'public.employees',
-       'CREATE TRIGGER auth_sync_wish_deleted AFTER DELETE ON public.employees'
-       ' REFERENCING OLD TABLE AS before_rows FOR EACH STATEMENT EXECUTE FUNCTION public.auth_sync_employees_wish_v1()')
+       ' FOR EACH STATEMENT EXECUTE FUNCTION public.auth_sync_employees_request_actions_v1()'),
+      ('auth_sync_actions_deleted', 'public.employees',
+       'CREATE TRIGGER auth_sync_actions_deleted AFTER DELETE ON public.employees'
+       ' REFERENCING OLD TABLE AS before_rows FOR EACH STATEMENT EXECUTE FUNCTION public.auth_sync_employees_request_actions_v1()')
     ) as w (name, relation, definition)
 $$;
 

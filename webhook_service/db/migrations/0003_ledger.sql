@@ -93,7 +93,7 @@ create index if not exists integration_sync_log_unfinished_idx on public.integra
 
 -- Both are read from their end: what happened with an outcome, and what waits for an admin.
 create index if not exists integration_sync_log_kind_idx on public.integration_sync_log (operation, coalesce(outcome, ''), id);
-create index if not exists integration_sync_log_given_up_idx
+create index if not exists integration_sync_log_needs_attention_idx
   on public.integration_sync_log ((id + 0)) where status = 'FAILED' and next_attempt_at is null;
 create index if not exists integration_sync_log_ambiguous_idx
   on public.integration_sync_log (auth_user_id) where status = 'FAILED' and outcome = 'ambiguous';

@@ -151,14 +151,14 @@ comment on column public.auth_sync_bulk_replays.next_due is 'when the next part 
 
 -- What admins are notified of.
 create table if not exists public.auth_sync_notices (
-  kind text primary key check (kind in ('given_up', 'backlog', 'drift', 'silence')),
+  kind text primary key check (kind in ('needs_attention', 'backlog', 'drift', 'silence')),
   revision bigint not null default 0,
   is_open boolean not null default false,
   opened_at timestamptz,
   gone_at timestamptz,
-  told_at timestamptz,
-  told_times integer not null default 0,
-  told_count bigint not null default 0,
+  reported_at timestamptz,
+  reported_times integer not null default 0,
+  reported_count bigint not null default 0,
   mark bigint not null default 0,
   message jsonb,
   reached jsonb not null default '[]',
@@ -167,13 +167,13 @@ create table if not exists public.auth_sync_notices (
   lease text,
   leased_until timestamptz
 );
-insert into public.auth_sync_notices (kind) values ('given_up'), ('backlog'), ('drift'), ('silence') on conflict do nothing;
+insert into public.auth_sync_notices (kind) values ('needs_attention'), ('backlog'), ('drift'), ('silence') on conflict do nothing;
 alter table public.auth_sync_notices enable row level security;
 comment on table public.auth_sync_notices is 'webhook-service: what admins have been told of, and what is to be sent to them';
 comment on column public.auth_sync_notices.revision is 'whoever changes the row must have seen this one: of many relays one decides';
 comment on column public.auth_sync_notices.gone_at is 'since when it is well again, while nobody has been told that yet';
-comment on column public.auth_sync_notices.told_times is 'how many messages there have been since it began; each is waited longer for';
-comment on column public.auth_sync_notices.told_count is 'how many there were in the last message, less those that are mended since';
+comment on column public.auth_sync_notices.reported_times is 'how many messages there have been since it began; each is waited longer for';
+comment on column public.auth_sync_notices.reported_count is 'how many there were in the last message, less those that are mended since';
 comment on column public.auth_sync_notices.mark is 'of drift: the run (id in the ledger) that was told';
 comment on column public.auth_sync_notices.message is 'what is still to be sent; null: nothing';
 comment on column public.auth_sync_notices.reached is 'which destinations have it already';

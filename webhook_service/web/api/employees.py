@@ -110,8 +110,8 @@ def blueprint(wiring: Wiring) -> Blueprint:
         action = "activated" if asked["is_active"] else "deactivated"
         audit.record(wiring.database, "api", action, f"employee:{employee_id}")
         switched = logins.set_active(wiring.database, wiring.accounts, employee_id, asked["is_active"], via="admin")
-        told = asdict(switched)
-        login = {name: told[name] for name in ("outcome", "event_id", "reason")}
+        reported = asdict(switched)
+        login = {name: reported[name] for name in ("outcome", "event_id", "reason")}
         return jsonify(
             employee_id=switched.employee_id,
             is_active=switched.is_active,

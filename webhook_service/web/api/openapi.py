@@ -119,7 +119,7 @@ def name_of(schema: Any) -> str:
 def described(operation: Operation) -> Json:
     """The operation, with schemas still to be resolved."""
     answer = content(operation.answer, operation.answered)
-    told: dict[str, Any] = {
+    reported: dict[str, Any] = {
         "operationId": operation.name,
         "tags": [operation.group],
         "summary": operation.title,
@@ -129,10 +129,10 @@ def described(operation: Operation) -> Json:
         | refusals(operation.all_reasons),
     }
     if operation.query is not None:
-        told["parameters"].append({"in": "query", "schema": operation.query})
+        reported["parameters"].append({"in": "query", "schema": operation.query})
     if operation.body is not None:
-        told["requestBody"] = {"required": operation.needs_body} | content(operation.body, operation.asked)
-    return told
+        reported["requestBody"] = {"required": operation.needs_body} | content(operation.body, operation.asked)
+    return reported
 
 
 def content(schema: type[Schema], example: Json, kind: str = "application/json") -> dict[str, Json]:

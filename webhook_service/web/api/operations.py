@@ -164,7 +164,7 @@ FIELDS = {
     "outcome": ("What became of it, or the reason of a failure.", "ambiguous"),
     "operation": ("What happened to the auth user, or the action.", "UPDATE"),
     "direction": ("inbound: events of auth users. outbound: actions to be done in Auth.", "inbound"),
-    "given_up": ("Those that are not tried again, or the others.", True),
+    "needs_attention": ("Those that are not tried again, or the others.", True),
     "person": ("The beginning of an e-mail, a name or an employee number, or an id.", "jane"),
     "auth_user_id": ("An auth user.", JANE),
     "employee_id": ("An employee.", 7),

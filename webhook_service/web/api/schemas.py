@@ -57,7 +57,7 @@ class EventCounts(Answer):
 
 class ActionCounts(Answer):
     open = number("To be done, or to be tried again.", 2, required=True)
-    given_up = number("An admin's turn.", 0, required=True)
+    needs_attention = number("An admin's turn.", 0, required=True)
     oldest_open_at = moment("When the oldest open one was entered.", None, allow_none=True)
 
 
@@ -79,7 +79,7 @@ class Summary(Answer):
         required=True,
         metadata=says("How many rows of the ledger, by outcome.", {"linked": 12, "ambiguous": 1}),
     )
-    given_up = number("Failures that are not tried again: an admin's turn.", 0, required=True)
+    needs_attention = number("Failures that are not tried again: an admin's turn.", 0, required=True)
     is_estimated = fields.Boolean(
         required=True, metadata=says("Whether what is done was estimated, as in a ledger of many.", False)
     )

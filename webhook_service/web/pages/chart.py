@@ -47,14 +47,14 @@ class Chart:
         return sum(hour.counts.total() for hour in self.hours)
 
 
-def of_hours(told: Json, last: int, now: datetime) -> Chart:
+def of_hours(reported: Json, last: int, now: datetime) -> Chart:
     """`told` as of `ledger.queries.hours`; hours without events are there too."""
     this = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     hours = {
         begins: Hour(begins, Counter(), Counter())
         for begins in (this - timedelta(hours=n) for n in range(last - 1, -1, -1))
     }
-    for row in told["hours"]:
+    for row in reported["hours"]:
         hour = hours.get(datetime.fromisoformat(row["hour"]).astimezone(UTC))
         if hour is None or row["direction"] == "maintenance":
             continue
@@ -63,7 +63,7 @@ def of_hours(told: Json, last: int, now: datetime) -> Chart:
         hour.outcomes[row["outcome"]] += row["events"]
     most = max((hour.counts.total() for hour in hours.values()), default=0)
     bars = tuple(bar for place, hour in enumerate(hours.values()) for bar in stacked(hour, place, last, most))
-    return Chart(tuple(hours.values()), bars, most, told["is_estimated"])
+    return Chart(tuple(hours.values()), bars, most, reported["is_estimated"])
 
 
 def stacked(hour: Hour, place: int, places: int, most: int) -> list[Bar]:

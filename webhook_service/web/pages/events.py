@@ -24,7 +24,7 @@ CHOICES = {
 }
 
 WHERE = {
-    Kind.GIVEN_UP: "/admin/events?status=FAILED&given_up=true",
+    Kind.NEEDS_ATTENTION: "/admin/events?status=FAILED&needs_attention=true",
     Kind.BACKLOG: "/admin/events?status=PENDING",
     Kind.DRIFT: "/admin/employees",
     Kind.SILENCE: "/admin/auth-sync",

@@ -84,9 +84,11 @@ def backlog_check(oldest: float | None, pending: int, longest_wait: float) -> Ch
 
 
 def failure_check(summary: Json) -> Check:
-    failed, given_up = summary["events"]["FAILED"], summary["given_up"]
-    if given_up:
-        return Check("bad", "Failures", f"{given_up:,} of {failed:,} that failed are given up and need you.", "FAILED")
+    failed, needs_attention = summary["events"]["FAILED"], summary["needs_attention"]
+    if needs_attention:
+        return Check(
+            "bad", "Failures", f"{needs_attention:,} of {failed:,} that failed are given up and need you.", "FAILED"
+        )
     if failed:
         return Check("warning", "Failures", f"{failed:,} failed; what failed is tried again by itself.", "FAILED")
     return Check("good", "Failures", "None.")

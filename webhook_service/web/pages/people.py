@@ -52,8 +52,8 @@ def blueprint(wiring: Wiring) -> Blueprint:
         found(employee_id)
         is_active = request.form.get("is_active") == "true"
         record(wiring, "activated" if is_active else "deactivated", f"employee:{employee_id}")
-        told = logins.set_active(database, wiring.accounts, employee_id, is_active, via="admin")
-        flash(f"{'Activated' if is_active else 'Deactivated'}. {LOGINS[told.login]}", "success")
+        reported = logins.set_active(database, wiring.accounts, employee_id, is_active, via="admin")
+        flash(f"{'Activated' if is_active else 'Deactivated'}. {LOGINS[reported.login]}", "success")
         return redirect(url_for("people.person", employee_id=employee_id), 303)
 
     @views.post("/<int:employee_id>/login")

@@ -202,7 +202,7 @@ def begin(wiring: Wiring, who: str, user: UUID | None) -> None:
     end(wiring)  # of who was signed in here
     session.clear()
     session["admin"] = {"session": str(begun), "seen": int(wiring.now().timestamp()), "key": key_print(wiring)}
-    wiring.metrics.signed_in("done")
+    wiring.metrics.signed_in("succeeded")
 
 
 def end(wiring: Wiring) -> None:
@@ -233,7 +233,7 @@ def has_to_wait(wiring: Wiring, email: str) -> float:
 def not_signed_in(wiring: Wiring, reason: str, problem: str, status: int, wait: float | None = None) -> Response:
     """The page again. The log says from where and why, but neither who nor what was typed."""
     log.warning("sign-in refused", extra={"address": request.remote_addr, "reason": reason})
-    wiring.metrics.signed_in("refused" if status == 401 else "throttled" if status == 429 else "trouble")
+    wiring.metrics.signed_in("refused" if status == 401 else "throttled" if status == 429 else "failed")
     response = make_response(sign_in_page(wiring, problem), status)
     if wait is not None:
         response.headers["Retry-After"] = f"{wait:.0f}"

@@ -39,7 +39,7 @@ def register(app: Flask, wiring: Wiring) -> None:
     Bootstrap5(app)
     session.csrf.init_app(app)
 
-    app.register_blueprint(Blueprint("look", __name__, static_folder="../static", static_url_path="/admin/static"))
+    app.register_blueprint(Blueprint("assets", __name__, static_folder="../static", static_url_path="/admin/static"))
     sign_in = session.blueprint(wiring)
     for views in (sign_in, *(part.blueprint(wiring) for part in (overview, events, replays, people, audit))):
         if views is not sign_in:
@@ -87,11 +87,11 @@ def secure(app: Flask) -> None:
     def add_headers(response: Response) -> Response:
         if request.path.startswith("/admin") and not request.path.startswith("/admin/api"):
             response.headers.update(HEADERS)
-            if request.endpoint != "look.static":
+            if request.endpoint != "assets.static":
                 response.headers["Cache-Control"] = "no-store"  # pages hold personal data: nobody keeps them
         return response
 
 
-def moment(told: str | None) -> str:
+def moment(reported: str | None) -> str:
     """A time of the ledger for people, in UTC: 2026-11-22 14:03:05."""
-    return datetime.fromisoformat(told).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if told else "–"
+    return datetime.fromisoformat(reported).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if reported else "–"

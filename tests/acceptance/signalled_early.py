@@ -6,7 +6,7 @@ import signal
 from webhook_service.server.worker import Worker
 
 
-class ToldToEndEarly(Worker):
+class SignalledEarly(Worker):
     """The server is told to end as the worker has just begun to start, and passes that on to it then and there."""
 
     def load_wsgi(self) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.auth_stand_in import Auth
 from tests.employees import Connection, hire
 from tests.integration.captured import auth_of, relay_all
-from tests.integration.wishing import (
+from tests.integration.requested_actions import (
     DISABLE,
     EMAIL,
     ENABLE,
@@ -66,7 +66,7 @@ def ten(connection: Connection, database: Database, auth: Auth) -> dict[int, UUI
     return users
 
 
-def wishes(connection: Connection) -> set[tuple[str, int]]:
+def requested(connection: Connection) -> set[tuple[str, int]]:
     return {(action["operation"], action["employee_id"]) for action in actions(connection)}
 
 
@@ -115,13 +115,13 @@ def test_a_statement_that_changes_nothing_inserts_nothing(connection: Connection
 def test_an_upsert_asks_for_what_it_changes(connection: Connection, ten: dict[int, UUID]) -> None:
     """INSERT ... ON CONFLICT DO UPDATE: one left, one moved, one as before, one new and without a login."""
     connection.execute(UPSERT)
-    assert wishes(connection) == {(DISABLE, 1), (EMAIL, 2)}
+    assert requested(connection) == {(DISABLE, 1), (EMAIL, 2)}
 
 
 def test_a_merge_asks_for_what_it_changes(connection: Connection, ten: dict[int, UUID]) -> None:
     """One left, one moved, one deleted, one new and without a login."""
     connection.execute(MERGE)
-    assert wishes(connection) == {(DISABLE, 1), (EMAIL, 2), (DISABLE, 3)}
+    assert requested(connection) == {(DISABLE, 1), (EMAIL, 2), (DISABLE, 3)}
 
 
 def test_a_copy_asks_for_what_it_brings(connection: Connection, database: Database, auth: Auth) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.employees import Connection
 from tests.integration.captured import auth_of
 from tests.integration.db.test_callers_objects import HR, SHADOWS, TATTLE
-from tests.integration.wishing import CHANGES, DISABLE, asked, linked
+from tests.integration.requested_actions import CHANGES, DISABLE, asked, linked
 from webhook_service.ports import Database
 
 MORE_SHADOWS = {
@@ -68,15 +68,15 @@ def test_a_change_runs_nothing_of_the_callers(
     hr: psycopg.Connection, connection: Connection, jane: tuple[int, UUID], name: str, change: str
 ) -> None:
     """Neither tables, types, functions nor operators of a caller are found by what runs as our owner."""
-    told: list[str | None] = []
-    hr.add_notice_handler(lambda notice: told.append(notice.message_primary))
+    reported: list[str | None] = []
+    hr.add_notice_handler(lambda notice: reported.append(notice.message_primary))
     hr.execute(TATTLE)
     hr.execute((SHADOWS | MORE_SHADOWS)[name].encode())
-    statement, wish = CHANGES[change]
+    statement, requested = CHANGES[change]
     hr.execute(statement.replace("employees", "public.employees").encode(), [jane[0]])
     owner = connection.info.user
-    assert [line for line in told if line is not None and line.endswith(f"run as {owner}")] == []
-    assert asked(connection, jane[1]) == [wish]
+    assert [line for line in reported if line is not None and line.endswith(f"run as {owner}")] == []
+    assert asked(connection, jane[1]) == [requested]
 
 
 @pytest.mark.parametrize("value", ["many", "99999999999", "2147483647"])

@@ -11,7 +11,7 @@ from tests.integration.breaking import IN_OUR_TABLES, LOCKED, Breakage, locked, 
 from tests.integration.captured import auth_of, everything, relay_all
 from tests.integration.capturing import reconciled
 from tests.integration.migrating import execute
-from tests.integration.wishing import (
+from tests.integration.requested_actions import (
     CHANGES,
     DISABLE,
     EMAIL,
@@ -27,7 +27,7 @@ from webhook_service.db import migrate
 from webhook_service.policy import EmailOwner
 from webhook_service.ports import Database
 
-ENTER = "create or replace function public.auth_sync_enter_actions_v1(p_wishes jsonb, p_via text) returns void"
+ENTER = "create or replace function public.auth_sync_enter_actions_v1(p_actions jsonb, p_via text) returns void"
 IN_OUR_HALF = IN_OUR_TABLES | {
     "what enters is missing": Breakage(
         "alter function public.auth_sync_enter_actions_v1 rename to auth_sync_hidden",
@@ -35,7 +35,7 @@ IN_OUR_HALF = IN_OUR_TABLES | {
     ),
     "what enters asserts": Breakage(ENTER + " language plpgsql as $$ begin assert false; end $$", migrated_again),
     "what enters never ends": Breakage(
-        ENTER + " language plpgsql as $$ begin perform public.auth_sync_enter_actions_v1(p_wishes, p_via); end $$",
+        ENTER + " language plpgsql as $$ begin perform public.auth_sync_enter_actions_v1(p_actions, p_via); end $$",
         migrated_again,
     ),
     "what compares is missing": Breakage(
@@ -150,10 +150,12 @@ def test_the_warning_says_nothing_of_the_employee(
 ) -> None:
     """PostgreSQL's errors may repeat a value; the log gets its code."""
     execute(database_url, IN_OUR_HALF["a constraint that nothing meets"].sql)
-    told: list[str] = []
-    connection.add_notice_handler(lambda warning: told.append(f"{warning.message_primary} {warning.message_detail}"))
+    reported: list[str] = []
+    connection.add_notice_handler(
+        lambda warning: reported.append(f"{warning.message_primary} {warning.message_detail}")
+    )
     connection.execute("update employees set email = 'secret@example.com'")
-    [warning] = told
+    [warning] = reported
     assert "23514" in warning
     assert "secret" not in warning
     assert "jane" not in warning

@@ -9,7 +9,7 @@ import pytest
 from tests.auth_stand_in import Auth
 from tests.employees import Connection, employee, hire
 from tests.integration.captured import auth_of, relay_all
-from tests.integration.wishing import DISABLE, EMAIL, ENABLE, POLICIES, actions, asked, dismiss, linked
+from tests.integration.requested_actions import DISABLE, EMAIL, ENABLE, POLICIES, actions, asked, dismiss, linked
 from webhook_service.db import migrate
 from webhook_service.policy import EmailOwner
 from webhook_service.ports import Database
@@ -39,7 +39,7 @@ def let_it_be_null(connection: Connection) -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "wishes"),
+    ("before", "after", "requested"),
     [
         ("true", "false", [DISABLE]),
         ("null", "false", [DISABLE]),
@@ -53,14 +53,14 @@ def let_it_be_null(connection: Connection) -> None:
     ],
 )
 def test_is_active_off_disables_and_on_enables(
-    connection: Connection, jane: tuple[int, UUID], before: str, after: str, wishes: list[str]
+    connection: Connection, jane: tuple[int, UUID], before: str, after: str, requested: list[str]
 ) -> None:
     """Nobody who is not said to be inactive is: null is as good as true."""
     let_it_be_null(connection)
     set_jane(connection, f"is_active = {before}")
     connection.execute("delete from integration_sync_log")
     set_jane(connection, f"is_active = {after}")
-    assert asked(connection, jane[1]) == wishes
+    assert asked(connection, jane[1]) == requested
 
 
 def test_an_action_says_who_and_is_due_at_once(connection: Connection, jane: tuple[int, UUID]) -> None:
