@@ -176,13 +176,14 @@ def test_an_import_of_strangers_writes_nothing_of_ours(connection: Connection, t
 def test_an_import_as_a_role_without_rights_is_linked(connection: Connection, ten: list[UUID]) -> None:
     """The importer may write employees and nothing else; our trigger has our rights, not the importer's."""
     connection.execute(
-        "create role importer; grant all on employees to importer; alter table employees disable row level security"
+        "create role bulk_importer; grant all on employees to bulk_importer;"
+        "alter table employees disable row level security"
     )
-    connection.execute("set role importer")
+    connection.execute("set role bulk_importer")
     jane = hire(connection, "user1@example.com", employee_id=1)
     connection.execute("reset role")
     linked = employee(connection, jane)["auth_user_id"]
-    connection.execute("drop owned by importer; drop role importer")
+    connection.execute("drop owned by bulk_importer; drop role bulk_importer")
     assert linked == ten[0]
 
 
