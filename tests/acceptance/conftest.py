@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.acceptance.command import Run, run_command, settings_for
+from tests.acceptance.command import Run, run_command, run_in_process, settings_for
 from tests.auth_traffic import headers_for
 from tests.databases import dropped_afterwards
 from tests.employees import Connection
@@ -206,12 +206,23 @@ def children_of(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()]
 
 
+def run_with(runner: Run, database_url: str, folder: Path) -> Run:
+    """`runner` with settings for this database and more that are given by name."""
+
+    def run(*arguments: str, stdin: str = "", **settings: str) -> tuple[int, str, str]:
+        environment = settings_for(database_url) | settings
+        return runner(*arguments, environment=environment, folder=folder, stdin=stdin)
+
+    return run
+
+
 @pytest.fixture
 def run(database_url: str, tmp_path: Path) -> Run:
     """Runs the command with this test's database -> exit code, standard output, standard error."""
+    return run_with(run_command, database_url, tmp_path)
 
-    def with_settings(*arguments: str, stdin: str = "", **settings: str) -> tuple[int, str, str]:
-        environment = settings_for(database_url) | settings
-        return run_command(*arguments, environment=environment, folder=tmp_path, stdin=stdin)
 
-    return with_settings
+@pytest.fixture
+def refused_run(database_url: str, tmp_path: Path) -> Run:
+    """The same in the process of the tests, for arguments and settings that the command refuses."""
+    return run_with(run_in_process, database_url, tmp_path)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-from tests.acceptance.command import run_command, settings_for, started_command
+from tests.acceptance.command import run_command, run_in_process, settings_for, started_command
 from tests.acceptance.conftest import wait_for
 from tests.auth_faults import AuthServer, Call
 from tests.employees import Connection
@@ -32,6 +32,10 @@ class Desk:
         """-> exit code, standard output, standard error."""
         environment = self.environment(**settings)
         return run_command("provision", *arguments, environment=environment, folder=self.folder, stdin=stdin)
+
+    def refused_run(self, *arguments: str) -> tuple[int, str, str]:
+        """The same in the process of the tests, for arguments that the command refuses."""
+        return run_in_process("provision", *arguments, environment=self.environment(), folder=self.folder)
 
     @contextmanager
     def started(self, output: str = "logins.csv", log: str = "log.txt") -> Iterator[subprocess.Popen[bytes]]:

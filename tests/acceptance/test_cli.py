@@ -14,6 +14,7 @@ from tests.acceptance.command import (
     environment_in,
     headers_in,
     run_command,
+    run_in_process,
 )
 from tests.acceptance.conftest import StartServer
 from tests.ports import free_port
@@ -25,7 +26,7 @@ COMMANDS = ("demo", "serve", "migrate", "sql", "sign", "replay")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_has_help(tmp_path: Path, command: str) -> None:
     """`--help` works for each command, without any setting."""
-    code, output, _ = run_command(command, "--help", environment=clean_environment(), folder=tmp_path)
+    code, output, _ = run_in_process(command, "--help", environment=clean_environment(), folder=tmp_path)
     assert (code, output.splitlines()[0].split()[:3]) == (0, ["Usage:", "webhook-service", command])
 
 
@@ -55,9 +56,9 @@ def test_each_signature_has_an_id_of_its_own(run: Run) -> None:
     assert len(ids) == 2
 
 
-def test_a_bad_id_is_refused(run: Run) -> None:
+def test_a_bad_id_is_refused(refused_run: Run) -> None:
     """An event id that no receiver would take is refused in one line."""
-    code, _, errors = run("sign", "--id", "a.b", stdin=EVENT)
+    code, _, errors = refused_run("sign", "--id", "a.b", stdin=EVENT)
     assert code == 2
     assert_one_clear_line(errors, "--id")
 
@@ -138,19 +139,25 @@ def test_migrate_says_what_it_does(run: Run, empty_database_url: str) -> None:
         ("serve", "MAX_BODY_BYTES", "lots"),
         ("serve", "EMAIL_OWNER", "nobody"),
         ("serve", "ADMIN_API_KEY_FILE", "/nowhere"),
-        ("serve", "PORT", "http"),
-        ("serve", "PORT", "70000"),
-        ("serve", "WEB_CONCURRENCY", "0"),
-        ("serve", "LOG_LEVEL", "chatty"),
         ("migrate", "DATABASE_URL", "db.example.com"),
         ("replay --all", "EMAIL_OWNER", "nobody"),
     ],
 )
-def test_a_bad_setting_is_one_clear_line(run: Run, command: str, variable: str, value: str) -> None:
+def test_a_bad_setting_is_one_clear_line(refused_run: Run, command: str, variable: str, value: str) -> None:
     """A bad setting ends the command in one line that names the variable, without a traceback."""
-    code, _, errors = run(*command.split(), **{variable: value})
+    code, _, errors = refused_run(*command.split(), **{variable: value})
     assert code == 1
     assert_one_clear_line(errors, variable.removesuffix("_FILE"))
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("PORT", "http"), ("PORT", "70000"), ("WEB_CONCURRENCY", "0"), ("LOG_LEVEL", "chatty")]
+)
+def test_a_bad_setting_of_the_server_is_one_clear_line(run: Run, variable: str, value: str) -> None:
+    """A bad setting that gunicorn's process reads ends `serve` in the same way."""
+    code, _, errors = run("serve", **{variable: value})
+    assert code == 1
+    assert_one_clear_line(errors, variable)
 
 
 def test_a_bad_setting_with_the_embedded_database(folder: Path) -> None:
@@ -161,8 +168,8 @@ def test_a_bad_setting_with_the_embedded_database(folder: Path) -> None:
     assert_one_clear_line(errors, "MAX_BODY_BYTES")
 
 
-def test_an_unreachable_database_is_one_clear_line(run: Run) -> None:
+def test_an_unreachable_database_is_one_clear_line(refused_run: Run) -> None:
     """`migrate` says in one line that the database cannot be reached."""
-    code, _, errors = run("migrate", DATABASE_URL="postgresql://127.0.0.1:1/postgres")
+    code, _, errors = refused_run("migrate", DATABASE_URL="postgresql://127.0.0.1:1/postgres")
     assert code == 1
     assert_one_clear_line(errors, "database_unreachable")

@@ -12,6 +12,7 @@ from tests.acceptance.command import (
     clean_environment,
     environment_in,
     run_command,
+    run_in_process,
 )
 from tests.employees import Connection
 from webhook_service.doctor.findings import Level
@@ -101,16 +102,16 @@ def test_before_the_migrations(run: Run, empty_database_url: str) -> None:
         ("NAME_FIELDS", "salary=salary", "NAME_FIELDS"),
     ],
 )
-def test_what_goes_wrong_is_one_clear_line(run: Run, variable: str, value: str, mentioned: str) -> None:
+def test_what_goes_wrong_is_one_clear_line(refused_run: Run, variable: str, value: str, mentioned: str) -> None:
     """A database that cannot be asked and a bad setting end it in one line, with nothing on standard output."""
-    code, output, errors = run("doctor", **{variable: value})
+    code, output, errors = refused_run("doctor", **{variable: value})
     assert (code, output) == (1, "")
     assert_one_clear_line(errors, mentioned)
 
 
 def test_without_any_database(folder: Path) -> None:
     """Where neither a database is configured nor one has been served from the folder, it says what to set."""
-    code, output, errors = run_command("doctor", environment=environment_in(folder), folder=folder)
+    code, output, errors = run_in_process("doctor", environment=environment_in(folder), folder=folder)
     assert (code, output) == (1, "")
     assert_one_clear_line(errors, "DATABASE_URL")
 
@@ -121,7 +122,7 @@ COMMANDS = ("relay", "reconcile", "prune", "doctor", "uninstall")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_has_help(tmp_path: Path, command: str) -> None:
     """`--help` works for each command, without any setting."""
-    code, output, _ = run_command(command, "--help", environment=clean_environment(), folder=tmp_path)
+    code, output, _ = run_in_process(command, "--help", environment=clean_environment(), folder=tmp_path)
     assert (code, output.splitlines()[0].split()[:3]) == (0, ["Usage:", "webhook-service", command])
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.command import clean_environment, run_command, settings_for
+from tests.acceptance.command import clean_environment, run_command, run_in_process, settings_for
 from tests.acceptance.conftest import StartServer, wait_for
 from tests.employees import Connection
 from tests.mailing import PASSWORD, Mailbox, links_in, mail_server, url_of
@@ -36,7 +36,7 @@ def test_it_says_which_destination_fails(mailbox: Mailbox, tmp_path: Path) -> No
 def test_it_says_what_is_missing(urls: str, tmp_path: Path) -> None:
     """Nobody to tell, or nobody who can be told: in one line that names the variable."""
     environment = clean_environment() | {"NOTIFY_URLS": urls}
-    code, output, error = run_command("notify", "--test", environment=environment, folder=tmp_path)
+    code, output, error = run_in_process("notify", "--test", environment=environment, folder=tmp_path)
     assert (code, output, len(error.splitlines())) == (1, "", 1)
     assert "NOTIFY_URLS" in error
     assert "canary" not in error

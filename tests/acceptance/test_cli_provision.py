@@ -200,14 +200,14 @@ def test_before_the_migrations(desk: Desk, empty_database_url: str) -> None:
 )
 def test_used_wrongly(desk: Desk, arguments: list[str]) -> None:
     """What does not fit together is a usage error in one line."""
-    code, _, errors = desk.run(*arguments)
+    code, _, errors = desk.refused_run(*arguments)
     assert code == 2
     assert_one_clear_line(errors)
 
 
 def test_help(desk: Desk) -> None:
     """It says what is needed, what the file is, and what to do after a kill."""
-    code, output, _ = desk.run("--help")
+    code, output, _ = desk.refused_run("--help")
     words = " ".join(output.split())
     assert code == 0
     for reported_there in (

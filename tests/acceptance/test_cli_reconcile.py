@@ -160,26 +160,26 @@ def left(connection: Connection) -> list[str]:
 @pytest.mark.parametrize(
     "age", ["", "90", "d", "-1d", "1.5d", "90 d", "90D", "1y", "999999d", "١d", "0d", "12h", "23h"]
 )
-def test_a_bad_age_is_refused(run: Run, connection: Connection, age: str) -> None:
+def test_a_bad_age_is_refused(refused_run: Run, connection: Connection, age: str) -> None:
     """What is no age, or under a day, is refused in one line that names the option."""
-    code, _, errors = run("prune", "--older-than", age)
+    code, _, errors = refused_run("prune", "--older-than", age)
     assert code == 2
     assert_one_clear_line(errors, "--older-than")
 
 
 @pytest.mark.parametrize("age", ["99999d", "99999w"])
-def test_an_age_before_all_time(run: Run, connection: Connection, age: str) -> None:
+def test_an_age_before_all_time(refused_run: Run, connection: Connection, age: str) -> None:
     """An age that is older than any date is as good as any other, or refused in one line."""
-    code, output, errors = run("prune", "--older-than", age, "--dry-run")
+    code, output, errors = refused_run("prune", "--older-than", age, "--dry-run")
     if code:
         assert_one_clear_line(errors, "--older-than")
     else:
         assert output == "0 events would be removed.\n"
 
 
-def test_an_age_must_be_given(run: Run) -> None:
+def test_an_age_must_be_given(refused_run: Run) -> None:
     """Without --older-than nothing is removed."""
-    code, _, errors = run("prune")
+    code, _, errors = refused_run("prune")
     assert code == 2
     assert_one_clear_line(errors, "--older-than")
 

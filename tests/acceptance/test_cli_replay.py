@@ -79,15 +79,15 @@ def test_replay_of_all_twice(run: Run, ledger: Connection) -> None:
      ["--all", "--limit", "0"]],
     ids=" ".join,
 )  # fmt: skip
-def test_replay_used_wrongly(run: Run, arguments: list[str]) -> None:
+def test_replay_used_wrongly(refused_run: Run, arguments: list[str]) -> None:
     """What does not fit together is a usage error in one line."""
-    code, _, errors = run("replay", *arguments)
+    code, _, errors = refused_run("replay", *arguments)
     assert code == 2
     assert_one_clear_line(errors)
 
 
-def test_replay_of_an_unknown_event(run: Run) -> None:
+def test_replay_of_an_unknown_event(refused_run: Run) -> None:
     """An id that the ledger does not have is an error in one line."""
-    code, _, errors = run("replay", "nobody")
+    code, _, errors = refused_run("replay", "nobody")
     assert code == 1
     assert_one_clear_line(errors, "event_not_found")

@@ -109,8 +109,8 @@ def test_a_table_in_use(run: Run, connection: Connection, database_url: str) -> 
     ("url", "mentioned"),
     [("postgresql://127.0.0.1:1/none", "[not_uninstalled]"), ("mysql://db.example.com/x", "DATABASE_URL")],
 )
-def test_what_goes_wrong_is_one_clear_line(run: Run, url: str, mentioned: str) -> None:
+def test_what_goes_wrong_is_one_clear_line(refused_run: Run, url: str, mentioned: str) -> None:
     """A database that cannot be reached, and a URL of another kind."""
-    code, _, errors = run("uninstall", "--yes", DATABASE_URL=url)
+    code, _, errors = refused_run("uninstall", "--yes", DATABASE_URL=url)
     assert code == 1
     assert_one_clear_line(errors, mentioned)
