@@ -1,4 +1,4 @@
-"""Fixtures: databases that have what a Supabase project's database has, in a PostgreSQL that can be killed."""
+"""Fixtures: databases with the objects of a Supabase project's database, in a PostgreSQL that can be killed."""
 
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -33,7 +33,8 @@ def new_supabase_database(supabase_cluster: Cluster) -> Callable[..., str]:
 
     def create(template: str = TEMPLATE) -> str:
         name = f"test_{next(numbers)}"
-        if not supabase_cluster.running:  # a test has killed it and then failed
+        supabase_cluster.check_installation()
+        if not supabase_cluster.running:  # the test that killed it has failed
             supabase_cluster.start()
         execute(
             supabase_cluster.url(),
@@ -46,7 +47,7 @@ def new_supabase_database(supabase_cluster: Cluster) -> Callable[..., str]:
 
 @pytest.fixture
 def supabase_database_url(supabase_cluster: Cluster, new_supabase_database: Callable[..., str]) -> Iterator[str]:
-    """A database of this test's own: Supabase's roles, pgcrypto, the doubles of Vault and pg_net; no tables of ours."""
+    """A database for one test: Supabase's roles, pgcrypto, the doubles of Vault and pg_net, and no tables of ours."""
     with dropped_afterwards(supabase_cluster.url(new_supabase_database())) as url:
         yield url
 
