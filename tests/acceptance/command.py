@@ -83,16 +83,18 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 @contextmanager
 def started_command(
-    *arguments: str, environment: dict[str, str], folder: Path, output: Path
+    *arguments: str, environment: dict[str, str], folder: Path, output: Path, errors: Path | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """`webhook-service` with these arguments in a session of its own, its output in a file; killed at the end."""
-    with output.open("wb") as file:
+    """`webhook-service` with these arguments in a session of its own, killed at the end. Its output is in a file, with
+    its standard error or apart from it.
+    """
+    with output.open("wb") as file, (errors or output).open("ab") as errors_file:
         process = subprocess.Popen(
             [sys.executable, "-c", AS_FROM_A_TERMINAL, COMMAND, *arguments],
             env=environment,
             cwd=folder,
             stdout=file,
-            stderr=file,
+            stderr=errors_file if errors else file,
             start_new_session=True,
         )
     try:
