@@ -99,12 +99,12 @@ def start_server(database_url: str, tmp_path: Path) -> Iterator[StartServer]:
         yield start
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shared_server(
     new_database: Callable[..., str], migrated_template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    """One server with one worker for a module whose tests leave it unharmed. Idle connections stay open for a minute,
-    so that a connection that is closed sooner was refused.
+    """One server with one worker for all tests that leave it unharmed. Idle connections stay open for a minute, so that
+    a connection that is closed sooner was refused.
     """
     folder = tmp_path_factory.mktemp("server")
     with dropped_afterwards(new_database(migrated_template)) as url, servers(url, folder) as start:

@@ -42,29 +42,26 @@ def many_descriptors() -> Iterator[None]:
         yield
 
 
-def test_1000_idle_connections_hold_up_no_webhook(start_server: StartServer) -> None:
+def test_1000_idle_connections_hold_up_no_webhook(shared_server: Server) -> None:
     """Connections that never send a byte delay no webhook."""
-    server = start_server(WEB_CONCURRENCY="1")
-    with ExitStack() as stack, unharmed(server):
-        connect_many(server.url, b"", 1000, stack)
-        assert_answered(server, 20)
+    with ExitStack() as stack, unharmed(shared_server):
+        connect_many(shared_server.url, b"", 1000, stack)
+        assert_answered(shared_server, 20)
 
 
-def test_500_half_heads_hold_up_no_webhook(start_server: StartServer) -> None:
+def test_500_half_heads_hold_up_no_webhook(shared_server: Server) -> None:
     """Heads that stop in the middle delay no webhook, and the server closes their connections."""
-    server = start_server(WEB_CONCURRENCY="1")
-    with ExitStack() as stack, unharmed(server):
-        senders = connect_many(server.url, signed_request()[:100], 500, stack)
-        assert_answered(server, 20)
+    with ExitStack() as stack, unharmed(shared_server):
+        senders = connect_many(shared_server.url, signed_request()[:100], 500, stack)
+        assert_answered(shared_server, 20)
         received = {tuple(statuses(until_closed(sender))) for sender in senders}
         assert received <= REFUSED
 
 
-def test_slowloris_is_closed_however_often_it_sends_a_byte(start_server: StartServer) -> None:
+def test_slowloris_is_closed_however_often_it_sends_a_byte(shared_server: Server) -> None:
     """The time limit of a head starts with the connection: another byte now and then does not extend it."""
-    server = start_server(WEB_CONCURRENCY="1")
-    with ExitStack() as stack, unharmed(server):
-        left = set(connect_many(server.url, head_of()[:-2] + b"X-A: ", 50, stack))
+    with ExitStack() as stack, unharmed(shared_server):
+        left = set(connect_many(shared_server.url, head_of()[:-2] + b"X-A: ", 50, stack))
 
         def drip() -> bool:
             ended, _, _ = select.select(left, [], [], 0.2)
@@ -73,7 +70,7 @@ def test_slowloris_is_closed_however_often_it_sends_a_byte(start_server: StartSe
                 send(sender, b"a")
             return not left
 
-        assert_answered(server, 5)
+        assert_answered(shared_server, 5)
         wait_for("all are closed", drip, seconds=LIMIT_PATIENCE_SECONDS)
 
 

@@ -13,6 +13,7 @@ import pytest
 from tests.acceptance.command import settings_for
 from tests.acceptance.conftest import (
     Post,
+    Server,
     StartServer,
     deliver,
 )
@@ -66,15 +67,14 @@ def test_each_delivery_is_one_line_of_json(start_server: StartServer, connection
     ],
     ids=["nothing", "TLS", "no host", "bad length", "bad chunk", "odd header", "90 signatures", "bad version", "long"],
 )
-def test_what_is_hardly_http_is_never_a_5xx(start_server: StartServer, request_: bytes) -> None:
+def test_what_is_hardly_http_is_never_a_5xx(shared_server: Server, request_: bytes) -> None:
     """Over a real socket: a 4xx or a closed connection, and the next request is answered."""
-    server = start_server()
-    with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", int(shared_server.url.rpartition(":")[2])), timeout=10) as connection:
         connection.sendall(request_)
         connection.shutdown(socket.SHUT_WR)
         answer = connection.recv(1000)
     assert answer == b"" or answer.split()[1].startswith((b"4", b"505"))
-    assert httpx.get(f"{server.url}/healthz").status_code == 200
+    assert httpx.get(f"{shared_server.url}/healthz").status_code == 200
 
 
 def test_a_chunked_body_over_the_limit_is_413(start_server: StartServer) -> None:

@@ -1,0 +1,60 @@
+"""Debian's PostgreSQL where it is missing, broken, or upgraded while its server runs."""
+
+from pathlib import Path
+
+import pytest
+
+from tests import debian_postgres
+from tests.debian_postgres import Cluster, cluster
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of an installed server's programs, which has none yet."""
+    folder = tmp_path / "99" / "bin"
+    folder.mkdir(parents=True)
+    (tmp_path / "99" / "lib").mkdir()
+    monkeypatch.setattr(debian_postgres, "VERSIONS", tmp_path)
+    monkeypatch.setattr(debian_postgres, "ACCOUNT", None)
+    return folder
+
+
+@pytest.fixture(params=["", "true"], ids=["locally", "in CI"])
+def given_up(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> type[BaseException]:
+    """How a test ends that cannot run: it is skipped, and fails in CI."""
+    monkeypatch.setenv("CI", request.param)
+    return pytest.fail.Exception if request.param else pytest.skip.Exception
+
+
+@pytest.mark.usefixtures("programs")
+def test_a_missing_server_is_named(given_up: type[BaseException]) -> None:
+    """Without Debian's package, a test names the command that installs it."""
+    with pytest.raises(given_up, match="apt-get install postgresql"), cluster():
+        pass
+
+
+@pytest.mark.parametrize("script", ["#!/bin/sh\necho 'no libpq.so' >&2\nexit 127\n", "not a program"])
+def test_a_broken_server_is_named(programs: Path, given_up: type[BaseException], script: str) -> None:
+    """A server of which a program or a library is missing is reported as broken, with its own error."""
+    (programs / "initdb").write_text(script, "ascii")
+    (programs / "initdb").chmod(0o755)
+    with pytest.raises(given_up, match=r"(?s)is broken.*(no libpq\.so|Exec format error)"), cluster():
+        pass
+
+
+@pytest.mark.parametrize("upgrade", ["a library", "the programs"])
+def test_an_upgrade_while_the_server_runs_is_named(
+    programs: Path, tmp_path: Path, given_up: type[BaseException], upgrade: str
+) -> None:
+    """A library that was replaced under a running server, or is gone for a moment, is reported as an upgrade."""
+    library = programs.with_name("lib") / "plpgsql.so"
+    library.touch()
+    server = Cluster(programs, tmp_path)
+    server.check_installation()
+    if upgrade == "a library":
+        library.rename(library.with_suffix(".old"))
+        library.touch()
+    else:
+        programs.rename(programs.with_name("bin.dpkg-new"))
+    with pytest.raises(given_up, match="was upgraded while its server ran"):
+        server.check_installation()
