@@ -130,7 +130,7 @@ def unharmed(server: Server) -> Iterator[None]:
     yield
     assert_answered(server)
     assert server.workers() == workers
-    assert "Traceback" not in server.log()[log_before:]
+    assert "Traceback" not in server.log()[log_before:], server.log()[log_before:]
 
 
 def server_sockets(url: str) -> list[list[str]]:
