@@ -1,13 +1,26 @@
 """What tests of several files start."""
 
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 from flask import Flask
 
 from tests.integration.misbehaving_servers import Serve, misbehaving_servers
 from tests.integration.signing_in import pages
-from webhook_service.settings import Settings
+from webhook_service.settings import PageSettings, Settings
+from webhook_service.web.api import docs, openapi
+
+document, signing_key = cache(openapi.document), cache(PageSettings.signing_key)
+
+
+@pytest.fixture(autouse=True)
+def computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test makes an application, and most of the time for it goes into the document of the API and the key of the
+    cookies, which are the same in all of them.
+    """
+    monkeypatch.setattr(docs, "document", document)
+    monkeypatch.setattr(PageSettings, "signing_key", signing_key)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The layers: each package imports only from rows above its own, and only some modules may reach the outside."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,7 @@ ONLY_IN = {
 """What reaches outside, and who may: everything else is translation or a function of values."""
 
 
+@cache
 def modules() -> dict[str, Path]:
     found = {}
     for file in PACKAGE.rglob("*.py"):
@@ -111,6 +113,7 @@ def modules() -> dict[str, Path]:
     return found
 
 
+@cache
 def imports_of(file: Path) -> set[str]:
     """Dotted names, with what is imported from a package of ours as a module of its own."""
     names = set()

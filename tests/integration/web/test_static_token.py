@@ -26,7 +26,8 @@ Client = Callable[[bool], FlaskClient]
 
 @pytest.fixture
 def client_with_tokens(settings: Settings, database: Database) -> Client:
-    return lambda on: create_app(replace(settings, static_token=on), database).test_client()
+    apps = {on: create_app(replace(settings, static_token=on), database) for on in (False, True)}
+    return lambda on: apps[on].test_client()
 
 
 def sent_with_token(client: FlaskClient, token: str, **headers: str) -> TestResponse:
