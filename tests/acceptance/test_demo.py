@@ -67,7 +67,7 @@ def demo(folder: Path, *arguments: str, **settings: str) -> Iterator[Demo]:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """What a demo that serves has shown and answered, and how it ended at Ctrl+C."""
+    """The output and the answers of a demo that serves, and its end at Ctrl+C."""
 
     taken_url: str
     url: str
@@ -81,7 +81,9 @@ class Day:
 
 @pytest.fixture(scope="module")
 def day() -> Iterator[Day]:
-    """A whole demo. The environment has settings of a real database, and its port is in use."""
+    """One demo for all tests, which run on one worker. Settings of a real database are in its environment, and its port
+    is in use.
+    """
     with tempfile.TemporaryDirectory(prefix="ws-") as name, socket.create_server(("127.0.0.1", 0)) as taken:
         folder = Path(name)
         secret_file = folder / "secret.txt"
@@ -115,37 +117,28 @@ def day() -> Iterator[Day]:
             )
 
 
-one_demo = pytest.mark.xdist_group("demo")
-"""Such tests run in one process, so that one demo is enough for all of them."""
-
-
-@one_demo
 def test_a_demo_shows_each_outcome(day: Day) -> None:
     """A demo shows each outcome there is."""
     assert [outcome for outcome in OUTCOMES if outcome not in day.output] == []
 
 
-@one_demo
 def test_a_demo_comes_to_a_good_end(day: Day) -> None:
     """A demo finds every employee as it should be. Settings for a real database neither reach nor disturb it."""
     assert (day.code, day.errors) == (0, ""), day.output
 
 
-@one_demo
 def test_a_demo_takes_another_port_than_one_in_use(day: Day) -> None:
     """A demo whose port is in use takes another one."""
     assert day.url != day.taken_url
     assert day.ready == 200
 
 
-@one_demo
 def test_a_demo_that_serves_can_be_used(day: Day) -> None:
     """Without --exit, the demo prints a URL and an admin key that work."""
     assert day.ready == 200
     assert day.failed_outcomes == ["ambiguous"]
 
 
-@one_demo
 def test_a_demo_that_is_ended_by_ctrl_c_leaves_nothing_behind(day: Day) -> None:
     """A demo that serves takes its processes and files with it at Ctrl+C, without a traceback."""
     assert day.left_behind == []
