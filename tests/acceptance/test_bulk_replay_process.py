@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from tests.acceptance.conftest import has_waiting_calls, wait_for
 from tests.acceptance.relaying import relay_process
@@ -13,6 +14,7 @@ from webhook_service.ledger import bulk_replay
 from webhook_service.ports import Database
 
 
+@pytest.mark.campaign
 def test_a_killed_relay_is_followed(
     database_url: str, tmp_path: Path, connection: Connection, database: Database
 ) -> None:

@@ -58,6 +58,7 @@ def test_serve_keeps_its_folder(folder: Path) -> None:
         assert httpx.post(f"{url}/webhook/auth", content=EVENT, headers=headers).json()["outcome"] == "duplicate"
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGINT", "Ctrl+C"])
 def test_serve_ends_with_everything_it_started(folder: Path, how: str) -> None:
     """However `serve` is ended, its PostgreSQL and its server end with it, without a traceback and with 0."""
@@ -71,6 +72,7 @@ def test_serve_ends_with_everything_it_started(folder: Path, how: str) -> None:
         assert (code, "Traceback" in (folder / "output.txt").read_text("utf-8")) == (0, False)
 
 
+@pytest.mark.campaign
 def test_serve_that_is_ended_while_it_starts(folder: Path) -> None:
     """A SIGTERM before the server is ready leaves no PostgreSQL behind either."""
     arguments = ("serve", "--port", str(free_port()), "--data-dir", str(folder / "data"))

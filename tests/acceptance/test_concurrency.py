@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+import pytest
 
 from tests.acceptance.conftest import Post, Server, StartServer, deliver, refused
 from tests.acceptance.lives import lives, user_id
@@ -93,6 +94,7 @@ def test_64_identical_deliveries_are_one_event(start_server: StartServer, connec
     assert Counter((a.status, a.outcome) for a in answers) == {(200, "linked"): 1, (200, "duplicate"): 63}
 
 
+@pytest.mark.campaign
 def test_200_mixed_deliveries_at_once(
     start_server: StartServer, connection: Connection, postgres: str, database_url: str
 ) -> None:

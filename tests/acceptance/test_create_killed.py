@@ -111,6 +111,7 @@ def has_come_to_rest(connection: Connection) -> bool:
     return not open_rows(connection)
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize(("moment", "invite", "both"), [kill[1:] for kill in KILLS], ids=[kill[0] for kill in KILLS])
 def test_a_killed_server_leaves_both_or_neither(scene: Scene, moment: Moment, invite: bool, both: bool) -> None:
     """As its successor has come to rest. Then the same request succeeds, or is told who was created; and no password is

@@ -15,6 +15,8 @@ from tests.employees import Connection
 from tests.integration.captured import end_leases
 from tests.integration.provisioning import auth_users, hire_many, logins
 
+pytestmark = pytest.mark.campaign
+
 PEOPLE = 60
 KILLS = 5
 

@@ -39,6 +39,7 @@ def renamed(database: Database, connection: Connection, auth: Auth, jane: int) -
     return user
 
 
+@pytest.mark.campaign
 def test_a_killed_run_is_no_success_and_the_next_does_the_rest(
     run: Run,
     database: Database,

@@ -18,6 +18,8 @@ from tests.integration.captured import auth_of, end_leases
 from tests.integration.requested_actions import actions, dismiss, linked
 from webhook_service.ports import Database
 
+pytestmark = pytest.mark.campaign
+
 EMAIL = "jane@example.com"
 
 

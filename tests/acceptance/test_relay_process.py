@@ -94,6 +94,7 @@ def test_it_listens_and_applies(
     assert statuses(connection) == [DONE]
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 def test_it_stops_in_order(
     database_url: str, tmp_path: Path, connection: Connection, auth: Auth, known: UUID, number: signal.Signals
@@ -112,6 +113,7 @@ def test_it_stops_in_order(
     assert statuses(connection) == [DONE, DONE]
 
 
+@pytest.mark.campaign
 def test_a_killed_relay_is_followed(
     database_url: str, tmp_path: Path, connection: Connection, auth: Auth, known: UUID, jane: int
 ) -> None:
@@ -132,6 +134,7 @@ def test_a_killed_relay_is_followed(
     assert statuses(connection) == [DONE, DONE]
 
 
+@pytest.mark.campaign
 def test_it_survives_its_database(tmp_path: Path, supabase_cluster: Cluster, supabase_database_url: str) -> None:
     """PostgreSQL is killed and started again: the relay goes on by itself, and listens again."""
     with psycopg.connect(supabase_database_url, autocommit=True) as connection:
@@ -154,6 +157,7 @@ def test_it_survives_its_database(tmp_path: Path, supabase_cluster: Cluster, sup
         assert relay.process.poll() is None
 
 
+@pytest.mark.campaign
 def test_the_server_relays_beside_serving(
     start_server: StartServer, connection: Connection, auth: Auth, jane: int
 ) -> None:

@@ -26,6 +26,8 @@ from tests.ports import free_port
 from webhook_service.server import process as server_process
 from webhook_service.server.worker import GRACE_SECONDS
 
+pytestmark = pytest.mark.campaign
+
 AT_WORK = "select from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'"
 
 

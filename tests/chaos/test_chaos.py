@@ -5,8 +5,12 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.chaos.cycle import run
 from tests.debian_postgres import Cluster
+
+pytestmark = pytest.mark.campaign
 
 CYCLES = 50
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import psycopg
+import pytest
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
@@ -25,6 +26,8 @@ from tests.integration.two_sides import TIME_PASSES, put_witnesses
 from tests.integration.two_sides_rules import broken
 from tests.ports import free_port
 from webhook_service.policy import EmailOwner
+
+pytestmark = pytest.mark.campaign
 
 CYCLES = 12
 CHANGES = 8

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 from psycopg.rows import dict_row
 
 from tests.acceptance.command import settings_for
@@ -19,6 +20,8 @@ from tests.pg_net_double import Mischief, working
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.ledger.reconcile import reconcile
 from webhook_service.policy import Policy
+
+pytestmark = pytest.mark.campaign
 
 PEOPLE = 2500
 SINGLE = 50

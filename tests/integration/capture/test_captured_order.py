@@ -65,6 +65,7 @@ def deliver_side_by_side(database: Database, streams: Sequence[Sequence[Work]]) 
             process_batch(database, works[start : start + 64], Policy())
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("history", HISTORIES, ids=", ".join)
 def test_every_order_ends_as_that_of_the_commits(
     database: Database, connection: Connection, auth: Auth, history: list[str]
@@ -96,6 +97,7 @@ def test_the_relay_ends_as_the_webhooks_in_order(
 
 
 # The examples of a test share its database: each has users and employees of its own.
+@pytest.mark.campaign
 @given(history=histories(), seed=st.integers(0, 2**32))
 @example(history=["new a", "to b", "confirm", "to c", "to a!"], seed=1)
 @settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
@@ -119,6 +121,7 @@ def test_duplicates_losses_and_a_relay_in_between_change_nothing(
     assert [replica.end(connection) for replica in others] == [expected] * len(others)
 
 
+@pytest.mark.campaign
 @given(history=histories(), seed=st.integers(0, 2**32))
 @settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
 def test_batches_of_any_size_end_as_the_order_of_the_commits(

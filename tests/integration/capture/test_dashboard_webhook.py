@@ -81,6 +81,7 @@ def post(settings: Settings, database: Database, requests: list[Request]) -> set
     return {client.post("/webhook/auth", data=r.body, headers=dict(r.headers)).status_code for r in requests}
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("name", ORDERS)
 def test_both_arrive_in_any_order(
     connection: Connection, database: Database, settings: Settings, auth: Auth, name: str

@@ -75,6 +75,7 @@ def test_the_triggers_are_in_place(empty_database_url: str, run: Run) -> None:
     assert rows(empty_database_url, query) == first
 
 
+@pytest.mark.campaign
 def test_many_at_once_mend_the_triggers(database_url: str) -> None:
     """Nobody fails, and each trigger is there once."""
     execute(database_url, "drop trigger auth_sync_capture on auth.users")

@@ -74,6 +74,7 @@ print(migrate(sys.argv[1]))
 """
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("existing", ["", EXISTING], ids=["empty", "existing"])
 def test_twenty_at_once_all_succeed(empty_database_url: str, existing: str) -> None:
     """Each script is applied by one of them, the others find it done; none fails."""

@@ -141,6 +141,7 @@ def lived(connection: Connection, chance: random.Random, policy: Policy, process
         return [connection.execute(table).fetchall() for table in (LEDGER, ACTIONS, STATES, EMPLOYEES)]
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("owner", EmailOwner)
 @pytest.mark.parametrize("seed", range(4))
 def test_together_is_as_one_by_one(connection: Connection, owner: EmailOwner, seed: int) -> None:

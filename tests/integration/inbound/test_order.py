@@ -8,6 +8,7 @@ from itertools import permutations
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -144,6 +145,7 @@ def test_every_permutation_of_a_history_ends_as_it_was_sent(
     check(database, connection, history, [list(order) for order in permutations(range(len(history)))])
 
 
+@pytest.mark.campaign
 @given(history=histories(longest=6).filter(lambda history: len(history) > 4))
 @settings(shared_database, max_examples=4)
 def test_every_permutation_of_six_events_ends_as_they_were_sent(
@@ -153,6 +155,7 @@ def test_every_permutation_of_six_events_ends_as_they_were_sent(
     check(database, connection, history, [list(order) for order in permutations(range(len(history)))])
 
 
+@pytest.mark.campaign
 @given(history=histories(longest=6), seed=st.integers(0, 2**32))
 @settings(shared_database, max_examples=40)
 def test_duplicates_in_any_order_change_nothing(

@@ -9,6 +9,8 @@ from tests.integration.two_sides_moves import live_beside_relays
 from tests.integration.two_sides_rules import what_is_wrong_with
 from webhook_service.policy import EmailOwner
 
+pytestmark = pytest.mark.campaign
+
 SEEDS = [*range(1, 9), None, None]
 """Each is a story of its own; None is another one each time."""
 

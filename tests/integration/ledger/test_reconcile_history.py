@@ -90,6 +90,7 @@ class History:
         self._users.remove(user)
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("attempt", range(8))
 def test_one_pass_mends_any_history(database: Database, connection: Connection, auth: Auth, attempt: int) -> None:
     """Random lives with random losses: after the relay and one pass, nothing differs, and employees are right."""

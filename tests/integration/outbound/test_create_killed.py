@@ -27,6 +27,8 @@ from webhook_service.outbound import logins
 from webhook_service.ports import Database
 from webhook_service.settings import Settings
 
+pytestmark = pytest.mark.campaign
+
 CALLS = {
     False: ["intend", "create", "hire"],
     True: ["intend", "create", "invite", "hire"],

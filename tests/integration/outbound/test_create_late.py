@@ -148,6 +148,7 @@ def test_a_login_that_comes_when_all_is_undone_goes_again(
     assert_no_half(hr)
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("fault", [None, throttled(), UNEXPECTED, Fault(400, "validation_failed")], ids=name_of)
 @pytest.mark.parametrize(("invite", "moment"), MOMENTS)
 def test_a_gift_that_stood_still_takes_no_login_away(

@@ -80,6 +80,7 @@ def test_a_refused_row_leaves_no_trace(hr: Office) -> None:
     assert password not in answer.text + whole_database(hr.connection)
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("end", range(len(STEPS[False])), ids=STEPS[False])
 def test_a_kill_leaves_no_trace(hr: Office, settings: Settings, end: int) -> None:
     """At no step is it on its way to somewhere where it would be kept."""

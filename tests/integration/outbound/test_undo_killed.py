@@ -23,6 +23,8 @@ from tests.integration.killing import Killed, Steps, request, stepped
 from webhook_service.ports import Database
 from webhook_service.settings import Settings
 
+pytestmark = pytest.mark.campaign
+
 CREATED = ["before intend", "after intend", "before create", "after create"]
 LONGEST = 16
 """More steps than there are from there on; nobody is killed at those that are not."""
