@@ -2,6 +2,9 @@
 insert into public.employees (employee_id, email, first_name, employee_number, auth_user_id)
 select n, 'person' || n || '@example.com', 'Ann', 'E' || n, case when n <= 1500 then md5(n::text)::uuid end from generate_series(1, 3000) as n;
 
+insert into public.auth_sync_former_keys (auth_user_id, version, key, state)
+select md5((10000 + n)::text)::uuid, 1, 'email:former-' || n || '@example.com', '{}' from generate_series(1, 3000) as n;
+
 select setval('public.employees_employee_id_seq', 10000);
 
 -- the rest

@@ -180,7 +180,7 @@ def test_a_statement_timeout_leaves_nothing(jane: Person, connection: Connection
 
 
 @pytest.mark.parametrize(
-    ("end", "tells"), [("pg_cancel_backend", "57014"), ("pg_terminate_backend", "database_unreachable")]
+    ("end", "reports"), [("pg_cancel_backend", "57014"), ("pg_terminate_backend", "database_unreachable")]
 )
 def test_a_killed_backend_leaves_nothing(jane: Person, connection: Connection, end: str, reports: str) -> None:
     """An operator, a shutdown or a crash in the middle of a call: nothing of it stays, and the next call works."""

@@ -93,7 +93,7 @@ TWICE = f"insert into public.employees values (1, '{JANE}'), (2, '{JANE}')"  # n
 
 @both_ways
 @pytest.mark.parametrize(
-    ("table", "tells"),
+    ("table", "reports"),
     [
         pytest.param(
             "create table employees (employee_id int, auth_user_id text)",

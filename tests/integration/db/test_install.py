@@ -27,10 +27,11 @@ select tgrelid::regclass::text, tgname, tgenabled::text, pg_get_triggerdef(oid) 
  where tgname like 'auth\\_sync\\_%' order by 1, 2
 """
 NAMES = [
-    *("auth_sync_capture", "auth_sync_employees_inserted", "auth_sync_employees_updated"),
+    *("auth_sync_actions_deleted", "auth_sync_actions_inserted", "auth_sync_actions_updated"),
+    "auth_sync_capture",
+    *("auth_sync_employees_inserted", "auth_sync_employees_updated"),
     *("auth_sync_failed_inserted", "auth_sync_failed_updated"),
     "auth_sync_send",
-    *("auth_sync_actions_deleted", "auth_sync_actions_inserted", "auth_sync_actions_updated"),
 ]
 RIGHT = "select bool_and(is_right) from public.auth_sync_triggers_v1()"
 OURS = """

@@ -148,6 +148,9 @@ create or replace function public.auth_sync_employees_changed_v1() returns trigg
 language plpgsql security definer set search_path = '' set lock_timeout = '200ms' set enable_seqscan = off set jit = off as $$
 declare
   ids bigint[];
+  -- Not later than the snapshot that auth users are read in: a key that is left afterwards counts as held at this moment.
+  noted timestamptz := case when current_setting('transaction_isolation') in ('repeatable read', 'serializable')
+                            then transaction_timestamp() else clock_timestamp() end;
 begin
   if tg_op = 'INSERT' then
     select array_agg(n.employee_id) into ids from after_rows n
@@ -164,8 +167,8 @@ begin
   end if;
   -- No NOTIFY here: it forbids a two-phase commit, and an import may be one. The relay looks every two seconds.
   perform public.auth_sync_link_waiting_v1(ids, true);
-  insert into public.auth_sync_hires (employee_id)
-  select i.employee_id from unnest(ids) as i (employee_id)
+  insert into public.auth_sync_hires (employee_id, noted_at)
+  select i.employee_id, noted from unnest(ids) as i (employee_id)
    where exists (select from public.employees e where e.employee_id = i.employee_id and e.auth_user_id is null offset 0);
   return null;
 exception when others or assert_failure then
@@ -173,32 +176,65 @@ exception when others or assert_failure then
   return null;
 end $$;
 
--- The relay's looks at those whom their import could not link: at once, and when every event that was under way then is
--- over (a call has 3 seconds). It only enters them into the ledger. Returns whether there is more to look at now.
+-- Enters into the ledger, for the relay, events that link these employees to the auth users that had their keys when the employees
+-- came, and have left those keys since. p_noted: [{employee_id, noted_at}]. Each event has the state and the version that the auth user
+-- had with the key, so it is applied as an older event that was delayed.
+create or replace function public.auth_sync_link_former_v1(p_noted jsonb) returns void
+language plpgsql security definer set search_path = '' as $$
+begin
+  insert into public.integration_sync_log (event_id, direction, operation, auth_user_id, version, request_data, via, next_attempt_at)
+  select distinct on (n.employee_id)
+         format('former-key-%s-%s', f.id, n.employee_id), 'inbound', 'UPDATE', f.auth_user_id, f.version, f.state, 'employees', now()
+    from jsonb_to_recordset(p_noted) as n (employee_id bigint, noted_at timestamptz)
+   cross join lateral (
+     select e.employee_number, e.email from public.employees e
+      where e.employee_id = n.employee_id and e.auth_user_id is null and e.orphaned_auth_user_id is null offset 0) as e
+   cross join lateral (
+     select * from (select * from public.auth_sync_former_keys f where f.key = 'number:' || e.employee_number::text offset 0) as by_number
+     union all
+     select * from (select * from public.auth_sync_former_keys f
+                     where f.key = 'email:' || lower(btrim(e.email::text, E' \t\r\n')) offset 0) as by_email) as f
+   where f.left_at >= n.noted_at
+     and not exists (select from public.employees o where o.auth_user_id = f.auth_user_id offset 0)
+     and exists (select from public.auth_user_state s where s.auth_user_id = f.auth_user_id and s.employee_id is null offset 0)
+   order by n.employee_id, f.id
+  on conflict (event_id) do nothing;
+end $$;
+
+-- Tries again to link the employees that their own transaction could not link (auth_sync_hires): once as soon as a relay sees them, and
+-- once more after 10 seconds, when every event that was being applied then has ended (a call takes 3 seconds at most). Enters events
+-- into the ledger and links nothing itself. Returns whether more employees are due. Also removes keys that were left a day ago.
 create or replace function public.auth_sync_retry_hires_v1(p_limit integer) returns boolean
 language plpgsql security definer set search_path = '' set lock_timeout = '200ms' as $$
 declare
-  first_seen bigint[];
-  last_seen bigint[];
+  first_time jsonb;
+  last_time jsonb;
+  noted jsonb;
 begin
   with due as (
     select id from public.auth_sync_hires where seen_at is null order by id limit p_limit for update skip locked
   ), seen as (
-    update public.auth_sync_hires h set seen_at = clock_timestamp() from due where h.id = due.id returning h.employee_id
+    update public.auth_sync_hires h set seen_at = clock_timestamp() from due where h.id = due.id returning h.employee_id, h.noted_at
   )
-  select array_agg(employee_id) into first_seen from seen;
+  select coalesce(jsonb_agg(to_jsonb(seen)), '[]') into first_time from seen;
   with due as (
     select id from public.auth_sync_hires
      where seen_at < clock_timestamp() - interval '10 seconds' order by seen_at limit p_limit for update skip locked
   ), seen as (
-    delete from public.auth_sync_hires h using due where h.id = due.id returning h.employee_id
+    delete from public.auth_sync_hires h using due where h.id = due.id returning h.employee_id, h.noted_at
   )
-  select array_agg(employee_id) into last_seen from seen;
-  if first_seen is not null or last_seen is not null then
-    perform public.auth_sync_link_waiting_v1(coalesce(first_seen, '{}') || coalesce(last_seen, '{}'), false);
+  select coalesce(jsonb_agg(to_jsonb(seen)), '[]') into last_time from seen;
+  noted := first_time || last_time;
+  if noted <> '[]' then
+    perform public.auth_sync_link_waiting_v1(
+      array(select n.employee_id from jsonb_to_recordset(noted) as n (employee_id bigint)), false);
+    perform public.auth_sync_link_former_v1(noted);
   end if;
-  return coalesce(cardinality(first_seen), 0) = p_limit or coalesce(cardinality(last_seen), 0) = p_limit;
+  delete from public.auth_sync_former_keys
+   where id = any (array(select f.id from public.auth_sync_former_keys f
+                          where f.left_at < now() - interval '1 day' order by f.left_at limit 100 for update skip locked));
+  return jsonb_array_length(first_time) = p_limit or jsonb_array_length(last_time) = p_limit;
 exception when others or assert_failure then
-  raise warning 'webhook-service: new employees could not be looked at (%)', sqlstate;
+  raise warning 'webhook-service: new employees could not be checked (%)', sqlstate;
   return false;
 end $$;

@@ -334,7 +334,8 @@ begin
                                       else coalesce(l.leased_until < now(), true) end end
                  and (s.auth_user_id is null
                       or (g.version, coalesce(l.id, 9223372036854775807)) > (s.version, s.log_id) and s.deleted_at is null
-                         and s.disabled_at is null and (s.email is null or s.email = lower(btrim(g."user" ->> 'email', E' \t\r\n'))))
+                         and s.disabled_at is null and (s.email is null or s.email = lower(btrim(g."user" ->> 'email', E' \t\r\n')))
+                         and s.employee_number is null and (not s.email_confirmed or (g."user" ->> 'email_confirmed')::boolean))
                  and (e.employee_id is not null or s.employee_id is null and g.key ->> 'employee_number' is null)
                  -- Pending is what has no outcome. So said, and with an order that only one index has, it is found by its user among those
                  -- that are open: by its status it would be looked for among all that are, whoever's they are.
@@ -351,7 +352,7 @@ begin
               from public.integration_sync_log l where l.event_id = g.event_id
             offset 0) as l on true
           left join lateral (
-            select s.auth_user_id, s.version, s.log_id, s.email, s.deleted_at, s.disabled_at, s.employee_id, s.fields, s.ctid, s.xmin
+            select s.auth_user_id, s.version, s.log_id, s.email, s.email_confirmed, s.employee_number, s.deleted_at, s.disabled_at, s.employee_id, s.fields, s.ctid, s.xmin
               from public.auth_user_state s where s.auth_user_id = g.auth_user_id
             offset 0) as s on true
           left join lateral (

@@ -71,12 +71,28 @@ comment on table public.auth_sync_relays is 'webhook-service: the relays and whe
 create table if not exists public.auth_sync_hires (
   id bigint generated always as identity primary key,
   employee_id bigint not null,
-  seen_at timestamptz
+  seen_at timestamptz,
+  noted_at timestamptz not null default clock_timestamp()
 );
 create index if not exists auth_sync_hires_seen_idx on public.auth_sync_hires (seen_at, id);
 alter table public.auth_sync_hires enable row level security;
 comment on table public.auth_sync_hires is
   'webhook-service: employees that the relay looks at again, as their auth user may have come at the same moment';
+
+-- The keys that unlinked auth users have left. The relay links an employee to the auth user that had its key at the hire.
+create table if not exists public.auth_sync_former_keys (
+  id bigint generated always as identity primary key,
+  auth_user_id uuid not null,
+  version bigint not null,
+  key text not null,
+  state jsonb not null,
+  left_at timestamptz not null default clock_timestamp()
+);
+create index if not exists auth_sync_former_keys_key_idx on public.auth_sync_former_keys using hash (key);
+create index if not exists auth_sync_former_keys_left_idx on public.auth_sync_former_keys (left_at);
+alter table public.auth_sync_former_keys enable row level security;
+comment on table public.auth_sync_former_keys is
+  'webhook-service: keys that unlinked auth users had until less than a day ago, with their state of that time';
 
 -- How fast actions may be performed, by all relays together: a token bucket, and the pause that Auth asked for.
 create table if not exists public.auth_sync_rate (
