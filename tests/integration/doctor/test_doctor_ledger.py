@@ -46,7 +46,7 @@ def test_a_backlog_is_found(database: Database, connection: Connection) -> None:
     event(connection, "5 hours")
     findings = examined(database)
     assert troubles(findings) == [NO_SENDER, ("backlog", Level.WRONG)]
-    assert found(findings, "backlog").says == "1 pending, the oldest for 5 h; 0 failed, to be tried again"
+    assert found(findings, "backlog").says == "1 pending, the oldest for 5 h; 0 failed, to be retried"
 
 
 def test_a_retry_is_no_finding(database: Database, connection: Connection) -> None:
@@ -55,7 +55,7 @@ def test_a_retry_is_no_finding(database: Database, connection: Connection) -> No
     event(connection, "2 days", "FAILED", retry="1 hour")
     findings = examined(database)
     assert troubles(findings) == [NO_SENDER]
-    assert found(findings, "backlog").says.endswith("1 failed, to be tried again")
+    assert found(findings, "backlog").says.endswith("1 failed, to be retried")
 
 
 def test_what_is_given_up_is_found(database: Database, connection: Connection) -> None:
@@ -84,7 +84,7 @@ def test_silence_is_found(database: Database, connection: Connection, auth: Auth
     auth.sign_up("jane@example.com")
     connection.execute("alter table auth.users enable trigger auth_sync_capture")
     finding = found(examined(database, compare=False), "silence")
-    assert (finding.level, finding.says) == (Level.WRONG, "auth.users has users, and no event ever came")
+    assert (finding.level, finding.says) == (Level.WRONG, "auth.users has users, but no event has ever arrived")
 
 
 def test_silence_after_events_is_found(database: Database, connection: Connection, auth: Auth) -> None:
@@ -95,7 +95,7 @@ def test_silence_after_events_is_found(database: Database, connection: Connectio
     connection.execute("alter table auth.users disable trigger auth_sync_capture")
     auth.sign_up("joe@example.com")
     finding = found(examined(database, compare=False), "silence")
-    assert (finding.level, finding.says) == (Level.WRONG, "auth.users has newer users than the last event")
+    assert (finding.level, finding.says) == (Level.WRONG, "auth.users has a user that is newer than the last event")
 
 
 def test_a_reconcile_ends_the_silence(database: Database, connection: Connection, auth: Auth) -> None:

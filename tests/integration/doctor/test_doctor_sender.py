@@ -186,7 +186,7 @@ def test_a_url_taken_away_by_hand(database: Database, connection: Connection, re
             "drop schema net cascade; drop schema vault cascade; drop extension pgcrypto",
             "without pg_net, pgcrypto, vault ",
         ),
-        ("delete from vault.secrets", "gone from the vault"),
+        ("delete from vault.secrets", "not in the vault"),
     ],
 )
 def test_an_extension_that_is_gone_is_found(

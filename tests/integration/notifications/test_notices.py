@@ -67,9 +67,9 @@ def test_a_thousand_failures_are_one_mail(database: Database, connection: Connec
     one = notifier(database, mailbox.url)
     for _ in range(3):
         one.run_once("a")
-    assert mailbox.titles == ["1,000 events given up"]
+    assert mailbox.titles == ["1,000 events need attention"]
     [text] = mailbox.texts
-    assert "1,000 events given up: ambiguous 700, email_taken 300" in text
+    assert "1,000 events need attention: ambiguous 700, email_taken 300" in text
     [link] = links_in(text)
     assert link.startswith("https://sync.example.com/admin/failing/")
     token = link.rsplit("/", 1)[1]
@@ -104,7 +104,7 @@ def test_what_follows_is_gathered_and_recovery_is_told_once(
     look(1)
     look(60)
     assert mailbox.titles == [
-        *("1 event given up", "Worse: 1,000 events given up", "Recovered: Nothing waits for an admin any more")
+        *("1 event needs attention", "Worse: 1,000 events need attention", "Resolved: Nothing needs attention any more")
     ]
     assert "See /admin/events?status=FAILED of the service." in mailbox.texts[0]
 
@@ -129,7 +129,7 @@ def test_of_many_relays_one_tells(database_url: str, connection: Connection, mai
         thread.join()
     for database in databases:
         database.close()
-    assert mailbox.titles == ["1 event given up"]
+    assert mailbox.titles == ["1 event needs attention"]
 
 
 def test_a_dead_server_is_tried_again(
@@ -143,7 +143,7 @@ def test_a_dead_server_is_tried_again(
     with caplog.at_level(logging.DEBUG):
         one.run_once("a")
         one.run_once("a")
-    assert mailbox.titles == ["1 event given up"]
+    assert mailbox.titles == ["1 event needs attention"]
     records = [record for record in caplog.records if record.name != "mail.log"]  # which is the mail server's
     missed = [vars(record)["destinations"] for record in records if record.message == "notice not sent"]
     assert missed == [["mailto://127.0.0.1"]]
@@ -154,7 +154,7 @@ def test_a_dead_server_is_tried_again(
         one.run_once("a")
         later(connection, 60)
         one.run_once("a")
-        assert back.titles == ["1 event given up"]
+        assert back.titles == ["1 event needs attention"]
     assert len(mailbox.mails) == 1
 
 
@@ -176,19 +176,19 @@ def test_a_hanging_server_holds_up_nothing(database: Database, database_url: str
     with mail_server() as mailbox:
         later(connection, 5)
         notifier(database, mailbox.url).run_once("b")
-        assert mailbox.titles == ["1 event given up"]
+        assert mailbox.titles == ["1 event needs attention"]
 
 
 def test_a_slow_server_gets_a_message_once(database: Database, connection: Connection, mailbox: Mailbox) -> None:
     """It takes it after nobody waits any more, which is no reason to send it again and again."""
     mailbox.takes = 0.5
     give_up(connection, 1)
-    impatient = replace(notifier(database, mailbox.url), patience=0.1)
+    impatient = replace(notifier(database, mailbox.url), timeout=0.1)
     impatient.run_once("a")
     wait_for(lambda: connection.execute("select from auth_sync_notices where reached <> '[]'").rowcount == 1)
     later(connection, 60)
     impatient.run_once("a")
-    assert mailbox.titles == ["1 event given up"]
+    assert mailbox.titles == ["1 event needs attention"]
     assert connection.execute("select from auth_sync_notices where message is not null").rowcount == 0
 
 
@@ -213,7 +213,7 @@ def test_who_dies_while_sending_is_followed(database: Database, connection: Conn
     assert mailbox.titles == []
     later(connection, 3)
     one.run_once("a")
-    assert mailbox.titles == ["1 event given up"]
+    assert mailbox.titles == ["1 event needs attention"]
     assert (
         database.call(
             "auth_sync_notice_sent_v1", p_kind="needs_attention", p_relay="dead", p_reached=[], p_is_done=True
@@ -231,4 +231,4 @@ def test_news_outlive_a_message_that_nobody_got(database: Database, connection: 
     give_up(connection, 4)
     later(connection, 15)
     notifier(database, mailbox.url).run_once("a")
-    assert mailbox.titles == ["Worse: 5 events given up"]
+    assert mailbox.titles == ["Worse: 5 events need attention"]

@@ -18,7 +18,7 @@ from tests.integration.auth_admins import client
 from tests.integration.captured import nothing_captured, relay_all
 from tests.integration.requested_actions import actions, banned, dismiss, fill_bucket, link_many
 from webhook_service.app import utc_now
-from webhook_service.outbound.accounts import AT_ONCE, Accounts
+from webhook_service.outbound.accounts import MAX_CONCURRENT_ACTIONS, Accounts
 from webhook_service.policy import EmailOwner
 from webhook_service.ports import Database
 
@@ -115,7 +115,7 @@ def relay_for(seconds: float, accounts: Accounts, connection: Connection, change
 
 @pytest.mark.parametrize(
     ("outage", "most"),
-    [(CUT, 80), (TIMED_OUT, 80), (throttled("60"), AT_ONCE * 61)],
+    [(CUT, 80), (TIMED_OUT, 80), (throttled("60"), MAX_CONCURRENT_ACTIONS * 61)],
     ids=["unreachable", "504", "429"],
 )
 def test_after_an_hour_everything_arrives_once(
@@ -145,4 +145,4 @@ def test_after_an_hour_everything_arrives_once(
     assert Counter(written) == Counter([*left, *MARRIED])
     # The first may be of the bulk: the try that found Auth awake. And those taken together overtake each other.
     soon = {*left, *MARRIED} - {*IN_BULK}
-    assert soon <= set(written[: len(soon) + 1 + AT_ONCE])
+    assert soon <= set(written[: len(soon) + 1 + MAX_CONCURRENT_ACTIONS])

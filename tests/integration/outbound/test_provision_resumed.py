@@ -14,7 +14,7 @@ from tests.integration.provisioning import USERS, Office, assert_each_once, hire
 from webhook_service.auth.supabase import SupabaseAuthAdmin
 from webhook_service.errors import NotPossible
 from webhook_service.events import Account, Json
-from webhook_service.outbound.provision import LONGEST_WAIT
+from webhook_service.outbound.provision import MAX_WAIT_SECONDS
 from webhook_service.ports import Database
 
 
@@ -233,7 +233,7 @@ def test_one_that_stays_under_way(office: Office, connection: Connection) -> Non
     forever = "update integration_sync_log set leased_until = now() + interval '1 hour'"
     connection.execute(forever + " where status = 'PENDING'")
     done = office.run()
-    assert (done.created, done.under_way, sum(office.waits)) == (1, {first}, LONGEST_WAIT + 1)
+    assert (done.created, done.under_way, sum(office.waits)) == (1, {first}, MAX_WAIT_SECONDS + 1)
     assert [text for text in office.said if "1 are under way" in text]
 
 

@@ -56,7 +56,9 @@ def test_an_unconfirmed_auth_user_is_not(office: Office, connection: Connection,
     """Whoever signed up with that e-mail has not shown that it is theirs."""
     auth.sign_up("user1@example.com")
     [person] = hire_many(connection, 1)
-    assert office.run().refused == {person: "email_taken (an auth user has it, not confirmed or not known here)"}
+    assert office.run().refused == {
+        person: "email_taken (an auth user has it, unconfirmed or not yet known to this service)"
+    }
     assert employee(connection, person)["auth_user_id"] is None
 
 
@@ -64,7 +66,9 @@ def test_one_that_is_not_known_here_is_not(office: Office, connection: Connectio
     """Auth says that somebody has that e-mail, and nobody can be found who has."""
     [person] = hire_many(connection, 1)
     office.server.fail_next(Fault(422, "email_exists"), method="POST")
-    assert office.run().refused == {person: "email_taken (an auth user has it, not confirmed or not known here)"}
+    assert office.run().refused == {
+        person: "email_taken (an auth user has it, unconfirmed or not yet known to this service)"
+    }
 
 
 def test_a_shared_email_is_nobodys(office: Office, connection: Connection) -> None:

@@ -13,7 +13,7 @@ from tests.auth_faults import BROKEN, CUT, TIMED_OUT, Call, throttled
 from tests.employees import Connection
 from tests.integration.provisioning import USERS, Office, assert_each_once, hire_many, intents, open_office
 from webhook_service.db.direct import DirectDatabase
-from webhook_service.outbound.pace import MAX_PAUSES, TRIES
+from webhook_service.outbound.pace import MAX_PAUSES, MAX_ATTEMPTS
 from webhook_service.ports import Database
 
 
@@ -128,7 +128,7 @@ def test_an_auth_that_comes_back(office: Office, connection: Connection) -> None
 
 def test_trouble_now_and_then(office: Office, connection: Connection) -> None:
     """More of it in all than is borne in a row: the run goes on."""
-    hire_many(connection, 4 * TRIES)
+    hire_many(connection, 4 * MAX_ATTEMPTS)
     times: Counter[int] = Counter()
 
     def every_other(employee_id: int) -> None:
@@ -140,8 +140,8 @@ def test_trouble_now_and_then(office: Office, connection: Connection) -> None:
     office.ends_of_leases_come()
     done = office.run()
     assert (done.ended_by, done.under_way, done.refused) == (None, set(), {})
-    assert sum(times.values()) == 6 * TRIES
-    assert_each_once(office, 4 * TRIES)
+    assert sum(times.values()) == 6 * MAX_ATTEMPTS
+    assert_each_once(office, 4 * MAX_ATTEMPTS)
 
 
 def test_an_answer_that_is_lost(office: Office, connection: Connection) -> None:
