@@ -1,4 +1,4 @@
-"""Provisions logins: creates one for each active employee without one, with `logins.hire`, at the relays' shared rate.
+"""Provisions logins: one for each active employee without one, with `logins.hire`, at the relays' shared rate.
 
 A run may be killed at any moment, and several may run at once: each login has an intent in the ledger, under a lease,
 so no other run begins it. The intents of a killed run are finished or undone once their leases have ended.
