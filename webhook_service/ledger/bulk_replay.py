@@ -115,7 +115,7 @@ def run_once(
 ) -> Ran:
     """Claim the next due part of a job, and replay it. `name` is the relay's, `lease` is in seconds.
 
-    Raises Unavailable: the part is then retried. Raises DatabaseError: the job has ended with that error.
+    Raises Unavailable: the part is then retried. Raises DatabaseError: the job has failed with that error.
     """
     due = database.call("auth_sync_claim_bulk_replay_v1", p_relay=name, p_limit=limit, p_lease_seconds=lease)
     rows = due["events"]

@@ -85,7 +85,7 @@ class Accounts:
         if not actions:
             return Ran(next_in=due["next_in"])
         with ThreadPoolExecutor(len(actions), thread_name_prefix="action") as pool:
-            performed = list(pool.map(lambda action: self._settled(action, relay), actions))
+            performed = list(pool.map(lambda action: self._perform_and_settle(action, relay), actions))
         done = [each for each in performed if each is not None]
         if done and all(each.is_outage for each in done):
             self.database.call("auth_sync_pause_v1", p_seconds=FIRST_PAUSE_SECONDS, p_failed=True)
@@ -105,7 +105,7 @@ class Accounts:
         action = self.database.call(
             "auth_sync_claim_action_v1", p_event_id=event_id, p_lease=lease, p_lease_seconds=LEASE_SECONDS
         )
-        return self._settled(action, lease) if action is not None else None
+        return self._perform_and_settle(action, lease) if action is not None else None
 
     def perform_again(self, event: Json, requested_by: str) -> Performed:
         """Replay an action for an admin, and record the replay.
@@ -126,7 +126,7 @@ class Accounts:
         )
         return performed
 
-    def _settled(self, action: Json, lease: str) -> Performed | None:
+    def _perform_and_settle(self, action: Json, lease: str) -> Performed | None:
         """Perform and settle an action. Returns None if Auth requests a pause or the lease has ended."""
         fields = {"event_id": action["event_id"], "operation": action["operation"]}
         try:
@@ -182,7 +182,7 @@ class Accounts:
         return Performed(ActionOutcome.NOT_PERFORMED, "auth_did_not_keep_it", retry=True, changes=changes)
 
     def _is_held_by_another(self, call: Call, requested: RequestedAction) -> bool:
-        """Whether another auth user has the e-mail; Auth answers an update with such an e-mail with 500."""
+        """Whether another auth user has the e-mail, to which Auth answers 500 (supabase/auth v2.196)."""
         holder = self.database.call("auth_sync_email_holder_v1", p_email=call.email)
         return holder is not None and holder["auth_user_id"] != str(requested.auth_user_id)
 

@@ -12,7 +12,8 @@ from webhook_service.events import Account, Action, ActionOutcome, RequestedActi
 from webhook_service.policy import EmailOwner
 
 PERMANENT_BAN = timedelta(days=50 * 365)
-"""A ban that ends later than this from now is permanent. Auth has no endless bans; this service bans for a century."""
+"""A ban that ends later than this from now is permanent. Auth (supabase/auth v2.196) has no endless bans; this
+service bans for a century."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,7 +160,8 @@ def is_there(accounts: Accounts, auth_user_id: UUID) -> bool:
 def send_invitation(accounts: Accounts, email: str) -> None:
     """Have Auth mail an invitation. Raises AuthThrottled, AuthRefused, and AuthUncertain if Auth did not respond.
 
-    An invitation that Auth processes after the auth user was deleted creates an auth user with an id of Auth's own.
+    An invitation that Auth processes after the auth user was deleted creates an auth user with an id of Auth's own
+    (supabase/auth v2.196).
     """
     try:
         accounts.admin.invite(email)

@@ -92,7 +92,9 @@ def beginning(file: int, path: Path) -> bytes:
     if not stat.S_ISREG(found.st_mode):
         raise NotPossible("output_refused", f"{path} is not a regular file.")
     if found.st_uid != os.geteuid() or found.st_nlink != 1 or stat.S_IMODE(found.st_mode) & 0o077:
-        detail = f"Other users can read or replace {path}. Passwords are only added to a file that only you can read."
+        detail = (
+            f"Others may have access to {path}. Passwords are only added to your own file that no one else can read."
+        )
         raise NotPossible("output_refused", f"{detail} Name another file, or run: chmod 600 {path}")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -88,7 +88,7 @@ class Provisioning:
     def run(self) -> Provisioned:
         """Provision all candidates, then wait for those that are under way.
 
-        A ServiceError that ends the run early is returned in `ended_by`. Raises what `announce` and `progress` raise.
+        A ServiceError that ends the run early, also one of `announce`, is returned in `ended_by`.
         """
         try:
             self.pace.until_auth_answers()
