@@ -76,7 +76,7 @@ def questions(database: DirectDatabase) -> dict[str, Callable[[], object]]:
 
 
 def prune_one_batch(database: DirectDatabase) -> None:
-    limit = min(retention.BATCH, FEW // TIMES // 2)
+    limit = min(retention.BATCH_SIZE, FEW // TIMES // 2)
     database.call("auth_sync_prune_v1", p_before="2100-01-01T00:00:00Z", p_limit=limit, p_dry_run=False)
 
 

@@ -89,7 +89,7 @@ def relay_for(
     if accounts is not None:
         loops.append(Loop("actions", accounts.run_once))
     if notifier is not None:
-        loops.append(Loop("notices", notifier.run_once, every=notify.EVERY))
+        loops.append(Loop("notices", notifier.run_once, every=notify.POLL_SECONDS))
     return Relay(*loops, report=report)
 
 

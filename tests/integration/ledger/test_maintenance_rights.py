@@ -209,4 +209,4 @@ def test_an_owner_who_sees_nothing_is_found(connection: Connection, as_role: Cal
     connection.execute("grant execute on all functions in schema public to poor")
     connection.execute("grant usage on schema auth to poor; grant select on auth.users to poor")
     finding = found(examined(as_role("service_role"), compare=False), "source")
-    assert (finding.level, finding.says) == (Level.WRONG, "our functions cannot read auth.users")
+    assert (finding.level, finding.says) == (Level.WRONG, "this service's functions cannot read auth.users")

@@ -96,7 +96,7 @@ CASES: list[tuple[dict[str, Any], str, Level, str, str]] = [
     ({"has_pgcrypto": False}, "sender", WRONG, "without pgcrypto nothing", "Extensions"),
     ({"has_vault": False, "has_secret": False}, "sender", WRONG, "without vault nothing", "Extensions"),
     ({"has_pg_net": False, "has_vault": False}, "sender", WRONG, "without pg_net, vault nothing", "Extensions"),
-    ({"has_secret": False}, "sender", WRONG, "gone from the vault", "auth_sync_send_to"),
+    ({"has_secret": False}, "sender", WRONG, "not in the vault", "auth_sync_send_to"),
     ({"pg_net_worker_is_up": False, "pg_net_waiting": 7}, "pg_net", WRONG, "7 requests wait", "worker_restart"),
     ({"pg_net_worker_is_up": False, "pg_net_waiting": None}, "pg_net", WRONG, "does not run", "worker_restart"),
     ({"pg_net_refused": {"503": 2, "401": 1}}, "pg_net", NOTE, "1 times 401, 2 times 503", "log of the service"),
@@ -108,8 +108,8 @@ CASES: list[tuple[dict[str, Any], str, Level, str, str]] = [
     ),
     ({"pending": 3, "oldest_pending_seconds": 121.0}, "backlog", WRONG, "3 pending, the oldest for 2 min", "log"),
     ({"needs_attention": 4}, "needs_attention", WRONG, "4 events", "replay"),
-    ({"newest_user_at": NOW, "last_event_at": NOW - 301}, "silence", WRONG, "newer users", "reconcile"),
-    ({"last_event_at": None}, "silence", WRONG, "no event ever came", "reconcile"),
+    ({"newest_user_at": NOW, "last_event_at": NOW - 301}, "silence", WRONG, "newer than", "reconcile"),
+    ({"last_event_at": None}, "silence", WRONG, "no event has ever arrived", "reconcile"),
 ]  # fmt: skip
 
 

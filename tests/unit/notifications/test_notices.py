@@ -37,8 +37,8 @@ def one(kind: Kind, count: int = 1, mark: int = 0) -> dict[Kind, Condition]:
 CASES: list[tuple[str, Kind, dict[Kind, Condition], Remembered, Step | None]] = [
     # what it is; the kind; what is so; what was told; what is told now
     ("all is well", NEEDS_ATTENTION, {}, Remembered(), None),
-    ("the first at once", NEEDS_ATTENTION, one(NEEDS_ATTENTION), Remembered(), Step.PROBLEM),
-    ("a thousand are one", NEEDS_ATTENTION, one(NEEDS_ATTENTION, 1000), Remembered(), Step.PROBLEM),
+    ("the first at once", NEEDS_ATTENTION, one(NEEDS_ATTENTION), Remembered(), Step.FIRING),
+    ("a thousand are one", NEEDS_ATTENTION, one(NEEDS_ATTENTION, 1000), Remembered(), Step.FIRING),
     ("no news", NEEDS_ATTENTION, one(NEEDS_ATTENTION), reported(20), None),
     ("news are gathered", NEEDS_ATTENTION, one(NEEDS_ATTENTION, 2), reported(14.9), None),
     ("and told together", NEEDS_ATTENTION, one(NEEDS_ATTENTION, 2), reported(15), Step.WORSE),
@@ -46,23 +46,23 @@ CASES: list[tuple[str, Kind, dict[Kind, Condition], Remembered, Step | None]] = 
     ("and then told", NEEDS_ATTENTION, one(NEEDS_ATTENTION, 3), reported(30, 2, times=2), Step.WORSE),
     ("but never for long", NEEDS_ATTENTION, one(NEEDS_ATTENTION, 3), reported(240, 2, times=99), Step.WORSE),
     ("fewer is no news", NEEDS_ATTENTION, one(NEEDS_ATTENTION, 1), reported(60, 9), None),
-    ("a day later it still stays", NEEDS_ATTENTION, one(NEEDS_ATTENTION), reported(1440), Step.REMINDER),
+    ("a day later it still stays", NEEDS_ATTENTION, one(NEEDS_ATTENTION), reported(1440), Step.REPEATED),
     ("and not before", NEEDS_ATTENTION, one(NEEDS_ATTENTION), reported(1439), None),
     ("gone, since now", NEEDS_ATTENTION, {}, reported(60), None),
     ("gone for a while", NEEDS_ATTENTION, {}, reported(60, gone=4.9), None),
-    ("gone for good", NEEDS_ATTENTION, {}, reported(60, gone=5), Step.RECOVERED),
+    ("gone for good", NEEDS_ATTENTION, {}, reported(60, gone=5), Step.RESOLVED),
     ("recovery told once", NEEDS_ATTENTION, {}, closed(1), None),
     ("back at once: it comes and goes", NEEDS_ATTENTION, one(NEEDS_ATTENTION), closed(14), None),
-    ("back later", NEEDS_ATTENTION, one(NEEDS_ATTENTION), closed(15), Step.PROBLEM),
-    ("a backlog", BACKLOG, one(BACKLOG), Remembered(), Step.PROBLEM),
+    ("back later", NEEDS_ATTENTION, one(NEEDS_ATTENTION), closed(15), Step.FIRING),
+    ("a backlog", BACKLOG, one(BACKLOG), Remembered(), Step.FIRING),
     ("that grows", BACKLOG, one(BACKLOG, 9), reported(60), None),
     ("that explodes", BACKLOG, one(BACKLOG, 10), reported(60), Step.WORSE),
     ("a clock set back a year", NEEDS_ATTENTION, one(NEEDS_ATTENTION), reported(-525600), None),
     ("and then it is well", NEEDS_ATTENTION, {}, reported(60, gone=-525600), None),
-    ("drift", DRIFT, one(DRIFT, 5, mark=7), Remembered(), Step.PROBLEM),
+    ("drift", DRIFT, one(DRIFT, 5, mark=7), Remembered(), Step.FIRING),
     ("the same run", DRIFT, one(DRIFT, 5, mark=7), reported(60, 5, mark=7), None),
     ("another run, that finds less", DRIFT, one(DRIFT, 2, mark=8), reported(60, 5, mark=7), Step.WORSE),
-    ("silence", SILENCE, one(SILENCE, 0), Remembered(), Step.PROBLEM),
+    ("silence", SILENCE, one(SILENCE, 0), Remembered(), Step.FIRING),
     ("that lasts", SILENCE, one(SILENCE, 0), reported(600, 0), None),
 ]
 
@@ -109,19 +109,19 @@ THOUSAND = Condition(1000, facts={"outcomes": {"email_taken": 300, "ambiguous": 
 TEXTS: list[tuple[Kind, Step, Condition | None, list[str]]] = [
     (
         NEEDS_ATTENTION,
-        Step.PROBLEM,
+        Step.FIRING,
         THOUSAND,
-        ["1,000 events given up: ambiguous 700, email_taken 300", advice("ambiguous")],
+        ["1,000 events need attention: ambiguous 700, email_taken 300", advice("ambiguous")],
     ),
     (NEEDS_ATTENTION, Step.WORSE, THOUSAND, ["Worse: 1,000 events", "It began 2 h ago", "/admin/events?status=FAILED"]),
-    (NEEDS_ATTENTION, Step.RECOVERED, None, ["Recovered: Nothing waits for an admin any more", "It lasted for 2 h."]),
+    (NEEDS_ATTENTION, Step.RESOLVED, None, ["Resolved: Nothing needs attention any more", "It lasted for 2 h."]),
     (
-        *(BACKLOG, Step.PROBLEM),
+        *(BACKLOG, Step.FIRING),
         Condition(3, facts={"events": 1, "actions": 2, "oldest_seconds": 1000.5}),
         ["1 event and 2 changes of employees should be done by now; the oldest has waited for 16 min"],
     ),
-    (DRIFT, Step.REMINDER, Condition(2, facts={"differences": {"unknown": 2}}), ["Still so: Drift", "unknown 2"]),
-    (SILENCE, Step.PROBLEM, Condition(facts={"seconds": 7300}), ["no event for 2 h", "doctor"]),
+    (DRIFT, Step.REPEATED, Condition(2, facts={"differences": {"unknown": 2}}), ["Still firing: Drift", "unknown 2"]),
+    (SILENCE, Step.FIRING, Condition(facts={"seconds": 7300}), ["no event for 2 h", "doctor"]),
 ]  # fmt: skip
 
 
@@ -146,7 +146,7 @@ def test_a_clock_that_was_set_back_silences_nobody() -> None:
     [first] = decide({}, {NEEDS_ATTENTION: ahead}, now=NOW)
     assert (first.step, first.remembered.gone_at, first.remembered.reported_at) == (None, NOW, NOW)
     [then] = decide({}, {NEEDS_ATTENTION: first.remembered}, now=NOW + timedelta(minutes=5))
-    assert then.step is Step.RECOVERED
+    assert then.step is Step.RESOLVED
     [still] = decide(one(NEEDS_ATTENTION, 2), {NEEDS_ATTENTION: ahead}, now=NOW)
     [worse] = decide(one(NEEDS_ATTENTION, 2), {NEEDS_ATTENTION: still.remembered}, now=NOW + timedelta(minutes=15))
     assert worse.step is Step.WORSE

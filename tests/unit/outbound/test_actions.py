@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from webhook_service.events import Account, Action, ActionOutcome, Employee, RequestedAction
-from webhook_service.outbound.actions import FOR_GOOD, Call, decide
+from webhook_service.outbound.actions import PERMANENT_BAN, Call, decide
 from webhook_service.policy import EmailOwner
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -137,8 +137,8 @@ def test_without_a_known_e_mail_of_auth_any_other_is_auths_own() -> None:
 @pytest.mark.parametrize(
     ("lasts", "disable", "enable"),
     [
-        (FOR_GOOD + SECOND, END_SESSIONS, ENABLE),
-        (FOR_GOOD, DISABLE, ENABLE),
+        (PERMANENT_BAN + SECOND, END_SESSIONS, ENABLE),
+        (PERMANENT_BAN, DISABLE, ENABLE),
         (SECOND, DISABLE, ENABLE),
         (timedelta(0), DISABLE, UNCHANGED),
         (-SECOND, DISABLE, UNCHANGED),
