@@ -1,4 +1,7 @@
-"""The settings out of the environment. A missing or bad value fails at start and names its variable."""
+"""Read the settings from the environment. A missing or bad value stops the start with an error that names it.
+
+Each function takes the environment as a mapping and raises BadSetting.
+"""
 
 import os
 import re
@@ -31,7 +34,7 @@ NAMES = (
     *("NOTIFY_URLS", "NOTIFY_BACKLOG_MINUTES", "NOTIFY_SILENCE_HOURS"),
     *("HOST", "PORT", "WEB_CONCURRENCY", "LOG_LEVEL"),
 )
-"""All that we read."""
+"""All environment variables that the service reads. Each can also be set as NAME_FILE, the path of a file."""
 
 DEFAULT_HOST = "0.0.0.0"  # noqa: S104 (a container's own address)
 DEFAULT_PORT = 8000
@@ -41,12 +44,12 @@ SHORTEST_SECRET_KEY = 32
 
 
 def read_environment() -> dict[str, str]:
-    """The environment as it is now."""
+    """A copy of the environment of this process."""
     return dict(os.environ)
 
 
 def load_server(environ: Mapping[str, str]) -> ServerSettings:
-    """Raises BadSetting."""
+    """Read the settings of the HTTP server. Raises BadSetting."""
     return ServerSettings(
         host=value_of(environ, "HOST") or DEFAULT_HOST,
         port=port(environ),
@@ -56,12 +59,12 @@ def load_server(environ: Mapping[str, str]) -> ServerSettings:
 
 
 def without_settings(environ: Mapping[str, str]) -> dict[str, str]:
-    """The rest of the environment: for a server that shall have its own settings only."""
+    """The environment without this service's variables, for a server that must get other settings."""
     return {name: value for name, value in environ.items() if name.removesuffix("_FILE") not in NAMES}
 
 
 def load(environ: Mapping[str, str]) -> Settings:
-    """Raises BadSetting."""
+    """Read all settings of the application. Raises BadSetting."""
     return Settings(
         connection=connection(environ),
         webhook_secrets=webhook_secrets(environ),
@@ -78,13 +81,13 @@ def load(environ: Mapping[str, str]) -> Settings:
 
 
 def has_connection(environ: Mapping[str, str]) -> bool:
-    """Whether a database is configured, be it by half; where none is, `serve` brings its own."""
+    """Whether any variable of a database connection is set. If none is, `serve` starts an embedded database."""
     names = ("DATABASE_URL", "SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY")
     return any(value_of(environ, name) is not None for name in names)
 
 
 def connection(environ: Mapping[str, str]) -> DirectConnection | SupabaseConnection:
-    """DATABASE_URL where it is set, else Supabase's Data API."""
+    """The database at DATABASE_URL if that is set, else Supabase's Data API."""
     if value_of(environ, "DATABASE_URL") is not None:
         return DirectConnection(database_url(environ))
     if value_of(environ, "SUPABASE_URL") is None:
@@ -93,7 +96,10 @@ def connection(environ: Mapping[str, str]) -> DirectConnection | SupabaseConnect
 
 
 def auth_admin(environ: Mapping[str, str]) -> SupabaseConnection | DirectConnection | None:
-    """The Auth Admin API of SUPABASE_URL where that is set. AUTH_ADMIN=local: its stand-in, in our own PostgreSQL."""
+    """The Auth Admin API at SUPABASE_URL; with AUTH_ADMIN=local, its stand-in in the database at DATABASE_URL.
+
+    None if AUTH_ADMIN is off, which is the default without SUPABASE_URL.
+    """
     default = "off" if value_of(environ, "SUPABASE_URL") is None else "supabase"
     choice = value_of(environ, "AUTH_ADMIN") or default
     if choice == "supabase":
@@ -157,7 +163,7 @@ def pages(environ: Mapping[str, str]) -> PageSettings:
 def public_url(environ: Mapping[str, str]) -> str | None:
     url = value_of(environ, "PUBLIC_URL")
     if url is not None and not re.fullmatch(r"https?://[^/\s?#]+[^\s?#]*", url):
-        raise BadSetting("PUBLIC_URL", "must begin with https:// (or http://), and have no query")
+        raise BadSetting("PUBLIC_URL", "must begin with https:// (or http://), and must not have a query")
     return url.rstrip("/") if url is not None else None
 
 
@@ -171,7 +177,10 @@ def notices(environ: Mapping[str, str]) -> NoticeSettings:
 
 
 def notify_urls(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Separated by space or comma; a comma within one, as between two recipients of e-mails, is its own."""
+    """The destinations in NOTIFY_URLS, separated by space or comma.
+
+    A comma separates only before another `scheme://`: a URL may itself hold commas, for example between recipients.
+    """
     text = value_of(environ, "NOTIFY_URLS") or ""
     urls = tuple(url for url in re.split(r"[\s,]+(?=[\w+.-]+://)", text) if url)
     try:
@@ -194,7 +203,10 @@ def email_owner(environ: Mapping[str, str]) -> EmailOwner:
 
 
 def name_fields(environ: Mapping[str, str]) -> dict[str, str]:
-    """NAME_FIELDS="first_name=given_name last_name=family_name"; "none" takes no names."""
+    """NAME_FIELDS as {employees column: key in raw_user_meta_data}; "none" is {}, and copies no names.
+
+    Example: NAME_FIELDS="first_name=given_name last_name=family_name".
+    """
     text = value_of(environ, "NAME_FIELDS")
     if text is None:
         return {name: name for name in NAME_COLUMNS}
@@ -204,7 +216,7 @@ def name_fields(environ: Mapping[str, str]) -> dict[str, str]:
     found = [re.fullmatch(r"(\w+)=([\w.-]+)", word) for word in words]
     pairs = {match[1]: match[2] for match in found if match is not None}
     if len(pairs) != len(words) or not pairs.keys() <= set(NAME_COLUMNS):
-        raise BadSetting("NAME_FIELDS", f"must be COLUMN=KEY, with COLUMN of {', '.join(NAME_COLUMNS)}; or none")
+        raise BadSetting("NAME_FIELDS", f"must be COLUMN=KEY pairs (columns: {', '.join(NAME_COLUMNS)}), or none")
     return pairs
 
 
@@ -226,7 +238,9 @@ def port(environ: Mapping[str, str]) -> int:
 
 
 def value_of(environ: Mapping[str, str], name: str) -> str | None:
-    """The value of NAME, or the content of the file that NAME_FILE names; None where neither is set."""
+    """The value of NAME, or the content of the file that NAME_FILE names, stripped; None if neither is set or it is
+    empty.
+    """
     value, file = environ.get(name, "").strip(), environ.get(f"{name}_FILE", "").strip()
     if value and file:
         raise BadSetting(name, f"and {name}_FILE are both set; keep one")
@@ -257,11 +271,11 @@ def whole_number(environ: Mapping[str, str], name: str, default: int) -> int:
     if text is None:
         return default
     if not re.fullmatch("[0-9]{1,9}", text) or int(text) == 0:
-        raise BadSetting(name, "must be a whole number over 0")
+        raise BadSetting(name, "must be a whole number greater than 0")
     return int(text)
 
 
 def words(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
-    """Several values, separated by space or comma; () where it is not set."""
+    """The values of a variable, separated by space or comma; () if it is not set."""
     text = value_of(environ, name)
     return tuple(word for word in re.split(r"[\s,]+", text) if word) if text is not None else ()

@@ -12,7 +12,7 @@ from webhook_service.doctor.findings import Finding, note, ok, wrong
 from webhook_service.errors import BadSignature, ServiceError
 from webhook_service.events import Json
 from webhook_service.inbound import signature
-from webhook_service.inbound.signature import TOLERANCE, Secret
+from webhook_service.inbound.signature import TOLERANCE_SECONDS, Secret
 from webhook_service.ledger.reconcile import reconcile
 from webhook_service.ledger.wording import describe
 from webhook_service.policy import Policy
@@ -117,7 +117,7 @@ def names(facts: Json, policy: Policy) -> Finding:
 def clock(facts: Json, moment: datetime) -> Finding:
     difference = facts["now"] - moment.timestamp()
     if abs(difference) > MAX_CLOCK_DIFFERENCE:
-        todo = f"set this machine's clock: signatures are refused from {TOLERANCE} s on"
+        todo = f"set this machine's clock: signatures are refused from {TOLERANCE_SECONDS} s on"
         return wrong("clock", f"{difference:+.0f} s from the database's", todo)
     return ok("clock", f"{difference:+.1f} s from the database's")
 
@@ -181,7 +181,7 @@ def backlog(facts: Json) -> list[Finding]:
     waiting = f"{facts['pending']} pending, the oldest for {describe(age)}" if facts["pending"] else "nothing pending"
     says = f"{waiting}; {facts['retrying']} failed, to be tried again"
     findings = [
-        wrong("backlog", says, "see that a relay runs, and what it logs as `relay in trouble` or `not applied`")
+        wrong("backlog", says, "see that a relay runs, and what it logs as `relay pass failed` or `not applied`")
         if age > MAX_PENDING_AGE
         else ok("backlog", says),
     ]

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from webhook_service.errors import EmployeeNotFound
 from webhook_service.events import Json
-from webhook_service.loops import Ran
+from webhook_service.loops import PassResult
 from webhook_service.ports import Database
 
 
@@ -53,8 +53,8 @@ def logins_by_email(database: Database, email: str) -> Json:
     return database.call("auth_sync_candidates_v1", p_email=email, p_employee_number=None)
 
 
-def refresh_differences(database: Database) -> Ran:
+def refresh_differences(database: Database) -> PassResult:
     """Compares the next employees with Auth, if it is time, and keeps the lists of those that differ: comparing many of
     them takes longer than a page may. Of several relays, one does it. Raises Unavailable, DatabaseError.
     """
-    return Ran(next_in=database.call("auth_sync_refresh_mismatches_v1")["next_in"])
+    return PassResult(next_in=database.call("auth_sync_refresh_mismatches_v1")["next_in"])

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 from webhook_service.events import Json
-from webhook_service.loops import Ran
+from webhook_service.loops import PassResult
 from webhook_service.notifications.decide import Condition, Decision, Kind, Remembered, decide
 from webhook_service.notifications.destinations import PATIENCE, Destination, destinations, send
 from webhook_service.notifications.links import FailingLink, failing_link
@@ -49,13 +49,13 @@ class Notifier:
     key: bytes = field(repr=False)
     patience: float = PATIENCE
 
-    def run_once(self, relay: str) -> Ran:
+    def run_once(self, relay: str) -> PassResult:
         """Raises Unavailable, DatabaseError. That nothing can be sent is no error: it is tried again."""
         now = self.decide()
         ends = time.monotonic() + BRISK
         while time.monotonic() < ends and self.send_one(relay, now):
             pass
-        return Ran()
+        return PassResult()
 
     def decide(self) -> datetime:
         """Decides what to tell, and writes it down. Returns the database's time."""

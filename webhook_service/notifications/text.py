@@ -64,7 +64,7 @@ def backlog(condition: Condition) -> tuple[str, tuple[str, ...]]:
     age = describe(float(condition.facts["oldest_seconds"]))
     lines = [f"{' and '.join(parts)} should be done by now; the oldest has waited for {age}."]
     if events:
-        lines.append("- Events: see that a relay runs, and what it logs as `relay in trouble` or `not applied`.")
+        lines.append("- Events: see that a relay runs, and what it logs as `relay pass failed` or `not applied`.")
     if actions:
         lines.append(
             "- Changes of employees (who was dismissed may still sign in): see that Auth answers, with"

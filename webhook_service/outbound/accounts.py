@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 
 from webhook_service.errors import AuthRefused, AuthThrottled, AuthUnavailable, AuthUserNotFound, NotPossible
 from webhook_service.events import Account, Action, ActionOutcome, Employee, Json, RequestedAction, Status
-from webhook_service.loops import Ran
+from webhook_service.loops import PassResult
 from webhook_service.outbound.actions import Call, decide
 from webhook_service.policy import EmailOwner
 from webhook_service.ports import AuthAdmin, Database
@@ -65,7 +65,7 @@ class Accounts:
     rate: int
     now: Callable[[], datetime]
 
-    def run_once(self, relay: str) -> Ran:
+    def run_once(self, relay: str) -> PassResult:
         """Takes what is due, as far as the rate allows, and performs it. Raises Unavailable, DatabaseError."""
         due = self.database.call(
             "auth_sync_claim_actions_v1",
@@ -76,7 +76,7 @@ class Accounts:
         )
         actions = due["actions"]
         if not actions:
-            return Ran(next_in=due["next_in"])
+            return PassResult(next_in=due["next_in"])
         with ThreadPoolExecutor(len(actions), thread_name_prefix="action") as pool:
             performed = list(pool.map(lambda action: self._settled(action, relay), actions))
         done = [each for each in performed if each is not None]
@@ -87,7 +87,7 @@ class Accounts:
         outcomes = Counter(str(each.outcome) for each in done)
         pairs = zip(actions, performed, strict=True)
         by_operation = Counter((one["operation"], str(each.outcome)) for one, each in pairs if each is not None)
-        return Ran(len(actions), len(actions) - len(done), outcomes, due["next_in"], by_operation)
+        return PassResult(len(actions), len(actions) - len(done), outcomes, due["next_in"], by_operation)
 
     def perform_now(self, event_id: str, lease: str) -> Performed | None:
         """This one, at once, past the rate. None where it is not open, is being worked on, or Auth asks for a pause."""

@@ -91,13 +91,13 @@ def status_of(error: ServiceError) -> HTTPStatus:
     return STATUSES[type(error)]
 
 
-def log_trouble(error: ServiceError) -> None:
+def log_service_error(error: ServiceError) -> None:
     """What is not the caller's fault."""
     if isinstance(error, Unavailable | DatabaseError):
         log.error("database trouble", extra={"reason": error.reason, "detail": error.detail}, exc_info=error)
 
 
-def log_unexpected(error: Exception) -> None:
+def log_unexpected_error(error: Exception) -> None:
     log.error("unexpected error", exc_info=error)
 
 
@@ -108,13 +108,13 @@ def answer_to(error: Exception) -> tuple[Response, str]:
     if isinstance(error, HTTPException):
         status = HTTPStatus(error.code or 500)
         return problem_of_http_error(error, status), status.name.lower()
-    log_unexpected(error)
+    log_unexpected_error(error)
     status = HTTPStatus.INTERNAL_SERVER_ERROR
     return problem(status, reason := "internal_error", "This should not have happened."), reason
 
 
 def problem_of_our_error(error: ServiceError) -> Response:
-    log_trouble(error)
+    log_service_error(error)
     response = problem(status_of(error), error.reason, error.detail, **facts_of(error))
     if isinstance(error, Unavailable | AuthUnavailable):
         response.headers["Retry-After"] = str(ceil(error.retry_after))
