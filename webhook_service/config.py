@@ -238,9 +238,7 @@ def port(environ: Mapping[str, str]) -> int:
 
 
 def value_of(environ: Mapping[str, str], name: str) -> str | None:
-    """The value of NAME, or the content of the file that NAME_FILE names, stripped; None if neither is set or it is
-    empty.
-    """
+    """The stripped value of NAME, or the content of the file that NAME_FILE names; None if there is none."""
     value, file = environ.get(name, "").strip(), environ.get(f"{name}_FILE", "").strip()
     if value and file:
         raise BadSetting(name, f"and {name}_FILE are both set; keep one")

@@ -12,7 +12,7 @@ class Database(Protocol):
     def call(self, function: str, **params: Json) -> Json:
         """Call `public.<function>` with named JSON parameters in its own transaction, and return its JSON result.
 
-        Raises Unavailable if a retry may help, and DatabaseError if it does not. Returns or raises within a few seconds.
+        Raises Unavailable if a retry may help, and DatabaseError otherwise. Returns or raises within a few seconds.
         """
 
     async def call_soon(self, function: str, **params: Json) -> Json:
@@ -20,8 +20,9 @@ class Database(Protocol):
 
     @property
     def round_trip(self) -> float:
-        """The seconds of a `call_soon` in which the database does not work: the minimum of the latest calls, and 0
-        before the first one.
+        """The minimum network time of the latest `call_soon` calls, in seconds; 0 before the first call.
+
+        It is the part of a call in which the database does not work, as far as the adapter knows it.
         """
 
     def close(self) -> None:

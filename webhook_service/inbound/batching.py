@@ -89,9 +89,7 @@ class GroupCommit:
         return len(self._waiting)
 
     def _call_next(self, pause: float) -> None:
-        """Schedule the next call. Without a pause, it starts after the requests that the loop has already read, so that
-        they join the batch.
-        """
+        """Schedule the next call after `pause` seconds; with 0, after the requests that the loop has already read."""
         if self._next is not None:
             self._next.cancel()
         loop = asyncio.get_running_loop()

@@ -12,8 +12,10 @@ from webhook_service.policy import Policy
 
 
 class Decision(NamedTuple):
-    """A handler's decision: the step or outcome for each situation, the values to copy ({employees column: value}), and
-    the key by which an employee is searched ({column: value}).
+    """A handler's decision.
+
+    `steps` is the step or the outcome for each situation, `copy` the values to copy ({employees column: value}), and
+    `key` the key by which an employee is searched ({column: value}).
     """
 
     steps: Mapping[Situation, Step | Outcome]

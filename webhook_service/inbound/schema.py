@@ -1,5 +1,4 @@
-"""The schemas of a payload, with whole rows of `auth.users` or only the mapped columns, and of the state in the ledger.
-"""
+"""The schemas of an event: a payload, with whole rows of `auth.users` or only mapped columns, and the ledger's form."""
 
 import re
 from datetime import UTC, datetime, timedelta

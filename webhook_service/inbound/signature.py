@@ -30,7 +30,7 @@ TOLERANCE_SECONDS = 300
 # An id has no dot, because dots separate the parts of the signed content. It has no colon, because ids of actions do.
 EVENT_ID = re.compile(r"[A-Za-z0-9_-]{1,200}", re.ASCII)
 TIMESTAMP = re.compile(r"[0-9]{1,12}", re.ASCII)
-# The v1 signatures, separated by space as in the spec, or by ", " as Supabase's Auth Hooks send them. Others are skipped.
+# Finds v1 signatures, separated by space as in the spec, or by ", " as in Supabase's Auth Hooks. Others are skipped.
 V1_SIGNATURE = re.compile(r"(?:^|[\s,])v1,([A-Za-z0-9+/]{43}=)(?=$|[\s,])", re.ASCII)
 
 

@@ -19,7 +19,9 @@ log = logging.getLogger(__name__)
 BATCH = 200
 
 
-def run_once(database: Database, policy: Policy, *, name: str, limit: int = BATCH, lease: int = LEASE_SECONDS) -> PassResult:
+def run_once(
+    database: Database, policy: Policy, *, name: str, limit: int = BATCH, lease: int = LEASE_SECONDS
+) -> PassResult:
     """Takes what is due, at most `limit` rows, and applies it, older versions first. Raises Unavailable, DatabaseError.
 
     `name` is this relay's own: its leases carry it.

@@ -73,8 +73,8 @@ class Metrics:
             ["outcome", "reason"],
             registry=self._registry,
         )
-        # All label values exist from the start. Prometheus then sees a first delivery as an increase, and the route that
-        # is called most looks up each label once.
+        # All label values exist from the start. Prometheus then sees a first delivery as an increase, and the busiest
+        # route looks up each label only once.
         self._deliveries = {labels: deliveries.labels(*labels) for labels in LABELS}
         self._seconds = Histogram(
             f"{PREFIX}delivery_seconds", "Time to answer a delivery", buckets=BUCKETS, registry=self._registry

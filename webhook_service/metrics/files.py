@@ -19,7 +19,10 @@ LOCK = "lock"
 
 @contextmanager
 def reading(folder: Path) -> Iterator[None]:
-    """Prevent `add_up_ended` while the files are read. Otherwise a worker's counts could be read twice, or not at all."""
+    """Keep `add_up_ended` from running while the files are read.
+
+    Otherwise a worker's counts could be read twice, or not at all.
+    """
     with (folder / LOCK).open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
         yield

@@ -1,6 +1,4 @@
-"""The temporary folder in which the workers of one gunicorn count. gunicorn makes it at its start and removes it at its
-end.
-"""
+"""The temporary folder in which the workers of one gunicorn count. It lasts from gunicorn's start to its end."""
 
 import fcntl
 import os

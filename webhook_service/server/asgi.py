@@ -1,4 +1,4 @@
-"""The application as ASGI. The event loop answers webhooks and /healthz; Flask answers all other requests in threads."""
+"""The application as ASGI. The event loop answers webhooks and /healthz; Flask answers all else in threads."""
 
 import asyncio
 from http import HTTPStatus
@@ -44,8 +44,8 @@ def application(app: Flask) -> ASGIApp:
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        if (error := head_error(scope)) is not None:
-            await respond(send, bad_request(error))
+        if (detail := head_error(scope)) is not None:
+            await respond(send, bad_request(detail))
         elif scope["path"] == webhooks.PATH and scope["method"] == "POST":
             await respond(send, await receive_webhook(scope, receive))
         elif scope["path"] == health.ALIVE_PATH and scope["method"] == "GET":

@@ -13,7 +13,7 @@ from webhook_service.config import load_server, read_environment
 from webhook_service.log import dict_config
 from webhook_service.metrics import folder as metrics_folder
 
-# gunicorn reads every name of this module that is one of its settings. So this module must not import `config` as a name.
+# gunicorn takes every name in this module that is one of its settings. `config` is one, so it must not be a name here.
 _settings = load_server(read_environment())
 
 bind = f"{_settings.host}:{_settings.port}"
@@ -26,8 +26,8 @@ graceful_timeout = 30  # requests get worker.GRACE_SECONDS to finish, and then t
 control_socket_disable = True
 logconfig_dict = dict_config(_settings.log_level)
 
-# Log lines show neither the caller nor threads and processes, so logging need not look these up for each line (logging's
-# manual, "Optimization").
+# Log lines show neither the caller nor threads and processes, so logging need not find these out for each line
+# (logging's manual, "Optimization").
 logging._srcfile = None
 logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
@@ -65,11 +65,10 @@ def on_exit(server: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Prepare a worker: allow as many open files as the system does (connections are files), and start its relay unless
-    RELAY is off.
+    """Prepare a worker, and start its relay unless RELAY is off.
 
-    The objects that are loaded by now are frozen, because collecting garbage among them again and again would be a tenth
-    of the cost of an event.
+    The worker may open as many files as the system allows, because connections are files. The objects that are loaded
+    by now are frozen, because searching them for garbage again and again would be a tenth of the cost of an event.
     """
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -76,8 +76,7 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
 
 
 def listening(preferred: int) -> socket.socket:
-    """A socket that listens on 127.0.0.1, on the port `preferred` if it is free, else on a port of the system's choice.
-    """
+    """A socket that listens on 127.0.0.1, at the port `preferred` if that is free, else at any free port."""
     try:
         return socket.create_server(("127.0.0.1", preferred), backlog=BACKLOG)
     except OSError:

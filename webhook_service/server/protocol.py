@@ -45,8 +45,9 @@ class Protocol(HttpToolsProtocol):
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Let other workers run before this connection is served. Otherwise the worker that runs would accept all of
-        many simultaneous connections.
+        """Let other workers run before this connection is served.
+
+        Otherwise the running worker would accept all of many simultaneous connections.
         """
         os.sched_yield()
         super().__init__(*args, **kwargs)
@@ -120,7 +121,7 @@ class Protocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
-        """Do the same as uvicorn's method without its checks for WebSockets: a client can cause a call for each byte."""
+        """Do the same as uvicorn, without its checks for WebSockets: a client can cause a call with each byte."""
         self._has_progress = True
         cycle = self.cycle
         if not cycle.response_complete:

@@ -23,8 +23,9 @@ HEARTBEAT_SECONDS = 1
 
 
 class QuietServer(Server):
-    """A uvicorn server that does not raise a signal again at its end. Otherwise gunicorn's hooks, which stop the relay,
-    would not run.
+    """A uvicorn server that does not raise a signal again at its end.
+
+    Otherwise gunicorn's hooks, which stop the relay, would not run.
     """
 
     @contextmanager
