@@ -176,7 +176,7 @@ class Worker:
         )
 
     def kill(self) -> None:
-        """Kill the process. Requests that it took and did not send are lost, and responses of the others are not written."""
+        """Kill the process. Requests that it took and did not send are lost; responses of others are not written."""
         if self._process is not None:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait()
