@@ -73,7 +73,7 @@ class EmployeeNotFound(ServiceError):
 
 
 class EmployeeRejected(ServiceError):
-    """A constraint or trigger of the employees table rejects the row.
+    """A rule of the employees table, such as a constraint or a trigger, rejects the row.
 
     `facts` is {"sqlstate", "constraint", "column"}; an unknown one is None.
     """

@@ -76,7 +76,7 @@ class ActionOutcome(StrEnum):
     LINKED = "linked"
     """The employee was linked to an auth user that already existed."""
     UNCHANGED = "unchanged"
-    """Auth was already in the requested state, after our own call or another change."""
+    """Auth was already in the requested state, after an earlier call of this service or another change."""
     STALE = "stale"
     """A newer action, or the owner of the e-mail, has overruled the action."""
     GONE = "gone"

@@ -42,7 +42,7 @@ class PassResult:
 
 
 def own_name() -> str:
-    """A unique name for a relay's leases: host, process id and chance."""
+    """A unique name for a relay's leases, from the host, the process id and a random part."""
     return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
@@ -51,8 +51,8 @@ class Loop:
     """A task that is repeated.
 
     `once(relay_name)` does one pass. After a pass that found nothing, `wait(seconds)` waits for `every` seconds, or
-    less if the pass reported that something is due earlier. `wait` may return early when there is new work. Its
-    default waits until the relay stops.
+    less if the pass reported that something is due earlier. `wait` may return early when there is new work. The
+    default `wait` returns early only when the relay stops.
     """
 
     name: str

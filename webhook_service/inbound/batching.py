@@ -119,7 +119,7 @@ class GroupCommit:
             await self._settle([each for each in batch if not each[1].done()], waits_for_locks)
         finally:
             held_up.cancel()
-            self._started.pop(asyncio.current_task())  # type: ignore[arg-type]  # a coroutine of ours always runs in one
+            self._started.pop(asyncio.current_task())  # type: ignore[arg-type]  # this coroutine always runs in a task
             self._expected = min(len(self._waiting) + len(batch), self._max_batch)
             self._call_next(0 if len(self._waiting) >= self._expected else RETURN_SECONDS)
 

@@ -40,7 +40,7 @@ REASONS: Mapping[str, tuple[type[ServiceError] | HTTPStatus, str]] = {
     "no_auth_admin": (NotPossible, "The Auth Admin API is not configured."),
     "login_not_found": (NotPossible, "Auth has no user with this e-mail."),
     "email_taken": (EmailTaken, "Another employee or auth user has that e-mail; `side` says which."),
-    "employee_rejected": (EmployeeRejected, "A constraint or trigger of the employees table rejects the row."),
+    "employee_rejected": (EmployeeRejected, "A constraint, trigger or type of the employees table rejects the row."),
     "auth_refused": (AuthRefused, "Auth refuses the call, and a retry does not help."),
     "auth_key_refused": (AuthRefused, "Auth refuses the service role key; an admin must correct the setting."),
     "auth_too_old": (AuthRefused, "This version of Auth is too old."),
