@@ -62,7 +62,7 @@ def accounts_for(
 
 
 def metrics_for(environ: Mapping[str, str]) -> Metrics:
-    """The metrics of this process, summed with those of gunicorn's other workers where gunicorn has made a folder."""
+    """The metrics of this process, summed with those of gunicorn's other workers if gunicorn has made a folder."""
     return Metrics(Path(environ[FOLDER]) if FOLDER in environ else None)
 
 
@@ -83,9 +83,9 @@ def relay_for(
 ) -> Relay:
     """Build a relay, without starting it.
 
-    It has a loop each for events, the monitor and bulk replays, and for actions and notices where `accounts` and
-    `notifier` are given. Each loop has its own thread, so a slow Auth delays no event. Over a direct connection, the
-    database wakes the loop for events at once; over the Data API it polls. `report` is called after each pass.
+    It has loops for events, the monitor and bulk replays, for actions if `accounts` is given, and for notices if
+    `notifier` is given. Each loop has its own thread, so a slow Auth delays no event. Over a direct connection, the
+    database wakes the loop for events at once; over the Data API, this loop polls. `report` is called after each pass.
     """
     wait = Wakeup(connection.url).wait if isinstance(connection, DirectConnection) else None
     loops = [

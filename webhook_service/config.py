@@ -112,10 +112,12 @@ def auth_admin(environ: Mapping[str, str]) -> SupabaseConnection | DirectConnect
 
 
 def auth_rate(environ: Mapping[str, str]) -> int:
+    """How many actions a second all relays together may perform."""
     return whole_number(environ, "AUTH_RATE", DEFAULT_AUTH_RATE)
 
 
 def supabase(environ: Mapping[str, str]) -> SupabaseConnection:
+    """The Supabase project of SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY."""
     url = required(environ, "SUPABASE_URL")
     if not re.match(r"https?://[^/\s]+", url):
         raise BadSetting("SUPABASE_URL", "must begin with https:// (or http://)")
@@ -126,6 +128,7 @@ def supabase(environ: Mapping[str, str]) -> SupabaseConnection:
 
 
 def database_url(environ: Mapping[str, str]) -> str:
+    """DATABASE_URL, which must be a postgresql:// URL."""
     url = required(environ, "DATABASE_URL")
     if not re.match(r"postgres(ql)?://", url):
         raise BadSetting("DATABASE_URL", "must begin with postgresql://")
@@ -133,6 +136,7 @@ def database_url(environ: Mapping[str, str]) -> str:
 
 
 def webhook_secrets(environ: Mapping[str, str]) -> tuple[Secret, ...]:
+    """The secrets in WEBHOOK_SECRETS, newest first."""
     try:
         return parse_secrets(required(environ, "WEBHOOK_SECRETS"))
     except ValueError as error:
@@ -140,6 +144,7 @@ def webhook_secrets(environ: Mapping[str, str]) -> tuple[Secret, ...]:
 
 
 def admin_api_key(environ: Mapping[str, str]) -> str:
+    """ADMIN_API_KEY: at least SHORTEST_ADMIN_KEY printable ASCII characters, without spaces."""
     key = required(environ, "ADMIN_API_KEY")
     if not re.fullmatch(r"[!-~]*", key):
         raise BadSetting("ADMIN_API_KEY", "must be one word of ASCII characters")
@@ -149,6 +154,7 @@ def admin_api_key(environ: Mapping[str, str]) -> str:
 
 
 def pages(environ: Mapping[str, str]) -> PageSettings:
+    """The settings of the dashboard."""
     secret_key = value_of(environ, "SECRET_KEY") or ""
     if 0 < len(secret_key) < SHORTEST_SECRET_KEY:
         raise BadSetting("SECRET_KEY", f"must have at least {SHORTEST_SECRET_KEY} characters")
@@ -161,6 +167,7 @@ def pages(environ: Mapping[str, str]) -> PageSettings:
 
 
 def public_url(environ: Mapping[str, str]) -> str | None:
+    """PUBLIC_URL without a slash at its end; None if it is not set."""
     url = value_of(environ, "PUBLIC_URL")
     if url is not None and not re.fullmatch(r"https?://[^/\s?#]+[^\s?#]*", url):
         raise BadSetting("PUBLIC_URL", "must begin with https:// (or http://), and must not have a query")
@@ -168,6 +175,7 @@ def public_url(environ: Mapping[str, str]) -> str | None:
 
 
 def notices(environ: Mapping[str, str]) -> NoticeSettings:
+    """The settings of notices."""
     has_limit = value_of(environ, "NOTIFY_SILENCE_HOURS") is not None
     return NoticeSettings(
         urls=notify_urls(environ),
@@ -191,10 +199,12 @@ def notify_urls(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def policy(environ: Mapping[str, str]) -> Policy:
+    """The policy of EMAIL_OWNER and NAME_FIELDS."""
     return Policy(email_owner=email_owner(environ), name_fields=name_fields(environ))
 
 
 def email_owner(environ: Mapping[str, str]) -> EmailOwner:
+    """EMAIL_OWNER; Auth by default."""
     text = value_of(environ, "EMAIL_OWNER") or EmailOwner.AUTH
     try:
         return EmailOwner(text)
@@ -221,6 +231,7 @@ def name_fields(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def log_level(environ: Mapping[str, str]) -> str:
+    """LOG_LEVEL in upper case; INFO by default."""
     level = (value_of(environ, "LOG_LEVEL") or "INFO").upper()
     if level not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
         raise BadSetting("LOG_LEVEL", "must be debug, info, warning, error or critical")
@@ -228,6 +239,7 @@ def log_level(environ: Mapping[str, str]) -> str:
 
 
 def port(environ: Mapping[str, str]) -> int:
+    """PORT, from 1 to 65535."""
     number = whole_number(environ, "PORT", DEFAULT_PORT)
     if number > 65535:
         raise BadSetting("PORT", "must be at most 65535")
@@ -251,6 +263,7 @@ def value_of(environ: Mapping[str, str], name: str) -> str | None:
 
 
 def required(environ: Mapping[str, str], name: str) -> str:
+    """The value of a variable that must be set."""
     value = value_of(environ, name)
     if value is None:
         raise BadSetting(name, f"is not set (nor {name}_FILE)")
@@ -258,6 +271,7 @@ def required(environ: Mapping[str, str], name: str) -> str:
 
 
 def switch(environ: Mapping[str, str], name: str, *, default: str) -> bool:
+    """The value of a variable that is on or off."""
     text = (value_of(environ, name) or default).lower()
     if text not in ("on", "off", "true", "false", "1", "0"):
         raise BadSetting(name, "must be on or off")
@@ -265,6 +279,7 @@ def switch(environ: Mapping[str, str], name: str, *, default: str) -> bool:
 
 
 def whole_number(environ: Mapping[str, str], name: str, default: int) -> int:
+    """The value of a variable that is an integer from 1 to 999999999."""
     text = value_of(environ, name)
     if text is None:
         return default

@@ -76,6 +76,7 @@ def user_of(row: Mapping[str, Any], name_fields: Mapping[str, str]) -> AuthUser:
 
 
 def as_object(metadata: Json) -> Mapping[str, Json]:
+    """The metadata if it is an object, else {}."""
     return metadata if isinstance(metadata, dict) else {}
 
 
@@ -86,6 +87,7 @@ def usable_text(value: Json) -> str | None:
 
 
 def without_identity(user: AuthUser) -> AuthUser:
+    """The user without e-mail, employee number and names, which a deleted user must not keep."""
     return replace(user, email=None, email_confirmed=False, employee_number=None, names={})
 
 

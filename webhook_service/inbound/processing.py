@@ -57,7 +57,10 @@ async def process_batch_soon(
     lock_timeout: str = LOCK_TIMEOUT,
     skip_held: bool = False,
 ) -> list[Result]:
-    """Do the same without blocking the event loop. If earlier events must be applied first, a thread does all of it."""
+    """Do the same as `process_batch` without blocking the event loop.
+
+    If earlier events must be applied first, a thread does all of it.
+    """
     answer = await database.call_soon(PROCESS, **parameters(works, lock_timeout=lock_timeout, skip_held=skip_held))
     if "results" in answer:
         return [result_of(item) for item in answer["results"]]

@@ -129,7 +129,7 @@ TEXTS: list[tuple[Kind, Step, Condition | None, list[str]]] = [
 
 @pytest.mark.parametrize(("kind", "step", "condition", "says"), TEXTS)
 def test_what_a_message_says(kind: Kind, step: Step, condition: Condition | None, says: list[str]) -> None:
-    """A message has the count and the kind, the time of the start, what to do, and where to read more."""
+    """A message has the count, the kind, the time of its start, what to do, and where to read more."""
     text = text_of(kind, step, condition, ago(120))
     assert [part for part in says if part not in text] == []
 

@@ -112,6 +112,7 @@ def sample(schema: Json, schemas: Json) -> Json:
 
 
 def name_of(schema: Any) -> str:
+    """The name of a schema in the document: the name of its class."""
     made = schema if isinstance(schema, type) else type(schema)
     return made.__name__
 
@@ -137,14 +138,17 @@ def described(operation: Operation) -> Json:
 
 
 def content(schema: type[Schema], example: Json, kind: str = "application/json") -> dict[str, Json]:
+    """The content of a request or response: its schema and an example."""
     return {"content": {kind: {"schema": schema} | ({"example": example} if example else {})}}
 
 
 def with_headers(status: int, response: dict[str, Json]) -> dict[str, Json]:
+    """The response with the headers of its status."""
     return response | ({"headers": HEADERS[status]} if status in HEADERS else {})
 
 
 def path_parameter(name: str) -> dict[str, Json]:
+    """The document's object for a path parameter."""
     description, schema, example = PATHS[name]
     return {"in": "path", "name": name, "description": description, "schema": schema, "example": example}
 
@@ -176,6 +180,7 @@ TITLES = {
 
 
 def example_of(reason: str) -> Json:
+    """An example of a problem document for a reason."""
     status, meaning = status_of(reason), REASONS[reason][1]
     value = {
         "type": f"urn:webhook-service:{reason}",
@@ -197,5 +202,6 @@ def explain(schema: Json, words: dict[str, tuple[str, Json]]) -> None:
 
 
 def explain_parameter(parameter: Json) -> None:
+    """Add the description and the example of a query parameter."""
     if parameter["in"] == "query":
         parameter["description"], parameter["example"] = FIELDS[parameter["name"]]

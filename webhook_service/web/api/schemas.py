@@ -22,10 +22,12 @@ def described(description: str, example: Any = None) -> dict[str, Any]:
 
 
 def text(description: str, example: str | None = None, **options: Any) -> fields.String:
+    """A field with a text."""
     return fields.String(metadata=described(description, example), **options)
 
 
 def number(description: str, example: int | None = None, **options: Any) -> fields.Integer:
+    """A field with a 64-bit integer."""
     return fields.Integer(strict=True, metadata=described(description, example) | {"format": "int64"}, **options)
 
 
@@ -35,6 +37,7 @@ def moment(description: str, example: str | None = NOON, **options: Any) -> fiel
 
 
 def one_of(values: tuple[str, ...], description: str, example: str | None = None, **options: Any) -> fields.String:
+    """A field with one of some texts."""
     return text(description, example, validate=validate.OneOf([str(value) for value in values]), **options)
 
 
@@ -128,6 +131,7 @@ class RecordedReplay(Answer):
 
 
 def changes(description: str, **options: Any) -> fields.Dict:
+    """A field with {column: {"from", "to"}}."""
     example = {"auth_user_id": {"from": None, "to": JANE}}
     return fields.Dict(
         keys=fields.String(), values=fields.Raw(allow_none=True), metadata=described(description, example), **options
