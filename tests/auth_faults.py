@@ -120,7 +120,7 @@ class AuthServer:
             self._calls.clear()
 
     def fail_next(self, *faults: Fault, method: str | None = None, path: str | None = None) -> None:
-        """Let the next calls fail, one with each fault; only calls of this method, and of this path or one below it."""
+        """Let the next calls fail, one with each fault: only those of this method, and of this path or one below it."""
         with self._lock:
             self._next += [(method, path, fault) for fault in faults]
 

@@ -32,7 +32,7 @@ def test_a_link_expires(moment: datetime) -> None:
 
 @pytest.mark.parametrize("index", range(len(TOKEN) - 1))  # of the last letter, base64 ignores some bits
 def test_a_changed_link_is_refused(index: int) -> None:
-    """A link with any changed letter is refused."""
+    """A link with any changed letter is refused, whatever age it claims."""
     letter = "A" if TOKEN[index] != "A" else "B"
     with pytest.raises(BadLink):
         read_link(TOKEN[:index] + letter + TOKEN[index + 1 :], KEY, now=NOW)
