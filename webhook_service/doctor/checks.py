@@ -12,7 +12,7 @@ from webhook_service.doctor.findings import Finding, note, ok, wrong
 from webhook_service.errors import BadSignature, ServiceError
 from webhook_service.events import Json
 from webhook_service.inbound import signature
-from webhook_service.inbound.signature import TOLERANCE, Secret
+from webhook_service.inbound.signature import TOLERANCE_SECONDS, Secret
 from webhook_service.ledger.reconcile import reconcile
 from webhook_service.ledger.wording import describe
 from webhook_service.policy import Policy
@@ -123,7 +123,7 @@ def clock(facts: Json, moment: datetime) -> Finding:
     """Check the database's clock. `moment` is this machine's time when the database read its own."""
     difference = facts["now"] - moment.timestamp()
     if abs(difference) > MAX_CLOCK_DIFFERENCE_SECONDS:
-        todo = f"set this machine's clock: signatures are refused if it differs by more than {TOLERANCE} s"
+        todo = f"set this machine's clock: signatures are refused if it differs by more than {TOLERANCE_SECONDS} s"
         return wrong("clock", f"{difference:+.0f} s from the database's", todo)
     return ok("clock", f"{difference:+.1f} s from the database's")
 

@@ -14,7 +14,7 @@ from webhook_service.events import Json, Outcome, Result, Status, Via, Work
 from webhook_service.inbound import handlers, payload
 from webhook_service.inbound.processing import LOCK_TIMEOUT_ALONE, process_batch
 from webhook_service.ledger.replay import MAX_CHANGES_SHOWN
-from webhook_service.loops import LEASE, Ran
+from webhook_service.loops import LEASE_SECONDS, PassResult
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
@@ -111,8 +111,8 @@ def job(database: Database, id: int) -> Json:
 
 
 def run_once(
-    database: Database, policy: Policy, *, name: str, limit: int = BULK_REPLAY_RATE, lease: int = LEASE
-) -> Ran:
+    database: Database, policy: Policy, *, name: str, limit: int = BULK_REPLAY_RATE, lease: int = LEASE_SECONDS
+) -> PassResult:
     """Claim the next due part of a job, and replay it. `name` is the relay's, `lease` is in seconds.
 
     Raises Unavailable: the part is then retried. Raises DatabaseError: the job has failed with that error.
@@ -120,7 +120,7 @@ def run_once(
     due = database.call("auth_sync_claim_bulk_replay_v1", p_relay=name, p_limit=limit, p_lease_seconds=lease)
     rows = due["events"]
     if not rows:
-        return Ran(next_in=due["next_in"])
+        return PassResult(next_in=due["next_in"])
     job = due["job"]
     try:
         part = replayed(database, policy, rows, requested_by=job["requested_by"], dry_run=False)
@@ -128,7 +128,7 @@ def run_once(
     except DatabaseError as error:  # the database would refuse every retry
         settle(database, job, name, Part([], held_at=rows[0]["id"]), error=error.detail)
         raise
-    return Ran(len(rows), len(rows) - len(part.results), part.outcomes, due["next_in"])
+    return PassResult(len(rows), len(rows) - len(part.results), part.outcomes, due["next_in"])
 
 
 def settle(database: Database, job: Json, name: str, part: Part, error: str | None = None) -> None:

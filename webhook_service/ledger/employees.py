@@ -6,7 +6,7 @@ from uuid import UUID
 
 from webhook_service.errors import EmployeeNotFound
 from webhook_service.events import Json
-from webhook_service.loops import Ran
+from webhook_service.loops import PassResult
 from webhook_service.ports import Database
 
 
@@ -67,10 +67,10 @@ def logins_by_email(database: Database, email: str) -> Json:
     return database.call("auth_sync_candidates_v1", p_email=email, p_employee_number=None)
 
 
-def refresh_differences(database: Database) -> Ran:
+def refresh_differences(database: Database) -> PassResult:
     """Compare the next employees with Auth, if that is due, and store the lists of those that differ.
 
     Comparing many employees takes longer than a page of the dashboard may take. One relay at a time does it.
     Raises Unavailable, DatabaseError.
     """
-    return Ran(next_in=database.call("auth_sync_refresh_mismatches_v1")["next_in"])
+    return PassResult(next_in=database.call("auth_sync_refresh_mismatches_v1")["next_in"])

@@ -10,7 +10,7 @@ from collections import Counter
 
 from webhook_service.events import Status, Via
 from webhook_service.inbound.processing import process_rows
-from webhook_service.loops import LEASE, Ran
+from webhook_service.loops import LEASE_SECONDS, PassResult
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
@@ -19,7 +19,9 @@ log = logging.getLogger(__name__)
 BATCH_SIZE = 200
 
 
-def run_once(database: Database, policy: Policy, *, name: str, limit: int = BATCH_SIZE, lease: int = LEASE) -> Ran:
+def run_once(
+    database: Database, policy: Policy, *, name: str, limit: int = BATCH_SIZE, lease: int = LEASE_SECONDS
+) -> PassResult:
     """Claim at most `limit` due events, and apply them, older versions first.
 
     `name` is the name of this relay, which its leases carry. `lease` is in seconds. Raises Unavailable, DatabaseError.
@@ -34,4 +36,4 @@ def run_once(database: Database, policy: Policy, *, name: str, limit: int = BATC
         if result.status is Status.FAILED:
             fields = {"event_id": result.event_id, "outcome": result.outcome, "employee_id": result.employee_id}
             log.warning("not applied", extra=fields)
-    return Ran(len(rows), len(held), Counter(str(result.outcome) for result in results), due["next_in"])
+    return PassResult(len(rows), len(held), Counter(str(result.outcome) for result in results), due["next_in"])

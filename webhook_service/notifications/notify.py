@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 from webhook_service.events import Json
-from webhook_service.loops import Ran
+from webhook_service.loops import PassResult
 from webhook_service.notifications.decide import Condition, Decision, Kind, Remembered, decide
 from webhook_service.notifications.destinations import TIMEOUT_SECONDS, Destination, destinations, send
 from webhook_service.notifications.links import FailingLink, failing_link
@@ -50,7 +50,7 @@ class Notifier:
     key: bytes = field(repr=False)
     timeout: float = TIMEOUT_SECONDS
 
-    def run_once(self, relay: str) -> Ran:
+    def run_once(self, relay: str) -> PassResult:
         """Decide on notices, and send due messages. A message that cannot be sent raises nothing; it is retried.
 
         Raises Unavailable, DatabaseError.
@@ -59,7 +59,7 @@ class Notifier:
         ends = time.monotonic() + MAX_PASS_SECONDS
         while time.monotonic() < ends and self.send_one(relay, now):
             pass
-        return Ran()
+        return PassResult()
 
     def decide(self) -> datetime:
         """Decide on notices, store them, and return the database's time. Raises Unavailable, DatabaseError."""

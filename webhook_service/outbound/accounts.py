@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 
 from webhook_service.errors import AuthRefused, AuthThrottled, AuthUnavailable, AuthUserNotFound, NotPossible
 from webhook_service.events import Account, Action, ActionOutcome, Employee, Json, RequestedAction, Status
-from webhook_service.loops import Ran
+from webhook_service.loops import PassResult
 from webhook_service.outbound.actions import Call, decide
 from webhook_service.policy import EmailOwner
 from webhook_service.ports import AuthAdmin, Database
@@ -69,7 +69,7 @@ class Accounts:
     rate: int
     now: Callable[[], datetime]
 
-    def run_once(self, relay: str) -> Ran:
+    def run_once(self, relay: str) -> PassResult:
         """Claim the due actions that the rate allows, and perform them.
 
         `relay` is the name that the leases carry. Raises Unavailable, DatabaseError.
@@ -83,7 +83,7 @@ class Accounts:
         )
         actions = due["actions"]
         if not actions:
-            return Ran(next_in=due["next_in"])
+            return PassResult(next_in=due["next_in"])
         with ThreadPoolExecutor(len(actions), thread_name_prefix="action") as pool:
             performed = list(pool.map(lambda action: self._perform_and_settle(action, relay), actions))
         done = [each for each in performed if each is not None]
@@ -94,7 +94,7 @@ class Accounts:
         outcomes = Counter(str(each.outcome) for each in done)
         pairs = zip(actions, performed, strict=True)
         by_operation = Counter((one["operation"], str(each.outcome)) for one, each in pairs if each is not None)
-        return Ran(len(actions), len(actions) - len(done), outcomes, due["next_in"], by_operation)
+        return PassResult(len(actions), len(actions) - len(done), outcomes, due["next_in"], by_operation)
 
     def perform_now(self, event_id: str, lease: str) -> Performed | None:
         """Perform one action immediately, without regard to the rate.

@@ -26,7 +26,7 @@ from webhook_service.db.direct import DirectDatabase
 from webhook_service.errors import DatabaseError, Unavailable
 from webhook_service.events import Json
 from webhook_service.ledger import bulk_replay
-from webhook_service.loops import Ran
+from webhook_service.loops import PassResult
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
@@ -45,7 +45,7 @@ def begin(database: Database, **filter: Json) -> int:
     return int(bulk_replay.begin(database, filter or FAILED, requested_by=KIM)["id"])
 
 
-def look(database: Database, name: str = "a") -> Ran:
+def look(database: Database, name: str = "a") -> PassResult:
     return bulk_replay.run_once(database, Policy(), name=name)
 
 
@@ -76,7 +76,7 @@ def test_a_job_replays_each_once_and_nothing_newer(database: Database, connectio
     assert (done["outcomes"], done["ended_at"] is not None) == ({"linked": 120}, True)
     assert Counter(replays(connection)) == {(f"evt-{n}", KIM, "ambiguous", "linked"): 1 for n in range(1, 121)}
     assert linked_employees(connection) == 120
-    assert look(database) == Ran()
+    assert look(database) == PassResult()
 
 
 def test_it_keeps_to_the_rate(database: Database, connection: Connection) -> None:
@@ -103,7 +103,7 @@ def test_a_cancelled_job_stops_after_the_part_under_way(database: Database, conn
     done = bulk_replay.replayed(database, Policy(), rows, requested_by=KIM, dry_run=False)
     bulk_replay.settle(database, part["job"], "a", done)
     let_pass(connection)
-    assert (look(database), linked_employees(connection)) == (Ran(), 50)
+    assert (look(database), linked_employees(connection)) == (PassResult(), 50)
     ended = bulk_replay.cancel(database, job, requested_by="joe")
     assert (ended["status"], ended["cancelled_by"], ended["replayed"]) == ("CANCELLED", "ann", 50)
     assert bulk_replay.cancel(database, 99, requested_by="joe") is None
@@ -218,7 +218,7 @@ def test_a_part_that_was_pruned_is_passed_over(database: Database, connection: C
 def test_nothing_that_fits_is_done_at_once(database: Database) -> None:
     """There is a job of it all the same, for the record."""
     job = begin(database)
-    assert (bulk_replay.job(database, job)["status"], look(database)) == ("DONE", Ran())
+    assert (bulk_replay.job(database, job)["status"], look(database)) == ("DONE", PassResult())
     assert bulk_replay.job(database, 99) is None
 
 

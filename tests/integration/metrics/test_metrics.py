@@ -19,7 +19,7 @@ from webhook_service.app import create_app, utc_now
 from webhook_service.auth.local import LocalAuthAdmin
 from webhook_service.db.direct import STATEMENT_TIMEOUT, DirectDatabase
 from webhook_service.events import Action, ActionOutcome
-from webhook_service.loops import Loop, Ran, Relay
+from webhook_service.loops import Loop, PassResult, Relay
 from webhook_service.metrics.counters import ERRORS, GAUGES, PREFIX, REFUSALS
 from webhook_service.outbound.accounts import Accounts
 from webhook_service.policy import EmailOwner
@@ -118,15 +118,15 @@ def test_the_relay_is_counted(app: Flask) -> None:
     """Each look by what came of it, and the actions that it performed."""
     metrics = app.extensions["metrics"]
     done = {(str(Action.DISABLE_AUTH_USER), str(ActionOutcome.DISABLED)): 2}
-    answers = iter([Ran(claimed=2, actions=done), Ran()])
+    answers = iter([PassResult(claimed=2, actions=done), PassResult()])
 
-    def once(name: str) -> Ran:
+    def once(name: str) -> PassResult:
         if (ran := next(answers, None)) is not None:
             return ran
         relay.stop()
         raise ValueError("trouble")
 
-    relay = Relay(Loop("actions", once, lambda seconds: None), report=metrics.ran)
+    relay = Relay(Loop("actions", once, lambda seconds: None), report=metrics.pass_ended)
     relay.run()
     samples = scraped(app.test_client())
     assert counted(samples, "relay_runs_total") == {("actions", result): 1 for result in ("worked", "idle", "failed")}
@@ -187,7 +187,7 @@ def test_what_is_watched_exists(
     client: FlaskClient, app: Flask, connection: Connection, file: str, at_least: int
 ) -> None:
     """Each metric, and each label's value, that the alert rules and the dashboard mention is exposed."""
-    app.extensions["metrics"].ran("events", Ran(actions={("disable_auth_user", "disabled"): 1}))
+    app.extensions["metrics"].pass_ended("events", PassResult(actions={("disable_auth_user", "disabled"): 1}))
     connection.execute("insert into auth_sync_relays (relay) values ('r')")
     post(client, insert(email="jane@example.com"), "evt-1")
     exposed = scraped(client)

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 from webhook_service.errors import ServiceError
 from webhook_service.ledger import wording
 from webhook_service.web import Wiring
-from webhook_service.web.errors import log_trouble, log_unexpected, status_of
+from webhook_service.web.errors import log_service_error, log_unexpected_error, status_of
 from webhook_service.web.pages import audit, events, overview, people, replays, session
 
 HEADERS = {
@@ -62,7 +62,7 @@ def explain_errors(views: Blueprint) -> None:
 
     @views.errorhandler(ServiceError)
     def page_of_our_error(error: ServiceError) -> tuple[str, int]:
-        log_trouble(error)
+        log_service_error(error)
         return error_page(status_of(error), error.detail)
 
     @views.errorhandler(HTTPException)
@@ -72,7 +72,7 @@ def explain_errors(views: Blueprint) -> None:
 
     @views.errorhandler(Exception)
     def page_of_unexpected_error(error: Exception) -> tuple[str, int]:
-        log_unexpected(error)
+        log_unexpected_error(error)
         return error_page(HTTPStatus.INTERNAL_SERVER_ERROR, "This should not have happened. The log tells more.")
 
 
