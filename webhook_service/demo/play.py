@@ -19,7 +19,7 @@ from webhook_service import config
 from webhook_service.auth.stand_in import Auth
 from webhook_service.config import read_environment
 from webhook_service.db import embedded, migrate
-from webhook_service.demo.tables import Line, check_employees, comparison, happenings
+from webhook_service.demo.tables import Line, check_employees, comparison, lines_table
 from webhook_service.demo.traffic import DAY, EMPLOYEES, HIRE, OUTAGE, Act, Post, Stage, body_of, posts
 from webhook_service.errors import Unavailable
 from webhook_service.inbound import signature
@@ -37,7 +37,7 @@ SELECT_EVENTS = """
 select id, event_id, status, outcome, via, request_data, extract(epoch from completed_at - created_at) * 1000 as ms
   from public.integration_sync_log where direction <> 'maintenance' and id > %s order by id
 """
-PATIENCE = 20.0
+TIMEOUT_SECONDS = 20.0
 """Seconds in which an event must come out."""
 
 
@@ -107,25 +107,25 @@ class Demo:
             def show(line: Line) -> None:
                 if line not in self.lines:
                     self.lines.append(line)
-                live.update(happenings(self.lines))
+                live.update(lines_table(self.lines))
 
             for act in DAY:
-                show(self._settled(self._begun(act)))
-                self._rest()
+                show(self._wait_for_outcome(self._start(act)))
+                self._wait_until_idle()
             server_process.kill(process)
             show(Line("THE SERVER IS KILLED"))
-            waiting = [self._begun(act) for act in OUTAGE]
+            waiting = [self._start(act) for act in OUTAGE]
             for line in waiting:
                 show(line)
             start_server()
             show(Line("THE SERVER IS BACK"))
             for line in waiting:
-                show(self._settled(line))
+                show(self._wait_for_outcome(line))
             with httpx.Client(base_url=self._url) as client:
                 for post in posts(*self._captured()):
                     show(self._posted(client, post))
 
-    def _begun(self, act: Act) -> Line:
+    def _start(self, act: Act) -> Line:
         """The act, and the ledger row that captured it, if any."""
         act.do(self._stage)
         line = Line(act.says, expected=act.expected)
@@ -134,9 +134,9 @@ class Demo:
             line.event_id, line.status = event["event_id"], event["status"]
         return line
 
-    def _settled(self, line: Line) -> Line:
+    def _wait_for_outcome(self, line: Line) -> Line:
         """Waits until the event has come out. Of HR's inserts there is a row that has done so at once."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while line.event_id is not None and time.monotonic() < deadline:
             event = self._event(line.event_id)
             if event["status"] != "PENDING":
@@ -146,9 +146,9 @@ class Demo:
             time.sleep(0.002)
         return line
 
-    def _rest(self) -> None:
+    def _wait_until_idle(self) -> None:
         """Waits until what came of an act besides is done: the actions it asked for, and their echoes."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while time.monotonic() < deadline:
             events = self._events()
             if all(event["status"] != "PENDING" for event in events):

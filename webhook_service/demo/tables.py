@@ -7,7 +7,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from webhook_service.demo.traffic import AFTERWARDS
+from webhook_service.demo.traffic import EXPECTED_EMPLOYEES
 
 COLORS = {"SUCCESS": "green", "FAILED": "yellow", "PENDING": "cyan", "refused": "red"}
 
@@ -29,7 +29,7 @@ class Line:
         return self.outcome == self.expected
 
 
-def happenings(lines: list[Line]) -> Table:
+def lines_table(lines: list[Line]) -> Table:
     """Each line with its outcome, and how long after the change it was applied."""
     table = Table(
         title="what happens in Auth and in HR, and what comes of it",
@@ -76,8 +76,8 @@ def changed(old: str, new: str) -> str:
 
 
 def check_employees(console: Console, after: list[TupleRow]) -> bool:
-    wrong = [row[0] for row in after if AFTERWARDS[row[0]] != row[1:6]]
-    if wrong or len(after) != len(AFTERWARDS):
+    wrong = [row[0] for row in after if EXPECTED_EMPLOYEES[row[0]] != row[1:6]]
+    if wrong or len(after) != len(EXPECTED_EMPLOYEES):
         console.print(f"[bold red]Employees that are not as they should be: {', '.join(wrong) or 'some are missing'}")
         return False
     console.print("[green]Every employee is as it should be.[/green]")

@@ -120,7 +120,7 @@ def posts(captured_event_id: str, captured_payload: Any) -> tuple[Post, ...]:
     )
 
 
-AFTERWARDS = {
+EXPECTED_EMPLOYEES = {
     "E-1001": ("Jane", "Smith", "jane.smith@example.com", "disabled", False),
     "E-1002": ("Bob", "Stone", "bob.stone@example.com", "orphaned", True),
     "E-1003": ("Carla", "Reyes", "Carla.Reyes@Example.com", "orphaned", True),

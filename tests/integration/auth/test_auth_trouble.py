@@ -35,7 +35,7 @@ from tests.auth_traffic import JANE
 from tests.integration.auth_admins import CALLS, EMAIL, PASSWORD, auth_of_jane, client, error_of
 from tests.integration.misbehaving_servers import Behaviour, Serve, closes, silent, trickles
 from tests.ports import free_port
-from webhook_service.auth.answers import pause_of
+from webhook_service.auth.answers import pause_seconds
 from webhook_service.auth.supabase import SupabaseAuthAdmin
 from webhook_service.errors import AuthThrottled, AuthUnavailable
 
@@ -176,13 +176,13 @@ def test_too_many_requests(server: AuthServer, name: str) -> None:
 )
 def test_a_pause_is_within_reason(retry_after: str, pause: float) -> None:
     """Seconds or a date, from a second to an hour."""
-    assert pause_of(retry_after, now=NOW) == pause
+    assert pause_seconds(retry_after, now=NOW) == pause
 
 
 @given(st.text() | st.from_regex(r"\A[A-Z][a-z]{2}, \d{1,5} [A-Z][a-z]{2} \d{1,6} \d+:\d+:\d+ [+-]?\w{1,12}\Z"))
 def test_any_pause_is_within_reason(retry_after: str) -> None:
     """Whatever the header says."""
-    assert 1 <= pause_of(retry_after, now=NOW) <= 3600
+    assert 1 <= pause_seconds(retry_after, now=NOW) <= 3600
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from tests.integration.signing_in import (
 )
 from webhook_service.log import JsonFormatter
 from webhook_service.settings import Settings, SupabaseConnection
-from webhook_service.web.pages.session import WRONG
+from webhook_service.web.pages.session import SIGN_IN_FAILED
 
 MFA = {
     "id": "0b1c2d3e-0000-4000-8000-000000000001",
@@ -88,7 +88,7 @@ def test_a_wrong_sign_in_says_no_more_than_that(settings: Settings, database_url
             for number, form in enumerate(forms):
                 browser = Browser(app, f"198.51.100.{number}")
                 response = browser.signs_in(**form)
-                assert (response.status_code, WRONG in response.text) == (401, True), form
+                assert (response.status_code, SIGN_IN_FAILED in response.text) == (401, True), form
                 assert not browser.is_in()
 
 
@@ -125,7 +125,7 @@ def test_whoever_is_no_admin_is_refused(with_auth: Flask, database_url: str, con
         hire(connection, EMAIL, auth_user_id=JANE, is_active=False)
     browser = Browser(with_auth)
     response = browser.signs_in(**by_password())
-    assert (response.status_code, WRONG in response.text) == (401, True)
+    assert (response.status_code, SIGN_IN_FAILED in response.text) == (401, True)
     assert not browser.is_in()
     assert recorded(connection) == []
 

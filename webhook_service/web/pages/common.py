@@ -22,7 +22,7 @@ class Query(Filter):
         unknown = EXCLUDE
 
 
-def asked_filter(values: Mapping[str, str]) -> tuple[dict[str, Json], dict[str, Any]]:
+def parse_filter(values: Mapping[str, str]) -> tuple[dict[str, Json], dict[str, Any]]:
     """The filter, and what is wrong with it, by field."""
     given = {name: value.strip() for name, value in values.items() if value.strip()}
     given |= {name: in_utc(given[name]) for name in ("since", "until") if name in given}

@@ -12,7 +12,7 @@ from webhook_service.notifications.decide import Kind
 from webhook_service.notifications.links import read_link
 from webhook_service.outbound.refusals import no_auth_admin
 from webhook_service.web import Wiring
-from webhook_service.web.pages.common import PAGE, asked_filter, cursor, record
+from webhook_service.web.pages.common import PAGE, cursor, parse_filter, record
 
 CHOICES = {
     "status": [(str(status), wording.STATUSES[status]) for status in Status],
@@ -38,7 +38,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
     @views.get("/events")
     def page() -> str:
-        filter, wrong = asked_filter(request.args)
+        filter, wrong = parse_filter(request.args)
         found = queries.search(database, filter, below=cursor("below"), limit=PAGE)
         return render_template("events.html", found=found, filter=filter, wrong=wrong, choices=CHOICES)
 

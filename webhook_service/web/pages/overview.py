@@ -11,7 +11,7 @@ from webhook_service.web.pages import chart
 
 NEWEST = 8
 HOURS = 24
-RELAY_IS_LATE = 60
+RELAY_IS_LATE_SECONDS = 60
 """Seconds."""
 
 
@@ -69,7 +69,7 @@ def checks(readiness: Json, summary: Json, problems: Json, longest_wait: float) 
 def relay_check(seconds: float | None) -> Check:
     if seconds is None:
         return Check("bad", "Relay", "It has never run: what a webhook lost is not made up for.")
-    if seconds > RELAY_IS_LATE:
+    if seconds > RELAY_IS_LATE_SECONDS:
         return Check("bad", "Relay", f"It last ran {seconds / 60:.0f} min ago: what a webhook lost is not made up for.")
     return Check("good", "Relay", "It runs: what a webhook loses is made up for.")
 

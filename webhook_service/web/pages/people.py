@@ -108,7 +108,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
     def create() -> Response | tuple[str, int]:
         given = {name: text for name in (*COLUMNS, "login") if (text := request.form.get(name, "").strip())}
         try:
-            asked = loaded(NewEmployee(), as_asked(given))
+            asked = loaded(NewEmployee(), as_api_fields(given))
             who = record(wiring, "created an employee", None, email=asked["employee"]["email"])
             hired = hire(
                 wiring.accounts,
@@ -164,7 +164,7 @@ LOGINS = {
 }
 
 
-def as_asked(given: dict[str, str]) -> dict[str, Any]:
+def as_api_fields(given: dict[str, str]) -> dict[str, Any]:
     """A form's texts as the API takes them."""
     asked: dict[str, Any] = {name: text for name, text in given.items() if name != "login"}
     if WHOLE_NUMBER.fullmatch(asked.get("user_type_id", "")):

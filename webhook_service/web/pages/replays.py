@@ -6,7 +6,7 @@ from werkzeug.wrappers import Response
 from webhook_service.events import Json
 from webhook_service.ledger import bulk_replay
 from webhook_service.web import Wiring
-from webhook_service.web.pages.common import asked_filter, record
+from webhook_service.web.pages.common import parse_filter, record
 from webhook_service.web.pages.events import CHOICES
 
 SHOWN = 50
@@ -23,13 +23,13 @@ def blueprint(wiring: Wiring) -> Blueprint:
     @views.get("/new")
     def new() -> str:
         """Without a preview as long as nothing is asked for."""
-        filter, wrong = asked_filter(request.args)
+        filter, wrong = parse_filter(request.args)
         preview = bulk_replay.preview(database, policy, filter) if filter and not wrong else None
         return render_template("replay_new.html", filter=filter, wrong=wrong, preview=preview, choices=CHOICES)
 
     @views.post("")
     def begin() -> Response:
-        filter, wrong = asked_filter(request.form)
+        filter, wrong = parse_filter(request.form)
         if wrong or not filter:
             abort(422, "Choose which events to replay.")
         who = record(wiring, "began a bulk replay", None, filter=filter)

@@ -30,16 +30,16 @@ from webhook_service.auth.passwords import SIGN_IN_REFUSED
 from webhook_service.errors import AuthRefused, AuthUnavailable
 from webhook_service.events import Account, Json
 from webhook_service.web import Wiring
-from webhook_service.web.pages.visitor import address, where_to_go
+from webhook_service.web.pages.visitor import address, safe_target
 
 log = logging.getLogger(__name__)
 
 ATTEMPTS, PER_SECONDS = 10, 600
 """For each address, and for each account: so many attempts to sign in at once, and as many again in this time."""
-LONGEST_SESSION = 12 * 3600
+LONGEST_SESSION_SECONDS = 12 * 3600
 """Seconds, however busy it is."""
-WRONG = "That is not right. Check what you typed."
-AUTH_IS_AWAY = "Auth does not answer now, and only Auth knows your password. The admin key works."
+SIGN_IN_FAILED = "That is not right. Check what you typed."
+AUTH_UNAVAILABLE = "Auth does not answer now, and only Auth knows your password. The admin key works."
 KEY_HOLDER = "admin key"
 LONGEST_NAME = 60
 
@@ -68,15 +68,15 @@ def blueprint(wiring: Wiring) -> Blueprint:
     @views.post("/login")
     def sign_in() -> Response:
         email = request.form.get("email", "").strip().lower()
-        if wait := has_to_wait(wiring, email):
+        if wait := seconds_to_wait(wiring, email):
             return not_signed_in(wiring, "too_many", f"Too many attempts. Try again in {minutes(wait)}.", 429, wait)
         try:
             begin(wiring, *(by_password(wiring, email) if email else by_key(wiring)))
         except NotAdmin as error:
-            return not_signed_in(wiring, str(error), WRONG, 401)
+            return not_signed_in(wiring, str(error), SIGN_IN_FAILED, 401)
         except AuthUnavailable as error:
-            return not_signed_in(wiring, error.reason, AUTH_IS_AWAY, 503, error.retry_after)
-        return redirect(where_to_go(request.form.get("next")), 303)
+            return not_signed_in(wiring, error.reason, AUTH_UNAVAILABLE, 503, error.retry_after)
+        return redirect(safe_target(request.form.get("next")), 303)
 
     @views.post("/logout")
     def sign_out() -> Response:
@@ -93,7 +93,7 @@ def protect(views: Blueprint) -> None:
 
     @views.before_request
     def check() -> None:
-        forget_what_is_odd()
+        clear_invalid_session()
         csrf.protect()
 
 
@@ -102,7 +102,7 @@ def require_sign_in(views: Blueprint, wiring: Wiring) -> None:
 
     @views.before_request
     def check() -> Response | None:
-        forget_what_is_odd()
+        clear_invalid_session()
         admin = signed_in(wiring)
         if admin is None:
             session.clear()
@@ -115,7 +115,7 @@ def require_sign_in(views: Blueprint, wiring: Wiring) -> None:
         return None
 
 
-def forget_what_is_odd() -> None:
+def clear_invalid_session() -> None:
     """A cookie is signed by us, but maybe by another version of us."""
     token, messages = session.get("csrf_token", ""), session.get("_flashes", [])
     if not (
@@ -133,7 +133,7 @@ def signed_in(wiring: Wiring) -> Admin | None:
     shown = shown_session(wiring)
     if shown is None or now - shown["seen"] > wiring.settings.pages.idle_minutes * 60:
         return None
-    holds = wiring.database.call("auth_sync_session_v1", p_session=shown["session"], p_seconds=LONGEST_SESSION)
+    holds = wiring.database.call("auth_sync_session_v1", p_session=shown["session"], p_seconds=LONGEST_SESSION_SECONDS)
     if holds is None:
         return None
     if (user := holds["auth_user_id"]) is not None and not is_admin(wiring, account_of(wiring, UUID(user))):
@@ -147,7 +147,7 @@ def shown_session(wiring: Wiring) -> dict[str, Json] | None:
     """What the cookie says, unless that is odd, or from before a change of the admin key."""
     match session.get("admin"):
         case {"session": str(name), "seen": int(seen), "key": str(key)}:
-            is_ours = hmac.compare_digest(key.encode(errors="replace"), key_print(wiring).encode())
+            is_ours = hmac.compare_digest(key.encode(errors="replace"), key_fingerprint(wiring).encode())
             try:
                 return {"session": str(UUID(name)), "seen": seen, "key": key} if is_ours else None
             except ValueError:
@@ -201,7 +201,7 @@ def begin(wiring: Wiring, who: str, user: UUID | None) -> None:
         raise NotAdmin("dismissed")
     end(wiring)  # of who was signed in here
     session.clear()
-    session["admin"] = {"session": str(begun), "seen": int(wiring.now().timestamp()), "key": key_print(wiring)}
+    session["admin"] = {"session": str(begun), "seen": int(wiring.now().timestamp()), "key": key_fingerprint(wiring)}
     wiring.metrics.signed_in("succeeded")
 
 
@@ -210,14 +210,14 @@ def end(wiring: Wiring) -> None:
         wiring.database.call("auth_sync_sign_out_v1", p_session=shown["session"])
 
 
-def key_print(wiring: Wiring) -> str:
+def key_fingerprint(wiring: Wiring) -> str:
     """Changes with the admin key, and so ends all sessions when that is replaced."""
     signing_key = current_app.secret_key or b""
     key = signing_key if isinstance(signing_key, bytes) else signing_key.encode()
     return hmac.new(key, wiring.settings.admin_api_key.encode(), sha256).hexdigest()[:16]
 
 
-def has_to_wait(wiring: Wiring, email: str) -> float:
+def seconds_to_wait(wiring: Wiring, email: str) -> float:
     """Seconds; counted for the address, and for the account wherever it is tried from. There is no such limit on the
     admin key: it is too long to be guessed, and nobody shall be able to lock it.
     """

@@ -21,7 +21,7 @@ def address() -> str:
     return str(found.ipv4_mapped or ip_network((found, 64), strict=False))
 
 
-def where_to_go(wanted: str | None) -> str:
+def safe_target(wanted: str | None) -> str:
     """A page of ours, never another site's."""
     is_page = wanted is not None and PAGE.fullmatch(wanted) and ".." not in wanted
     return wanted if wanted is not None and is_page and not wanted.startswith(NO_PAGES) else url_for("overview.page")
