@@ -160,7 +160,7 @@ def test_the_keyboard_is_enough(page: Page, company: Company) -> None:
     tab_to(page, "Admin key")
     page.keyboard.type(ADMIN_KEY)
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="Is it in step?")).to_be_visible()
+    expect(page.get_by_role("heading", name="Is everything in sync?")).to_be_visible()
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     expect(page.get_by_role("link", name="Skip to the content")).to_be_in_viewport(ratio=1)

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from webhook_service.demo.tables import check_employees
-from webhook_service.demo.traffic import EXPECTED_EMPLOYEES, EMPLOYEES, NORA
+from webhook_service.demo.traffic import EMPLOYEES, EXPECTED_EMPLOYEES, NORA
 
 RIGHT = [(number, *EXPECTED_EMPLOYEES[number], active) for _, _, _, number, active in (*EMPLOYEES, NORA)]
 
