@@ -1,4 +1,4 @@
-"""An employee and its auth user come at the same moment: neither transaction sees the other."""
+"""An employee and its auth user are created at the same moment, so that neither transaction sees the other."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ def auth(database_url: str) -> Iterator[Auth]:
 
 
 def relay_all(database_url: str) -> None:
-    """What the relay does until nothing is due."""
+    """Run the relay until nothing is due."""
     database = DirectDatabase(database_url)
     try:
         while run_once(database, Policy(), name="test").claimed:
@@ -39,10 +39,10 @@ def relay_all(database_url: str) -> None:
         database.close()
 
 
-def test_an_import_that_takes_long_is_linked_to_users_who_come_before_its_commit(
+def test_a_long_import_is_linked_to_users_from_before_its_commit(
     database_url: str, connection: Connection, auth: Auth
 ) -> None:
-    """An employee whose insert is committed only after its user's event was applied is linked, without reconcile."""
+    """An employee is linked without a reconcile even if its insert is committed after its user's event was applied."""
     with psycopg.connect(database_url, row_factory=dict_row) as importing:
         hired = hire(importing, "late@example.com")
         user = auth.admin_create("late@example.com")
@@ -53,10 +53,10 @@ def test_an_import_that_takes_long_is_linked_to_users_who_come_before_its_commit
     assert employee(connection, hired)["auth_user_id"] == user
 
 
-def test_an_employee_who_comes_while_its_users_event_is_applied_is_linked(
+def test_an_employee_inserted_while_its_event_is_applied_is_linked(
     database_url: str, connection: Connection, auth: Auth
 ) -> None:
-    """An employee that is inserted while its auth user's event is applied, and not yet committed, is linked."""
+    """An employee is linked if it is inserted while its auth user's event is applied and not yet committed."""
     user = auth.admin_create("late@example.com")
     event = connection.execute("select to_jsonb(l) as row from public.integration_sync_log l").fetchone()
     assert event is not None
