@@ -31,8 +31,8 @@ def test_the_page_has_the_whole_document(page: str) -> None:
 def test_the_page_fits_a_strict_policy(client: FlaskClient, page: str) -> None:
     """The page has no scripts and no inline styles, and only the service's own stylesheet."""
     assert not re.search(r"<script|<style|\sstyle=|\son[a-z]+=|javascript:", page)
-    ours = ["/admin/static/icon.svg", "/admin/api/docs/api_docs.css", "/admin/api/openapi.json"]
-    assert re.findall('(?:src|href)="([^#"]*)"', page) == ours
+    own = ["/admin/static/icon.svg", "/admin/api/docs/api_docs.css", "/admin/api/openapi.json"]
+    assert re.findall('(?:src|href)="([^#"]*)"', page) == own
     with client.get("/admin/api/docs/api_docs.css") as style:
         assert (style.status_code, style.mimetype) == (200, "text/css")
         assert not re.search(r"url\(|@import", style.get_data(as_text=True))

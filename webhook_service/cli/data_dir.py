@@ -55,6 +55,6 @@ def database_of(data_dir: Path) -> Iterator[tuple[Database, Policy]]:
             database.close()
 
 
-def who() -> str:
+def requester() -> str:
     """Return the name of the user who runs the command, for the ledger: `cli:user@host`."""
     return f"cli:{getpass.getuser()}@{socket.gethostname()}"

@@ -153,7 +153,7 @@ def check_migrations(connection: SupabaseConnection, policy: Policy | None) -> N
 @main.command(short_help="Sign a payload and print its headers.")
 @click.option("--id", "event_id", help="The event id.  [default: a new one]")
 @click.option(
-    "--token", metavar="NAME", help="Print a token for the static header of a webhook made in the dashboard instead."
+    "--token", metavar="NAME", help="Instead, print a token for the static header of a webhook made in the dashboard."
 )
 @DATA_DIR
 def sign(event_id: str | None, token: str | None, data_dir: Path) -> None:

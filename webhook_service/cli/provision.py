@@ -17,7 +17,7 @@ import click
 
 from webhook_service import config
 from webhook_service.app import accounts_for, database_for
-from webhook_service.cli.data_dir import DATA_DIR, environment_of, who
+from webhook_service.cli.data_dir import DATA_DIR, environment_of, requester
 from webhook_service.log import dict_config
 from webhook_service.outbound.accounts import Accounts
 from webhook_service.outbound.candidates import Candidate, printable, shared_emails, without_login
@@ -88,7 +88,15 @@ def provision(
             pace = Pace(accounts, ending.wait, partial(say, bar))
             announce, progress = partial(write_down, file), partial(show_progress, bar)
             done = Provisioning(
-                accounts, pace, who(), announce, progress, invite=invite, orphans=orphans, limit=limit, shared=shared
+                accounts,
+                pace,
+                requester(),
+                announce,
+                progress,
+                invite=invite,
+                orphans=orphans,
+                limit=limit,
+                shared=shared,
             ).run()
     show(done, file)
     if done.ended_by is not None:

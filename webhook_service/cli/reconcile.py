@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from webhook_service.cli.data_dir import DATA_DIR, database_of, who
+from webhook_service.cli.data_dir import DATA_DIR, database_of, requester
 from webhook_service.errors import Unavailable
 from webhook_service.ledger import retention
 from webhook_service.ledger.reconcile import MAX_SHOWN, Reconciled
@@ -35,7 +35,7 @@ def reconcile(dry_run: bool, data_dir: Path) -> None:
             bar.length = max(1, so_far.to_see)  # the number is known only after the run has begun
             bar.update(so_far.seen - bar.pos)
 
-        done = run_reconcile(database, policy, requested_by=who(), dry_run=dry_run, progress=show_progress)
+        done = run_reconcile(database, policy, requested_by=requester(), dry_run=dry_run, progress=show_progress)
     show(done, dry_run)
     sys.exit(1 if done.left or (dry_run and done.differences) else 0)
 

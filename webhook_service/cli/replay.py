@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 from marshmallow import ValidationError
 
-from webhook_service.cli.data_dir import DATA_DIR, database_of, who
+from webhook_service.cli.data_dir import DATA_DIR, database_of, requester
 from webhook_service.events import Json
 from webhook_service.ledger.queries import Filter, filter_json
 from webhook_service.ledger.replay import MAX_CHANGES_SHOWN, Replayed, replay_event, replay_events
@@ -41,10 +41,10 @@ def replay(
         raise click.UsageError("Give exactly one of: an event id, a filter, or --all.")
     with database_of(data_dir) as (database, policy):
         if event_id is not None:
-            result = replay_event(database, policy, event_id, requested_by=who())
+            result = replay_event(database, policy, event_id, requested_by=requester())
             click.echo(f"{result.event_id}: {result.status} {result.outcome}")
             return
-        again = partial(replay_events, database, policy, filter, requested_by=who(), limit=limit)
+        again = partial(replay_events, database, policy, filter, requested_by=requester(), limit=limit)
         preview = again(dry_run=True)
         show(preview)
         if not dry_run and preview.replayed and (yes or click.confirm("Replay them?")):

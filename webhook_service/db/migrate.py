@@ -149,8 +149,8 @@ def pending_in(connection: psycopg.Connection) -> list[Script]:
         for (digest,) in _recorded(connection, "auth_sync_functions", "select digest from {} order by applied_at desc")
     ]
     if functions.digest in digests[1:]:
-        ours = f"(select applied_at from auth_sync_functions where digest = '{functions.digest}')"  # noqa: S608 (a message)
-        forget = f"delete from auth_sync_functions where applied_at >= {ours};"  # noqa: S608
+        own = f"(select applied_at from auth_sync_functions where digest = '{functions.digest}')"  # noqa: S608 (a message)
+        forget = f"delete from auth_sync_functions where applied_at >= {own};"  # noqa: S608
         raise MigrationError(
             "database_is_newer",
             "The database has newer functions than this version. Use the newer version."

@@ -69,9 +69,9 @@ def test_the_rows_are_those_of_the_samples(empty_database_url: str, auth: Auth) 
     auth.unban(jane)
     auth.admin_create("bob@example.com", id=bob)
     auth.hard_delete(bob)
-    ours = [masked(*pair) for pair in rows(empty_database_url, "select was, is_ from public.seen order by number")]
+    own = [masked(*pair) for pair in rows(empty_database_url, "select was, is_ from public.seen order by number")]
     for webhook in sampled():
-        assert masked(webhook["old_record"], webhook["record"]) in ours
+        assert masked(webhook["old_record"], webhook["record"]) in own
 
 
 def masked(*pair: dict[str, Any] | None) -> str:

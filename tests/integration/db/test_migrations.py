@@ -201,7 +201,7 @@ def test_a_failed_script_leaves_the_earlier_ones(empty_database_url: str) -> Non
 @pytest.mark.parametrize(
     "url",
     [
-        pytest.param("postgresql://postgres:s3cr%2Ft@127.0.0.1:{port}/postgres", id="nobody-listens"),
+        pytest.param("postgresql://postgres:s3cr%2Ft@127.0.0.1:{port}/postgres", id="closed-port"),
         pytest.param("postgresql://postgres:s3cr/t#1@127.0.0.1:{port}/postgres", id="unescaped-password"),
         pytest.param("postgresql://postgres:s3cr@s3cr]t@127.0.0.1:{port}/postgres", id="at-in-the-password"),
         pytest.param("postgresql://postgres:s3cr%t@127.0.0.1:{port}/postgres", id="percent-in-the-password"),

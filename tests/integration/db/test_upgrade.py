@@ -52,7 +52,7 @@ BROKEN = {
     "a trigger is gone": "drop trigger auth_sync_employees_updated on employees",
     "a trigger is disabled": "alter table integration_sync_log disable trigger auth_sync_send",
     "a stranger may read": "grant select on integration_sync_log to anon",
-    "everybody may execute": "grant execute on function auth_sync_process_v1 to public",
+    "public may execute": "grant execute on function auth_sync_process_v1 to public",
     "the service may not": "revoke execute on function auth_sync_process_v1 from service_role",
     "the service may write": "grant insert on integration_sync_log to service_role",
     "a search path": "alter function auth_sync_lock_v1 set search_path = public",

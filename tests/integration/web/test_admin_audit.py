@@ -57,17 +57,17 @@ def test_actions_of_the_admin_api_are_recorded(site: Flask, connection: Connecti
     fail_many(connection, database, 2)
     client, employee = site.test_client(), hire(connection, "sam@example.com")
     taken = {"email": "sam@example.com", "auth_user_id": "00000000-0000-0000-0000-000000000009", "requested_by": "hr"}
-    asked: list[tuple[str, str, dict[str, Any]]] = [
+    requests: list[tuple[str, str, dict[str, Any]]] = [
         ("POST", "/admin/api/events/evt-1/replay", {"requested_by": "ops"}),
         ("POST", "/admin/api/replays", {"dry_run": True}),
         ("POST", "/admin/api/replays", {"dry_run": False}),
         ("POST", "/admin/api/employees", taken),
         ("PATCH", f"/admin/api/employees/{employee}", {"is_active": False}),
     ]
-    for method, path, body in asked:
+    for method, path, body in requests:
         assert client.open(path, method=method, json=body).status_code == 401
     assert recorded(connection) == []
-    for method, path, body in asked:
+    for method, path, body in requests:
         client.open(path, method=method, json=body, headers=KEY)
     assert recorded(connection) == [
         ("api:ops", "replayed", "event:evt-1"),
@@ -83,7 +83,7 @@ def test_an_action_that_cannot_be_recorded_is_not_performed(site: Flask, connect
     browser = Browser(site)
     browser.signs_in()
     token = browser.token()
-    connection.execute("alter table auth_sync_audit rename to away")
+    connection.execute("alter table auth_sync_audit rename to hidden")
     answers = [
         browser.post(f"/admin/employees/{employee}/active", {"is_active": "false", "csrf_token": token}),
         site.test_client().patch(f"/admin/api/employees/{employee}", json={"is_active": False}, headers=KEY),

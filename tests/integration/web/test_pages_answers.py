@@ -34,7 +34,7 @@ def test_no_query_causes_an_error(site: Flask, connection: Connection, database:
         [HOSTILE, json.dumps({"x": f"</pre>{HOSTILE}"})],
     )
     browser = signed_in(site)
-    asked = [
+    queries = [
         f"/admin/{page}?{name}={quote(text)}"
         for page, names in {
             "events": ("person", "since", "below", "needs_attention"),
@@ -44,7 +44,7 @@ def test_no_query_causes_an_error(site: Flask, connection: Connection, database:
         for name in names
         for text in ODD
     ]
-    for path in (*asked, "/admin/auth-sync", "/admin/events/evt-1", f"/admin/employees/{person}", "/admin/audit"):
+    for path in (*queries, "/admin/auth-sync", "/admin/events/evt-1", f"/admin/employees/{person}", "/admin/audit"):
         response = browser.get(path)
         assert response.status_code == 200, path
         assert "<script>alert" not in response.text, path

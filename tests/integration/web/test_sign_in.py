@@ -221,6 +221,6 @@ def test_nothing_secret_is_logged(settings: Settings, database_url: str, caplog:
         ("198.51.100.7", "invalid_credentials"),
         ("198.51.100.7", "wrong_key"),
     ]
-    ours = "\n".join(JsonFormatter().format(each) for each in caplog.records if each.name.startswith("webhook_service"))
+    own = "\n".join(JsonFormatter().format(each) for each in caplog.records if each.name.startswith("webhook_service"))
     assert not [word for word in ("wr0ng", PASSWORD, ADMIN_KEY, SECRET_KEY, "t0kenOf", "pbkdf2") if word in lines]
-    assert EMAIL.split("@")[0] not in ours
+    assert EMAIL.split("@")[0] not in own
