@@ -155,9 +155,9 @@ def shown_session(wiring: Wiring) -> dict[str, Json] | None:
     """Return the cookie's content, or None if it is invalid or older than the current admin key."""
     match session.get("admin"):
         case {"session": str(name), "seen": int(seen), "key": str(key)}:
-            is_ours = hmac.compare_digest(key.encode(errors="replace"), key_fingerprint(wiring).encode())
+            is_current = hmac.compare_digest(key.encode(errors="replace"), key_fingerprint(wiring).encode())
             try:
-                return {"session": str(UUID(name)), "seen": seen, "key": key} if is_ours else None
+                return {"session": str(UUID(name)), "seen": seen, "key": key} if is_current else None
             except ValueError:
                 return None
     return None
@@ -234,8 +234,8 @@ def key_fingerprint(wiring: Wiring) -> str:
 def seconds_to_wait(wiring: Wiring, email: str) -> float:
     """Count a sign-in attempt, and return the seconds that the visitor must wait, or 0.
 
-    Attempts are counted for the address, and for the account from any address. They are not counted for the admin key:
-    it is too long to be guessed, and a visitor must not be able to lock it.
+    Attempts are counted for the address, and for the account from any address. The admin key as such has no limit,
+    because it is too long to be guessed, and a visitor must not be able to lock it.
     """
     keys = [f"from:{address()}"]
     if email:
