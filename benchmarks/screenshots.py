@@ -69,7 +69,7 @@ def walk(page: Page, company: Company, folder: Path) -> None:
     shoot("event-ambiguous", tallest=TALLEST)
     page.goto("/admin/events?status=FAILED&outcome=employee_rejected")
     page.locator("tbody tr a").first.click()
-    company.mend()
+    company.fix_constraint()
     page.get_by_role("button", name="Replay", exact=True).click()
     shoot("event-replayed", tallest=TALLEST)
     shoot("replay-preview", "/admin/replays/new?operation=UPDATE")

@@ -27,7 +27,7 @@ def test_it_says_which_destination_fails(mailbox: Mailbox, tmp_path: Path) -> No
     code, output, error = run_command("notify", "--test", environment=environment, folder=tmp_path)
     assert (code, output.splitlines()) == (1, ["1 mailto://localhost: NOT SENT", "2 mailto://127.0.0.1: sent"])
     assert "canary" not in output + error
-    assert mailbox.titles == ["A test"]
+    assert mailbox.titles == ["Test message"]
     environment["NOTIFY_URLS"] = mailbox.url
     assert run_command("notify", "--test", environment=environment, folder=tmp_path)[0] == 0
 

@@ -1,4 +1,4 @@
-"""An employee and its auth user come at the same moment: neither transaction sees the other."""
+"""An employee and its auth user are created at the same moment, so that neither transaction sees the other."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ def auth(database_url: str) -> Iterator[Auth]:
 
 
 def relay_all(database_url: str) -> None:
-    """What the relay does until nothing is due."""
+    """Run the relay until nothing is due."""
     database = DirectDatabase(database_url)
     try:
         while run_once(database, Policy(), name="test").claimed:
@@ -39,10 +39,10 @@ def relay_all(database_url: str) -> None:
         database.close()
 
 
-def test_an_import_that_takes_long_is_linked_to_users_who_come_before_its_commit(
+def test_a_long_import_is_linked_to_users_from_before_its_commit(
     database_url: str, connection: Connection, auth: Auth
 ) -> None:
-    """An employee whose insert is committed only after its user's event was applied is linked, without reconcile."""
+    """An employee is linked without a reconcile even if its insert is committed after its user's event was applied."""
     with psycopg.connect(database_url, row_factory=dict_row) as importing:
         hired = hire(importing, "late@example.com")
         user = auth.admin_create("late@example.com")
@@ -53,10 +53,10 @@ def test_an_import_that_takes_long_is_linked_to_users_who_come_before_its_commit
     assert employee(connection, hired)["auth_user_id"] == user
 
 
-def test_an_employee_who_comes_while_its_users_event_is_applied_is_linked(
+def test_an_employee_inserted_while_its_event_is_applied_is_linked(
     database_url: str, connection: Connection, auth: Auth
 ) -> None:
-    """An employee that is inserted while its auth user's event is applied, and not yet committed, is linked."""
+    """An employee is linked if it is inserted while its auth user's event is applied and not yet committed."""
     user = auth.admin_create("late@example.com")
     event = connection.execute("select to_jsonb(l) as row from public.integration_sync_log l").fetchone()
     assert event is not None
@@ -70,14 +70,14 @@ def test_an_employee_who_comes_while_its_users_event_is_applied_is_linked(
     assert employee(connection, hired)["auth_user_id"] == user
 
 
-STEPS = ("sign-up is applied", "it commits", "the user leaves the key", "that is applied", "it commits, too")
+STEPS = ("the sign-up is applied", "it commits", "the user changes its key", "the change is applied", "it commits")
 LEAVES: dict[str, Callable[[Auth, UUID], object]] = {
     "deleted": lambda auth, user: auth.hard_delete(user),
     "soft-deleted": lambda auth, user: auth.soft_delete(user),
     "another e-mail": lambda auth, user: auth.admin_change_email(user, "new@example.com", confirmed=True),
     "an employee number": lambda auth, user: auth.set_app_metadata(user, {"employee_number": "E-9"}),
 }
-"""How an auth user stops to wait for the employee with its e-mail."""
+"""The changes after which an auth user no longer matches the employee with its e-mail."""
 
 
 @dataclass
@@ -92,7 +92,7 @@ class Interleaving:
     hired: int = field(init=False)
 
     def run(self, insert_before: int, commit_before: int) -> None:
-        """The hire is inserted before one of the steps, and is committed before the same one or a later one."""
+        """Insert the hire before one of the steps, and commit it before the same step or a later one."""
         self.user = self.auth.admin_create("jane@example.com", user_metadata={"first_name": "Ada"})
         with (
             psycopg.connect(self.database_url, row_factory=dict_row) as importing,
@@ -116,7 +116,7 @@ class Interleaving:
             self.apply(applying)
 
     def apply(self, applying: Connection) -> None:
-        """Applies what is pending as a webhook does; an event that needs a locked row is left to the relay."""
+        """Apply the pending events as a webhook does. An event that needs a locked row is left to the relay."""
         rows = applying.execute(
             "select to_jsonb(l) as row from public.integration_sync_log l"
             " where status = 'PENDING' and direction = 'inbound' order by version"
@@ -143,8 +143,10 @@ def test_a_hire_finds_the_user_that_has_its_e_mail_at_that_moment(
     leave: str,
     isolation: psycopg.IsolationLevel,
 ) -> None:
-    """An employee is linked to the auth user that had its e-mail when it was inserted, at whatever point of the user's
-    events the insert and its commit come, and although the user has another key or is deleted by then.
+    """An employee is linked to the auth user that had its e-mail when the employee was inserted.
+
+    The insert and its commit may happen at any point of the user's events, and the user may have another key or be
+    deleted by the time of the commit.
     """
     race = Interleaving(database_url, auth, LEAVES[leave], isolation)
     race.run(insert_before, commit_before)

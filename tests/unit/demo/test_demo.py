@@ -6,9 +6,9 @@ import pytest
 from rich.console import Console
 
 from webhook_service.demo.tables import check_employees
-from webhook_service.demo.traffic import AFTERWARDS, EMPLOYEES, NORA
+from webhook_service.demo.traffic import EMPLOYEES, EXPECTED_EMPLOYEES, NORA
 
-RIGHT = [(number, *AFTERWARDS[number], active) for _, _, _, number, active in (*EMPLOYEES, NORA)]
+RIGHT = [(number, *EXPECTED_EMPLOYEES[number], active) for _, _, _, number, active in (*EMPLOYEES, NORA)]
 
 
 def test_the_expected_employees_pass() -> None:

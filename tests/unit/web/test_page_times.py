@@ -2,7 +2,7 @@
 
 import pytest
 
-from webhook_service.web.pages.common import asked_filter
+from webhook_service.web.pages.common import parse_filter
 
 
 @pytest.mark.parametrize(
@@ -15,11 +15,11 @@ from webhook_service.web.pages.common import asked_filter
 )
 def test_a_time_without_a_zone_is_utc(typed: str, meant: str) -> None:
     """A time without a zone, as a form sends it, is UTC; a time with a zone, as in a link, stays the same moment."""
-    assert asked_filter({"since": typed}) == ({"since": meant}, {})
+    assert parse_filter({"since": typed}) == ({"since": meant}, {})
 
 
 @pytest.mark.parametrize("typed", ["yesterday", "9999-12-31T23:59-10:00"])
 def test_a_value_that_is_not_a_time_is_marked(typed: str) -> None:
     """The field of an invalid time is marked, and the rest of the filter applies."""
-    filter, wrong = asked_filter({"until": typed, "status": "FAILED"})
+    filter, wrong = parse_filter({"until": typed, "status": "FAILED"})
     assert (filter, list(wrong)) == ({"status": "FAILED"}, ["until"])
