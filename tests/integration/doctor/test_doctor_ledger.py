@@ -9,7 +9,7 @@ import pytest
 from tests.auth_stand_in import Auth
 from tests.employees import Connection, hire
 from tests.integration.capturing import auth_on
-from tests.integration.doctoring import examined, found, relayed, troubles
+from tests.integration.doctoring import examined, found, problems, relayed
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.doctor.findings import Level
 from webhook_service.errors import Unavailable
@@ -45,7 +45,7 @@ def test_a_backlog_is_found(database: Database, connection: Connection) -> None:
     relayed(database)
     event(connection, "5 hours")
     findings = examined(database)
-    assert troubles(findings) == [NO_SENDER, ("backlog", Level.WRONG)]
+    assert problems(findings) == [NO_SENDER, ("backlog", Level.WRONG)]
     assert found(findings, "backlog").says == "1 pending, the oldest for 5 h; 0 failed, to be tried again"
 
 
@@ -54,7 +54,7 @@ def test_a_retry_is_no_finding(database: Database, connection: Connection) -> No
     relayed(database)
     event(connection, "2 days", "FAILED", retry="1 hour")
     findings = examined(database)
-    assert troubles(findings) == [NO_SENDER]
+    assert problems(findings) == [NO_SENDER]
     assert found(findings, "backlog").says.endswith("1 failed, to be tried again")
 
 
@@ -63,7 +63,7 @@ def test_what_is_given_up_is_found(database: Database, connection: Connection) -
     relayed(database)
     event(connection, "4 days", "FAILED")
     findings = examined(database)
-    assert troubles(findings) == [NO_SENDER, ("needs_attention", Level.WRONG)]
+    assert problems(findings) == [NO_SENDER, ("needs_attention", Level.WRONG)]
     assert "webhook-service replay" in found(findings, "needs_attention").todo
 
 
@@ -72,7 +72,7 @@ def test_a_relay_that_stopped_is_found(database: Database, connection: Connectio
     """What counts is when any relay last ran."""
     connection.execute("insert into auth_sync_relays (relay, last_run_at) values ('r', now() - %s::interval)", [ago])
     connection.execute("insert into auth_sync_relays (relay, last_run_at) values ('s', now() - interval '1 day')")
-    assert (("relay", Level.WRONG) in troubles(examined(database))) == is_wrong
+    assert (("relay", Level.WRONG) in problems(examined(database))) == is_wrong
 
 
 # silence
@@ -105,7 +105,7 @@ def test_a_reconcile_ends_the_silence(database: Database, connection: Connection
     connection.execute("alter table auth.users enable trigger auth_sync_capture")
     relayed(database)
     reconcile(database, Policy(), requested_by="test", dry_run=False)
-    assert troubles(examined(database)) == [NO_SENDER]
+    assert problems(examined(database)) == [NO_SENDER]
 
 
 def test_a_quiet_project_is_not_silent(database: Database, connection: Connection, auth: Auth) -> None:
@@ -118,7 +118,7 @@ def test_a_quiet_project_is_not_silent(database: Database, connection: Connectio
         " set created_at = now() - interval '100 days', completed_at = now() - interval '100 days'"
     )
     assert prune(database, datetime.now(UTC) - timedelta(days=90)) == 1
-    assert troubles(examined(database)) == [NO_SENDER]
+    assert problems(examined(database)) == [NO_SENDER]
 
 
 # drift
@@ -148,14 +148,14 @@ def test_an_empty_database_is_to_be_migrated(empty_database_url: str) -> None:
     database = DirectDatabase(empty_database_url)
     findings = examined(database)
     database.close()
-    assert troubles(findings) == [("migrations", Level.WRONG)]
+    assert problems(findings) == [("migrations", Level.WRONG)]
     assert (len(findings), findings[0].says[:4], "migrate" in findings[0].todo) == (1, "at 0", True)
 
 
 def test_an_older_schema_is_to_be_migrated(database: Database, connection: Connection) -> None:
     """Where a migration is missing, nothing else is looked at: what it would call may not be there."""
     connection.execute("delete from auth_sync_migrations where number = (select max(number) from auth_sync_migrations)")
-    assert troubles(examined(database)) == [("migrations", Level.WRONG)]
+    assert problems(examined(database)) == [("migrations", Level.WRONG)]
 
 
 def test_a_database_that_cannot_be_asked_is_no_finding() -> None:
@@ -171,7 +171,7 @@ def test_without_auth_users_there_is_less_to_look_at(database: Database, connect
     relayed(database)
     connection.execute("drop table auth.users cascade")
     findings = examined(database)
-    assert troubles(findings) == [("source", Level.NOTE), NO_SENDER]
+    assert problems(findings) == [("source", Level.NOTE), NO_SENDER]
     assert "drift" not in [finding.check for finding in findings]
 
 
@@ -179,17 +179,17 @@ def test_a_trigger_on_employees_is_found_without_auth_users(database: Database, 
     """Also where events come by webhook only, an employee that comes after its user is linked by a trigger."""
     connection.execute("drop table auth.users cascade")
     connection.execute("drop trigger auth_sync_employees_inserted on employees")
-    assert ("triggers", Level.WRONG) in troubles(examined(database))
+    assert ("triggers", Level.WRONG) in problems(examined(database))
 
 
 def test_settings_that_are_gone_are_found(database: Database, connection: Connection) -> None:
     """Somebody emptied the table: that is a finding, and no error of doctor's own."""
     relayed(database)
     connection.execute("delete from auth_sync_settings")
-    assert Level.WRONG in {level for _, level in troubles(examined(database, compare=False))}
+    assert Level.WRONG in {level for _, level in problems(examined(database, compare=False))}
 
 
 def test_older_functions_are_to_be_migrated(database: Database, connection: Connection) -> None:
     """Where the database never had the functions of this version, nothing else is examined."""
     connection.execute("update auth_sync_functions set digest = 'older'")
-    assert troubles(examined(database)) == [("migrations", Level.WRONG)]
+    assert problems(examined(database)) == [("migrations", Level.WRONG)]

@@ -14,7 +14,7 @@ from tests.databases import dropped_afterwards
 from tests.debian_postgres import Cluster
 from tests.employees import Connection
 from tests.integration.capturing import prepared
-from tests.integration.doctoring import examined, found, relayed, troubles
+from tests.integration.doctoring import examined, found, problems, relayed
 from tests.integration.misbehaving_servers import Serve, answers, answers_json, closes
 from tests.pg_net_double import Mischief, working
 from tests.ports import free_port
@@ -84,7 +84,7 @@ def send_to(connection: Connection, url: str, secrets: str = SECRET) -> None:
 def test_without_a_sender_there_is_a_note(database: Database) -> None:
     """Nothing is wrong, as the relay carries the events; the note has the call that sets the sender up."""
     findings = examined(database)
-    assert troubles(findings) == [("sender", NOTE)]
+    assert problems(findings) == [("sender", NOTE)]
     assert "select auth_sync_send_to(" in found(findings, "sender").todo
 
 
@@ -92,7 +92,7 @@ def test_the_round_trip(database: Database, connection: Connection, receiver: st
     """The database signs, doctor verifies, and the running service takes it: all three are said to be right."""
     send_to(connection, receiver)
     findings = examined(database)
-    assert troubles(findings) == [NO_WORKER]
+    assert problems(findings) == [NO_WORKER]
     assert found(findings, "sender").says == f"posts to {receiver}"
     assert [found(findings, check).level for check in ("secret", "url")] == [Level.OK, Level.OK]
 
@@ -111,14 +111,14 @@ def test_amid_a_rotation_the_secrets_agree(
 ) -> None:
     """Where the database signs with two secrets and the service has one of them, in whatever order."""
     send_to(connection, receiver, secrets)
-    assert troubles(examined(database)) == [NO_WORKER]
+    assert problems(examined(database)) == [NO_WORKER]
 
 
 def test_another_secret_is_found(database: Database, connection: Connection, receiver: str) -> None:
     """Where the database signs with what WEBHOOK_SECRETS does not have, and the URL is not asked."""
     send_to(connection, receiver, OTHER_SECRET)
     findings = examined(database)
-    assert troubles(findings) == [NO_WORKER, ("secret", WRONG)]
+    assert problems(findings) == [NO_WORKER, ("secret", WRONG)]
     assert "wrong_signature" in found(findings, "secret").says
     assert "url" not in [finding.check for finding in findings]
 
@@ -127,7 +127,7 @@ def test_another_secret_at_the_url_is_found(database: Database, connection: Conn
     """Where the service behind the URL has another secret than database and doctor agree upon."""
     send_to(connection, receiver, OTHER_SECRET)
     findings = examined(database, secret=OTHER_SECRET)
-    assert troubles(findings) == [NO_WORKER, ("url", WRONG)]
+    assert problems(findings) == [NO_WORKER, ("url", WRONG)]
     assert "401" in found(findings, "url").says
 
 
@@ -147,7 +147,7 @@ def test_a_url_that_is_not_the_service_is_found(
     """Any other answer than the service's own is wrong, and the finding has its status."""
     send_to(connection, f"http://127.0.0.1:{serve(behaviour)}/webhook/auth")
     findings = examined(database)
-    assert troubles(findings) == [NO_WORKER, ("url", WRONG)]
+    assert problems(findings) == [NO_WORKER, ("url", WRONG)]
     assert f"answers {status} " in found(findings, "url").says
 
 
@@ -155,7 +155,7 @@ def test_a_url_that_cannot_be_reached_is_a_note(database: Database, connection: 
     """It may be reachable from the database all the same."""
     for port in (free_port(), serve(closes)):
         send_to(connection, f"http://127.0.0.1:{port}/webhook/auth")
-        assert troubles(examined(database)) == [NO_WORKER, ("url", NOTE)]
+        assert problems(examined(database)) == [NO_WORKER, ("url", NOTE)]
 
 
 BAD_URLS = ["http://127.0.0.1:99999/", "http://[::1/", "http://a..b.example.com/", "http://é:x/"]
@@ -165,14 +165,14 @@ BAD_URLS = ["http://127.0.0.1:99999/", "http://[::1/", "http://a..b.example.com/
 def test_a_url_that_is_none_is_said(database: Database, connection: Connection, address: str) -> None:
     """What the database took for a URL and cannot be one ends no examination."""
     send_to(connection, address)
-    assert troubles(examined(database))[1][0] == "url"
+    assert problems(examined(database))[1][0] == "url"
 
 
 def test_a_url_taken_away_by_hand(database: Database, connection: Connection, receiver: str) -> None:
     """Where the settings have no URL any more and the vault still has the secret, nothing is posted: a note."""
     send_to(connection, receiver)
     connection.execute("update auth_sync_settings set webhook_url = null")
-    assert troubles(examined(database)) == [("sender", NOTE)]
+    assert problems(examined(database)) == [("sender", NOTE)]
 
 
 @pytest.mark.parametrize(
@@ -208,12 +208,12 @@ def test_a_worker_that_runs(database: Database, connection: Connection, url: str
     send_to(connection, receiver)
     with working(url, Mischief(interval=0.05)) as worker:
         wait_for("the worker", lambda: has_worker(connection))
-        assert troubles(examined(database)) == []
+        assert problems(examined(database)) == []
         worker.kill()
     wait_for("its end", lambda: not has_worker(connection))
     connection.execute("select net.http_post('http://127.0.0.1:1/') from generate_series(1, 3)")
     findings = examined(database)
-    assert troubles(findings) == [NO_WORKER]
+    assert problems(findings) == [NO_WORKER]
     assert "3 requests wait" in found(findings, "pg_net").says
 
 

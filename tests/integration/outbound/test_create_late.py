@@ -63,7 +63,7 @@ def test_a_login_that_comes_late_is_undone(hr: Office, settings: Settings, invit
     answer = request(hr, settings, replace(hr.relay, admin=admin), invite=invite)
     assert answer is not None
     assert answer.status_code in (502, 503)
-    hr.look()
+    hr.run_pass()
     held.release()
     assert len(pairs(hr.connection)) == 1
     assert_no_half(hr)
@@ -103,7 +103,7 @@ def test_an_invitation_that_comes_late_makes_no_other_login(hr: Office, settings
     answer = request(hr, settings, replace(hr.relay, admin=admin), invite=True)
     assert answer is not None
     assert answer.status_code == 503
-    hr.look()
+    hr.run_pass()
     held.release()
     assert_no_half(hr)
 

@@ -85,7 +85,7 @@ def test_a_login_that_may_come_still_is_waited_for(hr: Office, name: str, invite
     answer = hr.create(invite=invite)
     assert answer.status_code == 503
     assert_says_when_to_ask_again(answer)
-    hr.look()
+    hr.run_pass()
     assert (intents(hr.connection), pairs(hr.connection)) == ([("PENDING", None)], [])
     assert_neither_or_both(hr, invite=invite)
 
@@ -133,7 +133,7 @@ def test_while_auth_is_away_nobody_is_created(hr: Office, fault: Fault, invite: 
     assert answer.status_code == (502 if fault is NO_KEY else 503)
     assert_says_when_to_ask_again(answer)
     for _ in range(3):
-        hr.look()
+        hr.run_pass()
     assert [each["status"] for each in open_rows(hr.connection)] == ["PENDING"]
     hr.auth.fail(None)
     assert_neither_or_both(hr, invite=invite)

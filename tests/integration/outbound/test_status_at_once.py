@@ -82,7 +82,7 @@ def test_many_wishes_at_once_end_in_agreement(hr: Office, jane: int) -> None:
 
     def relay() -> None:
         while not over.is_set():
-            hr.look()
+            hr.run_pass()
 
     with ThreadPoolExecutor(7) as threads:
         relaying = threads.submit(relay)

@@ -76,7 +76,7 @@ def test_auth_is_given_the_pause_that_it_asks_for(hr: Office, jane: int) -> None
     hr.auth.fail_next(throttled("3600"), method="PUT")
     hr.switch(jane, False)
     calls = len(hr.auth.calls)
-    hr.look()
+    hr.run_pass()
     assert len(hr.auth.calls) == calls
     [bucket] = hr.connection.execute("select paused_until > now() + interval '59 minutes' as long from auth_sync_rate")
     assert bucket["long"]

@@ -96,7 +96,7 @@ def test_what_cannot_be_undone_for_a_while_is_undone_at_last(half: Office) -> No
     for _ in range(5):
         make_due(half.connection)
         end_pause(half.connection)
-        half.look()
+        half.run_pass()
         [left] = open_rows(half.connection)
         assert (left["status"], left["outcome"]) == ("FAILED", "auth_unavailable")
         assert pairs(half.connection) == [(None, user)]
