@@ -225,7 +225,7 @@ def test_a_job_without_events_is_done_at_once(database: Database) -> None:
 
 
 def test_failed_actions_are_made_due_once(database_url: str) -> None:
-    """An action that needs attention becomes due, is recorded with the admin, and is performed; a done one is skipped."""
+    """An action that needs attention becomes due, is recorded with the admin and performed; a done one is skipped."""
     with company(database_url) as there:
         there.write("email = 'hr@example.com'")
         there.rest()

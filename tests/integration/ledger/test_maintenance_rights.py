@@ -156,7 +156,7 @@ def test_service_role_relays_and_reconciles(
 
 
 def test_service_role_performs_and_hires(as_role: Callable[[str], Database], database_url: str) -> None:
-    """service_role can create an employee with a login, ban it and end its sessions, with only the functions' rights."""
+    """service_role can create an employee with a login, ban it and end its sessions, through the functions alone."""
     with auth_server(database_url) as auth:
         admin = SupabaseAuthAdmin(auth.url, auth.key)
         accounts = Accounts(as_role("service_role"), admin, EmailOwner.AUTH, 5, lambda: datetime.now(UTC))
