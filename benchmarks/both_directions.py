@@ -16,7 +16,7 @@ from pathlib import Path
 import psycopg
 
 from tests.integration.two_sides import Plan, put_witnesses
-from tests.integration.two_sides_rules import what_is_wrong_with
+from tests.integration.two_sides_rules import violations
 from webhook_service.db import embedded, migrate
 from webhook_service.policy import EmailOwner
 
@@ -33,7 +33,7 @@ def main(runs: int, seed: int) -> bool:
         migrate.migrate(url)
         put_witnesses(url)
         for plan in (Plan(number, owner) for number in range(seed, seed + runs) for owner in EmailOwner):
-            if lines := what_is_wrong_with(url, plan):
+            if lines := violations(url, plan):
                 wrong.append(plan)
                 sys.stdout.write("\n".join([f"\n{plan}", *lines, ""]))
                 sys.stdout.flush()

@@ -88,7 +88,7 @@ def test_auth_goes_on_and_all_is_found(
     breakage = IN_OUR_TABLES[name]
     execute(database_url, breakage.sql)
     company.trouble(auth)
-    breakage.mend(database_url)
+    breakage.repair(database_url)
     assert_all_is_found(database, company)
 
 

@@ -85,7 +85,7 @@ def live(auth: Auth, connection: Connection) -> UUID:
     return user
 
 
-def assert_nothing_came_out(connection: Connection, reported: Told) -> None:
+def assert_no_canary_leaked(connection: Connection, reported: Told) -> None:
     """No canary in a table of ours or in what was told; no address and no name in what was told."""
     assert CANARY.lower() not in contents(connection).lower()
     assert CANARY.lower() not in reported.text().lower()
@@ -101,11 +101,11 @@ def test_a_life_leaves_only_what_is_mapped(
     user = live(auth, connection)
     if end != "stays":
         getattr(auth, end)(user)
-    assert_nothing_came_out(connection, reported)
+    assert_no_canary_leaked(connection, reported)
     assert relay(database) > 0
     reported.findings += map(str, examined(database))
     assert PERSON.lower() in contents(connection).lower()
-    assert_nothing_came_out(connection, reported)
+    assert_no_canary_leaked(connection, reported)
 
 
 def test_reconciliation_takes_only_what_is_mapped(
@@ -118,7 +118,7 @@ def test_reconciliation_takes_only_what_is_mapped(
     connection.execute("alter table auth.users enable trigger auth_sync_capture")
     reported.findings += [str(examined(database)), str(reconciled(database, dry_run=True)), str(reconciled(database))]
     assert connection.execute("select from integration_sync_log where via = 'reconcile'").fetchall() != []
-    assert_nothing_came_out(connection, reported)
+    assert_no_canary_leaked(connection, reported)
 
 
 RAISING = """
@@ -156,7 +156,7 @@ def test_a_post_that_fails_warns_without_a_name(auth: Auth, connection: Connecti
     connection.execute("update auth_sync_settings set webhook_url = 'https://sync.example.com/'")
     live(auth, connection)
     assert [notice for notice in reported.notices if "was not posted" in notice] != []
-    assert_nothing_came_out(connection, reported)
+    assert_no_canary_leaked(connection, reported)
 
 
 LEDGER_REFUSES = "create trigger t before update on integration_sync_log for each row execute function trouble()"
@@ -173,7 +173,7 @@ def test_an_event_that_fails_is_told_without_a_name(
     relay(database)
     reported.findings += map(str, examined(database))
     assert [record for record in reported.log.records if record.getMessage() == "not applied"] != []
-    assert_nothing_came_out(connection, reported)
+    assert_no_canary_leaked(connection, reported)
 
 
 def test_an_import_that_fails_to_link_warns_without_a_name(
@@ -186,7 +186,7 @@ def test_an_import_that_fails_to_link_warns_without_a_name(
     connection.execute(RAISING + EMPLOYEES_REFUSE)
     hire(connection, f"new-{EMAIL}")
     assert [notice for notice in reported.notices if "could not be linked" in notice] != []
-    assert_nothing_came_out(connection, reported)
+    assert_no_canary_leaked(connection, reported)
 
 
 def test_a_relay_in_trouble_tells_no_name(
@@ -199,4 +199,4 @@ def test_a_relay_in_trouble_tells_no_name(
         with pytest.raises(ServiceError) as caught:
             use(database)
         reported.findings += [str(caught.value), repr(caught.value), caught.value.detail]
-    assert_nothing_came_out(connection, reported)
+    assert_no_canary_leaked(connection, reported)

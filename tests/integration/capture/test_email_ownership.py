@@ -7,7 +7,7 @@ import pytest
 from tests.auth_faults import Call
 from tests.employees import employee
 from tests.integration.performing import HR, JANE, Company, company
-from tests.integration.requested_actions import EMAIL, POLICIES, actions, asked, outcomes, relay_events
+from tests.integration.requested_actions import EMAIL, POLICIES, actions, outcomes, relay_events, requested_operations
 from webhook_service.ledger.relay import run_once
 from webhook_service.policy import EmailOwner
 
@@ -185,7 +185,7 @@ def test_an_e_mail_that_auth_cannot_take_is_not_asked_for_again_and_again(hr: Co
     for name in ("Janet", "Jan", "Joan"):
         hr.auth.update_metadata(hr.user, {"first_name": name})
         hr.rest()
-    assert (asked(hr.connection), hr.server.count("PUT"), hr.emails) == ([EMAIL], 1, (HR, JANE))
+    assert (requested_operations(hr.connection), hr.server.count("PUT"), hr.emails) == ([EMAIL], 1, (HR, JANE))
     hr.write("email = 'third@example.com'")
     hr.rest()
     assert hr.emails == ("third@example.com", "third@example.com")

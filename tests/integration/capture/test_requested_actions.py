@@ -9,7 +9,16 @@ import pytest
 from tests.auth_stand_in import Auth
 from tests.employees import Connection, employee, hire
 from tests.integration.captured import auth_of, relay_all
-from tests.integration.requested_actions import DISABLE, EMAIL, ENABLE, POLICIES, actions, asked, dismiss, linked
+from tests.integration.requested_actions import (
+    DISABLE,
+    EMAIL,
+    ENABLE,
+    POLICIES,
+    actions,
+    dismiss,
+    linked,
+    requested_operations,
+)
 from webhook_service.db import migrate
 from webhook_service.policy import EmailOwner
 from webhook_service.ports import Database
@@ -60,7 +69,7 @@ def test_is_active_off_disables_and_on_enables(
     set_jane(connection, f"is_active = {before}")
     connection.execute("delete from integration_sync_log")
     set_jane(connection, f"is_active = {after}")
-    assert asked(connection, jane[1]) == requested
+    assert requested_operations(connection, jane[1]) == requested
 
 
 def test_an_action_says_who_and_is_due_at_once(connection: Connection, jane: tuple[int, UUID]) -> None:
@@ -91,7 +100,7 @@ def test_what_is_no_e_mail_is_not_sent(connection: Connection, jane: tuple[int, 
 def test_one_statement_may_ask_for_several_things(connection: Connection, jane: tuple[int, UUID]) -> None:
     """Off-boarding as HR systems do it: inactive, and the address is given away."""
     set_jane(connection, "is_active = false, email = 'former-jane@example.com'")
-    assert asked(connection, jane[1]) == [DISABLE, EMAIL]
+    assert requested_operations(connection, jane[1]) == [DISABLE, EMAIL]
 
 
 def test_each_statement_of_a_transaction_counts(connection: Connection, jane: tuple[int, UUID]) -> None:
@@ -102,7 +111,7 @@ def test_each_statement_of_a_transaction_counts(connection: Connection, jane: tu
         set_jane(connection, "is_active = false")
     with connection.transaction(force_rollback=True):
         set_jane(connection, "is_active = true")
-    assert asked(connection, jane[1]) == [DISABLE, ENABLE, DISABLE]
+    assert requested_operations(connection, jane[1]) == [DISABLE, ENABLE, DISABLE]
 
 
 def test_a_deleted_employee_s_login_is_disabled(connection: Connection, jane: tuple[int, UUID]) -> None:
@@ -127,7 +136,7 @@ def test_an_inactive_employee_that_gets_a_login(connection: Connection) -> None:
     hire(connection, JANE, is_active=False)
     user = uuid4()
     connection.execute("update employees set auth_user_id = %s", [user])
-    assert asked(connection, user) == [DISABLE]
+    assert requested_operations(connection, user) == [DISABLE]
 
 
 def test_an_inactive_employee_whose_auth_user_waits(connection: Connection, database: Database, auth: Auth) -> None:
@@ -136,7 +145,7 @@ def test_an_inactive_employee_whose_auth_user_waits(connection: Connection, data
     relay_all(database)
     hired = hire(connection, JANE, is_active=False)
     assert employee(connection, hired)["auth_user_id"] == user
-    assert asked(connection, user) == [DISABLE]
+    assert requested_operations(connection, user) == [DISABLE]
 
 
 def test_an_inactive_employee_that_an_event_links(connection: Connection, database: Database, auth: Auth) -> None:
@@ -144,13 +153,13 @@ def test_an_inactive_employee_that_an_event_links(connection: Connection, databa
     hire(connection, JANE, is_active=False)
     user = auth.admin_create(JANE)
     assert relay_all(database) == {"linked": 1}
-    assert asked(connection, user) == [DISABLE]
+    assert requested_operations(connection, user) == [DISABLE]
 
 
 def test_unlinked_and_dismissed_in_one_statement(connection: Connection, jane: tuple[int, UUID]) -> None:
     """Who was linked until then must not sign in any more."""
     set_jane(connection, "is_active = false, auth_user_id = null")
-    assert asked(connection, jane[1]) == [DISABLE]
+    assert requested_operations(connection, jane[1]) == [DISABLE]
 
 
 def test_dismissed_and_given_another_login_in_one_statement(connection: Connection, jane: tuple[int, UUID]) -> None:
@@ -192,7 +201,7 @@ def test_another_spelling_is_no_change_where_auth_has_another_e_mail(
     set_jane(connection, "email = ' JANE@Example.com'")
     assert actions(connection) == []
     connection.execute("update employees set email = 'smith@example.com' where employee_id = %s", [hired])
-    assert asked(connection) == [EMAIL]
+    assert requested_operations(connection) == [EMAIL]
 
 
 def test_who_has_no_login_asks_for_nothing(connection: Connection) -> None:

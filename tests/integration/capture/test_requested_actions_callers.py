@@ -9,7 +9,7 @@ import pytest
 from tests.employees import Connection
 from tests.integration.captured import auth_of
 from tests.integration.db.test_callers_objects import HR, SHADOWS, TATTLE
-from tests.integration.requested_actions import CHANGES, DISABLE, asked, linked
+from tests.integration.requested_actions import CHANGES, DISABLE, linked, requested_operations
 from webhook_service.ports import Database
 
 MORE_SHADOWS = {
@@ -76,7 +76,7 @@ def test_a_change_runs_nothing_of_the_callers(
     hr.execute(statement.replace("employees", "public.employees").encode(), [jane[0]])
     owner = connection.info.user
     assert [line for line in reported if line is not None and line.endswith(f"run as {owner}")] == []
-    assert asked(connection, jane[1]) == [requested]
+    assert requested_operations(connection, jane[1]) == [requested]
 
 
 @pytest.mark.parametrize("value", ["many", "99999999999", "2147483647"])
@@ -86,7 +86,7 @@ def test_a_callers_setting_keeps_nothing_from_being_captured(
     """What we count by is a setting that anybody may set: at worst their own actions count as bulk."""
     hr.execute(f"set auth_sync.actions = '{value}'".encode())
     hr.execute("update public.employees set is_active = false")
-    assert asked(connection, jane[1]) == [DISABLE]
+    assert requested_operations(connection, jane[1]) == [DISABLE]
 
 
 def test_a_caller_cannot_call_what_enters_actions(hr: psycopg.Connection) -> None:

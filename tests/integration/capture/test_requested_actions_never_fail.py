@@ -18,10 +18,10 @@ from tests.integration.requested_actions import (
     ENABLE,
     POLICIES,
     actions,
-    asked,
     dismiss,
     linked,
     relay_events,
+    requested_operations,
 )
 from webhook_service.db import migrate
 from webhook_service.policy import EmailOwner
@@ -62,7 +62,7 @@ def assert_found(connection: Connection, database: Database, auth: Auth, user: U
     for name in ("Jane", "Janet"):
         auth.update_metadata(user, {"first_name": name})
         relay_all(database)
-    assert asked(connection, user) == [DISABLE]
+    assert requested_operations(connection, user) == [DISABLE]
 
 
 @pytest.mark.parametrize("name", IN_OUR_HALF)
@@ -72,7 +72,7 @@ def test_a_dismissal_goes_on_and_is_found(
     """Whatever is broken, the statement succeeds; after mending, the next event of the auth user brings the action."""
     execute(database_url, IN_OUR_HALF[name].sql)
     dismiss(connection, jane[0])
-    IN_OUR_HALF[name].mend(database_url)
+    IN_OUR_HALF[name].repair(database_url)
     assert connection.execute("select is_active from employees").fetchall() == [{"is_active": False}]
     assert_found(connection, database, auth, jane[1])
 
@@ -92,7 +92,7 @@ def lose(database_url: str, connection: Connection, change: str, employee_id: in
     breakage = IN_OUR_HALF["a constraint that nothing meets"]
     execute(database_url, breakage.sql)
     connection.execute(CHANGES[change][0].encode(), [employee_id])
-    breakage.mend(database_url)
+    breakage.repair(database_url)
     assert actions(connection) == []
 
 
@@ -113,7 +113,7 @@ def test_a_lost_dismissal_is_found_by_reconciliation(
     lose(database_url, connection, change, jane[0])
     assert reconciled(database).differences == {kind: 1}
     assert reconciled(database).differences == {}
-    assert asked(connection, jane[1]) == [DISABLE]
+    assert requested_operations(connection, jane[1]) == [DISABLE]
 
 
 def test_a_lost_change_of_e_mail_is_found_where_employees_own_it(
@@ -138,11 +138,11 @@ def test_a_lost_return_is_found(
     breakage = IN_OUR_HALF["a constraint that nothing meets"]
     execute(database_url, breakage.sql)
     connection.execute("update employees set is_active = true")
-    breakage.mend(database_url)
+    breakage.repair(database_url)
     assert actions(connection) == []
     connection.execute("update auth.users set banned_until = now() + interval '100 years'")
     relay_all(database)
-    assert asked(connection, jane[1]) == [ENABLE]
+    assert requested_operations(connection, jane[1]) == [ENABLE]
 
 
 def test_the_warning_says_nothing_of_the_employee(

@@ -15,12 +15,12 @@ from tests.integration.requested_actions import (
     ENABLE,
     accounts_of,
     actions,
-    asked,
     banned,
     come_to_rest,
     dismiss,
     link_many,
     outcomes,
+    requested_operations,
 )
 from webhook_service.ports import Database
 
@@ -205,7 +205,7 @@ def test_an_edit_after_an_import_is_the_last_word(
     """What the import had switched off and an admin switched on again is on."""
     connection.execute("update employees set is_active = false")
     connection.execute("update employees set is_active = true where employee_id = 3")
-    assert asked(connection, ten[3]) == [DISABLE, ENABLE]
+    assert requested_operations(connection, ten[3]) == [DISABLE, ENABLE]
     come_to_rest(accounts_of(database_url, database), database)
     assert banned(connection) == set(ten.values()) - {ten[3]}
     assert outcomes(connection, ten[3]) == [(DISABLE, "SUCCESS", "stale"), (ENABLE, "SUCCESS", "unchanged")]

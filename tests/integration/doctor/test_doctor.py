@@ -8,7 +8,7 @@ import pytest
 from tests.auth_stand_in import Auth
 from tests.employees import Connection, hire
 from tests.integration.capturing import auth_on
-from tests.integration.doctoring import examined, found, relayed, troubles, utc_now
+from tests.integration.doctoring import examined, found, problems, relayed, utc_now
 from webhook_service.doctor.findings import Level
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
@@ -44,13 +44,13 @@ def auth(database_url: str) -> Iterator[Auth]:
 
 def test_a_fresh_installation_lacks_only_a_relay(database: Database) -> None:
     """After the migrations, the only fault is that no relay has run yet."""
-    assert troubles(examined(database)) == [NO_SENDER, ("relay", WRONG)]
+    assert problems(examined(database)) == [NO_SENDER, ("relay", WRONG)]
 
 
 def test_a_database_in_use_is_healthy(healthy: Database) -> None:
     """A database with users, links and a relay passes every check; only the missing sender is noted."""
     findings = examined(healthy)
-    assert troubles(findings) == [NO_SENDER]
+    assert problems(findings) == [NO_SENDER]
     assert {f.check for f in findings} >= {
         *("migrations", "triggers", "rights", "settings", "clock", "relay", "backlog", "silence", "reconcile", "drift")
     }
@@ -117,7 +117,7 @@ def test_a_trigger_that_was_replaced_is_found(healthy: Database, connection: Con
         "create function mine() returns trigger language plpgsql as $$ begin return null; end $$;"
         f"drop trigger auth_sync_capture on auth.users; {definition}"
     )
-    assert ("triggers", WRONG) in troubles(examined(healthy))
+    assert ("triggers", WRONG) in problems(examined(healthy))
 
 
 @pytest.mark.parametrize("mode", ["replica", "always"])
@@ -126,7 +126,7 @@ def test_a_trigger_that_fires_for_replication_only_is_found(
 ) -> None:
     """A trigger that fires only for replication is found; one that always fires is right."""
     connection.execute(f"alter table auth.users enable {mode} trigger auth_sync_capture")
-    assert (("triggers", WRONG) in troubles(examined(healthy))) == (mode == "replica")
+    assert (("triggers", WRONG) in problems(examined(healthy))) == (mode == "replica")
 
 
 def test_the_advice_about_triggers_helps(healthy: Database, connection: Connection) -> None:
@@ -134,7 +134,7 @@ def test_the_advice_about_triggers_helps(healthy: Database, connection: Connecti
     for name, table in TRIGGERS.items():
         connection.execute(f"drop trigger {name} on {table}")
     connection.execute("select auth_sync_install_v1()")
-    assert troubles(examined(healthy)) == [NO_SENDER]
+    assert problems(examined(healthy)) == [NO_SENDER]
 
 
 # rights and settings
@@ -175,13 +175,13 @@ def test_a_missing_right_is_found(healthy: Database, connection: Connection) -> 
     assert [finding.level for finding in findings] == [WRONG, WRONG]
     assert "auth_sync_process_v1" in findings[1].says
     connection.execute("select auth_sync_secure_v1()")
-    assert troubles(examined(healthy)) == [NO_SENDER]
+    assert problems(examined(healthy)) == [NO_SENDER]
 
 
 def test_other_name_fields_are_found(healthy: Database) -> None:
     """NAME_FIELDS that differ from the triggers' are found, because names would be lost."""
     policy = Policy(name_fields={"first_name": "given_name"})
-    assert troubles(examined(healthy, policy=policy, compare=False)) == [("settings", WRONG), NO_SENDER]
+    assert problems(examined(healthy, policy=policy, compare=False)) == [("settings", WRONG), NO_SENDER]
 
 
 @pytest.mark.parametrize("seconds", [-3600, 3600])

@@ -9,7 +9,7 @@ import pytest
 from tests.auth_stand_in import Auth
 from tests.employees import Connection, hire
 from tests.integration.capturing import auth_on
-from tests.integration.doctoring import examined, found, relayed, troubles
+from tests.integration.doctoring import examined, found, problems, relayed
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.doctor.findings import Level
 from webhook_service.errors import Unavailable
@@ -45,7 +45,7 @@ def test_a_backlog_is_found(database: Database, connection: Connection) -> None:
     relayed(database)
     event(connection, "5 hours")
     findings = examined(database)
-    assert troubles(findings) == [NO_SENDER, ("backlog", Level.WRONG)]
+    assert problems(findings) == [NO_SENDER, ("backlog", Level.WRONG)]
     assert found(findings, "backlog").says == "1 pending, the oldest for 5 h; 0 failed, to be retried"
 
 
@@ -54,7 +54,7 @@ def test_a_retry_is_not_a_fault(database: Database, connection: Connection) -> N
     relayed(database)
     event(connection, "2 days", "FAILED", retry="1 hour")
     findings = examined(database)
-    assert troubles(findings) == [NO_SENDER]
+    assert problems(findings) == [NO_SENDER]
     assert found(findings, "backlog").says.endswith("1 failed, to be retried")
 
 
@@ -63,7 +63,7 @@ def test_an_event_that_needs_attention_is_found(database: Database, connection: 
     relayed(database)
     event(connection, "4 days", "FAILED")
     findings = examined(database)
-    assert troubles(findings) == [NO_SENDER, ("needs_attention", Level.WRONG)]
+    assert problems(findings) == [NO_SENDER, ("needs_attention", Level.WRONG)]
     assert "webhook-service replay" in found(findings, "needs_attention").todo
 
 
@@ -72,7 +72,7 @@ def test_a_relay_that_stopped_is_found(database: Database, connection: Connectio
     """The newest run of any relay counts."""
     connection.execute("insert into auth_sync_relays (relay, last_run_at) values ('r', now() - %s::interval)", [ago])
     connection.execute("insert into auth_sync_relays (relay, last_run_at) values ('s', now() - interval '1 day')")
-    assert (("relay", Level.WRONG) in troubles(examined(database))) == is_wrong
+    assert (("relay", Level.WRONG) in problems(examined(database))) == is_wrong
 
 
 # silence
@@ -105,7 +105,7 @@ def test_a_reconcile_ends_the_silence(database: Database, connection: Connection
     connection.execute("alter table auth.users enable trigger auth_sync_capture")
     relayed(database)
     reconcile(database, Policy(), requested_by="test", dry_run=False)
-    assert troubles(examined(database)) == [NO_SENDER]
+    assert problems(examined(database)) == [NO_SENDER]
 
 
 def test_a_quiet_project_is_not_silent(database: Database, connection: Connection, auth: Auth) -> None:
@@ -118,7 +118,7 @@ def test_a_quiet_project_is_not_silent(database: Database, connection: Connectio
         " set created_at = now() - interval '100 days', completed_at = now() - interval '100 days'"
     )
     assert prune(database, datetime.now(UTC) - timedelta(days=90)) == 1
-    assert troubles(examined(database)) == [NO_SENDER]
+    assert problems(examined(database)) == [NO_SENDER]
 
 
 # drift
@@ -148,14 +148,14 @@ def test_an_empty_database_must_be_migrated(empty_database_url: str) -> None:
     database = DirectDatabase(empty_database_url)
     findings = examined(database)
     database.close()
-    assert troubles(findings) == [("migrations", Level.WRONG)]
+    assert problems(findings) == [("migrations", Level.WRONG)]
     assert (len(findings), findings[0].says[:4], "migrate" in findings[0].todo) == (1, "at 0", True)
 
 
 def test_an_older_schema_must_be_migrated(database: Database, connection: Connection) -> None:
     """A missing migration is the only finding, because later checks may need it."""
     connection.execute("delete from auth_sync_migrations where number = (select max(number) from auth_sync_migrations)")
-    assert troubles(examined(database)) == [("migrations", Level.WRONG)]
+    assert problems(examined(database)) == [("migrations", Level.WRONG)]
 
 
 def test_an_unavailable_database_raises_an_error() -> None:
@@ -171,7 +171,7 @@ def test_a_database_without_auth_users_is_not_compared(database: Database, conne
     relayed(database)
     connection.execute("drop table auth.users cascade")
     findings = examined(database)
-    assert troubles(findings) == [("source", Level.NOTE), NO_SENDER]
+    assert problems(findings) == [("source", Level.NOTE), NO_SENDER]
     assert "drift" not in [finding.check for finding in findings]
 
 
@@ -179,17 +179,17 @@ def test_a_missing_trigger_on_employees_is_found_without_auth_users(database: Da
     """A missing trigger on employees is found without auth.users too, because it links later employees."""
     connection.execute("drop table auth.users cascade")
     connection.execute("drop trigger auth_sync_employees_inserted on employees")
-    assert ("triggers", Level.WRONG) in troubles(examined(database))
+    assert ("triggers", Level.WRONG) in problems(examined(database))
 
 
 def test_missing_settings_are_found(database: Database, connection: Connection) -> None:
     """An emptied settings table is a finding, and not an error of doctor."""
     relayed(database)
     connection.execute("delete from auth_sync_settings")
-    assert Level.WRONG in {level for _, level in troubles(examined(database, compare=False))}
+    assert Level.WRONG in {level for _, level in problems(examined(database, compare=False))}
 
 
 def test_older_functions_must_be_migrated(database: Database, connection: Connection) -> None:
     """Functions of another version are the only finding."""
     connection.execute("update auth_sync_functions set digest = 'older'")
-    assert troubles(examined(database)) == [("migrations", Level.WRONG)]
+    assert problems(examined(database)) == [("migrations", Level.WRONG)]

@@ -14,7 +14,7 @@ from tests.databases import dropped_afterwards
 from tests.debian_postgres import Cluster
 from tests.employees import Connection
 from tests.integration.capturing import prepared
-from tests.integration.doctoring import examined, found, relayed, troubles
+from tests.integration.doctoring import examined, found, problems, relayed
 from tests.integration.misbehaving_servers import Serve, answers, answers_json, closes
 from tests.pg_net_double import Mischief, working
 from tests.ports import free_port
@@ -87,7 +87,7 @@ def send_to(connection: Connection, url: str, secrets: str = SECRET) -> None:
 def test_a_missing_sender_is_a_note(database: Database) -> None:
     """A database without a sender gets a note with the call that sets it up, because the relay applies the events."""
     findings = examined(database)
-    assert troubles(findings) == [("sender", NOTE)]
+    assert problems(findings) == [("sender", NOTE)]
     assert "select auth_sync_send_to(" in found(findings, "sender").todo
 
 
@@ -95,7 +95,7 @@ def test_the_round_trip(database: Database, connection: Connection, receiver: st
     """The sender, the secret and the URL pass if the database signs, doctor verifies and the service accepts."""
     send_to(connection, receiver)
     findings = examined(database)
-    assert troubles(findings) == [NO_WORKER]
+    assert problems(findings) == [NO_WORKER]
     assert found(findings, "sender").says == f"posts to {receiver}"
     assert [found(findings, check).level for check in ("secret", "url")] == [Level.OK, Level.OK]
 
@@ -114,14 +114,14 @@ def test_the_secrets_agree_during_a_rotation(
 ) -> None:
     """A database that signs with two secrets passes if the service has one of them, in any order."""
     send_to(connection, receiver, secrets)
-    assert troubles(examined(database)) == [NO_WORKER]
+    assert problems(examined(database)) == [NO_WORKER]
 
 
 def test_another_secret_is_found(database: Database, connection: Connection, receiver: str) -> None:
     """A secret that WEBHOOK_SECRETS lacks is found, and nothing is posted to the URL."""
     send_to(connection, receiver, OTHER_SECRET)
     findings = examined(database)
-    assert troubles(findings) == [NO_WORKER, ("secret", WRONG)]
+    assert problems(findings) == [NO_WORKER, ("secret", WRONG)]
     assert "wrong_signature" in found(findings, "secret").says
     assert "url" not in [finding.check for finding in findings]
 
@@ -130,7 +130,7 @@ def test_another_secret_at_the_url_is_found(database: Database, connection: Conn
     """A service behind the URL with another secret is found."""
     send_to(connection, receiver, OTHER_SECRET)
     findings = examined(database, secret=OTHER_SECRET)
-    assert troubles(findings) == [NO_WORKER, ("url", WRONG)]
+    assert problems(findings) == [NO_WORKER, ("url", WRONG)]
     assert "401" in found(findings, "url").says
 
 
@@ -150,7 +150,7 @@ def test_a_url_that_is_not_the_service_is_found(
     """A response that is not this service's own is found, with its status."""
     send_to(connection, f"http://127.0.0.1:{serve(behaviour)}/webhook/auth")
     findings = examined(database)
-    assert troubles(findings) == [NO_WORKER, ("url", WRONG)]
+    assert problems(findings) == [NO_WORKER, ("url", WRONG)]
     assert f"answers {status} " in found(findings, "url").says
 
 
@@ -158,7 +158,7 @@ def test_a_url_that_cannot_be_reached_is_a_note(database: Database, connection: 
     """A URL that doctor cannot reach is a note, because the database may still reach it."""
     for port in (free_port(), serve(closes)):
         send_to(connection, f"http://127.0.0.1:{port}/webhook/auth")
-        assert troubles(examined(database)) == [NO_WORKER, ("url", NOTE)]
+        assert problems(examined(database)) == [NO_WORKER, ("url", NOTE)]
 
 
 BAD_URLS = ["http://127.0.0.1:99999/", "http://[::1/", "http://a..b.example.com/", "http://é:x/"]
@@ -168,14 +168,14 @@ BAD_URLS = ["http://127.0.0.1:99999/", "http://[::1/", "http://a..b.example.com/
 def test_an_invalid_url_is_a_finding(database: Database, connection: Connection, address: str) -> None:
     """An invalid URL is a finding, and does not end the examination."""
     send_to(connection, address)
-    assert troubles(examined(database))[1][0] == "url"
+    assert problems(examined(database))[1][0] == "url"
 
 
 def test_a_secret_without_a_url_is_a_note(database: Database, connection: Connection, receiver: str) -> None:
     """A secret without a URL posts nothing, and gets a note."""
     send_to(connection, receiver)
     connection.execute("update auth_sync_settings set webhook_url = null")
-    assert troubles(examined(database)) == [("sender", NOTE)]
+    assert problems(examined(database)) == [("sender", NOTE)]
 
 
 @pytest.mark.parametrize(
@@ -211,12 +211,12 @@ def test_a_worker_that_runs(database: Database, connection: Connection, url: str
     send_to(connection, receiver)
     with working(url, Mischief(interval=0.05)) as worker:
         wait_for("the worker", lambda: has_worker(connection))
-        assert troubles(examined(database)) == []
+        assert problems(examined(database)) == []
         worker.kill()
     wait_for("its end", lambda: not has_worker(connection))
     connection.execute("select net.http_post('http://127.0.0.1:1/') from generate_series(1, 3)")
     findings = examined(database)
-    assert troubles(findings) == [NO_WORKER]
+    assert problems(findings) == [NO_WORKER]
     assert "3 requests wait" in found(findings, "pg_net").says
 
 

@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 from tests.auth_traffic import CONFIRMED, headers_for
 from tests.conftest import ADMIN_KEY
 from tests.employees import Connection
-from tests.integration.canaries import CANARY, EMAIL, assert_nothing_came_out, contents, lines, webhook
+from tests.integration.canaries import CANARY, EMAIL, assert_no_canary_leaked, contents, lines, webhook
 from tests.ports import free_port
 from webhook_service.app import create_app
 from webhook_service.db.supabase import SupabaseDatabase
@@ -61,7 +61,7 @@ def test_an_event_leaves_only_what_is_mapped(
     ]
     assert {answer.status_code for answer in answers} == {200}
     assert len(log.records) >= 2
-    assert_nothing_came_out(connection, log, *answers)
+    assert_no_canary_leaked(connection, log, *answers)
 
 
 GOOD = body_of(webhook("UPDATE"))
@@ -93,7 +93,7 @@ def test_a_refused_payload_leaves_nothing(
     before = contents(connection)
     answer = send(client, body)
     assert answer.status_code in (400, 422)
-    assert_nothing_came_out(connection, log, answer)
+    assert_no_canary_leaked(connection, log, answer)
     assert contents(connection) == before
 
 
@@ -113,7 +113,7 @@ def test_headers_are_not_repeated(
 ) -> None:
     """Signatures, keys and whatever else is in a header is neither logged nor answered, whether it fits or not."""
     answer = send(client, body_of(webhook("UPDATE")), **headers)
-    assert_nothing_came_out(connection, log, answer)
+    assert_no_canary_leaked(connection, log, answer)
 
 
 def test_a_token_is_not_repeated(
@@ -125,8 +125,8 @@ def test_a_token_is_not_repeated(
     for sent, status in ((token, 200), (f"{token}x", 401)):
         answer = client.post("/webhook/auth", json=webhook("INSERT"), headers={signature.TOKEN_HEADER: sent})
         assert answer.status_code == status
-        assert_nothing_came_out(connection, log, answer)
-        assert_nothing_came_out(connection, log, answer, canary=token)
+        assert_no_canary_leaked(connection, log, answer)
+        assert_no_canary_leaked(connection, log, answer, canary=token)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_an_event_that_cannot_be_applied_leaves_nothing(
     connection.execute("create trigger t before update on employees for each row execute function trouble()")
     answer = send(client, body_of(webhook("UPDATE")))
     assert answer.status_code == status
-    assert_nothing_came_out(connection, log, answer)
+    assert_no_canary_leaked(connection, log, answer)
     assert "Row-CaNaRy" not in answer.get_data(as_text=True) + lines(log)
 
 
@@ -161,7 +161,7 @@ def test_an_error_nobody_foresaw_leaves_nothing(
     answer = app.test_client().get("/surprise")
     assert answer.status_code == 500
     assert "RuntimeError" in lines(log)
-    assert_nothing_came_out(connection, log, answer)
+    assert_no_canary_leaked(connection, log, answer)
 
 
 def test_a_dead_supabase_leaves_nothing(
@@ -173,7 +173,7 @@ def test_a_dead_supabase_leaves_nothing(
     answer = send(create_app(replace(settings, connection=supabase), database).test_client(), GOOD)
     database.close()
     assert answer.status_code == 503
-    assert_nothing_came_out(connection, log, answer)
+    assert_no_canary_leaked(connection, log, answer)
 
 
 @pytest.mark.parametrize(

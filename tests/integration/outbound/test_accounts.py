@@ -9,7 +9,7 @@ from tests.integration.auth_actions import BAN_END
 from tests.integration.captured import end_leases, relay_all
 from tests.integration.migrating import execute
 from tests.integration.performing import Company, company
-from tests.integration.requested_actions import DISABLE, ENABLE, actions, asked, outcomes
+from tests.integration.requested_actions import DISABLE, ENABLE, actions, outcomes, requested_operations
 from webhook_service.errors import Unavailable
 from webhook_service.events import ActionOutcome
 
@@ -239,4 +239,4 @@ def test_an_action_is_performed_now_whatever_the_rate(hr: Company) -> None:
     assert performed is not None
     assert (performed.outcome, performed.error) == (ActionOutcome.DISABLED, None)
     assert hr.accounts.perform_now(hr.action["event_id"], "admin") is None
-    assert asked(hr.connection) == [DISABLE]
+    assert requested_operations(hr.connection) == [DISABLE]

@@ -85,7 +85,7 @@ def test_a_login_that_may_still_be_created_is_left_to_the_relay(hr: Office, name
     answer = hr.create(invite=invite)
     assert answer.status_code == 503
     assert_says_when_to_retry(answer)
-    hr.look()
+    hr.run_pass()
     assert (intents(hr.connection), pairs(hr.connection)) == ([("PENDING", None)], [])
     assert_neither_or_both(hr, invite=invite)
 
@@ -133,7 +133,7 @@ def test_during_an_outage_no_employee_is_created(hr: Office, fault: Fault, invit
     assert answer.status_code == (502 if fault is NO_KEY else 503)
     assert_says_when_to_retry(answer)
     for _ in range(3):
-        hr.look()
+        hr.run_pass()
     assert [each["status"] for each in open_rows(hr.connection)] == ["PENDING"]
     hr.auth.fail(None)
     assert_neither_or_both(hr, invite=invite)

@@ -76,7 +76,7 @@ def test_a_killed_creation_ends_as_both_or_neither(
     assert request(hr, settings, stepped(hr.relay, steps), invite=invite) is None
     assert steps.passed == STEPS[invite][: end + 1]
     before = everything(hr.connection, "employees", "auth.users")
-    hr.look(events_first=events_first)
+    hr.run_pass(events_first=events_first)
     assert everything(hr.connection, "employees", "auth.users") == before  # the request might still be running
     hr.rest(events_first=events_first)
     done = end > STEPS[invite].index("before invite" if invite else "before hire")
@@ -148,10 +148,10 @@ def test_a_creation_whose_process_is_killed_during_the_call_is_undone(
     setattr(hr.auth, hook, held)
     admin = LeavingAdmin(hr.relay.admin, Steps(), held, "create", Killed())
     assert request(hr, settings, replace(hr.relay, admin=admin), invite=invite) is None
-    hr.look(events_first=events_first)
+    hr.run_pass(events_first=events_first)
     held.release()
     assert len(pairs(hr.connection)) == 1
-    hr.look(events_first=events_first)
+    hr.run_pass(events_first=events_first)
     hr.rest(events_first=events_first)
     assert_nobody(hr.connection)
     assert hr.create(invite=invite).status_code == 201

@@ -65,7 +65,7 @@ def test_a_late_login_is_undone(hr: Office, settings: Settings, invite: bool, re
     answer = request(hr, settings, replace(hr.relay, admin=admin), invite=invite)
     assert answer is not None
     assert answer.status_code in (502, 503)
-    hr.look()
+    hr.run_pass()
     held.release()
     assert len(pairs(hr.connection)) == 1
     assert_no_half(hr)
@@ -106,7 +106,7 @@ def test_a_late_invitation_creates_no_other_login(hr: Office, settings: Settings
     answer = request(hr, settings, replace(hr.relay, admin=admin), invite=True)
     assert answer is not None
     assert answer.status_code == 503
-    hr.look()
+    hr.run_pass()
     held.release()
     assert_no_half(hr)
 

@@ -8,7 +8,7 @@ from tests.employees import hire
 from tests.integration.auth_actions import BAN_END
 from tests.integration.migrating import execute
 from tests.integration.performing import HR, JANE, Company, company
-from tests.integration.requested_actions import ENABLE, actions, asked
+from tests.integration.requested_actions import ENABLE, actions, requested_operations
 from webhook_service.outbound import logins
 
 
@@ -85,7 +85,7 @@ def test_another_ban_is_not_lifted_by_a_link(hr: Company) -> None:
     hr.auth.update_metadata(hr.user, {"first_name": "Jane"})
     hr.rest()
     assert hr.is_banned
-    assert asked(hr.connection) == []
+    assert requested_operations(hr.connection) == []
 
 
 def test_a_return_is_found_by_the_next_event(database_url: str, left: Company) -> None:

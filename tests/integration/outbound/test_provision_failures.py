@@ -76,7 +76,7 @@ def test_a_pause_in_the_middle_of_an_undo(office: Office, connection: Connection
     office.server.fail_next(*[throttled("1")] * 2)
     office.server.fail_next(throttled("1"), throttled("1"), method="POST")
     office.server.fail_next(throttled("1"), throttled("1"), method="DELETE")
-    office.ends_of_leases_come()
+    office.end_leases_at_each_wait()
     done = office.run()
     assert (done.created, done.under_way) == (2, set())
     assert_each_once(office, 2)
@@ -118,7 +118,7 @@ def test_an_auth_that_comes_back(office: Office, connection: Connection) -> None
     hire_many(connection, 3)
     office.server.fail_next(*[BROKEN] * 2, method="POST")
     office.server.fail_next(*[BROKEN] * 2, method="GET", path=USERS)
-    office.ends_of_leases_come()
+    office.end_leases_at_each_wait()
     done = office.run()
     assert (done.ended_by, done.under_way, done.refused) == (None, set(), {})
     assert_each_once(office, 3)
@@ -135,7 +135,7 @@ def test_failures_now_and_then(office: Office, connection: Connection) -> None:
             office.server.fail_next(BROKEN, method="POST")
 
     office.at_announcement = every_other
-    office.ends_of_leases_come()
+    office.end_leases_at_each_wait()
     done = office.run()
     assert (done.ended_by, done.under_way, done.refused) == (None, set(), {})
     assert sum(times.values()) == 6 * MAX_ATTEMPTS

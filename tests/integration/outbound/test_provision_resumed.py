@@ -105,7 +105,7 @@ def test_a_run_that_was_killed(office: Office, connection: Connection, name: str
         kill(office)
     if is_over:
         office.end_leases()
-    office.ends_of_leases_come()
+    office.end_leases_at_each_wait()
     done = office.run()
     assert (done.created, done.under_way, done.refused) == (left, set(), {})
     assert_each_once(office, 2)

@@ -80,7 +80,7 @@ def test_many_concurrent_requests_end_in_sync(hr: Office, jane: int) -> None:
 
     def relay() -> None:
         while not over.is_set():
-            hr.look()
+            hr.run_pass()
 
     with ThreadPoolExecutor(7) as threads:
         relaying = threads.submit(relay)

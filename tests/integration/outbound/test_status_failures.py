@@ -78,7 +78,7 @@ def test_auth_gets_the_pause_that_it_requests(hr: Office, jane: int) -> None:
     hr.auth.fail_next(throttled("3600"), method="PUT")
     hr.switch(jane, False)
     calls = len(hr.auth.calls)
-    hr.look()
+    hr.run_pass()
     assert len(hr.auth.calls) == calls
     [bucket] = hr.connection.execute("select paused_until > now() + interval '59 minutes' as long from auth_sync_rate")
     assert bucket["long"]

@@ -96,7 +96,7 @@ def test_an_undo_is_retried_through_an_outage(half: Office) -> None:
     for _ in range(5):
         make_due(half.connection)
         end_pause(half.connection)
-        half.look()
+        half.run_pass()
         [left] = open_rows(half.connection)
         assert (left["status"], left["outcome"]) == ("FAILED", "auth_unavailable")
         assert pairs(half.connection) == [(None, user)]

@@ -22,10 +22,10 @@ from tests.integration.signing_in import (
     PASSWORD,
     Browser,
     admin_in_auth,
-    is_asked_to_sign_in,
     next_of,
     pages,
     pages_with_auth,
+    redirects_to_sign_in,
 )
 from webhook_service.log import JsonFormatter
 from webhook_service.ports import Database
@@ -79,13 +79,13 @@ def test_every_page_needs_a_sign_in(world: Flask) -> None:
         if path in (*OPEN, "/admin/"):
             continue
         response = Browser(world).get(f"{path}?status=FAILED&person=J%C3%B6rg%26Co")
-        assert is_asked_to_sign_in(response), path
+        assert redirects_to_sign_in(response), path
         assert next_of(response) == f"{path}?status=FAILED&person=J%C3%B6rg%26Co"
         assert Browser(world).get(path, headers={"X-Refresh": "1"}).status_code == 401
     for path in paths(world, "POST"):
         if path not in OPEN:
             response = Browser(world).post(path)
-            assert (is_asked_to_sign_in(response), next_of(response)) == (True, None), path
+            assert (redirects_to_sign_in(response), next_of(response)) == (True, None), path
 
 
 PAGES_OF_THIS_SERVICE = (
