@@ -55,7 +55,7 @@ def test_it_says_what_it_does(connection: Connection) -> None:
     """The answer repeats the URL and counts the secrets."""
     assert send_to(connection, URL, NEW) == f"posting to {URL}, signed with one secret"
     assert send_to(connection, URL, f"{NEW} {OLD}") == f"posting to {URL}, signed with 2 secrets"
-    assert send_to(connection, None, None) == "not posting; the relay carries every event"
+    assert send_to(connection, None, None) == "events are not posted; the relay applies every event"
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_all_that_is_missing_is_named(connection: Connection) -> None:
     for statement in MISSING.values():
         connection.execute(statement.encode())
     assert "pg_net, pgcrypto, supabase_vault" in send_to(connection, URL, NEW)
-    assert send_to(connection, None, None) == "not posting; the relay carries every event"
+    assert send_to(connection, None, None) == "events are not posted; the relay applies every event"
 
 
 @pytest.mark.parametrize("name", ["Jane", "Jané Ďoe", "日本 \U0001f600", 'quo"te \\ / \n\t', "\u2028é\u0301"])

@@ -1,8 +1,8 @@
--- Removes what a database from before the first release has, and a new one never had.
+-- Removes objects that only a database from before the first release has.
 
 set local lock_timeout = '5s';
 
--- The names that employees were searched by, with the triggers on employees that kept them.
+-- The names by which employees were searched, with the triggers on employees that kept them up to date.
 drop function if exists public.auth_sync_employees_named_v1() cascade;
 drop function if exists public.auth_sync_fill_names_v1(bigint, bigint, xid);
 drop table if exists public.auth_sync_names;
