@@ -1,8 +1,8 @@
 -- A stand-in for Supabase's schema `auth` on a plain PostgreSQL (15 or newer) without a Supabase project: for the embedded server, the demo
 -- and the tests. It is not a migration. Run it as a superuser, after creating the roles anon, authenticated and service_role.
 --
--- It has only what this service relies on: the role that Auth writes as, auth.users with its 35 columns, its constraints and rights, and the
--- columns of auth.sessions that say who is signed in. Source: the migrations of supabase/auth (v2.196), and the roles of Supabase's
+-- It has only what this service relies on: the role that Auth writes as, auth.users with its 35 columns, its constraints and rights, and
+-- the columns of auth.sessions that say who is signed in. Source: the migrations of supabase/auth (v2.196), and the roles of Supabase's
 -- PostgreSQL image.
 --
 -- It never changes a real project: where auth.users exists, the script does nothing, except that it adds what an older stand-in lacks. A

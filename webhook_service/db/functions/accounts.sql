@@ -16,7 +16,7 @@ language sql stable security definer set search_path = '' as $$
    order by m.employee_id
 $$;
 
--- Returns up to p_limit employees after p_after for whom a login can be created: {"employees": [{employee_id, email}]}. Employees
+-- Returns up to p_limit employees after p_after who can get a login: {"employees": [{employee_id, email}]}. Employees
 -- without an e-mail are left out, and so are orphans unless p_orphans.
 create or replace function public.auth_sync_without_login_v1(p_after bigint, p_limit integer, p_orphans boolean) returns jsonb
 language sql stable security definer set search_path = '' as $$
@@ -304,7 +304,7 @@ begin
   return jsonb_build_object('employee_id', hired, 'auth_user_id', p_auth_user_id, 'event_id', adopted);
 end $$;
 
--- Links the login to the employee whom an admin chose. Returns {"employee_id", "auth_user_id", "event_id"}, or {"refused": reason}.
+-- Links the login that an admin chose to the employee. Returns {"employee_id", "auth_user_id", "event_id"}, or {"refused": reason}.
 -- The employee may be inactive: the trigger on employees then has the login banned, as for every inactive employee who gets one.
 -- Refused are the login of another employee, and a login whose owner is unproven: its e-mail is unconfirmed and it does not have the
 -- employee's number, which only the service role can write.

@@ -1,4 +1,4 @@
--- Rights: the objects of this service are for service_role only, and its functions look names up where no caller can create one.
+-- Rights: the objects of this service are for service_role only, and its functions resolve names where no caller can create one.
 
 -- Returns whether only this service's triggers and the owner may call a function: not even service_role may have a body posted or signed.
 create or replace function public.auth_sync_is_internal_v1(p_function name) returns boolean
