@@ -304,7 +304,7 @@ begin
   return jsonb_build_object('employee_id', hired, 'auth_user_id', p_auth_user_id, 'event_id', adopted);
 end $$;
 
--- Links the login that an admin chose to the employee. Returns {"employee_id", "auth_user_id", "event_id"}, or {"refused": reason}.
+-- Links an employee to the login that an admin chose. Returns {"employee_id", "auth_user_id", "event_id"}, or {"refused": reason}.
 -- The employee may be inactive: the trigger on employees then has the login banned, as for every inactive employee who gets one.
 -- Refused are the login of another employee, and a login whose owner is unproven: its e-mail is unconfirmed and it does not have the
 -- employee's number, which only the service role can write.

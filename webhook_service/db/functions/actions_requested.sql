@@ -60,7 +60,8 @@ begin
   end if;
 end $$;
 
--- Returns the actions that an auth user needs, judged by its last known state. p_columns are the columns that Auth owns.
+-- Returns the actions that an auth user needs, judged by its last known state, with the employee and the action's data. p_columns are the
+-- columns that Auth owns.
 create or replace function public.auth_sync_requested_actions_v1(p_auth_user_id uuid, p_columns jsonb)
 returns table (operation text, employee_id bigint, data jsonb) language sql stable security definer set search_path = '' as $$
   with known as (

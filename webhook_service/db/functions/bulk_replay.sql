@@ -20,7 +20,7 @@ language sql stable set search_path = '' as $$
     from public.auth_sync_id_range_v1(p_filter) as r
 $$;
 
--- Returns an event as auth_sync_process_v1 needs it.
+-- Returns an event as a replay needs it: {id, event_id, operation, version, auth_user_id, request_data}.
 create or replace function public.auth_sync_replay_row_v1(p_entry public.integration_sync_log) returns jsonb
 language sql immutable set search_path = '' as $$
   select jsonb_build_object('id', p_entry.id, 'event_id', p_entry.event_id, 'operation', p_entry.operation, 'version', p_entry.version,

@@ -79,7 +79,7 @@ begin
           row_now -> 'deleted_at', row_now -> 'raw_app_meta_data', row_now -> 'raw_user_meta_data')
        = (row_before -> 'email', row_before -> 'email_confirmed_at', row_before -> 'is_anonymous', row_before -> 'banned_until',
           row_before -> 'deleted_at', row_before -> 'raw_app_meta_data', row_before -> 'raw_user_meta_data') then
-    return null;  -- a sign-in or a token refresh, by far the most frequent writes, touch no table of this service
+    return null;  -- a sign-in or token refresh, by far the most frequent write, touches no table of this service
   end if;
   user_id := (row_now ->> 'id')::uuid;
   select name_fields into names from public.auth_sync_settings;

@@ -15,7 +15,7 @@ language sql stable set search_path = '' as $$
 $$;
 
 -- Returns the search_path that triggers of the owner of employees expect: the one that is set for this database or this role, never
--- the caller's, who could put any object in it. Where neither a role nor a database has the setting, the default is returned.
+-- the caller's, because a caller could put its own objects into it. Returns a default where neither a role nor a database has the setting.
 -- Written in PL/pgSQL, which keeps plans; SQL functions do so only since PostgreSQL 18.
 create or replace function public.auth_sync_owner_path_v1() returns text
 language plpgsql stable security definer set search_path = '' as $$

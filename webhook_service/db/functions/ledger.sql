@@ -68,7 +68,7 @@ language sql immutable set search_path = '' as $$
   from jsonb_each_text(p_filter) as f where f.value is not null
 $$;
 
--- Returns an event as the API shows it in lists.
+-- Returns an event as the API shows it in lists: its row without request_data, changes and system_name.
 create or replace function public.auth_sync_event_json_v1(p_entry public.integration_sync_log) returns jsonb
 language sql stable set search_path = '' as $$
   select to_jsonb(p_entry) - array['request_data', 'changes', 'system_name']

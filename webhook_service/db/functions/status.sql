@@ -62,7 +62,9 @@ begin
       'is_estimated', is_estimated));
 end $$;
 
--- Returns the summary for admins, quickly in a company of any size.
+-- Returns the summary for admins, quickly in a company of any size: the keys of auth_sync_counts_v1, "last_event_at", "oldest_pending_at",
+-- "relay_last_run_at" (each null where there is none), "actions": {"open", "needs_attention", "oldest_open_at"}, "employees": as
+-- auth_sync_employees_summary_v1 returns them.
 create or replace function public.get_auth_sync_summary() returns jsonb
 language sql stable security definer set search_path = '' as $$
   select public.auth_sync_counts_v1() || jsonb_build_object(
