@@ -7,8 +7,8 @@ usage() {
 Usage: sudo benchmarks/bare_machine.sh [--demo-only] [--logs FOLDER]
 
 Makes a Debian 12 (bookworm) with python3, python3-venv and ca-certificates in a temporary folder, copies a fresh clone
-of the committed HEAD into it, and runs the two commands of README.md there as an unprivileged user: the demo (with --exit,
-so that it ends), then the tests. Prints the last lines of each. The exit status is 0 if both passed.
+of the committed HEAD into it, and runs the two commands of README.md there as an unprivileged user: the demo (with
+--exit, so that it ends), then the tests. Prints the last lines of each. The exit status is 0 if both passed.
 
   --demo-only    skip the tests, which take some twenty minutes
   --logs FOLDER  keep the whole output of each command as demo.log and tests.log in FOLDER

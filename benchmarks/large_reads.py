@@ -72,7 +72,7 @@ def seeded(employees: int, events: int) -> Iterator[str]:
             for setting in ("fsync = off", "full_page_writes = off", "max_wal_size = '8GB'"):
                 connection.execute(f"alter system set {setting}".encode())
             connection.execute("select pg_reload_conf()")
-            connection.execute("set session_replication_role = replica")  # no triggers: these are no real changes
+            connection.execute("set session_replication_role = replica")  # no triggers: these rows are seed data
             company, ledger = (part.encode() for part in SEED.read_text("utf-8").split("-- ledger\n"))
             connection.execute(company.replace(b":employees", str(employees).encode()))
             for start in range(0, events, CHUNK):
