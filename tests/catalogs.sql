@@ -1,5 +1,5 @@
--- Everything of ours that a database's catalogs hold, one line for each fact. A name stands for an object, never its oid; a column's
--- place counts the columns that there are.
+-- Returns all that a database's catalogs hold about this service, one line for each fact. Objects appear by name, never by oid. A column's
+-- position counts existing columns only, without the dropped ones.
 with ours as (
   select '^(auth_sync|integration_sync|auth_user_state|recent_auth_sync|get_auth_sync|find_employees_without|employees)' as pattern
 ), relations as (

@@ -22,7 +22,7 @@ create trigger chaos_gate before insert on public.auth_user_state
 -- The employee is written, and the ledger is not yet.
 create trigger chaos_gate after update on public.employees
   for each row execute function chaos.stop_at_gate('mid-apply');
--- Everything is written but the commit.
+-- Everything is written, but not committed.
 create trigger chaos_gate after update on public.integration_sync_log
   for each row when (old.status <> 'SUCCESS' and new.status = 'SUCCESS')
   execute function chaos.stop_at_gate('before settle');
