@@ -1,4 +1,4 @@
-"""The project's English: retired words and sentence forms are in no file. docs/glossary.md has the words in their place."""
+"""The project's English: no file has a retired word or sentence form. docs/glossary.md has the terms to use."""
 
 import re
 from collections.abc import Iterator
@@ -28,7 +28,8 @@ RETIRED = {
     "whom (the noun)": r"(?<![a-z])whom(?:ever)?(?![a-z])",
     "who without a noun (the noun)": r"\b(?:by|to|of|than|for|with|from) who(?:ever)?\b"
     r"|(?:^\s*(?:#|--|\*|-)?\s*|\"\"\"|[.:;]\s+)who(?:ever)?\s(?![^.]*\?)",
-    "what as a subject (the noun)": r"(?:^\s*(?:#|--)\s+|\"\"\"|[a-z\"`)][.]\s+)(?-i:What|Whatever|Those that|Those who)\s(?![^.]*\?)",
+    "what as a subject (the noun)": r"(?:^\s*(?:#|--)\s+|\"\"\"|[a-z\"`)][.]\s+)"
+    r"(?-i:What|Whatever|Those that|Those who)\s(?![^.]*\?)",
 }
 """Each form with what replaces it. Without case, a line at a time."""
 
