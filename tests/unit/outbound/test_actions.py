@@ -146,7 +146,7 @@ def test_an_unknown_e_mail_of_auth_is_not_replaced() -> None:
     ids=["for good", "not quite for good", "for a second", "ends now", "is over"],
 )
 def test_a_ban_counts_by_how_long_it_still_lasts(lasts: timedelta, disable: Call, enable: Call) -> None:
-    """A ban that ends is not enough for an inactive employee, and a ban that has ended does not hinder an active one."""
+    """A ban that ends is not enough for an inactive employee, and one that has ended does not hinder an active one."""
     account = replace(FREE, banned_until=NOW + lasts)
     assert decide(requested(Action.DISABLE_AUTH_USER, INACTIVE), account, EmailOwner.AUTH, NOW) == disable
     assert decide(requested(Action.ENABLE_AUTH_USER, ACTIVE), account, EmailOwner.AUTH, NOW) == enable
