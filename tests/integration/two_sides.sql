@@ -11,16 +11,16 @@ create table witness.seen (
   employee_id bigint,
   email text,
   banned_until timestamptz,
-  nothing_asked boolean,
+  no_ban_requested boolean,
   outcome text,
   at timestamptz not null default clock_timestamp()
 );
-comment on column witness.seen.nothing_asked is 'for a ban: whether no action to ban the user was open then';
+comment on column witness.seen.no_ban_requested is 'for a ban: whether no action to ban the user was open then';
 
 -- new: a user was added, with an e-mail. ban: a ban was set, changed or lifted. email: the e-mail changed.
 create function witness.write_auth() returns trigger language plpgsql security definer set search_path = '' as $$
 begin
-  insert into witness.seen (what, auth_user_id, email, banned_until, nothing_asked)
+  insert into witness.seen (what, auth_user_id, email, banned_until, no_ban_requested)
   select w.what, new.id, new.email, new.banned_until, not exists (
            select from public.integration_sync_log a
             where a.auth_user_id = new.id and a.operation = 'disable_auth_user' and a.status <> 'SUCCESS')

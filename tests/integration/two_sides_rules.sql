@@ -35,7 +35,7 @@ select u.id, l.employee_id, u.banned_until
    and not exists (select from public.employees e where e.auth_user_id = u.id)
    and not exists (
      select from witness.seen b where b.auth_user_id = u.id and b.what = 'ban' and b.who <> 'api' and b.id > l.id
-        and (b.nothing_asked or exists (  -- or the service had just banned the user and read it back, but had not settled the action
+        and (b.no_ban_requested or exists (  -- or the service had just banned the user and read it back, but had not settled the action
              select from witness.seen a where a.auth_user_id = u.id and a.what = 'ban' and a.who = 'api'
                 and a.id > l.id and a.id < b.id and a.banned_until > now() + interval '50 years')
              or b.id = c.id and exists (  -- or the service had found the ban that this one lifts, and had not settled the action
@@ -102,7 +102,7 @@ comment on view broken.employees_own is 'the service never changes the e-mail of
 create function witness.story(p_user uuid) returns setof text language sql as $$
   select concat_ws(' ', to_char(at, 'MI:SS.US'), what) from (
     select at, id, concat_ws(' ', who || ':', what, employee_id, email, outcome, banned_until::date,
-                             case when nothing_asked then 'nothing asked' end) as what
+                             case when no_ban_requested then 'no ban requested' end) as what
       from witness.seen
      where auth_user_id = p_user or employee_id in (select employee_id from witness.seen where auth_user_id = p_user)
     union all

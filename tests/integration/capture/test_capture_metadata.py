@@ -65,7 +65,7 @@ def write(writing: psycopg.Connection[Any], metadata: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_whatever_metadata_is_its_user_is_captured_and_applied(
+def test_a_user_with_any_metadata_is_captured_and_applied(
     connection: Connection, database: Database, writing: Any, name: str
 ) -> None:
     """The ledger gets one row, which the relay applies; reconciliation finds no difference."""
@@ -77,7 +77,7 @@ def test_whatever_metadata_is_its_user_is_captured_and_applied(
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_whatever_metadata_becomes_the_change_is_captured(connection: Connection, writing: Any, name: str) -> None:
+def test_a_change_to_any_metadata_is_captured(connection: Connection, writing: Any, name: str) -> None:
     """A change of metadata, together with a mapped column, is one row with the other columns as they are."""
     writing.execute("insert into users (id, email) values (%s, 'old@example.com')", [USER])
     writing.execute("update users set email = 'j@example.com', raw_user_meta_data = %s", [Jsonb(ODD[name])])

@@ -43,7 +43,7 @@ class Company:
         for name in ("leaves", "soft", "moves"):
             auth.admin_create(f"{name}@example.com", id=self.users[name])
 
-    def trouble(self, auth: Auth) -> None:
+    def change_all(self, auth: Auth) -> None:
         """Make every kind of change in Auth."""
         auth.sign_up("new@example.com", user_metadata={"first_name": "Nora"}, id=self.users["new"])
         auth.confirm(self.users["new"])
@@ -87,8 +87,8 @@ def test_auth_commits_and_all_changes_are_found(
     """Every kind of change in Auth commits; after the repair, one reconciliation finds what is missing."""
     breakage = IN_OUR_TABLES[name]
     execute(database_url, breakage.sql)
-    company.trouble(auth)
-    breakage.repair(database_url)
+    company.change_all(auth)
+    breakage.mend(database_url)
     assert_all_is_found(database, company)
 
 
@@ -98,7 +98,7 @@ def test_a_locked_table_does_not_block_auth(
 ) -> None:
     """While a table is locked for good, Auth's transactions commit; their changes are found later."""
     with locked(database_url, table):
-        company.trouble(auth)
+        company.change_all(auth)
     assert_all_is_found(database, company)
 
 
@@ -177,7 +177,7 @@ def test_a_column_may_be_renamed(
     execute(database_url, f"alter table auth.users rename {column} to other")
     write_without(database_url, column)
     execute(database_url, f"alter table auth.users rename other to {column}")
-    company.trouble(auth)
+    company.change_all(auth)
     assert_all_is_found(database, company)
 
 

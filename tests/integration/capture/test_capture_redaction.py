@@ -122,12 +122,12 @@ def test_reconciliation_reads_only_mapped_columns(
 
 
 RAISING = """
-create function trouble() returns trigger language plpgsql as $$ begin
+create function fail() returns trigger language plpgsql as $$ begin
   raise exception 'no: %', new using detail = new::text, hint = new::text;
 end $$;
 """
 FAILURES = {
-    "ledger-refuses": "create trigger t before insert on integration_sync_log for each row execute function trouble()",
+    "ledger-refuses": "create trigger t before insert on integration_sync_log for each row execute function fail()",
     "ledger-constraint": "alter table integration_sync_log add constraint c check (request_data is null) not valid",
     "ledger-gone": "drop table integration_sync_log cascade",
     "settings-gone": "drop table auth_sync_settings cascade",
@@ -159,8 +159,8 @@ def test_a_post_that_fails_warns_without_a_name(auth: Auth, connection: Connecti
     assert_no_canary_leaked(connection, reported)
 
 
-LEDGER_REFUSES = "create trigger t before update on integration_sync_log for each row execute function trouble()"
-EMPLOYEES_REFUSE = "create trigger t before update on employees for each row execute function trouble()"
+LEDGER_REFUSES = "create trigger t before update on integration_sync_log for each row execute function fail()"
+EMPLOYEES_REFUSE = "create trigger t before update on employees for each row execute function fail()"
 
 
 def test_a_failed_event_is_reported_without_a_name(

@@ -38,7 +38,7 @@ def shuffled(seed: int) -> Order:
 ORDERS: dict[str, Order] = {
     "as posted": lambda requests: requests,
     "backwards": lambda requests: requests[::-1],
-    "ours first": lambda requests: sorted(requests, key=lambda request: not signed(request)),
+    "capture first": lambda requests: sorted(requests, key=lambda request: not signed(request)),
     "the dashboard's first": lambda requests: sorted(requests, key=signed),
     "only the dashboard's": lambda requests: [request for request in requests if not signed(request)],
     "shuffled and twice": shuffled(1),
@@ -102,7 +102,7 @@ def test_both_arrive_in_any_order(
     assert reconciled(database, dry_run=True).differences == {}
 
 
-@pytest.mark.parametrize("name", ["as posted", "ours first", "the dashboard's first", "shuffled and twice"])
+@pytest.mark.parametrize("name", ["as posted", "capture first", "the dashboard's first", "shuffled and twice"])
 def test_with_auths_clock_ahead(
     database_url: str, connection: Connection, database: Database, settings: Settings, auth: Auth, name: str
 ) -> None:

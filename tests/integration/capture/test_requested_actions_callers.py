@@ -37,7 +37,7 @@ create function hrs.like_it(text, text) returns boolean language plpgsql as
 create operator hrs.~~ (leftarg = text, rightarg = text, function = hrs.like_it);
 set search_path = hrs, pg_catalog, public;
 """,
-    "our tables in pg_temp": """
+    "the service's tables in pg_temp": """
 create temporary table auth_sync_settings (columns jsonb);
 create temporary table integration_sync_log (like public.employees);
 create temporary table employees (like public.employees);

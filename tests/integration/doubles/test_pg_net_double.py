@@ -67,14 +67,14 @@ def test_headers_without_a_value_are_dropped(net: Net, receiver: Receiver, port:
 @pytest.mark.usefixtures("worker")
 def test_nothing_is_ever_retried(net: Net, receiver: Receiver, port: int, serve: Serve) -> None:
     """A request to a dead, slow or failing receiver gets its own row of an answer, and is not repeated."""
-    asked: list[int] = []
+    received: list[int] = []
 
     def fails(connection: socket.socket, over: threading.Event) -> None:
-        asked.append(1)
+        received.append(1)
         answers(503, "{}")(connection, over)
 
     def too_slow(connection: socket.socket, over: threading.Event) -> None:
-        asked.append(2)
+        received.append(2)
         over.wait()
 
     failed = net.post(serve(fails), {})
@@ -86,7 +86,7 @@ def test_nothing_is_ever_retried(net: Net, receiver: Receiver, port: int, serve:
     assert (status, timed_out) == (None, False)
     assert error
     net.answer(net.post(port, {}))
-    assert sorted(asked) == [1, 2]
+    assert sorted(received) == [1, 2]
     assert (net.queued(), net.answers()) == (0, 4)
 
 

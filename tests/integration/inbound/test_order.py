@@ -19,7 +19,7 @@ from webhook_service.inbound.processing import process_batch
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
-MATCHES, MATCHES_TOO, NOBODYS, NOBODYS_TOO = "Jane.Doe", "jane.doe", "jane", "j.doe"
+MATCHES, MATCHES_TOO, UNUSED, UNUSED_TOO = "Jane.Doe", "jane.doe", "jane", "j.doe"
 """Local parts: the first two are the employee's address in two spellings, the others belong to no employee."""
 
 SELECT = """
@@ -43,7 +43,7 @@ class Change:
 
 changes = st.builds(
     Change,
-    local_part=st.sampled_from([MATCHES, MATCHES_TOO, NOBODYS, NOBODYS_TOO, None]),
+    local_part=st.sampled_from([MATCHES, MATCHES_TOO, UNUSED, UNUSED_TOO, None]),
     confirmed=st.booleans(),
     number=st.sampled_from([None, None, None, "right", "wrong"]),
     names=st.dictionaries(st.sampled_from(["first_name", "last_name"]), st.sampled_from(["Ann", "Bea", "Cay"])),
@@ -184,7 +184,7 @@ def test_events_that_share_a_batch_give_the_same_employee(
 def test_an_overtaken_event_still_links_by_the_address_it_proved(database: Database, connection: Connection) -> None:
     """A late event links by its e-mail, though a newer event has another; the link copies the newer e-mail."""
     proved = Change(MATCHES, confirmed=True, number=None, names={}, anonymous=False, banned=False)
-    moved = replace(proved, local_part=NOBODYS)
+    moved = replace(proved, local_part=UNUSED)
     in_order, late = ends_as(database, connection, [proved, moved], [[0, 1], [1, 0]])
     assert (late["linked"], late["email"]) == (True, "jane@replica.example.com")
     assert late == in_order

@@ -139,10 +139,10 @@ def test_an_event_that_cannot_be_applied_leaves_nothing(
     """The event's secrets are nowhere, and the database's error text is neither in the log nor in the response."""
     connection.execute("insert into employees (email, first_name) values (%s, 'Row-CaNaRy')", [EMAIL])
     connection.execute(
-        "create function trouble() returns trigger language plpgsql as $$ begin"
+        "create function fail() returns trigger language plpgsql as $$ begin"
         f" raise exception 'no: %', new using detail = new::text, errcode = '{sqlstate}'; end $$"
     )
-    connection.execute("create trigger t before update on employees for each row execute function trouble()")
+    connection.execute("create trigger t before update on employees for each row execute function fail()")
     answer = send(client, body_of(webhook("UPDATE")))
     assert answer.status_code == status
     assert_no_canary_leaked(connection, log, answer)
