@@ -88,7 +88,7 @@ def test_auth_commits_and_all_changes_are_found(
     breakage = IN_OUR_TABLES[name]
     execute(database_url, breakage.sql)
     company.change_all(auth)
-    breakage.fix(database_url)
+    breakage.repair(database_url)
     assert_all_is_found(database, company)
 
 
