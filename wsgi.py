@@ -1,4 +1,4 @@
-"""What gunicorn loads: `gunicorn -c python:webhook_service.server.gunicorn_conf wsgi:app`."""
+"""The WSGI application: `gunicorn -c python:webhook_service.server.gunicorn_conf wsgi:app`."""
 
 from webhook_service.app import create_app
 

@@ -1,4 +1,4 @@
-"""Attacks on the server as shipped, with one worker: whether it holds, and how long webhooks wait meanwhile."""
+"""Attacks on the server with its defaults and one worker: whether it resists, and how long webhooks wait meanwhile."""
 
 import multiprocessing
 import select
@@ -38,9 +38,9 @@ from webhook_service.settings import DEFAULT_MAX_BODY_BYTES
 CHUNKED = head_of("Transfer-Encoding: chunked", "Connection: close")
 CHUNK = b"1\r\nx\r\n"
 HELD_SECONDS = 3.0
-"""How long an attack holds its connections."""
+"""How long an attack keeps its connections open."""
 SLOW_SECONDS = 12.0
-"""How long an attack goes on that the server must end; its limits are 10 s."""
+"""How long a slow attack lasts at most. The server must end it sooner: its limits are 10 s."""
 GOAL_MS = 250.0
 PATIENCE_SECONDS = 30.0
 FILES = 4096
@@ -53,7 +53,7 @@ class Score:
 
 
 Attack = Callable[[str], Score]
-"""Attacks the server at a URL, in a process of its own."""
+"""Attack the server at a URL, in a separate process."""
 
 
 def chunks_under_the_limit(url: str) -> Score:
@@ -82,7 +82,7 @@ def malformed(url: str) -> Score:
 
 
 def smuggled(url: str) -> Score:
-    """A request as the body of another one, which offers to change the protocol."""
+    """A request in the body of another request, which offers to change the protocol."""
     head, held = head_of("Connection: Upgrade", "Upgrade: x", f"Content-Length: {len(NEXT)}"), 0
     for _ in range(100):
         with connected(url) as attacker:
@@ -93,7 +93,7 @@ def smuggled(url: str) -> Score:
 
 
 def idle(url: str) -> Score:
-    """Connections that are idle for a while, and must be served afterwards."""
+    """Connections that are idle for a while. The server must serve them afterwards."""
     with ExitStack() as stack:
         connections = connect_many(url, b"", 1000, stack)
         select.select(connections[:1], [], [], HELD_SECONDS)
@@ -102,7 +102,7 @@ def idle(url: str) -> Score:
 
 
 def closed_in_time(url: str, message: bytes, count: int, more: bytes = b"") -> Score:
-    """Connections that send this, and then `more` twice a second, must be closed by the server."""
+    """Connections that send `message`, and then `more` twice a second. The server must close them."""
     with ExitStack() as stack:
         left = set(connect_many(url, message, count, stack))
         until = time.monotonic() + SLOW_SECONDS
@@ -114,7 +114,7 @@ def closed_in_time(url: str, message: bytes, count: int, more: bytes = b"") -> S
 
 
 def closed(readable: list[socket.socket]) -> list[socket.socket]:
-    """Those that the server has closed; the answers before that are skipped."""
+    """Return the connections that the server has closed. Skip the responses before that."""
     ended = []
     for connection in readable:
         try:
@@ -130,7 +130,7 @@ def half_heads(url: str) -> Score:
 
 
 def half_bodies(url: str) -> Score:
-    """Each must be answered at the time limit."""
+    """The server must answer each at the time limit."""
     with ExitStack() as stack:
         connections = connect_many(url, signed_request()[:-10], 500, stack)
         answered = sum(statuses(answer_from(connection)) in ([400], [408]) for connection in connections)
@@ -179,7 +179,7 @@ ATTACKS: dict[str, Attack] = {
 
 
 def webhook_ms(url: str) -> float:
-    """How long one webhook waits for its answer. Raises RuntimeError if that is not a 200."""
+    """Return the milliseconds that one webhook waits for its response. Raise RuntimeError unless the status is 200."""
     message = signed_request("Connection: close")
     started = time.perf_counter()
     with connected(url, patience=PATIENCE_SECONDS) as connection:
@@ -191,7 +191,7 @@ def webhook_ms(url: str) -> float:
 
 
 def slowest_webhook(url: str, attack: "Future[Score]") -> float:
-    """Milliseconds. Webhooks are sent one after another until the attack ends."""
+    """Send webhooks one after another until the attack ends. Return the milliseconds of the slowest."""
     slowest = webhook_ms(url)
     while not attack.done():
         slowest = max(slowest, webhook_ms(url))
@@ -208,21 +208,22 @@ def attacked_server() -> Iterator[Server]:
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--times", default=1, show_default=True, help="How often each attack is made.")
-@click.option("--only", default="", help="The attacks that have this in their name.")
+@click.option("--times", default=1, show_default=True, help="How many times to make each attack.")
+@click.option("--only", default="", help="Make only the attacks whose name contains this.")
 def main(times: int, only: str) -> None:
-    """Attacks a server of its own on an embedded PostgreSQL, and sends it webhooks meanwhile.
+    """Attack a server on an embedded PostgreSQL, and send it webhooks meanwhile.
 
-    The table has a line for each attack: its tries, how many of them the server held against, and the milliseconds that
-    the slowest webhook waited meanwhile. The exit code is 1 if one did not hold or a webhook waited 250 ms or more.
+    The table has a line for each attack: its tries, how many of them the server resisted, and the milliseconds that
+    the slowest webhook waited meanwhile. The exit code is 1 if the server did not resist one, or if a webhook waited
+    250 ms or more.
     """
     width = max(map(len, ATTACKS))
     is_right = True
     click.echo(f"{'attack':<{width}} {'tries':>6} {'held':>6} {'slowest webhook, ms':>20}")
-    # The attacks run in a process of their own, which shares no lock with the one that measures.
+    # The attacks run in a separate process, which shares no lock with the process that measures.
     context = multiprocessing.get_context("spawn")
     with descriptors(FILES), attacked_server() as server, ProcessPoolExecutor(1, mp_context=context) as attackers:
-        attackers.submit(webhook_ms, server.url).result()  # it has imported everything by now
+        attackers.submit(webhook_ms, server.url).result()  # so that the process has imported everything
         for name, attack in ATTACKS.items():
             if only not in name:
                 continue

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the README's commands on a bare machine: a Debian made by debootstrap, without a compiler, as an ordinary user.
+# Runs the README's commands on a bare machine: a Debian made by debootstrap, without a compiler, as an unprivileged user.
 set -euo pipefail
 
 usage() {
@@ -7,15 +7,15 @@ usage() {
 Usage: sudo benchmarks/bare_machine.sh [--demo-only] [--logs FOLDER]
 
 Makes a Debian 12 (bookworm) with python3, python3-venv and ca-certificates in a temporary folder, copies a fresh clone
-of the committed HEAD into it, and runs the two commands of README.md there as an ordinary user: the demo (with --exit,
-so that it ends), then the tests. Prints the last lines of each. The exit status is 0 if both passed.
+of the committed HEAD into it, and runs the two commands of README.md there as an unprivileged user: the demo (with
+--exit, so that it ends), then the tests. Prints the last lines of each. The exit status is 0 if both passed.
 
   --demo-only    skip the tests, which take some twenty minutes
   --logs FOLDER  keep the whole output of each command as demo.log and tests.log in FOLDER
   -h, --help     show this text
 
 Needs root (for chroot and mount), git and debootstrap (apt-get install debootstrap). Debian packages come from the
-first bookworm source of this machine's apt, Python packages from where this machine's pip gets them: pip's
+first bookworm source of this machine's apt, Python packages from the index of this machine's pip: pip's
 configuration, PIP_* and proxy variables, certificates, /etc/hosts and /etc/resolv.conf are copied.
 END
 }
@@ -42,7 +42,7 @@ done
 
 repository=$(cd "$(dirname "$0")/.." && pwd)
 readonly repository
-command_of_readme() {  # prints the one line of README.md that ends with the words
+command_of_readme() {  # prints the line of README.md that ends with these words
   local found
   found=$(grep -E "^ {4}.*$1\$" "$repository/README.md") || fail "README.md has no command that ends with: $1"
   [ "$(wc -l <<<"$found")" = 1 ] || fail "README.md has several commands that end with: $1"
@@ -52,13 +52,13 @@ demo_command="$(command_of_readme 'webhook-service demo') --exit"
 test_command=$(command_of_readme 'pytest -n auto')
 
 work=$(cd "$(mktemp --directory)" && pwd -P)
-root=$work/root  # of the bare machine
+root=$work/root  # the root of the bare machine
 logs=${logs:-$work}
 mkdir -p "$logs" "$root"
 
 clean_up() {
   local process mounted
-  for process in /proc/[0-9]*; do  # what the commands left running, by the folder that is its root
+  for process in /proc/[0-9]*; do  # processes that the commands left running, recognized by their root folder
     [ "$(readlink "$process/root" || true)" != "$root" ] || kill -KILL "${process#/proc/}" || true
   done
   for mounted in dev/shm dev/pts proc; do
@@ -77,7 +77,7 @@ use_proxy_of_apt() {  # debootstrap downloads with wget, which does not read apt
   if [ -n "$proxy" ] && [ "$proxy" != DIRECT ]; then export http_proxy=${http_proxy:-$proxy}; fi
 }
 
-mirror_of_apt() {  # nothing where apt has no source of the suite: then debootstrap's default holds
+mirror_of_apt() {  # prints nothing where apt has no source of the suite; debootstrap then uses its default
   command -v apt-get >/dev/null || return 0
   # shellcheck disable=SC2016 # apt's own variables
   apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' |
@@ -100,11 +100,11 @@ install_debian() {
   done
 }
 
-copy_to_root() {  # an absolute path of this machine, to the same path there; links are replaced by their targets
+copy_to_root() {  # copies an absolute path to the same path there; links are replaced by their targets
   [ ! -e "$1" ] || cp --recursive --dereference --parents --remove-destination "$1" "$root"
 }
 
-environment=()  # of the commands
+environment=()  # the environment of the commands
 copy_configuration() {
   local name value path
   for path in /etc/resolv.conf /etc/hosts /etc/ssl/certs /etc/pip.conf; do copy_to_root "$path"; done
@@ -130,14 +130,14 @@ clone_head() {
 
 # --- The commands ---
 
-run() {  # NAME COMMAND: prints the last lines of its output; its exit status is the result
+run() {  # run NAME COMMAND: prints the last lines of the output and returns the exit status
   local status=0 log=$logs/$1.log
   printf '\n$ %s\n' "$2"
   # shellcheck disable=SC2016 # expanded by the shell in the chroot
   chroot --userspec="$USER_ID:$USER_ID" "$root" /usr/bin/env -i HOME="$HOME_FOLDER" USER=newcomer LOGNAME=newcomer SHELL=/bin/bash \
     PATH=/usr/local/bin:/usr/bin:/bin "${environment[@]}" \
     bash -c 'cd ~/webhook-service && eval "$1"' bash "$2" </dev/null >"$log" 2>&1 &
-  wait "$!" || status=$?  # in the background, so that a signal ends the script at once
+  wait "$!" || status=$?  # it runs in the background, so that a signal ends the script at once
   tail -n "$SHOWN_LINES" "$log"
   echo "-> exit status $status"
   return "$status"

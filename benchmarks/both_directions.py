@@ -1,9 +1,10 @@
-"""Random changes of HR and of Auth at once, with failures and crashes: do both sides come to rest, and agree?
+"""Random changes by HR and by Auth at once, with failures and crashes. Both sides must come to rest and agree.
 
 python -m benchmarks.both_directions [--runs 500] [--seed N]    (500 runs take about ten minutes)
 
-Each run is of two: Auth owns the e-mails, or employees do. What must hold is in tests/integration/two_sides_rules. A
-seed's run is the same each time, but for those with several actions at once. Exit code 1 where a rule did not hold.
+Each seed has two runs: in one Auth owns the e-mails, in the other employees do. The rules are in
+tests/integration/two_sides_rules. A seed's run is the same each time, except with several actions at once. Exit code 1
+if a rule did not hold.
 """
 
 import argparse
@@ -16,13 +17,13 @@ from pathlib import Path
 import psycopg
 
 from tests.integration.two_sides import Plan, put_witnesses
-from tests.integration.two_sides_rules import what_is_wrong_with
+from tests.integration.two_sides_rules import violations
 from webhook_service.db import embedded, migrate
 from webhook_service.policy import EmailOwner
 
 
 def main(runs: int, seed: int) -> bool:
-    """Whether all was right."""
+    """Return whether every rule held."""
     started = time.monotonic()
     wrong: list[Plan] = []
     with tempfile.TemporaryDirectory(prefix="both-") as folder, embedded.running(Path(folder)) as environment:
@@ -33,7 +34,7 @@ def main(runs: int, seed: int) -> bool:
         migrate.migrate(url)
         put_witnesses(url)
         for plan in (Plan(number, owner) for number in range(seed, seed + runs) for owner in EmailOwner):
-            if lines := what_is_wrong_with(url, plan):
+            if lines := violations(url, plan):
                 wrong.append(plan)
                 sys.stdout.write("\n".join([f"\n{plan}", *lines, ""]))
                 sys.stdout.flush()
@@ -43,7 +44,7 @@ def main(runs: int, seed: int) -> bool:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Lives through random changes on both sides, and looks at the end.")
+    parser = argparse.ArgumentParser(description="Make random changes on both sides, and check the rules at the end.")
     parser.add_argument("--runs", type=int, default=500)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
     arguments = parser.parse_args()

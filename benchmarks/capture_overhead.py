@@ -1,4 +1,4 @@
-"""What the capture trigger adds to a sign-up (an insert and four updates in one transaction) and to a sign-in.
+"""The time that the capture trigger adds to a sign-up (an insert and four updates in one transaction) and to a sign-in.
 
 python benchmarks/capture_overhead.py [ROUNDS]    (default 30, each with 100 of each, with and without the trigger)
 """
@@ -21,7 +21,7 @@ INSTALL = "select public.auth_sync_install_v1()"
 
 
 def main(rounds: int) -> None:
-    """Interleaved: each round measures both ways, in turn first."""
+    """Measure with and without the trigger in each round, in alternating order."""
     took: dict[tuple[str, bool], list[float]] = {}
     with tempfile.TemporaryDirectory() as folder, embedded.running(Path(folder)) as environment:
         url = environment["DATABASE_URL"]

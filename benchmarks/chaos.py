@@ -1,8 +1,8 @@
 """Random sign-ups and changes, lost webhooks, and SIGKILL for the web, relay and PostgreSQL processes.
 
-python -m benchmarks.chaos [--cycles 1000] [--seed N]    (wants Debian's postgresql; 1000 cycles take about an hour)
+python -m benchmarks.chaos [--cycles 1000] [--seed N]    (needs Debian's postgresql; 1000 cycles take about an hour)
 
-After each cycle everything must be right; see tests/chaos. Prints what was done; exit code 1 where it was not right.
+After each cycle both sides and the ledger are checked; see tests/chaos. Exit code 1 if a check failed.
 """
 
 import argparse
@@ -27,7 +27,7 @@ def show(tally: Tally) -> None:
 
 
 def main(cycles: int, seed: int) -> bool:
-    """Whether all was right."""
+    """Return whether every check passed."""
     started = time.monotonic()
     with cluster() as server, tempfile.TemporaryDirectory(prefix="chaos-") as folder:
         execute(server.url(), sql.SQL(embedded.SUPABASE_ROLES))
@@ -38,7 +38,7 @@ def main(cycles: int, seed: int) -> bool:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Kills everything, over and over, and looks whether all is right.")
+    parser = argparse.ArgumentParser(description="Kill the processes in each cycle, and check the data after it.")
     parser.add_argument("--cycles", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-"""How many events a second one relay drains from the ledger, three times over: sign-ups with a confirmed e-mail.
+"""How many events a second one relay applies from the ledger, in three runs of sign-ups with a confirmed e-mail.
 
 python benchmarks/drain_backlog.py [USERS]    (default 20,000, with half as many employees; it takes a minute or two)
 """

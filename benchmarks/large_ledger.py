@@ -1,4 +1,4 @@
-"""Whether the ledger stays fast: what is asked of it, with few events in it and with five million.
+"""Whether the ledger stays fast: the same calls with few events in it and with five million.
 
 python benchmarks/large_ledger.py [EVENTS]    (default 5,000,000; some four minutes and 4 GB of disk)
 """
@@ -44,8 +44,8 @@ def main(count: int) -> None:
         took: dict[str, list[float]] = {}
         for filled, size in ((0, FEW), (FEW, count)):
             fill(url, filled, size, count)
-            for name, ask in questions(database).items():
-                took.setdefault(name, []).append(statistics.median(timed(ask) for _ in range(TIMES)))
+            for name, call in calls(database).items():
+                took.setdefault(name, []).append(statistics.median(timed(call) for _ in range(TIMES)))
         database.close()
     sys.stdout.write(f"milliseconds (medians of {TIMES}) with {FEW:,} events and with {count:,}\n")
     for name, (few, many) in took.items():
@@ -61,7 +61,7 @@ def fill(url: str, first: int, last: int, count: int) -> None:
         connection.execute("vacuum analyze integration_sync_log")
 
 
-def questions(database: DirectDatabase) -> dict[str, Callable[[], object]]:
+def calls(database: DirectDatabase) -> dict[str, Callable[[], object]]:
     some_user = str(UUID(bytes=bytes(16)))
     return {
         "apply one event": lambda: process_batch(database, [decide(new_event(), Policy())], Policy()),
@@ -76,7 +76,7 @@ def questions(database: DirectDatabase) -> dict[str, Callable[[], object]]:
 
 
 def prune_one_batch(database: DirectDatabase) -> None:
-    limit = min(retention.BATCH, FEW // TIMES // 2)
+    limit = min(retention.BATCH_SIZE, FEW // TIMES // 2)
     database.call("auth_sync_prune_v1", p_before="2100-01-01T00:00:00Z", p_limit=limit, p_dry_run=False)
 
 
@@ -84,9 +84,10 @@ def new_event() -> AuthEvent:
     return AuthEvent(str(uuid4()), Operation.INSERT, 1, AuthUser(uuid4(), email="jane@example.com"))
 
 
-def timed(ask: Callable[[], object]) -> float:
+def timed(call: Callable[[], object]) -> float:
+    """Return the milliseconds of one call."""
     started = time.perf_counter()
-    ask()
+    call()
     return (time.perf_counter() - started) * 1000
 
 

@@ -1,4 +1,4 @@
-"""Whether admins wait: every search, list and summary, in a large company with a long history.
+"""How long admins wait for every search, list and summary in a large company with a long history.
 
 python -m benchmarks.large_reads [EMPLOYEES [EVENTS]]    (default 1,000,000 and 5,000,000: ten minutes, 8 GB of disk)
 """
@@ -38,31 +38,33 @@ def main(employees: int, events: int) -> None:
             slices += 1
         compared = time.perf_counter() - started
         sys.stdout.write(f"  all employees compared with Auth in {compared:.1f} s, in {slices + 1} slices\n")
-        asked = questions(database, employees)
+        calls = named_calls(database, employees)
         with psycopg.connect(url, autocommit=True) as connection:
-            asked |= {f"sql: {query}": partial(connection.execute, query.encode()) for query in views()}
-            for name, ask in asked.items():
-                sys.stdout.write(f"  {name:<95} {took(ask)}\n")
+            calls |= {f"sql: {query}": partial(connection.execute, query.encode()) for query in views()}
+            for name, call in calls.items():
+                sys.stdout.write(f"  {name:<95} {took(call)}\n")
         database.close()
 
 
-def took(ask: Callable[[], object]) -> str:
+def took(call: Callable[[], object]) -> str:
+    """Return the median and the slowest time in milliseconds, or why there is none."""
     try:
-        times = [timed(ask) for _ in range(TIMES)]
+        times = [timed(call) for _ in range(TIMES)]
     except ServiceError as error:
         return f"     too slow: {error.reason}"
     return f"{statistics.median(times):8.1f} {max(times):8.1f}"
 
 
-def timed(ask: Callable[[], object]) -> float:
+def timed(call: Callable[[], object]) -> float:
+    """Return the milliseconds of one call."""
     started = time.perf_counter()
-    ask()
+    call()
     return (time.perf_counter() - started) * 1000
 
 
 @contextmanager
 def seeded(employees: int, events: int) -> Iterator[str]:
-    """A database as that of a company of this size: most are linked and well, a few are not, and much has happened."""
+    """A database of a company of this size with a long history. Most employees are linked and in sync."""
     with tempfile.TemporaryDirectory() as folder, embedded.running(Path(folder)) as environment:
         url = environment["DATABASE_URL"]
         migrate.migrate(url)
@@ -70,7 +72,7 @@ def seeded(employees: int, events: int) -> Iterator[str]:
             for setting in ("fsync = off", "full_page_writes = off", "max_wal_size = '8GB'"):
                 connection.execute(f"alter system set {setting}".encode())
             connection.execute("select pg_reload_conf()")
-            connection.execute("set session_replication_role = replica")  # no trigger: nothing of this has happened
+            connection.execute("set session_replication_role = replica")  # no triggers: these rows are seed data
             company, ledger = (part.encode() for part in SEED.read_text("utf-8").split("-- ledger\n"))
             connection.execute(company.replace(b":employees", str(employees).encode()))
             for start in range(0, events, CHUNK):
@@ -123,31 +125,31 @@ def filters(employees: int) -> list[dict[str, Json]]:
     ]
 
 
-def questions(database: Database, employees: int) -> dict[str, Callable[[], object]]:
-    asked: dict[str, Callable[[], object]] = {}
+def named_calls(database: Database, employees: int) -> dict[str, Callable[[], object]]:
+    calls: dict[str, Callable[[], object]] = {}
     for filter in filters(employees):
         shown = {name: value[:16] if name in ("since", "until") else value for name, value in filter.items()}
-        asked[f"search {shown}"] = partial(queries.search, database, filter, below=None, limit=50)
-        asked[f"count {shown}"] = partial(queries.counts, database, filter)
-    asked["search {'status': 'SUCCESS'}, far below"] = partial(
+        calls[f"search {shown}"] = partial(queries.search, database, filter, below=None, limit=50)
+        calls[f"count {shown}"] = partial(queries.counts, database, filter)
+    calls["search {'status': 'SUCCESS'}, far below"] = partial(
         queries.search, database, {"status": "SUCCESS"}, below=1000, limit=50
     )
     for last in (1, 24, 72):
-        asked[f"hours {last}"] = partial(queries.hours, database, last)
+        calls[f"hours {last}"] = partial(queries.hours, database, last)
     lists: list[dict[str, Json]] = [{"sync_status": status} for status in SyncStatus]
     lists += [{}, {"is_active": False}, {"is_active": True, "sync_status": "ORPHANED"}, {"person": "first7"}]
     for chosen in lists:
-        asked[f"people {chosen}"] = partial(people, database, chosen, after=None, limit=50)
-    asked["people {'sync_status': 'OK'}, far after"] = partial(
+        calls[f"people {chosen}"] = partial(people, database, chosen, after=None, limit=50)
+    calls["people {'sync_status': 'OK'}, far after"] = partial(
         people, database, {"sync_status": "OK"}, after=employees - 1000, limit=50
     )
-    asked["problems"] = partial(problems, database)
-    asked["person"] = partial(person, database, employees // 2)
-    asked["person without a login"] = partial(person, database, 40)
-    asked["summary"] = partial(queries.summary, database)
-    asked["event"] = partial(queries.event, database, "event-1000")
-    asked["readiness"] = partial(database.call, "auth_sync_readiness_v1")
-    return asked
+    calls["problems"] = partial(problems, database)
+    calls["person"] = partial(person, database, employees // 2)
+    calls["person without a login"] = partial(person, database, 40)
+    calls["summary"] = partial(queries.summary, database)
+    calls["event"] = partial(queries.event, database, "event-1000")
+    calls["readiness"] = partial(database.call, "auth_sync_readiness_v1")
+    return calls
 
 
 def views() -> list[str]:

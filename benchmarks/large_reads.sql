@@ -1,4 +1,4 @@
--- Employee n has auth user n, but for 5 % without a login and 1 % who left without one; 10 % left with one, all but a few of them banned.
+-- Employee n has auth user n. 5 % have no login, and 1 % are inactive without one; 10 % are inactive with one, nearly all of them banned.
 insert into public.employees (employee_id, email, first_name, last_name, employee_number, is_active, auth_user_id, orphaned_at, orphaned_auth_user_id)
 select n, case when n % 100000 in (40, 60) then 'office' || n / 100000 else 'person' || n end || '@example.com',
        'First' || n % 1000, 'Last' || n, 'E' || n, n % 10 <> 1 and n % 100 <> 2,
@@ -33,7 +33,7 @@ select 'event-' || n, case when operation in ('INSERT', 'UPDATE', 'DELETE') then
                -- The first 80 % are spread over a year, the others over the last three days.
                case when n < :events * 0.8 then now() - interval '3 days' - interval '397 days' * (1 - n / (:events * 0.8))
                     else now() - interval '3 days' * (:events - n) / (:events * 0.2) end as at
-          from generate_series(:first::bigint, :last) as n) as made,
+          from generate_series(:first::bigint, :last) as n) as numbered,
        lateral (select case
          when n > :events - 200 and operation = 'UPDATE' then null
          when operation = 'create_auth_user' then 'created'
@@ -41,4 +41,4 @@ select 'event-' || n, case when operation in ('INSERT', 'UPDATE', 'DELETE') then
          when operation = 'update_auth_email' then 'email_updated'
          when n % 250000 = 7 then 'orphaned' when n % 20000 = 11 then 'ambiguous' when n % 50000 = 13 then 'email_taken'
          when operation = 'INSERT' and n < :events * 0.3 then 'linked'
-         else (array['synced', 'unchanged', 'unmatched', 'stale'])[n % 4 + 1] end as outcome) as came;
+         else (array['synced', 'unchanged', 'unmatched', 'stale'])[n % 4 + 1] end as outcome) as decided;

@@ -1,4 +1,4 @@
-"""What a mass dismissal costs: the statement itself, its way to Auth at the configured rate, and one who comes amid it.
+"""The cost of a mass dismissal: the statement, its actions at the configured rate, and a single dismissal meanwhile.
 
 python -m benchmarks.mass_deactivation [EMPLOYEES] [PERFORMED] [RATE] [ROUNDS]
 (default 50,000 in the statement, of which 1,000 are performed at 20 a second, by two relays; 7 rounds; two minutes)
@@ -63,7 +63,7 @@ def main(count: int, performed: int, rate: int, rounds: int) -> None:
 
 
 def fill(connection: psycopg.Connection[Any], count: int, known: int) -> None:
-    """Linked employees, of whom the first `known` are in auth.users too."""
+    """Insert linked employees. The first `known` of them are in auth.users too."""
     with triggers(connection, on=False):
         connection.execute("alter table auth.users disable trigger auth_sync_capture")
         connection.execute(FILL.format(count=max(count, known), known=known).encode())
@@ -71,7 +71,7 @@ def fill(connection: psycopg.Connection[Any], count: int, known: int) -> None:
 
 
 def deactivate(connection: psycopg.Connection[Any], count: int, rounds: int) -> None:
-    """Interleaved: each round measures both ways, in turn first. All is set back after each, by vacuum too."""
+    """Measure with and without the triggers in each round, in alternating order. Reset and vacuum after each."""
     took: dict[bool, list[float]] = {True: [], False: []}
     for number in range(rounds):
         for captured in (number % 2 == 0, number % 2 == 1):
@@ -79,7 +79,7 @@ def deactivate(connection: psycopg.Connection[Any], count: int, rounds: int) -> 
                 started = time.perf_counter()
                 connection.execute(OFF.format(count=count).encode())
                 took[captured].append((time.perf_counter() - started) * 1000)
-            set_back(connection)
+            reset(connection)
     without, within = (statistics.median(took[captured]) for captured in (False, True))
     sys.stdout.write(
         f"{count:,} employees in one statement: {without:,.0f} ms without the triggers, {within:,.0f} ms with them:"
@@ -91,14 +91,14 @@ def deactivate(connection: psycopg.Connection[Any], count: int, rounds: int) -> 
 
 @contextmanager
 def triggers(connection: psycopg.Connection[Any], *, on: bool) -> Iterator[None]:
-    """Ours on employees, as they are to be meanwhile; on afterwards."""
+    """Enable or disable the service's triggers on employees for the block. They are enabled afterwards."""
     if not on:
         connection.execute("alter table public.employees disable trigger user")
     yield
     connection.execute("alter table public.employees enable trigger user")
 
 
-def set_back(connection: psycopg.Connection[Any]) -> None:
+def reset(connection: psycopg.Connection[Any]) -> None:
     with triggers(connection, on=False):
         connection.execute("update public.employees set is_active = true where not is_active")
     connection.execute("truncate public.integration_sync_log cascade")
@@ -107,7 +107,7 @@ def set_back(connection: psycopg.Connection[Any]) -> None:
 
 
 def drain(url: str, connection: psycopg.Connection[Any], performed: int, rate: int) -> None:
-    """The double as Auth, in this process; halfway through, one more is dismissed."""
+    """Perform the actions against the double of Auth, in this process. Halfway through, dismiss one more employee."""
     connection.execute(OFF.format(count=performed).encode())
     with ExitStack() as stack:
         server = stack.enter_context(auth_server(url))
@@ -131,15 +131,15 @@ def drain(url: str, connection: psycopg.Connection[Any], performed: int, rate: i
     sys.stdout.write(
         f"{performed:,} of them performed by {RELAYS} relays in {took:.1f} s: {performed / took:.1f} a second of {rate}"
         f" that are allowed, {calls / (performed + 1):.1f} calls each\n"
-        f"one dismissed in the middle of it was banned after {seconds:.2f} s; {between} of the many went before it\n"
+        f"an employee dismissed in the middle was banned after {seconds:.2f} s, behind {between} of the bulk actions\n"
     )
 
 
 def wait_for(connection: psycopg.Connection[Any], count: int) -> None:
-    """Until so many are performed."""
+    """Wait until `count` actions are performed. Exit where one has failed."""
     while (done := connection.execute(DONE.encode()).fetchone()) is None or done[0] < count:
         if connection.execute("select from public.integration_sync_log where status = 'FAILED'").rowcount:
-            raise SystemExit("an action has failed")
+            raise SystemExit("an action failed")
         time.sleep(0.02)
 
 

@@ -1,4 +1,4 @@
-"""How long the first migration takes where employees are many already, and how long it holds up who writes them.
+"""How long the first migration takes with many existing employees, and how long it blocks a writer.
 
 python benchmarks/migrate_existing.py [EMPLOYEES]    (default 1,000,000; takes about half a minute)
 """
@@ -30,13 +30,13 @@ def main(count: int) -> None:
         with psycopg.connect(url) as connection:
             connection.execute(EMPLOYEES.format(count=count).encode())
             before = connection.execute("select pg_relation_filenode('employees')").fetchone()
-        over = threading.Event()
+        is_done = threading.Event()
         with ThreadPoolExecutor() as pool:
-            waited = pool.submit(longest_write, url, over)
+            waited = pool.submit(longest_write, url, is_done)
             started = time.perf_counter()
             migrate.migrate(url)
             seconds = time.perf_counter() - started
-            over.set()
+            is_done.set()
         with psycopg.connect(url) as connection:
             rewritten = before != connection.execute("select pg_relation_filenode('employees')").fetchone()
     sys.stdout.write(
@@ -45,11 +45,11 @@ def main(count: int) -> None:
     )
 
 
-def longest_write(url: str, over: threading.Event) -> float:
-    """Changes one employee after the other; how long the slowest change took, in seconds."""
+def longest_write(url: str, is_done: threading.Event) -> float:
+    """Change one employee again and again until `is_done`. Return the seconds of the slowest change."""
     longest = 0.0
     with psycopg.connect(url, autocommit=True) as connection:
-        while not over.is_set():
+        while not is_done.is_set():
             started = time.perf_counter()
             connection.execute("update employees set department = 'x' where employee_id = 1")
             longest = max(longest, time.perf_counter() - started)

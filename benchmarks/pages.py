@@ -1,4 +1,4 @@
-"""Whether an admin waits for a page, in a large company with a long history: each page whole, as a browser gets it.
+"""How long an admin waits for each page in a large company with a long history. Each page is requested as a whole.
 
 python -m benchmarks.pages [EMPLOYEES [EVENTS]]    (default 1,000,000 and 5,000,000: ten minutes, 8 GB of disk)
 """
@@ -23,7 +23,7 @@ TIMES = 7
 ADMIN_KEY = "a key for this benchmark"
 SECRET = "whsec_" + "c2VjcmV0" * 6
 
-QUESTIONS = (
+PATHS = (
     "/admin/auth-sync",
     "/admin/events",
     "/admin/events?status=FAILED",
@@ -53,7 +53,7 @@ def main(employees: int, events: int) -> None:
         sys.stdout.write(f"{employees:,} employees, {events:,} events: milliseconds, median and worst of {TIMES}\n")
         with app.test_client() as client:
             sign_in(client)
-            for path in (*QUESTIONS, *of_somebody(url)):
+            for path in (*PATHS, *event_and_employee(url)):
                 times = [took(client, path) for _ in range(TIMES)]
                 sys.stdout.write(f"  {path:<75} {statistics.median(times):8.1f} {max(times):8.1f}\n")
         database.close()
@@ -64,8 +64,8 @@ def sign_in(client: FlaskClient) -> None:
     client.post("/admin/login", data={"key": ADMIN_KEY, "csrf_token": token[1] if token else ""})
 
 
-def of_somebody(url: str) -> list[str]:
-    """The pages of an event that failed, and of an employee."""
+def event_and_employee(url: str) -> list[str]:
+    """The path of a failed event's page, and the path of an employee's page."""
     with psycopg.connect(url) as connection:
         failed = connection.execute(
             "select event_id from integration_sync_log where status = 'FAILED' limit 1"
@@ -75,10 +75,11 @@ def of_somebody(url: str) -> list[str]:
 
 
 def took(client: FlaskClient, path: str) -> float:
+    """Return the milliseconds of one request. Raise RuntimeError unless the status is 200."""
     started = time.perf_counter()
-    answer = client.get(path)
-    if answer.status_code != HTTPStatus.OK:
-        raise RuntimeError(f"{path}: {answer.status}")
+    response = client.get(path)
+    if response.status_code != HTTPStatus.OK:
+        raise RuntimeError(f"{path}: {response.status}")
     return (time.perf_counter() - started) * 1000
 
 

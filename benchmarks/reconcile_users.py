@@ -1,4 +1,4 @@
-"""How long a first reconcile of existing auth users takes, how much memory, and how long the second one.
+"""The time and memory of a first reconciliation of existing auth users, and the time of the second one.
 
 python benchmarks/reconcile_users.py [USERS]    (default 1,000,000, with half as many employees)
 """

@@ -1,4 +1,4 @@
-"""Pictures of all pages for docs/dashboard.md, of an invented company after a day.
+"""Screenshots of all pages for docs/dashboard.md, from a fictitious company after one day.
 
 python -m benchmarks.screenshots [FOLDER]    (default docs/screenshots; needs Debian's chromium)
 """
@@ -23,7 +23,7 @@ from webhook_service.policy import Policy
 DESK = {"width": 1120, "height": 700}
 PHONE = {"width": 390, "height": 844}
 TALLEST = 1300
-"""Pixels: what is longer shows its beginning."""
+"""Pixels. A longer page is cut at its end."""
 
 
 def main(folder: Path) -> None:
@@ -33,7 +33,7 @@ def main(folder: Path) -> None:
         with company_of(environment["DATABASE_URL"]) as company, sync_playwright() as playwright:
             company.live_a_day()
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-            # Without a relay a bulk replay stays where it is for its picture.
+            # Without a relay a bulk replay makes no progress, so that its picture shows it half done.
             log_file = Path(name) / "server.log"
             with served(environment["DATABASE_URL"], log_file, RELAY="off", ADMIN_ROLES="hr") as url:
                 page = browser.new_context(base_url=url, viewport=DESK, color_scheme="light").new_page()  # type: ignore[arg-type]
@@ -54,7 +54,7 @@ def walk(page: Page, company: Company, folder: Path) -> None:
 
     shoot("sign-in", "/admin/login")
     sign_in(page)
-    company.settle()  # a relay has looked just now
+    company.settle()  # so that the page shows a relay that has just run
     shoot("overview", "/admin/auth-sync", TALLEST)
     page.emulate_media(color_scheme="dark")
     shoot("overview-dark", tallest=TALLEST)
@@ -69,7 +69,7 @@ def walk(page: Page, company: Company, folder: Path) -> None:
     shoot("event-ambiguous", tallest=TALLEST)
     page.goto("/admin/events?status=FAILED&outcome=employee_rejected")
     page.locator("tbody tr a").first.click()
-    company.mend()
+    company.fix_constraint()
     page.get_by_role("button", name="Replay", exact=True).click()
     shoot("event-replayed", tallest=TALLEST)
     shoot("replay-preview", "/admin/replays/new?operation=UPDATE")
@@ -119,7 +119,7 @@ PALETTE = """async ([png, width, height]) => {
 
 
 def with_palette(page: Page, png: bytes, width: int, height: int) -> bytes:
-    """The picture in at most 200 colours, the most frequent that differ: a third of the size, and nobody sees it."""
+    """The PNG with at most 200 frequent and distinct colours: a third of the size, with no visible change."""
     blank = page.context.new_page()
     pixels, palette = blank.evaluate(PALETTE, [base64.b64encode(png).decode(), width, height])
     blank.close()

@@ -1,8 +1,7 @@
-"""What Supabase Auth (v2.196) answers on its admin API, and to a password, over the stand-in for Auth: requests in,
-answers out.
+"""The admin API and the password sign-in of Supabase Auth (supabase/auth v2.196), over the stand-in for Auth.
 
-As the real one: `banned_until` is ignored, a taken e-mail is an error 500 of an update, a ban holds also where the rest
-of its request fails, and nothing is asked of a password. Not as the real one: users have no identities.
+Like the real Auth, it ignores `banned_until`, answers 500 to an update with a duplicate e-mail, keeps a ban even if the
+rest of its request fails, and accepts any password for a new user. Unlike the real Auth, users have no identities.
 """
 
 import re
@@ -23,15 +22,15 @@ from webhook_service.events import Json
 PER_PAGE = 50
 TAKEN = "A user with this email address has already been registered"
 UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
-"""Of a Go duration, in nanoseconds. There are no days."""
+"""The units of a Go duration, in nanoseconds. There is no unit for days."""
 TOKEN = "t0kenOfTheDouble."
-"""What the tokens of those who sign in begin with; the session follows."""
-LONGEST = 2**63
-"""Nanoseconds: some 292 years."""
+"""The prefix of access tokens; the id of the session follows."""
+MAX_NANOSECONDS = 2**63
+"""The limit of a Go duration: some 292 years."""
 
 
 class Refusal(Exception):
-    """An error answer of Auth."""
+    """An error response of Auth."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -41,8 +40,9 @@ class Refusal(Exception):
 
 
 class AuthApi:
-    """`honours_id` is False for an Auth that is too old to take the id of a new user from the request. `factors` are
-    those of whoever signs in.
+    """The API. `honours_id` is False for an Auth that is too old to take the id of a new user from the request.
+
+    `factors` are the factors of the user who signs in.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class AuthApi:
         self._factors = list(factors)
 
     def answer(self, method: str, path: str, query: str, body: dict[str, Json]) -> Json:
-        """The answer's JSON, of status 200. Raises Refusal, and psycopg's errors where the database fails."""
+        """The JSON of a 200 response. Raises Refusal, and psycopg's errors if the database fails."""
         if not all(isinstance(body.get(name) or "", str) for name in ("id", "email", "password", "ban_duration")):
             raise Refusal(400, "bad_json", "Could not parse request body as JSON")
         match method, path.strip("/").split("/"):
@@ -77,14 +77,14 @@ class AuthApi:
         raise Refusal(404, "", "404 page not found")
 
     def sign_out(self, token: str) -> None:
-        """Of the session whose access token this is."""
+        """Sign out the session of this access token."""
         if not (session := re.fullmatch(TOKEN + "([-0-9a-f]{36})", token)):
             raise Refusal(403, "bad_jwt", "invalid JWT: unable to parse or verify signature")
         if self._connection.execute("delete from auth.sessions where id = %s", [session[1]]).rowcount != 1:
             raise Refusal(403, "session_not_found", "Session from session_id claim in JWT does not exist")
 
     def _sign_in(self, body: dict[str, Json]) -> Json:
-        """By password, with the refusals in Auth's own order."""
+        """Sign in by password, with errors in the same order as Auth's."""
         user = self._auth.users.with_email(body.get("email") or "")
         if user is None or not user["encrypted_password"]:
             raise Refusal(400, "invalid_credentials", "Invalid login credentials")
@@ -130,7 +130,7 @@ class AuthApi:
         if self._auth.users.with_email(email):
             raise Refusal(422, "email_exists", TAKEN)
         try:
-            asked = UUID(body["id"]) if self._honours_id and body.get("id") else None
+            requested_id = UUID(body["id"]) if self._honours_id and body.get("id") else None
         except ValueError:
             raise Refusal(400, "validation_failed", "ID must conform to the uuid v4 format") from None
         ban = ban_end(body.get("ban_duration"))
@@ -139,14 +139,14 @@ class AuthApi:
                 user = self._auth.admin_create(
                     email,
                     confirmed=bool(body.get("email_confirm")),
-                    id=asked,
+                    id=requested_id,
                     user_metadata=body.get("user_metadata"),
                     app_metadata=body.get("app_metadata"),
                 )
                 if ban is not None:
                     self._auth.ban(user, ban)
                 return self._auth.users.row(user)
-        except psycopg.errors.UniqueViolation:  # the id is taken, or somebody was faster
+        except psycopg.errors.UniqueViolation:  # the id is in use, or another request was faster
             raise Refusal(500, "unexpected_failure", "Database error creating new user") from None
 
     def _invite(self, body: dict[str, Json]) -> dict[str, Any]:
@@ -160,7 +160,7 @@ class AuthApi:
         email = checked_email(body["email"]) if body.get("email") else None
         ban = ban_end(body.get("ban_duration"))
         try:
-            if ban is not None:  # before all else, and for good
+            if ban is not None:  # before all else, and kept even if the rest fails
                 self._auth.ban(user, ban)
             elif body.get("ban_duration"):
                 self._auth.unban(user)
@@ -185,18 +185,18 @@ def checked_email(email: str) -> str:
 
 
 def ban_end(duration: str | None) -> datetime | None:
-    """When a ban of this Go duration (`876000h`, `1h30m`) ends; None for `none`, for 0 and for nothing at all."""
+    """The end of a ban of this Go duration (`876000h`, `1h30m`); None for `none`, for 0 and for a missing one."""
     if not duration or duration == "none":
         return None
     parts = re.findall(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)", duration)
     nanoseconds = sum(float(number) * UNITS[unit] for number, unit in parts)
-    if "".join(map("".join, parts)) != duration or nanoseconds >= LONGEST:
+    if "".join(map("".join, parts)) != duration or nanoseconds >= MAX_NANOSECONDS:
         raise Refusal(400, "validation_failed", f'invalid format for ban duration: time: invalid duration "{duration}"')
     return datetime.now(UTC) + timedelta(microseconds=nanoseconds / 1000) if nanoseconds else None
 
 
 def user_json(row: dict[str, Any]) -> dict[str, Json]:
-    """A user as the admin API tells it: times only where there are any, and empty strings where there is nothing."""
+    """A user as the admin API returns it: without times that are null, and with empty strings for missing texts."""
     times = (
         *("email_confirmed_at", "invited_at", "phone_confirmed_at", "confirmation_sent_at", "confirmed_at"),
         *("recovery_sent_at", "email_change_sent_at", "last_sign_in_at", "banned_until", "deleted_at"),

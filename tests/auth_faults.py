@@ -1,4 +1,4 @@
-"""The double of Supabase Auth (auth_server) as tests see it: what shall go wrong, and what it was asked."""
+"""The controls of the double of Supabase Auth (auth_server): the faults of its responses, and its record of calls."""
 
 import random
 import threading
@@ -14,16 +14,16 @@ PAGE = "<html><body><h1>Oh no</h1>jane@example.com</body></html>"
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What goes wrong with one request: it is not carried out, or where `committed`, it is, and its answer is lost.
+    """The fault of one request. The request is not carried out; if `committed`, it is, and its response is lost.
 
-    A `status` of 0 is none at all: the connection is cut, or where `silent`, there is never an answer.
+    With a `status` of 0, the connection is cut; if `silent`, the response never comes.
     """
 
     status: int = 0
     code: str = ""
-    """of Auth's own errors"""
+    """The code of an error of Auth."""
     body: str = ""
-    """of answers that are not Auth's"""
+    """The body of a response that is not Auth's."""
     headers: tuple[tuple[str, str], ...] = ()
     committed: bool = False
     silent: bool = False
@@ -51,21 +51,21 @@ def moved(location: str, status: int = 302) -> Fault:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request that arrived. `path` is what follows /auth/v1; the body is without the password, unless asked for."""
+    """A request that arrived. `path` is the part after /auth/v1. The body is without the password by default."""
 
     method: str
     path: str
     body: Mapping[str, Json]
     fault: Fault | None
     at: float
-    """of the monotonic clock"""
+    """The time of arrival by the monotonic clock, in seconds."""
 
 
 class AuthServer:
-    """The double as tests see it. All of it may be changed while it runs.
+    """The double's settings and records. Tests may change all of it while the double runs.
 
-    `fail` and `fail_next` order what goes wrong. `before` and `after` are called with each call that is carried out:
-    just before, and between commit and answer; they run in the server's thread, and the call waits for them.
+    `fail` and `fail_next` order faults. `before` and `after` are called with each call that is carried out: just before
+    it, and between its commit and its response. They run in the server's thread, and the call waits for them.
     """
 
     def __init__(
@@ -81,24 +81,24 @@ class AuthServer:
         old_errors: bool = False,
     ) -> None:
         self.url = url
-        """What SUPABASE_URL is."""
+        """The value for SUPABASE_URL."""
         self.key = key
         self.latency = latency
-        """Seconds that each call takes, beside the database."""
+        """The seconds that each call takes in addition to the database's work."""
         self.chances = chances or {}
-        """How likely each fault is for each call, from 0 to 1; the same for the same seed, call and how often."""
+        """The probability of each fault, from 0 to 1. The same seed, call and call number have the same fault."""
         self.seed = seed
         self.keep_passwords = keep_passwords
         self.honours_id = honours_id
         """False for an Auth that is too old to take the id of a new user from the request."""
         self.old_errors = old_errors
-        """Errors in the form from before 2024, as where something on the way drops the API version."""
+        """Whether errors have the form from before 2024, as when a proxy drops the header with the API version."""
         self.factors: list[Json] = []
-        """Of whoever signs in by a password."""
+        """The factors of a user who signs in by password."""
         self.before: Callable[[Call], None] | None = None
         self.after: Callable[[Call], None] | None = None
         self.over = threading.Event()
-        """That the test is."""
+        """Set when the test is over."""
         self._calls: list[Call] = []
         self._times: Counter[tuple[str, str]] = Counter()
         self._next: list[tuple[str | None, str | None, Fault]] = []
@@ -107,12 +107,12 @@ class AuthServer:
 
     @property
     def calls(self) -> list[Call]:
-        """Those with the right key, in the order of their arrival."""
+        """The calls with the right key, in the order of their arrival."""
         with self._lock:
             return list(self._calls)
 
     def count(self, method: str | None = None, path: str | None = None) -> int:
-        """How many calls there were: of a method, and of a path or what is below it."""
+        """The number of calls, of this method and of this path or a path below it."""
         return sum(fits(call.method, call.path, method, path) for call in self.calls)
 
     def forget_calls(self) -> None:
@@ -120,17 +120,17 @@ class AuthServer:
             self._calls.clear()
 
     def fail_next(self, *faults: Fault, method: str | None = None, path: str | None = None) -> None:
-        """The next calls, of a method and of a path or below it where these are given, meet one fault each."""
+        """Let the next calls fail, one with each fault: only those of this method, and of this path or one below it."""
         with self._lock:
             self._next += [(method, path, fault) for fault in faults]
 
     def fail(self, fault: Fault | None) -> None:
-        """All calls from now on, until None is said; what `fail_next` has ordered comes first."""
+        """Let all calls fail from now on, or stop that with None. Faults of `fail_next` come first."""
         with self._lock:
             self._always = fault
 
     def arrived(self, method: str, path: str, body: Mapping[str, Json]) -> Call:
-        """Records a call, with the fault that it meets."""
+        """Record a call, and choose its fault."""
         kept = {name: value for name, value in body.items() if name != "password" or self.keep_passwords}
         with self._lock:
             call = Call(method, path, kept, self._fault_for(method, path), time.monotonic())
@@ -138,7 +138,7 @@ class AuthServer:
         return call
 
     def _fault_for(self, method: str, path: str) -> Fault | None:
-        # By what is called, and for how many times: whose thread comes first does not matter.
+        # The dice depend on the call and on its number, so the order of the threads does not matter.
         self._times[method, path] += 1
         roll = random.Random(f"{self.seed}:{method}:{path}:{self._times[method, path]}").random()
         for order in self._next:

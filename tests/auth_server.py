@@ -4,8 +4,8 @@
         admin = SupabaseAuthAdmin(server.url, server.key)
         server.fail_next(TIMED_OUT.after_commit(), method="PUT")
 
-What it answers is in auth_api; what goes wrong, and what it saw, in auth_faults. Any number of clients may call it at
-once; each connection of theirs has a connection to the database, as if it were another Auth.
+auth_api has its responses, and auth_faults its faults and the record of calls. Any number of clients may call it at the
+same time. Each client connection has its own connection to the database, like a further instance of Auth.
 """
 
 import json
@@ -27,14 +27,14 @@ PREFIX = "/auth/v1"
 VERSION_HEADER = "X-Supabase-Api-Version"
 NEW_ERRORS = "2024-01-01"
 BY_USERS = ("/token", "/logout")
-"""What needs no key but that of the gateway."""
+"""The paths that need no key except the gateway's."""
 STATEMENT_TIMEOUT = 10_000
-"""Milliseconds; as long as Auth itself waits before it answers 504."""
+"""In milliseconds: the time after which Auth answers 504."""
 SECRET_KEY = "sb_secret_k3yOfTheDouble_0123456789"
 JWT_KEY = "eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoic2VydmljZV9yb2xlIn0.k3yOfTheDouble"
-"""Of the two kinds that Supabase has; neither opens anything."""
-CONFIDENTIAL = "It is told for jane@example.com only"
-"""What ordered errors of Auth say; nobody may repeat it."""
+"""Keys of the two kinds that Supabase has. Neither is a real key."""
+CONFIDENTIAL = "This text is confidential to jane@example.com"
+"""The text of ordered errors of Auth, which the service must never quote."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -60,7 +60,7 @@ class Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length") or 0)
         content = self.rfile.read(length)
         if len(content) < length:
-            raise ConnectionAbortedError  # the client is gone, and this was no request
+            raise ConnectionAbortedError  # the client is gone, and the request is incomplete
         path, _, query = self.path.partition("?")
         if not path.startswith(f"{PREFIX}/"):
             return self.send(404, {"message": "no Route matched with those values"})
@@ -124,7 +124,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send(fault.status, fault.body, fault.headers)
 
     def refuse(self, refusal: Refusal, headers: tuple[tuple[str, str], ...] = ()) -> None:
-        """In the form that the request's API version asks for."""
+        """Answer with an error, in the form of the request's API version."""
         if not refusal.code:
             self.send(refusal.status, refusal.message, headers)
         elif self.headers.get(VERSION_HEADER, "") >= NEW_ERRORS and not self.server.double.old_errors:
@@ -135,7 +135,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send(refusal.status, old, headers)
 
     def send(self, status: int, body: Json, headers: tuple[tuple[str, str], ...] = ()) -> None:
-        """A text is a page, all else JSON."""
+        """Answer with a page if the body is a text, and otherwise with JSON."""
         is_page = isinstance(body, str)
         content = (body if is_page else json.dumps(body)).encode()
         self.send_response(status)
@@ -147,11 +147,11 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, format: str, *arguments: Any) -> None:
-        """Keeps quiet."""
+        """Log nothing."""
 
 
 def parsed(content: bytes) -> tuple[dict[str, Json], bool]:
-    """The body, and whether it is an object of JSON, or nothing."""
+    """The body, and whether it is a JSON object or empty."""
     try:
         body = json.loads(content or b"{}")
     except ValueError:
@@ -160,7 +160,7 @@ def parsed(content: bytes) -> tuple[dict[str, Json], bool]:
 
 
 class HttpServer(ThreadingHTTPServer):
-    """Threads that end with it, whatever their clients do."""
+    """A server whose threads end with it, even if clients keep their connections open."""
 
     daemon_threads = False
     request_queue_size = 128
@@ -184,7 +184,7 @@ class HttpServer(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that is gone is no error; what the double itself does wrong is told at the end."""
+        """Keep an error of the double itself, which is raised at the end. A lost client is not an error."""
         error = sys.exception()
         if error is not None and not isinstance(error, ConnectionError):
             self.errors.append(error)
@@ -210,7 +210,7 @@ def auth_server(
     honours_id: bool = True,
     old_errors: bool = False,
 ) -> Iterator[AuthServer]:
-    """A running double, over a database that has the stand-in for schema auth."""
+    """Run a double, over a database that has the stand-in for the schema auth."""
     http = HttpServer(database_url)
     double = http.double = AuthServer(
         f"http://127.0.0.1:{http.server_port}",

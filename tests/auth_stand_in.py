@@ -1,4 +1,4 @@
-"""The stand-in for Supabase Auth, with those of Auth's actions that only tests ask for."""
+"""The stand-in for Supabase Auth, with functions of Auth that only tests use."""
 
 from uuid import UUID, uuid4
 
@@ -9,10 +9,10 @@ SSO_PROVIDER = {"provider": "sso:test", "providers": ["sso:test"]}
 
 
 class Auth(stand_in.Auth):
-    """Single sign-on, and what the service role writes into app_metadata."""
+    """The stand-in with single sign-on, and with changes of app_metadata by the service role."""
 
     def sso_sign_up(self, email: str, *, user_metadata: Metadata | None = None, id: UUID | None = None) -> UUID:
-        """The first sign-in by SAML, with what the identity provider says. The e-mail may be another user's too."""
+        """The first sign-in by SAML, with the identity provider's claims. Another user may have the same e-mail."""
         user = id or uuid4()
         claims = {"sub": str(user), "email": email.lower(), "email_verified": False} | dict(user_metadata or {})
         with self._transaction():
@@ -33,12 +33,12 @@ class Auth(stand_in.Auth):
         return user
 
     def sso_sign_in(self, user: UUID, *, user_metadata: Metadata | None = None) -> None:
-        """A repeated sign-in by SSO or OAuth, with what the identity provider says now."""
+        """A repeated sign-in by SSO or OAuth, with the identity provider's current claims."""
         with self._transaction():
             self.users.merge(user, "raw_user_meta_data", user_metadata or {})
             self.users.merge(user, "raw_app_meta_data", {})
             self.users.start_session(user)
 
     def set_app_metadata(self, user: UUID, app_metadata: Metadata) -> None:
-        """Merges shallowly; None deletes a key."""
+        """Merge the metadata shallowly. None deletes a key."""
         self.users.merge(user, "raw_app_meta_data", app_metadata)

@@ -1,4 +1,4 @@
-"""What tests send: payloads as Supabase's webhooks post them, signed."""
+"""Deliveries of tests: signed payloads, as Supabase's webhooks post them."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ EPOCH = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 CONFIRMED = EPOCH.isoformat()
 JANE = UUID("7d9c1a52-5a0e-4c5b-9f3a-2f6d0c1b8e11")
 CANARY = "canary@example.com"
-"""Something personal, where it does not belong: nobody may repeat it."""
+"""Personal data in a wrong place, which no error may quote."""
 
 
 def row(user_id: UUID = JANE, /, *, at: int = 0, **columns: Json) -> dict[str, Json]:
@@ -42,12 +42,12 @@ def update(user_id: UUID = JANE, /, *, at: int = 0, **columns: Json) -> dict[str
 
 
 def delete(user_id: UUID = JANE, /, *, at: int = 0, **columns: Json) -> dict[str, Json]:
-    """`at` is when the row was last updated, as Auth does not touch it when it deletes it."""
+    """A DELETE. `at` is the time of the row's last update, because Auth does not update a row that it deletes."""
     return insert() | {"type": "DELETE", "record": None, "old_record": row(user_id, at=at, **columns)}
 
 
 def headers_for(body: bytes, event_id: str | None = None, *, now: datetime | None = None) -> dict[str, str]:
-    """Signed headers and the content type."""
+    """The signed headers and the Content-Type."""
     signed = signature.sign(
         signature.parse_secrets(SECRET)[0], event_id or f"evt-{uuid4()}", body, now=now or datetime.now(UTC)
     )
@@ -55,12 +55,12 @@ def headers_for(body: bytes, event_id: str | None = None, *, now: datetime | Non
 
 
 def post(client: FlaskClient, payload: Json, event_id: str | None = None) -> TestResponse:
-    """Posts a payload, rightly signed."""
+    """Post a payload with a good signature."""
     body = body_of(payload)
     return client.post("/webhook/auth", data=body, headers=headers_for(body, event_id))
 
 
 def outcome_of(response: TestResponse) -> Any:
-    """The outcome of an accepted event, the reason of a refused one."""
+    """The outcome of an accepted event, or the reason of a refused one."""
     answer: Mapping[str, Any] = response.get_json()
     return answer.get("outcome", answer.get("reason"))

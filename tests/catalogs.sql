@@ -1,12 +1,12 @@
--- Everything of ours that a database's catalogs hold, one line for each fact. A name stands for an object, never its oid; a column's
--- place counts the columns that there are.
-with ours as (
+-- Returns all that a database's catalogs hold about this service, one line for each fact. Objects appear by name, never by oid. A column's
+-- position counts existing columns only, without the dropped ones.
+with service as (
   select '^(auth_sync|integration_sync|auth_user_state|recent_auth_sync|get_auth_sync|find_employees_without|employees)' as pattern
 ), relations as (
   select c.oid, c.oid::regclass::text as name, c.relname, c.relkind, c.relowner, c.relrowsecurity, c.relforcerowsecurity, c.reloptions, c.relacl
-    from pg_class c, ours where c.relnamespace = 'public'::regnamespace and c.relname ~ pattern and c.relkind in ('r', 'v', 'S', 'c')
+    from pg_class c, service where c.relnamespace = 'public'::regnamespace and c.relname ~ pattern and c.relkind in ('r', 'v', 'S', 'c')
 ), functions as (
-  select p.* from pg_proc p, ours where p.pronamespace = 'public'::regnamespace and p.proname ~ pattern
+  select p.* from pg_proc p, service where p.pronamespace = 'public'::regnamespace and p.proname ~ pattern
 )
 select format('relation %s %s owner=%s rls=%s forced=%s options=%s rights=%s', relkind, name,
               relowner::regrole, relrowsecurity, relforcerowsecurity, reloptions,

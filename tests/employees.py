@@ -1,4 +1,4 @@
-"""The employees side of tests."""
+"""Employees and ledger rows in tests."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ Connection = psycopg.Connection[dict[str, Any]]
 
 
 def hire(connection: Connection, email: str | None = None, **columns: Any) -> int:
-    """Inserts an employee; returns its id."""
+    """Insert an employee, and return its id."""
     columns |= {"email": email}
     statement = sql.SQL("insert into public.employees ({}) values ({}) returning employee_id").format(
         sql.SQL(", ").join(map(sql.Identifier, columns)), sql.SQL(", ").join(map(sql.Placeholder, columns))

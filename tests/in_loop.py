@@ -1,4 +1,4 @@
-"""The event loop for tests that are threads: calls into it, and doubles that are called from it."""
+"""An event loop for tests with threads: calls into the loop, and doubles that the loop calls."""
 
 import asyncio
 import threading
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class CalledSoon:
-    """For a double of the database: in the event loop it does what it does in a thread."""
+    """The base of a double of the database, whose `call_soon` runs `call` in a thread."""
 
     round_trip = 0.0
 
@@ -24,7 +24,7 @@ class CalledSoon:
 
 
 class LoopBeside:
-    """An event loop in a thread of its own."""
+    """An event loop in its own thread."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -35,7 +35,7 @@ class LoopBeside:
 
 
 class ForThreads:
-    """A group commit that threads may call, as requests do in their loop."""
+    """A group commit that threads may call."""
 
     def __init__(self, commits: GroupCommit) -> None:
         self._commits = commits

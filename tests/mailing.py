@@ -1,4 +1,4 @@
-"""A real SMTP server, which keeps what it takes; and one that never says a word."""
+"""An SMTP server that keeps the mails that it receives, and a server that never answers."""
 
 import asyncio
 import re
@@ -23,7 +23,7 @@ class Mailbox:
     port: int
     mails: list[EmailMessage] = field(default_factory=list)
     takes: float = 0
-    """Seconds for a mail."""
+    """The seconds that each mail takes."""
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         await asyncio.sleep(self.takes)
@@ -59,7 +59,7 @@ def links_in(text: str) -> list[str]:
 
 @contextmanager
 def mail_server(port: int | None = None) -> Iterator[Mailbox]:
-    """It lets in who has the password, and nobody with another one."""
+    """Run an SMTP server that accepts only the right password."""
     mailbox = Mailbox(port or free_port())
 
     def authenticate(server: Any, session: Any, envelope: Any, mechanism: str, login: Any) -> AuthResult:
@@ -69,7 +69,7 @@ def mail_server(port: int | None = None) -> Iterator[Mailbox]:
         mailbox,
         "127.0.0.1",
         mailbox.port,
-        server_hostname="localhost",  # else it asks for this machine's name, which takes a second
+        server_hostname="localhost",  # otherwise it looks up this machine's name, which takes a second
         authenticator=authenticate,
         auth_require_tls=False,
     )
@@ -82,6 +82,6 @@ def mail_server(port: int | None = None) -> Iterator[Mailbox]:
 
 @contextmanager
 def silent_server() -> Iterator[socket.socket]:
-    """It takes connections, and says nothing."""
+    """A server that accepts connections, and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield listener

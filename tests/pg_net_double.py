@@ -1,9 +1,9 @@
-"""A double of pg_net's background worker, as a process of its own: python -m tests.pg_net_double --url ... --drop 0.3
+"""A double of pg_net's background worker as a process: python -m tests.pg_net_double --url ... --drop 0.3
 
-It behaves as pg_net 0.20.4 does, and as badly as one may fear: requests get lost, are sent twice, come in any order. It
-takes what `net.http_post` of tests/supabase_doubles.sql has put into the queue. Not as in the real one: a header with a
-line break is refused, the texts of errors are others, and what a killed worker had taken is lost (the real one may
-send it again; see --duplicate).
+It behaves like pg_net 0.20.4, and as badly as possible: it can lose requests, send them twice, and send them in any
+order. It takes the requests that `net.http_post` of tests/supabase_doubles.sql puts into the queue. Unlike pg_net, it
+refuses a header with a line break, has other error texts, and loses the requests that a killed worker had taken (pg_net
+may send them again; see --duplicate).
 """
 
 import argparse
@@ -26,7 +26,7 @@ from psycopg.types.json import Jsonb
 BATCH_SIZE = 200
 USER_AGENT = "pg_net/0.20.4"
 APPLICATION_NAME = "pg_net 0.20.4"
-"""As pg_stat_activity shows the worker."""
+"""The worker's name in pg_stat_activity."""
 REPOSITORY = Path(__file__).parents[1]
 
 TAKE = """
@@ -44,17 +44,19 @@ Answer = tuple[int, int | None, str | None, Jsonb | None, str | None, bool, str 
 
 @dataclass(frozen=True, slots=True)
 class Mischief:
-    """How it misbehaves: probabilities from 0 to 1, the same for the same seed and request id."""
+    """The worker's faults, as probabilities from 0 to 1. The same seed and request id have the same faults."""
 
     seed: int = 0
     interval: float = 1.0
-    """Seconds; it sleeps up to this long after each batch."""
+    """The maximum pause after each batch, in seconds."""
     drop: float = 0.0
-    """That a request is taken and never sent."""
+    """The probability that a request is taken and never sent."""
     duplicate: float = 0.0
-    """That a request is sent once more, after it was answered or together with the first; up to six times more."""
+    """The probability that a request is sent again, after its response or at the same time; up to six times more."""
     die: float = 0.0
-    """That the worker dies amid a batch (and PostgreSQL starts it again): some are sent, no answer is written."""
+    """The probability that the worker dies during a batch (PostgreSQL starts it again). Some requests of the batch are
+    sent, and no response is written.
+    """
 
     def dice(self, request_id: int) -> random.Random:
         return random.Random(f"{self.seed}:{request_id}")
@@ -72,18 +74,18 @@ class Request:
     timeout_milliseconds: int
 
     def sent_headers(self) -> list[tuple[bytes, bytes]]:
-        """Those that reach the wire: curl drops the ones without a value."""
+        """The headers that are sent: curl drops headers without a value."""
         values = {name: value_of(value).strip() for name, value in (self.headers or {}).items()}
         return [(name.encode(), value.encode()) for name, value in values.items() if value]
 
 
 def value_of(value: Any) -> str:
-    """A header's JSON value as PostgreSQL's `->>` gives it, for texts, numbers and booleans; null is empty."""
+    """A header's JSON value as PostgreSQL's `->>` returns it, for texts, numbers and booleans. Null is empty."""
     return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 async def send(client: httpx.AsyncClient, request: Request) -> Answer:
-    """Sends it once. The timeout is for the whole of it; 0 is none, as for curl."""
+    """Send a request once. The timeout is for the whole request; 0 means no timeout, as for curl."""
     try:
         async with asyncio.timeout(request.timeout_milliseconds / 1000 or None):
             response = await client.request(
@@ -93,13 +95,13 @@ async def send(client: httpx.AsyncClient, request: Request) -> Answer:
         return request.id, None, None, None, None, True, f"Timeout of {request.timeout_milliseconds} ms reached."
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return request.id, None, None, None, None, False, f"{type(error).__name__}: {error}"
-    content = response.text.split("\0", 1)[0] or None  # to the worker it is a C string
+    content = response.text.split("\0", 1)[0] or None  # the worker stores a C string
     headers = Jsonb(dict(response.headers))
     return request.id, response.status_code, response.headers.get("content-type"), headers, content, False, None
 
 
 async def send_all(client: httpx.AsyncClient, request: Request, mischief: Mischief) -> Answer | None:
-    """Sends it as often as the dice say; the last answer, or None where it was dropped."""
+    """Send a request as often as the dice determine. Returns the last response, or None if the request is dropped."""
     dice = mischief.dice(request.id)
     if dice.random() < mischief.drop:
         return None
@@ -116,7 +118,7 @@ async def send_all(client: httpx.AsyncClient, request: Request, mischief: Mischi
 async def run_once(
     connection: psycopg.AsyncConnection[Any], client: httpx.AsyncClient, mischief: Mischief, dice: random.Random
 ) -> None:
-    """One batch: takes it, sends it all at once, waits for the slowest, writes the answers."""
+    """Take one batch, send its requests at the same time, wait for the slowest one, and write the responses."""
     async with connection.cursor(row_factory=class_row(Request)) as cursor:
         batch = await (await cursor.execute(TAKE, [BATCH_SIZE])).fetchall()
     dice.shuffle(batch)
@@ -130,9 +132,9 @@ async def run_once(
 
 
 async def run(url: str, mischief: Mischief) -> None:
-    """Until it is killed. A PostgreSQL that is down is waited for."""
+    """Run until the process is killed. If PostgreSQL is down, wait for it."""
     dice = random.Random(mischief.seed)
-    # A connection for each request, and only the headers that curl sends.
+    # Each request has its own connection, and only the headers that curl sends.
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
     async with httpx.AsyncClient(
         limits=limits,
@@ -155,7 +157,7 @@ async def run(url: str, mischief: Mischief) -> None:
 
 
 class Worker:
-    """The double for one database, as a process that can be started and killed over and over."""
+    """The double for one database, as a process that can be started and killed repeatedly."""
 
     def __init__(self, url: str, mischief: Mischief):
         self._url = url
@@ -167,14 +169,14 @@ class Worker:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Does not wait; the queue waits for it."""
+        """Start the process, and return at once."""
         assert not self.running
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.pg_net_double", "--url", self._url, *options(self._mischief)], cwd=REPOSITORY
         )
 
     def kill(self) -> None:
-        """What it has taken and not sent is lost; what it has sent stays unanswered."""
+        """Kill the process. Requests that it took and did not send are lost; responses of others are not written."""
         if self._process is not None:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait()
@@ -186,7 +188,7 @@ def options(mischief: Mischief) -> list[str]:
 
 @contextmanager
 def working(url: str, mischief: Mischief) -> Iterator[Worker]:
-    """A started worker for this database; killed at the end."""
+    """Run a worker for this database, and kill it at the end."""
     worker = Worker(url, mischief)
     worker.start()
     try:
@@ -197,12 +199,12 @@ def working(url: str, mischief: Mischief) -> Iterator[Worker]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="A double of pg_net's background worker.")
-    parser.add_argument("--url", required=True, help="of the database that has tests/supabase_doubles.sql")
+    parser.add_argument("--url", required=True, help="URL of the database that has tests/supabase_doubles.sql")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--interval", type=float, default=1.0, help="sleeps up to so many seconds after each batch")
+    parser.add_argument("--interval", type=float, default=1.0, help="maximum pause after each batch, in seconds")
     parser.add_argument("--drop", type=float, default=0.0, help="probability that a request is never sent")
     parser.add_argument("--duplicate", type=float, default=0.0, help="probability that a request is sent once more")
-    parser.add_argument("--die", type=float, default=0.0, help="probability that it dies amid a batch")
+    parser.add_argument("--die", type=float, default=0.0, help="probability that the worker dies during a batch")
     arguments = vars(parser.parse_args())
     asyncio.run(run(arguments.pop("url"), Mischief(**arguments)))
 

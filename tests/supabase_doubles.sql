@@ -1,13 +1,13 @@
--- What a Supabase project has beside its tables, for a plain PostgreSQL with contrib: pgcrypto where Supabase puts it,
--- and doubles of Supabase Vault and pg_net. Wants the roles of `embedded.SUPABASE_ROLES`.
+-- The parts of a Supabase project beside its tables, for a plain PostgreSQL with contrib: pgcrypto in Supabase's schema, and doubles of
+-- Supabase Vault and pg_net. Needs the roles of `embedded.SUPABASE_ROLES`.
 
 create schema extensions;
 grant usage on schema extensions to public;
 create extension pgcrypto with schema extensions;
 
 
--- Supabase Vault 0.3: the same names, arguments and rights. It does not encrypt; base64 stands for the ciphertext, so
--- that whoever reads `secret` instead of `decrypted_secret` gets something useless, as there.
+-- Supabase Vault 0.3, with the same names, arguments and rights. It does not encrypt: base64 takes the place of the ciphertext, so that a
+-- query that reads `secret` instead of `decrypted_secret` gets a useless value, as with the real one.
 
 create schema vault;
 
@@ -45,7 +45,7 @@ create function vault.update_secret(
    where id = secret_id
 $$;
 
--- Only the schema keeps others out, as on Supabase.
+-- Only the rights on the schema keep other roles out, as on Supabase.
 grant usage on schema vault to service_role;
 grant select, delete on vault.secrets, vault.decrypted_secrets to service_role;
 
@@ -89,7 +89,7 @@ begin
     raise exception 'Content-Type header must be "application/json"';
   end if;
   if params <> '{}' then
-    raise exception 'this double of pg_net knows no params';
+    raise exception 'this double of pg_net does not support params';
   end if;
   insert into net.http_request_queue (method, url, headers, body, timeout_milliseconds)
   values (
@@ -103,7 +103,7 @@ begin
   return v_id;
 end $$;
 
--- Whoever can run SQL can read (and write) all of it, as with pg_net's own rights.
+-- Every role may read and write all of it, as with pg_net's own rights.
 grant usage on schema net to public;
 grant all on all tables in schema net to public;
 grant all on all sequences in schema net to public;

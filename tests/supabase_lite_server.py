@@ -1,6 +1,6 @@
-"""Supabase Lite as a process of its own: a PostgREST-compatible Data API on PGlite, migrated with our migrations.
+"""Supabase Lite as a process: a PostgREST-compatible Data API on PGlite, with this service's migrations.
 
-It differs from Supabase in what matters to tests: raised errors come back with code `SUP` instead of their SQLSTATE,
+It differs from Supabase in ways that matter to tests: raised errors have the code `SUP` instead of their SQLSTATE,
 numbers are JavaScript's (exact up to 2^53), and it has one connection.
 """
 
@@ -22,8 +22,8 @@ from webhook_service.db import embedded, schema
 
 FOLDER = Path(__file__).parent / "supabase_lite"
 LITE = FOLDER / "node_modules" / ".bin" / "lite"
-START_PATIENCE = 60.0
-STOP_PATIENCE = 10.0
+START_PATIENCE_SECONDS = 60.0
+STOP_PATIENCE_SECONDS = 10.0
 
 TEST_FUNCTIONS = """
 create function public.test_echo(p_value jsonb) returns jsonb language sql set search_path = '' as 'select p_value';
@@ -43,7 +43,7 @@ begin
   return answer;
 end $$;
 """
-"""What tests call beside our own functions. `test_query` runs a query of one row of one jsonb."""
+"""SQL functions that only tests call. `test_query` runs a query that returns one row with one jsonb."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +54,14 @@ class SupabaseLite:
 
 @contextmanager
 def running(folder: Path) -> Iterator[SupabaseLite]:
-    """A project in `folder`, with Supabase's roles, our migrations and TEST_FUNCTIONS.
+    """Run a project in `folder`, with Supabase's roles, this service's migrations and TEST_FUNCTIONS.
 
-    Where it cannot run, the test is skipped; with CI in the environment it fails: a CI run must not pass without it.
+    If it cannot run, the test is skipped. With CI in the environment, the test fails: CI must not pass without it.
     """
     if shutil.which("node") is None or not LITE.exists():
         missing = "Node.js is not installed" if shutil.which("node") is None else f"{LITE.name} is not installed"
-        give_up = pytest.fail if os.environ.get("CI") else pytest.skip
-        give_up(f"Supabase Lite cannot run: {missing}; needs Node.js >= 20 and `npm ci --prefix tests/supabase_lite`")
+        stop = pytest.fail if os.environ.get("CI") else pytest.skip
+        stop(f"Supabase Lite cannot run: {missing}; needs Node.js >= 20 and `npm ci --prefix tests/supabase_lite`")
 
     environment = os.environ | {"DO_NOT_TRACK": "1"}
     lite(folder, environment, "init", "--pglite")
@@ -81,7 +81,7 @@ def running(folder: Path) -> Iterator[SupabaseLite]:
         finally:
             process.terminate()
             try:
-                process.wait(STOP_PATIENCE)
+                process.wait(STOP_PATIENCE_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -94,7 +94,7 @@ def lite(folder: Path, environment: Mapping[str, str], *arguments: str) -> None:
 
 
 def write_migrations(folder: Path) -> None:
-    """As `webhook-service sql --output-dir` writes them, after the roles: Lite makes its own only when it starts."""
+    """Write the migrations as `webhook-service sql --output-dir` does, after the roles, which Lite creates too late."""
     folder.mkdir()
     (folder / "20200101000000_roles.sql").write_text(embedded.SUPABASE_ROLES, "utf-8")
     for number, script in enumerate(schema.scripts()):
@@ -104,7 +104,7 @@ def write_migrations(folder: Path) -> None:
 
 def wait_until_ready(url: str, key: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
     headers = {"apikey": key, "Authorization": f"Bearer {key}"}
-    deadline = time.monotonic() + START_PATIENCE
+    deadline = time.monotonic() + START_PATIENCE_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         try:
             answer = httpx.post(f"{url}/rest/v1/rpc/auth_sync_schema_v1", headers=headers, json={}, timeout=5)

@@ -1,4 +1,4 @@
-"""What the service makes of a webhook's payload: the event that it tells of, and the work that this means."""
+"""The event of a webhook's payload, and the work that it causes."""
 
 from collections.abc import Mapping
 
@@ -21,5 +21,5 @@ def parsed(webhook: Json, name_fields: Mapping[str, str] = NAME_FIELDS, *, event
 
 
 def work_of(webhook: Json, event_id: str) -> Work:
-    """What is to be done about a webhook's payload, as the service decides it."""
+    """The work for a webhook's payload, as the service decides it."""
     return decide(parsed(webhook, event_id=event_id), Policy())

@@ -1,7 +1,7 @@
-"""Keeps Supabase Auth and a company's `employees` table in step. The trip of an event:
+"""Keep Supabase Auth and a company's `employees` table in sync.
 
-web.webhooks.receive -> inbound.signature.verify -> inbound.payload.parse -> inbound.handlers.decide
--> inbound.processing.process -> one SQL function (db/functions/process.sql).
+From Auth to employees: web.webhooks.receive -> inbound.signature.verify -> inbound.payload.parse
+-> inbound.handlers.decide -> inbound.processing.process -> one SQL function (db/functions/process.sql).
 
-The other way: a trigger on employees -> ledger row -> outbound.accounts -> Supabase Auth.
+From employees to Auth: a trigger on employees -> ledger row -> outbound.accounts -> Supabase Auth.
 """

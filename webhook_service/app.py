@@ -1,4 +1,4 @@
-"""Where adapters meet use cases."""
+"""The composition root: chooses the adapters by the settings, and builds the Flask application and the relay."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from webhook_service.db.supabase import SupabaseDatabase
 from webhook_service.db.wakeup import Wakeup
 from webhook_service.ledger import bulk_replay, relay
 from webhook_service.ledger.employees import refresh_differences
-from webhook_service.loops import Loop, Ran, Relay, ignore_report
+from webhook_service.loops import Loop, PassResult, Relay, ignore_report
 from webhook_service.metrics.counters import Metrics
 from webhook_service.metrics.files import FOLDER
 from webhook_service.notifications import notify
@@ -32,16 +32,19 @@ from webhook_service.web.pages import site
 
 
 def utc_now() -> datetime:
+    """The current time, in UTC."""
     return datetime.now(UTC)
 
 
 def database_for(connection: DirectConnection | SupabaseConnection) -> Database:
+    """The adapter of the database for this connection: psycopg, or Supabase's Data API. Opens no connection."""
     if isinstance(connection, DirectConnection):
         return DirectDatabase(connection.url)
     return SupabaseDatabase(connection.url, connection.service_role_key)
 
 
 def admin_for(connection: DirectConnection | SupabaseConnection) -> AuthAdmin:
+    """The Auth Admin API of a Supabase project, or its stand-in in a PostgreSQL database."""
     if isinstance(connection, DirectConnection):
         return LocalAuthAdmin(connection.url)
     return SupabaseAuthAdmin(connection.url, connection.service_role_key)
@@ -54,16 +57,17 @@ def accounts_for(
     rate: int,
     now: Callable[[], datetime] = utc_now,
 ) -> Accounts | None:
-    """None where there is no Auth Admin API."""
+    """The performer of actions, at most `rate` a second; None if no Auth Admin API is configured."""
     return Accounts(database, admin_for(auth), policy.email_owner, rate, now) if auth is not None else None
 
 
 def metrics_for(environ: Mapping[str, str]) -> Metrics:
-    """Counting with the other processes of this gunicorn, which has made a folder for that; else alone."""
+    """The metrics of this process, summed with those of gunicorn's other workers if gunicorn has made a folder."""
     return Metrics(Path(environ[FOLDER]) if FOLDER in environ else None)
 
 
 def password_check_for(auth: DirectConnection | SupabaseConnection | None) -> CheckPassword | None:
+    """The check of an admin's e-mail and password by Auth; None if no Auth Admin API is configured."""
     if isinstance(auth, SupabaseConnection):
         return partial(check_with_supabase, auth.url, auth.service_role_key)
     return partial(check_locally, LocalAuthAdmin(auth.url)) if auth is not None else None
@@ -75,10 +79,13 @@ def relay_for(
     policy: Policy,
     accounts: Accounts | None,
     notifier: Notifier | None = None,
-    report: Callable[[str, Ran | None], None] = ignore_report,
+    report: Callable[[str, PassResult | None], None] = ignore_report,
 ) -> Relay:
-    """A relay of events, bulk replays, and actions where Auth can be reached: what Auth takes long for holds up no
-    event. It wakes at once over a direct connection, and polls over the Data API. Not started yet.
+    """Build a relay, without starting it.
+
+    It has loops for events, the monitor and bulk replays, for actions if `accounts` is given, and for notices if
+    `notifier` is given. Each loop has its own thread, so a slow Auth delays no event. Over a direct connection, the
+    database wakes the loop for events at once; over the Data API, this loop polls. `report` is called after each pass.
     """
     wait = Wakeup(connection.url).wait if isinstance(connection, DirectConnection) else None
     loops = [
@@ -89,14 +96,17 @@ def relay_for(
     if accounts is not None:
         loops.append(Loop("actions", accounts.run_once))
     if notifier is not None:
-        loops.append(Loop("notices", notifier.run_once, every=notify.EVERY))
+        loops.append(Loop("notices", notifier.run_once, every=notify.POLL_SECONDS))
     return Relay(*loops, report=report)
 
 
 def create_app(
     settings: Settings | None = None, database: Database | None = None, now: Callable[[], datetime] = utc_now
 ) -> Flask:
-    """The Flask application. Without arguments: from the environment. Raises BadSetting."""
+    """Create the Flask application, with the settings of the environment by default. Raises BadSetting.
+
+    `app.extensions` holds `wiring`, `metrics` and `accounts`, and with RELAY=on also `relay`, which is not started.
+    """
     settings = settings if settings is not None else config.load(read_environment())
     database = database if database is not None else database_for(settings.connection)
     accounts = accounts_for(settings.auth, database, settings.policy, settings.auth_rate, now)
@@ -118,11 +128,11 @@ def create_app(
     site.register(app, wiring)
     errors.register(app)
     app.extensions |= {"wiring": wiring, "metrics": wiring.metrics, "accounts": accounts}
-    if settings.relay:  # whoever serves the application starts it, after the fork (gunicorn_conf)
+    if settings.relay:  # the server starts the relay, after the fork (gunicorn_conf)
         notifier = notify.notifier(
             database, settings.notices, settings.pages, settings.admin_api_key, with_actions=accounts is not None
         )
-        reported = wiring.metrics.ran
+        reported = wiring.metrics.pass_ended
         app.extensions["relay"] = relay_for(
             settings.connection, database, settings.policy, accounts, notifier, reported
         )

@@ -1,4 +1,7 @@
-"""The settings out of the environment. A missing or bad value fails at start and names its variable."""
+"""Read the settings from the environment. A missing or bad value stops the start with an error that names it.
+
+Each function takes the environment as a mapping and raises BadSetting.
+"""
 
 import os
 import re
@@ -31,7 +34,7 @@ NAMES = (
     *("NOTIFY_URLS", "NOTIFY_BACKLOG_MINUTES", "NOTIFY_SILENCE_HOURS"),
     *("HOST", "PORT", "WEB_CONCURRENCY", "LOG_LEVEL"),
 )
-"""All that we read."""
+"""All environment variables that the service reads. Each can also be set as NAME_FILE, the path of a file."""
 
 DEFAULT_HOST = "0.0.0.0"  # noqa: S104 (a container's own address)
 DEFAULT_PORT = 8000
@@ -41,12 +44,12 @@ SHORTEST_SECRET_KEY = 32
 
 
 def read_environment() -> dict[str, str]:
-    """The environment as it is now."""
+    """A copy of the environment of this process."""
     return dict(os.environ)
 
 
 def load_server(environ: Mapping[str, str]) -> ServerSettings:
-    """Raises BadSetting."""
+    """Read the settings of the HTTP server. Raises BadSetting."""
     return ServerSettings(
         host=value_of(environ, "HOST") or DEFAULT_HOST,
         port=port(environ),
@@ -56,12 +59,12 @@ def load_server(environ: Mapping[str, str]) -> ServerSettings:
 
 
 def without_settings(environ: Mapping[str, str]) -> dict[str, str]:
-    """The rest of the environment: for a server that shall have its own settings only."""
+    """The environment without this service's variables, for a server that must get other settings."""
     return {name: value for name, value in environ.items() if name.removesuffix("_FILE") not in NAMES}
 
 
 def load(environ: Mapping[str, str]) -> Settings:
-    """Raises BadSetting."""
+    """Read all settings of the application. Raises BadSetting."""
     return Settings(
         connection=connection(environ),
         webhook_secrets=webhook_secrets(environ),
@@ -78,13 +81,13 @@ def load(environ: Mapping[str, str]) -> Settings:
 
 
 def has_connection(environ: Mapping[str, str]) -> bool:
-    """Whether a database is configured, be it by half; where none is, `serve` brings its own."""
+    """Whether any variable of a database connection is set. If none is, `serve` starts an embedded database."""
     names = ("DATABASE_URL", "SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY")
     return any(value_of(environ, name) is not None for name in names)
 
 
 def connection(environ: Mapping[str, str]) -> DirectConnection | SupabaseConnection:
-    """DATABASE_URL where it is set, else Supabase's Data API."""
+    """The database at DATABASE_URL if that is set, else Supabase's Data API."""
     if value_of(environ, "DATABASE_URL") is not None:
         return DirectConnection(database_url(environ))
     if value_of(environ, "SUPABASE_URL") is None:
@@ -93,7 +96,10 @@ def connection(environ: Mapping[str, str]) -> DirectConnection | SupabaseConnect
 
 
 def auth_admin(environ: Mapping[str, str]) -> SupabaseConnection | DirectConnection | None:
-    """The Auth Admin API of SUPABASE_URL where that is set. AUTH_ADMIN=local: its stand-in, in our own PostgreSQL."""
+    """The Auth Admin API at SUPABASE_URL; with AUTH_ADMIN=local, its stand-in in the database at DATABASE_URL.
+
+    None if AUTH_ADMIN is off, which is the default without SUPABASE_URL.
+    """
     default = "off" if value_of(environ, "SUPABASE_URL") is None else "supabase"
     choice = value_of(environ, "AUTH_ADMIN") or default
     if choice == "supabase":
@@ -106,10 +112,12 @@ def auth_admin(environ: Mapping[str, str]) -> SupabaseConnection | DirectConnect
 
 
 def auth_rate(environ: Mapping[str, str]) -> int:
+    """How many actions a second all relays together may perform."""
     return whole_number(environ, "AUTH_RATE", DEFAULT_AUTH_RATE)
 
 
 def supabase(environ: Mapping[str, str]) -> SupabaseConnection:
+    """The Supabase project of SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY."""
     url = required(environ, "SUPABASE_URL")
     if not re.match(r"https?://[^/\s]+", url):
         raise BadSetting("SUPABASE_URL", "must begin with https:// (or http://)")
@@ -120,6 +128,7 @@ def supabase(environ: Mapping[str, str]) -> SupabaseConnection:
 
 
 def database_url(environ: Mapping[str, str]) -> str:
+    """DATABASE_URL, which must be a postgresql:// URL."""
     url = required(environ, "DATABASE_URL")
     if not re.match(r"postgres(ql)?://", url):
         raise BadSetting("DATABASE_URL", "must begin with postgresql://")
@@ -127,6 +136,7 @@ def database_url(environ: Mapping[str, str]) -> str:
 
 
 def webhook_secrets(environ: Mapping[str, str]) -> tuple[Secret, ...]:
+    """The secrets in WEBHOOK_SECRETS, newest first."""
     try:
         return parse_secrets(required(environ, "WEBHOOK_SECRETS"))
     except ValueError as error:
@@ -134,6 +144,7 @@ def webhook_secrets(environ: Mapping[str, str]) -> tuple[Secret, ...]:
 
 
 def admin_api_key(environ: Mapping[str, str]) -> str:
+    """ADMIN_API_KEY: at least SHORTEST_ADMIN_KEY printable ASCII characters, without spaces."""
     key = required(environ, "ADMIN_API_KEY")
     if not re.fullmatch(r"[!-~]*", key):
         raise BadSetting("ADMIN_API_KEY", "must be one word of ASCII characters")
@@ -143,6 +154,7 @@ def admin_api_key(environ: Mapping[str, str]) -> str:
 
 
 def pages(environ: Mapping[str, str]) -> PageSettings:
+    """The settings of the dashboard."""
     secret_key = value_of(environ, "SECRET_KEY") or ""
     if 0 < len(secret_key) < SHORTEST_SECRET_KEY:
         raise BadSetting("SECRET_KEY", f"must have at least {SHORTEST_SECRET_KEY} characters")
@@ -155,13 +167,15 @@ def pages(environ: Mapping[str, str]) -> PageSettings:
 
 
 def public_url(environ: Mapping[str, str]) -> str | None:
+    """PUBLIC_URL without a slash at its end; None if it is not set."""
     url = value_of(environ, "PUBLIC_URL")
     if url is not None and not re.fullmatch(r"https?://[^/\s?#]+[^\s?#]*", url):
-        raise BadSetting("PUBLIC_URL", "must begin with https:// (or http://), and have no query")
+        raise BadSetting("PUBLIC_URL", "must begin with https:// (or http://), and must not have a query")
     return url.rstrip("/") if url is not None else None
 
 
 def notices(environ: Mapping[str, str]) -> NoticeSettings:
+    """The settings of notices."""
     has_limit = value_of(environ, "NOTIFY_SILENCE_HOURS") is not None
     return NoticeSettings(
         urls=notify_urls(environ),
@@ -171,7 +185,10 @@ def notices(environ: Mapping[str, str]) -> NoticeSettings:
 
 
 def notify_urls(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Separated by space or comma; a comma within one, as between two recipients of e-mails, is its own."""
+    """The destinations in NOTIFY_URLS, separated by space or comma.
+
+    A comma separates only before another `scheme://`: a URL may itself hold commas, for example between recipients.
+    """
     text = value_of(environ, "NOTIFY_URLS") or ""
     urls = tuple(url for url in re.split(r"[\s,]+(?=[\w+.-]+://)", text) if url)
     try:
@@ -182,10 +199,12 @@ def notify_urls(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def policy(environ: Mapping[str, str]) -> Policy:
+    """The policy of EMAIL_OWNER and NAME_FIELDS."""
     return Policy(email_owner=email_owner(environ), name_fields=name_fields(environ))
 
 
 def email_owner(environ: Mapping[str, str]) -> EmailOwner:
+    """EMAIL_OWNER; Auth by default."""
     text = value_of(environ, "EMAIL_OWNER") or EmailOwner.AUTH
     try:
         return EmailOwner(text)
@@ -194,7 +213,10 @@ def email_owner(environ: Mapping[str, str]) -> EmailOwner:
 
 
 def name_fields(environ: Mapping[str, str]) -> dict[str, str]:
-    """NAME_FIELDS="first_name=given_name last_name=family_name"; "none" takes no names."""
+    """NAME_FIELDS as {employees column: key in raw_user_meta_data}; "none" is {}, and copies no names.
+
+    Example: NAME_FIELDS="first_name=given_name last_name=family_name".
+    """
     text = value_of(environ, "NAME_FIELDS")
     if text is None:
         return {name: name for name in NAME_COLUMNS}
@@ -204,11 +226,12 @@ def name_fields(environ: Mapping[str, str]) -> dict[str, str]:
     found = [re.fullmatch(r"(\w+)=([\w.-]+)", word) for word in words]
     pairs = {match[1]: match[2] for match in found if match is not None}
     if len(pairs) != len(words) or not pairs.keys() <= set(NAME_COLUMNS):
-        raise BadSetting("NAME_FIELDS", f"must be COLUMN=KEY, with COLUMN of {', '.join(NAME_COLUMNS)}; or none")
+        raise BadSetting("NAME_FIELDS", f"must be COLUMN=KEY pairs (columns: {', '.join(NAME_COLUMNS)}), or none")
     return pairs
 
 
 def log_level(environ: Mapping[str, str]) -> str:
+    """LOG_LEVEL in upper case; INFO by default."""
     level = (value_of(environ, "LOG_LEVEL") or "INFO").upper()
     if level not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
         raise BadSetting("LOG_LEVEL", "must be debug, info, warning, error or critical")
@@ -216,6 +239,7 @@ def log_level(environ: Mapping[str, str]) -> str:
 
 
 def port(environ: Mapping[str, str]) -> int:
+    """PORT, from 1 to 65535."""
     number = whole_number(environ, "PORT", DEFAULT_PORT)
     if number > 65535:
         raise BadSetting("PORT", "must be at most 65535")
@@ -226,7 +250,7 @@ def port(environ: Mapping[str, str]) -> int:
 
 
 def value_of(environ: Mapping[str, str], name: str) -> str | None:
-    """The value of NAME, or the content of the file that NAME_FILE names; None where neither is set."""
+    """The stripped value of NAME, or the content of the file that NAME_FILE names; None if there is none."""
     value, file = environ.get(name, "").strip(), environ.get(f"{name}_FILE", "").strip()
     if value and file:
         raise BadSetting(name, f"and {name}_FILE are both set; keep one")
@@ -239,6 +263,7 @@ def value_of(environ: Mapping[str, str], name: str) -> str | None:
 
 
 def required(environ: Mapping[str, str], name: str) -> str:
+    """The value of a variable that must be set."""
     value = value_of(environ, name)
     if value is None:
         raise BadSetting(name, f"is not set (nor {name}_FILE)")
@@ -246,6 +271,7 @@ def required(environ: Mapping[str, str], name: str) -> str:
 
 
 def switch(environ: Mapping[str, str], name: str, *, default: str) -> bool:
+    """The value of a variable that is on or off."""
     text = (value_of(environ, name) or default).lower()
     if text not in ("on", "off", "true", "false", "1", "0"):
         raise BadSetting(name, "must be on or off")
@@ -253,15 +279,16 @@ def switch(environ: Mapping[str, str], name: str, *, default: str) -> bool:
 
 
 def whole_number(environ: Mapping[str, str], name: str, default: int) -> int:
+    """The value of a variable that is an integer from 1 to 999999999."""
     text = value_of(environ, name)
     if text is None:
         return default
     if not re.fullmatch("[0-9]{1,9}", text) or int(text) == 0:
-        raise BadSetting(name, "must be a whole number over 0")
+        raise BadSetting(name, "must be a whole number greater than 0")
     return int(text)
 
 
 def words(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
-    """Several values, separated by space or comma; () where it is not set."""
+    """The values of a variable, separated by space or comma; () if it is not set."""
     text = value_of(environ, name)
     return tuple(word for word in re.split(r"[\s,]+", text) if word) if text is not None else ()

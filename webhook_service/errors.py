@@ -1,12 +1,12 @@
-"""The error family. Each is named by what the caller should do, and carries a stable, public `reason`.
+"""All errors of the service. Each class is named by what the caller should do.
 
-`reason` is a slug for machines, `detail` a sentence for people; neither ever holds a secret, a body or personal data.
-HTTP statuses are the business of `web.errors` alone.
+`reason` is a stable, public slug for machines, and `detail` a sentence for people. Neither ever holds a secret, a
+request body or personal data. Only `web.errors` knows their HTTP statuses.
 """
 
 
 class ServiceError(Exception):
-    """The base of all our errors."""
+    """The base class of all errors of this service."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -15,26 +15,26 @@ class ServiceError(Exception):
 
 
 class BadSetting(ServiceError):
-    """An environment variable is missing or unusable; the service does not start. The detail names the variable."""
+    """An environment variable is missing or unusable, so the service does not start. The detail names the variable."""
 
     def __init__(self, variable: str, detail: str) -> None:
         super().__init__("bad_setting", f"{variable} {detail}")
 
 
 class BadSignature(ServiceError):
-    """The delivery is not from whom it should be: sign it with a current secret."""
+    """The delivery is not signed with a current secret, or its time is out of tolerance."""
 
 
 class BadPayload(ServiceError):
-    """The body can never be processed: do not send it again as it is."""
+    """The body can never be processed; the sender must not send the same body again."""
 
 
 class PayloadTooLarge(BadPayload):
-    """The body is over the limit."""
+    """The body is larger than the limit."""
 
 
 class WrongContentType(BadPayload):
-    """The body is not declared as JSON."""
+    """The Content-Type is not JSON."""
 
 
 class InvalidPayload(BadPayload):
@@ -42,14 +42,14 @@ class InvalidPayload(BadPayload):
 
 
 class Unauthorized(ServiceError):
-    """The caller of the admin API did not show the admin key."""
+    """The request to the admin API has no valid admin key."""
 
 
 class InvalidQuery(ServiceError):
-    """The parameters of an admin's request do not fit; `fields` is {name: [what is wrong]}."""
+    """The parameters of an admin's request are invalid; `fields` is {name: [error text]}."""
 
     def __init__(self, fields: dict[str, list[str]]) -> None:
-        super().__init__("invalid_query", "The parameters do not fit.")
+        super().__init__("invalid_query", "The parameters are invalid.")
         self.fields = fields
 
 
@@ -58,11 +58,11 @@ class EventNotFound(ServiceError):
 
 
 class BadLink(ServiceError):
-    """The link is not one that we signed."""
+    """The link does not have a valid signature of this service."""
 
 
 class ExpiredLink(ServiceError):
-    """The link was ours, and is too old."""
+    """The link has a valid signature, and has expired."""
 
 
 class EmployeeNotFound(ServiceError):
@@ -73,7 +73,10 @@ class EmployeeNotFound(ServiceError):
 
 
 class EmployeeRejected(ServiceError):
-    """Employees' own rules refuse it. `facts` says which, as far as is known: {"sqlstate", "constraint", "column"}."""
+    """A rule of the employees table, such as a constraint or a trigger, rejects the row.
+
+    `facts` is {"sqlstate", "constraint", "column"}; an unknown one is None.
+    """
 
     def __init__(self, detail: str, facts: dict[str, str | None]) -> None:
         super().__init__("employee_rejected", detail)
@@ -81,36 +84,40 @@ class EmployeeRejected(ServiceError):
 
 
 class EmailTaken(ServiceError):
-    """Somebody has that e-mail: `side` is employees or auth, `holder` who, as far as it is known
-    ({"employee_id", "auth_user_id"}).
+    """Another employee or auth user has that e-mail.
+
+    `side` is `employees` or `auth`; `holder` is {"employee_id", "auth_user_id"}, as far as these are known.
     """
 
     def __init__(self, side: str, holder: dict[str, int | str | None]) -> None:
-        super().__init__("email_taken", f"The e-mail is taken on the side of {side}.")
+        super().__init__("email_taken", f"The e-mail is already in use in {side}.")
         self.side = side
         self.holder = holder
 
 
 class Unavailable(ServiceError):
-    """Ask again later: the database could not be asked, or could not answer now. Nothing is half done."""
+    """The database cannot be reached or cannot answer now; the caller should retry. A call is never half done."""
 
     retry_after = 5
-    """seconds"""
+    """Seconds to wait before the retry."""
 
 
 class Conflict(Unavailable):
-    """Something in this call was in another transaction's way: ask again at once, with less in one call."""
+    """The call conflicts with another transaction; the caller should retry at once, with fewer works in one call."""
 
 
 class AuthUnavailable(ServiceError):
-    """Ask the Auth Admin API again later. The call may have been carried out all the same: read before deciding."""
+    """The Auth Admin API cannot be reached or cannot answer now; the caller should retry later.
+
+    The call may have taken effect all the same: read the auth user before deciding what to do.
+    """
 
     retry_after = 5.0
-    """seconds"""
+    """Seconds to wait before the retry."""
 
 
 class AuthThrottled(AuthUnavailable):
-    """Auth asks for a pause of `retry_after` seconds; this call was not carried out."""
+    """Auth answered 429: wait `retry_after` seconds. The call has taken no effect."""
 
     def __init__(self, reason: str, detail: str, retry_after: float) -> None:
         super().__init__(reason, detail)
@@ -118,11 +125,11 @@ class AuthThrottled(AuthUnavailable):
 
 
 class AuthUncertain(AuthUnavailable):
-    """Whether the auth user was created is not known, and may not be for some seconds."""
+    """It is not known whether the auth user was created, and this may last for some seconds."""
 
 
 class AuthRefused(ServiceError):
-    """The Auth Admin API will not do that, however often it is asked. `code` is its own (`validation_failed`)."""
+    """The Auth Admin API refuses the call, and a retry does not help. `code` is Auth's, such as `validation_failed`."""
 
     def __init__(self, reason: str, detail: str, code: str = "") -> None:
         super().__init__(reason, detail)
@@ -138,12 +145,12 @@ class AuthEmailExists(AuthRefused):
 
 
 class DatabaseError(ServiceError):
-    """The database refused the call; asking again will not help."""
+    """The database refused the call, and a retry does not help."""
 
 
 class NotPossible(ServiceError):
-    """The command cannot do that here, or not now; the detail says why."""
+    """The command is not possible here, or not now; the detail says why."""
 
 
 class MigrationError(ServiceError):
-    """The database's schema cannot be brought to what this version needs; the detail says why and what to do."""
+    """The database's schema cannot be migrated to this version; the detail says why and what to do."""

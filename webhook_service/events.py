@@ -1,4 +1,4 @@
-"""The vocabulary: what arrives, what it says, what is to be done about it and what became of it."""
+"""The data types that all modules share: deliveries, events, works, results, accounts and actions. No I/O."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,11 +8,11 @@ from typing import Any
 from uuid import UUID
 
 Json = Any
-"""A JSON value as `json.loads` makes it."""
+"""A JSON value as `json.loads` returns it."""
 
 
 class Operation(StrEnum):
-    """What happened to the row of `auth.users`."""
+    """The change of a row of `auth.users`."""
 
     INSERT = "INSERT"
     UPDATE = "UPDATE"
@@ -20,7 +20,7 @@ class Operation(StrEnum):
 
 
 class Action(StrEnum):
-    """What the ledger may hold to be done in Auth."""
+    """A change that Auth must make."""
 
     DISABLE_AUTH_USER = "disable_auth_user"
     ENABLE_AUTH_USER = "enable_auth_user"
@@ -29,7 +29,7 @@ class Action(StrEnum):
 
 
 class Status(StrEnum):
-    """Where a row of the ledger stands."""
+    """The status of a row of the ledger."""
 
     PENDING = "PENDING"
     SUCCESS = "SUCCESS"
@@ -37,7 +37,7 @@ class Status(StrEnum):
 
 
 class Via(StrEnum):
-    """How an event came to be processed."""
+    """The path on which an event reached the database."""
 
     WEBHOOK = "webhook"
     REPLAY = "replay"
@@ -46,7 +46,7 @@ class Via(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What became of an event: the first group of a SUCCESS, the second of a FAILED one."""
+    """The result of an event. The first group goes with SUCCESS, the second with FAILED."""
 
     LINKED = "linked"
     SYNCED = "synced"
@@ -67,36 +67,36 @@ class Outcome(StrEnum):
 
 
 class ActionOutcome(StrEnum):
-    """What became of an action: the first group of a SUCCESS, the second of a FAILED one."""
+    """The result of an action. The first group goes with SUCCESS, the second with FAILED."""
 
     DISABLED = "disabled"
     ENABLED = "enabled"
     EMAIL_UPDATED = "email_updated"
     CREATED = "created"
     LINKED = "linked"
-    """an auth user that was there already was taken"""
+    """The employee was linked to an auth user that already existed."""
     UNCHANGED = "unchanged"
-    """Auth had it so already: the echo of our own call, or somebody was faster"""
+    """Auth was already in the requested state, after an earlier call of this service or another change."""
     STALE = "stale"
-    """a newer wish, or the owner of the e-mail, has overruled it"""
+    """A newer action, or the owner of the e-mail, has overruled the action."""
     GONE = "gone"
-    """there is no such auth user any more, and so nobody to disable"""
+    """The auth user to disable does not exist any more."""
     UNDONE = "undone"
-    """neither employee nor auth user was created"""
+    """Neither the employee nor the auth user was created."""
 
     USER_NOT_FOUND = "user_not_found"
     EMAIL_TAKEN = "email_taken"
     AUTH_REFUSED = "auth_refused"
     AUTH_UNAVAILABLE = "auth_unavailable"
     NOT_PERFORMED = "not_performed"
-    """Auth said yes, and reading the user again said no"""
+    """Auth answered with success, but the auth user read afterwards does not have the change."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One verified arrival. Only `signature` makes these.
+    """A verified request to the webhook. Only `inbound.signature` creates deliveries.
 
-    `body` is the raw request body, `sent_at` the signed time (the time of arrival where nothing is signed).
+    `body` is the raw request body. `sent_at` is the signed time, or the time of arrival of a delivery with a token.
     """
 
     event_id: str
@@ -108,8 +108,8 @@ class Delivery:
 class AuthUser:
     """The mapped state of one auth user; nothing else of `auth.users` is kept.
 
-    `names` holds {employees column: value} for the configured name fields, without empty ones. A deleted user (hard, or
-    soft by `deleted_at`) has neither e-mail nor names: Auth has replaced them by hashes.
+    `names` is {employees column: value} for the configured name fields, without empty ones. A deleted user (its row is
+    gone, or has a `deleted_at`) has neither e-mail nor names: Auth replaces those of a soft-deleted user by hashes.
     """
 
     id: UUID
@@ -124,9 +124,9 @@ class AuthUser:
 
 @dataclass(frozen=True, slots=True)
 class AuthEvent:
-    """One change of one auth user. Only `payload` makes these.
+    """One change of one auth user. Only `inbound.payload` creates events.
 
-    `version` orders the events of one user; the newest wins (see `payload.version_of`).
+    `version` orders the events of one user, and the newest wins (see `payload.version_of`).
     """
 
     event_id: str
@@ -136,22 +136,22 @@ class AuthEvent:
 
 
 class Situation(StrEnum):
-    """How an auth user stands to the employees; the database finds out which, under its locks."""
+    """The relation of an auth user to the employees. The database determines it under its locks."""
 
     LINKED = "linked"
-    """an employee has this auth user"""
+    """An employee is linked to this auth user."""
     NONE = "none"
-    """no employee matches the key"""
+    """No employee matches the key."""
     ONE = "one"
-    """exactly one free employee matches"""
+    """Exactly one free employee matches the key."""
     SEVERAL = "several"
-    """several free employees match"""
+    """Several free employees match the key."""
     TAKEN = "taken"
-    """those that match are linked to other auth users"""
+    """All employees that match the key are linked to other auth users."""
 
 
 class Step(StrEnum):
-    """What the database can do to an employee."""
+    """A change that the database can make to an employee."""
 
     LINK = "link"
     SYNC = "sync"
@@ -160,11 +160,12 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is to be done about an event, in every situation it may meet.
+    """The steps that the database takes for one event, one for each situation.
 
-    `copy` is {employees column: value}; `columns` are those that may be copied at all, also of what older events said;
-    `key` is {"email": ...} or {"employee_number": ...}, what an employee may be
-    found by, or None where the auth user must not be linked. `lease` is the relay's, which must still hold it.
+    `copy` is {employees column: value}. `columns` are the columns that may be copied at all, from older events too.
+    `key` is {"email": ...} or {"employee_number": ...}, by which an employee is searched; None if the auth user must
+    not be linked. `requested_by` names the admin who asked for a replay. `lease` names the relay that must still hold
+    the row.
     """
 
     event: AuthEvent
@@ -179,8 +180,10 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An auth user as the Auth Admin API tells it. `email` is in lower case, None where there is none; `role` is that
-    of app_metadata, which only the service role can write.
+    """An auth user as the Auth Admin API returns it.
+
+    `email` is in lower case, None if there is none. `role` comes from app_metadata, which only the service role can
+    write.
     """
 
     id: UUID
@@ -194,7 +197,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Employee:
-    """The employee who has an auth user at this moment. `email` in lower case, without surrounding space."""
+    """The employee who is linked to an auth user now. `email` is in lower case, without surrounding space."""
 
     employee_id: int
     is_active: bool
@@ -203,9 +206,10 @@ class Employee:
 
 @dataclass(frozen=True, slots=True)
 class RequestedAction:
-    """An action of the ledger, taken: what was asked for, and how the employee is now (None: nobody has the auth user).
+    """An action that a relay has claimed, with the employee as it is now (None: no employee has the auth user).
 
-    Of an e-mail's change, `was` is Auth's e-mail as it was known then, `sent` what we have sent to Auth before.
+    For a change of an e-mail, `was` is Auth's e-mail as it was known when the action was recorded, and `sent` holds the
+    e-mails of earlier actions for this auth user.
     """
 
     event_id: str
@@ -218,7 +222,10 @@ class RequestedAction:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of a work: `status` of the ledger row; `changes` as {column: {"from", "to"}}, of replays only."""
+    """The result of one work.
+
+    `status` is that of the ledger row. `changes` is {column: {"from", "to"}}, of replays only.
+    """
 
     event_id: str
     status: Status

@@ -1,4 +1,4 @@
-"""Logs: one line of JSON each, on standard error. No secret, no signature, no body, and e-mail addresses masked."""
+"""Logs as lines of JSON on standard error. They hold no secret, signature or body, and e-mail addresses are masked."""
 
 import json
 import logging
@@ -14,12 +14,15 @@ LONGEST_CHAIN = 10
 
 
 def masked(text: str) -> str:
-    """`jane.doe@example.com` -> `j***@example.com`."""
+    """The text with all e-mail addresses masked: `jane.doe@example.com` becomes `j***@example.com`."""
     return EMAIL.sub(lambda found: f"{found[1] or ''}***@{found[2]}", text) if "@" in text else text
 
 
 def masked_within(value: Any) -> Any:
-    """Masked before it is written as JSON: afterwards, an escape could be taken for a letter of the address."""
+    """Mask all texts of a JSON value.
+
+    This happens before the value is written as JSON, where an escape sequence could pass for a letter of an address.
+    """
     if isinstance(value, str):
         return masked(value)
     if isinstance(value, list):
@@ -30,7 +33,7 @@ def masked_within(value: Any) -> Any:
 
 
 class JsonFormatter(logging.Formatter):
-    """A record and its `extra` fields as one line of JSON."""
+    """Format a record and its `extra` fields as one line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -46,7 +49,10 @@ class JsonFormatter(logging.Formatter):
 
 
 def described(error: BaseException) -> list[str]:
-    """Where an error and its causes come from: types and places. Their texts may hold personal data; left out."""
+    """The types and source lines of an error and its causes, outermost first; at most LONGEST_CHAIN of them.
+
+    The texts of the errors are left out because they may hold personal data.
+    """
     lines: list[str] = []
     cause: BaseException | None = error
     while cause is not None and len(lines) < LONGEST_CHAIN:
@@ -58,7 +64,7 @@ def described(error: BaseException) -> list[str]:
 
 
 def dict_config(level: str = "INFO") -> dict[str, Any]:
-    """For logging.config.dictConfig, and for gunicorn's logconfig_dict."""
+    """The configuration for logging.config.dictConfig, and for gunicorn's logconfig_dict."""
     ours = {"handlers": ["stderr"], "level": level, "propagate": False}
     return {
         "version": 1,
@@ -70,7 +76,7 @@ def dict_config(level: str = "INFO") -> dict[str, Any]:
             "webhook_service": ours,
             "gunicorn.error": ours,
             "psycopg": ours | {"level": "ERROR"},  # its warnings repeat the text of an error
-            # No access log: it would say the same again.
+            # No access log: each delivery is already one line.
             "gunicorn.access": {"handlers": [], "level": "CRITICAL", "propagate": False},
         },
     }

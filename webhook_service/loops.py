@@ -1,4 +1,4 @@
-"""The background loops of a process: each polls for work, does what is due, waits, in a thread of its own."""
+"""The background loops of a process. Each has its own thread, polls for due work, does it, and waits."""
 
 import logging
 import os
@@ -13,22 +13,25 @@ from webhook_service.errors import ServiceError
 
 log = logging.getLogger(__name__)
 
-LEASE = 30
-"""Seconds. A batch takes well under one; who is killed is followed after this."""
+LEASE_SECONDS = 30
+"""How long a lease of rows lasts. A batch takes well under a second. After a relay is killed, another one takes its
+rows when their lease has ended.
+"""
 
-POLL = 2.0
-"""Seconds between two looks where nothing wakes us."""
+POLL_SECONDS = 2.0
+"""The time between two passes that find nothing, unless the database wakes the loop."""
 
-LONGEST_PAUSE = 30.0
-"""Seconds, after one look after the other has failed."""
+MAX_PAUSE_SECONDS = 30.0
+"""The longest pause of a loop that is failing."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
-    """What one look at the ledger did: rows taken, what became of them, and seconds until the next is due, if any.
+class PassResult:
+    """The result of one pass of a loop.
 
-    `held` is how many of them somebody else had locked; they come again in some seconds. `actions` are, of actions, the
-    outcomes by operation.
+    `claimed` is the number of rows that were claimed. `held` is how many of them another transaction had locked; they
+    are due again in some seconds. `outcomes` is {outcome: number of rows}, and `actions` is {(operation, outcome):
+    number of actions}. `next_in` is the time in seconds until the next row is due, or None.
     """
 
     claimed: int = 0
@@ -39,50 +42,56 @@ class Ran:
 
 
 def own_name() -> str:
+    """A unique name for a relay's leases, from the host, the process id and a random part."""
     return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """Something to look for again and again: `once` under a relay's name, and `wait` up to so many seconds where there
-    was nothing, which may end early, when something has come: `every` seconds, or until what is told to be due.
+    """A task that is repeated.
+
+    `once(relay_name)` does one pass. After a pass that found nothing, `wait(seconds)` waits for `every` seconds, or
+    less if the pass reported that something is due earlier. `wait` may return early when there is new work. The
+    default `wait` returns early only when the relay stops.
     """
 
     name: str
-    once: Callable[[str], Ran]
+    once: Callable[[str], PassResult]
     wait: Callable[[float], object] | None = None
-    every: float = POLL
+    every: float = POLL_SECONDS
 
 
-def ignore_report(loop: str, ran: Ran | None) -> None:
-    """What a relay tells of each look, where nobody counts."""
+def ignore_report(loop: str, result: PassResult | None) -> None:
+    """The default report of a relay, which does nothing."""
 
 
 class Relay:
-    """The loops: each looks, works off what is due, waits, in a thread of its own. `tell` gets each look's name and
-    what it did, None where it could not.
+    """The loops of one process, each in its own thread.
+
+    `report` is called after each pass with the loop's name and the result, or None if the pass raised an error.
     """
 
-    def __init__(self, *loops: Loop, report: Callable[[str, Ran | None], None] = ignore_report) -> None:
+    def __init__(self, *loops: Loop, report: Callable[[str, PassResult | None], None] = ignore_report) -> None:
         self._loops = loops
         self._report = report
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
 
     def run(self) -> None:
-        """Until `stop`, and what is under way has ended."""
+        """Run the loops until `stop` is called and the last passes have ended."""
         self.start()
         for thread in self._threads:
             thread.join()
 
     def start(self) -> None:
+        """Start a daemon thread for each loop, and return."""
         for loop in self._loops:
             thread = threading.Thread(target=self._loop, args=[loop], name=loop.name, daemon=True)
             self._threads.append(thread)
             thread.start()
 
     def stop(self, patience: float = 0) -> None:
-        """After the batches that are under way, which are waited for `patience` seconds."""
+        """Stop all loops after their current batches, and wait up to `patience` seconds for them to end."""
         self._stopping.set()
         ends = time.monotonic() + patience
         for thread in self._threads:
@@ -90,26 +99,26 @@ class Relay:
                 thread.join(max(0, ends - time.monotonic()))
 
     def _loop(self, loop: Loop) -> None:
-        """Trouble with the database is waited out."""
+        """Do passes until the relay stops. After a failed pass, wait longer and longer, and go on."""
         fields = {"relay": own_name(), "loop": loop.name}
         wait = loop.wait or self._stopping.wait
-        trouble = 0
+        failures = 0
         log.info("relay started", extra=fields)
         while not self._stopping.is_set():
             try:
-                ran = loop.once(fields["relay"])
-            except Exception as error:  # noqa: BLE001 (whatever it is: a relay that has ended helps nobody)
-                trouble += 1
+                result = loop.once(fields["relay"])
+            except Exception as error:  # noqa: BLE001 (no error may end the loop, which would stop all its work)
+                failures += 1
                 reason = error.reason if isinstance(error, ServiceError) else "internal_error"
-                log.warning("relay in trouble", extra=fields | {"reason": reason, "attempt": trouble}, exc_info=error)
+                log.warning("relay pass failed", extra=fields | {"reason": reason, "attempt": failures}, exc_info=error)
                 self._report(loop.name, None)
-                self._stopping.wait(min(LONGEST_PAUSE, 0.5 * 2 ** min(trouble, 10)))
+                self._stopping.wait(min(MAX_PAUSE_SECONDS, 0.5 * 2 ** min(failures, 10)))
                 continue
-            trouble = 0
-            self._report(loop.name, ran)
-            if ran.claimed > ran.held:
-                counts = {"claimed": ran.claimed, "held": ran.held, "outcomes": dict(ran.outcomes)}
+            failures = 0
+            self._report(loop.name, result)
+            if result.claimed > result.held:
+                counts = {"claimed": result.claimed, "held": result.held, "outcomes": dict(result.outcomes)}
                 log.info("relayed", extra=fields | counts)
             else:
-                wait(loop.every if ran.next_in is None else max(0.05, min(loop.every, ran.next_in)))
+                wait(loop.every if result.next_in is None else max(0.05, min(loop.every, result.next_in)))
         log.info("relay stopped", extra=fields)

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 NAME_COLUMNS = ("first_name", "last_name")
-"""The columns of employees that names may be copied to: all texts taken from raw_user_meta_data. A name that is only
-here is never copied: docs/operating.md, "A column more".
+"""The columns of employees that names may be copied to, as texts from raw_user_meta_data. A column needs an SQL change
+too before it is copied: see "A column more" in docs/operating.md.
 """
 
 
 class EmailOwner(StrEnum):
-    """The side whose e-mail is the true one."""
+    """The side whose e-mail overrules the other's."""
 
     AUTH = "auth"
     EMPLOYEES = "employees"
@@ -19,8 +19,10 @@ class EmailOwner(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The settings that decisions depend on. `name_fields` is {employees column: key in raw_user_meta_data}; `columns`
-    are the columns of employees that may be copied.
+    """The settings that decisions depend on.
+
+    `name_fields` is {employees column: key in raw_user_meta_data}. `columns` are the columns of employees that may be
+    copied: those of `name_fields`, and `email` if Auth owns it.
     """
 
     email_owner: EmailOwner = EmailOwner.AUTH

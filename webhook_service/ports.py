@@ -1,4 +1,4 @@
-"""What the service needs of the world outside it."""
+"""The interfaces of the database and of Supabase Auth. The adapters are in `db` and `auth`."""
 
 from typing import Protocol
 from uuid import UUID
@@ -7,54 +7,60 @@ from webhook_service.events import Account, Json
 
 
 class Database(Protocol):
-    """A PostgreSQL database that has our SQL functions."""
+    """A PostgreSQL database with this service's SQL functions. Any thread may call it."""
 
     def call(self, function: str, **params: Json) -> Json:
-        """Calls `public.<function>` with named JSON parameters in a transaction of its own; returns its JSON result.
+        """Call `public.<function>` with named JSON parameters in its own transaction, and return its JSON result.
 
-        Raises Unavailable where asking again may help, DatabaseError where it will not. Answers within a few seconds.
+        Raises Unavailable if a retry may help, and DatabaseError otherwise. Returns or raises within a few seconds.
         """
 
     async def call_soon(self, function: str, **params: Json) -> Json:
-        """The same in an event loop, which goes on meanwhile."""
+        """Do the same as `call` without blocking the event loop."""
 
     @property
     def round_trip(self) -> float:
-        """Seconds of a `call_soon` in which the database does not work: the shortest of the latest calls, 0 before the
-        first.
+        """The minimum network time of the latest `call_soon` calls, in seconds; 0 before the first call.
+
+        It is the part of a call in which the database does not work, as far as the adapter knows it.
         """
 
     def close(self) -> None:
-        """Lets go of all connections."""
+        """Close all connections."""
 
 
 class AuthAdmin(Protocol):
-    """The Auth Admin API: what it says of auth users, and does to them. Any thread may call it.
+    """The Auth Admin API. Any thread may call it.
 
-    Each call answers within 15 seconds. All raise AuthUnavailable (AuthThrottled where Auth asks for a pause), and
-    AuthRefused where asking again will not help.
+    Each call returns or raises within 15 seconds. Every call may raise AuthUnavailable (AuthThrottled after a 429), and
+    AuthRefused if a retry does not help.
     """
 
     def get(self, auth_user_id: UUID) -> Account | None:
-        """The auth user; None where there is none. A soft-deleted one is told, with `deleted_at`."""
+        """Return the auth user, or None if it does not exist. A soft-deleted one is returned, with `deleted_at`."""
 
     def create(self, auth_user_id: UUID, email: str, *, password: str | None) -> Account:
-        """A new auth user under this id, its e-mail confirmed; without a password the e-mail is yet to be confirmed.
+        """Create an auth user with this id. Its e-mail is confirmed if a password is given.
 
-        Raises AuthEmailExists, also where the id is taken.
+        Raises AuthEmailExists if the e-mail or the id is already in use. Auth answers 500 to an id in use
+        (supabase/auth v2.196).
         """
 
     def invite(self, email: str) -> None:
-        """Mails an invitation to an auth user whose e-mail is not confirmed yet. Raises AuthEmailExists."""
+        """Mail an invitation to the auth user with this e-mail.
+
+        Raises AuthEmailExists if the e-mail is already confirmed.
+        """
 
     def update(self, auth_user_id: UUID, *, banned: bool | None = None, email: str | None = None) -> Account:
-        """Bans for good, lifts a ban; changes the e-mail, confirmed, without a mail. None leaves it as it is.
+        """Ban the auth user for good or lift the ban, and set the e-mail as confirmed, without a mail.
 
-        Raises AuthUserNotFound. An e-mail that another user has is AuthUnavailable, as Auth says 500 to that.
+        None leaves a value unchanged. Raises AuthUserNotFound. Raises AuthUnavailable if another auth user has the
+        e-mail, because Auth answers 500 to a duplicate e-mail (supabase/auth v2.196).
         """
 
     def delete(self, auth_user_id: UUID) -> None:
-        """Deletes the auth user for good; nothing happens where there is none."""
+        """Delete the auth user for good. Do nothing if it does not exist."""
 
     def close(self) -> None:
-        """Lets go of all connections."""
+        """Close all connections."""

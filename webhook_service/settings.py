@@ -1,4 +1,4 @@
-"""The settings, as the application takes them."""
+"""The settings of the application, as `config` reads them."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -14,19 +14,26 @@ DEFAULT_BACKLOG_MINUTES = 15
 
 @dataclass(frozen=True, slots=True)
 class DirectConnection:
+    """A PostgreSQL connection URL (`postgresql://...`)."""
+
     url: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class SupabaseConnection:
+    """The URL of a Supabase project, and its service role key."""
+
     url: str
     service_role_key: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class PageSettings:
-    """Of the dashboard. `roles`: who of Supabase Auth may sign in, by `role` in app_metadata; none: the admin key only.
-    `public_url` is where browsers find the service, for links in messages.
+    """The settings of the dashboard.
+
+    An auth user whose `role` in app_metadata is one of `roles` may sign in; without roles, only the admin key does.
+    An admin who is idle for `idle_minutes` is signed out. `public_url` is the address of the service for browsers, and
+    for links in messages.
     """
 
     secret_key: str = field(default="", repr=False)
@@ -35,8 +42,9 @@ class PageSettings:
     public_url: str | None = None
 
     def signing_key(self, admin_api_key: str) -> bytes:
-        """What cookies and links are signed with: SECRET_KEY, or else a key made of the admin key, slowly, so that no
-        cookie helps to guess it.
+        """The key that signs cookies and links: SECRET_KEY, or a key derived from the admin key.
+
+        The derivation (scrypt) is slow on purpose, so that a cookie does not help to guess the admin key.
         """
         if self.secret_key:
             return self.secret_key.encode()
@@ -45,8 +53,10 @@ class PageSettings:
 
 @dataclass(frozen=True, slots=True)
 class NoticeSettings:
-    """Whom to tell when something is wrong: apprise's URLs, which hold passwords; and from when on it is. Silence is
-    watched where a number of hours is given.
+    """The settings of notices.
+
+    `urls` are apprise's URLs of the destinations, which hold passwords. A backlog is reported from `backlog_minutes`
+    on, and silence from `silence_hours` on; None does not watch for silence.
     """
 
     urls: tuple[str, ...] = field(default=(), repr=False)
@@ -56,8 +66,11 @@ class NoticeSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that the application needs. `auth` is how to reach the Auth Admin API, or its stand-in in a database of ours;
-    None: not at all. `auth_rate` is how many actions a second all relays together may perform.
+    """All settings of the application.
+
+    `auth` is the connection to the Auth Admin API, or to its stand-in in a PostgreSQL database; None performs no
+    actions. `auth_rate` is how many actions a second all relays together may perform. `static_token` accepts deliveries
+    with a token instead of a signature. `relay` runs a relay in each web process.
     """
 
     connection: DirectConnection | SupabaseConnection
@@ -75,7 +88,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """What gunicorn needs."""
+    """The settings of gunicorn."""
 
     host: str
     port: int

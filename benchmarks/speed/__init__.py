@@ -1,1 +1,1 @@
-"""How fast the service is, beside the limit of its database and beside services that make one call per event."""
+"""The speed of the service, beside the limit of its database and beside services that make one call per event."""

@@ -1,4 +1,4 @@
-"""python -m benchmarks.speed [PART...]"""
+"""The command `python -m benchmarks.speed [PART...]`."""
 
 import platform
 import subprocess
@@ -33,41 +33,41 @@ PARTS: dict[str, tuple[str, Measure]] = {
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("parts", nargs=-1, type=click.Choice(list(PARTS)))
-@click.option("--rounds", default=5, show_default=True, help="How often each is measured; medians are shown.")
+@click.option("--rounds", default=5, show_default=True, help="Rounds of each measurement; the tables show medians.")
 @click.option("--events", default=20_000, show_default=True, help="Events in each run.")
 @click.option("--employees", default=100_000, show_default=True, help="All of them are linked.")
-@click.option("--only", default="", help="Of `rates`: the limit, and what has this in its name.")
-@click.option("--minutes", default=10.0, show_default=True, help="How long memory is watched.")
-@click.option("--large-employees", default=1_000_000, show_default=True, help="Of the large company in `flat`.")
-@click.option("--large-events", default=5_000_000, show_default=True, help="Events in its ledger.")
-@click.option("--write/--no-write", "is_written", default=True, help="Put the tables into docs/speed.md.")
+@click.option("--only", default="", help="In `rates`, measure only the limit and the runs whose name contains this.")
+@click.option("--minutes", default=10.0, show_default=True, help="Length of the memory measurement.")
+@click.option("--large-employees", default=1_000_000, show_default=True, help="Employees in `flat`'s large company.")
+@click.option("--large-events", default=5_000_000, show_default=True, help="Events in the large company's ledger.")
+@click.option("--write/--no-write", "is_written", default=True, help="Write the tables to docs/speed.md.")
 def main(parts: tuple[str, ...], is_written: bool, **chosen: Any) -> None:
-    """Measures how fast the service is: all PARTS, or those named. Needs wrk.
+    """Measure how fast the service is: all PARTS, or those named. Needs wrk.
 
     \b
     rates   events a second, beside the limit of the database, one call per event
             and, where Node.js 20 is installed, two services under it
     delay   the same, with 10 ms between service and database
-    burst   how long 200 posts at once wait for their answers
+    burst   how long 200 posts at once wait for their responses
     flat    a million employees and five million ledger rows, beside a thousand and none
-    memory  what each worker holds over ten minutes of full load
+    memory  the memory of each worker over ten minutes of full load
     rpc     over supabase-py, beside one rpc per event (needs Node.js and
             npm ci --prefix tests/supabase_lite)
     start   importing wsgi, starting the server, starting the demo
 
-    A quick look: python -m benchmarks.speed rates --rounds 1 --events 4000 --no-write
+    For a quick result: python -m benchmarks.speed rates --rounds 1 --events 4000 --no-write
     """
     options = Options(**chosen)
     if options.events > options.employees:
-        raise click.BadParameter("each event is of another employee", param_hint="--events")
+        raise click.BadParameter("must not exceed --employees: each event has its own employee", param_hint="--events")
     try:
         require_wrk()
         for name in parts or PARTS:
             part = measure(name, options)
             click.echo(f"\n{table(part)}\n")
-            if is_written:  # at once: the next part may fail
+            if is_written:  # written at once, because the next part may fail
                 write(PAGE, part)
-    except RuntimeError as error:  # a run that counts for nothing
+    except RuntimeError as error:  # a run that is not valid
         raise click.ClickException(str(error)) from error
 
 
@@ -75,8 +75,8 @@ def measure(name: str, options: Options) -> Part:
     title, run = PARTS[name]
     click.echo(f"{name}: {title}", err=True)
     figures = run(options, lambda text: click.echo(f"  {text}", err=True))
-    asked = " ".join(f"--{option.replace('_', '-')} {value}" for option, value in asdict(options).items() if value)
-    return Part(name, title, figures, f"{processes.machine()}; {versions()}; `{asked}`.")
+    command = " ".join(f"--{option.replace('_', '-')} {value}" for option, value in asdict(options).items() if value)
+    return Part(name, title, figures, f"{processes.machine()}; {versions()}; `{command}`.")
 
 
 def versions() -> str:

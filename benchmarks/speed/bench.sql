@@ -1,4 +1,4 @@
--- The limit: what each event must at least do, on tables with nothing but their keys.
+-- The limit: the least work that each event needs, on tables that have only their keys.
 create schema bench;
 create table bench.employees (
   employee_id bigint primary key, email text, first_name text, last_name text, auth_user_id uuid unique
@@ -23,7 +23,7 @@ create function bench.apply_to_product(p_event_id text, p_auth_user_id uuid, p_f
   update public.employees set first_name = p_first_name where auth_user_id = p_auth_user_id;
 $$;
 
--- Works as the product's own function takes them, one event each.
+-- The parameter of the product's own function, for one event each.
 create table bench.works (n bigint primary key, works jsonb not null);
 create sequence bench.next_work;
 vacuum analyze;

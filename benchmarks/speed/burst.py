@@ -1,4 +1,4 @@
-"""pg_net's burst: 200 signed posts at once, each on a connection of its own; how long each waits for its answer."""
+"""A pg_net burst: 200 signed posts at once, each on its own connection, and how long each waits for its response."""
 
 import selectors
 import socket
@@ -13,8 +13,8 @@ from benchmarks.speed.options import Options, Report
 from benchmarks.speed.report import Figure
 
 SIZE, TIMES = 200, 100
-PATIENCE = 30.0
-P99, SLOWEST = 0.150, 1.0
+TIMEOUT_SECONDS = 30.0
+P99_GOAL_SECONDS, SLOWEST_GOAL_SECONDS = 0.150, 1.0
 
 
 def measure(options: Options, report: Report) -> list[Figure]:
@@ -26,7 +26,7 @@ def measure(options: Options, report: Report) -> list[Figure]:
             sent = events(database, Mix.UPDATES, SIZE, f"New{number}")
             latencies += burst(list(requests(sent, secret, server.port)), server.port)
             if number % 10 == 9:
-                report(f"{number + 1} bursts, the slowest answer so far after {max(latencies) * 1000:,.0f} ms")
+                report(f"{number + 1} bursts, the slowest response so far after {max(latencies) * 1000:,.0f} ms")
         require_applied(database, after, "synced", SIZE * TIMES)
     percentiles = quantiles(latencies, n=100)
     return [
@@ -37,41 +37,45 @@ def measure(options: Options, report: Report) -> list[Figure]:
             met=True,
         ),
         Figure("half of them within", f"{percentiles[49] * 1000:,.0f} ms"),
-        Figure("99 % within", f"{percentiles[98] * 1000:,.0f} ms", goal="< 150 ms", met=percentiles[98] < P99),
-        Figure("the slowest", f"{max(latencies) * 1000:,.0f} ms", goal="< 1 s", met=max(latencies) < SLOWEST),
+        Figure(
+            "99 % within", f"{percentiles[98] * 1000:,.0f} ms", goal="< 150 ms", met=percentiles[98] < P99_GOAL_SECONDS
+        ),
+        Figure(
+            "the slowest", f"{max(latencies) * 1000:,.0f} ms", goal="< 1 s", met=max(latencies) < SLOWEST_GOAL_SECONDS
+        ),
     ]
 
 
 def burst(messages: Sequence[bytes], port: int) -> list[float]:
-    """Seconds from each connection's start to its answer. All are sent before any answer is read.
+    """Return the seconds from each connection's start to its response. All are sent before any response is read.
 
-    Raises RuntimeError where one is not answered with 200.
+    Raise RuntimeError where a status is not 200.
     """
     latencies = []
     with selectors.DefaultSelector() as waiting:
         for message in messages:
             started = time.perf_counter()
-            connection = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+            connection = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_SECONDS)
             connection.sendall(message)
             waiting.register(connection, selectors.EVENT_READ, (started, bytearray()))
         while waiting.get_map():
-            ready = waiting.select(PATIENCE)
+            ready = waiting.select(TIMEOUT_SECONDS)
             if not ready:
-                raise RuntimeError(f"{len(waiting.get_map())} posts were not answered")
+                raise RuntimeError(f"{len(waiting.get_map())} posts got no response")
             for key, _ in ready:
-                started, answer = key.data
+                started, response = key.data
                 received = key.fileobj.recv(65536)  # type: ignore[union-attr]
-                answer += received
-                if is_whole(answer) or not received:
+                response += received
+                if is_whole(response) or not received:
                     latencies.append(time.perf_counter() - started)
-                    if not answer.startswith(b"HTTP/1.1 200 "):
-                        raise RuntimeError(f"answered with {bytes(answer[:40])!r}")
+                    if not response.startswith(b"HTTP/1.1 200 "):
+                        raise RuntimeError(f"the response was {bytes(response[:40])!r}")
                     waiting.unregister(key.fileobj)
                     key.fileobj.close()  # type: ignore[union-attr]
     return latencies
 
 
-def is_whole(answer: bytearray) -> bool:
-    head, end, body = answer.partition(b"\r\n\r\n")
+def is_whole(response: bytearray) -> bool:
+    head, end, body = response.partition(b"\r\n\r\n")
     length = head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0]
     return bool(end) and len(body) >= int(length or 0)

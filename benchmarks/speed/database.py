@@ -1,4 +1,4 @@
-"""The database of the benchmarks: the embedded PostgreSQL with the product's tables, and the bare ones of the limit."""
+"""The database of the benchmarks: the embedded PostgreSQL with the product's tables, and the limit's bare tables."""
 
 import tempfile
 import warnings
@@ -14,12 +14,12 @@ from webhook_service.db import embedded, migrate
 
 HERE = Path(__file__).parent
 DURABLE = ("fsync", "synchronous_commit", "full_page_writes")
-"""What must be on for a rate to mean anything."""
+"""The settings that must be on, so that committed events are durable."""
 
 
 @dataclass(frozen=True, slots=True)
 class BenchDatabase:
-    """A running server: the environment that the product needs, its socket's folder, and its postmaster."""
+    """A running server: the environment that the product needs, the folder of its socket, and its postmaster."""
 
     environment: dict[str, str]
     folder: Path
@@ -38,7 +38,7 @@ class BenchDatabase:
             connection.execute(query.encode(), parameters)
 
     def number(self, query: str, parameters: list[Any] | None = None) -> int:
-        """The one number that a query gives."""
+        """The single number that a query returns."""
         with psycopg.connect(self.url, autocommit=True) as connection:
             row = connection.execute(query.encode(), parameters).fetchone()
         assert row is not None  # noqa: S101 (an aggregate always has a row)
@@ -52,7 +52,7 @@ class BenchDatabase:
 
 @contextmanager
 def running(employees: int, *, max_connections: int = 100) -> Iterator[BenchDatabase]:
-    """A fresh server whose employees are all linked; nothing is in the ledger. Removed afterwards."""
+    """A new server whose employees are all linked, with an empty ledger. Removed afterwards."""
     with tempfile.TemporaryDirectory() as name:
         with served(Path(name), employees) as database:
             seed(database)
@@ -63,31 +63,31 @@ def running(employees: int, *, max_connections: int = 100) -> Iterator[BenchData
 
 @contextmanager
 def served(folder: Path, employees: int) -> Iterator[BenchDatabase]:
-    """The server of a folder, which stays when it stops."""
+    """The server of a folder. The folder stays when the server stops."""
     with embedded.running(folder) as environment:
         yield BenchDatabase(environment, folder / "postgres", employees)
 
 
 def seed(database: BenchDatabase) -> None:
-    """The product's tables with the employees, and the bare ones."""
+    """Create the product's tables with the employees, and the bare tables."""
     migrate.migrate(database.url)
     script = (HERE / "seed.sql").read_text("utf-8").replace(":employees", str(database.employees))
     with psycopg.connect(database.url, autocommit=True) as connection:
-        connection.execute("set session_replication_role = replica")  # nothing of this has happened: no trigger
+        connection.execute("set session_replication_role = replica")  # no triggers, because these are not real changes
         connection.execute(script.encode())
     add_limit(database)
     require_durable(database)
 
 
 def configure(database: BenchDatabase, settings: Mapping[str, str]) -> None:
-    """From its next start on it has these settings, and the default of every other."""
+    """Set these settings and reset all others. They hold from the server's next start on."""
     database.execute("alter system reset all")
     for name, value in settings.items():
         database.execute(f"alter system set {name} = '{value}'")
 
 
 def add_limit(database: BenchDatabase) -> None:
-    """Schema `bench`. As single statements: VACUUM refuses a transaction."""
+    """Create schema `bench`. VACUUM runs as its own statement, because it refuses a transaction."""
     script, vacuum = (HERE / "bench.sql").read_text("utf-8").rsplit("vacuum analyze;", 1)
     database.execute(script + vacuum)
     database.execute("vacuum analyze")
@@ -103,7 +103,7 @@ def embedded_binary(name: str) -> str:
 
 
 def require_durable(database: BenchDatabase) -> str:
-    """The settings, as one line. Raises RuntimeError where one is off."""
+    """Return the settings as one line. Raise RuntimeError where one is off."""
     settings = {name: database.shown(name) for name in DURABLE}
     if set(settings.values()) != {"on"}:
         raise RuntimeError(f"not durable: {settings}")
@@ -115,7 +115,7 @@ def newest_row(database: BenchDatabase) -> int:
 
 
 def require_applied(database: BenchDatabase, after: int, outcome: str, count: int) -> None:
-    """Raises RuntimeError unless the ledger holds `count` events as done, with this outcome, after row `after`."""
+    """Raise RuntimeError unless the ledger holds `count` SUCCESS events with this outcome after row `after`."""
     done = database.number(
         "select count(*) from public.integration_sync_log where id > %s and status = 'SUCCESS' and outcome = %s",
         [after, outcome],
@@ -125,8 +125,9 @@ def require_applied(database: BenchDatabase, after: int, outcome: str, count: in
 
 
 def require_changed(database: BenchDatabase, after: int, name: str, count: int) -> None:
-    """Raises RuntimeError unless the employees of `count` events after row `after` carry the name a run has given out.
-    They are looked up one by one: reading a large table through would be a load of its own.
+    """Raise RuntimeError unless the employees of `count` events after row `after` have the name of the run.
+
+    Each employee is found by its key, because reading a large table would be a load of its own.
     """
     changed = database.number(
         "select count(*) from public.integration_sync_log l join public.employees e on e.employee_id = l.employee_id"

@@ -1,4 +1,4 @@
-"""A network between service and database: passes bytes on, in their order, each way after a while.
+"""A simulated network between service and database: passes bytes on in order, each direction with a delay.
 
 python -m benchmarks.speed.delay_proxy PORT SOCKET SECONDS    (listens on loopback; SOCKET is PostgreSQL's)
 """
@@ -9,8 +9,8 @@ import sys
 from collections import deque
 
 
-class Way(asyncio.Protocol):
-    """One direction: what arrives here leaves by `out` after `delay` seconds. Any amount may be on its way."""
+class Direction(asyncio.Protocol):
+    """One direction: bytes that arrive here leave by `out` after `delay` seconds. Any amount may be under way."""
 
     def __init__(self, delay: float) -> None:
         self.delay = delay
@@ -22,7 +22,7 @@ class Way(asyncio.Protocol):
         asyncio.get_running_loop().call_later(self.delay, self.arrive)
 
     def arrive(self) -> None:
-        data = self.underway.popleft()  # the oldest, whichever call it was: the order is kept
+        data = self.underway.popleft()  # the oldest, whichever timer fired, so that the order is kept
         if self.out is not None:
             self.out.write(data)
 
@@ -31,31 +31,33 @@ class Way(asyncio.Protocol):
             asyncio.get_running_loop().call_later(self.delay, self.out.close)
 
 
-class Entrance(Way):
-    """A connection of the service: it gets one to the database. What it says meanwhile waits for that."""
+class ServiceConnection(Direction):
+    """A connection of the service. Its bytes wait until its own connection to the database is open."""
 
     def __init__(self, delay: float, database: str) -> None:
         super().__init__(delay)
         self.database = database
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 (of a stream)
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 (a stream's transport)
         transport.pause_reading()
         self.connecting = asyncio.ensure_future(self.connect(transport))
 
     async def connect(self, transport: asyncio.Transport) -> None:
-        back = Way(self.delay)
+        back = Direction(self.delay)
         back.out = transport
         self.out, _ = await asyncio.get_running_loop().create_unix_connection(lambda: back, self.database)
         transport.resume_reading()
 
 
 async def serve(port: int, database: str, delay: float) -> None:
-    server = await asyncio.get_running_loop().create_server(lambda: Entrance(delay, database), "127.0.0.1", port)
+    server = await asyncio.get_running_loop().create_server(
+        lambda: ServiceConnection(delay, database), "127.0.0.1", port
+    )
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    # select() waits for microseconds, epoll for whole milliseconds.
+    # The timeout of select() has microseconds, that of epoll only milliseconds.
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selectors.SelectSelector())) as runner:
         runner.run(serve(int(sys.argv[1]), sys.argv[2], float(sys.argv[3])))

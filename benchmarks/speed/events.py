@@ -1,4 +1,4 @@
-"""The events that are sent: rows of `auth.users` as a database webhook posts them. All people are invented."""
+"""The events that are sent: rows of `auth.users` as a database webhook posts them. All people are fictitious."""
 
 import hashlib
 import itertools
@@ -18,12 +18,12 @@ from webhook_service.inbound.signature import Secret, parse_secrets, sign
 
 
 class Mix(StrEnum):
-    """What the events tell of."""
+    """The kind of events in a run."""
 
     UPDATES = "updates"
-    """each gives one linked user a new first name: `synced`"""
+    """Each event gives one linked user a new first name: `synced`."""
     SIGN_UPS = "sign-ups"
-    """each is a new user with the confirmed e-mail of an employee who has no login yet: `linked`"""
+    """Each event is a new user with the confirmed e-mail of an employee without a login: `linked`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +33,12 @@ class Event:
 
 
 def user_id(number: int) -> UUID:
-    """As `md5(number::text)::uuid` in the seed."""
+    """The same id as `md5(number::text)::uuid` in the seed."""
     return UUID(hashlib.md5(str(number).encode(), usedforsecurity=False).hexdigest())
 
 
 def events(database: BenchDatabase, mix: Mix, count: int, name: str) -> list[Event]:
-    """`count` events of distinct people; `name` is the first name that they all bring. Sign-ups get their employees."""
+    """`count` events of distinct people with the first name `name`. For sign-ups, the employees are inserted, too."""
     if mix is Mix.UPDATES:
         return some_events(database.employees, count, name)
     database.execute(
@@ -50,13 +50,13 @@ def events(database: BenchDatabase, mix: Mix, count: int, name: str) -> list[Eve
 
 
 def some_events(employees: int, count: int, name: str) -> list[Event]:
-    """Updates of distinct users among the first so many."""
+    """Updates of `count` distinct users among the first `employees`."""
     numbers = random.sample(range(1, employees + 1), count)
     return [event(Mix.UPDATES, user_id(n), f"person{n}@example.com", name) for n in numbers]
 
 
 TRANSACTIONS = itertools.count(1)
-"""An event id is as capture makes it: the time, the transaction, the user."""
+"""The transaction in an event id, which has capture's form: time, transaction, user."""
 
 
 def event(mix: Mix, id: UUID, email: str, name: str) -> Event:
@@ -73,7 +73,7 @@ def payload(mix: Mix, id: UUID, email: str, name: str, now: datetime) -> Json:
 
 
 def row(id: UUID, email: str, name: str, updated_at: datetime) -> Json:
-    """The columns that say something: an event of two rows is 1.3 kB. With all columns it would be 2.7 kB."""
+    """The columns that have values: an event of two rows is 1.3 kB. With all columns it would be 2.7 kB."""
     confirmed = "2026-01-01T09:18:32.789773+00:00"
     return {
         "id": str(id),
@@ -93,7 +93,7 @@ def row(id: UUID, email: str, name: str, updated_at: datetime) -> Json:
 
 
 def requests(sent: Sequence[Event], secret: Secret, port: int) -> Iterator[bytes]:
-    """Each event as the bytes of a signed HTTP request. Signed now: send them within the tolerance."""
+    """Each event as the bytes of a signed HTTP request. Send them within the tolerance, because they are signed now."""
     now = datetime.now(UTC)
     for event in sent:
         headers = sign(secret, event.event_id, event.body, now=now)
@@ -108,7 +108,7 @@ def requests(sent: Sequence[Event], secret: Secret, port: int) -> Iterator[bytes
 
 
 def write(file: Path, messages: Iterable[bytes]) -> None:
-    """One request after the other, each after a line with its length."""
+    """Write one request after the other, each after a line with its length in bytes."""
     with file.open("wb") as out:
         for message in messages:
             out.write(b"%d\n" % len(message))

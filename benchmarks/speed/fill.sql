@@ -1,4 +1,4 @@
--- A ledger with the history of a year, of the employees' users: each third event changed its employee.
+-- A ledger with a year's history of the employees' users. Each third event changed its employee.
 insert into public.integration_sync_log
   (event_id, direction, operation, status, outcome, auth_user_id, employee_id, version, request_data, attempts, via, created_at, completed_at)
 select format('%s-%s-%s', (extract(epoch from h.at) * 1000000)::bigint, n, h.auth_user_id), 'inbound', 'UPDATE', 'SUCCESS',

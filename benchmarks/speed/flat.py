@@ -1,4 +1,4 @@
-"""Whether cost stays flat: the same load on a small company without a history, and on a large one with a long one."""
+"""Whether the cost stays flat: the same load on a small company, and on a large one with a long history."""
 
 import os
 import tempfile
@@ -20,21 +20,21 @@ CONNECTIONS = 64
 GOAL = 0.9
 CHUNK = 250_000
 CHANGED = ("public.employees", "public.auth_user_state")
-QUICKLY = ("fsync = off", "full_page_writes = off", "max_wal_size = '8GB'")
-"""While the history is made up; reset before anything is measured."""
+FILL_SETTINGS = ("fsync = off", "full_page_writes = off", "max_wal_size = '8GB'")
+"""Used while the history is generated, and reset before the measurement."""
 
 
-QUARTER = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4 // 2**20
+QUARTER_MB = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4 // 2**20
 OF_MEMORY, OF_DEFAULT = "a quarter of the memory", "PostgreSQL's 128 MB"
 SETTINGS: dict[str, dict[str, str]] = {
-    OF_MEMORY: {"shared_buffers": f"{QUARTER}MB", "max_wal_size": "4GB"},
+    OF_MEMORY: {"shared_buffers": f"{QUARTER_MB}MB", "max_wal_size": "4GB"},
     OF_DEFAULT: {},
 }
-"""What of the database is in PostgreSQL's own memory: its manual advises a quarter of the machine's. By default it has
-128 MB whatever the machine, which the small company fits into, and the large one, of some gigabytes, does not.
+"""The size of PostgreSQL's own memory. PostgreSQL's manual advises a quarter of the machine's memory. The default is
+128 MB on every machine: the small company fits into that, and the large one, of some gigabytes, does not.
 """
-WAL_BEFORE = {OF_MEMORY: 10_400, OF_DEFAULT: 18_100}
-"""Bytes of WAL of an event in the large company at commit 7b51e38, in runs of 90,000 events; the goal is half of it."""
+WAL_BYTES_BEFORE = {OF_MEMORY: 10_400, OF_DEFAULT: 18_100}
+"""WAL for each event in the large company at commit 7b51e38, in runs of 90,000 events. The goal is half of it."""
 
 
 def measure(options: Options, report: Report) -> list[Figure]:
@@ -60,19 +60,19 @@ def measure(options: Options, report: Report) -> list[Figure]:
 def compared(
     small: BenchDatabase, large: BenchDatabase, options: Options, buffers: str, report: Report
 ) -> list[Figure]:
-    """After one run of each that is not counted: a server that has just been started has nothing in memory."""
+    """Compare both after one uncounted run of each, because a server that has just started has nothing in memory."""
     with servers.product(small.environment) as beside_small, servers.product(large.environment) as beside_large:
         costs: list[tuple[Cost, Cost]] = []
         for number in range(options.rounds + 1):
             both = [(small, beside_small), (large, beside_large)]
-            turn = both if number % 2 == 0 else both[::-1]  # neither is always the first
+            turn = both if number % 2 == 0 else both[::-1]  # neither company is always first
             took = {
                 server.port: run(database, server, options.events, f"{buffers} {number}") for database, server in turn
             }
             found = took[beside_small.port], took[beside_large.port]
             report(f"round {number}: small {rate(found[0].rate)}, large {rate(found[1].rate)}")
             costs.append(found)
-    before = WAL_BEFORE[buffers]
+    before = WAL_BYTES_BEFORE[buffers]
     flat = median(of_large.rate / of_small.rate for of_small, of_large in costs[1:])
     small_costs, large_costs = zip(*costs[1:], strict=True)
     large_name = f"{options.large_employees:,} employees, {options.large_events:,} rows in the ledger"
@@ -99,8 +99,8 @@ def compared(
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Events a second, and the bytes of WAL of each: a page that is changed for the first time since a checkpoint is
-    in it as a whole, and people who are chosen at random among many are on many pages.
+    """Events a second, and the bytes of WAL for each event. The WAL has a page as a whole at its first change after a
+    checkpoint, and employees who are chosen at random among many are on many pages.
     """
 
     rate: float
@@ -123,7 +123,7 @@ def kilobytes(size: float) -> str:
 
 
 def run(database: BenchDatabase, server: servers.Server, count: int, name: str) -> Cost:
-    """In portions, each with a name of its own, so that the small company's events are of distinct employees, too."""
+    """Run in portions with their own names, so that each has distinct employees in the small company, too."""
     database.execute("checkpoint")
     portions = max(1, count // SMALL)
     before = database.number(WAL)
@@ -136,7 +136,7 @@ def portion(database: BenchDatabase, server: servers.Server, name: str) -> Measu
 
 
 def fill(database: BenchDatabase, events: int, report: Report) -> None:
-    for setting in QUICKLY:
+    for setting in FILL_SETTINGS:
         database.execute(f"alter system set {setting}")
     database.execute("select pg_reload_conf()")
     script = (HERE / "fill.sql").read_text("utf-8")

@@ -24,7 +24,7 @@ DATA = (
     '{"email": "jane.doe@example.com", "email_confirmed": true, "employee_number": null, "is_anonymous": false,'
     ' "banned_until": null, "deleted_at": null, "names": {"first_name": "Jane", "last_name": "Doe"}}'
 )
-"""What the product keeps of an event."""
+"""The data that the product keeps of an event."""
 
 PLAIN = r"""\set n random(1, {employees})
 select bench.{function}(gen_random_uuid()::text, md5((:n)::text)::uuid, 'Pg' || (:n)::text, '{data}');
@@ -41,7 +41,7 @@ class Called:
 
 
 def pgbench(database: BenchDatabase, script: str, clients: int, count: int, mode: str) -> Called:
-    """Raises RuntimeError where a call failed."""
+    """Run pgbench. Raise RuntimeError where a call failed."""
     binary = embedded_binary("pgbench")
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
         file.write(script)
@@ -60,7 +60,7 @@ def pgbench(database: BenchDatabase, script: str, clients: int, count: int, mode
 
 
 def plain(database: BenchDatabase, function: str, clients: int, count: int, mode: str) -> Called:
-    """`bench.<function>`: one row of a ledger, one employee."""
+    """Call `bench.<function>`, which writes one row of a ledger and one employee."""
     table = {"apply": "bench.ledger", "apply_to_product": "public.integration_sync_log"}[function]
     before = database.number(f"select count(*) from {table}")
     script = PLAIN.format(employees=database.employees, function=function, data=DATA)
@@ -71,7 +71,7 @@ def plain(database: BenchDatabase, function: str, clients: int, count: int, mode
 
 
 class Recorder(CalledSoon):
-    """A database that only remembers how the product calls its function: limit and product can not grow apart."""
+    """A database that only records the product's call, so that the limit makes the same call as the product."""
 
     def __init__(self) -> None:
         self.function = ""
@@ -86,7 +86,7 @@ class Recorder(CalledSoon):
 
 
 def own(database: BenchDatabase, clients: int, count: int, mode: str, name: str) -> Called:
-    """The product's own SQL function, one event per call."""
+    """Call the product's own SQL function with one event per call."""
     count = max(1, count // clients) * clients
     recorder, policy = Recorder(), Policy()
     with psycopg.connect(database.url) as connection, connection.cursor() as cursor:
@@ -111,7 +111,7 @@ def is_works(value: Json) -> bool:
 
 
 def call_of(recorder: Recorder, works: sql.Composable) -> sql.Composed:
-    """The recorded call as SQL, with `works` in the place of the events."""
+    """The recorded call as SQL, with `works` in place of the events."""
     arguments = [
         sql.SQL("{} => {}").format(sql.Identifier(name), works if is_works(value) else sql.Literal(value))
         for name, value in recorder.parameters.items()
@@ -120,7 +120,7 @@ def call_of(recorder: Recorder, works: sql.Composable) -> sql.Composed:
 
 
 def own_query() -> str:
-    """A query that calls the product's own SQL function as the product does; its parameter $1 is the events as JSON."""
+    """A query that calls the product's own SQL function as the product does. Its parameter $1 is the events as JSON."""
     recorder = Recorder()
     process_batch(recorder, [], Policy())
     return f"select public.{call_of(recorder, sql.SQL('$1::jsonb')).as_string()} as answer"

@@ -1,5 +1,5 @@
--- wrk sends each request of a file once: wrk -t1 -cN -s load.lua ... -- REQUESTS RESULT N. The result is written when the last
--- answer is there: how many were sent, and the moments of the first request and the last answer.
+-- wrk sends each request of a file once: wrk -t1 -cN -s load.lua ... -- REQUESTS RESULT N. After the last response it writes to RESULT how
+-- many requests were sent, and the times of the first request and the last response.
 local ffi = require("ffi")
 ffi.cdef("typedef struct { long s; long ns; } moment; int clock_gettime(int, moment *);")
 
@@ -33,8 +33,8 @@ local function finish()
   wrk.thread:stop()
 end
 
--- Asked by a connection before each request, so once its last one is answered. When all are taken it waits for ever; when all
--- connections do, the last answer is there. (wrk's `response` would say so, too, but copies each answer.)
+-- wrk calls this on a connection before each request, so after the response to the last one. When all requests are taken, the connection
+-- waits for ever; when all connections wait, the last response has arrived. (wrk's `response` would say so too, but copies each response.)
 function delay()
   taken = taken + 1
   if taken == #requests + connections then finish() end
@@ -43,11 +43,11 @@ function delay()
 end
 
 function request()
-  if not is_verified then  -- wrk looks at one before it starts, and does not send it
+  if not is_verified then  -- wrk checks one request before it starts, and does not send it
     is_verified = true
     return requests[1]
   end
   started = started or now()
   sent = sent + 1
-  return requests[math.min(sent, #requests)]  -- beyond: a connection broke and wrk asks again, which spoils the run
+  return requests[math.min(sent, #requests)]  -- beyond the last: a connection broke and wrk repeats, which makes the run invalid
 end

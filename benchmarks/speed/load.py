@@ -15,13 +15,13 @@ from benchmarks.speed.events import write
 
 SCRIPT = Path(__file__).with_name("load.lua")
 REFUSED = re.compile(r"Non-2xx or 3xx responses: ([0-9]+)")
-LONGEST = 200
-"""Seconds; well within the tolerance of the signatures."""
+MAX_SECONDS = 200
+"""Well within the tolerance of the signatures."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One run: how long from the first request to the last answer, how many were refused, wrk's own CPU seconds."""
+    """One run: the seconds from the first request to the last response, the refused requests, wrk's own CPU seconds."""
 
     seconds: float
     refused: int
@@ -34,23 +34,23 @@ def require_wrk() -> None:
 
 
 def send(requests: Sequence[bytes], port: int, connections: int, *, may_be_refused: bool = False) -> Sent:
-    """Raises RuntimeError where one was refused, sent twice or never answered: then the run counts for nothing."""
+    """Send each request. Raise RuntimeError if the run is not valid: one was refused, sent twice or got no response."""
     with tempfile.TemporaryDirectory() as folder:
         file, result = Path(folder) / "requests", Path(folder) / "result"
         write(file, requests)
-        command = ["wrk", "-t1", f"-c{connections}", f"-d{LONGEST}", "--timeout", "30", "-s", str(SCRIPT)]
+        command = ["wrk", "-t1", f"-c{connections}", f"-d{MAX_SECONDS}", "--timeout", "30", "-s", str(SCRIPT)]
         arguments = [f"http://127.0.0.1:{port}", "--", str(file), str(result), str(connections)]
         wrk = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True)
         try:
-            deadline = time.monotonic() + LONGEST
+            deadline = time.monotonic() + MAX_SECONDS
             while not result.exists() and wrk.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.02)
             load_cpu = processes.cpu_seconds([wrk.pid])
         finally:
-            wrk.send_signal(signal.SIGINT)  # its threads have stopped; it would sleep until its time is over
+            wrk.send_signal(signal.SIGINT)  # its threads have stopped, but it would sleep until MAX_SECONDS
             reported, _ = wrk.communicate()
         if not result.exists():
-            raise RuntimeError(f"not every request was answered: {reported}")
+            raise RuntimeError(f"not every request got a response: {reported}")
         sent, started, ended = result.read_text().split()
     found = REFUSED.search(reported)
     refused = int(found[1]) if found else 0

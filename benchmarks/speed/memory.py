@@ -1,4 +1,4 @@
-"""What each worker holds in memory, and how many files it has open, every ten seconds at full load."""
+"""The memory and open files of each worker, every ten seconds at full load."""
 
 import threading
 import time
@@ -13,23 +13,23 @@ from benchmarks.speed.report import Figure
 from benchmarks.speed.runs import product_run
 
 CONNECTIONS = 64
-EVERY = 10.0
-FLAT = 1.05
-"""How much more the last minute may hold than the first for memory to be flat: a worker's pools fill up once."""
+INTERVAL_SECONDS = 10.0
+MAX_GROWTH = 1.05
+"""Memory of the last minute relative to the first at most. A worker's pools fill up once, so it is above 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Of each worker: (seconds since the start, resident MB, MB of its own), and its open files at these moments."""
+    """For each worker: (seconds since the start, resident MB, private MB), and its open files at these times."""
 
     pids: list[int]
     samples: dict[int, list[tuple[float, float, float]]] = field(default_factory=dict)
     files: dict[int, list[int]] = field(default_factory=dict)
-    is_over: threading.Event = field(default_factory=threading.Event)
+    is_stopped: threading.Event = field(default_factory=threading.Event)
 
     def run(self, report: Report) -> None:
         started = time.monotonic()
-        while not self.is_over.wait(EVERY):
+        while not self.is_stopped.wait(INTERVAL_SECONDS):
             at = time.monotonic() - started
             for pid in self.pids:
                 self.samples.setdefault(pid, []).append((at, *processes.memory_mb(pid)))
@@ -50,10 +50,10 @@ def measure(options: Options, report: Report) -> list[Figure]:
                 product_run(database, server, CONNECTIONS, options.events, Mix.UPDATES, f"New{sent}")
                 sent += options.events
         finally:
-            watch.is_over.set()
+            watch.is_stopped.set()
             watching.join()
         if sorted(processes.children(server.pid)) != sorted(watch.pids):
-            raise RuntimeError("a worker has ended meanwhile")
+            raise RuntimeError("a worker ended during the measurement")
     workers = [
         figure
         for number, pid in enumerate(watch.pids, 1)
@@ -63,7 +63,7 @@ def measure(options: Options, report: Report) -> list[Figure]:
 
 
 def figures(number: int, samples: list[tuple[float, float, float]]) -> list[Figure]:
-    """Of one worker: medians of the first and last minute, and the slope of all that follows the first."""
+    """For one worker: medians of the first and last minute, and the slope after the first minute."""
     end = samples[-1][0]
     first = [sample for sample in samples if sample[0] <= 60]
     last = [sample for sample in samples if sample[0] >= end - 60]
@@ -80,15 +80,15 @@ def figures(number: int, samples: list[tuple[float, float, float]]) -> list[Figu
             f"{before:.1f} MB, {after:.1f} MB",
             shown,
             "flat (within 5 %)",
-            after <= before * FLAT,
+            after <= before * MAX_GROWTH,
         ),
         Figure(f"worker {number}: its own alone", f"{own_before:.1f} MB, {own_after:.1f} MB"),
     ]
 
 
 def files(number: int, counts: list[int]) -> Figure:
-    """Between two runs the load's connections are closed, so the fewest of each minute are the worker's own."""
-    minute = round(60 / EVERY)
+    """The minimum of each minute, because the load's connections are closed between two runs."""
+    minute = round(60 / INTERVAL_SECONDS)
     before, after = min(counts[:minute]), min(counts[-minute:])
     return Figure(
         f"worker {number}: open files, fewest of the first and of the last minute",

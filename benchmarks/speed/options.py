@@ -1,22 +1,22 @@
-"""What a run is asked for."""
+"""The options of a run."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 Report = Callable[[str], None]
-"""Shows progress."""
+"""Show progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     rounds: int
     events: int
-    """in each run"""
+    """The number of events in each run."""
     employees: int
     only: str
-    """of `rates`: the limit, and the ways that hold this in their names"""
+    """For `rates`: measure only the limit and the runs whose name contains this."""
     minutes: float
-    """of the run that watches memory"""
+    """The length of the memory measurement."""
     large_employees: int
     large_events: int
-    """of the large company that `flat` compares with a small one"""
+    """The size of the large company that `flat` compares with a small one."""

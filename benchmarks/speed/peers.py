@@ -1,4 +1,4 @@
-"""The peers: services under Node.js that are measured beside the product, where Node.js is installed."""
+"""The peers: services under Node.js that are measured beside the product where Node.js is installed."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ from webhook_service.server import process as server_process
 FOLDER = Path(__file__).with_name("peers")
 OLDEST_NODE = 20
 WARM_UP_EVENTS = 12_000
-"""Sent to each peer before the first round: Node.js compiles what runs often, in the meantime it is slower."""
+"""Sent to each peer before the first round, because Node.js is slower until it has compiled frequent code."""
 WARM_UP_CONNECTIONS = 16
 
 FASTIFY = "the same promises behind Fastify + pg, one call per event"
@@ -30,7 +30,7 @@ STRIPE = "stripe-sync-engine, Stripe's events"
 
 @contextmanager
 def running(database: BenchDatabase, options: Options, report: Report) -> Iterator[dict[str, Run]]:
-    """The peers that `options.only` allows, warmed up. One that cannot be installed is left out with a line."""
+    """The peers that `options.only` allows, warmed up. A peer that cannot be installed is left out and reported."""
     with ExitStack() as stack:
         runs: dict[str, Run] = {}
         for name, start in {FASTIFY: fastify, STRIPE: stripe}.items():
@@ -48,7 +48,7 @@ def running(database: BenchDatabase, options: Options, report: Report) -> Iterat
 
 
 class Missing(Exception):
-    """What a peer needs is not on this machine; the text says what, and how to install it."""
+    """A requirement of a peer is not installed. The text names it, and the command that installs it."""
 
 
 def warm_up(run_of_peer: Run, count: int, name: str) -> None:
@@ -58,14 +58,14 @@ def warm_up(run_of_peer: Run, count: int, name: str) -> None:
 
 @contextmanager
 def fastify(database: BenchDatabase, count: int) -> Iterator[Run]:
-    """By the same call of the database as the product's own."""
+    """The Fastify peer. It makes the same database call as the product."""
     with node("fastify", database.environment | {"PROCESS_QUERY": limit.own_query()}) as server:
         yield lambda connections, name: product_run(database, server, connections, count, Mix.UPDATES, name)
 
 
 @contextmanager
 def stripe(database: BenchDatabase, count: int) -> Iterator[Run]:
-    """With as many customers as the product has employees."""
+    """The stripe-sync-engine peer, with as many customers as the product has employees."""
     secret = stripe_events.new_secret()
     with node("stripe", database.environment | {"STRIPE_WEBHOOK_SECRET": secret}) as server:
         stripe_events.seed(database)
@@ -78,11 +78,11 @@ class StripePeer:
     server: Server
     secret: str
     count: int
-    """of the events in a run"""
+    """The number of events in a run."""
 
 
 def stripe_run(peer: StripePeer, connections: int, name: str) -> Measured:
-    """Raises RuntimeError unless each event's customer has the name that this run gave out."""
+    """Raise RuntimeError unless each event's customer has this run's name."""
     messages = stripe_events.requests(peer.database.employees, peer.count, name, peer.secret, peer.server.port)
     measured = run(peer.database, peer.server, messages, connections)
     changed = peer.database.number("select count(*) from stripe.customers where name = %s", [name])
@@ -93,7 +93,7 @@ def stripe_run(peer: StripePeer, connections: int, name: str) -> Measured:
 
 @contextmanager
 def node(peer: str, environment: Mapping[str, str]) -> Iterator[Server]:
-    """The peer's server. Raises Missing."""
+    """Run the peer's server. Raise Missing where it cannot be installed."""
     folder = FOLDER / peer
     install(folder)
     port = free_port()
@@ -108,7 +108,7 @@ def node(peer: str, environment: Mapping[str, str]) -> Iterator[Server]:
 
 
 def install(folder: Path) -> None:
-    """By `npm ci`, unless what the lock file names is there. Raises Missing."""
+    """Install by `npm ci`, unless the lock file's packages are there. Raise Missing where that fails."""
     require_node()
     lock, installed = folder / "package-lock.json", folder / "node_modules" / ".package-lock.json"
     if installed.exists() and installed.stat().st_mtime >= lock.stat().st_mtime:

@@ -1,4 +1,4 @@
-"""What processes cost, out of /proc; and what machine this is."""
+"""The resources that processes use, from /proc; and the description of this machine."""
 
 import os
 import platform
@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 PROC = Path("/proc")
-TICKS = os.sysconf("SC_CLK_TCK")
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 def stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat from the third (state) on; none where the process is gone."""
+    """The fields of /proc/PID/stat from the third (state) on; empty where the process has ended."""
     try:
         return (PROC / str(pid) / "stat").read_text().rsplit(")", 1)[1].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -23,17 +23,17 @@ def children(parent: int) -> list[int]:
 
 
 def cpu_seconds(pids: Sequence[int]) -> float:
-    """User and system time, with that of the children that each has waited for."""
-    return sum(int(ticks) for pid in pids for ticks in stat(pid)[11:15]) / TICKS
+    """User and system time, with that of the children that each process has waited for."""
+    return sum(int(ticks) for pid in pids for ticks in stat(pid)[11:15]) / TICKS_PER_SECOND
 
 
 def tree_cpu_seconds(parent: int) -> float:
-    """Of a process and its children: a gunicorn and its workers, a postmaster and its servers."""
+    """The CPU seconds of a process and its children, such as gunicorn and its workers."""
     return cpu_seconds([parent, *children(parent)])
 
 
 def memory_mb(pid: int) -> tuple[float, float]:
-    """Resident, and what is this process's alone (USS), in MB."""
+    """The resident memory, and the memory that no other process shares (USS), in MB."""
     sizes: dict[str, int] = {}
     for line in (PROC / str(pid) / "smaps_rollup").read_text().splitlines()[1:]:
         name, size, *_ = line.split()
@@ -52,5 +52,5 @@ def lines(name: str) -> list[str]:
 
 
 def open_files(pid: int) -> int:
-    """Files and sockets that a process has open at the moment."""
+    """The number of files and sockets that a process has open."""
     return len(os.listdir(f"/proc/{pid}/fd"))

@@ -17,7 +17,7 @@ CONNECTIONS = (16, 64, 256)
 GOALS = {16: (0.20, "not below 0.20, the share before"), 64: (0.40, ">= 0.40"), 256: (0.50, ">= 0.50")}
 """The product's share of the limit, by the number of connections."""
 MAX_CONNECTIONS = 350
-"""Of PostgreSQL: each client of pgbench has one, and the servers have theirs."""
+"""The limit of PostgreSQL: each client of pgbench has one connection, and the servers have theirs."""
 
 LIMIT = "the limit: pgbench, a plain function, bare tables"
 ON_OUR_TABLES = "pgbench, the same function on the product's tables"
@@ -38,7 +38,7 @@ def measure(options: Options, report: Report) -> list[Figure]:
             servers.baseline(environment) as baseline,
             peers.running(database, options, report) as beside,
         ):
-            runs = ways(database, product, baseline, options.events) | beside
+            runs = all_runs(database, product, baseline, options.events) | beside
             runs = {name: run for name, run in runs.items() if name == LIMIT or options.only in name}
             measured = in_turn(database, runs, options.rounds, report)
     return [figure for connections in CONNECTIONS for figure in figures(measured, list(runs), connections)]
@@ -47,7 +47,7 @@ def measure(options: Options, report: Report) -> list[Figure]:
 def in_turn(
     database: BenchDatabase, runs: dict[str, Run], rounds: int, report: Report
 ) -> dict[tuple[str, int], list[Measured]]:
-    """{(way, connections): a measurement of each round}."""
+    """Measure all runs in turn. Return {(name, connections): the measurement of each round}."""
     measured: dict[tuple[str, int], list[Measured]] = defaultdict(list)
     serial = serials()
     for number in range(rounds):
@@ -60,7 +60,7 @@ def in_turn(
     return measured
 
 
-def ways(database: BenchDatabase, product: servers.Server, baseline: servers.Server, count: int) -> dict[str, Run]:
+def all_runs(database: BenchDatabase, product: servers.Server, baseline: servers.Server, count: int) -> dict[str, Run]:
     return {
         LIMIT: lambda connections, name: fastest(partial(limit.plain, database, "apply", connections, count)),
         ON_OUR_TABLES: lambda connections, name: fastest(
@@ -76,7 +76,7 @@ def ways(database: BenchDatabase, product: servers.Server, baseline: servers.Ser
 
 
 def fastest(call: Callable[[str], limit.Called]) -> Measured:
-    """With and without prepared statements."""
+    """Measure with and without prepared statements, and return the faster."""
     return called(max((call(mode) for mode in ("prepared", "simple")), key=lambda found: found.rate))
 
 
@@ -90,14 +90,14 @@ def with_relay(database: BenchDatabase, connections: int, count: int, name: str)
 
 
 def under_gthread(database: BenchDatabase, connections: int, count: int, name: str) -> Measured:
-    """One thread for each connection."""
+    """Measure the product under gunicorn's gthread worker, with one thread for each connection."""
     options = f"--worker-class=gthread --threads={connections}"
     with servers.product(database.environment, gunicorn=options) as server:
         return product_run(database, server, connections, count, Mix.UPDATES, name)
 
 
 def figures(measured: dict[tuple[str, int], list[Measured]], names: list[str], connections: int) -> list[Figure]:
-    """Each way's median, beside the limit, and the product's beside what its own tables allow, too."""
+    """The median of each run relative to the limit, and of the product also relative to the limit of its own tables."""
     found = []
     for name in names:
         runs = measured[name, connections]
@@ -115,12 +115,12 @@ def figures(measured: dict[tuple[str, int], list[Measured]], names: list[str], c
 
 
 def share(runs: list[Measured], others: list[Measured]) -> float:
-    """The median of the ratios within the rounds."""
+    """The median of the ratios of each round."""
     return median(run.rate / other.rate for run, other in zip(runs, others, strict=True))
 
 
 def cost(runs: list[Measured]) -> str:
-    """Microseconds of CPU for each event, where they were spent."""
+    """Microseconds of CPU for each event in the server, in PostgreSQL and in the load."""
     parts = {"server": "server_cpu", "PostgreSQL": "database_cpu", "load": "load_cpu"}
     spent = {place: median(getattr(run, part) for run in runs) * 1e6 for place, part in parts.items()}
     return ", ".join(f"{place} {microseconds:,.0f} us" for place, microseconds in spent.items() if microseconds)

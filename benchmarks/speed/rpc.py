@@ -1,4 +1,4 @@
-"""Over supabase-py: one `rpc` per event, and the product, which merges. Supabase Lite is the REST side.
+"""Over supabase-py: one `rpc` per event, and the product, which groups events. Supabase Lite is the Data API.
 
 Needs Node.js >= 20 and `npm ci --prefix tests/supabase_lite`.
 """
@@ -24,15 +24,15 @@ from webhook_service.inbound.signature import parse_secrets
 
 CONNECTIONS = (16, 64)
 EMPLOYEES = 5000
-MOST = 2000
-"""Events in a run: PGlite is one connection, and slow."""
+MAX_EVENTS = 2000
+"""The limit of events in a run, because PGlite has one connection and is slow."""
 SECRET = "whsec_" + "c2VjcmV0" * 6
 MERGED, SINGLE = "the product over supabase-py", "one rpc per event"
 
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """Of one run: events a second that are in the ledger, and the share that was refused."""
+    """The result of one run: events a second that are in the ledger, and the share that was refused."""
 
     rate: float
     refused: float
@@ -41,7 +41,7 @@ class Committed:
 def measure(options: Options, report: Report) -> list[Figure]:
     if not supabase_lite_server.LITE.exists():
         raise RuntimeError("Supabase Lite is missing: npm ci --prefix tests/supabase_lite")
-    count = min(options.events, MOST)
+    count = min(options.events, MAX_EVENTS)
     measured: dict[tuple[str, int], list[Committed]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder, supabase_lite_server.running(Path(folder)) as lite:
         seed(lite)
@@ -55,15 +55,15 @@ def measure(options: Options, report: Report) -> list[Figure]:
         single = servers.baseline(environment, threads=32, app="benchmarks.speed.baseline_rpc:create_app()")
         with servers.product(environment) as merging, single as calling:
             both = {SINGLE: calling, MERGED: merging}
-            for number, connections, (way, server) in product(range(options.rounds), CONNECTIONS, both.items()):
-                found = run(lite, server, connections, count, f"New{number}-{connections}-{way}")
-                report(f"round {number + 1}, {connections} connections, {way}: {found.rate:,.0f} events/s")
-                measured[way, connections].append(found)
+            for number, connections, (name, server) in product(range(options.rounds), CONNECTIONS, both.items()):
+                found = run(lite, server, connections, count, f"New{number}-{connections}-{name}")
+                report(f"round {number + 1}, {connections} connections, {name}: {found.rate:,.0f} events/s")
+                measured[name, connections].append(found)
     return [figure for connections in CONNECTIONS for figure in figures(measured, connections)]
 
 
 def run(lite: SupabaseLite, server: servers.Server, connections: int, count: int, name: str) -> Committed:
-    """What takes longer than the service waits is refused, and not counted."""
+    """Measure one server. Events that take longer than the service's timeout are refused, and do not count."""
     sent = list(requests(some_events(EMPLOYEES, count, name), parse_secrets(SECRET)[0], server.port))
     took = send(sent, server.port, connections, may_be_refused=True)
     done = committed(lite, name)
@@ -86,19 +86,19 @@ def figures(measured: dict[tuple[str, int], list[Committed]], connections: int) 
 
 
 def seed(lite: SupabaseLite) -> None:
-    """As seed.sql, statement by statement."""
-    ask(lite, "select to_jsonb(set_config('session_replication_role', 'replica', false))")
+    """Run seed.sql statement by statement."""
+    query(lite, "select to_jsonb(set_config('session_replication_role', 'replica', false))")
     script = (HERE / "seed.sql").read_text("utf-8").split("\n", 1)[1].replace(":employees", str(EMPLOYEES))
     for statement in script.split(";\n"):
         if statement.strip().startswith("insert"):
-            ask(lite, f"with done as ({statement.strip()} returning 1) select to_jsonb(count(*)) from done")
-    ask(lite, "select to_jsonb(set_config('session_replication_role', 'origin', false))")
+            query(lite, f"with done as ({statement.strip()} returning 1) select to_jsonb(count(*)) from done")
+    query(lite, "select to_jsonb(set_config('session_replication_role', 'origin', false))")
 
 
 def committed(lite: SupabaseLite, name: str) -> int:
-    """How many events of a run have changed their employee and are in the ledger as done."""
-    changed = ask(lite, f"select to_jsonb(count(*)) from public.employees where first_name = '{name}'")
-    done = ask(
+    """The number of a run's events that changed their employee and are SUCCESS in the ledger."""
+    changed = query(lite, f"select to_jsonb(count(*)) from public.employees where first_name = '{name}'")
+    done = query(
         lite,
         "select to_jsonb(count(*)) from public.integration_sync_log where status = 'SUCCESS' and outcome = 'synced'"
         f" and request_data -> 'names' ->> 'first_name' = '{name}'",
@@ -106,10 +106,10 @@ def committed(lite: SupabaseLite, name: str) -> int:
     return min(int(changed), int(done))
 
 
-def ask(lite: SupabaseLite, query: str) -> int | str:
-    """What a query of one row of one jsonb gives. Raises httpx.HTTPError."""
+def query(lite: SupabaseLite, statement: str) -> int | str:
+    """Return the jsonb of a query with one row and one column. Raise httpx.HTTPError where it fails."""
     headers = {"apikey": lite.service_role_key, "Authorization": f"Bearer {lite.service_role_key}"}
     url = f"{lite.url}/rest/v1/rpc/test_query"
-    answer = httpx.post(url, headers=headers, json={"p_sql": query}, timeout=60).raise_for_status().json()
-    assert isinstance(answer, int | str)  # noqa: S101 (what is asked for here)
-    return answer
+    response = httpx.post(url, headers=headers, json={"p_sql": statement}, timeout=60).raise_for_status().json()
+    assert isinstance(response, int | str)  # noqa: S101 (the queries of this module return no other type)
+    return response

@@ -1,4 +1,4 @@
-"""One run: a server gets a number of events, and counts for what it has committed of them."""
+"""One run: a server receives a number of events, and the events that it committed count."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from benchmarks.speed.servers import Server
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Of one run: events a second, and the CPU seconds of each event in the server, in PostgreSQL and in the load."""
+    """The result of one run: events a second, and CPU seconds per event in server, PostgreSQL and load."""
 
     rate: float
     server_cpu: float = 0.0
@@ -21,11 +21,11 @@ class Measured:
 
 
 Run = Callable[[int, str], Measured]
-"""Of a number of connections, and a first name that no other run uses."""
+"""Called with a number of connections, and a first name that no other run uses."""
 
 
 def product_run(database: BenchDatabase, server: Server, connections: int, count: int, mix: Mix, name: str) -> Measured:
-    """Of the product, or of a peer that keeps the same ledger."""
+    """Run the product, or a peer that keeps the same ledger."""
     outcome = "synced" if mix is Mix.UPDATES else "linked"
     after = newest_row(database)
     measured = run(database, server, signed_requests(database, server, count, mix, name), connections)
@@ -38,17 +38,17 @@ def baseline_run(database: BenchDatabase, server: Server, connections: int, coun
     before = database.number("select count(*) from bench.ledger")
     measured = run(database, server, signed_requests(database, server, count, Mix.UPDATES, name), connections)
     if database.number("select count(*) from bench.ledger") - before != count:
-        raise RuntimeError("the baseline has not recorded each event")
+        raise RuntimeError("the baseline did not record every event")
     return measured
 
 
 def signed_requests(database: BenchDatabase, server: Server, count: int, mix: Mix, name: str) -> list[bytes]:
-    """New events, each as a request."""
+    """New events, each as a signed request."""
     return list(requests(events(database, mix, count, name), first_secret(database.environment), server.port))
 
 
 def run(database: BenchDatabase, server: Server, messages: list[bytes], connections: int) -> Measured:
-    """Sends each request once, and measures until the last response."""
+    """Send each request once, and measure until the last response."""
     server_before, database_before = (processes.tree_cpu_seconds(pid) for pid in (server.pid, database.postmaster))
     took = send(messages, server.port, connections)
     server_cpu = processes.tree_cpu_seconds(server.pid) - server_before

@@ -1,4 +1,4 @@
--- Employee n is linked with auth user md5(n), whose state is as an event of the first of January has left it.
+-- Employee n is linked to auth user md5(n), whose state is the one after an event of the first of January.
 insert into public.employees (employee_id, email, first_name, last_name, employee_number, auth_user_id)
 select n, 'person' || n || '@example.com', 'First' || n, 'Last' || n, 'E' || n, md5(n::text)::uuid from generate_series(1, :employees) as n;
 

@@ -1,4 +1,4 @@
-"""Stripe's events as a webhook sends them, for stripe-sync-engine. All customers are invented."""
+"""Events of Stripe as a webhook sends them, for stripe-sync-engine. All customers are fictitious."""
 
 import hmac
 import json
@@ -11,7 +11,7 @@ from webhook_service.events import Json
 
 
 def seed(database: BenchDatabase) -> None:
-    """One customer for each employee, as an event of the first of January has left it."""
+    """Insert one customer for each employee, in the state after an event of the first of January."""
     script = (HERE / "stripe_seed.sql").read_text("utf-8").replace(":employees", str(database.employees))
     database.execute(script)
     database.execute("vacuum analyze stripe.customers")
@@ -22,9 +22,9 @@ def new_secret() -> str:
 
 
 def requests(customers: int, count: int, name: str, secret: str, port: int) -> list[bytes]:
-    """`count` signed updates of distinct customers; `name` is the name that they all bring.
+    """Return `count` signed updates of distinct customers. `name` is the new name in each update.
 
-    Of two updates of a customer within one second the engine ignores the second: its order has whole seconds.
+    The engine orders updates by whole seconds: of two updates of a customer within one second it ignores the second.
     """
     now = int(time.time())
     numbers = random.sample(range(1, customers + 1), count)
@@ -32,7 +32,7 @@ def requests(customers: int, count: int, name: str, secret: str, port: int) -> l
 
 
 def request(body: bytes, secret: str, port: int, now: int) -> bytes:
-    """As https://docs.stripe.com/webhooks#verify-manually says."""
+    """A request signed as described in https://docs.stripe.com/webhooks#verify-manually."""
     signature = hmac.digest(secret.encode(), f"{now}.".encode() + body, "sha256").hex()
     lines = [
         "POST /webhooks HTTP/1.1",

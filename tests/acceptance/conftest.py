@@ -74,6 +74,14 @@ class Server:
 StartServer = Callable[..., Server]
 
 
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """Kills a server that still runs, with its workers. An orderly end waits for the relay, which looks for it every two
+    seconds.
+    """
+    if process.poll() is None:
+        server_process.kill(process)
+
+
 @contextmanager
 def servers(database_url: str, folder: Path) -> Iterator[StartServer]:
     """Starts servers on this database, with further settings and their logs in `folder`; stopped at the end."""
@@ -85,6 +93,7 @@ def servers(database_url: str, folder: Path) -> Iterator[StartServer]:
             environment = settings_for(database_url) | {"HOST": "127.0.0.1", "PORT": str(port)} | settings
             log = stack.enter_context(log_file.open("wb"))
             process = stack.enter_context(server_process.running(environment, log=log))
+            stack.callback(end, process)
             server = Server(f"http://127.0.0.1:{port}", process, log_file)
             server_process.wait_until_ready(server.url, process)
             return server

@@ -123,6 +123,11 @@ def assert_answered(server: Server, count: int = 1) -> None:
     assert refused(deliver(server.url, events(count), keep_alive=True, at_once=1)) == []
 
 
+def is_answered(server: Server) -> bool:
+    """Whether one webhook is answered with a 2xx."""
+    return refused(deliver(server.url, events(1))) == []
+
+
 @contextmanager
 def unharmed(server: Server) -> Iterator[None]:
     """After the attack the same workers are alive, a webhook is answered, and the log has no traceback."""

@@ -27,6 +27,7 @@ from tests.acceptance.raw_http import (
     connected,
     half_close,
     head_of,
+    is_answered,
     memory_of,
     send,
     statuses,
@@ -148,7 +149,7 @@ def test_healthz_is_answered_while_80_readyz_hang(start_server: StartServer, dat
             assert probed == [200] * 20
             way.send_signal(signal.SIGCONT)
             assert {tuple(statuses(answer_from(connection))) for connection in hanging} <= {(200,), (503,)}
-            wait_for("ready again", lambda: httpx.get(f"{server.url}/readyz", timeout=10).is_success)
+            wait_for("an applied event", lambda: is_answered(server))
 
 
 def test_answers_that_are_not_read_hold_up_no_webhook(shared_server: Server) -> None:

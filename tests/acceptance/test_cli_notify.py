@@ -27,7 +27,7 @@ def test_it_says_which_destination_fails(mailbox: Mailbox, tmp_path: Path) -> No
     code, output, error = run_command("notify", "--test", environment=environment, folder=tmp_path)
     assert (code, output.splitlines()) == (1, ["1 mailto://localhost: NOT SENT", "2 mailto://127.0.0.1: sent"])
     assert "canary" not in output + error
-    assert mailbox.titles == ["A test"]
+    assert mailbox.titles == ["Test message"]
     environment["NOTIFY_URLS"] = mailbox.url
     assert run_command("notify", "--test", environment=environment, folder=tmp_path)[0] == 0
 
@@ -48,7 +48,7 @@ def test_a_relay_from_cron_tells(mailbox: Mailbox, database_url: str, connection
     environment = settings_for(database_url) | PUBLIC | {"NOTIFY_URLS": f"{mailbox.url} {url_of(1)}"}
     code, _, error = run_command("relay", "--once", environment=environment, folder=tmp_path)
     assert code == 0
-    assert mailbox.titles == ["1 event given up"]
+    assert mailbox.titles == ["1 event needs attention"]
     assert links_in(mailbox.texts[0])[0].startswith("https://sync.example.com/admin/failing/")
     assert "notice not sent" in error
     assert [word for word in (PASSWORD, "oncall", "to=") if word in error] == []
@@ -63,7 +63,7 @@ def test_a_server_with_two_workers_tells_once(
     wait_for("the look's end", lambda: "notice not sent" in server.log())
     server.signal(signal.SIGTERM)
     assert server.process.wait(30) == 0
-    assert mailbox.titles == ["1 event given up"]
+    assert mailbox.titles == ["1 event needs attention"]
     assert PASSWORD not in server.log()
 
 

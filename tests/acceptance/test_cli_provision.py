@@ -31,8 +31,8 @@ def test_all_who_have_none(desk: Desk, connection: Connection) -> None:
     assert [int(line["employee_id"]) for line in lines_of(file)] == people
     assert output.splitlines()[-3:] == [
         "       3 created",
-        f"Temporary passwords of 3 employees are in {file.name}, for you only to read.",
-        "Whoever has this file can sign in as them: delete it once they have their passwords.",
+        f"The temporary passwords of 3 employees are in {file.name}. Only you can read it.",
+        "Anyone with this file can sign in as them: delete it when they have their passwords.",
     ]
 
 
@@ -59,7 +59,7 @@ def test_a_dry_run(desk: Desk, connection: Connection) -> None:
     for settings in ({}, {"SUPABASE_URL": "", "SUPABASE_SERVICE_ROLE_KEY": ""}):
         code, output, errors = desk.run("--dry-run", "--limit", "2", **settings)
         assert (code, errors) == (0, "")
-        assert output.splitlines() == ["3 employees without a login; this would be for 2:", *listed]
+        assert output.splitlines() == ["3 employees have no login. This command would create 2:", *listed]
     assert (desk.server.calls, desk.files(), intents(connection)) == ([], [], [])
 
 
@@ -73,12 +73,12 @@ def test_a_dry_run_shows_what_would_be_refused(desk: Desk, connection: Connectio
         *("info@example.com", "info@example.com"),
         "?[2ja@example.com",
     ]
-    assert output.count("(ambiguous: it would be refused)") == 2
+    assert output.count("(ambiguous: another employee has this e-mail, so it would be refused)") == 2
 
 
 def test_nobody_is_left(desk: Desk, connection: Connection) -> None:
     """Nobody is asked, nothing is written."""
-    assert desk.run() == (0, "Nobody is left.\n", "")
+    assert desk.run() == (0, "Every employee has a login.\n", "")
     assert desk.files() == []
 
 
@@ -94,7 +94,7 @@ def test_a_limit(desk: Desk, connection: Connection) -> None:
 def test_orphans(desk: Desk, connection: Connection) -> None:
     """Only where they are asked for."""
     hire(connection, "user1@example.com", orphaned_at="2026-11-22")
-    assert desk.run("--yes")[1] == "Nobody is left.\n"
+    assert desk.run("--yes")[1] == "Every employee has a login.\n"
     assert desk.run("--yes", "--orphans")[0] == 0
     desk.assert_each_once(1)
 

@@ -43,7 +43,7 @@ def test_a_dry_run_shows_the_difference(run: Run, first_install: Connection) -> 
     assert (code, errors) == (1, "")
     users = first_install.execute("select id from auth.users order by id").fetchall()
     counts, *reported = output.splitlines()[-5:]
-    assert counts == "3 auth users compared with the 0 states known before: 3 differences"
+    assert counts == "3 auth users compared with the 0 last known states: 3 differences"
     assert reported == ["         3 unknown", *(f"  auth user {row['id']}: unknown" for row in users)]
     assert first_install.execute("select from integration_sync_log").fetchall() == []
 
@@ -54,9 +54,9 @@ def test_reconcile_mends(run: Run, first_install: Connection) -> None:
     assert (code, errors) == (0, "")
     assert output.splitlines() == [
         "comparing",  # the bar, where there is no terminal
-        "3 auth users compared with the 0 states known before: 3 differences",
+        "3 auth users compared with the 0 last known states: 3 differences",
         "         3 unknown",
-        "what became of them",
+        "outcomes",
         "         1 linked",
         "         2 unmatched",
     ]
@@ -72,7 +72,7 @@ def test_again_there_is_nothing(run: Run, first_install: Connection, arguments: 
     run("reconcile")
     code, output, _ = run(*arguments)
     assert code == 0
-    assert output.splitlines()[-1] == "3 auth users compared with the 3 states known before: no differences"
+    assert output.splitlines()[-1] == "3 auth users compared with the 3 last known states: no differences"
 
 
 def test_what_cannot_be_applied_now_is_said(run: Run, first_install: Connection, database_url: str) -> None:
@@ -81,7 +81,7 @@ def test_what_cannot_be_applied_now_is_said(run: Run, first_install: Connection,
         other.execute("update employees set first_name = first_name")
         code, output, _ = run("reconcile")
     assert (code, output.splitlines()[-1][:2]) == (1, "1 ")
-    assert "the relay brings them" in output
+    assert "The relay applies them later" in output
     assert runs(first_install) == [("FAILED", "incomplete")]
     first_install.execute("update integration_sync_log set next_attempt_at = now() where status = 'PENDING'")
     assert run("relay", "--once")[:2] == (0, "1 events were due, and 0 actions.\n")

@@ -86,7 +86,7 @@ def test_it_asks_before(run: Run, connection: Connection, answer: str) -> None:
 def test_yes_is_an_answer(run: Run, connection: Connection) -> None:
     """Whoever says yes has it removed."""
     code, output, _ = run("uninstall", stdin="y\n")
-    assert (code, output.endswith("Removed. Employees and their columns are as they were.\n")) == (0, True)
+    assert (code, output.endswith("Removed. Employees and their columns are unchanged.\n")) == (0, True)
     assert [row["name"] for row in connection.execute(OURS)] == []
 
 

@@ -84,7 +84,7 @@ def test_a_dry_run_tells_scripts_that_something_differs(run: Run, renamed: UUID,
     assert f"auth user {renamed}: changed, employee {jane}" in output
     assert run("reconcile")[0] == 0
     code, output, _ = run("reconcile", "--dry-run")
-    assert (code, "1 auth users compared with the 1 states known before: no differences" in output) == (0, True)
+    assert (code, "1 auth users compared with the 1 last known states: no differences" in output) == (0, True)
 
 
 def test_without_auth_users_it_says_so_in_one_line(run: Run, connection: Connection) -> None:

@@ -145,7 +145,7 @@ def test_it_survives_its_database(tmp_path: Path, supabase_cluster: Cluster, sup
             jane = hire(connection, MAIL)
             wait_for("a listener", lambda: is_listening(connection))
         supabase_cluster.kill()
-        wait_for("it has noticed", lambda: relay.messages()[-1] == "relay in trouble")
+        wait_for("it has noticed", lambda: relay.messages()[-1] == "relay pass failed")
         supabase_cluster.start()
         with (
             psycopg.connect(supabase_database_url, autocommit=True, row_factory=dict_row) as connection,

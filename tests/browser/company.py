@@ -1,6 +1,6 @@
-"""An invented company in its database: forty people, a day of what happens to them, and a few things that are wrong.
+"""An invented company in its database: forty people, a day of changes, and a few failures.
 
-All of it went through the pipeline, as Auth and HR would cause it; afterwards the day is spread over its hours.
+All changes go through the pipeline, as Auth and HR would cause them. Afterwards they are spread over the day's hours.
 """
 
 import time
@@ -31,12 +31,11 @@ NAMES = (
     "Hana Kimura", "Ivan Horvat", "Julia Meyer", "Kwame Mensah", "Lucia Romano", "Marek Dvorak", "Nadia Rahman",
 )  # fmt: skip
 PRESENT = 33
-"""So many of them have had their login for long; of the rest, some get one today."""
+"""The number of people with an old login. Some of the others get one today."""
 
 NEEDS_NUMBER = "check (auth_user_id is null or employee_number is not null) not valid"
 
-PATIENCE = 20.0
-"""Seconds."""
+TIMEOUT_SECONDS = 20.0
 
 UNDER_WAY = """
 select from public.integration_sync_log where status = 'PENDING' or leased_until > clock_timestamp()
@@ -56,8 +55,8 @@ update public.integration_sync_log l
        completed_at = l.completed_at - l.created_at + now() - ago
   from shift where shift.id = l.id
 """
+"""Spreads the events in the order of the ledger, in pairs, over busy and quiet hours."""
 ATTEMPTS = "update public.auth_sync_attempts a set at = l.created_at from integration_sync_log l where l.id = a.log_id"
-"""In the order of the ledger, two by two, with hours that are busy and hours that are not."""
 
 
 def email_of(name: str) -> str:
@@ -65,7 +64,7 @@ def email_of(name: str) -> str:
 
 
 class Company:
-    """Its Auth and its HR. Nothing arrives but by `settle`, unless a relay runs elsewhere."""
+    """A company with its Auth and its HR. Events are applied only by `settle`, unless a relay runs elsewhere."""
 
     def __init__(self, url: str, hr: Connection, auth: Auth, database: DirectDatabase) -> None:
         self.hr = hr
@@ -84,50 +83,53 @@ class Company:
         return int(hired["employee_id"])
 
     def sign_up(self, name: str) -> UUID:
-        """With a confirmed e-mail."""
+        """Sign up with a confirmed e-mail."""
         first, last = name.split(" ", 1)
         user = self.auth.sign_up(email_of(name), user_metadata={"first_name": first, "last_name": last})
         self.auth.confirm(user)
         return user
 
     def change(self, name: str, column: str, value: object) -> None:
-        """HR changes an employee."""
+        """Change an employee, as HR does."""
         query = f"update public.employees set {column} = %s where email = %s"  # noqa: S608
         self.hr.execute(query.encode(), [value, email_of(name)])
 
     def ambiguous(self, email: str, *names: str) -> UUID:
-        """These employees have one e-mail, and one login comes."""
+        """Hire these employees with one e-mail, and create one login with it."""
         for name in names:
             self.hire(name, None, email)
         return self.auth.admin_create(email)
 
-    def cannot_link(self, *names: str) -> None:
-        """They come without a number, and a rule of the table wants one of who has a login: it fails for good."""
+    def add_unlinkable(self, *names: str) -> None:
+        """Hire employees without a number, and sign them up.
+
+        A constraint requires a number for a login, so they need attention.
+        """
         self.hr.execute(f"alter table public.employees add constraint login_needs_number {NEEDS_NUMBER}".encode())
         for name in names:
             self.hire(name)
             self.sign_up(name)
         self.settle()
-        self.give_up()
+        self.stop_retries()
 
-    def mend(self) -> None:
+    def fix_constraint(self) -> None:
         self.hr.execute("alter table public.employees drop constraint login_needs_number")
 
-    def give_up(self) -> None:
-        """As if what has failed had been tried often enough."""
+    def stop_retries(self) -> None:
+        """Mark the failed events as if their last attempt had failed."""
         self.hr.execute("update public.integration_sync_log set next_attempt_at = null where status = 'FAILED'")
 
     def settle(self) -> None:
-        """Until nothing is due or under way, also where a relay runs elsewhere."""
-        deadline = time.monotonic() + PATIENCE
+        """Wait until nothing is due or under way, even if a relay runs elsewhere."""
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while time.monotonic() < deadline:
             claimed = relay.run_once(self.database, Policy(), name="relay").claimed
             if not claimed and not self._accounts.run_once("relay").claimed and not self.hr.execute(UNDER_WAY).rowcount:
                 return
-        raise AssertionError("it does not settle")
+        raise AssertionError("events are still due or under way")
 
     def live_a_day(self) -> None:
-        """Most people have come long ago; today some come, move and leave, and not all of it works."""
+        """Give most people a login, and then a day with hires, moves, dismissals and a few failures."""
         for number, name in enumerate(NAMES, start=1001):
             self.hire(name, f"E-{number}")
         users = {name: self.sign_up(name) for name in NAMES[:PRESENT]}
@@ -145,9 +147,9 @@ class Company:
             self.sign_up(name)
         self.settle()
         self.ambiguous("frontdesk@example.com", "Alma Reyes", "Otto Lind")
-        self.change("Vera Lindholm", "email", "mei.tanaka@example.com ")  # another one's login has it
+        self.change("Vera Lindholm", "email", "mei.tanaka@example.com ")  # Mei's login has this e-mail
         self.settle()
-        self.cannot_link("Rita Sandoval", "Theo Blanc")
+        self.add_unlinkable("Rita Sandoval", "Theo Blanc")
         employees.refresh_differences(self.database)
         self.hr.execute(SPREAD)
         self.hr.execute(ATTEMPTS)

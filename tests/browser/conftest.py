@@ -1,4 +1,4 @@
-"""Real Chromium on the real server, and what no page may do there: complain, fail, or ask anybody else for anything."""
+"""Real Chromium on the real server. No page may log an error, fail, or send a request to another host."""
 
 import os
 from collections.abc import Iterator
@@ -16,21 +16,20 @@ from tests.conftest import ADMIN_KEY
 from webhook_service.server import process as server_process
 
 CHROMIUM = Path("/usr/bin/chromium")
-# The sandbox cannot be had as root; the rest is Chromium's own traffic, and a GPU that is not there.
+# The sandbox does not work as root. The other options turn off Chromium's own traffic, and the missing GPU.
 ARGUMENTS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
 )
-PATIENCE = 15_000
-"""Milliseconds."""
+TIMEOUT_MILLISECONDS = 15_000
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium. Where it is missing, the test is skipped; with CI in the environment it fails."""
+    """Debian's Chromium. If it is missing, the test is skipped, but it fails if CI is in the environment."""
     if not CHROMIUM.exists():
-        give_up = pytest.fail if os.environ.get("CI") else pytest.skip
-        give_up("needs Debian's chromium: apt-get install chromium")
+        skip = pytest.fail if os.environ.get("CI") else pytest.skip
+        skip("needs Debian's chromium: apt-get install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
@@ -39,7 +38,7 @@ def browser() -> Iterator[Browser]:
 
 @contextmanager
 def served(database_url: str, log_file: Path, **settings: str) -> Iterator[str]:
-    """The real server on a free port, with the stand-in for Auth; its URL."""
+    """Run the real server on a free port, with the stand-in for Auth, and yield its URL."""
     with server_process.listening(0) as listener, log_file.open("wb") as log:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         environment = settings_for(database_url) | {"AUTH_ADMIN": "local", "WEB_CONCURRENCY": "1"} | settings
@@ -48,36 +47,36 @@ def served(database_url: str, log_file: Path, **settings: str) -> Iterator[str]:
             yield url
 
 
-@dataclass  # without slots: Playwright remembers things on whom it calls
+@dataclass  # without slots, because Playwright sets attributes on its listeners
 class Watch:
-    """What went wrong on a page. `expected` are paths that may fail, or answer with 4xx."""
+    """The errors of a page. Requests to the paths in `expected` may fail or get a 4xx."""
 
     url: str
     expected: set[str] = field(default_factory=set)
     found: list[str] = field(default_factory=list)
 
     def follow(self, page: Page) -> None:
-        page.on("console", self._said)
+        page.on("console", self._on_console)
         page.on("pageerror", lambda error: self.found.append(f"page error: {error}"))
-        page.on("request", self._asked)
-        page.on("requestfailed", self._failed)
-        page.on("response", self._answered)
+        page.on("request", self._on_request)
+        page.on("requestfailed", self._on_failure)
+        page.on("response", self._on_response)
 
-    def _said(self, message: ConsoleMessage) -> None:
-        # What was answered is judged by its status.
+    def _on_console(self, message: ConsoleMessage) -> None:
+        # `_on_response` checks the status of responses.
         if message.type in ("error", "warning") and not message.text.startswith("Failed to load resource"):
             self.found.append(f"console: {message.text}")
 
-    def _asked(self, request: Request) -> None:
+    def _on_request(self, request: Request) -> None:
         if not request.url.startswith((f"{self.url}/", "data:")):
-            self.found.append(f"asked elsewhere: {request.url}")
+            self.found.append(f"request to another host: {request.url}")
 
-    def _failed(self, request: Request) -> None:
-        # Whoever leaves a page aborts what it was still asking for.
+    def _on_failure(self, request: Request) -> None:
+        # A browser that leaves a page aborts the page's open requests.
         if request.failure != "net::ERR_ABORTED" and urlsplit(request.url).path not in self.expected:
             self.found.append(f"failed: {request.url} {request.failure}")
 
-    def _answered(self, response: Response) -> None:
+    def _on_response(self, response: Response) -> None:
         path = urlsplit(response.url).path
         if response.status >= 500 or (response.status >= 400 and path not in self.expected):
             self.found.append(f"{response.status}: {response.url}")
@@ -85,23 +84,23 @@ class Watch:
 
 @pytest.fixture
 def server(database_url: str, tmp_path: Path) -> Iterator[str]:
-    """The URL of a server on this test's database, whose relay runs."""
+    """The URL of a server on this test's database, with a running relay."""
     with served(database_url, tmp_path / "server.log") as url:
         yield url
 
 
 @pytest.fixture
 def company(database_url: str) -> Iterator[Company]:
-    """The people of this test's database."""
+    """The company in this test's database."""
     with company_of(database_url) as company:
         yield company
 
 
 @contextmanager
 def watched(browser: Browser, url: str, **options: object) -> Iterator[tuple[Page, Watch]]:
-    """A page of a browser without a past, and what went wrong there; at the end nothing may have."""
+    """Yield a page of a new browser context, and its errors. At the end there must be none."""
     context = browser.new_context(base_url=url, **options)  # type: ignore[arg-type]
-    context.set_default_timeout(PATIENCE)
+    context.set_default_timeout(TIMEOUT_MILLISECONDS)
     page, watch = context.new_page(), Watch(url)
     watch.follow(page)
     yield page, watch
@@ -122,7 +121,7 @@ def watch(watched_page: tuple[Page, Watch]) -> Watch:
 
 @pytest.fixture
 def page(watched_page: tuple[Page, Watch]) -> Page:
-    """Nobody is signed in."""
+    """A page on which no admin is signed in."""
     return watched_page[0]
 
 
@@ -136,6 +135,6 @@ def sign_in(page: Page) -> None:
 
 @pytest.fixture
 def admin(page: Page) -> Page:
-    """Ada is signed in."""
+    """A page on which Ada is signed in."""
     sign_in(page)
     return page

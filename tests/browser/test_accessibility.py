@@ -1,4 +1,4 @@
-"""axe-core on every page, light and dark, at a desk and on a phone."""
+"""axe-core on every page, in light and dark, on a desktop and on a phone."""
 
 import os
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 EVERY_RULE = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 CONTRAST = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
 RULES: dict[Literal["light", "dark"], object] = {"light": EVERY_RULE, "dark": CONTRAST}
-"""A page is the same in the dark but for its colours."""
+"""In dark mode only the colours of a page differ."""
 RUN = """rules => axe.run(document, {runOnly: rules, resultTypes: ["violations"]}).then(found => found.violations.map(
   violation => `${violation.id}: ${violation.nodes.map(node => node.target.join(" ")).join(", ")}`))"""
 SCREENS = {"desk": {"width": 1280, "height": 800}, "phone": {"width": 390, "height": 844}}
@@ -25,7 +25,7 @@ SCREENS = {"desk": {"width": 1280, "height": 800}, "phone": {"width": 390, "heig
 PAGES = {
     "overview": "/admin/auth-sync",
     "events": "/admin/events",
-    "events of nobody": "/admin/events?person=nobody@example.com",
+    "events, no match": "/admin/events?person=nobody@example.com",
     "events, wrong filter": "/admin/events?since=yesterday",
     "event, ambiguous": "/admin/events/{ambiguous}",
     "event, rejected": "/admin/events/{rejected}",
@@ -52,10 +52,13 @@ PAGES = {
 
 @pytest.fixture(scope="module")
 def axe() -> str:
-    """The script's text: the pages let no script in from elsewhere. Where it is missing: as of the browser."""
+    """The text of axe-core's script, because the pages load no scripts from elsewhere.
+
+    If it is missing, the test is skipped as in `browser`.
+    """
     if not AXE.exists():
-        give_up = pytest.fail if os.environ.get("CI") else pytest.skip
-        give_up("needs axe-core: npm ci --prefix tests/browser")
+        skip = pytest.fail if os.environ.get("CI") else pytest.skip
+        skip("needs axe-core: npm ci --prefix tests/browser")
     return AXE.read_text("utf-8")
 
 
@@ -63,7 +66,10 @@ def axe() -> str:
 def site(
     new_database: Any, migrated_template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, dict[str, str]]]:
-    """The URL of a server whose company has had a day, and where to find what. No relay: a replay stays under way."""
+    """The URL of a server on a company after its day, and the ids for the paths.
+
+    No relay runs, so a bulk replay stays under way.
+    """
     with dropped_afterwards(new_database(migrated_template)) as url, company_of(url) as company:
         company.live_a_day()
         rows = company.hr.execute("select outcome, min(event_id) as id from integration_sync_log group by 1").fetchall()
@@ -81,44 +87,44 @@ def site(
 
 
 @pytest.mark.parametrize("screen", SCREENS)
-def test_every_page_is_for_everyone(browser: Browser, site: tuple[str, dict[str, str]], axe: str, screen: str) -> None:
-    """axe-core finds no violation, in the light and in the dark, and nothing scrolls sideways."""
+def test_every_page_is_accessible(browser: Browser, site: tuple[str, dict[str, str]], axe: str, screen: str) -> None:
+    """axe-core finds no violation on any page, in light and dark, and no page scrolls sideways."""
     url, places = site
-    troubles: list[str] = []
+    violations: list[str] = []
 
-    def look(page: Page, name: str) -> None:
+    def check(page: Page, name: str) -> None:
         page.wait_for_load_state()
         for scheme, rules in RULES.items():
             page.emulate_media(color_scheme=scheme)
-            troubles.extend(f"{name}, {scheme}: {found}" for found in page.evaluate(RUN, rules))
+            violations.extend(f"{name}, {scheme}: {found}" for found in page.evaluate(RUN, rules))
         if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
-            troubles.append(f"{name}: scrolls sideways")
+            violations.append(f"{name}: scrolls sideways")
 
     with watched(browser, url, viewport=SCREENS[screen], reduced_motion="reduce") as (page, watch):
         page.add_init_script(axe)
         page.goto("/admin/login")
-        look(page, "login")
+        check(page, "login")
         sign_in(page)
         watch.expected.add("/admin/events/nothing")
         for name, path in PAGES.items():
             page.goto(path.format(**places))
             if name == "overview":
                 page.locator("summary").click()
-            look(page, name)
-        create(page, watch, f"{screen}@example.com", lambda: look(page, "new employee, wrong"))
-        look(page, "created")
-    assert not troubles, "\n".join(troubles)
+            check(page, name)
+        create(page, watch, f"{screen}@example.com", lambda: check(page, "new employee, wrong"))
+        check(page, "created")
+    assert not violations, "\n".join(violations)
 
 
-def create(page: Page, watch: Watch, email: str, look_at_wrong: Any) -> None:
-    """Wrong first, and then right."""
+def create(page: Page, watch: Watch, email: str, check_invalid: Any) -> None:
+    """Submit an invalid form, and then a valid one."""
     watch.expected.add("/admin/employees/new")
     page.goto("/admin/employees/new")
     page.get_by_label("E-mail").fill("amara.okafor@example.com")
     page.get_by_label("User type").fill("x")
     page.get_by_role("button", name="Create").click()
     page.get_by_text("Nobody was created.").wait_for()
-    look_at_wrong()
+    check_invalid()
     page.get_by_label("E-mail").fill(email)
     page.get_by_label("User type").fill("")
     page.get_by_role("button", name="Create").click()

@@ -1,4 +1,4 @@
-"""What admins do in a browser, from signing in to what has come of it in the database."""
+"""The actions of admins in a browser, from the sign-in to their results in the database."""
 
 import re
 
@@ -8,30 +8,33 @@ from playwright.sync_api import Error, Page, expect
 from tests.browser.company import Company
 from tests.browser.conftest import Watch, sign_in
 from tests.conftest import ADMIN_KEY
+from webhook_service.ledger import wording
 
 OVERVIEW = "/admin/auth-sync"
+NEEDS_ATTENTION = wording.state({"status": "FAILED", "next_attempt_at": None})
+IN_SYNC = wording.SYNC_STATUSES["OK"][0]
 
 
 def test_a_failure_is_found_and_replayed(page: Page, company: Company) -> None:
-    """Sign in, see what failed, read why; when the cause is mended, a replay succeeds."""
-    company.cannot_link("Rita Sandoval")
+    """An admin signs in, finds a failure, reads its reason, and replays it successfully after the cause is fixed."""
+    company.add_unlinkable("Rita Sandoval")
     sign_in(page)
     failures = page.get_by_role("region", name="Failures, newest first")
     failures.locator("tbody tr").first.get_by_role("link").first.click()
-    expect(page.get_by_role("heading", level=1)).to_contain_text("Given up")
+    expect(page.get_by_role("heading", level=1)).to_contain_text(NEEDS_ATTENTION)
     expect(page.get_by_text("What to do:")).to_be_visible()
-    company.mend()
+    company.fix_constraint()
     page.get_by_role("button", name="Replay", exact=True).click()
     expect(page.get_by_role("status").first).to_contain_text("Replayed: linked.")
     expect(page.get_by_role("heading", level=1)).to_contain_text("Done")
     page.get_by_role("link", name="Rita Sandoval").click()
-    expect(page.get_by_role("heading", level=1)).to_contain_text("In step")
+    expect(page.get_by_role("heading", level=1)).to_contain_text(IN_SYNC)
     page.goto(OVERVIEW)
     expect(page.locator("#failures")).to_contain_text("None.")
 
 
 def test_the_temporary_password_is_shown_once(admin: Page, company: Company, watch: Watch) -> None:
-    """It can be copied; whoever reloads the page or comes back to it does not see it."""
+    """The password can be copied, and is not shown again after a reload or on the way back."""
     admin.goto("/admin/employees/new")
     admin.get_by_label("E-mail").fill("lena.fox@example.com")
     admin.get_by_label("First name").fill("Lena")
@@ -41,7 +44,7 @@ def test_the_temporary_password_is_shown_once(admin: Page, company: Company, wat
     admin.get_by_role("button", name="Copy").click()
     expect(admin.get_by_text("Copied.")).to_be_visible()
     assert admin.evaluate("navigator.clipboard.readText()") == password
-    watch.expected.add("/admin/employees/new")  # asked for again, it is refused: she is there
+    watch.expected.add("/admin/employees/new")  # the reload posts again, which is refused because the employee exists
     admin.reload()
     assert password not in admin.content()
     expect(admin.get_by_text("Nobody was created.")).to_be_visible()
@@ -52,8 +55,8 @@ def test_the_temporary_password_is_shown_once(admin: Page, company: Company, wat
     assert hired == {"n": 1}
 
 
-def test_an_ambiguous_login_is_given_to_whom_it_belongs(page: Page, company: Company) -> None:
-    """Chosen on the event's page among those whom it fits, or on the page of an employee who is offered it."""
+def test_an_ambiguous_login_is_given_to_the_right_employee(page: Page, company: Company) -> None:
+    """An admin links an ambiguous login on the event's page or on the employee's page."""
     company.ambiguous("frontdesk@example.com", "Alma Reyes", "Otto Lind")
     company.ambiguous("desk@example.com", "Ida Berg", "Paul Roth")
     company.settle()
@@ -62,23 +65,23 @@ def test_an_ambiguous_login_is_given_to_whom_it_belongs(page: Page, company: Com
     page.get_by_role("region", name="Events, newest first").get_by_role("link").first.click()
     choices = page.get_by_role("region", name="Who is it?")
     choices.locator("form", has_text="Otto Lind").get_by_role("button").click()
-    expect(page.get_by_role("heading", level=1)).to_contain_text("Otto Lind In step")
+    expect(page.get_by_role("heading", level=1)).to_contain_text(f"Otto Lind {IN_SYNC}")
 
     page.goto(OVERVIEW)
     page.get_by_role("link", name="Ambiguous").click()
     page.get_by_role("link", name="Ida Berg").click()
     page.get_by_role("button", name="Give this login desk@example.com").click()
     expect(page.get_by_role("status")).to_contain_text("Linked.")
-    expect(page.get_by_role("heading", level=1)).to_contain_text("In step")
+    expect(page.get_by_role("heading", level=1)).to_contain_text(IN_SYNC)
     page.goto("/admin/events?status=FAILED")
     expect(page.get_by_text("No event fits what you asked for.")).to_be_visible()
 
 
 def test_many_events_are_replayed(page: Page, company: Company) -> None:
-    """Choose, look at what would change, confirm, and watch it go on by itself until it is done; or cancel it."""
+    """An admin previews, confirms and watches a bulk replay, which refreshes by itself and can be cancelled."""
     names = [f"Newcomer Number{n}" for n in range(100)]
-    company.cannot_link(*names)
-    company.mend()
+    company.add_unlinkable(*names)
+    company.fix_constraint()
     sign_in(page)
     page.goto("/admin/events?status=FAILED")
     page.get_by_role("link", name="Replay these…").click()
@@ -97,8 +100,8 @@ def test_many_events_are_replayed(page: Page, company: Company) -> None:
     expect(page.locator("#progress-title")).to_have_text(re.compile(r"^Cancelled: \d+ of 200 replayed"))
 
 
-def test_an_employee_is_switched_off_and_on(page: Page, company: Company) -> None:
-    """After a question; the login is banned and let in again."""
+def test_an_employee_is_deactivated_and_activated(page: Page, company: Company) -> None:
+    """A confirmed deactivation bans the login, and an activation lifts the ban."""
     company.hire("Jane Doe")
     user = company.sign_up("Jane Doe")
     company.settle()
@@ -119,7 +122,7 @@ def test_an_employee_is_switched_off_and_on(page: Page, company: Company) -> Non
 
 
 def test_the_overview_refreshes_itself(page: Page, company: Company) -> None:
-    """What is new appears and the reader keeps the place: scroll, focus, what is open; unless it is stopped."""
+    """A refresh shows new data and keeps the scroll position, the focus and open parts. It can be stopped."""
     page.clock.install()
     page.set_viewport_size({"width": 800, "height": 400})
     sign_in(page)
@@ -128,7 +131,7 @@ def test_the_overview_refreshes_itself(page: Page, company: Company) -> None:
     link.focus()
     page.evaluate("scrollTo(0, 500)")
     before = page.evaluate("scrollY")
-    company.cannot_link("Rita Sandoval")
+    company.add_unlinkable("Rita Sandoval")
     page.clock.fast_forward(11_000)
     expect(page.locator("#failures")).to_contain_text("Rita Sandoval")
     assert page.locator("details").get_attribute("open") is not None
@@ -141,26 +144,26 @@ def test_the_overview_refreshes_itself(page: Page, company: Company) -> None:
     assert page.evaluate("document.querySelector('#failures button').isTheSame")
 
     page.get_by_role("button", name="Stop refreshing").click()
-    company.mend()
-    company.cannot_link("Theo Blanc")
-    with page.expect_request("**/admin/auth-sync") as asked:
+    company.fix_constraint()
+    company.add_unlinkable("Theo Blanc")
+    with page.expect_request("**/admin/auth-sync") as refresh:
         page.clock.fast_forward(60_000)
         page.get_by_role("button", name="Refresh again").click()
         expect(page.locator("#failures")).not_to_contain_text("Theo Blanc")
         page.clock.fast_forward(11_000)
-    assert asked.value.headers["x-refresh"] == "1"
+    assert refresh.value.headers["x-refresh"] == "1"
     expect(page.locator("#failures")).to_contain_text("Theo Blanc")
 
 
 def test_the_keyboard_is_enough(page: Page, company: Company) -> None:
-    """From the sign-in to a replay by Tab and Enter, past the menu by the first link, and one sees where one is."""
-    company.cannot_link("Rita Sandoval")
-    company.mend()
+    """An admin reaches a replay from the sign-in by Tab and Enter, past the menu, and the focus is always visible."""
+    company.add_unlinkable("Rita Sandoval")
+    company.fix_constraint()
     page.goto(OVERVIEW)
     tab_to(page, "Admin key")
     page.keyboard.type(ADMIN_KEY)
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="Is it in step?")).to_be_visible()
+    expect(page.get_by_role("heading", name="Is everything in sync?")).to_be_visible()
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     expect(page.get_by_role("link", name="Skip to the content")).to_be_in_viewport(ratio=1)
@@ -172,14 +175,14 @@ def test_the_keyboard_is_enough(page: Page, company: Company) -> None:
 
 
 FOCUSED = """() => {
-  const at = document.activeElement, look = getComputedStyle(at);
+  const at = document.activeElement, style = getComputedStyle(at);
   const name = at.getAttribute("aria-label") || (at.labels && at.labels[0] || at).textContent.trim();
-  return [name, look.outlineStyle !== "none" || look.boxShadow !== "none"];
+  return [name, style.outlineStyle !== "none" || style.boxShadow !== "none"];
 }"""
 
 
 def tab_to(page: Page, beginning: str) -> None:
-    """Presses Tab until what is called so has the focus, which is seen at each step."""
+    """Press Tab until an element whose name begins so has the focus. Fails if the focus is invisible at any step."""
     for _ in range(40):
         page.keyboard.press("Tab")
         name, is_seen = page.evaluate(FOCUSED)

@@ -1,4 +1,4 @@
-"""What must hold after each cycle of a chaos run, when everything is up again and nothing is under way."""
+"""The conditions after each cycle of a chaos run, when everything runs again and no event is open."""
 
 import json
 from collections import Counter
@@ -23,11 +23,11 @@ select employee_id, email, first_name, last_name, auth_user_id, orphaned_auth_us
 """
 
 STORY = """
-with him as (select * from chaos.hired where employee_id = %s),
+with person as (select * from chaos.hired where employee_id = %s),
      users as (select distinct auth_user_id from chaos.history
-                where lower(email) in (select lower(email) from him)
-                   or auth_user_id = (select auth_user_id from public.employees join him using (employee_id)))
-select at::time(3)::text, 'hired' as what, email, employee_id::text as more from him
+                where lower(email) in (select lower(email) from person)
+                   or auth_user_id = (select auth_user_id from public.employees join person using (employee_id)))
+select at::time(3)::text, 'hired' as what, email, employee_id::text as more from person
 union all
 select at::time(3)::text, operation, email,
        concat_ws(' ', auth_user_id, case when is_confirmed then 'confirmed' end, metadata ->> 'first_name')
@@ -42,17 +42,17 @@ select completed_at::time(3)::text, concat_ws(' ', operation, status, outcome, '
 
 
 class Checks:
-    """Looks at what is new since the last time, so that the thousandth look is not slower than the first."""
+    """Reads only the rows that are new since the last check, so that later checks are not slower than the first."""
 
     def __init__(self, url: str) -> None:
         self._database = DirectDatabase(url)
         self._oracle = Oracle()
         self._seen: Counter[str] = Counter()
         self.applied = 0
-        """Events of the ledger that are done, and were done once."""
+        """The number of inbound events of the ledger that are done."""
 
     def settled(self, world: World) -> None:
-        """Waits until no event is open."""
+        """Wait until no event is open."""
         with world.connect() as connection:
             try:
                 wait_for("all events", lambda: connection.execute(OPEN).fetchone() is None, seconds=60)
@@ -61,7 +61,7 @@ class Checks:
                 raise AssertionError(f"{len(left)} events are still open: {left[:5]}") from error
 
     def differences(self, world: World) -> list[str]:
-        """What is wrong, for a person to read; empty when all is well."""
+        """Describe everything that is wrong, in lines for people. The list is empty if all is well."""
         with world.connect() as connection, connection.transaction():
             connection.execute("set transaction isolation level repeatable read")
             self._oracle.hire(self._new(connection, "chaos.hired"))
@@ -79,26 +79,26 @@ class Checks:
         return wrong + [f"reconcile found {dict(difference)}" for difference in found.shown]
 
     def _story(self, connection: psycopg.Connection[dict[str, Any]], difference: str) -> list[str]:
-        """What happened to an employee of whom something is wrong, and to its user, in the order of time."""
+        """Return the history of an employee with a difference, and of its user, in the order of time."""
         return [
             "  " + " | ".join(str(value) for value in row.values())
             for row in connection.execute(STORY, [int(difference.split()[1].rstrip(":"))])
         ]
 
     def _applied_otherwise_than_once(self, connection: psycopg.Connection[dict[str, Any]]) -> list[str]:
-        """The changes that the ledger tells of against those that employees have seen."""
+        """Compare the changes in the ledger with those that the witnesses saw on employees."""
         done = [row for row in self._new(connection, "public.integration_sync_log") if row["direction"] == "inbound"]
         self.applied += len(done)
         reported = Counter(as_key(row) for row in done if row["changes"])
         seen = Counter(as_key(row) for row in self._new(connection, "chaos.changed"))
         return [
             *(f"{row['event_id']}: {row['attempts']} attempts" for row in done if row["attempts"] != 1),
-            *(f"in the ledger, but not done: {key}" for key in (reported - seen)),
-            *(f"done, but not in the ledger: {key}" for key in (seen - reported)),
+            *(f"in the ledger, but not applied: {key}" for key in (reported - seen)),
+            *(f"applied, but not in the ledger: {key}" for key in (seen - reported)),
         ]
 
     def _new(self, connection: psycopg.Connection[dict[str, Any]], table: str) -> list[dict[str, Any]]:
-        """Rows that were not there the last time. The world is settled: none comes later with a lower id."""
+        """Return the rows that are new since the last check. No event is open, so no lower id appears later."""
         query = sql.SQL("select * from {} where id > %s order by id").format(sql.Identifier(*table.split(".")))
         found = connection.execute(query, [self._seen[table]]).fetchall()
         if found:

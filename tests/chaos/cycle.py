@@ -1,4 +1,4 @@
-"""Cycles of chaos: the outer world writes, somebody is killed and started again, and then everything must be right."""
+"""Cycles of chaos: the outer world writes, processes are killed and restarted, and then everything must be right."""
 
 import json
 import random
@@ -15,27 +15,30 @@ from tests.debian_postgres import Cluster
 DROP = 0.3
 DUPLICATE = 0.3
 ACTIONS = 30
-"""At least so many in each cycle."""
+"""The least number of actions in each cycle."""
 POINTS = ("after claim", "mid-apply", "before settle")
 KILLABLE = ("web", *RELAYS, "pg_net", "postgres")
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Who is killed, and where a `who` (web or relay) stands then; no point: anywhere."""
+    """The victims of a kill, and the point at which a process of this kind (web or relay) waits then.
+
+    Without a point: any moment.
+    """
 
     victims: tuple[str, ...]
     point: str = ""
-    who: str = ""
+    kind: str = ""
 
     def names(self) -> list[str]:
-        """As they are counted: two relays are one kind of victim."""
+        """Return the names for the statistics. Both relays are one kind of victim."""
         return [f"{self.point or 'at random'}: {victim.split('-')[0]}" for victim in self.victims]
 
 
 @dataclass(slots=True)
 class Tally:
-    """What a run has done, for people; `wrong` is empty when all was well."""
+    """The statistics of a run, for people. `wrong` is empty if all is well."""
 
     seed: int
     cycles: int = 0
@@ -55,18 +58,24 @@ class Tally:
             f"{self.actions} actions ({self.interrupted} cut off by a kill of PostgreSQL), {self.sign_ups} sign-ups\n"
             f"webhooks: {dict(self.deliveries)}\n"
             f"{self.applied} events applied, each once: {dict(self.via)}\n"
-            + ("\n".join(["WRONG", *self.wrong]) if self.wrong else "employees equal what the auth users say")
+            + ("\n".join(["WRONG", *self.wrong]) if self.wrong else "employees equal the auth users")
         )
 
 
 def plans(dice: random.Random) -> Callable[[], Plan]:
-    """Each combination of a point and a victim comes once before any comes again."""
+    """Return a function that draws plans.
+
+    Each combination of a point and a victim is drawn once before any is repeated.
+    """
     waiting: list[Plan] = []
 
     def draw() -> Plan:
         if not waiting:
-            at_points = [("after claim", "relay"), *((point, who) for point in POINTS[1:] for who in ("web", "relay"))]
-            waiting.extend(Plan((victim,), point, who) for point, who in at_points for victim in (who, "postgres"))
+            at_points = [
+                ("after claim", "relay"),
+                *((point, kind) for point in POINTS[1:] for kind in ("web", "relay")),
+            ]
+            waiting.extend(Plan((victim,), point, kind) for point, kind in at_points for victim in (kind, "postgres"))
             waiting.extend(Plan(tuple(dice.sample(KILLABLE, dice.randint(1, 3)))) for _ in range(5))
             dice.shuffle(waiting)
         return waiting.pop()
@@ -83,7 +92,10 @@ def run(
     seed: int,
     progress: Callable[[Tally], None] = lambda tally: None,
 ) -> Tally:
-    """So many cycles, or until something is wrong. A seed gives the same dice again, but not the same moments."""
+    """Run this number of cycles, or until something is wrong.
+
+    A seed repeats the random choices, but not their timing.
+    """
     dice = random.Random(f"{seed}-kills")
     draw = plans(dice)
     tally = Tally(seed)
@@ -108,13 +120,13 @@ def run(
 
 
 def cycle(there: World, plan: Plan, dice: random.Random) -> None:
-    """The outer world writes, the plan's victims are killed and started again; at the end nobody writes any more."""
+    """Let the outer world write, kill and restart the plan's victims, and pause the writer."""
     writer = there.writer
     before = writer.actions
     writer.go()
     victims = plan.victims
     if plan.point:
-        victims = (there.kill_at(plan.point, plan.who, *victims),)
+        victims = (there.kill_at(plan.point, plan.kind, *victims),)
     else:
         moment = before + dice.randint(1, ACTIONS)
         wait_for("some actions", lambda: writer.actions >= moment, seconds=60)

@@ -1,4 +1,4 @@
-"""What employees must be, worked out in Python from nothing but the hires and the commits to auth.users."""
+"""The expected employees, computed in Python from only the hires and the commits to auth.users."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ NAMES = ("first_name", "last_name")
 
 @dataclass(slots=True)
 class Employee:
-    """`email` as it is compared: without case."""
+    """An expected employee. `email` is in lower case."""
 
     email: str
     first_name: str | None
@@ -22,7 +22,7 @@ class Employee:
 
 @dataclass(slots=True)
 class User:
-    """`carried` is the last value of each field that an employee gets."""
+    """An auth user. `carried` has the last value of each field that is copied to an employee."""
 
     email: str | None = None
     is_confirmed: bool = False
@@ -32,10 +32,10 @@ class User:
 
 
 class Oracle:
-    """Takes what is new since the last time, in order. No two users may ever hold the same address.
+    """Processes new hires and commits in order.
 
-    An employee may come at any time, but not to an address that its user has left before: then it does not matter
-    when it came.
+    No two users may ever have the same address. An employee may be hired at any time, but not with an address that its
+    user had before. With this rule, the time of the hire does not matter.
     """
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class Oracle:
                 self._link(holder)
 
     def commit(self, history: Iterable[Row]) -> None:
-        """Rows of chaos.history, the oldest first."""
+        """Process rows of chaos.history, the oldest first."""
         last: dict[tuple[int, UUID], Row] = {}
         for row in history:
             key = (row["xid"], row["auth_user_id"])
@@ -103,7 +103,7 @@ class Oracle:
         self._by_email.setdefault(employee.email, []).append(employee)
 
     def differences(self, employees: Iterable[Row]) -> list[str]:
-        """What is not as it must be, for a person to read. `employees` is the whole table."""
+        """Describe the differences to the expected employees, in lines for people. `employees` is the whole table."""
         found = {row["employee_id"]: row for row in employees}
         wrong = [f"employee {key} is missing" for key in self.employees.keys() - found.keys()]
         wrong += [f"employee {key} was never hired" for key in found.keys() - self.employees.keys()]

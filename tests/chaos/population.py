@@ -1,4 +1,4 @@
-"""Who there is in a chaos run, and what they do next, by the dice."""
+"""The people of a chaos run, and their random actions."""
 
 import random
 from collections.abc import Callable
@@ -16,15 +16,15 @@ Row = dict[str, Any]
 
 @dataclass(slots=True)
 class Person:
-    """One who signs up once and wanders over a few addresses that are nobody else's."""
+    """A person who signs up once and moves between a few addresses that no other person has."""
 
     addresses: tuple[str, ...]
     user: UUID = field(default_factory=uuid4)
     hired: set[str] = field(default_factory=set)
-    """Addresses at which there is an employee."""
+    """Addresses with an employee."""
     left: set[str] = field(default_factory=set)
-    """Addresses that the user has had before. An employee who came to one now would come too late, or just in time:
-    nobody could say.
+    """Addresses that the user had before. For an employee hired with one of them now, the result would depend on the
+    moment of the hire.
     """
 
 
@@ -32,26 +32,26 @@ def newcomer(number: int, dice: random.Random) -> Person:
     return Person(tuple(f"person-{number}-{i}@example.com" for i in range(dice.randint(1, 3))))
 
 
-def somebody(dice: random.Random) -> dict[str, Any]:
-    """A name, as a user's metadata and as columns of employees."""
+def random_name(dice: random.Random) -> dict[str, Any]:
+    """Return a random name, as a user's metadata and as columns of employees."""
     return {"first_name": dice.choice(FIRST), "last_name": dice.choice(LAST)}
 
 
 def sign_up(auth: Auth, person: Person, dice: random.Random) -> None:
-    """In one of the ways there are."""
+    """Sign up in a random way."""
     email = person.addresses[0]
     ways: tuple[Callable[[], object], ...] = (
-        lambda: auth.sign_up(email, user_metadata=somebody(dice), id=person.user),
-        lambda: auth.sign_up(email, user_metadata=somebody(dice), auto_confirm=True, id=person.user),
-        lambda: auth.admin_create(email, user_metadata=somebody(dice), id=person.user),
-        lambda: auth.sso_sign_up(email, user_metadata=somebody(dice), id=person.user),
+        lambda: auth.sign_up(email, user_metadata=random_name(dice), id=person.user),
+        lambda: auth.sign_up(email, user_metadata=random_name(dice), auto_confirm=True, id=person.user),
+        lambda: auth.admin_create(email, user_metadata=random_name(dice), id=person.user),
+        lambda: auth.sso_sign_up(email, user_metadata=random_name(dice), id=person.user),
         lambda: auth.anonymous(id=person.user),
     )
     dice.choices(ways, (6, 4, 4, 2, 1))[0]()
 
 
 def act(auth: Auth, person: Person, row: Row, dice: random.Random) -> None:
-    """Something that can happen to a user whose row is this one."""
+    """Perform a random action that is possible for a user with this row."""
     actions: list[tuple[int, Callable[[], object]]] = [(1, lambda: auth.hard_delete(person.user))]
     if row["deleted_at"] is None:
         actions += [
@@ -63,8 +63,8 @@ def act(auth: Auth, person: Person, row: Row, dice: random.Random) -> None:
         ]
         if not row["is_anonymous"]:
             actions += [
-                (5, lambda: auth.update_metadata(person.user, somebody(dice))),
-                (2, lambda: auth.sso_sign_in(person.user, user_metadata=somebody(dice))),
+                (5, lambda: auth.update_metadata(person.user, random_name(dice))),
+                (2, lambda: auth.sso_sign_in(person.user, user_metadata=random_name(dice))),
                 (3, lambda: change_email(auth, person, row, dice)),
             ]
             if row["email_confirmed_at"] is None:
@@ -74,7 +74,7 @@ def act(auth: Auth, person: Person, row: Row, dice: random.Random) -> None:
 
 
 def change_email(auth: Auth, person: Person, row: Row, dice: random.Random) -> None:
-    """To another of the addresses: by the user, who then has confirmed it, or by an admin."""
+    """Change to another of the addresses, by the user, who then has confirmed it, or by an admin."""
     others = [address for address in person.addresses if address != row["email"]]
     if not others:
         return
@@ -84,7 +84,7 @@ def change_email(auth: Auth, person: Person, row: Row, dice: random.Random) -> N
 
 
 def vacancy(person: Person, row: Row | None, dice: random.Random) -> str | None:
-    """An address where an employee may come now; see `Person.left`."""
+    """Return an address with which an employee may be hired now, or None. See `Person.left`."""
     if row is not None and row["deleted_at"] is not None:
         return None
     free = [a for a in person.addresses if a not in person.hired and a not in person.left]

@@ -1,4 +1,4 @@
-"""What is killed in a chaos run besides PostgreSQL: each a process that can be started over and over."""
+"""The processes of a chaos run besides PostgreSQL. Each can be killed and started again."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ WEB = server_process.COMMAND
 
 
 class Killable:
-    """A command, its environment and the file that its output goes to."""
+    """A command with its environment, and the file for its output."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], log_file: Path) -> None:
         self.log_file = log_file
@@ -26,7 +26,7 @@ class Killable:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Does not wait."""
+        """Start the process, and do not wait for it."""
         assert self._process is None
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
@@ -34,7 +34,7 @@ class Killable:
             )
 
     def kill(self) -> None:
-        """With its workers, as when the machine loses power."""
+        """Kill the process and its workers, as a power failure does."""
         if self._process is None:
             return
         if self._process.poll() is None:
@@ -46,12 +46,12 @@ class Killable:
         self._process = None
 
     def has_ended(self) -> bool:
-        """By itself, which it must not."""
+        """Return whether the process has ended by itself, which it must not."""
         return self._process is not None and self._process.poll() is not None
 
 
 def answers(url: str) -> bool:
-    """Whether a web process serves there."""
+    """Return whether a web process serves at this URL."""
     with suppress(httpx.HTTPError):
         return httpx.get(f"{url}/healthz", timeout=2).is_success
     return False

@@ -1,4 +1,4 @@
-"""Chaos: everything that can be killed is killed, over and over."""
+"""Chaos: every process is killed, over and over."""
 
 import os
 import random
@@ -15,10 +15,13 @@ pytestmark = pytest.mark.campaign
 CYCLES = 50
 
 
-def test_employees_equal_the_auth_users_whoever_is_killed(
+def test_employees_equal_the_auth_users_after_any_kill(
     supabase_cluster: Cluster, new_supabase_database: Callable[..., str], tmp_path: Path
 ) -> None:
-    """Whoever is killed at whatever point, and though 30 % of the webhooks are lost, employees end as auth says."""
+    """Employees equal the auth users in the end.
+
+    Processes are killed at any point, and 30 % of the webhooks are lost.
+    """
     seed = int(os.environ.get("CHAOS_SEED") or random.SystemRandom().randrange(1_000_000))
     url = supabase_cluster.url(new_supabase_database())
 

@@ -31,10 +31,10 @@ pytestmark = pytest.mark.campaign
 
 CYCLES = 12
 CHANGES = 8
-"""In each cycle, at least. Then whoever is at work is killed."""
+"""The least number of changes in each cycle. Then a process that performs an action is killed."""
 PEOPLE = 8
-LATENCY = 0.03
-"""Seconds: so that somebody is mostly at work."""
+LATENCY_SECONDS = 0.03
+"""The latency of Auth, so that a process performs an action most of the time."""
 CHANCES: dict[Fault, float] = {
     fault: 0.03 for fault in (TIMED_OUT, TIMED_OUT.after_commit(), CUT, CUT.after_commit(), PAGE_500, throttled("1"))
 }
@@ -51,7 +51,10 @@ AT_WORK = "select from integration_sync_log where lease like %s and leased_until
 
 
 class Process(Killable):
-    """A Killable whose leases are known: a relay's have its number in them, of a web process there is one."""
+    """A Killable with the pattern of its leases.
+
+    A relay's leases contain its process id, and there is only one web process.
+    """
 
     @property
     def leases(self) -> str:
@@ -60,7 +63,7 @@ class Process(Killable):
 
 
 class Company:
-    """HR, an admin at the API, and Auth's admin; people with one e-mail each."""
+    """HR, an admin who uses the API, and Auth's admin. Each person has one e-mail."""
 
     def __init__(self, url: str, connection: Connection, auth: Auth, web_url: str, dice: random.Random) -> None:
         self._connection = connection
@@ -74,7 +77,7 @@ class Company:
             auth.admin_create(email)
 
     def change(self) -> None:
-        """One of what HR, an admin and Auth's admin do to somebody."""
+        """Perform one random change of HR, an admin or Auth's admin."""
         email, is_active = self._dice.choice(self._emails), self._dice.random() < 0.5
         found = self._connection.execute("select * from employees where email = %s", [email]).fetchall()
         roll = self._dice.random()
@@ -90,15 +93,16 @@ class Company:
             self._auth.unban(user)
 
     def _patch(self, employee_id: int, is_active: bool) -> None:
-        with suppress(httpx.TransportError):  # killed; whether it is done, is seen later
+        with suppress(httpx.TransportError):  # the server was killed; the final check finds whether it made the change
             self._api.patch(f"/admin/api/employees/{employee_id}", json={"is_active": is_active})
 
     def close(self) -> None:
-        """What was asked for has an answer by then, or never gets one."""
+        """Wait until each request has a response or has failed."""
         self._admins.shutdown()
         self._api.close()
 
-    def everybody_is_there(self) -> None:
+    def hire_missing(self) -> None:
+        """Hire the people who have no employee."""
         for email in self._emails:
             if not self._connection.execute("select from employees where email = %s", [email]).rowcount:
                 hire(self._connection, email)
@@ -106,7 +110,7 @@ class Company:
 
 @contextmanager
 def running(url: str, folder: Path, server: AuthServer) -> Iterator[tuple[dict[str, Process], str]]:
-    """Web and two relays, by name; and the URL of the web."""
+    """Run the web process and two relays. Yield them by name, and the URL of the web process."""
     port = free_port()
     auth = {"SUPABASE_URL": server.url, "SUPABASE_SERVICE_ROLE_KEY": server.key, "AUTH_RATE": "1000"}
     web = {"HOST": "127.0.0.1", "PORT": str(port), "RELAY": "off", "WEB_CONCURRENCY": "1"}
@@ -125,8 +129,11 @@ def running(url: str, folder: Path, server: AuthServer) -> Iterator[tuple[dict[s
             process.kill()
 
 
-def test_nobody_is_forgotten_and_nobody_locked_out_whoever_is_killed(database_url: str, tmp_path: Path) -> None:
-    """In the end each inactive employee's login is banned, and no ban of ours is left on an active one's."""
+def test_bans_are_right_after_any_kill(database_url: str, tmp_path: Path) -> None:
+    """In the end each inactive employee's login is banned.
+
+    No ban of this service is left on an active employee's login.
+    """
     seed = int(os.environ.get("CHAOS_SEED") or random.SystemRandom().randrange(1_000_000))
     dice = random.Random(seed)
     put_witnesses(database_url)
@@ -137,14 +144,14 @@ def test_nobody_is_forgotten_and_nobody_locked_out_whoever_is_killed(database_ur
         server = stack.enter_context(auth_server(api, seed=seed))
         processes, web_url = stack.enter_context(running(database_url, tmp_path, server))
         company = Company(database_url, connection, dashboard, web_url, dice)
-        wait_for("everybody is linked", lambda: not connection.execute(UNLINKED).rowcount)
+        wait_for("all employees to be linked", lambda: not connection.execute(UNLINKED).rowcount)
 
-        server.chances, server.latency = CHANCES, LATENCY
+        server.chances, server.latency = CHANCES, LATENCY_SECONDS
         killed: Counter[str] = Counter()
         for _ in range(CYCLES):
             for _ in range(CHANGES):
                 company.change()
-            name = wait_for("somebody at work", lambda: worker(connection, company, processes), seconds=60)
+            name = wait_for("an action under way", lambda: worker(connection, company, processes), seconds=60)
             leases = processes[name].leases
             processes[name].kill()
             killed[name] += 1
@@ -152,10 +159,10 @@ def test_nobody_is_forgotten_and_nobody_locked_out_whoever_is_killed(database_ur
             processes[name].start()
         server.chances, server.latency = {}, 0.0
         company.close()
-        company.everybody_is_there()
+        company.hire_missing()
 
         wait_for("all is done", lambda: is_done(connection), seconds=120)
-        wait_for("everybody is linked again", lambda: not connection.execute(UNLINKED).rowcount)
+        wait_for("all employees to be linked again", lambda: not connection.execute(UNLINKED).rowcount)
         wait_for("all is done", lambda: is_done(connection), seconds=60)
         wrong = broken(connection, EmailOwner.AUTH)
         ended = [name for name, process in processes.items() if process.has_ended()]
@@ -163,7 +170,10 @@ def test_nobody_is_forgotten_and_nobody_locked_out_whoever_is_killed(database_ur
 
 
 def worker(connection: Connection, company: Company, processes: dict[str, Process]) -> str | None:
-    """Who performs an action at this moment, if anybody; else something changes, and what waits is due."""
+    """Return the process that performs an action now.
+
+    If there is none, change something, make waiting rows due, and return None.
+    """
     for name, process in processes.items():
         if connection.execute(AT_WORK, [process.leases]).rowcount:
             return name
@@ -173,7 +183,7 @@ def worker(connection: Connection, company: Company, processes: dict[str, Proces
 
 
 def is_done(connection: Connection) -> bool:
-    """Whether nothing is open; what is waited for is due at once."""
+    """Make waiting rows due, and return whether no row is open."""
     for statement in TIME_PASSES:
         connection.execute(statement)
     return not connection.execute(OPEN).rowcount

@@ -1,7 +1,10 @@
-"""An employee and its auth user come at the same moment: neither transaction sees the other."""
+"""An employee and its auth user are created at the same moment, so that neither transaction sees the other."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import combinations_with_replacement
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -27,7 +30,7 @@ def auth(database_url: str) -> Iterator[Auth]:
 
 
 def relay_all(database_url: str) -> None:
-    """What the relay does until nothing is due."""
+    """Run the relay until nothing is due."""
     database = DirectDatabase(database_url)
     try:
         while run_once(database, Policy(), name="test").claimed:
@@ -36,10 +39,10 @@ def relay_all(database_url: str) -> None:
         database.close()
 
 
-def test_an_import_that_takes_long_is_linked_to_users_who_come_before_its_commit(
+def test_a_long_import_is_linked_to_users_from_before_its_commit(
     database_url: str, connection: Connection, auth: Auth
 ) -> None:
-    """An employee whose insert is committed only after its user's event was applied is linked, without reconcile."""
+    """An employee is linked without a reconcile even if its insert is committed after its user's event was applied."""
     with psycopg.connect(database_url, row_factory=dict_row) as importing:
         hired = hire(importing, "late@example.com")
         user = auth.admin_create("late@example.com")
@@ -50,10 +53,10 @@ def test_an_import_that_takes_long_is_linked_to_users_who_come_before_its_commit
     assert employee(connection, hired)["auth_user_id"] == user
 
 
-def test_an_employee_who_comes_while_its_users_event_is_applied_is_linked(
+def test_an_employee_inserted_while_its_event_is_applied_is_linked(
     database_url: str, connection: Connection, auth: Auth
 ) -> None:
-    """An employee that is inserted while its auth user's event is applied, and not yet committed, is linked."""
+    """An employee is linked if it is inserted while its auth user's event is applied and not yet committed."""
     user = auth.admin_create("late@example.com")
     event = connection.execute("select to_jsonb(l) as row from public.integration_sync_log l").fetchone()
     assert event is not None
@@ -65,3 +68,95 @@ def test_an_employee_who_comes_while_its_users_event_is_applied_is_linked(
     relay_all(database_url)
 
     assert employee(connection, hired)["auth_user_id"] == user
+
+
+STEPS = ("the sign-up is applied", "it commits", "the user changes its key", "the change is applied", "it commits")
+LEAVES: dict[str, Callable[[Auth, UUID], object]] = {
+    "deleted": lambda auth, user: auth.hard_delete(user),
+    "soft-deleted": lambda auth, user: auth.soft_delete(user),
+    "another e-mail": lambda auth, user: auth.admin_change_email(user, "new@example.com", confirmed=True),
+    "an employee number": lambda auth, user: auth.set_app_metadata(user, {"employee_number": "E-9"}),
+}
+"""The changes after which an auth user no longer matches the employee with its e-mail."""
+
+
+@dataclass
+class Interleaving:
+    """A hire in one session, and the events of the auth user with the same e-mail in another, step by step."""
+
+    database_url: str
+    auth: Auth
+    leave: Callable[[Auth, UUID], object]
+    isolation: psycopg.IsolationLevel
+    user: UUID = field(init=False)
+    hired: int = field(init=False)
+
+    def run(self, insert_before: int, commit_before: int) -> None:
+        """Insert the hire before one of the steps, and commit it before the same step or a later one."""
+        self.user = self.auth.admin_create("jane@example.com", user_metadata={"first_name": "Ada"})
+        with (
+            psycopg.connect(self.database_url, row_factory=dict_row) as importing,
+            psycopg.connect(self.database_url, row_factory=dict_row) as applying,
+        ):
+            importing.isolation_level = self.isolation
+            for number in range(len(STEPS) + 1):
+                if number == insert_before:
+                    self.hired = hire(importing, "jane@example.com", first_name="Eve")
+                if number == commit_before:
+                    importing.commit()
+                if number < len(STEPS):
+                    self.step(number, applying)
+
+    def step(self, number: int, applying: Connection) -> None:
+        if number == 2:
+            self.leave(self.auth, self.user)
+        elif number in (1, 4):
+            applying.commit()
+        else:
+            self.apply(applying)
+
+    def apply(self, applying: Connection) -> None:
+        """Apply the pending events as a webhook does. An event that needs a locked row is left to the relay."""
+        rows = applying.execute(
+            "select to_jsonb(l) as row from public.integration_sync_log l"
+            " where status = 'PENDING' and direction = 'inbound' order by version"
+        ).fetchall()
+        works = [
+            to_json(handlers.decide(payload.from_ledger(row["row"], Policy().name_fields), Policy(), via=Via.RELAY))
+            for row in rows
+        ]
+        try:
+            applying.execute("select public.auth_sync_process_v1(%s, p_lock_timeout => '50ms')", [Jsonb(works)])
+        except psycopg.errors.LockNotAvailable:
+            applying.rollback()
+
+
+@pytest.mark.parametrize("isolation", [psycopg.IsolationLevel.READ_COMMITTED, psycopg.IsolationLevel.REPEATABLE_READ])
+@pytest.mark.parametrize("leave", LEAVES)
+@pytest.mark.parametrize(("insert_before", "commit_before"), [*combinations_with_replacement(range(6), 2)])
+def test_a_hire_finds_the_user_that_has_its_e_mail_at_that_moment(
+    database_url: str,
+    connection: Connection,
+    auth: Auth,
+    insert_before: int,
+    commit_before: int,
+    leave: str,
+    isolation: psycopg.IsolationLevel,
+) -> None:
+    """An employee is linked to the auth user that had its e-mail when the employee was inserted.
+
+    The insert and its commit may happen at any point of the user's events, and the user may have another key or be
+    deleted by the time of the commit.
+    """
+    race = Interleaving(database_url, auth, LEAVES[leave], isolation)
+    race.run(insert_before, commit_before)
+    relay_all(database_url)
+    connection.execute("update auth_sync_hires set seen_at = seen_at - interval '1 minute'")
+    relay_all(database_url)
+
+    found = employee(connection, race.hired)
+    linked = found["orphaned_auth_user_id"] if "deleted" in leave else found["auth_user_id"]
+    if insert_before <= 2:
+        assert (linked, found["first_name"]) == (race.user, "Ada")
+    elif insert_before == 5:
+        assert (linked, found["first_name"]) == (None, "Eve")

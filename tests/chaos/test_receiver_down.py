@@ -1,4 +1,4 @@
-"""The receiver is away for a long while; auth.users goes on."""
+"""A long outage of the receiver, while auth.users changes."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.campaign
 
 PEOPLE = 2500
 SINGLE = 50
-"""So many more are changed one by one, as Supabase Auth does it; the others in bulk, as a migration may."""
+"""The number of further people who are changed one by one, as Supabase Auth does. The others are changed in bulk."""
 
 IN_BULK = (
     """
@@ -67,11 +67,11 @@ select event_id from public.integration_sync_log where direction = 'inbound' and
 union all
 (select employee_id::text from (
   select employee_id, changes from chaos.changed
-  except all select employee_id, changes from public.integration_sync_log where changes <> '{}') as done_and_not_told)
+  except all select employee_id, changes from public.integration_sync_log where changes <> '{}') as not_in_ledger)
 union all
 (select employee_id::text from (
   select employee_id, changes from public.integration_sync_log where changes <> '{}'
-  except all select employee_id, changes from chaos.changed) as told_and_not_done)
+  except all select employee_id, changes from chaos.changed) as not_applied)
 """
 QUEUE = "net.http_request_queue"
 Connection = psycopg.Connection[dict[str, Any]]
@@ -80,7 +80,7 @@ Connection = psycopg.Connection[dict[str, Any]]
 def test_ten_thousand_changes_while_the_receiver_is_down(
     supabase_cluster: Cluster, new_supabase_database: Callable[..., str], tmp_path: Path
 ) -> None:
-    """What happens while web and relay are down is all applied, once each, when they are up: no difference is left."""
+    """Changes during an outage of web and relay are all applied exactly once after it, and no difference is left."""
     url = supabase_cluster.url(new_supabase_database())
     port = quiet_port(random.Random())
     build(url)
@@ -117,7 +117,7 @@ def change_everything(connection: Connection, url: str) -> None:
 
 @contextmanager
 def up(url: str, port: int, folder: Path) -> Iterator[None]:
-    """The web process and a relay."""
+    """Run the web process and a relay."""
     web = {"HOST": "127.0.0.1", "PORT": str(port), "RELAY": "off"}
     started = [
         Killable(WEB, settings_for(url) | web, folder / "web.log"),

@@ -1,4 +1,4 @@
-"""All of a chaos run: a database with the sender, a bad pg_net, a web process, two relays, and the outer world."""
+"""The environment of a chaos run: a database with the sender, a faulty pg_net, a web process, two relays, a writer."""
 
 import random
 import socket
@@ -35,7 +35,7 @@ update public.integration_sync_log set leased_until = now() - interval '1 second
 
 
 def build(url: str) -> None:
-    """Everything that belongs into a database that has tests/supabase_doubles.sql, but for the sender's URL."""
+    """Create everything in a database that has tests/supabase_doubles.sql, except the sender's URL."""
     with psycopg.connect(url, autocommit=True) as connection:
         embedded.create_auth_schema(connection)
         migrate.migrate(url)
@@ -50,7 +50,7 @@ def send_to(url: str, receiver: str, relay_after: str) -> None:
 
 @dataclass(slots=True)
 class World:
-    """Names of what can be killed: web, relay-1, relay-2, pg_net, postgres."""
+    """The running processes. The names of the victims are web, relay-1, relay-2, pg_net and postgres."""
 
     cluster: Cluster
     url: str
@@ -84,27 +84,27 @@ class World:
             self.processes[name].start()
 
     def end_leases(self) -> None:
-        """So that nobody waits half a minute for a lease of a killed relay, or of one whose PostgreSQL was killed.
+        """End all leases, so that no relay waits half a minute for the lease of a killed process.
 
-        That a lease ends by itself and is then taken over is proven elsewhere. Whoever still works on such a row meets
-        the one who takes it over: that too must do no harm.
+        Other tests prove that a lease ends by itself and another relay then takes over its row. A relay that still
+        works on such a row competes with the next one, which must do no harm.
         """
         with self.connect() as connection:
             connection.execute(END_LEASES)
 
-    def kill_at(self, point: str, who: str, victim: str) -> str:
-        """Kills when a `who` (web or relay) stands at this point: itself, or PostgreSQL. Returns whom it has killed.
+    def kill_at(self, point: str, kind: str, victim: str) -> str:
+        """Kill a process of this kind (web or relay) that waits at this point, or PostgreSQL.
 
-        Then the gate is open again; who was killed is not started again.
+        Return the victim's name. Afterwards the gate is open, and the victim is not restarted.
         """
         with self.connect() as connection:
             connection.execute("select pg_advisory_lock(%s)", [GATE])
-            connection.execute("insert into chaos.gate values (%s, %s)", [point, who])
-            stands = f"{who} to come to: {point}"
-            there = wait_for(stands, lambda: connection.execute(AT_THE_GATE, [who]).fetchone(), seconds=60)
-            killed = str(there["name"]) if victim == who else victim
+            connection.execute("insert into chaos.gate values (%s, %s)", [point, kind])
+            condition = f"{kind} to reach: {point}"
+            found = wait_for(condition, lambda: connection.execute(AT_THE_GATE, [kind]).fetchone(), seconds=60)
+            killed = str(found["name"]) if victim == kind else victim
             self.kill(killed)
-            with suppress(psycopg.OperationalError):  # it was PostgreSQL: then the lock is gone with it
+            with suppress(psycopg.OperationalError):  # PostgreSQL was killed, and its lock is gone
                 connection.execute("delete from chaos.gate")
                 connection.execute("select pg_advisory_unlock(%s)", [GATE])
         return killed
@@ -116,7 +116,10 @@ class World:
 
 @contextmanager
 def world(cluster: Cluster, url: str, folder: Path, *, seed: int, drop: float, duplicate: float) -> Iterator[World]:
-    """Started, but for the writer's actions; everything but the cluster is ended at the end. Logs are in `folder`."""
+    """Start everything except the writer's actions.
+
+    At the end, stop everything except the cluster. Logs are in `folder`.
+    """
     port = quiet_port(random.Random(f"{seed}-port"))
     web_url = f"http://127.0.0.1:{port}"
     build(url)
@@ -131,21 +134,24 @@ def world(cluster: Cluster, url: str, folder: Path, *, seed: int, drop: float, d
     }
     outages = Outages()
     worker = Worker(f"{url}?application_name=pg_net", Mischief(seed=seed, interval=0.2, drop=drop, duplicate=duplicate))
-    made = World(cluster, url, processes, worker, Writer(url, outages, seed), outages, web_url)
+    created = World(cluster, url, processes, worker, Writer(url, outages, seed), outages, web_url)
     try:
         for name in (*processes, "pg_net"):
-            made.start(name)
+            created.start(name)
         wait_for("the web process", lambda: answers(web_url), seconds=60)
-        made.writer.start()
-        yield made
+        created.writer.start()
+        yield created
     finally:
-        made.writer.end()
+        created.writer.end()
         for name in (*processes, "pg_net"):
-            made.kill(name)
+            created.kill(name)
 
 
 def quiet_port(dice: random.Random) -> int:
-    """A port that is still free after its process was killed: the system gives none below 32768 to outgoing calls."""
+    """Return a port that stays free after its process was killed.
+
+    The system uses no port below 32768 for outgoing connections.
+    """
     while True:
         port = dice.randint(20_000, 32_000)
         with suppress(OSError), socket_on(port):

@@ -1,33 +1,33 @@
--- What a chaos run adds to its database, none of which the service knows: gates at named points, and witnesses who write
--- down, in the same transaction, what really happened to auth.users and to employees.
+-- Objects that a chaos run adds to its database, unknown to the service: gates at named points, and witnesses. The
+-- witnesses record the real changes of auth.users and of employees, in the same transaction.
 
 create schema chaos;
 
--- A gate holds up the processes of one kind (their application_name begins with it) at one point, while the test holds
--- the advisory lock.
-create table chaos.gate (point text not null, who text not null);
+-- A gate stops the processes of one kind (their application_name begins with it) at one point, while the test holds the
+-- advisory lock.
+create table chaos.gate (point text not null, kind text not null);
 
 create function chaos.stop_at_gate() returns trigger
 language plpgsql security definer set search_path = '' set lock_timeout = '0' as $$
 begin
-  if exists (select from chaos.gate g where g.point = tg_argv[0] and current_setting('application_name') like g.who || '%') then
+  if exists (select from chaos.gate g where g.point = tg_argv[0] and current_setting('application_name') like g.kind || '%') then
     perform pg_advisory_xact_lock_shared(8150);
   end if;
   return null;
 end $$;
 
--- The rows are claimed (or have arrived), and nothing is applied yet.
+-- The rows are claimed or received, and nothing is applied yet.
 create trigger chaos_gate before insert on public.auth_user_state
   for each statement execute function chaos.stop_at_gate('after claim');
--- The employee is written, and the ledger does not say so yet.
+-- The employee is written, and the ledger is not yet.
 create trigger chaos_gate after update on public.employees
   for each row execute function chaos.stop_at_gate('mid-apply');
--- Everything is written but the commit.
+-- Everything is written, but not committed.
 create trigger chaos_gate after update on public.integration_sync_log
   for each row when (old.status <> 'SUCCESS' and new.status = 'SUCCESS')
   execute function chaos.stop_at_gate('before settle');
 
--- Each change of an auth user, in the order of its row's locks; of one transaction the last counts.
+-- Each change of an auth user, in the order of its row's locks. Of one transaction, only the last change counts.
 create table chaos.history (
   id bigint generated always as identity primary key,
   xid xid8 not null default pg_current_xact_id(),
@@ -53,7 +53,7 @@ end $$;
 create trigger chaos_history after insert or update or delete on auth.users
   for each row execute function chaos.write_history();
 
--- Each employee as it was hired, and each real change of one: {column: {"from", "to"}}, as the ledger has it.
+-- Each employee as it was hired, and each real change of an employee: {column: {"from", "to"}}, as in the ledger.
 create table chaos.hired (
   id bigint generated always as identity primary key, employee_id bigint not null, email text, first_name text, last_name text,
   at timestamptz not null default clock_timestamp()
@@ -79,7 +79,7 @@ create trigger chaos_witness after insert or update on public.employees
 
 grant usage on schema chaos to public;
 
--- Each webhook that was given to pg_net. Its own queue forgets what it has taken, and everything in a crash.
+-- Each webhook that was passed to pg_net. pg_net's own queue loses the requests that it has taken, and all in a crash.
 create table chaos.posted (event_id text not null);
 
 create function chaos.write_posted() returns trigger language plpgsql security definer set search_path = '' as $$

@@ -1,4 +1,4 @@
-"""The outer world as a thread: people sign up and change, the HR system hires; whatever is killed meanwhile."""
+"""The outer world as a thread: people sign up and change, and the HR system hires, while processes are killed."""
 
 import random
 import threading
@@ -9,28 +9,28 @@ import psycopg
 from psycopg.rows import dict_row
 
 from tests.auth_stand_in import Auth
-from tests.chaos.population import Person, act, newcomer, sign_up, somebody, vacancy
+from tests.chaos.population import Person, act, newcomer, random_name, sign_up, vacancy
 
 PEOPLE = 12
-BREATH = 0.01
-"""Seconds between two actions: what it writes is to be worked off while it writes."""
-PATIENCE = 60.0
+INTERVAL_SECONDS = 0.01
+"""The time between two actions, in which the service can process events while the writer writes."""
+TIMEOUT_SECONDS = 60.0
 HIRE = "insert into public.employees (email, first_name, last_name) values (%s, %s, %s)"
 
 
 class Outages:
-    """Counts the kills of PostgreSQL and its returns: it is down while the count is odd."""
+    """Counts the kills and restarts of PostgreSQL. It is down while the count is odd."""
 
     def __init__(self) -> None:
         self.count = 0
 
     def excuse(self, before: int) -> bool:
-        """Whether it was down at some moment since the count was `before`."""
+        """Return whether PostgreSQL was down at some moment since the count was `before`."""
         return before % 2 == 1 or self.count != before
 
 
 class Writer:
-    """Acts while it is going. Only a killed PostgreSQL excuses an action that fails."""
+    """Acts while it is running. Only a killed PostgreSQL excuses a failed action."""
 
     def __init__(self, url: str, outages: Outages, seed: int) -> None:
         self._url = url
@@ -45,7 +45,7 @@ class Writer:
         self.interrupted = 0
         self.signed_up: list[Person] = []
         self.failures: list[str] = []
-        """Must stay empty: what failed though PostgreSQL was not killed, and what our triggers have warned of."""
+        """Failed actions that no kill of PostgreSQL excuses and warnings of the service's triggers. Must stay empty."""
         self._going = threading.Event()
         self._idle = threading.Event()
         self._ending = threading.Event()
@@ -59,14 +59,14 @@ class Writer:
         self._going.set()
 
     def pause(self) -> None:
-        """Returns when the action under way has ended."""
+        """Wait until the current action has ended."""
         self._going.clear()
-        assert self._idle.wait(PATIENCE), "the writer hangs"
+        assert self._idle.wait(TIMEOUT_SECONDS), "the writer hangs"
 
     def end(self) -> None:
         self._ending.set()
         self._going.set()
-        self._thread.join(PATIENCE)
+        self._thread.join(TIMEOUT_SECONDS)
         self._disconnect()
 
     def _run(self) -> None:
@@ -77,14 +77,14 @@ class Writer:
                 continue
             self._idle.clear()
             self._act()
-            self._ending.wait(BREATH)
+            self._ending.wait(INTERVAL_SECONDS)
         self._idle.set()
 
     def _act(self) -> None:
-        """One action. Where PostgreSQL is killed, only a sign-up is asked for again; it may have been committed."""
+        """Perform one action. If PostgreSQL is killed, only a sign-up is retried, and it may already be committed."""
         person = self._dice.choice(self._people)
         new = person not in self.signed_up
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while time.monotonic() < deadline:
             before = self._outages.count
             try:
@@ -95,7 +95,7 @@ class Writer:
                     self.failures.append(f"{type(error).__name__} {error.sqlstate}: {error}")
                 self.interrupted += 1
                 if new:
-                    self._ending.wait(BREATH)  # as Auth's client does before it tries again
+                    self._ending.wait(INTERVAL_SECONDS)  # as Auth's client does before it retries
                     continue
             except (psycopg.Error, LookupError) as error:
                 self.failures.append(f"{type(error).__name__}: {error}")
@@ -109,10 +109,10 @@ class Writer:
             row = cursor.execute("select * from auth.users where id = %s", [person.user]).fetchone()
             known = cursor.execute("select 1 from chaos.history where auth_user_id = %s", [person.user]).fetchone()
         address = vacancy(person, row, self._dice) if row is not None or known is None else None
-        is_asked_again = known is None and person in self.signed_up
-        if address is not None and not is_asked_again and self._dice.random() < 0.15:
-            person.hired.add(address)  # also where the answer is lost
-            name = somebody(self._dice)
+        is_retry = known is None and person in self.signed_up
+        if address is not None and not is_retry and self._dice.random() < 0.15:
+            person.hired.add(address)  # even if the response is lost
+            name = random_name(self._dice)
             spelled = address.title() if self._dice.random() < 0.3 else address
             hr.execute(HIRE, [spelled, name["first_name"], name["last_name"]])
         elif known is None:
@@ -135,11 +135,11 @@ class Writer:
                 psycopg.connect(self._url, autocommit=True, connect_timeout=5, application_name=name)
                 for name in ("auth", "hr")
             ]
-            self._connections[0].add_notice_handler(self._heard)
+            self._connections[0].add_notice_handler(self._on_notice)
             self._clients, self._connected_at = (Auth(self._connections[0]), self._connections[1]), outages
         return self._clients
 
-    def _heard(self, notice: psycopg.errors.Diagnostic) -> None:
+    def _on_notice(self, notice: psycopg.errors.Diagnostic) -> None:
         if (message := notice.message_primary or "").startswith("webhook-service"):
             self.failures.append(message)
 

@@ -1,4 +1,4 @@
-"""An application on a port of its own, as clients that know nothing of it find it."""
+"""An application on a port of its own, for clients that know nothing about it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,17 +9,17 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 
 class Quiet(WSGIRequestHandler):
-    """Keeps connections open, and no log: it would hold hundreds of lines."""
+    """Keeps connections open, and logs nothing, because the log would have hundreds of lines."""
 
     protocol_version = "HTTP/1.1"
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Says nothing."""
+        """Log nothing."""
 
 
 @contextmanager
 def serving(app: Flask) -> Iterator[str]:
-    """Its address."""
+    """Serve the application, and yield its URL."""
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
     thread = Thread(target=server.serve_forever)
     thread.start()

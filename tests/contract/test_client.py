@@ -1,4 +1,4 @@
-"""A client for Python, made from the document by a generator that knows nothing of us."""
+"""A Python client that a generator makes from the OpenAPI document alone."""
 
 import json
 import subprocess
@@ -23,8 +23,8 @@ client = AuthenticatedClient(base_url=sys.argv[1], token=sys.argv[2])
 [event] = list_events.sync(client=client, limit=5).events
 changes = get_event.sync(event.event_id, client=client).changes.to_dict()
 print(event.event_id, event.outcome, changes["auth_user_id"]["from"])
-wanted = Filter(employee_id=event.employee_id)
-done = replay_events.sync(client=client, body=Replays(filter_=wanted, requested_by="Ann"))
+chosen = Filter(employee_id=event.employee_id)
+done = replay_events.sync(client=client, body=Replays(filter_=chosen, requested_by="Ann"))
 print(done.dry_run, done.matched)
 problem = get_event.sync("nope", client=client)
 print(isinstance(problem, Problem), problem.reason)
@@ -38,7 +38,7 @@ def run(*command: str, cwd: Path) -> str:
 
 
 def test_a_generated_client_works(app: Flask, connection: Connection, tmp_path: Path) -> None:
-    """It lists events, reads one, asks for replays, and understands a refusal."""
+    """A generated client lists events, reads one, requests a replay, and understands a refusal."""
     hire(connection, "jane@example.com")
     post(app.test_client(), insert(at=1, email="jane@example.com", email_confirmed_at=CONFIRMED), "evt-1")
     (tmp_path / "openapi.json").write_text(json.dumps(document()))

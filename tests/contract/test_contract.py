@@ -1,4 +1,4 @@
-"""The admin API does what its own document says, asked by requests that are made from the document."""
+"""The admin API follows its own document. Schemathesis generates the requests from it."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ CONFIG: dict[str, Any] = {
     "workers": 1,
     "generation": {"max-examples": 10, "deterministic": True, "no-shrink": True, "database": "none"},
     "phases": {
-        # Ids in answers are new in each run, and the requests are to be the same in all.
+        # Ids in responses differ in each run, but the requests must be the same in all runs.
         "coverage": {"extra-data-sources": {"responses": False}},
         "fuzzing": {"extra-data-sources": {"responses": False}},
         "stateful": {"enabled": False},
@@ -37,11 +37,11 @@ CONFIG: dict[str, Any] = {
     "analysis": {"constants": {"enabled": False}},
     "cache": {"enabled": False},
     "operations": [
-        {  # Which columns employees have, and which addresses Auth takes, no document can say; nor that NUL is no text.
+        {  # A document cannot describe the columns of employees, the addresses that Auth accepts, or the NUL rule.
             "include-operation-id": "createEmployee",
             "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "400", "409", "422"]}},
         },
-        {  # A date-time may have an offset that no time zone has and no database takes: -17:19.
+        {  # A date-time may have an offset that no time zone has and the database refuses, such as -17:19.
             "include-operation-id": ["listEvents", "replayEvents"],
             "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "422"]}},
         },
@@ -51,12 +51,12 @@ CONFIG: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Of a run: what did not fit, and the statuses by operation."""
+    """The failures of a run, and its statuses by operation."""
 
     failures: set[str] = field(default_factory=set)
     statuses: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
 
-    def look_at(self, recorder: ScenarioRecorder) -> None:
+    def add(self, recorder: ScenarioRecorder) -> None:
         answers = (interaction.response for interaction in recorder.interactions.values())
         self.statuses[recorder.label] |= {answer.status_code for answer in answers if answer is not None}
         for check in (check for checks in recorder.checks.values() for check in checks):
@@ -66,7 +66,7 @@ class Seen:
 
 @pytest.fixture
 def company(settings: Settings, database: Database, connection: Connection, database_url: str) -> Iterator[str]:
-    """The service beside a stand-in of Auth, with what the document's examples speak of: employee 7, and evt-2."""
+    """The URL of the service with a stand-in of Auth, and the examples' objects: employee 7 and evt-2."""
     for number in range(1, 7):
         hire(connection, f"employee-{number % 5}@example.com", is_active=number != 3)
     assert hire(connection, "jane@example.com") == 7
@@ -81,9 +81,11 @@ def company(settings: Settings, database: Database, connection: Connection, data
         yield address
 
 
-def test_every_answer_is_as_documented(company: str) -> None:
-    """No 5xx; status, content type, headers and body as the document says; what it forbids is refused, what it allows
-    is not. Each operation is seen to succeed, and to ask for the key.
+def test_every_response_is_as_documented(company: str) -> None:
+    """Status, content type, headers and body follow the document, and there is no 5xx.
+
+    Requests that the document forbids are refused, and others are not. Each operation succeeds at least once, and needs
+    the key.
     """
     config = SchemathesisConfig.from_dict(CONFIG)
     document = schemathesis.openapi.from_url(f"{company}/admin/api/openapi.json", config=config)
@@ -92,7 +94,7 @@ def test_every_answer_is_as_documented(company: str) -> None:
         if isinstance(event, events.NonFatalError | events.FatalError):
             seen.failures.add(str(event))
         if isinstance(event, events.ScenarioFinished):
-            seen.look_at(event.recorder)
+            seen.add(event.recorder)
     assert not seen.failures, "\n\n".join(sorted(seen.failures))
     expected = {f"{each.method.upper()} {each.path}": {each.status, 401} for each in OPERATIONS}
     assert {label: seen.statuses[label] & statuses for label, statuses in expected.items()} == expected

@@ -1,4 +1,4 @@
-"""GET /admin/api/docs: the document as a page."""
+"""GET /admin/api/docs: the OpenAPI document as a page."""
 
 import re
 from html import unescape
@@ -18,8 +18,8 @@ def page(client: FlaskClient) -> str:
     return answer.text
 
 
-def test_it_has_all_that_the_document_has(page: str) -> None:
-    """Each route, parameter, field and reason, and no gap in its words."""
+def test_the_page_has_the_whole_document(page: str) -> None:
+    """The page has each route, parameter, field and reason, and no missing text."""
     text = unescape(page)
     made = document()
     names = {name for schema in made["components"]["schemas"].values() for name in schema["properties"]}
@@ -28,25 +28,28 @@ def test_it_has_all_that_the_document_has(page: str) -> None:
     assert not re.search(r"\bNone\b|<td>any</td>", text)
 
 
-def test_nothing_of_it_is_inline_or_from_elsewhere(client: FlaskClient, page: str) -> None:
-    """A strict policy holds: no script, no style of an element, and one stylesheet of our own."""
+def test_the_page_fits_a_strict_policy(client: FlaskClient, page: str) -> None:
+    """The page has no scripts and no inline styles, and only the service's own stylesheet."""
     assert not re.search(r"<script|<style|\sstyle=|\son[a-z]+=|javascript:", page)
-    ours = ["/admin/static/icon.svg", "/admin/api/docs/api_docs.css", "/admin/api/openapi.json"]
-    assert re.findall('(?:src|href)="([^#"]*)"', page) == ours
+    own = ["/admin/static/icon.svg", "/admin/api/docs/api_docs.css", "/admin/api/openapi.json"]
+    assert re.findall('(?:src|href)="([^#"]*)"', page) == own
     with client.get("/admin/api/docs/api_docs.css") as style:
         assert (style.status_code, style.mimetype) == (200, "text/css")
         assert not re.search(r"url\(|@import", style.get_data(as_text=True))
 
 
-def test_links_lead_somewhere_and_names_are_one(page: str) -> None:
-    """Every link within the page has its target, and no target is there twice."""
+def test_links_have_one_target(page: str) -> None:
+    """Every link within the page has exactly one target."""
     ids = re.findall(r'\sid="([^"]+)"', page)
     assert len(ids) == len(set(ids))
     assert set(re.findall('href="#([^"]+)"', page)) <= set(ids)
 
 
-def test_it_can_be_read_without_eyes_or_mouse(page: str) -> None:
-    """One main heading, no level left out, tables with captions and headers; what scrolls can be focused."""
+def test_the_page_is_accessible(page: str) -> None:
+    """The page has one main heading and skips no level.
+
+    Tables have captions and headers, and scrolling regions can be focused.
+    """
     levels = [int(level) for level in re.findall("<h([1-6])", page)]
     assert levels.count(1) == 1
     assert all(later - earlier <= 1 for earlier, later in zip(levels, levels[1:], strict=False))

@@ -1,4 +1,4 @@
-"""GET /admin/api/openapi.json: the document, beside the routes there are and the answers they give."""
+"""GET /admin/api/openapi.json: the document, compared with the routes and their responses."""
 
 import json
 import re
@@ -32,12 +32,12 @@ from webhook_service.web.errors import STATUSES
 AUTHORIZED = {"Authorization": f"Bearer {ADMIN_KEY}"}
 OFFICE = UUID(int=3)
 OF_THE_DOCUMENT = "api_docs."
-"""The routes that are about the others."""
+"""The prefix of the endpoints that serve the document."""
 
 
 @pytest.fixture
 def api(settings: Settings, database: Database, connection: Connection, database_url: str) -> Iterator[FlaskClient]:
-    """A company with Jane, whose event linked her (evt-1), and an event that fits two employees (evt-2)."""
+    """A company with Jane, linked by evt-1, and with evt-2, which matches two employees."""
     client = create_app(replace(settings, auth=DirectConnection(database_url)), database).test_client()
     with auth_on(database_url) as auth:
         hire(connection, "jane@example.com")
@@ -53,14 +53,14 @@ def ask(client: FlaskClient, method: str, path: str, body: Json = None) -> TestR
 
 
 def fits(answer: TestResponse, schema: type[Schema], status: int = 200) -> Any:
-    """The answer, which has what the schema names and nothing else."""
+    """Return the response's body, which has exactly the fields of the schema."""
     assert answer.status_code == status, answer.text
     assert schema().validate(answer.get_json()) == {}, answer.text
     return answer.get_json()
 
 
 def refused(answer: TestResponse, status: int, reason: str) -> None:
-    """As the document says of this route."""
+    """Check that the response is a refusal that the document lists for this route."""
     assert fits(answer, schemas.Problem, status)["reason"] == reason
     path = re.sub("/events/[^/]+", "/events/{event_id}", answer.request.path)
     path = re.sub("/employees/[0-9]+", "/employees/{employee_id}", path)
@@ -70,7 +70,7 @@ def refused(answer: TestResponse, status: int, reason: str) -> None:
 
 
 def test_the_document_has_every_route_and_no_other(app: Flask) -> None:
-    """By method and path; what tells of the others is left out."""
+    """The document has every method and path of the admin API, except the routes that serve the document."""
     routes = {
         (method.lower(), re.sub("<(?:[a-z]+:)?([a-z_]+)>", r"{\1}", rule.rule))
         for rule in app.url_map.iter_rules()
@@ -81,8 +81,8 @@ def test_the_document_has_every_route_and_no_other(app: Flask) -> None:
     assert documented == routes
 
 
-def test_everything_is_said_in_words_too(app: Flask) -> None:
-    """Each field, each parameter and each operation has a description."""
+def test_everything_has_a_description(app: Flask) -> None:
+    """Each field, parameter and operation has a description."""
     made = document()
     operations = [operation for path in made["paths"].values() for operation in path.values()]
     parameters = [parameter for operation in operations for parameter in operation["parameters"]]
@@ -95,8 +95,8 @@ def test_everything_is_said_in_words_too(app: Flask) -> None:
     assert all(operation["summary"] and operation["description"] for operation in operations)
 
 
-def test_examples_are_what_they_are_examples_of() -> None:
-    """Each fits the schema it stands beside."""
+def test_examples_match_their_schemas() -> None:
+    """Each example matches its schema."""
     everything = vars(events) | vars(employees) | vars(schemas)
     known = {name: schema for name, schema in everything.items() if isinstance(schema, type)}
     for operation in (each for path in document()["paths"].values() for each in path.values()):
@@ -109,20 +109,23 @@ def test_examples_are_what_they_are_examples_of() -> None:
 
 
 def test_reasons_have_the_statuses_of_their_errors() -> None:
-    """No reason is documented with a status that its error does not have."""
+    """Each reason is documented with the status of its error."""
     for reason, (error, _) in REASONS.items():
         assert status_of(reason) == (STATUSES[error] if isinstance(error, type) else error)
 
 
-def test_the_document_needs_no_key_and_tells_no_secret(client: FlaskClient, settings: Settings) -> None:
-    """It is the same for every installation."""
+def test_the_document_needs_no_key_and_shows_no_secret(client: FlaskClient, settings: Settings) -> None:
+    """The document is public, and the same for every installation."""
     answer = client.get("/admin/api/openapi.json")
     assert (answer.status_code, answer.mimetype, answer.get_json()) == (200, "application/json", document())
     assert not any(secret in answer.text for secret in (ADMIN_KEY, SECRET.removeprefix("whsec_")))
 
 
-def test_what_is_read_has_the_documented_form(api: FlaskClient, database: Database) -> None:
-    """The summary, lists and events: linked, failed, replayed, and a run of reconciliation."""
+def test_reads_have_the_documented_form(api: FlaskClient, database: Database) -> None:
+    """The summary, lists and events have the documented form.
+
+    Events are linked, failed, replayed, and a reconcile run.
+    """
     ask(api, "POST", "/events/evt-1/replay", {"requested_by": "Ann"})
     reconcile(database, Policy(), requested_by="test", dry_run=False)
     fits(ask(api, "GET", "/summary"), schemas.Summary)
@@ -132,8 +135,8 @@ def test_what_is_read_has_the_documented_form(api: FlaskClient, database: Databa
         fits(ask(api, "GET", f"/events/{event['event_id']}"), schemas.Event)
 
 
-def test_what_is_replayed_has_the_documented_form(api: FlaskClient, connection: Connection) -> None:
-    """One event, many, and in a dry run."""
+def test_replays_have_the_documented_form(api: FlaskClient, connection: Connection) -> None:
+    """Replays of one event, of many, and dry runs have the documented form."""
     fits(ask(api, "POST", "/events/evt-2/replay"), schemas.ReplayedEvent)
     connection.execute("delete from employees where employee_id = 3")
     dry = fits(ask(api, "POST", "/replays", {"filter": {"status": "FAILED"}}), schemas.ReplayedEvents)
@@ -142,7 +145,7 @@ def test_what_is_replayed_has_the_documented_form(api: FlaskClient, connection: 
 
 
 def test_employees_have_the_documented_form(api: FlaskClient) -> None:
-    """Created, with an invitation, and switched off with and without a login."""
+    """Created, invited and deactivated employees, with and without a login, have the documented form."""
     created = ask(api, "POST", "/employees", {"email": "ann@example.com"})
     employee_id = fits(created, CreatedEmployee, 201)["employee_id"]
     fits(ask(api, "POST", "/employees", {"email": "bob@example.com", "invite": True}), CreatedEmployee, 201)
@@ -154,7 +157,7 @@ def test_employees_have_the_documented_form(api: FlaskClient) -> None:
 
 
 def test_refusals_have_the_documented_form(api: FlaskClient, app: Flask, connection: Connection) -> None:
-    """Each with a reason that the document has for this route and status."""
+    """Each refusal has a reason that the document lists for its route and status."""
     refused(api.get("/admin/api/summary"), 401, "unauthorized")
     refused(ask(api, "GET", "/events?limit=0"), 422, "invalid_query")
     refused(ask(api, "GET", "/events/nope"), 404, "event_not_found")

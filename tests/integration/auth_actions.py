@@ -1,4 +1,4 @@
-"""What Supabase Auth's actions do to auth.users, and how a test sees what was done."""
+"""The changes that Supabase Auth's actions make in auth.users, and how a test records them."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -9,7 +9,7 @@ from tests.auth_stand_in import Auth
 from tests.auth_traffic import EPOCH
 from tests.integration.migrating import rows
 
-# One trigger for each column tells which columns an UPDATE names, also where their values stay as they were.
+# One trigger for each column records which columns an UPDATE names, even if their values do not change.
 RECORDING = """
 create table public.seen (
   number bigint generated always as identity, xact xid8, moment timestamptz, op text, named text, was jsonb, is_ jsonb
@@ -105,12 +105,12 @@ ACTIONS: dict[str, tuple[Action, list[list[str]]]] = {
     ),
     "hard_delete": (lambda auth, user: auth.hard_delete(user), [["DELETE"]]),
 }
-"""What each does, with a user to do it to: transactions of statements, in the form of `statements`. As counted with the
-real Auth (supabase/auth v2.196)."""
+"""{name: (action, its transactions of statements as `statements` returns them)}. Each action gets an existing user.
+Counted with the real Auth (supabase/auth v2.196)."""
 
 
 def statements(url: str) -> list[list[set[str]]]:
-    """What was recorded: transactions of statements, an UPDATE being the columns it names besides updated_at."""
+    """The recorded transactions of statements. An UPDATE is the set of columns that it names, except updated_at."""
     seen = rows(
         url,
         "select xact::text, case op when 'UPDATE' then string_agg(named, ' ') else op end"

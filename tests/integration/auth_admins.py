@@ -1,4 +1,4 @@
-"""Every AuthAdmin there is, on a test's own database; and what is in its auth.users."""
+"""Every implementation of AuthAdmin on the test's own database, and the contents of its auth.users."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -40,18 +40,18 @@ def supabase_by_jwt(url: str) -> AbstractContextManager[AuthAdmin]:
 
 
 EACH: dict[str, Open] = {"local": local, "supabase": supabase, "supabase, by JWT": supabase_by_jwt}
-"""What opens an AuthAdmin on a database; Supabase's with either kind of key."""
+"""{name: function that opens an AuthAdmin on a database}; Supabase's with either kind of key."""
 
 
 def row(connection: Connection, user: UUID = JANE) -> dict[str, Any]:
-    """The user's row of auth.users."""
+    """Return the user's row of auth.users."""
     found = connection.execute("select * from auth.users where id = %s", [user]).fetchone()
     assert found is not None
     return found
 
 
 def users(connection: Connection) -> int:
-    """How many there are."""
+    """Count the rows of auth.users."""
     [found] = connection.execute("select count(*) as number from auth.users").fetchall()
     return int(found["number"])
 
@@ -63,7 +63,7 @@ CALLS: dict[str, Callable[[AuthAdmin], object]] = {
     "update": lambda admin: admin.update(JANE, banned=True, email=NEW_EMAIL),
     "delete": lambda admin: admin.delete(JANE),
 }
-"""Each call of the port, once."""
+"""One call of each method of the port."""
 
 
 @contextmanager
@@ -74,7 +74,7 @@ def client(server: AuthServer, **options: Any) -> Iterator[SupabaseAuthAdmin]:
 
 @contextmanager
 def auth_of_jane(url: str, **options: Any) -> Iterator[AuthServer]:
-    """Auth, with Jane in it and no calls yet."""
+    """Run an Auth server that has Jane and has received no calls yet."""
     with auth_on(url) as auth:
         auth.admin_create(EMAIL, id=JANE)
     with auth_server(url, **options) as server:
@@ -82,7 +82,7 @@ def auth_of_jane(url: str, **options: Any) -> Iterator[AuthServer]:
 
 
 def error_of(admin: AuthAdmin, name: str) -> ServiceError:
-    """What this one of CALLS raises."""
+    """Return the error that the call of this name in CALLS raises."""
     with pytest.raises(ServiceError) as caught:
         CALLS[name](admin)
     return caught.value

@@ -1,4 +1,4 @@
-"""Ways in which our half of a database can be broken or blocked while Auth goes on; and how each is mended."""
+"""Ways to break or block the service's half of a database while Auth continues, and how to repair each."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,20 +12,20 @@ from webhook_service.db import migrate
 
 @dataclass(frozen=True, slots=True)
 class Breakage:
-    """SQL that breaks it, and SQL that mends it (or a function of the database's URL)."""
+    """SQL that breaks the database, and its repair: SQL, or a function of the database's URL."""
 
     sql: str
-    mended: str | Callable[[str], object]
+    fix: str | Callable[[str], object]
 
-    def mend(self, url: str) -> None:
-        if callable(self.mended):
-            self.mended(url)
+    def repair(self, url: str) -> None:
+        if callable(self.fix):
+            self.fix(url)
         else:
-            execute(url, self.mended)
+            execute(url, self.fix)
 
 
 def renamed(table: str) -> Breakage:
-    """As good as missing, and its rows are there again when it is mended."""
+    """Hide a table under another name. It seems missing, and the repair brings its rows back."""
     schema, name = table.split(".")
     return Breakage(f"alter table {table} rename to hidden", f"alter table {schema}.hidden rename to {name}")
 
@@ -57,7 +57,7 @@ IN_OUR_TABLES: dict[str, Breakage] = {
         "alter table public.integration_sync_log alter version type text",
         "alter table public.integration_sync_log alter version type bigint using version::bigint",
     ),
-    "ledger wants another column": Breakage(
+    "ledger requires another column": Breakage(
         "alter table public.integration_sync_log add wanted integer not null default 0;"
         "alter table public.integration_sync_log alter wanted drop default",
         "alter table public.integration_sync_log drop wanted",
@@ -93,7 +93,7 @@ IN_OUR_TABLES: dict[str, Breakage] = {
     "settings empty": Breakage(
         "delete from public.auth_sync_settings", "insert into public.auth_sync_settings default values"
     ),
-    "settings that are no names": Breakage(
+    "settings without names": Breakage(
         "update public.auth_sync_settings set name_fields = '[1]'",
         "update public.auth_sync_settings set name_fields = '{}'",
     ),
@@ -116,7 +116,7 @@ IN_OUR_TABLES: dict[str, Breakage] = {
         "grant all on function public.auth_sync_mapped_v1 to postgres",
     ),
 }
-"""What keeps the row from being written, or is in its way."""
+"""Breakages that prevent or disturb the write of the ledger's row."""
 
 IN_THE_SENDER: dict[str, Breakage] = {
     "pg_net missing": Breakage("alter schema net rename to hidden", "alter schema hidden rename to net"),
@@ -137,14 +137,14 @@ IN_THE_SENDER: dict[str, Breakage] = {
     "pgcrypto missing": Breakage("drop extension pgcrypto", "create extension pgcrypto schema extensions"),
     "posting without rights": Breakage(OWNER.format("post_v1"), POSTGRES.format("post_v1")),
 }
-"""What keeps the event from being posted."""
+"""Breakages that prevent the post of the event."""
 
 LOCKED = ("public.integration_sync_log", "public.auth_user_state", "public.auth_sync_settings")
 
 
 @contextmanager
 def locked(url: str, *tables: str) -> Iterator[None]:
-    """Somebody holds them as `alter table` does, for as long as it takes."""
+    """Another connection holds the tables as `alter table` does, until the block ends."""
     with psycopg.connect(url) as connection:
         connection.execute(f"lock table {', '.join(tables)} in access exclusive mode".encode())
         yield

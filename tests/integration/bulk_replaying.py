@@ -1,4 +1,4 @@
-"""Failed events, many of them, and what works their bulk replay off."""
+"""Many failed events, and helpers that run their bulk replay."""
 
 import threading
 from collections.abc import Iterator
@@ -19,9 +19,9 @@ FAILED: dict[str, Json] = {"status": "FAILED"}
 
 
 def fail_many(connection: Connection, database: Database, count: int, *, first: int = 1) -> None:
-    """Events evt-1, evt-2, ... of users 1, 2, ... that were ambiguous; their cause is gone, so that a replay links."""
+    """Create ambiguous events evt-1, evt-2, ... of users 1, 2, ... and remove their cause, so that a replay links."""
     numbers = range(first, first + count)
-    with nothing_linked(connection):  # else the relay would see to them by itself
+    with nothing_linked(connection):  # otherwise the relay would link the employees by itself
         connection.execute(
             "insert into employees (email) select 'user' || n || '@example.com'"
             " from generate_series(%s::int, %s) as n, generate_series(1, 2)",
@@ -43,14 +43,14 @@ def ambiguous(number: int) -> Work:
 
 
 def let_pass(connection: Connection, *, leases: bool = False) -> None:
-    """As if the second until the next part were over, and leases too."""
+    """Pretend that the second until the next part is over, and the leases if `leases`."""
     connection.execute("update auth_sync_bulk_replays set next_due = next_due - interval '2 seconds'")
     if leases:
         connection.execute("update auth_sync_bulk_replays set leased_until = now() - interval '1 second'")
 
 
 def work_off(connection: Connection, database: Database, job: int, name: str = "a") -> Json:
-    """Looks until the job is over, as if it had all the time; the job."""
+    """Run passes until the job is over, without waiting between the parts, and return the job."""
     while (found := bulk_replay.job(database, job))["status"] == "RUNNING":
         let_pass(connection)
         bulk_replay.run_once(database, Policy(), name=name)
@@ -59,7 +59,7 @@ def work_off(connection: Connection, database: Database, job: int, name: str = "
 
 @contextmanager
 def running(database: Database, name: str) -> Iterator[None]:
-    """Another relay that looks all the time."""
+    """Run another relay in a thread, without a pause between its passes."""
     is_over = threading.Event()
 
     def go_on() -> None:
@@ -76,7 +76,7 @@ def running(database: Database, name: str) -> Iterator[None]:
 
 
 def replays(connection: Connection) -> list[tuple[str, str, str, str]]:
-    """All that are recorded: the event, who asked, its outcomes before and after."""
+    """Return all recorded replays: (event id, requested_by, outcome before, outcome after)."""
     found = connection.execute(
         "select l.event_id, r.requested_by, r.outcome_before, r.outcome"
         " from integration_sync_replays r join integration_sync_log l on l.id = r.log_id order by r.id"

@@ -1,4 +1,4 @@
-"""Payloads with a canary wherever the service has no use for a value, and where canaries are looked for."""
+"""Payloads with a canary in each value that the service does not need, and checks that no canary leaks."""
 
 import json
 
@@ -20,7 +20,7 @@ EMAIL = "jane.doe@example.com"
 
 
 def canaries(half: str, **columns: Json) -> dict[str, Json]:
-    """A row of auth.users with a canary wherever it has no use for us: in values, in keys, and deep inside."""
+    """Return a row of auth.users with a canary in each unneeded place: in values, in keys, and nested."""
     return (
         row(email=EMAIL, email_confirmed_at=CONFIRMED)
         | {column: f"{CANARY}-{half}-{column}" for column in SECRET_COLUMNS}
@@ -39,7 +39,7 @@ def canaries(half: str, **columns: Json) -> dict[str, Json]:
 
 
 def webhook(operation: str, **columns: Json) -> dict[str, Json]:
-    """A payload with canaries in both halves, and beside them."""
+    """Return a payload with canaries in both records, and beside them."""
     return {
         "type": operation,
         "schema": "auth",
@@ -51,13 +51,13 @@ def webhook(operation: str, **columns: Json) -> dict[str, Json]:
 
 
 def lines(log: pytest.LogCaptureFixture) -> str:
-    """As they are written by the service."""
+    """Return the log's lines as the service writes them."""
     formatter = JsonFormatter()
     return "\n".join(formatter.format(record) for record in log.records)
 
 
 def contents(connection: Connection) -> str:
-    """Every row of every table in schema public, as one text."""
+    """Return every row of every table in the schema public, as one text."""
     tables = connection.execute(
         "select c.oid::regclass::text as name from pg_class c"
         " where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'm')"
@@ -70,7 +70,7 @@ def contents(connection: Connection) -> str:
     return json.dumps(rows, default=str)
 
 
-def assert_nothing_came_out(
+def assert_no_canary_leaked(
     connection: Connection, log: pytest.LogCaptureFixture, *answers: TestResponse, canary: str = CANARY
 ) -> None:
     assert canary not in "".join(answer.get_data(as_text=True) + str(answer.headers) for answer in answers)

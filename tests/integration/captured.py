@@ -1,4 +1,4 @@
-"""auth.users as Auth writes it, what is captured of it, and how that reaches the employees."""
+"""Writes to auth.users as Auth makes them, their captured events, and the relay that applies them."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -26,13 +26,13 @@ TABLES = (
 
 @contextmanager
 def auth_of(url: str) -> Iterator[Auth]:
-    """Auth, on a connection of its own."""
+    """Open Auth's stand-in on its own connection."""
     with psycopg.connect(url, autocommit=True) as connection:
         yield Auth(connection)
 
 
 def inbound(connection: Connection, user: UUID | None = None) -> list[dict[str, Any]]:
-    """The events of the ledger, of one user or of all, in the order of their versions."""
+    """Return the events of the ledger, of one user or of all, in the order of their versions."""
     return connection.execute(
         "select *, request_data::text as body from integration_sync_log"
         " where direction = 'inbound' and (auth_user_id = %(user)s or %(user)s is null) order by version, id",
@@ -41,18 +41,18 @@ def inbound(connection: Connection, user: UUID | None = None) -> list[dict[str, 
 
 
 def newest(connection: Connection, user: UUID) -> dict[str, Any]:
-    """A user's newest event."""
+    """Return a user's newest event."""
     return inbound(connection, user)[-1]
 
 
 def deliver(client: FlaskClient, event: dict[str, Any]) -> TestResponse:
-    """Posts a captured event as the database sends it: signed, byte for byte what the ledger holds."""
+    """Post a captured event as the database sends it: signed, with exactly the bytes of the ledger."""
     body = event["body"].encode()
     return client.post("/webhook/auth", data=body, headers=headers_for(body, event["event_id"]))
 
 
 def relay_all(database: Database, *, name: str = "relay", limit: int = 200) -> Counter[str]:
-    """Looks until nothing is due; what came of it."""
+    """Run passes until nothing is due, and count the outcomes."""
     outcomes: Counter[str] = Counter()
     while (ran := run_once(database, Policy(), name=name, limit=limit)).claimed:
         outcomes.update(ran.outcomes)
@@ -60,21 +60,21 @@ def relay_all(database: Database, *, name: str = "relay", limit: int = 200) -> C
 
 
 def claim(database: Database, name: str, limit: int = 200) -> list[dict[str, Json]]:
-    """What a relay does first, and then it stalls or dies."""
+    """Claim rows as a relay that then stalls or dies."""
     taken = database.call("auth_sync_claim_v1", p_relay=name, p_limit=limit, p_lease_seconds=30)
     events: list[dict[str, Json]] = taken["events"]
     return events
 
 
 def end_leases(connection: Connection) -> None:
-    """As if the time of all leases were over."""
+    """Let all leases end now."""
     connection.execute(
         "update integration_sync_log set leased_until = now() - interval '1 second' where leased_until is not null"
     )
 
 
 def make_due(connection: Connection) -> None:
-    """As if the time of the next attempt had come, for all that will be tried again."""
+    """Make all rows due that will be retried."""
     connection.execute(
         "update integration_sync_log set next_attempt_at = now()"
         " where status <> 'SUCCESS' and next_attempt_at is not null"
@@ -82,7 +82,7 @@ def make_due(connection: Connection) -> None:
 
 
 def everything(connection: Connection, *tables: str) -> dict[str, list[dict[str, Any]]]:
-    """Whole tables: all of ours that say what happened, or those named."""
+    """Return all rows of the named tables; by default, of TABLES."""
     return {
         table: connection.execute(f"select * from {table} order by 1").fetchall()  # noqa: S608
         for table in tables or TABLES
@@ -91,7 +91,7 @@ def everything(connection: Connection, *tables: str) -> dict[str, list[dict[str,
 
 @contextmanager
 def nothing_captured(connection: Connection) -> Iterator[None]:
-    """Meanwhile changes of auth.users are lost."""
+    """Disable capture: changes of auth.users are lost."""
     connection.execute("alter table auth.users disable trigger auth_sync_capture")
     yield
     connection.execute("alter table auth.users enable trigger auth_sync_capture")
@@ -99,7 +99,7 @@ def nothing_captured(connection: Connection) -> Iterator[None]:
 
 @contextmanager
 def nothing_linked(connection: Connection) -> Iterator[None]:
-    """Meanwhile employees come and change unnoticed."""
+    """Disable the triggers on employees: no employee is linked and no action is requested."""
     connection.execute("alter table employees disable trigger user")
     yield
     connection.execute("alter table employees enable trigger user")

@@ -1,4 +1,4 @@
-"""Writing to auth.users as Auth does, and what was captured of it."""
+"""Writes to auth.users as Auth makes them, and the captured rows."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,14 +27,14 @@ MAPPED = {
     "raw_app_meta_data",
     "raw_user_meta_data",
 }
-"""All that may leave auth.users."""
+"""The only columns that may leave auth.users."""
 
 Entry = dict[str, Any]
 
 
 @contextmanager
 def writer(url: str) -> Iterator[psycopg.Connection[Any]]:
-    """A connection in autocommit, with the rights of Auth and no more."""
+    """Open a connection in autocommit that has only Auth's rights."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("set role supabase_auth_admin")
         connection.execute("set search_path = auth")
@@ -48,13 +48,13 @@ def auth_on(url: str, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
 def entries(connection: Connection, user: UUID) -> list[Entry]:
-    """The captured rows of the ledger for an auth user, in their order."""
+    """Return the captured rows of the ledger for an auth user, in their order."""
     query = "select * from public.integration_sync_log where auth_user_id = %s and event_id not like 'reconcile-%%'"
     return connection.execute(query.encode() + b" order by id", [user]).fetchall()
 
 
 def record_of(entry: Entry) -> dict[str, Any]:
-    """The mapped state that it holds."""
+    """Return the mapped state that a ledger row holds."""
     record: dict[str, Any] = entry["request_data"]["record"]
     return record
 
@@ -64,14 +64,14 @@ def newest(connection: Connection, user: UUID) -> Entry:
 
 
 def in_auth(connection: Connection, user: UUID) -> dict[str, Any] | None:
-    """The mapped columns as auth.users has them, in UTC as PostgreSQL writes it."""
+    """Return the mapped columns of auth.users, with times in UTC as PostgreSQL writes them."""
     connection.execute("set timezone = 'UTC'")
     found = connection.execute("select to_jsonb(u) as row from auth.users u where id = %s", [user]).fetchone()
     return found and {column: found["row"][column] for column in MAPPED if not column.startswith("raw_")}
 
 
 def relay(database: Database) -> int:
-    """Until nothing is due -> how many rows that were."""
+    """Run passes until nothing is due, and return the number of rows taken."""
     count = 0
     while claimed := run_once(database, Policy(), name="test").claimed:
         count += claimed
@@ -83,7 +83,7 @@ def reconciled(database: Database, *, dry_run: bool = False) -> Reconciled:
 
 
 def prepared(url: str) -> str:
-    """A database with the stand-in for schema auth, migrated."""
+    """Create the stand-in for the schema auth in a database, migrate it, and return its URL."""
     with psycopg.connect(url, autocommit=True) as connection:
         create_auth_schema(connection)
     migrate.migrate(url)

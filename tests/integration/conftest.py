@@ -1,4 +1,4 @@
-"""What tests of several files start."""
+"""Fixtures that several test files share."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -25,13 +25,16 @@ def computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Starts a server on a port of its own, which does with each connection as it is told; returns the port."""
+    """Start a misbehaving server on a free port; return the port."""
     with misbehaving_servers() as serve:
         yield serve
 
 
 @pytest.fixture
 def site(settings: Settings) -> Iterator[Flask]:
-    """The pages without Auth. Not called `app`: pytest-flask would hold a request open, whose state all would share."""
+    """The pages without Auth.
+
+    The name is not `app`, because pytest-flask would then hold a request open whose state all requests share.
+    """
     with pages(settings) as app:
         yield app

@@ -1,4 +1,4 @@
-"""A database webhook as Supabase's dashboard makes it: whole rows, unsigned, with a static token, at each statement."""
+"""A database webhook as Supabase's dashboard makes it: it posts whole rows, unsigned, with a static token."""
 
 from tests.auth_traffic import SECRET
 from tests.employees import Connection
@@ -25,7 +25,7 @@ end $$
 
 
 def make_webhook(connection: Connection, url: str) -> None:
-    """As in the dashboard: all events of auth.users to this URL, with the token as a header."""
+    """Post all events of auth.users to this URL with the token as a header, as the dashboard would set it up."""
     connection.execute(HTTP_REQUEST.encode())
     headers = f'{{"Content-Type": "application/json", "{TOKEN_HEADER}": "{TOKEN}"}}'
     connection.execute(

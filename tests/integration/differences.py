@@ -1,4 +1,4 @@
-"""Differences between auth.users, the last known state and employees: how each comes about, and how it ends."""
+"""Differences between auth.users, the last known state and employees: how to cause each, and its result."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ MAIL = "jane@example.com"
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Jane is an employee."""
+    """A database in which Jane is an employee."""
 
     connection: Connection
     database: Database
@@ -24,13 +24,13 @@ class World:
     jane: int
 
     def known(self, email: str = MAIL) -> UUID:
-        """An auth user whose sign-up has been applied."""
+        """Create an auth user, and apply its sign-up."""
         user = self.auth.admin_create(email, user_metadata={"first_name": "Jane"})
         relay_all(self.database)
         return user
 
     def edit(self, statement: str, *parameters: object) -> None:
-        """By hand, past all triggers."""
+        """Change employees without any trigger."""
         with nothing_linked(self.connection):
             self.connection.execute(statement.encode(), parameters)
 
@@ -41,7 +41,7 @@ def lost_sign_up(world: World) -> UUID:
 
 
 def lost(act: Callable[[Auth, UUID], object]) -> Callable[[World], UUID]:
-    """The user is known; what is done then is not captured."""
+    """Create a known user, then act without capture."""
 
     def arrange(world: World) -> UUID:
         user = world.known()
@@ -66,14 +66,14 @@ def missing_link_by_number(world: World) -> UUID:
     return user
 
 
-def link_to_nobody(world: World) -> UUID:
+def link_to_unknown(world: World) -> UUID:
     user = uuid4()
     world.edit("update employees set auth_user_id = %s", user)
     return user
 
 
 def link_to(delete: Callable[[Auth, UUID], object]) -> Callable[[World], UUID]:
-    """HR writes a link to somebody of whom we know that it is gone."""
+    """HR links Jane to an auth user that is known to be deleted."""
 
     def arrange(world: World) -> UUID:
         user = world.known("gone@example.com")
@@ -97,9 +97,9 @@ DIFFERENCES: dict[str, tuple[Callable[[World], UUID], str, dict[str, Any]]] = {
     "a sign-up was lost": (lost_sign_up, "unknown", LINKED),
     "an employee was missed": (missing_link, "missing_link", LINKED | {"email": MAIL, "first_name": "Jane"}),
     "a number was missed": (missing_link_by_number, "missing_link", LINKED),
-    "linked to nobody": (link_to_nobody, "orphan", ORPHANED),
-    "linked to a deleted one": (link_to(Auth.hard_delete), "orphan", ORPHANED),
-    "linked to a soft-deleted one": (link_to(Auth.soft_delete), "orphan", ORPHANED),
+    "linked to an unknown user": (link_to_unknown, "orphan", ORPHANED),
+    "linked to a deleted user": (link_to(Auth.hard_delete), "orphan", ORPHANED),
+    "linked to a soft-deleted user": (link_to(Auth.soft_delete), "orphan", ORPHANED),
     "a hard delete was lost": (lost(Auth.hard_delete), "deleted", ORPHANED),
     "a soft delete was lost": (lost(Auth.soft_delete), "deleted", ORPHANED),
     "an e-mail change was lost": (
@@ -115,4 +115,4 @@ DIFFERENCES: dict[str, tuple[Callable[[World], UUID], str, dict[str, Any]]] = {
         LINKED | {"first_name": "Ann"},
     ),
 }
-"""What arranges it, as what it is found, and what Jane is when it is mended."""
+"""{name: (function that causes it, the kind that reconcile reports, Jane's columns after the run)}."""

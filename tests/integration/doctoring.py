@@ -1,4 +1,4 @@
-"""Doctor on a real database, and what a test looks at of its findings."""
+"""Doctor on a real database, and helpers that check its findings."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from webhook_service.policy import Policy
 from webhook_service.ports import AuthAdmin, Database
 
 ANSWERING = cast(AuthAdmin, SimpleNamespace(get=lambda auth_user_id: None))
-"""An Auth Admin API as far as doctor asks it: it answers, and has no such user."""
+"""An Auth Admin API for doctor's check: it responds, and does not have the user."""
 
 
 def utc_now() -> datetime:
@@ -34,18 +34,18 @@ def examined(
 
 
 def relayed(database: Database) -> Mapping[str, int]:
-    """One look of a relay, which so has run: what became of what was due."""
+    """Run one pass of a relay, and return the outcomes of the due events."""
     return run_once(database, Policy(), name="test").outcomes
 
 
-def troubles(findings: list[Finding]) -> list[tuple[str, Level]]:
-    """Those that are not ok. Each says what to do."""
+def problems(findings: list[Finding]) -> list[tuple[str, Level]]:
+    """Return check and level of the findings that are not ok. Each of them must say what to do."""
     found = [finding for finding in findings if finding.level is not Level.OK]
     assert [finding for finding in found if not finding.todo] == []
     return [(finding.check, finding.level) for finding in found]
 
 
 def found(findings: list[Finding], check: str) -> Any:
-    """The only finding of this check."""
+    """Return the only finding of this check."""
     [finding] = [finding for finding in findings if finding.check == check]
     return finding

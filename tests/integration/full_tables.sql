@@ -2,10 +2,14 @@
 insert into public.employees (employee_id, email, first_name, employee_number, auth_user_id)
 select n, 'person' || n || '@example.com', 'Ann', 'E' || n, case when n <= 1500 then md5(n::text)::uuid end from generate_series(1, 3000) as n;
 
+insert into public.auth_sync_former_keys (auth_user_id, version, key, state)
+select md5((10000 + n)::text)::uuid, 1, 'email:former-' || n || '@example.com', '{}' from generate_series(1, 3000) as n;
+
 select setval('public.employees_employee_id_seq', 10000);
 
 -- the rest
--- 3,000 auth users with their states and two events each, the newer one pending; 1,000 actions are due; 100 more users wait for an employee.
+-- 3,000 auth users with their states and two events each, the newer one pending; 1,000 actions that are due; 100 more users without an
+-- employee.
 insert into auth.users (id, email, email_confirmed_at, raw_user_meta_data)
 select md5(n::text)::uuid, 'person' || n || '@example.com', now(), '{"first_name": "Ann"}' from generate_series(1, 3000) as n;
 

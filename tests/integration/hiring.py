@@ -1,4 +1,4 @@
-"""The admin API on employees, on a real database, with the double of Auth behind it; and what came of it."""
+"""The admin API for employees on a real database with the double of Auth, and checks of the results."""
 
 import json
 import logging
@@ -40,15 +40,15 @@ JANE_DOE: dict[str, Json] = {
     "employee_number": "E-17",
     "user_type_id": 3,
 }
-"""The fields that everybody has."""
+"""The fields of an employee."""
 
 ROUNDS = 30
-"""More than anything here needs to come to rest."""
+"""More passes than any test needs until nothing is open."""
 
 
 @dataclass(slots=True)
 class Office:
-    """Whoever creates employees and switches them on and off, and the relay, which is looked at step by step."""
+    """An admin who creates, activates and deactivates employees, and a relay that runs pass by pass."""
 
     client: FlaskClient
     auth: AuthServer
@@ -58,11 +58,11 @@ class Office:
     answers: list[TestResponse] = field(default_factory=list)
 
     def create(self, **body: Json) -> TestResponse:
-        """Jane Doe, but for what is said."""
+        """Create Jane Doe, with the fields of `body` instead of hers."""
         return self.post(JANE_DOE | body)
 
     def post(self, body: Json, **headers: str) -> TestResponse:
-        """To where employees are created; bytes are sent as they are."""
+        """Post to the endpoint that creates employees; bytes are sent unchanged."""
         sent = body if isinstance(body, bytes) else json.dumps(body).encode()
         return self._kept(self.client.post("/admin/api/employees", data=sent, headers=AUTHORIZED | headers))
 
@@ -78,38 +78,38 @@ class Office:
         self.answers.append(answer)
         return answer
 
-    def look(self, *, events_first: bool = True) -> None:
-        """One look of the relay, at the events and at the actions that are due."""
-        looks: list[Callable[[], object]] = [lambda: relay_all(self.database), lambda: self.relay.run_once("relay")]
-        for look in looks if events_first else reversed(looks):
-            look()
+    def run_pass(self, *, events_first: bool = True) -> None:
+        """Apply all due events, and run one pass of the relay for actions."""
+        loops: list[Callable[[], object]] = [lambda: relay_all(self.database), lambda: self.relay.run_once("relay")]
+        for loop in loops if events_first else reversed(loops):
+            loop()
 
     def rest(self, *, events_first: bool = True) -> None:
-        """The relay looks until nothing is open any more: the time of all leases, pauses and attempts is over."""
+        """Run passes until nothing is open. All leases, pauses and backoffs have ended."""
         for _ in range(ROUNDS):
             end_leases(self.connection)
             make_due(self.connection)
             end_pause(self.connection)
-            self.look(events_first=events_first)
+            self.run_pass(events_first=events_first)
             if not (left := open_rows(self.connection)):
                 return
-        pytest.fail(f"it does not come to rest: {left}")
+        pytest.fail(f"rows are still open after {ROUNDS} passes: {left}")
 
 
 def end_pause(connection: Connection) -> None:
-    """As if nobody had called Auth for a while."""
+    """End a pause of the relays, and fill the token bucket."""
     connection.execute("update auth_sync_rate set paused_until = now(), failures = 0, tokens = 1000")
 
 
 def open_rows(connection: Connection) -> list[dict[str, Any]]:
-    """Of the ledger: what is still to be done."""
+    """Return the rows of the ledger that are not done."""
     return connection.execute(
         "select event_id, status, outcome, error_message from integration_sync_log where status <> 'SUCCESS'"
     ).fetchall()
 
 
 def intents(connection: Connection) -> list[tuple[str, str | None]]:
-    """Status and outcome of all creations, in their order."""
+    """Return status and outcome of all intents, in their order."""
     found = connection.execute(
         "select status, outcome from integration_sync_log where operation = 'create_auth_user' order by id"
     ).fetchall()
@@ -117,8 +117,9 @@ def intents(connection: Connection) -> list[tuple[str, str | None]]:
 
 
 def pairs(connection: Connection) -> list[tuple[int | None, UUID | None]]:
-    """Employees with their auth users, as far as both are there; a half that has no other stands alone. No employee is
-    left as an orphan.
+    """Return (employee_id, auth user id) of all employees and auth users; None for the half that is missing.
+
+    Checks that no employee is an orphan.
     """
     assert connection.execute("select from employees where orphaned_at is not null").fetchall() == []
     found = connection.execute(
@@ -128,18 +129,18 @@ def pairs(connection: Connection) -> list[tuple[int | None, UUID | None]]:
 
 
 def assert_nobody(connection: Connection) -> None:
-    """Neither an employee nor a login."""
+    """Assert that there is neither an employee nor a login."""
     assert pairs(connection) == []
 
 
 def assert_only(connection: Connection, answer: TestResponse) -> None:
-    """Just the employee with the login that this answer tells of."""
+    """Assert that the only employee and login are those in this response."""
     created = answer.get_json()
     assert pairs(connection) == [(created["employee_id"], UUID(created["auth_user_id"]))]
 
 
 def sign_in_jane(made: Office, url: str, **columns: Json) -> int:
-    """An employee with the login JANE, whose user has signed in twice."""
+    """Create an employee with the login JANE, which has two sessions."""
     with auth_on(url) as auth:
         auth.admin_create(EMAIL, id=JANE)
         auth.sign_in(JANE)
@@ -151,13 +152,16 @@ def sign_in_jane(made: Office, url: str, **columns: Json) -> int:
 
 
 def access(made: Office, employee_id: int) -> tuple[bool, bool]:
-    """Whether the employee is active, and whether the login JANE is open."""
+    """Return whether the employee is active, and whether the login JANE is not banned."""
     is_active: bool = employee(made.connection, employee_id)["is_active"]
     return is_active, row(made.connection, JANE)["banned_until"] is None
 
 
 def login_of(answer: TestResponse) -> tuple[str, str | None]:
-    """How the login is after a switch, and why. Auth's own words are not repeated."""
+    """Return status and reason of the login after a change of `is_active`.
+
+    Checks that the response does not repeat the text of Auth's error.
+    """
     assert answer.status_code == 200, answer.text
     assert CONFIDENTIAL not in answer.text
     login = answer.get_json()["login"]
@@ -165,12 +169,12 @@ def login_of(answer: TestResponse) -> tuple[str, str | None]:
 
 
 def reason_of(answer: TestResponse) -> tuple[int, str | None]:
-    """The status, and why."""
+    """Return the HTTP status and the reason."""
     return answer.status_code, answer.get_json().get("reason")
 
 
 def client_for(settings: Settings, accounts: Accounts) -> FlaskClient:
-    """The admin API on employees alone, over an Auth Admin of the test's own."""
+    """Return a client of the admin API for employees, with the given Accounts."""
     app = Flask("webhook_service")
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     database = accounts.database
@@ -181,7 +185,7 @@ def client_for(settings: Settings, accounts: Accounts) -> FlaskClient:
 
 
 def accounts_over(database: Database, admin: AuthAdmin, settings: Settings) -> Accounts:
-    """At a rate that nobody notices."""
+    """Return Accounts with a rate so high that no test waits for it."""
     return Accounts(database, admin, settings.policy.email_owner, 1000, utc_now)
 
 
@@ -189,7 +193,10 @@ def accounts_over(database: Database, admin: AuthAdmin, settings: Settings) -> A
 def office(
     settings: Settings, database: Database, connection: Connection, log: pytest.LogCaptureFixture, **options: Any
 ) -> Iterator[Office]:
-    """In business, over an Auth with these options. At the end no password is anywhere but in the answer it was for."""
+    """Run an Office over an Auth server with these options.
+
+    At the end, checks that each password is only in the response that was meant to have it.
+    """
     log.set_level(logging.DEBUG)
     assert isinstance(settings.connection, DirectConnection)
     with (
@@ -203,12 +210,12 @@ def office(
 
 
 def passwords(server: AuthServer) -> list[str]:
-    """Those that Auth was told."""
+    """Return the passwords that Auth received."""
     return [call.body["password"] for call in server.calls if "password" in call.body]
 
 
 def whole_database(connection: Connection) -> str:
-    """Every row of every table that is not PostgreSQL's own, as one text."""
+    """Return every row of every table outside PostgreSQL's own schemas, as one text."""
     tables = connection.execute(
         "select c.oid::regclass::text as name from pg_class c join pg_namespace n on n.oid = c.relnamespace"
         " where c.relkind in ('r', 'p', 'm') and n.nspname !~ '^(pg_|information_schema$)'"
@@ -219,19 +226,19 @@ def whole_database(connection: Connection) -> str:
 
 
 def text_of(value: object) -> str:
-    """Bytes may be a text too: a webhook's body."""
+    """Return a value as text; bytes are decoded, because a webhook's body may hold a secret."""
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def whole_log(log: pytest.LogCaptureFixture) -> str:
-    """Every record of the test, of every logger: as we write it, as others would, and all that is in it."""
+    """Return every log record of the test: in the service's format, in logging's default format, and its attributes."""
     ours, others = JsonFormatter(), logging.Formatter()
     records = [record for phase in ("setup", "call") for record in log.get_records(phase)]
     return "\n".join(f"{ours.format(each)}\n{others.format(each)}\n{vars(each)}" for each in records)
 
 
 def assert_no_password_is_kept(made: Office, log: pytest.LogCaptureFixture) -> None:
-    """Neither in the database nor in the log; nor in any answer, but once in the one that is for it."""
+    """Assert that no password is in the database or the log, and that each is in one response at most."""
     kept = whole_database(made.connection) + whole_log(log)
     bodies = [answer.get_data(as_text=True) + str(answer.headers) for answer in made.answers]
     for password in passwords(made.auth):

@@ -1,4 +1,4 @@
-"""Requests as no webhook of Supabase sends them, and the form in which they are refused."""
+"""Requests that Supabase never sends, and the form of their refusal."""
 
 import json
 
@@ -13,8 +13,8 @@ from webhook_service.events import Json
 
 PATH = "/webhook/auth"
 
-# One database for all examples of a test is sound: what is claimed holds for every request in any state of the
-# ledger, and no example relies on what another one left there. No deadline: a real database is asked.
+# All examples of a test can share one database: the claims hold for every request in any state of the ledger, and no
+# example relies on the rows of another one. There is no deadline, because the examples use a real database.
 hostile = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -24,7 +24,7 @@ def rows(connection: Connection) -> int:
 
 
 def problem_of(response: TestResponse) -> dict[str, Json]:
-    """The problem document of a refused request, checked for its form."""
+    """Return the problem document of a refused request, after checking its form."""
     assert response.mimetype == "application/problem+json"
     document: dict[str, Json] = json.loads(response.data)
     assert set(document) == {"type", "title", "status", "detail", "reason"}
@@ -36,7 +36,7 @@ def problem_of(response: TestResponse) -> dict[str, Json]:
 
 
 def sent(client: FlaskClient, body: bytes, **headers: str) -> TestResponse:
-    """Rightly signed, whatever it is."""
+    """Post a body with a valid signature."""
     return client.post(PATH, data=body, headers=headers_for(body) | headers)
 
 
@@ -54,5 +54,5 @@ HEADERS = st.dictionaries(NAMES, LATIN | LIKELY | st.integers().map(str), max_si
 
 
 def written(payload: Json) -> bytes:
-    """With escapes, so that half of a surrogate pair arrives as it would from a careless sender."""
+    """Encode as JSON with escapes, so that half of a surrogate pair arrives as from a careless sender."""
     return json.dumps(payload).encode()

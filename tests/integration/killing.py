@@ -1,4 +1,4 @@
-"""A process that is killed, or left behind, between two of its steps: the calls that it makes of its ports."""
+"""A process that is killed, or whose call is abandoned, between two steps. The steps are the calls to its ports."""
 
 import threading
 from collections.abc import Callable
@@ -23,14 +23,14 @@ T = TypeVar("T")
 
 
 class Killed(BaseException):
-    """Nobody catches it, and so nothing more is done: as after a SIGKILL."""
+    """The process is killed. No code catches this, so nothing more is done, as after a SIGKILL."""
 
 
 @dataclass(slots=True)
 class Steps:
-    """The moments before and after each call, in their order; at `end`, counted from 0, the process is killed.
+    """The moments before and after each call, in their order. At moment `end`, counted from 0, the process is killed.
 
-    `at` is what else happens at such a moment, by its name or number: {moment: what}, once.
+    `at` is {moment, by name or number: function to call once at that moment}.
     """
 
     end: int | None = None
@@ -54,8 +54,9 @@ class Steps:
 
 @dataclass(frozen=True, slots=True)
 class SteppedDatabase(CalledSoon):
-    """Its steps have the names of the functions, without what all have in common: intend, hire, settle. That it is
-    recorded who asked comes before the first.
+    """A database whose steps are named after the functions without prefix and suffix: intend, hire, settle.
+
+    The entry in the audit, which comes before the first step, is not a step.
     """
 
     database: Database
@@ -73,7 +74,7 @@ class SteppedDatabase(CalledSoon):
 
 @dataclass(frozen=True, slots=True)
 class SteppedAdmin:
-    """Its steps have the names of the methods."""
+    """An AuthAdmin whose steps are named after the methods."""
 
     admin: AuthAdmin
     steps: Steps
@@ -98,9 +99,7 @@ class SteppedAdmin:
 
 
 class Held:
-    """A hook of the double that holds up a call of this path or below it, until `release`; whoever has asked for it is
-    not there any more by then.
-    """
+    """A hook of the double that blocks a call of this path or below it until `release`. The caller is gone by then."""
 
     def __init__(self, path: str, method: str = "POST") -> None:
         self._path, self._method = path, method
@@ -113,18 +112,18 @@ class Held:
             self._arrived.set()
             assert self._goes_on.wait(60)
 
-    def leave(self, ask: Callable[[], object], error: BaseException) -> None:
-        """Asks, and raises this as soon as the double has the call."""
-        self._calls.append(self._threads.submit(ask))
+    def leave(self, call: Callable[[], object], error: BaseException) -> None:
+        """Send the call, and raise `error` as soon as the double has received it."""
+        self._calls.append(self._threads.submit(call))
         self.wait()
         raise error
 
     def wait(self) -> None:
-        """Until the double has the call."""
+        """Wait until the double has received the call."""
         assert self._arrived.wait(60)
 
     def release(self) -> None:
-        """The call goes on, to its end."""
+        """Let the call continue, and wait for its end."""
         self._goes_on.set()
         for call in self._calls:
             call.exception()
@@ -133,7 +132,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class LeavingAdmin(SteppedAdmin):
-    """Whose calls of this method, which `held` holds up, are left alone on their way."""
+    """An AuthAdmin whose caller abandons the calls of `method`, which `held` blocks, with `error`."""
 
     held: Held
     method: str
@@ -164,7 +163,7 @@ def stepped(accounts: Accounts, steps: Steps) -> Accounts:
 
 
 def request(hr: Office, settings: Settings, accounts: Accounts, **body: Json) -> TestResponse | None:
-    """To create Jane Doe, in a process that has these accounts; None where it was killed."""
+    """Request the creation of Jane Doe in a process with these accounts; None if the process was killed."""
     usual, hr.client = hr.client, client_for(settings, accounts)
     try:
         return hr.post(JANE_DOE | body)
@@ -175,7 +174,7 @@ def request(hr: Office, settings: Settings, accounts: Accounts, **body: Json) ->
 
 
 def give_login(accounts: Accounts, employee_id: int, email: str, *, invite: bool) -> Hired | None:
-    """To an employee who is there, as `provision` does; None where it was killed."""
+    """Create a login for an existing employee, as `provision` does; None if the process was killed."""
     try:
         return logins.hire(
             accounts, {"employee_id": employee_id}, email, via="provision", requested_by="test", invite=invite

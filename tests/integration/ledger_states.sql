@@ -1,4 +1,5 @@
--- How many combinations of values are a known state of a ledger row, and on how many the check and the nine before it differ.
+-- Counts the combinations of values that are a known state of a ledger row, and those that the check and the nine checks before it judge
+-- differently.
 with row as (
   select * from unnest(array['inbound', 'outbound', 'maintenance', 'other']) as direction,
     unnest(array['INSERT', 'UPDATE', 'DELETE', 'disable_auth_user', 'enable_auth_user', 'update_auth_email', 'create_auth_user',
@@ -10,7 +11,7 @@ with row as (
                  'not_performed', 'incomplete', 'interrupted', 'other', null]) as outcome,
     unnest(array['because', null]) as error_message, unnest(array[now(), null]) as next_attempt_at,
     unnest(array[now(), null]) as completed_at, unnest(array['relay', null]) as lease
-), said as (
+), judged as (
   select public.auth_sync_is_known_state_v1(
            direction, operation, status, outcome, error_message, next_attempt_at, completed_at, lease) as now,
          direction in ('inbound', 'outbound', 'maintenance')
@@ -36,4 +37,4 @@ with row as (
          and (status <> 'SUCCESS' or lease is null) as before
     from row
 )
-select count(*) filter (where now) as good, count(*) filter (where now is distinct from before) as different from said
+select count(*) filter (where now) as good, count(*) filter (where now is distinct from before) as different from judged

@@ -1,4 +1,4 @@
-"""Migrating a database in both ways, and looking at what came of it."""
+"""Migrates a database in both ways, and reads the resulting schema."""
 
 import re
 import subprocess
@@ -14,24 +14,24 @@ RECORDED = "select number, name, checksum from auth_sync_migrations order by num
 OURS = [(migration.number, migration.name, migration.checksum) for migration in schema.migrations()]
 DIGESTS = "select digest from auth_sync_functions order by applied_at desc"
 SCRIPTS = len(OURS) + 1
-"""How many scripts a new database gets: the migrations and the functions."""
+"""The number of scripts that a new database gets: the migrations, and one with the functions."""
 
 
 def tool(url: str, name: str) -> str:
-    """One of PostgreSQL's own commands, of the same version as the server: it lies beside it."""
+    """Return the path of a PostgreSQL command of the server's version, from the server's own folder."""
     [(folder,)] = rows(url, "select setting from pg_config where name = 'BINDIR'")
     return str(Path(folder) / name)
 
 
 def schema_of(url: str) -> str:
-    """All objects, with their rights and comments, as pg_dump tells them."""
+    """Return pg_dump's text of all objects with their rights and comments."""
     command = [tool(url, "pg_dump"), "--schema-only", url]
     dump = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return re.sub(r"(?m)^\\(un)?restrict .*\n", "", dump)  # has a random word in it
+    return re.sub(r"(?m)^\\(un)?restrict .*\n", "", dump)  # these lines contain a random word
 
 
 def psql(url: str) -> None:
-    """Runs what `webhook-service sql` prints, statement by statement, each in a transaction of its own."""
+    """Run the output of `webhook-service sql`, each statement in its own transaction."""
     script = subprocess.run(
         [str(Path(sys.executable).with_name("webhook-service")), "sql"], capture_output=True, text=True, check=True
     )

@@ -1,4 +1,4 @@
-"""Servers that misbehave, over real sockets: silent, slow, rude, or merely wrong."""
+"""Misbehaving servers on real sockets: silent, slow, closing early, or wrong."""
 
 import json
 import socket
@@ -9,13 +9,13 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 Behaviour = Callable[[socket.socket, threading.Event], None]
-"""What a server does with a connection, until the event says that the test is over."""
+"""Handles one connection of a server. The event is set when the test is over."""
 Serve = Callable[[Behaviour], int]
 
 
 @contextmanager
 def misbehaving_servers() -> Iterator[Serve]:
-    """What starts a server on a port of its own, which does with each connection as it is told; gives the port."""
+    """Yield a function that starts a server with a behaviour on a free port, and returns the port."""
     over = threading.Event()
     with ExitStack() as stack:
         stack.callback(over.set)
@@ -66,7 +66,7 @@ def closes(connection: socket.socket, over: threading.Event) -> None:
 
 
 def request_of(connection: socket.socket) -> tuple[str, bytes]:
-    """Reads one HTTP request: its head, and its body."""
+    """Read one HTTP request: its head, and its body."""
     with connection.makefile("rb") as stream:
         head = "".join(iter(lambda: stream.readline().decode(), "\r\n"))
         lengths = [int(line[15:]) for line in head.lower().split("\r\n") if line.startswith("content-length:")]
@@ -88,7 +88,7 @@ def answers_json(status: int, **error: Any) -> Behaviour:
 
 
 def trickles(connection: socket.socket, over: threading.Event) -> None:
-    """Answers rightly, and so slowly that only a limit on the whole call can end it."""
+    """Send a valid response so slowly that only a limit on the whole call ends it."""
     request_of(connection)
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 200\r\n\r\n")
     for byte in b'{"migration": 99}'.ljust(200):

@@ -1,4 +1,4 @@
-"""Both ends of pg_net: the one that posts in SQL, and the one that receives."""
+"""Both ends of pg_net: the SQL function that posts, and a receiver."""
 
 import socket
 import threading
@@ -13,7 +13,7 @@ POST = "select net.http_post(%s, %s, headers => %s, timeout_milliseconds => %s)"
 
 
 class Receiver:
-    """Keeps what it gets and answers 200 with an empty JSON document; while `gate` is closed it does not answer."""
+    """A server that keeps its requests and responds 200 with an empty JSON document, while `gate` is open."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, bytes]] = []
@@ -39,18 +39,18 @@ class Receiver:
 
 
 class Net:
-    """pg_net as whoever posts sees it: a connection in autocommit to a database that has it."""
+    """pg_net as its caller sees it: a connection in autocommit to a database with the extension."""
 
     def __init__(self, connection: psycopg.Connection[Any]):
         self.connection = connection
 
     def post(self, port: int, body: object, *, timeout: int = 60_000, headers: object | None = None) -> int:
-        """To this port of this machine, the timeout in milliseconds -> the request's id."""
+        """Post to a port of this machine and return the request's id. `timeout` is in milliseconds."""
         sent = {"Content-Type": "application/json"} if headers is None else headers
         return int(self.value(POST, f"http://127.0.0.1:{port}/", Jsonb(body), Jsonb(sent), timeout))
 
     def value(self, query: str, *parameters: object) -> Any:
-        """The first column of the first row."""
+        """Return the first column of the first row."""
         row = self.connection.execute(query.encode(), parameters).fetchone()
         return row and row[0]
 
@@ -61,7 +61,7 @@ class Net:
         return int(self.value("select count(*) from net._http_response"))
 
     def answer(self, request_id: int) -> tuple[int | None, bool, str | None, str | None]:
-        """Waits for it -> status, whether it timed out, the error, the content."""
+        """Wait for the response: (status, whether it timed out, error, content)."""
         query = "select status_code, timed_out, error_msg, content from net._http_response where id = %s"
         found: tuple[int | None, bool, str | None, str | None] = wait_for(
             f"the answer to {request_id}", lambda: self.connection.execute(query, [request_id]).fetchone()

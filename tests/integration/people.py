@@ -1,4 +1,4 @@
-"""People of tests that see the database only through its port."""
+"""People for tests that use the database only through its port."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +14,7 @@ from webhook_service.ports import Database
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """An auth user, with an employee or several, that no other test knows."""
+    """An auth user with one employee or several, unique to one test."""
 
     database: Database
     id: UUID = field(default_factory=uuid4)

@@ -1,4 +1,4 @@
-"""What performs actions, against the double of Supabase Auth, with an employee whose login it changes."""
+"""A company with one employee and her login, and Accounts that perform actions in the double of Supabase Auth."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -25,12 +25,12 @@ from webhook_service.ports import Database
 
 JANE = "jane@example.com"
 HR = "hr@example.com"
-"""What HR changes Jane's e-mail to."""
+"""The e-mail that HR gives Jane."""
 
 
 @dataclass(frozen=True, slots=True)
 class Company:
-    """Both sides of one database; `jane` is an employee's id, `user` her auth user."""
+    """Both sides of one database. `jane` is an employee's id, `user` is her auth user."""
 
     connection: Connection
     database: Database
@@ -41,13 +41,13 @@ class Company:
     user: UUID
 
     def write(self, assignment: str) -> None:
-        """What HR does to Jane."""
+        """Change columns of Jane, as HR would."""
         query = f"update employees set {assignment} where employee_id = {self.jane}"  # noqa: S608
         self.connection.execute(query.encode())
 
     @property
     def action(self) -> dict[str, Any]:
-        """The newest one."""
+        """The newest action."""
         return actions(self.connection)[-1]
 
     @property
@@ -62,12 +62,12 @@ class Company:
 
     @property
     def emails(self) -> tuple[str, str]:
-        """The employee's, and Auth's."""
+        """The employee's e-mail, and Auth's."""
         return employee(self.connection, self.jane)["email"], self.row["email"]
 
     @property
     def sessions(self) -> int:
-        """How many are open."""
+        """The number of open sessions of Jane."""
         return self.connection.execute("select from auth.sessions where user_id = %s", [self.user]).rowcount
 
     @property
@@ -75,18 +75,18 @@ class Company:
         return self.connection.execute("select from auth_sync_rate where paused_until > now()").rowcount == 1
 
     def pass_time(self) -> None:
-        """As if pauses, leases and the times until next attempts were over."""
+        """End all pauses, leases and backoffs."""
         fill_bucket(self.connection)
         end_leases(self.connection)
         make_due(self.connection)
 
     def rest(self) -> None:
-        """Until there is nothing left to do on either side."""
+        """Apply events and perform actions until nothing is due on either side."""
         come_to_rest(self.accounts, self.database)
 
     @contextmanager
     def other_relay(self) -> Iterator[Accounts]:
-        """Another process, with connections of its own."""
+        """Open the Accounts of another process, with its own connections."""
         with (
             closing(DirectDatabase(self.connection.info.dsn)) as database,
             closing(SupabaseAuthAdmin(self.server.url, self.server.key)) as admin,
@@ -96,7 +96,7 @@ class Company:
 
 @contextmanager
 def company(url: str, *, owner: EmailOwner = EmailOwner.AUTH, **options: Any) -> Iterator[Company]:
-    """With Jane linked; `options` are the Auth client's."""
+    """Create a company in which Jane is linked. `options` go to the Auth client."""
     migrate.migrate(url, policy=POLICIES[owner])
     with ExitStack() as stack:
         connection = stack.enter_context(psycopg.connect(url, autocommit=True, row_factory=dict_row))

@@ -1,4 +1,4 @@
-"""Runs of `provision` in a test's own database, against the double of Auth, without waiting for real."""
+"""Runs of `provision` in a test's own database, with the double of Auth and without real waits."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,12 +20,16 @@ from webhook_service.ports import AuthAdmin, Database
 
 USERS = "/admin/users"
 RATE = 1000
-"""A second: no test waits for the bucket."""
+"""Logins a second: so many that no test waits for the bucket."""
 
 
 @dataclass
 class Office:
-    """Where logins are created: what was announced, what was waited for, what was said; and what happens meanwhile."""
+    """Runs `provision`, and records its announcements, waits (in seconds) and messages.
+
+    `at_announcement` and `at_wait` are called during the run, `at_wait` in each wait of a second or more. After such a
+    wait every pause has ended. `ends_after` is the number of announcements after which the run is stopped.
+    """
 
     database: Database
     connection: Connection
@@ -36,9 +40,7 @@ class Office:
     said: list[str] = field(default_factory=list)
     at_announcement: Callable[[int], object] = lambda employee_id: None
     at_wait: Callable[[float], object] = lambda seconds: None
-    """In each wait of a second or more. When it is over, the time of every pause is, too."""
     ends_after: int | None = None
-    """How many announcements it takes until somebody asks the run to end."""
 
     def run(self, admin: AuthAdmin | None = None, database: Database | None = None, **options: Any) -> Provisioned:
         database = database or self.database
@@ -59,14 +61,14 @@ class Office:
         return self.ends_after is not None and len(self.announced) >= self.ends_after
 
     def passwords(self) -> dict[str, str | None]:
-        """By e-mail, those that were announced last."""
+        """Return {e-mail: the password that was announced last}."""
         return {email: password for _, email, password in self.announced}
 
     def end_leases(self) -> None:
         end_leases(self.connection)
 
-    def ends_of_leases_come(self) -> None:
-        """While the run waits for the first time."""
+    def end_leases_at_each_wait(self) -> None:
+        """Let all leases end while the run waits."""
         self.at_wait = lambda seconds: self.end_leases()
 
 
@@ -77,7 +79,10 @@ def open_office(url: str, database: Database, connection: Connection) -> Iterato
 
 
 def assert_each_once(office: Office, count: int) -> None:
-    """Everyone has one login, Auth has no others, nothing is open, and the last password announced is the right one."""
+    """Assert that each employee has one login, and that the last announced password is the right one.
+
+    Auth must have no other logins, and no intent may be open.
+    """
     emails = [f"user{n}@example.com" for n in range(1, count + 1)]
     assert [email for _, email in logins(office.connection)] == emails
     assert sorted(auth_users(office.connection)) == sorted(emails)
@@ -90,13 +95,13 @@ def hire_many(connection: Connection, count: int) -> list[int]:
 
 
 def reported(server: AuthServer) -> dict[str, str]:
-    """By e-mail: the passwords that Auth was told last."""
+    """Return {e-mail: the password that Auth received last}."""
     calls = [call for call in server.calls if (call.method, call.path) == ("POST", USERS)]
     return {call.body["email"]: call.body["password"] for call in calls if "password" in call.body}
 
 
 def logins(connection: Connection) -> list[tuple[int, str]]:
-    """Who has one, as both sides have it: employee_id and the e-mail in Auth."""
+    """Return (employee_id, e-mail in Auth) of the employees who have a login on both sides."""
     query = "select employee_id, u.email from employees join auth.users u on u.id = auth_user_id order by 1"
     return [(row["employee_id"], row["email"]) for row in connection.execute(query)]
 
@@ -106,7 +111,7 @@ def auth_users(connection: Connection) -> list[str]:
 
 
 def intents(connection: Connection) -> list[tuple[int, str, str | None]]:
-    """Employee, status and outcome of the intents, in the order of the ledger."""
+    """Return (employee_id, status, outcome) of the intents, in the order of the ledger."""
     query = "select * from integration_sync_log where operation = 'create_auth_user' order by id"
     return [(row["employee_id"], row["status"], row["outcome"]) for row in connection.execute(query)]
 

@@ -1,4 +1,4 @@
-"""Employees who have auth users, what their changes ask of Auth, and the rates at which that is done."""
+"""Employees with auth users, the actions that their changes request, and helpers that perform them."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from webhook_service.ports import Database
 
 DISABLE, ENABLE, EMAIL = "disable_auth_user", "enable_auth_user", "update_auth_email"
 RATE = 1000
-"""High enough not to matter."""
+"""Actions a second: so many that no test waits."""
 POLICIES = {owner: Policy(email_owner=owner) for owner in EmailOwner}
 
 CHANGES = {
@@ -32,7 +32,7 @@ CHANGES = {
     ),
     "moved": ("update employees set email = 'jane.smith@example.com' where employee_id = %s", EMAIL),
 }
-"""What asks for something, with an employee's id, and what that is."""
+"""{name: (statement that takes an employee's id, the action that it requests)}."""
 
 LINKED = """
 with numbers as (
@@ -48,7 +48,7 @@ select n, 'user' || n || '@example.com', id from numbers where exists (select fr
 
 
 def linked(connection: Connection, database: Database, auth: Auth, email: str, **columns: Any) -> tuple[int, UUID]:
-    """An employee and its auth user, known and linked by way of events."""
+    """Create an employee and its auth user, linked by an event."""
     employee_id = hire(connection, email, **columns)
     user = auth.admin_create(email)
     relay_all(database)
@@ -56,12 +56,12 @@ def linked(connection: Connection, database: Database, auth: Auth, email: str, *
 
 
 def link_many(connection: Connection, count: int) -> None:
-    """Employees 1 to `count`, whose auth users are known, though no Auth has them."""
+    """Create employees 1 to `count` with auth users that are known to the service but do not exist in Auth."""
     connection.execute(LINKED, {"count": count})
 
 
 def actions(connection: Connection, user: UUID | None = None) -> list[dict[str, Any]]:
-    """The actions of the ledger, of one auth user or of all, in the order in which they were entered."""
+    """Return the actions of the ledger, of one auth user or of all, in the order of their entry."""
     return connection.execute(
         "select * from integration_sync_log"
         " where direction = 'outbound' and (auth_user_id = %(user)s or %(user)s is null) order by id",
@@ -69,39 +69,39 @@ def actions(connection: Connection, user: UUID | None = None) -> list[dict[str, 
     ).fetchall()
 
 
-def asked(connection: Connection, user: UUID | None = None) -> list[str]:
-    """What was asked of Auth."""
+def requested_operations(connection: Connection, user: UUID | None = None) -> list[str]:
+    """Return the names of the requested actions."""
     return [action["operation"] for action in actions(connection, user)]
 
 
 def outcomes(connection: Connection, user: UUID | None = None) -> list[tuple[str, str, str | None]]:
-    """What became of it."""
+    """Return (operation, status, outcome) of the actions."""
     return [(action["operation"], action["status"], action["outcome"]) for action in actions(connection, user)]
 
 
 def dismiss(connection: Connection, *employee_ids: int) -> None:
-    """In one statement."""
+    """Deactivate employees in one statement."""
     connection.execute("update employees set is_active = false where employee_id = any(%s)", [list(employee_ids)])
 
 
 def write(connection: Connection, *assignments: str) -> None:
-    """Each a statement over all employees."""
+    """Apply each assignment to all employees, in a statement of its own."""
     for assignment in assignments:
         connection.execute(f"update employees set {assignment}".encode())  # noqa: S608
 
 
 def fill_bucket(connection: Connection) -> None:
-    """As if nobody had performed anything for a long time."""
+    """Fill the token bucket, and end a pause."""
     connection.execute("update auth_sync_rate set refilled_at = now() - interval '1 hour', paused_until = now()")
 
 
 def accounts_of(url: str, database: Database, *, owner: EmailOwner = EmailOwner.AUTH, rate: int = RATE) -> Accounts:
-    """What performs actions, with the stand-in for Auth."""
+    """Return Accounts that perform actions in the stand-in for Auth."""
     return Accounts(database, LocalAuthAdmin(url), owner, rate, lambda: datetime.now(UTC))
 
 
 def perform_all(accounts: Accounts, relay: str = "relay") -> Counter[str]:
-    """Looks until nothing is due that may be done now; what came of it."""
+    """Run passes until no action is due that may be performed now, and count the outcomes."""
     outcomes: Counter[str] = Counter()
     while (ran := accounts.run_once(relay)).claimed > ran.held:
         outcomes.update(ran.outcomes)
@@ -109,7 +109,7 @@ def perform_all(accounts: Accounts, relay: str = "relay") -> Counter[str]:
 
 
 def relay_events(database: Database, owner: EmailOwner) -> Counter[str]:
-    """Looks until no event is due; what came of them."""
+    """Run passes until no event is due, and count the outcomes."""
     outcomes: Counter[str] = Counter()
     while (ran := run_once(database, POLICIES[owner], name="relay")).claimed:
         outcomes.update(ran.outcomes)
@@ -117,7 +117,10 @@ def relay_events(database: Database, owner: EmailOwner) -> Counter[str]:
 
 
 def come_to_rest(accounts: Accounts, database: Database, *, rounds: int = 10) -> Counter[str]:
-    """Events and actions in turn until there are none; what came of the actions. Fails where they go on and on."""
+    """Apply events and perform actions in turn until none is due, and count the outcomes of the actions.
+
+    Fails if some are still due after `rounds` rounds.
+    """
     outcomes: Counter[str] = Counter()
     for _ in range(rounds):
         events = relay_events(database, accounts.owner)
@@ -125,24 +128,24 @@ def come_to_rest(accounts: Accounts, database: Database, *, rounds: int = 10) ->
         outcomes += performed
         if not events and not performed:
             return outcomes
-    pytest.fail(f"it did not come to rest: {outcomes}")
+    pytest.fail(f"events or actions are still due after {rounds} rounds: {outcomes}")
 
 
 def banned(connection: Connection) -> set[UUID]:
-    """The auth users who cannot sign in."""
+    """Return the auth users who cannot sign in."""
     return {row["id"] for row in connection.execute("select id from auth.users where banned_until > now()")}
 
 
 def claim(
     database: Database, relay: str = "a", *, limit: int = 8, lease: int = 90, rate: int = RATE
 ) -> list[dict[str, Json]]:
-    """What a relay does first, and then it stalls or dies."""
+    """Claim actions as a relay that then stalls or dies."""
     taken: list[dict[str, Json]] = claimed(database, relay, limit=limit, lease=lease, rate=rate)["actions"]
     return taken
 
 
 def claimed(database: Database, relay: str = "a", *, limit: int = 8, lease: int = 90, rate: int = RATE) -> Json:
-    """All that it is told."""
+    """Claim actions, and return the function's whole result."""
     return database.call("auth_sync_claim_actions_v1", p_relay=relay, p_limit=limit, p_lease_seconds=lease, p_rate=rate)
 
 
@@ -155,7 +158,7 @@ def settle(
     error: str | None = None,
     retry: bool = False,
 ) -> bool:
-    """Says what became of it; whether that counted."""
+    """Settle a claimed action; return whether the settlement counted."""
     return bool(
         database.call(
             "auth_sync_settle_v1",

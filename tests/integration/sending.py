@@ -1,4 +1,4 @@
-"""The sender on a database that has what a Supabase project has, and receivers of what it posts."""
+"""The sender on a database with Supabase's extensions, and receivers of its posts."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -33,7 +33,7 @@ class Request:
 
 
 def send_to(connection: Connection, url: str | None, secrets: str | None) -> str:
-    """The documented call -> what it answers."""
+    """Make the documented call, and return its answer."""
     answer = connection.execute("select public.auth_sync_send_to(%s, %s) as answer", [url, secrets]).fetchone()
     assert answer is not None
     return str(answer["answer"])
@@ -45,30 +45,33 @@ def queued(connection: Connection) -> list[Request]:
 
 
 def taken(connection: Connection) -> list[Request]:
-    """What is queued, which then is no more: as pg_net's worker does."""
+    """Return the queued requests and empty the queue, as pg_net's worker does."""
     requests = queued(connection)
     connection.execute("delete from net.http_request_queue")
     return requests
 
 
 def verified_by_the_reference_library(secret: str, request: Request) -> Any:
-    """The document. Raises what the library raises."""
+    """Return the verified document. Raises the library's errors."""
     return Webhook(secret).verify(request.body, dict(request.headers))
 
 
 def verified_by_us(secrets: str, request: Request) -> bytes:
-    """Raises BadSignature."""
+    """Return the verified body. Raises BadSignature."""
     return signature.verify(parse_secrets(secrets), request.headers, request.body, now=datetime.now(UTC)).body
 
 
 def deliver(settings: Settings, database: Database, secrets: str, requests: Iterable[Request]) -> list[int]:
-    """To a receiver that has these secrets -> the statuses of its answers."""
+    """Post the requests to a receiver with these secrets, and return the statuses of its responses."""
     client = create_app(replace(settings, webhook_secrets=parse_secrets(secrets)), database).test_client()
     return [client.post("/webhook/auth", data=r.body, headers=dict(r.headers)).status_code for r in requests]
 
 
 def where_it_shows(connection: Connection, words: Sequence[str]) -> list[str]:
-    """The tables (but the vault's), functions, triggers and settings in whose text one of the words is found."""
+    """Return the queries with a row that contains one of the words.
+
+    The queries read tables (except the vault's), functions, triggers and settings.
+    """
     names = [
         row["name"]
         for row in connection.execute(

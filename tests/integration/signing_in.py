@@ -1,4 +1,4 @@
-"""Browsers on the pages for admins: each with cookies of its own, on a real database; and what came of it."""
+"""Browsers on the pages for admins, each with its own cookies, on a real database."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -33,7 +33,7 @@ TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 
 @dataclass(slots=True)
 class Clock:
-    """The application's time, which tests move."""
+    """The application's clock, which tests move forward."""
 
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
@@ -45,7 +45,7 @@ class Clock:
 
 
 class Browser:
-    """One person's. Forms are sent as their page has them, with its token."""
+    """A person's browser. It sends forms with the token of their page."""
 
     def __init__(self, app: Flask, address: str = "192.0.2.1") -> None:
         self.client: FlaskClient = app.test_client()
@@ -58,7 +58,7 @@ class Browser:
         return self.client.post(path, data=dict(form or {}), environ_base=self._environ, **options)
 
     def token(self) -> str:
-        """Of the page to sign in, or of any page where somebody is."""
+        """Return the form token of the page at /admin/login, which has one before and after the sign-in."""
         found = TOKEN.search(self.get("/admin/login").text)
         assert found is not None
         return found[1]
@@ -67,14 +67,14 @@ class Browser:
         return self.post(path, form | {"csrf_token": self.token()})
 
     def signs_in(self, **form: str) -> TestResponse:
-        """By the admin key, unless another form is given."""
+        """Sign in with the admin key, or with the given form."""
         return self.sends("/admin/login", **(form or {"key": ADMIN_KEY, "name": "Kim"}))
 
     def is_in(self, path: str = "/admin/audit", **options: Any) -> bool:
         response = self.get(path, **options)
         if response.status_code == 200:
             return True
-        assert is_asked_to_sign_in(response) or response.status_code == 401
+        assert redirects_to_sign_in(response) or response.status_code == 401
         return False
 
     @property
@@ -87,12 +87,12 @@ class Browser:
         self.client.set_cookie("webhook_service", value, path="/admin")
 
 
-def is_asked_to_sign_in(response: TestResponse) -> bool:
+def redirects_to_sign_in(response: TestResponse) -> bool:
     return response.status_code == 303 and urlsplit(response.headers["Location"]).path == "/admin/login"
 
 
 def next_of(response: TestResponse) -> str | None:
-    """Where the sign-in would lead back to."""
+    """Return the page to which the sign-in leads back."""
     return dict(parse_qsl(urlsplit(response.headers["Location"]).query)).get("next")
 
 
@@ -108,7 +108,7 @@ def pages(settings: Settings, clock: Clock | None = None) -> Iterator[Flask]:
 
 @contextmanager
 def pages_with_auth(settings: Settings, clock: Clock | None = None) -> Iterator[tuple[Flask, AuthServer]]:
-    """With Supabase Auth, over supabase-py."""
+    """Run the pages with Supabase Auth, over supabase-py."""
     assert isinstance(settings.connection, DirectConnection)
     with auth_server(settings.connection.url) as server:
         with_auth = replace(settings, auth=SupabaseConnection(server.url, server.key), pages=PAGES)
@@ -117,7 +117,7 @@ def pages_with_auth(settings: Settings, clock: Clock | None = None) -> Iterator[
 
 
 def local(settings: Settings) -> Settings:
-    """With the stand-in for Auth."""
+    """Return the settings with the stand-in for Auth."""
     assert isinstance(settings.connection, DirectConnection)
     return replace(settings, auth=settings.connection, pages=PAGES)
 
@@ -125,7 +125,7 @@ def local(settings: Settings) -> Settings:
 def admin_in_auth(
     url: str, email: str = EMAIL, user: UUID = JANE, *, confirmed: bool = True, role: str = "sync_admin"
 ) -> UUID:
-    """With PASSWORD, whose hash is a weak one: tests check it often."""
+    """Create an admin with PASSWORD. Its hash is weak and fast, because tests check it often."""
     metadata = {"role": role} if role else None
     with auth_on(url) as auth:
         auth.admin_create(email, id=user, confirmed=confirmed, app_metadata=metadata)
@@ -134,6 +134,6 @@ def admin_in_auth(
 
 
 def recorded(connection: Connection) -> list[tuple[str, str, str | None]]:
-    """The audit: who, what, to whom; oldest first."""
+    """Return the audit, oldest first: (admin, action, target)."""
     rows = connection.execute("select who, action, target from public.auth_sync_audit order by id").fetchall()
     return [(row["who"], row["action"], row["target"]) for row in rows]

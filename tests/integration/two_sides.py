@@ -1,11 +1,11 @@
-"""Both sides at once: HR and Auth change, events and actions go either way in any order, and everything fails at times.
+"""Random changes by HR and by Auth, with events and actions in any order, while every part fails at times.
 
     with sides(database_url, Plan(seed=1)) as there:
         there.begin()
         live(there)
         there.rest()
 
-How one lives is in two_sides_moves, what must hold then in two_sides_rules.
+two_sides_moves has the changes, two_sides_rules the rules that must hold afterwards.
 """
 
 import random
@@ -25,7 +25,7 @@ from tests.auth_server import auth_server
 from tests.employees import Connection
 from tests.integration.captured import end_leases
 from tests.integration.two_sides_changes import LINKED, AuthSide, Hr, address
-from tests.integration.two_sides_unsteady import CHANCES, PATIENCE, Killed, Unsteady
+from tests.integration.two_sides_unsteady import CHANCES, TIMEOUT, Killed, Unsteady
 from webhook_service.app import utc_now
 from webhook_service.auth.supabase import SupabaseAuthAdmin
 from webhook_service.db.direct import DirectDatabase
@@ -37,9 +37,9 @@ from webhook_service.policy import EmailOwner, Policy
 from webhook_service.ports import AuthAdmin, Database
 
 TURNS = 20
-"""Of rest: so often events and actions may call forth each other. A ping-pong would have no end."""
+"""The number of turns in which events and actions may cause each other. An endless exchange would need more."""
 UNAPPLIED = (Outcome.AMBIGUOUS, Outcome.ALREADY_LINKED, Outcome.EMAIL_TAKEN, Outcome.EMPLOYEE_REJECTED)
-"""Outcomes of events that nothing but another change can help; they are tried again in vain."""
+"""Outcomes of events that only another change can resolve; a retry fails again."""
 
 TIME_PASSES = (
     "update auth_sync_rate set paused_until = now(), refilled_at = now() - interval '1 hour'",
@@ -50,11 +50,11 @@ update integration_sync_log set next_attempt_at = now()
                where status <> 'SUCCESS' and next_attempt_at > now() for update skip locked)
 """,
 )
-"""Each in a transaction of its own, and in nobody's way."""
+"""Statements that let time pass. Each is a transaction of its own and blocks no other."""
 LEASES_OF = "update integration_sync_log set leased_until = now() - interval '1 second' where lease = any(%s)"
 CLEAR = """
 truncate employees, integration_sync_log, integration_sync_replays, auth_sync_attempts, auth_user_state,
-  auth_sync_hires, auth_sync_relays, witness.seen, auth.users, auth.sessions restart identity;
+  auth_sync_hires, auth_sync_former_keys, auth_sync_relays, witness.seen, auth.users, auth.sessions restart identity;
 update auth_sync_rate set failures = 0, tokens = 0, paused_until = now(), refilled_at = now();
 drop index if exists emails_of_employees;
 """
@@ -63,8 +63,10 @@ UNIQUE = "create unique index emails_of_employees on employees (lower(btrim(emai
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What kind of run it is. The same seed gives the same run, as long as only one action is under way at a time:
-    every fourth has several, whose threads meet as they will. In every third, no two employees may have one e-mail.
+    """The parameters of a run. The same seed gives the same run, as long as only one action is under way at a time.
+
+    Every fourth seed performs several actions at once, and their threads interleave at random. With every third seed,
+    no two employees may have the same e-mail.
     """
 
     seed: int
@@ -72,7 +74,7 @@ class Plan:
 
     @property
     def at_once(self) -> int:
-        """Actions that are taken at a time, and a second."""
+        """The number of actions that are taken at a time, and in a second."""
         return 8 if self.seed % 4 == 0 else 1
 
     @property
@@ -85,7 +87,7 @@ class Plan:
 
 @dataclass(slots=True)
 class Tally:
-    """What a run consisted of: changes of employees and of auth users, crashes of processes, actions done again."""
+    """Counts of a run: changes of employees and auth users, crashes of processes, repeated actions; and its story."""
 
     changes: int = 0
     crashes: int = 0
@@ -94,7 +96,7 @@ class Tally:
 
 
 class Sides:
-    """A database with both sides, the double of Auth before it, and the service that keeps them in step."""
+    """A database with both sides, the double of Auth in front of it, and the service that keeps them in sync."""
 
     def __init__(
         self,
@@ -120,28 +122,28 @@ class Sides:
         self._is_quiet = True
 
     def begin(self) -> None:
-        """Everybody has a login, and nothing fails yet."""
+        """Create employees with logins. Nothing fails yet."""
         for place in LINKED:
             self.tally.changes += self.hr.hire(address(place)) + self.auth.sign_up(address(place))
         self.turn()
 
     @contextmanager
     def unsteady(self) -> Iterator[None]:
-        """Meanwhile calls of Auth go wrong, processes die in the middle, and the world goes on between two calls."""
+        """Let calls to Auth fail, processes die between two calls, and other changes happen meanwhile."""
         self.server.chances, self._is_quiet = CHANCES, False
         yield
         self.server.chances, self._is_quiet = {}, True
 
     def rest(self) -> None:
-        """Until there is nothing to do, however long one waits."""
+        """Run turns until nothing is due, with all time passed. Fails after TURNS turns."""
         for _ in range(TURNS):
             self.time_passes()
             if not self.turn():
                 return
-        raise AssertionError(f"both sides do not come to rest in {TURNS} turns")
+        raise AssertionError(f"events or actions are still due after {TURNS} turns")
 
     def turn(self) -> int:
-        """All that is due, of events and actions: how much was done."""
+        """Apply all due events and perform all due actions; return their number."""
         done = 0
         while (ran := run_once(self.database, self.policy, name="last")).claimed:
             done += sum(count for outcome, count in ran.outcomes.items() if outcome not in UNAPPLIED)
@@ -150,7 +152,7 @@ class Sides:
         return done
 
     def rows(self) -> int:
-        """How many events and actions the ledger has."""
+        """Count the events and actions of the ledger."""
         query = "select count(*) as number from integration_sync_log where direction <> 'maintenance'"
         [found] = self.connection.execute(query).fetchall()
         return int(found["number"])
@@ -166,7 +168,7 @@ class Sides:
         return self.accounts.run_once("relay").claimed
 
     def time_passes(self, dead: list[str] | None = None) -> None:
-        """All leases, pauses and backoffs are over; where somebody is at work, of leases only those of the `dead`."""
+        """End all leases, pauses and backoffs. While relays run, pass the `dead` ones: only their leases end."""
         if dead is None:
             end_leases(self.connection)
         self.connection.execute(LEASES_OF, [dead or []])
@@ -174,7 +176,7 @@ class Sides:
             self.connection.execute(statement)
 
     def _meanwhile(self, where: str) -> None:
-        """What happens at this moment of an action: mostly nothing."""
+        """At this moment of an action, let the process die, or make another change; mostly do neither."""
         with self._lock:
             roll = 1.0 if self._is_quiet else self._fate.random()
             if roll < 0.03:
@@ -189,7 +191,7 @@ class Sides:
 
 
 def put_witnesses(url: str) -> None:
-    """Into a migrated database that has the stand-in for Auth."""
+    """Install the witnesses in a migrated database that has the stand-in for Auth."""
     with psycopg.connect(url, autocommit=True) as connection:
         for name in ("two_sides.sql", "two_sides_rules.sql"):
             connection.execute(files("tests.integration").joinpath(name).read_bytes())
@@ -197,7 +199,7 @@ def put_witnesses(url: str) -> None:
 
 @contextmanager
 def sides(url: str, plan: Plan) -> Iterator[Sides]:
-    """On a database that has witnesses; what else was in it goes."""
+    """Open both sides on a database with witnesses. Its other contents are removed."""
 
     def named(name: str) -> str:
         return make_conninfo(url, application_name=name)
@@ -212,5 +214,5 @@ def sides(url: str, plan: Plan) -> Iterator[Sides]:
         database = stack.enter_context(closing(DirectDatabase(named("service"))))
         database.call("auth_sync_configure_v1", **trigger_settings(Policy(email_owner=plan.owner)))
         server = stack.enter_context(auth_server(named("api"), seed=plan.seed))
-        admin = stack.enter_context(closing(SupabaseAuthAdmin(server.url, server.key, timeout=PATIENCE)))
+        admin = stack.enter_context(closing(SupabaseAuthAdmin(server.url, server.key, timeout=TIMEOUT)))
         yield Sides(plan, connection, database, server, admin, hr, auth)

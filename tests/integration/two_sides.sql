@@ -1,5 +1,5 @@
--- Witnesses of a run over both sides, none of which the service knows: what was done to auth users and employees, in its
--- order, and by whom: that is the name of the connection (hr; auth, or auth meanwhile; api; service).
+-- The witnesses of a run over both sides, unknown to the service: they record in order each change of auth users and employees, and the
+-- connection that made it by its application_name (hr; auth, or auth meanwhile; api; service).
 
 create schema witness;
 
@@ -11,16 +11,16 @@ create table witness.seen (
   employee_id bigint,
   email text,
   banned_until timestamptz,
-  nothing_asked boolean,
+  no_ban_requested boolean,
   outcome text,
   at timestamptz not null default clock_timestamp()
 );
-comment on column witness.seen.nothing_asked is 'of a ban: whether nobody asked for one of the user then';
+comment on column witness.seen.no_ban_requested is 'for a ban: whether no action to ban the user was open then';
 
--- new: a user, with an e-mail. ban: one was set, changed or lifted. email: it is another now.
+-- new: a user was added, with an e-mail. ban: a ban was set, changed or lifted. email: the e-mail changed.
 create function witness.write_auth() returns trigger language plpgsql security definer set search_path = '' as $$
 begin
-  insert into witness.seen (what, auth_user_id, email, banned_until, nothing_asked)
+  insert into witness.seen (what, auth_user_id, email, banned_until, no_ban_requested)
   select w.what, new.id, new.email, new.banned_until, not exists (
            select from public.integration_sync_log a
             where a.auth_user_id = new.id and a.operation = 'disable_auth_user' and a.status <> 'SUCCESS')
@@ -32,8 +32,8 @@ begin
 end $$;
 create trigger witness_auth after insert or update on auth.users for each row execute function witness.write_auth();
 
--- hired: an employee, with an e-mail. dismissed: an auth user's employee is not active now, or is no more (left). linked: an
--- employee has another auth user now. employee email: it is another now.
+-- hired: an employee was added, with an e-mail. dismissed: the employee of an auth user became inactive, or was deleted (left). linked: an
+-- employee got another auth user. employee email: the e-mail changed.
 create function witness.write_employee() returns trigger language plpgsql security definer set search_path = '' as $$
 begin
   if tg_op = 'DELETE' then
@@ -55,7 +55,7 @@ end $$;
 create trigger witness_employee after insert or update or delete on public.employees
   for each row execute function witness.write_employee();
 
--- action: what became of one; its e-mail is the one that it brings.
+-- action: the outcome of an attempt; the e-mail is the one that the action sets.
 create function witness.write_action() returns trigger language plpgsql security definer set search_path = '' as $$
 begin
   insert into witness.seen (what, auth_user_id, employee_id, email, outcome)

@@ -1,6 +1,6 @@
-"""What HR and Auth's side do to a handful of people, by the dice: each change is one that a company really makes.
+"""Random changes that HR and Auth's side make to a few people. Each is a change that a real company makes.
 
-Addresses are few, so that people meet on them. Ids come from the dice too: a seed gives the same run again.
+There are few addresses, so that people share them. Ids come from the dice too, so the same seed gives the same run.
 """
 
 import random
@@ -18,7 +18,7 @@ from webhook_service.outbound.logins import set_active
 
 PLACES = "abcdef"
 LINKED = PLACES[:4]
-"""Whoever is there in the beginning, on both sides."""
+"""The people who exist on both sides at the beginning."""
 MOST_EMPLOYEES = 6
 MOST_USERS = 6
 CENTURY = timedelta(days=36_525)
@@ -40,12 +40,12 @@ def address(place: str) -> str:
 
 
 def chosen(dice: random.Random, choices: Sequence[tuple[int, T]]) -> T:
-    """One of them, by the weights before them."""
+    """Choose from pairs of (weight, choice)."""
     return dice.choices([choice for _, choice in choices], [weight for weight, _ in choices])[0]
 
 
 class Hr:
-    """HR's side. `file` is what HR believes: {employee_id: (email, is_active)}."""
+    """HR's side. `file` is HR's own list of employees: {employee_id: (email, is_active)}."""
 
     def __init__(self, connection: psycopg.Connection[Any], dice: random.Random) -> None:
         self._connection = connection
@@ -54,9 +54,9 @@ class Hr:
         self._left: list[str | None] = []
 
     def change(self, accounts: Accounts, *, alone: bool) -> int:
-        """Something; how many employees it is about, none where their table refuses it.
+        """Make a random change; return the number of changed employees, 0 if their table refuses it.
 
-        An admin may ask for it through the service, which performs it at once; but not while it is at work for another.
+        If `alone`, an admin may also make the change through the service, which performs it at once.
         """
         before = dict(self.file)
         try:
@@ -83,12 +83,12 @@ class Hr:
                 (5, lambda: self._write({someone: (self._email(), self.file[someone][1])})),
                 (3, lambda: self._delete(someone)),
                 (2, lambda: self._replace(someone)),
-                (1, lambda: self._write(dict(self.file))),  # the whole file in one statement, as HR has it
+                (1, lambda: self._write(dict(self.file))),  # an import of HR's whole file in one statement
             ]
         return choices
 
     def _email(self) -> str | None:
-        """One of the pool, in some spelling; seldom one that nobody can have in Auth."""
+        """Choose an address in some spelling; seldom one that Auth cannot have."""
         roll = self._dice.random()
         if roll < 0.06:
             return self._dice.choice([None, "", "nobody"])
@@ -96,7 +96,7 @@ class Hr:
         return f" {email.title()}" if roll > 0.8 else email
 
     def _email_of_new(self) -> str | None:
-        """Many have been here before."""
+        """Choose an e-mail for a new employee, often that of an employee who left."""
         return self._dice.choice(self._left) if self._left and self._dice.random() < 0.6 else self._email()
 
     def _write(self, rows: File) -> int:
@@ -123,7 +123,7 @@ class Hr:
         return 1
 
     def _replace(self, someone: int) -> int:
-        """An import that deletes rows and puts them in anew: before, or after, and perhaps in one transaction."""
+        """Delete a row and insert it again, in either order and perhaps in one transaction, as some imports do."""
         row = self.file[someone]
         steps: list[Callable[[], int]] = [lambda: self._delete(someone), lambda: self.hire(*row)]
         self._dice.shuffle(steps)
@@ -132,7 +132,7 @@ class Hr:
 
 
 class AuthSide:
-    """The users themselves, and Auth's admin in its dashboard. `users` are all that were ever made."""
+    """The users themselves, and an admin in Supabase's dashboard. `users` are all that ever existed."""
 
     def __init__(self, connection: psycopg.Connection[Any], dice: random.Random) -> None:
         self._connection = connection
@@ -140,10 +140,10 @@ class AuthSide:
         self._dice = dice
         self.users: list[UUID] = []
         self.deleted: set[UUID] = set()
-        """For good, from the dashboard."""
+        """The users who were hard-deleted in the dashboard."""
 
     def change(self, *, alone: bool) -> int:
-        """Something; one change, or none where Auth refuses it. Not `alone`: while the service calls Auth."""
+        """Make a random change; return 1, or 0 if Auth refuses it. Unless `alone`, the service calls Auth meanwhile."""
         self._connection.execute(f"set application_name = {'auth' if alone else 'auth meanwhile'!r}")
         try:
             return self._change()

@@ -1,4 +1,4 @@
-"""How both sides live: changes, and what the service makes of them, in any order; or all of it at once."""
+"""Sequences of changes on both sides and of the service's steps: in random order, or all at once."""
 
 import threading
 from collections.abc import Callable
@@ -30,7 +30,7 @@ update integration_sync_log
 
 
 def live(there: Sides, steps: int = STEPS) -> None:
-    """So many changes and moves, one after the other; the dice say which."""
+    """Make random changes and moves, one after the other."""
     with there.unsteady():
         for _ in range(steps):
             move = chosen(there.dice, MOVES)
@@ -42,7 +42,7 @@ def live(there: Sides, steps: int = STEPS) -> None:
 
 
 def live_beside_relays(there: Sides, steps: int = STEPS) -> None:
-    """So many changes and webhooks, while relays look for work all the time, each as it can."""
+    """Make random changes and deliveries while relays run without a pause."""
     over = threading.Event()
     dead = ["dead"]
     relays = [threading.Thread(target=relay, args=[there, over, dead]) for _ in range(RELAYS)]
@@ -52,7 +52,7 @@ def live_beside_relays(there: Sides, steps: int = STEPS) -> None:
         try:
             for _ in range(steps):
                 move = chosen(there.dice, OUTER_MOVES)
-                with suppress(Killed, Unavailable):  # who asked for it asks again, or a relay does it
+                with suppress(Killed, Unavailable):  # the caller would retry, or a relay does it
                     move(there)
                 if there.dice.random() < 0.3:
                     there.time_passes(dead)
@@ -63,7 +63,7 @@ def live_beside_relays(there: Sides, steps: int = STEPS) -> None:
 
 
 def relay(there: Sides, over: threading.Event, dead: list[str]) -> None:
-    """One after the other, each until it is killed."""
+    """Run a relay until it is killed, then the next one."""
     name = f"relay-{uuid4()}"
     while not over.is_set():
         try:
@@ -80,7 +80,7 @@ def relay_events(there: Sides) -> None:
 
 
 def deliver(there: Sides) -> None:
-    """A webhook: of what is pending, or a duplicate."""
+    """Deliver a pending event, or a duplicate."""
     condition = "status = 'PENDING'" if there.dice.random() < 0.7 else "true"
     if event := one_of(there, f"direction = 'inbound' and event_id not like 'employee-%' and {condition}"):
         work = decide(parse_bytes(event["body"].encode(), event_id=event["event_id"]), there.policy)
@@ -93,20 +93,20 @@ def replay(there: Sides) -> None:
 
 
 def perform_now(there: Sides) -> None:
-    """As where somebody waits for it."""
+    """Perform an action at once, as if an admin waited for it."""
     if action := one_of(there, "direction = 'outbound' and status <> 'SUCCESS'"):
-        there.accounts.perform_now(action["event_id"], "somebody")
+        there.accounts.perform_now(action["event_id"], "admin")
 
 
 def perform_again(there: Sides) -> None:
-    """An action that was done, or given up, is due again: not one that a newer one of its kind has overruled."""
+    """Make an action due again that was done or needs attention, but not one that a newer one of its kind overrules."""
     if action := one_of(there, f"direction = 'outbound' and lease is null and id in ({NEWEST})"):
         there.tally.again += 1
         there.connection.execute(AGAIN, [action["id"]])
 
 
 def stall(there: Sides) -> None:
-    """A relay takes some events and actions, and is never heard of again."""
+    """Let a relay claim some events and actions, and die."""
     there.tally.crashes += 1
     there.database.call("auth_sync_claim_v1", p_relay="dead", p_limit=2, p_lease_seconds=30)
     rate = there.accounts.rate

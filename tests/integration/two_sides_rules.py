@@ -1,4 +1,4 @@
-"""What must hold when both sides have come to rest: of people (see two_sides_rules.sql), and of what it took."""
+"""Rules that must hold once nothing is due on both sides: for people (two_sides_rules.sql), and for the effort."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,8 +13,8 @@ from webhook_service.ledger.reconcile import reconcile
 from webhook_service.policy import EmailOwner
 
 CALLS = 3
-"""Of Auth, at most, for each change: an action reads the user, writes, and reads again. And for each disturbance: a
-call that went wrong, a process that died, an action that was asked for again.
+"""The most calls to Auth for each change, because an action reads the user, writes, and reads again; and for each
+disturbance: a failed call, a process that died, a repeated action.
 """
 
 RULES = """
@@ -32,13 +32,13 @@ select from auth.users u
          where email = u.email and what in ('hired', 'employee email')) > 1
 """
 EXPECTED = {"stale_email": UNUSABLE, "missing_link": SHARED}
-"""What only reconciliation finds, by its kind: that an employee has an e-mail that Auth cannot have (so that Auth's own
-comes back), and that of several rows with one e-mail, all but one have gone meanwhile.
+"""Differences that only reconciliation finds, by kind. An employee has an e-mail that Auth cannot have, so Auth's own
+comes back; or all but one of several rows with the same e-mail have gone meanwhile.
 """
 
 
-def what_is_wrong_with(url: str, plan: Plan, live: Callable[[Sides], None] = live) -> list[str]:
-    """Lives through it, comes to rest, and says which rules do not hold, for a person to read."""
+def violations(url: str, plan: Plan, live: Callable[[Sides], None] = live) -> list[str]:
+    """Run the plan until nothing is due, and describe the rules that do not hold."""
     with sides(url, plan) as there:
         there.begin()
         live(there)
@@ -50,34 +50,34 @@ def what_is_wrong_with(url: str, plan: Plan, live: Callable[[Sides], None] = liv
         there.rest()
         more_rows, more_calls = there.rows() - rows, there.server.count() - calls
         if more_rows or more_calls:
-            wrong.append(f"{more_rows} rows of the ledger and {more_calls} calls came of nothing")
+            wrong.append(f"{more_rows} rows of the ledger and {more_calls} calls had no cause")
         return wrong and [*wrong, f"{there.tally}"]
 
 
 def broken(connection: Connection, owner: EmailOwner) -> list[str]:
-    """For each rule that does not hold, who breaks it, and all that happened to the first of them."""
+    """Describe each broken rule: the users who break it, and the story of the first of them."""
     lines = []
     for rule in connection.execute(RULES, [f"{owner}\\_%"]).fetchall():
         wrong = connection.execute(sql.SQL("select * from broken.{}").format(sql.Identifier(rule["name"]))).fetchall()
-        lines += [f"NOT SO: {rule['rule']}: {described(row)}" for row in wrong]
+        lines += [f"BROKEN: {rule['rule']}: {described(row)}" for row in wrong]
         lines += [line for row in wrong[:1] for line in story_of(connection, row["id"])]
     return lines
 
 
 def story_of(connection: Connection, user: Any) -> list[str]:
-    return [f"  {row['told']}" for row in connection.execute("select witness.story(%s) as told", [user]).fetchall()]
+    return [f"  {row['line']}" for row in connection.execute("select witness.story(%s) as line", [user]).fetchall()]
 
 
 def disproportionate(there: Sides) -> list[str]:
-    """What was asked of Auth for no good reason."""
+    """Describe too many calls to Auth, and calls that delete a user."""
     seen, tally = there.server.calls, there.tally
     bound = CALLS * (tally.changes + tally.crashes + tally.again + sum(call.fault is not None for call in seen))
-    wrong = [f"{len(seen)} calls of Auth, and not at most {bound}"] if len(seen) > bound else []
+    wrong = [f"{len(seen)} calls to Auth, more than {bound}"] if len(seen) > bound else []
     return wrong + [f"an auth user was deleted: {call.path}" for call in seen if call.method == "DELETE"]
 
 
 def differences(there: Sides) -> list[str]:
-    """What reconciliation finds, but for the EXPECTED."""
+    """Describe the differences that reconciliation finds, except those in EXPECTED."""
     found = reconcile(there.database, there.policy, requested_by="test", dry_run=True).shown
     return [
         line

@@ -1,16 +1,16 @@
--- What must hold when both sides have come to rest: each view finds whoever breaks the rule that is its comment. Those named
--- auth_... are for EMAIL_OWNER=auth, employees_... for the other.
+-- The rules that must hold when both sides have come to rest. Each view returns the rows that break the rule in its comment. The views
+-- named auth_... are for EMAIL_OWNER=auth, employees_... for EMAIL_OWNER=employees.
 
 create schema broken;
 
--- Who is linked, both as they are now.
+-- The linked employees and their auth users, as they are now.
 create view witness.linked as
 select e.employee_id, e.is_active, lower(btrim(e.email)) as employees_email, e.email like '%_@_%' as is_usable, u.id, u.email, u.banned_until,
        coalesce(u.banned_until > now() + interval '50 years', false) as is_banned_for_good
   from public.employees e join auth.users u on u.id = e.auth_user_id
  where u.deleted_at is null;
 
--- The last of each kind that was seen of an auth user, and of an employee.
+-- The last record of each kind for an auth user, and for an employee.
 create view witness.last_of_user as select distinct on (auth_user_id, what) * from witness.seen order by auth_user_id, what, id desc;
 create view witness.last_of_employee as
 select distinct on (employee_id, what, who) * from witness.seen order by employee_id, what, who, id desc;
@@ -25,7 +25,7 @@ select l.*, b.who, s.disabled_at
   left join public.auth_user_state s on s.auth_user_id = l.id
   left join witness.last_of_user b on b.auth_user_id = l.id and b.what = 'ban'
  where l.is_active and l.banned_until > now() and (b.who = 'api' or s.disabled_at is not null);
-comment on view broken.active is 'the user of an active employee is banned by nobody, or by Auth''s admin';
+comment on view broken.active is 'the user of an active employee is not banned, or is banned by Auth''s admin';
 
 create view broken.former as
 select u.id, l.employee_id, u.banned_until
@@ -35,20 +35,20 @@ select u.id, l.employee_id, u.banned_until
    and not exists (select from public.employees e where e.auth_user_id = u.id)
    and not exists (
      select from witness.seen b where b.auth_user_id = u.id and b.what = 'ban' and b.who <> 'api' and b.id > l.id
-        and (b.nothing_asked or exists (  -- or we had just banned, and had read it back, but not yet said so
+        and (b.no_ban_requested or exists (  -- or the service had just banned the user and read it back, but had not settled the action
              select from witness.seen a where a.auth_user_id = u.id and a.what = 'ban' and a.who = 'api'
                 and a.id > l.id and a.id < b.id and a.banned_until > now() + interval '50 years')
-             or b.id = c.id and exists (  -- or we had found the ban that this one lifts, and had not yet said so
+             or b.id = c.id and exists (  -- or the service had found the ban that this one lifts, and had not settled the action
              select from witness.seen a where a.auth_user_id = u.id and a.id > b.id and a.outcome = 'disable_auth_user unchanged')));
 comment on view broken.former is
-  'the user of a deleted employee is banned for good, unless it has another employee, or Auth''s admin has lifted our ban';
+  'the user of a deleted employee is banned for good, unless it has another employee, or Auth''s admin has lifted the service''s ban';
 
 create view broken.never_dismissed as
 select b.auth_user_id as id, b.banned_until
   from witness.seen b
  where b.what = 'ban' and b.who = 'api' and not exists (
          select from witness.seen d where d.auth_user_id = b.auth_user_id and d.what = 'dismissed' and d.id < b.id);
-comment on view broken.never_dismissed is 'nobody is banned, or a ban of theirs lifted, by us who was never dismissed';
+comment on view broken.never_dismissed is 'the service neither bans a user who was never dismissed nor lifts its ban';
 
 create view broken.emails as
 select *
@@ -63,13 +63,13 @@ select *
             and to_regclass('public.emails_of_employees') is not null
             and exists (select from public.employees e where e.employee_id <> l.employee_id and lower(btrim(e.email)) = l.email));
 comment on view broken.emails is
-  'the e-mails of an employee and its user agree, unless another has it and that side refuses it';
+  'the e-mails of an employee and its user agree, unless another person has the e-mail and that side refuses it';
 
 create view broken.open as
 select auth_user_id as id, event_id, operation, status, outcome
   from public.integration_sync_log
  where direction = 'outbound' and status <> 'SUCCESS' and (outcome in ('email_taken', 'user_not_found') and next_attempt_at is null) is not true;
-comment on view broken.open is 'no action is open, but those that are given up for an e-mail that is taken, or a user that is gone';
+comment on view broken.open is 'no action is open, except those that need attention because the e-mail is taken or the user was deleted';
 
 create view broken.auth_hr as
 select l.*, h.email as hrs_email
@@ -79,36 +79,36 @@ select l.*, h.email as hrs_email
  where h.email like '%_@_%' and l.employees_email is distinct from h.email and not exists (
          select from witness.seen w
           where w.auth_user_id = l.id and (w.what = 'email' and w.who <> 'api' or w.outcome like '%email_taken' and w.email = h.email));
-comment on view broken.auth_hr is 'where only HR changes an e-mail, it is as HR has it, unless another user has it';
+comment on view broken.auth_hr is 'an e-mail that only HR changes is the one that HR wrote, unless another user has it';
 
 create view broken.auth_user as
 select l.*, a.email as users_email
   from witness.linked l
   join lateral (select * from witness.seen w where w.auth_user_id = l.id and w.what = 'email' and w.who <> 'api' order by w.id desc limit 1) as a
-       on a.who = 'auth' and a.email <> l.email  -- not what a user does between two calls of an action: that may come too late
+       on a.who = 'auth' and a.email <> l.email  -- a change that the user makes between two calls of an action may come too late
  where not exists (select from witness.seen w
                     where w.auth_user_id = l.id and w.what in ('new', 'email', 'employee email') and w.id < a.id and w.email = a.email)
    and not exists (select from witness.seen w
                     where l.employee_id = w.employee_id and w.what in ('linked', 'employee email') and w.who = 'hr' and w.id > a.id)
-   and not exists (select from witness.seen w  -- of an employee who had the login before
+   and not exists (select from witness.seen w  -- by an employee who had the login before
                     where l.id = w.auth_user_id and w.what = 'employee email' and w.who = 'hr' and w.id > a.id);
-comment on view broken.auth_user is 'an e-mail that a user changed last, to one that neither side had before, is the user''s';
+comment on view broken.auth_user is 'an e-mail that a user changed last, to one that neither side had before, wins';
 
 create view broken.employees_own as
 select auth_user_id as id, employee_id, email from witness.seen where what = 'employee email' and who = 'service';
-comment on view broken.employees_own is 'employees keep the e-mails that HR gave them';
+comment on view broken.employees_own is 'the service never changes the e-mail of an employee';
 
--- All that happened to an auth user and its employees, in the order of time.
+-- Returns all that happened to an auth user and its employees, in the order of time.
 create function witness.story(p_user uuid) returns setof text language sql as $$
   select concat_ws(' ', to_char(at, 'MI:SS.US'), what) from (
     select at, id, concat_ws(' ', who || ':', what, employee_id, email, outcome, banned_until::date,
-                             case when nothing_asked then 'nothing asked' end) as what
+                             case when no_ban_requested then 'no ban requested' end) as what
       from witness.seen
      where auth_user_id = p_user or employee_id in (select employee_id from witness.seen where auth_user_id = p_user)
     union all
     select created_at, id, concat_ws(' ', 'ledger', id, operation, 'via', via, status, outcome, 'done', to_char(completed_at, 'MI:SS.US'),
                                      'attempts', attempts, request_data -> 'record', request_data - 'record', changes)
-      from public.integration_sync_log where auth_user_id = p_user) as told
+      from public.integration_sync_log where auth_user_id = p_user) as records
    order by at, id
 $$;
 

@@ -1,4 +1,4 @@
-"""An Auth, and a process that calls it, of which nothing is certain."""
+"""An Auth that fails at random, and a process that dies at random while it calls Auth."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -23,16 +23,18 @@ CHANCES: dict[Fault, float] = {
     SILENT: 0.004,
     SILENT.after_commit(): 0.004,
 }
-PATIENCE = httpx.Timeout(0.5)
-"""Seconds that the client waits for an answer: Auth is near, and a silent one shall not take long."""
+TIMEOUT = httpx.Timeout(0.5)
+"""The client's timeout, in seconds. It is short because Auth is on the same machine, and a silent Auth must not slow
+the test.
+"""
 
 
 class Killed(BaseException):
-    """The process ends here: nothing that it would have done comes any more."""
+    """The process dies here, and does nothing more."""
 
 
 class Unsteady:
-    """An AuthAdmin in a world that goes on: `meanwhile` is called before and after each call, and may raise Killed."""
+    """An AuthAdmin that calls `meanwhile` before and after each call; `meanwhile` may raise Killed."""
 
     def __init__(self, admin: AuthAdmin, meanwhile: Callable[[str], None]) -> None:
         self._admin = admin

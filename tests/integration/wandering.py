@@ -1,6 +1,6 @@
-"""A user whose e-mail wanders over the addresses of several employees, as often as a test needs it.
+"""A user whose e-mail becomes that of several employees, one after another.
 
-A replica is one such user with employees of its own; those of one history differ by nothing but names and ids.
+A replica is one such user with its own employees. The replicas of one history differ only in names and ids.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from tests.integration.captured import inbound
 
 FAR = datetime(2126, 1, 1, tzinfo=UTC)
 EMPLOYEES = (("a", "1"), ("b", "2"), ("c", "3"), ("c", "4"))
-"""Addresses and numbers. Two share an address: for its user they are ambiguous. Nobody has d."""
+"""Addresses and numbers. Two employees share an address, which is ambiguous for its user. No employee has d."""
 
 SELECT = """
 select lower(btrim(email)) as email, first_name, last_name, auth_user_id, orphaned_at is not null as is_orphaned,
@@ -37,7 +37,7 @@ class Replica:
         return f"{number}-{self.name}"
 
     def end(self, connection: Connection) -> list[dict[str, Any]]:
-        """Its employees as they are, in words that every replica would use."""
+        """Return its employees, with its name and ids replaced so that all replicas compare equal."""
         rows = connection.execute(SELECT, [[self.number(number) for _, number in EMPLOYEES]]).fetchall()
         for row in rows:
             row["email"] = row["email"].replace(self.name, "replica")
@@ -48,7 +48,10 @@ class Replica:
 
 
 def act(auth: Auth, replica: Replica, step: str) -> None:
-    """One transaction: "new a" and "to a" are unconfirmed unless they end in an exclamation mark."""
+    """Run one step of a history in one transaction.
+
+    "new a" and "to a" leave the e-mail unconfirmed unless they end in an exclamation mark.
+    """
     verb, _, place = step.rstrip("!").partition(" ")
     confirmed = step.endswith("!")
     match verb:
@@ -73,7 +76,7 @@ def act(auth: Auth, replica: Replica, step: str) -> None:
 
 
 def live(connection: Connection, auth: Auth, history: Sequence[str], count: int) -> list[Replica]:
-    """So many replicas that have had this history. All of it is captured, nothing is applied."""
+    """Create `count` replicas and run the history for each. Everything is captured, nothing is applied."""
     replicas = [Replica(f"r{uuid4().hex[:12]}", uuid4()) for _ in range(count)]
     with connection.cursor() as cursor:
         cursor.executemany(
@@ -91,7 +94,7 @@ def live(connection: Connection, auth: Auth, history: Sequence[str], count: int)
 
 
 def captured_of(connection: Connection, replicas: Sequence[Replica]) -> list[list[dict[str, Any]]]:
-    """The events of each, in the order of their commits, which must be the order of their versions."""
+    """Return the events of each replica in the order of their commits, which must be the order of their versions."""
     events: dict[UUID, list[dict[str, Any]]] = {replica.user: [] for replica in replicas}
     for event in inbound(connection):
         if event["auth_user_id"] in events:

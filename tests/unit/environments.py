@@ -1,4 +1,4 @@
-"""Environments that the service can start with, and the error for those that it cannot."""
+"""Environments with which the service can start, and the error for others."""
 
 import base64
 

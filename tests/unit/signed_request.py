@@ -1,4 +1,4 @@
-"""A request that is rightly signed, and the secrets that it is checked with."""
+"""A request with a good signature, and the secrets that verify it."""
 
 import base64
 from datetime import UTC, datetime

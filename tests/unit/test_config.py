@@ -1,4 +1,4 @@
-"""The settings: every variable, its forms, and what a bad one says."""
+"""The settings: every variable, its forms, and the error for a bad value."""
 
 from pathlib import Path
 
@@ -24,17 +24,17 @@ from webhook_service.settings import DirectConnection, PageSettings, ServerSetti
 
 
 def test_three_variables_are_enough() -> None:
-    """A database, a secret and an admin key; everything else has its default."""
+    """The service needs a database, a webhook secret and an admin key; all other settings have defaults."""
     assert config.load(DIRECT) == Settings(DirectConnection(DIRECT["DATABASE_URL"]), (Secret(KEY),), ADMIN_KEY)
 
 
 def test_supabase_may_be_the_database() -> None:
-    """Its URL and its service role key stand for DATABASE_URL."""
+    """Supabase's URL and service role key replace DATABASE_URL."""
     assert config.load(SUPABASE).connection == SupabaseConnection("https://project.example.com", ROLE_KEY)
 
 
-def test_a_direct_connection_goes_first() -> None:
-    """Where both are set, DATABASE_URL is the database, and Supabase is asked for Auth alone."""
+def test_a_direct_connection_takes_precedence() -> None:
+    """If both are set, DATABASE_URL is the database, and Supabase is used for Auth only."""
     settings = config.load(SUPABASE | DIRECT)
     assert settings.connection == config.load(DIRECT).connection
     assert settings.auth == SupabaseConnection("https://project.example.com", ROLE_KEY)
@@ -46,8 +46,8 @@ def test_a_direct_connection_goes_first() -> None:
      ({"WEBHOOK_SECRETS": "x"}, False)],
     ids=["nothing", "blank", "direct", "Supabase", "only a secret"],
 )  # fmt: skip
-def test_it_is_known_whether_a_database_is_configured(environ: dict[str, str], configured: bool) -> None:
-    """Where none is, `serve` brings its own."""
+def test_a_configured_database_is_detected(environ: dict[str, str], configured: bool) -> None:
+    """Any variable of a connection counts as a configured database; without one, `serve` starts its own."""
     assert config.has_connection(environ) is configured
 
 
@@ -58,7 +58,7 @@ def test_it_is_known_whether_a_database_is_configured(environ: dict[str, str], c
 )
 @pytest.mark.parametrize("blank", [None, "", "  "], ids=["missing", "empty", "blank"])
 def test_a_missing_variable_is_named(environ: dict[str, str], name: str, blank: str | None) -> None:
-    """Each of those that are needed; an empty one is missing."""
+    """The error names each required variable that is missing or empty."""
     environ = without(environ, name) | ({} if blank is None else {name: blank})
     assert name in error_of(environ).detail
 
@@ -83,19 +83,19 @@ BAD = {
     [pytest.param(name, value, id=f"{name}-{at}") for name, values in BAD.items() for at, value in enumerate(values)],
 )
 def test_a_bad_value_is_refused_at_start(name: str, value: str) -> None:
-    """And the error names the variable."""
+    """A bad value stops the start, and the error names the variable."""
     assert error_of(DIRECT | {name: value}).detail.startswith(name)
 
 
 @pytest.mark.parametrize("url", ["project.example.com", "postgresql://example.com", "https://", "ftp://example.com"])
 def test_a_bad_supabase_url_is_refused(url: str) -> None:
-    """It is an address of the web."""
+    """SUPABASE_URL must be an HTTP URL."""
     assert error_of(SUPABASE | {"SUPABASE_URL": url}).detail.startswith("SUPABASE_URL ")
 
 
 @pytest.mark.parametrize("key", ["two words", "two\nlines", "schlüssel"], ids=repr)
 def test_a_service_role_key_that_no_header_can_carry_is_refused(key: str) -> None:
-    """One word of ASCII, as it is sent in a header."""
+    """The service role key must be ASCII without spaces, because it is sent in a header."""
     error = error_of(SUPABASE | {"SUPABASE_SERVICE_ROLE_KEY": key})
     assert error.detail.startswith("SUPABASE_SERVICE_ROLE_KEY ")
 
@@ -116,7 +116,7 @@ def test_a_service_role_key_that_no_header_can_carry_is_refused(key: str) -> Non
     ids=["blank", "comma", "both", "one", "none", "default"],
 )
 def test_the_name_fields_have_several_forms(text: str, fields: dict[str, str]) -> None:
-    """COLUMN=KEY, separated by blanks or commas; `none` takes no names."""
+    """NAME_FIELDS is a list of COLUMN=KEY, separated by spaces or commas; `none` copies no names."""
     assert config.load(DIRECT | {"NAME_FIELDS": text}).policy.name_fields == fields
 
 
@@ -135,23 +135,23 @@ def test_the_name_fields_have_several_forms(text: str, fields: dict[str, str]) -
     ids=repr,
 )
 def test_a_switch_is_on_or_off(text: str, is_on: bool) -> None:
-    """In the usual words, in any case; off where it is not set."""
+    """A switch takes the usual words in any case, and is off by default."""
     assert config.load(DIRECT | {"WEBHOOK_STATIC_TOKEN": text}).static_token is is_on
 
 
 @pytest.mark.parametrize("owner", list(EmailOwner))
 def test_the_owner_of_the_email_is_chosen(owner: EmailOwner) -> None:
-    """Either side may have the true one."""
+    """Either side can own the e-mail."""
     assert config.load(DIRECT | {"EMAIL_OWNER": owner.value}).policy.email_owner is owner
 
 
 def test_the_limit_of_a_body_is_chosen() -> None:
-    """In bytes."""
+    """MAX_BODY_BYTES limits a body, in bytes."""
     assert config.load(DIRECT | {"MAX_BODY_BYTES": "5000"}).max_body_bytes == 5000
 
 
 def test_the_pages_have_their_settings() -> None:
-    """Who may sign in, for how long nobody has to do anything, where browsers find us, and what signs cookies."""
+    """The pages' settings are the signing key, the roles that may sign in, the idle time and the public URL."""
     texts = {"SECRET_KEY": "k" * 32, "ADMIN_ROLES": "owner, sync_admin", "ADMIN_IDLE_MINUTES": "5"}
     pages = config.load(DIRECT | texts | {"PUBLIC_URL": "https://sync.example.com/"}).pages
     assert pages == PageSettings("k" * 32, frozenset({"owner", "sync_admin"}), 5, "https://sync.example.com")
@@ -159,8 +159,8 @@ def test_the_pages_have_their_settings() -> None:
     assert pages.signing_key(ADMIN_KEY) == b"k" * 32
 
 
-def test_without_a_secret_key_the_admin_key_makes_one() -> None:
-    """The same for all workers, another one for another admin key, and never the admin key itself."""
+def test_without_a_secret_key_one_is_derived_from_the_admin_key() -> None:
+    """The derived key is the same in all workers, differs for another admin key, and never holds the admin key."""
     pages = config.load(DIRECT).pages
     made = pages.signing_key(ADMIN_KEY)
     assert made == PageSettings().signing_key(ADMIN_KEY)
@@ -170,8 +170,8 @@ def test_without_a_secret_key_the_admin_key_makes_one() -> None:
 
 
 @pytest.mark.parametrize("text", ["http", "-1", "0", "99999", "65536"])
-def test_a_port_that_no_server_can_have_is_refused(text: str) -> None:
-    """A port is a number from 1 to 65535."""
+def test_a_port_out_of_range_is_refused(text: str) -> None:
+    """PORT must be a number from 1 to 65535."""
     with pytest.raises(BadSetting, match="PORT"):
         config.port({"PORT": text})
 
@@ -206,20 +206,20 @@ def test_settings_do_not_show_their_secrets(environ: dict[str, str]) -> None:
     ],
     ids=lambda text: text[:12],
 )
-def test_an_error_does_not_repeat_the_value(name: str, value: str) -> None:
-    """A value that was put into the wrong variable may be a secret."""
+def test_an_error_does_not_quote_the_value(name: str, value: str) -> None:
+    """An error does not quote the value, which may be a secret in the wrong variable."""
     environ = SUPABASE | {name: value}
     assert "canary" not in str(error_of(environ))
 
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY"])
-def test_half_a_connection_is_no_reason_for_a_database_of_our_own(name: str) -> None:
-    """Whoever set one of its variables wants a real database, and hears what is missing."""
+def test_an_incomplete_connection_does_not_start_the_embedded_database(name: str) -> None:
+    """One variable of a connection is enough to count as configured, so that the error names the missing ones."""
     assert config.has_connection({name: "x"})
 
 
 def test_the_server_takes_its_settings_from_files_too(tmp_path: Path) -> None:
-    """HOST_FILE and the others, as everywhere."""
+    """The server's settings can be files too, such as HOST_FILE."""
     file = tmp_path / "host"
     file.write_text("127.0.0.1\n")
     assert config.load_server({"HOST_FILE": str(file), "PORT": "9000"}) == ServerSettings(

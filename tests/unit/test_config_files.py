@@ -1,4 +1,4 @@
-"""Settings that are in files, as Docker and Kubernetes mount secrets."""
+"""Settings in files, as Docker and Kubernetes mount secrets."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ EVERYTHING = DIRECT | SUPABASE | {
 
 @pytest.mark.parametrize("name", EVERYTHING)
 def test_each_variable_may_be_a_file(tmp_path: Path, name: str) -> None:
-    """NAME_FILE names a file with the value, and the line end at its end does not count."""
+    """NAME_FILE names a file that holds the value; a newline at its end does not count."""
     environ = without(EVERYTHING, "DATABASE_URL") if name.startswith("SUPABASE") else EVERYTHING
     file = tmp_path / "value"
     file.write_text(f"{environ[name]}\n", "utf-8")
@@ -25,8 +25,8 @@ def test_each_variable_may_be_a_file(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EVERYTHING)
-def test_a_value_and_a_file_are_one_too_many(tmp_path: Path, name: str) -> None:
-    """Nobody can know which of both was meant."""
+def test_a_value_together_with_a_file_is_refused(tmp_path: Path, name: str) -> None:
+    """NAME and NAME_FILE together are an error, because it is not clear which one is meant."""
     environ = without(EVERYTHING, "DATABASE_URL") if name.startswith("SUPABASE") else EVERYTHING
     file = tmp_path / "value"
     file.write_text(environ[name], "utf-8")
@@ -36,7 +36,7 @@ def test_a_value_and_a_file_are_one_too_many(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", SUPABASE)
 @pytest.mark.parametrize("content", ["missing", "a folder", "not UTF-8", "NUL in its name"])
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, name: str, content: str) -> None:
-    """And the error names the variable that names the file."""
+    """A file that cannot be read is an error, which names the variable."""
     file = tmp_path / "value"
     if content == "a folder":
         file.mkdir()
@@ -48,14 +48,14 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, name: str, conten
 
 @pytest.mark.parametrize("name", SUPABASE)
 def test_an_empty_file_is_a_missing_value(tmp_path: Path, name: str) -> None:
-    """A secret that was not mounted yet is no secret."""
+    """An empty file counts as a missing value: the secret is not mounted yet."""
     file = tmp_path / "value"
     file.write_text(" \n", "utf-8")
     assert name in error_of(without(SUPABASE, name) | {f"{name}_FILE": str(file)}).detail
 
 
-def test_an_error_does_not_repeat_a_file(tmp_path: Path) -> None:
-    """Nor what could not be decoded of it."""
+def test_an_error_does_not_quote_a_file(tmp_path: Path) -> None:
+    """The error of a file that cannot be decoded does not quote its content."""
     file = tmp_path / "value"
     file.write_bytes(PASSWORD.encode() + b"\xff")
     assert "canary" not in str(error_of(without(DIRECT, "ADMIN_API_KEY") | {"ADMIN_API_KEY_FILE": str(file)}))

@@ -1,4 +1,4 @@
-"""The layers: each package imports only from rows above its own, and only some modules may reach the outside."""
+"""The layers: a package imports only from the rows above its own, and only some modules import I/O libraries."""
 
 import ast
 from functools import cache
@@ -24,8 +24,8 @@ ROWS = [
     {"demo"},
     {"cli"},
 ]
-"""From the vocabulary down to where all meets. Packages of one row do not import each other: `inbound` and `outbound`
-are the two directions, and neither knows the other.
+"""From the data types down to the entry points. Packages of one row do not import each other: `inbound` and `outbound`
+are the two directions, and neither depends on the other.
 """
 
 ONLY_IN = {
@@ -39,8 +39,8 @@ ONLY_IN = {
         "server.gunicorn_conf",
         "server.protocol",
         "server.worker",
-    },  # the environment has one reader; the others start, name and kill processes, open a file for its owner only,
-    # say where processes count together, and give way to another process
+    },  # `config` is the only reader of the environment. The others start, name and kill processes, open a file for its
+    # owner only, set the folder in which processes count, and yield to another process.
     "flask": {
         "app",
         "web",
@@ -100,7 +100,7 @@ ONLY_IN = {
     },
     "apprise": {"notifications.destinations"},
 }
-"""What reaches outside, and who may: everything else is translation or a function of values."""
+"""The libraries that do I/O, and the modules that may import them. All other modules only compute with values."""
 
 
 @cache
@@ -115,7 +115,7 @@ def modules() -> dict[str, Path]:
 
 @cache
 def imports_of(file: Path) -> set[str]:
-    """Dotted names, with what is imported from a package of ours as a module of its own."""
+    """The dotted names that a file imports. A name that is imported from a module has the module's name before it."""
     names = set()
     for node in ast.walk(ast.parse(file.read_text("utf-8"))):
         if isinstance(node, ast.Import):
@@ -126,14 +126,14 @@ def imports_of(file: Path) -> set[str]:
 
 
 def package_of(module: str) -> str:
-    """The package that a module stands in; a module beside the packages stands for itself."""
+    """The package of a module; a module outside of a package is its own."""
     is_package = module in modules() and modules()[module].name == "__init__.py"
     return module if is_package else module.rpartition(".")[0] or module
 
 
 @pytest.mark.parametrize("package", sorted({package_of(name) for name in modules()}))
 def test_a_package_imports_only_from_above(package: str) -> None:
-    """The trip goes one way."""
+    """A package imports only from the rows above its own."""
     row = next((number for number, packages in enumerate(ROWS) if package in packages), None)
     assert row is not None, f"{package} has no row"
     allowed = {package}.union(*ROWS[:row])
@@ -145,7 +145,7 @@ def test_a_package_imports_only_from_above(package: str) -> None:
 
 @pytest.mark.parametrize("package", sorted({package_of(name) for name in modules()}))
 def test_the_modules_of_a_package_import_each_other_in_one_direction(package: str) -> None:
-    """No module imports itself by way of others."""
+    """The modules of a package do not import each other in a circle."""
     members = {name: file for name, file in modules().items() if package_of(name) == package}
     imports = {
         name: {found.removeprefix("webhook_service.") for found in imports_of(file)} & set(members) - {name}
@@ -157,8 +157,8 @@ def test_the_modules_of_a_package_import_each_other_in_one_direction(package: st
 
 
 @pytest.mark.parametrize("outside", sorted(ONLY_IN))
-def test_only_some_may_reach_outside(outside: str) -> None:
-    """Who may import what touches the world is written down, with its reason."""
+def test_only_some_modules_do_io(outside: str) -> None:
+    """Only the listed modules import a library that does I/O."""
     users = {name for name, file in modules().items() if outside in {found.split(".")[0] for found in imports_of(file)}}
     assert users <= ONLY_IN[outside]
 
@@ -175,8 +175,8 @@ def test_only_some_may_reach_outside(outside: str) -> None:
         "inbound.signature",
     ],
 )
-def test_the_pure_steps_ask_no_clock(name: str) -> None:
-    """Time is a parameter."""
+def test_the_pure_modules_do_not_read_the_clock(name: str) -> None:
+    """Pure modules get the time as a parameter."""
     calls = {
         ast.unparse(node.func)
         for node in ast.walk(ast.parse(modules()[name].read_text("utf-8")))

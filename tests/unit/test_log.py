@@ -1,4 +1,4 @@
-"""A line of the log: JSON, and without personal data."""
+"""Log lines are JSON without personal data."""
 
 import json
 import logging
@@ -19,27 +19,27 @@ def line_of(message: str = "delivery", *args: object, exc_info: Any = None, **ex
 
 
 def caught(error: BaseException, cause: BaseException | None = None) -> Any:
-    """exc_info of an error that was raised, from a cause that was raised."""
+    """The exc_info of a raised error, with a raised cause."""
     try:
         if cause is None:
             raise error
         try:
             raise cause
-        except BaseException as first:  # noqa: BLE001 (it is to become a cause)
+        except BaseException as first:  # noqa: BLE001 (it becomes the cause)
             raise error from first
-    except BaseException:  # noqa: BLE001 (it is to be logged)
+    except BaseException:  # noqa: BLE001 (the test logs it)
         return sys.exc_info()
 
 
 def test_a_record_is_an_object_with_time_level_and_message() -> None:
-    """Each line tells when, how grave and what."""
+    """Each line has a time in UTC, a level and a message."""
     line = json.loads(line_of("%d of %s", 2, "three"))
     assert (line["level"], line["message"]) == ("warning", "2 of three")
     assert line["time"].endswith("+00:00")
 
 
-def test_nothing_but_what_was_said_is_in_a_line() -> None:
-    """The fields that logging adds to every record stay out."""
+def test_a_line_has_no_other_fields() -> None:
+    """The fields that logging adds to every record are left out."""
     assert set(json.loads(line_of())) == {"time", "level", "message"}
 
 
@@ -49,13 +49,13 @@ def test_nothing_but_what_was_said_is_in_a_line() -> None:
     ids=["number", "null", "list", "object", "UUID", "text"],
 )
 def test_extra_fields_are_kept(value: object, shown: object) -> None:
-    """What is passed as `extra` is a field of the line, as JSON or else as text."""
+    """A value in `extra` becomes a field of the line, as JSON if possible and otherwise as text."""
     assert json.loads(line_of(outcome=value))["outcome"] == shown
 
 
 @pytest.mark.parametrize("text", ["a\nb", "a\r\nb", 'say "no"', "back\\slash", "\x00\x1b"], ids=repr)
 def test_a_record_is_one_line(text: str) -> None:
-    """Line ends in what is logged do not end the line, so nobody can forge another one."""
+    """A newline in a logged value does not end the line, so that a client cannot forge a line."""
     line = line_of(text, field=text)
     assert "\n" not in line
     assert "\r" not in line
@@ -83,7 +83,7 @@ ADDRESSES = {
 @pytest.mark.parametrize("text", ADDRESSES.values(), ids=ADDRESSES.keys())
 @pytest.mark.parametrize("place", ["message", "argument", "field", "nested", "key"])
 def test_an_address_is_masked_wherever_it_is(place: str, text: str) -> None:
-    """Of `jane.doe@` no more than the first letter is in the line."""
+    """At most the first letter of an e-mail address is in the line."""
     line = {
         "message": lambda: line_of(text),
         "argument": lambda: line_of("%s", text),
@@ -96,33 +96,33 @@ def test_an_address_is_masked_wherever_it_is(place: str, text: str) -> None:
 
 @pytest.mark.parametrize("text", ADDRESSES.values(), ids=ADDRESSES.keys())
 def test_a_masked_line_is_still_json(text: str) -> None:
-    """Masking does not break the line, whatever stands around the address."""
+    """Masking does not break the JSON, whatever text surrounds the address."""
     assert isinstance(json.loads(line_of(text, field=text)), dict)
 
 
 def test_a_mask_keeps_the_first_letter_and_the_domain() -> None:
-    """Enough to recognise an address that one knows, too little to learn it."""
+    """A masked address can be recognised by a reader who knows it, and not by others."""
     assert masked("jane.doe@example.com, joe@example.org") == "j***@example.com, j***@example.org"
 
 
-def test_an_exception_is_told_by_type_and_place() -> None:
-    """Where it was raised is in the line."""
+def test_an_exception_is_logged_by_type_and_place() -> None:
+    """The line has an exception's type, and the place where it was raised."""
     (error,) = json.loads(line_of(exc_info=caught(ValueError("canary"))))["error"]
     assert error.startswith("ValueError at ")
     assert "test_log.py" in error
 
 
-def test_a_cause_is_told_by_type_and_place() -> None:
-    """Each exception of the chain has its own entry, the outermost first."""
+def test_a_cause_is_logged_by_type_and_place() -> None:
+    """Each exception in the chain has its own entry, outermost first."""
     errors = json.loads(line_of(exc_info=caught(RuntimeError("canary"), KeyError("canary"))))["error"]
     assert [error.split()[0] for error in errors] == ["RuntimeError", "KeyError"]
 
 
-def test_the_texts_of_exceptions_stay_out() -> None:
-    """The database's own words may hold a row: neither an exception's text nor its cause's is in the line."""
+def test_the_texts_of_exceptions_are_left_out() -> None:
+    """The line has neither an exception's text nor its cause's, because a database error may quote a row."""
     assert "canary" not in line_of(exc_info=caught(RuntimeError("canary 1"), KeyError("canary 2")))
 
 
-def test_no_exception_is_no_error() -> None:
-    """`exc_info=True` outside of a handler is not an error of the formatter."""
+def test_exc_info_without_an_exception_adds_no_error() -> None:
+    """`exc_info=True` outside of an exception handler is accepted, and adds no `error` field."""
     assert "error" not in json.loads(line_of(exc_info=(None, None, None)))

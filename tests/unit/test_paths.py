@@ -1,4 +1,4 @@
-"""What comments and documents name is there."""
+"""Paths that comments and documents name."""
 
 import re
 from pathlib import Path
@@ -18,6 +18,6 @@ FILES = [
 
 @pytest.mark.parametrize("file", [file for file in FILES if "node_modules" not in file.parts], ids=str)
 def test_the_paths_that_a_file_names_exist(file: Path) -> None:
-    """A file that has moved takes with it the comments and documents that lead to it."""
+    """A path in a comment or document exists, so a file that moves must be renamed there too."""
     named = NAMED.findall(file.read_text("utf-8"))
     assert [path for path in named if not (ROOT / path).exists()] == []

@@ -1,1 +1,1 @@
-"""The Auth Admin API: Supabase's own, and its stand-in for where there is no Supabase."""
+"""The Auth Admin API: Supabase's own, and its stand-in for use without Supabase."""

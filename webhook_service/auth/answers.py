@@ -1,4 +1,4 @@
-"""What Supabase Auth's answers mean to us: one table from its errors, and those of the way to it, to ours."""
+"""The translation of Supabase Auth's responses, and of network errors, into this service's errors."""
 
 import re
 from collections.abc import Callable
@@ -22,12 +22,15 @@ from webhook_service.events import Json
 T = TypeVar("T")
 
 CODE = re.compile(r"\w{1,50}", re.ASCII)
-SHORTEST_PAUSE, DEFAULT_PAUSE, LONGEST_PAUSE = 1.0, 5.0, 3600.0
-"""Seconds."""
+SHORTEST_PAUSE_SECONDS, DEFAULT_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 5.0, 3600.0
 
 
-class NoSuccess(Exception):
-    """An answer that is no success of Auth's. `code` is the one of Auth's error, None where the error is no Auth's."""
+class UnsuccessfulResponse(Exception):
+    """A response that is not a success of Auth.
+
+    `code` is the code of Auth's error, or None if Auth did not send the error. `is_page`: the body is not a JSON
+    object. `pause` is the value of Retry-After in seconds.
+    """
 
     def __init__(self, status: int, code: str | None, *, is_page: bool, pause: float) -> None:
         super().__init__(f"{status} {code or ''}".rstrip())
@@ -37,77 +40,92 @@ class NoSuccess(Exception):
         self.pause = pause
 
     @property
-    def is_failure(self) -> bool:
-        """Auth's own word for what went wrong inside it."""
+    def is_internal_error(self) -> bool:
+        """Whether Auth itself reports an error inside it."""
         return self.status == 500 and self.code is not None
 
 
-def require_a_success(response: httpx.Response) -> None:
-    """Raises NoSuccess for all but a success with a JSON object in it, which is what each call here answers.
+def require_success(response: httpx.Response) -> None:
+    """Raise UnsuccessfulResponse unless the response is a success with a JSON object, as of each call used here.
 
-    supabase-py would hand on neither the headers of an error, nor the status of one that is a proxy's page.
+    supabase-py drops the headers of an error, and the status of an error that is a proxy's page.
     """
     response.read()
     try:
-        said = response.json()
+        body = response.json()
     except ValueError:
-        said = None
-    if (is_page := not isinstance(said, dict)) or not response.is_success:
-        pause = pause_of(response.headers.get("Retry-After", ""), now=datetime.now(UTC))
-        raise NoSuccess(response.status_code, code_of(said), is_page=is_page, pause=pause)
+        body = None
+    if (is_page := not isinstance(body, dict)) or not response.is_success:
+        pause = pause_seconds(response.headers.get("Retry-After", ""), now=datetime.now(UTC))
+        raise UnsuccessfulResponse(response.status_code, code_of(body), is_page=is_page, pause=pause)
 
 
-def code_of(said: Json) -> str | None:
-    """The code of an error of Auth, which has two forms; "" where there is none yet (before v2.150); None of others."""
-    if not isinstance(said, dict):
+def code_of(body: Json) -> str | None:
+    """Return the code of an error of Auth, from either of the two forms that Auth uses.
+
+    It is "" for an error without a code (Auth before v2.150), and None if the body is not an error of Auth.
+    """
+    if not isinstance(body, dict):
         return None
     for name in ("error_code", "code"):
-        code = said.get(name)
+        code = body.get(name)
         if isinstance(code, str) and CODE.fullmatch(code):
             return code
-    return "" if isinstance(said.get("code"), int) and "msg" in said else None
+    return "" if isinstance(body.get("code"), int) and "msg" in body else None
 
 
-def pause_of(retry_after: str, *, now: datetime) -> float:
-    """Seconds, from a Retry-After of seconds or of a date; within reason."""
+def pause_seconds(retry_after: str, *, now: datetime) -> float:
+    """Return the pause that a Retry-After header demands, as seconds or as a date.
+
+    It is at least SHORTEST_PAUSE_SECONDS and at most LONGEST_PAUSE_SECONDS; an unreadable header means
+    DEFAULT_PAUSE_SECONDS.
+    """
     if re.fullmatch(r"\d{1,9}", retry_after, re.ASCII):
         pause = float(retry_after)
     else:
         try:
             until = parsedate_to_datetime(retry_after)
         except (ValueError, OverflowError):
-            return DEFAULT_PAUSE
+            return DEFAULT_PAUSE_SECONDS
         pause = ((until if until.tzinfo else until.replace(tzinfo=UTC)) - now).total_seconds()
-    return min(max(pause, SHORTEST_PAUSE), LONGEST_PAUSE)
+    return min(max(pause, SHORTEST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
 
 
-def asked(call: Callable[[], T]) -> T:
-    """The answer, or our error. It hides those whose text is of others, who may repeat what was sent."""
+def call_auth(call: Callable[[], T]) -> T:
+    """Return the result of `call`. Raises AuthUnavailable, AuthRefused and their subclasses.
+
+    The original error is hidden if a library or a proxy wrote its text, which may repeat the data that was sent.
+    """
     try:
         return call()
-    except NoSuccess as answer:
-        raise error_for(answer) from answer
+    except UnsuccessfulResponse as response:
+        raise error_for(response) from response
     except AuthRetryableError as error:
         cause = type(error.__cause__ or error).__name__
         raise AuthUnavailable("auth_unreachable", f"Auth did not answer ({cause}).") from None
     except UnicodeError:
-        raise AuthRefused("auth_refused", "It has characters that cannot be sent.", "validation_failed") from None
-    except (AuthError, ValueError, OverflowError) as error:  # JSON that is no user, or has impossible times
-        raise AuthUnavailable("auth_unavailable", f"That was no answer of Auth ({type(error).__name__}).") from None
+        raise AuthRefused("auth_refused", "A value has characters that cannot be sent.", "validation_failed") from None
+    except (AuthError, ValueError, OverflowError) as error:  # the JSON is not a user, or has impossible times
+        detail = f"The response did not come from Auth ({type(error).__name__})."
+        raise AuthUnavailable("auth_unavailable", detail) from None
 
 
-def error_for(answer: NoSuccess) -> ServiceError:
-    """A 4xx of Auth's own refuses (but "slow down" and "timed out"); all else is trouble in Auth or on the way."""
-    status, code = answer.status, answer.code or ""
+def error_for(response: UnsuccessfulResponse) -> ServiceError:
+    """Return the error for a response.
+
+    A 4xx of Auth itself is a refusal, except 408 (timeout) and 429 (too many requests). Every other response is an
+    outage of Auth or of the network.
+    """
+    status, code = response.status, response.code or ""
     if status == 429:
-        return AuthThrottled("auth_throttled", f"Auth asks for a pause ({answer}).", answer.pause)
-    if status in (401, 403) and not answer.is_page:  # Auth's, or that of the gateway before it
-        detail = f"Auth refused the key ({answer}); are Supabase's URL and key right?"
+        return AuthThrottled("auth_throttled", f"Auth demands a pause ({response}).", response.pause)
+    if status in (401, 403) and not response.is_page:  # from Auth, or from the gateway in front of it
+        detail = f"Auth refused the key ({response}). Check SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY."
         return AuthRefused("auth_key_refused", detail, code)
-    if answer.code is None or status == 408 or not 400 <= status < 500:
-        return AuthUnavailable("auth_unavailable", f"Auth cannot do it now ({answer}).")
+    if response.code is None or status == 408 or not 400 <= status < 500:
+        return AuthUnavailable("auth_unavailable", f"Auth cannot process the call now ({response}).")
     if (status, code) == (404, "user_not_found"):
         return AuthUserNotFound("user_not_found", "There is no such auth user.", code)
     if (status, code) == (422, "email_exists"):
         return AuthEmailExists("email_exists", "Another auth user has that e-mail.", code)
-    return AuthRefused("auth_refused", f"Auth refused the call ({answer}).", code)
+    return AuthRefused("auth_refused", f"Auth refused the call ({response}).", code)

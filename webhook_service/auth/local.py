@@ -1,4 +1,4 @@
-"""The AuthAdmin port over the stand-in for Supabase Auth: for the embedded database, where there is no Auth."""
+"""The AuthAdmin port over the stand-in for Supabase Auth, for the embedded database, which has no Auth."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,21 +11,24 @@ from psycopg.conninfo import make_conninfo
 
 from webhook_service.auth.stand_in import Auth, EmailExists
 from webhook_service.auth.stand_in_users import is_email
-from webhook_service.db.direct import LIVELINESS, STATEMENT_TIMEOUT
+from webhook_service.db.direct import CONNECTION_OPTIONS, STATEMENT_TIMEOUT_MILLISECONDS
 from webhook_service.errors import AuthEmailExists, AuthRefused, AuthUnavailable, AuthUserNotFound, BadSetting
 from webhook_service.events import Account
 
-FOR_GOOD = timedelta(hours=876_000)
-"""As long as the bans that we ask Supabase Auth for."""
+BAN_DURATION = timedelta(hours=876_000)
+"""The same duration as the bans in Supabase Auth (`auth.supabase.BAN_DURATION`)."""
 
 
 class LocalAuthAdmin:
-    """Does to auth.users what Supabase Auth does, as a superuser of the database. A connection for each call."""
+    """Changes auth.users as Supabase Auth does, as a superuser of the database. Opens a connection for each call.
+
+    Raises BadSetting for a `database_url` that libpq cannot read.
+    """
 
     def __init__(self, database_url: str) -> None:
         try:
-            self._conninfo = make_conninfo(database_url, **LIVELINESS)
-        except psycopg.ProgrammingError:  # its text may repeat a part of the password
+            self._conninfo = make_conninfo(database_url, **CONNECTION_OPTIONS)
+        except psycopg.ProgrammingError:  # the error's text may repeat a part of the password
             raise BadSetting("DATABASE_URL", "cannot be read as a connection string") from None
 
     def get(self, auth_user_id: UUID) -> Account | None:
@@ -45,7 +48,7 @@ class LocalAuthAdmin:
             return account_of(auth.users.row(auth_user_id))
 
     def invite(self, email: str) -> None:
-        """The invitation is recorded; there is nobody to mail it."""
+        """Record the invitation. No mail is sent."""
         require_email(email)
         with self.opened() as auth:
             try:
@@ -58,7 +61,7 @@ class LocalAuthAdmin:
             require_email(email)
         with self.opened() as auth:
             if banned:
-                auth.ban(auth_user_id, datetime.now(UTC) + FOR_GOOD)
+                auth.ban(auth_user_id, datetime.now(UTC) + BAN_DURATION)
             elif banned is not None:
                 auth.unban(auth_user_id)
             if email is not None:
@@ -73,24 +76,29 @@ class LocalAuthAdmin:
             return
 
     def close(self) -> None:
-        """There is nothing that is kept open."""
+        """Do nothing, because no connection is kept open."""
 
     @contextmanager
     def opened(self) -> Iterator[Auth]:
-        """Auth on a connection of its own. PostgreSQL's errors may hold personal data: only their names are told."""
+        """Yield Auth on a connection of its own. Raises AuthUserNotFound, AuthUnavailable.
+
+        Errors name only the class of PostgreSQL's error, whose text may hold personal data.
+        """
         try:
             with psycopg.connect(self._conninfo, autocommit=True) as connection:
-                connection.execute(f"set statement_timeout = {STATEMENT_TIMEOUT:d}")
+                connection.execute(f"set statement_timeout = {STATEMENT_TIMEOUT_MILLISECONDS:d}")
                 yield Auth(connection)
         except LookupError:
             raise AuthUserNotFound("user_not_found", "There is no such auth user.", "user_not_found") from None
         except psycopg.OperationalError as error:
             raise AuthUnavailable("auth_unreachable", f"Auth did not answer ({type(error).__name__}).") from None
         except psycopg.Error as error:
-            raise AuthUnavailable("auth_unavailable", f"Auth cannot do it now ({type(error).__name__}).") from None
+            detail = f"Auth cannot process the call now ({type(error).__name__})."
+            raise AuthUnavailable("auth_unavailable", detail) from None
 
 
 def require_email(email: str) -> None:
+    """Raise the AuthRefused of Auth for a text that is not an e-mail address."""
     if not is_email(email):
         raise AuthRefused("auth_refused", "Auth refused the call (400 validation_failed).", "validation_failed")
 
@@ -100,6 +108,7 @@ def email_exists() -> AuthEmailExists:
 
 
 def account_of(row: dict[str, Any]) -> Account:
+    """Return the account for a row of auth.users, with times in UTC."""
     moments = {name: row[name] and row[name].astimezone(UTC) for name in ("banned_until", "deleted_at", "invited_at")}
     role = (row["raw_app_meta_data"] or {}).get("role")
     return Account(

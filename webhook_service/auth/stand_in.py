@@ -1,10 +1,10 @@
-"""What Supabase Auth does to `auth.users`, statement by statement, for where there is no Auth: demo and tests.
+"""A stand-in for Supabase Auth that writes `auth.users` statement by statement, for the demo and the tests.
 
-The statements, their order, the columns that each names and which of them share a transaction are those of
-supabase/auth v2.196. Only auth.users is written, and auth.sessions as far as it tells who is signed in: no identities,
-no refresh tokens, no mails. Who may do what is not checked: a banned user may sign in here.
-A password that is given is hashed, though not by bcrypt, else it is no hash of anything; the tokens are hashes of
-something random: they are there so that it can be proved that they never come out.
+The statements, their order, the columns that each names and the transactions are those of supabase/auth v2.196. It
+writes only auth.users, and in auth.sessions which users are signed in: no identities, no refresh tokens, no mails. It
+checks no permissions: a banned user may sign in here. A given password is hashed, though not by bcrypt; without one,
+the column holds a text that is not a hash. The tokens are random hashes, so that tests can prove that they never leave
+the database.
 """
 
 from collections.abc import Callable
@@ -21,21 +21,22 @@ EMAIL_PROVIDER = {"provider": "email", "providers": ["email"]}
 
 
 class EmailExists(Exception):
-    """Another user has that e-mail, and Auth has looked before it wrote."""
+    """Another user has that e-mail. Auth found this before it wrote anything."""
 
 
 class Auth:
-    """Auth's actions on its users. Each takes a user's id, or returns a new one; LookupError where there is none.
+    """Auth's actions on its users. Each action takes a user's id, or returns a new one.
 
-    It takes the connection over, which must be in autocommit and may become supabase_auth_admin: each action is one
-    transaction unless it says otherwise. `users` is for reading; its statements are parts of actions.
+    Each action is one transaction unless its docstring says otherwise. This object takes over the connection, which
+    must be in autocommit and allowed to become supabase_auth_admin. Use `users` only to read: its statements are parts
+    of actions. Raises LookupError if the user does not exist.
     """
 
     def __init__(
         self, connection: psycopg.Connection[Any], *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
         connection.execute("set role supabase_auth_admin")
-        connection.execute("set search_path = auth")  # the role's own setting holds only where it logs in
+        connection.execute("set search_path = auth")  # the role's own setting applies only at its login
         self._transaction = connection.transaction
         self.users = AuthUsers(connection, now)
         self._now = now
@@ -45,7 +46,7 @@ class Auth:
     def sign_up(
         self, email: str, *, user_metadata: Metadata | None = None, auto_confirm: bool = False, id: UUID | None = None
     ) -> UUID:
-        """With e-mail and password. The e-mail is yet to be confirmed, or with `auto_confirm` needs not be."""
+        """Sign up with e-mail and password. The user still has to confirm the e-mail, unless `auto_confirm` is set."""
         user = id or uuid4()
         claims = {"sub": str(user), "email": email.lower(), "email_verified": False, "phone_verified": False}
         with self._transaction():
@@ -71,7 +72,7 @@ class Auth:
         id: UUID | None = None,
         password: str | None = None,
     ) -> UUID:
-        """By the admin API; `confirmed` is its `email_confirm`."""
+        """Create a user by the admin API. `confirmed` is its `email_confirm`."""
         user = id or uuid4()
         with self._transaction():
             secret = {} if password is None else {"encrypted_password": generate_password_hash(password)}
@@ -84,7 +85,7 @@ class Auth:
         return user
 
     def anonymous(self, *, id: UUID | None = None) -> UUID:
-        """An anonymous sign-in: no e-mail, no password, no provider."""
+        """Sign in anonymously: no e-mail, no password, no provider."""
         user = id or uuid4()
         with self._transaction():
             self.users.insert(user, is_anonymous=True, encrypted_password="", raw_app_meta_data={})
@@ -92,32 +93,32 @@ class Auth:
             self.users.start_session(user)
         return user
 
-    # What users do
+    # Actions of users
 
     def confirm(self, user: UUID) -> None:
-        """The link of the sign-up's mail: the e-mail is confirmed and the user signed in."""
+        """Follow the link of the sign-up's mail, which confirms the e-mail and signs the user in."""
         with self._transaction():
             self._confirm(user)
             self.users.merge(user, "raw_app_meta_data", {})
             self.users.start_session(user)
 
     def sign_in(self, user: UUID) -> None:
-        """With a password."""
+        """Sign in with a password."""
         with self._transaction():
             self.users.start_session(user)
 
     def refresh(self, user: UUID) -> None:
-        """A token refresh (v1 tokens): it writes last_sign_in_at as it was, so only updated_at moves."""
+        """Refresh a token (v1 tokens). Auth writes last_sign_in_at unchanged, so only updated_at changes."""
         with self._transaction():
             self.users.refresh_session(user)
 
     def change_email(self, user: UUID, email: str) -> None:
-        """The user's own change, from the request to the second link: three transactions."""
+        """Change the user's own e-mail, from the request to the second link, in three transactions."""
         self.request_email_change(user, email)
         self.confirm_email_change(user)
 
     def request_email_change(self, user: UUID, email: str) -> None:
-        """The user asks for it: one mail to the old address, one to the new."""
+        """Request an e-mail change. Auth mails one link to the old address and one to the new."""
         self.users.update(
             user,
             email_change_token_current=one_time_token(),
@@ -128,18 +129,18 @@ class Auth:
         )
 
     def confirm_email_change(self, user: UUID) -> None:
-        """The links of both mails, a transaction each; the second one changes the e-mail and signs the user in."""
-        asked = self.users.row(user)
+        """Follow the links of both mails, in two transactions. The second changes the e-mail and signs the user in."""
+        request = self.users.row(user)
         self.users.update(
             user,
             email_change_confirm_status=1,
             email_change_token_current="",
-            email_change_token_new=asked["email_change_token_new"],
+            email_change_token_new=request["email_change_token_new"],
         )
         with self._transaction():
             self.users.update(
                 user,
-                email=asked["email_change"],
+                email=request["email_change"],
                 email_change="",
                 email_change_token_current="",
                 email_change_token_new="",
@@ -149,13 +150,13 @@ class Auth:
             self.users.start_session(user)
 
     def update_metadata(self, user: UUID, user_metadata: Metadata) -> None:
-        """Merges shallowly; None deletes a key. Users may do this to themselves."""
+        """Merge metadata shallowly; None deletes a key. Users may change their own metadata."""
         self.users.merge(user, "raw_user_meta_data", user_metadata)
 
-    # What the admin API does
+    # Actions of the admin API
 
     def invite(self, email: str, *, id: UUID | None = None) -> UUID:
-        """A user whose e-mail is not confirmed yet, new where there is none. Raises EmailExists where it is."""
+        """Invite a user, and create one if no user has the e-mail. Raises EmailExists if the e-mail is confirmed."""
         found = self.users.with_email(email)
         if found is not None and found["email_confirmed_at"] is not None:
             raise EmailExists
@@ -169,7 +170,7 @@ class Auth:
         return user
 
     def admin_change_email(self, user: UUID, email: str, *, confirmed: bool = False) -> None:
-        """At once, without a mail; `confirmed` is the admin API's `email_confirm`."""
+        """Change the e-mail at once, without a mail. `confirmed` is the admin API's `email_confirm`."""
         with self._transaction():
             if confirmed:
                 self._confirm(user)
@@ -182,10 +183,10 @@ class Auth:
         self.users.update(user, banned_until=None)
 
     def soft_delete(self, user: UUID) -> None:
-        """The row stays, with hashes for e-mail and phone (also where they were empty) and without metadata."""
+        """Keep the row, with hashes for e-mail and phone (also if they were empty) and without metadata."""
         row = self.users.row(user)
         if row["deleted_at"] is not None:
-            return  # as Auth does: once is enough
+            return  # Auth does not repeat a soft delete either
         with self._transaction():
             self.users.update(
                 user,
@@ -209,6 +210,6 @@ class Auth:
         self.users.delete(user)
 
     def _confirm(self, user: UUID) -> None:
-        """Two statements that several actions have in common."""
+        """Execute the two statements that several actions share."""
         self.users.update(user, confirmation_token="", email_confirmed_at=self._now())
         self.users.merge(user, "raw_user_meta_data", {"email_verified": True})

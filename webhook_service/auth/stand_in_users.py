@@ -1,7 +1,4 @@
-"""The statements that Supabase Auth's actions consist of, on one row of `auth.users` each, and on its sessions.
-
-See stand_in.
-"""
+"""The statements of Supabase Auth's actions. Each works on one row of `auth.users` or on its sessions. See stand_in."""
 
 import base64
 import hashlib
@@ -26,14 +23,17 @@ LONGEST_EMAIL = 255
 
 
 class AuthUsers:
-    """The table, over a connection whose search_path leads to it. LookupError where there is no such user."""
+    """The table auth.users, over a connection whose search_path is `auth`.
+
+    Raises LookupError if the user does not exist.
+    """
 
     def __init__(self, connection: psycopg.Connection[Any], now: Callable[[], datetime]) -> None:
         self._connection = connection
         self._now = now
 
     def row(self, user: UUID) -> dict[str, Any]:
-        """All columns, as Auth reads a user before it changes it."""
+        """Return all columns, as Auth reads a user before it changes it."""
         with self._connection.cursor(row_factory=dict_row) as cursor:
             row = cursor.execute("select * from users where id = %s", [user]).fetchone()
         if row is None:
@@ -41,7 +41,7 @@ class AuthUsers:
         return row
 
     def insert(self, user: UUID, **columns: Any) -> None:
-        """As Auth inserts: role is '', nothing is confirmed, and all columns but the generated one are named."""
+        """Insert a user as Auth does: with role '', nothing confirmed, and all columns named but the generated one."""
         moment = self._now()
         row = auth_user(str(user)) | {"role": "", "created_at": moment, "updated_at": moment} | columns
         del row["confirmed_at"]
@@ -51,7 +51,7 @@ class AuthUsers:
         self._connection.execute(statement, parameters(row))
 
     def update(self, user: UUID, **columns: Any) -> None:
-        """Names these columns and updated_at, which comes out a little later than the times in them, as Auth's."""
+        """Update these columns and updated_at, which is slightly later than the times in them, as in Auth."""
         columns["updated_at"] = self._now()
         assignments = sql.SQL(", ").join(sql.SQL("{} = %s").format(sql.Identifier(column)) for column in columns)
         statement = sql.SQL("update users set {} where id = %s").format(assignments)
@@ -59,24 +59,24 @@ class AuthUsers:
             raise LookupError(f"no auth user {user}")
 
     def merge(self, user: UUID, column: str, changes: Metadata) -> None:
-        """Merges shallowly, None deleting a key. As Auth does, it writes the column even where nothing changes."""
+        """Merge shallowly; None deletes a key. Writes the column even if nothing changes, as Auth does."""
         merged = {**(self.row(user)[column] or {}), **changes}
         self.update(user, **{column: {key: value for key, value in merged.items() if value is not None}})
 
     def newest(self, limit: int, offset: int) -> list[dict[str, Any]]:
-        """Rows, newest first, the soft-deleted included: a page of Auth's list."""
+        """Return a page of Auth's list: rows, newest first, including soft-deleted users."""
         with self._connection.cursor(row_factory=dict_row) as cursor:
             query = "select * from users order by created_at desc limit %s offset %s"
             return cursor.execute(query, [limit, offset]).fetchall()
 
     def with_email(self, email: str) -> dict[str, Any] | None:
-        """Whom Auth finds by an e-mail: no SSO user."""
+        """Return the user that Auth finds by an e-mail, which is never an SSO user, or None."""
         query = "select * from users where email = %s and not is_sso_user"
         with self._connection.cursor(row_factory=dict_row) as cursor:
             return cursor.execute(query, [email.lower()]).fetchone()
 
     def start_session(self, user: UUID) -> None:
-        """Signs the user in: two statements."""
+        """Sign the user in, with two statements."""
         now = self._now()
         self.update(user, last_sign_in_at=now)
         self._connection.execute(
@@ -85,7 +85,7 @@ class AuthUsers:
         )
 
     def refresh_session(self, user: UUID) -> None:
-        """The newest session goes on; of the user only updated_at moves."""
+        """Refresh the newest session. Of the user, only updated_at changes."""
         self.update(user, last_sign_in_at=self.row(user)["last_sign_in_at"])
         now = self._now()
         self._connection.execute(
@@ -103,28 +103,31 @@ class AuthUsers:
 
 
 def is_email(text: str) -> bool:
-    """Whether Auth takes it for an e-mail address: there is no space in it, and nothing but ASCII."""
+    """Return whether Auth accepts the text as an e-mail address. It has no space and only ASCII characters."""
     return len(text) <= LONGEST_EMAIL and EMAIL.fullmatch(text) is not None
 
 
 def parameters(columns: Metadata) -> list[Any]:
-    """The values, with dictionaries as jsonb."""
+    """Return the values, with dictionaries as jsonb."""
     return [Jsonb(value) if isinstance(value, dict) else value for value in columns.values()]
 
 
 def one_time_token() -> str:
-    """As Auth keeps it: a hash of 56 hexadecimal digits."""
+    """Return a random token in the form that Auth stores: a hash of 56 hexadecimal digits."""
     return hashlib.sha224(uuid4().bytes).hexdigest()
 
 
 def hash_of(user: UUID, value: str | None) -> str:
-    """What a soft delete leaves of an e-mail: 43 characters of base64url (supabase/auth, obfuscateValue)."""
+    """Return the value that a soft delete leaves of an e-mail: 43 characters of base64url.
+
+    Source: `obfuscateValue` of supabase/auth.
+    """
     digest = hashlib.sha256(f"{user}{value or ''}".encode()).digest()
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 def auth_user(user_id: str) -> dict[str, Any]:
-    """A row of auth.users with all 35 columns; the secret ones hold what must never come out again."""
+    """Return a row of auth.users with all 35 columns. The values of the secret columns must never leave the service."""
     empty = dict.fromkeys(
         ("email_change", "phone_change", "confirmation_token", "recovery_token", "email_change_token_new",
          "email_change_token_current", "phone_change_token", "reauthentication_token"), ""

@@ -1,4 +1,4 @@
-"""The AuthAdmin port over supabase-py's `auth.admin`, that is, Supabase Auth itself. The production default."""
+"""The AuthAdmin port over supabase-py's `auth.admin`, which calls Supabase Auth. The production default."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,7 +11,7 @@ import httpx
 from supabase import Client, ClientOptions, create_client
 from supabase_auth.types import AdminUserAttributes, User
 
-from webhook_service.auth.answers import NoSuccess, asked, require_a_success
+from webhook_service.auth.answers import UnsuccessfulResponse, call_auth, require_success
 from webhook_service.db.deadline import Deadline
 from webhook_service.errors import (
     AuthEmailExists,
@@ -26,19 +26,19 @@ from webhook_service.events import Account
 T = TypeVar("T")
 
 TIMEOUT = httpx.Timeout(12.0, connect=3.0, pool=1.0)
-"""Auth itself cuts a request at 10 seconds, and says so."""
+"""In seconds. Auth itself ends a request after 10 seconds with an error."""
 CONNECTIONS = 8
-CALL_TIMEOUT = 14.0
-"""Seconds for a whole call; httpx's own limits are for each read."""
+CALL_TIMEOUT_SECONDS = 14.0
+"""The limit on a whole call. httpx's own limits apply to each read."""
 
-FOR_GOOD = "876000h"
-"""A ban of a hundred years: a Go duration, which knows no days. Auth ignores `banned_until` without a word."""
+BAN_DURATION = "876000h"
+"""A ban of a hundred years. It is a Go duration, which has no unit for days. Auth silently ignores `banned_until`."""
 
 
 class SupabaseAuthAdmin:
-    """Calls the Auth Admin API with the service role's key. One client, shared by all threads.
+    """Calls the Auth Admin API with the service role's key. All threads share one client.
 
-    Nobody may ever sign in on it: from then on it would have that user's rights.
+    The client must never sign a user in, because it would then have that user's rights.
     """
 
     def __init__(
@@ -47,15 +47,15 @@ class SupabaseAuthAdmin:
         service_role_key: str,
         *,
         timeout: httpx.Timeout = TIMEOUT,
-        call_timeout: float = CALL_TIMEOUT,
+        call_timeout: float = CALL_TIMEOUT_SECONDS,
     ) -> None:
-        # http2 off: one broken connection would break every call on it. Redirects off: an API does not redirect.
+        # HTTP/2 is off, because one broken connection would break every call on it. An API does not redirect.
         self._http = httpx.Client(
             timeout=timeout,
             http2=False,
             follow_redirects=False,
             limits=httpx.Limits(max_connections=CONNECTIONS),
-            event_hooks={"response": [require_a_success]},
+            event_hooks={"response": [require_success]},
         )
         client: Client = create_client(url, service_role_key, ClientOptions(httpx_client=self._http))
         self._admin = client.auth.admin
@@ -68,18 +68,18 @@ class SupabaseAuthAdmin:
         return self._in_time(lambda: self._create(auth_user_id, email, password))
 
     def invite(self, email: str) -> None:
-        self._in_time(lambda: asked(lambda: self._admin.invite_user_by_email(email)))
+        self._in_time(lambda: call_auth(lambda: self._admin.invite_user_by_email(email)))
 
     def update(self, auth_user_id: UUID, *, banned: bool | None = None, email: str | None = None) -> Account:
-        if email == "":  # to Auth it would be no change, but confirm the old one
+        if email == "":  # Auth would change nothing, but confirm the old e-mail
             raise AuthRefused("auth_refused", "Auth needs an e-mail address.", "validation_failed")
         changes: AdminUserAttributes = {}
         if banned is not None:
-            changes["ban_duration"] = FOR_GOOD if banned else "none"
+            changes["ban_duration"] = BAN_DURATION if banned else "none"
         if email is not None:
-            changes |= {"email": email, "email_confirm": True}  # or the identity is left unverified
+            changes |= {"email": email, "email_confirm": True}  # otherwise the identity stays unverified
         update = partial(self._admin.update_user_by_id, str(auth_user_id), changes)
-        return the_same(self._in_time(lambda: asked(lambda: account_of(update().user))), auth_user_id)
+        return require_same_user(self._in_time(lambda: call_auth(lambda: account_of(update().user))), auth_user_id)
 
     def delete(self, auth_user_id: UUID) -> None:
         self._in_time(lambda: self._delete(auth_user_id))
@@ -96,47 +96,49 @@ class SupabaseAuthAdmin:
 
     def _get(self, auth_user_id: UUID) -> Account | None:
         try:
-            account = asked(lambda: account_of(self._admin.get_user_by_id(str(auth_user_id)).user))
+            account = call_auth(lambda: account_of(self._admin.get_user_by_id(str(auth_user_id)).user))
         except AuthUserNotFound:
             return None
-        return the_same(account, auth_user_id)
+        return require_same_user(account, auth_user_id)
 
     def _create(self, auth_user_id: UUID, email: str, password: str | None) -> Account:
         user: AdminUserAttributes = {"id": str(auth_user_id), "email": email, "email_confirm": password is not None}
         if password is not None:
             user["password"] = password
         try:
-            made = asked(lambda: account_of(self._admin.create_user(user).user))
+            created = call_auth(lambda: account_of(self._admin.create_user(user).user))
         except AuthUnavailable as error:
-            # All that Auth says of an id that is taken is 500; after that, nothing has been carried out.
-            if isinstance(error.__cause__, NoSuccess) and error.__cause__.is_failure and self._get(auth_user_id):
+            # Auth answers a plain 500 to an id that is taken, and has then changed nothing.
+            cause = error.__cause__
+            if isinstance(cause, UnsuccessfulResponse) and cause.is_internal_error and self._get(auth_user_id):
                 raise AuthEmailExists("email_exists", "An auth user has that id already.", "email_exists") from None
             raise
-        if made.id != auth_user_id and made.email == email.lower():
-            self._take_back(made.id)
-        return the_same(made, auth_user_id)
+        if created.id != auth_user_id and created.email == email.lower():
+            self._undo_create(created.id)
+        return require_same_user(created, auth_user_id)
 
-    def _take_back(self, auth_user_id: UUID) -> NoReturn:
-        detail = "This version of Supabase Auth gives ids of its own to new users; it has to be newer."
+    def _undo_create(self, auth_user_id: UUID) -> NoReturn:
+        detail = "This version of Supabase Auth ignores the id that is given for a new user. Use a newer version."
         try:
             self._delete(auth_user_id)
         except ServiceError:
-            detail += f" The auth user {auth_user_id} that it made could not be deleted again: please do."
+            detail += f" It created the auth user {auth_user_id}, which could not be deleted: please delete it."
         raise AuthRefused("auth_too_old", detail)
 
     def _delete(self, auth_user_id: UUID) -> None:
         with suppress(AuthUserNotFound):
-            asked(lambda: self._admin.delete_user(str(auth_user_id)))
+            call_auth(lambda: self._admin.delete_user(str(auth_user_id)))
 
 
-def the_same(account: Account, auth_user_id: UUID) -> Account:
-    """What Auth says of another auth user is no answer."""
+def require_same_user(account: Account, auth_user_id: UUID) -> Account:
+    """Return `account`. Raises AuthUnavailable if Auth returned another auth user than the requested one."""
     if account.id != auth_user_id:
-        raise AuthUnavailable("auth_unavailable", "Auth told of another auth user than the one it was asked for.")
+        raise AuthUnavailable("auth_unavailable", "Auth returned another auth user than the requested one.")
     return account
 
 
 def account_of(user: User) -> Account:
+    """Return the account for a user of supabase-py. Raises ValueError for impossible values."""
     role = user.app_metadata.get("role")
     return Account(
         id=UUID(user.id),
@@ -150,7 +152,7 @@ def account_of(user: User) -> Account:
 
 
 def moment_of(reported: datetime | str | None) -> datetime | None:
-    """In UTC; supabase-py parses some of the times and hands on the others as texts."""
+    """Return the time in UTC. supabase-py parses some of the times, and returns others as texts."""
     if reported is None or reported == "":
         return None
     moment = datetime.fromisoformat(reported) if isinstance(reported, str) else reported

@@ -1,4 +1,4 @@
-"""Which database a command works with: the configured one, or the embedded one of a data folder."""
+"""The database of a command: the configured one, or the embedded one of a data folder."""
 
 import getpass
 import socket
@@ -20,13 +20,16 @@ DATA_DIR = click.option(
     type=click.Path(file_okay=False, path_type=Path),
     default=Path(".webhook-service"),
     show_default=True,
-    help="Folder of the embedded PostgreSQL and its secrets; used where no database is configured.",
+    help="Folder of the embedded PostgreSQL and its secrets, used if no database is configured.",
 )
 
 
 @contextmanager
 def environment_of(data_dir: Path) -> Iterator[dict[str, str]]:
-    """The environment; where it names no database, with the embedded one that has been served from `data_dir`."""
+    """Yield the environment variables. If they name no database, start the embedded one in `data_dir`.
+
+    Raises BadSetting if `data_dir` has no database either.
+    """
     environment = read_environment()
     if config.has_connection(environment):
         yield environment
@@ -37,13 +40,13 @@ def environment_of(data_dir: Path) -> Iterator[dict[str, str]]:
 
 
 def with_missing(environment: dict[str, str], own: dict[str, str]) -> dict[str, str]:
-    """The environment, and of the embedded server's own settings those that it does not have."""
+    """Return the environment with the embedded server's own settings for the variables that it does not set."""
     return environment | {name: value for name, value in own.items() if value_of(environment, name) is None}
 
 
 @contextmanager
 def database_of(data_dir: Path) -> Iterator[tuple[Database, Policy]]:
-    """The database, and the policy that goes with it."""
+    """Yield the command's database and policy, and close the database afterwards."""
     with environment_of(data_dir) as environment:
         database = database_for(config.connection(environment))
         try:
@@ -52,6 +55,6 @@ def database_of(data_dir: Path) -> Iterator[tuple[Database, Policy]]:
             database.close()
 
 
-def who() -> str:
-    """Who asks, for the ledger."""
+def requester() -> str:
+    """Return the name of the user who runs the command, for the ledger: `cli:user@host`."""
     return f"cli:{getpass.getuser()}@{socket.gethostname()}"

@@ -17,15 +17,15 @@ from webhook_service.doctor.findings import Finding, Level
 MARKS = {Level.OK: ("ok", "green"), Level.NOTE: ("note", "yellow"), Level.WRONG: ("WRONG", "red")}
 
 
-@click.command(short_help="Check the installation, and say what to do.")
-@click.option("--quick", is_flag=True, help="Do not compare all auth users with what is known of them.")
-@click.option("--json", "as_json", is_flag=True, help="A JSON array of {check, level, says, todo}.")
+@click.command(short_help="Check the installation and explain how to fix it.")
+@click.option("--quick", is_flag=True, help="Do not compare all auth users with their last known states.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array of {check, level, says, todo}.")
 @DATA_DIR
 def doctor(quick: bool, as_json: bool, data_dir: Path) -> None:
-    """Check what is installed against what should be, and say what to do for each finding.
+    """Check the installation, and print for each finding what to do.
 
-    Exit code 0 where nothing is wrong, 1 where something is. It changes nothing; it posts one signed request to the
-    webhook's URL, which is no event.
+    The exit code is 1 if something is wrong, and 0 otherwise. The command changes nothing. It posts one signed request
+    to the webhook's URL, which is not an event.
     """
     with environment_of(data_dir) as environment:
         database = database_for(config.connection(environment))

@@ -1,4 +1,4 @@
-"""The command `webhook-service`. Each command puts together what it needs and calls one use case."""
+"""The command `webhook-service`. Each subcommand builds the objects that it needs and calls one use case."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ from webhook_service.settings import SupabaseConnection
 
 
 class Group(click.Group):
-    """Our errors end a command with one clear line, and SIGTERM ends it in order: nothing is left running."""
+    """Ends a command with one line for a ServiceError, and cleanly on SIGTERM, so that no process is left running."""
 
     def invoke(self, ctx: click.Context) -> Any:
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
@@ -44,22 +44,23 @@ class Group(click.Group):
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="webhook-service")
 def main() -> None:
-    """Keeps Supabase Auth and a company's employees table in step.
+    """Keep Supabase Auth and a company's employees table in sync.
 
-    Settings come from the environment: DATABASE_URL, or SUPABASE_URL with SUPABASE_SERVICE_ROLE_KEY; WEBHOOK_SECRETS;
-    ADMIN_API_KEY (each also as NAME_FILE). Without a database, serve and demo bring their own PostgreSQL.
+    Settings are environment variables: DATABASE_URL, or SUPABASE_URL with SUPABASE_SERVICE_ROLE_KEY; WEBHOOK_SECRETS;
+    ADMIN_API_KEY. Each can also be set as NAME_FILE. If no database is configured, serve and demo start an embedded
+    PostgreSQL.
     """
 
 
-@main.command(short_help="Show it at work, on a PostgreSQL of its own.")
+@main.command(short_help="Run a demo on an embedded PostgreSQL.")
 @click.option(
-    "--exit", "exits", is_flag=True, help="End after the traffic; non-zero if employees are not as they should be."
+    "--exit", "exits", is_flag=True, help="Exit after the traffic, with code 1 if an employee is not as expected."
 )
 @click.option(
-    "--port", type=int, default=config.DEFAULT_PORT, show_default=True, help="Another one is taken if it is in use."
+    "--port", type=int, default=config.DEFAULT_PORT, show_default=True, help="If it is in use, another one is chosen."
 )
 def demo(exits: bool, port: int) -> None:
-    """Show it at work: an embedded PostgreSQL, the real server, a day of auth.users, and a kill in the middle."""
+    """Run a demo: an embedded PostgreSQL, the real server, a day of changes to auth.users, and a killed server."""
     sys.exit(0 if run_demo(keeps_serving=not exits, port=port) else 1)
 
 
@@ -76,15 +77,15 @@ def serve(host: str | None, port: int | None, workers: int | None, data_dir: Pat
     chosen = {"HOST": host, "PORT": port, "WEB_CONCURRENCY": workers}
     environment |= {name: str(value) for name, value in chosen.items() if value is not None}
     if config.has_connection(environment):
-        config.load(environment)  # fails here, in one line, rather than in each worker
-        os.execve(server_process.COMMAND[0], server_process.COMMAND, environment)  # noqa: S606 (gunicorn gets our process and its signals)
+        config.load(environment)  # a bad setting ends the command here with one line, instead of ending each worker
+        os.execve(server_process.COMMAND[0], server_process.COMMAND, environment)  # noqa: S606 (gunicorn takes over the process)
 
     with embedded.running(data_dir) as own:
         environment = {"HOST": "127.0.0.1"} | with_missing(environment, own)
         config.load(environment)
         migrations.migrate(environment["DATABASE_URL"], policy=config.policy(environment))
         click.echo(f"No database is configured: using an embedded PostgreSQL in {data_dir}.", err=True)
-        click.echo(f"Webhook secret and admin key: {data_dir / embedded.SECRETS_FILE}", err=True)
+        click.echo(f"The webhook secret and the admin key are in {data_dir / embedded.SECRETS_FILE}.", err=True)
         url = f"http://{environment['HOST']}:{environment.get('PORT', config.DEFAULT_PORT)}"
         click.echo(f"Serving at {url}; the dashboard is {url}/admin/.", err=True)
         with server_process.running(environment) as process:
@@ -93,14 +94,14 @@ def serve(host: str | None, port: int | None, workers: int | None, data_dir: Pat
             sys.exit(process.wait())
 
 
-@main.command(short_help="Bring the database to the schema that is needed.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be applied.")
+@main.command(short_help="Migrate the database to this version's schema.")
+@click.option("--dry-run", is_flag=True, help="Only show the scripts that would be applied.")
 @DATA_DIR
 def migrate(dry_run: bool, data_dir: Path) -> None:
-    """Bring the database at DATABASE_URL to the schema this version needs. Safe to repeat.
+    """Migrate the database at DATABASE_URL to the schema that this version needs. It is safe to repeat.
 
-    Supabase's Data API cannot do that: with SUPABASE_URL alone it checks, and writes NAME_FIELDS and EMAIL_OWNER
-    for the triggers.
+    Supabase's Data API cannot migrate. With SUPABASE_URL alone, the command only checks the schema, and stores
+    NAME_FIELDS and EMAIL_OWNER for the triggers.
     """
     verb = "would apply" if dry_run else "applied"
     with environment_of(data_dir) as environment:
@@ -118,24 +119,24 @@ def migrate(dry_run: bool, data_dir: Path) -> None:
     click.echo("The database is up to date." if not count else f"{verb} {count} scripts.")
 
 
-@main.command(short_help="Remove it from the database.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@main.command(short_help="Remove webhook-service from the database.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @DATA_DIR
 def uninstall(yes: bool, data_dir: Path) -> None:
-    """Remove all of ours from the database at DATABASE_URL: triggers, functions, the ledger. Employees stay.
+    """Remove webhook-service from the database at DATABASE_URL: triggers, functions, the ledger. Employees stay.
 
-    `webhook-service sql --uninstall` prints what it would run.
+    `webhook-service sql --uninstall` prints the SQL that the command runs.
     """
     with environment_of(data_dir) as environment:
         url = config.database_url(environment)
         if not yes:
-            click.confirm("The ledger goes too. Remove webhook-service from this database?", abort=True)
+            click.confirm("Remove webhook-service and its ledger from this database?", abort=True)
         migrations.uninstall(url)
-    click.echo("Removed. Employees and their columns are as they were.")
+    click.echo("Removed. Employees and their columns are unchanged.")
 
 
 def check_migrations(connection: SupabaseConnection, policy: Policy | None) -> None:
-    """Raises MigrationError where the database lacks something; else writes the policy for its triggers."""
+    """Raise MigrationError if the database's schema is too old. Otherwise store the policy for its triggers."""
     database = database_for(connection)
     try:
         gap = migrations.gap(database, migrations.wanted())
@@ -149,14 +150,14 @@ def check_migrations(connection: SupabaseConnection, policy: Policy | None) -> N
         )
 
 
-@main.command(short_help="Sign a payload: print its headers.")
+@main.command(short_help="Sign a payload and print its headers.")
 @click.option("--id", "event_id", help="The event id.  [default: a new one]")
 @click.option(
-    "--token", metavar="NAME", help="Instead: mint a token for the static header of a dashboard-made webhook."
+    "--token", metavar="NAME", help="Instead, print a token for the static header of a webhook made in the dashboard."
 )
 @DATA_DIR
 def sign(event_id: str | None, token: str | None, data_dir: Path) -> None:
-    """Sign the payload on standard input: print the three headers to send with it.
+    """Sign the payload on standard input, and print the three headers to send with it.
 
     \b
     webhook-service sign < event.json > headers.txt

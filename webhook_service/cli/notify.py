@@ -8,22 +8,22 @@ from webhook_service import config
 from webhook_service.config import read_environment
 from webhook_service.notifications.destinations import destinations, send
 
-TITLE = "[webhook-service] A test"
-BODY = "This is a test: messages of webhook-service arrive here."
+TITLE = "[webhook-service] Test message"
+BODY = "This is a test. Messages of webhook-service arrive here."
 
 
-@click.command(short_help="Try whether messages arrive.")
+@click.command(short_help="Test whether messages arrive.")
 @click.option("--test", is_flag=True, required=True, help="Send a test message to each of NOTIFY_URLS.")
 def notify(test: bool) -> None:
-    """Send a test message to each of NOTIFY_URLS, and say which of them did not take it.
+    """Send a test message to each of NOTIFY_URLS, and print which of them accepted it.
 
-    Exit code 0 where all have taken it, 1 where one has not.
+    The exit code is 0 if all accepted it, and 1 otherwise.
     """
     urls = config.notices(read_environment()).urls
     if not urls:
-        raise click.ClickException("NOTIFY_URLS is not set: nobody would be told.")
+        raise click.ClickException("NOTIFY_URLS is not set, so no message would be sent. Set it and try again.")
     to = destinations(urls)
-    taken = send(to, TITLE, BODY)
+    accepted = send(to, TITLE, BODY)
     for number, one in enumerate(to, start=1):
-        click.echo(f"{number} {one.name}: {'sent' if one in taken else 'NOT SENT'}")
-    sys.exit(0 if len(taken) == len(to) else 1)
+        click.echo(f"{number} {one.name}: {'sent' if one in accepted else 'NOT SENT'}")
+    sys.exit(0 if len(accepted) == len(to) else 1)

@@ -17,7 +17,7 @@ import click
 
 from webhook_service import config
 from webhook_service.app import accounts_for, database_for
-from webhook_service.cli.data_dir import DATA_DIR, environment_of, who
+from webhook_service.cli.data_dir import DATA_DIR, environment_of, requester
 from webhook_service.log import dict_config
 from webhook_service.outbound.accounts import Accounts
 from webhook_service.outbound.candidates import Candidate, printable, shared_emails, without_login
@@ -28,43 +28,46 @@ from webhook_service.outbound.refusals import no_auth_admin
 from webhook_service.ports import Database
 
 LABEL = "creating logins"
+SHARED_EMAIL = "ambiguous: another employee has this e-mail, so it would be refused"
 Bar = Any
-"""A progress bar of click's, whose type is not public."""
-SLICE = 0.1
-"""Seconds, after which a wait looks whether it shall end."""
+"""A progress bar of click, whose type is not public."""
+WAIT_SLICE_SECONDS = 0.1
+"""A wait checks after this time whether a signal has arrived."""
 
 
 @click.command(short_help="Create logins for employees without one.")
-@click.option("--dry-run", is_flag=True, help="Only show for whom: calls nobody, writes nothing.")
-@click.option("--limit", type=click.IntRange(1), help="At most so many logins.  [default: all]")
-@click.option("--invite", is_flag=True, help="Auth mails an invitation to each, instead of a temporary password.")
-@click.option("--orphans", is_flag=True, help="Also for employees whose login was deleted.")
+@click.option("--dry-run", is_flag=True, help="Only list the employees. Do not call Auth or write anything.")
+@click.option("--limit", type=click.IntRange(1), help="Maximum number of logins.  [default: all]")
+@click.option("--invite", is_flag=True, help="Let Auth mail invitations instead of making temporary passwords.")
+@click.option("--orphans", is_flag=True, help="Include employees whose login was deleted.")
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
-    help="File of the temporary passwords; one of an earlier run is added to.  [default: logins-<UTC time>.csv]",
+    help="File for the temporary passwords. Lines are appended if it exists.  [default: logins-<UTC time>.csv]",
 )
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @DATA_DIR
 def provision(
     dry_run: bool, limit: int | None, invite: bool, orphans: bool, output: Path | None, yes: bool, data_dir: Path
 ) -> None:
     """Create a login for each active employee without one, in the order of employee_id.
 
-    It needs the Auth Admin API: SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY, also where DATABASE_URL is the database.
-    It creates AUTH_RATE logins a second (5), together with what all relays do. Where Auth has a user already, with the
-    employee's e-mail, confirmed, and no employee's, the employee gets that one, with the password it has.
+    The command needs the Auth Admin API: set SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY, even if DATABASE_URL names the
+    database. It performs at most AUTH_RATE actions a second (default 5), counted together with all relays. If Auth
+    already has a user with the employee's e-mail, and the e-mail is confirmed and the user is not linked to another
+    employee, the command links that user. Its password stays as it is.
 
-    The file is CSV (employee_id, email, temporary_password), and only you can read it: whoever has it can sign in as
-    them, so delete it after use. A line is on the disk before its login is created, and no kill loses a password.
-    Where an employee stands twice, the last line counts, also over several files. An e-mail that begins with = + - or
-    @ has a ' before it, so that no spreadsheet takes it for a formula.
+    The file is CSV (employee_id, email, temporary_password), and only you can read it. Its passwords sign in as these
+    employees, so delete the file after use. A line is on the disk before its login is created, so a killed command
+    loses no password. If an employee has several lines, also in several files, the last line counts. An e-mail that
+    begins with = + - or @ has a ' before it, so that a spreadsheet does not read it as a formula.
 
-    Ctrl+C ends it after the one under way. However it ends, run it again to go on: nobody gets two logins. Exit code 1
-    where somebody got none; the end of the output says who, and why.
+    Ctrl+C stops the command after the current login. Run the command again to continue, however it ended: no employee
+    gets two logins. The exit code is 1 if an employee got no login; the end of the output lists these employees and the
+    reasons.
     """
     if output is not None and (invite or dry_run):
-        raise click.UsageError("--output is for passwords: neither --invite nor --dry-run makes any.")
+        raise click.UsageError("--output needs passwords to write. Remove it, or remove --invite or --dry-run.")
     with environment_of(data_dir) as environment, connected(environment) as (database, accounts):
         if accounts is None and not dry_run:
             raise no_auth_admin()
@@ -85,7 +88,15 @@ def provision(
             pace = Pace(accounts, ending.wait, partial(say, bar))
             announce, progress = partial(write_down, file), partial(show_progress, bar)
             done = Provisioning(
-                accounts, pace, who(), announce, progress, invite=invite, orphans=orphans, limit=limit, shared=shared
+                accounts,
+                pace,
+                requester(),
+                announce,
+                progress,
+                invite=invite,
+                orphans=orphans,
+                limit=limit,
+                shared=shared,
             ).run()
     show(done, file)
     if done.ended_by is not None:
@@ -95,7 +106,7 @@ def provision(
 
 @contextmanager
 def connected(environment: dict[str, str]) -> Iterator[tuple[Database, Accounts | None]]:
-    logging.config.dictConfig(dict_config("ERROR"))  # what goes wrong is told at the end
+    logging.config.dictConfig(dict_config("ERROR"))  # the end of the output lists the failures
     auth, rate, policy = config.auth_admin(environment), config.auth_rate(environment), config.policy(environment)
     database = database_for(config.connection(environment))
     with closing(database):
@@ -122,7 +133,7 @@ def write_down(file: PasswordFile | None, employee_id: int, email: str, password
 
 
 class Ending:
-    """Ctrl+C and SIGTERM end a run in order; a second one ends it at once."""
+    """Ctrl+C or SIGTERM ends a run after the current login. A second signal ends it at once."""
 
     def __init__(self) -> None:
         self.exit_code = 0
@@ -130,27 +141,30 @@ class Ending:
 
     def __enter__(self) -> "Ending":
         for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._asked)
+            self._before[number] = signal.signal(number, self._on_signal)
         return self
 
     def __exit__(self, *error: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _asked(self, number: int, frame: FrameType | None) -> None:
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self.exit_code = 128 + number
         self.__exit__()
 
     def wait(self, seconds: float) -> bool:
-        """In slices: an event could not be set by the handler while the same thread waits for it."""
+        """Wait, at most `seconds`, and return whether the run must end.
+
+        The wait sleeps in slices, because a signal handler cannot set an event that its own thread waits for.
+        """
         ends = time.monotonic() + seconds
         while not self.exit_code and (left := ends - time.monotonic()) > 0:
-            time.sleep(min(SLICE, left))
+            time.sleep(min(WAIT_SLICE_SECONDS, left))
         return self.exit_code > 0
 
 
 def say(bar: Bar, text: str) -> None:
-    """What is being waited for: beside the bar, or where there is no terminal, as a line."""
+    """Show the reason for a wait beside the bar, or as a line if there is no terminal."""
     if sys.stdout.isatty():
         bar.label = f"{LABEL} ({text})"
         bar.render_progress()
@@ -164,33 +178,38 @@ def show_progress(bar: Bar, done: Provisioned) -> None:
 
 
 def show_candidates(chosen: Sequence[Candidate], count: int, shared: frozenset[str]) -> None:
-    click.echo(f"{count} employees without a login; this would be for {len(chosen)}:" if chosen else "Nobody is left.")
+    click.echo(
+        f"{count} employees have no login. This command would create {len(chosen)}:"
+        if chosen
+        else "Every employee has a login."
+    )
     for candidate in chosen:
-        note = "  (ambiguous: it would be refused)" if candidate.email in shared else ""
+        note = f"  ({SHARED_EMAIL})" if candidate.email in shared else ""
         click.echo(f"  {candidate.employee_id:>8}  {printable(candidate.email)}{note}")
 
 
 def show(done: Provisioned, file: PasswordFile | None) -> None:
     counts = {
         "created": done.created,
-        "linked to the auth user that was there": done.linked,
-        "finished that had been begun before; a password stands where it was written then": done.finished,
-        "had got a login just before": done.has_login,
-        "under way, and not known to be done: run it again": len(done.under_way),
+        "linked to an existing auth user": done.linked,
+        "begun by an earlier run and finished now; the earlier run's file has the password": done.finished,
+        "had got a login meanwhile": done.has_login,
+        "not known to be finished: run the command again": len(done.under_way),
     }
     counts |= {f"refused: {reason}": number for reason, number in reasons(done).items()}
-    for what, number in counts.items():
-        if number or what == "created":
-            click.echo(f"  {number:>6} {what}")
+    for label, number in counts.items():
+        if number or label == "created":
+            click.echo(f"  {number:>6} {label}")
     for employee_id, reason in sorted(done.refused.items() | {(each, "under_way") for each in done.under_way}):
         click.echo(f"  employee {employee_id}: {reason}")
     if file is not None and file.employees:
-        click.echo(f"Temporary passwords of {len(file.employees)} employees are in {file.path}, for you only to read.")
-        click.echo("Whoever has this file can sign in as them: delete it once they have their passwords.")
+        count = len(file.employees)
+        click.echo(f"The temporary passwords of {count} employees are in {file.path}. Only you can read it.")
+        click.echo("Anyone with this file can sign in as them: delete it when they have their passwords.")
     if done.is_stopped or done.ended_by is not None:
-        click.echo("It has ended early: run it again to go on.")
+        click.echo("The command ended early: run it again to continue.")
 
 
 def reasons(done: Provisioned) -> dict[str, int]:
-    """How many were refused, by the first word of why."""
+    """Return the number of refusals by the first word of their reason."""
     return dict(Counter(sorted(reason.split()[0] for reason in done.refused.values())))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from webhook_service.cli.data_dir import DATA_DIR, database_of, who
+from webhook_service.cli.data_dir import DATA_DIR, database_of, requester
 from webhook_service.errors import Unavailable
 from webhook_service.ledger import retention
 from webhook_service.ledger.reconcile import MAX_SHOWN, Reconciled
@@ -17,14 +17,14 @@ UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 SHORTEST = timedelta(days=1)
 
 
-@click.command(short_help="Compare everything, and mend what differs.")
-@click.option("--dry-run", is_flag=True, help="Only show what differs; exit code 1 where something does.")
+@click.command(short_help="Compare auth users with employees and fix differences.")
+@click.option("--dry-run", is_flag=True, help="Only show the differences. The exit code is 1 if there are any.")
 @DATA_DIR
 def reconcile(dry_run: bool, data_dir: Path) -> None:
-    """Compare auth.users, the last known state and employees; bring what differs through the same pipeline.
+    """Compare auth.users, the last known states and employees, and apply the differences as events.
 
-    Run it once after the first install, and nightly if you like: where nothing differs, it writes nothing but that it
-    ran. The run is in the ledger, with what it found.
+    Run it once after the first installation, and every night if you like. Without differences, it records only the run
+    itself. The ledger keeps each run with its findings.
     """
     with (
         database_of(data_dir) as (database, policy),
@@ -32,10 +32,10 @@ def reconcile(dry_run: bool, data_dir: Path) -> None:
     ):
 
         def show_progress(so_far: Reconciled) -> None:
-            bar.length = max(1, so_far.to_see)  # not known before it has begun
+            bar.length = max(1, so_far.to_see)  # the number is known only after the run has begun
             bar.update(so_far.seen - bar.pos)
 
-        done = run_reconcile(database, policy, requested_by=who(), dry_run=dry_run, progress=show_progress)
+        done = run_reconcile(database, policy, requested_by=requester(), dry_run=dry_run, progress=show_progress)
     show(done, dry_run)
     sys.exit(1 if done.left or (dry_run and done.differences) else 0)
 
@@ -43,7 +43,7 @@ def reconcile(dry_run: bool, data_dir: Path) -> None:
 def show(done: Reconciled, dry_run: bool) -> None:
     differences = sum(done.differences.values())
     click.echo(
-        f"{done.users} auth users compared with the {done.known} states known before: {differences or 'no'} differences"
+        f"{done.users} auth users compared with the {done.known} last known states: {differences or 'no'} differences"
     )
     for kind, count in sorted(done.differences.items()):
         click.echo(f"  {count:>8} {kind}")
@@ -52,42 +52,42 @@ def show(done: Reconciled, dry_run: bool) -> None:
             employee = f", employee {found['employee_id']}" if found["employee_id"] is not None else ""
             click.echo(f"  auth user {found['auth_user_id']}: {found['kind']}{employee}")
         if differences > len(done.shown):
-            click.echo(f"  ... and more than the {MAX_SHOWN} shown")
+            click.echo(f"  ... and more; only the first {MAX_SHOWN} are shown")
     elif done.outcomes:
-        click.echo("what became of them")
+        click.echo("outcomes")
         for outcome, count in sorted(done.outcomes.items()):
             click.echo(f"  {count:>8} {outcome}")
     if done.failed:
         click.echo(
-            f"{done.failed} events had failed before and are tried again by the relay: see --status FAILED of replay."
+            f"{done.failed} events had failed before. The relay retries them: see `replay --status FAILED --dry-run`."
         )
     if done.left:
-        click.echo(f"{done.left} could not be applied now; the relay brings them. The run counts as failed.")
+        click.echo(f"{done.left} could not be applied now. The relay applies them later. The run counts as failed.")
 
 
 class Age(click.ParamType[timedelta]):
-    """90d, 12w, 36h."""
+    """An age such as 90d, 12w or 36h, and at least one day."""
 
     name = "age"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
         found = re.fullmatch(r"([0-9]{1,5})([hdw])", str(value))
         if found is None:
-            self.fail("must be a number and h, d or w: 90d", param, ctx)
+            self.fail("must be a number and h, d or w, such as 90d", param, ctx)
         age = timedelta(**{UNITS[found[2]]: int(found[1])})
         if age < SHORTEST:
-            self.fail("must be at least 1d: within it, an event may still be sent again", param, ctx)
+            self.fail("must be at least 1d, because an event may be delivered again within a day", param, ctx)
         return age
 
 
 @click.command(short_help="Remove old events that are done.")
-@click.option("--older-than", type=Age(), required=True, help="Such as 90d (also h, w); at least 1d.")
-@click.option("--dry-run", is_flag=True, help="Only say how many there are.")
+@click.option("--older-than", type=Age(), required=True, help="Age such as 90d (also h and w); at least 1d.")
+@click.option("--dry-run", is_flag=True, help="Only show the number of events.")
 @DATA_DIR
 def prune(older_than: timedelta, dry_run: bool, data_dir: Path) -> None:
-    """Remove events from the ledger that are done for so long; never what is pending, failed or given up.
+    """Remove events from the ledger that were done before this age. Pending and failed events always stay.
 
-    What is known of each auth user is kept apart from the events, so nothing is forgotten that decides.
+    The last known state of each auth user is stored apart from the events, so it stays too.
     """
     before = datetime.now(UTC) - older_than
     with database_of(data_dir) as (database, _):
@@ -96,7 +96,7 @@ def prune(older_than: timedelta, dry_run: bool, data_dir: Path) -> None:
             return
         try:
             count = retention.prunable(database, before)
-        except Unavailable:  # too many to be counted in time
+        except Unavailable:  # there are too many events to count them in time
             count = 0
         with click.progressbar(length=max(1, count), label="removing", show_pos=True) as bar:
             removed = retention.prune(database, before, progress=bar.update)

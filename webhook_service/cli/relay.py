@@ -20,14 +20,14 @@ from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 
-@click.command(short_help="Deliver what the webhook lost.")
-@click.option("--once", is_flag=True, help="Only what is due now, then end.")
+@click.command(short_help="Apply due events and perform due actions.")
+@click.option("--once", is_flag=True, help="Process what is due now, and exit.")
 @DATA_DIR
 def relay(once: bool, data_dir: Path) -> None:
-    """Apply the events of the ledger that no webhook has brought, and those whose next attempt is due; and perform in
-    Auth what changes of employees ask for.
+    """Apply events that no webhook delivered, retry failed ones that are due, and perform actions in Auth.
 
-    Runs until SIGTERM or Ctrl+C. `serve` relays too, unless RELAY=off; any number may run at once.
+    The command runs until SIGTERM or Ctrl+C. `serve` runs a relay too, unless RELAY=off. Any number of relays may run
+    at once.
     """
     with environment_of(data_dir) as environment:
         connection, policy = config.connection(environment), config.policy(environment)
@@ -39,7 +39,7 @@ def relay(once: bool, data_dir: Path) -> None:
         notifier = notify.notifier(database, notices, pages, admin_api_key, with_actions=accounts is not None)
         try:
             if once:
-                events, actions = work_off(database, policy, accounts)
+                events, actions = process_due(database, policy, accounts)
                 if notifier is not None:
                     notifier.run_once(own_name())
                 click.echo(f"{events} events were due, and {actions} actions.")
@@ -52,8 +52,8 @@ def relay(once: bool, data_dir: Path) -> None:
             database.close()
 
 
-def work_off(database: Database, policy: Policy, accounts: Accounts | None) -> tuple[int, int]:
-    """How many events and actions were due, and were taken; actions as fast as the rate allows."""
+def process_due(database: Database, policy: Policy, accounts: Accounts | None) -> tuple[int, int]:
+    """Process the due events and actions, actions as fast as the rate allows. Return the number of each."""
     events, actions, name = 0, 0, own_name()
     while claimed := run_once(database, policy, name=name).claimed:
         events += claimed

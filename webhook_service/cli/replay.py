@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 from marshmallow import ValidationError
 
-from webhook_service.cli.data_dir import DATA_DIR, database_of, who
+from webhook_service.cli.data_dir import DATA_DIR, database_of, requester
 from webhook_service.events import Json
 from webhook_service.ledger.queries import Filter, filter_json
 from webhook_service.ledger.replay import MAX_CHANGES_SHOWN, Replayed, replay_event, replay_events
@@ -15,16 +15,16 @@ from webhook_service.ledger.replay import MAX_CHANGES_SHOWN, Replayed, replay_ev
 @click.command(short_help="Process events again.")
 @click.argument("event_id", required=False)
 @click.option("--status", help="PENDING, SUCCESS or FAILED.")
-@click.option("--outcome", help="Such as ambiguous.")
+@click.option("--outcome", help="An outcome, such as ambiguous.")
 @click.option("--operation", help="INSERT, UPDATE or DELETE.")
 @click.option("--auth-user-id", help="Events of this auth user.")
-@click.option("--employee-id", help="Events that concerned this employee.")
-@click.option("--since", help="Received at or after, such as 2026-11-22T10:00:00Z.")
-@click.option("--until", help="Received before.")
+@click.option("--employee-id", help="Events of this employee.")
+@click.option("--since", help="Events received at or after this time, such as 2026-11-22T10:00:00Z.")
+@click.option("--until", help="Events received before this time.")
 @click.option("--all", "everything", is_flag=True, help="All events of the ledger.")
-@click.option("--limit", type=click.IntRange(1), help="At most so many.  [default: all that fit]")
-@click.option("--dry-run", is_flag=True, help="Only show how many events fit and what would change.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--limit", type=click.IntRange(1), help="Maximum number of events.  [default: all that match]")
+@click.option("--dry-run", is_flag=True, help="Only show how many events match and what would change.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @DATA_DIR
 def replay(
     event_id: str | None,
@@ -35,16 +35,16 @@ def replay(
     data_dir: Path,
     **options: str | None,
 ) -> None:
-    """Process events again: one by its id, or all that fit a filter. Doing it twice changes nothing."""
+    """Process events again: one by its id, or all that match a filter. A second replay changes nothing."""
     filter = filter_of(options)
     if (event_id is not None) + bool(filter) + everything != 1:
-        raise click.UsageError("Give an event id, or a filter, or --all.")
+        raise click.UsageError("Give exactly one of: an event id, a filter, or --all.")
     with database_of(data_dir) as (database, policy):
         if event_id is not None:
-            result = replay_event(database, policy, event_id, requested_by=who())
+            result = replay_event(database, policy, event_id, requested_by=requester())
             click.echo(f"{result.event_id}: {result.status} {result.outcome}")
             return
-        again = partial(replay_events, database, policy, filter, requested_by=who(), limit=limit)
+        again = partial(replay_events, database, policy, filter, requested_by=requester(), limit=limit)
         preview = again(dry_run=True)
         show(preview)
         if not dry_run and preview.replayed and (yes or click.confirm("Replay them?")):
@@ -63,11 +63,11 @@ def filter_of(options: dict[str, str | None]) -> dict[str, Json]:
 
 def show(replayed: Replayed) -> None:
     verb = "would be replayed" if replayed.dry_run else "replayed"
-    click.echo(f"{replayed.matched} fit, {replayed.replayed} {verb}, employees changed by {replayed.changed} of them")
+    click.echo(f"{replayed.matched} match, {replayed.replayed} {verb}, {replayed.changed} of them change employees")
     for outcome, count in sorted(replayed.outcomes.items()):
         click.echo(f"  {count:>6} {outcome}")
     for result in replayed.changes:
         columns = ", ".join(sorted(result.changes))
         click.echo(f"  employee {result.employee_id}: {result.outcome}, {columns} ({result.event_id})")
     if replayed.changed > len(replayed.changes):
-        click.echo(f"  ... and more than the {MAX_CHANGES_SHOWN} shown")
+        click.echo(f"  ... and more; only the first {MAX_CHANGES_SHOWN} are shown")

@@ -1,15 +1,14 @@
--- A stand-in for Supabase's schema `auth` on a plain PostgreSQL (15 or newer), for those who have no Supabase project:
--- the embedded server, the demo and the tests. It is no migration. Run it as a superuser, where the roles anon,
--- authenticated and service_role exist.
+-- A stand-in for Supabase's schema `auth` on a plain PostgreSQL (15 or newer) without a Supabase project: for the embedded server, the demo
+-- and the tests. It is not a migration. Run it as a superuser, after creating the roles anon, authenticated and service_role.
 --
--- Only what this service relies on: the role that Auth writes as, auth.users with its 35 columns, its rules and its
--- rights, and of auth.sessions what tells who is signed in. Taken from the migrations of supabase/auth (v2.196) and
--- from the roles of Supabase's PostgreSQL image.
+-- It has only what this service relies on: the role that Auth writes as, auth.users with its 35 columns, its constraints and rights, and
+-- the columns of auth.sessions that say who is signed in. Source: the migrations of supabase/auth (v2.196), and the roles of Supabase's
+-- PostgreSQL image.
 --
--- A real project is never touched: where auth.users is there already, nothing is done at all, but that an older
--- stand-in gets what it lacks. That is told by all that it has: Auth's first migration makes more than one table, and
--- no Supabase is without the functions auth.uid() and auth.role(). One statement, so that it is done as a whole or not
--- at all, however it is run; several processes may run it at once.
+-- It never changes a real project: where auth.users exists, the script does nothing, except that it adds what an older stand-in lacks. A
+-- real project is recognized by its other objects: Auth's first migration creates more than one table, and every Supabase project has the
+-- functions auth.uid() and auth.role(). The script is one statement, so that it runs as a whole or not at all with every tool, and several
+-- processes may run it at once.
 
 do $$
 declare
@@ -25,7 +24,7 @@ begin
       return;
     end if;
   else
-    -- The lock is this database's; the role is the whole server's, so somebody in another database may win.
+    -- The lock covers this database only, but a role belongs to the whole server: a process in another database may create it first.
     begin
       create role supabase_auth_admin nologin;
       alter role supabase_auth_admin set search_path = auth;
@@ -55,7 +54,7 @@ begin
       raw_app_meta_data jsonb,
       raw_user_meta_data jsonb,
       is_super_admin boolean,
-      created_at timestamptz,  -- no default, here and below: Auth sets both, and nothing else moves updated_at
+      created_at timestamptz,  -- no default, as for updated_at: Auth sets both, and nothing else changes updated_at
       updated_at timestamptz,
       phone text,
       phone_confirmed_at timestamptz,
@@ -74,7 +73,7 @@ begin
       constraint users_pkey primary key (id),
       constraint users_phone_key unique (phone)
     );
-    -- Several SSO users may have one e-mail, with each other and with a normal user.
+    -- Several SSO users and one other user may share an e-mail.
     create unique index users_email_partial_key on auth.users (email) where is_sso_user = false;
     alter table auth.users owner to supabase_auth_admin;
     alter table auth.users enable row level security;  -- and no policies
@@ -85,7 +84,7 @@ begin
     user_id uuid not null,
     created_at timestamptz,
     updated_at timestamptz,
-    aal text,  -- Auth has a type of its own for it
+    aal text,  -- Auth has an enum type for it
     not_after timestamptz,
     refreshed_at timestamp,
     constraint sessions_pkey primary key (id),
@@ -95,12 +94,12 @@ begin
   alter table auth.sessions owner to supabase_auth_admin;
   alter table auth.sessions enable row level security;
 
-  -- Whoever migrates may read, write and put triggers on both tables, and create nothing in the schema.
+  -- The role that migrates may read, write and add triggers to both tables, but may create nothing in the schema.
   for migrator in select rolname from pg_catalog.pg_roles where rolname in ('postgres', current_user) loop
     execute format('grant usage on schema auth to %I', migrator);
     execute format('grant select, insert, update, delete, references, trigger on auth.users, auth.sessions to %I',
                    migrator);
   end loop;
-  -- The roles of the Data API may name the schema, and read nothing of the tables: service_role neither.
+  -- The roles of the Data API may use the schema, but none of them, not even service_role, may read the tables.
   grant usage on schema auth to anon, authenticated, service_role;
 end $$;

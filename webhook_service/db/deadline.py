@@ -1,4 +1,4 @@
-"""How long calls of the database take: a limit for libraries that have none of their own, and the shortest of late."""
+"""Time limits for libraries that have none of their own, and the shortest of the latest durations."""
 
 import asyncio
 from collections import deque
@@ -13,36 +13,42 @@ T = TypeVar("T")
 
 
 class Deadline:
-    """Runs calls in at most `threads` threads; none is waited for longer than `seconds`."""
+    """Runs calls in at most `threads` threads, and waits at most `seconds` for each."""
 
     def __init__(self, threads: int, seconds: float) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="database")
         self._seconds = seconds
 
     def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """The call's result or error; Unavailable after the deadline. A call that has not begun by then never does."""
-        answer = self._threads.submit(call, *args, **kwargs)
+        """Return the call's result, or raise its error. A call that has not begun by the deadline never begins.
+
+        Raises Unavailable after the deadline.
+        """
+        future = self._threads.submit(call, *args, **kwargs)
         try:
-            return answer.result(self._seconds)
+            return future.result(self._seconds)
         except TimeoutError as error:
-            answer.cancel()
-            raise too_slow() from error
+            future.cancel()
+            raise timed_out() from error
 
     async def run_soon(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """The same in an event loop, which goes on meanwhile."""
-        answer = self._threads.submit(call, *args, **kwargs)
+        """Do the same as `run` without blocking the event loop."""
+        future = self._threads.submit(call, *args, **kwargs)
         try:
             async with asyncio.timeout(self._seconds):
-                return await asyncio.wrap_future(answer)
+                return await asyncio.wrap_future(future)
         except TimeoutError as error:
-            raise too_slow() from error
+            raise timed_out() from error
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-class Shortest:
-    """The shortest of the latest durations, in seconds: one that was not held up by anything."""
+class ShortestDuration:
+    """The shortest of the latest durations, in seconds. It is 0 before the first one.
+
+    It estimates how long a call takes that nothing delays.
+    """
 
     def __init__(self, latest: int = 32) -> None:
         self._durations: deque[float] = deque(maxlen=latest)
@@ -53,5 +59,5 @@ class Shortest:
         self.seconds = min(self._durations)
 
 
-def too_slow() -> Unavailable:
+def timed_out() -> Unavailable:
     return Unavailable("database_slow", "The database did not answer in time.")

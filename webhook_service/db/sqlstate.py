@@ -1,21 +1,24 @@
-"""What an SQLSTATE says about asking again. https://www.postgresql.org/docs/current/errcodes-appendix.html"""
+"""The error for each SQLSTATE, by whether a retry helps.
+
+The codes are from https://www.postgresql.org/docs/current/errcodes-appendix.html.
+"""
 
 from webhook_service.errors import Conflict, DatabaseError, Unavailable
 
 RETRYABLE_CLASSES = (
     "08",  # connection exception
-    "25006",  # read only: failing over, or the disk is full
+    "25006",  # read-only transaction: a failover is under way, or the disk is full
     "53",  # insufficient resources
-    "57",  # operator intervention: shutdown, cancelled by a timeout
+    "57",  # operator intervention: shutdown, or cancelled by a timeout
     "58",  # system error
     "XX",  # internal error
 )
 UNDEFINED_FUNCTION = "42883"
-IN_THE_WAY = (
+CONFLICT_CLASSES = (
     "40",  # transaction rollback: serialization failure, deadlock
-    "55P03",  # lock not available: somebody else holds it for too long
+    "55P03",  # lock not available: another transaction holds it for too long
 )
-MISSING = (
+MISSING_OBJECTS = (
     UNDEFINED_FUNCTION,
     "42P01",  # undefined table, in a function
     "3F000",  # undefined schema
@@ -23,11 +26,14 @@ MISSING = (
 
 
 def error_for(sqlstate: str) -> Unavailable | DatabaseError:
-    """Named by what the caller should do. The database's own text may hold personal data: it stays in the cause."""
-    if sqlstate in MISSING:
+    """Return the error that says what the caller should do.
+
+    The database's own message may hold personal data, so only the cause keeps it.
+    """
+    if sqlstate in MISSING_OBJECTS:
         return Unavailable("not_migrated", "The database lacks a function; run `webhook-service migrate`.")
-    if sqlstate.startswith(IN_THE_WAY):
-        return Conflict("database_conflict", f"Another transaction was in the way ({sqlstate}).")
+    if sqlstate.startswith(CONFLICT_CLASSES):
+        return Conflict("database_conflict", f"Another transaction conflicted with the call ({sqlstate}).")
     if sqlstate.startswith(RETRYABLE_CLASSES):
-        return Unavailable("database_unavailable", f"The database cannot do it now ({sqlstate}).")
+        return Unavailable("database_unavailable", f"The database cannot execute the call now ({sqlstate}).")
     return DatabaseError("database_error", f"The database refused the call ({sqlstate}).")

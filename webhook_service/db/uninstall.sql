@@ -1,6 +1,6 @@
--- Removes webhook-service from a database: its triggers first, so that nothing calls what is gone, then its functions,
--- tables, indexes and the secret in the vault. Employees stay, with all their columns and links. The ledger goes: dump
--- integration_sync_log before if it is to be kept.
+-- Removes webhook-service from a database: first its triggers, so that none calls a function that is gone, then its tables, functions,
+-- indexes and the secret in the vault. The employees table stays, with all its columns and links. The ledger is deleted: to keep it, dump
+-- integration_sync_log first.
 
 set local lock_timeout = '5s';
 
@@ -18,7 +18,7 @@ begin
   if to_regclass('vault.secrets') is not null then
     execute 'delete from vault.secrets where name = ''auth_sync_webhook_secrets''';
   end if;
-  -- All at once, because they name each other's types; our views go with them.
+  -- All tables at once, because they use each other's types; the views are dropped with them.
   select 'drop table if exists ' || string_agg(c.oid::regclass::text, ', ') || ' cascade' into object
     from pg_class c
    where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'

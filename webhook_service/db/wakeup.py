@@ -1,4 +1,4 @@
-"""Waiting for something to come: by LISTEN where there is a direct connection, else by sleeping."""
+"""Wait for due work: by LISTEN over a direct connection, or by sleeping."""
 
 import time
 from contextlib import suppress
@@ -6,26 +6,26 @@ from contextlib import suppress
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from webhook_service.db.direct import LIVELINESS
+from webhook_service.db.direct import CONNECTION_OPTIONS
 
-LISTEN = "listen auth_sync"  # what auth_sync_notify_v1 tells
+LISTEN = "listen auth_sync"  # auth_sync_notify_v1 notifies this channel
 
 
 class Wakeup:
-    """A connection that listens. Where it cannot (a pooler in transaction mode, an outage), waiting is sleeping."""
+    """A connection that listens. If it cannot listen (a pooler in transaction mode, an outage), `wait` sleeps."""
 
     def __init__(self, url: str) -> None:
-        self._conninfo = make_conninfo(url, **LIVELINESS)
+        self._conninfo = make_conninfo(url, **CONNECTION_OPTIONS)
         self._connection: psycopg.Connection | None = None
 
     def wait(self, seconds: float) -> None:
-        """Until a notification, or so many seconds. What came between two waits ends the next one at once."""
+        """Wait for a notification, at most `seconds`. One that arrived between two waits ends the next one at once."""
         ends = time.monotonic() + seconds
         try:
             if self._connection is None:
                 self._connection = psycopg.connect(self._conninfo, autocommit=True)
                 self._connection.execute(LISTEN)
-                return  # what came before we listened is seen by looking again
+                return  # the caller's next poll finds what became due before this connection listened
             for _ in self._connection.notifies(timeout=seconds, stop_after=1):
                 return
         except psycopg.Error:

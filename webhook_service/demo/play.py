@@ -1,4 +1,4 @@
-"""`webhook-service demo`: the real server on an embedded PostgreSQL, and a day of Auth and of HR to keep up with."""
+"""`webhook-service demo`: the real server on an embedded PostgreSQL, and a day of changes in Auth and in HR."""
 
 import tempfile
 import time
@@ -19,7 +19,7 @@ from webhook_service import config
 from webhook_service.auth.stand_in import Auth
 from webhook_service.config import read_environment
 from webhook_service.db import embedded, migrate
-from webhook_service.demo.tables import Line, check_employees, comparison, happenings
+from webhook_service.demo.tables import Line, check_employees, comparison, lines_table
 from webhook_service.demo.traffic import DAY, EMPLOYEES, HIRE, OUTAGE, Act, Post, Stage, body_of, posts
 from webhook_service.errors import Unavailable
 from webhook_service.inbound import signature
@@ -37,12 +37,12 @@ SELECT_EVENTS = """
 select id, event_id, status, outcome, via, request_data, extract(epoch from completed_at - created_at) * 1000 as ms
   from public.integration_sync_log where direction <> 'maintenance' and id > %s order by id
 """
-PATIENCE = 20.0
-"""Seconds in which an event must come out."""
+TIMEOUT_SECONDS = 20.0
+"""The longest wait for an event's outcome."""
 
 
 def run_demo(*, keeps_serving: bool, port: int) -> bool:
-    """Plays the demo; True if every event and every employee came out as it should."""
+    """Play the demo. Return whether every event and every employee is as expected."""
     console = Console()
     with tempfile.TemporaryDirectory(prefix="webhook-service-") as folder, ExitStack() as stack:
         console.print("Starting an embedded PostgreSQL, migrating it, and starting the server ...")
@@ -74,7 +74,10 @@ def run_demo(*, keeps_serving: bool, port: int) -> bool:
 def running_server(
     environment: dict[str, str], listener: Any, url: str, log_file: Path, console: Console
 ) -> Iterator[Popen[bytes]]:
-    """The real server, ready. Where it does not start, its log is shown."""
+    """Start the real server, and yield its process when it is ready. If it does not start, print its log.
+
+    Raises Unavailable if it does not start.
+    """
     environment = config.without_settings(read_environment()) | environment
     with log_file.open("ab") as log, server_process.running(environment, log=log, listener=listener) as process:
         try:
@@ -86,7 +89,7 @@ def running_server(
 
 
 class Demo:
-    """What happens, line by line, in a table that is drawn anew with each of them."""
+    """The demo's acts and their outcomes, as lines of a table that is redrawn with each line."""
 
     def __init__(
         self, console: Console, ledger: psycopg.Connection[Any], stage: Stage, url: str, secret: Secret
@@ -100,33 +103,33 @@ class Demo:
         self._last_id = 0
 
     def play(self, start_server: Any) -> None:
-        """The day; an outage, in which the server is killed, and its end; then what comes over HTTP."""
+        """Play the day, an outage in which the server is killed, the server's restart, and then the HTTP requests."""
         process = start_server()
         with Live(console=self._console, refresh_per_second=20, vertical_overflow="visible") as live:
 
             def show(line: Line) -> None:
                 if line not in self.lines:
                     self.lines.append(line)
-                live.update(happenings(self.lines))
+                live.update(lines_table(self.lines))
 
             for act in DAY:
-                show(self._settled(self._begun(act)))
-                self._rest()
+                show(self._wait_for_outcome(self._start(act)))
+                self._wait_until_idle()
             server_process.kill(process)
             show(Line("THE SERVER IS KILLED"))
-            waiting = [self._begun(act) for act in OUTAGE]
+            waiting = [self._start(act) for act in OUTAGE]
             for line in waiting:
                 show(line)
             start_server()
             show(Line("THE SERVER IS BACK"))
             for line in waiting:
-                show(self._settled(line))
+                show(self._wait_for_outcome(line))
             with httpx.Client(base_url=self._url) as client:
                 for post in posts(*self._captured()):
                     show(self._posted(client, post))
 
-    def _begun(self, act: Act) -> Line:
-        """The act, and the ledger row that captured it, if any."""
+    def _start(self, act: Act) -> Line:
+        """Perform the act, and return its line with the event that captured it, if any."""
         act.do(self._stage)
         line = Line(act.says, expected=act.expected)
         for event in self._events():
@@ -134,9 +137,9 @@ class Demo:
             line.event_id, line.status = event["event_id"], event["status"]
         return line
 
-    def _settled(self, line: Line) -> Line:
-        """Waits until the event has come out. Of HR's inserts there is a row that has done so at once."""
-        deadline = time.monotonic() + PATIENCE
+    def _wait_for_outcome(self, line: Line) -> Line:
+        """Wait until the event has an outcome. The event of HR's insert has one at once."""
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while line.event_id is not None and time.monotonic() < deadline:
             event = self._event(line.event_id)
             if event["status"] != "PENDING":
@@ -146,9 +149,9 @@ class Demo:
             time.sleep(0.002)
         return line
 
-    def _rest(self) -> None:
-        """Waits until what came of an act besides is done: the actions it asked for, and their echoes."""
-        deadline = time.monotonic() + PATIENCE
+    def _wait_until_idle(self) -> None:
+        """Wait until no event is pending, including an act's requested actions and the changes that they cause."""
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while time.monotonic() < deadline:
             events = self._events()
             if all(event["status"] != "PENDING" for event in events):

@@ -1,4 +1,4 @@
-"""What the demo shows."""
+"""The tables that the demo prints."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,14 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from webhook_service.demo.traffic import AFTERWARDS
+from webhook_service.demo.traffic import EXPECTED_EMPLOYEES
 
 COLORS = {"SUCCESS": "green", "FAILED": "yellow", "PENDING": "cyan", "refused": "red"}
 
 
 @dataclass(slots=True, eq=False)
 class Line:
-    """One thing that happened, and what has come of it so far. Without an event, none was expected or captured."""
+    """One act and its result so far. Without an `event_id`, no event was captured."""
 
     says: str
     expected: str | None = None
@@ -29,10 +29,10 @@ class Line:
         return self.outcome == self.expected
 
 
-def happenings(lines: list[Line]) -> Table:
-    """Each line with its outcome, and how long after the change it was applied."""
+def lines_table(lines: list[Line]) -> Table:
+    """Return a table of the lines: each with its outcome, and the milliseconds from the change until it was applied."""
     table = Table(
-        title="what happens in Auth and in HR, and what comes of it",
+        title="changes in Auth and in HR, and their outcomes",
         title_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
@@ -55,6 +55,7 @@ def happenings(lines: list[Line]) -> Table:
 
 
 def comparison(before: list[TupleRow], after: list[TupleRow]) -> Table:
+    """Return a table of the employees after the demo, with the values that changed."""
     table = Table(title="\nemployees, before and after", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("number", "name", "e-mail", "login", "active"):
         table.add_column(heading, overflow="fold")
@@ -65,7 +66,7 @@ def comparison(before: list[TupleRow], after: list[TupleRow]) -> Table:
             new[0] if new[0] in olds else f"{new[0]} (new)",
             changed(f"{old[1]} {old[2]}", f"{new[1]} {new[2]}"),
             changed(old[3], new[3]),
-            new[4],  # nobody has one before
+            new[4],  # no employee has a login before the demo
             "yes" if new[5] else "no",
         )
     return table
@@ -76,9 +77,10 @@ def changed(old: str, new: str) -> str:
 
 
 def check_employees(console: Console, after: list[TupleRow]) -> bool:
-    wrong = [row[0] for row in after if AFTERWARDS[row[0]] != row[1:6]]
-    if wrong or len(after) != len(AFTERWARDS):
-        console.print(f"[bold red]Employees that are not as they should be: {', '.join(wrong) or 'some are missing'}")
+    """Print and return whether all employees are as expected."""
+    wrong = [row[0] for row in after if EXPECTED_EMPLOYEES[row[0]] != row[1:6]]
+    if wrong or len(after) != len(EXPECTED_EMPLOYEES):
+        console.print(f"[bold red]These employees are not as expected: {', '.join(wrong) or 'some are missing'}")
         return False
-    console.print("[green]Every employee is as it should be.[/green]")
+    console.print("[green]Every employee is as expected.[/green]")
     return True

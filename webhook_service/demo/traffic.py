@@ -1,4 +1,4 @@
-"""Sample employees, and what happens to them in Supabase Auth in the demo's day. All people are made up."""
+"""Sample employees, and the demo's changes to them in Supabase Auth and in HR. All people are made up."""
 
 import json
 from collections.abc import Callable
@@ -22,10 +22,10 @@ EMPLOYEES = (
     ("Sam", "Hill", "office@example.com", "E-1006", True),
     ("Kim", "Lake", "office@example.com", "E-1007", True),
 )
-"""first name, last name, e-mail, employee number, is active"""
+"""(first name, last name, e-mail, employee number, is active)"""
 
 NORA = ("Nora", "Field", "nora.field@example.com", "E-1008", True)
-"""She has a login before HR knows her."""
+"""An employee who has a login before HR adds her."""
 
 HIRE = """
 insert into public.employees (first_name, last_name, email, employee_number, is_active) values (%s, %s, %s, %s, %s)
@@ -38,7 +38,7 @@ def user_id(name: str) -> UUID:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Where the acts take place: Auth, and the connection of HR's system."""
+    """The systems that the acts change: Auth, and the employees table over HR's connection."""
 
     auth: Auth
     hr: psycopg.Connection[Any]
@@ -47,18 +47,18 @@ class Stage:
         self.hr.execute(HIRE, employee)
 
     def change(self, number: str, column: str, value: str | bool) -> None:
-        """HR changes a column of the employee with this number."""
+        """Change a column of the employee with this number."""
         statement = sql.SQL("update public.employees set {} = %s where employee_number = %s")
         self.hr.execute(statement.format(sql.Identifier(column)), [value, number])
 
     def create(self, name: str, email: str) -> None:
-        """With a confirmed e-mail."""
+        """Create an auth user with a confirmed e-mail."""
         self.auth.admin_create(email, id=user_id(name))
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One thing that happens, and the outcome of the event or action that comes of it; None where nothing is to."""
+    """One change, and the expected outcome of its event or action. None if the change causes no event."""
 
     says: str
     do: Callable[[Stage], object]
@@ -94,12 +94,12 @@ OUTAGE = (
     Act("Erin changes her name", lambda on: on.auth.update_metadata(ERIN, {"last_name": "Vale-Moss"}), "synced"),
     Act("HR dismisses Jane", lambda on: on.change("E-1001", "is_active", False), "disabled"),
 )
-"""While the server is dead."""
+"""The acts while the server is dead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """One request, and what should come of it. `tampered` sends another body than was signed."""
+    """One request, and its expected outcome. If `tampered`, the body is not the signed one."""
 
     says: str
     payload: Any
@@ -109,7 +109,7 @@ class Post:
 
 
 def posts(captured_event_id: str, captured_payload: Any) -> tuple[Post, ...]:
-    """What arrives over HTTP: a captured event once more, as pg_net sends it, and what nobody should send."""
+    """Return the HTTP requests: a captured event again, as pg_net sends it, and requests that must be refused."""
     erin = auth_user(str(ERIN)) | {"email": "erin.old@example.com", "updated_at": "2026-01-01T00:00:00+00:00"}
     stock = {"type": "UPDATE", "schema": "auth", "table": "users", "record": erin, "old_record": erin}
     return (
@@ -120,7 +120,7 @@ def posts(captured_event_id: str, captured_payload: Any) -> tuple[Post, ...]:
     )
 
 
-AFTERWARDS = {
+EXPECTED_EMPLOYEES = {
     "E-1001": ("Jane", "Smith", "jane.smith@example.com", "disabled", False),
     "E-1002": ("Bob", "Stone", "bob.stone@example.com", "orphaned", True),
     "E-1003": ("Carla", "Reyes", "Carla.Reyes@Example.com", "orphaned", True),
@@ -130,9 +130,9 @@ AFTERWARDS = {
     "E-1007": ("Kim", "Lake", "office@example.com", "none", True),
     "E-1008": ("Nora", "Field", "nora@example.com", "linked", True),
 }
-"""What employees must be in the end: first name, last name, e-mail, how the login is, is active."""
+"""The expected employees after the demo: {number: (first name, last name, e-mail, state of the login, is active)}."""
 
 
 def body_of(payload: Any) -> bytes:
-    """As pg_net sends it: `convert_to(body::text, 'UTF8')` of a jsonb."""
+    """Return the body as pg_net sends it: `convert_to(body::text, 'UTF8')` of a jsonb."""
     return json.dumps(payload, ensure_ascii=False).encode()

@@ -1,4 +1,4 @@
-"""What doctor finds about the other direction: the Auth Admin API, and the actions that wait for it."""
+"""Doctor's checks of the outbound direction: the Auth Admin API, and the actions that wait for it."""
 
 from uuid import uuid4
 
@@ -7,47 +7,59 @@ from webhook_service.errors import AuthRefused, AuthUnavailable
 from webhook_service.events import Json
 from webhook_service.ports import AuthAdmin
 
-MAX_OVERDUE = 300
-"""Seconds that an action of a small statement may wait."""
+MAX_OVERDUE_SECONDS = 300
+"""How long an action that is not part of a bulk may wait."""
 
 
 def auth(admin: AuthAdmin | None, facts: Json) -> list[Finding]:
-    """`admin` is None where none is configured."""
+    """Check the outbound direction.
+
+    `admin` is None if the Auth Admin API is not configured. `facts` is the result of `auth_sync_inspect_v1`.
+    An error of Auth is a finding and is not raised.
+    """
     return [reachable(admin), *actions(facts), *sessions(facts)]
 
 
 def reachable(admin: AuthAdmin | None) -> Finding:
-    """Asks for a user that cannot be there."""
+    """Check that Auth responds, with a request for a random id, which no auth user has."""
     if admin is None:
         todo = "set SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY; until then a dismissed employee keeps the login"
-        return note("auth", "the Auth Admin API is not configured: changes of employees are only noted", todo)
+        return note("auth", "the Auth Admin API is not configured: changes of employees are only recorded", todo)
     try:
         admin.get(uuid4())
     except AuthUnavailable as error:
-        todo = "see SUPABASE_URL, and Supabase's status; what waits is performed once it answers"
-        return wrong("auth", f"the Auth Admin API does not answer ({error.reason})", todo)
+        todo = "check SUPABASE_URL, and Supabase's status; waiting actions are performed once Auth responds"
+        return wrong("auth", f"the Auth Admin API does not respond ({error.reason})", todo)
     except AuthRefused as error:
-        return wrong("auth", f"the Auth Admin API refuses us ({error.reason})", "see SUPABASE_SERVICE_ROLE_KEY")
-    return ok("auth", "the Auth Admin API answers")
+        todo = "check SUPABASE_SERVICE_ROLE_KEY"
+        return wrong("auth", f"the Auth Admin API refuses this service ({error.reason})", todo)
+    return ok("auth", "the Auth Admin API responds")
 
 
 def actions(facts: Json) -> list[Finding]:
+    """Check for actions that wait too long or need attention."""
     counts = facts["actions"]
     overdue = counts["overdue_seconds"] or 0
     says = f"{counts['open']} to be performed"
     findings = [
-        wrong("actions", f"{says}, some for over {MAX_OVERDUE // 60} min", "see that a relay runs, and what it logs")
-        if overdue > MAX_OVERDUE
+        wrong(
+            "actions",
+            f"{says}, some for over {MAX_OVERDUE_SECONDS // 60} min",
+            "check that a relay runs, and read its log",
+        )
+        if overdue > MAX_OVERDUE_SECONDS
         else ok("actions", says)
     ]
     if counts["needs_attention"]:
-        todo = "see /admin/api/events?status=FAILED, mend the cause, `webhook-service replay EVENT_ID`"
+        todo = "see /admin/api/events?status=FAILED, fix the cause, run `webhook-service replay EVENT_ID`"
         findings.append(wrong("actions", f"{counts['needs_attention']} have failed and wait for an admin", todo))
     return findings
 
 
 def sessions(facts: Json) -> list[Finding]:
+    """Check that the SQL functions may end sessions."""
     if facts.get("ends_sessions") is False:
-        todo = "grant select, delete on auth.sessions to the owner of our functions"
-        return [note("sessions", "a dismissal bans, but may not end sessions: they die as they are refreshed", todo)]
+        todo = "grant select, delete on auth.sessions to the owner of this service's functions"
+        says = "a dismissal bans, but may not end sessions: they end when they are refreshed"
+        return [note("sessions", says, todo)]
     return []

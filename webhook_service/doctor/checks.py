@@ -1,4 +1,4 @@
-"""Checks what is installed against what should be. What is found is the database's word; what it means is said here."""
+"""Checks the installation. `auth_sync_inspect_v1` returns the facts; this module decides what they mean."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -12,21 +12,21 @@ from webhook_service.doctor.findings import Finding, note, ok, wrong
 from webhook_service.errors import BadSignature, ServiceError
 from webhook_service.events import Json
 from webhook_service.inbound import signature
-from webhook_service.inbound.signature import TOLERANCE, Secret
+from webhook_service.inbound.signature import TOLERANCE_SECONDS, Secret
 from webhook_service.ledger.reconcile import reconcile
 from webhook_service.ledger.wording import describe
 from webhook_service.policy import Policy
 from webhook_service.ports import AuthAdmin, Database
 
-MAX_CLOCK_DIFFERENCE = 30
-"""Seconds. The signature's tolerance is ten times that."""
+MAX_CLOCK_DIFFERENCE_SECONDS = 30
+"""A tenth of the signature's tolerance."""
 
-MAX_RELAY_SILENCE = 120
-MAX_PENDING_AGE = 120
-MAX_SILENCE = 300
-"""Seconds that auth.users may be ahead of the ledger."""
+MAX_RELAY_SILENCE_SECONDS = 120
+MAX_PENDING_AGE_SECONDS = 120
+MAX_SILENCE_SECONDS = 300
+"""How far the newest user of auth.users may be ahead of the newest event."""
 
-PROBE_TIMEOUT = 5.0
+PROBE_TIMEOUT_SECONDS = 5.0
 
 
 def examine(
@@ -39,21 +39,22 @@ def examine(
     admin: AuthAdmin | None = None,
     destinations: int | None = None,
 ) -> list[Finding]:
-    """All findings, in the order in which to mend them. `compare` also counts what differs, which reads all users.
+    """Return all findings, in the order in which to fix them.
 
-    `secrets` are the receiver's; `admin` is the Auth Admin API, where one is configured; `destinations` is how many
-    NOTIFY_URLS has, where that is asked. Raises Unavailable where the
-    database cannot be asked at all.
+    `secrets` are the receiver's. `compare` also counts the differences, which reads all users. `admin` is None if the
+    Auth Admin API is not configured. `destinations` is the number of NOTIFY_URLS; None skips that check.
+
+    Raises Unavailable if the database does not respond, DatabaseError if it refuses.
     """
     wanted = migrate.wanted()
     if (gap := migrate.gap(database, wanted)) is not None:
         return [wrong("migrations", gap, "run `webhook-service migrate`")]
-    asked = now()
+    called_at = now()
     facts = database.call("auth_sync_inspect_v1")
-    moment = asked + (now() - asked) / 2
+    moment = called_at + (now() - called_at) / 2
     if facts is None:
         todo = "run `webhook-service migrate`, then `webhook-service reconcile`"
-        return [wrong("settings", "auth_sync_settings has lost its row: nothing is captured", todo)]
+        return [wrong("settings", "the table auth_sync_settings has no row: nothing is captured", todo)]
     return [
         ok("migrations", f"at {wanted.migration}, functions {wanted.functions}"),
         *source(facts),
@@ -78,23 +79,26 @@ def examine(
 
 
 def source(facts: Json) -> list[Finding]:
+    """Check that the SQL functions can read auth.users."""
     if not facts["has_auth_users"]:
         return [note("source", "this database has no auth.users", "events arrive by webhook only: see docs/sending.md")]
     if not (facts["sees_auth_users"] and facts["owner_sees_all"]):
         todo = "migrate as the project's role postgres: the functions' owner must see all of auth.users"
-        return [wrong("source", "our functions cannot read auth.users", todo)]
+        return [wrong("source", "this service's functions cannot read auth.users", todo)]
     return []
 
 
 def triggers(facts: Json) -> Finding:
-    crooked = sorted(name for name, is_right in facts["triggers"].items() if not is_right)
-    if crooked:
+    """Check that the triggers exist, are enabled and are up to date."""
+    misconfigured = sorted(name for name, is_right in facts["triggers"].items() if not is_right)
+    if misconfigured:
         todo = "run `webhook-service migrate`, then `webhook-service reconcile`"
-        return wrong("triggers", f"missing, switched off or out of date: {', '.join(crooked)}", todo)
+        return wrong("triggers", f"missing, disabled or out of date: {', '.join(misconfigured)}", todo)
     return ok("triggers", "in place")
 
 
 def rights(facts: Json) -> list[Finding]:
+    """Check that service_role alone may use this service's tables and functions."""
     todo = "run `select auth_sync_secure_v1()` as the owner"
     findings = []
     if facts["open_to_strangers"]:
@@ -108,108 +112,118 @@ def rights(facts: Json) -> list[Finding]:
 
 
 def names(facts: Json, policy: Policy) -> Finding:
+    """Check that the triggers have the settings of this process."""
     if {"p_name_fields": facts["name_fields"], "p_columns": facts["columns"]} != migrate.trigger_settings(policy):
-        todo = "run `webhook-service migrate` with the settings that the service has, then `webhook-service reconcile`"
-        return wrong("settings", "the triggers were told another NAME_FIELDS or EMAIL_OWNER than is set here", todo)
-    return ok("settings", "the triggers know NAME_FIELDS and EMAIL_OWNER as they are set here")
+        todo = "run `webhook-service migrate` with the settings of the service, then `webhook-service reconcile`"
+        return wrong("settings", "the triggers have another NAME_FIELDS or EMAIL_OWNER than is set here", todo)
+    return ok("settings", "the triggers have the NAME_FIELDS and EMAIL_OWNER that are set here")
 
 
 def clock(facts: Json, moment: datetime) -> Finding:
+    """Check the database's clock. `moment` is this machine's time when the database read its own."""
     difference = facts["now"] - moment.timestamp()
-    if abs(difference) > MAX_CLOCK_DIFFERENCE:
-        todo = f"set this machine's clock: signatures are refused from {TOLERANCE} s on"
+    if abs(difference) > MAX_CLOCK_DIFFERENCE_SECONDS:
+        todo = f"set this machine's clock: signatures are refused if it differs by more than {TOLERANCE_SECONDS} s"
         return wrong("clock", f"{difference:+.0f} s from the database's", todo)
     return ok("clock", f"{difference:+.1f} s from the database's")
 
 
 def sender(facts: Json) -> list[Finding]:
-    """Whether the database posts what it captures."""
+    """Check that the database posts the events that it captures."""
     set_up = "select auth_sync_send_to('https://YOUR-HOST/webhook/auth', 'whsec_...')"
     if facts["webhook_url"] is None:
-        return [note("sender", "events are not posted; the relay carries them", f"to post them: {set_up}")]
+        return [note("sender", "events are not posted; the relay applies them", f"to post them: {set_up}")]
     missing = [name for name in ("pg_net", "pgcrypto", "vault") if not facts[f"has_{name}"]]
     if missing:
         return [
             wrong("sender", f"without {', '.join(missing)} nothing is posted", "enable it under Database > Extensions")
         ]
     if not facts["has_secret"]:
-        return [wrong("sender", "the secret is gone from the vault, or hidden from us", set_up)]
+        return [wrong("sender", "the secret is not in the vault, or this service may not read it", set_up)]
     findings = [ok("sender", f"posts to {without_password(facts['webhook_url'])}")]
     if facts["pg_net_worker_is_up"] is False:
-        todo = "restart it: `select net.worker_restart()`; the relay carries the events meanwhile"
+        todo = "restart it: `select net.worker_restart()`; meanwhile the relay applies the events"
         findings.append(wrong("pg_net", f"its worker does not run; {facts['pg_net_waiting']} requests wait", todo))
     if facts["pg_net_refused"]:
         counts = ", ".join(f"{count} times {status}" for status, count in sorted(facts["pg_net_refused"].items()))
-        todo = "see the log of the service for the reasons, and net._http_response"
-        findings.append(note("pg_net", f"answers in the last hour that were not 200 (of all webhooks): {counts}", todo))
+        todo = "read the reasons in the log of the service, and in net._http_response"
+        says = f"responses other than 200 in the last hour (to all webhooks of this database): {counts}"
+        findings.append(note("pg_net", says, todo))
     return findings
 
 
 def round_trip(database: Database, url: str, secrets: Sequence[Secret], now: Callable[[], datetime]) -> list[Finding]:
-    """The database signs, this receiver verifies; then the same is posted to the URL, as the trigger would."""
+    """Check a signature and the URL: the database signs a probe, this process verifies it and posts it to the URL.
+
+    The probe is signed but is not an event, so this service answers it with 422.
+    """
     try:
         probe = database.call("auth_sync_signed_probe_v1")
         headers, body = probe["headers"], probe["body"].encode()
         signature.verify(secrets, headers, body, now=now())
     except BadSignature as error:
-        todo = "give auth_sync_send_to the secrets that WEBHOOK_SECRETS has; until then the relay carries every event"
-        return [wrong("secret", f"what the database signs is refused here ({error.reason})", todo)]
+        todo = "pass the secrets of WEBHOOK_SECRETS to auth_sync_send_to; until then the relay applies every event"
+        return [wrong("secret", f"this service refuses the database's signature ({error.reason})", todo)]
     except ServiceError as error:
         return [wrong("secret", f"the database cannot sign ({error.reason})", "call auth_sync_send_to again")]
-    agreed = ok("secret", "the database's signature is ours")
+    verified = ok("secret", "this service accepts the database's signature")
     try:
-        answer = httpx.post(url, content=body, headers=headers, timeout=PROBE_TIMEOUT)
-    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # UnicodeError: a host that is no host
-        todo = "see that the URL is right, and reachable from the internet"
-        return [agreed, note("url", f"cannot be reached from here ({type(error).__name__})", todo)]
-    if answer.status_code != 422:  # signed, understood, and no event
+        response = httpx.post(url, content=body, headers=headers, timeout=PROBE_TIMEOUT_SECONDS)
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # UnicodeError: an invalid host name
+        todo = "check that the URL is right, and reachable from the internet"
+        return [verified, note("url", f"cannot be reached from here ({type(error).__name__})", todo)]
+    if response.status_code != 422:
         todo = "the URL must be this service's /webhook/auth, without redirects, and the service must have the secret"
-        return [agreed, wrong("url", f"answers {answer.status_code} to what is rightly signed", todo)]
-    return [agreed, ok("url", "takes what the database signs")]
+        return [verified, wrong("url", f"answers {response.status_code} to a correctly signed request", todo)]
+    return [verified, ok("url", "accepts the database's signature")]
 
 
 def relay_runs(facts: Json) -> Finding:
+    """Check that a relay has run recently."""
     silent = facts["relay_last_run_seconds"]
-    if silent is None or silent > MAX_RELAY_SILENCE:
+    if silent is None or silent > MAX_RELAY_SILENCE_SECONDS:
         says = "none has ever run" if silent is None else f"none has run for {describe(silent)}"
         return wrong("relay", says, "run `webhook-service relay`, or `serve` without RELAY=off")
     return ok("relay", f"ran {describe(silent)} ago")
 
 
 def backlog(facts: Json) -> list[Finding]:
+    """Check for events that wait too long or need attention."""
     age = facts["oldest_pending_seconds"] or 0
     waiting = f"{facts['pending']} pending, the oldest for {describe(age)}" if facts["pending"] else "nothing pending"
-    says = f"{waiting}; {facts['retrying']} failed, to be tried again"
+    says = f"{waiting}; {facts['retrying']} failed, to be retried"
     findings = [
-        wrong("backlog", says, "see that a relay runs, and what it logs as `relay in trouble` or `not applied`")
-        if age > MAX_PENDING_AGE
+        wrong("backlog", says, "check that a relay runs, and read the warnings in its log")
+        if age > MAX_PENDING_AGE_SECONDS
         else ok("backlog", says),
     ]
     if facts["needs_attention"]:
-        todo = "see /admin/api/events?status=FAILED, mend the cause, `webhook-service replay --status FAILED`"
-        findings.append(
-            wrong("needs_attention", f"{facts['needs_attention']} events have failed for days and are given up", todo)
-        )
+        todo = "see /admin/api/events?status=FAILED, fix the cause, run `webhook-service replay --status FAILED`"
+        says = f"{facts['needs_attention']} events have failed for days and are not retried any more"
+        findings.append(wrong("needs_attention", says, todo))
     return findings
 
 
 def silence(facts: Json) -> Finding:
-    """The source has moved, and nothing came."""
+    """Check that the newest auth user has an event."""
     newest, last = facts.get("newest_user_at"), facts["last_event_at"]
     if facts["has_auth_users"] and newest is None and last is not None:
-        return ok("silence", "no newest user to compare with")
-    if newest is not None and newest - (last or 0) > MAX_SILENCE:
+        return ok("silence", "auth.users has no user to compare with")
+    if newest is not None and newest - (last or 0) > MAX_SILENCE_SECONDS:
         says = (
-            "auth.users has newer users than the last event" if last else "auth.users has users, and no event ever came"
+            "auth.users has a user that is newer than the last event"
+            if last
+            else "auth.users has users, but no event has ever arrived"
         )
         return wrong("silence", says, "run `webhook-service reconcile`, and see the triggers above")
-    return ok("silence", "no user came without an event")
+    return ok("silence", "the newest user has an event")
 
 
 def last_reconcile(facts: Json) -> Finding:
+    """Report the last reconcile run."""
     last = facts["last_reconcile"]
     if last is None:
-        return ok("reconcile", "it has never run")  # whether it is needed is what `drift` says
+        return ok("reconcile", "it has never run")  # the check `drift` says whether it is needed
     says = f"{describe(last['seconds_ago'])} ago: {last['outcome'] or 'under way'}"
     if last["status"] == "FAILED":
         return note("reconcile", says, "run `webhook-service reconcile` again")
@@ -217,19 +231,23 @@ def last_reconcile(facts: Json) -> Finding:
 
 
 def notices(destinations: int) -> list[Finding]:
+    """Check that notices have a destination."""
     if not destinations:
         todo = "set NOTIFY_URLS (docs/notifications.md), then run `webhook-service notify --test`"
-        return [note("notices", "nobody is told when something fails or waits", todo)]
+        return [note("notices", "no one is notified when something fails or waits", todo)]
     return [ok("notices", f"sent to {destinations} of NOTIFY_URLS")]
 
 
 def drift(database: Database, policy: Policy) -> list[Finding]:
+    """Compare all users, without changes. Raises NotPossible, Unavailable, DatabaseError."""
     compared = reconcile(database, policy, requested_by="doctor", dry_run=True)
     if compared.differences:
         counts = ", ".join(f"{count} {kind}" for kind, count in sorted(compared.differences.items()))
-        return [wrong("drift", f"of {compared.users} auth users differ: {counts}", "run `webhook-service reconcile`")]
+        says = f"differences among {compared.users} auth users: {counts}"
+        return [wrong("drift", says, "run `webhook-service reconcile`")]
     return [ok("drift", f"none among {compared.users} auth users")]
 
 
 def without_password(url: str) -> str:
+    """Remove the user and password from a URL."""
     return re.sub(r"//[^/@]*@", "//", url)

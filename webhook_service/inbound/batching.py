@@ -1,4 +1,4 @@
-"""Group commit: events that arrive at the same time share one call of the database, one transaction, one commit."""
+"""Group commit: events that arrive at the same time share one database call, one transaction and one commit."""
 
 import asyncio
 from collections import deque
@@ -17,33 +17,36 @@ from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 RETURN_SECONDS = 0.002
-"""How long the next call waits for the senders of the last: once answered, they send their next events. Without this
-wait, a process would alternate between two halves of its senders, each with half of a batch.
+"""How long the next call waits for the senders of the last one, who send their next events after their response.
+Without this wait, a process would alternate between two halves of its senders, each with half of a batch.
 """
 
 FAR_SECONDS = 0.005
-"""A network round trip from which on a second call is worth while: the database would be idle for so long."""
+"""The network round trip from which on a second concurrent call pays off: the database is idle during a round trip."""
 
 HELD_UP_SECONDS = 0.25
-"""A call that lasts longer waits for somebody's lock: other events do not wait for it. If their rows are locked, too,
-they are refused for now instead of waiting: an import that locks many employees would hold up all calls.
+"""A call that lasts longer is held up: it waits for another transaction's lock. Other events do not wait for this call.
+If their rows are locked too, they are refused for now. Otherwise an import that locks many employees would hold up all
+calls.
 """
 
 MAX_CALLS = 3
-"""Calls of one process under way at once, those that are held up included."""
+"""The number of concurrent calls of one process, including those that are held up."""
 
 PATIENCE_SECONDS = 4.0
-"""How long a request waits for its result; the sender of the webhook stops waiting after 5."""
+"""How long a request waits for its result. The sender of the webhook waits for 5 seconds."""
 
 
 Waiting = tuple[Work, "asyncio.Future[Result]"]
-"""A work, and the result that its request waits for."""
+"""A work, and the future result that its request waits for."""
 
 
 class GroupCommit:
-    """Merges the works of concurrent requests. All of it runs in one event loop.
+    """Merges the works of concurrent requests into batches. All methods run in one event loop.
 
-    One call is under way at a time, and what arrives meanwhile goes with the next one; far from the database, two.
+    One call runs at a time, or two if the database is far away. Works that arrive meanwhile share the next call. At
+    most `max_batch` works go into one call. A request waits up to `patience` seconds for its result. A call that lasts
+    longer than `held_up` seconds is not waited for.
     """
 
     def __init__(
@@ -61,29 +64,32 @@ class GroupCommit:
         self._patience = patience
         self._held_up = held_up
         self._waiting: deque[Waiting] = deque()
-        self._started: dict[asyncio.Task[None], float] = {}  # the calls under way, by the loop's time
-        self._whole = 0  # works that make the next batch whole; it is not waited for any longer than _next says
+        self._started: dict[asyncio.Task[None], float] = {}  # the running calls, with their start by the loop's clock
+        self._expected = 0  # the next call starts at once when so many works wait, and otherwise when _next is due
         self._next: asyncio.Handle | None = None
 
     async def process(self, work: Work) -> Result:
-        """Raises Unavailable where the sender should try again, DatabaseError where that will not help."""
+        """Apply one work in the next batch, and return its result.
+
+        Raises Unavailable if the sender should retry, and DatabaseError if a retry does not help.
+        """
         loop = asyncio.get_running_loop()
         result: asyncio.Future[Result] = loop.create_future()
         self._waiting.append((work, result))
-        if self._next is None or len(self._waiting) == self._whole:
+        if self._next is None or len(self._waiting) == self._expected:
             self._call_next(0)
-        end = loop.call_later(self._patience, give_up, result)
+        end = loop.call_later(self._patience, time_out, result)
         try:
             return await result
         finally:
             end.cancel()
 
     def waiting(self) -> int:
-        """The number of works that wait for a call."""
+        """The number of works that are not part of a call yet."""
         return len(self._waiting)
 
     def _call_next(self, pause: float) -> None:
-        """Without a pause: after the requests that the loop has already read, so that they come along."""
+        """Schedule the next call after `pause` seconds; with 0, after the requests that the loop has already read."""
         if self._next is not None:
             self._next.cancel()
         loop = asyncio.get_running_loop()
@@ -98,27 +104,27 @@ class GroupCommit:
             self._started[call] = loop.time()
 
     def _may_call(self) -> bool:
-        """The one rule: no call under way that is not held up; behind a slow network, one such call at most."""
-        in_the_way = len(self._started) - self._held_up_calls()
-        return in_the_way <= (self._database.round_trip > FAR_SECONDS) and len(self._started) < MAX_CALLS
+        """Whether a call may start: no other call runs (far from the database, at most one), except held-up ones."""
+        running = len(self._started) - self._held_up_calls()
+        return running <= (self._database.round_trip > FAR_SECONDS) and len(self._started) < MAX_CALLS
 
     def _held_up_calls(self) -> int:
         now = asyncio.get_running_loop().time()
         return sum(now - started >= self._held_up for started in self._started.values())
 
     async def _run(self, batch: Sequence[Waiting], *, waits_for_locks: bool) -> None:
-        """One call, and what follows from its end."""
+        """Make one call, and schedule the next one."""
         held_up = asyncio.get_running_loop().call_later(self._held_up, self._call_next, 0)
         try:
             await self._settle([each for each in batch if not each[1].done()], waits_for_locks)
         finally:
             held_up.cancel()
-            self._started.pop(asyncio.current_task())  # type: ignore[arg-type]  # a coroutine of ours always runs in one
-            self._whole = min(len(self._waiting) + len(batch), self._max_batch)
-            self._call_next(0 if len(self._waiting) >= self._whole else RETURN_SECONDS)
+            self._started.pop(asyncio.current_task())  # type: ignore[arg-type]  # this coroutine always runs in a task
+            self._expected = min(len(self._waiting) + len(batch), self._max_batch)
+            self._call_next(0 if len(self._waiting) >= self._expected else RETURN_SECONDS)
 
     async def _settle(self, batch: Sequence[Waiting], waits_for_locks: bool) -> None:
-        """Gives each its result or its error. What the database refuses together is tried one by one."""
+        """Give each request its result or its error. If the database refuses the batch, try the works one by one."""
         if not batch:
             return
         works = [work for work, _ in batch]
@@ -129,7 +135,7 @@ class GroupCommit:
                 self._database, works, self._policy, lock_timeout=timeout, skip_held=not waits_for_locks
             )
             answers = results_by_work(works, results) if waits_for_locks else applied_or_held(works, results)
-        except Exception as error:  # noqa: BLE001 (it belongs to those who wait for it)
+        except Exception as error:  # noqa: BLE001 (each request that waits raises it)
             if isinstance(error, DatabaseError | Conflict) and len(batch) > 1:
                 for one in batch:
                     if not one[1].done():
@@ -141,7 +147,7 @@ class GroupCommit:
 
 
 def applied_or_held(works: Sequence[Work], results: Sequence[Result]) -> list[Result | Unavailable]:
-    """The results of a call that did not wait for locks: an event without one is held, and not recorded."""
+    """The results of a call that did not wait for locks. An event without a result is held, and not recorded."""
     return [
         Conflict("database_conflict", "Another transaction holds a row that this event needs.")
         if isinstance(answer, Unavailable)
@@ -151,7 +157,10 @@ def applied_or_held(works: Sequence[Work], results: Sequence[Result]) -> list[Re
 
 
 def settle(result: "asyncio.Future[Result]", answer: Result | Exception) -> None:
-    """Once. A work that is recorded after its request was given up is a duplicate when it is sent again."""
+    """Set the result or the error, unless the request has timed out.
+
+    If the work is recorded after that, the sender's retry is a duplicate.
+    """
     if result.done():
         return
     if isinstance(answer, Exception):
@@ -160,5 +169,6 @@ def settle(result: "asyncio.Future[Result]", answer: Result | Exception) -> None
         result.set_result(answer)
 
 
-def give_up(result: "asyncio.Future[Result]") -> None:
+def time_out(result: "asyncio.Future[Result]") -> None:
+    """Fail the request with Unavailable, unless it has a result."""
     settle(result, Unavailable("database_slow", "The database did not answer in time."))

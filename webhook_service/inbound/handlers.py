@@ -1,8 +1,7 @@
-"""Step 3: AuthEvent -> Work. The decision table, as values: no I/O, no clock, no database.
+"""Step 3: AuthEvent -> Work. Pure functions that choose the steps for an event: no I/O, no clock, no database.
 
-What the event itself decides is decided here. What depends on the employees (is the auth user linked, how many match?)
-is a `Situation` that the database finds out under its locks (auth_sync_situation_v1 in employee.sql); here it is said
-what is then to be done in each of them.
+The steps depend on the employees too: is the auth user linked, and how many employees match? The database determines
+this `Situation` under its locks (auth_sync_situation_v1 in employee.sql). A handler names the step for each situation.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,7 +12,11 @@ from webhook_service.policy import Policy
 
 
 class Decision(NamedTuple):
-    """What is to be done in each situation, what is copied, and what an employee may be found by."""
+    """A handler's decision.
+
+    `steps` is the step or the outcome for each situation, `copy` the values to copy ({employees column: value}), and
+    `key` the key by which an employee is searched ({column: value}).
+    """
 
     steps: Mapping[Situation, Step | Outcome]
     copy: Mapping[str, str]
@@ -39,28 +42,34 @@ LINK: Mapping[Situation, Step | Outcome] = {
 
 
 def flag_orphan(user: AuthUser, policy: Policy) -> Decision:
-    """The auth user is deleted: its employee has lost the login, and keeps everything else."""
+    """Handle a deleted auth user: its employee loses the login, and keeps everything else."""
     return Decision(FLAG_ORPHAN, {})
 
 
 def ignore(user: AuthUser, policy: Policy) -> Decision:
-    """An anonymous user is nobody yet."""
+    """Ignore an anonymous user, who has no identity yet."""
     return Decision(IGNORE, {})
 
 
 def sync(user: AuthUser, policy: Policy) -> Decision:
-    """A linked auth user is kept in step; another is not linked: an unconfirmed e-mail would hand over an employee."""
+    """Keep a linked auth user in sync, and do not link a free one.
+
+    Anybody can sign up with the e-mail of an employee. Linking an unconfirmed e-mail would give that person the
+    employee.
+    """
     return Decision(SYNC, copied(user, policy))
 
 
 def link(user: AuthUser, policy: Policy) -> Decision:
-    """The auth user has proved who it is: link it to the one employee that fits, or sync the one it has."""
+    """Handle an auth user with a proven identity: sync its employee, or link it to the one employee that matches."""
     return Decision(LINK, copied(user, policy), link_key(user))
 
 
 def link_key(user: AuthUser) -> dict[str, str] | None:
-    """What an employee may be found by. The employee number outranks the e-mail, and needs no confirmed one: only a
-    service role can write it. An e-mail counts once it is confirmed.
+    """The key by which an employee is searched: {"employee_number": ...}, {"email": ...} or None.
+
+    The employee number outranks the e-mail, and needs no confirmed e-mail, because only the service role can write
+    app_metadata. An e-mail counts only when it is confirmed.
     """
     if user.employee_number is not None:
         return {"employee_number": user.employee_number}
@@ -70,7 +79,7 @@ def link_key(user: AuthUser) -> dict[str, str] | None:
 
 
 def copied(user: AuthUser, policy: Policy) -> dict[str, str]:
-    """What the employee gets, {column: value}: the names, and the e-mail once it is confirmed, as the policy allows."""
+    """The values to copy to the employee, {column: value}: names and a confirmed e-mail, as the policy allows."""
     values = {column: name for column, name in user.names.items() if column in policy.columns}
     if user.email is not None and user.email_confirmed and "email" in policy.columns:
         values["email"] = user.email
@@ -85,7 +94,7 @@ HANDLERS: tuple[tuple[Callable[[AuthUser], bool], Handler], ...] = (
     (lambda user: link_key(user) is None, sync),
     (lambda user: True, link),
 )
-"""The first whose condition holds decides."""
+"""Conditions and their handlers. The first condition that holds selects the handler."""
 
 
 def decide(
@@ -96,7 +105,10 @@ def decide(
     requested_by: str | None = None,
     lease: str | None = None,
 ) -> Work:
-    """What is to be done about an event. Of a replay, `requested_by` says who asked; `lease` is the relay's own."""
+    """Decide which work an event causes.
+
+    `requested_by` names the admin who requested a replay. `lease` is the name of the relay that has leased the row.
+    """
     handler = next(handler for applies, handler in HANDLERS if applies(event.user))
     steps, copy, key = handler(event.user, policy)
     return Work(event, steps, copy, policy.columns, key, via, requested_by, lease)

@@ -1,7 +1,7 @@
-"""Step 2: Delivery -> AuthEvent. What is not mapped is dropped here, before anything is stored or logged.
+"""Step 2: Delivery -> AuthEvent. Columns that are not mapped are dropped here, before anything is stored or logged.
 
-Takes the payload of a Supabase database webhook, `{type, table, schema, record, old_record}` with whole rows of
-`auth.users`, and the same with a `version` and only the columns we map, as our trigger captures it.
+There are two payloads. A Supabase database webhook sends `{type, table, schema, record, old_record}` with whole rows of
+`auth.users`. This service's trigger sends the same with a `version`, and only the mapped columns.
 """
 
 from collections.abc import Mapping
@@ -18,22 +18,26 @@ from webhook_service.inbound.schema import EVENT_SCHEMA, STATE_SCHEMA
 from webhook_service.inbound.strict_json import read_json
 
 LONGEST_NAME = 255
-"""Characters of a name or employee number; longer ones are not taken."""
+"""The maximum length of a name or employee number, in characters. Longer ones are ignored."""
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 RANK = {Operation.INSERT: 0, Operation.UPDATE: 1, Operation.DELETE: 2}
 
 
 def parse(delivery: Delivery, name_fields: Mapping[str, str]) -> AuthEvent:
-    """The only way from bytes to an AuthEvent. `name_fields` is {employees column: key in raw_user_meta_data}.
+    """Parse a delivery into an event. No other function makes an AuthEvent from bytes.
 
-    Raises BadPayload for what is not JSON, InvalidPayload for what is not an event of `auth.users`.
+    `name_fields` is {employees column: key in raw_user_meta_data}. Raises BadPayload if the body is not JSON, and
+    InvalidPayload if it is not an event of `auth.users`.
     """
     return event_of(delivery.event_id, read_json(delivery.body), name_fields, sent_at=delivery.sent_at)
 
 
 def event_of(event_id: str, payload: Json, name_fields: Mapping[str, str], *, sent_at: datetime) -> AuthEvent:
-    """A payload -> the event it is. `sent_at` is when a user was deleted whose row does not say it."""
+    """Convert a JSON payload into an event. `sent_at` is the time of deletion if the row has none.
+
+    Raises InvalidPayload.
+    """
     data = loaded(payload)
     operation = data["type"]
     row = data["old_record"] if operation is Operation.DELETE else data["record"]
@@ -45,7 +49,7 @@ def event_of(event_id: str, payload: Json, name_fields: Mapping[str, str], *, se
 
 
 def loaded(payload: Json) -> dict[str, Any]:
-    """The payload by its schema. Raises InvalidPayload, which says all that is wrong."""
+    """Validate a payload by its schema. Raises InvalidPayload, which lists all errors."""
     try:
         data: dict[str, Any] = EVENT_SCHEMA.load(payload)
     except ValidationError as error:
@@ -54,7 +58,7 @@ def loaded(payload: Json) -> dict[str, Any]:
 
 
 def user_of(row: Mapping[str, Any], name_fields: Mapping[str, str]) -> AuthUser:
-    """A loaded row of `auth.users` -> its mapped state."""
+    """The mapped state of a loaded row of `auth.users`. Usable texts are stripped."""
     app_metadata, user_metadata = as_object(row["raw_app_meta_data"]), as_object(row["raw_user_meta_data"])
     number = app_metadata.get("employee_number")
     names = {column: usable_text(user_metadata.get(key)) for column, key in name_fields.items()}
@@ -72,23 +76,26 @@ def user_of(row: Mapping[str, Any], name_fields: Mapping[str, str]) -> AuthUser:
 
 
 def as_object(metadata: Json) -> Mapping[str, Json]:
+    """The metadata if it is an object, else {}."""
     return metadata if isinstance(metadata, dict) else {}
 
 
 def usable_text(value: Json) -> str | None:
-    """Metadata may hold anything; only a text that says something is taken."""
+    """The stripped text; None if the value is not a text, is blank or is too long. Metadata may hold any JSON."""
     text = value.strip() if isinstance(value, str) else ""
     return text if 0 < len(text) <= LONGEST_NAME else None
 
 
 def without_identity(user: AuthUser) -> AuthUser:
+    """The user without e-mail, employee number and names, which a deleted user must not keep."""
     return replace(user, email=None, email_confirmed=False, employee_number=None, names={})
 
 
 def version_of(operation: Operation, row: Mapping[str, Any]) -> int:
-    """Orders the events of one user where the sender gives no version: microseconds of `updated_at`, times four, plus
-    the rank of the operation, because a DELETE carries the `updated_at` of the last UPDATE, and an update by hand does
-    not move it.
+    """The version of an event whose payload has none, as a Supabase database webhook sends it.
+
+    It is the microseconds of `updated_at`, times four, plus the rank of the operation. The rank is needed because a
+    DELETE carries the `updated_at` of the last UPDATE, and an UPDATE by hand does not change it.
     """
     moment: datetime = row["updated_at"] or row["created_at"] or EPOCH
     microseconds = (moment - EPOCH) // timedelta(microseconds=1)
@@ -96,7 +103,7 @@ def version_of(operation: Operation, row: Mapping[str, Any]) -> int:
 
 
 def describe(messages: Mapping[str, Any], path: str = "") -> str:
-    """Marshmallow's messages in one sentence. They name fields, never values."""
+    """Join marshmallow's messages into one text. They name fields, never values."""
     parts = []
     for key, value in messages.items():
         name = f"{path}.{key}" if path else str(key)
@@ -105,7 +112,7 @@ def describe(messages: Mapping[str, Any], path: str = "") -> str:
 
 
 def to_request_data(user: AuthUser) -> dict[str, Json]:
-    """The mapped state as the ledger keeps it."""
+    """The mapped state as the ledger stores it in `request_data`."""
     return {
         "email": user.email,
         "email_confirmed": user.email_confirmed,
@@ -118,9 +125,10 @@ def to_request_data(user: AuthUser) -> dict[str, Json]:
 
 
 def from_ledger(row: Mapping[str, Json], name_fields: Mapping[str, str]) -> AuthEvent:
-    """A ledger row {event_id, operation, version, auth_user_id, request_data} -> the event it was.
+    """Convert a ledger row {event_id, operation, version, auth_user_id, request_data} into its event.
 
-    A captured row holds the payload as it is sent, any other the mapped state. Raises InvalidPayload.
+    `request_data` of a captured row is the payload as it is sent, and of any other row the mapped state.
+    Raises InvalidPayload.
     """
     if isinstance(row["request_data"], dict) and "type" in row["request_data"]:
         return event_of(row["event_id"], row["request_data"], name_fields, sent_at=EPOCH)

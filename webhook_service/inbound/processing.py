@@ -1,4 +1,4 @@
-"""Step 4: Work -> Result. The one way into the database, for webhooks, replays, the relay and reconciliation alike."""
+"""Step 4: Work -> Result. Webhooks, replays, the relay and reconciliation all apply events through this module."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -13,12 +13,17 @@ from webhook_service.ports import Database
 PROCESS = "auth_sync_process_v1"
 
 MAX_BATCH = 64
+"""The maximum number of works in one call."""
 
 LOCK_TIMEOUT = "1500ms"
-"""How long a batch waits for a row that another transaction holds: longer than PostgreSQL needs to find a deadlock."""
+"""How long a batch waits for a row that another transaction has locked: longer than PostgreSQL needs to detect a
+deadlock.
+"""
 
 LOCK_TIMEOUT_ALONE = "100ms"
-"""For the works of a batch that had to wait in vain, one by one: the one that is held shall not hold up the others."""
+"""The lock timeout for the works of a held-up batch when they are tried one by one. It is short so that a held work
+does not delay the others.
+"""
 
 
 def process_batch(
@@ -30,18 +35,18 @@ def process_batch(
     lock_timeout: str = LOCK_TIMEOUT,
     skip_held: bool = False,
 ) -> list[Result]:
-    """Applies all of them in one transaction. The results of those that the ledger holds, in no certain order.
+    """Apply all works in one transaction. Return the results of those that are in the ledger, in no particular order.
 
-    What the ledger holds pending for their users at older versions is applied before. `dry_run` gives the same results
-    and keeps nothing. With `skip_held`, works that would have to wait for somebody have no result and are not applied.
-    Raises Unavailable (nothing is kept) or DatabaseError.
+    Older pending events of the same auth users are applied first. `dry_run` returns the same results and rolls the
+    changes back. With `skip_held`, works that would wait for another transaction's lock are not applied, and have no
+    result. Raises Unavailable (no work is applied) or DatabaseError.
     """
     while True:
         answer = database.call(PROCESS, **parameters(works, dry_run, lock_timeout, skip_held))
         if "results" in answer:
             return [result_of(item) for item in answer["results"]]
         if not process_rows(database, policy, answer["earlier"], via=Via.RELAY):
-            raise Conflict("database_conflict", "Something is in the way of an earlier event of the same user.")
+            raise Conflict("database_conflict", "Another transaction holds an earlier event of the same auth user.")
 
 
 async def process_batch_soon(
@@ -52,7 +57,10 @@ async def process_batch_soon(
     lock_timeout: str = LOCK_TIMEOUT,
     skip_held: bool = False,
 ) -> list[Result]:
-    """The same in an event loop. Where earlier events are to be applied before, a thread does it all."""
+    """Do the same as `process_batch` without blocking the event loop.
+
+    If earlier events must be applied first, a thread does all of it.
+    """
     answer = await database.call_soon(PROCESS, **parameters(works, lock_timeout=lock_timeout, skip_held=skip_held))
     if "results" in answer:
         return [result_of(item) for item in answer["results"]]
@@ -62,7 +70,7 @@ async def process_batch_soon(
 
 
 def process(database: Database, work: Work, policy: Policy) -> Result:
-    """One event in a transaction of its own. Raises Unavailable, DatabaseError."""
+    """Apply one work in its own transaction. Raises Unavailable or DatabaseError."""
     [answer] = results_by_work([work], process_batch(database, [work], policy))
     if isinstance(answer, ServiceError):
         raise answer
@@ -70,8 +78,9 @@ def process(database: Database, work: Work, policy: Policy) -> Result:
 
 
 def results_by_work(works: Sequence[Work], results: Sequence[Result]) -> list[Result | Unavailable]:
-    """Each work's result, in the order of the works. The same event twice in one batch has two results: one that was
-    applied, and a duplicate.
+    """The result of each work, in the order of the works; Unavailable if a work has none.
+
+    An event that is in the batch twice has two results: one is applied, and the other a duplicate.
     """
     by_event: dict[str, list[Result]] = {}
     for result in results:
@@ -79,7 +88,7 @@ def results_by_work(works: Sequence[Work], results: Sequence[Result]) -> list[Re
     return [
         found.pop(0)
         if (found := by_event.get(work.event.event_id))
-        else Unavailable("not_recorded", "The event was not recorded.")  # its row was deleted while it waited for it
+        else Unavailable("not_recorded", "The event was not recorded.")  # its row was deleted while the call waited
         for work in works
     ]
 
@@ -87,10 +96,10 @@ def results_by_work(works: Sequence[Work], results: Sequence[Result]) -> list[Re
 def process_rows(
     database: Database, policy: Policy, rows: Sequence[Mapping[str, Json]], *, via: Via, lease: str | None = None
 ) -> list[Result]:
-    """Rows of the ledger, each failing alone: what cannot be read or applied is written down as that.
+    """Apply rows of the ledger so that one bad row does not stop the others. Return their results.
 
-    `rows` as the ledger hands them out: {event_id, operation, version, auth_user_id, request_data}. Those that somebody
-    is in the way of have no result; they are still pending. Raises Unavailable.
+    A row is {event_id, operation, version, auth_user_id, request_data}. A row that cannot be read or applied is
+    recorded as failed. A held row has no result, and stays as it is. Raises Unavailable.
     """
     works, results = [], []
     for row in rows:
@@ -104,7 +113,7 @@ def process_rows(
 def process_apart(
     database: Database, policy: Policy, works: Sequence[Work], lock_timeout: str = LOCK_TIMEOUT
 ) -> list[Result]:
-    """As one batch; where that is refused or held up, as two halves, down to the one work that is to blame."""
+    """Apply the works as one batch. If that is refused or held up, try two halves, down to the one work at fault."""
     try:
         return process_batch(database, works, policy, lock_timeout=lock_timeout, skip_held=True)
     except (DatabaseError, Conflict) as error:
@@ -122,7 +131,7 @@ def process_apart(
 
 
 def fail(database: Database, event_id: str, outcome: Outcome, detail: str, lease: str | None) -> Result:
-    """Writes down that an event could not be applied; it is tried again later."""
+    """Record that an event could not be applied; it is retried later."""
     database.call("auth_sync_fail_v1", p_event_id=event_id, p_outcome=outcome, p_error=detail, p_lease=lease)
     return Result(event_id, Status.FAILED, outcome)
 
@@ -130,7 +139,7 @@ def fail(database: Database, event_id: str, outcome: Outcome, detail: str, lease
 def parameters(
     works: Sequence[Work], dry_run: bool = False, lock_timeout: str = LOCK_TIMEOUT, skip_held: bool = False
 ) -> dict[str, Json]:
-    """What `auth_sync_process_v1` takes."""
+    """The parameters of `auth_sync_process_v1`."""
     return {
         "p_works": [to_json(work) for work in works],
         "p_dry_run": dry_run,
@@ -140,7 +149,7 @@ def parameters(
 
 
 def to_json(work: Work) -> dict[str, Json]:
-    """A work as `auth_sync_process_v1` takes it."""
+    """A work as a JSON object for `auth_sync_process_v1`."""
     return {
         "event_id": work.event.event_id,
         "operation": work.event.operation,
@@ -158,6 +167,7 @@ def to_json(work: Work) -> dict[str, Json]:
 
 
 def result_of(item: Json) -> Result:
+    """A result of `auth_sync_process_v1` as a value."""
     return Result(
         event_id=item["event_id"],
         status=Status(item["status"]),

@@ -1,4 +1,4 @@
-"""What an event of `auth.users` is, as the schemas that decide it: whole rows, or only the columns that we map."""
+"""The schemas of an event: a payload, with whole rows of `auth.users` or only mapped columns, and the ledger's form."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -10,19 +10,19 @@ from webhook_service.events import Operation
 
 MAX_VERSION = 2**63 - 1
 LONGEST_EMAIL = 1000
-# What Python's datetime cannot hold, as PostgreSQL writes it.
+# Timestamps that Python's datetime cannot hold, as PostgreSQL writes them.
 WRITTEN = r"-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9:.]+[+-][0-9:]+"
 BEYOND = re.compile("[0-9]{5,6}" + WRITTEN)
 BEFORE_CHRIST = re.compile("[0-9]{4,6}" + WRITTEN + " BC")
 
-# As PostgreSQL writes it. Python's UUID also reads 0x..., signs, blanks and underscores.
+# A UUID as PostgreSQL writes it. Python's UUID also reads 0x..., signs, blanks and underscores.
 UUID_TEXT = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z"
 
 
 class Timestamp(fields.Field[datetime]):
     """A timestamptz as PostgreSQL writes it in JSON: ISO 8601 with an offset, +-infinity, years over 9999 and BC.
 
-    What Python cannot hold becomes the last or first moment that it can.
+    A time that Python cannot hold becomes the last or the first one that it can.
     """
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
@@ -39,13 +39,13 @@ class Timestamp(fields.Field[datetime]):
         offset = moment.utcoffset()
         if offset is None:
             raise ValidationError("Has no time zone.")
-        if abs(offset) >= timedelta(hours=16) or offset.microseconds:  # PostgreSQL has none
+        if abs(offset) >= timedelta(hours=16) or offset.microseconds:  # PostgreSQL never writes such an offset
             raise ValidationError("Not a timestamp.")
         return moment
 
 
 class UserSchema(Schema):
-    """The columns of `auth.users` that we map. Whatever a user can write themselves must not make an event fail."""
+    """The mapped columns of `auth.users`. No value that users can write themselves may make an event fail."""
 
     class Meta:
         unknown = EXCLUDE
@@ -63,7 +63,7 @@ class UserSchema(Schema):
 
 
 class EventSchema(Schema):
-    """A row event of `auth.users`. Only the row that decides is read: the old one of a DELETE, else the new one."""
+    """A change of a row of `auth.users`. Only one row is read: the old one of a DELETE, and the new one otherwise."""
 
     class Meta:
         unknown = EXCLUDE
@@ -86,7 +86,7 @@ class EventSchema(Schema):
     def has_the_row_it_needs(self, data: dict[str, Any], **kwargs: Any) -> None:
         needed = "old_record" if data["type"] is Operation.DELETE else "record"
         if data[needed] is None:
-            raise ValidationError(f"A {data['type']} needs it.", needed)
+            raise ValidationError(f"Missing data for a required field of {data['type']}.", needed)
 
 
 class StateSchema(Schema):

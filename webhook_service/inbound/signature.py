@@ -1,8 +1,8 @@
-"""Step 1: raw body and headers -> Delivery. Standard Webhooks.
+"""Step 1: raw body and headers -> Delivery, by the signature of Standard Webhooks.
 
-https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md: the headers are
-`webhook-id`, `webhook-timestamp` (seconds) and `webhook-signature` (`v1,<base64>`, several of them separated); what is
-signed is `id.timestamp.body`, with HMAC-SHA256.
+The headers are `webhook-id`, `webhook-timestamp` (seconds since 1970) and `webhook-signature` (one or more
+`v1,<base64>`). The signature is the HMAC-SHA256 of `id.timestamp.body`. Source:
+https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
 
 import base64
@@ -24,25 +24,25 @@ TIMESTAMP_HEADER = "webhook-timestamp"
 SIGNATURE_HEADER = "webhook-signature"
 TOKEN_HEADER = "x-webhook-token"  # noqa: S105 (a name)
 
-TOLERANCE = 300
-"""Seconds that the signed time may differ from ours, either way; what the spec's libraries use."""
+TOLERANCE_SECONDS = 300
+"""How much the signed time may differ from this machine's clock, either way. The spec's libraries use the same."""
 
-# No dot in an id: the signed content is joined by dots, and must be read in one way only. No colon: actions have one.
+# An id has no dot, because dots separate the parts of the signed content. It has no colon, because ids of actions do.
 EVENT_ID = re.compile(r"[A-Za-z0-9_-]{1,200}", re.ASCII)
 TIMESTAMP = re.compile(r"[0-9]{1,12}", re.ASCII)
-# Finds the v1 signatures, separated by space as in the spec or by ", " as by Supabase's Auth Hooks; skips others.
+# Finds v1 signatures, separated by space as in the spec, or by ", " as in Supabase's Auth Hooks. Others are skipped.
 V1_SIGNATURE = re.compile(r"(?:^|[\s,])v1,([A-Za-z0-9+/]{43}=)(?=$|[\s,])", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A signing key of 24 to 64 bytes. Never shown."""
+    """A signing key of 24 to 64 bytes. Its representation does not show the key."""
 
     key: bytes = field(repr=False)
 
     @classmethod
     def parse(cls, text: str) -> "Secret":
-        """From `whsec_<base64>`. Raises ValueError, whose text does not hold the secret."""
+        """Parse `whsec_<base64>`. Raises ValueError, whose text does not hold the secret."""
         encoded = text.removeprefix("whsec_")
         if encoded == text:
             raise ValueError("must begin with whsec_")
@@ -55,13 +55,15 @@ class Secret:
         return cls(key)
 
     def sign(self, content: bytes) -> bytes:
+        """The HMAC-SHA256 of the content."""
         return hmac.digest(self.key, content, "sha256")
 
 
 def parse_secrets(text: str) -> tuple[Secret, ...]:
-    """One or several secrets, newest first, separated by space, comma or `|`, each `whsec_...` or `v1,whsec_...`.
+    """Parse one or more secrets, newest first. They are separated by space, comma or `|`.
 
-    Raises ValueError, whose text tells which of them is unusable and why, without showing it.
+    Each is `whsec_...` or `v1,whsec_...`. Raises ValueError, which names the position of a bad secret and the reason,
+    without showing it.
     """
     words = [word for word in re.split(r"[\s,|]+", text) if word not in ("", "v1")]
     if not words:
@@ -76,16 +78,17 @@ def parse_secrets(text: str) -> tuple[Secret, ...]:
 
 
 def is_same(ours: bytes, theirs: bytes) -> bool:
-    """In constant time."""
+    """Compare in constant time."""
     return hmac.compare_digest(ours, theirs)
 
 
 def signed_content(event_id: str, timestamp: str, body: bytes) -> bytes:
+    """The bytes that are signed: `id.timestamp.body`."""
     return f"{event_id}.{timestamp}.".encode() + body
 
 
 def sign(secret: Secret, event_id: str, body: bytes, *, now: datetime) -> dict[str, str]:
-    """The three headers for a body. Raises ValueError for an event id that no receiver would take."""
+    """The three headers that sign a body. Raises ValueError for an event id that `verify` would refuse."""
     if not EVENT_ID.fullmatch(event_id):
         raise ValueError("an event id has 1 to 200 letters, digits, '_' and '-'")
     timestamp = str(int(now.timestamp()))
@@ -94,24 +97,29 @@ def sign(secret: Secret, event_id: str, body: bytes, *, now: datetime) -> dict[s
 
 
 def verify(secrets: Sequence[Secret], headers: Mapping[str, str], body: bytes, *, now: datetime) -> Delivery:
-    """The only way to a signed Delivery. `headers` is looked up in lower case. Raises BadSignature."""
+    """Verify the signature of a body. No other function makes a signed Delivery.
+
+    The names in `headers` are in lower case. Raises BadSignature.
+    """
     event_id, timestamp, signatures = (headers.get(name) for name in (ID_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER))
     if event_id is None or timestamp is None or signatures is None:
-        raise BadSignature("missing_signature", f"Needs {ID_HEADER}, {TIMESTAMP_HEADER} and {SIGNATURE_HEADER}.")
+        names = f"{ID_HEADER}, {TIMESTAMP_HEADER} and {SIGNATURE_HEADER}"
+        raise BadSignature("missing_signature", f"The headers {names} are required.")
     if not EVENT_ID.fullmatch(event_id):
         raise BadSignature("malformed_id", f"{ID_HEADER} must be 1 to 200 letters, digits, '_' and '-'.")
     if not TIMESTAMP.fullmatch(timestamp):
         raise BadSignature("malformed_timestamp", f"{TIMESTAMP_HEADER} must be whole seconds since 1970.")
     candidates = [base64.b64decode(found) for found in V1_SIGNATURE.findall(signatures)]
     if not candidates:
-        raise BadSignature("malformed_signature", f"{SIGNATURE_HEADER} holds no v1 signature.")
-    if abs(now.timestamp() - int(timestamp)) > TOLERANCE:
-        raise BadSignature("timestamp_out_of_tolerance", f"{TIMESTAMP_HEADER} is over {TOLERANCE} s from our clock.")
+        raise BadSignature("malformed_signature", f"{SIGNATURE_HEADER} does not hold a v1 signature.")
+    if abs(now.timestamp() - int(timestamp)) > TOLERANCE_SECONDS:
+        detail = f"{TIMESTAMP_HEADER} is more than {TOLERANCE_SECONDS} s away from this service's clock."
+        raise BadSignature("timestamp_out_of_tolerance", detail)
     content = signed_content(event_id, timestamp, body)
-    # One digest for each secret, however many signatures there are: a body is long, and anyone may send them.
+    # One digest for each secret, not for each signature: anyone can send a long body with many signatures.
     signed = [secret.sign(content) for secret in secrets]
     if not any(is_same(ours, theirs) for ours in signed for theirs in candidates):
-        raise BadSignature("wrong_signature", "No signature fits this body and any of our secrets.")
+        raise BadSignature("wrong_signature", "No signature matches this body with any of the configured secrets.")
     return Delivery(event_id, datetime.fromtimestamp(int(timestamp), UTC), body)
 
 
@@ -121,17 +129,17 @@ def _token_serializer(secrets: Sequence[Secret]) -> URLSafeSerializer:
 
 
 def mint_token(secrets: Sequence[Secret], name: str) -> str:
-    """A token for the static header of a webhook made in Supabase's dashboard; `name` tells whose it is."""
+    """A token for the static header of a webhook that was made in Supabase's dashboard; `name` names the webhook."""
     return str(_token_serializer(secrets).dumps({"webhook": name}))
 
 
 def verify_token(secrets: Sequence[Secret], headers: Mapping[str, str], body: bytes, *, now: datetime) -> Delivery:
-    """The weaker way, for webhooks that cannot sign: the token says who may send, but nothing of body or time.
+    """Verify the token of a webhook that cannot sign. This is weaker: the token proves neither the body nor the time.
 
-    The event id derives from the body, so the same body twice is one event. Raises BadSignature.
+    The event id derives from the body, so the same body sent twice is one event. Raises BadSignature.
     """
     try:
         _token_serializer(secrets).loads(headers.get(TOKEN_HEADER, ""))
     except BadData as error:
-        raise BadSignature("wrong_token", f"{TOKEN_HEADER} is not one of ours.") from error
+        raise BadSignature("wrong_token", f"{TOKEN_HEADER} is not a token of this service.") from error
     return Delivery(f"body-{hashlib.sha256(body).hexdigest()}", now, body)

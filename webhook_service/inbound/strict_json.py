@@ -1,4 +1,4 @@
-"""JSON as strictly as PostgreSQL writes and stores it. Errors never repeat what was read."""
+"""Read JSON as strictly as PostgreSQL writes and stores it. Errors never quote the body."""
 
 import json
 import math
@@ -9,13 +9,13 @@ from webhook_service.errors import BadPayload
 from webhook_service.events import Json
 
 LONGEST_INTEGER = 4300
-"""Digits that Python reads as an int; jsonb may hold more."""
+"""The number of digits that Python reads as an int; jsonb may hold more."""
 
 UNSTORABLE_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 
 
 def read_json(body: bytes) -> Json:
-    """Strictly: what PostgreSQL cannot have written is refused, with a BadPayload that does not repeat it."""
+    """Parse a body. Raises BadPayload, without quoting the body, for JSON that PostgreSQL cannot have written."""
     try:
         data = STRICT.decode(body.decode("utf-8"))
         if UNSTORABLE_ESCAPE.search(body):
@@ -32,12 +32,12 @@ def read_json(body: bytes) -> Json:
 def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        raise BadPayload("duplicate_key", "An object has a key twice.")
+        raise BadPayload("duplicate_key", "An object has the same key twice.")
     return result
 
 
 def _whole_number(digits: str) -> int | float:
-    return int(digits) if len(digits) < LONGEST_INTEGER else math.inf  # nothing that we map is that long
+    return int(digits) if len(digits) < LONGEST_INTEGER else math.inf  # no mapped value is that long
 
 
 def _constant(name: str) -> NoReturn:
@@ -48,8 +48,8 @@ STRICT = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, p
 
 
 def _refuse_unstorable_text(data: Json) -> None:
-    """NUL and lone surrogates are JSON, but no PostgreSQL text."""
-    text = json.dumps(data, ensure_ascii=False)  # NUL stays escaped in here; a pair has become one character
+    """Refuse NUL and lone surrogates, which are valid in JSON, but not in a PostgreSQL text."""
+    text = json.dumps(data, ensure_ascii=False)  # NUL is still escaped here; a surrogate pair is one character
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

@@ -1,7 +1,8 @@
-"""All events again that fit a filter: previewed, confirmed, and then replayed by the relays part by part.
+"""Bulk replays: an admin previews and confirms a filter, and the relays replay the matching events part by part.
 
-A part is at most a second's worth of BULK_REPLAY_RATE. It is leased like everything else that a relay takes: who is
-killed is followed, and what a part had done by then is not done again. A failing event does not stop the job.
+A part has at most BULK_REPLAY_RATE events, one second's worth. A relay takes it under a lease. If the relay is killed,
+another one takes the part after the lease, and finds the events that were replayed unchanged. An event that fails does
+not stop the job.
 """
 
 from collections import Counter
@@ -13,23 +14,25 @@ from webhook_service.events import Json, Outcome, Result, Status, Via, Work
 from webhook_service.inbound import handlers, payload
 from webhook_service.inbound.processing import LOCK_TIMEOUT_ALONE, process_batch
 from webhook_service.ledger.replay import MAX_CHANGES_SHOWN
-from webhook_service.loops import LEASE, Ran
+from webhook_service.loops import LEASE_SECONDS, PassResult
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 BULK_REPLAY_RATE = 50
-"""Events a second, of all jobs and relays together: a twentieth of what one database applies, so that live events do
-not wait for it; a hundred thousand take about half an hour."""
+"""Events per second, for all jobs and relays together. One database applies twenty times as many, so live events do not
+wait for a job. A hundred thousand events take about half an hour."""
 
-PREVIEWED = 200
-"""How many events a preview tries out: one call, well within its time limit."""
+MAX_PREVIEWED = 200
+"""How many events a preview tries: one call, well within its time limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a bulk replay would do: `matched` rows fit, `actions` of them are failed actions, which would be asked for
-    again. The first events, `tried` of them, were applied and forgotten: their `outcomes`, how many `changed` an
-    employee, and the `changes` of the first MAX_CHANGES_SHOWN of those.
+    """The effects that a bulk replay would have.
+
+    `matched` rows match; `actions` of them are failed actions, which would be due again. The first `tried` events were
+    applied in a transaction that was rolled back: `outcomes` is {outcome: count}, `changed` is how many changed an
+    employee, and `changes` has the results of the first MAX_CHANGES_SHOWN of those.
     """
 
     matched: int
@@ -42,15 +45,17 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What became of a part: of `results`, the `failed` could not be applied at all, {event_id: why}. `held_at` is the
-    id of the event that somebody is in the way of; it and those behind it are still to be done.
+    """The results of a part of a bulk replay.
+
+    `failed` is {event_id: error} of the `results` that could not be applied at all. `held_at` is the ledger id of the
+    first event that another transaction holds up; it and the events after it are not replayed yet.
     """
 
     results: Sequence[Result]
     failed: Mapping[str, str] = field(default_factory=dict)
     held_at: int | None = None
 
-    def before(self, other: "Part") -> "Part":
+    def followed_by(self, other: "Part") -> "Part":
         return Part([*self.results, *other.results], {**self.failed, **other.failed}, other.held_at)
 
     @property
@@ -63,8 +68,11 @@ class Part:
 
 
 def preview(database: Database, policy: Policy, filter: Mapping[str, Json]) -> Preview:
-    """Writes nothing. `filter` as in `ledger.queries.events`, and `needs_attention`. Raises Unavailable."""
-    found = database.call("auth_sync_bulk_preview_v1", p_filter=dict(filter), p_limit=PREVIEWED)
+    """Preview a bulk replay, without writing anything.
+
+    `filter` has the shape that `ledger.queries.filter_json` returns. Raises Unavailable, DatabaseError.
+    """
+    found = database.call("auth_sync_bulk_preview_v1", p_filter=dict(filter), p_limit=MAX_PREVIEWED)
     tried = replayed(database, policy, found["events"], requested_by="preview", dry_run=True)
     return Preview(
         matched=found["matched"],
@@ -77,45 +85,57 @@ def preview(database: Database, policy: Policy, filter: Mapping[str, Json]) -> P
 
 
 def begin(database: Database, filter: Mapping[str, Json], *, requested_by: str) -> Json:
-    """Confirmed: {"id", "matched"}. Events that come later are not taken."""
+    """Start a job, and return {"id", "matched"}. Later events do not become part of it.
+
+    Raises Unavailable, DatabaseError.
+    """
     return database.call("auth_sync_begin_bulk_replay_v1", p_filter=dict(filter), p_requested_by=requested_by)
 
 
 def cancel(database: Database, id: int, *, requested_by: str) -> Json:
-    """The job as it is then, None where there is none. At most the part that is under way still ends."""
+    """Cancel a job, and return it (None: there is none). A part that a relay is replaying still finishes.
+
+    Raises Unavailable, DatabaseError.
+    """
     return database.call("auth_sync_cancel_bulk_replay_v1", p_id=id, p_requested_by=requested_by)
 
 
 def jobs(database: Database, *, limit: int) -> Json:
-    """The newest first."""
+    """Return the newest jobs, newest first. Raises Unavailable, DatabaseError."""
     return database.call("auth_sync_bulk_replays_v1", p_limit=limit)
 
 
 def job(database: Database, id: int) -> Json:
-    """None where there is none."""
+    """Return a job (None: there is none). Raises Unavailable, DatabaseError."""
     return database.call("auth_sync_bulk_replay_v1", p_id=id)
 
 
 def run_once(
-    database: Database, policy: Policy, *, name: str, limit: int = BULK_REPLAY_RATE, lease: int = LEASE
-) -> Ran:
-    """Takes the next part of a job, if one is due, and replays it. Raises Unavailable: the part is then taken again."""
+    database: Database, policy: Policy, *, name: str, limit: int = BULK_REPLAY_RATE, lease: int = LEASE_SECONDS
+) -> PassResult:
+    """Claim the next due part of a job, and replay it. `name` is the relay's, `lease` is in seconds.
+
+    Raises Unavailable: the part is then retried. Raises DatabaseError: the job has failed with that error.
+    """
     due = database.call("auth_sync_claim_bulk_replay_v1", p_relay=name, p_limit=limit, p_lease_seconds=lease)
     rows = due["events"]
     if not rows:
-        return Ran(next_in=due["next_in"])
+        return PassResult(next_in=due["next_in"])
     job = due["job"]
     try:
         part = replayed(database, policy, rows, requested_by=job["requested_by"], dry_run=False)
         settle(database, job, name, part)
-    except DatabaseError as error:  # it would refuse that again and again
+    except DatabaseError as error:  # the database would refuse every retry
         settle(database, job, name, Part([], held_at=rows[0]["id"]), error=error.detail)
         raise
-    return Ran(len(rows), len(rows) - len(part.results), part.outcomes, due["next_in"])
+    return PassResult(len(rows), len(rows) - len(part.results), part.outcomes, due["next_in"])
 
 
 def settle(database: Database, job: Json, name: str, part: Part, error: str | None = None) -> None:
-    """Writes down what became of a part, which counts only while it is ours."""
+    """Record the results of a part. They count only while the relay `name` holds the lease.
+
+    Raises Unavailable, DatabaseError.
+    """
     database.call(
         "auth_sync_settle_bulk_replay_v1",
         p_id=job["id"],
@@ -136,8 +156,10 @@ def settle(database: Database, job: Json, name: str, part: Part, error: str | No
 def replayed(
     database: Database, policy: Policy, rows: Sequence[Mapping[str, Json]], *, requested_by: str, dry_run: bool
 ) -> Part:
-    """Rows of the ledger in their order, in one transaction; where that is refused or held up, as two halves, down to
-    the one event that is to blame: a refused one has failed, at a held one it ends. Raises Unavailable.
+    """Replay rows of the ledger in their order, in one transaction.
+
+    If the database refuses the transaction, or another transaction holds it up, the rows are replayed as two halves,
+    down to the single event that causes it. A refused event fails; the part ends at a held event. Raises Unavailable.
     """
     works: list[Work] = []
     unreadable = Part([])
@@ -146,23 +168,24 @@ def replayed(
             event = payload.from_ledger(row, policy.name_fields)
             works.append(handlers.decide(event, policy, via=Via.REPLAY, requested_by=requested_by))
         except InvalidPayload as error:
-            unreadable = unreadable.before(failure(row, Outcome.UNREADABLE, error.detail))
+            unreadable = unreadable.followed_by(failure(row, Outcome.UNREADABLE, error.detail))
     try:
-        return unreadable.before(Part(_applied(database, policy, works, dry_run) if works else []))
+        return unreadable.followed_by(Part(_applied(database, policy, works, dry_run) if works else []))
     except (DatabaseError, Conflict) as error:
         if len(rows) > 1:
             middle = len(rows) // 2
             first = replayed(database, policy, rows[:middle], requested_by=requested_by, dry_run=dry_run)
             if first.held_at is not None:
                 return first
-            return first.before(replayed(database, policy, rows[middle:], requested_by=requested_by, dry_run=dry_run))
+            second = replayed(database, policy, rows[middle:], requested_by=requested_by, dry_run=dry_run)
+            return first.followed_by(second)
         if isinstance(error, DatabaseError):
             return failure(rows[0], Outcome.NOT_APPLIED, error.detail)
         return Part([], held_at=rows[0]["id"])
 
 
 def _applied(database: Database, policy: Policy, works: Sequence[Work], dry_run: bool) -> list[Result]:
-    """It does not wait long for anybody: what it has locked by then, live events may need."""
+    """Apply with a short lock timeout: live events may need the rows that this transaction has locked."""
     return process_batch(database, works, policy, dry_run=dry_run, lock_timeout=LOCK_TIMEOUT_ALONE)
 
 

@@ -1,4 +1,4 @@
-"""Everyone and their login, as admins look at it."""
+"""Queries of employees and their logins, for admins."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -6,12 +6,12 @@ from uuid import UUID
 
 from webhook_service.errors import EmployeeNotFound
 from webhook_service.events import Json
-from webhook_service.loops import Ran
+from webhook_service.loops import PassResult
 from webhook_service.ports import Database
 
 
 class SyncStatus(StrEnum):
-    """How an employee stands with the login; what each means is said in db/views/views.sql."""
+    """The `sync_status` of an employee. `db/views/views.sql` defines each."""
 
     MISSING_AUTH_UID = "MISSING_AUTH_UID"
     INACTIVE_WITH_AUTH = "INACTIVE_WITH_AUTH"
@@ -22,20 +22,28 @@ class SyncStatus(StrEnum):
 
 
 def people(database: Database, filter: Mapping[str, Json], *, after: int | None, limit: int) -> Json:
-    """A page, by employee_id, of the employees for whom all of `filter` holds (`sync_status`, `is_active`, `person`):
-    {"employees": rows of auth_sync_monitor, "next": the id to go on after, or None}.
+    """Return a page of the employees that match all of `filter` (`sync_status`, `is_active`, `person`), by employee_id.
+
+    The result is {"employees": rows of auth_sync_monitor, "next": the `after` of the next page, or None}.
+    Raises Unavailable, DatabaseError.
     """
     return database.call("auth_sync_people_v1", p_filter=dict(filter), p_after=after, p_limit=limit)
 
 
 def problems(database: Database) -> Json:
-    """How many have each problem, up to 10,000: {sync_status: count, ..., "is_capped": one has more, "checked_at"}."""
+    """Count the employees with each problem, exactly up to 10,000.
+
+    The result is {sync_status: count, ..., "is_capped": whether a count is higher, "checked_at"}.
+    Raises Unavailable, DatabaseError.
+    """
     return database.call("auth_sync_problems_v1")
 
 
 def person(database: Database, employee_id: int) -> Json:
-    """{"employee", "events": the newest 20, "candidates": auth users that could be the login of one who has none}.
-    Raises EmployeeNotFound.
+    """Return one employee.
+
+    The result is {"employee", "events": the newest 20, "candidates": the auth users that could be the login of an
+    employee without one}. Raises EmployeeNotFound, Unavailable, DatabaseError.
     """
     found = database.call("auth_sync_person_v1", p_employee_id=employee_id)
     if found is None:
@@ -44,17 +52,25 @@ def person(database: Database, employee_id: int) -> Json:
 
 
 def login_candidates(database: Database, auth_user_id: UUID) -> Json:
-    """{"auth_user", "employees": those whose login it could be}; None where the auth user is not known."""
+    """Return {"auth_user", "employees": those whose login it could be}, or None if the auth user is unknown.
+
+    Raises Unavailable, DatabaseError.
+    """
     return database.call("auth_sync_login_candidates_v1", p_auth_user_id=str(auth_user_id))
 
 
 def logins_by_email(database: Database, email: str) -> Json:
-    """The auth users with this e-mail: as the candidates of `person`."""
+    """Return the auth users with this e-mail, in the shape of the `candidates` of `person`.
+
+    Raises Unavailable, DatabaseError.
+    """
     return database.call("auth_sync_candidates_v1", p_email=email, p_employee_number=None)
 
 
-def refresh_differences(database: Database) -> Ran:
-    """Compares the next employees with Auth, if it is time, and keeps the lists of those that differ: comparing many of
-    them takes longer than a page may. Of several relays, one does it. Raises Unavailable, DatabaseError.
+def refresh_differences(database: Database) -> PassResult:
+    """Compare the next employees with Auth, if that is due, and store the lists of those that differ.
+
+    Comparing many employees takes longer than a page of the dashboard may take. One relay at a time does it.
+    Raises Unavailable, DatabaseError.
     """
-    return Ran(next_in=database.call("auth_sync_refresh_mismatches_v1")["next_in"])
+    return PassResult(next_in=database.call("auth_sync_refresh_mismatches_v1")["next_in"])

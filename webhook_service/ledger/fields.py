@@ -1,4 +1,4 @@
-"""Fields of requests that take what is documented and nothing that merely looks like it."""
+"""Strict marshmallow fields for requests: they accept the documented forms only."""
 
 import re
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ WORDS: Mapping[str, bool] = {"true": True, "false": False}
 
 
 class Whole(fields.Integer):
-    """A whole number; in a query, its digits. Not 5.9, which would become 5, nor 1_000. (5.0 is whole in JSON.)"""
+    """A whole number; in a query, its digits. Rejects 5.9, which would become 5, and 1_000. Accepts 5.0 in JSON."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
         if isinstance(value, str):
@@ -25,7 +25,7 @@ class Whole(fields.Integer):
 
 
 class Truth(fields.Boolean):
-    """JSON's true or false. Not "off", 0 or "no": whoever sends these may mean something else."""
+    """JSON's true or false. Rejects "off", 0 and "no", because the sender may mean something else."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
         if not isinstance(value, bool):
@@ -34,14 +34,14 @@ class Truth(fields.Boolean):
 
 
 class Flag(Truth):
-    """The same; in a query, the words."""
+    """JSON's true or false, or in a query the words `true` and `false`."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
         return super()._deserialize(WORDS.get(value, value) if isinstance(value, str) else value, attr, data, **kwargs)
 
 
 class Cursor(fields.Integer):
-    """Where to go on: what an answer said, which is a string of digits."""
+    """The start of the next page, as a response gave it: a string of digits."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
         if not isinstance(value, str) or not WHOLE_NUMBER.fullmatch(value):

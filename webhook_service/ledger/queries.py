@@ -1,4 +1,4 @@
-"""What admins read of the ledger."""
+"""Queries of the ledger, for admins."""
 
 import re
 from collections.abc import Mapping
@@ -17,13 +17,14 @@ MAX_BIGINT = 2**63 - 1
 DIRECTIONS = ("inbound", "outbound")
 OUTCOMES = sorted({*map(str, Outcome), *map(str, ActionOutcome)})
 LEDGER_ID = re.compile(r"[A-Za-z0-9_:-]{1,250}", re.ASCII)
-"""An event's id, or an action's, which has a colon."""
+"""The event id of an event or an action; that of an action has a colon."""
 
 
 class Filter(Schema):
-    """Which events: all of what is given must hold. `since` and `until` (not included) are times of arrival; `person`
-    is what a human types: the beginning of an e-mail, a name or an employee number, or an id; `needs_attention` is what
-    has failed and is not retried.
+    """A filter of events and actions. All given fields must match.
+
+    `since` (inclusive) and `until` (exclusive) are times of arrival. `person` is what an admin types: the beginning of
+    an e-mail, a name or an employee number, or an id. `needs_attention` matches failures that are not retried any more.
     """
 
     class Meta:
@@ -42,30 +43,39 @@ class Filter(Schema):
 
 
 def filter_json(loaded: Mapping[str, Any]) -> dict[str, Json]:
-    """The filter's part of loaded values, as the database takes it."""
+    """Return the fields of `Filter` in `loaded`, as texts: the `filter` that the functions below take."""
     chosen = {name: loaded[name] for name in Filter().fields if name in loaded}
     return {name: as_text(value) for name, value in chosen.items()}
 
 
 def as_text(value: object) -> str:
-    """As an address has it, so that the filter can be read again from a link."""
+    """Return a value as it stands in a URL, so that a link can hold the filter."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def summary(database: Database) -> Json:
-    """Counts by status and outcome, the oldest that is pending, and how the employees stand."""
+    """Return counts by status and outcome, the oldest pending event, and counts of employees.
+
+    Raises Unavailable, DatabaseError.
+    """
     return database.call("get_auth_sync_summary")
 
 
 def events(database: Database, filter: Mapping[str, Json], *, below: int | None, limit: int) -> Json:
-    """A page, newest first: {"events": [...], "next": the id to go on below, or None}. `filter` as of `filter_json`."""
+    """Return a page, newest first: {"events": [...], "next": the `below` of the next page, or None}.
+
+    `filter` has the shape that `filter_json` returns. Raises Unavailable, DatabaseError.
+    """
     return database.call("auth_sync_events_v1", p_filter=dict(filter), p_below=below, p_limit=limit)
 
 
 def event(database: Database, event_id: str) -> Json:
-    """One event with request_data, changes and replays. Raises EventNotFound."""
+    """Return one event or action with request_data, changes and replays.
+
+    Raises EventNotFound, Unavailable, DatabaseError.
+    """
     found = database.call("auth_sync_event_v1", p_event_id=event_id) if LEDGER_ID.fullmatch(event_id) else None
     if found is None:
         raise EventNotFound("event_not_found", "The ledger has no such event.")
@@ -73,19 +83,27 @@ def event(database: Database, event_id: str) -> Json:
 
 
 def search(database: Database, filter: Mapping[str, Json], *, below: int | None, limit: int) -> Json:
-    """As `events`, each with "person" (a name or e-mail, or None), and "people": [{"employee_id", "auth_user_id",
-    "name", "email"}] that the person of the filter may be.
+    """Return the page of `events`, each with "person" (a name, an e-mail or None), and "people".
+
+    "people" is [{"employee_id", "auth_user_id", "name", "email"}] of those that match the filter's `person`.
+    Raises Unavailable, DatabaseError.
     """
     return database.call("auth_sync_search_v1", p_filter=dict(filter), p_below=below, p_limit=limit)
 
 
 def counts(database: Database, filter: Mapping[str, Json]) -> Json:
-    """How many events fit: {"matched", "is_estimated"}, exactly up to 10,000."""
+    """Count the matching events: {"matched", "is_estimated"}. The count is exact up to 10,000.
+
+    Raises Unavailable, DatabaseError.
+    """
     return database.call("auth_sync_event_counts_v1", p_filter=dict(filter))
 
 
 def hours(database: Database, last: int) -> Json:
-    """Of the last hours, 72 at most: {"hours": [{"hour", "direction", "outcome" (or "pending"), "events"}],
-    "is_estimated"}.
+    """Count the events of the last hours, at most 72, by hour, direction and outcome.
+
+    The result is {"hours": [{"hour", "direction", "outcome" (or "pending"), "events"}], "is_estimated"}. More
+    than 100,000 events are estimated from a sample.
+    Raises Unavailable, DatabaseError.
     """
     return database.call("auth_sync_hours_v1", p_hours=last)

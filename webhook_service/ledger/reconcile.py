@@ -1,8 +1,8 @@
-"""Compares auth.users, the last known state and employees, and brings what differs through the same `processing`.
+"""Compares auth.users, auth_user_state and employees, and applies the differences with `inbound.processing`.
 
-The comparison is the database's, page by page; so memory is flat however many users there are. What differs becomes
-events of the ledger, as if it had been captured, so a run that is killed loses nothing: the relay goes on. The run
-itself is a row of the ledger too.
+The database compares page by page, so memory does not grow with the number of users. Each difference becomes an event
+of the ledger, as if it had been captured. If a run is killed, the relay applies its events. The ledger has a row for
+the run too.
 """
 
 from collections import Counter
@@ -18,13 +18,13 @@ from webhook_service.inbound.processing import process_rows
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
-PAGE = 1000
-BATCH = 200
+PAGE_SIZE = 1000
+BATCH_SIZE = 200
 CONCURRENT_BATCHES = 2
-"""Batches of a page that are processed at once: no two have the same auth user."""
+"""How many batches of a page are processed together. No two of them have the same auth user."""
 
 PARTS = ("users", "gone")
-"""Those in auth.users; then those that only we or employees still know."""
+"""First the auth users in auth.users, then those that only auth_user_state or employees still have."""
 
 CHANGING = (Outcome.LINKED, Outcome.SYNCED, Outcome.ORPHANED)
 MAX_PASSES = 10
@@ -35,13 +35,15 @@ MAX_SHOWN = 100
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """How far a run is: of `users` auth users and `known` states, in each of `passes`, `seen` in all are compared.
+    """The progress of a run.
 
-    `differences` counts by kind: unknown (never seen before), deleted, email, ban, changed; orphan, missing_link,
-    stale_email; and not_disabled, not_enabled, email_not_sent, employee_gone, which ask for an action. `shown` has the
-    first of them, {"auth_user_id", "kind", "employee_id"}. `outcomes` is what came of the events; `left` how many could
-    not be applied now, as somebody held their rows: the relay brings them. `failed` is how many events had failed
-    before, and wait for their next attempt or an admin: they are no difference here.
+    Each of the `passes` compares `users` auth users and `known` states; `seen` is how many were compared so far.
+    `differences` is {kind: count}. The kinds are unknown (never seen before), deleted, email, ban, changed; orphan,
+    missing_link, stale_email; and not_disabled, not_enabled, email_not_sent, employee_gone, which request an action.
+    `shown` has the first MAX_SHOWN differences, {"auth_user_id", "kind", "employee_id"}. `outcomes` is
+    {outcome: count} of the events. `left` events could not be applied now, because another transaction held their rows:
+    the relay applies them. `failed` events had failed before and wait for their next attempt or an admin; they do not
+    count as differences.
     """
 
     users: int
@@ -56,11 +58,12 @@ class Reconciled:
 
     @property
     def to_see(self) -> int:
+        """An estimate of how many are compared in all passes."""
         return max(self.seen, (self.users + max(self.known, self.users)) * self.passes)
 
     @property
     def changes(self) -> int:
-        """Events that changed an employee."""
+        """The number of events that changed an employee."""
         return sum(self.outcomes.get(outcome, 0) for outcome in CHANGING)
 
     def plus(self, page: Json, outcomes: Counter[str], left: int) -> "Reconciled":
@@ -82,18 +85,22 @@ def reconcile(
     dry_run: bool,
     progress: Callable[[Reconciled], None] = lambda so_far: None,
 ) -> Reconciled:
-    """Over everything, and again where employees were changed: of two that fitted a user, one may now be taken.
+    """Compare all auth users and employees, and apply the differences.
 
-    `progress` is told after each page. `dry_run` only compares, once.
+    If a pass changed employees, another one follows, at most MAX_PASSES in all: an auth user that two employees matched
+    may now match one, because the other got linked. `progress` receives the counts after each page. `dry_run` only
+    compares, once.
 
-    Raises NotPossible where there is no auth.users or another run is under way; Unavailable, DatabaseError where the
-    run could not go on: then it is in the ledger as FAILED, and what it had entered by then is applied all the same.
+    Raises NotPossible if there is no auth.users (`no_auth_users`) or another run is under way (`run_under_way`). Raises
+    Unavailable or DatabaseError if the run could not continue: the ledger then records it as FAILED, and the events
+    that it had written are applied all the same.
     """
     begun = database.call("auth_sync_begin_reconcile_v1", p_requested_by=requested_by, p_dry_run=dry_run)
     if begun is None:
         raise NotPossible("no_auth_users", "This database has no auth.users to compare with.")
     if begun["run"] is None and not dry_run:
-        raise NotPossible("run_under_way", "Another run is under way; if it was killed, it is over within a minute.")
+        detail = "Another run is under way. If it was killed, a new run can begin within a minute."
+        raise NotPossible("run_under_way", detail)
 
     done = Reconciled(begun["users"], begun["known"], failed=begun["failed"])
     try:
@@ -105,7 +112,7 @@ def reconcile(
                 break
             done = replace(done, passes=done.passes + 1)
     except BaseException as error:
-        with suppress(ServiceError):  # of a run that never ends, the next one says that it was interrupted
+        with suppress(ServiceError):  # if this fails, the next run records this one as interrupted
             _end(database, begun["run"], done, f"ended by {getattr(error, 'reason', type(error).__name__)}")
         raise
     _end(database, begun["run"], done, f"{done.left} events are left to the relay" if done.left else None)
@@ -131,11 +138,11 @@ def _compare(
                 p_run=run,
                 p_part=part,
                 p_after=after,
-                p_limit=PAGE,
+                p_limit=PAGE_SIZE,
                 p_columns=sorted(policy.columns),
             )
             events = page["events"]
-            batches = [events[start : start + BATCH] for start in range(0, len(events), BATCH)]
+            batches = [events[start : start + BATCH_SIZE] for start in range(0, len(events), BATCH_SIZE)]
             outcomes = Counter(
                 str(result.outcome) for results in concurrent_batches.map(process, batches) for result in results
             )

@@ -1,8 +1,8 @@
-"""The machine delivers what the webhook lost: due rows of the ledger -> the same `processing`.
+"""Applies due events of the ledger with `inbound.processing`: those that no webhook delivered, and retries.
 
-Any number of relays may run at once. A row is leased while one works on it; if that one dies, the lease ends and
-another takes it over. What fails is due again later (see `auth_sync_backoff_v1`), until it is given up. Actions have a
-loop of their own, `outbound.accounts.Accounts.run_once`; `app.relay_for` starts both.
+Any number of relays may run at once. A relay claims a row under a lease; if the relay dies, the lease ends and another
+relay takes the row. An event that fails is due again later (see `auth_sync_backoff_v1`), until it needs attention.
+Actions have their own loop, `outbound.accounts.Accounts.run_once`; `app.relay_for` starts both.
 """
 
 import logging
@@ -10,19 +10,21 @@ from collections import Counter
 
 from webhook_service.events import Status, Via
 from webhook_service.inbound.processing import process_rows
-from webhook_service.loops import LEASE, Ran
+from webhook_service.loops import LEASE_SECONDS, PassResult
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 log = logging.getLogger(__name__)
 
-BATCH = 200
+BATCH_SIZE = 200
 
 
-def run_once(database: Database, policy: Policy, *, name: str, limit: int = BATCH, lease: int = LEASE) -> Ran:
-    """Takes what is due, at most `limit` rows, and applies it, older versions first. Raises Unavailable, DatabaseError.
+def run_once(
+    database: Database, policy: Policy, *, name: str, limit: int = BATCH_SIZE, lease: int = LEASE_SECONDS
+) -> PassResult:
+    """Claim at most `limit` due events, and apply them, older versions first.
 
-    `name` is this relay's own: its leases carry it.
+    `name` is the name of this relay, which its leases carry. `lease` is in seconds. Raises Unavailable, DatabaseError.
     """
     due = database.call("auth_sync_claim_v1", p_relay=name, p_limit=limit, p_lease_seconds=lease)
     rows = due["events"]
@@ -34,4 +36,4 @@ def run_once(database: Database, policy: Policy, *, name: str, limit: int = BATC
         if result.status is Status.FAILED:
             fields = {"event_id": result.event_id, "outcome": result.outcome, "employee_id": result.employee_id}
             log.warning("not applied", extra=fields)
-    return Ran(len(rows), len(held), Counter(str(result.outcome) for result in results), due["next_in"])
+    return PassResult(len(rows), len(held), Counter(str(result.outcome) for result in results), due["next_in"])

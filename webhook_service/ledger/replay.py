@@ -1,4 +1,4 @@
-"""A person asks for events again: ledger row -> the same `processing`. Every replay is recorded with who asked."""
+"""Replays events for an admin with `inbound.processing`. The ledger records each replay with the admin's name."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -12,19 +12,20 @@ from webhook_service.ledger import queries
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
-DRY_RUN_BATCH = 200
-"""A dry run forgets a batch before the next one, so its batches are larger; but they keep rows from live events."""
+DRY_RUN_BATCH_SIZE = 200
+"""Larger than MAX_BATCH, because a dry run rolls each batch back before the next one. Limited, because a batch locks
+rows that live events need."""
 
 MAX_CHANGES_SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What replays did, or in a dry run would do.
+    """The effects of replays; of a dry run, the effects that they would have.
 
-    `matched` is how many events fit (None in a later part); `replayed` how many of them were taken, and `next` where to
-    go on if those are not all. `changes` holds the results that changed an employee, the first MAX_CHANGES_SHOWN of
-    `changed`.
+    `matched` is the number of matching events (None in a later part), `replayed` how many of them were replayed, and
+    `next` the `after` of the next part (None: there is none). `changed` events changed an employee; `changes` has the
+    results of the first MAX_CHANGES_SHOWN of them. `outcomes` is {outcome: count}.
     """
 
     dry_run: bool
@@ -49,12 +50,12 @@ class Replayed:
 
 
 def replay_event(database: Database, policy: Policy, event_id: str, *, requested_by: str) -> Result:
-    """One event, whatever its status. Raises EventNotFound."""
+    """Replay one event of any status. Raises EventNotFound, InvalidPayload, Unavailable, DatabaseError."""
     queries.event(database, event_id)
     page = database.call("auth_sync_replayable_v1", p_filter={"event_id": event_id}, p_after=0, p_limit=1)
     results = _replay(database, policy, page["events"], requested_by=requested_by, dry_run=False)
     if not results:
-        raise EventNotFound("event_not_found", "That is no event, but an action; it cannot be replayed.")
+        raise EventNotFound("event_not_found", "That is not an event, so it cannot be replayed.")
     return results[0]
 
 
@@ -69,12 +70,13 @@ def replay_events(
     after: int = 0,
     progress: Callable[[Replayed], None] = lambda so_far: None,
 ) -> Replayed:
-    """The inbound events that fit, oldest first, at most `limit`; `progress` is told after each batch.
+    """Replay at most `limit` matching inbound events, oldest first. `progress` receives the counts after each batch.
 
-    Each batch is a transaction of its own: where one raises Unavailable, those before it are done, and doing them again
-    changes nothing. `filter` as in `ledger.queries.events`; `after` is the `next` of the part before.
+    `filter` has the shape that `ledger.queries.filter_json` returns; `after` is the `next` of the previous part. Each
+    batch is a separate transaction: if one raises Unavailable, the batches before it are done, and replaying them again
+    changes nothing. Raises InvalidPayload, Unavailable, DatabaseError.
     """
-    size = DRY_RUN_BATCH if dry_run else MAX_BATCH
+    size = DRY_RUN_BATCH_SIZE if dry_run else MAX_BATCH
     done = Replayed(dry_run, next=after)
     while done.next is not None and (limit is None or done.replayed < limit):
         wanted = size if limit is None else min(size, limit - done.replayed)

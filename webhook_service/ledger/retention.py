@@ -1,22 +1,26 @@
-"""How long the ledger keeps what is done."""
+"""Removes old rows that are done from the ledger."""
 
 from collections.abc import Callable
 from datetime import datetime
 
 from webhook_service.ports import Database
 
-BATCH = 5000
+BATCH_SIZE = 5000
 
 
 def prunable(database: Database, before: datetime) -> int:
-    """How many events are done and older."""
-    return int(database.call("auth_sync_prune_v1", p_before=before.isoformat(), p_limit=BATCH, p_dry_run=True))
+    """Count the rows that are done and older than `before`. Raises Unavailable, DatabaseError."""
+    return int(database.call("auth_sync_prune_v1", p_before=before.isoformat(), p_limit=BATCH_SIZE, p_dry_run=True))
 
 
 def prune(database: Database, before: datetime, *, progress: Callable[[int], None] = lambda removed: None) -> int:
-    """Removes them, batch by batch; `progress` is told how many each one had. Returns how many in all."""
+    """Remove the rows that are done and older than `before`, batch by batch, and return how many.
+
+    `progress` receives the number of each batch. Raises Unavailable, DatabaseError: earlier batches stay removed.
+    """
     total = 0
-    while removed := database.call("auth_sync_prune_v1", p_before=before.isoformat(), p_limit=BATCH, p_dry_run=False):
+    arguments = {"p_before": before.isoformat(), "p_limit": BATCH_SIZE, "p_dry_run": False}
+    while removed := database.call("auth_sync_prune_v1", **arguments):
         total += removed
         progress(removed)
     return total

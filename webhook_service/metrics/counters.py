@@ -1,6 +1,6 @@
-"""What the processes count for Prometheus, and what the database is asked for it: one `Metrics` for each application.
+"""Metrics for Prometheus: counters of the processes, and numbers from the database. Each application has one `Metrics`.
 
-No label ever holds what comes from outside: an id, an e-mail, a text.
+No label ever holds data from outside, such as an id, an e-mail or a text.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from webhook_service.events import Json, Outcome
-from webhook_service.loops import Ran
+from webhook_service.loops import PassResult
 from webhook_service.metrics.files import reading
 
 PREFIX = "webhook_service_"
@@ -24,14 +24,14 @@ REFUSALS = (
     *("timestamp_out_of_tolerance", "wrong_signature", "wrong_token"),
     *("too_large", "wrong_content_type", "invalid_payload"),
 )
-"""Reasons of a 4xx to a delivery."""
+"""The reasons of a 4xx response to a delivery."""
 
 ERRORS = (
     *("database_error", "internal_error"),
     *("database_unreachable", "database_unavailable", "database_conflict", "database_slow"),
     *("not_recorded", "not_migrated"),
 )
-"""Reasons of a 5xx to a delivery."""
+"""The reasons of a 5xx response to a delivery."""
 
 OTHER = "other"
 LABELS = (
@@ -39,38 +39,42 @@ LABELS = (
     *(("refused", reason) for reason in (*REFUSALS, OTHER)),
     *(("error", reason) for reason in (*ERRORS, OTHER)),
 )
-"""All that can become of a delivery: an event's outcome, or why there is none."""
+"""All labels of a delivery: (outcome of the event, "") or ("refused" or "error", reason)."""
 
 RESULTS = ("worked", "idle", "failed")
 SIGN_INS = ("succeeded", "refused", "throttled", "failed")
 
 GAUGES = {
     "backlog_events": "Events that are pending, up to 10000",
-    "backlog_oldest_seconds": "Age of the oldest pending event; 0 where there is none",
-    "failed_events": "Failed events that are tried again by themselves, up to 10000",
-    "needs_attention_events": "Failed events that wait for an admin, up to 10000",
-    "open_actions": "Actions in Auth that are still to be done, up to 10000",
-    "open_actions_oldest_seconds": "Age of the oldest open action; 0 where there is none",
-    "needs_attention_actions": "Failed actions that wait for an admin, up to 10000",
-    "relay_last_run_seconds": "Since a relay last looked, of any process; absent where none ever did",
-    "last_event_seconds": "Since the newest event came into the ledger; absent where there is none",
+    "backlog_oldest_seconds": "Age of the oldest pending event; 0 if there is none",
+    "failed_events": "Failed events that are retried automatically, up to 10000",
+    "needs_attention_events": "Failed events that need an admin's attention, up to 10000",
+    "open_actions": "Actions in Auth that are pending or retried, up to 10000",
+    "open_actions_oldest_seconds": "Age of the oldest open action; 0 if there is none",
+    "needs_attention_actions": "Failed actions that need an admin's attention, up to 10000",
+    "relay_last_run_seconds": "Time since the last pass of any relay; absent if there was none",
+    "last_event_seconds": "Age of the newest event in the ledger; absent if there is none",
 }
-"""What `auth_sync_metrics_v1` answers."""
+"""The keys of `auth_sync_metrics_v1`, with help texts."""
 
-NEVER = ("relay_last_run_seconds", "last_event_seconds")
-"""Of these, null is no sample; of the others, 0."""
+ABSENT_IF_NULL = ("relay_last_run_seconds", "last_event_seconds")
+"""If one of these is null, it has no sample; the others are then 0."""
 
 
 class Metrics:
-    """The instruments of one application. With a `folder`, all processes that count in it are one in the sum."""
+    """The metrics of one application. With a `folder`, they are the sum over all processes that count in it."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
         self._registry = CollectorRegistry()
         deliveries = Counter(
-            f"{PREFIX}deliveries_total", "POST /webhook/auth", ["outcome", "reason"], registry=self._registry
+            f"{PREFIX}deliveries_total",
+            "Deliveries to POST /webhook/auth",
+            ["outcome", "reason"],
+            registry=self._registry,
         )
-        # All of them from the start: a first one is seen as an increase, and the hot route looks nothing up twice.
+        # All label values exist from the start. Prometheus then sees a first delivery as an increase, and the busiest
+        # route looks up each label only once.
         self._deliveries = {labels: deliveries.labels(*labels) for labels in LABELS}
         self._seconds = Histogram(
             f"{PREFIX}delivery_seconds", "Time to answer a delivery", buckets=BUCKETS, registry=self._registry
@@ -86,26 +90,32 @@ class Metrics:
         self._sign_ins = {result: sign_ins.labels(result) for result in SIGN_INS}
 
     def delivered(self, status: int, outcome: str | None, reason: str | None, seconds: float) -> None:
-        """A delivery has been answered with this HTTP status: with an event's outcome, or the reason why not."""
+        """Count a delivery that was answered with this HTTP status after `seconds`.
+
+        `outcome` is that of the event below 400, and `reason` that of the error from 400 on.
+        """
         kind = "refused" if 400 <= status < 500 else "error"
         labels = (outcome or "", "") if status < 400 else (kind, reason or OTHER)
         self._deliveries.get(labels, self._deliveries[kind, OTHER]).inc()
         self._seconds.observe(seconds)
 
     def signed_in(self, result: str) -> None:
-        """Somebody tried to sign in to the pages; one of SIGN_INS came of it."""
+        """Count an attempt to sign in to the pages, with a result of SIGN_INS."""
         self._sign_ins[result].inc()
 
-    def ran(self, loop: str, ran: Ran | None) -> None:
-        """A relay has looked; None: it could not."""
-        happened = "failed" if ran is None else "worked" if ran.claimed > ran.held else "idle"
-        for result in RESULTS:
-            self._relay_runs.labels(loop, result).inc(result == happened)
-        for (operation, outcome), count in (ran.actions if ran is not None else {}).items():
+    def pass_ended(self, loop: str, result: PassResult | None) -> None:
+        """Count a pass of a relay's loop, and its actions. `result` is None if the pass raised an error."""
+        label = "failed" if result is None else "worked" if result.claimed > result.held else "idle"
+        for each in RESULTS:
+            self._relay_runs.labels(loop, each).inc(each == label)
+        for (operation, outcome), count in (result.actions if result is not None else {}).items():
             self._actions.labels(operation, outcome).inc(count)
 
     def exposed(self, numbers: Mapping[str, Json] | None) -> bytes:
-        """In Prometheus's text format; `numbers` as of `auth_sync_metrics_v1`, None where the database is away."""
+        """All metrics in Prometheus's text format.
+
+        `numbers` is the result of `auth_sync_metrics_v1`, or None if the database is unavailable.
+        """
         return self._counted() + generate_latest(gauges(numbers))
 
     def _counted(self) -> bytes:
@@ -118,15 +128,15 @@ class Metrics:
 
 
 def gauges(numbers: Mapping[str, Json] | None) -> CollectorRegistry:
-    """A registry of the database's numbers, and whether there are any."""
+    """A registry with the numbers from the database, and `database_up`."""
 
     class Numbers(Collector):
         def collect(self) -> Iterator[GaugeMetricFamily]:
             yield GaugeMetricFamily(f"{PREFIX}database_up", "Whether the database answers", int(numbers is not None))
-            for name, means in GAUGES.items() if numbers is not None else ():
+            for name, help_text in GAUGES.items() if numbers is not None else ():
                 value = numbers[name] if numbers is not None else None
-                if value is not None or name not in NEVER:
-                    yield GaugeMetricFamily(f"{PREFIX}{name}", means, value or 0)
+                if value is not None or name not in ABSENT_IF_NULL:
+                    yield GaugeMetricFamily(f"{PREFIX}{name}", help_text, value or 0)
 
     registry = CollectorRegistry()
     registry.register(Numbers())

@@ -1,6 +1,7 @@
-"""The files that the workers of one gunicorn count in: counter_PID.db and histogram_PID.db (prometheus-client's
-multi-process mode). Those of workers that have ended are added up in one, so that no count is lost and no file is left
-behind by each restart.
+"""The files in which the workers of one gunicorn count: counter_PID.db and histogram_PID.db.
+
+This is prometheus-client's multi-process mode. The files of workers that have ended are added up in one file of each
+kind, so that no count is lost, and restarts do not leave more and more files.
 """
 
 import fcntl
@@ -11,23 +12,27 @@ from pathlib import Path
 from prometheus_client.mmap_dict import MmapedDict
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-"""The variable by which prometheus-client knows, when it is first imported, that several processes count together."""
+"""The environment variable that turns on prometheus-client's multi-process mode when it is first imported."""
 
 LOCK = "lock"
 
 
 @contextmanager
 def reading(folder: Path) -> Iterator[None]:
-    """While this lasts, nothing is added up: a worker's counts would be seen twice, or not at all."""
+    """Keep `add_up_ended` from running while the files are read.
+
+    Otherwise a worker's counts could be read twice, or not at all.
+    """
     with (folder / LOCK).open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
         yield
 
 
 def add_up_ended(folder: Path, living: Collection[int]) -> None:
-    """Adds up the files of all processes but `living`. Waits for nobody: what is being read stays for the next time.
+    """Add up the files of all processes except those in `living` (process ids).
 
-    Raises OSError, RuntimeError or struct.error for a file that is broken or gone.
+    Returns at once if the files are being read; the next call adds them up. Raises OSError, RuntimeError or
+    struct.error for a file that is broken or gone.
     """
     with (folder / LOCK).open("ab") as lock:
         try:
@@ -39,12 +44,12 @@ def add_up_ended(folder: Path, living: Collection[int]) -> None:
             if process.isdecimal() and int(process) not in living:
                 try:
                     add(file, folder / f"{kind}_ended.db")
-                finally:  # one that cannot be read would spoil every scrape
+                finally:  # a broken file would make every scrape fail
                     file.unlink()
 
 
 def add(file: Path, sums: Path) -> None:
-    """The values of one file to those of another; all of them or, where the file is broken, none."""
+    """Add the values of `file` to those of `sums`. If `file` is broken, none of them is added."""
     values = list(MmapedDict.read_all_values_from_file(str(file)))  # type: ignore[no-untyped-call]
     total = MmapedDict(str(sums))  # type: ignore[no-untyped-call]
     for key, value, _, _ in values:

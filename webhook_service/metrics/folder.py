@@ -1,4 +1,4 @@
-"""The temporary folder that the workers of one gunicorn count in: made at its start, gone with it."""
+"""The temporary folder in which the workers of one gunicorn count. It lasts from gunicorn's start to its end."""
 
 import fcntl
 import os
@@ -11,17 +11,17 @@ PREFIX = "webhook-service-metrics-"
 
 
 def make(uid: int, gid: int) -> Path:
-    """A new one, for workers with these ids. It is locked for as long as this process, or a worker of it, lives."""
+    """Make a folder for workers with this user and group id. It stays locked while this process or a worker lives."""
     new = Path(tempfile.mkdtemp(prefix=f".{PREFIX}"))
     os.chown(new, uid, gid)
     fcntl.flock(os.open(new, os.O_RDONLY), fcntl.LOCK_SH)
-    return new.rename(new.with_name(new.name.removeprefix(".")))  # under this name nobody meets it without its lock
+    return new.rename(new.with_name(new.name.removeprefix(".")))  # `remove_abandoned` never sees it without its lock
 
 
 def remove_abandoned() -> None:
-    """Those that nobody has locked: their server was killed, and could not."""
+    """Remove the folders that no process has locked. Their server was killed before it could remove them."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        with suppress(OSError):  # it is in use, somebody else's, or gone meanwhile
+        with suppress(OSError):  # the folder is in use, belongs to another user, or is gone
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,8 +1,9 @@
-"""When to tell whom it concerns: what is so at this moment, and what was told before -> what to tell now. Pure.
+"""Decides which notices to send: present conditions + earlier notices -> notices to send now. Pure.
 
-The first of its kind is told at once. What follows is gathered: for a quarter of an hour, and after each message for
-twice as long; so a thousand failures are few messages, and a bad day is no flood. While it lasts, it is told again
-once a day. That it is over is told once, when it has been for five minutes.
+The words are those of Prometheus Alertmanager. The first notice of a kind is sent at once. Later changes are gathered
+for a group interval of a quarter of an hour, which doubles after each notice; so a thousand failures cause few notices.
+While a condition is firing, its notice is repeated once a day. It is reported as resolved once, after it has not held
+for five minutes.
 """
 
 from collections.abc import Mapping
@@ -12,16 +13,18 @@ from enum import StrEnum
 
 from webhook_service.events import Json
 
-GATHERED = timedelta(minutes=15)
-LONGEST_GATHERED = timedelta(hours=4)
-REMINDED = timedelta(days=1)
-WELL = timedelta(minutes=5)
+GROUP_INTERVAL = timedelta(minutes=15)
+MAX_GROUP_INTERVAL = timedelta(hours=4)
+REPEAT_INTERVAL = timedelta(days=1)
+RESOLVE_DELAY = timedelta(minutes=5)
 
-MUCH_WORSE = 10
-"""A backlog that grows is still the one that was told; at so many times its size it is told anew."""
+BACKLOG_GROWTH_FACTOR = 10
+"""A backlog counts as worse only when it has this many times the size that was reported."""
 
 
 class Kind(StrEnum):
+    """The conditions that notices report."""
+
     NEEDS_ATTENTION = "needs_attention"
     BACKLOG = "backlog"
     DRIFT = "drift"
@@ -29,18 +32,20 @@ class Kind(StrEnum):
 
 
 class Step(StrEnum):
-    """What a message tells of its kind."""
+    """The reason for a notice: a condition began, got worse, is still firing, or is resolved."""
 
-    PROBLEM = "problem"
+    FIRING = "firing"
     WORSE = "worse"
-    REMINDER = "reminder"
-    RECOVERED = "recovered"
+    REPEATED = "repeated"
+    RESOLVED = "resolved"
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Something that is not well at this moment: how many; the oldest of them, by its id in the ledger; of drift, the
-    run that found it. `facts` are the database's own, for the text.
+    """A condition that holds now.
+
+    `count` is the number of events, actions or differences; `since_id` the ledger id of the oldest one; `mark` the
+    reconcile run that found a drift. `facts` is the JSON object of `auth_sync_conditions_v1`, for the text.
     """
 
     count: int = 0
@@ -51,8 +56,11 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What was reported of a kind. `reported_count` is how many of the present ones were reported; `gone_at` is
-    the time since which the condition no longer holds.
+    """The earlier notices of a kind: a row of `auth_sync_notices`.
+
+    `is_open` says that the condition is firing. `gone_at` is the time since which it no longer holds (None: it holds).
+    `reported_times` counts the notices since it began. `reported_count` is how many of the present events were
+    reported.
     """
 
     is_open: bool = False
@@ -64,7 +72,7 @@ class Remembered:
     mark: int = 0
 
     def until(self, now: datetime) -> "Remembered":
-        """As if nothing were later than now: where a clock was set back, nobody waits until it has caught up."""
+        """Replace times that are later than `now` by `now`, so that a clock that was set back delays no notice."""
         return replace(
             self,
             opened_at=_earlier(self.opened_at, now),
@@ -72,17 +80,17 @@ class Remembered:
             reported_at=_earlier(self.reported_at, now),
         )
 
-    def is_gathering(self, now: datetime) -> bool:
-        """Whether what is new must wait for the next message."""
+    def is_in_group_interval(self, now: datetime) -> bool:
+        """Whether changes must wait for the end of the group interval."""
         if self.reported_at is None:
             return False
         doubled = min(max(self.reported_times - 1, 0), 10)
-        return now - self.reported_at < min(LONGEST_GATHERED, GATHERED * (1 << doubled))
+        return now - self.reported_at < min(MAX_GROUP_INTERVAL, GROUP_INTERVAL * (1 << doubled))
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """About a kind: what to remember from now on, and what to tell, if anything."""
+    """The decision about a kind: what to remember, and which notice to send (None: no notice)."""
 
     kind: Kind
     remembered: Remembered
@@ -96,8 +104,9 @@ def decide(
     watched: frozenset[Kind] = frozenset(Kind),
     now: datetime,
 ) -> list[Decision]:
-    """A decision for each kind of which there is something to tell, or to remember. What is not watched any more is
-    forgotten, and nothing is said.
+    """Return a decision for each kind that has a notice to send, or new values to remember.
+
+    A kind that is not in `watched` is closed without a notice.
     """
     decisions = []
     for kind in Kind:
@@ -106,9 +115,9 @@ def decide(
         if kind not in watched:
             decision = Decision(kind, replace(before, is_open=False, gone_at=None))
         elif (condition := conditions.get(kind)) is not None:
-            decision = _so(kind, condition, before, now)
+            decision = _holds(kind, condition, before, now)
         else:
-            decision = _well(kind, before, now)
+            decision = _holds_no_longer(kind, before, now)
         if decision.step is not None or decision.remembered != known:
             decisions.append(decision)
     return decisions
@@ -118,19 +127,19 @@ def _earlier(at: datetime | None, now: datetime) -> datetime | None:
     return min(at, now) if at is not None else None
 
 
-def _so(kind: Kind, condition: Condition, before: Remembered, now: datetime) -> Decision:
+def _holds(kind: Kind, condition: Condition, before: Remembered, now: datetime) -> Decision:
     if not before.is_open:
-        if before.is_gathering(now):  # it comes and goes
+        if before.is_in_group_interval(now):  # a condition that comes and goes causes one notice per group interval
             return Decision(kind, before)
         opened = Remembered(is_open=True, opened_at=now)
-        return Decision(kind, _reported(opened, condition, now), Step.PROBLEM)
+        return Decision(kind, _reported(opened, condition, now), Step.FIRING)
     still = replace(before, gone_at=None)
-    if kind is Kind.NEEDS_ATTENTION:  # what is mended meanwhile does not hide what is new
+    if kind is Kind.NEEDS_ATTENTION:  # events that were fixed must not hide new failures
         still = replace(still, reported_count=min(before.reported_count, condition.count))
-    if _is_worse(kind, condition, before) and not before.is_gathering(now):
+    if _is_worse(kind, condition, before) and not before.is_in_group_interval(now):
         return Decision(kind, _reported(still, condition, now), Step.WORSE)
-    if before.reported_at is not None and now - before.reported_at >= REMINDED:
-        return Decision(kind, _reported(still, condition, now), Step.REMINDER)
+    if before.reported_at is not None and now - before.reported_at >= REPEAT_INTERVAL:
+        return Decision(kind, _reported(still, condition, now), Step.REPEATED)
     return Decision(kind, still)
 
 
@@ -138,7 +147,7 @@ def _is_worse(kind: Kind, condition: Condition, before: Remembered) -> bool:
     if kind is Kind.NEEDS_ATTENTION:
         return condition.count > before.reported_count
     if kind is Kind.BACKLOG:
-        return condition.count >= max(before.reported_count, 1) * MUCH_WORSE
+        return condition.count >= max(before.reported_count, 1) * BACKLOG_GROWTH_FACTOR
     return condition.mark > before.mark
 
 
@@ -152,13 +161,13 @@ def _reported(remembered: Remembered, condition: Condition, now: datetime) -> Re
     )
 
 
-def _well(kind: Kind, before: Remembered, now: datetime) -> Decision:
+def _holds_no_longer(kind: Kind, before: Remembered, now: datetime) -> Decision:
     if not before.is_open:
         return Decision(kind, before)
     if before.gone_at is None:
         return Decision(kind, replace(before, gone_at=now))
-    if now - before.gone_at < WELL:
+    if now - before.gone_at < RESOLVE_DELAY:
         return Decision(kind, before)
     return Decision(
-        kind, replace(before, is_open=False, gone_at=None, reported_at=now, reported_times=1), Step.RECOVERED
+        kind, replace(before, is_open=False, gone_at=None, reported_at=now, reported_times=1), Step.RESOLVED
     )

@@ -1,4 +1,4 @@
-"""Links in messages: signed, so that nobody makes one up, and good for a week."""
+"""Links in notices. They are signed, so that no one can forge one, and are valid for a week."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,14 +15,14 @@ LIFETIME = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class FailingLink:
-    """Which rows of the ledger a message was about: of this kind, from this id on."""
+    """The rows of the ledger that a notice was about: those of this kind, from this id on."""
 
     kind: Kind
     since_id: int
 
 
 class Signer(TimestampSigner):
-    """Its time is a parameter."""
+    """A signer whose time is a parameter."""
 
     def __init__(self, *arguments: Any, now: datetime, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -36,18 +36,19 @@ class Signer(TimestampSigner):
 
 
 def failing_link(public_url: str, key: bytes, link: FailingLink, *, now: datetime) -> str:
+    """Return the signed URL of a link, valid for LIFETIME from `now`."""
     return f"{public_url}{PATH}/{_serializer(key, now).dumps([link.kind, link.since_id])}"
 
 
 def read_link(token: str, key: bytes, *, now: datetime, max_age: timedelta = LIFETIME) -> FailingLink:
-    """What a link's last part says. Raises ExpiredLink, or BadLink where it is not ours."""
+    """Read the last part of a link's path. Raises ExpiredLink, or BadLink if this key did not sign it."""
     try:
         kind, since_id = _serializer(key, now).loads(token, max_age=int(max_age.total_seconds()))
         return FailingLink(Kind(kind), int(since_id))
     except SignatureExpired:
-        raise ExpiredLink("expired_link", "The link is too old; the page it led to is still there.") from None
+        raise ExpiredLink("expired_link", "The link has expired; the page that it led to still exists.") from None
     except (BadData, ValueError, TypeError):
-        raise BadLink("bad_link", "The link is not one of ours.") from None
+        raise BadLink("bad_link", "This service did not make the link.") from None
 
 
 def _serializer(key: bytes, now: datetime) -> URLSafeTimedSerializer:

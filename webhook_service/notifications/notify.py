@@ -1,8 +1,8 @@
-"""The notices' own look: asks the database what is so, decides what to tell, and sends what is to be sent.
+"""The relay's loop for notices: reads the conditions from the database, decides on notices, and sends them.
 
-What is decided is written down first, with its message; whoever takes the message under a lease sends it. So of many
-relays one decides and one sends, and what could not be sent is sent later: a crash may repeat a message, and loses
-none. No connection is held meanwhile, and nothing else waits for it.
+A decision is stored with its message before it is sent. A relay takes the message under a lease and sends it. So one of
+many relays decides and one sends, and a message that could not be sent is retried later. A crash may repeat a message,
+but loses none. Sending holds no database connection, and no other loop waits for it.
 """
 
 import logging
@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 from webhook_service.events import Json
-from webhook_service.loops import Ran
+from webhook_service.loops import PassResult
 from webhook_service.notifications.decide import Condition, Decision, Kind, Remembered, decide
-from webhook_service.notifications.destinations import PATIENCE, Destination, destinations, send
+from webhook_service.notifications.destinations import TIMEOUT_SECONDS, Destination, destinations, send
 from webhook_service.notifications.links import FailingLink, failing_link
 from webhook_service.notifications.text import Message, message
 from webhook_service.ports import Database
@@ -22,23 +22,24 @@ from webhook_service.settings import NoticeSettings, PageSettings
 
 log = logging.getLogger(__name__)
 
-EVERY = 30.0
-"""Seconds between two looks."""
+POLL_SECONDS = 30.0
 
-LEASE = 120
-"""Seconds: many times what sending takes."""
+LEASE_SECONDS = 120
+"""Many times as long as sending a message takes."""
 
-BRISK = 3.0
-"""Seconds: a look that has sent for longer than this leaves the rest to the next one, so that a stop is not held up."""
+MAX_PASS_SECONDS = 3.0
+"""A pass that has sent for longer leaves the other messages to the next pass, so that it does not delay a stop."""
 
 TIMES = ("opened_at", "gone_at", "reported_at")
 
 
 @dataclass(frozen=True, slots=True)
 class Notifier:
-    """`key` signs links, and tells destinations apart; without a `public_url` a message says where to look instead.
+    """Decides on notices and sends them to the destinations `to`.
 
-    `with_actions`: whether actions are performed here, so that one that waits is worth telling.
+    `with_actions` says whether this service performs actions; only then do waiting actions count as a backlog. Without
+    a `public_url`, a message names a path instead of a link. `key` signs links and fingerprints destinations.
+    `timeout` is how many seconds all destinations together have for a message.
     """
 
     database: Database
@@ -47,18 +48,21 @@ class Notifier:
     with_actions: bool
     public_url: str | None
     key: bytes = field(repr=False)
-    patience: float = PATIENCE
+    timeout: float = TIMEOUT_SECONDS
 
-    def run_once(self, relay: str) -> Ran:
-        """Raises Unavailable, DatabaseError. That nothing can be sent is no error: it is tried again."""
+    def run_once(self, relay: str) -> PassResult:
+        """Decide on notices, and send due messages. A message that cannot be sent raises nothing; it is retried.
+
+        Raises Unavailable, DatabaseError.
+        """
         now = self.decide()
-        ends = time.monotonic() + BRISK
+        ends = time.monotonic() + MAX_PASS_SECONDS
         while time.monotonic() < ends and self.send_one(relay, now):
             pass
-        return Ran()
+        return PassResult()
 
     def decide(self) -> datetime:
-        """Decides what to tell, and writes it down. Returns the database's time."""
+        """Decide on notices, store them, and return the database's time. Raises Unavailable, DatabaseError."""
         hours = self.settings.silence_hours
         seen = self.database.call(
             "auth_sync_conditions_v1",
@@ -93,8 +97,11 @@ class Notifier:
             log.info("notice", extra={"kind": decision.kind, "step": decision.step, "title": reported.title})
 
     def send_one(self, relay: str, now: datetime) -> bool:
-        """Sends what is due to those who have not got it yet; False where nothing is due."""
-        due = self.database.call("auth_sync_claim_notice_v1", p_relay=relay, p_lease_seconds=LEASE)
+        """Send a due message to the destinations that have not received it. Returns False if none is due.
+
+        Raises Unavailable, DatabaseError.
+        """
+        due = self.database.call("auth_sync_claim_notice_v1", p_relay=relay, p_lease_seconds=LEASE_SECONDS)
         if due is None:
             return False
         kind, reported = Kind(due["kind"]), message_of(due["message"])
@@ -106,20 +113,21 @@ class Notifier:
         )
 
         def late(one: Destination) -> None:
-            """A slow server has taken it after all: it does not get it again."""
+            """Record a destination that accepted the message after the timeout, so that it is not sent again."""
             fingerprint = one.fingerprint(self.key)
             self.database.call("auth_sync_reached_v1", p_kind=kind, p_message=due["message"], p_destination=fingerprint)
 
-        taken = send(left, title, body, patience=self.patience, late=late)
-        if missed := [one.name for one in left if one not in taken]:
+        accepted = send(left, title, body, timeout=self.timeout, late=late)
+        if missed := [one.name for one in left if one not in accepted]:
             log.warning("notice not sent", extra={"kind": kind, "destinations": missed})
-        reached |= {one.fingerprint(self.key) for one in taken}
+        reached |= {one.fingerprint(self.key) for one in accepted}
         self.database.call(
             "auth_sync_notice_sent_v1", p_kind=kind, p_relay=relay, p_reached=sorted(reached), p_is_done=not missed
         )
         return True
 
     def link(self, kind: Kind, since_id: int, now: datetime) -> str | None:
+        """Return the link of a message, or None without a `public_url`."""
         if self.public_url is None:
             return None
         return failing_link(self.public_url, self.key, FailingLink(kind, since_id), now=now)
@@ -128,9 +136,10 @@ class Notifier:
 def notifier(
     database: Database, settings: NoticeSettings, pages: PageSettings, admin_api_key: str | None, *, with_actions: bool
 ) -> Notifier | None:
-    """None where there is nobody to tell. Raises ValueError where an URL cannot be used; config has tried them.
+    """Return the notifier, or None without destinations. Raises ValueError for an unusable URL; config checks them.
 
-    A relay may run without ADMIN_API_KEY: then, and without SECRET_KEY, no page would know its links.
+    A relay may run without ADMIN_API_KEY. If it has no SECRET_KEY either, its messages have no links, because no page
+    could verify them.
     """
     if not settings.urls:
         return None
@@ -142,7 +151,7 @@ def notifier(
 
 
 def condition_of(facts: Json) -> Condition:
-    """Of needs_attention, backlog, drift or silence, as the database tells it."""
+    """Convert a condition of `auth_sync_conditions_v1`."""
     waiting = facts.get("events", 0) + facts.get("actions", 0)
     return Condition(
         count=int(facts.get("count", waiting)),
@@ -153,6 +162,7 @@ def condition_of(facts: Json) -> Condition:
 
 
 def remembered_of(row: Json) -> Remembered:
+    """Convert a row of `auth_sync_notices`, as `auth_sync_conditions_v1` returns it."""
     times = {name: datetime.fromisoformat(row[name]) if row[name] else None for name in TIMES}
     return Remembered(
         is_open=row["is_open"],
@@ -164,4 +174,5 @@ def remembered_of(row: Json) -> Remembered:
 
 
 def message_of(reported: Json) -> Message:
+    """Convert a stored message."""
     return Message(reported["title"], tuple(reported["lines"]), reported["since_id"])

@@ -1,4 +1,4 @@
-"""What a message says: counts, reasons and what to do. Nobody's name, e-mail or id."""
+"""The texts of notices: counts, reasons and what to do. They contain no name, e-mail or id of a person."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,43 +9,44 @@ from webhook_service.ledger import wording
 from webhook_service.ledger.wording import describe
 from webhook_service.notifications.decide import Condition, Decision, Kind, Step
 
-WHERE = {
+PATHS = {
     Kind.NEEDS_ATTENTION: "/admin/events?status=FAILED",
     Kind.BACKLOG: "/admin/auth-sync",
     Kind.DRIFT: "/admin/auth-sync",
     Kind.SILENCE: "/admin/auth-sync",
 }
-"""Where to look, where no link can be made."""
+"""The pages that a message names if it has no link."""
 
-RECOVERED = {
-    Kind.NEEDS_ATTENTION: "Nothing waits for an admin any more",
-    Kind.BACKLOG: "The backlog is worked off",
-    Kind.DRIFT: "The newest reconciliation found no difference",
+RESOLVED = {
+    Kind.NEEDS_ATTENTION: "Nothing needs attention any more",
+    Kind.BACKLOG: "The backlog is done",
+    Kind.DRIFT: "The newest reconcile run found no difference",
     Kind.SILENCE: "Events arrive again",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`since_id` is where the link leads to, in the ledger."""
+    """A notice's text. `since_id` is the ledger id from which its link lists rows."""
 
     title: str
     lines: tuple[str, ...]
     since_id: int = 0
 
     def body(self, kind: Kind, link: str | None) -> str:
-        where = f"See {link}" if link else f"See {WHERE[kind]} of the service."
+        """Return the lines, and where to read more."""
+        where = f"See {link}" if link else f"See {PATHS[kind]} of the service."
         return "\n".join([*self.lines, "", where])
 
 
 def message(decision: Decision, condition: Condition | None, opened_at: datetime | None, now: datetime) -> Message:
-    """The text of a decision that has a step. `condition` is None where it has recovered."""
+    """Return the text of a decision that has a step. `condition` is None if it is resolved."""
     if condition is None:
         lasted = f" It lasted for {describe((now - opened_at).total_seconds())}." if opened_at is not None else ""
-        return Message(f"Recovered: {RECOVERED[decision.kind]}", (f"{RECOVERED[decision.kind]}.{lasted}",))
+        return Message(f"Resolved: {RESOLVED[decision.kind]}", (f"{RESOLVED[decision.kind]}.{lasted}",))
     title, lines = TEXTS[decision.kind](condition)
-    before = {Step.WORSE: "Worse: ", Step.REMINDER: "Still so: "}.get(decision.step or Step.PROBLEM, "")
-    if decision.step is not Step.PROBLEM and opened_at is not None:
+    before = {Step.WORSE: "Worse: ", Step.REPEATED: "Still firing: "}.get(decision.step or Step.FIRING, "")
+    if decision.step is not Step.FIRING and opened_at is not None:
         lines = (*lines, f"It began {describe((now - opened_at).total_seconds())} ago.")
     return Message(before + title, lines, condition.since_id)
 
@@ -53,8 +54,9 @@ def message(decision: Decision, condition: Condition | None, opened_at: datetime
 def needs_attention(condition: Condition) -> tuple[str, tuple[str, ...]]:
     outcomes: Mapping[str, int] = condition.facts["outcomes"]
     advice = tuple(f"- {outcome}: {wording.advice(outcome)}" for outcome, _ in ranked(outcomes))
-    title = f"{counted(condition.count, 'event')} given up"
-    return title, (f"{title}: {listed(outcomes)}. They wait for an admin.", *advice)
+    is_one = condition.count == 1
+    title = f"{counted(condition.count, 'event')} {'needs' if is_one else 'need'} attention"
+    return title, (f"{title}: {listed(outcomes)}. {'It is' if is_one else 'They are'} not retried any more.", *advice)
 
 
 def backlog(condition: Condition) -> tuple[str, tuple[str, ...]]:
@@ -64,47 +66,48 @@ def backlog(condition: Condition) -> tuple[str, tuple[str, ...]]:
     age = describe(float(condition.facts["oldest_seconds"]))
     lines = [f"{' and '.join(parts)} should be done by now; the oldest has waited for {age}."]
     if events:
-        lines.append("- Events: see that a relay runs, and what it logs as `relay in trouble` or `not applied`.")
+        lines.append("- Events: check that a relay runs, and read the warnings in its log.")
     if actions:
         lines.append(
-            "- Changes of employees (who was dismissed may still sign in): see that Auth answers, with"
-            " `webhook-service doctor`."
+            "- Changes of employees (a dismissed employee may still be able to sign in): check with"
+            " `webhook-service doctor` that Auth responds."
         )
     return f"Backlog: the oldest has waited for {age}", tuple(lines)
 
 
 def drift(condition: Condition) -> tuple[str, tuple[str, ...]]:
     return f"Drift: {counted(condition.count, 'difference')} found", (
-        f"The newest reconciliation found {counted(condition.count, 'difference')}: "
-        f"{listed(condition.facts['differences'])}. It entered them as events, which are applied.",
-        "Changes were made that nothing captured: run `webhook-service doctor` for the cause, then"
-        " `webhook-service reconcile` again: this is over once it finds nothing.",
+        f"The newest reconcile run found {counted(condition.count, 'difference')}: "
+        f"{listed(condition.facts['differences'])}. It wrote them to the ledger as events, which are applied.",
+        "Some changes were not captured. Run `webhook-service doctor` to find the cause, then"
+        " `webhook-service reconcile` again. This is resolved once a run finds no difference.",
     )
 
 
 def silence(condition: Condition) -> tuple[str, tuple[str, ...]]:
     age = describe(float(condition.facts["seconds"]))
     return f"Silence: no event for {age}", (
-        f"No event of auth.users has come for {age}.",
-        "Where people do sign up and sign in, the trigger is gone: run `webhook-service doctor`.",
+        f"No event of auth.users has arrived for {age}.",
+        "If people do sign up and sign in, the trigger is missing: run `webhook-service doctor`.",
     )
 
 
 TEXTS = {Kind.NEEDS_ATTENTION: needs_attention, Kind.BACKLOG: backlog, Kind.DRIFT: drift, Kind.SILENCE: silence}
 
-CAPPED = 10_000
-"""The database counts no further."""
+MAX_COUNT = 10_000
+"""The database does not count further."""
 
 
 def counted(count: int, one: str, many: str = "") -> str:
-    """1000, event -> 1,000 events."""
-    return f"{'over ' if count >= CAPPED else ''}{count:,} {one if count == 1 else many or one + 's'}"
+    """Format a count and a noun: 1000, "event" -> "1,000 events"."""
+    return f"{'over ' if count >= MAX_COUNT else ''}{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def ranked(counts: Mapping[str, Json]) -> list[tuple[str, int]]:
+    """Return the names and counts, highest count first."""
     return sorted(((name, int(count)) for name, count in counts.items()), key=lambda each: (-each[1], each[0]))
 
 
 def listed(counts: Mapping[str, Json]) -> str:
-    """ambiguous 700, email_taken 300."""
+    """List names with counts: "ambiguous 700, email_taken 300"."""
     return ", ".join(f"{name} {count:,}" for name, count in ranked(counts))

@@ -1,7 +1,7 @@
-"""RequestedAction + Account -> Call: the call of Auth that an action still needs, as values. No I/O, clock, database.
+"""Decides which call to Auth an action still needs: RequestedAction + Account -> Call. Pure: no I/O, no clock.
 
-An action says what was requested once. What counts is the employee as it is now, and the auth user as Auth has it
-now: so the same action done twice, late, or after another one ends in the same place.
+An action says what was requested when it was recorded. The decision depends on the employee and the auth user as they
+are now, so an action that is performed twice, late or after a newer one has the same result.
 """
 
 from collections.abc import Callable
@@ -11,13 +11,17 @@ from datetime import datetime, timedelta
 from webhook_service.events import Account, Action, ActionOutcome, RequestedAction
 from webhook_service.policy import EmailOwner
 
-FOR_GOOD = timedelta(days=50 * 365)
-"""A ban that lasts at least so long from now on is one for good. Auth knows no endless ones; ours are for a century."""
+PERMANENT_BAN = timedelta(days=50 * 365)
+"""A ban that ends later than this from now is permanent. Auth (supabase/auth v2.196) has no endless bans; this
+service bans for a century."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What to tell Auth: None leaves it as it is. `outcome` is what it then was."""
+    """The changes to request from Auth; None leaves a value unchanged.
+
+    `outcome` is the action's outcome once the call has succeeded. `ends_sessions`: the open sessions are ended too.
+    """
 
     outcome: ActionOutcome
     banned: bool | None = None
@@ -29,8 +33,8 @@ class Call:
         return self.banned is None and self.email is None
 
 
-def is_banned_for_good(account: Account, now: datetime) -> bool:
-    return account.banned_until is not None and account.banned_until > now + FOR_GOOD
+def is_banned_permanently(account: Account, now: datetime) -> bool:
+    return account.banned_until is not None and account.banned_until > now + PERMANENT_BAN
 
 
 def is_banned(account: Account, now: datetime) -> bool:
@@ -38,18 +42,18 @@ def is_banned(account: Account, now: datetime) -> bool:
 
 
 def disable(requested: RequestedAction, account: Account | None, owner: EmailOwner, now: datetime) -> Call:
-    """An inactive employee, and one who is no more, must not sign in; and what they have open ends, each time."""
+    """Ban the login of an employee who is inactive or whose row is gone, and end its open sessions every time."""
     if requested.employee is not None and requested.employee.is_active:
         return Call(ActionOutcome.STALE)
     if account is None or account.deleted_at is not None:
         return Call(ActionOutcome.GONE)
-    if is_banned_for_good(account, now):
+    if is_banned_permanently(account, now):
         return Call(ActionOutcome.UNCHANGED, ends_sessions=True)
     return Call(ActionOutcome.DISABLED, banned=True, ends_sessions=True)
 
 
 def enable(requested: RequestedAction, account: Account | None, owner: EmailOwner, now: datetime) -> Call:
-    """An active employee may sign in, whoever made the ban."""
+    """Lift the ban of an active employee's login, also a ban that an admin set in Supabase."""
     if requested.employee is None or not requested.employee.is_active:
         return Call(ActionOutcome.STALE)
     if account is None or account.deleted_at is not None:
@@ -60,8 +64,10 @@ def enable(requested: RequestedAction, account: Account | None, owner: EmailOwne
 
 
 def update_email(requested: RequestedAction, account: Account | None, owner: EmailOwner, now: datetime) -> Call:
-    """The employee's e-mail goes to Auth. Where Auth owns e-mails and its own is neither what it was when the other
-    was changed nor what we have sent since, both sides changed it: Auth's counts, and its event brings it to the
+    """Copy the employee's e-mail to Auth.
+
+    If Auth owns e-mails (EMAIL_OWNER), and Auth's e-mail is neither the one from the time of the employee's change nor
+    one that this service sent since, then both sides changed it. Auth's e-mail wins, and its event copies it to the
     employee.
     """
     if requested.employee is None or "@" not in (requested.employee.email or ""):
@@ -83,5 +89,8 @@ DECIDERS: dict[Action, Callable[[RequestedAction, Account | None, EmailOwner, da
 
 
 def decide(requested: RequestedAction, account: Account | None, owner: EmailOwner, now: datetime) -> Call:
-    """What is still to be done about `wish` where Auth has the auth user as `account` (None: there is none)."""
+    """Decide the call that `requested` still needs. `account` is the auth user as Auth has it (None: it has none).
+
+    Raises KeyError for `create_auth_user`, which has no single call (see `outbound.logins`).
+    """
     return DECIDERS[requested.action](requested, account, owner, now)

@@ -1,4 +1,4 @@
-"""Intents of creating a login that others have begun: settled here, as by the relay, once their lease has ended."""
+"""Settles intents that another run began, as the relay does, once their leases have ended."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,12 +10,12 @@ from webhook_service.outbound.accounts import Accounts
 from webhook_service.outbound.pace import Pace
 
 MAX_OPEN = 200
-"""That are looked at together; each run that was killed has left one."""
+"""How many open intents are read together. Each run that was killed has left one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What has become of one. `error` says why it can be neither finished nor undone."""
+    """The status of an intent. `error` says why it can be neither finished nor undone."""
 
     is_open: bool
     outcome: str | None = None
@@ -32,20 +32,24 @@ OPEN = Intent(is_open=True)
 
 @dataclass(frozen=True, slots=True)
 class Intents:
-    """Those of one way to create logins (`via`). All raise what `Pace.call` does."""
+    """The intents of one way to create logins (`via`). The methods raise what `Pace.call` raises."""
 
     accounts: Accounts
     pace: Pace
     via: str
 
-    def settle_what_is_due(self) -> None:
+    def settle_due(self) -> None:
+        """Settle the due intents of this `via`."""
         for status in (Status.PENDING, Status.FAILED):
             for entry in self._entries({"operation": Action.CREATE_AUTH_USER, "status": status}, MAX_OPEN):
                 if entry["via"] == self.via and self._is_due(entry):
                     self._settle(entry)
 
     def newest_of(self, employee_id: int, *, is_late: bool) -> Intent:
-        """Settled if it is due; `is_late` where its lease must be over by now, whatever our clock says."""
+        """Return the employee's newest intent, after settling it if it is due.
+
+        `is_late` says that its lease must have ended by now, whatever this machine's clock says.
+        """
         entries = self._entries({"operation": Action.CREATE_AUTH_USER, "employee_id": str(employee_id)}, 1)
         if not entries:
             return NONE
@@ -59,7 +63,10 @@ class Intents:
         return entries
 
     def _is_due(self, entry: dict[str, Json], *, is_late: bool = False) -> bool:
-        """By our clock. The database's own decides: it hands out nothing that is under a lease."""
+        """Whether the intent is due by this machine's clock.
+
+        The database's clock decides: `auth_sync_claim_action_v1` returns nothing that is under a lease.
+        """
         moments = [entry["next_attempt_at"], None if is_late else entry["leased_until"]]
         return all(datetime.fromisoformat(moment) <= self.accounts.now() for moment in moments if moment)
 

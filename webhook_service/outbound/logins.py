@@ -1,7 +1,7 @@
-"""Employees with a login: creating both or neither, and switching both off and on.
+"""Creates an employee and a login, or neither, and activates and deactivates both.
 
-The intent is in the ledger before Auth is called, under the id that the auth user will have. So whatever is cut off in
-the middle is finished or undone by the relay, once the lease of the intent has ended (see `Accounts.resolve`).
+The ledger records an intent before Auth is called, with the id that the auth user will have. If the process ends in
+between, the relay finishes or undoes the intent once its lease has ended (see `Accounts.resolve`).
 """
 
 import logging
@@ -31,13 +31,16 @@ from webhook_service.ports import Database
 
 log = logging.getLogger(__name__)
 
-INTENT_LEASE = 120
-"""Seconds: more than all calls of a creation together may take."""
+INTENT_LEASE_SECONDS = 120
+"""Longer than all calls of one creation together may take."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hired:
-    """An employee with a login. `outcome` is created or linked; the password is told here and nowhere else."""
+    """An employee with a login.
+
+    `outcome` is `created` or `linked`. `password` is the temporary password; it is stored nowhere.
+    """
 
     employee_id: int
     auth_user_id: UUID
@@ -48,7 +51,11 @@ class Hired:
 
 @dataclass(frozen=True, slots=True)
 class Switched:
-    """An employee that was switched on or off. `login`: none, done, queued, or failed, with why."""
+    """An employee who was activated or deactivated.
+
+    `login` is `none` (there is no login), `done`, `queued` (the relay follows) or `failed`; `reason` says why it is not
+    done.
+    """
 
     employee_id: int
     is_active: bool
@@ -59,7 +66,7 @@ class Switched:
 
 
 def temporary_password() -> str:
-    """128 random bits, after a letter: a spreadsheet takes what begins with - for a formula."""
+    """Return a password of 128 random bits. It begins with a letter: a spreadsheet takes a leading - for a formula."""
     return secrets.choice(string.ascii_letters) + secrets.token_urlsafe(16)
 
 
@@ -73,23 +80,26 @@ def hire(
     invite: bool = False,
     announce: Callable[[str | None], object] = lambda password: None,
 ) -> Hired:
-    """Creates a login, and the employee who has it: the columns of a new one, or {"employee_id"} of one that is there.
+    """Create a login, and the employee who has it unless the employee exists.
 
-    With `invite` Auth mails an invitation, else there is a temporary password; `announce` is told it before Auth is.
-    Raises EmailTaken, EmployeeRejected, EmployeeNotFound, NotPossible, InvalidQuery, AuthRefused: there is neither.
-    AuthUnavailable, Unavailable: then there is neither, or will be as soon as the relay has seen to it.
+    `employee` holds {column: value} of a new employee, or {"employee_id": ...} of an existing one. With `invite`, Auth
+    mails an invitation; otherwise the login gets a temporary password. `announce` receives the password (None with
+    `invite`) before Auth is called.
+
+    Raises EmailTaken, EmployeeRejected, EmployeeNotFound, NotPossible, InvalidQuery, AuthRefused: nothing was created.
+    Raises AuthUnavailable, Unavailable: nothing was created, or the relay finishes or undoes it.
     """
     if accounts is None:
         raise no_auth_admin()
     auth_user_id, lease = uuid4(), f"{via}-{uuid4()}"
-    intent = asked(
+    intent = call_accepted(
         accounts.database,
         "auth_sync_intend_v1",
         p_employee=dict(employee),
         p_email=email,
         p_auth_user_id=str(auth_user_id),
         p_lease=lease,
-        p_lease_seconds=INTENT_LEASE,
+        p_lease_seconds=INTENT_LEASE_SECONDS,
         p_via=via,
         p_requested_by=requested_by,
     )["event_id"]
@@ -102,7 +112,7 @@ def hire(
         answer = accounts.database.call("auth_sync_hire_v1", p_event_id=intent, p_lease=lease)
         hired = accepted(answer if answer.get("refused") != "lease_lost" else overtaken(accounts, intent))
     except (Unavailable, AuthUncertain):
-        raise  # what became of it is not known yet; the relay finds out
+        raise  # the result is not known yet; the relay finds it out
     except ServiceError as error:
         take_back(accounts, intent, auth_user_id, lease, error.reason)
         if isinstance(error, AuthEmailExists):
@@ -111,16 +121,23 @@ def hire(
     return Hired(hired["employee_id"], auth_user_id, intent, ActionOutcome.CREATED, password)
 
 
-def asked(database: Database, function: str, **params: Json) -> Json:
-    """The answer, where that is not a refusal: of ours, or of PostgreSQL, which cannot hold a value."""
+def call_accepted(database: Database, function: str, **params: Json) -> Json:
+    """Call a function and return its result.
+
+    Raises as `refusals.accepted`, Unavailable, and EmployeeRejected if PostgreSQL cannot store a value.
+    """
     try:
         return accepted(database.call(function, **params))
     except DatabaseError as error:
-        raise EmployeeRejected("The database cannot hold what is given.", {}) from error
+        raise EmployeeRejected("The database cannot store one of the values.", {}) from error
 
 
 def create(accounts: Accounts, auth_user_id: UUID, email: str, password: str | None) -> None:
-    """Raises AuthUncertain where Auth did not answer: the auth user may still come."""
+    """Create the auth user. Without a password, its e-mail is not confirmed.
+
+    Raises AuthEmailExists, AuthThrottled, AuthRefused, and AuthUncertain if Auth did not respond: it may still create
+    the auth user later.
+    """
     try:
         accounts.admin.create(auth_user_id, email, password=password)
     except AuthThrottled:
@@ -133,7 +150,7 @@ def create(accounts: Accounts, auth_user_id: UUID, email: str, password: str | N
 
 
 def is_there(accounts: Accounts, auth_user_id: UUID) -> bool:
-    """As far as Auth says."""
+    """Whether Auth says that it has the auth user."""
     try:
         return accounts.admin.get(auth_user_id) is not None
     except (AuthUnavailable, AuthRefused):
@@ -141,7 +158,11 @@ def is_there(accounts: Accounts, auth_user_id: UUID) -> bool:
 
 
 def send_invitation(accounts: Accounts, email: str) -> None:
-    """Raises AuthUncertain where Auth did not answer: it invites under an id of its own who is not there by then."""
+    """Have Auth mail an invitation. Raises AuthThrottled, AuthRefused, and AuthUncertain if Auth did not respond.
+
+    An invitation that Auth processes after the auth user was deleted creates an auth user with an id of Auth's own
+    (supabase/auth v2.196).
+    """
     try:
         accounts.admin.invite(email)
     except AuthThrottled:
@@ -151,8 +172,9 @@ def send_invitation(accounts: Accounts, email: str) -> None:
 
 
 def overtaken(accounts: Accounts, event_id: str) -> Json:
-    """The lease had ended, and the relay has seen to the intent: what `auth_sync_hire_v1` would have said. Where it was
-    undone, it is undone once more: the auth user has come since.
+    """Return what `auth_sync_hire_v1` would have returned for an intent that the relay took after its lease had ended.
+
+    If the relay undid the intent, it is opened again to be undone once more: the auth user was created since then.
     """
     found = accounts.database.call("auth_sync_event_v1", p_event_id=event_id)
     if found is not None and found["outcome"] == ActionOutcome.CREATED:
@@ -162,21 +184,22 @@ def overtaken(accounts: Accounts, event_id: str) -> Json:
 
 
 def take_back(accounts: Accounts, event_id: str, auth_user_id: UUID, lease: str, because: str) -> None:
-    """Removes the auth user again. Where that cannot be done now, the relay does it later."""
+    """Delete the auth user again. If that fails, the relay does it later."""
     try:
         accounts.settle(event_id, lease, accounts.undo(auth_user_id, because))
     except ServiceError as error:
-        log.warning("not undone yet", extra={"event_id": event_id, "reason": error.reason})
+        log.warning("creation not undone yet", extra={"event_id": event_id, "reason": error.reason})
 
 
 def adopt(
     database: Database, employee: Mapping[str, Json], email: str, auth_user_id: UUID, *, via: str, requested_by: str
 ) -> Hired:
-    """Gives an auth user that is there already, with this confirmed e-mail and without an employee, to an employee.
+    """Link an employee to an existing auth user that has this confirmed e-mail and no employee.
 
-    `employee` and what is raised are as of `hire`.
+    `employee` has the shape that `hire` takes. Raises EmailTaken, EmployeeRejected, EmployeeNotFound, NotPossible or
+    InvalidQuery: nothing was linked; and Unavailable.
     """
-    adopted = asked(
+    adopted = call_accepted(
         database,
         "auth_sync_adopt_v1",
         p_employee=dict(employee),
@@ -189,8 +212,11 @@ def adopt(
 
 
 def choose(database: Database, employee_id: int, auth_user_id: UUID, *, requested_by: str) -> None:
-    """An admin says whose login it is. Raises EmployeeNotFound, EmployeeRejected, NotPossible: nothing is linked."""
-    asked(
+    """Link an employee to the auth user that an admin chose.
+
+    Raises EmployeeNotFound, EmployeeRejected or NotPossible: nothing was linked; and Unavailable.
+    """
+    call_accepted(
         database,
         "auth_sync_choose_v1",
         p_employee_id=employee_id,
@@ -202,16 +228,16 @@ def choose(database: Database, employee_id: int, auth_user_id: UUID, *, requeste
 def set_active(
     database: Database, accounts: Accounts | None, employee_id: int, is_active: bool, *, via: str
 ) -> Switched:
-    """Switches an employee off or on, and the login with it: at once where Auth answers, else it is queued.
+    """Activate or deactivate an employee, and the login: immediately if Auth responds, otherwise through the relay.
 
-    Raises EmployeeNotFound, EmployeeRejected; Unavailable: then nothing has changed.
+    Raises EmployeeNotFound, EmployeeRejected, NotPossible or Unavailable: nothing has changed.
     """
     answer = database.call("auth_sync_set_active_v1", p_employee_id=employee_id, p_is_active=is_active, p_via=via)
     if answer is None:
         raise EmployeeNotFound
     changed = accepted(answer)
     if changed["is_active"] is not is_active:
-        raise EmployeeRejected("A trigger of the employees table did not let it be written.", {"column": "is_active"})
+        raise EmployeeRejected("A trigger of the employees table undid the change.", {"column": "is_active"})
     event_id = changed["event_id"]
     if event_id is None:
         return Switched(employee_id, is_active, "none")
@@ -225,9 +251,9 @@ def set_active(
 
 
 def performed_now(accounts: Accounts, event_id: str, lease: str) -> Performed | None:
-    """None where it could not be done now, for whatever reason: the relay does it."""
+    """Perform an action. Returns None if that is not possible now, for any reason: then the relay performs it."""
     try:
         return accounts.perform_now(event_id, lease)
     except ServiceError as error:
-        log.warning("queued", extra={"event_id": event_id, "reason": error.reason})
+        log.warning("action left to the relay", extra={"event_id": event_id, "reason": error.reason})
         return None

@@ -1,4 +1,4 @@
-"""How fast a list is worked through at the Auth Admin API, beside the relays, and what is done about trouble."""
+"""Limits how fast a run calls the Auth Admin API beside the relays, and waits out pauses and outages."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,73 +10,90 @@ from webhook_service.errors import AuthThrottled, AuthUnavailable, Unavailable
 from webhook_service.events import Json
 from webhook_service.outbound.accounts import Accounts
 
-FIRST_WAIT = 2
-TRIES = 5
-"""In a row, before whoever cannot be reached is given up. The waits between them, in seconds, double."""
+FIRST_WAIT_SECONDS = 2
+"""The wait after the first failed attempt; it doubles with each attempt."""
+MAX_ATTEMPTS = 5
+"""How many attempts in a row may fail before the error is raised."""
 MAX_PAUSES = 10
-"""That Auth may ask for in a row, without one success in between."""
-GROWN_PAUSE = 60
-"""Seconds; a pause is longer than that only where Auth asks for it."""
-WORTH_TELLING = 2
-"""Seconds."""
+"""How many pauses Auth may request in a row without a success in between."""
+MAX_OWN_PAUSE_SECONDS = 60
+"""The longest pause, unless Auth requests a longer one."""
+MIN_ANNOUNCED_SECONDS = 2
+"""Shorter waits are not announced."""
 
 
 class Stopped(Exception):
-    """Somebody asked for an end."""
+    """The run was asked to end."""
 
 
 @dataclass(slots=True)
 class Pace:
-    """`wait` waits so many seconds, and says whether there shall be an end; `say` tells a person what it waits for."""
+    """The pace of one run.
+
+    `wait` waits for a number of seconds and returns whether the run must end. `say` shows a person what the run waits
+    for.
+    """
 
     accounts: Accounts
     wait: Callable[[float], bool]
     say: Callable[[str], object]
     has_waited: bool = False
-    """for a while, so that what was read before may have changed"""
-    _troubles: int = 0
+    """Whether the run has waited for a while, so that data that it read before may have changed."""
+    _failures: int = 0
     _pauses: int = 0
 
     def rest(self, seconds: float, because: str) -> None:
-        """Raises Stopped."""
-        if seconds >= WORTH_TELLING:
+        """Wait, and show a person the reason. Raises Stopped."""
+        if seconds >= MIN_ANNOUNCED_SECONDS:
             self.say(f"{because}: waiting {ceil(seconds)} s")
             self.has_waited = True
         if self.wait(seconds):
             raise Stopped
 
     def call(self, function: str, **params: Json) -> Json:
-        """Of the database, patiently. Raises Unavailable after some tries, DatabaseError, Stopped."""
-        for tries in count(1):
+        """Call the database, with retries.
+
+        Raises Unavailable after MAX_ATTEMPTS attempts, DatabaseError, Stopped.
+        """
+        for attempt in count(1):
             try:
                 return self.accounts.database.call(function, **params)
             except Unavailable as error:
-                self._wait_out(error, tries)
+                self._back_off(error, attempt)
         raise AssertionError
 
     def take_token(self) -> None:
-        """Waits until a call of Auth may be made. Raises as `call`."""
+        """Wait until the rate limit allows a call to Auth. Raises as `call`."""
         self.rest(0, "")
         while (seconds := float(self.call("auth_sync_take_token_v1", p_rate=self.accounts.rate))) > 0:
-            self.rest(seconds, "Auth asks for a pause, or others are at work")
+            self.rest(seconds, "Auth requests a pause, or relays use the rate")
 
     def pause(self, error: AuthThrottled) -> None:
-        """For everybody: the next token comes after it. Raises the error where there are only pauses."""
+        """Pause the calls of all relays and runs: the next token is issued after the pause.
+
+        Raises `error` after MAX_PAUSES pauses in a row, and what `call` raises.
+        """
         self._pauses += 1
         if self._pauses > MAX_PAUSES:
             raise error
-        seconds = ceil(max(error.retry_after, min(GROWN_PAUSE, 2**self._pauses)))
+        seconds = ceil(max(error.retry_after, min(MAX_OWN_PAUSE_SECONDS, 2**self._pauses)))
         self.call("auth_sync_pause_v1", p_seconds=seconds, p_failed=False)
         self.has_waited = True
 
-    def trouble(self, error: Unavailable | AuthUnavailable) -> None:
-        """Waits, longer each time, until Auth answers again. Raises the error after some tries in a row, Stopped."""
-        self._troubles += 1
-        self._wait_out(error, self._troubles)
+    def wait_out(self, error: Unavailable | AuthUnavailable) -> None:
+        """Wait until Auth responds again, longer each time.
+
+        Raises `error` after MAX_ATTEMPTS failures in a row, and what `until_auth_answers` raises.
+        """
+        self._failures += 1
+        self._back_off(error, self._failures)
         self.until_auth_answers()
 
     def until_auth_answers(self) -> None:
-        """Raises as `trouble`, and AuthRefused where Auth refuses the key."""
+        """Wait until Auth responds.
+
+        Raises AuthUnavailable after MAX_ATTEMPTS failures in a row, AuthRefused if Auth refuses the key, Stopped.
+        """
         while True:
             try:
                 self.accounts.admin.get(uuid4())
@@ -84,16 +101,16 @@ class Pace:
                 self.pause(error)
                 self.take_token()
             except AuthUnavailable as error:
-                self._troubles += 1
-                self._wait_out(error, self._troubles)
+                self._failures += 1
+                self._back_off(error, self._failures)
             else:
                 return
 
-    def goes_well(self) -> None:
-        """What went wrong before is over."""
-        self._troubles = self._pauses = 0
+    def succeeded(self) -> None:
+        """Forget the failures and pauses so far."""
+        self._failures = self._pauses = 0
 
-    def _wait_out(self, error: Unavailable | AuthUnavailable, tries: int) -> None:
-        if tries >= TRIES:
+    def _back_off(self, error: Unavailable | AuthUnavailable, attempt: int) -> None:
+        if attempt >= MAX_ATTEMPTS:
             raise error
-        self.rest(FIRST_WAIT * 2 ** (tries - 1), error.detail.rstrip("."))
+        self.rest(FIRST_WAIT_SECONDS * 2 ** (attempt - 1), error.detail.rstrip("."))

@@ -1,4 +1,4 @@
-"""The file of temporary passwords: CSV, for one run at a time to add to, and for nobody but its owner to read."""
+"""The CSV file of temporary passwords. One run at a time adds to it, and only its owner can read it."""
 
 import csv
 import fcntl
@@ -15,24 +15,28 @@ from webhook_service.outbound.candidates import printable
 
 HEADER = ("employee_id", "email", "temporary_password")
 FLAGS = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-"""A link is not followed: it could lead anywhere. Nor is anybody waited for, as at the other end of a pipe."""
+"""O_NOFOLLOW: a symbolic link could lead anywhere. O_NONBLOCK: opening a pipe must not wait for its other end."""
 IN_USE = "output_in_use"
-FORMULA = tuple("=+-@")
-"""What a spreadsheet takes for the beginning of a formula."""
+FORMULA_PREFIXES = tuple("=+-@")
+"""A spreadsheet takes a cell that begins with one of these for a formula."""
 
 
 class PasswordFile:
-    """Open for this run alone. A line is on the disk when `add` returns. All of it raises NotPossible."""
+    """A password file that is open for this run alone.
+
+    A line is on the disk when `add` returns. The constructor and `add` raise NotPossible (`output_failed`; the
+    constructor also `output_refused` and `output_in_use`).
+    """
 
     def __init__(self, path: Path) -> None:
-        """A new file, or one that an earlier run has begun and that nobody else may read."""
+        """Create the file, or open one of an earlier run that only its owner can read."""
         self.path = path
         self.employees: set[int] = set()
-        """Those that this run has written a password of."""
+        """The employee_ids for which this run has written a password."""
         try:
             self._file, self._is_new = opened(path)
         except OSError as error:
-            why = "it is a link" if path.is_symlink() else error.strerror
+            why = "it is a symbolic link" if path.is_symlink() else error.strerror
             raise NotPossible("output_failed", f"{path} cannot be written: {why}.") from error
         try:
             self._begin = beginning(self._file, path)
@@ -41,9 +45,9 @@ class PasswordFile:
             raise
 
     def add(self, employee_id: int, email: str, password: str) -> None:
-        """The e-mail with a ' before it where a spreadsheet would take it for a formula."""
+        """Write a line. An e-mail that a spreadsheet would take for a formula gets a leading '."""
         shown = printable(email)
-        line = line_of(employee_id, f"'{shown}" if shown.startswith(FORMULA) else shown, password)
+        line = line_of(employee_id, f"'{shown}" if shown.startswith(FORMULA_PREFIXES) else shown, password)
         try:
             write_all(self._file, self._begin + line)
         except OSError as error:
@@ -52,7 +56,7 @@ class PasswordFile:
         self.employees.add(employee_id)
 
     def close(self) -> None:
-        """A new file that has got no line is removed."""
+        """Close the file, and remove it if it is new and empty."""
         if self._is_new and not self.employees and os.fstat(self._file).st_size == 0:
             with suppress(OSError):
                 self.path.unlink()
@@ -60,7 +64,7 @@ class PasswordFile:
 
 
 def opened(path: Path) -> tuple[int, bool]:
-    """The file, and whether it is new."""
+    """Return the file's descriptor, and whether the file is new. Raises OSError."""
     try:
         made = os.open(path, FLAGS | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -70,8 +74,8 @@ def opened(path: Path) -> tuple[int, bool]:
 
 
 def sync_folder(folder: Path) -> None:
-    """A new file's name is its folder's."""
-    with suppress(OSError):  # not every file system does that
+    """Flush a folder to the disk: the name of a new file is stored in its folder."""
+    with suppress(OSError):  # some file systems cannot flush a folder
         number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(number)
@@ -80,22 +84,27 @@ def sync_folder(folder: Path) -> None:
 
 
 def beginning(file: int, path: Path) -> bytes:
-    """What is to be written before the first line: the header, or the end of a line that was cut off."""
+    """Lock and check the file, and return the bytes that go before the first line.
+
+    They are the header of an empty file, or the end of a line that was cut off. Raises NotPossible, OSError.
+    """
     found = os.fstat(file)
     if not stat.S_ISREG(found.st_mode):
-        raise NotPossible("output_refused", f"{path} is no file.")
+        raise NotPossible("output_refused", f"{path} is not a regular file.")
     if found.st_uid != os.geteuid() or found.st_nlink != 1 or stat.S_IMODE(found.st_mode) & 0o077:
-        detail = f"{path} is not yours alone: passwords are only added to a file of yours that nobody else may read."
-        raise NotPossible("output_refused", f"{detail} Name another one, or: chmod 600 {path}")
+        detail = (
+            f"Others may have access to {path}. Passwords are only added to your own file that no one else can read."
+        )
+        raise NotPossible("output_refused", f"{detail} Name another file, or run: chmod 600 {path}")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        raise NotPossible(IN_USE, f"Another run writes to {path}; name another file.") from None
+        raise NotPossible(IN_USE, f"Another run is writing to {path}. Name another file.") from None
     size, header = os.fstat(file).st_size, line_of(*HEADER)
     if size == 0:
         return header
     if os.pread(file, len(header), 0) != header:
-        raise NotPossible("output_refused", f"{path} is not empty, and no file of passwords of ours; name another one.")
+        raise NotPossible("output_refused", f"{path} has content that is not a password file. Name another file.")
     return b"" if os.pread(file, 1, size - 1) == b"\n" else b"\n"
 
 
@@ -106,14 +115,14 @@ def line_of(*cells: object) -> bytes:
 
 
 def write_all(file: int, content: bytes) -> None:
-    """Until the disk has it."""
+    """Write all of `content`, and flush it to the disk."""
     while content:
         content = content[os.write(file, content) :]
     os.fsync(file)
 
 
 def new_file(folder: Path, now: datetime) -> PasswordFile:
-    """A file of this run's own, named by the time. Raises NotPossible."""
+    """Create `logins-<UTC time>.csv` in `folder`, with a number if the name is taken. Raises NotPossible."""
     name = f"logins-{now:%Y%m%dT%H%M%SZ}"
     names = chain([name], (f"{name}-{number}" for number in count(2)))
     while True:
@@ -123,5 +132,5 @@ def new_file(folder: Path, now: datetime) -> PasswordFile:
         try:
             return PasswordFile(path)
         except NotPossible as error:
-            if error.reason != IN_USE:  # by a run that began in the same moment
+            if error.reason != IN_USE:  # a run that began in the same second has created it
                 raise

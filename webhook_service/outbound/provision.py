@@ -1,7 +1,7 @@
-"""Creates logins for active employees without one: each as `logins.hire` does, at the rate that all relays share.
+"""Provisions logins: one for each active employee without one, with `logins.hire`, at the relays' shared rate.
 
-A run may be killed at any moment, and any number may run at once: whoever is begun has an intent in the ledger, under a
-lease, and is begun by nobody else. What a killed run has begun is finished or undone once that lease has ended.
+A run may be killed at any moment, and several may run at once: each login has an intent in the ledger, under a lease,
+so no other run begins it. The intents of a killed run are finished or undone once their leases have ended.
 """
 
 from collections.abc import Callable
@@ -27,21 +27,24 @@ from webhook_service.outbound.intents import Intents
 from webhook_service.outbound.pace import Pace, Stopped
 
 VIA = "provision"
-PAGE = 20
-"""Few: whoever changes before the turn comes is read again only with the next page."""
+PAGE_SIZE = 20
+"""Small, because a candidate that changes before its turn is read again only with the next page."""
 
-POLL = 1
-LONGEST_WAIT = logins.INTENT_LEASE + 30
-"""Seconds for those that are under way when all others are done: longer than their leases."""
+POLL_SECONDS = 1
+MAX_WAIT_SECONDS = logins.INTENT_LEASE_SECONDS + 30
+"""How long a run waits at its end for the logins that are under way: longer than their leases."""
 
-FOR_ALL = ("auth_key_refused", "auth_too_old")
-"""Why Auth refuses not one, but all."""
+FATAL_REASONS = ("auth_key_refused", "auth_too_old")
+"""Reasons for which Auth refuses every login, not one."""
 
 
 @dataclass(slots=True)
 class Provisioned:
-    """How far a run is. `finished` were begun by another run, or while Auth did not answer; `has_login` got theirs just
-    before their turn. `refused` says why, by employee_id. `under_way` are begun, and not known to be done.
+    """The progress of a run, counted in employees.
+
+    `finished` were begun by another run, or while Auth did not respond. `has_login` got a login just before their turn.
+    `refused` is {employee_id: reason}. `under_way` holds the employee_ids whose login was begun and is not known to be
+    created. `ended_by` is the error that ended the run early.
     """
 
     created: int = 0
@@ -64,9 +67,11 @@ class Provisioned:
 
 @dataclass(slots=True)
 class Provisioning:
-    """One run. `announce` is told employee_id, e-mail and password (None of those invited) before Auth is.
+    """One run.
 
-    `limit` is how many logins are made at most; `shared` as of `candidates.shared_emails`.
+    `announce` receives employee_id, e-mail and password (None with `invite`) before Auth does. `progress` receives the
+    counts after each employee. `limit` is the largest number of logins, `shared` the e-mails of
+    `candidates.shared_emails`, which are refused.
     """
 
     accounts: Accounts
@@ -81,11 +86,14 @@ class Provisioning:
     done: Provisioned = field(default_factory=Provisioned)
 
     def run(self) -> Provisioned:
-        """Over all, and again over those that were under way. What ended it early is told, not raised."""
+        """Provision all candidates, then wait for those that are under way.
+
+        A ServiceError that ends the run early, also one of `announce`, is returned in `ended_by`.
+        """
         try:
             self.pace.until_auth_answers()
-            self.pace.goes_well()
-            self._intents.settle_what_is_due()
+            self.pace.succeeded()
+            self._intents.settle_due()
             self._work_through()
             self._wait_for_the_rest()
         except Stopped:
@@ -107,25 +115,25 @@ class Provisioning:
         page = self._page(after)
         while page and not self._is_full:
             self.pace.take_token()
-            if self.pace.has_waited:  # they may have changed meanwhile
+            if self.pace.has_waited:  # the candidates may have changed meanwhile
                 self.pace.has_waited = False
                 page = self._page(after)
-            if page and (self._provide(page[0]) or page[0].employee_id in self.done.under_way):
+            if page and (self._provision(page[0]) or page[0].employee_id in self.done.under_way):
                 after = page.pop(0).employee_id
             self.progress(self.done)
             page = page or self._page(after)
 
-    def _page(self, after: int, limit: int = PAGE) -> list[Candidate]:
+    def _page(self, after: int, limit: int = PAGE_SIZE) -> list[Candidate]:
         return page_of(self.pace.call, after, limit, orphans=self.orphans)
 
-    def _provide(self, candidate: Candidate) -> bool:
-        """Whether this one is settled, in whichever way. If not: under way, or Auth asks for a pause before it.
+    def _provision(self, candidate: Candidate) -> bool:
+        """Provision one login, and return whether it is settled. If not, it is under way, or Auth requests a pause.
 
-        There is a token for it, taken before the candidate was read.
+        The caller took a token for it before it read the candidate.
         """
         employee_id = candidate.employee_id
         if candidate.email in self.shared:
-            return self._refuse(employee_id, "ambiguous (others without a login have this e-mail)")
+            return self._refuse(employee_id, "ambiguous (other employees without a login have this e-mail)")
         try:
             self._create(candidate)
         except AuthThrottled as error:
@@ -133,7 +141,7 @@ class Provisioning:
             return False
         except (Unavailable, AuthUnavailable) as error:
             self.done.under_way.add(employee_id)
-            self.pace.trouble(error)
+            self.pace.wait_out(error)
             return False
         except NotPossible as error:
             if error.reason == "under_way":
@@ -145,19 +153,19 @@ class Provisioning:
                 raise
             self.done.has_login += 1
         except (EmployeeNotFound, EmployeeRejected, EmailTaken, AuthRefused) as error:
-            if error.reason in FOR_ALL:
+            if error.reason in FATAL_REASONS:
                 raise
             return self._refuse(employee_id, reason_of(error))
-        self.pace.goes_well()
+        self.pace.succeeded()
         return True
 
     def _refuse(self, employee_id: int, reason: str) -> bool:
         self.done.refused[employee_id] = reason
-        self.pace.goes_well()
+        self.pace.succeeded()
         return True
 
     def _create(self, candidate: Candidate) -> None:
-        """Creates a login, or takes the one that is there."""
+        """Create a login, or link the auth user that already has the e-mail."""
         employee, email = {"employee_id": candidate.employee_id}, candidate.email
         try:
             logins.hire(
@@ -183,22 +191,23 @@ class Provisioning:
 
     def _wait_for_the_rest(self) -> None:
         count = 0
-        for waited in range(0, LONGEST_WAIT + POLL, POLL):
+        for waited in range(0, MAX_WAIT_SECONDS + POLL_SECONDS, POLL_SECONDS):
             for employee_id in sorted(self.done.under_way):
                 if self._is_full:
                     return
-                if self._reconsider(employee_id, is_late=waited > logins.INTENT_LEASE):
+                if self._check_again(employee_id, is_late=waited > logins.INTENT_LEASE_SECONDS):
                     self.done.under_way.discard(employee_id)
                     self.progress(self.done)
             if not self.done.under_way:
                 return
             if count != len(self.done.under_way):
                 count = len(self.done.under_way)
-                self.pace.say(f"{count} are under way elsewhere, or in doubt: waiting up to {LONGEST_WAIT - waited} s")
-            self.pace.rest(POLL, "")
+                left = MAX_WAIT_SECONDS - waited
+                self.pace.say(f"{count} are under way in another run, or not confirmed yet: waiting up to {left} s")
+            self.pace.rest(POLL_SECONDS, "")
 
-    def _reconsider(self, employee_id: int, *, is_late: bool) -> bool:
-        """Whether it is settled now."""
+    def _check_again(self, employee_id: int, *, is_late: bool) -> bool:
+        """Whether the login that was under way is settled now."""
         intent = self._intents.newest_of(employee_id, is_late=is_late)
         if intent.is_open:
             return False
@@ -207,7 +216,7 @@ class Provisioning:
         self.pace.take_token()
         page = self._page(employee_id - 1, 1)
         if page and page[0].employee_id == employee_id:
-            return self._provide(page[0])
+            return self._provision(page[0])
         if not intent.is_finished:
             return self._refuse(employee_id, "changed_meanwhile")
         self.done.finished += 1
@@ -215,14 +224,14 @@ class Provisioning:
 
 
 def reason_of(error: EmployeeNotFound | EmployeeRejected | EmailTaken | AuthRefused) -> str:
-    """With what is known besides, and nothing personal."""
+    """Return the error's reason with known details, without personal data: `email_taken (employee 7 has it)`."""
     more = ""
     if isinstance(error, EmailTaken):
         holder = error.holder.get("employee_id")
         more = (
             f"employee {holder} has it"
             if holder is not None
-            else "an auth user has it, not confirmed or not known here"
+            else "an auth user has it, unconfirmed or not yet known to this service"
         )
     elif isinstance(error, EmployeeRejected):
         more = ", ".join(fact for fact in error.facts.values() if fact)

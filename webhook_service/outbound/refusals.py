@@ -1,4 +1,4 @@
-"""Why the database refuses to create an employee with a login, or to change one: its answer -> our error."""
+"""Maps the database's refusals to create or change an employee with a login to errors."""
 
 from webhook_service.errors import (
     EmailTaken,
@@ -15,19 +15,24 @@ REFUSALS = {
     "has_login": "The employee has a login.",
     "inactive": "The employee is not active.",
     "login_not_found": "Auth has no user with this e-mail.",
-    "login_taken": "The login is another employee's.",
-    "unconfirmed": "The login's e-mail is not confirmed yet, so nobody knows whose it is.",
-    "under_way": "Somebody creates a login for this employee at this moment.",
+    "login_taken": "The login belongs to another employee.",
+    "unconfirmed": "The login's e-mail is not confirmed yet, so its owner is unknown.",
+    "under_way": "Another request is creating a login for this employee.",
 }
 
 
 def no_auth_admin() -> NotPossible:
+    """Return the error for a service without the Auth Admin API."""
     detail = "The Auth Admin API is not configured: set SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY."
     return NotPossible(NO_AUTH_ADMIN, detail)
 
 
 def accepted(answer: Json) -> Json:
-    """The database's answer, where that is not a refusal."""
+    """Return the database's result if it is not a refusal, `{"refused": reason, ...}`.
+
+    Raises EmailTaken, EmployeeRejected, InvalidQuery (unknown columns), EmployeeNotFound, Unavailable (`lease_lost`),
+    NotPossible (the reasons in REFUSALS).
+    """
     refused = answer.get("refused")
     if refused is None:
         return answer
@@ -35,11 +40,11 @@ def accepted(answer: Json) -> Json:
         raise EmailTaken(answer["side"], {name: answer.get(name) for name in ("employee_id", "auth_user_id")})
     if refused == "employee_rejected":
         facts = {name: answer.get(name) for name in ("sqlstate", "constraint", "column")}
-        raise EmployeeRejected("The employees table refuses it.", facts)
+        raise EmployeeRejected("The employees table refuses the change.", facts)
     if refused == "unknown_fields":
         raise InvalidQuery({name: ["Unknown field."] for name in answer["fields"]})
     if refused == "employee_not_found":
         raise EmployeeNotFound
     if refused == "lease_lost":
-        raise Unavailable("lease_lost", "It took too long; the relay finishes or undoes it.")
+        raise Unavailable("lease_lost", "The request took too long; the relay finishes or undoes it.")
     raise NotPossible(refused, REFUSALS[refused])

@@ -1,4 +1,4 @@
-"""The application as ASGI: the event loop answers webhooks and /healthz, Flask everything else in threads."""
+"""The application as ASGI. The event loop answers webhooks and /healthz; Flask answers all else in threads."""
 
 import asyncio
 from http import HTTPStatus
@@ -13,10 +13,10 @@ from webhook_service.web import Answer, Wiring, errors, health, webhooks
 from webhook_service.web.bodies import too_large, unreadable
 
 THREADS = 10
-"""Requests in Flask at the same time, in one process."""
+"""The number of concurrent requests in Flask, in one process."""
 
 BODY_SECONDS = 10.0
-"""How long a sender may take for a body."""
+"""How long a client may take to send a body."""
 
 CONTENT_LENGTH = b"content-length"
 TRANSFER_ENCODING = b"transfer-encoding"
@@ -24,28 +24,28 @@ SIGNED_HEADERS = {name.encode(): name for name in webhooks.HEADERS}
 
 
 def application(app: Flask) -> ASGIApp:
-    """`app` is what `create_app` returns; its views are the same functions that answer here."""
+    """The ASGI form of the application that `create_app` returns. Both share the code that answers."""
     wiring: Wiring = app.extensions["wiring"]
     limit = wiring.settings.max_body_bytes
     commits = GroupCommit(wiring.database, wiring.settings.policy)
-    # No limit for what is to be sent: at one, a thread would wait for ever for a client that has stopped reading.
+    # The send queue has no limit: with a limit, a thread would wait forever for a client that has stopped reading.
     flask = WSGIMiddleware(app, workers=THREADS, send_queue_size=0)  # type: ignore[arg-type]  # it has its own types
 
     async def receive_webhook(scope: HTTPScope, receive: Receive) -> Answer:
-        """The trip of `web.webhooks.receive`, together with the other deliveries that wait at this moment."""
+        """Do the same as `web.webhooks.receive`, in one database call with the other deliveries that wait."""
         trip = webhooks.Trip(wiring)
         try:
             body = await receive_body(scope, receive, limit)
             work = trip.decide(body, signed_headers(scope))
             return trip.accepted(await commits.process(work))
-        except Exception as error:  # noqa: BLE001 (whatever it is: the sender gets a problem document)
+        except Exception as error:  # noqa: BLE001 (after any error, the sender gets a problem document)
             return trip.refused(error)
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        if (doubt := doubtful_head(scope)) is not None:
-            await respond(send, bad_request(doubt))
+        if (detail := head_error(scope)) is not None:
+            await respond(send, bad_request(detail))
         elif scope["path"] == webhooks.PATH and scope["method"] == "POST":
             await respond(send, await receive_webhook(scope, receive))
         elif scope["path"] == health.ALIVE_PATH and scope["method"] == "GET":
@@ -62,32 +62,36 @@ def application(app: Flask) -> ASGIApp:
 
 
 async def respond(send: Send, answer: Answer) -> None:
+    """Send a whole response."""
     headers = [(name.lower().encode(), value.encode()) for name, value in answer.headers]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
 
 
-def doubtful_head(scope: HTTPScope) -> str | None:
-    """What two servers could read in two ways, which is how requests are smuggled past a proxy; None: nothing."""
+def head_error(scope: HTTPScope) -> str | None:
+    """The reason to refuse a head that two servers could read in two ways; None for a good head.
+
+    Such heads serve to smuggle requests past a proxy.
+    """
     hosts = 0
     for name, value in scope["headers"]:
         if name == b"host":
             hosts += 1
         elif name == TRANSFER_ENCODING and value.strip().lower() != b"chunked":
-            return "The only Transfer-Encoding is chunked."
+            return "The only supported Transfer-Encoding is chunked."
     if hosts > 1 or (hosts == 0 and scope["http_version"] != "1.0"):
-        return "There must be one Host."
+        return "The request must have one Host header."
     return None
 
 
 def bad_request(detail: str) -> Answer:
-    """Closes the connection: where its next request begins is not certain."""
+    """A 400 that closes the connection, because it is not certain where its next request begins."""
     problem = errors.problem(HTTPStatus.BAD_REQUEST, "bad_request", detail)
     return Answer(problem.status_code, [*problem.headers.items(), ("Connection", "close")], problem.get_data())
 
 
 def signed_headers(scope: HTTPScope) -> dict[str, str]:
-    """A repeated header is one with a comma, as in WSGI."""
+    """The headers that a delivery is verified by. The values of a repeated header are joined by a comma, as in WSGI."""
     found: dict[str, str] = {}
     for written, value in scope["headers"]:
         if (name := SIGNED_HEADERS.get(written)) is not None:
@@ -97,15 +101,17 @@ def signed_headers(scope: HTTPScope) -> dict[str, str]:
 
 
 async def receive_body(scope: HTTPScope, receive: Receive, limit: int) -> bytes:
-    """Raises PayloadTooLarge, or BadPayload where the sender did not come to the end in time."""
+    """Read the whole body. Raises PayloadTooLarge, or BadPayload if it does not end within BODY_SECONDS."""
     if is_declared_too_large(scope, limit) or len(body := await received(receive, limit)) > limit:
         raise too_large(limit)
     return body
 
 
 async def received_before(scope: HTTPScope, receive: Receive, limit: int) -> tuple[HTTPScope, Receive]:
-    """The whole body, for a thread that a slow sender must not hold up, as a `receive` that has it already and a scope
-    that says how long it is. Of one that is too large, as much as shows that; nothing where a header does.
+    """Read the body before a thread handles the request, so that a slow client does not hold up the thread.
+
+    Returns the scope with the body's length, and a `receive` that returns the body. If the body is too large, only the
+    bytes up to just over the limit are read, or none if its Content-Length is over the limit. Raises BadPayload.
     """
     body = b""
     if not is_declared_too_large(scope, limit):
@@ -120,17 +126,18 @@ async def received_before(scope: HTTPScope, receive: Receive, limit: int) -> tup
 
 
 def with_length(scope: HTTPScope, length: int) -> HTTPScope:
-    """Werkzeug looks for no length where the body was sent in chunks, and then for no end either."""
+    """The scope with a Content-Length instead of chunks: Werkzeug finds neither the length nor the end of chunks."""
     others = [(name, value) for name, value in scope["headers"] if name not in (CONTENT_LENGTH, TRANSFER_ENCODING)]
     return {**scope, "headers": [*others, (CONTENT_LENGTH, str(length).encode())]}
 
 
 def is_declared_too_large(scope: HTTPScope, limit: int) -> bool:
+    """Whether the Content-Length is over the limit."""
     return any(name == CONTENT_LENGTH and int(value) > limit for name, value in scope["headers"])
 
 
 async def received(receive: Receive, limit: int) -> bytes:
-    """To its end, or to where it is over the limit."""
+    """Read the body to its end, or until it is over the limit. Raises BadPayload."""
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):

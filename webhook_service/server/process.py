@@ -1,4 +1,4 @@
-"""gunicorn as a process of its own: started, waited for, stopped."""
+"""Start gunicorn in a process of its own, wait for it, and stop it."""
 
 import os
 import signal
@@ -22,8 +22,8 @@ COMMAND = (
     "python:webhook_service.server.gunicorn_conf",
     "webhook_service.app:create_app()",
 )
-START_PATIENCE = 30.0
-STOP_PATIENCE = 30.0
+START_PATIENCE_SECONDS = 30.0
+STOP_PATIENCE_SECONDS = 30.0
 BACKLOG = 2048
 
 
@@ -31,9 +31,9 @@ BACKLOG = 2048
 def running(
     environment: Mapping[str, str], *, log: IO[bytes] | None = None, listener: socket.socket | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """The server under this environment, with its log on standard error or in `log`; stopped gracefully at the end.
+    """Run the server with this environment, and stop it gracefully at the end.
 
-    It listens on `listener` where that is given, else on HOST and PORT.
+    It logs to `log`, or to standard error. It listens on `listener` if that is given, else on HOST and PORT.
     """
     descriptors = () if listener is None else (listener.fileno(),)
     bind = [f"--bind=fd://{descriptor}" for descriptor in descriptors]
@@ -43,28 +43,28 @@ def running(
         stdout=log,
         stderr=log,
         pass_fds=descriptors,
-        start_new_session=True,  # Ctrl+C reaches us alone; gunicorn would take it for the order to stop at once
+        start_new_session=True,  # Ctrl+C must not reach gunicorn, which would stop at once instead of gracefully
     )
     try:
         yield process
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(STOP_PATIENCE)
+            process.wait(STOP_PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
-    """The server and its workers, at once: as when the machine loses power."""
+    """Kill the server and its workers at once, as a power failure does."""
     os.killpg(process.pid, signal.SIGKILL)  # `running` has made it the leader of a group
     process.wait()
 
 
 def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
-    """Until /readyz says so. Raises Unavailable where the process ends or takes too long."""
-    deadline = time.monotonic() + START_PATIENCE
+    """Wait until /readyz reports ready. Raises Unavailable if the process ends, or is not ready in time."""
+    deadline = time.monotonic() + START_PATIENCE_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         try:
             if httpx.get(f"{url}/readyz", timeout=2).is_success:
@@ -76,7 +76,7 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
 
 
 def listening(preferred: int) -> socket.socket:
-    """On this machine alone; on `preferred` if that is free, else on a port that the system chooses."""
+    """A socket that listens on 127.0.0.1, at the port `preferred` if that is free, else at any free port."""
     try:
         return socket.create_server(("127.0.0.1", preferred), backlog=BACKLOG)
     except OSError:

@@ -1,4 +1,4 @@
-"""One connection: uvicorn's own on httptools, with the bounds that uvicorn leaves to the application or to a proxy."""
+"""One HTTP connection: uvicorn's protocol on httptools, with the limits that uvicorn leaves to a proxy."""
 
 import asyncio
 import os
@@ -12,50 +12,55 @@ HEAD_SECONDS = 10.0
 """How long a client may take for the head of a request, from its first byte or from the start of the connection."""
 
 HEAD_BYTES = 32 * 1024
-"""The size of a head, and of whatever else is not a body: empty lines, the extension of a chunk, trailers."""
+"""The maximum size of a head, and of anything else outside a body: empty lines, chunk extensions, trailers."""
 
 MAX_PIPELINED = 100
-"""Requests that wait for the answer to the one before them: each takes 2 kB, and one read may hold thousands."""
+"""The number of requests that may wait for the response to an earlier one. Each takes 2 kB, and one read may hold
+thousands of them.
+"""
 
 LAST_REQUEST_SECONDS = 1.0
-"""When the worker ends, how long an open connection may still send a request, whose answer closes it: a client that
-has just been accepted, or keeps its connection alive, would otherwise lose what it is sending.
+"""How long an open connection may still send a request after the worker begins to stop; the response closes the
+connection. Otherwise a client that has just been accepted, or has a keep-alive connection, loses what it is sending.
 """
 
 RESERVED_FILES = 64
-"""Of the files that a process may open: for the database, the log, the relay and Auth. The rest are connections."""
+"""The number of open files that are kept for the database, the log, the relay and Auth. The rest are connections."""
 
 BODY_HEADERS = (b"content-length", b"transfer-encoding")
 
 
 def max_connections() -> int | None:
-    """Of one process, which may open so many files; None: any number."""
+    """The number of connections of one process, by its limit of open files; None if there is no limit."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return None if files == resource.RLIM_INFINITY else max(1, files - RESERVED_FILES)
 
 
 class Protocol(HttpToolsProtocol):
-    """Bounds the time and the size of a head, the number of connections and what is pipelined; answers every whole
-    request, also where the client has closed its direction or sends garbage after it. The limit of the configuration
-    counts connections here, not requests: a connection that sends none takes a file, too.
+    """Limits the time and the size of a head, the number of connections, and the number of pipelined requests.
+
+    Every complete request gets a response, even if the client has closed its direction or sends garbage after it. The
+    configuration's `limit_concurrency` limits connections here, not requests, because an idle connection takes a file
+    too.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Called for each accepted connection. Of many at once, the other workers should accept some: the one that runs
-        would take all of them before another is scheduled.
+        """Let other workers run before this connection is served.
+
+        Otherwise the running worker would accept all of many simultaneous connections.
         """
         os.sched_yield()
         super().__init__(*args, **kwargs)
         self._max_connections, self.limit_concurrency = self.limit_concurrency, None
         self._head_ends: asyncio.TimerHandle | None = None
         self._is_in_head = False
-        self._is_whole = True  # no request is on its way
-        self._idle_bytes = 0  # read since a request or a part of a body was complete
-        self._has_progress = False  # such a completion, within one read
-        self._is_last = False  # what follows is not read
+        self._is_complete = True  # no request is partly received
+        self._idle_bytes = 0  # received since the last complete request or part of a body
+        self._has_progress = False  # the current read has completed a request or a part of a body
+        self._is_last = False  # no more requests are read
         self._is_ending = False
 
-    # What asyncio calls
+    # Called by asyncio
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
@@ -78,7 +83,7 @@ class Protocol(HttpToolsProtocol):
             self._await_head()
 
     def eof_received(self) -> bool:  # type: ignore[override]  # as asyncio has it
-        """A client that has sent a whole request and then closes its direction gets the answer."""
+        """A client that sends a complete request and then closes its direction gets the response."""
         if self._awaits_client():
             return False
         self.cycle.keep_alive = False
@@ -88,16 +93,16 @@ class Protocol(HttpToolsProtocol):
         self._head_is_here()
         super().connection_lost(exc)
 
-    # What the parser calls; a ValueError is a 400
+    # Called by the parser; a ValueError causes a 400
 
     def on_message_begin(self) -> None:
         super()._unset_keepalive_if_required()
         super().on_message_begin()
         self._is_in_head = True
-        self._is_whole = False
+        self._is_complete = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Trailers come here too, and are not headers."""
+        """The parser calls this for trailers too, which are not headers."""
         if self._is_in_head:
             super().on_header(name, value)
 
@@ -106,17 +111,17 @@ class Protocol(HttpToolsProtocol):
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > HEAD_BYTES:
             raise ValueError("the head is too large")
         if len(self.pipeline) >= MAX_PIPELINED:
-            raise ValueError("too many requests wait for their turn")
+            raise ValueError("too many pipelined requests")
         offers_upgrade = self.parser.should_upgrade()
         if offers_upgrade and any(name in BODY_HEADERS for name, _ in self.headers):
             raise ValueError("the parser does not read the body of a request that offers an upgrade")
         super().on_headers_complete()
-        self._is_last = offers_upgrade  # the parser would take what follows for something else
+        self._is_last = offers_upgrade  # the parser would not read the following bytes as a request
         if self._is_ending or self._is_last:
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
-        """uvicorn's, without its questions about WebSockets: a client may cause a call of this with each byte."""
+        """Do the same as uvicorn, without its checks for WebSockets: a client can cause a call with each byte."""
         self._has_progress = True
         cycle = self.cycle
         if not cycle.response_complete:
@@ -126,13 +131,13 @@ class Protocol(HttpToolsProtocol):
             cycle.message_event.set()
 
     def on_message_complete(self) -> None:
-        self._is_whole = self._has_progress = True
+        self._is_complete = self._has_progress = True
         super().on_message_complete()
 
-    # What uvicorn calls
+    # Called by uvicorn
 
     def send_400_response(self, msg: str) -> None:
-        """Whole requests before a malformed one are answered first; the last of these answers closes the connection."""
+        """Complete requests before a malformed one are answered first; their last response closes the connection."""
         if self.cycle is None or self.cycle.response_complete or self.cycle.more_body:
             super().send_400_response(msg)
         else:
@@ -140,7 +145,7 @@ class Protocol(HttpToolsProtocol):
             self._is_last = True
 
     def shutdown(self) -> None:
-        """The worker ends."""
+        """Stop serving: close the connection after its current request, or after the last one it sends in time."""
         self._is_ending = True
         if self.cycle is not None:
             self.cycle.keep_alive = False
@@ -148,15 +153,15 @@ class Protocol(HttpToolsProtocol):
             self.loop.call_later(LAST_REQUEST_SECONDS, self._close_if_silent)
 
     def _unset_keepalive_if_required(self) -> None:
-        """Only a new request does: neither the rest of a body after its answer nor an empty line keeps a connection."""
+        """Only a new request ends the keep-alive timeout; an empty line or the rest of an answered body does not."""
         if self.transport.is_closing():
             super()._unset_keepalive_if_required()
 
-    # Our own
+    # Called by this class
 
     def _awaits_client(self) -> bool:
-        """Whether no request is whole and unanswered."""
-        return self.cycle is None or self.cycle.response_complete or not self._is_whole
+        """Whether there is no complete request without a response."""
+        return self.cycle is None or self.cycle.response_complete or not self._is_complete
 
     def _close_if_silent(self) -> None:
         if self._awaits_client():

@@ -1,4 +1,4 @@
-"""gunicorn's worker: uvicorn's, which stops its relay in order and does not outlive gunicorn."""
+"""gunicorn's worker class: uvicorn's worker, which also stops its relay, and ends when gunicorn is gone."""
 
 import asyncio
 import logging
@@ -14,16 +14,19 @@ from uvicorn_worker import UvicornWorker
 from webhook_service.server.protocol import Protocol, max_connections
 
 GRACE_SECONDS = 12
-"""How long requests may take to end when the worker does: a body has 10 seconds. A client that does not read its answer
-would otherwise keep the worker.
+"""The grace period of requests when the worker stops. It is longer than the 10 seconds for a body. Without it, a client
+that does not read its response would keep the worker running.
 """
 
 HEARTBEAT_SECONDS = 1
-"""Between two signs of life to gunicorn, which ends a worker that gives none."""
+"""The interval of heartbeats to gunicorn, which ends a worker that sends none."""
 
 
 class QuietServer(Server):
-    """uvicorn would raise a signal again at its end, and gunicorn's hooks, which stop the relay, would not run."""
+    """A uvicorn server that does not raise a signal again at its end.
+
+    Otherwise gunicorn's hooks, which stop the relay, would not run.
+    """
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -31,7 +34,7 @@ class QuietServer(Server):
 
 
 class Worker(UvicornWorker):  # type: ignore[misc]  # it has no types
-    """Serves `wsgi:app`, a Flask application for any WSGI server, by its ASGI form."""
+    """Serves the ASGI form of `wsgi:app`, a Flask application that also runs under any WSGI server."""
 
     CONFIG_KWARGS = {
         "loop": "uvloop",
@@ -39,7 +42,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # it has no types
         "ws": "none",
         "lifespan": "off",
         "interface": "asgi3",
-        "access_log": False,  # a delivery is one line already
+        "access_log": False,  # each delivery is already one line
         "server_header": False,
         "timeout_notify": HEARTBEAT_SECONDS,
         "timeout_graceful_shutdown": GRACE_SECONDS,
@@ -47,11 +50,11 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # it has no types
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # gunicorn says that a worker starts and ends, and a warning for each malformed request would be a stranger's.
+        # gunicorn already logs the start and end of a worker. Strangers could fill the log with malformed requests.
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
 
     def init_process(self) -> None:
-        """A signal that comes while the application is loaded must not find gunicorn's own handlers."""
+        """Set the signal handlers early, so that gunicorn's own do not handle a signal while the application loads."""
         self.init_signals()
         super().init_process()
 
@@ -68,7 +71,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # it has no types
         await self._server.serve(sockets=[each.sock for each in self.sockets])
 
     def _end(self) -> None:
-        """The relay claims nothing more; what it has begun is waited for in gunicorn_conf.worker_exit."""
+        """Stop the server and the relay. gunicorn_conf.worker_exit waits for the relay's current batch."""
         self._server.should_exit = True
         if (relay := self.wsgi.extensions.get("relay")) is not None:
             relay.stop()

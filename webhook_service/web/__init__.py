@@ -1,4 +1,4 @@
-"""HTTP: each view translates and nothing else."""
+"""The HTTP interface. A view translates between HTTP and the other packages, and does nothing else."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,8 +14,10 @@ from webhook_service.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """What the views work with; put together in `app`. `accounts` is None where there is no Auth Admin API, and
-    `check_password` where there is no Auth to sign in to.
+    """The objects that the views use; `app` creates them.
+
+    `accounts` is None if no Auth Admin API is configured, and `check_password` if there is no Auth to sign in with.
+    `now()` returns the current time in UTC.
     """
 
     settings: Settings
@@ -27,7 +29,7 @@ class Wiring:
 
 
 class Answer(NamedTuple):
-    """An HTTP response, for Flask and for the event loop of `server` alike."""
+    """An HTTP response, for Flask and for the event loop in `server.asgi`."""
 
     status: int
     headers: Sequence[tuple[str, str]]

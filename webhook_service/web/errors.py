@@ -1,4 +1,4 @@
-"""Errors -> `application/problem+json` (RFC 9457). The only place that knows HTTP statuses of errors."""
+"""Errors -> `application/problem+json` (RFC 9457). Only this module knows the HTTP statuses of errors."""
 
 import json
 import logging
@@ -65,7 +65,7 @@ STATUSES: dict[type[ServiceError], HTTPStatus] = {
 
 
 def problem(status: HTTPStatus, reason: str, detail: str, **more: object) -> Response:
-    """A problem document: type, title, status, detail, and our stable `reason`."""
+    """A response with a problem document: type, title, status, detail, the stable `reason`, and `more` members."""
     document = {
         "type": f"urn:webhook-service:{reason}",
         "title": status.phrase,
@@ -76,8 +76,8 @@ def problem(status: HTTPStatus, reason: str, detail: str, **more: object) -> Res
     return Response(json.dumps(document | more), status, content_type="application/problem+json")
 
 
-def facts_of(error: ServiceError) -> dict[str, object]:
-    """What some errors say besides their reason."""
+def members_of(error: ServiceError) -> dict[str, object]:
+    """The further members of an error's problem document."""
     if isinstance(error, InvalidQuery):
         return {"fields": error.fields}
     if isinstance(error, EmployeeRejected):
@@ -88,34 +88,37 @@ def facts_of(error: ServiceError) -> dict[str, object]:
 
 
 def status_of(error: ServiceError) -> HTTPStatus:
+    """The HTTP status of an error of this service."""
     return STATUSES[type(error)]
 
 
-def log_trouble(error: ServiceError) -> None:
-    """What is not the caller's fault."""
+def log_service_error(error: ServiceError) -> None:
+    """Log the error if it is not the caller's fault."""
     if isinstance(error, Unavailable | DatabaseError):
-        log.error("database trouble", extra={"reason": error.reason, "detail": error.detail}, exc_info=error)
+        log.error("database error", extra={"reason": error.reason, "detail": error.detail}, exc_info=error)
 
 
-def log_unexpected(error: Exception) -> None:
+def log_unexpected_error(error: Exception) -> None:
+    """Log an error that no code expects."""
     log.error("unexpected error", exc_info=error)
 
 
 def answer_to(error: Exception) -> tuple[Response, str]:
-    """The problem document of an error, whatever it is, and its reason."""
+    """The problem document of any error, and its reason. Logs errors that are not the caller's fault."""
     if isinstance(error, ServiceError):
-        return problem_of_our_error(error), error.reason
+        return problem_of_service_error(error), error.reason
     if isinstance(error, HTTPException):
         status = HTTPStatus(error.code or 500)
         return problem_of_http_error(error, status), status.name.lower()
-    log_unexpected(error)
+    log_unexpected_error(error)
     status = HTTPStatus.INTERNAL_SERVER_ERROR
-    return problem(status, reason := "internal_error", "This should not have happened."), reason
+    return problem(status, reason := "internal_error", "The service has an internal error; its log has more."), reason
 
 
-def problem_of_our_error(error: ServiceError) -> Response:
-    log_trouble(error)
-    response = problem(status_of(error), error.reason, error.detail, **facts_of(error))
+def problem_of_service_error(error: ServiceError) -> Response:
+    """The problem document of an error of this service, with Retry-After or WWW-Authenticate where these apply."""
+    log_service_error(error)
+    response = problem(status_of(error), error.reason, error.detail, **members_of(error))
     if isinstance(error, Unavailable | AuthUnavailable):
         response.headers["Retry-After"] = str(ceil(error.retry_after))
     if isinstance(error, Unauthorized):
@@ -124,6 +127,7 @@ def problem_of_our_error(error: ServiceError) -> Response:
 
 
 def problem_of_http_error(error: HTTPException, status: HTTPStatus) -> Response:
+    """The problem document of an error of Flask or Werkzeug. The reason is the status's name, such as `not_found`."""
     response = problem(status, status.name.lower(), error.description or status.description)
     for name, value in error.get_headers():
         if name == "Allow":
@@ -132,7 +136,7 @@ def problem_of_http_error(error: HTTPException, status: HTTPStatus) -> Response:
 
 
 def register(app: Flask) -> None:
-    """For ServiceError, HTTPException and any other, which Flask looks up by their class."""
+    """Answer every error of a view with a problem document."""
 
     @app.errorhandler(Exception)
     def problem_of(error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""GET /healthz and /readyz, for probes."""
+"""GET /healthz and GET /readyz, for probes."""
 
 from http import HTTPStatus
 
@@ -23,9 +23,10 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
     @health.get("/readyz")
     def ready() -> tuple[Response, HTTPStatus]:
-        """Ready: the database answers and has our migrations. Says by name what is not.
+        """Answer 200 if the database answers and has all migrations, and otherwise 503 with the failed check.
 
-        How the relay does is told, but decides nothing: without it, webhooks are still to be taken.
+        The response also has the ages of the relay's last pass and of events. They do not change the status, because
+        the service takes deliveries without a relay too.
         """
         checks = {"database": "ok", "migrations": "ok"}
         reported = {}
@@ -45,13 +46,16 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
 
 def alive() -> Answer:
-    """The process runs; nothing else is asked."""
+    """The response of /healthz, which checks only that the process runs."""
     body = b'{"status": "alive"}\n'
     return Answer(HTTPStatus.OK, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))], body)
 
 
 def relay_and_backlog(database: Database) -> dict[str, float | None]:
-    """Seconds since a relay last ran, since the last event, and that the oldest pending one has waited; None: never."""
+    """The seconds since the last pass of a relay, since the last event, and since the oldest pending event arrived.
+
+    A value is None if there is no such pass or event.
+    """
     found = database.call("auth_sync_readiness_v1")
     names = ("relay_last_run_seconds", "oldest_pending_seconds", "last_event_seconds")
     return {name: None if found[name] is None else round(found[name], 1) for name in names}

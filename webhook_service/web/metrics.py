@@ -1,4 +1,4 @@
-"""GET /metrics, for Prometheus: counts and ages, open to anybody like the probes."""
+"""GET /metrics, for Prometheus. It needs no key, like the probes, because it holds only counts and ages."""
 
 from flask import Blueprint, Response
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -8,16 +8,16 @@ from webhook_service.errors import ServiceError
 from webhook_service.events import Json
 from webhook_service.web import Wiring
 
-PATIENCE = 1.5
-"""Seconds for the database; a scrape is answered within two, whatever it does."""
+PATIENCE_SECONDS = 1.5
+"""How long a scrape waits for the database. Every scrape is answered within two seconds."""
 
-AT_ONCE = 2
-"""Calls that may wait for a silent database; more scrapes do not take more of its connections."""
+MAX_CALLS = 2
+"""The number of calls that may wait for a silent database. More scrapes do not take more of its connections."""
 
 
 def blueprint(wiring: Wiring) -> Blueprint:
     metrics = Blueprint("metrics", __name__)
-    deadline = Deadline(AT_ONCE, PATIENCE)
+    deadline = Deadline(MAX_CALLS, PATIENCE_SECONDS)
 
     def numbers() -> Json:
         try:
@@ -27,7 +27,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
     @metrics.get("/metrics")
     def scrape() -> Response:
-        """What has been counted, also where the database is away."""
+        """Answer with all metrics, or without the database's numbers if the database is unavailable."""
         return Response(wiring.metrics.exposed(numbers()), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     return metrics

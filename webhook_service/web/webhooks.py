@@ -1,7 +1,7 @@
-"""POST /webhook/auth: where an event arrives. Its whole trip reads off `receive`.
+"""POST /webhook/auth, which receives the events of Auth. `receive` shows all steps of a delivery.
 
 The view runs under any WSGI server. `server.asgi` takes the same steps in an event loop, and merges events that arrive
-together into one call of the database.
+at the same time into one database call.
 """
 
 import json
@@ -32,7 +32,7 @@ HEADERS = (
     signature.TOKEN_HEADER,
     CONTENT_TYPE,
 )
-"""All headers that a delivery is judged by."""
+"""All headers that affect a delivery."""
 
 
 def blueprint(wiring: Wiring) -> Blueprint:
@@ -41,14 +41,14 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
     @webhooks.post(PATH)
     def receive() -> Response:
-        """The trip of a delivery: read the body, verify, parse, decide, apply, answer."""
+        """Process a delivery: read the body, verify, parse, decide, apply, answer."""
         trip = Trip(wiring)
         try:
             body = read_body(request.environ, settings.max_body_bytes)
             headers = {name: request.headers[name] for name in HEADERS if name in request.headers}
             work = trip.decide(body, headers)
             answer = trip.accepted(process(wiring.database, work, settings.policy))
-        except Exception as error:  # noqa: BLE001 (whatever it is: the sender gets a problem document)
+        except Exception as error:  # noqa: BLE001 (after any error, the sender gets a problem document)
             answer = trip.refused(error)
         return Response(answer.body, answer.status, list(answer.headers))
 
@@ -56,46 +56,53 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
 
 class Trip:
-    """A delivery from its arrival to its answer, which is also one line in the log and one count in the metrics."""
+    """A delivery from its arrival to its response. Each writes one line to the log, and counts once in the metrics."""
 
     def __init__(self, wiring: Wiring) -> None:
         self._wiring = wiring
         self._started = time.perf_counter()
-        self._known: dict[str, object] = {}  # what the log line says, as far as the trip has come
+        self._fields: dict[str, object] = {}  # the log line's fields that are known so far
 
     def decide(self, body: bytes, headers: Mapping[str, str]) -> Work:
-        """`headers`: those of HEADERS that the request has. Raises BadSignature, WrongContentType, BadPayload,
-        InvalidPayload.
+        """Verify and parse the delivery, and decide which work it causes.
+
+        `headers` are those of HEADERS that the request has, with names in lower case. Raises BadSignature,
+        WrongContentType, BadPayload or InvalidPayload.
         """
         settings = self._wiring.settings
         delivery = verified(body, headers, settings, now=self._wiring.now())
-        self._known["event_id"] = delivery.event_id
+        self._fields["event_id"] = delivery.event_id
         if not is_json(headers):
             raise WrongContentType("wrong_content_type", "The Content-Type must be application/json.")
         event = payload.parse(delivery, settings.policy.name_fields)
-        self._known |= {"operation": event.operation, "auth_user_id": str(event.user.id)}
+        self._fields |= {"operation": event.operation, "auth_user_id": str(event.user.id)}
         return handlers.decide(event, settings.policy)
 
     def accepted(self, result: Result) -> Answer:
-        self._known |= {"outcome": result.outcome, "status": result.status}
+        """The 200 response for a result. Writes the log line, and counts."""
+        self._fields |= {"outcome": result.outcome, "status": result.status}
         body = json.dumps({"event_id": result.event_id, "status": result.status, "outcome": result.outcome}).encode()
         self._note(200, result.outcome, None)
         return Answer(200, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))], body)
 
     def refused(self, error: Exception) -> Answer:
+        """The problem document for an error. Writes the log line, and counts."""
         problem, reason = errors.answer_to(error)
-        self._known["reason"] = reason
+        self._fields["reason"] = reason
         self._note(problem.status_code, None, reason)
         return Answer(problem.status_code, list(problem.headers.items()), problem.get_data())
 
     def _note(self, status: int, outcome: str | None, reason: str | None) -> None:
         seconds = time.perf_counter() - self._started
-        log.info("delivery", extra=self._known | {"http_status": status, "ms": round(seconds * 1000, 1)})
+        log.info("delivery", extra=self._fields | {"http_status": status, "ms": round(seconds * 1000, 1)})
         self._wiring.metrics.delivered(status, outcome, reason, seconds)
 
 
 def verified(body: bytes, headers: Mapping[str, str], settings: Settings, *, now: datetime) -> Delivery:
-    """By its signature; only where there is none, and a setting turns it on, by a static token. Raises BadSignature."""
+    """Verify a delivery by its signature. Raises BadSignature.
+
+    With WEBHOOK_STATIC_TOKEN=on, a delivery that has no signature but a token is verified by the token.
+    """
     is_signed = signature.SIGNATURE_HEADER in headers
     if settings.static_token and not is_signed and signature.TOKEN_HEADER in headers:
         return signature.verify_token(settings.webhook_secrets, headers, body, now=now)
@@ -103,6 +110,6 @@ def verified(body: bytes, headers: Mapping[str, str], settings: Settings, *, now
 
 
 def is_json(headers: Mapping[str, str]) -> bool:
-    """With parameters or without, in any case."""
+    """Whether the media type is application/json, in any case and with any parameters."""
     media_type = headers.get(CONTENT_TYPE, "").partition(";")[0]
     return media_type.strip().lower() == "application/json"

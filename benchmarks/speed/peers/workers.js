@@ -5,11 +5,11 @@ const process = require('node:process')
 
 const WORKERS = 2
 
-// Calls `prepare` once, then `serve` in each worker: it resolves to a Fastify application, which listens on PORT.
+// Calls `prepare` once, then `serve` in each worker. `serve` resolves to a Fastify application, which listens on PORT.
 async function run (prepare, serve) {
   if (cluster.isPrimary) {
     await prepare()
-    for (let i = 0; i < WORKERS; i++) cluster.fork() // they end with their primary process
+    for (let i = 0; i < WORKERS; i++) cluster.fork() // workers end with their primary process
     cluster.on('exit', () => process.exit(1))
   } else {
     const app = await serve()
@@ -18,7 +18,7 @@ async function run (prepare, serve) {
   }
 }
 
-// The body stays as it was sent: signatures are verified over its bytes.
+// The body is not parsed, because signatures are verified over its bytes.
 function acceptRawJson (app) {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => done(null, body))

@@ -1,7 +1,7 @@
-"""One contract, two Auths: Supabase's admin API through supabase-py, and the stand-in in the database itself.
+"""The contract of AuthAdmin, for Supabase's admin API through supabase-py and for the stand-in in the database.
 
-Who is there, and who comes and goes. Changes are in test_auth_admin_changes.py, and what only a real HTTP API can get
-wrong in test_auth_trouble.py.
+This file has reads, creation and deletion. Changes are in test_auth_admin_changes.py, and the failures of a real HTTP
+API in test_auth_outages.py.
 """
 
 from collections.abc import Callable, Iterator
@@ -29,13 +29,13 @@ def admin(request: pytest.FixtureRequest, database_url: str) -> Iterator[AuthAdm
         yield admin
 
 
-def test_nobody_is_none(admin: AuthAdmin) -> None:
-    """An auth user that is not there is no error."""
+def test_an_unknown_user_is_none(admin: AuthAdmin) -> None:
+    """An auth user that does not exist is not an error."""
     assert admin.get(JANE) is None
 
 
 def test_a_user_is_created_with_a_password(admin: AuthAdmin, connection: Connection) -> None:
-    """Under the id that was asked for, the e-mail in lower case and confirmed; it is told again as it was."""
+    """The user has the requested id, and its e-mail is in lower case and confirmed."""
     created = admin.create(JANE, "Jane.Doe@Example.com", password=PASSWORD)
     assert created == Account(JANE, EMAIL, email_confirmed=True)
     assert admin.get(JANE) == created
@@ -43,7 +43,7 @@ def test_a_user_is_created_with_a_password(admin: AuthAdmin, connection: Connect
 
 
 def test_a_user_is_created_without_a_password(admin: AuthAdmin) -> None:
-    """The e-mail is yet to be confirmed, and nobody is invited."""
+    """The user's e-mail is not confirmed yet, and no invitation is sent."""
     assert admin.create(JANE, EMAIL, password=None) == Account(JANE, EMAIL) == admin.get(JANE)
 
 
@@ -52,7 +52,7 @@ def test_a_user_is_created_without_a_password(admin: AuthAdmin) -> None:
 def test_an_email_is_created_once(
     admin: AuthAdmin, connection: Connection, database_url: str, email: str, confirmed: bool
 ) -> None:
-    """Whoever has it already keeps it, whether it is confirmed or not."""
+    """The user that has an e-mail keeps it, whether it is confirmed or not."""
     with auth_on(database_url) as auth:
         auth.admin_create(EMAIL, confirmed=confirmed, id=JANE)
     before = row(connection)
@@ -63,7 +63,7 @@ def test_an_email_is_created_once(
 
 
 def test_an_id_is_created_once(admin: AuthAdmin, connection: Connection) -> None:
-    """One that is taken is told as an e-mail that exists."""
+    """A taken id raises the same error as a taken e-mail."""
     admin.create(JANE, EMAIL, password=PASSWORD)
     before = row(connection)
     with pytest.raises(AuthEmailExists):
@@ -72,7 +72,7 @@ def test_an_id_is_created_once(admin: AuthAdmin, connection: Connection) -> None
 
 
 def test_the_email_of_an_sso_user_is_free(admin: AuthAdmin, database_url: str) -> None:
-    """A normal user may have the same."""
+    """A normal user may have the e-mail of an SSO user."""
     with auth_on(database_url) as auth:
         auth.sso_sign_up(EMAIL)
     assert admin.create(JANE, EMAIL, password=PASSWORD).email == EMAIL
@@ -81,26 +81,29 @@ def test_the_email_of_an_sso_user_is_free(admin: AuthAdmin, database_url: str) -
 @pytest.mark.parametrize(
     "email", ["", "n/a", "jane", "jane@", "jane doe@example.com", " jane@example.com", "jané@x.de"]
 )
-def test_what_is_no_email_is_refused(admin: AuthAdmin, connection: Connection, email: str) -> None:
-    """Neither created, nor invited, nor changed to; nor is anything else done that was asked with it."""
+def test_an_invalid_email_is_refused(admin: AuthAdmin, connection: Connection, email: str) -> None:
+    """An invalid e-mail cannot be created, invited or changed to, and nothing else of the call is carried out."""
     bob = uuid4()
     admin.create(bob, "bob@example.com", password=PASSWORD)
     before = row(connection, bob)
-    asked: list[Callable[[], object]] = [
+    calls: list[Callable[[], object]] = [
         lambda: admin.create(JANE, email, password=PASSWORD),
         lambda: admin.invite(email),
         lambda: admin.update(bob, email=email, banned=True),
     ]
-    for ask in asked:
+    for call in calls:
         with pytest.raises(AuthRefused) as caught:
-            ask()
+            call()
         assert (type(caught.value), caught.value.reason) == (AuthRefused, "auth_refused")
         assert caught.value.code == "validation_failed"
     assert (users(connection), row(connection, bob)) == (1, before)
 
 
 def test_a_user_is_deleted_for_good(admin: AuthAdmin, connection: Connection, database_url: str) -> None:
-    """With the sessions, and soft-deleted ones too; where there is none, nothing happens. Nobody else is touched."""
+    """A delete removes the user and its sessions, also if it was soft-deleted.
+
+    A delete of an unknown user does nothing.
+    """
     bob, gone = uuid4(), uuid4()
     with auth_on(database_url) as auth:
         for user in (JANE, bob, gone):
@@ -112,8 +115,8 @@ def test_a_user_is_deleted_for_good(admin: AuthAdmin, connection: Connection, da
     assert connection.execute("select user_id from auth.sessions").fetchall() == [{"user_id": bob}]
 
 
-def test_a_soft_deleted_user_is_told(admin: AuthAdmin, connection: Connection, database_url: str) -> None:
-    """With when that was; it has no address any more."""
+def test_a_soft_deleted_user_is_returned(admin: AuthAdmin, connection: Connection, database_url: str) -> None:
+    """A soft-deleted user has the time of its deletion and no address."""
     admin.create(JANE, EMAIL, password=PASSWORD)
     with auth_on(database_url) as auth:
         auth.soft_delete(JANE)
@@ -126,14 +129,14 @@ def test_a_soft_deleted_user_is_told(admin: AuthAdmin, connection: Connection, d
 
 
 def test_a_user_without_an_email(admin: AuthAdmin, database_url: str) -> None:
-    """Is told without one."""
+    """An anonymous user has no e-mail."""
     with auth_on(database_url) as auth:
         auth.anonymous(id=JANE)
     assert admin.get(JANE) == Account(JANE)
 
 
 def test_an_unconfirmed_user_is_invited(admin: AuthAdmin, connection: Connection) -> None:
-    """As often as it is asked for, by any spelling; the user stays the same and unconfirmed."""
+    """An unconfirmed user can be invited again, by any spelling of the e-mail, and stays unconfirmed."""
     admin.create(JANE, EMAIL, password=None)
     for email in (EMAIL, EMAIL.upper()):
         admin.invite(email)
@@ -143,8 +146,8 @@ def test_an_unconfirmed_user_is_invited(admin: AuthAdmin, connection: Connection
     assert users(connection) == 1
 
 
-def test_somebody_new_is_invited(admin: AuthAdmin, connection: Connection) -> None:
-    """Then there is an auth user with that e-mail, unconfirmed."""
+def test_an_unknown_email_is_invited(admin: AuthAdmin, connection: Connection) -> None:
+    """The invitation of an unknown e-mail creates an unconfirmed auth user."""
     admin.invite("Jane.Doe@Example.com")
     [found] = connection.execute("select * from auth.users").fetchall()
     assert (found["email"], found["email_confirmed_at"]) == (EMAIL, None)
@@ -152,7 +155,7 @@ def test_somebody_new_is_invited(admin: AuthAdmin, connection: Connection) -> No
 
 
 def test_a_confirmed_user_is_not_invited(admin: AuthAdmin, connection: Connection) -> None:
-    """Whoever may sign in needs no invitation."""
+    """The invitation of a confirmed user is refused and changes nothing."""
     admin.create(JANE, EMAIL, password=PASSWORD)
     before = row(connection)
     with pytest.raises(AuthEmailExists):
@@ -160,16 +163,16 @@ def test_a_confirmed_user_is_not_invited(admin: AuthAdmin, connection: Connectio
     assert row(connection) == before
 
 
-def test_what_is_done_is_captured(admin: AuthAdmin, connection: Connection) -> None:
-    """It goes through auth.users, so the triggers on it see each change."""
+def test_calls_are_captured(admin: AuthAdmin, connection: Connection) -> None:
+    """Each call changes auth.users, so the triggers capture it."""
     admin.create(JANE, EMAIL, password=PASSWORD)
     admin.update(JANE, banned=True)
     admin.delete(JANE)
     assert [event["operation"] for event in inbound(connection, JANE)] == ["INSERT", "UPDATE", "DELETE"]
 
 
-def test_threads_share_one(admin: AuthAdmin, connection: Connection) -> None:
-    """Several threads call at once, and each gets its own answer; of those who want the same, one gets it."""
+def test_threads_share_an_admin(admin: AuthAdmin, connection: Connection) -> None:
+    """Concurrent calls each get their own result, and only one of several threads creates the same e-mail."""
     people = [uuid4() for _ in range(24)]
     with ThreadPoolExecutor(12) as threads:
         made = list(threads.map(lambda id: admin.create(id, f"{id}@example.com", password=PASSWORD), people))
@@ -184,13 +187,13 @@ def test_threads_share_one(admin: AuthAdmin, connection: Connection) -> None:
 def created(admin: AuthAdmin, id: UUID) -> bool:
     try:
         admin.create(id, EMAIL, password=PASSWORD)
-    except (AuthEmailExists, AuthUnavailable):  # Auth says 500 to whoever comes in the same moment
+    except (AuthEmailExists, AuthUnavailable):  # Auth answers 500 to concurrent requests for the same e-mail
         return False
     return True
 
 
-def test_a_moment_that_python_does_not_know(admin: AuthAdmin, connection: Connection) -> None:
-    """Such a user cannot be read; Auth itself cannot either."""
+def test_a_time_that_python_cannot_represent(admin: AuthAdmin, connection: Connection) -> None:
+    """A user with an infinite time cannot be read. Auth itself cannot read it either."""
     admin.create(JANE, EMAIL, password=PASSWORD)
     connection.execute("update auth.users set banned_until = 'infinity'")
     with pytest.raises(AuthUnavailable):
@@ -198,19 +201,19 @@ def test_a_moment_that_python_does_not_know(admin: AuthAdmin, connection: Connec
 
 
 @pytest.mark.parametrize("opens", EACH.values(), ids=list(EACH))
-def test_a_database_that_is_away(opens: Open) -> None:
-    """Auth is unavailable then, and nothing of PostgreSQL's own text is told."""
+def test_an_unavailable_database(opens: Open) -> None:
+    """An outage of the database is an AuthUnavailable without PostgreSQL's own text."""
     gone = f"postgresql://canary@127.0.0.1:{free_port()}/canary"
     with opens(gone) as admin:
-        asked: list[Callable[[], object]] = [
+        calls: list[Callable[[], object]] = [
             lambda: admin.get(JANE),
             lambda: admin.create(JANE, EMAIL, password=PASSWORD),
             lambda: admin.update(JANE, banned=True),
             lambda: admin.invite(EMAIL),
             lambda: admin.delete(JANE),
         ]
-        for ask in asked:
+        for call in calls:
             with pytest.raises(AuthUnavailable) as caught:
-                ask()
+                call()
             assert caught.value.reason in ("auth_unavailable", "auth_unreachable")
             assert "canary" not in f"{caught.value!r}"

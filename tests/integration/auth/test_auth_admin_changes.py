@@ -1,4 +1,4 @@
-"""One contract, two Auths: what is changed of an auth user. See test_auth_admin.py."""
+"""The contract of AuthAdmin: changes to an auth user. See test_auth_admin.py."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ def admin(request: pytest.FixtureRequest, database_url: str) -> Iterator[AuthAdm
 
 
 def test_a_ban_is_for_good(admin: AuthAdmin, connection: Connection) -> None:
-    """That is a hundred years; again it is no error, and nothing else changes."""
+    """A ban lasts a hundred years. A second ban is not an error, and nothing else changes."""
     created = admin.create(JANE, EMAIL, password=PASSWORD)
     for _ in range(2):
         banned = admin.update(JANE, banned=True)
@@ -37,7 +37,7 @@ def test_a_ban_is_for_good(admin: AuthAdmin, connection: Connection) -> None:
 
 
 def test_a_ban_is_lifted(admin: AuthAdmin, database_url: str) -> None:
-    """Whoever made it, and for however long; where there is none, nothing happens."""
+    """A ban of any origin and length is lifted. Without a ban, nothing happens."""
     created = admin.create(JANE, EMAIL, password=PASSWORD)
     with auth_on(database_url) as auth:
         auth.ban(JANE, datetime.now(UTC) + timedelta(hours=1))
@@ -49,7 +49,7 @@ def test_a_ban_is_lifted(admin: AuthAdmin, database_url: str) -> None:
 def test_an_email_is_changed_at_once(
     admin: AuthAdmin, connection: Connection, database_url: str, confirmed: bool
 ) -> None:
-    """In lower case and confirmed, without a mail; a ban stays."""
+    """The new e-mail is in lower case and confirmed, no mail is sent, and a ban stays."""
     with auth_on(database_url) as auth:
         auth.admin_create("old@example.com", confirmed=confirmed, id=JANE)
     banned = admin.update(JANE, banned=True)
@@ -59,7 +59,7 @@ def test_an_email_is_changed_at_once(
 
 
 def test_nothing_to_change(admin: AuthAdmin, connection: Connection) -> None:
-    """Then the user is told as it is, and its row is not written."""
+    """An update without changes returns the user and does not write its row."""
     created = admin.create(JANE, EMAIL, password=PASSWORD)
     before = row(connection)
     assert admin.update(JANE) == created
@@ -67,7 +67,10 @@ def test_nothing_to_change(admin: AuthAdmin, connection: Connection) -> None:
 
 
 def test_a_taken_email_is_unavailable(admin: AuthAdmin) -> None:
-    """Auth has no word of its own for it, so whoever asks has to look who has the e-mail; a ban asked with it holds."""
+    """Auth has no error code for a taken e-mail, so the caller must check which user has it.
+
+    A ban in the same call holds.
+    """
     admin.create(uuid4(), "bob@example.com", password=PASSWORD)
     created = admin.create(JANE, EMAIL, password=PASSWORD)
     with pytest.raises(AuthUnavailable) as caught:
@@ -82,16 +85,16 @@ def test_a_taken_email_is_unavailable(admin: AuthAdmin) -> None:
 @pytest.mark.parametrize(
     "changes", [{}, {"banned": True}, {"banned": False}, {"email": EMAIL}, {"banned": True, "email": EMAIL}], ids=str
 )
-def test_nobody_is_not_changed(admin: AuthAdmin, connection: Connection, changes: dict[str, Any]) -> None:
-    """An update of an auth user that is not there says so."""
+def test_an_unknown_user_is_not_changed(admin: AuthAdmin, connection: Connection, changes: dict[str, Any]) -> None:
+    """An update of an unknown auth user raises AuthUserNotFound."""
     with pytest.raises(AuthUserNotFound) as caught:
         admin.update(JANE, **changes)
     assert (caught.value.reason, caught.value.code) == ("user_not_found", "user_not_found")
     assert users(connection) == 0
 
 
-def test_an_error_of_the_database_is_not_told(admin: AuthAdmin, connection: Connection) -> None:
-    """A trigger of somebody else's that raises makes Auth unavailable; its text stays there."""
+def test_an_error_of_the_database_is_not_shown(admin: AuthAdmin, connection: Connection) -> None:
+    """A trigger of another application that raises makes Auth unavailable, and its text is not in the error."""
     admin.create(JANE, EMAIL, password=PASSWORD)
     connection.execute(
         "create function public.refuse() returns trigger language plpgsql as"
@@ -104,8 +107,11 @@ def test_an_error_of_the_database_is_not_told(admin: AuthAdmin, connection: Conn
     assert EMAIL not in f"{caught.value!r}"
 
 
-def test_a_held_row_does_not_hold_the_stand_in(database_url: str) -> None:
-    """While somebody else has the user's row, it is unavailable, and soon; Auth itself says 504 then."""
+def test_a_locked_row_does_not_block_the_stand_in(database_url: str) -> None:
+    """While another transaction holds the user's row, the stand-in soon raises AuthUnavailable.
+
+    Auth itself answers 504.
+    """
     with local(database_url) as admin:
         admin.create(JANE, EMAIL, password=PASSWORD)
         with psycopg.connect(database_url) as holder:

@@ -1,4 +1,4 @@
-"""The double of Supabase Auth: it answers as Auth does, its bad sides included, and fails as it is told."""
+"""The double of Supabase Auth answers as Auth does, including its flaws, and fails as a test orders."""
 
 import socket
 from collections import Counter
@@ -33,21 +33,21 @@ def server(database_url: str) -> Iterator[AuthServer]:
 def ask(
     server: AuthServer, method: str, path: str, body: Json = None, *, headers: dict[str, str] | None = None
 ) -> tuple[int, Any]:
-    """-> the status, and the JSON."""
+    """Return the status and the JSON of a request."""
     sent = {"apikey": server.key, "Authorization": f"Bearer {server.key}"} | NEW | (headers or {})
     answer = httpx.request(method, f"{server.url}/auth/v1{path}", headers=sent, json=body, timeout=20)
     return answer.status_code, answer.json()
 
 
 def error(server: AuthServer, method: str, path: str, body: Json = None) -> tuple[int, str]:
-    """-> the status, and the code."""
+    """Return the status and the code of a refused request."""
     status, answer = ask(server, method, path, body)
     assert set(answer) == {"code", "message"}
     return status, answer["code"]
 
 
-def test_errors_have_the_form_that_is_asked_for(server: AuthServer) -> None:
-    """Since 2024 the code is a text; before, it was the status."""
+def test_errors_have_the_requested_form(server: AuthServer) -> None:
+    """Since 2024 the code of an error is a text. Before, it was the status."""
     path = f"/admin/users/{uuid4()}"
     assert ask(server, "GET", path) == (404, {"code": "user_not_found", "message": "User not found"})
     old = {"code": 404, "error_code": "user_not_found", "msg": "User not found"}
@@ -57,14 +57,14 @@ def test_errors_have_the_form_that_is_asked_for(server: AuthServer) -> None:
 
 
 def test_banned_until_is_ignored(server: AuthServer, connection: Connection) -> None:
-    """Without a word."""
+    """Auth silently ignores `banned_until`."""
     status, answer = ask(server, "PUT", USER, {"banned_until": "2126-11-22T12:00:00Z"})
     assert (status, "banned_until" in answer) == (200, False)
     assert row(connection)["banned_until"] is None
 
 
-def test_a_ban_holds_though_the_rest_fails(server: AuthServer, connection: Connection) -> None:
-    """It is a transaction of its own, before the others. A taken e-mail is an error 500."""
+def test_a_ban_holds_although_the_rest_fails(server: AuthServer, connection: Connection) -> None:
+    """A ban is a transaction of its own, before the others. A taken e-mail is an error 500."""
     ask(server, "POST", "/admin/users", {"email": "bob@example.com"})
     both = {"ban_duration": "876000h", "email": "bob@example.com", "email_confirm": True}
     assert error(server, "PUT", USER, both) == (500, "unexpected_failure")
@@ -76,22 +76,22 @@ def test_a_ban_holds_though_the_rest_fails(server: AuthServer, connection: Conne
     ("duration", "length"),
     [("1h30m", timedelta(minutes=90)), ("1.5h", timedelta(minutes=90)), ("2562047h", timedelta(hours=2_562_047))],
 )
-def test_a_ban_has_a_length_of_go(server: AuthServer, connection: Connection, duration: str, length: timedelta) -> None:
-    """Its units may be joined, and have fractions."""
+def test_a_ban_has_a_go_duration(server: AuthServer, connection: Connection, duration: str, length: timedelta) -> None:
+    """The units of a duration may be combined and have fractions."""
     before = datetime.now(UTC)
     assert ask(server, "PUT", USER, {"ban_duration": duration})[0] == 200
     assert before + length <= row(connection)["banned_until"] <= datetime.now(UTC) + length
 
 
 @pytest.mark.parametrize("duration", ["1d", "100y", "5", "h", "forever", "2562048h", "1h 30m"])
-def test_a_ban_of_another_length_is_refused(server: AuthServer, connection: Connection, duration: str) -> None:
-    """Go knows no days, and nothing over 292 years."""
+def test_a_ban_with_an_invalid_duration_is_refused(server: AuthServer, connection: Connection, duration: str) -> None:
+    """A Go duration has no days and is at most 292 years."""
     assert error(server, "PUT", USER, {"ban_duration": duration}) == (400, "validation_failed")
     assert row(connection)["banned_until"] is None
 
 
-def test_requests_that_do_not_fit(server: AuthServer, connection: Connection) -> None:
-    """Each with Auth's own code; none is an error of the double."""
+def test_invalid_requests(server: AuthServer, connection: Connection) -> None:
+    """An invalid request gets Auth's own code, and never an error of the double."""
     for method, path, body, expected in (
         ("POST", "/admin/users", {"email": EMAIL.upper()}, (422, "email_exists")),
         ("POST", "/admin/users", {"email": "other@example.com", "id": str(JANE)}, (500, "unexpected_failure")),
@@ -110,15 +110,15 @@ def test_requests_that_do_not_fit(server: AuthServer, connection: Connection) ->
     assert users(connection) == 1
 
 
-def test_no_key_no_answer(server: AuthServer) -> None:
-    """The gateway wants the key in one header, Auth in the other."""
+def test_a_request_without_the_key_is_refused(server: AuthServer) -> None:
+    """The gateway needs the key in one header, and Auth in the other."""
     assert ask(server, "GET", USER, headers={"apikey": "wrong"})[0] == 401
     status, answer = ask(server, "GET", USER, headers={"Authorization": "Bearer wrong"})
     assert (status, answer["code"]) == (403, "bad_jwt")
 
 
 def test_the_list_is_in_pages(server: AuthServer, database_url: str) -> None:
-    """Newest first, fifty on a page unless asked otherwise; soft-deleted users are among them."""
+    """A page of the list has fifty users by default, the newest first, including soft-deleted ones."""
     with auth_on(database_url) as auth:
         made = [auth.admin_create(f"user{number}@example.com") for number in range(52)]
         auth.soft_delete(made[-1])
@@ -133,15 +133,15 @@ def test_the_list_is_in_pages(server: AuthServer, database_url: str) -> None:
 
 
 def test_a_soft_delete_keeps_the_row(server: AuthServer) -> None:
-    """With a hash for the e-mail."""
+    """A soft delete replaces the e-mail by a hash."""
     assert ask(server, "DELETE", USER, {"should_soft_delete": True}) == (200, {})
     user = ask(server, "GET", USER)[1]
     assert "deleted_at" in user
     assert "@" not in user["email"]
 
 
-def test_faults_are_for_the_calls_they_are_ordered_for(server: AuthServer, connection: Connection) -> None:
-    """In their order; the others are answered. What was committed is there, and what was not is not."""
+def test_faults_apply_to_the_calls_they_are_ordered_for(server: AuthServer, connection: Connection) -> None:
+    """Faults apply in their order, other calls succeed, and only faults after the commit leave a change."""
     server.fail_next(throttled("7"), TIMED_OUT.after_commit(), method="PUT", path="/admin/users")
     server.fail_next(BROKEN, path="/invite")
     ban = {"ban_duration": "1h"}
@@ -159,7 +159,7 @@ def test_faults_are_for_the_calls_they_are_ordered_for(server: AuthServer, conne
 
 
 def test_calls_are_recorded_without_passwords(server: AuthServer) -> None:
-    """What arrived, in its order, with the fault that it met."""
+    """The double records calls in their order, with the fault of each."""
     body = {"email": "bob@example.com", "password": "secret"}
     server.fail_next(CUT)
     with pytest.raises(httpx.RemoteProtocolError):
@@ -174,8 +174,8 @@ def test_calls_are_recorded_without_passwords(server: AuthServer) -> None:
     assert server.calls == []
 
 
-def test_a_test_may_act_in_the_midst_of_a_call(server: AuthServer, connection: Connection) -> None:
-    """Before it is carried out, and between its commit and its answer, also where that is lost."""
+def test_a_test_may_act_during_a_call(server: AuthServer, connection: Connection) -> None:
+    """A test may act before a call, and between its commit and its response, even if the response is lost."""
     seen: list[tuple[str, int]] = []
     server.before = lambda call: seen.append((call.method, users(connection)))
     server.after = lambda call: seen.append((call.method, users(connection)))
@@ -186,7 +186,7 @@ def test_a_test_may_act_in_the_midst_of_a_call(server: AuthServer, connection: C
 
 
 def test_chance_is_the_same_for_the_same_seed(database_url: str) -> None:
-    """Whoever's thread comes first: the faults of a call depend on the call, and on how often it came."""
+    """The random faults of a call depend on the call and its number, and not on the order of the threads."""
     chances: dict[Fault, float] = {TIMED_OUT: 0.2, BROKEN: 0.2, PAGE_OK.after_commit(): 0.2}
 
     def met(seed: int) -> dict[str, list[Fault | None]]:
@@ -204,8 +204,8 @@ def test_chance_is_the_same_for_the_same_seed(database_url: str) -> None:
     assert set(Counter(fault for faults in first.values() for fault in faults)) == {None, *chances}
 
 
-def test_what_the_double_does_wrong_fails_the_test(database_url: str) -> None:
-    """An error within it is no answer of Auth's."""
+def test_an_error_of_the_double_fails_the_test(database_url: str) -> None:
+    """An error in the double is not a response of Auth."""
 
     def breaks(call: Call) -> None:
         raise ZeroDivisionError
@@ -221,7 +221,7 @@ def test_what_the_double_does_wrong_fails_the_test(database_url: str) -> None:
 
 
 def test_a_client_may_leave(server: AuthServer) -> None:
-    """Amid its request, which then is none, or before it is answered: the double goes on."""
+    """A client that disconnects during its request, or before its response, does not stop the double."""
     port = httpx.URL(server.url).port
     assert port is not None
     head = f"PUT /auth/v1{USER} HTTP/1.1\r\nHost: x\r\napikey: {server.key}\r\nContent-Length: 2\r\n\r\n"

@@ -1,4 +1,4 @@
-"""What Supabase Auth refuses, what it is sent, and what nobody is told of either."""
+"""The refusals of Supabase Auth, the requests to it, and the data that errors and logs must not contain."""
 
 import json
 import logging
@@ -29,7 +29,7 @@ def server(database_url: str) -> Iterator[AuthServer]:
 
 @pytest.mark.parametrize("name", CALLS)
 def test_a_wrong_key_is_refused(server: AuthServer, name: str) -> None:
-    """By the gateway; nothing is carried out, and nobody is said not to exist."""
+    """The gateway refuses a wrong key. Nothing is carried out, and the error is not a missing user."""
     with closing(SupabaseAuthAdmin(server.url, "sb_secret_wrong")) as admin:
         error = error_of(admin, name)
     assert (type(error), error.reason) == (AuthRefused, "auth_key_refused")
@@ -39,8 +39,8 @@ def test_a_wrong_key_is_refused(server: AuthServer, name: str) -> None:
 
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("fault", [Fault(403, "not_admin"), Fault(403, "bad_jwt"), Fault(401, "no_authorization")])
-def test_a_key_without_the_right_is_refused(server: AuthServer, name: str, fault: Fault) -> None:
-    """By Auth itself."""
+def test_a_key_without_rights_is_refused(server: AuthServer, name: str, fault: Fault) -> None:
+    """Auth itself refuses a key without rights."""
     server.fail_next(fault)
     with client(server) as admin:
         error = error_of(admin, name)
@@ -51,7 +51,7 @@ def test_a_key_without_the_right_is_refused(server: AuthServer, name: str, fault
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("old_errors", [True, False])
 def test_auth_refuses(database_url: str, name: str, old_errors: bool) -> None:
-    """Whatever else Auth says no to, by its code; a path that is not found is no user that is not found."""
+    """Every other refusal of Auth keeps its code. A path that is not found is not a user that is not found."""
     with auth_of_jane(database_url, old_errors=old_errors) as server, client(server) as admin:
         for status, code in (
             (400, "validation_failed"),
@@ -69,8 +69,8 @@ def test_auth_refuses(database_url: str, name: str, old_errors: bool) -> None:
             assert (str(status) in error.detail, code in error.detail) == (True, True)
 
 
-def test_an_auth_without_codes_refuses_too(server: AuthServer) -> None:
-    """One from before 2024 has only a status and a text; a 404 of its does not say what was not found."""
+def test_an_auth_without_codes_refuses(server: AuthServer) -> None:
+    """A refusal of an Auth from before 2024 has only a status and a text. Its 404 does not say what was not found."""
     with client(server) as admin:
         for status in (400, 404, 422):
             server.fail_next(Fault(status, body=json.dumps({"code": status, "msg": CONFIDENTIAL})))
@@ -80,7 +80,7 @@ def test_an_auth_without_codes_refuses_too(server: AuthServer) -> None:
 
 
 def test_errors_of_both_forms_are_the_same(database_url: str, connection: Connection) -> None:
-    """Also where something on the way drops the API version, and Auth answers as before 2024."""
+    """Errors are the same if a proxy drops the API version, so that Auth answers in the form from before 2024."""
     with auth_of_jane(database_url, old_errors=True) as server, client(server) as admin:
         bob = uuid4()
         assert admin.get(bob) is None
@@ -96,7 +96,7 @@ def test_errors_of_both_forms_are_the_same(database_url: str, connection: Connec
 
 
 def test_an_auth_that_is_too_old(database_url: str, connection: Connection) -> None:
-    """One that gives the new user an id of its own: that user is deleted again, and nobody else."""
+    """The user that an old Auth creates under another id is deleted again, and no other user is."""
     with auth_of_jane(database_url, honours_id=False) as server, client(server) as admin:
         with pytest.raises(AuthRefused) as caught:
             admin.create(uuid4(), NEW_EMAIL, password=PASSWORD)
@@ -105,8 +105,8 @@ def test_an_auth_that_is_too_old(database_url: str, connection: Connection) -> N
     assert users(connection) == 1
 
 
-def test_what_a_too_old_auth_keeps_is_told(database_url: str, connection: Connection) -> None:
-    """Where the user that it made cannot be deleted again, somebody has to know which it is."""
+def test_the_user_that_an_old_auth_keeps_is_named(database_url: str, connection: Connection) -> None:
+    """The error names the user that an old Auth created and that could not be deleted."""
     with auth_of_jane(database_url, honours_id=False) as server, client(server) as admin:
         server.fail_next(TIMED_OUT, method="DELETE")
         with pytest.raises(AuthRefused) as caught:
@@ -116,8 +116,8 @@ def test_what_a_too_old_auth_keeps_is_told(database_url: str, connection: Connec
     assert str(left["id"]) in caught.value.detail
 
 
-def test_what_is_sent(database_url: str) -> None:
-    """A ban as a duration and never as a moment, an e-mail always confirmed, and nothing that was not asked for."""
+def test_the_requests(database_url: str) -> None:
+    """A ban is sent as a duration, an e-mail is always confirmed, and a request has only requested fields."""
     bob, joe = uuid4(), UUID("ffffffff-ffff-4fff-8fff-ffffffffffff")
     with auth_of_jane(database_url, keep_passwords=True) as server, client(server) as admin:
         admin.create(bob, "Bob@example.com", password=PASSWORD)
@@ -144,8 +144,8 @@ def test_what_is_sent(database_url: str) -> None:
     ]
 
 
-def test_a_call_is_a_request(server: AuthServer) -> None:
-    """None is tried again by itself: whoever asks decides that, after reading."""
+def test_a_call_is_one_request(server: AuthServer) -> None:
+    """A call is not retried, because the caller decides that after a read."""
     with client(server) as admin:
         for number, name in enumerate(CALLS, start=1):
             server.fail_next(TIMED_OUT)
@@ -154,7 +154,7 @@ def test_a_call_is_a_request(server: AuthServer) -> None:
 
 
 def test_text_that_cannot_be_sent_is_refused(server: AuthServer) -> None:
-    """Half a character is no e-mail."""
+    """A text with half a surrogate pair is not an e-mail."""
     with client(server) as admin, pytest.raises(AuthRefused) as caught:
         admin.create(uuid4(), "\ud800@example.com", password=PASSWORD)
     assert (caught.value.reason, caught.value.code) == ("auth_refused", "validation_failed")
@@ -171,17 +171,17 @@ ECHOES = [
     Fault(302, body=PAGE, headers=(("Location", f"http://{NEW_EMAIL}/{PASSWORD}"),)),
     Fault(200, body=json.dumps({"user": {"id": ALL, "email": ALL}})),
 ]
-"""Answers that repeat what was sent, and more."""
+"""Responses that repeat the data of the request, and other data."""
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_nothing_personal_is_told(server: AuthServer, caplog: pytest.LogCaptureFixture, name: str) -> None:
-    """Neither an error, nor what it was raised for, nor a log has an e-mail, a password, the key or Auth's own text."""
+def test_nothing_personal_is_shown(server: AuthServer, caplog: pytest.LogCaptureFixture, name: str) -> None:
+    """No error, cause or log contains an e-mail, a password, the key or Auth's own text."""
     caplog.set_level(logging.INFO)
     with client(server) as admin:
         for fault in ECHOES:
             if name == "delete" and fault.status == 200 and fault.body.startswith("{"):
-                continue  # Auth answers {}, and supabase-py does not look at it
+                continue  # Auth answers {}, and supabase-py ignores the content
             server.fail_next(fault)
             error = error_of(admin, name)
             logging.getLogger("webhook_service").error("failed", exc_info=error)
@@ -193,8 +193,8 @@ def test_nothing_personal_is_told(server: AuthServer, caplog: pytest.LogCaptureF
 
 
 @pytest.mark.parametrize("key", ["sb_secret_canary\n", "sb_secret_canary\u2028", "sb_secret_canar\u00ff"])
-def test_a_key_that_cannot_be_sent_is_not_told(server: AuthServer, key: str) -> None:
-    """Whoever pasted it with a line break gets an error without it."""
+def test_a_key_that_cannot_be_sent_is_not_shown(server: AuthServer, key: str) -> None:
+    """The error for a key with a line break does not contain the key."""
     with closing(SupabaseAuthAdmin(server.url, key)) as admin:
         error = error_of(admin, "get")
     assert "canar" not in "".join(traceback.format_exception(error)) + f"{error!r}"

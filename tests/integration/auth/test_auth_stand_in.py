@@ -1,4 +1,4 @@
-"""The stand-in for Supabase Auth: what its actions leave in auth.users is what Auth's do."""
+"""The stand-in for Supabase Auth writes to auth.users what Auth writes."""
 
 import json
 import re
@@ -25,7 +25,7 @@ SAMPLES = Path(__file__).parents[2] / "samples"
 
 @pytest.fixture
 def auth(empty_database_url: str) -> Iterator[Auth]:
-    """An Auth whose every look at the clock is a millisecond later, and whose statements are recorded."""
+    """An Auth whose clock advances by a millisecond at each read, and whose statements are recorded."""
     with psycopg.connect(empty_database_url, autocommit=True) as connection:
         create_auth_schema(connection)
         connection.execute(RECORDING)
@@ -50,7 +50,7 @@ def sampled() -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("name", ACTIONS)
 def test_an_action_is_auths_statements_in_auths_transactions(empty_database_url: str, auth: Auth, name: str) -> None:
-    """Each INSERT, UPDATE and DELETE, in its order, with the columns it names, in its transaction."""
+    """An action has Auth's INSERTs, UPDATEs and DELETEs, in Auth's order, columns and transactions."""
     action, expected = ACTIONS[name]
     user = auth.admin_create("old@example.com")
     execute(empty_database_url, "truncate public.seen")
@@ -59,7 +59,7 @@ def test_an_action_is_auths_statements_in_auths_transactions(empty_database_url:
 
 
 def test_the_rows_are_those_of_the_samples(empty_database_url: str, auth: Auth) -> None:
-    """Each webhook recorded from the real Auth has its like among ours, but for times and hashes."""
+    """Each webhook recorded from the real Auth equals one of the stand-in, except for times and hashes."""
     jane, bob = (UUID(sampled()[n]["record"]["id"]) for n in (0, -1))
     auth.sign_up("Jane.Doe@example.com", user_metadata={"full_name": "Jane Doe"}, id=jane)
     auth.confirm(jane)
@@ -69,13 +69,13 @@ def test_the_rows_are_those_of_the_samples(empty_database_url: str, auth: Auth) 
     auth.unban(jane)
     auth.admin_create("bob@example.com", id=bob)
     auth.hard_delete(bob)
-    ours = [masked(*pair) for pair in rows(empty_database_url, "select was, is_ from public.seen order by number")]
+    own = [masked(*pair) for pair in rows(empty_database_url, "select was, is_ from public.seen order by number")]
     for webhook in sampled():
-        assert masked(webhook["old_record"], webhook["record"]) in ours
+        assert masked(webhook["old_record"], webhook["record"]) in own
 
 
 def masked(*pair: dict[str, Any] | None) -> str:
-    """Rows without what is another each time."""
+    """Return the rows as text without the values that differ each time."""
     text = json.dumps(pair, sort_keys=True)
     for pattern in (r'"\d{4}-\d\d-\d\dT[^"]*"', r'"\$2a\$10\$[^"]*"', r'"[0-9a-f]{56}"'):
         text = re.sub(pattern, '"..."', text)
@@ -83,7 +83,7 @@ def masked(*pair: dict[str, Any] | None) -> str:
 
 
 def test_a_soft_deleted_user_has_no_email(empty_database_url: str, auth: Auth) -> None:
-    """What was the e-mail is 43 characters without '@', what was the phone 15; password and metadata are gone."""
+    """The e-mail becomes 43 characters without '@', and the phone 15. Password and metadata are removed."""
     user = auth.admin_create("jane@example.com", user_metadata={"full_name": "Jane Doe"})
     auth.soft_delete(user)
     row = user_of(empty_database_url, user)
@@ -94,7 +94,7 @@ def test_a_soft_deleted_user_has_no_email(empty_database_url: str, auth: Auth) -
 
 
 def test_metadata_is_merged(empty_database_url: str, auth: Auth) -> None:
-    """Shallowly; null deletes a key."""
+    """Metadata is merged shallowly, and null deletes a key."""
     user = auth.admin_create("jane@example.com", user_metadata={"first_name": "Jane", "last_name": "Doe"})
     auth.update_metadata(user, {"last_name": "Smith", "first_name": None})
     assert user_of(empty_database_url, user)["raw_user_meta_data"] == {"last_name": "Smith", "email_verified": True}
@@ -122,15 +122,15 @@ NOT_SIGNING_IN: dict[str, Callable[[Auth, UUID], object]] = {
 
 @pytest.mark.parametrize("name", SIGNING_IN)
 def test_a_sign_in_is_a_session(empty_database_url: str, auth: Auth, name: str) -> None:
-    """One of the user who signs in, from that moment."""
+    """A sign-in creates a session of the user, with the time of the sign-in."""
     SIGNING_IN[name](auth, auth.admin_create("old@example.com"))
     query = "select s.created_at = u.last_sign_in_at from auth.sessions s join auth.users u on u.id = s.user_id"
     assert rows(empty_database_url, query) == [(True,)]
 
 
 @pytest.mark.parametrize("name", NOT_SIGNING_IN)
-def test_what_is_no_sign_in_is_no_session(empty_database_url: str, auth: Auth, name: str) -> None:
-    """Nor does any of it end one: a banned user stays signed in."""
+def test_other_actions_change_no_session(empty_database_url: str, auth: Auth, name: str) -> None:
+    """Other actions neither create nor end a session. A banned user stays signed in."""
     user = auth.admin_create("old@example.com")
     auth.sign_in(user)
     before = rows(empty_database_url, "select id from auth.sessions")
@@ -138,8 +138,8 @@ def test_what_is_no_sign_in_is_no_session(empty_database_url: str, auth: Auth, n
     assert rows(empty_database_url, "select id from auth.sessions") == before
 
 
-def test_a_refresh_is_the_newest_sessions(empty_database_url: str, auth: Auth) -> None:
-    """The older ones lie as they were."""
+def test_a_refresh_changes_the_newest_session(empty_database_url: str, auth: Auth) -> None:
+    """A refresh does not change older sessions."""
     user = auth.admin_create("old@example.com")
     auth.sign_in(user)
     auth.sign_in(user)
@@ -148,8 +148,8 @@ def test_a_refresh_is_the_newest_sessions(empty_database_url: str, auth: Auth) -
     assert rows(empty_database_url, query) == [(False,), (True,)]
 
 
-def test_whoever_is_deleted_is_signed_out(empty_database_url: str, auth: Auth) -> None:
-    """By a soft delete as by a hard one, and nobody else is."""
+def test_a_deleted_user_is_signed_out(empty_database_url: str, auth: Auth) -> None:
+    """A soft or hard delete ends the user's sessions, and no others."""
     people = [auth.sign_up(f"{name}@example.com", auto_confirm=True) for name in ("jane", "bob", "ann")]
     auth.soft_delete(people[0])
     auth.hard_delete(people[1])
@@ -157,7 +157,7 @@ def test_whoever_is_deleted_is_signed_out(empty_database_url: str, auth: Auth) -
 
 
 def test_an_invitation(empty_database_url: str, auth: Auth) -> None:
-    """It is sent again to whoever has not confirmed yet, and to nobody who has."""
+    """An invitation can be repeated until the user has confirmed the e-mail."""
     user = auth.invite("Jane@example.com")
     first = user_of(empty_database_url, user)
     assert (first["email"], first["email_confirmed_at"]) == ("jane@example.com", None)
@@ -172,8 +172,8 @@ def test_an_invitation(empty_database_url: str, auth: Auth) -> None:
 
 
 @pytest.mark.parametrize("text", ["jane@example.com", "Jane.O'Neill+x@a-b.X.COM", "j@localhost", f"{'j' * 250}@x.de"])
-def test_an_email_that_auth_takes(text: str) -> None:
-    """By its form alone."""
+def test_an_email_that_auth_accepts(text: str) -> None:
+    """Auth accepts an e-mail by its form alone."""
     assert is_email(text)
 
 
@@ -182,12 +182,12 @@ NO_EMAILS = ["", "jane", "@x.de", "jane@", "jane@x.", "jane@.de", "jane@-x.de", 
 
 @pytest.mark.parametrize("text", [*NO_EMAILS, "j@x.de\n", f"{'j' * 251}@x.de", '"jane"@x.de', "Jane <jane@x.de>"])
 def test_an_email_that_auth_refuses(text: str) -> None:
-    """Nothing but ASCII, no spaces, no quotes, and not too long."""
+    """An e-mail has only ASCII, no spaces, no quotes, and a limited length."""
     assert not is_email(text)
 
 
-def test_an_email_is_one_normal_users_only(auth: Auth) -> None:
-    """Several SSO users may have it too."""
+def test_an_email_has_one_normal_user(auth: Auth) -> None:
+    """An e-mail has at most one normal user, but any number of SSO users."""
     auth.admin_create("jane@example.com")
     auth.sso_sign_up("jane@example.com")
     auth.sso_sign_up("jane@example.com")
@@ -195,8 +195,8 @@ def test_an_email_is_one_normal_users_only(auth: Auth) -> None:
         auth.admin_create("Jane@Example.com")
 
 
-def test_a_user_that_is_not_there(auth: Auth) -> None:
-    """Every action on it is a LookupError."""
+def test_an_unknown_user(auth: Auth) -> None:
+    """Every action on an unknown user raises LookupError."""
     for action in (auth.confirm, auth.sign_in, auth.refresh, auth.soft_delete, auth.hard_delete):
         with pytest.raises(LookupError):
             action(uuid4())

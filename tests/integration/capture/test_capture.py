@@ -1,4 +1,4 @@
-"""Capture: what Auth writes becomes one row of the ledger for each user and transaction, with the mapped state only."""
+"""Capture writes one row of the ledger for each user and transaction of Auth, with the mapped state only."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -19,7 +19,7 @@ Action = Callable[[Auth, UUID], object]
 
 
 def in_turn(*actions: Action) -> Action:
-    """One after the other, each in transactions of its own."""
+    """The actions one after the other, each in its own transactions."""
 
     def act(auth: Auth, user: UUID) -> None:
         for action in actions:
@@ -40,7 +40,7 @@ ACTIONS: dict[str, tuple[int, Action]] = {
     "sso_sign_up": (1, lambda auth, user: auth.sso_sign_up("new@example.com", id=user)),
     "anonymous": (1, lambda auth, user: auth.anonymous(id=user)),
 }
-"""How many rows each makes, with the id of the user that it makes."""
+"""The number of rows that each makes; each gets the id of its new user."""
 
 CHANGES: dict[str, tuple[int, Action]] = {
     "confirm": (1, Auth.confirm),
@@ -69,7 +69,7 @@ CHANGES: dict[str, tuple[int, Action]] = {
     "hard_delete": (1, Auth.hard_delete),
     "soft_delete, hard_delete": (2, in_turn(Auth.soft_delete, Auth.hard_delete)),
 }
-"""How many rows each makes, with a user to do it to."""
+"""The number of rows that each makes; each gets an existing user."""
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def jane(auth: Auth) -> UUID:
 
 @pytest.mark.parametrize("name", ACTIONS)
 def test_a_new_user_is_one_row(connection: Connection, auth: Auth, name: str) -> None:
-    """However many statements make it: one INSERT, with the user as the transaction left it."""
+    """A new user is one INSERT with the transaction's final state, however many statements wrote it."""
     count, action = ACTIONS[name]
     user = uuid4()
     action(auth, user)
@@ -104,7 +104,7 @@ def test_a_new_user_is_one_row(connection: Connection, auth: Auth, name: str) ->
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_change_is_one_row(connection: Connection, auth: Auth, jane: UUID, name: str) -> None:
-    """One for each transaction that changed what is mapped, with the final state; none for a sign-in or a refresh."""
+    """A transaction that changes a mapped column makes one row with the final state; a sign-in makes none."""
     count, action = CHANGES[name]
     before = len(entries(connection, jane))
     action(auth, jane)
@@ -118,7 +118,7 @@ def test_a_change_is_one_row(connection: Connection, auth: Auth, jane: UUID, nam
 
 
 def test_a_captured_row_waits_for_the_relay(connection: Connection, jane: UUID) -> None:
-    """It is a pending event of the ledger, as a webhook's payload with a version."""
+    """The row is a pending event with a webhook's payload and a version."""
     entry = newest(connection, jane)
     assert (entry["status"], entry["direction"], entry["via"], entry["attempts"]) == (
         "PENDING",
@@ -138,7 +138,7 @@ def test_a_captured_row_waits_for_the_relay(connection: Connection, jane: UUID) 
 
 
 def test_each_user_of_a_transaction_has_a_row(connection: Connection, auth: Auth, writing: Any) -> None:
-    """One statement over many users is one row for each that it changed."""
+    """One statement over many users makes one row for each user that it changed."""
     users = [auth.admin_create(f"user{number}@example.com") for number in range(5)]
     auth.ban(users[0], BAN_END)
     writing.execute("update users set banned_until = %s", [BAN_END])
@@ -153,7 +153,7 @@ select attname from pg_attribute
 
 
 def test_ids_have_the_order_of_time(connection: Connection, auth: Auth) -> None:
-    """Whoever is changed: so that new ones stand together in the index of millions."""
+    """Event ids ascend with time, whichever user changes, so that new ids are side by side in the index."""
     users = [UUID(int=number) for number in (3, 1, 2)]
     for user in users:
         auth.admin_create(f"{user}@example.com", id=user)
@@ -165,7 +165,7 @@ def test_ids_have_the_order_of_time(connection: Connection, auth: Auth) -> None:
 
 @pytest.mark.parametrize("end", ["", "delete from users where id = %(id)s"], ids=["changed", "deleted"])
 def test_only_mapped_columns_leave_the_table(connection: Connection, writing: Any, jane: UUID, end: str) -> None:
-    """Not a hash, not a token, not a phone, no other key of the metadata: in no row of ours anywhere."""
+    """No hash, token, phone or unmapped metadata is in any row of the service."""
     secret = ", ".join(f"{row['attname']} = '{CANARY}-{row['attname']}'" for row in connection.execute(SECRET_TEXTS))
     metadata = (
         f'raw_user_meta_data = raw_user_meta_data || \'{{"ssn": "{CANARY}", "{CANARY}": 1}}\','
@@ -181,14 +181,14 @@ def test_only_mapped_columns_leave_the_table(connection: Connection, writing: An
         assert set(record_of(newest(connection, jane))) == MAPPED
 
 
-def test_a_deleted_users_row_names_nobody(connection: Connection, auth: Auth, jane: UUID) -> None:
-    """Which user and when, and nothing else of what it was."""
+def test_the_row_of_a_deletion_has_no_personal_data(connection: Connection, auth: Auth, jane: UUID) -> None:
+    """The row of a deletion has the user's id and the time, and no other value."""
     auth.hard_delete(jane)
     assert set(newest(connection, jane)["request_data"]["old_record"]) == {"id", "deleted_at"}
 
 
 def test_a_rollback_leaves_nothing(connection: Connection, writing: Any) -> None:
-    """What Auth took back was never captured."""
+    """A rolled-back transaction leaves no row."""
     auth, user = Auth(writing), uuid4()
     with writing.transaction(force_rollback=True):
         auth.sign_up("jane@example.com", id=user)
@@ -196,7 +196,7 @@ def test_a_rollback_leaves_nothing(connection: Connection, writing: Any) -> None
 
 
 def test_a_rollback_to_a_savepoint_leaves_nothing(connection: Connection, writing: Any, jane: UUID) -> None:
-    """Nor what only a part of a transaction took back; the rest of it is captured as it ended."""
+    """A rollback to a savepoint leaves no row of that part; the rest of the transaction is captured."""
     auth, other = Auth(writing), uuid4()
     with writing.transaction():
         with writing.transaction(force_rollback=True):
@@ -208,7 +208,7 @@ def test_a_rollback_to_a_savepoint_leaves_nothing(connection: Connection, writin
 
 
 def test_constraints_set_immediate_still_end_in_one_row(connection: Connection, writing: Any, jane: UUID) -> None:
-    """Fired in the middle and again after each statement, the one row holds the final state."""
+    """With immediate constraints the trigger fires after each statement, and the one row holds the final state."""
     auth = Auth(writing)
     with writing.transaction():
         auth.ban(jane, BAN_END)
@@ -223,7 +223,7 @@ def test_constraints_set_immediate_still_end_in_one_row(connection: Connection, 
 
 
 def test_a_new_user_changed_under_immediate_constraints_is_an_insert(connection: Connection, writing: Any) -> None:
-    """It is the final state of somebody new, in one row."""
+    """A new user that is changed in the same transaction is one INSERT with the final state."""
     auth, user = Auth(writing), uuid4()
     with writing.transaction():
         writing.execute("set constraints all immediate")
@@ -235,7 +235,7 @@ def test_a_new_user_changed_under_immediate_constraints_is_an_insert(connection:
 
 @pytest.mark.parametrize("constraints", ["deferred", "immediate"])
 def test_inserted_and_deleted_in_one_transaction(connection: Connection, writing: Any, constraints: str) -> None:
-    """Nobody is left, and the ledger never says that somebody is."""
+    """A user that is inserted and deleted in one transaction is never reported as existing."""
     auth, user = Auth(writing), uuid4()
     with writing.transaction():
         writing.execute(f"set constraints all {constraints}".encode())
@@ -248,7 +248,7 @@ def test_inserted_and_deleted_in_one_transaction(connection: Connection, writing
 def test_deleted_and_inserted_in_one_transaction(
     connection: Connection, writing: Any, jane: UUID, constraints: str
 ) -> None:
-    """The one row says that the user is there, as it is now."""
+    """A user that is deleted and inserted again in one transaction is one row with its new state."""
     auth = Auth(writing, now=lambda: EPOCH)
     with writing.transaction():
         writing.execute(f"set constraints all {constraints}".encode())

@@ -1,4 +1,4 @@
-"""Metadata is what callers and users write themselves: it may be anything, and never hinders the capture."""
+"""Metadata is written by callers and users, so it may be anything; it never prevents capture."""
 
 import json
 from collections.abc import Iterator
@@ -56,7 +56,7 @@ def auth(database_url: str) -> Iterator[Auth]:
 
 
 def write(writing: psycopg.Connection[Any], metadata: Any) -> None:
-    """The same in both columns."""
+    """Write the same metadata to both columns."""
     writing.execute(
         "insert into users (id, email, raw_user_meta_data, raw_app_meta_data)"
         " values (%(id)s, 'j@example.com', %(m)s, %(m)s)",
@@ -65,10 +65,10 @@ def write(writing: psycopg.Connection[Any], metadata: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_whatever_metadata_is_its_user_is_captured_and_applied(
+def test_a_user_with_any_metadata_is_captured_and_applied(
     connection: Connection, database: Database, writing: Any, name: str
 ) -> None:
-    """One row, which the relay applies; and reconciliation sees the same."""
+    """The ledger gets one row, which the relay applies; reconciliation finds no difference."""
     write(writing, ODD[name])
     assert len(entries(connection, USER)) == 1
     relay(database)
@@ -77,15 +77,15 @@ def test_whatever_metadata_is_its_user_is_captured_and_applied(
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_whatever_metadata_becomes_the_change_is_captured(connection: Connection, writing: Any, name: str) -> None:
-    """A change to it, beside one that is mapped, is one row with the other columns as they are."""
+def test_a_change_to_any_metadata_is_captured(connection: Connection, writing: Any, name: str) -> None:
+    """A change of metadata, together with a mapped column, is one row with the other columns as they are."""
     writing.execute("insert into users (id, email) values (%s, 'old@example.com')", [USER])
     writing.execute("update users set email = 'j@example.com', raw_user_meta_data = %s", [Jsonb(ODD[name])])
     assert [record_of(entry)["email"] for entry in entries(connection, USER)] == ["old@example.com", "j@example.com"]
 
 
-def test_what_is_kept_is_short(connection: Connection, writing: Any) -> None:
-    """However much a user writes about themselves, a row of the ledger stays below a webhook's 20 kB."""
+def test_a_captured_row_is_short(connection: Connection, writing: Any) -> None:
+    """A row of the ledger stays below a webhook's 20 kB, however much metadata a user writes."""
     for name in ODD:
         write(writing, ODD[name])
         writing.execute("delete from users")
@@ -95,14 +95,14 @@ def test_what_is_kept_is_short(connection: Connection, writing: Any) -> None:
 
 
 def configure(database: Database, **name_fields: str) -> Policy:
-    """What the service's migrate does with NAME_FIELDS."""
+    """Write NAME_FIELDS to the database, as the service's migrate does."""
     policy = Policy(name_fields=name_fields)
     database.call("auth_sync_configure_v1", **migrate.trigger_settings(policy))
     return policy
 
 
 def test_names_are_taken_from_the_fields_that_are_set(connection: Connection, database: Database, auth: Auth) -> None:
-    """NAME_FIELDS says which keys are mapped; the others are not, and their changes are no events."""
+    """Only the keys in NAME_FIELDS are mapped; a change of another key is not an event."""
     policy = configure(database, first_name="given_name", last_name="family_name")
     employee_id = hire(connection, "jane@example.com")
     names = {"given_name": "Jane", "family_name": "Doe", "first_name": "No", "last_name": "No"}
@@ -116,7 +116,7 @@ def test_names_are_taken_from_the_fields_that_are_set(connection: Connection, da
 
 
 def test_without_name_fields_no_name_is_captured(connection: Connection, database: Database, auth: Auth) -> None:
-    """NAME_FIELDS=none."""
+    """With NAME_FIELDS=none no name is captured."""
     configure(database)
     jane = auth.admin_create("jane@example.com", user_metadata={"first_name": "Jane"})
     auth.update_metadata(jane, {"first_name": "Janet"})
@@ -130,10 +130,10 @@ def test_two_columns_may_take_one_field(connection: Connection, database: Databa
     assert record_of(newest(connection, jane))["raw_user_meta_data"] == {"name": "Jane"}
 
 
-def test_reconciliation_finds_what_other_fields_would_have_taken(
+def test_reconciliation_finds_names_after_name_fields_change(
     connection: Connection, database: Database, auth: Auth
 ) -> None:
-    """After NAME_FIELDS is changed, one run brings the names that were not mapped before; the next one nothing."""
+    """After NAME_FIELDS changes, one run applies the names that were not mapped before; the next finds nothing."""
     employee_id = hire(connection, "jane@example.com")
     auth.admin_create("jane@example.com", user_metadata={"given_name": "Jane"})
     relay(database)

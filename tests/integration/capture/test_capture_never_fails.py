@@ -1,4 +1,4 @@
-"""A sign-up never fails because of us: whatever is broken or blocked, Auth's transactions commit, and all is found."""
+"""Auth's transactions commit whatever is broken or blocked in the service, and every change is found later."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -28,7 +28,7 @@ def auth(database_url: str) -> Iterator[Auth]:
 
 @dataclass(slots=True)
 class Company:
-    """Employees whose auth users are about to come, to go and to change."""
+    """Employees whose auth users are about to be added, changed and deleted."""
 
     connection: Connection
     users: dict[str, UUID] = field(
@@ -43,8 +43,8 @@ class Company:
         for name in ("leaves", "soft", "moves"):
             auth.admin_create(f"{name}@example.com", id=self.users[name])
 
-    def trouble(self, auth: Auth) -> None:
-        """All that Auth does."""
+    def change_all(self, auth: Auth) -> None:
+        """Make every kind of change in Auth."""
         auth.sign_up("new@example.com", user_metadata={"first_name": "Nora"}, id=self.users["new"])
         auth.confirm(self.users["new"])
         auth.sign_in(self.users["new"])
@@ -72,7 +72,7 @@ def company(connection: Connection, database: Database, auth: Auth) -> Company:
 
 
 def assert_all_is_found(database: Database, company: Company) -> None:
-    """What was captured is relayed, the rest is found by one run of reconcile; a second one finds nothing."""
+    """Assert that relay and one reconciliation apply all changes, and a second one finds nothing."""
     relay(database)
     reconciled(database)
     assert company.as_it_should_be()
@@ -81,29 +81,29 @@ def assert_all_is_found(database: Database, company: Company) -> None:
 
 
 @pytest.mark.parametrize("name", IN_OUR_TABLES)
-def test_auth_goes_on_and_all_is_found(
+def test_auth_commits_and_all_changes_are_found(
     database_url: str, database: Database, auth: Auth, company: Company, name: str
 ) -> None:
-    """Sign-up, confirmation, sign-in, ban, e-mail change and deletion commit; after mending, one run brings it all."""
+    """Every kind of change in Auth commits; after the repair, one reconciliation finds what is missing."""
     breakage = IN_OUR_TABLES[name]
     execute(database_url, breakage.sql)
-    company.trouble(auth)
-    breakage.mend(database_url)
+    company.change_all(auth)
+    breakage.repair(database_url)
     assert_all_is_found(database, company)
 
 
 @pytest.mark.parametrize("table", LOCKED)
-def test_a_locked_table_holds_nobody_up(
+def test_a_locked_table_does_not_block_auth(
     database_url: str, database: Database, auth: Auth, company: Company, table: str
 ) -> None:
-    """While somebody holds it for good, Auth's transactions commit; what they did is found afterwards."""
+    """While a table is locked for good, Auth's transactions commit; their changes are found later."""
     with locked(database_url, table):
-        company.trouble(auth)
+        company.change_all(auth)
     assert_all_is_found(database, company)
 
 
-def test_a_sign_in_needs_nothing_of_ours(database_url: str, company: Company) -> None:
-    """With all our tables locked, a sign-in and a token refresh do not wait for them, not even for a moment."""
+def test_a_sign_in_needs_no_table_of_the_service(database_url: str, company: Company) -> None:
+    """With all tables of the service locked, a sign-in and a token refresh do not wait at all."""
     with locked(database_url, *LOCKED), writer(database_url) as writing:
         warnings: list[str | None] = []
         writing.add_notice_handler(lambda warning: warnings.append(warning.message_primary))
@@ -114,8 +114,8 @@ def test_a_sign_in_needs_nothing_of_ours(database_url: str, company: Company) ->
         assert len(warnings) == 1
 
 
-def test_the_warning_says_whose_change_was_lost_and_nothing_else(database_url: str, company: Company) -> None:
-    """Errors may repeat a value; the log gets the user's id and PostgreSQL's code."""
+def test_the_warning_names_only_the_user(database_url: str, company: Company) -> None:
+    """The warning has the user's id and PostgreSQL's code, because an error's text may repeat a value."""
     execute(database_url, IN_OUR_TABLES["a constraint that nothing meets"].sql)
     reported: list[str] = []
     with writer(database_url) as writing:
@@ -129,8 +129,8 @@ def test_the_warning_says_whose_change_was_lost_and_nothing_else(database_url: s
     assert "secret" not in warning
 
 
-def test_a_run_without_settings_is_no_success(database_url: str, connection: Connection, database: Database) -> None:
-    """Where it could compare nobody, it does not say that nothing differs."""
+def test_a_run_without_settings_does_not_succeed(database_url: str, connection: Connection, database: Database) -> None:
+    """A reconciliation that could compare no user does not report that nothing differs."""
     execute(database_url, "insert into auth.users (id) values (gen_random_uuid())")
     connection.execute("truncate integration_sync_log cascade")
     connection.execute("delete from auth_sync_settings")
@@ -138,8 +138,8 @@ def test_a_run_without_settings_is_no_success(database_url: str, connection: Con
         assert reconciled(database).differences == {"unknown": 1}
 
 
-def test_migrating_brings_the_settings_back(database_url: str, connection: Connection) -> None:
-    """Their row is there afterwards, with the name fields that were asked for."""
+def test_migrating_restores_the_settings(database_url: str, connection: Connection) -> None:
+    """Migrating restores the row of settings, with the configured name fields."""
     connection.execute("delete from auth_sync_settings")
     migrate.migrate(database_url, policy=Policy(name_fields={"first_name": "given_name"}))
     found = connection.execute("select name_fields from auth_sync_settings").fetchall()
@@ -159,7 +159,7 @@ COLUMNS = (
 
 
 def write_without(url: str, column: str) -> None:
-    """As an Auth that does not know this column, in a session of its own."""
+    """Write as an Auth that does not have this column, in a separate session."""
     with writer(url) as writing:
         user = uuid4()
         writing.execute("insert into users (id, is_sso_user) values (%s, true)", [user])
@@ -173,17 +173,17 @@ def write_without(url: str, column: str) -> None:
 def test_a_column_may_be_renamed(
     database_url: str, database: Database, auth: Auth, company: Company, column: str
 ) -> None:
-    """Auth's own migrations are not hindered, and nor is Auth while we do not know the name."""
+    """Auth's own migrations may rename a column, and Auth can write while the column has the other name."""
     execute(database_url, f"alter table auth.users rename {column} to other")
     write_without(database_url, column)
     execute(database_url, f"alter table auth.users rename other to {column}")
-    company.trouble(auth)
+    company.change_all(auth)
     assert_all_is_found(database, company)
 
 
 @pytest.mark.parametrize("column", COLUMNS)
 def test_a_column_may_be_dropped(database_url: str, column: str) -> None:
-    """Auth's migrations may take a column that we map away."""
+    """Auth's migrations may drop a mapped column."""
     execute(database_url, f"alter table auth.users drop {column} cascade")
     write_without(database_url, column)
 
@@ -202,7 +202,7 @@ TYPES = {
 
 @pytest.mark.parametrize("column", TYPES)
 def test_a_columns_type_may_change(database_url: str, column: str) -> None:
-    """Auth's migrations may change it, and sessions that were open before write on."""
+    """Auth's migrations may change a column's type, and sessions that were open before can still write."""
     with auth_on(database_url) as auth, writer(database_url) as before:
         auth.admin_create("jane@example.com")
         before.execute("update users set banned_until = now()")
@@ -220,7 +220,7 @@ def test_a_columns_type_may_change(database_url: str, column: str) -> None:
 def test_after_a_change_of_type_open_sessions_capture_too(
     database_url: str, connection: Connection, auth: Auth
 ) -> None:
-    """A session that captured before Auth's migration widened a column captures after it."""
+    """A session that captured before Auth's migration changed a column's type captures after it."""
     jane = auth.admin_create("jane@example.com")
     execute(database_url, "alter table auth.users alter email type text")
     auth.admin_change_email(jane, "jane.stone@example.com")
@@ -234,7 +234,7 @@ def test_after_a_change_of_type_open_sessions_capture_too(
 
 
 def test_a_migration_may_write_and_alter_in_one_transaction(database_url: str, auth: Auth) -> None:
-    """As Auth's own migrations do where they fill a column that they alter."""
+    """A migration of Auth may fill and alter a column in one transaction."""
     auth.admin_create("jane@example.com")
     with psycopg.connect(database_url) as connection:
         connection.execute("update auth.users set last_sign_in_at = now()")

@@ -1,4 +1,4 @@
-"""What capture, relay, reconciliation and doctor take of auth.users: the mapped columns, and nothing else."""
+"""Capture, relay, reconciliation and doctor read only the mapped columns of auth.users."""
 
 import logging
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from webhook_service.errors import ServiceError
 from webhook_service.ports import Database
 
 PERSON = "pErSoN"
-"""In each address and name: allowed in the database, never in a log line, a warning or a finding."""
+"""Part of each address and name: allowed in the database, never in a log line, a warning or a finding."""
 
 EMAIL = f"{PERSON}@example.com"
 METADATA = {
@@ -33,8 +33,8 @@ COLUMNS = [column for column in SECRET_COLUMNS if column != "a_column_of_tomorro
 
 
 @dataclass
-class Told:
-    """All that went out of the database and of our code but rows."""
+class Reported:
+    """All texts that left the database and the service, except rows."""
 
     log: pytest.LogCaptureFixture
     notices: list[str] = field(default_factory=list)
@@ -49,14 +49,14 @@ class Told:
 
 
 @pytest.fixture
-def reported(caplog: pytest.LogCaptureFixture) -> Told:
+def reported(caplog: pytest.LogCaptureFixture) -> Reported:
     caplog.set_level(logging.DEBUG, "webhook_service")
-    return Told(caplog)
+    return Reported(caplog)
 
 
 @pytest.fixture
-def auth_connection(database_url: str, reported: Told) -> Iterator[psycopg.Connection[Any]]:
-    """Auth's connection, whose notices are kept."""
+def auth_connection(database_url: str, reported: Reported) -> Iterator[psycopg.Connection[Any]]:
+    """Auth's connection, whose notices are recorded."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.add_notice_handler(reported.note)
         yield connection
@@ -68,13 +68,13 @@ def auth(auth_connection: psycopg.Connection[Any]) -> Auth:
 
 
 def spill(connection: Connection, user: UUID) -> None:
-    """Canaries in every column that is not ours, at once with a change that is captured."""
+    """Write canaries into every unmapped column, together with a change that is captured."""
     columns = ", ".join(f"{column} = '{CANARY}-{column}'" for column in COLUMNS)
     connection.execute(f"update auth.users set {columns}, banned_until = now() where id = %s", [user])  # noqa: S608
 
 
 def live(auth: Auth, connection: Connection) -> UUID:
-    """A whole life with canaries wherever Auth or a user can put them."""
+    """Let a user sign up and change, with canaries wherever Auth or a user can write them."""
     user = auth.sign_up(EMAIL, user_metadata=METADATA)
     spill(connection, user)
     auth.confirm(user)
@@ -85,49 +85,49 @@ def live(auth: Auth, connection: Connection) -> UUID:
     return user
 
 
-def assert_nothing_came_out(connection: Connection, reported: Told) -> None:
-    """No canary in a table of ours or in what was told; no address and no name in what was told."""
+def assert_no_canary_leaked(connection: Connection, reported: Reported) -> None:
+    """Assert that no canary is in a table or a reported text, and no address or name in a reported text."""
     assert CANARY.lower() not in contents(connection).lower()
     assert CANARY.lower() not in reported.text().lower()
     assert PERSON.lower() not in reported.text().lower()
 
 
 @pytest.mark.parametrize("end", ["stays", "soft_delete", "hard_delete"])
-def test_a_life_leaves_only_what_is_mapped(
-    auth: Auth, connection: Connection, database: Database, reported: Told, end: str
+def test_only_mapped_columns_leave_the_table(
+    auth: Auth, connection: Connection, database: Database, reported: Reported, end: str
 ) -> None:
-    """Hashes, tokens, phones and other metadata are in no table and in no word, relayed step by step or not."""
+    """Hashes, tokens, phones and other metadata get into no table and no text, before and after the relay's run."""
     hire(connection, EMAIL)
     user = live(auth, connection)
     if end != "stays":
         getattr(auth, end)(user)
-    assert_nothing_came_out(connection, reported)
+    assert_no_canary_leaked(connection, reported)
     assert relay(database) > 0
     reported.findings += map(str, examined(database))
     assert PERSON.lower() in contents(connection).lower()
-    assert_nothing_came_out(connection, reported)
+    assert_no_canary_leaked(connection, reported)
 
 
-def test_reconciliation_takes_only_what_is_mapped(
-    auth: Auth, connection: Connection, database: Database, reported: Told
+def test_reconciliation_reads_only_mapped_columns(
+    auth: Auth, connection: Connection, database: Database, reported: Reported
 ) -> None:
-    """What it enters into the ledger is what the trigger would have, and what it shows has no name in it."""
+    """Reconciliation writes the same rows as the trigger, and its reports have no names."""
     hire(connection, EMAIL)
     connection.execute("alter table auth.users disable trigger auth_sync_capture")
     live(auth, connection)
     connection.execute("alter table auth.users enable trigger auth_sync_capture")
     reported.findings += [str(examined(database)), str(reconciled(database, dry_run=True)), str(reconciled(database))]
     assert connection.execute("select from integration_sync_log where via = 'reconcile'").fetchall() != []
-    assert_nothing_came_out(connection, reported)
+    assert_no_canary_leaked(connection, reported)
 
 
 RAISING = """
-create function trouble() returns trigger language plpgsql as $$ begin
+create function fail() returns trigger language plpgsql as $$ begin
   raise exception 'no: %', new using detail = new::text, hint = new::text;
 end $$;
 """
 FAILURES = {
-    "ledger-refuses": "create trigger t before insert on integration_sync_log for each row execute function trouble()",
+    "ledger-refuses": "create trigger t before insert on integration_sync_log for each row execute function fail()",
     "ledger-constraint": "alter table integration_sync_log add constraint c check (request_data is null) not valid",
     "ledger-gone": "drop table integration_sync_log cascade",
     "settings-gone": "drop table auth_sync_settings cascade",
@@ -138,9 +138,9 @@ FAILURES = {
 
 @pytest.mark.parametrize("failure", FAILURES)
 def test_a_failed_capture_warns_without_a_name(
-    auth: Auth, connection: Connection, reported: Told, failure: str
+    auth: Auth, connection: Connection, reported: Reported, failure: str
 ) -> None:
-    """The sign-up works; the warning has the user's id and an SQLSTATE, and nothing of the row or the error's text."""
+    """The sign-up succeeds; the warning has the user's id and an SQLSTATE, but no value and no error text."""
     connection.execute(RAISING + FAILURES[failure])
     user = live(auth, connection)
     auth.hard_delete(user)
@@ -151,46 +151,46 @@ def test_a_failed_capture_warns_without_a_name(
     assert PERSON.lower() not in reported.text().lower()
 
 
-def test_a_post_that_fails_warns_without_a_name(auth: Auth, connection: Connection, reported: Told) -> None:
-    """Where a URL is set and nothing can be signed, the event's id is all that is told."""
+def test_a_post_that_fails_warns_without_a_name(auth: Auth, connection: Connection, reported: Reported) -> None:
+    """A post that cannot be signed is reported by its event id alone."""
     connection.execute("update auth_sync_settings set webhook_url = 'https://sync.example.com/'")
     live(auth, connection)
     assert [notice for notice in reported.notices if "was not posted" in notice] != []
-    assert_nothing_came_out(connection, reported)
+    assert_no_canary_leaked(connection, reported)
 
 
-LEDGER_REFUSES = "create trigger t before update on integration_sync_log for each row execute function trouble()"
-EMPLOYEES_REFUSE = "create trigger t before update on employees for each row execute function trouble()"
+LEDGER_REFUSES = "create trigger t before update on integration_sync_log for each row execute function fail()"
+EMPLOYEES_REFUSE = "create trigger t before update on employees for each row execute function fail()"
 
 
-def test_an_event_that_fails_is_told_without_a_name(
-    auth: Auth, connection: Connection, database: Database, reported: Told
+def test_a_failed_event_is_reported_without_a_name(
+    auth: Auth, connection: Connection, database: Database, reported: Reported
 ) -> None:
-    """Where employees refuse it, the relay's log line has ids and a reason; the error's text stays in the database."""
+    """The relay's log line of a refused event has ids and a reason; the error's text stays in the database."""
     hire(connection, EMAIL)
     connection.execute(RAISING + EMPLOYEES_REFUSE)
     live(auth, connection)
     relay(database)
     reported.findings += map(str, examined(database))
     assert [record for record in reported.log.records if record.getMessage() == "not applied"] != []
-    assert_nothing_came_out(connection, reported)
+    assert_no_canary_leaked(connection, reported)
 
 
 def test_an_import_that_fails_to_link_warns_without_a_name(
-    auth: Auth, connection: Connection, database: Database, reported: Told
+    auth: Auth, connection: Connection, database: Database, reported: Reported
 ) -> None:
-    """The trigger on employees too: an SQLSTATE, and nothing of the rows."""
+    """A failed link in an import is reported by an SQLSTATE, without any values of the rows."""
     live(auth, connection)
     relay(database)
     connection.add_notice_handler(reported.note)
     connection.execute(RAISING + EMPLOYEES_REFUSE)
     hire(connection, f"new-{EMAIL}")
     assert [notice for notice in reported.notices if "could not be linked" in notice] != []
-    assert_nothing_came_out(connection, reported)
+    assert_no_canary_leaked(connection, reported)
 
 
-def test_a_relay_in_trouble_tells_no_name(
-    auth: Auth, connection: Connection, database: Database, reported: Told
+def test_a_failing_relay_reports_no_name(
+    auth: Auth, connection: Connection, database: Database, reported: Reported
 ) -> None:
     """A call that the database refuses is an error with a reason and an SQLSTATE, for relay and reconcile alike."""
     live(auth, connection)
@@ -199,4 +199,4 @@ def test_a_relay_in_trouble_tells_no_name(
         with pytest.raises(ServiceError) as caught:
             use(database)
         reported.findings += [str(caught.value), repr(caught.value), caught.value.detail]
-    assert_nothing_came_out(connection, reported)
+    assert_no_canary_leaked(connection, reported)

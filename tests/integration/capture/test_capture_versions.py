@@ -1,4 +1,4 @@
-"""The version of a captured event: it grows with each commit that changes a user, whatever the clocks say."""
+"""The version of a captured event grows with each commit that changes a user, whatever the clocks say."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +15,7 @@ from tests.integration.capturing import auth_on, entries, newest, reconciled, re
 from webhook_service.ports import Database
 
 FAR = 4_000_000 * 4_102_444_800
-"""As a version: the year 2100."""
+"""The year 2100 as a version."""
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def assert_strictly_growing(numbers: list[int]) -> None:
 
 
 def test_it_grows_with_each_change(connection: Connection, auth: Auth, jane: UUID) -> None:
-    """In the order of the transactions."""
+    """The versions are in the order of the transactions."""
     for day in range(5):
         auth.ban(jane, BAN_END + timedelta(days=day))
     auth.soft_delete(jane)
@@ -47,8 +47,8 @@ def test_it_grows_with_each_change(connection: Connection, auth: Auth, jane: UUI
     assert_strictly_growing(versions(connection, jane))
 
 
-def test_transactions_at_the_same_time_are_told_apart(database_url: str, connection: Connection, jane: UUID) -> None:
-    """Many at once on one user: the versions are in the order in which the row was changed, and the last is final."""
+def test_concurrent_transactions_have_distinct_versions(database_url: str, connection: Connection, jane: UUID) -> None:
+    """The versions of concurrent transactions are in the order in which they changed the row; the last is final."""
     with psycopg.connect(database_url) as setup:
         setup.execute("update auth.users set banned_until = %s", [BAN_END])
 
@@ -67,7 +67,7 @@ def test_transactions_at_the_same_time_are_told_apart(database_url: str, connect
 
 
 def test_a_state_of_the_future_is_outgrown(connection: Connection, database: Database, auth: Auth, jane: UUID) -> None:
-    """A clock that was far ahead and is right again: what is captured now is newer than what is known all the same."""
+    """After a clock that was far ahead is corrected, a new event is still newer than the known state."""
     relay(database)
     connection.execute("update auth_user_state set version = %s", [FAR])
     auth.ban(jane, BAN_END)
@@ -76,7 +76,7 @@ def test_a_state_of_the_future_is_outgrown(connection: Connection, database: Dat
 
 
 def test_a_pending_event_of_the_future_is_outgrown(connection: Connection, auth: Auth, jane: UUID) -> None:
-    """The same where that event has not been applied yet."""
+    """After a clock that was far ahead is corrected, a new event is still newer than a pending one."""
     connection.execute("update integration_sync_log set version = %s", [FAR])
     auth.ban(jane, BAN_END)
     auth.hard_delete(jane)
@@ -87,7 +87,7 @@ def test_a_pending_event_of_the_future_is_outgrown(connection: Connection, auth:
 def test_auths_clock_may_step_back(
     database_url: str, connection: Connection, database: Database, jane: UUID, applied: bool
 ) -> None:
-    """Auth's own times are far ahead and then far behind: the order stays that of the commits."""
+    """The versions keep the order of the commits when Auth's clock is far ahead and then far behind."""
     moments = [
         datetime(2090, 1, 1, tzinfo=UTC),
         datetime(1990, 1, 1, tzinfo=UTC),
@@ -107,8 +107,8 @@ def test_auths_clock_may_step_back(
 
 
 @pytest.mark.parametrize("moment", ["infinity", "-infinity", "200000-01-01", "4000-01-01 BC", None], ids=str)
-def test_a_time_that_is_none(database_url: str, connection: Connection, jane: UUID, moment: str | None) -> None:
-    """Whatever updated_at holds, the change is captured, and the next one is newer."""
+def test_an_invalid_time(database_url: str, connection: Connection, jane: UUID, moment: str | None) -> None:
+    """The change is captured whatever updated_at holds, and the next one is newer."""
     with writer(database_url) as writing:
         writing.execute("update users set banned_until = '2030-01-01', updated_at = %s", [moment])
         writing.execute("update users set banned_until = '2031-01-01', updated_at = now()")
@@ -121,7 +121,7 @@ def test_a_time_that_is_none(database_url: str, connection: Connection, jane: UU
 def test_a_user_deleted_and_inserted_again(
     connection: Connection, database: Database, auth: Auth, jane: UUID, applied: bool
 ) -> None:
-    """Under the same id: it is newer than the deletion, and is linked again."""
+    """A user inserted again with the same id is newer than its deletion, and is linked again."""
     employee_id = hire(connection, "jane@example.com")
     relay(database)
     auth.hard_delete(jane)
@@ -157,7 +157,7 @@ insert into auth.users
 values (%s, %s, 'jane@example.com', true, '2026-07-01 12:00:00.120Z', '2026-12-01 12:00Z', '2026-07-01 12:00Z',
         '{"employee_number": 17}')
 """
-"""Several may have the same e-mail."""
+"""Several SSO users may have the same e-mail."""
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
@@ -167,7 +167,7 @@ def test_how_the_writers_session_is_set_does_not_matter(
     """The record is the same to the byte, so that reconciliation, which compares its hash, finds nothing."""
     users = UUID(int=1), UUID(int=2)
     with writer(database_url) as writing:
-        for user in users:  # the second one in the session as the setting has it
+        for user in users:  # the session of the second user has the setting
             writing.execute(SSO_USER, [user, '{"first_name": "Jané"}'])
             writing.execute(f"set {setting}".encode())
     first, second = (record_of(newest(connection, user)) for user in users)
@@ -177,8 +177,8 @@ def test_how_the_writers_session_is_set_does_not_matter(
 
 
 @pytest.mark.parametrize("moment", ["infinity", "-infinity", "20000-01-01Z", "0044-03-15Z BC"])
-def test_times_beyond_ours(database_url: str, connection: Connection, database: Database, moment: str) -> None:
-    """A ban that never ends, or that PostgreSQL alone can write, is captured, applied, and is no difference after."""
+def test_times_beyond_python_range(database_url: str, connection: Connection, database: Database, moment: str) -> None:
+    """A ban that never ends, or beyond Python's range, is captured and applied; no difference remains."""
     user = UUID(int=1)
     with writer(database_url) as writing:
         writing.execute("insert into users (id, banned_until) values (%s, %s)", [user, moment])

@@ -1,5 +1,5 @@
-"""However captured events arrive, the employees end as the order of the commits has it: also where a user's e-mail
-wanders over the addresses of several employees, of whom only the first may be linked.
+"""Captured events give the employees that the order of the commits gives, in whatever order they arrive. This holds
+also where a user's e-mail changes to those of several employees, and only the first may be linked.
 """
 
 import random
@@ -45,7 +45,7 @@ endings = st.sampled_from([[], [], ["soft"], ["hard"], ["soft", "hard"]])
 
 @st.composite
 def histories(draw: st.DrawFn, longest: int = 9) -> list[str]:
-    """A sign-up, a life, and perhaps an end."""
+    """A sign-up, some changes, and perhaps a deletion."""
     ending = draw(endings)
     beginning = draw(st.sampled_from([f"new {place}{mark}" for place in "abcd" for mark in ("", "!")]))
     return [beginning, *draw(st.lists(living, min_size=1, max_size=longest - 1 - len(ending))), *ending]
@@ -58,7 +58,7 @@ def auth(database_url: str) -> Iterator[Auth]:
 
 
 def deliver_side_by_side(database: Database, streams: Sequence[Sequence[Work]]) -> None:
-    """The first event of each stream, then the second of each: streams have nothing to do with each other."""
+    """Deliver the first event of each stream, then the second of each; the streams do not depend on each other."""
     for step in range(max(map(len, streams))):
         works = [stream[step] for stream in streams if step < len(stream)]
         for start in range(0, len(works), 64):
@@ -70,7 +70,7 @@ def deliver_side_by_side(database: Database, streams: Sequence[Sequence[Work]]) 
 def test_every_order_ends_as_that_of_the_commits(
     database: Database, connection: Connection, auth: Auth, history: list[str]
 ) -> None:
-    """Each permutation of the captured events, delivered as webhooks."""
+    """Each permutation of the captured events, delivered as webhooks, gives the same employees."""
     orders = list(permutations(range(len(history))))
     replicas = live(connection, auth, history, len(orders))
     streams = []
@@ -88,7 +88,7 @@ def test_every_order_ends_as_that_of_the_commits(
 def test_the_relay_ends_as_the_webhooks_in_order(
     client: FlaskClient, database: Database, connection: Connection, auth: Auth, history: list[str]
 ) -> None:
-    """Whether webhooks bring all of it in order or none of it."""
+    """The relay gives the same result whether webhooks deliver all events in order or none."""
     by_webhook, by_relay = live(connection, auth, history, 2)
     for event in captured_of(connection, [by_webhook])[0]:
         assert deliver(client, event).status_code == 200
@@ -96,7 +96,7 @@ def test_the_relay_ends_as_the_webhooks_in_order(
     assert by_relay.end(connection) == by_webhook.end(connection)
 
 
-# The examples of a test share its database: each has users and employees of its own.
+# The examples of a test share its database, so each has its own users and employees.
 @pytest.mark.campaign
 @given(history=histories(), seed=st.integers(0, 2**32))
 @example(history=["new a", "to b", "confirm", "to c", "to a!"], seed=1)
@@ -104,7 +104,7 @@ def test_the_relay_ends_as_the_webhooks_in_order(
 def test_duplicates_losses_and_a_relay_in_between_change_nothing(
     client: FlaskClient, database: Database, connection: Connection, auth: Auth, history: list[str], seed: int
 ) -> None:
-    """Webhooks lost, doubled and shuffled, while a relay that takes little at a time goes on in between."""
+    """Lost, duplicated and shuffled webhooks change nothing, with a relay that takes a few events in between."""
     dice = random.Random(seed)
     in_order, *others = live(connection, auth, history, 4)
     first, *streams = captured_of(connection, [in_order, *others])
@@ -127,7 +127,7 @@ def test_duplicates_losses_and_a_relay_in_between_change_nothing(
 def test_batches_of_any_size_end_as_the_order_of_the_commits(
     database: Database, connection: Connection, auth: Auth, history: list[str], seed: int
 ) -> None:
-    """Events of one user share batches at random, as they do under load, and come twice."""
+    """Events of one user that share batches at random, as under load, and are duplicated give the same employees."""
     dice = random.Random(seed)
     in_order, *others = live(connection, auth, history, 6)
     first, *streams = [

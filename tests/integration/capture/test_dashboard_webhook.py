@@ -1,4 +1,4 @@
-"""A project that uses a dashboard-made webhook keeps working while capture is installed beside it."""
+"""A project with a webhook from Supabase's dashboard keeps working while capture is installed beside it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -38,7 +38,7 @@ def shuffled(seed: int) -> Order:
 ORDERS: dict[str, Order] = {
     "as posted": lambda requests: requests,
     "backwards": lambda requests: requests[::-1],
-    "ours first": lambda requests: sorted(requests, key=lambda request: not signed(request)),
+    "capture first": lambda requests: sorted(requests, key=lambda request: not signed(request)),
     "the dashboard's first": lambda requests: sorted(requests, key=signed),
     "only the dashboard's": lambda requests: [request for request in requests if not signed(request)],
     "shuffled and twice": shuffled(1),
@@ -48,13 +48,13 @@ ORDERS: dict[str, Order] = {
 
 @pytest.fixture
 def database_url(supabase_database_url: str) -> str:
-    """Instead of the embedded one: with pgcrypto, Vault and pg_net."""
+    """A database with pgcrypto, Vault and pg_net, in place of the embedded one."""
     return prepared(supabase_database_url)
 
 
 @pytest.fixture
 def auth(database_url: str, connection: Connection) -> Iterator[Auth]:
-    """On a database that has both the dashboard's webhook and ours."""
+    """Auth on a database that has both the dashboard's webhook and capture's."""
     make_webhook(connection, URL)
     send_to(connection, URL, SECRET)
     with auth_on(database_url) as auth:
@@ -62,7 +62,7 @@ def auth(database_url: str, connection: Connection) -> Iterator[Auth]:
 
 
 def lives(auth: Auth) -> dict[str, UUID | None]:
-    """Some people come, change and go -> the auth user that each employee should have."""
+    """Let people sign up, change and leave. Return the auth user that each employee should have."""
     stays = auth.sign_up("stays@example.com", user_metadata={"first_name": "Sue"})
     auth.confirm(stays)
     auth.sign_in(stays)
@@ -86,8 +86,8 @@ def post(settings: Settings, database: Database, requests: list[Request]) -> set
 def test_both_arrive_in_any_order(
     connection: Connection, database: Database, settings: Settings, auth: Auth, name: str
 ) -> None:
-    """All are taken, nothing fails, none is applied twice, and employees end as auth.users says."""
-    employees = {who: hire(connection, f"{who}@example.com") for who in ("stays", "moves", "soft", "leaves")}
+    """All deliveries are accepted, none fails, none is applied twice, and employees agree with auth.users."""
+    employees = {name: hire(connection, f"{name}@example.com") for name in ("stays", "moves", "soft", "leaves")}
     expected = lives(auth)
     requests = taken(connection)
     assert 0 < sum(map(signed, requests)) < len(requests)
@@ -95,19 +95,19 @@ def test_both_arrive_in_any_order(
     connection.execute("update integration_sync_log set next_attempt_at = now() where status <> 'SUCCESS'")
     relay(database)
 
-    found = {who: employee(connection, number) for who, number in employees.items()}
-    assert {who: row["auth_user_id"] for who, row in found.items()} == expected
+    found = {name: employee(connection, number) for name, number in employees.items()}
+    assert {name: row["auth_user_id"] for name, row in found.items()} == expected
     assert (found["stays"]["first_name"], found["moves"]["email"]) == ("Sue", "moved@example.com")
     done = connection.execute("select distinct status, attempts from integration_sync_log where direction = 'inbound'")
     assert done.fetchall() == [{"status": "SUCCESS", "attempts": 1}]
     assert reconciled(database, dry_run=True).differences == {}
 
 
-@pytest.mark.parametrize("name", ["as posted", "ours first", "the dashboard's first", "shuffled and twice"])
+@pytest.mark.parametrize("name", ["as posted", "capture first", "the dashboard's first", "shuffled and twice"])
 def test_with_auths_clock_ahead(
     database_url: str, connection: Connection, database: Database, settings: Settings, auth: Auth, name: str
 ) -> None:
-    """Where updated_at is ahead of the database's clock, the dashboard's versions are no newer than ours."""
+    """Where updated_at is ahead of the database's clock, the dashboard's versions are not newer than capture's."""
     employee_id = hire(connection, "jane@example.com")
     with auth_on(database_url, now=lambda: datetime.now().astimezone() + timedelta(minutes=1)) as ahead:
         jane = ahead.sign_up("jane@example.com", auto_confirm=True, user_metadata={"first_name": "Jane"})

@@ -1,4 +1,4 @@
-"""E-mails that change on either side, or on both: where they end by whose they are, and that they come to rest."""
+"""Changes of e-mails on either side or both: the owner decides which e-mail both end with, and they come to rest."""
 
 from collections.abc import Callable, Iterator
 
@@ -7,12 +7,12 @@ import pytest
 from tests.auth_faults import Call
 from tests.employees import employee
 from tests.integration.performing import HR, JANE, Company, company
-from tests.integration.requested_actions import EMAIL, POLICIES, actions, asked, outcomes, relay_events
+from tests.integration.requested_actions import EMAIL, POLICIES, actions, outcomes, relay_events, requested_operations
 from webhook_service.ledger.relay import run_once
 from webhook_service.policy import EmailOwner
 
 OWN = "own@example.com"
-"""What Jane changes her e-mail to, in Auth."""
+"""The e-mail that Jane changes to in Auth."""
 
 both_owners = pytest.mark.parametrize("owner", EmailOwner)
 
@@ -41,7 +41,7 @@ def change_in_auth(hr: Company) -> None:
 
 @both_owners
 def test_a_change_of_hr_goes_to_auth(hr: Company, owner: EmailOwner) -> None:
-    """Whoever owns e-mails; confirmed, as nobody is to be asked; by one call, and its echo asks for nothing."""
+    """Auth gets HR's e-mail, confirmed, by one call, whoever owns e-mails; the event that follows needs no action."""
     change_in_hr(hr)
     hr.rest()
     assert hr.emails == (HR, HR)
@@ -57,7 +57,7 @@ def test_a_change_of_hr_goes_to_auth(hr: Company, owner: EmailOwner) -> None:
     ids=["Auth owns it", "employees own it"],
 )
 def test_a_change_of_auth_goes_to_the_employee_or_is_put_back(hr: Company, email: str, puts: int) -> None:
-    """Where Auth owns e-mails the employee gets it; where employees do, Auth gets the employee's again."""
+    """Where Auth owns e-mails the employee gets Auth's; where employees own them, Auth gets the employee's again."""
     change_in_auth(hr)
     hr.rest()
     assert hr.emails == (email, email)
@@ -71,10 +71,10 @@ def test_a_change_of_auth_goes_to_the_employee_or_is_put_back(hr: Company, email
 )
 @pytest.mark.parametrize("first", [change_in_hr, change_in_auth], ids=["HR first", "Auth first"])
 @pytest.mark.parametrize("then", [events, perform], ids=["event first", "action first"])
-def test_of_changes_on_both_sides_the_owner_s_counts(
+def test_the_owner_s_change_wins(
     hr: Company, email: str, first: Callable[[Company], None], then: Callable[[Company], None]
 ) -> None:
-    """Neither side knows of the other's; whatever comes first, and whatever is seen to first."""
+    """The owner's change wins, in whatever order the changes are made and processed."""
     first(hr)
     (change_in_auth if first is change_in_hr else change_in_hr)(hr)
     then(hr)
@@ -90,7 +90,7 @@ def test_of_changes_on_both_sides_the_owner_s_counts(
 def test_an_event_of_something_else_does_not_undo_a_change_of_hr(
     hr: Company, owner: EmailOwner, captured: str, performed: str
 ) -> None:
-    """A new name comes with the old e-mail, as Auth does not have the new one yet: that is no change of e-mail."""
+    """An event with a new name and the old e-mail, which Auth still has, does not change the e-mail."""
     if captured == "before":
         hr.auth.update_metadata(hr.user, {"first_name": "Janet"})
         change_in_hr(hr)
@@ -107,7 +107,7 @@ def test_an_event_of_something_else_does_not_undo_a_change_of_hr(
 
 
 def during(hr: Company, method: str, does: Callable[[], None], *, after: bool = False) -> None:
-    """Once: just before, or after, Auth carries out the next call of this method."""
+    """Call `does` once, just before or after Auth performs the next call of this method."""
     done = False
 
     def hook(call: Call) -> None:
@@ -127,7 +127,7 @@ def during(hr: Company, method: str, does: Callable[[], None], *, after: bool = 
     "moment", ["before it is taken", "before it is sent", "after it is sent", "before its echo", "after its echo"]
 )
 def test_hr_takes_a_change_back(hr: Company, owner: EmailOwner, moment: str) -> None:
-    """Whenever that happens, both sides end with the e-mail of before, and rest."""
+    """Both sides end with the first e-mail and come to rest, whenever HR takes the change back."""
 
     def revert() -> None:
         hr.write(f"email = '{JANE}'")
@@ -150,7 +150,7 @@ def test_hr_takes_a_change_back(hr: Company, owner: EmailOwner, moment: str) -> 
 @both_owners
 @pytest.mark.parametrize("moment", ["before it is sent", "before its echo"])
 def test_hr_changes_its_mind(hr: Company, owner: EmailOwner, moment: str) -> None:
-    """A third e-mail while the second is on its way: it is the last word."""
+    """A third e-mail, written while the second is under way, wins."""
 
     def change_again() -> None:
         hr.write("email = 'third@example.com'")
@@ -168,8 +168,8 @@ def test_hr_changes_its_mind(hr: Company, owner: EmailOwner, moment: str) -> Non
 
 
 @pytest.mark.parametrize("owner", [EmailOwner.AUTH])
-def test_auth_s_own_change_while_ours_is_sent(hr: Company) -> None:
-    """Jane confirms hers a moment before ours arrives: ours was later, and both sides agree on one of the two."""
+def test_a_change_in_auth_during_the_service_s_call(hr: Company) -> None:
+    """Where Jane confirms her e-mail just before the service's call arrives, both sides agree on one of the two."""
     change_in_hr(hr)
     during(hr, "PUT", lambda: change_in_auth(hr))
     hr.rest()
@@ -177,15 +177,15 @@ def test_auth_s_own_change_while_ours_is_sent(hr: Company) -> None:
 
 
 @pytest.mark.parametrize("owner", [EmailOwner.EMPLOYEES])
-def test_an_e_mail_that_auth_cannot_take_is_not_asked_for_again_and_again(hr: Company) -> None:
-    """Each event finds that Auth has another one; but that was given up, until HR writes a new one."""
+def test_an_e_mail_that_auth_refuses_is_not_requested_again_and_again(hr: Company) -> None:
+    """An e-mail that needs attention is not requested again by each event, only after HR writes a new one."""
     hr.auth.admin_create(HR)
     change_in_hr(hr)
     hr.rest()
     for name in ("Janet", "Jan", "Joan"):
         hr.auth.update_metadata(hr.user, {"first_name": name})
         hr.rest()
-    assert (asked(hr.connection), hr.server.count("PUT"), hr.emails) == ([EMAIL], 1, (HR, JANE))
+    assert (requested_operations(hr.connection), hr.server.count("PUT"), hr.emails) == ([EMAIL], 1, (HR, JANE))
     hr.write("email = 'third@example.com'")
     hr.rest()
     assert hr.emails == ("third@example.com", "third@example.com")
@@ -193,7 +193,7 @@ def test_an_e_mail_that_auth_cannot_take_is_not_asked_for_again_and_again(hr: Co
 
 @both_owners
 def test_two_employees_swap_their_e_mails(hr: Company, owner: EmailOwner) -> None:
-    """In one statement: each stands in the other's way, so neither login gets the other's, and an admin is told."""
+    """Where one statement swaps two e-mails, each login keeps its own, and both actions need attention."""
     joe = hr.auth.admin_create("joe@example.com")
     hr.connection.execute("insert into employees (email) values ('joe@example.com')")
     hr.rest()

@@ -1,4 +1,4 @@
-"""An import of employees links those whose auth users wait, all at once; and nothing of ours can make it fail."""
+"""An import of employees links those whose auth users wait, all at once; the service cannot make it fail."""
 
 from collections.abc import Iterator
 from uuid import UUID
@@ -39,14 +39,14 @@ def count(connection: Connection, query: str) -> int:
 
 @pytest.fixture
 def ten(database: Database, auth: Auth) -> list[UUID]:
-    """Known auth users without employees."""
+    """Ten known auth users without employees."""
     users = [auth.admin_create(f"user{number}@example.com") for number in range(1, 11)]
     assert relay_all(database) == {"unmatched": 10}
     return users
 
 
 def test_a_bulk_import_is_linked_at_once(connection: Connection) -> None:
-    """Five thousand in one statement: one update links all of them, one row of the ledger for each."""
+    """One update links five thousand employees of one statement; the ledger gets one row for each."""
     connection.execute(KNOWN, [MANY])
     connection.execute(
         "create table updates (rows bigint);"
@@ -64,7 +64,7 @@ def test_a_bulk_import_is_linked_at_once(connection: Connection) -> None:
 
 
 def test_a_bulk_change_of_e_mails_is_linked_at_once(connection: Connection) -> None:
-    """A company changes its domain: those who had signed up with the new addresses are linked."""
+    """A company that changes its domain links the auth users who had signed up with the new addresses."""
     connection.execute(KNOWN, [500])
     connection.execute(
         "insert into employees (email) select 'user' || n || '@old.example.com' from generate_series(1, 500) n"
@@ -74,7 +74,7 @@ def test_a_bulk_change_of_e_mails_is_linked_at_once(connection: Connection) -> N
 
 
 def test_a_copy_is_linked(connection: Connection, ten: list[UUID]) -> None:
-    """COPY, as the fastest imports do it."""
+    """COPY, the fastest import, links its employees."""
     with connection.cursor().copy("copy employees (email) from stdin") as copy:
         for number in range(1, 11):
             copy.write_row([f"user{number}@example.com"])
@@ -82,7 +82,7 @@ def test_a_copy_is_linked(connection: Connection, ten: list[UUID]) -> None:
 
 
 def test_an_upsert_is_linked(connection: Connection, ten: list[UUID]) -> None:
-    """The nightly import: INSERT ... ON CONFLICT DO UPDATE, some employees new and some corrected."""
+    """The nightly import by INSERT ... ON CONFLICT DO UPDATE links employees that are new and that were corrected."""
     for number in range(1, 6):
         hire(connection, f"typo{number}@example.com", employee_id=number)
     connection.execute(UPSERT)
@@ -90,17 +90,17 @@ def test_an_upsert_is_linked(connection: Connection, ten: list[UUID]) -> None:
 
 
 def test_the_same_import_again_changes_nothing(connection: Connection, ten: list[UUID]) -> None:
-    """Every night the same file: the links are there already."""
+    """The same import on the next night finds the links and changes nothing."""
     connection.execute(UPSERT)
     before = everything(connection)
     connection.execute(UPSERT)
     assert everything(connection) == before
 
 
-def test_one_whose_copy_employees_refuse_does_not_keep_the_others(
+def test_a_refused_name_does_not_prevent_the_other_links(
     connection: Connection, database: Database, auth: Auth, ten: list[UUID]
 ) -> None:
-    """The copy of one name breaks a rule of employees: the import succeeds, and the relay links each on its own."""
+    """Where a constraint on employees refuses a name, the import succeeds and the relay links each on its own."""
     auth.update_metadata(ten[3], {"first_name": "Robert'); drop table"})
     relay_all(database)
     connection.execute("alter table employees add constraint plain check (first_name ~ '^[A-Za-z]*$')")
@@ -111,10 +111,10 @@ def test_one_whose_copy_employees_refuse_does_not_keep_the_others(
     assert {event["status"] for event in inbound(connection)} == {"SUCCESS"}
 
 
-def test_one_that_may_not_be_linked_does_not_keep_the_others(
+def test_a_refused_link_does_not_prevent_the_other_links(
     connection: Connection, database: Database, ten: list[UUID]
 ) -> None:
-    """A rule of employees refuses the link itself of one: the import succeeds, the others are linked, it has failed."""
+    """Where a constraint refuses one link, the import succeeds, the others are linked, and that event fails."""
     connection.execute("alter table employees add check (auth_user_id is null or email <> 'user4@example.com')")
     connection.execute(IMPORT, [10])
     assert count(connection, "select count(*) as n from employees") == 10
@@ -125,10 +125,10 @@ def test_one_that_may_not_be_linked_does_not_keep_the_others(
 def test_an_import_does_not_wait_for_an_event_that_is_applied(
     connection: Connection, database: Database, database_url: str, ten: list[UUID]
 ) -> None:
-    """Somebody holds one user's state: the others are linked at once, and this one by the relay."""
+    """Where another transaction holds one user's state, the others are linked at once, and this one by the relay."""
     with psycopg.connect(database_url) as other:
         other.execute("select from auth_user_state where auth_user_id = %s for update", [ten[3]])
-        connection.execute("set lock_timeout = '1ms'")  # it would fail if it had to wait
+        connection.execute("set lock_timeout = '1ms'")  # an import that had to wait would fail
         connection.execute(IMPORT, [10])
         assert count(connection, LINKED) == 9
     relay_all(database)
@@ -147,8 +147,8 @@ def test_an_import_does_not_wait_for_an_event_that_is_applied(
     ],
     ids=["no ledger", "no state", "ledger refuses", "no functions", "assert"],
 )
-def test_nothing_of_ours_makes_an_import_fail(connection: Connection, ten: list[UUID], damage: str) -> None:
-    """Whatever is broken, the employees are imported."""
+def test_a_broken_service_does_not_make_an_import_fail(connection: Connection, ten: list[UUID], damage: str) -> None:
+    """The employees are imported whatever is broken in the service's tables and functions."""
     connection.execute(damage.encode())
     connection.execute(IMPORT, [10])
     assert count(connection, "select count(*) as n from employees") == 10
@@ -157,15 +157,15 @@ def test_nothing_of_ours_makes_an_import_fail(connection: Connection, ten: list[
 def test_a_locked_ledger_does_not_make_an_import_fail(
     connection: Connection, database_url: str, ten: list[UUID]
 ) -> None:
-    """Somebody rebuilds the ledger: the employees are imported; reconciliation finds the links."""
+    """While the ledger is locked the employees are imported; reconciliation finds the links."""
     with psycopg.connect(database_url) as other:
         other.execute("lock table integration_sync_log in access exclusive mode")
         connection.execute(IMPORT, [10])
         assert count(connection, "select count(*) as n from employees") == 10
 
 
-def test_an_import_of_strangers_writes_nothing_of_ours(connection: Connection, ten: list[UUID]) -> None:
-    """Employees without auth users, which are most of them, cost no row."""
+def test_an_import_without_auth_users_writes_no_row(connection: Connection, ten: list[UUID]) -> None:
+    """Employees without auth users, by far the most, add no row."""
     before = everything(connection, "integration_sync_log", "auth_user_state")
     connection.execute(
         "insert into employees (email) select 'nobody' || n || '@example.com' from generate_series(1, 50) n"
@@ -174,7 +174,7 @@ def test_an_import_of_strangers_writes_nothing_of_ours(connection: Connection, t
 
 
 def test_an_import_as_a_role_without_rights_is_linked(connection: Connection, ten: list[UUID]) -> None:
-    """The importer may write employees and nothing else; our trigger has our rights, not the importer's."""
+    """An importer that may only write employees links them, because the trigger has its owner's rights."""
     connection.execute(
         "create role bulk_importer; grant all on employees to bulk_importer;"
         "alter table employees disable row level security"
@@ -187,8 +187,8 @@ def test_an_import_as_a_role_without_rights_is_linked(connection: Connection, te
     assert linked == ten[0]
 
 
-def test_an_import_after_single_changes_looks_each_row_up(connection: Connection) -> None:
-    """In one session: a plan that a few rows left there reads no index of those without a login, again and again."""
+def test_an_import_after_single_changes_finds_each_row_by_its_key(connection: Connection) -> None:
+    """A plan from small statements of the session does not make an import read an index for each row again."""
     for number in range(8):
         hire(connection, f"single{number}@example.com")
     with connection.transaction():

@@ -1,4 +1,4 @@
-"""Auth users first, then their employees: the database links them as they come, whatever way they come."""
+"""Auth users that exist before their employees are linked when the employees are added or changed."""
 
 from collections.abc import Iterator
 from uuid import UUID
@@ -35,7 +35,7 @@ def link_of(connection: Connection, employee_id: int) -> UUID | None:
 
 
 def test_an_insert_is_linked_in_its_own_transaction(connection: Connection, database_url: str, waiting: UUID) -> None:
-    """Whoever inserts the employee sees the link, and the names, before the commit."""
+    """The transaction that inserts the employee sees the link and the names before its commit."""
     with psycopg.connect(database_url, row_factory=dict_row) as importer:
         jane = employee(importer, hire(importer, " JANE@example.com"))
         assert (jane["auth_user_id"], jane["first_name"], jane["last_name"]) == (waiting, "Jane", "Doe")
@@ -48,7 +48,7 @@ def test_an_insert_is_linked_in_its_own_transaction(connection: Connection, data
 def test_a_changed_e_mail_is_linked_in_its_own_transaction(
     connection: Connection, waiting: UUID, was: str | None, becomes: str
 ) -> None:
-    """HR corrects the address: the auth user that waited for it is linked."""
+    """Where HR corrects the e-mail, the auth user that waited for it is linked."""
     jane = hire(connection, was)
     assert link_of(connection, jane) is None
     connection.execute("update employees set email = %s", [becomes])
@@ -58,7 +58,7 @@ def test_a_changed_e_mail_is_linked_in_its_own_transaction(
 def test_a_changed_number_is_linked_in_its_own_transaction(
     connection: Connection, database: Database, auth: Auth
 ) -> None:
-    """The number that a service role wrote for the auth user."""
+    """The employee's new number links the auth user that has it from the service role."""
     user = auth.admin_create("other@example.com", app_metadata={"employee_number": 7})
     relay_all(database)
     jane = hire(connection, MAIL)
@@ -67,7 +67,7 @@ def test_a_changed_number_is_linked_in_its_own_transaction(
 
 
 def test_a_number_outranks_an_e_mail(connection: Connection, database: Database, auth: Auth, waiting: UUID) -> None:
-    """One auth user has the employee's number, another one its address: the number's is linked."""
+    """Where one auth user has the employee's number and another its e-mail, the first is linked."""
     numbered = auth.admin_create("other@example.com", app_metadata={"employee_number": "7"}, confirmed=False)
     relay_all(database)
     assert link_of(connection, hire(connection, MAIL, employee_number="7")) == numbered
@@ -76,14 +76,14 @@ def test_a_number_outranks_an_e_mail(connection: Connection, database: Database,
 def test_a_user_with_a_number_is_not_linked_by_its_e_mail(
     connection: Connection, database: Database, auth: Auth
 ) -> None:
-    """Its number is somebody else's: an event of it would not match by the e-mail either."""
+    """An auth user with another number is not linked by its e-mail, just as its event would not match by it."""
     auth.admin_create(MAIL, app_metadata={"employee_number": "7"})
     relay_all(database)
     assert link_of(connection, hire(connection, MAIL, employee_number="8")) is None
 
 
-def test_the_ledger_says_what_was_linked(connection: Connection, waiting: UUID) -> None:
-    """One row, with what changed and how."""
+def test_the_ledger_records_the_link(connection: Connection, waiting: UUID) -> None:
+    """The ledger has one row, with the changes and the way of the match."""
     jane = hire(connection, "Jane@example.com", first_name="J.")
     event = inbound(connection, waiting)[-1]
     assert (event["status"], event["outcome"], event["via"]) == ("SUCCESS", "linked", "employees")
@@ -96,7 +96,7 @@ def test_the_ledger_says_what_was_linked(connection: Connection, waiting: UUID) 
 
 
 def test_an_inactive_employee_gets_a_disable(connection: Connection, waiting: UUID) -> None:
-    """Who no longer works here and now has a login: that it be disabled is put into the ledger."""
+    """A new login of an inactive employee enters an action that disables it."""
     jane = hire(connection, MAIL, is_active=False)
     [action] = connection.execute("select * from integration_sync_log where direction = 'outbound'").fetchall()
     assert (action["operation"], action["status"]) == ("disable_auth_user", "PENDING")
@@ -104,14 +104,14 @@ def test_an_inactive_employee_gets_a_disable(connection: Connection, waiting: UU
 
 
 def test_an_active_employee_gets_none(connection: Connection, waiting: UUID) -> None:
-    """Nobody's login is disabled but that of the inactive."""
+    """A new login of an active employee enters no action."""
     hire(connection, MAIL)
     assert connection.execute("select from integration_sync_log where direction = 'outbound'").fetchall() == []
 
 
 @pytest.mark.parametrize("kind", ["unconfirmed", "anonymous", "soft-deleted", "hard-deleted"])
-def test_who_may_not_be_linked_is_not(connection: Connection, database: Database, auth: Auth, kind: str) -> None:
-    """An unconfirmed address proves nothing, an anonymous user is nobody, a deleted one is gone."""
+def test_an_unproven_user_is_not_linked(connection: Connection, database: Database, auth: Auth, kind: str) -> None:
+    """An unconfirmed e-mail, an anonymous user and a deleted user link no employee."""
     user = auth.anonymous() if kind == "anonymous" else auth.admin_create(MAIL, confirmed=kind != "unconfirmed")
     if kind == "anonymous":
         connection.execute("update auth.users set email = %s, email_confirmed_at = now()", [MAIL])
@@ -127,21 +127,21 @@ def test_who_may_not_be_linked_is_not(connection: Connection, database: Database
 
 
 def test_an_anonymous_user_is_not_linked_by_its_number(connection: Connection, database: Database, auth: Auth) -> None:
-    """Anonymous comes first in the table of decisions."""
+    """An anonymous user is not linked, even by its number, as in the table of decisions."""
     auth.set_app_metadata(auth.anonymous(), {"employee_number": "7"})
     relay_all(database)
     assert link_of(connection, hire(connection, employee_number="7")) is None
 
 
 def test_two_employees_with_the_address_are_not_linked(connection: Connection, waiting: UUID) -> None:
-    """Which of them it is, nobody knows; not at once, nor one after the other."""
+    """Two employees with the e-mail are not linked, neither in one statement nor one after the other."""
     connection.execute("insert into employees (email) values (%(mail)s), (%(mail)s)", {"mail": MAIL})
     rows = connection.execute("select auth_user_id from employees").fetchall()
     assert [row["auth_user_id"] for row in rows] == [None, None]
 
 
 def test_a_second_employee_with_the_address_changes_nothing(connection: Connection, waiting: UUID) -> None:
-    """A link, once made, is kept."""
+    """A second employee with the e-mail does not change an existing link."""
     first, second = hire(connection, MAIL), hire(connection, MAIL)
     assert (link_of(connection, first), link_of(connection, second)) == (waiting, None)
 
@@ -149,22 +149,22 @@ def test_a_second_employee_with_the_address_changes_nothing(connection: Connecti
 def test_of_two_users_with_the_address_the_first_is_linked(
     connection: Connection, database: Database, auth: Auth, waiting: UUID
 ) -> None:
-    """As if the employee had been there first: then too the one that came first has it. SSO users may share one."""
+    """Of two auth users with the e-mail, which SSO users may share, the first is linked."""
     auth.sso_sign_up(MAIL)
     relay_all(database)
     assert link_of(connection, hire(connection, MAIL)) == waiting
 
 
 def test_a_link_of_the_importer_is_kept(connection: Connection, database: Database, waiting: UUID) -> None:
-    """An employee that is inserted with a link of its own is not touched."""
+    """An employee inserted with a link keeps it."""
     other = UUID(int=7)
     assert link_of(connection, hire(connection, MAIL, auth_user_id=other)) == other
 
 
-def test_what_we_write_ourselves_does_not_come_back(
+def test_the_service_s_own_writes_make_no_event(
     connection: Connection, database: Database, auth: Auth, waiting: UUID
 ) -> None:
-    """An e-mail that we copy to an employee is a change of employees too: it makes no events."""
+    """An e-mail that the service copies to an employee makes no event, though it changes employees."""
     jane = hire(connection, MAIL)
     auth.change_email(waiting, "new@example.com")
     assert relay_all(database) == {"synced": 1}

@@ -1,4 +1,4 @@
-"""An import of employees does not fail because of us, whatever employees' own rules are and whoever is in the way."""
+"""The service does not make an import of employees fail, whatever the table's constraints and locks are."""
 
 from uuid import UUID
 
@@ -14,17 +14,17 @@ LINKED = "select employee_number, email from employees where auth_user_id is not
 
 @pytest.fixture
 def waiting(database_url: str, database: Database) -> UUID:
-    """An auth user with an employee number, who waits for an employee."""
+    """An auth user with an employee number, but without an employee."""
     with auth_of(database_url) as auth:
         user = auth.admin_create("taken@example.com", app_metadata={"employee_number": "7"})
     relay_all(database)
     return user
 
 
-def test_rules_that_are_checked_at_the_commit_are_the_relays_matter(
+def test_a_link_under_deferred_constraints_is_left_to_the_relay(
     connection: Connection, database: Database, waiting: UUID
 ) -> None:
-    """The copy of the e-mail would break a deferred rule: the import is committed, and the event fails alone."""
+    """Where the copied e-mail would break a deferred constraint, the import commits, and only the event fails."""
     connection.execute("alter table employees add unique (email) deferrable initially deferred")
     connection.execute("insert into employees (email) values ('taken@example.com')")
     connection.execute("insert into employees (email, employee_number) values ('new@example.com', '7')")
@@ -33,39 +33,39 @@ def test_rules_that_are_checked_at_the_commit_are_the_relays_matter(
 
 
 def test_an_import_leaves_no_notification(connection: Connection, waiting: UUID) -> None:
-    """A transaction that has notified cannot be prepared for a two-phase commit."""
+    """An import sends no notification, which a two-phase commit would refuse."""
     connection.execute("listen auth_sync")
     connection.execute("insert into employees (email, employee_number) values ('new@example.com', '8')")
     connection.execute("select 1")
     assert list(connection.notifies(timeout=0)) == []
 
 
-def test_an_import_does_not_wait_for_the_relays_look(connection: Connection, database_url: str, waiting: UUID) -> None:
-    """While a relay looks at the same employees, an import of them is linked all the same."""
+def test_an_import_does_not_wait_for_the_relay(connection: Connection, database_url: str, waiting: UUID) -> None:
+    """An import of employees that a relay is retrying at this moment is linked."""
     connection.execute("insert into employees (employee_number) values ('6')")
     with psycopg.connect(database_url) as other:
         other.execute("select auth_sync_retry_hires_v1(10)")
-        connection.execute("set lock_timeout = '1ms'")  # it would fail if it had to wait
+        connection.execute("set lock_timeout = '1ms'")  # an import that had to wait would fail
         connection.execute("update employees set employee_number = '7'")
         assert len(connection.execute(LINKED).fetchall()) == 1
 
 
-def test_an_address_that_many_share_costs_no_more(
+def test_an_e_mail_that_many_employees_share_is_not_slow(
     connection: Connection, database: Database, database_url: str
 ) -> None:
-    """An import of ten thousand with one address, which an auth user has: each is counted up to two, not all by all."""
+    """In an import of ten thousand employees with one e-mail, the matches are counted up to two only."""
     with auth_of(database_url) as auth:
         auth.admin_create("office@example.com")
     relay_all(database)
-    connection.execute("set statement_timeout = '30s'")  # counted all by all, it takes minutes
+    connection.execute("set statement_timeout = '30s'")  # counting all matches for each employee would take minutes
     connection.execute("insert into employees (email) select 'office@example.com' from generate_series(1, 10000)")
     assert connection.execute(LINKED).fetchall() == []
 
 
-def test_a_version_without_room_above_it_stops_nobody(
+def test_a_change_after_the_largest_version_is_captured(
     connection: Connection, database: Database, database_url: str
 ) -> None:
-    """Also where a state has the largest number there is, the user's next change is captured."""
+    """The user's next change is captured even if the state has the largest possible version."""
     with auth_of(database_url) as auth:
         user = auth.admin_create("jane@example.com")
         relay_all(database)

@@ -1,4 +1,4 @@
-"""What a change of employees asks of Auth, and what asks for nothing: the actions that each statement enters."""
+"""The actions that a statement on employees enters, and the changes that need none."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -9,7 +9,16 @@ import pytest
 from tests.auth_stand_in import Auth
 from tests.employees import Connection, employee, hire
 from tests.integration.captured import auth_of, relay_all
-from tests.integration.requested_actions import DISABLE, EMAIL, ENABLE, POLICIES, actions, asked, dismiss, linked
+from tests.integration.requested_actions import (
+    DISABLE,
+    EMAIL,
+    ENABLE,
+    POLICIES,
+    actions,
+    dismiss,
+    linked,
+    requested_operations,
+)
 from webhook_service.db import migrate
 from webhook_service.policy import EmailOwner
 from webhook_service.ports import Database
@@ -25,7 +34,7 @@ def auth(database_url: str) -> Iterator[Auth]:
 
 @pytest.fixture
 def jane(connection: Connection, database: Database, auth: Auth) -> tuple[int, UUID]:
-    """Her employee id and her auth user."""
+    """Jane's employee id and auth user."""
     return linked(connection, database, auth, JANE)
 
 
@@ -33,8 +42,8 @@ def set_jane(connection: Connection, assignment: str) -> None:
     connection.execute(f"update employees set {assignment} where email = '{JANE}'".encode())  # noqa: S608
 
 
-def let_it_be_null(connection: Connection) -> None:
-    """is_active, as where a company's own table has it so."""
+def allow_null(connection: Connection) -> None:
+    """Allow null in is_active, as a company's own table may."""
     connection.execute("alter table employees alter is_active drop not null")
 
 
@@ -55,16 +64,16 @@ def let_it_be_null(connection: Connection) -> None:
 def test_is_active_off_disables_and_on_enables(
     connection: Connection, jane: tuple[int, UUID], before: str, after: str, requested: list[str]
 ) -> None:
-    """Nobody who is not said to be inactive is: null is as good as true."""
-    let_it_be_null(connection)
+    """Deactivation disables the login and activation enables it; an employee whose is_active is null is active."""
+    allow_null(connection)
     set_jane(connection, f"is_active = {before}")
     connection.execute("delete from integration_sync_log")
     set_jane(connection, f"is_active = {after}")
-    assert asked(connection, jane[1]) == requested
+    assert requested_operations(connection, jane[1]) == requested
 
 
-def test_an_action_says_who_and_is_due_at_once(connection: Connection, jane: tuple[int, UUID]) -> None:
-    """It has the employee, the auth user, and an id with a colon, as no event has one."""
+def test_an_action_names_employee_and_user_and_is_due_at_once(connection: Connection, jane: tuple[int, UUID]) -> None:
+    """An action has the employee, the auth user and an id with a colon, which no event id has."""
     dismiss(connection, jane[0])
     [action] = actions(connection)
     assert (action["employee_id"], action["auth_user_id"]) == jane
@@ -74,7 +83,7 @@ def test_an_action_says_who_and_is_due_at_once(connection: Connection, jane: tup
 
 
 def test_a_changed_e_mail_goes_to_auth_with_what_auth_had(connection: Connection, jane: tuple[int, UUID]) -> None:
-    """Both as they are compared: in lower case, without surrounding space."""
+    """The new and the old e-mail are in the form that is compared: in lower case, without surrounding space."""
     set_jane(connection, "email = ' Jane.Smith@Example.com'")
     [action] = actions(connection, jane[1])
     assert action["operation"] == EMAIL
@@ -82,39 +91,39 @@ def test_a_changed_e_mail_goes_to_auth_with_what_auth_had(connection: Connection
 
 
 @pytest.mark.parametrize("email", ["null", "''", "'jane'", "'@'"])
-def test_what_is_no_e_mail_is_not_sent(connection: Connection, jane: tuple[int, UUID], email: str) -> None:
-    """A login keeps its e-mail where HR removes the employee's, or writes something else there."""
+def test_an_invalid_e_mail_is_not_sent(connection: Connection, jane: tuple[int, UUID], email: str) -> None:
+    """A login keeps its e-mail where HR removes the employee's e-mail or writes a text that is not an e-mail."""
     set_jane(connection, f"email = {email}")
     assert actions(connection) == []
 
 
-def test_one_statement_may_ask_for_several_things(connection: Connection, jane: tuple[int, UUID]) -> None:
-    """Off-boarding as HR systems do it: inactive, and the address is given away."""
+def test_one_statement_may_enter_several_actions(connection: Connection, jane: tuple[int, UUID]) -> None:
+    """An off-boarding statement that deactivates and changes the e-mail enters both actions."""
     set_jane(connection, "is_active = false, email = 'former-jane@example.com'")
-    assert asked(connection, jane[1]) == [DISABLE, EMAIL]
+    assert requested_operations(connection, jane[1]) == [DISABLE, EMAIL]
 
 
 def test_each_statement_of_a_transaction_counts(connection: Connection, jane: tuple[int, UUID]) -> None:
-    """In the order of the statements; and nothing of a transaction that is rolled back."""
+    """The actions are in the order of the statements; a rolled-back transaction enters none."""
     with connection.transaction():
         set_jane(connection, "is_active = false")
         set_jane(connection, "is_active = true")
         set_jane(connection, "is_active = false")
     with connection.transaction(force_rollback=True):
         set_jane(connection, "is_active = true")
-    assert asked(connection, jane[1]) == [DISABLE, ENABLE, DISABLE]
+    assert requested_operations(connection, jane[1]) == [DISABLE, ENABLE, DISABLE]
 
 
 def test_a_deleted_employee_s_login_is_disabled(connection: Connection, jane: tuple[int, UUID]) -> None:
-    """And not deleted: that cannot be undone."""
+    """The login is disabled, not deleted, because a deletion cannot be undone."""
     connection.execute("delete from employees where employee_id = %s", [jane[0]])
     [action] = actions(connection)
     assert (action["operation"], action["employee_id"], action["auth_user_id"]) == (DISABLE, *jane)
 
 
-def test_an_inactive_employee_that_comes_with_a_login(connection: Connection) -> None:
-    """An insert that says both; for the two active ones nothing is asked."""
-    let_it_be_null(connection)
+def test_an_inactive_employee_inserted_with_a_login(connection: Connection) -> None:
+    """An insert of an inactive employee with a login enters an action; inserts of two active ones do not."""
+    allow_null(connection)
     user = uuid4()
     hire(connection, JANE, auth_user_id=user, is_active=False)
     hire(connection, "joe@example.com", auth_user_id=uuid4(), is_active=True)
@@ -123,38 +132,38 @@ def test_an_inactive_employee_that_comes_with_a_login(connection: Connection) ->
 
 
 def test_an_inactive_employee_that_gets_a_login(connection: Connection) -> None:
-    """Whoever writes the link."""
+    """The link may be written by any role."""
     hire(connection, JANE, is_active=False)
     user = uuid4()
     connection.execute("update employees set auth_user_id = %s", [user])
-    assert asked(connection, user) == [DISABLE]
+    assert requested_operations(connection, user) == [DISABLE]
 
 
 def test_an_inactive_employee_whose_auth_user_waits(connection: Connection, database: Database, auth: Auth) -> None:
-    """Our own trigger links it as it is inserted: that is a login of somebody who is not employed."""
+    """The trigger links an inactive employee on insert, and its login is disabled."""
     user = auth.admin_create(JANE)
     relay_all(database)
     hired = hire(connection, JANE, is_active=False)
     assert employee(connection, hired)["auth_user_id"] == user
-    assert asked(connection, user) == [DISABLE]
+    assert requested_operations(connection, user) == [DISABLE]
 
 
 def test_an_inactive_employee_that_an_event_links(connection: Connection, database: Database, auth: Auth) -> None:
-    """The sign-up of somebody who has left: once, though both the statement and the event see it."""
+    """A sign-up of an inactive employee enters one action, though the statement and the event both find it."""
     hire(connection, JANE, is_active=False)
     user = auth.admin_create(JANE)
     assert relay_all(database) == {"linked": 1}
-    assert asked(connection, user) == [DISABLE]
+    assert requested_operations(connection, user) == [DISABLE]
 
 
 def test_unlinked_and_dismissed_in_one_statement(connection: Connection, jane: tuple[int, UUID]) -> None:
-    """Who was linked until then must not sign in any more."""
+    """The login that was linked until then is disabled."""
     set_jane(connection, "is_active = false, auth_user_id = null")
-    assert asked(connection, jane[1]) == [DISABLE]
+    assert requested_operations(connection, jane[1]) == [DISABLE]
 
 
 def test_dismissed_and_given_another_login_in_one_statement(connection: Connection, jane: tuple[int, UUID]) -> None:
-    """Neither of the two may sign in."""
+    """Both logins are disabled."""
     other = uuid4()
     set_jane(connection, f"is_active = false, auth_user_id = '{other}'")
     assert sorted((action["operation"], action["auth_user_id"]) for action in actions(connection)) == sorted(
@@ -174,10 +183,10 @@ def test_dismissed_and_given_another_login_in_one_statement(connection: Connecti
     ],
     ids=["other columns", "in capitals", "with space around", "unlinked", "nothing", "flagged"],
 )
-def test_what_means_nothing_to_auth_asks_for_nothing(
+def test_a_change_that_does_not_concern_auth_enters_no_action(
     connection: Connection, jane: tuple[int, UUID], assignment: str
 ) -> None:
-    """Other columns, another spelling of the e-mail, and a link that is taken away."""
+    """Other columns, another spelling of the e-mail and a removed link enter no action."""
     set_jane(connection, assignment)
     assert actions(connection) == []
 
@@ -185,18 +194,18 @@ def test_what_means_nothing_to_auth_asks_for_nothing(
 def test_another_spelling_is_no_change_where_auth_has_another_e_mail(
     connection: Connection, database: Database, auth: Auth
 ) -> None:
-    """Linked by its number, with an e-mail of its own: HR writes it in capitals, and Auth keeps what it has."""
+    """Where the login has another e-mail and HR only writes the employee's in capitals, Auth keeps its own."""
     hired = hire(connection, JANE, employee_number="E-1")
     auth.admin_create("private@example.com", confirmed=False, app_metadata={"employee_number": "E-1"})
     assert relay_all(database) == {"linked": 1}
     set_jane(connection, "email = ' JANE@Example.com'")
     assert actions(connection) == []
     connection.execute("update employees set email = 'smith@example.com' where employee_id = %s", [hired])
-    assert asked(connection) == [EMAIL]
+    assert requested_operations(connection) == [EMAIL]
 
 
-def test_who_has_no_login_asks_for_nothing(connection: Connection) -> None:
-    """Coming, changing, leaving and returning, all without an auth user."""
+def test_an_employee_without_a_login_enters_no_action(connection: Connection) -> None:
+    """Adding, changing, dismissing and rehiring an employee without an auth user enters no action."""
     hire(connection, JANE, is_active=False)
     hire(connection, "joe@example.com")
     connection.execute("update employees set is_active = not is_active, email = 'x' || email")
@@ -205,10 +214,10 @@ def test_who_has_no_login_asks_for_nothing(connection: Connection) -> None:
     assert actions(connection) == []
 
 
-def test_what_our_own_sync_writes_is_not_sent_back(
+def test_the_service_s_own_writes_are_not_sent_back(
     connection: Connection, database: Database, auth: Auth, jane: tuple[int, UUID]
 ) -> None:
-    """Linking, copying names and e-mails, flagging an orphan, taking a new auth user: Auth has it so already."""
+    """Links, copied values, orphans and new auth users need no action, because Auth has these values already."""
     auth.update_metadata(jane[1], {"first_name": "Janet"})
     auth.admin_change_email(jane[1], "jane.smith@example.com", confirmed=True)
     relay_all(database)
@@ -222,10 +231,10 @@ def test_what_our_own_sync_writes_is_not_sent_back(
     assert actions(connection) == []
 
 
-def test_a_link_brings_the_e_mail_of_its_owner(
+def test_a_new_link_sends_the_e_mail_that_employees_own(
     database_url: str, connection: Connection, database: Database, auth: Auth
 ) -> None:
-    """Linked by its number, with another e-mail: where employees own e-mails, Auth gets the employee's."""
+    """For an employee linked by number with another e-mail, Auth gets the employee's e-mail where employees own it."""
     migrate.migrate(database_url, policy=POLICIES[EmailOwner.EMPLOYEES])
     user = auth.admin_create("private@example.com", app_metadata={"employee_number": "E-1"})
     relay_all(database)

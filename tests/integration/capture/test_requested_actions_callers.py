@@ -1,4 +1,4 @@
-"""Our triggers run as their owner: whoever may write employees has nothing of theirs run by what enters actions."""
+"""The triggers run as their owner, so a role that may write employees must not get its own code run by them."""
 
 from collections.abc import Iterator
 from uuid import UUID
@@ -9,7 +9,7 @@ import pytest
 from tests.employees import Connection
 from tests.integration.captured import auth_of
 from tests.integration.db.test_callers_objects import HR, SHADOWS, TATTLE
-from tests.integration.requested_actions import CHANGES, DISABLE, asked, linked
+from tests.integration.requested_actions import CHANGES, DISABLE, linked, requested_operations
 from webhook_service.ports import Database
 
 MORE_SHADOWS = {
@@ -37,7 +37,7 @@ create function hrs.like_it(text, text) returns boolean language plpgsql as
 create operator hrs.~~ (leftarg = text, rightarg = text, function = hrs.like_it);
 set search_path = hrs, pg_catalog, public;
 """,
-    "our tables in pg_temp": """
+    "the service's tables in pg_temp": """
 create temporary table auth_sync_settings (columns jsonb);
 create temporary table integration_sync_log (like public.employees);
 create temporary table employees (like public.employees);
@@ -47,14 +47,14 @@ create temporary table employees (like public.employees);
 
 @pytest.fixture
 def jane(database_url: str, connection: Connection, database: Database) -> tuple[int, UUID]:
-    """Her employee id and her auth user."""
+    """Jane's employee id and auth user."""
     with auth_of(database_url) as auth:
         return linked(connection, database, auth, "jane@example.com")
 
 
 @pytest.fixture
 def hr(database_url: str, connection: Connection, jane: tuple[int, UUID]) -> Iterator[psycopg.Connection]:
-    """A session of a role that may write employees and nothing else."""
+    """A session of a role that may only write employees."""
     connection.execute(HR)
     connection.execute("grant delete on employees to hr")
     with psycopg.connect(database_url, autocommit=True) as session:
@@ -64,10 +64,10 @@ def hr(database_url: str, connection: Connection, jane: tuple[int, UUID]) -> Ite
 
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("name", SHADOWS | MORE_SHADOWS)
-def test_a_change_runs_nothing_of_the_callers(
+def test_a_change_runs_no_code_of_the_caller(
     hr: psycopg.Connection, connection: Connection, jane: tuple[int, UUID], name: str, change: str
 ) -> None:
-    """Neither tables, types, functions nor operators of a caller are found by what runs as our owner."""
+    """The triggers find no table, type, function or operator of the caller."""
     reported: list[str | None] = []
     hr.add_notice_handler(lambda notice: reported.append(notice.message_primary))
     hr.execute(TATTLE)
@@ -76,20 +76,20 @@ def test_a_change_runs_nothing_of_the_callers(
     hr.execute(statement.replace("employees", "public.employees").encode(), [jane[0]])
     owner = connection.info.user
     assert [line for line in reported if line is not None and line.endswith(f"run as {owner}")] == []
-    assert asked(connection, jane[1]) == [requested]
+    assert requested_operations(connection, jane[1]) == [requested]
 
 
 @pytest.mark.parametrize("value", ["many", "99999999999", "2147483647"])
-def test_a_callers_setting_keeps_nothing_from_being_captured(
+def test_a_setting_of_the_caller_does_not_prevent_capture(
     hr: psycopg.Connection, connection: Connection, jane: tuple[int, UUID], value: str
 ) -> None:
-    """What we count by is a setting that anybody may set: at worst their own actions count as bulk."""
+    """The counter of actions is a setting that any role may change; at worst its own actions become bulk."""
     hr.execute(f"set auth_sync.actions = '{value}'".encode())
     hr.execute("update public.employees set is_active = false")
-    assert asked(connection, jane[1]) == [DISABLE]
+    assert requested_operations(connection, jane[1]) == [DISABLE]
 
 
-def test_a_caller_cannot_call_what_enters_actions(hr: psycopg.Connection) -> None:
-    """Nobody but our triggers and the service asks something of Auth."""
+def test_a_caller_cannot_enter_actions(hr: psycopg.Connection) -> None:
+    """Only the triggers and the service may enter actions."""
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         hr.execute("select public.auth_sync_enter_actions_v1('[]', 'employees')")

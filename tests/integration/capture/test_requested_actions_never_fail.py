@@ -1,4 +1,4 @@
-"""A change of employees never fails because of us: whatever is broken or blocked, it commits, and is found."""
+"""A change of employees commits whatever is broken or blocked in the service, and its actions are found later."""
 
 from collections.abc import Iterator
 from uuid import UUID
@@ -18,10 +18,10 @@ from tests.integration.requested_actions import (
     ENABLE,
     POLICIES,
     actions,
-    asked,
     dismiss,
     linked,
     relay_events,
+    requested_operations,
 )
 from webhook_service.db import migrate
 from webhook_service.policy import EmailOwner
@@ -53,46 +53,46 @@ def auth(database_url: str) -> Iterator[Auth]:
 
 @pytest.fixture
 def jane(connection: Connection, database: Database, auth: Auth) -> tuple[int, UUID]:
-    """Her employee id and her auth user."""
+    """Jane's employee id and auth user."""
     return linked(connection, database, auth, "jane@example.com")
 
 
 def assert_found(connection: Connection, database: Database, auth: Auth, user: UUID) -> None:
-    """By the next event of her auth user, whatever it says; and once, however many events there are."""
+    """Assert that the auth user's next event enters the action, and further events do not repeat it."""
     for name in ("Jane", "Janet"):
         auth.update_metadata(user, {"first_name": name})
         relay_all(database)
-    assert asked(connection, user) == [DISABLE]
+    assert requested_operations(connection, user) == [DISABLE]
 
 
 @pytest.mark.parametrize("name", IN_OUR_HALF)
-def test_a_dismissal_goes_on_and_is_found(
+def test_a_dismissal_succeeds_and_is_found(
     database_url: str, connection: Connection, database: Database, auth: Auth, jane: tuple[int, UUID], name: str
 ) -> None:
-    """Whatever is broken, the statement succeeds; after mending, the next event of the auth user brings the action."""
+    """The statement succeeds whatever is broken; after the repair, the auth user's next event enters the action."""
     execute(database_url, IN_OUR_HALF[name].sql)
     dismiss(connection, jane[0])
-    IN_OUR_HALF[name].mend(database_url)
+    IN_OUR_HALF[name].repair(database_url)
     assert connection.execute("select is_active from employees").fetchall() == [{"is_active": False}]
     assert_found(connection, database, auth, jane[1])
 
 
 @pytest.mark.parametrize("table", LOCKED)
-def test_a_locked_table_holds_nobody_up(
+def test_a_locked_table_does_not_block_a_dismissal(
     database_url: str, connection: Connection, database: Database, auth: Auth, jane: tuple[int, UUID], table: str
 ) -> None:
-    """While somebody holds it for good, the dismissal succeeds; it is found afterwards."""
+    """While a table is locked for good, the dismissal succeeds; its action is found later."""
     with locked(database_url, table):
         dismiss(connection, jane[0])
     assert_found(connection, database, auth, jane[1])
 
 
 def lose(database_url: str, connection: Connection, change: str, employee_id: int) -> None:
-    """A change whose actions could not be entered."""
+    """Make a change whose actions cannot be entered."""
     breakage = IN_OUR_HALF["a constraint that nothing meets"]
     execute(database_url, breakage.sql)
     connection.execute(CHANGES[change][0].encode(), [employee_id])
-    breakage.mend(database_url)
+    breakage.repair(database_url)
     assert actions(connection) == []
 
 
@@ -100,7 +100,7 @@ def lose(database_url: str, connection: Connection, change: str, employee_id: in
 def test_a_lost_dismissal_is_found(
     database_url: str, connection: Connection, database: Database, auth: Auth, jane: tuple[int, UUID], change: str
 ) -> None:
-    """Also that of an employee who is not there any more."""
+    """The action of a lost dismissal is found, also where the employee was deleted."""
     lose(database_url, connection, change, jane[0])
     assert_found(connection, database, auth, jane[1])
 
@@ -109,17 +109,17 @@ def test_a_lost_dismissal_is_found(
 def test_a_lost_dismissal_is_found_by_reconciliation(
     database_url: str, connection: Connection, database: Database, jane: tuple[int, UUID], change: str, kind: str
 ) -> None:
-    """Where there is no event; and once, however many runs there are."""
+    """Reconciliation enters a lost action where there is no event, and further runs do not repeat it."""
     lose(database_url, connection, change, jane[0])
     assert reconciled(database).differences == {kind: 1}
     assert reconciled(database).differences == {}
-    assert asked(connection, jane[1]) == [DISABLE]
+    assert requested_operations(connection, jane[1]) == [DISABLE]
 
 
 def test_a_lost_change_of_e_mail_is_found_where_employees_own_it(
     database_url: str, connection: Connection, database: Database, auth: Auth, jane: tuple[int, UUID]
 ) -> None:
-    """The next event says that Auth has another one."""
+    """The next event with another e-mail enters the lost action."""
     migrate.migrate(database_url, policy=POLICIES[EmailOwner.EMPLOYEES])
     lose(database_url, connection, "moved", jane[0])
     auth.update_metadata(jane[1], {"first_name": "Jane"})
@@ -131,24 +131,22 @@ def test_a_lost_change_of_e_mail_is_found_where_employees_own_it(
 def test_a_lost_return_is_found(
     database_url: str, connection: Connection, database: Database, auth: Auth, jane: tuple[int, UUID]
 ) -> None:
-    """Who was banned by us and is active again may sign in: the next event finds it."""
+    """For an employee who is active again, the next event enters the action that lifts the service's ban."""
     dismiss(connection, jane[0])
     connection.execute("delete from integration_sync_log where direction = 'outbound'")
     connection.execute("update auth_user_state set disabled_at = now(), banned_until = now() + interval '100 years'")
     breakage = IN_OUR_HALF["a constraint that nothing meets"]
     execute(database_url, breakage.sql)
     connection.execute("update employees set is_active = true")
-    breakage.mend(database_url)
+    breakage.repair(database_url)
     assert actions(connection) == []
     connection.execute("update auth.users set banned_until = now() + interval '100 years'")
     relay_all(database)
-    assert asked(connection, jane[1]) == [ENABLE]
+    assert requested_operations(connection, jane[1]) == [ENABLE]
 
 
-def test_the_warning_says_nothing_of_the_employee(
-    database_url: str, connection: Connection, jane: tuple[int, UUID]
-) -> None:
-    """PostgreSQL's errors may repeat a value; the log gets its code."""
+def test_the_warning_has_no_personal_data(database_url: str, connection: Connection, jane: tuple[int, UUID]) -> None:
+    """The warning has PostgreSQL's code only, because an error's text may repeat a value."""
     execute(database_url, IN_OUR_HALF["a constraint that nothing meets"].sql)
     reported: list[str] = []
     connection.add_notice_handler(
@@ -161,7 +159,7 @@ def test_the_warning_says_nothing_of_the_employee(
     assert "jane" not in warning
 
 
-def test_a_lost_change_leaves_nothing_behind(database_url: str, connection: Connection, jane: tuple[int, UUID]) -> None:
+def test_a_lost_change_leaves_no_part_behind(database_url: str, connection: Connection, jane: tuple[int, UUID]) -> None:
     """All of a statement's actions are entered, or none."""
     execute(
         database_url,

@@ -1,4 +1,4 @@
-"""What whole imports of employees ask of Auth: one insert for each statement, however it is written."""
+"""The actions that imports of employees enter: one insert for each statement of any form."""
 
 from collections.abc import Iterator
 from uuid import UUID
@@ -15,12 +15,12 @@ from tests.integration.requested_actions import (
     ENABLE,
     accounts_of,
     actions,
-    asked,
     banned,
     come_to_rest,
     dismiss,
     link_many,
     outcomes,
+    requested_operations,
 )
 from webhook_service.ports import Database
 
@@ -75,7 +75,7 @@ def inserts(connection: Connection) -> list[int]:
 
 
 def test_many_dismissals_are_one_insert(connection: Connection) -> None:
-    """Five thousand in one statement: one insert of as many actions, each under an id of its own."""
+    """A dismissal of five thousand employees in one statement inserts as many actions at once, each with its own id."""
     link_many(connection, MANY)
     connection.execute(COUNTING)
     connection.execute("update employees set is_active = false")
@@ -95,8 +95,8 @@ def test_many_dismissals_are_one_insert(connection: Connection) -> None:
     ],
     ids=["two kinds", "e-mails", "deleted"],
 )
-def test_all_that_a_statement_asks_for_is_one_insert(connection: Connection, statement: str, kinds: set[str]) -> None:
-    """Of whatever kinds it is."""
+def test_all_actions_of_a_statement_are_one_insert(connection: Connection, statement: str, kinds: set[str]) -> None:
+    """One insert holds all actions of a statement, of all kinds."""
     link_many(connection, 500)
     connection.execute(COUNTING)
     connection.execute(statement.encode())
@@ -105,27 +105,27 @@ def test_all_that_a_statement_asks_for_is_one_insert(connection: Connection, sta
 
 
 def test_a_statement_that_changes_nothing_inserts_nothing(connection: Connection) -> None:
-    """Every night the same file."""
+    """A nightly import of an unchanged file inserts no action."""
     link_many(connection, 100)
     connection.execute(COUNTING)
     connection.execute("update employees set is_active = is_active, email = email, first_name = 'Jane'")
     assert inserts(connection) == []
 
 
-def test_an_upsert_asks_for_what_it_changes(connection: Connection, ten: dict[int, UUID]) -> None:
-    """INSERT ... ON CONFLICT DO UPDATE: one left, one moved, one as before, one new and without a login."""
+def test_an_upsert_enters_actions_for_its_changes(connection: Connection, ten: dict[int, UUID]) -> None:
+    """An upsert enters actions for a leaver and a new e-mail, not for an unchanged or a new employee."""
     connection.execute(UPSERT)
     assert requested(connection) == {(DISABLE, 1), (EMAIL, 2)}
 
 
-def test_a_merge_asks_for_what_it_changes(connection: Connection, ten: dict[int, UUID]) -> None:
-    """One left, one moved, one deleted, one new and without a login."""
+def test_a_merge_enters_actions_for_its_changes(connection: Connection, ten: dict[int, UUID]) -> None:
+    """MERGE enters actions for a leaver, a new e-mail and a deleted employee, not for a new one without a login."""
     connection.execute(MERGE)
     assert requested(connection) == {(DISABLE, 1), (EMAIL, 2), (DISABLE, 3)}
 
 
-def test_a_copy_asks_for_what_it_brings(connection: Connection, database: Database, auth: Auth) -> None:
-    """COPY of employees whose auth users wait: the inactive ones must not sign in."""
+def test_a_copy_enters_actions_for_its_rows(connection: Connection, database: Database, auth: Auth) -> None:
+    """COPY of employees whose auth users wait enters actions for the inactive ones."""
     users = {number: auth.admin_create(f"user{number}@example.com") for number in (1, 2)}
     relay_all(database)
     with connection.cursor().copy("copy employees (employee_id, email, is_active) from stdin") as copy:
@@ -156,10 +156,10 @@ REPLACE = {
 
 
 @pytest.mark.parametrize("way", REPLACE)
-def test_an_import_that_replaces_everybody_bans_nobody(
+def test_an_import_that_replaces_all_employees_bans_none(
     database_url: str, connection: Connection, database: Database, ten: dict[int, UUID], way: str
 ) -> None:
-    """All are deleted and inserted again in one transaction: what counts is who is employed when it is performed."""
+    """After all employees are replaced in one transaction, their state at the time of the call decides."""
     with connection.transaction():
         connection.execute(REPLACE[way].encode())
     done = come_to_rest(accounts_of(database_url, database), database)
@@ -169,10 +169,10 @@ def test_an_import_that_replaces_everybody_bans_nobody(
     assert {row["auth_user_id"] for row in again} == set(ten.values())
 
 
-def test_whoever_such_an_import_leaves_out_is_banned(
+def test_an_employee_that_such_an_import_leaves_out_is_banned(
     database_url: str, connection: Connection, database: Database, ten: dict[int, UUID]
 ) -> None:
-    """And whoever it brings back as inactive."""
+    """An employee is banned if the import leaves it out or inserts it as inactive."""
     with connection.transaction():
         connection.execute(
             "create temporary table file as select * from employees where employee_id > 1; delete from employees;"
@@ -186,11 +186,11 @@ def test_whoever_such_an_import_leaves_out_is_banned(
 def test_an_edit_during_an_import_is_captured(
     database_url: str, connection: Connection, database: Database, ten: dict[int, UUID]
 ) -> None:
-    """An admin dismisses one while an import that has others under way is not committed: neither waits or is lost."""
+    """A dismissal during an uncommitted import of other employees does not wait, and neither is lost."""
     accounts = accounts_of(database_url, database)
     with psycopg.connect(database_url) as importing:
         importing.execute("update employees set is_active = false where employee_id <= 5")
-        connection.execute("set lock_timeout = '1ms'")  # it would fail if it had to wait
+        connection.execute("set lock_timeout = '1ms'")  # a dismissal that had to wait would fail
         dismiss(connection, 7)
         assert come_to_rest(accounts, database) == {"disabled": 1}
         assert banned(connection) == {ten[7]}
@@ -199,13 +199,13 @@ def test_an_edit_during_an_import_is_captured(
     assert banned(connection) == {ten[number] for number in (1, 2, 3, 4, 5, 7)}
 
 
-def test_an_edit_after_an_import_is_the_last_word(
+def test_an_edit_after_an_import_wins(
     database_url: str, connection: Connection, database: Database, ten: dict[int, UUID]
 ) -> None:
-    """What the import had switched off and an admin switched on again is on."""
+    """An employee that an import deactivated and an admin activated again is active."""
     connection.execute("update employees set is_active = false")
     connection.execute("update employees set is_active = true where employee_id = 3")
-    assert asked(connection, ten[3]) == [DISABLE, ENABLE]
+    assert requested_operations(connection, ten[3]) == [DISABLE, ENABLE]
     come_to_rest(accounts_of(database_url, database), database)
     assert banned(connection) == set(ten.values()) - {ten[3]}
     assert outcomes(connection, ten[3]) == [(DISABLE, "SUCCESS", "stale"), (ENABLE, "SUCCESS", "unchanged")]
@@ -216,10 +216,10 @@ def test_an_edit_after_an_import_is_the_last_word(
     [([20], {0: 20}), ([21], {1: 21}), ([15, 6], {0: 15, 1: 6}), ([1] * 25, {0: 20, 1: 5})],
     ids=["twenty", "one more", "in two statements", "one by one"],
 )
-def test_the_many_of_a_transaction_wait_behind_the_few(
+def test_bulk_actions_of_a_transaction_have_a_lower_priority(
     connection: Connection, statements: list[int], priorities: dict[int, int]
 ) -> None:
-    """What comes after the twentieth action of a transaction, or with it in one statement, is bulk."""
+    """Actions after the twentieth of a transaction, or in one statement with it, are bulk."""
     link_many(connection, 30)
     first = 1
     with connection.transaction():
@@ -233,7 +233,7 @@ def test_the_many_of_a_transaction_wait_behind_the_few(
 
 
 def test_the_next_transaction_begins_anew(connection: Connection) -> None:
-    """A session that has imported thousands, in autocommit, dismisses one: that is no bulk."""
+    """A session that has imported thousands in autocommit dismisses one employee, which is not bulk."""
     link_many(connection, 30)
     dismiss(connection, *range(1, 26))
     dismiss(connection, 30)

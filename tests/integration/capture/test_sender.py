@@ -1,4 +1,4 @@
-"""The sender: what the trigger posts through pg_net, signed in a database that has Supabase's extensions."""
+"""The sender posts captured events through pg_net, signed, in a database with Supabase's extensions."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -40,7 +40,7 @@ def template(supabase_cluster: Cluster, new_supabase_database: Callable[..., str
 
 @pytest.fixture
 def database_url(supabase_cluster: Cluster, new_supabase_database: Callable[..., str], template: str) -> Iterator[str]:
-    """Instead of the embedded one: with pgcrypto, Vault and pg_net, and migrated."""
+    """A migrated database with pgcrypto, Vault and pg_net, in place of the embedded one."""
     with dropped_afterwards(supabase_cluster.url(new_supabase_database(template))) as url:
         yield url
 
@@ -51,18 +51,18 @@ def auth(database_url: str) -> Iterator[Auth]:
         yield auth
 
 
-def test_it_says_what_it_does(connection: Connection) -> None:
+def test_the_answer_says_what_is_posted(connection: Connection) -> None:
     """The answer repeats the URL and counts the secrets."""
     assert send_to(connection, URL, NEW) == f"posting to {URL}, signed with one secret"
     assert send_to(connection, URL, f"{NEW} {OLD}") == f"posting to {URL}, signed with 2 secrets"
-    assert send_to(connection, None, None) == "not posting; the relay carries every event"
+    assert send_to(connection, None, None) == "events are not posted; the relay applies every event"
 
 
 @pytest.mark.parametrize(
     "url", ["", "service.example.com", "ftp://x.example.com", "https://", "https:// x", "https:///x"]
 )
 def test_a_bad_url_is_refused(connection: Connection, url: str) -> None:
-    """In clear words, and nothing is set."""
+    """The answer names the error, and no URL is set."""
     assert send_to(connection, url, NEW).startswith("refused: the URL must begin with https://")
     [settings] = connection.execute("select webhook_url from auth_sync_settings").fetchall()
     assert settings["webhook_url"] is None
@@ -84,7 +84,7 @@ BAD_SECRETS = {
 
 @pytest.mark.parametrize("name", BAD_SECRETS)
 def test_a_bad_secret_is_refused_and_not_repeated(connection: Connection, name: str) -> None:
-    """In an answer, not an error: PostgreSQL's log would have the statement, and the secret in it. Nothing is set."""
+    """The refusal is an answer, because an error would write the secret to PostgreSQL's log. Nothing is set."""
     reported = send_to(connection, URL, BAD_SECRETS[name])
     assert reported == "refused: each secret must be whsec_ and base64 of 24 to 64 bytes"
     assert connection.execute("select from vault.secrets").fetchall() == []
@@ -98,25 +98,25 @@ MISSING = {
 
 
 @pytest.mark.parametrize("name", MISSING)
-def test_what_is_missing_is_named(connection: Connection, name: str) -> None:
-    """And what to do about it."""
+def test_a_missing_extension_is_named(connection: Connection, name: str) -> None:
+    """The answer says how to enable it."""
     connection.execute(MISSING[name].encode())
     reported = send_to(connection, URL, NEW)
     assert f"without {name};" in reported
     assert "Database > Extensions" in reported
 
 
-def test_all_that_is_missing_is_named(connection: Connection) -> None:
-    """At once, not one after the other."""
+def test_all_missing_extensions_are_named(connection: Connection) -> None:
+    """One answer names all missing extensions."""
     for statement in MISSING.values():
         connection.execute(statement.encode())
     assert "pg_net, pgcrypto, supabase_vault" in send_to(connection, URL, NEW)
-    assert send_to(connection, None, None) == "not posting; the relay carries every event"
+    assert send_to(connection, None, None) == "events are not posted; the relay applies every event"
 
 
 @pytest.mark.parametrize("name", ["Jane", "Jané Ďoe", "日本 \U0001f600", 'quo"te \\ / \n\t', "\u2028é\u0301"])
 def test_the_signature_is_over_the_bytes_sent(connection: Connection, auth: Auth, name: str) -> None:
-    """For the reference library and for us; the bytes are the payload of the ledger."""
+    """The reference library and the service verify the signature; the bytes are the payload of the ledger."""
     send_to(connection, URL, NEW)
     jane = auth.admin_create("jané@example.com", user_metadata={"first_name": name})
     [request] = queued(connection)
@@ -129,7 +129,7 @@ def test_the_signature_is_over_the_bytes_sent(connection: Connection, auth: Auth
 
 
 def test_a_changed_body_does_not_verify(connection: Connection, auth: Auth) -> None:
-    """Nor does another secret."""
+    """Neither a changed body nor another secret verifies."""
     send_to(connection, URL, NEW)
     auth.sign_up("jane@example.com")
     [request] = queued(connection)
@@ -141,7 +141,7 @@ def test_a_changed_body_does_not_verify(connection: Connection, auth: Auth) -> N
 
 @pytest.mark.parametrize("form", ["{}", "v1,{}", " {} ", "{} {old}", "{},{old}", "{}|v1,{old}"])
 def test_secrets_are_written_as_webhook_secrets_has_them(connection: Connection, auth: Auth, form: str) -> None:
-    """Whatever the service reads in WEBHOOK_SECRETS may be given, and signs as there."""
+    """auth_sync_send_to accepts every form that WEBHOOK_SECRETS may have, and signs with the same keys."""
     text = form.format(NEW, old=OLD)
     send_to(connection, URL, text)
     auth.sign_up("jane@example.com")
@@ -153,7 +153,7 @@ def test_secrets_are_written_as_webhook_secrets_has_them(connection: Connection,
 
 
 def test_one_event_is_posted_once(connection: Connection, auth: Auth) -> None:
-    """As it is captured: one for a transaction, none for a sign-in; the relay comes in only if it was lost."""
+    """Each transaction that changes a user posts one event; a sign-in posts none. The relay waits for ten seconds."""
     send_to(connection, URL, NEW)
     jane = auth.sign_up("jane@example.com", auto_confirm=True)
     auth.sign_in(jane)
@@ -163,8 +163,8 @@ def test_one_event_is_posted_once(connection: Connection, auth: Auth) -> None:
     assert connection.execute(query).fetchall() == [{"late": True}]
 
 
-def test_what_is_rolled_back_is_not_posted(connection: Connection, database_url: str) -> None:
-    """A request is as much a part of Auth's transaction as the row is."""
+def test_a_rolled_back_event_is_not_posted(connection: Connection, database_url: str) -> None:
+    """A request is part of Auth's transaction, as the ledger's row is."""
     send_to(connection, URL, NEW)
     with writer(database_url) as writing, writing.transaction(force_rollback=True):
         Auth(writing).sign_up("jane@example.com")
@@ -173,7 +173,7 @@ def test_what_is_rolled_back_is_not_posted(connection: Connection, database_url:
 
 
 def test_no_secret_is_anywhere_but_in_the_vault(connection: Connection, auth: Auth) -> None:
-    """Not in the queue, its headers, a trigger's arguments, the settings, the ledger, a function or a comment."""
+    """No secret is in the queue, its headers, a trigger, the settings, the ledger, a function or a comment."""
     send_to(connection, URL, f"{NEW} {OLD}")
     jane = auth.sign_up("jane@example.com")
     auth.hard_delete(jane)
@@ -184,8 +184,8 @@ def test_no_secret_is_anywhere_but_in_the_vault(connection: Connection, auth: Au
 
 
 def test_null_stops_the_posting(connection: Connection, auth: Auth) -> None:
-    """The secret is gone from the vault, what was captured later is due at once, and it may be turned on again."""
-    connection.execute("select vault.create_secret('another', 'of somebody else')")
+    """Null deletes the secret from the vault and makes later events due at once; posting may be turned on again."""
+    connection.execute("select vault.create_secret('another', 'of another service')")
     send_to(connection, URL, NEW)
     send_to(connection, None, None)
     jane = auth.sign_up("jane@example.com")
@@ -200,10 +200,10 @@ def test_null_stops_the_posting(connection: Connection, auth: Auth) -> None:
 
 
 @pytest.mark.parametrize("name", [*IN_THE_SENDER, "queue locked"])
-def test_what_cannot_be_posted_is_captured_all_the_same(
+def test_an_event_that_cannot_be_posted_is_captured(
     database_url: str, connection: Connection, database: Database, auth: Auth, name: str
 ) -> None:
-    """And is due at once: Auth does not notice, the relay carries it, reconciliation finds nothing."""
+    """Auth's transaction commits, the event is due for the relay at once, and reconciliation finds nothing."""
     send_to(connection, URL, NEW)
     employee_id = hire(connection, "jane@example.com")
     if name == "queue locked":
@@ -224,14 +224,14 @@ ROTATIONS = {
     "receiver first": [(OLD, f"{NEW} {OLD}"), (f"{NEW} {OLD}", f"{NEW} {OLD}"), (NEW, f"{NEW} {OLD}"), (NEW, NEW)],
     "at once": [(NEW, OLD), (NEW, NEW)],
 }
-"""What the sender and what the receiver have, step by step, beginning with OLD and OLD."""
+"""The secrets of the sender and of the receiver at each step; both begin with OLD."""
 
 
 @pytest.mark.parametrize("order", ROTATIONS)
 def test_a_rotation_loses_no_event(
     connection: Connection, database: Database, settings: Settings, auth: Auth, order: str
 ) -> None:
-    """Whoever is first, each event is taken at its first delivery; and where both differ, the relay brings it."""
+    """With either order each first delivery is accepted; where both differ, the relay applies the event."""
     connection.execute("update auth_sync_settings set relay_after = '0'")
     jane = auth.sign_up("jane@example.com")
     statuses = []
@@ -246,7 +246,7 @@ def test_a_rotation_loses_no_event(
 
 
 def test_a_locked_queue_is_waited_for_once(connection: Connection, database_url: str) -> None:
-    """Many changes in one transaction, and somebody holds pg_net's queue: one wait for all, and the relay has them."""
+    """Many changes in one transaction wait only once for a lock on pg_net's queue, and are due for the relay."""
     send_to(connection, URL, NEW)
     reported: list[str | None] = []
     with locked(database_url, "net.http_request_queue"), writer(database_url) as writing:

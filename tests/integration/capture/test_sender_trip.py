@@ -1,4 +1,4 @@
-"""The whole trip: Auth writes, the database signs, pg_net posts, the real server applies."""
+"""The whole trip of an event: Auth writes, the database signs, pg_net posts, the server applies."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,13 +22,13 @@ from webhook_service.server import process as server_process
 
 @pytest.fixture
 def database_url(supabase_database_url: str) -> str:
-    """Instead of the embedded one: with pgcrypto, Vault and pg_net."""
+    """A database with pgcrypto, Vault and pg_net, in place of the embedded one."""
     return prepared(supabase_database_url)
 
 
 @pytest.fixture
 def server(database_url: str, tmp_path: Path) -> Iterator[str]:
-    """The URL of a running server that does not relay."""
+    """The URL of a running server without a relay."""
     port = free_port()
     environment = settings_for(database_url) | {"HOST": "127.0.0.1", "PORT": str(port), "RELAY": "off"}
     with (tmp_path / "server.log").open("wb") as log, server_process.running(environment, log=log) as process:
@@ -43,7 +43,7 @@ def pending(connection: Connection) -> int:
 
 
 def live(auth: Auth, connection: Connection) -> dict[int, UUID | None]:
-    """Some people come, confirm, change and go -> their employees, and the auth user that each should have."""
+    """Let people sign up, confirm, change and leave. Return the auth user that each employee should then have."""
     expected: dict[int, UUID | None] = {}
     for number in range(8):
         employee_id = hire(connection, f"user{number}@example.com")
@@ -68,10 +68,10 @@ def links(connection: Connection, employee_ids: dict[int, UUID | None]) -> dict[
 @pytest.mark.parametrize(
     "mischief", [Mischief(interval=0.05), Mischief(seed=1, interval=0.05, duplicate=0.5)], ids=["well", "twice"]
 )
-def test_what_auth_writes_arrives(
+def test_changes_in_auth_arrive(
     database_url: str, connection: Connection, database: Database, server: str, mischief: Mischief
 ) -> None:
-    """Employees are linked by webhooks alone, and the relay finds nothing to do."""
+    """Webhooks alone link the employees; nothing is left for the relay."""
     send_to(connection, server, SECRET)
     connection.execute("update auth_sync_settings set relay_after = '1 hour'")
     with auth_on(database_url) as auth:

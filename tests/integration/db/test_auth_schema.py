@@ -1,4 +1,4 @@
-"""The stand-in for Supabase's schema `auth`: its tables and rights are Supabase's, and it keeps off a real one."""
+"""The stand-in for Supabase's schema `auth` has Supabase's tables and rights, and leaves a real schema alone."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -43,7 +43,7 @@ def url(empty_database_url: str) -> str:
 
 
 def test_the_table_is_supabases(url: str) -> None:
-    """It has the columns of the recorded samples, with Supabase's types."""
+    """The table has the columns of the recorded samples, with Supabase's types."""
     found = rows(
         url,
         "select attname, format_type(atttypid, atttypmod) from pg_attribute"
@@ -54,15 +54,15 @@ def test_the_table_is_supabases(url: str) -> None:
     assert len(found) == 35
 
 
-def test_only_three_columns_must_be_filled(url: str) -> None:
-    """A row needs an id; Auth's own times have no default."""
+def test_a_row_needs_only_an_id(url: str) -> None:
+    """A row needs only an id. Auth's own times have no default."""
     execute(url, "insert into auth.users (id) values ('7d9c1a52-5a0e-4c5b-9f3a-2f6d0c1b8e11')")
     found = rows(url, "select is_sso_user, is_anonymous, created_at, updated_at from auth.users")
     assert found == [(False, False, None, None)]
 
 
-def test_a_session_is_its_users(url: str) -> None:
-    """auth.sessions tells who is signed in, and goes with the user."""
+def test_a_session_belongs_to_a_user(url: str) -> None:
+    """A session in auth.sessions belongs to a user, and is deleted with the user."""
     execute(
         url,
         f"insert into auth.users (id) values ('{JANE}');"  # noqa: S608
@@ -74,8 +74,8 @@ def test_a_session_is_its_users(url: str) -> None:
     assert rows(url, "select count(*) from auth.sessions") == [(0,)]
 
 
-def test_done_again_it_changes_nothing(url: str) -> None:
-    """Where both tables are there, nothing is done."""
+def test_a_second_creation_changes_nothing(url: str) -> None:
+    """If both tables exist, nothing changes."""
     before = schema_of(url)
     with psycopg.connect(url, autocommit=True) as connection:
         create_auth_schema(connection)
@@ -83,7 +83,7 @@ def test_done_again_it_changes_nothing(url: str) -> None:
 
 
 def test_an_older_stand_in_gets_what_it_lacks(url: str) -> None:
-    """One that has no sessions yet; its users stay."""
+    """A stand-in without sessions gets them, and its users stay."""
     whole = schema_of(url)
     execute(url, f"drop table auth.sessions; insert into auth.users (id) values ('{JANE}')")  # noqa: S608
     with psycopg.connect(url, autocommit=True) as connection:
@@ -104,7 +104,7 @@ def test_an_older_stand_in_gets_what_it_lacks(url: str) -> None:
     ],
 )
 def test_a_real_project_is_left_alone(url: str, its_own: str) -> None:
-    """An auth.users of somebody else's keeps its form, its owner and its rights, and gets nothing beside it."""
+    """An auth.users of a real project keeps its form, owner and rights, and no table is added beside it."""
     execute(url, f"drop table auth.sessions; {its_own}")
     before = schema_of(url)
     with psycopg.connect(url, autocommit=True) as connection:
@@ -112,8 +112,8 @@ def test_a_real_project_is_left_alone(url: str, its_own: str) -> None:
     assert schema_of(url) == before
 
 
-def test_many_at_once(empty_database_url: str) -> None:
-    """Whoever comes at the same time waits, and finds it done; also where only the sessions are missing."""
+def test_concurrent_creations(empty_database_url: str) -> None:
+    """Concurrent creations wait for each other and all succeed, also if only the sessions are missing."""
 
     def create(_: int) -> None:
         with psycopg.connect(empty_database_url, autocommit=True) as connection:
@@ -129,14 +129,14 @@ def test_many_at_once(empty_database_url: str) -> None:
 @pytest.mark.parametrize("role", ["service_role", "anon", "authenticated"])
 @pytest.mark.parametrize("table", ["users", "sessions"])
 def test_the_data_api_cannot_read_it(url: str, role: str, table: str) -> None:
-    """Both tables are closed to the roles of the Data API, service_role included."""
+    """The roles of the Data API, including service_role, cannot read either table."""
     with pytest.raises(psycopg.errors.InsufficientPrivilege, match=table):
         execute(url, f"set role {role}; select from auth.{table}")
 
 
 @pytest.mark.parametrize("table", ["users", "sessions"])
-def test_the_migrating_role_may_put_triggers_on_it_and_create_nothing_beside_it(url: str, table: str) -> None:
-    """As role postgres on hosted Supabase."""
+def test_the_migrating_role_may_add_triggers_but_no_objects(url: str, table: str) -> None:
+    """The role postgres may add triggers to the tables, but create nothing in the schema, as on hosted Supabase."""
     on_table = f"select privilege_type from pg_class, aclexplode(relacl) where oid = 'auth.{table}'::regclass"  # noqa: S608
     on_schema = "select privilege_type from pg_namespace, aclexplode(nspacl) where nspname = 'auth'"
     postgres = "grantee = 'postgres'::regrole"
@@ -147,7 +147,7 @@ def test_the_migrating_role_may_put_triggers_on_it_and_create_nothing_beside_it(
 
 @pytest.mark.parametrize("table", ["users", "sessions"])
 def test_row_level_security_is_on(url: str, table: str) -> None:
-    """Without a policy; the tables are Auth's."""
+    """Row level security is on without a policy, and Auth owns the tables."""
     query = f"select relrowsecurity, relowner::regrole::text from pg_class where oid = 'auth.{table}'::regclass"  # noqa: S608
     assert rows(url, query) == [(True, "supabase_auth_admin")]
     assert rows(url, "select count(*) from pg_policy") == [(0,)]

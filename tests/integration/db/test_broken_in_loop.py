@@ -1,4 +1,4 @@
-"""A connection to the database that breaks in the middle of a call of the event loop: uvloop's, as in the server."""
+"""Connections to the database that break during a call of the event loop. The loop is uvloop's, as in the server."""
 
 import asyncio
 import select
@@ -14,7 +14,7 @@ import uvloop
 from psycopg.conninfo import conninfo_to_dict
 
 from tests.employees import Connection
-from tests.integration.db.test_database_trouble import proxied
+from tests.integration.db.test_database_outages import proxied
 from tests.integration.db.test_direct_database import wait_until_one_waits
 from tests.integration.misbehaving_servers import Behaviour, Serve
 from webhook_service.db.direct import DirectDatabase
@@ -23,16 +23,16 @@ from webhook_service.events import Json
 
 T = TypeVar("T")
 
-PATIENCE = 60.0
-"""Seconds that a call may take: none of these tests waits so long, so that no call ends by it."""
+CALL_TIMEOUT_SECONDS = 60.0
+"""The limit on a call. It is longer than any of these tests, so that it ends no call."""
 
 
 class Loop:
-    """uvloop in a thread, which a test can hold up, so that several things come to the loop at the same moment."""
+    """uvloop in a thread. A test can block it, so that several events reach the loop at the same moment."""
 
     def __init__(self) -> None:
         self._runs = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)  # one that never ends fails the test, no more
+        self._thread = threading.Thread(target=self._run, daemon=True)  # a thread that hangs fails only the test
         self._thread.start()
         assert self._runs.wait(10)
 
@@ -50,7 +50,7 @@ class Loop:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
     def hold(self) -> threading.Event:
-        """Until the event is set."""
+        """Block the loop until the returned event is set."""
         is_held, let_go = threading.Event(), threading.Event()
 
         def hold() -> None:
@@ -62,7 +62,7 @@ class Loop:
         return let_go
 
     def stop(self) -> None:
-        """What is under way is cancelled."""
+        """Stop the loop, and cancel the calls under way."""
         self._loop.call_soon_threadsafe(self._over.set)
         self._thread.join(10)
 
@@ -76,7 +76,7 @@ def loop() -> Iterator[Loop]:
 
 @pytest.fixture
 def direct(database_url: str) -> Iterator[DirectDatabase]:
-    direct = DirectDatabase(database_url, call_timeout=PATIENCE)
+    direct = DirectDatabase(database_url, call_timeout=CALL_TIMEOUT_SECONDS)
     yield direct
     direct.close()
 
@@ -87,13 +87,13 @@ def call(loop: Loop, direct: DirectDatabase, connection: Connection) -> "Future[
 
 
 def begin_endless(loop: Loop, direct: DirectDatabase, connection: Connection) -> "Future[Json]":
-    """A call that the database works on for longer than any test takes."""
+    """Begin a call on which the database works longer than any test takes."""
     connection.execute("create function endless() returns text language sql as 'select pg_sleep(600)::text'")
     return loop.begin(direct.call_soon("endless"))
 
 
 class Echo:
-    """A server in the loop that says what it hears."""
+    """A server in the loop that sends back the data that it receives."""
 
     def __init__(self, loop: Loop) -> None:
         listener = socket.create_server(("127.0.0.1", 0))
@@ -102,23 +102,23 @@ class Echo:
 
     async def _start(self, listener: socket.socket) -> None:
         server = await asyncio.start_server(self._echo, sock=listener)
-        self._task = asyncio.create_task(server.serve_forever())  # which closes it in the end
+        self._task = asyncio.create_task(server.serve_forever())  # the task closes the server when it ends
 
     async def _echo(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while heard := await reader.read(100):
-            writer.write(heard)
+        while received := await reader.read(100):
+            writer.write(received)
         writer.close()
 
 
 def end_backend(connection: Connection, pid: int) -> None:
-    """And waits until it is gone."""
+    """Terminate a backend, and wait until it is gone."""
     connection.execute("select pg_terminate_backend(%s, 10000)", [pid])
 
 
 def test_a_connection_that_breaks_ends_its_call_at_once(
     loop: Loop, direct: DirectDatabase, connection: Connection, call: "Future[Json]"
 ) -> None:
-    """As a database that cannot be reached, not as one that is slow; and the loop goes on to the next call."""
+    """A broken connection ends its call at once as unreachable, not as slow, and the loop serves the next call."""
     end_backend(connection, wait_until_one_waits(connection, "Timeout"))
     with pytest.raises(Unavailable, match="database_unreachable"):
         call.result(10)
@@ -128,7 +128,10 @@ def test_a_connection_that_breaks_ends_its_call_at_once(
 def test_a_socket_accepted_while_a_connection_breaks_is_heard(
     loop: Loop, connection: Connection, call: "Future[Json]"
 ) -> None:
-    """It may get the number of the broken one: the loop no longer watches that number when libpq closes it."""
+    """A new socket that gets the broken connection's file descriptor is served.
+
+    The loop stops watching a descriptor when libpq closes it.
+    """
     echo = Echo(loop)
     backend = wait_until_one_waits(connection, "Timeout")
     let_go = loop.hold()
@@ -144,10 +147,15 @@ def test_a_socket_accepted_while_a_connection_breaks_is_heard(
 def test_a_connection_that_is_reset_ends_its_call_at_once(
     loop: Loop, connection: Connection, database_url: str, serve: Serve
 ) -> None:
-    """Also where the beginning of an answer came at the same moment: uvloop tells of both together, a single time."""
+    """A reset connection ends its call at once, also after the beginning of a response.
+
+    uvloop reports both in one event.
+    """
     cut, cutter = socket.socketpair()
     with cut, cutter:
-        direct = DirectDatabase(proxied(database_url, serve(until_cut(database_url, cut))), call_timeout=PATIENCE)
+        direct = DirectDatabase(
+            proxied(database_url, serve(until_cut(database_url, cut))), call_timeout=CALL_TIMEOUT_SECONDS
+        )
         call = begin_endless(loop, direct, connection)
         wait_until_one_waits(connection, "Timeout")
         let_go = loop.hold()
@@ -161,7 +169,10 @@ def test_a_connection_that_is_reset_ends_its_call_at_once(
 
 
 def until_cut(database_url: str, cut: socket.socket) -> Behaviour:
-    """A proxy to the real database; once `cut` has news, a notice begins, the connection is reset, `cut` is told."""
+    """Return a proxy to the real database.
+
+    When `cut` receives data, it sends the beginning of a notice, resets the connection, and answers `cut`.
+    """
     path = f"{conninfo_to_dict(database_url)['host']}/.s.PGSQL.5432"
 
     def behaviour(connection: socket.socket, over: threading.Event) -> None:

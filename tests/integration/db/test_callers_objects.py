@@ -1,4 +1,4 @@
-"""Our functions run as their owner. Whoever may write employees must not have anything of theirs run by them."""
+"""SQL functions that run as their owner never run an object of a caller, such as a role that writes employees."""
 
 from collections.abc import Iterator
 
@@ -41,12 +41,12 @@ create operator hrs.= (leftarg = bigint, rightarg = bigint, function = hrs.same)
 set search_path = hrs, pg_catalog, public;
 """,
 }
-"""What HR's role puts where a careless function would look first."""
+"""Objects of HR's role, in the places that a careless function would search first."""
 
 
 @pytest.fixture
 def hr(database_url: str, database: Database, connection: Connection) -> Iterator[psycopg.Connection]:
-    """A session of a role that may write employees and nothing else; Jane's auth user waits for her."""
+    """A session of a role that may only write employees. Jane's auth user exists, and her employee does not."""
     with auth_of(database_url) as auth:
         auth.admin_create("jane@example.com", user_metadata={"first_name": "Jane"})
     relay_all(database)
@@ -58,7 +58,7 @@ def hr(database_url: str, database: Database, connection: Connection) -> Iterato
 
 @pytest.mark.parametrize("name", SHADOWS)
 def test_an_import_runs_nothing_of_the_callers(hr: psycopg.Connection, connection: Connection, name: str) -> None:
-    """Neither types, functions nor operators of a caller are found by what runs as our owner."""
+    """A function that runs as its owner finds no types, functions or operators of its caller."""
     reported: list[str | None] = []
     hr.add_notice_handler(lambda notice: reported.append(notice.message_primary))
     hr.execute(TATTLE)

@@ -1,7 +1,7 @@
-"""One contract, two databases: PostgreSQL through psycopg, and Supabase's Data API through supabase-py.
+"""The contract of Database, for PostgreSQL through psycopg and for Supabase's Data API through supabase-py.
 
-Supabase Lite is one database for all tests here, so each has auth users, e-mail addresses and event ids of its own.
-What only a direct connection can prove is in test_direct_database.py.
+All tests here share one database of Supabase Lite, so each uses its own auth users, e-mail addresses and event ids.
+The tests that need a direct connection are in test_direct_database.py.
 """
 
 from collections.abc import Iterator
@@ -69,20 +69,20 @@ def person(database: Database) -> Person:
         pytest.param(["x" * 500_000], id="half-a-megabyte"),
     ],
 )
-def test_json_comes_back_as_it_went(database: Database, value: Json) -> None:
-    """A parameter arrives in the function as it was given, and the result is what the function returned."""
+def test_json_is_returned_unchanged(database: Database, value: Json) -> None:
+    """A parameter reaches the function unchanged, and the caller gets the result unchanged."""
     assert database.call("test_echo", p_value=value) == value
 
 
 @pytest.mark.parametrize("text", ["", "plain", "5", "true", "null", "{}", 'it\'s a "q" \\ 漢 🦀 %s {} \n'])
-def test_scalars_come_back_as_they_went(database: Database, text: str) -> None:
-    """Texts, numbers and booleans arrive as what they are, also where they look like something else."""
+def test_scalars_are_returned_unchanged(database: Database, text: str) -> None:
+    """Texts, numbers and booleans keep their types, even if a text resembles another type."""
     sent: dict[str, Json] = {"text": text, "number": -(2**53) + 1, "flag": True}
     assert database.call("test_echo_typed", p_text=text, p_number=sent["number"], p_flag=True) == sent
 
 
 def test_null_is_none(database: Database) -> None:
-    """None goes in as null, and null comes out as None."""
+    """None is sent as null, and null is returned as None."""
     nothing = {"text": None, "number": None, "flag": None}
     assert database.call("test_echo_typed", p_text=None, p_number=None, p_flag=None) == nothing
     assert database.call("test_echo", p_value=None) is None
@@ -91,14 +91,14 @@ def test_null_is_none(database: Database) -> None:
 @pytest.mark.parametrize("params", [{}, {"p_value": 1, "p_more": 2}], ids=["none", "other-parameters"])
 @pytest.mark.parametrize("function", ["no_such_function", "test_echo"])
 def test_a_missing_function_is_not_migrated(database: Database, function: str, params: dict[str, Json]) -> None:
-    """A function that is missing, or missing with these parameters, means that migrations have yet to run."""
+    """A missing function, or one without these parameters, means that the migrations have not run."""
     with pytest.raises(Unavailable) as caught:
         database.call(function, **params)
     assert caught.value.reason == "not_migrated"
 
 
-def test_a_raised_error_does_not_tell_its_text(database: Database) -> None:
-    """An error of a function is a DatabaseError, which holds nothing of the database's own text."""
+def test_a_raised_error_does_not_show_its_text(database: Database) -> None:
+    """An error of a function is a DatabaseError without the database's own text."""
     with pytest.raises(DatabaseError) as caught:
         database.call("test_raise", p_message=CANARY)
     assert caught.value.reason == "database_error"
@@ -106,7 +106,7 @@ def test_a_raised_error_does_not_tell_its_text(database: Database) -> None:
 
 
 def test_a_call_is_a_transaction(database: Database, person: Person) -> None:
-    """What a call that fails had written is gone."""
+    """A failed call leaves none of its writes."""
     employee_id = person.hire()
     with pytest.raises(DatabaseError):
         database.call(
@@ -126,14 +126,14 @@ def test_calls_after_an_error_work(database: Database) -> None:
 
 
 def test_threads_share_a_database(database: Database) -> None:
-    """Several threads call at once, and each gets its own answer."""
+    """Concurrent calls of several threads each get their own result."""
     with ThreadPoolExecutor(16) as threads:
         answers = threads.map(lambda n: database.call("test_echo", p_value=[n]), range(64))
     assert list(answers) == [[n] for n in range(64)]
 
 
 def test_the_life_of_a_user(person: Person) -> None:
-    """Each event of a life has its outcome, and the employee follows it."""
+    """Each event of a user's life has its outcome, and the employee follows it."""
     employee_id = person.hire()
     changed = person.confirmed(email=f"new-{person.email}")
     lives = {
@@ -152,7 +152,7 @@ def test_the_life_of_a_user(person: Person) -> None:
 
 
 def test_a_batch_holds_all_kinds(database: Database) -> None:
-    """In one batch each event has its own outcome, whatever becomes of the others."""
+    """Each event of a batch has its own outcome, independent of the others."""
     linked, several, taken, thief, nobody, guest, gone = (Person(database) for _ in range(7))
     employee_id = linked.hire()
     several.hire(), several.hire(), taken.hire()
@@ -174,13 +174,13 @@ def test_a_batch_holds_all_kinds(database: Database) -> None:
     assert [result.employee_id for result in results if result.outcome == "linked"] == [employee_id]
 
 
-def test_an_empty_batch_is_nothing(database: Database) -> None:
-    """No work, no results, no error."""
+def test_an_empty_batch(database: Database) -> None:
+    """An empty batch has no results and no error."""
     assert process_batch(database, [], Policy()) == []
 
 
 def test_concurrent_deliveries_are_applied_once(database: Database, person: Person) -> None:
-    """The same event many times at once is applied once; every other time it is a duplicate."""
+    """An event that is delivered many times at once is applied once. Every other delivery is a duplicate."""
     person.hire()
     work = work_of(insert(person.id, **person.confirmed()), person.event("same"))
     commits = ForThreads(GroupCommit(database, Policy(), patience=30))
@@ -190,7 +190,7 @@ def test_concurrent_deliveries_are_applied_once(database: Database, person: Pers
 
 
 def test_the_ledger_is_read(database: Database, person: Person) -> None:
-    """Pages are newest first and complete; an event tells its data; the summary counts it."""
+    """Pages are newest first and complete, an event has its data, and the summary counts it."""
     employee_id = person.hire()
     before = queries.summary(database)
     person.process(one=insert(person.id, at=1, email=person.email), two=update(person.id, at=2, **person.confirmed()))
@@ -211,7 +211,7 @@ def test_the_ledger_is_read(database: Database, person: Person) -> None:
 
 
 def test_an_unknown_event_is_not_found(database: Database, person: Person) -> None:
-    """Neither read nor replayed, whatever characters its id has."""
+    """An unknown event can be neither read nor replayed, whatever characters its id has."""
     for event_id in (person.event("none"), "it's % {} \"", "é"):
         with pytest.raises(EventNotFound):
             queries.event(database, event_id)
@@ -221,7 +221,7 @@ def test_an_unknown_event_is_not_found(database: Database, person: Person) -> No
 
 @pytest.mark.parametrize("requested_by", ["test", "api:Zoë 'O\" %s", ""])
 def test_a_failed_event_is_replayed(database: Database, person: Person, requested_by: str) -> None:
-    """Once its cause is gone, a replay links the employee; who asked is recorded; again it changes nothing."""
+    """A replay links the employee after the cause is fixed, and records the admin. A second replay changes nothing."""
     first, second = person.hire(), person.hire()
     assert person.process(it=insert(person.id, **person.confirmed()))[0].outcome == "ambiguous"
     database.call(
@@ -238,7 +238,7 @@ def test_a_failed_event_is_replayed(database: Database, person: Person, requeste
 
 
 def test_a_dry_run_keeps_nothing(database: Database, person: Person) -> None:
-    """It says what would change; ledger, replays and employee stay as they were; the real run then does just that."""
+    """A dry run reports the changes without making them, and the real run then makes exactly these changes."""
     first, second = person.hire(), person.hire()
     person.process(it=insert(person.id, **person.confirmed()), later=update(person.id, at=9, **person.confirmed()))
     database.call(
@@ -257,7 +257,7 @@ def test_a_dry_run_keeps_nothing(database: Database, person: Person) -> None:
 
 
 def test_migrate_over_the_data_api_only_checks(supabase_lite: SupabaseLite) -> None:
-    """A release step may call it where there is no direct connection: up to date is a success."""
+    """`migrate` succeeds over the Data API if the schema is up to date, so a release step may run it."""
     environment = {"SUPABASE_URL": supabase_lite.url, "SUPABASE_SERVICE_ROLE_KEY": supabase_lite.service_role_key}
     result = CliRunner(env=environment | {"DATABASE_URL": None}).invoke(main, ["migrate"])
     assert (result.exit_code, result.output) == (0, "The database is up to date.\n")

@@ -1,6 +1,6 @@
-"""What only a direct connection can prove, as Supabase Lite does not pass on the SQLSTATE of an error.
+"""Errors over a direct connection. Supabase Lite does not pass on the SQLSTATE of an error.
 
-Trouble that is not the event's fault leaves nothing behind.
+An error that the event did not cause leaves nothing behind.
 """
 
 import time
@@ -26,7 +26,7 @@ from webhook_service.policy import Policy
 
 @pytest.fixture
 def jane(database_url: str) -> Iterator[Person]:
-    """Hired and signed up, in a database of this test's own; to be confirmed, and linked by that."""
+    """Jane, hired and signed up, in a database of the test's own. Her confirmation links her."""
     database = DirectDatabase(database_url)
     with psycopg.connect(database_url) as connection:
         connection.execute(TEST_FUNCTIONS)
@@ -39,13 +39,13 @@ def jane(database_url: str) -> Iterator[Person]:
 
 @pytest.fixture
 def watcher(database_url: str) -> Iterator[Connection]:
-    """A second connection past our code, for while the first one holds a lock."""
+    """A second connection that does not use the service's code, for use while the first one holds a lock."""
     with psycopg.connect(database_url, autocommit=True, row_factory=dict_row) as watcher:
         yield watcher
 
 
 def confirm(jane: Person) -> str:
-    """What comes of Jane's confirmation: its outcome, or the text of the Unavailable."""
+    """Confirm Jane's e-mail. Return the outcome, or the text of the Unavailable."""
     try:
         return jane.process(confirm=update(jane.id, at=2, **jane.confirmed()))[0].outcome
     except Unavailable as error:
@@ -53,7 +53,7 @@ def confirm(jane: Person) -> str:
 
 
 def everything(connection: Connection) -> list[Any]:
-    """All that a call could have left behind."""
+    """Return all rows that a call could have left behind."""
     return connection.execute("""
         select 'log' as of, to_jsonb(l) as it from integration_sync_log l
         union all select 'state', to_jsonb(s) from auth_user_state s
@@ -62,17 +62,17 @@ def everything(connection: Connection) -> list[Any]:
 
 
 def before_updates_of_employees(connection: Connection, statement: str) -> None:
-    connection.execute("create function trouble() returns trigger language plpgsql as 'begin end'")
+    connection.execute("create function disturb() returns trigger language plpgsql as 'begin end'")
     connection.execute(
-        sql.SQL("create or replace function trouble() returns trigger language plpgsql as {}").format(
+        sql.SQL("create or replace function disturb() returns trigger language plpgsql as {}").format(
             f"begin {statement}; return new; end"
         )
     )
-    connection.execute("create trigger t before update on employees for each row execute function trouble()")
+    connection.execute("create trigger t before update on employees for each row execute function disturb()")
 
 
 def wait_until_one_waits(watcher: Connection, kind: str) -> int:
-    """Until a backend of this database waits for a "Lock", or in a sleep ("Timeout"); its process id."""
+    """Wait until a backend of this database waits for a "Lock" or in a sleep ("Timeout"). Return its process id."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         found = watcher.execute(
@@ -80,19 +80,22 @@ def wait_until_one_waits(watcher: Connection, kind: str) -> int:
         ).fetchone()
         if found is not None:
             return int(found["pid"])
-    pytest.fail(f"nobody waits for a {kind}")
+    pytest.fail(f"no backend waits for a {kind}")
 
 
 @pytest.mark.parametrize("sqlstate", ["40001", "40P01", "53100", "53200", "55P03", "57014"])
 def test_a_retryable_error_leaves_nothing(jane: Person, connection: Connection, sqlstate: str) -> None:
-    """Raised in the middle of the work, it is Unavailable, without its text; once its cause is gone, the call works."""
+    """A retryable error during the work is an Unavailable without the error's text.
+
+    The call works after its cause is gone.
+    """
     before = everything(connection)
     before_updates_of_employees(connection, f"raise exception '{CANARY}' using errcode = '{sqlstate}'")
     reported = confirm(jane)
     assert sqlstate in reported
     assert "canary" not in reported
     assert everything(connection) == before
-    connection.execute("drop function trouble cascade")
+    connection.execute("drop function disturb cascade")
     assert confirm(jane) == "linked"
 
 
@@ -100,7 +103,7 @@ def test_a_retryable_error_leaves_nothing(jane: Person, connection: Connection, 
     "sqlstate", ["P0001", "22003", "23514", "42501", "P0004", "55000", "08006", "57P03", "58030", "XX000"]
 )
 def test_an_employees_own_error_fails_one_event(jane: Person, connection: Connection, sqlstate: str) -> None:
-    """What employees' own rules refuse is recorded as FAILED, and the others of the batch are not held up."""
+    """A change that the employees table refuses is recorded as FAILED and does not delay the rest of the batch."""
     before_updates_of_employees(connection, f"raise exception 'no' using errcode = '{sqlstate}'")
     other = Person(jane.database)
     results = process_batch(
@@ -119,7 +122,7 @@ def test_an_employees_own_error_fails_one_event(jane: Person, connection: Connec
 
 @pytest.mark.parametrize("when", ["", "deferrable initially deferred"], ids=["at-once", "at-commit"])
 def test_a_taken_email_fails_one_event(jane: Person, connection: Connection, when: str) -> None:
-    """Where employees' e-mails are unique, a change to a taken one is email_taken, also if checked at commit."""
+    """A change to a taken e-mail is email_taken if e-mails of employees are unique, also with a check at commit."""
     assert confirm(jane) == "linked"
     connection.execute(sql.SQL(f"alter table employees add unique (email) {when}"))
     connection.execute("insert into employees (email) values ('taken@example.com')")
@@ -130,7 +133,10 @@ def test_a_taken_email_fails_one_event(jane: Person, connection: Connection, whe
 def test_a_serialization_failure_leaves_nothing(
     jane: Person, connection: Connection, watcher: Connection, database_url: str
 ) -> None:
-    """A real one: another transaction changes the employee after ours began, where isolation is strict."""
+    """A real serialization failure leaves nothing.
+
+    Another transaction changes the employee after the call began, under strict isolation.
+    """
     name = sql.Identifier(connection.info.dbname)
     connection.execute(sql.SQL("alter database {} set default_transaction_isolation = 'repeatable read'").format(name))
     strict = DirectDatabase(database_url)
@@ -146,9 +152,12 @@ def test_a_serialization_failure_leaves_nothing(
 
 
 def test_a_deadlock_leaves_nothing(jane: Person, connection: Connection, watcher: Connection) -> None:
-    """A real one: another transaction holds the employee, and then wants the state that the call holds."""
+    """A real deadlock leaves nothing.
+
+    Another transaction holds the employee, and then locks the state that the call holds.
+    """
     before = everything(connection)
-    connection.execute("set deadlock_timeout = '1min'")  # so that the call finds it, and is the one to give way
+    connection.execute("set deadlock_timeout = '1min'")  # so that the call detects the deadlock and fails
     with ThreadPoolExecutor(1) as thread:
         with connection.transaction():
             connection.execute("select from employees for update")
@@ -162,7 +171,7 @@ def test_a_deadlock_leaves_nothing(jane: Person, connection: Connection, watcher
 
 @pytest.mark.parametrize("table", ["employees", "auth_user_state", "integration_sync_log"])
 def test_a_lock_that_stays_leaves_nothing(jane: Person, connection: Connection, table: str) -> None:
-    """A row or table that somebody holds is waited for, but not for long."""
+    """A call waits for a locked row or table only for a short time."""
     before = everything(connection)
     with connection.transaction():
         connection.execute(sql.SQL("lock table {} in exclusive mode").format(sql.Identifier(table)))
@@ -172,7 +181,7 @@ def test_a_lock_that_stays_leaves_nothing(jane: Person, connection: Connection, 
 
 
 def test_a_statement_timeout_leaves_nothing(jane: Person, connection: Connection) -> None:
-    """The server ends a call that takes too long, and does not go on with it unseen."""
+    """The server cancels a call that takes too long, and does not continue it unseen."""
     before = everything(connection)
     before_updates_of_employees(connection, "perform pg_sleep(60)")
     assert "57014" in confirm(jane)
@@ -180,10 +189,10 @@ def test_a_statement_timeout_leaves_nothing(jane: Person, connection: Connection
 
 
 @pytest.mark.parametrize(
-    ("end", "tells"), [("pg_cancel_backend", "57014"), ("pg_terminate_backend", "database_unreachable")]
+    ("end", "reports"), [("pg_cancel_backend", "57014"), ("pg_terminate_backend", "database_unreachable")]
 )
 def test_a_killed_backend_leaves_nothing(jane: Person, connection: Connection, end: str, reports: str) -> None:
-    """An operator, a shutdown or a crash in the middle of a call: nothing of it stays, and the next call works."""
+    """A backend that an operator, a shutdown or a crash ends during a call leaves nothing, and the next call works."""
     before = everything(connection)
     before_updates_of_employees(connection, "perform pg_sleep(60)")
     with ThreadPoolExecutor(1) as thread:
@@ -191,12 +200,12 @@ def test_a_killed_backend_leaves_nothing(jane: Person, connection: Connection, e
         connection.execute(f"select {end}(%s)", [wait_until_one_waits(connection, "Timeout")])
         assert reports in reported.result()
     assert everything(connection) == before
-    connection.execute("drop function trouble cascade")
+    connection.execute("drop function disturb cascade")
     assert confirm(jane) == "linked"
 
 
 def test_connections_that_broke_while_idle_are_replaced(jane: Person, connection: Connection) -> None:
-    """After a restart of the database, each connection of the pool fails once at most."""
+    """After a restart of the database, each idle connection fails at most once."""
     connection.execute(
         "select pg_terminate_backend(pid) from pg_stat_activity"
         " where datname = current_database() and pid <> pg_backend_pid()"
@@ -205,5 +214,5 @@ def test_connections_that_broke_while_idle_are_replaced(jane: Person, connection
 
 
 def test_large_numbers_are_exact(jane: Person) -> None:
-    """A bigint keeps all its digits, both ways."""
+    """A bigint keeps all its digits in both directions."""
     assert jane.database.call("test_echo", p_value=[2**63 - 1, -(2**63)]) == [2**63 - 1, -(2**63)]

@@ -1,4 +1,4 @@
-"""Migrating a database that has employees already: they stay as they are, are linked, or are refused in clear words."""
+"""Migrating a database with an employees table: employees stay unchanged and are linked, or the table is refused."""
 
 import subprocess
 from collections.abc import Callable
@@ -51,8 +51,8 @@ select attname, format_type(atttypid, atttypmod), attnotnull, attgenerated::text
 @pytest.mark.parametrize(
     "more", [pytest.param("", id="plain"), pytest.param(SECURED, id="secured"), pytest.param(LINKED, id="linked")]
 )
-def test_employees_that_exist_are_left_as_they_are(empty_database_url: str, run: Run, more: str) -> None:
-    """Rows, columns, rules, triggers and rights: nothing changes, no row is rewritten, no trigger fires."""
+def test_existing_employees_stay_unchanged(empty_database_url: str, run: Run, more: str) -> None:
+    """A migration changes no row, column, rule, trigger or right, rewrites no row, and fires no trigger."""
     url = empty_database_url
     execute(url, EXISTING + more)
     data = "select to_jsonb(e) from public.employees e order by employee_id"
@@ -65,8 +65,8 @@ def test_employees_that_exist_are_left_as_they_are(empty_database_url: str, run:
     ] == [before for (before,) in values]
 
 
-def test_employees_that_exist_are_linked(empty_database_url: str) -> None:
-    """With an int key, varchar e-mails and nobody knows who is active, it works; duplicates are ambiguous."""
+def test_existing_employees_are_linked(empty_database_url: str) -> None:
+    """Employees with an int key, varchar e-mails and no is_active are linked. Duplicates are ambiguous."""
     execute(empty_database_url, EXISTING + "drop trigger refuse_all on public.employees;")
     migrate.migrate(empty_database_url)
     database = DirectDatabase(empty_database_url)
@@ -93,7 +93,7 @@ TWICE = f"insert into public.employees values (1, '{JANE}'), (2, '{JANE}')"  # n
 
 @both_ways
 @pytest.mark.parametrize(
-    ("table", "tells"),
+    ("table", "reports"),
     [
         pytest.param(
             "create table employees (employee_id int, auth_user_id text)",
@@ -135,8 +135,8 @@ TWICE = f"insert into public.employees values (1, '{JANE}'), (2, '{JANE}')"  # n
         ),
     ],
 )
-def test_employees_that_do_not_fit_are_refused(empty_database_url: str, run: Run, table: str, reports: str) -> None:
-    """One clear sentence says what is wrong, and nothing has been done."""
+def test_unsuitable_employees_are_refused(empty_database_url: str, run: Run, table: str, reports: str) -> None:
+    """The migration of an unsuitable table fails with one clear sentence and changes nothing."""
     execute(empty_database_url, table)
     before = schema_of(empty_database_url)
     if run is psql:

@@ -1,4 +1,4 @@
-"""Installing, mending and removing the triggers: on any database, in any order, as often as one likes."""
+"""Installing, repairing and removing the triggers, on any database, in any order and any number of times."""
 
 import subprocess
 import sys
@@ -27,10 +27,11 @@ select tgrelid::regclass::text, tgname, tgenabled::text, pg_get_triggerdef(oid) 
  where tgname like 'auth\\_sync\\_%' order by 1, 2
 """
 NAMES = [
-    *("auth_sync_capture", "auth_sync_employees_inserted", "auth_sync_employees_updated"),
+    *("auth_sync_actions_deleted", "auth_sync_actions_inserted", "auth_sync_actions_updated"),
+    "auth_sync_capture",
+    *("auth_sync_employees_inserted", "auth_sync_employees_updated"),
     *("auth_sync_failed_inserted", "auth_sync_failed_updated"),
     "auth_sync_send",
-    *("auth_sync_actions_deleted", "auth_sync_actions_inserted", "auth_sync_actions_updated"),
 ]
 RIGHT = "select bool_and(is_right) from public.auth_sync_triggers_v1()"
 OURS = """
@@ -50,7 +51,7 @@ def installed(url: str) -> list[str]:
 
 
 def sql(url: str, *arguments: str) -> None:
-    """Pipes what `webhook-service sql` prints with these arguments through psql, as a user does."""
+    """Pipe the output of `webhook-service sql` with these arguments through psql, as a user does."""
     command = [str(Path(sys.executable).with_name("webhook-service")), "sql", *arguments]
     script = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     psql_command = [tool(url, "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", url]
@@ -65,7 +66,7 @@ removed_both_ways = pytest.mark.parametrize(
 
 @both_ways
 def test_the_triggers_are_in_place(empty_database_url: str, run: Run) -> None:
-    """Once, enabled, as this version wants them; and the second time they stay as they are."""
+    """Each trigger exists once, enabled, as this version defines it. A second run leaves it unchanged."""
     run(empty_database_url)
     query = "select oid, tgname from pg_trigger where tgname like 'auth\\_sync\\_%' order by tgname"
     first = rows(empty_database_url, query)
@@ -76,8 +77,8 @@ def test_the_triggers_are_in_place(empty_database_url: str, run: Run) -> None:
 
 
 @pytest.mark.campaign
-def test_many_at_once_mend_the_triggers(database_url: str) -> None:
-    """Nobody fails, and each trigger is there once."""
+def test_concurrent_migrations_repair_the_triggers(database_url: str) -> None:
+    """Concurrent migrations all succeed, and each trigger exists once."""
     execute(database_url, "drop trigger auth_sync_capture on auth.users")
     execute(database_url, "alter table public.employees disable trigger auth_sync_employees_inserted")
     with ExitStack() as stack:
@@ -99,7 +100,7 @@ def test_many_at_once_mend_the_triggers(database_url: str) -> None:
 
 
 def test_the_second_waits_for_the_first(database_url: str, connection: Connection) -> None:
-    """Whoever mends while another has mended but not yet committed finds it done afterwards, instead of in its way."""
+    """A repair waits for another repair that is not committed yet, and then finds nothing to do."""
     execute(database_url, "drop trigger auth_sync_capture on auth.users")
     with psycopg.connect(database_url) as first, ThreadPoolExecutor() as pool:
         first.execute("select public.auth_sync_install_v1()")
@@ -111,7 +112,10 @@ def test_the_second_waits_for_the_first(database_url: str, connection: Connectio
 
 @both_ways
 def test_auth_users_may_come_later(empty_database_url: str, run: Run) -> None:
-    """Without it there is no capture; run again after it came, there is, and reconciliation finds who was there."""
+    """Without auth.users there is no capture.
+
+    A migration after its creation adds it, and a reconcile finds the users from before.
+    """
     execute(empty_database_url, "drop schema auth cascade")
     run(empty_database_url)
     assert "auth_sync_capture" not in installed(empty_database_url)
@@ -148,8 +152,8 @@ ALTERED = {
 
 @both_ways
 @pytest.mark.parametrize("name", ALTERED)
-def test_an_altered_trigger_is_put_right(database_url: str, run: Run, name: str) -> None:
-    """Missing, switched off, or not as this version wants it: afterwards it is as on a new database."""
+def test_an_altered_trigger_is_repaired(database_url: str, run: Run, name: str) -> None:
+    """A trigger that is missing, disabled or different is restored as on a new database."""
     before = rows(database_url, TRIGGERS)
     execute(database_url, ALTERED[name])
     assert rows(database_url, TRIGGERS) != before
@@ -158,14 +162,14 @@ def test_an_altered_trigger_is_put_right(database_url: str, run: Run, name: str)
 
 
 def test_a_trigger_that_always_fires_stays(database_url: str) -> None:
-    """`enable always` is the owner's wish for replicas that are written to: it captures too."""
+    """A trigger that the owner set to `enable always`, for writable replicas, captures too and stays so."""
     execute(database_url, "alter table auth.users enable always trigger auth_sync_capture")
     migrate.migrate(database_url)
     assert rows(database_url, "select tgenabled::text from pg_trigger where tgname = 'auth_sync_capture'") == [("A",)]
 
 
 def test_triggers_of_others_stay(database_url: str, connection: Connection) -> None:
-    """Those on auth.users that a project has of its own are not touched, installing nor removing."""
+    """A project's own triggers on auth.users survive the installation and the removal."""
     execute(
         database_url,
         "create function public.theirs() returns trigger language plpgsql as 'begin return null; end';"
@@ -182,8 +186,8 @@ def test_triggers_of_others_stay(database_url: str, connection: Connection) -> N
 
 
 @removed_both_ways
-def test_uninstall_removes_all_of_ours(database_url: str, remove: Run) -> None:
-    """No table, function, trigger, type or view is left; done twice, it finds nothing to do."""
+def test_uninstall_removes_everything(database_url: str, remove: Run) -> None:
+    """No table, function, trigger, type or view is left. A second run does nothing."""
     assert rows(database_url, OURS) != []
     remove(database_url)
     assert rows(database_url, OURS) == []
@@ -193,7 +197,7 @@ def test_uninstall_removes_all_of_ours(database_url: str, remove: Run) -> None:
 
 
 def test_uninstall_leaves_the_schema_as_it_was(empty_database_url: str) -> None:
-    """On a database whose employees had all the columns, what was before is what is after."""
+    """If employees had all the columns before, the schema after an uninstall equals the schema before the migration."""
     migrate.migrate(empty_database_url)
     migrate.uninstall(empty_database_url)
     before = schema_of(empty_database_url)
@@ -204,7 +208,7 @@ def test_uninstall_leaves_the_schema_as_it_was(empty_database_url: str) -> None:
 
 
 def test_uninstall_leaves_employees(empty_database_url: str) -> None:
-    """Their rows, columns, links, triggers and views; their own triggers do not even fire."""
+    """Employees keep their rows, columns, links, triggers and views, and their own triggers do not fire."""
     execute(empty_database_url, EXISTING)
     migrate.migrate(empty_database_url)
     data, columns = (
@@ -223,8 +227,8 @@ def test_uninstall_leaves_employees(empty_database_url: str) -> None:
     assert rows(empty_database_url, "select tgname from pg_trigger where not tgisinternal") == [("refuse_all",)]
 
 
-def test_auth_goes_on_after_an_uninstall(database_url: str, connection: Connection) -> None:
-    """auth.users and employees are written as before; sessions of Auth that were open are too."""
+def test_auth_works_after_an_uninstall(database_url: str, connection: Connection) -> None:
+    """auth.users and employees can be written after an uninstall, also in sessions of Auth that were open."""
     with writer(database_url) as writing:
         writing.execute("insert into users (id, email) values (%s, 'jane@example.com')", [JANE])
         migrate.uninstall(database_url)
@@ -233,8 +237,8 @@ def test_auth_goes_on_after_an_uninstall(database_url: str, connection: Connecti
     hire(connection, "jane@example.com")
 
 
-def test_installed_again_it_works(database_url: str, connection: Connection, database: Database) -> None:
-    """After an uninstall, a migration and a reconciliation bring all to where it was; links were never lost."""
+def test_a_reinstallation_works(database_url: str, connection: Connection, database: Database) -> None:
+    """After an uninstall, a migration and a reconcile restore the sync, and no link is lost."""
     employee_id = hire(connection, "jane@example.com")
     with auth_on(database_url) as auth:
         jane = auth.admin_create("jane@example.com")
@@ -252,8 +256,8 @@ def test_installed_again_it_works(database_url: str, connection: Connection, dat
     assert reconciled(database, dry_run=True).differences == {}
 
 
-def test_uninstall_while_auth_is_busy_gives_up(database_url: str) -> None:
-    """It rather fails as a whole than makes sign-ups wait behind it: nothing has been removed."""
+def test_uninstall_while_auth_is_busy_fails(database_url: str) -> None:
+    """An uninstall fails as a whole instead of making sign-ups wait behind it, and removes nothing."""
     before = schema_of(database_url)
     with psycopg.connect(database_url) as busy:
         busy.execute("select from auth.users for update")

@@ -1,4 +1,7 @@
-"""Installing as hosted Supabase lets one: as no superuser, who owns nothing in schema auth. On PostgreSQL 15."""
+"""Installing with the rights of hosted Supabase: the role is not a superuser and owns nothing in schema auth.
+
+On PostgreSQL 15.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -56,13 +59,13 @@ def superuser_url(supabase_database_url: str) -> str:
 
 @pytest.fixture
 def database_url(superuser_url: str) -> str:
-    """As the role that one has on hosted Supabase."""
+    """The URL with the role of a project on hosted Supabase."""
     return superuser_url.replace("//postgres@", "//hosted@")
 
 
 @pytest.fixture
 def service(superuser_url: str) -> Iterator[Database]:
-    """As the Data API: with the rights of service_role."""
+    """A database with the rights of service_role, as over the Data API."""
     database = DirectDatabase(f"{superuser_url}?options=-c%20role%3Dservice_role")
     yield database
     database.close()
@@ -70,14 +73,14 @@ def service(superuser_url: str) -> Iterator[Database]:
 
 @contextmanager
 def drop_trigger_grants(superuser_url: str) -> Iterator[None]:
-    """As supautils.drop_trigger_grants on hosted Supabase: meanwhile the role may drop triggers of auth.users."""
+    """Let the role drop triggers of auth.users, as supautils.drop_trigger_grants does on hosted Supabase."""
     execute(superuser_url, "alter table auth.users owner to hosted")
     yield
     execute(superuser_url, "alter table auth.users owner to supabase_auth_admin")
 
 
-def test_the_role_is_as_limited_as_there(database_url: str) -> None:
-    """No table and no function in schema auth, no `alter table auth.users`; on PostgreSQL 15."""
+def test_the_role_has_the_limits_of_hosted_supabase(database_url: str) -> None:
+    """The role cannot create tables or functions in schema auth or alter auth.users. The server is PostgreSQL 15."""
     [(is_superuser, version)] = rows(
         database_url,
         "select rolsuper, current_setting('server_version_num') from pg_roles where rolname = current_user",
@@ -93,10 +96,13 @@ def test_the_role_is_as_limited_as_there(database_url: str) -> None:
 
 
 @both_ways
-def test_it_is_installed_and_works(
+def test_an_installation_works(
     database_url: str, superuser_url: str, connection: Connection, service: Database, run: Run
 ) -> None:
-    """Twice in a row; changes are captured, service_role applies them and reconciles, strangers have no right."""
+    """A repeated installation captures changes.
+
+    service_role applies and reconciles them, and other roles have no rights.
+    """
     run(database_url)
     run(database_url)
     assert rows(database_url, RIGHT) == [(True,)]
@@ -110,8 +116,8 @@ def test_it_is_installed_and_works(
     assert rows(database_url, STRANGERS) == []
 
 
-def test_it_posts(database_url: str, superuser_url: str, connection: Connection) -> None:
-    """The role may set the secret, and the trigger, which is its own, may read it."""
+def test_the_sender_posts(database_url: str, superuser_url: str, connection: Connection) -> None:
+    """The role may set the secret, and its trigger may read it."""
     migrate.migrate(database_url)
     send_to(connection, URL, SECRET)
     with auth_on(superuser_url) as auth:
@@ -123,10 +129,8 @@ def test_it_posts(database_url: str, superuser_url: str, connection: Connection)
 
 
 @pytest.mark.parametrize("call", [f"auth_sync_send_to('{URL}', '{SECRET}')", "auth_sync_signed_v1('e', '{}')"])
-def test_service_role_may_neither_set_the_url_nor_have_things_signed(
-    database_url: str, superuser_url: str, call: str
-) -> None:
-    """Who has the service-role key cannot turn the events to somewhere else, nor forge one."""
+def test_service_role_may_neither_set_the_url_nor_sign(database_url: str, superuser_url: str, call: str) -> None:
+    """A holder of the service-role key can neither redirect the events nor forge one."""
     migrate.migrate(database_url)
     with psycopg.connect(superuser_url, autocommit=True) as connection:
         connection.execute("set role service_role")
@@ -134,8 +138,11 @@ def test_service_role_may_neither_set_the_url_nor_have_things_signed(
             connection.execute(f"select public.{call}".encode())
 
 
-def test_an_altered_trigger_is_put_right(database_url: str, superuser_url: str) -> None:
-    """Where the role may drop triggers, as it may on hosted Supabase; else the error says what is in the way."""
+def test_an_altered_trigger_is_repaired(database_url: str, superuser_url: str) -> None:
+    """A trigger is repaired if the role may drop triggers, as on hosted Supabase.
+
+    Otherwise the error says what is missing.
+    """
     migrate.migrate(database_url)
     execute(superuser_url, "alter table auth.users disable trigger auth_sync_capture")
     with pytest.raises(MigrationError, match="must be owner"):
@@ -145,8 +152,8 @@ def test_an_altered_trigger_is_put_right(database_url: str, superuser_url: str) 
     assert rows(database_url, RIGHT) == [(True,)]
 
 
-def test_it_is_removed(database_url: str, superuser_url: str) -> None:
-    """Where the role may drop triggers; else nothing is removed, and Auth goes on either way."""
+def test_an_uninstall(database_url: str, superuser_url: str) -> None:
+    """An uninstall succeeds if the role may drop triggers, and removes nothing otherwise. Auth works in both cases."""
     migrate.migrate(database_url)
     with pytest.raises(MigrationError, match="Nothing was removed"):
         migrate.uninstall(database_url)

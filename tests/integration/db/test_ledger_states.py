@@ -1,4 +1,4 @@
-"""The states of a ledger row: one check says what nine constraints said before it."""
+"""The states of a ledger row. One CHECK replaces nine earlier constraints."""
 
 from pathlib import Path
 
@@ -7,6 +7,6 @@ from tests.employees import Connection
 SAME = Path(__file__).parent.with_name("ledger_states.sql").read_text("utf-8")
 
 
-def test_one_check_says_what_the_nine_said(connection: Connection) -> None:
-    """Of every combination of values, those that are known and one that is not: neither stricter nor looser."""
+def test_one_check_equals_the_nine_constraints(connection: Connection) -> None:
+    """For every combination of known values and one unknown value, the CHECK is neither stricter nor looser."""
     assert connection.execute(SAME.encode()).fetchone() == {"good": 445, "different": 0}

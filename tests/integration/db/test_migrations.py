@@ -1,4 +1,4 @@
-"""Migrating: from nothing, again, many at once, by other hands than ours, and where it cannot be done."""
+"""Migrations of empty and existing databases, repeated, concurrent, by other tools, and their failures."""
 
 import subprocess
 import sys
@@ -21,8 +21,8 @@ from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 
-def test_an_empty_database_gets_all_of_it(empty_database_url: str) -> None:
-    """Each script is applied once and recorded; the second time there is nothing to do."""
+def test_an_empty_database_gets_all_scripts(empty_database_url: str) -> None:
+    """Each script is applied once and recorded. A second run does nothing."""
     applied: list[str] = []
     count = migrate.migrate(empty_database_url, applied=lambda script: applied.append(script.title))
     titles = [f"{number:04} {name}" for number, name, _ in OURS]
@@ -34,15 +34,15 @@ def test_an_empty_database_gets_all_of_it(empty_database_url: str) -> None:
     assert schema_of(empty_database_url) == before
 
 
-def test_a_dry_run_only_tells(empty_database_url: str) -> None:
-    """It counts what is missing, and leaves the database as it is."""
+def test_a_dry_run_changes_nothing(empty_database_url: str) -> None:
+    """A dry run counts the pending scripts and leaves the database unchanged."""
     before = schema_of(empty_database_url)
     assert migrate.migrate(empty_database_url, dry_run=True) == SCRIPTS
     assert schema_of(empty_database_url) == before
 
 
 def test_the_printed_sql_is_the_same(new_database: Callable[..., str], database_url: str) -> None:
-    """By hand, once or twice, it makes the same schema as `migrate`; which then has nothing to do."""
+    """The printed SQL, applied once or twice, creates the same schema as `migrate`, which then has nothing to do."""
     url = new_database()
     psql(url)
     assert schema_of(url) == schema_of(database_url)
@@ -52,8 +52,8 @@ def test_the_printed_sql_is_the_same(new_database: Callable[..., str], database_
     assert migrate.migrate(url) == 0
 
 
-def test_the_printed_sql_does_no_harm_to_data(database_url: str) -> None:
-    """Applied to a database that is in use, it leaves every row as it is."""
+def test_the_printed_sql_keeps_the_data(database_url: str) -> None:
+    """The printed SQL leaves every row of a database in use unchanged."""
     execute(database_url, "insert into employees (email) values ('jane@example.com')")
     database = DirectDatabase(database_url)
     work = work_of(insert(email="jane@example.com", email_confirmed_at=CONFIRMED), "evt-1")
@@ -76,8 +76,8 @@ print(migrate(sys.argv[1]))
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("existing", ["", EXISTING], ids=["empty", "existing"])
-def test_twenty_at_once_all_succeed(empty_database_url: str, existing: str) -> None:
-    """Each script is applied by one of them, the others find it done; none fails."""
+def test_twenty_concurrent_migrations_all_succeed(empty_database_url: str, existing: str) -> None:
+    """Each script is applied by one process. The others find it applied, and none fails."""
     execute(empty_database_url, existing)
     with ExitStack() as stack:
         command = [sys.executable, "-c", MIGRATE_ON_SIGNAL, empty_database_url]
@@ -98,7 +98,7 @@ def test_twenty_at_once_all_succeed(empty_database_url: str, existing: str) -> N
 
 
 def test_a_migration_in_another_form_is_refused(database_url: str) -> None:
-    """A recorded checksum that is not ours: nothing is applied on top of what we do not know."""
+    """If a recorded checksum differs, nothing more is applied."""
     execute(database_url, "update auth_sync_migrations set checksum = 'other' where number = 2")
     execute(database_url, "delete from auth_sync_migrations where number > 2")
     with pytest.raises(MigrationError, match="Migration 2") as caught:
@@ -107,14 +107,14 @@ def test_a_migration_in_another_form_is_refused(database_url: str) -> None:
     assert [number for number, _, _ in rows(database_url, RECORDED)] == [1, 2]
 
 
-def test_what_is_missing_is_applied(database_url: str) -> None:
-    """Where the last migration was not recorded, only that one runs."""
+def test_a_missing_migration_is_applied(database_url: str) -> None:
+    """If only the last migration is not recorded, only that one runs."""
     execute(database_url, f"delete from auth_sync_migrations where number = {len(OURS)}")  # noqa: S608
     assert migrate.migrate(database_url) == 1
 
 
 def test_a_newer_database_is_refused(database_url: str) -> None:
-    """Where a newer version has migrated, nothing is changed: that version may need what it has put there."""
+    """A database that a newer version has migrated is not changed, because that version may need its objects."""
     execute(database_url, "insert into auth_sync_migrations (number, name, checksum) values (999, 'of_tomorrow', 'x')")
     execute(database_url, "delete from auth_sync_functions")
     with pytest.raises(MigrationError, match="999") as caught:
@@ -124,7 +124,7 @@ def test_a_newer_database_is_refused(database_url: str) -> None:
 
 
 def test_functions_are_replaced_when_their_text_changes(database_url: str, database: Database) -> None:
-    """With another digest in place, all functions are created anew; a process of either version has no gap then."""
+    """If the digest differs, all functions are re-created. Processes of both versions then find no gap."""
     execute(
         database_url, "create or replace function auth_sync_normal_v1(p_email text) returns text immutable return 'old'"
     )
@@ -138,9 +138,10 @@ def test_functions_are_replaced_when_their_text_changes(database_url: str, datab
     assert migrate.migrate(database_url) == 0
 
 
-def test_older_functions_are_not_put_back(database_url: str) -> None:
-    """Where a newer version has replaced the functions since, migrate refuses and says how to go back on purpose: the
-    newer ones are forgotten then, so that a later upgrade applies them again.
+def test_older_functions_are_not_restored(database_url: str) -> None:
+    """`migrate` refuses a database with newer functions, and its message has the SQL to go back.
+
+    That SQL deletes the newer digests, so that a later upgrade applies them again.
     """
     execute(database_url, "insert into auth_sync_functions (digest) values ('newer')")
     with pytest.raises(MigrationError, match="delete from auth_sync_functions") as caught:
@@ -151,8 +152,8 @@ def test_older_functions_are_not_put_back(database_url: str) -> None:
     assert rows(database_url, DIGESTS) == [(migrate.wanted().functions,)]
 
 
-def test_a_missing_index_is_made_once_by_many(database_url: str) -> None:
-    """Of several processes that find it missing, one makes it; each build holds up whoever writes the table."""
+def test_concurrent_migrations_create_an_index_once(database_url: str) -> None:
+    """One of several processes creates a missing index, because each build blocks the table's writers."""
     execute(
         database_url,
         """
@@ -172,8 +173,8 @@ def test_a_missing_index_is_made_once_by_many(database_url: str) -> None:
     assert rows(database_url, "select name from made") == [(f"public.{name}",)]
 
 
-def test_a_table_that_is_held_is_given_up(database_url: str) -> None:
-    """An index is missing, and somebody writes employees for long: migrate does not make all other writers wait."""
+def test_a_wait_for_a_table_times_out(database_url: str) -> None:
+    """`migrate` fails if another transaction holds a table for long, instead of making all other writers wait."""
     [[name]] = rows(
         database_url,
         "select indexname from pg_indexes where indexname like 'auth_sync_employees%' order by indexname limit 1",
@@ -181,12 +182,12 @@ def test_a_table_that_is_held_is_given_up(database_url: str) -> None:
     execute(database_url, f'drop index "{name}"')
     with psycopg.connect(database_url) as writer:
         writer.execute("insert into employees (email) values ('jane@example.com')")
-        with pytest.raises(MigrationError, match="holds the tables"):
+        with pytest.raises(MigrationError, match="locked the tables"):
             migrate.migrate(database_url)
 
 
-def test_a_failed_migration_leaves_the_ones_before(empty_database_url: str) -> None:
-    """Each script is a transaction of its own; once the cause is gone, it goes on where it stopped."""
+def test_a_failed_script_leaves_the_earlier_ones(empty_database_url: str) -> None:
+    """Each script has its own transaction, and a later run continues with the failed script."""
     execute(
         empty_database_url, "create function public.get_auth_sync_summary() returns integer language sql as 'select 1'"
     )
@@ -201,21 +202,21 @@ def test_a_failed_migration_leaves_the_ones_before(empty_database_url: str) -> N
 @pytest.mark.parametrize(
     "url",
     [
-        pytest.param("postgresql://postgres:s3cr%2Ft@127.0.0.1:{port}/postgres", id="nobody-listens"),
+        pytest.param("postgresql://postgres:s3cr%2Ft@127.0.0.1:{port}/postgres", id="closed-port"),
         pytest.param("postgresql://postgres:s3cr/t#1@127.0.0.1:{port}/postgres", id="unescaped-password"),
         pytest.param("postgresql://postgres:s3cr@s3cr]t@127.0.0.1:{port}/postgres", id="at-in-the-password"),
         pytest.param("postgresql://postgres:s3cr%t@127.0.0.1:{port}/postgres", id="percent-in-the-password"),
         pytest.param("postgresql://postgres@127.0.0.1:{port}/postgres?no_such=s3cr", id="unknown-option"),
     ],
 )
-def test_a_database_that_cannot_be_reached_is_told(url: str) -> None:
-    """A clear error, without any part of the password, however the URL is broken."""
+def test_an_unreachable_database_is_reported(url: str) -> None:
+    """The error for any invalid URL is clear and contains no part of the password."""
     with pytest.raises(MigrationError) as caught:
         migrate.migrate(url.format(port=free_port()))
     assert "s3cr" not in caught.value.detail
 
 
-def test_a_role_without_rights_is_told(database_url: str) -> None:
-    """A clear error where the role may not even read what has been migrated."""
+def test_a_role_without_rights_is_reported(database_url: str) -> None:
+    """A role that may not read the recorded migrations gets a clear error."""
     with pytest.raises(MigrationError):
         migrate.migrate(f"{database_url}&options=-c%20role%3Danon")

@@ -1,4 +1,4 @@
-"""Plans that a session has kept from when the tables were empty find rows by an index once the tables are full."""
+"""Plans that a session has kept since the tables were empty find rows by an index after the tables are full."""
 
 from hashlib import md5
 from pathlib import Path
@@ -17,10 +17,10 @@ from webhook_service.policy import Policy
 
 EMPLOYEES, REST = Path(__file__).parent.with_name("full_tables.sql").read_bytes().split(b"-- the rest\n")
 MANY = 20
-"""What each call is about: so many events, employees or users of three thousand."""
+"""The number of events, employees or users in each call, of three thousand."""
 
 AT_MOST = 50 * MANY
-"""Rows that a call may read: some for each, but never a table."""
+"""The rows that a call may read: some for each event, but never a whole table."""
 
 READ = """
 select coalesce(sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)), 0)::integer as rows
@@ -88,7 +88,7 @@ CALLS: dict[str, tuple[str, list[Any]]] = {
 
 def fill(url: str, *parts: bytes) -> None:
     with psycopg.connect(url) as connection:
-        connection.execute("set session_replication_role = replica")  # no trigger: nothing of this has happened
+        connection.execute("set session_replication_role = replica")  # no trigger fires for these rows
         for part in parts:
             connection.execute(part)
 
@@ -98,16 +98,16 @@ def fill(url: str, *parts: bytes) -> None:
 def test_rows_are_found_by_an_index(
     database_url: str, connection: Connection, call: str, early: tuple[bytes, ...]
 ) -> None:
-    """Of three thousand, a call reads a few rows for each that it is about, although its plans are of empty tables."""
+    """Of three thousand rows, a call reads a few for each event, although its plans were made for empty tables."""
     statement, values = CALLS[call]
-    connection.prepare_threshold = None  # the plans of our functions only, none of the call itself
+    connection.prepare_threshold = None  # keeps only the plans inside the functions, not of the call
     fill(database_url, *early)
-    connection.execute("analyze")  # which says that they are empty; of what is not analyzed, the planner expects more
+    connection.execute("analyze")  # records that the tables are empty; the planner expects more rows otherwise
     for _ in range(7):  # PostgreSQL keeps a plan after the fifth
         with connection.transaction(force_rollback=True):
             connection.execute(statement.encode(), values)
     fill(database_url, *(part for part in (EMPLOYEES, REST) if part not in early))
-    connection.execute("set enable_seqscan = off")  # for the call itself, where it is a statement: kept plans stay
+    connection.execute("set enable_seqscan = off")  # for a call that is a plain statement; kept plans do not change
     with connection.transaction(force_rollback=True):
         before = rows_read(connection)
         connection.execute(statement.encode(), values)
@@ -115,6 +115,6 @@ def test_rows_are_found_by_an_index(
 
 
 def rows_read(connection: Connection) -> int:
-    """How many rows this transaction has read, by whatever way."""
+    """Return the number of rows that this transaction has read, by any kind of scan."""
     [found] = connection.execute(READ).fetchall()
     return int(found["rows"])

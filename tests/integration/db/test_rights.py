@@ -1,6 +1,6 @@
-"""Who may use what: service_role our functions, and nobody else anything. Read from the catalogs, so new objects count.
+"""Rights: service_role may use the functions, and other roles nothing. The catalogs are read, so new objects count.
 
-The server has Supabase's default rights (webhook_service/db/embedded.py): whatever is new in schema public is granted
+The server has Supabase's default rights (webhook_service/db/embedded.py), which grant every new object in schema public
 to anon, authenticated and service_role.
 """
 
@@ -48,7 +48,7 @@ select p.oid::regprocedure::text as name, p.proacl, p.proconfig, p.oid
 
 @pytest.fixture
 def as_role(database_url: str) -> Iterator[Callable[[str], DirectDatabase]]:
-    """The service's own adapter, with the rights of a role."""
+    """A factory of the service's own adapter, with the rights of a role."""
     opened: list[DirectDatabase] = []
 
     def connect(role: str) -> DirectDatabase:
@@ -63,21 +63,24 @@ def as_role(database_url: str) -> Iterator[Callable[[str], DirectDatabase]]:
 @pytest.mark.parametrize("query", [USABLE_RELATIONS, USABLE_SEQUENCES], ids=["tables-and-views", "sequences"])
 @pytest.mark.parametrize("role", STRANGERS)
 def test_strangers_have_no_right_on_data(connection: Connection, role: str, query: str) -> None:
-    """Not one right on one of them, not even where row level security would show no row: it does not stop TRUNCATE."""
+    """anon and authenticated have no right on any table, view or sequence.
+
+    Row level security alone would not stop TRUNCATE.
+    """
     rows = connection.execute(query, {"role": role})
     assert sorted(f"{row['privilege']} on {row['name']}" for row in rows) == []
 
 
 @pytest.mark.parametrize("role", STRANGERS)
 def test_strangers_cannot_execute_functions(connection: Connection, role: str) -> None:
-    """Not one function, whatever its arguments."""
+    """anon and authenticated cannot execute any function."""
     rows = connection.execute(f"{FUNCTIONS} and has_function_privilege(%s, p.oid, 'execute')", [role])
     assert [row["name"] for row in rows] == []
 
 
 @pytest.mark.parametrize("role", STRANGERS)
 def test_strangers_are_refused(connection: Connection, role: str) -> None:
-    """In deed: a stranger that selects from, or empties, any of our tables and views is refused."""
+    """A SELECT or TRUNCATE of any table or view by anon or authenticated is refused."""
     relations = [(row["name"], row["kind"]) for row in connection.execute(RELATIONS)]
     connection.execute(sql.SQL("set role {}").format(sql.Identifier(role)))
     allowed = []
@@ -93,7 +96,7 @@ def test_strangers_are_refused(connection: Connection, role: str) -> None:
 
 @pytest.mark.parametrize("role", STRANGERS)
 def test_strangers_cannot_reach_the_service(as_role: Callable[[str], DirectDatabase], role: str) -> None:
-    """With a stranger's key the service gets a refusal, which is not worth trying again."""
+    """With the key of anon or authenticated, the service gets an error that is not retried."""
     with pytest.raises(DatabaseError, match="42501"):
         process_batch(as_role(role), [], Policy())
     with pytest.raises(DatabaseError, match="42501"):
@@ -101,21 +104,21 @@ def test_strangers_cannot_reach_the_service(as_role: Callable[[str], DirectDatab
 
 
 def test_every_table_has_row_level_security(connection: Connection) -> None:
-    """Also employees, where it was us who made it."""
+    """Every table has row level security, including an employees table that the migrations created."""
     rows = list(connection.execute(f"{RELATIONS} and c.relkind in ('r', 'p')"))
     assert {"employees", "integration_sync_log", "auth_user_state"} <= {row["name"] for row in rows}
     assert [row["name"] for row in rows if not row["is_secured"]] == []
 
 
 def test_every_function_has_its_search_path(connection: Connection) -> None:
-    """pg_catalog, and pg_temp last: nobody can put an object of theirs in the way of ours."""
+    """The search path of every function is pg_catalog, pg_temp, so that no other role's object can shadow one."""
     rows = connection.execute(FUNCTIONS).fetchall()
     assert len(rows) > 10
     assert [row["name"] for row in rows if "search_path=pg_catalog, pg_temp" not in (row["proconfig"] or [])] == []
 
 
 def test_no_function_is_executable_by_public(connection: Connection) -> None:
-    """What PostgreSQL grants everyone by default has been revoked."""
+    """The default right of PUBLIC to execute functions is revoked."""
     rows = connection.execute(
         f"{FUNCTIONS} and (p.proacl is null or exists (select from aclexplode(p.proacl) where grantee = 0))"
     )
@@ -125,7 +128,7 @@ def test_no_function_is_executable_by_public(connection: Connection) -> None:
 def test_service_role_does_all_that_the_service_does(
     as_role: Callable[[str], DirectDatabase], connection: Connection
 ) -> None:
-    """Processing, reading, replaying and the probe need no more than service_role has."""
+    """The rights of service_role suffice for processing, reading, replaying and the probe."""
     connection.execute("insert into employees (email) values ('jane@example.com')")
     database = as_role("service_role")
     work = work_of(insert(uuid4(), email="jane@example.com", email_confirmed_at=CONFIRMED), "evt-1")
@@ -138,7 +141,7 @@ def test_service_role_does_all_that_the_service_does(
 
 
 def test_service_role_needs_no_default_rights(empty_database_url: str) -> None:
-    """In a project that grants nothing by default, our migrations give service_role what the service needs."""
+    """In a project without default rights, the migrations give service_role the rights that the service needs."""
     with psycopg.connect(empty_database_url) as connection:
         for kind in ("tables", "functions", "sequences"):
             connection.execute(
@@ -153,8 +156,8 @@ def test_service_role_needs_no_default_rights(empty_database_url: str) -> None:
 
 
 @pytest.mark.parametrize("role", STRANGERS)
-def test_migrating_again_takes_rights_back(connection: Connection, database_url: str, role: str) -> None:
-    """Rights that somebody granted on our objects since are gone when the rights are set again."""
+def test_migrating_again_revokes_rights(connection: Connection, database_url: str, role: str) -> None:
+    """Rights that were granted on the service's objects are revoked when the rights are set again."""
     connection.execute(
         sql.SQL(
             "grant all on all tables in schema public to {0}; grant all on all functions in schema public to {0}"

@@ -1,4 +1,7 @@
-"""How far away the database is, measured in each call of the event loop: what decides on a second call at a time."""
+"""The distance of the database, measured in each call of the event loop.
+
+It decides whether a second call runs concurrently.
+"""
 
 import asyncio
 import subprocess
@@ -13,7 +16,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from tests.employees import Connection
-from tests.integration.db.test_database_trouble import proxied
+from tests.integration.db.test_database_outages import proxied
 from tests.ports import free_port
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.inbound.batching import FAR_SECONDS
@@ -23,7 +26,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture
 def far_url(database_url: str) -> Iterator[str]:
-    """The database behind a network that takes 10 ms for a round trip."""
+    """The URL of the database behind a network with a round trip of 10 ms."""
     port = free_port()
     socket = f"{conninfo_to_dict(database_url)['host']}/.s.PGSQL.5432"
     command = [sys.executable, "-m", "benchmarks.speed.delay_proxy", str(port), socket, "0.005"]
@@ -56,16 +59,16 @@ def round_trip_of(url: str, function: str) -> float:
         direct.close()
         return direct.round_trip
 
-    with ThreadPoolExecutor(1) as elsewhere:  # the browser's tests keep a loop running in this thread
+    with ThreadPoolExecutor(1) as elsewhere:  # Playwright keeps a loop running in this thread
         return elsewhere.submit(asyncio.run, measured()).result()
 
 
-def test_what_the_server_works_is_not_the_network(database_url: str, connection: Connection) -> None:
-    """A slow function does not make a database far away."""
+def test_server_time_does_not_count_as_network_time(database_url: str, connection: Connection) -> None:
+    """A slow function does not make the database distant."""
     connection.execute("create function slow() returns text language sql as 'select pg_sleep(1)::text'")
     assert 0 < round_trip_of(database_url, "slow") < 1
 
 
 def test_a_network_is_measured(far_url: str) -> None:
-    """Behind 10 ms the database is far."""
+    """A round trip of 10 ms makes the database distant."""
     assert round_trip_of(far_url, "auth_sync_schema_v1") > FAR_SECONDS

@@ -1,4 +1,4 @@
-"""A database that an earlier version made, once it is migrated, equals a new one."""
+"""A database of an earlier version, once it is migrated, equals a new one."""
 
 import gzip
 import subprocess
@@ -16,12 +16,12 @@ NO_DEFAULT_RIGHTS = "".join(
     f"alter default privileges in schema public revoke all on {kind} from anon, authenticated, service_role;"
     for kind in ("tables", "functions", "sequences")
 )
-"""The rights in a dump are those beyond the default ones: it is restored without any, and then grants them itself."""
+"""A dump has only the rights beyond the default ones. It is restored without default rights, and grants all itself."""
 
 
 @pytest.fixture
 def restored_url(empty_database_url: str) -> str:
-    """A database that the 32 migrations from before the first release made."""
+    """A database created by the 32 migrations from before the first release."""
     execute(empty_database_url, NO_DEFAULT_RIGHTS)
     dump = gzip.decompress((RELEASED / "first_weeks.sql.gz").read_bytes())
     command = [tool(empty_database_url, "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", empty_database_url]
@@ -30,9 +30,9 @@ def restored_url(empty_database_url: str) -> str:
 
 
 def test_an_upgraded_database_equals_a_new_one(restored_url: str, database_url: str) -> None:
-    """Migrated, a database from before the first release has the same catalogs as a new one.
+    """A migrated database from before the first release has the same catalogs as a new one.
 
-    Its own records of migrations are of files that are gone: they have to be removed first.
+    Its records of migrations must be deleted first, because their files no longer exist.
     """
     with pytest.raises(MigrationError, match="at migration 32"):
         migrate.migrate(restored_url)
@@ -52,7 +52,7 @@ BROKEN = {
     "a trigger is gone": "drop trigger auth_sync_employees_updated on employees",
     "a trigger is disabled": "alter table integration_sync_log disable trigger auth_sync_send",
     "a stranger may read": "grant select on integration_sync_log to anon",
-    "everybody may execute": "grant execute on function auth_sync_process_v1 to public",
+    "public may execute": "grant execute on function auth_sync_process_v1 to public",
     "the service may not": "revoke execute on function auth_sync_process_v1 from service_role",
     "the service may write": "grant insert on integration_sync_log to service_role",
     "a search path": "alter function auth_sync_lock_v1 set search_path = public",
@@ -62,8 +62,8 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("broken", BROKEN)
-def test_every_migrate_puts_it_right(empty_database_url: str, database_url: str, broken: str) -> None:
-    """Indexes, triggers and rights that were altered since are as in a new database, although no script is pending."""
+def test_every_migrate_repairs_the_schema(empty_database_url: str, database_url: str, broken: str) -> None:
+    """A migration restores altered indexes, triggers and rights as in a new database, even if no script is pending."""
     migrate.migrate(empty_database_url)
     execute(empty_database_url, BROKEN[broken])
     assert catalogs(empty_database_url) != catalogs(database_url)
@@ -72,7 +72,7 @@ def test_every_migrate_puts_it_right(empty_database_url: str, database_url: str,
 
 
 def test_a_function_of_a_lesser_role_gets_no_greater_rights(database_url: str) -> None:
-    """A function under a name like ours that another role has made stays that role's."""
+    """A function of another role keeps its owner, even if its name resembles the service's."""
     execute(
         database_url,
         "do $$ begin create role lesser; exception when duplicate_object then null; end $$;"

@@ -1,4 +1,4 @@
-"""`examine` on a database that is right, and on one where one thing is not."""
+"""`examine` on a healthy database, and on one with a single fault."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -8,14 +8,14 @@ import pytest
 from tests.auth_stand_in import Auth
 from tests.employees import Connection, hire
 from tests.integration.capturing import auth_on
-from tests.integration.doctoring import examined, found, relayed, troubles, utc_now
+from tests.integration.doctoring import examined, found, problems, relayed, utc_now
 from webhook_service.doctor.findings import Level
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 NOTE, WRONG = Level.NOTE, Level.WRONG
 NO_SENDER = ("sender", NOTE)
-"""The embedded PostgreSQL has no pg_net; so that nothing is posted is the only thing to be said."""
+"""The embedded PostgreSQL has no pg_net, so every examination notes that nothing is posted."""
 
 TRIGGERS = {
     "auth_sync_capture": "auth.users",
@@ -27,7 +27,7 @@ TRIGGERS = {
 
 @pytest.fixture
 def healthy(database: Database, connection: Connection, auth: Auth) -> Database:
-    """A database in use: two auth users, one of them linked; a relay has run."""
+    """Provide a database in use: two auth users, one of them linked, and a relay that has run."""
     hire(connection, "jane@example.com")
     auth.admin_create("jane@example.com")
     auth.admin_create("joe@example.com")
@@ -37,37 +37,37 @@ def healthy(database: Database, connection: Connection, auth: Auth) -> Database:
 
 @pytest.fixture
 def auth(database_url: str) -> Iterator[Auth]:
-    """Supabase Auth, over a connection of its own."""
+    """Provide Supabase Auth with its own connection."""
     with auth_on(database_url) as auth:
         yield auth
 
 
 def test_a_fresh_installation_lacks_only_a_relay(database: Database) -> None:
-    """Right after the migrations nothing is wrong but that no relay has run yet."""
-    assert troubles(examined(database)) == [NO_SENDER, ("relay", WRONG)]
+    """After the migrations, the only fault is that no relay has run yet."""
+    assert problems(examined(database)) == [NO_SENDER, ("relay", WRONG)]
 
 
-def test_a_database_in_use_is_right(healthy: Database) -> None:
-    """With users, links and a relay that runs, every check is ok, but for the sender that was never set up."""
+def test_a_database_in_use_is_healthy(healthy: Database) -> None:
+    """A database with users, links and a relay passes every check; only the missing sender is noted."""
     findings = examined(healthy)
-    assert troubles(findings) == [NO_SENDER]
+    assert problems(findings) == [NO_SENDER]
     assert {f.check for f in findings} >= {
         *("migrations", "triggers", "rights", "settings", "clock", "relay", "backlog", "silence", "reconcile", "drift")
     }
 
 
 def test_each_user_is_counted_once(healthy: Database) -> None:
-    """Of two auth users, two are compared."""
+    """Two auth users are compared as two."""
     assert found(examined(healthy), "drift").says == "none among 2 auth users"
 
 
-def test_quick_does_not_compare(healthy: Database) -> None:
-    """Without `compare` there is no finding of drift, and the rest is the same."""
+def test_drift_is_compared_on_request_only(healthy: Database) -> None:
+    """Without `compare` the finding of drift is missing, and the others are the same."""
     assert [f.check for f in examined(healthy, compare=False)] == [f.check for f in examined(healthy)][:-1]
 
 
-def test_looking_changes_nothing(healthy: Database, connection: Connection) -> None:
-    """Not a row of the ledger, the states or employees is other than before."""
+def test_an_examination_changes_nothing(healthy: Database, connection: Connection) -> None:
+    """An examination changes no row of the ledger, the states or employees."""
     query = (
         "select (select jsonb_agg(l order by id) from integration_sync_log l) as log,"
         " (select jsonb_agg(s order by auth_user_id) from auth_user_state s) as states,"
@@ -84,7 +84,7 @@ def test_looking_changes_nothing(healthy: Database, connection: Connection) -> N
 @pytest.mark.parametrize("name", TRIGGERS)
 @pytest.mark.parametrize("what", ["drop trigger {name} on {table}", "alter table {table} disable trigger {name}"])
 def test_a_trigger_that_does_not_fire_is_found(healthy: Database, connection: Connection, name: str, what: str) -> None:
-    """Dropped or switched off, it is named, and the way back is to migrate and reconcile."""
+    """A dropped or disabled trigger is named, and the finding says to migrate and reconcile."""
     connection.execute(what.format(name=name, table=TRIGGERS[name]))
     finding = found(examined(healthy), "triggers")
     assert (finding.level, name in finding.says) == (WRONG, True)
@@ -112,27 +112,29 @@ def test_a_trigger_that_does_not_fire_is_found(healthy: Database, connection: Co
     ],
 )
 def test_a_trigger_that_was_replaced_is_found(healthy: Database, connection: Connection, definition: str) -> None:
-    """One of the same name that is not as this version makes it counts as missing."""
+    """A trigger of the right name with another definition counts as missing."""
     connection.execute(
         "create function mine() returns trigger language plpgsql as $$ begin return null; end $$;"
         f"drop trigger auth_sync_capture on auth.users; {definition}"
     )
-    assert ("triggers", WRONG) in troubles(examined(healthy))
+    assert ("triggers", WRONG) in problems(examined(healthy))
 
 
 @pytest.mark.parametrize("mode", ["replica", "always"])
-def test_when_a_trigger_fires(healthy: Database, connection: Connection, mode: str) -> None:
-    """One that fires for replication only is found; one that fires always is right."""
+def test_a_trigger_that_fires_for_replication_only_is_found(
+    healthy: Database, connection: Connection, mode: str
+) -> None:
+    """A trigger that fires only for replication is found; one that always fires is right."""
     connection.execute(f"alter table auth.users enable {mode} trigger auth_sync_capture")
-    assert (("triggers", WRONG) in troubles(examined(healthy))) == (mode == "replica")
+    assert (("triggers", WRONG) in problems(examined(healthy))) == (mode == "replica")
 
 
-def test_what_is_to_be_done_about_triggers_helps(healthy: Database, connection: Connection) -> None:
-    """The migrations' own step puts all of them back in place."""
+def test_the_advice_about_triggers_helps(healthy: Database, connection: Connection) -> None:
+    """The migrations' own step restores all triggers."""
     for name, table in TRIGGERS.items():
         connection.execute(f"drop trigger {name} on {table}")
     connection.execute("select auth_sync_install_v1()")
-    assert troubles(examined(healthy)) == [NO_SENDER]
+    assert problems(examined(healthy)) == [NO_SENDER]
 
 
 # rights and settings
@@ -150,47 +152,47 @@ def test_what_is_to_be_done_about_triggers_helps(healthy: Database, connection: 
         ("execute on function get_auth_sync_summary()", "get_auth_sync_summary()"),
     ],
 )
-def test_a_right_that_is_too_much_is_found(
+def test_an_excessive_right_is_found(
     healthy: Database, connection: Connection, role: str, right: str, name: str
 ) -> None:
-    """What is open to whoever has the project's public key is named."""
+    """A table or function that anyone with the project's public key can use is named."""
     connection.execute(f"grant {right} to {role}")
     finding = found(examined(healthy), "rights")
     assert (finding.level, finding.says.replace("public.", "")) == (WRONG, f"open to anon or authenticated: {name}")
 
 
 def test_a_table_without_row_level_security_is_found(healthy: Database, connection: Connection) -> None:
-    """It is named, as it is open to whoever is granted it next."""
+    """A table without row level security is named, because a later grant would open it."""
     connection.execute("alter table integration_sync_log disable row level security")
     assert "integration_sync_log" in found(examined(healthy), "rights").says
 
 
-def test_a_right_that_is_missing_is_found(healthy: Database, connection: Connection) -> None:
-    """A function that service_role may not call is named; securing again gives and takes what is to be."""
+def test_a_missing_right_is_found(healthy: Database, connection: Connection) -> None:
+    """A function that service_role may not call is named, and `auth_sync_secure_v1` corrects all rights."""
     connection.execute("revoke execute on function auth_sync_process_v1 from service_role")
     connection.execute("grant select on auth_user_state to anon")
     findings = [finding for finding in examined(healthy) if finding.check == "rights"]
     assert [finding.level for finding in findings] == [WRONG, WRONG]
     assert "auth_sync_process_v1" in findings[1].says
     connection.execute("select auth_sync_secure_v1()")
-    assert troubles(examined(healthy)) == [NO_SENDER]
+    assert problems(examined(healthy)) == [NO_SENDER]
 
 
 def test_other_name_fields_are_found(healthy: Database) -> None:
-    """Where NAME_FIELDS of the service is not what the triggers capture, names would be lost."""
+    """NAME_FIELDS that differ from the triggers' are found, because names would be lost."""
     policy = Policy(name_fields={"first_name": "given_name"})
-    assert troubles(examined(healthy, policy=policy, compare=False)) == [("settings", WRONG), NO_SENDER]
+    assert problems(examined(healthy, policy=policy, compare=False)) == [("settings", WRONG), NO_SENDER]
 
 
 @pytest.mark.parametrize("seconds", [-3600, 3600])
 def test_a_clock_that_is_off_is_found(healthy: Database, seconds: int) -> None:
-    """An hour before or after the database's clock is wrong, and the finding says which way."""
+    """A clock that differs from the database's by an hour is found, with the direction."""
     finding = found(examined(healthy, now=lambda: utc_now() + timedelta(seconds=seconds)), "clock")
     assert (finding.level, finding.says[:3]) == (WRONG, "-36" if seconds > 0 else "+36")
 
 
-def test_a_call_that_takes_long_is_no_clock_difference(healthy: Database) -> None:
-    """The database's clock is compared with the middle of the call, so a slow answer of a minute is half of that."""
+def test_a_slow_call_is_not_a_clock_difference(healthy: Database) -> None:
+    """A slow call causes no clock difference, because the middle of the call is compared."""
     moments = iter([utc_now() - timedelta(seconds=25), utc_now() + timedelta(seconds=25)])
 
     def now() -> datetime:

@@ -1,4 +1,4 @@
-"""What `examine` finds in the ledger, and in what auth.users and the ledger say of each other."""
+"""`examine` finds faults of the ledger, and differences between auth.users and the ledger."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,7 +9,7 @@ import pytest
 from tests.auth_stand_in import Auth
 from tests.employees import Connection, hire
 from tests.integration.capturing import auth_on
-from tests.integration.doctoring import examined, found, relayed, troubles
+from tests.integration.doctoring import examined, found, problems, relayed
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.doctor.findings import Level
 from webhook_service.errors import Unavailable
@@ -23,13 +23,13 @@ NO_SENDER = ("sender", Level.NOTE)
 
 @pytest.fixture
 def auth(database_url: str) -> Iterator[Auth]:
-    """Supabase Auth, over a connection of its own."""
+    """Provide Supabase Auth with its own connection."""
     with auth_on(database_url) as auth:
         yield auth
 
 
 def event(connection: Connection, age: str, status: str = "PENDING", retry: str | None = None) -> None:
-    """An event of this age in the ledger; `retry` is when it is tried again."""
+    """Insert an event of this age into the ledger; `retry` is the time until its retry."""
     reason = "ambiguous" if status == "FAILED" else None
     connection.execute(
         "insert into integration_sync_log (event_id, direction, operation, auth_user_id, version, via, created_at,"
@@ -41,75 +41,75 @@ def event(connection: Connection, age: str, status: str = "PENDING", retry: str 
 
 
 def test_a_backlog_is_found(database: Database, connection: Connection) -> None:
-    """An event that has been pending for long is wrong, and its age is said."""
+    """An event that has been pending for long is found, with its age."""
     relayed(database)
     event(connection, "5 hours")
     findings = examined(database)
-    assert troubles(findings) == [NO_SENDER, ("backlog", Level.WRONG)]
-    assert found(findings, "backlog").says == "1 pending, the oldest for 5 h; 0 failed, to be tried again"
+    assert problems(findings) == [NO_SENDER, ("backlog", Level.WRONG)]
+    assert found(findings, "backlog").says == "1 pending, the oldest for 5 h; 0 failed, to be retried"
 
 
-def test_a_retry_is_no_finding(database: Database, connection: Connection) -> None:
-    """What has failed and will be tried again is counted, and nothing is wrong yet."""
+def test_a_retry_is_not_a_fault(database: Database, connection: Connection) -> None:
+    """A failed event that will be retried is counted, and is not a fault."""
     relayed(database)
     event(connection, "2 days", "FAILED", retry="1 hour")
     findings = examined(database)
-    assert troubles(findings) == [NO_SENDER]
-    assert found(findings, "backlog").says.endswith("1 failed, to be tried again")
+    assert problems(findings) == [NO_SENDER]
+    assert found(findings, "backlog").says.endswith("1 failed, to be retried")
 
 
-def test_what_is_given_up_is_found(database: Database, connection: Connection) -> None:
-    """What has failed for good is an admin's turn, and the finding says how to ask again."""
+def test_an_event_that_needs_attention_is_found(database: Database, connection: Connection) -> None:
+    """An event that needs attention is found, and the finding says how to replay it."""
     relayed(database)
     event(connection, "4 days", "FAILED")
     findings = examined(database)
-    assert troubles(findings) == [NO_SENDER, ("needs_attention", Level.WRONG)]
+    assert problems(findings) == [NO_SENDER, ("needs_attention", Level.WRONG)]
     assert "webhook-service replay" in found(findings, "needs_attention").todo
 
 
 @pytest.mark.parametrize(("ago", "is_wrong"), [("1 minute", False), ("1 hour", True)])
 def test_a_relay_that_stopped_is_found(database: Database, connection: Connection, ago: str, is_wrong: bool) -> None:
-    """What counts is when any relay last ran."""
+    """The newest run of any relay counts."""
     connection.execute("insert into auth_sync_relays (relay, last_run_at) values ('r', now() - %s::interval)", [ago])
     connection.execute("insert into auth_sync_relays (relay, last_run_at) values ('s', now() - interval '1 day')")
-    assert (("relay", Level.WRONG) in troubles(examined(database))) == is_wrong
+    assert (("relay", Level.WRONG) in problems(examined(database))) == is_wrong
 
 
 # silence
 
 
 def test_silence_is_found(database: Database, connection: Connection, auth: Auth) -> None:
-    """Users that came while the trigger was off, and no event ever: the source moved and nothing arrived."""
+    """New users without any event are found."""
     connection.execute("alter table auth.users disable trigger auth_sync_capture")
     auth.sign_up("jane@example.com")
     connection.execute("alter table auth.users enable trigger auth_sync_capture")
     finding = found(examined(database, compare=False), "silence")
-    assert (finding.level, finding.says) == (Level.WRONG, "auth.users has users, and no event ever came")
+    assert (finding.level, finding.says) == (Level.WRONG, "auth.users has users, but no event has ever arrived")
 
 
 def test_silence_after_events_is_found(database: Database, connection: Connection, auth: Auth) -> None:
-    """Also where events came once, and newer users did not."""
+    """Users that are newer than the last event are found."""
     auth.sign_up("jane@example.com")
     relayed(database)
     connection.execute("update integration_sync_log set created_at = now() - interval '1 day'")
     connection.execute("alter table auth.users disable trigger auth_sync_capture")
     auth.sign_up("joe@example.com")
     finding = found(examined(database, compare=False), "silence")
-    assert (finding.level, finding.says) == (Level.WRONG, "auth.users has newer users than the last event")
+    assert (finding.level, finding.says) == (Level.WRONG, "auth.users has a user that is newer than the last event")
 
 
 def test_a_reconcile_ends_the_silence(database: Database, connection: Connection, auth: Auth) -> None:
-    """What the finding says to do helps."""
+    """The finding's advice ends the silence."""
     connection.execute("alter table auth.users disable trigger auth_sync_capture")
     auth.sign_up("jane@example.com")
     connection.execute("alter table auth.users enable trigger auth_sync_capture")
     relayed(database)
     reconcile(database, Policy(), requested_by="test", dry_run=False)
-    assert troubles(examined(database)) == [NO_SENDER]
+    assert problems(examined(database)) == [NO_SENDER]
 
 
 def test_a_quiet_project_is_not_silent(database: Database, connection: Connection, auth: Auth) -> None:
-    """Where nobody came for longer than the ledger is kept, the events are pruned and nothing is missing."""
+    """A project whose last events were pruned is not silent."""
     auth.sign_up("jane@example.com")
     relayed(database)
     connection.execute("update auth.users set created_at = now() - interval '100 days'")
@@ -118,14 +118,14 @@ def test_a_quiet_project_is_not_silent(database: Database, connection: Connectio
         " set created_at = now() - interval '100 days', completed_at = now() - interval '100 days'"
     )
     assert prune(database, datetime.now(UTC) - timedelta(days=90)) == 1
-    assert troubles(examined(database)) == [NO_SENDER]
+    assert problems(examined(database)) == [NO_SENDER]
 
 
 # drift
 
 
 def test_drift_is_counted_by_its_kind(database: Database, connection: Connection, auth: Auth) -> None:
-    """What was changed behind the triggers' back is compared, counted, and left as it is."""
+    """Differences that the triggers could not see are counted by kind, and left as they are."""
     employee_id = hire(connection, "jane@example.com")
     jane = auth.admin_create("jane@example.com")
     relayed(database)
@@ -143,53 +143,53 @@ def test_drift_is_counted_by_its_kind(database: Database, connection: Connection
 # before the migrations
 
 
-def test_an_empty_database_is_to_be_migrated(empty_database_url: str) -> None:
-    """Where there is nothing of ours, that is the only finding."""
+def test_an_empty_database_must_be_migrated(empty_database_url: str) -> None:
+    """A database without this service's schema has one finding, which says to migrate."""
     database = DirectDatabase(empty_database_url)
     findings = examined(database)
     database.close()
-    assert troubles(findings) == [("migrations", Level.WRONG)]
+    assert problems(findings) == [("migrations", Level.WRONG)]
     assert (len(findings), findings[0].says[:4], "migrate" in findings[0].todo) == (1, "at 0", True)
 
 
-def test_an_older_schema_is_to_be_migrated(database: Database, connection: Connection) -> None:
-    """Where a migration is missing, nothing else is looked at: what it would call may not be there."""
+def test_an_older_schema_must_be_migrated(database: Database, connection: Connection) -> None:
+    """A missing migration is the only finding, because later checks may need it."""
     connection.execute("delete from auth_sync_migrations where number = (select max(number) from auth_sync_migrations)")
-    assert troubles(examined(database)) == [("migrations", Level.WRONG)]
+    assert problems(examined(database)) == [("migrations", Level.WRONG)]
 
 
-def test_a_database_that_cannot_be_asked_is_no_finding() -> None:
-    """It is an error of its own, as of any command."""
+def test_an_unavailable_database_raises_an_error() -> None:
+    """A database that does not respond raises Unavailable, as for any command."""
     database = DirectDatabase("postgresql://127.0.0.1:1/none")
     with pytest.raises(Unavailable):
         examined(database)
     database.close()
 
 
-def test_without_auth_users_there_is_less_to_look_at(database: Database, connection: Connection) -> None:
-    """A database that only receives is right with a note, and is not compared."""
+def test_a_database_without_auth_users_is_not_compared(database: Database, connection: Connection) -> None:
+    """A database without auth.users gets a note, and no comparison."""
     relayed(database)
     connection.execute("drop table auth.users cascade")
     findings = examined(database)
-    assert troubles(findings) == [("source", Level.NOTE), NO_SENDER]
+    assert problems(findings) == [("source", Level.NOTE), NO_SENDER]
     assert "drift" not in [finding.check for finding in findings]
 
 
-def test_a_trigger_on_employees_is_found_without_auth_users(database: Database, connection: Connection) -> None:
-    """Also where events come by webhook only, an employee that comes after its user is linked by a trigger."""
+def test_a_missing_trigger_on_employees_is_found_without_auth_users(database: Database, connection: Connection) -> None:
+    """A missing trigger on employees is found without auth.users too, because it links later employees."""
     connection.execute("drop table auth.users cascade")
     connection.execute("drop trigger auth_sync_employees_inserted on employees")
-    assert ("triggers", Level.WRONG) in troubles(examined(database))
+    assert ("triggers", Level.WRONG) in problems(examined(database))
 
 
-def test_settings_that_are_gone_are_found(database: Database, connection: Connection) -> None:
-    """Somebody emptied the table: that is a finding, and no error of doctor's own."""
+def test_missing_settings_are_found(database: Database, connection: Connection) -> None:
+    """An emptied settings table is a finding, and not an error of doctor."""
     relayed(database)
     connection.execute("delete from auth_sync_settings")
-    assert Level.WRONG in {level for _, level in troubles(examined(database, compare=False))}
+    assert Level.WRONG in {level for _, level in problems(examined(database, compare=False))}
 
 
-def test_older_functions_are_to_be_migrated(database: Database, connection: Connection) -> None:
-    """Where the database never had the functions of this version, nothing else is examined."""
+def test_older_functions_must_be_migrated(database: Database, connection: Connection) -> None:
+    """Functions of another version are the only finding."""
     connection.execute("update auth_sync_functions set digest = 'older'")
-    assert troubles(examined(database)) == [("migrations", Level.WRONG)]
+    assert problems(examined(database)) == [("migrations", Level.WRONG)]

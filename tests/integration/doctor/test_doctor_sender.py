@@ -1,4 +1,4 @@
-"""What `examine` finds of the sender, on a PostgreSQL with pgcrypto and the doubles of Vault and pg_net."""
+"""`examine` finds faults of the sender, on a PostgreSQL with pgcrypto and the doubles of Vault and pg_net."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,7 +14,7 @@ from tests.databases import dropped_afterwards
 from tests.debian_postgres import Cluster
 from tests.employees import Connection
 from tests.integration.capturing import prepared
-from tests.integration.doctoring import examined, found, relayed, troubles
+from tests.integration.doctoring import examined, found, problems, relayed
 from tests.integration.misbehaving_servers import Serve, answers, answers_json, closes
 from tests.pg_net_double import Mischief, working
 from tests.ports import free_port
@@ -26,12 +26,12 @@ from webhook_service.server import process as server_process
 OTHER_SECRET = "whsec_b3RoZXItc2VjcmV0LW90aGVyLXNlY3JldC1vdGhlci1zZWM="
 NOTE, WRONG = Level.NOTE, Level.WRONG
 NO_WORKER = ("pg_net", WRONG)
-"""Most tests here have nobody who empties the queue."""
+"""In most tests here, no worker empties the queue."""
 
 
 @pytest.fixture(scope="module")
 def template(supabase_cluster: Cluster, new_supabase_database: Callable[..., str]) -> str:
-    """The name of a database with auth.users and our migrations, for copies."""
+    """Return the name of a database with auth.users and the migrations, from which the tests copy."""
     name = new_supabase_database()
     prepared(supabase_cluster.url(name))
     return name
@@ -45,7 +45,7 @@ def url(supabase_cluster: Cluster, new_supabase_database: Callable[..., str], te
 
 @pytest.fixture
 def database(url: str) -> Iterator[Database]:
-    """A relay has run, so that the sender is all there is to find."""
+    """Provide a database in which a relay has run, so that only the sender can be at fault."""
     database = DirectDatabase(url)
     relayed(database)
     yield database
@@ -65,7 +65,10 @@ def receiver(
     template: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:
-    """The webhook's URL of a running service, which has SECRET. The probe never gets as far as its database."""
+    """Provide the webhook's URL of a running service, which has SECRET.
+
+    The probe does not reach the service's database.
+    """
     database_url = supabase_cluster.url(new_supabase_database(template))
     port = free_port()
     environment = settings_for(database_url) | {"HOST": "127.0.0.1", "PORT": str(port), "WEB_CONCURRENCY": "1"}
@@ -81,24 +84,24 @@ def send_to(connection: Connection, url: str, secrets: str = SECRET) -> None:
     connection.execute("select auth_sync_send_to(%s, %s)", [url, secrets])
 
 
-def test_without_a_sender_there_is_a_note(database: Database) -> None:
-    """Nothing is wrong, as the relay carries the events; the note has the call that sets the sender up."""
+def test_a_missing_sender_is_a_note(database: Database) -> None:
+    """A database without a sender gets a note with the call that sets it up, because the relay applies the events."""
     findings = examined(database)
-    assert troubles(findings) == [("sender", NOTE)]
+    assert problems(findings) == [("sender", NOTE)]
     assert "select auth_sync_send_to(" in found(findings, "sender").todo
 
 
 def test_the_round_trip(database: Database, connection: Connection, receiver: str) -> None:
-    """The database signs, doctor verifies, and the running service takes it: all three are said to be right."""
+    """The sender, the secret and the URL pass if the database signs, doctor verifies and the service accepts."""
     send_to(connection, receiver)
     findings = examined(database)
-    assert troubles(findings) == [NO_WORKER]
+    assert problems(findings) == [NO_WORKER]
     assert found(findings, "sender").says == f"posts to {receiver}"
     assert [found(findings, check).level for check in ("secret", "url")] == [Level.OK, Level.OK]
 
 
-def test_the_probe_is_no_event(database: Database, connection: Connection, receiver: str) -> None:
-    """It leaves nothing in the ledger, and nothing in pg_net's queue."""
+def test_the_probe_is_not_an_event(database: Database, connection: Connection, receiver: str) -> None:
+    """The probe leaves nothing in the ledger or in pg_net's queue."""
     send_to(connection, receiver)
     examined(database)
     for table in ("integration_sync_log", "auth_user_state", "net.http_request_queue"):
@@ -106,28 +109,28 @@ def test_the_probe_is_no_event(database: Database, connection: Connection, recei
 
 
 @pytest.mark.parametrize("secrets", [f"{SECRET} {OTHER_SECRET}", f"{OTHER_SECRET},{SECRET}"])
-def test_amid_a_rotation_the_secrets_agree(
+def test_the_secrets_agree_during_a_rotation(
     database: Database, connection: Connection, receiver: str, secrets: str
 ) -> None:
-    """Where the database signs with two secrets and the service has one of them, in whatever order."""
+    """A database that signs with two secrets passes if the service has one of them, in any order."""
     send_to(connection, receiver, secrets)
-    assert troubles(examined(database)) == [NO_WORKER]
+    assert problems(examined(database)) == [NO_WORKER]
 
 
 def test_another_secret_is_found(database: Database, connection: Connection, receiver: str) -> None:
-    """Where the database signs with what WEBHOOK_SECRETS does not have, and the URL is not asked."""
+    """A secret that WEBHOOK_SECRETS lacks is found, and nothing is posted to the URL."""
     send_to(connection, receiver, OTHER_SECRET)
     findings = examined(database)
-    assert troubles(findings) == [NO_WORKER, ("secret", WRONG)]
+    assert problems(findings) == [NO_WORKER, ("secret", WRONG)]
     assert "wrong_signature" in found(findings, "secret").says
     assert "url" not in [finding.check for finding in findings]
 
 
 def test_another_secret_at_the_url_is_found(database: Database, connection: Connection, receiver: str) -> None:
-    """Where the service behind the URL has another secret than database and doctor agree upon."""
+    """A service behind the URL with another secret is found."""
     send_to(connection, receiver, OTHER_SECRET)
     findings = examined(database, secret=OTHER_SECRET)
-    assert troubles(findings) == [NO_WORKER, ("url", WRONG)]
+    assert problems(findings) == [NO_WORKER, ("url", WRONG)]
     assert "401" in found(findings, "url").says
 
 
@@ -144,35 +147,35 @@ def test_another_secret_at_the_url_is_found(database: Database, connection: Conn
 def test_a_url_that_is_not_the_service_is_found(
     database: Database, connection: Connection, serve: Serve, behaviour: Any, status: str
 ) -> None:
-    """Any other answer than the service's own is wrong, and the finding has its status."""
+    """A response that is not this service's own is found, with its status."""
     send_to(connection, f"http://127.0.0.1:{serve(behaviour)}/webhook/auth")
     findings = examined(database)
-    assert troubles(findings) == [NO_WORKER, ("url", WRONG)]
+    assert problems(findings) == [NO_WORKER, ("url", WRONG)]
     assert f"answers {status} " in found(findings, "url").says
 
 
 def test_a_url_that_cannot_be_reached_is_a_note(database: Database, connection: Connection, serve: Serve) -> None:
-    """It may be reachable from the database all the same."""
+    """A URL that doctor cannot reach is a note, because the database may still reach it."""
     for port in (free_port(), serve(closes)):
         send_to(connection, f"http://127.0.0.1:{port}/webhook/auth")
-        assert troubles(examined(database)) == [NO_WORKER, ("url", NOTE)]
+        assert problems(examined(database)) == [NO_WORKER, ("url", NOTE)]
 
 
 BAD_URLS = ["http://127.0.0.1:99999/", "http://[::1/", "http://a..b.example.com/", "http://é:x/"]
 
 
 @pytest.mark.parametrize("address", BAD_URLS)
-def test_a_url_that_is_none_is_said(database: Database, connection: Connection, address: str) -> None:
-    """What the database took for a URL and cannot be one ends no examination."""
+def test_an_invalid_url_is_a_finding(database: Database, connection: Connection, address: str) -> None:
+    """An invalid URL is a finding, and does not end the examination."""
     send_to(connection, address)
-    assert troubles(examined(database))[1][0] == "url"
+    assert problems(examined(database))[1][0] == "url"
 
 
-def test_a_url_taken_away_by_hand(database: Database, connection: Connection, receiver: str) -> None:
-    """Where the settings have no URL any more and the vault still has the secret, nothing is posted: a note."""
+def test_a_secret_without_a_url_is_a_note(database: Database, connection: Connection, receiver: str) -> None:
+    """A secret without a URL posts nothing, and gets a note."""
     send_to(connection, receiver)
     connection.execute("update auth_sync_settings set webhook_url = null")
-    assert troubles(examined(database)) == [("sender", NOTE)]
+    assert problems(examined(database)) == [("sender", NOTE)]
 
 
 @pytest.mark.parametrize(
@@ -186,13 +189,13 @@ def test_a_url_taken_away_by_hand(database: Database, connection: Connection, re
             "drop schema net cascade; drop schema vault cascade; drop extension pgcrypto",
             "without pg_net, pgcrypto, vault ",
         ),
-        ("delete from vault.secrets", "gone from the vault"),
+        ("delete from vault.secrets", "not in the vault"),
     ],
 )
-def test_an_extension_that_is_gone_is_found(
+def test_a_missing_extension_is_found(
     database: Database, connection: Connection, receiver: str, loss: str, says: str
 ) -> None:
-    """Each of the three that posting needs is named; what is in the database is still examined."""
+    """Each missing extension that posting needs is named, and the examination continues."""
     send_to(connection, receiver)
     connection.execute(loss)
     findings = examined(database)
@@ -204,16 +207,16 @@ def test_an_extension_that_is_gone_is_found(
 
 
 def test_a_worker_that_runs(database: Database, connection: Connection, url: str, receiver: str) -> None:
-    """While the worker runs there is nothing to say about it; once it is dead, how many requests wait."""
+    """A running worker is not mentioned; a dead one is found, with the number of waiting requests."""
     send_to(connection, receiver)
     with working(url, Mischief(interval=0.05)) as worker:
         wait_for("the worker", lambda: has_worker(connection))
-        assert troubles(examined(database)) == []
+        assert problems(examined(database)) == []
         worker.kill()
     wait_for("its end", lambda: not has_worker(connection))
     connection.execute("select net.http_post('http://127.0.0.1:1/') from generate_series(1, 3)")
     findings = examined(database)
-    assert troubles(findings) == [NO_WORKER]
+    assert problems(findings) == [NO_WORKER]
     assert "3 requests wait" in found(findings, "pg_net").says
 
 
@@ -222,8 +225,8 @@ def has_worker(connection: Connection) -> bool:
     return connection.execute(query).fetchone() is not None
 
 
-def test_refusals_are_told(database: Database, connection: Connection, receiver: str) -> None:
-    """Answers of the last hour that were not 200 are counted by their status; older ones and good ones are not."""
+def test_refusals_are_counted(database: Database, connection: Connection, receiver: str) -> None:
+    """Responses of the last hour other than 200 are counted by status."""
     send_to(connection, receiver)
     connection.execute(
         "insert into net._http_response (id, status_code, created) values"
@@ -238,7 +241,7 @@ def test_refusals_are_told(database: Database, connection: Connection, receiver:
 def test_no_finding_holds_a_secret(
     database: Database, connection: Connection, receiver: str, loss: str, secret: str
 ) -> None:
-    """Neither a secret nor a signature is in what is said, whatever is wrong."""
+    """No finding contains a secret or a signature."""
     send_to(connection, receiver, f"{OTHER_SECRET} {SECRET}" if secret == SECRET else SECRET)
     connection.execute(loss)
     text = str(examined(database, secret=secret))
@@ -246,7 +249,7 @@ def test_no_finding_holds_a_secret(
 
 
 def test_no_finding_holds_a_password(database: Database, connection: Connection, serve: Serve) -> None:
-    """Where somebody has put one into the URL past auth_sync_send_to, the URL is shown without."""
+    """A password in the URL, which only SQL past auth_sync_send_to can store, is not shown."""
     url = f"127.0.0.1:{serve(answers(404, ''))}/webhook/auth"
     send_to(connection, f"http://{url}")
     connection.execute("update auth_sync_settings set webhook_url = %s", [f"http://user:pass-canary@{url}"])

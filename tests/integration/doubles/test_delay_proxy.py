@@ -1,4 +1,4 @@
-"""The network that the benchmarks put between service and database."""
+"""The delaying proxy that the benchmarks put between service and database."""
 
 import contextlib
 import random
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[3]
 
 @contextlib.contextmanager
 def echoing() -> Iterator[Path]:
-    """A socket that sends back what one connection says to it."""
+    """A socket that echoes the bytes of one connection."""
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
         place = Path(folder) / "echo"
         listener.bind(str(place))
@@ -47,8 +47,8 @@ def connected(port: int, process: "subprocess.Popen[bytes]") -> socket.socket:
             assert time.monotonic() < deadline
 
 
-def test_what_goes_through_arrives_whole_and_in_order() -> None:
-    """However it is cut into pieces on its way: else what is measured behind it would be no database's answer."""
+def test_bytes_arrive_whole_and_in_order() -> None:
+    """Bytes arrive whole and in order, however they are cut into pieces on the way."""
     sent = random.Random(1).randbytes(300_000)
     port = free_port()
     with echoing() as place:

@@ -1,4 +1,4 @@
-"""The double of pg_net behaves as pg_net does, and misbehaves as it is told."""
+"""The double of pg_net behaves as pg_net does, and has the faults that a test requests."""
 
 import socket
 import threading
@@ -37,14 +37,14 @@ def net(supabase_database_url: str) -> Iterator[Net]:
 
 @pytest.fixture
 def worker(supabase_database_url: str) -> Iterator[None]:
-    """One that does no mischief."""
+    """A worker without faults."""
     with working(supabase_database_url, Mischief(interval=QUICK)):
         yield
 
 
 @pytest.mark.usefixtures("worker")
 def test_the_bytes_are_those_of_the_jsonb_as_text(net: Net, receiver: Receiver, port: int) -> None:
-    """So a trigger can sign `body::text`, and the receiver verifies the raw bytes."""
+    """The body has the bytes of `body::text`, so a trigger can sign that text and the receiver can verify it."""
     body = {"b": 1.50, "a": ["é 漢 🦀", "\u2028", '"\\'], "longer": {"x": None}, "n": 12345678901234567890}
     status, timed_out, error, content = net.answer(net.post(port, body))
     assert (status, timed_out, error, content) == (200, False, None, "{}")
@@ -53,7 +53,7 @@ def test_the_bytes_are_those_of_the_jsonb_as_text(net: Net, receiver: Receiver, 
 
 @pytest.mark.usefixtures("worker")
 def test_headers_without_a_value_are_dropped(net: Net, receiver: Receiver, port: int) -> None:
-    """Null and empty alike; the others arrive, the content type is added, the sender is pg_net."""
+    """Headers whose value is null or empty are dropped; the content type and pg_net's user agent are added."""
     net.answer(net.post(port, {}, headers={"webhook-id": "evt-1", "X-Empty": "", "X-Null": None, "X-Blank": " "}))
     ((head, _),) = receiver.requests
     lines = head.splitlines()
@@ -66,16 +66,15 @@ def test_headers_without_a_value_are_dropped(net: Net, receiver: Receiver, port:
 
 @pytest.mark.usefixtures("worker")
 def test_nothing_is_ever_retried(net: Net, receiver: Receiver, port: int, serve: Serve) -> None:
-    """A dead receiver, one that is silent for too long and one that fails: each gets an answer of its own, and that
-    is all."""
-    asked: list[int] = []
+    """A request to a dead, slow or failing receiver gets its own row of an answer, and is not repeated."""
+    received: list[int] = []
 
     def fails(connection: socket.socket, over: threading.Event) -> None:
-        asked.append(1)
+        received.append(1)
         answers(503, "{}")(connection, over)
 
     def too_slow(connection: socket.socket, over: threading.Event) -> None:
-        asked.append(2)
+        received.append(2)
         over.wait()
 
     failed = net.post(serve(fails), {})
@@ -87,13 +86,13 @@ def test_nothing_is_ever_retried(net: Net, receiver: Receiver, port: int, serve:
     assert (status, timed_out) == (None, False)
     assert error
     net.answer(net.post(port, {}))
-    assert sorted(asked) == [1, 2]
+    assert sorted(received) == [1, 2]
     assert (net.queued(), net.answers()) == (0, 4)
 
 
 @pytest.mark.usefixtures("worker")
 def test_a_redirect_loses_the_body(net: Net, receiver: Receiver, port: int, serve: Serve) -> None:
-    """A 302 becomes a GET, and is logged as a success."""
+    """A 302 becomes a GET, and is recorded as a success."""
     redirecting = serve(answers(302, "", Location=f"http://127.0.0.1:{port}/elsewhere"))
     assert net.answer(net.post(redirecting, {"lost": True}))[0] == 200
     ((head, body),) = receiver.requests
@@ -103,7 +102,7 @@ def test_a_redirect_loses_the_body(net: Net, receiver: Receiver, port: int, serv
 
 @pytest.mark.usefixtures("worker")
 def test_a_batch_has_at_most_200_and_waits_for_the_slowest(net: Net, receiver: Receiver, serve: Serve) -> None:
-    """All of a batch are sent at once; until the last is answered, no answer is written and nothing more is taken."""
+    """A batch is sent at once; before its last response no answer is written and no further request taken."""
     slow = Receiver()
     slow.gate.clear()
     quick_port, slow_port = serve(receiver), serve(slow)
@@ -122,7 +121,7 @@ def test_a_batch_has_at_most_200_and_waits_for_the_slowest(net: Net, receiver: R
 
 
 def test_a_killed_postgresql_has_lost_the_queue(supabase_cluster: Cluster, supabase_database_url: str) -> None:
-    """The queue and the answers are UNLOGGED; what was committed elsewhere is still there."""
+    """The queue and the answers are UNLOGGED and lost; rows that were committed elsewhere are still there."""
     with psycopg.connect(supabase_database_url, autocommit=True) as connection:
         connection.execute("create table kept as select 1 as number")
         connection.execute("insert into net._http_response (id) values (0)")
@@ -139,10 +138,10 @@ def test_a_killed_postgresql_has_lost_the_queue(supabase_cluster: Cluster, supab
 
 
 @pytest.mark.usefixtures("worker")
-def test_it_finds_its_way_back_to_postgresql(
+def test_the_worker_reconnects_to_postgresql(
     supabase_cluster: Cluster, supabase_database_url: str, net: Net, receiver: Receiver, port: int
 ) -> None:
-    """After a kill as after a restart, and what it had sent before is not sent again."""
+    """After a kill or a restart of PostgreSQL the worker reconnects, and does not send earlier requests again."""
     net.answer(net.post(port, 0))
     for number, end in enumerate([supabase_cluster.kill, supabase_cluster.stop], start=1):
         end()
@@ -153,10 +152,10 @@ def test_it_finds_its_way_back_to_postgresql(
     assert receiver.bodies() == [b"0", b"1", b"2"]
 
 
-def test_what_a_killed_worker_had_taken_is_lost(
+def test_the_requests_of_a_killed_worker_are_lost(
     supabase_database_url: str, net: Net, receiver: Receiver, port: int
 ) -> None:
-    """It was sent, and nobody will know; the next worker goes on with what is in the queue."""
+    """The requests were sent, but have no answer; the next worker continues with the queue."""
     receiver.gate.clear()
     with working(supabase_database_url, Mischief(interval=QUICK)) as worker:
         lost = net.post(port, "lost")
@@ -171,7 +170,7 @@ def test_what_a_killed_worker_had_taken_is_lost(
 
 
 def test_duplicates_are_the_same_request(supabase_database_url: str, net: Net, receiver: Receiver, port: int) -> None:
-    """The same headers and the same body, and one answer."""
+    """A duplicate has the same headers and the same body, and there is one answer."""
     with working(supabase_database_url, Mischief(interval=QUICK, duplicate=1)):
         for number in range(5):
             net.post(port, number, headers={"webhook-id": f"evt-{number}"})
@@ -180,10 +179,10 @@ def test_duplicates_are_the_same_request(supabase_database_url: str, net: Net, r
     assert len(set(receiver.requests)) == 5
 
 
-def test_what_is_dropped_depends_on_the_seed(
+def test_the_seed_decides_which_requests_are_dropped(
     supabase_database_url: str, net: Net, receiver: Receiver, port: int
 ) -> None:
-    """Dropped means taken and never sent; and there is no answer."""
+    """A dropped request is taken, but not sent, and has no answer."""
     mischief = Mischief(interval=QUICK, drop=0.5, seed=3)
     sent = [request_id for request_id in range(1, 41) if mischief.dice(request_id).random() >= mischief.drop]
     assert 0 < len(sent) < 40
@@ -198,7 +197,7 @@ def test_what_is_dropped_depends_on_the_seed(
 def test_a_worker_that_dies_loses_a_part_of_the_batch(
     supabase_database_url: str, net: Net, receiver: Receiver, port: int
 ) -> None:
-    """Some of it is sent, and no answer is written."""
+    """A part of the batch is sent, and no answer is written."""
     with working(supabase_database_url, Mischief(interval=QUICK, die=1)):
         for _ in range(10):
             with net.connection.transaction():

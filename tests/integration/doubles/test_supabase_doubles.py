@@ -23,15 +23,15 @@ def secret(connection: Connection) -> tuple[Any, ...] | None:
 
 
 def test_pgcrypto_is_where_supabase_has_it(connection: Connection) -> None:
-    """In schema `extensions`, for every role and every search path."""
+    """pgcrypto is in schema `extensions`, for every role and every search path."""
     connection.execute("set search_path = ''")
     connection.execute("set role anon")
     row = connection.execute("select encode(extensions.hmac('a'::bytea, 'key'::bytea, 'sha256'), 'hex')").fetchone()
     assert row == ("780c3db4ce3de5b9e55816fba98f590631d96c075271b26976238d5f4444219b",)
 
 
-def test_a_secret_is_made_changed_and_read(connection: Connection) -> None:
-    """What is not given stays; a name is had once."""
+def test_a_secret_is_created_changed_and_read(connection: Connection) -> None:
+    """An update keeps the values that are not given, and a name exists once."""
     made = connection.execute("select vault.create_secret('whsec_é', 'webhooks', 'signs')").fetchone()
     assert made is not None
     assert secret(connection) == ("webhooks", "signs", "whsec_é", True)
@@ -45,7 +45,7 @@ def test_a_secret_is_made_changed_and_read(connection: Connection) -> None:
 
 
 def test_the_vault_is_closed_to_the_public(connection: Connection) -> None:
-    """service_role may use it; anon and authenticated may not."""
+    """service_role may use the vault; anon and authenticated may not."""
     connection.execute("set role service_role")
     connection.execute("select vault.create_secret('s', 'n')")
     assert secret(connection) == ("n", "", "s", True)
@@ -57,7 +57,7 @@ def test_the_vault_is_closed_to_the_public(connection: Connection) -> None:
 
 
 def test_every_role_posts_and_reads_what_others_post(connection: Connection) -> None:
-    """So headers may carry signatures, and never secrets."""
+    """Headers may carry signatures, but never secrets, because every role can read them."""
     connection.execute("set search_path = ''")
     connection.execute("""select net.http_post('http://localhost', '{"b": 1, "a": 2}', headers => '{"x": "y"}')""")
     connection.execute("set role anon")
@@ -71,13 +71,13 @@ def test_every_role_posts_and_reads_what_others_post(connection: Connection) -> 
 
 
 def test_only_json_is_posted(connection: Connection) -> None:
-    """A content type of another kind is refused, however its name is written."""
+    """Another content type is refused, whatever the case of the header's name."""
     with pytest.raises(psycopg.errors.RaiseException, match="Content-Type"):
         connection.execute("""select net.http_post('http://localhost', headers => '{"content-type": "text/plain"}')""")
 
 
 def test_a_request_of_a_rolled_back_transaction_is_never_queued(connection: Connection) -> None:
-    """The queue is a table like any other."""
+    """The queue is a table like any other, so a rollback removes the request."""
     with connection.transaction(force_rollback=True):
         connection.execute("select net.http_post('http://localhost')")
     assert connection.execute("select from net.http_request_queue").fetchall() == []

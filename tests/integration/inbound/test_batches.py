@@ -1,4 +1,4 @@
-"""A batch is written at once (auth_sync_apply_fast_v1) and comes to what its events come to one by one."""
+"""A batch on the fast path (auth_sync_apply_fast_v1) has the same result as its events one by one."""
 
 import random
 import time
@@ -63,12 +63,12 @@ def work(number: int, user: int, **columns: Any) -> Work:
 
 
 def linked(connection: Connection, user: int) -> int:
-    """An employee with this login."""
+    """Insert an employee with this login. Return its id."""
     return hire(connection, f"{user}@example.com", first_name="Jane", last_name="Doe", auth_user_id=UUID(int=user))
 
 
 def some_company(connection: Connection, chance: random.Random) -> None:
-    """Few enough employees that events often mean the same one; some are ambiguous, have left, or have no login."""
+    """A few employees, so that events often concern the same one. Some are ambiguous, inactive or without a login."""
     for number in range(chance.randint(2, 6)):
         hire(
             connection,
@@ -107,7 +107,7 @@ def some_work(number: int, chance: random.Random, policy: Policy) -> Work:
 
 
 def some_batches(chance: random.Random, policy: Policy) -> Iterator[list[Work]]:
-    """No two events of a batch with one e-mail: of users that both want it, either may come first."""
+    """Batches in which each e-mail is in one event only, because of two users that claim it either may be first."""
     number = 0
     for _ in range(chance.randint(3, 12)):
         batch: dict[str | None, Work] = {}
@@ -119,15 +119,15 @@ def some_batches(chance: random.Random, policy: Policy) -> Iterator[list[Work]]:
 
 
 def some_captured(connection: Connection, chance: random.Random, batch: list[Work]) -> None:
-    """The ledger holds some of them before they arrive, as a trigger or a reconciliation has captured them."""
+    """Put some events into the ledger before they arrive, as capture or reconciliation does."""
     for one in map(to_json, batch):
         if one["via"] != Via.REPLAY and chance.random() < 0.3:
             connection.execute(CAPTURED, {name: one[name] for name in KEPT} | {"user": Jsonb(one["user"])})
 
 
 def lived(connection: Connection, chance: random.Random, policy: Policy, process: str) -> list[Any]:
-    """A random history, and what the tables hold afterwards. Nothing of it is kept. It ends where somebody who waited
-    for an employee is next: that is the relay's work.
+    """Run a random history, and return the contents of the tables. All is rolled back. The history ends when a user who
+    waited for an employee would be next, which is the relay's work.
     """
     with connection.transaction(force_rollback=True):
         connection.execute("alter sequence employees_employee_id_seq restart 1")
@@ -144,16 +144,16 @@ def lived(connection: Connection, chance: random.Random, policy: Policy, process
 @pytest.mark.campaign
 @pytest.mark.parametrize("owner", EmailOwner)
 @pytest.mark.parametrize("seed", range(4))
-def test_together_is_as_one_by_one(connection: Connection, owner: EmailOwner, seed: int) -> None:
-    """Random histories end in the same ledger, the same states and the same employees."""
+def test_a_batch_has_the_result_of_its_single_events(connection: Connection, owner: EmailOwner, seed: int) -> None:
+    """Random histories give the same ledger, the same states and the same employees."""
     policy = Policy(owner)
     for history in range(25):
         ends = [lived(connection, random.Random(f"{seed} {history}"), policy, how) for how in (TOGETHER, ONE_BY_ONE)]
         assert ends[0] == ends[1], history
 
 
-def test_ordinary_events_are_written_once(connection: Connection) -> None:
-    """The rows of the ledger come into it finished: half of the work on its indexes."""
+def test_events_on_the_fast_path_are_written_once(connection: Connection) -> None:
+    """The fast path inserts finished rows into the ledger, which halves the writes to its indexes."""
     ids = [linked(connection, user) for user in range(1, 9)]
     works = [work(n, n, email=f"{n}@example.com", names={"first_name": f"N{n}"}) for n in range(1, 9)]
     with connection.transaction():
@@ -163,9 +163,11 @@ def test_ordinary_events_are_written_once(connection: Connection) -> None:
     assert [employee(connection, id)["first_name"] for id in ids] == [f"N{n}" for n in range(1, 9)]
 
 
-def test_what_was_planned_while_the_tables_were_empty_stays_right(connection: Connection) -> None:
-    """A session keeps its plans: one that goes through a whole table would cost more with each event. A table that is
-    known to be empty, as after an autovacuum, is more tempting than one of which nothing is known.
+def test_plans_made_on_empty_tables_stay_fast(connection: Connection) -> None:
+    """A plan that a session made on empty tables does not read whole tables once they are full.
+
+    The planner is more likely to choose such a plan where a table is known to be empty, as after an autovacuum, than
+    where it has no statistics.
     """
     batches = [[work(n, n, email=f"{n}@example.com") for n in numbers] for numbers in ((1, 2), (3, 4, 5, 6))]
     connection.execute("analyze")
@@ -186,8 +188,8 @@ def test_what_was_planned_while_the_tables_were_empty_stays_right(connection: Co
     assert len((answer or {})["auth_sync_process_v1"]["results"]) == 4
 
 
-def test_who_looks_for_an_employee_waits_for_older_events(connection: Connection, database: Database) -> None:
-    """One takes an e-mail, is deleted, and another has the e-mail then: in one call as in three."""
+def test_an_event_that_searches_an_employee_waits_for_older_events(connection: Connection, database: Database) -> None:
+    """An e-mail that a user takes before its deletion can link another user in the same call."""
     held = linked(connection, 1)
     gone = decide(AuthEvent("evt-2", Operation.DELETE, 2, AuthUser(UUID(int=1), deleted_at=LONG_AGO)), Policy())
     works = [work(1, 1, email="new@example.com"), gone, work(3, 2, email="new@example.com")]
@@ -200,16 +202,16 @@ def test_who_looks_for_an_employee_waits_for_older_events(connection: Connection
     assert employee(connection, held)["auth_user_id"] == UUID(int=2)
 
 
-def test_what_changes_while_a_batch_waits_is_not_overwritten(
+def test_a_change_during_a_batch_is_not_overwritten(
     connection: Connection, database: Database, database_url: str
 ) -> None:
-    """Somebody holds the employee as the batch comes, and changes another name."""
+    """A change of the employee that commits while a batch waits is not overwritten."""
     held = linked(connection, 1)
     with psycopg.connect(database_url) as hr, ThreadPoolExecutor(1) as threads:
         hr.execute("update employees set last_name = 'Married' where employee_id = %s", [held])
         made = work(1, 1, email="1@example.com", names={"first_name": "Janet"})
         under_way = threads.submit(process_batch, database, [made], Policy())
-        wait_until_somebody_waits(connection)
+        wait_for_a_blocked_lock(connection)
         hr.commit()
         assert under_way.result(10)[0].outcome == "synced"
     assert (employee(connection, held)["first_name"], employee(connection, held)["last_name"]) == ("Janet", "Married")
@@ -218,21 +220,21 @@ def test_what_changes_while_a_batch_waits_is_not_overwritten(
 def test_of_two_batches_at_once_the_newer_event_wins(
     connection: Connection, database: Database, database_url: str
 ) -> None:
-    """The older one reads what is known before the newer one is done, and must not go by that."""
+    """The older batch read the state before the newer one was written, and still ends as stale."""
     held = linked(connection, 1)
     older, newer = (work(n, 1, email="1@example.com", names={"first_name": f"N{n}"}) for n in (1, 2))
     process_batch(database, [work(0, 1, email="1@example.com")], Policy())
     with psycopg.connect(database_url) as other, ThreadPoolExecutor(1) as threads:
         other.execute(TOGETHER, [Jsonb([to_json(newer)])])
         under_way = threads.submit(process_batch, database, [older], Policy())
-        wait_until_somebody_waits(connection)
+        wait_for_a_blocked_lock(connection)
         other.commit()
         assert under_way.result(10)[0].outcome == "stale"
     assert employee(connection, held)["first_name"] == "N2"
 
 
-def test_a_trigger_that_writes_something_else_is_believed(connection: Connection, database: Database) -> None:
-    """The ledger says what the employees became, also where their owner's trigger had a say in it."""
+def test_the_values_that_a_trigger_writes_are_recorded(connection: Connection, database: Database) -> None:
+    """The ledger records the values that a trigger of the employees' owner has written."""
     connection.execute("""
         create function shout() returns trigger language plpgsql as
         $$ begin new.first_name := upper(new.first_name); new.email := upper(new.email); return new; end $$;
@@ -249,7 +251,7 @@ def test_a_trigger_that_writes_something_else_is_believed(connection: Connection
     assert [change["email"]["to"] for change in changes] == ["1@EXAMPLE.COM", "2@EXAMPLE.COM"]
 
 
-def wait_until_somebody_waits(connection: Connection) -> None:
+def wait_for_a_blocked_lock(connection: Connection) -> None:
     deadline = time.monotonic() + 10
     while not connection.execute("select from pg_locks where not granted").rowcount:
         assert time.monotonic() < deadline

@@ -1,4 +1,4 @@
-"""Every column that may be synced arrives, whichever way an event takes: the SQL functions list columns by hand."""
+"""Every synced column reaches the employee by every path of an event. The SQL functions list columns by hand."""
 
 from typing import Any
 from uuid import UUID
@@ -30,7 +30,7 @@ def remembered(connection: Connection, column: str) -> bool:
 
 @pytest.mark.parametrize("column", NAME_COLUMNS)
 def test_a_webhook_copies_each_column(database: Database, connection: Connection, column: str) -> None:
-    """As it links, and as it syncs a linked employee; the ledger says what changed."""
+    """A webhook copies each column when it links and when it syncs, and the ledger records the change."""
     hired = hire(connection, EMAIL)
     assert apply(database, 1, names={column: "One"}) == "linked"
     assert employee(connection, hired)[column] == "One"
@@ -45,7 +45,7 @@ def test_a_webhook_copies_each_column(database: Database, connection: Connection
 def test_an_event_that_is_applied_alone_copies_each_column(
     database: Database, connection: Connection, column: str
 ) -> None:
-    """With a new e-mail: that is not applied together with others."""
+    """An event with a new e-mail, which is applied alone, copies each column."""
     hired = hire(connection, EMAIL)
     assert apply(database, 1) == "linked"
     assert apply(database, 2, email="jane.doe@example.com", names={column: "Two"}) == "synced"
@@ -59,7 +59,7 @@ def test_an_event_that_is_applied_alone_copies_each_column(
 
 @pytest.mark.parametrize("column", NAME_COLUMNS)
 def test_an_employee_hired_later_gets_each_column(database: Database, connection: Connection, column: str) -> None:
-    """The auth user came first, and is linked as the employee is inserted."""
+    """The auth user existed first, and each column is copied when the employee is inserted."""
     assert apply(database, 1, names={column: "One"}) == "unmatched"
     hired = hire(connection, EMAIL)
     assert (employee(connection, hired)["auth_user_id"], employee(connection, hired)[column]) == (JANE, "One")

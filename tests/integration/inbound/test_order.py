@@ -1,4 +1,4 @@
-"""Order does not matter: every permutation and duplication of a user's events ends in the same employee."""
+"""Every permutation and duplication of a user's events gives the same employee."""
 
 import random
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ from webhook_service.inbound.processing import process_batch
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
-MATCHES, MATCHES_TOO, NOBODYS, NOBODYS_TOO = "Jane.Doe", "jane.doe", "jane", "j.doe"
-"""Local parts: the first two are the employee's address in two spellings, the others are no employee's."""
+MATCHES, MATCHES_TOO, UNUSED, UNUSED_TOO = "Jane.Doe", "jane.doe", "jane", "j.doe"
+"""Local parts: the first two are the employee's address in two spellings, the others belong to no employee."""
 
 SELECT = """
 select employee_number, lower(btrim(email)) as email, first_name, last_name,
@@ -32,7 +32,7 @@ select employee_number, lower(btrim(email)) as email, first_name, last_name,
 
 @dataclass(frozen=True)
 class Change:
-    """What one event of a history says. Addresses and numbers are made unique for each replica of the history."""
+    """The values of one event. Addresses and numbers are made unique for each replica of the history."""
 
     local_part: str | None
     confirmed: bool
@@ -44,7 +44,7 @@ class Change:
 
 changes = st.builds(
     Change,
-    local_part=st.sampled_from([MATCHES, MATCHES_TOO, NOBODYS, NOBODYS_TOO, None]),
+    local_part=st.sampled_from([MATCHES, MATCHES_TOO, UNUSED, UNUSED_TOO, None]),
     confirmed=st.booleans(),
     number=st.sampled_from([None, None, None, "right", "wrong"]),
     names=st.dictionaries(st.sampled_from(["first_name", "last_name"]), st.sampled_from(["Ann", "Bea", "Cay"])),
@@ -56,7 +56,7 @@ endings = st.sampled_from([(), ("soft",), ("hard",), ("soft", "soft"), ("soft", 
 
 @st.composite
 def histories(draw: st.DrawFn, longest: int) -> list[Change | str]:
-    """Up to `longest` events of one user in the order of their versions; a deletion is final, as it is in Auth."""
+    """Up to `longest` events of one user in the order of their versions. A deletion is the last, as in Auth."""
     ending = draw(endings)
     living = draw(st.lists(changes, min_size=1, max_size=longest - len(ending)))
     return [*living, *ending]
@@ -95,9 +95,9 @@ def ends_as(
     orders: Sequence[Sequence[int]],
     together: int = 1,
 ) -> list[dict[str, Any]]:
-    """Delivers the history in each of these orders, each to a user and an employee of its own, all orders side by side:
-    the first event of each in one batch, then the second of each; or so many of each `together`. Returns the employee
-    each order ends in.
+    """Deliver the history in each of these orders, each to its own user and employee. Return the final employee of each
+    order. All orders run side by side: the first event of each in one batch, then the second of each; or `together`
+    events of each.
     """
     replicas = [f"r{uuid4().hex[:12]}" for _ in orders]
     with connection.cursor() as cursor:
@@ -130,7 +130,7 @@ def check(database: Database, connection: Connection, history: list[Change | str
         assert end == expected, f"order {order}"
 
 
-# The database is shared by the examples of a test: each example has users and employees of its own.
+# The examples of a test share its database, so each has its own users and employees.
 shared_database = settings(
     deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
@@ -138,20 +138,20 @@ shared_database = settings(
 
 @given(history=histories(longest=4))
 @settings(shared_database, max_examples=40)
-def test_every_permutation_of_a_history_ends_as_it_was_sent(
+def test_every_permutation_of_a_history_gives_the_same_employee(
     database: Database, connection: Connection, history: list[Change | str]
 ) -> None:
-    """Whatever the order of arrival, the employee ends as if the events had come in the order they were sent."""
+    """In every order of arrival the employee is the same as in the order in which the events were sent."""
     check(database, connection, history, [list(order) for order in permutations(range(len(history)))])
 
 
 @pytest.mark.campaign
 @given(history=histories(longest=6).filter(lambda history: len(history) > 4))
 @settings(shared_database, max_examples=4)
-def test_every_permutation_of_six_events_ends_as_they_were_sent(
+def test_every_permutation_of_six_events_gives_the_same_employee(
     database: Database, connection: Connection, history: list[Change | str]
 ) -> None:
-    """The same for the longest histories that can be tried in every order."""
+    """The same holds for the longest histories that can be tried in every order."""
     check(database, connection, history, [list(order) for order in permutations(range(len(history)))])
 
 
@@ -161,7 +161,7 @@ def test_every_permutation_of_six_events_ends_as_they_were_sent(
 def test_duplicates_in_any_order_change_nothing(
     database: Database, connection: Connection, history: list[Change | str], seed: int
 ) -> None:
-    """Each event delivered up to three times, shuffled: the employee ends as if each had come once and in order."""
+    """Events that are shuffled and delivered up to three times give the same employee."""
     generator = random.Random(seed)
     orders = []
     for _ in range(20):
@@ -173,10 +173,10 @@ def test_duplicates_in_any_order_change_nothing(
 
 @given(history=histories(longest=6), seed=st.integers(0, 2**32), together=st.integers(2, 6))
 @settings(shared_database, max_examples=30)
-def test_events_that_share_a_batch_end_as_they_were_sent(
+def test_events_that_share_a_batch_give_the_same_employee(
     database: Database, connection: Connection, history: list[Change | str], seed: int, together: int
 ) -> None:
-    """Several events of one user in one batch, in any order: older versions are applied first."""
+    """Of several events of one user in one batch, older versions are applied first."""
     generator = random.Random(seed)
     orders = [generator.sample(range(len(history)), len(history)) for _ in range(20)]
     [expected] = ends_as(database, connection, history, [range(len(history))])
@@ -185,16 +185,16 @@ def test_events_that_share_a_batch_end_as_they_were_sent(
 
 
 def test_an_overtaken_event_still_links_by_the_address_it_proved(database: Database, connection: Connection) -> None:
-    """The newer event's address is nobody's; the older one, late, makes the link and brings the newer address along."""
+    """A late event links by its e-mail, though a newer event has another; the link copies the newer e-mail."""
     proved = Change(MATCHES, confirmed=True, number=None, names={}, anonymous=False, banned=False)
-    moved = replace(proved, local_part=NOBODYS)
+    moved = replace(proved, local_part=UNUSED)
     in_order, late = ends_as(database, connection, [proved, moved], [[0, 1], [1, 0]])
     assert (late["linked"], late["email"]) == (True, "jane@replica.example.com")
     assert late == in_order
 
 
-def test_an_event_overtaken_by_more_than_an_hour_links_nobody(database: Database, connection: Connection) -> None:
-    """By then the address may be somebody else's; also where still newer events came in the meantime."""
+def test_an_event_overtaken_by_more_than_an_hour_does_not_link(database: Database, connection: Connection) -> None:
+    """An event that was overtaken more than an hour ago links no employee: its e-mail may have another owner by now."""
     connection.execute("insert into employees (email) values ('jane@example.com')")
     user = AuthUser(uuid4(), email="elsewhere@example.com", email_confirmed=True)
     process_batch(database, [decide(AuthEvent("newer", Operation.UPDATE, 2, user), Policy())], Policy())

@@ -1,4 +1,4 @@
-"""The merging of concurrent works into batches."""
+"""Group commit: concurrent works share a call of the database."""
 
 import asyncio
 import threading
@@ -32,7 +32,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 class Gate(CalledSoon):
-    """A database behind a gate: counts the calls that come to it, and lets them pass once it is opened."""
+    """A database behind a gate: it counts the calls, and lets them through once the gate is opened."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -53,8 +53,8 @@ class Gate(CalledSoon):
         self.database.close()
 
 
-class NotTogether(Gate):
-    """Refuses several works at once. Of those that come alone after that, the second waits until it is let go."""
+class OneAtATime(Gate):
+    """Refuse calls with several works. Of the calls with one work after that, hold the second until `let_go`."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
@@ -71,7 +71,7 @@ class NotTogether(Gate):
 
 
 def test_works_that_wait_together_share_a_call(database: Database) -> None:
-    """While one call is under way, what arrives gathers, and goes with the next one."""
+    """Works that arrive during a call share the next one."""
     gate = Gate(database)
     commits = ForThreads(GroupCommit(gate, Policy(), patience=10, held_up=60))
     with ThreadPoolExecutor(9) as threads:
@@ -86,7 +86,7 @@ def test_works_that_wait_together_share_a_call(database: Database) -> None:
 
 
 def test_a_batch_has_a_limit(database: Database) -> None:
-    """More than max_batch wait for another call."""
+    """Works beyond max_batch wait for another call."""
     gate = Gate(database)
     gate.opened.set()
     commits = ForThreads(GroupCommit(gate, Policy(), max_batch=4, patience=10, held_up=60))
@@ -96,10 +96,8 @@ def test_a_batch_has_a_limit(database: Database) -> None:
 
 
 @pytest.mark.parametrize(("round_trip", "under_way"), [(0.0, 1), (0.004, 1), (0.006, 2), (0.3, 2)])
-def test_a_second_call_is_worth_while_behind_a_slow_network(
-    database: Database, round_trip: float, under_way: int
-) -> None:
-    """Up to a round trip of 5 ms one call is under way at a time, above it two: the one rule is the measured time."""
+def test_a_slow_network_allows_a_second_call(database: Database, round_trip: float, under_way: int) -> None:
+    """With a round trip of up to 5 ms one call is under way at a time, with a longer one two."""
     gate = Gate(database)
     gate.round_trip = round_trip
     commits = ForThreads(GroupCommit(gate, Policy(), max_batch=1, patience=10, held_up=60))
@@ -110,8 +108,8 @@ def test_a_second_call_is_worth_while_behind_a_slow_network(
         assert {result.result(10).outcome for result in results} == {"unconfirmed"}
 
 
-def test_the_senders_of_the_last_call_come_along_with_the_next(database: Database) -> None:
-    """As soon as all of them are back the next call begins, with them in it: the same number, not halves of it."""
+def test_the_senders_of_the_last_call_share_the_next(database: Database) -> None:
+    """The next call begins as soon as all senders of the last call are back, and has all of them."""
     gate = Gate(database)
     gate.opened.set()
 
@@ -124,13 +122,13 @@ def test_the_senders_of_the_last_call_come_along_with_the_next(database: Databas
             for number in range(1, count + 1):
                 group.create_task(sender(number))
 
-    with ThreadPoolExecutor(1) as elsewhere:  # the browser's tests keep a loop running in this thread
+    with ThreadPoolExecutor(1) as elsewhere:  # the tests with a browser keep a loop running in this thread
         elsewhere.submit(asyncio.run, senders(GroupCommit(gate, Policy(), patience=10), 6, 5)).result()
     assert gate.batches == [6] * 5
 
 
-def test_a_call_that_is_held_up_holds_up_no_other(database: Database) -> None:
-    """What comes meanwhile goes with a call of its own, though few wait."""
+def test_a_blocked_call_does_not_block_the_others(database: Database) -> None:
+    """Works that arrive during a blocked call get their own call, even if they are few."""
     gate = Gate(database)
     commits = ForThreads(GroupCommit(gate, Policy(), patience=10))
     with ThreadPoolExecutor(1) as threads:
@@ -144,7 +142,7 @@ def test_a_call_that_is_held_up_holds_up_no_other(database: Database) -> None:
 
 
 def test_a_poison_event_fails_alone(database: Database, connection: Connection) -> None:
-    """What the database refuses altogether is refused to its sender; the others of its batch are processed."""
+    """An event that the database refuses fails alone; the other events of its batch are processed."""
     gate = Gate(database)
     commits = ForThreads(GroupCommit(gate, Policy(), patience=10, held_up=60))
     poison = work(2, email="half a surrogate \ud800")
@@ -160,9 +158,9 @@ def test_a_poison_event_fails_alone(database: Database, connection: Connection) 
     assert connection.execute("select from integration_sync_log").rowcount == 2
 
 
-def test_of_those_tried_alone_each_is_answered_at_once(database: Database) -> None:
-    """Where a batch is refused, what becomes of one of its works is told before the next one is done."""
-    gate = NotTogether(database)
+def test_each_work_of_a_refused_batch_is_answered_at_once(database: Database) -> None:
+    """After a refused batch, the result of each work is returned before the next work is processed."""
+    gate = OneAtATime(database)
     commits = ForThreads(GroupCommit(gate, Policy(), patience=10, held_up=60))
     with ThreadPoolExecutor(3) as threads:
         first = threads.submit(commits.process, work(1))
@@ -177,8 +175,8 @@ def test_of_those_tried_alone_each_is_answered_at_once(database: Database) -> No
     assert gate.batches == [1, 2, 1, 1]
 
 
-def test_who_waits_too_long_is_told_to_come_again(database: Database, connection: Connection) -> None:
-    """Unavailable after the patience; a work that had not begun is never recorded."""
+def test_a_work_that_waits_too_long_is_refused_for_now(database: Database, connection: Connection) -> None:
+    """A work that waits too long gets Unavailable, and is never recorded if it had not begun."""
     gate = Gate(database)
     commits = ForThreads(GroupCommit(gate, Policy(), patience=0.2, held_up=60))
     for number in (1, 2):
@@ -192,7 +190,7 @@ def test_who_waits_too_long_is_told_to_come_again(database: Database, connection
 
 
 def test_the_same_event_twice_in_a_batch_is_applied_once(database: Database) -> None:
-    """One of the two is the duplicate."""
+    """Of two equal events in a batch, one is the duplicate."""
     gate = Gate(database)
     commits = ForThreads(GroupCommit(gate, Policy(), patience=10, held_up=60))
     with ThreadPoolExecutor(3) as threads:
@@ -205,8 +203,8 @@ def test_the_same_event_twice_in_a_batch_is_applied_once(database: Database) -> 
         assert sorted(future.result(10).outcome for future in twice) == ["duplicate", "unconfirmed"]
 
 
-def test_a_lane_outlives_an_answer_without_results(database: Database) -> None:
-    """Whoever is not in the answer is told to come again, and the next work is processed."""
+def test_a_batch_without_results_does_not_stop_the_next(database: Database) -> None:
+    """A work without a result gets Unavailable, and the next work is processed."""
     gate = Gate(database)
     gate.opened.set()
     commits = ForThreads(GroupCommit(gate, Policy(), patience=10, held_up=60))
@@ -219,8 +217,8 @@ def test_a_lane_outlives_an_answer_without_results(database: Database) -> None:
     assert commits.process(work(3)).outcome == "unconfirmed"
 
 
-def test_one_row_that_is_held_does_not_hold_up_the_others(database: Database, connection: Connection) -> None:
-    """HR has an employee locked: its event is refused for now, the rest of the batch is processed in time."""
+def test_a_held_row_does_not_block_the_others(database: Database, connection: Connection) -> None:
+    """The event of a locked employee is refused for now; the rest of the batch is processed in time."""
     connection.execute("insert into employees (employee_number) values ('held')")
     gate = Gate(database)
     commits = ForThreads(GroupCommit(gate, Policy(), held_up=60))
@@ -238,8 +236,8 @@ def test_one_row_that_is_held_does_not_hold_up_the_others(database: Database, co
             refused.result(10)
 
 
-def test_many_held_rows_do_not_hold_up_the_others(database: Database, connection: Connection) -> None:
-    """An import in one transaction locks a dozen employees: their events are refused for now, all others applied."""
+def test_many_held_rows_do_not_block_the_others(database: Database, connection: Connection) -> None:
+    """The events of a dozen employees that an import has locked are refused for now; all others are applied."""
     connection.execute("insert into employees (employee_number) select 'held' || n from generate_series(1, 12) as n")
     commits = ForThreads(GroupCommit(database, Policy()))
 
@@ -260,7 +258,7 @@ def test_many_held_rows_do_not_hold_up_the_others(database: Database, connection
 def test_an_event_that_is_held_beside_a_held_call_is_refused_at_once(
     database: Database, connection: Connection
 ) -> None:
-    """It does not wait for the lock a second time: otherwise a few locks would take up all calls."""
+    """A held event does not wait for the lock a second time, because a few locks would then occupy all calls."""
     connection.execute("insert into employees (employee_number) values ('held1'), ('held2')")
     commits = ForThreads(GroupCommit(database, Policy(), held_up=0.05))
     first, second = (

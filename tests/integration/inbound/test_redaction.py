@@ -1,4 +1,4 @@
-"""What is secret in auth.users, and all of it that is not mapped, ends where it arrived: at the edge of the process."""
+"""Secret and unmapped columns of auth.users never leave the process that receives them."""
 
 import json
 import logging
@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 from tests.auth_traffic import CONFIRMED, headers_for
 from tests.conftest import ADMIN_KEY
 from tests.employees import Connection
-from tests.integration.canaries import CANARY, EMAIL, assert_nothing_came_out, contents, lines, webhook
+from tests.integration.canaries import CANARY, EMAIL, assert_no_canary_leaked, contents, lines, webhook
 from tests.ports import free_port
 from webhook_service.app import create_app
 from webhook_service.db.supabase import SupabaseDatabase
@@ -45,10 +45,10 @@ def send(client: FlaskClient, body: bytes, event_id: str = "evt-1", **headers: s
         pytest.param(webhook("INSERT", is_anonymous=True), "ignored", id="anonymous"),
     ],
 )
-def test_an_event_leaves_only_what_is_mapped(
+def test_an_event_leaves_only_mapped_columns(
     client: FlaskClient, connection: Connection, log: pytest.LogCaptureFixture, payload: Json, outcome: str
 ) -> None:
-    """Nothing of the secret and unmapped columns is in the database, in the log, or in any answer, replayed or not."""
+    """No secret or unmapped column is in the database, the log or a response, also after a replay."""
     connection.execute("insert into employees (email) values (%s)", [EMAIL])
     answers = [send(client, body_of(payload)), send(client, body_of(payload))]
     assert answers[0].get_json()["outcome"] == outcome
@@ -61,7 +61,7 @@ def test_an_event_leaves_only_what_is_mapped(
     ]
     assert {answer.status_code for answer in answers} == {200}
     assert len(log.records) >= 2
-    assert_nothing_came_out(connection, log, *answers)
+    assert_no_canary_leaked(connection, log, *answers)
 
 
 GOOD = body_of(webhook("UPDATE"))
@@ -89,11 +89,11 @@ REFUSED = {
 def test_a_refused_payload_leaves_nothing(
     client: FlaskClient, connection: Connection, log: pytest.LogCaptureFixture, body: bytes
 ) -> None:
-    """A refusal says which field was wrong, and not what was in it."""
+    """A refusal names the wrong field, but not its value."""
     before = contents(connection)
     answer = send(client, body)
     assert answer.status_code in (400, 422)
-    assert_nothing_came_out(connection, log, answer)
+    assert_no_canary_leaked(connection, log, answer)
     assert contents(connection) == before
 
 
@@ -111,22 +111,22 @@ def test_a_refused_payload_leaves_nothing(
 def test_headers_are_not_repeated(
     client: FlaskClient, connection: Connection, log: pytest.LogCaptureFixture, headers: dict[str, str]
 ) -> None:
-    """Signatures, keys and whatever else is in a header is neither logged nor answered, whether it fits or not."""
+    """Signatures, keys and other headers are neither logged nor answered, whether they are valid or not."""
     answer = send(client, body_of(webhook("UPDATE")), **headers)
-    assert_nothing_came_out(connection, log, answer)
+    assert_no_canary_leaked(connection, log, answer)
 
 
 def test_a_token_is_not_repeated(
     settings: Settings, database: Database, connection: Connection, log: pytest.LogCaptureFixture
 ) -> None:
-    """Nor is the static token of a webhook that cannot sign, right or wrong."""
+    """The static token of a webhook that cannot sign is not repeated, whether it is right or wrong."""
     client = create_app(replace(settings, static_token=True), database).test_client()
     token = signature.mint_token(settings.webhook_secrets, "test")
     for sent, status in ((token, 200), (f"{token}x", 401)):
         answer = client.post("/webhook/auth", json=webhook("INSERT"), headers={signature.TOKEN_HEADER: sent})
         assert answer.status_code == status
-        assert_nothing_came_out(connection, log, answer)
-        assert_nothing_came_out(connection, log, answer, canary=token)
+        assert_no_canary_leaked(connection, log, answer)
+        assert_no_canary_leaked(connection, log, answer, canary=token)
 
 
 @pytest.mark.parametrize(
@@ -136,23 +136,21 @@ def test_a_token_is_not_repeated(
 def test_an_event_that_cannot_be_applied_leaves_nothing(
     client: FlaskClient, connection: Connection, log: pytest.LogCaptureFixture, sqlstate: str, status: int
 ) -> None:
-    """Neither the event's secrets nor, in the log or the answer, the database's words about its rows."""
+    """The event's secrets are nowhere, and the database's error text is neither in the log nor in the response."""
     connection.execute("insert into employees (email, first_name) values (%s, 'Row-CaNaRy')", [EMAIL])
     connection.execute(
-        "create function trouble() returns trigger language plpgsql as $$ begin"
+        "create function fail() returns trigger language plpgsql as $$ begin"
         f" raise exception 'no: %', new using detail = new::text, errcode = '{sqlstate}'; end $$"
     )
-    connection.execute("create trigger t before update on employees for each row execute function trouble()")
+    connection.execute("create trigger t before update on employees for each row execute function fail()")
     answer = send(client, body_of(webhook("UPDATE")))
     assert answer.status_code == status
-    assert_nothing_came_out(connection, log, answer)
+    assert_no_canary_leaked(connection, log, answer)
     assert "Row-CaNaRy" not in answer.get_data(as_text=True) + lines(log)
 
 
-def test_an_error_nobody_foresaw_leaves_nothing(
-    app: Flask, connection: Connection, log: pytest.LogCaptureFixture
-) -> None:
-    """Its text, which may be anything, is neither logged nor answered."""
+def test_an_unexpected_error_leaves_nothing(app: Flask, connection: Connection, log: pytest.LogCaptureFixture) -> None:
+    """The text of an unexpected error is neither logged nor answered."""
 
     @app.get("/surprise")
     def surprise() -> str:
@@ -161,19 +159,19 @@ def test_an_error_nobody_foresaw_leaves_nothing(
     answer = app.test_client().get("/surprise")
     assert answer.status_code == 500
     assert "RuntimeError" in lines(log)
-    assert_nothing_came_out(connection, log, answer)
+    assert_no_canary_leaked(connection, log, answer)
 
 
 def test_a_dead_supabase_leaves_nothing(
     settings: Settings, connection: Connection, log: pytest.LogCaptureFixture
 ) -> None:
-    """Not its key either, which is in each request to it."""
+    """Supabase's key, which is in each request to it, is neither logged nor answered."""
     supabase = SupabaseConnection(f"http://127.0.0.1:{free_port()}", f"sb_secret_{CANARY}")
     database = SupabaseDatabase(supabase.url, supabase.service_role_key)
     answer = send(create_app(replace(settings, connection=supabase), database).test_client(), GOOD)
     database.close()
     assert answer.status_code == 503
-    assert_nothing_came_out(connection, log, answer)
+    assert_no_canary_leaked(connection, log, answer)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +179,7 @@ def test_a_dead_supabase_leaves_nothing(
     ["jane.doe@example.com", "j@example.com", "Jäne+tag@example.com", '"jane doe"@example.com', "o'neil@example.com"],
 )
 def test_addresses_are_masked(log: pytest.LogCaptureFixture, address: str) -> None:
-    """Where one gets into a log line after all, its local part is cut to one letter."""
+    """The local part of an address in a log line is cut to one letter."""
     logging.getLogger("webhook_service").info("hello %s", address, extra={"to": [address], "of": {address: 1}})
     line = lines(log)
     assert address not in json.loads(line)["message"]

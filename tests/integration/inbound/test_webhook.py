@@ -1,4 +1,4 @@
-"""POST /webhook/auth over a real database: the decision table with the employees there."""
+"""POST /webhook/auth over a real database: the decision table and the resulting employees."""
 
 from typing import Any
 from uuid import UUID
@@ -23,14 +23,14 @@ PROVEN: dict[str, Any] = {"email": MAIL, "email_confirmed_at": CONFIRMED}
 OTHER = UUID(int=2)
 
 
-def test_the_answer_names_event_status_and_outcome(client: FlaskClient) -> None:
-    """A 2xx answer is {event_id, status, outcome}."""
+def test_the_response_has_event_status_and_outcome(client: FlaskClient) -> None:
+    """A 2xx response is {event_id, status, outcome}."""
     response = post(client, insert(email=MAIL), "evt-1")
     assert response.get_json() == {"event_id": "evt-1", "status": "SUCCESS", "outcome": "unconfirmed"}
 
 
 def test_a_confirmed_user_is_linked_to_the_employee_with_its_email(client: FlaskClient, connection: Connection) -> None:
-    """Case and surrounding space of the employee's e-mail are ignored, and left as they are."""
+    """Case and surrounding space of the employee's e-mail are ignored when matching, and stay unchanged."""
     jane = hire(connection, " Jane.Doe@Example.com ")
     assert outcome_of(post(client, insert(**PROVEN))) == "linked"
     found = employee(connection, jane)
@@ -38,15 +38,15 @@ def test_a_confirmed_user_is_linked_to_the_employee_with_its_email(client: Flask
 
 
 def test_linking_copies_the_names(client: FlaskClient, connection: Connection) -> None:
-    """The configured names of the metadata are copied, and nothing else of it."""
+    """A link copies the configured names of the metadata and no other key."""
     jane = hire(connection, MAIL, first_name="J.", last_name="Doe")
     post(client, insert(**PROVEN, raw_user_meta_data={"first_name": "Jane", "user_type_id": 1, "is_active": False}))
     found = employee(connection, jane)
     assert (found["first_name"], found["last_name"], found["is_active"]) == ("Jane", "Doe", True)
 
 
-def test_what_was_said_before_the_link_is_copied_with_it(client: FlaskClient, connection: Connection) -> None:
-    """A name that came with an event before the link is not lost."""
+def test_a_name_from_before_the_link_is_copied_with_it(client: FlaskClient, connection: Connection) -> None:
+    """A link copies the name that an earlier event of the user carried."""
     jane = hire(connection, MAIL)
     post(client, insert(at=1, email=MAIL, raw_user_meta_data={"first_name": "Jane"}))
     post(client, update(at=2, **PROVEN))
@@ -56,7 +56,7 @@ def test_what_was_said_before_the_link_is_copied_with_it(client: FlaskClient, co
 def test_an_inactive_employee_is_linked_and_its_login_queued_to_be_disabled(
     client: FlaskClient, connection: Connection
 ) -> None:
-    """Linking an inactive employee leaves an open action in the ledger."""
+    """The link of an inactive employee leaves an open action in the ledger."""
     jane = hire(connection, MAIL, is_active=False)
     assert outcome_of(post(client, insert(**PROVEN), "evt-1")) == "linked"
     [action] = actions(connection)
@@ -64,15 +64,15 @@ def test_an_inactive_employee_is_linked_and_its_login_queued_to_be_disabled(
     assert (action["auth_user_id"], action["status"], action["employee_id"]) == (JANE, "PENDING", jane)
 
 
-def test_an_unconfirmed_email_links_nobody(client: FlaskClient, connection: Connection) -> None:
-    """Whoever types in an employee's e-mail has not become that employee."""
+def test_an_unconfirmed_email_does_not_link(client: FlaskClient, connection: Connection) -> None:
+    """A user who signs up with an employee's e-mail is not linked before confirming it."""
     jane = hire(connection, MAIL)
     assert outcome_of(post(client, insert(email=MAIL))) == "unconfirmed"
     assert employee(connection, jane)["auth_user_id"] is None
 
 
 def test_the_employee_number_outranks_the_email(client: FlaskClient, connection: Connection) -> None:
-    """Where the service role wrote an employee number, it alone finds the employee."""
+    """An employee number from the service role is the only criterion of the match."""
     hire(connection, MAIL, employee_number="E-1")
     right = hire(connection, "other@example.com", employee_number="E-2")
     post(client, insert(**PROVEN, raw_app_meta_data={"employee_number": "E-2"}))
@@ -80,7 +80,7 @@ def test_the_employee_number_outranks_the_email(client: FlaskClient, connection:
 
 
 def test_several_employees_that_match_are_ambiguous(client: FlaskClient, connection: Connection) -> None:
-    """The event fails, for an admin to see, and says which employees match; nobody is linked."""
+    """The event fails and lists the matching employees; none of them is linked."""
     first, second = hire(connection, MAIL), hire(connection, MAIL.upper())
     response = post(client, insert(**PROVEN), "evt-1")
     assert response.get_json() == {"event_id": "evt-1", "status": "FAILED", "outcome": "ambiguous"}
@@ -88,7 +88,7 @@ def test_several_employees_that_match_are_ambiguous(client: FlaskClient, connect
 
 
 def test_a_link_is_never_stolen(client: FlaskClient, connection: Connection) -> None:
-    """An employee that is linked to another auth user stays with it."""
+    """An employee who is linked to another auth user stays linked to it."""
     jane = hire(connection, MAIL, auth_user_id=OTHER)
     assert outcome_of(post(client, insert(**PROVEN))) == "already_linked"
     assert employee(connection, jane)["auth_user_id"] == OTHER
@@ -97,7 +97,7 @@ def test_a_link_is_never_stolen(client: FlaskClient, connection: Connection) -> 
 def test_a_free_employee_is_linked_though_another_with_its_email_is_taken(
     client: FlaskClient, connection: Connection
 ) -> None:
-    """Exactly one free employee matches: that is enough."""
+    """A single free employee that matches is linked, though another match is linked already."""
     hire(connection, MAIL, auth_user_id=OTHER)
     free = hire(connection, MAIL)
     assert outcome_of(post(client, insert(**PROVEN))) == "linked"
@@ -105,14 +105,14 @@ def test_a_free_employee_is_linked_though_another_with_its_email_is_taken(
 
 
 def test_without_an_employee_the_user_is_remembered(client: FlaskClient, connection: Connection) -> None:
-    """Unmatched is a success: the last known state waits for the employee."""
+    """Unmatched is a success: the known state waits for the employee."""
     assert outcome_of(post(client, insert(**PROVEN))) == "unmatched"
     state = connection.execute("select email, email_confirmed, employee_id from auth_user_state").fetchone()
     assert state == {"email": MAIL, "email_confirmed": True, "employee_id": None}
 
 
 def test_a_new_email_is_copied_to_the_linked_employee(client: FlaskClient, connection: Connection) -> None:
-    """Auth owns the e-mail, by default."""
+    """Auth owns the e-mail by default."""
     jane = hire(connection, MAIL)
     post(client, insert(at=1, **PROVEN))
     assert outcome_of(post(client, update(at=2, **PROVEN | {"email": "jane.smith@example.com"}))) == "synced"
@@ -122,7 +122,7 @@ def test_a_new_email_is_copied_to_the_linked_employee(client: FlaskClient, conne
 def test_an_email_owned_by_employees_is_not_copied(
     settings: Settings, database: Database, connection: Connection
 ) -> None:
-    """EMAIL_OWNER=employees leaves the employees' e-mail alone."""
+    """EMAIL_OWNER=employees leaves the employee's e-mail unchanged."""
     owned = Settings(
         settings.connection,
         settings.webhook_secrets,
@@ -137,7 +137,7 @@ def test_an_email_owned_by_employees_is_not_copied(
 
 
 def test_nothing_new_is_unchanged(client: FlaskClient, connection: Connection) -> None:
-    """A ban changes nothing of the employee, and is remembered."""
+    """A ban changes no column of the employee, and is recorded in the state."""
     hire(connection, MAIL)
     post(client, insert(at=1, **PROVEN))
     banned = update(at=2, **PROVEN, banned_until="2126-10-29T14:18:43.649126+00:00")
@@ -146,7 +146,7 @@ def test_nothing_new_is_unchanged(client: FlaskClient, connection: Connection) -
 
 
 def test_an_email_that_employees_do_not_allow_twice_is_taken(client: FlaskClient, connection: Connection) -> None:
-    """Where employees' own unique e-mail forbids the copy, the event fails and nothing of it is copied."""
+    """Where a unique constraint on the employees' e-mail refuses the copy, the event fails and copies nothing."""
     connection.execute("create unique index on employees (email)")
     jane, _ = hire(connection, MAIL), hire(connection, "taken@example.com")
     post(client, insert(at=1, **PROVEN))
@@ -157,8 +157,8 @@ def test_an_email_that_employees_do_not_allow_twice_is_taken(client: FlaskClient
     assert (employee(connection, jane)["email"], employee(connection, jane)["first_name"]) == (MAIL, None)
 
 
-def test_what_the_employees_table_refuses_fails_alone(client: FlaskClient, connection: Connection) -> None:
-    """A rule of the employees' owner fails the event with its reason; the next event goes through."""
+def test_an_event_that_employees_refuse_fails_alone(client: FlaskClient, connection: Connection) -> None:
+    """A constraint on employees fails the event with its reason; the next event is applied."""
     connection.execute("alter table employees add check (email <> 'not.here@example.com')")
     jane = hire(connection, MAIL)
     post(client, insert(at=1, **PROVEN))
@@ -167,8 +167,8 @@ def test_what_the_employees_table_refuses_fails_alone(client: FlaskClient, conne
     assert employee(connection, jane)["email"] == "here@example.com"
 
 
-def test_a_name_that_does_not_fit_fails_nothing(client: FlaskClient, connection: Connection) -> None:
-    """Names are the user's own to write: one that employees refuse is left out, and the rest is done."""
+def test_a_refused_name_does_not_fail_the_event(client: FlaskClient, connection: Connection) -> None:
+    """Names are the user's own input, so a name that employees refuse is left out, and the rest is applied."""
     connection.execute("alter table employees alter first_name type varchar(20)")
     jane = hire(connection, MAIL, first_name="Jane")
     assert outcome_of(post(client, insert(at=1, **PROVEN, raw_user_meta_data={"first_name": "J" * 30}))) == "linked"
@@ -180,7 +180,7 @@ def test_a_name_that_does_not_fit_fails_nothing(client: FlaskClient, connection:
 
 
 def test_triggers_of_employees_find_their_own_tables(client: FlaskClient, connection: Connection) -> None:
-    """An owner's trigger names its tables as it always did; our empty search_path is not its business."""
+    """A trigger on employees finds the tables of its own search_path, not of the service's empty one."""
     connection.execute("create schema hr; create table hr.audit (employee bigint)")
     connection.execute(
         sql.SQL("alter database {} set search_path = public, hr").format(sql.Identifier(connection.info.dbname))
@@ -194,8 +194,8 @@ def test_triggers_of_employees_find_their_own_tables(client: FlaskClient, connec
     assert connection.execute("select employee from hr.audit").fetchall() == [{"employee": jane}]
 
 
-def test_a_link_that_a_trigger_did_not_let_through_is_no_success(client: FlaskClient, connection: Connection) -> None:
-    """What was not written is not called linked."""
+def test_a_link_that_a_trigger_prevents_is_not_a_success(client: FlaskClient, connection: Connection) -> None:
+    """A link that a trigger prevents is not reported as linked."""
     connection.execute("""
         create function keeps() returns trigger language plpgsql as 'begin return null; end';
         create trigger keeps before update on employees for each row execute function keeps()""")
@@ -203,8 +203,8 @@ def test_a_link_that_a_trigger_did_not_let_through_is_no_success(client: FlaskCl
     assert outcome_of(post(client, insert(**PROVEN))) == "employee_rejected"
 
 
-def test_an_error_of_a_trigger_is_its_events_alone(client: FlaskClient, connection: Connection) -> None:
-    """Whatever code a trigger raises, short of those that ask for another try."""
+def test_an_error_of_a_trigger_fails_only_its_event(client: FlaskClient, connection: Connection) -> None:
+    """An error code from a trigger fails its event only, unless the code asks for a retry."""
     connection.execute("""
         create function raises() returns trigger language plpgsql as
         $$ begin raise exception 'not now' using errcode = '55000'; end $$;
@@ -214,7 +214,7 @@ def test_an_error_of_a_trigger_is_its_events_alone(client: FlaskClient, connecti
 
 
 def test_one_id_for_two_events_is_one_event(database: Database, connection: Connection) -> None:
-    """Also in one batch: the ledger's row and what was applied are of the same event."""
+    """Two different events with one id in a batch are one: the ledger's row and the applied change belong together."""
     one, other = (
         decide(AuthEvent("evt-1", Operation.INSERT, number, AuthUser(UUID(int=number))), Policy()) for number in (1, 2)
     )
@@ -225,7 +225,7 @@ def test_one_id_for_two_events_is_one_event(database: Database, connection: Conn
 
 
 def test_a_deleted_user_leaves_an_orphan(client: FlaskClient, connection: Connection) -> None:
-    """The link is cleared, the orphan is visible on the row, and e-mail and names stay."""
+    """The link is cleared, the row shows the orphan, and e-mail and names stay."""
     jane = hire(connection, MAIL, first_name="Jane")
     post(client, insert(at=1, **PROVEN))
     assert outcome_of(post(client, delete(at=1, **PROVEN))) == "orphaned"
@@ -236,7 +236,7 @@ def test_a_deleted_user_leaves_an_orphan(client: FlaskClient, connection: Connec
 
 
 def test_a_soft_delete_is_a_deletion(client: FlaskClient, connection: Connection) -> None:
-    """Its first update orphans, with Auth's own time of deletion; the two that follow it find nothing left to do."""
+    """The first update of a soft delete orphans with Auth's time of deletion; the next two change nothing."""
     jane = hire(connection, MAIL)
     post(client, insert(at=1, **PROVEN))
     gone: dict[str, Any] = {"email": "R" * 43, "email_confirmed_at": CONFIRMED, "deleted_at": CONFIRMED}
@@ -249,7 +249,7 @@ def test_a_soft_delete_is_a_deletion(client: FlaskClient, connection: Connection
 def test_an_orphan_is_seen_though_a_foreign_key_removed_the_link_first(
     client: FlaskClient, connection: Connection
 ) -> None:
-    """`on delete set null` clears auth_user_id before the event arrives; we remember whom it was."""
+    """The state remembers the employee, because `on delete set null` clears auth_user_id before the event arrives."""
     jane = hire(connection, MAIL)
     post(client, insert(at=1, **PROVEN))
     connection.execute("update employees set auth_user_id = null")
@@ -258,7 +258,7 @@ def test_an_orphan_is_seen_though_a_foreign_key_removed_the_link_first(
 
 
 def test_a_new_user_takes_over_an_orphan(client: FlaskClient, connection: Connection) -> None:
-    """An orphan is free: whoever proves its e-mail is linked, and it is an orphan no more."""
+    """An orphan is free: a user who proves its e-mail is linked, and the employee is no longer an orphan."""
     jane = hire(connection, MAIL)
     post(client, insert(at=1, **PROVEN))
     post(client, delete(at=1))
@@ -268,22 +268,22 @@ def test_a_new_user_takes_over_an_orphan(client: FlaskClient, connection: Connec
 
 
 @pytest.mark.parametrize("gone", [delete(at=1), update(at=1, deleted_at=CONFIRMED)], ids=["hard", "soft"])
-def test_the_deletion_of_a_stranger_is_remembered(
+def test_the_deletion_of_an_unlinked_user_is_recorded(
     client: FlaskClient, connection: Connection, gone: dict[str, Any]
 ) -> None:
-    """A user that was never linked, deleted: unmatched, and known to be deleted."""
+    """The deletion of a user that was never linked is unmatched, and recorded in the state."""
     assert outcome_of(post(client, gone)) == "unmatched"
     assert connection.execute("select from auth_user_state where deleted_at is not null").rowcount == 1
 
 
 def test_an_anonymous_user_is_ignored(client: FlaskClient, connection: Connection) -> None:
-    """An anonymous sign-in is nobody's login, whatever else it says."""
+    """An anonymous user links no employee, whatever its metadata has."""
     hire(connection, MAIL)
     assert outcome_of(post(client, insert(**PROVEN, is_anonymous=True))) == "ignored"
 
 
 def test_an_older_event_is_stale(client: FlaskClient, connection: Connection) -> None:
-    """What was overtaken by a newer event changes nothing."""
+    """An event that a newer one has overtaken changes nothing."""
     jane = hire(connection, MAIL)
     post(client, update(at=2, **PROVEN, raw_user_meta_data={"first_name": "New"}))
     older = update(at=1, **PROVEN, raw_user_meta_data={"first_name": "Old"})
@@ -292,7 +292,7 @@ def test_an_older_event_is_stale(client: FlaskClient, connection: Connection) ->
 
 
 def test_the_same_event_again_is_a_duplicate(client: FlaskClient, connection: Connection) -> None:
-    """A second delivery is answered with the row's status, and writes nothing."""
+    """A second delivery gets the row's status, and writes nothing."""
     hire(connection, MAIL)
     post(client, insert(**PROVEN), "evt-1")
     before = entry(connection, "evt-1")
@@ -302,7 +302,7 @@ def test_the_same_event_again_is_a_duplicate(client: FlaskClient, connection: Co
 
 
 def test_a_failed_event_does_not_block_newer_ones(client: FlaskClient, connection: Connection) -> None:
-    """After an ambiguous event the user's next one is applied on its own merits."""
+    """After an ambiguous event the user's next one is applied."""
     hire(connection, MAIL), hire(connection, MAIL)
     free = hire(connection, "only@example.com")
     assert outcome_of(post(client, insert(at=1, **PROVEN))) == "ambiguous"
@@ -313,15 +313,15 @@ def test_a_failed_event_does_not_block_newer_ones(client: FlaskClient, connectio
 def test_updates_by_hand_that_do_not_move_updated_at_are_applied_as_they_arrive(
     client: FlaskClient, connection: Connection
 ) -> None:
-    """Of two different events with the same version, the later arrival is the newer."""
+    """Of two different events with the same version, the later arrival is the newer one."""
     jane = hire(connection, MAIL)
     post(client, update(at=1, **PROVEN, raw_user_meta_data={"first_name": "First"}))
     post(client, update(at=1, **PROVEN, raw_user_meta_data={"first_name": "Second"}))
     assert employee(connection, jane)["first_name"] == "Second"
 
 
-def test_the_ledger_says_what_changed(client: FlaskClient, connection: Connection) -> None:
-    """Each changed column with its value before and after."""
+def test_the_ledger_records_the_changes(client: FlaskClient, connection: Connection) -> None:
+    """The ledger has each changed column with its value before and after."""
     hire(connection, MAIL, first_name="J.")
     post(client, insert(**PROVEN, raw_user_meta_data={"first_name": "Jane"}), "evt-1")
     assert entry(connection, "evt-1")["changes"] == {
@@ -331,7 +331,7 @@ def test_the_ledger_says_what_changed(client: FlaskClient, connection: Connectio
 
 
 def test_a_supabase_payload_with_our_version_is_ordered_by_it(client: FlaskClient, connection: Connection) -> None:
-    """A sender that counts versions itself is believed."""
+    """A version in the payload decides the order."""
     jane = hire(connection, MAIL)
     post(client, update(at=1, **PROVEN, raw_user_meta_data={"first_name": "New"}) | {"version": 2 * 10**16})
     older = update(at=2, **PROVEN, raw_user_meta_data={"first_name": "Old"}) | {"version": 1 * 10**16}
@@ -341,5 +341,5 @@ def test_a_supabase_payload_with_our_version_is_ordered_by_it(client: FlaskClien
 
 @pytest.mark.parametrize("path", ["/webhook/auth/", "//webhook/auth", "/webhook//auth", "/webhook/auth?a=b/../c"])
 def test_the_endpoint_never_redirects(client: FlaskClient, path: str) -> None:
-    """pg_net follows a redirect as a GET without a body, and logs success."""
+    """A redirect is never sent, because pg_net follows it as a GET without a body and records a success."""
     assert client.post(path).status_code in (401, 404)

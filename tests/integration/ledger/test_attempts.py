@@ -1,4 +1,4 @@
-"""Every attempt that failed is kept, and an event shows them with its people as they are now."""
+"""Failed attempts are recorded, and an event shows them with the employee and the auth user as they are now."""
 
 from uuid import UUID
 
@@ -15,7 +15,7 @@ OFFICE = UUID(int=3)
 
 
 def ambiguous(connection: Connection, database: Database, event_id: str = "evt-1") -> None:
-    """An event that fails: two employees match its auth user."""
+    """Process an event that fails because two employees match its auth user."""
     hire(connection, "office@example.com"), hire(connection, "office@example.com")
     webhook = insert(OFFICE, email="office@example.com", email_confirmed_at=CONFIRMED)
     process_batch(database, [work_of(webhook, event_id)], Policy())
@@ -25,8 +25,8 @@ def attempts(database: Database, event_id: str = "evt-1") -> list[Json]:
     return [(a["attempt"], a["via"], a["outcome"]) for a in queries.event(database, event_id)["attempts_log"]]
 
 
-def test_each_failed_attempt_is_noted_once(connection: Connection, database: Database) -> None:
-    """Of the webhook, of the relay, of a person's replay; oldest first, each with its reason."""
+def test_each_failed_attempt_is_recorded_once(connection: Connection, database: Database) -> None:
+    """Failed attempts of the webhook, the relay and a replay are listed oldest first, each with its reason."""
     ambiguous(connection, database)
     connection.execute("update integration_sync_log set next_attempt_at = now()")
     relay.run_once(database, Policy(), name="r")
@@ -35,8 +35,8 @@ def test_each_failed_attempt_is_noted_once(connection: Connection, database: Dat
     assert all("employees that match" in a["error_message"] for a in queries.event(database, "evt-1")["attempts_log"])
 
 
-def test_what_is_no_attempt_is_not_noted(connection: Connection, database: Database) -> None:
-    """Neither a lease, nor a postponement, nor a success."""
+def test_only_failures_are_recorded(connection: Connection, database: Database) -> None:
+    """A lease, a postponement and a success leave no record of an attempt."""
     ambiguous(connection, database)
     connection.execute("update integration_sync_log set next_attempt_at = now()")
     database.call("auth_sync_claim_v1", p_relay="r", p_limit=1, p_lease_seconds=30)
@@ -46,8 +46,8 @@ def test_what_is_no_attempt_is_not_noted(connection: Connection, database: Datab
     assert attempts(database) == [(1, "webhook", "ambiguous")]
 
 
-def test_a_failed_action_is_noted(connection: Connection, database: Database) -> None:
-    """As an event is; and what is given up as well as what is tried again."""
+def test_a_failed_action_is_recorded(connection: Connection, database: Database) -> None:
+    """A failed attempt of an action is recorded once, even if the action is settled a second time."""
     connection.execute(
         "insert into integration_sync_log (event_id, direction, operation, auth_user_id, via, next_attempt_at, lease)"
         " values ('act-1', 'outbound', 'disable_auth_user', %s, 'employees', now(), 'l')",
@@ -60,7 +60,7 @@ def test_a_failed_action_is_noted(connection: Connection, database: Database) ->
 
 
 def test_an_event_shows_its_people_as_they_are_now(connection: Connection, database: Database) -> None:
-    """The employee, the auth user, and null where there is none."""
+    """An event shows its employee and auth user as they are now, and null if there is none."""
     jane = hire(connection, "jane@example.com", first_name="Jane")
     webhook = insert(email="jane@example.com", email_confirmed_at=CONFIRMED)
     process_batch(database, [work_of(webhook, "evt-2")], Policy())

@@ -1,4 +1,4 @@
-"""Bulk replays: previewed, confirmed, worked off part by part by any number of relays, cancelled, taken over."""
+"""Bulk replays: preview, confirmation, parts that any number of relays replay, cancellation, takeover."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -26,17 +26,17 @@ from webhook_service.db.direct import DirectDatabase
 from webhook_service.errors import DatabaseError, Unavailable
 from webhook_service.events import Json
 from webhook_service.ledger import bulk_replay
-from webhook_service.loops import Ran
+from webhook_service.loops import PassResult
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 KIM = "kim@example.com"
-"""Who asks."""
+"""The admin who requests the replays."""
 
 
 @pytest.fixture
 def other(database_url: str) -> Iterator[Database]:
-    """Another process's connections."""
+    """The database over another process's connections."""
     with closing(DirectDatabase(database_url)) as database:
         yield database
 
@@ -45,17 +45,17 @@ def begin(database: Database, **filter: Json) -> int:
     return int(bulk_replay.begin(database, filter or FAILED, requested_by=KIM)["id"])
 
 
-def look(database: Database, name: str = "a") -> Ran:
+def run_pass(database: Database, name: str = "a") -> PassResult:
     return bulk_replay.run_once(database, Policy(), name=name)
 
 
 def claim(database: Database, name: str = "dead") -> Json:
-    """What a relay does first, and then it stalls or dies."""
+    """Claim a part as a relay that then stalls or dies."""
     return database.call("auth_sync_claim_bulk_replay_v1", p_relay=name, p_limit=50, p_lease_seconds=30)
 
 
-def test_a_preview_tells_and_writes_nothing(database: Database, connection: Connection) -> None:
-    """All that fit are counted; the changes of the first two hundred are those that the job then makes."""
+def test_a_preview_writes_nothing(database: Database, connection: Connection) -> None:
+    """A preview counts all matching events, shows the changes of the first two hundred, and writes nothing."""
     fail_many(connection, database, 230)
     before = everything(connection, "employees", "integration_sync_log", "auth_user_state")
     shown = bulk_replay.preview(database, Policy(), FAILED)
@@ -67,7 +67,7 @@ def test_a_preview_tells_and_writes_nothing(database: Database, connection: Conn
 
 
 def test_a_job_replays_each_once_and_nothing_newer(database: Database, connection: Connection) -> None:
-    """It ends with the exact counts, a record of each with who asked; what failed after the confirmation stays."""
+    """A job replays and records each event once, with exact counts, and leaves events that failed after its start."""
     fail_many(connection, database, 120)
     assert bulk_replay.begin(database, FAILED, requested_by=KIM) == {"id": 1, "matched": 120}
     fail_many(connection, database, 3, first=121)
@@ -76,24 +76,24 @@ def test_a_job_replays_each_once_and_nothing_newer(database: Database, connectio
     assert (done["outcomes"], done["ended_at"] is not None) == ({"linked": 120}, True)
     assert Counter(replays(connection)) == {(f"evt-{n}", KIM, "ambiguous", "linked"): 1 for n in range(1, 121)}
     assert linked_employees(connection) == 120
-    assert look(database) == Ran()
+    assert run_pass(database) == PassResult()
 
 
 def test_it_keeps_to_the_rate(database: Database, connection: Connection) -> None:
-    """Fifty a second, of all jobs and relays together: a second part is not to be had at once, of no job."""
+    """All jobs and relays together replay fifty events a second: a second part of any job has to wait."""
     fail_many(connection, database, 80)
     begin(database), begin(database)
-    assert look(database, "a").claimed == 50
-    ran = look(database, "b")
+    assert run_pass(database, "a").claimed == 50
+    ran = run_pass(database, "b")
     assert (ran.claimed, ran.next_in is not None and 0 < ran.next_in <= 1) == (0, True)
     let_pass(connection)
-    look(database, "b")
+    run_pass(database, "b")
     positions = [job["position"] for job in bulk_replay.jobs(database, limit=9)]
-    assert positions == [80, 50]  # in turn; of what the second job was to replay, the first has settled fifty
+    assert positions == [80, 50]  # the jobs take turns; the first job has settled fifty events of the second
 
 
 def test_a_cancelled_job_stops_after_the_part_under_way(database: Database, connection: Connection) -> None:
-    """What a relay has begun still counts; nothing more is taken; a second cancel changes nothing."""
+    """After a cancellation the part under way still counts, no other is taken, and a second cancel changes nothing."""
     fail_many(connection, database, 120)
     job = begin(database)
     part = claim(database, "a")
@@ -103,36 +103,36 @@ def test_a_cancelled_job_stops_after_the_part_under_way(database: Database, conn
     done = bulk_replay.replayed(database, Policy(), rows, requested_by=KIM, dry_run=False)
     bulk_replay.settle(database, part["job"], "a", done)
     let_pass(connection)
-    assert (look(database), linked_employees(connection)) == (Ran(), 50)
+    assert (run_pass(database), linked_employees(connection)) == (PassResult(), 50)
     ended = bulk_replay.cancel(database, job, requested_by="joe")
     assert (ended["status"], ended["cancelled_by"], ended["replayed"]) == ("CANCELLED", "ann", 50)
     assert bulk_replay.cancel(database, 99, requested_by="joe") is None
 
 
 @pytest.mark.parametrize("has_applied", [False, True])
-def test_a_dead_relay_is_followed(
+def test_another_relay_takes_over_from_a_dead_one(
     database: Database, connection: Connection, other: Database, has_applied: bool
 ) -> None:
-    """Once its lease has ended another goes on from there; what it had done is counted, and not done again."""
+    """When the lease of a dead relay has ended, another one continues, and replays no event again."""
     fail_many(connection, database, 120)
     job = begin(database)
-    look(database, "dead")
+    run_pass(database, "dead")
     let_pass(connection)
     part = claim(database)
     if has_applied:
         bulk_replay.replayed(database, Policy(), part["events"][:30], requested_by=KIM, dry_run=False)
     let_pass(connection)
-    assert look(other, "heir").claimed == 0  # the lease is not over yet
+    assert run_pass(other, "heir").claimed == 0  # the lease has not ended yet
     let_pass(connection, leases=True)
-    assert look(other, "heir").claimed == (20 if has_applied else 50)
-    bulk_replay.settle(database, part["job"], "dead", bulk_replay.Part([]))  # too late: it counts for nothing
+    assert run_pass(other, "heir").claimed == (20 if has_applied else 50)
+    bulk_replay.settle(database, part["job"], "dead", bulk_replay.Part([]))  # too late, so it does not count
     done = work_off(connection, other, job, "heir")
     assert (done["replayed"], done["changed"], done["outcomes"]) == (120, 120, {"linked": 120})
     assert Counter(replays(connection)) == {(f"evt-{n}", KIM, "ambiguous", "linked"): 1 for n in range(1, 121)}
 
 
-def test_two_relays_do_nothing_twice(database: Database, connection: Connection, other: Database) -> None:
-    """In turn and at the same time: while one has a part, the other gets none of this job."""
+def test_two_relays_replay_no_event_twice(database: Database, connection: Connection, other: Database) -> None:
+    """While one relay has a part of a job, another relay gets none; two relays at once replay each event once."""
     fail_many(connection, database, 230)
     job = begin(database)
     part = claim(database, "a")
@@ -146,8 +146,8 @@ def test_two_relays_do_nothing_twice(database: Database, connection: Connection,
     assert max(Counter(replays(connection)).values()) == 1
 
 
-def test_what_cannot_be_applied_does_not_stop_it(database: Database, connection: Connection) -> None:
-    """An unreadable event and one that still fails count as that, each recorded; the others are done."""
+def test_a_failing_event_does_not_stop_a_job(database: Database, connection: Connection) -> None:
+    """An unreadable event and one that still fails are counted and recorded as such; the others are replayed."""
     fail_many(connection, database, 5)
     connection.execute("""update integration_sync_log set request_data = '{"type": 1}' where event_id = 'evt-2'""")
     hire(connection, "user4@example.com")
@@ -159,45 +159,47 @@ def test_what_cannot_be_applied_does_not_stop_it(database: Database, connection:
     assert ("evt-2", KIM, "ambiguous", "unreadable") in replays(connection)
 
 
-def test_it_waits_for_an_employee_who_is_held(database: Database, database_url: str, connection: Connection) -> None:
-    """An import has one of them: those before are done, the others as soon as it has ended, each once."""
+def test_a_job_waits_for_a_held_employee(database: Database, database_url: str, connection: Connection) -> None:
+    """While an import holds an employee, the events before hers are replayed; the others follow when it has ended."""
     fail_many(connection, database, 6)
     job = begin(database)
     with psycopg.connect(database_url) as importing:
         importing.execute("select from employees where email = 'user4@example.com' for update")
-        assert (look(database).held, bulk_replay.job(database, job)["replayed"]) == (3, 3)
+        assert (run_pass(database).held, bulk_replay.job(database, job)["replayed"]) == (3, 3)
     done = work_off(connection, database, job)
     assert (done["status"], done["replayed"], len(replays(connection))) == ("DONE", 6, 6)
 
 
-def test_it_goes_on_after_trouble(database: Database, connection: Connection) -> None:
-    """The database could not settle a part: the same relay takes it again, without waiting for its own lease."""
+def test_a_job_continues_after_an_error(database: Database, connection: Connection) -> None:
+    """A relay that could not settle a part takes it again without waiting for its own lease."""
     fail_many(connection, database, 60)
     job = begin(database)
     connection.execute("alter function auth_sync_settle_bulk_replay_v1 rename to away")
     with pytest.raises(Unavailable):
-        look(database)
+        run_pass(database)
     connection.execute("alter function away rename to auth_sync_settle_bulk_replay_v1")
     done = work_off(connection, database, job)
     assert (done["replayed"], done["outcomes"], len(replays(connection))) == (60, {"linked": 60}, 60)
 
 
 def test_a_job_that_the_database_refuses_has_failed(database: Database, connection: Connection) -> None:
-    """It says why, and does not try for ever."""
+    """A job whose part the database refuses ends as FAILED with the reason."""
     fail_many(connection, database, 2)
     connection.execute("""update integration_sync_log set request_data = '{"type": 1}' where event_id = 'evt-2'""")
     job = begin(database)
     connection.execute("alter table integration_sync_replays add constraint c check (outcome <> 'unreadable')")
     with pytest.raises(DatabaseError):
-        look(database)
+        run_pass(database)
     ended = bulk_replay.job(database, job)
     assert (ended["status"], ended["error_message"]) == ("FAILED", "The database refused the call (23514).")
     assert ended["ended_at"] is not None
 
 
 @pytest.mark.parametrize(("needs_attention", "count"), [(True, 2), (False, 3)])
-def test_given_up_can_be_chosen(database: Database, connection: Connection, needs_attention: bool, count: int) -> None:
-    """What is tried again by itself need not be replayed."""
+def test_a_filter_chooses_events_that_need_attention(
+    database: Database, connection: Connection, needs_attention: bool, count: int
+) -> None:
+    """A bulk replay can be limited to the events that need attention, or to those that are still retried."""
     fail_many(connection, database, 5)
     connection.execute("update integration_sync_log set next_attempt_at = null where event_id in ('evt-1', 'evt-2')")
     filter = FAILED | {"needs_attention": needs_attention}
@@ -205,8 +207,8 @@ def test_given_up_can_be_chosen(database: Database, connection: Connection, need
     assert work_off(connection, database, begin(database, **filter))["replayed"] == count
 
 
-def test_a_part_that_was_pruned_is_passed_over(database: Database, connection: Connection) -> None:
-    """Retention may remove what a dead relay had taken: the job ends with the others."""
+def test_a_pruned_part_is_skipped(database: Database, connection: Connection) -> None:
+    """If retention removes events that a dead relay had claimed, the job ends with the others."""
     fail_many(connection, database, 60)
     job = begin(database)
     claim(database)
@@ -215,15 +217,15 @@ def test_a_part_that_was_pruned_is_passed_over(database: Database, connection: C
     assert work_off(connection, database, job)["replayed"] == 10
 
 
-def test_nothing_that_fits_is_done_at_once(database: Database) -> None:
-    """There is a job of it all the same, for the record."""
+def test_a_job_without_events_is_done_at_once(database: Database) -> None:
+    """A filter that matches no event still makes a job, which is DONE."""
     job = begin(database)
-    assert (bulk_replay.job(database, job)["status"], look(database)) == ("DONE", Ran())
+    assert (bulk_replay.job(database, job)["status"], run_pass(database)) == ("DONE", PassResult())
     assert bulk_replay.job(database, 99) is None
 
 
-def test_failed_actions_are_asked_for_again_once(database_url: str) -> None:
-    """One given up is due now, recorded with who asked, and performed by the relay; one that is done is passed over."""
+def test_failed_actions_are_made_due_once(database_url: str) -> None:
+    """An action that needs attention becomes due, is recorded with the admin and performed; a done one is skipped."""
     with company(database_url) as there:
         there.write("email = 'hr@example.com'")
         there.rest()
@@ -232,9 +234,9 @@ def test_failed_actions_are_asked_for_again_once(database_url: str) -> None:
             "update integration_sync_log set status = 'FAILED', outcome = 'auth_refused', error_message = 'no',"
             " next_attempt_at = null where operation = 'disable_auth_user'"
         )
-        asked: dict[str, Any] = {"auth_user_id": str(there.user)}
-        shown = bulk_replay.preview(there.database, Policy(), asked)
-        done = work_off(there.connection, there.database, begin(there.database, **asked))
+        filter: dict[str, Any] = {"auth_user_id": str(there.user)}
+        shown = bulk_replay.preview(there.database, Policy(), filter)
+        done = work_off(there.connection, there.database, begin(there.database, **filter))
         assert (shown.actions, done["outcomes"]["asked_again"]) == (1, 1)
         assert (shown.matched, done["matched"], done["replayed"]) == (
             done["matched"],

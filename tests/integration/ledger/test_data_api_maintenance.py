@@ -1,7 +1,7 @@
-"""Relay, reconciliation, retention, probes and doctor through both databases: psycopg, and Supabase's Data API.
+"""Relay, reconciliation, retention, probes and doctor over both connections: psycopg, and Supabase's Data API.
 
-Supabase Lite is one database for all tests here, so each has auth users, e-mail addresses and event ids of its own, and
-none counts on being alone. See test_database_contract.py.
+All tests of this file share one Supabase Lite, so each uses its own auth users, e-mail addresses and event ids, and
+expects rows of other tests. See test_database_contract.py.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ import pytest
 from tests.acceptance.command import assert_one_clear_line, clean_environment, run_command
 from tests.auth_traffic import SECRET
 from tests.conftest import ADMIN_KEY
-from tests.integration.doctoring import examined, troubles
+from tests.integration.doctoring import examined, problems
 from tests.integration.people import Person
 from tests.supabase_lite_server import TEST_FUNCTIONS, SupabaseLite, running
 from webhook_service.app import create_app
@@ -59,24 +59,24 @@ def person(database: Database) -> Person:
 
 
 def execute(database: Database, statement: str) -> Json:
-    """A statement that returns one jsonb, past our code."""
+    """Run a statement that returns one jsonb, without the service's code."""
     return database.call("test_query", p_sql=statement)
 
 
 def sign_up(person: Person) -> None:
-    """As Auth does it for an admin, in one statement."""
+    """Create the auth user as Auth does for an admin, in one statement."""
     query = "insert into auth.users (id, email, email_confirmed_at, created_at, updated_at) values ('{}', '{}'{})"
     execute(person.database, query.format(person.id, person.email, ", now()" * 3) + " returning to_jsonb(id)")
 
 
 def forget(person: Person) -> None:
-    """As if the trigger had been off."""
+    """Remove the captured events, as if the trigger had been disabled."""
     query = "delete from public.integration_sync_log where auth_user_id = '{}' returning to_jsonb(id)"
     execute(person.database, query.format(person.id))
 
 
 def events_of(person: Person) -> list[tuple[str, str | None, str]]:
-    """Status, outcome and via of the auth user's events, oldest first."""
+    """Return status, outcome and via of the auth user's events, oldest first."""
     page = queries.events(person.database, {"auth_user_id": str(person.id)}, below=None, limit=100)
     return [(event["status"], event["outcome"], event["via"]) for event in reversed(page["events"])]
 
@@ -86,13 +86,13 @@ def reconciled(database: Database, *, dry_run: bool) -> Reconciled:
 
 
 def differences_of(person: Person) -> list[str]:
-    """What a dry run shows of this auth user."""
+    """Return the kinds of difference that a dry run shows for this auth user."""
     shown = reconciled(person.database, dry_run=True).shown
     return [str(found["kind"]) for found in shown if found["auth_user_id"] == str(person.id)]
 
 
-def test_the_relay_brings_what_is_due(person: Person) -> None:
-    """What was captured is claimed, applied and settled; then nothing of it is due."""
+def test_the_relay_applies_due_events(person: Person) -> None:
+    """A captured event is claimed, applied and settled, and is no longer due."""
     employee_id = person.hire()
     sign_up(person)
     assert events_of(person) == [("PENDING", None, "capture")]
@@ -103,8 +103,8 @@ def test_the_relay_brings_what_is_due(person: Person) -> None:
     assert run_once(person.database, Policy(), name="test").claimed == 0
 
 
-def test_the_relay_tries_again_later(person: Person) -> None:
-    """What fails is due again, and the relay is told when."""
+def test_the_relay_retries_later(person: Person) -> None:
+    """A failed event is due again later, and the pass reports when."""
     person.hire(), person.hire()
     sign_up(person)
     ran = run_once(person.database, Policy(), name="test")
@@ -113,8 +113,8 @@ def test_the_relay_tries_again_later(person: Person) -> None:
     forget(person)
 
 
-def test_what_another_relay_has_is_left_to_it(person: Person) -> None:
-    """A lease holds over the Data API too, and ends."""
+def test_a_lease_keeps_other_relays_away(person: Person) -> None:
+    """A relay leaves the leased rows of another one alone until the lease ends."""
     sign_up(person)
     lease = {"p_limit": 100, "p_lease_seconds": 60}
     claimed = person.database.call("auth_sync_claim_v1", p_relay="other", **lease)
@@ -125,8 +125,8 @@ def test_what_another_relay_has_is_left_to_it(person: Person) -> None:
     assert run_once(person.database, Policy(), name="test").outcomes == {"unmatched": 1}
 
 
-def test_reconcile_mends_what_nobody_saw(person: Person) -> None:
-    """A dry run shows it and writes nothing; the real one links and is in the ledger; then there is nothing."""
+def test_reconcile_links_a_user_who_was_not_captured(person: Person) -> None:
+    """A dry run shows a lost sign-up and writes nothing; the run links it and records it; then nothing differs."""
     employee_id = person.hire()
     sign_up(person)
     forget(person)
@@ -139,8 +139,8 @@ def test_reconcile_mends_what_nobody_saw(person: Person) -> None:
     assert differences_of(person) == []
 
 
-def test_reconcile_finds_the_deleted(person: Person) -> None:
-    """An auth user that went unseen leaves an orphan, which is found and flagged."""
+def test_reconcile_finds_a_deletion(person: Person) -> None:
+    """An auth user whose deletion was not captured leaves an orphan, which reconciliation finds and flags."""
     employee_id = person.hire()
     sign_up(person)
     run_once(person.database, Policy(), name="test")
@@ -155,8 +155,8 @@ def test_reconcile_finds_the_deleted(person: Person) -> None:
     assert person.employee(employee_id)["orphaned_auth_user_id"] == str(person.id)
 
 
-def test_prune_removes_what_is_done(person: Person) -> None:
-    """Old events that are done are counted and removed; an open one stays."""
+def test_prune_removes_old_events(person: Person) -> None:
+    """Old events that are done are counted and removed; an open event stays."""
     sign_up(person)
     run_once(person.database, Policy(), name="test")
     open_one = Person(person.database)
@@ -174,8 +174,8 @@ def test_prune_removes_what_is_done(person: Person) -> None:
     forget(open_one)
 
 
-def test_readiness_tells_of_the_relay(database: Database, person: Person) -> None:
-    """/readyz has the same three numbers from either database."""
+def test_readiness_reports_the_relay(database: Database, person: Person) -> None:
+    """/readyz has the same numbers over either connection."""
     run_once(database, Policy(), name="test")
     sign_up(person)
     settings = Settings(DirectConnection("postgresql://unused"), parse_secrets(SECRET), ADMIN_KEY)
@@ -187,14 +187,14 @@ def test_readiness_tells_of_the_relay(database: Database, person: Person) -> Non
 
 
 def test_doctor_examines(database: Database, person: Person) -> None:
-    """Its findings are the same from either database: right, but for the sender that was never set up."""
+    """Doctor has the same findings over either connection: all ok, except a note on the sender that is not set up."""
     execute(
         database, "with s as (select public.auth_sync_secure_v1()) select to_jsonb(1) from s"
     )  # Lite grants at start
     sign_up(person)
     run_once(database, Policy(), name="test")
     reconciled(database, dry_run=False)
-    assert troubles(examined(database)) == [("sender", Level.NOTE)]
+    assert problems(examined(database)) == [("sender", Level.NOTE)]
     assert [finding.check for finding in examined(database)] == [
         *(
             "migrations",
@@ -215,7 +215,7 @@ def test_doctor_examines(database: Database, person: Person) -> None:
 
 
 def test_the_commands_over_the_data_api(supabase_lite: SupabaseLite, tmp_path: Path) -> None:
-    """With SUPABASE_URL and a key alone, and no direct connection, each of the commands does its work."""
+    """Each command works with SUPABASE_URL and a key alone, without a direct connection."""
     environment = clean_environment() | {
         "SUPABASE_URL": supabase_lite.url,
         "SUPABASE_SERVICE_ROLE_KEY": supabase_lite.service_role_key,
@@ -235,7 +235,7 @@ def test_the_commands_over_the_data_api(supabase_lite: SupabaseLite, tmp_path: P
 
 
 def test_uninstall_needs_a_direct_connection(supabase_lite: SupabaseLite, tmp_path: Path) -> None:
-    """The Data API cannot remove anything: one line says what is needed."""
+    """Over the Data API, `uninstall` fails with one line that names DATABASE_URL."""
     environment = clean_environment() | {
         "SUPABASE_URL": supabase_lite.url,
         "SUPABASE_SERVICE_ROLE_KEY": supabase_lite.service_role_key,

@@ -1,4 +1,4 @@
-"""Rows that somebody holds for long: the relay goes on with all the others."""
+"""Rows that another transaction holds for a long time do not stop the relay."""
 
 from collections.abc import Iterator
 
@@ -25,12 +25,12 @@ def auth(database_url: str) -> Iterator[Auth]:
 def test_many_held_employees_do_not_stop_the_relay(
     database: Database, connection: Connection, database_url: str, auth: Auth
 ) -> None:
-    """A long transaction of HR's holds a whole batch: what else is due is applied in the same look."""
+    """While a long transaction of HR holds a whole batch, the same pass applies the other due events."""
     for number in range(HELD):
         hire(connection, f"user{number}@example.com")
         auth.admin_create(f"user{number}@example.com")
     with psycopg.connect(database_url) as other:
-        other.execute("update employees set first_name = 'somebody'")
+        other.execute("update employees set first_name = 'New'")
         free = auth.admin_create("free@example.com")
         ran = run_once(database, Policy(), name="a")
         assert (ran.claimed, ran.held, ran.outcomes) == (HELD + 1, HELD, {"unmatched": 1})
@@ -44,8 +44,8 @@ def test_many_held_employees_do_not_stop_the_relay(
     assert relay_all(database) == {"linked": HELD}
 
 
-def test_a_held_state_is_passed_over(database: Database, connection: Connection, database_url: str, auth: Auth) -> None:
-    """So is an auth user to whom an event is being applied at this moment."""
+def test_a_held_state_is_skipped(database: Database, connection: Connection, database_url: str, auth: Auth) -> None:
+    """The relay skips an event of an auth user whose state another transaction holds."""
     user = auth.admin_create("jane@example.com")
     relay_all(database)
     auth.update_metadata(user, {"first_name": "Jane"})
@@ -54,10 +54,10 @@ def test_a_held_state_is_passed_over(database: Database, connection: Connection,
         assert (run_once(database, Policy(), name="a").held, inbound(connection, user)[-1]["status"]) == (1, "PENDING")
 
 
-def test_reconcile_leaves_the_held_to_the_relay(
+def test_reconcile_leaves_held_events_to_the_relay(
     database: Database, connection: Connection, database_url: str, auth: Auth
 ) -> None:
-    """The run counts as failed, says how many are left, and they are applied without another one."""
+    """A run that met held rows is FAILED and reports how many events are left; the relay applies them."""
     hire(connection, "jane@example.com")
     connection.execute("alter table auth.users disable trigger auth_sync_capture")
     auth.admin_create("jane@example.com"), auth.admin_create("joe@example.com")

@@ -1,4 +1,4 @@
-"""Relay, reconciliation, retention, probes and doctor: with service_role's rights they work, with others' none does."""
+"""Relay, reconciliation, retention, probes and doctor work with service_role's rights, and not with other roles'."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from tests.auth_server import auth_server
 from tests.auth_traffic import JANE
 from tests.employees import Connection, employee, hire
 from tests.integration.capturing import auth_on, reconciled, relay
-from tests.integration.doctoring import examined, found, troubles
+from tests.integration.doctoring import examined, found, problems
 from webhook_service.auth.supabase import SupabaseAuthAdmin
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.doctor.findings import Level
@@ -84,12 +84,12 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "auth_sync_cancel_bulk_replay_v1": {"p_id": 1, "p_requested_by": "r"},
     "auth_sync_claim_bulk_replay_v1": {"p_relay": "r", "p_limit": 1, "p_lease_seconds": 1},
 }
-"""Those that the service or an admin calls, with arguments that fit."""
+"""The functions that the service or an admin calls, with valid arguments."""
 
 
 @pytest.fixture
 def as_role(database_url: str) -> Iterator[Callable[[str], Database]]:
-    """The service's own adapter, with the rights of a role."""
+    """Opens the service's adapter with the rights of a role."""
     opened: list[DirectDatabase] = []
 
     def connect(role: str) -> Database:
@@ -104,7 +104,7 @@ def as_role(database_url: str) -> Iterator[Callable[[str], Database]]:
 @pytest.mark.parametrize("role", [*STRANGERS, "supabase_auth_admin"])
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_strangers_call_nothing(as_role: Callable[[str], Database], role: str, function: str) -> None:
-    """Neither the project's public roles nor Auth's own: refused for want of the right, before anything is done."""
+    """The project's public roles and Auth's own role may not call any function."""
     with pytest.raises(DatabaseError, match="42501"):
         as_role(role).call(function, **FUNCTIONS[function])
 
@@ -113,14 +113,14 @@ def test_strangers_call_nothing(as_role: Callable[[str], Database], role: str, f
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("attempt", ["select * from {}", "delete from {}", "insert into {} default values"])
 def test_strangers_touch_no_table(connection: Connection, role: str, table: str, attempt: str) -> None:
-    """Settings, relays and migrations are neither read nor written."""
+    """The public roles and Auth's role can neither read nor write a table of the service."""
     connection.execute(sql.SQL("set role {}").format(sql.Identifier(role)))
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute(sql.SQL(attempt).format(sql.Identifier("public", table)))
 
 
 def test_only_service_role_reads_the_views(connection: Connection) -> None:
-    """Which show employees whatever row level security they have."""
+    """Only service_role reads the views, because they show employees regardless of row level security."""
     for view, role in itertools.product(VIEWS, (*STRANGERS, "supabase_auth_admin")):
         query = sql.SQL("select * from {}").format(sql.Identifier("public", view))
         connection.execute("set role service_role")
@@ -131,7 +131,7 @@ def test_only_service_role_reads_the_views(connection: Connection) -> None:
 
 
 def test_service_role_does_not_see_auth_users(connection: Connection) -> None:
-    """What reconciliation reads of it, a function reads."""
+    """service_role cannot read auth.users itself; reconciliation reads it through a function."""
     connection.execute("set role service_role")
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute("select id from auth.users")
@@ -140,7 +140,7 @@ def test_service_role_does_not_see_auth_users(connection: Connection) -> None:
 def test_service_role_relays_and_reconciles(
     as_role: Callable[[str], Database], connection: Connection, database_url: str
 ) -> None:
-    """It carries out what is due, finds and mends what was not captured, and removes what is old."""
+    """service_role can apply due events, find and apply changes that were not captured, and remove old events."""
     database = as_role("service_role")
     jane, joe = hire(connection, "jane@example.com"), hire(connection, "joe@example.com")
     with auth_on(database_url) as auth:
@@ -156,7 +156,7 @@ def test_service_role_relays_and_reconciles(
 
 
 def test_service_role_performs_and_hires(as_role: Callable[[str], Database], database_url: str) -> None:
-    """It creates an employee with a login, ends the sessions and bans, with no more rights than the functions give."""
+    """service_role can create an employee with a login, ban it and end its sessions, through the functions alone."""
     with auth_server(database_url) as auth:
         admin = SupabaseAuthAdmin(auth.url, auth.key)
         accounts = Accounts(as_role("service_role"), admin, EmailOwner.AUTH, 5, lambda: datetime.now(UTC))
@@ -168,15 +168,15 @@ def test_service_role_performs_and_hires(as_role: Callable[[str], Database], dat
 
 
 def test_service_role_examines(as_role: Callable[[str], Database]) -> None:
-    """Doctor and the probe need no more either."""
+    """Doctor and the probe need only service_role's rights."""
     database = as_role("service_role")
     assert relay(database) == 0
-    assert troubles(examined(database)) == [("sender", Level.NOTE)]
+    assert problems(examined(database)) == [("sender", Level.NOTE)]
     assert database.call("auth_sync_readiness_v1")["relay_last_run_seconds"] is not None
 
 
 def test_auth_captures_without_any_right(connection: Connection, database_url: str) -> None:
-    """Auth's role has no right on what the trigger writes, and its sign-ups are captured all the same."""
+    """A sign-up is captured although Auth's role has no rights on the tables that the trigger writes."""
     with auth_on(database_url) as auth:
         user = auth.sign_up("jane@example.com")
     rows = connection.execute("select auth_user_id, via from integration_sync_log").fetchall()
@@ -184,8 +184,8 @@ def test_auth_captures_without_any_right(connection: Connection, database_url: s
 
 
 @pytest.mark.parametrize("role", ["service_role", "authenticated", "importer"])
-def test_whoever_may_hire_is_enough(connection: Connection, database_url: str, role: str) -> None:
-    """An import with rights on employees alone links those who wait: the trigger has rights of its own."""
+def test_the_right_to_insert_employees_is_enough(connection: Connection, database_url: str, role: str) -> None:
+    """An import with rights on employees alone links waiting auth users, because the trigger has its own rights."""
     with auth_on(database_url) as auth:
         user = auth.admin_create("jane@example.com")
     direct = DirectDatabase(database_url)
@@ -201,7 +201,7 @@ def test_whoever_may_hire_is_enough(connection: Connection, database_url: str, r
 
 
 def test_an_owner_who_sees_nothing_is_found(connection: Connection, as_role: Callable[[str], Database]) -> None:
-    """Where ours belongs to a role that row level security binds, doctor says that it sees no users."""
+    """If the functions belong to a role that row level security restricts, doctor reports that they see no users."""
     connection.execute("do $$ begin create role poor; exception when duplicate_object then null; end $$")
     for relation in (*TABLES, "integration_sync_log", "auth_user_state"):
         connection.execute(f"alter table {relation} owner to poor")
@@ -209,4 +209,4 @@ def test_an_owner_who_sees_nothing_is_found(connection: Connection, as_role: Cal
     connection.execute("grant execute on all functions in schema public to poor")
     connection.execute("grant usage on schema auth to poor; grant select on auth.users to poor")
     finding = found(examined(as_role("service_role"), compare=False), "source")
-    assert (finding.level, finding.says) == (Level.WRONG, "our functions cannot read auth.users")
+    assert (finding.level, finding.says) == (Level.WRONG, "this service's functions cannot read auth.users")

@@ -1,4 +1,4 @@
-"""Everyone and their login: the views, the lists of problems, one person, and the comparison in the background."""
+"""The monitor: its views, the lists of problems, one employee in full, and the comparison in the background."""
 
 from typing import Any
 from uuid import UUID
@@ -31,7 +31,7 @@ STATUSES = {
 
 @pytest.fixture
 def company(connection: Connection, database: Database) -> dict[str, int]:
-    """One employee of each kind, by first name; the e-mail is that name's, but for the office, which two share."""
+    """One employee of each kind, as {first name: employee_id}. The e-mail has the same name; two share the office's."""
     ids = {}
     for number, name in enumerate(STATUSES, start=1):
         columns: dict[str, Any] = {"email": f" {name}@Example.com", "first_name": name, "employee_number": f"N{number}"}
@@ -61,7 +61,7 @@ def state(connection: Connection, user: UUID, email: str) -> None:
 
 
 def names(database: Database, **filter: Any) -> list[str]:
-    """First names on all pages of a filter, page by page."""
+    """Return the first names on all pages of a filter."""
     listed: list[str] = []
     after = None
     while True:
@@ -71,14 +71,14 @@ def names(database: Database, **filter: Any) -> list[str]:
             return listed
 
 
-def test_the_first_status_that_fits_is_shown(connection: Connection, company: dict[str, int]) -> None:
-    """In auth_sync_monitor, a row for each employee."""
+def test_the_monitor_shows_the_first_status_that_applies(connection: Connection, company: dict[str, int]) -> None:
+    """auth_sync_monitor has one row for each employee, with the first status that applies."""
     rows = connection.execute("select first_name, sync_status from auth_sync_monitor").fetchall()
     assert {row["first_name"]: row["sync_status"] for row in rows} == STATUSES
 
 
 def test_lists_show_who_has_a_status(database: Database, company: dict[str, int]) -> None:
-    """Each list its own, in pages; and with is_active, both must hold."""
+    """Each list shows the employees with its status in pages; further filters narrow it."""
     for status in set(STATUSES.values()):
         assert names(database, sync_status=status) == [name for name in STATUSES if STATUSES[name] == status]
     assert names(database) == list(STATUSES)
@@ -89,7 +89,7 @@ def test_lists_show_who_has_a_status(database: Database, company: dict[str, int]
 
 
 def test_problems_are_counted(database: Database, company: dict[str, int]) -> None:
-    """As the lists have them."""
+    """The count of each problem is the length of its list."""
     counts = employees.problems(database)
     assert counts.pop("checked_at") is not None
     assert counts == {
@@ -98,17 +98,15 @@ def test_problems_are_counted(database: Database, company: dict[str, int]) -> No
     }
 
 
-def test_an_ambiguous_one_is_no_more_when_it_is_settled(
-    connection: Connection, database: Database, company: dict[str, int]
-) -> None:
-    """Once the auth user has an employee, the others are merely without a login."""
+def test_a_link_resolves_an_ambiguity(connection: Connection, database: Database, company: dict[str, int]) -> None:
+    """When the auth user is linked, the other employees that matched are listed as without a login."""
     connection.execute("update employees set auth_user_id = %s where employee_id = %s", [OFFICE, company["office1"]])
     assert names(database, sync_status="AMBIGUOUS") == []
     assert names(database, sync_status="MISSING_AUTH_UID") == ["missing", "office2"]
 
 
 def test_a_person_has_events_and_candidates(database: Database, company: dict[str, int]) -> None:
-    """The auth users that could be the login of one who has none; nobody for who has one."""
+    """An employee without a login has candidates: auth users that match. A linked employee has none."""
     shown = employees.person(database, company["office1"])
     assert (shown["employee"]["sync_status"], shown["events"]) == ("AMBIGUOUS", [])
     [candidate] = shown["candidates"]
@@ -121,16 +119,16 @@ def test_a_person_has_events_and_candidates(database: Database, company: dict[st
         employees.person(database, 999)
 
 
-def test_an_auth_user_has_its_possible_employees(database: Database, company: dict[str, int]) -> None:
-    """By e-mail or number; None where the auth user is not known."""
+def test_an_auth_user_has_candidates(database: Database, company: dict[str, int]) -> None:
+    """An auth user has the employees that match its e-mail or number; an unknown one has None."""
     shown = employees.login_candidates(database, OFFICE)
     assert [e["employee_id"] for e in shown["employees"]] == [company["office1"], company["office2"]]
     assert (shown["auth_user"]["email"], shown["auth_user"]["linked_to"]) == ("office@example.com", None)
     assert employees.login_candidates(database, UUID(int=404)) is None
 
 
-def test_the_newest_of_the_ledger_is_readable(connection: Connection, company: dict[str, int]) -> None:
-    """recent_auth_sync_log: what, what came of it, about whom."""
+def test_the_recent_log_is_readable(connection: Connection, company: dict[str, int]) -> None:
+    """recent_auth_sync_log shows operation, outcome and e-mail of an event."""
     [row] = connection.execute("select * from recent_auth_sync_log limit 1").fetchall()
     assert (row["operation"], row["outcome"], row["email"]) == ("INSERT", "ambiguous", "office@example.com")
 
@@ -141,7 +139,7 @@ def found(connection: Connection) -> list[Json]:
 
 
 def test_the_comparison_finds_and_forgets(connection: Connection, database: Database, company: dict[str, int]) -> None:
-    """Slice by slice what differs is kept and what does not any more is dropped; then comes a pause."""
+    """The comparison works slice by slice, keeps the differences, drops resolved ones, and pauses after a full pass."""
     for _ in range(5):
         last = database.call("auth_sync_refresh_mismatches_v1", p_slice=2)
     assert last["next_in"] == 60
@@ -155,7 +153,7 @@ def test_the_comparison_finds_and_forgets(connection: Connection, database: Data
 
 
 def test_a_large_company_is_listed_from_what_was_found(connection: Connection, database: Database) -> None:
-    """Above ten thousand; and who differs no more is not shown."""
+    """With more than ten thousand linked employees, a list shows the found differences, without resolved ones."""
     connection.execute(
         "insert into auth_user_state (auth_user_id, email, email_confirmed)"
         " select md5(n::text)::uuid, 'p' || n || '@example.com', true from generate_series(1, 10100) as n"
@@ -173,7 +171,7 @@ def test_a_large_company_is_listed_from_what_was_found(connection: Connection, d
 
 
 def test_the_owner_of_employees_may_change_it(connection: Connection) -> None:
-    """No view of ours is in the way of another type, or of a column that goes."""
+    """The views do not prevent a change of a column's type, or the removal of a column."""
     connection.execute(
         "alter table employees alter email type varchar(300), alter first_name type varchar(300),"
         " alter last_name type varchar(300), alter employee_number type varchar(300)"

@@ -1,4 +1,4 @@
-"""Employees are searched by name on their own rows: the name of now is found, and no index is written for it."""
+"""A search by name reads the rows of employees: it finds the current name, and needs no index on names."""
 
 from typing import Any
 
@@ -28,8 +28,8 @@ def rename(connection: psycopg.Connection[Any], employee_id: int, first_name: st
 
 
 @pytest.mark.parametrize("typed", ["ann do", "doe an"])
-def test_a_new_name_is_searched_for_at_once(connection: Connection, database: Database, jane: int, typed: str) -> None:
-    """Either way round; and the name of before is nobody's any more."""
+def test_a_new_name_is_found_at_once(connection: Connection, database: Database, jane: int, typed: str) -> None:
+    """A new name is found at once, in either order, and the old name is not found any more."""
     rename(connection, jane, "Ann")
     assert found(database, typed) == [jane]
     assert found(database, "jane") == [jane]  # her e-mail
@@ -51,27 +51,27 @@ def test_a_new_name_is_searched_for_at_once(connection: Connection, database: Da
 def test_a_name_is_found_in_any_case(
     connection: Connection, database: Database, first_name: str | None, last_name: str, typed: str
 ) -> None:
-    """By its beginning, whatever the case of each letter, with space around it, or where one of both is missing."""
+    """The beginning of a name finds an employee in any case, with surrounding space, or if one name is missing."""
     hire(connection, first_name="Other", last_name="Person")
-    somebody = hire(connection, first_name=first_name, last_name=last_name)
-    assert found(database, typed) == [somebody]
+    employee_id = hire(connection, first_name=first_name, last_name=last_name)
+    assert found(database, typed) == [employee_id]
 
 
 @pytest.mark.parametrize("typed", ["ane", "jane doe x", "%", "_ane", "doejane"])
-def test_what_is_not_a_beginning_finds_nobody(database: Database, jane: int, typed: str) -> None:
-    """Neither the middle of a name nor a wildcard."""
+def test_only_a_beginning_is_found(database: Database, jane: int, typed: str) -> None:
+    """The middle of a name, and a wildcard, find no employee."""
     assert found(database, typed) == []
 
 
 def test_at_most_twenty_are_found(connection: Connection, database: Database) -> None:
-    """Of many that fit, twenty."""
+    """A search by name returns twenty employees at most."""
     for _ in range(30):
         hire(connection, first_name="Jo", last_name="Doe")
     assert len(found(database, "jo d")) == 20
 
 
 def test_a_new_name_leaves_the_indexes_of_employees_alone(connection: Connection, jane: int) -> None:
-    """The row's next version stands beside it (HOT): no index of employees holds a name."""
+    """A change of a name is a HOT update, because no index of employees contains a name."""
     with connection.transaction():
         rename(connection, jane, "Ann")
         query = "select pg_stat_get_xact_tuples_hot_updated('employees'::regclass) as rows"
@@ -79,7 +79,7 @@ def test_a_new_name_leaves_the_indexes_of_employees_alone(connection: Connection
 
 
 def test_columns_of_other_types_are_searched(empty_database_url: str) -> None:
-    """Employees that were there before the first migration, with columns of other types and a key that may be null."""
+    """A search works on an existing table with other column types and a key that may be null."""
     execute(
         empty_database_url,
         "create table employees (employee_id integer unique, email text, last_name varchar(80));"

@@ -1,4 +1,4 @@
-"""Retention: what is done and old goes; what is open stays, and nothing that decides is forgotten."""
+"""Retention removes old events that are done, keeps open ones, and keeps the state that decisions depend on."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -32,14 +32,14 @@ def jane(connection: Connection) -> int:
 
 @pytest.fixture
 def linked(database: Database, auth: Auth, jane: int) -> UUID:
-    """Jane's auth user, whose event is done."""
+    """Jane's auth user, whose event has been applied."""
     user = auth.admin_create(MAIL)
     relay_all(database)
     return user
 
 
 def age(connection: Connection, by: timedelta = OLD) -> None:
-    """As if so much time had passed since all that is recorded."""
+    """Let time pass: move all recorded times back."""
     connection.execute(
         "update integration_sync_log set created_at = created_at - %(by)s, completed_at = completed_at - %(by)s",
         {"by": by},
@@ -51,15 +51,15 @@ def ninety_days_ago() -> datetime:
     return datetime.now(UTC) - timedelta(days=90)
 
 
-def test_what_is_done_and_old_is_removed(database: Database, connection: Connection, linked: UUID) -> None:
-    """And it is said how many that were."""
+def test_old_events_are_removed(database: Database, connection: Connection, linked: UUID) -> None:
+    """An old event that is done is removed and counted."""
     age(connection)
     assert prune(database, ninety_days_ago()) == 1
     assert inbound(connection) == []
 
 
-def test_what_is_younger_stays(database: Database, connection: Connection, auth: Auth, linked: UUID) -> None:
-    """Only what is older than asked for goes."""
+def test_younger_events_stay(database: Database, connection: Connection, auth: Auth, linked: UUID) -> None:
+    """An event that is younger than the limit stays."""
     age(connection)
     auth.update_metadata(linked, {"first_name": "Jane"})
     relay_all(database)
@@ -67,24 +67,24 @@ def test_what_is_younger_stays(database: Database, connection: Connection, auth:
     assert [event["outcome"] for event in inbound(connection)] == ["synced"]
 
 
-def test_what_was_done_only_now_stays(database: Database, connection: Connection, linked: UUID) -> None:
-    """An old event that failed for long and succeeded yesterday is not old."""
+def test_an_old_event_that_was_done_recently_stays(database: Database, connection: Connection, linked: UUID) -> None:
+    """The age of an event counts from its success: one that failed for long and succeeded recently stays."""
     age(connection)
     connection.execute("update integration_sync_log set completed_at = now()")
     assert prune(database, ninety_days_ago()) == 0
 
 
-@pytest.mark.parametrize("state", ["pending", "leased", "failed", "given up"])
-def test_what_is_open_is_never_removed(
+@pytest.mark.parametrize("state", ["pending", "leased", "failed", "needs attention"])
+def test_an_open_event_is_never_removed(
     database: Database, connection: Connection, auth: Auth, jane: int, state: str
 ) -> None:
-    """However old it is."""
-    if state in ("failed", "given up"):
+    """An open event stays, however old it is."""
+    if state in ("failed", "needs attention"):
         hire(connection, MAIL)
     auth.admin_create(MAIL)
-    if state in ("failed", "given up"):
+    if state in ("failed", "needs attention"):
         assert relay_all(database) == {"ambiguous": 1}
-    if state == "given up":
+    if state == "needs attention":
         connection.execute("update integration_sync_log set next_attempt_at = null")
     if state == "leased":
         claim(database, "a")
@@ -96,7 +96,7 @@ def test_what_is_open_is_never_removed(
 
 
 def test_an_open_action_is_never_removed(database: Database, connection: Connection, auth: Auth) -> None:
-    """A login that is still to be disabled."""
+    """An action that is still to be performed stays, however old it is."""
     hire(connection, MAIL, is_active=False)
     auth.admin_create(MAIL)
     relay_all(database)
@@ -107,15 +107,15 @@ def test_an_open_action_is_never_removed(database: Database, connection: Connect
 
 
 def test_a_dry_run_removes_nothing(database: Database, connection: Connection, linked: UUID) -> None:
-    """It says how many there are."""
+    """A dry run counts the events and removes none."""
     age(connection)
     before = everything(connection)
     assert prunable(database, ninety_days_ago()) == 1
     assert everything(connection) == before
 
 
-def test_it_goes_on_batch_by_batch(database: Database, connection: Connection) -> None:
-    """More than a batch holds: all of them go, and each batch is told of."""
+def test_prune_works_in_batches(database: Database, connection: Connection) -> None:
+    """More events than one batch are all removed, and the progress of each batch is reported."""
     connection.execute(
         "insert into integration_sync_log (event_id, direction, operation, status, outcome, via, completed_at)"
         " select 'evt-' || n, 'inbound', 'UPDATE', 'SUCCESS', 'stale', 'relay', now() from generate_series(1, 5001) n"
@@ -129,7 +129,7 @@ def test_it_goes_on_batch_by_batch(database: Database, connection: Connection) -
 def test_replays_go_with_their_event(
     client: FlaskClient, database: Database, connection: Connection, linked: UUID
 ) -> None:
-    """Who asked for an event again is of no use without it."""
+    """The record of a replay is removed with its event."""
     event_id = newest(connection, linked)["event_id"]
     client.post(f"/admin/api/events/{event_id}/replay", headers={"Authorization": f"Bearer {ADMIN_KEY}"})
     assert len(everything(connection)["integration_sync_replays"]) == 1
@@ -141,7 +141,7 @@ def test_replays_go_with_their_event(
 def test_a_late_duplicate_of_what_was_overtaken_does_nothing(
     client: FlaskClient, database: Database, connection: Connection, auth: Auth, jane: int, linked: UUID
 ) -> None:
-    """The user had Jane's address once and moved on. The events are pruned, the address is a newcomer's by now."""
+    """A late duplicate of a pruned event does not link a new employee who has the user's former address by now."""
     overtaken = newest(connection, linked)
     auth.change_email(linked, "elsewhere@example.com")
     relay_all(database)
@@ -155,10 +155,10 @@ def test_a_late_duplicate_of_what_was_overtaken_does_nothing(
     assert employee(connection, newcomer)["auth_user_id"] is None
 
 
-def test_the_deleted_stay_deleted(
+def test_a_deleted_user_stays_deleted(
     client: FlaskClient, database: Database, connection: Connection, auth: Auth, jane: int, linked: UUID
 ) -> None:
-    """What is known of a deleted user outlives its events: a late sign-up links nobody."""
+    """The state of a deleted user outlives its events, so a late sign-up links no employee."""
     sign_up = newest(connection, linked)
     auth.hard_delete(linked)
     relay_all(database)
@@ -171,7 +171,7 @@ def test_the_deleted_stay_deleted(
 def test_new_events_are_newer_than_what_was_pruned(
     database: Database, connection: Connection, auth: Auth, jane: int, linked: UUID
 ) -> None:
-    """Also where the clock was set back: the next change still counts."""
+    """A change after pruning is newer than the pruned events, even if the clock was set back."""
     connection.execute("update auth_user_state set version = version + 4000000::bigint * 3600")
     age(connection)
     prune(database, ninety_days_ago())
@@ -181,7 +181,7 @@ def test_new_events_are_newer_than_what_was_pruned(
 
 
 def test_a_run_of_the_past_is_removed(database: Database, connection: Connection) -> None:
-    """Reconciliations are in the ledger too."""
+    """The row of an old reconciliation is removed."""
     begun = database.call("auth_sync_begin_reconcile_v1", p_requested_by="test", p_dry_run=False)
     database.call("auth_sync_end_reconcile_v1", p_run=begun["run"], p_error=None, p_summary={})
     assert entry(connection, begun["run"])["status"] == "SUCCESS"

@@ -1,4 +1,4 @@
-"""Reconciliation: each difference between auth.users, the last known state and employees is found, shown and mended."""
+"""Reconciliation finds, shows and corrects each difference between auth.users, the last known state and employees."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -39,10 +39,10 @@ def world(database_url: str, connection: Connection, database: Database) -> Iter
 
 
 @pytest.mark.parametrize(("arrange", "kind", "end"), DIFFERENCES.values(), ids=DIFFERENCES)
-def test_a_difference_is_shown_and_then_mended(
+def test_a_difference_is_shown_and_then_corrected(
     world: World, arrange: Callable[[World], UUID], kind: str, end: dict[str, Any]
 ) -> None:
-    """A dry run shows it and writes nothing at all; the run mends it; after that there is none."""
+    """A dry run shows a difference and writes nothing; the run corrects it; then nothing differs."""
     user = arrange(world)
     before = everything(world.connection)
     shown = run(world.database, dry_run=True)
@@ -62,7 +62,7 @@ def test_a_difference_is_shown_and_then_mended(
 def test_a_second_run_writes_nothing_but_that_it_ran(
     world: World, arrange: Callable[[World], UUID], kind: str, end: dict[str, Any]
 ) -> None:
-    """All our tables are as before but for one row of the ledger, the run's own."""
+    """A second run writes one row, its own in the ledger, and leaves all other rows of the service unchanged."""
     arrange(world)
     run(world.database)
     before = everything(world.connection)
@@ -75,7 +75,7 @@ def test_a_second_run_writes_nothing_but_that_it_ran(
 
 
 def test_a_first_install_is_a_reconcile(empty_database_url: str) -> None:
-    """A project that has had users and employees for years: after migrate and one run they are linked."""
+    """In a project with existing users and employees, `migrate` and one run link them."""
     with auth_of(empty_database_url) as auth:
         users = [auth.admin_create(f"user{number}@example.com") for number in range(5)]
         auth.sign_up("unconfirmed@example.com")
@@ -93,7 +93,7 @@ def test_a_first_install_is_a_reconcile(empty_database_url: str) -> None:
 
 
 def test_where_employees_own_the_e_mail_it_is_left_alone(world: World) -> None:
-    """With EMAIL_OWNER=employees another e-mail is no difference; also where Auth owned it before."""
+    """With EMAIL_OWNER=employees another e-mail is not a difference, even if Auth owned it before."""
     stale_email(world)
     policy = Policy(email_owner=EmailOwner.EMPLOYEES)
     run(world.database, policy)
@@ -102,7 +102,7 @@ def test_where_employees_own_the_e_mail_it_is_left_alone(world: World) -> None:
 
 
 def test_a_lost_e_mail_change_leaves_the_e_mail_where_employees_own_it(world: World) -> None:
-    """It is known then, so that it is no difference any more, and the employee's stays."""
+    """With EMAIL_OWNER=employees a lost e-mail change is recorded as known, and the employee's e-mail stays."""
     user = world.known()
     with nothing_captured(world.connection):
         world.auth.change_email(user, "new@example.com")
@@ -112,15 +112,15 @@ def test_a_lost_e_mail_change_leaves_the_e_mail_where_employees_own_it(world: Wo
     assert run(world.database, policy).differences == {}
 
 
-def test_what_is_pending_is_left_to_the_relay(world: World) -> None:
-    """It is on its way: no difference, and not entered again."""
+def test_a_pending_event_is_left_to_the_relay(world: World) -> None:
+    """A pending event is not a difference, and is not entered again."""
     user = world.auth.admin_create(MAIL)
     assert run(world.database).differences == {}
     assert [event["status"] for event in inbound(world.connection, user)] == ["PENDING"]
 
 
-def test_what_has_failed_is_not_entered_again(world: World) -> None:
-    """Two employees have the address: that is for an admin to solve, and the event that says so is there already."""
+def test_a_failed_event_is_not_entered_again(world: World) -> None:
+    """An event that failed before is not entered again, because an admin has to resolve it."""
     hire(world.connection, MAIL)
     user = world.known()
     assert newest(world.connection, user)["outcome"] == "ambiguous"
@@ -129,8 +129,8 @@ def test_what_has_failed_is_not_entered_again(world: World) -> None:
     assert inbound(world.connection) == before
 
 
-def test_what_fails_in_a_run_is_not_entered_again(world: World) -> None:
-    """The run finds it once; it is tried again like any other failure, and the next run leaves it alone."""
+def test_an_event_that_fails_in_a_run_is_not_entered_again(world: World) -> None:
+    """An event that fails in a run is retried like any other failure, and the next run does not enter it again."""
     hire(world.connection, MAIL)
     lost_sign_up(world)
     assert run(world.database).outcomes == {"ambiguous": 1}
@@ -139,8 +139,8 @@ def test_what_fails_in_a_run_is_not_entered_again(world: World) -> None:
     assert relay_all(world.database) == {"ambiguous": 1}
 
 
-def test_what_the_database_refused_is_not_entered_again(world: World) -> None:
-    """Also an event of which nothing could be remembered."""
+def test_an_event_that_the_database_refused_is_not_entered_again(world: World) -> None:
+    """An event that the database refused is not entered again, although no state of its user could be stored."""
     world.connection.execute("alter table auth_user_state add constraint refused check (email <> 'jane@example.com')")
     lost_sign_up(world)
     assert run(world.database).outcomes == {"not_applied": 1}
@@ -148,7 +148,7 @@ def test_what_the_database_refused_is_not_entered_again(world: World) -> None:
 
 
 def test_the_run_is_in_the_ledger(world: World) -> None:
-    """With who asked, what was found and what became of it."""
+    """The run's row of the ledger has its requester, the differences and the outcomes."""
     lost_sign_up(world)
     run(world.database)
     found = world.connection.execute(
@@ -163,8 +163,8 @@ def test_the_run_is_in_the_ledger(world: World) -> None:
     assert kept["changes"] == did
 
 
-def test_without_auth_users_it_says_so(world: World) -> None:
-    """A database that has no auth.users, such as an employees database apart, is told of in one clear error."""
+def test_a_database_without_auth_users_is_reported(world: World) -> None:
+    """A run on a database without auth.users, such as a separate one for employees, fails with one clear error."""
     world.connection.execute("drop table auth.users cascade")
     with pytest.raises(NotPossible, match="no_auth_users"):
         run(world.database)

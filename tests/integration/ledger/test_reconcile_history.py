@@ -1,4 +1,4 @@
-"""One pass mends whatever a history with losses has left."""
+"""One run of the reconciliation corrects the differences after any history with lost changes."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -45,7 +45,7 @@ def auth(database_url: str) -> Iterator[Auth]:
 
 
 class History:
-    """What happens to some twenty people, some of it unnoticed."""
+    """Random changes of some twenty people, of which some are not captured."""
 
     def __init__(self, dice: random.Random, connection: Connection, database: Database, auth: Auth) -> None:
         self._dice = dice
@@ -92,8 +92,8 @@ class History:
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("attempt", range(8))
-def test_one_pass_mends_any_history(database: Database, connection: Connection, auth: Auth, attempt: int) -> None:
-    """Random lives with random losses: after the relay and one pass, nothing differs, and employees are right."""
+def test_one_run_corrects_any_history(database: Database, connection: Connection, auth: Auth, attempt: int) -> None:
+    """After random changes with random losses, the relay and one run leave no difference, and employees are right."""
     seed = random.randrange(10**6)
     history = History(random.Random(seed), connection, database, auth)
     for _ in range(60):
@@ -105,10 +105,10 @@ def test_one_pass_mends_any_history(database: Database, connection: Connection, 
     assert [event for event in inbound(connection) if event["status"] == "PENDING"] == [], f"seed {seed}"
 
 
-def test_one_pass_also_links_whom_its_own_links_have_made_the_only_one(
+def test_one_run_also_links_an_employee_that_its_own_links_left_as_the_only_match(
     database: Database, connection: Connection, auth: Auth
 ) -> None:
-    """Two employees have one address; that one of them is another user's by its number leaves the other one free."""
+    """Two employees share an address; when a run links one of them by its number, it links the other by the address."""
     by_email = auth.admin_create("jane@example.com", id=UUID(int=1))
     auth.admin_create("other@example.com", app_metadata={"employee_number": "7"}, id=UUID(int=2))
     relay_all(database)
@@ -120,10 +120,10 @@ def test_one_pass_also_links_whom_its_own_links_have_made_the_only_one(
     assert employee(connection, jane)["auth_user_id"] == by_email
 
 
-def test_one_pass_also_links_whom_a_deletion_has_set_free(
+def test_one_run_also_links_an_employee_that_a_deletion_has_set_free(
     database: Database, connection: Connection, auth: Auth
 ) -> None:
-    """A user is deleted and signs up again, all of it lost: the employee is the new user's."""
+    """If a deletion and a new sign-up were both lost, one run links the employee to the new user."""
     jane = hire(connection, "jane@example.com")
     old = auth.admin_create("jane@example.com", id=UUID(int=2))
     relay_all(database)

@@ -1,4 +1,4 @@
-"""Runs of the reconciliation: interrupted, at once, racing with changes."""
+"""Runs of the reconciliation that are interrupted, run at once, or race with changes."""
 
 from collections.abc import Callable, Iterator
 from uuid import UUID
@@ -38,7 +38,7 @@ def runs(connection: Connection) -> list[tuple[str, str | None]]:
 
 
 class Between(CalledSoon):
-    """The database, and what happens right after a page was compared."""
+    """A database that calls `happens` right after a page with differences was compared."""
 
     def __init__(self, database: Database, happens: Callable[[], object]) -> None:
         self._database = database
@@ -67,7 +67,7 @@ def jane(connection: Connection) -> int:
 
 @pytest.fixture
 def renamed(database: Database, connection: Connection, auth: Auth, jane: int) -> UUID:
-    """Jane's auth user, linked; that her name became Old was not captured."""
+    """Jane's linked auth user, whose change of name to Old was not captured."""
     user = auth.admin_create(MAIL)
     relay_all(database)
     with nothing_captured(connection):
@@ -76,13 +76,13 @@ def renamed(database: Database, connection: Connection, auth: Auth, jane: int) -
 
 
 class StoppedError(Exception):
-    """As whatever ends a run from outside."""
+    """Stands for any error that ends a run from outside."""
 
 
-def test_a_run_that_is_ended_is_no_success(
+def test_a_run_that_is_ended_early_fails(
     database: Database, connection: Connection, auth: Auth, renamed: UUID, jane: int
 ) -> None:
-    """It is in the ledger as FAILED, and the next one does the rest and is a success."""
+    """A run that ends early is FAILED in the ledger; the next run does the rest and succeeds."""
     hire(connection, "late@example.com")
 
     def stop(so_far: Reconciled) -> None:
@@ -98,8 +98,8 @@ def test_a_run_that_is_ended_is_no_success(
     assert employee(connection, jane)["first_name"] == "Old"
 
 
-def test_a_run_that_lost_its_database_is_no_success(database: Database, connection: Connection, renamed: UUID) -> None:
-    """What was entered is applied all the same: the relay finds it."""
+def test_a_run_that_lost_its_database_fails(database: Database, connection: Connection, renamed: UUID) -> None:
+    """A run that lost its database is FAILED, and the relay applies the events that it had entered."""
 
     def cut() -> None:
         raise StoppedError
@@ -112,8 +112,8 @@ def test_a_run_that_lost_its_database_is_no_success(database: Database, connecti
     assert run(database, dry_run=True).differences == {}
 
 
-def test_a_run_that_vanished_is_interrupted(database: Database, connection: Connection, renamed: UUID) -> None:
-    """A killed one says nothing: when its time is over, the next run writes that down and does its work."""
+def test_a_killed_run_is_interrupted(database: Database, connection: Connection, renamed: UUID) -> None:
+    """When the lease of a killed run has ended, the next run marks it as interrupted and does its work."""
     database.call("auth_sync_begin_reconcile_v1", p_requested_by="killed", p_dry_run=False)
     with pytest.raises(NotPossible, match="run_under_way"):
         run(database)
@@ -122,8 +122,8 @@ def test_a_run_that_vanished_is_interrupted(database: Database, connection: Conn
     assert runs(connection) == [("FAILED", "interrupted"), ("SUCCESS", "reconciled")]
 
 
-def test_a_run_whose_turn_is_over_does_not_go_on(database: Database, connection: Connection, renamed: UUID) -> None:
-    """It was stopped for so long that another one took its place: it enters nothing more."""
+def test_a_run_that_lost_its_lease_stops(database: Database, connection: Connection, renamed: UUID) -> None:
+    """A run that paused for so long that another one took its place enters nothing more."""
 
     def overtaken(so_far: Reconciled) -> None:
         connection.execute(
@@ -137,7 +137,7 @@ def test_a_run_whose_turn_is_over_does_not_go_on(database: Database, connection:
 
 
 def test_a_second_run_at_once_is_refused(database: Database, connection: Connection, renamed: UUID) -> None:
-    """One at a time; looking is always allowed."""
+    """A second run at the same time is refused; a dry run is always allowed."""
     refusals = []
 
     def another(so_far: Reconciled) -> None:
@@ -155,7 +155,7 @@ def test_a_second_run_at_once_is_refused(database: Database, connection: Connect
 def test_a_change_after_the_page_wins(
     database: Database, connection: Connection, auth: Auth, renamed: UUID, jane: int, relayed: bool
 ) -> None:
-    """The user changes between the comparison and the processing, and perhaps a relay has brought that already."""
+    """A change between the comparison and the processing wins, whether a relay has applied it or not."""
 
     def change() -> None:
         auth.update_metadata(renamed, {"first_name": "New"})
@@ -179,7 +179,7 @@ def test_a_change_that_commits_after_the_page_wins(
     captured_early: bool,
     deletes: bool,
 ) -> None:
-    """Its transaction began before the comparison, which could not see it."""
+    """A change whose transaction began before the comparison and commits after it wins."""
     with psycopg.connect(database_url) as other:
         if deletes:
             other.execute("delete from auth.users where id = %s", [renamed])
@@ -199,10 +199,10 @@ def test_a_change_that_commits_after_the_page_wins(
     assert run(database, dry_run=True).differences == {}
 
 
-def test_what_is_held_is_left_to_the_relay(
+def test_a_held_event_is_left_to_the_relay(
     database: Database, connection: Connection, database_url: str, renamed: UUID, jane: int
 ) -> None:
-    """A run that could not apply everything counts as failed; the relay brings the rest."""
+    """A run that could not apply every event is FAILED; the relay applies the rest."""
     with psycopg.connect(database_url) as other:
         other.execute("select from employees for update")
         assert run(database).left == 1

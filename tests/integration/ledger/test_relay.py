@@ -1,4 +1,4 @@
-"""The relay: what is due is applied, by whoever holds it, in order, each event on its own."""
+"""The relay applies due events in order, each on its own, and only while it holds their lease."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -45,8 +45,8 @@ def user(auth: Auth, jane: int) -> UUID:
     return auth.admin_create("jane@example.com")
 
 
-def test_what_is_pending_is_applied(database: Database, connection: Connection, jane: int, user: UUID) -> None:
-    """An event that no webhook has brought: the employee is linked, and the ledger says how."""
+def test_a_pending_event_is_applied(database: Database, connection: Connection, jane: int, user: UUID) -> None:
+    """The relay applies an event that no webhook delivered, and the ledger records that the relay did."""
     ran = run_once(database, Policy(), name="a")
     assert (ran.claimed, ran.outcomes) == (1, {"linked": 1})
     assert employee(connection, jane)["auth_user_id"] == user
@@ -57,7 +57,7 @@ def test_what_is_pending_is_applied(database: Database, connection: Connection, 
 def test_events_of_a_user_are_applied_in_the_order_of_their_versions(
     database: Database, connection: Connection, auth: Auth, user: UUID
 ) -> None:
-    """Also where the newest is due first and each look takes a single row: none of them is stale."""
+    """The events of a user are applied in order, even if the newest is due first and each pass takes a single row."""
     for name in ("One", "Two", "Three"):
         auth.update_metadata(user, {"first_name": name})
     connection.execute("update integration_sync_log set next_attempt_at = now() - id * interval '1 second'")
@@ -65,15 +65,15 @@ def test_events_of_a_user_are_applied_in_the_order_of_their_versions(
     assert [event["outcome"] for event in inbound(connection)] == ["linked", "synced", "synced", "synced"]
 
 
-def test_it_takes_no_more_than_a_batch(database: Database, auth: Auth) -> None:
-    """Each look takes so many at most, and the next one goes on."""
+def test_a_pass_takes_one_batch_at_most(database: Database, auth: Auth) -> None:
+    """A pass takes no more events than its limit, and the next pass continues."""
     for number in range(7):
         auth.admin_create(f"user{number}@example.com")
     assert [run_once(database, Policy(), name="a", limit=3).claimed for _ in range(4)] == [3, 3, 1, 0]
 
 
-def test_only_what_is_due_is_taken(database: Database, connection: Connection, user: UUID) -> None:
-    """What still has time is left alone, and it is said when it will be due."""
+def test_only_due_events_are_taken(database: Database, connection: Connection, user: UUID) -> None:
+    """An event that is not due yet is left alone, and the pass reports when it will be due."""
     connection.execute("update integration_sync_log set next_attempt_at = now() + interval '1 hour'")
     ran = run_once(database, Policy(), name="a")
     assert ran.claimed == 0
@@ -82,13 +82,13 @@ def test_only_what_is_due_is_taken(database: Database, connection: Connection, u
     assert newest(connection, user)["status"] == "PENDING"
 
 
-def test_what_is_never_due_is_not_waited_for(database: Database) -> None:
-    """With nothing open, nothing says when to look again."""
+def test_an_empty_ledger_has_no_next_time(database: Database) -> None:
+    """If nothing is open, the pass reports no time of the next event."""
     assert run_once(database, Policy(), name="a").next_in is None
 
 
-def test_a_leased_row_is_passed_over(database: Database, connection: Connection, user: UUID) -> None:
-    """While one relay works on it, another one takes nothing of it."""
+def test_a_leased_row_is_skipped(database: Database, connection: Connection, user: UUID) -> None:
+    """A relay does not take a row that another relay has leased."""
     claim(database, "a")
     before = everything(connection)
     ran = run_once(database, Policy(), name="b")
@@ -100,7 +100,7 @@ def test_a_leased_row_is_passed_over(database: Database, connection: Connection,
 def test_a_lease_that_has_ended_is_taken_over(
     database: Database, connection: Connection, jane: int, user: UUID
 ) -> None:
-    """Whoever took a row and died is followed by another."""
+    """When the lease of a dead relay has ended, another relay takes the row."""
     claim(database, "a")
     end_leases(connection)
     assert run_once(database, Policy(), name="b").outcomes == {"linked": 1}
@@ -111,7 +111,7 @@ def test_a_lease_that_has_ended_is_taken_over(
 def test_work_that_comes_after_the_takeover_is_a_duplicate(
     database: Database, connection: Connection, user: UUID
 ) -> None:
-    """The first holder was only slow: what it brings, after another has applied it, changes nothing."""
+    """The work of a slow relay whose row another one has applied is a duplicate, and changes nothing."""
     rows = claim(database, "a")
     end_leases(connection)
     run_once(database, Policy(), name="b")
@@ -124,7 +124,7 @@ def test_work_that_comes_after_the_takeover_is_a_duplicate(
 def test_work_of_a_lost_lease_leaves_the_row_to_its_new_holder(
     database: Database, connection: Connection, user: UUID
 ) -> None:
-    """Another relay has taken the row and not applied it yet: the first holder's work is a duplicate."""
+    """The work of a relay that lost its lease is a duplicate, even if the new holder has not applied the row yet."""
     rows = claim(database, "a")
     end_leases(connection)
     claim(database, "b")
@@ -135,7 +135,7 @@ def test_work_of_a_lost_lease_leaves_the_row_to_its_new_holder(
 
 
 def test_a_failure_of_a_lost_lease_changes_nothing(database: Database, connection: Connection, user: UUID) -> None:
-    """That the first holder could not apply it is not written down any more once another one holds the row."""
+    """A failure of a relay that lost its lease is not recorded."""
     [row] = claim(database, "a")
     end_leases(connection)
     claim(database, "b")
@@ -147,7 +147,7 @@ def test_a_failure_of_a_lost_lease_changes_nothing(database: Database, connectio
 def test_a_webhook_while_the_relay_holds_the_row_is_a_duplicate(
     client: FlaskClient, database: Database, connection: Connection, user: UUID
 ) -> None:
-    """It is answered with 200, so that its sender is content, and changes nothing."""
+    """A webhook whose row a relay holds gets a 200 with `duplicate`, and changes nothing."""
     claim(database, "a")
     before = everything(connection, "employees", "integration_sync_log")
     answer = deliver(client, newest(connection, user))
@@ -158,7 +158,7 @@ def test_a_webhook_while_the_relay_holds_the_row_is_a_duplicate(
 def test_a_webhook_after_the_relay_is_a_duplicate(
     client: FlaskClient, database: Database, connection: Connection, user: UUID
 ) -> None:
-    """What the relay has applied is applied once."""
+    """A webhook after the relay has applied its event is a duplicate."""
     run_once(database, Policy(), name="a")
     before = everything(connection)
     answer = deliver(client, newest(connection, user))
@@ -169,7 +169,7 @@ def test_a_webhook_after_the_relay_is_a_duplicate(
 def test_the_relay_after_a_webhook_has_nothing_to_do(
     client: FlaskClient, database: Database, connection: Connection, user: UUID
 ) -> None:
-    """What a webhook has brought is no longer due."""
+    """An event that a webhook delivered is no longer due."""
     assert outcome_of(deliver(client, newest(connection, user))) == "linked"
     before = everything(connection)
     assert run_once(database, Policy(), name="a").claimed == 0
@@ -192,7 +192,7 @@ def test_a_newer_webhook_applies_what_a_relay_holds(
 def test_a_row_that_is_held_does_not_hold_up_the_others(
     database: Database, connection: Connection, database_url: str, auth: Auth
 ) -> None:
-    """Another transaction holds one employee: all others of the batch are applied, and this one once it is free."""
+    """While another transaction holds an employee, the rest of the batch is applied; the held event follows later."""
     employees = [hire(connection, f"user{number}@example.com") for number in range(20)]
     users = [auth.admin_create(f"user{number}@example.com") for number in range(20)]
     with psycopg.connect(database_url) as other:
@@ -206,7 +206,7 @@ def test_a_row_that_is_held_does_not_hold_up_the_others(
 
 
 def test_relays_are_known_by_their_last_run(database: Database, connection: Connection) -> None:
-    """Each look says that its relay is alive."""
+    """Each pass records the time of its relay's last run."""
     run_once(database, Policy(), name="a")
     found = connection.execute("select relay, now() - last_run_at as ago from auth_sync_relays").fetchall()
     assert [row["relay"] for row in found] == ["a"]

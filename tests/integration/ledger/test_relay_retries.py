@@ -1,4 +1,4 @@
-"""What fails: it fails alone, is tried again later and later, and is given up for all to see."""
+"""A failed event fails alone, is retried after longer and longer intervals, and in the end needs attention."""
 
 import threading
 from collections.abc import Iterator
@@ -27,20 +27,20 @@ def auth(database_url: str) -> Iterator[Auth]:
 
 @pytest.fixture
 def two(connection: Connection) -> tuple[int, int]:
-    """Two employees with one address."""
+    """Two employees with the same address."""
     return hire(connection, "jane@example.com"), hire(connection, "jane@example.com")
 
 
 @pytest.fixture
 def failed(database: Database, auth: Auth, two: tuple[int, int]) -> UUID:
-    """An auth user with that address; its event has failed once."""
+    """An auth user with that address, whose event has failed once."""
     user = auth.admin_create("jane@example.com")
     assert run_once(database, Policy(), name="a").outcomes == {"ambiguous": 1}
     return user
 
 
 def last_attempt(connection: Connection) -> int:
-    """After so many failed attempts there is no next one."""
+    """Return the number of failed attempts after which there is no next one."""
     found = connection.execute(
         "select min(n) as n from generate_series(1, 100) as n where public.auth_sync_backoff_v1(n) is null"
     ).fetchone()
@@ -56,7 +56,7 @@ def waits(connection: Connection, attempts: int, samples: int = 200) -> list[tim
 
 
 def test_a_failure_is_due_again_later(database: Database, connection: Connection, failed: UUID) -> None:
-    """It is not lost, and not tried again at once."""
+    """A failed event is due again, but not at once."""
     event = newest(connection, failed)
     now = connection.execute(
         "select event.next_attempt_at - now() < interval '1 hour' as soon from integration_sync_log event"
@@ -66,7 +66,7 @@ def test_a_failure_is_due_again_later(database: Database, connection: Connection
 
 
 def test_each_wait_is_longer_until_it_is_six_hours(connection: Connection) -> None:
-    """However the dice fall, it doubles until it has reached its longest."""
+    """The backoff doubles until it reaches six hours, whatever its random part."""
     by_attempt = [waits(connection, attempts) for attempts in range(1, 14)]
     assert all(max(shorter) < min(longer) for shorter, longer in pairwise(by_attempt))
     assert max(max(waits(connection, attempts)) for attempts in range(14, last_attempt(connection))) <= timedelta(
@@ -74,19 +74,21 @@ def test_each_wait_is_longer_until_it_is_six_hours(connection: Connection) -> No
     )
 
 
-def test_what_failed_together_does_not_come_back_together(connection: Connection) -> None:
-    """Each wait is random within its bounds."""
+def test_events_that_failed_together_are_not_retried_together(connection: Connection) -> None:
+    """Each backoff is random within its bounds."""
     assert all(len(set(waits(connection, attempts))) > 100 for attempts in range(1, last_attempt(connection)))
 
 
 def test_attempts_span_three_days_at_the_least(connection: Connection) -> None:
-    """Also where every wait is as short as it can be: a long weekend is bridged."""
+    """The attempts span 72 hours, a long weekend, even if every backoff is as short as possible."""
     shortest = [min(waits(connection, attempts)) for attempts in range(1, last_attempt(connection))]
     assert sum(shortest, timedelta(0)) >= timedelta(hours=72)
 
 
-def test_after_the_last_attempt_it_is_given_up(database: Database, connection: Connection, failed: UUID) -> None:
-    """Then it is due no more, stays FAILED with its reason, and the summary counts it: an admin's turn."""
+def test_after_the_last_attempt_an_event_needs_attention(
+    database: Database, connection: Connection, failed: UUID
+) -> None:
+    """After its last attempt an event is no longer due, stays FAILED with its reason, and the summary counts it."""
     last = last_attempt(connection)
     connection.execute("update integration_sync_log set attempts = %s", [last - 2])
     make_due(connection)
@@ -101,10 +103,10 @@ def test_after_the_last_attempt_it_is_given_up(database: Database, connection: C
     assert run_once(database, Policy(), name="a").claimed == 0
 
 
-def test_once_the_cause_is_mended_the_retry_succeeds(
+def test_a_retry_succeeds_once_the_cause_is_fixed(
     database: Database, connection: Connection, two: tuple[int, int], failed: UUID
 ) -> None:
-    """Nobody has to ask for it."""
+    """When the cause is fixed, the next retry succeeds without a replay."""
     connection.execute("update employees set email = 'other@example.com' where employee_id = %s", [two[1]])
     make_due(connection)
     assert run_once(database, Policy(), name="a").outcomes == {"linked": 1}
@@ -116,7 +118,7 @@ def test_once_the_cause_is_mended_the_retry_succeeds(
 def test_a_retry_that_was_overtaken_meanwhile_is_stale(
     database: Database, connection: Connection, auth: Auth, two: tuple[int, int], failed: UUID
 ) -> None:
-    """The user moved on to another address: that the old one is free by now no longer matters."""
+    """A retry is stale if the user has moved to another address, even if the old one has become free."""
     auth.admin_change_email(failed, "elsewhere@example.com")
     assert relay_all(database) == {"unmatched": 1}
     connection.execute("update employees set email = 'other@example.com' where employee_id = %s", [two[1]])
@@ -129,7 +131,7 @@ def test_a_retry_that_was_overtaken_meanwhile_is_stale(
 def test_a_failed_event_does_not_block_newer_ones(
     database: Database, connection: Connection, auth: Auth, failed: UUID
 ) -> None:
-    """The user's next change is applied, and the failed one stays due."""
+    """The user's next change is applied while an older event is FAILED."""
     mary = hire(connection, "mary@example.com")
     auth.admin_change_email(failed, "mary@example.com")
     assert run_once(database, Policy(), name="a").outcomes == {"linked": 1}
@@ -146,7 +148,7 @@ def test_a_failed_event_does_not_block_newer_ones(
 def test_an_unreadable_row_fails_alone(
     database: Database, connection: Connection, auth: Auth, request_data: Any
 ) -> None:
-    """A row that holds no event becomes FAILED unreadable; newer events of this user and others are applied."""
+    """A row without a readable event becomes FAILED as unreadable; newer events of this user and others are applied."""
     jane, mary = hire(connection, "jane@example.com"), hire(connection, "mary@example.com")
     user, other = auth.admin_create("jane@example.com"), auth.admin_create("mary@example.com")
     connection.execute(
@@ -159,7 +161,7 @@ def test_an_unreadable_row_fails_alone(
 
 
 def test_a_row_that_the_database_refuses_fails_alone(database: Database, connection: Connection, auth: Auth) -> None:
-    """One of thirty breaks a rule outside of employees: it becomes not_applied, and all others are applied."""
+    """An event that breaks a rule of another table becomes not_applied, and the others of its batch are applied."""
     connection.execute("alter table auth_user_state add constraint refused check (email <> 'user11@example.com')")
     for number in range(30):
         hire(connection, f"user{number}@example.com")
@@ -172,7 +174,7 @@ def test_a_row_that_the_database_refuses_fails_alone(database: Database, connect
 
 
 def test_many_relays_apply_each_event_once(database_url: str, connection: Connection, auth: Auth) -> None:
-    """Six relays at once on 500 events: each is applied by one of them, each employee is written once."""
+    """Six relays at once apply each of 500 events once, and write each employee once."""
     connection.execute(
         "create table written (employee_id bigint);"
         "create function note() returns trigger language plpgsql as"

@@ -1,4 +1,4 @@
-"""A person asks for events again: over the admin API, and as the use case behind it and the CLI."""
+"""Replays of events: over the admin API, and by the function behind it and the CLI."""
 
 from typing import Any
 from uuid import UUID
@@ -19,12 +19,12 @@ PROVEN: dict[str, Any] = {"email": MAIL, "email_confirmed_at": CONFIRMED}
 AUTHORIZED = {"Authorization": f"Bearer {ADMIN_KEY}"}
 
 
-def ask(client: FlaskClient, path: str, body: Any = None) -> TestResponse:
+def request(client: FlaskClient, path: str, body: Any = None) -> TestResponse:
     return client.post(f"/admin/api{path}", json=body, headers=AUTHORIZED)
 
 
 def snapshot(connection: Connection) -> dict[str, list[dict[str, Any]]]:
-    """Everything but the record of the replays."""
+    """Return all rows except the records of replays."""
     return {
         table: connection.execute(f"select * from {table} order by 1").fetchall()  # noqa: S608
         for table in ("employees", "integration_sync_log", "auth_user_state")
@@ -45,17 +45,17 @@ def test_a_failed_event_succeeds_once_its_cause_is_gone(
     """An admin resolves the ambiguity, replays, and the employee is linked."""
     jane, other = ambiguous
     connection.execute("update employees set email = 'other@example.com' where employee_id = %s", [other])
-    answer = ask(client, "/events/evt-1/replay").get_json()
+    answer = request(client, "/events/evt-1/replay").get_json()
     assert (answer["status"], answer["outcome"], answer["employee_id"]) == ("SUCCESS", "linked", jane)
     assert entry(connection, "evt-1")["status"] == "SUCCESS"
     assert employee(connection, jane)["auth_user_id"] == JANE
 
 
-def test_a_replay_is_recorded_with_who_asked_and_when(
+def test_a_replay_is_recorded_with_its_requester_and_time(
     client: FlaskClient, connection: Connection, ambiguous: tuple[int, int]
 ) -> None:
-    """Also one that changes nothing."""
-    ask(client, "/events/evt-1/replay", {"requested_by": "kim"})
+    """A replay is recorded with its requester and time, even if it changes nothing."""
+    request(client, "/events/evt-1/replay", {"requested_by": "kim"})
     replays = client.get("/admin/api/events/evt-1", headers=AUTHORIZED).get_json()["replays"]
     assert [(replay["requested_by"], replay["outcome_before"], replay["outcome"]) for replay in replays] == [
         ("api:kim", "ambiguous", "ambiguous")
@@ -63,59 +63,59 @@ def test_a_replay_is_recorded_with_who_asked_and_when(
     assert replays[0]["requested_at"] is not None
 
 
-def test_an_older_event_is_not_brought_back(client: FlaskClient, connection: Connection) -> None:
-    """A replay of what a newer event has overtaken changes nothing, not even by an address the user once had."""
+def test_a_replay_of_an_older_event_changes_nothing(client: FlaskClient, connection: Connection) -> None:
+    """A replay of an event with a newer successor is stale; the user's former address links no employee."""
     post(client, insert(at=1, **PROVEN), "evt-1")
     post(client, update(at=2, **PROVEN | {"email": "elsewhere@example.com"}), "evt-2")
     newcomer = hire(connection, MAIL)
-    assert ask(client, "/events/evt-1/replay").get_json()["outcome"] == "stale"
+    assert request(client, "/events/evt-1/replay").get_json()["outcome"] == "stale"
     assert employee(connection, newcomer)["auth_user_id"] is None
 
 
 def test_a_replay_does_not_bring_back_the_data_of_those_who_left(client: FlaskClient, connection: Connection) -> None:
-    """HR has removed a leaver's name; replaying the whole ledger leaves it removed."""
+    """If HR has removed the data of an employee who left, replaying the whole ledger leaves it removed."""
     jane = hire(connection, MAIL, first_name="Jane")
     post(client, insert(at=1, **PROVEN, raw_user_meta_data={"first_name": "Jane"}))
     post(client, delete(at=1))
     connection.execute("update employees set first_name = null, email = null")
-    assert ask(client, "/replays", {"dry_run": False}).get_json()["changed"] == 0
+    assert request(client, "/replays", {"dry_run": False}).get_json()["changed"] == 0
     assert (employee(connection, jane)["first_name"], employee(connection, jane)["email"]) == (None, None)
 
 
 def test_a_replay_does_not_flag_an_orphan_again(client: FlaskClient, connection: Connection) -> None:
-    """HR has cleared the flag; replaying the deletion leaves it cleared."""
+    """If HR has cleared the flag of an orphan, replaying the deletion leaves it cleared."""
     jane = hire(connection, MAIL)
     post(client, insert(at=1, **PROVEN))
     post(client, delete(at=1), "evt-gone")
     connection.execute("update employees set orphaned_at = null, orphaned_auth_user_id = null")
-    assert ask(client, "/events/evt-gone/replay").get_json()["outcome"] == "unmatched"
+    assert request(client, "/events/evt-gone/replay").get_json()["outcome"] == "unmatched"
     assert employee(connection, jane)["orphaned_at"] is None
 
 
 def test_a_replay_repairs_the_employee(client: FlaskClient, connection: Connection) -> None:
-    """The newest event again brings the employee back to what Auth says."""
+    """A replay of the newest event brings the employee back to the state of Auth."""
     jane = hire(connection, MAIL)
     post(client, insert(**PROVEN, raw_user_meta_data={"first_name": "Jane"}), "evt-1")
     connection.execute("update employees set first_name = 'Spoilt'")
-    answer = ask(client, "/events/evt-1/replay").get_json()
+    answer = request(client, "/events/evt-1/replay").get_json()
     assert answer["changes"] == {"first_name": {"from": "Spoilt", "to": "Jane"}}
     assert employee(connection, jane)["first_name"] == "Jane"
 
 
 def test_an_unknown_event_cannot_be_replayed(client: FlaskClient) -> None:
-    """404."""
-    assert ask(client, "/events/nope/replay").status_code == 404
+    """A replay of an unknown event is a 404."""
+    assert request(client, "/events/nope/replay").status_code == 404
 
 
-def test_an_action_is_no_event_to_replay(client: FlaskClient, connection: Connection) -> None:
-    """What waits to be done in Auth is not an inbound event."""
+def test_an_unknown_action_cannot_be_replayed(client: FlaskClient, connection: Connection) -> None:
+    """A replay of an action whose id is not in the ledger is a 404."""
     hire(connection, MAIL, is_active=False)
     post(client, insert(**PROVEN), "evt-1")
-    assert ask(client, "/events/evt-1:disable/replay").status_code == 404
+    assert request(client, "/events/evt-1:disable/replay").status_code == 404
 
 
 def test_replaying_the_whole_ledger_twice_changes_nothing(client: FlaskClient, connection: Connection) -> None:
-    """Employees, ledger and states are the same after it, whatever the events were."""
+    """A second replay of the whole ledger changes no employee, no ledger row and no state."""
     hire(connection, MAIL, is_active=False)
     hire(connection, "shared@example.com"), hire(connection, "shared@example.com")
     bob = {"email": "bob@example.com", "email_confirmed_at": CONFIRMED}
@@ -127,52 +127,52 @@ def test_replaying_the_whole_ledger_twice_changes_nothing(client: FlaskClient, c
     post(client, delete(UUID(int=2), at=1, **bob))
     post(client, insert(UUID(int=3), email="shared@example.com", email_confirmed_at=CONFIRMED))
     post(client, insert(UUID(int=4), is_anonymous=True))
-    first = ask(client, "/replays", {"dry_run": False}).get_json()
+    first = request(client, "/replays", {"dry_run": False}).get_json()
     before = snapshot(connection)
-    second = ask(client, "/replays", {"dry_run": False}).get_json()
+    second = request(client, "/replays", {"dry_run": False}).get_json()
     assert (first["changed"], second["changed"]) == (0, 0)
     after = snapshot(connection)
     for entries in (before["integration_sync_log"], after["integration_sync_log"]):
         for failed in entries:
-            failed.pop("attempts"), failed.pop("next_attempt_at")  # the one that still fails was tried again
+            failed.pop("attempts"), failed.pop("next_attempt_at")  # the replay was another attempt of the failing event
     assert before == after
 
 
 def test_a_dry_run_says_what_would_change_and_changes_nothing(
     client: FlaskClient, connection: Connection, ambiguous: tuple[int, int]
 ) -> None:
-    """It is the default; the count, the outcomes and the changes are those of the real run."""
+    """A dry run is the default, reports the counts, outcomes and changes of the real replay, and writes nothing."""
     connection.execute("update employees set email = 'other@example.com' where employee_id = %s", [ambiguous[1]])
     before = snapshot(connection)
-    preview = ask(client, "/replays", {"filter": {"status": "FAILED"}}).get_json()
+    preview = request(client, "/replays", {"filter": {"status": "FAILED"}}).get_json()
     assert snapshot(connection) == before
     assert connection.execute("select from integration_sync_replays").rowcount == 0
-    done = ask(client, "/replays", {"filter": {"status": "FAILED"}, "dry_run": False}).get_json()
+    done = request(client, "/replays", {"filter": {"status": "FAILED"}, "dry_run": False}).get_json()
     assert preview == done | {"dry_run": True}
     assert (done["matched"], done["replayed"], done["outcomes"]) == (1, 1, {"linked": 1})
     assert done["changes"][0]["changes"] == {"auth_user_id": {"from": None, "to": str(JANE)}}
 
 
-def test_a_filter_chooses_what_is_replayed(client: FlaskClient, connection: Connection) -> None:
-    """As in the list of events."""
+def test_a_filter_chooses_the_events(client: FlaskClient, connection: Connection) -> None:
+    """A replay has the same filters as the list of events."""
     post(client, insert(**PROVEN), "evt-1")
     post(client, insert(UUID(int=2), email="b@example.com"), "evt-2")
-    answer = ask(client, "/replays", {"filter": {"outcome": "unconfirmed"}, "dry_run": False}).get_json()
+    answer = request(client, "/replays", {"filter": {"outcome": "unconfirmed"}, "dry_run": False}).get_json()
     assert (answer["matched"], answer["outcomes"]) == (1, {"unconfirmed": 1})
 
 
 @pytest.mark.parametrize("body", [[], {"filter": {"colour": "red"}}, {"dry_run": "maybe"}, {"limit": 0}, {"all": True}])
-def test_a_request_that_does_not_fit_is_refused(client: FlaskClient, body: Any) -> None:
-    """422, and nothing is replayed."""
-    assert ask(client, "/replays", body).status_code == 422
+def test_an_invalid_request_is_refused(client: FlaskClient, body: Any) -> None:
+    """An invalid request for a replay is a 422."""
+    assert request(client, "/replays", body).status_code == 422
 
 
-def test_a_replay_goes_on_where_the_one_before_ended(client: FlaskClient) -> None:
-    """By its cursor, until there is none."""
+def test_a_replay_continues_at_a_cursor(client: FlaskClient) -> None:
+    """The cursor of a replay continues with the next events, until there is none."""
     for number in range(3):
         post(client, insert(UUID(int=number + 1), email=f"user{number}@example.com"))
-    first = ask(client, "/replays", {"limit": 2}).get_json()
-    second = ask(client, "/replays", {"limit": 2, "cursor": first["next_cursor"]}).get_json()
+    first = request(client, "/replays", {"limit": 2}).get_json()
+    second = request(client, "/replays", {"limit": 2, "cursor": first["next_cursor"]}).get_json()
     assert [(part["replayed"], part["next_cursor"] is None) for part in (first, second)] == [(2, False), (1, True)]
 
 
@@ -180,7 +180,7 @@ def test_a_replay_goes_on_where_the_one_before_ended(client: FlaskClient) -> Non
 def test_many_events_are_replayed_in_batches(
     client: FlaskClient, database: Database, connection: Connection, dry_run: bool
 ) -> None:
-    """Each batch is told; the limit holds; `matched` counts them all."""
+    """A replay of many events reports each batch, ends at its limit, and counts all matching events."""
     for number in range(130):
         post(client, insert(UUID(int=number + 1), email=f"user{number}@example.com"))
     reported: list[Replayed] = []

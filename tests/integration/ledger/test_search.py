@@ -1,4 +1,4 @@
-"""How admins search the ledger: by what an event is, and by what a human types of a person."""
+"""Admins search the ledger by the fields of an event, and by a person's name, e-mail, number or id."""
 
 from itertools import pairwise
 from typing import Any
@@ -21,7 +21,11 @@ ALONE = UUID(int=5)
 
 @pytest.fixture
 def traffic(connection: Connection, database: Database) -> None:
-    """Jane Doe (employee 1) linked and deleted, the office (2, 3) ambiguous, a stranger; pending; given up."""
+    """Events of all kinds.
+
+    Jane Doe (employee 1) is linked, then her auth user is deleted; the office (2, 3) is ambiguous; one auth user has no
+    employee; one event is pending, and one action needs attention.
+    """
     hire(connection, "Jane.Doe@example.com", first_name="Jane", last_name="van Doe", employee_number="E-7")
     hire(connection, "office@example.com"), hire(connection, "office@example.com")
     sent = [
@@ -88,21 +92,21 @@ TYPED = [
 
 @pytest.mark.usefixtures("traffic")
 def test_filters_are_anded(database: Database) -> None:
-    """All that is given must hold; newest first; counted alike; the API's list is the same."""
+    """All given filters must hold. The events come newest first; the count and the API's list agree."""
     for filter, expected in FILTERS:
         assert found(database, **filter) == expected.split(), filter
 
 
 @pytest.mark.usefixtures("traffic")
 def test_a_person_is_found_by_what_a_human_types(database: Database) -> None:
-    """Whatever the case and the space; employees with their deleted login, and auth users without an employee."""
+    """A person is found in any case and spacing: employees with a deleted login, and auth users without an employee."""
     for typed, expected in TYPED:
         assert found(database, person=typed) == expected.split(), typed
 
 
 @pytest.mark.usefixtures("traffic")
-def test_the_people_that_were_meant_are_told(database: Database) -> None:
-    """By name and e-mail, and each event with its person."""
+def test_the_people_that_match_are_shown(database: Database) -> None:
+    """A search by person returns the matching people with name and e-mail, and the person of each event."""
     page = queries.search(database, {"person": "jane"}, below=None, limit=1)
     [jane] = page["people"]
     assert (jane["employee_id"], jane["name"], jane["email"]) == (1, "Jane van Doe", "Jane.Doe@example.com")
@@ -113,8 +117,8 @@ def test_the_people_that_were_meant_are_told(database: Database) -> None:
 
 
 @pytest.mark.usefixtures("traffic")
-def test_pages_go_on_below(database: Database) -> None:
-    """Whichever index they are read from, nothing is shown twice or left out."""
+def test_pages_continue_below_an_id(database: Database) -> None:
+    """The pages of a search show each event once, whichever index they are read from."""
     for filter in ({}, {"status": "SUCCESS"}, {"direction": "inbound"}, {"person": "jane"}):
         whole = [event["id"] for event in queries.search(database, filter, below=None, limit=50)["events"]]
         pages, below = [], None
@@ -126,8 +130,8 @@ def test_pages_go_on_below(database: Database) -> None:
 
 
 @pytest.mark.usefixtures("traffic")
-def test_a_replay_takes_what_a_search_shows(database: Database) -> None:
-    """The new filters mean the same there."""
+def test_a_replay_takes_the_events_of_a_search(database: Database) -> None:
+    """The filters of a search have the same meaning in a replay."""
     done = replay.replay_events(database, Policy(), {"person": "jane"}, requested_by="test", dry_run=True)
     assert done.matched == 3
     needs_attention = replay.replay_events(
@@ -138,7 +142,7 @@ def test_a_replay_takes_what_a_search_shows(database: Database) -> None:
 
 @pytest.mark.usefixtures("traffic")
 def test_hours_count_by_outcome(database: Database) -> None:
-    """What has no outcome yet is pending; an older hour is left out."""
+    """The hours count the events by outcome; events without an outcome are pending."""
     reported = queries.hours(database, 2)
     assert {(h["direction"], h["outcome"]): h["events"] for h in reported["hours"]} == {
         ("inbound", "linked"): 1,
@@ -153,7 +157,7 @@ def test_hours_count_by_outcome(database: Database) -> None:
 
 
 def test_a_large_ledger_is_narrowed_and_sampled(connection: Connection, database: Database) -> None:
-    """The ends of a time, a rare outcome in it, and the hours, of a hundred thousand events; none is lost."""
+    """In a large ledger a search by time finds a rare outcome, and the hours and counts are estimated closely."""
     connection.execute(
         "insert into integration_sync_log"
         " (event_id, direction, operation, status, outcome, via, created_at, completed_at)"
@@ -176,10 +180,10 @@ def test_a_large_ledger_is_narrowed_and_sampled(connection: Connection, database
 
 
 @pytest.mark.parametrize("filter", [{"auth_user_id": str(JANE)}, {"employee_id": "1"}, {"person": "jane"}])
-def test_somebody_is_found_in_every_span_of_the_ledger(
+def test_a_person_is_found_in_every_span_of_the_ledger(
     connection: Connection, database: Database, filter: dict[str, Json]
 ) -> None:
-    """Their events are looked for in one span of ids after the other; between them is a gap. All, and page by page."""
+    """A search by person reads one span of ids after another, and finds all events, also beyond a gap and in pages."""
     hire(connection, "jane@example.com", auth_user_id=JANE)
     span = 2**18
     ids = [5, span - 1, span, 4 * span + 1, 4 * span + 2]
@@ -199,5 +203,5 @@ def test_somebody_is_found_in_every_span_of_the_ledger(
 
 
 def test_an_empty_ledger_has_no_span(database: Database) -> None:
-    """Whoever is asked for, nothing is found, and at once."""
+    """A search by person in an empty ledger finds nothing."""
     assert queries.search(database, {"auth_user_id": str(JANE)}, below=None, limit=50)["events"] == []

@@ -1,4 +1,4 @@
-"""Short histories over both sides, of the kinds that long random ones (test_both_directions) found to end wrong."""
+"""Short histories over both sides. Long random histories (test_both_directions) once ended wrong with each of them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -22,7 +22,7 @@ def hr(database_url: str) -> Iterator[Company]:
 
 
 def come_to_rest(hr: Company) -> None:
-    """Also what failed, and what relays look at again some seconds later. Then reconciliation finds nothing."""
+    """Perform everything, including retries and later checks of new employees; reconciliation must find nothing."""
     for _ in range(3):
         hr.rest()
         hr.connection.execute("update auth_sync_hires set seen_at = seen_at - interval '1 minute'")
@@ -36,7 +36,7 @@ def login_of(hr: Company, employee_id: int) -> Any:
 
 
 def colleague(hr: Company, email: str) -> tuple[int, UUID]:
-    """Somebody else, with a login."""
+    """Hire another employee with a login."""
     employee_id, user = hire(hr.connection, email), hr.auth.admin_create(email)
     hr.rest()
     return employee_id, user
@@ -46,8 +46,8 @@ def email_of(hr: Company, user: UUID) -> Any:
     return hr.auth.users.row(user)["email"]
 
 
-def test_a_ban_whose_answer_was_lost_ends_with_its_reason(hr: Company) -> None:
-    """Nobody knows of the ban yet when an import puts the row in anew; whoever has the login now can sign in."""
+def test_a_ban_whose_response_was_lost_is_lifted(hr: Company) -> None:
+    """A ban whose response was lost is lifted when an import inserts the deleted employee again."""
     hr.connection.execute("delete from employees")
     hr.server.fail_next(CUT.after_commit(), method="PUT")
     hr.server.after = lambda call: hr.server.fail_next(*[CUT] * (call.method == "PUT"), method="GET")
@@ -60,8 +60,8 @@ def test_a_ban_whose_answer_was_lost_ends_with_its_reason(hr: Company) -> None:
     assert not hr.is_banned
 
 
-def test_a_ban_by_a_relay_that_died_ends_with_its_reason(hr: Company) -> None:
-    """It has banned, and not said so; in the meantime the row was put in anew."""
+def test_a_ban_by_a_relay_that_died_is_lifted(hr: Company) -> None:
+    """A ban by a relay that died before settling it is lifted when the employee is inserted again."""
     hr.write("is_active = false")
     [action] = claim(hr.database, "dead")
     hr.accounts.admin.update(UUID(action["auth_user_id"]), banned=True)
@@ -73,8 +73,8 @@ def test_a_ban_by_a_relay_that_died_ends_with_its_reason(hr: Company) -> None:
     assert not hr.is_banned
 
 
-def test_an_import_that_inserts_before_it_deletes_bans_nobody(hr: Company) -> None:
-    """The login goes over to the new row of the same person."""
+def test_an_import_that_inserts_before_it_deletes_bans_no_login(hr: Company) -> None:
+    """If an import inserts a new row of a person before it deletes the old one, the new row gets the login."""
     again = hire(hr.connection, JANE)
     hr.connection.execute("delete from employees where employee_id = %s", [hr.jane])
     come_to_rest(hr)
@@ -84,7 +84,7 @@ def test_an_import_that_inserts_before_it_deletes_bans_nobody(hr: Company) -> No
 
 @pytest.mark.parametrize("how", ["changed", "hard deleted", "soft deleted"])
 def test_an_e_mail_that_is_free_again_is_sent(hr: Company, how: str) -> None:
-    """Jane gets an e-mail that another user has, and has it as soon as that one lets go of it."""
+    """If another user has Jane's new e-mail, her login gets it as soon as that user no longer has it."""
     joe = hr.auth.admin_create(JOE)
     hr.rest()
     hr.write(f"email = '{JOE}'")
@@ -99,7 +99,7 @@ def test_an_e_mail_that_is_free_again_is_sent(hr: Company, how: str) -> None:
 
 
 def test_e_mails_that_move_up_in_one_import(hr: Company) -> None:
-    """Jane gets the e-mail of Joe, who gets a new one, in one statement; the order of the actions does not matter."""
+    """Jane gets Joe's e-mail and Joe a new one in one statement; the order of the actions does not matter."""
     joe, joes_user = colleague(hr, JOE)
     hr.connection.execute(
         f"update employees set email = case employee_id when {joe} then '{HR}' else '{JOE}' end".encode()  # noqa: S608
@@ -109,8 +109,8 @@ def test_e_mails_that_move_up_in_one_import(hr: Company) -> None:
     assert email_of(hr, joes_user) == HR
 
 
-def test_what_is_no_e_mail_any_more_is_not_sent(hr: Company) -> None:
-    """HR gives Jane a new e-mail, and before it is sent, one that is none: Auth is not asked, and nothing fails."""
+def test_an_invalid_e_mail_is_not_sent(hr: Company) -> None:
+    """If HR replaces a new e-mail by an invalid one before it is sent, Auth is not called, and nothing fails."""
     hr.write(f"email = '{HR}'")
     hr.write("email = 'none'")
     hr.rest()
@@ -118,8 +118,8 @@ def test_what_is_no_e_mail_any_more_is_not_sent(hr: Company) -> None:
     assert email_of(hr, hr.user) == JANE
 
 
-def test_an_employee_who_has_lost_its_login_gets_the_one_that_waits(hr: Company) -> None:
-    """HR has changed its e-mail to that of a new auth user, while the old one was about to be deleted."""
+def test_an_employee_who_lost_the_login_gets_a_waiting_one(hr: Company) -> None:
+    """An employee whose auth user is deleted, and who has the e-mail of a waiting auth user, is linked to that one."""
     waiting = hr.auth.admin_create(HR)
     hr.rest()
     hr.auth.hard_delete(hr.user)

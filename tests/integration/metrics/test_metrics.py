@@ -1,4 +1,4 @@
-"""GET /metrics: what has been counted, and what the database is asked for it."""
+"""GET /metrics: the service's counters, and the numbers that the database adds."""
 
 import json
 import re
@@ -17,9 +17,9 @@ from tests.employees import Connection, hire
 from tests.integration.misbehaving_servers import Serve, silent
 from webhook_service.app import create_app, utc_now
 from webhook_service.auth.local import LocalAuthAdmin
-from webhook_service.db.direct import STATEMENT_TIMEOUT, DirectDatabase
+from webhook_service.db.direct import STATEMENT_TIMEOUT_MILLISECONDS, DirectDatabase
 from webhook_service.events import Action, ActionOutcome
-from webhook_service.loops import Loop, Ran, Relay
+from webhook_service.loops import Loop, PassResult, Relay
 from webhook_service.metrics.counters import ERRORS, GAUGES, PREFIX, REFUSALS
 from webhook_service.outbound.accounts import Accounts
 from webhook_service.policy import EmailOwner
@@ -31,7 +31,7 @@ Samples = dict[tuple[str, tuple[str, ...]], float]
 
 
 def samples_in(text: str) -> Samples:
-    """{(name without our prefix, values of its labels): value}."""
+    """Return {(name without the prefix, label values): value}."""
     families = text_string_to_metric_families(text)
     samples = [sample for family in families for sample in family.samples]
     return {(s.name.removeprefix(PREFIX), tuple(s.labels.values())): s.value for s in samples}
@@ -45,12 +45,12 @@ def scraped(client: FlaskClient) -> Samples:
 
 
 def counted(samples: Samples, name: str) -> dict[tuple[str, ...], float]:
-    """What is not 0, by the values of its labels."""
+    """Return the values of a metric that are not 0, by label values."""
     return {labels: value for (found, labels), value in samples.items() if found == name and value}
 
 
 def test_each_delivery_is_counted_once(client: FlaskClient, connection: Connection) -> None:
-    """An event by its outcome, a refusal by its reason; what is no delivery not at all."""
+    """An event is counted by its outcome, and a refusal by its reason. Other requests are not counted."""
     hire(connection, "jane@example.com")
     jane = insert(email="jane@example.com", email_confirmed_at=CONFIRMED)
     for _ in range(3):
@@ -70,7 +70,7 @@ def test_each_delivery_is_counted_once(client: FlaskClient, connection: Connecti
 
 
 def test_labels_are_a_closed_set(client: FlaskClient) -> None:
-    """Each reason that the webhook documents is a label's value from the start, and nothing else."""
+    """The label values of a reason are those that the documentation lists, from the start."""
     table = (DOCS / "http.md").read_text("utf-8").split("## Probes")[0]
     rows = [line.split("|") for line in table.splitlines() if re.match(r"\| [45]\d\d", line)]
     documented = {reason for row in rows for reason in re.findall(r"`(\w+)`", row[2])}
@@ -79,8 +79,8 @@ def test_labels_are_a_closed_set(client: FlaskClient) -> None:
     assert {reason for _, reason in values} == documented | {"", "other"}
 
 
-def test_the_database_is_asked(client: FlaskClient, connection: Connection) -> None:
-    """How many rows wait, of events and actions, and how long; what never was is absent."""
+def test_the_database_reports_waiting_rows(client: FlaskClient, connection: Connection) -> None:
+    """The gauges report how many events and actions wait, and how long. A time that never was is absent."""
     numbers = {name: scraped(client).get((name, ())) for name in GAUGES}
     never = {"relay_last_run_seconds": None, "last_event_seconds": None}
     assert numbers == dict.fromkeys(GAUGES, 0) | never
@@ -105,7 +105,7 @@ def test_the_database_is_asked(client: FlaskClient, connection: Connection) -> N
 
 
 def test_a_large_backlog_is_counted_up_to_a_limit(client: FlaskClient, connection: Connection) -> None:
-    """A scrape costs the same however much waits."""
+    """A scrape costs the same for any size of the backlog."""
     connection.execute(
         "alter table integration_sync_log disable trigger user;"
         "insert into integration_sync_log (event_id, direction, operation, via, next_attempt_at)"
@@ -115,28 +115,28 @@ def test_a_large_backlog_is_counted_up_to_a_limit(client: FlaskClient, connectio
 
 
 def test_the_relay_is_counted(app: Flask) -> None:
-    """Each look by what came of it, and the actions that it performed."""
+    """Each pass of the relay is counted by its result, and each action by its outcome."""
     metrics = app.extensions["metrics"]
     done = {(str(Action.DISABLE_AUTH_USER), str(ActionOutcome.DISABLED)): 2}
-    answers = iter([Ran(claimed=2, actions=done), Ran()])
+    answers = iter([PassResult(claimed=2, actions=done), PassResult()])
 
-    def once(name: str) -> Ran:
+    def once(name: str) -> PassResult:
         if (ran := next(answers, None)) is not None:
             return ran
         relay.stop()
-        raise ValueError("trouble")
+        raise ValueError("failure")
 
-    relay = Relay(Loop("actions", once, lambda seconds: None), report=metrics.ran)
+    relay = Relay(Loop("actions", once, lambda seconds: None), report=metrics.pass_ended)
     relay.run()
     samples = scraped(app.test_client())
     assert counted(samples, "relay_runs_total") == {("actions", result): 1 for result in ("worked", "idle", "failed")}
     assert counted(samples, "actions_total") == {("disable_auth_user", "disabled"): 2}
 
 
-def test_an_action_is_told_by_operation_and_outcome(
+def test_an_action_is_counted_by_operation_and_outcome(
     database: Database, database_url: str, connection: Connection
 ) -> None:
-    """What the relay of actions says that it did is what is counted."""
+    """The relay reports each action that it performed by operation and outcome."""
     connection.execute(
         "insert into integration_sync_log (event_id, direction, operation, auth_user_id, via, next_attempt_at)"
         " values ('a', 'outbound', 'disable_auth_user', gen_random_uuid(), 'admin', now())"
@@ -146,8 +146,8 @@ def test_an_action_is_told_by_operation_and_outcome(
 
 
 @pytest.mark.parametrize("port", ["dead", "silent"])
-def test_without_a_database_the_rest_is_told(settings: Settings, serve: Serve, port: str) -> None:
-    """200, with what was counted, and that the database is away."""
+def test_without_a_database_the_other_metrics_are_exposed(settings: Settings, serve: Serve, port: str) -> None:
+    """During an outage of the database, a scrape gets 200 with the counters and `database_up` 0."""
     number = 1 if port == "dead" else serve(silent)
     database = DirectDatabase(f"postgresql://user:secret@127.0.0.1:{number}/none")
     client = create_app(settings, database).test_client()
@@ -160,20 +160,20 @@ def test_without_a_database_the_rest_is_told(settings: Settings, serve: Serve, p
 
 
 def test_a_slow_database_is_not_waited_for(settings: Settings, database_url: str, connection: Connection) -> None:
-    """A scrape is answered before the database itself gives its query up; the next one finds it well again."""
+    """A scrape is answered before the database cancels its query, and the next scrape finds the database up again."""
     database = DirectDatabase(database_url, connections=1)
     client = create_app(settings, database).test_client()
     with connection.transaction():
         connection.execute("lock table integration_sync_log")
         started = time.monotonic()
         assert scraped(client)["database_up", ()] == 0
-        assert time.monotonic() - started < STATEMENT_TIMEOUT / 1000
+        assert time.monotonic() - started < STATEMENT_TIMEOUT_MILLISECONDS / 1000
     assert scraped(client)["database_up", ()] == 1
     database.close()
 
 
 def expressions_in(node: Any) -> list[str]:
-    """All values of the key `expr`, however deep."""
+    """Return all values of the key `expr` at any depth."""
     if isinstance(node, dict):
         own = [value for key, value in node.items() if key == "expr"]
         return own + [found for value in node.values() for found in expressions_in(value)]
@@ -183,11 +183,11 @@ def expressions_in(node: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("file", "at_least"), [("alerts.yml", 8), ("grafana-dashboard.json", 10)], ids=["alerts", "dashboard"]
 )
-def test_what_is_watched_exists(
+def test_metrics_in_alerts_and_dashboard_exist(
     client: FlaskClient, app: Flask, connection: Connection, file: str, at_least: int
 ) -> None:
     """Each metric, and each label's value, that the alert rules and the dashboard mention is exposed."""
-    app.extensions["metrics"].ran("events", Ran(actions={("disable_auth_user", "disabled"): 1}))
+    app.extensions["metrics"].pass_ended("events", PassResult(actions={("disable_auth_user", "disabled"): 1}))
     connection.execute("insert into auth_sync_relays (relay) values ('r')")
     post(client, insert(email="jane@example.com"), "evt-1")
     exposed = scraped(client)
@@ -205,7 +205,7 @@ def test_what_is_watched_exists(
 
 
 def test_each_metric_is_explained(client: FlaskClient) -> None:
-    """docs/monitoring.md names them all."""
+    """docs/monitoring.md names each metric."""
     said = (DOCS / "monitoring.md").read_text("utf-8")
     families = text_string_to_metric_families(client.get("/metrics").get_data(as_text=True))
     names = {family.name.removeprefix(PREFIX) for family in families if not family.name.endswith("_created")}

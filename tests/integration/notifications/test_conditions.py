@@ -1,4 +1,4 @@
-"""What the database says of this moment: which rows of the ledger are something to tell."""
+"""The database reports conditions: which rows of the ledger are worth a notice."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def conditions(database: Database, *, backlog: int = 900, silence: int | None = 
 
 
 def enter(connection: Connection, **columns: Any) -> None:
-    """A row of the ledger; times are minutes from now."""
+    """Insert a row of the ledger; times are minutes from now."""
     row: dict[str, Any] = {"direction": "inbound", "operation": "INSERT", "status": "PENDING", "outcome": None}
     row |= {"priority": 0, "created_at": 0, "next_attempt_at": None, "changes": "{}"} | columns
     row["error_message"] = "it failed" if row["status"] == "FAILED" else None
@@ -37,17 +37,17 @@ RETRYING = {"status": "FAILED", "outcome": "ambiguous", "created_at": -99}
 ACTION = {"direction": "outbound", "operation": "disable_auth_user", "created_at": -20, "next_attempt_at": -20}
 OUTAGE = ACTION | {"status": "FAILED", "outcome": "auth_unavailable", "next_attempt_at": 5}
 CASES = {
-    "an event that nobody took": (PENDING, "backlog"),
-    "one that just came": ({"created_at": -10, "next_attempt_at": -10}, None),
-    "one that others hold again and again": ({"created_at": -20, "next_attempt_at": 0}, "backlog"),
-    "one that is tried again in time": (RETRYING | {"next_attempt_at": 30}, None),
-    "one that nobody tries again": (RETRYING | {"next_attempt_at": -16}, "backlog"),
-    "one that is given up": (RETRYING | {"next_attempt_at": None}, "needs_attention"),
-    "a dismissal that nobody took": (ACTION, "backlog"),
-    "a dismissal that Auth does not take": (OUTAGE, "backlog"),
-    "one of many, which waits its turn": (ACTION | {"priority": 1}, None),
-    "one of many, since yesterday": (ACTION | {"priority": 1, "created_at": -1500}, "backlog"),
-    "a dismissal that is given up": (OUTAGE | {"next_attempt_at": None}, "needs_attention"),
+    "an event that no relay took": (PENDING, "backlog"),
+    "an event that just arrived": ({"created_at": -10, "next_attempt_at": -10}, None),
+    "an event that is held again and again": ({"created_at": -20, "next_attempt_at": 0}, "backlog"),
+    "an event that is retried in time": (RETRYING | {"next_attempt_at": 30}, None),
+    "an event that is not retried in time": (RETRYING | {"next_attempt_at": -16}, "backlog"),
+    "an event that needs attention": (RETRYING | {"next_attempt_at": None}, "needs_attention"),
+    "a dismissal that no relay took": (ACTION, "backlog"),
+    "a dismissal during an outage": (OUTAGE, "backlog"),
+    "a bulk action that waits its turn": (ACTION | {"priority": 1}, None),
+    "a bulk action since yesterday": (ACTION | {"priority": 1, "created_at": -1500}, "backlog"),
+    "a dismissal that needs attention": (OUTAGE | {"next_attempt_at": None}, "needs_attention"),
     "a reconciliation that failed": (
         {"direction": "maintenance", "operation": "reconcile", "status": "FAILED", "outcome": "incomplete"},
         None,
@@ -56,10 +56,10 @@ CASES = {
 
 
 @pytest.mark.parametrize(("row", "kind"), CASES.values(), ids=CASES.keys())
-def test_what_is_worth_telling(
+def test_rows_that_wait_too_long_or_need_attention_are_reported(
     database: Database, connection: Connection, row: dict[str, Any], kind: str | None
 ) -> None:
-    """What waits too long, and what waits for an admin; not what goes its way."""
+    """Rows that wait too long or need attention are conditions; other rows are not."""
     assert conditions(database) == {}
     enter(connection, **row)
     found = conditions(database)
@@ -69,24 +69,22 @@ def test_what_is_worth_telling(
         assert found[kind]["oldest_seconds"] > 900
 
 
-def test_many_wait_no_longer_where_auth_is_down(database: Database, connection: Connection) -> None:
-    """The actions of a bulk statement wait their turn, but not for an Auth that cannot be reached; and where nobody
-    performs actions, none is waited for.
-    """
+def test_bulk_actions_are_a_backlog_during_an_outage(database: Database, connection: Connection) -> None:
+    """Bulk actions count as a backlog at once if Auth is down, and never if this service performs no actions."""
     enter(connection, **ACTION | {"priority": 1})
     connection.execute("update auth_sync_rate set failures = 1")
     assert conditions(database)["backlog"]["actions"] == 1
     assert conditions(database, actions=False) == {}
 
 
-def test_drift_is_what_the_newest_run_found(database: Database, connection: Connection) -> None:
-    """But not the first run of all, which finds who was there before us."""
+def test_drift_is_reported_from_the_newest_run(database: Database, connection: Connection) -> None:
+    """Drift is what the newest reconcile run found, except for the very first run, which finds all earlier users."""
     run = {"direction": "maintenance", "operation": "reconcile", "status": "SUCCESS", "outcome": "reconciled"}
     connection.execute("alter table integration_sync_log drop constraint known_state")
     enter(connection, **run, changes='{"differences": {"unknown": 900}}')
     assert conditions(database) == {}
     enter(connection, **run, changes='{"differences": {"unknown": 2, "email": 1}}')
-    enter(connection, **run | {"status": "FAILED", "outcome": "interrupted"})  # it says nothing
+    enter(connection, **run | {"status": "FAILED", "outcome": "interrupted"})  # it has no result
     drift = conditions(database)["drift"]
     assert (drift["count"], drift["differences"]) == (3, {"unknown": 2, "email": 1})
     enter(connection, **run, changes='{"differences": {}}')
@@ -94,7 +92,7 @@ def test_drift_is_what_the_newest_run_found(database: Database, connection: Conn
 
 
 def test_silence_is_counted_from_the_last_event(database: Database, connection: Connection) -> None:
-    """Where it is looked for; before the first event, from our installation."""
+    """Silence, if it is watched, is counted from the last event, or else from the installation."""
     assert conditions(database, silence=HOUR) == {}
     connection.execute("update auth_sync_migrations set applied_at = now() - interval '2 hours'")
     assert conditions(database, silence=HOUR)["silence"]["seconds"] >= 2 * HOUR

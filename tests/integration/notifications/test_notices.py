@@ -1,4 +1,4 @@
-"""Notices: from what is in the ledger to a mail on a real SMTP server."""
+"""Notices from the ledger to a mail on a real SMTP server."""
 
 import logging
 import threading
@@ -43,33 +43,33 @@ def notifier(database: Database, *urls: str, pages: PageSettings = PAGES) -> Not
     return found
 
 
-def give_up(connection: Connection, count: int, outcome: str = "ambiguous") -> None:
-    """So many events that wait for an admin."""
+def fail_for_good(connection: Connection, count: int, outcome: str = "ambiguous") -> None:
+    """Insert events that need attention."""
     connection.execute(FAILED, [outcome, f"no place for {PERSON}", PERSON, count])
 
 
 def later(connection: Connection, minutes: int) -> None:
-    """As if so much time had gone by for the notices."""
+    """Move the times of the notices back, as if this many minutes had passed."""
     connection.execute(
         """
         update auth_sync_notices
-           set opened_at = opened_at - gone_by, gone_at = gone_at - gone_by, reported_at = reported_at - gone_by,
-               next_attempt_at = next_attempt_at - gone_by, leased_until = leased_until - gone_by
-          from (select make_interval(mins => %s) as gone_by) as _""",
+           set opened_at = opened_at - passed, gone_at = gone_at - passed, reported_at = reported_at - passed,
+               next_attempt_at = next_attempt_at - passed, leased_until = leased_until - passed
+          from (select make_interval(mins => %s) as passed) as _""",
         [minutes],
     )
 
 
 def test_a_thousand_failures_are_one_mail(database: Database, connection: Connection, mailbox: Mailbox) -> None:
-    """With how many of what, what to do, and a link that leads to the oldest of them; and of nobody by name."""
-    give_up(connection, 700)
-    give_up(connection, 300, "email_taken")
+    """A thousand failures cause one mail with counts, what to do and a link to the oldest, without personal data."""
+    fail_for_good(connection, 700)
+    fail_for_good(connection, 300, "email_taken")
     one = notifier(database, mailbox.url)
     for _ in range(3):
         one.run_once("a")
-    assert mailbox.titles == ["1,000 events given up"]
+    assert mailbox.titles == ["1,000 events need attention"]
     [text] = mailbox.texts
-    assert "1,000 events given up: ambiguous 700, email_taken 300" in text
+    assert "1,000 events need attention: ambiguous 700, email_taken 300" in text
     [link] = links_in(text)
     assert link.startswith("https://sync.example.com/admin/failing/")
     token = link.rsplit("/", 1)[1]
@@ -81,70 +81,70 @@ def test_a_thousand_failures_are_one_mail(database: Database, connection: Connec
     assert [word for word in ("canary", "jane", PASSWORD) if word in whole] == []
 
 
-def test_what_follows_is_gathered_and_recovery_is_told_once(
+def test_later_failures_are_gathered_and_the_end_is_reported_once(
     database: Database, connection: Connection, mailbox: Mailbox
 ) -> None:
-    """From the first failure to the last replay: four looks of many have something to say."""
+    """Later failures are gathered for a group interval, and the end is reported as resolved once."""
     one = notifier(database, mailbox.url, pages=PageSettings())
 
-    def look(minutes: int) -> None:
+    def poll(minutes: int) -> None:
         later(connection, minutes)
         one.run_once("a")
         one.run_once("b")
 
-    look(0)
-    give_up(connection, 1)
-    look(0)
-    give_up(connection, 999)
-    look(5)
-    look(10)
+    poll(0)
+    fail_for_good(connection, 1)
+    poll(0)
+    fail_for_good(connection, 999)
+    poll(5)
+    poll(10)
     connection.execute("delete from integration_sync_log")
-    look(1)
-    look(4)
-    look(1)
-    look(60)
+    poll(1)
+    poll(4)
+    poll(1)
+    poll(60)
     assert mailbox.titles == [
-        *("1 event given up", "Worse: 1,000 events given up", "Recovered: Nothing waits for an admin any more")
+        *("1 event needs attention", "Worse: 1,000 events need attention", "Resolved: Nothing needs attention any more")
     ]
     assert "See /admin/events?status=FAILED of the service." in mailbox.texts[0]
 
 
-def test_of_many_relays_one_tells(database_url: str, connection: Connection, mailbox: Mailbox) -> None:
-    """They look at the same moment, again and again, and each message is sent once."""
-    relays, looks = 4, 3
-    give_up(connection, 1)
+def test_one_of_many_relays_sends_a_notice(database_url: str, connection: Connection, mailbox: Mailbox) -> None:
+    """Each notice is sent once by relays that poll at the same moment."""
+    relays, polls = 4, 3
+    fail_for_good(connection, 1)
     databases = [DirectDatabase(database_url) for _ in range(relays)]
     together = threading.Barrier(relays)
 
-    def look(database: Database) -> None:
+    def poll(database: Database) -> None:
         one = notifier(database, mailbox.url)
-        for _ in range(looks):
+        for _ in range(polls):
             together.wait(30)
             one.run_once(own_name())
 
-    threads = [threading.Thread(target=look, args=[database]) for database in databases]
+    threads = [threading.Thread(target=poll, args=[database]) for database in databases]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     for database in databases:
         database.close()
-    assert mailbox.titles == ["1 event given up"]
+    assert mailbox.titles == ["1 event needs attention"]
 
 
-def test_a_dead_server_is_tried_again(
+def test_a_dead_server_is_retried(
     database: Database, connection: Connection, mailbox: Mailbox, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Who can be reached is told at once, and once; who cannot, as soon as the server is back. No secret is logged."""
+    """A message is sent to a dead server once it is back, without a second copy to others or a secret in the log."""
     with mail_server() as dead:
         port = dead.port
     one = notifier(database, mailbox.url, url_of(port))
-    give_up(connection, 1)
+    fail_for_good(connection, 1)
     with caplog.at_level(logging.DEBUG):
         one.run_once("a")
         one.run_once("a")
-    assert mailbox.titles == ["1 event given up"]
-    records = [record for record in caplog.records if record.name != "mail.log"]  # which is the mail server's
+    assert mailbox.titles == ["1 event needs attention"]
+    records = [record for record in caplog.records if record.name != "mail.log"]  # the mail server's own records
     missed = [vars(record)["destinations"] for record in records if record.message == "notice not sent"]
     assert missed == [["mailto://127.0.0.1"]]
     shown = repr([(record.getMessage(), vars(record)) for record in records])
@@ -154,14 +154,14 @@ def test_a_dead_server_is_tried_again(
         one.run_once("a")
         later(connection, 60)
         one.run_once("a")
-        assert back.titles == ["1 event given up"]
+        assert back.titles == ["1 event needs attention"]
     assert len(mailbox.mails) == 1
 
 
-def test_a_hanging_server_holds_up_nothing(database: Database, database_url: str, connection: Connection) -> None:
-    """While it lets us wait, events are applied; the relay stops in its time; and the message is sent by the next."""
+def test_a_hanging_server_delays_nothing(database: Database, database_url: str, connection: Connection) -> None:
+    """A hanging mail server delays neither events nor the relay's stop, and another relay sends the message."""
     with silent_server() as server:
-        give_up(connection, 1)
+        fail_for_good(connection, 1)
         hanging = notifier(database, url_of(server.getsockname()[1]))
         events = Loop("events", lambda name: run_once(database, Policy(), name=name))
         relay = Relay(events, Loop("notices", hanging.run_once))
@@ -176,19 +176,19 @@ def test_a_hanging_server_holds_up_nothing(database: Database, database_url: str
     with mail_server() as mailbox:
         later(connection, 5)
         notifier(database, mailbox.url).run_once("b")
-        assert mailbox.titles == ["1 event given up"]
+        assert mailbox.titles == ["1 event needs attention"]
 
 
 def test_a_slow_server_gets_a_message_once(database: Database, connection: Connection, mailbox: Mailbox) -> None:
-    """It takes it after nobody waits any more, which is no reason to send it again and again."""
+    """A server that accepts a message after the timeout does not get it again."""
     mailbox.takes = 0.5
-    give_up(connection, 1)
-    impatient = replace(notifier(database, mailbox.url), patience=0.1)
-    impatient.run_once("a")
+    fail_for_good(connection, 1)
+    with_short_timeout = replace(notifier(database, mailbox.url), timeout=0.1)
+    with_short_timeout.run_once("a")
     wait_for(lambda: connection.execute("select from auth_sync_notices where reached <> '[]'").rowcount == 1)
     later(connection, 60)
-    impatient.run_once("a")
-    assert mailbox.titles == ["1 event given up"]
+    with_short_timeout.run_once("a")
+    assert mailbox.titles == ["1 event needs attention"]
     assert connection.execute("select from auth_sync_notices where message is not null").rowcount == 0
 
 
@@ -196,16 +196,18 @@ def has_row(connection: Connection, condition: str) -> bool:
     return connection.execute(f"select from integration_sync_log where {condition}").fetchone() is not None
 
 
-def wait_for(is_so: Callable[[], bool]) -> None:
+def wait_for(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 30
-    while not is_so():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
-def test_who_dies_while_sending_is_followed(database: Database, connection: Connection, mailbox: Mailbox) -> None:
-    """Its message is left to it as long as its lease lasts, and then sent by another."""
-    give_up(connection, 1)
+def test_another_relay_sends_the_message_of_a_dead_relay(
+    database: Database, connection: Connection, mailbox: Mailbox
+) -> None:
+    """A message whose relay dies while sending is sent by another relay after the lease."""
+    fail_for_good(connection, 1)
     one = notifier(database, mailbox.url)
     one.decide()
     assert database.call("auth_sync_claim_notice_v1", p_relay="dead", p_lease_seconds=120) is not None
@@ -213,7 +215,7 @@ def test_who_dies_while_sending_is_followed(database: Database, connection: Conn
     assert mailbox.titles == []
     later(connection, 3)
     one.run_once("a")
-    assert mailbox.titles == ["1 event given up"]
+    assert mailbox.titles == ["1 event needs attention"]
     assert (
         database.call(
             "auth_sync_notice_sent_v1", p_kind="needs_attention", p_relay="dead", p_reached=[], p_is_done=True
@@ -222,13 +224,15 @@ def test_who_dies_while_sending_is_followed(database: Database, connection: Conn
     )
 
 
-def test_news_outlive_a_message_that_nobody_got(database: Database, connection: Connection, mailbox: Mailbox) -> None:
-    """What could not be sent gives way to how it is now."""
+def test_a_newer_message_replaces_one_that_was_not_sent(
+    database: Database, connection: Connection, mailbox: Mailbox
+) -> None:
+    """A message that could not be sent is replaced by a newer one."""
     with mail_server() as dead:
         port = dead.port
-    give_up(connection, 1)
+    fail_for_good(connection, 1)
     notifier(database, url_of(port)).run_once("a")
-    give_up(connection, 4)
+    fail_for_good(connection, 4)
     later(connection, 15)
     notifier(database, mailbox.url).run_once("a")
-    assert mailbox.titles == ["Worse: 5 events given up"]
+    assert mailbox.titles == ["Worse: 5 events need attention"]

@@ -1,4 +1,4 @@
-"""Actions are performed in Auth, and are SUCCESS only when Auth itself says that it is so."""
+"""The relay performs actions in Auth, and counts one as SUCCESS only when Auth confirms it."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from tests.integration.auth_actions import BAN_END
 from tests.integration.captured import end_leases, relay_all
 from tests.integration.migrating import execute
 from tests.integration.performing import Company, company
-from tests.integration.requested_actions import DISABLE, ENABLE, actions, asked, outcomes
+from tests.integration.requested_actions import DISABLE, ENABLE, actions, outcomes, requested_operations
 from webhook_service.errors import Unavailable
 from webhook_service.events import ActionOutcome
 
@@ -21,7 +21,7 @@ def hr(database_url: str) -> Iterator[Company]:
 
 
 def once(hr: Company, method: str, does: object, *, number: int = 1) -> None:
-    """Before Auth carries out the call of this number of a method, something else happens."""
+    """Call `does` before Auth carries out the call of this number of a method."""
     seen = 0
 
     def before(call: Call) -> None:
@@ -35,7 +35,7 @@ def once(hr: Company, method: str, does: object, *, number: int = 1) -> None:
 
 
 def test_a_dismissed_employee_cannot_sign_in(hr: Company) -> None:
-    """Banned for a hundred years, by one call that changes and two that read."""
+    """One call that changes and two that read ban a dismissed employee for a hundred years."""
     hr.write("is_active = false")
     assert hr.accounts.run_once("relay").outcomes == {"disabled": 1}
     assert hr.is_banned
@@ -47,8 +47,8 @@ def test_a_dismissed_employee_cannot_sign_in(hr: Company) -> None:
     assert (hr.action["status"], hr.action["outcome"], hr.action["attempts"]) == ("SUCCESS", "disabled", 1)
 
 
-def test_who_comes_back_can_sign_in(hr: Company) -> None:
-    """Whoever made the ban."""
+def test_an_employee_who_comes_back_can_sign_in(hr: Company) -> None:
+    """An employee who is active again can sign in, whoever set the ban."""
     hr.write("is_active = false")
     hr.rest()
     hr.write("is_active = true")
@@ -57,7 +57,7 @@ def test_who_comes_back_can_sign_in(hr: Company) -> None:
 
 
 def test_the_echo_of_our_own_call_changes_nothing(hr: Company) -> None:
-    """The events of a ban, of its end and of a new e-mail end as unchanged, and ask for nothing."""
+    """The events of a ban, of its end and of a new e-mail end as unchanged, and request no action."""
     for assignment in ("is_active = false", "is_active = true", "email = 'smith@example.com'"):
         hr.write(assignment)
         hr.accounts.run_once("relay")
@@ -68,7 +68,7 @@ def test_the_echo_of_our_own_call_changes_nothing(hr: Company) -> None:
 
 
 def test_off_and_on_and_off_again_is_one_call(hr: Company) -> None:
-    """Quickly, as by mistake: only the last wish is performed."""
+    """Of several quick changes, the relay performs only the last requested action."""
     for value in ("false", "true", "false"):
         hr.write(f"is_active = {value}")
     hr.rest()
@@ -77,8 +77,8 @@ def test_off_and_on_and_off_again_is_one_call(hr: Company) -> None:
     assert [outcome for _, _, outcome in outcomes(hr.connection)] == ["stale", "stale", "disabled"]
 
 
-def test_a_wish_that_is_over_calls_nothing(hr: Company) -> None:
-    """Off, and on again while the first is being performed: what counts is the employee as it is in the end."""
+def test_the_employee_as_it_is_in_the_end_counts(hr: Company) -> None:
+    """An employee who is activated while the ban is performed ends as active on both sides."""
     hr.write("is_active = false")
     once(hr, "PUT", lambda: hr.write("is_active = true"))
     hr.rest()
@@ -86,16 +86,16 @@ def test_a_wish_that_is_over_calls_nothing(hr: Company) -> None:
     assert [outcome for _, _, outcome in outcomes(hr.connection)] == ["disabled", "enabled"]
 
 
-def test_both_wishes_of_one_statement_are_performed(hr: Company) -> None:
-    """Dismissed, and the e-mail given away: one after the other."""
+def test_both_actions_of_one_statement_are_performed(hr: Company) -> None:
+    """A dismissal and a new e-mail in one statement are performed one after the other."""
     hr.write("is_active = false, email = 'former-jane@example.com'")
     hr.rest()
     assert hr.is_banned
     assert hr.emails == ("former-jane@example.com", "former-jane@example.com")
 
 
-def test_what_is_open_ends_before_it_is_a_success(hr: Company) -> None:
-    """The sessions of the dismissed are gone by the time that the ban is read back; and it is told how many."""
+def test_sessions_end_before_a_ban_is_a_success(hr: Company) -> None:
+    """A dismissed employee's sessions are gone when the ban is read back, and the ledger records how many."""
     hr.auth.sign_in(hr.user)
     hr.auth.sign_in(hr.user)
     left: list[int] = []
@@ -106,8 +106,11 @@ def test_what_is_open_ends_before_it_is_a_success(hr: Company) -> None:
     assert (hr.action["status"], hr.action["changes"]) == ("SUCCESS", {"sessions_ended": 2})
 
 
-def test_what_the_banned_have_open_ends_too(hr: Company) -> None:
-    """Somebody else has banned her, which ends no session; Auth is told nothing, as there is nothing to change."""
+def test_the_sessions_of_a_banned_user_end_too(hr: Company) -> None:
+    """A dismissal also ends the sessions of a user who is already banned, without a call that changes.
+
+    A ban by an admin in Supabase ends no session.
+    """
     hr.auth.sign_in(hr.user)
     hr.auth.ban(hr.user, BAN_END)
     hr.write("is_active = false")
@@ -115,8 +118,11 @@ def test_what_the_banned_have_open_ends_too(hr: Company) -> None:
     assert (hr.sessions, hr.server.count("PUT")) == (0, 0)
 
 
-def test_sessions_that_cannot_be_ended_now_are_no_success(hr: Company) -> None:
-    """Somebody holds the table: the action is not done, and later it is, without a second call that changes."""
+def test_an_action_whose_sessions_cannot_be_ended_is_not_a_success(hr: Company) -> None:
+    """An action whose sessions cannot be ended is done later, without a second call that changes.
+
+    Another transaction holds the table of sessions.
+    """
     hr.auth.sign_in(hr.user)
     hr.write("is_active = false")
     with hr.connection.transaction():
@@ -129,8 +135,8 @@ def test_sessions_that_cannot_be_ended_now_are_no_success(hr: Company) -> None:
     assert (hr.sessions, hr.server.count("PUT")) == (0, 1)
 
 
-def test_without_a_table_of_sessions_it_is_said_that_none_were_ended(database_url: str, hr: Company) -> None:
-    """Auth's tables may be in another database."""
+def test_without_a_table_of_sessions_none_are_recorded_as_ended(database_url: str, hr: Company) -> None:
+    """An action records no ended sessions if Auth's tables are in another database."""
     execute(database_url, "alter table auth.sessions rename to hidden")
     hr.write("is_active = false")
     hr.accounts.run_once("relay")
@@ -139,8 +145,8 @@ def test_without_a_table_of_sessions_it_is_said_that_none_were_ended(database_ur
 
 
 @pytest.mark.parametrize("assignment", ["is_active = false", "email = 'smith@example.com'"])
-def test_what_auth_does_not_keep_is_no_success(hr: Company, assignment: str) -> None:
-    """Auth says yes, and has it as before when it is read: that has failed, and is tried again."""
+def test_a_change_that_auth_does_not_keep_is_not_a_success(hr: Company, assignment: str) -> None:
+    """An action fails and is retried if Auth accepts the change but does not keep it."""
     hr.write(assignment)
 
     def after(call: Call) -> None:
@@ -162,7 +168,7 @@ def test_what_auth_does_not_keep_is_no_success(hr: Company, assignment: str) -> 
 @pytest.mark.parametrize("soft", [True, False], ids=["soft", "hard"])
 @pytest.mark.parametrize("when", ["before it is read", "before it is changed"])
 def test_a_deleted_auth_user_cannot_sign_in(hr: Company, soft: bool, when: str) -> None:
-    """Nobody to disable is as good as disabled; and there is nobody to enable: that fails, and is given up."""
+    """Disabling a deleted auth user succeeds; enabling it fails and is not retried."""
     once(hr, "GET" if when == "before it is read" else "PUT", lambda: delete(hr, soft=soft))
     hr.write("is_active = false")
     assert hr.accounts.run_once("relay").outcomes == {"gone": 1}
@@ -176,8 +182,11 @@ def delete(hr: Company, *, soft: bool) -> None:
     (hr.auth.soft_delete if soft else hr.auth.hard_delete)(hr.user)
 
 
-def test_one_who_was_slow_is_followed_and_does_no_harm(hr: Company) -> None:
-    """A lease ends while Auth is slow, and another relay performs it: what the first one says then does not count."""
+def test_a_slow_relay_changes_nothing_after_its_lease(hr: Company) -> None:
+    """The result of a relay whose lease ended while Auth was slow does not count.
+
+    Another relay takes the action and performs it.
+    """
 
     def follow() -> None:
         end_leases(hr.connection)
@@ -192,8 +201,8 @@ def test_one_who_was_slow_is_followed_and_does_no_harm(hr: Company) -> None:
     assert (hr.action["status"], hr.action["outcome"], hr.action["attempts"]) == ("SUCCESS", "disabled", 1)
 
 
-def test_one_who_was_followed_by_a_newer_wish_does_no_harm(hr: Company) -> None:
-    """One hangs before it switches off; meanwhile it is on again, which another relay sees to: it ends as HR has it."""
+def test_a_slow_relay_does_not_undo_a_newer_action(hr: Company) -> None:
+    """A relay that hangs before a ban does not undo a newer activation by another relay."""
 
     def follow() -> None:
         end_leases(hr.connection)
@@ -209,7 +218,7 @@ def test_one_who_was_followed_by_a_newer_wish_does_no_harm(hr: Company) -> None:
 
 
 def test_the_ledger_fails_after_auth_has_done_it(database_url: str, hr: Company) -> None:
-    """It is not known that it was done; the next one reads that it is so, and changes nothing."""
+    """After a lost result, the next relay reads that Auth made the change, and changes nothing."""
     hr.write("is_active = false")
     once(hr, "GET", lambda: execute(database_url, "alter table auth_user_state rename to hidden"), number=2)
     with pytest.raises(Unavailable):
@@ -221,8 +230,8 @@ def test_the_ledger_fails_after_auth_has_done_it(database_url: str, hr: Company)
     assert hr.server.count("PUT") == 1
 
 
-def test_somebody_who_waits_is_told_what_became_of_it(hr: Company) -> None:
-    """At once, past the rate; and None where it is done, or somebody else performs it."""
+def test_an_action_is_performed_now_whatever_the_rate(hr: Company) -> None:
+    """`perform_now` ignores the rate, and returns None if the action is done or is being performed."""
     hr.write("is_active = false")
     hr.connection.execute("update auth_sync_rate set tokens = -60, refilled_at = clock_timestamp()")
     assert hr.accounts.run_once("relay").claimed == 0
@@ -230,4 +239,4 @@ def test_somebody_who_waits_is_told_what_became_of_it(hr: Company) -> None:
     assert performed is not None
     assert (performed.outcome, performed.error) == (ActionOutcome.DISABLED, None)
     assert hr.accounts.perform_now(hr.action["event_id"], "admin") is None
-    assert asked(hr.connection) == [DISABLE]
+    assert requested_operations(hr.connection) == [DISABLE]

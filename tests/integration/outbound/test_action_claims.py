@@ -1,4 +1,4 @@
-"""Which action is taken from the ledger: the newest wish of a user, one of a user at a time, few before many."""
+"""Which action a relay claims: the newest of a user, one of a user at a time, few before many."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ def auth(database_url: str) -> Iterator[Auth]:
 
 @pytest.fixture
 def jane(connection: Connection, database: Database, auth: Auth) -> tuple[int, UUID]:
-    """Her employee id and her auth user."""
+    """Return her employee id and her auth user."""
     found = linked(connection, database, auth, "jane@example.com")
     fill_bucket(connection)
     return found
@@ -51,10 +51,10 @@ def take_now(database: Database, event_id: str, lease: str = "now") -> Json:
     return database.call("auth_sync_claim_action_v1", p_event_id=event_id, p_lease=lease, p_lease_seconds=90)
 
 
-def test_the_newest_wish_is_taken_and_older_ones_are_stale(
+def test_the_newest_action_is_claimed_and_older_ones_are_stale(
     connection: Connection, database: Database, jane: tuple[int, UUID]
 ) -> None:
-    """Off, on and off again is one call; what is overruled has ended well, and without an attempt."""
+    """The newest action of a kind is claimed; older ones succeed as stale, without an attempt."""
     write(connection, "is_active = false", "is_active = true", "is_active = false")
     *older, newest = actions(connection)
     assert [action["event_id"] for action in claim(database)] == [newest["event_id"]]
@@ -66,10 +66,10 @@ def test_the_newest_wish_is_taken_and_older_ones_are_stale(
     assert all(action["attempts"] == 0 and action["completed_at"] for action in actions(connection)[: len(older)])
 
 
-def test_access_and_e_mail_do_not_overrule_each_other(
+def test_access_and_e_mail_do_not_replace_each_other(
     connection: Connection, database: Database, jane: tuple[int, UUID]
 ) -> None:
-    """Each kind has its own newest wish; the one comes after the other."""
+    """Actions of different kinds do not replace each other; one is performed after the other."""
     write(connection, "is_active = false", "email = 'b@example.com'", "email = 'c@example.com'", "is_active = true")
     taken = []
     while found := claim(database):
@@ -80,10 +80,8 @@ def test_access_and_e_mail_do_not_overrule_each_other(
     assert Counter(action["outcome"] for action in actions(connection)) == {"stale": 2, "unchanged": 2}
 
 
-def test_older_failures_end_with_the_newer_wish(
-    connection: Connection, database: Database, jane: tuple[int, UUID]
-) -> None:
-    """Also one that was given up, and one whose time has not come: nobody need see to them any more."""
+def test_a_newer_action_ends_older_failures(connection: Connection, database: Database, jane: tuple[int, UUID]) -> None:
+    """A newer action also ends failures that need attention or are not due yet."""
     write(connection, "email = 'b@example.com'")
     settle(database, claim(database)[0], outcome="email_taken", error="email_taken")
     write(connection, "email = 'c@example.com'")
@@ -98,10 +96,10 @@ def test_older_failures_end_with_the_newer_wish(
     ] * 2
 
 
-def test_it_is_told_the_employee_as_it_is_now(
+def test_a_claimed_action_has_the_employee_as_it_is_now(
     connection: Connection, database: Database, jane: tuple[int, UUID]
 ) -> None:
-    """Not as it was when the action was entered."""
+    """A claimed action has the employee as it is now, not as it was when the action was recorded."""
     dismiss(connection, jane[0])
     connection.execute("alter table employees disable trigger user")
     write(connection, "is_active = true, email = ' Jane.Smith@example.com '")
@@ -110,17 +108,17 @@ def test_it_is_told_the_employee_as_it_is_now(
     assert (action["operation"], action["auth_user_id"]) == (DISABLE, str(jane[1]))
 
 
-def test_who_has_no_employee_any_more_is_told_as_that(
+def test_a_claimed_action_may_have_no_employee(
     connection: Connection, database: Database, jane: tuple[int, UUID]
 ) -> None:
-    """Deleted, or unlinked."""
+    """A claimed action has no employee if the employee was deleted or unlinked."""
     connection.execute("delete from employees")
     [action] = claim(database)
     assert (action["employee"], action["employee_id"]) == (None, jane[0])
 
 
 def test_one_action_of_a_user_at_a_time(connection: Connection, database: Database, jane: tuple[int, UUID]) -> None:
-    """While one is being worked on, nobody takes another one of this user, whatever kind it is."""
+    """While a relay performs an action, no relay claims another one of the same user."""
     write(connection, "is_active = false, email = 'b@example.com'")
     [first] = claim(database, "a")
     write(connection, "is_active = true")
@@ -129,8 +127,10 @@ def test_one_action_of_a_user_at_a_time(connection: Connection, database: Databa
     assert len(claim(database, "b")) == 1
 
 
-def test_what_is_worked_on_is_not_overruled(connection: Connection, database: Database, jane: tuple[int, UUID]) -> None:
-    """What a relay does with its lease is its own; the newer wish comes after it."""
+def test_an_action_under_a_lease_is_not_replaced(
+    connection: Connection, database: Database, jane: tuple[int, UUID]
+) -> None:
+    """A newer action waits for the action that a relay is performing."""
     dismiss(connection, jane[0])
     [first] = claim(database, "a")
     write(connection, "is_active = true")
@@ -141,8 +141,8 @@ def test_what_is_worked_on_is_not_overruled(connection: Connection, database: Da
     assert outcomes(connection)[0] == (DISABLE, "SUCCESS", "disabled")
 
 
-def test_few_go_before_many(connection: Connection, database: Database, thirty: None) -> None:
-    """A single dismissal does not wait behind those of a whole department, nor behind what is older and bulk."""
+def test_single_actions_go_before_a_bulk(connection: Connection, database: Database, thirty: None) -> None:
+    """A single dismissal goes before the actions of a bulk, and before older bulk actions."""
     dismiss(connection, *range(1, 26))
     assert len(claim(database, limit=8)) == 8
     dismiss(connection, 30)
@@ -150,8 +150,8 @@ def test_few_go_before_many(connection: Connection, database: Database, thirty: 
     assert [action["employee_id"] for action in claim(database, limit=3)][:2] == [30, 29]
 
 
-def test_one_user_s_many_wishes_hold_nobody_up(connection: Connection, database: Database, thirty: None) -> None:
-    """While one of them is worked on, a hundred more of the same user wait; others are taken."""
+def test_many_actions_of_one_user_do_not_delay_others(connection: Connection, database: Database, thirty: None) -> None:
+    """A hundred actions of one user do not delay the action of another user."""
     dismiss(connection, 1)
     assert len(claim(database, "a")) == 1
     for number in range(100):
@@ -160,8 +160,8 @@ def test_one_user_s_many_wishes_hold_nobody_up(connection: Connection, database:
     assert [action["employee_id"] for action in claim(database, "b")] == [2]
 
 
-def test_somebody_who_waits_takes_a_certain_action(connection: Connection, database: Database, thirty: None) -> None:
-    """This one, whatever is before it; not one that is done or being worked on, and no event."""
+def test_a_given_action_is_claimed_before_others(connection: Connection, database: Database, thirty: None) -> None:
+    """`claim_action` claims a given action before all others, unless it is done, under a lease or an event."""
     dismiss(connection, *range(1, 26))
     last = actions(connection)[-1]["event_id"]
     assert take_now(database, last)["event_id"] == last
@@ -171,18 +171,18 @@ def test_somebody_who_waits_takes_a_certain_action(connection: Connection, datab
     assert take_now(database, "no such action") is None
 
 
-def test_an_overruled_action_is_taken_as_the_newer_one(
+def test_claiming_a_replaced_action_claims_the_newer_one(
     connection: Connection, database: Database, jane: tuple[int, UUID]
 ) -> None:
-    """Who waits for a dismissal that was taken back meanwhile is told of the newer wish."""
+    """Claiming an action that was replaced claims the newer action."""
     write(connection, "is_active = false", "is_active = true")
     older, newer = actions(connection)
     assert take_now(database, older["event_id"])["event_id"] == newer["event_id"]
     assert outcomes(connection)[0] == (DISABLE, "SUCCESS", "stale")
 
 
-def test_events_are_not_taken_as_actions(connection: Connection, database: Database, auth: Auth) -> None:
-    """Nor actions as events: each has a relay of its own."""
+def test_events_are_not_claimed_as_actions(connection: Connection, database: Database, auth: Auth) -> None:
+    """Events are not claimed as actions, and actions are not claimed as events."""
     hire(connection, "jane@example.com", is_active=False)
     auth.admin_create("jane@example.com")
     fill_bucket(connection)

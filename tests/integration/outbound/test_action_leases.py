@@ -1,4 +1,4 @@
-"""Who has taken an action settles it: many relays at once, leases that end, failures, what is remembered."""
+"""Only the relay that holds an action's lease settles it: many relays, ended leases, failures."""
 
 import threading
 from collections import Counter
@@ -40,14 +40,14 @@ def auth(database_url: str) -> Iterator[Auth]:
 
 @pytest.fixture
 def jane(connection: Connection, database: Database, auth: Auth) -> tuple[int, UUID]:
-    """Her employee id and her auth user."""
+    """Return her employee id and her auth user."""
     found = linked(connection, database, auth, "jane@example.com")
     fill_bucket(connection)
     return found
 
 
-def test_many_relays_take_each_action_once(database_url: str, connection: Connection) -> None:
-    """At once, and never two of one user at the same time: nothing is done twice, nothing is left."""
+def test_many_relays_claim_each_action_once(database_url: str, connection: Connection) -> None:
+    """Many relays perform each action once, and never two of one user at the same time."""
     link_many(connection, 100)
     write(connection, "is_active = false, email = 'x' || email")
     fill_bucket(connection)
@@ -82,7 +82,7 @@ def test_many_relays_take_each_action_once(database_url: str, connection: Connec
 def test_a_lease_that_has_ended_is_taken_over(
     connection: Connection, database: Database, jane: tuple[int, UUID]
 ) -> None:
-    """Whoever took an action and died is followed by another; what the first one says then does not count."""
+    """After a lease has ended, another relay takes the action, and the first relay's result does not count."""
     dismiss(connection, jane[0])
     [first] = claim(database, "a")
     end_leases(connection)
@@ -96,10 +96,10 @@ def test_a_lease_that_has_ended_is_taken_over(
     assert outcomes(connection) == [(DISABLE, "SUCCESS", "disabled")]
 
 
-def test_a_lease_counts_until_somebody_takes_over(
+def test_a_lease_counts_until_another_relay_takes_over(
     connection: Connection, database: Database, jane: tuple[int, UUID]
 ) -> None:
-    """Who was slow, and whom nobody has followed, has done it all the same."""
+    """A slow relay may settle its action after the lease, unless another relay has taken it."""
     dismiss(connection, jane[0])
     [action] = claim(database, "a")
     end_leases(connection)
@@ -110,7 +110,7 @@ def test_a_lease_counts_until_somebody_takes_over(
 def test_only_the_holder_settles_or_gives_back(
     connection: Connection, database: Database, jane: tuple[int, UUID], call: str
 ) -> None:
-    """Nobody else does, and nobody whose action has no lease."""
+    """Only the relay that holds the lease settles an action or gives it back."""
     dismiss(connection, jane[0])
     [action] = claim(database, "a")
     before = everything(connection)
@@ -121,8 +121,8 @@ def test_only_the_holder_settles_or_gives_back(
     assert everything(connection) == before
 
 
-def test_what_is_given_back_is_no_attempt(connection: Connection, database: Database, jane: tuple[int, UUID]) -> None:
-    """It was not begun: the next one takes it at once."""
+def test_giving_back_is_not_an_attempt(connection: Connection, database: Database, jane: tuple[int, UUID]) -> None:
+    """Giving an action back counts no attempt, and the next relay takes it at once."""
     dismiss(connection, jane[0])
     [action] = claim(database, "a")
     database.call("auth_sync_give_back_v1", p_event_id=action["event_id"], p_lease="a")
@@ -130,10 +130,10 @@ def test_what_is_given_back_is_no_attempt(connection: Connection, database: Data
     assert (again["event_id"], again["attempts"]) == (action["event_id"], 0)
 
 
-def test_a_failure_is_due_again_later_or_given_up(
+def test_a_failure_is_due_again_later_or_needs_attention(
     connection: Connection, database: Database, jane: tuple[int, UUID]
 ) -> None:
-    """Later each time, as it was said to be worth it; and given up after the last attempt."""
+    """A failed action is due again after longer and longer intervals, and needs attention after the last attempt."""
     dismiss(connection, jane[0])
     for attempt in range(1, 30):
         [action] = claim(database)
@@ -149,10 +149,13 @@ def test_a_failure_is_due_again_later_or_given_up(
     assert claim(database) == []
 
 
-def test_a_ban_is_remembered_as_ours_until_it_is_lifted(
+def test_our_ban_is_recorded_until_it_is_lifted(
     connection: Connection, database: Database, jane: tuple[int, UUID]
 ) -> None:
-    """So that nobody else's ban is ever lifted; and nothing is remembered of what failed."""
+    """A ban of this service is recorded until it is lifted, and a failed one is not recorded.
+
+    So no ban of an admin is ever lifted.
+    """
 
     def disabled_at() -> object:
         [found] = connection.execute("select disabled_at from auth_user_state").fetchall()

@@ -1,4 +1,4 @@
-"""How fast actions are taken, by all relays together; the pauses that Auth asks for, and what an outage does."""
+"""The rate of actions that all relays share, the pauses that Auth requests, and outages."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -26,14 +26,14 @@ RELAYS = 4
 
 @pytest.fixture(autouse=True)
 def hundred(connection: Connection) -> None:
-    """Dismissals that are due."""
+    """Prepare a hundred dismissals that are due."""
     link_many(connection, 100)
     dismiss(connection, *range(1, 101))
     fill_bucket(connection)
 
 
 def owe(connection: Connection, count: int) -> None:
-    """As if so many more than allowed had been taken, this instant."""
+    """Set the bucket as if the relays had taken `count` more actions than allowed, now."""
     connection.execute("update auth_sync_rate set tokens = %s, refilled_at = clock_timestamp()", [-count])
 
 
@@ -42,7 +42,7 @@ def pause(database: Database, seconds: int, *, failed: bool) -> float:
 
 
 def end_pause(connection: Connection) -> None:
-    """As if its time were over."""
+    """Set the clock as if the pause were over."""
     connection.execute("update auth_sync_rate set paused_until = now() - interval '1 second'")
     connection.execute("update auth_sync_rate set refilled_at = now() - interval '1 hour'")
 
@@ -52,29 +52,29 @@ def resume(database: Database) -> bool:
 
 
 @pytest.mark.parametrize("rate", [1, 5, 50])
-def test_after_a_quiet_time_a_second_s_worth_is_taken_at_once(database: Database, rate: int) -> None:
-    """And no more than that, however long it was quiet."""
+def test_after_idle_time_one_second_s_worth_is_claimed_at_once(database: Database, rate: int) -> None:
+    """After any idle time, one second's worth of actions is claimed at once."""
     assert len(claim(database, limit=100, rate=rate)) == rate
 
 
 def test_all_relays_share_one_rate(database_url: str, connection: Connection) -> None:
-    """However many there are and however often they look: what half a second brings, and what comes meanwhile."""
+    """All relays together claim what the rate allows, however many they are and however often they poll."""
     rate = 10
 
-    def look(number: int) -> int:
+    def poll(number: int) -> int:
         with closing(DirectDatabase(database_url)) as database:
             return sum(len(claim(database, f"relay-{number}", rate=rate)) for _ in range(20))
 
     began = time.monotonic()
     connection.execute("update auth_sync_rate set tokens = 0, refilled_at = clock_timestamp() - interval '500 ms'")
     with ThreadPoolExecutor(RELAYS) as pool:
-        taken = sum(pool.map(look, range(RELAYS)))
+        taken = sum(pool.map(poll, range(RELAYS)))
     elapsed = time.monotonic() - began
     assert rate / 2 <= taken <= rate / 2 + rate * elapsed
 
 
-def test_many_looks_lose_nothing_of_the_rate(connection: Connection, database: Database) -> None:
-    """A third of an action each time is one with the third, fourth or so look."""
+def test_many_polls_lose_nothing_of_the_rate(connection: Connection, database: Database) -> None:
+    """Polls that each find a third of a token lose nothing: every third or fourth poll claims an action."""
     began = time.monotonic()
     connection.execute("update auth_sync_rate set tokens = 0, refilled_at = clock_timestamp()")
     taken = 0
@@ -85,15 +85,15 @@ def test_many_looks_lose_nothing_of_the_rate(connection: Connection, database: D
 
 
 def test_a_clock_that_is_set_back_stops_nothing(connection: Connection, database: Database) -> None:
-    """Nothing comes of the time that is lived through again, and from then on it goes on as ever."""
+    """A clock that is set back adds no tokens, and the rate then continues as before."""
     connection.execute("update auth_sync_rate set tokens = 2.5, refilled_at = clock_timestamp() + interval '1 hour'")
     assert len(claim(database, rate=10)) == 2
     connection.execute("update auth_sync_rate set refilled_at = refilled_at - interval '1 minute'")
     assert len(claim(database, limit=100, rate=10)) == 10
 
 
-def test_an_empty_bucket_says_when_to_look_again(connection: Connection, database: Database) -> None:
-    """When the next one may be taken, at the rate; and nothing is said where nothing is open."""
+def test_an_empty_bucket_says_when_to_poll_again(connection: Connection, database: Database) -> None:
+    """An empty bucket says when the next action may be claimed; without open actions it says nothing."""
     owe(connection, 60)
     answer = claimed(database, rate=1)
     assert answer["actions"] == []
@@ -103,16 +103,16 @@ def test_an_empty_bucket_says_when_to_look_again(connection: Connection, databas
     assert claimed(database, rate=1)["next_in"] is None
 
 
-def test_somebody_who_waits_is_not_held_up_by_the_rate(connection: Connection, database: Database) -> None:
-    """A single action that an admin waits for goes past the bucket."""
+def test_an_action_for_an_admin_ignores_the_rate(connection: Connection, database: Database) -> None:
+    """A single action that an admin waits for ignores the rate."""
     owe(connection, 60)
     [first, *_] = actions(connection)
     taken = database.call("auth_sync_claim_action_v1", p_event_id=first["event_id"], p_lease="now", p_lease_seconds=90)
     assert taken["event_id"] == first["event_id"]
 
 
-def test_others_who_call_auth_take_from_the_same_bucket(connection: Connection, database: Database) -> None:
-    """Provisioning has no rate of its own; it is told how long to wait."""
+def test_provisioning_takes_from_the_same_bucket(connection: Connection, database: Database) -> None:
+    """Provisioning takes tokens from the same bucket, which says how long to wait."""
     connection.execute("update auth_sync_rate set tokens = 2, refilled_at = clock_timestamp() + interval '1 hour'")
     assert database.call("auth_sync_take_token_v1", p_rate=5) == 0
     assert connection.execute("select tokens from auth_sync_rate").fetchall() == [{"tokens": 1}]
@@ -124,7 +124,7 @@ def test_others_who_call_auth_take_from_the_same_bucket(connection: Connection, 
 
 
 def test_a_pause_stops_all_relays(connection: Connection, database: Database) -> None:
-    """Nothing is taken meanwhile, and it is said for how long; then it goes on, at no more than the rate."""
+    """A pause stops all relays and says how long it lasts; after it, the rate applies."""
     pause(database, 30, failed=False)
     for relay in ("a", "b"):
         answer = claimed(database, relay)
@@ -135,14 +135,14 @@ def test_a_pause_stops_all_relays(connection: Connection, database: Database) ->
 
 
 def test_the_longest_pause_counts_but_an_hour_is_the_most(database: Database) -> None:
-    """Several calls that are under way may be told different ones."""
+    """The longest of several requested pauses counts, but at most an hour."""
     assert round(pause(database, 30, failed=False)) == 30
     assert round(pause(database, 5, failed=False)) == 30
     assert round(pause(database, 10**6, failed=False)) == 3600
 
 
-def test_after_a_pause_that_was_asked_for_there_is_no_trial(connection: Connection, database: Database) -> None:
-    """Auth answers, only slowly; as many are taken as before."""
+def test_after_a_requested_pause_there_is_no_trial(connection: Connection, database: Database) -> None:
+    """After a pause that Auth requested, relays claim as many actions as before."""
     pause(database, 30, failed=False)
     end_pause(connection)
     answer = claimed(database, limit=8)
@@ -151,7 +151,7 @@ def test_after_a_pause_that_was_asked_for_there_is_no_trial(connection: Connecti
 
 
 def test_an_outage_makes_the_pauses_longer_up_to_a_minute(connection: Connection, database: Database) -> None:
-    """Each time that Auth cannot be reached it doubles."""
+    """The pause doubles each time that Auth cannot be reached, up to a minute."""
     lasted = []
     for _ in range(8):
         lasted.append(round(pause(database, 2, failed=True)))
@@ -160,7 +160,7 @@ def test_an_outage_makes_the_pauses_longer_up_to_a_minute(connection: Connection
 
 
 def test_after_an_outage_one_action_is_tried(connection: Connection, database: Database) -> None:
-    """Not all that has gathered: if Auth is still away, one attempt is lost and not a hundred."""
+    """After an outage one action is tried, so that a longer outage costs one attempt and not a hundred."""
     pause(database, 2, failed=True)
     end_pause(connection)
     answer = claimed(database, "a", limit=8)
@@ -168,7 +168,7 @@ def test_after_an_outage_one_action_is_tried(connection: Connection, database: D
 
 
 def test_one_trial_at_a_time(connection: Connection, database: Database) -> None:
-    """While one relay tries, the others wait for what comes of it."""
+    """While one relay tries an action, the others wait for its result."""
     pause(database, 2, failed=True)
     end_pause(connection)
     [trial] = claim(database, "a")
@@ -180,14 +180,14 @@ def test_one_trial_at_a_time(connection: Connection, database: Database) -> None
 
 
 def fail_some(connection: Connection, database: Database, count: int) -> None:
-    """Actions that Auth could not be reached for, due again some time."""
+    """Fail actions because Auth cannot be reached; they are due again later."""
     for action in claim(database, limit=count):
         settle(database, action, outcome="auth_unavailable", error="auth_unreachable", retry=True)
     fill_bucket(connection)
 
 
 def due(connection: Connection) -> dict[tuple[str, str | None], int]:
-    """What of all that is not done is due now, {(status, outcome): how many}."""
+    """Count the actions that are due now: {(status, outcome): count}."""
     found = connection.execute(
         "select status, outcome, count(*) as number from integration_sync_log"
         " where direction = 'outbound' and status <> 'SUCCESS' and next_attempt_at <= now() group by 1, 2"
@@ -195,8 +195,8 @@ def due(connection: Connection) -> dict[tuple[str, str | None], int]:
     return {(row["status"], row["outcome"]): row["number"] for row in found}
 
 
-def test_what_an_outage_failed_is_due_when_it_is_over(connection: Connection, database: Database) -> None:
-    """All of it at once; not what failed for reasons of its own, nor what was given up."""
+def test_actions_that_an_outage_failed_are_due_after_it(connection: Connection, database: Database) -> None:
+    """All actions that an outage failed are due when it is over; other failures are not."""
     fail_some(connection, database, 5)
     [other, needs_attention] = claim(database, limit=2)
     settle(database, other, outcome="not_performed", error="auth_did_not_keep_it", retry=True)
@@ -208,8 +208,8 @@ def test_what_an_outage_failed_is_due_when_it_is_over(connection: Connection, da
     assert due(connection) == {("PENDING", None): 93, ("FAILED", "auth_unavailable"): 5}
 
 
-def test_one_failure_is_no_outage(connection: Connection, database: Database) -> None:
-    """What failed then waits for its own time: else an action that always fails would be tried again and again."""
+def test_one_failure_is_not_an_outage(connection: Connection, database: Database) -> None:
+    """A single failure keeps its own retry time, so that an action that always fails is not retried constantly."""
     fail_some(connection, database, 5)
     pause(database, 2, failed=True)
     assert resume(database)
@@ -218,7 +218,7 @@ def test_one_failure_is_no_outage(connection: Connection, database: Database) ->
 
 
 def test_without_an_outage_there_is_nothing_to_resume(connection: Connection, database: Database) -> None:
-    """It changes nothing then."""
+    """Resuming without an outage changes nothing."""
     fail_some(connection, database, 5)
     before = everything(connection, "integration_sync_log", "auth_sync_rate")
     assert not resume(database)

@@ -1,6 +1,6 @@
-"""Auth is away for an hour while employees go on changing: few calls meanwhile, and afterwards everything, once.
+"""An hour's outage of Auth while employees change causes few calls, and afterwards each change arrives once.
 
-The hour is not slept through: where nothing is due, the times in the database are moved back instead.
+The tests do not wait for an hour: where nothing is due, they move the times in the database back.
 """
 
 import math
@@ -18,7 +18,7 @@ from tests.integration.auth_admins import client
 from tests.integration.captured import nothing_captured, relay_all
 from tests.integration.requested_actions import actions, banned, dismiss, fill_bucket, link_many
 from webhook_service.app import utc_now
-from webhook_service.outbound.accounts import AT_ONCE, Accounts
+from webhook_service.outbound.accounts import MAX_CONCURRENT_ACTIONS, Accounts
 from webhook_service.policy import EmailOwner
 from webhook_service.ports import Database
 
@@ -26,11 +26,11 @@ HOUR = 3600.0
 RATE = 5
 ONE_BY_ONE = range(1, 101)
 THERE_AGAIN = range(1, 21)
-"""Of these, are active again soon after."""
+"""Employees of ONE_BY_ONE who are active again soon after."""
 MARRIED = range(101, 121)
-"""Get another e-mail, one by one."""
+"""Employees who get another e-mail, one by one."""
 IN_BULK = range(121, 241)
-"""Leave in one statement, in the middle of the hour."""
+"""Employees who leave in one statement, in the middle of the hour."""
 
 WITH_LOGINS = """
 insert into auth.users
@@ -48,7 +48,7 @@ Changes = list[tuple[float, Callable[[Connection], object]]]
 
 @pytest.fixture
 def auth(database_url: str, connection: Connection) -> Iterator[AuthServer]:
-    """Employees with a login each."""
+    """Provide Auth, and employees with a login each."""
     link_many(connection, IN_BULK.stop - 1)
     with nothing_captured(connection):
         connection.execute(WITH_LOGINS)
@@ -64,17 +64,17 @@ def accounts(auth: AuthServer, database: Database) -> Iterator[Accounts]:
 
 
 def user(employee_id: int) -> UUID:
-    """As `link_many` numbers them."""
+    """Return the auth user that `link_many` gives this employee."""
     return UUID(f"00000000-0000-4000-8000-{employee_id:012x}")
 
 
 def number_in(path: str) -> int:
-    """Whose auth user is called."""
+    """Return the employee id of the auth user in a path."""
     return int(path[-12:], 16)
 
 
 def changes_of_an_hour() -> Changes:
-    """When, in seconds, and what."""
+    """Return the changes with their times, in seconds."""
     return sorted(
         [
             *((number * 30.0, lambda c, n=number: dismiss(c, n)) for number in ONE_BY_ONE),
@@ -100,7 +100,7 @@ def pass_time(connection: Connection, seconds: float) -> None:
 
 
 def relay_for(seconds: float, accounts: Accounts, connection: Connection, changes: Changes) -> None:
-    """What a relay does in so many seconds, during which `changes` happen; they are taken from the list."""
+    """Run a relay for this many seconds, and apply the `changes` of that time, which are removed from the list."""
     now = 0.0
     while now < seconds:
         while changes and changes[0][0] <= now:
@@ -115,14 +115,15 @@ def relay_for(seconds: float, accounts: Accounts, connection: Connection, change
 
 @pytest.mark.parametrize(
     ("outage", "most"),
-    [(CUT, 80), (TIMED_OUT, 80), (throttled("60"), AT_ONCE * 61)],
+    [(CUT, 80), (TIMED_OUT, 80), (throttled("60"), MAX_CONCURRENT_ACTIONS * 61)],
     ids=["unreachable", "504", "429"],
 )
-def test_after_an_hour_everything_arrives_once(
+def test_after_an_hour_each_change_arrives_once(
     connection: Connection, database: Database, auth: AuthServer, accounts: Accounts, outage: Fault, most: int
 ) -> None:
-    """A dead Auth is asked about once a minute by all relays together, one that asks for a pause of a minute gets it.
-    When it is back, each write that is still needed is sent once, what few employees asked for before the bulk.
+    """After an outage of an hour, each change that is still needed is sent once, single ones before the bulk.
+
+    During the outage all relays together call Auth about once a minute, or as often as its requested pause allows.
     """
     auth.fail(outage)
     changes = changes_of_an_hour()
@@ -143,6 +144,6 @@ def test_after_an_hour_everything_arrives_once(
 
     written = [number_in(call.path) for call in auth.calls if call.method == "PUT"]
     assert Counter(written) == Counter([*left, *MARRIED])
-    # The first may be of the bulk: the try that found Auth awake. And those taken together overtake each other.
+    # The first write may be of the bulk: the attempt that found Auth available. Concurrent actions overtake each other.
     soon = {*left, *MARRIED} - {*IN_BULK}
-    assert soon <= set(written[: len(soon) + 1 + AT_ONCE])
+    assert soon <= set(written[: len(soon) + 1 + MAX_CONCURRENT_ACTIONS])

@@ -1,4 +1,4 @@
-"""An admin says whose login an auth user is; and gives who was orphaned a login again."""
+"""An admin chooses whose login an auth user is, and gives an orphan a login again."""
 
 from collections.abc import Iterator
 from uuid import UUID
@@ -48,8 +48,8 @@ def problems(database: Database) -> dict[str, int]:
     return {name: n for name, n in employees.problems(database).items() if name.isupper() and n}
 
 
-def test_an_ambiguous_one_is_settled_by_choosing(browser: Browser, connection: Connection, database: Database) -> None:
-    """The failed event succeeds, nobody is ambiguous any more, and who is chosen too late is not linked."""
+def test_choosing_settles_an_ambiguous_login(browser: Browser, connection: Connection, database: Database) -> None:
+    """Choosing an employee for an ambiguous login ends the failure; a second choice links nobody."""
     sam, kim = hire(connection, OFFICE), hire(connection, OFFICE)
     assert signs_up(database) == "ambiguous"
     assert problems(database)["AMBIGUOUS"] == 2
@@ -62,10 +62,10 @@ def test_an_ambiguous_one_is_settled_by_choosing(browser: Browser, connection: C
     assert problems(database) == {"MISSING_AUTH_UID": 1}
 
 
-def test_who_is_inactive_can_be_chosen_and_is_banned(
+def test_an_inactive_employee_can_be_chosen_and_is_banned(
     browser: Browser, connection: Connection, database: Database
 ) -> None:
-    """As wherever somebody inactive gets a login."""
+    """An inactive employee who is chosen gets the login, and it is banned."""
     gone, _ = hire(connection, OFFICE, is_active=False), hire(connection, OFFICE)
     assert signs_up(database) == "ambiguous"
     browser.sends(f"/admin/employees/{gone}/login", auth_user_id=str(USER))
@@ -75,10 +75,8 @@ def test_who_is_inactive_can_be_chosen_and_is_banned(
     ]
 
 
-def test_a_login_without_an_email_is_chosen_by_its_number(
-    browser: Browser, connection: Connection, database: Database
-) -> None:
-    """Whose number several employees have; it may have no e-mail at all."""
+def test_a_login_without_an_email_can_be_chosen(browser: Browser, connection: Connection, database: Database) -> None:
+    """A login without an e-mail, whose number several employees have, can be chosen."""
     first, _ = hire(connection, "a@example.com", employee_number="7"), hire(connection, None, employee_number="7")
     number: Json = {"employee_number": "7"}
     assert signs_up(database, email=None, raw_app_meta_data=number, email_confirmed_at=None) == "ambiguous"
@@ -98,7 +96,7 @@ def orphan(connection: Connection, database: Database) -> int:
 def test_an_orphan_gets_a_login_of_another_email(
     browser: Browser, connection: Connection, database: Database, named: str
 ) -> None:
-    """By its id or its e-mail; then the employee is no orphan, and has what Auth knows."""
+    """An orphan gets a login by its id or its e-mail, and then has the e-mail that Auth has."""
     orphaned = orphan(connection, database)
     assert signs_up(database, email="private@example.com") == "unmatched"
     browser.sends(f"/admin/employees/{orphaned}/login", auth_user_id=named)
@@ -108,7 +106,7 @@ def test_an_orphan_gets_a_login_of_another_email(
 
 
 def test_an_orphan_gets_a_new_login(browser: Browser, connection: Connection, database: Database) -> None:
-    """With a temporary password that is shown once."""
+    """An orphan gets a new login with a temporary password that is shown once."""
     orphaned = orphan(connection, database)
     page = browser.sends(f"/admin/employees/{orphaned}/new-login", login="password")
     assert "temporary-password" in page.text
@@ -118,10 +116,8 @@ def test_an_orphan_gets_a_new_login(browser: Browser, connection: Connection, da
     assert "The employee has a login." in browser.get(f"/admin/employees/{orphaned}").text
 
 
-def test_a_login_of_nobody_in_particular_is_given_to_nobody(
-    browser: Browser, connection: Connection, database: Database
-) -> None:
-    """Nor one that is gone, unknown or another's; nor two that have the same e-mail."""
+def test_a_login_that_is_not_certain_is_refused(browser: Browser, connection: Connection, database: Database) -> None:
+    """A login is refused if it is unconfirmed, deleted, unknown, another employee's or one of two with the e-mail."""
     lena, owner = hire(connection, "lena@example.com"), hire(connection, "owner@example.com")
     assert signs_up(database, OTHER, "owner@example.com") == "linked"
     assert signs_up(database, USER, "x@example.com", email_confirmed_at=None) == "unconfirmed"

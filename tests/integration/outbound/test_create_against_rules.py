@@ -1,4 +1,4 @@
-"""Creating an employee with a login where employees' own rules are against it: there is neither, and it is said why."""
+"""Creating an employee with a login against the employees table's own rules creates neither, and says why."""
 
 from collections.abc import Iterator
 from uuid import UUID
@@ -15,7 +15,7 @@ from webhook_service.ports import Database
 from webhook_service.settings import Settings
 
 CANARY = "Canary"
-"""What is in a row is not repeated."""
+"""A value of the row, which must not be repeated."""
 BODY: dict[str, Json] = JANE_DOE | {"last_name": CANARY}
 
 RAISES = """
@@ -27,7 +27,7 @@ create trigger rule before insert on employees for each row %s execute function 
 WITH_A_LOGIN = "when (new.auth_user_id is not null)"
 NUMBER = "add constraint one_number unique (employee_number)"
 
-AT_ONCE: dict[str, tuple[str, dict[str, Json], dict[str, str]]] = {
+EARLY: dict[str, tuple[str, dict[str, Json], dict[str, str]]] = {
     "unique": (f"alter table employees {NUMBER}", {"employee_number": "E-1"}, {"constraint": "one_number"}),
     "check": (
         "alter table employees add constraint short check (length(last_name) < 3)",
@@ -69,7 +69,7 @@ AT_ONCE: dict[str, tuple[str, dict[str, Json], dict[str, str]]] = {
         {"sqlstate": "P0004"},
     ),
 }
-"""What stands against an employee: seen before Auth is called."""
+"""Rules that refuse an employee before Auth is called."""
 
 SWALLOWS = "create function rule() returns trigger language plpgsql as $$ begin %s end $$;"
 LATE: dict[str, tuple[str, dict[str, Json], dict[str, str]]] = {
@@ -110,7 +110,7 @@ LATE: dict[str, tuple[str, dict[str, Json], dict[str, str]]] = {
         {},
     ),
 }
-"""What is only against an employee who has a login, or only seen at the end."""
+"""Rules that refuse only an employee with a login, or that PostgreSQL checks only at the end."""
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def hr(
 def assert_refused_with(
     hr: Office, log: pytest.LogCaptureFixture, body: dict[str, Json], facts: dict[str, str]
 ) -> None:
-    """422 with the facts, and with nothing that is in the row."""
+    """Check for 422 with the facts, and without any value of the row."""
     answer = hr.post(body)
     assert reason_of(answer) == (422, "employee_rejected"), answer.text
     said = answer.get_json()
@@ -133,10 +133,10 @@ def assert_refused_with(
     assert CANARY not in answer.text + whole_log(log)
 
 
-@pytest.mark.parametrize("name", AT_ONCE)
-def test_rules_are_asked_before_auth_is(hr: Office, caplog: pytest.LogCaptureFixture, name: str) -> None:
-    """422 with the constraint or the column, as far as PostgreSQL tells; nothing is written, and Auth not called."""
-    rule, further, facts = AT_ONCE[name]
+@pytest.mark.parametrize("name", EARLY)
+def test_rules_are_checked_before_auth_is_called(hr: Office, caplog: pytest.LogCaptureFixture, name: str) -> None:
+    """A rule that refuses the employee is named in a 422 before Auth is called or anything is written."""
+    rule, further, facts = EARLY[name]
     hr.connection.execute(rule.encode())
     before = everything(hr.connection)
     assert_refused_with(hr, caplog, BODY | further, facts)
@@ -145,10 +145,8 @@ def test_rules_are_asked_before_auth_is(hr: Office, caplog: pytest.LogCaptureFix
 
 @pytest.mark.parametrize("invite", [False, True])
 @pytest.mark.parametrize("name", LATE)
-def test_a_rule_that_is_seen_late_leaves_no_login(
-    hr: Office, caplog: pytest.LogCaptureFixture, name: str, invite: bool
-) -> None:
-    """422, and by then the auth user that was made is gone again."""
+def test_a_late_rule_leaves_no_login(hr: Office, caplog: pytest.LogCaptureFixture, name: str, invite: bool) -> None:
+    """A late rule answers 422, and the auth user that was created is deleted again."""
     rule, further, facts = LATE[name]
     hr.connection.execute(rule.encode())
     before = everything(hr.connection, "employees")
@@ -159,10 +157,10 @@ def test_a_rule_that_is_seen_late_leaves_no_login(
 
 
 @pytest.mark.parametrize("name", LATE)
-def test_a_rule_that_is_seen_late_leaves_a_login_that_is_there(
+def test_a_late_rule_leaves_an_existing_login(
     hr: Office, caplog: pytest.LogCaptureFixture, database_url: str, name: str
 ) -> None:
-    """422, and nothing is written: not in Auth either."""
+    """A late rule answers 422 and leaves an existing login as it is."""
     with auth_on(database_url) as auth:
         user = auth.admin_create(EMAIL)
     rule, further, facts = LATE[name]
@@ -172,8 +170,8 @@ def test_a_rule_that_is_seen_late_leaves_a_login_that_is_there(
     assert everything(hr.connection, "employees", "auth.users", "integration_sync_log") == before
 
 
-def test_the_refused_request_is_made_again(hr: Office) -> None:
-    """Without the rule: then there are both."""
+def test_a_refused_request_succeeds_without_the_rule(hr: Office) -> None:
+    """A refused request succeeds after the rule is dropped."""
     hr.connection.execute(LATE["a check"][0].encode())
     hr.post(BODY)
     hr.connection.execute("alter table employees drop constraint no_login")
@@ -183,7 +181,7 @@ def test_the_refused_request_is_made_again(hr: Office) -> None:
 
 
 def test_the_trial_leaves_no_trace(hr: Office) -> None:
-    """What employees' triggers do as they are tried is taken back, and done once."""
+    """The effects of the employees table's triggers during the trial are rolled back, and happen once."""
     hr.connection.execute(
         "create table welcomed (email text); create function welcome() returns trigger language plpgsql as $$ begin"
         " insert into welcomed values (new.email); return null; end $$;"

@@ -1,4 +1,4 @@
-"""Several who create the same employee at once; and what else happens to the e-mail meanwhile."""
+"""Concurrent creations of the same employee, and other changes of the e-mail during a creation."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ from webhook_service.ports import Database
 from webhook_service.settings import Settings
 
 GATE = 8151
-"""An advisory lock: a hire stands before it, with its employee written and not committed."""
+"""An advisory lock at which a creation waits, with its employee written and not committed."""
 GATED = f"""
 create function stop() returns trigger language plpgsql set lock_timeout = '0' as $$ begin
   perform pg_advisory_xact_lock_shared({GATE});
@@ -44,7 +44,7 @@ def is_new_login(call: Call) -> bool:
 
 
 def at_once(hr: Office, *bodies: dict[str, Json], meanwhile: Callable[[], object] = lambda: None) -> list[TestResponse]:
-    """Requests in threads of their own; `meanwhile` is done while they are under way."""
+    """Send requests in parallel threads, and call `meanwhile` while they run."""
     with ThreadPoolExecutor(len(bodies)) as threads:
         answers = [threads.submit(hr.create, **body) for body in bodies]
         meanwhile()
@@ -54,14 +54,14 @@ def at_once(hr: Office, *bodies: dict[str, Json], meanwhile: Callable[[], object
 def commit_when_waited_for(
     hr: Office, other: psycopg.Connection, calls: int = 1, first: Callable[[], object] = lambda: None
 ) -> None:
-    """Ends the other transaction, once so many calls wait for it and something else is done."""
+    """Commit the other transaction after `first`, once `calls` calls wait for it."""
     wait_for("the calls", lambda: has_waiting_calls(hr.connection, calls))
     first()
     other.commit()
 
 
 def meet_in(auth: AuthServer, number: int, *, in_turn: bool) -> None:
-    """So many new logins are asked for before the first is made; with `in_turn`, they are made one after the other."""
+    """Hold new logins until `number` of them are requested; with `in_turn`, create them one after the other."""
     together, turn = threading.Barrier(number), threading.Lock()
 
     def before(call: Call) -> None:
@@ -78,7 +78,7 @@ def meet_in(auth: AuthServer, number: int, *, in_turn: bool) -> None:
 
 
 def assert_one_wins(hr: Office, answers: list[TestResponse], *lost: tuple[int, str]) -> None:
-    """One 201; all others as said; and in the end there is one employee, with the one login."""
+    """Check for one 201, for the other responses in `lost`, and for one employee with the one login."""
     won = [answer for answer in answers if answer.status_code == 201]
     assert [reason_of(answer) for answer in answers if answer.status_code != 201] == list(lost)
     hr.rest()
@@ -89,7 +89,10 @@ def assert_one_wins(hr: Office, answers: list[TestResponse], *lost: tuple[int, s
 
 @pytest.mark.parametrize("invite", [False, True])
 def test_of_two_for_one_e_mail_one_wins(hr: Office, invite: bool) -> None:
-    """Both are past our own look at who has it; Auth has made the first as it sees the second: 409."""
+    """If Auth has created the first of two logins with one e-mail, the second request gets 409.
+
+    Both have passed this service's own check of the e-mail.
+    """
     meet_in(hr.auth, 2, in_turn=True)
     answers = at_once(hr, {"invite": invite}, {"invite": invite})
     assert_one_wins(hr, answers, (409, "email_taken"))
@@ -97,7 +100,10 @@ def test_of_two_for_one_e_mail_one_wins(hr: Office, invite: bool) -> None:
 
 @pytest.mark.parametrize("invite", [False, True])
 def test_of_two_that_auth_sees_at_once_one_wins(hr: Office, database_url: str, invite: bool) -> None:
-    """Both are past Auth's own look too, and it says 500 to the second: 409 all the same."""
+    """If Auth answers 500 to the second of two logins with one e-mail, its request gets 409.
+
+    Both have passed Auth's own check of the e-mail too.
+    """
     with psycopg.connect(database_url) as other:
         other.execute("lock table auth.users in share mode")
         answers = at_once(
@@ -109,14 +115,14 @@ def test_of_two_that_auth_sees_at_once_one_wins(hr: Office, database_url: str, i
 
 
 def test_of_many_for_one_e_mail_one_wins(hr: Office) -> None:
-    """Whatever comes of it in whichever order; then the same request is refused by name."""
+    """One of many concurrent requests for one e-mail wins, and a later request is refused with the employee's id."""
     answers = at_once(hr, *[{}] * 6)
     assert_one_wins(hr, answers, *[(409, "email_taken")] * 5)
     assert hr.create().get_json()["side"] == "employees"
 
 
 def test_of_two_for_one_number_one_wins(hr: Office) -> None:
-    """Different e-mails, one unique employee number: the other login is undone, and the answer names the constraint."""
+    """One of two requests with the same employee number gets 422, and its login is undone."""
     hr.connection.execute("alter table employees add constraint one_number unique (employee_number)")
     meet_in(hr.auth, 2, in_turn=False)
     answers = at_once(hr, {}, {"email": "other@example.com"})
@@ -125,7 +131,7 @@ def test_of_two_for_one_number_one_wins(hr: Office) -> None:
 
 
 def test_of_many_for_one_login_one_wins(hr: Office, database_url: str) -> None:
-    """A login that is there is taken over by one of them."""
+    """Only one of many requests takes over an existing login."""
     with auth_on(database_url) as auth:
         auth.admin_create(EMAIL, id=JANE)
     answers = at_once(hr, *[{"auth_user_id": str(JANE)}] * 6)
@@ -133,7 +139,7 @@ def test_of_many_for_one_login_one_wins(hr: Office, database_url: str) -> None:
 
 
 def test_a_login_that_is_being_linked_is_not_taken_over(hr: Office, database_url: str) -> None:
-    """Another employee gets it at this moment: whoever comes second is told 409."""
+    """A request for a login that another transaction is linking gets 409."""
     with auth_on(database_url) as auth:
         auth.admin_create(EMAIL, id=JANE)
     with psycopg.connect(database_url) as other:
@@ -148,8 +154,8 @@ def test_a_login_that_is_being_linked_is_not_taken_over(hr: Office, database_url
 
 
 @pytest.mark.parametrize("invite", [False, True])
-def test_the_users_own_event_comes_while_its_employee_is_written(hr: Office, database_url: str, invite: bool) -> None:
-    """It does not see the employee yet, and waits for nobody: both end linked, once."""
+def test_the_users_own_event_arrives_while_its_employee_is_written(hr: Office, database_url: str, invite: bool) -> None:
+    """The user's own event, applied while the employee is written, does not wait, and the employee ends linked once."""
     hr.connection.execute(GATED)
     with psycopg.connect(database_url) as other:
         other.execute("select pg_advisory_xact_lock(%s)", [GATE])
@@ -165,11 +171,11 @@ def test_the_users_own_event_comes_while_its_employee_is_written(hr: Office, dat
 
 
 MEANWHILE = pytest.mark.parametrize("known", [True, False], ids=["known", "not yet"])
-"""Whether the new auth user's own event has been processed by then."""
+"""Whether the new auth user's own event was applied by then."""
 
 
 def importing(hr: Office, hook: str, *, known: bool) -> None:
-    """As Auth makes the login, an import brings an employee with the e-mail."""
+    """Let an import insert an employee with the e-mail while Auth creates the login."""
 
     def import_jane(call: Call) -> None:
         if is_new_login(call):
@@ -183,9 +189,10 @@ def importing(hr: Office, hook: str, *, known: bool) -> None:
 @pytest.mark.parametrize("invite", [False, True])
 @MEANWHILE
 @pytest.mark.parametrize("hook", ["before", "after"])
-def test_an_import_of_the_same_person_meanwhile_loses_nothing(hr: Office, hook: str, known: bool, invite: bool) -> None:
-    """The imported employee may be linked at once: then the login is theirs, and nobody deletes it. In the end no login
-    is without an employee, and no employee is an orphan.
+def test_a_concurrent_import_of_the_same_person_loses_nothing(hr: Office, hook: str, known: bool, invite: bool) -> None:
+    """A concurrent import of the same person leaves no login without an employee, and no orphan.
+
+    The imported employee may be linked at once. Then the login is theirs, and is not deleted.
     """
     importing(hr, hook, known=known)
     answer = hr.create(invite=invite)
@@ -202,8 +209,8 @@ def test_an_import_of_the_same_person_meanwhile_loses_nothing(hr: Office, hook: 
 
 @MEANWHILE
 @pytest.mark.parametrize("hook", ["before", "after"])
-def test_an_import_of_the_same_person_meanwhile_is_seen(hr: Office, hook: str, known: bool) -> None:
-    """Nobody is employed twice: 409, with who has the e-mail."""
+def test_a_concurrent_import_of_the_same_person_is_noticed(hr: Office, hook: str, known: bool) -> None:
+    """A creation that meets an import of the same person gets 409 with the employee's id."""
     importing(hr, hook, known=known)
     answer = hr.create()
     [(imported, _)] = pairs(hr.connection)

@@ -1,4 +1,4 @@
-"""POST /admin/api/employees: an employee and the login that goes with it."""
+"""POST /admin/api/employees creates an employee and a login."""
 
 import re
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ def hr(
 
 
 def test_an_employee_and_a_login_are_created(hr: Office) -> None:
-    """201, with both ids; the employee has all columns that were named, and the login."""
+    """A creation answers 201 with both ids; the employee has all named columns and the login."""
     hr.connection.execute(f"alter table employees {FURTHER}")
     further = {"department": "Räume & Bau", "hired_on": "2026-12-01", "salary": 4200.5}
     answer = hr.create(**further, is_active=True, requested_by="Ann")
@@ -52,8 +52,8 @@ def test_an_employee_and_a_login_are_created(hr: Office) -> None:
     assert_only(hr.connection, answer)
 
 
-def test_the_ledger_says_who_asked(hr: Office) -> None:
-    """One row, done; it leads to the employee and to the auth user."""
+def test_the_ledger_records_the_admin(hr: Office) -> None:
+    """The ledger has one row for a creation, with the admin, the employee and the auth user."""
     created = hr.create(requested_by="Ann").get_json()
     done = entry(hr.connection, created["event_id"])
     assert (done["status"], done["outcome"], done["direction"], done["via"]) == (
@@ -65,7 +65,7 @@ def test_the_ledger_says_who_asked(hr: Office) -> None:
 
 
 def test_the_password_opens_the_login(hr: Office) -> None:
-    """It is what Auth was told of the user, whose e-mail counts as confirmed."""
+    """The returned password is the one that Auth received, and the e-mail counts as confirmed."""
     created = hr.create().get_json()
     [reported] = [call.body for call in hr.auth.calls if call.method == "POST"]
     assert reported == {
@@ -78,12 +78,12 @@ def test_the_password_opens_the_login(hr: Office) -> None:
 
 
 def test_no_cache_may_keep_the_password(hr: Office) -> None:
-    """The answer says so."""
+    """The response with a password forbids caching."""
     assert hr.create().headers["Cache-Control"] == "no-store"
 
 
 def test_passwords_are_random(hr: Office) -> None:
-    """Twelve for the same person, one after the other: long, never the same, and nothing of the person in them."""
+    """Twelve passwords for the same person are long and different, and contain nothing of the person."""
     reported = []
     for _ in range(12):
         reported.append(hr.create().get_json()["temporary_password"])
@@ -97,15 +97,15 @@ def test_passwords_are_random(hr: Office) -> None:
     assert shared == []
 
 
-def test_an_address_is_kept_as_auth_keeps_it(hr: Office) -> None:
-    """In lower case."""
+def test_an_e_mail_is_stored_as_auth_stores_it(hr: Office) -> None:
+    """The employee's e-mail is stored in lower case, as Auth stores it."""
     answer = hr.create(email="Jane.DOE@Example.COM")
     assert employee(hr.connection, answer.get_json()["employee_id"])["email"] == EMAIL
     assert_only(hr.connection, answer)
 
 
 def test_an_invited_employee_has_no_password(hr: Office) -> None:
-    """Auth mails the invitation; the address is not confirmed before somebody follows it."""
+    """Auth mails the invitation; the e-mail is not confirmed before the invitation is accepted."""
     answer = hr.create(invite=True)
     assert (answer.status_code, answer.get_json()["temporary_password"]) == (201, None)
     assert_only(hr.connection, answer)
@@ -117,8 +117,8 @@ def test_an_invited_employee_has_no_password(hr: Office) -> None:
     assert invited["email_confirmed_at"] is None
 
 
-def test_an_invitation_is_accepted(hr: Office, database_url: str) -> None:
-    """The employee has been linked from the beginning, and stays so as the address is confirmed."""
+def test_an_accepted_invitation_keeps_the_link(hr: Office, database_url: str) -> None:
+    """An invited employee is linked from the beginning, and stays linked when the e-mail is confirmed."""
     answer = hr.create(invite=True)
     hr.rest()
     with auth_on(database_url) as auth:
@@ -128,8 +128,8 @@ def test_an_invitation_is_accepted(hr: Office, database_url: str) -> None:
 
 
 @pytest.mark.parametrize("invite", [False, True])
-def test_the_users_own_event_comes_before_its_employee(hr: Office, invite: bool) -> None:
-    """The new auth user is in the ledger, and processed, before there is an employee: it ends in the same place."""
+def test_the_users_own_event_arrives_before_its_employee(hr: Office, invite: bool) -> None:
+    """An event of the new auth user that is applied before the employee exists changes nothing in the end."""
 
     def relay(call: Call) -> None:
         relay_all(hr.database)
@@ -145,8 +145,8 @@ def test_the_users_own_event_comes_before_its_employee(hr: Office, invite: bool)
 
 
 @pytest.mark.parametrize("invite", [False, True])
-def test_the_users_own_event_comes_after_its_employee(hr: Office, invite: bool) -> None:
-    """It finds all as it should be: nothing is written to the employee, and nothing asked of Auth again."""
+def test_the_users_own_event_arrives_after_its_employee(hr: Office, invite: bool) -> None:
+    """The user's own event changes nothing, and requests no action."""
     answer = hr.create(invite=invite)
     before = everything(hr.connection, "employees", "auth.users")
     calls = len(hr.auth.calls)
@@ -158,8 +158,8 @@ def test_the_users_own_event_comes_after_its_employee(hr: Office, invite: bool) 
     assert known == [{"employee_id": answer.get_json()["employee_id"]}]
 
 
-def test_a_creation_is_not_asked_of_auth_again(hr: Office) -> None:
-    """It is settled with the answer: the relay has no call left to make."""
+def test_the_relay_does_not_repeat_a_creation(hr: Office) -> None:
+    """A creation is settled with its response, so the relay has no call left to make."""
     hr.create()
     calls = len(hr.auth.calls)
     hr.rest()
@@ -171,8 +171,8 @@ def test_a_creation_is_not_asked_of_auth_again(hr: Office) -> None:
     [{"Authorization": ""}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {ADMIN_KEY}"}],
     ids=["none", "wrong", "other scheme"],
 )
-def test_without_the_admin_key_nobody_is_created_or_switched(hr: Office, headers: dict[str, str]) -> None:
-    """401, and nothing was called or written."""
+def test_requests_without_the_admin_key_change_nothing(hr: Office, headers: dict[str, str]) -> None:
+    """A request without the admin key gets 401, calls nothing and writes nothing."""
     jane = hire(hr.connection, "somebody@example.com")
     before = everything(hr.connection)
     answers = [hr.post(JANE_DOE, **headers), hr.patch(jane, {"is_active": False}, **headers)]
@@ -183,10 +183,10 @@ def test_without_the_admin_key_nobody_is_created_or_switched(hr: Office, headers
 
 
 @pytest.mark.parametrize("invite", [False, True])
-def test_without_an_auth_admin_nobody_is_created(
+def test_a_creation_needs_the_auth_admin_api(
     settings: Settings, database: Database, connection: Connection, invite: bool
 ) -> None:
-    """409, each time it is asked for, and nothing is written."""
+    """Without the Auth Admin API a creation gets 409 each time, and writes nothing."""
     before = everything(connection)
     client = create_app(settings, database).test_client()
     for _ in range(2):
@@ -200,8 +200,8 @@ def test_without_an_auth_admin_nobody_is_created(
     assert everything(connection) == before
 
 
-def test_auth_is_told_each_password_once(hr: Office) -> None:
-    """There is one call with it, and it is not asked to change it."""
+def test_auth_receives_each_password_once(hr: Office) -> None:
+    """Auth receives each password in one call, and no call that changes it."""
     hr.create()
     assert len(passwords(hr.auth)) == 1
     assert [call.method for call in hr.auth.calls] == ["POST"]

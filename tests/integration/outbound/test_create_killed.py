@@ -1,6 +1,6 @@
-"""Creating an employee with a login, killed between every two of its steps: in the end there are both, or neither.
+"""A creation that is killed between any two of its steps ends as both employee and login, or neither.
 
-That the relay's own steps may be killed is in test_undo_killed.py; those who come too late are in test_create_late.py.
+test_undo_killed.py kills the relay's own steps; test_create_late.py has calls and requests that are late.
 """
 
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ CALLS = {
     False: ["intend", "create", "hire"],
     True: ["intend", "create", "invite", "hire"],
 }
-"""With a password, or an invitation."""
+"""The steps of a creation, by `invite`."""
 STEPS = {
     invite: [f"{when} {call}" for call in calls for when in ("before", "after")] for invite, calls in CALLS.items()
 }
@@ -43,7 +43,7 @@ KILLS = [
     for end, name in enumerate(names)
 ]
 ORDERS = pytest.mark.parametrize("events_first", [True, False], ids=["events first", "actions first"])
-"""What the relay sees to first, the new user's own event or the intent."""
+"""Whether the relay first applies the new user's own event or first resolves the intent."""
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def hr(
 
 @pytest.mark.parametrize("invite", [False, True])
 def test_these_are_all_the_steps(hr: Office, settings: Settings, invite: bool) -> None:
-    """Of a request, and of giving a login to an employee who is there."""
+    """A request and a login for an existing employee have exactly these steps."""
     steps, again = Steps(), Steps()
     answer = request(hr, settings, stepped(hr.relay, steps), invite=invite)
     assert answer is not None
@@ -70,15 +70,16 @@ def test_these_are_all_the_steps(hr: Office, settings: Settings, invite: bool) -
 def test_a_killed_creation_ends_as_both_or_neither(
     hr: Office, settings: Settings, invite: bool, end: int, events_first: bool
 ) -> None:
-    """An invitation that has gone out is finished; a login whose password is lost with the request is undone. Then the
-    same request succeeds, or says who was created.
+    """The relay finishes a killed creation whose invitation was sent, and undoes one whose password is lost.
+
+    The same request then succeeds, or names the employee who was created.
     """
     steps = Steps(end)
     assert request(hr, settings, stepped(hr.relay, steps), invite=invite) is None
     assert steps.passed == STEPS[invite][: end + 1]
     before = everything(hr.connection, "employees", "auth.users")
-    hr.look(events_first=events_first)
-    assert everything(hr.connection, "employees", "auth.users") == before  # the request might still be at it
+    hr.run_pass(events_first=events_first)
+    assert everything(hr.connection, "employees", "auth.users") == before  # the request might still be running
     hr.rest(events_first=events_first)
     done = end > STEPS[invite].index("before invite" if invite else "before hire")
     found = pairs(hr.connection)
@@ -96,9 +97,12 @@ def test_a_killed_creation_ends_as_both_or_neither(
 
 @ORDERS
 @pytest.mark.parametrize(("invite", "end"), KILLS)
-def test_a_killed_gift_of_a_login_ends_with_one(hr: Office, invite: bool, end: int, events_first: bool) -> None:
-    """An employee who is there keeps the login that was made, also where its own event has linked it meanwhile; where
-    none was made, or nobody was told of it, there is none, and it is given again.
+def test_a_killed_login_for_an_employee_ends_with_one_login(
+    hr: Office, invite: bool, end: int, events_first: bool
+) -> None:
+    """An existing employee keeps a login whose password or invitation was handed out, and else can get another one.
+
+    The login also stays if its own event has linked it in the meantime.
     """
     jane = hire(hr.connection, f" {EMAIL.title()}")
     before = employee(hr.connection, jane)
@@ -123,7 +127,7 @@ def test_a_killed_gift_of_a_login_ends_with_one(hr: Office, invite: bool, end: i
 
 @pytest.mark.parametrize("end", range(len(STEPS[False])), ids=STEPS[False])
 def test_the_password_is_announced_before_it_is_needed(hr: Office, end: int) -> None:
-    """Whoever is killed has told it already, as soon as Auth may know it."""
+    """A process that is killed has announced the password if Auth may have it."""
     jane = hire(hr.connection, EMAIL)
     reported: list[str | None] = []
     accounts = stepped(hr.relay, Steps(end))
@@ -138,18 +142,18 @@ def test_the_password_is_announced_before_it_is_needed(hr: Office, end: int) -> 
 @ORDERS
 @pytest.mark.parametrize("invite", [False, True])
 @pytest.mark.parametrize("hook", ["before", "after"])
-def test_a_creation_whose_process_is_killed_meanwhile_is_undone(
+def test_a_creation_whose_process_is_killed_during_the_call_is_undone(
     hr: Office, settings: Settings, hook: str, invite: bool, events_first: bool
 ) -> None:
-    """Auth has it on its way, and commits it when nobody waits for it any more, or has committed it just before."""
+    """The relay undoes a login that Auth commits just before or after the process was killed."""
     held = Held("/admin/users")
     setattr(hr.auth, hook, held)
     admin = LeavingAdmin(hr.relay.admin, Steps(), held, "create", Killed())
     assert request(hr, settings, replace(hr.relay, admin=admin), invite=invite) is None
-    hr.look(events_first=events_first)
+    hr.run_pass(events_first=events_first)
     held.release()
     assert len(pairs(hr.connection)) == 1
-    hr.look(events_first=events_first)
+    hr.run_pass(events_first=events_first)
     hr.rest(events_first=events_first)
     assert_nobody(hr.connection)
     assert hr.create(invite=invite).status_code == 201
@@ -157,10 +161,10 @@ def test_a_creation_whose_process_is_killed_meanwhile_is_undone(
 
 @ORDERS
 @pytest.mark.parametrize("hook", ["before", "after"])
-def test_an_invitation_whose_process_is_killed_meanwhile_is_finished(
+def test_an_invitation_whose_process_is_killed_during_the_call_is_finished(
     hr: Office, settings: Settings, hook: str, events_first: bool
 ) -> None:
-    """It goes out all the same: so there is an employee who has it."""
+    """The relay finishes a creation whose invitation Auth sends after the process was killed."""
     held = Held("/invite")
     setattr(hr.auth, hook, held)
     admin = LeavingAdmin(hr.relay.admin, Steps(), held, "invite", Killed())

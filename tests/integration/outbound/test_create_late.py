@@ -1,4 +1,4 @@
-"""What comes when nobody reckons with it: a call that Auth carries out late, a request that has stood still."""
+"""Creations that are late: calls that Auth carries out after a timeout, and requests that stood still."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -23,11 +23,12 @@ MOMENTS = [
     for name in names
     if not (invite and name in ("after create", "before invite"))
 ]
-"""But for the one between a login and its invitation, which would make another one if the first is undone by then."""
+"""All steps but the one between a login and its invitation, which would create another login if the first is undone."""
 
 
 def name_of(fault: Fault | None) -> str:
-    return "no trouble" if fault is None else f"{fault.status or 'cut'}"
+    """Name a fault for a test's id."""
+    return "no fault" if fault is None else f"{fault.status or 'cut'}"
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def hr(
 
 
 def assert_no_half(hr: Office) -> None:
-    """No login without an employee, and nothing left to do."""
+    """Check that no login is without an employee, and that nothing is left to do."""
     hr.rest()
     assert None not in [employee_id for employee_id, _ in pairs(hr.connection)]
     assert {status for status, _ in intents(hr.connection)} <= {"SUCCESS"}
@@ -53,9 +54,10 @@ def left_on_the_way(hr: Office, path: str, method: str) -> tuple[Held, LeavingAd
 
 @pytest.mark.parametrize("read", [None, CUT, UNEXPECTED, throttled(), NO_KEY], ids=name_of)
 @pytest.mark.parametrize("invite", [False, True])
-def test_a_login_that_comes_late_is_undone(hr: Office, settings: Settings, invite: bool, read: Fault | None) -> None:
-    """Auth did not answer in time, and was asked whether the user is there, whatever it said to that: until the lease
-    has ended nobody takes for granted that the login does not come.
+def test_a_late_login_is_undone(hr: Office, settings: Settings, invite: bool, read: Fault | None) -> None:
+    """A login that Auth creates after a timeout is undone, whatever Auth answered to reading it.
+
+    Until the lease has ended, the relay does not assume that the login will never be created.
     """
     held, admin = left_on_the_way(hr, "/admin/users", "create")
     if read is not None:
@@ -63,7 +65,7 @@ def test_a_login_that_comes_late_is_undone(hr: Office, settings: Settings, invit
     answer = request(hr, settings, replace(hr.relay, admin=admin), invite=invite)
     assert answer is not None
     assert answer.status_code in (502, 503)
-    hr.look()
+    hr.run_pass()
     held.release()
     assert len(pairs(hr.connection)) == 1
     assert_no_half(hr)
@@ -71,8 +73,8 @@ def test_a_login_that_comes_late_is_undone(hr: Office, settings: Settings, invit
     assert hr.create(invite=invite).status_code == 201
 
 
-def test_a_login_that_comes_late_is_in_nobodys_way(hr: Office, settings: Settings) -> None:
-    """The caller asks again at once, and gets one: the late one meets a taken e-mail, and its intent ends."""
+def test_a_late_login_does_not_block_a_second_request(hr: Office, settings: Settings) -> None:
+    """A late login does not block a second request, which gets the e-mail first."""
     held, admin = left_on_the_way(hr, "/admin/users", "create")
     assert request(hr, settings, replace(hr.relay, admin=admin)) is not None
     hr.auth.before = None
@@ -83,8 +85,8 @@ def test_a_login_that_comes_late_is_in_nobodys_way(hr: Office, settings: Setting
     assert_only(hr.connection, again)
 
 
-def test_a_login_that_has_come_late_is_named(hr: Office, settings: Settings) -> None:
-    """The caller asks again before it is undone: 409; and once more afterwards: 201."""
+def test_a_late_login_is_named(hr: Office, settings: Settings) -> None:
+    """A second request gets 409 with the late login's id, and 201 after that login is undone."""
     held, admin = left_on_the_way(hr, "/admin/users", "create")
     request(hr, settings, replace(hr.relay, admin=admin))
     held.release()
@@ -95,23 +97,25 @@ def test_a_login_that_has_come_late_is_named(hr: Office, settings: Settings) -> 
     assert_only(hr.connection, hr.create())
 
 
-def test_an_invitation_that_comes_late_makes_no_other_login(hr: Office, settings: Settings) -> None:
-    """Auth invites whoever is not there yet, under an id of its own: so the login must not be deleted while an
-    invitation may still be on its way.
+def test_a_late_invitation_creates_no_other_login(hr: Office, settings: Settings) -> None:
+    """A late invitation creates no second login, because the first is not deleted while it may be on its way.
+
+    Auth invites an unknown e-mail under an id of its own.
     """
     held, admin = left_on_the_way(hr, "/invite", "invite")
     answer = request(hr, settings, replace(hr.relay, admin=admin), invite=True)
     assert answer is not None
     assert answer.status_code == 503
-    hr.look()
+    hr.run_pass()
     held.release()
     assert_no_half(hr)
 
 
 @pytest.mark.parametrize(("invite", "moment"), MOMENTS)
 def test_a_request_that_stood_still_leaves_no_half(hr: Office, settings: Settings, invite: bool, moment: str) -> None:
-    """Its process was stopped for so long that its lease had ended and the relay had seen to all: what it does then
-    makes no login without an employee, and takes none away.
+    """A request that stood still until its lease ended creates no login without an employee, and deletes none.
+
+    By then the relay has resolved its intent.
     """
     steps = Steps(at={moment: hr.rest})
     answer = request(hr, settings, stepped(hr.relay, steps), invite=invite)
@@ -132,12 +136,10 @@ OVERTAKEN: dict[str, list[tuple[Fault, str]]] = {
 @pytest.mark.parametrize("invite", [False, True])
 @pytest.mark.parametrize("moment", ["after intend", "before create"])
 @pytest.mark.parametrize("name", OVERTAKEN)
-def test_a_login_that_comes_when_all_is_undone_goes_again(
+def test_a_login_that_is_created_after_the_undo_is_deleted(
     hr: Office, settings: Settings, name: str, moment: str, invite: bool
 ) -> None:
-    """The request has stood still, and the relay undone what was not there yet. Then the login is made after all, and
-    whoever made it does not get to take it back.
-    """
+    """A login that is created after its intent was undone is deleted too, even if its request cannot delete it."""
 
     def overtake() -> None:
         hr.rest()
@@ -151,10 +153,11 @@ def test_a_login_that_comes_when_all_is_undone_goes_again(
 @pytest.mark.campaign
 @pytest.mark.parametrize("fault", [None, throttled(), UNEXPECTED, Fault(400, "validation_failed")], ids=name_of)
 @pytest.mark.parametrize(("invite", "moment"), MOMENTS)
-def test_a_gift_that_stood_still_takes_no_login_away(
-    hr: Office, invite: bool, moment: str, fault: Fault | None
-) -> None:
-    """The relay has given the login to the employee by then; also where Auth refuses what is asked of it next."""
+def test_a_late_call_deletes_no_linked_login(hr: Office, invite: bool, moment: str, fault: Fault | None) -> None:
+    """A late call for an existing employee does not delete the login that the relay has linked.
+
+    The same holds if Auth refuses the next call.
+    """
     jane = hire(hr.connection, EMAIL)
     was: list[object] = []
 
@@ -164,7 +167,7 @@ def test_a_gift_that_stood_still_takes_no_login_away(
         if fault is not None:
             hr.auth.fail_next(fault, method="POST")
 
-    with suppress(ServiceError):  # that it came too late, or what Auth said
+    with suppress(ServiceError):  # the call is too late, or Auth refuses it
         give_login(stepped(hr.relay, Steps(at={moment: overtake})), jane, EMAIL, invite=invite)
     assert_no_half(hr)
     if was != [(jane, None)]:

@@ -1,6 +1,6 @@
-"""A temporary password is in one answer, and nowhere else: on a database that has what a Supabase project has.
+"""A temporary password is in one response and nowhere else, on a database with a Supabase project's extensions.
 
-That every other test of creations leaves none is proved as its `office` closes.
+Every other test of creations checks the same as its `office` closes.
 """
 
 import logging
@@ -39,7 +39,7 @@ AGAINST_LOGINS = "alter table employees add constraint no_login check (auth_user
 
 @pytest.fixture
 def database_url(supabase_database_url: str) -> str:
-    """With pg_net and Vault, and Auth's tables."""
+    """Provide a database with pg_net, Vault and Auth's tables."""
     return prepared(supabase_database_url)
 
 
@@ -53,7 +53,7 @@ def hr(
 
 
 def test_a_password_leaves_no_trace(hr: Office) -> None:
-    """Of a creation, of the webhooks that go out because of it, and of everything that the relay then does."""
+    """A creation, its webhooks and the relay store no password."""
     password = hr.create().get_json()["temporary_password"]
     hr.rest()
     assert len(queued(hr.connection)) == 1
@@ -62,8 +62,10 @@ def test_a_password_leaves_no_trace(hr: Office) -> None:
 
 @pytest.mark.parametrize("fault", [CUT, TIMED_OUT, BROKEN, UNEXPECTED, throttled(), Fault(400, "weak_password")])
 @pytest.mark.parametrize("committed", [False, True])
-def test_trouble_leaves_no_trace(hr: Office, caplog: pytest.LogCaptureFixture, fault: Fault, committed: bool) -> None:
-    """Whatever Auth answers to it: not in the error, not in what is logged about it, not in what is left to be done."""
+def test_a_failed_call_leaves_no_trace(
+    hr: Office, caplog: pytest.LogCaptureFixture, fault: Fault, committed: bool
+) -> None:
+    """A password is not in an error of Auth, in its log records, or in the remaining rows."""
     hr.auth.fail_next(fault.after_commit() if committed else fault, method="POST")
     hr.create()
     hr.rest()
@@ -72,7 +74,7 @@ def test_trouble_leaves_no_trace(hr: Office, caplog: pytest.LogCaptureFixture, f
 
 
 def test_a_refused_row_leaves_no_trace(hr: Office) -> None:
-    """Nor does undoing."""
+    """A refused row and the undo store no password."""
     hr.connection.execute(AGAINST_LOGINS)
     answer = hr.create()
     [password] = passwords(hr.auth)
@@ -83,45 +85,43 @@ def test_a_refused_row_leaves_no_trace(hr: Office) -> None:
 @pytest.mark.campaign
 @pytest.mark.parametrize("end", range(len(STEPS[False])), ids=STEPS[False])
 def test_a_kill_leaves_no_trace(hr: Office, settings: Settings, end: int) -> None:
-    """At no step is it on its way to somewhere where it would be kept."""
+    """A process that is killed at any step has stored no password."""
     request(hr, settings, stepped(hr.relay, Steps(end)))
     for password in passwords(hr.auth):
         assert password not in whole_database(hr.connection)
     hr.rest()
 
 
-class Talkative(SteppedAdmin):
-    """Its errors tell what was sent: not ours, so nobody expects them."""
+class LeakingAdmin(SteppedAdmin):
+    """An Auth Admin whose unexpected errors repeat what was sent."""
 
     def create(self, auth_user_id: UUID, email: str, *, password: str | None) -> Account:
         self.admin.create(auth_user_id, email, password=password)
         raise RuntimeError(f"could not send {email} {password}") from ValueError(password)
 
 
-def test_an_error_nobody_foresaw_leaves_no_trace(
-    hr: Office, settings: Settings, caplog: pytest.LogCaptureFixture
-) -> None:
-    """500, without its text; and the creation is undone."""
-    accounts = replace(hr.relay, admin=Talkative(hr.relay.admin, Steps()))
+def test_an_unexpected_error_leaves_no_trace(hr: Office, settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    """An unexpected error answers 500 without its text, and the creation is undone."""
+    accounts = replace(hr.relay, admin=LeakingAdmin(hr.relay.admin, Steps()))
     answer = client_for(settings, accounts).post("/admin/api/employees", json=JANE_DOE, headers=AUTHORIZED)
     [password] = passwords(hr.auth)
     assert (answer.status_code, answer.get_json()["reason"]) == (500, "internal_error")
     log = lines(caplog)
     assert "RuntimeError" in log
     assert [secret for secret in (password, EMAIL) if secret in answer.text + log] == []
-    caplog.clear()  # how others would have logged it is not ours to say
+    caplog.clear()  # other libraries' records of the error are not part of this test
     hr.rest()
 
 
-def test_nothing_shows_the_password_by_mistake(hr: Office) -> None:
-    """Not the object that carries it either."""
+def test_the_result_does_not_show_the_password(hr: Office) -> None:
+    """The `repr` of the object that carries the password hides it."""
     hired = logins.hire(hr.relay, JANE_DOE, EMAIL, via="test", requested_by="test")
     assert hired.password == passwords(hr.auth)[0]
     assert hired.password not in f"{hired!r} {hired} {[hired]}"
 
 
 def test_an_error_does_not_carry_the_password(hr: Office) -> None:
-    """Neither in its text nor in the texts of its causes."""
+    """Neither an error nor any of its causes contains the password."""
     hr.auth.fail_next(UNEXPECTED, method="POST")
     with pytest.raises(ServiceError) as caught:
         give_login(hr.relay, hire(hr.connection, EMAIL), EMAIL, invite=False)
@@ -160,6 +160,6 @@ def test_a_leak_is_found(
     caplog: pytest.LogCaptureFixture,
     leak: Callable[[Office, str], None],
 ) -> None:
-    """As the office closes: in any table, any record of the log, any other answer."""
+    """The check at an office's close finds a password in any table, log record or second response."""
     with pytest.raises(AssertionError), office(settings, database, connection, caplog) as hr:
         leak(hr, hr.create().get_json()["temporary_password"])

@@ -1,4 +1,4 @@
-"""POST /admin/api/employees where somebody has the e-mail already; and taking over a login that is there."""
+"""POST /admin/api/employees with an e-mail that is taken, and with an existing login."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -40,13 +40,13 @@ def hr(
 
 @pytest.fixture
 def jane(database_url: str) -> UUID:
-    """An auth user with Jane's e-mail, confirmed, and no employee; nobody has been told of it yet."""
+    """Create an auth user with Jane's e-mail, confirmed, whose event is not applied yet."""
     with auth_on(database_url) as auth:
         return auth.admin_create(EMAIL, id=JANE)
 
 
 def taken(hr: Office, **body: Any) -> dict[str, Any]:
-    """What the refusal says of who has it, after it was made sure that nothing happened."""
+    """Return the holder that the refusal names, after checking that nothing happened."""
     before, calls = everything(hr.connection, "employees", "integration_sync_log", "auth.users"), len(hr.auth.calls)
     answer = hr.create(**body)
     assert reason_of(answer) == (409, "email_taken"), answer.text
@@ -59,7 +59,7 @@ def taken(hr: Office, **body: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("body", [{}, {"invite": True}, {"auth_user_id": str(JANE)}], ids=["new", "invited", "linked"])
 @pytest.mark.parametrize("email", [EMAIL, " Jane.DOE@example.com\n", "JANE.DOE@EXAMPLE.COM"])
 def test_an_employee_who_has_the_e_mail_is_named(hr: Office, email: str, body: dict[str, Any]) -> None:
-    """409, on the side of employees; case and surrounding space do not count, nor whether they still work here."""
+    """An employee with the e-mail is named in a 409, whatever the e-mail's case and space, and also if inactive."""
     for is_active in (True, False):
         jane = hire(hr.connection, email, is_active=is_active)
         assert taken(hr, **body) == {"side": "employees", "employee_id": jane}
@@ -67,7 +67,7 @@ def test_an_employee_who_has_the_e_mail_is_named(hr: Office, email: str, body: d
 
 
 def test_the_same_request_twice_is_refused_the_second_time(hr: Office) -> None:
-    """It says who was created the first time."""
+    """A repeated request is refused with the employee that the first one created."""
     created = hr.create().get_json()
     assert taken(hr) == {"side": "employees", "employee_id": created["employee_id"]}
 
@@ -75,7 +75,7 @@ def test_the_same_request_twice_is_refused_the_second_time(hr: Office) -> None:
 @pytest.mark.parametrize("known", [True, False], ids=["known", "new"])
 @pytest.mark.parametrize("confirmed", [True, False], ids=["confirmed", "unconfirmed"])
 def test_an_auth_user_who_has_the_e_mail_is_named(hr: Office, database_url: str, known: bool, confirmed: bool) -> None:
-    """409, on the side of auth: whether the user's event has arrived yet or not, before Auth itself is asked."""
+    """An auth user with the e-mail is named in a 409 before Auth is called, also if its event is not applied yet."""
     with auth_on(database_url) as auth:
         user = auth.admin_create(EMAIL, confirmed=confirmed)
     if known:
@@ -84,14 +84,17 @@ def test_an_auth_user_who_has_the_e_mail_is_named(hr: Office, database_url: str,
 
 
 def test_an_auth_user_who_is_linked_is_named_with_its_employee(hr: Office, jane: UUID) -> None:
-    """The employee has another e-mail; so it is Auth's that is taken."""
+    """A linked auth user with the e-mail is named with its employee, who has another e-mail."""
     other = hire(hr.connection, "other@example.com", auth_user_id=jane)
     expected = {"side": "auth", "auth_user_id": str(jane), "employee_id": other}
     assert taken(hr) == taken(hr, auth_user_id=str(jane)) == expected
 
 
-def test_what_the_database_does_not_see_auth_says(hr: Office, jane: UUID) -> None:
-    """Auth is in another database, or may not be read, and its event is still to come: 409 all the same, and undone."""
+def test_an_e_mail_that_only_auth_knows_is_refused(hr: Office, jane: UUID) -> None:
+    """A taken e-mail that only Auth knows gets 409, and the creation is undone.
+
+    Auth's tables may be in another database or unreadable, and the event not captured yet.
+    """
     hr.connection.execute("grant all on all tables in schema public to service_role")
     hr.connection.execute("alter function auth_sync_email_holder_v1(text) owner to service_role")
     answer = hr.create()
@@ -102,8 +105,8 @@ def test_what_the_database_does_not_see_auth_says(hr: Office, jane: UUID) -> Non
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["known", "new"])
-def test_a_login_that_is_there_is_taken_over(hr: Office, jane: UUID, known: bool) -> None:
-    """201 with the employee, and without a password: Auth is not called, and nothing of the user changes."""
+def test_an_existing_login_is_linked(hr: Office, jane: UUID, known: bool) -> None:
+    """An existing login is linked with 201, without a password, a call to Auth or a change of the auth user."""
     if known:
         relay_all(hr.database)
     before = row(hr.connection, jane)
@@ -123,10 +126,10 @@ def test_a_login_that_is_there_is_taken_over(hr: Office, jane: UUID, known: bool
     assert (row(hr.connection, jane), hr.auth.calls) == (before, [])
 
 
-def test_a_login_is_taken_over_also_where_auth_cannot_be_asked(
+def test_an_existing_login_is_linked_without_the_auth_admin_api(
     settings: Settings, database: Database, connection: Connection, jane: UUID
 ) -> None:
-    """It needs no Auth Admin."""
+    """Linking an existing login needs no Auth Admin API."""
     client = create_app(settings, database).test_client()
     body = JANE_DOE | {"auth_user_id": str(jane)}
     answer = client.post("/admin/api/employees", json=body, headers=AUTHORIZED)
@@ -149,8 +152,8 @@ NOT_THEIRS: dict[str, Action] = {
 
 @pytest.mark.parametrize("known", [True, False], ids=["known", "new"])
 @pytest.mark.parametrize("name", NOT_THEIRS)
-def test_a_login_that_is_not_theirs_is_not_taken_over(hr: Office, database_url: str, name: str, known: bool) -> None:
-    """Who is not there with this e-mail, confirmed: 409, and nothing is written."""
+def test_a_login_without_this_e_mail_is_not_linked(hr: Office, database_url: str, name: str, known: bool) -> None:
+    """A login without this confirmed e-mail gets 409, and nothing is written."""
     with auth_on(database_url) as auth:
         NOT_THEIRS[name](auth)
     if known:
@@ -161,15 +164,15 @@ def test_a_login_that_is_not_theirs_is_not_taken_over(hr: Office, database_url: 
     assert answer.get_json()["reason"]
 
 
-def test_an_e_mail_that_nobody_has_is_not_said_to_be_taken(hr: Office, database_url: str) -> None:
-    """The auth user in the request has another one: that is what is wrong."""
+def test_a_free_e_mail_is_not_reported_as_taken(hr: Office, database_url: str) -> None:
+    """The refusal of an auth user with another e-mail does not say that the e-mail is taken."""
     with auth_on(database_url) as auth:
         auth.admin_create("other@example.com", id=JANE)
     assert hr.create(auth_user_id=str(JANE)).get_json()["reason"] != "email_taken"
 
 
 def test_a_deleted_users_e_mail_is_free(hr: Office, database_url: str) -> None:
-    """Soft-deleted or gone: their address may be given to a new login."""
+    """The e-mail of a deleted auth user may be given to a new login."""
     with auth_on(database_url) as auth:
         auth.soft_delete(auth.admin_create(EMAIL))
         auth.hard_delete(auth.admin_create(EMAIL, id=uuid4()))
@@ -177,6 +180,6 @@ def test_a_deleted_users_e_mail_is_free(hr: Office, database_url: str) -> None:
     assert hr.create().status_code == 201
 
 
-def test_an_invitation_is_not_promised_for_a_login_that_is_there(hr: Office, jane: UUID) -> None:
-    """`invite` and `auth_user_id` contradict each other: 422, rather than one of the two without a word."""
+def test_an_invitation_for_an_existing_login_is_refused(hr: Office, jane: UUID) -> None:
+    """A request with both `invite` and `auth_user_id` gets 422, because they contradict each other."""
     assert reason_of(hr.create(auth_user_id=str(jane), invite=True)) == (422, "invalid_query")

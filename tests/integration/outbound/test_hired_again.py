@@ -1,4 +1,4 @@
-"""Whoever has left and comes back can sign in again: the ban was ours, and ends with its reason."""
+"""An employee who left and is hired again can sign in again, because this service's ban ends with its reason."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from tests.employees import hire
 from tests.integration.auth_actions import BAN_END
 from tests.integration.migrating import execute
 from tests.integration.performing import HR, JANE, Company, company
-from tests.integration.requested_actions import ENABLE, actions, asked
+from tests.integration.requested_actions import ENABLE, actions, requested_operations
 from webhook_service.outbound import logins
 
 
@@ -20,7 +20,7 @@ def hr(database_url: str) -> Iterator[Company]:
 
 @pytest.fixture
 def left(hr: Company) -> Company:
-    """Jane's row was deleted, and so she is banned."""
+    """Delete Jane's row, so that she is banned."""
     hr.connection.execute("delete from employees")
     hr.rest()
     assert hr.is_banned
@@ -33,14 +33,14 @@ def assert_she_can_sign_in(hr: Company) -> None:
     assert not hr.is_banned
 
 
-def test_who_is_hired_again_can_sign_in(left: Company) -> None:
-    """Inserted again with the e-mail of before, and linked to the login that waits."""
+def test_an_employee_who_is_hired_again_can_sign_in(left: Company) -> None:
+    """An employee who is inserted again with the same e-mail is linked to the banned login, and can sign in."""
     hire(left.connection, JANE)
     assert_she_can_sign_in(left)
 
 
-def test_who_is_hired_again_as_inactive_cannot(left: Company) -> None:
-    """Until she is switched on."""
+def test_an_employee_who_is_hired_again_as_inactive_cannot_sign_in(left: Company) -> None:
+    """An employee who is hired again as inactive can sign in only after activation."""
     hire(left.connection, JANE, is_active=False)
     left.rest()
     assert left.is_banned
@@ -49,8 +49,8 @@ def test_who_is_hired_again_as_inactive_cannot(left: Company) -> None:
 
 
 @pytest.mark.parametrize("way", ["insert", "update"])
-def test_who_is_given_the_login_of_before_can_sign_in(left: Company, way: str) -> None:
-    """By whoever writes the link."""
+def test_an_employee_who_is_linked_to_the_earlier_login_can_sign_in(left: Company, way: str) -> None:
+    """An employee whose row is linked to the earlier login by SQL can sign in."""
     if way == "insert":
         hire(left.connection, HR, auth_user_id=left.user)
     else:
@@ -59,15 +59,15 @@ def test_who_is_given_the_login_of_before_can_sign_in(left: Company, way: str) -
     assert_she_can_sign_in(left)
 
 
-def test_who_takes_the_login_of_before_can_sign_in(left: Company) -> None:
-    """An admin creates the employee, and links the auth user that is there."""
+def test_an_employee_who_is_created_with_the_earlier_login_can_sign_in(left: Company) -> None:
+    """An employee that an admin creates with the earlier login can sign in."""
     new = {"email": JANE, "first_name": "Jane"}
     logins.adopt(left.database, new, JANE, left.user, via="admin", requested_by="test")
     assert_she_can_sign_in(left)
 
 
-def test_who_was_dismissed_without_a_link_and_comes_back_can_sign_in(hr: Company) -> None:
-    """Off-boarding that takes the link away too; her next event, or her return, links her again."""
+def test_an_employee_who_was_dismissed_and_unlinked_can_sign_in_again(hr: Company) -> None:
+    """An employee whose dismissal also removed the link can sign in once activated and linked again."""
     hr.write("is_active = false, auth_user_id = null")
     hr.rest()
     assert hr.is_banned
@@ -76,8 +76,8 @@ def test_who_was_dismissed_without_a_link_and_comes_back_can_sign_in(hr: Company
     assert_she_can_sign_in(hr)
 
 
-def test_a_ban_of_somebody_else_is_not_lifted_by_a_link(hr: Company) -> None:
-    """Who was banned while employed, and not by us, stays so whatever is written of the link or by events."""
+def test_another_ban_is_not_lifted_by_a_link(hr: Company) -> None:
+    """A ban that an admin set in Supabase is lifted neither by a link nor by an event."""
     hr.auth.ban(hr.user, BAN_END)
     hr.rest()
     hr.write("auth_user_id = null")
@@ -85,11 +85,11 @@ def test_a_ban_of_somebody_else_is_not_lifted_by_a_link(hr: Company) -> None:
     hr.auth.update_metadata(hr.user, {"first_name": "Jane"})
     hr.rest()
     assert hr.is_banned
-    assert asked(hr.connection) == []
+    assert requested_operations(hr.connection) == []
 
 
 def test_a_return_is_found_by_the_next_event(database_url: str, left: Company) -> None:
-    """Where nothing was captured as she came back."""
+    """The next event of the login finds an employee whose return was not captured."""
     with_triggers = "alter table employees {} trigger user"
     execute(database_url, with_triggers.format("disable"))
     hire(left.connection, JANE, auth_user_id=left.user)

@@ -1,4 +1,4 @@
-"""Logins for employees without one: for whom, in which order, and what is told of those who get none."""
+"""`provision` creates logins for employees without one, in order, and reports the others."""
 
 from collections.abc import Iterator
 from uuid import uuid4
@@ -29,15 +29,18 @@ def office(database_url: str, database: Database, connection: Connection) -> Ite
 
 
 def orphan(connection: Connection) -> int:
-    """Whose login was deleted."""
+    """Insert an employee whose login was deleted."""
     return hire(connection, "orphan@example.com", orphaned_at="2026-11-22", orphaned_auth_user_id=uuid4())
 
 
-# For whom
+# Which employees
 
 
-def test_all_who_have_none_get_one(office: Office, connection: Connection) -> None:
-    """In the order of employee_id, with the password that was announced; the ledger says who asked, and how."""
+def test_employees_without_a_login_get_one(office: Office, connection: Connection) -> None:
+    """Employees get logins in the order of employee_id, with the announced passwords.
+
+    The ledger records the admin.
+    """
     people = hire_many(connection, 30)  # more than a page
     done = office.run()
     assert (done.created, done.seen, done.ended_by) == (30, 30, None)
@@ -50,8 +53,8 @@ def test_all_who_have_none_get_one(office: Office, connection: Connection) -> No
     assert (intent["via"], intent["request_data"]["requested_by"]) == ("provision", "test")
 
 
-def test_some_get_none(office: Office, connection: Connection) -> None:
-    """Not the inactive, those who have a login, those whose login was deleted, and those without an e-mail."""
+def test_other_employees_get_none(office: Office, connection: Connection) -> None:
+    """Inactive or linked employees, orphans and employees without an e-mail get no login."""
     hire(connection, "left@example.com", is_active=False)
     hire(connection, "linked@example.com", auth_user_id=uuid4())
     orphan(connection)
@@ -61,8 +64,8 @@ def test_some_get_none(office: Office, connection: Connection) -> None:
     assert (office.announced, office.server.count("POST")) == ([], 0)
 
 
-def test_orphans_where_asked_for(office: Office, connection: Connection) -> None:
-    """Then they are orphans no more."""
+def test_orphans_get_a_login_on_request(office: Office, connection: Connection) -> None:
+    """An orphan gets a login with `orphans`, and is then no longer an orphan."""
     orphaned = orphan(connection)
     assert office.run(orphans=True).created == 1
     assert logins(connection) == [(orphaned, "orphan@example.com")]
@@ -70,7 +73,7 @@ def test_orphans_where_asked_for(office: Office, connection: Connection) -> None
 
 
 def test_a_password_is_announced_before_auth_knows_it(office: Office, connection: Connection) -> None:
-    """So whoever is told can keep it before there is a login that needs it."""
+    """A password is announced before Auth receives it, so that it can be stored first."""
     hire_many(connection, 3)
     calls: list[int] = []
     office.at_announcement = lambda employee_id: calls.append(office.server.count("POST"))
@@ -78,7 +81,8 @@ def test_a_password_is_announced_before_auth_knows_it(office: Office, connection
     assert calls == [0, 1, 2]
 
 
-def test_a_run_again_does_nothing(office: Office, connection: Connection) -> None:
+def test_a_second_run_changes_nothing(office: Office, connection: Connection) -> None:
+    """A second run changes nothing."""
     hire_many(connection, 3)
     office.run()
     before = logins(connection)
@@ -86,8 +90,8 @@ def test_a_run_again_does_nothing(office: Office, connection: Connection) -> Non
     assert (logins(connection), len(office.announced)) == (before, 3)
 
 
-def test_a_limit(office: Office, connection: Connection) -> None:
-    """So many logins, and those who are refused do not count: else the next run would get no further."""
+def test_the_limit_counts_logins_only(office: Office, connection: Connection) -> None:
+    """Refused employees do not count toward the limit, or the next run would not get further."""
     first, *others = hire_many(connection, 4)
     connection.execute("update employees set email = 'no e-mail@example.com' where employee_id = %s", [first])
     done = office.run(limit=2)
@@ -96,7 +100,7 @@ def test_a_limit(office: Office, connection: Connection) -> None:
 
 
 def test_invitations(office: Office, connection: Connection) -> None:
-    """There is no password; the invitation goes out, and the employee has the login at once."""
+    """An invited employee has the login at once, and no password."""
     people = hire_many(connection, 2)
     assert office.run(invite=True).created == 2
     assert office.passwords() == {"user1@example.com": None, "user2@example.com": None}
@@ -104,8 +108,8 @@ def test_invitations(office: Office, connection: Connection) -> None:
     assert [number for number, _ in logins(connection)] == people
 
 
-def test_as_it_is_when_the_turn_comes(office: Office, connection: Connection) -> None:
-    """Whoever got another e-mail while the run waited gets a login for that one."""
+def test_an_employee_gets_a_login_for_the_present_e_mail(office: Office, connection: Connection) -> None:
+    """An employee whose e-mail changed while the run waited gets a login for the new e-mail."""
     hire_many(connection, 2)
     office.server.fail_next(throttled("1"), method="POST")
     change = "update employees set email = 'new' || employee_id || '@example.com'"
@@ -114,18 +118,19 @@ def test_as_it_is_when_the_turn_comes(office: Office, connection: Connection) ->
     assert auth_users(connection) == ["new1@example.com", "new2@example.com"]
 
 
-# Those who get none do not keep the others from it
+# Refused employees do not stop the others
 
 
 def test_an_email_that_auth_refuses(office: Office, connection: Connection) -> None:
+    """An e-mail that Auth refuses is reported, and its intent is undone."""
     person, _ = hire(connection, "no e-mail@example.com"), hire_many(connection, 1)
     done = office.run()
     assert (done.refused, done.created) == ({person: "auth_refused (validation_failed)"}, 1)
     assert intents(connection)[0] == (person, "SUCCESS", "undone")
 
 
-def test_an_employee_whose_rules_refuse_it(office: Office, connection: Connection) -> None:
-    """The login is taken back, and the rule is told, without what it is about."""
+def test_a_rule_that_refuses_the_link(office: Office, connection: Connection) -> None:
+    """A link that a rule of the employees table refuses is reported without personal data, and the login is deleted."""
     person, _ = hire_many(connection, 2)
     refuse_updates_of(connection, person)
     done = office.run()
@@ -138,16 +143,18 @@ def test_an_employee_whose_rules_refuse_it(office: Office, connection: Connectio
     [("update employees set is_active = false", "inactive"), ("delete from employees", "employee_not_found")],
     ids=["inactive", "gone"],
 )
-def test_whoever_leaves_meanwhile(office: Office, connection: Connection, change: str, reason: str) -> None:
-    """Between the reading of the list and their turn."""
+def test_an_employee_who_leaves_during_the_run(
+    office: Office, connection: Connection, change: str, reason: str
+) -> None:
+    """An employee who leaves after the list was read is refused."""
     _, second, _ = hire_many(connection, 3)
     office.at_announcement = lambda employee_id: connection.execute(f"{change} where employee_id = 2".encode())
     done = office.run()
     assert (done.refused, done.created) == ({second: reason}, 2)
 
 
-def test_whoever_gets_one_meanwhile(office: Office, connection: Connection) -> None:
-    """That is no refusal."""
+def test_an_employee_who_gets_a_login_during_the_run(office: Office, connection: Connection) -> None:
+    """An employee who gets a login after the list was read does not count as refused."""
     _, second, _ = hire_many(connection, 3)
     user = uuid4()
     link = "update employees set auth_user_id = %s where employee_id = 2"
@@ -158,7 +165,7 @@ def test_whoever_gets_one_meanwhile(office: Office, connection: Connection) -> N
 
 
 def test_the_shared_rate(office: Office, connection: Connection) -> None:
-    """Each takes a token of the bucket that the relays have too, and waits where there is none."""
+    """Each login takes a token from the bucket that the relays share, and waits for one if it is empty."""
     hire_many(connection, 3)
     left: list[int] = []
 
@@ -175,8 +182,8 @@ def test_the_shared_rate(office: Office, connection: Connection) -> None:
     assert left == [0, 1, 2]
 
 
-def test_a_key_that_is_refused_from_now_on(office: Office, connection: Connection) -> None:
-    """It is nobody's fault among the employees: the run ends, and what is done is told."""
+def test_a_key_that_is_revoked_during_the_run(office: Office, connection: Connection) -> None:
+    """A key that is revoked during the run ends it, and the counts so far are returned."""
     hire_many(connection, 3)
 
     def revoke(call: Call) -> None:
@@ -190,7 +197,7 @@ def test_a_key_that_is_refused_from_now_on(office: Office, connection: Connectio
 
 
 def test_a_refused_key(office: Office, connection: Connection) -> None:
-    """Nobody would get a login: that is found out before anybody is begun."""
+    """A refused key ends the run before any login is begun."""
     hire_many(connection, 2)
     admin = SupabaseAuthAdmin(office.server.url, "sb_secret_wrong")
     done = office.run(admin=admin)

@@ -1,4 +1,4 @@
-"""Provisioning that was cut off: the next run finishes it, and nobody gets two logins, or a wrong password."""
+"""A run of `provision` finishes what a killed run has begun; no employee gets two logins or a wrong password."""
 
 from collections.abc import Callable, Iterator
 from uuid import UUID
@@ -14,7 +14,7 @@ from tests.integration.provisioning import USERS, Office, assert_each_once, hire
 from webhook_service.auth.supabase import SupabaseAuthAdmin
 from webhook_service.errors import NotPossible
 from webhook_service.events import Account, Json
-from webhook_service.outbound.provision import LONGEST_WAIT
+from webhook_service.outbound.provision import MAX_WAIT_SECONDS
 from webhook_service.ports import Database
 
 
@@ -25,11 +25,11 @@ def office(database_url: str, database: Database, connection: Connection) -> Ite
 
 
 class Killed(BaseException):
-    """The process is no more."""
+    """The process was killed."""
 
 
 class DyingAdmin:
-    """Calls Auth, and dies when its answer to a creation has come."""
+    """An Auth Admin whose process is killed when the response to a creation has arrived."""
 
     def __init__(self, admin: SupabaseAuthAdmin) -> None:
         self._admin = admin
@@ -42,7 +42,7 @@ class DyingAdmin:
 
 
 class DyingDatabase(CalledSoon):
-    """Dies when this function has been called, its transaction done."""
+    """A database whose process is killed when a call of this function has been committed."""
 
     def __init__(self, database: Database, function: str) -> None:
         self._database = database
@@ -62,7 +62,7 @@ def die(*_: object) -> None:
     raise Killed
 
 
-Cut = Callable[[Office], None]
+Kill = Callable[[Office], None]
 
 
 def after_the_intent(office: Office) -> None:
@@ -86,34 +86,34 @@ def after_the_link(office: Office) -> None:
     office.run(database=DyingDatabase(office.database, "auth_sync_hire_v1"))
 
 
-CUTS: dict[str, tuple[Cut, int]] = {
+KILLS: dict[str, tuple[Kill, int]] = {
     "intent": (after_the_intent, 2),
     "announcement": (after_the_announcement, 2),
     "auth user": (after_auth, 1),
     "link": (after_the_link, 1),
 }
-"""After which step a run is cut off, and how many logins are left to create then."""
+"""The step after which a run is killed, and how many logins are left to create then."""
 
 
-@pytest.mark.parametrize("name", CUTS)
+@pytest.mark.parametrize("name", KILLS)
 @pytest.mark.parametrize("is_over", [True, False], ids=["lease over", "under lease"])
-def test_a_run_that_was_cut_off(office: Office, connection: Connection, name: str, is_over: bool) -> None:
-    """After each of its steps: the next run finishes, at once or when it has waited for the lease to end."""
+def test_a_run_that_was_killed(office: Office, connection: Connection, name: str, is_over: bool) -> None:
+    """The next run finishes a run that was killed after any step, at once or after the lease has ended."""
     hire_many(connection, 2)
-    cut, left = CUTS[name]
+    kill, left = KILLS[name]
     with pytest.raises(Killed):
-        cut(office)
+        kill(office)
     if is_over:
         office.end_leases()
-    office.ends_of_leases_come()
+    office.end_leases_at_each_wait()
     done = office.run()
     assert (done.created, done.under_way, done.refused) == (left, set(), {})
     assert_each_once(office, 2)
     assert bool(office.waits) == (not is_over and name != "link")
 
 
-def test_a_run_that_was_cut_off_before_the_invitation(office: Office, connection: Connection) -> None:
-    """The auth user is there, the invitation is not: the next run sees that it goes out, and only once."""
+def test_a_run_that_was_killed_before_the_invitation(office: Office, connection: Connection) -> None:
+    """The next run has Auth send the invitation of a run that was killed before it, once."""
     hire_many(connection, 1)
     assert isinstance(office.admin, SupabaseAuthAdmin)
     with pytest.raises(Killed):
@@ -125,8 +125,8 @@ def test_a_run_that_was_cut_off_before_the_invitation(office: Office, connection
     assert (len(logins(connection)), office.server.count("POST", "/invite")) == (1, 1)
 
 
-def test_what_the_webhook_has_linked_meanwhile(office: Office, connection: Connection) -> None:
-    """The event of the auth user was faster than the next run: its intent ends as well, and nobody is begun again."""
+def test_an_employee_that_the_webhook_has_linked(office: Office, connection: Connection) -> None:
+    """The next run ends the intent of an employee that the auth user's event has linked, without a second login."""
     hire_many(connection, 2)
     with pytest.raises(Killed):
         after_auth(office)
@@ -138,7 +138,7 @@ def test_what_the_webhook_has_linked_meanwhile(office: Office, connection: Conne
 
 
 def test_a_request_that_arrives_after_the_kill(office: Office, connection: Connection) -> None:
-    """Auth carries it out when nobody waits for it any more; its password was announced, and is the one that counts."""
+    """The announced password is the right one if Auth carries out the call after the kill."""
     hire_many(connection, 1)
     with pytest.raises(Killed):
         after_the_announcement(office)
@@ -149,8 +149,8 @@ def test_a_request_that_arrives_after_the_kill(office: Office, connection: Conne
     assert_each_once(office, 1)
 
 
-def test_a_password_that_cannot_be_kept(office: Office, connection: Connection) -> None:
-    """The disk is full: the run ends, and no login is created whose password nobody has."""
+def test_a_password_that_cannot_be_stored(office: Office, connection: Connection) -> None:
+    """A full disk ends the run before a login is created whose password is not stored."""
     hire_many(connection, 2)
 
     def full(employee_id: int) -> None:
@@ -166,8 +166,8 @@ def test_a_password_that_cannot_be_kept(office: Office, connection: Connection) 
     assert_each_once(office, 2)
 
 
-def test_a_first_try_to_finish_that_failed(office: Office, connection: Connection) -> None:
-    """Auth could not say what had become of it: the next try finishes it."""
+def test_a_first_attempt_to_finish_that_failed(office: Office, connection: Connection) -> None:
+    """A run retries to finish an intent if Auth fails the first time."""
     hire_many(connection, 2)
     with pytest.raises(Killed):
         after_auth(office)
@@ -180,13 +180,13 @@ def test_a_first_try_to_finish_that_failed(office: Office, connection: Connectio
 
 
 def auth_user_of_the_intent(connection: Connection) -> UUID:
-    """There is one intent."""
+    """Return the auth user of the only intent."""
     [intent] = connection.execute("select auth_user_id from integration_sync_log where direction = 'outbound'")
     return UUID(str(intent["auth_user_id"]))
 
 
 def needs_attention(office: Office) -> UUID:
-    """An intent whose process is gone, and that no relay tries any more: the id of its auth user."""
+    """Leave an intent that needs attention, and return the id of its auth user."""
     with pytest.raises(Killed):
         after_auth(office)
     office.connection.execute(
@@ -196,16 +196,16 @@ def needs_attention(office: Office) -> UUID:
     return auth_user_of_the_intent(office.connection)
 
 
-def test_what_was_given_up(office: Office, connection: Connection) -> None:
-    """It is tried again, as a person asks for it."""
+def test_an_intent_that_needs_attention(office: Office, connection: Connection) -> None:
+    """A run retries an intent that needs attention."""
     hire_many(connection, 2)
     needs_attention(office)
     assert office.run().created == 1
     assert_each_once(office, 2)
 
 
-def test_what_cannot_be_finished(office: Office, connection: Connection) -> None:
-    """It says who it is, and why; nobody gets a second login, and the others get theirs."""
+def test_an_intent_that_cannot_be_finished(office: Office, connection: Connection) -> None:
+    """An intent that cannot be finished is reported with its reason, and gets no second login."""
     first, _ = hire_many(connection, 2)
     user = needs_attention(office)
     office.server.fail_next(*[Fault(400, "validation_failed")] * 2, path=f"{USERS}/{user}")
@@ -214,8 +214,8 @@ def test_what_cannot_be_finished(office: Office, connection: Connection) -> None
     assert len(office.announced) == 2
 
 
-def test_what_is_tried_again_later(office: Office, connection: Connection) -> None:
-    """Not before its time: nobody asks Auth about it every second."""
+def test_an_intent_that_is_retried_later(office: Office, connection: Connection) -> None:
+    """A run does not call Auth about an intent that is not due."""
     first, _ = hire_many(connection, 2)
     user = needs_attention(office)
     later = "update integration_sync_log set next_attempt_at = now() + interval '1 hour' where status = 'FAILED'"
@@ -225,20 +225,20 @@ def test_what_is_tried_again_later(office: Office, connection: Connection) -> No
     assert office.server.count(path=f"{USERS}/{user}") == 0
 
 
-def test_one_that_stays_under_way(office: Office, connection: Connection) -> None:
-    """The wait for others is bounded; who they are is told, and the rest is done."""
+def test_an_intent_that_stays_under_way(office: Office, connection: Connection) -> None:
+    """A run waits a bounded time for another run's intent, reports it, and creates the other logins."""
     first, _ = hire_many(connection, 2)
     with pytest.raises(Killed):
         after_the_intent(office)
     forever = "update integration_sync_log set leased_until = now() + interval '1 hour'"
     connection.execute(forever + " where status = 'PENDING'")
     done = office.run()
-    assert (done.created, done.under_way, sum(office.waits)) == (1, {first}, LONGEST_WAIT + 1)
+    assert (done.created, done.under_way, sum(office.waits)) == (1, {first}, MAX_WAIT_SECONDS + 1)
     assert [text for text in office.said if "1 are under way" in text]
 
 
-def test_no_password_is_kept(office: Office, connection: Connection) -> None:
-    """Nowhere in the database, also not of a run that was cut off."""
+def test_no_password_is_stored(office: Office, connection: Connection) -> None:
+    """The database stores no password, also not of a run that was killed."""
     hire_many(connection, 3)
     office.run(limit=1)
     with pytest.raises(Killed):

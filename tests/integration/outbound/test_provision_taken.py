@@ -1,4 +1,4 @@
-"""Provisioning where Auth has the e-mail already: the employee gets that auth user, or nobody does."""
+"""`provision` links an employee whose e-mail Auth already has to that auth user, or refuses the employee."""
 
 from collections.abc import Iterator
 from uuid import UUID
@@ -25,8 +25,8 @@ def auth(database_url: str) -> Iterator[Auth]:
         yield auth
 
 
-def test_an_auth_user_that_is_there_is_taken(office: Office, connection: Connection, auth: Auth) -> None:
-    """One whose e-mail is confirmed and that nobody has: no password, no second login."""
+def test_an_existing_auth_user_is_linked(office: Office, connection: Connection, auth: Auth) -> None:
+    """An employee gets the existing auth user with the confirmed e-mail, without a password or a second login."""
     user = auth.admin_create("user1@example.com")
     [person] = hire_many(connection, 1)
     done = office.run()
@@ -35,8 +35,8 @@ def test_an_auth_user_that_is_there_is_taken(office: Office, connection: Connect
     assert (office.announced, office.server.count("POST")) == ([], 0)
 
 
-def test_also_where_only_auth_knows_of_it(office: Office, connection: Connection, auth: Auth) -> None:
-    """It came while the run was about to create one: what Auth says is looked up."""
+def test_an_auth_user_that_appears_during_the_run_is_linked(office: Office, connection: Connection, auth: Auth) -> None:
+    """An auth user that appears during the run is linked after Auth refuses the e-mail."""
     [person] = hire_many(connection, 1)
     users: list[UUID] = []
     office.at_announcement = lambda employee_id: users.append(auth.admin_create("user1@example.com"))
@@ -45,45 +45,50 @@ def test_also_where_only_auth_knows_of_it(office: Office, connection: Connection
     assert employee(connection, person)["auth_user_id"] == users[0]
 
 
-def test_somebody_elses_auth_user_is_not(office: Office, connection: Connection, auth: Auth) -> None:
-    """It says who has it."""
+def test_an_auth_user_of_another_employee_is_not_linked(office: Office, connection: Connection, auth: Auth) -> None:
+    """An auth user of another employee is not linked, and the reason names that employee."""
     holder = hire(connection, "boss@example.com", auth_user_id=auth.admin_create("user1@example.com"))
     [person] = hire_many(connection, 1)
     assert office.run().refused == {person: f"email_taken (employee {holder} has it)"}
 
 
-def test_an_unconfirmed_auth_user_is_not(office: Office, connection: Connection, auth: Auth) -> None:
-    """Whoever signed up with that e-mail has not shown that it is theirs."""
+def test_an_unconfirmed_auth_user_is_not_linked(office: Office, connection: Connection, auth: Auth) -> None:
+    """An unconfirmed auth user is not linked, because its owner has not proven the e-mail."""
     auth.sign_up("user1@example.com")
     [person] = hire_many(connection, 1)
-    assert office.run().refused == {person: "email_taken (an auth user has it, not confirmed or not known here)"}
+    assert office.run().refused == {
+        person: "email_taken (an auth user has it, unconfirmed or not yet known to this service)"
+    }
     assert employee(connection, person)["auth_user_id"] is None
 
 
-def test_one_that_is_not_known_here_is_not(office: Office, connection: Connection) -> None:
-    """Auth says that somebody has that e-mail, and nobody can be found who has."""
+def test_an_unknown_auth_user_is_not_linked(office: Office, connection: Connection) -> None:
+    """An employee is refused if Auth says that the e-mail exists and the database has no such auth user."""
     [person] = hire_many(connection, 1)
     office.server.fail_next(Fault(422, "email_exists"), method="POST")
-    assert office.run().refused == {person: "email_taken (an auth user has it, not confirmed or not known here)"}
+    assert office.run().refused == {
+        person: "email_taken (an auth user has it, unconfirmed or not yet known to this service)"
+    }
 
 
-def test_a_shared_email_is_nobodys(office: Office, connection: Connection) -> None:
-    """Of two without a login who have one e-mail, neither gets it: nobody knows whose it is."""
+def test_employees_with_a_shared_email_get_no_login(office: Office, connection: Connection) -> None:
+    """Two employees with one e-mail get no login, because it would be ambiguous."""
     people = [hire(connection, "Info@example.com"), hire(connection, " info@example.com")]
     done = office.run()
     assert {number: reason.split()[0] for number, reason in done.refused.items()} == dict.fromkeys(people, "ambiguous")
     assert office.server.count("POST") == 0
 
 
-def test_nor_is_the_auth_user_who_has_it(office: Office, connection: Connection, auth: Auth) -> None:
+def test_an_auth_user_with_a_shared_email_is_not_linked(office: Office, connection: Connection, auth: Auth) -> None:
+    """An existing auth user is not linked to either of two employees with its e-mail."""
     auth.admin_create("info@example.com")
     people = [hire(connection, "info@example.com"), hire(connection, "info@example.com")]
     assert set(office.run().refused) == set(people)
     assert logins(connection) == []
 
 
-def test_an_employee_whose_rules_refuse_the_auth_user(office: Office, connection: Connection, auth: Auth) -> None:
-    """The auth user that is there stays as it is."""
+def test_a_rule_that_refuses_an_existing_auth_user(office: Office, connection: Connection, auth: Auth) -> None:
+    """An existing auth user stays as it is if a rule of the employees table refuses the link."""
     auth.admin_create("user1@example.com")
     person, _ = hire_many(connection, 2)
     refuse_updates_of(connection, person)

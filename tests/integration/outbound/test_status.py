@@ -1,6 +1,6 @@
-"""PATCH /admin/api/employees/{id}: an employee and the login, switched off and on together.
+"""PATCH /admin/api/employees/{id} activates and deactivates an employee and the login together.
 
-What is in the way of it is in test_status_trouble.py.
+test_status_failures.py has the failures.
 """
 
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def jane(hr: Office, database_url: str) -> int:
 
 
 def is_banned(connection: Connection, user: UUID = JANE) -> bool:
-    """For good: our bans last a century."""
+    """Whether the ban is permanent: this service bans for a century."""
     until = row(connection, user)["banned_until"]
     return until is not None and until > datetime.now(UTC) + timedelta(days=36_000)
 
@@ -44,15 +44,15 @@ def sessions(connection: Connection, user: UUID = JANE) -> int:
 
 
 def actions(connection: Connection) -> list[tuple[str, str, str | None]]:
-    """Operation, status and outcome of all, in their order."""
+    """Return operation, status and outcome of all actions, in their order."""
     found = connection.execute(
         "select operation, status, outcome from integration_sync_log where direction = 'outbound' order by id"
     ).fetchall()
     return [(row["operation"], row["status"], row["outcome"]) for row in found]
 
 
-def test_who_is_switched_off_is_locked_out(hr: Office, jane: int) -> None:
-    """The employee is inactive, the login banned for good, and no session is left: the answer says that it is done."""
+def test_a_deactivated_employee_cannot_sign_in(hr: Office, jane: int) -> None:
+    """A deactivation bans the login permanently and ends its sessions before the response."""
     answer = hr.switch(jane, False)
     assert answer.status_code == 200
     [done] = hr.connection.execute("select event_id from integration_sync_log where direction = 'outbound'").fetchall()
@@ -68,7 +68,7 @@ def test_who_is_switched_off_is_locked_out(hr: Office, jane: int) -> None:
 
 
 def test_the_ledger_says_what_was_done(hr: Office, jane: int) -> None:
-    """One action, by an admin's wish or captured from employees, with how many sessions were ended."""
+    """The ledger has one action for a deactivation, with the number of ended sessions."""
     done = entry(hr.connection, hr.switch(jane, False).get_json()["login"]["event_id"])
     assert (done["status"], done["outcome"], done["auth_user_id"], done["employee_id"]) == (
         *("SUCCESS", "disabled"),
@@ -77,8 +77,8 @@ def test_the_ledger_says_what_was_done(hr: Office, jane: int) -> None:
     assert done["changes"] == {"sessions_ended": 2}
 
 
-def test_who_is_switched_on_again_may_sign_in(hr: Office, jane: int) -> None:
-    """The ban is lifted, in the answer already."""
+def test_an_activated_employee_can_sign_in(hr: Office, jane: int) -> None:
+    """The ban of an activated employee is lifted before the response."""
     hr.switch(jane, False)
     answer = hr.switch(jane, True)
     assert answer.get_json()["is_active"] is True
@@ -89,8 +89,8 @@ def test_who_is_switched_on_again_may_sign_in(hr: Office, jane: int) -> None:
 
 
 @pytest.mark.parametrize("is_active", [False, True])
-def test_the_same_twice_is_done_twice(hr: Office, jane: int, is_active: bool) -> None:
-    """The second time there is nothing left to do, and Auth is only read: `unchanged`."""
+def test_a_repeated_request_changes_nothing(hr: Office, jane: int, is_active: bool) -> None:
+    """A repeated request ends as `unchanged`, and only reads Auth."""
     hr.switch(jane, not is_active)
     hr.switch(jane, is_active)
     before, calls = (employee(hr.connection, jane), row(hr.connection, JANE)), hr.auth.count("PUT")
@@ -102,8 +102,8 @@ def test_the_same_twice_is_done_twice(hr: Office, jane: int, is_active: bool) ->
     assert hr.auth.count("PUT") == calls
 
 
-def test_off_once_more_ends_what_has_been_opened_since(hr: Office, jane: int, database_url: str) -> None:
-    """A session that slipped in before the ban is ended by asking again."""
+def test_a_repeated_deactivation_ends_later_sessions(hr: Office, jane: int, database_url: str) -> None:
+    """A repeated deactivation ends a session that began just before the ban."""
     hr.switch(jane, False)
     with auth_on(database_url) as auth:
         auth.sign_in(JANE)
@@ -112,8 +112,8 @@ def test_off_once_more_ends_what_has_been_opened_since(hr: Office, jane: int, da
 
 
 @pytest.mark.parametrize("is_active", [False, True])
-def test_an_employee_without_a_login_is_switched(hr: Office, is_active: bool) -> None:
-    """There is no login to speak of, and Auth is not asked."""
+def test_an_employee_without_a_login_is_changed(hr: Office, is_active: bool) -> None:
+    """An employee without a login is changed without a call to Auth."""
     joe = hire(hr.connection, "joe@example.com", is_active=not is_active)
     answer = hr.switch(joe, is_active)
     assert answer.get_json() == {"employee_id": joe, "is_active": is_active, "login": {"status": "none"}}
@@ -121,8 +121,8 @@ def test_an_employee_without_a_login_is_switched(hr: Office, is_active: bool) ->
     assert (hr.auth.calls, actions(hr.connection)) == ([], [])
 
 
-def test_nobody_else_is_switched(hr: Office, jane: int, database_url: str) -> None:
-    """One employee, one login."""
+def test_no_other_employee_is_changed(hr: Office, jane: int, database_url: str) -> None:
+    """A request changes one employee and one login."""
     with auth_on(database_url) as auth:
         other = auth.admin_create("joe@example.com")
     joe = hire(hr.connection, "joe@example.com")
@@ -133,7 +133,7 @@ def test_nobody_else_is_switched(hr: Office, jane: int, database_url: str) -> No
 
 
 def test_without_an_auth_admin_it_is_queued(hr: Office, jane: int, settings: Settings, database: Database) -> None:
-    """The employee is switched, and the answer says why the login is not; a relay that has one does it."""
+    """Without the Auth Admin API, the change of the login is queued with the reason, and a relay performs it."""
     client = create_app(settings, database).test_client()
     answer = client.patch(f"/admin/api/employees/{jane}", json={"is_active": False}, headers=AUTHORIZED)
     login = answer.get_json()["login"]
@@ -144,8 +144,8 @@ def test_without_an_auth_admin_it_is_queued(hr: Office, jane: int, settings: Set
     assert (is_banned(hr.connection), sessions(hr.connection)) == (True, 0)
 
 
-def test_what_an_import_has_queued_is_done_now(hr: Office, jane: int) -> None:
-    """Somebody has switched the employee off in the table already: the answer waits for the login all the same."""
+def test_an_action_that_an_import_queued_is_performed_now(hr: Office, jane: int) -> None:
+    """The request performs an action that an earlier import queued."""
     hr.connection.execute("update employees set is_active = false where employee_id = %s", [jane])
     assert hr.switch(jane, False).get_json()["login"]["status"] == "done"
     assert (is_banned(hr.connection), actions(hr.connection)) == (
@@ -153,16 +153,16 @@ def test_what_an_import_has_queued_is_done_now(hr: Office, jane: int) -> None:
     )
 
 
-def test_a_change_that_was_not_captured_is_made_all_the_same(hr: Office, jane: int) -> None:
-    """Our triggers could not write, or are off: whoever asks is told how the login is, and it is so."""
+def test_a_change_that_was_not_captured_is_performed(hr: Office, jane: int) -> None:
+    """The login is changed even if the triggers are disabled."""
     with nothing_linked(hr.connection):
         assert hr.switch(jane, False).get_json()["login"]["status"] == "done"
     assert is_banned(hr.connection)
 
 
 @pytest.mark.parametrize("was", [None, False])
-def test_an_owners_table_may_have_no_word_on_it(hr: Office, jane: int, was: bool | None) -> None:
-    """`is_active` may be null there, which counts as active."""
+def test_is_active_may_be_null(hr: Office, jane: int, was: bool | None) -> None:
+    """A null `is_active` counts as active."""
     hr.connection.execute("alter table employees alter column is_active drop not null")
     hr.connection.execute("update employees set is_active = %s where employee_id = %s", [was, jane])
     for is_active in (True, False, True):
@@ -172,8 +172,8 @@ def test_an_owners_table_may_have_no_word_on_it(hr: Office, jane: int, was: bool
 
 
 @pytest.mark.parametrize("hours", [1, 24 * 365 * 10])
-def test_a_ban_of_somebody_else_does_not_outlast_a_return(hr: Office, jane: int, database_url: str, hours: int) -> None:
-    """Off makes a ban that ends one for good; on lifts it."""
+def test_another_ban_ends_with_an_activation(hr: Office, jane: int, database_url: str, hours: int) -> None:
+    """A deactivation replaces an admin's temporary ban, and an activation lifts it."""
     with auth_on(database_url) as auth:
         auth.ban(JANE, datetime.now(UTC) + timedelta(hours=hours))
     assert hr.switch(jane, False).get_json()["login"]["outcome"] == "disabled"
@@ -185,25 +185,25 @@ def test_a_ban_of_somebody_else_does_not_outlast_a_return(hr: Office, jane: int,
 
 @pytest.mark.parametrize("deleted", ["hard", "soft"])
 @pytest.mark.parametrize("known", [True, False], ids=["known", "not yet"])
-def test_a_login_that_is_gone_is_no_trouble_to_switch_off(
+def test_a_login_that_is_gone_can_be_deactivated(
     hr: Office, jane: int, database_url: str, deleted: str, known: bool
 ) -> None:
-    """Nobody can sign in with it. Switched on again, the answer says that there is none."""
+    """Deactivating an employee whose login is gone succeeds; activating reports that there is none."""
     with auth_on(database_url) as auth:
         (auth.hard_delete if deleted == "hard" else auth.soft_delete)(JANE)
     if known:
         hr.rest()
     off, on = hr.switch(jane, False).get_json(), hr.switch(jane, True).get_json()
     assert (off["is_active"], on["is_active"]) == (False, True)
-    if known:  # nor is there a link
+    if known:  # the event has removed the link
         assert off["login"] == on["login"] == {"status": "none"}
     else:
         assert (off["login"]["status"], off["login"]["outcome"]) == ("done", "gone")
         assert (on["login"]["status"], on["login"]["reason"]) == ("failed", "user_not_found")
 
 
-def test_a_created_employee_is_switched(hr: Office) -> None:
-    """From the first day to the last, all by this API."""
+def test_a_created_employee_is_changed(hr: Office) -> None:
+    """An employee that the API created can be deactivated and activated."""
     created = hr.create().get_json()
     user = UUID(created["auth_user_id"])
     for is_active in (False, True, False):

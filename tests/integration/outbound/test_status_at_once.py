@@ -1,4 +1,4 @@
-"""PATCH /admin/api/employees/{id} by several at once, or while something else is at the same employee or login."""
+"""PATCH /admin/api/employees/{id} concurrently, and while another transaction changes the employee or login."""
 
 import threading
 from collections.abc import Iterator
@@ -31,8 +31,8 @@ def jane(hr: Office, database_url: str) -> int:
     return sign_in_jane(hr, database_url)
 
 
-def test_an_employee_whom_somebody_holds_is_not_waited_for(hr: Office, jane: int, database_url: str) -> None:
-    """An import has the row: 503, to be asked again, and nothing is switched."""
+def test_a_locked_employee_is_not_waited_for(hr: Office, jane: int, database_url: str) -> None:
+    """A request for a row that another transaction holds gets 503, and changes nothing."""
     with psycopg.connect(database_url) as importer:
         importer.execute("update employees set first_name = 'Jane'")
         answer = hr.switch(jane, False)
@@ -43,8 +43,8 @@ def test_an_employee_whom_somebody_holds_is_not_waited_for(hr: Office, jane: int
 
 
 @pytest.mark.parametrize("last", [False, True])
-def test_the_other_wish_comes_while_auth_is_at_the_first(hr: Office, jane: int, last: bool) -> None:
-    """The second is queued until the first is done, and counts in the end."""
+def test_a_second_request_waits_for_the_first(hr: Office, jane: int, last: bool) -> None:
+    """A second request waits in the queue until Auth has done the first, and wins in the end."""
     hr.switch(jane, last)
     held = Held("/admin/users", "PUT")
     hr.auth.before = held
@@ -58,8 +58,8 @@ def test_the_other_wish_comes_while_auth_is_at_the_first(hr: Office, jane: int, 
     assert access(hr, jane) == (last, last)
 
 
-def test_a_call_that_auth_carries_out_late_does_not_count(hr: Office, jane: int, settings: Settings) -> None:
-    """Nobody waited for it any more, and the employee was switched off meanwhile: both sides agree in the end."""
+def test_a_late_call_does_not_win(hr: Office, jane: int, settings: Settings) -> None:
+    """A call that Auth carries out after a newer deactivation does not win."""
     last = False
     hr.switch(jane, last)
     held = Held("/admin/users", "PUT")
@@ -74,15 +74,13 @@ def test_a_call_that_auth_carries_out_late_does_not_count(hr: Office, jane: int,
     assert access(hr, jane) == (last, last)
 
 
-def test_many_wishes_at_once_end_in_agreement(hr: Office, jane: int) -> None:
-    """Off and on by six at once, while a relay works: all are answered, and whatever the employee is in the end, the
-    login is the same.
-    """
+def test_many_concurrent_requests_end_in_sync(hr: Office, jane: int) -> None:
+    """Concurrent requests and a relay end with employee and login in the same state, and every request is answered."""
     over = threading.Event()
 
     def relay() -> None:
         while not over.is_set():
-            hr.look()
+            hr.run_pass()
 
     with ThreadPoolExecutor(7) as threads:
         relaying = threads.submit(relay)

@@ -1,4 +1,4 @@
-"""A login that is to be undone: who is killed or cannot be reached meanwhile, and who has got it in the meantime."""
+"""Undoing a login is finished after kills and outages, and deletes no login that an employee has got meanwhile."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -26,12 +26,12 @@ from webhook_service.settings import Settings
 pytestmark = pytest.mark.campaign
 
 CREATED = ["before intend", "after intend", "before create", "after create"]
-LONGEST = 16
-"""More steps than there are from there on; nobody is killed at those that are not."""
-STEPS = range(LONGEST)
+MAX_STEPS = 16
+"""More steps than an undo has; at steps beyond its end, nothing is killed."""
+STEPS = range(MAX_STEPS)
 AGAINST_LOGINS = "alter table employees add constraint no_login check (auth_user_id is null)"
 KNOWN = pytest.mark.parametrize("known", [True, False], ids=["known", "not yet"])
-"""Whether the new auth user's own event has been processed by then."""
+"""Whether the new auth user's own event was applied by then."""
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def hr(
 
 @pytest.fixture
 def half(hr: Office, settings: Settings) -> Office:
-    """A creation was killed when Auth had made the login; its lease has ended."""
+    """Kill a creation after Auth has created the login, and end its lease."""
     assert request(hr, settings, stepped(hr.relay, Steps(len(CREATED) - 1))) is None
     [(employee_id, user)] = pairs(hr.connection)
     assert (employee_id, user is None) == (None, False)
@@ -54,7 +54,7 @@ def half(hr: Office, settings: Settings) -> Office:
 
 
 def test_these_are_all_the_steps(half: Office, settings: Settings) -> None:
-    """Of a relay that undoes, and of a request; among them are these."""
+    """An undo by a relay and one by a request have these steps."""
     steps, refused = Steps(), Steps()
     stepped(half.relay, steps).run_once("relay-2")
     assert_nobody(half.connection)
@@ -63,13 +63,13 @@ def test_these_are_all_the_steps(half: Office, settings: Settings) -> None:
     assert refused.passed[: len(CREATED)] == CREATED
     undo = ["after delete", "before get", "after get", "before settle", "after settle"]
     assert steps.passed[-len(undo) :] == refused.passed[-len(undo) :] == undo
-    assert len(steps.passed) < LONGEST
-    assert len(refused.passed) - len(CREATED) < LONGEST
+    assert len(steps.passed) < MAX_STEPS
+    assert len(refused.passed) - len(CREATED) < MAX_STEPS
 
 
 @pytest.mark.parametrize("end", STEPS)
-def test_a_relay_that_is_killed_as_it_undoes_is_followed(half: Office, end: int) -> None:
-    """By another one, killed or not, that comes to the same end: there is neither, and then the request succeeds."""
+def test_another_relay_finishes_the_undo_of_a_killed_relay(half: Office, end: int) -> None:
+    """After a relay was killed during an undo, another relay finishes it, and the request then succeeds."""
     for number in range(2):
         end_leases(half.connection)
         end_pause(half.connection)
@@ -82,8 +82,8 @@ def test_a_relay_that_is_killed_as_it_undoes_is_followed(half: Office, end: int)
 
 
 @pytest.mark.parametrize("end", STEPS)
-def test_a_request_that_is_killed_as_it_undoes_is_followed(hr: Office, settings: Settings, end: int) -> None:
-    """Employees refuse the row, and nobody is left to take the login back: the relay is."""
+def test_the_relay_finishes_the_undo_of_a_killed_request(hr: Office, settings: Settings, end: int) -> None:
+    """After a request was killed during an undo, the relay finishes it."""
     hr.connection.execute(AGAINST_LOGINS)
     request(hr, settings, stepped(hr.relay, Steps(len(CREATED) + end)))
     hr.rest()
@@ -91,14 +91,14 @@ def test_a_request_that_is_killed_as_it_undoes_is_followed(hr: Office, settings:
     assert intents(hr.connection) == [("SUCCESS", "undone")]
 
 
-def test_what_cannot_be_undone_for_a_while_is_undone_at_last(half: Office) -> None:
-    """Auth is away each time that the relay looks: it tries again, and nothing is given up."""
+def test_an_undo_is_retried_through_an_outage(half: Office) -> None:
+    """The relay retries an undo through an outage, until it succeeds."""
     [(_, user)] = pairs(half.connection)
     half.auth.fail(CUT)
     for _ in range(5):
         make_due(half.connection)
         end_pause(half.connection)
-        half.look()
+        half.run_pass()
         [left] = open_rows(half.connection)
         assert (left["status"], left["outcome"]) == ("FAILED", "auth_unavailable")
         assert pairs(half.connection) == [(None, user)]
@@ -108,7 +108,7 @@ def test_what_cannot_be_undone_for_a_while_is_undone_at_last(half: Office) -> No
 
 
 def assert_the_imported_lost_nothing(hr: Office, imported: int) -> None:
-    """They have the login, or there is none; they are no orphan, and all else is as it was imported."""
+    """Check that the imported employee is not an orphan, has the login if it exists, and is otherwise as imported."""
     [(employee_id, user)] = pairs(hr.connection)
     assert employee_id == imported
     stored = employee(hr.connection, imported)
@@ -119,7 +119,7 @@ def assert_the_imported_lost_nothing(hr: Office, imported: int) -> None:
 @KNOWN
 @pytest.mark.parametrize("events_first", [True, False], ids=["events first", "actions first"])
 def test_an_import_before_the_undo_loses_nothing(half: Office, known: bool, events_first: bool) -> None:
-    """The same person is imported before the relay comes: the login may be theirs now, and then nobody deletes it."""
+    """A login that the same person's imported employee has got is not deleted."""
     if known:
         relay_all(half.database)
     imported = hire(half.connection, EMAIL)
@@ -130,7 +130,7 @@ def test_an_import_before_the_undo_loses_nothing(half: Office, known: bool, even
 @KNOWN
 @pytest.mark.parametrize("moment", STEPS)
 def test_an_import_during_the_undo_loses_nothing(half: Office, moment: int, known: bool) -> None:
-    """The same person is imported as the relay is at it, at each of its steps, or just after."""
+    """An import of the same person at any step of the relay's undo loses nothing."""
     if known:
         relay_all(half.database)
     imported: list[int] = []
@@ -142,7 +142,7 @@ def test_an_import_during_the_undo_loses_nothing(half: Office, moment: int, know
 
 @pytest.mark.parametrize("moment", STEPS)
 def test_an_event_during_the_undo_loses_nothing(half: Office, moment: int) -> None:
-    """The same person has been imported, and the new user's own event, which links them, comes in the middle."""
+    """An event that links an imported employee at any step of the undo loses nothing."""
     imported = hire(half.connection, EMAIL)
     assert [event["status"] for event in inbound(half.connection)] == ["PENDING"]
     stepped(half.relay, Steps(at={moment: lambda: relay_all(half.database)})).run_once("relay-2")
@@ -155,7 +155,10 @@ def test_an_event_during_the_undo_loses_nothing(half: Office, moment: int) -> No
 def test_an_import_during_the_requests_own_undo_loses_nothing(
     hr: Office, settings: Settings, moment: int, known: bool
 ) -> None:
-    """Employees refuse the row of the request, and take the imported one."""
+    """An import of the same person at any step of a request's undo loses nothing.
+
+    The employees table refuses the request's row, and accepts the imported one.
+    """
     hr.connection.execute(
         "alter table employees add constraint not_by_us check (auth_user_id is null or first_name is null)"
     )

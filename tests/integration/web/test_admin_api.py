@@ -1,4 +1,4 @@
-"""GET /admin/api/...: what admins read."""
+"""GET /admin/api/...: the reads of admins."""
 
 import json
 from typing import Any
@@ -17,7 +17,10 @@ AUTHORIZED = {"Authorization": f"Bearer {ADMIN_KEY}"}
 
 @pytest.fixture
 def three_events(client: FlaskClient, connection: Connection) -> int:
-    """evt-1 unconfirmed, evt-2 linked, evt-3 ambiguous (of another user); the id of the employee that is linked."""
+    """Three events, and the id of the linked employee.
+
+    evt-1 is unconfirmed, evt-2 linked, and evt-3, of another user, ambiguous.
+    """
     jane = hire(connection, "jane@example.com")
     hire(connection, "office@example.com"), hire(connection, "office@example.com")
     post(client, insert(at=1, email="jane@example.com"), "evt-1")
@@ -44,13 +47,13 @@ def ids(page: Any) -> list[str]:
 )
 @pytest.mark.parametrize("path", ["/summary", "/events", "/events/evt-1"])
 def test_without_the_admin_key_nothing_is_shown(client: FlaskClient, path: str, headers: dict[str, str]) -> None:
-    """401, with the scheme that is wanted."""
+    """A request without the admin key gets 401, with the scheme that it must use."""
     response = client.get(f"/admin/api{path}", headers=headers)
     assert (response.status_code, response.headers["WWW-Authenticate"]) == (401, "Bearer")
 
 
 def test_the_summary_counts_events_and_employees(client: FlaskClient, three_events: int) -> None:
-    """By status, by outcome, and how the employees stand."""
+    """The summary counts events by status and by outcome, and employees by the state of their link."""
     summary = get(client, "/summary")
     assert summary["events"] == {"PENDING": 0, "SUCCESS": 2, "FAILED": 1}
     assert summary["outcomes"] == {"unconfirmed": 1, "linked": 1, "ambiguous": 1}
@@ -59,12 +62,12 @@ def test_the_summary_counts_events_and_employees(client: FlaskClient, three_even
 
 
 def test_the_summary_of_an_empty_ledger_is_all_zero(client: FlaskClient) -> None:
-    """Nothing received yet is not an error."""
+    """The summary of an empty ledger is not an error."""
     assert get(client, "/summary")["events"] == {"PENDING": 0, "SUCCESS": 0, "FAILED": 0}
 
 
-def test_events_come_newest_first(client: FlaskClient, three_events: int) -> None:
-    """Without a filter: all of them."""
+def test_events_are_listed_newest_first(client: FlaskClient, three_events: int) -> None:
+    """Without a filter, the list has all events, the newest first."""
     assert ids(get(client, "/events")) == ["evt-3", "evt-2", "evt-1"]
 
 
@@ -81,17 +84,17 @@ def test_events_come_newest_first(client: FlaskClient, three_events: int) -> Non
     ],
 )
 def test_filters_narrow_the_list(client: FlaskClient, three_events: int, query: str, expected: list[str]) -> None:
-    """Several filters must all hold."""
+    """An event is listed only if all filters match it."""
     assert ids(get(client, f"/events?{query}")) == expected
 
 
 def test_events_of_an_employee(client: FlaskClient, three_events: int) -> None:
-    """Those that concerned it."""
+    """The filter `employee_id` lists the events of that employee."""
     assert ids(get(client, f"/events?employee_id={three_events}")) == ["evt-2"]
 
 
 def test_pages_follow_each_other_by_cursor(client: FlaskClient, three_events: int) -> None:
-    """The cursor of a page leads to the next one, and the last page has none."""
+    """The cursor of a page leads to the next page, and the last page has none."""
     first = get(client, "/events?limit=2")
     second = get(client, f"/events?limit=2&cursor={first['next_cursor']}")
     assert (ids(first), ids(second), second["next_cursor"]) == (["evt-3", "evt-2"], ["evt-1"], None)
@@ -112,15 +115,15 @@ def test_pages_follow_each_other_by_cursor(client: FlaskClient, three_events: in
         "employee_id=1_000",
     ],
 )
-def test_a_filter_that_does_not_fit_is_refused_by_name(client: FlaskClient, query: str) -> None:
-    """422, with the name of the parameter."""
+def test_an_invalid_filter_is_refused_by_name(client: FlaskClient, query: str) -> None:
+    """An invalid parameter gets 422 with its name."""
     response = client.get(f"/admin/api/events?{query}", headers=AUTHORIZED)
     assert response.status_code == 422
     assert list(response.get_json()["fields"]) == [query.split("=")[0]]
 
 
-def test_an_event_shows_what_came_in_and_what_it_changed(client: FlaskClient, three_events: int) -> None:
-    """The mapped state, redacted; the changes; the replays."""
+def test_an_event_shows_its_received_data_and_its_changes(client: FlaskClient, three_events: int) -> None:
+    """An event shows the redacted state of the user, the changes and the replays."""
     event = get(client, "/events/evt-2")
     assert event["request_data"]["email"] == "jane@example.com"
     assert event["changes"] == {"auth_user_id": {"from": None, "to": str(JANE)}}
@@ -128,14 +131,14 @@ def test_an_event_shows_what_came_in_and_what_it_changed(client: FlaskClient, th
 
 
 def test_an_unknown_event_is_not_found(client: FlaskClient) -> None:
-    """404, as a problem document."""
+    """An unknown event gets 404 as a problem document."""
     response = client.get("/admin/api/events/nope", headers=AUTHORIZED)
     assert (response.status_code, response.get_json()["reason"]) == (404, "event_not_found")
 
 
 @pytest.mark.parametrize("event_id", ["%00", "%F0%9F%92%A9", "a%20b", "x" * 201])
 def test_an_id_that_no_event_can_have_is_not_found(client: FlaskClient, event_id: str) -> None:
-    """404, without asking the database what it cannot be asked."""
+    """An impossible event id gets 404 without a call of the database, which could not store it."""
     assert client.get(f"/admin/api/events/{event_id}", headers=AUTHORIZED).status_code == 404
     assert client.post(f"/admin/api/events/{event_id}/replay", headers=AUTHORIZED).status_code == 404
 
@@ -145,8 +148,8 @@ def test_an_id_that_no_event_can_have_is_not_found(client: FlaskClient, event_id
     [b"[" * 100_000, b"{", b'{"requested_by": "\\u0000"}', b'{"limit": NaN}', b"\xff"],
     ids=["deep", "broken", "NUL", "NaN", "not UTF-8"],
 )
-def test_a_body_that_is_no_json_is_refused(client: FlaskClient, body: bytes) -> None:
-    """400, whatever it is instead."""
+def test_a_body_that_is_not_json_is_refused(client: FlaskClient, body: bytes) -> None:
+    """A body that is not valid JSON gets 400."""
     assert client.post("/admin/api/replays", data=body, headers=AUTHORIZED).status_code == 400
 
 
@@ -161,14 +164,17 @@ def test_a_body_that_is_no_json_is_refused(client: FlaskClient, body: bytes) -> 
         '{"filter": {"employee_id": 5.9}}',
     ],
 )
-def test_what_only_looks_like_it_is_refused(client: FlaskClient, body: str) -> None:
-    """422 by name: a "no" that counts as no, or a number that is rounded, may have been meant differently."""
+def test_a_value_of_a_similar_type_is_refused(client: FlaskClient, body: str) -> None:
+    """A value of a similar type gets 422 by name.
+
+    The caller of "off" for false, or of a rounded number, may have meant something else.
+    """
     response = client.post("/admin/api/replays", data=body, headers=AUTHORIZED)
     assert (response.status_code, list(response.get_json()["fields"])) == (422, list(json.loads(body)))
 
 
 def test_a_body_over_the_limit_is_too_large(client: FlaskClient, app: Flask) -> None:
-    """413, with the reason that the webhook gives too, on every Python."""
+    """A body over the limit gets 413 with the webhook's reason, on every version of Python."""
     app.config["MAX_CONTENT_LENGTH"] = 10
     response = client.post("/admin/api/replays", json={"requested_by": "Ann"}, headers=AUTHORIZED)
     assert (response.status_code, response.get_json()["reason"]) == (413, "too_large")

@@ -1,4 +1,4 @@
-"""Which admin did what is recorded, by the pages and by the admin API."""
+"""The audit records the actions of admins on the pages and over the admin API."""
 
 from typing import Any
 
@@ -20,8 +20,8 @@ def employee_of(connection: Connection, email: str) -> int:
     return int(found["employee_id"])
 
 
-def test_what_is_done_on_the_pages_is_recorded(settings: Settings, connection: Connection, database: Database) -> None:
-    """Each with who did it, and to whom; from the sign-in to the sign-out."""
+def test_actions_on_the_pages_are_recorded(settings: Settings, connection: Connection, database: Database) -> None:
+    """Each action on the pages is recorded with its admin and its target, from the sign-in to the sign-out."""
     fail_many(connection, database, 3)
     first, second = (employee_of(connection, f"user{number}@example.com") for number in (1, 2))
     with pages(local(settings)) as app:
@@ -52,22 +52,22 @@ def test_what_is_done_on_the_pages_is_recorded(settings: Settings, connection: C
     ]
 
 
-def test_what_the_admin_api_does_is_recorded(site: Flask, connection: Connection, database: Database) -> None:
-    """Under the name that the caller gives; a dry run and a refused caller do nothing."""
+def test_actions_of_the_admin_api_are_recorded(site: Flask, connection: Connection, database: Database) -> None:
+    """The audit names the caller of an action. A dry run and a refused caller are not recorded."""
     fail_many(connection, database, 2)
     client, employee = site.test_client(), hire(connection, "sam@example.com")
     taken = {"email": "sam@example.com", "auth_user_id": "00000000-0000-0000-0000-000000000009", "requested_by": "hr"}
-    asked: list[tuple[str, str, dict[str, Any]]] = [
+    requests: list[tuple[str, str, dict[str, Any]]] = [
         ("POST", "/admin/api/events/evt-1/replay", {"requested_by": "ops"}),
         ("POST", "/admin/api/replays", {"dry_run": True}),
         ("POST", "/admin/api/replays", {"dry_run": False}),
         ("POST", "/admin/api/employees", taken),
         ("PATCH", f"/admin/api/employees/{employee}", {"is_active": False}),
     ]
-    for method, path, body in asked:
+    for method, path, body in requests:
         assert client.open(path, method=method, json=body).status_code == 401
     assert recorded(connection) == []
-    for method, path, body in asked:
+    for method, path, body in requests:
         client.open(path, method=method, json=body, headers=KEY)
     assert recorded(connection) == [
         ("api:ops", "replayed", "event:evt-1"),
@@ -77,13 +77,13 @@ def test_what_the_admin_api_does_is_recorded(site: Flask, connection: Connection
     ]
 
 
-def test_what_cannot_be_recorded_is_not_done(site: Flask, connection: Connection) -> None:
-    """Recording comes first."""
+def test_an_action_that_cannot_be_recorded_is_not_performed(site: Flask, connection: Connection) -> None:
+    """An action is recorded before it is performed, so it fails if the audit cannot be written."""
     employee = hire(connection, "sam@example.com")
     browser = Browser(site)
     browser.signs_in()
     token = browser.token()
-    connection.execute("alter table auth_sync_audit rename to away")
+    connection.execute("alter table auth_sync_audit rename to hidden")
     answers = [
         browser.post(f"/admin/employees/{employee}/active", {"is_active": "false", "csrf_token": token}),
         site.test_client().patch(f"/admin/api/employees/{employee}", json={"is_active": False}, headers=KEY),

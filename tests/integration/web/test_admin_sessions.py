@@ -1,4 +1,4 @@
-"""When a session of the pages for admins ends, and which cookies are worth nothing."""
+"""The end of the sessions of admins, and invalid cookies."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -48,7 +48,7 @@ def signed_in(app: Flask, **form: str) -> Browser:
     return browser
 
 
-# Whoever may not any more
+# Admins who lose the right
 
 
 def dismissed(url: str, connection: Connection) -> None:
@@ -83,10 +83,13 @@ LOSSES: list[Callable[[str, Connection], None]] = [dismissed, banned, role_taken
 
 
 @pytest.mark.parametrize("lose", LOSSES)
-def test_whoever_is_no_admin_any_more_is_out_at_once(
+def test_an_admin_who_loses_the_right_is_signed_out_at_once(
     settings: Settings, database_url: str, connection: Connection, lose: Callable[[str, Connection], None]
 ) -> None:
-    """At the next request, with whichever Auth; the holder of the key and other admins stay."""
+    """An admin who loses the right is signed out at the next request, with either Auth.
+
+    The key's holder and other admins stay signed in.
+    """
     admin_in_auth(database_url)
     admin_in_auth(database_url, "bob@example.com", uuid4())
     hire(connection, EMAIL, auth_user_id=JANE)
@@ -99,8 +102,11 @@ def test_whoever_is_no_admin_any_more_is_out_at_once(
         assert all(browser.is_in() for browser in others)
 
 
-def test_while_auth_is_away_nobody_of_auths_is_let_in(settings: Settings, database_url: str) -> None:
-    """503, as nobody knows whether the role was taken; the session goes on afterwards, and one by the key meanwhile."""
+def test_an_outage_of_auth_keeps_its_admins_out(settings: Settings, database_url: str) -> None:
+    """During an outage of Auth, its admins get 503, because their role is unknown.
+
+    Their session works again after it, and a session by the key works meanwhile.
+    """
     admin_in_auth(database_url)
     with pages_with_auth(settings) as (app, auth):
         browser, key_holder = signed_in(app, email=EMAIL, password=PASSWORD), signed_in(app)
@@ -112,8 +118,8 @@ def test_while_auth_is_away_nobody_of_auths_is_let_in(settings: Settings, databa
         assert browser.is_in()
 
 
-def test_no_role_in_the_settings_ends_the_sessions_of_auth(settings: Settings, database_url: str) -> None:
-    """As does another one; and where Auth is not configured any more."""
+def test_a_changed_setting_ends_the_sessions_of_auth(settings: Settings, database_url: str) -> None:
+    """The sessions of Auth's admins end if their role is not in ADMIN_ROLES, or if Auth is not configured any more."""
     admin_in_auth(database_url)
     with pages(local(settings)) as app:
         browser = signed_in(app, email=EMAIL, password=PASSWORD)
@@ -131,8 +137,8 @@ def test_no_role_in_the_settings_ends_the_sessions_of_auth(settings: Settings, d
 # The end
 
 
-def test_a_copied_cookie_is_worth_nothing_after_the_sign_out(site: Flask, connection: Connection) -> None:
-    """The session ends in the database; another one of the same admin goes on."""
+def test_a_copied_cookie_is_invalid_after_the_sign_out(site: Flask, connection: Connection) -> None:
+    """A sign-out ends the session in the database. Another session of the same admin stays valid."""
     browser, another, thief = signed_in(site), signed_in(site), Browser(site)
     thief.cookie = browser.cookie
     assert thief.is_in()
@@ -145,8 +151,8 @@ def test_a_copied_cookie_is_worth_nothing_after_the_sign_out(site: Flask, connec
     assert [action for _, action, _ in recorded(connection)] == ["signed in", "signed in", "signed out"]
 
 
-def test_another_sign_in_ends_the_session_before(site: Flask) -> None:
-    """Of the same browser: what was copied of it is worth nothing."""
+def test_a_sign_in_ends_the_browsers_earlier_session(site: Flask) -> None:
+    """A sign-in ends the earlier session of the same browser, so a copy of its cookie is invalid."""
     browser, thief = signed_in(site), Browser(site)
     copied = browser.cookie
     assert browser.signs_in().status_code == 303
@@ -157,7 +163,7 @@ def test_another_sign_in_ends_the_session_before(site: Flask) -> None:
 
 @pytest.mark.parametrize("change", ["ADMIN_API_KEY", "SECRET_KEY", "ADMIN_API_KEY without SECRET_KEY"])
 def test_a_new_key_ends_all_sessions(settings: Settings, change: str) -> None:
-    """Be it the admin key or the signing key."""
+    """A change of the admin key or of the signing key ends all sessions."""
     before = settings if "without" in change else replace(settings, pages=PAGES)
     if "ADMIN_API_KEY" in change:
         after = replace(before, admin_api_key="another-admin-key-0123456789")
@@ -172,7 +178,7 @@ def test_a_new_key_ends_all_sessions(settings: Settings, change: str) -> None:
 
 
 def test_an_idle_session_ends(site: Flask, clock: Clock) -> None:
-    """After half an hour; each request begins that anew, but not what a page asks by itself."""
+    """A session ends after half an hour without a request. The automatic refresh of a page does not count."""
     browser = signed_in(site)
     for _ in range(3):
         clock.goes(minutes=29)
@@ -186,7 +192,7 @@ def test_an_idle_session_ends(site: Flask, clock: Clock) -> None:
 
 
 def test_the_idle_time_is_a_setting(settings: Settings, clock: Clock) -> None:
-    """ADMIN_IDLE_MINUTES."""
+    """ADMIN_IDLE_MINUTES sets the idle time."""
     with pages(replace(settings, pages=replace(PAGES, idle_minutes=5)), clock) as app:
         browser = signed_in(app)
         clock.goes(minutes=5)
@@ -196,14 +202,14 @@ def test_the_idle_time_is_a_setting(settings: Settings, clock: Clock) -> None:
 
 
 def test_no_session_is_longer_than_half_a_day(site: Flask, connection: Connection) -> None:
-    """However busy it is."""
+    """A session ends after twelve hours, even if it is in use."""
     browser = signed_in(site)
     for passed, holds in (("11 hours 59 minutes", True), ("12 hours 1 second", False)):
         connection.execute("update auth_sync_sessions set signed_in_at = now() - %s::interval", [passed])
         assert browser.is_in() is holds
 
 
-# Odd cookies
+# Invalid cookies
 
 
 def signed_cookie(app: Flask, content: Any) -> str:
@@ -212,8 +218,8 @@ def signed_cookie(app: Flask, content: Any) -> str:
     return str(serializer.dumps(content))
 
 
-def test_a_cookie_that_is_garbage_is_none(site: Flask) -> None:
-    """It signs nobody in, is no trouble, and hinders no sign-in."""
+def test_a_garbage_cookie_is_ignored(site: Flask) -> None:
+    """A garbage cookie signs no visitor in, causes no error, and prevents no sign-in."""
     for garbage in ("", "x", ".", "...", "eyJhZG1pbiI6MX0.x.x", "%00", "Ã©", "a" * 4000, '{"admin": 1}'):
         assert not Browser(site).is_in(headers={"Cookie": f"webhook_service={garbage}"})
     browser = Browser(site)
@@ -221,8 +227,8 @@ def test_a_cookie_that_is_garbage_is_none(site: Flask) -> None:
     assert browser.signs_in().status_code == 303
 
 
-def test_a_cookie_that_was_tampered_with_is_none(site: Flask, settings: Settings) -> None:
-    """In any part of it; nor does one of another service hold, even where it is of the same session."""
+def test_a_tampered_cookie_is_ignored(site: Flask, settings: Settings) -> None:
+    """A cookie with a changed byte in any part signs no visitor in."""
     cookie = signed_in(site).cookie
     for place in (0, 10, cookie.index(".") + 1, cookie.rindex(".") + 1):
         other = "A" if cookie[place] != "A" else "B"
@@ -231,8 +237,8 @@ def test_a_cookie_that_was_tampered_with_is_none(site: Flask, settings: Settings
         assert not browser.is_in()
 
 
-def test_a_signed_cookie_of_odd_content_is_none(site: Flask) -> None:
-    """As another version of the service may have written it."""
+def test_a_signed_cookie_with_invalid_content_is_ignored(site: Flask) -> None:
+    """A signed cookie with invalid content, as of another version of the service, signs no visitor in."""
     browser = signed_in(site)
     with browser.client.session_transaction(path="/admin") as session:
         good = session["admin"]

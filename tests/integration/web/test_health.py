@@ -8,22 +8,25 @@ from webhook_service.db.direct import DirectDatabase
 from webhook_service.settings import DirectConnection, Settings
 
 
-def test_alive_asks_nobody(settings: Settings) -> None:
-    """Alive also where the database is not."""
+def test_alive_needs_no_database(settings: Settings) -> None:
+    """/healthz answers 200 even if the database is unavailable."""
     client = create_app(settings, DirectDatabase("postgresql://127.0.0.1:1/none")).test_client()
     assert client.get("/healthz").get_json() == {"status": "alive"}
 
 
 def test_ready_with_database_and_migrations(client: FlaskClient) -> None:
-    """200, and each check by name."""
+    """/readyz answers 200, and names each check."""
     response = client.get("/readyz")
     assert response.status_code == 200
     answer = response.get_json()
     assert (answer["status"], answer["checks"]) == ("ready", {"database": "ok", "migrations": "ok"})
 
 
-def test_ready_tells_how_the_relay_does(client: FlaskClient, connection: Connection) -> None:
-    """When a relay last ran and how long the oldest pending event has waited; null is never, none."""
+def test_ready_reports_the_relay(client: FlaskClient, connection: Connection) -> None:
+    """/readyz reports when a relay last ran, and the ages of the oldest pending event and the newest event.
+
+    Null means never or none.
+    """
     relay = ("relay_last_run_seconds", "oldest_pending_seconds", "last_event_seconds")
     assert [client.get("/readyz").get_json()[name] for name in relay] == [None, None, None]
     connection.execute(
@@ -36,7 +39,7 @@ def test_ready_tells_how_the_relay_does(client: FlaskClient, connection: Connect
 
 
 def test_not_ready_with_functions_of_an_older_version(client: FlaskClient, connection: Connection) -> None:
-    """503 where the database has never had the functions of this version, and the command that installs them."""
+    """/readyz answers 503, with the command to run, if the database never had this version's functions."""
     connection.execute("update auth_sync_functions set digest = 'older'")
     response = client.get("/readyz")
     assert response.status_code == 503
@@ -44,7 +47,7 @@ def test_not_ready_with_functions_of_an_older_version(client: FlaskClient, conne
 
 
 def test_not_ready_without_a_database(settings: Settings) -> None:
-    """503, and the database is what is named."""
+    """/readyz answers 503 and names the database."""
     client = create_app(settings, DirectDatabase("postgresql://127.0.0.1:1/none", call_timeout=0.5)).test_client()
     response = client.get("/readyz")
     assert response.status_code == 503
@@ -52,7 +55,7 @@ def test_not_ready_without_a_database(settings: Settings) -> None:
 
 
 def test_not_ready_before_the_migrations(settings: Settings, empty_database_url: str) -> None:
-    """503, and what to do."""
+    """/readyz answers 503 with the command to run."""
     database = DirectDatabase(DirectConnection(empty_database_url).url)
     response = create_app(settings, database).test_client().get("/readyz")
     assert response.status_code == 503

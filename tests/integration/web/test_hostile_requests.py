@@ -1,4 +1,4 @@
-"""Whatever arrives: an answer that says why not, never a 5xx, and nothing written."""
+"""Hostile requests get a response that says why they are refused, never a 5xx, and nothing is written."""
 
 import json
 from datetime import datetime, timedelta, timezone
@@ -31,7 +31,7 @@ SAMPLES = [
 def test_an_unsigned_request_is_401(
     client: FlaskClient, connection: Connection, headers: dict[str, str], body: bytes
 ) -> None:
-    """Random headers and bodies are answered with a problem document of 401, and nothing is written."""
+    """A request with random headers and a random body gets a 401 problem document, and nothing is written."""
     response = client.post(PATH, data=body, headers=headers)
     assert problem_of(response)["status"] == 401
     assert rows(connection) == 0
@@ -40,7 +40,7 @@ def test_an_unsigned_request_is_401(
 @hostile
 @given(headers=HEADERS, body=st.binary(max_size=50))
 def test_no_header_makes_a_5xx(client: FlaskClient, headers: dict[str, str], body: bytes) -> None:
-    """Around a right signature, any other header is harmless: a Host, a type, an encoding."""
+    """A random header, such as Host, Content-Type or an encoding, beside a valid signature causes no 5xx."""
     signed = headers_for(body)
     others = {name: value for name, value in headers.items() if not name.startswith("webhook-")}
     response = client.post(PATH, data=body, headers=signed | others)
@@ -51,7 +51,7 @@ def test_no_header_makes_a_5xx(client: FlaskClient, headers: dict[str, str], bod
 @hostile
 @given(name=st.sampled_from(sorted(headers_for(b""))[1:]), value=LATIN | LIKELY)
 def test_one_wrong_header_of_the_signature_is_401(client: FlaskClient, name: str, value: str) -> None:
-    """Each of the three is checked, whatever is in it."""
+    """A wrong value in any of the three signature headers gets a 401."""
     body = body_of(insert())
     response = client.post(PATH, data=body, headers=headers_for(body) | {name: value})
     assert response.status_code == 401
@@ -61,7 +61,7 @@ def test_one_wrong_header_of_the_signature_is_401(client: FlaskClient, name: str
 @hostile
 @given(data=st.data())
 def test_a_body_with_one_other_byte_is_401(client: FlaskClient, connection: Connection, data: st.DataObject) -> None:
-    """Each byte of the body is signed."""
+    """The signature covers each byte of the body."""
     body = bytearray(body_of(data.draw(st.sampled_from(SAMPLES))))
     headers = headers_for(bytes(body))
     at = data.draw(st.integers(0, len(body) - 1))
@@ -70,7 +70,7 @@ def test_a_body_with_one_other_byte_is_401(client: FlaskClient, connection: Conn
     assert rows(connection) == 0
 
 
-# Rightly signed
+# Signed
 
 ZONES = st.builds(timezone, st.timedeltas(timedelta(hours=-23, minutes=-59), timedelta(hours=23, minutes=59)))
 SCALARS = (
@@ -90,7 +90,7 @@ ANYTHING = st.recursive(
 
 @hostile
 @given(body=st.binary(max_size=300) | ANYTHING.map(written))
-def test_a_signed_body_that_is_no_event_is_4xx(client: FlaskClient, connection: Connection, body: bytes) -> None:
+def test_a_signed_body_that_is_not_an_event_is_4xx(client: FlaskClient, connection: Connection, body: bytes) -> None:
     """Random bytes and random JSON are refused, and nothing is written."""
     response = sent(client, body)
     assert response.status_code in (400, 422)
@@ -103,7 +103,7 @@ def test_a_signed_body_that_is_no_event_is_4xx(client: FlaskClient, connection: 
 def test_a_real_event_with_random_values_is_never_a_5xx(
     client: FlaskClient, connection: Connection, data: st.DataObject
 ) -> None:
-    """Any values in a recorded payload are taken or refused; refused means that nothing is written."""
+    """A recorded payload with random values is accepted or refused. If it is refused, nothing is written."""
     payload = json.loads(json.dumps(data.draw(st.sampled_from(SAMPLES))))
     place = data.draw(
         st.sampled_from([payload] + [payload[half] for half in ("record", "old_record") if payload[half]])
@@ -127,8 +127,8 @@ FITTING = {"email": TEXTS, "banned_until": MOMENTS, "deleted_at": MOMENTS, "upda
 
 @hostile
 @given(columns=st.fixed_dictionaries({}, optional=FITTING))
-def test_a_row_that_almost_fits_is_never_a_5xx(client: FlaskClient, columns: dict[str, Json]) -> None:
-    """Text and timestamps that look right are taken, or refused before PostgreSQL has to."""
+def test_a_row_with_unusual_values_is_never_a_5xx(client: FlaskClient, columns: dict[str, Json]) -> None:
+    """Text and timestamps of the right form are accepted, or refused before they reach PostgreSQL."""
     response = sent(client, written(update(**columns)))
     assert response.status_code in (200, 400, 422)
 
@@ -136,7 +136,7 @@ def test_a_row_that_almost_fits_is_never_a_5xx(client: FlaskClient, columns: dic
 @hostile
 @given(metadata=st.dictionaries(st.sampled_from(["first_name", "last_name", "x"]), ANYTHING) | ANYTHING)
 def test_a_user_cannot_break_their_own_event(client: FlaskClient, metadata: Json) -> None:
-    """Whatever a user can write into their metadata, that is whatever jsonb can hold, the event is taken."""
+    """An event is accepted with any metadata that a user can store, which is any value of jsonb."""
     text = json.dumps(metadata, ensure_ascii=False)
     holds = "NaN" not in text and "Infinity" not in text and "\\u0000" not in text
     storable = holds and text == text.encode("utf-8", "ignore").decode()
@@ -155,10 +155,10 @@ ODD_EVENTS: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("body", ODD_EVENTS.values(), ids=ODD_EVENTS.keys())
-def test_what_postgresql_would_refuse_is_refused_before_it(
+def test_a_value_that_postgresql_cannot_store_is_refused(
     client: FlaskClient, connection: Connection, body: bytes
 ) -> None:
-    """A value that no jsonb or timestamptz can hold is the sender's mistake, not ours."""
+    """A value that jsonb or timestamptz cannot hold is the sender's error, and gets a 4xx."""
     response = sent(client, body)
     assert response.status_code in (400, 422)
     assert rows(connection) == 0
@@ -178,14 +178,14 @@ BORDERLINE = {
 
 
 @pytest.mark.parametrize("payload", BORDERLINE.values(), ids=BORDERLINE.keys())
-def test_what_is_odd_but_storable_is_taken(client: FlaskClient, connection: Connection, payload: Json) -> None:
-    """The ends of every range are inside of it."""
+def test_an_unusual_but_storable_value_is_accepted(client: FlaskClient, connection: Connection, payload: Json) -> None:
+    """The limits of every range are accepted."""
     assert post(client, payload).status_code == 200
     assert rows(connection) == 1
 
 
 def test_an_email_too_long_for_an_index_fails_alone(client: FlaskClient, connection: Connection) -> None:
-    """An employee's e-mail that the database cannot index is a failed event in the ledger, not a 5xx."""
+    """An e-mail that the database cannot index is a failed event in the ledger, not a 5xx."""
     connection.execute("insert into employees (email, employee_number) values ('jane@example.com', 'E-1')")
     email = "".join(chr(0x10000 + at * 7919 % 0xF0000) for at in range(1000))
     known: Json = {"employee_number": "E-1"}

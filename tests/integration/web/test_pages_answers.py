@@ -1,4 +1,4 @@
-"""The pages answer whatever is asked of them, and show what is so."""
+"""The pages answer every query, and show the current state."""
 
 import json
 import re
@@ -25,8 +25,8 @@ def signed_in(site: Flask) -> Browser:
     return browser
 
 
-def test_no_query_is_an_error_of_ours(site: Flask, connection: Connection, database: Database) -> None:
-    """Nor does what was typed, or is in the database, become markup."""
+def test_no_query_causes_an_error(site: Flask, connection: Connection, database: Database) -> None:
+    """No query causes a 5xx, and neither a query nor the database's content becomes markup."""
     fail_many(connection, database, 2)
     person = hire(connection, "sam@example.com", first_name=HOSTILE)
     connection.execute(
@@ -34,7 +34,7 @@ def test_no_query_is_an_error_of_ours(site: Flask, connection: Connection, datab
         [HOSTILE, json.dumps({"x": f"</pre>{HOSTILE}"})],
     )
     browser = signed_in(site)
-    asked = [
+    queries = [
         f"/admin/{page}?{name}={quote(text)}"
         for page, names in {
             "events": ("person", "since", "below", "needs_attention"),
@@ -44,7 +44,7 @@ def test_no_query_is_an_error_of_ours(site: Flask, connection: Connection, datab
         for name in names
         for text in ODD
     ]
-    for path in (*asked, "/admin/auth-sync", "/admin/events/evt-1", f"/admin/employees/{person}", "/admin/audit"):
+    for path in (*queries, "/admin/auth-sync", "/admin/events/evt-1", f"/admin/employees/{person}", "/admin/audit"):
         response = browser.get(path)
         assert response.status_code == 200, path
         assert "<script>alert" not in response.text, path
@@ -54,7 +54,7 @@ def test_no_query_is_an_error_of_ours(site: Flask, connection: Connection, datab
 
 
 def test_links_keep_the_filter(site: Flask, connection: Connection, database: Database) -> None:
-    """The next page, and a replay of all that is listed, are of what is given up where the list is."""
+    """The links to the next page and to a bulk replay keep the list's filter."""
     fail_many(connection, database, 60)
     connection.execute("update integration_sync_log set next_attempt_at = null where id > 2 and status = 'FAILED'")
     browser, path, seen = signed_in(site), "/admin/events?needs_attention=true&since=2020-01-01T00:00", set[str]()
@@ -72,8 +72,8 @@ def test_links_keep_the_filter(site: Flask, connection: Connection, database: Da
     assert browser.sends("/admin/replays", **hidden).status_code == 303
 
 
-def test_a_run_that_was_interrupted_is_no_failure_to_replay(site: Flask, connection: Connection) -> None:
-    """It is found under its state, but waits for nobody."""
+def test_an_interrupted_run_needs_no_attention(site: Flask, connection: Connection) -> None:
+    """An interrupted run is listed as failed, but not among the events that need attention."""
     connection.execute(
         "insert into integration_sync_log (event_id, direction, operation, status, outcome, error_message, via)"
         " values ('run:1', 'maintenance', 'reconcile', 'FAILED', 'interrupted', 'it ended', 'reconcile')"
@@ -84,8 +84,8 @@ def test_a_run_that_was_interrupted_is_no_failure_to_replay(site: Flask, connect
     assert "run:1" not in browser.get("/admin/auth-sync").text
 
 
-def test_a_ban_that_is_over_is_none(site: Flask, connection: Connection, database: Database) -> None:
-    """On the pages as in the view: whoever may sign in is not called banned."""
+def test_an_expired_ban_is_not_shown(site: Flask, connection: Connection, database: Database) -> None:
+    """The pages do not show an expired ban, as the view does not."""
     jane = hire(connection, "jane@example.com")
     webhook = insert(email="jane@example.com", email_confirmed_at=CONFIRMED, banned_until="2020-01-01T00:00:00Z")
     process_batch(database, [work_of(webhook, "evt-1")], Policy())

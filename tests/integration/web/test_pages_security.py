@@ -1,4 +1,4 @@
-"""What holds for every page for admins, those to come included: the routes are read from the application."""
+"""The rules of every page for admins, including future ones, because the routes are read from the application."""
 
 import json
 import logging
@@ -22,10 +22,10 @@ from tests.integration.signing_in import (
     PASSWORD,
     Browser,
     admin_in_auth,
-    is_asked_to_sign_in,
     next_of,
     pages,
     pages_with_auth,
+    redirects_to_sign_in,
 )
 from webhook_service.log import JsonFormatter
 from webhook_service.ports import Database
@@ -37,7 +37,7 @@ HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"
 
 
 def paths(app: Flask, method: str) -> list[str]:
-    """Of all pages, with sample values in them."""
+    """Return the paths of all pages, with sample values in them."""
     rules = [
         rule for rule in app.url_map.iter_rules() if rule.rule.startswith("/admin") and method in (rule.methods or ())
     ]
@@ -52,14 +52,14 @@ def paths(app: Flask, method: str) -> list[str]:
 
 @pytest.fixture
 def world(site: Flask, connection: Connection, database: Database) -> Flask:
-    """With something on every page."""
+    """An application with data on every page."""
     fail_many(connection, database, 2)
     hire(connection, "sam@example.com")
     return site
 
 
 def state(connection: Connection) -> dict[str, Any]:
-    """All that the database holds."""
+    """Return a checksum of each table in the database."""
     query = "select table_schema as schema, table_name as name from information_schema.tables"
     tables = connection.execute(
         query.encode() + b" where table_schema in ('public', 'auth') and table_type = 'BASE TABLE'"
@@ -73,26 +73,26 @@ def state(connection: Connection) -> dict[str, Any]:
 # Signing in first
 
 
-def test_every_page_asks_to_sign_in(world: Flask) -> None:
-    """And leads back, with the query; what was posted is not asked for again."""
+def test_every_page_needs_a_sign_in(world: Flask) -> None:
+    """A page redirects to the sign-in, which leads back to it with its query. A post is not repeated."""
     for path in paths(world, "GET"):
         if path in (*OPEN, "/admin/"):
             continue
         response = Browser(world).get(f"{path}?status=FAILED&person=J%C3%B6rg%26Co")
-        assert is_asked_to_sign_in(response), path
+        assert redirects_to_sign_in(response), path
         assert next_of(response) == f"{path}?status=FAILED&person=J%C3%B6rg%26Co"
         assert Browser(world).get(path, headers={"X-Refresh": "1"}).status_code == 401
     for path in paths(world, "POST"):
         if path not in OPEN:
             response = Browser(world).post(path)
-            assert (is_asked_to_sign_in(response), next_of(response)) == (True, None), path
+            assert (redirects_to_sign_in(response), next_of(response)) == (True, None), path
 
 
-OURS = (
+PAGES_OF_THIS_SERVICE = (
     *("/admin/events?status=FAILED&person=J%C3%B6rg%26Co", "/admin/events/a:b-c_d.e"),
     *("/admin/employees/7", "/admin/audit"),
 )
-NOT_OURS = (
+OTHER_TARGETS = (
     *("//evil.example", "///evil.example", "https://evil.example/admin/audit", "https:evil.example", "evil.example"),
     *("/\\evil.example", "\\\\evil.example", "/admin\\..\\..\\evil", "/admin/\\evil.example", "/\t/evil.example"),
     *("/admin/../\\/evil", "/admin/..//evil.example", "/admin//evil.example", "/admin/%2e%2e//evil.example"),
@@ -104,11 +104,11 @@ NOT_OURS = (
 
 
 def test_a_sign_in_leads_back_and_nowhere_else(settings: Settings) -> None:
-    """To the page of ours that was asked for; not to another site, nor to what is no page."""
+    """A sign-in leads back to the requested page, and never to another site or to a path that is not a page."""
     with pages(replace(settings, pages=PAGES)) as app:
-        for number, wanted in enumerate((*OURS, *NOT_OURS)):
-            response = Browser(app, f"198.51.100.{number}").signs_in(key=ADMIN_KEY, next=wanted)
-            leads = wanted if wanted in OURS else "/admin/auth-sync"
+        for number, requested in enumerate((*PAGES_OF_THIS_SERVICE, *OTHER_TARGETS)):
+            response = Browser(app, f"198.51.100.{number}").signs_in(key=ADMIN_KEY, next=requested)
+            leads = requested if requested in PAGES_OF_THIS_SERVICE else "/admin/auth-sync"
             assert (response.status_code, response.headers["Location"]) == (303, leads)
 
 
@@ -116,7 +116,7 @@ def test_a_sign_in_leads_back_and_nowhere_else(settings: Settings) -> None:
 
 
 def test_every_form_needs_the_token_of_its_session(world: Flask, connection: Connection) -> None:
-    """Without it, and with another one's or a made-up one, nothing is done."""
+    """A form without a token, or with another session's or an invented token, does nothing."""
     browser, stranger, victim = Browser(world), Browser(world), Browser(world)
     assert browser.signs_in().status_code == 303
     assert stranger.signs_in().status_code == 303
@@ -133,8 +133,8 @@ def test_every_form_needs_the_token_of_its_session(world: Flask, connection: Con
     assert not victim.is_in()
 
 
-def test_over_tls_a_form_comes_from_our_own_pages(site: Flask) -> None:
-    """By its Referer, besides the token."""
+def test_over_tls_a_form_needs_a_referer_of_the_same_site(site: Flask) -> None:
+    """Over TLS, a form needs the Referer of the same site besides the token."""
     browser = Browser(site)
     token = browser.token()
     for referrer, status in ((None, 400), ("https://evil.example/", 400), ("https://localhost/admin/login", 303)):
@@ -144,8 +144,8 @@ def test_over_tls_a_form_comes_from_our_own_pages(site: Flask) -> None:
         assert response.status_code == status
 
 
-def test_looking_changes_nothing(world: Flask, connection: Connection) -> None:
-    """Whatever page it is."""
+def test_reading_a_page_changes_nothing(world: Flask, connection: Connection) -> None:
+    """A GET of any page changes nothing in the database."""
     browser = Browser(world)
     assert browser.signs_in().status_code == 303
     before = state(connection)
@@ -154,8 +154,11 @@ def test_looking_changes_nothing(world: Flask, connection: Connection) -> None:
     assert state(connection) == before
 
 
-def test_machines_need_no_token_and_a_cookie_is_no_key(world: Flask) -> None:
-    """The admin API takes the key only; the webhook takes signatures only."""
+def test_the_api_accepts_only_the_key_and_the_webhook_only_signatures(world: Flask) -> None:
+    """The admin API accepts only the key, and the webhook only signatures.
+
+    Neither accepts a cookie or needs a token.
+    """
     browser = Browser(world)
     assert browser.signs_in().status_code == 303
     key = {"Authorization": f"Bearer {ADMIN_KEY}"}
@@ -172,8 +175,8 @@ def test_machines_need_no_token_and_a_cookie_is_no_key(world: Flask) -> None:
 # Headers and cookies
 
 
-def test_every_answer_of_the_pages_has_the_headers(world: Flask) -> None:
-    """Pages, redirects, errors, and what is not there."""
+def test_every_response_of_the_pages_has_the_headers(world: Flask) -> None:
+    """Pages, redirects, errors and unknown paths have the security headers."""
     browser = Browser(world)
     answers = [browser.get(path) for path in (*paths(world, "GET"), "/admin", "/admin/nothing")]
     answers += [browser.post(path) for path in (*paths(world, "POST"), "/admin/audit", "/admin/nothing")]
@@ -192,8 +195,8 @@ def test_every_answer_of_the_pages_has_the_headers(world: Flask) -> None:
 @pytest.mark.parametrize(
     ("public_url", "secure"), [("https://sync.example.com", True), ("http://localhost:8000", False), (None, False)]
 )
-def test_the_cookie_is_for_our_pages_only(settings: Settings, public_url: str | None, secure: bool) -> None:
-    """Not for scripts, nor for other sites, and where the service is reached by https, for nothing else."""
+def test_the_cookie_is_restricted_to_the_pages(settings: Settings, public_url: str | None, secure: bool) -> None:
+    """Scripts and other sites cannot use the cookie, and with an https PUBLIC_URL it is sent only over https."""
     with pages(replace(settings, pages=replace(PAGES, public_url=public_url))) as app:
         [cookie] = Browser(app).get("/admin/login").headers.getlist("Set-Cookie")
     flags = {flag.strip() for flag in cookie.split(";")[1:]}
@@ -211,8 +214,8 @@ def everything(settings: Settings, database_url: str, connection: Connection) ->
         yield app
 
 
-def test_no_secret_is_told(everything: Flask, connection: Connection, caplog: pytest.LogCaptureFixture) -> None:
-    """Not on a page, nor in a cookie or the log; a temporary password only once, in the answer that made it."""
+def test_no_secret_is_shown(everything: Flask, connection: Connection, caplog: pytest.LogCaptureFixture) -> None:
+    """No page, cookie or log shows a secret. A temporary password is only in the response that created it."""
     caplog.set_level(logging.DEBUG)
     texts: list[str] = []
     for form in ({"email": EMAIL, "password": PASSWORD}, {"key": ADMIN_KEY}):

@@ -1,4 +1,4 @@
-"""What is refused whatever it says: by its size, its content type, its path or its method."""
+"""Requests that are refused for their size, content type, path or method."""
 
 from datetime import UTC, datetime
 from io import BytesIO
@@ -17,7 +17,7 @@ from webhook_service.inbound.signature import SIGNATURE_HEADER
 
 @pytest.mark.parametrize("size", [1_000_001, 3_000_000])
 def test_a_body_over_the_limit_is_413(client: FlaskClient, connection: Connection, size: int) -> None:
-    """A right signature does not help."""
+    """A body over the limit gets a 413 even with a valid signature."""
     body = body_of(insert())
     response = sent(client, body + b" " * (size - len(body)))
     assert (response.status_code, problem_of(response)["reason"]) == (413, "too_large")
@@ -25,8 +25,8 @@ def test_a_body_over_the_limit_is_413(client: FlaskClient, connection: Connectio
 
 
 @pytest.mark.parametrize(("size", "status"), [(1_000_000, 200), (1_000_001, 413), (3_000_000, 413)])
-def test_a_body_of_no_declared_length_has_the_same_limit(client: FlaskClient, size: int, status: int) -> None:
-    """As servers hand over what was sent in chunks: a part of it is not taken for the whole."""
+def test_a_body_without_a_declared_length_has_the_same_limit(client: FlaskClient, size: int, status: int) -> None:
+    """A chunked body has the same limit, and the service never takes a part of it for the whole."""
     body = body_of(insert())
     body += b" " * (size - len(body))
     ends_by_itself = {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
@@ -36,8 +36,8 @@ def test_a_body_of_no_declared_length_has_the_same_limit(client: FlaskClient, si
     assert response.status_code == status
 
 
-def test_a_body_at_the_limit_is_taken(client: FlaskClient) -> None:
-    """MAX_BODY_BYTES itself is still allowed."""
+def test_a_body_at_the_limit_is_accepted(client: FlaskClient) -> None:
+    """A body of exactly MAX_BODY_BYTES is accepted."""
     body = body_of(insert())
     assert sent(client, body + b" " * (1_000_000 - len(body))).status_code == 200
 
@@ -49,7 +49,7 @@ def test_a_body_at_the_limit_is_taken(client: FlaskClient) -> None:
     ids=repr,
 )  # fmt: skip
 def test_another_content_type_is_415(client: FlaskClient, connection: Connection, content_type: str) -> None:
-    """Only what is declared as JSON is read as JSON."""
+    """The service reads only bodies that are declared as JSON."""
     response = sent(client, body_of(insert()), **{"Content-Type": content_type})
     assert (response.status_code, problem_of(response)["reason"]) == (415, "wrong_content_type")
     assert rows(connection) == 0
@@ -57,7 +57,7 @@ def test_another_content_type_is_415(client: FlaskClient, connection: Connection
 
 @pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "Application/JSON", "application/json;"])
 def test_json_may_be_declared_with_parameters(client: FlaskClient, content_type: str) -> None:
-    """In any case, as HTTP has it."""
+    """The content type may have parameters and any case, as HTTP allows."""
     assert sent(client, body_of(insert()), **{"Content-Type": content_type}).status_code == 200
 
 
@@ -68,16 +68,16 @@ def test_json_may_be_declared_with_parameters(client: FlaskClient, content_type:
     "path", ["/", "/webhook", "/webhook/auth/", "/webhook/auth/x", "/static/x", "/%00", "/é", "/.."]
 )
 def test_an_unknown_path_is_404(client: FlaskClient, path: str) -> None:
-    """With a problem document."""
+    """An unknown path gets a 404 problem document."""
     response = client.post(path, data=b"{}")
     assert (response.status_code, problem_of(response)["reason"]) == (404, "not_found")
 
 
 @pytest.mark.parametrize("path", ["//webhook/auth", "///webhook/auth"])
-def test_a_slash_too_many_in_front_does_not_redirect(client: FlaskClient, connection: Connection, path: str) -> None:
-    """Flask takes it for the path of deliveries, and the signature is verified as there."""
+def test_extra_leading_slashes_do_not_redirect(client: FlaskClient, connection: Connection, path: str) -> None:
+    """Flask routes a path with extra leading slashes to the webhook, which verifies the signature as usual."""
     body = body_of(insert())
-    # As servers hand it over; Flask's client would take what follows two slashes for a host.
+    # Servers pass the path like this. Flask's client would take the text after two slashes for a host.
     response = client.post("/", data=body, headers=headers_for(body), environ_overrides={"PATH_INFO": path})
     assert response.status_code == 200
     assert rows(connection) == 1
@@ -85,20 +85,20 @@ def test_a_slash_too_many_in_front_does_not_redirect(client: FlaskClient, connec
 
 @pytest.mark.parametrize("path", ["/webhook//auth", "/webhook/auth//", "/healthz/", "//example.com"])
 def test_no_path_redirects(client: FlaskClient, path: str) -> None:
-    """pg_net turns a redirected POST into a GET and logs it as delivered."""
+    """No path redirects, because pg_net turns a redirected POST into a GET and logs it as delivered."""
     assert client.post(path, data=b"{}").status_code in (404, 405)
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "NONSENSE"])
 def test_another_method_is_405(client: FlaskClient, method: str) -> None:
-    """With a problem document, and the methods that are allowed."""
+    """Another method gets a 405 problem document that lists the allowed methods."""
     response = client.open(PATH, method=method)
     assert (response.status_code, problem_of(response)["reason"]) == (405, "method_not_allowed")
     assert "POST" in response.headers["Allow"]
 
 
-def test_a_refusal_does_not_show_what_was_sent(client: FlaskClient) -> None:
-    """No answer repeats the body or the signature."""
+def test_a_refusal_does_not_repeat_the_request(client: FlaskClient) -> None:
+    """No response repeats the body or the signature."""
     body = written(update(id="canary@example.com"))
     headers = headers_for(body, now=datetime.now(UTC))
     answer = client.post(PATH, data=body, headers=headers).get_data(as_text=True)

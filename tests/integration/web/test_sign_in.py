@@ -1,4 +1,4 @@
-"""Who may sign in to the pages for admins, by what, and how often it may be tried."""
+"""The admins who may sign in to the pages, and the ways to sign in."""
 
 import logging
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ from tests.integration.signing_in import (
 )
 from webhook_service.log import JsonFormatter
 from webhook_service.settings import Settings, SupabaseConnection
-from webhook_service.web.pages.session import WRONG
+from webhook_service.web.pages.session import SIGN_IN_FAILED
 
 MFA = {
     "id": "0b1c2d3e-0000-4000-8000-000000000001",
@@ -49,7 +49,7 @@ def supabase(settings: Settings) -> Iterator[Flask]:
 
 @pytest.fixture(params=["stand-in", "Supabase"])
 def with_auth(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Flask]:
-    """The pages, with either Auth."""
+    """The pages, with the stand-in or with Supabase Auth."""
     with pages(local(settings)) if request.param == "stand-in" else supabase(settings) as app:
         yield app
 
@@ -58,7 +58,7 @@ def with_auth(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Fl
 
 
 def test_the_admin_key_signs_in(site: Flask, connection: Connection) -> None:
-    """Under the name that is given, without anything in it that could not be read; it is recorded."""
+    """The admin key signs a visitor in, and the audit records the given name without unprintable characters."""
     browser = Browser(site)
     assert not browser.is_in()
     response = browser.signs_in(key=ADMIN_KEY, name=" Kim\0\n\u202e  of IT " + "x" * 99)
@@ -69,8 +69,8 @@ def test_the_admin_key_signs_in(site: Flask, connection: Connection) -> None:
     assert (len(who), action, target) == (len("admin key ()") + 60, "signed in", None)
 
 
-def test_a_wrong_sign_in_says_no_more_than_that(settings: Settings, database_url: str) -> None:
-    """The same text and status, whatever is wrong, and whether there is such a user; nothing is signed in."""
+def test_a_failed_sign_in_does_not_say_why(settings: Settings, database_url: str) -> None:
+    """A failed sign-in has the same text and status for every cause, and whether or not the user exists."""
     admin_in_auth(database_url)
     forms = [
         {"key": "wrong"},
@@ -88,7 +88,7 @@ def test_a_wrong_sign_in_says_no_more_than_that(settings: Settings, database_url
             for number, form in enumerate(forms):
                 browser = Browser(app, f"198.51.100.{number}")
                 response = browser.signs_in(**form)
-                assert (response.status_code, WRONG in response.text) == (401, True), form
+                assert (response.status_code, SIGN_IN_FAILED in response.text) == (401, True), form
                 assert not browser.is_in()
 
 
@@ -96,7 +96,7 @@ def test_a_wrong_sign_in_says_no_more_than_that(settings: Settings, database_url
 
 
 def test_an_admin_of_auth_signs_in(with_auth: Flask, database_url: str, connection: Connection) -> None:
-    """With e-mail, in any case, and password; and is recorded by the e-mail."""
+    """An admin of Auth signs in with password and e-mail, in any case, and the audit records the e-mail."""
     admin_in_auth(database_url)
     browser = Browser(with_auth)
     assert browser.signs_in(**by_password(email=f" {EMAIL.upper()} ")).status_code == 303
@@ -108,8 +108,10 @@ def test_an_admin_of_auth_signs_in(with_auth: Flask, database_url: str, connecti
 @pytest.mark.parametrize(
     "who", ["no role", "another role", "by user_metadata", "banned", "deleted", "unconfirmed", "SSO", "dismissed"]
 )
-def test_whoever_is_no_admin_is_refused(with_auth: Flask, database_url: str, connection: Connection, who: str) -> None:
-    """With the right password, and with what everyone hears."""
+def test_a_user_who_is_not_an_admin_is_refused(
+    with_auth: Flask, database_url: str, connection: Connection, who: str
+) -> None:
+    """A user who is not an admin is refused with the usual text, despite the right password."""
     role = {"no role": "", "by user_metadata": "", "another role": "employee"}.get(who, "sync_admin")
     admin_in_auth(database_url, role=role, confirmed=who != "unconfirmed")
     with auth_on(database_url) as auth:
@@ -125,20 +127,20 @@ def test_whoever_is_no_admin_is_refused(with_auth: Flask, database_url: str, con
         hire(connection, EMAIL, auth_user_id=JANE, is_active=False)
     browser = Browser(with_auth)
     response = browser.signs_in(**by_password())
-    assert (response.status_code, WRONG in response.text) == (401, True)
+    assert (response.status_code, SIGN_IN_FAILED in response.text) == (401, True)
     assert not browser.is_in()
     assert recorded(connection) == []
 
 
-def test_a_ban_that_is_over_is_none(with_auth: Flask, database_url: str, connection: Connection) -> None:
-    """Such a user may sign in again."""
+def test_an_expired_ban_does_not_matter(with_auth: Flask, database_url: str, connection: Connection) -> None:
+    """A user whose ban has expired may sign in again."""
     admin_in_auth(database_url)
     connection.execute("update auth.users set banned_until = now() - interval '1 hour'")
     assert Browser(with_auth).signs_in(**by_password()).status_code == 303
 
 
-def test_a_password_is_not_enough_where_there_is_a_second_factor(settings: Settings, database_url: str) -> None:
-    """Of a user with a verified factor it is only half; one that was never verified is none."""
+def test_a_password_alone_is_refused_if_there_is_a_second_factor(settings: Settings, database_url: str) -> None:
+    """A user with a verified second factor cannot sign in by password. An unverified factor does not count."""
     admin_in_auth(database_url)
     with pages_with_auth(settings) as (app, auth):
         auth.factors = [MFA | {"status": "unverified"}, MFA | {"status": "verified"}]
@@ -148,16 +150,16 @@ def test_a_password_is_not_enough_where_there_is_a_second_factor(settings: Setti
 
 
 @pytest.mark.parametrize("fault", [Fault(403, "user_banned"), Fault(400, "email_not_confirmed"), Fault(422, "odd")])
-def test_what_auth_refuses_is_refused(settings: Settings, database_url: str, fault: Fault) -> None:
-    """With whatever status and code."""
+def test_a_sign_in_that_auth_refuses_is_refused(settings: Settings, database_url: str, fault: Fault) -> None:
+    """A sign-in that Auth refuses, with any status and code, gets a 401."""
     admin_in_auth(database_url)
     with pages_with_auth(settings) as (app, auth):
         auth.fail_next(fault, path="/token")
         assert Browser(app).signs_in(**by_password()).status_code == 401
 
 
-def test_a_key_of_ours_that_auth_refuses_is_nobodys_mistake_but_ours(settings: Settings, database_url: str) -> None:
-    """The page says so, instead of that the password be wrong."""
+def test_a_refused_service_key_is_not_called_a_wrong_password(settings: Settings, database_url: str) -> None:
+    """If Auth refuses the service's own key, the page says so instead of calling the password wrong."""
     admin_in_auth(database_url)
     with pages_with_auth(settings) as (app, auth):
         auth.key = JWT_KEY
@@ -168,8 +170,8 @@ def test_a_key_of_ours_that_auth_refuses_is_nobodys_mistake_but_ours(settings: S
 @pytest.mark.parametrize(
     "fault", [CUT, BROKEN, UNEXPECTED, PAGE_500, PAGE_OK, throttled("7")], ids=lambda fault: f"{fault.status}"
 )
-def test_auth_that_is_away_is_said_to_be(settings: Settings, database_url: str, fault: Fault) -> None:
-    """503, with when to try again; the admin key works, and so does the password once Auth is back."""
+def test_an_outage_of_auth_is_reported(settings: Settings, database_url: str, fault: Fault) -> None:
+    """An outage of Auth gets a 503 with Retry-After. The admin key works, and so does the password after the outage."""
     admin_in_auth(database_url)
     with pages_with_auth(settings) as (app, auth):
         auth.fail(fault)
@@ -183,8 +185,8 @@ def test_auth_that_is_away_is_said_to_be(settings: Settings, database_url: str, 
         assert Browser(app).signs_in(**by_password()).status_code == 303
 
 
-def test_a_session_in_auth_that_cannot_be_ended(settings: Settings, database_url: str) -> None:
-    """Is no reason to refuse: nobody has its token."""
+def test_a_session_that_auth_cannot_end_does_not_prevent_a_sign_in(settings: Settings, database_url: str) -> None:
+    """A failed sign-out in Auth does not prevent the sign-in, because the token is stored nowhere."""
     admin_in_auth(database_url)
     with pages_with_auth(settings) as (app, auth):
         for fault in (CUT, UNEXPECTED, PAGE_500):
@@ -193,8 +195,8 @@ def test_a_session_in_auth_that_cannot_be_ended(settings: Settings, database_url
         assert [dict(call.body) for call in auth.calls if "password" in str(call.body)] == []
 
 
-def test_without_roles_nobody_is_asked_for_a_password(settings: Settings, database_url: str) -> None:
-    """Then there is no such form, and Auth is not asked; nor where there is no Auth."""
+def test_without_roles_there_is_no_sign_in_by_password(settings: Settings, database_url: str) -> None:
+    """Without ADMIN_ROLES or without Auth, the page has no password form, and Auth is not called."""
     admin_in_auth(database_url)
     with pages_with_auth(settings) as (_, auth):
         for auth_settings in (SupabaseConnection(auth.url, auth.key), None):
@@ -207,7 +209,7 @@ def test_without_roles_nobody_is_asked_for_a_password(settings: Settings, databa
 
 
 def test_nothing_secret_is_logged(settings: Settings, database_url: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Neither who tried nor what was typed, at any level: only from where, and why not."""
+    """The log has the address and the reason of a refused sign-in, but neither the user nor anything that was typed."""
     admin_in_auth(database_url)
     caplog.set_level(logging.DEBUG)
     with pages_with_auth(settings) as (app, _):
@@ -219,6 +221,6 @@ def test_nothing_secret_is_logged(settings: Settings, database_url: str, caplog:
         ("198.51.100.7", "invalid_credentials"),
         ("198.51.100.7", "wrong_key"),
     ]
-    ours = "\n".join(JsonFormatter().format(each) for each in caplog.records if each.name.startswith("webhook_service"))
+    own = "\n".join(JsonFormatter().format(each) for each in caplog.records if each.name.startswith("webhook_service"))
     assert not [word for word in ("wr0ng", PASSWORD, ADMIN_KEY, SECRET_KEY, "t0kenOf", "pbkdf2") if word in lines]
-    assert EMAIL.split("@")[0] not in ours
+    assert EMAIL.split("@")[0] not in own

@@ -1,4 +1,4 @@
-"""How often somebody may try to sign in: for each address and for each account, counted in the database."""
+"""The limits of sign-in attempts, for each address and for each account, counted in the database."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,7 +19,7 @@ def wait(connection: Connection, seconds: int) -> None:
 
 
 def test_an_address_has_to_wait(site: Flask, connection: Connection) -> None:
-    """After ten attempts, and exactly as long as it is told, even where it has not waited; others need not."""
+    """After ten attempts, an address must wait exactly as long as Retry-After says. Other addresses need not wait."""
     browser = Browser(site)
     assert attempts(browser, key="wrong") == [401] * ATTEMPTS
     for _ in range(3):
@@ -35,14 +35,17 @@ def test_an_address_has_to_wait(site: Flask, connection: Connection) -> None:
 
 
 def test_all_workers_count_together(settings: Settings, site: Flask) -> None:
-    """What one has counted holds in the next."""
+    """An attempt that one worker counted counts for the others."""
     attempts(Browser(site), key="wrong")
     with pages(settings) as another:
         assert Browser(another).signs_in().status_code == 429
 
 
-def test_an_account_is_tried_no_more_often_from_many_addresses(settings: Settings, database_url: str) -> None:
-    """By any spelling; others are not held up, and an address that has to wait counts for no account."""
+def test_an_account_has_one_limit_for_all_addresses(settings: Settings, database_url: str) -> None:
+    """An account has one limit for all addresses and spellings.
+
+    An attempt of an address that has to wait does not count for an account.
+    """
     admin_in_auth(database_url)
     with pages(local(settings)) as app:
         tried = [
@@ -60,7 +63,7 @@ def test_an_account_is_tried_no_more_often_from_many_addresses(settings: Setting
 
 
 def test_a_success_gives_no_new_attempts(settings: Settings, database_url: str) -> None:
-    """Who can sign in to one account gains nothing for the next."""
+    """A successful sign-in to one account gives no new attempts for another account."""
     admin_in_auth(database_url)
     with pages(local(settings)) as app:
         browser = Browser(app)
@@ -70,7 +73,7 @@ def test_a_success_gives_no_new_attempts(settings: Settings, database_url: str) 
 
 
 def test_addresses_that_count_together(site: Flask, connection: Connection) -> None:
-    """Whoever has an IPv6 address has all of its network; an IPv4 address is the same in either form."""
+    """An IPv6 address counts with its whole /64 network, and an IPv4 address counts the same in either form."""
     for first, second, together in (
         ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),
         ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
@@ -84,8 +87,8 @@ def test_addresses_that_count_together(site: Flask, connection: Connection) -> N
         connection.execute("delete from auth_sync_sign_in_attempts")
 
 
-def test_attempts_at_once_are_all_counted(site: Flask) -> None:
-    """Of many at the same moment, no more come through than one after the other."""
+def test_concurrent_attempts_are_all_counted(site: Flask) -> None:
+    """Concurrent attempts have the same limit as successive ones."""
     browsers = [Browser(site) for _ in range(16)]
     with ThreadPoolExecutor(8) as threads:
         tried = list(threads.map(lambda browser: browser.signs_in(key="wrong").status_code, browsers))
@@ -93,7 +96,7 @@ def test_attempts_at_once_are_all_counted(site: Flask) -> None:
 
 
 def test_sign_ins_are_counted(site: Flask) -> None:
-    """For the monitoring: those that were refused, and those that had to wait."""
+    """The metrics count sign-ins that were refused, throttled and successful."""
     attempts(Browser(site), key="wrong")
     Browser(site).signs_in()
     Browser(site, "192.0.2.2").signs_in()

@@ -1,4 +1,4 @@
-"""Who sends slowly, through a WSGI server with a thread for each connection."""
+"""Slow senders, through a WSGI server with a thread for each connection."""
 
 import socket
 import threading
@@ -17,11 +17,11 @@ from tests.contract.serving import serving
 from webhook_service.demo.traffic import body_of
 
 STALLED = 40
-"""More than Python's own pool of threads has, on any machine."""
+"""More than the threads of Python's default pool on any machine."""
 
 
 class Readers:
-    """A layer around the application that knows how many bodies are being read."""
+    """A layer around the application that counts the bodies that are being read."""
 
     def __init__(self, app: Flask) -> None:
         self._application = app.wsgi_app
@@ -36,7 +36,7 @@ class Readers:
 
 
 class Read:
-    """An input that says when somebody begins to read it."""
+    """An input that reports when the application begins to read it."""
 
     def __init__(self, body: Any, begun: threading.Semaphore) -> None:
         self._body = body
@@ -50,7 +50,7 @@ class Read:
 @pytest.fixture
 def readers(app: Flask) -> Readers:
     readers = Readers(app)
-    app.wsgi_app = readers  # type: ignore[method-assign]  # as Flask has it
+    app.wsgi_app = readers  # type: ignore[method-assign]  # Flask documents this way of wrapping
     return readers
 
 
@@ -60,8 +60,8 @@ def url(app: Flask, readers: Readers) -> Iterator[str]:
         yield url
 
 
-def test_who_stalls_within_a_delivery_holds_up_no_other(url: str, readers: Readers) -> None:
-    """However many senders stop in the middle of their body: each is waited for apart, and a whole one is answered."""
+def test_a_stalled_delivery_delays_no_other(url: str, readers: Readers) -> None:
+    """A complete delivery is answered while many senders stop in the middle of their bodies."""
     body = body_of(insert())
     address = urlsplit(url)
     head = f"POST /webhook/auth HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Length: {len(body)}\r\n\r\n".encode()

@@ -1,4 +1,4 @@
-"""The static token over HTTP: believed only where it is turned on, and never instead of a signature."""
+"""The static token over HTTP is accepted only if WEBHOOK_STATIC_TOKEN turns it on, and never instead of a signature."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -35,13 +35,13 @@ def sent_with_token(client: FlaskClient, token: str, **headers: str) -> TestResp
     return client.post(PATH, data=body_of(insert()), headers=headers)
 
 
-def test_a_token_is_believed_where_it_is_turned_on(client_with_tokens: Client) -> None:
-    """The weaker way is open once the setting says so."""
+def test_a_token_is_accepted_if_it_is_turned_on(client_with_tokens: Client) -> None:
+    """A valid token is accepted if the setting allows it."""
     assert sent_with_token(client_with_tokens(True), TOKEN).status_code == 200
 
 
-def test_a_token_is_nothing_where_it_is_turned_off(client_with_tokens: Client, connection: Connection) -> None:
-    """Off by default: a right token is an unsigned request."""
+def test_a_token_is_ignored_if_it_is_turned_off(client_with_tokens: Client, connection: Connection) -> None:
+    """By default, a request with a valid token counts as unsigned."""
     response = sent_with_token(client_with_tokens(False), TOKEN)
     assert (response.status_code, problem_of(response)["reason"]) == (401, "missing_signature")
     assert rows(connection) == 0
@@ -49,26 +49,26 @@ def test_a_token_is_nothing_where_it_is_turned_off(client_with_tokens: Client, c
 
 @pytest.mark.parametrize("token", ["", "x", f"{TOKEN}x", "é", "." * 100], ids=repr)
 def test_a_forged_token_is_401(client_with_tokens: Client, connection: Connection, token: str) -> None:
-    """Whatever it is, it is not one of ours."""
+    """A token that the service did not mint gets a 401."""
     response = sent_with_token(client_with_tokens(True), token)
     assert (response.status_code, problem_of(response)["reason"]) == (401, "wrong_token")
     assert rows(connection) == 0
 
 
 def test_a_token_does_not_excuse_a_wrong_signature(client_with_tokens: Client) -> None:
-    """Who signs is held to the signature, though the token be right."""
+    """A wrong signature is refused even beside a valid token."""
     headers = headers_for(b"another body")
     response = sent_with_token(client_with_tokens(True), TOKEN, **headers)
     assert (response.status_code, problem_of(response)["reason"]) == (401, "wrong_signature")
 
 
-def test_signatures_are_believed_beside_tokens(client_with_tokens: Client) -> None:
-    """The setting adds a way and takes none away."""
+def test_signatures_are_accepted_beside_tokens(client_with_tokens: Client) -> None:
+    """Signed deliveries are still accepted if tokens are allowed."""
     assert post(client_with_tokens(True), insert()).status_code == 200
 
 
 def test_the_same_body_under_a_token_is_a_duplicate(client_with_tokens: Client, connection: Connection) -> None:
-    """The event id derives from the body."""
+    """The event id of a delivery with a token is derived from its body."""
     client = client_with_tokens(True)
     outcomes = [sent_with_token(client, TOKEN).get_json()["outcome"] for _ in range(2)]
     assert outcomes[1] == "duplicate"
@@ -78,5 +78,5 @@ def test_the_same_body_under_a_token_is_a_duplicate(client_with_tokens: Client, 
 @hostile
 @given(headers=HEADERS, body=st.binary(max_size=50))
 def test_with_tokens_a_random_request_is_401(client_with_tokens: Client, headers: dict[str, str], body: bytes) -> None:
-    """The second way lets in nothing that the first one would not."""
+    """A random request is refused even if tokens are allowed."""
     assert client_with_tokens(True).post(PATH, data=body, headers=headers).status_code == 401

@@ -14,7 +14,7 @@ OPTIONS = Options(rounds=1, events=1, employees=1, only="", minutes=1, large_emp
 def test_without_node_the_peers_are_left_out_and_the_reason_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The benchmark measures the rest."""
+    """Without Node.js, the benchmark leaves out the peers and reports the reason."""
     monkeypatch.setenv("PATH", str(tmp_path))
     reported: list[str] = []
 

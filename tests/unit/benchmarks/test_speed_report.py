@@ -1,4 +1,4 @@
-"""The page of the benchmark's figures."""
+"""The page with the benchmark's figures."""
 
 from pathlib import Path
 
@@ -9,8 +9,8 @@ def part(value: str, *, met: bool | None = None) -> Part:
     return Part("rates", "Events a second", [Figure("the product", value, goal="> 1", met=met)], "2 cores")
 
 
-def test_measured_again_a_part_replaces_itself_alone(tmp_path: Path) -> None:
-    """What a person has written around the tables stays, and so do other parts; a part measured again is there once."""
+def test_a_part_that_is_measured_again_replaces_only_itself(tmp_path: Path) -> None:
+    """A part that is measured again replaces its old table; other parts and remarks stay."""
     page = tmp_path / "speed.md"
     other = Part("start", "Import", [Figure("import wsgi", "1 s")], "4 cores")
     write(page, part("2,000 events/s"))

@@ -1,4 +1,4 @@
-"""What doctor makes of the facts that the database tells: a finding for each, and what to do about it."""
+"""The checks of `doctor`: facts from the database become findings, with what to do."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -41,7 +41,7 @@ RIGHT: dict[str, Any] = {
     "last_event_at": NOW - 3600,
     "last_reconcile": {"status": "SUCCESS", "outcome": "reconciled", "seconds_ago": 60.0},
 }
-"""As they are where nothing is wrong."""
+"""The facts of a healthy project."""
 
 
 def clock_on_time(facts: dict[str, Any]) -> Finding:
@@ -59,7 +59,7 @@ CHECKS: tuple[Callable[[dict[str, Any]], Finding | list[Finding]], ...] = (
 
 
 def findings(**facts: Any) -> list[Finding]:
-    """Of the right facts, but for these."""
+    """The findings of the right facts, with the given ones changed."""
     found: list[Finding] = []
     for check in CHECKS:
         reported = check(RIGHT | facts)
@@ -67,8 +67,8 @@ def findings(**facts: Any) -> list[Finding]:
     return found
 
 
-def test_what_is_right_is_said_to_be() -> None:
-    """Of the right facts each check has one finding, which is ok and leaves nothing to do."""
+def test_a_healthy_project_is_ok() -> None:
+    """Each check of a healthy project has one finding, which is ok and leaves nothing to do."""
     found = findings()
     assert {finding.level for finding in found} == {Level.OK}
     assert {finding.todo for finding in found} == {""}
@@ -96,7 +96,7 @@ CASES: list[tuple[dict[str, Any], str, Level, str, str]] = [
     ({"has_pgcrypto": False}, "sender", WRONG, "without pgcrypto nothing", "Extensions"),
     ({"has_vault": False, "has_secret": False}, "sender", WRONG, "without vault nothing", "Extensions"),
     ({"has_pg_net": False, "has_vault": False}, "sender", WRONG, "without pg_net, vault nothing", "Extensions"),
-    ({"has_secret": False}, "sender", WRONG, "gone from the vault", "auth_sync_send_to"),
+    ({"has_secret": False}, "sender", WRONG, "not in the vault", "auth_sync_send_to"),
     ({"pg_net_worker_is_up": False, "pg_net_waiting": 7}, "pg_net", WRONG, "7 requests wait", "worker_restart"),
     ({"pg_net_worker_is_up": False, "pg_net_waiting": None}, "pg_net", WRONG, "does not run", "worker_restart"),
     ({"pg_net_refused": {"503": 2, "401": 1}}, "pg_net", NOTE, "1 times 401, 2 times 503", "log of the service"),
@@ -108,14 +108,14 @@ CASES: list[tuple[dict[str, Any], str, Level, str, str]] = [
     ),
     ({"pending": 3, "oldest_pending_seconds": 121.0}, "backlog", WRONG, "3 pending, the oldest for 2 min", "log"),
     ({"needs_attention": 4}, "needs_attention", WRONG, "4 events", "replay"),
-    ({"newest_user_at": NOW, "last_event_at": NOW - 301}, "silence", WRONG, "newer users", "reconcile"),
-    ({"last_event_at": None}, "silence", WRONG, "no event ever came", "reconcile"),
+    ({"newest_user_at": NOW, "last_event_at": NOW - 301}, "silence", WRONG, "newer than", "reconcile"),
+    ({"last_event_at": None}, "silence", WRONG, "no event has ever arrived", "reconcile"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("facts", "check", "level", "says", "todo"), CASES)
-def test_what_is_not_right_is_found(facts: dict[str, Any], check: str, level: Level, says: str, todo: str) -> None:
-    """A fact that is not as it should be is the one finding that is not ok, and it says what is and what to do."""
+def test_a_wrong_fact_is_found(facts: dict[str, Any], check: str, level: Level, says: str, todo: str) -> None:
+    """A wrong fact causes one finding that is not ok, which says what is wrong and what to do."""
     [found] = [finding for finding in findings(**facts) if finding.level is not Level.OK]
     assert (found.check, found.level) == (check, level)
     assert says in found.says
@@ -135,12 +135,12 @@ def test_what_is_not_right_is_found(facts: dict[str, Any], check: str, level: Le
         pytest.param({"webhook_url": URL, "pg_net_worker_is_up": None}, id="a-worker-that-cannot-be-seen"),
     ],
 )
-def test_what_is_ordinary_is_no_finding(facts: dict[str, Any]) -> None:
-    """What happens on any day of a healthy project is ok."""
+def test_normal_operation_is_ok(facts: dict[str, Any]) -> None:
+    """Conditions that occur on any day of a healthy project are ok."""
     assert [finding for finding in findings(**facts) if finding.level is not Level.OK] == []
 
 
-def test_all_that_is_wrong_is_said_at_once() -> None:
+def test_all_findings_are_reported_together() -> None:
     """One finding does not hide another of the same group."""
     facts = {
         "open_to_strangers": ["integration_sync_log"],
@@ -155,8 +155,8 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
 
 
 @pytest.mark.parametrize("make", [note, wrong])
-def test_no_finding_without_something_to_do(make: Callable[..., Finding]) -> None:
-    """A note and a wrong cannot be made without saying what to do about it."""
+def test_a_finding_needs_a_remedy(make: Callable[..., Finding]) -> None:
+    """A `note` or `wrong` finding cannot be created without what to do."""
     with pytest.raises(TypeError):
         make("check", "says")
 
@@ -165,12 +165,12 @@ def test_no_finding_without_something_to_do(make: Callable[..., Finding]) -> Non
     ("seconds", "text"),
     [(0, "0 s"), (59.4, "59 s"), (60, "1 min"), (83, "1 min"), (3599, "59 min"), (3600, "1 h"), (90000, "1 d")],
 )
-def test_a_time_is_told_in_one_unit(seconds: float, text: str) -> None:
-    """In the largest unit that it has one of, rounded down."""
+def test_a_duration_has_one_unit(seconds: float, text: str) -> None:
+    """A duration is written in the largest unit that it has at least one of, rounded down."""
     assert describe(seconds) == text
 
 
-def test_the_clock_is_compared_with_the_moment_it_was_asked() -> None:
-    """The difference is between the database's clock and ours, with its sign, whatever our time zone."""
+def test_the_database_clock_is_compared_with_the_local_clock() -> None:
+    """The finding has the difference between the two clocks, with its sign, in any time zone."""
     found = checks.clock(RIGHT, datetime.fromtimestamp(NOW - 600, UTC))
     assert (found.level, found.says) == (Level.WRONG, "+600 s from the database's")

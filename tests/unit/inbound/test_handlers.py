@@ -1,4 +1,4 @@
-"""The decision table, as far as the event decides it: what is to be done in each situation."""
+"""The decision table of events: the step for each situation."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ def event_of(user: AuthUser) -> AuthEvent:
 
 
 TABLE = [
-    # the auth user is, then the step when linked, none, one, several, taken
+    # the auth user, and its step in the situations linked, none, one, several, taken
     (DELETED, Step.FLAG_ORPHAN, Outcome.UNMATCHED, Outcome.UNMATCHED, Outcome.UNMATCHED, Outcome.UNMATCHED),
     (ANONYMOUS, Outcome.IGNORED, Outcome.IGNORED, Outcome.IGNORED, Outcome.IGNORED, Outcome.IGNORED),
     (UNCONFIRMED, Step.SYNC, Outcome.UNCONFIRMED, Outcome.UNCONFIRMED, Outcome.UNCONFIRMED, Outcome.UNCONFIRMED),
@@ -40,7 +40,7 @@ TABLE = [
     ids=["deleted", "anonymous", "unconfirmed", "without e-mail", "confirmed", "numbered"],
 )
 def test_each_situation_has_its_step(user: AuthUser, steps: dict[Situation, Step | Outcome]) -> None:
-    """What is to be done depends on the auth user's state and on its situation, and on nothing else."""
+    """The step depends only on the auth user's state and its situation."""
     assert decide(event_of(user), Policy()).steps == steps
 
 
@@ -57,8 +57,8 @@ def test_each_situation_has_its_step(user: AuthUser, steps: dict[Situation, Step
     ],
     ids=["deleted", "anonymous", "unconfirmed", "without e-mail", "confirmed", "numbered", "number outranks e-mail"],
 )
-def test_an_employee_is_found_by_number_or_confirmed_email_only(user: AuthUser, key: dict[str, str] | None) -> None:
-    """The employee number outranks the e-mail; an unconfirmed e-mail finds nobody."""
+def test_an_employee_is_searched_by_number_or_confirmed_email_only(user: AuthUser, key: dict[str, str] | None) -> None:
+    """The employee number outranks the e-mail, and an unconfirmed e-mail is never a key."""
     assert decide(event_of(user), Policy()).key == key
 
 
@@ -76,11 +76,11 @@ def test_an_employee_is_found_by_number_or_confirmed_email_only(user: AuthUser, 
 def test_the_email_is_copied_once_confirmed_and_if_auth_owns_it(
     user: AuthUser, owner: EmailOwner, copied: dict[str, str]
 ) -> None:
-    """Names are copied, the e-mail only once it is confirmed and only where Auth owns it; of the deleted, nothing."""
+    """Names are copied, an e-mail only if it is confirmed and Auth owns it, and nothing of a deleted user."""
     assert decide(event_of(user), Policy(email_owner=owner)).copy == copied
 
 
-def test_a_replay_says_who_asked() -> None:
-    """How an event came, and who asked for it again, goes along with the work."""
+def test_a_replay_names_its_requester() -> None:
+    """The work names the path of the event, and the admin who requested a replay."""
     work = decide(event_of(CONFIRMED), Policy(), via=Via.REPLAY, requested_by="api")
     assert (work.via, work.requested_by) == (Via.REPLAY, "api")

@@ -1,4 +1,4 @@
-"""We and the reference library of Standard Webhooks understand each other."""
+"""Interoperability with the reference library of Standard Webhooks."""
 
 import json
 from datetime import UTC, datetime
@@ -34,8 +34,8 @@ BODIES = {
 }
 
 
-def test_we_sign_the_published_vector() -> None:
-    """Our three headers are those of the published vector."""
+def test_the_published_vector_is_signed() -> None:
+    """`sign` returns the headers of the published vector."""
     assert sign(SECRETS[0], EVENT_ID, PAYLOAD.encode(), now=SENT_AT) == {
         ID_HEADER: EVENT_ID,
         TIMESTAMP_HEADER: str(TIMESTAMP),
@@ -44,19 +44,19 @@ def test_we_sign_the_published_vector() -> None:
 
 
 def test_the_reference_library_signs_the_published_vector() -> None:
-    """The vector is what the installed library signs, so it is copied rightly."""
+    """The installed library signs the vector too, so the vector is copied correctly."""
     assert Webhook(SECRET).sign(EVENT_ID, SENT_AT, PAYLOAD) == SIGNATURE
 
 
-def test_we_verify_the_published_vector() -> None:
-    """The published headers are believed at their time."""
+def test_the_published_vector_is_verified() -> None:
+    """The published headers are accepted at their time."""
     headers = {ID_HEADER: EVENT_ID, TIMESTAMP_HEADER: str(TIMESTAMP), SIGNATURE_HEADER: SIGNATURE}
     assert verify(SECRETS, headers, PAYLOAD.encode(), now=SENT_AT).sent_at == SENT_AT
 
 
 @pytest.mark.parametrize("payload", BODIES.values(), ids=BODIES.keys())
-def test_what_the_reference_library_signs_verifies_here(payload: str) -> None:
-    """Any body that it signs, we take."""
+def test_a_signature_of_the_reference_library_is_verified(payload: str) -> None:
+    """`verify` accepts any body that the library signs."""
     headers = {
         ID_HEADER: EVENT_ID,
         TIMESTAMP_HEADER: str(TIMESTAMP),
@@ -66,14 +66,14 @@ def test_what_the_reference_library_signs_verifies_here(payload: str) -> None:
 
 
 @pytest.mark.parametrize("payload", BODIES.values(), ids=BODIES.keys())
-def test_what_we_sign_verifies_in_the_reference_library(payload: str) -> None:
-    """Any body that we sign, it takes; it reads the clock itself, so this is signed now."""
+def test_the_reference_library_verifies_a_signature(payload: str) -> None:
+    """The library accepts any body that `sign` signs. It reads the clock itself, so the body is signed now."""
     headers = sign(SECRETS[0], EVENT_ID, payload.encode(), now=datetime.now(UTC))
-    Webhook(SECRET).verify(payload, headers, json_parse=False)  # raises where it does not fit
+    Webhook(SECRET).verify(payload, headers, json_parse=False)  # raises if the signature does not match
 
 
-def test_both_skip_the_versions_that_they_do_not_know() -> None:
-    """A list of signatures with another version before ours is understood by both."""
+def test_unknown_versions_are_skipped() -> None:
+    """The service and the library both skip a signature of another version in the list."""
     headers = sign(SECRETS[0], EVENT_ID, PAYLOAD.encode(), now=datetime.now(UTC))
     headers[SIGNATURE_HEADER] = f"v1a,{SIGNATURE[3:]} {headers[SIGNATURE_HEADER]}"
     Webhook(SECRET).verify(PAYLOAD, headers)
@@ -81,7 +81,7 @@ def test_both_skip_the_versions_that_they_do_not_know() -> None:
 
 
 def test_another_secret_of_the_reference_library_is_refused() -> None:
-    """Its signatures under a secret that is not ours do not verify here."""
+    """A signature of the library with another secret is refused."""
     other = Webhook(b"another secret of 32 bytes length")
     headers = {
         ID_HEADER: EVENT_ID,

@@ -1,4 +1,4 @@
-"""What is taken from the body of a webhook, and what becomes of it in the ledger."""
+"""Parsing of a delivery's body, and the form of an event in the ledger."""
 
 import json
 from dataclasses import replace
@@ -55,8 +55,8 @@ def recorded(name: str) -> list[dict[str, Json]]:
 
 
 @pytest.mark.parametrize("name", sorted(file.stem for file in SAMPLES.glob("*.json")))
-def test_what_supabase_really_sent_is_understood(name: str) -> None:
-    """Each recorded payload becomes the event that it was."""
+def test_recorded_payloads_of_supabase_are_parsed(name: str) -> None:
+    """Each payload that was recorded from Supabase becomes the right event."""
     rank = {"INSERT": 0, "UPDATE": 1, "DELETE": 2}
     assert [parsed(payload) for payload in recorded(name)] == [
         AuthEvent("evt-1", Operation(type_), microseconds(f"2026-11-22T14:18:{at}+00:00") * 4 + rank[type_], user)
@@ -66,7 +66,7 @@ def test_what_supabase_really_sent_is_understood(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(file.stem for file in SAMPLES.glob("*.json")))
 def test_the_secrets_of_a_row_are_dropped(name: str) -> None:
-    """Hashes, tokens and what is not mapped are nowhere in what would be stored."""
+    """Hashes, tokens and columns that are not mapped are not stored."""
     for payload in recorded(name):
         event = parsed(payload)
         stored = json.dumps(to_request_data(event.user)) + repr(event)
@@ -77,23 +77,23 @@ def test_the_secrets_of_a_row_are_dropped(name: str) -> None:
 
 
 def test_unknown_keys_are_tolerated() -> None:
-    """A newer Supabase may add keys and columns."""
+    """Unknown keys and columns are ignored, because a newer Supabase may add some."""
     odd: Any = {"new": {"deep": [1]}, "": None, "__class__": 1, "self": 2}
     assert parsed(update() | odd | {"record": update()["record"] | odd}) == parsed(update())
 
 
-def test_the_columns_that_we_do_not_need_may_be_missing() -> None:
-    """A trigger may send only the mapped columns, or the id alone."""
+def test_all_columns_but_the_id_may_be_missing() -> None:
+    """A sender may send only the mapped columns, or only the id."""
     assert parsed(update() | {"record": {"id": str(JANE)}, "old_record": None}).user == AuthUser(JANE)
 
 
-def test_a_version_of_the_sender_is_taken() -> None:
-    """A sender that counts versions itself is believed, up to what the database can hold."""
+def test_a_version_of_the_sender_is_used() -> None:
+    """A version in the payload is used, from 0 to the maximum of a bigint."""
     assert [parsed(update() | {"version": version}).version for version in (0, 2**63 - 1)] == [0, 2**63 - 1]
 
 
-def test_no_version_is_the_one_of_the_row() -> None:
-    """`"version": null` is none."""
+def test_without_a_version_it_is_computed_from_the_row() -> None:
+    """A null version counts as missing."""
     assert parsed(update() | {"version": None}) == parsed(update())
 
 
@@ -101,25 +101,25 @@ def test_no_version_is_the_one_of_the_row() -> None:
 
 
 def test_the_operations_of_one_moment_are_ordered() -> None:
-    """At the same updated_at an INSERT comes before an UPDATE, and a DELETE after both."""
+    """At the same updated_at, an INSERT comes before an UPDATE, and a DELETE comes last."""
     versions = [parsed(operation(at=5)).version for operation in (insert, update, delete)]
     assert versions == sorted(set(versions))
 
 
 def test_a_later_update_outranks_everything_before_it() -> None:
-    """One microsecond is more than any operation."""
+    """A later updated_at outranks any operation, even if it is later by one microsecond."""
     earlier = delete(updated_at="2026-11-22T14:10:38.000001+00:00")
     assert parsed(insert(updated_at="2026-11-22T14:10:38.000002+00:00")).version > parsed(earlier).version
 
 
 @pytest.mark.parametrize("moment", ["infinity", "-infinity", "1969-12-31T23:59:59+00:00", None], ids=repr)
 def test_a_version_fits_the_database(moment: str | None) -> None:
-    """From 0 to what a bigint holds, whatever updated_at is."""
+    """A computed version is from 0 to the maximum of a bigint, for any updated_at."""
     assert 0 <= parsed(delete(updated_at=moment, created_at=moment)).version < 2**63
 
 
 def test_a_row_without_updated_at_is_ordered_by_its_creation() -> None:
-    """Auth sets both; a row written by hand may have one."""
+    """created_at replaces a missing updated_at, which a row written by hand may lack."""
     assert parsed(update(updated_at=None)).version == parsed(update(updated_at=CONFIRMED)).version
 
 
@@ -141,8 +141,8 @@ USERS = st.builds(
 
 
 @given(st.builds(AuthEvent, TEXTS, st.sampled_from(Operation), st.integers(0, 2**63 - 1), USERS))
-def test_an_event_comes_back_from_the_ledger_as_it_was(event: AuthEvent) -> None:
-    """What is stored is all that a replay needs."""
+def test_the_ledger_keeps_an_event_unchanged(event: AuthEvent) -> None:
+    """An event that is read from the ledger equals the one that was stored."""
     row = {
         "event_id": event.event_id,
         "operation": event.operation,

@@ -1,4 +1,4 @@
-"""Which bodies are refused before they are read as an event: no JSON, or text that PostgreSQL cannot store."""
+"""Bodies that are refused before they are read as an event: not JSON, or text that PostgreSQL cannot store."""
 
 import json
 
@@ -23,7 +23,7 @@ def with_raw(value: bytes) -> bytes:
     return body_of(update(raw_user_meta_data={"first_name": "#"})).replace(b'"#"', value)
 
 
-# What is not JSON
+# Bodies that are not JSON
 
 NOT_JSON = {
     "nothing": b"",
@@ -47,8 +47,8 @@ NOT_JSON = {
 
 
 @pytest.mark.parametrize("body", NOT_JSON.values(), ids=NOT_JSON.keys())
-def test_what_is_not_json_is_refused(body: bytes) -> None:
-    """Strictly as RFC 8259 has it."""
+def test_a_body_that_is_not_json_is_refused(body: bytes) -> None:
+    """A body must be JSON according to RFC 8259."""
     assert reason_of(body) == "not_json"
 
 
@@ -57,14 +57,14 @@ def test_what_is_not_json_is_refused(body: bytes) -> None:
     [b"\xff", b"\xc3", b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80"],
     ids=["no UTF-8", "cut off", "overlong NUL", "a surrogate", "over U+10FFFF"],
 )
-def test_what_is_not_utf8_is_refused(text: bytes) -> None:
-    """Strictly as RFC 3629 has it."""
+def test_a_body_that_is_not_utf8_is_refused(text: bytes) -> None:
+    """A body must be UTF-8 according to RFC 3629."""
     assert reason_of(with_raw(b'"' + text + b'"')) == "not_utf8"
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-32-le", "latin-1"])
 def test_json_in_another_encoding_is_refused(encoding: str) -> None:
-    """Only UTF-8 is JSON on the wire."""
+    """JSON in an encoding other than UTF-8 is refused."""
     body = json.dumps(insert(email="zoë@example.com"), ensure_ascii=False).encode(encoding)
     assert reason_of(body) in ("not_utf8", "not_json")
 
@@ -79,8 +79,8 @@ def test_json_in_another_encoding_is_refused(encoding: str) -> None:
     ],
     ids=["on top", "nested", "empty keys in a list", "written differently"],
 )
-def test_a_key_twice_is_refused(body: bytes) -> None:
-    """Readers differ in which one counts, so none does; at every depth."""
+def test_a_duplicate_key_is_refused(body: bytes) -> None:
+    """A duplicate key is refused at every depth, because readers differ in which value they take."""
     assert reason_of(body) == "duplicate_key"
 
 
@@ -88,13 +88,13 @@ def test_a_key_twice_is_refused(body: bytes) -> None:
     ("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}"), (b'[{"a":', b"}]"), (b"[", b"")], ids=str
 )
 def test_absurd_nesting_is_refused(opening: bytes, closing: bytes) -> None:
-    """A hundred thousand levels are an attack, not an event."""
+    """A body with a hundred thousand levels is refused, because it is an attack."""
     assert reason_of(with_raw(opening * 100_000 + b"1" + closing * 100_000)) == "too_deep"
 
 
 @pytest.mark.parametrize("text", [rb'"\u0001"', rb'"\ud83d\ude00"'], ids=["escape", "pair"])
 def test_every_depth_is_either_taken_or_refused(text: bytes) -> None:
-    """Around the depth that the reader just bears, nothing else of ours breaks."""
+    """At any depth near the reader's limit, a body is either parsed or refused, and no other error occurs."""
     for depth in range(850, 1001):
         try:
             parse_bytes(with_raw(b"[" * depth + text + b"]" * depth))
@@ -142,14 +142,14 @@ STORABLE = {
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES.keys())
 @pytest.mark.parametrize("text", UNSTORABLE.values(), ids=UNSTORABLE.keys())
 def test_text_that_cannot_be_stored_is_refused(text: bytes, place: bytes) -> None:
-    """NUL and halves of surrogate pairs, in values and in keys, at every depth."""
+    """NUL and halves of surrogate pairs are refused in values and keys, at every depth."""
     assert reason_of(with_raw(place % text)) == "unstorable_text"
 
 
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES.keys())
 @pytest.mark.parametrize("text", STORABLE.values(), ids=STORABLE.keys())
-def test_text_that_only_looks_like_it_is_taken(text: bytes, place: bytes) -> None:
-    """An escaped backslash before u0000 is four harmless characters, and a proper pair is one."""
+def test_similar_text_that_can_be_stored_is_accepted(text: bytes, place: bytes) -> None:
+    """An escaped backslash before u0000 is harmless text, and a complete surrogate pair is one character."""
     assert parse_bytes(with_raw(place % text)).user.id == JANE
 
 
@@ -164,8 +164,8 @@ def test_text_that_only_looks_like_it_is_taken(text: bytes, place: bytes) -> Non
     ],
     ids=["not JSON", "broken JSON", "NUL", "duplicate key", "not UTF-8"],
 )
-def test_an_answer_never_repeats_the_body(body: bytes) -> None:
-    """Nor does the error of a body that could not be read."""
+def test_an_error_never_quotes_the_body(body: bytes) -> None:
+    """The error of a body that cannot be read does not quote it."""
     with pytest.raises(BadPayload) as caught:
         parse_bytes(body)
     assert CANARY not in f"{caught.value} {caught.value.detail}"
@@ -173,6 +173,6 @@ def test_an_answer_never_repeats_the_body(body: bytes) -> None:
 
 @given(st.binary())
 def test_any_bytes_are_taken_or_refused(body: bytes) -> None:
-    """No body makes the parser raise anything but BadPayload."""
+    """The parser raises only BadPayload, for any body."""
     with pytest.raises(BadPayload):
         parse_bytes(body)

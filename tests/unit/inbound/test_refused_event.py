@@ -1,4 +1,4 @@
-"""Which JSON is refused, because it is no event of auth.users, and what the answer says of it."""
+"""JSON that is refused because it is not an event of auth.users, and the error for it."""
 
 import json
 from typing import Any
@@ -22,7 +22,7 @@ def detail_of(payload: Json) -> str:
 
 @pytest.mark.parametrize("top", [[], [insert()], "INSERT", 7, 1.5, True, None, {}], ids=lambda top: repr(top)[:15])
 def test_only_an_object_is_an_event(top: Json) -> None:
-    """Whatever else JSON can be is refused, an empty object too."""
+    """Any JSON except an object is refused, and so is an empty object."""
     assert detail_of(top)
 
 
@@ -52,14 +52,14 @@ def test_only_an_object_is_an_event(top: Json) -> None:
     ],
     ids=repr,
 )
-def test_only_row_events_of_auth_users_are_taken(changed: dict[str, Json], field: str) -> None:
-    """The answer names the field that is wrong."""
+def test_only_row_events_of_auth_users_are_accepted(changed: dict[str, Json], field: str) -> None:
+    """The error names the field that is wrong."""
     assert f"{field}: " in detail_of(update() | changed) or f"{field}." in detail_of(update() | changed)
 
 
 @pytest.mark.parametrize("missing", ["type", "schema", "table", "record"])
 def test_an_event_without_one_of_its_keys_is_refused(missing: str) -> None:
-    """Each of them is needed, and named."""
+    """The error names a missing key."""
     assert f"{missing}: " in detail_of({key: value for key, value in update().items() if key != missing})
 
 
@@ -69,8 +69,8 @@ def test_an_event_without_one_of_its_keys_is_refused(missing: str) -> None:
      (delete() | {"record": insert()["record"], "old_record": None}, "old_record")],
     ids=["INSERT", "DELETE", "DELETE with the other half"],
 )  # fmt: skip
-def test_each_operation_needs_its_half(payload: Json, half: str) -> None:
-    """INSERT and UPDATE need the new row, DELETE the old one."""
+def test_each_operation_needs_its_row(payload: Json, half: str) -> None:
+    """INSERT and UPDATE need the new row, and DELETE needs the old one."""
     assert detail_of(payload).startswith(f"{half}: ")
 
 
@@ -95,7 +95,7 @@ WRONG_COLUMNS: list[tuple[str, list[Any]]] = [
     ],
 )
 def test_a_column_of_the_wrong_type_is_refused(column: str, value: Json) -> None:
-    """What PostgreSQL cannot have written is no row of auth.users; the answer names the column."""
+    """A value that PostgreSQL cannot have written is refused, and the error names the column."""
     assert f"record.{column}" in detail_of(update(**{column: value}))
 
 
@@ -116,8 +116,8 @@ def test_a_column_of_the_wrong_type_is_refused(column: str, value: Json) -> None
         [CANARY],
     ],
 )
-def test_an_answer_never_repeats_a_value(payload: Json) -> None:
-    """The error names fields; what was in them may be personal."""
+def test_an_error_never_quotes_a_value(payload: Json) -> None:
+    """An error names fields but not their values, which may be personal data."""
     with pytest.raises(InvalidPayload) as caught:
         parse_bytes(body_of(payload))
     assert CANARY not in f"{caught.value} {caught.value.detail}"
@@ -131,8 +131,8 @@ ANYTHING = st.recursive(
 
 
 @given(st.sampled_from(sorted(update()["record"])), ANYTHING)
-def test_any_value_of_any_column_is_taken_or_refused(column: str, value: Json) -> None:
-    """No value of any column makes the parser raise anything but BadPayload."""
+def test_any_value_of_any_column_is_parsed_or_refused(column: str, value: Json) -> None:
+    """The parser raises only BadPayload, for any value of any column."""
     try:
         event = parse_bytes(json.dumps(update(**{column: value})).encode())
     except BadPayload:

@@ -1,4 +1,4 @@
-"""The secrets that webhooks are signed with: how they are written, and that they are not shown."""
+"""Webhook secrets: their forms, and that they are never shown."""
 
 import base64
 from collections.abc import Callable
@@ -24,7 +24,7 @@ def test_several_secrets_keep_their_order(prefix: str, separator: str) -> None:
 
 @pytest.mark.parametrize("length", [24, 25, 63, 64])
 def test_a_key_has_24_to_64_bytes(length: int) -> None:
-    """Both ends of the spec's range are taken."""
+    """A key may have from 24 to 64 bytes, as in the spec."""
     assert parse_secrets(written(b"k" * length)) == (Secret(b"k" * length),)
 
 
@@ -47,14 +47,14 @@ BAD_SECRETS = {
 
 @pytest.mark.parametrize("bad", BAD_SECRETS.values(), ids=BAD_SECRETS.keys())
 def test_an_unusable_secret_is_refused(bad: str) -> None:
-    """One unusable secret among good ones is refused, by its position."""
+    """An unusable secret among good ones is refused, and the error names its position."""
     with pytest.raises(ValueError, match=r"^secret \d of \d"):
         parse_secrets(f"{NEW}|{bad}")
 
 
 @pytest.mark.parametrize("bad", BAD_SECRETS.values(), ids=BAD_SECRETS.keys())
 def test_the_error_never_shows_the_secret(bad: str) -> None:
-    """The text of the error holds no four characters in a row of what the secret encodes."""
+    """The error does not hold any four consecutive characters of the encoded key."""
     with pytest.raises(ValueError, match="secret") as caught:
         parse_secrets(f"{bad} {OLD}")
     encoded = bad.rpartition("_")[2]
@@ -63,12 +63,12 @@ def test_the_error_never_shows_the_secret(bad: str) -> None:
 
 @pytest.mark.parametrize("empty", ["", " ", "|", "v1", "v1,", ", ,"], ids=repr)
 def test_no_secret_at_all_is_refused(empty: str) -> None:
-    """Separators and versions alone are no secret."""
+    """A text of separators and versions alone does not hold a secret."""
     with pytest.raises(ValueError, match="holds no secret"):
         parse_secrets(empty)
 
 
 @pytest.mark.parametrize("show", [repr, str, "{}".format], ids=["repr", "str", "format"])
 def test_a_secret_is_never_shown(show: Callable[[object], str]) -> None:
-    """Neither a secret nor what holds one prints its key."""
+    """Neither a secret nor an object that holds one shows its key."""
     assert "nnn" not in show(SECRETS)

@@ -1,4 +1,4 @@
-"""Which requests are believed: signatures of Standard Webhooks."""
+"""Signatures of Standard Webhooks: the requests that are accepted and refused."""
 
 import base64
 import hashlib
@@ -20,30 +20,30 @@ def reason_of(headers: dict[str, str], body: bytes = BODY, *, now: datetime = NO
 
 
 def test_a_delivery_does_not_show_its_body() -> None:
-    """A body holds personal data; the repr of what carries it leaves it out."""
+    """The repr of a delivery leaves out the body, which holds personal data."""
     assert "Zo" not in repr(verify(SECRETS, SIGNED, BODY, now=NOW))
 
 
 def test_the_signature_is_that_of_the_spec() -> None:
-    """`v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`."""
+    """A signature is `v1,` and the base64 of the HMAC-SHA256 of `id.timestamp.body`."""
     digest = hmac.new(NEW_KEY, b"evt-1.%d." % NOW.timestamp() + BODY, hashlib.sha256).digest()
     assert SIGNED[SIGNATURE_HEADER].removeprefix("v1,") == base64.b64encode(digest).decode()
 
 
-def test_a_rightly_signed_request_becomes_a_delivery() -> None:
-    """With the signed id and time, and the very bytes that were signed."""
+def test_a_correctly_signed_request_becomes_a_delivery() -> None:
+    """The delivery has the signed id and time, and exactly the signed bytes."""
     assert verify(SECRETS, SIGNED, BODY, now=NOW + timedelta(seconds=3)) == Delivery("evt-1", NOW, BODY)
 
 
 @pytest.mark.parametrize("position", [0, 1], ids=["newest", "oldest"])
 def test_each_of_several_secrets_verifies(position: int) -> None:
-    """While secrets rotate, senders may use any of them."""
+    """During a rotation, a sender may use any of the secrets."""
     headers = sign(SECRETS[position], "evt-1", BODY, now=NOW)
     assert verify(SECRETS, headers, BODY, now=NOW).event_id == "evt-1"
 
 
-def test_a_secret_that_was_taken_out_verifies_no_more() -> None:
-    """Once rotation is over, the old secret is worth nothing."""
+def test_a_removed_secret_does_not_verify() -> None:
+    """After a rotation, a signature of the old secret is refused."""
     headers = sign(SECRETS[1], "evt-1", BODY, now=NOW)
     with pytest.raises(BadSignature, match="wrong_signature"):
         verify(SECRETS[:1], headers, BODY, now=NOW)
@@ -68,7 +68,7 @@ def test_a_secret_that_was_taken_out_verifies_no_more() -> None:
          "broken", "rubbish"],
 )  # fmt: skip
 def test_one_good_signature_among_several_is_enough(signatures: str) -> None:
-    """Separated by space, by comma, or by both; other versions and broken ones are skipped."""
+    """Signatures are separated by space, comma or both; other versions and broken signatures are skipped."""
     assert verify(SECRETS, SIGNED | {SIGNATURE_HEADER: signatures}, BODY, now=NOW).event_id == "evt-1"
 
 
@@ -76,26 +76,26 @@ def test_one_good_signature_among_several_is_enough(signatures: str) -> None:
     "version", ["v1a,", "v2,", "V1,", "v11,", "xv1,", "1,", "v1.", "v1:", "", "v1, ", "v1,,"], ids=repr
 )
 def test_only_version_1_counts(version: str) -> None:
-    """The right bytes under another version are no signature."""
+    """A correct digest under another version is not a signature."""
     headers = SIGNED | {SIGNATURE_HEADER: version + GOOD.removeprefix("v1,")}
     assert reason_of(headers) == "malformed_signature"
 
 
 @pytest.mark.parametrize("seconds", [-300, -299.5, 0, 299.5, 300])
 def test_the_clocks_may_differ_by_five_minutes(seconds: float) -> None:
-    """Either way, and both ends included."""
+    """A signed time up to five minutes before or after the service's clock is accepted."""
     assert verify(SECRETS, SIGNED, BODY, now=NOW + timedelta(seconds=seconds)).sent_at == NOW
 
 
 @pytest.mark.parametrize("seconds", [-301, -300.001, 300.001, 301, 10**9, -(10**9)])
 def test_a_replayed_or_future_request_is_refused(seconds: float) -> None:
-    """Over five minutes, a good signature is worth nothing."""
+    """A good signature is refused if its time differs by more than five minutes."""
     assert reason_of(SIGNED, now=NOW + timedelta(seconds=seconds)) == "timestamp_out_of_tolerance"
 
 
 @pytest.mark.parametrize("missing", [ID_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER])
-def test_each_header_is_needed(missing: str) -> None:
-    """A request that lacks one of the three is not signed."""
+def test_each_header_is_required(missing: str) -> None:
+    """A request that lacks one of the three headers is not signed."""
     assert reason_of({name: value for name, value in SIGNED.items() if name != missing}) == "missing_signature"
 
 
@@ -122,7 +122,7 @@ MALFORMED = {
     ],
 )
 def test_a_malformed_header_is_refused_with_its_own_reason(header: str, value: str, reason: str) -> None:
-    """Whatever a header holds, the answer is a BadSignature that says which header is wrong."""
+    """Any malformed header raises BadSignature, which says which header is wrong."""
     assert reason_of(SIGNED | {header: value}) == reason
 
 
@@ -140,19 +140,19 @@ def test_a_malformed_header_is_refused_with_its_own_reason(header: str, value: s
     ],
     ids=["longer body", "shorter body", "no body", "id", "timestamp", "timestamp's writing", "signature", "longer id"],
 )
-def test_what_was_tampered_with_is_refused(changed: dict[str, str], body: bytes) -> None:
-    """Id, time and body are signed, each byte of them."""
+def test_a_changed_request_is_refused(changed: dict[str, str], body: bytes) -> None:
+    """A change of any byte of the id, the time or the body is detected."""
     assert reason_of(SIGNED | changed, body) == "wrong_signature"
 
 
 def test_without_secrets_nothing_verifies() -> None:
-    """An empty list of secrets believes nobody."""
+    """With an empty list of secrets, every request is refused."""
     with pytest.raises(BadSignature, match="wrong_signature"):
         verify((), SIGNED, BODY, now=NOW)
 
 
 @pytest.mark.parametrize("event_id", ["", "a.b", "a b", "é", "e" * 201, "a\r\nx: y"], ids=repr)
-def test_no_receiver_would_take_such_an_id(event_id: str) -> None:
-    """We do not sign what we would refuse."""
+def test_a_malformed_event_id_is_not_signed(event_id: str) -> None:
+    """`sign` raises ValueError for an event id that `verify` would refuse."""
     with pytest.raises(ValueError, match="event id"):
         sign(SECRETS[0], event_id, BODY, now=NOW)

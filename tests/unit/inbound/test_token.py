@@ -1,4 +1,4 @@
-"""Which static tokens are believed."""
+"""Static tokens: the ones that are accepted and refused."""
 
 import pytest
 from itsdangerous import URLSafeSerializer
@@ -9,20 +9,20 @@ from webhook_service.inbound.signature import TOKEN_HEADER, Secret, mint_token, 
 
 
 @pytest.mark.parametrize("position", [0, 1], ids=["newest", "oldest"])
-def test_a_token_of_each_secret_is_believed(position: int) -> None:
-    """A token survives a rotation as long as its secret is still listed."""
+def test_a_token_of_each_secret_is_accepted(position: int) -> None:
+    """A token is accepted during a rotation as long as its secret is listed."""
     token = mint_token(SECRETS[position:], "dashboard")
     assert verify_token(SECRETS, {TOKEN_HEADER: token}, BODY, now=NOW).sent_at == NOW
 
 
 def test_a_token_is_signed_with_the_newest_secret() -> None:
-    """What is minted while two secrets are listed outlives the older one."""
+    """A token that is minted while two secrets are listed is still valid without the older one."""
     token = mint_token(SECRETS, "dashboard")
     assert verify_token(SECRETS[:1], {TOKEN_HEADER: token}, BODY, now=NOW).body == BODY
 
 
 def test_the_same_body_twice_is_one_event() -> None:
-    """Under a token the event id derives from the body."""
+    """The event id of a delivery with a token derives from the body."""
     headers = {TOKEN_HEADER: mint_token(SECRETS, "dashboard")}
     ids = [verify_token(SECRETS, headers, body, now=NOW).event_id for body in (BODY, BODY, BODY + b" ")]
     assert ids[0] == ids[1] != ids[2]
@@ -50,13 +50,13 @@ TOKEN = mint_token(SECRETS, "dashboard")
          "another salt", "another digest", "a signature"],
 )  # fmt: skip
 def test_a_forged_token_is_refused(token: str) -> None:
-    """Only what one of our secrets signed as a token is a token."""
+    """A token must be signed by a configured secret, as a token."""
     with pytest.raises(BadSignature) as caught:
         verify_token(SECRETS, {TOKEN_HEADER: token}, BODY, now=NOW)
     assert caught.value.reason == "wrong_token"
 
 
 def test_a_missing_token_is_refused() -> None:
-    """No token is a wrong token, whoever asks."""
+    """A missing token is refused as a wrong token."""
     with pytest.raises(BadSignature, match="token"):
         verify_token(SECRETS, {}, BODY, now=NOW)

@@ -1,4 +1,4 @@
-"""What is known of a user from their row: names, number, address, bans and deletions, however they are written."""
+"""The mapped state of an auth user's row: names, employee number, e-mail, bans and deletions, in all their forms."""
 
 from datetime import UTC, datetime
 
@@ -43,14 +43,14 @@ def user_of(**columns: Json) -> AuthUser:
     ],
     ids=lambda value: repr(value)[:40],
 )
-def test_what_users_write_about_themselves_never_fails_an_event(metadata: Json) -> None:
-    """raw_user_meta_data of any shape is tolerated; what is not a usable name is left out."""
+def test_user_metadata_never_fails_an_event(metadata: Json) -> None:
+    """raw_user_meta_data may have any shape, and a name that is not usable is left out."""
     assert user_of(raw_user_meta_data=metadata) == AuthUser(JANE)
 
 
 @pytest.mark.parametrize("number", [b"1e999", b"-1e999", b"1" * 4000, b"9" * 5000, b"0.%s1" % (b"0" * 9000)], ids=len)
 def test_a_huge_number_in_a_users_metadata_never_fails_an_event(number: bytes) -> None:
-    """jsonb holds numbers of 131,072 digits, and a user may write one."""
+    """A user may write a number of 131,072 digits, the maximum of jsonb."""
     body = body_of(update(raw_user_meta_data={"first_name": "#"})).replace(b'"#"', number)
     assert parse_bytes(body).user == AuthUser(JANE)
 
@@ -60,13 +60,13 @@ def test_a_huge_number_in_a_users_metadata_never_fails_an_event(number: bytes) -
     [("Zoë", "Zoë"), ("  Jane ", "Jane"), ("x" * 255, "x" * 255), ("李", "李"), ("🦊", "🦊")],
     ids=repr,
 )
-def test_a_usable_name_is_taken(name: str, taken: str) -> None:
-    """Trimmed, and up to 255 characters."""
+def test_a_usable_name_is_mapped(name: str, taken: str) -> None:
+    """A name is trimmed, and may have up to 255 characters."""
     assert user_of(raw_user_meta_data={"first_name": name}).names == {"first_name": taken}
 
 
-def test_the_name_fields_say_where_names_are() -> None:
-    """Each configured column takes the key that it names, and no other."""
+def test_names_come_from_the_configured_keys() -> None:
+    """Each configured column gets the value of its own key."""
     row = update(raw_user_meta_data={"given": "Jane", "first_name": "no", "family": "Doe"})
     assert parsed(row, {"first_name": "given", "last_name": "family"}).user.names == {
         "first_name": "Jane",
@@ -81,13 +81,13 @@ def test_the_name_fields_say_where_names_are() -> None:
     ids=lambda value: repr(value)[:20],
 )  # fmt: skip
 def test_the_employee_number_is_a_text_or_a_whole_number(number: Json, taken: str | None) -> None:
-    """Of raw_app_meta_data, which only a service role can write; anything else is no employee number."""
+    """The employee number is a text or an integer in raw_app_meta_data; any other value is ignored."""
     assert user_of(raw_app_meta_data={"employee_number": number}).employee_number == taken
 
 
 @pytest.mark.parametrize("metadata", [None, [], "E-1", 7], ids=repr)
-def test_app_metadata_that_is_no_object_holds_no_number(metadata: Json) -> None:
-    """raw_app_meta_data of any shape is tolerated."""
+def test_app_metadata_may_have_any_shape(metadata: Json) -> None:
+    """raw_app_meta_data that is not an object does not hold an employee number."""
     assert user_of(raw_app_meta_data=metadata).employee_number is None
 
 
@@ -95,13 +95,13 @@ def test_app_metadata_that_is_no_object_holds_no_number(metadata: Json) -> None:
     ("email", "taken"), [(None, None), ("", None), (" ", None), (" a@example.com ", "a@example.com")]
 )
 def test_an_empty_email_is_none(email: str | None, taken: str | None) -> None:
-    """Users with a phone only have no e-mail, written in several ways."""
+    """A missing, empty or blank e-mail is None; users who have only a phone have no e-mail."""
     assert user_of(email=email).email == taken
 
 
 @pytest.mark.parametrize(("value", "is_anonymous"), [(True, True), (False, False), (None, False)])
-def test_an_anonymous_user_is_known(value: bool | None, is_anonymous: bool) -> None:
-    """Older projects may lack the column's value."""
+def test_an_anonymous_user_is_recognised(value: bool | None, is_anonymous: bool) -> None:
+    """A user without a value of is_anonymous, as in older projects, is not anonymous."""
     assert user_of(is_anonymous=value).is_anonymous is is_anonymous
 
 
@@ -114,17 +114,17 @@ KNOWN: dict[str, Json] = {
 
 
 def test_a_soft_delete_drops_the_identity() -> None:
-    """Auth replaces the e-mail by a hash; nothing of who it was is kept but the id."""
+    """Only the id of a soft-deleted user is kept, because Auth replaces the e-mail by a hash."""
     assert user_of(**KNOWN, deleted_at=CONFIRMED) == AuthUser(JANE, deleted_at=EPOCH)
 
 
-def test_a_delete_happened_when_it_was_sent() -> None:
-    """A hard delete has no deleted_at of its own."""
+def test_a_hard_delete_has_the_time_of_its_delivery() -> None:
+    """The time of a hard delete is that of its delivery, because the row has no deleted_at."""
     assert parsed(delete(**KNOWN)).user == AuthUser(JANE, deleted_at=EPOCH)
 
 
-def test_a_delete_of_the_soft_deleted_keeps_their_moment() -> None:
-    """The first deletion is the one that counts."""
+def test_a_hard_delete_after_a_soft_delete_keeps_the_first_time() -> None:
+    """The deletion time of a soft-deleted user stays when the row is deleted."""
     assert parsed(delete(**KNOWN, deleted_at="2026-01-01T00:00:00+00:00")).user.deleted_at == datetime(
         2026, 1, 1, tzinfo=UTC
     )
@@ -145,6 +145,6 @@ def test_a_delete_of_the_soft_deleted_keeps_their_moment() -> None:
         ("0044-03-15T12:00:00+00:00 BC", FIRST),
     ],
 )
-def test_every_timestamp_of_postgresql_is_understood(written: str, moment: datetime) -> None:
-    """What Python cannot hold is the first or last moment that it can."""
+def test_every_timestamp_of_postgresql_is_parsed(written: str, moment: datetime) -> None:
+    """A time that Python cannot hold becomes the first or the last one that it can."""
     assert user_of(banned_until=written).banned_until == moment

@@ -1,4 +1,4 @@
-"""The files that workers count in: what an ended one has counted stays in the sum."""
+"""The files in which workers count: the counts of an ended worker stay in the sum."""
 
 import struct
 from pathlib import Path
@@ -23,7 +23,7 @@ def counted(folder: Path) -> dict[str, float]:
 
 
 def test_ended_processes_become_one_file(tmp_path: Path) -> None:
-    """Added once, also when more end later; those that live keep their own."""
+    """The counts of an ended process are added once, and living processes keep their own files."""
     for process in (1, 2, 3):
         count(tmp_path, str(process), process)
     add_up_ended(tmp_path, living=[2, 3])
@@ -32,8 +32,8 @@ def test_ended_processes_become_one_file(tmp_path: Path) -> None:
     assert counted(tmp_path) == {"ended": 3, "3": 3}
 
 
-def test_nothing_moves_while_it_is_read(tmp_path: Path) -> None:
-    """A scrape sees each count once; who ended meanwhile is added up the next time."""
+def test_files_do_not_change_while_they_are_read(tmp_path: Path) -> None:
+    """A scrape reads each count once; the files of a process that ends meanwhile are added up the next time."""
     count(tmp_path, "1", 5)
     with reading(tmp_path):
         add_up_ended(tmp_path, living=[])
@@ -43,7 +43,7 @@ def test_nothing_moves_while_it_is_read(tmp_path: Path) -> None:
 
 
 def test_a_broken_file_spoils_nothing(tmp_path: Path) -> None:
-    """It is said, and the file is gone; the sum is as it was."""
+    """A broken file raises an error and is removed, and the sum does not change."""
     count(tmp_path, "ended", 5)
     (tmp_path / "counter_1.db").touch()
     with pytest.raises(struct.error):

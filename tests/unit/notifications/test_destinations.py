@@ -1,4 +1,4 @@
-"""NOTIFY_URLS: what is taken, what is refused, and what is shown of it."""
+"""NOTIFY_URLS: the URLs that are accepted and refused, and the parts that may be shown."""
 
 import logging
 import subprocess
@@ -16,21 +16,21 @@ TEAMS = "workflows://prod.example.com:443/canary/canary/"
 
 
 @pytest.mark.parametrize("separator", [" ", ",", ", ", "\n"])
-def test_several_are_taken(separator: str) -> None:
-    """Separated as people do; the comma between two recipients is the URL's own."""
+def test_several_urls_are_accepted(separator: str) -> None:
+    """URLs are separated by space or comma, and a comma between two recipients belongs to the URL."""
     urls = config.notices(DIRECT | {"NOTIFY_URLS": separator.join([MAIL, SLACK, TEAMS])}).urls
     assert urls == (MAIL, SLACK, TEAMS)
 
 
-def test_a_name_gives_nothing_away() -> None:
-    """The scheme, and the host; but not what stands in its place where the service needs none."""
+def test_a_name_shows_no_secret() -> None:
+    """A name is the scheme and the host, without a token that takes the place of the host."""
     found = destinations([MAIL, SLACK, TEAMS])
     assert [one.name for one in found] == ["mailto://smtp.example.com", "slack://...", "workflows://prod.example.com"]
     assert "canary" not in repr(found).lower()
 
 
-def test_fingerprints_tell_destinations_apart() -> None:
-    """And give nothing away to who has not the key."""
+def test_fingerprints_distinguish_destinations() -> None:
+    """A fingerprint depends on the destination and the key, so that it reveals nothing without the key."""
     [mail, slack] = destinations([MAIL, SLACK])
     assert mail.fingerprint(b"a") == mail.fingerprint(b"a")
     assert len({one.fingerprint(key) for one in (mail, slack) for key in (b"a", b"b" * 100)}) == 4
@@ -39,10 +39,10 @@ def test_fingerprints_tell_destinations_apart() -> None:
 @pytest.mark.parametrize(
     "bad", ["canary-password", "canary://canary-password", "mailto://", "mailto://:canary@", "slack://canary"]
 )
-def test_what_cannot_be_used_fails_at_start(
+def test_an_unusable_url_fails_at_start(
     bad: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """It says which variable and which of its URLs, and nothing of what is in them, be it in the log."""
+    """The error names the variable and the position of the URL; neither the error nor the log quotes the URL."""
     with caplog.at_level(logging.DEBUG):
         error = error_of(DIRECT | {"NOTIFY_URLS": f"{MAIL} {bad}" if "://" in bad else bad})
     assert "NOTIFY_URLS is unusable: number " in error.detail
@@ -50,7 +50,7 @@ def test_what_cannot_be_used_fails_at_start(
     assert "canary" not in shown
 
 
-def test_who_tells_nobody_waits_for_nothing() -> None:
-    """Apprise takes as long to import as all the rest: it is not, unless NOTIFY_URLS is set."""
+def test_apprise_is_not_imported_without_notices() -> None:
+    """Apprise, which takes as long to import as all the rest, is imported only if NOTIFY_URLS is set."""
     code = "import sys, webhook_service.app, webhook_service.cli; sys.exit('apprise' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""Links in messages: ours, and not for ever."""
+"""Links in messages are signed, and expire."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -15,16 +15,16 @@ URL = failing_link("https://sync.example.com/hr", KEY, LINK, now=NOW)
 TOKEN = URL.rsplit("/", 1)[1]
 
 
-def test_a_link_says_what_it_was_made_of() -> None:
-    """Until its last second."""
+def test_a_link_holds_its_content() -> None:
+    """A link is valid until the last second of its lifetime."""
     assert f"https://sync.example.com/hr/admin/failing/{TOKEN}" == URL
     assert read_link(TOKEN, KEY, now=NOW) == LINK
     assert read_link(TOKEN, KEY, now=NOW + LIFETIME) == LINK
 
 
 @pytest.mark.parametrize("moment", [NOW + LIFETIME + timedelta(seconds=1), NOW - timedelta(seconds=1)])
-def test_a_link_ends(moment: datetime) -> None:
-    """Too old a link is told apart from one that is not ours; one from the future is not good either."""
+def test_a_link_expires(moment: datetime) -> None:
+    """An expired link, or one from the future, has another error than a link with a wrong signature."""
     with pytest.raises(ExpiredLink) as caught:
         read_link(TOKEN, KEY, now=moment)
     assert caught.value.reason == "expired_link"
@@ -32,21 +32,21 @@ def test_a_link_ends(moment: datetime) -> None:
 
 @pytest.mark.parametrize("index", range(len(TOKEN) - 1))  # of the last letter, base64 ignores some bits
 def test_a_changed_link_is_refused(index: int) -> None:
-    """Whichever letter of it is another, and however old it claims to be."""
+    """A link with any changed letter is refused, whatever age it claims."""
     letter = "A" if TOKEN[index] != "A" else "B"
     with pytest.raises(BadLink):
         read_link(TOKEN[:index] + letter + TOKEN[index + 1 :], KEY, now=NOW)
 
 
 @pytest.mark.parametrize("token", ["", ".", "x", TOKEN[:-5], TOKEN + "x", f"{TOKEN}.x", "ä", "\0", "." * 9000])
-def test_what_is_no_link_is_refused(token: str) -> None:
-    """Anything at all is one and the same error."""
+def test_a_text_that_is_not_a_link_is_refused(token: str) -> None:
+    """Any text that is not a signed link raises BadLink."""
     with pytest.raises(BadLink):
         read_link(token, KEY, now=NOW)
 
 
 def test_a_link_of_another_key_is_refused() -> None:
-    """As after SECRET_KEY has been changed; an expired one too, so that nothing is told of it."""
+    """A link of a former SECRET_KEY is refused as BadLink, even if it has expired."""
     for moment in (NOW, NOW + LIFETIME * 2):
         with pytest.raises(BadLink):
             read_link(TOKEN, b"another" * 5, now=moment)

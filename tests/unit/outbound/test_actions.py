@@ -1,4 +1,4 @@
-"""The decision table of actions: what is still to be done in Auth, by the employee as it is now and Auth's user."""
+"""The decision table of actions: the call that Auth still needs, by the employee and the auth user as they are now."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from webhook_service.events import Account, Action, ActionOutcome, Employee, RequestedAction
-from webhook_service.outbound.actions import FOR_GOOD, Call, decide
+from webhook_service.outbound.actions import PERMANENT_BAN, Call, decide
 from webhook_service.policy import EmailOwner
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -40,7 +40,7 @@ ENABLE = Call(ActionOutcome.ENABLED, banned=False)
 SEND = Call(ActionOutcome.EMAIL_UPDATED, email=NEW)
 
 ACCESS = {
-    # the employee is: then the call where the account is absent, soft-deleted, soft-deleted and banned, banned for
+    # the employee's state: the call if the account is absent, soft-deleted, soft-deleted and banned, banned for
     # good, banned for a day, free
     Action.DISABLE_AUTH_USER: {
         "active": (STALE, STALE, STALE, STALE, STALE, STALE),
@@ -56,8 +56,8 @@ ACCESS = {
 
 EMAILS: Mapping[str, str | None] = {"equal": NEW, "was": WAS, "sent": SENT, "other": OTHER, "none": None}
 EMAIL = {
-    # whose e-mail is the true one: then the call where Auth has the employee's e-mail, the one that it had when the
-    # employee's changed, one that we have sent since, another, none
+    # the owner of the e-mail: the call if Auth has the employee's e-mail, the one that it had when the
+    # employee's changed, one that this service has sent since, another one, none
     EmailOwner.AUTH: (UNCHANGED, SEND, SEND, STALE, STALE),
     EmailOwner.EMPLOYEES: (UNCHANGED, SEND, SEND, SEND, SEND),
 }
@@ -75,16 +75,16 @@ def requested(
 @pytest.mark.parametrize(
     ("action", "employee", "account", "call"),
     [
-        pytest.param(action, EMPLOYEES[who], ACCOUNTS[what], call, id=f"{action}, employee {who}, account {what}")
+        pytest.param(action, EMPLOYEES[state], ACCOUNTS[what], call, id=f"{action}, employee {state}, account {what}")
         for action, rows in ACCESS.items()
-        for who, calls in rows.items()
+        for state, calls in rows.items()
         for what, call in zip(ACCOUNTS, calls, strict=True)
     ],
 )
 def test_access_follows_the_employee(
     action: Action, employee: Employee | None, account: Account | None, call: Call, owner: EmailOwner
 ) -> None:
-    """Who is not employed, or no more, is banned and signed out; who is, may sign in; whoever owns the e-mails."""
+    """An inactive or missing employee is banned and signed out, an active one may sign in, whoever owns the e-mail."""
     assert decide(requested(action, employee), account, owner, NOW) == call
 
 
@@ -97,8 +97,8 @@ def test_access_follows_the_employee(
         for has, call in zip(EMAILS, calls, strict=True)
     ],
 )
-def test_the_owners_e_mail_is_the_true_one(owner: EmailOwner, email: str | None, call: Call, who: str) -> None:
-    """The employee's e-mail goes to Auth, but where Auth owns e-mails not over one that Auth has got otherwise."""
+def test_the_owners_e_mail_wins(owner: EmailOwner, email: str | None, call: Call, who: str) -> None:
+    """The employee's e-mail is sent to Auth, but if Auth owns e-mails, it does not replace one from another source."""
     account = Account(USER, email=email)
     assert decide(requested(Action.UPDATE_AUTH_EMAIL, EMPLOYEES[who]), account, owner, NOW) == call
 
@@ -107,7 +107,7 @@ def test_the_owners_e_mail_is_the_true_one(owner: EmailOwner, email: str | None,
 @pytest.mark.parametrize("what", ACCOUNTS)
 @pytest.mark.parametrize("who", ["none", "without e-mail", "with an empty e-mail"])
 def test_without_an_employees_e_mail_nothing_is_sent(who: str, what: str, owner: EmailOwner) -> None:
-    """A login keeps its e-mail where the employee has none, or there is no employee."""
+    """A login keeps its e-mail if the employee has none, or if there is no employee."""
     employees = {"without e-mail": Employee(7, True), "with an empty e-mail": Employee(7, True, "")}
     found = decide(requested(Action.UPDATE_AUTH_EMAIL, employees.get(who)), ACCOUNTS[what], owner, NOW)
     assert found == STALE
@@ -115,20 +115,20 @@ def test_without_an_employees_e_mail_nothing_is_sent(who: str, what: str, owner:
 
 @both_owners
 @pytest.mark.parametrize("what", ["absent", "soft-deleted", "soft-deleted and banned"])
-def test_an_e_mail_has_nowhere_to_go_without_an_auth_user(what: str, owner: EmailOwner) -> None:
-    """There is no such auth user any more: that is a failure, as the employee believes to have a login."""
+def test_an_e_mail_without_an_auth_user_is_a_failure(what: str, owner: EmailOwner) -> None:
+    """A missing auth user is a failure, because the employee is linked to it."""
     assert decide(requested(Action.UPDATE_AUTH_EMAIL, ACTIVE), ACCOUNTS[what], owner, NOW) == NOT_FOUND
 
 
 @both_owners
 @pytest.mark.parametrize("what", ["banned for good", "banned for a day"])
-def test_a_ban_does_not_keep_an_e_mail_back(what: str, owner: EmailOwner) -> None:
-    """Both sides have the same e-mail also of those who may not sign in."""
+def test_a_ban_does_not_stop_an_e_mail(what: str, owner: EmailOwner) -> None:
+    """A banned auth user gets the employee's e-mail too."""
     assert decide(requested(Action.UPDATE_AUTH_EMAIL, INACTIVE), ACCOUNTS[what], owner, NOW) == SEND
 
 
-def test_without_a_known_e_mail_of_auth_any_other_is_auths_own() -> None:
-    """Where it was not known what Auth had, and nothing was sent, Auth's e-mail was not ours to replace."""
+def test_an_unknown_e_mail_of_auth_is_not_replaced() -> None:
+    """If Auth's former e-mail is unknown and none was sent, an e-mail that Auth has now is not replaced."""
     unknown = requested(Action.UPDATE_AUTH_EMAIL, ACTIVE, was=None, sent=())
     assert decide(unknown, Account(USER, email=WAS), EmailOwner.AUTH, NOW) == STALE
     assert decide(unknown, Account(USER), EmailOwner.AUTH, NOW) == SEND
@@ -137,8 +137,8 @@ def test_without_a_known_e_mail_of_auth_any_other_is_auths_own() -> None:
 @pytest.mark.parametrize(
     ("lasts", "disable", "enable"),
     [
-        (FOR_GOOD + SECOND, END_SESSIONS, ENABLE),
-        (FOR_GOOD, DISABLE, ENABLE),
+        (PERMANENT_BAN + SECOND, END_SESSIONS, ENABLE),
+        (PERMANENT_BAN, DISABLE, ENABLE),
         (SECOND, DISABLE, ENABLE),
         (timedelta(0), DISABLE, UNCHANGED),
         (-SECOND, DISABLE, UNCHANGED),
@@ -146,14 +146,14 @@ def test_without_a_known_e_mail_of_auth_any_other_is_auths_own() -> None:
     ids=["for good", "not quite for good", "for a second", "ends now", "is over"],
 )
 def test_a_ban_counts_by_how_long_it_still_lasts(lasts: timedelta, disable: Call, enable: Call) -> None:
-    """A ban that ends is not the end of an employment; one that is over hinders nobody."""
+    """A ban that ends is not enough for an inactive employee; an ended ban does not hinder an active one."""
     account = replace(FREE, banned_until=NOW + lasts)
     assert decide(requested(Action.DISABLE_AUTH_USER, INACTIVE), account, EmailOwner.AUTH, NOW) == disable
     assert decide(requested(Action.ENABLE_AUTH_USER, ACTIVE), account, EmailOwner.AUTH, NOW) == enable
 
 
 def carried_out(call: Call, account: Account | None) -> Account | None:
-    """The account afterwards, as Auth does what it is told."""
+    """The account after Auth has carried out the call."""
     if account is None:
         return None
     until = {True: NOW + timedelta(days=36500), False: None, None: account.banned_until}[call.banned]
@@ -164,8 +164,8 @@ def carried_out(call: Call, account: Account | None) -> Account | None:
 @pytest.mark.parametrize("action", [action for action in Action if action is not Action.CREATE_AUTH_USER])
 @pytest.mark.parametrize("who", EMPLOYEES)
 @pytest.mark.parametrize("what", ACCOUNTS)
-def test_once_is_enough(action: Action, who: str, what: str, owner: EmailOwner) -> None:
-    """Whatever it was: when Auth has done it, there is nothing left to tell Auth."""
+def test_an_action_done_twice_changes_nothing(action: Action, who: str, what: str, owner: EmailOwner) -> None:
+    """After Auth has carried out an action, the same action needs no more call."""
     wanted = requested(action, EMPLOYEES[who])
     first = decide(wanted, ACCOUNTS[what], owner, NOW)
     again = decide(wanted, carried_out(first, ACCOUNTS[what]), owner, NOW)

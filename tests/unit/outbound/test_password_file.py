@@ -1,4 +1,4 @@
-"""The file of temporary passwords: nobody else reads it, nothing in it is lost or taken for a formula."""
+"""The file of temporary passwords: only its owner reads it, and no line is lost or read as a formula."""
 
 import csv
 import os
@@ -24,7 +24,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def written(path: Path, *emails: str) -> list[list[str]]:
-    """What is in the file when these have got a password each."""
+    """Write a password for each e-mail, and return the rows of the file."""
     with closing(PasswordFile(path)) as file:
         for number, email in enumerate(emails, 1):
             file.add(number, email, f"password {number}")
@@ -43,8 +43,8 @@ def refused(path: Path) -> str:
     return caught.value.reason
 
 
-def test_lines(path: Path) -> None:
-    """A header, and a line for each; whatever is in an e-mail stays in its column."""
+def test_the_lines_of_a_file(path: Path) -> None:
+    """The file has a header and a line for each login, and any text of an e-mail stays in its column."""
     emails = ["jane@example.com", 'a,"b"@example.com', "a'b@example.com", "jané@example.com"]
     passwords = [[str(number), email, f"password {number}"] for number, email in enumerate(emails, 1)]
     assert written(path, *emails) == [list(HEADER), *passwords]
@@ -52,7 +52,7 @@ def test_lines(path: Path) -> None:
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o777], ids=oct)
 def test_only_its_owner_reads_it(path: Path, umask: int) -> None:
-    """From the first moment on, whatever the umask."""
+    """Only the owner can read the file, from the start and with any umask."""
     before = os.umask(umask)
     try:
         with closing(PasswordFile(path)):
@@ -62,34 +62,34 @@ def test_only_its_owner_reads_it(path: Path, umask: int) -> None:
 
 
 @pytest.mark.parametrize("beginning", "=+-@")
-def test_no_formula(path: Path, beginning: str) -> None:
-    """What a spreadsheet would run is a text for it."""
+def test_an_e_mail_is_not_read_as_a_formula(path: Path, beginning: str) -> None:
+    """A value that a spreadsheet would run as a formula is written as a text."""
     email = f"{beginning}cmd|x@example.com"
     assert written(path, email)[1][1] == f"'{email}"
 
 
 @pytest.mark.parametrize("odd", ["a\nb", "\ta", "\r=a", "a\x1b[2Jb", "a\u2028b", "a\0b"], ids=ascii)
-def test_a_line_is_one_line(path: Path, odd: str) -> None:
-    """What cannot be printed is a question mark."""
+def test_a_login_is_one_line(path: Path, odd: str) -> None:
+    """A character that cannot be printed becomes a question mark."""
     [_, [_, email, _]] = written(path, f"{odd}@example.com")
     assert email == re.sub("[\n\t\r\x1b\u2028\0]", "?", f"{odd}@example.com")
 
 
-def test_a_line_is_there_when_add_returns(path: Path) -> None:
-    """Before the file is closed."""
+def test_a_line_is_written_when_add_returns(path: Path) -> None:
+    """A line is in the file before the file is closed."""
     with closing(PasswordFile(path)) as file:
         file.add(1, "jane@example.com", "secret")
         assert rows(path)[1:] == [["1", "jane@example.com", "secret"]]
 
 
-def test_an_earlier_file_is_added_to(path: Path) -> None:
-    """It keeps its lines, and has one header."""
+def test_an_existing_file_is_extended(path: Path) -> None:
+    """An existing file keeps its lines, and gets no second header."""
     written(path, "jane@example.com")
     assert [row[1] for row in written(path, "joe@example.com")] == ["email", "jane@example.com", "joe@example.com"]
 
 
-def test_a_line_that_was_cut_off(path: Path) -> None:
-    """The next one begins on a line of its own."""
+def test_a_truncated_line_is_ended(path: Path) -> None:
+    """After a truncated line, the next one begins on a new line."""
     written(path, "jane@example.com", "joe@example.com")
     os.truncate(path, path.stat().st_size - 5)
     assert [row[1] for row in written(path, "jim@example.com")][-1] == "jim@example.com"
@@ -100,8 +100,8 @@ def test_an_empty_file_gets_its_header(path: Path) -> None:
     assert written(path, "jane@example.com")[0] == list(HEADER)
 
 
-def test_a_new_file_without_a_line_goes(path: Path) -> None:
-    """One that was there stays."""
+def test_a_new_file_without_a_line_is_removed(path: Path) -> None:
+    """A new file without a line is removed when it is closed, and an existing one stays."""
     PasswordFile(path).close()
     assert not path.exists()
     path.touch(0o600)
@@ -110,15 +110,15 @@ def test_a_new_file_without_a_line_goes(path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602, 0o610, 0o601])
-def test_a_file_that_others_may_use(path: Path, mode: int) -> None:
-    """No password is written to it."""
+def test_a_file_that_others_may_use_is_refused(path: Path, mode: int) -> None:
+    """No password is written to a file that another user may read, write or run."""
     written(path, "jane@example.com")
     path.chmod(mode)
     assert refused(path) == "output_refused"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-def test_a_file_of_somebody_else(path: Path) -> None:
+def test_a_file_of_another_user_is_refused(path: Path) -> None:
     written(path, "jane@example.com")
     os.chown(path, 1, 1)
     assert refused(path) == "output_refused"
@@ -154,8 +154,8 @@ ODD: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_what_is_no_file_of_passwords(path: Path, name: str) -> None:
-    """It is refused, and left as it was."""
+def test_anything_but_a_file_of_passwords_is_refused(path: Path, name: str) -> None:
+    """A path that is not a file of passwords is refused, and not changed."""
     make, reason = ODD[name]
     make(path)
     before = {entry.name: entry.is_file() and entry.read_bytes() for entry in path.parent.iterdir()}
@@ -163,20 +163,20 @@ def test_what_is_no_file_of_passwords(path: Path, name: str) -> None:
     assert {entry.name: entry.is_file() and entry.read_bytes() for entry in path.parent.iterdir()} == before
 
 
-def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     assert refused(tmp_path / "nowhere" / "logins.csv") == "output_failed"
 
 
 def test_one_run_at_a_time(path: Path) -> None:
-    """Two would not know whose line is the last."""
+    """A second run cannot open the file, because both would write the last line."""
     with closing(PasswordFile(path)) as file:
         assert refused(path) == "output_in_use"
         file.add(1, "jane@example.com", "secret")
     assert len(written(path, "joe@example.com")) == 3
 
 
-def test_a_full_disk(path: Path) -> None:
-    """It is an error, and no password counts as written."""
+def test_a_full_disk_is_an_error(path: Path) -> None:
+    """A full disk is an error, and the password does not count as written."""
     with closing(PasswordFile(path)) as file:
         os.dup2(os.open("/dev/full", os.O_WRONLY), file._file)
         with pytest.raises(NotPossible, match="No space left"):
@@ -184,8 +184,8 @@ def test_a_full_disk(path: Path) -> None:
         assert file.employees == set()
 
 
-def test_names_by_the_time(tmp_path: Path) -> None:
-    """Two runs in one second have a file each; one that is there is left alone."""
+def test_a_new_file_is_named_by_the_time(tmp_path: Path) -> None:
+    """Two runs in the same second have a file each, and an existing file is not used."""
     names = ["logins-20261122T174136Z.csv", "logins-20261122T174136Z-2.csv", "logins-20261122T174136Z-3.csv"]
     (tmp_path / names[1]).symlink_to("nothing.csv")
     with closing(new_file(tmp_path, NOW)) as first, closing(new_file(tmp_path, NOW)) as second:

@@ -18,7 +18,7 @@ async def hello(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def connections_after(count: int) -> int:
-    """How many are still in memory when so many have been asked, answered and closed."""
+    """Serve `count` connections one after another, and return how many of them are still in memory."""
     config = Config(hello, http=Protocol, lifespan="off", log_config=None)
     config.load()
     made: weakref.WeakSet[Protocol] = weakref.WeakSet()
@@ -44,7 +44,7 @@ async def connections_after(count: int) -> int:
     return len(made)
 
 
-def test_a_connection_that_is_over_leaves_nothing_in_memory() -> None:
-    """Senders that connect anew for each post, as pg_net does, do not fill the server's memory."""
-    with ThreadPoolExecutor(1) as elsewhere:  # the browser's tests keep a loop running in this thread
+def test_a_closed_connection_leaves_nothing_in_memory() -> None:
+    """A sender that opens a connection for each request, as pg_net does, does not fill the server's memory."""
+    with ThreadPoolExecutor(1) as elsewhere:  # the browser tests keep an event loop running in this thread
         assert elsewhere.submit(asyncio.run, connections_after(20)).result() == 0

@@ -1,10 +1,10 @@
-"""The one table from errors to HTTP statuses."""
+"""The table of errors and their HTTP statuses."""
 
 from webhook_service.errors import BadSetting, MigrationError, ServiceError
 from webhook_service.web.errors import STATUSES
 
 AT_START_ONLY = {BadSetting, MigrationError}
-"""These end a command; no request meets them."""
+"""Errors that end a command. No request raises them."""
 
 
 def family(error: type[ServiceError]) -> set[type[ServiceError]]:
@@ -12,5 +12,5 @@ def family(error: type[ServiceError]) -> set[type[ServiceError]]:
 
 
 def test_every_error_has_a_status() -> None:
-    """Each error that a request can meet is in the table by its own name, and nothing else is."""
+    """The table holds each error that a request can raise, and nothing else."""
     assert set(STATUSES) == family(ServiceError) - {ServiceError} - AT_START_ONLY

@@ -1,8 +1,8 @@
-"""Times that a page's form sends."""
+"""Times in the forms of pages."""
 
 import pytest
 
-from webhook_service.web.pages.common import asked_filter
+from webhook_service.web.pages.common import parse_filter
 
 
 @pytest.mark.parametrize(
@@ -14,12 +14,12 @@ from webhook_service.web.pages.common import asked_filter
     ],
 )
 def test_a_time_without_a_zone_is_utc(typed: str, meant: str) -> None:
-    """A form's field has no zone, and its label says UTC; what comes with a zone, as in a link, is the same moment."""
-    assert asked_filter({"since": typed}) == ({"since": meant}, {})
+    """A time without a zone, as a form sends it, is UTC; a time with a zone, as in a link, stays the same moment."""
+    assert parse_filter({"since": typed}) == ({"since": meant}, {})
 
 
 @pytest.mark.parametrize("typed", ["yesterday", "9999-12-31T23:59-10:00"])
-def test_what_is_no_time_is_said_so(typed: str) -> None:
-    """The field is marked, and the rest of the filter holds."""
-    filter, wrong = asked_filter({"until": typed, "status": "FAILED"})
+def test_a_value_that_is_not_a_time_is_marked(typed: str) -> None:
+    """The field of an invalid time is marked, and the rest of the filter applies."""
+    filter, wrong = parse_filter({"until": typed, "status": "FAILED"})
     assert (filter, list(wrong)) == ({"status": "FAILED"}, ["until"])

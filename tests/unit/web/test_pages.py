@@ -1,4 +1,4 @@
-"""What the pages compute: the chart, the state of things, and the words for what happened."""
+"""The computations of the pages: the chart, the health checks, and the wording."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -24,7 +24,7 @@ def drawn(*rows: dict[str, Json]) -> chart.Chart:
 
 
 def test_a_chart_has_every_hour() -> None:
-    """Also those without events, oldest first, up to this one; nothing is drawn of nothing."""
+    """A chart has all 24 hours up to the current one, oldest first; an hour without events has no bar."""
     empty = drawn()
     assert [hour.begins for hour in empty.hours] == [
         datetime(2026, 11, 21, 13, tzinfo=UTC) + timedelta(hours=n) for n in range(24)
@@ -32,8 +32,8 @@ def test_a_chart_has_every_hour() -> None:
     assert (empty.bars, empty.most, empty.total) == ((), 0, 0)
 
 
-def test_the_bars_of_an_hour_stand_on_each_other() -> None:
-    """By kind, as high as their share of the highest hour; what is little can still be seen, and all is inside."""
+def test_the_bars_of_an_hour_are_stacked() -> None:
+    """An hour's bars are stacked by kind, in proportion to the highest hour, always visible, and inside the chart."""
     found = drawn(row(0, 900), row(0, 100, "ambiguous"), row(1, 500), row(1, 1, "pending"), row(23, 500, "unchanged"))
     assert (found.most, found.total) == (1000, 2001)
     by_place: dict[float, list[chart.Bar]] = {}
@@ -52,8 +52,8 @@ def test_the_bars_of_an_hour_stand_on_each_other() -> None:
     assert high.height == pytest.approx(low.height * 9 / 5, abs=0.2)
 
 
-def test_a_chart_leaves_out_what_is_none_of_it() -> None:
-    """Our own runs, and hours that are too old or yet to come; an hour of another zone is the same hour."""
+def test_a_chart_leaves_out_other_rows() -> None:
+    """A chart leaves out maintenance runs and hours outside of its range; an hour in another time zone is converted."""
     elsewhere = row(2, 7) | {"hour": "2026-11-22T15:30:00+05:30"}
     found = drawn(row(1, 5, direction="maintenance"), row(24, 5), row(-1, 5), elsewhere)
     assert [(hour.begins.hour, hour.counts.total()) for hour in found.hours if hour.counts] == [(10, 7)]
@@ -84,8 +84,8 @@ GOOD: dict[str, Any] = {
         ({"others": 1, "still_in": 1}, "bad good good good bad"),
     ],
 )  # fmt: skip
-def test_the_state_of_things(changes: dict[str, Any], levels: str) -> None:
-    """The verdict is the worst of: the relay, what waits, what failed, and who does not agree."""
+def test_the_levels_of_the_health_checks(changes: dict[str, Any], levels: str) -> None:
+    """The overall level is the worst of the relay, the waiting events, the failures and the mismatches."""
     given = GOOD | changes
     readiness = {"relay_last_run_seconds": given["seconds"], "oldest_pending_seconds": given["oldest"]}
     summary = {
@@ -99,8 +99,8 @@ def test_the_state_of_things(changes: dict[str, Any], levels: str) -> None:
     assert " ".join(check.level for check in found) == levels
 
 
-def test_there_are_words_for_everything() -> None:
-    """Each outcome, operation, status and problem; what failed says what to do."""
+def test_every_value_has_a_wording() -> None:
+    """Each outcome, operation, status and sync status has a wording, and each failure says what to do."""
     assert {str(outcome) for outcome in Outcome} <= wording.EVENTS.keys()
     assert {str(outcome) for outcome in ActionOutcome} <= wording.ACTIONS.keys()
     assert {str(name) for name in (*Operation, *Action)} <= wording.OPERATIONS.keys()

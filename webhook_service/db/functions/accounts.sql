@@ -1,8 +1,9 @@
--- For outbound/logins.py. What outbound/accounts.py calls to perform actions is in actions_performed.sql.
--- Employees with a login: creating both or neither, and switching both off and on. The intent is in the ledger before Auth is
--- called, under the id that the auth user will have; the employee, its link and the end of the intent are one transaction.
+-- Employees together with their logins: both are created or neither, and both are deactivated and activated. Called by
+-- outbound/logins.py; outbound/accounts.py performs actions with the functions in actions_performed.sql.
+-- The intent is written to the ledger before Auth is called, under the id that the auth user will have. One transaction then writes the
+-- employee and its link, and ends the intent.
 
--- Active employees that have no login, read from the index. (The orphaned once had one: somebody deleted it.)
+-- Returns the active employees without a login, by employee_id. Read from the index of standings. An orphan had a login that was deleted.
 create or replace function public.find_employees_without_auth()
 returns table (employee_id bigint, email text, first_name text, last_name text, employee_number text, orphaned_at timestamptz)
 language sql stable security definer set search_path = '' as $$
@@ -15,8 +16,8 @@ language sql stable security definer set search_path = '' as $$
    order by m.employee_id
 $$;
 
--- Those after p_after that a login can be created for: not the orphaned unless p_orphans, nor those without an e-mail:
--- {"employees": [{employee_id, email}]}.
+-- Returns up to p_limit employees after p_after who can get a login: {"employees": [{employee_id, email}]}. Employees
+-- without an e-mail are left out, and so are orphans unless p_orphans.
 create or replace function public.auth_sync_without_login_v1(p_after bigint, p_limit integer, p_orphans boolean) returns jsonb
 language sql stable security definer set search_path = '' as $$
   select jsonb_build_object('employees', coalesce(jsonb_agg(to_jsonb(page) order by page.employee_id), '[]'))
@@ -26,8 +27,8 @@ language sql stable security definer set search_path = '' as $$
            order by f.employee_id limit p_limit) as page
 $$;
 
--- Who has an e-mail in Auth: {auth_user_id, email_confirmed, employee_id}, or null. In auth.users where it is in this database, else as
--- far as it is known.
+-- Returns the auth user that has an e-mail: {auth_user_id, email_confirmed, employee_id}, or null. Reads auth.users where this database
+-- has it and lets us read it, else the last known states.
 create or replace function public.auth_sync_email_holder_v1(p_email text) returns jsonb
 language plpgsql stable security definer set search_path = '' set statement_timeout = '3s' as $$
 declare
@@ -52,33 +53,33 @@ begin
     select e.employee_id from public.employees e where e.auth_user_id = (holder ->> 'auth_user_id')::uuid));
 end $$;
 
--- Puts an employee in: the columns that are named. Returns its id.
+-- Inserts an employee with the columns that p_employee names. Returns its employee_id.
 create or replace function public.auth_sync_insert_employee_v1(p_employee jsonb) returns bigint
 language plpgsql security definer set search_path = '' as $$
 declare
   columns text := (select string_agg(quote_ident(k), ', ') from jsonb_object_keys(p_employee) as k);
   new_id bigint;
 begin
-  perform set_config('search_path', public.auth_sync_owner_path_v1(), true);  -- the owner's triggers expect it
+  perform set_config('search_path', public.auth_sync_owner_path_v1(), true);  -- the triggers of the table's owner expect it
   execute format('insert into public.employees (%s) select %s from jsonb_populate_record(null::public.employees, $1) returning employee_id',
                  columns, columns) into new_id using p_employee;
   perform set_config('search_path', 'pg_catalog, pg_temp', true);
   if new_id is null then
-    raise exception 'a trigger did not let the employee be inserted' using errcode = 'triggered_action_exception';
+    raise exception 'a trigger on employees prevented the insert' using errcode = 'triggered_action_exception';
   end if;
-  set constraints all immediate;  -- what would be found at the commit is found here
+  set constraints all immediate;  -- an error of a deferred constraint is raised here, not at the commit
   return new_id;
 end $$;
 
--- Why employees refuse a row: nothing that says what is in it.
+-- Returns why the employees table refuses a row, without any of the row's values.
 create or replace function public.auth_sync_refusal_v1(p_sqlstate text, p_constraint text, p_column text) returns jsonb
 language sql immutable set search_path = '' as $$
   select jsonb_build_object('refused', 'employee_rejected', 'sqlstate', p_sqlstate,
                             'constraint', nullif(p_constraint, ''), 'column', nullif(p_column, ''))
 $$;
 
--- Why this employee cannot be created with a login, or null: columns that employees do not have or that are ours, an e-mail that is
--- taken, or what employees' own rules refuse (it is tried, and taken back).
+-- Returns why this employee cannot be created with a login, or null: unknown columns or columns that only this service writes, an e-mail
+-- that is taken, or a constraint or trigger of the employees table. To find the last, the insert is tried and rolled back.
 create or replace function public.auth_sync_hire_refusal_v1(p_employee jsonb) returns jsonb
 language plpgsql security definer set search_path = '' as $$
 declare
@@ -116,9 +117,9 @@ begin
   end;
 end $$;
 
--- Enters the intent of creating a login: for a new employee (p_employee: its columns), or for one that is there ({"employee_id"}).
--- Returns {"event_id"}; or {"refused": why} with more: unknown_fields, email_taken (on which side), employee_rejected,
--- employee_not_found, has_login, inactive.
+-- Writes the intent to create a login: for a new employee (p_employee: its columns) or for an existing one ({"employee_id"}).
+-- Returns {"event_id"}, or {"refused": reason} with details: unknown_fields, email_taken (with "side": auth or employees),
+-- employee_rejected, employee_not_found, has_login, inactive, under_way.
 create or replace function public.auth_sync_intend_v1(
   p_employee jsonb, p_email text, p_auth_user_id uuid, p_lease text, p_lease_seconds integer, p_via text, p_requested_by text
 ) returns jsonb
@@ -155,8 +156,9 @@ begin
   return jsonb_build_object('event_id', intent);
 end $$;
 
--- The auth user is there: the employee, its link and the end of the intent, at once. {"employee_id"}, or {"refused": why}: then nothing is
--- written, and the auth user has to go again. lease_lost: somebody else sees to that.
+-- Called when Auth has created the auth user: writes the employee and its link, and ends the intent. Returns {"employee_id"}, or
+-- {"refused": reason}: then nothing is written, and the caller must delete the auth user, except with lease_lost, where another process
+-- has taken the intent over.
 create or replace function public.auth_sync_hire_v1(p_event_id text, p_lease text) returns jsonb
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
 declare
@@ -174,7 +176,7 @@ begin
   if not intent.request_data -> 'employee' ? 'employee_id' then
     select e.employee_id into hired from public.employees e
      where lower(btrim(e.email::text, E' \t\r\n')) = public.auth_sync_normal_v1(intent.request_data ->> 'email') limit 1;
-    if found then  -- an import has brought the same person meanwhile
+    if found then  -- meanwhile an import has added the same person
       return jsonb_build_object('refused', 'email_taken', 'side', 'employees', 'employee_id', hired);
     end if;
   end if;
@@ -195,8 +197,8 @@ begin
   return jsonb_build_object('employee_id', hired);
 end $$;
 
--- An auth user that we have made is about to be deleted again: from now on nothing links it. Returns the employee who has got it
--- already, and then it must stay; else null.
+-- Called before an auth user that this service created is deleted again: from now on nothing links it. Returns the employee_id of the
+-- employee who is linked to it already, and then the auth user must stay; else null.
 create or replace function public.auth_sync_forget_v1(p_auth_user_id uuid) returns bigint
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
 declare
@@ -222,7 +224,7 @@ begin
   return null;
 end $$;
 
--- An intent that was undone is undone again: its auth user has come late.
+-- Opens an undone intent again: its auth user appeared after the intent was undone. Always returns true.
 create or replace function public.auth_sync_reopen_v1(p_event_id text) returns boolean
 language sql security definer set search_path = '' as $$
   update public.integration_sync_log
@@ -231,7 +233,8 @@ language sql security definer set search_path = '' as $$
   select true
 $$;
 
--- Gives an auth user to a new employee, or to one that is there, active and without a login: its id, or null where that is not so.
+-- Links an auth user to a new employee, or to an existing one that is active and has no login. Returns the employee_id, or null where the
+-- existing employee is inactive, has another login or is missing.
 create or replace function public.auth_sync_give_login_v1(p_employee jsonb, p_auth_user_id uuid) returns bigint
 language plpgsql security definer set search_path = '' as $$
 declare
@@ -250,14 +253,14 @@ begin
   end if;
   set constraints all immediate;
   if hired is not null and not exists (select from public.employees where employee_id = hired and auth_user_id = p_auth_user_id) then
-    raise exception 'a trigger did not let the link be written' using errcode = 'triggered_action_exception';
+    raise exception 'a trigger on employees prevented the link' using errcode = 'triggered_action_exception';
   end if;
   update public.auth_user_state set employee_id = hired where auth_user_id = p_auth_user_id and hired is not null;
   return hired;
 end $$;
 
--- Takes an auth user that is there already, with this confirmed e-mail and without an employee: {"employee_id", "auth_user_id",
--- "event_id"}, or {"refused": why}.
+-- Links an existing auth user that has this e-mail, confirmed, and no employee. Returns {"employee_id", "auth_user_id", "event_id"}, or
+-- {"refused": reason}.
 create or replace function public.auth_sync_adopt_v1(p_employee jsonb, p_email text, p_auth_user_id uuid, p_via text, p_requested_by text) returns jsonb
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
 declare
@@ -286,7 +289,7 @@ begin
       raise;
     end if;
     get stacked diagnostics state = returned_sqlstate, violated = constraint_name, wrong_column = column_name;
-    if violated = 'auth_sync_employees_auth_user_id_key' then  -- somebody was faster
+    if violated = 'auth_sync_employees_auth_user_id_key' then  -- another transaction linked it first
       return holder || '{"refused": "email_taken", "side": "auth"}';
     end if;
     return public.auth_sync_refusal_v1(state, violated, wrong_column);
@@ -301,9 +304,10 @@ begin
   return jsonb_build_object('employee_id', hired, 'auth_user_id', p_auth_user_id, 'event_id', adopted);
 end $$;
 
--- Gives the login to the employee, who may be inactive: it is banned then, as wherever somebody inactive gets one. Never one that is another's,
--- nor one whose owner has not shown to be anybody: neither is its e-mail confirmed, nor has it the employee's number, which the service role wrote.
--- {"employee_id", "auth_user_id", "event_id"}, or {"refused": why}.
+-- Links an employee to the login that an admin chose. Returns {"employee_id", "auth_user_id", "event_id"}, or {"refused": reason}.
+-- The employee may be inactive: the trigger on employees then has the login banned, as for every inactive employee who gets one.
+-- Refused are the login of another employee, and a login whose owner is unproven: its e-mail is unconfirmed and it does not have the
+-- employee's number, which only the service role can write.
 create or replace function public.auth_sync_choose_v1(p_employee_id bigint, p_auth_user_id uuid, p_requested_by text) returns jsonb
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set enable_seqscan = off as $$
 declare
@@ -335,7 +339,7 @@ begin
     perform set_config('search_path', 'pg_catalog, pg_temp', true);
     set constraints all immediate;
     if not exists (select from public.employees where employee_id = p_employee_id and auth_user_id = p_auth_user_id) then
-      raise exception 'a trigger did not let the link be written' using errcode = 'triggered_action_exception';
+      raise exception 'a trigger on employees prevented the link' using errcode = 'triggered_action_exception';
     end if;
     update public.auth_user_state set employee_id = p_employee_id where auth_user_id = p_auth_user_id;
   exception when others or assert_failure then
@@ -343,7 +347,7 @@ begin
       raise;
     end if;
     get stacked diagnostics state = returned_sqlstate, violated = constraint_name, wrong_column = column_name;
-    if violated = 'auth_sync_employees_auth_user_id_key' then  -- somebody was faster
+    if violated = 'auth_sync_employees_auth_user_id_key' then  -- another transaction linked it first
       return '{"refused": "login_taken"}';
     end if;
     return public.auth_sync_refusal_v1(state, violated, wrong_column);
@@ -355,9 +359,9 @@ begin
   return jsonb_build_object('employee_id', p_employee_id, 'auth_user_id', p_auth_user_id, 'event_id', chosen);
 end $$;
 
--- Switches an employee off or on: {"employee_id", "is_active", "auth_user_id", "event_id": the action that its login needs, or null},
--- null where there is no such employee; {"refused": ...} where employees' own rules refuse it. The action is entered in any case: whoever asks wants to know
--- that it is so.
+-- Activates or deactivates an employee. Returns {"employee_id", "is_active", "auth_user_id", "event_id": the action that its login needs,
+-- or null}; null where there is no such employee; {"refused": ...} where the employees table refuses the change. The action is entered
+-- even if nothing changes, so that the caller can wait for Auth to confirm it.
 create or replace function public.auth_sync_set_active_v1(p_employee_id bigint, p_is_active boolean, p_via text) returns jsonb
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
 declare

@@ -1,8 +1,8 @@
--- How actions are taken from the ledger and settled. The relay that takes one gets the employee as it is now, asks Auth how the
--- auth user is now, and does what is still to be done (webhook_service/outbound/actions.py), outside of any transaction.
+-- Actions are taken from the ledger and settled here. The relay that takes an action gets the employee as it is now, reads the auth user
+-- from Auth, and makes the call that is still needed (webhook_service/outbound/actions.py), outside of any transaction.
 
--- What a taken action is decided by: itself, the employee who has the auth user now (null: nobody), and the e-mails that
--- were sent to Auth for this user before.
+-- Returns what a taken action is decided by: {event_id, operation, auth_user_id, employee_id, request_data, attempts, "employee": the
+-- employee who is linked to the auth user now, or null, "sent": [the e-mails that earlier actions sent to Auth for this user]}.
 create or replace function public.auth_sync_action_json_v1(p_entry public.integration_sync_log) returns jsonb
 language sql stable security definer set search_path = '' as $$
   select jsonb_build_object(
@@ -16,8 +16,8 @@ language sql stable security definer set search_path = '' as $$
                 and p_entry.operation = a.operation))
 $$;
 
--- Takes one action for a user: the newest open one of its kind (access or e-mail), if it is due and nobody works for this user
--- now. Older ones of the kind are overruled: done, as stale. Returns it, or null. The caller holds the lock of claims.
+-- Takes one action for a user: the newest open action of its kind (access or e-mail), if it is due and no relay works for this user now.
+-- Older actions of the kind end as stale. Returns the action (auth_sync_action_json_v1), or null. The caller holds the lock of claims.
 create or replace function public.auth_sync_take_action_v1(p_entry public.integration_sync_log, p_lease text, p_lease_seconds integer)
 returns jsonb language plpgsql security definer set search_path = '' as $$
 declare
@@ -46,9 +46,9 @@ begin
   return case when found then public.auth_sync_action_json_v1(taken) end;
 end $$;
 
--- Takes up to p_limit actions that are due, as the bucket allows (p_rate a second, up to a second's worth at once), those of few
--- employees before those of bulk statements: {"actions": [...], "next_in": seconds until there may be more, or null, "is_trial": whether
--- Auth could not be reached the last time}.
+-- Takes up to p_limit actions that are due, as the token bucket allows: p_rate a second, up to one second's worth at once. Returns
+-- {"actions": [...], "next_in": seconds until there may be more, or null, "is_trial": whether Auth was unavailable at the last call}.
+-- Actions of statements that changed few employees come before those of bulk statements.
 create or replace function public.auth_sync_claim_actions_v1(p_relay text, p_limit integer, p_lease_seconds integer, p_rate numeric) returns jsonb
 language plpgsql security definer
 set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' set enable_seqscan = off
@@ -62,7 +62,7 @@ declare
   soonest timestamptz;
 begin
   if not pg_try_advisory_xact_lock(5093387412675531204) then
-    return '{"actions": [], "next_in": 0.1, "is_trial": false}';  -- another relay takes some at this moment
+    return '{"actions": [], "next_in": 0.1, "is_trial": false}';  -- another relay is taking actions at this moment
   end if;
   update public.auth_sync_rate
      set tokens = least(greatest(p_rate, 1), tokens + greatest(extract(epoch from clock_timestamp() - refilled_at), 0) * p_rate),
@@ -72,7 +72,7 @@ begin
     return jsonb_build_object('actions', actions, 'is_trial', false, 'next_in', extract(epoch from bucket.paused_until - clock_timestamp()));
   end if;
   if bucket.failures > 0 then
-    p_limit := 1;  -- a try
+    p_limit := 1;  -- a trial call, while Auth is unavailable
   end if;
 
   for entry in
@@ -92,7 +92,7 @@ begin
   end loop;
   update public.auth_sync_rate
      set tokens = tokens - jsonb_array_length(actions),
-         paused_until = case when failures > 0 then clock_timestamp() + interval '15 seconds' else paused_until end  -- one try at a time
+         paused_until = case when failures > 0 then clock_timestamp() + interval '15 seconds' else paused_until end  -- one trial at a time
    where actions <> '[]';
 
   select min(greatest(next_attempt_at, coalesce(leased_until, next_attempt_at))) into soonest
@@ -103,8 +103,8 @@ begin
     greatest(extract(epoch from soonest - now()), (jsonb_array_length(actions) + 1 - bucket.tokens) / p_rate) end);
 end $$;
 
--- Takes this one action now, past the bucket: somebody waits for the answer. Null where it is not open, or being worked on. An action
--- that is overruled by a newer one of its user is taken as that one.
+-- Takes this one action now, without a token, because a caller waits for the result. Returns it, or null where it is not open or another
+-- relay works on it. Where a newer action of the user overrules it, the newer one is taken.
 create or replace function public.auth_sync_claim_action_v1(p_event_id text, p_lease text, p_lease_seconds integer) returns jsonb
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
 declare
@@ -116,8 +116,9 @@ begin
   return case when found then public.auth_sync_take_action_v1(entry, p_lease, p_lease_seconds) end;
 end $$;
 
--- Auth has been called, and the lease had ended. Where there has been a newer action since, this call may have overruled it: so what
--- the employee is now is asked for anew. The actions are named as in the index.
+-- Called when Auth was called under a lease that had ended. A newer action may have been performed before this call, and the call may
+-- have undone it; so where there is a newer one, an action for the employee's present state is entered. The list of operations repeats
+-- the predicate of the index.
 create or replace function public.auth_sync_ask_anew_v1(p_event_id text, p_outcome text) returns void
 language plpgsql security definer set search_path = '' as $$
 declare
@@ -144,8 +145,8 @@ begin
   end if;
 end $$;
 
--- Settles an action, while the lease is still p_lease; says whether it was. With p_error it has failed, and is due again later if
--- p_retry. What was done is remembered of the auth user: a ban as ours.
+-- Settles an action while p_lease still holds it. Returns whether it did. With p_error the action has failed, and is due again later if
+-- p_retry. The auth user's state then records whether this service has banned it.
 create or replace function public.auth_sync_settle_v1(
   p_event_id text, p_lease text, p_outcome text, p_error text default null, p_retry boolean default false, p_changes jsonb default '{}'
 ) returns boolean
@@ -171,14 +172,14 @@ begin
   if p_error is null and p_outcome in ('disabled', 'enabled', 'unchanged') and entry.operation in ('disable_auth_user', 'enable_auth_user') then
     update public.auth_user_state
        set disabled_at = case when entry.operation = 'disable_auth_user' then coalesce(disabled_at, now()) end,
-           -- An employee who is gone is remembered until here: so that what was missed is found, once.
+           -- A deleted employee is remembered until now, so that reconciliation finds a missed ban, once.
            employee_id = case when exists (select from public.employees e where e.employee_id = auth_user_state.employee_id) then employee_id end
      where auth_user_id = entry.auth_user_id;
   end if;
   return true;
 end $$;
 
--- A person asked for an action again: who, and what came of it.
+-- Records that an admin replayed an action: the admin, and the status and outcome before and after. Always returns true.
 create or replace function public.auth_sync_replayed_v1(p_event_id text, p_requested_by text, p_status_before text, p_outcome_before text)
 returns boolean language sql security definer set search_path = '' as $$
   insert into public.integration_sync_replays (log_id, requested_by, status_before, outcome_before, status, outcome)
@@ -187,7 +188,7 @@ returns boolean language sql security definer set search_path = '' as $$
   select true
 $$;
 
--- Gives an action back that was not begun. It is no attempt.
+-- Gives back an action that was not begun. This does not count as an attempt. Always returns true.
 create or replace function public.auth_sync_give_back_v1(p_event_id text, p_lease text) returns boolean
 language sql security definer set search_path = '' set plan_cache_mode = force_custom_plan as $$
   update public.integration_sync_log set lease = null, leased_until = null
@@ -195,8 +196,8 @@ language sql security definer set search_path = '' set plan_cache_mode = force_c
   select true
 $$;
 
--- Ends the sessions of an auth user, so that none can be refreshed: how many there were; null where they are in another database, or
--- not ours to end.
+-- Ends the sessions of an auth user, so that none can be refreshed. Returns how many there were; null where they are in another database
+-- or this role may not delete them.
 create or replace function public.auth_sync_end_sessions_v1(p_auth_user_id uuid) returns bigint
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
 declare

@@ -1,15 +1,15 @@
--- The other direction: what a change of employees asks of Auth, entered into the ledger as actions. An action is a
--- signal, not a command: the relay that takes it (actions_performed.sql) does what is still to be done by then.
--- Two ways in: a change of employees (auth_sync_employees_request_actions_v1, the trigger), and an event that finds Auth not as the
--- employee has it (auth_sync_request_actions_v1 enters what auth_sync_requested_actions_v1 finds). A rule that changes in one belongs in the other.
+-- From employees to Auth: a change of employees that Auth must follow is entered into the ledger as an action. An action is a signal, not
+-- a command: the relay that takes it (actions_performed.sql) makes the call that is still needed by then.
+-- There are two ways in: the trigger on employees (auth_sync_employees_request_actions_v1), and an event that finds Auth out of sync with
+-- the employee (auth_sync_request_actions_v1 enters what auth_sync_requested_actions_v1 finds). Change a rule in both places.
 
--- Whether an auth user cannot sign in, for good: a ban that ends soon does not end with the employment.
+-- Returns whether an auth user is banned for good: for more than 50 years. A shorter ban would end while the employee is still inactive.
 create or replace function public.auth_sync_is_banned_v1(p_banned_until timestamptz) returns boolean
 language sql stable set search_path = '' as $$
   select coalesce(p_banned_until > now() + interval '50 years', false)
 $$;
 
--- Whether this service has banned an auth user, or may have: a call for it is out, or its answer was lost.
+-- Returns whether this service has banned an auth user or may have: a call is under way, or its response was lost.
 create or replace function public.auth_sync_may_be_disabled_v1(p_auth_user_id uuid) returns boolean
 language sql stable security definer set search_path = '' as $$
   select exists (select from public.auth_user_state where auth_user_id = p_auth_user_id and disabled_at is not null)
@@ -17,7 +17,7 @@ language sql stable security definer set search_path = '' as $$
                   where auth_user_id = p_auth_user_id and status <> 'SUCCESS' and direction = 'outbound' and operation = 'disable_auth_user')
 $$;
 
--- An e-mail is no longer an auth user's: who was refused it asks for it again.
+-- Makes the e-mail actions that Auth refused for this e-mail due now, because the auth user that had it has it no longer.
 create or replace function public.auth_sync_email_freed_v1(p_email text) returns void
 language sql security definer set search_path = '' as $$
   update public.integration_sync_log set next_attempt_at = now()
@@ -25,7 +25,7 @@ language sql security definer set search_path = '' as $$
      and next_attempt_at is null and request_data ->> 'email' = p_email
 $$;
 
--- Enters actions: [{operation, auth_user_id, employee_id, data}]. More than twenty in a transaction are bulk.
+-- Enters actions: [{operation, auth_user_id, employee_id, data}]. They are bulk where the transaction has then entered more than twenty.
 create or replace function public.auth_sync_enter_actions_v1(p_actions jsonb, p_via text) returns void
 language plpgsql security definer set search_path = '' as $$
 declare
@@ -39,8 +39,8 @@ begin
     from jsonb_to_recordset(p_actions) as w (operation text, auth_user_id uuid, employee_id bigint, data jsonb);
 end $$;
 
--- Enters what the employee of an auth user asks of Auth that is known not to be so and that nobody has asked for yet: each event
--- brings it here, so that what was missed is found, and what Auth's side undid is done again.
+-- Enters the actions that an auth user still needs and that are not in the ledger yet. Each event calls this, so that a missed action
+-- is found, and a change that Auth's side undid is made again.
 create or replace function public.auth_sync_request_actions_v1(p_auth_user_id uuid, p_columns jsonb, p_via text) returns void
 language plpgsql security definer set search_path = '' as $$
 declare
@@ -60,7 +60,8 @@ begin
   end if;
 end $$;
 
--- What is not as the employee has it, by what is known of the auth user. p_columns are those that Auth owns.
+-- Returns the actions that an auth user needs, judged by its last known state, with the employee and the action's data. p_columns are the
+-- columns that Auth owns.
 create or replace function public.auth_sync_requested_actions_v1(p_auth_user_id uuid, p_columns jsonb)
 returns table (operation text, employee_id bigint, data jsonb) language sql stable security definer set search_path = '' as $$
   with known as (
@@ -87,14 +88,14 @@ returns table (operation text, employee_id bigint, data jsonb) language sql stab
      and k.email is distinct from public.auth_sync_normal_v1(e.email::text)
 $$;
 
--- Runs for each statement that writes employees, and enters what it asks of Auth, for all its rows at once. It cannot make
--- the statement fail. What our own sync writes is what Auth says already, and asks for nothing. First it checks whether a change is one
--- that may ask for something. Before and after are put together by a full join, as in auth_sync_employees_changed_v1.
+-- Trigger: runs for each statement that writes employees, and enters the actions for all its rows at once. It cannot make the statement
+-- fail. The service's own writes need no action, because they hold the values that Auth has already. The first check returns early when
+-- no changed column concerns Auth. Old and new rows are joined by a full join, as in auth_sync_employees_changed_v1.
 create or replace function public.auth_sync_employees_request_actions_v1() returns trigger
 language plpgsql security definer set search_path = '' set lock_timeout = '200ms' set enable_seqscan = off set jit = off as $$
 declare
   actions jsonb;
-  employees_own_email boolean;  -- read below, where an error is caught
+  employees_own_email boolean;  -- assigned in the body, where an error is caught
 begin
   if tg_op = 'UPDATE' then
     if not exists (
@@ -114,7 +115,7 @@ begin
   elsif tg_op = 'DELETE' then
     select jsonb_agg(jsonb_build_object('operation', 'disable_auth_user', 'auth_user_id', o.auth_user_id, 'employee_id', o.employee_id))
       into actions from before_rows o where o.auth_user_id is not null;
-    insert into public.auth_sync_hires (employee_id)  -- somebody else may have the e-mail of a login that is free now
+    insert into public.auth_sync_hires (employee_id)  -- another employee may have the e-mail of the login that is free now
     select e.employee_id
       from before_rows o
      cross join lateral (select s.email from public.auth_user_state s where s.auth_user_id = o.auth_user_id offset 0) as s
@@ -148,7 +149,7 @@ begin
          and (c.auth_user_id = c.before_user and c.email is distinct from c.before_email
               or c.auth_user_id is distinct from c.before_user and employees_own_email and s.email is distinct from c.email)
          and (c.email is distinct from s.email and (employees_own_email or c.email is distinct from public.auth_sync_normal_v1(s.fields -> 'email' ->> 0))
-              or exists (select from public.integration_sync_log a  -- what we have sent, or are about to, is not known yet
+              or exists (select from public.integration_sync_log a  -- an e-mail that was sent, or is about to be, is not in the state yet
                           where a.auth_user_id = c.auth_user_id and a.operation = 'update_auth_email' and a.id > s.log_id
                             and a.request_data ->> 'email' <> c.email offset 0))
          and c.auth_user_id is not null
@@ -156,11 +157,11 @@ begin
     select jsonb_agg(to_jsonb(requested)) into actions from requested;
   end if;
   if actions is not null then
-    -- No NOTIFY here: it forbids a two-phase commit, and an import may be one. The relay looks every two seconds.
+    -- No NOTIFY here: it forbids a two-phase commit, and an import may be one. The relay polls every two seconds.
     perform public.auth_sync_enter_actions_v1(actions, 'employees');
   end if;
   return null;
 exception when others or assert_failure then
-  raise warning 'webhook-service: changes of employees were not captured (%); reconciliation will find them', sqlstate;
+  raise warning 'webhook-service: a change of employees was not entered for Auth (%); reconciliation will find it', sqlstate;
   return null;
 end $$;

@@ -1,8 +1,8 @@
--- Admins: sessions that can be ended, how often somebody may try to sign in, and who did what.
+-- Admins: their sessions, the limit on attempts to sign in, and the audit of their actions.
 
--- An attempt to sign in: 0, or for how many seconds there may be no other. Each key has p_attempts at once, and as many
--- again in p_seconds; the one with the least left decides. An attempt that is refused is counted for none of them, so
--- that an address that has to wait cannot lock out an account.
+-- Counts an attempt to sign in. Returns 0, or the number of seconds in which no other attempt is allowed. Each key has p_attempts at once
+-- and regains as many in p_seconds; the key with the fewest left decides. A refused attempt counts for none of the keys, so an address
+-- that has to wait cannot lock out an account.
 create or replace function public.auth_sync_attempt_sign_in_v1(p_keys jsonb, p_attempts integer, p_seconds integer) returns numeric
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' as $$
 declare
@@ -28,7 +28,7 @@ begin
   return 0;
 end $$;
 
--- Whether an auth user may be an admin at all: neither dismissed nor, as far as is known, banned or deleted.
+-- Returns whether an auth user may be an admin: its employee is not inactive, and it is not known to be banned or deleted.
 create or replace function public.auth_sync_may_sign_in_v1(p_auth_user_id uuid) returns boolean
 language sql stable security definer set search_path = '' as $$
   select not exists (select from public.employees e where e.auth_user_id = p_auth_user_id and e.is_active is false)
@@ -36,7 +36,7 @@ language sql stable security definer set search_path = '' as $$
                       where u.auth_user_id = p_auth_user_id and (u.deleted_at is not null or u.banned_until > now()))
 $$;
 
--- A session begins; its id, or null where the auth user may not. Those of a month ago are forgotten.
+-- Begins a session. Returns its id, or null where the auth user may not sign in. Deletes sessions that began more than 30 days ago.
 create or replace function public.auth_sync_sign_in_v1(p_who text, p_auth_user_id uuid) returns uuid
 language plpgsql security definer set search_path = '' as $$
 declare
@@ -51,8 +51,8 @@ begin
   return begun;
 end $$;
 
--- Whose session it is: {"who", "auth_user_id": null where it was by the admin key}. Null where it does not hold: ended,
--- older than p_seconds, or of an auth user who may not sign in any more.
+-- Returns the admin of a session: {"who", "auth_user_id": null for a sign-in with the admin key}. Returns null where the session has ended,
+-- is older than p_seconds, or belongs to an auth user who may not sign in any more.
 create or replace function public.auth_sync_session_v1(p_session uuid, p_seconds integer) returns jsonb
 language sql stable security definer set search_path = '' as $$
   select jsonb_build_object('who', s.who, 'auth_user_id', s.auth_user_id)
@@ -61,24 +61,24 @@ language sql stable security definer set search_path = '' as $$
      and public.auth_sync_may_sign_in_v1(s.auth_user_id)
 $$;
 
--- Ends a session.
+-- Ends a session. Returns whether it was open.
 create or replace function public.auth_sync_sign_out_v1(p_session uuid) returns boolean
 language sql security definer set search_path = '' as $$
   with ended as (
     update public.auth_sync_sessions set ended_at = now() where session = p_session and ended_at is null returning who
-  ), told as (
+  ), audited as (
     insert into public.auth_sync_audit (who, action) select who, 'signed out' from ended returning 1
   )
-  select exists (select from told)
+  select exists (select from audited)
 $$;
 
--- Writes an entry of the audit log.
+-- Writes an entry of the audit log. Returns its id.
 create or replace function public.auth_sync_audit_v1(p_who text, p_action text, p_target text, p_details jsonb) returns bigint
 language sql security definer set search_path = '' as $$
   insert into public.auth_sync_audit (who, action, target, details) values (p_who, p_action, p_target, p_details) returning id
 $$;
 
--- What admins did, newest first, of all or of one target: {"entries": [...], "next": the id to go on below, or null}.
+-- Returns a page of the audit log, newest first, of all targets or of one: {"entries": [...], "next": the id to continue below, or null}.
 create or replace function public.auth_sync_audit_page_v1(p_target text, p_below bigint, p_limit integer) returns jsonb
 language sql stable security definer set search_path = '' as $$
   with page as (

@@ -1,6 +1,7 @@
--- Every attempt that failed: the ledger's row says only what the last one came to. A success needs no note, the row is it.
+-- The failed attempts. The ledger's row holds only its last outcome. A success needs no record here: the ledger's row is the record.
 
--- Whoever counts an attempt of a row that has failed notes it here: a lease, or a later due time, counts none.
+-- Trigger: records each failed attempt of an event or action. It runs when a write counts an attempt of a failed row; a lease or a new
+-- due time counts none.
 create or replace function public.auth_sync_attempt_failed_v1() returns trigger
 language plpgsql security definer set search_path = '' as $$
 begin

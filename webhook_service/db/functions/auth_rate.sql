@@ -1,7 +1,7 @@
--- How fast the Auth Admin API may be called, by all relays together: a token bucket, and the pause that Auth asked for.
+-- The rate limit of the Auth Admin API, for all relays together: a token bucket, and the pause that Auth requested.
 
--- One call more at the bucket's rate, for those who work through a list of their own: how many seconds to wait before asking again,
--- 0 where the call may be made now.
+-- Takes one token for a caller that works through a list of its own. Returns 0 where the call may be made now, else how many seconds to
+-- wait before trying again.
 create or replace function public.auth_sync_take_token_v1(p_rate numeric) returns numeric
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' as $$
 declare
@@ -20,8 +20,8 @@ begin
   return 0;
 end $$;
 
--- Nobody calls Auth for so many seconds: as Auth asked for (p_failed is false), or because it cannot be reached: then longer
--- each time, up to a minute. Returns for how long.
+-- Pauses all calls to Auth. Returns the length of the pause in seconds. Where Auth requested the pause (p_failed is false) it takes
+-- p_seconds, at most an hour; where Auth is unavailable it takes longer each time, up to a minute.
 create or replace function public.auth_sync_pause_v1(p_seconds double precision, p_failed boolean) returns double precision
 language sql security definer set search_path = '' set lock_timeout = '1500ms' as $$
   update public.auth_sync_rate
@@ -33,7 +33,8 @@ language sql security definer set search_path = '' set lock_timeout = '1500ms' a
   returning extract(epoch from paused_until - clock_timestamp())
 $$;
 
--- Auth answers again. After an outage (several failures in a row, not one), what failed because of it is due now.
+-- Ends the pause when Auth answers again. Returns whether calls had failed before. After an outage (three failures in a row or more), the
+-- actions that failed because of it are due now.
 create or replace function public.auth_sync_resume_v1() returns boolean
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' as $$
 declare

@@ -1,12 +1,12 @@
 -- The last known state of each auth user, merged from its events.
 
--- What the mapped columns of auth.users are compared by.
+-- Returns a hash of the mapped columns of auth.users. Reconciliation compares it.
 create or replace function public.auth_sync_hash_v1(p_record jsonb) returns uuid
 language sql immutable strict set search_path = '' as $$
   select md5(p_record::text)::uuid
 $$;
 
--- The mapped state of an auth user, as a ledger row that was not captured has it.
+-- Returns the mapped state of an auth user, in the form that request_data has in a ledger row that was not captured.
 create or replace function public.auth_sync_state_json_v1(p_known public.auth_user_state) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_build_object(
@@ -15,8 +15,18 @@ language sql stable set search_path = '' as $$
     'names', (select coalesce(jsonb_object_agg(f.key, f.value -> 0), '{}') from jsonb_each(p_known.fields) as f where f.key <> 'email'))
 $$;
 
--- Merges what an event says into the last known state, and returns it. Each field is as of the newest event that
--- carried it, so the result does not depend on the order of arrival. Remembers what reconciliation compares (record_hash), too.
+-- Returns the key by which an unlinked auth user finds its employee: 'number:…' with its employee number, or else 'email:…' with its
+-- confirmed e-mail. Null where it has neither, and for a deleted or an anonymous user.
+create or replace function public.auth_sync_key_v1(p_known public.auth_user_state) returns text
+language sql immutable set search_path = '' as $$
+  select case
+    when p_known.deleted_at is not null or p_known.is_anonymous then null
+    when p_known.employee_number is not null then 'number:' || p_known.employee_number
+    when p_known.email_confirmed then 'email:' || p_known.email end
+$$;
+
+-- Merges an event into the last known state of its auth user, and returns the merged state. Each field keeps the value of the newest
+-- event that carried it, so the result does not depend on the order of arrival. Also stores record_hash, for reconciliation.
 create or replace function public.auth_sync_remember_v1(p_work jsonb, p_log_id bigint) returns public.auth_user_state
 language plpgsql security definer set search_path = '' as $$
 declare
@@ -48,6 +58,13 @@ begin
 
   if before.email is not null and known.email is distinct from before.email then
     perform public.auth_sync_email_freed_v1(before.email);
+  end if;
+  if public.auth_sync_key_v1(known) is distinct from public.auth_sync_key_v1(before) then
+    -- A concurrent transaction may have inserted an employee with the old key, and this one does not see it (link_employees.sql).
+    insert into public.auth_sync_former_keys (auth_user_id, version, key, state)
+    select before.auth_user_id, before.version, public.auth_sync_key_v1(before), public.auth_sync_state_json_v1(before)
+     where public.auth_sync_key_v1(before) is not null
+       and not exists (select from public.employees e where e.auth_user_id = before.auth_user_id);
   end if;
   if known is distinct from before then
     update public.auth_user_state

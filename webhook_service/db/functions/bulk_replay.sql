@@ -1,14 +1,14 @@
--- Bulk replays: an admin asks for all events again that match a filter; relays work through them part by part, at a rate that leaves
--- live events their turn. A part is taken under a lease, done in webhook_service/ledger/bulk_replay.py, and settled while the lease is ours.
+-- Bulk replays: an admin replays all events and actions that match a filter. Relays work through them part by part, at a rate that leaves
+-- live events their turn. A part is taken under a lease, applied in webhook_service/ledger/bulk_replay.py, and settled under that lease.
 
--- A job as pages and relays see it.
+-- Returns a bulk replay as pages and relays see it: its row without the lease and the part.
 create or replace function public.auth_sync_bulk_replay_json_v1(p_job public.auth_sync_bulk_replays) returns jsonb
 language sql stable set search_path = '' as $$
   select to_jsonb(p_job) - array['lease', 'leased_until', 'part', 'part_end', 'part_begun_at', 'next_due']
 $$;
 
--- What a bulk replay takes, as a condition on integration_sync_log: events of any status, and actions that have failed, between the ids
--- that the filter's time allows. needs_attention (true or false) is known here too.
+-- Returns the rows that a bulk replay covers, as a condition on integration_sync_log: events of any status, and actions that have failed,
+-- between the ids that the filter's time allows. needs_attention may be true or false.
 create or replace function public.auth_sync_bulk_condition_v1(p_filter jsonb) returns text
 language sql stable set search_path = '' as $$
   select public.auth_sync_condition_v1(p_filter - 'needs_attention')
@@ -20,14 +20,15 @@ language sql stable set search_path = '' as $$
     from public.auth_sync_id_range_v1(p_filter) as r
 $$;
 
--- An event as processing needs it.
+-- Returns an event as a replay needs it: {id, event_id, operation, version, auth_user_id, request_data}.
 create or replace function public.auth_sync_replay_row_v1(p_entry public.integration_sync_log) returns jsonb
 language sql immutable set search_path = '' as $$
   select jsonb_build_object('id', p_entry.id, 'event_id', p_entry.event_id, 'operation', p_entry.operation, 'version', p_entry.version,
                             'auth_user_id', p_entry.auth_user_id, 'request_data', p_entry.request_data)
 $$;
 
--- What it would take: {"matched": how many, "actions": how many of them are actions, "events": the first p_limit events}.
+-- Returns what a bulk replay would cover: {"matched": number of rows, "actions": how many of them are actions, "events": the first
+-- p_limit events}.
 create or replace function public.auth_sync_bulk_preview_v1(p_filter jsonb, p_limit integer) returns jsonb
 language plpgsql stable security definer set search_path = '' set statement_timeout = '3s' set jit = off as $$
 declare
@@ -45,7 +46,7 @@ begin
   return jsonb_build_object('matched', matched, 'actions', actions, 'events', events);
 end $$;
 
--- Confirms it: {"id", "matched"}. Where nothing fits, it is done.
+-- Begins a bulk replay: {"id", "matched"}. Where nothing matches, it is done at once.
 create or replace function public.auth_sync_begin_bulk_replay_v1(p_filter jsonb, p_requested_by text) returns jsonb
 language plpgsql security definer set search_path = '' set statement_timeout = '3s' set jit = off as $$
 declare
@@ -61,7 +62,7 @@ begin
   return jsonb_build_object('id', job, 'matched', fitting.n);
 end $$;
 
--- The newest p_limit of them.
+-- Returns the newest p_limit bulk replays.
 create or replace function public.auth_sync_bulk_replays_v1(p_limit integer) returns jsonb
 language sql stable security definer set search_path = '' as $$
   select coalesce(jsonb_agg(public.auth_sync_bulk_replay_json_v1(j) order by j.id desc), '[]')
@@ -69,13 +70,14 @@ language sql stable security definer set search_path = '' as $$
     join public.auth_sync_bulk_replays j using (id)
 $$;
 
--- One of them, or null.
+-- Returns one bulk replay, or null.
 create or replace function public.auth_sync_bulk_replay_v1(p_id bigint) returns jsonb
 language sql stable security definer set search_path = '' as $$
   select public.auth_sync_bulk_replay_json_v1(j) from public.auth_sync_bulk_replays j where id = p_id
 $$;
 
--- Nothing more of it is taken; what is under way ends and counts. It is returned as it is then, also where it had ended before; or null.
+-- Cancels a bulk replay, and returns it, or null where there is none. No further part is taken; a part that is under way finishes and
+-- counts. One that had ended before is returned unchanged.
 create or replace function public.auth_sync_cancel_bulk_replay_v1(p_id bigint, p_requested_by text) returns jsonb
 language sql volatile security definer set search_path = '' set lock_timeout = '1500ms' as $$
   update public.auth_sync_bulk_replays
@@ -84,7 +86,7 @@ language sql volatile security definer set search_path = '' set lock_timeout = '
   select public.auth_sync_bulk_replay_v1(p_id)
 $$;
 
--- The sum of two {outcome: count}.
+-- Returns the sum of two {outcome: count}.
 create or replace function public.auth_sync_sum_counts_v1(p_one jsonb, p_other jsonb) returns jsonb
 language sql immutable set search_path = '' as $$
   select coalesce(jsonb_object_agg(key, n), '{}')
@@ -92,7 +94,8 @@ language sql immutable set search_path = '' as $$
             from (select * from jsonb_each_text(p_one) union all select * from jsonb_each_text(p_other)) as counts group by key) as sums
 $$;
 
--- Adds to what a job has done. With p_position the part is over, and so is the job where nothing is left.
+-- Adds to the counts of a bulk replay, and returns its row. With p_position the part is finished, and the bulk replay too if it was the
+-- last part.
 create or replace function public.auth_sync_advance_bulk_replay_v1(
   p_id bigint, p_position bigint, p_replayed bigint, p_changed bigint, p_outcomes jsonb
 ) returns public.auth_sync_bulk_replays
@@ -116,21 +119,22 @@ begin
   return job;
 end $$;
 
--- Makes actions that have failed due now, behind those that wait already, and records who asked. Returns how many.
+-- Makes failed actions due now, behind those that wait already, and records the admin who requested it. Returns how many.
 create or replace function public.auth_sync_ask_again_v1(p_ids bigint[], p_requested_by text) returns bigint
 language sql security definer set search_path = '' as $$
-  with asked as (
+  with requested as (
     update public.integration_sync_log set next_attempt_at = least(next_attempt_at, now()), priority = 1
      where id = any (p_ids) and direction = 'outbound' and status = 'FAILED'
     returning id, outcome
   ), recorded as (
     insert into public.integration_sync_replays (log_id, requested_by, status_before, outcome_before, status, outcome)
-    select id, p_requested_by, 'FAILED', outcome, 'FAILED', 'asked_again' from asked returning 1
+    select id, p_requested_by, 'FAILED', outcome, 'FAILED', 'asked_again' from requested returning 1
   )
   select count(*) from recorded
 $$;
 
--- A part whose holder is gone: what it had done is told by the records of replays, and counted; the rest is left in the part.
+-- Continues a part whose relay is gone. The records of replays say which events it had finished: they are counted, and the others stay
+-- in the part. Returns the bulk replay's row.
 create or replace function public.auth_sync_resume_bulk_replay_v1(p_job public.auth_sync_bulk_replays)
 returns public.auth_sync_bulk_replays language plpgsql security definer set search_path = '' as $$
 declare
@@ -153,8 +157,8 @@ begin
   return job;
 end $$;
 
--- Finds the next part: at most p_limit rows after the position, in a stretch of the ledger that is read in no time. Failed actions
--- among them are asked for again at once; events become the part, for whoever claims. Returns the job and how many rows it has found.
+-- Finds the next part: at most p_limit rows after the position, within 100,000 ids, which are read quickly. Failed actions among them are
+-- due again at once; the events become the part, for the relay that claims it. Returns the bulk replay's row and the number of rows found.
 create or replace function public.auth_sync_next_part_v1(
   p_job public.auth_sync_bulk_replays, p_limit integer, out job public.auth_sync_bulk_replays, out found_rows integer
 ) language plpgsql security definer set search_path = '' as $$
@@ -162,7 +166,7 @@ declare
   stretch_end bigint := least(p_job.up_to, p_job.position + 100000);
   ids bigint[];
   actions bigint[];
-  asked bigint;
+  requested bigint;
 begin
   execute format(
     'select coalesce(array_agg(id order by id), ''{}''), coalesce(array_agg(id) filter (where direction = ''outbound''), ''{}'')
@@ -172,17 +176,17 @@ begin
   if found_rows = p_limit then
     stretch_end := ids[p_limit];
   end if;
-  asked := public.auth_sync_ask_again_v1(actions, p_job.requested_by);
-  job := public.auth_sync_advance_bulk_replay_v1(p_job.id, null, asked, 0,
-    case when asked > 0 then jsonb_build_object('asked_again', asked) else '{}' end);
+  requested := public.auth_sync_ask_again_v1(actions, p_job.requested_by);
+  job := public.auth_sync_advance_bulk_replay_v1(p_job.id, null, requested, 0,
+    case when requested > 0 then jsonb_build_object('asked_again', requested) else '{}' end);
   update public.auth_sync_bulk_replays
      set part = array(select i from unnest(ids) as i where i <> all (actions) order by i), part_end = stretch_end,
          part_begun_at = clock_timestamp()
    where id = job.id returning * into job;
 end $$;
 
--- Takes the next part of a running job, p_limit rows a second over all jobs and relays: {"job": as above, with the "part_end" to
--- settle at, or null where there is nothing to do now; "events": [...]; "next_in": seconds until there may be more, or null}.
+-- Takes the next part of a running bulk replay, p_limit rows a second over all bulk replays and relays. Returns {"job": as above, with the
+-- "part_end" to settle at, or null where nothing is to be done now; "events": [...]; "next_in": seconds until there may be more, or null}.
 create or replace function public.auth_sync_claim_bulk_replay_v1(p_relay text, p_limit integer, p_lease_seconds integer) returns jsonb
 language plpgsql security definer
 set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' set enable_seqscan = off set jit = off as $$
@@ -195,7 +199,7 @@ begin
   if not exists (select from public.auth_sync_bulk_replays where status = 'RUNNING') then
     return '{"job": null, "events": [], "next_in": null}';
   elsif not pg_try_advisory_xact_lock(6120583490247718226) then
-    return '{"job": null, "events": [], "next_in": 0.1}';  -- another relay takes a part at this moment
+    return '{"job": null, "events": [], "next_in": 0.1}';  -- another relay is taking a part at this moment
   end if;
   select max(next_due) into due from public.auth_sync_bulk_replays;
   if due <= clock_timestamp() then
@@ -233,8 +237,8 @@ begin
     'next_in', extract(epoch from due - clock_timestamp()));
 end $$;
 
--- Settles a part up to p_position, while the lease is still p_relay's; says whether it was. p_failed are the events that could not be
--- applied at all, [{event_id, outcome, error}], which is written down. With p_error the whole job has failed.
+-- Settles a part up to p_position while p_relay still holds its lease. Returns whether it did. p_failed are the events that could not be
+-- applied at all, [{event_id, outcome, error}]; each is recorded as failed. With p_error the whole bulk replay has failed.
 create or replace function public.auth_sync_settle_bulk_replay_v1(
   p_id bigint, p_relay text, p_position bigint, p_replayed bigint, p_changed bigint, p_outcomes jsonb, p_error text default null,
   p_failed jsonb default '[]'

@@ -1,11 +1,12 @@
--- What functions of several subjects call.
+-- Functions that several of the other files call.
 --
--- Plans, in all of these files. A session keeps the plan of a statement in PL/pgSQL, and one that was made while the tables were empty, as
--- before a first reconciliation, would read them whole when they are full. So a row is looked up in a lateral subquery with "offset 0",
--- which is never joined another way; or planning is repeated (plan_cache_mode = force_custom_plan) in a function that is called once for
--- a batch or an action and calls none for each row. tests/integration/db/test_plans.py counts what is read.
+-- How these files keep their plans fast: PL/pgSQL keeps a statement's plan for the session. A plan that was made while the tables were
+-- empty, as before a first reconciliation, reads whole tables once they are full. So a row is found by its key in a lateral subquery
+-- with "offset 0", which the planner never joins in another way. Or the function is planned at each call (plan_cache_mode =
+-- force_custom_plan), where it is called once for a batch or an action and calls no function for each row.
+-- tests/integration/db/test_plans.py counts the rows that are read.
 
--- A table by its full name, null where there is none; to_regclass would raise where its schema is closed to us.
+-- Returns a table by its full name, or null where there is none. (to_regclass raises an error where this role may not use the schema.)
 create or replace function public.auth_sync_relation_v1(p_name text) returns regclass
 language sql stable set search_path = '' as $$
   select c.oid::regclass
@@ -13,9 +14,9 @@ language sql stable set search_path = '' as $$
    where n.nspname = split_part(p_name, '.', 1) and c.relname = split_part(p_name, '.', 2)
 $$;
 
--- The search_path that triggers of the employees' owner expect: the one that this database, or our owner, has by setting.
--- Never the caller's, who could have anything found in it. In PL/pgSQL, whose plans are kept (those of SQL functions only since
--- PostgreSQL 18); where no role or database has such a setting, there is nothing to choose.
+-- Returns the search_path that triggers of the owner of employees expect: the one that is set for this database or this role, never
+-- the caller's, because a caller could put its own objects into it. Returns a default where neither a role nor a database has the setting.
+-- Written in PL/pgSQL, which keeps plans; SQL functions do so only since PostgreSQL 18.
 create or replace function public.auth_sync_owner_path_v1() returns text
 language plpgsql stable security definer set search_path = '' as $$
 begin
@@ -34,7 +35,7 @@ begin
      limit 1), 'public, extensions') || ', pg_temp';
 end $$;
 
--- How many rows a table has, exactly or, where counting takes long, as the planner estimates it.
+-- Returns the number of rows of a table: exact, or the planner's estimate where counting would take long (1.5 million rows or more).
 create or replace function public.auth_sync_size_v1(p_table text) returns bigint
 language plpgsql stable security definer set search_path = '' as $$
 declare
@@ -46,20 +47,20 @@ begin
   return size;
 end $$;
 
--- An e-mail as it is compared.
+-- Returns an e-mail in the form in which e-mails are compared.
 create or replace function public.auth_sync_normal_v1(p_email text) returns text
 language sql immutable set search_path = '' as $$
   select lower(btrim(p_email, E' \t\r\n'))
 $$;
 
--- A moment as a version: microseconds, times four, so that there is room between two of them.
+-- Returns a time as a version: microseconds since 1970 times four, which leaves room between two of them.
 create or replace function public.auth_sync_version_at_v1(p_moment timestamptz) returns bigint
 language sql immutable set search_path = '' as $$
   select case when isfinite(p_moment) then least(greatest(extract(epoch from p_moment) * 4000000, 0), 2e18)::bigint else 0 end
 $$;
 
--- How long to wait after so many failed attempts: 5 s, doubling up to 6 h, a quarter more or less, so that what
--- failed together does not come back together. Null after the 29th: 76 h at the least, then it is an admin's turn.
+-- Returns the interval before the next attempt: 5 s after the first, doubling up to 6 h, give or take a quarter so that rows that failed
+-- together are not all retried together. Returns null after the 29th attempt, 76 h after the first or later: then the row needs attention.
 create or replace function public.auth_sync_backoff_v1(p_attempts integer) returns interval
 language sql volatile set search_path = '' as $$
   select case when p_attempts < 29 then

@@ -1,8 +1,8 @@
--- What an event means for one employee: which one it is about, what is copied, and the update. Called by process, under its locks.
+-- The effect of an event on one employee: which employee it concerns, which values are copied, and the update. auth_sync_process_v1 calls
+-- these functions under its locks.
 
--- Finds the situation an auth user is in, and the employee it is about:
--- {"situation": linked | none | one | several | taken, "employee_id", "employee_ids" (those that matched),
--- "is_memory": the link is gone already}.
+-- Returns the situation of an auth user, and the employee it concerns: {"situation": linked | none | one | several | taken, "employee_id",
+-- "employee_ids" (the employees that match), "is_memory": the link is gone already}.
 create or replace function public.auth_sync_situation_v1(p_known public.auth_user_state, p_key jsonb) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 declare
@@ -13,7 +13,7 @@ declare
 begin
   select e.employee_id into found_id from public.employees e where e.auth_user_id = p_known.auth_user_id;
   if found_id is null and p_known.deleted_at is not null then
-    -- A foreign key "on delete set null" has removed the link before the event could say so; or it was us.
+    -- A foreign key "on delete set null", or this service, has removed the link before the event arrived.
     select e.employee_id into found_id
       from public.employees e
      where e.employee_id = p_known.employee_id and e.auth_user_id is null
@@ -44,8 +44,9 @@ begin
     else jsonb_build_object('situation', 'none') end;
 end $$;
 
--- Whether an action replaces this e-mail of Auth's: it was made on top of it, or of what we sent then; and it is open, or was
--- performed after the event that says so. The operation is named in each part, as in the index.
+-- Returns whether an e-mail action replaces this e-mail from Auth. It does if it was requested when Auth had this e-mail, or after another
+-- action had sent this e-mail; and if it is open, or was performed after the event of this e-mail was created. Each part names the
+-- operation, as the index needs it.
 create or replace function public.auth_sync_is_replaced_v1(p_auth_user_id uuid, p_email text, p_log_id bigint) returns boolean
 language sql stable set search_path = '' as $$
   select exists (
@@ -61,8 +62,8 @@ language sql stable set search_path = '' as $$
                           and b.request_data ->> 'email' = public.auth_sync_normal_v1(p_email))))
 $$;
 
--- What of the remembered fields is copied in this step: all that is allowed when the link is made, else what this
--- event brought. An e-mail of Auth that the employee's own newer one is about to replace, or has replaced since, is not copied.
+-- Returns the values that this step copies to the employee: all allowed fields when the link is made, else those that this event carried.
+-- An e-mail from Auth is not copied where the employee's own newer e-mail is about to replace it, or has replaced it since.
 create or replace function public.auth_sync_copy_v1(p_work jsonb, p_step text, p_known public.auth_user_state, p_log_id bigint)
 returns jsonb language sql stable set search_path = '' as $$
   select coalesce(jsonb_object_agg(f.key, f.value -> 0), '{}')
@@ -73,41 +74,40 @@ returns jsonb language sql stable set search_path = '' as $$
               and not (f.key = 'email' and public.auth_sync_is_replaced_v1(p_known.auth_user_id, f.value ->> 0, p_log_id))))
 $$;
 
--- Makes an employee what the auth user's state says: linked, or orphaned if the auth user is deleted, with p_copy
--- copied. Returns what changed, {column: {"from", "to"}}; writes nothing where nothing differs. Writes under a search_path that the
--- caller cannot choose.
+-- Makes an employee agree with the auth user's state: linked, or orphaned if the auth user is deleted, with the values of p_copy. Returns
+-- the changes, {column: {"from", "to"}}. Writes nothing where nothing differs. The caller cannot choose the search_path of the write.
 create or replace function public.auth_sync_update_employee_v1(p_employee_id bigint, p_known public.auth_user_state, p_copy jsonb)
 returns jsonb language plpgsql security definer set search_path = '' as $$
 declare
-  is_now jsonb;
+  row_now jsonb;
   wanted jsonb;
   became jsonb;
   changes jsonb;
 begin
   select jsonb_build_object('email', e.email, 'first_name', e.first_name, 'last_name', e.last_name, 'auth_user_id', e.auth_user_id,
                             'orphaned_at', e.orphaned_at, 'orphaned_auth_user_id', e.orphaned_auth_user_id)
-    into is_now
+    into row_now
     from public.employees e
    where e.employee_id = p_employee_id and coalesce(e.auth_user_id, p_known.auth_user_id) = p_known.auth_user_id
      for no key update;
   if not found then
-    raise exception 'the employee was linked or deleted a moment ago' using errcode = 'serialization_failure';
+    raise exception 'another transaction has just linked or deleted the employee' using errcode = 'serialization_failure';
   end if;
 
-  if lower(btrim(p_copy ->> 'email', E' \t\r\n')) = lower(btrim(is_now ->> 'email', E' \t\r\n')) then
+  if lower(btrim(p_copy ->> 'email', E' \t\r\n')) = lower(btrim(row_now ->> 'email', E' \t\r\n')) then
     p_copy := p_copy - 'email';  -- the same address in another spelling is not a change
   end if;
-  wanted := is_now || p_copy || case
+  wanted := row_now || p_copy || case
     when p_known.deleted_at is null then
       jsonb_build_object('auth_user_id', p_known.auth_user_id, 'orphaned_at', null, 'orphaned_auth_user_id', null)
     else
       jsonb_build_object('auth_user_id', null, 'orphaned_at', p_known.deleted_at, 'orphaned_auth_user_id', p_known.auth_user_id) end;
 
-  select coalesce(jsonb_object_agg(w.key, jsonb_build_object('from', is_now -> w.key, 'to', w.value)), '{}')
-    into changes from jsonb_each(wanted) as w where w.value is distinct from is_now -> w.key;
+  select coalesce(jsonb_object_agg(w.key, jsonb_build_object('from', row_now -> w.key, 'to', w.value)), '{}')
+    into changes from jsonb_each(wanted) as w where w.value is distinct from row_now -> w.key;
 
   if changes <> '{}' then
-    -- Triggers of the employees' owner expect the search_path they always have.
+    -- The triggers of the table's owner expect their usual search_path.
     perform set_config('search_path', public.auth_sync_owner_path_v1(), true);
     update public.employees e
        set email = wanted ->> 'email',
@@ -123,16 +123,16 @@ begin
       into became;
     perform set_config('search_path', 'pg_catalog, pg_temp', true);
     if became -> 'auth_user_id' is distinct from wanted -> 'auth_user_id' then
-      raise exception 'a trigger did not let the link be written' using errcode = 'triggered_action_exception';
+      raise exception 'a trigger on employees prevented the link' using errcode = 'triggered_action_exception';
     end if;
-    -- A trigger may have written something else than we wanted.
-    select coalesce(jsonb_object_agg(b.key, jsonb_build_object('from', is_now -> b.key, 'to', b.value)), '{}')
-      into changes from jsonb_each(became) as b where b.value is distinct from is_now -> b.key;
+    -- A trigger may have written other values.
+    select coalesce(jsonb_object_agg(b.key, jsonb_build_object('from', row_now -> b.key, 'to', b.value)), '{}')
+      into changes from jsonb_each(became) as b where b.value is distinct from row_now -> b.key;
   end if;
   return changes;
 end $$;
 
--- Updates an employee in a savepoint: {"changes": …}, or where the employees table refuses it {"outcome", "error"}.
+-- Updates an employee in a savepoint. Returns {"changes": …}, or {"outcome", "error"} where the employees table refuses the update.
 create or replace function public.auth_sync_try_update_v1(p_employee_id bigint, p_known public.auth_user_state, p_copy jsonb)
 returns jsonb language plpgsql security definer set search_path = '' as $$
 declare
@@ -141,7 +141,7 @@ begin
   return jsonb_build_object('changes', public.auth_sync_update_employee_v1(p_employee_id, p_known, p_copy));
 exception when others or assert_failure then
   if sqlstate ~ '^(40|53|55P03)' then
-    raise;  -- somebody in the way, or no room: not this event's fault, and asked for again
+    raise;  -- a lock or a full disk is not the event's fault: it is retried
   end if;
   get stacked diagnostics violated_table = table_name;
   return jsonb_build_object(

@@ -1,14 +1,15 @@
--- Employees that come after their auth users: what waits for an employee is linked as the employee is inserted, or as
--- its e-mail or number changes, in the same transaction and for a whole import at once. Nothing here can make the
--- import fail: what cannot be linked so is left in the ledger for the relay, which takes each alone.
+-- Employees that come after their auth users. A trigger links an employee when it is inserted, or when its e-mail or number changes: in
+-- the same transaction, and for a whole import in one statement. Nothing here can make the import fail: a link that cannot be made at
+-- once is entered into the ledger, and the relay applies each alone.
 --
--- While an import and an event are both under way, neither sees the other. So the import leaves a note of each employee that it
--- could not link (auth_sync_hires), and the relay tries those again: when it finds the note, and once more when whatever was under
--- way then is over.
+-- A concurrent import and event do not see each other. So the import notes each employee that it could not link (auth_sync_hires), and
+-- the relay tries those again: once when it finds the note, and once more when every transaction of that time has ended. By then the
+-- auth user may have another e-mail or may be deleted. So the keys that unlinked auth users leave are kept for a day
+-- (auth_sync_former_keys), and the relay finds the auth user that had the employee's key at the time of the note.
 
--- Which of these employees a waiting auth user now fits: by its employee number, else by its confirmed e-mail; the
--- only free employee that matches, and the only auth user for it, or the first that was known. Each employee is looked up by its key,
--- whatever plan a smaller import in the same session has left.
+-- Returns which of these employees an unlinked auth user matches, by its employee number or else by its confirmed e-mail. The employee
+-- must be the only free one that matches. Of several auth users, the one that was known first is returned. Each employee is looked up by
+-- its key, also under a cached plan of a smaller import in the same session.
 create or replace function public.auth_sync_matches_v1(p_employee_ids bigint[])
 returns table (employee_id bigint, auth_user_id uuid) language sql stable security definer set search_path = '' as $$
   with free as (
@@ -41,14 +42,14 @@ returns table (employee_id bigint, auth_user_id uuid) language sql stable securi
    order by f.employee_id, f.by_number desc, f.log_id
 $$;
 
--- Links them, all in one statement, and writes it down. Passes over a user whom an event is being applied to at this
--- moment.
+-- Links these employees in one statement, and records each link in the ledger. p_matches: [{employee_id, auth_user_id}]. Skips an auth
+-- user whose state is locked, because an event is being applied to it.
 create or replace function public.auth_sync_link_all_v1(p_matches jsonb, p_cause text) returns void
 language plpgsql security definer set search_path = '' as $$
 declare
   linking jsonb;
 begin
-  -- Everything is read before it is written: the employees as they are, and what they are to be.
+  -- Everything is read before anything is written: each employee as it is, and as it becomes.
   select jsonb_agg(to_jsonb(w)) into linking
     from (select e.employee_id, s.auth_user_id, s.version, public.auth_sync_state_json_v1(s) as state,
                  jsonb_build_object('email', e.email, 'first_name', e.first_name, 'last_name', e.last_name,
@@ -62,7 +63,7 @@ begin
                      then s.fields -> 'email' ->> 0 else e.email::text end,
                    'auth_user_id', s.auth_user_id, 'orphaned_at', null, 'orphaned_auth_user_id', null) as becomes
             from (select m.* from jsonb_to_recordset(p_matches) as m (employee_id bigint, auth_user_id uuid)
-                   order by m.auth_user_id offset 0) as m  -- the order of the locks
+                   order by m.auth_user_id offset 0) as m  -- locks are taken in this order
            cross join public.auth_sync_settings o
            cross join lateral (
              select e.employee_id, e.email, e.first_name, e.last_name, e.auth_user_id, e.orphaned_at, e.orphaned_auth_user_id
@@ -73,7 +74,7 @@ begin
     return;
   end if;
 
-  perform set_config('search_path', public.auth_sync_owner_path_v1(), true);  -- the owner's triggers expect it
+  perform set_config('search_path', public.auth_sync_owner_path_v1(), true);  -- triggers of the table's owner expect it
   update public.employees e
      set auth_user_id = w.auth_user_id,
          email = w.becomes ->> 'email',
@@ -86,7 +87,7 @@ begin
            cross join lateral (
              select e.ctid from public.employees e where e.employee_id = w.employee_id and e.auth_user_id is null offset 0) as found
           offset 0) as w
-   where e.ctid = w.place;  -- by its place: nobody else writes the row, which this transaction has written
+   where e.ctid = w.place;  -- by its place: this transaction has written the row, so no other one can
   perform set_config('search_path', 'pg_catalog, pg_temp', true);
 
   update public.auth_user_state s
@@ -105,14 +106,14 @@ begin
     from jsonb_to_recordset(linking) as w (employee_id bigint, auth_user_id uuid, version bigint, state jsonb, was jsonb, becomes jsonb);
 end $$;
 
--- Whether something on employees is only checked at the end of a transaction: then it could fail what is not ours.
+-- Returns whether employees have a deferrable trigger or constraint. Its check at the commit could make the importer's transaction fail.
 create or replace function public.auth_sync_is_checked_late_v1() returns boolean
 language sql stable set search_path = '' as $$
   select exists (select from pg_catalog.pg_trigger where tgrelid = 'public.employees'::regclass and tgdeferrable)
 $$;
 
--- Links whoever of these employees an auth user waits for: with p_at_once all in this transaction, as far as they can be; the
--- others are left in the ledger, for the relay to apply each alone.
+-- Links those of these employees that an unlinked auth user matches: with p_at_once in this transaction, where that is possible. The others
+-- are entered into the ledger as events, and the relay applies each alone.
 create or replace function public.auth_sync_link_waiting_v1(p_employee_ids bigint[], p_at_once boolean) returns void
 language plpgsql security definer set search_path = '' as $$
 declare
@@ -140,14 +141,17 @@ begin
                      offset 0);
 end $$;
 
--- Runs after each statement that inserts or changes employees. First it checks whether anybody has no login: where all have one,
--- as after a batch, no auth user waits for them.
--- Before and after are put together by a full join, which is never done row by row: a plan made during a batch, which has only that, would
+-- Trigger: runs after each statement that inserts or changes employees, and links them. The first check returns early where every employee
+-- has a login, as after a batch of events.
+-- Old and new rows are joined by a full join, because that is never a nested loop: a plan that is made for one row and then cached would
 -- cost a later import in the same session the square of its rows. For the same reason each row is looked up by its key at the end.
 create or replace function public.auth_sync_employees_changed_v1() returns trigger
 language plpgsql security definer set search_path = '' set lock_timeout = '200ms' set enable_seqscan = off set jit = off as $$
 declare
   ids bigint[];
+  -- Not later than the snapshot in which auth users are read. A key that is left later was held at this time.
+  noted timestamptz := case when current_setting('transaction_isolation') in ('repeatable read', 'serializable')
+                            then transaction_timestamp() else clock_timestamp() end;
 begin
   if tg_op = 'INSERT' then
     select array_agg(n.employee_id) into ids from after_rows n
@@ -157,15 +161,15 @@ begin
       from after_rows n full join before_rows o on o.employee_id = n.employee_id
      where coalesce(n.employee_id = o.employee_id, false) and n.auth_user_id is null
        and ((n.email::text, n.employee_number::text) is distinct from (o.email::text, o.employee_number::text)
-            or o.auth_user_id is not null and n.orphaned_auth_user_id = o.auth_user_id);  -- the login is gone: another may wait
+            or o.auth_user_id is not null and n.orphaned_auth_user_id = o.auth_user_id);  -- the login was deleted: another one may match
   end if;
   if ids is null then
     return null;
   end if;
-  -- No NOTIFY here: it forbids a two-phase commit, and an import may be one. The relay looks every two seconds.
+  -- No NOTIFY here: it would forbid a two-phase commit of the import. The relay polls every two seconds.
   perform public.auth_sync_link_waiting_v1(ids, true);
-  insert into public.auth_sync_hires (employee_id)
-  select i.employee_id from unnest(ids) as i (employee_id)
+  insert into public.auth_sync_hires (employee_id, noted_at)
+  select i.employee_id, noted from unnest(ids) as i (employee_id)
    where exists (select from public.employees e where e.employee_id = i.employee_id and e.auth_user_id is null offset 0);
   return null;
 exception when others or assert_failure then
@@ -173,32 +177,65 @@ exception when others or assert_failure then
   return null;
 end $$;
 
--- The relay's looks at those whom their import could not link: at once, and when every event that was under way then is
--- over (a call has 3 seconds). It only enters them into the ledger. Returns whether there is more to look at now.
+-- Enters events into the ledger that link these employees to auth users that had their keys at the time of the note, and have left them
+-- since. p_noted: [{employee_id, noted_at}]. An event has the state and the version that the auth user had with the key, so the relay
+-- applies it as an older event that was delayed.
+create or replace function public.auth_sync_link_former_v1(p_noted jsonb) returns void
+language plpgsql security definer set search_path = '' as $$
+begin
+  insert into public.integration_sync_log (event_id, direction, operation, auth_user_id, version, request_data, via, next_attempt_at)
+  select distinct on (n.employee_id)
+         format('former-key-%s-%s', f.id, n.employee_id), 'inbound', 'UPDATE', f.auth_user_id, f.version, f.state, 'employees', now()
+    from jsonb_to_recordset(p_noted) as n (employee_id bigint, noted_at timestamptz)
+   cross join lateral (
+     select e.employee_number, e.email from public.employees e
+      where e.employee_id = n.employee_id and e.auth_user_id is null and e.orphaned_auth_user_id is null offset 0) as e
+   cross join lateral (
+     select * from (select * from public.auth_sync_former_keys f where f.key = 'number:' || e.employee_number::text offset 0) as by_number
+     union all
+     select * from (select * from public.auth_sync_former_keys f
+                     where f.key = 'email:' || lower(btrim(e.email::text, E' \t\r\n')) offset 0) as by_email) as f
+   where f.left_at >= n.noted_at
+     and not exists (select from public.employees o where o.auth_user_id = f.auth_user_id offset 0)
+     and exists (select from public.auth_user_state s where s.auth_user_id = f.auth_user_id and s.employee_id is null offset 0)
+   order by n.employee_id, f.id
+  on conflict (event_id) do nothing;
+end $$;
+
+-- Retries the links that the employees' own transaction could not make (auth_sync_hires): once as soon as a relay sees the note, and once
+-- more after 10 seconds, when every call of that time has ended (a call takes 3 seconds at most). Enters events into the ledger and links
+-- nothing itself. Returns whether more employees are due. Also removes keys that were left more than a day ago.
 create or replace function public.auth_sync_retry_hires_v1(p_limit integer) returns boolean
 language plpgsql security definer set search_path = '' set lock_timeout = '200ms' as $$
 declare
-  first_seen bigint[];
-  last_seen bigint[];
+  first_time jsonb;
+  last_time jsonb;
+  noted jsonb;
 begin
   with due as (
     select id from public.auth_sync_hires where seen_at is null order by id limit p_limit for update skip locked
   ), seen as (
-    update public.auth_sync_hires h set seen_at = clock_timestamp() from due where h.id = due.id returning h.employee_id
+    update public.auth_sync_hires h set seen_at = clock_timestamp() from due where h.id = due.id returning h.employee_id, h.noted_at
   )
-  select array_agg(employee_id) into first_seen from seen;
+  select coalesce(jsonb_agg(to_jsonb(seen)), '[]') into first_time from seen;
   with due as (
     select id from public.auth_sync_hires
      where seen_at < clock_timestamp() - interval '10 seconds' order by seen_at limit p_limit for update skip locked
   ), seen as (
-    delete from public.auth_sync_hires h using due where h.id = due.id returning h.employee_id
+    delete from public.auth_sync_hires h using due where h.id = due.id returning h.employee_id, h.noted_at
   )
-  select array_agg(employee_id) into last_seen from seen;
-  if first_seen is not null or last_seen is not null then
-    perform public.auth_sync_link_waiting_v1(coalesce(first_seen, '{}') || coalesce(last_seen, '{}'), false);
+  select coalesce(jsonb_agg(to_jsonb(seen)), '[]') into last_time from seen;
+  noted := first_time || last_time;
+  if noted <> '[]' then
+    perform public.auth_sync_link_waiting_v1(
+      array(select n.employee_id from jsonb_to_recordset(noted) as n (employee_id bigint)), false);
+    perform public.auth_sync_link_former_v1(noted);
   end if;
-  return coalesce(cardinality(first_seen), 0) = p_limit or coalesce(cardinality(last_seen), 0) = p_limit;
+  delete from public.auth_sync_former_keys
+   where id = any (array(select f.id from public.auth_sync_former_keys f
+                          where f.left_at < now() - interval '1 day' order by f.left_at limit 100 for update skip locked));
+  return jsonb_array_length(first_time) = p_limit or jsonb_array_length(last_time) = p_limit;
 exception when others or assert_failure then
-  raise warning 'webhook-service: new employees could not be looked at (%)', sqlstate;
+  raise warning 'webhook-service: new employees could not be checked (%)', sqlstate;
   return false;
 end $$;

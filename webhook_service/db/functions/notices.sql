@@ -1,7 +1,8 @@
--- What admins are notified of: the conditions at this moment, what has been sent, and the messages that are still to be
--- sent. A message waits in its table until it has been sent; so it survives the process that would have sent it.
+-- Notices for admins: the conditions at this moment, the notices that were sent, and the messages that are still to be sent. A message
+-- stays in the table until it has been sent, so it survives the process that was to send it.
 
--- What waits for an admin: {"count", "oldest_id", "outcomes": {outcome: count}}, or null. Of the newest ten thousand.
+-- Returns the events and actions that need attention: {"count", "oldest_id", "outcomes": {outcome: count}}, or null. Counts the newest
+-- 10,000.
 create or replace function public.auth_sync_needs_attention_v1() returns jsonb
 language sql stable security definer set search_path = '' as $$
   select jsonb_build_object('count', sum(n), 'oldest_id', min(oldest_id), 'outcomes', jsonb_object_agg(outcome, n))
@@ -13,14 +14,14 @@ language sql stable security definer set search_path = '' as $$
   having count(*) > 0
 $$;
 
--- What has waited for longer than p_seconds: {"events", "actions", "oldest_seconds", "oldest_id"}, or null. An event waits
--- while nobody has tried it, or tries it again when it should be; an action until it is performed: somebody who was dismissed
--- may sign in meanwhile. Actions of bulk statements wait their turn for a day, unless Auth cannot be reached. Of the
--- first ten thousand each.
+-- Returns the events and actions that have waited for longer than p_seconds: {"events", "actions", "oldest_seconds", "oldest_id"}, or null.
+-- An event waits until its first attempt, or from the time when its retry was due; an action until it is performed, because a dismissed
+-- employee may sign in meanwhile. Actions of bulk statements may wait for a day, unless Auth is unavailable. Counts the first 10,000 of
+-- each kind.
 create or replace function public.auth_sync_backlog_v1(p_seconds integer, p_with_actions boolean) returns jsonb
 language sql stable security definer set search_path = '' as $$
   with waiting as (
-    (select id, direction, case when status = 'PENDING' then created_at else next_attempt_at end as since, p_seconds as patience
+    (select id, direction, case when status = 'PENDING' then created_at else next_attempt_at end as since, p_seconds as allowed_seconds
        from public.integration_sync_log
       where status <> 'SUCCESS' and direction = 'inbound' and next_attempt_at <= now() + interval '10 seconds'
       order by next_attempt_at, id limit 10000)
@@ -38,12 +39,12 @@ language sql stable security definer set search_path = '' as $$
   select jsonb_build_object('events', count(*) filter (where direction = 'inbound'),
                             'actions', count(*) filter (where direction = 'outbound'),
                             'oldest_seconds', extract(epoch from now() - min(since)), 'oldest_id', min(id))
-    from waiting where since < now() - make_interval(secs => patience)
+    from waiting where since < now() - make_interval(secs => allowed_seconds)
   having count(*) > 0
 $$;
 
--- What the newest run of reconciliation found: {"run", "count", "differences": {kind: count}}, or null where that was nothing.
--- The first run of all finds whoever was there before us: no drift.
+-- Returns the differences that the newest run of reconciliation found: {"run", "count", "differences": {kind: count}}, or null where there
+-- were none. The very first run finds the auth users from before the installation, which is not drift.
 create or replace function public.auth_sync_drift_v1() returns jsonb
 language sql stable security definer set search_path = '' as $$
   with run as (
@@ -57,8 +58,9 @@ language sql stable security definer set search_path = '' as $$
      and exists (select from public.integration_sync_log earlier where earlier.direction = 'maintenance' and earlier.id < run.id)
 $$;
 
--- What is so, and what was told: {"now", "conditions": {kind: as above, or null where all is well}, "remembered": [...]}.
--- silence is {"seconds"} since the last event, or since we are here; p_silence_seconds null: it is not looked for.
+-- Returns the conditions and the last notices of each kind: {"now", "conditions": {kind: as above, or null where it does not hold},
+-- "remembered": [rows of auth_sync_notices]}. silence is {"seconds"} since the last event, or since the installation; it is not checked
+-- where p_silence_seconds is null.
 create or replace function public.auth_sync_conditions_v1(p_backlog_seconds integer, p_silence_seconds integer, p_with_actions boolean)
 returns jsonb language plpgsql stable security definer
 set search_path = '' set statement_timeout = '3s' set enable_seqscan = off set jit = off as $$
@@ -81,8 +83,9 @@ begin
                      from public.auth_sync_notices n));
 end $$;
 
--- What was decided about a kind, by who saw p_revision: p_state as above, and p_message to be sent, or null. A message that
--- is not sent yet gives way to a newer one, unless it is being sent at this moment. False: somebody else was faster.
+-- Saves a decision about a kind of notice, made by a relay that saw p_revision: p_state as in "remembered", and p_message to be sent, or
+-- null. A message that is not sent yet is replaced by a newer one, unless it is being sent at this moment. Returns false where another
+-- relay was faster.
 create or replace function public.auth_sync_remember_notice_v1(p_kind text, p_revision bigint, p_state jsonb, p_message jsonb) returns boolean
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' as $$
 begin
@@ -102,14 +105,14 @@ begin
   return true;
 end $$;
 
--- Takes a message that is to be sent, for p_lease_seconds: {"kind", "message", "reached"}, or null.
+-- Takes a message that is to be sent, for p_lease_seconds. Returns {"kind", "message", "reached"}, or null.
 create or replace function public.auth_sync_claim_notice_v1(p_relay text, p_lease_seconds integer) returns jsonb
 language sql security definer set search_path = '' set lock_timeout = '1500ms' as $$
   update public.auth_sync_notices n
      set lease = p_relay, leased_until = now() + make_interval(secs => p_lease_seconds)
     from (select kind from public.auth_sync_notices
            where message is not null
-             -- What is further ahead than it is ever put was written before the clock was set back.
+             -- A time further ahead than any that is written comes from before the clock was set back.
              and (next_attempt_at <= now() or next_attempt_at > now() + interval '2 hours')
              and (lease is null or leased_until < now() or leased_until > now() + interval '2 hours')
            order by next_attempt_at limit 1 for update skip locked) as due
@@ -117,8 +120,8 @@ language sql security definer set search_path = '' set lock_timeout = '1500ms' a
   returning jsonb_build_object('kind', n.kind, 'message', n.message, 'reached', n.reached)
 $$;
 
--- The message has been sent to p_reached; unless those are all, it is tried again, after half a minute, doubling up to an hour.
--- False: the lease had ended, or there is a newer message.
+-- Records that a message was sent to the destinations p_reached. Unless p_is_done, it is retried after half a minute, doubling up to an
+-- hour. Returns false where the lease had ended or there is a newer message.
 create or replace function public.auth_sync_notice_sent_v1(p_kind text, p_relay text, p_reached jsonb, p_is_done boolean) returns boolean
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' as $$
 begin
@@ -132,7 +135,7 @@ begin
   return found;
 end $$;
 
--- A destination has taken a message after nobody waited for it any more: it does not get that one again.
+-- Records that a destination accepted a message after the sending process had stopped waiting, so that it is not sent there again.
 create or replace function public.auth_sync_reached_v1(p_kind text, p_message jsonb, p_destination text) returns void
 language sql security definer set search_path = '' set lock_timeout = '1500ms' as $$
   update public.auth_sync_notices set reached = reached || to_jsonb(p_destination)

@@ -1,17 +1,17 @@
--- The one way into employees: process applies a batch of work in one transaction.
+-- Applies events to employees: auth_sync_process_v1 applies a batch in one transaction. Webhook, relay, replay and reconcile all call it.
 --
--- A work is what handlers.py decided about one event (see webhook_service/inbound/handlers.py):
---   event_id, operation, auth_user_id, version, via, requested_by
---   user   the mapped state of the auth user
---   copy   {column: value}, what this event brings for the employee
---   columns  which columns may be copied at all, by the settings
---   key    {"email": …} or {"employee_number": …} or null: what an employee may be found by
---   steps  {situation: step}: what to do when the auth user is linked, and when none, one, several or only a taken
---          employee matches the key (auth_sync_situation_v1 in employee.sql finds which). A step is link, sync or
---          flag_orphan, or else the outcome itself, such as unmatched or ambiguous.
+-- A work is the decision about one event (webhook_service/inbound/handlers.py), as JSON:
+--   event_id, operation, auth_user_id, version, via, requested_by, lease
+--   user     the mapped state of the auth user
+--   copy     {column: value}: the values that this event has for the employee
+--   columns  the columns that may be copied, by the settings
+--   key      {"email": …} or {"employee_number": …} or null: finds the employee of an unlinked auth user
+--   steps    {situation: step}, with a step for each situation: the auth user is linked, or its key matches no employee, one, several, or
+--            only a taken one (auth_sync_situation_v1 in employee.sql). A step is link, sync or flag_orphan, or the outcome itself where
+--            nothing is written, such as unmatched or ambiguous.
 
--- Writes down what became of an event. A replay that changed nothing leaves the row as it is: the row says what
--- the event did. A failure is due again later, until it is given up.
+-- Records the outcome of an event in its ledger row. A replay that changed nothing leaves the row as it is, because the row says what the
+-- event did. A failure is due again after a backoff, until the backoff is null and the row needs attention.
 create or replace function public.auth_sync_record_v1(
   p_entry public.integration_sync_log, p_outcome text, p_error text, p_employee_id bigint, p_changes jsonb, p_requested_by text
 ) returns void language plpgsql security definer set search_path = '' as $$
@@ -39,8 +39,9 @@ begin
   end if;
 end $$;
 
--- Whether an event was overtaken too long ago to do anything: by now its address may be somebody else's, its name
--- removed. The state remembers it where the newer events have been pruned. Read by spans of ids (auth_sync_spans_v1), as the index is.
+-- Returns whether a newer event overtook this one more than an hour ago. By now its e-mail may belong to another person, and its names may
+-- have been removed, so it must not change anything. The state is asked too, because newer events may have been pruned. The ledger is read
+-- by spans of ids (auth_sync_spans_v1), as its index is.
 create or replace function public.auth_sync_is_too_late_v1(p_entry public.integration_sync_log) returns boolean
 language sql stable set search_path = '' as $$
   select exists (
@@ -56,8 +57,8 @@ language sql stable set search_path = '' as $$
          and known.version > p_entry.version and known.updated_at < now() - interval '1 hour')
 $$;
 
--- Whether this work may be done now. A replay always; the relay while the lease is its own (what is applied first, as
--- a newer event came, needs none); else only what is pending and has no lease.
+-- Returns whether this work may be applied now. A replay may always be applied. The relay may apply its own lease, and an older event
+-- without a lease that must come before a newer one. All others may apply a pending event that has no lease.
 create or replace function public.auth_sync_is_open_v1(p_entry public.integration_sync_log, p_work jsonb) returns boolean
 language sql stable set search_path = '' as $$
   select case p_work ->> 'via'
@@ -68,7 +69,7 @@ language sql stable set search_path = '' as $$
          and (p_entry.auth_user_id::text, p_entry.version::text) is not distinct from (p_work ->> 'auth_user_id', p_work ->> 'version') end
 $$;
 
--- Applies one work. The rows it needs are locked by process already.
+-- Applies one work whose rows are locked, and returns {event_id, status, outcome, employee_id}, with changes for a replay.
 create or replace function public.auth_sync_apply_v1(p_work jsonb) returns jsonb
 language plpgsql security definer set search_path = '' as $$
 declare
@@ -98,13 +99,13 @@ begin
   known := public.auth_sync_remember_v1(
     p_work || jsonb_build_object('record_hash', public.auth_sync_hash_v1(nullif(entry.request_data -> 'record', 'null'))), entry.id);
   is_newest := (known.version, known.log_id) = (entry.version, entry.id);
-  -- A link, once made, is kept. So an event that was overtaken on its way may still do what it would have done in time.
+  -- A link, once made, is kept. So an event that was overtaken may still make the link that it would have made in time.
   if is_newest or not (is_again or public.auth_sync_is_too_late_v1(entry)) then
     place := public.auth_sync_situation_v1(known, p_work -> 'key');
     step := p_work -> 'steps' ->> (place ->> 'situation');
     target := (place ->> 'employee_id')::bigint;
     if is_replay and (place ->> 'is_memory')::boolean then
-      step := 'unmatched';  -- the orphan was flagged once; what became of the flag since is not ours to undo
+      step := 'unmatched';  -- the orphan was flagged before, and a person may have cleared the flag since
       target := null;
     end if;
   else
@@ -113,7 +114,7 @@ begin
 
   if step in ('link', 'sync', 'flag_orphan') then
     copy := public.auth_sync_copy_v1(p_work, step, known, entry.id);
-    -- What users write about themselves fails nothing: where employees refuse it, again without the one name, the other, both.
+    -- Users write their own names, so a refused name must not fail the event: it is applied without one name, the other, or both.
     foreach left_out in array array['', 'first_name', 'last_name', 'first_name last_name'] loop
       continue when left_out <> '' and not copy ?& string_to_array(left_out, ' ');
       done := public.auth_sync_try_update_v1(target, known, copy - string_to_array(left_out, ' '));
@@ -150,8 +151,8 @@ begin
     || case when is_replay then jsonb_build_object('changes', coalesce(done -> 'changes', '{}')) else '{}' end;
 end $$;
 
--- Locks what a batch will touch, always in the same order (ledger, states, employees; each sorted), so that two
--- batches cannot deadlock; and puts the new events into the ledger. Each phase is complete before the next begins.
+-- Enters the new events of a batch into the ledger, and locks all rows that the batch may write. Locks are taken in one order (ledger,
+-- states, employees, each sorted), and each phase is complete before the next begins, so two batches cannot deadlock.
 create or replace function public.auth_sync_lock_v1(p_works jsonb) returns void
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan as $$
 declare
@@ -188,8 +189,8 @@ begin
     order by employee_id for no key update;
 end $$;
 
--- Applies each work alone, the older versions first, but for those in p_done. The works are locked already, by lock_v1. Returns their
--- results, one for each that the ledger holds.
+-- Applies each work alone, older versions first, except the event ids in p_done. The rows are locked by auth_sync_lock_v1. Returns a result
+-- for each work that is in the ledger.
 create or replace function public.auth_sync_apply_each_v1(p_works jsonb, p_done text[] default '{}') returns jsonb
 language plpgsql security definer set search_path = '' as $$
 declare
@@ -207,8 +208,8 @@ begin
   return results;
 end $$;
 
--- What must be applied before a batch of works: the oldest pending events of their users that are older than theirs,
--- as process needs them; null where there are none.
+-- Returns the ledger rows that must be applied before these works: the oldest pending events of the same auth users, p_limit at most, or
+-- null where there are none.
 create or replace function public.auth_sync_earlier_v1(p_works jsonb, p_limit integer) returns jsonb
 language sql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan as $$
   with given as (
@@ -229,9 +230,9 @@ language sql stable security definer set search_path = '' set plan_cache_mode = 
            limit p_limit) as earlier
 $$;
 
--- Which of these works would have to wait for somebody: their auth user's state or an employee that they may touch is
--- held, by an import for as long as it takes. What is not held is locked, in the order of lock_v1. Rows of the ledger
--- are waited for: only another relay that looks for work holds them, for a moment.
+-- Returns the event ids of the works that are held: another transaction, such as a long import, has locked the state of their auth user or
+-- an employee that they may write. Locks the rows of the others, in the order of auth_sync_lock_v1. Ledger rows are waited for, because
+-- only a relay that claims rows locks them, for a moment.
 create or replace function public.auth_sync_held_v1(p_works jsonb) returns jsonb
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan as $$
 declare
@@ -274,207 +275,17 @@ begin
   return to_jsonb(coalesce(held, '{}'));
 end $$;
 
--- Applies those of these works that are fast, and returns their results; null where there are none. Unless the works are locked, it
--- is all or none. An empty list where nothing could be kept: somebody has changed what was read, or employees refuse what is written or
--- make something else of it.
+-- Applies a batch of works in one transaction. Returns {"results": [{event_id, status, outcome, employee_id, changes (of a replay)}], with
+-- one for each work that is in the ledger; "held": [event_id]}. Common events are written together (fast_path.sql), the others each alone,
+-- older versions first. Where older events of the same auth users are pending, nothing is applied, and the result is {"earlier": [ledger
+-- rows, p_limit at most]}: apply those first, then call again.
 --
--- Ordinary is an event that is open, newer than what is known and not waiting for an older one; the only one here of its user; that
--- keeps a link, makes one or finds nobody; that changes no e-mail; and after which Auth is as the employee asks. A row that this rests on is
--- known by its place and its xmin: if these are others, so is the row. The locks come in the order of lock_v1: of the
--- writing parts, each begins by asking what the one before has written.
-create or replace function public.auth_sync_apply_fast_v1(p_works jsonb, p_are_locked boolean) returns jsonb
-language plpgsql security definer set search_path = '' set enable_sort = off as $$
-declare
-  fast integer;
-  to_change integer;
-  in_ledger integer;
-  in_states integer;
-  in_employees integer;
-  results jsonb;
-begin
-  with judged as materialized (
-    -- A link copies what older events have said, too; a sync what this one says.
-    select m.*,
-           case when m.columns ? 'first_name' and m.copy ? 'first_name' then coalesce(m.copy ->> 'first_name', m.first_name)
-                when m.columns ? 'first_name' and m.step = 'link' then coalesce(m.known_fields -> 'first_name' ->> 0, m.first_name)
-                else m.first_name end as new_first_name,
-           case when m.columns ? 'last_name' and m.copy ? 'last_name' then coalesce(m.copy ->> 'last_name', m.last_name)
-                when m.columns ? 'last_name' and m.step = 'link' then coalesce(m.known_fields -> 'last_name' ->> 0, m.last_name)
-                else m.last_name end as new_last_name,
-           (m.is_open
-             and case when m.situation = 'none' then m.step in ('unmatched', 'unconfirmed', 'ignored') else
-               (m.situation, m.step) in (('linked', 'sync'), ('one', 'link'))
-               and m.is_active is not false
-               and case when m.columns ? 'email' and m.copy ? 'email'
-                          then lower(btrim(m.copy ->> 'email', E' \t\r\n')) = lower(btrim(m.employee_email, E' \t\r\n'))
-                        when m.columns ? 'email' and m.step = 'link' and m.known_fields ? 'email'
-                          then lower(btrim(m.known_fields -> 'email' ->> 0, E' \t\r\n')) = lower(btrim(m.employee_email, E' \t\r\n'))
-                        when m.columns ? 'email' then true
-                        else m.employee_email not like '%_@_%'
-                             or coalesce(m.email = lower(btrim(m.employee_email, E' \t\r\n')), m.employee_email is null) end end) is true
-           as is_fast
-      from (
-        select g.event_id, g.operation, g.auth_user_id, g.version, g.via, g."user", g.copy, g.columns,
-               lower(btrim(g."user" ->> 'email', E' \t\r\n')) as email,
-               l.id as known_log_id, l.ctid as log_row, l.xmin as log_xmin,
-               md5(nullif(l.request_data -> 'record', 'null')::text)::uuid as record_hash,
-               s.fields as known_fields, s.ctid as state_row, s.xmin as state_xmin,
-               coalesce(e.employee_id, f.employee_id) as employee_id, coalesce(e.email::text, f.email) as employee_email,
-               coalesce(e.first_name::text, f.first_name) as first_name, coalesce(e.last_name::text, f.last_name) as last_name,
-               coalesce(e.is_active, f.is_active) as is_active, coalesce(e.orphaned_at, f.orphaned_at) as orphaned_at,
-               coalesce(e.orphaned_auth_user_id, f.orphaned_auth_user_id) as orphaned_auth_user_id,
-               coalesce(e.ctid, f.ctid) as employee_row, coalesce(e.xmin, f.xmin) as employee_xmin,
-               case when e.employee_id is not null then 'linked' when f.employee_id is null then 'none'
-                    when f.auth_user_id is null then 'one' else 'taken' end as situation,
-               g.steps ->> case when e.employee_id is not null then 'linked' when f.employee_id is null then 'none' else 'one' end as step,
-               g."user" -> 'deleted_at' = 'null'
-                 and case when l.id is null then g.via <> 'replay' and g.lease is null else
-                       l.status = 'PENDING' and (l.auth_user_id, l.version) = (g.auth_user_id, g.version)
-                       and case g.via when 'replay' then false when 'relay' then coalesce(g.lease = l.lease, g.lease is null)
-                                      else coalesce(l.leased_until < now(), true) end end
-                 and (s.auth_user_id is null
-                      or (g.version, coalesce(l.id, 9223372036854775807)) > (s.version, s.log_id) and s.deleted_at is null
-                         and s.disabled_at is null and (s.email is null or s.email = lower(btrim(g."user" ->> 'email', E' \t\r\n'))))
-                 and (e.employee_id is not null or s.employee_id is null and g.key ->> 'employee_number' is null)
-                 -- Pending is what has no outcome. So said, and with an order that only one index has, it is found by its user among those
-                 -- that are open: by its status it would be looked for among all that are, whoever's they are.
-                 and (select o.version from public.integration_sync_log o
-                       where o.auth_user_id = g.auth_user_id and o.version < g.version and o.status <> 'SUCCESS'
-                         and o.outcome is null and o.direction = 'inbound'
-                       order by o.version limit 1) is null
-               as is_open
-          from jsonb_to_recordset(p_works) as g (event_id text, operation text, auth_user_id uuid, version bigint, via text, lease text,
-                                                 "user" jsonb, copy jsonb, columns jsonb, key jsonb, steps jsonb)
-          -- Each looked up for itself: as a plain join, a table that was empty when the plan was made is gone through as a whole.
-          left join lateral (
-            select l.id, l.status, l.auth_user_id, l.version, l.lease, l.leased_until, l.request_data, l.ctid, l.xmin
-              from public.integration_sync_log l where l.event_id = g.event_id
-            offset 0) as l on true
-          left join lateral (
-            select s.auth_user_id, s.version, s.log_id, s.email, s.deleted_at, s.disabled_at, s.employee_id, s.fields, s.ctid, s.xmin
-              from public.auth_user_state s where s.auth_user_id = g.auth_user_id
-            offset 0) as s on true
-          left join lateral (
-            select e.employee_id, e.email, e.first_name, e.last_name, e.is_active, e.orphaned_at, e.orphaned_auth_user_id, e.ctid, e.xmin
-              from public.employees e where e.auth_user_id = g.auth_user_id
-            offset 0) as e on true
-          left join lateral (  -- where two match, the event is here twice, and so not fast
-            select f.employee_id, f.auth_user_id, f.email::text, f.first_name::text, f.last_name::text, f.is_active, f.orphaned_at,
-                   f.orphaned_auth_user_id, f.ctid, f.xmin
-              from public.employees f
-             where e.employee_id is null and lower(btrim(f.email::text, E' \t\r\n')) = lower(btrim(g.key ->> 'email', E' \t\r\n'))
-             limit 2) as f on true
-         -- True of all, and thought to be of one in 200: so the planner takes a batch for one row, and goes from it to the tables. Taken for
-         -- a hundred, it would seem cheaper to go through a whole table that was empty when the plan was made.
-         where coalesce(g.version, 0) >= -9223372036854775808 and coalesce(g.version, 0) <= 9223372036854775807
-         offset 0) as m  -- each column is worked out once
-  ), fast as materialized (
-    select o.event_id, o.operation, o.auth_user_id, o.version, o.via, o."user", o.email, o.record_hash, o.log_id, o.log_row, o.log_xmin, o.state_row,
-           o.state_xmin, o.employee_id, o.employee_email, o.new_first_name, o.new_last_name, o.employee_row, o.employee_xmin, o.is_changed,
-           case o.step when 'link' then 'linked' when 'sync' then case when o.is_changed then 'synced' else 'unchanged' end else o.step end as outcome,
-           coalesce(o.known_fields, '{}') || jsonb_strip_nulls(jsonb_build_object(
-             'email', case when o.copy ? 'email' then jsonb_build_array(o.copy -> 'email', o.version, o.log_id) end,
-             'first_name', case when o.copy ? 'first_name' then jsonb_build_array(o.copy -> 'first_name', o.version, o.log_id) end,
-             'last_name', case when o.copy ? 'last_name' then jsonb_build_array(o.copy -> 'last_name', o.version, o.log_id) end)) as fields,
-           case when not o.is_changed then '{}' else
-             case when o.new_first_name is distinct from o.first_name
-               then jsonb_build_object('first_name', jsonb_build_object('from', o.first_name, 'to', o.new_first_name)) else '{}' end
-             || case when o.new_last_name is distinct from o.last_name
-               then jsonb_build_object('last_name', jsonb_build_object('from', o.last_name, 'to', o.new_last_name)) else '{}' end
-             || case when o.step = 'link'
-               then jsonb_build_object('auth_user_id', jsonb_build_object('from', null, 'to', o.auth_user_id)) else '{}' end
-             || case when o.orphaned_at is not null
-               then jsonb_build_object('orphaned_at', jsonb_build_object('from', o.orphaned_at, 'to', null)) else '{}' end
-             || case when o.orphaned_auth_user_id is not null
-               then jsonb_build_object('orphaned_auth_user_id', jsonb_build_object('from', o.orphaned_auth_user_id, 'to', null)) else '{}' end
-           end as changes
-      from (select j.*, coalesce(j.known_log_id, nextval('public.integration_sync_log_id_seq')) as log_id,
-                   j.step = 'link' or j.step = 'sync' and (
-                     (j.new_first_name, j.new_last_name) is distinct from (j.first_name, j.last_name)
-                     or j.orphaned_at is not null or j.orphaned_auth_user_id is not null) as is_changed
-              from judged j
-             -- Whom an employee is linked to may depend on the others: among such, those that look for one keep the order of the versions.
-             where j.is_fast
-               and ((select bool_and(j.is_fast) and count(distinct j.auth_user_id) = count(*) from judged j)
-                    or p_are_locked and j.step not in ('link', 'unmatched')
-                       and (select count(*) from judged o where o.auth_user_id = j.auth_user_id or o.event_id = j.event_id) = 1)
-             order by j.event_id collate "C") as o
-  ), added as (
-    insert into public.integration_sync_log
-      (id, event_id, direction, operation, status, outcome, auth_user_id, employee_id, version, request_data, changes, attempts, via, completed_at)
-    overriding system value
-    select o.log_id, o.event_id, 'inbound', o.operation, 'SUCCESS', o.outcome, o.auth_user_id, o.employee_id, o.version, o."user",
-           o.changes, 1, o.via, now()
-      from fast o where o.log_row is null  -- no "on conflict": that costs each row a look and a record more, and a conflict is rare
-    returning 1
-  ), closed as (
-    update public.integration_sync_log l
-       set status = 'SUCCESS', outcome = o.outcome, employee_id = coalesce(o.employee_id, l.employee_id), changes = o.changes,
-           attempts = l.attempts + 1, next_attempt_at = null, lease = null, leased_until = null, via = o.via, completed_at = now()
-      from fast o
-     where o.log_row is not null and l.ctid = o.log_row and l.xmin = o.log_xmin and l.id = o.log_id
-    returning 1
-  ), ledger as materialized (
-    select count(*) as written from (select from added union all select from closed) as l
-  ), users_added as (
-    insert into public.auth_user_state
-      (auth_user_id, version, log_id, email, email_confirmed, employee_number, is_anonymous, banned_until, fields, employee_id, record_hash)
-    select o.auth_user_id, o.version, o.log_id, o.email, (o."user" ->> 'email_confirmed')::boolean, o."user" ->> 'employee_number',
-           (o."user" ->> 'is_anonymous')::boolean, (o."user" ->> 'banned_until')::timestamptz, o.fields, o.employee_id, o.record_hash
-      from fast o where o.state_row is null and (select written from ledger) > 0 order by o.auth_user_id
-    returning 1
-  ), users_known as (
-    update public.auth_user_state s
-       set version = o.version, log_id = o.log_id, email = o.email, email_confirmed = (o."user" ->> 'email_confirmed')::boolean,
-           employee_number = o."user" ->> 'employee_number', is_anonymous = (o."user" ->> 'is_anonymous')::boolean,
-           banned_until = (o."user" ->> 'banned_until')::timestamptz, deleted_at = null, fields = o.fields,
-           employee_id = coalesce(o.employee_id, s.employee_id), record_hash = coalesce(o.record_hash, s.record_hash), updated_at = now()
-      from (select o.auth_user_id, o.version, o.log_id, o.email, o."user", o.fields, o.employee_id, o.record_hash, o.state_row, o.state_xmin
-              from fast o
-             where o.state_row is not null and (select written from ledger) > 0
-             order by o.auth_user_id) as o
-     where s.ctid = o.state_row and s.xmin = o.state_xmin and s.auth_user_id = o.auth_user_id
-    returning 1
-  ), states as materialized (
-    select count(*) as written from (select from users_added union all select from users_known) as s
-  ), became as (
-    update public.employees e
-       set first_name = o.new_first_name, last_name = o.new_last_name, auth_user_id = o.auth_user_id, orphaned_at = null, orphaned_auth_user_id = null
-      from (select o.auth_user_id, o.employee_id, o.employee_row, o.employee_xmin, o.employee_email, o.new_first_name, o.new_last_name
-              from fast o
-             where o.is_changed  -- triggers of the employees' owner expect the search_path they always have
-               and (select set_config('search_path', public.auth_sync_owner_path_v1(), true) from states where written > 0) <> ''
-             order by o.employee_id) as o
-     where e.ctid = o.employee_row and e.xmin = o.employee_xmin and e.employee_id = o.employee_id
-    returning (e.email::text, e.first_name::text, e.last_name::text, e.auth_user_id, e.orphaned_at is null, e.orphaned_auth_user_id is null)
-              is not distinct from (o.employee_email, o.new_first_name, o.new_last_name, o.auth_user_id, true, true) as is_as_planned
-  )
-  select count(*), count(*) filter (where o.is_changed), (select written from ledger), (select written from states), (select count(*) from became where is_as_planned),
-         jsonb_agg(jsonb_build_object('event_id', o.event_id, 'status', 'SUCCESS', 'outcome', o.outcome, 'employee_id', o.employee_id))
-    into fast, to_change, in_ledger, in_states, in_employees, results
-    from fast o;
-  perform set_config('search_path', 'pg_catalog, pg_temp', true);
-  if in_ledger < fast or in_states < fast or in_employees < to_change then
-    raise exception 'a row is no longer as it was read, or does not become what it should' using errcode = 'WHNEW';
-  end if;
-  return results;
-exception when others or assert_failure then
-  if sqlstate ~ '^(40|53|55P03)' then
-    raise;  -- somebody in the way, or no room
-  end if;
-  return '[]';
-end $$;
-
--- Applies a batch of work in one transaction: {"results": [{event_id, status, outcome, employee_id, changes (replays)}], one for
--- each that the ledger holds; "held": [...]}. Ordinary events are written all at once, the others each alone, older versions first.
+-- p_dry_run returns the results and keeps nothing. p_lock_timeout is how long to wait for a locked row. With p_skip_held, works that would
+-- wait are not applied, and their event ids are in held. The limits are settings of the function, so that PostgREST applies the
+-- statement's limit too (hoisted settings), and no limit outlives the call.
 --
--- p_dry_run: the same answer, and nothing is kept. p_lock_timeout: how long to wait for a row that another transaction holds. Both limits
--- are set here so that PostgREST takes the one for the statement over (its hoisted settings), and that neither outlives the call. With
--- p_skip_held, what would have to wait is not applied, and its event ids are in held. Where older events of the same users are pending,
--- nothing is done, and the result is {"earlier": [...]}, at most p_limit: apply them first, then call again.
---
--- Everything is found by an index, row by row: a plan made while the tables were small would read them whole, through an index too,
--- and it is kept.
+-- The planner's settings make it use an index for each row. A generic plan that is made while the tables are small would read them whole,
+-- and a session keeps it.
 create or replace function public.auth_sync_process_v1(
   p_works jsonb, p_dry_run boolean default false, p_lock_timeout text default '1500ms', p_limit integer default 64,
   p_skip_held boolean default false
@@ -488,7 +299,7 @@ declare
   results jsonb;
 begin
   perform set_config('lock_timeout', p_lock_timeout, true);
-  set constraints all immediate;  -- what a deferred one would refuse at the commit, it refuses here
+  set constraints all immediate;  -- a deferred constraint is checked here, not at the commit
   if p_dry_run then
     begin
       perform public.auth_sync_lock_v1(p_works);
@@ -513,7 +324,7 @@ begin
     held := public.auth_sync_held_v1(p_works);
     select coalesce(jsonb_agg(w), '[]') into p_works from jsonb_array_elements(p_works) as w where not held ? (w ->> 'event_id');
   end if;
-  perform public.auth_sync_lock_v1(p_works);  -- all of them, before any is written
+  perform public.auth_sync_lock_v1(p_works);  -- all rows are locked before any is written
   if results is null then
     results := coalesce(public.auth_sync_apply_fast_v1(p_works, true), '[]');
   end if;
@@ -523,8 +334,8 @@ begin
   return jsonb_build_object('results', results, 'held', held);
 end $$;
 
--- Writes down that an event could not be applied at all, so that it neither blocks others nor is lost: unreadable, or
--- not_applied. Only while it is open, and the lease, if there was one, is still ours; says whether it was.
+-- Records that an event could not be applied at all (unreadable or not_applied), so that it neither blocks others nor is lost. Does so
+-- while the event is open, and the lease, if one is given, is still held. Returns whether it was.
 create or replace function public.auth_sync_fail_v1(p_event_id text, p_outcome text, p_error text, p_lease text) returns boolean
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
 declare

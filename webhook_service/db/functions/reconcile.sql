@@ -1,18 +1,18 @@
--- Reconciliation: compares auth.users, the last known state and employees, page by page, and enters what differs into
--- the ledger as events like any other. And the run itself, as a row of the ledger.
+-- Reconciliation: compares auth.users, the last known states and employees, page by page, and enters the differences into the ledger as
+-- events like any other. The run itself is a row of the ledger, too.
 
--- Whether an action for this auth user is under way already, or has been given up and waits for an admin.
+-- Returns whether an action for this auth user is open already, or needs attention.
 create or replace function public.auth_sync_is_asked_v1(p_auth_user_id uuid) returns boolean
 language sql stable set search_path = '' as $$
   select exists (select from public.integration_sync_log a
                   where a.auth_user_id = p_auth_user_id and a.status <> 'SUCCESS' and a.direction = 'outbound' and a.operation <> 'create_auth_user')
 $$;
 
--- The auth users after p_after whose state or employee is not what auth.users says. What is pending is on its way
--- already, and what has failed waits for an admin: both are left out.
---   kind: unknown (never seen), deleted, email, ban, changed; orphan, missing_link, stale_email; and what the employee asks of
---   Auth that nobody has asked for yet: not_disabled, not_enabled, email_not_sent, employee_gone
--- The last row (is_last) is the end of the page instead, and has as version how many were compared.
+-- Returns the auth users after p_after whose state or employee differs from auth.users. Pending changes are left out because they will
+-- be applied, and failed ones because an admin decides.
+--   kind: unknown (never seen), deleted, email, ban, changed; orphan, missing_link, stale_email; and the actions that Auth must perform
+--   for the employee and that are not requested yet: not_disabled, not_enabled, email_not_sent, employee_gone
+-- The last row (is_last) is not an auth user but the end of the page; its version is the number of auth users that were compared.
 create or replace function public.auth_sync_drifting_users_v1(p_after uuid, p_limit integer, p_columns jsonb)
 returns table (auth_user_id uuid, kind text, employee_id bigint, version bigint, record jsonb, is_last boolean)
 language plpgsql stable security definer set search_path = '' set timezone = 'UTC' as $$
@@ -37,7 +37,7 @@ begin
              when e.employee_id is not null then case
                when p_columns ? 'email' and s.fields ? 'email' and s.email_confirmed
                     and s.email is distinct from lower(btrim(e.email::text, E' \t\r\n'))
-                    and not (l.via = 'reconcile' and l.outcome = 'unchanged')  -- employees keep their own: said once, and left
+                    and not (l.via = 'reconcile' and l.outcome = 'unchanged')  -- the employee kept its own e-mail: reported once
                     and not public.auth_sync_is_asked_v1(p.id)
                then 'stale_email' end
              when s.is_anonymous then null
@@ -56,7 +56,7 @@ begin
                       else case when e.employee_id is not null then 'not_disabled' else 'employee_gone' end end
                from public.auth_sync_requested_actions_v1(s.auth_user_id, p_columns) as w
               where (e.is_active is false or s.disabled_at is not null or not p_columns ? 'email'
-                     or e.employee_id is null and s.employee_id is not null)  -- so that few are looked at more closely
+                     or e.employee_id is null and s.employee_id is not null)  -- so that few rows need the closer check
                 and not public.auth_sync_is_asked_v1(s.auth_user_id)
               order by w.operation limit 1)) as kind
       from page p
@@ -72,7 +72,7 @@ begin
                        offset 0)
   )
   select c.id, c.kind, c.employee_id,
-         -- Newer than what this user's state says, older than whatever is captured while we look.
+         -- Newer than this user's state, older than any change that is captured during the comparison.
          greatest(least(coalesce(c.version, -1), 4000000000000000000) + 1,
                   case when c.is_same then 0 else public.auth_sync_version_at_v1(c.updated_at) + 1 end),
          c.record, false
@@ -81,7 +81,7 @@ begin
   select id, null, null, (select count(*) from page), null, true from (select id from page order by id desc limit 1) as last;
 end $$;
 
--- The same for those that auth.users does not have: deleted (known to be alive), orphan (only an employee has it).
+-- Returns the same for auth users that auth.users does not have: deleted (the state says alive), orphan (only an employee has it).
 create or replace function public.auth_sync_drifting_gone_v1(p_after uuid, p_limit integer)
 returns table (auth_user_id uuid, kind text, employee_id bigint, version bigint, record jsonb, is_last boolean)
 language plpgsql stable security definer set search_path = '' set timezone = 'UTC' as $$
@@ -112,9 +112,9 @@ begin
   select id, null, null, (select count(*) from page), null, true from (select id from page order by id desc limit 1) as last;
 end $$;
 
--- One page of a run: p_part users or gone, after p_after; p_columns of employees are ours to write. Enters what differs
--- into the ledger, unless p_run is null (a dry run), and returns {"differences": [{auth_user_id, kind, employee_id}],
--- "events": [...] as process needs them, "seen": how many were compared, "next": where to go on, or null}.
+-- Compares one page of a run: p_part is users or gone, from p_after on; p_columns are the columns of employees that this service may write.
+-- Enters the differences into the ledger, unless p_run is null (a dry run). Returns {"differences": [{auth_user_id, kind, employee_id}],
+-- "events": [...] as auth_sync_process_v1 needs them, "seen": how many were compared, "next": where to continue, or null}.
 create or replace function public.auth_sync_reconcile_page_v1(
   p_run text, p_part text, p_after uuid, p_limit integer, p_columns jsonb
 ) returns jsonb
@@ -143,7 +143,7 @@ begin
     update public.integration_sync_log set leased_until = now() + interval '60 seconds'
      where event_id = p_run and direction = 'maintenance' and status = 'PENDING';
     if not found then
-      raise exception 'the run % has ended' , p_run using errcode = 'object_not_in_prerequisite_state';
+      raise exception 'the reconciliation % has ended already' , p_run using errcode = 'object_not_in_prerequisite_state';
     end if;
     with written as (
       insert into public.integration_sync_log (event_id, direction, operation, auth_user_id, version, request_data, via, next_attempt_at)
@@ -164,9 +164,9 @@ begin
     'next', last);
 end $$;
 
--- Begins a run: {"run": its event id, or null where another one is under way; "users", "known": how many auth users and
--- how many known states there are to look at; "failed": how many events wait for their next attempt or an admin}. A run that ended without a word is written down as interrupted: it never
--- counts as a success.
+-- Begins a run. Returns {"run": its event id, or null where another run is under way; "users", "known": how many auth users and how many
+-- known states are to be compared; "failed": how many events are to be retried or need attention}. A run whose process died is recorded as
+-- interrupted: it never counts as a success.
 create or replace function public.auth_sync_begin_reconcile_v1(p_requested_by text, p_dry_run boolean) returns jsonb
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
 declare
@@ -177,7 +177,8 @@ begin
   end if;
   if not p_dry_run then
     update public.integration_sync_log
-       set status = 'FAILED', outcome = 'interrupted', error_message = 'it ended without a word', lease = null, attempts = 1
+       set status = 'FAILED', outcome = 'interrupted', error_message = 'the run ended without reporting a result', lease = null,
+           attempts = 1
      where direction = 'maintenance' and status = 'PENDING' and leased_until < now();
     insert into public.integration_sync_log (event_id, direction, operation, via, request_data, leased_until)
     values (format('reconcile-%s-%s', public.auth_sync_version_at_v1(now()) / 4, pg_current_xact_id()),
@@ -190,7 +191,7 @@ begin
                             'failed', (select count(*) from public.integration_sync_log where status = 'FAILED' and direction = 'inbound'));
 end $$;
 
--- Ends a run: with p_error it has failed. p_summary is what it did.
+-- Ends a run; with p_error it has failed. p_summary is what it did, as JSON. Always returns true.
 create or replace function public.auth_sync_end_reconcile_v1(p_run text, p_error text, p_summary jsonb) returns boolean
 language sql security definer set search_path = '' as $$
   update public.integration_sync_log

@@ -1,9 +1,9 @@
--- What the relay takes from the ledger, under a lease.
+-- How a relay takes events from the ledger, under a lease.
 
--- Takes up to p_limit rows that are due, for p_lease_seconds, the oldest first, and says that this relay is alive:
--- {"events": [{id, event_id, operation, version, auth_user_id, request_data}], "next_in": seconds until the next is
--- due, or null}. What another relay has taken is passed over; a lease that has ended is taken over. Before, it looks again
--- at employees that came at the same moment as their auth users (link_employees.sql).
+-- Takes up to p_limit events that are due, for p_lease_seconds, the oldest first, and records that this relay is alive. Returns
+-- {"events": [{id, event_id, operation, version, auth_user_id, request_data}], "next_in": seconds until the next event is due, or null}.
+-- Rows under another relay's lease are skipped; a row whose lease has ended is taken over. First it retries the employees that were
+-- added at the same moment as their auth users (link_employees.sql).
 create or replace function public.auth_sync_claim_v1(p_relay text, p_limit integer, p_lease_seconds integer) returns jsonb
 language plpgsql security definer
 set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms' set statement_timeout = '3s' set enable_seqscan = off set enable_sort = off set enable_bitmapscan = off set jit = off as $$
@@ -37,7 +37,8 @@ begin
              order by next_attempt_at limit 100) as soon) end);
 end $$;
 
--- Gives rows back that somebody is in the way of: due again in some seconds, which is no attempt.
+-- Gives back events that another transaction blocks: they are due again in about five seconds, and this does not count as an attempt.
+-- Always returns true.
 create or replace function public.auth_sync_postpone_v1(p_event_ids jsonb, p_lease text) returns boolean
 language sql security definer set search_path = '' set enable_seqscan = off as $$
   update public.integration_sync_log

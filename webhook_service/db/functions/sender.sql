@@ -1,7 +1,7 @@
--- The sender: at the end of a transaction that captured something, a trigger on the ledger posts the row as a signed
--- webhook, where that is set up, or else wakes the relays. Like capture, it can make nothing fail.
+-- The sender: at the end of a transaction that captured a change, a trigger on the ledger posts the row as a signed webhook if posting is
+-- set up, else it wakes the relays. Like capture, it cannot make a transaction fail.
 
--- HMAC-SHA256 by pgcrypto, wherever it is installed (Supabase: in schema extensions).
+-- Returns the HMAC-SHA256 of p_content, by pgcrypto in whichever schema it is installed (on Supabase: extensions).
 create or replace function public.auth_sync_hmac_v1(p_content bytea, p_key bytea) returns bytea
 language plpgsql stable set search_path = '' as $$
 declare
@@ -17,7 +17,8 @@ begin
   return result;
 end $$;
 
--- The keys that events are signed with, newest first: whsec_ secrets, separated by space or comma, as WEBHOOK_SECRETS has them.
+-- Returns the keys that events are signed with, newest first. p_secrets holds whsec_ secrets separated by space or comma, as in
+-- WEBHOOK_SECRETS.
 create or replace function public.auth_sync_keys_v1(p_secrets text) returns bytea[]
 language sql immutable set search_path = '' as $$
   select array_agg(decode(substr(s.secret, 7), 'base64') order by s.position)
@@ -25,8 +26,8 @@ language sql immutable set search_path = '' as $$
    where s.secret like 'whsec\_%'
 $$;
 
--- The headers that sign a body (https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md):
--- a signature for each secret, so that either side of a rotation may come first.
+-- Returns the headers that sign a body (https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md): one
+-- signature for each secret, so that in a rotation either side may get the new secret first.
 create or replace function public.auth_sync_signed_v1(p_event_id text, p_body jsonb) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 declare
@@ -45,7 +46,7 @@ begin
                             'webhook-signature', signatures);
 end $$;
 
--- Posts an event through pg_net, which sends the bytes of p_body::text once this transaction has committed. Says whether it could.
+-- Posts an event through pg_net, which sends the bytes of p_body::text after this transaction has committed. Returns whether it was posted.
 create or replace function public.auth_sync_post_v1(p_event_id text, p_body jsonb) returns boolean
 language plpgsql security definer set search_path = '' as $$
 declare
@@ -60,46 +61,46 @@ begin
   return true;
 exception when others then
   if sqlstate = '55P03' then
-    perform set_config('auth_sync.blocked', 'on', true);  -- as in capture: one wait for each transaction is enough
+    perform set_config('auth_sync.blocked', 'on', true);  -- as in capture: one wait in each transaction is enough
   end if;
-  raise warning 'webhook-service: event % was not posted (%); the relay carries it', p_event_id, sqlstate;
+  raise warning 'webhook-service: event % was not posted (%); the relay will apply it', p_event_id, sqlstate;
   return false;
 end $$;
 
--- Says to the relays that something is due. A full queue of notifications would fail the commit: rather let them poll.
+-- Notifies the relays that a row is due. A full notification queue would make the commit fail, so above half they have to poll.
 create or replace function public.auth_sync_notify_v1() returns void
 language sql security definer set search_path = '' as $$
   select pg_notify('auth_sync', '') where pg_notification_queue_usage() < 0.5
 $$;
 
--- Runs at the end of a transaction that captured something, once for each user: posts the row as it is by then, or wakes the
--- relays.
+-- Trigger: runs at the end of a transaction that captured a change, once for each user. Posts the ledger's row as it is by then, or wakes
+-- the relays.
 create or replace function public.auth_sync_send_v1() returns trigger
 language plpgsql security definer set search_path = '' set lock_timeout = '200ms' set enable_seqscan = off set jit = off as $$
 declare
   body jsonb;
-  patience interval;
+  webhook_time interval;
 begin
   if current_setting('auth_sync.blocked', true) = 'on' then
-    return null;  -- it is due at once for the relay
+    return null;  -- the row is due for the relay at once
   end if;
-  select l.request_data, s.relay_after into body, patience
+  select l.request_data, s.relay_after into body, webhook_time
     from public.integration_sync_log l cross join public.auth_sync_settings s where l.id = new.id;
   if body is null then
     return null;
   end if;
   if public.auth_sync_post_v1(new.event_id, body) then
-    update public.integration_sync_log set next_attempt_at = now() + patience where id = new.id;
+    update public.integration_sync_log set next_attempt_at = now() + webhook_time where id = new.id;
   else
     perform public.auth_sync_notify_v1();
   end if;
   return null;
 exception when others or assert_failure then
-  raise warning 'webhook-service: event % was not posted (%); the relay carries it', new.event_id, sqlstate;
+  raise warning 'webhook-service: event % was not posted (%); the relay will apply it', new.event_id, sqlstate;
   return null;
 end $$;
 
--- What the service's settings say that the triggers must know; its migrate writes it.
+-- Writes the service's settings that the triggers need; called by `migrate`. Always returns true.
 create or replace function public.auth_sync_configure_v1(p_name_fields jsonb, p_columns jsonb) returns boolean
 language sql security definer set search_path = '' as $$
   insert into public.auth_sync_settings (name_fields, columns) values (p_name_fields, p_columns)
@@ -107,9 +108,9 @@ language sql security definer set search_path = '' as $$
   select true
 $$;
 
--- Where captured events are posted to, and what they are signed with: one or several whsec_ secrets, newest first, as
--- the service has them in WEBHOOK_SECRETS. Null stops the posting; the relay then carries everything. What it cannot do
--- it answers, and raises nothing: PostgreSQL would write the failed statement, with the secret in it, into its log.
+-- Sets where captured events are posted to, and what they are signed with: one or several whsec_ secrets, newest first, as in
+-- WEBHOOK_SECRETS. A null URL stops the posting; the relay then applies every event. Returns a sentence for the caller, also where it
+-- refuses: after an error PostgreSQL would write the statement, with the secret in it, to its log.
 create or replace function public.auth_sync_send_to(p_url text, p_secrets text) returns text
 language plpgsql security definer set search_path = '' as $$
 declare
@@ -122,11 +123,11 @@ begin
     if public.auth_sync_relation_v1('vault.secrets') is not null then
       execute 'delete from vault.secrets where name = ''auth_sync_webhook_secrets''';
     end if;
-    return 'not posting; the relay carries every event';
+    return 'events are not posted; the relay applies every event';
   end if;
 
   if p_url !~ '^https?://[^\s/@]+(/\S*)?$' then
-    return 'refused: the URL must begin with https:// (or http://), and hold no password';
+    return 'refused: the URL must begin with https:// (or http://), and must not contain a password';
   end if;
   select string_agg(m.what, ', ') into missing
     from (values ('pg_net', to_regprocedure('net.http_post(text, jsonb, jsonb, jsonb, integer)') is not null),
@@ -135,7 +136,7 @@ begin
    where not m.is_there;
   if missing is not null then
     return format('refused: events cannot be posted without %s; enable it under Database > Extensions.'
-                  ' Until then the relay carries every event', missing);
+                  ' Until then the relay applies every event', missing);
   end if;
   begin
     keys := public.auth_sync_keys_v1(p_secrets);
@@ -158,7 +159,7 @@ begin
                 case cardinality(keys) when 1 then 'one secret' else cardinality(keys) || ' secrets' end);
 end $$;
 
--- For doctor: {"body", "headers"}, something that is no event, signed as events are.
+-- Returns a request for `doctor`: {"body", "headers"}, signed as events are, with a body that is not an event.
 create or replace function public.auth_sync_signed_probe_v1() returns jsonb
 language sql volatile security definer set search_path = '' as $$
   select jsonb_build_object('body', '{"type": "doctor"}',

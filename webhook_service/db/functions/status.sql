@@ -1,7 +1,7 @@
--- What probes, monitoring, doctor and the summary read.
+-- The numbers that health probes, monitoring, `doctor` and the summary read.
 
--- What is installed, for probes: {"migration": the newest number, or null, "functions": the digests of the functions that were installed
--- here, the newest first}.
+-- Returns what is installed, for health probes: {"migration": the newest number, or null, "functions": the digests of the functions that
+-- were installed in this database, newest first}.
 create or replace function public.auth_sync_schema_v1() returns jsonb
 language sql stable security definer set search_path = '' as $$
   select jsonb_build_object(
@@ -9,8 +9,8 @@ language sql stable security definer set search_path = '' as $$
     'functions', (select coalesce(jsonb_agg(digest order by applied_at desc), '[]') from public.auth_sync_functions))
 $$;
 
--- Cheap, for probes: which migrations there are, when a relay last ran, how long the oldest event that is due has
--- waited, and how many are given up.
+-- Returns cheap facts for health probes, ages in seconds, each null where there is none: {"migration": the newest number,
+-- "relay_last_run_seconds", "oldest_pending_seconds": how long the oldest pending event has waited, "last_event_seconds"}.
 create or replace function public.auth_sync_readiness_v1() returns jsonb
 language sql stable security definer set search_path = '' as $$
   select jsonb_build_object(
@@ -22,8 +22,9 @@ language sql stable security definer set search_path = '' as $$
                              where direction = 'inbound' order by id desc limit 1))
 $$;
 
--- How many events there are by outcome: exactly what is pending and failed; and what is done exactly in a small ledger, in
--- a large one as the planner estimates it (counting millions would take seconds).
+-- Returns the number of rows by status and outcome: {"events": {status: n}, "outcomes": {outcome: n}, "needs_attention", "is_estimated"}.
+-- Pending and failed rows are counted exactly; SUCCESS rows too in a small ledger, and in one of more than 250,000 rows as the planner
+-- estimates them, because counting millions would take seconds.
 create or replace function public.auth_sync_counts_v1() returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 declare
@@ -61,7 +62,9 @@ begin
       'is_estimated', is_estimated));
 end $$;
 
--- The summary for admins, quick however many employees there are.
+-- Returns the summary for admins, quickly in a company of any size: the keys of auth_sync_counts_v1, "last_event_at", "oldest_pending_at",
+-- "relay_last_run_at" (each null where there is none), "actions": {"open", "needs_attention", "oldest_open_at"}, "employees": as
+-- auth_sync_employees_summary_v1 returns them.
 create or replace function public.get_auth_sync_summary() returns jsonb
 language sql stable security definer set search_path = '' as $$
   select public.auth_sync_counts_v1() || jsonb_build_object(
@@ -76,10 +79,10 @@ language sql stable security definer set search_path = '' as $$
     'employees', public.auth_sync_employees_summary_v1())
 $$;
 
--- Numbers of the ledger, ages in seconds: {"backlog_events", "backlog_oldest_seconds", "failed_events", "needs_attention_events",
+-- Returns the ledger's metrics, ages in seconds: {"backlog_events", "backlog_oldest_seconds", "failed_events", "needs_attention_events",
 -- "open_actions", "open_actions_oldest_seconds", "needs_attention_actions", "relay_last_run_seconds", "last_event_seconds"}; the
--- last two are null for never. Each part reads at most 20,000 rows of an index, and counts up to 10,000: more is a lot
--- either way. The oldest is then the oldest of those that are due first.
+-- last two are null where there has been none. Each part reads at most 20,000 rows of an index and counts up to 10,000, because a larger
+-- number would not change what an admin does. The oldest is then the oldest of the rows that are due first.
 create or replace function public.auth_sync_metrics_v1() returns jsonb
 language plpgsql stable security definer
 set search_path = '' set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
@@ -115,7 +118,7 @@ begin
                              where direction = 'inbound' order by id desc limit 1));
 end $$;
 
--- What doctor looks at, as facts; what they mean is said in doctor.py.
+-- Returns the facts that `doctor` checks; webhook_service/doctor says what they mean.
 create or replace function public.auth_sync_inspect_v1() returns jsonb
 language plpgsql stable security definer set search_path = '' set statement_timeout = '3s' as $$
 declare
@@ -169,7 +172,7 @@ begin
     'auth_failures', (select failures from public.auth_sync_rate),
     'last_event_at', (select extract(epoch from coalesce(
                         (select created_at from public.integration_sync_log where direction = 'inbound' order by id desc limit 1),
-                        (select max(updated_at) from public.auth_user_state)))),  -- where the events have been pruned
+                        (select max(updated_at) from public.auth_user_state)))),  -- for a ledger whose events were pruned
     'last_reconcile', (select jsonb_build_object('status', status, 'outcome', outcome, 'seconds_ago', extract(epoch from now() - created_at))
                          from public.integration_sync_log where direction = 'maintenance' order by id desc limit 1))
     into facts from public.auth_sync_settings s;
@@ -180,7 +183,7 @@ begin
   end if;
   if (facts ->> 'has_auth_users')::boolean then
     begin
-      if public.auth_sync_size_v1('auth.users') < 1500000 then  -- there is no index on it
+      if public.auth_sync_size_v1('auth.users') < 1500000 then  -- created_at has no index
         select max(created_at) into newest_user from auth.users;
       end if;
       facts := facts || jsonb_build_object('newest_user_at', extract(epoch from newest_user), 'sees_auth_users', true);
@@ -192,7 +195,7 @@ begin
     begin
       execute 'select count(*) > 0 from vault.decrypted_secrets where name = ''auth_sync_webhook_secrets''' into secret_is_there;
     exception when others then
-      null;  -- no right to read it: then the trigger has none either
+      null;  -- this role may not read it, so the trigger may not either
     end;
   end if;
   if (facts ->> 'has_pg_net')::boolean then
@@ -204,7 +207,7 @@ begin
               '  from (select coalesce(status_code::text, ''no answer'') as status, count(*) as n from net._http_response'
               '         where created > now() - interval ''1 hour'' and status_code is distinct from 200 group by 1) as r' into refused;
     exception when others then
-      null;  -- another version of pg_net
+      null;  -- a version of pg_net with other tables
     end;
   end if;
   return facts || jsonb_build_object('has_secret', secret_is_there, 'pg_net_worker_is_up', worker_is_up,

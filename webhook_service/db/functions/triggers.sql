@@ -1,6 +1,7 @@
--- The triggers: which belong on which table, and putting them there.
+-- The triggers: their definitions and tables, and their installation.
 
--- The triggers that belong in this database, where they go (null: there is no such table here) and whether they are right.
+-- Returns the triggers that belong in this database, their tables (null where the table does not exist), and whether each is in place,
+-- enabled and defined as here.
 create or replace function public.auth_sync_triggers_v1()
 returns table (name text, relation regclass, definition text, is_right boolean)
 language sql stable security definer set search_path = '' as $$
@@ -42,15 +43,14 @@ language sql stable security definer set search_path = '' as $$
     ) as w (name, relation, definition)
 $$;
 
--- Puts the triggers in place where they are missing, switched off, or not as this version wants them, and returns their names. Safe to
--- repeat.
+-- Installs the triggers that are missing, disabled or defined differently. Returns their names. Safe to repeat.
 create or replace function public.auth_sync_install_v1() returns jsonb
 language plpgsql set search_path = '' set lock_timeout = '5s' as $$
 declare
   wanted record;
   installed jsonb := '[]';
 begin
-  perform pg_advisory_xact_lock(1468927316450918833);  -- any number of processes start at once; the others find it done
+  perform pg_advisory_xact_lock(1468927316450918833);  -- many processes may start at once: one installs, the others find it done
   for wanted in select * from public.auth_sync_triggers_v1() as t loop
     continue when wanted.relation is null;
     if not wanted.is_right then

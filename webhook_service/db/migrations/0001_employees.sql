@@ -1,7 +1,7 @@
--- What has been installed, and employees (only where it is missing). Safe to run again. An employees table that is already there
--- keeps its rows and its columns; what we need is added.
+-- The records of what is installed, and the employees table where it is missing. Safe to run again. An existing employees table keeps its
+-- rows and columns; missing columns are added.
 
-set local lock_timeout = '5s';  -- rather fail and be run again than queue everybody behind us
+set local lock_timeout = '5s';  -- failing and being run again is better than blocking all other sessions
 
 create table if not exists public.auth_sync_migrations (
   number integer primary key,
@@ -17,7 +17,7 @@ create table if not exists public.auth_sync_functions (
 );
 alter table public.auth_sync_functions enable row level security;
 comment on table public.auth_sync_functions is
-  'webhook-service: the digests of the functions and views that were installed here, the newest are in place';
+  'webhook-service: the digests of the functions and views that were installed here; the newest digest is the installed one';
 
 do $$
 declare
@@ -34,7 +34,7 @@ begin
       auth_user_id uuid,
       is_active boolean not null default true
     );
-    -- One that was there keeps the rules that its owner gave it.
+    -- An existing table keeps the rights and policies of its owner.
     alter table public.employees enable row level security;
     for stranger in select rolname from pg_catalog.pg_roles where rolname in ('anon', 'authenticated') loop
       execute format('revoke all on table public.employees from %I', stranger);
@@ -43,7 +43,7 @@ begin
   end if;
 end $$;
 
--- What we read or write must be there. Constant defaults only, so that no row is rewritten.
+-- The columns that the service reads or writes. Only constant defaults, so that no row is rewritten.
 alter table public.employees
   add column if not exists email text,
   add column if not exists first_name text,
@@ -55,10 +55,11 @@ alter table public.employees
   add column if not exists orphaned_auth_user_id uuid;
 
 comment on column public.employees.auth_user_id is 'the auth user this employee signs in as; written by webhook-service';
-comment on column public.employees.orphaned_at is 'when the linked auth user was deleted; null while there is a login or never was one';
-comment on column public.employees.orphaned_auth_user_id is 'which auth user that was';
+comment on column public.employees.orphaned_at is
+  'when the linked auth user was deleted; null where the employee has a login or never had one';
+comment on column public.employees.orphaned_auth_user_id is 'the deleted auth user';
 
--- An employees table that we could only serve badly is refused at once, with everything that does not fit.
+-- Refuses an employees table that the service cannot serve well, and lists everything that has to change.
 do $$
 declare
   wrong text;
@@ -79,7 +80,7 @@ begin
     left join pg_catalog.pg_type t on t.oid = a.atttypid
    where t.typname is null or a.attgenerated <> '' or not t.typname = any (w.allowed);
   if wrong is not null then
-    raise exception 'public.employees does not fit: %', wrong using errcode = 'datatype_mismatch';
+    raise exception 'public.employees cannot be used: %', wrong using errcode = 'datatype_mismatch';
   end if;
   if not exists (
     select from pg_catalog.pg_index i
@@ -87,16 +88,16 @@ begin
      where i.indrelid = 'public.employees'::regclass and i.indisunique and i.indisvalid and i.indpred is null
        and i.indnkeyatts = 1 and i.indkey[0] = a.attnum
   ) or exists (select from pg_catalog.pg_inherits where inhparent = 'public.employees'::regclass) then
-    raise exception 'public.employees does not fit: employee_id must be unique, in one table without children'
+    raise exception 'public.employees cannot be used: employee_id must be unique, in one table without children'
       using errcode = 'invalid_table_definition';
   end if;
   if exists (select from pg_catalog.pg_class c where c.oid = 'public.employees'::regclass and c.relforcerowsecurity)
      and not (select r.rolsuper or r.rolbypassrls from pg_catalog.pg_roles r where r.rolname = current_user) then
-    raise exception 'public.employees does not fit: its forced row level security would hide employees from us'
+    raise exception 'public.employees cannot be used: its forced row level security would hide employees from webhook-service'
       using errcode = 'insufficient_privilege';
   end if;
   if exists (select from public.employees where auth_user_id is not null group by auth_user_id having count(*) > 1) then
-    raise exception 'public.employees does not fit: several employees have the same auth_user_id'
+    raise exception 'public.employees cannot be used: several employees have the same auth_user_id'
       using errcode = 'unique_violation',
             hint = 'select auth_user_id, array_agg(employee_id) from employees group by 1 having count(*) > 1';
   end if;

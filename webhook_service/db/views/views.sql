@@ -1,7 +1,7 @@
--- Views for people who ask in SQL, and what the lists of the pages read. They name no column of employees that its owner may want
--- to change the type of, or to drop: a view would be in the way.
+-- Views for people who query in SQL, and for the lists of the pages. They name none of the columns of employees that its owner may want to
+-- drop or give another type, because a view that names a column prevents both.
 
--- The newest of the ledger. No order of its own beyond that: add a limit.
+-- The newest rows of the ledger. Add a limit, because the view itself has none.
 create or replace view public.recent_auth_sync_log as
   select l.created_at, l.direction, l.operation, l.status, l.outcome,
          coalesce((select to_jsonb(e) ->> 'email' from public.employees e where e.employee_id = l.employee_id),
@@ -9,9 +9,9 @@ create or replace view public.recent_auth_sync_log as
          l.employee_id, l.auth_user_id, l.error_message, l.attempts, l.next_attempt_at, l.via, l.event_id
     from public.integration_sync_log l
    order by l.id desc;
-comment on view public.recent_auth_sync_log is 'webhook-service: what was received and done, the newest first; add a limit';
+comment on view public.recent_auth_sync_log is 'webhook-service: the events and actions, newest first; add a limit';
 
--- Employees without a login that an auth user may be meant for who matches several: its event has failed, and nobody has it yet.
+-- Employees without a login who match an auth user that matches several employees: its event has failed, and no employee has the auth user.
 create or replace view public.auth_sync_ambiguous as
   select distinct e.employee_id, s.auth_user_id
     from public.integration_sync_log l
@@ -20,14 +20,14 @@ create or replace view public.auth_sync_ambiguous as
    where l.status = 'FAILED' and l.outcome = 'ambiguous'
      and not exists (select from public.employees h where h.auth_user_id = s.auth_user_id);
 
--- One row for each employee. The first that fits is the sync_status: what is dangerous, then what is wrong with a login, then what keeps
--- somebody from having one, the rarest cause first.
---   INACTIVE_WITH_AUTH  inactive, and may still sign in: neither banned nor deleted, as far as is known
---   EMAIL_MISMATCH      signs in with another confirmed e-mail than the employee's
---   AMBIGUOUS           has no login, and an auth user waits that matches this employee and others
+-- One row for each employee. sync_status is the first that fits: a danger first, then a problem of the login, then the reason why there is
+-- none, the rarest reason first.
+--   INACTIVE_WITH_AUTH  inactive, and may still sign in: the login is neither banned nor deleted, as far as is known
+--   EMAIL_MISMATCH      the login has another confirmed e-mail than the employee
+--   AMBIGUOUS           has no login; an auth user waits that matches this employee and others
 --   ORPHANED            the login was deleted
 --   MISSING_AUTH_UID    active, and has no login
---   OK                  everything else: also who is inactive without a login
+--   OK                  everything else, also an inactive employee without a login
 create or replace view public.auth_sync_standings as
   select e.employee_id, to_jsonb(e) ->> 'email' as email, to_jsonb(e) ->> 'first_name' as first_name,
          to_jsonb(e) ->> 'last_name' as last_name, to_jsonb(e) ->> 'employee_number' as employee_number, e.is_active is not false as is_active, e.auth_user_id,
@@ -49,4 +49,5 @@ create or replace view public.auth_sync_standings as
 create or replace view public.auth_sync_monitor as
   select employee_id, email, first_name, last_name, employee_number, is_active, auth_user_id, auth_email, banned_until, orphaned_at, sync_status
     from public.auth_sync_standings;
-comment on view public.auth_sync_monitor is 'webhook-service: every employee and how it stands with the login; banned_until is null for a ban that is over';
+comment on view public.auth_sync_monitor is
+  'webhook-service: every employee with the status of its login; banned_until is null for a ban that is over';

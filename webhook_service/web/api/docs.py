@@ -1,7 +1,7 @@
-"""GET /admin/api/openapi.json and /admin/api/docs: the admin API's document, for tools and for developers.
+"""GET /admin/api/openapi.json and GET /admin/api/docs: the OpenAPI document of the admin API, and a page that shows it.
 
-No key is asked for: both hold what is in the public source and nothing of this installation, and the tools that read
-them (generators of clients, contract tests) come without one.
+Neither needs a key. Both hold only what is in the public source, and the tools that read them (generators of clients,
+contract tests) send none.
 """
 
 import json
@@ -18,9 +18,9 @@ from webhook_service.web.api.openapi import name_of as name_of_schema
 from webhook_service.web.api.operations import OPERATIONS
 
 POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-"""Of the page: nothing from elsewhere, nothing inline."""
-ASKED_FOR = frozenset(name_of_schema(each.body) for each in OPERATIONS if each.body)
-"""Schemas of requests, where it matters which fields are required."""
+"""The Content-Security-Policy of the page: nothing from other hosts, and nothing inline."""
+REQUEST_SCHEMAS = frozenset(name_of_schema(each.body) for each in OPERATIONS if each.body)
+"""The schemas of request bodies. The page marks required fields only in these."""
 STATIC = Path(__file__).parents[1] / "static"
 
 
@@ -35,8 +35,8 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
     @docs.get("/docs")
     def page() -> tuple[str, dict[str, str]]:
-        in_words = {"kind": kind, "name_of": name_of, "words": words, "pretty": pretty, "asked_for": ASKED_FOR}
-        text = render_template("api_docs.html", api=made, schemas=made["components"]["schemas"], **in_words)
+        names = {"kind": kind, "name_of": name_of, "words": words, "pretty": pretty, "request_schemas": REQUEST_SCHEMAS}
+        text = render_template("api_docs.html", api=made, schemas=made["components"]["schemas"], **names)
         return text, {"Content-Security-Policy": POLICY}
 
     @docs.get("/docs/api_docs.css")
@@ -52,7 +52,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
 
 def kind(schema: Json) -> str:
-    """What values a schema takes, in words: `integer or null`."""
+    """The type of a schema in words, such as `integer or null`."""
     if "$ref" in schema:
         return name_of(schema)
     types = schema.get("type", "any")
@@ -63,16 +63,17 @@ def kind(schema: Json) -> str:
 
 
 def name_of(schema: Json) -> str:
-    """Of what is referred to."""
+    """The name of the schema that a `$ref` refers to."""
     return str(schema["$ref"].rsplit("/", 1)[-1])
 
 
 def pretty(example: Json) -> str:
+    """An example as indented JSON."""
     return json.dumps(example, indent=2, ensure_ascii=False)
 
 
 def words(text: str) -> Markup:
-    """Text of the document, with what stands between backticks as code."""
+    """A text of the document as HTML, with `<code>` for parts between backticks."""
     parts = re.split(r"`([^`]*)`", text)
     return Markup("").join(
         Markup("<code>{}</code>").format(part) if number % 2 else escape(part) for number, part in enumerate(parts)

@@ -1,4 +1,4 @@
-"""The admin API on employees: create one together with a login, switch both off and on."""
+"""The admin API for employees: create one together with a login, and activate or deactivate both."""
 
 from dataclasses import asdict
 from http import HTTPStatus
@@ -15,16 +15,17 @@ from webhook_service.outbound import logins
 from webhook_service.outbound.accounts import Accounts
 from webhook_service.outbound.logins import Hired
 from webhook_service.web import Wiring
-from webhook_service.web.api.events import ASKED_BY, ASKED_BY_PATTERN, json_body, loaded, require_admin
+from webhook_service.web.api.events import REQUESTED_BY, REQUESTED_BY_PATTERN, json_body, loaded, require_admin
 
 LONGEST_NAME = 200
-OURS = frozenset(("employee_id", "orphaned_at", "orphaned_auth_user_id"))
-"""Columns that nobody else writes."""
+RESERVED_COLUMNS = frozenset(("employee_id", "orphaned_at", "orphaned_auth_user_id"))
+"""The columns of employees that a request must not set."""
 REFUSED_ADDRESS = ("validation_failed", "email_address_invalid", "email_address_not_authorized")
+"""Auth's codes for an e-mail address that it does not accept."""
 
 
 class NewEmployee(Schema):
-    """What is not named here is taken as a further column of employees."""
+    """The body of POST /admin/api/employees. Unknown fields are further columns of employees."""
 
     class Meta:
         unknown = INCLUDE
@@ -37,22 +38,22 @@ class NewEmployee(Schema):
     is_active = Truth(validate=validate.Equal(True, error="A login is for active employees."))
     invite = Truth(load_default=False)
     auth_user_id = fields.UUID()
-    requested_by = fields.String(load_default="", validate=ASKED_BY, metadata={"pattern": ASKED_BY_PATTERN})
+    requested_by = fields.String(load_default="", validate=REQUESTED_BY, metadata={"pattern": REQUESTED_BY_PATTERN})
 
     @post_load
     def apart(self, data: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-        """What is asked, and the employee's columns as {"employee": ...}."""
-        if wrong := sorted(OURS & data.keys()):
-            raise ValidationError({name: ["Not to be given."] for name in wrong})
+        """Separate the options of the request from the employee's columns, which become {"employee": ...}."""
+        if wrong := sorted(RESERVED_COLUMNS & data.keys()):
+            raise ValidationError({name: ["This column cannot be set."] for name in wrong})
         if data["invite"] and data.get("auth_user_id") is not None:
-            raise ValidationError({"invite": ["An auth user that is there needs none."]})
-        asked = {name: data.pop(name, None) for name in ("invite", "auth_user_id", "requested_by")}
+            raise ValidationError({"invite": ["An existing auth user is not invited."]})
+        options = {name: data.pop(name, None) for name in ("invite", "auth_user_id", "requested_by")}
         data["email"] = data["email"].strip().lower()
-        return asked | {"employee": data}
+        return options | {"employee": data}
 
 
 def hire(accounts: Accounts | None, *arguments: Any, **options: Any) -> Hired:
-    """As `logins.hire`; an address that Auth refuses is the caller's to change. Raises InvalidQuery besides."""
+    """Do the same as `logins.hire`, but raise InvalidQuery if Auth refuses the e-mail address."""
     try:
         return logins.hire(accounts, *arguments, **options)
     except AuthRefused as error:
@@ -62,6 +63,8 @@ def hire(accounts: Accounts | None, *arguments: Any, **options: Any) -> Hired:
 
 
 class Change(Schema):
+    """The body of PATCH /admin/api/employees/{employee_id}."""
+
     class Meta:
         unknown = RAISE
 
@@ -74,16 +77,16 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
     @views.post("")
     def create() -> tuple[Response, HTTPStatus]:
-        """With `auth_user_id`, the auth user that is there already is taken instead of a new one."""
-        asked = loaded(NewEmployee(), json_body())
-        employee, requested_by = asked["employee"], f"api:{asked['requested_by']}".rstrip(":")
+        """Create an employee with a new auth user, or link it to the existing one that `auth_user_id` names."""
+        options = loaded(NewEmployee(), json_body())
+        employee, requested_by = options["employee"], f"api:{options['requested_by']}".rstrip(":")
         audit.record(wiring.database, requested_by, "created an employee", None, email=employee["email"])
-        if asked["auth_user_id"] is not None:
+        if options["auth_user_id"] is not None:
             hired = logins.adopt(
                 wiring.database,
                 employee,
                 employee["email"],
-                asked["auth_user_id"],
+                options["auth_user_id"],
                 via="admin",
                 requested_by=requested_by,
             )
@@ -94,7 +97,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
                 employee["email"],
                 via="admin",
                 requested_by=requested_by,
-                invite=asked["invite"],
+                invite=options["invite"],
             )
         answer = asdict(hired)
         answer["temporary_password"] = answer.pop("password")
@@ -104,12 +107,13 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
     @views.patch("/<int:employee_id>")
     def change(employee_id: int) -> Response:
-        asked = loaded(Change(), json_body())
+        """Activate or deactivate an employee and its login."""
+        requested = loaded(Change(), json_body())
         if employee_id > MAX_BIGINT:
             raise EmployeeNotFound
-        action = "activated" if asked["is_active"] else "deactivated"
+        action = "activated" if requested["is_active"] else "deactivated"
         audit.record(wiring.database, "api", action, f"employee:{employee_id}")
-        switched = logins.set_active(wiring.database, wiring.accounts, employee_id, asked["is_active"], via="admin")
+        switched = logins.set_active(wiring.database, wiring.accounts, employee_id, requested["is_active"], via="admin")
         reported = asdict(switched)
         login = {name: reported[name] for name in ("outcome", "event_id", "reason")}
         return jsonify(

@@ -1,4 +1,4 @@
-"""The admin API: what the ledger holds, and replay. `Authorization: Bearer <ADMIN_API_KEY>`."""
+"""The admin API for the ledger: read it, and replay events. It needs `Authorization: Bearer <ADMIN_API_KEY>`."""
 
 import hmac
 from collections.abc import Mapping
@@ -20,27 +20,34 @@ from webhook_service.web.bodies import read_body
 
 MAX_PAGE = 200
 MAX_REPLAYS = 1000
-ASKED_BY_PATTERN = r"^[\w .@+-]{0,100}$"
-ASKED_BY = validate.Regexp(r"[\w .@+-]{0,100}\Z")
+REQUESTED_BY_PATTERN = r"^[\w .@+-]{0,100}$"
+REQUESTED_BY = validate.Regexp(r"[\w .@+-]{0,100}\Z")
 
 
 class Page(Filter):
+    """The query of GET /admin/api/events."""
+
     cursor = Cursor(load_default=None, allow_none=False, validate=validate.Range(1, MAX_BIGINT))
     limit = Whole(load_default=50, validate=validate.Range(1, MAX_PAGE))
 
 
 class Replay(Schema):
+    """The body of POST /admin/api/events/{event_id}/replay."""
+
     class Meta:
         unknown = RAISE
 
-    requested_by = fields.String(load_default="", validate=ASKED_BY, metadata={"pattern": ASKED_BY_PATTERN})
+    requested_by = fields.String(load_default="", validate=REQUESTED_BY, metadata={"pattern": REQUESTED_BY_PATTERN})
 
     @post_load
-    def say_how_it_was_asked(self, data: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    def mark_as_from_api(self, data: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        """Prefix the name of the requester with `api:`."""
         return data | {"requested_by": f"api:{data['requested_by']}".rstrip(":")}
 
 
 class Replays(Replay):
+    """The body of POST /admin/api/replays."""
+
     filter = fields.Nested(Filter, load_default=dict)
     dry_run = Truth(load_default=True)
     cursor = Cursor(load_default=0, validate=validate.Range(0, MAX_BIGINT))
@@ -69,7 +76,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
     @admin_api.post("/events/<event_id>/replay")
     def replay_event(event_id: str) -> Response:
-        """An event is processed again; an action that is open or given up is performed at once."""
+        """Process an event again, or perform an action at once that is open or needs attention."""
         requested_by = loaded(Replay(), json_body())["requested_by"]
         found = queries.event(database, event_id)
         audit.record(database, requested_by, "replayed", f"event:{event_id}")
@@ -82,18 +89,18 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
     @admin_api.post("/replays")
     def replay_events() -> Response:
-        asked = loaded(Replays(), json_body())
-        filter = filter_json(asked["filter"])
-        if not asked["dry_run"]:
-            audit.record(database, asked["requested_by"], "replayed events", None, filter=filter)
+        options = loaded(Replays(), json_body())
+        filter = filter_json(options["filter"])
+        if not options["dry_run"]:
+            audit.record(database, options["requested_by"], "replayed events", None, filter=filter)
         done = replay.replay_events(
             database,
             policy,
             filter,
-            requested_by=asked["requested_by"],
-            dry_run=asked["dry_run"],
-            limit=asked["limit"],
-            after=asked["cursor"],
+            requested_by=options["requested_by"],
+            dry_run=options["dry_run"],
+            limit=options["limit"],
+            after=options["cursor"],
         )
         answer = asdict(done)
         return jsonify(answer | {"next_cursor": cursor_of(answer.pop("next"))})
@@ -102,22 +109,23 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
 
 def require_admin(blueprint: Blueprint, wiring: Wiring) -> None:
-    """Nothing of it is answered without the admin key."""
+    """Require the admin key for every route of the blueprint. The key is compared in constant time."""
 
     @blueprint.before_request
     def authorize() -> None:
-        shown = request.headers.get("Authorization", "").encode()
-        if not hmac.compare_digest(shown, f"Bearer {wiring.settings.admin_api_key}".encode()):
-            raise Unauthorized("unauthorized", "Needs the header Authorization: Bearer <ADMIN_API_KEY>.")
+        received = request.headers.get("Authorization", "").encode()
+        if not hmac.compare_digest(received, f"Bearer {wiring.settings.admin_api_key}".encode()):
+            raise Unauthorized("unauthorized", "The header Authorization: Bearer <ADMIN_API_KEY> is required.")
 
 
 def json_body() -> Json:
-    """The body, {} where there is none. Raises BadPayload, PayloadTooLarge."""
+    """The JSON body of the request, or {} if it is empty. Raises BadPayload or PayloadTooLarge."""
     body = read_body(request.environ, current_app.config["MAX_CONTENT_LENGTH"])
     return read_json(body) if body else {}
 
 
 def loaded(schema: Schema, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values, validated by the schema. Raises InvalidQuery."""
     try:
         data: dict[str, Any] = schema.load(values)
     except ValidationError as error:
@@ -126,4 +134,5 @@ def loaded(schema: Schema, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def cursor_of(next: int | None) -> str | None:
+    """A cursor as the API returns it: a text, which callers pass back unchanged."""
     return None if next is None else str(next)

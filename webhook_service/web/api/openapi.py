@@ -1,4 +1,4 @@
-"""The admin API's document, OpenAPI 3.1: made from the schemas that take the requests and tell the answers."""
+"""The OpenAPI 3.1 document of the admin API, generated from the schemas of requests and responses."""
 
 from importlib.metadata import version
 from typing import Any
@@ -16,17 +16,17 @@ from webhook_service.web.api.operations import FIELDS, FIELDS_OF, OPERATIONS, PA
 from webhook_service.web.api.reasons import REASONS, status_of
 from webhook_service.web.api.schemas import Problem
 
-ABOUT = """Keeps Supabase Auth and a company's employees table in step.
+ABOUT = """Keeps Supabase Auth and a company's employees table in sync.
 
-Every change of an auth user is an event, every change to be made in Auth an action; both are rows of the ledger. This
-is how admins read the ledger, ask for events again, and create employees with a login.
+Each change of an auth user is an event, and each change that Auth must make is an action. Both are rows of the ledger.
+With this API, admins read the ledger, replay events, and create employees with a login.
 
-Every request needs the header `Authorization: Bearer <ADMIN_API_KEY>`. A refusal is a problem document (RFC 9457) with
-a stable `reason`. After a 503, ask again once the seconds of `Retry-After` are over."""
+Every request needs the header `Authorization: Bearer <ADMIN_API_KEY>`. Errors are problem documents (RFC 9457) with a
+stable `reason`. After a 503, retry when the seconds in `Retry-After` have passed."""
 
-RETRY_AFTER = {"description": "Seconds after which to ask again.", "schema": {"type": "integer", "minimum": 0}}
-AUTHENTICATE = {"description": "The scheme that is wanted.", "schema": {"type": "string", "const": "Bearer"}}
-NO_STORE = {"description": "The password is for the caller alone.", "schema": {"type": "string", "const": "no-store"}}
+RETRY_AFTER = {"description": "Seconds to wait before a retry.", "schema": {"type": "integer", "minimum": 0}}
+AUTHENTICATE = {"description": "The required scheme.", "schema": {"type": "string", "const": "Bearer"}}
+NO_STORE = {"description": "Caches must not store the password.", "schema": {"type": "string", "const": "no-store"}}
 HEADERS: dict[int, Json] = {
     201: {"Cache-Control": NO_STORE},
     401: {"WWW-Authenticate": AUTHENTICATE},
@@ -35,18 +35,18 @@ HEADERS: dict[int, Json] = {
 
 
 class Converter(OpenAPIConverter):
-    """Knows our own kinds of fields too."""
+    """A converter that also knows this service's own field types."""
 
     def init_attribute_functions(self) -> None:
         super().init_attribute_functions()  # type: ignore[no-untyped-call]
-        self.attribute_functions.append(self.of_our_own)
+        self.attribute_functions.append(self.of_own_field)
 
-    def of_our_own(self, field: Field[Any], ret: Json) -> Json:
+    def of_own_field(self, field: Field[Any], ret: Json) -> Json:
         if isinstance(field, Timestamp):
             return {"type": "string", "format": "date-time"}
         if isinstance(field, Enum):
             return {"type": "string"}
-        if isinstance(field, Cursor):  # text to callers, a number to us alone
+        if isinstance(field, Cursor):  # callers see a text; only this service reads a number
             for name in ("minimum", "maximum", "default"):
                 ret.pop(name, None)
             return {"type": "string", "pattern": "^[0-9]{1,19}$"}
@@ -68,7 +68,7 @@ def document() -> Json:
         info={"description": ABOUT, "license": {"name": "MIT", "identifier": "MIT"}},
         servers=[{"url": "/", "description": "This service."}],
         tags=[
-            {"name": "Ledger", "description": "What came in, what became of it, and asking for it again."},
+            {"name": "Ledger", "description": "Events and actions, their outcomes, and replays."},
             {"name": "Employees", "description": "Employees together with their logins."},
         ],
         security=[{"adminKey": []}],
@@ -91,7 +91,7 @@ def document() -> Json:
 
 
 def sample(schema: Json, schemas: Json) -> Json:
-    """A value of a schema, made of what its fields give as examples; null where they give none and may be null."""
+    """An example of a schema, built from the examples of its required fields; null for a field without an example."""
     if alternatives := schema.get("anyOf"):
         return sample(alternatives[0], schemas)
     if "$ref" in schema:
@@ -112,14 +112,15 @@ def sample(schema: Json, schemas: Json) -> Json:
 
 
 def name_of(schema: Any) -> str:
+    """The name of a schema in the document: the name of its class."""
     made = schema if isinstance(schema, type) else type(schema)
     return made.__name__
 
 
 def described(operation: Operation) -> Json:
-    """The operation, with schemas still to be resolved."""
-    answer = content(operation.answer, operation.answered)
-    reported: dict[str, Any] = {
+    """The document's object for an operation. apispec resolves its schemas later."""
+    answer = content(operation.answer, operation.response_example)
+    found: dict[str, Any] = {
         "operationId": operation.name,
         "tags": [operation.group],
         "summary": operation.title,
@@ -129,27 +130,31 @@ def described(operation: Operation) -> Json:
         | refusals(operation.all_reasons),
     }
     if operation.query is not None:
-        reported["parameters"].append({"in": "query", "schema": operation.query})
+        found["parameters"].append({"in": "query", "schema": operation.query})
     if operation.body is not None:
-        reported["requestBody"] = {"required": operation.needs_body} | content(operation.body, operation.asked)
-    return reported
+        request = content(operation.body, operation.request_example)
+        found["requestBody"] = {"required": operation.needs_body} | request
+    return found
 
 
 def content(schema: type[Schema], example: Json, kind: str = "application/json") -> dict[str, Json]:
+    """The content of a request or response: its schema and an example."""
     return {"content": {kind: {"schema": schema} | ({"example": example} if example else {})}}
 
 
 def with_headers(status: int, response: dict[str, Json]) -> dict[str, Json]:
+    """The response with the headers of its status."""
     return response | ({"headers": HEADERS[status]} if status in HEADERS else {})
 
 
 def path_parameter(name: str) -> dict[str, Json]:
+    """The document's object for a path parameter."""
     description, schema, example = PATHS[name]
     return {"in": "path", "name": name, "description": description, "schema": schema, "example": example}
 
 
 def refusals(reasons: tuple[str, ...]) -> dict[str, Json]:
-    """A response for each status, with the reasons for it as examples by name."""
+    """One response for each status, with an example for each reason."""
     responses: dict[str, Json] = {}
     for status in sorted({status_of(reason) for reason in reasons}):
         examples = {reason: example_of(reason) for reason in dict.fromkeys(reasons) if status_of(reason) is status}
@@ -162,19 +167,20 @@ def refusals(reasons: tuple[str, ...]) -> dict[str, Json]:
 
 
 TITLES = {
-    400: "The body is none",
-    401: "Not authorized",
-    404: "Not there",
-    409: "Not possible as things are",
-    413: "Too large",
-    422: "Does not fit",
-    500: "Trouble",
-    502: "Auth refuses",
-    503: "Ask again later",
+    400: "The body is not valid JSON",
+    401: "The admin key is missing or wrong",
+    404: "Not found",
+    409: "Not possible in the current state",
+    413: "The body is too large",
+    422: "Invalid values",
+    500: "Internal error",
+    502: "Auth refuses the call",
+    503: "Temporarily unavailable; retry later",
 }
 
 
 def example_of(reason: str) -> Json:
+    """An example of a problem document for a reason."""
     status, meaning = status_of(reason), REASONS[reason][1]
     value = {
         "type": f"urn:webhook-service:{reason}",
@@ -187,7 +193,7 @@ def example_of(reason: str) -> Json:
 
 
 def explain(schema: Json, words: dict[str, tuple[str, Json]]) -> None:
-    """Adds what is said of fields, where nothing is said yet."""
+    """Add descriptions and examples to the properties that have no description yet."""
     for name, property in schema["properties"].items():
         if "description" not in property and name in words:
             property["description"], example = words[name]
@@ -196,5 +202,6 @@ def explain(schema: Json, words: dict[str, tuple[str, Json]]) -> None:
 
 
 def explain_parameter(parameter: Json) -> None:
+    """Add the description and the example of a query parameter."""
     if parameter["in"] == "query":
         parameter["description"], parameter["example"] = FIELDS[parameter["name"]]

@@ -1,4 +1,4 @@
-"""What can be asked of the admin API: each route with what it takes, what it answers, and why it refuses."""
+"""The routes of the admin API, with their requests, responses and errors, for its OpenAPI document."""
 
 from dataclasses import dataclass, field
 
@@ -8,13 +8,13 @@ from webhook_service.events import Json
 from webhook_service.web.api import schemas
 from webhook_service.web.api.employees import Change, NewEmployee
 from webhook_service.web.api.events import Page, Replay, Replays
-from webhook_service.web.api.reasons import ALWAYS, OF_AUTH, OF_BODY
+from webhook_service.web.api.reasons import AUTH_REASONS, BODY_REASONS, COMMON_REASONS
 from webhook_service.web.api.schemas import JANE
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A route. `reasons` are those of its own, besides what any request may meet (see `web.api.reasons`)."""
+    """A route. `reasons` are its own errors, besides those of any request (see `web.api.reasons`)."""
 
     method: str
     path: str
@@ -26,8 +26,8 @@ class Operation:
     query: type[Schema] | None = None
     body: type[Schema] | None = None
     needs_body: bool = False
-    asked: Json = field(default_factory=dict)
-    answered: Json = field(default_factory=dict)
+    request_example: Json = field(default_factory=dict)
+    response_example: Json = field(default_factory=dict)
     reasons: tuple[str, ...] = ()
 
     @property
@@ -36,7 +36,7 @@ class Operation:
 
     @property
     def all_reasons(self) -> tuple[str, ...]:
-        return (*self.reasons, *(OF_BODY if self.body else ()), *ALWAYS)
+        return (*self.reasons, *(BODY_REASONS if self.body else ()), *COMMON_REASONS)
 
 
 OPERATIONS = (
@@ -44,8 +44,8 @@ OPERATIONS = (
         method="get",
         path="/admin/api/summary",
         name="getSummary",
-        title="The state of things in one look",
-        text="How many events there are by status and outcome, how the relay does, and how the employees stand.",
+        title="Summary of the ledger and the employees",
+        text="Counts of events by status and outcome, the relay's last pass, open actions, and counts of employees.",
         answer=schemas.Summary,
     ),
     Operation(
@@ -53,7 +53,7 @@ OPERATIONS = (
         path="/admin/api/events",
         name="listEvents",
         title="Events, newest first",
-        text="All filters that are given must hold. A page leads to the next one by its `next_cursor`.",
+        text="Events must match all given filters. Pass `next_cursor` as `cursor` to get the next page.",
         answer=schemas.Events,
         query=Page,
         reasons=("invalid_query",),
@@ -63,7 +63,7 @@ OPERATIONS = (
         path="/admin/api/events/{event_id}",
         name="getEvent",
         title="One event",
-        text="With what came in, what it changed on the employee, and who asked for it again.",
+        text="The event with its data, the changes that it made to the employee, its failed attempts and its replays.",
         answer=schemas.Event,
         reasons=("event_not_found", "not_found"),
     ),
@@ -72,11 +72,12 @@ OPERATIONS = (
         path="/admin/api/events/{event_id}/replay",
         name="replayEvent",
         title="Process an event again",
-        text="Whatever its status: replaying is safe. An action is performed at once, while it is open or given up.",
+        text="An event can be replayed in any status; replaying is safe. An action is performed at once if it is open "
+        "or needs attention.",
         answer=schemas.ReplayedEvent,
         body=Replay,
-        asked={"requested_by": "Ann"},
-        answered={
+        request_example={"requested_by": "Ann"},
+        response_example={
             "event_id": "evt-2",
             "status": "SUCCESS",
             "outcome": "linked",
@@ -89,13 +90,17 @@ OPERATIONS = (
         method="post",
         path="/admin/api/replays",
         name="replayEvents",
-        title="Process all events again that fit a filter",
-        text="Oldest first, up to 1000 in one request; `next_cursor` leads to the next ones. A dry run, which is the "
-        "default, does the same, takes it back, and tells what would be done.",
+        title="Process all events again that match a filter",
+        text="The oldest events come first, up to 1000 in one request. Pass `next_cursor` as `cursor` to replay the "
+        "next ones. The default is a dry run: it does the same, rolls it back, and returns what would change.",
         answer=schemas.ReplayedEvents,
         body=Replays,
-        asked={"filter": {"status": "FAILED", "outcome": "ambiguous"}, "dry_run": True, "requested_by": "Ann"},
-        answered={
+        request_example={
+            "filter": {"status": "FAILED", "outcome": "ambiguous"},
+            "dry_run": True,
+            "requested_by": "Ann",
+        },
+        response_example={
             "dry_run": True,
             "matched": 1,
             "replayed": 1,
@@ -118,33 +123,38 @@ OPERATIONS = (
         path="/admin/api/employees",
         name="createEmployee",
         title="Create an employee with a login, or neither",
-        text="What is not named here is taken as a further column of `employees`. With `auth_user_id`, an auth user "
-        "that is there already is taken instead of a new one. The answer holds the password: keep it out of logs.",
+        text="Fields that are not listed here are further columns of `employees`. With `auth_user_id`, the employee is "
+        "linked to that existing auth user instead of a new one. The response holds the password: keep it out of logs.",
         answer=schemas.CreatedEmployee,
         status=201,
         body=NewEmployee,
         needs_body=True,
-        asked={"email": "jane.doe@example.com", "first_name": "Jane", "last_name": "Doe", "employee_number": "E-17"},
-        answered={
+        request_example={
+            "email": "jane.doe@example.com",
+            "first_name": "Jane",
+            "last_name": "Doe",
+            "employee_number": "E-17",
+        },
+        response_example={
             "employee_id": 7,
             "auth_user_id": JANE,
             "event_id": f"{JANE}:create_auth_user",
             "outcome": "created",
             "temporary_password": "an-example-of-a-password",
         },
-        reasons=("email_taken", "employee_rejected", "login_not_found", *OF_AUTH),
+        reasons=("email_taken", "employee_rejected", "login_not_found", *AUTH_REASONS),
     ),
     Operation(
         method="patch",
         path="/admin/api/employees/{employee_id}",
         name="changeEmployee",
-        title="Switch an employee and the login off or on",
-        text="At once where Auth answers; else it is queued, and the relay goes on.",
+        title="Deactivate or activate an employee and the login",
+        text="The login changes at once if Auth answers. Otherwise the action is queued, and the relay performs it.",
         answer=schemas.ChangedEmployee,
         body=Change,
         needs_body=True,
-        asked={"is_active": False},
-        answered={
+        request_example={"is_active": False},
+        response_example={
             "employee_id": 7,
             "is_active": False,
             "login": {"status": "done", "outcome": "disabled", "event_id": f"{JANE}:disable_auth_user"},
@@ -154,40 +164,41 @@ OPERATIONS = (
 )
 
 PATHS = {
-    "event_id": ("The name of an event or of an action.", {"type": "string"}, "evt-2"),
+    "event_id": ("The id of an event or an action.", {"type": "string"}, "evt-2"),
     "employee_id": ("The employee.", {"type": "integer", "format": "int64", "minimum": 0}, 7),
 }
-"""Parameters in paths: what they are, their schema, an example."""
+"""Path parameters: description, schema, example."""
 
 FIELDS = {
-    "status": ("Where it stands.", "FAILED"),
-    "outcome": ("What became of it, or the reason of a failure.", "ambiguous"),
-    "operation": ("What happened to the auth user, or the action.", "UPDATE"),
-    "direction": ("inbound: events of auth users. outbound: actions to be done in Auth.", "inbound"),
-    "needs_attention": ("Those that are not tried again, or the others.", True),
+    "status": ("The status of the event or action.", "FAILED"),
+    "outcome": ("The outcome, or the reason of a failure.", "ambiguous"),
+    "operation": ("The change of the auth user, or the action.", "UPDATE"),
+    "direction": ("inbound: events of auth users. outbound: actions to make in Auth.", "inbound"),
+    "needs_attention": ("true: failed ones that are not retried. false: all others.", True),
     "person": ("The beginning of an e-mail, a name or an employee number, or an id.", "jane"),
     "auth_user_id": ("An auth user.", JANE),
     "employee_id": ("An employee.", 7),
-    "since": ("Those that came in at this time or later: ISO 8601 with a time zone.", "2026-11-22T00:00:00Z"),
-    "until": ("Those that came in before this time: ISO 8601 with a time zone.", "2026-11-23T00:00:00Z"),
-    "cursor": ("The `next_cursor` of the part before.", "17"),
-    "limit": ("At most so many.", 50),
-    "filter": ("Which events; without one: all.", {"status": "FAILED"}),
-    "dry_run": ("Whether it is only tried and taken back.", True),
-    "requested_by": ("A name that is recorded: letters, digits, space and `_.@+-`.", "Ann"),
-    "email": ("The e-mail, stored in lower case; nobody else may have it.", "jane.doe@example.com"),
+    "since": ("Created at this time or later: ISO 8601 with a time zone.", "2026-11-22T00:00:00Z"),
+    "until": ("Created before this time: ISO 8601 with a time zone.", "2026-11-23T00:00:00Z"),
+    "cursor": ("The `next_cursor` of the previous page.", "17"),
+    "limit": ("The maximum number of results.", 50),
+    "filter": ("A filter of events. Without a filter, all events match.", {"status": "FAILED"}),
+    "dry_run": ("Whether to roll all changes back.", True),
+    "requested_by": ("A name for the record: letters, digits, space and `_.@+-`.", "Ann"),
+    "email": ("The e-mail, stored in lower case. No other employee or auth user may have it.", "jane.doe@example.com"),
     "first_name": ("The first name.", "Jane"),
     "last_name": ("The last name.", "Doe"),
-    "employee_number": ("The number that the HR system knows the employee by.", "E-17"),
-    "user_type_id": ("The kind of user, as `employees` has it.", 3),
+    "employee_number": ("The employee's number in the HR system.", "E-17"),
+    "user_type_id": ("The value of this column of `employees`.", 3),
     "is_active": ("Whether the employee works here, and may sign in.", False),
-    "invite": ("Auth mails an invitation, and there is no password.", False),
+    "invite": ("Whether Auth mails an invitation instead of creating a password.", False),
 }
-"""What is asked, wherever it is asked: what it means, an example."""
+"""The fields of requests: description, example."""
 
 FIELDS_OF = {
     "NewEmployee": {
-        "auth_user_id": ("Take this auth user instead of a new one.", JANE),
-        "is_active": ("A login is for active employees.", True),
+        "auth_user_id": ("The existing auth user to link, instead of a new one.", JANE),
+        "is_active": ("Must be true: only active employees get a login.", True),
     }
 }
+"""Descriptions that differ in one schema."""

@@ -1,4 +1,4 @@
-"""Why the admin API refuses: each reason with its error, from which follows the status (see `web.errors`)."""
+"""The errors of the admin API: each `reason` with its class, which determines the status, and its meaning."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -24,40 +24,40 @@ from webhook_service.errors import (
 from webhook_service.web.errors import STATUSES
 
 REASONS: Mapping[str, tuple[type[ServiceError] | HTTPStatus, str]] = {
-    "unauthorized": (Unauthorized, "The header Authorization does not show the admin key."),
-    "invalid_query": (InvalidQuery, "Parameters that do not fit; `fields` says which."),
+    "unauthorized": (Unauthorized, "The header Authorization does not hold the admin key."),
+    "invalid_query": (InvalidQuery, "Some values are invalid; `fields` names them."),
     "event_not_found": (EventNotFound, "The ledger has no such event, or none that can be replayed."),
     "employee_not_found": (EmployeeNotFound, "There is no such employee."),
-    "not_found": (HTTPStatus.NOT_FOUND, "The path fits nothing."),
+    "not_found": (HTTPStatus.NOT_FOUND, "No route matches the path."),
     "unreadable": (BadPayload, "The body could not be read to its end."),
     "not_json": (BadPayload, "The body is not JSON."),
     "not_utf8": (BadPayload, "The body is not UTF-8."),
-    "duplicate_key": (BadPayload, "An object of the body has a key twice."),
+    "duplicate_key": (BadPayload, "An object in the body has the same key twice."),
     "too_deep": (BadPayload, "The body is nested too deeply."),
-    "unstorable_text": (BadPayload, "A string of the body holds what no database can: NUL, or half of a pair."),
-    "too_large": (PayloadTooLarge, "The body is over the limit."),
-    "not_open": (NotPossible, "The action is done, or being performed at this moment, or Auth is paused."),
+    "unstorable_text": (BadPayload, "A string in the body holds NUL or half of a surrogate pair."),
+    "too_large": (PayloadTooLarge, "The body is larger than the limit."),
+    "not_open": (NotPossible, "The action is done or is being performed now, or Auth is paused."),
     "no_auth_admin": (NotPossible, "The Auth Admin API is not configured."),
     "login_not_found": (NotPossible, "Auth has no user with this e-mail."),
-    "email_taken": (EmailTaken, "Somebody has that e-mail; `side` says where."),
-    "employee_rejected": (EmployeeRejected, "A rule of the employees table refuses it."),
-    "auth_refused": (AuthRefused, "Auth will not do it."),
-    "auth_key_refused": (AuthRefused, "Auth refuses our key: an admin's turn."),
-    "auth_too_old": (AuthRefused, "This version of Auth lacks what is needed."),
-    "auth_unavailable": (AuthUnavailable, "Auth cannot do it now: ask again after Retry-After seconds."),
-    "auth_unreachable": (AuthUnavailable, "Auth did not answer: ask again after Retry-After seconds."),
-    "auth_throttled": (AuthThrottled, "Auth asks for a pause of Retry-After seconds."),
-    "lease_lost": (Unavailable, "It took too long; the relay finishes or undoes it."),
-    "database_error": (DatabaseError, "The database refused the call; the log says why."),
-    "internal_error": (HTTPStatus.INTERNAL_SERVER_ERROR, "This should not have happened; the log says why."),
-    "database_unreachable": (Unavailable, "The database cannot be reached: ask again after Retry-After seconds."),
-    "database_unavailable": (Unavailable, "The database cannot do it now: ask again after Retry-After seconds."),
-    "database_slow": (Unavailable, "The database did not answer in time; it may still do it."),
-    "database_conflict": (Conflict, "Something else was in the way: ask again."),
-    "not_migrated": (Unavailable, "The database lacks our migrations."),
+    "email_taken": (EmailTaken, "Another employee or auth user has that e-mail; `side` says which."),
+    "employee_rejected": (EmployeeRejected, "A constraint, trigger or type of the employees table rejects the row."),
+    "auth_refused": (AuthRefused, "Auth refuses the call, and a retry does not help."),
+    "auth_key_refused": (AuthRefused, "Auth refuses the service role key; an admin must correct the setting."),
+    "auth_too_old": (AuthRefused, "This version of Auth is too old."),
+    "auth_unavailable": (AuthUnavailable, "Auth is unavailable: retry after Retry-After seconds."),
+    "auth_unreachable": (AuthUnavailable, "Auth did not answer: retry after Retry-After seconds."),
+    "auth_throttled": (AuthThrottled, "Auth limits the rate: wait for Retry-After seconds."),
+    "lease_lost": (Unavailable, "The request took too long; the relay finishes or undoes it."),
+    "database_error": (DatabaseError, "The database refused the call; the log has the reason."),
+    "internal_error": (HTTPStatus.INTERNAL_SERVER_ERROR, "The service has an internal error; its log has more."),
+    "database_unreachable": (Unavailable, "The database cannot be reached: retry after Retry-After seconds."),
+    "database_unavailable": (Unavailable, "The database is unavailable: retry after Retry-After seconds."),
+    "database_slow": (Unavailable, "The database did not answer in time; it may still complete the call."),
+    "database_conflict": (Conflict, "Another transaction conflicts with the request: retry."),
+    "not_migrated": (Unavailable, "The database lacks migrations: run `webhook-service migrate`."),
 }
 
-ALWAYS = (
+COMMON_REASONS = (
     "unauthorized",
     "database_error",
     "internal_error",
@@ -67,9 +67,9 @@ ALWAYS = (
     "database_conflict",
     "not_migrated",
 )
-"""What any request may meet."""
+"""The reasons that any request may meet."""
 
-OF_BODY = (
+BODY_REASONS = (
     "unreadable",
     "not_json",
     "not_utf8",
@@ -79,7 +79,7 @@ OF_BODY = (
     "too_large",
     "invalid_query",
 )
-OF_AUTH = (
+AUTH_REASONS = (
     "no_auth_admin",
     "auth_refused",
     "auth_key_refused",
@@ -92,5 +92,6 @@ OF_AUTH = (
 
 
 def status_of(reason: str) -> HTTPStatus:
+    """The HTTP status of a reason."""
     error = REASONS[reason][0]
     return error if isinstance(error, HTTPStatus) else STATUSES[error]

@@ -1,4 +1,4 @@
-"""What the admin API answers: a schema for each answer, from which its document is made (see `web.api.openapi`)."""
+"""The schemas of the admin API's responses, from which its document is generated (see `web.api.openapi`)."""
 
 from typing import Any
 
@@ -7,158 +7,163 @@ from marshmallow import RAISE, Schema, fields, validate
 from webhook_service.events import Action, ActionOutcome, Operation, Outcome, Status
 
 RUN_OUTCOMES = ("reconciled", "incomplete", "interrupted")
-"""What became of a run of reconciliation, which is in the ledger too."""
+"""The outcomes of a run of reconciliation, which is a row of the ledger too."""
 OPERATIONS = (*Operation, *Action, "reconcile")
 OUTCOMES = tuple(dict.fromkeys((*Outcome, *ActionOutcome, *RUN_OUTCOMES)))
 
 JANE = "7d9c1a52-5a0e-4c5b-9f3a-2f6d0c1b8e11"
 NOON = "2026-11-22T12:00:00.250000+00:00"
-"""An auth user and a time, in examples."""
+"""The auth user and the time in examples."""
 
 
-def says(description: str, example: Any = None) -> dict[str, Any]:
-    """For people who read the document."""
+def described(description: str, example: Any = None) -> dict[str, Any]:
+    """The metadata of a field: its description, and an example."""
     return {"description": description} | ({} if example is None else {"examples": [example]})
 
 
 def text(description: str, example: str | None = None, **options: Any) -> fields.String:
-    return fields.String(metadata=says(description, example), **options)
+    """A field with a text."""
+    return fields.String(metadata=described(description, example), **options)
 
 
 def number(description: str, example: int | None = None, **options: Any) -> fields.Integer:
-    return fields.Integer(strict=True, metadata=says(description, example) | {"format": "int64"}, **options)
+    """A field with a 64-bit integer."""
+    return fields.Integer(strict=True, metadata=described(description, example) | {"format": "int64"}, **options)
 
 
 def moment(description: str, example: str | None = NOON, **options: Any) -> fields.DateTime:
-    """Always there; null where `allow_none` says so."""
-    return fields.DateTime(format="iso", required=True, metadata=says(description, example), **options)
+    """A required time, in ISO 8601; it can be null with `allow_none`."""
+    return fields.DateTime(format="iso", required=True, metadata=described(description, example), **options)
 
 
 def one_of(values: tuple[str, ...], description: str, example: str | None = None, **options: Any) -> fields.String:
+    """A field with one of some texts."""
     return text(description, example, validate=validate.OneOf([str(value) for value in values]), **options)
 
 
-STATUS = "PENDING: to be done. SUCCESS: done. FAILED: tried again at `next_attempt_at`, or given up."
-OUTCOME = "What became of it, or the reason of a failure; null while it is pending."
+STATUS = "PENDING: not done yet. SUCCESS: done. FAILED: retried at `next_attempt_at`, or needs attention."
+OUTCOME = "The outcome, or the reason of a failure; null while it is pending."
+CHANGES = 'The changes of the employee: {column: {"from", "to"}}; for an action, further effects.'
 
 
 class Answer(Schema):
-    """An answer has what is named and nothing else."""
+    """The base of all responses. Fields that the schema does not list are errors."""
 
     class Meta:
         unknown = RAISE
 
 
 class EventCounts(Answer):
-    PENDING = number("Not done yet.", 0, required=True)
-    SUCCESS = number("Done.", 41, required=True)
-    FAILED = number("Will be tried again, or given up.", 1, required=True)
+    PENDING = number("Rows that are not done yet.", 0, required=True)
+    SUCCESS = number("Rows that are done.", 41, required=True)
+    FAILED = number("Rows that are retried or need attention.", 1, required=True)
 
 
 class ActionCounts(Answer):
-    open = number("To be done, or to be tried again.", 2, required=True)
-    needs_attention = number("An admin's turn.", 0, required=True)
-    oldest_open_at = moment("When the oldest open one was entered.", None, allow_none=True)
+    open = number("Actions that are pending or retried.", 2, required=True)
+    needs_attention = number("Failed actions that are not retried; an admin must decide.", 0, required=True)
+    oldest_open_at = moment("When the oldest open action was recorded.", None, allow_none=True)
 
 
 class EmployeeCounts(Answer):
-    all = number("All there are.", 120, required=True)
-    linked = number("Those with a login.", 117, required=True)
-    orphaned = number("Those whose auth user is gone.", 1, required=True)
-    inactive_and_linked = number("Inactive ones whose login is still theirs, open or not.", 4, required=True)
+    all = number("All employees.", 120, required=True)
+    linked = number("Employees with a login.", 117, required=True)
+    orphaned = number("Employees whose auth user was deleted.", 1, required=True)
+    inactive_and_linked = number("Inactive employees with a login, disabled or not.", 4, required=True)
     is_estimated = fields.Boolean(
-        required=True, metadata=says("Whether all and linked were estimated, as in a company of many.", False)
+        required=True, metadata=described("Whether `all` and `linked` are estimates, as in a large company.", False)
     )
 
 
 class Summary(Answer):
-    events = fields.Nested(EventCounts, required=True, metadata=says("How many rows of the ledger, by status."))
+    events = fields.Nested(EventCounts, required=True, metadata=described("The number of ledger rows by status."))
     outcomes = fields.Dict(
         keys=fields.String(),
-        values=number("How many."),
+        values=number("The number of rows."),
         required=True,
-        metadata=says("How many rows of the ledger, by outcome.", {"linked": 12, "ambiguous": 1}),
+        metadata=described("The number of ledger rows by outcome.", {"linked": 12, "ambiguous": 1}),
     )
-    needs_attention = number("Failures that are not tried again: an admin's turn.", 0, required=True)
+    needs_attention = number("Failures that are not retried; an admin must decide.", 0, required=True)
     is_estimated = fields.Boolean(
-        required=True, metadata=says("Whether what is done was estimated, as in a ledger of many.", False)
+        required=True, metadata=described("Whether the counts of done rows are estimates, as in a large ledger.", False)
     )
-    last_event_at = moment("When the newest row was entered.", allow_none=True)
-    oldest_pending_at = moment("When the oldest pending event came in.", None, allow_none=True)
-    relay_last_run_at = moment("When a relay last looked.", allow_none=True)
-    actions = fields.Nested(ActionCounts, required=True, metadata=says("What is to be done in Auth."))
-    employees = fields.Nested(EmployeeCounts, required=True, metadata=says("How the employees stand."))
+    last_event_at = moment("When the newest row was recorded.", allow_none=True)
+    oldest_pending_at = moment("When the oldest pending event was recorded.", None, allow_none=True)
+    relay_last_run_at = moment("When a relay last polled.", allow_none=True)
+    actions = fields.Nested(ActionCounts, required=True, metadata=described("Actions that Auth must make."))
+    employees = fields.Nested(EmployeeCounts, required=True, metadata=described("Counts of employees."))
 
 
 class ListedEvent(Answer):
-    id = number("Its number in the ledger; newer ones are higher.", 17, required=True)
-    event_id = text("Its name, the same in every attempt (`webhook-id`).", "evt-2", required=True)
+    id = number("The number of the row; newer rows have higher numbers.", 17, required=True)
+    event_id = text("The id of the event (`webhook-id`), the same in every attempt.", "evt-2", required=True)
     direction = one_of(
         ("inbound", "outbound", "maintenance"),
-        "inbound: an event of an auth user. outbound: an action to be done in Auth. maintenance: a run of reconcile.",
+        "inbound: an event of an auth user. outbound: an action to make in Auth. maintenance: a run of reconcile.",
         required=True,
     )
-    operation = one_of(OPERATIONS, "What happened to the auth user, or the action.", required=True)
+    operation = one_of(OPERATIONS, "The change of the auth user, or the action.", required=True)
     status = one_of(tuple(Status), STATUS, "SUCCESS", required=True)
     outcome = one_of(OUTCOMES, OUTCOME, "linked", required=True, allow_none=True)
-    auth_user_id = fields.UUID(required=True, allow_none=True, metadata=says("The auth user it is about.", JANE))
-    employee_id = number("The employee it concerned.", 7, required=True, allow_none=True)
+    auth_user_id = fields.UUID(required=True, allow_none=True, metadata=described("The auth user of the event.", JANE))
+    employee_id = number("The employee that the event concerned.", 7, required=True, allow_none=True)
     version = number("Orders the events of one auth user; the newest wins.", required=True, allow_none=True)
-    error_message = text("Why it failed, in words.", required=True, allow_none=True)
-    attempts = number("How often it was tried.", 1, required=True)
-    next_attempt_at = moment("When a failure is tried again; null: given up.", None, allow_none=True)
+    error_message = text("The reason of a failure as a sentence.", required=True, allow_none=True)
+    attempts = number("The number of attempts.", 1, required=True)
+    next_attempt_at = moment("When a failure is retried; null if it needs attention.", None, allow_none=True)
     via = text(
-        "How it came: webhook, capture, relay, replay, reconcile, employees, admin, ...", "webhook", required=True
+        "The origin: webhook, capture, relay, replay, reconcile, employees, admin, ...", "webhook", required=True
     )
-    priority = number("Those with the lower number are done first.", 0, required=True)
-    lease = text("Which process works on it.", required=True, allow_none=True)
-    leased_until = moment("How long that process may take.", None, allow_none=True)
-    created_at = moment("When it came in.")
-    completed_at = moment("When it was done.", allow_none=True)
+    priority = number("Rows with lower numbers are done first.", 0, required=True)
+    lease = text("The process that works on the row.", required=True, allow_none=True)
+    leased_until = moment("When the lease of that process ends.", None, allow_none=True)
+    created_at = moment("When the row was recorded.")
+    completed_at = moment("When the row was done.", allow_none=True)
 
 
 class RecordedReplay(Answer):
-    requested_by = text("Who asked.", "api:Ann", required=True)
-    requested_at = moment("When.")
-    status_before = one_of(tuple(Status), "Its status before.", "FAILED", required=True)
-    outcome_before = one_of(OUTCOMES, "Its outcome before.", "ambiguous", required=True, allow_none=True)
-    status = one_of(tuple(Status), "Its status afterwards.", "SUCCESS", required=True)
-    outcome = one_of(OUTCOMES, "Its outcome afterwards.", "linked", required=True)
+    requested_by = text("The admin who requested the replay.", "api:Ann", required=True)
+    requested_at = moment("The time of the replay.")
+    status_before = one_of(tuple(Status), "The status before.", "FAILED", required=True)
+    outcome_before = one_of(OUTCOMES, "The outcome before.", "ambiguous", required=True, allow_none=True)
+    status = one_of(tuple(Status), "The status after.", "SUCCESS", required=True)
+    outcome = one_of(OUTCOMES, "The outcome after.", "linked", required=True)
 
 
 def changes(description: str, **options: Any) -> fields.Dict:
+    """A field with {column: {"from", "to"}}."""
     example = {"auth_user_id": {"from": None, "to": JANE}}
     return fields.Dict(
-        keys=fields.String(), values=fields.Raw(allow_none=True), metadata=says(description, example), **options
+        keys=fields.String(), values=fields.Raw(allow_none=True), metadata=described(description, example), **options
     )
 
 
 class Attempt(Answer):
-    attempt = number("The first is 1.", 1, required=True)
-    at = moment("When.")
+    attempt = number("The number of the attempt; the first is 1.", 1, required=True)
+    at = moment("The time of the attempt.")
     outcome = one_of(OUTCOMES, "The reason of the failure.", "ambiguous", required=True)
-    error_message = text("Why it failed, in words.", required=True, allow_none=True)
-    via = text("How it came to be tried.", "relay", required=True)
+    error_message = text("The reason of the failure as a sentence.", required=True, allow_none=True)
+    via = text("The origin of the attempt.", "relay", required=True)
 
 
 class ConcernedEmployee(Answer):
-    employee_id = number("Its key.", 7, required=True)
+    employee_id = number("The employee's key.", 7, required=True)
     email = text("The e-mail.", "jane.doe@example.com", required=True, allow_none=True)
     first_name = text("The first name.", "Jane", required=True, allow_none=True)
     last_name = text("The last name.", "Doe", required=True, allow_none=True)
-    employee_number = text("As the HR system knows it.", "E-17", required=True, allow_none=True)
-    is_active = fields.Boolean(required=True, metadata=says("Whether the employee works here.", True))
-    auth_user_id = fields.UUID(required=True, allow_none=True, metadata=says("The login now.", JANE))
+    employee_number = text("The employee's number in the HR system.", "E-17", required=True, allow_none=True)
+    is_active = fields.Boolean(required=True, metadata=described("Whether the employee works here.", True))
+    auth_user_id = fields.UUID(required=True, allow_none=True, metadata=described("The current login.", JANE))
 
 
 class ConcernedAuthUser(Answer):
-    """Its times are as PostgreSQL has them, also `infinity`."""
+    """The times are texts as PostgreSQL writes them, including `infinity`."""
 
-    auth_user_id = fields.UUID(required=True, metadata=says("Its key.", JANE))
+    auth_user_id = fields.UUID(required=True, metadata=described("The auth user's key.", JANE))
     email = text("The e-mail.", "jane.doe@example.com", required=True, allow_none=True)
-    email_confirmed = fields.Boolean(required=True, metadata=says("Whether the e-mail is confirmed.", True))
-    banned_until = text("Until when nobody can sign in with it; a time, or infinity.", required=True, allow_none=True)
-    deleted_at = text("When it was deleted; a time.", required=True, allow_none=True)
+    email_confirmed = fields.Boolean(required=True, metadata=described("Whether the e-mail is confirmed.", True))
+    banned_until = text("When the ban ends: a time, or infinity.", required=True, allow_none=True)
+    deleted_at = text("When the auth user was deleted.", required=True, allow_none=True)
 
 
 class Event(ListedEvent):
@@ -166,69 +171,72 @@ class Event(ListedEvent):
         keys=fields.String(),
         values=fields.Raw(allow_none=True),
         required=True,
-        metadata=says(
-            "What came in, or is to be done: redacted, never a password or a token.", {"email": "jane.doe@example.com"}
+        metadata=described(
+            "The data of the event or action, redacted: never a password or a token.", {"email": "jane.doe@example.com"}
         ),
     )
-    changes = changes('What it changed: {column: {"from", "to"}}; of an action, what else happened.', required=True)
-    replays = fields.List(
-        fields.Nested(RecordedReplay), required=True, metadata=says("Who asked for it again, the oldest first.")
-    )
+    changes = changes(CHANGES, required=True)
+    replays = fields.List(fields.Nested(RecordedReplay), required=True, metadata=described("Replays, oldest first."))
     attempts_log = fields.List(
-        fields.Nested(Attempt), required=True, metadata=says("The attempts that failed, the oldest first.")
+        fields.Nested(Attempt), required=True, metadata=described("Failed attempts, oldest first.")
     )
     employee = fields.Nested(
-        ConcernedEmployee, required=True, allow_none=True, metadata=says("The employee it concerned, as now.")
+        ConcernedEmployee, required=True, allow_none=True, metadata=described("The employee as it is now.")
     )
     auth_user = fields.Nested(
-        ConcernedAuthUser, required=True, allow_none=True, metadata=says("The auth user, as last known.")
+        ConcernedAuthUser, required=True, allow_none=True, metadata=described("The auth user, as last known.")
     )
 
 
 class Events(Answer):
-    events = fields.List(fields.Nested(ListedEvent), required=True, metadata=says("Newest first."))
-    next_cursor = text("The `cursor` of the next page; null on the last.", "17", required=True, allow_none=True)
+    events = fields.List(fields.Nested(ListedEvent), required=True, metadata=described("Events, newest first."))
+    next_cursor = text("The `cursor` of the next page; null on the last page.", "17", required=True, allow_none=True)
 
 
 class ReplayedEvent(Answer):
-    event_id = text("The event, or the action.", "evt-2", required=True)
+    event_id = text("The event or the action.", "evt-2", required=True)
     status = one_of(tuple(Status), STATUS, "SUCCESS", required=True)
-    outcome = one_of(OUTCOMES, "What became of it, or the reason of a failure.", required=True)
-    employee_id = number("The employee it concerned; not told of an action.", 7, allow_none=True)
-    changes = changes('What it changed: {column: {"from", "to"}}; of an action, what else happened.', required=True)
+    outcome = one_of(OUTCOMES, "The outcome, or the reason of a failure.", required=True)
+    employee_id = number("The employee that the event concerned; absent for an action.", 7, allow_none=True)
+    changes = changes(CHANGES, required=True)
 
 
 class ReplayedEvents(Answer):
-    dry_run = fields.Boolean(required=True, metadata=says("Whether it was only tried and taken back.", True))
-    matched = number("How many events fit; null in a later part.", 1, required=True, allow_none=True)
-    replayed = number("How many of them were taken in this request.", 1, required=True)
-    changed = number("How many of those changed an employee, or would.", 1, required=True)
+    dry_run = fields.Boolean(required=True, metadata=described("Whether all changes were rolled back.", True))
+    matched = number("The number of matching events; null on later pages.", 1, required=True, allow_none=True)
+    replayed = number("The number of events that this request replayed.", 1, required=True)
+    changed = number("The number of those events that changed an employee, or would.", 1, required=True)
     outcomes = fields.Dict(
-        keys=fields.String(), values=number("How many."), required=True, metadata=says("By outcome.", {"linked": 1})
+        keys=fields.String(),
+        values=number("The number of events."),
+        required=True,
+        metadata=described("The number of replayed events by outcome.", {"linked": 1}),
     )
     changes = fields.List(
-        fields.Nested(ReplayedEvent), required=True, metadata=says("The first 100 that changed an employee, or would.")
+        fields.Nested(ReplayedEvent),
+        required=True,
+        metadata=described("The first 100 events that changed an employee, or would."),
     )
-    next_cursor = text("The `cursor` of the next part; null: that was all.", "17", required=True, allow_none=True)
+    next_cursor = text("The `cursor` of the next page; null on the last page.", "17", required=True, allow_none=True)
 
 
 class Problem(Answer):
-    """RFC 9457; what is not required comes with some reasons only."""
+    """A problem document of RFC 9457. Only some reasons have the fields that are not required."""
 
-    type = text("A name of the reason.", "urn:webhook-service:event_not_found", required=True)
+    type = text("A URN of the reason.", "urn:webhook-service:event_not_found", required=True)
     title = text("The status in words.", "Not Found", required=True)
     status = number("The HTTP status.", 404, required=True)
     detail = text("A sentence for people.", "The ledger has no such event.", required=True)
-    reason = text("A stable word for machines.", "event_not_found", required=True)
+    reason = text("A stable slug for machines.", "event_not_found", required=True)
     fields_ = fields.Dict(
         keys=fields.String(),
         values=fields.Raw(allow_none=True),
         data_key="fields",
-        metadata=says("invalid_query: what is wrong, by name.", {"limit": ["Not a valid integer."]}),
+        metadata=described("invalid_query: the errors of each field.", {"limit": ["Not a valid integer."]}),
     )
-    side = one_of(("employees", "auth"), "email_taken: where somebody has it.")
-    employee_id = number("email_taken: the employee who has it.", 7, allow_none=True)
-    auth_user_id = fields.UUID(allow_none=True, metadata=says("email_taken: the auth user who has it."))
+    side = one_of(("employees", "auth"), "email_taken: where the e-mail is in use.")
+    employee_id = number("email_taken: the employee who has the e-mail.", 7, allow_none=True)
+    auth_user_id = fields.UUID(allow_none=True, metadata=described("email_taken: the auth user who has the e-mail."))
     sqlstate = text("employee_rejected: PostgreSQL's code.", "23514", allow_none=True)
     constraint = text("employee_rejected: the constraint.", allow_none=True)
     column = text("employee_rejected: the column.", allow_none=True)
@@ -236,26 +244,29 @@ class Problem(Answer):
 
 class CreatedEmployee(Answer):
     employee_id = number("The new employee.", 7, required=True)
-    auth_user_id = fields.UUID(required=True, metadata=says("The login."))
+    auth_user_id = fields.UUID(required=True, metadata=described("The login."))
     event_id = text("The action in the ledger.", required=True)
-    outcome = one_of(("created", "linked"), "linked: the auth user was there already.", required=True)
+    outcome = one_of(("created", "linked"), "linked: the auth user already existed.", required=True)
     temporary_password = text(
-        "Told here and never again; null with `invite` or `auth_user_id`.", required=True, allow_none=True
+        "The password, which is never returned again; null with `invite` or `auth_user_id`.",
+        required=True,
+        allow_none=True,
     )
 
 
 class Login(Answer):
     status = one_of(
         ("done", "queued", "failed", "none"),
-        "done: read back from Auth. queued: the relay goes on. failed: an admin's turn. none: there is no login.",
+        "done: read back from Auth. queued: the relay performs it later. failed: it needs an admin's attention. "
+        "none: the employee has no login.",
         required=True,
     )
-    outcome = one_of(tuple(ActionOutcome), "What became of the action.")
+    outcome = one_of(tuple(ActionOutcome), "The outcome of the action.")
     event_id = text("The action in the ledger.")
-    reason = text("Why it is not done.", "auth_unreachable")
+    reason = text("The reason why the action is not done.", "auth_unreachable")
 
 
 class ChangedEmployee(Answer):
     employee_id = number("The employee.", 7, required=True)
-    is_active = fields.Boolean(required=True, metadata=says("As it is now.", False))
-    login = fields.Nested(Login, required=True, metadata=says("What became of the login."))
+    is_active = fields.Boolean(required=True, metadata=described("Whether the employee is active now.", False))
+    login = fields.Nested(Login, required=True, metadata=described("The state of the login."))

@@ -1,4 +1,4 @@
-"""/admin/audit: which admin did what."""
+"""/admin/audit: the record of what admins did."""
 
 from flask import Blueprint, render_template
 

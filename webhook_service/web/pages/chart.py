@@ -1,4 +1,4 @@
-"""Events per hour as bars: numbers in, rectangles out; the template draws them."""
+"""The chart of events per hour, as rectangles that the template draws."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ KINDS = ("done", "same", "waiting", "failed")
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A rectangle in the units of the drawing, from its upper left corner."""
+    """A rectangle in the units of the drawing. (x, y) is its upper left corner, and `kind` is one of KINDS."""
 
     kind: str
     x: float
@@ -24,7 +24,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Hour:
-    """`counts` by kind, `outcomes` by outcome."""
+    """The events of an hour: `counts` by kind, and `outcomes` by outcome."""
 
     begins: datetime
     counts: Counter[str]
@@ -33,7 +33,7 @@ class Hour:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """`most` is what the highest bar stands for."""
+    """The chart's hours, oldest first, and their bars. `most` is the number of events of the highest bar."""
 
     hours: tuple[Hour, ...]
     bars: tuple[Bar, ...]
@@ -48,7 +48,10 @@ class Chart:
 
 
 def of_hours(reported: Json, last: int, now: datetime) -> Chart:
-    """`told` as of `ledger.queries.hours`; hours without events are there too."""
+    """Return the chart of the `last` hours until `now`, from the result of `ledger.queries.hours`.
+
+    It includes hours without events.
+    """
     this = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     hours = {
         begins: Hour(begins, Counter(), Counter())
@@ -67,7 +70,7 @@ def of_hours(reported: Json, last: int, now: datetime) -> Chart:
 
 
 def stacked(hour: Hour, place: int, places: int, most: int) -> list[Bar]:
-    """From the ground up; what is there at all can be seen."""
+    """Return the bars of an hour from the bottom up. Each bar is high enough to be visible."""
     step, ground, bars = WIDTH / places, float(HEIGHT), []
     for kind in KINDS:
         if count := hour.counts[kind]:

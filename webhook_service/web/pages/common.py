@@ -1,4 +1,4 @@
-"""What several pages share: the query of a list, and the record of who did what."""
+"""Code that several pages share: the filter of a list, and the audit."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -16,14 +16,14 @@ PAGE = 50
 
 
 class Query(Filter):
-    """The filter of a list in a page's address: what is empty is not asked for, and what is unknown is passed over."""
+    """The filter of a list in a page's URL. Empty and unknown parameters are ignored."""
 
     class Meta:
         unknown = EXCLUDE
 
 
-def asked_filter(values: Mapping[str, str]) -> tuple[dict[str, Json], dict[str, Any]]:
-    """The filter, and what is wrong with it, by field."""
+def parse_filter(values: Mapping[str, str]) -> tuple[dict[str, Json], dict[str, Any]]:
+    """Return the filter, and its errors: {field: messages}. The filter leaves out the fields with errors."""
     given = {name: value.strip() for name, value in values.items() if value.strip()}
     given |= {name: in_utc(given[name]) for name in ("since", "until") if name in given}
     try:
@@ -34,24 +34,27 @@ def asked_filter(values: Mapping[str, str]) -> tuple[dict[str, Json], dict[str, 
 
 
 def in_utc(text: str) -> str:
-    """A time as the ledger takes it: a form's is without a zone, and labelled UTC. What is no time stays as it is."""
+    """Return a time with its zone, as the ledger needs it. A form's time has no zone, and is UTC by its label.
+
+    A text that is not a time is returned unchanged.
+    """
     try:
         moment = datetime.fromisoformat(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
     except ValueError:
         return text
     except OverflowError:
-        return "beyond all times"
+        return "out of range"  # the filter rejects this as a time
 
 
 def cursor(name: str) -> int | None:
-    """A place in a list; the beginning where it is none."""
+    """Return the position in a list from the query parameter `name`, or None, which means the list's start."""
     text = request.args.get(name, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
 def record(wiring: Wiring, action: str, target: str | None = None, **details: Json) -> str:
-    """Who does what, before it is done; their name."""
-    who: str = g.admin.name
-    audit.record(wiring.database, who, action, target, **details)
-    return who
+    """Record an admin's action in the audit before it is performed. Return the admin's name."""
+    admin: str = g.admin.name
+    audit.record(wiring.database, admin, action, target, **details)
+    return admin

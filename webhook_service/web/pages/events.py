@@ -1,4 +1,4 @@
-"""/admin/events: search the ledger; one event with what came in, what was done and why it failed; replay it."""
+"""/admin/events: search the ledger; one event with its received data, its result and its error; replay an event."""
 
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from webhook_service.notifications.decide import Kind
 from webhook_service.notifications.links import read_link
 from webhook_service.outbound.refusals import no_auth_admin
 from webhook_service.web import Wiring
-from webhook_service.web.pages.common import PAGE, asked_filter, cursor, record
+from webhook_service.web.pages.common import PAGE, cursor, parse_filter, record
 
 CHOICES = {
     "status": [(str(status), wording.STATUSES[status]) for status in Status],
@@ -29,7 +29,7 @@ WHERE = {
     Kind.DRIFT: "/admin/employees",
     Kind.SILENCE: "/admin/auth-sync",
 }
-"""The page that shows what a message was about."""
+"""The page that shows the subject of a notice."""
 
 
 def blueprint(wiring: Wiring) -> Blueprint:
@@ -38,7 +38,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
     @views.get("/events")
     def page() -> str:
-        filter, wrong = asked_filter(request.args)
+        filter, wrong = parse_filter(request.args)
         found = queries.search(database, filter, below=cursor("below"), limit=PAGE)
         return render_template("events.html", found=found, filter=filter, wrong=wrong, choices=CHOICES)
 
@@ -51,16 +51,16 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
     @views.post("/events/<event_id>/replay")
     def replay_event(event_id: str) -> Response:
-        """Of an event it is done again, of an action at once."""
+        """Replay an event, or perform an action at once."""
         found = queries.event(database, event_id)
         if found["direction"] == "outbound" and wiring.accounts is None:
             raise no_auth_admin()
-        who = record(wiring, "replayed", f"event:{event_id}")
+        admin = record(wiring, "replayed", f"event:{event_id}")
         try:
             if found["direction"] == "outbound" and wiring.accounts is not None:
-                outcome: str = str(wiring.accounts.perform_again(found, who).outcome)
+                outcome: str = str(wiring.accounts.perform_again(found, admin).outcome)
             else:
-                outcome = str(replay.replay_event(database, policy, event_id, requested_by=who).outcome)
+                outcome = str(replay.replay_event(database, policy, event_id, requested_by=admin).outcome)
         except ServiceError as error:
             flash(f"Not replayed: {error.detail}", "warning")
         else:
@@ -73,7 +73,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
     @views.get("/failing/<token>")
     def failing(token: str) -> Response:
-        """Where the link of a message leads, once signed in: to what it was about."""
+        """Redirect the link of a notice to the page about its subject."""
         settings = wiring.settings
         link = read_link(token, settings.pages.signing_key(settings.admin_api_key), now=wiring.now())
         return redirect(WHERE[link.kind])

@@ -1,4 +1,4 @@
-"""/admin/auth-sync: is it healthy right now, what went through, and what has failed of late."""
+"""/admin/auth-sync: the current health, the events of the last hours, and the newest failures."""
 
 from dataclasses import dataclass
 
@@ -11,13 +11,12 @@ from webhook_service.web.pages import chart
 
 NEWEST = 8
 HOURS = 24
-RELAY_IS_LATE = 60
-"""Seconds."""
+RELAY_IS_LATE_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A line of the state of things. `level`: good, warning or bad."""
+    """One check of the health. `level` is good, warning or bad. `link` is a ledger status, "people" or ""."""
 
     level: str
     title: str
@@ -49,7 +48,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
 
 def checks(readiness: Json, summary: Json, problems: Json, longest_wait: float) -> list[Check]:
-    """Is it healthy? The first line is the verdict."""
+    """Return the checks of the health. The first one is the verdict over the others."""
     found = [
         relay_check(readiness["relay_last_run_seconds"]),
         backlog_check(readiness["oldest_pending_seconds"], summary["events"]["PENDING"], longest_wait),
@@ -62,14 +61,14 @@ def checks(readiness: Json, summary: Json, problems: Json, longest_wait: float) 
     elif "warning" in levels:
         verdict = Check("warning", "Working, with open ends", "Events go through; some people need a decision.")
     else:
-        verdict = Check("good", "All in step", "Employees and logins agree, and events go through.")
+        verdict = Check("good", "All in sync", "Employees and logins agree, and events go through.")
     return [verdict, *found]
 
 
 def relay_check(seconds: float | None) -> Check:
     if seconds is None:
         return Check("bad", "Relay", "It has never run: what a webhook lost is not made up for.")
-    if seconds > RELAY_IS_LATE:
+    if seconds > RELAY_IS_LATE_SECONDS:
         return Check("bad", "Relay", f"It last ran {seconds / 60:.0f} min ago: what a webhook lost is not made up for.")
     return Check("good", "Relay", "It runs: what a webhook loses is made up for.")
 
@@ -86,9 +85,7 @@ def backlog_check(oldest: float | None, pending: int, longest_wait: float) -> Ch
 def failure_check(summary: Json) -> Check:
     failed, needs_attention = summary["events"]["FAILED"], summary["needs_attention"]
     if needs_attention:
-        return Check(
-            "bad", "Failures", f"{needs_attention:,} of {failed:,} that failed are given up and need you.", "FAILED"
-        )
+        return Check("bad", "Failures", f"{needs_attention:,} of {failed:,} that failed need your attention.", "FAILED")
     if failed:
         return Check("warning", "Failures", f"{failed:,} failed; what failed is tried again by itself.", "FAILED")
     return Check("good", "Failures", "None.")

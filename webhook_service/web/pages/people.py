@@ -1,4 +1,4 @@
-"""/admin/employees: everyone and their login; who has a problem, and what to do about it; a new employee."""
+"""/admin/employees: employees and their logins, the lists of problems and their fixes, and a new employee."""
 
 from typing import Any
 from uuid import UUID
@@ -58,17 +58,17 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
     @views.post("/<int:employee_id>/login")
     def give_login(employee_id: int) -> Response:
-        """An auth user that is there becomes the login; what had failed for want of the choice is replayed."""
+        """Link an existing auth user to the employee, and replay the events that failed as ambiguous."""
         found(employee_id)
         try:
             login = login_of(request.form.get("auth_user_id", "").strip())
-            who = record(wiring, "linked", f"employee:{employee_id}", auth_user_id=str(login))
-            logins.choose(database, employee_id, login, requested_by=who)
+            admin = record(wiring, "linked", f"employee:{employee_id}", auth_user_id=str(login))
+            logins.choose(database, employee_id, login, requested_by=admin)
         except ServiceError as error:
             flash(f"Not linked: {error.detail}", "warning")
             return redirect(url_for("people.person", employee_id=employee_id), 303)
         try:
-            replay_of(str(login), who)
+            replay_of(str(login), admin)
         except ServiceError as error:
             flash(f"Linked, but its events are not replayed yet: {error.detail} Replay them by hand.", "warning")
         else:
@@ -77,17 +77,17 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
     @views.post("/<int:employee_id>/new-login")
     def create_login(employee_id: int) -> Response:
-        """For who has none, such as an orphan: under the employee's e-mail."""
+        """Create a login for an employee without one, such as an orphan, under the employee's e-mail."""
         email = found(employee_id)["employee"]["email"]
         invite = request.form.get("login") == "invite"
-        who = record(wiring, "created a login", f"employee:{employee_id}")
+        admin = record(wiring, "created a login", f"employee:{employee_id}")
         try:
             hired = hire(
                 wiring.accounts,
                 {"employee_id": employee_id},
                 (email or "").strip().lower(),
                 via="admin",
-                requested_by=who,
+                requested_by=admin,
                 invite=invite,
             )
         except InvalidQuery as error:
@@ -108,21 +108,22 @@ def blueprint(wiring: Wiring) -> Blueprint:
     def create() -> Response | tuple[str, int]:
         given = {name: text for name in (*COLUMNS, "login") if (text := request.form.get(name, "").strip())}
         try:
-            asked = loaded(NewEmployee(), as_asked(given))
-            who = record(wiring, "created an employee", None, email=asked["employee"]["email"])
+            requested = loaded(NewEmployee(), as_api_fields(given))
+            email = requested["employee"]["email"]
+            admin = record(wiring, "created an employee", None, email=email)
             hired = hire(
                 wiring.accounts,
-                asked["employee"],
-                asked["employee"]["email"],
+                requested["employee"],
+                email,
                 via="admin",
-                requested_by=who,
-                invite=asked["invite"],
+                requested_by=admin,
+                invite=requested["invite"],
             )
         except (InvalidQuery, EmailTaken, EmployeeRejected) as error:
             wrong = wrong_fields(error)
             return render_template("employee_new.html", given=given, wrong=wrong, can_create=True), 422
-        # Shown in this answer and kept nowhere; so there is no page to come back to.
-        return make_response(render_template("employee_created.html", hired=hired, email=asked["employee"]["email"]))
+        # Only this response has the temporary password, so it does not redirect to a page.
+        return make_response(render_template("employee_created.html", hired=hired, email=email))
 
     def found(employee_id: int) -> Json:
         if employee_id > MAX_BIGINT:
@@ -134,7 +135,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
         return database.call("auth_sync_audit_page_v1", p_target=target, p_below=None, p_limit=20)["entries"]
 
     def login_of(typed: str) -> UUID:
-        """By its id, or by an e-mail that one login has. Raises NotPossible."""
+        """Return the login with this id, or the only login with this e-mail. Raises NotPossible."""
         try:
             return UUID(typed)
         except ValueError:
@@ -145,13 +146,13 @@ def blueprint(wiring: Wiring) -> Blueprint:
             )
         return UUID(matching[0]["auth_user_id"])
 
-    def replay_of(auth_user_id: str, who: str) -> None:
-        """What waited for the choice, and the newest: from it the employee has what Auth knows."""
-        waited: dict[str, Json] = {"auth_user_id": auth_user_id, "status": "FAILED", "outcome": "ambiguous"}
-        replay.replay_events(database, wiring.settings.policy, waited, requested_by=who, dry_run=False, limit=100)
+    def replay_of(auth_user_id: str, admin: str) -> None:
+        """Replay the user's ambiguous events, and the newest event, which copies Auth's data to the employee."""
+        ambiguous: dict[str, Json] = {"auth_user_id": auth_user_id, "status": "FAILED", "outcome": "ambiguous"}
+        replay.replay_events(database, wiring.settings.policy, ambiguous, requested_by=admin, dry_run=False, limit=100)
         of_user: dict[str, Json] = {"auth_user_id": auth_user_id, "direction": "inbound"}
         for event in queries.events(database, of_user, below=None, limit=1)["events"]:
-            replay.replay_event(database, wiring.settings.policy, event["event_id"], requested_by=who)
+            replay.replay_event(database, wiring.settings.policy, event["event_id"], requested_by=admin)
 
     return views
 
@@ -164,16 +165,16 @@ LOGINS = {
 }
 
 
-def as_asked(given: dict[str, str]) -> dict[str, Any]:
-    """A form's texts as the API takes them."""
-    asked: dict[str, Any] = {name: text for name, text in given.items() if name != "login"}
-    if WHOLE_NUMBER.fullmatch(asked.get("user_type_id", "")):
-        asked["user_type_id"] = int(asked["user_type_id"])
-    return asked | {"invite": given.get("login") == "invite"}
+def as_api_fields(given: dict[str, str]) -> dict[str, Any]:
+    """Return a form's texts as the fields of the API's request."""
+    fields: dict[str, Any] = {name: text for name, text in given.items() if name != "login"}
+    if WHOLE_NUMBER.fullmatch(fields.get("user_type_id", "")):
+        fields["user_type_id"] = int(fields["user_type_id"])
+    return fields | {"invite": given.get("login") == "invite"}
 
 
 def wrong_fields(error: InvalidQuery | EmailTaken | EmployeeRejected) -> dict[str, list[str]]:
-    """What is wrong, by field; under "" what is of none."""
+    """Return the error's messages by field. Messages without a field are under ""."""
     if isinstance(error, InvalidQuery):
         return {name: [str(text) for text in texts] for name, texts in error.fields.items()}
     if isinstance(error, EmailTaken):

@@ -1,4 +1,4 @@
-"""/admin/replays: many events again: choose, preview, confirm, watch, cancel."""
+"""/admin/replays: bulk replays: choose the events, preview, confirm, watch and cancel."""
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
@@ -6,7 +6,7 @@ from werkzeug.wrappers import Response
 from webhook_service.events import Json
 from webhook_service.ledger import bulk_replay
 from webhook_service.web import Wiring
-from webhook_service.web.pages.common import asked_filter, record
+from webhook_service.web.pages.common import parse_filter, record
 from webhook_service.web.pages.events import CHOICES
 
 SHOWN = 50
@@ -22,18 +22,18 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
     @views.get("/new")
     def new() -> str:
-        """Without a preview as long as nothing is asked for."""
-        filter, wrong = asked_filter(request.args)
+        """Show the form, and a preview if there is a filter without errors."""
+        filter, wrong = parse_filter(request.args)
         preview = bulk_replay.preview(database, policy, filter) if filter and not wrong else None
         return render_template("replay_new.html", filter=filter, wrong=wrong, preview=preview, choices=CHOICES)
 
     @views.post("")
     def begin() -> Response:
-        filter, wrong = asked_filter(request.form)
+        filter, wrong = parse_filter(request.form)
         if wrong or not filter:
             abort(422, "Choose which events to replay.")
-        who = record(wiring, "began a bulk replay", None, filter=filter)
-        begun = bulk_replay.begin(database, filter, requested_by=who)
+        admin = record(wiring, "began a bulk replay", None, filter=filter)
+        begun = bulk_replay.begin(database, filter, requested_by=admin)
         flash(f"{begun['matched']:,} events are being replayed.", "success")
         return redirect(url_for("replays.job", id=begun["id"]), 303)
 
@@ -44,9 +44,9 @@ def blueprint(wiring: Wiring) -> Blueprint:
     @views.post("/<int:id>/cancel")
     def cancel(id: int) -> Response:
         found(id)
-        who = record(wiring, "cancelled a bulk replay", f"replay:{id}")
-        bulk_replay.cancel(database, id, requested_by=who)
-        flash("Cancelled. What was replayed by then stays so.")
+        admin = record(wiring, "cancelled a bulk replay", f"replay:{id}")
+        bulk_replay.cancel(database, id, requested_by=admin)
+        flash("Cancelled. Events that were already replayed stay replayed.")
         return redirect(url_for("replays.job", id=id), 303)
 
     def found(id: int) -> Json:

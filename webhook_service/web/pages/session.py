@@ -1,7 +1,7 @@
-"""Who is signed in: a signed cookie names a session of the database, which every request asks for anew.
+"""Sign-in and sessions of admins. A signed cookie names a session of the database, which every request checks again.
 
-Whoever was dismissed, banned, deleted or has lost the role is out at the next request, and a cookie that was copied is
-worth nothing after the sign-out.
+An admin who was dismissed, banned or deleted, or has lost the role, is signed out at the next request. A copied cookie
+is worthless after the sign-out.
 """
 
 import hmac
@@ -30,16 +30,16 @@ from webhook_service.auth.passwords import SIGN_IN_REFUSED
 from webhook_service.errors import AuthRefused, AuthUnavailable
 from webhook_service.events import Account, Json
 from webhook_service.web import Wiring
-from webhook_service.web.pages.visitor import address, where_to_go
+from webhook_service.web.pages.visitor import address, safe_target
 
 log = logging.getLogger(__name__)
 
 ATTEMPTS, PER_SECONDS = 10, 600
-"""For each address, and for each account: so many attempts to sign in at once, and as many again in this time."""
-LONGEST_SESSION = 12 * 3600
-"""Seconds, however busy it is."""
-WRONG = "That is not right. Check what you typed."
-AUTH_IS_AWAY = "Auth does not answer now, and only Auth knows your password. The admin key works."
+"""The number of sign-in attempts that each address and each account may make at once, and again in this time."""
+LONGEST_SESSION_SECONDS = 12 * 3600
+"""A session ends after this time, even if it is in use."""
+SIGN_IN_FAILED = "That is not right. Check what you typed."
+AUTH_UNAVAILABLE = "Auth does not answer now, and only Auth knows your password. The admin key works."
 KEY_HOLDER = "admin key"
 LONGEST_NAME = 60
 
@@ -48,13 +48,13 @@ csrf = CSRFProtect()
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """Who asks for a page. `name` is what is recorded of what they do."""
+    """The admin who requests a page. The audit records `name`."""
 
     name: str
 
 
 class NotAdmin(Exception):
-    """Nobody who may sign in. The reason is for the log only."""
+    """The visitor may not sign in. The reason is only logged."""
 
 
 def blueprint(wiring: Wiring) -> Blueprint:
@@ -68,15 +68,15 @@ def blueprint(wiring: Wiring) -> Blueprint:
     @views.post("/login")
     def sign_in() -> Response:
         email = request.form.get("email", "").strip().lower()
-        if wait := has_to_wait(wiring, email):
+        if wait := seconds_to_wait(wiring, email):
             return not_signed_in(wiring, "too_many", f"Too many attempts. Try again in {minutes(wait)}.", 429, wait)
         try:
             begin(wiring, *(by_password(wiring, email) if email else by_key(wiring)))
         except NotAdmin as error:
-            return not_signed_in(wiring, str(error), WRONG, 401)
+            return not_signed_in(wiring, str(error), SIGN_IN_FAILED, 401)
         except AuthUnavailable as error:
-            return not_signed_in(wiring, error.reason, AUTH_IS_AWAY, 503, error.retry_after)
-        return redirect(where_to_go(request.form.get("next")), 303)
+            return not_signed_in(wiring, error.reason, AUTH_UNAVAILABLE, 503, error.retry_after)
+        return redirect(safe_target(request.form.get("next")), 303)
 
     @views.post("/logout")
     def sign_out() -> Response:
@@ -89,34 +89,38 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
 
 def protect(views: Blueprint) -> None:
-    """Nothing is posted here but from a page of ours."""
+    """Accept posts only from this service's own pages (CSRF)."""
 
     @views.before_request
     def check() -> None:
-        forget_what_is_odd()
+        clear_invalid_session()
         csrf.protect()
 
 
 def require_sign_in(views: Blueprint, wiring: Wiring) -> None:
-    """All of it is for who is signed in; others sign in first, and come back to what they asked for."""
+    """Serve these views only to admins who are signed in.
+
+    Other visitors are redirected to the sign-in page, and after it to the requested page. A page's automatic refresh
+    (header X-Refresh) gets a 401 instead.
+    """
 
     @views.before_request
     def check() -> Response | None:
-        forget_what_is_odd()
+        clear_invalid_session()
         admin = signed_in(wiring)
         if admin is None:
             session.clear()
             if request.headers.get("X-Refresh"):
                 abort(401)
-            wanted = request.full_path.rstrip("?") if request.method == "GET" else None
-            return redirect(url_for("session.login", next=wanted), 303)
+            requested = request.full_path.rstrip("?") if request.method == "GET" else None
+            return redirect(url_for("session.login", next=requested), 303)
         g.admin = admin
         csrf.protect()
         return None
 
 
-def forget_what_is_odd() -> None:
-    """A cookie is signed by us, but maybe by another version of us."""
+def clear_invalid_session() -> None:
+    """Clear the cookie if its content is invalid. Another version of this service may have signed it."""
     token, messages = session.get("csrf_token", ""), session.get("_flashes", [])
     if not (
         isinstance(token, str)
@@ -128,28 +132,32 @@ def forget_what_is_odd() -> None:
 
 
 def signed_in(wiring: Wiring) -> Admin | None:
-    """Asked of the database, and of Auth where the sign-in was by Auth. Raises AuthUnavailable, Unavailable."""
+    """Return the admin of the request's session, or None.
+
+    Checks the session in the database, and the account in Auth if the sign-in used one. Raises AuthUnavailable,
+    Unavailable.
+    """
     now = int(wiring.now().timestamp())
     shown = shown_session(wiring)
     if shown is None or now - shown["seen"] > wiring.settings.pages.idle_minutes * 60:
         return None
-    holds = wiring.database.call("auth_sync_session_v1", p_session=shown["session"], p_seconds=LONGEST_SESSION)
-    if holds is None:
+    stored = wiring.database.call("auth_sync_session_v1", p_session=shown["session"], p_seconds=LONGEST_SESSION_SECONDS)
+    if stored is None:
         return None
-    if (user := holds["auth_user_id"]) is not None and not is_admin(wiring, account_of(wiring, UUID(user))):
+    if (user := stored["auth_user_id"]) is not None and not is_admin(wiring, account_of(wiring, UUID(user))):
         return None
-    if not request.headers.get("X-Refresh"):  # a page that refreshes itself is no sign of life
+    if not request.headers.get("X-Refresh"):  # an automatic refresh does not keep an idle session alive
         session["admin"] = shown | {"seen": now}
-    return Admin(holds["who"])
+    return Admin(stored["who"])
 
 
 def shown_session(wiring: Wiring) -> dict[str, Json] | None:
-    """What the cookie says, unless that is odd, or from before a change of the admin key."""
+    """Return the cookie's content, or None if it is invalid or older than the current admin key."""
     match session.get("admin"):
         case {"session": str(name), "seen": int(seen), "key": str(key)}:
-            is_ours = hmac.compare_digest(key.encode(errors="replace"), key_print(wiring).encode())
+            is_current = hmac.compare_digest(key.encode(errors="replace"), key_fingerprint(wiring).encode())
             try:
-                return {"session": str(UUID(name)), "seen": seen, "key": key} if is_ours else None
+                return {"session": str(UUID(name)), "seen": seen, "key": key} if is_current else None
             except ValueError:
                 return None
     return None
@@ -170,7 +178,10 @@ def is_admin(wiring: Wiring, account: Account | None) -> bool:
 
 
 def by_key(wiring: Wiring) -> tuple[str, UUID | None]:
-    """Raises NotAdmin. The name that is given is recorded, and proves nothing."""
+    """Check the admin key. Return the name to record, and no auth user. Raises NotAdmin.
+
+    The name is the visitor's claim and is not verified.
+    """
     shown = request.form.get("key", "").encode(errors="replace")
     if not hmac.compare_digest(shown, wiring.settings.admin_api_key.encode()):
         raise NotAdmin("wrong_key")
@@ -180,7 +191,10 @@ def by_key(wiring: Wiring) -> tuple[str, UUID | None]:
 
 
 def by_password(wiring: Wiring, email: str) -> tuple[str, UUID | None]:
-    """Nobody's password is asked of Auth where no role may sign in. Raises NotAdmin, AuthUnavailable, AuthRefused."""
+    """Check the password with Auth. Return the e-mail and the auth user's id.
+
+    Auth is not called if no role may sign in. Raises NotAdmin, AuthUnavailable, AuthRefused.
+    """
     if not wiring.settings.pages.roles or wiring.check_password is None:
         raise NotAdmin("no_passwords_here")
     try:
@@ -194,14 +208,14 @@ def by_password(wiring: Wiring, email: str) -> tuple[str, UUID | None]:
     return account.email or email, account.id
 
 
-def begin(wiring: Wiring, who: str, user: UUID | None) -> None:
-    """A new session, under nobody else's cookie. Raises NotAdmin."""
-    begun = wiring.database.call("auth_sync_sign_in_v1", p_who=who, p_auth_user_id=str(user) if user else None)
+def begin(wiring: Wiring, admin: str, user: UUID | None) -> None:
+    """Begin a new session, and end the one that the cookie named before. Raises NotAdmin."""
+    begun = wiring.database.call("auth_sync_sign_in_v1", p_who=admin, p_auth_user_id=str(user) if user else None)
     if begun is None:
         raise NotAdmin("dismissed")
-    end(wiring)  # of who was signed in here
+    end(wiring)
     session.clear()
-    session["admin"] = {"session": str(begun), "seen": int(wiring.now().timestamp()), "key": key_print(wiring)}
+    session["admin"] = {"session": str(begun), "seen": int(wiring.now().timestamp()), "key": key_fingerprint(wiring)}
     wiring.metrics.signed_in("succeeded")
 
 
@@ -210,16 +224,18 @@ def end(wiring: Wiring) -> None:
         wiring.database.call("auth_sync_sign_out_v1", p_session=shown["session"])
 
 
-def key_print(wiring: Wiring) -> str:
-    """Changes with the admin key, and so ends all sessions when that is replaced."""
+def key_fingerprint(wiring: Wiring) -> str:
+    """Return a fingerprint of the admin key. All sessions end when it changes with the key."""
     signing_key = current_app.secret_key or b""
     key = signing_key if isinstance(signing_key, bytes) else signing_key.encode()
     return hmac.new(key, wiring.settings.admin_api_key.encode(), sha256).hexdigest()[:16]
 
 
-def has_to_wait(wiring: Wiring, email: str) -> float:
-    """Seconds; counted for the address, and for the account wherever it is tried from. There is no such limit on the
-    admin key: it is too long to be guessed, and nobody shall be able to lock it.
+def seconds_to_wait(wiring: Wiring, email: str) -> float:
+    """Count a sign-in attempt, and return the seconds that the visitor must wait, or 0.
+
+    Attempts are counted for the address, and for the account from any address. The admin key as such has no limit,
+    because it is too long to be guessed, and a visitor must not be able to lock it.
     """
     keys = [f"from:{address()}"]
     if email:
@@ -231,7 +247,7 @@ def has_to_wait(wiring: Wiring, email: str) -> float:
 
 
 def not_signed_in(wiring: Wiring, reason: str, problem: str, status: int, wait: float | None = None) -> Response:
-    """The page again. The log says from where and why, but neither who nor what was typed."""
+    """Return the sign-in page with the problem. The log has the address and the reason, but nothing that was typed."""
     log.warning("sign-in refused", extra={"address": request.remote_addr, "reason": reason})
     wiring.metrics.signed_in("refused" if status == 401 else "throttled" if status == 429 else "failed")
     response = make_response(sign_in_page(wiring, problem), status)

@@ -1,4 +1,4 @@
-"""The pages for admins: server-rendered, each of them for who is signed in, and none needs anything from elsewhere."""
+"""The pages for admins. The server renders them, only for signed-in admins, and they load nothing from other sites."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 from webhook_service.errors import ServiceError
 from webhook_service.ledger import wording
 from webhook_service.web import Wiring
-from webhook_service.web.errors import log_trouble, log_unexpected, status_of
+from webhook_service.web.errors import log_service_error, log_unexpected_error, status_of
 from webhook_service.web.pages import audit, events, overview, people, replays, session
 
 HEADERS = {
@@ -24,16 +24,16 @@ HEADERS = {
 
 
 def register(app: Flask, wiring: Wiring) -> None:
-    """The pages, their sign-in, their look and their words."""
+    """Register the pages, the sign-in, the static files and the template helpers."""
     settings = wiring.settings
     app.secret_key = settings.pages.signing_key(settings.admin_api_key)
     app.config |= {
         "SESSION_COOKIE_NAME": "webhook_service",
         "SESSION_COOKIE_PATH": "/admin",
-        "SESSION_COOKIE_SAMESITE": "Lax",  # a link in a message leads here
+        "SESSION_COOKIE_SAMESITE": "Lax",  # notices link to these pages
         "SESSION_COOKIE_SECURE": (settings.pages.public_url or "").startswith("https:"),
-        "WTF_CSRF_CHECK_DEFAULT": False,  # what is no page has no cookie either
-        "WTF_CSRF_TIME_LIMIT": None,  # as long as its session
+        "WTF_CSRF_CHECK_DEFAULT": False,  # only the pages use the cookie; `session.protect` checks them
+        "WTF_CSRF_TIME_LIMIT": None,  # a token is valid as long as its session
         "BOOTSTRAP_SERVE_LOCAL": True,
     }
     Bootstrap5(app)
@@ -58,11 +58,11 @@ def register(app: Flask, wiring: Wiring) -> None:
 
 
 def explain_errors(views: Blueprint) -> None:
-    """A page instead of a problem document."""
+    """Render errors as a page instead of a problem document."""
 
     @views.errorhandler(ServiceError)
     def page_of_our_error(error: ServiceError) -> tuple[str, int]:
-        log_trouble(error)
+        log_service_error(error)
         return error_page(status_of(error), error.detail)
 
     @views.errorhandler(HTTPException)
@@ -72,8 +72,8 @@ def explain_errors(views: Blueprint) -> None:
 
     @views.errorhandler(Exception)
     def page_of_unexpected_error(error: Exception) -> tuple[str, int]:
-        log_unexpected(error)
-        return error_page(HTTPStatus.INTERNAL_SERVER_ERROR, "This should not have happened. The log tells more.")
+        log_unexpected_error(error)
+        return error_page(HTTPStatus.INTERNAL_SERVER_ERROR, "An unexpected error occurred. The log has the details.")
 
 
 def error_page(status: HTTPStatus, detail: str) -> tuple[str, int]:
@@ -81,17 +81,17 @@ def error_page(status: HTTPStatus, detail: str) -> tuple[str, int]:
 
 
 def secure(app: Flask) -> None:
-    """Also of what is no page, such as a redirect. The admin API has headers of its own."""
+    """Add the security headers to all responses under /admin, such as redirects. The admin API has its own headers."""
 
     @app.after_request
     def add_headers(response: Response) -> Response:
         if request.path.startswith("/admin") and not request.path.startswith("/admin/api"):
             response.headers.update(HEADERS)
             if request.endpoint != "assets.static":
-                response.headers["Cache-Control"] = "no-store"  # pages hold personal data: nobody keeps them
+                response.headers["Cache-Control"] = "no-store"  # pages hold personal data, so no cache may keep them
         return response
 
 
 def moment(reported: str | None) -> str:
-    """A time of the ledger for people, in UTC: 2026-11-22 14:03:05."""
+    """Format a time of the ledger in UTC, as 2026-11-22 14:03:05."""
     return datetime.fromisoformat(reported).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if reported else "–"

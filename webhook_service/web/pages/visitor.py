@@ -1,4 +1,4 @@
-"""From where a browser comes, and where it may be sent to."""
+"""The visitor's address, and the pages to which a visitor may be redirected."""
 
 import re
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -6,12 +6,12 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from flask import request, url_for
 
 PAGE = re.compile(r"/admin(?:/[\w.:-]+)+(?:\?[!-\[\]-~]*)?", re.ASCII)
-"""A page of ours, with its query as browsers send it."""
+"""The path of one of this service's pages, with its query as browsers send it."""
 NO_PAGES = ("/admin/login", "/admin/logout", "/admin/api/", "/admin/static/")
 
 
 def address() -> str:
-    """What attempts are counted for: whoever has one IPv6 address has all of its network."""
+    """Return the address to count attempts for. For IPv6 it is the /64 network, because a client can use all of it."""
     try:
         found = ip_address((request.remote_addr or "").partition("%")[0])
     except ValueError:
@@ -21,7 +21,8 @@ def address() -> str:
     return str(found.ipv4_mapped or ip_network((found, 64), strict=False))
 
 
-def where_to_go(wanted: str | None) -> str:
-    """A page of ours, never another site's."""
-    is_page = wanted is not None and PAGE.fullmatch(wanted) and ".." not in wanted
-    return wanted if wanted is not None and is_page and not wanted.startswith(NO_PAGES) else url_for("overview.page")
+def safe_target(requested: str | None) -> str:
+    """Return the requested page if it is one of this service's pages, otherwise the overview."""
+    if requested is None or not PAGE.fullmatch(requested) or ".." in requested or requested.startswith(NO_PAGES):
+        return url_for("overview.page")
+    return requested

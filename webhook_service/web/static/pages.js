@@ -1,20 +1,20 @@
-// What a page does besides links and forms: it refreshes itself in place, asks before it dismisses, and copies a password.
+// The pages' scripts: automatic refresh in place, confirmation before a deactivation, and copying a password.
 
 const main = document.querySelector("main");
 
-// What a part tells; the token of a form is another each time. Whoever is about to press a button finds it where it was.
-const told = (part) => part.innerHTML.replace(/name="csrf_token" value="[^"]*"/g, "");
+// The content of a part without the forms' tokens, which differ each time. An unchanged part is not replaced, so its buttons do not move.
+const content = (part) => part.innerHTML.replace(/name="csrf_token" value="[^"]*"/g, "");
 
-// Each part with data-live is exchanged for its newer self, unless the reader is in it. What is open, focused or scrolled stays.
+// Replaces each part with data-live by its newer content, unless the focus is in it. Everything else on the page stays as it is.
 async function refresh() {
   if (document.hidden) return;
-  const answer = await fetch(location.href, { headers: { "X-Refresh": "1" } });
-  if (answer.status === 401) return location.reload();
-  if (!answer.ok) return;
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const response = await fetch(location.href, { headers: { "X-Refresh": "1" } });
+  if (response.status === 401) return location.reload();
+  if (!response.ok) return;
+  const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
   for (const part of document.querySelectorAll("[data-live]")) {
     const newer = fresh.getElementById(part.id);
-    if (!newer || told(newer) === told(part) || part.contains(document.activeElement)) continue;
+    if (!newer || content(newer) === content(part) || part.contains(document.activeElement)) continue;
     part.innerHTML = newer.innerHTML;
   }
   if (!fresh.querySelector("main").dataset.refresh) clearInterval(refreshing);
@@ -43,7 +43,7 @@ for (const button of document.querySelectorAll("[data-copy]")) {
     const field = document.getElementById(button.dataset.copy);
     try {
       await navigator.clipboard.writeText(field.value);
-    } catch {  // no permission, or no https
+    } catch {  // there is no permission, or the page is not served over https
       field.select();
       document.execCommand("copy");
     }

@@ -1,4 +1,4 @@
-// Light or dark, as the reader's system has it; before anything is drawn.
+// Applies the light or dark theme of the reader's system, before the page is drawn.
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const apply = () => { document.documentElement.dataset.bsTheme = dark.matches ? "dark" : "light"; };
 dark.addEventListener("change", apply);

@@ -1,12 +1,12 @@
 'use strict'
-// The product's promises by the usual means: each event is verified, read and decided in JavaScript, and applied by one call of the
-// product's SQL function. Knows only the events of the benchmark: users who are not anonymous and have a confirmed e-mail.
+// The product's guarantees by common means: JavaScript verifies, parses and decides each event, and one call of the product's SQL function
+// applies it. Supports only the events of the benchmark: users who are not anonymous and have a confirmed e-mail.
 const { createHmac, timingSafeEqual } = require('node:crypto')
 const Fastify = require('fastify')
 const { Pool } = require('pg')
 const { acceptRawJson, run } = require('../workers.js')
 
-const CONNECTIONS = 10 // of each worker
+const CONNECTIONS = 10 // in each worker
 const TOLERANCE_SECONDS = 300
 const EVENT_ID = /^[A-Za-z0-9_-]{1,200}$/
 const SIGNATURE = /(?:^|[\s,])v1,([A-Za-z0-9+/]{43}=)(?=$|[\s,])/g
@@ -15,7 +15,7 @@ const MOMENT = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(Z|[+-]\d\d:\d\
 const RANK = { INSERT: 0, UPDATE: 1, DELETE: 2 }
 const COLUMNS = ['email', 'first_name', 'last_name']
 const STEPS = { linked: 'sync', none: 'unmatched', one: 'link', several: 'ambiguous', taken: 'already_linked' }
-const PROCESS = { name: 'process', text: process.env.PROCESS_QUERY } // a prepared statement of each connection
+const PROCESS = { name: 'process', text: process.env.PROCESS_QUERY } // a prepared statement on each connection
 
 const keys = (process.env.WEBHOOK_SECRETS ?? '').split(/[\s,|]+/).filter((text) => text.startsWith('whsec_'))
   .map((text) => Buffer.from(text.slice('whsec_'.length), 'base64'))
@@ -27,7 +27,7 @@ class Refused extends Error {
   }
 }
 
-// Standard Webhooks. Returns the event's id.
+// Verifies by Standard Webhooks. Returns the event id.
 function verify (headers, body) {
   const id = headers['webhook-id']
   const timestamp = headers['webhook-timestamp']
@@ -54,7 +54,7 @@ function parse (body) {
   }
 }
 
-// Microseconds since 1970: JavaScript's own Date has milliseconds.
+// Returns microseconds since 1970, because JavaScript's own Date has milliseconds.
 function microseconds (written) {
   const found = MOMENT.exec(written)
   if (found === null) throw new Refused(422, 'invalid_payload')
@@ -67,7 +67,7 @@ function usableText (value) {
   return text.length > 0 && text.length <= 255 ? text : undefined
 }
 
-// What the product makes of the same event.
+// Returns the same work as the product decides for the event.
 function work (id, { type, schema, table, record }) {
   if (schema !== 'auth' || table !== 'users' || !(type in RANK) || !USER_ID.test(record?.id)) {
     throw new Refused(422, 'invalid_payload')

@@ -1,6 +1,6 @@
 'use strict'
-// @supabase/stripe-sync-engine as its README shows it: one upsert for each event. No call goes to Stripe: objects are taken from the events
-// as they are, and related ones are not fetched.
+// @supabase/stripe-sync-engine as its README shows it: one upsert for each event. It makes no call to Stripe: objects are taken from the
+// events as they are, and related objects are not fetched.
 const { StripeSync, runMigrations } = require('@supabase/stripe-sync-engine')
 const Fastify = require('fastify')
 const { acceptRawJson, run } = require('../workers.js')

@@ -1,6 +1,6 @@
-"""Supabase Auth that is away, slow, broken, or not itself: each of its answers becomes the right error.
+"""Outages of Supabase Auth: it is unavailable, slow or broken, or another server answers. Each is the right error.
 
-The contract is in test_auth_admin.py; what Auth refuses, is sent, and must not be told in test_auth_refusals.py.
+The contract is in test_auth_admin.py. Refusals, requests and secrets are in test_auth_refusals.py.
 """
 
 import json
@@ -35,7 +35,7 @@ from tests.auth_traffic import JANE
 from tests.integration.auth_admins import CALLS, EMAIL, PASSWORD, auth_of_jane, client, error_of
 from tests.integration.misbehaving_servers import Behaviour, Serve, closes, silent, trickles
 from tests.ports import free_port
-from webhook_service.auth.answers import pause_of
+from webhook_service.auth.answers import pause_seconds
 from webhook_service.auth.supabase import SupabaseAuthAdmin
 from webhook_service.errors import AuthThrottled, AuthUnavailable
 
@@ -46,7 +46,7 @@ GATEWAY = [
     Fault(502, body='{"message": "An invalid response was received from the upstream server"}'),
     Fault(404, body='{"message": "no Route matched with those values"}'),
 ]
-"""What Supabase's gateway says in place of Auth: JSON without a code."""
+"""Responses of Supabase's gateway in place of Auth: JSON without a code."""
 PAGES = [Fault(status, body=PAGE) for status in (200, 201, 400, 401, 403, 404, 408, 422, 500, 502, 503, 520, 522)]
 NO_OBJECTS = [Fault(200, body=body) for body in ("", "null", "[]", "5", '"jane@example.com"', "\x00")]
 UNAVAILABLE = [
@@ -56,7 +56,7 @@ UNAVAILABLE = [
 USER = {"id": str(JANE), "email": "x@example.com", "aud": "", "app_metadata": {}, "user_metadata": {}} | {
     "created_at": "2026-11-22T12:00:00Z"
 }
-"""What an answer must have to be a user."""
+"""The fields that a response must have to be a user."""
 
 
 @pytest.fixture
@@ -66,8 +66,8 @@ def server(database_url: str) -> Iterator[AuthServer]:
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_trouble_is_unavailable(server: AuthServer, name: str) -> None:
-    """Whatever is no answer of Auth's, or says that Auth cannot do it now: asking again later may help."""
+def test_an_outage_is_unavailable(server: AuthServer, name: str) -> None:
+    """A response that is not from Auth, or that reports an outage, is an AuthUnavailable, which a caller may retry."""
     with client(server) as admin:
         for fault in UNAVAILABLE:
             server.fail_next(fault)
@@ -77,8 +77,8 @@ def test_trouble_is_unavailable(server: AuthServer, name: str) -> None:
 
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("fault", [CUT, SILENT], ids=["cut", "silent"])
-def test_no_answer_is_unreachable(server: AuthServer, name: str, fault: Fault) -> None:
-    """The connection is cut, or nothing comes."""
+def test_no_response_is_unreachable(server: AuthServer, name: str, fault: Fault) -> None:
+    """A connection that is cut or stays silent is an AuthUnavailable."""
     server.fail_next(fault)
     with client(server, timeout=SHORT) as admin:
         error = error_of(admin, name)
@@ -87,7 +87,7 @@ def test_no_answer_is_unreachable(server: AuthServer, name: str, fault: Fault) -
 
 @pytest.mark.parametrize("behaviour", [silent, closes, trickles])
 def test_a_call_ends(serve: Serve, behaviour: Behaviour) -> None:
-    """Also where an answer comes so slowly that no single read is too long."""
+    """A call ends in time, even if the response arrives so slowly that no single read times out."""
     url = f"http://127.0.0.1:{serve(behaviour)}"
     with closing(SupabaseAuthAdmin(url, SECRET_KEY, timeout=SHORT, call_timeout=1.0)) as admin:
         error = error_of(admin, "update")
@@ -95,16 +95,16 @@ def test_a_call_ends(serve: Serve, behaviour: Behaviour) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "nowhere.invalid"])
-def test_nobody_there_is_unreachable(host: str) -> None:
-    """No port, or no such name."""
+def test_an_unknown_host_is_unreachable(host: str) -> None:
+    """A closed port or an unknown host name is an AuthUnavailable."""
     with closing(SupabaseAuthAdmin(f"http://{host}:{free_port()}", SECRET_KEY)) as admin:
         error = error_of(admin, "get")
     assert (type(error), error.reason) == (AuthUnavailable, "auth_unreachable")
 
 
 @pytest.mark.parametrize("fault", [TIMED_OUT, BROKEN, PAGE_OK, CUT], ids=lambda fault: str(fault.status))
-def test_what_was_committed_is_seen_when_read_again(server: AuthServer, fault: Fault) -> None:
-    """An error leaves open what was done; only reading tells."""
+def test_a_committed_change_is_seen_by_a_read(server: AuthServer, fault: Fault) -> None:
+    """An error does not say whether the change was committed. A read does."""
     with client(server) as admin:
         bob = uuid4()
         server.fail_next(fault.after_commit())
@@ -126,7 +126,7 @@ def test_what_was_committed_is_seen_when_read_again(server: AuthServer, fault: F
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed(server: AuthServer, database_url: str, status: int) -> None:
-    """The key and the body go nowhere else."""
+    """The key and the body are not sent to another URL."""
     with auth_server(database_url) as elsewhere, client(server) as admin:
         for name in CALLS:
             server.fail_next(moved(f"{elsewhere.url}/auth/v1/admin/users", status))
@@ -136,7 +136,7 @@ def test_a_redirect_is_not_followed(server: AuthServer, database_url: str, statu
 
 @pytest.mark.parametrize("name", CALLS)
 def test_too_many_requests(server: AuthServer, name: str) -> None:
-    """Auth, or whatever stands before it, asks for a pause; where it does not say for how long, it is 5 seconds."""
+    """Auth, or a proxy in front of it, demands a pause. Without a Retry-After it is 5 seconds."""
     page = Fault(429, body=PAGE, headers=(("Retry-After", "9"),))
     soon = format_datetime(datetime.now(UTC) + timedelta(minutes=30), usegmt=True)
     with client(server) as admin:
@@ -174,15 +174,15 @@ def test_too_many_requests(server: AuthServer, name: str) -> None:
         ("Sun, 99 Nov 2026 12:00:00 GMT", 5),
     ],
 )
-def test_a_pause_is_within_reason(retry_after: str, pause: float) -> None:
-    """Seconds or a date, from a second to an hour."""
-    assert pause_of(retry_after, now=NOW) == pause
+def test_a_pause_has_limits(retry_after: str, pause: float) -> None:
+    """A pause in seconds or as a date is between a second and an hour."""
+    assert pause_seconds(retry_after, now=NOW) == pause
 
 
 @given(st.text() | st.from_regex(r"\A[A-Z][a-z]{2}, \d{1,5} [A-Z][a-z]{2} \d{1,6} \d+:\d+:\d+ [+-]?\w{1,12}\Z"))
-def test_any_pause_is_within_reason(retry_after: str) -> None:
-    """Whatever the header says."""
-    assert 1 <= pause_of(retry_after, now=NOW) <= 3600
+def test_any_pause_has_limits(retry_after: str) -> None:
+    """A pause is between a second and an hour for any text of the header."""
+    assert 1 <= pause_seconds(retry_after, now=NOW) <= 3600
 
 
 @pytest.mark.parametrize(
@@ -197,8 +197,8 @@ def test_any_pause_is_within_reason(retry_after: str) -> None:
     + [{"banned_until": "0001-01-01T00:00:00+14:00"}, {"email": 5}, {"invited_at": EMAIL}],
     ids=str,
 )
-def test_an_answer_that_is_not_the_users_is_none(server: AuthServer, changes: dict[str, Any]) -> None:
-    """Another user, no user, or one with impossible times: nothing is concluded from it, and nothing done."""
+def test_a_response_about_another_user_is_ignored(server: AuthServer, changes: dict[str, Any]) -> None:
+    """A response with another user, no user or impossible times is an AuthUnavailable, and has no effect."""
     answer = Fault(200, body=json.dumps(USER | changes))
     with client(server) as admin:
         for name in ("get", "update", "create"):
@@ -209,8 +209,8 @@ def test_an_answer_that_is_not_the_users_is_none(server: AuthServer, changes: di
     assert server.count("DELETE") == 0
 
 
-def test_times_are_finer_than_ours(server: AuthServer) -> None:
-    """Auth answers a ban with nanoseconds; all times come out aware, in UTC."""
+def test_times_have_nanoseconds(server: AuthServer) -> None:
+    """Auth answers a ban with nanoseconds. All times are returned in UTC, with microseconds."""
     reported = dict.fromkeys(("banned_until", "deleted_at", "invited_at"), "2126-10-29T16:10:38.241038123+02:00")
     server.fail_next(Fault(200, body=json.dumps(USER | reported)))
     with client(server) as admin:

@@ -1,4 +1,4 @@
-"""A Supabase that is dead, silent, broken or rude: over real sockets, each of its answers becomes the right error."""
+"""A Supabase that is dead, silent or broken, over real sockets: each of its responses becomes the right error."""
 
 import socket
 import threading
@@ -40,18 +40,18 @@ def error_of(port: int) -> Unavailable | DatabaseError:
             answer = database.call("auth_sync_schema_v1")
         except (Unavailable, DatabaseError) as error:
             return error
-    pytest.fail(f"It passed for an answer: {answer!r}")
+    pytest.fail(f"The response was accepted as a result: {answer!r}")
 
 
 def test_a_refused_connection_is_unavailable() -> None:
-    """Nobody listens there."""
+    """A port on which no server listens is Unavailable."""
     error = error_of(free_port())
     assert (type(error), error.reason) == (Unavailable, "database_unreachable")
 
 
 @pytest.mark.parametrize("behaviour", [silent, closes, trickles])
 def test_a_supabase_that_does_not_answer_is_unavailable(serve: Serve, behaviour: Behaviour) -> None:
-    """It hangs up, says nothing, or takes for ever: a call ends all the same."""
+    """A call ends even if the server closes the connection, stays silent or answers too slowly."""
     error = error_of(serve(behaviour))
     assert isinstance(error, Unavailable)
     assert error.reason in ("database_unreachable", "database_slow")
@@ -62,7 +62,7 @@ PAGE = "<html><body><h1>Oh no</h1>jane@example.com</body></html>"
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 520, 522, 525])
 def test_an_error_page_of_a_proxy_is_unavailable(serve: Serve, status: int) -> None:
-    """What stands between us and PostgREST cannot do it now."""
+    """An error page of a proxy in front of PostgREST is Unavailable."""
     assert isinstance(error_of(serve(answers(status, PAGE))), Unavailable)
 
 
@@ -77,19 +77,19 @@ def test_an_error_page_of_a_proxy_is_unavailable(serve: Serve, status: int) -> N
     ],
 )
 def test_an_error_of_supabases_gateway_is_unavailable(serve: Serve, status: int, message: str) -> None:
-    """The API gateway (Kong) speaks JSON as PostgREST does, but has no code."""
+    """The API gateway (Kong) answers JSON as PostgREST does, but without a code."""
     assert isinstance(error_of(serve(answers_json(status, message=message))), Unavailable)
 
 
 @pytest.mark.parametrize("body", [PAGE, "", "[", "null and void"], ids=["page", "empty", "cut", "text"])
-def test_a_200_that_is_no_json_is_unavailable(serve: Serve, body: str) -> None:
-    """A captive portal, a parked domain or a wrong URL is not an answer of the function."""
+def test_a_200_that_is_not_json_is_unavailable(serve: Serve, body: str) -> None:
+    """A page of a captive portal, a parked domain or a wrong URL is not a result of the function."""
     assert isinstance(error_of(serve(answers(200, body))), Unavailable)
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_redirects_are_not_followed(serve: Serve, status: int) -> None:
-    """The key is not taken elsewhere, and a POST does not become a GET."""
+    """The key is not sent to another URL, and a POST does not become a GET."""
     followed = threading.Event()
     elsewhere = serve(lambda connection, over: followed.set())
     error = error_of(serve(answers(status, PAGE, Location=f"http://127.0.0.1:{elsewhere}/")))
@@ -123,7 +123,7 @@ def test_redirects_are_not_followed(serve: Serve, status: int) -> None:
     ],
 )
 def test_an_error_of_postgrest_is_named_by_what_to_do(serve: Serve, status: int, code: str, kind: type) -> None:
-    """Its code decides whether to ask again; its text, which may hold personal data, stays out."""
+    """PostgREST's code decides whether a retry helps. Its text, which may hold personal data, is not in the error."""
     error = error_of(serve(answers_json(status, code=code, message="jane@", details="(jane)", hint="jane")))
     assert isinstance(error, kind)
     assert "jane" not in f"{error} {error!r} {error.detail}"
@@ -131,24 +131,24 @@ def test_an_error_of_postgrest_is_named_by_what_to_do(serve: Serve, status: int,
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 413])
 def test_a_page_that_refuses_is_a_database_error(serve: Serve, status: int) -> None:
-    """An HTTP status is no SQLSTATE: 401 has nothing to do with class 40, the conflicts of transactions."""
+    """An HTTP status is not an SQLSTATE: 401 is not of class 40, the conflicts of transactions."""
     assert isinstance(error_of(serve(answers(status, PAGE))), DatabaseError)
 
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_wrong_key_is_a_database_error(serve: Serve, status: int) -> None:
-    """Asking again with the same key will not help."""
+    """A retry with the same key does not help."""
     error = error_of(serve(answers_json(status, message="Invalid API key", hint="Double check your API key.")))
     assert isinstance(error, DatabaseError)
 
 
-def test_a_refusal_without_a_code_tells_what_it_can(serve: Serve) -> None:
-    """An operator reads the detail in /readyz and in the log: it has the status where there is no code."""
+def test_a_refusal_without_a_code_has_its_status(serve: Serve) -> None:
+    """The error's detail has the status if there is no code. Operators read it in /readyz and in the log."""
     assert "401" in error_of(serve(answers_json(401, message="Invalid API key"))).detail
 
 
 def test_large_numbers_are_exact(serve: Serve) -> None:
-    """A bigint keeps all its digits on the wire, both ways, where the server does too."""
+    """A bigint keeps all its digits in both directions, if the server keeps them too."""
 
     def echo(connection: socket.socket, over: threading.Event) -> None:
         _, body = request_of(connection)

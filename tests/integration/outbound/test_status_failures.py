@@ -1,4 +1,4 @@
-"""PATCH /admin/api/employees/{id} while Auth or employees' own rules are in the way."""
+"""PATCH /admin/api/employees/{id} while Auth fails or the employees table's own rules refuse."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -51,8 +51,10 @@ def jane(hr: Office, database_url: str) -> int:
 @pytest.mark.parametrize("method", ["GET", "PUT"])
 @pytest.mark.parametrize("is_active", [False, True])
 @pytest.mark.parametrize("name", QUEUED)
-def test_what_auth_does_not_do_now_is_queued(hr: Office, jane: int, name: str, is_active: bool, method: str) -> None:
-    """The employee is switched at once, and the answer says that the login will be; the relay does it."""
+def test_a_change_that_auth_does_not_make_now_is_queued(
+    hr: Office, jane: int, name: str, is_active: bool, method: str
+) -> None:
+    """An employee is changed at once if Auth fails, and the relay changes the login later."""
     hr.switch(jane, not is_active)
     hr.auth.fail_next(QUEUED[name], method=method)
     assert login_of(hr.switch(jane, is_active))[0] == "queued"
@@ -63,29 +65,29 @@ def test_what_auth_does_not_do_now_is_queued(hr: Office, jane: int, name: str, i
 
 @pytest.mark.parametrize("is_active", [False, True])
 @pytest.mark.parametrize("name", LOST)
-def test_what_auth_has_done_without_saying_so_is_done(hr: Office, jane: int, name: str, is_active: bool) -> None:
-    """Only the answer was lost: the user is read again, and that counts."""
+def test_a_change_whose_response_was_lost_is_done(hr: Office, jane: int, name: str, is_active: bool) -> None:
+    """A change whose response was lost is reported as done, because the user is read again."""
     hr.switch(jane, not is_active)
     hr.auth.fail_next(LOST[name].after_commit(), method="PUT")
     assert login_of(hr.switch(jane, is_active)) == ("done", None)
     assert access(hr, jane) == (is_active, is_active)
 
 
-def test_auth_is_given_the_pause_that_it_asks_for(hr: Office, jane: int) -> None:
-    """Nobody calls it until then: neither the relay, nor the next who switches somebody."""
+def test_auth_gets_the_pause_that_it_requests(hr: Office, jane: int) -> None:
+    """Neither the relay nor another request calls Auth during a requested pause, which is not an attempt."""
     hr.auth.fail_next(throttled("3600"), method="PUT")
     hr.switch(jane, False)
     calls = len(hr.auth.calls)
-    hr.look()
+    hr.run_pass()
     assert len(hr.auth.calls) == calls
     [bucket] = hr.connection.execute("select paused_until > now() + interval '59 minutes' as long from auth_sync_rate")
     assert bucket["long"]
     [left] = open_rows(hr.connection)
-    assert left["status"] == "PENDING"  # it is no attempt
+    assert left["status"] == "PENDING"  # the pause is not an attempt
 
 
-def test_an_auth_that_stands_still_is_not_waited_for(hr: Office, jane: int, settings: Settings) -> None:
-    """After our own limit it is queued."""
+def test_a_hanging_auth_times_out(hr: Office, jane: int, settings: Settings) -> None:
+    """A change is queued after this service's own timeout."""
     hr.auth.fail_next(SILENT, method="PUT")
     with closing(SupabaseAuthAdmin(hr.auth.url, hr.auth.key, timeout=httpx.Timeout(0.5))) as impatient:
         usual, hr.client = hr.client, client_for(settings, accounts_over(hr.database, impatient, settings))
@@ -95,9 +97,9 @@ def test_an_auth_that_stands_still_is_not_waited_for(hr: Office, jane: int, sett
     assert access(hr, jane) == (False, False)
 
 
-@pytest.mark.parametrize("fault", [CUT, throttled("3600")], ids=["away", "throttled"])
-def test_while_auth_is_away_the_last_word_counts(hr: Office, jane: int, fault: Fault) -> None:
-    """Off and on and off again: each time the employee is switched; when Auth is back, the login once."""
+@pytest.mark.parametrize("fault", [CUT, throttled("3600")], ids=["unavailable", "throttled"])
+def test_during_an_outage_the_last_request_counts(hr: Office, jane: int, fault: Fault) -> None:
+    """Each request during an outage changes the employee; after it the login is changed once."""
     hr.auth.fail(fault)
     for is_active in (False, True, False):
         assert login_of(hr.switch(jane, is_active))[0] == "queued"
@@ -109,8 +111,8 @@ def test_while_auth_is_away_the_last_word_counts(hr: Office, jane: int, fault: F
     assert hr.auth.count("PUT") == calls + 1
 
 
-def test_what_auth_refuses_has_failed(hr: Office, jane: int) -> None:
-    """It will not do it, however often it is asked: the answer says so, and an admin finds it in the ledger."""
+def test_a_change_that_auth_refuses_fails(hr: Office, jane: int) -> None:
+    """A change that Auth refuses is reported as failed, and needs attention in the ledger."""
     hr.auth.fail_next(Fault(400, "validation_failed"), method="PUT")
     status, reason = login_of(hr.switch(jane, False))
     assert status == "failed"
@@ -151,8 +153,10 @@ RULES = {
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_employees_own_rules_are_kept(hr: Office, jane: int, caplog: pytest.LogCaptureFixture, name: str) -> None:
-    """422 with what stands against it, and nothing that is in the row; neither side is switched."""
+def test_a_rule_of_the_employees_table_is_kept(
+    hr: Office, jane: int, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    """A rule of the employees table gets 422 without any value of the row, and neither side is changed."""
     rule, facts = RULES[name]
     hr.connection.execute(rule.encode())
     before, calls = everything(hr.connection, "employees", "auth.users", "integration_sync_log"), len(hr.auth.calls)
@@ -165,8 +169,8 @@ def test_employees_own_rules_are_kept(hr: Office, jane: int, caplog: pytest.LogC
     assert len(hr.auth.calls) == calls
 
 
-def test_an_owner_may_take_the_login_from_whoever_leaves(hr: Office, jane: int) -> None:
-    """Their trigger ends the link as the employee is switched off: the login that was theirs is locked all the same."""
+def test_a_company_trigger_may_unlink_an_employee_who_leaves(hr: Office, jane: int) -> None:
+    """A login whose link a company's trigger removes at the deactivation is banned all the same."""
     hr.connection.execute(
         "create function rule() returns trigger language plpgsql as $$ begin"
         " if not new.is_active then new.auth_user_id := null; end if; return new; end $$;"

@@ -1,11 +1,11 @@
--- The ledger: one row for each event (inbound), action (outbound) or run of ours (maintenance); the replays that were asked for and
--- the attempts that failed.
+-- The ledger: one row for each event (inbound), action (outbound) or run of reconciliation (maintenance), with its replays
+-- and failed attempts.
 
 set local lock_timeout = '5s';
 
--- Whether a row is in one of the states that there are. In PL/pgSQL, which compiles it once a session: every statement that writes
--- reads each check expression anew, and those of nine constraints took longer than writing an index. Rows that are there are not
--- checked again when this changes: a migration that changes it adds the constraint anew, under the next version.
+-- Returns whether a row is in one of the allowed states. In PL/pgSQL, which compiles it once in each session: PostgreSQL parses each check
+-- expression again in every statement that writes, and those of nine constraints took longer than writing an index. Existing rows are not
+-- checked again when this function changes: a migration that changes it adds the constraint again, with the next version of the function.
 create or replace function public.auth_sync_is_known_state_v1(
   p_direction text, p_operation text, p_status text, p_outcome text, p_error_message text,
   p_next_attempt_at timestamptz, p_completed_at timestamptz, p_lease text
@@ -60,24 +60,25 @@ create table if not exists public.integration_sync_log (
     direction, operation, status, outcome, error_message, next_attempt_at, completed_at, lease))
 );
 alter table public.integration_sync_log enable row level security;
-alter table public.integration_sync_log validate constraint known_state;  -- which was added unvalidated to ledgers from before 1.0
+alter table public.integration_sync_log validate constraint known_state;  -- it was added unvalidated to ledgers from before 1.0
 
-comment on table public.integration_sync_log is 'webhook-service: one row per event received or action to do';
+comment on table public.integration_sync_log is 'webhook-service: one row for each event, action or run of reconciliation';
 comment on column public.integration_sync_log.event_id is 'the webhook-id of the event';
-comment on column public.integration_sync_log.version is 'order among the events of one auth user; the newest wins';
+comment on column public.integration_sync_log.version is 'orders the events of one auth user; the newest wins';
 comment on column public.integration_sync_log.request_data is
-  'a captured event as it is sent (mapped columns only), else the mapped state of the auth user; never a hash or a token';
-comment on column public.integration_sync_log.changes is 'what was changed on the employee: {column: {"from": …, "to": …}}';
-comment on column public.integration_sync_log.next_attempt_at is 'when a failure is tried again; null: given up, an admin''s turn';
-comment on column public.integration_sync_log.lease is 'who works on it at this moment; only its holder may settle it';
-comment on column public.integration_sync_log.leased_until is 'when the lease ends, if its holder does not end it before';
+  'the payload of a captured event (mapped columns only), else the mapped state of the auth user; never a password hash or a token';
+comment on column public.integration_sync_log.changes is 'the changes of the employee: {column: {"from": …, "to": …}}';
+comment on column public.integration_sync_log.next_attempt_at is 'when a failed row is retried; null: not retried, the row needs attention';
+comment on column public.integration_sync_log.lease is
+  'the process that works on the row at this moment; only the lease''s holder may settle it';
+comment on column public.integration_sync_log.leased_until is 'when the lease ends unless its holder ends it earlier';
 comment on column public.integration_sync_log.priority is
-  'of actions: 0 for one of a few, 1 for one of the many that a bulk statement wrote, which wait behind';
+  'actions: 0 for single actions, 1 for those of bulk statements, which are performed after the single ones';
 comment on column public.integration_sync_log.via is
   'how an event came to be applied: webhook, relay, reconcile, employees; capture, reconcile or employees while it is pending. '
-  'Of an action, who asked for it: employees (a change of theirs), admin, provision, or the event that found it missing';
+  'For an action, its origin: employees (a change of the table), admin, provision, or the event that found it missing';
 
--- What is due, of events and of actions, and what of one auth user is open.
+-- The rows that are due, for events and for actions; and the open rows of one auth user.
 create index if not exists integration_sync_log_due_idx
   on public.integration_sync_log (next_attempt_at, id)
   where status <> 'SUCCESS' and direction = 'inbound' and next_attempt_at is not null;
@@ -87,23 +88,23 @@ create index if not exists integration_sync_log_actions_idx
 create index if not exists integration_sync_log_open_idx
   on public.integration_sync_log (auth_user_id, version) where status <> 'SUCCESS';
 
--- Nearly all rows are SUCCESS, and those are found by what they came to (kind_idx). The predicate is not that of the other partial
--- indexes: a query for a user's open events must not be led to it.
+-- Nearly all rows are SUCCESS; those are found by operation and outcome (kind_idx). The predicate differs from the other partial indexes on
+-- purpose: the planner must not use this index for the open events of a user.
 create index if not exists integration_sync_log_unfinished_idx on public.integration_sync_log (status, id) where status in ('PENDING', 'FAILED');
 
--- Both are read from their end: what happened with an outcome, and what waits for an admin.
+-- Both indexes are read from their end: the newest rows with an outcome, and the newest that need attention.
 create index if not exists integration_sync_log_kind_idx on public.integration_sync_log (operation, coalesce(outcome, ''), id);
 create index if not exists integration_sync_log_needs_attention_idx
   on public.integration_sync_log ((id + 0)) where status = 'FAILED' and next_attempt_at is null;
 create index if not exists integration_sync_log_ambiguous_idx
   on public.integration_sync_log (auth_user_id) where status = 'FAILED' and outcome = 'ambiguous';
 
--- Where the events of somebody are, by spans of 2^18 ids (262,144): what is happening now is written side by side. By the person alone,
--- each event would write a page of its own in two indexes of the whole history, which no memory holds in a large company.
+-- The events of one person, by spans of 2^18 ids (262,144), so that new rows are written side by side. In indexes on the person alone, each
+-- event would write a page of its own in two indexes of the whole history, which do not fit into memory in a large company.
 create index if not exists integration_sync_log_users_idx on public.integration_sync_log ((id >> 18), auth_user_id, id);
 create index if not exists integration_sync_log_employees_idx on public.integration_sync_log ((id >> 18), employee_id, id) where employee_id is not null;
 
--- What we have asked Auth for is little, and looked up at each change of an employee; a login that is being made has no auth user yet.
+-- Actions are few, and are searched at each change of an employee. A login that is being created has no auth user yet.
 create index if not exists integration_sync_log_sent_idx on public.integration_sync_log (auth_user_id, id)
   where operation in ('disable_auth_user', 'enable_auth_user', 'update_auth_email');
 create index if not exists integration_sync_log_intents_idx on public.integration_sync_log (employee_id)
@@ -115,7 +116,7 @@ create unique index if not exists integration_sync_log_run_idx
 create index if not exists integration_sync_log_runs_idx
   on public.integration_sync_log (id) where direction = 'maintenance';
 
--- Every time an admin asked for an event again.
+-- The replays: one row for each replay of an event or action.
 create table if not exists public.integration_sync_replays (
   id bigint generated always as identity primary key,
   log_id bigint not null references public.integration_sync_log (id) on delete cascade,
@@ -127,11 +128,12 @@ create table if not exists public.integration_sync_replays (
   outcome text not null
 );
 
-comment on table public.integration_sync_replays is 'webhook-service: who asked for which event again, when, and what came of it';
+comment on table public.integration_sync_replays is
+  'webhook-service: each replay of an event or action: the admin, the time and the outcome';
 create index if not exists integration_sync_replays_log_idx on public.integration_sync_replays (log_id);
 alter table public.integration_sync_replays enable row level security;
 
--- Every attempt that failed.
+-- The failed attempts.
 create table if not exists public.auth_sync_attempts (
   id bigint generated always as identity primary key,
   log_id bigint not null references public.integration_sync_log (id) on delete cascade,

@@ -1,4 +1,4 @@
-"""Provisioning that is stopped, meets others, or meets trouble: in the end everyone has one login, and its password."""
+"""`provision` gives each employee one login with its password in spite of stops, concurrent runs and failures."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from tests.auth_faults import BROKEN, CUT, TIMED_OUT, Call, throttled
 from tests.employees import Connection
 from tests.integration.provisioning import USERS, Office, assert_each_once, hire_many, intents, open_office
 from webhook_service.db.direct import DirectDatabase
-from webhook_service.outbound.pace import MAX_PAUSES, TRIES
+from webhook_service.outbound.pace import MAX_ATTEMPTS, MAX_PAUSES
 from webhook_service.ports import Database
 
 
@@ -23,8 +23,8 @@ def office(database_url: str, database: Database, connection: Connection) -> Ite
         yield office
 
 
-def test_stopping(office: Office, connection: Connection) -> None:
-    """The one that is under way is finished, and no other begun; the next run goes on."""
+def test_a_stopped_run(office: Office, connection: Connection) -> None:
+    """A stopped run finishes the login that is under way, and the next run continues."""
     hire_many(connection, 4)
     office.ends_after = 2
     done = office.run()
@@ -34,11 +34,11 @@ def test_stopping(office: Office, connection: Connection) -> None:
     assert_each_once(office, 4)
 
 
-# Several at once
+# Concurrent runs
 
 
-def test_runs_at_once(office: Office, connection: Connection, database_url: str) -> None:
-    """Nobody is done twice, whoever is faster; each run ends well."""
+def test_concurrent_runs(office: Office, connection: Connection, database_url: str) -> None:
+    """Concurrent runs create each login once, and each run ends well."""
     hire_many(connection, 40)
 
     def run(_: int) -> Counter[str]:
@@ -48,7 +48,7 @@ def test_runs_at_once(office: Office, connection: Connection, database_url: str)
         return Counter(created=done.created)
 
     office.at_wait = lambda seconds: wait_for(
-        "what the others have begun", lambda: all(status == "SUCCESS" for _, status, _ in intents(connection))
+        "the other runs' intents", lambda: all(status == "SUCCESS" for _, status, _ in intents(connection))
     )
     with ThreadPoolExecutor(3) as pool:
         created = sum(pool.map(run, range(3)), Counter())
@@ -57,11 +57,11 @@ def test_runs_at_once(office: Office, connection: Connection, database_url: str)
     assert office.server.count("POST", USERS) == 40
 
 
-# Auth in trouble
+# Failures of Auth
 
 
-def test_a_pause_that_auth_asks_for(office: Office, connection: Connection) -> None:
-    """It is everybody's: the bucket has it. Then the same employee comes again, with a new password."""
+def test_a_pause_that_auth_requests(office: Office, connection: Connection) -> None:
+    """A pause applies to all relays and runs, and the employee is retried with a new password."""
     hire_many(connection, 2)
     office.server.fail_next(throttled("30"), method="POST")
     assert office.run().created == 2
@@ -70,20 +70,20 @@ def test_a_pause_that_auth_asks_for(office: Office, connection: Connection) -> N
     assert_each_once(office, 2)
 
 
-def test_a_pause_in_the_middle_of_taking_back(office: Office, connection: Connection) -> None:
-    """Auth asks for pauses and for nothing else: then whoever was begun waits for the end of the lease."""
+def test_a_pause_in_the_middle_of_an_undo(office: Office, connection: Connection) -> None:
+    """A run waits for the end of the lease if Auth requests a pause at every step, including the undo."""
     hire_many(connection, 2)
     office.server.fail_next(*[throttled("1")] * 2)
     office.server.fail_next(throttled("1"), throttled("1"), method="POST")
     office.server.fail_next(throttled("1"), throttled("1"), method="DELETE")
-    office.ends_of_leases_come()
+    office.end_leases_at_each_wait()
     done = office.run()
     assert (done.created, done.under_way) == (2, set())
     assert_each_once(office, 2)
 
 
 def test_nothing_but_pauses(office: Office, connection: Connection) -> None:
-    """It ends with Auth's own error, some minutes later."""
+    """A run ends with Auth's error after MAX_PAUSES pauses in a row."""
     hire_many(connection, 1)
     office.server.fail(throttled())
     done = office.run()
@@ -92,17 +92,15 @@ def test_nothing_but_pauses(office: Office, connection: Connection) -> None:
     assert [round(seconds) for seconds in office.waits] == [5, 5, 8, 16, 32, 60, 60, 60, 60, 60]
 
 
-def test_an_auth_that_is_away(office: Office, connection: Connection) -> None:
-    """Some tries with longer and longer waits, which are told; then the error. What is done is done, and the next run
-    goes on.
-    """
+def test_an_auth_that_is_unavailable(office: Office, connection: Connection) -> None:
+    """A run announces longer and longer waits during an outage and ends with the error; the next run continues."""
     hire_many(connection, 4)
 
-    def away_after_two(call: Call) -> None:
+    def fail_after_two(call: Call) -> None:
         if call.method == "POST" and office.server.count("POST", USERS) == 2:
             office.server.fail(CUT)
 
-    office.server.after = away_after_two
+    office.server.after = fail_after_two
     done = office.run()
     assert done.ended_by is not None
     assert (done.ended_by.reason, done.created, office.waits) == ("auth_unreachable", 2, [2, 4, 8, 16])
@@ -116,19 +114,19 @@ def test_an_auth_that_is_away(office: Office, connection: Connection) -> None:
 
 
 def test_an_auth_that_comes_back(office: Office, connection: Connection) -> None:
-    """The run goes on by itself; whoever was begun is looked at again at the end."""
+    """A run continues after a short outage, and checks its unfinished logins at the end."""
     hire_many(connection, 3)
     office.server.fail_next(*[BROKEN] * 2, method="POST")
     office.server.fail_next(*[BROKEN] * 2, method="GET", path=USERS)
-    office.ends_of_leases_come()
+    office.end_leases_at_each_wait()
     done = office.run()
     assert (done.ended_by, done.under_way, done.refused) == (None, set(), {})
     assert_each_once(office, 3)
 
 
-def test_trouble_now_and_then(office: Office, connection: Connection) -> None:
-    """More of it in all than is borne in a row: the run goes on."""
-    hire_many(connection, 4 * TRIES)
+def test_failures_now_and_then(office: Office, connection: Connection) -> None:
+    """A run continues after more failures in all than it accepts in a row."""
+    hire_many(connection, 4 * MAX_ATTEMPTS)
     times: Counter[int] = Counter()
 
     def every_other(employee_id: int) -> None:
@@ -137,15 +135,15 @@ def test_trouble_now_and_then(office: Office, connection: Connection) -> None:
             office.server.fail_next(BROKEN, method="POST")
 
     office.at_announcement = every_other
-    office.ends_of_leases_come()
+    office.end_leases_at_each_wait()
     done = office.run()
     assert (done.ended_by, done.under_way, done.refused) == (None, set(), {})
-    assert sum(times.values()) == 6 * TRIES
-    assert_each_once(office, 4 * TRIES)
+    assert sum(times.values()) == 6 * MAX_ATTEMPTS
+    assert_each_once(office, 4 * MAX_ATTEMPTS)
 
 
-def test_an_answer_that_is_lost(office: Office, connection: Connection) -> None:
-    """Auth says 504 and has created it: that is found out by reading, and no second one is made."""
+def test_a_response_that_is_lost(office: Office, connection: Connection) -> None:
+    """A login whose response was lost is found by reading it, and no second one is created."""
     hire_many(connection, 2)
     office.server.fail_next(TIMED_OUT.after_commit(), method="POST")
     assert office.run().created == 2
@@ -154,7 +152,7 @@ def test_an_answer_that_is_lost(office: Office, connection: Connection) -> None:
 
 
 def test_auth_users_that_cannot_be_created(office: Office, connection: Connection) -> None:
-    """Auth can be read and not written: it is not tried with everybody."""
+    """A run ends after five employees if Auth can be read but not written."""
     hire_many(connection, 20)
     office.server.fail_next(*[BROKEN] * 20, method="POST")
     done = office.run()
@@ -163,7 +161,7 @@ def test_auth_users_that_cannot_be_created(office: Office, connection: Connectio
 
 
 def test_a_database_that_is_slow(office: Office, connection: Connection, database_url: str) -> None:
-    """Somebody holds the bucket for too long: it is tried again."""
+    """A run retries a call of the database that timed out."""
     hire_many(connection, 1)
     with psycopg.connect(database_url) as other:
         other.execute("select from auth_sync_rate for update")

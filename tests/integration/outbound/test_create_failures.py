@@ -1,4 +1,4 @@
-"""POST /admin/api/employees while Auth, or the database, is in trouble: there are both in the end, or neither."""
+"""POST /admin/api/employees while Auth or the database fails ends with both employee and login, or neither."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -42,7 +42,7 @@ LOST = {
     "a page": PAGE_500,
     "unexpected": UNEXPECTED,
 }
-"""What may have been carried out or not."""
+"""Failures after which a call may or may not have been carried out."""
 REFUSALS = {"throttled": throttled("7"), "refused": REFUSED, "no key": NO_KEY}
 AGAINST_LOGINS = "alter table employees add constraint no_login check (auth_user_id is null)"
 
@@ -56,7 +56,7 @@ def hr(
 
 
 def assert_neither_or_both(hr: Office, **body: Json) -> None:
-    """Once the relay has looked; then the same request succeeds, or says who was created."""
+    """Check that after the relay has run, the same request succeeds, or names the employee who was created."""
     hr.rest()
     assert {status for status, _ in intents(hr.connection)} <= {"SUCCESS"}
     found = pairs(hr.connection)
@@ -70,8 +70,8 @@ def assert_neither_or_both(hr: Office, **body: Json) -> None:
         assert_only(hr.connection, again)
 
 
-def assert_says_when_to_ask_again(answer: TestResponse) -> None:
-    """503 with Retry-After; no other answer has that. Auth's own words are not repeated."""
+def assert_says_when_to_retry(answer: TestResponse) -> None:
+    """Check that only a 503 has Retry-After, and that Auth's own text is not repeated."""
     assert ("Retry-After" in answer.headers) == (answer.status_code == 503)
     assert CONFIDENTIAL not in answer.text
     assert EMAIL not in answer.text
@@ -79,20 +79,20 @@ def assert_says_when_to_ask_again(answer: TestResponse) -> None:
 
 @pytest.mark.parametrize("invite", [False, True])
 @pytest.mark.parametrize("name", LOST)
-def test_a_login_that_may_come_still_is_waited_for(hr: Office, name: str, invite: bool) -> None:
-    """Auth did not create it, as far as anybody knows: 503, and it is the relay's, after some time."""
+def test_a_login_that_may_still_be_created_is_left_to_the_relay(hr: Office, name: str, invite: bool) -> None:
+    """A creation whose result is unknown gets 503, and the relay resolves it after the lease."""
     hr.auth.fail_next(LOST[name], method="POST", path="/admin/users")
     answer = hr.create(invite=invite)
     assert answer.status_code == 503
-    assert_says_when_to_ask_again(answer)
-    hr.look()
+    assert_says_when_to_retry(answer)
+    hr.run_pass()
     assert (intents(hr.connection), pairs(hr.connection)) == ([("PENDING", None)], [])
     assert_neither_or_both(hr, invite=invite)
 
 
 @pytest.mark.parametrize("name", [name for name in LOST if name != "unexpected"])
-def test_a_login_that_has_come_all_the_same_is_taken(hr: Office, name: str) -> None:
-    """Only the answer was lost: 201, and the password is the one that Auth was told."""
+def test_a_login_whose_response_was_lost_is_used(hr: Office, name: str) -> None:
+    """A login whose response was lost is used, and the returned password is the one that Auth received."""
     hr.auth.fail_next(LOST[name].after_commit(), method="POST", path="/admin/users")
     answer = hr.create()
     assert answer.status_code == 201
@@ -104,19 +104,19 @@ def test_a_login_that_has_come_all_the_same_is_taken(hr: Office, name: str) -> N
 
 @pytest.mark.parametrize("invite", [False, True])
 @pytest.mark.parametrize("name", REFUSALS)
-def test_what_auth_has_refused_is_undone_at_once(hr: Office, name: str, invite: bool) -> None:
-    """503 with Auth's own Retry-After where it asks for a pause, else 502: not the caller's fault."""
+def test_a_refusal_of_auth_is_undone_at_once(hr: Office, name: str, invite: bool) -> None:
+    """A refusal of Auth is undone at once; it gets 503 with Auth's Retry-After for a pause, otherwise 502."""
     hr.auth.fail_next(REFUSALS[name], method="POST", path="/admin/users")
     answer = hr.create(invite=invite)
     assert answer.status_code == (503 if name == "throttled" else 502)
-    assert_says_when_to_ask_again(answer)
+    assert_says_when_to_retry(answer)
     assert answer.headers.get("Retry-After") == ("7" if name == "throttled" else None)
     assert intents(hr.connection) == [("SUCCESS", "undone")]
     assert_neither_or_both(hr, invite=invite)
 
 
-def test_an_address_that_auth_refuses_is_the_callers_to_change(hr: Office) -> None:
-    """4xx: Auth takes ASCII alone, and asking it again does not help."""
+def test_an_e_mail_that_auth_refuses_is_the_callers_error(hr: Office) -> None:
+    """An e-mail that Auth refuses gets 4xx: Auth accepts ASCII only, and a retry does not help."""
     answer = hr.create(email="jäne@example.com")
     assert answer.status_code in (400, 422)
     assert_nobody(hr.connection)
@@ -126,14 +126,14 @@ def test_an_address_that_auth_refuses_is_the_callers_to_change(hr: Office) -> No
     "fault", [CUT, TIMED_OUT, UNEXPECTED, throttled(), NO_KEY], ids=lambda fault: str(fault.status)
 )
 @pytest.mark.parametrize("invite", [False, True])
-def test_while_auth_is_away_nobody_is_created(hr: Office, fault: Fault, invite: bool) -> None:
-    """Whatever is asked of it fails, the undoing too: the intent waits until it is back."""
+def test_during_an_outage_no_employee_is_created(hr: Office, fault: Fault, invite: bool) -> None:
+    """While every call to Auth fails, including the undo, the intent waits."""
     hr.auth.fail(fault)
     answer = hr.create(invite=invite)
     assert answer.status_code == (502 if fault is NO_KEY else 503)
-    assert_says_when_to_ask_again(answer)
+    assert_says_when_to_retry(answer)
     for _ in range(3):
-        hr.look()
+        hr.run_pass()
     assert [each["status"] for each in open_rows(hr.connection)] == ["PENDING"]
     hr.auth.fail(None)
     assert_neither_or_both(hr, invite=invite)
@@ -142,35 +142,37 @@ def test_while_auth_is_away_nobody_is_created(hr: Office, fault: Fault, invite: 
 @pytest.mark.parametrize("committed", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("name", LOST | REFUSALS)
 def test_an_invitation_that_fails_leaves_neither_or_both(hr: Office, name: str, committed: bool) -> None:
-    """Auth mailed it, or not, and did not say so."""
+    """An invitation that Auth sent or did not send, without saying so, leaves both or neither."""
     fault = (LOST | REFUSALS)[name]
     hr.auth.fail_next(fault.after_commit() if committed else fault, method="POST", path="/invite")
     answer = hr.create(invite=True)
     assert answer.status_code == (502 if name in ("refused", "no key") else 503)
-    assert_says_when_to_ask_again(answer)
+    assert_says_when_to_retry(answer)
     assert_neither_or_both(hr, invite=True)
 
 
 @pytest.mark.parametrize("method", ["DELETE", "GET"])
 @pytest.mark.parametrize("committed", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("name", [*LOST, "throttled", "no key"])
-def test_what_cannot_be_undone_now_is_undone_later(hr: Office, name: str, committed: bool, method: str) -> None:
-    """The answer is the same: employees refuse it. Until the relay comes the auth user may be there."""
+def test_a_login_that_cannot_be_deleted_now_is_deleted_later(
+    hr: Office, name: str, committed: bool, method: str
+) -> None:
+    """A login that cannot be deleted now is deleted by the relay, and the response is the same 422."""
     fault = (LOST | REFUSALS)[name]
     hr.connection.execute(AGAINST_LOGINS)
     hr.auth.fail_next(*[fault.after_commit() if committed else fault] * 2, method=method)
     answer = hr.create()
     assert (*reason_of(answer), answer.get_json()["constraint"]) == (422, "employee_rejected", "no_login")
-    assert_says_when_to_ask_again(answer)
+    assert_says_when_to_retry(answer)
     hr.rest()
     assert_nobody(hr.connection)
     assert intents(hr.connection) == [("SUCCESS", "undone")]
 
 
-def test_an_auth_that_is_too_old_is_found_out(
+def test_an_auth_that_is_too_old_is_reported(
     settings: Settings, database: Database, connection: Connection, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It gives its new users other ids than it is asked to: 502, and nobody is left."""
+    """An Auth that ignores the requested id gets 502 `auth_too_old`, and leaves no login."""
     with office(settings, database, connection, caplog, honours_id=False) as hr:
         assert reason_of(hr.create()) == (502, "auth_too_old")
         hr.rest()
@@ -179,7 +181,7 @@ def test_an_auth_that_is_too_old_is_found_out(
 
 @dataclass(frozen=True, slots=True)
 class Breaking(CalledSoon):
-    """A database that cannot be reached as this function is called; or that has carried it out, and is then cut off."""
+    """A database that fails before or after it has carried out a call of this function."""
 
     database: Database
     function: str
@@ -200,24 +202,24 @@ class Breaking(CalledSoon):
 @pytest.mark.parametrize("invite", [False, True])
 @pytest.mark.parametrize("committed", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("function", ["auth_sync_intend_v1", "auth_sync_hire_v1"])
-def test_a_database_in_trouble_leaves_neither_or_both(
+def test_a_failing_database_leaves_neither_or_both(
     hr: Office, settings: Settings, function: str, committed: bool, invite: bool
 ) -> None:
-    """503 with Retry-After. Where it had been carried out there are both, and the next request says so."""
+    """A failing database gets 503 with Retry-After, and leaves both or neither."""
     with closing(SupabaseAuthAdmin(hr.auth.url, hr.auth.key)) as admin:
         broken = Breaking(hr.database, function, committed)
         client, hr.client = hr.client, client_for(settings, accounts_over(broken, admin, settings))
         answer = hr.create(invite=invite)
         hr.client = client
     assert answer.status_code == 503
-    assert_says_when_to_ask_again(answer)
+    assert_says_when_to_retry(answer)
     if function == "auth_sync_hire_v1" and committed:
         assert len(pairs(hr.connection)) == 1
     assert_neither_or_both(hr, invite=invite)
 
 
-def test_who_has_the_login_already_is_not_made_to_wait(hr: Office, database_url: str) -> None:
-    """The login that came all the same is the employee's from the start: its user may sign in at once."""
+def test_a_login_whose_response_was_lost_can_sign_in(hr: Office, database_url: str) -> None:
+    """The user of a login whose response was lost can sign in at once."""
     hr.auth.fail_next(TIMED_OUT.after_commit(), method="POST")
     user = UUID(hr.create().get_json()["auth_user_id"])
     with auth_on(database_url) as auth:

@@ -1,4 +1,4 @@
-"""Actions while something is wrong with Auth: tried again, given up or done, by what kind of trouble it is."""
+"""Actions while Auth fails are retried, need attention or are done, depending on the error."""
 
 from collections.abc import Iterator
 from uuid import UUID
@@ -21,19 +21,19 @@ FAULTS = {
     "500": UNEXPECTED,
 }
 KEY_REFUSED = Fault(401, "no_authorization")
-PATIENCE = httpx.Timeout(0.5)
+TIMEOUT = httpx.Timeout(0.5)
 
 each_fault = pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 
 
 @pytest.fixture
 def hr(database_url: str) -> Iterator[Company]:
-    with company(database_url, timeout=PATIENCE) as hr:
+    with company(database_url, timeout=TIMEOUT) as hr:
         yield hr
 
 
 def state(hr: Company) -> tuple[str, str | None, str | None, bool]:
-    """Of the newest action: status, outcome, why it failed, and whether it is tried again."""
+    """Return the newest action's status, outcome and error, and whether it is due again."""
     found = hr.action
     return found["status"], found["outcome"], found["error_message"], found["next_attempt_at"] is not None
 
@@ -48,8 +48,8 @@ def colleague(hr: Company, name: str) -> tuple[int, UUID]:
 
 
 @each_fault
-def test_a_call_that_was_lost_is_made_again_later(hr: Company, fault: Fault) -> None:
-    """It was not carried out, which reading the user again says; that is a failure, until it is due again."""
+def test_a_lost_call_is_retried_later(hr: Company, fault: Fault) -> None:
+    """A call that Auth did not carry out fails, and is retried when the action is due again."""
     hr.server.fail_next(fault, method="PUT")
     hr.write("is_active = false")
     hr.accounts.run_once("relay")
@@ -61,8 +61,8 @@ def test_a_call_that_was_lost_is_made_again_later(hr: Company, fault: Fault) -> 
 
 
 @each_fault
-def test_a_call_whose_answer_was_lost_is_not_made_again(hr: Company, fault: Fault) -> None:
-    """It was carried out, which reading the user again says: that is a success."""
+def test_a_call_whose_response_was_lost_is_not_retried(hr: Company, fault: Fault) -> None:
+    """A call whose response was lost is a success, because the relay reads the user again."""
     hr.server.fail_next(fault.after_commit(), method="PUT")
     hr.write("is_active = false")
     assert hr.accounts.run_once("relay").outcomes == {"disabled": 1}
@@ -70,8 +70,8 @@ def test_a_call_whose_answer_was_lost_is_not_made_again(hr: Company, fault: Faul
 
 
 @each_fault
-def test_a_new_e_mail_whose_answer_was_lost_is_not_sent_again(hr: Company, fault: Fault) -> None:
-    """As with a ban."""
+def test_a_new_e_mail_whose_response_was_lost_is_not_sent_again(hr: Company, fault: Fault) -> None:
+    """A new e-mail whose response was lost is a success, because the relay reads the user again."""
     hr.server.fail_next(fault.after_commit(), method="PUT")
     hr.write(f"email = '{HR}'")
     assert hr.accounts.run_once("relay").outcomes == {"email_updated": 1}
@@ -79,8 +79,8 @@ def test_a_new_e_mail_whose_answer_was_lost_is_not_sent_again(hr: Company, fault
 
 
 @each_fault
-def test_where_auth_cannot_be_read_nothing_is_changed(hr: Company, fault: Fault) -> None:
-    """And nobody asks again before a pause is over."""
+def test_an_action_changes_nothing_if_auth_cannot_be_read(hr: Company, fault: Fault) -> None:
+    """An action changes nothing if the user cannot be read, and a pause follows."""
     hr.server.fail(fault)
     hr.write("is_active = false")
     assert hr.accounts.run_once("relay").outcomes == {"auth_unavailable": 1}
@@ -91,8 +91,8 @@ def test_where_auth_cannot_be_read_nothing_is_changed(hr: Company, fault: Fault)
 
 
 @each_fault
-def test_what_cannot_be_read_back_is_no_success(hr: Company, fault: Fault) -> None:
-    """Until it can; and then no second call changes anything."""
+def test_a_change_that_cannot_be_read_back_is_not_a_success(hr: Company, fault: Fault) -> None:
+    """An action succeeds only after the user can be read back, without a second call that changes."""
     hr.write("is_active = false")
     hr.server.after = lambda call: hr.server.fail_next(fault, method="GET") if call.method == "PUT" else None
     hr.accounts.run_once("relay")
@@ -103,9 +103,9 @@ def test_what_cannot_be_read_back_is_no_success(hr: Company, fault: Fault) -> No
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT"])
-@pytest.mark.parametrize("retry_after", ["120", None], ids=["Retry-After", "without a word"])
-def test_auth_is_left_alone_while_it_asks_for_that(hr: Company, method: str, retry_after: str | None) -> None:
-    """For as long as it says; the action is given back, which is no attempt and no failure."""
+@pytest.mark.parametrize("retry_after", ["120", None], ids=["Retry-After", "without a time"])
+def test_auth_gets_the_pause_that_it_requests(hr: Company, method: str, retry_after: str | None) -> None:
+    """Auth gets the pause that it requests, and the action is given back without an attempt or a failure."""
     hr.server.fail_next(throttled(retry_after), method=method)
     hr.write("is_active = false")
     ran = hr.accounts.run_once("relay")
@@ -122,16 +122,16 @@ def test_auth_is_left_alone_while_it_asks_for_that(hr: Company, method: str, ret
     assert (hr.action["attempts"], failures(hr)) == (1, 0)
 
 
-def test_somebody_who_waits_is_told_nothing_while_auth_asks_for_a_pause(hr: Company) -> None:
-    """It is queued."""
+def test_an_action_stays_queued_while_auth_requests_a_pause(hr: Company) -> None:
+    """`perform_now` leaves the action in the queue if Auth requests a pause."""
     hr.server.fail_next(throttled("120"))
     hr.write("is_active = false")
     assert hr.accounts.perform_now(hr.action["event_id"], "admin") is None
     assert (hr.action["status"], hr.action["attempts"], hr.is_paused) == ("PENDING", 0, True)
 
 
-def test_a_key_that_is_refused_is_no_fault_of_the_action(hr: Company) -> None:
-    """It is tried again when somebody has set the right one; meanwhile Auth is not asked all the time."""
+def test_an_action_is_retried_after_a_refused_key(hr: Company) -> None:
+    """An action whose key Auth refuses is retried, with pauses, until the key is right."""
     hr.server.fail(KEY_REFUSED)
     hr.write("is_active = false")
     hr.accounts.run_once("relay")
@@ -142,8 +142,8 @@ def test_a_key_that_is_refused_is_no_fault_of_the_action(hr: Company) -> None:
     assert hr.accounts.run_once("relay").outcomes == {"disabled": 1}
 
 
-def test_what_auth_refuses_is_given_up(hr: Company) -> None:
-    """Asking again would not help: an admin is told why."""
+def test_an_action_that_auth_refuses_needs_attention(hr: Company) -> None:
+    """An action that Auth refuses needs attention, and records the reason."""
     hr.write("email = 'not an@address'")
     assert hr.accounts.run_once("relay").outcomes == {"auth_refused": 1}
     assert state(hr) == ("FAILED", "auth_refused", "auth_refused validation_failed", False)
@@ -152,8 +152,11 @@ def test_what_auth_refuses_is_given_up(hr: Company) -> None:
 
 
 @pytest.mark.parametrize("email", ["taken@example.com", "Taken@Example.COM"])
-def test_a_taken_e_mail_is_given_up_and_the_employee_keeps_it(hr: Company, email: str) -> None:
-    """Auth says 500 to it, which is told apart from Auth's trouble: another auth user has that e-mail."""
+def test_a_taken_e_mail_needs_attention_and_the_employee_keeps_it(hr: Company, email: str) -> None:
+    """An action with a taken e-mail needs attention, and the employee keeps the e-mail.
+
+    Auth answers 500 to it. The relay distinguishes that from an outage: another auth user has the e-mail.
+    """
     hr.auth.admin_create("taken@example.com")
     hr.write(f"email = '{email}'")
     assert hr.accounts.run_once("relay").outcomes == {"email_taken": 1}
@@ -163,7 +166,7 @@ def test_a_taken_e_mail_is_given_up_and_the_employee_keeps_it(hr: Company, email
 
 
 def test_after_a_taken_e_mail_the_next_one_is_sent(hr: Company) -> None:
-    """HR corrects it: what was given up has ended."""
+    """A corrected e-mail is sent, and ends the action that needed attention."""
     hr.auth.admin_create("taken@example.com")
     hr.write("email = 'taken@example.com'")
     hr.accounts.run_once("relay")
@@ -173,8 +176,8 @@ def test_after_a_taken_e_mail_the_next_one_is_sent(hr: Company) -> None:
     assert {action["status"] for action in actions(hr.connection)} == {"SUCCESS"}
 
 
-def test_an_outage_is_waited_out_with_ever_fewer_calls(hr: Company) -> None:
-    """A first batch, then one try after each pause; what failed in it and all the rest is done when it is over."""
+def test_an_outage_costs_ever_fewer_calls(hr: Company) -> None:
+    """An outage costs one batch and then one attempt per pause, and all actions are done after it."""
     colleagues = [colleague(hr, f"colleague{number}") for number in range(20)]
     hr.server.fail(CUT)
     dismiss(hr.connection, *(employee_id for employee_id, _ in colleagues))
@@ -192,16 +195,16 @@ def test_an_outage_is_waited_out_with_ever_fewer_calls(hr: Company) -> None:
     assert hr.server.count("PUT") == 20
 
 
-def poisoned(hr: Company) -> None:
-    """All that Auth is asked about Jane breaks it, and she is dismissed."""
+def break_calls_about_jane(hr: Company) -> None:
+    """Dismiss Jane, and let every call about her break Auth."""
     hr.server.fail_next(*[UNEXPECTED] * 100, path=f"/admin/users/{hr.user}")
     hr.write("is_active = false")
 
 
-def test_one_that_always_fails_does_not_stop_the_others(hr: Company) -> None:
-    """Neither with it nor after it; and it is not tried again before its time."""
+def test_an_action_that_always_fails_does_not_stop_the_others(hr: Company) -> None:
+    """An action that always fails neither stops the others nor is retried early."""
     others = [colleague(hr, f"colleague{number}")[0] for number in range(3)]
-    poisoned(hr)
+    break_calls_about_jane(hr)
     dismiss(hr.connection, *others)
     ran = hr.accounts.run_once("relay")
     assert ran.outcomes == {"auth_unavailable": 1, "disabled": 3}
@@ -212,11 +215,12 @@ def test_one_that_always_fails_does_not_stop_the_others(hr: Company) -> None:
     assert hr.server.count(path=f"/admin/users/{hr.user}") == called
 
 
-def test_one_that_always_fails_alone_is_not_tried_all_the_time(hr: Company) -> None:
-    """Its failures look like an outage; others are tried as soon as there are any, and that brings it no extra tries
-    without end.
+def test_an_action_that_always_fails_gets_no_extra_attempts(hr: Company) -> None:
+    """An action that always fails gets no endless extra attempts when other actions arrive.
+
+    Alone, its failures are taken for an outage, so a new action is tried at once.
     """
-    poisoned(hr)
+    break_calls_about_jane(hr)
     for _ in range(3):
         make_due(hr.connection)
         fill_bucket(hr.connection)

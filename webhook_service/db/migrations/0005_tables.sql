@@ -1,9 +1,10 @@
--- The other tables: the last known state of each auth user, the settings of the triggers, and what relays, reconciliation, replays,
--- notices and admins keep.
+-- The other tables: the last known state of each auth user, the settings of the triggers, and the records of relays, reconciliation,
+-- replays, notices and admins.
 
 set local lock_timeout = '5s';
 
--- What we know of each auth user, merged from its events: the guard for order and the tombstone of the deleted.
+-- The last known state of each auth user, merged from its events. It keeps late events from overwriting newer
+-- ones, and remembers deleted users.
 create table if not exists public.auth_user_state (
   auth_user_id uuid primary key,
   version bigint not null default 0,
@@ -23,15 +24,16 @@ create table if not exists public.auth_user_state (
 alter table public.auth_user_state enable row level security;
 
 comment on table public.auth_user_state is 'webhook-service: the last known state of each auth user';
-comment on column public.auth_user_state.log_id is 'the ledger row of the newest version; among equal versions the later arrival is newer';
-comment on column public.auth_user_state.fields is 'what may be copied to the employee: {column: [value, version, log_id]}, each as of the newest event that carried it';
-comment on column public.auth_user_state.employee_id is 'the employee last linked, also after the link is gone';
+comment on column public.auth_user_state.log_id is 'the ledger row of the newest version; of equal versions, the later arrival is newer';
+comment on column public.auth_user_state.fields is
+  'the values that may be copied to the employee: {column: [value, version, log_id]}, each from the newest event that carried it';
+comment on column public.auth_user_state.employee_id is 'the employee who was linked last, also after the link is gone';
 comment on column public.auth_user_state.record_hash is
-  'md5 of the mapped columns of auth.users as the newest captured event had them: reconciliation compares it';
+  'md5 of the mapped columns of auth.users in the newest captured event; reconciliation compares it';
 comment on column public.auth_user_state.disabled_at is
-  'when this service banned the auth user, because its employee left; null otherwise: a ban of somebody else is theirs to lift';
+  'when this service banned the auth user because its employee is inactive or deleted, else null: it does not lift the bans of others';
 
--- What a new employee is linked from. Hash: a text may be too long for a btree.
+-- For linking a new employee. Hash indexes, because a text may be too long for a btree.
 create index if not exists auth_user_state_email_idx
   on public.auth_user_state using hash (email) where email_confirmed and deleted_at is null;
 create index if not exists auth_user_state_employee_number_idx
@@ -39,7 +41,7 @@ create index if not exists auth_user_state_employee_number_idx
 create index if not exists auth_user_state_email_prefix_idx
   on public.auth_user_state (left(email, 100) text_pattern_ops) where email is not null;
 
--- The settings of the database's side.
+-- The settings of the triggers.
 create table if not exists public.auth_sync_settings (
   only_row boolean primary key default true check (only_row),
   name_fields jsonb not null default '{"first_name": "first_name", "last_name": "last_name"}',
@@ -50,35 +52,52 @@ create table if not exists public.auth_sync_settings (
 insert into public.auth_sync_settings default values on conflict do nothing;
 alter table public.auth_sync_settings enable row level security;
 
-comment on table public.auth_sync_settings is 'webhook-service: what the triggers must know';
+comment on table public.auth_sync_settings is 'webhook-service: the settings that the triggers read';
 comment on column public.auth_sync_settings.name_fields is
   'NAME_FIELDS of the service, written by its migrate: {column of employees: key in raw_user_meta_data}';
-comment on column public.auth_sync_settings.columns is 'which columns of employees may be written, by EMAIL_OWNER and NAME_FIELDS';
+comment on column public.auth_sync_settings.columns is
+  'the columns of employees that the service may write, from EMAIL_OWNER and NAME_FIELDS';
 comment on column public.auth_sync_settings.webhook_url is
-  'where events are posted to; null: nowhere, the relay carries them. Set by auth_sync_send_to';
-comment on column public.auth_sync_settings.relay_after is 'how long a webhook has before the relay takes its event over';
+  'the URL that events are posted to; null: events are not posted, the relay applies them. Set by auth_sync_send_to';
+comment on column public.auth_sync_settings.relay_after is 'how long after its posting an event is due for the relay';
 
--- Who relays: a heartbeat each.
+-- The relays, with a heartbeat each.
 create table if not exists public.auth_sync_relays (
   relay text primary key,
   started_at timestamptz not null default now(),
   last_run_at timestamptz not null default now()
 );
 alter table public.auth_sync_relays enable row level security;
-comment on table public.auth_sync_relays is 'webhook-service: the relays and when each last ran';
+comment on table public.auth_sync_relays is 'webhook-service: the relays, and when each ran last';
 
 -- Employees that the relay tries to link again.
 create table if not exists public.auth_sync_hires (
   id bigint generated always as identity primary key,
   employee_id bigint not null,
-  seen_at timestamptz
+  seen_at timestamptz,
+  noted_at timestamptz not null default clock_timestamp()
 );
 create index if not exists auth_sync_hires_seen_idx on public.auth_sync_hires (seen_at, id);
 alter table public.auth_sync_hires enable row level security;
 comment on table public.auth_sync_hires is
-  'webhook-service: employees that the relay looks at again, as their auth user may have come at the same moment';
+  'webhook-service: employees that the relay tries to link again, because their auth user may have been added at the same moment';
 
--- How fast actions may be performed, by all relays together: a token bucket, and the pause that Auth asked for.
+-- The keys that unlinked auth users have left. The relay links an employee to the auth user that had its key at the hire.
+create table if not exists public.auth_sync_former_keys (
+  id bigint generated always as identity primary key,
+  auth_user_id uuid not null,
+  version bigint not null,
+  key text not null,
+  state jsonb not null,
+  left_at timestamptz not null default clock_timestamp()
+);
+create index if not exists auth_sync_former_keys_key_idx on public.auth_sync_former_keys using hash (key);
+create index if not exists auth_sync_former_keys_left_idx on public.auth_sync_former_keys (left_at);
+alter table public.auth_sync_former_keys enable row level security;
+comment on table public.auth_sync_former_keys is
+  'webhook-service: keys that unlinked auth users had until less than a day ago, with their state of that time';
+
+-- The rate limit of actions, for all relays together: a token bucket, and the pause that Auth requested.
 create table if not exists public.auth_sync_rate (
   only_row boolean primary key default true check (only_row),
   tokens numeric not null default 0,
@@ -88,11 +107,11 @@ create table if not exists public.auth_sync_rate (
 );
 insert into public.auth_sync_rate default values on conflict do nothing;
 alter table public.auth_sync_rate enable row level security;
-comment on table public.auth_sync_rate is 'webhook-service: the calls of the Auth Admin API that may be made at this moment';
-comment on column public.auth_sync_rate.failures is 'how often in a row Auth could not be reached';
+comment on table public.auth_sync_rate is 'webhook-service: the calls of the Auth Admin API that may be made now';
+comment on column public.auth_sync_rate.failures is 'how many calls in a row found Auth unavailable';
 
--- Whom Auth's state, too, decides about: found by comparing two tables, which many employees take long for. So in a large
--- company the lists show those of here whose row still is so.
+-- Employees whose sync_status depends on Auth's state, too. It takes a comparison of two tables, which takes long for many employees. So
+-- in a large company the lists show the employees in this table whose sync_status is still the same.
 create table if not exists public.auth_sync_mismatches (
   sync_status text not null,
   employee_id bigint not null,
@@ -100,7 +119,8 @@ create table if not exists public.auth_sync_mismatches (
   primary key (sync_status, employee_id)
 );
 alter table public.auth_sync_mismatches enable row level security;
-comment on table public.auth_sync_mismatches is 'webhook-service: employees that were found as EMAIL_MISMATCH or INACTIVE_WITH_AUTH';
+comment on table public.auth_sync_mismatches is
+  'webhook-service: employees whose sync_status was found to be EMAIL_MISMATCH or INACTIVE_WITH_AUTH';
 
 create table if not exists public.auth_sync_mismatch_pass (
   only_row boolean primary key default true check (only_row),
@@ -110,10 +130,11 @@ create table if not exists public.auth_sync_mismatch_pass (
 );
 insert into public.auth_sync_mismatch_pass default values on conflict do nothing;
 alter table public.auth_sync_mismatch_pass enable row level security;
-comment on table public.auth_sync_mismatch_pass is 'webhook-service: how far the comparison of employees with Auth is, and when the next is due';
-comment on column public.auth_sync_mismatch_pass.after is 'the employee that it is at; null between two passes';
+comment on table public.auth_sync_mismatch_pass is
+  'webhook-service: the progress of the comparison of employees with Auth, and when the next one is due';
+comment on column public.auth_sync_mismatch_pass.after is 'the last employee_id compared in this pass; null between two passes';
 
--- Bulk replays: all events again that match a filter.
+-- Bulk replays: an admin replays all rows that match a filter.
 create table if not exists public.auth_sync_bulk_replays (
   id bigint generated always as identity primary key,
   filter jsonb not null,
@@ -142,14 +163,17 @@ create table if not exists public.auth_sync_bulk_replays (
 create index if not exists auth_sync_bulk_replays_running_idx on public.auth_sync_bulk_replays (next_due) where status = 'RUNNING';
 alter table public.auth_sync_bulk_replays enable row level security;
 
-comment on table public.auth_sync_bulk_replays is 'webhook-service: replays of all events that fit a filter, and how far each has come';
-comment on column public.auth_sync_bulk_replays.matched is 'how many fitted when it was confirmed; what others settle meanwhile need not be replayed';
-comment on column public.auth_sync_bulk_replays.up_to is 'the largest ledger id that fitted when it was confirmed: what comes later is not replayed';
-comment on column public.auth_sync_bulk_replays.position is 'the ledger id up to which all is done';
-comment on column public.auth_sync_bulk_replays.part is 'the ledger ids of the events that the lease''s holder replays now, which lie up to part_end';
-comment on column public.auth_sync_bulk_replays.next_due is 'when the next part may be taken: this is what keeps to the rate';
+comment on table public.auth_sync_bulk_replays is 'webhook-service: the bulk replays, and the progress of each';
+comment on column public.auth_sync_bulk_replays.matched is
+  'how many rows matched when it was confirmed; rows that are settled meanwhile need not be replayed';
+comment on column public.auth_sync_bulk_replays.up_to is
+  'the largest ledger id that matched when it was confirmed; later rows are not replayed';
+comment on column public.auth_sync_bulk_replays.position is 'the ledger id up to which the replay is done';
+comment on column public.auth_sync_bulk_replays.part is
+  'the ledger ids, up to part_end, of the events that the lease''s holder replays now';
+comment on column public.auth_sync_bulk_replays.next_due is 'when the next part may be taken, which enforces the rate';
 
--- What admins are notified of.
+-- The notices for admins.
 create table if not exists public.auth_sync_notices (
   kind text primary key check (kind in ('needs_attention', 'backlog', 'drift', 'silence')),
   revision bigint not null default 0,
@@ -169,16 +193,18 @@ create table if not exists public.auth_sync_notices (
 );
 insert into public.auth_sync_notices (kind) values ('needs_attention'), ('backlog'), ('drift'), ('silence') on conflict do nothing;
 alter table public.auth_sync_notices enable row level security;
-comment on table public.auth_sync_notices is 'webhook-service: what admins have been told of, and what is to be sent to them';
-comment on column public.auth_sync_notices.revision is 'whoever changes the row must have seen this one: of many relays one decides';
-comment on column public.auth_sync_notices.gone_at is 'since when it is well again, while nobody has been told that yet';
-comment on column public.auth_sync_notices.reported_times is 'how many messages there have been since it began; each is waited longer for';
-comment on column public.auth_sync_notices.reported_count is 'how many there were in the last message, less those that are mended since';
-comment on column public.auth_sync_notices.mark is 'of drift: the run (id in the ledger) that was told';
-comment on column public.auth_sync_notices.message is 'what is still to be sent; null: nothing';
-comment on column public.auth_sync_notices.reached is 'which destinations have it already';
+comment on table public.auth_sync_notices is 'webhook-service: the notices that were sent to admins, and the messages still to be sent';
+comment on column public.auth_sync_notices.revision is
+  'counts the changes of the row; a relay may change it only if it has read the present revision, so that one of many decides';
+comment on column public.auth_sync_notices.gone_at is 'since when the condition no longer holds, until the resolved message is decided';
+comment on column public.auth_sync_notices.reported_times is
+  'how many messages were sent since the condition began; each next one waits longer';
+comment on column public.auth_sync_notices.reported_count is 'the count in the last message, less the rows that were settled since';
+comment on column public.auth_sync_notices.mark is 'drift only: the ledger id of the run that was reported';
+comment on column public.auth_sync_notices.message is 'the message that is still to be sent, or null';
+comment on column public.auth_sync_notices.reached is 'the destinations that have the message already';
 
--- Admins: their sessions, their attempts to sign in, what they did.
+-- Admins: their sessions, their attempts to sign in, and their actions.
 create table if not exists public.auth_sync_sessions (
   session uuid primary key default gen_random_uuid(),
   who text not null,
@@ -188,7 +214,7 @@ create table if not exists public.auth_sync_sessions (
 );
 alter table public.auth_sync_sessions enable row level security;
 comment on table public.auth_sync_sessions is
-  'webhook-service: the browsers that admins are signed in with; auth_user_id is null where it was by the admin key';
+  'webhook-service: the sessions of admins; auth_user_id is null after a sign-in with the admin key';
 
 create table if not exists public.auth_sync_sign_in_attempts (
   key text primary key,
@@ -197,7 +223,7 @@ create table if not exists public.auth_sync_sign_in_attempts (
 );
 alter table public.auth_sync_sign_in_attempts enable row level security;
 comment on table public.auth_sync_sign_in_attempts is
-  'webhook-service: how many attempts to sign in are left, for each address and each account (as a hash)';
+  'webhook-service: the attempts to sign in that are left, for each address and each account (as a hash)';
 
 create table if not exists public.auth_sync_audit (
   id bigint generated always as identity primary key,
@@ -209,5 +235,5 @@ create table if not exists public.auth_sync_audit (
 );
 create index if not exists auth_sync_audit_target_idx on public.auth_sync_audit (target, id) where target is not null;
 alter table public.auth_sync_audit enable row level security;
-comment on table public.auth_sync_audit is 'webhook-service: which admin did what, written before it is done';
-comment on column public.auth_sync_audit.target is 'what it was done to: event:ID, employee:ID, replay:ID';
+comment on table public.auth_sync_audit is 'webhook-service: the actions of admins, each written before it is done';
+comment on column public.auth_sync_audit.target is 'the object of the action: event:ID, employee:ID, replay:ID';

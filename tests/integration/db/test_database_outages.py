@@ -1,4 +1,4 @@
-"""The service while its database, of either kind, is dead or silent: each sender gets a clear refusal in time."""
+"""The service with a dead or silent database of either kind: each sender gets a clear refusal in time."""
 
 import socket
 import threading
@@ -26,8 +26,8 @@ from webhook_service.inbound.signature import parse_secrets
 from webhook_service.ports import Database
 from webhook_service.settings import Settings, SupabaseConnection
 
-WITHIN = 5.0
-"""Seconds after which the webhook sender gives up."""
+SENDER_TIMEOUT_SECONDS = 5.0
+"""The timeout of the webhook's sender."""
 
 
 @contextmanager
@@ -45,7 +45,7 @@ def served(app: Flask) -> Iterator[str]:
 
 @contextmanager
 def app_on(kind: str, port: int) -> Iterator[str]:
-    """The service on a database at that port; its URL."""
+    """Run the service on a database at that port, and yield its URL."""
     connection = SupabaseConnection(f"http://127.0.0.1:{port}", "sb_secret_test")
     database: Database
     if kind == "postgres":
@@ -62,7 +62,7 @@ def app_on(kind: str, port: int) -> Iterator[str]:
 
 def deliver(url: str) -> httpx.Response:
     body = body_of(insert(email="jane@example.com"))
-    return httpx.post(f"{url}/webhook/auth", content=body, headers=headers_for(body), timeout=WITHIN)
+    return httpx.post(f"{url}/webhook/auth", content=body, headers=headers_for(body), timeout=SENDER_TIMEOUT_SECONDS)
 
 
 @pytest.mark.parametrize(
@@ -76,10 +76,10 @@ def deliver(url: str) -> httpx.Response:
     ],
 )
 def test_the_sender_gets_a_503_in_time(serve: Serve, kind: str, behaviour: Behaviour | None) -> None:
-    """Each of many deliveries is told to come again before the sender gives up, and probes say what is missing."""
+    """Each of many deliveries gets a 503 with Retry-After before the sender times out. /readyz names the database."""
     port = free_port() if behaviour is None else serve(behaviour)
     with app_on(kind, port) as url, ThreadPoolExecutor(20) as threads:
-        ready = threads.submit(httpx.get, f"{url}/readyz", timeout=WITHIN)
+        ready = threads.submit(httpx.get, f"{url}/readyz", timeout=SENDER_TIMEOUT_SECONDS)
         responses = list(threads.map(lambda _: deliver(url), range(19)))
         assert {(response.status_code, response.headers["Retry-After"]) for response in responses} == {(503, "5")}
         assert {response.headers["Content-Type"] for response in responses} == {"application/problem+json"}
@@ -87,11 +87,11 @@ def test_the_sender_gets_a_503_in_time(serve: Serve, kind: str, behaviour: Behav
         assert (answer.status_code, answer.json()["status"]) == (503, "not ready")
         assert answer.json()["checks"]["database"] != "ok"
         assert "secret" not in answer.text
-        assert httpx.get(f"{url}/healthz", timeout=WITHIN).status_code == 200
+        assert httpx.get(f"{url}/healthz", timeout=SENDER_TIMEOUT_SECONDS).status_code == 200
 
 
 def test_a_silent_postgres_is_unavailable(serve: Serve) -> None:
-    """A port that accepts and says nothing does not hold a call longer than its limit."""
+    """A port that accepts a connection and stays silent delays a call no longer than its limit."""
     database = DirectDatabase(f"postgresql://127.0.0.1:{serve(silent)}/postgres", call_timeout=0.3)
     with pytest.raises(Unavailable) as caught:
         database.call("auth_sync_schema_v1")
@@ -100,10 +100,10 @@ def test_a_silent_postgres_is_unavailable(serve: Serve) -> None:
 
 
 def test_a_database_that_comes_back_is_used_at_once(serve: Serve, database_url: str) -> None:
-    """However long it was away: a call tries to connect, and does not wait for a back-off."""
+    """After an outage of any length, the next call connects without a backoff."""
     is_back = threading.Event()
     database = DirectDatabase(proxied(database_url, serve(forward(database_url, is_back))), call_timeout=2)
-    for _ in range(8):  # psycopg_pool would have backed off for minutes by then
+    for _ in range(8):  # after these, psycopg_pool would back off for minutes
         with pytest.raises(Unavailable):
             database.call("auth_sync_schema_v1")
     is_back.set()
@@ -111,8 +111,8 @@ def test_a_database_that_comes_back_is_used_at_once(serve: Serve, database_url: 
     database.close()
 
 
-def test_connections_that_went_silent_are_given_up(serve: Serve, database_url: str) -> None:
-    """A host that is gone without a word keeps no thread: as soon as new connections work, calls do."""
+def test_silent_connections_are_closed(serve: Serve, database_url: str) -> None:
+    """A host that vanishes blocks no thread. Calls work as soon as new connections do."""
     is_there = threading.Event()
     is_there.set()
     database = DirectDatabase(
@@ -128,8 +128,8 @@ def test_connections_that_went_silent_are_given_up(serve: Serve, database_url: s
     database.close()
 
 
-def test_a_call_that_connects_for_too_long_keeps_no_thread(serve: Serve, database_url: str) -> None:
-    """Its deadline passes before it has a connection; when it has one, it ends by itself."""
+def test_a_slow_connect_keeps_no_thread(serve: Serve, database_url: str) -> None:
+    """A call whose deadline passes before it has a connection frees its thread as soon as it connects."""
     is_there, is_slow = threading.Event(), threading.Event()
     is_there.set()
     is_slow.set()
@@ -149,7 +149,7 @@ def test_a_call_that_connects_for_too_long_keeps_no_thread(serve: Serve, databas
 
 
 def answer_of(database: DirectDatabase) -> int:
-    """The first answer, once the thread is free again."""
+    """Return the first result, after the thread is free again."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         with suppress(Unavailable):
@@ -162,7 +162,10 @@ def proxied(database_url: str, port: int) -> str:
 
 
 def forward(database_url: str, is_there: threading.Event) -> Behaviour:
-    """A proxy to the real database. While it is not there, new connections are closed, and others hear nothing."""
+    """Return a proxy to the real database.
+
+    While `is_there` is not set, it closes new connections and sends nothing on others.
+    """
     path = f"{conninfo_to_dict(database_url)['host']}/.s.PGSQL.5432"
 
     def behaviour(connection: socket.socket, over: threading.Event) -> None:

@@ -1,0 +1,67 @@
+"""The project's English: no file has a retired word or sentence form. docs/glossary.md has the terms to use."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SUFFIXES = {".py", ".sql", ".md", ".html", ".js", ".css", ".yml", ".yaml", ".toml", ".sh", ""}
+FOLDERS = ("webhook_service", "tests", "benchmarks", "docs", ".ci", ".github", "deploy")
+OTHERS = {"node_modules", "__pycache__", "bootstrap", "released"}
+"""Folders with files of others, and of the past."""
+
+RETIRED = {
+    "told, tell (reported, recorded, named)": r"(?<![a-z])(?:told|tells?|telling)(?![a-z])",
+    "look (poll, pass, read, check)": r"(?<![a-z])look(?:s|ed|ing)?(?![a-z]|[ _]up(?![a-z]))",
+    "wish (requested action)": r"(?<![a-z])wish(?:es|ed|ing)?(?![a-z])",
+    "mend (fix)": r"(?<![a-z])mend(?:s|ed|ing)?(?![a-z])",
+    "ordinary (common, fast path)": r"(?<![a-z])ordinar(?:y|ily)(?![a-z])",
+    "shall (must)": r"(?<![a-z])shall(?![a-z])",
+    "crooked (misconfigured)": r"(?<![a-z])crooked(?![a-z])",
+    "lane (concurrent batch)": r"(?<![a-z])lanes?(?![a-z])",
+    "given up (needs attention)": r"(?<![a-z])(?:given|gives?|gave|giving)[ _]up(?![a-z])",
+    "in step (in sync)": r"(?<![a-z])(?:in|out of) step(?![a-z])",
+    "what came in (received data)": r"what came in\b",
+    "is no X (is not an X)": r"(?<!there )\bis no (?!longer\b|more\b)[a-z]",
+    "whom (the noun)": r"(?<![a-z])whom(?:ever)?(?![a-z])",
+    "who without a noun (the noun)": r"\b(?:by|to|of|than|for|with|from) who(?:ever)?\b"
+    r"|(?:^\s*(?:#|--|\*|-)?\s*|\"\"\"|[.:;]\s+)who(?:ever)?\s(?![^.]*\?)",
+    "what as a subject (the noun)": r"(?:^\s*(?:#|--)\s+|\"\"\"|[a-z\"`)][.]\s+)"
+    r"(?-i:What|Whatever|Those that|Those who)\s(?![^.]*\?)",
+}
+"""Each form with what replaces it. Without case, a line at a time."""
+
+ALLOWED = {
+    ("tests/unit/test_words.py", "RETIRED"): "the list itself",
+}
+"""Places that keep a retired word: (file, a part of the line) with the reason."""
+
+
+def texts() -> Iterator[tuple[str, str]]:
+    """(path from the root, text) of each file that is written here."""
+    files = [*ROOT.glob("*"), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*"))]
+    for path in files:
+        if path.is_file() and path.suffix in SUFFIXES and not OTHERS & set(path.relative_to(ROOT).parts):
+            yield path.relative_to(ROOT).as_posix(), path.read_text("utf-8", errors="ignore")
+
+
+@pytest.mark.parametrize("form", RETIRED)
+def test_no_file_has_a_retired_word(form: str) -> None:
+    """Readers meet the words of the glossary, and sentences that have a noun as their subject."""
+    retired = re.compile(RETIRED[form], re.IGNORECASE)
+    found = [
+        f"{path}:{number}: {line.strip()}"
+        for path, text in texts()
+        if path not in {place for place, part in ALLOWED if part == "RETIRED"}
+        for number, line in enumerate(text.splitlines(), 1)
+        if retired.search(line) and not any(place == path and part in line for place, part in ALLOWED)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(("place", "part"), [key for key in ALLOWED if key[1] != "RETIRED"])
+def test_what_is_allowed_is_there(place: str, part: str) -> None:
+    """An exception whose line is gone goes, too."""
+    assert part in (ROOT / place).read_text("utf-8")

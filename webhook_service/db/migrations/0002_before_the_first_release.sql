@@ -1,0 +1,34 @@
+-- Brings a database from before the first release to the names of the other migrations. Changes nothing in any other database.
+
+set local lock_timeout = '5s';
+
+-- Names by which employees were searched, with the triggers on employees that kept them.
+drop function if exists public.auth_sync_employees_named_v1() cascade;
+drop function if exists public.auth_sync_fill_names_v1(bigint, bigint, xid);
+drop table if exists public.auth_sync_names;
+
+-- Functions that have another signature or another name now.
+drop function if exists public.auth_sync_process_v1(jsonb, boolean, text);
+drop function if exists public.auth_sync_process_v2(jsonb, boolean, text, integer, boolean);
+drop function if exists public.auth_sync_employees_wish_v1() cascade;
+drop function if exists public.auth_sync_wish_v1(uuid, jsonb, text);
+drop function if exists public.auth_sync_wishes_v1(uuid, jsonb);
+drop function if exists public.auth_sync_enter_actions_v1(jsonb, text);
+drop function if exists public.auth_sync_apply_ordinary_v1(jsonb, boolean);
+drop function if exists public.auth_sync_look_again_v1(integer);
+drop function if exists public.auth_sync_given_up_v1();
+drop function if exists public.auth_sync_told_v1(text, text, jsonb, boolean);
+drop function if exists public.auth_sync_why_not_hire_v1(jsonb);
+
+-- Tables.
+do $$ begin
+  if to_regclass('public.integration_sync_log_given_up_idx') is not null then
+    alter index public.integration_sync_log_given_up_idx rename to integration_sync_log_needs_attention_idx;
+  end if;
+  if to_regclass('public.auth_sync_hires') is not null then
+    alter table public.auth_sync_hires add column if not exists noted_at timestamptz not null default clock_timestamp();
+  end if;
+  if exists (select from pg_catalog.pg_attribute where attrelid = to_regclass('public.auth_sync_notices') and attname = 'told_at') then
+    drop table public.auth_sync_notices;  -- made anew below: a condition that still holds is notified once more
+  end if;
+end $$;
