@@ -75,8 +75,9 @@ StartServer = Callable[..., Server]
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:
-    """Kills a server that still runs, with its workers. An orderly end waits for the relay, which looks for it every two
-    seconds.
+    """Kill a server that still runs, with its workers.
+
+    An orderly end would wait for the relay, which checks for it every two seconds.
     """
     if process.poll() is None:
         server_process.kill(process)
