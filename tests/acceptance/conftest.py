@@ -75,22 +75,21 @@ StartServer = Callable[..., Server]
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:
-    """Kills a server that still runs, with its workers. An orderly end waits for the relay, which looks for it every two
-    seconds.
-    """
+    """Kills a server that still runs, with its workers. A graceful end waits up to two seconds for the relay."""
     if process.poll() is None:
         server_process.kill(process)
 
 
 @contextmanager
 def servers(database_url: str, folder: Path) -> Iterator[StartServer]:
-    """Starts servers on this database, with further settings and their logs in `folder`; stopped at the end."""
+    """Starts servers on this database, with further settings. Their logs and temporary files are in `folder`."""
     with ExitStack() as stack:
 
         def start(**settings: str) -> Server:
             port = free_port()
             log_file = folder / f"server-{port}.log"
-            environment = settings_for(database_url) | {"HOST": "127.0.0.1", "PORT": str(port)} | settings
+            own = {"HOST": "127.0.0.1", "PORT": str(port), "TMPDIR": str(folder)}
+            environment = settings_for(database_url) | own | settings
             log = stack.enter_context(log_file.open("wb"))
             process = stack.enter_context(server_process.running(environment, log=log))
             stack.callback(end, process)
@@ -103,7 +102,7 @@ def servers(database_url: str, folder: Path) -> Iterator[StartServer]:
 
 @pytest.fixture
 def start_server(database_url: str, tmp_path: Path) -> Iterator[StartServer]:
-    """Starts a server on this test's database, with further settings; stopped at the end of the test."""
+    """Starts a server on this test's database, with further settings."""
     with servers(database_url, tmp_path) as start:
         yield start
 
