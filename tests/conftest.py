@@ -63,7 +63,7 @@ def postgres() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def new_database(postgres: str) -> Callable[..., str]:
-    """Makes a database, empty or as a copy of `template`, and returns its URL."""
+    """Make a database, empty or as a copy of `template`, and return its URL."""
     count = 0
 
     def create(template: str = "postgres") -> str:

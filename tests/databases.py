@@ -17,7 +17,7 @@ _unused: defaultdict[str, list[str]] = defaultdict(list)
 
 @contextmanager
 def dropped_afterwards(url: str) -> Iterator[str]:
-    """Yields the URL. Its database is dropped with one of the next batches, whatever is still connected to it."""
+    """Yield the URL. Its database is dropped with one of the next batches, whatever is still connected to it."""
     yield url
     server, database = make_conninfo(url, dbname="postgres"), str(conninfo_to_dict(url)["dbname"])
     if len(_unused[server]) >= BATCH:
@@ -26,7 +26,7 @@ def dropped_afterwards(url: str) -> Iterator[str]:
 
 
 def drop(server: str, databases: list[str]) -> None:
-    """Drops these databases; does nothing where a test has stopped the server."""
+    """Drop these databases; do nothing where a test has stopped the server."""
     with suppress(psycopg.OperationalError), psycopg.connect(server, autocommit=True) as connection:
         for database in databases:
             connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(database)))

@@ -39,7 +39,7 @@ class BrokenInstallation(Exception):
 
 
 def cannot_run(why: str) -> NoReturn:
-    """Skips the test. With CI in the environment it fails the test: a CI run must not pass without it."""
+    """Skip the test. With CI in the environment, fail it: a CI run must not pass without it."""
     if os.environ.get("CI"):
         pytest.fail(why)
     pytest.skip(why)
@@ -82,7 +82,7 @@ class Cluster:
         return f"postgresql://postgres@/{database}?host={self.folder}&port={self.port}"
 
     def create(self) -> None:
-        """Makes the empty cluster: UTF-8, superuser `postgres`, no passwords. Raises BrokenInstallation."""
+        """Make the empty cluster: UTF-8, superuser `postgres`, no passwords. Raises BrokenInstallation."""
         done = subprocess.run(
             [
                 *(self._programs / "initdb", "--pgdata", self._data, "--username=postgres", "--auth=trust"),
@@ -100,7 +100,7 @@ class Cluster:
             configuration.write(CONFIGURATION.format(port=self.port, folder=self.folder))
 
     def start(self) -> None:
-        """Starts the server and waits until it runs PL/pgSQL; after a kill, until it has recovered.
+        """Start the server and wait until it runs PL/pgSQL; after a kill, until it has recovered.
 
         Raises BrokenInstallation where it ends or takes too long.
         """
@@ -126,7 +126,7 @@ class Cluster:
         raise BrokenInstallation(f"the PostgreSQL of {self._programs} did not start:\n{said}")
 
     def check_installation(self) -> None:
-        """Skips the test, or fails it in CI, if the package was upgraded since this object was made."""
+        """Skip the test, or fail it in CI, if the package was upgraded since this object was made."""
         try:
             is_unchanged = files_of(self._programs) == self._files
         except FileNotFoundError:
@@ -135,7 +135,7 @@ class Cluster:
             cannot_run(f"{self._programs} was upgraded while its server ran: run the tests again after the upgrade")
 
     def kill(self) -> None:
-        """Kills all processes of the server at once, as a power loss does. None of them is left on return."""
+        """Kill all processes of the server at once, as a power loss does. None of them is left on return."""
         process = self._process
         if process is None or process.poll() is not None:
             return
@@ -152,7 +152,7 @@ class Cluster:
         process.wait()
 
     def stop(self) -> None:
-        """Shuts the server down, which closes open connections."""
+        """Shut the server down, which closes open connections."""
         if self._process is None or not self.running:
             return
         self._process.send_signal(signal.SIGINT)
@@ -164,7 +164,7 @@ class Cluster:
 
 
 def _wait_for_states(pid: int, states: str) -> None:
-    """Waits until the process is in one of these states of /proc/PID/stat, or has ended."""
+    """Wait until the process is in one of these states of /proc/PID/stat, or has ended."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while (state := _state(pid)) is not None and state not in states:
         if time.monotonic() > deadline:

@@ -28,7 +28,7 @@ def supabase_cluster() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def new_supabase_database(supabase_cluster: Cluster) -> Callable[..., str]:
-    """Makes a database, as a copy of `template`, and returns its name."""
+    """Make a database as a copy of `template`, and return its name."""
     numbers = count(1)
 
     def create(template: str = TEMPLATE) -> str:

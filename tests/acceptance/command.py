@@ -47,7 +47,7 @@ def processes_about(folder: Path) -> list[str]:
 
 
 def run_command(*arguments: str, environment: dict[str, str], folder: Path, stdin: str = "") -> tuple[int, str, str]:
-    """`webhook-service` with these arguments -> exit code, standard output, standard error."""
+    """Run `webhook-service` and return its exit code, standard output and standard error."""
     done = subprocess.run(
         [COMMAND, *arguments], env=environment, cwd=folder, input=stdin, capture_output=True, text=True, timeout=60
     )
@@ -55,8 +55,8 @@ def run_command(*arguments: str, environment: dict[str, str], folder: Path, stdi
 
 
 def run_in_process(*arguments: str, environment: dict[str, str], folder: Path, stdin: str = "") -> tuple[int, str, str]:
-    """The same as `run_command`, for a command that refuses its arguments or settings: a process of its own would take
-    half a second to import everything. Fails where the command gets so far that it would change the tests' process.
+    """Like `run_command`, in this process, for a command that refuses its arguments or settings. A process of its own
+    takes half a second to import everything. Fails if the command goes so far that it would change this process.
     """
     too_far = AssertionError("the command refuses nothing: run it as a process")
     sigterm = signal.getsignal(signal.SIGTERM)
@@ -107,7 +107,7 @@ def started_command(
 
 
 def kill_leftovers(folder: Path) -> None:
-    """Kills the processes that one test leaves, so that they do not disturb the next one."""
+    """Kill the processes that one test leaves, so that they do not disturb the next one."""
     for line in processes_about(folder):
         with contextlib.suppress(OSError):
             os.kill(int(line.split(":")[0]), signal.SIGKILL)

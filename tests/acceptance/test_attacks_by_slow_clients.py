@@ -32,12 +32,12 @@ from tests.acceptance.raw_http import (
 )
 
 REFUSED = {(), (400,), (408,), (503,)}
-"""What a client may get before its connection is closed at a limit: nothing, or one of these answers."""
+"""The answers that a client may get before its connection is closed at a limit; the first is none."""
 
 
 @pytest.fixture(autouse=True)
 def many_descriptors() -> Iterator[None]:
-    """Enough files for this process and its servers, on systems with a low default."""
+    """Allow this process and its servers enough files, on systems with a low default."""
     with descriptors(4096):
         yield
 
@@ -98,7 +98,7 @@ def test_500_half_bodies_hold_up_no_webhook(start_server: StartServer, target: s
 
 
 def restart_with_few_files(server: Server) -> None:
-    """Replaces the worker by one that may open 256 files; each connection is a file."""
+    """Replace the worker by one that may open 256 files; each connection is a file."""
     before = server.workers()
     resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (256, 256))
     server.signal(signal.SIGHUP)

@@ -45,7 +45,7 @@ CHUNK = b"1\r\nx\r\n"
 
 @contextmanager
 def sending(connection: socket.socket, message: bytes) -> Iterator[Future[bool]]:
-    """Sends in a thread, as fast as the server reads -> whether all was sent before the server closed."""
+    """Send in a thread, as fast as the server reads -> whether all was sent before the server closed."""
     with ThreadPoolExecutor(1) as thread:
         yield thread.submit(send, connection, message)
 
@@ -114,7 +114,7 @@ def test_an_oversized_head_is_refused(shared_server: Server, size: int) -> None:
 
 @contextmanager
 def network(database_url: str) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
-    """A way to the database through a process; while that is stopped, the database is a black hole."""
+    """A URL of the database through a proxy process. While the process is stopped, the database does not answer."""
     target = conninfo_to_dict(database_url)
     port = free_port()
     arguments = [str(port), f"{target['host']}/.s.PGSQL.{target.get('port', 5432)}", "0"]

@@ -38,7 +38,7 @@ class Demo:
         return self.errors_file.read_text("utf-8")
 
     def found(self, pattern: str) -> str:
-        """Waits until the output matches the pattern, and returns its group; fails if the demo ends before.
+        """Wait until the output matches the pattern, and return its group; fails if the demo ends before.
 
         A demo takes eight seconds, and more than forty on a busy machine.
         """
@@ -169,7 +169,7 @@ def test_a_demo_that_is_ended_leaves_nothing_behind(folder: Path, when: str, how
     """A demo that is ended takes its processes and files with it at any moment, without a traceback."""
     with demo(folder, "--port", str(free_port())) as running:
         running.found(when)
-        if how == "Ctrl+C":  # which a terminal sends to all processes in the foreground
+        if how == "Ctrl+C":  # a terminal signals all processes in the foreground
             os.killpg(running.process.pid, signal.SIGINT)
         else:
             running.process.send_signal(signal.Signals[how])

@@ -86,7 +86,7 @@ def connection(server: tuple[str, str]) -> Iterator[Connection]:
 
 
 def test_every_life_comes_to_its_end(url: str, connection: Connection) -> None:
-    """Deliveries in any order, many at once and each of them twice, end in the same employees as under our server."""
+    """Concurrent deliveries in any order, each sent twice, end in the same employees as under our server."""
     hire_users(connection, 30)
     posts = lives(30)
     answers = deliver(url, [*posts, *posts], at_once=16)
@@ -95,7 +95,7 @@ def test_every_life_comes_to_its_end(url: str, connection: Connection) -> None:
 
 
 def test_it_refuses_the_same(url: str, connection: Connection) -> None:
-    """A missing signature, a wrong content type, a body over the limit, another method, a key of the admin API."""
+    """A missing signature, a body over the limit, another method and a missing key are refused as under our server."""
     assert httpx.post(f"{url}/webhook/auth", json={}).json()["reason"] == "missing_signature"
     assert httpx.post(f"{url}/webhook/auth", content=b" " * 1_000_001).status_code == 413
     assert httpx.get(f"{url}/webhook/auth").status_code == 405
@@ -104,7 +104,7 @@ def test_it_refuses_the_same(url: str, connection: Connection) -> None:
 
 
 def test_probes_and_admins_are_answered(url: str, connection: Connection) -> None:
-    """/healthz, /readyz, /metrics, and what the admin API says of an event."""
+    """The probes, the metrics and the admin API answer as under our server."""
     hire_users(connection, 1)
     post = Post("evt-1", insert(user_id(1), email="user1@example.com", email_confirmed_at=CONFIRMED))
     assert [answer.outcome for answer in deliver(url, [post])] == ["linked"]

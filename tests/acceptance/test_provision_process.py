@@ -1,4 +1,7 @@
-"""`webhook-service provision`, killed, stopped, and run twice at once: everyone gets one login, and its password."""
+"""`webhook-service provision` that is killed, stopped or run twice at once.
+
+Each employee gets one login and its password.
+"""
 
 import random
 import signal
@@ -28,7 +31,7 @@ def desk(tmp_path: Path, database_url: str, connection: Connection) -> Iterator[
 
 
 def kill_at(desk: Desk, number: int, where: str) -> None:
-    """A run, killed while this request is held up in Auth; Auth carries it out all the same."""
+    """Kill a run while Auth holds this request back. Auth carries the request out all the same."""
     held, hook = hold(desk, number)
     setattr(desk.server, where, hook)
     with desk.started() as process:
@@ -43,7 +46,7 @@ def kill_at(desk: Desk, number: int, where: str) -> None:
 
 @pytest.mark.parametrize("where", ["before", "after"])
 def test_killed_while_auth_is_asked(desk: Desk, connection: Connection, where: str) -> None:
-    """Before or after Auth has done it, again and again: the next run finishes it, and creates nobody twice."""
+    """After kills while Auth creates a login, the next run finishes the work and creates no login twice."""
     hire_many(connection, 6)
     for number in (2, 3, 5):
         kill_at(desk, number, where)
@@ -53,7 +56,7 @@ def test_killed_while_auth_is_asked(desk: Desk, connection: Connection, where: s
 
 
 def test_killed_at_any_moment(desk: Desk, connection: Connection) -> None:
-    """Wherever it is: run again until it is through, everyone has one login, and the last line has its password."""
+    """After kills at any moments, each employee has one login in the end, and the last line has its password."""
     hire_many(connection, PEOPLE)
     desk.server.latency = 0.03
     done: list[Call] = []
@@ -72,7 +75,7 @@ def test_killed_at_any_moment(desk: Desk, connection: Connection) -> None:
 
 
 def test_two_at_once(desk: Desk, connection: Connection) -> None:
-    """Each does a part, nobody is done twice, and both end well."""
+    """Two concurrent runs share the employees, create no login twice, and both succeed."""
     hire_many(connection, PEOPLE)
 
     def together(call: Call) -> None:
@@ -90,7 +93,7 @@ def test_two_at_once(desk: Desk, connection: Connection) -> None:
 
 
 def test_two_into_one_file(desk: Desk, connection: Connection) -> None:
-    """The second is refused: it could not be said whose line is the last."""
+    """A second run with the same file is refused: it would be uncertain which line is the last."""
     hire_many(connection, 2)
     held, desk.server.before = hold(desk, 1)
     with desk.started() as process:
@@ -103,7 +106,7 @@ def test_two_into_one_file(desk: Desk, connection: Connection) -> None:
 
 
 def test_ended_while_it_waits(desk: Desk, connection: Connection) -> None:
-    """Nobody has to wait for the end of a pause that Auth asked for."""
+    """A run that pauses because Auth throttles it ends at once at SIGTERM."""
     hire_many(connection, 1)
     desk.server.fail_next(throttled("3600"), method="POST")
     with desk.started() as process:
@@ -117,7 +120,7 @@ def test_ended_while_it_waits(desk: Desk, connection: Connection) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl+C", "SIGTERM"])
 def test_ended_in_order(desk: Desk, connection: Connection, number: signal.Signals) -> None:
-    """The one that is under way is finished; it says what is done, and that it can go on."""
+    """A run that is interrupted finishes the current login, prints the number of logins, and says how to go on."""
     hire_many(connection, 4)
     held, desk.server.before = hold(desk, 2)
     with desk.started() as process:

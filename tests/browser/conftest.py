@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, sync_playwright
 
 from tests.acceptance.command import settings_for
+from tests.acceptance.conftest import end
 from tests.browser.company import Company, company_of
 from tests.conftest import ADMIN_KEY
 from webhook_service.server import process as server_process
@@ -45,6 +46,7 @@ def served(database_url: str, log_file: Path, **settings: str) -> Iterator[str]:
         with server_process.running(environment, log=log, listener=listener) as process:
             server_process.wait_until_ready(url, process)
             yield url
+            end(process)
 
 
 @dataclass  # without slots, because Playwright sets attributes on its listeners
