@@ -102,6 +102,17 @@ def test_a_replay_repairs_the_employee(client: FlaskClient, connection: Connecti
     assert employee(connection, jane)["first_name"] == "Jane"
 
 
+@pytest.mark.usefixtures("ambiguous")
+def test_an_unreadable_event_fails_alone(client: FlaskClient, connection: Connection) -> None:
+    """A replay of an unreadable row fails as unreadable; a request for all events replays the other ones."""
+    connection.execute("update integration_sync_log set request_data = '{}' where event_id = 'evt-1'")
+    post(client, insert(**PROVEN | {"id": str(UUID(int=2))}), "evt-2")
+    answer = request(client, "/events/evt-1/replay")
+    assert (answer.status_code, answer.get_json()["outcome"]) == (200, "unreadable")
+    everything = request(client, "/replays", {"filter": {"status": "FAILED"}, "dry_run": False}).get_json()
+    assert everything["outcomes"] == {"unreadable": 1, "ambiguous": 1}
+
+
 def test_an_unknown_event_cannot_be_replayed(client: FlaskClient) -> None:
     """A replay of an unknown event is a 404."""
     assert request(client, "/events/nope/replay").status_code == 404
