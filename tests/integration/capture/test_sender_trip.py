@@ -38,7 +38,7 @@ def server(database_url: str, tmp_path: Path) -> Iterator[str]:
 
 
 def count(connection: Connection, rows: LiteralString) -> int:
-    found = connection.execute(f"select count(*) from {rows}").fetchone()
+    found = connection.execute(f"select count(*) from {rows}").fetchone()  # noqa: S608
     assert found is not None
     return int(found["count"])
 
@@ -82,7 +82,7 @@ def links(connection: Connection, employee_ids: dict[int, UUID | None]) -> dict[
 def test_changes_in_auth_arrive(
     database_url: str, connection: Connection, database: Database, server: str, mischief: Mischief
 ) -> None:
-    """Webhooks link the employees. Only an event whose webhook got a 503, because its row was locked, needs the relay."""
+    """Webhooks link the employees. The relay applies only events whose webhook got a 503, because of a locked row."""
     send_to(connection, server, SECRET)
     connection.execute("update auth_sync_settings set relay_after = '1 hour'")
     with auth_on(database_url) as auth:
