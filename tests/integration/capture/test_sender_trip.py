@@ -1,4 +1,4 @@
-"""The whole trip of an event: Auth writes, the database signs, pg_net posts, the server applies."""
+"""Auth writes a change, the database signs it, pg_net posts it, and the server applies it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +29,7 @@ def database_url(supabase_database_url: str) -> str:
 
 @pytest.fixture
 def server(database_url: str, tmp_path: Path) -> Iterator[str]:
-    """The URL of a running server without a relay."""
+    """Run a server without a relay, and return its URL."""
     port = free_port()
     environment = settings_for(database_url) | {"HOST": "127.0.0.1", "PORT": str(port), "RELAY": "off"}
     with (tmp_path / "server.log").open("wb") as log, server_process.running(environment, log=log) as process:
@@ -48,13 +48,13 @@ def pending(connection: Connection) -> int:
 
 
 def are_answered(connection: Connection) -> bool:
-    """Whether pg_net has a response for each captured event."""
+    """Return whether pg_net has a response for each captured event."""
     answered = count(connection, "net._http_response where status_code is not null")
     return answered >= count(connection, "integration_sync_log where direction = 'inbound'")
 
 
 def live(auth: Auth, connection: Connection) -> dict[int, UUID | None]:
-    """Let people sign up, confirm, change and leave. Return the auth user that each employee should then have."""
+    """Let people sign up, confirm, change and leave. Return the auth user that each employee must then have."""
     expected: dict[int, UUID | None] = {}
     for number in range(8):
         employee_id = hire(connection, f"user{number}@example.com")
@@ -82,7 +82,7 @@ def links(connection: Connection, employee_ids: dict[int, UUID | None]) -> dict[
 def test_changes_in_auth_arrive(
     database_url: str, connection: Connection, database: Database, server: str, mischief: Mischief
 ) -> None:
-    """Webhooks link the employees. The relay applies only events whose webhook got a 503, because of a locked row."""
+    """Webhooks link the employees. The relay applies only events whose webhook got a 503 because of a locked row."""
     send_to(connection, server, SECRET)
     connection.execute("update auth_sync_settings set relay_after = '1 hour'")
     with auth_on(database_url) as auth:
