@@ -14,13 +14,15 @@ from webhook_service.web.api import docs, openapi
 document, signing_key = cache(openapi.document), cache(PageSettings.signing_key)
 
 
-@pytest.fixture(autouse=True)
-def computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="package", autouse=True)
+def computed_once() -> Iterator[None]:
     """Each test makes an application, and most of the time for it goes into the document of the API and the key of the
-    cookies, which are the same in all of them.
+    cookies, which are the same in all of them. The scope is wide because pytest-flask makes the application early.
     """
-    monkeypatch.setattr(docs, "document", document)
-    monkeypatch.setattr(PageSettings, "signing_key", signing_key)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(docs, "document", document)
+        patch.setattr(PageSettings, "signing_key", signing_key)
+        yield
 
 
 @pytest.fixture
