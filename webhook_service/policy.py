@@ -6,7 +6,7 @@ from enum import StrEnum
 
 NAME_COLUMNS = ("first_name", "last_name")
 """The columns of employees that names may be copied to, as texts from raw_user_meta_data. A column needs an SQL change
-too before it is copied: see "A column more" in docs/operating.md.
+too before it is copied: see "Add a column" in docs/operating.md.
 """
 
 

@@ -222,6 +222,6 @@ def test_help(desk: Desk) -> None:
         "employee_id, email, temporary_password",
         "the last line counts",
         "only you can read it",
-        "run it again to go on",
+        "Run the command again to continue",
     ):
         assert reported_there in words

@@ -130,7 +130,7 @@ def test_ended_in_order(desk: Desk, connection: Connection, number: signal.Signa
         assert process.wait(60) == 128 + number
     said = (desk.folder / "log.txt").read_text("utf-8")
     assert "       2 created" in said
-    assert "run it again to go on" in said
+    assert "run it again to continue" in said
     assert "Traceback" not in said
     assert len(logins(connection)) == 2
     assert desk.run("--yes", "--output", "logins.csv")[0] == 0

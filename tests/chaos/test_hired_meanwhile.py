@@ -70,6 +70,19 @@ def test_an_employee_inserted_while_its_event_is_applied_is_linked(
     assert employee(connection, hired)["auth_user_id"] == user
 
 
+def test_an_event_that_failed_is_not_entered_again(database_url: str, connection: Connection, auth: Auth) -> None:
+    """A link that the employees table refuses fails once, although the relay retries the hire."""
+    connection.execute("alter table public.employees add constraint c check (auth_user_id is null) not valid")
+    hire(connection, "jane@example.com")
+    auth.admin_create("jane@example.com")
+    for _ in range(2):
+        relay_all(database_url)
+        connection.execute("update auth_sync_hires set seen_at = seen_at - interval '1 minute'")
+
+    rows = connection.execute("select status, outcome from integration_sync_log").fetchall()
+    assert rows == [{"status": "FAILED", "outcome": "employee_rejected"}]
+
+
 STEPS = ("the sign-up is applied", "it commits", "the user changes its key", "the change is applied", "it commits")
 LEAVES: dict[str, Callable[[Auth, UUID], object]] = {
     "deleted": lambda auth, user: auth.hard_delete(user),
@@ -131,6 +144,7 @@ class Interleaving:
             applying.rollback()
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("isolation", [psycopg.IsolationLevel.READ_COMMITTED, psycopg.IsolationLevel.REPEATABLE_READ])
 @pytest.mark.parametrize("leave", LEAVES)
 @pytest.mark.parametrize(("insert_before", "commit_before"), [*combinations_with_replacement(range(6), 2)])

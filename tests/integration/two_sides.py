@@ -51,7 +51,10 @@ update integration_sync_log set next_attempt_at = now()
 """,
 )
 """Statements that let time pass. Each is a transaction of its own and blocks no other."""
-LEASES_OF = "update integration_sync_log set leased_until = now() - interval '1 second' where lease = any(%s)"
+LEASES_OF = """
+update integration_sync_log set leased_until = now() - interval '1 second'
+ where id in (select id from integration_sync_log where lease = any(%s) for update skip locked)
+"""
 CLEAR = """
 truncate employees, integration_sync_log, integration_sync_replays, auth_sync_attempts, auth_user_state,
   auth_sync_hires, auth_sync_former_keys, auth_sync_relays, witness.seen, auth.users, auth.sessions restart identity;

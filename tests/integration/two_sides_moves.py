@@ -82,7 +82,7 @@ def relay_events(there: Sides) -> None:
 def deliver(there: Sides) -> None:
     """Deliver a pending event, or a duplicate."""
     condition = "status = 'PENDING'" if there.dice.random() < 0.7 else "true"
-    if event := one_of(there, f"direction = 'inbound' and event_id not like 'employee-%' and {condition}"):
+    if event := one_of(there, f"direction = 'inbound' and event_id !~ '^(employee|former-key)-' and {condition}"):
         work = decide(parse_bytes(event["body"].encode(), event_id=event["event_id"]), there.policy)
         process_batch(there.database, [work], there.policy)
 

@@ -1,4 +1,4 @@
-"""gunicorn's worker class: uvicorn's worker, which also stops its relay, and ends when gunicorn is gone."""
+"""gunicorn's worker class: uvicorn's worker, which also stops its relay, and ends if gunicorn's main process dies."""
 
 import asyncio
 import logging
@@ -14,8 +14,8 @@ from uvicorn_worker import UvicornWorker
 from webhook_service.server.protocol import Protocol, max_connections
 
 GRACE_SECONDS = 12
-"""The grace period of requests when the worker stops. It is longer than the 10 seconds for a body. Without it, a client
-that does not read its response would keep the worker running.
+"""The grace period of requests when the worker stops. It is longer than the 10 seconds for a body. Without a
+grace period, a client that does not read its response would keep the worker running.
 """
 
 HEARTBEAT_SECONDS = 1
@@ -23,9 +23,9 @@ HEARTBEAT_SECONDS = 1
 
 
 class QuietServer(Server):
-    """A uvicorn server that does not raise a signal again at its end.
+    """A uvicorn server that does not re-raise the signal that stopped it.
 
-    Otherwise gunicorn's hooks, which stop the relay, would not run.
+    If the signal were raised again, gunicorn's hooks, which stop the relay, would not run.
     """
 
     @contextmanager
@@ -42,7 +42,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # it has no types
         "ws": "none",
         "lifespan": "off",
         "interface": "asgi3",
-        "access_log": False,  # each delivery is already one line
+        "access_log": False,  # the service logs a line for each delivery itself
         "server_header": False,
         "timeout_notify": HEARTBEAT_SECONDS,
         "timeout_graceful_shutdown": GRACE_SECONDS,

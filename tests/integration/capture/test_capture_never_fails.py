@@ -1,4 +1,4 @@
-"""Auth's transactions commit whatever is broken or blocked in the service, and every change is found later."""
+"""Auth's transactions commit even if the service is broken or blocked. Lost changes are found later."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -55,7 +55,7 @@ class Company:
         auth.soft_delete(self.users["soft"])
         auth.hard_delete(self.users["leaves"])
 
-    def as_it_should_be(self) -> bool:
+    def is_in_sync(self) -> bool:
         found = {name: employee(self.connection, number) for name, number in self.employees.items()}
         linked = {name: row["auth_user_id"] for name, row in found.items()}
         gone: dict[str, UUID | None] = {"leaves": None, "soft": None}
@@ -75,7 +75,7 @@ def assert_all_is_found(database: Database, company: Company) -> None:
     """Assert that relay and one reconciliation apply all changes, and a second one finds nothing."""
     relay(database)
     reconciled(database)
-    assert company.as_it_should_be()
+    assert company.is_in_sync()
     again = reconciled(database, dry_run=True)
     assert (again.differences, again.seen >= 3) == ({}, True)
 
@@ -84,7 +84,7 @@ def assert_all_is_found(database: Database, company: Company) -> None:
 def test_auth_commits_and_all_changes_are_found(
     database_url: str, database: Database, auth: Auth, company: Company, name: str
 ) -> None:
-    """Every kind of change in Auth commits; after the repair, one reconciliation finds what is missing."""
+    """Every kind of change in Auth commits. After the repair, one reconciliation applies the changes that were lost."""
     breakage = IN_OUR_TABLES[name]
     execute(database_url, breakage.sql)
     company.change_all(auth)
@@ -96,7 +96,7 @@ def test_auth_commits_and_all_changes_are_found(
 def test_a_locked_table_does_not_block_auth(
     database_url: str, database: Database, auth: Auth, company: Company, table: str
 ) -> None:
-    """While a table is locked for good, Auth's transactions commit; their changes are found later."""
+    """Auth's transactions commit while another transaction locks a table. Their changes are found later."""
     with locked(database_url, table):
         company.change_all(auth)
     assert_all_is_found(database, company)
@@ -115,7 +115,7 @@ def test_a_sign_in_needs_no_table_of_the_service(database_url: str, company: Com
 
 
 def test_the_warning_names_only_the_user(database_url: str, company: Company) -> None:
-    """The warning has the user's id and PostgreSQL's code, because an error's text may repeat a value."""
+    """The warning contains the user's id and the SQLSTATE only, because an error message may contain a value."""
     execute(database_url, IN_OUR_TABLES["a constraint that nothing meets"].sql)
     reported: list[str] = []
     with writer(database_url) as writing:
@@ -130,7 +130,7 @@ def test_the_warning_names_only_the_user(database_url: str, company: Company) ->
 
 
 def test_a_run_without_settings_does_not_succeed(database_url: str, connection: Connection, database: Database) -> None:
-    """A reconciliation that could compare no user does not report that nothing differs."""
+    """Without settings, a reconciliation cannot compare users. It fails, or reports the users as `unknown`."""
     execute(database_url, "insert into auth.users (id) values (gen_random_uuid())")
     connection.execute("truncate integration_sync_log cascade")
     connection.execute("delete from auth_sync_settings")
@@ -159,7 +159,7 @@ COLUMNS = (
 
 
 def write_without(url: str, column: str) -> None:
-    """Write as an Auth that does not have this column, in a separate session."""
+    """Write to auth.users, in a new session, as a version of Auth without this column does."""
     with writer(url) as writing:
         user = uuid4()
         writing.execute("insert into users (id, is_sso_user) values (%s, true)", [user])
@@ -217,10 +217,8 @@ def test_a_columns_type_may_change(database_url: str, column: str) -> None:
     write_without(database_url, column)
 
 
-def test_after_a_change_of_type_open_sessions_capture_too(
-    database_url: str, connection: Connection, auth: Auth
-) -> None:
-    """A session that captured before Auth's migration changed a column's type captures after it."""
+def test_open_sessions_capture_after_a_change_of_type(database_url: str, connection: Connection, auth: Auth) -> None:
+    """A session that captured a change before a migration of Auth changed a column's type captures changes after it."""
     jane = auth.admin_create("jane@example.com")
     execute(database_url, "alter table auth.users alter email type text")
     auth.admin_change_email(jane, "jane.stone@example.com")

@@ -20,31 +20,31 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(params=["", "true"], ids=["locally", "in CI"])
-def given_up(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> type[BaseException]:
+def ends(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> type[BaseException]:
     """How a test ends that cannot run: it is skipped, and fails in CI."""
     monkeypatch.setenv("CI", request.param)
     return pytest.fail.Exception if request.param else pytest.skip.Exception
 
 
 @pytest.mark.usefixtures("programs")
-def test_a_missing_server_is_named(given_up: type[BaseException]) -> None:
+def test_a_missing_server_is_named(ends: type[BaseException]) -> None:
     """Without Debian's package, a test names the command that installs it."""
-    with pytest.raises(given_up, match="apt-get install postgresql"), cluster():
+    with pytest.raises(ends, match="apt-get install postgresql"), cluster():
         pass
 
 
 @pytest.mark.parametrize("script", ["#!/bin/sh\necho 'no libpq.so' >&2\nexit 127\n", "not a program"])
-def test_a_broken_server_is_named(programs: Path, given_up: type[BaseException], script: str) -> None:
+def test_a_broken_server_is_named(programs: Path, ends: type[BaseException], script: str) -> None:
     """A server of which a program or a library is missing is reported as broken, with its own error."""
     (programs / "initdb").write_text(script, "ascii")
     (programs / "initdb").chmod(0o755)
-    with pytest.raises(given_up, match=r"(?s)is broken.*(no libpq\.so|Exec format error)"), cluster():
+    with pytest.raises(ends, match=r"(?s)is broken.*(no libpq\.so|Exec format error)"), cluster():
         pass
 
 
 @pytest.mark.parametrize("upgrade", ["a library", "the programs"])
 def test_an_upgrade_while_the_server_runs_is_named(
-    programs: Path, tmp_path: Path, given_up: type[BaseException], upgrade: str
+    programs: Path, tmp_path: Path, ends: type[BaseException], upgrade: str
 ) -> None:
     """A library that was replaced under a running server, or is gone for a moment, is reported as an upgrade."""
     library = programs.with_name("lib") / "plpgsql.so"
@@ -56,5 +56,5 @@ def test_an_upgrade_while_the_server_runs_is_named(
         library.touch()
     else:
         programs.rename(programs.with_name("bin.dpkg-new"))
-    with pytest.raises(given_up, match="was upgraded while its server ran"):
+    with pytest.raises(ends, match="was upgraded while its server ran"):
         server.check_installation()

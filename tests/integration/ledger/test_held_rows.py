@@ -57,7 +57,7 @@ def test_a_held_state_is_skipped(database: Database, connection: Connection, dat
 def test_reconcile_leaves_held_events_to_the_relay(
     database: Database, connection: Connection, database_url: str, auth: Auth
 ) -> None:
-    """A run that met held rows is FAILED and reports how many events are left; the relay applies them."""
+    """If rows are held, a run ends as FAILED and reports how many events it skipped; the relay applies these."""
     hire(connection, "jane@example.com")
     connection.execute("alter table auth.users disable trigger auth_sync_capture")
     auth.admin_create("jane@example.com"), auth.admin_create("joe@example.com")

@@ -31,7 +31,7 @@ STATUSES = {
 
 @pytest.fixture
 def company(connection: Connection, database: Database) -> dict[str, int]:
-    """One employee of each kind, as {first name: employee_id}. The e-mail has the same name; two share the office's."""
+    """One employee of each kind, as {first name: employee_id}. Each has an e-mail of their own, except two."""
     ids = {}
     for number, name in enumerate(STATUSES, start=1):
         columns: dict[str, Any] = {"email": f" {name}@Example.com", "first_name": name, "employee_number": f"N{number}"}
@@ -99,7 +99,7 @@ def test_problems_are_counted(database: Database, company: dict[str, int]) -> No
 
 
 def test_a_link_resolves_an_ambiguity(connection: Connection, database: Database, company: dict[str, int]) -> None:
-    """When the auth user is linked, the other employees that matched are listed as without a login."""
+    """When the auth user is linked, the other employee that matched is listed as MISSING_AUTH_UID."""
     connection.execute("update employees set auth_user_id = %s where employee_id = %s", [OFFICE, company["office1"]])
     assert names(database, sync_status="AMBIGUOUS") == []
     assert names(database, sync_status="MISSING_AUTH_UID") == ["missing", "office2"]
@@ -120,7 +120,7 @@ def test_a_person_has_events_and_candidates(database: Database, company: dict[st
 
 
 def test_an_auth_user_has_candidates(database: Database, company: dict[str, int]) -> None:
-    """An auth user has the employees that match its e-mail or number; an unknown one has None."""
+    """The candidates of an auth user are the employees that match its e-mail or number; for an unknown id, None."""
     shown = employees.login_candidates(database, OFFICE)
     assert [e["employee_id"] for e in shown["employees"]] == [company["office1"], company["office2"]]
     assert (shown["auth_user"]["email"], shown["auth_user"]["linked_to"]) == ("office@example.com", None)
@@ -138,8 +138,8 @@ def found(connection: Connection) -> list[Json]:
     return [(row["sync_status"], row["employee_id"]) for row in rows]
 
 
-def test_the_comparison_finds_and_forgets(connection: Connection, database: Database, company: dict[str, int]) -> None:
-    """The comparison works slice by slice, keeps the differences, drops resolved ones, and pauses after a full pass."""
+def test_the_comparison_stores_differences(connection: Connection, database: Database, company: dict[str, int]) -> None:
+    """The comparison works slice by slice, stores differences, deletes resolved ones, and pauses after a full pass."""
     for _ in range(5):
         last = database.call("auth_sync_refresh_mismatches_v1", p_slice=2)
     assert last["next_in"] == 60
@@ -152,8 +152,8 @@ def test_the_comparison_finds_and_forgets(connection: Connection, database: Data
     assert found(connection) == [("INACTIVE_WITH_AUTH", company["fired"])]
 
 
-def test_a_large_company_is_listed_from_what_was_found(connection: Connection, database: Database) -> None:
-    """With more than ten thousand linked employees, a list shows the found differences, without resolved ones."""
+def test_lists_of_a_large_company_use_the_stored_differences(connection: Connection, database: Database) -> None:
+    """With more than ten thousand linked employees, a list shows the stored differences that still exist."""
     connection.execute(
         "insert into auth_user_state (auth_user_id, email, email_confirmed)"
         " select md5(n::text)::uuid, 'p' || n || '@example.com', true from generate_series(1, 10100) as n"

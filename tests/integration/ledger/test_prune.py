@@ -68,7 +68,7 @@ def test_younger_events_stay(database: Database, connection: Connection, auth: A
 
 
 def test_an_old_event_that_was_done_recently_stays(database: Database, connection: Connection, linked: UUID) -> None:
-    """The age of an event counts from its success: one that failed for long and succeeded recently stays."""
+    """The age of an event is the time since its success, so an event that failed for long and then succeeded stays."""
     age(connection)
     connection.execute("update integration_sync_log set completed_at = now()")
     assert prune(database, ninety_days_ago()) == 0
@@ -115,7 +115,7 @@ def test_a_dry_run_removes_nothing(database: Database, connection: Connection, l
 
 
 def test_prune_works_in_batches(database: Database, connection: Connection) -> None:
-    """More events than one batch are all removed, and the progress of each batch is reported."""
+    """Prune removes all events in batches, and reports the size of each batch."""
     connection.execute(
         "insert into integration_sync_log (event_id, direction, operation, status, outcome, via, completed_at)"
         " select 'evt-' || n, 'inbound', 'UPDATE', 'SUCCESS', 'stale', 'relay', now() from generate_series(1, 5001) n"
@@ -126,7 +126,7 @@ def test_prune_works_in_batches(database: Database, connection: Connection) -> N
     assert reported == [5000, 1]
 
 
-def test_replays_go_with_their_event(
+def test_the_replays_of_an_event_are_removed(
     client: FlaskClient, database: Database, connection: Connection, linked: UUID
 ) -> None:
     """The record of a replay is removed with its event."""
@@ -138,10 +138,10 @@ def test_replays_go_with_their_event(
     assert everything(connection)["integration_sync_replays"] == []
 
 
-def test_a_late_duplicate_of_what_was_overtaken_does_nothing(
+def test_a_late_duplicate_of_a_pruned_event_does_nothing(
     client: FlaskClient, database: Database, connection: Connection, auth: Auth, jane: int, linked: UUID
 ) -> None:
-    """A late duplicate of a pruned event does not link a new employee who has the user's former address by now."""
+    """A late duplicate of a pruned event does not link a new employee who was given the user's former e-mail."""
     overtaken = newest(connection, linked)
     auth.change_email(linked, "elsewhere@example.com")
     relay_all(database)
@@ -168,7 +168,7 @@ def test_a_deleted_user_stays_deleted(
     assert employee(connection, jane)["auth_user_id"] is None
 
 
-def test_new_events_are_newer_than_what_was_pruned(
+def test_new_events_are_newer_than_pruned_events(
     database: Database, connection: Connection, auth: Auth, jane: int, linked: UUID
 ) -> None:
     """A change after pruning is newer than the pruned events, even if the clock was set back."""
@@ -180,8 +180,8 @@ def test_new_events_are_newer_than_what_was_pruned(
     assert employee(connection, jane)["first_name"] == "Jane"
 
 
-def test_a_run_of_the_past_is_removed(database: Database, connection: Connection) -> None:
-    """The row of an old reconciliation is removed."""
+def test_an_old_reconciliation_is_removed(database: Database, connection: Connection) -> None:
+    """The ledger's row of an old reconciliation is removed."""
     begun = database.call("auth_sync_begin_reconcile_v1", p_requested_by="test", p_dry_run=False)
     database.call("auth_sync_end_reconcile_v1", p_run=begun["run"], p_error=None, p_summary={})
     assert entry(connection, begun["run"])["status"] == "SUCCESS"

@@ -83,7 +83,7 @@ def test_only_due_events_are_taken(database: Database, connection: Connection, u
 
 
 def test_an_empty_ledger_has_no_next_time(database: Database) -> None:
-    """If nothing is open, the pass reports no time of the next event."""
+    """If no event is open, the `next_in` of the pass is None."""
     assert run_once(database, Policy(), name="a").next_in is None
 
 
@@ -108,10 +108,8 @@ def test_a_lease_that_has_ended_is_taken_over(
     assert newest(connection, user)["attempts"] == 1
 
 
-def test_work_that_comes_after_the_takeover_is_a_duplicate(
-    database: Database, connection: Connection, user: UUID
-) -> None:
-    """The work of a slow relay whose row another one has applied is a duplicate, and changes nothing."""
+def test_late_work_of_a_relay_is_a_duplicate(database: Database, connection: Connection, user: UUID) -> None:
+    """If another relay has taken over and applied a row, the first relay's work is a duplicate and changes nothing."""
     rows = claim(database, "a")
     end_leases(connection)
     run_once(database, Policy(), name="b")
@@ -176,10 +174,10 @@ def test_the_relay_after_a_webhook_has_nothing_to_do(
     assert everything(connection) == before
 
 
-def test_a_newer_webhook_applies_what_a_relay_holds(
+def test_a_webhook_with_a_newer_event_does_not_wait_for_a_relay(
     client: FlaskClient, database: Database, connection: Connection, auth: Auth, user: UUID, jane: int
 ) -> None:
-    """A relay that holds the older event, or died with it, neither delays the newer one nor changes the order."""
+    """While a relay has leased an older event, a webhook applies the newer one. The older one is then a duplicate."""
     rows = claim(database, "a")
     auth.update_metadata(user, {"first_name": "Newer"})
     assert outcome_of(deliver(client, newest(connection, user))) == "synced"
@@ -205,7 +203,7 @@ def test_a_row_that_is_held_does_not_hold_up_the_others(
     assert newest(connection, users[7])["attempts"] == 1
 
 
-def test_relays_are_known_by_their_last_run(database: Database, connection: Connection) -> None:
+def test_the_last_run_of_a_relay_is_recorded(database: Database, connection: Connection) -> None:
     """Each pass records the time of its relay's last run."""
     run_once(database, Policy(), name="a")
     found = connection.execute("select relay, now() - last_run_at as ago from auth_sync_relays").fetchall()

@@ -1,4 +1,4 @@
-"""Replays of events: over the admin API, and by the function behind it and the CLI."""
+"""Replays of events, by the admin API and by the function that the API and the CLI call."""
 
 from typing import Any
 from uuid import UUID
@@ -64,7 +64,7 @@ def test_a_replay_is_recorded_with_its_requester_and_time(
 
 
 def test_a_replay_of_an_older_event_changes_nothing(client: FlaskClient, connection: Connection) -> None:
-    """A replay of an event with a newer successor is stale; the user's former address links no employee."""
+    """A replay of an event that is not the user's newest is stale, and does not link the former e-mail's new owner."""
     post(client, insert(at=1, **PROVEN), "evt-1")
     post(client, update(at=2, **PROVEN | {"email": "elsewhere@example.com"}), "evt-2")
     newcomer = hire(connection, MAIL)
@@ -72,7 +72,7 @@ def test_a_replay_of_an_older_event_changes_nothing(client: FlaskClient, connect
     assert employee(connection, newcomer)["auth_user_id"] is None
 
 
-def test_a_replay_does_not_bring_back_the_data_of_those_who_left(client: FlaskClient, connection: Connection) -> None:
+def test_a_replay_does_not_restore_the_data_of_former_employees(client: FlaskClient, connection: Connection) -> None:
     """If HR has removed the data of an employee who left, replaying the whole ledger leaves it removed."""
     jane = hire(connection, MAIL, first_name="Jane")
     post(client, insert(at=1, **PROVEN, raw_user_meta_data={"first_name": "Jane"}))
@@ -168,7 +168,7 @@ def test_an_invalid_request_is_refused(client: FlaskClient, body: Any) -> None:
 
 
 def test_a_replay_continues_at_a_cursor(client: FlaskClient) -> None:
-    """The cursor of a replay continues with the next events, until there is none."""
+    """`next_cursor` continues a replay with the next events, and is null after the last one."""
     for number in range(3):
         post(client, insert(UUID(int=number + 1), email=f"user{number}@example.com"))
     first = request(client, "/replays", {"limit": 2}).get_json()

@@ -138,7 +138,9 @@ begin
    where not exists (select from public.employees e where e.auth_user_id = m.auth_user_id offset 0)
      and not exists (select from public.integration_sync_log o
                       where o.auth_user_id = m.auth_user_id and o.status <> 'SUCCESS' and o.outcome is null and o.direction = 'inbound'
-                     offset 0);
+                     offset 0)
+     -- A failed event is retried itself: a retry of the hire would only fail beside it.
+     and (p_at_once or not exists (select from public.integration_sync_log o where o.id = s.log_id and o.status = 'FAILED' offset 0));
 end $$;
 
 -- Trigger: runs after each statement that inserts or changes employees, and links them. The first check returns early where every employee

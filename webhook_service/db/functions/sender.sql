@@ -1,7 +1,7 @@
 -- The sender: at the end of a transaction that captured a change, a trigger on the ledger posts the row as a signed webhook if posting is
 -- set up, else it wakes the relays. Like capture, it cannot make a transaction fail.
 
--- Returns the HMAC-SHA256 of p_content, by pgcrypto in whichever schema it is installed (on Supabase: extensions).
+-- Returns the HMAC-SHA256 of p_content. pgcrypto may be installed in any schema (on Supabase: extensions).
 create or replace function public.auth_sync_hmac_v1(p_content bytea, p_key bytea) returns bytea
 language plpgsql stable set search_path = '' as $$
 declare
@@ -26,8 +26,8 @@ language sql immutable set search_path = '' as $$
    where s.secret like 'whsec\_%'
 $$;
 
--- Returns the headers that sign a body (https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md): one
--- signature for each secret, so that in a rotation either side may get the new secret first.
+-- Returns the headers that sign a body (https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md).
+-- Each secret makes one signature, so that in a rotation either side may get the new secret first.
 create or replace function public.auth_sync_signed_v1(p_event_id text, p_body jsonb) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 declare
@@ -61,20 +61,21 @@ begin
   return true;
 exception when others then
   if sqlstate = '55P03' then
-    perform set_config('auth_sync.blocked', 'on', true);  -- as in capture: one wait in each transaction is enough
+    perform set_config('auth_sync.blocked', 'on', true);  -- as in capture, the transaction waits for a lock only once
   end if;
   raise warning 'webhook-service: event % was not posted (%); the relay will apply it', p_event_id, sqlstate;
   return false;
 end $$;
 
--- Notifies the relays that a row is due. A full notification queue would make the commit fail, so above half they have to poll.
+-- Notifies the relays that a row is due. A full notification queue would make the commit fail, so nothing is sent while the queue is at
+-- least half full; the relays then find the row by polling.
 create or replace function public.auth_sync_notify_v1() returns void
 language sql security definer set search_path = '' as $$
   select pg_notify('auth_sync', '') where pg_notification_queue_usage() < 0.5
 $$;
 
--- Trigger: runs at the end of a transaction that captured a change, once for each user. Posts the ledger's row as it is by then, or wakes
--- the relays.
+-- Trigger: runs at the end of a transaction that captured a change, once for each user. Posts the ledger's row as it
+-- is at that time, or wakes the relays.
 create or replace function public.auth_sync_send_v1() returns trigger
 language plpgsql security definer set search_path = '' set lock_timeout = '200ms' set enable_seqscan = off set jit = off as $$
 declare
@@ -108,9 +109,9 @@ language sql security definer set search_path = '' as $$
   select true
 $$;
 
--- Sets where captured events are posted to, and what they are signed with: one or several whsec_ secrets, newest first, as in
--- WEBHOOK_SECRETS. A null URL stops the posting; the relay then applies every event. Returns a sentence for the caller, also where it
--- refuses: after an error PostgreSQL would write the statement, with the secret in it, to its log.
+-- Sets the URL that captured events are posted to, and the secrets that sign them: one or several whsec_ secrets, newest first, as in
+-- WEBHOOK_SECRETS. A null URL stops the posting; the relay then applies every event. Returns a sentence for the caller. A refusal is
+-- returned too, not raised, because PostgreSQL would log the failed statement with its secrets.
 create or replace function public.auth_sync_send_to(p_url text, p_secrets text) returns text
 language plpgsql security definer set search_path = '' as $$
 declare
