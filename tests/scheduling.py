@@ -4,8 +4,15 @@ import os
 
 from xdist.scheduler import LoadScopeScheduling
 
-TOGETHER = {"tests/acceptance/test_demo.py", "tests/acceptance/test_other_servers.py"}
-"""Modules that run on one worker, because their tests share a process which takes seconds to start."""
+TOGETHER = {
+    "tests/acceptance/test_demo.py",
+    "tests/acceptance/test_other_servers.py",
+    "tests/browser/test_accessibility.py",
+    "tests/browser/test_dashboard.py",
+    "tests/integration/db/test_database_contract.py",
+    "tests/integration/ledger/test_data_api_maintenance.py",
+}
+"""Modules that run on one worker each, because their tests share a process that takes seconds to start."""
 
 
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
