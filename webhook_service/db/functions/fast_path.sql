@@ -173,7 +173,7 @@ begin
        set first_name = o.new_first_name, last_name = o.new_last_name, auth_user_id = o.auth_user_id, orphaned_at = null, orphaned_auth_user_id = null
       from (select o.auth_user_id, o.employee_id, o.employee_row, o.employee_xmin, o.employee_email, o.new_first_name, o.new_last_name
               from fast o
-             where o.is_changed  -- triggers of the table's owner expect its search_path
+             where o.is_changed  -- the triggers of the table's owner expect its search_path
                and (select set_config('search_path', public.auth_sync_owner_path_v1(), true) from states where written > 0) <> ''
              order by o.employee_id) as o
      where e.ctid = o.employee_row and e.xmin = o.employee_xmin and e.employee_id = o.employee_id
@@ -191,7 +191,7 @@ begin
   return results;
 exception when others or assert_failure then
   if sqlstate ~ '^(40|53|55P03)' then
-    raise;  -- a lock or a deadlock, or a full disk: the caller retries
+    raise;  -- after a lock, a deadlock or a full disk, the caller retries
   end if;
   return '[]';
 end $$;

@@ -87,7 +87,7 @@ begin
            cross join lateral (
              select e.ctid from public.employees e where e.employee_id = w.employee_id and e.auth_user_id is null offset 0) as found
           offset 0) as w
-   where e.ctid = w.place;  -- by its place: this transaction has written the row, so no other one can
+   where e.ctid = w.place;  -- ctid cannot change: this transaction has written the row, so no other one can
   perform set_config('search_path', 'pg_catalog, pg_temp', true);
 
   update public.auth_user_state s

@@ -56,7 +56,7 @@ begin
                       else case when e.employee_id is not null then 'not_disabled' else 'employee_gone' end end
                from public.auth_sync_requested_actions_v1(s.auth_user_id, p_columns) as w
               where (e.is_active is false or s.disabled_at is not null or not p_columns ? 'email'
-                     or e.employee_id is null and s.employee_id is not null)  -- so that few rows need the closer check
+                     or e.employee_id is null and s.employee_id is not null)  -- only few rows then need the closer check
                 and not public.auth_sync_is_asked_v1(s.auth_user_id)
               order by w.operation limit 1)) as kind
       from page p

@@ -98,7 +98,7 @@ begin
                   format(walk, 'l.operation, coalesce(l.outcome, '''')', 'k.operation, k.outcome', rest,
                          'l.operation desc, coalesce(l.outcome, '''')'));
   elsif p_filter ? 'status' then
-    rest := public.auth_sync_condition_v1(p_filter - 'status') || ' and l.status in (''PENDING'', ''FAILED'')';  -- as the index has it
+    rest := public.auth_sync_condition_v1(p_filter - 'status') || ' and l.status in (''PENDING'', ''FAILED'')';  -- the predicate of the index
     return format(walk, 'l.status', quote_literal(p_filter ->> 'status'), rest, 'l.status');
   end if;
   return format('select l.id from public.integration_sync_log l where l.id > $3 and l.id < $4 and %s order by l.id desc limit $5',
