@@ -1,5 +1,5 @@
--- Creates, activates and deactivates an employee together with its login. outbound/logins.py calls these functions; outbound/accounts.py
--- performs actions with the functions in actions_performed.sql.
+-- Creates, activates and deactivates an employee together with its login.
+-- outbound/logins.py calls these functions; outbound/accounts.py performs actions with the functions in actions_performed.sql.
 -- The ledger records an intent, with the id that the auth user will have, before Auth is called. One transaction then writes the employee
 -- and its link, and settles the intent.
 

@@ -1,5 +1,6 @@
--- These functions claim and settle the actions of the ledger. A relay that claims an action gets the current employee, reads the auth user
--- from Auth, and makes the call that is still needed (webhook_service/outbound/actions.py), outside of any transaction.
+-- These functions claim and settle the actions of the ledger.
+-- A relay that claims an action gets the current employee, reads the auth user from Auth, and makes the call that is still needed
+-- (webhook_service/outbound/actions.py), outside of any transaction.
 
 -- Returns the data that decides a claimed action: {event_id, operation, auth_user_id, employee_id, request_data, attempts, "employee": the
 -- employee who is linked to the auth user now, or null, "sent": [the e-mails that earlier actions sent to Auth for this user]}.

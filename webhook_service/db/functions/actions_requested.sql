@@ -1,6 +1,6 @@
--- Enters the actions that a change of employees requires in Auth into the ledger. An action is a signal, not a command: the relay that
--- claims it (actions_performed.sql) makes the call that is still needed then.
--- Two functions find the required actions: the trigger on employees (auth_sync_employees_request_actions_v1), and
+-- Enters the actions that a change of employees requires in Auth into the ledger.
+-- An action is a signal, not a command: the relay that claims it (actions_performed.sql) makes the call that is still needed then. Two
+-- functions find the required actions: the trigger on employees (auth_sync_employees_request_actions_v1), and
 -- auth_sync_requested_actions_v1, which an event calls to find differences between Auth and the employee. A change of a condition must be
 -- made in both.
 

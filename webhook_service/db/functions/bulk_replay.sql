@@ -1,5 +1,6 @@
--- Bulk replays: an admin replays all events and actions that match a filter. Relays process them part by part, at a rate that does not
--- delay live events. A relay claims a part, applies it in webhook_service/ledger/bulk_replay.py, and settles it while it holds the lease.
+-- Bulk replays: an admin replays all events and actions that match a filter.
+-- Relays process them part by part, at a rate that does not delay live events. A relay claims a part, applies it in
+-- webhook_service/ledger/bulk_replay.py, and settles it while it holds the lease.
 
 -- Returns a bulk replay in the form that pages and relays read: its row without the lease and the part.
 create or replace function public.auth_sync_bulk_replay_json_v1(p_job public.auth_sync_bulk_replays) returns jsonb

@@ -1,5 +1,6 @@
--- Capture: a trigger on auth.users writes one ledger row for each user and transaction, in that transaction. It cannot make the transaction
--- fail: an error becomes a warning in PostgreSQL's log, and reconciliation finds the change that was not written.
+-- Capture: a trigger on auth.users writes one ledger row for each user and transaction, in that transaction.
+-- It cannot make the transaction fail: an error becomes a warning in PostgreSQL's log, and reconciliation finds the change that was not
+-- written.
 
 -- Returns the mapped columns of a row of auth.users, as JSON. No other column ever leaves the table. The caller of Auth writes the
 -- metadata, so the function reads only mapped keys, and only values that can be a name or a number. Callers set the time zone to UTC before

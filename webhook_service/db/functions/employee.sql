@@ -1,5 +1,5 @@
--- The effect of an event on one employee: the choice of the employee, the copied values, and the update. auth_sync_process_v1 calls these
--- functions under its locks.
+-- The effect of an event on one employee: the choice of the employee, the copied values, and the update.
+-- auth_sync_process_v1 calls these functions under its locks.
 
 -- Returns the situation of an auth user, and its employee: {"situation": linked | none | one | several | taken, "employee_id",
 -- "employee_ids" (the employees that match), "is_memory": whether the link has already been removed}.

@@ -1,6 +1,7 @@
--- Links employees who are added after their auth users. A trigger links an employee when it is inserted, or when its e-mail or number
--- changes. It does so in the same transaction, and in one statement for a whole import. An error cannot make the import fail. If a link
--- cannot be made at once, it is entered into the ledger as an event, which the relay applies separately.
+-- Links employees who are added after their auth users.
+-- A trigger links an employee when it is inserted, or when its e-mail or number changes. It does so in the same transaction, and in one
+-- statement for a whole import. An error cannot make the import fail. If a link cannot be made at once, it is entered into the ledger as an
+-- event, which the relay applies separately.
 --
 -- A concurrent import and event do not see each other. So the import records each employee that it could not link (auth_sync_hires). The
 -- relay tries these links again when it finds the record, and once more when every transaction of that time has ended. By then the auth

@@ -1,5 +1,5 @@
--- Notices for admins: the current conditions, the notices that were sent, and the messages that are not sent yet. A message stays in the
--- table until it has been sent, so it survives a crash of the sending process.
+-- Notices for admins: the current conditions, the notices that were sent, and the messages that are not sent yet.
+-- A message stays in the table until it has been sent, so it survives a crash of the sending process.
 
 -- Returns the number of events and actions that need attention: {"count", "oldest_id", "outcomes": {outcome: count}}, or null if there are
 -- none. Counts the newest 10,000.

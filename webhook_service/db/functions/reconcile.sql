@@ -1,5 +1,5 @@
--- Reconciliation: compares auth.users, the last known states and employees, page by page. Enters the differences into the ledger as events.
--- A run is also a row of the ledger.
+-- Reconciliation: compares auth.users, the last known states and employees, page by page.
+-- Enters the differences into the ledger as events. A run is also a row of the ledger.
 
 -- Returns whether an action for this auth user is open, or needs attention.
 create or replace function public.auth_sync_is_asked_v1(p_auth_user_id uuid) returns boolean

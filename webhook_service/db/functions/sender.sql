@@ -1,5 +1,6 @@
--- The sender: a trigger on the ledger that runs at the end of a transaction that captured a change. If posting is set up, it posts the row
--- as a signed webhook. Otherwise it wakes the relays. Like capture, it cannot make a transaction fail.
+-- The sender: a trigger on the ledger that runs at the end of a transaction that captured a change.
+-- If posting is set up, it posts the row as a signed webhook. Otherwise it wakes the relays. Like capture, it cannot make a transaction
+-- fail.
 
 -- Returns the HMAC-SHA256 of p_content. pgcrypto may be installed in any schema (on Supabase: extensions).
 create or replace function public.auth_sync_hmac_v1(p_content bytea, p_key bytea) returns bytea
