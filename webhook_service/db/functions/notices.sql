@@ -84,8 +84,8 @@ begin
 end $$;
 
 -- Saves the decision of a relay about a kind of notice. The relay has read the revision p_revision. p_state has the form of "remembered".
--- p_message is a message to send, or null; it replaces an unsent message, unless a relay is sending that message at this moment. Returns
--- false if another relay has changed the row before.
+-- p_message is a message to send, or null. It replaces an unsent message. Returns false and saves nothing if another relay has changed the
+-- row, or is sending the unsent message at this moment.
 create or replace function public.auth_sync_remember_notice_v1(p_kind text, p_revision bigint, p_state jsonb, p_message jsonb) returns boolean
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' as $$
 begin
