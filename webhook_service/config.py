@@ -81,7 +81,7 @@ def load(environ: Mapping[str, str]) -> Settings:
 
 
 def has_connection(environ: Mapping[str, str]) -> bool:
-    """Whether any variable of a database connection is set. If none is, `serve` starts an embedded database."""
+    """Return whether any variable of a database connection is set. If none is, `serve` starts an embedded database."""
     names = ("DATABASE_URL", "SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY")
     return any(value_of(environ, name) is not None for name in names)
 

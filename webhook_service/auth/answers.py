@@ -41,7 +41,7 @@ class UnsuccessfulResponse(Exception):
 
     @property
     def is_internal_error(self) -> bool:
-        """Whether Auth itself reports an error inside it."""
+        """Return whether Auth itself reports an error inside it."""
         return self.status == 500 and self.code is not None
 
 

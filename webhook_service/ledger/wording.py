@@ -1,4 +1,4 @@
-"""The texts that explain outcomes and statuses to people: what happened, and what to do about it."""
+"""The texts that explain outcomes and statuses to people, and the steps that an admin can take."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class Meaning:
     """The meaning of an outcome.
 
-    `kind` is a key of KINDS, `says` a sentence, `todo` what an admin can do ("": nothing).
+    `kind` is a key of KINDS. `says` is a sentence. `todo` is the advice to an admin, or "".
     """
 
     kind: str
@@ -104,7 +104,7 @@ PENDING = Meaning("waiting", "It is waiting for its turn.")
 
 
 def meaning(direction: str, outcome: str | None) -> Meaning:
-    """Return the meaning of an outcome; None is the outcome of a pending row.
+    """Return the meaning of an outcome. The outcome of a pending row is None.
 
     `direction` is `inbound` (events), `outbound` (actions) or `maintenance` (runs of reconcile).
     """

@@ -81,7 +81,7 @@ class Remembered:
         )
 
     def is_in_group_interval(self, now: datetime) -> bool:
-        """Whether changes must wait for the end of the group interval."""
+        """Return whether changes must wait for the end of the group interval."""
         if self.reported_at is None:
             return False
         doubled = min(max(self.reported_times - 1, 0), 10)

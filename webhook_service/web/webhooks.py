@@ -110,6 +110,6 @@ def verified(body: bytes, headers: Mapping[str, str], settings: Settings, *, now
 
 
 def is_json(headers: Mapping[str, str]) -> bool:
-    """Whether the media type is application/json, in any case and with any parameters."""
+    """Return whether the media type is application/json, in any case and with any parameters."""
     media_type = headers.get(CONTENT_TYPE, "").partition(";")[0]
     return media_type.strip().lower() == "application/json"
