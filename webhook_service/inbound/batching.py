@@ -88,7 +88,7 @@ class GroupCommit:
         return len(self._waiting)
 
     def _call_next(self, pause: float) -> None:
-        """Schedule the next call after `pause` seconds. A call after 0 seconds has all requests that the loop has read."""
+        """Schedule the next call after `pause` seconds. After 0 seconds, it has all requests that the loop has read."""
         if self._next is not None:
             self._next.cancel()
         loop = asyncio.get_running_loop()

@@ -14,8 +14,8 @@ from webhook_service.policy import Policy
 class Decision(NamedTuple):
     """A handler's decision.
 
-    `steps` holds the step or the outcome for each situation. `copy` holds the values to copy, {employees column: value}.
-    `key` is the key of the matching employee, {column: value}.
+    `steps` holds the step or the outcome for each situation. `copy` holds the values to copy to the employee,
+    {column: value}. `key` is the key of the matching employee, {column: value}.
     """
 
     steps: Mapping[Situation, Step | Outcome]
@@ -66,7 +66,7 @@ def link(user: AuthUser, policy: Policy) -> Decision:
 
 
 def link_key(user: AuthUser) -> dict[str, str] | None:
-    """The key of the matching employee: {"employee_number": ...}, {"email": ...} or None.
+    """Return the key of the matching employee: {"employee_number": ...}, {"email": ...} or None.
 
     The employee number takes precedence over the e-mail. It counts even if the e-mail is not confirmed, because only
     the service role can write app_metadata. An e-mail counts only if it is confirmed.
@@ -79,7 +79,7 @@ def link_key(user: AuthUser) -> dict[str, str] | None:
 
 
 def copied(user: AuthUser, policy: Policy) -> dict[str, str]:
-    """The names and the confirmed e-mail to copy to the employee, {column: value}, if the policy includes the column."""
+    """Return the names and the confirmed e-mail to copy, {column: value}, for the columns that the policy includes."""
     values = {column: name for column, name in user.names.items() if column in policy.columns}
     if user.email is not None and user.email_confirmed and "email" in policy.columns:
         values["email"] = user.email

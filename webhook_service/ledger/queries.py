@@ -104,8 +104,8 @@ def counts(database: Database, filter: Mapping[str, Json]) -> Json:
 def hours(database: Database, last: int) -> Json:
     """Count the events of the last hours, at most 72, by hour, direction and outcome.
 
-    The result is {"hours": [{"hour", "direction", "outcome", "events"}], "is_estimated"}. The outcome of a pending event
-    is "pending". Counts of more than 100,000 events are estimated from a sample.
+    The result is {"hours": [{"hour", "direction", "outcome", "events"}], "is_estimated"}. The outcome of a pending
+    event is "pending". Counts of more than 100,000 events are estimated from a sample.
     Raises Unavailable, DatabaseError.
     """
     return database.call("auth_sync_hours_v1", p_hours=last)

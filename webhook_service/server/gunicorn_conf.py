@@ -13,7 +13,8 @@ from webhook_service.config import load_server, read_environment
 from webhook_service.log import dict_config
 from webhook_service.metrics import folder as metrics_folder
 
-# gunicorn reads each name of this module that is also a setting. This module must not use the name of the setting `config`.
+# gunicorn reads each name of this module that is also one of its settings. `config` is a setting, so it must not be a
+# name here.
 _settings = load_server(read_environment())
 
 bind = f"{_settings.host}:{_settings.port}"

@@ -1,4 +1,4 @@
-"""A worker class for gunicorn: uvicorn's worker, which also stops its relay, and ends if gunicorn's main process dies."""
+"""uvicorn's worker class for gunicorn, which also stops its relay, and ends if gunicorn's main process dies."""
 
 import asyncio
 import logging
@@ -50,7 +50,8 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # it has no types
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # gunicorn already logs the start and end of a worker. uvicorn logs each malformed request, which anyone can send.
+        # gunicorn already logs the start and end of a worker. uvicorn would also log each malformed request, and anyone
+        # can send such requests.
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
 
     def init_process(self) -> None:

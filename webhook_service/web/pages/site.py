@@ -1,4 +1,4 @@
-"""The pages for admins. The server renders them, only for signed-in admins, and they load nothing from other sites."""
+"""Registers the pages for admins. The server renders all pages, and they do not load content from other sites."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -33,7 +33,7 @@ def register(app: Flask, wiring: Wiring) -> None:
         "SESSION_COOKIE_SAMESITE": "Lax",  # notices link to these pages
         "SESSION_COOKIE_SECURE": (settings.pages.public_url or "").startswith("https:"),
         "WTF_CSRF_CHECK_DEFAULT": False,  # only the pages use the cookie; `session.protect` checks them
-        "WTF_CSRF_TIME_LIMIT": None,  # a token is valid as long as its session
+        "WTF_CSRF_TIME_LIMIT": None,  # a token is valid until its session ends
         "BOOTSTRAP_SERVE_LOCAL": True,
     }
     Bootstrap5(app)
@@ -81,7 +81,7 @@ def error_page(status: HTTPStatus, detail: str) -> tuple[str, int]:
 
 
 def secure(app: Flask) -> None:
-    """Add the security headers to all responses under /admin, such as redirects. The admin API has its own headers."""
+    """Add the security headers to all responses under /admin, including redirects, but not to the admin API's."""
 
     @app.after_request
     def add_headers(response: Response) -> Response:

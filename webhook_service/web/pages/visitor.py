@@ -6,12 +6,12 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from flask import request, url_for
 
 PAGE = re.compile(r"/admin(?:/[\w.:-]+)+(?:\?[!-\[\]-~]*)?", re.ASCII)
-"""The path of one of this service's pages, with its query as browsers send it."""
+"""The path of a page of this service, with the query in the form that browsers send."""
 NO_PAGES = ("/admin/login", "/admin/logout", "/admin/api/", "/admin/static/")
 
 
 def address() -> str:
-    """Return the address to count attempts for. For IPv6 it is the /64 network, because a client can use all of it."""
+    """Return the address for counting attempts, or the /64 network for IPv6, because a client can use all of it."""
     try:
         found = ip_address((request.remote_addr or "").partition("%")[0])
     except ValueError:
