@@ -3,7 +3,7 @@
 The statements, their order, their columns and the transactions are those of supabase/auth v2.196. The stand-in writes
 only auth.users and auth.sessions. It writes no identities and no refresh tokens, and sends no mails. It checks no
 permissions, so a banned user may sign in. It hashes passwords, but not with bcrypt. Without a password, the column
-holds a text that is not a hash. The tokens are random hashes, so that tests can prove that no token leaves the database.
+holds a text that is not a hash. Tokens are random hashes, so that tests can prove that no token leaves the database.
 """
 
 from collections.abc import Callable

@@ -33,7 +33,7 @@ STATEMENT_TIMEOUT_MILLISECONDS = 3000
 """The time limit that the server enforces on a call."""
 
 LIMIT = f"select set_config('statement_timeout', '{STATEMENT_TIMEOUT_MILLISECONDS:d}', true)"
-"""Sets the server's time limit for one transaction, because a session setting is lost in a pooler's transaction mode."""
+"""Sets the server's time limit for one transaction. A pooler in transaction mode would not keep a session's setting."""
 
 CALL = "select public.{}({}), extract(epoch from clock_timestamp() - statement_timestamp())::float8"
 """Returns the function's result, and the seconds that the server needed for it."""

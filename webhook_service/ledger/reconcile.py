@@ -98,7 +98,7 @@ def reconcile(
     if begun is None:
         raise NotPossible("no_auth_users", "This database has no auth.users to compare with.")
     if begun["run"] is None and not dry_run:
-        detail = "Another run is under way. If it was killed, a new run can begin within a minute."
+        detail = "Another run is in progress. If it was killed, a new run can begin within a minute."
         raise NotPossible("run_under_way", detail)
 
     done = Reconciled(begun["users"], begun["known"], failed=begun["failed"])

@@ -96,10 +96,10 @@ def send(
     timeout: float = TIMEOUT_SECONDS,
     late: Callable[[Destination], object] = lambda destination: None,
 ) -> set[Destination]:
-    """Send a message to all destinations concurrently. Return the destinations that accepted it within `timeout` seconds.
+    """Send a message to all destinations concurrently, and return the destinations that accepted it in time.
 
-    `late` receives each destination that accepts the message later. Each destination has a separate daemon thread,
-    because the end of the process would wait for the threads of a pool.
+    `timeout` is in seconds. `late` receives each destination that accepts the message later. Each destination has a
+    separate daemon thread, because the end of the process would wait for the threads of a pool.
     """
     sending = Sending(late)
     threads = [threading.Thread(target=_send, args=[one, title, body, sending], daemon=True) for one in to]

@@ -113,7 +113,7 @@ class Notifier:
         )
 
         def late(one: Destination) -> None:
-            """Record a destination that accepted the message after the timeout, so that it gets the message only once."""
+            """Record a destination that accepted the message after the timeout, so that it is not sent again."""
             fingerprint = one.fingerprint(self.key)
             self.database.call("auth_sync_reached_v1", p_kind=kind, p_message=due["message"], p_destination=fingerprint)
 

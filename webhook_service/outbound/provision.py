@@ -205,7 +205,7 @@ class Provisioning:
             if count != len(self.done.under_way):
                 count = len(self.done.under_way)
                 left = MAX_WAIT_SECONDS - waited
-                self.pace.say(f"{count} are under way in another run, or not confirmed yet: waiting up to {left} s")
+                self.pace.say(f"{count} are in progress in another run, or not confirmed yet: waiting up to {left} s")
             self.pace.rest(POLL_SECONDS, "")
 
     def _check_again(self, employee_id: int, *, is_late: bool) -> bool:
