@@ -85,7 +85,7 @@ def relay_for(
 
     A relay has loops for events, the monitor and bulk replays. It also has a loop for actions if `accounts` is given,
     and a loop for notices if `notifier` is given. Each loop has a separate thread, so a slow Auth does not delay
-    events. Over a direct connection, the database wakes the loop for events at once. Over the Data API, this loop
+    events. Over a direct connection, the database wakes the loop for events immediately. Over the Data API, this loop
     polls. `report` is called after each pass.
     """
     wait = Wakeup(connection.url).wait if isinstance(connection, DirectConnection) else None

@@ -104,7 +104,7 @@ class Unavailable(ServiceError):
 
 
 class Conflict(Unavailable):
-    """The call conflicts with another transaction. The caller should retry at once, with fewer works in one call."""
+    """The call conflicts with another transaction. The caller should retry immediately, with fewer works in a call."""
 
 
 class AuthUnavailable(ServiceError):

@@ -46,7 +46,7 @@ class Via(StrEnum):
 
 
 class Outcome(StrEnum):
-    """The result of an event. The outcomes of the first group have the status SUCCESS, those of the second FAILED."""
+    """The result of an event. The first group of outcomes has the status SUCCESS, and the second group FAILED."""
 
     LINKED = "linked"
     SYNCED = "synced"
@@ -67,7 +67,7 @@ class Outcome(StrEnum):
 
 
 class ActionOutcome(StrEnum):
-    """The result of an action. The outcomes of the first group have the status SUCCESS, those of the second FAILED."""
+    """The result of an action. The first group of outcomes has the status SUCCESS, and the second group FAILED."""
 
     DISABLED = "disabled"
     ENABLED = "enabled"
@@ -226,7 +226,7 @@ class RequestedAction:
 class Result:
     """The result of one work.
 
-    `status` is the status of the ledger row. `changes` is {column: {"from", "to"}}; only replays have it.
+    `status` is the status of the ledger row. `changes` is {column: {"from", "to"}}, and is empty except in replays.
     """
 
     event_id: str

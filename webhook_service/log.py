@@ -21,7 +21,7 @@ def masked(text: str) -> str:
 def masked_within(value: Any) -> Any:
     """Mask all texts of a JSON value.
 
-    A text must be masked before it is written as JSON, in which an escape sequence could look like a part of an
+    A text must be masked before it is written as JSON, in which an escape sequence could be read as a part of an
     address.
     """
     if isinstance(value, str):

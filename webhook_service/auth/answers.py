@@ -26,7 +26,7 @@ SHORTEST_PAUSE_SECONDS, DEFAULT_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 5.0,
 
 
 class UnsuccessfulResponse(Exception):
-    """A response that does not come from a successful call of Auth.
+    """A response that is not the result of a successful call of Auth.
 
     `code` is the code of Auth's error, or None if Auth did not send the error. `is_page` says that the body is not a
     JSON object. `pause` is the value of Retry-After in seconds.

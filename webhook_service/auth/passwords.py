@@ -74,7 +74,7 @@ def sign_out(visitor: SyncGoTrueClient, token: str) -> None:
 def check_locally(admin: LocalAuthAdmin, email: str, password: str) -> Account:
     """Check the password against the stand-in's hash. See CheckPassword.
 
-    The check takes the same time for an unknown e-mail as for a known one.
+    The check of an unknown e-mail takes as long as the check of a known e-mail.
     """
     found = None
     if is_email(email):

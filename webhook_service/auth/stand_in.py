@@ -185,7 +185,7 @@ class Auth:
         """Keep the row without metadata, and with hashes instead of e-mail and phone, even if these were empty."""
         row = self.users.row(user)
         if row["deleted_at"] is not None:
-            return  # Auth does not repeat a soft delete either
+            return  # Auth does not repeat a soft delete
         with self._transaction():
             self.users.update(
                 user,

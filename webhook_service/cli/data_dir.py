@@ -28,7 +28,7 @@ DATA_DIR = click.option(
 def environment_of(data_dir: Path) -> Iterator[dict[str, str]]:
     """Yield the environment variables. If they name no database, start the embedded database in `data_dir`.
 
-    Raises BadSetting if `data_dir` has no database either.
+    Raises BadSetting if `data_dir` has no database.
     """
     environment = read_environment()
     if config.has_connection(environment):

@@ -77,7 +77,7 @@ def serve(host: str | None, port: int | None, workers: int | None, data_dir: Pat
     chosen = {"HOST": host, "PORT": port, "WEB_CONCURRENCY": workers}
     environment |= {name: str(value) for name, value in chosen.items() if value is not None}
     if config.has_connection(environment):
-        config.load(environment)  # after a bad setting, the command ends here with one line, instead of each worker
+        config.load(environment)  # raises BadSetting here, before each worker would fail
         os.execve(server_process.COMMAND[0], server_process.COMMAND, environment)  # noqa: S606 (gunicorn takes over the process)
 
     with embedded.running(data_dir) as own:

@@ -50,7 +50,7 @@ WAIT_SLICE_SECONDS = 0.1
 def provision(
     dry_run: bool, limit: int | None, invite: bool, orphans: bool, output: Path | None, yes: bool, data_dir: Path
 ) -> None:
-    """Create a login for each active employee without one, in the order of employee_id.
+    """Create a login for each active employee without a login, in the order of employee_id.
 
     The command needs the Auth Admin API: set SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY, even if DATABASE_URL names the
     database. The command and all relays together perform at most AUTH_RATE actions a second (default 5). Auth may
@@ -155,7 +155,7 @@ class Ending:
     def wait(self, seconds: float) -> bool:
         """Wait, at most `seconds`, and return whether the run must end.
 
-        The wait sleeps in slices, because a signal handler cannot set an event for which its own thread waits.
+        The wait sleeps in slices, because a signal handler cannot wake its thread from waiting for an event.
         """
         ends = time.monotonic() + seconds
         while not self.exit_code and (left := ends - time.monotonic()) > 0:

@@ -27,7 +27,7 @@ def relay(once: bool, data_dir: Path) -> None:
     """Apply events that no webhook delivered, retry failed events that are due, and perform actions in Auth.
 
     The command runs until SIGTERM or Ctrl+C. `serve` runs a relay too, unless RELAY=off. Any number of relays may run
-    at once.
+    at the same time.
     """
     with environment_of(data_dir) as environment:
         connection, policy = config.connection(environment), config.policy(environment)

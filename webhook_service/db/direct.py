@@ -222,6 +222,6 @@ def has_unread_data(socket: int) -> bool:
 def translated(error: psycopg.Error) -> Unavailable | DatabaseError:
     if error.sqlstate is not None:
         return error_for(error.sqlstate)
-    if isinstance(error, psycopg.DataError):  # psycopg refused the value before it sent anything
+    if isinstance(error, psycopg.DataError):  # psycopg refused the value before it sent a request
         return DatabaseError("database_error", "A parameter cannot be stored as PostgreSQL text.")
     return Unavailable("database_unreachable", "The database cannot be reached.")

@@ -1,7 +1,7 @@
 """The files of the schema that this version needs: numbered migrations, and the current functions and views.
 
 `migrations/NNNN_name.sql` create tables, columns, indexes, constraints and data. A released migration is never edited.
-`functions/*.sql` and `views/*.sql` hold each function and view once. If the text of one changes, all are re-created.
+`functions/*.sql` and `views/*.sql` hold each function and view once. All are re-created if the text of one changes.
 Every script may safely run again, because other migrators may run the files that `webhook-service sql` prints.
 """
 

@@ -33,7 +33,7 @@ MAX_CALLS = 3
 """The largest number of concurrent calls of one process, including held-up calls."""
 
 PATIENCE_SECONDS = 4.0
-"""How long a request waits for its result. The sender of the webhook waits for 5 seconds."""
+"""The longest wait of a request for its result. The sender of the webhook waits for 5 seconds."""
 
 
 Waiting = tuple[Work, "asyncio.Future[Result]"]
@@ -105,7 +105,7 @@ class GroupCommit:
     def _may_call(self) -> bool:
         """Return whether a call may start.
 
-        Held-up calls do not count. If the database is near, no other call may run; if it is far away, one may.
+        Held-up calls do not count. One call at a time may run, or two if the database is far away.
         """
         running = len(self._started) - self._held_up_calls()
         return running <= (self._database.round_trip > FAR_SECONDS) and len(self._started) < MAX_CALLS

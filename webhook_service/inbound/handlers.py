@@ -1,7 +1,8 @@
 """Step 3: AuthEvent -> Work. Pure functions choose the steps for an event, without I/O, clock or database.
 
-The step also depends on whether the auth user is linked, and on how many employees match it. The database determines
-this `Situation` under its locks (auth_sync_situation_v1 in employee.sql). A handler names the step for each situation.
+The step also depends on whether the auth user is linked, and on the number of matching employees. The database
+determines this `Situation` under its locks (auth_sync_situation_v1 in employee.sql). A handler names the step for each
+situation.
 """
 
 from collections.abc import Callable, Mapping

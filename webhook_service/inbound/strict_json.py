@@ -49,7 +49,7 @@ STRICT = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, p
 
 def _refuse_unstorable_text(data: Json) -> None:
     """Refuse NUL and lone surrogates, which JSON allows, but a PostgreSQL text does not."""
-    text = json.dumps(data, ensure_ascii=False)  # NUL is still escaped here; a surrogate pair is one character
+    text = json.dumps(data, ensure_ascii=False)  # this escapes NUL, and makes a surrogate pair one character
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

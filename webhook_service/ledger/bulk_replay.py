@@ -69,7 +69,7 @@ class Part:
 
 
 def preview(database: Database, policy: Policy, filter: Mapping[str, Json]) -> Preview:
-    """Preview a bulk replay, without writing anything.
+    """Preview a bulk replay. No data is written.
 
     `filter` has the shape that `ledger.queries.filter_json` returns. Raises Unavailable, DatabaseError.
     """
@@ -114,7 +114,7 @@ def job(database: Database, id: int) -> Json:
 def run_once(
     database: Database, policy: Policy, *, name: str, limit: int = BULK_REPLAY_RATE, lease: int = LEASE_SECONDS
 ) -> PassResult:
-    """Claim the next due part of a job, and replay it. `name` is the relay's name; `lease` is in seconds.
+    """Claim the next due part of a job, and replay it. `name` is the relay's name. `lease` is in seconds.
 
     Raises Unavailable if the part will be retried. Raises DatabaseError if the job has failed with that error.
     """

@@ -34,7 +34,7 @@ def people(database: Database, filter: Mapping[str, Json], *, after: int | None,
 def problems(database: Database) -> Json:
     """Count the employees with each problem. The counts are exact up to 10,000.
 
-    The result is {sync_status: count, ..., "is_capped": whether an employee count exceeds that, "checked_at"}.
+    The result is {sync_status: count, ..., "is_capped": whether a count is higher, "checked_at"}.
     Raises Unavailable, DatabaseError.
     """
     return database.call("auth_sync_problems_v1")

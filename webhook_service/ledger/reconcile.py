@@ -38,8 +38,9 @@ class Reconciled:
     """The progress of a run.
 
     Each of the `passes` compares `users` auth users and `known` states. `seen` counts the comparisons so far.
-    `differences` is {kind: count}. The kinds are unknown (never seen before), deleted, email, ban, changed; orphan,
-    missing_link, stale_email; and not_disabled, not_enabled, email_not_sent, employee_gone, which request an action.
+    `differences` is {kind: count}. The kinds are unknown (never seen before), deleted, email, ban, changed, orphan,
+    missing_link and stale_email. The kinds not_disabled, not_enabled, email_not_sent and employee_gone request an
+    action.
     `shown` holds the first MAX_SHOWN differences, {"auth_user_id", "kind", "employee_id"}. `outcomes` is
     {outcome: count} of the events. `left` counts the events that the relay applies later, because another transaction
     has locked their rows. `failed` counts the events that had failed before the run, which are not differences.
@@ -111,7 +112,7 @@ def reconcile(
                 break
             done = replace(done, passes=done.passes + 1)
     except BaseException as error:
-        with suppress(ServiceError):  # if this fails, the next run records this one as interrupted
+        with suppress(ServiceError):  # if this fails, the next run records this run as interrupted
             _end(database, begun["run"], done, f"ended by {getattr(error, 'reason', type(error).__name__)}")
         raise
     _end(database, begun["run"], done, f"{done.left} events are left to the relay" if done.left else None)

@@ -23,8 +23,8 @@ MAX_CHANGES_SHOWN = 100
 class Replayed:
     """The effects of replays, or the effects that they would have (`dry_run`).
 
-    `matched` is the number of matching events; it is None in later parts. `replayed` events were replayed. `next` is
-    the `after` of the next part, or None after the last part. `changed` events changed an employee. `changes` holds the
+    `matched` is the number of matching events, or None in later parts. `replayed` events were replayed. `next` is the
+    `after` of the next part, or None after the last part. `changed` events changed an employee. `changes` holds the
     results of the first MAX_CHANGES_SHOWN such events. `outcomes` is {outcome: count}.
     """
 

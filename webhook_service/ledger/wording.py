@@ -36,7 +36,7 @@ EVENTS = {
     "ambiguous": Meaning(
         "failed",
         "Several employees match this auth user, and only one can have it.",
-        "Choose the person on the event's page, or correct the e-mail of the others.",
+        "Choose the person on the event's page, or correct the e-mail of the other employees.",
     ),
     "already_linked": Meaning(
         "failed",
@@ -50,8 +50,8 @@ EVENTS = {
     ),
     "employee_rejected": Meaning(
         "failed",
-        "The employees table refused the values, because of one of its own rules or triggers.",
-        "Read the error, fix the rule or the value, then replay this event.",
+        "The employees table refused the values, because of a constraint or a trigger.",
+        "Read the error, fix the constraint, the trigger or the value, then replay this event.",
     ),
     "unreadable": Meaning("failed", "The recorded event cannot be read.", "Read the error, then run a reconcile."),
     "not_applied": Meaning("failed", "The database could not apply it.", RETRIES),

@@ -29,7 +29,7 @@ def reading(folder: Path) -> Iterator[None]:
 
 
 def add_up_ended(folder: Path, living: Collection[int]) -> None:
-    """Add up the files of all processes except those in `living` (process ids).
+    """Add up the files of all processes whose ids are not in `living`.
 
     If another process is reading the files, the next call adds them up instead. Raises OSError, RuntimeError or
     struct.error for a file that is broken or gone.

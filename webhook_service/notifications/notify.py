@@ -138,7 +138,7 @@ def notifier(
 ) -> Notifier | None:
     """Return the notifier, or None if there are no destinations.
 
-    A relay may run without ADMIN_API_KEY. If it has no SECRET_KEY either, its messages have no links, because no page
+    A relay may run without ADMIN_API_KEY. If SECRET_KEY is not set too, its messages have no links, because no page
     could verify the links. Raises ValueError for an unusable URL, which `config` has refused before.
     """
     if not settings.urls:

@@ -151,7 +151,7 @@ class Accounts:
         except AuthUnavailable as error:
             return Performed(ActionOutcome.AUTH_UNAVAILABLE, error.reason, retry=True, is_outage=True)
         except AuthRefused as error:
-            if error.reason == "auth_key_refused":  # a misconfigured service must not fail its actions for good
+            if error.reason == "auth_key_refused":  # the action is retried until an admin has corrected the key
                 return Performed(ActionOutcome.AUTH_UNAVAILABLE, error.reason, retry=True, is_outage=True)
             return Performed(ActionOutcome.AUTH_REFUSED, " ".join([error.reason, error.code]).strip())
 
@@ -239,7 +239,7 @@ def performed(outcome: ActionOutcome, changes: Mapping[str, Json]) -> Performed:
 
 
 def is_worth_finishing(action: Json, account: Account) -> bool:
-    """Return whether the person has the login's password or invitation, and so can sign in."""
+    """Return whether the person has the login's password or invitation."""
     is_informed = "employee_id" in action["request_data"]["employee"] and account.email_confirmed
     return is_informed or account.invited_at is not None
 

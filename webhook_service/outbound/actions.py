@@ -18,7 +18,7 @@ for a century."""
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The changes to request from Auth; None leaves a value unchanged.
+    """The changes to request from Auth. None leaves a value unchanged.
 
     `outcome` is the action's outcome if the call succeeds. `ends_sessions` says whether open sessions are ended too.
     """
@@ -69,9 +69,9 @@ def enable(requested: RequestedAction, account: Account | None, owner: EmailOwne
 def update_email(requested: RequestedAction, account: Account | None, owner: EmailOwner, now: datetime) -> Call:
     """Copy the employee's e-mail to Auth.
 
-    Both sides have changed the e-mail if Auth's current one is neither the one before the employee's change nor one
-    that this service has sent since. If Auth owns e-mails (EMAIL_OWNER), its e-mail then wins, and its event copies it
-    to the employee.
+    If Auth owns e-mails (EMAIL_OWNER) and both sides have changed the e-mail, Auth's e-mail wins, and its event copies
+    the e-mail to the employee. Auth has changed its e-mail if it differs from the e-mail before the employee's change
+    and from all e-mails that this service has sent since.
     """
     if requested.employee is None or "@" not in (requested.employee.email or ""):
         return Call(ActionOutcome.STALE)

@@ -255,7 +255,7 @@ def set_active(
 
 
 def performed_now(accounts: Accounts, event_id: str, lease: str) -> Performed | None:
-    """Perform an action. Returns None if any error prevents that now; the relay then performs it."""
+    """Perform an action. Returns None if an error prevents that now. The relay performs the action later."""
     try:
         return accounts.perform_now(event_id, lease)
     except ServiceError as error:

@@ -11,7 +11,7 @@ from webhook_service.events import Json
 from webhook_service.outbound.accounts import Accounts
 
 FIRST_WAIT_SECONDS = 2
-"""The wait after the first failed attempt; it doubles with each attempt."""
+"""The wait after the first failed attempt. It doubles with each attempt."""
 MAX_ATTEMPTS = 5
 """The number of consecutive failed attempts after which the error is raised."""
 MAX_PAUSES = 10

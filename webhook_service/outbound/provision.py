@@ -89,7 +89,7 @@ class Provisioning:
     def run(self) -> Provisioned:
         """Create the logins of all candidates, then wait for logins that are in progress.
 
-        If a ServiceError ends the run early, `ended_by` holds it. `announce` may raise one too.
+        A ServiceError that ends the run early is returned in `ended_by`. It may be an error of `announce`.
         """
         try:
             self.pace.until_auth_answers()

@@ -24,7 +24,7 @@ SIGNED_HEADERS = {name.encode(): name for name in webhooks.HEADERS}
 
 
 def application(app: Flask) -> ASGIApp:
-    """Return the ASGI form of the application that `create_app` returns. Both use the same code to answer requests."""
+    """Return the ASGI form of the application that `create_app` returns, with the same responses."""
     wiring: Wiring = app.extensions["wiring"]
     limit = wiring.settings.max_body_bytes
     commits = GroupCommit(wiring.database, wiring.settings.policy)
@@ -108,7 +108,7 @@ async def receive_body(scope: HTTPScope, receive: Receive, limit: int) -> bytes:
 
 
 async def received_before(scope: HTTPScope, receive: Receive, limit: int) -> tuple[HTTPScope, Receive]:
-    """Read the body before a thread handles the request, so that a slow client does not hold up the thread.
+    """Read the body before a thread handles the request, so that a slow client does not block the thread.
 
     Returns the scope with the body's length, and a `receive` that returns the body. If the Content-Length is over the
     limit, the body is not read. Otherwise reading ends just over the limit. Raises BadPayload.

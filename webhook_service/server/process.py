@@ -76,7 +76,7 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
 
 
 def listening(preferred: int) -> socket.socket:
-    """Return a socket that listens on 127.0.0.1, at the port `preferred`, or at a free port if that one is in use."""
+    """Return a socket that listens on 127.0.0.1, at the port `preferred`, or at a free port if it is in use."""
     try:
         return socket.create_server(("127.0.0.1", preferred), backlog=BACKLOG)
     except OSError:

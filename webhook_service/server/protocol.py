@@ -94,7 +94,7 @@ class Protocol(HttpToolsProtocol):
         self._head_is_here()
         super().connection_lost(exc)
 
-    # Called by the parser; a ValueError causes a 400
+    # Called by the parser. A ValueError causes a 400.
 
     def on_message_begin(self) -> None:
         super()._unset_keepalive_if_required()

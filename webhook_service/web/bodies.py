@@ -15,7 +15,7 @@ def read_body(environ: WSGIEnvironment, limit: int) -> bytes:
         body = get_input_stream(environ, max_content_length=limit + 1).read()
     except RequestEntityTooLarge as error:
         raise too_large(limit) from error
-    except (OSError, ClientDisconnected, ParseException) as error:  # a broken connection; a malformed chunk
+    except (OSError, ClientDisconnected, ParseException) as error:  # a broken connection or a malformed chunk
         raise unreadable() from error
     if len(body) > limit:
         raise too_large(limit)

@@ -32,7 +32,7 @@ def register(app: Flask, wiring: Wiring) -> None:
         "SESSION_COOKIE_PATH": "/admin",
         "SESSION_COOKIE_SAMESITE": "Lax",  # notices link to these pages
         "SESSION_COOKIE_SECURE": (settings.pages.public_url or "").startswith("https:"),
-        "WTF_CSRF_CHECK_DEFAULT": False,  # only the pages use the cookie; `session.protect` checks them
+        "WTF_CSRF_CHECK_DEFAULT": False,  # only the pages use the cookie, and `session.protect` checks them
         "WTF_CSRF_TIME_LIMIT": None,  # a token is valid until its session ends
         "BOOTSTRAP_SERVE_LOCAL": True,
     }

@@ -22,7 +22,7 @@ def address() -> str:
 
 
 def safe_target(requested: str | None) -> str:
-    """Return the requested page if it is one of this service's pages, otherwise the overview."""
+    """Return the requested page if it is a page of this service, and otherwise the overview."""
     if requested is None or not PAGE.fullmatch(requested) or ".." in requested or requested.startswith(NO_PAGES):
         return url_for("overview.page")
     return requested
