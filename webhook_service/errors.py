@@ -97,7 +97,7 @@ class EmailTaken(ServiceError):
 
 
 class Unavailable(ServiceError):
-    """The database is unavailable, and the caller should retry. No call has taken effect only in part."""
+    """The database is unavailable, and the caller should retry. A call takes effect completely or not at all."""
 
     retry_after = 5
     """Seconds to wait before the retry."""
@@ -130,7 +130,10 @@ class AuthUncertain(AuthUnavailable):
 
 
 class AuthRefused(ServiceError):
-    """The Auth Admin API refuses the call, and a retry does not help. `code` is Auth's code, as `validation_failed`."""
+    """The Auth Admin API refuses the call, and a retry does not help.
+
+    `code` is Auth's code, such as `validation_failed`.
+    """
 
     def __init__(self, reason: str, detail: str, code: str = "") -> None:
         super().__init__(reason, detail)

@@ -22,8 +22,8 @@ class Database(Protocol):
     def round_trip(self) -> float:
         """The minimum network time of the latest `call_soon` calls, in seconds, or 0 before the first call.
 
-        The network time is the duration of a call without the time that the database needs. If an adapter does not know
-        the latter, it includes the latter.
+        The network time is the duration of a call without the time that the database needs. An adapter that does not
+        know the database's time returns the whole duration.
         """
 
     def close(self) -> None:

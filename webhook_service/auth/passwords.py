@@ -1,4 +1,4 @@
-"""Password checks for the sign-in of admins. A check leaves no session in Auth."""
+"""Password checks for the sign-in of admins. A check grants no privileges and leaves no session in Auth."""
 
 import logging
 from collections.abc import Callable

@@ -103,7 +103,7 @@ class AuthUsers:
 
 
 def is_email(text: str) -> bool:
-    """Return whether Auth accepts the text as an e-mail address, in which all characters are ASCII, without spaces."""
+    """Return whether Auth accepts the text as an e-mail address, which has only ASCII characters and no spaces."""
     return len(text) <= LONGEST_EMAIL and EMAIL.fullmatch(text) is not None
 
 

@@ -22,7 +22,7 @@ class Wakeup:
         self._connection: psycopg.Connection | None = None
 
     def wait(self, seconds: float) -> None:
-        """Wait for a notification, at most `seconds`. A notification between two waits ends the next wait at once."""
+        """Wait for a notification, at most `seconds`. A notification between two waits ends the next wait."""
         ends = time.monotonic() + seconds
         try:
             if self._connection is None:

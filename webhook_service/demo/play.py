@@ -103,7 +103,7 @@ class Demo:
         self._last_id = 0
 
     def play(self, start_server: Any) -> None:
-        """Run the acts of the day. Kill the server, run the acts of the outage, restart it, and send the requests."""
+        """Run the acts of the day, an outage in which the server is killed, its restart, and the HTTP requests."""
         process = start_server()
         with Live(console=self._console, refresh_per_second=20, vertical_overflow="visible") as live:
 

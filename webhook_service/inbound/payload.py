@@ -81,7 +81,7 @@ def as_object(metadata: Json) -> Mapping[str, Json]:
 
 
 def usable_text(value: Json) -> str | None:
-    """Return the stripped text, or None if the value is not a text, blank or too long. Metadata may hold any JSON."""
+    """Return the stripped text, or None if the value is blank, too long or not a text. Metadata may hold any JSON."""
     text = value.strip() if isinstance(value, str) else ""
     return text if 0 < len(text) <= LONGEST_NAME else None
 

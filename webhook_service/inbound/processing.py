@@ -78,7 +78,7 @@ def process(database: Database, work: Work, policy: Policy) -> Result:
 def results_by_work(works: Sequence[Work], results: Sequence[Result]) -> list[Result | Unavailable]:
     """Return the result of each work, in the order of the works, or Unavailable for a work without a result.
 
-    An event that is in the batch twice has two results. The outcome of the second result is `duplicate`.
+    An event that is in the batch twice has two results, and one of them has the outcome `duplicate`.
     """
     by_event: dict[str, list[Result]] = {}
     for result in results:

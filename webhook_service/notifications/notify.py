@@ -28,7 +28,7 @@ LEASE_SECONDS = 120
 """The lease of a message. Sending a message takes only a fraction of this time."""
 
 MAX_PASS_SECONDS = 3.0
-"""The time after which a pass sends no further message, so that it does not delay a stop. The next pass sends them."""
+"""The time after which a pass sends no further message, so that it does not delay a stop. The next pass continues."""
 
 TIMES = ("opened_at", "gone_at", "reported_at")
 
@@ -138,7 +138,7 @@ def notifier(
 ) -> Notifier | None:
     """Return the notifier, or None if there are no destinations.
 
-    A relay may run without ADMIN_API_KEY. If SECRET_KEY is not set too, its messages have no links, because no page
+    A relay may run without ADMIN_API_KEY. If SECRET_KEY is also not set, its messages have no links, because no page
     could verify the links. Raises ValueError for an unusable URL, which `config` has refused before.
     """
     if not settings.urls:

@@ -190,8 +190,8 @@ class Accounts:
         """Finish or undo an intent whose process has ended.
 
         The login of an employee who existed before is finished, because the person has its password or invitation. The
-        login of a new employee is finished only if Auth sent an invitation. Its password was lost with the response of
-        the request. Raises the errors of `perform`, AuthUnavailable, AuthRefused.
+        login of a new employee is finished only if Auth sent an invitation, because a password is lost if the request
+        gets no response. Raises the errors of `perform`, AuthUnavailable, AuthRefused.
         """
         auth_user_id = UUID(action["auth_user_id"])
         if action["employee"] is not None:

@@ -87,8 +87,8 @@ def hire(
     `invite`) before Auth is called.
 
     Raises EmailTaken, EmployeeRejected, EmployeeNotFound, NotPossible, InvalidQuery or AuthRefused if nothing was
-    created. Raises AuthUnavailable or Unavailable if the result is unknown. If a login was begun, the relay finishes or
-    undoes it.
+    created. Raises AuthUnavailable or Unavailable. After these, nothing was created, or the relay finishes or undoes
+    the login.
     """
     if accounts is None:
         raise no_auth_admin()
@@ -161,7 +161,8 @@ def is_there(accounts: Accounts, auth_user_id: UUID) -> bool:
 def send_invitation(accounts: Accounts, email: str) -> None:
     """Request from Auth that it mails an invitation.
 
-    If the auth user was deleted in the meantime, Auth creates an auth user with another id (supabase/auth v2.196).
+    If the auth user is deleted before Auth processes the request, Auth creates an auth user with another id
+    (supabase/auth v2.196).
     Raises AuthThrottled, AuthRefused, and AuthUncertain if Auth did not respond.
     """
     try:
@@ -199,7 +200,7 @@ def adopt(
     """Link an employee to an existing auth user that has this confirmed e-mail and no employee.
 
     `employee` has the shape that `hire` takes. Raises EmailTaken, EmployeeRejected, EmployeeNotFound, NotPossible or
-    InvalidQuery if nothing was linked. Raises Unavailable if the result is unknown.
+    InvalidQuery if nothing was linked. Also raises Unavailable.
     """
     adopted = call_accepted(
         database,
@@ -216,8 +217,7 @@ def adopt(
 def choose(database: Database, employee_id: int, auth_user_id: UUID, *, requested_by: str) -> None:
     """Link an employee to the auth user that an admin chose.
 
-    Raises EmployeeNotFound, EmployeeRejected or NotPossible if nothing was linked. Raises Unavailable if the result is
-    unknown.
+    Raises EmployeeNotFound, EmployeeRejected or NotPossible if nothing was linked. Also raises Unavailable.
     """
     call_accepted(
         database,

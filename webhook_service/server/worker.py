@@ -25,7 +25,7 @@ HEARTBEAT_SECONDS = 1
 class QuietServer(Server):
     """A uvicorn server that does not re-raise the signal that stopped it.
 
-    After a second signal, gunicorn would not run its hooks, which stop the relay.
+    If the signal were raised again, gunicorn would not run its hooks, which stop the relay.
     """
 
     @contextmanager

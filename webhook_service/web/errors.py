@@ -127,7 +127,10 @@ def problem_of_service_error(error: ServiceError) -> Response:
 
 
 def problem_of_http_error(error: HTTPException, status: HTTPStatus) -> Response:
-    """Return the problem document of an error of Flask or Werkzeug. Its reason is the status's name, as `not_found`."""
+    """Return the problem document of an error of Flask or Werkzeug.
+
+    The reason is the name of the status, such as `not_found`.
+    """
     response = problem(status, status.name.lower(), error.description or status.description)
     for name, value in error.get_headers():
         if name == "Allow":

@@ -35,7 +35,10 @@ from webhook_service.web.pages.visitor import address, safe_target
 log = logging.getLogger(__name__)
 
 ATTEMPTS, PER_SECONDS = 10, 600
-"""Each address and each account may make ATTEMPTS sign-in attempts at once, and regains as many in PER_SECONDS."""
+"""The number of sign-in attempts that are possible at once, and the time in which this number is regained.
+
+The limit applies to the attempts from each address, and to the attempts for each account.
+"""
 LONGEST_SESSION_SECONDS = 12 * 3600
 """A session ends after this time, even if it is in use."""
 SIGN_IN_FAILED = "That is not right. Check what you typed."

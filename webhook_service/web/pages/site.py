@@ -1,4 +1,7 @@
-"""Registers the pages for admins. The server renders all pages, and they do not load content from other sites."""
+"""Registers the pages for admins. Only signed-in admins see them. The server renders them completely.
+
+The pages do not load content from other sites.
+"""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -81,7 +84,7 @@ def error_page(status: HTTPStatus, detail: str) -> tuple[str, int]:
 
 
 def secure(app: Flask) -> None:
-    """Add the security headers to all responses under /admin, including redirects, but not to the admin API's."""
+    """Add the security headers to all responses under /admin, including redirects. The admin API has other headers."""
 
     @app.after_request
     def add_headers(response: Response) -> Response:
@@ -93,5 +96,5 @@ def secure(app: Flask) -> None:
 
 
 def moment(reported: str | None) -> str:
-    """Format a time of the ledger in UTC, as 2026-11-22 14:03:05."""
+    """Format a time of the ledger in UTC, for example 2026-11-22 14:03:05."""
     return datetime.fromisoformat(reported).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if reported else "–"
