@@ -20,7 +20,7 @@ MANY = 20
 """The number of events, employees or users in each call. Each table has three thousand."""
 
 AT_MOST = 50 * MANY
-"""The rows that a call may read: some for each event, but never a whole table."""
+"""The number of rows that a call may read. It allows some rows for each event, but no whole table."""
 
 READ = """
 select coalesce(sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)), 0)::integer as rows
