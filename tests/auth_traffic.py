@@ -1,4 +1,4 @@
-"""Deliveries of tests: signed payloads, as Supabase's webhooks post them."""
+"""Deliveries for tests, with signed payloads as Supabase's webhooks post them."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -55,7 +55,7 @@ def headers_for(body: bytes, event_id: str | None = None, *, now: datetime | Non
 
 
 def post(client: FlaskClient, payload: Json, event_id: str | None = None) -> TestResponse:
-    """Post a payload with a good signature."""
+    """Post a payload with a valid signature."""
     body = body_of(payload)
     return client.post("/webhook/auth", data=body, headers=headers_for(body, event_id))
 

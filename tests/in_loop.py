@@ -1,4 +1,4 @@
-"""An event loop for tests with threads: calls into the loop, and doubles that the loop calls."""
+"""An event loop for tests with threads, calls into the loop, and doubles that the loop calls."""
 
 import asyncio
 import threading

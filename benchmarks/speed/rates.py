@@ -1,4 +1,4 @@
-"""Events a second: the limit of the database, services with one call per event, and the product, in turn."""
+"""Events a second of the limit of the database, of services with one call per event, and of the product, in turn."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -97,7 +97,7 @@ def under_gthread(database: BenchDatabase, connections: int, count: int, name: s
 
 
 def figures(measured: dict[tuple[str, int], list[Measured]], names: list[str], connections: int) -> list[Figure]:
-    """The median of each run relative to the limit, and of the product also relative to the limit of its own tables."""
+    """The median of each run relative to the limit. The product is compared with the limit of its tables too."""
     found = []
     for name in names:
         runs = measured[name, connections]

@@ -42,7 +42,7 @@ def relay_all(database_url: str) -> None:
 def test_a_long_import_is_linked_to_users_from_before_its_commit(
     database_url: str, connection: Connection, auth: Auth
 ) -> None:
-    """An employee is linked without a reconcile even if its insert is committed after its user's event was applied."""
+    """An employee is linked without a reconcile even if the insert is committed after the user's event was applied."""
     with psycopg.connect(database_url, row_factory=dict_row) as importing:
         hired = hire(importing, "late@example.com")
         user = auth.admin_create("late@example.com")
