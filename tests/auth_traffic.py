@@ -61,6 +61,6 @@ def post(client: FlaskClient, payload: Json, event_id: str | None = None) -> Tes
 
 
 def outcome_of(response: TestResponse) -> Any:
-    """The outcome of an accepted event, or the reason of a refused one."""
+    """The outcome of an accepted event, or the reason of a refused event."""
     answer: Mapping[str, Any] = response.get_json()
     return answer.get("outcome", answer.get("reason"))

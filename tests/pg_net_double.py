@@ -120,7 +120,7 @@ async def send_all(client: httpx.AsyncClient, request: Request, mischief: Mischi
 async def run_once(
     connection: psycopg.AsyncConnection[Any], client: httpx.AsyncClient, mischief: Mischief, dice: random.Random
 ) -> None:
-    """Take one batch, send its requests at the same time, wait for the slowest one, and write the responses."""
+    """Take one batch, send its requests at the same time, wait for the slowest request, and write the responses."""
     async with connection.cursor(row_factory=class_row(Request)) as cursor:
         batch = await (await cursor.execute(TAKE, [BATCH_SIZE])).fetchall()
     dice.shuffle(batch)

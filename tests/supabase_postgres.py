@@ -47,7 +47,7 @@ def new_supabase_database(supabase_cluster: Cluster) -> Callable[..., str]:
 
 @pytest.fixture
 def supabase_database_url(supabase_cluster: Cluster, new_supabase_database: Callable[..., str]) -> Iterator[str]:
-    """A database for one test, with Supabase's roles, pgcrypto, the doubles of Vault and pg_net, and no own tables."""
+    """A database for one test, with Supabase's roles, pgcrypto, and the doubles of Vault and pg_net, but no tables."""
     with dropped_afterwards(supabase_cluster.url(new_supabase_database())) as url:
         yield url
 

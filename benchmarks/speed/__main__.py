@@ -46,10 +46,11 @@ def main(parts: tuple[str, ...], is_written: bool, **chosen: Any) -> None:
 
     \b
     rates   events a second, beside the limit of the database, one call per event
-            and two services under Node.js 20 if it is installed
-    delay   the same, with 10 ms between service and database
+            and, if Node.js 20 is installed, two services under Node.js
+    delay   events a second, with 10 ms between service and database
     burst   how long 200 posts at once wait for their responses
-    flat    a million employees and five million ledger rows, beside a thousand and none
+    flat    a million employees and five million ledger rows, beside
+            a thousand employees and an empty ledger
     memory  the memory of each worker over ten minutes of full load
     rpc     over supabase-py, beside one rpc per event (needs Node.js and
             npm ci --prefix tests/supabase_lite)

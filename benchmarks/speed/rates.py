@@ -17,7 +17,7 @@ CONNECTIONS = (16, 64, 256)
 GOALS = {16: (0.20, "not below 0.20, the share before"), 64: (0.40, ">= 0.40"), 256: (0.50, ">= 0.50")}
 """The product's share of the limit, by the number of connections."""
 MAX_CONNECTIONS = 350
-"""The limit of PostgreSQL: each client of pgbench has one connection, and the servers have theirs."""
+"""PostgreSQL's connection limit, for one connection of each pgbench client and the connections of the servers."""
 
 LIMIT = "the limit: pgbench, a plain function, bare tables"
 ON_OUR_TABLES = "pgbench, the same function on the product's tables"

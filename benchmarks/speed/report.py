@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HEAD = "# How fast it is\n"
-"""The beginning of a new page. The page itself describes what is measured and the goals."""
+"""The beginning of a new page. The page describes the measurements and the goals."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from benchmarks.speed.servers import Server
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The result of one run: events a second, and CPU seconds per event in server, PostgreSQL and load."""
+    """The result of one run, in events a second, and CPU seconds per event in server, PostgreSQL and load."""
 
     rate: float
     server_cpu: float = 0.0

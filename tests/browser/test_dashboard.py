@@ -78,7 +78,7 @@ def test_an_ambiguous_login_is_given_to_the_right_employee(page: Page, company: 
 
 
 def test_many_events_are_replayed(page: Page, company: Company) -> None:
-    """An admin previews, confirms and watches a bulk replay, which refreshes by itself and can be cancelled."""
+    """An admin previews, confirms and watches a bulk replay, and can cancel it. Its page refreshes automatically."""
     names = [f"Newcomer Number{n}" for n in range(100)]
     company.add_unlinkable(*names)
     company.fix_constraint()

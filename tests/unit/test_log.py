@@ -113,7 +113,7 @@ def test_an_exception_is_logged_by_type_and_place() -> None:
 
 
 def test_a_cause_is_logged_by_type_and_place() -> None:
-    """Each exception in the chain has its own entry, outermost first."""
+    """Each exception in a chain has an entry with type and place, outermost first."""
     errors = json.loads(line_of(exc_info=caught(RuntimeError("canary"), KeyError("canary"))))["error"]
     assert [error.split()[0] for error in errors] == ["RuntimeError", "KeyError"]
 

@@ -91,7 +91,7 @@ def test_a_ban_with_an_invalid_duration_is_refused(server: AuthServer, connectio
 
 
 def test_invalid_requests(server: AuthServer, connection: Connection) -> None:
-    """An invalid request gets Auth's own code, and never an error of the double."""
+    """An invalid request gets Auth's error code, and never an error of the double."""
     for method, path, body, expected in (
         ("POST", "/admin/users", {"email": EMAIL.upper()}, (422, "email_exists")),
         ("POST", "/admin/users", {"email": "other@example.com", "id": str(JANE)}, (500, "unexpected_failure")),

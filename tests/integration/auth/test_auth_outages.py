@@ -66,8 +66,8 @@ def server(database_url: str) -> Iterator[AuthServer]:
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_an_outage_is_unavailable(server: AuthServer, name: str) -> None:
-    """A response that is not from Auth, or that reports an outage, raises AuthUnavailable, so the caller may retry."""
+def test_an_outage_raises_auth_unavailable(server: AuthServer, name: str) -> None:
+    """A response that is not from Auth, or that reports an outage, raises AuthUnavailable. The caller may retry."""
     with client(server) as admin:
         for fault in UNAVAILABLE:
             server.fail_next(fault)

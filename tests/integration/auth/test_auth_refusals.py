@@ -176,7 +176,7 @@ ECHOES = [
 
 @pytest.mark.parametrize("name", CALLS)
 def test_nothing_personal_is_shown(server: AuthServer, caplog: pytest.LogCaptureFixture, name: str) -> None:
-    """No error, cause or log contains an e-mail, a password, the key or Auth's own text."""
+    """No error, cause or log contains an e-mail, a password, the key or Auth's text."""
     caplog.set_level(logging.INFO)
     with client(server) as admin:
         for fault in ECHOES:

@@ -91,7 +91,7 @@ def test_null_is_none(database: Database) -> None:
 @pytest.mark.parametrize("params", [{}, {"p_value": 1, "p_more": 2}], ids=["none", "other-parameters"])
 @pytest.mark.parametrize("function", ["no_such_function", "test_echo"])
 def test_a_missing_function_is_not_migrated(database: Database, function: str, params: dict[str, Json]) -> None:
-    """A missing function, or one without these parameters, means that the migrations have not run."""
+    """A call of a missing function, or with other parameters, raises Unavailable with reason `not_migrated`."""
     with pytest.raises(Unavailable) as caught:
         database.call(function, **params)
     assert caught.value.reason == "not_migrated"
@@ -106,7 +106,7 @@ def test_a_raised_error_does_not_show_its_text(database: Database) -> None:
 
 
 def test_a_call_is_a_transaction(database: Database, person: Person) -> None:
-    """A failed call leaves none of its writes."""
+    """A failed call leaves no writes."""
     employee_id = person.hire()
     with pytest.raises(DatabaseError):
         database.call(

@@ -39,7 +39,7 @@ def jane(database_url: str) -> Iterator[Person]:
 
 @pytest.fixture
 def watcher(database_url: str) -> Iterator[Connection]:
-    """A second connection that does not use the service's code, for use while the first one holds a lock."""
+    """A second connection that does not use the service's code, for use while the first connection holds a lock."""
     with psycopg.connect(database_url, autocommit=True, row_factory=dict_row) as watcher:
         yield watcher
 

@@ -169,7 +169,7 @@ def test_a_trigger_that_always_fires_stays(database_url: str) -> None:
 
 
 def test_triggers_of_others_stay(database_url: str, connection: Connection) -> None:
-    """A project's own triggers on auth.users survive the installation and the removal."""
+    """Other triggers on auth.users survive the installation and the removal of the service's triggers."""
     execute(
         database_url,
         "create function public.theirs() returns trigger language plpgsql as 'begin return null; end';"

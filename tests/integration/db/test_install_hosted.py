@@ -130,7 +130,7 @@ def test_the_sender_posts(database_url: str, superuser_url: str, connection: Con
 
 @pytest.mark.parametrize("call", [f"auth_sync_send_to('{URL}', '{SECRET}')", "auth_sync_signed_v1('e', '{}')"])
 def test_service_role_may_neither_set_the_url_nor_sign(database_url: str, superuser_url: str, call: str) -> None:
-    """A holder of the service-role key can neither redirect the events nor forge one."""
+    """A holder of the service-role key can neither redirect nor forge events."""
     migrate.migrate(database_url)
     with psycopg.connect(superuser_url, autocommit=True) as connection:
         connection.execute("set role service_role")

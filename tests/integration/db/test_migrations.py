@@ -187,7 +187,7 @@ def test_a_wait_for_a_table_times_out(database_url: str) -> None:
 
 
 def test_a_failed_script_leaves_the_earlier_ones(empty_database_url: str) -> None:
-    """Each script has its own transaction, and a later run continues with the failed script."""
+    """Each script runs in a separate transaction, and a later run continues with the failed script."""
     execute(
         empty_database_url, "create function public.get_auth_sync_summary() returns integer language sql as 'select 1'"
     )

@@ -43,15 +43,15 @@ def error_of(port: int) -> Unavailable | DatabaseError:
     pytest.fail(f"The response was accepted as a result: {answer!r}")
 
 
-def test_a_refused_connection_is_unavailable() -> None:
+def test_a_refused_connection_raises_unavailable() -> None:
     """A port on which no server listens raises Unavailable."""
     error = error_of(free_port())
     assert (type(error), error.reason) == (Unavailable, "database_unreachable")
 
 
 @pytest.mark.parametrize("behaviour", [silent, closes, trickles])
-def test_a_supabase_that_does_not_answer_is_unavailable(serve: Serve, behaviour: Behaviour) -> None:
-    """A call ends even if the server closes the connection, stays silent or answers too slowly."""
+def test_a_supabase_that_does_not_answer_raises_unavailable(serve: Serve, behaviour: Behaviour) -> None:
+    """A call raises Unavailable if the server closes the connection, stays silent or answers too slowly."""
     error = error_of(serve(behaviour))
     assert isinstance(error, Unavailable)
     assert error.reason in ("database_unreachable", "database_slow")
@@ -61,7 +61,7 @@ PAGE = "<html><body><h1>Oh no</h1>jane@example.com</body></html>"
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 520, 522, 525])
-def test_an_error_page_of_a_proxy_is_unavailable(serve: Serve, status: int) -> None:
+def test_an_error_page_of_a_proxy_raises_unavailable(serve: Serve, status: int) -> None:
     """An error page of a proxy in front of PostgREST raises Unavailable."""
     assert isinstance(error_of(serve(answers(status, PAGE))), Unavailable)
 
@@ -76,13 +76,13 @@ def test_an_error_page_of_a_proxy_is_unavailable(serve: Serve, status: int) -> N
         (504, "The upstream server is timing out"),
     ],
 )
-def test_an_error_of_supabases_gateway_is_unavailable(serve: Serve, status: int, message: str) -> None:
+def test_an_error_of_supabases_gateway_raises_unavailable(serve: Serve, status: int, message: str) -> None:
     """An error of the API gateway (Kong) is JSON without PostgREST's code, and raises Unavailable."""
     assert isinstance(error_of(serve(answers_json(status, message=message))), Unavailable)
 
 
 @pytest.mark.parametrize("body", [PAGE, "", "[", "null and void"], ids=["page", "empty", "cut", "text"])
-def test_a_200_that_is_not_json_is_unavailable(serve: Serve, body: str) -> None:
+def test_a_200_that_is_not_json_raises_unavailable(serve: Serve, body: str) -> None:
     """A 200 without JSON, such as from a captive portal, a parked domain or a wrong URL, raises Unavailable."""
     assert isinstance(error_of(serve(answers(200, body))), Unavailable)
 
@@ -130,13 +130,13 @@ def test_the_code_of_postgrest_decides_whether_a_retry_helps(serve: Serve, statu
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 413])
-def test_a_page_that_refuses_is_a_database_error(serve: Serve, status: int) -> None:
+def test_a_page_that_refuses_raises_a_database_error(serve: Serve, status: int) -> None:
     """A 4xx page raises DatabaseError. Its status is not read as an SQLSTATE: 401 is not a conflict of class 40."""
     assert isinstance(error_of(serve(answers(status, PAGE))), DatabaseError)
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_wrong_key_is_a_database_error(serve: Serve, status: int) -> None:
+def test_a_wrong_key_raises_a_database_error(serve: Serve, status: int) -> None:
     """A refused key raises DatabaseError, because a retry with the same key does not help."""
     error = error_of(serve(answers_json(status, message="Invalid API key", hint="Double check your API key.")))
     assert isinstance(error, DatabaseError)

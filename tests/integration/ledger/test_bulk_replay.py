@@ -66,7 +66,7 @@ def test_a_preview_writes_nothing(database: Database, connection: Connection) ->
     assert shown.changes[0].changes["auth_user_id"] == {"from": None, "to": str(UUID(int=1))}
 
 
-def test_a_job_replays_each_once_and_nothing_newer(database: Database, connection: Connection) -> None:
+def test_a_job_replays_each_event_once(database: Database, connection: Connection) -> None:
     """A job replays and records each event once, with exact counts, and skips events that failed after its start."""
     fail_many(connection, database, 120)
     assert bulk_replay.begin(database, FAILED, requested_by=KIM) == {"id": 1, "matched": 120}

@@ -1,4 +1,4 @@
-"""The monitor: its views, the lists of problems, one employee in full, and the comparison in the background."""
+"""The monitor, with its views, the lists of problems, one employee in full, and the comparison in the background."""
 
 from typing import Any
 from uuid import UUID
@@ -106,7 +106,7 @@ def test_a_link_resolves_an_ambiguity(connection: Connection, database: Database
 
 
 def test_a_person_has_events_and_candidates(database: Database, company: dict[str, int]) -> None:
-    """An employee without a login has candidates: auth users that match. A linked employee has none."""
+    """The candidates of an employee without a login are the matching auth users. A linked employee has none."""
     shown = employees.person(database, company["office1"])
     assert (shown["employee"]["sync_status"], shown["events"]) == ("AMBIGUOUS", [])
     [candidate] = shown["candidates"]

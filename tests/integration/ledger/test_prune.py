@@ -107,7 +107,7 @@ def test_an_open_action_is_never_removed(database: Database, connection: Connect
 
 
 def test_a_dry_run_removes_nothing(database: Database, connection: Connection, linked: UUID) -> None:
-    """A dry run counts the events and removes none."""
+    """A dry run of retention counts the old events and removes no event."""
     age(connection)
     before = everything(connection)
     assert prunable(database, ninety_days_ago()) == 1

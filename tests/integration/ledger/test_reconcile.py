@@ -164,7 +164,7 @@ def test_the_run_is_in_the_ledger(world: World) -> None:
 
 
 def test_a_database_without_auth_users_is_reported(world: World) -> None:
-    """A run on a database without auth.users, such as a separate one for employees, fails with one clear error."""
+    """A run on a database without auth.users, such as a separate database for employees, fails with one clear error."""
     world.connection.execute("drop table auth.users cascade")
     with pytest.raises(NotPossible, match="no_auth_users"):
         run(world.database)

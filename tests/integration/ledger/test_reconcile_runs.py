@@ -136,7 +136,7 @@ def test_a_run_that_lost_its_lease_stops(database: Database, connection: Connect
     assert runs(connection) == [("FAILED", "interrupted"), ("PENDING", None)]
 
 
-def test_a_second_run_at_once_is_refused(database: Database, connection: Connection, renamed: UUID) -> None:
+def test_a_second_concurrent_run_is_refused(database: Database, connection: Connection, renamed: UUID) -> None:
     """A second concurrent run is refused. A dry run is always allowed."""
     refusals = []
 

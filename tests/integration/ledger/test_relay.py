@@ -142,7 +142,7 @@ def test_a_failure_of_a_lost_lease_changes_nothing(database: Database, connectio
     assert everything(connection) == before
 
 
-def test_a_webhook_while_the_relay_holds_the_row_is_a_duplicate(
+def test_a_delivery_of_a_leased_event_is_a_duplicate(
     client: FlaskClient, database: Database, connection: Connection, user: UUID
 ) -> None:
     """A delivery of an event that a relay has leased gets a 200 with `duplicate`, and changes nothing."""
@@ -153,7 +153,7 @@ def test_a_webhook_while_the_relay_holds_the_row_is_a_duplicate(
     assert everything(connection, "employees", "integration_sync_log") == before
 
 
-def test_a_webhook_after_the_relay_is_a_duplicate(
+def test_a_delivery_after_the_relay_is_a_duplicate(
     client: FlaskClient, database: Database, connection: Connection, user: UUID
 ) -> None:
     """A delivery of an event that the relay has applied is a duplicate."""
@@ -164,7 +164,7 @@ def test_a_webhook_after_the_relay_is_a_duplicate(
     assert everything(connection) == before
 
 
-def test_the_relay_after_a_webhook_has_nothing_to_do(
+def test_a_delivered_event_is_not_due(
     client: FlaskClient, database: Database, connection: Connection, user: UUID
 ) -> None:
     """An event that was applied from a delivery is no longer due."""
@@ -174,7 +174,7 @@ def test_the_relay_after_a_webhook_has_nothing_to_do(
     assert everything(connection) == before
 
 
-def test_a_webhook_with_a_newer_event_does_not_wait_for_a_relay(
+def test_a_delivery_of_a_newer_event_does_not_wait_for_a_relay(
     client: FlaskClient, database: Database, connection: Connection, auth: Auth, user: UUID, jane: int
 ) -> None:
     """While a relay leases an older event, a delivery applies the newer event. The older event is then a duplicate."""
@@ -187,7 +187,7 @@ def test_a_webhook_with_a_newer_event_does_not_wait_for_a_relay(
     assert employee(connection, jane)["first_name"] == "Newer"
 
 
-def test_a_row_that_is_held_does_not_hold_up_the_others(
+def test_a_held_row_does_not_delay_other_rows(
     database: Database, connection: Connection, database_url: str, auth: Auth
 ) -> None:
     """If another transaction holds an employee, the relay applies the other events first, and the held event later."""

@@ -103,7 +103,7 @@ def test_after_the_last_attempt_an_event_needs_attention(
     assert run_once(database, Policy(), name="a").claimed == 0
 
 
-def test_a_retry_succeeds_once_the_cause_is_fixed(
+def test_a_retry_succeeds_after_the_cause_is_fixed(
     database: Database, connection: Connection, two: tuple[int, int], failed: UUID
 ) -> None:
     """After the cause of a failure is fixed, the next retry succeeds without a replay."""
@@ -115,7 +115,7 @@ def test_a_retry_succeeds_once_the_cause_is_fixed(
     assert employee(connection, two[0])["auth_user_id"] == failed
 
 
-def test_a_retry_that_was_overtaken_meanwhile_is_stale(
+def test_an_overtaken_retry_is_stale(
     database: Database, connection: Connection, auth: Auth, two: tuple[int, int], failed: UUID
 ) -> None:
     """A retry is stale if the user has moved to another address, even if the old address has become free."""

@@ -39,7 +39,7 @@ def ambiguous(client: FlaskClient, connection: Connection) -> tuple[int, int]:
     return both
 
 
-def test_a_failed_event_succeeds_once_its_cause_is_gone(
+def test_a_failed_event_succeeds_after_its_cause_is_fixed(
     client: FlaskClient, connection: Connection, ambiguous: tuple[int, int]
 ) -> None:
     """After an admin has resolved an ambiguity, a replay links the employee."""

@@ -23,8 +23,8 @@ ALONE = UUID(int=5)
 def traffic(connection: Connection, database: Database) -> None:
     """Events of all kinds.
 
-    Jane Doe (employee 1) is linked, then her auth user is deleted; the office (2, 3) is ambiguous; one auth user has no
-    employee; one event is pending, and one action needs attention.
+    Jane Doe (employee 1) is linked, and then her auth user is deleted. The office (employees 2 and 3) is ambiguous. One
+    auth user has no employee, one event is pending, and one action needs attention.
     """
     hire(connection, "Jane.Doe@example.com", first_name="Jane", last_name="van Doe", employee_number="E-7")
     hire(connection, "office@example.com"), hire(connection, "office@example.com")

@@ -94,7 +94,7 @@ def test_events_of_an_employee(client: FlaskClient, three_events: int) -> None:
 
 
 def test_pages_follow_each_other_by_cursor(client: FlaskClient, three_events: int) -> None:
-    """The cursor of a page leads to the next page, and the last page has none."""
+    """The cursor of a page leads to the next page, and the last page has no cursor."""
     first = get(client, "/events?limit=2")
     second = get(client, f"/events?limit=2&cursor={first['next_cursor']}")
     assert (ids(first), ids(second), second["next_cursor"]) == (["evt-3", "evt-2"], ["evt-1"], None)

@@ -68,7 +68,7 @@ def findings(**facts: Any) -> list[Finding]:
 
 
 def test_a_healthy_project_is_ok() -> None:
-    """Each check of a healthy project has one finding, which is ok and leaves nothing to do."""
+    """Each check of a healthy project has one finding, which is ok and has no remedy."""
     found = findings()
     assert {finding.level for finding in found} == {Level.OK}
     assert {finding.todo for finding in found} == {""}
@@ -166,7 +166,7 @@ def test_a_finding_needs_a_remedy(make: Callable[..., Finding]) -> None:
     [(0, "0 s"), (59.4, "59 s"), (60, "1 min"), (83, "1 min"), (3599, "59 min"), (3600, "1 h"), (90000, "1 d")],
 )
 def test_a_duration_has_one_unit(seconds: float, text: str) -> None:
-    """A duration is written in the largest unit that it has at least one of, rounded down."""
+    """A duration is written in the largest unit that it fills at least once, rounded down."""
     assert describe(seconds) == text
 
 

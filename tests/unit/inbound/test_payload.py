@@ -142,7 +142,7 @@ USERS = st.builds(
 
 @given(st.builds(AuthEvent, TEXTS, st.sampled_from(Operation), st.integers(0, 2**63 - 1), USERS))
 def test_the_ledger_keeps_an_event_unchanged(event: AuthEvent) -> None:
-    """An event that is read from the ledger equals the one that was stored."""
+    """An event that is read from the ledger equals the stored event."""
     row = {
         "event_id": event.event_id,
         "operation": event.operation,

@@ -47,7 +47,7 @@ BAD_SECRETS = {
 
 @pytest.mark.parametrize("bad", BAD_SECRETS.values(), ids=BAD_SECRETS.keys())
 def test_an_unusable_secret_is_refused(bad: str) -> None:
-    """An unusable secret among good ones is refused, and the error names its position."""
+    """An unusable secret among valid secrets is refused, and the error names its position."""
     with pytest.raises(ValueError, match=r"^secret \d of \d"):
         parse_secrets(f"{NEW}|{bad}")
 

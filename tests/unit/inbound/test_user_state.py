@@ -66,7 +66,7 @@ def test_a_usable_name_is_mapped(name: str, taken: str) -> None:
 
 
 def test_names_come_from_the_configured_keys() -> None:
-    """Each configured column gets the value of its own key."""
+    """Each configured column gets the value of its configured key."""
     row = update(raw_user_meta_data={"given": "Jane", "first_name": "no", "family": "Doe"})
     assert parsed(row, {"first_name": "given", "last_name": "family"}).user.names == {
         "first_name": "Jane",

@@ -107,7 +107,7 @@ def test_the_owners_e_mail_wins(owner: EmailOwner, email: str | None, call: Call
 @pytest.mark.parametrize("what", ACCOUNTS)
 @pytest.mark.parametrize("who", ["none", "without e-mail", "with an empty e-mail"])
 def test_without_an_employees_e_mail_nothing_is_sent(who: str, what: str, owner: EmailOwner) -> None:
-    """A login keeps its e-mail if the employee has none, or if there is no employee."""
+    """A login keeps its e-mail if the employee has no e-mail, or if there is no employee."""
     employees = {"without e-mail": Employee(7, True), "with an empty e-mail": Employee(7, True, "")}
     found = decide(requested(Action.UPDATE_AUTH_EMAIL, employees.get(who)), ACCOUNTS[what], owner, NOW)
     assert found == STALE
@@ -115,7 +115,7 @@ def test_without_an_employees_e_mail_nothing_is_sent(who: str, what: str, owner:
 
 @both_owners
 @pytest.mark.parametrize("what", ["absent", "soft-deleted", "soft-deleted and banned"])
-def test_an_e_mail_without_an_auth_user_is_a_failure(what: str, owner: EmailOwner) -> None:
+def test_an_e_mail_without_an_auth_user_fails(what: str, owner: EmailOwner) -> None:
     """An e-mail for a missing auth user fails, because the employee is linked to the user."""
     assert decide(requested(Action.UPDATE_AUTH_EMAIL, ACTIVE), ACCOUNTS[what], owner, NOW) == NOT_FOUND
 
