@@ -93,7 +93,7 @@ class Company:
             self._auth.unban(user)
 
     def _patch(self, employee_id: int, is_active: bool) -> None:
-        with suppress(httpx.TransportError):  # the server was killed; the final check finds whether it made the change
+        with suppress(httpx.TransportError):  # after a kill, the change may or may not be made
             self._api.patch(f"/admin/api/employees/{employee_id}", json={"is_active": is_active})
 
     def close(self) -> None:

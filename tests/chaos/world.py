@@ -1,4 +1,4 @@
-"""The environment of a chaos run: a database with the sender, a faulty pg_net, a web process, two relays, a writer."""
+"""The environment of a chaos run, with a database, a faulty pg_net, a web process, two relays, and a writer."""
 
 import random
 import socket

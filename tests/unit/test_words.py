@@ -1,4 +1,4 @@
-"""The project's English: no file has a retired word or sentence form. docs/glossary.md has the terms to use."""
+"""The project's English. No file has a retired word or sentence form. docs/glossary.md has the terms to use."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The contract of AuthAdmin: changes to an auth user. See test_auth_admin.py."""
+"""The contract of AuthAdmin for changes to an auth user. See test_auth_admin.py."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

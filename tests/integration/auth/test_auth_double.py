@@ -111,7 +111,7 @@ def test_invalid_requests(server: AuthServer, connection: Connection) -> None:
 
 
 def test_a_request_without_the_key_is_refused(server: AuthServer) -> None:
-    """A request must have the key in two headers: one for the gateway, and one for Auth."""
+    """A request is refused unless it has the key in the header of the gateway and in the header of Auth."""
     assert ask(server, "GET", USER, headers={"apikey": "wrong"})[0] == 401
     status, answer = ask(server, "GET", USER, headers={"Authorization": "Bearer wrong"})
     assert (status, answer["code"]) == (403, "bad_jwt")

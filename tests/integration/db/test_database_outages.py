@@ -1,4 +1,4 @@
-"""The service with a dead or silent database of either kind: each sender gets a clear refusal in time."""
+"""The service with a dead or silent database of either kind. Each sender gets a clear refusal in time."""
 
 import socket
 import threading
@@ -129,7 +129,7 @@ def test_silent_connections_are_closed(serve: Serve, database_url: str) -> None:
 
 
 def test_a_slow_connect_keeps_no_thread(serve: Serve, database_url: str) -> None:
-    """A call whose deadline passes before it has a connection frees its thread as soon as it connects."""
+    """If a call's deadline passes before it has a connection, its thread is free after the connection opens."""
     is_there, is_slow = threading.Event(), threading.Event()
     is_there.set()
     is_slow.set()

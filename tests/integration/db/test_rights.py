@@ -111,7 +111,7 @@ def test_every_table_has_row_level_security(connection: Connection) -> None:
 
 
 def test_every_function_has_its_search_path(connection: Connection) -> None:
-    """The search path of every function is pg_catalog, pg_temp, so that no other role's object can shadow one."""
+    """The search path of every function is pg_catalog, pg_temp, so that no role can shadow an object with its own."""
     rows = connection.execute(FUNCTIONS).fetchall()
     assert len(rows) > 10
     assert [row["name"] for row in rows if "search_path=pg_catalog, pg_temp" not in (row["proconfig"] or [])] == []

@@ -1,4 +1,4 @@
-"""Bulk replays: preview, confirmation, parts that several relays replay, cancellation, and takeover."""
+"""The preview, confirmation, parts, cancellation and takeover of bulk replays by several relays."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -89,7 +89,7 @@ def test_all_jobs_and_relays_share_one_rate(database: Database, connection: Conn
     let_pass(connection)
     run_pass(database, "b")
     positions = [job["position"] for job in bulk_replay.jobs(database, limit=9)]
-    assert positions == [80, 50]  # the jobs alternate; the first job has settled fifty events of the second job
+    assert positions == [80, 50]  # the jobs alternate, and the first job has settled fifty events of the second job
 
 
 def test_a_cancelled_job_stops_after_the_claimed_part(database: Database, connection: Connection) -> None:

@@ -1,4 +1,4 @@
-"""Relay, reconciliation, retention, probes and doctor over both connections: psycopg, and Supabase's Data API.
+"""Relay, reconciliation, retention, probes and doctor over psycopg and over Supabase's Data API.
 
 All tests of this file share one Supabase Lite. Each test uses different auth users, e-mail addresses and event ids, and
 expects rows of other tests. See test_database_contract.py.

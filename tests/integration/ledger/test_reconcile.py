@@ -140,7 +140,7 @@ def test_an_event_that_fails_in_a_run_is_not_entered_again(world: World) -> None
 
 
 def test_an_event_that_the_database_refused_is_not_entered_again(world: World) -> None:
-    """An event that the database refused is not entered again, although no state of its user could be stored."""
+    """An event that the database refused is not entered again, although the state of the user could not be stored."""
     world.connection.execute("alter table auth_user_state add constraint refused check (email <> 'jane@example.com')")
     lost_sign_up(world)
     assert run(world.database).outcomes == {"not_applied": 1}

@@ -79,7 +79,7 @@ def test_a_healthy_project_is_ok() -> None:
 
 WRONG, NOTE = Level.WRONG, Level.NOTE
 CASES: list[tuple[dict[str, Any], str, Level, str, str]] = [
-    # the changed facts; the finding's check and level; a word of its text; a word of its remedy
+    # the changed facts, the finding's check and level, a word of its text, and a word of its remedy
     ({"has_auth_users": False}, "source", NOTE, "no auth.users", "docs/sending.md"),
     ({"sees_auth_users": False}, "source", WRONG, "cannot read auth.users", "role postgres"),
     ({"owner_sees_all": False}, "source", WRONG, "cannot read auth.users", "role postgres"),

@@ -35,7 +35,7 @@ def one(kind: Kind, count: int = 1, mark: int = 0) -> dict[Kind, Condition]:
 
 
 CASES: list[tuple[str, Kind, dict[Kind, Condition], Remembered, Step | None]] = [
-    # the case; the kind; the current condition; the last notice; the notice that is sent now
+    # the case, the kind, the current condition, the last notice, and the notice that is sent now
     ("no condition", NEEDS_ATTENTION, {}, Remembered(), None),
     ("the first event is reported at once", NEEDS_ATTENTION, one(NEEDS_ATTENTION), Remembered(), Step.FIRING),
     ("a thousand events are one notice", NEEDS_ATTENTION, one(NEEDS_ATTENTION, 1000), Remembered(), Step.FIRING),
@@ -129,7 +129,7 @@ TEXTS: list[tuple[Kind, Step, Condition | None, list[str]]] = [
 
 @pytest.mark.parametrize(("kind", "step", "condition", "says"), TEXTS)
 def test_the_text_of_a_message(kind: Kind, step: Step, condition: Condition | None, says: list[str]) -> None:
-    """A message has the count, the kind, the start of the condition, the remedy, and where to read more."""
+    """A message has the count and kind of events, the start, the remedy, and the page or command with details."""
     text = text_of(kind, step, condition, ago(120))
     assert [part for part in says if part not in text] == []
 

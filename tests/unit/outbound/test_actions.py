@@ -40,7 +40,7 @@ ENABLE = Call(ActionOutcome.ENABLED, banned=False)
 SEND = Call(ActionOutcome.EMAIL_UPDATED, email=NEW)
 
 ACCESS = {
-    # the employee's state: the call if the account is absent, soft-deleted, soft-deleted and banned, banned for
+    # by the employee's state, the call if the account is absent, soft-deleted, soft-deleted and banned, banned for
     # good, banned for a day, free
     Action.DISABLE_AUTH_USER: {
         "active": (STALE, STALE, STALE, STALE, STALE, STALE),
@@ -56,7 +56,7 @@ ACCESS = {
 
 EMAILS: Mapping[str, str | None] = {"equal": NEW, "was": WAS, "sent": SENT, "other": OTHER, "none": None}
 EMAIL = {
-    # the owner of the e-mail: the call if Auth has the employee's e-mail, the e-mail that Auth had when the
+    # by the owner of e-mails, the call if Auth has the employee's e-mail, the e-mail that Auth had when the
     # employee's e-mail changed, an e-mail that this service has sent since, another e-mail, no e-mail
     EmailOwner.AUTH: (UNCHANGED, SEND, SEND, STALE, STALE),
     EmailOwner.EMPLOYEES: (UNCHANGED, SEND, SEND, SEND, SEND),
