@@ -25,13 +25,17 @@ DATA_DIR = click.option(
 
 
 @contextmanager
-def environment_of(data_dir: Path) -> Iterator[dict[str, str]]:
-    """Yield the environment variables. If they name no database, start the embedded database in `data_dir`.
+def environment_of(data_dir: Path, *, warns: bool = True) -> Iterator[dict[str, str]]:
+    """Yield the environment variables. If they name no database, start the embedded one in `data_dir`.
 
-    Raises BadSetting if `data_dir` has no database.
+    Prints a warning for each part of a setting that is ignored, if `warns`.
+
+    Raises BadSetting if `data_dir` has no database either.
     """
     environment = read_environment()
     if config.has_connection(environment):
+        for warning in config.ignored(environment) if warns else ():
+            click.secho(f"WARNING: {warning}", fg="yellow", err=True)
         yield environment
         return
     embedded.stored_secrets(data_dir, create=False)
