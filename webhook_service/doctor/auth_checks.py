@@ -29,10 +29,10 @@ def reachable(admin: AuthAdmin | None) -> Finding:
         admin.get(uuid4())
     except AuthUnavailable as error:
         todo = "check SUPABASE_URL, and Supabase's status; waiting actions are performed once Auth responds"
-        return wrong("auth", f"the Auth Admin API does not respond ({error.reason})", todo)
+        return wrong("auth", f"the Auth Admin API does not respond ({error.reason}): {error.detail}", todo)
     except AuthRefused as error:
         todo = "check SUPABASE_SERVICE_ROLE_KEY"
-        return wrong("auth", f"the Auth Admin API refuses this service ({error.reason})", todo)
+        return wrong("auth", f"the Auth Admin API refuses this service ({error.reason}): {error.detail}", todo)
     return ok("auth", "the Auth Admin API responds")
 
 

@@ -6,10 +6,11 @@ language sql immutable set search_path = '' as $$
   select p_function ~ '^auth_sync_(send_to|post_v1|signed_v1|hmac_v1|keys_v1|capture_v1|send_v1|install_v1|employees_(changed|request_actions)_v1)$'
 $$;
 
--- Sets the privileges of all tables, views and functions of this service: only service_role has privileges, and the ledger's owner owns
--- them. `migrate` ends with a call of this function, because Supabase grants anon and authenticated privileges on all new objects in schema
--- public, and PUBLIC may execute every function until that privilege is revoked. The search_path of the functions becomes pg_catalog,
--- pg_temp. With an empty search_path, PostgreSQL would search pg_temp first for types and tables, and any role could create one there.
+-- Sets the rights of all tables, views and functions of this service: for service_role only, and owned by the ledger's owner. `migrate`
+-- ends with a call of it, because Supabase grants anon and authenticated rights on all new objects in schema public, and PUBLIC may execute
+-- every function until that right is revoked. The functions' search_path becomes pg_catalog, pg_temp: with an empty one, PostgreSQL would
+-- search pg_temp first for types and tables, where any role could create one. Tables get row level security, and a view reads with the
+-- rights of the role that queries it.
 --
 -- The owner changes only if the object's owner may already act as the ledger's owner. Otherwise a function of a lesser role could gain
 -- privileges by its name.
@@ -21,13 +22,13 @@ declare
   owner oid := (select c.relowner from pg_catalog.pg_class c where c.oid = to_regclass('public.integration_sync_log'));
 begin
   for object in
-    select c.relkind, c.relowner as owner, null::name as function,
+    select c.relkind, c.relowner as owner, null::name as function, c.relrowsecurity as is_secured,
            case c.relkind when 'S' then 'sequence ' else 'table ' end || c.oid::regclass as name
       from pg_catalog.pg_class c
      where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'v', 'S')
        and c.relname ~ '^(integration_sync_(log|replays)|auth_user_state|auth_sync_|recent_auth_sync_log$)'
     union all
-    select 'f', p.proowner, p.proname, 'function ' || p.oid::regprocedure
+    select 'f', p.proowner, p.proname, true, 'function ' || p.oid::regprocedure
       from pg_catalog.pg_proc p
      where p.pronamespace = 'public'::regnamespace and p.proname ~ '^(auth_sync_|get_auth_sync_summary$|find_employees_without_auth$)'
   loop
@@ -44,6 +45,11 @@ begin
         execute 'grant ' || case object.relkind when 'f' then 'execute' when 'S' then 'usage' else 'select' end
           || ' on ' || object.name || ' to service_role';
       end if;
+    end if;
+    if object.relkind = 'r' and not object.is_secured then
+      execute 'alter ' || object.name || ' enable row level security';
+    elsif object.relkind = 'v' and current_setting('server_version_num')::integer >= 150000 then
+      execute 'alter view ' || substr(object.name, 7) || ' set (security_invoker = on)';  -- a right on a view is not a right on employees
     end if;
     if object.relkind = 'f' then
       execute 'alter ' || object.name || ' set search_path = pg_catalog, pg_temp';

@@ -43,14 +43,27 @@ language sql stable security definer set search_path = '' as $$
     ) as w (name, relation, definition)
 $$;
 
--- Installs the triggers that are missing, disabled or defined differently. Returns their names. The function can be called again.
+-- Returns the triggers of this service that are on another table than theirs: employees was renamed, and another table has its name now.
+create or replace function public.auth_sync_stray_triggers_v1() returns table (name text, relation regclass)
+language sql stable security definer set search_path = '' as $$
+  select t.tgname, t.tgrelid::regclass
+    from pg_catalog.pg_trigger t
+    join public.auth_sync_triggers_v1() as w on w.name = t.tgname
+   where t.tgrelid is distinct from w.relation and t.tgfoid::regprocedure::text ~ '^(public\.)?auth_sync_'
+$$;
+
+-- Installs the triggers that are missing, disabled or defined differently, and drops those on a table that is not theirs. Returns the names
+-- of the installed ones. Safe to repeat.
 create or replace function public.auth_sync_install_v1() returns jsonb
 language plpgsql set search_path = '' set lock_timeout = '5s' as $$
 declare
   wanted record;
   installed jsonb := '[]';
 begin
-  perform pg_advisory_xact_lock(1468927316450918833);  -- if many processes start at once, one installs the triggers
+  perform pg_advisory_xact_lock(1468927316450918833);  -- many processes may start at once: one installs, the others find it done
+  for wanted in select * from public.auth_sync_stray_triggers_v1() as s loop
+    execute format('drop trigger %I on %s', wanted.name, wanted.relation);
+  end loop;
   for wanted in select * from public.auth_sync_triggers_v1() as t loop
     continue when wanted.relation is null;
     if not wanted.is_right then
