@@ -6,10 +6,13 @@ from flask import Blueprint, Response, jsonify
 
 from webhook_service.db import migrate
 from webhook_service.errors import ServiceError
-from webhook_service.ports import Database
+from webhook_service.events import Json
+from webhook_service.ledger.wording import describe
 from webhook_service.web import Answer, Wiring
 
 ALIVE_PATH = "/healthz"
+MAX_RELAY_SILENCE_SECONDS = 120
+READ_ONLY = "The database is read-only: its disk is full, or it is a replica."
 
 
 def blueprint(wiring: Wiring) -> Blueprint:
@@ -29,13 +32,16 @@ def blueprint(wiring: Wiring) -> Blueprint:
         the service can process deliveries without a relay.
         """
         checks = {"database": "ok", "migrations": "ok"}
-        reported = {}
+        reported: dict[str, float | str | None] = {}
         try:
             gap = migrate.gap(wiring.database, wanted)
             if gap is not None:
                 checks["migrations"] = f"{gap}: run `webhook-service migrate`"
             else:
-                reported = relay_and_backlog(wiring.database)
+                facts = wiring.database.call("auth_sync_readiness_v1")
+                reported = relay_and_backlog(facts) | relay_finding(facts)
+                if facts.get("is_read_only"):
+                    checks["database"] = READ_ONLY
         except ServiceError as error:
             checks = {"database": error.detail, "migrations": "unknown"}
         is_ready = all(check == "ok" for check in checks.values())
@@ -51,11 +57,19 @@ def alive() -> Answer:
     return Answer(HTTPStatus.OK, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))], body)
 
 
-def relay_and_backlog(database: Database) -> dict[str, float | None]:
-    """Return the seconds since a relay's last pass, since the last event, and since the oldest pending event.
+def relay_finding(facts: Json) -> dict[str, float | str | None]:
+    """{"relay": what to do} if no relay has run recently. Deliveries are taken all the same, so it is not fatal."""
+    silent = facts["relay_last_run_seconds"]
+    if silent is not None and silent <= MAX_RELAY_SILENCE_SECONDS:
+        return {}
+    since = "has ever run" if silent is None else f"has run for {describe(silent)}"
+    return {"relay": f"no relay {since}: run `webhook-service relay`, or `webhook-service serve` without RELAY=off"}
+
+
+def relay_and_backlog(facts: Json) -> dict[str, float | str | None]:
+    """The seconds since the last pass of a relay, since the last event, and since the oldest pending event arrived.
 
     A value is None if there is no such pass or event.
     """
-    found = database.call("auth_sync_readiness_v1")
     names = ("relay_last_run_seconds", "oldest_pending_seconds", "last_event_seconds")
-    return {name: None if found[name] is None else round(found[name], 1) for name in names}
+    return {name: None if facts[name] is None else round(facts[name], 1) for name in names}
