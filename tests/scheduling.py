@@ -16,8 +16,9 @@ TOGETHER = {
 
 
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
-    """The tests of some modules together, and first; all other tests one by one. (The marker `xdist_group` of
-    pytest-xdist 3.8 has no effect in pytest 9.2.)
+    """Distributes the tests of some modules together and first, and all other tests one by one.
+
+    The marker `xdist_group` of pytest-xdist 3.8 has no effect in pytest 9.2.
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -26,5 +27,5 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
 
 
 def workers() -> int:
-    """Three for two cores: half of the tests wait for processes."""
+    """Three workers for two cores, because half of the tests wait for processes."""
     return len(os.sched_getaffinity(0)) * 3 // 2

@@ -1,4 +1,4 @@
-"""The background loops of a process. Each has its own thread, polls for due work, does it, and waits."""
+"""The background loops of a process. Each loop has a separate thread, polls for due work, and processes it."""
 
 import logging
 import os
@@ -14,12 +14,12 @@ from webhook_service.errors import ServiceError
 log = logging.getLogger(__name__)
 
 LEASE_SECONDS = 30
-"""How long a lease of rows lasts. A batch takes well under a second. After a relay is killed, another one takes its
-rows when their lease has ended.
+"""The duration of a lease on rows. A batch takes well under a second. After a relay is killed, another relay claims its
+rows when the lease has ended.
 """
 
 POLL_SECONDS = 2.0
-"""The time between two passes that find nothing, unless the database wakes the loop."""
+"""The time between two passes without due work, unless the database wakes the loop."""
 
 MAX_PAUSE_SECONDS = 30.0
 """The longest pause of a loop that is failing."""
@@ -29,9 +29,9 @@ MAX_PAUSE_SECONDS = 30.0
 class PassResult:
     """The result of one pass of a loop.
 
-    `claimed` is the number of rows that were claimed. `held` is how many of them another transaction had locked; they
-    are due again in some seconds. `outcomes` is {outcome: number of rows}, and `actions` is {(operation, outcome):
-    number of actions}. `next_in` is the time in seconds until the next row is due, or None.
+    `claimed` is the number of claimed rows. `held` is the number of these rows that another transaction had locked.
+    Held rows are due again in some seconds. `outcomes` is {outcome: number of rows}, and `actions` is {(operation,
+    outcome): number of actions}. `next_in` is the time in seconds until the next row is due, or None.
     """
 
     claimed: int = 0
@@ -42,7 +42,7 @@ class PassResult:
 
 
 def own_name() -> str:
-    """A unique name for a relay's leases, from the host, the process id and a random part."""
+    """Return a unique name for a relay's leases, from the host, the process id and a random part."""
     return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
@@ -50,8 +50,8 @@ def own_name() -> str:
 class Loop:
     """A task that is repeated.
 
-    `once(relay_name)` does one pass. After a pass that found nothing, `wait(seconds)` waits for `every` seconds, or
-    less if the pass reported that something is due earlier. `wait` may return early when there is new work. The
+    `once(relay_name)` does one pass. After a pass without due work, `wait(seconds)` waits for `every` seconds. The wait
+    is shorter if the pass reported that a row is due earlier. `wait` may return early when there is new work. The
     default `wait` returns early only when the relay stops.
     """
 
@@ -62,13 +62,14 @@ class Loop:
 
 
 def ignore_report(loop: str, result: PassResult | None) -> None:
-    """The default report of a relay, which does nothing."""
+    """Do nothing. This is the default report of a relay."""
 
 
 class Relay:
-    """The loops of one process, each in its own thread.
+    """The loops of one process, each in a separate thread.
 
-    `report` is called after each pass with the loop's name and the result, or None if the pass raised an error.
+    `report` is called after each pass with the loop's name and the result. The result is None if the pass raised an
+    error.
     """
 
     def __init__(self, *loops: Loop, report: Callable[[str, PassResult | None], None] = ignore_report) -> None:
@@ -78,7 +79,7 @@ class Relay:
         self._threads: list[threading.Thread] = []
 
     def run(self) -> None:
-        """Run the loops until `stop` is called and the last passes have ended."""
+        """Run the loops until `stop` has been called and the last passes have ended."""
         self.start()
         for thread in self._threads:
             thread.join()
@@ -99,7 +100,10 @@ class Relay:
                 thread.join(max(0, ends - time.monotonic()))
 
     def _loop(self, loop: Loop) -> None:
-        """Do passes until the relay stops. After a failed pass, wait longer and longer, and go on."""
+        """Do passes until the relay stops.
+
+        The wait after a failed pass doubles with each consecutive failure, up to MAX_PAUSE_SECONDS.
+        """
         fields = {"relay": own_name(), "loop": loop.name}
         wait = loop.wait or self._stopping.wait
         failures = 0

@@ -1,4 +1,4 @@
-"""Migrates a database in both ways, and reads the resulting schema."""
+"""Both ways to migrate a database, and the resulting schema."""
 
 import re
 import subprocess
@@ -25,7 +25,7 @@ def tool(url: str, name: str) -> str:
 
 
 def schema_of(url: str) -> str:
-    """Return pg_dump's text of all objects with their rights and comments."""
+    """Return pg_dump's text of all objects with their privileges and comments."""
     command = [tool(url, "pg_dump"), "--schema-only", url]
     dump = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return re.sub(r"(?m)^\\(un)?restrict .*\n", "", dump)  # these lines contain a random word

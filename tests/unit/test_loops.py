@@ -4,5 +4,5 @@ from webhook_service.loops import LEASE_SECONDS, POLL_SECONDS
 
 
 def test_a_killed_relay_is_replaced_within_a_minute() -> None:
-    """After a relay is killed, another relay takes its rows in less than 60 seconds."""
+    """Another relay claims the rows of a killed relay in less than 60 seconds."""
     assert LEASE_SECONDS + POLL_SECONDS < 60

@@ -1,4 +1,4 @@
-"""Wait for due work: by LISTEN over a direct connection, or by sleeping."""
+"""Waits for due work, with LISTEN over a direct connection, or by sleeping."""
 
 import time
 from contextlib import suppress
@@ -12,20 +12,23 @@ LISTEN = "listen auth_sync"  # auth_sync_notify_v1 notifies this channel
 
 
 class Wakeup:
-    """A connection that listens. If it cannot listen (a pooler in transaction mode, an outage), `wait` sleeps."""
+    """A connection that listens for notifications.
+
+    If it cannot listen, because of an outage or a pooler in transaction mode, `wait` sleeps.
+    """
 
     def __init__(self, url: str) -> None:
         self._conninfo = make_conninfo(url, **CONNECTION_OPTIONS)
         self._connection: psycopg.Connection | None = None
 
     def wait(self, seconds: float) -> None:
-        """Wait for a notification, at most `seconds`. One that arrived between two waits ends the next one at once."""
+        """Wait for a notification, at most `seconds`. A notification between two waits ends the next wait."""
         ends = time.monotonic() + seconds
         try:
             if self._connection is None:
                 self._connection = psycopg.connect(self._conninfo, autocommit=True)
                 self._connection.execute(LISTEN)
-                return  # the caller's next poll finds what became due before this connection listened
+                return  # the caller's next poll finds rows that became due before this connection listened
             for _ in self._connection.notifies(timeout=seconds, stop_after=1):
                 return
         except psycopg.Error:

@@ -1,4 +1,4 @@
-"""The texts of notices: counts, reasons and what to do. They contain no name, e-mail or id of a person."""
+"""The texts of notices, with counts, reasons and advice. They contain no name, e-mail or id of a person."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,13 +34,13 @@ class Message:
     since_id: int = 0
 
     def body(self, kind: Kind, link: str | None) -> str:
-        """Return the lines, and where to read more."""
+        """Return the lines, and the link or the path of a page that shows more."""
         where = f"See {link}" if link else f"See {PATHS[kind]} of the service."
         return "\n".join([*self.lines, "", where])
 
 
 def message(decision: Decision, condition: Condition | None, opened_at: datetime | None, now: datetime) -> Message:
-    """Return the text of a decision that has a step. `condition` is None if it is resolved."""
+    """Return the text of a decision that has a step. `condition` is None if the condition is resolved."""
     if condition is None:
         lasted = f" It lasted for {describe((now - opened_at).total_seconds())}." if opened_at is not None else ""
         return Message(f"Resolved: {RESOLVED[decision.kind]}", (f"{RESOLVED[decision.kind]}.{lasted}",))
@@ -95,7 +95,7 @@ def silence(condition: Condition) -> tuple[str, tuple[str, ...]]:
 TEXTS = {Kind.NEEDS_ATTENTION: needs_attention, Kind.BACKLOG: backlog, Kind.DRIFT: drift, Kind.SILENCE: silence}
 
 MAX_COUNT = 10_000
-"""The database does not count further."""
+"""The largest number to which the database counts."""
 
 
 def counted(count: int, one: str, many: str = "") -> str:
@@ -104,7 +104,7 @@ def counted(count: int, one: str, many: str = "") -> str:
 
 
 def ranked(counts: Mapping[str, Json]) -> list[tuple[str, int]]:
-    """Return the names and counts, highest count first."""
+    """Return the names and counts, with the highest count first."""
     return sorted(((name, int(count)) for name, count in counts.items()), key=lambda each: (-each[1], each[0]))
 
 

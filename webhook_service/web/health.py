@@ -1,4 +1,4 @@
-"""GET /healthz and GET /readyz, for probes."""
+"""The routes GET /healthz and GET /readyz for probes."""
 
 from http import HTTPStatus
 
@@ -23,10 +23,10 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
     @health.get("/readyz")
     def ready() -> tuple[Response, HTTPStatus]:
-        """Answer 200 if the database answers and has all migrations, and otherwise 503 with the failed check.
+        """Answer 200 if the database responds and has all migrations, and otherwise 503 with the failed check.
 
         The response also has the ages of the relay's last pass and of events. They do not change the status, because
-        the service takes deliveries without a relay too.
+        the service can process deliveries without a relay.
         """
         checks = {"database": "ok", "migrations": "ok"}
         reported = {}
@@ -46,13 +46,13 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
 
 def alive() -> Answer:
-    """The response of /healthz, which checks only that the process runs."""
+    """Return the response of /healthz, which proves only that the process runs."""
     body = b'{"status": "alive"}\n'
     return Answer(HTTPStatus.OK, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))], body)
 
 
 def relay_and_backlog(database: Database) -> dict[str, float | None]:
-    """The seconds since the last pass of a relay, since the last event, and since the oldest pending event arrived.
+    """Return the seconds since a relay's last pass, since the last event, and since the oldest pending event.
 
     A value is None if there is no such pass or event.
     """

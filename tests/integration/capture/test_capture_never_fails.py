@@ -1,4 +1,4 @@
-"""Auth's transactions commit even if the service is broken or blocked. Lost changes are found later."""
+"""Auth's transactions commit even if the service is broken or blocked, and reconciliation applies lost changes."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -28,7 +28,7 @@ def auth(database_url: str) -> Iterator[Auth]:
 
 @dataclass(slots=True)
 class Company:
-    """Employees whose auth users are about to be added, changed and deleted."""
+    """Employees whose auth users are added, changed and deleted in the test."""
 
     connection: Connection
     users: dict[str, UUID] = field(
@@ -72,7 +72,7 @@ def company(connection: Connection, database: Database, auth: Auth) -> Company:
 
 
 def assert_all_is_found(database: Database, company: Company) -> None:
-    """Assert that relay and one reconciliation apply all changes, and a second one finds nothing."""
+    """Assert that the relay and one reconciliation apply all changes, and that another run finds nothing."""
     relay(database)
     reconciled(database)
     assert company.is_in_sync()
@@ -84,7 +84,7 @@ def assert_all_is_found(database: Database, company: Company) -> None:
 def test_auth_commits_and_all_changes_are_found(
     database_url: str, database: Database, auth: Auth, company: Company, name: str
 ) -> None:
-    """Every kind of change in Auth commits. After the repair, one reconciliation applies the changes that were lost."""
+    """Auth commits every kind of change while the service is broken. One reconciliation then applies lost changes."""
     breakage = IN_OUR_TABLES[name]
     execute(database_url, breakage.sql)
     company.change_all(auth)
@@ -96,14 +96,14 @@ def test_auth_commits_and_all_changes_are_found(
 def test_a_locked_table_does_not_block_auth(
     database_url: str, database: Database, auth: Auth, company: Company, table: str
 ) -> None:
-    """Auth's transactions commit while another transaction locks a table. Their changes are found later."""
+    """Auth's transactions commit while another transaction locks a table, and their changes are applied afterwards."""
     with locked(database_url, table):
         company.change_all(auth)
     assert_all_is_found(database, company)
 
 
 def test_a_sign_in_needs_no_table_of_the_service(database_url: str, company: Company) -> None:
-    """With all tables of the service locked, a sign-in and a token refresh do not wait at all."""
+    """If all tables of the service are locked, a sign-in and a token refresh do not wait."""
     with locked(database_url, *LOCKED), writer(database_url) as writing:
         warnings: list[str | None] = []
         writing.add_notice_handler(lambda warning: warnings.append(warning.message_primary))
@@ -115,7 +115,7 @@ def test_a_sign_in_needs_no_table_of_the_service(database_url: str, company: Com
 
 
 def test_the_warning_names_only_the_user(database_url: str, company: Company) -> None:
-    """The warning contains the user's id and the SQLSTATE only, because an error message may contain a value."""
+    """The warning about a lost change has only the user's id and the SQLSTATE, because an error may contain a value."""
     execute(database_url, IN_OUR_TABLES["a constraint that nothing meets"].sql)
     reported: list[str] = []
     with writer(database_url) as writing:
@@ -159,7 +159,7 @@ COLUMNS = (
 
 
 def write_without(url: str, column: str) -> None:
-    """Write to auth.users, in a new session, as a version of Auth without this column does."""
+    """Write to auth.users in a new session, as a version of Auth without this column does."""
     with writer(url) as writing:
         user = uuid4()
         writing.execute("insert into users (id, is_sso_user) values (%s, true)", [user])
@@ -173,7 +173,7 @@ def write_without(url: str, column: str) -> None:
 def test_a_column_may_be_renamed(
     database_url: str, database: Database, auth: Auth, company: Company, column: str
 ) -> None:
-    """Auth's own migrations may rename a column, and Auth can write while the column has the other name."""
+    """Auth's migrations may rename a column. Auth can write while the column has another name."""
     execute(database_url, f"alter table auth.users rename {column} to other")
     write_without(database_url, column)
     execute(database_url, f"alter table auth.users rename other to {column}")
@@ -202,7 +202,7 @@ TYPES = {
 
 @pytest.mark.parametrize("column", TYPES)
 def test_a_columns_type_may_change(database_url: str, column: str) -> None:
-    """Auth's migrations may change a column's type, and sessions that were open before can still write."""
+    """Auth's migrations may change a column's type. Sessions that were opened before can still write."""
     with auth_on(database_url) as auth, writer(database_url) as before:
         auth.admin_create("jane@example.com")
         before.execute("update users set banned_until = now()")
@@ -218,7 +218,7 @@ def test_a_columns_type_may_change(database_url: str, column: str) -> None:
 
 
 def test_open_sessions_capture_after_a_change_of_type(database_url: str, connection: Connection, auth: Auth) -> None:
-    """A session that captured a change before a migration of Auth changed a column's type captures changes after it."""
+    """A session that captured changes before a migration changed a column's type also captures later changes."""
     jane = auth.admin_create("jane@example.com")
     execute(database_url, "alter table auth.users alter email type text")
     auth.admin_change_email(jane, "jane.stone@example.com")

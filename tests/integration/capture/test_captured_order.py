@@ -1,7 +1,7 @@
-"""Captured events have the same result in any order of arrival: the result of the order of commits.
+"""Captured events have the result of the order of commits, in whatever order they arrive.
 
-In some histories, a user's e-mail changes to the e-mails of several employees, and only the first of these employees
-may be linked.
+In some histories, a user's e-mail changes to the e-mails of several employees. Only the first of these employees may be
+linked.
 """
 
 import random
@@ -47,7 +47,7 @@ endings = st.sampled_from([[], [], ["soft"], ["hard"], ["soft", "hard"]])
 
 @st.composite
 def histories(draw: st.DrawFn, longest: int = 9) -> list[str]:
-    """A sign-up, some changes, and perhaps a deletion."""
+    """Draw a sign-up, some changes, and perhaps a deletion."""
     ending = draw(endings)
     beginning = draw(st.sampled_from([f"new {place}{mark}" for place in "abcd" for mark in ("", "!")]))
     return [beginning, *draw(st.lists(living, min_size=1, max_size=longest - 1 - len(ending))), *ending]
@@ -60,7 +60,7 @@ def auth(database_url: str) -> Iterator[Auth]:
 
 
 def deliver_side_by_side(database: Database, streams: Sequence[Sequence[Work]]) -> None:
-    """Deliver the first event of each stream, then the second of each; the streams do not depend on each other."""
+    """Deliver the first event of each stream, then the second. The streams do not depend on each other."""
     for step in range(max(map(len, streams))):
         works = [stream[step] for stream in streams if step < len(stream)]
         for start in range(0, len(works), 64):
@@ -72,7 +72,7 @@ def deliver_side_by_side(database: Database, streams: Sequence[Sequence[Work]]) 
 def test_every_order_has_the_result_of_the_order_of_commits(
     database: Database, connection: Connection, auth: Auth, history: list[str]
 ) -> None:
-    """Every permutation of the captured events, delivered by the webhook, results in the same employees."""
+    """The webhook gives the same employees for every order of the captured events."""
     orders = list(permutations(range(len(history))))
     replicas = live(connection, auth, history, len(orders))
     streams = []
@@ -106,7 +106,7 @@ def test_the_relay_has_the_result_of_webhooks_in_order(
 def test_duplicates_losses_and_a_relay_in_between_change_nothing(
     client: FlaskClient, database: Database, connection: Connection, auth: Auth, history: list[str], seed: int
 ) -> None:
-    """The loss, duplication and shuffling of webhooks do not change the result, even while a relay applies events."""
+    """Lost, duplicated and shuffled webhooks do not change the result, even while a relay applies events."""
     dice = random.Random(seed)
     in_order, *others = live(connection, auth, history, 4)
     first, *streams = captured_of(connection, [in_order, *others])

@@ -1,4 +1,4 @@
-"""A change of employees commits even if the service is broken or blocked. Its lost actions are requested later."""
+"""A change of employees commits even if the service is broken or blocked, and its lost actions are requested later."""
 
 from collections.abc import Iterator
 from uuid import UUID
@@ -55,7 +55,7 @@ def auth(database_url: str) -> Iterator[Auth]:
 
 @pytest.fixture
 def jane(connection: Connection, database: Database, auth: Auth) -> tuple[int, UUID]:
-    """Jane's employee id and auth user."""
+    """Return Jane's employee id and auth user."""
     return linked(connection, database, auth, "jane@example.com")
 
 
@@ -71,7 +71,7 @@ def assert_requested_later(connection: Connection, database: Database, auth: Aut
 def test_a_dismissal_succeeds_and_its_action_is_requested_later(
     database_url: str, connection: Connection, database: Database, auth: Auth, jane: tuple[int, UUID], name: str
 ) -> None:
-    """The statement succeeds despite the breakage. After the repair, the auth user's next event requests the action."""
+    """A dismissal succeeds while the service is broken. After the repair, the next event requests the action."""
     execute(database_url, BREAKAGES[name].sql)
     dismiss(connection, jane[0])
     BREAKAGES[name].repair(database_url)
@@ -83,7 +83,7 @@ def test_a_dismissal_succeeds_and_its_action_is_requested_later(
 def test_a_locked_table_does_not_block_a_dismissal(
     database_url: str, connection: Connection, database: Database, auth: Auth, jane: tuple[int, UUID], table: str
 ) -> None:
-    """The dismissal succeeds while another transaction locks a table. The action is requested later."""
+    """A dismissal succeeds while another transaction locks a table, and the action is requested later."""
     with locked(database_url, table):
         dismiss(connection, jane[0])
     assert_requested_later(connection, database, auth, jane[1])
@@ -102,7 +102,7 @@ def lose(database_url: str, connection: Connection, change: str, employee_id: in
 def test_the_lost_action_of_a_dismissal_is_requested_later(
     database_url: str, connection: Connection, database: Database, auth: Auth, jane: tuple[int, UUID], change: str
 ) -> None:
-    """The next event requests the lost action, even if the employee was deleted."""
+    """The next event requests a dismissal's lost action, even if the employee was deleted."""
     lose(database_url, connection, change, jane[0])
     assert_requested_later(connection, database, auth, jane[1])
 
@@ -133,7 +133,7 @@ def test_the_lost_action_of_an_e_mail_that_employees_own_is_requested_later(
 def test_the_lost_action_of_an_activation_is_requested_later(
     database_url: str, connection: Connection, database: Database, auth: Auth, jane: tuple[int, UUID]
 ) -> None:
-    """When an employee is active again, the next event requests the action that lifts the ban of this service."""
+    """If an employee is active again, the next event requests the action that lifts the ban of this service."""
     dismiss(connection, jane[0])
     connection.execute("delete from integration_sync_log where direction = 'outbound'")
     connection.execute("update auth_user_state set disabled_at = now(), banned_until = now() + interval '100 years'")
@@ -148,7 +148,7 @@ def test_the_lost_action_of_an_activation_is_requested_later(
 
 
 def test_the_warning_has_no_personal_data(database_url: str, connection: Connection, jane: tuple[int, UUID]) -> None:
-    """The warning contains only the SQLSTATE, because an error message may contain a value."""
+    """The warning about a lost action contains only the SQLSTATE, because an error message may contain a value."""
     execute(database_url, BREAKAGES["a constraint that nothing meets"].sql)
     reported: list[str] = []
     connection.add_notice_handler(
@@ -164,7 +164,7 @@ def test_the_warning_has_no_personal_data(database_url: str, connection: Connect
 def test_a_failure_enters_none_of_the_actions_of_a_statement(
     database_url: str, connection: Connection, jane: tuple[int, UUID]
 ) -> None:
-    """All of a statement's actions are entered, or none."""
+    """If one of a statement's actions cannot be entered, none of them is entered."""
     execute(
         database_url,
         "alter table integration_sync_log add constraint refused check (operation <> 'update_auth_email') not valid",

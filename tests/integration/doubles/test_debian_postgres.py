@@ -1,4 +1,4 @@
-"""Debian's PostgreSQL where it is missing, broken, or upgraded while its server runs."""
+"""The fixture of Debian's PostgreSQL reports a server that is missing, broken, or upgraded while it runs."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from tests.debian_postgres import Cluster, cluster
 
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of an installed server's programs, which has none yet."""
+    """Return the folder of an installed server's programs, which is still empty."""
     folder = tmp_path / "99" / "bin"
     folder.mkdir(parents=True)
     (tmp_path / "99" / "lib").mkdir()
@@ -21,7 +21,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(params=["", "true"], ids=["locally", "in CI"])
 def ends(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> type[BaseException]:
-    """How a test ends that cannot run: it is skipped, and fails in CI."""
+    """Return the exception of a test that cannot run. The test is skipped locally, and fails in CI."""
     monkeypatch.setenv("CI", request.param)
     return pytest.fail.Exception if request.param else pytest.skip.Exception
 
@@ -35,7 +35,7 @@ def test_a_missing_server_is_named(ends: type[BaseException]) -> None:
 
 @pytest.mark.parametrize("script", ["#!/bin/sh\necho 'no libpq.so' >&2\nexit 127\n", "not a program"])
 def test_a_broken_server_is_named(programs: Path, ends: type[BaseException], script: str) -> None:
-    """A server of which a program or a library is missing is reported as broken, with its own error."""
+    """If a program or a library of the server is missing, the server is reported as broken, with its own error."""
     (programs / "initdb").write_text(script, "ascii")
     (programs / "initdb").chmod(0o755)
     with pytest.raises(ends, match=r"(?s)is broken.*(no libpq\.so|Exec format error)"), cluster():
@@ -46,7 +46,7 @@ def test_a_broken_server_is_named(programs: Path, ends: type[BaseException], scr
 def test_an_upgrade_while_the_server_runs_is_named(
     programs: Path, tmp_path: Path, ends: type[BaseException], upgrade: str
 ) -> None:
-    """A library that was replaced under a running server, or is gone for a moment, is reported as an upgrade."""
+    """A library or program that is replaced or missing while the server runs is reported as an upgrade."""
     library = programs.with_name("lib") / "plpgsql.so"
     library.touch()
     server = Cluster(programs, tmp_path)

@@ -40,14 +40,14 @@ def auth(database_url: str) -> Iterator[Auth]:
 
 @pytest.fixture
 def jane(connection: Connection, database: Database, auth: Auth) -> tuple[int, UUID]:
-    """Jane's employee id and auth user."""
+    """Return Jane's employee id and auth user."""
     found = linked(connection, database, auth, "jane@example.com")
     fill_bucket(connection)
     return found
 
 
 def test_many_relays_claim_each_action_once(database_url: str, connection: Connection) -> None:
-    """Of many relays, only one claims each action, and two actions of one user are never claimed at the same time."""
+    """Only one of many relays claims an action, and no two actions of one user are claimed at the same time."""
     link_many(connection, 100)
     write(connection, "is_active = false, email = 'x' || email")
     fill_bucket(connection)
@@ -79,10 +79,10 @@ def test_many_relays_claim_each_action_once(database_url: str, connection: Conne
     assert {action["status"] for action in actions(connection)} == {"SUCCESS"}
 
 
-def test_a_lease_that_has_ended_is_taken_over(
+def test_an_action_whose_lease_has_ended_is_claimed_again(
     connection: Connection, database: Database, jane: tuple[int, UUID]
 ) -> None:
-    """After a lease has ended, another relay can claim the action, and the first relay can no longer settle it."""
+    """After a lease has ended, another relay can claim the action. The first relay can then no longer settle it."""
     dismiss(connection, jane[0])
     [first] = claim(database, "a")
     end_leases(connection)
@@ -97,7 +97,7 @@ def test_a_lease_that_has_ended_is_taken_over(
 
 
 def test_a_relay_can_settle_after_its_lease(connection: Connection, database: Database, jane: tuple[int, UUID]) -> None:
-    """A slow relay may settle its action after the lease, unless another relay has taken it."""
+    """A slow relay may settle its action after the lease, unless another relay has claimed the action."""
     dismiss(connection, jane[0])
     [action] = claim(database, "a")
     end_leases(connection)
@@ -120,7 +120,7 @@ def test_only_the_holder_settles_or_gives_back(
 
 
 def test_giving_back_is_not_an_attempt(connection: Connection, database: Database, jane: tuple[int, UUID]) -> None:
-    """Giving an action back does not count as an attempt, and another relay can claim the action at once."""
+    """An action that is given back has no additional attempt, and another relay can claim it at once."""
     dismiss(connection, jane[0])
     [action] = claim(database, "a")
     database.call("auth_sync_give_back_v1", p_event_id=action["event_id"], p_lease="a")
@@ -150,7 +150,7 @@ def test_a_failure_is_due_again_later_or_needs_attention(
 def test_our_ban_is_recorded_until_it_is_lifted(
     connection: Connection, database: Database, jane: tuple[int, UUID]
 ) -> None:
-    """A ban of this service is recorded until it is lifted; a ban that failed is not recorded.
+    """A ban of this service is recorded until it is lifted. A ban that failed is not recorded.
 
     The service lifts only recorded bans, and therefore never the ban of an admin.
     """

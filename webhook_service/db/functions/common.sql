@@ -1,12 +1,12 @@
 -- Functions that several of the other files call.
 --
--- How these files keep their plans fast: PL/pgSQL keeps a statement's plan for the session. A plan that was made while the tables were
--- empty, as before a first reconciliation, reads whole tables once they are full. So a row is found by its key in a lateral subquery
--- with "offset 0", which the planner never joins in another way. Or the function is planned at each call (plan_cache_mode =
--- force_custom_plan), where it is called once for a batch or an action and calls no function for each row.
--- tests/integration/db/test_plans.py counts the rows that are read.
+-- How these files keep their plans fast: PL/pgSQL keeps the plan of a statement for the session. A plan that was made while the tables were
+-- empty, as before a first reconciliation, reads whole tables when they are full. There are two remedies. A row is searched by its key in a
+-- lateral subquery with "offset 0", which the planner never joins in another way. A function that is called once for a batch or an action,
+-- and calls no function for each row, is planned at each call (plan_cache_mode = force_custom_plan). tests/integration/db/test_plans.py
+-- counts the rows that are read.
 
--- Returns a table by its full name, or null where there is none. (to_regclass raises an error where this role may not use the schema.)
+-- Returns a table by its full name, or null if it does not exist. (to_regclass raises an error if this role may not use the schema.)
 create or replace function public.auth_sync_relation_v1(p_name text) returns regclass
 language sql stable set search_path = '' as $$
   select c.oid::regclass
@@ -14,9 +14,9 @@ language sql stable set search_path = '' as $$
    where n.nspname = split_part(p_name, '.', 1) and c.relname = split_part(p_name, '.', 2)
 $$;
 
--- Returns the search_path that triggers of the owner of employees expect: the one that is set for this database or this role, never
--- the caller's, because a caller could put its own objects into it. Returns a default where neither a role nor a database has the setting.
--- Written in PL/pgSQL, which keeps plans; SQL functions do so only since PostgreSQL 18.
+-- Returns the search_path that triggers of the owner of employees expect: the setting of this database or this role, or a default if
+-- neither has the setting. It is never the caller's search_path, because a caller could add objects to it. The function is written in
+-- PL/pgSQL, which keeps plans; SQL functions keep plans only since PostgreSQL 18.
 create or replace function public.auth_sync_owner_path_v1() returns text
 language plpgsql stable security definer set search_path = '' as $$
 begin
@@ -35,7 +35,8 @@ begin
      limit 1), 'public, extensions') || ', pg_temp';
 end $$;
 
--- Returns the number of rows of a table: exact, or the planner's estimate where counting would take long (1.5 million rows or more).
+-- Returns the number of rows of a table. It is exact for fewer than 1.5 million rows, and otherwise the planner's estimate, because
+-- counting would take long.
 create or replace function public.auth_sync_size_v1(p_table text) returns bigint
 language plpgsql stable security definer set search_path = '' as $$
 declare
@@ -53,14 +54,15 @@ language sql immutable set search_path = '' as $$
   select lower(btrim(p_email, E' \t\r\n'))
 $$;
 
--- Returns a time as a version: microseconds since 1970 times four, which leaves room between two of them.
+-- Returns a time as a version: microseconds since 1970, times four. The factor leaves room between two versions.
 create or replace function public.auth_sync_version_at_v1(p_moment timestamptz) returns bigint
 language sql immutable set search_path = '' as $$
   select case when isfinite(p_moment) then least(greatest(extract(epoch from p_moment) * 4000000, 0), 2e18)::bigint else 0 end
 $$;
 
--- Returns the interval before the next attempt: 5 s after the first, doubling up to 6 h, give or take a quarter so that rows that failed
--- together are not all retried together. Returns null after the 29th attempt, 76 h after the first or later: then the row needs attention.
+-- Returns the interval before the next attempt. It is 5 s after the first attempt and doubles up to 6 h. It varies by a quarter, so that
+-- rows that failed together are not all retried together. Returns null after the 29th attempt, 76 h or more after the first one. Then the
+-- row needs attention.
 create or replace function public.auth_sync_backoff_v1(p_attempts integer) returns interval
 language sql volatile set search_path = '' as $$
   select case when p_attempts < 29 then

@@ -1,8 +1,8 @@
--- The effect of an event on one employee: which employee it concerns, which values are copied, and the update. auth_sync_process_v1 calls
--- these functions under its locks.
+-- The effect of an event on one employee: the choice of the employee, the copied values, and the update.
+-- auth_sync_process_v1 calls these functions under its locks.
 
--- Returns the situation of an auth user, and the employee it concerns: {"situation": linked | none | one | several | taken, "employee_id",
--- "employee_ids" (the employees that match), "is_memory": the link is gone already}.
+-- Returns the situation of an auth user, and its employee: {"situation": linked | none | one | several | taken, "employee_id",
+-- "employee_ids" (the employees that match), "is_memory": whether the link has already been removed}.
 create or replace function public.auth_sync_situation_v1(p_known public.auth_user_state, p_key jsonb) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 declare
@@ -44,9 +44,9 @@ begin
     else jsonb_build_object('situation', 'none') end;
 end $$;
 
--- Returns whether an e-mail action replaces this e-mail from Auth. It does if it was requested when Auth had this e-mail, or after another
--- action had sent this e-mail; and if it is open, or was performed after the event of this e-mail was created. Each part names the
--- operation, as the index needs it.
+-- Returns whether an e-mail action replaces this e-mail from Auth. Two conditions must hold. The action was requested when Auth had this
+-- e-mail, or after another action had sent this e-mail. The action is open, or was performed after the event of this e-mail was created.
+-- Each part names the operation, because the index requires it.
 create or replace function public.auth_sync_is_replaced_v1(p_auth_user_id uuid, p_email text, p_log_id bigint) returns boolean
 language sql stable set search_path = '' as $$
   select exists (
@@ -62,8 +62,8 @@ language sql stable set search_path = '' as $$
                           and b.request_data ->> 'email' = public.auth_sync_normal_v1(p_email))))
 $$;
 
--- Returns the values that this step copies to the employee: all allowed fields when the link is made, else those that this event carried.
--- An e-mail from Auth is not copied where the employee's own newer e-mail is about to replace it, or has replaced it since.
+-- Returns the values that this step copies to the employee. A link copies all allowed fields, and any other step copies the fields of this
+-- event. An e-mail from Auth is not copied if the employee's newer e-mail will replace it, or has replaced it since.
 create or replace function public.auth_sync_copy_v1(p_work jsonb, p_step text, p_known public.auth_user_state, p_log_id bigint)
 returns jsonb language sql stable set search_path = '' as $$
   select coalesce(jsonb_object_agg(f.key, f.value -> 0), '{}')
@@ -74,8 +74,8 @@ returns jsonb language sql stable set search_path = '' as $$
               and not (f.key = 'email' and public.auth_sync_is_replaced_v1(p_known.auth_user_id, f.value ->> 0, p_log_id))))
 $$;
 
--- Makes an employee agree with the auth user's state: linked, or orphaned if the auth user is deleted, with the values of p_copy. Returns
--- the changes, {column: {"from", "to"}}. Writes nothing where nothing differs. The caller cannot choose the search_path of the write.
+-- Updates an employee from the auth user's state and the values of p_copy: links it, or flags it as an orphan if the auth user is deleted.
+-- Returns the changes, {column: {"from", "to"}}. Writes nothing if no value differs. The caller cannot choose the search_path of the write.
 create or replace function public.auth_sync_update_employee_v1(p_employee_id bigint, p_known public.auth_user_state, p_copy jsonb)
 returns jsonb language plpgsql security definer set search_path = '' as $$
 declare
@@ -95,7 +95,7 @@ begin
   end if;
 
   if lower(btrim(p_copy ->> 'email', E' \t\r\n')) = lower(btrim(row_now ->> 'email', E' \t\r\n')) then
-    p_copy := p_copy - 'email';  -- the same address in another spelling is not a change
+    p_copy := p_copy - 'email';  -- the e-mails differ only in case or surrounding spaces
   end if;
   wanted := row_now || p_copy || case
     when p_known.deleted_at is null then
@@ -132,7 +132,7 @@ begin
   return changes;
 end $$;
 
--- Updates an employee in a savepoint. Returns {"changes": …}, or {"outcome", "error"} where the employees table refuses the update.
+-- Updates an employee in a savepoint. Returns {"changes": …}, or {"outcome", "error"} if the employees table refuses the update.
 create or replace function public.auth_sync_try_update_v1(p_employee_id bigint, p_known public.auth_user_state, p_copy jsonb)
 returns jsonb language plpgsql security definer set search_path = '' as $$
 declare
@@ -141,7 +141,7 @@ begin
   return jsonb_build_object('changes', public.auth_sync_update_employee_v1(p_employee_id, p_known, p_copy));
 exception when others or assert_failure then
   if sqlstate ~ '^(40|53|55P03)' then
-    raise;  -- a lock or a full disk is not the event's fault: it is retried
+    raise;  -- the event did not cause a lock or a full disk, so it is retried
   end if;
   get stacked diagnostics violated_table = table_name;
   return jsonb_build_object(

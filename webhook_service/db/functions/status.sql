@@ -1,7 +1,7 @@
--- The numbers that health probes, monitoring, `doctor` and the summary read.
+-- Numbers for health probes, monitoring, `doctor` and the summary.
 
--- Returns what is installed, for health probes: {"migration": the newest number, or null, "functions": the digests of the functions that
--- were installed in this database, newest first}.
+-- Returns the installed version, for health probes: {"migration": the newest number, or null, "functions": the digests of the functions
+-- that were installed in this database, newest first}.
 create or replace function public.auth_sync_schema_v1() returns jsonb
 language sql stable security definer set search_path = '' as $$
   select jsonb_build_object(
@@ -9,8 +9,9 @@ language sql stable security definer set search_path = '' as $$
     'functions', (select coalesce(jsonb_agg(digest order by applied_at desc), '[]') from public.auth_sync_functions))
 $$;
 
--- Returns cheap facts for health probes, ages in seconds, each null where there is none: {"migration": the newest number,
--- "relay_last_run_seconds", "oldest_pending_seconds": how long the oldest pending event has waited, "last_event_seconds"}.
+-- Returns facts for health probes that are fast to read: {"migration": the newest number, "relay_last_run_seconds",
+-- "oldest_pending_seconds": how long the oldest pending event has waited, "last_event_seconds"}. An age is null if there is no such relay
+-- or event.
 create or replace function public.auth_sync_readiness_v1() returns jsonb
 language sql stable security definer set search_path = '' as $$
   select jsonb_build_object(
@@ -23,8 +24,8 @@ language sql stable security definer set search_path = '' as $$
 $$;
 
 -- Returns the number of rows by status and outcome: {"events": {status: n}, "outcomes": {outcome: n}, "needs_attention", "is_estimated"}.
--- Pending and failed rows are counted exactly; SUCCESS rows too in a small ledger, and in one of more than 250,000 rows as the planner
--- estimates them, because counting millions would take seconds.
+-- Pending and failed rows are counted exactly. SUCCESS rows are counted exactly in a small ledger. In a ledger of more than 250,000 rows
+-- their number is the planner's estimate, because counting millions would take seconds.
 create or replace function public.auth_sync_counts_v1() returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 declare
@@ -63,8 +64,8 @@ begin
 end $$;
 
 -- Returns the summary for admins, quickly in a company of any size: the keys of auth_sync_counts_v1, "last_event_at", "oldest_pending_at",
--- "relay_last_run_at" (each null where there is none), "actions": {"open", "needs_attention", "oldest_open_at"}, "employees": as
--- auth_sync_employees_summary_v1 returns them.
+-- "relay_last_run_at" (each null if there is none), "actions": {"open", "needs_attention", "oldest_open_at"}, "employees": the result of
+-- auth_sync_employees_summary_v1.
 create or replace function public.get_auth_sync_summary() returns jsonb
 language sql stable security definer set search_path = '' as $$
   select public.auth_sync_counts_v1() || jsonb_build_object(
@@ -80,9 +81,9 @@ language sql stable security definer set search_path = '' as $$
 $$;
 
 -- Returns the ledger's metrics, ages in seconds: {"backlog_events", "backlog_oldest_seconds", "failed_events", "needs_attention_events",
--- "open_actions", "open_actions_oldest_seconds", "needs_attention_actions", "relay_last_run_seconds", "last_event_seconds"}; the
--- last two are null where there has been none. Each part reads at most 20,000 rows of an index and counts up to 10,000, because a larger
--- number would not change what an admin does. The oldest is then the oldest of the rows that are due first.
+-- "open_actions", "open_actions_oldest_seconds", "needs_attention_actions", "relay_last_run_seconds", "last_event_seconds"}. The last two
+-- are null if no relay has run or there is no event. Each part reads at most 20,000 rows of an index and counts up to 10,000, because a
+-- larger number would not change the decision of an admin. The oldest row is then the oldest of the rows that are due first.
 create or replace function public.auth_sync_metrics_v1() returns jsonb
 language plpgsql stable security definer
 set search_path = '' set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
@@ -195,7 +196,7 @@ begin
     begin
       execute 'select count(*) > 0 from vault.decrypted_secrets where name = ''auth_sync_webhook_secrets''' into secret_is_there;
     exception when others then
-      null;  -- this role may not read it, so the trigger may not either
+      null;  -- this role may not read the table, so the trigger may not either
     end;
   end if;
   if (facts ->> 'has_pg_net')::boolean then
