@@ -11,8 +11,8 @@ from tests.acceptance.command import (
     assert_one_clear_line,
     clean_environment,
     environment_in,
-    run_command,
     run_in_process,
+    run_program,
 )
 from tests.employees import Connection
 from webhook_service.doctor.findings import Level
@@ -30,9 +30,9 @@ def findings(output: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.usefixtures("relayed")
-def test_nothing_wrong_is_zero(run: Run) -> None:
+def test_nothing_wrong_is_zero(run_installed: Run) -> None:
     """A correct installation ends with 0. Each check has a line, and each note a suggestion below it."""
-    code, output, errors = run("doctor")
+    code, output, errors = run_installed("doctor")
     assert (code, errors) == (0, "")
     lines = output.splitlines()
     levels = [line.split()[0] for line in lines if not line.startswith(" " * 7)]
@@ -128,7 +128,7 @@ def test_each_command_has_help(tmp_path: Path, command: str) -> None:
 
 def test_help_lists_all_commands(tmp_path: Path) -> None:
     """The help that a newcomer sees first describes each command in a few words, none of which are cut off."""
-    code, output, _ = run_command("--help", environment=clean_environment(), folder=tmp_path)
+    code, output, _ = run_program("--help", environment=clean_environment(), folder=tmp_path)
     listed = output.split("Commands:\n")[1].splitlines()
     assert code == 0
     assert {line.split()[0] for line in listed} >= {*COMMANDS, "demo", "migrate", "replay", "serve", "sign", "sql"}
