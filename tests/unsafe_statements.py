@@ -69,7 +69,11 @@ def unsafe_queries(queries: str) -> list[str]:
         found = Found.of(queries, ast.UpdateStmt, ast.DeleteStmt)
     except ParseError as error:
         return [f"cannot be read ({error}): {queries}"]
-    return [f"{type(node).__name__} of {node.relation.relname}" for node in found if node.whereClause is None]
+    return [
+        f"{type(node).__name__.removesuffix('Stmt')} of {node.relation.relname}"
+        for node in found
+        if node.whereClause is None
+    ]
 
 
 class Found(Visitor):

@@ -1,11 +1,14 @@
 """The contract of Database, for PostgreSQL through psycopg and for Supabase's Data API through supabase-py.
 
+The Data API is that of Supabase Lite, and that of the double of a project (tests/data_api_server.py), with its roles.
+
 All tests here share one database of Supabase Lite, so each uses its own auth users, e-mail addresses and event ids.
 The tests that need a direct connection are in test_direct_database.py.
 """
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from uuid import uuid4
 
 import psycopg
@@ -13,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.auth_traffic import CANARY, delete, insert, update
+from tests.data_api_server import supabase_project
 from tests.in_loop import ForThreads
 from tests.integration.people import Person
 from tests.supabase_lite_server import TEST_FUNCTIONS, SupabaseLite, running
@@ -36,19 +40,21 @@ def supabase_lite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supabase
         yield lite
 
 
-@pytest.fixture(params=["direct", "supabase"])
+@pytest.fixture(params=["direct", "lite", "project"])
 def database(request: pytest.FixtureRequest) -> Iterator[Database]:
-    database: Database
-    if request.param == "direct":
+    with ExitStack() as stack:
+        if request.param == "lite":
+            lite: SupabaseLite = request.getfixturevalue("supabase_lite")
+            yield stack.enter_context(closing(SupabaseDatabase(lite.url, lite.service_role_key)))
+            return
         url: str = request.getfixturevalue("database_url")
         with psycopg.connect(url) as connection:
             connection.execute(TEST_FUNCTIONS)
-        database = DirectDatabase(url)
-    else:
-        lite: SupabaseLite = request.getfixturevalue("supabase_lite")
-        database = SupabaseDatabase(lite.url, lite.service_role_key)
-    yield database
-    database.close()
+        if request.param == "direct":
+            yield stack.enter_context(closing(DirectDatabase(url)))
+        else:
+            project = stack.enter_context(supabase_project(url))
+            yield stack.enter_context(closing(SupabaseDatabase(project.url, project.key)))
 
 
 @pytest.fixture
