@@ -84,9 +84,11 @@ def require_postgrest_response(response: httpx.Response) -> None:
     """Raise HTTPStatusError for a response that PostgREST did not send.
 
     It is a success without JSON or an error without a code, and comes from a proxy or a gateway. postgrest-py would
-    return it as data, or drop its HTTP status.
+    return it as data, or drop its HTTP status. PostgREST answers 204 to a function that returns void.
     """
     response.read()
+    if response.status_code == httpx.codes.NO_CONTENT:
+        return
     try:
         body = response.json()
     except ValueError:

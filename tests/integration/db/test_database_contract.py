@@ -94,6 +94,11 @@ def test_null_is_none(database: Database) -> None:
     assert database.call("test_echo", p_value=None) is None
 
 
+def test_a_function_may_return_nothing(database: Database) -> None:
+    """A function that returns void is called without an error. PostgREST answers it with an empty response."""
+    assert database.call("test_void") in (None, "", [])
+
+
 @pytest.mark.parametrize("params", [{}, {"p_value": 1, "p_more": 2}], ids=["none", "other-parameters"])
 @pytest.mark.parametrize("function", ["no_such_function", "test_echo"])
 def test_a_missing_function_is_not_migrated(database: Database, function: str, params: dict[str, Json]) -> None:
