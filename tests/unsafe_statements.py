@@ -56,7 +56,7 @@ def _queries(tree: Any) -> Iterator[str]:
 
 
 def _texts(expression: str) -> Iterator[str]:
-    """Yield the texts in an expression that look like statements that write. A name replaces each %I of `format`."""
+    """Yield the texts in an expression that may be statements that write. A name replaces each %I of `format`."""
     for constant in Found.of(f"select {expression}", ast.A_Const):
         text = constant.val.sval if isinstance(constant.val, ast.String) else None
         if text is not None and WRITES.match(text):

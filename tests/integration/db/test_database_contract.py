@@ -2,8 +2,7 @@
 
 The tests run on two Data APIs: on that of Supabase Lite, and on the double of a project with its roles
 (tests/data_api_server.py). All tests here share one database of Supabase Lite. Each test uses different auth users,
-e-mail addresses and event ids.
-The tests that need a direct connection are in test_direct_database.py.
+e-mail addresses and event ids. The tests that need a direct connection are in test_direct_database.py.
 """
 
 from collections.abc import Iterator
