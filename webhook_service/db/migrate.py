@@ -28,7 +28,10 @@ MIGRATION_LOCK_TIMEOUT = "60s"
 """The longest wait for another process that is migrating."""
 
 TABLE_LOCK_TIMEOUT = "5s"
-"""The longest wait for a table's lock, because other writers wait behind it. A migration may set a shorter time."""
+"""The longest wait for a table's lock. It is short, because other writers wait behind the migration.
+
+A migration may set a shorter time.
+"""
 
 
 @dataclass(frozen=True, slots=True)

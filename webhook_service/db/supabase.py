@@ -84,9 +84,11 @@ def require_postgrest_response(response: httpx.Response) -> None:
     """Raise HTTPStatusError for a response of a proxy or a gateway instead of PostgREST.
 
     Such a response is a success without JSON, or an error without a code. postgrest-py would return its body as data,
-    or drop its HTTP status.
+    or drop its HTTP status. PostgREST answers 204 to a function that returns void.
     """
     response.read()
+    if response.status_code == httpx.codes.NO_CONTENT:
+        return
     try:
         body = response.json()
     except ValueError:

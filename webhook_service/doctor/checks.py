@@ -201,7 +201,7 @@ def backlog(facts: Json) -> list[Finding]:
     ]
     if facts["needs_attention"]:
         todo = "see /admin/api/events?status=FAILED, fix the cause, run `webhook-service replay --status FAILED`"
-        says = f"{facts['needs_attention']} events have failed for days and are not retried any more"
+        says = f"{facts['needs_attention']} events have failed for days and are no longer retried"
         findings.append(wrong("needs_attention", says, todo))
     return findings
 

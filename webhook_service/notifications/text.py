@@ -56,7 +56,7 @@ def needs_attention(condition: Condition) -> tuple[str, tuple[str, ...]]:
     advice = tuple(f"- {outcome}: {wording.advice(outcome)}" for outcome, _ in ranked(outcomes))
     is_one = condition.count == 1
     title = f"{counted(condition.count, 'event')} {'needs' if is_one else 'need'} attention"
-    return title, (f"{title}: {listed(outcomes)}. {'It is' if is_one else 'They are'} not retried any more.", *advice)
+    return title, (f"{title}: {listed(outcomes)}. {'It is' if is_one else 'They are'} no longer retried.", *advice)
 
 
 def backlog(condition: Condition) -> tuple[str, tuple[str, ...]]:

@@ -99,7 +99,7 @@ def drift_check(problems: Json) -> Check:
     )
     if still_in:
         return Check(
-            "bad", "People", f"{still_in:,} do not work here any more, and their login is not banned yet.", "people"
+            "bad", "People", f"{still_in:,} no longer work here, and their logins are not banned yet.", "people"
         )
     if others:
         return Check("warning", "People", f"{others:,} employees and logins do not agree.", "people")
