@@ -21,6 +21,9 @@ rows when the lease has ended.
 POLL_SECONDS = 2.0
 """The time between two passes without due work, unless the database wakes the loop."""
 
+MAX_WAIT_SECONDS = 0.25
+"""The longest call of a loop's `wait`. A relay that is stopped while it waits ends after this time at most."""
+
 MAX_PAUSE_SECONDS = 30.0
 """The longest pause of a loop that is failing."""
 
@@ -57,7 +60,7 @@ class Loop:
 
     name: str
     once: Callable[[str], PassResult]
-    wait: Callable[[float], object] | None = None
+    wait: Callable[[float], bool] | None = None
     every: float = POLL_SECONDS
 
 
@@ -124,5 +127,12 @@ class Relay:
                 counts = {"claimed": result.claimed, "held": result.held, "outcomes": dict(result.outcomes)}
                 log.info("relayed", extra=fields | counts)
             else:
-                wait(loop.every if result.next_in is None else max(0.05, min(loop.every, result.next_in)))
+                self._pause(wait, loop.every if result.next_in is None else max(0.05, min(loop.every, result.next_in)))
         log.info("relay stopped", extra=fields)
+
+    def _pause(self, wait: Callable[[float], bool], seconds: float) -> None:
+        """Wait for `seconds`, or until `wait` returns True, or until the relay stops."""
+        ends = time.monotonic() + seconds
+        while not self._stopping.is_set() and (left := ends - time.monotonic()) > 0:
+            if wait(min(left, MAX_WAIT_SECONDS)):
+                break

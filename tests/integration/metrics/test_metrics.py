@@ -126,7 +126,7 @@ def test_the_relay_is_counted(app: Flask) -> None:
         relay.stop()
         raise ValueError("failure")
 
-    relay = Relay(Loop("actions", once, lambda seconds: None), report=metrics.pass_ended)
+    relay = Relay(Loop("actions", once, lambda seconds: True), report=metrics.pass_ended)
     relay.run()
     samples = scraped(app.test_client())
     assert counted(samples, "relay_runs_total") == {("actions", result): 1 for result in ("worked", "idle", "failed")}
