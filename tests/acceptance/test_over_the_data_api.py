@@ -157,3 +157,24 @@ def test_reconcile_replay_and_doctor(run: Run, connection: Connection, auth: Aut
     findings = {finding["check"]: finding["level"] for finding in json.loads(output)}
     assert [check for check, level in findings.items() if level == "wrong"] == ["drift"]  # the user is in no auth.users
     assert (findings["auth"], findings["actions"], findings["relay"]) == ("ok", "ok", "ok")
+
+
+def test_a_failing_loop_is_named(
+    start_server: StartServer, data_api: dict[str, str], run: Run, connection: Connection
+) -> None:
+    """If safeupdate refuses what the loop for actions calls, /readyz and `doctor` name the loop and the reason."""
+    unsafe = "create or replace function public.auth_sync_claim_actions_v1(p_relay text, p_limit integer,"
+    unsafe += " p_lease_seconds integer, p_rate numeric) returns jsonb language plpgsql security definer as $$"
+    unsafe += " begin update public.auth_sync_rate set tokens = 0; return null; end $$"
+    connection.execute(unsafe.encode())
+    server = start_server(WEB_CONCURRENCY="1", **data_api)
+
+    def failing() -> Any:
+        return httpx.get(f"{server.url}/readyz").json()["failing_loops"]
+
+    [loop] = wait_for("the loop is named", failing)
+    assert (loop["loop"], loop["detail"]) == ("actions", "The database refused the call (21000).")
+    code, output, _ = run("doctor", "--json")
+    [finding] = [finding for finding in json.loads(output) if finding["check"] == "loops"]
+    assert (code, finding["level"]) == (1, "wrong")
+    assert finding["says"].startswith("The loop `actions` has failed for ")

@@ -7,7 +7,7 @@ from datetime import datetime
 import httpx
 
 from webhook_service.db import migrate
-from webhook_service.doctor import auth_checks
+from webhook_service.doctor import auth_checks, relay_checks
 from webhook_service.doctor.findings import Finding, note, ok, wrong
 from webhook_service.errors import BadSignature, ServiceError
 from webhook_service.events import Json
@@ -21,7 +21,6 @@ from webhook_service.ports import AuthAdmin, Database
 MAX_CLOCK_DIFFERENCE_SECONDS = 30
 """A tenth of the signature's tolerance."""
 
-MAX_RELAY_SILENCE_SECONDS = 120
 MAX_PENDING_AGE_SECONDS = 120
 MAX_SILENCE_SECONDS = 300
 """The largest time by which the newest user of auth.users may be newer than the newest event."""
@@ -69,7 +68,7 @@ def examine(
             if facts["webhook_url"] and facts["has_secret"]
             else []
         ),
-        relay_runs(facts),
+        *relay_checks.relay(facts),
         *backlog(facts),
         *auth_checks.auth(admin, facts),
         silence(facts),
@@ -178,15 +177,6 @@ def round_trip(database: Database, url: str, secrets: Sequence[Secret], now: Cal
         todo = "the URL must be this service's /webhook/auth, without redirects, and the service must have the secret"
         return [verified, wrong("url", f"answers {response.status_code} to a correctly signed request", todo)]
     return [verified, ok("url", "accepts the database's signature")]
-
-
-def relay_runs(facts: Json) -> Finding:
-    """Check that a relay has run recently."""
-    silent = facts["relay_last_run_seconds"]
-    if silent is None or silent > MAX_RELAY_SILENCE_SECONDS:
-        says = "none has ever run" if silent is None else f"none has run for {describe(silent)}"
-        return wrong("relay", says, "run `webhook-service relay`, or `serve` without RELAY=off")
-    return ok("relay", f"ran {describe(silent)} ago")
 
 
 def backlog(facts: Json) -> list[Finding]:

@@ -6,6 +6,7 @@ from flask import Blueprint, Response, jsonify
 
 from webhook_service.db import migrate
 from webhook_service.errors import ServiceError
+from webhook_service.events import Json
 from webhook_service.ports import Database
 from webhook_service.web import Answer, Wiring
 
@@ -25,11 +26,11 @@ def blueprint(wiring: Wiring) -> Blueprint:
     def ready() -> tuple[Response, HTTPStatus]:
         """Answer 200 if the database responds and has all migrations, and otherwise 503 with the failed check.
 
-        The response also has the ages of the relay's last pass and of events. They do not change the status, because
-        the service can process deliveries without a relay.
+        The response also has the ages of the relay's last pass and of events, and the failing loops. They do not change
+        the status, because the service can process deliveries without a relay.
         """
         checks = {"database": "ok", "migrations": "ok"}
-        reported = {}
+        reported: dict[str, Json] = {}
         try:
             gap = migrate.gap(wiring.database, wanted)
             if gap is not None:
@@ -51,11 +52,12 @@ def alive() -> Answer:
     return Answer(HTTPStatus.OK, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))], body)
 
 
-def relay_and_backlog(database: Database) -> dict[str, float | None]:
+def relay_and_backlog(database: Database) -> dict[str, Json]:
     """Return the seconds since a relay's last pass, since the last event, and since the oldest pending event.
 
-    A value is None if there is no such pass or event.
+    A value is None if there is no such pass or event. `failing_loops` has each failing loop, its time and its reason.
     """
     found = database.call("auth_sync_readiness_v1")
     names = ("relay_last_run_seconds", "oldest_pending_seconds", "last_event_seconds")
-    return {name: None if found[name] is None else round(found[name], 1) for name in names}
+    ages = {name: None if found[name] is None else round(found[name], 1) for name in names}
+    return ages | {"failing_loops": found["failing_loops"]}

@@ -207,6 +207,7 @@ def test_doctor_examines(database: Database, person: Person) -> None:
             "clock",
             "sender",
             "relay",
+            "loops",
             "backlog",
             "auth",
             "actions",
