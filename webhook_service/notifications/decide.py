@@ -46,8 +46,8 @@ class Condition:
     """A condition that holds now.
 
     `count` is the number of events, actions, differences or loops. `since_id` is the ledger id of the oldest event or
-    action. `mark` is the reconcile run that found a drift. `facts` is the JSON object of `auth_sync_conditions_v1`, for the
-    text.
+    action. `mark` is the reconcile run that found a drift. `facts` is the JSON object of `auth_sync_conditions_v1`, for
+    the text.
     """
 
     count: int = 0

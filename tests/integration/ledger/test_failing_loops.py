@@ -206,10 +206,10 @@ def test_the_overview_names_a_failing_loop(site: Flask, database: Database, conn
     connection.execute("insert into auth_sync_relays (relay) values ('r')")
     browser = Browser(site)
     browser.signs_in()
-    assert "It runs:" in browser.get("/admin/auth-sync").text
+    assert "It runs, and" in browser.get("/admin/auth-sync").text
     fail(database, "actions", 7200)
     fail(database, "replays", 60)
     page = browser.get("/admin/auth-sync").text
-    assert "Something needs you" in page
+    assert "Needs your attention" in page
     assert f"The loop `actions` has failed for 2 h: {REASON}" in page
     assert "Also failing: `replays`." in page

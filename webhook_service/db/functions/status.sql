@@ -83,8 +83,9 @@ $$;
 
 -- Returns the ledger's metrics, ages in seconds: {"backlog_events", "backlog_oldest_seconds", "failed_events", "needs_attention_events",
 -- "open_actions", "open_actions_oldest_seconds", "needs_attention_actions", "failing_loops", "relay_last_run_seconds",
--- "last_event_seconds"}. The last two are null if no relay has run or there is no event. Each part reads at most 20,000 rows of an index and counts up to 10,000, because a
--- larger number would not change the decision of an admin. The oldest row is then the oldest of the rows that are due first.
+-- "last_event_seconds"}. The last two are null if no relay has run or there is no event. Each part reads at most 20,000 rows of an index
+-- and counts up to 10,000, because a larger number would not change the decision of an admin. The oldest row is then the oldest of the
+-- rows that are due first.
 create or replace function public.auth_sync_metrics_v1() returns jsonb
 language plpgsql stable security definer
 set search_path = '' set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
