@@ -101,7 +101,7 @@ class Failures:
         self._try(LoopFailure(reason, detail, time.monotonic() - self._began))
 
     def ended(self) -> None:
-        """Record that the loop is failing no longer. What could not be recorded is recorded after the next pass."""
+        """Record that the loop is failing no longer. A record that fails is repeated after the next pass."""
         self.count = 0
         if self._may_be_recorded:
             self._may_be_recorded = not self._try(None)
