@@ -165,8 +165,8 @@ class HttpServer(ThreadingHTTPServer):
     daemon_threads = False
     request_queue_size = 128
 
-    def __init__(self, database_url: str) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, database_url: str, handler: type[Handler]) -> None:
+        super().__init__(("127.0.0.1", 0), handler)
         self.database_url = database_url
         self.double: AuthServer
         self.errors: list[BaseException] = []
@@ -209,9 +209,10 @@ def auth_server(
     keep_passwords: bool = False,
     honours_id: bool = True,
     old_errors: bool = False,
+    handler: type[Handler] = Handler,
 ) -> Iterator[AuthServer]:
     """Run a double, over a database that has the stand-in for the schema auth."""
-    http = HttpServer(database_url)
+    http = HttpServer(database_url, handler)
     double = http.double = AuthServer(
         f"http://127.0.0.1:{http.server_port}",
         key,

@@ -31,6 +31,7 @@ create function public.test_echo_typed(p_text text, p_number bigint, p_flag bool
 language sql set search_path = '' as $$
   select jsonb_build_object('text', p_text, 'number', p_number, 'flag', p_flag)
 $$;
+create function public.test_void() returns void language sql set search_path = '' as 'select';
 create function public.test_raise(p_message text) returns jsonb language plpgsql set search_path = '' as $$
 begin
   raise exception using message = p_message, detail = p_message, hint = p_message, errcode = 'P0001';

@@ -16,7 +16,7 @@ from webhook_service.config import read_environment
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.db.supabase import SupabaseDatabase
 from webhook_service.db.wakeup import Wakeup
-from webhook_service.ledger import bulk_replay, relay
+from webhook_service.ledger import bulk_replay, failing_loops, relay
 from webhook_service.ledger.employees import refresh_differences
 from webhook_service.loops import Loop, PassResult, Relay, ignore_report
 from webhook_service.metrics.counters import Metrics
@@ -89,7 +89,7 @@ def relay_for(
     A relay has loops for events, the monitor and bulk replays. It also has a loop for actions if `accounts` is given,
     and a loop for notices if `notifier` is given. Each loop has a separate thread, so a slow Auth does not delay
     events. Over a direct connection, the database wakes the loop for events immediately. Over the Data API, this loop
-    polls. `report` is called after each pass.
+    polls. `report` is called after each pass. The database records a loop that fails.
     """
     wait = Wakeup(connection.url).wait if isinstance(connection, DirectConnection) else None
     loops = [
@@ -101,7 +101,7 @@ def relay_for(
         loops.append(Loop("actions", accounts.run_once))
     if notifier is not None:
         loops.append(Loop("notices", notifier.run_once, every=notify.POLL_SECONDS))
-    return Relay(*loops, report=report)
+    return Relay(*loops, report=report, record=partial(failing_loops.record, database))
 
 
 def create_app(

@@ -131,22 +131,23 @@ def supabase(environ: Mapping[str, str]) -> SupabaseConnection:
 
 
 def database_url(environ: Mapping[str, str]) -> str:
-    """DATABASE_URL, which must be a postgresql:// URL, without the options that are ignored."""
+    """Return DATABASE_URL, which must be a postgresql:// URL, without the ignored options."""
     return database_url_and_ignored(environ)[0]
 
 
 def ignored(environ: Mapping[str, str]) -> list[str]:
-    """A sentence for each part of a setting that is ignored."""
+    """Return a sentence for each ignored part of a setting."""
     if value_of(environ, "DATABASE_URL") is None:
         return []
     try:
         _, names = database_url_and_ignored(environ)
-    except BadSetting:  # reported where the setting is used
+    except BadSetting:  # the reader of the setting reports the error
         return []
     return [f"DATABASE_URL: the option {name} of another client is ignored" for name in names]
 
 
 def database_url_and_ignored(environ: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
+    """Return DATABASE_URL without the ignored options, and the names of these options."""
     url = required(environ, "DATABASE_URL")
     if not re.match(r"postgres(ql)?://", url):
         raise BadSetting(
@@ -263,7 +264,7 @@ def log_level(environ: Mapping[str, str]) -> str:
 
 
 def host(environ: Mapping[str, str]) -> str:
-    """HOST, with brackets around an IPv6 address, as in a URL."""
+    """Return HOST, with brackets around an IPv6 address, as in a URL."""
     text = (value_of(environ, "HOST") or DEFAULT_HOST).removeprefix("[").removesuffix("]")
     return f"[{text}]" if ":" in text else text
 

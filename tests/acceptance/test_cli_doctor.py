@@ -10,8 +10,8 @@ from tests.acceptance.command import (
     Run,
     clean_environment,
     environment_in,
-    run_command,
     run_in_process,
+    run_program,
 )
 from tests.employees import Connection
 from webhook_service.doctor.findings import Level
@@ -29,9 +29,9 @@ def findings(output: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.usefixtures("relayed")
-def test_nothing_wrong_is_zero(run: Run) -> None:
+def test_nothing_wrong_is_zero(run_installed: Run) -> None:
     """A correct installation ends with 0. Each check has a line, and each note a suggestion below it."""
-    code, output, errors = run("doctor")
+    code, output, errors = run_installed("doctor")
     assert (code, errors) == (0, "")
     lines = output.splitlines()
     levels = [line.split()[0] for line in lines if not line.startswith(" " * 7)]
@@ -102,7 +102,7 @@ def test_before_the_migrations(run: Run, empty_database_url: str) -> None:
     ],
 )
 def test_a_bad_setting_is_a_finding(run: Run, variable: str, value: str, mentioned: str) -> None:
-    """A bad setting is something wrong, and the checks that do not need it are made."""
+    """A bad setting is a finding that is `wrong`, and the checks that do not need the setting still run."""
     code, output, errors = run("doctor", "--json", **{variable: value})
     assert (code, errors) == (1, "")
     [wrong] = [f for f in findings(output) if f["level"] == "wrong" and f["check"] == "settings"]
@@ -111,7 +111,7 @@ def test_a_bad_setting_is_a_finding(run: Run, variable: str, value: str, mention
 
 
 def test_a_database_that_is_unavailable(run: Run) -> None:
-    """If the database cannot be checked, the output is JSON too, and the exit code is 2."""
+    """If the database does not respond, the output is still JSON, and the exit code is 2."""
     code, output, errors = run("doctor", "--json", DATABASE_URL="postgresql://127.0.0.1:1/none")
     assert (code, errors) == (2, "")
     assert {f["check"]: f["level"] for f in findings(output)} == {
@@ -124,7 +124,7 @@ def test_a_database_that_is_unavailable(run: Run) -> None:
 
 @pytest.mark.usefixtures("relayed")
 def test_an_ignored_option_is_noted(run: Run, database_url: str) -> None:
-    """An option of another client in DATABASE_URL is ignored, and named."""
+    """Doctor ignores an option of another client in DATABASE_URL, and names it."""
     code, output, errors = run("doctor", "--json", DATABASE_URL=f"{database_url}&pgbouncer=true")
     assert (code, errors) == (0, "")
     assert "the option pgbouncer of another client is ignored" in findings(output)[0]["says"]
@@ -132,14 +132,14 @@ def test_an_ignored_option_is_noted(run: Run, database_url: str) -> None:
 
 @pytest.mark.parametrize("arguments", [[], ["--json"]])
 def test_without_any_database(folder: Path, arguments: list[str]) -> None:
-    """If no database is configured, and none has been served from the folder, a finding says what to set."""
+    """Without a configured or a served database, a finding names the variable to set."""
     code, output, errors = run_in_process("doctor", *arguments, environment=environment_in(folder), folder=folder)
     assert (code, errors, "DATABASE_URL" in output) == (1, "", True)
 
 
 @pytest.mark.usefixtures("relayed")
 def test_a_missing_column_does_not_hide_other_findings(run: Run, connection: Connection) -> None:
-    """A renamed column is named, and all other checks are made."""
+    """If a column was renamed, doctor names it, and all other checks still run."""
     before = [f["check"] for f in findings(run("doctor", "--json")[1])]
     connection.execute(
         "drop view auth_sync_monitor, auth_sync_standings; alter table employees rename is_active to active"
@@ -162,7 +162,7 @@ def test_each_command_has_help(tmp_path: Path, command: str) -> None:
 
 def test_help_lists_all_commands(tmp_path: Path) -> None:
     """The help that a newcomer sees first describes each command in a few words, none of which are cut off."""
-    code, output, _ = run_command("--help", environment=clean_environment(), folder=tmp_path)
+    code, output, _ = run_program("--help", environment=clean_environment(), folder=tmp_path)
     listed = output.split("Commands:\n")[1].splitlines()
     assert code == 0
     assert {line.split()[0] for line in listed} >= {*COMMANDS, "demo", "migrate", "replay", "serve", "sign", "sql"}

@@ -1,4 +1,4 @@
-"""`webhook-service migrate` and `sql` on a database whose employees need attention, and the warnings of `provision`."""
+"""The warnings and refusals of `webhook-service migrate`, `sql` and `provision` about the employees table."""
 
 import subprocess
 
@@ -13,7 +13,7 @@ ELSEWHERE = "create schema hr; create table hr.employees (employee_id int primar
 
 
 def test_the_warnings_are_printed(run: Run, empty_database_url: str) -> None:
-    """`migrate` prints its warnings on standard error, also in a dry run, and succeeds."""
+    """`migrate` prints its warnings on standard error and succeeds. A dry run prints them too."""
     execute(empty_database_url, STATUS)
     for arguments in (["--dry-run"], []):
         code, output, errors = run("migrate", *arguments, DATABASE_URL=empty_database_url)
@@ -22,7 +22,7 @@ def test_the_warnings_are_printed(run: Run, empty_database_url: str) -> None:
 
 
 def test_provision_warns_that_everybody_counts_as_active(run: Run, empty_database_url: str) -> None:
-    """`provision` warns before it creates a login for people who may have left, until somebody is inactive."""
+    """`provision` warns that employees who have left may get a login, until an employee is inactive."""
     execute(empty_database_url, STATUS)
     assert run("migrate", DATABASE_URL=empty_database_url)[0] == 0
     code, output, errors = run("provision", "--dry-run", DATABASE_URL=empty_database_url)
@@ -54,7 +54,7 @@ def test_the_printed_sql_refuses_too(run: Run, empty_database_url: str) -> None:
 
 
 def test_an_ignored_option_is_a_warning(run: Run, database_url: str) -> None:
-    """An option of another client in DATABASE_URL is ignored with a warning, and one that matters is named."""
+    """`migrate` ignores an option of another client in DATABASE_URL with a warning, and refuses other options."""
     code, _, errors = run("migrate", DATABASE_URL=f"{database_url}&pgbouncer=true&connection_limit=1")
     assert (code, errors.count("WARNING: ")) == (0, 2)
     code, _, errors = run("migrate", DATABASE_URL=f"{database_url}&schema=hr")

@@ -116,14 +116,14 @@ def test_probes_and_admins_are_answered(url: str, connection: Connection) -> Non
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_the_missing_relay_is_reported(server: str, database_url: str, tmp_path: Path) -> None:
-    """Another server logs at its start that it runs no relay, and /readyz says what to run until one has run."""
+    """Another server logs at its start that it runs no relay. Until one has run, /readyz names the command to run."""
     log = tmp_path / "server.log"
     with served(SERVERS[server], free_port(), settings_for(database_url), log) as url:
         assert "No relay runs in this process" in log.read_text("utf-8")
         assert "webhook-service relay" in httpx.get(f"{url}/readyz").json()["relay"]
 
 
-def test_without_the_setting_nothing_is_missing(database_url: str, tmp_path: Path) -> None:
+def test_relay_off_logs_no_warning(database_url: str, tmp_path: Path) -> None:
     """With RELAY=off the log has no such warning."""
     log = tmp_path / "server.log"
     environment = settings_for(database_url) | {"RELAY": "off"}

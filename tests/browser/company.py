@@ -55,7 +55,7 @@ update public.integration_sync_log l
        completed_at = l.completed_at - l.created_at + now() - ago
   from shift where shift.id = l.id
 """
-"""Spreads the events in the order of the ledger, in pairs, over busy and quiet hours."""
+"""Spreads the events over busy and quiet hours, in the order of the ledger. The events of a pair are close together."""
 ATTEMPTS = "update public.auth_sync_attempts a set at = l.created_at from integration_sync_log l where l.id = a.log_id"
 
 

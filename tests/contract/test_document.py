@@ -124,7 +124,7 @@ def test_the_document_needs_no_key_and_shows_no_secret(client: FlaskClient, sett
 def test_reads_have_the_documented_form(api: FlaskClient, database: Database) -> None:
     """The summary, lists and events have the documented form.
 
-    Events are linked, failed, replayed, and a reconcile run.
+    The ledger has a linked, a failed and a replayed event, and a run of reconciliation.
     """
     ask(api, "POST", "/events/evt-1/replay", {"requested_by": "Ann"})
     reconcile(database, Policy(), requested_by="test", dry_run=False)

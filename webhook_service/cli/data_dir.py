@@ -26,11 +26,10 @@ DATA_DIR = click.option(
 
 @contextmanager
 def environment_of(data_dir: Path, *, warns: bool = True) -> Iterator[dict[str, str]]:
-    """Yield the environment variables. If they name no database, start the embedded one in `data_dir`.
+    """Yield the environment variables. If they name no database, start the embedded database in `data_dir`.
 
-    Prints a warning for each part of a setting that is ignored, if `warns`.
-
-    Raises BadSetting if `data_dir` has no database either.
+    If `warns` is true, print a warning for each ignored part of a setting. Raises BadSetting if `data_dir` has no
+    database.
     """
     environment = read_environment()
     if config.has_connection(environment):

@@ -35,13 +35,13 @@ MARKS = {
 def doctor(quick: bool, as_json: bool, data_dir: Path) -> None:
     """Check the installation, and print for each finding what to do.
 
-    The exit code is 1 if something is wrong, else 2 if something could not be checked, and 0 otherwise. The command
-    changes nothing. It posts one signed request to the webhook's URL, which is not an event.
+    The exit code is 1 if a finding is WRONG, else 2 if a check failed with an error, and 0 otherwise. The command
+    changes nothing. It posts one signed request to the webhook's URL. The request is not an event.
     """
     try:
         with environment_of(data_dir, warns=False) as environment:
             findings = findings_of(environment, compare=not quick)
-    except BadSetting as error:  # there is no database to examine
+    except BadSetting as error:  # no database is configured or embedded
         findings = [misconfigured(error)]
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
@@ -53,7 +53,7 @@ def doctor(quick: bool, as_json: bool, data_dir: Path) -> None:
 
 
 def findings_of(environment: dict[str, str], *, compare: bool) -> list[Finding]:
-    """Examine the installation. A bad setting is a finding, and the checks that do not need it are made."""
+    """Examine the installation. A bad setting becomes a finding, and the checks that do not need it still run."""
     findings = [note("settings", each, "remove it") for each in config.ignored(environment)]
 
     def setting(read: Callable[[dict[str, str]], T]) -> T | None:
@@ -87,7 +87,7 @@ def findings_of(environment: dict[str, str], *, compare: bool) -> list[Finding]:
 
 
 def misconfigured(error: BadSetting) -> Finding:
-    """The finding for a setting that is missing or unusable."""
+    """Return the finding of a missing or unusable setting."""
     return wrong("settings", error.detail, "set it as docs/settings.md says, and run `webhook-service doctor` again")
 
 

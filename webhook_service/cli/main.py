@@ -103,7 +103,7 @@ def serve(host: str | None, port: int | None, workers: int | None, data_dir: Pat
 )
 @DATA_DIR
 def migrate(dry_run: bool, create_employees: bool, data_dir: Path) -> None:
-    """Migrate the database at DATABASE_URL to the schema that this version needs. It is safe to repeat.
+    """Migrate the database at DATABASE_URL to the schema that this version needs. Repeating the command is safe.
 
     Supabase's Data API cannot migrate. With SUPABASE_URL alone, the command only checks the schema, and stores
     NAME_FIELDS and EMAIL_OWNER for the triggers.

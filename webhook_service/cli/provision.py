@@ -107,7 +107,7 @@ def provision(
 
 
 def warn_of_leavers(database: Database) -> None:
-    """Warn if no employee can have left, because this service added is_active."""
+    """Warn if every employee counts as active because this service added is_active."""
     if (warning := is_active_warning(database)) is not None:
         click.secho(f"WARNING: {warning}. See docs/employees.md.", fg="yellow", err=True)
 

@@ -29,9 +29,9 @@ MARK = "webhook_service"
 )
 @click.option("--uninstall", is_flag=True, help="Print the SQL that removes webhook-service, but not employees.")
 def sql(output_dir: Path | None, create_employees: bool, uninstall: bool) -> None:
-    """Print the migrations, functions and views as SQL, to apply them with the Supabase CLI or by hand.
+    """Print the migrations, functions and views as SQL, for the Supabase CLI or for use by hand.
 
-    The first script begins with the checks of `migrate`, and stops with the reason if the database is not suitable.
+    The first script begins with the checks of `migrate`. If the database is not suitable, it stops with the reason.
     """
     checks = (schema.CREATE_EMPLOYEES if create_employees else "") + schema.preflight()
     if uninstall:

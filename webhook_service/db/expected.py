@@ -1,4 +1,4 @@
-"""The objects that a database of this version has, as the SQL files define them, and what a database lacks of them."""
+"""The objects that the SQL files of this version define, and their comparison with the objects of a database."""
 
 import hashlib
 import re
@@ -16,7 +16,7 @@ ADDED = re.compile(r"(?m)^ +add column if not exists (\w+) (\w+)")
 
 EMPLOYEES = "employees"
 NOT_NEEDED = "user_type_id"
-"""The column of employees that only a new table gets."""
+"""The column of employees that only a new table has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def on_table(statement: str) -> str:
 
 
 def lacking(found: Json) -> list[str]:
-    """Describe each object that a database lacks, or has in another form: `index auth_sync_employees_email_idx`.
+    """Describe each object that a database lacks or has in another form, for example `index auth_sync_x_idx`.
 
     `found` is the result of `auth_sync_installed_v1`.
     """

@@ -80,13 +80,13 @@ def migrate(
 ) -> int:
     """Apply the pending scripts and return their number. `applied` is called with each script.
 
-    First checks the rights, the owners and the employees table: `warned` is called with each warning for the owner of
-    the database. `create_employees` lets an empty public.employees be created beside a table that may be meant.
+    First checks the privileges, the owners and the employees table. `warned` is called with each warning.
+    `create_employees` allows an empty public.employees even if another table may be the employees table.
 
-    Also repairs indexes, triggers, rights and owners (auth.users may have been created later), and stores the `policy`
-    for the triggers if one is given. `dry_run` changes nothing. Any number of processes may migrate at once: one
-    process does the work, and the others wait for it. Raises MigrationError, also for a database that a newer version
-    has migrated.
+    Also repairs tables, columns, indexes, views, functions, triggers, privileges and owners. Triggers may be missing
+    because auth.users was created later. Stores the `policy` for the triggers if it is given. `dry_run` changes
+    nothing. Any number of processes may migrate at the same time. One process migrates, and all other processes wait.
+    Raises MigrationError, for example if a newer version has migrated the database.
     """
     require_a_connection_string(url)
     try:
@@ -167,7 +167,7 @@ def _recorded(connection: psycopg.Connection, table: str, query: LiteralString) 
 
 
 def _check(connection: psycopg.Connection, create_employees: bool, warned: Callable[[str], None]) -> None:
-    """Run the preflight. Raises MigrationError."""
+    """Run `preflight.sql`. Raises MigrationError if the database is not suitable."""
     if create_employees:
         connection.execute(schema.CREATE_EMPLOYEES)
 

@@ -1,6 +1,7 @@
--- Runs before the first statement of an installation or upgrade, and changes nothing. Refuses a database in which the migrations would fail
--- or do harm, with everything that has to change, and warns of what the owner should know. FACTS is replaced by the definition of
--- auth_sync_employees_table_v1. `set auth_sync.create_employees = on` lets the migrations create public.employees beside a similar table.
+-- Runs before the first statement of an installation or upgrade, and changes nothing. The script refuses a database in which the migrations
+-- would fail or do harm, and lists everything that must change. It warns of lesser faults. FACTS is replaced by the definition of
+-- auth_sync_employees_table_v1. `set auth_sync.create_employees = on` allows the migrations to create public.employees if the database has a
+-- similar table.
 
 do $preflight$
 declare
@@ -15,7 +16,7 @@ begin
   execute 'select pg_temp.auth_sync_employees_table_v1()' into facts;
   execute 'drop function pg_temp.auth_sync_employees_table_v1()';
 
-  -- Rights and owners.
+  -- The privileges and owners.
   if not has_schema_privilege('public', 'create') then
     wrong := wrong || 'this role may not create tables in schema public'::text;
     fixes := fixes || format('grant all on schema public to %I', current_user);

@@ -1,4 +1,4 @@
-"""Restores the objects and rights that are missing or altered in a migrated database."""
+"""Restores the objects and privileges that are missing or altered in a migrated database."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,18 +11,21 @@ from webhook_service.db.expected import EMPLOYEES, expected, lacking
 from webhook_service.errors import MigrationError
 
 LOCK = 7_305_191_620_264_041_213
-"""The advisory lock that lets one process at a time migrate. The number is arbitrary."""
+"""The advisory lock of migrations, which only one process at a time can hold. The number is arbitrary."""
 
 MIGRATION_LOCK_TIMEOUT = "60s"
-"""The longest wait for another process that migrates."""
+"""The longest wait for another process that is migrating."""
 
 TABLE_LOCK_TIMEOUT = "5s"
-"""The longest wait for a table. Other writers of the table queue behind this wait. A migration may set less."""
+"""The longest wait for a table's lock. It is short, because other writers wait behind the migration.
+
+A migration may set a shorter time.
+"""
 
 
 @contextmanager
 def alone(connection: psycopg.Connection) -> Iterator[None]:
-    """A transaction under the migration lock. Other processes wait for it."""
+    """Run the block in a transaction that holds the migration lock. Other processes wait for the lock."""
     with connection.transaction():
         connection.execute(sql.SQL("set local lock_timeout = {}").format(MIGRATION_LOCK_TIMEOUT))
         connection.execute("select pg_advisory_xact_lock(%s)", [LOCK])
@@ -31,12 +34,13 @@ def alone(connection: psycopg.Connection) -> Iterator[None]:
 
 
 def explained(error: psycopg.Error) -> str:
+    """Return the message of a database error, and its hint as the statement that fixes the cause."""
     message = error.diag.message_primary or type(error).__name__
     return f"{message}.{f' To fix it: {error.diag.message_hint};' if error.diag.message_hint else ''}"
 
 
 def _lacking(connection: psycopg.Connection) -> list[str]:
-    """Return what the database lacks, as `expected.lacking` describes it."""
+    """Return the objects that the database lacks, as `expected.lacking` describes them."""
     if connection.execute("select to_regproc('public.auth_sync_installed_v1')").fetchone() == (None,):
         return [f"function {name}" for name in expected().functions]
     row = connection.execute("select public.auth_sync_installed_v1()").fetchone()
@@ -44,7 +48,7 @@ def _lacking(connection: psycopg.Connection) -> list[str]:
 
 
 def repair(connection: psycopg.Connection) -> None:
-    """Restore all objects, rights, owners and triggers that are missing or altered.
+    """Restore objects, privileges, owners and triggers that are missing or altered.
 
     Raises MigrationError, and psycopg.errors.LockNotAvailable.
     """
@@ -62,7 +66,7 @@ def repair(connection: psycopg.Connection) -> None:
 
 
 def _restore_objects(connection: psycopg.Connection, lost: list[str]) -> None:
-    """Run the scripts again that create what is lost, except indexes."""
+    """Run the scripts that create the lost objects again. Indexes are restored by `_restore_indexes`."""
     kinds = {description.split()[0] for description in lost}
     if kinds & {"table", "column"}:
         with alone(connection):
@@ -82,7 +86,7 @@ def _restore_objects(connection: psycopg.Connection, lost: list[str]) -> None:
                 connection.execute(migration.script.encode())
     if kinds - {"index"}:
         with alone(connection):
-            if "view" in kinds:  # their columns may have other types now, which `create or replace` refuses
+            if "view" in kinds:  # `create or replace` refuses a view whose columns have other types now
                 views = sql.SQL(", ").join(sql.Identifier("public", name) for name in expected().views)
                 connection.execute(sql.SQL("drop view if exists {}").format(views))
             connection.execute(schema.functions().script.encode())
@@ -95,6 +99,6 @@ def _restore_indexes(connection: psycopg.Connection) -> None:
         if f"index {name}" not in _lacking(connection):
             continue
         with alone(connection):
-            if f"index {name}" in _lacking(connection):  # another process may have created it meanwhile
+            if f"index {name}" in _lacking(connection):  # another process may have created the index before the lock
                 connection.execute(sql.SQL("drop index if exists {}").format(sql.Identifier("public", name)))
                 connection.execute(statement.encode())

@@ -93,7 +93,7 @@ class Functions:
 Script = Migration | Functions
 
 CREATE_EMPLOYEES = "set auth_sync.create_employees = on;\n"
-"""Lets the migrations create public.employees although the database has a table that may be meant instead."""
+"""Allows the migrations to create public.employees even if another table may be the employees table."""
 
 
 def scripts() -> list[Script]:
@@ -117,7 +117,7 @@ def functions() -> Functions:
 
 
 def preflight() -> str:
-    """Return SQL that refuses a database in which the scripts would fail or do harm, and warns of the rest."""
+    """Return SQL that refuses a database in which the scripts would fail or do harm. It warns of lesser faults."""
     facts = sql_text("functions/employees_table.sql").partition(";\n\n")[0]
     facts = facts.replace("public.auth_sync_employees_table_v1", "pg_temp.auth_sync_employees_table_v1")
     return sql_text("preflight.sql").replace("FACTS$facts$", f"{facts}$facts$")
@@ -147,5 +147,5 @@ def indexes(of: Iterable[Migration]) -> dict[str, str]:
 
 
 def uninstall_script() -> str:
-    """Return SQL that removes everything that the migrations added, except the columns of employees and their data."""
+    """Return SQL that removes all that the migrations added, except the columns of employees and their data."""
     return sql_text("uninstall.sql")

@@ -24,9 +24,8 @@ MISSING_OBJECTS = (
     "3F000",  # undefined schema
 )
 
-
 WORDS = {
-    "25006": "The database is read-only: its disk is full, or a failover is under way",
+    "25006": "The database is read-only: its disk is full, or a failover is running",
     "53100": "The disk of the database is full",
     "53300": "The database has no free connection",
     "28P01": "The database refuses the password of DATABASE_URL",
@@ -37,7 +36,7 @@ WORDS = {
     "42804": "A column has another type than this service expects: run `webhook-service doctor`",
     "428C9": "A generated column cannot be written",
 }
-"""Explanations of the codes that people meet, each a sentence without its end."""
+"""Explanations of common SQLSTATEs. Each is a sentence without its full stop."""
 
 
 def error_for(sqlstate: str) -> Unavailable | DatabaseError:

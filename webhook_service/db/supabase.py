@@ -21,24 +21,25 @@ CALL_TIMEOUT_SECONDS = 3.5
 """The time limit of a whole call. httpx's limits apply to each read."""
 
 UNAVAILABLE_CODES = ("PGRST000", "PGRST001", "PGRST002", "PGRST003")
-"""PostgREST has no connection to the database, or its pool has none free."""
+"""PostgREST's codes for a missing connection to the database, or for a pool without a free connection."""
+
 KEY_WORDS = {
     "PGRST106": "The project's Data API does not expose the schema public: add it under Project Settings > Data API",
     "PGRST300": "The project's Data API has no JWT secret",
-    "PGRST301": "SUPABASE_SERVICE_ROLE_KEY is invalid or has expired, or is of another project",
+    "PGRST301": "SUPABASE_SERVICE_ROLE_KEY is invalid or has expired, or belongs to another project",
     "PGRST302": "The request reached the Data API without a key: check SUPABASE_SERVICE_ROLE_KEY",
     "PGRST303": "SUPABASE_SERVICE_ROLE_KEY has expired or has unusable claims",
-    "42501": "SUPABASE_SERVICE_ROLE_KEY has not the rights of service_role (is it the publishable or anon key?),"
-    " or the rights in the database are gone: run `webhook-service migrate`",
+    "42501": "SUPABASE_SERVICE_ROLE_KEY lacks the privileges of service_role (is it the publishable or anon key?),"
+    " or the privileges in the database were removed: run `webhook-service migrate`",
 }
-"""Explanations of the Data API's codes that people meet, each a sentence without its end.
+"""Explanations of common codes of the Data API. Each is a sentence without its full stop.
 
 The codes are from https://docs.postgrest.org/en/stable/references/errors.html.
 """
 STATUS_WORDS = {
-    401: "Supabase does not accept SUPABASE_SERVICE_ROLE_KEY: it is wrong, revoked, or of another project",
+    401: "Supabase does not accept SUPABASE_SERVICE_ROLE_KEY: it is wrong or revoked, or belongs to another project",
     403: "Supabase forbids the call",
-    404: "The address in SUPABASE_URL is not a Supabase project's",
+    404: "SUPABASE_URL is not the address of a Supabase project",
 }
 NOT_MIGRATED_CODES = ("PGRST202",)
 """PostgREST's code for a function that is not in its schema cache."""
@@ -103,9 +104,11 @@ def require_postgrest_response(response: httpx.Response) -> None:
     """Raise HTTPStatusError for a response of a proxy or a gateway instead of PostgREST.
 
     Such a response is a success without JSON, or an error without a code. postgrest-py would return its body as data,
-    or drop its HTTP status.
+    or drop its HTTP status. PostgREST answers 204 to a function that returns void.
     """
     response.read()
+    if response.status_code == httpx.codes.NO_CONTENT:
+        return
     try:
         body = response.json()
     except ValueError:

@@ -1,7 +1,7 @@
-"""DATABASE_URL as people have it: with options of Prisma, node-postgres, SQLAlchemy, asyncpg, pgx or JDBC.
+"""Options of other clients in DATABASE_URL, such as Prisma, node-postgres, SQLAlchemy, asyncpg, pgx or JDBC.
 
-libpq refuses an option that it does not know. An option without a meaning for this service is ignored; an option that
-would change which tables are used, or how the connection is secured, is named.
+libpq refuses an option that it does not know. An option that has no effect on this service is ignored. An option that
+would select other tables or change the security of the connection is an error that names the option.
 """
 
 import re
@@ -60,7 +60,7 @@ HARMLESS = {
     ),
     *("driver", "adapter", "binary_parameters"),
 }
-"""Options of other clients for their pools, statements and names, in lower case. This service names every schema."""
+"""Options of other clients for their pools, statements and names, in lower case."""
 
 SCHEMAS = {"schema", "currentschema", "search_path", "schema_search_path"}
 TLS = {"sslaccept", "sslidentity", "ssl_mode", "sslfactory", "ssl_ca", "tls", "trustservercertificate", "sslinline"}
@@ -72,12 +72,12 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,40}")
 
 
 def without_foreign_options(url: str) -> tuple[str, tuple[str, ...]]:
-    """Return the URL without the options that are ignored, and their names.
+    """Return the URL without the ignored options, and the names of these options.
 
-    Raises ValueError with a sentence, which contains no value of the URL, for an option that cannot be ignored.
+    Raises ValueError for an option that cannot be ignored. The message contains no value of the URL.
     """
     address, mark, query = url.partition("?")
-    if not mark or "@" in query:  # an @ there is part of a password that is not escaped, which libpq's error explains
+    if not mark or "@" in query:  # an @ in the query is an unescaped part of a password; another check refuses the URL
         return url, ()
     kept, ignored = [], []
     for option in filter(None, query.split("&")):
@@ -93,7 +93,7 @@ def without_foreign_options(url: str) -> tuple[str, tuple[str, ...]]:
 
 
 def is_harmless(name: str, value: str) -> bool:
-    """Return whether the option may be ignored. A schema other than public may not."""
+    """Return whether the option may be ignored. An option for a schema other than public may not."""
     return name in HARMLESS or (name in SCHEMAS and value.split(",")[0].strip('" ') == "public")
 
 
@@ -104,6 +104,7 @@ def require_known_ssl_mode(name: str, value: str) -> None:
 
 
 def refusal(name: str) -> str:
+    """Return the message for an option that cannot be ignored."""
     if name.lower() in SCHEMAS:
         return f"has the option {name}, but the service uses the schema public only: remove it (see docs/employees.md)"
     if name.lower() in TLS:

@@ -20,7 +20,6 @@ from webhook_service.ports import Database
 MAX_CLOCK_DIFFERENCE_SECONDS = 30
 """A tenth of the signature's tolerance."""
 
-MAX_RELAY_SILENCE_SECONDS = 120
 MAX_PENDING_AGE_SECONDS = 120
 MAX_SILENCE_SECONDS = 300
 """The largest time by which the newest user of auth.users may be newer than the newest event."""
@@ -139,15 +138,6 @@ def round_trip(database: Database, url: str, secrets: Sequence[Secret], now: Cal
     return [verified, ok("url", "accepts the database's signature")]
 
 
-def relay_runs(facts: Json) -> Finding:
-    """Check that a relay has run recently."""
-    silent = facts["relay_last_run_seconds"]
-    if silent is None or silent > MAX_RELAY_SILENCE_SECONDS:
-        says = "none has ever run" if silent is None else f"none has run for {describe(silent)}"
-        return wrong("relay", says, "run `webhook-service relay`, or `serve` without RELAY=off")
-    return ok("relay", f"ran {describe(silent)} ago")
-
-
 def backlog(facts: Json) -> list[Finding]:
     """Check for events that wait too long or need attention."""
     age = facts["oldest_pending_seconds"] or 0
@@ -160,7 +150,7 @@ def backlog(facts: Json) -> list[Finding]:
     ]
     if facts["needs_attention"]:
         todo = "see /admin/api/events?status=FAILED, fix the cause, run `webhook-service replay --status FAILED`"
-        says = f"{facts['needs_attention']} events have failed for days and are not retried any more"
+        says = f"{facts['needs_attention']} events have failed for days and are no longer retried"
         findings.append(wrong("needs_attention", says, todo))
     return findings
 

@@ -1,11 +1,11 @@
-"""Runs all checks of an installation. An error of one check is its finding, and does not end the others."""
+"""Runs all checks of an installation. An error of one check becomes a finding, and the other checks still run."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from webhook_service.db import migrate
-from webhook_service.doctor import auth_checks, checks, key_checks, table_checks
+from webhook_service.doctor import auth_checks, checks, key_checks, relay_checks, table_checks
 from webhook_service.doctor.findings import Finding, ok, unknown, wrong
 from webhook_service.errors import DatabaseError, ServiceError
 from webhook_service.events import Json
@@ -18,7 +18,7 @@ Check = Callable[[], Finding | list[Finding]]
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """The Supabase project that is configured: `url`, and the `key` for it."""
+    """The configured Supabase project. `key` is its service-role key or secret key."""
 
     url: str
     key: str
@@ -37,10 +37,10 @@ def examine(
 ) -> list[Finding]:
     """Return all findings, in the order in which to fix them.
 
-    `database`, `policy` and `secrets` are None or empty if their settings are unusable: their checks are then left out.
-    `secrets` are the receiver's. `compare` also counts the differences, which reads all users. `admin` is None if the
-    Auth Admin API is not configured. `destinations` is the number of NOTIFY_URLS; None skips that check. `project` is
-    None if no Supabase project is configured.
+    `database` and `policy` are None, and `secrets` is empty, if their settings are unusable. Their checks are then
+    skipped. `secrets` are the secrets of the receiver. `compare` also counts the differences, which reads all users.
+    `admin` is None if the Auth Admin API is not configured. `destinations` is the number of NOTIFY_URLS. If it is None,
+    their check is skipped. `project` is None if no Supabase project is configured.
     """
     findings: list[Finding] = []
     if project is not None:
@@ -67,7 +67,10 @@ def examine(
 
 
 def installation(database: Database, project: Project | None) -> tuple[Json, list[Finding]]:
-    """Check that the database responds and has this version's schema. The facts are None if it cannot be examined."""
+    """Check that the database responds and has this version's schema.
+
+    Returns the result of `auth_sync_inspect_v1`, which is None if the database cannot be examined, and the findings.
+    """
     wanted = migrate.wanted()
     try:
         if (gap := migrate.gap(database, wanted)) is not None:
@@ -90,7 +93,7 @@ def of_database(
     now: Callable[[], datetime],
     moment: datetime,
 ) -> list[Finding]:
-    """Return the findings of the checks that need the database, except those of actions and drift."""
+    """Return the findings of the checks that need the database, except the checks of actions and drift."""
     steps: dict[str, Check] = {
         "writes": lambda: checks.writes(facts),
         "schema": lambda: table_checks.schema(database),
@@ -100,7 +103,7 @@ def of_database(
         "rights": lambda: checks.rights(facts),
         "clock": lambda: checks.clock(facts, moment),
         "sender": lambda: checks.sender(facts),
-        "relay": lambda: checks.relay_runs(facts),
+        "relay": lambda: relay_checks.relay(facts),
         "backlog": lambda: checks.backlog(facts),
     }
     if policy is not None:
@@ -117,7 +120,7 @@ ORDER = (
 
 
 def attempted(name: str, check: Check) -> list[Finding]:
-    """Run a check. An error becomes the finding that the check could not be made."""
+    """Run a check. If it raises an error, return the finding that the check failed."""
     try:
         found = check()
     except ServiceError as error:
@@ -128,7 +131,7 @@ def attempted(name: str, check: Check) -> list[Finding]:
 
 
 def failed(name: str, error: ServiceError) -> Finding:
-    """The finding for a check that ended with an error: wrong if a retry does not help, else unknown."""
+    """Return the finding of a check that raised an error. It is `wrong` if a retry does not help."""
     says = f"could not be checked: {error.detail}"
     if isinstance(error, DatabaseError):
         return wrong(name, says, "fix this first, then run `webhook-service doctor` again")

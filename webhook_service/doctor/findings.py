@@ -42,5 +42,5 @@ def wrong(check: str, says: str, todo: str) -> Finding:
 
 
 def unknown(check: str, says: str, todo: str) -> Finding:
-    """A check that could not be made."""
+    """Return a finding of a check that failed with an error."""
     return Finding(check, Level.UNKNOWN, says, todo)

@@ -1,4 +1,4 @@
-"""Doctor's check of SUPABASE_SERVICE_ROLE_KEY, without a call.
+"""Checks SUPABASE_SERVICE_ROLE_KEY without a request.
 
 Supabase has two kinds of keys (https://supabase.com/docs/guides/api/api-keys): `sb_publishable_...` and
 `sb_secret_...`, and JWTs with the claims `role` (anon or service_role), `ref` (the project) and `exp`.
@@ -17,11 +17,11 @@ WHERE = "copy the service_role key or a secret key from Project Settings > API K
 
 
 def key(url: str, key: str, now: datetime) -> list[Finding]:
-    """Check the kind of the key, its project and its expiry, as far as the key itself shows them."""
+    """Check the kind, the project and the expiry of the key, as far as the key contains them."""
     if key.startswith("sb_secret_"):
         return [ok("key", "a secret key")]
     if key.startswith("sb_publishable_"):
-        return [wrong("key", "SUPABASE_SERVICE_ROLE_KEY is the publishable key, which may do nothing here", WHERE)]
+        return [wrong("key", "SUPABASE_SERVICE_ROLE_KEY is the publishable key, which has no privileges here", WHERE)]
     claims = claims_of(key)
     if claims is None:
         return [note("key", "SUPABASE_SERVICE_ROLE_KEY is neither a JWT nor an sb_secret_ key", WHERE)]
@@ -33,13 +33,13 @@ def key(url: str, key: str, now: datetime) -> list[Finding]:
     if isinstance(expires := claims.get("exp"), int | float) and expires <= now.timestamp():
         findings.append(wrong("key", f"SUPABASE_SERVICE_ROLE_KEY has expired{date_of(expires)}", WHERE))
     if isinstance(ref, str) and host.endswith((".supabase.co", ".supabase.in")) and host.split(".")[0] != ref:
-        says = "SUPABASE_SERVICE_ROLE_KEY is of another project than SUPABASE_URL"
+        says = "SUPABASE_SERVICE_ROLE_KEY belongs to another project than SUPABASE_URL"
         findings.append(wrong("key", says, "use the URL and the key of one project"))
     return findings or [ok("key", "a service_role key")]
 
 
 def claims_of(token: str) -> dict[str, Json] | None:
-    """Return the claims of a JWT, unverified. None if the text is not a JWT."""
+    """Return the unverified claims of a JWT, or None if the text is not a JWT."""
     parts = token.split(".")
     if len(parts) != 3:
         return None
@@ -51,7 +51,7 @@ def claims_of(token: str) -> dict[str, Json] | None:
 
 
 def date_of(seconds: float) -> str:
-    """Return ` on 2026-01-31`, or nothing for a time that is out of range."""
+    """Return ` on 2026-01-31`, or an empty text if the time is out of range."""
     try:
         return f" on {datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
     except (OverflowError, ValueError, OSError):

@@ -1,4 +1,4 @@
-"""Doctor's checks of the tables: this service's own objects, the employees table, and auth.users."""
+"""Checks this service's objects, the employees table, and the columns of auth.users."""
 
 from webhook_service.db import migrate
 from webhook_service.db.expected import lacking
@@ -7,11 +7,11 @@ from webhook_service.events import Json
 from webhook_service.ports import Database
 
 MAX_NAMED = 40
-"""How many objects one finding names."""
+"""The largest number of objects that one finding names."""
 
 
 def schema(database: Database) -> Finding:
-    """Check that every object of this version exists unaltered. Objects of a newer version are not compared."""
+    """Check that every object of this version exists unaltered. A newer version's objects are not compared."""
     if database.call("auth_sync_schema_v1")["functions"][0] != migrate.wanted().functions:
         return ok("schema", "a newer version has replaced the functions")
     lost = lacking(database.call("auth_sync_installed_v1"))
@@ -23,19 +23,19 @@ def schema(database: Database) -> Finding:
 
 
 def employees(database: Database) -> list[Finding]:
-    """Check the employees table as its owner made it, and the columns of auth.users."""
+    """Check the owner's definition of the employees table, and the columns of auth.users."""
     facts = database.call("auth_sync_employees_table_v1")
     findings = [*kind(facts), *link(facts), *active(facts, database), *auth_columns(facts)]
     return findings or [ok("employees", "suitable")]
 
 
 def kind(facts: Json) -> list[Finding]:
-    """Check that public.employees is a table that can be used."""
+    """Check that public.employees is a table that this service can use."""
     if facts["kind"] != "table" or facts["has_children"]:
         is_now = f"public.employees is a {facts['kind']}" if facts["kind"] else "there is no table public.employees"
         return [wrong("employees", is_now, "see docs/employees.md, then run `webhook-service migrate`")]
     if "employee_id" not in facts["columns"] or not facts["key_is_unique"]:
-        todo = "make it unique (or name it so again), then run `webhook-service migrate`"
+        todo = "make the column unique, or rename it back, then run `webhook-service migrate`"
         return [wrong("employees", "public.employees has no unique column employee_id", todo)]
     if facts["hides_rows"]:
         todo = "alter table public.employees no force row level security"
@@ -44,7 +44,7 @@ def kind(facts: Json) -> list[Finding]:
 
 
 def link(facts: Json) -> list[Finding]:
-    """Check that the link may be cleared, and that no foreign key hinders Auth."""
+    """Check that the link can be cleared, and that no foreign key prevents a change by Auth or by this service."""
     findings = []
     if facts["link"]["is_not_null"]:
         todo = "run: alter table public.employees alter column auth_user_id drop not null"
@@ -61,17 +61,17 @@ def link(facts: Json) -> list[Finding]:
 
 
 def active(facts: Json, database: Database) -> list[Finding]:
-    """Check that is_active says who has left."""
+    """Check that is_active shows which employees have left."""
     if (says := everybody_is_active(facts, database)) is not None:
         return [note("employees", says, "see docs/employees.md before you reconcile or provision")]
     if "is_active" in facts["generated"]:
-        says = "is_active is generated: it is read, and cannot be changed through this service"
+        says = "is_active is generated: this service reads it and cannot change it"
         return [note("employees", says, "change the columns from which it is generated")]
     return []
 
 
 def is_active_warning(database: Database) -> str | None:
-    """Return a sentence if everybody counts as active because this service added is_active, or None."""
+    """Return a warning if every employee counts as active because this service added is_active, or None."""
     return everybody_is_active(database.call("auth_sync_employees_table_v1"), database)
 
 
@@ -83,7 +83,7 @@ def everybody_is_active(facts: Json, database: Database) -> str | None:
 
 
 def auth_columns(facts: Json) -> list[Finding]:
-    """Check that auth.users has the columns that are mapped."""
+    """Check that auth.users has the columns that this service reads."""
     lacks = (facts["auth"] or {}).get("lacks")
     if lacks:
         says = f"auth.users lacks {', '.join(lacks)}, so no change is captured: Auth is older than this service needs"

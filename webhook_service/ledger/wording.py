@@ -24,7 +24,7 @@ EVENTS = {
     "synced": Meaning("done", "The change in Auth was copied to the employee."),
     "orphaned": Meaning(
         "done",
-        "The auth user was deleted; the employee has no login any more.",
+        "The auth user was deleted; the employee no longer has a login.",
         "Give the employee another login, or deactivate the employee.",
     ),
     "unchanged": Meaning("same", "The employee already had these values."),

@@ -29,6 +29,7 @@ class Kind(StrEnum):
     BACKLOG = "backlog"
     DRIFT = "drift"
     SILENCE = "silence"
+    FAILING_LOOP = "failing_loop"
 
 
 class Step(StrEnum):
@@ -44,9 +45,9 @@ class Step(StrEnum):
 class Condition:
     """A condition that holds now.
 
-    `count` is the number of events, actions or differences. `since_id` is the ledger id of the oldest event or action.
-    `mark` is the reconcile run that found a drift. `facts` is the JSON object of `auth_sync_conditions_v1`, for the
-    text.
+    `count` is the number of events, actions, differences or loops. `since_id` is the ledger id of the oldest event or
+    action. `mark` is the reconcile run that found a drift. `facts` is the JSON object of `auth_sync_conditions_v1`, for
+    the text.
     """
 
     count: int = 0
@@ -135,7 +136,7 @@ def _holds(kind: Kind, condition: Condition, before: Remembered, now: datetime) 
         opened = Remembered(is_open=True, opened_at=now)
         return Decision(kind, _reported(opened, condition, now), Step.FIRING)
     still = replace(before, gone_at=None)
-    if kind is Kind.NEEDS_ATTENTION:  # events that were fixed must not hide new failures
+    if kind in (Kind.NEEDS_ATTENTION, Kind.FAILING_LOOP):  # what was fixed must not hide new failures
         still = replace(still, reported_count=min(before.reported_count, condition.count))
     if _is_worse(kind, condition, before) and not before.is_in_group_interval(now):
         return Decision(kind, _reported(still, condition, now), Step.WORSE)
@@ -145,7 +146,7 @@ def _holds(kind: Kind, condition: Condition, before: Remembered, now: datetime) 
 
 
 def _is_worse(kind: Kind, condition: Condition, before: Remembered) -> bool:
-    if kind is Kind.NEEDS_ATTENTION:
+    if kind in (Kind.NEEDS_ATTENTION, Kind.FAILING_LOOP):
         return condition.count > before.reported_count
     if kind is Kind.BACKLOG:
         return condition.count >= max(before.reported_count, 1) * BACKLOG_GROWTH_FACTOR

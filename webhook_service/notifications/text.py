@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from webhook_service.events import Json
-from webhook_service.ledger import wording
+from webhook_service.ledger import failing_loops, wording
 from webhook_service.ledger.wording import describe
 from webhook_service.notifications.decide import Condition, Decision, Kind, Step
 
@@ -14,6 +14,7 @@ PATHS = {
     Kind.BACKLOG: "/admin/auth-sync",
     Kind.DRIFT: "/admin/auth-sync",
     Kind.SILENCE: "/admin/auth-sync",
+    Kind.FAILING_LOOP: "/admin/auth-sync",
 }
 """The pages that a message names if it has no link."""
 
@@ -22,6 +23,7 @@ RESOLVED = {
     Kind.BACKLOG: "The backlog is done",
     Kind.DRIFT: "The newest reconcile run found no difference",
     Kind.SILENCE: "Events arrive again",
+    Kind.FAILING_LOOP: "No loop is failing any more",
 }
 
 
@@ -56,7 +58,7 @@ def needs_attention(condition: Condition) -> tuple[str, tuple[str, ...]]:
     advice = tuple(f"- {outcome}: {wording.advice(outcome)}" for outcome, _ in ranked(outcomes))
     is_one = condition.count == 1
     title = f"{counted(condition.count, 'event')} {'needs' if is_one else 'need'} attention"
-    return title, (f"{title}: {listed(outcomes)}. {'It is' if is_one else 'They are'} not retried any more.", *advice)
+    return title, (f"{title}: {listed(outcomes)}. {'It is' if is_one else 'They are'} no longer retried.", *advice)
 
 
 def backlog(condition: Condition) -> tuple[str, tuple[str, ...]]:
@@ -92,7 +94,20 @@ def silence(condition: Condition) -> tuple[str, tuple[str, ...]]:
     )
 
 
-TEXTS = {Kind.NEEDS_ATTENTION: needs_attention, Kind.BACKLOG: backlog, Kind.DRIFT: drift, Kind.SILENCE: silence}
+def failing_loop(condition: Condition) -> tuple[str, tuple[str, ...]]:
+    loops = condition.facts["loops"]
+    title = f"{counted(condition.count, 'loop of the relay is', 'loops of the relay are')} failing"
+    todo = "Fix the cause. The warnings `relay pass failed` in the log of the relay have the whole error."
+    return f"{title}: {failing_loops.names(loops)}", (*(f"- {failing_loops.sentence(each)}" for each in loops), todo)
+
+
+TEXTS = {
+    Kind.NEEDS_ATTENTION: needs_attention,
+    Kind.BACKLOG: backlog,
+    Kind.DRIFT: drift,
+    Kind.SILENCE: silence,
+    Kind.FAILING_LOOP: failing_loop,
+}
 
 MAX_COUNT = 10_000
 """The largest number to which the database counts."""

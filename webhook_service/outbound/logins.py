@@ -151,7 +151,7 @@ def create(accounts: Accounts, auth_user_id: UUID, email: str, password: str | N
 
 
 def is_there(accounts: Accounts, auth_user_id: UUID) -> bool:
-    """Return whether Auth has the auth user. Returns False if Auth does not respond."""
+    """Return whether Auth has the auth user. Returns False if Auth does not respond or refuses the call."""
     try:
         return accounts.admin.get(auth_user_id) is not None
     except (AuthUnavailable, AuthRefused):

@@ -43,9 +43,7 @@ def accepted(answer: Json) -> Json:
     if refused == "employee_rejected":
         facts = {name: answer.get(name) for name in ("sqlstate", "constraint", "column")}
         if facts["sqlstate"] == GENERATED:
-            detail = (
-                "is_active is generated in the employees table, so it cannot be written: change what it is made from."
-            )
+            detail = "is_active is generated in employees. Change the columns from which it is generated."
             raise EmployeeRejected(detail, facts | {"column": "is_active"})
         raise EmployeeRejected("The employees table refuses the change.", facts)
     if refused == "unknown_fields":

@@ -28,11 +28,11 @@ def blueprint(wiring: Wiring) -> Blueprint:
     def ready() -> tuple[Response, HTTPStatus]:
         """Answer 200 if the database responds and has all migrations, and otherwise 503 with the failed check.
 
-        The response also has the ages of the relay's last pass and of events. They do not change the status, because
-        the service can process deliveries without a relay.
+        The response also has the ages of the relay's last pass and of events, and the failing loops. They do not change
+        the status, because the service can process deliveries without a relay.
         """
         checks = {"database": "ok", "migrations": "ok"}
-        reported: dict[str, float | str | None] = {}
+        reported: dict[str, Json] = {}
         try:
             gap = migrate.gap(wiring.database, wanted)
             if gap is not None:
@@ -57,8 +57,11 @@ def alive() -> Answer:
     return Answer(HTTPStatus.OK, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))], body)
 
 
-def relay_finding(facts: Json) -> dict[str, float | str | None]:
-    """{"relay": what to do} if no relay has run recently. Deliveries are taken all the same, so it is not fatal."""
+def relay_finding(facts: Json) -> dict[str, Json]:
+    """Return {"relay": what to do} if no relay has run recently.
+
+    It does not change the status, because the service can process deliveries without a relay.
+    """
     silent = facts["relay_last_run_seconds"]
     if silent is not None and silent <= MAX_RELAY_SILENCE_SECONDS:
         return {}
@@ -66,10 +69,11 @@ def relay_finding(facts: Json) -> dict[str, float | str | None]:
     return {"relay": f"no relay {since}: run `webhook-service relay`, or `webhook-service serve` without RELAY=off"}
 
 
-def relay_and_backlog(facts: Json) -> dict[str, float | str | None]:
-    """The seconds since the last pass of a relay, since the last event, and since the oldest pending event arrived.
+def relay_and_backlog(facts: Json) -> dict[str, Json]:
+    """Return the seconds since a relay's last pass, since the last event, and since the oldest pending event.
 
-    A value is None if there is no such pass or event.
+    A value is None if there is no such pass or event. `failing_loops` has each failing loop, its time and its reason.
     """
     names = ("relay_last_run_seconds", "oldest_pending_seconds", "last_event_seconds")
-    return {name: None if facts[name] is None else round(facts[name], 1) for name in names}
+    ages = {name: None if facts[name] is None else round(facts[name], 1) for name in names}
+    return ages | {"failing_loops": facts["failing_loops"]}

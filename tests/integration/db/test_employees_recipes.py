@@ -1,4 +1,4 @@
-"""Each recipe of docs/employees.md, as it is printed there."""
+"""Each recipe of docs/employees.md, with the SQL that the page prints."""
 
 import re
 from pathlib import Path
@@ -49,7 +49,7 @@ TESTED_ELSEWHERE = {"Stop the posting in a copy"}
 
 
 def test_every_recipe_is_tested() -> None:
-    """The page has no other recipe than the ones that are run here."""
+    """The tests run each recipe of the page."""
     assert set(RECIPES) == {*LEAVERS, *ELSEWHERE, *REPLACED, *WITHOUT_SQL, *TESTED_ELSEWHERE}
 
 
@@ -64,8 +64,8 @@ def outcome_of(url: str, email: str) -> str:
 
 
 @pytest.mark.parametrize("title", LEAVERS)
-def test_people_who_have_left_get_no_login(empty_database_url: str, title: str) -> None:
-    """With the recipe, the employee who has left is inactive, and the other one is active and gets the login."""
+def test_employees_who_have_left_get_no_login(empty_database_url: str, title: str) -> None:
+    """With the recipe, the employee who has left is inactive, and the active employee gets the login."""
     execute(empty_database_url, PEOPLE.format(*LEAVERS[title]))
     if "already" in title:
         migrate.migrate(empty_database_url)

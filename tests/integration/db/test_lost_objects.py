@@ -1,4 +1,4 @@
-"""Objects that other tools drop, rename or replace: `doctor` names them, and every `migrate` restores them."""
+"""Objects that other tools drop, rename or replace. `doctor` names them, and every `migrate` restores them."""
 
 import psycopg
 import pytest
@@ -65,7 +65,7 @@ def test_a_lost_object_is_named_and_restored(database_url: str, database: Databa
     assert found(examined(database, compare=False), "triggers").level is Level.OK
 
 
-def test_all_tables_of_the_service_come_back(database_url: str, new_database: object) -> None:
+def test_all_tables_of_the_service_are_restored(database_url: str, new_database: object) -> None:
     """After an ORM has dropped every table that its models lack, a migration restores the same catalogs."""
     before = catalogs(database_url)
     dropped = rows(
@@ -95,8 +95,10 @@ insert into employees values (7, 'jane@example.com', true), (8, 'jim@example.com
 
 
 @pytest.mark.parametrize("rebuild", [SWAPPED, REBUILT], ids=["renamed", "dropped-and-created"])
-def test_a_table_that_was_replaced(database_url: str, database: Database, connection: Connection, rebuild: str) -> None:
-    """After a load that replaces employees, doctor says so, and a migration installs everything on the new table."""
+def test_a_replaced_table_gets_all_objects(
+    database_url: str, database: Database, connection: Connection, rebuild: str
+) -> None:
+    """If a load replaces employees, doctor names the missing objects, and `migrate` installs them on the new table."""
     execute(database_url, HIRED + rebuild)
     says = found(examined(database, compare=False), "schema").says
     assert {"column employees.auth_user_id", "view auth_sync_standings"} <= set(
@@ -116,7 +118,7 @@ def test_a_table_that_was_replaced(database_url: str, database: Database, connec
 
 
 def test_a_table_that_is_gone_is_not_created_again(database_url: str) -> None:
-    """Between a drop and a create, a migration refuses instead of creating an empty table in the way of the load."""
+    """If a load has dropped employees, `migrate` refuses to create an empty table, which would block the load."""
     execute(database_url, "drop table employees cascade")
     with pytest.raises(MigrationError, match=r"no table public\.employees any more"):
         migrate.migrate(database_url)
@@ -125,7 +127,7 @@ def test_a_table_that_is_gone_is_not_created_again(database_url: str) -> None:
 
 
 def test_a_view_that_depends_on_ours_is_named(database_url: str) -> None:
-    """If a view of the project is built on a view of the service, the error names it and nothing is dropped."""
+    """If a view of the project reads a view of the service, the error names a view, and `migrate` drops nothing."""
     execute(database_url, THEIRS + SWAPPED)
     with pytest.raises(MigrationError, match="auth_sync_monitor|theirs"):
         migrate.migrate(database_url)

@@ -1,4 +1,4 @@
-"""The checks before the first step of a migration: rights, owners, the employees table as it is, and Auth's version."""
+"""The checks before the first step of a migration: privileges, owners, the employees table, and Auth's version."""
 
 from collections.abc import Callable
 
@@ -38,7 +38,7 @@ def employee_findings(url: str) -> list[Finding]:
         database.close()
 
 
-# Rights and owners
+# Privileges and owners
 
 ROLES = """
 do $$ begin
@@ -55,7 +55,7 @@ def as_role(url: str, role: str) -> str:
 
 
 def test_a_role_that_may_not_create_triggers_changes_nothing(empty_database_url: str) -> None:
-    """The application's own role is refused before the first step, and the project's role then installs everything."""
+    """`migrate` refuses the application's role before the first step. The project's role then installs everything."""
     execute(empty_database_url, ROLES)
     assert "may not create triggers on auth.users" in refusal_of(empty_database_url, "orm")
     migrate.migrate(as_role(empty_database_url, "project"))
@@ -65,7 +65,7 @@ def test_a_role_that_may_not_create_triggers_changes_nothing(empty_database_url:
 
 
 def test_objects_of_another_role_are_refused(empty_database_url: str) -> None:
-    """A role that does not own the service's objects is refused with the owner's name, before the first step."""
+    """`migrate` refuses a role that does not own the service's objects before the first step, and names the owner."""
     execute(
         empty_database_url,
         "do $$ begin if to_regrole('second') is null then create role second login bypassrls; end if; end $$;"
@@ -76,8 +76,8 @@ def test_objects_of_another_role_are_refused(empty_database_url: str) -> None:
     assert "belong to another role, postgres" in refusal_of(empty_database_url, "second")
 
 
-def test_an_installation_by_a_role_without_rights_is_refused(empty_database_url: str) -> None:
-    """If the owner of the ledger may not read auth.users, a migration says which role must uninstall first."""
+def test_an_installation_by_a_role_without_privileges_is_refused(empty_database_url: str) -> None:
+    """If the owner of the ledger may not read auth.users, `migrate` says which role must uninstall first."""
     execute(
         empty_database_url,
         f"{ROLES} set role orm; create table integration_sync_log (id int); create table auth_user_state (id int)",
@@ -99,7 +99,7 @@ ELSEWHERE = {
 
 
 @pytest.mark.parametrize("name", ELSEWHERE)
-def test_a_table_that_may_be_meant_is_named(empty_database_url: str, name: str) -> None:
+def test_a_table_with_a_similar_name_is_reported(empty_database_url: str, name: str) -> None:
     """If the employees are in another table, a migration names it instead of creating an empty one beside it."""
     execute(empty_database_url, ELSEWHERE[name])
     refusal = refusal_of(empty_database_url)
@@ -112,7 +112,7 @@ def test_a_table_that_may_be_meant_is_named(empty_database_url: str, name: str) 
 
 @pytest.mark.parametrize("other", ["create table staff (id int)", "create table employee_benefits (id int)"])
 def test_a_created_table_is_reported(empty_database_url: str, other: str) -> None:
-    """A migration of a database without employees says that it creates the table, also in a dry run."""
+    """In a database without employees, `migrate` says that it creates the table. A dry run says so too."""
     execute(empty_database_url, other)
     assert warnings_of(empty_database_url, dry_run=True) == [
         "there is no table public.employees: an empty one is created"
@@ -145,7 +145,7 @@ LINKS = {
 
 @pytest.mark.parametrize("column", LINKS)
 def test_a_link_that_cannot_be_cleared_is_refused(empty_database_url: str, column: str) -> None:
-    """A link that cannot be cleared, or that deletes the employee, is refused with the statement that fixes it."""
+    """`migrate` refuses a link that it cannot clear or that deletes the employee, and prints the statement to run."""
     execute(
         empty_database_url,
         f"create table employees (employee_id bigint primary key, email text, auth_user_id {column})",
@@ -162,7 +162,7 @@ def test_a_link_that_cannot_be_cleared_is_refused(empty_database_url: str, colum
     ["references auth.users", "references auth.users on delete restrict", "references profiles on delete set null"],
 )
 def test_a_foreign_key_that_hinders_is_reported(empty_database_url: str, action: str) -> None:
-    """A foreign key that hinders Auth or a link is a warning of the migration and a finding, with the statement."""
+    """`migrate` warns of a foreign key that prevents changes by Auth, and doctor prints the statement to run."""
     execute(
         empty_database_url,
         "create table profiles (id uuid primary key);"
@@ -177,7 +177,7 @@ def test_a_foreign_key_that_hinders_is_reported(empty_database_url: str, action:
 
 
 def test_a_foreign_key_that_clears_the_link_is_right(empty_database_url: str) -> None:
-    """A foreign key with `on delete set null` is accepted without a word."""
+    """`migrate` accepts a foreign key with `on delete set null` without a warning."""
     execute(
         empty_database_url,
         "create table employees (employee_id bigint primary key, is_active boolean,"
@@ -188,7 +188,7 @@ def test_a_foreign_key_that_clears_the_link_is_right(empty_database_url: str) ->
 
 
 @pytest.mark.parametrize("fault", ["auth_user_id set not null", "add foreign key (auth_user_id) references auth.users"])
-def test_a_fault_that_came_later_is_found(database_url: str, fault: str) -> None:
+def test_a_later_constraint_is_found(database_url: str, fault: str) -> None:
     """Doctor finds a constraint on the link that was added after the installation."""
     alter = "alter column auth_user_id set not null" if "not null" in fault else fault
     execute(database_url, f"alter table employees {alter}")
@@ -204,7 +204,7 @@ insert into employees values (1, 'jane@example.com', 'active', null), (2, 'left@
 
 
 def test_an_added_is_active_is_reported(empty_database_url: str) -> None:
-    """The migration and doctor say that everybody counts as active, and which columns may say who has left."""
+    """`migrate` and doctor say that every employee counts as active, and name columns that may show who has left."""
     execute(empty_database_url, OTHER_COLUMNS)
     [warning] = warnings_of(empty_database_url)
     assert "no column is_active" in warning
@@ -227,7 +227,7 @@ insert into employees (number, email, status) values (1, 'jane@example.com', 'ac
 
 
 def test_generated_columns_are_read(empty_database_url: str) -> None:
-    """A generated is_active or employee_id is accepted, and a change of is_active says why it is not possible."""
+    """`migrate` accepts a generated is_active or employee_id. The error of a change of is_active names the cause."""
     execute(empty_database_url, GENERATED)
     assert warnings_of(empty_database_url) == []
     [finding] = employee_findings(empty_database_url)
@@ -241,7 +241,7 @@ def test_generated_columns_are_read(empty_database_url: str) -> None:
 
 
 def test_a_virtual_column_is_refused(new_database: Callable[..., str]) -> None:
-    """A virtual generated column, which PostgreSQL cannot index, is refused with the word to add."""
+    """`migrate` refuses a virtual generated column, which PostgreSQL cannot index, and names the word to add."""
     url = new_database()
     execute(
         url,

@@ -1,4 +1,4 @@
-"""A dump that is restored into another project, whose default rights open everything to anon."""
+"""A dump that is restored into another project, whose default privileges open everything to anon."""
 
 import subprocess
 from collections.abc import Callable
@@ -48,7 +48,7 @@ def may_read(url: str, query: str) -> bool:
 
 @pytest.mark.parametrize("query", READS)
 def test_a_migration_closes_a_restored_copy(copy_url: str, query: str) -> None:
-    """Doctor finds what a restore has opened, and a migration without a pending script closes it."""
+    """Doctor finds objects that a restore has opened, and a migration without a pending script closes them."""
     assert may_read(copy_url, READS[0])
     database = DirectDatabase(copy_url)
     assert "open to anon" in found(examined(database, compare=False), "rights").says
@@ -58,8 +58,8 @@ def test_a_migration_closes_a_restored_copy(copy_url: str, query: str) -> None:
     assert not may_read(copy_url, query)
 
 
-def test_a_right_on_a_view_is_not_a_right_on_employees(database_url: str) -> None:
-    """A view reads with the rights of its reader, so a grant on it alone opens nothing."""
+def test_a_privilege_on_a_view_does_not_open_employees(database_url: str) -> None:
+    """A view reads with the privileges of the role that queries it, so a grant on the view opens no employee."""
     execute(database_url, "insert into employees (email) values ('jane@example.com')")
     execute(database_url, "grant select on all tables in schema public to anon; revoke select on employees from anon")
     assert not may_read(database_url, READS[1])
@@ -74,7 +74,7 @@ def test_a_copy_stops_posting(copy_url: str) -> None:
 
 
 def test_row_level_security_is_restored(database_url: str) -> None:
-    """A table of the service whose row level security was disabled gets it again."""
+    """If row level security was disabled on a table of the service, `migrate` enables it."""
     execute(database_url, "alter table integration_sync_log disable row level security")
     migrate.migrate(database_url)
     secured = "select relrowsecurity from pg_class where relname = 'integration_sync_log'"

@@ -131,7 +131,10 @@ def test_the_code_of_postgrest_decides_whether_a_retry_helps(serve: Serve, statu
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 413])
 def test_a_page_that_refuses_raises_a_database_error(serve: Serve, status: int) -> None:
-    """A 4xx page raises DatabaseError. Its status is not read as an SQLSTATE: 401 is not a conflict of class 40."""
+    """A 4xx page raises DatabaseError.
+
+    The status 401 is not taken for an SQLSTATE of class 40 (a conflict), which would raise Unavailable.
+    """
     assert isinstance(error_of(serve(answers(status, PAGE))), DatabaseError)
 
 

@@ -159,7 +159,7 @@ def test_an_older_schema_must_be_migrated(database: Database, connection: Connec
 
 
 def test_an_unavailable_database_is_a_finding() -> None:
-    """If the database does not respond, its checks could not be made, and the others are."""
+    """If the database does not respond, one finding says so, and the checks of Auth still run."""
     database = DirectDatabase("postgresql://127.0.0.1:1/none")
     findings = examined(database)
     database.close()

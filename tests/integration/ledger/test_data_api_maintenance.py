@@ -5,6 +5,7 @@ expects rows of other tests. See test_database_contract.py.
 """
 
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from tests.acceptance.command import assert_one_clear_line, clean_environment, run_command
 from tests.auth_traffic import SECRET
 from tests.conftest import ADMIN_KEY
+from tests.data_api_server import supabase_project
 from tests.integration.doctoring import examined, problems
 from tests.integration.people import Person
 from tests.supabase_lite_server import TEST_FUNCTIONS, SupabaseLite, running
@@ -38,19 +40,21 @@ def supabase_lite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supabase
         yield lite
 
 
-@pytest.fixture(params=["direct", "supabase"])
+@pytest.fixture(params=["direct", "lite", "project"])
 def database(request: pytest.FixtureRequest) -> Iterator[Database]:
-    database: Database
-    if request.param == "direct":
+    with ExitStack() as stack:
+        if request.param == "lite":
+            lite: SupabaseLite = request.getfixturevalue("supabase_lite")
+            yield stack.enter_context(closing(SupabaseDatabase(lite.url, lite.service_role_key)))
+            return
         url: str = request.getfixturevalue("database_url")
         with psycopg.connect(url) as connection:
             connection.execute(TEST_FUNCTIONS)
-        database = DirectDatabase(url)
-    else:
-        lite: SupabaseLite = request.getfixturevalue("supabase_lite")
-        database = SupabaseDatabase(lite.url, lite.service_role_key)
-    yield database
-    database.close()
+        if request.param == "direct":
+            yield stack.enter_context(closing(DirectDatabase(url)))
+        else:
+            project = stack.enter_context(supabase_project(url))
+            yield stack.enter_context(closing(SupabaseDatabase(project.url, project.key)))
 
 
 @pytest.fixture
@@ -188,9 +192,8 @@ def test_readiness_reports_the_relay(database: Database, person: Person) -> None
 
 def test_doctor_examines(database: Database, person: Person) -> None:
     """Over either connection, each finding of doctor is ok, except a note that the sender is not set up."""
-    execute(
-        database, "with s as (select public.auth_sync_secure_v1()) select to_jsonb(1) from s"
-    )  # Lite grants at start
+    # Supabase Lite grants privileges when it starts. This call restores the privileges that the service needs.
+    execute(database, "with s as (select public.auth_sync_secure_v1()) select to_jsonb(1) from s")
     sign_up(person)
     run_once(database, Policy(), name="test")
     reconciled(database, dry_run=False)
@@ -206,6 +209,7 @@ def test_doctor_examines(database: Database, person: Person) -> None:
             "clock",
             "sender",
             "relay",
+            "loops",
             "backlog",
             "auth",
             "actions",

@@ -86,6 +86,7 @@ def test_the_database_reports_waiting_rows(client: FlaskClient, connection: Conn
     assert numbers == dict.fromkeys(GAUGES, 0) | never
     connection.execute(
         "insert into auth_sync_relays (relay, last_run_at) values ('r', now() - interval '5 hours');"
+        "insert into auth_sync_failing_loops (relay, loop, reason, detail, since) values ('r', 'l', 'r', 'd', now());"
         "insert into integration_sync_log"
         " (event_id, direction, operation, status, outcome, error_message, via, created_at, next_attempt_at) values"
         " ('1', 'inbound', 'UPDATE', 'PENDING', null, null, 'capture', now() - interval '1 hour', now()),"
@@ -126,7 +127,7 @@ def test_the_relay_is_counted(app: Flask) -> None:
         relay.stop()
         raise ValueError("failure")
 
-    relay = Relay(Loop("actions", once, lambda seconds: None), report=metrics.pass_ended)
+    relay = Relay(Loop("actions", once, lambda seconds: True), report=metrics.pass_ended)
     relay.run()
     samples = scraped(app.test_client())
     assert counted(samples, "relay_runs_total") == {("actions", result): 1 for result in ("worked", "idle", "failed")}

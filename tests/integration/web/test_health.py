@@ -66,7 +66,7 @@ def test_not_ready_before_the_migrations(settings: Settings, empty_database_url:
 
 
 def test_a_missing_relay_is_not_fatal(client: FlaskClient, connection: Connection) -> None:
-    """/readyz says what to run while no relay has run for two minutes, and is ready all the same."""
+    """If no relay has run for two minutes, /readyz says which command to run, and still answers 200."""
     assert "no relay has ever run" in client.get("/readyz").get_json()["relay"]
     connection.execute("insert into auth_sync_relays (relay, last_run_at) values ('r', now() - interval '5 minutes')")
     response = client.get("/readyz")
@@ -76,7 +76,7 @@ def test_a_missing_relay_is_not_fatal(client: FlaskClient, connection: Connectio
 
 
 def test_a_read_only_database_is_named(settings: Settings, database_url: str, connection: Connection) -> None:
-    """/readyz answers 503 and says that the database is read-only, as Supabase makes it when the disk is full."""
+    """If the database is read-only because its disk is full, /readyz answers 503 and says so."""
     connection.execute(
         "do $$ begin execute format('alter database %I set default_transaction_read_only = on',"
         " current_database()); end $$"

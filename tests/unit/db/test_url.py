@@ -24,13 +24,13 @@ ADDRESS = "postgresql://user:secret@db.example.com:6543/postgres"
     ],
 )
 def test_an_option_without_a_meaning_here_is_ignored(query: str, kept: str, names: tuple[str, ...]) -> None:
-    """Options of other clients' pools and statements are left out; libpq's own stay as written."""
+    """Options for pools and statements of other clients are removed. Options of libpq stay as written."""
     assert without_foreign_options(f"{ADDRESS}?{query}") == (ADDRESS + kept, names)
 
 
 @pytest.mark.parametrize("url", [ADDRESS, "postgresql://[::1]:5432/postgres", "postgresql:///postgres?host=/tmp"])
 def test_other_urls_stay(url: str) -> None:
-    """A URL without foreign options stays word for word."""
+    """A URL without options of other clients does not change."""
     assert without_foreign_options(url) == (url, ())
 
 
@@ -46,15 +46,15 @@ def test_other_urls_stay(url: str) -> None:
     ],
 )
 def test_another_option_is_named(query: str, mentioned: str) -> None:
-    """An option that would change the connection or the tables, or is unknown, stops the start with its name."""
+    """An unknown option, or one that would change the connection or the tables, stops the start with its name."""
     error = error_of(DIRECT | {"DATABASE_URL": f"{ADDRESS}?{query}"})
     assert mentioned in error.detail
     assert "secret" not in error.detail
     assert "s3cret" not in error.detail
 
 
-def test_what_is_ignored_is_reported() -> None:
-    """Each ignored option is a sentence for the log and for doctor."""
+def test_ignored_options_are_reported() -> None:
+    """The log and doctor report each ignored option in a sentence."""
     environment = DIRECT | {"DATABASE_URL": f"{ADDRESS}?pgbouncer=true&connection_limit=1"}
     assert config.ignored(environment) == [
         "DATABASE_URL: the option pgbouncer of another client is ignored",

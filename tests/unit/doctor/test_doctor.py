@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.auth_traffic import EPOCH
-from webhook_service.doctor import checks
+from webhook_service.doctor import checks, relay_checks
 from webhook_service.doctor.findings import Finding, Level, note, wrong
 from webhook_service.ledger.wording import describe
 from webhook_service.policy import Policy
@@ -33,6 +33,7 @@ RIGHT: dict[str, Any] = {
     "pg_net_waiting": 0,
     "pg_net_refused": {},
     "relay_last_run_seconds": 1.5,
+    "failing_loops": [],
     "pending": 0,
     "oldest_pending_seconds": None,
     "retrying": 0,
@@ -53,7 +54,7 @@ def names_by_default(facts: dict[str, Any]) -> Finding:
 
 
 CHECKS: tuple[Callable[[dict[str, Any]], Finding | list[Finding]], ...] = (
-    checks.source, checks.triggers, checks.rights, names_by_default, clock_on_time, checks.sender, checks.relay_runs,
+    checks.source, checks.triggers, checks.rights, names_by_default, clock_on_time, checks.sender, relay_checks.relay,
     checks.backlog, checks.silence, checks.last_reconcile,
 )  # fmt: skip
 
@@ -73,11 +74,12 @@ def test_a_healthy_project_is_ok() -> None:
     assert {finding.level for finding in found} == {Level.OK}
     assert {finding.todo for finding in found} == {""}
     assert [finding.check for finding in found] == [
-        *("triggers", "rights", "settings", "clock", "sender", "relay", "backlog", "silence", "reconcile")
+        *("triggers", "rights", "settings", "clock", "sender", "relay", "loops", "backlog", "silence", "reconcile")
     ]
 
 
 WRONG, NOTE = Level.WRONG, Level.NOTE
+FAILING = {"loop": "actions", "seconds": 7200.0, "relays": 1, "reason": "database_error", "detail": "It broke."}
 CASES: list[tuple[dict[str, Any], str, Level, str, str]] = [
     # the changed facts, the finding's check and level, a word of its text, and a word of its remedy
     ({"has_auth_users": False}, "source", NOTE, "no auth.users", "docs/sending.md"),
@@ -102,6 +104,7 @@ CASES: list[tuple[dict[str, Any], str, Level, str, str]] = [
     ({"pg_net_refused": {"503": 2, "401": 1}}, "pg_net", NOTE, "1 times 401, 2 times 503", "log of the service"),
     ({"relay_last_run_seconds": None}, "relay", WRONG, "none has ever run", "webhook-service relay"),
     ({"relay_last_run_seconds": 7300.0}, "relay", WRONG, "none has run for 2 h", "webhook-service relay"),
+    ({"failing_loops": [FAILING]}, "loops", WRONG, "`actions` has failed for 2 h: It broke. Meanwhile a dis", "log of"),
     (
         {"last_reconcile": {"status": "FAILED", "outcome": "interrupted", "seconds_ago": 7200.0}},
         *("reconcile", NOTE, "2 h ago: interrupted", "again"),

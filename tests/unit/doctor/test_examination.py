@@ -1,4 +1,4 @@
-"""`examine` ends with all findings, whatever one of its checks meets."""
+"""`examine` returns all findings, even if one of its checks raises an error."""
 
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -46,13 +46,13 @@ def levels(database: Exception, admin: Exception) -> dict[str, Level]:
     [(Unavailable("database_unreachable", "x"), Level.UNKNOWN), (DatabaseError("database_error", "x"), Level.WRONG)],
 )
 def test_the_other_checks_are_made(error: ServiceError, level: Level) -> None:
-    """Without a database, Auth and the notices are checked. An outage is unknown, and a refusal is wrong."""
+    """Without a database, Auth and the notices are checked. An outage is `unknown`, and a refusal is `wrong`."""
     found = levels(error, AuthRefused("auth_refused", "x"))
     assert found == {"database": level, "auth": Level.WRONG, "notices": Level.NOTE}
 
 
 def test_an_unforeseen_error_is_a_finding() -> None:
-    """An error that no check foresees ends that check only."""
+    """An unforeseen error ends only the check that raises it."""
     found = levels(Unavailable("database_unreachable", "x"), RuntimeError("s3cret"))
     assert found["auth"] is Level.UNKNOWN
 
@@ -61,7 +61,7 @@ def test_an_unforeseen_error_is_a_finding() -> None:
     ("code", "words"),
     [
         ("PGRST106", "does not expose the schema public"),
-        ("PGRST301", "has expired, or is of another project"),
+        ("PGRST301", "has expired, or belongs to another project"),
         ("PGRST302", "without a key"),
         ("PGRST303", "has expired"),
         ("42501", "publishable or anon key"),
@@ -70,7 +70,7 @@ def test_an_unforeseen_error_is_a_finding() -> None:
     ],
 )
 def test_a_code_of_the_data_api_has_words(code: str, words: str) -> None:
-    """Each code that people meet is explained."""
+    """Each common code of the Data API is explained."""
     assert words in translated(code).detail
 
 
@@ -84,5 +84,5 @@ def test_a_status_of_a_gateway_has_words(status: int, words: str) -> None:
 
 @pytest.mark.parametrize(("sqlstate", "words"), [("28P01", "password"), ("25006", "disk is full"), ("53100", "disk")])
 def test_a_code_of_the_database_has_words(sqlstate: str, words: str) -> None:
-    """Each code of a direct connection that people meet is explained."""
+    """Each common SQLSTATE of a direct connection is explained."""
     assert words in error_for(sqlstate).detail

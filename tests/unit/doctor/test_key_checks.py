@@ -1,4 +1,4 @@
-"""Doctor's check of the key: each kind of wrong key is named in words."""
+"""Doctor's check of the key. The finding names each kind of wrong key in words."""
 
 import base64
 import json
@@ -21,7 +21,7 @@ def jwt(**claims: Any) -> str:
 
 @pytest.mark.parametrize(("text", "url"), [("sb_secret_x", URL), (jwt(), URL), (jwt(), "http://127.0.0.1:54321")])
 def test_a_right_key_is_ok(text: str, url: str) -> None:
-    """A secret key, and a service_role key of the project, are right. A local address has no project to compare."""
+    """A secret key, and a service_role key of the project, are ok. A local address names no project to compare."""
     assert [finding.level for finding in key(url, text, EPOCH)] == [Level.OK]
 
 
@@ -34,11 +34,11 @@ def test_a_right_key_is_ok(text: str, url: str) -> None:
         (jwt(exp=EPOCH.timestamp() - 86400), "has expired on "),
         (jwt(exp=1e300, role="anon"), "anon"),
         (jwt(exp=-1e300), "has expired"),
-        (jwt(ref="other"), "of another project than SUPABASE_URL"),
+        (jwt(ref="other"), "to another project than SUPABASE_URL"),
     ],
 )
 def test_a_wrong_key_is_named(text: str, words: str) -> None:
-    """The finding says which key it is and where the right one is, and does not contain the key."""
+    """The finding says which kind of key is set and where the right key is. It does not contain the key."""
     [finding] = key(URL, text, EPOCH)
     assert (finding.level, words in finding.says, finding.todo != "") == (Level.WRONG, True, True)
     assert text not in finding.says + finding.todo
@@ -46,5 +46,5 @@ def test_a_wrong_key_is_named(text: str, words: str) -> None:
 
 @pytest.mark.parametrize("text", ["secret", "a.b.c", "a.!!!.c", "a.W10.c"])
 def test_another_text_is_noted(text: str) -> None:
-    """A text that is not a key of either kind is noted."""
+    """If the text is not a key of either kind, the finding is a note."""
     assert [finding.level for finding in key(URL, text, EPOCH)] == [Level.NOTE]

@@ -11,7 +11,7 @@ from webhook_service.notifications.decide import Condition, Decision, Kind, Reme
 from webhook_service.notifications.text import message
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-NEEDS_ATTENTION, BACKLOG, DRIFT, SILENCE = Kind
+NEEDS_ATTENTION, BACKLOG, DRIFT, SILENCE, FAILING_LOOP = Kind
 ALL = frozenset(Kind)
 
 
@@ -64,6 +64,9 @@ CASES: list[tuple[str, Kind, dict[Kind, Condition], Remembered, Step | None]] = 
     ("less drift of another run", DRIFT, one(DRIFT, 2, mark=8), reported(60, 5, mark=7), Step.WORSE),
     ("silence", SILENCE, one(SILENCE, 0), Remembered(), Step.FIRING),
     ("silence that lasts", SILENCE, one(SILENCE, 0), reported(600, 0), None),
+    ("a failing loop", FAILING_LOOP, one(FAILING_LOOP), Remembered(), Step.FIRING),
+    ("the same failing loop", FAILING_LOOP, one(FAILING_LOOP), reported(60), None),
+    ("a second failing loop", FAILING_LOOP, one(FAILING_LOOP, 2), reported(60), Step.WORSE),
 ]
 
 
@@ -107,6 +110,7 @@ def text_of(kind: Kind, step: Step, condition: Condition | None, opened_at: date
     return f"{reported.title}\n{reported.body(kind, None)}"
 
 
+FAILING = {"loop": "actions", "seconds": 120, "relays": 1, "detail": "It broke."}
 THOUSAND = Condition(1000, facts={"outcomes": {"email_taken": 300, "ambiguous": 700}})
 TEXTS: list[tuple[Kind, Step, Condition | None, list[str]]] = [
     (
@@ -124,6 +128,17 @@ TEXTS: list[tuple[Kind, Step, Condition | None, list[str]]] = [
     ),
     (DRIFT, Step.REPEATED, Condition(2, facts={"differences": {"unknown": 2}}), ["Still firing: Drift", "unknown 2"]),
     (SILENCE, Step.FIRING, Condition(facts={"seconds": 7300}), ["no event for 2 h", "doctor"]),
+    (
+        *(FAILING_LOOP, Step.FIRING),
+        Condition(2, facts={"loops": [FAILING, FAILING | {"loop": "monitor", "relays": 3}]}),
+        [
+            "2 loops of the relay are failing: `actions`, `monitor`",
+            "- The loop `actions` has failed for 2 min: It broke. Meanwhile a dismissed employee can still sign in.",
+            "- The loop `monitor` has failed for 2 min in 3 relays: It broke.",
+            "the log of the relay",
+        ],
+    ),
+    (FAILING_LOOP, Step.RESOLVED, None, ["Resolved: No loop is failing any more"]),
 ]  # fmt: skip
 
 

@@ -59,8 +59,10 @@ def test_a_chart_leaves_out_other_rows() -> None:
     assert [(hour.begins.hour, hour.counts.total()) for hour in found.hours if hour.counts] == [(10, 7)]
 
 
+FAILING = {"loop": "actions", "seconds": 9.0, "relays": 2, "reason": "database_error", "detail": "It broke."}
 GOOD: dict[str, Any] = {
     "seconds": 1,
+    "failing": [],
     "oldest": None,
     "pending": 0,
     "failed": 0,
@@ -76,6 +78,7 @@ GOOD: dict[str, Any] = {
         ({}, "good good good good good"),
         ({"seconds": None}, "bad bad good good good"),
         ({"seconds": 61}, "bad bad good good good"),
+        ({"failing": [FAILING, FAILING]}, "bad bad good good good"),
         ({"oldest": 900, "pending": 3}, "good good good good good"),
         ({"oldest": 901, "pending": 3}, "bad good bad good good"),
         ({"failed": 2}, "warning good good warning good"),
@@ -88,6 +91,7 @@ def test_the_levels_of_the_health_checks(changes: dict[str, Any], levels: str) -
     """The overall level is the worst of the relay, the waiting events, the failures and the mismatches."""
     given = GOOD | changes
     readiness = {"relay_last_run_seconds": given["seconds"], "oldest_pending_seconds": given["oldest"]}
+    readiness["failing_loops"] = given["failing"]
     summary = {
         "events": {"PENDING": given["pending"], "FAILED": given["failed"]},
         "needs_attention": given["needs_attention"],

@@ -69,6 +69,7 @@ begin
   update public.auth_sync_rate
      set tokens = least(greatest(p_rate, 1), tokens + greatest(extract(epoch from clock_timestamp() - refilled_at), 0) * p_rate),
          refilled_at = clock_timestamp()
+   where only_row
   returning * into bucket;
   if bucket.paused_until > clock_timestamp() then
     return jsonb_build_object('actions', actions, 'is_trial', false, 'next_in', extract(epoch from bucket.paused_until - clock_timestamp()));

@@ -26,8 +26,8 @@ language sql security definer set search_path = '' as $$
      and next_attempt_at is null and request_data ->> 'email' = p_email
 $$;
 
--- Enters actions: [{operation, auth_user_id, employee_id, data}]. They are bulk if the transaction has entered more than twenty actions
--- with them.
+-- Enters actions: [{operation, auth_user_id, employee_id, data}]. They are bulk if the transaction has entered more than twenty actions,
+-- including these.
 create or replace function public.auth_sync_enter_actions_v1(p_actions jsonb, p_via text) returns void
 language plpgsql security definer set search_path = '' as $$
 declare
@@ -151,7 +151,7 @@ begin
          and (c.auth_user_id = c.before_user and c.email is distinct from c.before_email
               or c.auth_user_id is distinct from c.before_user and employees_own_email and s.email is distinct from c.email)
          and (c.email is distinct from s.email and (employees_own_email or c.email is distinct from public.auth_sync_normal_v1(s.fields -> 'email' ->> 0))
-              or exists (select from public.integration_sync_log a  -- the state does not have an e-mail that was sent or will be sent
+              or exists (select from public.integration_sync_log a  -- an action newer than the state has sent or will send another e-mail
                           where a.auth_user_id = c.auth_user_id and a.operation = 'update_auth_email' and a.id > s.log_id
                             and a.request_data ->> 'email' <> c.email offset 0))
          and c.auth_user_id is not null

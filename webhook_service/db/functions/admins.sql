@@ -1,8 +1,8 @@
 -- Admins: their sessions, the limit on attempts to sign in, and the audit of their actions.
 
--- Counts an attempt to sign in. Returns 0, or the number of seconds in which no other attempt is allowed. Each key has p_attempts at once
--- and regains as many in p_seconds. The key with the fewest attempts left decides. A refused attempt counts for none of the keys, so an
--- address that has to wait cannot lock out an account.
+-- Counts an attempt to sign in. Returns 0 if the attempt is allowed, or else the number of seconds until the next attempt is allowed. Each
+-- key starts with p_attempts attempts, and regains p_attempts attempts in p_seconds. The key with the fewest attempts left decides. A
+-- refused attempt counts for none of the keys, so an address that has to wait cannot lock out an account.
 create or replace function public.auth_sync_attempt_sign_in_v1(p_keys jsonb, p_attempts integer, p_seconds integer) returns numeric
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' as $$
 declare
@@ -78,8 +78,8 @@ language sql security definer set search_path = '' as $$
   insert into public.auth_sync_audit (who, action, target, details) values (p_who, p_action, p_target, p_details) returning id
 $$;
 
--- Returns a page of the audit log, newest first, of all targets or of one target: {"entries": [...], "next": the id to continue below, or
--- null}.
+-- Returns a page of the audit log, newest first, of all targets or of one target: {"entries": [...], "next"}. The ids of the
+-- next page are below "next", which is null on the last page.
 create or replace function public.auth_sync_audit_page_v1(p_target text, p_below bigint, p_limit integer) returns jsonb
 language sql stable security definer set search_path = '' as $$
   with page as (

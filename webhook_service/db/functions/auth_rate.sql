@@ -10,13 +10,14 @@ begin
   update public.auth_sync_rate
      set tokens = least(greatest(p_rate, 1), tokens + greatest(extract(epoch from clock_timestamp() - refilled_at), 0) * p_rate),
          refilled_at = clock_timestamp()
+   where only_row
   returning * into bucket;
   if bucket.paused_until > clock_timestamp() then
     return extract(epoch from bucket.paused_until - clock_timestamp());
   elsif bucket.tokens < 1 then
     return (1 - bucket.tokens) / p_rate;
   end if;
-  update public.auth_sync_rate set tokens = tokens - 1;
+  update public.auth_sync_rate set tokens = tokens - 1 where only_row;
   return 0;
 end $$;
 
@@ -30,6 +31,7 @@ language sql security definer set search_path = '' set lock_timeout = '1500ms' a
          paused_until = case
            when p_failed then clock_timestamp() + make_interval(secs => least(60, p_seconds * power(2, least(failures, 10))))
            else greatest(paused_until, clock_timestamp() + make_interval(secs => least(p_seconds, 3600))) end
+   where only_row
   returning extract(epoch from paused_until - clock_timestamp())
 $$;
 

@@ -51,16 +51,18 @@ end $$;
 create or replace function public.auth_sync_begin_bulk_replay_v1(p_filter jsonb, p_requested_by text) returns jsonb
 language plpgsql security definer set search_path = '' set statement_timeout = '3s' set jit = off as $$
 declare
-  fitting record;
+  fitting bigint;
+  first_id bigint;
+  last_id bigint;
   job bigint;
 begin
-  execute format('select count(*) as n, min(id) as first, max(id) as last from public.integration_sync_log where %s',
-                 public.auth_sync_bulk_condition_v1(p_filter)) into fitting;
+  execute format('select count(*), min(id), max(id) from public.integration_sync_log where %s',
+                 public.auth_sync_bulk_condition_v1(p_filter)) into fitting, first_id, last_id;
   insert into public.auth_sync_bulk_replays (filter, requested_by, status, matched, up_to, position, ended_at)
-  values (p_filter, p_requested_by, case when fitting.n = 0 then 'DONE' else 'RUNNING' end, fitting.n, coalesce(fitting.last, 0),
-          coalesce(fitting.first - 1, 0), case when fitting.n = 0 then now() end)
+  values (p_filter, p_requested_by, case when fitting = 0 then 'DONE' else 'RUNNING' end, fitting, coalesce(last_id, 0),
+          coalesce(first_id - 1, 0), case when fitting = 0 then now() end)
   returning id into job;
-  return jsonb_build_object('id', job, 'matched', fitting.n);
+  return jsonb_build_object('id', job, 'matched', fitting);
 end $$;
 
 -- Returns the newest p_limit bulk replays.

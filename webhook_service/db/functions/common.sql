@@ -5,6 +5,9 @@
 -- lateral subquery with "offset 0", which the planner never joins in another way. A function that is called once for a batch or an action,
 -- and calls no function for each row, is planned at each call (plan_cache_mode = force_custom_plan). tests/integration/db/test_plans.py
 -- counts the rows that are read.
+--
+-- Every UPDATE and DELETE has a WHERE, also one of a table with one row (where only_row). Supabase loads safeupdate for the Data API, which
+-- refuses statements without WHERE, also in SECURITY DEFINER functions. tests/unit/db/test_safeupdate.py checks all functions.
 
 -- Returns a table by its full name, or null if it does not exist. (to_regclass raises an error if this role may not use the schema.)
 create or replace function public.auth_sync_relation_v1(p_name text) returns regclass

@@ -44,9 +44,10 @@ begin
     else jsonb_build_object('situation', 'none') end;
 end $$;
 
--- Returns whether an e-mail action replaces this e-mail from Auth. Two conditions must hold. The action was requested when Auth had this
--- e-mail, or after another action had sent this e-mail. The action is open, or was performed after the event of this e-mail was created.
--- Each part names the operation, because the index requires it.
+-- Returns whether an e-mail action replaces this e-mail from Auth. Such an action meets two conditions:
+-- 1. It is open, or was performed after the event of this e-mail was created.
+-- 2. It was requested when Auth had this e-mail, or after another action had sent this e-mail.
+-- Each subquery on actions names the operation, because integration_sync_log_sent_idx is a partial index on the operation.
 create or replace function public.auth_sync_is_replaced_v1(p_auth_user_id uuid, p_email text, p_log_id bigint) returns boolean
 language sql stable set search_path = '' as $$
   select exists (

@@ -1,11 +1,11 @@
--- The employees table as its owner made it: the facts from which `migrate` decides whether it can be used, and which `doctor` reports.
+-- Facts about the owner's definition of the employees table. `migrate` decides from them whether it can use the table; `doctor` reports them.
 
--- Returns facts about public.employees, the columns of auth.users and the rights of the current role. Reads catalogs only, and needs no other
--- object of this service, because the preflight of `migrate` runs it as a temporary function before anything is installed:
--- {"kind": as PostgreSQL calls such an object, null where there is none, "oid", "owner", "is_owner", "has_children", "key_is_unique",
+-- Returns facts about public.employees, the columns of auth.users and the privileges of the current role. The function reads only catalogs
+-- and needs no other object of this service, because the preflight of `migrate` runs it as a temporary function before the installation:
+-- {"kind": PostgreSQL's word for it (for example "view"), or null if there is no such relation, "oid", "owner", "is_owner", "has_children", "key_is_unique",
 -- "hides_rows": forced row level security, "columns": {name: type}, "generated": {name: "stored" or "virtual"}, "link": {"is_not_null",
--- "foreign_keys": [{name, references, on_delete}]}, "is_active_is_added": this service added it, "leavers": columns that may say who has
--- left, "similar": tables that may be meant instead, "auth": null, or {"lacks": columns, "may_use", "may_read", "may_add_triggers"}}.
+-- "foreign_keys": [{name, references, on_delete}]}, "is_active_is_added": whether this service added it, "leavers": columns that may
+-- show who has left, "similar": other tables that may be the employees table, "auth": null, or {"lacks": columns, "may_use", "may_read", "may_add_triggers"}}.
 create or replace function public.auth_sync_employees_table_v1() returns jsonb
 language sql stable security definer set search_path = '' as $$
   with employees as (
@@ -67,7 +67,7 @@ language sql stable security definer set search_path = '' as $$
         from users u))
 $$;
 
--- Returns whether is_active says of any employee that he or she has left.
+-- Returns whether an employee is inactive.
 create or replace function public.auth_sync_anyone_left_v1() returns boolean
 language sql stable security definer set search_path = '' set enable_seqscan = off as $$
   select exists (select from public.employees e where e.is_active is false)

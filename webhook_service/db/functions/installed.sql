@@ -1,8 +1,8 @@
--- The objects of this service that a database has, which `migrate` and `doctor` compare with the files.
+-- The objects of this service in a database. `migrate` and `doctor` compare them with the files.
 
--- Returns {"tables": {name: [column]}, "views": {name: whether it reads public.employees}, "indexes": {name: table, null where invalid},
--- "functions": {name: md5 of the body}, "stray_triggers": ["trigger on table"]: triggers of this service on a table that is not theirs, such
--- as a renamed employees}. Names of the tables of this service and public.employees only.
+-- Returns {"tables": {name: [column]}, "views": {name: whether it reads public.employees}, "indexes": {name: table, or null if it is
+-- invalid}, "functions": {name: md5 of the body}, "stray_triggers": ["trigger on table"], see auth_sync_stray_triggers_v1}. The tables are
+-- those of this service and public.employees.
 create or replace function public.auth_sync_installed_v1() returns jsonb
 language sql stable security definer set search_path = '' as $$
   with relations as (

@@ -48,7 +48,8 @@ begin
   end if;
   update public.auth_sync_mismatch_pass
      set after = last_id, next_at = clock_timestamp() + make_interval(secs => next_in),
-         seconds = case when last_id is null then 0 else pass.seconds + took end;
+         seconds = case when last_id is null then 0 else pass.seconds + took end
+   where only_row;
   return jsonb_build_object('found', (select count(*) from public.auth_sync_mismatches), 'seconds', took, 'next_in', next_in);
 end $$;
 

@@ -58,6 +58,16 @@ language sql stable security definer set search_path = '' as $$
      and exists (select from public.integration_sync_log earlier where earlier.direction = 'maintenance' and earlier.id < run.id)
 $$;
 
+-- Returns the loops that have failed for a minute or longer: {"count", "loops": as auth_sync_failing_loops_v1 returns them}, or null. A loop
+-- that fails once and then succeeds causes no notice.
+create or replace function public.auth_sync_failing_condition_v1() returns jsonb
+language sql stable security definer set search_path = '' as $$
+  select jsonb_build_object('count', count(*), 'loops', jsonb_agg(f order by (f ->> 'seconds')::numeric desc))
+    from jsonb_array_elements(public.auth_sync_failing_loops_v1()) as f
+   where (f ->> 'seconds')::numeric >= 60
+  having count(*) > 0
+$$;
+
 -- Returns the conditions and the last notices of each kind: {"now", "conditions": {kind: as above, or null if the condition does not hold},
 -- "remembered": [rows of auth_sync_notices]}. silence is {"seconds"} since the last event, or since the installation if there is no event.
 -- It is not checked if p_silence_seconds is null.
@@ -78,6 +88,7 @@ begin
       'needs_attention', public.auth_sync_needs_attention_v1(),
       'backlog', public.auth_sync_backlog_v1(p_backlog_seconds, p_with_actions),
       'drift', public.auth_sync_drift_v1(),
+      'failing_loop', public.auth_sync_failing_condition_v1(),
       'silence', case when silent >= p_silence_seconds then jsonb_build_object('seconds', silent) end),
     'remembered', (select jsonb_agg(to_jsonb(n) - array['message', 'reached', 'attempts', 'next_attempt_at', 'lease', 'leased_until'])
                      from public.auth_sync_notices n));

@@ -133,11 +133,11 @@ begin
   end if;
   if p_part = 'users' then
     select jsonb_agg(to_jsonb(d) order by d.auth_user_id) filter (where not d.is_last),
-           max(d.auth_user_id::text) filter (where d.is_last), sum(d.version) filter (where d.is_last)
+           (max(d.auth_user_id::text) filter (where d.is_last))::uuid, sum(d.version) filter (where d.is_last)
       into differing, last, seen from public.auth_sync_drifting_users_v1(p_after, p_limit, p_columns) as d;
   else
     select jsonb_agg(to_jsonb(d) order by d.auth_user_id) filter (where not d.is_last),
-           max(d.auth_user_id::text) filter (where d.is_last), sum(d.version) filter (where d.is_last)
+           (max(d.auth_user_id::text) filter (where d.is_last))::uuid, sum(d.version) filter (where d.is_last)
       into differing, last, seen from public.auth_sync_drifting_gone_v1(p_after, p_limit) as d;
   end if;
 

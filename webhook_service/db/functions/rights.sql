@@ -6,11 +6,11 @@ language sql immutable set search_path = '' as $$
   select p_function ~ '^auth_sync_(send_to|post_v1|signed_v1|hmac_v1|keys_v1|capture_v1|send_v1|install_v1|employees_(changed|request_actions)_v1)$'
 $$;
 
--- Sets the rights of all tables, views and functions of this service: for service_role only, and owned by the ledger's owner. `migrate`
--- ends with a call of it, because Supabase grants anon and authenticated rights on all new objects in schema public, and PUBLIC may execute
--- every function until that right is revoked. The functions' search_path becomes pg_catalog, pg_temp: with an empty one, PostgreSQL would
--- search pg_temp first for types and tables, where any role could create one. Tables get row level security, and a view reads with the
--- rights of the role that queries it.
+-- Sets the privileges of all tables, views and functions of this service: only service_role has privileges, and the ledger's owner owns
+-- them. `migrate` ends with a call of this function, because Supabase grants anon and authenticated privileges on all new objects in schema
+-- public, and PUBLIC may execute every function until that privilege is revoked. The search_path of the functions becomes pg_catalog,
+-- pg_temp. With an empty search_path, PostgreSQL would search pg_temp first for types and tables, and any role could create one there.
+-- Tables get row level security. Views read with the privileges of the role that queries them.
 --
 -- The owner changes only if the object's owner may already act as the ledger's owner. Otherwise a function of a lesser role could gain
 -- privileges by its name.
@@ -49,7 +49,7 @@ begin
     if object.relkind = 'r' and not object.is_secured then
       execute 'alter ' || object.name || ' enable row level security';
     elsif object.relkind = 'v' and current_setting('server_version_num')::integer >= 150000 then
-      execute 'alter view ' || substr(object.name, 7) || ' set (security_invoker = on)';  -- a right on a view is not a right on employees
+      execute 'alter view ' || substr(object.name, 7) || ' set (security_invoker = on)';  -- a privilege on a view does not open employees
     end if;
     if object.relkind = 'f' then
       execute 'alter ' || object.name || ' set search_path = pg_catalog, pg_temp';

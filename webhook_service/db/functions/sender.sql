@@ -120,7 +120,7 @@ declare
   vaulted uuid;
 begin
   if p_url is null then
-    update public.auth_sync_settings set webhook_url = null;
+    update public.auth_sync_settings set webhook_url = null where only_row;
     if public.auth_sync_relation_v1('vault.secrets') is not null then
       execute 'delete from vault.secrets where name = ''auth_sync_webhook_secrets''';
     end if;

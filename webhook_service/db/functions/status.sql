@@ -9,16 +9,16 @@ language sql stable security definer set search_path = '' as $$
     'functions', (select coalesce(jsonb_agg(digest order by applied_at desc), '[]') from public.auth_sync_functions))
 $$;
 
--- Returns whether the database accepts no writes: it is a replica, or its disk is full (Supabase then makes it read-only). The
--- transaction's own setting says nothing, because PostgREST calls a stable function in a read-only transaction.
+-- Returns whether the database accepts no writes, because it is a replica or its disk is full (Supabase then makes it read-only). The
+-- transaction's own setting does not show this, because PostgREST calls a stable function in a read-only transaction.
 create or replace function public.auth_sync_is_read_only_v1() returns boolean
 language sql stable security definer set search_path = '' as $$
   select pg_is_in_recovery() or current_setting('default_transaction_read_only') = 'on'
 $$;
 
 -- Returns facts for health probes that are fast to read: {"migration": the newest number, "is_read_only", "relay_last_run_seconds",
--- "oldest_pending_seconds": how long the oldest pending event has waited, "last_event_seconds"}. An age is null if there is no such relay
--- or event.
+-- "oldest_pending_seconds": how long the oldest pending event has waited, "last_event_seconds", "failing_loops": see
+-- auth_sync_failing_loops_v1}. An age is null if there is no such relay or event.
 create or replace function public.auth_sync_readiness_v1() returns jsonb
 language sql stable security definer set search_path = '' as $$
   select jsonb_build_object(
@@ -28,7 +28,8 @@ language sql stable security definer set search_path = '' as $$
     'oldest_pending_seconds', (select extract(epoch from now() - created_at) from public.integration_sync_log
                                 where status = 'PENDING' and direction = 'inbound' order by id limit 1),
     'last_event_seconds', (select extract(epoch from now() - created_at) from public.integration_sync_log
-                             where direction = 'inbound' order by id desc limit 1))
+                             where direction = 'inbound' order by id desc limit 1),
+    'failing_loops', public.auth_sync_failing_loops_v1())
 $$;
 
 -- Returns the number of rows by status and outcome: {"events": {status: n}, "outcomes": {outcome: n}, "needs_attention", "is_estimated"}.
@@ -89,9 +90,10 @@ language sql stable security definer set search_path = '' as $$
 $$;
 
 -- Returns the ledger's metrics, ages in seconds: {"backlog_events", "backlog_oldest_seconds", "failed_events", "needs_attention_events",
--- "open_actions", "open_actions_oldest_seconds", "needs_attention_actions", "relay_last_run_seconds", "last_event_seconds"}. The last two
--- are null if no relay has run or there is no event. Each part reads at most 20,000 rows of an index and counts up to 10,000, because a
--- larger number would not change the decision of an admin. The oldest row is then the oldest of the rows that are due first.
+-- "open_actions", "open_actions_oldest_seconds", "needs_attention_actions", "failing_loops", "relay_last_run_seconds",
+-- "last_event_seconds"}. The last two are null if no relay has run or there is no event. Each part reads at most 20,000 rows of an index
+-- and counts up to 10,000, because a larger number would not change the decision of an admin. The oldest row is then the oldest of the
+-- rows that are due first.
 create or replace function public.auth_sync_metrics_v1() returns jsonb
 language plpgsql stable security definer
 set search_path = '' set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
@@ -122,6 +124,7 @@ begin
          (select count(*) filter (where direction = 'inbound') as events,
                  count(*) filter (where direction = 'outbound') as actions from failures where next_attempt_at is null) as f;
   return numbers || jsonb_build_object(
+    'failing_loops', jsonb_array_length(public.auth_sync_failing_loops_v1()),
     'relay_last_run_seconds', (select extract(epoch from now() - max(last_run_at)) from public.auth_sync_relays),
     'last_event_seconds', (select extract(epoch from now() - created_at) from public.integration_sync_log
                              where direction = 'inbound' order by id desc limit 1));
@@ -179,6 +182,7 @@ begin
                                           'needs_attention', count(*) filter (where next_attempt_at is null),
                                           'overdue_seconds', extract(epoch from now() - min(created_at) filter (where priority = 0 and next_attempt_at < now())))
                   from public.integration_sync_log where status <> 'SUCCESS' and direction = 'outbound'),
+    'failing_loops', public.auth_sync_failing_loops_v1(),
     'auth_failures', (select failures from public.auth_sync_rate),
     'last_event_at', (select extract(epoch from coalesce(
                         (select created_at from public.integration_sync_log where direction = 'inbound' order by id desc limit 1),

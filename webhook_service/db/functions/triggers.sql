@@ -43,7 +43,7 @@ language sql stable security definer set search_path = '' as $$
     ) as w (name, relation, definition)
 $$;
 
--- Returns the triggers of this service that are on another table than theirs: employees was renamed, and another table has its name now.
+-- Returns the triggers of this service that are on a wrong table. This happens if employees is renamed and another table gets its name.
 create or replace function public.auth_sync_stray_triggers_v1() returns table (name text, relation regclass)
 language sql stable security definer set search_path = '' as $$
   select t.tgname, t.tgrelid::regclass
@@ -52,15 +52,15 @@ language sql stable security definer set search_path = '' as $$
    where t.tgrelid is distinct from w.relation and t.tgfoid::regprocedure::text ~ '^(public\.)?auth_sync_'
 $$;
 
--- Installs the triggers that are missing, disabled or defined differently, and drops those on a table that is not theirs. Returns the names
--- of the installed ones. Safe to repeat.
+-- Installs the triggers that are missing, disabled or defined differently, and drops the stray triggers. Returns the names of the installed
+-- triggers. The function can be called again.
 create or replace function public.auth_sync_install_v1() returns jsonb
 language plpgsql set search_path = '' set lock_timeout = '5s' as $$
 declare
   wanted record;
   installed jsonb := '[]';
 begin
-  perform pg_advisory_xact_lock(1468927316450918833);  -- many processes may start at once: one installs, the others find it done
+  perform pg_advisory_xact_lock(1468927316450918833);  -- if many processes start at once, one installs the triggers
   for wanted in select * from public.auth_sync_stray_triggers_v1() as s loop
     execute format('drop trigger %I on %s', wanted.name, wanted.relation);
   end loop;

@@ -1,5 +1,5 @@
--- The records of what is installed, and the employees table where it is missing. Safe to run again. An existing employees table keeps its
--- rows and columns; missing columns are added. The preflight has refused a table that cannot be used.
+-- Creates the records of the installed version, and the employees table if it is missing. The script can run again. An existing employees
+-- table keeps its rows and columns, and gets the columns that it lacks. The preflight has refused a table that the service cannot use.
 
 set local lock_timeout = '5s';  -- a migration that fails can run again; a longer wait would block all other sessions
 

@@ -1,11 +1,12 @@
 """The page /admin/auth-sync, with the current health, the events of the last hours, and the newest failures."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flask import Blueprint, render_template
 
 from webhook_service.events import Json
-from webhook_service.ledger import employees, queries
+from webhook_service.ledger import employees, failing_loops, queries
 from webhook_service.web import Wiring
 from webhook_service.web.pages import chart
 
@@ -50,7 +51,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
 def checks(readiness: Json, summary: Json, problems: Json, longest_wait: float) -> list[Check]:
     """Return the checks of the health. The first check summarizes the other checks."""
     found = [
-        relay_check(readiness["relay_last_run_seconds"]),
+        relay_check(readiness["relay_last_run_seconds"], readiness["failing_loops"]),
         backlog_check(readiness["oldest_pending_seconds"], summary["events"]["PENDING"], longest_wait),
         failure_check(summary),
         drift_check(problems),
@@ -65,12 +66,15 @@ def checks(readiness: Json, summary: Json, problems: Json, longest_wait: float) 
     return [verdict, *found]
 
 
-def relay_check(seconds: float | None) -> Check:
+def relay_check(seconds: float | None, failing: Sequence[Json] = ()) -> Check:
     if seconds is None:
         return Check("bad", "Relay", "It has never run, so events that were not delivered are not applied.")
     if seconds > RELAY_IS_LATE_SECONDS:
         says = f"It last ran {seconds / 60:.0f} min ago, so events that were not delivered are not applied."
         return Check("bad", "Relay", says)
+    if failing:
+        others = f" Also failing: {failing_loops.names(failing[1:])}." if failing[1:] else ""
+        return Check("bad", "Relay", f"{failing_loops.sentence(failing[0])}{others}")
     return Check("good", "Relay", "It runs, and applies events that were not delivered.")
 
 
@@ -99,7 +103,7 @@ def drift_check(problems: Json) -> Check:
     )
     if still_in:
         return Check(
-            "bad", "People", f"{still_in:,} do not work here any more, and their login is not banned yet.", "people"
+            "bad", "People", f"{still_in:,} no longer work here, and their logins are not banned yet.", "people"
         )
     if others:
         return Check("warning", "People", f"{others:,} employees and logins do not agree.", "people")
