@@ -2,12 +2,13 @@
 
 -- Returns facts about public.employees, the columns of auth.users and the privileges of the current role. The function reads only catalogs
 -- and needs no other object of this service, because the preflight of `migrate` runs it as a temporary function before the installation:
--- {"kind": PostgreSQL's word for it (for example "view"), or null if there is no such relation, "oid", "owner", "is_owner", "has_children", "key_is_unique",
--- "hides_rows": forced row level security, "columns": {name: type}, "generated": {name: "stored" or "virtual"}, "link": {"is_not_null",
--- "foreign_keys": [{name, references, on_delete}]}, "is_active_is_added": whether this service added it, "leavers": columns that may
--- show who has left, "similar": other tables that may be the employees table, "auth": null, or {"lacks": columns, "may_use", "may_read", "may_add_triggers"}}.
+-- {"kind": PostgreSQL's word for it (for example "view"), or null if there is no such relation, "oid", "owner", "is_owner",
+-- "has_children", "key_is_unique", "hides_rows": forced row level security, "columns": {name: type}, "generated": {name: "stored" or
+-- "virtual"}, "link": {"is_not_null", "foreign_keys": [{name, references, on_delete}]}, "is_active_is_added": whether this service added
+-- it, "leavers": columns that may show who has left, "similar": other tables that may be the employees table, "auth": null, or {"lacks":
+-- columns, "may_use", "may_read", "may_add_triggers"}}.
 create or replace function public.auth_sync_employees_table_v1() returns jsonb
-language sql stable security definer set search_path = '' as $$
+language sql stable security definer set search_path = '' set quote_all_identifiers = off as $$
   with employees as (
     select c.* from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
      where n.nspname = 'public' and c.relname = 'employees' and c.relkind in ('r', 'p', 'v', 'm', 'f')
@@ -50,7 +51,7 @@ language sql stable security definer set search_path = '' as $$
       select coalesce(jsonb_agg(format('%I.%I', n.nspname, c.relname) order by n.nspname, c.relname), '[]')
         from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
        where not exists (select from employees) and c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition
-         and lower(regexp_replace(c.relname, '([a-z])([A-Z])', '\1_\2', 'g')) ~ '(^|_)employees?(_(old|new|table|data))?$'
+         and lower(regexp_replace(c.relname, '([a-z])([A-Z])', E'\\1_\\2', 'g')) ~ '(^|_)employees?(_(old|new|table|data))?$'
          and n.nspname !~ '^(pg_|information_schema$)'),
     'auth', (
       select jsonb_build_object(

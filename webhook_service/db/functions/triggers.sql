@@ -48,8 +48,9 @@ create or replace function public.auth_sync_stray_triggers_v1() returns table (n
 language sql stable security definer set search_path = '' as $$
   select t.tgname, t.tgrelid::regclass
     from pg_catalog.pg_trigger t
+    join pg_catalog.pg_proc p on p.oid = t.tgfoid and p.pronamespace = 'public'::regnamespace and p.proname ~ '^auth_sync_'
     join public.auth_sync_triggers_v1() as w on w.name = t.tgname
-   where t.tgrelid is distinct from w.relation and t.tgfoid::regprocedure::text ~ '^(public\.)?auth_sync_'
+   where t.tgrelid is distinct from w.relation
 $$;
 
 -- Installs the triggers that are missing, disabled or defined differently, and drops the stray triggers. Returns the names of the installed
