@@ -20,11 +20,11 @@ language sql stable security definer set search_path = '' set quote_all_identifi
      where n.nspname = 'auth' and c.relname = 'users' and c.relkind in ('r', 'p')
   )
   select jsonb_build_object(
-    'kind', (select case relkind when 'r' then 'table' when 'p' then 'partitioned table' when 'v' then 'view' when 'm' then 'materialized view'
-                                 else 'foreign table' end from employees),
-    'oid', (select oid::bigint from employees),
-    'owner', (select relowner::regrole::text from employees),
-    'is_owner', (select pg_catalog.pg_has_role(relowner, 'usage') from employees),
+    'kind', (select case e.relkind when 'r' then 'table' when 'p' then 'partitioned table' when 'v' then 'view' when 'm' then 'materialized view'
+                                 else 'foreign table' end from employees e),
+    'oid', (select e.oid::bigint from employees e),
+    'owner', (select e.relowner::regrole::text from employees e),
+    'is_owner', (select pg_catalog.pg_has_role(e.relowner, 'usage') from employees e),
     'has_children', exists (select from pg_catalog.pg_inherits i join employees e on i.inhparent = e.oid),
     'key_is_unique', exists (select from pg_catalog.pg_index i join attributes a on a.attrelid = i.indrelid and a.attname = 'employee_id'
                               where i.indisunique and i.indisvalid and i.indpred is null and i.indnkeyatts = 1 and i.indkey[0] = a.attnum),
