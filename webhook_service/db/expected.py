@@ -12,7 +12,8 @@ FUNCTION = re.compile(r"(?s)\ncreate or replace function public\.(\w+)\(.*?\bas 
 VIEW = re.compile(r"(?ms)^create or replace view public\.(\w+) as(.*?);$")
 TABLE = re.compile(r"(?ms)^ *create table(?: if not exists)? public\.(\w+) \(\n(.*?)^ *\)")
 COLUMN = re.compile(r"(?m)^ +(?!constraint |primary |unique |check |direction, )(\w+) (.+?),?$")
-ADDED = re.compile(r"(?m)^ +add column if not exists (\w+) (\w+)")
+ALTERED = re.compile(r"(?ms)^ *alter table public\.(\w+)(\s+add column if not exists .*?);$")
+ADDED = re.compile(r"(?s)\sadd column if not exists (\w+) (.+?)(?=,\n|\Z)")
 
 EMPLOYEES = "employees"
 NOT_NEEDED = "user_type_id"
@@ -42,8 +43,8 @@ def expected() -> Expected:
         for migration in migrations
         for name, columns in TABLE.findall(migration.sql)
     }
-    added = {name: kind for migration in migrations for name, kind in ADDED.findall(migration.sql)}
-    tables[EMPLOYEES] |= {name: kind for name, kind in added.items() if name.startswith("orphaned_")}
+    for name, changes in (found for migration in migrations for found in ALTERED.findall(migration.sql)):
+        tables[name] = dict(ADDED.findall(changes)) | tables[name]
     tables[EMPLOYEES].pop(NOT_NEEDED)
     bodies = [found for text in (functions, *(each.sql for each in migrations)) for found in FUNCTION.findall(text)]
     return Expected(
