@@ -13,6 +13,8 @@ from webhook_service.errors import BadSignature, ServiceError
 from webhook_service.events import Json
 from webhook_service.inbound import signature
 from webhook_service.inbound.signature import TOLERANCE_SECONDS, Secret
+from webhook_service.ledger import employees
+from webhook_service.ledger.employees import SyncStatus
 from webhook_service.ledger.reconcile import reconcile
 from webhook_service.ledger.wording import describe
 from webhook_service.policy import Policy
@@ -73,6 +75,7 @@ def examine(
         *auth_checks.auth(admin, facts),
         silence(facts),
         last_reconcile(facts),
+        *emails(employees.problems(database)),
         *(notices(destinations) if destinations is not None else []),
         *(drift(database, policy) if compare and facts["has_auth_users"] else []),
     ]
@@ -236,6 +239,17 @@ def notices(destinations: int) -> list[Finding]:
         todo = "set NOTIFY_URLS (docs/notifications.md), then run `webhook-service notify --test`"
         return [note("notices", "no one is notified when something fails or waits", todo)]
     return [ok("notices", f"sent to {destinations} of NOTIFY_URLS")]
+
+
+def emails(problems: Json) -> list[Finding]:
+    """Check that each employee who has no login has an e-mail that can be the address of one."""
+    count = problems[SyncStatus.UNUSABLE_EMAIL]
+    if not count:
+        return []
+    number = f"{count:,} employees have" if count > 1 else "1 employee has"
+    says = f"{number} no login and an e-mail that cannot be the address of one (mailto:, two addresses, a semicolon)"
+    todo = "correct them: `select * from auth_sync_monitor where sync_status = 'UNUSABLE_EMAIL'`"
+    return [note("e-mails", says, todo)]
 
 
 def drift(database: Database, policy: Policy) -> list[Finding]:

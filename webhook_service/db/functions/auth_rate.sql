@@ -4,6 +4,7 @@
 -- wait before trying again.
 create or replace function public.auth_sync_take_token_v1(p_rate numeric) returns numeric
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' as $$
+#variable_conflict use_variable
 declare
   bucket public.auth_sync_rate;
 begin
@@ -37,6 +38,7 @@ $$;
 -- actions that failed because of it are due now.
 create or replace function public.auth_sync_resume_v1() returns boolean
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' as $$
+#variable_conflict use_variable
 declare
   failed integer;
 begin

@@ -31,6 +31,7 @@ $$;
 -- p_limit events}.
 create or replace function public.auth_sync_bulk_preview_v1(p_filter jsonb, p_limit integer) returns jsonb
 language plpgsql stable security definer set search_path = '' set statement_timeout = '3s' set jit = off as $$
+#variable_conflict use_variable
 declare
   condition text := public.auth_sync_bulk_condition_v1(p_filter);
   matched bigint;
@@ -49,6 +50,7 @@ end $$;
 -- Begins a bulk replay: {"id", "matched"}. Where nothing matches, it is done at once.
 create or replace function public.auth_sync_begin_bulk_replay_v1(p_filter jsonb, p_requested_by text) returns jsonb
 language plpgsql security definer set search_path = '' set statement_timeout = '3s' set jit = off as $$
+#variable_conflict use_variable
 declare
   fitting record;
   job bigint;
@@ -100,6 +102,7 @@ create or replace function public.auth_sync_advance_bulk_replay_v1(
   p_id bigint, p_position bigint, p_replayed bigint, p_changed bigint, p_outcomes jsonb
 ) returns public.auth_sync_bulk_replays
 language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   job public.auth_sync_bulk_replays;
 begin
@@ -137,6 +140,7 @@ $$;
 -- in the part. Returns the bulk replay's row.
 create or replace function public.auth_sync_resume_bulk_replay_v1(p_job public.auth_sync_bulk_replays)
 returns public.auth_sync_bulk_replays language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   job public.auth_sync_bulk_replays;
   done record;
@@ -162,6 +166,7 @@ end $$;
 create or replace function public.auth_sync_next_part_v1(
   p_job public.auth_sync_bulk_replays, p_limit integer, out job public.auth_sync_bulk_replays, out found_rows integer
 ) language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   stretch_end bigint := least(p_job.up_to, p_job.position + 100000);
   ids bigint[];
@@ -190,6 +195,7 @@ end $$;
 create or replace function public.auth_sync_claim_bulk_replay_v1(p_relay text, p_limit integer, p_lease_seconds integer) returns jsonb
 language plpgsql security definer
 set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' set enable_seqscan = off set jit = off as $$
+#variable_conflict use_variable
 declare
   job public.auth_sync_bulk_replays;
   due timestamptz;
@@ -244,6 +250,7 @@ create or replace function public.auth_sync_settle_bulk_replay_v1(
   p_failed jsonb default '[]'
 ) returns boolean
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+#variable_conflict use_variable
 declare
   job public.auth_sync_bulk_replays;
   failed record;

@@ -27,6 +27,7 @@ $$;
 -- estimates them, because counting millions would take seconds.
 create or replace function public.auth_sync_counts_v1() returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   rows_in_all bigint := (select greatest(reltuples, 0) from pg_catalog.pg_class where oid = 'public.integration_sync_log'::regclass);
   is_estimated boolean := rows_in_all > 250000;
@@ -86,6 +87,7 @@ $$;
 create or replace function public.auth_sync_metrics_v1() returns jsonb
 language plpgsql stable security definer
 set search_path = '' set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
+#variable_conflict use_variable
 declare
   most constant bigint := 10000;
   numbers jsonb;
@@ -121,6 +123,7 @@ end $$;
 -- Returns the facts that `doctor` checks; webhook_service/doctor says what they mean.
 create or replace function public.auth_sync_inspect_v1() returns jsonb
 language plpgsql stable security definer set search_path = '' set statement_timeout = '3s' as $$
+#variable_conflict use_variable
 declare
   facts jsonb;
   worker_is_up boolean;
