@@ -60,6 +60,7 @@ def examine(
     return [
         ok("migrations", f"at {wanted.migration}, functions {wanted.functions}"),
         *source(facts),
+        *columns(facts),
         triggers(facts),
         *rights(facts),
         names(facts, policy),
@@ -75,9 +76,9 @@ def examine(
         *auth_checks.auth(admin, facts),
         silence(facts),
         last_reconcile(facts),
-        *emails(employees.problems(database)),
+        *(emails(employees.problems(database)) if facts["unfit_columns"] is None else []),
         *(notices(destinations) if destinations is not None else []),
-        *(drift(database, policy) if compare and facts["has_auth_users"] else []),
+        *(drift(database, policy) if compare and facts["has_auth_users"] and facts["unfit_columns"] is None else []),
     ]
 
 
@@ -89,6 +90,14 @@ def source(facts: Json) -> list[Finding]:
         todo = "migrate as the project's role postgres: the functions' owner must see all of auth.users"
         return [wrong("source", "this service's functions cannot read auth.users", todo)]
     return []
+
+
+def columns(facts: Json) -> list[Finding]:
+    """Check that the owner of employees has not changed a column so that this service cannot use it."""
+    if facts["unfit_columns"] is None:
+        return []
+    todo = "give the columns these types, then run `webhook-service migrate` and `webhook-service reconcile`"
+    return [wrong("employees", f"the table cannot be used any more: {facts['unfit_columns']}", todo)]
 
 
 def triggers(facts: Json) -> Finding:

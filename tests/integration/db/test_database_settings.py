@@ -6,12 +6,9 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import conninfo_to_dict
 
-from tests.integration.capturing import auth_on
-from webhook_service.db import migrate
-from webhook_service.db.direct import DirectDatabase
-from webhook_service.policy import Policy
+from tests.integration.whole_trip import everything_works
 
 SETTINGS = {
     "quote_all_identifiers": "on",
@@ -57,40 +54,6 @@ def set_for(url: str, target: str, settings: dict[str, str]) -> Iterator[None]:
     yield
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(sql.SQL("{} reset all").format(where))  # a role outlives the test's database
-
-
-def everything_works(url: str) -> None:
-    """A sign-up is linked, a dismissal becomes an action, and the checks, searches and lists find nothing wrong."""
-    migrate.migrate(url, policy=Policy())
-    database = DirectDatabase(url)
-    try:
-        assert migrate.gap(database, migrate.wanted()) is None
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(
-                "insert into public.employees (employee_id, email) values (1, 'jane@example.com'), (2, %s)",
-                ["back\\slash@example.com"],
-            )
-        with auth_on(make_conninfo(url, options="-c DateStyle=ISO")) as auth:  # the test's Auth reads times
-            user = auth.admin_create("jane@example.com")
-        claimed = database.call("auth_sync_claim_v1", p_relay="relay-1", p_limit=10, p_lease_seconds=60)
-        assert [event["auth_user_id"] for event in claimed["events"]] == [str(user)]
-        facts = database.call("auth_sync_inspect_v1")
-        assert [name for name, is_right in facts["triggers"].items() if not is_right] == []
-        assert facts["open_to_strangers"] == facts["closed_to_service_role"] == []
-        people = database.call("auth_sync_people_v1", p_filter={"person": "back\\slash"}, p_after=None, p_limit=10)
-        assert [employee["employee_id"] for employee in people["employees"]] == [2]
-        found = database.call("auth_sync_search_v1", p_filter={"person": "jane"}, p_below=None, p_limit=10)
-        assert [event["operation"] for event in found["events"]] == []
-        assert database.call("auth_sync_problems_v1")["MISSING_AUTH_UID"] == 2
-        page = {"p_run": None, "p_part": "users", "p_after": "00000000-0000-0000-0000-000000000000", "p_limit": 10}
-        database.call("auth_sync_reconcile_page_v1", **page, p_columns=["email"])
-    finally:
-        database.close()
-    with psycopg.connect(url, autocommit=True) as connection:
-        assert connection.execute("select public.auth_sync_install_v1()").fetchone() == ([],)
-        keys = connection.execute("select public.auth_sync_keys_v1('whsec_QUJD whsec_REVG')").fetchone()
-        assert keys is not None
-        assert len(keys[0]) == 2
 
 
 @pytest.mark.parametrize("target", ["database", "role"])

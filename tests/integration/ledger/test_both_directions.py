@@ -9,6 +9,8 @@ from tests.integration.two_sides_moves import live_beside_relays
 from tests.integration.two_sides_rules import violations
 from webhook_service.policy import EmailOwner
 
+pytestmark = pytest.mark.every_employees_table
+
 SEEDS = [*range(1, 9), None, None]
 """Each seed is one sequence of changes; None is a new one in each run."""
 

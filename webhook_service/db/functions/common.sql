@@ -71,9 +71,9 @@ $$;
 -- Returns an e-mail in the form in which e-mails are compared: without the invisible characters around it, and with ASCII letters in lower
 -- case. The case of other letters is kept, because lower() folds them by the locale of the database, and Auth by the rules of Go.
 --
--- A condition on employees writes this expression out, because its indexes are on the same expression. They call no function: everyone
--- who writes employees would need the right to execute it. The columns are written email::varchar::text there, because PostgreSQL drops a
--- plain ::text of a text column from the index, and then the owner could not give the column another type, such as a number.
+-- A condition on employees writes this expression out, because its indexes are on the same expression. They call no function, because
+-- every role that writes employees would need the right to execute it. The columns are written email::varchar::text there, because
+-- PostgreSQL drops a plain ::text of a text column from the index, and then the owner could not give the column another type.
 create or replace function public.auth_sync_normal_v1(p_email text) returns text
 language sql immutable set search_path = '' as $$
   select lower(btrim(p_email, public.auth_sync_invisible_v1()) collate "C") collate "default"

@@ -76,16 +76,17 @@ returns jsonb language sql stable set search_path = '' as $$
               and not (f.key = 'email' and public.auth_sync_is_replaced_v1(p_known.auth_user_id, f.value ->> 0, p_log_id))))
 $$;
 
--- Writes employees: p_rows is [{"employee_id", "wanted": {column: value}}]. Returns how many rows were written. A statement sets only the
--- columns that differ, because a trigger "update of <column>" of the table's owner runs for each column that is set, changed or not. So
--- there is one statement for each set of columns. The triggers expect the search_path of the owner, and the caller cannot choose it.
-create or replace function public.auth_sync_write_employees_v1(p_rows jsonb) returns bigint
+-- Writes employees: p_rows is [{"employee_id", "wanted": {column: value}}]. Returns the rows as they were written, before a trigger after
+-- the statement writes them again: [{column: value}]. A statement sets only the columns that differ, because a trigger "update of <column>"
+-- of the table's owner runs for each column that is set, changed or not. So there is one statement for each set of columns. The triggers
+-- expect the search_path of the owner, and the caller cannot choose it.
+create or replace function public.auth_sync_write_employees_v1(p_rows jsonb) returns jsonb
 language plpgsql security definer set search_path = '' as $$
 #variable_conflict use_variable
 declare
   part record;
-  written bigint;
-  in_all bigint := 0;
+  written jsonb;
+  in_all jsonb := '[]';
 begin
   for part in
     select string_agg(format('%I = w.%1$I', c.name), ', ') as assignments, d.rows
@@ -104,17 +105,19 @@ begin
   loop
     perform set_config('search_path', public.auth_sync_owner_path_v1(), true);
     execute format(
-      'update public.employees e set %s'  -- by its place, so that each row is looked up alone
+      'with written as (update public.employees e set %s'  -- by its place, so that each row is looked up alone
       '  from (select w.*, found.place'
       '          from pg_catalog.jsonb_to_recordset($1) as w (employee_id bigint, email text, first_name text, last_name text,'
       '                                                       auth_user_id uuid, orphaned_at timestamptz, orphaned_auth_user_id uuid)'
       '         cross join lateral ('
       '           select f.ctid as place from public.employees f where f.employee_id = w.employee_id offset 0) as found'
       '        offset 0) as w'
-      ' where e.ctid = w.place', part.assignments) using part.rows;
-    get diagnostics written = row_count;
+      ' where e.ctid = w.place'
+      ' returning pg_catalog.jsonb_build_object(''email'', e.email, ''first_name'', e.first_name, ''last_name'', e.last_name,'
+      '   ''auth_user_id'', e.auth_user_id, ''orphaned_at'', e.orphaned_at, ''orphaned_auth_user_id'', e.orphaned_auth_user_id) as became)'
+      ' select pg_catalog.jsonb_agg(w.became) from written w', part.assignments) into written using part.rows;
     perform set_config('search_path', 'pg_catalog, pg_temp', true);
-    in_all := in_all + written;
+    in_all := in_all || coalesce(written, '[]');
   end loop;
   return in_all;
 end $$;
@@ -177,11 +180,8 @@ begin
     into changes from jsonb_each(wanted) as w where w.value is distinct from row_now -> w.key;
 
   if changes <> '{}' then
-    if public.auth_sync_write_employees_v1(jsonb_build_array(jsonb_build_object('employee_id', p_employee_id, 'wanted', wanted))) = 1 then
-      select jsonb_build_object('email', e.email, 'first_name', e.first_name, 'last_name', e.last_name, 'auth_user_id', e.auth_user_id,
-                                'orphaned_at', e.orphaned_at, 'orphaned_auth_user_id', e.orphaned_auth_user_id)
-        into became from public.employees e where e.employee_id = p_employee_id;
-    end if;
+    became := public.auth_sync_write_employees_v1(
+      jsonb_build_array(jsonb_build_object('employee_id', p_employee_id, 'wanted', wanted))) -> 0;
     if became -> 'auth_user_id' is distinct from wanted -> 'auth_user_id' then
       raise exception 'a trigger on employees prevented the link' using errcode = 'triggered_action_exception';
     end if;
