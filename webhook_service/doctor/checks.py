@@ -7,14 +7,12 @@ from datetime import datetime
 import httpx
 
 from webhook_service.db import migrate
-from webhook_service.doctor import auth_checks
+from webhook_service.doctor import auth_checks, employees_checks
 from webhook_service.doctor.findings import Finding, note, ok, wrong
 from webhook_service.errors import BadSignature, ServiceError
 from webhook_service.events import Json
 from webhook_service.inbound import signature
 from webhook_service.inbound.signature import TOLERANCE_SECONDS, Secret
-from webhook_service.ledger import employees
-from webhook_service.ledger.employees import SyncStatus
 from webhook_service.ledger.reconcile import reconcile
 from webhook_service.ledger.wording import describe
 from webhook_service.policy import Policy
@@ -60,7 +58,7 @@ def examine(
     return [
         ok("migrations", f"at {wanted.migration}, functions {wanted.functions}"),
         *source(facts),
-        *columns(facts),
+        *employees_checks.columns(facts),
         triggers(facts),
         *rights(facts),
         names(facts, policy),
@@ -76,7 +74,7 @@ def examine(
         *auth_checks.auth(admin, facts),
         silence(facts),
         last_reconcile(facts),
-        *(emails(employees.problems(database)) if facts["unfit_columns"] is None else []),
+        *employees_checks.emails(database, facts),
         *(notices(destinations) if destinations is not None else []),
         *(drift(database, policy) if compare and facts["has_auth_users"] and facts["unfit_columns"] is None else []),
     ]
@@ -90,14 +88,6 @@ def source(facts: Json) -> list[Finding]:
         todo = "migrate as the project's role postgres: the functions' owner must see all of auth.users"
         return [wrong("source", "this service's functions cannot read auth.users", todo)]
     return []
-
-
-def columns(facts: Json) -> list[Finding]:
-    """Check that the owner of employees has not changed a column so that this service cannot use it."""
-    if facts["unfit_columns"] is None:
-        return []
-    todo = "give the columns these types, then run `webhook-service migrate` and `webhook-service reconcile`"
-    return [wrong("employees", f"the table cannot be used any more: {facts['unfit_columns']}", todo)]
 
 
 def triggers(facts: Json) -> Finding:
@@ -248,17 +238,6 @@ def notices(destinations: int) -> list[Finding]:
         todo = "set NOTIFY_URLS (docs/notifications.md), then run `webhook-service notify --test`"
         return [note("notices", "no one is notified when something fails or waits", todo)]
     return [ok("notices", f"sent to {destinations} of NOTIFY_URLS")]
-
-
-def emails(problems: Json) -> list[Finding]:
-    """Check that each employee who has no login has an e-mail that can be the address of one."""
-    count = problems[SyncStatus.UNUSABLE_EMAIL]
-    if not count:
-        return []
-    number = f"{count:,} employees have" if count > 1 else "1 employee has"
-    says = f"{number} no login and an e-mail that cannot be the address of one (mailto:, two addresses, a semicolon)"
-    todo = "correct them: `select * from auth_sync_monitor where sync_status = 'UNUSABLE_EMAIL'`"
-    return [note("e-mails", says, todo)]
 
 
 def drift(database: Database, policy: Policy) -> list[Finding]:
