@@ -89,19 +89,16 @@ declare
   in_all jsonb := '[]';
 begin
   for part in
-    select string_agg(format('%I = w.%1$I', c.name), ', ') as assignments, d.rows
-      from (select d.columns, jsonb_agg(jsonb_build_object('employee_id', r.employee_id) || r.wanted order by r.employee_id) as rows
-              from jsonb_to_recordset(p_rows) as r (employee_id bigint, wanted jsonb)
-             cross join lateral (
-               select jsonb_build_object('email', e.email, 'first_name', e.first_name, 'last_name', e.last_name, 'auth_user_id', e.auth_user_id,
-                                         'orphaned_at', e.orphaned_at, 'orphaned_auth_user_id', e.orphaned_auth_user_id) as present
-                 from public.employees e where e.employee_id = r.employee_id offset 0) as e
-             cross join lateral (
-               select array_agg(w.key order by w.key) as columns from jsonb_each(r.wanted) as w where w.value is distinct from e.present -> w.key) as d
-             where d.columns <> '{}'
-             group by d.columns) as d
-     cross join lateral unnest(d.columns) as c (name)
-     group by d.columns, d.rows order by d.columns
+    select d.columns, jsonb_agg(jsonb_build_object('employee_id', r.employee_id) || r.wanted order by r.employee_id) as rows
+      from jsonb_to_recordset(p_rows) as r (employee_id bigint, wanted jsonb)
+     cross join lateral (
+       select jsonb_build_object('email', e.email, 'first_name', e.first_name, 'last_name', e.last_name, 'auth_user_id', e.auth_user_id,
+                                 'orphaned_at', e.orphaned_at, 'orphaned_auth_user_id', e.orphaned_auth_user_id) as present
+         from public.employees e where e.employee_id = r.employee_id offset 0) as e
+     cross join lateral (
+       select array_agg(w.key order by w.key) as columns from jsonb_each(r.wanted) as w where w.value is distinct from e.present -> w.key) as d
+     where d.columns <> '{}'
+     group by d.columns order by d.columns
   loop
     perform set_config('search_path', public.auth_sync_owner_path_v1(), true);
     execute format(
@@ -115,7 +112,8 @@ begin
       ' where e.ctid = w.place'
       ' returning pg_catalog.jsonb_build_object(''email'', e.email, ''first_name'', e.first_name, ''last_name'', e.last_name,'
       '   ''auth_user_id'', e.auth_user_id, ''orphaned_at'', e.orphaned_at, ''orphaned_auth_user_id'', e.orphaned_auth_user_id) as became)'
-      ' select pg_catalog.jsonb_agg(w.became) from written w', part.assignments) into written using part.rows;
+      ' select pg_catalog.jsonb_agg(w.became) from written w',
+      (select string_agg(format('%I = w.%1$I', c.name), ', ') from unnest(part.columns) as c (name))) into written using part.rows;
     perform set_config('search_path', 'pg_catalog, pg_temp', true);
     in_all := in_all || coalesce(written, '[]');
   end loop;
