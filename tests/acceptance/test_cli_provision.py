@@ -42,6 +42,15 @@ def test_only_the_owner_reads_the_file(desk: Desk, connection: Connection) -> No
     assert stat.S_IMODE((desk.folder / "logins.csv").stat().st_mode) == 0o600
 
 
+def test_a_refused_employee_has_no_password(desk: Desk, connection: Connection) -> None:
+    """The password of an employee who was refused opens nothing, and the command says so."""
+    hire(connection, "no e-mail@example.com")
+    _, output, _ = desk.run("--yes")
+    assert "0 created" in output
+    assert "can sign in as them" not in output
+    assert "has a line for 1 employee without a login" in output
+
+
 def test_nobody_else_is_told_a_password(desk: Desk, connection: Connection) -> None:
     """It is in the file, and nowhere in what is printed."""
     hire_many(connection, 2)
