@@ -1,4 +1,4 @@
-"""A real PostgreSQL for all tests: one server for each pytest process, one database for each test, from a template."""
+"""A real PostgreSQL for all tests: a server for each process of pytest, and for each test a copy of a database."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -16,6 +16,7 @@ from tests import employees_tables
 from tests.auth_traffic import SECRET
 from tests.databases import dropped_afterwards
 from tests.debian_postgres import cluster, installed
+from tests.scheduling import Scheduling, workers
 from webhook_service.app import create_app
 from webhook_service.db import embedded, migrate
 from webhook_service.db.direct import DirectDatabase
@@ -26,37 +27,45 @@ from webhook_service.settings import DirectConnection, Settings
 pytest_plugins = ["tests.supabase_postgres"]
 
 ADMIN_KEY = "test-admin-key-0123456789"
+MEMORY, ROOM_BYTES = Path("/dev/shm"), 8 * 2**30  # noqa: S108 (each test process makes its own folder in it)
 
 
-MEMORY, ROOM = Path("/dev/shm"), 8 * 2**30  # noqa: S108 (a folder in memory; each test process makes its own in it)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    return Scheduling(config, log)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    return workers()
 
 
 def roomy_memory() -> Path | None:
-    """Where databases that come and go by the thousand cost least: ext4 looks at each file that it deleted in the last
-    seconds before it makes one.
+    """A folder in memory, if it has room. Thousands of databases cost the least there: before ext4 creates a file, it
+    examines each file that it deleted in the last seconds.
     """
-    return MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM else None
+    return MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM_BYTES else None
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """The URL of an empty server that has Supabase's roles and default rights.
 
-    It is Debian's where an employees table needs contrib (citext), and Debian's is installed.
+    The server is Debian's if the employees table needs contrib (citext) and Debian's PostgreSQL is installed.
     """
     if employees_tables.chosen() == employees_tables.INTEGER_KEYS and installed() is not None:
         with cluster() as started:
             employees_tables.prepare(started.socket_url())
             yield started.socket_url()
         return
-    # Not pytest's folder: another pytest on the machine closes that to the account that PostgreSQL runs under.
+    # Another pytest on the machine closes pytest's own folder to the account that PostgreSQL runs under.
     with (
         TemporaryDirectory(prefix="ws-pg-", dir=roomy_memory()) as folder,
         embedded.running(Path(folder)) as environment,
     ):
         url = environment["DATABASE_URL"]
         with psycopg.connect(url, autocommit=True) as connection:
-            # A power cut during the tests may lose their data; a kill of PostgreSQL does not.
+            # Only a power cut during the tests loses data without fsync; a kill of PostgreSQL loses nothing.
             connection.execute("alter system set fsync = off")
             connection.execute("select pg_reload_conf()")
         yield url
@@ -64,7 +73,7 @@ def postgres() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def new_database(postgres: str) -> Callable[..., str]:
-    """Makes a database, empty or as a copy of `template`, and returns its URL."""
+    """Make a database, empty or as a copy of `template`, and return its URL."""
     count = 0
 
     def create(template: str = "postgres") -> str:
@@ -73,7 +82,9 @@ def new_database(postgres: str) -> Callable[..., str]:
         name = f"test_{count}"
         with psycopg.connect(postgres, autocommit=True) as connection:
             connection.execute(
-                sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(template))
+                sql.SQL("create database {} template {} strategy file_copy").format(
+                    sql.Identifier(name), sql.Identifier(template)
+                )  # a third of the work of writing all pages into the log
             )
         return postgres.replace("/postgres?", f"/{name}?")
 
@@ -92,21 +103,21 @@ def migrated_template(new_database: Callable[..., str]) -> str:
 
 @pytest.fixture
 def empty_database_url(new_database: Callable[..., str]) -> Iterator[str]:
-    """A database of this test's own, with nothing in it."""
+    """An empty database for one test."""
     with dropped_afterwards(new_database()) as url:
         yield url
 
 
 @pytest.fixture
 def database_url(new_database: Callable[..., str], migrated_template: str) -> Iterator[str]:
-    """A migrated database of this test's own."""
+    """A migrated database for one test."""
     with dropped_afterwards(new_database(migrated_template)) as url:
         yield url
 
 
 @pytest.fixture
 def connection(database_url: str) -> Iterator[psycopg.Connection[dict[str, Any]]]:
-    """A connection to this test's database, past our code, in autocommit; rows are dictionaries."""
+    """A connection to the test's database without our code, in autocommit; its rows are dictionaries."""
     with psycopg.connect(database_url, autocommit=True, row_factory=dict_row) as connection:
         yield connection
 

@@ -1,4 +1,4 @@
-"""A real PostgreSQL from Debian's packages: with contrib, over TCP, and one that can be killed as by a power loss."""
+"""A PostgreSQL from Debian's packages, which has contrib, listens on TCP, and can be killed as by a power loss."""
 
 import os
 import shutil
@@ -7,8 +7,9 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import NoReturn
 
 import psycopg
 import pytest
@@ -16,12 +17,12 @@ import pytest
 from tests.ports import free_port
 
 VERSIONS = Path("/usr/lib/postgresql")
-PATIENCE = 60.0
+PATIENCE_SECONDS = 60.0
 ACCOUNT = "postgres" if os.geteuid() == 0 else None
-"""The server refuses to run as root; Debian's package brings this account."""
+"""The account that Debian's package creates, because the server refuses to run as root."""
 
-# A kill leaves the kernel's cache alone, so nothing is lost without fsync; only a real power cut would. Shared memory
-# in the folder (mmap) goes with the folder, also after a kill.
+# Without fsync, only a power cut loses data, because a kill does not change the kernel's cache. Shared memory (mmap) is
+# in the folder, so that it is removed with the folder, even after a kill.
 CONFIGURATION = """
 listen_addresses = '127.0.0.1'
 port = {port}
@@ -33,20 +34,38 @@ fsync = off
 """
 
 
+class BrokenInstallation(Exception):
+    """The installed server does not start."""
+
+
+def cannot_run(why: str) -> NoReturn:
+    """Skip the test. With CI in the environment, fail the test, because a CI run must not pass without it."""
+    if os.environ.get("CI"):
+        pytest.fail(why)
+    pytest.skip(why)
+
+
 def installed() -> Path | None:
-    """The folder of the newest server's programs, if there is one."""
+    """The folder with the programs of the newest installed server."""
     found = [initdb.parent for initdb in VERSIONS.glob("*/bin/initdb") if initdb.parents[1].name.isdigit()]
     return max(found, key=lambda programs: int(programs.parent.name), default=None)
 
 
+def files_of(programs: Path) -> set[tuple[str, int]]:
+    """The server's programs and libraries by name and inode. An upgrade of the package changes the inodes."""
+    with os.scandir(programs) as found, os.scandir(programs.with_name("lib")) as libraries:
+        return {(file.name, file.inode()) for file in (*found, *libraries)}
+
+
 class Cluster:
-    """A server and its data in `folder`, which also has its log and its socket. The port stays over restarts."""
+    """A server with its data, its log and its socket in `folder`. It has the same port after each restart."""
 
     def __init__(self, programs: Path, folder: Path):
         self.folder = folder
         self.log_file = folder / "postgres.log"
         self.port = free_port()
         self._programs = programs
+        self._files = files_of(programs)
         self._data = folder / "data"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -55,16 +74,16 @@ class Cluster:
         return self._process is not None and self._process.poll() is None
 
     def url(self, database: str = "postgres") -> str:
-        """Of this database, for its superuser, over TCP."""
+        """The superuser's URL of this database over TCP."""
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
 
     def socket_url(self, database: str = "postgres") -> str:
-        """The same through the unix socket."""
+        """The superuser's URL of this database over the Unix socket."""
         return f"postgresql://postgres@/{database}?host={self.folder}&port={self.port}"
 
     def create(self) -> None:
-        """Makes the empty cluster: UTF-8, superuser `postgres`, no passwords."""
-        subprocess.run(
+        """Make the empty cluster with UTF-8, superuser `postgres`, and no passwords. Raises BrokenInstallation."""
+        done = subprocess.run(
             [
                 *(self._programs / "initdb", "--pgdata", self._data, "--username=postgres", "--auth=trust"),
                 *("--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"),
@@ -72,14 +91,19 @@ class Cluster:
             cwd=self.folder,
             user=ACCOUNT,
             group=ACCOUNT,
-            check=True,
-            stdout=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
         )
+        if done.returncode != 0:
+            raise BrokenInstallation(f"initdb of {self._programs} failed:\n{done.stderr}")
         with (self._data / "postgresql.conf").open("a") as configuration:
             configuration.write(CONFIGURATION.format(port=self.port, folder=self.folder))
 
     def start(self) -> None:
-        """Starts the server and waits until it answers; after a kill, until it has recovered."""
+        """Start the server and wait until it runs PL/pgSQL. After a kill, this is when it has recovered.
+
+        Raises BrokenInstallation if the server ends or takes too long.
+        """
         assert not self.running
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
@@ -90,22 +114,32 @@ class Cluster:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # Ctrl+C is for the tests, which then stop it
+                start_new_session=True,  # Ctrl+C ends the tests, which then stop the server
             )
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while self.running and time.monotonic() < deadline:
-            with suppress(psycopg.OperationalError):
-                psycopg.connect(self.url(), connect_timeout=5).close()
+            with suppress(psycopg.OperationalError), psycopg.connect(self.url(), connect_timeout=5) as connection:
+                connection.execute("do 'begin end'")  # loads a library, which must fit the server
                 return
             time.sleep(0.02)
-        pytest.fail(f"PostgreSQL did not start:\n{self.log_file.read_text('utf-8', 'replace')}")
+        said = self.log_file.read_text("utf-8", "replace")
+        raise BrokenInstallation(f"the PostgreSQL of {self._programs} did not start:\n{said}")
+
+    def check_installation(self) -> None:
+        """Skip the test, or fail it in CI, if the package was upgraded since this object was made."""
+        try:
+            is_unchanged = files_of(self._programs) == self._files
+        except FileNotFoundError:
+            is_unchanged = False
+        if not is_unchanged:
+            cannot_run(f"{self._programs} was upgraded while its server ran: run the tests again after the upgrade")
 
     def kill(self) -> None:
-        """As a power loss: nobody gets to say goodbye. When it returns, no process of it is left."""
+        """Kill all processes of the server at once, as a power loss does. Return after all of them have ended."""
         process = self._process
         if process is None or process.poll() is not None:
             return
-        process.send_signal(signal.SIGSTOP)  # so that it starts no more children meanwhile
+        process.send_signal(signal.SIGSTOP)  # a stopped server starts no more children
         _wait_for_states(process.pid, "T")
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text("ascii").split()
         pids = [process.pid, *map(int, children)]
@@ -113,25 +147,25 @@ class Cluster:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         for pid in pids:
-            # One that has ended and whose parent has not yet noticed holds nothing any more.
+            # A zombie is a process whose parent has not noticed its end yet. It holds no files and no memory.
             _wait_for_states(pid, "ZX")
         process.wait()
 
     def stop(self) -> None:
-        """Ends it in order; open connections are cut."""
+        """Shut the server down, which closes open connections."""
         if self._process is None or not self.running:
             return
         self._process.send_signal(signal.SIGINT)
         try:
-            self._process.wait(PATIENCE)
+            self._process.wait(PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
             self.kill()
             raise
 
 
 def _wait_for_states(pid: int, states: str) -> None:
-    """Until the process is in one of these states of /proc/PID/stat, or gone."""
-    deadline = time.monotonic() + PATIENCE
+    """Wait until the process is in one of these states of /proc/PID/stat, or has ended."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while (state := _state(pid)) is not None and state not in states:
         if time.monotonic() > deadline:
             pytest.fail(f"process {pid} is in state {state}, and not in {states}")
@@ -149,20 +183,20 @@ def _state(pid: int) -> str | None:
 def cluster() -> Iterator[Cluster]:
     """A started cluster in a temporary folder, removed at the end.
 
-    Where it cannot run, the test is skipped; with CI in the environment it fails: a CI run must not pass without it.
+    Without a server that starts, the test is skipped, or fails in CI.
     """
     programs = installed()
     if programs is None:
-        give_up = pytest.fail if os.environ.get("CI") else pytest.skip
-        give_up("needs Debian's postgresql: apt-get install postgresql")
-    # Not pytest's folder: that one is closed to other accounts, and too long a name for a socket.
-    with tempfile.TemporaryDirectory(prefix="ws-pg-") as name:
+        cannot_run("needs Debian's postgresql: apt-get install postgresql")
+    # Pytest's temporary folder is closed to other accounts, and its name is too long for a socket.
+    with tempfile.TemporaryDirectory(prefix="ws-pg-") as name, ExitStack() as stack:
         if ACCOUNT is not None:
             shutil.chown(name, ACCOUNT, ACCOUNT)
-        made = Cluster(programs, Path(name))
-        made.create()
         try:
+            made = Cluster(programs, Path(name))
+            stack.callback(made.stop)
+            made.create()
             made.start()
-            yield made
-        finally:
-            made.stop()
+        except (BrokenInstallation, OSError) as error:
+            cannot_run(f"Debian's postgresql is broken, or is being upgraded: {error}")
+        yield made

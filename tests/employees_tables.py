@@ -1,6 +1,6 @@
-"""Employees tables as companies have them. EMPLOYEES_TABLE chooses the one that the tests' databases have.
+"""Employees tables of companies. EMPLOYEES_TABLE chooses the table of the tests' databases.
 
-Tests marked `every_employees_table` pass on each of them; .ci/run runs them once on each.
+Tests with the marker `every_employees_table` pass on each table. `.ci/run` runs them once on each table.
 """
 
 import os
@@ -59,7 +59,7 @@ def chosen() -> str:
 
 
 def create(connection: psycopg.Connection[tuple[object, ...]], table: str) -> None:
-    """Create `public.employees` in an empty database. OURS is left to `migrate`."""
+    """Create `public.employees` in an empty database. `migrate` creates OURS."""
     if table == INTEGER_KEYS:
         connection.execute(
             SERIAL_AND_VARCHAR.format(text="citext" if has_citext(connection) else "varchar(320)").encode()
@@ -72,7 +72,7 @@ def create(connection: psycopg.Connection[tuple[object, ...]], table: str) -> No
 
 
 def has_citext(connection: psycopg.Connection[tuple[object, ...]]) -> bool:
-    """Whether the database has citext. It is created where the server has contrib."""
+    """Whether the database has citext. Creates the extension if the server has contrib."""
     is_there = connection.execute("select 1 from pg_available_extensions where name = 'citext'").fetchone() is not None
     if is_there:
         connection.execute("create extension if not exists citext")
@@ -102,7 +102,7 @@ def parsed(statement: str) -> Any:
 
 
 def prepare(url: str) -> None:
-    """Give a plain PostgreSQL with contrib what the embedded one has: Supabase's roles and schema `auth`."""
+    """Give a plain PostgreSQL with contrib the roles and the schema `auth` of the embedded PostgreSQL."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(embedded.SUPABASE_ROLES)
         embedded.create_auth_schema(connection)

@@ -1,4 +1,4 @@
-"""Fixtures: databases that have what a Supabase project's database has, in a PostgreSQL that can be killed."""
+"""Fixtures for databases with the objects of a Supabase project, in a PostgreSQL that can be killed."""
 
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -28,12 +28,13 @@ def supabase_cluster() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def new_supabase_database(supabase_cluster: Cluster) -> Callable[..., str]:
-    """Makes a database, as a copy of `template`, and returns its name."""
+    """Make a database as a copy of `template`, and return its name."""
     numbers = count(1)
 
     def create(template: str = TEMPLATE) -> str:
         name = f"test_{next(numbers)}"
-        if not supabase_cluster.running:  # a test has killed it and then failed
+        supabase_cluster.check_installation()
+        if not supabase_cluster.running:  # the test that killed it has failed
             supabase_cluster.start()
         execute(
             supabase_cluster.url(),
@@ -46,7 +47,7 @@ def new_supabase_database(supabase_cluster: Cluster) -> Callable[..., str]:
 
 @pytest.fixture
 def supabase_database_url(supabase_cluster: Cluster, new_supabase_database: Callable[..., str]) -> Iterator[str]:
-    """A database of this test's own: Supabase's roles, pgcrypto, the doubles of Vault and pg_net; no tables of ours."""
+    """A database for one test, with Supabase's roles, pgcrypto, and the doubles of Vault and pg_net, but no tables."""
     with dropped_afterwards(supabase_cluster.url(new_supabase_database())) as url:
         yield url
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 NAME_COLUMNS = ("first_name", "last_name")
-"""The columns of employees that names may be copied to, as texts from raw_user_meta_data. A column needs an SQL change
-too before it is copied: see "A column more" in docs/operating.md.
+"""The columns of employees to which texts from raw_user_meta_data may be copied. A new column also needs a change of
+the SQL: see "Add a column" in docs/operating.md.
 """
 
 
 class EmailOwner(StrEnum):
-    """The side whose e-mail overrules the other's."""
+    """The side whose e-mail overrules the e-mail of the other side."""
 
     AUTH = "auth"
     EMPLOYEES = "employees"
@@ -22,7 +22,7 @@ class Policy:
     """The settings that decisions depend on.
 
     `name_fields` is {employees column: key in raw_user_meta_data}. `columns` are the columns of employees that may be
-    copied: those of `name_fields`, and `email` if Auth owns it.
+    overwritten: the columns of `name_fields`, and `email` if Auth owns e-mails.
     """
 
     email_owner: EmailOwner = EmailOwner.AUTH

@@ -1,4 +1,4 @@
-"""The real server, as a process of its own, and a client that posts to it as pg_net does."""
+"""The real server as a process, and a client that posts to it as pg_net does."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.acceptance.command import Run, run_command, settings_for
+from tests.acceptance.command import Run, run_command, run_in_process, run_program, settings_for
 from tests.auth_traffic import headers_for
 from tests.databases import dropped_afterwards
 from tests.employees import Connection
@@ -28,18 +28,18 @@ from webhook_service.server import process as server_process
 
 
 def wait_for(what: str, condition: Callable[[], Any], *, seconds: float = 20) -> Any:
-    """The first true value of `condition`; fails after so many seconds."""
+    """The first true value of `condition`. Fails after `seconds`."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         if time.monotonic() > deadline:
-            pytest.fail(f"waited {seconds} s in vain for: {what}")
+            pytest.fail(f"waited {seconds} s without success for: {what}")
         time.sleep(0.01)
     return value
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder with a short name: for a long one, the embedded PostgreSQL puts its socket elsewhere."""
+    """A folder with a short name: if it is long, the embedded PostgreSQL puts its socket elsewhere."""
     with tempfile.TemporaryDirectory(prefix="ws-") as name:
         yield Path(name)
 
@@ -65,7 +65,7 @@ class Server:
         self.process.send_signal(number)
 
     def kill_everything(self) -> None:
-        """As when the machine loses power: nobody gets to say goodbye."""
+        """Kill the server and its workers at once, as a power loss does."""
         for pid in (self.process.pid, *self.workers()):
             os.kill(pid, signal.SIGKILL)
         self.process.wait()
@@ -74,17 +74,25 @@ class Server:
 StartServer = Callable[..., Server]
 
 
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """Kill a server that still runs, with its workers. A graceful end waits up to two seconds for the relay."""
+    if process.poll() is None:
+        server_process.kill(process)
+
+
 @contextmanager
 def servers(database_url: str, folder: Path) -> Iterator[StartServer]:
-    """Starts servers on this database, with further settings and their logs in `folder`; stopped at the end."""
+    """Start servers on this database, with further settings. Their logs and temporary files are in `folder`."""
     with ExitStack() as stack:
 
         def start(**settings: str) -> Server:
             port = free_port()
             log_file = folder / f"server-{port}.log"
-            environment = settings_for(database_url) | {"HOST": "127.0.0.1", "PORT": str(port)} | settings
+            own = {"HOST": "127.0.0.1", "PORT": str(port), "TMPDIR": str(folder)}
+            environment = settings_for(database_url) | own | settings
             log = stack.enter_context(log_file.open("wb"))
             process = stack.enter_context(server_process.running(environment, log=log))
+            stack.callback(end, process)
             server = Server(f"http://127.0.0.1:{port}", process, log_file)
             server_process.wait_until_ready(server.url, process)
             return server
@@ -94,17 +102,17 @@ def servers(database_url: str, folder: Path) -> Iterator[StartServer]:
 
 @pytest.fixture
 def start_server(database_url: str, tmp_path: Path) -> Iterator[StartServer]:
-    """Starts a server on this test's database, with further settings; stopped at the end of the test."""
+    """Start a server on this test's database, with further settings."""
     with servers(database_url, tmp_path) as start:
         yield start
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shared_server(
     new_database: Callable[..., str], migrated_template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    """One server with one worker for a module whose tests leave it unharmed. Idle connections stay open for a minute,
-    so that a connection that is closed sooner was refused.
+    """One server with one worker for all tests that leave it unharmed. Idle connections stay open for a minute, so that
+    a connection that is closed sooner was refused.
     """
     folder = tmp_path_factory.mktemp("server")
     with dropped_afterwards(new_database(migrated_template)) as url, servers(url, folder) as start:
@@ -113,7 +121,7 @@ def shared_server(
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """What is delivered: the same event id and body however often it is sent."""
+    """A delivery, which has the same event id and body each time it is sent."""
 
     event_id: str
     payload: Json
@@ -121,7 +129,7 @@ class Post:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a post got: an HTTP status and a JSON document, or (status 0) a broken connection."""
+    """The answer to a post: an HTTP status and a JSON document, or status 0 for a broken connection."""
 
     event_id: str
     status: int
@@ -134,12 +142,12 @@ class Answer:
 
 
 class Traffic:
-    """Posts on their way, all at once, to each of `urls` in turn; `answers` waits for all of them."""
+    """Concurrent posts, which go to each of `urls` in turn. `answers` waits for all of them."""
 
     def __init__(
         self, urls: str | Sequence[str], posts: Iterable[Post], *, keep_alive: bool = False, at_once: int = 64
     ):
-        # pg_net opens a connection for each request. A pool that keeps none sometimes closes one that is in use.
+        # pg_net opens a connection for each request. A pool that keeps none sometimes closes a connection in use.
         self._client = client() if keep_alive else None
         self._threads = ThreadPoolExecutor(at_once)
         turns = cycle([urls] if isinstance(urls, str) else urls)
@@ -155,7 +163,7 @@ class Traffic:
         return Answer(post.event_id, response.status_code, response.json(), response.headers)
 
     def after(self, count: int) -> None:
-        """Waits until so many are answered."""
+        """Wait until `count` posts are answered."""
         done: Iterator[Future[Answer]] = as_completed(self._futures)
         for _ in range(count):
             next(done)
@@ -170,7 +178,7 @@ class Traffic:
 
 
 def client() -> httpx.Client:
-    """For plain HTTP: reading the certificates of all authorities takes longer than a post."""
+    """A client for plain HTTP, without certificates: reading those of all authorities takes longer than a post."""
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
     return httpx.Client(limits=limits, timeout=15, verify=False)  # noqa: S501
 
@@ -178,17 +186,17 @@ def client() -> httpx.Client:
 def deliver(
     urls: str | Sequence[str], posts: Iterable[Post], *, keep_alive: bool = False, at_once: int = 64
 ) -> list[Answer]:
-    """Posts all of them at once and waits for the answers, which come in the order of the posts."""
+    """Post everything at once. The answers are in the order of the posts."""
     return Traffic(urls, posts, keep_alive=keep_alive, at_once=at_once).answers()
 
 
 def refused(answers: Iterable[Answer]) -> list[tuple[str, int, Any]]:
-    """Those that were not answered with a 2xx."""
+    """The answers without a 2xx: event id, status, outcome."""
     return [(a.event_id, a.status, a.outcome) for a in answers if not 200 <= a.status < 300]
 
 
 def has_waiting_calls(connection: Connection, count: int = 1) -> bool:
-    """Whether so many calls wait for a row lock in this database: requests that are in flight for certain."""
+    """Whether `count` calls wait for a row lock in this database. Their requests are certainly in flight."""
     waiting = connection.execute(
         "select count(*) as calls from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
     ).fetchone()
@@ -196,7 +204,7 @@ def has_waiting_calls(connection: Connection, count: int = 1) -> bool:
 
 
 def accepted_connections(url: str) -> int:
-    """Connections to the server that a process of it holds; those still in the kernel's queue have no inode yet."""
+    """The number of connections that the server has accepted. Those in the kernel's queue have no inode yet."""
     port = f":{int(url.rsplit(':', 1)[1]):04X}"
     sockets = (line.split() for line in Path("/proc/net/tcp").read_text("ascii").splitlines()[1:])
     return sum(s[1].endswith(port) and s[3] == "01" and s[9] != "0" for s in sockets)
@@ -206,12 +214,29 @@ def children_of(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()]
 
 
+def run_with(runner: Run, database_url: str, folder: Path) -> Run:
+    """`runner` with the settings for this database, and more settings as keyword arguments."""
+
+    def run(*arguments: str, stdin: str = "", **settings: str) -> tuple[int, str, str]:
+        environment = settings_for(database_url) | settings
+        return runner(*arguments, environment=environment, folder=folder, stdin=stdin)
+
+    return run
+
+
 @pytest.fixture
 def run(database_url: str, tmp_path: Path) -> Run:
-    """Runs the command with this test's database -> exit code, standard output, standard error."""
+    """Run the command with this test's database, and return its exit code, standard output and standard error."""
+    return run_with(run_command, database_url, tmp_path)
 
-    def with_settings(*arguments: str, stdin: str = "", **settings: str) -> tuple[int, str, str]:
-        environment = settings_for(database_url) | settings
-        return run_command(*arguments, environment=environment, folder=tmp_path, stdin=stdin)
 
-    return with_settings
+@pytest.fixture
+def run_installed(database_url: str, tmp_path: Path) -> Run:
+    """Like `run`, with the installed program. Each command has a test that uses it, or starts the program otherwise."""
+    return run_with(run_program, database_url, tmp_path)
+
+
+@pytest.fixture
+def refused_run(database_url: str, tmp_path: Path) -> Run:
+    """Like `run`, in the process of the tests, for arguments and settings that the command refuses."""
+    return run_with(run_in_process, database_url, tmp_path)

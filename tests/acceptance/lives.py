@@ -1,4 +1,4 @@
-"""Users with a whole life of events each, and the employees they are to be linked with."""
+"""Users with a whole life of events each, and the employees that they are linked with."""
 
 import random
 from uuid import UUID, uuid5
@@ -11,7 +11,7 @@ from tests.employees import Connection
 
 
 def hire_users(connection: Connection, count: int) -> None:
-    """Employees 1 to `count`, with the e-mail addresses of `lives`."""
+    """Insert employees 1 to `count`, with the e-mail addresses of `lives`."""
     connection.execute(
         "insert into employees (employee_id, email) select n, 'user' || n || '@example.com'"
         " from generate_series(1, %s) as n",
@@ -24,7 +24,7 @@ def user_id(number: int) -> UUID:
 
 
 def lives(count: int, seed: int = 0) -> list[Post]:
-    """Users 1 to `count`, three events each: sign-up, confirmation, then a new name, or for every third the end."""
+    """Three events for each of users 1 to `count`, shuffled: sign-up, confirmation, and a new name or a deletion."""
     posts: list[Post] = []
     for number in range(1, count + 1):
         user, email = user_id(number), f"user{number}@example.com"

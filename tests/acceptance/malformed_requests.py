@@ -38,7 +38,7 @@ CHUNKS = {
     "a bare LF after the size": b"1\nx\r\n0\r\n\r\n",
     "a bare LF after the data": b"1\r\nx\n0\r\n\r\n",
     "data longer than its size": b"1\r\nxy\r\n0\r\n\r\n",
-    "a trailer that is no header": b"0\r\nnonsense\r\n\r\n",
+    "a trailer without a colon": b"0\r\nnonsense\r\n\r\n",
     "a trailer with a NUL": b"0\r\nX-A: \x00\r\n\r\n",
     "a folded trailer": b"0\r\nX-A: a\r\n b\r\n\r\n",
 }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-from tests.acceptance.command import run_command, settings_for, started_command
+from tests.acceptance.command import run_command, run_in_process, settings_for, started_command
 from tests.acceptance.conftest import wait_for
 from tests.auth_faults import AuthServer, Call
 from tests.employees import Connection
@@ -17,7 +17,7 @@ from tests.integration.provisioning import USERS, auth_users, intents, logins, r
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Where the command is run: its folder, its database, its Auth."""
+    """The folder, the database and the Auth of the command."""
 
     folder: Path
     database_url: str
@@ -29,9 +29,13 @@ class Desk:
         return settings_for(self.database_url) | auth | settings
 
     def run(self, *arguments: str, stdin: str = "", **settings: str) -> tuple[int, str, str]:
-        """-> exit code, standard output, standard error."""
+        """Run the command and return its exit code, standard output and standard error."""
         environment = self.environment(**settings)
         return run_command("provision", *arguments, environment=environment, folder=self.folder, stdin=stdin)
+
+    def refused_run(self, *arguments: str) -> tuple[int, str, str]:
+        """Like `run`, in the process of the tests, for arguments that the command refuses."""
+        return run_in_process("provision", *arguments, environment=self.environment(), folder=self.folder)
 
     @contextmanager
     def started(self, output: str = "logins.csv", log: str = "log.txt") -> Iterator[subprocess.Popen[bytes]]:
@@ -45,12 +49,12 @@ class Desk:
         return sorted(self.folder.glob("*.csv"))
 
     def passwords(self, *files: Path) -> dict[str, str]:
-        """By e-mail, the last line of each."""
+        """Return {e-mail: password}, from the last line of each e-mail."""
         lines = [line for file in files or self.files() for line in lines_of(file)]
         return {line["email"]: line["temporary_password"] for line in lines}
 
     def assert_each_once(self, count: int) -> None:
-        """Everyone has one login, Auth has no others, and nothing is open."""
+        """Each employee has one login, Auth has no others, and nothing is open."""
         emails = [f"user{n}@example.com" for n in range(1, count + 1)]
         assert [email for _, email in logins(self.connection)] == emails
         assert sorted(auth_users(self.connection)) == sorted(emails)
@@ -58,12 +62,12 @@ class Desk:
         assert self.passwords() == reported(self.server)
 
     def wait_for_more(self, number: int) -> None:
-        """Until so many more requests to create an auth user have arrived."""
+        """Wait until `number` more requests to create an auth user have arrived."""
         target = self.created() + number
         wait_for("some logins", lambda: self.created() >= target)
 
     def created(self) -> int:
-        """Requests to create an auth user that have arrived."""
+        """The number of requests to create an auth user that have arrived."""
         return self.server.count("POST", USERS)
 
 
@@ -74,17 +78,20 @@ def lines_of(file: Path) -> list[dict[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A request of creating an auth user that is held up in Auth, until `release`."""
+    """A request to create an auth user that Auth holds back until `release`."""
 
     has_come: Event
     release: Event
 
     def wait(self) -> None:
-        wait_for("the request that is held up", self.has_come.is_set)
+        wait_for("the request that is held back", self.has_come.is_set)
 
 
 def hold(desk: Desk, number: int) -> tuple[Held, Callable[[Call], None]]:
-    """The so-manieth request; what it returns is `before` or `after` of the double."""
+    """Hold back the request with this number.
+
+    The function that it returns is for `before` or `after` of the double.
+    """
     held = Held(Event(), Event())
 
     def hook(call: Call) -> None:

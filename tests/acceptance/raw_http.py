@@ -15,7 +15,10 @@ from tests.auth_traffic import headers_for, insert
 from webhook_service.demo.traffic import body_of
 
 PATIENCE_SECONDS = 8
-"""For an answer and for the end of a connection; shorter than the server's own time limits, so that none takes part."""
+"""For an answer and for the end of a connection.
+
+It is shorter than the server's time limits, so that none of them applies.
+"""
 
 LIMIT_PATIENCE_SECONDS = 20
 """For a connection that the server closes at its time limit for a head or a body, about 10 s each."""
@@ -66,7 +69,7 @@ def is_whole(answer: bytes) -> bool:
 
 
 def half_close(connection: socket.socket) -> None:
-    """Ends what the client sends; it still reads."""
+    """End what the client sends; it still reads."""
     with suppress(OSError):  # closed already
         connection.shutdown(socket.SHUT_WR)
 
@@ -119,7 +122,7 @@ def events(count: int) -> list[Post]:
 
 
 def assert_answered(server: Server, count: int = 1) -> None:
-    """Posts `count` webhooks one after another on a connection of their own; each must be answered with a 2xx."""
+    """Post `count` webhooks one after another on a connection of their own; each must be answered with a 2xx."""
     assert refused(deliver(server.url, events(count), keep_alive=True, at_once=1)) == []
 
 
@@ -135,7 +138,7 @@ def unharmed(server: Server) -> Iterator[None]:
     yield
     assert_answered(server)
     assert server.workers() == workers
-    assert "Traceback" not in server.log()[log_before:]
+    assert "Traceback" not in server.log()[log_before:], server.log()[log_before:]
 
 
 def server_sockets(url: str) -> list[list[str]]:
@@ -151,7 +154,7 @@ def unaccepted_connections(url: str) -> int:
 
 
 def unread_bytes(url: str) -> int:
-    """What clients have sent and the server has not read yet."""
+    """The number of bytes that clients have sent and the server has not read yet."""
     return sum(int(fields[4].partition(":")[2], 16) for fields in server_sockets(url))
 
 
@@ -162,7 +165,7 @@ def memory_of(server: Server) -> int:
 
 
 def send_apart(url: str, connection: socket.socket, *parts: bytes) -> None:
-    """Sends each part when the server has read the one before, so that each is a read of its own."""
+    """Send each part when the server has read the one before, so that each is a read of its own."""
     for part in parts:
         send(connection, part)
         wait_for("the part is read", lambda: unread_bytes(url) == 0)

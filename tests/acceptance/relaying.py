@@ -1,4 +1,4 @@
-"""`webhook-service relay` as a process, and what the database says of it."""
+"""`webhook-service relay` as a process, and its traces in the database."""
 
 import json
 import subprocess
@@ -31,7 +31,7 @@ def relay_process(database_url: str, folder: Path, name: str = "relay", **settin
 
 
 def is_listening(connection: Connection) -> bool:
-    """Whether somebody waits for notifications in this database."""
+    """Whether a process waits for notifications in this database."""
     return bool(activity(connection, "query = 'listen auth_sync' and state = 'idle'"))
 
 
@@ -41,7 +41,7 @@ def activity(connection: Connection, condition: str) -> list[dict[str, Any]]:
 
 
 def statuses(connection: Connection) -> list[tuple[str, int, str | None]]:
-    """Of all events: status, attempts, how."""
+    """The status, the attempts and the way of each event."""
     found = connection.execute(
         "select status, attempts, via from integration_sync_log where direction = 'inbound' order by id"
     ).fetchall()

@@ -1,4 +1,4 @@
-"""A worker for one test: gunicorn loads it by its name, and nothing else of the tests."""
+"""A worker for one test. gunicorn loads it by its name, without the rest of the tests."""
 
 import os
 import signal
@@ -7,7 +7,7 @@ from webhook_service.server.worker import Worker
 
 
 class SignalledEarly(Worker):
-    """The server is told to end as the worker has just begun to start, and passes that on to it then and there."""
+    """A worker that has just begun to start when its server gets a SIGTERM and passes it on at once."""
 
     def load_wsgi(self) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})

@@ -32,39 +32,38 @@ from tests.acceptance.raw_http import (
 )
 
 REFUSED = {(), (400,), (408,), (503,)}
-"""What a client may get before its connection is closed at a limit: nothing, or one of these answers."""
+"""The answers that a client may get before its connection is closed at a limit; the first is none."""
 
 
 @pytest.fixture(autouse=True)
 def many_descriptors() -> Iterator[None]:
-    """Enough files for this process and its servers, on systems with a low default."""
+    """Allow this process and its servers enough files, on systems with a low default."""
     with descriptors(4096):
         yield
 
 
-def test_1000_idle_connections_hold_up_no_webhook(start_server: StartServer) -> None:
+def test_1000_idle_connections_hold_up_no_webhook(shared_server: Server) -> None:
     """Connections that never send a byte delay no webhook."""
-    server = start_server(WEB_CONCURRENCY="1")
-    with ExitStack() as stack, unharmed(server):
-        connect_many(server.url, b"", 1000, stack)
-        assert_answered(server, 20)
+    with ExitStack() as stack, unharmed(shared_server):
+        connect_many(shared_server.url, b"", 1000, stack)
+        assert_answered(shared_server, 20)
 
 
-def test_500_half_heads_hold_up_no_webhook(start_server: StartServer) -> None:
+@pytest.mark.campaign
+def test_500_half_heads_hold_up_no_webhook(shared_server: Server) -> None:
     """Heads that stop in the middle delay no webhook, and the server closes their connections."""
-    server = start_server(WEB_CONCURRENCY="1")
-    with ExitStack() as stack, unharmed(server):
-        senders = connect_many(server.url, signed_request()[:100], 500, stack)
-        assert_answered(server, 20)
+    with ExitStack() as stack, unharmed(shared_server):
+        senders = connect_many(shared_server.url, signed_request()[:100], 500, stack)
+        assert_answered(shared_server, 20)
         received = {tuple(statuses(until_closed(sender))) for sender in senders}
         assert received <= REFUSED
 
 
-def test_slowloris_is_closed_however_often_it_sends_a_byte(start_server: StartServer) -> None:
+@pytest.mark.campaign
+def test_slowloris_is_closed_however_often_it_sends_a_byte(shared_server: Server) -> None:
     """The time limit of a head starts with the connection: another byte now and then does not extend it."""
-    server = start_server(WEB_CONCURRENCY="1")
-    with ExitStack() as stack, unharmed(server):
-        left = set(connect_many(server.url, head_of()[:-2] + b"X-A: ", 50, stack))
+    with ExitStack() as stack, unharmed(shared_server):
+        left = set(connect_many(shared_server.url, head_of()[:-2] + b"X-A: ", 50, stack))
 
         def drip() -> bool:
             ended, _, _ = select.select(left, [], [], 0.2)
@@ -73,7 +72,7 @@ def test_slowloris_is_closed_however_often_it_sends_a_byte(start_server: StartSe
                 send(sender, b"a")
             return not left
 
-        assert_answered(server, 5)
+        assert_answered(shared_server, 5)
         wait_for("all are closed", drip, seconds=LIMIT_PATIENCE_SECONDS)
 
 
@@ -87,6 +86,7 @@ def test_an_empty_line_after_an_answer_does_not_keep_a_connection(start_server: 
         assert statuses(until_closed(client)) == []
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("target", ["/webhook/auth", "/admin/login"])
 def test_500_half_bodies_hold_up_no_webhook(start_server: StartServer, target: str) -> None:
     """Webhooks that stop in the middle of their body delay no other, and the server closes their connections."""
@@ -101,7 +101,7 @@ def test_500_half_bodies_hold_up_no_webhook(start_server: StartServer, target: s
 
 
 def restart_with_few_files(server: Server) -> None:
-    """Replaces the worker by one that may open 256 files; each connection is a file."""
+    """Replace the worker by one that may open 256 files; each connection is a file."""
     before = server.workers()
     resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (256, 256))
     server.signal(signal.SIGHUP)
@@ -123,6 +123,7 @@ def test_connections_over_the_limit_get_a_503(start_server: StartServer) -> None
         wait_for("all connections closed", lambda: not server_sockets(server.url))
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("target", ["POST /webhook/auth", "POST /admin/login"])
 def test_a_body_that_never_begins_is_refused(start_server: StartServer, target: str) -> None:
     """The time limit of a body starts with its head, not with its first byte."""

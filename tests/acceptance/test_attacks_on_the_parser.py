@@ -108,7 +108,7 @@ def test_a_request_without_exactly_one_host_is_refused(shared_server: Server, ho
 
 @pytest.mark.parametrize("body", ["Content-Length", "chunks"])
 def test_a_body_after_an_offer_to_upgrade_is_not_a_request(shared_server: Server, body: str) -> None:
-    """`Upgrade` does not end a request at its head: what follows is its body, even if it looks like a request."""
+    """`Upgrade` does not end a request at its head: what follows is its body, even if it has the form of a request."""
     upgrade = ["Connection: Upgrade", "Upgrade: websocket"]
     length = f"Content-Length: {len(NEXT)}" if body == "Content-Length" else "Transfer-Encoding: chunked"
     rest = NEXT if body == "Content-Length" else b"%x\r\n%s\r\n0\r\n\r\n" % (len(NEXT), NEXT)
@@ -180,7 +180,7 @@ def test_the_same_requests_without_an_attack_are_both_answered(shared_server: Se
 
 
 def test_a_signature_in_the_trailers_is_not_accepted(shared_server: Server) -> None:
-    """Trailers are not headers: a proxy that removes a header from a request does not look for it after the body."""
+    """Trailers are not headers: a proxy that removes a header from a request does not search for it after the body."""
     body = body_of(insert(uuid4()))
     signed = "".join(f"{line}\r\n" for line in signed_lines(body) if line.startswith("webhook-")).encode()
     head = head_of("Transfer-Encoding: chunked", "Content-Type: application/json", "Connection: close")

@@ -17,7 +17,7 @@ import httpx
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from tests.acceptance.conftest import StartServer, wait_for
+from tests.acceptance.conftest import Server, StartServer, wait_for
 from tests.acceptance.raw_http import (
     LIMIT_PATIENCE_SECONDS,
     NEXT,
@@ -45,7 +45,7 @@ CHUNK = b"1\r\nx\r\n"
 
 @contextmanager
 def sending(connection: socket.socket, message: bytes) -> Iterator[Future[bool]]:
-    """Sends in a thread, as fast as the server reads -> whether all was sent before the server closed."""
+    """Send in a thread, as fast as the server reads -> whether all was sent before the server closed."""
     with ThreadPoolExecutor(1) as thread:
         yield thread.submit(send, connection, message)
 
@@ -53,25 +53,23 @@ def sending(connection: socket.socket, message: bytes) -> Iterator[Future[bool]]
 # Bodies
 
 
-def test_a_million_one_byte_chunks_just_under_the_limit_hold_up_no_webhook(start_server: StartServer) -> None:
+def test_a_million_one_byte_chunks_just_under_the_limit_hold_up_no_webhook(shared_server: Server) -> None:
     """While a body arrives in one-byte chunks, webhooks are answered; after its last chunk the body is answered too."""
-    server = start_server(WEB_CONCURRENCY="1")
-    with unharmed(server), connected(server.url, patience=LIMIT_PATIENCE_SECONDS) as attacker:
+    with unharmed(shared_server), connected(shared_server.url, patience=LIMIT_PATIENCE_SECONDS) as attacker:
         with sending(attacker, CHUNKED + CHUNK * (DEFAULT_MAX_BODY_BYTES - 1)):
-            assert_answered(server, 50)
-        assert_answered(server, 50)  # the body lacks only its last chunk
+            assert_answered(shared_server, 50)
+        assert_answered(shared_server, 50)  # the body lacks only its last chunk
         send(attacker, b"0\r\n\r\n")
         assert statuses(until_closed(attacker)) == [401]
 
 
-def test_five_megabytes_in_one_byte_chunks_hold_up_no_webhook(start_server: StartServer) -> None:
+def test_five_megabytes_in_one_byte_chunks_hold_up_no_webhook(shared_server: Server) -> None:
     """A body over the limit is refused while it arrives, and webhooks are answered until then."""
-    server = start_server(WEB_CONCURRENCY="1")
-    with unharmed(server), connected(server.url, patience=LIMIT_PATIENCE_SECONDS) as attacker:
+    with unharmed(shared_server), connected(shared_server.url, patience=LIMIT_PATIENCE_SECONDS) as attacker:
         with sending(attacker, CHUNKED + CHUNK * 5_000_000) as attack:
-            assert_answered(server, 20)
+            assert_answered(shared_server, 20)
             while not attack.done():
-                assert_answered(server, 5)
+                assert_answered(shared_server, 5)
         assert statuses(until_closed(attacker)) in ([413], [])
 
 
@@ -92,23 +90,21 @@ ENDLESS = {
 
 
 @pytest.mark.parametrize(("start", "more"), ENDLESS.values(), ids=ENDLESS)
-def test_an_endless_part_of_a_request_is_refused(start_server: StartServer, start: bytes, more: bytes) -> None:
+def test_an_endless_part_of_a_request_is_refused(shared_server: Server, start: bytes, more: bytes) -> None:
     """Each part of a request besides its body has a limit, too: the server never reads 64 MB of it."""
-    server = start_server(WEB_CONCURRENCY="1")
-    with unharmed(server), connected(server.url, patience=LIMIT_PATIENCE_SECONDS) as attacker:
+    with unharmed(shared_server), connected(shared_server.url, patience=LIMIT_PATIENCE_SECONDS) as attacker:
         with sending(attacker, start + more * 65_536) as is_sent:
-            assert_answered(server, 20)
+            assert_answered(shared_server, 20)
         assert not is_sent.result()
         received = statuses(until_closed(attacker))
     assert received in ([], [400], [413], [431]) or (start == NEXT and received in ([200], [200, 400], [200, 431]))
 
 
 @pytest.mark.parametrize("size", [40_000, 1_000_000])
-def test_an_oversized_head_is_refused(start_server: StartServer, size: int) -> None:
+def test_an_oversized_head_is_refused(shared_server: Server, size: int) -> None:
     """A whole and well-formed head over the limit of 32 KB is refused."""
-    server = start_server(WEB_CONCURRENCY="1")
     line = "X-A: " + "a" * 993
-    with unharmed(server), connected(server.url) as attacker:
+    with unharmed(shared_server), connected(shared_server.url) as attacker:
         send(attacker, head_of(*[line] * (size // 1000), "Content-Length: 0"))
         assert statuses(until_closed(attacker)) in ([], [400], [431])
 
@@ -118,7 +114,7 @@ def test_an_oversized_head_is_refused(start_server: StartServer, size: int) -> N
 
 @contextmanager
 def network(database_url: str) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
-    """A way to the database through a process; while that is stopped, the database is a black hole."""
+    """A URL of the database through a proxy process. While the process is stopped, the database does not answer."""
     target = conninfo_to_dict(database_url)
     port = free_port()
     arguments = [str(port), f"{target['host']}/.s.PGSQL.{target.get('port', 5432)}", "0"]
@@ -156,15 +152,14 @@ def test_healthz_is_answered_while_80_readyz_hang(start_server: StartServer, dat
             wait_for("an applied event", lambda: is_answered(server))
 
 
-def test_answers_that_are_not_read_hold_up_no_webhook(start_server: StartServer) -> None:
+def test_answers_that_are_not_read_hold_up_no_webhook(shared_server: Server) -> None:
     """A client that pipelines without end and reads no answer is no longer read from, and delays no webhook."""
-    server = start_server(WEB_CONCURRENCY="1")
-    with unharmed(server), connected(server.url, patience=1) as attacker:
+    with unharmed(shared_server), connected(shared_server.url, patience=1) as attacker:
         attacker.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
 
         with ThreadPoolExecutor(1) as thread:
             attack = thread.submit(attacker.sendall, NEXT * 2_500_000)
-            assert_answered(server, 20)
+            assert_answered(shared_server, 20)
             assert isinstance(attack.exception(), OSError)  # a timeout, or the server has closed the connection
 
 

@@ -1,8 +1,9 @@
-"""A bulk replay and the process that works on it: killed in the middle, followed by another."""
+"""A bulk replay whose process is killed in the middle, and is followed by another process."""
 
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from tests.acceptance.conftest import has_waiting_calls, wait_for
 from tests.acceptance.relaying import relay_process
@@ -13,10 +14,11 @@ from webhook_service.ledger import bulk_replay
 from webhook_service.ports import Database
 
 
+@pytest.mark.campaign
 def test_a_killed_relay_is_followed(
     database_url: str, tmp_path: Path, connection: Connection, database: Database
 ) -> None:
-    """SIGKILL while a part is under way: the process that is started next ends the job, with each event once."""
+    """When a relay is killed during a bulk replay, another one ends the job, with each event once."""
     fail_many(connection, database, 120)
     job = bulk_replay.begin(database, FAILED, requested_by="kim")["id"]
 

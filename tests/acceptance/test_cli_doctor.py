@@ -11,7 +11,8 @@ from tests.acceptance.command import (
     assert_one_clear_line,
     clean_environment,
     environment_in,
-    run_command,
+    run_in_process,
+    run_program,
 )
 from tests.employees import Connection
 from webhook_service.doctor.findings import Level
@@ -19,7 +20,7 @@ from webhook_service.doctor.findings import Level
 
 @pytest.fixture
 def relayed(run: Run) -> None:
-    """A relay has run once: what a fresh installation lacks."""
+    """A relay has run once, which a fresh installation lacks."""
     assert run("relay", "--once")[0] == 0
 
 
@@ -29,9 +30,9 @@ def findings(output: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.usefixtures("relayed")
-def test_nothing_wrong_is_zero(run: Run) -> None:
-    """A right installation ends with 0, a line for each check, and what may be done below its notes."""
-    code, output, errors = run("doctor")
+def test_nothing_wrong_is_zero(run_installed: Run) -> None:
+    """A correct installation ends with 0. Each check has a line, and each note a suggestion below it."""
+    code, output, errors = run_installed("doctor")
     assert (code, errors) == (0, "")
     lines = output.splitlines()
     levels = [line.split()[0] for line in lines if not line.startswith(" " * 7)]
@@ -44,7 +45,7 @@ def test_nothing_wrong_is_zero(run: Run) -> None:
 
 
 def test_something_wrong_is_one(run: Run) -> None:
-    """What is wrong ends with 1, and its line is followed by what to do."""
+    """A finding that is wrong ends the command with 1, and the line after it names the remedy."""
     code, output, errors = run("doctor")
     assert (code, errors) == (1, "")
     [(position, _)] = [item for item in enumerate(output.splitlines()) if item[1].startswith("WRONG")]
@@ -57,7 +58,7 @@ def test_something_wrong_is_one(run: Run) -> None:
 @pytest.mark.parametrize(("before", "code"), [("select", 0), ("drop trigger auth_sync_capture on auth.users", 1)])
 @pytest.mark.usefixtures("relayed")
 def test_json_for_scripts(run: Run, connection: Connection, before: str, code: int) -> None:
-    """--json prints one array of objects with the same four keys, and has the same exit code."""
+    """`--json` prints an array of objects with the same four keys, and ends with the same exit code."""
     connection.execute(before)
     ended, output, errors = run("doctor", "--json")
     assert (ended, errors) == (code, "")
@@ -69,20 +70,20 @@ def test_json_for_scripts(run: Run, connection: Connection, before: str, code: i
 
 @pytest.mark.usefixtures("relayed")
 def test_quick_leaves_out_the_comparison(run: Run) -> None:
-    """--quick has all findings but that of drift, which reads all users."""
+    """`--quick` has all findings except drift, which reads all users."""
     full, quick = findings(run("doctor", "--json")[1]), findings(run("doctor", "--json", "--quick")[1])
     assert [f["check"] for f in full] == [*(f["check"] for f in quick), "drift"]
 
 
 @pytest.mark.usefixtures("relayed")
 def test_settings_of_the_service_count(run: Run) -> None:
-    """NAME_FIELDS of the environment is what is compared with the database."""
+    """`doctor` compares NAME_FIELDS in the environment with the database."""
     code, output, _ = run("doctor", "--json", NAME_FIELDS="none")
     assert (code, [f["check"] for f in findings(output) if f["level"] == "wrong"]) == (1, ["settings"])
 
 
 def test_before_the_migrations(run: Run, empty_database_url: str) -> None:
-    """An empty database is a finding, not an error: 1, and the command that helps."""
+    """An empty database is a finding with the command that helps, and not an error. The exit code is 1."""
     code, output, errors = run("doctor", DATABASE_URL=empty_database_url)
     assert (code, errors) == (1, "")
     assert [line.strip() for line in output.splitlines()] == [
@@ -101,16 +102,16 @@ def test_before_the_migrations(run: Run, empty_database_url: str) -> None:
         ("NAME_FIELDS", "salary=salary", "NAME_FIELDS"),
     ],
 )
-def test_what_goes_wrong_is_one_clear_line(run: Run, variable: str, value: str, mentioned: str) -> None:
-    """A database that cannot be asked and a bad setting end it in one line, with nothing on standard output."""
-    code, output, errors = run("doctor", **{variable: value})
+def test_an_error_is_one_clear_line(refused_run: Run, variable: str, value: str, mentioned: str) -> None:
+    """An unreachable database or a bad setting ends `doctor` in one line, with nothing on standard output."""
+    code, output, errors = refused_run("doctor", **{variable: value})
     assert (code, output) == (1, "")
     assert_one_clear_line(errors, mentioned)
 
 
 def test_without_any_database(folder: Path) -> None:
-    """Where neither a database is configured nor one has been served from the folder, it says what to set."""
-    code, output, errors = run_command("doctor", environment=environment_in(folder), folder=folder)
+    """Without a configured or a served database, `doctor` names the variable to set."""
+    code, output, errors = run_in_process("doctor", environment=environment_in(folder), folder=folder)
     assert (code, output) == (1, "")
     assert_one_clear_line(errors, "DATABASE_URL")
 
@@ -121,13 +122,13 @@ COMMANDS = ("relay", "reconcile", "prune", "doctor", "uninstall")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_has_help(tmp_path: Path, command: str) -> None:
     """`--help` works for each command, without any setting."""
-    code, output, _ = run_command(command, "--help", environment=clean_environment(), folder=tmp_path)
+    code, output, _ = run_in_process(command, "--help", environment=clean_environment(), folder=tmp_path)
     assert (code, output.splitlines()[0].split()[:3]) == (0, ["Usage:", "webhook-service", command])
 
 
 def test_help_lists_all_commands(tmp_path: Path) -> None:
-    """The first thing that a newcomer sees has each command with a word on what it does, cut off nowhere."""
-    code, output, _ = run_command("--help", environment=clean_environment(), folder=tmp_path)
+    """The help that a newcomer sees first describes each command in a few words, none of which are cut off."""
+    code, output, _ = run_program("--help", environment=clean_environment(), folder=tmp_path)
     listed = output.split("Commands:\n")[1].splitlines()
     assert code == 0
     assert {line.split()[0] for line in listed} >= {*COMMANDS, "demo", "migrate", "replay", "serve", "sign", "sql"}

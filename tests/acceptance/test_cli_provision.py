@@ -20,8 +20,11 @@ def desk(tmp_path: Path, database_url: str, connection: Connection) -> Iterator[
         yield Desk(tmp_path, database_url, connection, server)
 
 
-def test_all_who_have_none(desk: Desk, connection: Connection) -> None:
-    """Each gets a login; the file has the passwords, in order; the end says how many, and what to do with the file."""
+def test_employees_without_a_login(desk: Desk, connection: Connection) -> None:
+    """Each employee gets a login.
+
+    The file has the passwords in order. The last lines count them and say what to do with the file.
+    """
     people = hire_many(connection, 3)
     code, output, errors = desk.run("--yes")
     assert (code, errors) == (0, "")
@@ -37,13 +40,14 @@ def test_all_who_have_none(desk: Desk, connection: Connection) -> None:
 
 
 def test_only_the_owner_reads_the_file(desk: Desk, connection: Connection) -> None:
+    """The file of the passwords is readable by its owner only."""
     hire_many(connection, 1)
     desk.run("--yes", "--output", "logins.csv")
     assert stat.S_IMODE((desk.folder / "logins.csv").stat().st_mode) == 0o600
 
 
 def test_a_refused_employee_has_no_password(desk: Desk, connection: Connection) -> None:
-    """The password of an employee who was refused opens nothing, and the command says so."""
+    """The command reports that the file has a line for an employee who was refused, and counts no usable password."""
     hire(connection, "no e-mail@example.com")
     _, output, _ = desk.run("--yes")
     assert "0 created" in output
@@ -51,8 +55,8 @@ def test_a_refused_employee_has_no_password(desk: Desk, connection: Connection) 
     assert "has a line for 1 employee without a login" in output
 
 
-def test_nobody_else_is_told_a_password(desk: Desk, connection: Connection) -> None:
-    """It is in the file, and nowhere in what is printed."""
+def test_no_password_is_printed(desk: Desk, connection: Connection) -> None:
+    """A password is in the file, and not in the output."""
     hire_many(connection, 2)
     hire(connection, "no e-mail@example.com")
     _, output, errors = desk.run("--yes", LOG_LEVEL="debug")
@@ -62,7 +66,7 @@ def test_nobody_else_is_told_a_password(desk: Desk, connection: Connection) -> N
 
 
 def test_a_dry_run(desk: Desk, connection: Connection) -> None:
-    """It says how many and whom, calls nobody and writes nothing; it needs no Auth."""
+    """A dry run counts and lists the employees. It calls nothing, writes nothing and needs no Auth."""
     hire_many(connection, 3)
     listed = ["         1  user1@example.com", "         2  user2@example.com"]
     for settings in ({}, {"SUPABASE_URL": "", "SUPABASE_SERVICE_ROLE_KEY": ""}):
@@ -73,7 +77,7 @@ def test_a_dry_run(desk: Desk, connection: Connection) -> None:
 
 
 def test_a_dry_run_shows_what_would_be_refused(desk: Desk, connection: Connection) -> None:
-    """And nothing that moves the cursor of whoever reads it."""
+    """A dry run marks the employees that would be refused, and prints no control characters."""
     hire(connection, "info@example.com")
     hire(connection, "INFO@example.com")
     hire(connection, "\x1b[2Ja@example.com")
@@ -85,14 +89,14 @@ def test_a_dry_run_shows_what_would_be_refused(desk: Desk, connection: Connectio
     assert output.count("(ambiguous: another employee has this e-mail, so it would be refused)") == 2
 
 
-def test_nobody_is_left(desk: Desk, connection: Connection) -> None:
-    """Nobody is asked, nothing is written."""
+def test_no_employee_is_left(desk: Desk, connection: Connection) -> None:
+    """If every employee has a login, the command asks nothing and writes nothing."""
     assert desk.run() == (0, "Every employee has a login.\n", "")
     assert desk.files() == []
 
 
 def test_a_limit(desk: Desk, connection: Connection) -> None:
-    """The first so many; the next run goes on with the others."""
+    """A limit ends the run after that number of employees. The next run goes on with the others."""
     hire_many(connection, 3)
     assert desk.run("--yes", "--limit", "2", "--output", "logins.csv")[0] == 0
     assert [number for number, _ in logins(connection)] == [1, 2]
@@ -101,7 +105,7 @@ def test_a_limit(desk: Desk, connection: Connection) -> None:
 
 
 def test_orphans(desk: Desk, connection: Connection) -> None:
-    """Only where they are asked for."""
+    """Employees whose login was deleted get one only with --orphans."""
     hire(connection, "user1@example.com", orphaned_at="2026-11-22")
     assert desk.run("--yes")[1] == "Every employee has a login.\n"
     assert desk.run("--yes", "--orphans")[0] == 0
@@ -109,7 +113,7 @@ def test_orphans(desk: Desk, connection: Connection) -> None:
 
 
 def test_invitations(desk: Desk, connection: Connection) -> None:
-    """There are no passwords, and so there is no file."""
+    """Invitations have no passwords, so no file is written."""
     hire_many(connection, 2)
     code, output, _ = desk.run("--yes", "--invite")
     assert (code, desk.files(), reported(desk.server)) == (0, [], {})
@@ -118,7 +122,7 @@ def test_invitations(desk: Desk, connection: Connection) -> None:
 
 
 def test_it_asks_first(desk: Desk, connection: Connection) -> None:
-    """With the count; a no, or nobody to ask, is a no."""
+    """The command asks with the count. A no, or the end of the input, is a no."""
     hire_many(connection, 2)
     for stdin in ("n\n", ""):
         code, output, _ = desk.run("--limit", "1", stdin=stdin)
@@ -129,8 +133,8 @@ def test_it_asks_first(desk: Desk, connection: Connection) -> None:
     desk.assert_each_once(2)
 
 
-def test_those_who_got_none(desk: Desk, connection: Connection) -> None:
-    """They are told at the end, with why; the others get theirs; the exit code is 1."""
+def test_employees_who_got_no_login(desk: Desk, connection: Connection) -> None:
+    """The last lines list the employees without a login, with the reason. The others get theirs. The exit code is 1."""
     hire_many(connection, 2)
     bad = hire(connection, "no e-mail@example.com")
     holder = hire(connection, "x@example.com")
@@ -149,7 +153,7 @@ def test_those_who_got_none(desk: Desk, connection: Connection) -> None:
 
 
 def test_the_stand_in_of_the_embedded_database(desk: Desk, connection: Connection) -> None:
-    """Where Auth is the one of `serve` without a project."""
+    """With AUTH_ADMIN=local, the stand-in for Auth creates the logins."""
     hire_many(connection, 2)
     assert desk.run("--yes", AUTH_ADMIN="local", SUPABASE_URL="", SUPABASE_SERVICE_ROLE_KEY="")[0] == 0
     assert len(logins(connection)) == 2
@@ -159,7 +163,7 @@ def test_the_stand_in_of_the_embedded_database(desk: Desk, connection: Connectio
 
 
 def test_a_file_that_others_may_read(desk: Desk, connection: Connection) -> None:
-    """It is refused before anybody is begun."""
+    """A file that others may read is refused before the first login."""
     hire_many(connection, 1)
     (desk.folder / "logins.csv").touch(0o644)
     code, _, errors = desk.run("--yes", "--output", "logins.csv")
@@ -169,6 +173,7 @@ def test_a_file_that_others_may_read(desk: Desk, connection: Connection) -> None
 
 
 def test_a_folder_that_cannot_be_written(desk: Desk, connection: Connection) -> None:
+    """A file that cannot be created ends the command in one clear line before the first login."""
     hire_many(connection, 1)
     code, _, errors = desk.run("--yes", "--output", "nowhere/logins.csv")
     assert code == 1
@@ -188,7 +193,7 @@ def test_a_folder_that_cannot_be_written(desk: Desk, connection: Connection) -> 
     ids=["no Auth", "no key", "wrong key", "bad rate", "no database"],
 )
 def test_wrong_settings(desk: Desk, connection: Connection, settings: dict[str, str], mentioned: list[str]) -> None:
-    """One clear line; nobody is begun, and no file is left."""
+    """A wrong setting is one clear line. No login is begun, and no file is left."""
     hire_many(connection, 1)
     code, _, errors = desk.run("--yes", **settings)
     assert code == 1
@@ -197,6 +202,7 @@ def test_wrong_settings(desk: Desk, connection: Connection, settings: dict[str, 
 
 
 def test_before_the_migrations(desk: Desk, empty_database_url: str) -> None:
+    """A database without the migrations is one clear line that names the command."""
     code, _, errors = desk.run("--yes", DATABASE_URL=empty_database_url)
     assert code == 1
     assert_one_clear_line(errors, "[not_migrated]", "webhook-service migrate")
@@ -208,15 +214,15 @@ def test_before_the_migrations(desk: Desk, empty_database_url: str) -> None:
     ids=" ".join,
 )
 def test_used_wrongly(desk: Desk, arguments: list[str]) -> None:
-    """What does not fit together is a usage error in one line."""
-    code, _, errors = desk.run(*arguments)
+    """Arguments that do not fit together are a usage error in one line."""
+    code, _, errors = desk.refused_run(*arguments)
     assert code == 2
     assert_one_clear_line(errors)
 
 
 def test_help(desk: Desk) -> None:
-    """It says what is needed, what the file is, and what to do after a kill."""
-    code, output, _ = desk.run("--help")
+    """The help names the settings, the form of the file, and what to do after a kill."""
+    code, output, _ = desk.refused_run("--help")
     words = " ".join(output.split())
     assert code == 0
     for reported_there in (
@@ -225,6 +231,6 @@ def test_help(desk: Desk) -> None:
         "employee_id, email, temporary_password",
         "the last line counts",
         "only you can read it",
-        "run it again to go on",
+        "Run the command again to continue",
     ):
         assert reported_there in words

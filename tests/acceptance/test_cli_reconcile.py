@@ -19,7 +19,7 @@ def auth(database_url: str) -> Iterator[Auth]:
 
 @pytest.fixture
 def first_install(connection: Connection, auth: Auth) -> Connection:
-    """A project with three users and one employee, whose users came before the triggers."""
+    """A project with one employee and three users, who signed up before the triggers existed."""
     connection.execute("alter table auth.users disable trigger auth_sync_capture")
     hire(connection, "jane@example.com")
     for name in ("jane", "joe", "jim"):
@@ -29,7 +29,7 @@ def first_install(connection: Connection, auth: Auth) -> Connection:
 
 
 def runs(connection: Connection) -> list[tuple[str, str]]:
-    """Status and outcome of the runs in the ledger."""
+    """The status and outcome of each run in the ledger."""
     query = "select status, outcome from integration_sync_log where direction = 'maintenance' order by id"
     return [(row["status"], row["outcome"]) for row in connection.execute(query)]
 
@@ -38,7 +38,10 @@ def runs(connection: Connection) -> list[tuple[str, str]]:
 
 
 def test_a_dry_run_shows_the_difference(run: Run, first_install: Connection) -> None:
-    """What differs is counted by its kind and told user by user; nothing is written; 1 says that something differs."""
+    """A dry run counts the differences by kind and lists the users.
+
+    It writes nothing, and ends with 1 if there is a difference.
+    """
     code, output, errors = run("reconcile", "--dry-run")
     assert (code, errors) == (1, "")
     users = first_install.execute("select id from auth.users order by id").fetchall()
@@ -48,9 +51,9 @@ def test_a_dry_run_shows_the_difference(run: Run, first_install: Connection) -> 
     assert first_install.execute("select from integration_sync_log").fetchall() == []
 
 
-def test_reconcile_mends(run: Run, first_install: Connection) -> None:
-    """It says what differed and what became of it; the run is in the ledger, and who asked."""
-    code, output, errors = run("reconcile")
+def test_reconcile_repairs(run_installed: Run, first_install: Connection) -> None:
+    """A run prints the differences and their outcomes. The ledger has the run, with its requester."""
+    code, output, errors = run_installed("reconcile")
     assert (code, errors) == (0, "")
     assert output.splitlines() == [
         "comparing",  # the bar, where there is no terminal
@@ -68,7 +71,7 @@ def test_reconcile_mends(run: Run, first_install: Connection) -> None:
 
 @pytest.mark.parametrize("arguments", [["reconcile"], ["reconcile", "--dry-run"]])
 def test_again_there_is_nothing(run: Run, first_install: Connection, arguments: list[str]) -> None:
-    """After a reconcile nothing differs, and the code is 0, dry or not."""
+    """After a reconcile there is no difference, and the next run, dry or not, ends with 0."""
     run("reconcile")
     code, output, _ = run(*arguments)
     assert code == 0
@@ -76,7 +79,10 @@ def test_again_there_is_nothing(run: Run, first_install: Connection, arguments: 
 
 
 def test_what_cannot_be_applied_now_is_said(run: Run, first_install: Connection, database_url: str) -> None:
-    """Somebody holds the employee: the rest is done, the code is 1, the run has failed, and the relay brings it."""
+    """While another transaction holds an employee, the run does the rest, is recorded as failed and ends with 1.
+
+    The relay applies the event later.
+    """
     with psycopg.connect(database_url) as other:
         other.execute("update employees set first_name = first_name")
         code, output, _ = run("reconcile")
@@ -89,7 +95,7 @@ def test_what_cannot_be_applied_now_is_said(run: Run, first_install: Connection,
 
 
 def test_one_run_at_a_time(run: Run, connection: Connection) -> None:
-    """While one is under way, another says so in one line; a dry run works all the same."""
+    """While a run is under way, another one is refused in one line. A dry run works."""
     connection.execute("select auth_sync_begin_reconcile_v1('somebody', false)")
     code, _, errors = run("reconcile")
     assert code == 1
@@ -98,7 +104,7 @@ def test_one_run_at_a_time(run: Run, connection: Connection) -> None:
 
 
 def test_without_auth_users(run: Run, connection: Connection) -> None:
-    """Where there is nothing to compare with, one line says so, and nothing counts as a success."""
+    """Without auth.users, the run is refused in one line, and no success is recorded."""
     connection.execute("drop table auth.users cascade")
     code, _, errors = run("reconcile")
     assert code == 1
@@ -108,7 +114,7 @@ def test_without_auth_users(run: Run, connection: Connection) -> None:
 
 @pytest.mark.parametrize("command", ["reconcile", "reconcile --dry-run", "relay --once", "prune --older-than 90d"])
 def test_an_unreachable_database_is_one_clear_line(run: Run, command: str) -> None:
-    """Each says in one line that the database cannot be reached."""
+    """Each command reports in one line that it cannot reach the database."""
     code, _, errors = run(*command.split(), DATABASE_URL="postgresql://127.0.0.1:1/none")
     assert code == 1
     assert_one_clear_line(errors, "[database_unreachable]")
@@ -116,7 +122,7 @@ def test_an_unreachable_database_is_one_clear_line(run: Run, command: str) -> No
 
 @pytest.mark.parametrize("command", ["reconcile", "reconcile --dry-run", "relay --once", "prune --older-than 90d"])
 def test_before_the_migrations_is_one_clear_line(run: Run, empty_database_url: str, command: str) -> None:
-    """Each says in one line that migrations have yet to run."""
+    """Each command reports in one line that the migrations have yet to run."""
     code, _, errors = run(*command.split(), DATABASE_URL=empty_database_url)
     assert code == 1
     assert_one_clear_line(errors, "[not_migrated]", "webhook-service migrate")
@@ -125,14 +131,14 @@ def test_before_the_migrations_is_one_clear_line(run: Run, empty_database_url: s
 # relay --once
 
 
-def test_relay_once(run: Run, connection: Connection, auth: Auth) -> None:
-    """It applies all that is due and says how many that were; then there is nothing."""
+def test_relay_once(run_installed: Run, connection: Connection, auth: Auth) -> None:
+    """`relay --once` applies all due events and prints their number. The next one finds none."""
     hire(connection, "jane@example.com")
     for name in ("jane", "joe"):
         auth.admin_create(f"{name}@example.com")
-    assert run("relay", "--once") == (0, "2 events were due, and 0 actions.\n", "")
+    assert run_installed("relay", "--once") == (0, "2 events were due, and 0 actions.\n", "")
     assert employee(connection, 1)["auth_user_id"] is not None
-    assert run("relay", "--once") == (0, "0 events were due, and 0 actions.\n", "")
+    assert run_installed("relay", "--once") == (0, "0 events were due, and 0 actions.\n", "")
 
 
 # prune
@@ -140,7 +146,7 @@ def test_relay_once(run: Run, connection: Connection, auth: Auth) -> None:
 
 @pytest.fixture
 def old_events(run: Run, connection: Connection, auth: Auth) -> Connection:
-    """Three that are done for 100 days, one that is done today, and one that has been pending for 100 days."""
+    """Three events that were done 100 days ago, one that was done today, and one that has been pending for 100 days."""
     for name in ("jane", "joe", "jim", "jill"):
         auth.admin_create(f"{name}@example.com")
     run("relay", "--once")
@@ -160,40 +166,40 @@ def left(connection: Connection) -> list[str]:
 @pytest.mark.parametrize(
     "age", ["", "90", "d", "-1d", "1.5d", "90 d", "90D", "1y", "999999d", "١d", "0d", "12h", "23h"]
 )
-def test_a_bad_age_is_refused(run: Run, connection: Connection, age: str) -> None:
-    """What is no age, or under a day, is refused in one line that names the option."""
-    code, _, errors = run("prune", "--older-than", age)
+def test_a_bad_age_is_refused(refused_run: Run, connection: Connection, age: str) -> None:
+    """A text that is not an age, or an age under a day, is refused in one line that names the option."""
+    code, _, errors = refused_run("prune", "--older-than", age)
     assert code == 2
     assert_one_clear_line(errors, "--older-than")
 
 
 @pytest.mark.parametrize("age", ["99999d", "99999w"])
-def test_an_age_before_all_time(run: Run, connection: Connection, age: str) -> None:
-    """An age that is older than any date is as good as any other, or refused in one line."""
-    code, output, errors = run("prune", "--older-than", age, "--dry-run")
+def test_an_age_before_all_time(refused_run: Run, connection: Connection, age: str) -> None:
+    """An age before all dates is accepted, or refused in one line."""
+    code, output, errors = refused_run("prune", "--older-than", age, "--dry-run")
     if code:
         assert_one_clear_line(errors, "--older-than")
     else:
         assert output == "0 events would be removed.\n"
 
 
-def test_an_age_must_be_given(run: Run) -> None:
+def test_an_age_must_be_given(refused_run: Run) -> None:
     """Without --older-than nothing is removed."""
-    code, _, errors = run("prune")
+    code, _, errors = refused_run("prune")
     assert code == 2
     assert_one_clear_line(errors, "--older-than")
 
 
 @pytest.mark.parametrize(("age", "count"), [("90d", 3), ("12w", 3), ("2399h", 3), ("101d", 0)])
 def test_a_dry_prune_counts(run: Run, old_events: Connection, age: str, count: int) -> None:
-    """It says how many are done for that long, in days, weeks or hours, and removes none."""
+    """A dry run counts the events that were done that long ago, in days, weeks or hours, and removes none."""
     assert run("prune", "--older-than", age, "--dry-run") == (0, f"{count} events would be removed.\n", "")
     assert len(left(old_events)) == 5
 
 
-def test_prune_removes(run: Run, old_events: Connection) -> None:
-    """What is done for that long goes; what is open stays, however old; again there is nothing."""
-    code, output, errors = run("prune", "--older-than", "90d")
+def test_prune_removes(run_installed: Run, old_events: Connection) -> None:
+    """Events that were done that long ago are removed. Open events stay at any age. The next run removes none."""
+    code, output, errors = run_installed("prune", "--older-than", "90d")
     assert (code, output.splitlines()[-1], errors) == (0, "3 events removed.", "")
     assert left(old_events) == ["SUCCESS", "PENDING"]
-    assert run("prune", "--older-than", "90d")[1].splitlines()[-1] == "0 events removed."
+    assert run_installed("prune", "--older-than", "90d")[1].splitlines()[-1] == "0 events removed."

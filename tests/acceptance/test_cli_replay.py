@@ -11,13 +11,13 @@ from tests.employees import Connection
 
 @pytest.fixture
 def ledger(start_server: StartServer, connection: Connection) -> Connection:
-    """99 events that matched nobody and one that was ambiguous; since then, each matches exactly one employee.
+    """99 events that matched no employee and one that was ambiguous. By now, each matches exactly one employee.
 
-    The trigger that links employees as they are inserted is off: it would leave nothing to replay.
+    The trigger that links new employees is disabled, because it would leave nothing to replay.
     """
     connection.execute("insert into employees (email) values ('user0@example.com'), ('user0@example.com')")
     users = [insert(user_id(n), email=f"user{n}@example.com", email_confirmed_at=CONFIRMED) for n in range(100)]
-    server = start_server(RELAY="off")  # it would try the one that failed again, in its own time
+    server = start_server(RELAY="off")  # a relay would retry the failed event
     deliver(server.url, [Post(f"evt-{n}", user) for n, user in enumerate(users)])
     connection.execute("delete from employees where employee_id = (select min(employee_id) from employees)")
     connection.execute("alter table employees disable trigger auth_sync_employees_inserted")
@@ -31,9 +31,9 @@ def linked(connection: Connection) -> int:
     return len(connection.execute("select from employees where auth_user_id is not null").fetchall())
 
 
-def test_replay_of_one_event(run: Run, ledger: Connection) -> None:
-    """An event that failed is applied by its id once its cause is gone, and the ledger says who asked."""
-    assert run("replay", "evt-0") == (0, "evt-0: SUCCESS linked\n", "")
+def test_replay_of_one_event(run_installed: Run, ledger: Connection) -> None:
+    """A failed event is applied by its id once the cause is gone. The ledger has the requester."""
+    assert run_installed("replay", "evt-0") == (0, "evt-0: SUCCESS linked\n", "")
     asked = ledger.execute("select requested_by, outcome_before, outcome from integration_sync_replays").fetchall()
     assert [(row["requested_by"][:4], row["outcome_before"], row["outcome"]) for row in asked] == [
         ("cli:", "ambiguous", "linked")
@@ -41,7 +41,7 @@ def test_replay_of_one_event(run: Run, ledger: Connection) -> None:
 
 
 def test_replay_dry_run(run: Run, ledger: Connection) -> None:
-    """A dry run tells how many events fit and what would change, and changes nothing."""
+    """A dry run prints the number of matching events and their changes, and changes nothing."""
     code, output, _ = run("replay", "--outcome", "ambiguous", "--dry-run")
     assert (code, output.splitlines()[0]) == (0, "1 match, 1 would be replayed, 1 of them change employees")
     assert "auth_user_id" in output
@@ -49,20 +49,20 @@ def test_replay_dry_run(run: Run, ledger: Connection) -> None:
 
 
 def test_replay_by_filter(run: Run, ledger: Connection) -> None:
-    """What fits the filter is replayed, and nothing else."""
+    """Only the events that match the filter are replayed."""
     assert run("replay", "--status", "FAILED", "--yes")[0] == 0
     assert linked(ledger) == 1
 
 
 def test_replay_asks_first(run: Run, ledger: Connection) -> None:
-    """Without --yes, a person is asked, and a no is a no."""
+    """Without --yes, the command asks, and a no leaves everything as it is."""
     code, output, _ = run("replay", "--all", stdin="n\n")
     assert (code, linked(ledger)) == (0, 0)
     assert "Replay them?" in output
 
 
 def test_replay_of_all_twice(run: Run, ledger: Connection) -> None:
-    """The whole ledger again, with its progress shown; and once more changes nothing."""
+    """A replay of the whole ledger shows its progress. A second one changes nothing."""
     code, first, _ = run("replay", "--all", "--yes")
     assert (code, linked(ledger)) == (0, 100)
     assert "replaying" in first
@@ -79,15 +79,15 @@ def test_replay_of_all_twice(run: Run, ledger: Connection) -> None:
      ["--all", "--limit", "0"]],
     ids=" ".join,
 )  # fmt: skip
-def test_replay_used_wrongly(run: Run, arguments: list[str]) -> None:
-    """What does not fit together is a usage error in one line."""
-    code, _, errors = run("replay", *arguments)
+def test_replay_used_wrongly(refused_run: Run, arguments: list[str]) -> None:
+    """Arguments that do not fit together are a usage error in one line."""
+    code, _, errors = refused_run("replay", *arguments)
     assert code == 2
     assert_one_clear_line(errors)
 
 
-def test_replay_of_an_unknown_event(run: Run) -> None:
-    """An id that the ledger does not have is an error in one line."""
-    code, _, errors = run("replay", "nobody")
+def test_replay_of_an_unknown_event(refused_run: Run) -> None:
+    """An unknown id is an error in one line."""
+    code, _, errors = refused_run("replay", "nobody")
     assert code == 1
     assert_one_clear_line(errors, "event_not_found")

@@ -1,4 +1,4 @@
-"""`webhook-service serve`, as a person in a shell uses it: its folder, its end, and the server that it becomes."""
+"""`webhook-service serve` in a shell: the folder that it serves, the end of the process, and the start of gunicorn."""
 
 import os
 import signal
@@ -28,7 +28,7 @@ from webhook_service.server import process as server_process
 
 @contextmanager
 def served(folder: Path, **settings: str) -> Iterator[tuple[str, Popen[bytes]]]:
-    """`serve` with the embedded PostgreSQL in `folder`/data, ready: its URL and process."""
+    """Run `serve` with the embedded PostgreSQL in `folder`/data until it is ready. Yields its URL and process."""
     port = str(free_port())
     arguments = ("serve", "--port", port, "--data-dir", str(folder / "data"), "--workers", "1")
     environment = environment_in(folder) | settings
@@ -38,13 +38,13 @@ def served(folder: Path, **settings: str) -> Iterator[tuple[str, Popen[bytes]]]:
 
 
 def sign_here(folder: Path, event_id: str) -> dict[str, str]:
-    """Headers for EVENT, signed with the secret of the served folder."""
+    """Headers for EVENT, signed with the secret in the served folder."""
     arguments = ("sign", "--id", event_id, "--data-dir", str(folder / "data"))
     return headers_in(run_command(*arguments, environment=environment_in(folder), folder=folder, stdin=EVENT)[1])
 
 
 def test_serve_keeps_its_folder(folder: Path) -> None:
-    """Served again from the same folder, secrets and data are as before; secrets are the owner's only."""
+    """A folder that is served again has the same secrets and data. Only the owner may read the secrets."""
     secrets = folder / "data" / "secrets.env"
     with served(folder) as (url, process):
         made = secrets.read_text("ascii")
@@ -58,11 +58,12 @@ def test_serve_keeps_its_folder(folder: Path) -> None:
         assert httpx.post(f"{url}/webhook/auth", content=EVENT, headers=headers).json()["outcome"] == "duplicate"
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGINT", "Ctrl+C"])
 def test_serve_ends_with_everything_it_started(folder: Path, how: str) -> None:
-    """However `serve` is ended, its PostgreSQL and its server end with it, without a traceback and with 0."""
+    """`serve` ends with 0, without a traceback, and together with its PostgreSQL and its server."""
     with served(folder) as (_, process):
-        if how == "Ctrl+C":  # the terminal tells all processes in the foreground
+        if how == "Ctrl+C":  # a terminal signals all processes in the foreground
             os.killpg(process.pid, signal.SIGINT)
         else:
             process.send_signal(signal.Signals[how])
@@ -71,8 +72,9 @@ def test_serve_ends_with_everything_it_started(folder: Path, how: str) -> None:
         assert (code, "Traceback" in (folder / "output.txt").read_text("utf-8")) == (0, False)
 
 
+@pytest.mark.campaign
 def test_serve_that_is_ended_while_it_starts(folder: Path) -> None:
-    """A SIGTERM before the server is ready leaves no PostgreSQL behind either."""
+    """A SIGTERM before the server is ready leaves no PostgreSQL behind."""
     arguments = ("serve", "--port", str(free_port()), "--data-dir", str(folder / "data"))
     output = folder / "output.txt"
     with started_command(*arguments, environment=environment_in(folder), folder=folder, output=output) as process:
@@ -84,7 +86,7 @@ def test_serve_that_is_ended_while_it_starts(folder: Path) -> None:
 
 
 def test_other_commands_leave_the_served_folder_running(folder: Path) -> None:
-    """`replay` and `migrate` on a folder that is being served work, and the server goes on."""
+    """`replay` and `migrate` work on a folder that is being served, and the server goes on."""
     with served(folder) as (url, _):
         for arguments in (("migrate",), ("replay", "--all", "--yes")):
             here = (*arguments, "--data-dir", str(folder / "data"))
@@ -94,14 +96,14 @@ def test_other_commands_leave_the_served_folder_running(folder: Path) -> None:
 
 
 def test_own_secrets_with_the_embedded_database(folder: Path) -> None:
-    """WEBHOOK_SECRETS_FILE outranks the secret that the folder brings."""
+    """WEBHOOK_SECRETS_FILE has priority over the secret in the folder."""
     (folder / "secret.txt").write_text(SECRET, "ascii")
     with served(folder, WEBHOOK_SECRETS_FILE=str(folder / "secret.txt")) as (url, _):
         assert httpx.get(f"{url}/readyz").status_code == 200
 
 
 def test_serve_becomes_gunicorn(database_url: str, folder: Path) -> None:
-    """With DATABASE_URL, the process itself becomes gunicorn and gets its signals; SIGTERM ends it with 0."""
+    """With DATABASE_URL, the process becomes gunicorn, so that it gets the signals. SIGTERM ends it with 0."""
     port = free_port()
     arguments = ("serve", "--port", str(port), "--host", "127.0.0.1", "--workers", "3")
     output = folder / "output.txt"

@@ -35,7 +35,7 @@ def by_hand(run: Run, url: str) -> None:
 def test_nothing_of_ours_stays(
     run: Run, connection: Connection, database_url: str, uninstall: Callable[[Run, str], None]
 ) -> None:
-    """Triggers, functions, tables and indexes are gone; employees, their links and auth.users are as they were."""
+    """Uninstalling removes our triggers, functions, tables and indexes. Employees, their links and auth.users stay."""
     hire(connection, "jane@example.com")
     with auth_on(database_url) as auth:
         jane = auth.admin_create("jane@example.com")
@@ -50,7 +50,7 @@ def test_nothing_of_ours_stays(
 def test_auth_and_employees_work_on(
     run: Run, connection: Connection, database_url: str, uninstall: Callable[[Run, str], None]
 ) -> None:
-    """Nobody misses it: users sign up, change and are deleted, employees are hired and changed."""
+    """After an uninstall, users sign up, change and are deleted, and employees are hired and changed."""
     uninstall(run, database_url)
     with auth_on(database_url) as auth:
         user = auth.admin_create("jane@example.com")
@@ -61,8 +61,8 @@ def test_auth_and_employees_work_on(
     assert employee(connection, employee_id)["email"] == "jane.doe@example.com"
 
 
-def test_it_may_come_back(run: Run, connection: Connection, database_url: str) -> None:
-    """Migrated again, it is installed as the first time, and a reconcile finds the links that were kept."""
+def test_it_may_be_installed_again(run: Run, connection: Connection, database_url: str) -> None:
+    """A migration installs it again, and a reconcile finds the links that were kept."""
     hire(connection, "jane@example.com")
     with auth_on(database_url) as auth:
         auth.admin_create("jane@example.com")
@@ -77,26 +77,26 @@ def test_it_may_come_back(run: Run, connection: Connection, database_url: str) -
 
 @pytest.mark.parametrize("answer", ["n\n", "\n", ""])
 def test_it_asks_before(run: Run, connection: Connection, answer: str) -> None:
-    """Whoever does not say yes keeps everything."""
+    """Any answer except yes keeps everything."""
     code, output, _ = run("uninstall", stdin=answer)
     assert (code, "[y/N]" in output) == (1, True)
     assert len(connection.execute(OURS).fetchall()) > 30
 
 
-def test_yes_is_an_answer(run: Run, connection: Connection) -> None:
-    """Whoever says yes has it removed."""
-    code, output, _ = run("uninstall", stdin="y\n")
+def test_yes_is_an_answer(run_installed: Run, connection: Connection) -> None:
+    """The answer yes removes everything of ours."""
+    code, output, _ = run_installed("uninstall", stdin="y\n")
     assert (code, output.endswith("Removed. Employees and their columns are unchanged.\n")) == (0, True)
     assert [row["name"] for row in connection.execute(OURS)] == []
 
 
 def test_where_nothing_is_installed(run: Run, empty_database_url: str) -> None:
-    """Twice, or where it never was, it does no harm."""
+    """Uninstalling from an empty database does no harm."""
     assert run("uninstall", "--yes", DATABASE_URL=empty_database_url)[0] == 0
 
 
 def test_a_table_in_use(run: Run, connection: Connection, database_url: str) -> None:
-    """Where somebody holds a table for long, nothing is removed, and one line says so."""
+    """While another transaction holds a table, nothing is removed, and one line says so."""
     with psycopg.connect(database_url) as other:
         other.execute("lock table employees")
         code, _, errors = run("uninstall", "--yes")
@@ -109,8 +109,8 @@ def test_a_table_in_use(run: Run, connection: Connection, database_url: str) -> 
     ("url", "mentioned"),
     [("postgresql://127.0.0.1:1/none", "[not_uninstalled]"), ("mysql://db.example.com/x", "DATABASE_URL")],
 )
-def test_what_goes_wrong_is_one_clear_line(run: Run, url: str, mentioned: str) -> None:
-    """A database that cannot be reached, and a URL of another kind."""
-    code, _, errors = run("uninstall", "--yes", DATABASE_URL=url)
+def test_an_error_is_one_clear_line(refused_run: Run, url: str, mentioned: str) -> None:
+    """An unreachable database and a URL of another kind are one clear line each."""
+    code, _, errors = refused_run("uninstall", "--yes", DATABASE_URL=url)
     assert code == 1
     assert_one_clear_line(errors, mentioned)

@@ -1,4 +1,4 @@
-"""Many deliveries at once, over several processes."""
+"""Many concurrent deliveries to several processes."""
 
 import random
 from collections import Counter
@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+import pytest
 
 from tests.acceptance.conftest import Post, Server, StartServer, deliver, refused
 from tests.acceptance.lives import lives, user_id
@@ -53,7 +54,7 @@ def hire_everybody(connection: Connection) -> None:
 
 
 def links(connection: Connection, kind: str) -> list[UUID | None]:
-    """The logins of the employees of this kind, in the order in which they were hired."""
+    """The logins of the employees of this kind, in the order of hiring."""
     rows = connection.execute(
         "select auth_user_id from employees where email ~ %s order by employee_id", [f"^{kind}[0-9]+@"]
     )
@@ -61,7 +62,7 @@ def links(connection: Connection, kind: str) -> list[UUID | None]:
 
 
 def disagreements(connection: Connection) -> list[dict[str, Any]]:
-    """Employees whose login is deleted or is not what its state says, and live users who have lost their employee."""
+    """Employees whose login is deleted or differs from its state, and live users who have lost their employee."""
     return connection.execute(
         "select e.employee_id, e.auth_user_id, s.auth_user_id as known, s.employee_id as known_employee"
         "  from employees e full join auth_user_state s on s.auth_user_id = e.auth_user_id"
@@ -71,7 +72,7 @@ def disagreements(connection: Connection) -> list[dict[str, Any]]:
 
 
 def deadlocks(postgres: str, database_url: str) -> int:
-    """To be asked once the server has ended: only then has every backend reported."""
+    """The number of deadlocks, once the server has ended: a backend reports at its end."""
     with psycopg.connect(postgres) as admin:
         name = database_url.split("/")[3].split("?")[0]
         row = admin.execute("select deadlocks from pg_stat_database where datname = %s", [name]).fetchone()
@@ -85,7 +86,7 @@ def stop(server: Server) -> None:
 
 
 def test_64_identical_deliveries_are_one_event(start_server: StartServer, connection: Connection) -> None:
-    """Of 64 identical deliveries at once, one is applied and 63 are duplicates, whichever server they come to."""
+    """Of 64 identical concurrent deliveries to two servers, one is applied and 63 are duplicates."""
     urls = start_server().url, start_server().url
     connection.execute("insert into employees (email) values ('user1@example.com')")
     post = Post("evt-1", insert(user_id(1), **confirmed("user1@example.com")))
@@ -93,13 +94,14 @@ def test_64_identical_deliveries_are_one_event(start_server: StartServer, connec
     assert Counter((a.status, a.outcome) for a in answers) == {(200, "linked"): 1, (200, "duplicate"): 63}
 
 
+@pytest.mark.campaign
 def test_200_mixed_deliveries_at_once(
     start_server: StartServer, connection: Connection, postgres: str, database_url: str
 ) -> None:
-    """200 mixed deliveries at once over two servers of three workers: all are taken, rows are right, no deadlock."""
+    """Two servers of three workers accept 200 concurrent deliveries without a deadlock, and the rows are right."""
     seed = random.randrange(10**6)
     print(f"seed {seed}")  # noqa: T201 (pytest shows it where the test fails)
-    # Without relays, which would try again meanwhile what has failed.
+    # Without relays, which would retry the failed events meanwhile.
     servers = [start_server(WEB_CONCURRENCY="3", RELAY="off") for _ in range(2)]
     hire_everybody(connection)
     posts = mixed_traffic(seed)
@@ -108,7 +110,7 @@ def test_200_mixed_deliveries_at_once(
         stop(server)
     assert refused(answers) == []
     assert deadlocks(postgres, database_url) == 0
-    # Without those links that an employee's new e-mail made for a user who waited for it: nobody delivered them.
+    # Without the links that an employee's new e-mail made for a user who waited for it: they were not delivered.
     ledger = connection.execute(
         "select status from integration_sync_log where direction = 'inbound' and event_id not like 'employee-%'"
     )

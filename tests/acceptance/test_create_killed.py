@@ -1,4 +1,7 @@
-"""The real server is killed as it creates an employee with a login; another one, with a relay, ends what is begun."""
+"""The real server is killed while it creates an employee with a login.
+
+Another server, with a relay, finishes the work.
+"""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +23,7 @@ from tests.integration.killing import Held
 from webhook_service.events import Json
 
 GATE = 8152
-"""An advisory lock: whoever writes what the trigger is on stands before it, with nothing committed."""
+"""An advisory lock. A transaction that fires the trigger waits for it, with nothing committed."""
 STOP = f"""
 create function stop() returns trigger language plpgsql set lock_timeout = '0' as $$ begin
   perform pg_advisory_xact_lock_shared({GATE});
@@ -51,12 +54,12 @@ def scene(start_server: StartServer, connection: Connection, database_url: str) 
 
 
 Moment = Callable[[Scene], AbstractContextManager[Callable[[], object]]]
-"""Gives what waits for it; until the end of the block nothing goes on."""
+"""Yields a function that waits for the moment. Until the end of the block, nothing goes on."""
 
 
 @contextmanager
 def auth_has(hook: str, path: str, scene: Scene) -> Iterator[Callable[[], object]]:
-    """The call of this path: it is carried out in any case, before, or when the block has ended."""
+    """Auth has the call of this path, which it carries out before the block or after it."""
     held = Held(path)
     setattr(scene.auth, hook, held)
     try:
@@ -68,7 +71,7 @@ def auth_has(hook: str, path: str, scene: Scene) -> Iterator[Callable[[], object
 
 @contextmanager
 def is_written(table: str, condition: str, scene: Scene) -> Iterator[Callable[[], object]]:
-    """Such a row, which is not committed."""
+    """Such a row is written and not committed."""
     scene.connection.execute(STOP.format(table, condition).encode())
     with psycopg.connect(scene.database_url) as other:
         other.execute("select pg_advisory_xact_lock(%s)", [GATE])
@@ -78,7 +81,7 @@ def is_written(table: str, condition: str, scene: Scene) -> Iterator[Callable[[]
 
 @contextmanager
 def is_there(scene: Scene) -> Iterator[Callable[[], object]]:
-    """The employee; and the answer is on its way, or has been given."""
+    """The employee is committed. The answer is on its way, or has arrived."""
     yield lambda: wait_for("Jane", lambda: scene.connection.execute("select from employees").fetchall())
 
 
@@ -94,11 +97,11 @@ KILLS: list[tuple[str, Moment, bool, bool]] = [
     ("the invited employee is written", EMPLOYEE, True, True),
     ("all is committed", is_there, False, True),
 ]
-"""When it is killed, whether the employee is invited, and whether there are both in the end, or neither."""
+"""The moment of the kill, whether the employee is invited, and whether both exist in the end, or neither."""
 
 
 def create(server: Server, body: Json) -> httpx.Response | None:
-    """None where the connection was broken."""
+    """The answer, or None if the connection was broken."""
     try:
         return httpx.post(f"{server.url}/admin/api/employees", json=body, headers=AUTHORIZED, timeout=60)
     except httpx.TransportError:
@@ -106,15 +109,17 @@ def create(server: Server, body: Json) -> httpx.Response | None:
 
 
 def has_come_to_rest(connection: Connection) -> bool:
-    """Nobody waits for the end of a lease of somebody who is no more."""
+    """Whether no row is open, also none with the lease of a killed process."""
     end_leases(connection)
     return not open_rows(connection)
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize(("moment", "invite", "both"), [kill[1:] for kill in KILLS], ids=[kill[0] for kill in KILLS])
 def test_a_killed_server_leaves_both_or_neither(scene: Scene, moment: Moment, invite: bool, both: bool) -> None:
-    """As its successor has come to rest. Then the same request succeeds, or is told who was created; and no password is
-    in the database or in a log.
+    """A killed server leaves an employee with a login, or neither, once its successor has finished.
+
+    Then the same request succeeds, or the answer names the employee. No password is in the database or in a log.
     """
     killed, body = scene.server(RELAY="off"), JANE_DOE | {"invite": invite}
     with ThreadPoolExecutor(1) as threads:
@@ -137,7 +142,7 @@ def test_a_killed_server_leaves_both_or_neither(scene: Scene, moment: Moment, in
 
 
 def test_a_server_creates_and_switches(scene: Scene) -> None:
-    """As it is put together from the environment, with no test's hand in it: both sides, on and off."""
+    """A server that only the environment configures creates an employee with a login, and switches both off and on."""
     server = scene.server()
     answer = create(server, JANE_DOE)
     assert answer is not None

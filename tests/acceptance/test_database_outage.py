@@ -1,4 +1,4 @@
-"""The server while its database is gone, and once it is back: it refuses in time, and loses nothing."""
+"""The server during and after an outage of its database: it refuses in time, and loses nothing."""
 
 import time
 
@@ -12,7 +12,7 @@ from tests.employees import Connection
 
 
 def set_reachable(postgres: str, database_url: str, reachable: bool) -> None:
-    """Lets a database accept connections or not; if not, those that are there are cut."""
+    """Let a database accept connections, or refuse new ones and close the open ones."""
     name = database_url.split("/")[3].split("?")[0]
     with psycopg.connect(postgres, autocommit=True) as admin:
         admin.execute(
@@ -30,7 +30,7 @@ def ledger_of(database_url: str) -> set[str]:
 def test_without_its_database_it_refuses_and_records_nothing(
     start_server: StartServer, postgres: str, database_url: str
 ) -> None:
-    """While the database is gone, each delivery gets a 503 with Retry-After; once it is back, the same ones succeed."""
+    """During an outage, each delivery gets a 503 with Retry-After. After it, the same deliveries succeed."""
     server = start_server()
     posts = lives(20)
     assert refused(deliver(server.url, posts[:30])) == []
@@ -44,7 +44,7 @@ def test_without_its_database_it_refuses_and_records_nothing(
 
 
 def test_without_its_database_a_refusal_is_in_time(start_server: StartServer, postgres: str, database_url: str) -> None:
-    """While the database is gone, even 200 deliveries at once are refused before their sender gives up after 5 s."""
+    """During an outage, 200 concurrent deliveries are refused before their sender times out after 5 s."""
     server = start_server()
     set_reachable(postgres, database_url, False)
     began = time.monotonic()
@@ -53,7 +53,7 @@ def test_without_its_database_a_refusal_is_in_time(start_server: StartServer, po
 
 
 def test_it_is_alive_without_its_database(start_server: StartServer, postgres: str, database_url: str) -> None:
-    """While the database is gone and 200 deliveries ask for it, the probe for life is answered within its second."""
+    """During an outage with 200 deliveries, the liveness probe is answered within its second."""
     server = start_server()
     set_reachable(postgres, database_url, False)
     traffic = Traffic(server.url, lives(67)[:200], at_once=200)
@@ -63,7 +63,7 @@ def test_it_is_alive_without_its_database(start_server: StartServer, postgres: s
 
 
 def test_it_is_not_ready_without_its_database(start_server: StartServer, postgres: str, database_url: str) -> None:
-    """While the database is gone, the server says that it is not ready, and that the database is why."""
+    """During an outage, the readiness probe answers 503 and names the database."""
     server = start_server()
     set_reachable(postgres, database_url, False)
     assert httpx.get(f"{server.url}/healthz").status_code == 200
@@ -75,7 +75,7 @@ def test_it_is_not_ready_without_its_database(start_server: StartServer, postgre
 
 
 def test_it_is_back_as_soon_as_its_database_is(start_server: StartServer, postgres: str, database_url: str) -> None:
-    """However long the database was gone, the first delivery after it is back succeeds."""
+    """The first delivery after an outage succeeds."""
     server = start_server(WEB_CONCURRENCY="1")
     posts = lives(2)
     set_reachable(postgres, database_url, False)
@@ -88,11 +88,11 @@ def test_it_is_back_as_soon_as_its_database_is(start_server: StartServer, postgr
 def test_connections_that_were_cut_cost_no_delivery(
     start_server: StartServer, connection: Connection, database_url: str
 ) -> None:
-    """Connections that the database cut while nothing was under way (a failover, a restart) are replaced unnoticed."""
+    """Idle connections that the database closed (a failover, a restart) are replaced without a failed delivery."""
     server = start_server()
     posts = lives(20)
     assert refused(deliver(server.url, posts[:30])) == []
-    connection.execute(  # and waits until they are gone
+    connection.execute(  # waits until they are closed
         "select pg_terminate_backend(pid, 10000) from pg_stat_activity"
         " where datname = current_database() and pid <> pg_backend_pid()"
     )

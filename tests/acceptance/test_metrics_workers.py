@@ -1,10 +1,11 @@
-"""GET /metrics of a real gunicorn: one sum over all its workers, those of the past included."""
+"""GET /metrics of a real gunicorn: one sum over all its workers, including those that have ended."""
 
 import os
 import signal
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.acceptance.conftest import Post, Server, StartServer, deliver, wait_for
 from tests.acceptance.lives import user_id
@@ -26,9 +27,11 @@ def posts(first: int, count: int) -> list[Post]:
     return [Post(f"evt-{n}", insert(user_id(n), email=f"user{n}@example.com")) for n in range(first, first + count)]
 
 
+@pytest.mark.campaign
 def test_one_scrape_counts_all_workers(start_server: StartServer, tmp_path: Path) -> None:
-    """Every delivery is counted once, whichever worker took it and whichever is asked, also after kills and a reload;
-    ended workers leave no file each, and the server no folder, nor that of one that was killed.
+    """Each worker reports each delivery of all workers once, also after kills and a reload.
+
+    Ended workers leave no files of their own. The server leaves no folder, and removes that of a killed server.
     """
     abandoned = tmp_path / "webhook-service-metrics-abandoned"
     abandoned.mkdir()

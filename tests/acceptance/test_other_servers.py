@@ -1,14 +1,16 @@
-"""Without `server/`: the application under plain WSGI servers is correct, and only slower."""
+"""Without `server/`: the application under other WSGI servers is correct, and only slower."""
 
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
+from psycopg.rows import dict_row
 
 from tests.acceptance.command import settings_for
 from tests.acceptance.conftest import Post, deliver, refused
@@ -16,6 +18,7 @@ from tests.acceptance.lives import hire_users, lives, user_id
 from tests.acceptance.test_signals import assert_nothing_is_half_done
 from tests.auth_traffic import CONFIRMED, insert
 from tests.conftest import ADMIN_KEY
+from tests.databases import dropped_afterwards
 from tests.employees import Connection
 from tests.ports import free_port
 
@@ -53,14 +56,37 @@ def answers(url: str) -> bool:
         return False
 
 
-@pytest.fixture(params=SERVERS)
-def url(request: pytest.FixtureRequest, database_url: str, tmp_path: Path) -> Iterator[str]:
-    with served(SERVERS[request.param], free_port(), settings_for(database_url), tmp_path / "server.log") as url:
-        yield url
+@pytest.fixture(scope="module", params=SERVERS)
+def server(
+    request: pytest.FixtureRequest,
+    new_database: Callable[..., str],
+    migrated_template: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[str, str]]:
+    """The URLs of a server and of its database, for all tests. They run on one worker."""
+    log_file = tmp_path_factory.mktemp("server") / "server.log"
+    with (
+        dropped_afterwards(new_database(migrated_template)) as database_url,
+        served(SERVERS[request.param], free_port(), settings_for(database_url), log_file) as url,
+    ):
+        yield url, database_url
+
+
+@pytest.fixture
+def url(server: tuple[str, str]) -> str:
+    return server[0]
+
+
+@pytest.fixture
+def connection(server: tuple[str, str]) -> Iterator[Connection]:
+    """A connection to the server's database, which is emptied before each test."""
+    with psycopg.connect(server[1], autocommit=True, row_factory=dict_row) as connection:
+        connection.execute("truncate employees, integration_sync_log, auth_user_state restart identity cascade")
+        yield connection
 
 
 def test_every_life_comes_to_its_end(url: str, connection: Connection) -> None:
-    """Deliveries in any order, many at once and each of them twice, end in the same employees as under our server."""
+    """Concurrent deliveries in any order, each sent twice, end in the same employees as under our server."""
     hire_users(connection, 30)
     posts = lives(30)
     answers = deliver(url, [*posts, *posts], at_once=16)
@@ -69,7 +95,7 @@ def test_every_life_comes_to_its_end(url: str, connection: Connection) -> None:
 
 
 def test_it_refuses_the_same(url: str, connection: Connection) -> None:
-    """A missing signature, a wrong content type, a body over the limit, another method, a key of the admin API."""
+    """A missing signature, a body over the limit, another method and a missing key are refused as under our server."""
     assert httpx.post(f"{url}/webhook/auth", json={}).json()["reason"] == "missing_signature"
     assert httpx.post(f"{url}/webhook/auth", content=b" " * 1_000_001).status_code == 413
     assert httpx.get(f"{url}/webhook/auth").status_code == 405
@@ -78,7 +104,7 @@ def test_it_refuses_the_same(url: str, connection: Connection) -> None:
 
 
 def test_probes_and_admins_are_answered(url: str, connection: Connection) -> None:
-    """/healthz, /readyz, /metrics, and what the admin API says of an event."""
+    """The probes, the metrics and the admin API answer as under our server."""
     hire_users(connection, 1)
     post = Post("evt-1", insert(user_id(1), email="user1@example.com", email_confirmed_at=CONFIRMED))
     assert [answer.outcome for answer in deliver(url, [post])] == ["linked"]

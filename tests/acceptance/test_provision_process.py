@@ -1,4 +1,7 @@
-"""`webhook-service provision`, killed, stopped, and run twice at once: everyone gets one login, and its password."""
+"""`webhook-service provision` that is killed, stopped or run twice at once.
+
+Each employee gets one login and its password.
+"""
 
 import random
 import signal
@@ -15,6 +18,8 @@ from tests.employees import Connection
 from tests.integration.captured import end_leases
 from tests.integration.provisioning import auth_users, hire_many, logins
 
+pytestmark = pytest.mark.campaign
+
 PEOPLE = 60
 KILLS = 5
 
@@ -26,7 +31,7 @@ def desk(tmp_path: Path, database_url: str, connection: Connection) -> Iterator[
 
 
 def kill_at(desk: Desk, number: int, where: str) -> None:
-    """A run, killed while this request is held up in Auth; Auth carries it out all the same."""
+    """Kill a run while Auth holds this request back. Auth carries the request out all the same."""
     held, hook = hold(desk, number)
     setattr(desk.server, where, hook)
     with desk.started() as process:
@@ -34,14 +39,14 @@ def kill_at(desk: Desk, number: int, where: str) -> None:
         process.kill()
         process.wait()
     held.release.set()
-    wait_for("what Auth was asked for", lambda: len(auth_users(desk.connection)) == number)
+    wait_for("Auth to create the login", lambda: len(auth_users(desk.connection)) == number)
     setattr(desk.server, where, None)
     end_leases(desk.connection)
 
 
 @pytest.mark.parametrize("where", ["before", "after"])
 def test_killed_while_auth_is_asked(desk: Desk, connection: Connection, where: str) -> None:
-    """Before or after Auth has done it, again and again: the next run finishes it, and creates nobody twice."""
+    """After kills while Auth creates a login, the next run finishes the work and creates no login twice."""
     hire_many(connection, 6)
     for number in (2, 3, 5):
         kill_at(desk, number, where)
@@ -51,7 +56,7 @@ def test_killed_while_auth_is_asked(desk: Desk, connection: Connection, where: s
 
 
 def test_killed_at_any_moment(desk: Desk, connection: Connection) -> None:
-    """Wherever it is: run again until it is through, everyone has one login, and the last line has its password."""
+    """After kills at random moments, each employee has one login, and the employee's last line has the password."""
     hire_many(connection, PEOPLE)
     desk.server.latency = 0.03
     done: list[Call] = []
@@ -70,7 +75,7 @@ def test_killed_at_any_moment(desk: Desk, connection: Connection) -> None:
 
 
 def test_two_at_once(desk: Desk, connection: Connection) -> None:
-    """Each does a part, nobody is done twice, and both end well."""
+    """Two concurrent runs share the employees, create no login twice, and both succeed."""
     hire_many(connection, PEOPLE)
 
     def together(call: Call) -> None:
@@ -88,7 +93,7 @@ def test_two_at_once(desk: Desk, connection: Connection) -> None:
 
 
 def test_two_into_one_file(desk: Desk, connection: Connection) -> None:
-    """The second is refused: it could not be said whose line is the last."""
+    """A second run with the same file is refused, because the last line of an employee must have the password."""
     hire_many(connection, 2)
     held, desk.server.before = hold(desk, 1)
     with desk.started() as process:
@@ -101,7 +106,7 @@ def test_two_into_one_file(desk: Desk, connection: Connection) -> None:
 
 
 def test_ended_while_it_waits(desk: Desk, connection: Connection) -> None:
-    """Nobody has to wait for the end of a pause that Auth asked for."""
+    """A run that pauses because Auth throttles it ends at once at SIGTERM."""
     hire_many(connection, 1)
     desk.server.fail_next(throttled("3600"), method="POST")
     with desk.started() as process:
@@ -115,7 +120,7 @@ def test_ended_while_it_waits(desk: Desk, connection: Connection) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl+C", "SIGTERM"])
 def test_ended_in_order(desk: Desk, connection: Connection, number: signal.Signals) -> None:
-    """The one that is under way is finished; it says what is done, and that it can go on."""
+    """A run that is interrupted finishes the current login, prints the number of logins, and says how to go on."""
     hire_many(connection, 4)
     held, desk.server.before = hold(desk, 2)
     with desk.started() as process:
@@ -125,7 +130,7 @@ def test_ended_in_order(desk: Desk, connection: Connection, number: signal.Signa
         assert process.wait(60) == 128 + number
     said = (desk.folder / "log.txt").read_text("utf-8")
     assert "       2 created" in said
-    assert "run it again to go on" in said
+    assert "run it again to continue" in said
     assert "Traceback" not in said
     assert len(logins(connection)) == 2
     assert desk.run("--yes", "--output", "logins.csv")[0] == 0

@@ -1,4 +1,4 @@
-"""`webhook-service reconcile` as a process: its exit codes, and what is left of one that is killed."""
+"""`webhook-service reconcile` as a process: its exit codes, and the state after a kill."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,7 +31,7 @@ def jane(connection: Connection) -> int:
 
 @pytest.fixture
 def renamed(database: Database, connection: Connection, auth: Auth, jane: int) -> UUID:
-    """Jane's auth user, linked; the change of the name was not captured."""
+    """Jane's auth user, which is linked and whose change of name was not captured."""
     user = auth.admin_create(MAIL)
     relay_all(database)
     with nothing_captured(connection):
@@ -39,6 +39,7 @@ def renamed(database: Database, connection: Connection, auth: Auth, jane: int) -
     return user
 
 
+@pytest.mark.campaign
 def test_a_killed_run_is_no_success_and_the_next_does_the_rest(
     run: Run,
     database: Database,
@@ -48,7 +49,7 @@ def test_a_killed_run_is_no_success_and_the_next_does_the_rest(
     renamed: UUID,
     jane: int,
 ) -> None:
-    """SIGKILL while it applies what it found: nothing says that it succeeded, and nothing is lost."""
+    """A run that is killed while it applies differences is not recorded as a success, and nothing is lost."""
     environment = settings_for(database_url)
     with (
         psycopg.connect(database_url) as other,
@@ -76,8 +77,8 @@ def test_a_killed_run_is_no_success_and_the_next_does_the_rest(
     assert run("reconcile", "--dry-run")[0] == 0
 
 
-def test_a_dry_run_tells_scripts_that_something_differs(run: Run, renamed: UUID, jane: int) -> None:
-    """Exit code 1, with what differs; 0 once nothing does."""
+def test_a_dry_run_reports_differences_to_scripts(run: Run, renamed: UUID, jane: int) -> None:
+    """A dry run ends with 1 and lists the differences, or ends with 0 if there are none."""
     code, output, _ = run("reconcile", "--dry-run")
     assert code == 1
     assert f"auth user {renamed}: changed, employee {jane}" in output
@@ -87,7 +88,7 @@ def test_a_dry_run_tells_scripts_that_something_differs(run: Run, renamed: UUID,
 
 
 def test_without_auth_users_it_says_so_in_one_line(run: Run, connection: Connection) -> None:
-    """No traceback; the reason is there for scripts."""
+    """Without auth.users, the command prints the reason for scripts and no traceback."""
     connection.execute("drop table auth.users cascade")
     code, _, errors = run("reconcile")
     assert code == 1

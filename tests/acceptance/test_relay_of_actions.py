@@ -1,4 +1,4 @@
-"""A relay process is killed in the middle of an action: another one takes over, and no harm is done."""
+"""A relay process is killed in the middle of an action, and another one takes over without harm."""
 
 import threading
 from collections.abc import Iterator
@@ -17,6 +17,8 @@ from tests.employees import Connection
 from tests.integration.captured import auth_of, end_leases
 from tests.integration.requested_actions import actions, dismiss, linked
 from webhook_service.ports import Database
+
+pytestmark = pytest.mark.campaign
 
 EMAIL = "jane@example.com"
 
@@ -42,7 +44,7 @@ def relay(database_url: str, folder: Path, auth: AuthServer, name: str) -> Itera
 
 
 class Stop:
-    """Holds up the `number`th call of a method, from when it has arrived, or has been carried out."""
+    """Hold back the `number`th call of a method once it has arrived, or once it has been carried out."""
 
     def __init__(self, auth: AuthServer, method: str, number: int, *, carried_out: bool) -> None:
         self.reached = threading.Event()
@@ -70,7 +72,7 @@ def banned_until(connection: Connection, user: UUID) -> Any:
 @pytest.mark.parametrize(
     ("method", "number", "carried_out", "bans"),
     [("GET", 1, True, 1), ("PUT", 1, False, 2), ("PUT", 1, True, 1), ("GET", 2, True, 1)],
-    ids=["it has read", "it asks for the ban", "the ban is there", "it has read again"],
+    ids=["it has read", "it requests the ban", "the ban is set", "it has read again"],
 )
 def test_a_killed_relay_is_followed(
     database_url: str,
@@ -83,14 +85,15 @@ def test_a_killed_relay_is_followed(
     carried_out: bool,
     bans: int,
 ) -> None:
-    """SIGKILL between any two steps of a dismissal: when the lease has ended, another relay finds out what is left to
-    do, and does it. The ban is asked for twice at most, and the action is settled once.
+    """When a relay is killed between any two steps of a dismissal, another one does the remaining steps.
+
+    It begins after the end of the lease. The ban is requested twice at most, and the action is settled once.
     """
     employee_id, user = jane
     stop = Stop(auth, method, number, carried_out=carried_out)
     with relay(database_url, tmp_path, auth, "first") as first:
         dismiss(connection, employee_id)
-        wait_for("the relay to come there", stop.reached.is_set)
+        wait_for("the relay to reach this step", stop.reached.is_set)
         first.process.kill()
         first.process.wait()
     [action] = actions(connection)

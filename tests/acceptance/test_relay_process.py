@@ -1,4 +1,4 @@
-"""The relay as a process: woken, stopped, killed, with its database gone and back; and beside the server."""
+"""The relay as a process that is woken, stopped and killed, during an outage of its database, and beside the server."""
 
 import os
 import signal
@@ -26,14 +26,14 @@ from webhook_service.ports import Database
 
 MAIL = "jane@example.com"
 LONG = 600.0
-"""Seconds that no test lasts."""
+"""Seconds; longer than any test."""
 DONE = ("SUCCESS", 1, "relay")
 
 END_WAITING = """
     select pg_terminate_backend(pid, 10000) from pg_stat_activity
      where datname = current_database() and wait_event_type = 'Lock'
 """
-"""The server notices that who asked is gone. Otherwise it would carry out what it has been asked, if it is quick."""
+"""Ends the calls of a killed client. Otherwise a quick PostgreSQL would carry them out."""
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def jane(connection: Connection) -> int:
 
 @pytest.fixture
 def known(database: Database, auth: Auth, jane: int) -> UUID:
-    """Jane's auth user, applied, so that its state can be held."""
+    """Jane's auth user, whose event is applied, so that a test can lock its state."""
     user = auth.admin_create(MAIL)
     relay_all(database)
     return user
@@ -60,7 +60,7 @@ def name_of(connection: Connection, employee_id: int) -> Any:
 
 
 def test_a_commit_ends_the_wait(database_url: str, connection: Connection, auth: Auth) -> None:
-    """Where nothing is posted, a change of auth.users wakes who waits: it would have waited for ten minutes."""
+    """A change of auth.users that is not posted wakes a relay, which would have waited for ten minutes."""
     wakeup = Wakeup(database_url)
     wakeup.wait(LONG)  # the first one only begins to listen
     waiting = threading.Thread(target=wakeup.wait, args=[LONG], daemon=True)
@@ -71,8 +71,8 @@ def test_a_commit_ends_the_wait(database_url: str, connection: Connection, auth:
     wakeup.close()
 
 
-def test_what_came_between_two_waits_ends_the_next_one(database_url: str, connection: Connection, auth: Auth) -> None:
-    """While a relay works something off, the next event is not overheard."""
+def test_an_event_between_two_waits_ends_the_next_one(database_url: str, connection: Connection, auth: Auth) -> None:
+    """An event that arrives while a relay works ends its next wait."""
     wakeup = Wakeup(database_url)
     wakeup.wait(LONG)
     auth.sign_up(MAIL)
@@ -86,7 +86,7 @@ def test_what_came_between_two_waits_ends_the_next_one(database_url: str, connec
 def test_it_listens_and_applies(
     database_url: str, tmp_path: Path, connection: Connection, auth: Auth, jane: int
 ) -> None:
-    """The process waits by LISTEN; what is written to auth.users is then applied."""
+    """The process waits by LISTEN, and applies a change of auth.users."""
     with relay_process(database_url, tmp_path):
         wait_for("a listener", lambda: is_listening(connection))
         auth.admin_create(MAIL, user_metadata={"first_name": "Jane"})
@@ -94,11 +94,12 @@ def test_it_listens_and_applies(
     assert statuses(connection) == [DONE]
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 def test_it_stops_in_order(
     database_url: str, tmp_path: Path, connection: Connection, auth: Auth, known: UUID, number: signal.Signals
 ) -> None:
-    """Asked to end while it is at work, it ends what it has begun, leaves no lease behind, and ends with 0."""
+    """A relay that is signalled while it works finishes its work, leaves no lease behind, and ends with 0."""
     with relay_process(database_url, tmp_path) as relay:
         wait_for("a listener", lambda: is_listening(connection))
         with psycopg.connect(database_url) as other:
@@ -112,10 +113,11 @@ def test_it_stops_in_order(
     assert statuses(connection) == [DONE, DONE]
 
 
+@pytest.mark.campaign
 def test_a_killed_relay_is_followed(
     database_url: str, tmp_path: Path, connection: Connection, auth: Auth, known: UUID, jane: int
 ) -> None:
-    """SIGKILL after it has taken an event: when the lease has ended, another relay applies it, once."""
+    """When a relay is killed after it has claimed an event, another one applies it once, after the end of the lease."""
     with relay_process(database_url, tmp_path, "first") as first, psycopg.connect(database_url) as other:
         wait_for("a listener", lambda: is_listening(connection))
         other.execute("lock table auth_user_state in exclusive mode")
@@ -132,8 +134,9 @@ def test_a_killed_relay_is_followed(
     assert statuses(connection) == [DONE, DONE]
 
 
+@pytest.mark.campaign
 def test_it_survives_its_database(tmp_path: Path, supabase_cluster: Cluster, supabase_database_url: str) -> None:
-    """PostgreSQL is killed and started again: the relay goes on by itself, and listens again."""
+    """A relay goes on and listens again after PostgreSQL was killed and restarted."""
     with psycopg.connect(supabase_database_url, autocommit=True) as connection:
         create_auth_schema(connection)
     migrate.migrate(supabase_database_url)
@@ -154,10 +157,11 @@ def test_it_survives_its_database(tmp_path: Path, supabase_cluster: Cluster, sup
         assert relay.process.poll() is None
 
 
+@pytest.mark.campaign
 def test_the_server_relays_beside_serving(
     start_server: StartServer, connection: Connection, auth: Auth, jane: int
 ) -> None:
-    """Whoever runs `serve` needs no process more; and a worker that is killed is followed by another."""
+    """`serve` relays without another process. A worker that replaces a killed one relays, too."""
     server = start_server(WEB_CONCURRENCY="1")
     auth.admin_create(MAIL, user_metadata={"first_name": "Jane"})
     wait_for("Jane is linked", lambda: name_of(connection, jane) == "Jane")
@@ -172,7 +176,7 @@ def test_the_server_relays_beside_serving(
 def test_the_server_does_not_relay_where_that_is_off(
     start_server: StartServer, connection: Connection, auth: Auth, jane: int
 ) -> None:
-    """With RELAY=off it only serves: in its whole life nothing pending is applied, and no relay is known."""
+    """With RELAY=off, the server applies no pending event and registers no relay."""
     auth.admin_create(MAIL)
     server = start_server(RELAY="off")
     server.signal(signal.SIGTERM)
@@ -183,7 +187,7 @@ def test_the_server_does_not_relay_where_that_is_off(
 
 
 def test_once_applies_what_is_due_and_ends(run: Run, connection: Connection, auth: Auth, jane: int) -> None:
-    """For a cron job: `relay --once`."""
+    """`relay --once`, as a cron job runs it, applies the due events and ends."""
     user = auth.admin_create(MAIL)
     assert run("relay", "--once")[:2] == (0, "1 events were due, and 0 actions.\n")
     assert employee(connection, jane)["auth_user_id"] == user

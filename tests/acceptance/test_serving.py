@@ -1,4 +1,4 @@
-"""The server as a process: what it needs to start, and what it writes."""
+"""The server as a process: the settings that it needs, its log, and its answers over a socket."""
 
 import os
 import re
@@ -13,6 +13,7 @@ import pytest
 from tests.acceptance.command import settings_for
 from tests.acceptance.conftest import (
     Post,
+    Server,
     StartServer,
     deliver,
 )
@@ -26,7 +27,7 @@ from webhook_service.server import process as server_process
 
 @pytest.mark.parametrize("variable", ["DATABASE_URL", "WEBHOOK_SECRETS", "ADMIN_API_KEY"])
 def test_a_missing_setting_ends_the_start(database_url: str, variable: str) -> None:
-    """Without a setting that it needs, the server does not start and names the variable."""
+    """A server without a required setting does not start, and names the variable."""
     environment = settings_for(database_url) | {"HOST": "127.0.0.1", "PORT": str(free_port())}
     del environment[variable]
     done = subprocess.run(server_process.COMMAND, env=environment, capture_output=True, text=True, timeout=30)
@@ -35,7 +36,7 @@ def test_a_missing_setting_ends_the_start(database_url: str, variable: str) -> N
 
 
 def test_each_delivery_is_one_line_of_json(start_server: StartServer, connection: Connection) -> None:
-    """The log is lines of JSON; one for each delivery: what it was, what became of it, how long it took."""
+    """The log is lines of JSON. Each delivery has one, with the event, its outcome and its duration."""
     server = start_server()
     hire_users(connection, 1)
     post = Post("evt-1", insert(user_id(1), email="user1@example.com", email_confirmed_at=CONFIRMED))
@@ -66,19 +67,21 @@ def test_each_delivery_is_one_line_of_json(start_server: StartServer, connection
     ],
     ids=["nothing", "TLS", "no host", "bad length", "bad chunk", "odd header", "90 signatures", "bad version", "long"],
 )
-def test_what_is_hardly_http_is_never_a_5xx(start_server: StartServer, request_: bytes) -> None:
-    """Over a real socket: a 4xx or a closed connection, and the next request is answered."""
-    server = start_server()
-    with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])), timeout=10) as connection:
+def test_bytes_that_are_hardly_http_are_never_a_5xx(shared_server: Server, request_: bytes) -> None:
+    """Malformed bytes get a 4xx or a closed connection, and the next request is answered."""
+    with socket.create_connection(("127.0.0.1", int(shared_server.url.rpartition(":")[2])), timeout=10) as connection:
         connection.sendall(request_)
         connection.shutdown(socket.SHUT_WR)
         answer = connection.recv(1000)
     assert answer == b"" or answer.split()[1].startswith((b"4", b"505"))
-    assert httpx.get(f"{server.url}/healthz").status_code == 200
+    assert httpx.get(f"{shared_server.url}/healthz").status_code == 200
 
 
 def test_a_chunked_body_over_the_limit_is_413(start_server: StartServer) -> None:
-    """Flask is never handed a part of a body for the whole of it, though each part would be one that it accepts."""
+    """A chunked body over MAX_BODY_BYTES gets 413.
+
+    Flask would accept a part of the body as a whole body, but never gets only a part.
+    """
     server = start_server(WEB_CONCURRENCY="1", MAX_BODY_BYTES="100000")
     headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
     parts = (b"{}" + b" " * 60_000, b" " * 60_000, b"{}")  # sent without a Content-Length
@@ -90,7 +93,7 @@ def test_a_chunked_body_over_the_limit_is_413(start_server: StartServer) -> None
 
 
 def test_hundreds_may_wait_to_be_accepted(start_server: StartServer) -> None:
-    """More than pg_net posts at once are connected while the only worker does not get to accept any."""
+    """While the only worker accepts no connections, more connections than pg_net opens at once can wait."""
     server = start_server(WEB_CONCURRENCY="1")
     [worker] = server.workers()
     address = ("127.0.0.1", int(server.url.rpartition(":")[2]))
@@ -104,12 +107,15 @@ def test_hundreds_may_wait_to_be_accepted(start_server: StartServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("trusted", "shown"), [("127.0.0.1", "203.0.113.7"), ("192.0.2.1", "127.0.0.1")], ids=["a proxy", "anybody"]
+    ("trusted", "shown"), [("127.0.0.1", "203.0.113.7"), ("192.0.2.1", "127.0.0.1")], ids=["a proxy", "others"]
 )
 def test_the_address_of_a_visitor_is_what_a_trusted_proxy_says(
     start_server: StartServer, trusted: str, shown: str
 ) -> None:
-    """Attempts to sign in count for the last address that is no proxy's; from others, X-Forwarded-For is no address."""
+    """Attempts to sign in count for the last address in X-Forwarded-For that is not a trusted proxy.
+
+    The server ignores the header of a client that is not a trusted proxy.
+    """
     server = start_server(FORWARDED_ALLOW_IPS=trusted)
     with httpx.Client(headers={"X-Forwarded-For": "198.51.100.9, 203.0.113.7"}) as browser:
         page = browser.get(f"{server.url}/admin/login").text

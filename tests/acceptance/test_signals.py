@@ -1,4 +1,4 @@
-"""The server and its signals: what is accepted is answered, and what is killed is not half done."""
+"""The server and its signals: accepted requests are answered, and a kill leaves nothing half done."""
 
 import os
 import random
@@ -26,6 +26,8 @@ from tests.ports import free_port
 from webhook_service.server import process as server_process
 from webhook_service.server.worker import GRACE_SECONDS
 
+pytestmark = pytest.mark.campaign
+
 AT_WORK = "select from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'"
 
 
@@ -48,7 +50,10 @@ def assert_nothing_is_half_done(connection: Connection, posts: list[Post], count
 
 
 def test_requests_in_flight_at_sigterm_are_answered(start_server: StartServer, connection: Connection) -> None:
-    """All that was accepted before a SIGTERM gets its 200, more than there are threads; then the server ends with 0."""
+    """All requests that were accepted before a SIGTERM get their 200, although they outnumber the threads.
+
+    Then the server ends with 0.
+    """
     server = start_server(WEB_CONCURRENCY="1")
     hire_users(connection, 40)
     posts = [
@@ -70,10 +75,10 @@ def test_requests_in_flight_at_sigterm_are_answered(start_server: StartServer, c
 
 
 @pytest.mark.parametrize("keep_alive", [False, True], ids=["a connection each", "kept alive"])
-def test_what_is_recorded_at_sigterm_is_answered(
+def test_events_that_are_recorded_at_sigterm_are_answered(
     start_server: StartServer, connection: Connection, keep_alive: bool
 ) -> None:
-    """A SIGTERM in the middle of traffic leaves no event in the ledger whose sender was not told, and ends with 0."""
+    """After a SIGTERM in traffic, the sender of each recorded event has its answer, and the server ends with 0."""
     server = start_server()
     hire_users(connection, 80)
     traffic = Traffic(server.url, lives(80), keep_alive=keep_alive)
@@ -86,7 +91,7 @@ def test_what_is_recorded_at_sigterm_is_answered(
 
 
 def begun_traffic(url: str, connection: Connection) -> tuple[int, list[Post], Traffic]:
-    """Traffic of 60 lives, at a random point in its middle; the seed says which lives and which point."""
+    """Traffic of 60 lives at a random point in its middle. The seed chooses the lives and the point."""
     hire_users(connection, 60)
     seed = random.randrange(10**6)
     posts = lives(60, seed)
@@ -121,7 +126,7 @@ def test_a_killed_server_leaves_nothing_half_done(
 
 
 def test_a_sigterm_while_workers_start_ends_the_server(database_url: str, tmp_path: Path) -> None:
-    """A worker that is told to end before it has loaded the application ends in order, without being killed for it."""
+    """A worker that gets a SIGTERM before it has loaded the application ends without a SIGKILL."""
     environment = settings_for(database_url) | {
         "HOST": "127.0.0.1",
         "PORT": str(free_port()),
@@ -147,7 +152,7 @@ def test_what_is_posted_while_max_requests_ends_a_worker_is_answered(
 
 
 def test_workers_do_not_outlive_their_master(start_server: StartServer) -> None:
-    """Workers of a master that was killed end by themselves, so that no half server goes on unseen."""
+    """Workers of a killed master end by themselves."""
     server = start_server()
     workers = server.workers()
     server.signal(signal.SIGKILL)
@@ -169,7 +174,7 @@ def test_a_rolling_restart_loses_nothing(start_server: StartServer, connection: 
 
 
 def test_a_client_that_does_not_read_does_not_keep_the_worker(start_server: StartServer) -> None:
-    """At SIGTERM it is cut off after a grace period, and the relay has ended in order."""
+    """At SIGTERM, a client that does not read is disconnected after a grace period, and the relay ends in order."""
     server = start_server(WEB_CONCURRENCY="1")
     host, port = "127.0.0.1", int(server.url.rpartition(":")[2])
     with socket.socket() as client:

@@ -1,4 +1,4 @@
-"""Clients that do not take what they asked for, more of them than Flask has threads."""
+"""Clients that do not read their answers, more of them than Flask has threads."""
 
 import socket
 from contextlib import ExitStack
@@ -13,12 +13,12 @@ from webhook_service.server.asgi import THREADS
 LARGE = "/bootstrap/static/css/bootstrap.min.css.map"
 
 
-def test_who_does_not_read_the_answer_holds_no_thread(database_url: str, tmp_path: Path) -> None:
-    """Clients that ask for a large file and read only its beginning leave Flask's threads to others."""
+def test_a_client_that_does_not_read_holds_no_thread(database_url: str, tmp_path: Path) -> None:
+    """Clients that request a large file and read only its beginning leave Flask's threads to others."""
     environment = settings_for(database_url) | {"WEB_CONCURRENCY": "1"}
     with ExitStack() as stack:
         listener = stack.enter_context(server_process.listening(0))
-        # Its connections have it from it. Else the kernel would take megabytes of what is not read.
+        # Connections inherit the size. Otherwise the kernel would buffer megabytes of unread data.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         log = stack.enter_context((tmp_path / "server.log").open("wb"))
         process = stack.enter_context(server_process.running(environment, log=log, listener=listener))

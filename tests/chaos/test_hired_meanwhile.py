@@ -42,7 +42,7 @@ def relay_all(database_url: str) -> None:
 def test_a_long_import_is_linked_to_users_from_before_its_commit(
     database_url: str, connection: Connection, auth: Auth
 ) -> None:
-    """An employee is linked without a reconcile even if its insert is committed after its user's event was applied."""
+    """An employee is linked without a reconcile even if the insert is committed after the user's event was applied."""
     with psycopg.connect(database_url, row_factory=dict_row) as importing:
         hired = hire(importing, "late@example.com")
         user = auth.admin_create("late@example.com")
@@ -70,6 +70,19 @@ def test_an_employee_inserted_while_its_event_is_applied_is_linked(
     assert employee(connection, hired)["auth_user_id"] == user
 
 
+def test_an_event_that_failed_is_not_entered_again(database_url: str, connection: Connection, auth: Auth) -> None:
+    """A link that the employees table refuses fails once, although the relay retries the hire."""
+    connection.execute("alter table public.employees add constraint c check (auth_user_id is null) not valid")
+    hire(connection, "jane@example.com")
+    auth.admin_create("jane@example.com")
+    for _ in range(2):
+        relay_all(database_url)
+        connection.execute("update auth_sync_hires set seen_at = seen_at - interval '1 minute'")
+
+    rows = connection.execute("select status, outcome from integration_sync_log").fetchall()
+    assert rows == [{"status": "FAILED", "outcome": "employee_rejected"}]
+
+
 STEPS = ("the sign-up is applied", "it commits", "the user changes its key", "the change is applied", "it commits")
 LEAVES: dict[str, Callable[[Auth, UUID], object]] = {
     "deleted": lambda auth, user: auth.hard_delete(user),
@@ -82,7 +95,7 @@ LEAVES: dict[str, Callable[[Auth, UUID], object]] = {
 
 @dataclass
 class Interleaving:
-    """A hire in one session, and the events of the auth user with the same e-mail in another, step by step."""
+    """A hire in one session, and the events of the auth user with the same e-mail in another session, step by step."""
 
     database_url: str
     auth: Auth
@@ -92,7 +105,7 @@ class Interleaving:
     hired: int = field(init=False)
 
     def run(self, insert_before: int, commit_before: int) -> None:
-        """Insert the hire before one of the steps, and commit it before the same step or a later one."""
+        """Insert the hire before one of the steps, and commit it before the same or a later step."""
         self.user = self.auth.admin_create("jane@example.com", user_metadata={"first_name": "Ada"})
         with (
             psycopg.connect(self.database_url, row_factory=dict_row) as importing,
@@ -131,6 +144,7 @@ class Interleaving:
             applying.rollback()
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("isolation", [psycopg.IsolationLevel.READ_COMMITTED, psycopg.IsolationLevel.REPEATABLE_READ])
 @pytest.mark.parametrize("leave", LEAVES)
 @pytest.mark.parametrize(("insert_before", "commit_before"), [*combinations_with_replacement(range(6), 2)])

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 from psycopg.rows import dict_row
 
 from tests.acceptance.command import settings_for
@@ -20,9 +21,11 @@ from webhook_service.db.direct import DirectDatabase
 from webhook_service.ledger.reconcile import reconcile
 from webhook_service.policy import Policy
 
+pytestmark = pytest.mark.campaign
+
 PEOPLE = 2500
 SINGLE = 50
-"""The number of further people who are changed one by one, as Supabase Auth does. The others are changed in bulk."""
+"""The number of further people who are changed one by one, as by Supabase Auth. All other people change in bulk."""
 
 IN_BULK = (
     """
@@ -77,7 +80,7 @@ Connection = psycopg.Connection[dict[str, Any]]
 def test_ten_thousand_changes_while_the_receiver_is_down(
     supabase_cluster: Cluster, new_supabase_database: Callable[..., str], tmp_path: Path
 ) -> None:
-    """Changes during an outage of web and relay are all applied exactly once after it, and no difference is left."""
+    """All changes during an outage of web and relay are applied exactly once after it, and no difference is left."""
     url = supabase_cluster.url(new_supabase_database())
     port = quiet_port(random.Random())
     build(url)

@@ -1,4 +1,4 @@
-"""The changes that Supabase Auth's actions make in auth.users, and how a test records them."""
+"""The changes that Supabase Auth's actions make in auth.users, and a recorder of them."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -110,7 +110,7 @@ Counted with the real Auth (supabase/auth v2.196)."""
 
 
 def statements(url: str) -> list[list[set[str]]]:
-    """The recorded transactions of statements. An UPDATE is the set of columns that it names, except updated_at."""
+    """Return the recorded statements by transaction. An UPDATE is the set of the named columns, except updated_at."""
     seen = rows(
         url,
         "select xact::text, case op when 'UPDATE' then string_agg(named, ' ') else op end"

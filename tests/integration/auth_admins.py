@@ -40,7 +40,7 @@ def supabase_by_jwt(url: str) -> AbstractContextManager[AuthAdmin]:
 
 
 EACH: dict[str, Open] = {"local": local, "supabase": supabase, "supabase, by JWT": supabase_by_jwt}
-"""{name: function that opens an AuthAdmin on a database}; Supabase's with either kind of key."""
+"""{name: function that opens an AuthAdmin on a database}. Supabase's has one entry for each kind of key."""
 
 
 def row(connection: Connection, user: UUID = JANE) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def auth_of_jane(url: str, **options: Any) -> Iterator[AuthServer]:
 
 
 def error_of(admin: AuthAdmin, name: str) -> ServiceError:
-    """Return the error that the call of this name in CALLS raises."""
+    """Return the error that the call with this name in CALLS raises."""
     with pytest.raises(ServiceError) as caught:
         CALLS[name](admin)
     return caught.value

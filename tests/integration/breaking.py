@@ -1,4 +1,4 @@
-"""Ways to break or block the service's half of a database while Auth continues, and how to repair each."""
+"""Breakages and locks of the service's objects in a database in which Auth continues, and their repairs."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from webhook_service.db import migrate
 
 @dataclass(frozen=True, slots=True)
 class Breakage:
-    """SQL that breaks the database, and its repair: SQL, or a function of the database's URL."""
+    """SQL that breaks the database, and the repair, which is SQL or a function of the database's URL."""
 
     sql: str
     fix: str | Callable[[str], object]
@@ -25,7 +25,7 @@ class Breakage:
 
 
 def renamed(table: str) -> Breakage:
-    """Hide a table under another name. It seems missing, and the repair brings its rows back."""
+    """Hide a table under another name, so that it seems to be missing. The repair restores it with its rows."""
     schema, name = table.split(".")
     return Breakage(f"alter table {table} rename to hidden", f"alter table {schema}.hidden rename to {name}")
 
@@ -83,7 +83,7 @@ IN_OUR_TABLES: dict[str, Breakage] = {
     "a trigger that divides by zero": Breakage(
         REFUSE.format("perform 1 / 0; return new;", "insert", "row"), FIX_REFUSE
     ),
-    "a trigger that never ends": Breakage(
+    "a trigger that recurses without end": Breakage(
         REFUSE.format("perform public.refuse_again(0); return new;", "insert", "row")
         + ";create function public.refuse_again(n int) returns int language plpgsql as"
         " $$ begin return public.refuse_again(n + 1); end $$",
@@ -107,16 +107,16 @@ IN_OUR_TABLES: dict[str, Breakage] = {
         " language plpgsql as $$ begin raise exception 'no'; end $$",
         migrated_again,
     ),
-    "the trigger's owner without rights": Breakage(OWNER.format("capture_v1"), POSTGRES.format("capture_v1")),
-    "a function's owner without rights": Breakage(
+    "the trigger's owner without privileges": Breakage(OWNER.format("capture_v1"), POSTGRES.format("capture_v1")),
+    "a function's owner without privileges": Breakage(
         OWNER.format("newest_version_v1"), POSTGRES.format("newest_version_v1")
     ),
-    "the functions without rights": Breakage(
+    "the functions without privileges": Breakage(
         "revoke all on function public.auth_sync_mapped_v1 from public, service_role, postgres",
         "grant all on function public.auth_sync_mapped_v1 to postgres",
     ),
 }
-"""Breakages that prevent or disturb the write of the ledger's row."""
+"""Breakages that prevent or disturb the insert of the ledger's row."""
 
 IN_THE_SENDER: dict[str, Breakage] = {
     "pg_net missing": Breakage("alter schema net rename to hidden", "alter schema hidden rename to net"),
@@ -135,7 +135,7 @@ IN_THE_SENDER: dict[str, Breakage] = {
     "secret not decryptable": Breakage("update vault.secrets set secret = '???'", "select 1"),
     "secret empty": Breakage("update vault.secrets set secret = ''", "select 1"),
     "pgcrypto missing": Breakage("drop extension pgcrypto", "create extension pgcrypto schema extensions"),
-    "posting without rights": Breakage(OWNER.format("post_v1"), POSTGRES.format("post_v1")),
+    "posting without privileges": Breakage(OWNER.format("post_v1"), POSTGRES.format("post_v1")),
 }
 """Breakages that prevent the post of the event."""
 
@@ -144,7 +144,7 @@ LOCKED = ("public.integration_sync_log", "public.auth_user_state", "public.auth_
 
 @contextmanager
 def locked(url: str, *tables: str) -> Iterator[None]:
-    """Another connection holds the tables as `alter table` does, until the block ends."""
+    """Lock the tables on another connection, as `alter table` does, until the block ends."""
     with psycopg.connect(url) as connection:
         connection.execute(f"lock table {', '.join(tables)} in access exclusive mode".encode())
         yield

@@ -1,4 +1,4 @@
-"""Many failed events, and helpers that run their bulk replay."""
+"""Helpers that create many failed events, and that run their bulk replay."""
 
 import threading
 from collections.abc import Iterator
@@ -19,9 +19,9 @@ FAILED: dict[str, Json] = {"status": "FAILED"}
 
 
 def fail_many(connection: Connection, database: Database, count: int, *, first: int = 1) -> None:
-    """Create ambiguous events evt-1, evt-2, ... of users 1, 2, ... and remove their cause, so that a replay links."""
+    """Create ambiguous events evt-1, evt-2, ... of users 1, 2, ..., and remove the cause, so that a replay links."""
     numbers = range(first, first + count)
-    with nothing_linked(connection):  # otherwise the relay would link the employees by itself
+    with nothing_linked(connection):  # otherwise the relay would link the employees without a replay
         connection.execute(
             "insert into employees (email) select 'user' || n || '@example.com'"
             " from generate_series(%s::int, %s) as n, generate_series(1, 2)",
@@ -43,7 +43,7 @@ def ambiguous(number: int) -> Work:
 
 
 def let_pass(connection: Connection, *, leases: bool = False) -> None:
-    """Pretend that the second until the next part is over, and the leases if `leases`."""
+    """Move the times back, as if the second until the next part were over, and the leases if `leases`."""
     connection.execute("update auth_sync_bulk_replays set next_due = next_due - interval '2 seconds'")
     if leases:
         connection.execute("update auth_sync_bulk_replays set leased_until = now() - interval '1 second'")
@@ -62,11 +62,11 @@ def running(database: Database, name: str) -> Iterator[None]:
     """Run another relay in a thread, without a pause between its passes."""
     is_over = threading.Event()
 
-    def go_on() -> None:
+    def run_passes() -> None:
         while not is_over.is_set():
             bulk_replay.run_once(database, Policy(), name=name)
 
-    thread = threading.Thread(target=go_on)
+    thread = threading.Thread(target=run_passes)
     thread.start()
     try:
         yield
@@ -76,7 +76,7 @@ def running(database: Database, name: str) -> Iterator[None]:
 
 
 def replays(connection: Connection) -> list[tuple[str, str, str, str]]:
-    """Return all recorded replays: (event id, requested_by, outcome before, outcome after)."""
+    """Return all recorded replays as (event id, requested_by, outcome before, outcome after)."""
     found = connection.execute(
         "select l.event_id, r.requested_by, r.outcome_before, r.outcome"
         " from integration_sync_replays r join integration_sync_log l on l.id = r.log_id order by r.id"

@@ -39,7 +39,7 @@ def canaries(half: str, **columns: Json) -> dict[str, Json]:
 
 
 def webhook(operation: str, **columns: Json) -> dict[str, Json]:
-    """Return a payload with canaries in both records, and beside them."""
+    """Return a payload with canaries in both records, and outside of them."""
     return {
         "type": operation,
         "schema": "auth",

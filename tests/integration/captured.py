@@ -32,7 +32,7 @@ def auth_of(url: str) -> Iterator[Auth]:
 
 
 def inbound(connection: Connection, user: UUID | None = None) -> list[dict[str, Any]]:
-    """Return the events of the ledger, of one user or of all, in the order of their versions."""
+    """Return the events of one user or of all users in the order of their versions."""
     return connection.execute(
         "select *, request_data::text as body from integration_sync_log"
         " where direction = 'inbound' and (auth_user_id = %(user)s or %(user)s is null) order by version, id",
@@ -46,13 +46,13 @@ def newest(connection: Connection, user: UUID) -> dict[str, Any]:
 
 
 def deliver(client: FlaskClient, event: dict[str, Any]) -> TestResponse:
-    """Post a captured event as the database sends it: signed, with exactly the bytes of the ledger."""
+    """Post a captured event as the database sends it, signed and with exactly the bytes of the ledger."""
     body = event["body"].encode()
     return client.post("/webhook/auth", data=body, headers=headers_for(body, event["event_id"]))
 
 
 def relay_all(database: Database, *, name: str = "relay", limit: int = 200) -> Counter[str]:
-    """Run passes until nothing is due, and count the outcomes."""
+    """Run passes until no event is due, and count the outcomes."""
     outcomes: Counter[str] = Counter()
     while (ran := run_once(database, Policy(), name=name, limit=limit)).claimed:
         outcomes.update(ran.outcomes)
@@ -67,7 +67,7 @@ def claim(database: Database, name: str, limit: int = 200) -> list[dict[str, Jso
 
 
 def end_leases(connection: Connection) -> None:
-    """Let all leases end now."""
+    """Move the ends of all leases back, so that the leases have ended."""
     connection.execute(
         "update integration_sync_log set leased_until = now() - interval '1 second' where leased_until is not null"
     )
@@ -82,7 +82,7 @@ def make_due(connection: Connection) -> None:
 
 
 def everything(connection: Connection, *tables: str) -> dict[str, list[dict[str, Any]]]:
-    """Return all rows of the named tables; by default, of TABLES."""
+    """Return all rows of the named tables, or of TABLES by default."""
     return {
         table: connection.execute(f"select * from {table} order by 1").fetchall()  # noqa: S608
         for table in tables or TABLES
@@ -91,7 +91,7 @@ def everything(connection: Connection, *tables: str) -> dict[str, list[dict[str,
 
 @contextmanager
 def nothing_captured(connection: Connection) -> Iterator[None]:
-    """Disable capture: changes of auth.users are lost."""
+    """Disable capture, so that changes of auth.users are lost."""
     connection.execute("alter table auth.users disable trigger auth_sync_capture")
     yield
     connection.execute("alter table auth.users enable trigger auth_sync_capture")
@@ -99,7 +99,7 @@ def nothing_captured(connection: Connection) -> Iterator[None]:
 
 @contextmanager
 def nothing_linked(connection: Connection) -> Iterator[None]:
-    """Disable the triggers on employees: no employee is linked and no action is requested."""
+    """Disable the triggers on employees, so that no employee is linked and no action is requested."""
     connection.execute("alter table employees disable trigger user")
     yield
     connection.execute("alter table employees enable trigger user")

@@ -34,7 +34,7 @@ Entry = dict[str, Any]
 
 @contextmanager
 def writer(url: str) -> Iterator[psycopg.Connection[Any]]:
-    """Open a connection in autocommit that has only Auth's rights."""
+    """Open a connection in autocommit that has only Auth's privileges."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("set role supabase_auth_admin")
         connection.execute("set search_path = auth")
@@ -71,7 +71,7 @@ def in_auth(connection: Connection, user: UUID) -> dict[str, Any] | None:
 
 
 def relay(database: Database) -> int:
-    """Run passes until nothing is due, and return the number of rows taken."""
+    """Run passes until no row is due, and return the number of claimed rows."""
     count = 0
     while claimed := run_once(database, Policy(), name="test").claimed:
         count += claimed
@@ -83,7 +83,7 @@ def reconciled(database: Database, *, dry_run: bool = False) -> Reconciled:
 
 
 def prepared(url: str) -> str:
-    """Create the stand-in for the schema auth in a database, migrate it, and return its URL."""
+    """Create the stand-in for the schema `auth` in a database, migrate the database, and return its URL."""
     with psycopg.connect(url, autocommit=True) as connection:
         create_auth_schema(connection)
     migrate.migrate(url)

@@ -1,4 +1,4 @@
-"""A database webhook as Supabase's dashboard makes it: it posts whole rows, unsigned, with a static token."""
+"""A database webhook as Supabase's dashboard makes it. It posts whole rows, unsigned, with a static token."""
 
 from tests.auth_traffic import SECRET
 from tests.employees import Connection
@@ -6,7 +6,8 @@ from webhook_service.inbound.signature import TOKEN_HEADER, mint_token, parse_se
 
 TOKEN = mint_token(parse_secrets(SECRET), "dashboard")
 
-# supabase_functions.http_request(url, method, headers, params, timeout_ms), over the double of pg_net.
+# Supabase's supabase_functions.http_request(url, method, headers, params, timeout_ms), which posts through the double
+# of pg_net.
 HTTP_REQUEST = """
 create schema supabase_functions;
 grant usage on schema supabase_functions to public;
@@ -25,7 +26,10 @@ end $$
 
 
 def make_webhook(connection: Connection, url: str) -> None:
-    """Post all events of auth.users to this URL with the token as a header, as the dashboard would set it up."""
+    """Create a webhook that posts all events of auth.users to this URL with the token as a header.
+
+    The dashboard creates the same webhook.
+    """
     connection.execute(HTTP_REQUEST.encode())
     headers = f'{{"Content-Type": "application/json", "{TOKEN_HEADER}": "{TOKEN}"}}'
     connection.execute(

@@ -1,4 +1,4 @@
-"""Differences between auth.users, the last known state and employees: how to cause each, and its result."""
+"""Differences between auth.users, the last known state and employees, with the cause and the result of each."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,13 +24,13 @@ class World:
     jane: int
 
     def known(self, email: str = MAIL) -> UUID:
-        """Create an auth user, and apply its sign-up."""
+        """Create an auth user, and apply the event of its sign-up."""
         user = self.auth.admin_create(email, user_metadata={"first_name": "Jane"})
         relay_all(self.database)
         return user
 
     def edit(self, statement: str, *parameters: object) -> None:
-        """Change employees without any trigger."""
+        """Change employees with all triggers disabled."""
         with nothing_linked(self.connection):
             self.connection.execute(statement.encode(), parameters)
 
@@ -41,7 +41,7 @@ def lost_sign_up(world: World) -> UUID:
 
 
 def lost(act: Callable[[Auth, UUID], object]) -> Callable[[World], UUID]:
-    """Create a known user, then act without capture."""
+    """Return a function that creates a known user, and then changes it without capture."""
 
     def arrange(world: World) -> UUID:
         user = world.known()
@@ -73,7 +73,7 @@ def link_to_unknown(world: World) -> UUID:
 
 
 def link_to(delete: Callable[[Auth, UUID], object]) -> Callable[[World], UUID]:
-    """HR links Jane to an auth user that is known to be deleted."""
+    """Return a function that links Jane to an auth user that is known to be deleted, as HR would."""
 
     def arrange(world: World) -> UUID:
         user = world.known("gone@example.com")
@@ -115,4 +115,4 @@ DIFFERENCES: dict[str, tuple[Callable[[World], UUID], str, dict[str, Any]]] = {
         LINKED | {"first_name": "Ann"},
     ),
 }
-"""{name: (function that causes it, the kind that reconcile reports, Jane's columns after the run)}."""
+"""{name: (function that causes the difference, kind that reconcile reports, Jane's columns after the run)}."""

@@ -14,7 +14,7 @@ from webhook_service.policy import Policy
 from webhook_service.ports import AuthAdmin, Database
 
 ANSWERING = cast(AuthAdmin, SimpleNamespace(get=lambda auth_user_id: None))
-"""An Auth Admin API for doctor's check: it responds, and does not have the user."""
+"""An Auth Admin API for doctor's check, which responds but does not have the user."""
 
 
 def utc_now() -> datetime:
@@ -39,7 +39,7 @@ def relayed(database: Database) -> Mapping[str, int]:
 
 
 def problems(findings: list[Finding]) -> list[tuple[str, Level]]:
-    """Return check and level of the findings that are not ok. Each of them must say what to do."""
+    """Return check and level of the findings that are not ok, after checking that each says what to do."""
     found = [finding for finding in findings if finding.level is not Level.OK]
     assert [finding for finding in found if not finding.todo] == []
     return [(finding.check, finding.level) for finding in found]

@@ -58,11 +58,11 @@ class Office:
     answers: list[TestResponse] = field(default_factory=list)
 
     def create(self, **body: Json) -> TestResponse:
-        """Create Jane Doe, with the fields of `body` instead of hers."""
+        """Request the creation of Jane Doe. The fields of `body` replace or extend hers."""
         return self.post(JANE_DOE | body)
 
     def post(self, body: Json, **headers: str) -> TestResponse:
-        """Post to the endpoint that creates employees; bytes are sent unchanged."""
+        """Post to the endpoint that creates employees. Bytes are sent unchanged."""
         sent = body if isinstance(body, bytes) else json.dumps(body).encode()
         return self._kept(self.client.post("/admin/api/employees", data=sent, headers=AUTHORIZED | headers))
 
@@ -85,7 +85,7 @@ class Office:
             loop()
 
     def rest(self, *, events_first: bool = True) -> None:
-        """Run passes until nothing is open. All leases, pauses and backoffs have ended."""
+        """End all leases, pauses and backoffs, and run passes until no row is open."""
         for _ in range(ROUNDS):
             end_leases(self.connection)
             make_due(self.connection)
@@ -102,7 +102,7 @@ def end_pause(connection: Connection) -> None:
 
 
 def open_rows(connection: Connection) -> list[dict[str, Any]]:
-    """Return the rows of the ledger that are not done."""
+    """Return the rows of the ledger that have not succeeded."""
     return connection.execute(
         "select event_id, status, outcome, error_message from integration_sync_log where status <> 'SUCCESS'"
     ).fetchall()
@@ -117,7 +117,7 @@ def intents(connection: Connection) -> list[tuple[str, str | None]]:
 
 
 def pairs(connection: Connection) -> list[tuple[int | None, UUID | None]]:
-    """Return (employee_id, auth user id) of all employees and auth users; None for the half that is missing.
+    """Return (employee_id, auth user id) of all employees and auth users, with None for a missing half.
 
     Checks that no employee is an orphan.
     """
@@ -134,7 +134,7 @@ def assert_nobody(connection: Connection) -> None:
 
 
 def assert_only(connection: Connection, answer: TestResponse) -> None:
-    """Assert that the only employee and login are those in this response."""
+    """Assert that the only employee and the only login are those of this response."""
     created = answer.get_json()
     assert pairs(connection) == [(created["employee_id"], UUID(created["auth_user_id"]))]
 
@@ -193,9 +193,9 @@ def accounts_over(database: Database, admin: AuthAdmin, settings: Settings) -> A
 def office(
     settings: Settings, database: Database, connection: Connection, log: pytest.LogCaptureFixture, **options: Any
 ) -> Iterator[Office]:
-    """Run an Office over an Auth server with these options.
+    """Run an Office with an Auth server that has these options.
 
-    At the end, checks that each password is only in the response that was meant to have it.
+    At the end, checks that each password is only in the response that returned it to the admin.
     """
     log.set_level(logging.DEBUG)
     assert isinstance(settings.connection, DirectConnection)
@@ -226,19 +226,19 @@ def whole_database(connection: Connection) -> str:
 
 
 def text_of(value: object) -> str:
-    """Return a value as text; bytes are decoded, because a webhook's body may hold a secret."""
+    """Return a value as text. Bytes are decoded, because a webhook's body may contain a secret."""
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def whole_log(log: pytest.LogCaptureFixture) -> str:
-    """Return every log record of the test: in the service's format, in logging's default format, and its attributes."""
+    """Return every log record of the test in the service's and in logging's default format, and with its attributes."""
     ours, others = JsonFormatter(), logging.Formatter()
     records = [record for phase in ("setup", "call") for record in log.get_records(phase)]
     return "\n".join(f"{ours.format(each)}\n{others.format(each)}\n{vars(each)}" for each in records)
 
 
 def assert_no_password_is_kept(made: Office, log: pytest.LogCaptureFixture) -> None:
-    """Assert that no password is in the database or the log, and that each is in one response at most."""
+    """Assert that no password is in the database or the log, and that each is in at most one response."""
     kept = whole_database(made.connection) + whole_log(log)
     bodies = [answer.get_data(as_text=True) + str(answer.headers) for answer in made.answers]
     for password in passwords(made.auth):

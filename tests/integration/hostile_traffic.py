@@ -13,8 +13,8 @@ from webhook_service.events import Json
 
 PATH = "/webhook/auth"
 
-# All examples of a test can share one database: the claims hold for every request in any state of the ledger, and no
-# example relies on the rows of another one. There is no deadline, because the examples use a real database.
+# All examples of a test can share one database, because the claims hold for every request in any state of the ledger
+# and no example relies on the rows of another one. There is no deadline, because the examples use a real database.
 hostile = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -54,5 +54,5 @@ HEADERS = st.dictionaries(NAMES, LATIN | LIKELY | st.integers().map(str), max_si
 
 
 def written(payload: Json) -> bytes:
-    """Encode as JSON with escapes, so that half of a surrogate pair arrives as from a careless sender."""
+    """Encode as JSON with escapes, so that half of a surrogate pair arrives as a careless sender would send it."""
     return json.dumps(payload).encode()

@@ -1,4 +1,4 @@
-"""A process that is killed, or whose call is abandoned, between two steps. The steps are the calls to its ports."""
+"""Processes that are killed, or whose calls are abandoned, between two steps. The steps are the calls to the ports."""
 
 import threading
 from collections.abc import Callable
@@ -23,12 +23,12 @@ T = TypeVar("T")
 
 
 class Killed(BaseException):
-    """The process is killed. No code catches this, so nothing more is done, as after a SIGKILL."""
+    """Raised as if the process were killed. No code catches it, so that no more code runs, as after a SIGKILL."""
 
 
 @dataclass(slots=True)
 class Steps:
-    """The moments before and after each call, in their order. At moment `end`, counted from 0, the process is killed.
+    """The moments before and after each call, in their order. The process is killed at moment `end`, counted from 0.
 
     `at` is {moment, by name or number: function to call once at that moment}.
     """
@@ -54,9 +54,9 @@ class Steps:
 
 @dataclass(frozen=True, slots=True)
 class SteppedDatabase(CalledSoon):
-    """A database whose steps are named after the functions without prefix and suffix: intend, hire, settle.
+    """A database whose steps are named after the functions without prefix and suffix, such as intend, hire and settle.
 
-    The entry in the audit, which comes before the first step, is not a step.
+    The entry in the audit, which is made before the first step, is not a step.
     """
 
     database: Database
@@ -99,7 +99,7 @@ class SteppedAdmin:
 
 
 class Held:
-    """A hook of the double that blocks a call of this path or below it until `release`. The caller is gone by then."""
+    """A hook of the double that blocks a call of this path or below it until `release`, after its caller has gone."""
 
     def __init__(self, path: str, method: str = "POST") -> None:
         self._path, self._method = path, method
@@ -132,7 +132,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class LeavingAdmin(SteppedAdmin):
-    """An AuthAdmin whose caller abandons the calls of `method`, which `held` blocks, with `error`."""
+    """An AuthAdmin whose caller abandons the calls of `method` with `error`, while `held` blocks them."""
 
     held: Held
     method: str
@@ -163,7 +163,7 @@ def stepped(accounts: Accounts, steps: Steps) -> Accounts:
 
 
 def request(hr: Office, settings: Settings, accounts: Accounts, **body: Json) -> TestResponse | None:
-    """Request the creation of Jane Doe in a process with these accounts; None if the process was killed."""
+    """Request the creation of Jane Doe in a process with these accounts. Return None if the process was killed."""
     usual, hr.client = hr.client, client_for(settings, accounts)
     try:
         return hr.post(JANE_DOE | body)
@@ -174,7 +174,7 @@ def request(hr: Office, settings: Settings, accounts: Accounts, **body: Json) ->
 
 
 def give_login(accounts: Accounts, employee_id: int, email: str, *, invite: bool) -> Hired | None:
-    """Create a login for an existing employee, as `provision` does; None if the process was killed."""
+    """Create a login for an existing employee, as `provision` does. Return None if the process was killed."""
     try:
         return logins.hire(
             accounts, {"employee_id": employee_id}, email, via="provision", requested_by="test", invite=invite

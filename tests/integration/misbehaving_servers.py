@@ -1,4 +1,4 @@
-"""Misbehaving servers on real sockets: silent, slow, closing early, or wrong."""
+"""Misbehaving servers on real sockets that are silent or slow, close early, or send wrong responses."""
 
 import json
 import socket
@@ -26,7 +26,7 @@ def misbehaving_servers() -> Iterator[Serve]:
             connections: list[socket.socket] = []
 
             def handle(connection: socket.socket) -> None:
-                with connection, suppress(OSError):  # the client may hang up
+                with connection, suppress(OSError):  # the client may close the connection
                     behaviour(connection, over)
 
             def accept() -> None:
@@ -66,7 +66,7 @@ def closes(connection: socket.socket, over: threading.Event) -> None:
 
 
 def request_of(connection: socket.socket) -> tuple[str, bytes]:
-    """Read one HTTP request: its head, and its body."""
+    """Read one HTTP request, and return its head and its body."""
     with connection.makefile("rb") as stream:
         head = "".join(iter(lambda: stream.readline().decode(), "\r\n"))
         lengths = [int(line[15:]) for line in head.lower().split("\r\n") if line.startswith("content-length:")]

@@ -13,7 +13,7 @@ POST = "select net.http_post(%s, %s, headers => %s, timeout_milliseconds => %s)"
 
 
 class Receiver:
-    """A server that keeps its requests and responds 200 with an empty JSON document, while `gate` is open."""
+    """A server that keeps its requests and, while `gate` is open, responds 200 with an empty JSON document."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, bytes]] = []
@@ -61,7 +61,7 @@ class Net:
         return int(self.value("select count(*) from net._http_response"))
 
     def answer(self, request_id: int) -> tuple[int | None, bool, str | None, str | None]:
-        """Wait for the response: (status, whether it timed out, error, content)."""
+        """Wait for the response, and return (status, whether it timed out, error, content)."""
         query = "select status_code, timed_out, error_msg, content from net._http_response where id = %s"
         found: tuple[int | None, bool, str | None, str | None] = wait_for(
             f"the answer to {request_id}", lambda: self.connection.execute(query, [request_id]).fetchone()

@@ -15,7 +15,15 @@ from tests.auth_server import auth_server
 from tests.auth_stand_in import Auth
 from tests.employees import Connection, employee
 from tests.integration.captured import auth_of, end_leases, make_due
-from tests.integration.requested_actions import POLICIES, RATE, accounts_of, actions, come_to_rest, fill_bucket, linked
+from tests.integration.requested_actions import (
+    POLICIES,
+    RATE,
+    accounts_of,
+    actions,
+    fill_bucket,
+    linked,
+    run_until_idle,
+)
 from webhook_service.auth.supabase import SupabaseAuthAdmin
 from webhook_service.db import migrate
 from webhook_service.db.direct import DirectDatabase
@@ -47,12 +55,12 @@ class Company:
 
     @property
     def action(self) -> dict[str, Any]:
-        """The newest action."""
+        """Return the newest action."""
         return actions(self.connection)[-1]
 
     @property
     def row(self) -> dict[str, Any]:
-        """Jane's auth user."""
+        """Return the row of Jane's auth user."""
         return self.auth.users.row(self.user)
 
     @property
@@ -62,12 +70,12 @@ class Company:
 
     @property
     def emails(self) -> tuple[str, str]:
-        """The employee's e-mail, and Auth's."""
+        """Return the employee's e-mail and Auth's."""
         return employee(self.connection, self.jane)["email"], self.row["email"]
 
     @property
     def sessions(self) -> int:
-        """The number of open sessions of Jane."""
+        """Return the number of Jane's open sessions."""
         return self.connection.execute("select from auth.sessions where user_id = %s", [self.user]).rowcount
 
     @property
@@ -81,8 +89,8 @@ class Company:
         make_due(self.connection)
 
     def rest(self) -> None:
-        """Apply events and perform actions until nothing is due on either side."""
-        come_to_rest(self.accounts, self.database)
+        """Apply events and perform actions until none is due on either side."""
+        run_until_idle(self.accounts, self.database)
 
     @contextmanager
     def other_relay(self) -> Iterator[Accounts]:

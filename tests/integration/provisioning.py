@@ -20,15 +20,16 @@ from webhook_service.ports import AuthAdmin, Database
 
 USERS = "/admin/users"
 RATE = 1000
-"""Logins a second: so many that no test waits for the bucket."""
+"""Logins per second, a rate at which no test waits for the bucket."""
 
 
 @dataclass
 class Office:
-    """Runs `provision`, and records its announcements, waits (in seconds) and messages.
+    """Runs of `provision`, with their announcements, waits (in seconds) and messages.
 
-    `at_announcement` and `at_wait` are called during the run, `at_wait` in each wait of a second or more. After such a
-    wait every pause has ended. `ends_after` is the number of announcements after which the run is stopped.
+    `at_announcement` and `at_wait` are called during the run, `at_wait` in each wait of a second or more. Every pause
+    has
+    ended after such a wait. The run is stopped after `ends_after` announcements.
     """
 
     database: Database
@@ -68,7 +69,7 @@ class Office:
         end_leases(self.connection)
 
     def end_leases_at_each_wait(self) -> None:
-        """Let all leases end while the run waits."""
+        """End all leases in each wait of the run."""
         self.at_wait = lambda seconds: self.end_leases()
 
 
@@ -81,7 +82,7 @@ def open_office(url: str, database: Database, connection: Connection) -> Iterato
 def assert_each_once(office: Office, count: int) -> None:
     """Assert that each employee has one login, and that the last announced password is the right one.
 
-    Auth must have no other logins, and no intent may be open.
+    Checks that Auth has no other logins, and that no intent is open.
     """
     emails = [f"user{n}@example.com" for n in range(1, count + 1)]
     assert [email for _, email in logins(office.connection)] == emails

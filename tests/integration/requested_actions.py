@@ -20,7 +20,7 @@ from webhook_service.ports import Database
 
 DISABLE, ENABLE, EMAIL = "disable_auth_user", "enable_auth_user", "update_auth_email"
 RATE = 1000
-"""Actions a second: so many that no test waits."""
+"""Actions per second, a rate at which no test waits."""
 POLICIES = {owner: Policy(email_owner=owner) for owner in EmailOwner}
 
 CHANGES = {
@@ -48,7 +48,7 @@ select n, 'user' || n || '@example.com', id from numbers where exists (select fr
 
 
 def linked(connection: Connection, database: Database, auth: Auth, email: str, **columns: Any) -> tuple[int, UUID]:
-    """Create an employee and its auth user, linked by an event."""
+    """Create an employee and an auth user, which an event links."""
     employee_id = hire(connection, email, **columns)
     user = auth.admin_create(email)
     relay_all(database)
@@ -56,12 +56,12 @@ def linked(connection: Connection, database: Database, auth: Auth, email: str, *
 
 
 def link_many(connection: Connection, count: int) -> None:
-    """Create employees 1 to `count` with auth users that are known to the service but do not exist in Auth."""
+    """Create employees 1 to `count` with auth users that the service knows but Auth does not have."""
     connection.execute(LINKED, {"count": count})
 
 
 def actions(connection: Connection, user: UUID | None = None) -> list[dict[str, Any]]:
-    """Return the actions of the ledger, of one auth user or of all, in the order of their entry."""
+    """Return the actions of one auth user or of all auth users in the order of their entry."""
     return connection.execute(
         "select * from integration_sync_log"
         " where direction = 'outbound' and (auth_user_id = %(user)s or %(user)s is null) order by id",
@@ -85,7 +85,7 @@ def dismiss(connection: Connection, *employee_ids: int) -> None:
 
 
 def write(connection: Connection, *assignments: str) -> None:
-    """Apply each assignment to all employees, in a statement of its own."""
+    """Apply each assignment to all employees, in a separate statement."""
     for assignment in assignments:
         connection.execute(f"update employees set {assignment}".encode())  # noqa: S608
 
@@ -101,7 +101,7 @@ def accounts_of(url: str, database: Database, *, owner: EmailOwner = EmailOwner.
 
 
 def perform_all(accounts: Accounts, relay: str = "relay") -> Counter[str]:
-    """Run passes until no action is due that may be performed now, and count the outcomes."""
+    """Run passes until no action is due that the rate allows, and count the outcomes."""
     outcomes: Counter[str] = Counter()
     while (ran := accounts.run_once(relay)).claimed > ran.held:
         outcomes.update(ran.outcomes)
@@ -116,10 +116,10 @@ def relay_events(database: Database, owner: EmailOwner) -> Counter[str]:
     return outcomes
 
 
-def come_to_rest(accounts: Accounts, database: Database, *, rounds: int = 10) -> Counter[str]:
+def run_until_idle(accounts: Accounts, database: Database, *, rounds: int = 10) -> Counter[str]:
     """Apply events and perform actions in turn until none is due, and count the outcomes of the actions.
 
-    Fails if some are still due after `rounds` rounds.
+    Fails if events or actions are still due after `rounds` rounds.
     """
     outcomes: Counter[str] = Counter()
     for _ in range(rounds):
@@ -158,7 +158,7 @@ def settle(
     error: str | None = None,
     retry: bool = False,
 ) -> bool:
-    """Settle a claimed action; return whether the settlement counted."""
+    """Settle a claimed action, and return whether the settlement counted."""
     return bool(
         database.call(
             "auth_sync_settle_v1",

@@ -33,7 +33,7 @@ class Request:
 
 
 def send_to(connection: Connection, url: str | None, secrets: str | None) -> str:
-    """Make the documented call, and return its answer."""
+    """Make the documented call of auth_sync_send_to, and return its result."""
     answer = connection.execute("select public.auth_sync_send_to(%s, %s) as answer", [url, secrets]).fetchone()
     assert answer is not None
     return str(answer["answer"])
@@ -67,8 +67,8 @@ def deliver(settings: Settings, database: Database, secrets: str, requests: Iter
     return [client.post("/webhook/auth", data=r.body, headers=dict(r.headers)).status_code for r in requests]
 
 
-def where_it_shows(connection: Connection, words: Sequence[str]) -> list[str]:
-    """Return the queries with a row that contains one of the words.
+def queries_that_show(connection: Connection, words: Sequence[str]) -> list[str]:
+    """Return the queries that find a row with one of the words.
 
     The queries read tables (except the vault's), functions, triggers and settings.
     """

@@ -33,7 +33,7 @@ TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 
 @dataclass(slots=True)
 class Clock:
-    """The application's clock, which tests move forward."""
+    """The application's clock, which tests set forward."""
 
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
@@ -45,7 +45,7 @@ class Clock:
 
 
 class Browser:
-    """A person's browser. It sends forms with the token of their page."""
+    """A person's browser, which sends forms with the token of the page."""
 
     def __init__(self, app: Flask, address: str = "192.0.2.1") -> None:
         self.client: FlaskClient = app.test_client()
@@ -58,7 +58,7 @@ class Browser:
         return self.client.post(path, data=dict(form or {}), environ_base=self._environ, **options)
 
     def token(self) -> str:
-        """Return the form token of the page at /admin/login, which has one before and after the sign-in."""
+        """Return the form token of the page at /admin/login, which has a token before and after the sign-in."""
         found = TOKEN.search(self.get("/admin/login").text)
         assert found is not None
         return found[1]
@@ -92,7 +92,7 @@ def redirects_to_sign_in(response: TestResponse) -> bool:
 
 
 def next_of(response: TestResponse) -> str | None:
-    """Return the page to which the sign-in leads back."""
+    """Return the page to which the sign-in redirects."""
     return dict(parse_qsl(urlsplit(response.headers["Location"]).query)).get("next")
 
 
@@ -125,7 +125,7 @@ def local(settings: Settings) -> Settings:
 def admin_in_auth(
     url: str, email: str = EMAIL, user: UUID = JANE, *, confirmed: bool = True, role: str = "sync_admin"
 ) -> UUID:
-    """Create an admin with PASSWORD. Its hash is weak and fast, because tests check it often."""
+    """Create an admin with PASSWORD. The password's hash is weak and fast, because tests check it often."""
     metadata = {"role": role} if role else None
     with auth_on(url) as auth:
         auth.admin_create(email, id=user, confirmed=confirmed, app_metadata=metadata)
@@ -134,6 +134,6 @@ def admin_in_auth(
 
 
 def recorded(connection: Connection) -> list[tuple[str, str, str | None]]:
-    """Return the audit, oldest first: (admin, action, target)."""
+    """Return the audit as (admin, action, target), with the oldest row first."""
     rows = connection.execute("select who, action, target from public.auth_sync_audit order by id").fetchall()
     return [(row["who"], row["action"], row["target"]) for row in rows]

@@ -5,7 +5,7 @@
         live(there)
         there.rest()
 
-two_sides_moves has the changes, two_sides_rules the rules that must hold afterwards.
+two_sides_moves has the changes. two_sides_rules has the rules that must hold afterwards.
 """
 
 import random
@@ -37,9 +37,9 @@ from webhook_service.policy import EmailOwner, Policy
 from webhook_service.ports import AuthAdmin, Database
 
 TURNS = 20
-"""The number of turns in which events and actions may cause each other. An endless exchange would need more."""
+"""The number of turns in which events and actions may cause each other. An endless exchange exceeds it."""
 UNAPPLIED = (Outcome.AMBIGUOUS, Outcome.ALREADY_LINKED, Outcome.EMAIL_TAKEN, Outcome.EMPLOYEE_REJECTED)
-"""Outcomes of events that only another change can resolve; a retry fails again."""
+"""Outcomes of events that only another change can resolve. A retry fails again."""
 
 TIME_PASSES = (
     "update auth_sync_rate set paused_until = now(), refilled_at = now() - interval '1 hour'",
@@ -50,8 +50,11 @@ update integration_sync_log set next_attempt_at = now()
                where status <> 'SUCCESS' and next_attempt_at > now() for update skip locked)
 """,
 )
-"""Statements that let time pass. Each is a transaction of its own and blocks no other."""
-LEASES_OF = "update integration_sync_log set leased_until = now() - interval '1 second' where lease = any(%s)"
+"""Statements that let time pass. Each runs in a separate transaction and blocks no other transaction."""
+LEASES_OF = """
+update integration_sync_log set leased_until = now() - interval '1 second'
+ where id in (select id from integration_sync_log where lease = any(%s) for update skip locked)
+"""
 CLEAR = """
 truncate employees, integration_sync_log, integration_sync_replays, auth_sync_attempts, auth_user_state,
   auth_sync_hires, auth_sync_former_keys, auth_sync_relays, witness.seen, auth.users, auth.sessions restart identity;
@@ -63,10 +66,11 @@ UNIQUE = "create unique index emails_of_employees on employees (lower(btrim(emai
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The parameters of a run. The same seed gives the same run, as long as only one action is under way at a time.
+    """The parameters of a run. The same seed gives the same run if only one action runs at a time.
 
-    Every fourth seed performs several actions at once, and their threads interleave at random. With every third seed,
-    no two employees may have the same e-mail.
+    Every fourth seed performs several actions at the same time, and their threads interleave at random. With every
+    third
+    seed, no two employees may have the same e-mail.
     """
 
     seed: int
@@ -74,7 +78,7 @@ class Plan:
 
     @property
     def at_once(self) -> int:
-        """The number of actions that are taken at a time, and in a second."""
+        """Return the number of actions that are claimed at a time and per second."""
         return 8 if self.seed % 4 == 0 else 1
 
     @property
@@ -87,7 +91,7 @@ class Plan:
 
 @dataclass(slots=True)
 class Tally:
-    """Counts of a run: changes of employees and auth users, crashes of processes, repeated actions; and its story."""
+    """Counts of changes of employees and auth users, of crashes and of repeated actions, and the story of a run."""
 
     changes: int = 0
     crashes: int = 0
@@ -122,20 +126,20 @@ class Sides:
         self._is_quiet = True
 
     def begin(self) -> None:
-        """Create employees with logins. Nothing fails yet."""
+        """Create employees who have logins. No call fails yet."""
         for place in LINKED:
             self.tally.changes += self.hr.hire(address(place)) + self.auth.sign_up(address(place))
         self.turn()
 
     @contextmanager
     def unsteady(self) -> Iterator[None]:
-        """Let calls to Auth fail, processes die between two calls, and other changes happen meanwhile."""
+        """Let calls to Auth fail, processes die between two calls, and other changes happen between the calls."""
         self.server.chances, self._is_quiet = CHANCES, False
         yield
         self.server.chances, self._is_quiet = {}, True
 
     def rest(self) -> None:
-        """Run turns until nothing is due, with all time passed. Fails after TURNS turns."""
+        """Run turns with all time passed until no event or action is due. Fails after TURNS turns."""
         for _ in range(TURNS):
             self.time_passes()
             if not self.turn():
@@ -143,7 +147,7 @@ class Sides:
         raise AssertionError(f"events or actions are still due after {TURNS} turns")
 
     def turn(self) -> int:
-        """Apply all due events and perform all due actions; return their number."""
+        """Apply all due events and perform all due actions, and return their number."""
         done = 0
         while (ran := run_once(self.database, self.policy, name="last")).claimed:
             done += sum(count for outcome, count in ran.outcomes.items() if outcome not in UNAPPLIED)
@@ -168,7 +172,7 @@ class Sides:
         return self.accounts.run_once("relay").claimed
 
     def time_passes(self, dead: list[str] | None = None) -> None:
-        """End all leases, pauses and backoffs. While relays run, pass the `dead` ones: only their leases end."""
+        """End all leases, pauses and backoffs. While relays run, end only the leases of the `dead` relays."""
         if dead is None:
             end_leases(self.connection)
         self.connection.execute(LEASES_OF, [dead or []])
@@ -176,7 +180,7 @@ class Sides:
             self.connection.execute(statement)
 
     def _meanwhile(self, where: str) -> None:
-        """At this moment of an action, let the process die, or make another change; mostly do neither."""
+        """Let the process die or make another change at this moment of an action. In most cases, do neither."""
         with self._lock:
             roll = 1.0 if self._is_quiet else self._fate.random()
             if roll < 0.03:
@@ -199,7 +203,7 @@ def put_witnesses(url: str) -> None:
 
 @contextmanager
 def sides(url: str, plan: Plan) -> Iterator[Sides]:
-    """Open both sides on a database with witnesses. Its other contents are removed."""
+    """Open both sides on a database with witnesses, and remove all other contents of the database."""
 
     def named(name: str) -> str:
         return make_conninfo(url, application_name=name)

@@ -1,6 +1,6 @@
-"""Random changes that HR and Auth's side make to a few people. Each is a change that a real company makes.
+"""Random changes of a few people that HR and Auth's side make. A real company makes all of these changes.
 
-There are few addresses, so that people share them. Ids come from the dice too, so the same seed gives the same run.
+There are few addresses, so that people share them. Ids are random values of the same seed, so that it repeats the run.
 """
 
 import random
@@ -54,9 +54,9 @@ class Hr:
         self._left: list[str | None] = []
 
     def change(self, accounts: Accounts, *, alone: bool) -> int:
-        """Make a random change; return the number of changed employees, 0 if their table refuses it.
+        """Make a random change, and return the number of changed employees, or 0 if their table refuses it.
 
-        If `alone`, an admin may also make the change through the service, which performs it at once.
+        If `alone`, an admin may also make the change through the service, which then changes the login at once.
         """
         before = dict(self.file)
         try:
@@ -76,19 +76,19 @@ class Hr:
         if len(self.file) < MOST_EMPLOYEES:
             choices.append((3, lambda: self.hire(self._email_of_new(), self._dice.random() < 0.85)))
         if self.file:
-            someone = self._dice.choice(sorted(self.file))
+            chosen_id = self._dice.choice(sorted(self.file))
             choices += [
-                (5, lambda: self._switch(someone)),
-                (2 * alone, lambda: self._switch_by_admin(someone, accounts)),
-                (5, lambda: self._write({someone: (self._email(), self.file[someone][1])})),
-                (3, lambda: self._delete(someone)),
-                (2, lambda: self._replace(someone)),
+                (5, lambda: self._switch(chosen_id)),
+                (2 * alone, lambda: self._switch_by_admin(chosen_id, accounts)),
+                (5, lambda: self._write({chosen_id: (self._email(), self.file[chosen_id][1])})),
+                (3, lambda: self._delete(chosen_id)),
+                (2, lambda: self._replace(chosen_id)),
                 (1, lambda: self._write(dict(self.file))),  # an import of HR's whole file in one statement
             ]
         return choices
 
     def _email(self) -> str | None:
-        """Choose an address in some spelling; seldom one that Auth cannot have."""
+        """Choose an address that may differ in case or spaces, and rarely one that Auth cannot have."""
         roll = self._dice.random()
         if roll < 0.06:
             return self._dice.choice([None, "", "nobody"])
@@ -105,34 +105,34 @@ class Hr:
         self.file |= rows
         return len(rows)
 
-    def _switch(self, someone: int) -> int:
-        self._connection.execute(SWITCH, [someone])
-        email, was_active = self.file[someone]
-        self.file[someone] = (email, not was_active)
+    def _switch(self, chosen_id: int) -> int:
+        self._connection.execute(SWITCH, [chosen_id])
+        email, was_active = self.file[chosen_id]
+        self.file[chosen_id] = (email, not was_active)
         return 1
 
-    def _switch_by_admin(self, someone: int, accounts: Accounts) -> int:
-        email, was_active = self.file[someone]
-        self.file[someone] = (email, not was_active)
-        set_active(accounts.database, accounts, someone, not was_active, via="api")
+    def _switch_by_admin(self, chosen_id: int, accounts: Accounts) -> int:
+        email, was_active = self.file[chosen_id]
+        self.file[chosen_id] = (email, not was_active)
+        set_active(accounts.database, accounts, chosen_id, not was_active, via="api")
         return 1
 
-    def _delete(self, someone: int) -> int:
-        self._connection.execute("delete from employees where employee_id = %s", [someone])
-        self._left.append(self.file.pop(someone)[0])
+    def _delete(self, chosen_id: int) -> int:
+        self._connection.execute("delete from employees where employee_id = %s", [chosen_id])
+        self._left.append(self.file.pop(chosen_id)[0])
         return 1
 
-    def _replace(self, someone: int) -> int:
+    def _replace(self, chosen_id: int) -> int:
         """Delete a row and insert it again, in either order and perhaps in one transaction, as some imports do."""
-        row = self.file[someone]
-        steps: list[Callable[[], int]] = [lambda: self._delete(someone), lambda: self.hire(*row)]
+        row = self.file[chosen_id]
+        steps: list[Callable[[], int]] = [lambda: self._delete(chosen_id), lambda: self.hire(*row)]
         self._dice.shuffle(steps)
         with self._connection.transaction() if self._dice.random() < 0.5 else nullcontext():
             return sum(step() for step in steps)
 
 
 class AuthSide:
-    """The users themselves, and an admin in Supabase's dashboard. `users` are all that ever existed."""
+    """The users themselves, and an admin in Supabase's dashboard. `users` has all users that ever existed."""
 
     def __init__(self, connection: psycopg.Connection[Any], dice: random.Random) -> None:
         self._connection = connection
@@ -143,13 +143,13 @@ class AuthSide:
         """The users who were hard-deleted in the dashboard."""
 
     def change(self, *, alone: bool) -> int:
-        """Make a random change; return 1, or 0 if Auth refuses it. Unless `alone`, the service calls Auth meanwhile."""
+        """Make a random change, and return 1, or 0 if Auth refuses it. Unless `alone`, the service is calling Auth."""
         self._connection.execute(f"set application_name = {'auth' if alone else 'auth meanwhile'!r}")
         try:
             return self._change()
         except psycopg.errors.UniqueViolation:  # another user has that e-mail
             return 0
-        except psycopg.errors.DeadlockDetected:  # two users swap e-mails: a 500 of Auth's
+        except psycopg.errors.DeadlockDetected:  # two users swap e-mails, for which Auth answers 500
             return 0
 
     def _change(self) -> int:
@@ -162,7 +162,7 @@ class AuthSide:
             user = self._dice.choice(living)
             email = address(self._dice.choice(PLACES))
             name = {"first_name": self._dice.choice(["Ann", "Bea", "Cleo"])}
-            things: list[tuple[int, Callable[[], object]]] = [
+            edits: list[tuple[int, Callable[[], object]]] = [
                 (4, lambda: self._auth.change_email(user, email)),
                 (2, lambda: self._auth.admin_change_email(user, email, confirmed=True)),
                 (2, lambda: self._auth.update_metadata(user, name)),
@@ -174,13 +174,13 @@ class AuthSide:
                 (1, lambda: self._hard_delete(user)),
             ]
             if alive[user]["email_confirmed_at"] is None:
-                things.append((10, lambda: self._auth.confirm(user)))
-            choices += [(weight, self._one(thing)) for weight, thing in things]
+                edits.append((10, lambda: self._auth.confirm(user)))
+            choices += [(weight, self._one(edit)) for weight, edit in edits]
         return chosen(self._dice, choices)()
 
-    def _one(self, thing: Callable[[], object]) -> Callable[[], int]:
+    def _one(self, edit: Callable[[], object]) -> Callable[[], int]:
         def done() -> int:
-            thing()
+            edit()
             return 1
 
         return done

@@ -1,4 +1,4 @@
-"""Sequences of changes on both sides and of the service's steps: in random order, or all at once."""
+"""Sequences of changes on both sides and of the service's steps, in random order or concurrent."""
 
 import threading
 from collections.abc import Callable
@@ -63,7 +63,7 @@ def live_beside_relays(there: Sides, steps: int = STEPS) -> None:
 
 
 def relay(there: Sides, over: threading.Event, dead: list[str]) -> None:
-    """Run a relay until it is killed, then the next one."""
+    """Run a relay until it is killed, and then start the next relay."""
     name = f"relay-{uuid4()}"
     while not over.is_set():
         try:
@@ -80,9 +80,9 @@ def relay_events(there: Sides) -> None:
 
 
 def deliver(there: Sides) -> None:
-    """Deliver a pending event, or a duplicate."""
+    """Deliver a pending event, or deliver an applied event again."""
     condition = "status = 'PENDING'" if there.dice.random() < 0.7 else "true"
-    if event := one_of(there, f"direction = 'inbound' and event_id not like 'employee-%' and {condition}"):
+    if event := one_of(there, f"direction = 'inbound' and event_id !~ '^(employee|former-key)-' and {condition}"):
         work = decide(parse_bytes(event["body"].encode(), event_id=event["event_id"]), there.policy)
         process_batch(there.database, [work], there.policy)
 
@@ -99,14 +99,14 @@ def perform_now(there: Sides) -> None:
 
 
 def perform_again(there: Sides) -> None:
-    """Make an action due again that was done or needs attention, but not one that a newer one of its kind overrules."""
+    """Make an action due again that succeeded or needs attention, unless a newer action of its kind overrules it."""
     if action := one_of(there, f"direction = 'outbound' and lease is null and id in ({NEWEST})"):
         there.tally.again += 1
         there.connection.execute(AGAIN, [action["id"]])
 
 
 def stall(there: Sides) -> None:
-    """Let a relay claim some events and actions, and die."""
+    """Let a relay claim some events and actions, and then die."""
     there.tally.crashes += 1
     there.database.call("auth_sync_claim_v1", p_relay="dead", p_limit=2, p_lease_seconds=30)
     rate = there.accounts.rate

@@ -1,4 +1,4 @@
-"""Rules that must hold once nothing is due on both sides: for people (two_sides_rules.sql), and for the effort."""
+"""Rules for people (two_sides_rules.sql) and for the effort, which must hold when no event or action is due."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,8 +13,9 @@ from webhook_service.ledger.reconcile import reconcile
 from webhook_service.policy import EmailOwner
 
 CALLS = 3
-"""The most calls to Auth for each change, because an action reads the user, writes, and reads again; and for each
-disturbance: a failed call, a process that died, a repeated action.
+"""The largest number of calls to Auth for each change, because an action reads the user, writes, and reads again.
+
+The same number is allowed for each failed call, each process that died and each repeated action.
 """
 
 RULES = """
@@ -32,8 +33,10 @@ select from auth.users u
          where email = u.email and what in ('hired', 'employee email')) > 1
 """
 EXPECTED = {"stale_email": UNUSABLE, "missing_link": SHARED}
-"""Differences that only reconciliation finds, by kind. An employee has an e-mail that Auth cannot have, so Auth's own
-comes back; or all but one of several rows with the same e-mail have gone meanwhile.
+"""Differences that only reconciliation finds, by kind.
+
+A `stale_email` occurs if an employee has an e-mail that Auth cannot have, because Auth's e-mail then replaces it. A
+`missing_link` occurs if several rows had the same e-mail and all but one of them were deleted in the meantime.
 """
 
 
@@ -55,7 +58,7 @@ def violations(url: str, plan: Plan, live: Callable[[Sides], None] = live) -> li
 
 
 def broken(connection: Connection, owner: EmailOwner) -> list[str]:
-    """Describe each broken rule: the users who break it, and the story of the first of them."""
+    """Describe each broken rule with the users who break it, and the story of the first user."""
     lines = []
     for rule in connection.execute(RULES, [f"{owner}\\_%"]).fetchall():
         wrong = connection.execute(sql.SQL("select * from broken.{}").format(sql.Identifier(rule["name"]))).fetchall()
@@ -69,7 +72,7 @@ def story_of(connection: Connection, user: Any) -> list[str]:
 
 
 def disproportionate(there: Sides) -> list[str]:
-    """Describe too many calls to Auth, and calls that delete a user."""
+    """Describe an excessive number of calls to Auth, and calls that delete a user."""
     seen, tally = there.server.calls, there.tally
     bound = CALLS * (tally.changes + tally.crashes + tally.again + sum(call.fault is not None for call in seen))
     wrong = [f"{len(seen)} calls to Auth, more than {bound}"] if len(seen) > bound else []

@@ -30,11 +30,11 @@ the test.
 
 
 class Killed(BaseException):
-    """The process dies here, and does nothing more."""
+    """Raised as if the process died."""
 
 
 class Unsteady:
-    """An AuthAdmin that calls `meanwhile` before and after each call; `meanwhile` may raise Killed."""
+    """An AuthAdmin that calls `meanwhile` before and after each call. `meanwhile` may raise Killed."""
 
     def __init__(self, admin: AuthAdmin, meanwhile: Callable[[str], None]) -> None:
         self._admin = admin

@@ -1,6 +1,6 @@
-"""A user whose e-mail becomes that of several employees, one after another.
+"""A user whose e-mail changes to the e-mails of several employees, one after the other.
 
-A replica is one such user with its own employees. The replicas of one history differ only in names and ids.
+A replica is one such user with a separate set of employees. The replicas of one history differ only in names and ids.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from tests.integration.captured import inbound
 
 FAR = datetime(2126, 1, 1, tzinfo=UTC)
 EMPLOYEES = (("a", "1"), ("b", "2"), ("c", "3"), ("c", "4"))
-"""Addresses and numbers. Two employees share an address, which is ambiguous for its user. No employee has d."""
+"""Addresses and numbers. Two employees share an address, which is ambiguous for its user. No employee has `d`."""
 
 SELECT = """
 select lower(btrim(email)) as email, first_name, last_name, auth_user_id, orphaned_at is not null as is_orphaned,
@@ -37,7 +37,7 @@ class Replica:
         return f"{number}-{self.name}"
 
     def end(self, connection: Connection) -> list[dict[str, Any]]:
-        """Return its employees, with its name and ids replaced so that all replicas compare equal."""
+        """Return the replica's employees, with names and ids replaced so that all replicas compare equal."""
         rows = connection.execute(SELECT, [[self.number(number) for _, number in EMPLOYEES]]).fetchall()
         for row in rows:
             row["email"] = row["email"].replace(self.name, "replica")
@@ -50,7 +50,7 @@ class Replica:
 def act(auth: Auth, replica: Replica, step: str) -> None:
     """Run one step of a history in one transaction.
 
-    "new a" and "to a" leave the e-mail unconfirmed unless they end in an exclamation mark.
+    "new a" and "to a" leave the e-mail unconfirmed unless they end with an exclamation mark.
     """
     verb, _, place = step.rstrip("!").partition(" ")
     confirmed = step.endswith("!")
@@ -76,7 +76,7 @@ def act(auth: Auth, replica: Replica, step: str) -> None:
 
 
 def live(connection: Connection, auth: Auth, history: Sequence[str], count: int) -> list[Replica]:
-    """Create `count` replicas and run the history for each. Everything is captured, nothing is applied."""
+    """Create `count` replicas and run the history for each. All events are captured, and none is applied."""
     replicas = [Replica(f"r{uuid4().hex[:12]}", uuid4()) for _ in range(count)]
     with connection.cursor() as cursor:
         cursor.executemany(

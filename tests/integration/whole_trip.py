@@ -1,4 +1,4 @@
-"""One trip through everything that reads or writes employees."""
+"""One trip through all functions that read or write employees."""
 
 import psycopg
 from psycopg.conninfo import make_conninfo
@@ -18,7 +18,7 @@ KEYS = "select public.auth_sync_keys_v1('whsec_QUJD whsec_REVG')"
 
 
 def everything_works(url: str) -> None:
-    """Install, link a sign-up, dismiss, search, list, reconcile and examine. Nothing may be wrong."""
+    """Install, link a sign-up, dismiss, search, list, reconcile and examine. The test fails if one of them fails."""
     migrate.migrate(url, policy=Policy())
     database = DirectDatabase(url)
     try:
@@ -53,6 +53,6 @@ def everything_works(url: str) -> None:
 
 
 def people(database: DirectDatabase, **filter: str) -> list[tuple[int, str]]:
-    """The employees that match: id and sync_status."""
+    """The employee_id and sync_status of the employees that match."""
     page = employees.people(database, filter, after=None, limit=10)
     return [(employee["employee_id"], employee["sync_status"]) for employee in page["employees"]]

@@ -1,4 +1,4 @@
-"""The database of a command: the configured one, or the embedded one of a data folder."""
+"""The database of a command, which is the configured database or the embedded database of a data folder."""
 
 import getpass
 import socket
@@ -26,9 +26,9 @@ DATA_DIR = click.option(
 
 @contextmanager
 def environment_of(data_dir: Path) -> Iterator[dict[str, str]]:
-    """Yield the environment variables. If they name no database, start the embedded one in `data_dir`.
+    """Yield the environment variables. If they name no database, start the embedded database in `data_dir`.
 
-    Raises BadSetting if `data_dir` has no database either.
+    Raises BadSetting if `data_dir` has no database.
     """
     environment = read_environment()
     if config.has_connection(environment):
@@ -40,7 +40,7 @@ def environment_of(data_dir: Path) -> Iterator[dict[str, str]]:
 
 
 def with_missing(environment: dict[str, str], own: dict[str, str]) -> dict[str, str]:
-    """Return the environment with the embedded server's own settings for the variables that it does not set."""
+    """Return the environment, with the embedded server's settings for variables that the environment does not set."""
     return environment | {name: value for name, value in own.items() if value_of(environment, name) is None}
 
 

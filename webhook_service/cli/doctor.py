@@ -24,8 +24,8 @@ MARKS = {Level.OK: ("ok", "green"), Level.NOTE: ("note", "yellow"), Level.WRONG:
 def doctor(quick: bool, as_json: bool, data_dir: Path) -> None:
     """Check the installation, and print for each finding what to do.
 
-    The exit code is 1 if something is wrong, and 0 otherwise. The command changes nothing. It posts one signed request
-    to the webhook's URL, which is not an event.
+    The exit code is 1 if a finding is WRONG, and 0 otherwise. The command changes nothing. It posts one signed request
+    to the webhook's URL. The request is not an event.
     """
     with environment_of(data_dir) as environment:
         database = database_for(config.connection(environment))

@@ -31,7 +31,7 @@ from webhook_service.settings import SupabaseConnection
 
 
 class Group(click.Group):
-    """Ends a command with one line for a ServiceError, and cleanly on SIGTERM, so that no process is left running."""
+    """Ends a command with one line after a ServiceError. After SIGTERM, ends it without leaving a process running."""
 
     def invoke(self, ctx: click.Context) -> Any:
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
@@ -77,7 +77,7 @@ def serve(host: str | None, port: int | None, workers: int | None, data_dir: Pat
     chosen = {"HOST": host, "PORT": port, "WEB_CONCURRENCY": workers}
     environment |= {name: str(value) for name, value in chosen.items() if value is not None}
     if config.has_connection(environment):
-        config.load(environment)  # a bad setting ends the command here with one line, instead of ending each worker
+        config.load(environment)  # raises BadSetting here, before each worker would fail
         os.execve(server_process.COMMAND[0], server_process.COMMAND, environment)  # noqa: S606 (gunicorn takes over the process)
 
     with embedded.running(data_dir) as own:
@@ -98,7 +98,7 @@ def serve(host: str | None, port: int | None, workers: int | None, data_dir: Pat
 @click.option("--dry-run", is_flag=True, help="Only show the scripts that would be applied.")
 @DATA_DIR
 def migrate(dry_run: bool, data_dir: Path) -> None:
-    """Migrate the database at DATABASE_URL to the schema that this version needs. It is safe to repeat.
+    """Migrate the database at DATABASE_URL to the schema that this version needs. Repeating the command is safe.
 
     Supabase's Data API cannot migrate. With SUPABASE_URL alone, the command only checks the schema, and stores
     NAME_FIELDS and EMAIL_OWNER for the triggers.
@@ -136,7 +136,7 @@ def uninstall(yes: bool, data_dir: Path) -> None:
 
 
 def check_migrations(connection: SupabaseConnection, policy: Policy | None) -> None:
-    """Raise MigrationError if the database's schema is too old. Otherwise store the policy for its triggers."""
+    """Store the policy for the triggers. Raises MigrationError if the database's schema is too old."""
     database = database_for(connection)
     try:
         gap = migrations.gap(database, migrations.wanted())

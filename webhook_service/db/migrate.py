@@ -1,4 +1,7 @@
-"""Migrate a database to the schema that this version needs (`schema.py`): forward only, one transaction per script."""
+"""Migrates a database to the schema that this version needs (`schema.py`). Each script runs in one transaction.
+
+There are no migrations to older schemas.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,18 +22,21 @@ from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 LOCK = 7_305_191_620_264_041_213
-"""The advisory lock that lets one process at a time migrate. The number is arbitrary."""
+"""The advisory lock of migrations, which only one process at a time can hold. The number is arbitrary."""
 
 MIGRATION_LOCK_TIMEOUT = "60s"
-"""The longest wait for another process that migrates."""
+"""The longest wait for another process that is migrating."""
 
 TABLE_LOCK_TIMEOUT = "5s"
-"""The longest wait for a table. Other writers of the table queue behind this wait. A migration may set less."""
+"""The longest wait for a table's lock. It is short, because other writers wait behind the migration.
+
+A migration may set a shorter time.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The schema that this version needs: the number of its newest migration, and the digest of its functions."""
+    """The schema that this version needs, as the number of the newest migration and the digest of the functions."""
 
     migration: int
     functions: str
@@ -41,10 +47,10 @@ def wanted() -> Wanted:
 
 
 def gap(database: Database, wanted: Wanted) -> str | None:
-    """Describe what the database lacks of `wanted`, in words, or return None if it lacks nothing.
+    """Describe the parts of `wanted` that the database lacks, or return None if it has the wanted schema.
 
-    Newer functions are not a gap if the database has had the wanted ones before, because old and new processes may run
-    side by side. Raises Unavailable.
+    Newer functions are not a gap if the database had the wanted functions before, because old and new processes may run
+    at the same time. Raises Unavailable.
     """
     try:
         found = database.call("auth_sync_schema_v1")
@@ -84,10 +90,10 @@ def migrate(
 ) -> int:
     """Apply the pending scripts and return their number. `applied` is called with each script.
 
-    Also repairs indexes, triggers, rights and owners (auth.users may have been created later), and stores the `policy`
-    for the triggers if one is given. `dry_run` changes nothing. Any number of processes may migrate at once: one
-    process does the work, and the others wait for it. Raises MigrationError, also for a database that a newer version
-    has migrated.
+    Also repairs indexes, triggers, privileges and owners, because auth.users may have been created later. Stores the
+    `policy` for the triggers if it is given. `dry_run` changes nothing. Any number of processes may migrate at the same
+    time. One process migrates, and all other processes wait. Raises MigrationError, for example if a newer version has
+    migrated the database.
     """
     require_a_connection_string(url)
     try:
@@ -110,7 +116,7 @@ def migrate(
 
 
 def require_a_connection_string(url: str) -> None:
-    """Raise MigrationError for a URL that libpq misreads. libpq's own error would repeat a part of the password."""
+    """Raise MigrationError for a URL that libpq misreads. An error of libpq would repeat a part of the password."""
     try:
         is_understood = "@" not in str(conninfo_to_dict(url).get("host", ""))
     except psycopg.Error:
@@ -124,7 +130,7 @@ def require_a_connection_string(url: str) -> None:
 def pending_in(connection: psycopg.Connection) -> list[Script]:
     """Return the scripts that the database lacks, in order.
 
-    Raises MigrationError if different files, or a newer version, have migrated the database.
+    Raises MigrationError if a newer version, or a migration with another text, was applied to the database.
     """
     recorded = _recorded(connection, "auth_sync_migrations", "select number, checksum from {} order by number")
     checksums: dict[int, str] = dict(recorded)
@@ -160,7 +166,7 @@ def pending_in(connection: psycopg.Connection) -> list[Script]:
 
 
 def _recorded(connection: psycopg.Connection, table: str, query: LiteralString) -> list[TupleRow]:
-    """The rows of a table that may not exist yet."""
+    """Return the rows of a table, or an empty list if the table does not exist yet."""
     if connection.execute("select to_regclass(%s)", [f"public.{table}"]).fetchone() == (None,):
         return []
     return connection.execute(sql.SQL(query).format(sql.Identifier("public", table))).fetchall()
@@ -168,7 +174,7 @@ def _recorded(connection: psycopg.Connection, table: str, query: LiteralString) 
 
 @contextmanager
 def _alone(connection: psycopg.Connection) -> Iterator[None]:
-    """A transaction under the migration lock. Other processes wait for it."""
+    """Run the block in a transaction that holds the migration lock. Other processes wait for the lock."""
     with connection.transaction():
         connection.execute(sql.SQL("set local lock_timeout = {}").format(MIGRATION_LOCK_TIMEOUT))
         connection.execute("select pg_advisory_xact_lock(%s)", [LOCK])
@@ -199,7 +205,7 @@ def _apply_next(connection: psycopg.Connection) -> Script | None:
 
 
 def _valid_indexes(connection: psycopg.Connection) -> set[str]:
-    """The names of the valid indexes in schema public."""
+    """Return the names of the valid indexes in schema public."""
     rows = connection.execute(
         "select c.relname from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid"
         " where i.indisvalid and c.relnamespace = 'public'::regnamespace"
@@ -218,12 +224,15 @@ def _require_fitting_columns(connection: psycopg.Connection) -> None:
 
 
 def _repair(connection: psycopg.Connection) -> None:
-    """Restore missing or altered indexes, rights, owners and triggers. Raises psycopg.Error, MigrationError."""
+    """Restore indexes, privileges, owners and triggers that are missing or altered.
+
+    Raises psycopg.Error, and MigrationError if a column of employees does not fit.
+    """
     _require_fitting_columns(connection)
     statements = schema.indexes(schema.migrations())
     for name in statements.keys() - _valid_indexes(connection):
         with _alone(connection):
-            if name not in _valid_indexes(connection):  # another process may have created it meanwhile
+            if name not in _valid_indexes(connection):  # another process may have created the index before the lock
                 connection.execute(sql.SQL("drop index if exists {}").format(sql.Identifier("public", name)))
                 connection.execute(statements[name].encode())
     with _alone(connection):

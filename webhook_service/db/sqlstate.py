@@ -1,13 +1,13 @@
-"""The error for each SQLSTATE, by whether a retry helps.
+"""Maps SQLSTATEs to errors that say whether a retry helps.
 
-The codes are from https://www.postgresql.org/docs/current/errcodes-appendix.html.
+The list of SQLSTATEs is https://www.postgresql.org/docs/current/errcodes-appendix.html.
 """
 
 from webhook_service.errors import Conflict, DatabaseError, Unavailable
 
 RETRYABLE_CLASSES = (
     "08",  # connection exception
-    "25006",  # read-only transaction: a failover is under way, or the disk is full
+    "25006",  # read-only transaction: during a failover, or if the disk is full
     "53",  # insufficient resources
     "57",  # operator intervention: shutdown, or cancelled by a timeout
     "58",  # system error
@@ -16,7 +16,7 @@ RETRYABLE_CLASSES = (
 UNDEFINED_FUNCTION = "42883"
 CONFLICT_CLASSES = (
     "40",  # transaction rollback: serialization failure, deadlock
-    "55P03",  # lock not available: another transaction holds it for too long
+    "55P03",  # lock not available: another transaction holds the lock for too long
 )
 MISSING_OBJECTS = (
     UNDEFINED_FUNCTION,
@@ -26,9 +26,9 @@ MISSING_OBJECTS = (
 
 
 def error_for(sqlstate: str) -> Unavailable | DatabaseError:
-    """Return the error that says what the caller should do.
+    """Return the error whose class says whether the caller should retry.
 
-    The database's own message may hold personal data, so only the cause keeps it.
+    The database's message may contain personal data, so only the error's cause contains the message.
     """
     if sqlstate in MISSING_OBJECTS:
         return Unavailable("not_migrated", "The database lacks a function; run `webhook-service migrate`.")

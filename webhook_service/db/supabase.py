@@ -1,4 +1,4 @@
-"""The Database port over supabase-py's `rpc`, which calls Supabase's Data API. The production default."""
+"""The adapter of the Database port that production uses: supabase-py's `rpc`, which calls Supabase's Data API."""
 
 import time
 
@@ -13,17 +13,17 @@ from webhook_service.events import Json
 
 TIMEOUT = httpx.Timeout(3.0, connect=2.0, pool=1.0)
 CONNECTIONS = 8
-"""Connections for the calls of threads: the relay, the pages and the probes. The calls of the event loop have their own
-connections, so that neither kind waits for the other.
+"""The number of connections for calls of threads: the relay, the pages and the probes. Calls of the event loop use
+other connections, so that calls of threads and of the event loop do not wait for each other.
 """
 CONNECTIONS_IN_LOOP = 3
 CALL_TIMEOUT_SECONDS = 3.5
-"""The limit on a whole call. httpx's own limits apply to each read."""
+"""The time limit of a whole call. httpx's limits apply to each read."""
 
 UNAVAILABLE_CODES = ("PGRST000", "PGRST001", "PGRST002", "PGRST003")
-"""PostgREST has no connection to the database, or its pool has none free."""
+"""PostgREST's codes for a missing connection to the database, or for a pool without a free connection."""
 NOT_MIGRATED_CODES = ("PGRST202",)
-"""PostgREST does not find the function in its schema cache."""
+"""PostgREST's code for a function that is not in its schema cache."""
 
 
 class SupabaseDatabase:
@@ -37,7 +37,7 @@ class SupabaseDatabase:
         timeout: httpx.Timeout = TIMEOUT,
         call_timeout: float = CALL_TIMEOUT_SECONDS,
     ) -> None:
-        # HTTP/2 is off, because one broken connection would break every call on it. An API does not redirect.
+        # HTTP/2 is off, because a broken connection would break all its calls. Redirects are off, as APIs need none.
         self._http = httpx.Client(
             timeout=timeout,
             http2=False,
@@ -61,7 +61,7 @@ class SupabaseDatabase:
 
     @property
     def round_trip(self) -> float:
-        """The duration of the whole call, because the time that the database worked on it is not known here."""
+        """The duration of the whole call, because the Data API does not report the time that the database needed."""
         return self._round_trips.seconds
 
     def _call(self, function: str, params: dict[str, Json]) -> Json:
@@ -81,12 +81,14 @@ class SupabaseDatabase:
 
 
 def require_postgrest_response(response: httpx.Response) -> None:
-    """Raise HTTPStatusError for a response that PostgREST did not send.
+    """Raise HTTPStatusError for a response of a proxy or a gateway instead of PostgREST.
 
-    It is a success without JSON or an error without a code, and comes from a proxy or a gateway. postgrest-py would
-    return it as data, or drop its HTTP status.
+    Such a response is a success without JSON, or an error without a code. postgrest-py would return its body as data,
+    or drop its HTTP status. PostgREST answers 204 to a function that returns void.
     """
     response.read()
+    if response.status_code == httpx.codes.NO_CONTENT:
+        return
     try:
         body = response.json()
     except ValueError:
@@ -100,7 +102,8 @@ def require_postgrest_response(response: httpx.Response) -> None:
 def error_for_status(status: int) -> Unavailable | DatabaseError:
     """Return the error for a response that has only its HTTP status.
 
-    A 4xx is final, except 408 (timeout) and 429 (too many requests). Every other status is an outage.
+    After a 4xx, a retry does not help, except after 408 (timeout) and 429 (too many requests). Every other status means
+    an outage.
     """
     if 400 <= status < 500 and status not in (408, 429):
         detail = f"Supabase refused the call ({status}). Check SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY."
@@ -109,7 +112,7 @@ def error_for_status(status: int) -> Unavailable | DatabaseError:
 
 
 def translated(code: str) -> Unavailable | DatabaseError:
-    """Return the error for `code`, which is an SQLSTATE or PostgREST's own code."""
+    """Return the error for `code`, which is an SQLSTATE or a code of PostgREST."""
     if code in NOT_MIGRATED_CODES:
         return error_for(UNDEFINED_FUNCTION)
     if code in UNAVAILABLE_CODES:

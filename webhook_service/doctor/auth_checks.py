@@ -1,4 +1,4 @@
-"""Doctor's checks of the outbound direction: the Auth Admin API, and the actions that wait for it."""
+"""Doctor's checks of the outbound direction: the Auth Admin API, and the open actions."""
 
 from uuid import uuid4
 
@@ -8,20 +8,20 @@ from webhook_service.events import Json
 from webhook_service.ports import AuthAdmin
 
 MAX_OVERDUE_SECONDS = 300
-"""How long an action that is not part of a bulk may wait."""
+"""The longest acceptable wait of an action that is not part of a bulk."""
 
 
 def auth(admin: AuthAdmin | None, facts: Json) -> list[Finding]:
     """Check the outbound direction.
 
     `admin` is None if the Auth Admin API is not configured. `facts` is the result of `auth_sync_inspect_v1`.
-    An error of Auth is a finding and is not raised.
+    An error of Auth becomes a finding and is not raised.
     """
     return [reachable(admin), *actions(facts), *sessions(facts)]
 
 
 def reachable(admin: AuthAdmin | None) -> Finding:
-    """Check that Auth responds, with a request for a random id, which no auth user has."""
+    """Check that Auth responds to a request for a random id, which no auth user has."""
     if admin is None:
         todo = "set SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY; until then a dismissed employee keeps the login"
         return note("auth", "the Auth Admin API is not configured: changes of employees are only recorded", todo)

@@ -16,7 +16,7 @@ def columns(facts: Json) -> list[Finding]:
 
 
 def emails(database: Database, facts: Json) -> list[Finding]:
-    """Check that each employee who has no login has an e-mail that can be the address of one."""
+    """Check that the e-mail of each employee who has no login can be the address of a login."""
     if facts["unfit_columns"] is not None:
         return []
     count = employees.problems(database)[SyncStatus.UNUSABLE_EMAIL]

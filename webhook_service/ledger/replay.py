@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from webhook_service.errors import EventNotFound
-from webhook_service.events import Json, Result, Via
+from webhook_service.errors import EventNotFound, InvalidPayload
+from webhook_service.events import Json, Outcome, Result, Status, Via
 from webhook_service.inbound import handlers, payload
 from webhook_service.inbound.processing import MAX_BATCH, process_batch
 from webhook_service.ledger import queries
@@ -13,19 +13,19 @@ from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 DRY_RUN_BATCH_SIZE = 200
-"""Larger than MAX_BATCH, because a dry run rolls each batch back before the next one. Limited, because a batch locks
-rows that live events need."""
+"""Larger than MAX_BATCH, because the batches of a dry run do not see each other's changes. Limited, because a batch
+locks rows that new events need."""
 
 MAX_CHANGES_SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """The effects of replays; of a dry run, the effects that they would have.
+    """The effects of replays, or the effects that they would have (`dry_run`).
 
-    `matched` is the number of matching events (None in a later part), `replayed` how many of them were replayed, and
-    `next` the `after` of the next part (None: there is none). `changed` events changed an employee; `changes` has the
-    results of the first MAX_CHANGES_SHOWN of them. `outcomes` is {outcome: count}.
+    `matched` is the number of matching events, or None in later parts. `replayed` events were replayed. `next` is the
+    `after` of the next part, or None after the last part. `changed` events changed an employee. `changes` holds the
+    results of the first MAX_CHANGES_SHOWN such events. `outcomes` is {outcome: count}.
     """
 
     dry_run: bool
@@ -50,7 +50,7 @@ class Replayed:
 
 
 def replay_event(database: Database, policy: Policy, event_id: str, *, requested_by: str) -> Result:
-    """Replay one event of any status. Raises EventNotFound, InvalidPayload, Unavailable, DatabaseError."""
+    """Replay one event of any status. Raises EventNotFound, Unavailable, DatabaseError."""
     queries.event(database, event_id)
     page = database.call("auth_sync_replayable_v1", p_filter={"event_id": event_id}, p_after=0, p_limit=1)
     results = _replay(database, policy, page["events"], requested_by=requested_by, dry_run=False)
@@ -72,9 +72,9 @@ def replay_events(
 ) -> Replayed:
     """Replay at most `limit` matching inbound events, oldest first. `progress` receives the counts after each batch.
 
-    `filter` has the shape that `ledger.queries.filter_json` returns; `after` is the `next` of the previous part. Each
-    batch is a separate transaction: if one raises Unavailable, the batches before it are done, and replaying them again
-    changes nothing. Raises InvalidPayload, Unavailable, DatabaseError.
+    `filter` has the shape that `ledger.queries.filter_json` returns. `after` is the `next` of the previous part. Each
+    batch is a separate transaction, so the batches before an error stay applied. Replaying them again changes nothing.
+    Raises Unavailable, DatabaseError.
     """
     size = DRY_RUN_BATCH_SIZE if dry_run else MAX_BATCH
     done = Replayed(dry_run, next=after)
@@ -90,8 +90,13 @@ def replay_events(
 
 
 def _replay(database: Database, policy: Policy, rows: Json, *, requested_by: str, dry_run: bool) -> list[Result]:
-    works = [
-        handlers.decide(payload.from_ledger(row, policy.name_fields), policy, via=Via.REPLAY, requested_by=requested_by)
-        for row in rows
-    ]
-    return process_batch(database, works, policy, dry_run=dry_run) if works else []
+    """Replay rows of the ledger. A row that is not a readable event stays FAILED, with the outcome `unreadable`."""
+    works, unreadable = [], []
+    for row in rows:
+        try:
+            event = payload.from_ledger(row, policy.name_fields)
+        except InvalidPayload:
+            unreadable.append(Result(row["event_id"], Status.FAILED, Outcome.UNREADABLE))
+        else:
+            works.append(handlers.decide(event, policy, via=Via.REPLAY, requested_by=requested_by))
+    return unreadable + (process_batch(database, works, policy, dry_run=dry_run) if works else [])

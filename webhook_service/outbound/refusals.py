@@ -22,13 +22,13 @@ REFUSALS = {
 
 
 def no_auth_admin() -> NotPossible:
-    """Return the error for a service without the Auth Admin API."""
+    """Return the error for a service in which the Auth Admin API is not configured."""
     detail = "The Auth Admin API is not configured: set SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY."
     return NotPossible(NO_AUTH_ADMIN, detail)
 
 
 def accepted(answer: Json) -> Json:
-    """Return the database's result if it is not a refusal, `{"refused": reason, ...}`.
+    """Return the database's result, unless it is a refusal: `{"refused": reason, ...}`.
 
     Raises EmailTaken, EmployeeRejected, InvalidQuery (unknown columns), EmployeeNotFound, Unavailable (`lease_lost`),
     NotPossible (the reasons in REFUSALS).

@@ -1,4 +1,4 @@
-"""gunicorn's worker class: uvicorn's worker, which also stops its relay, and ends when gunicorn is gone."""
+"""uvicorn's worker class for gunicorn, which also stops its relay, and ends if gunicorn's main process dies."""
 
 import asyncio
 import logging
@@ -14,8 +14,8 @@ from uvicorn_worker import UvicornWorker
 from webhook_service.server.protocol import Protocol, max_connections
 
 GRACE_SECONDS = 12
-"""The grace period of requests when the worker stops. It is longer than the 10 seconds for a body. Without it, a client
-that does not read its response would keep the worker running.
+"""The grace period of requests when the worker stops. It is longer than the 10 seconds for a body. Without a
+grace period, a client that does not read its response would keep the worker running.
 """
 
 HEARTBEAT_SECONDS = 1
@@ -23,9 +23,9 @@ HEARTBEAT_SECONDS = 1
 
 
 class QuietServer(Server):
-    """A uvicorn server that does not raise a signal again at its end.
+    """A uvicorn server that does not re-raise the signal that stopped it.
 
-    Otherwise gunicorn's hooks, which stop the relay, would not run.
+    If the signal were raised again, gunicorn would not run its hooks, which stop the relay.
     """
 
     @contextmanager
@@ -42,7 +42,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # it has no types
         "ws": "none",
         "lifespan": "off",
         "interface": "asgi3",
-        "access_log": False,  # each delivery is already one line
+        "access_log": False,  # the service logs a line for each delivery itself
         "server_header": False,
         "timeout_notify": HEARTBEAT_SECONDS,
         "timeout_graceful_shutdown": GRACE_SECONDS,
@@ -50,11 +50,12 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # it has no types
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # gunicorn already logs the start and end of a worker. Strangers could fill the log with malformed requests.
+        # gunicorn already logs the start and end of a worker. uvicorn would also log each malformed request, and anyone
+        # can send such requests.
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
 
     def init_process(self) -> None:
-        """Set the signal handlers early, so that gunicorn's own do not handle a signal while the application loads."""
+        """Set the signal handlers before the application loads, instead of gunicorn's handlers."""
         self.init_signals()
         super().init_process()
 

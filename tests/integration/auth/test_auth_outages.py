@@ -1,4 +1,4 @@
-"""Outages of Supabase Auth: it is unavailable, slow or broken, or another server answers. Each is the right error.
+"""Calls raise the documented error if Supabase Auth is unavailable, slow or broken, or another server answers.
 
 The contract is in test_auth_admin.py. Refusals, requests and secrets are in test_auth_refusals.py.
 """
@@ -66,8 +66,8 @@ def server(database_url: str) -> Iterator[AuthServer]:
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_an_outage_is_unavailable(server: AuthServer, name: str) -> None:
-    """A response that is not from Auth, or that reports an outage, is an AuthUnavailable, which a caller may retry."""
+def test_an_outage_raises_auth_unavailable(server: AuthServer, name: str) -> None:
+    """A response that is not from Auth, or that reports an outage, raises AuthUnavailable. The caller may retry."""
     with client(server) as admin:
         for fault in UNAVAILABLE:
             server.fail_next(fault)
@@ -78,7 +78,7 @@ def test_an_outage_is_unavailable(server: AuthServer, name: str) -> None:
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("fault", [CUT, SILENT], ids=["cut", "silent"])
 def test_no_response_is_unreachable(server: AuthServer, name: str, fault: Fault) -> None:
-    """A connection that is cut or stays silent is an AuthUnavailable."""
+    """A connection that closes or times out without a response raises AuthUnavailable."""
     server.fail_next(fault)
     with client(server, timeout=SHORT) as admin:
         error = error_of(admin, name)
@@ -96,7 +96,7 @@ def test_a_call_ends(serve: Serve, behaviour: Behaviour) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "nowhere.invalid"])
 def test_an_unknown_host_is_unreachable(host: str) -> None:
-    """A closed port or an unknown host name is an AuthUnavailable."""
+    """A closed port or an unknown host name raises AuthUnavailable."""
     with closing(SupabaseAuthAdmin(f"http://{host}:{free_port()}", SECRET_KEY)) as admin:
         error = error_of(admin, "get")
     assert (type(error), error.reason) == (AuthUnavailable, "auth_unreachable")
@@ -104,7 +104,7 @@ def test_an_unknown_host_is_unreachable(host: str) -> None:
 
 @pytest.mark.parametrize("fault", [TIMED_OUT, BROKEN, PAGE_OK, CUT], ids=lambda fault: str(fault.status))
 def test_a_committed_change_is_seen_by_a_read(server: AuthServer, fault: Fault) -> None:
-    """An error does not say whether the change was committed. A read does."""
+    """A read shows a change that Auth committed although the call raised an error."""
     with client(server) as admin:
         bob = uuid4()
         server.fail_next(fault.after_commit())
@@ -126,7 +126,7 @@ def test_a_committed_change_is_seen_by_a_read(server: AuthServer, fault: Fault) 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed(server: AuthServer, database_url: str, status: int) -> None:
-    """The key and the body are not sent to another URL."""
+    """After a redirect, the key and the body are not sent to another URL."""
     with auth_server(database_url) as elsewhere, client(server) as admin:
         for name in CALLS:
             server.fail_next(moved(f"{elsewhere.url}/auth/v1/admin/users", status))
@@ -136,7 +136,7 @@ def test_a_redirect_is_not_followed(server: AuthServer, database_url: str, statu
 
 @pytest.mark.parametrize("name", CALLS)
 def test_too_many_requests(server: AuthServer, name: str) -> None:
-    """Auth, or a proxy in front of it, demands a pause. Without a Retry-After it is 5 seconds."""
+    """A 429 of Auth or of a proxy raises AuthThrottled. Its pause is Retry-After, or 5 seconds without this header."""
     page = Fault(429, body=PAGE, headers=(("Retry-After", "9"),))
     soon = format_datetime(datetime.now(UTC) + timedelta(minutes=30), usegmt=True)
     with client(server) as admin:
@@ -175,7 +175,7 @@ def test_too_many_requests(server: AuthServer, name: str) -> None:
     ],
 )
 def test_a_pause_has_limits(retry_after: str, pause: float) -> None:
-    """A pause in seconds or as a date is between a second and an hour."""
+    """Retry-After may be a number of seconds or a date. The pause is at least a second and at most an hour."""
     assert pause_seconds(retry_after, now=NOW) == pause
 
 
@@ -198,7 +198,7 @@ def test_any_pause_has_limits(retry_after: str) -> None:
     ids=str,
 )
 def test_a_response_about_another_user_is_ignored(server: AuthServer, changes: dict[str, Any]) -> None:
-    """A response with another user, no user or impossible times is an AuthUnavailable, and has no effect."""
+    """A response with another user, an invalid user or invalid times raises AuthUnavailable, and no user is deleted."""
     answer = Fault(200, body=json.dumps(USER | changes))
     with client(server) as admin:
         for name in ("get", "update", "create"):
@@ -210,7 +210,7 @@ def test_a_response_about_another_user_is_ignored(server: AuthServer, changes: d
 
 
 def test_times_have_nanoseconds(server: AuthServer) -> None:
-    """Auth answers a ban with nanoseconds. All times are returned in UTC, with microseconds."""
+    """Auth's response to a ban has a time with nanoseconds. An account has all times in UTC, with microseconds."""
     reported = dict.fromkeys(("banned_until", "deleted_at", "invited_at"), "2126-10-29T16:10:38.241038123+02:00")
     server.fail_next(Fault(200, body=json.dumps(USER | reported)))
     with client(server) as admin:

@@ -1,4 +1,4 @@
-"""Capture writes one row of the ledger for each user and transaction of Auth, with the mapped state only."""
+"""Capture writes one row of the ledger for each auth user and transaction, with the mapped state only."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -19,7 +19,7 @@ Action = Callable[[Auth, UUID], object]
 
 
 def in_turn(*actions: Action) -> Action:
-    """The actions one after the other, each in its own transactions."""
+    """Return an action that performs these actions one after the other, each in its own transactions."""
 
     def act(auth: Auth, user: UUID) -> None:
         for action in actions:
@@ -40,7 +40,7 @@ ACTIONS: dict[str, tuple[int, Action]] = {
     "sso_sign_up": (1, lambda auth, user: auth.sso_sign_up("new@example.com", id=user)),
     "anonymous": (1, lambda auth, user: auth.anonymous(id=user)),
 }
-"""The number of rows that each makes; each gets the id of its new user."""
+"""{name: (number of rows that the action makes, action with the id of its new user)}."""
 
 CHANGES: dict[str, tuple[int, Action]] = {
     "confirm": (1, Auth.confirm),
@@ -48,7 +48,7 @@ CHANGES: dict[str, tuple[int, Action]] = {
     "refresh": (0, Auth.refresh),
     "sso_sign_in, nothing new": (0, lambda auth, user: auth.sso_sign_in(user, user_metadata={"first_name": "Jane"})),
     "sso_sign_in, another name": (1, lambda auth, user: auth.sso_sign_in(user, user_metadata={"first_name": "Janet"})),
-    "sso_sign_in, what is not mapped": (0, lambda auth, user: auth.sso_sign_in(user, user_metadata={"picture": "x"})),
+    "sso_sign_in, not mapped": (0, lambda auth, user: auth.sso_sign_in(user, user_metadata={"picture": "x"})),
     "request_email_change": (0, lambda auth, user: auth.request_email_change(user, "new@example.com")),
     "change_email": (1, lambda auth, user: auth.change_email(user, "new@example.com")),
     "admin_change_email": (1, lambda auth, user: auth.admin_change_email(user, "new@example.com")),
@@ -69,7 +69,7 @@ CHANGES: dict[str, tuple[int, Action]] = {
     "hard_delete": (1, Auth.hard_delete),
     "soft_delete, hard_delete": (2, in_turn(Auth.soft_delete, Auth.hard_delete)),
 }
-"""The number of rows that each makes; each gets an existing user."""
+"""{name: (number of rows that the action makes, action on an existing user)}."""
 
 
 @pytest.fixture
@@ -90,8 +90,8 @@ def jane(auth: Auth) -> UUID:
 
 
 @pytest.mark.parametrize("name", ACTIONS)
-def test_a_new_user_is_one_row(connection: Connection, auth: Auth, name: str) -> None:
-    """A new user is one INSERT with the transaction's final state, however many statements wrote it."""
+def test_a_new_user_makes_one_row(connection: Connection, auth: Auth, name: str) -> None:
+    """A new user is captured as one INSERT with the transaction's final state, even if several statements wrote it."""
     count, action = ACTIONS[name]
     user = uuid4()
     action(auth, user)
@@ -103,8 +103,8 @@ def test_a_new_user_is_one_row(connection: Connection, auth: Auth, name: str) ->
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_a_change_is_one_row(connection: Connection, auth: Auth, jane: UUID, name: str) -> None:
-    """A transaction that changes a mapped column makes one row with the final state; a sign-in makes none."""
+def test_a_change_makes_one_row(connection: Connection, auth: Auth, jane: UUID, name: str) -> None:
+    """A transaction that changes a mapped column makes one row with the final state. A sign-in makes no row."""
     count, action = CHANGES[name]
     before = len(entries(connection, jane))
     action(auth, jane)
@@ -118,7 +118,7 @@ def test_a_change_is_one_row(connection: Connection, auth: Auth, jane: UUID, nam
 
 
 def test_a_captured_row_waits_for_the_relay(connection: Connection, jane: UUID) -> None:
-    """The row is a pending event with a webhook's payload and a version."""
+    """A captured row is a pending event with a webhook's payload and a version."""
     entry = newest(connection, jane)
     assert (entry["status"], entry["direction"], entry["via"], entry["attempts"]) == (
         "PENDING",
@@ -138,7 +138,7 @@ def test_a_captured_row_waits_for_the_relay(connection: Connection, jane: UUID) 
 
 
 def test_each_user_of_a_transaction_has_a_row(connection: Connection, auth: Auth, writing: Any) -> None:
-    """One statement over many users makes one row for each user that it changed."""
+    """If one statement changes many users, each of them gets its own row."""
     users = [auth.admin_create(f"user{number}@example.com") for number in range(5)]
     auth.ban(users[0], BAN_END)
     writing.execute("update users set banned_until = %s", [BAN_END])
@@ -153,7 +153,7 @@ select attname from pg_attribute
 
 
 def test_ids_have_the_order_of_time(connection: Connection, auth: Auth) -> None:
-    """Event ids ascend with time, whichever user changes, so that new ids are side by side in the index."""
+    """Event ids ascend with time, even if different users change, so that new ids are side by side in the index."""
     users = [UUID(int=number) for number in (3, 1, 2)]
     for user in users:
         auth.admin_create(f"{user}@example.com", id=user)
@@ -196,7 +196,7 @@ def test_a_rollback_leaves_nothing(connection: Connection, writing: Any) -> None
 
 
 def test_a_rollback_to_a_savepoint_leaves_nothing(connection: Connection, writing: Any, jane: UUID) -> None:
-    """A rollback to a savepoint leaves no row of that part; the rest of the transaction is captured."""
+    """A rollback to a savepoint removes the rows of that part. The rest of the transaction is captured."""
     auth, other = Auth(writing), uuid4()
     with writing.transaction():
         with writing.transaction(force_rollback=True):
@@ -208,7 +208,7 @@ def test_a_rollback_to_a_savepoint_leaves_nothing(connection: Connection, writin
 
 
 def test_constraints_set_immediate_still_end_in_one_row(connection: Connection, writing: Any, jane: UUID) -> None:
-    """With immediate constraints the trigger fires after each statement, and the one row holds the final state."""
+    """With immediate constraints the trigger fires after each statement, but one row holds the final state."""
     auth = Auth(writing)
     with writing.transaction():
         auth.ban(jane, BAN_END)
@@ -223,7 +223,7 @@ def test_constraints_set_immediate_still_end_in_one_row(connection: Connection, 
 
 
 def test_a_new_user_changed_under_immediate_constraints_is_an_insert(connection: Connection, writing: Any) -> None:
-    """A new user that is changed in the same transaction is one INSERT with the final state."""
+    """A new user that is changed in the same transaction is captured as one INSERT with the final state."""
     auth, user = Auth(writing), uuid4()
     with writing.transaction():
         writing.execute("set constraints all immediate")
@@ -234,7 +234,9 @@ def test_a_new_user_changed_under_immediate_constraints_is_an_insert(connection:
 
 
 @pytest.mark.parametrize("constraints", ["deferred", "immediate"])
-def test_inserted_and_deleted_in_one_transaction(connection: Connection, writing: Any, constraints: str) -> None:
+def test_a_user_inserted_and_deleted_in_one_transaction_never_exists(
+    connection: Connection, writing: Any, constraints: str
+) -> None:
     """A user that is inserted and deleted in one transaction is never reported as existing."""
     auth, user = Auth(writing), uuid4()
     with writing.transaction():
@@ -245,10 +247,10 @@ def test_inserted_and_deleted_in_one_transaction(connection: Connection, writing
 
 
 @pytest.mark.parametrize("constraints", ["deferred", "immediate"])
-def test_deleted_and_inserted_in_one_transaction(
+def test_a_user_deleted_and_inserted_in_one_transaction_is_one_row(
     connection: Connection, writing: Any, jane: UUID, constraints: str
 ) -> None:
-    """A user that is deleted and inserted again in one transaction is one row with its new state."""
+    """A user that is deleted and inserted again in one transaction is captured as one row with the new state."""
     auth = Auth(writing, now=lambda: EPOCH)
     with writing.transaction():
         writing.execute(f"set constraints all {constraints}".encode())

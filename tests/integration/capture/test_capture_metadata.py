@@ -1,4 +1,4 @@
-"""Metadata is written by callers and users, so it may be anything; it never prevents capture."""
+"""Metadata can have any content, because callers and users write it. It never prevents capture."""
 
 import json
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ ODD: dict[str, Any] = {
     "wrong types": {"first_name": 1, "last_name": True, "employee_number": {"a": [1]}},
     "nulls": {"first_name": None, "last_name": None, "employee_number": None},
     "a huge name": {"first_name": "x" * 5_000_000, "last_name": "Doe", "employee_number": "9" * 5_000_000},
-    "a huge rest": {"first_name": "Jane", "bio": "x" * 5_000_000},
+    "huge other values": {"first_name": "Jane", "bio": "x" * 5_000_000},
     "many keys": {f"key{number}": number for number in range(20_000)},
     "nested deeply": {"first_name": "Jane", "deep": json.loads("[" * 500 + "]" * 500)},
     "strange characters": {"first_name": "Jané \U0001f600 \u202e \"'\\ \n", "employee_number": "\u2028'; --"},
@@ -68,7 +68,7 @@ def write(writing: psycopg.Connection[Any], metadata: Any) -> None:
 def test_a_user_with_any_metadata_is_captured_and_applied(
     connection: Connection, database: Database, writing: Any, name: str
 ) -> None:
-    """The ledger gets one row, which the relay applies; reconciliation finds no difference."""
+    """A user with any metadata is captured as one row. The relay applies it, and reconciliation finds no difference."""
     write(writing, ODD[name])
     assert len(entries(connection, USER)) == 1
     relay(database)
@@ -78,14 +78,14 @@ def test_a_user_with_any_metadata_is_captured_and_applied(
 
 @pytest.mark.parametrize("name", ODD)
 def test_a_change_to_any_metadata_is_captured(connection: Connection, writing: Any, name: str) -> None:
-    """A change of metadata, together with a mapped column, is one row with the other columns as they are."""
+    """If any metadata and the e-mail change together, one row is captured, which has the new e-mail."""
     writing.execute("insert into users (id, email) values (%s, 'old@example.com')", [USER])
     writing.execute("update users set email = 'j@example.com', raw_user_meta_data = %s", [Jsonb(ODD[name])])
     assert [record_of(entry)["email"] for entry in entries(connection, USER)] == ["old@example.com", "j@example.com"]
 
 
 def test_a_captured_row_is_short(connection: Connection, writing: Any) -> None:
-    """A row of the ledger stays below a webhook's 20 kB, however much metadata a user writes."""
+    """A row of the ledger fits into a webhook of 20 kB, even if a user writes megabytes of metadata."""
     for name in ODD:
         write(writing, ODD[name])
         writing.execute("delete from users")
@@ -95,14 +95,14 @@ def test_a_captured_row_is_short(connection: Connection, writing: Any) -> None:
 
 
 def configure(database: Database, **name_fields: str) -> Policy:
-    """Write NAME_FIELDS to the database, as the service's migrate does."""
+    """Write NAME_FIELDS to the database, as `migrate` does."""
     policy = Policy(name_fields=name_fields)
     database.call("auth_sync_configure_v1", **migrate.trigger_settings(policy))
     return policy
 
 
 def test_names_are_taken_from_the_fields_that_are_set(connection: Connection, database: Database, auth: Auth) -> None:
-    """Only the keys in NAME_FIELDS are mapped; a change of another key is not an event."""
+    """Only the keys in NAME_FIELDS are mapped. A change of another key is not an event."""
     policy = configure(database, first_name="given_name", last_name="family_name")
     employee_id = hire(connection, "jane@example.com")
     names = {"given_name": "Jane", "family_name": "Doe", "first_name": "No", "last_name": "No"}
@@ -116,7 +116,7 @@ def test_names_are_taken_from_the_fields_that_are_set(connection: Connection, da
 
 
 def test_without_name_fields_no_name_is_captured(connection: Connection, database: Database, auth: Auth) -> None:
-    """With NAME_FIELDS=none no name is captured."""
+    """If NAME_FIELDS is `none`, no name is captured."""
     configure(database)
     jane = auth.admin_create("jane@example.com", user_metadata={"first_name": "Jane"})
     auth.update_metadata(jane, {"first_name": "Janet"})
@@ -124,7 +124,7 @@ def test_without_name_fields_no_name_is_captured(connection: Connection, databas
 
 
 def test_two_columns_may_take_one_field(connection: Connection, database: Database, auth: Auth) -> None:
-    """NAME_FIELDS may name a key twice."""
+    """NAME_FIELDS may map one key to two columns."""
     configure(database, first_name="name", last_name="name")
     jane = auth.admin_create("jane@example.com", user_metadata={"name": "Jane"})
     assert record_of(newest(connection, jane))["raw_user_meta_data"] == {"name": "Jane"}
@@ -133,7 +133,7 @@ def test_two_columns_may_take_one_field(connection: Connection, database: Databa
 def test_reconciliation_finds_names_after_name_fields_change(
     connection: Connection, database: Database, auth: Auth
 ) -> None:
-    """After NAME_FIELDS changes, one run applies the names that were not mapped before; the next finds nothing."""
+    """After NAME_FIELDS changes, one run applies names that were not mapped before. The next run finds nothing."""
     employee_id = hire(connection, "jane@example.com")
     auth.admin_create("jane@example.com", user_metadata={"given_name": "Jane"})
     relay(database)

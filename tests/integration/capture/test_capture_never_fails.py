@@ -1,4 +1,4 @@
-"""Auth's transactions commit whatever is broken or blocked in the service, and every change is found later."""
+"""Auth's transactions commit even if the service is broken or blocked, and reconciliation applies lost changes."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -28,7 +28,7 @@ def auth(database_url: str) -> Iterator[Auth]:
 
 @dataclass(slots=True)
 class Company:
-    """Employees whose auth users are about to be added, changed and deleted."""
+    """Employees whose auth users are added, changed and deleted in the test."""
 
     connection: Connection
     users: dict[str, UUID] = field(
@@ -55,7 +55,7 @@ class Company:
         auth.soft_delete(self.users["soft"])
         auth.hard_delete(self.users["leaves"])
 
-    def as_it_should_be(self) -> bool:
+    def is_in_sync(self) -> bool:
         found = {name: employee(self.connection, number) for name, number in self.employees.items()}
         linked = {name: row["auth_user_id"] for name, row in found.items()}
         gone: dict[str, UUID | None] = {"leaves": None, "soft": None}
@@ -72,10 +72,10 @@ def company(connection: Connection, database: Database, auth: Auth) -> Company:
 
 
 def assert_all_is_found(database: Database, company: Company) -> None:
-    """Assert that relay and one reconciliation apply all changes, and a second one finds nothing."""
+    """Assert that the relay and one reconciliation apply all changes, and that another run finds nothing."""
     relay(database)
     reconciled(database)
-    assert company.as_it_should_be()
+    assert company.is_in_sync()
     again = reconciled(database, dry_run=True)
     assert (again.differences, again.seen >= 3) == ({}, True)
 
@@ -84,7 +84,7 @@ def assert_all_is_found(database: Database, company: Company) -> None:
 def test_auth_commits_and_all_changes_are_found(
     database_url: str, database: Database, auth: Auth, company: Company, name: str
 ) -> None:
-    """Every kind of change in Auth commits; after the repair, one reconciliation finds what is missing."""
+    """Auth commits every kind of change while the service is broken. One reconciliation then applies lost changes."""
     breakage = IN_OUR_TABLES[name]
     execute(database_url, breakage.sql)
     company.change_all(auth)
@@ -96,14 +96,14 @@ def test_auth_commits_and_all_changes_are_found(
 def test_a_locked_table_does_not_block_auth(
     database_url: str, database: Database, auth: Auth, company: Company, table: str
 ) -> None:
-    """While a table is locked for good, Auth's transactions commit; their changes are found later."""
+    """Auth's transactions commit while another transaction locks a table, and their changes are applied afterwards."""
     with locked(database_url, table):
         company.change_all(auth)
     assert_all_is_found(database, company)
 
 
 def test_a_sign_in_needs_no_table_of_the_service(database_url: str, company: Company) -> None:
-    """With all tables of the service locked, a sign-in and a token refresh do not wait at all."""
+    """If all tables of the service are locked, a sign-in and a token refresh do not wait."""
     with locked(database_url, *LOCKED), writer(database_url) as writing:
         warnings: list[str | None] = []
         writing.add_notice_handler(lambda warning: warnings.append(warning.message_primary))
@@ -115,7 +115,7 @@ def test_a_sign_in_needs_no_table_of_the_service(database_url: str, company: Com
 
 
 def test_the_warning_names_only_the_user(database_url: str, company: Company) -> None:
-    """The warning has the user's id and PostgreSQL's code, because an error's text may repeat a value."""
+    """The warning about a lost change has only the user's id and the SQLSTATE, because an error may contain a value."""
     execute(database_url, IN_OUR_TABLES["a constraint that nothing meets"].sql)
     reported: list[str] = []
     with writer(database_url) as writing:
@@ -130,7 +130,7 @@ def test_the_warning_names_only_the_user(database_url: str, company: Company) ->
 
 
 def test_a_run_without_settings_does_not_succeed(database_url: str, connection: Connection, database: Database) -> None:
-    """A reconciliation that could compare no user does not report that nothing differs."""
+    """Without settings, a reconciliation cannot compare users. It fails, or reports the users as `unknown`."""
     execute(database_url, "insert into auth.users (id) values (gen_random_uuid())")
     connection.execute("truncate integration_sync_log cascade")
     connection.execute("delete from auth_sync_settings")
@@ -159,7 +159,7 @@ COLUMNS = (
 
 
 def write_without(url: str, column: str) -> None:
-    """Write as an Auth that does not have this column, in a separate session."""
+    """Write to auth.users in a new session, as a version of Auth without this column does."""
     with writer(url) as writing:
         user = uuid4()
         writing.execute("insert into users (id, is_sso_user) values (%s, true)", [user])
@@ -173,7 +173,7 @@ def write_without(url: str, column: str) -> None:
 def test_a_column_may_be_renamed(
     database_url: str, database: Database, auth: Auth, company: Company, column: str
 ) -> None:
-    """Auth's own migrations may rename a column, and Auth can write while the column has the other name."""
+    """Auth's migrations may rename a column. Auth can write while the column has another name."""
     execute(database_url, f"alter table auth.users rename {column} to other")
     write_without(database_url, column)
     execute(database_url, f"alter table auth.users rename other to {column}")
@@ -202,7 +202,7 @@ TYPES = {
 
 @pytest.mark.parametrize("column", TYPES)
 def test_a_columns_type_may_change(database_url: str, column: str) -> None:
-    """Auth's migrations may change a column's type, and sessions that were open before can still write."""
+    """Auth's migrations may change a column's type. Sessions that were opened before can still write."""
     with auth_on(database_url) as auth, writer(database_url) as before:
         auth.admin_create("jane@example.com")
         before.execute("update users set banned_until = now()")
@@ -217,10 +217,8 @@ def test_a_columns_type_may_change(database_url: str, column: str) -> None:
     write_without(database_url, column)
 
 
-def test_after_a_change_of_type_open_sessions_capture_too(
-    database_url: str, connection: Connection, auth: Auth
-) -> None:
-    """A session that captured before Auth's migration changed a column's type captures after it."""
+def test_open_sessions_capture_after_a_change_of_type(database_url: str, connection: Connection, auth: Auth) -> None:
+    """A session that captured changes before a migration changed a column's type also captures later changes."""
     jane = auth.admin_create("jane@example.com")
     execute(database_url, "alter table auth.users alter email type text")
     auth.admin_change_email(jane, "jane.stone@example.com")

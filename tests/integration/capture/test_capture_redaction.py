@@ -18,7 +18,7 @@ from webhook_service.errors import ServiceError
 from webhook_service.ports import Database
 
 PERSON = "pErSoN"
-"""Part of each address and name: allowed in the database, never in a log line, a warning or a finding."""
+"""Part of each address and name. It may be in the database, but not in a log line, a warning or a finding."""
 
 EMAIL = f"{PERSON}@example.com"
 METADATA = {
@@ -56,7 +56,7 @@ def reported(caplog: pytest.LogCaptureFixture) -> Reported:
 
 @pytest.fixture
 def auth_connection(database_url: str, reported: Reported) -> Iterator[psycopg.Connection[Any]]:
-    """Auth's connection, whose notices are recorded."""
+    """Open Auth's connection, and record its notices."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.add_notice_handler(reported.note)
         yield connection
@@ -96,7 +96,7 @@ def assert_no_canary_leaked(connection: Connection, reported: Reported) -> None:
 def test_only_mapped_columns_leave_the_table(
     auth: Auth, connection: Connection, database: Database, reported: Reported, end: str
 ) -> None:
-    """Hashes, tokens, phones and other metadata get into no table and no text, before and after the relay's run."""
+    """Hashes, tokens, phones and other metadata reach no table and no text, before and after the relay's run."""
     hire(connection, EMAIL)
     user = live(auth, connection)
     if end != "stays":
@@ -140,7 +140,7 @@ FAILURES = {
 def test_a_failed_capture_warns_without_a_name(
     auth: Auth, connection: Connection, reported: Reported, failure: str
 ) -> None:
-    """The sign-up succeeds; the warning has the user's id and an SQLSTATE, but no value and no error text."""
+    """If capture fails, the sign-up succeeds. The warning has the user's id and an SQLSTATE, but no other value."""
     connection.execute(RAISING + FAILURES[failure])
     user = live(auth, connection)
     auth.hard_delete(user)
@@ -152,7 +152,7 @@ def test_a_failed_capture_warns_without_a_name(
 
 
 def test_a_post_that_fails_warns_without_a_name(auth: Auth, connection: Connection, reported: Reported) -> None:
-    """A post that cannot be signed is reported by its event id alone."""
+    """If an event cannot be signed, the warning contains only its event id."""
     connection.execute("update auth_sync_settings set webhook_url = 'https://sync.example.com/'")
     live(auth, connection)
     assert [notice for notice in reported.notices if "was not posted" in notice] != []
@@ -166,7 +166,7 @@ EMPLOYEES_REFUSE = "create trigger t before update on employees for each row exe
 def test_a_failed_event_is_reported_without_a_name(
     auth: Auth, connection: Connection, database: Database, reported: Reported
 ) -> None:
-    """The relay's log line of a refused event has ids and a reason; the error's text stays in the database."""
+    """The relay's log line of a refused event has ids and a reason. The error's text stays in the database."""
     hire(connection, EMAIL)
     connection.execute(RAISING + EMPLOYEES_REFUSE)
     live(auth, connection)
@@ -179,7 +179,7 @@ def test_a_failed_event_is_reported_without_a_name(
 def test_an_import_that_fails_to_link_warns_without_a_name(
     auth: Auth, connection: Connection, database: Database, reported: Reported
 ) -> None:
-    """A failed link in an import is reported by an SQLSTATE, without any values of the rows."""
+    """The warning about a failed link in an import has an SQLSTATE, but no values of the rows."""
     live(auth, connection)
     relay(database)
     connection.add_notice_handler(reported.note)
@@ -192,7 +192,7 @@ def test_an_import_that_fails_to_link_warns_without_a_name(
 def test_a_failing_relay_reports_no_name(
     auth: Auth, connection: Connection, database: Database, reported: Reported
 ) -> None:
-    """A call that the database refuses is an error with a reason and an SQLSTATE, for relay and reconcile alike."""
+    """If the database refuses a call of the relay or of reconcile, the error has a reason and an SQLSTATE only."""
     live(auth, connection)
     connection.execute(RAISING + LEDGER_REFUSES)
     for use in (relay, reconciled):

@@ -1,4 +1,4 @@
-"""The version of a captured event grows with each commit that changes a user, whatever the clocks say."""
+"""The version of a captured event grows with each commit that changes a user, even if clocks are wrong."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -37,8 +37,8 @@ def assert_strictly_growing(numbers: list[int]) -> None:
     assert numbers == sorted(set(numbers))
 
 
-def test_it_grows_with_each_change(connection: Connection, auth: Auth, jane: UUID) -> None:
-    """The versions are in the order of the transactions."""
+def test_the_version_grows_with_each_change(connection: Connection, auth: Auth, jane: UUID) -> None:
+    """The versions of a user's events are in the order of the transactions."""
     for day in range(5):
         auth.ban(jane, BAN_END + timedelta(days=day))
     auth.soft_delete(jane)
@@ -48,7 +48,7 @@ def test_it_grows_with_each_change(connection: Connection, auth: Auth, jane: UUI
 
 
 def test_concurrent_transactions_have_distinct_versions(database_url: str, connection: Connection, jane: UUID) -> None:
-    """The versions of concurrent transactions are in the order in which they changed the row; the last is final."""
+    """Concurrent transactions get versions in the order in which they changed the row. The last one is final."""
     with psycopg.connect(database_url) as setup:
         setup.execute("update auth.users set banned_until = %s", [BAN_END])
 
@@ -66,7 +66,9 @@ def test_concurrent_transactions_have_distinct_versions(database_url: str, conne
     assert [datetime.fromisoformat(ban) for ban in bans] == [BAN_END + timedelta(days=day) for day in range(81)]
 
 
-def test_a_state_of_the_future_is_outgrown(connection: Connection, database: Database, auth: Auth, jane: UUID) -> None:
+def test_a_new_event_is_newer_than_a_state_of_the_future(
+    connection: Connection, database: Database, auth: Auth, jane: UUID
+) -> None:
     """After a clock that was far ahead is corrected, a new event is still newer than the known state."""
     relay(database)
     connection.execute("update auth_user_state set version = %s", [FAR])
@@ -75,8 +77,10 @@ def test_a_state_of_the_future_is_outgrown(connection: Connection, database: Dat
     assert_strictly_growing([FAR, *versions(connection, jane)[1:]])
 
 
-def test_a_pending_event_of_the_future_is_outgrown(connection: Connection, auth: Auth, jane: UUID) -> None:
-    """After a clock that was far ahead is corrected, a new event is still newer than a pending one."""
+def test_a_new_event_is_newer_than_a_pending_event_of_the_future(
+    connection: Connection, auth: Auth, jane: UUID
+) -> None:
+    """After a clock that was far ahead is corrected, a new event is still newer than a pending event."""
     connection.execute("update integration_sync_log set version = %s", [FAR])
     auth.ban(jane, BAN_END)
     auth.hard_delete(jane)
@@ -87,7 +91,7 @@ def test_a_pending_event_of_the_future_is_outgrown(connection: Connection, auth:
 def test_auths_clock_may_step_back(
     database_url: str, connection: Connection, database: Database, jane: UUID, applied: bool
 ) -> None:
-    """The versions keep the order of the commits when Auth's clock is far ahead and then far behind."""
+    """The versions keep the order of the commits if Auth's clock is first far ahead and then far behind."""
     moments = [
         datetime(2090, 1, 1, tzinfo=UTC),
         datetime(1990, 1, 1, tzinfo=UTC),
@@ -107,8 +111,10 @@ def test_auths_clock_may_step_back(
 
 
 @pytest.mark.parametrize("moment", ["infinity", "-infinity", "200000-01-01", "4000-01-01 BC", None], ids=str)
-def test_an_invalid_time(database_url: str, connection: Connection, jane: UUID, moment: str | None) -> None:
-    """The change is captured whatever updated_at holds, and the next one is newer."""
+def test_a_change_with_an_invalid_time_is_captured(
+    database_url: str, connection: Connection, jane: UUID, moment: str | None
+) -> None:
+    """A change is captured even if `updated_at` is invalid, and the next change is newer."""
     with writer(database_url) as writing:
         writing.execute("update users set banned_until = '2030-01-01', updated_at = %s", [moment])
         writing.execute("update users set banned_until = '2031-01-01', updated_at = now()")
@@ -118,10 +124,10 @@ def test_an_invalid_time(database_url: str, connection: Connection, jane: UUID, 
 
 
 @pytest.mark.parametrize("applied", [False, True], ids=["pending", "applied"])
-def test_a_user_deleted_and_inserted_again(
+def test_a_user_inserted_again_is_newer_than_its_deletion(
     connection: Connection, database: Database, auth: Auth, jane: UUID, applied: bool
 ) -> None:
-    """A user inserted again with the same id is newer than its deletion, and is linked again."""
+    """A user that is inserted again with the same id is newer than its deletion, and is linked again."""
     employee_id = hire(connection, "jane@example.com")
     relay(database)
     auth.hard_delete(jane)
@@ -161,10 +167,10 @@ values (%s, %s, 'jane@example.com', true, '2026-07-01 12:00:00.120Z', '2026-12-0
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
-def test_how_the_writers_session_is_set_does_not_matter(
+def test_the_writers_settings_do_not_change_the_record(
     database_url: str, connection: Connection, database: Database, setting: str
 ) -> None:
-    """The record is the same to the byte, so that reconciliation, which compares its hash, finds nothing."""
+    """The settings of the writer's session do not change a byte of the record, whose hash reconciliation compares."""
     users = UUID(int=1), UUID(int=2)
     with writer(database_url) as writing:
         for user in users:  # the session of the second user has the setting
@@ -177,8 +183,10 @@ def test_how_the_writers_session_is_set_does_not_matter(
 
 
 @pytest.mark.parametrize("moment", ["infinity", "-infinity", "20000-01-01Z", "0044-03-15Z BC"])
-def test_times_beyond_python_range(database_url: str, connection: Connection, database: Database, moment: str) -> None:
-    """A ban that never ends, or beyond Python's range, is captured and applied; no difference remains."""
+def test_a_ban_beyond_python_range_is_captured(
+    database_url: str, connection: Connection, database: Database, moment: str
+) -> None:
+    """A ban without an end, or one beyond Python's range, is captured and applied, and no difference remains."""
     user = UUID(int=1)
     with writer(database_url) as writing:
         writing.execute("insert into users (id, banned_until) values (%s, %s)", [user, moment])

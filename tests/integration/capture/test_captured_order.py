@@ -1,5 +1,7 @@
-"""Captured events give the employees that the order of the commits gives, in whatever order they arrive. This holds
-also where a user's e-mail changes to those of several employees, and only the first may be linked.
+"""Captured events have the result of the order of commits, in whatever order they arrive.
+
+In some histories, a user's e-mail changes to the e-mails of several employees. Only the first of these employees may be
+linked.
 """
 
 import random
@@ -45,7 +47,7 @@ endings = st.sampled_from([[], [], ["soft"], ["hard"], ["soft", "hard"]])
 
 @st.composite
 def histories(draw: st.DrawFn, longest: int = 9) -> list[str]:
-    """A sign-up, some changes, and perhaps a deletion."""
+    """Draw a sign-up, some changes, and perhaps a deletion."""
     ending = draw(endings)
     beginning = draw(st.sampled_from([f"new {place}{mark}" for place in "abcd" for mark in ("", "!")]))
     return [beginning, *draw(st.lists(living, min_size=1, max_size=longest - 1 - len(ending))), *ending]
@@ -58,18 +60,19 @@ def auth(database_url: str) -> Iterator[Auth]:
 
 
 def deliver_side_by_side(database: Database, streams: Sequence[Sequence[Work]]) -> None:
-    """Deliver the first event of each stream, then the second of each; the streams do not depend on each other."""
+    """Deliver the first event of each stream, then the second. The streams do not depend on each other."""
     for step in range(max(map(len, streams))):
         works = [stream[step] for stream in streams if step < len(stream)]
         for start in range(0, len(works), 64):
             process_batch(database, works[start : start + 64], Policy())
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("history", HISTORIES, ids=", ".join)
-def test_every_order_ends_as_that_of_the_commits(
+def test_every_order_has_the_result_of_the_order_of_commits(
     database: Database, connection: Connection, auth: Auth, history: list[str]
 ) -> None:
-    """Each permutation of the captured events, delivered as webhooks, gives the same employees."""
+    """The webhook gives the same employees for every order of the captured events."""
     orders = list(permutations(range(len(history))))
     replicas = live(connection, auth, history, len(orders))
     streams = []
@@ -84,10 +87,10 @@ def test_every_order_ends_as_that_of_the_commits(
 
 
 @pytest.mark.parametrize("history", HISTORIES, ids=", ".join)
-def test_the_relay_ends_as_the_webhooks_in_order(
+def test_the_relay_has_the_result_of_webhooks_in_order(
     client: FlaskClient, database: Database, connection: Connection, auth: Auth, history: list[str]
 ) -> None:
-    """The relay gives the same result whether webhooks deliver all events in order or none."""
+    """Events that only the relay applies have the same result as events that webhooks deliver in order."""
     by_webhook, by_relay = live(connection, auth, history, 2)
     for event in captured_of(connection, [by_webhook])[0]:
         assert deliver(client, event).status_code == 200
@@ -96,13 +99,14 @@ def test_the_relay_ends_as_the_webhooks_in_order(
 
 
 # The examples of a test share its database, so each has its own users and employees.
+@pytest.mark.campaign
 @given(history=histories(), seed=st.integers(0, 2**32))
 @example(history=["new a", "to b", "confirm", "to c", "to a!"], seed=1)
 @settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
 def test_duplicates_losses_and_a_relay_in_between_change_nothing(
     client: FlaskClient, database: Database, connection: Connection, auth: Auth, history: list[str], seed: int
 ) -> None:
-    """Lost, duplicated and shuffled webhooks change nothing, with a relay that takes a few events in between."""
+    """Lost, duplicated and shuffled webhooks do not change the result, even while a relay applies events."""
     dice = random.Random(seed)
     in_order, *others = live(connection, auth, history, 4)
     first, *streams = captured_of(connection, [in_order, *others])
@@ -119,12 +123,13 @@ def test_duplicates_losses_and_a_relay_in_between_change_nothing(
     assert [replica.end(connection) for replica in others] == [expected] * len(others)
 
 
+@pytest.mark.campaign
 @given(history=histories(), seed=st.integers(0, 2**32))
 @settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
-def test_batches_of_any_size_end_as_the_order_of_the_commits(
+def test_batches_of_any_size_have_the_result_of_the_order_of_commits(
     database: Database, connection: Connection, auth: Auth, history: list[str], seed: int
 ) -> None:
-    """Events of one user that share batches at random, as under load, and are duplicated give the same employees."""
+    """Duplicated events of one user in random batches, as they occur under load, result in the same employees."""
     dice = random.Random(seed)
     in_order, *others = live(connection, auth, history, 6)
     first, *streams = [

@@ -1,4 +1,4 @@
-"""Changes of e-mails on either side or both: the owner decides which e-mail both end with, and they come to rest."""
+"""After an e-mail changes in employees, in Auth or in both, both sides have the e-mail that EMAIL_OWNER decides."""
 
 from collections.abc import Callable, Iterator
 
@@ -41,7 +41,7 @@ def change_in_auth(hr: Company) -> None:
 
 @both_owners
 def test_a_change_of_hr_goes_to_auth(hr: Company, owner: EmailOwner) -> None:
-    """Auth gets HR's e-mail, confirmed, by one call, whoever owns e-mails; the event that follows needs no action."""
+    """With either owner, one call sets HR's e-mail in Auth as confirmed. The resulting event requests no action."""
     change_in_hr(hr)
     hr.rest()
     assert hr.emails == (HR, HR)
@@ -56,8 +56,8 @@ def test_a_change_of_hr_goes_to_auth(hr: Company, owner: EmailOwner) -> None:
     [(EmailOwner.AUTH, OWN, 0), (EmailOwner.EMPLOYEES, JANE, 1)],
     ids=["Auth owns it", "employees own it"],
 )
-def test_a_change_of_auth_goes_to_the_employee_or_is_put_back(hr: Company, email: str, puts: int) -> None:
-    """Where Auth owns e-mails the employee gets Auth's; where employees own them, Auth gets the employee's again."""
+def test_a_change_of_auth_is_copied_or_reverted(hr: Company, email: str, puts: int) -> None:
+    """If Auth owns e-mails, the employee gets the new e-mail. If employees own them, Auth's e-mail is changed back."""
     change_in_auth(hr)
     hr.rest()
     assert hr.emails == (email, email)
@@ -87,10 +87,10 @@ def test_the_owner_s_change_wins(
 @both_owners
 @pytest.mark.parametrize("captured", ["before", "after"])
 @pytest.mark.parametrize("performed", ["not yet", "meanwhile"])
-def test_an_event_of_something_else_does_not_undo_a_change_of_hr(
+def test_an_event_about_another_column_does_not_undo_a_change_of_hr(
     hr: Company, owner: EmailOwner, captured: str, performed: str
 ) -> None:
-    """An event with a new name and the old e-mail, which Auth still has, does not change the e-mail."""
+    """An event with a new name and the old e-mail, which Auth still has, does not change the employee's e-mail."""
     if captured == "before":
         hr.auth.update_metadata(hr.user, {"first_name": "Janet"})
         change_in_hr(hr)
@@ -124,23 +124,23 @@ def during(hr: Company, method: str, does: Callable[[], None], *, after: bool = 
 
 @both_owners
 @pytest.mark.parametrize(
-    "moment", ["before it is taken", "before it is sent", "after it is sent", "before its echo", "after its echo"]
+    "moment", ["before the claim", "before the call", "after the call", "before the event", "after the event"]
 )
 def test_hr_takes_a_change_back(hr: Company, owner: EmailOwner, moment: str) -> None:
-    """Both sides end with the first e-mail and come to rest, whenever HR takes the change back."""
+    """If HR takes the change back at any moment, both sides end with the first e-mail, after at most two calls."""
 
     def revert() -> None:
         hr.write(f"email = '{JANE}'")
 
     change_in_hr(hr)
-    if moment == "before it is taken":
+    if moment == "before the claim":
         revert()
-    elif moment in ("before it is sent", "after it is sent"):
-        during(hr, "PUT", revert, after=moment == "after it is sent")
+    elif moment in ("before the call", "after the call"):
+        during(hr, "PUT", revert, after=moment == "after the call")
     perform(hr)
-    if moment == "after its echo":
+    if moment == "after the event":
         events(hr)
-    if moment in ("before its echo", "after its echo"):
+    if moment in ("before the event", "after the event"):
         revert()
     hr.rest()
     assert hr.emails == (JANE, JANE)
@@ -148,18 +148,18 @@ def test_hr_takes_a_change_back(hr: Company, owner: EmailOwner, moment: str) -> 
 
 
 @both_owners
-@pytest.mark.parametrize("moment", ["before it is sent", "before its echo"])
-def test_hr_changes_its_mind(hr: Company, owner: EmailOwner, moment: str) -> None:
-    """A third e-mail, written while the second is under way, wins."""
+@pytest.mark.parametrize("moment", ["before the call", "before the event"])
+def test_hr_changes_the_e_mail_again(hr: Company, owner: EmailOwner, moment: str) -> None:
+    """If HR writes a third e-mail while the service sends the second to Auth, the third e-mail wins."""
 
     def change_again() -> None:
         hr.write("email = 'third@example.com'")
 
     change_in_hr(hr)
-    if moment == "before it is sent":
+    if moment == "before the call":
         during(hr, "PUT", change_again)
     perform(hr)
-    if moment == "before its echo":
+    if moment == "before the event":
         change_again()
     events(hr)
     assert employee(hr.connection, hr.jane)["email"] == "third@example.com"
@@ -168,8 +168,8 @@ def test_hr_changes_its_mind(hr: Company, owner: EmailOwner, moment: str) -> Non
 
 
 @pytest.mark.parametrize("owner", [EmailOwner.AUTH])
-def test_a_change_in_auth_during_the_service_s_call(hr: Company) -> None:
-    """Where Jane confirms her e-mail just before the service's call arrives, both sides agree on one of the two."""
+def test_a_change_in_auth_during_a_call_ends_in_sync(hr: Company) -> None:
+    """If Jane confirms her new e-mail just before the service's call arrives, both sides end with the same e-mail."""
     change_in_hr(hr)
     during(hr, "PUT", lambda: change_in_auth(hr))
     hr.rest()
@@ -178,7 +178,7 @@ def test_a_change_in_auth_during_the_service_s_call(hr: Company) -> None:
 
 @pytest.mark.parametrize("owner", [EmailOwner.EMPLOYEES])
 def test_an_e_mail_that_auth_refuses_is_not_requested_again_and_again(hr: Company) -> None:
-    """An e-mail that needs attention is not requested again by each event, only after HR writes a new one."""
+    """After Auth refuses an e-mail, further events do not request it again. A new e-mail of HR is requested."""
     hr.auth.admin_create(HR)
     change_in_hr(hr)
     hr.rest()
@@ -192,8 +192,8 @@ def test_an_e_mail_that_auth_refuses_is_not_requested_again_and_again(hr: Compan
 
 
 @both_owners
-def test_two_employees_swap_their_e_mails(hr: Company, owner: EmailOwner) -> None:
-    """Where one statement swaps two e-mails, each login keeps its own, and both actions need attention."""
+def test_swapped_e_mails_need_attention(hr: Company, owner: EmailOwner) -> None:
+    """If one statement swaps two employees' e-mails, the logins keep their e-mails and both actions need attention."""
     joe = hr.auth.admin_create("joe@example.com")
     hr.connection.execute("insert into employees (email) values ('joe@example.com')")
     hr.rest()

@@ -1,4 +1,4 @@
-"""An import of employees links those whose auth users wait, all at once; the service cannot make it fail."""
+"""One update links all imported employees whose auth users exist. The service cannot make an import fail."""
 
 from collections.abc import Iterator
 from uuid import UUID
@@ -39,14 +39,14 @@ def count(connection: Connection, query: str) -> int:
 
 @pytest.fixture
 def ten(database: Database, auth: Auth) -> list[UUID]:
-    """Ten known auth users without employees."""
+    """Create ten known auth users without employees."""
     users = [auth.admin_create(f"user{number}@example.com") for number in range(1, 11)]
     assert relay_all(database) == {"unmatched": 10}
     return users
 
 
 def test_a_bulk_import_is_linked_at_once(connection: Connection) -> None:
-    """One update links five thousand employees of one statement; the ledger gets one row for each."""
+    """One update links the five thousand employees of one statement. The ledger gets one row for each."""
     connection.execute(KNOWN, [MANY])
     connection.execute(
         "create table updates (rows bigint);"
@@ -64,7 +64,7 @@ def test_a_bulk_import_is_linked_at_once(connection: Connection) -> None:
 
 
 def test_a_bulk_change_of_e_mails_is_linked_at_once(connection: Connection) -> None:
-    """A company that changes its domain links the auth users who had signed up with the new addresses."""
+    """If a company changes its domain in employees, the auth users who had signed up with new addresses are linked."""
     connection.execute(KNOWN, [500])
     connection.execute(
         "insert into employees (email) select 'user' || n || '@old.example.com' from generate_series(1, 500) n"
@@ -82,7 +82,7 @@ def test_a_copy_is_linked(connection: Connection, ten: list[UUID]) -> None:
 
 
 def test_an_upsert_is_linked(connection: Connection, ten: list[UUID]) -> None:
-    """The nightly import by INSERT ... ON CONFLICT DO UPDATE links employees that are new and that were corrected."""
+    """A nightly import by INSERT ... ON CONFLICT DO UPDATE links new and corrected employees."""
     for number in range(1, 6):
         hire(connection, f"typo{number}@example.com", employee_id=number)
     connection.execute(UPSERT)
@@ -90,17 +90,17 @@ def test_an_upsert_is_linked(connection: Connection, ten: list[UUID]) -> None:
 
 
 def test_the_same_import_again_changes_nothing(connection: Connection, ten: list[UUID]) -> None:
-    """The same import on the next night finds the links and changes nothing."""
+    """If the same import runs the next night, it finds the links and changes nothing."""
     connection.execute(UPSERT)
     before = everything(connection)
     connection.execute(UPSERT)
     assert everything(connection) == before
 
 
-def test_a_refused_name_does_not_prevent_the_other_links(
+def test_a_refused_name_does_not_prevent_other_links(
     connection: Connection, database: Database, auth: Auth, ten: list[UUID]
 ) -> None:
-    """Where a constraint on employees refuses a name, the import succeeds and the relay links each on its own."""
+    """If a constraint on employees refuses a name, the import succeeds and the relay links each employee separately."""
     auth.update_metadata(ten[3], {"first_name": "Robert'); drop table"})
     relay_all(database)
     connection.execute("alter table employees add constraint plain check (first_name ~ '^[A-Za-z]*$')")
@@ -111,10 +111,10 @@ def test_a_refused_name_does_not_prevent_the_other_links(
     assert {event["status"] for event in inbound(connection)} == {"SUCCESS"}
 
 
-def test_a_refused_link_does_not_prevent_the_other_links(
+def test_a_refused_link_does_not_prevent_other_links(
     connection: Connection, database: Database, ten: list[UUID]
 ) -> None:
-    """Where a constraint refuses one link, the import succeeds, the others are linked, and that event fails."""
+    """If a constraint refuses one link, the import succeeds and links all other employees. Only that event fails."""
     connection.execute("alter table employees add check (auth_user_id is null or email <> 'user4@example.com')")
     connection.execute(IMPORT, [10])
     assert count(connection, "select count(*) as n from employees") == 10
@@ -122,10 +122,10 @@ def test_a_refused_link_does_not_prevent_the_other_links(
     assert count(connection, LINKED) == 9
 
 
-def test_an_import_does_not_wait_for_an_event_that_is_applied(
+def test_an_import_does_not_wait_for_a_running_event(
     connection: Connection, database: Database, database_url: str, ten: list[UUID]
 ) -> None:
-    """Where another transaction holds one user's state, the others are linked at once, and this one by the relay."""
+    """If another transaction holds one user's state, the relay links this employee. The import links all others."""
     with psycopg.connect(database_url) as other:
         other.execute("select from auth_user_state where auth_user_id = %s for update", [ten[3]])
         connection.execute("set lock_timeout = '1ms'")  # an import that had to wait would fail
@@ -148,7 +148,7 @@ def test_an_import_does_not_wait_for_an_event_that_is_applied(
     ids=["no ledger", "no state", "ledger refuses", "no functions", "assert"],
 )
 def test_a_broken_service_does_not_make_an_import_fail(connection: Connection, ten: list[UUID], damage: str) -> None:
-    """The employees are imported whatever is broken in the service's tables and functions."""
+    """The employees are imported even if the service's tables or functions are broken."""
     connection.execute(damage.encode())
     connection.execute(IMPORT, [10])
     assert count(connection, "select count(*) as n from employees") == 10
@@ -157,7 +157,7 @@ def test_a_broken_service_does_not_make_an_import_fail(connection: Connection, t
 def test_a_locked_ledger_does_not_make_an_import_fail(
     connection: Connection, database_url: str, ten: list[UUID]
 ) -> None:
-    """While the ledger is locked the employees are imported; reconciliation finds the links."""
+    """If the ledger is locked, the employees are imported, and reconciliation links them."""
     with psycopg.connect(database_url) as other:
         other.execute("lock table integration_sync_log in access exclusive mode")
         connection.execute(IMPORT, [10])
@@ -165,7 +165,7 @@ def test_a_locked_ledger_does_not_make_an_import_fail(
 
 
 def test_an_import_without_auth_users_writes_no_row(connection: Connection, ten: list[UUID]) -> None:
-    """Employees without auth users, by far the most, add no row."""
+    """Employees without auth users add no row to the ledger."""
     before = everything(connection, "integration_sync_log", "auth_user_state")
     connection.execute(
         "insert into employees (email) select 'nobody' || n || '@example.com' from generate_series(1, 50) n"
@@ -173,21 +173,22 @@ def test_an_import_without_auth_users_writes_no_row(connection: Connection, ten:
     assert everything(connection, "integration_sync_log", "auth_user_state") == before
 
 
-def test_an_import_as_a_role_without_rights_is_linked(connection: Connection, ten: list[UUID]) -> None:
-    """An importer that may only write employees links them, because the trigger has its owner's rights."""
+def test_an_import_as_a_role_without_privileges_is_linked(connection: Connection, ten: list[UUID]) -> None:
+    """An importer that may only write employees links them, because the trigger runs with its owner's privileges."""
     connection.execute(
-        "create role importer; grant all on employees to importer; alter table employees disable row level security"
+        "create role bulk_importer; grant all on employees to bulk_importer;"
+        "alter table employees disable row level security"
     )
-    connection.execute("set role importer")
+    connection.execute("set role bulk_importer")
     jane = hire(connection, "user1@example.com", employee_id=1)
     connection.execute("reset role")
     linked = employee(connection, jane)["auth_user_id"]
-    connection.execute("drop owned by importer; drop role importer")
+    connection.execute("drop owned by bulk_importer; drop role bulk_importer")
     assert linked == ten[0]
 
 
 def test_an_import_after_single_changes_finds_each_row_by_its_key(connection: Connection) -> None:
-    """A plan from small statements of the session does not make an import read an index for each row again."""
+    """A plan from small statements of the session does not make an import read an index again for each row."""
     for number in range(8):
         hire(connection, f"single{number}@example.com")
     with connection.transaction():

@@ -1,4 +1,4 @@
-"""Auth users that exist before their employees are linked when the employees are added or changed."""
+"""An employee who is added or changed is linked to an existing matching auth user in the same statement."""
 
 from collections.abc import Iterator
 from uuid import UUID
@@ -25,7 +25,7 @@ def auth(database_url: str) -> Iterator[Auth]:
 
 @pytest.fixture
 def waiting(auth: Auth, database: Database) -> UUID:
-    """A known auth user without an employee."""
+    """Create a known auth user without an employee."""
     user = auth.admin_create(MAIL, user_metadata={"first_name": "Jane", "last_name": "Doe"})
     assert relay_all(database) == {"unmatched": 1}
     return user
@@ -50,7 +50,7 @@ def test_an_insert_is_linked_in_its_own_transaction(connection: Connection, data
 def test_a_changed_e_mail_is_linked_in_its_own_transaction(
     connection: Connection, waiting: UUID, was: str | None, becomes: str
 ) -> None:
-    """Where HR corrects the e-mail, the auth user that waited for it is linked."""
+    """If HR corrects or adds an e-mail, the statement links the unlinked auth user with that e-mail."""
     jane = hire(connection, was)
     assert link_of(connection, jane) is None
     connection.execute("update employees set email = %s", [becomes])
@@ -60,7 +60,7 @@ def test_a_changed_e_mail_is_linked_in_its_own_transaction(
 def test_a_changed_number_is_linked_in_its_own_transaction(
     connection: Connection, database: Database, auth: Auth
 ) -> None:
-    """The employee's new number links the auth user that has it from the service role."""
+    """An employee's new number links the auth user that has the same number in its app_metadata."""
     user = auth.admin_create("other@example.com", app_metadata={"employee_number": 7})
     relay_all(database)
     jane = hire(connection, MAIL)
@@ -69,7 +69,7 @@ def test_a_changed_number_is_linked_in_its_own_transaction(
 
 
 def test_a_number_outranks_an_e_mail(connection: Connection, database: Database, auth: Auth, waiting: UUID) -> None:
-    """Where one auth user has the employee's number and another its e-mail, the first is linked."""
+    """The auth user with the employee's number is linked, even if another auth user has the employee's e-mail."""
     numbered = auth.admin_create("other@example.com", app_metadata={"employee_number": "7"}, confirmed=False)
     relay_all(database)
     assert link_of(connection, hire(connection, MAIL, employee_number="7")) == numbered
@@ -78,14 +78,14 @@ def test_a_number_outranks_an_e_mail(connection: Connection, database: Database,
 def test_a_user_with_a_number_is_not_linked_by_its_e_mail(
     connection: Connection, database: Database, auth: Auth
 ) -> None:
-    """An auth user with another number is not linked by its e-mail, just as its event would not match by it."""
+    """Neither the trigger nor an event links an auth user with another number by its e-mail."""
     auth.admin_create(MAIL, app_metadata={"employee_number": "7"})
     relay_all(database)
     assert link_of(connection, hire(connection, MAIL, employee_number="8")) is None
 
 
 def test_the_ledger_records_the_link(connection: Connection, waiting: UUID) -> None:
-    """The ledger has one row, with the changes and the way of the match."""
+    """The ledger records the link in one row, with the changed columns and `employees` as `via`."""
     jane = hire(connection, "Jane@example.com", first_name="J.")
     event = inbound(connection, waiting)[-1]
     assert (event["status"], event["outcome"], event["via"]) == ("SUCCESS", "linked", "employees")
@@ -97,23 +97,23 @@ def test_the_ledger_records_the_link(connection: Connection, waiting: UUID) -> N
     }
 
 
-def test_an_inactive_employee_gets_a_disable(connection: Connection, waiting: UUID) -> None:
-    """A new login of an inactive employee enters an action that disables it."""
+def test_the_login_of_an_inactive_employee_is_disabled(connection: Connection, waiting: UUID) -> None:
+    """If an inactive employee is linked, the trigger requests an action that disables the login."""
     jane = hire(connection, MAIL, is_active=False)
     [action] = connection.execute("select * from integration_sync_log where direction = 'outbound'").fetchall()
     assert (action["operation"], action["status"]) == ("disable_auth_user", "PENDING")
     assert (action["employee_id"], action["auth_user_id"]) == (jane, waiting)
 
 
-def test_an_active_employee_gets_none(connection: Connection, waiting: UUID) -> None:
-    """A new login of an active employee enters no action."""
+def test_the_login_of_an_active_employee_needs_no_action(connection: Connection, waiting: UUID) -> None:
+    """If an active employee is linked, the trigger requests no action."""
     hire(connection, MAIL)
     assert connection.execute("select from integration_sync_log where direction = 'outbound'").fetchall() == []
 
 
 @pytest.mark.parametrize("kind", ["unconfirmed", "anonymous", "soft-deleted", "hard-deleted"])
 def test_an_unproven_user_is_not_linked(connection: Connection, database: Database, auth: Auth, kind: str) -> None:
-    """An unconfirmed e-mail, an anonymous user and a deleted user link no employee."""
+    """An auth user that is unconfirmed, anonymous or deleted is not linked."""
     user = auth.anonymous() if kind == "anonymous" else auth.admin_create(MAIL, confirmed=kind != "unconfirmed")
     if kind == "anonymous":
         connection.execute("update auth.users set email = %s, email_confirmed_at = now()", [MAIL])
@@ -129,36 +129,36 @@ def test_an_unproven_user_is_not_linked(connection: Connection, database: Databa
 
 
 def test_an_anonymous_user_is_not_linked_by_its_number(connection: Connection, database: Database, auth: Auth) -> None:
-    """An anonymous user is not linked, even by its number, as in the table of decisions."""
+    """An anonymous user is not linked, even by its number (see the table in docs/decisions.md)."""
     auth.set_app_metadata(auth.anonymous(), {"employee_number": "7"})
     relay_all(database)
     assert link_of(connection, hire(connection, employee_number="7")) is None
 
 
-def test_two_employees_with_the_address_are_not_linked(connection: Connection, waiting: UUID) -> None:
-    """Two employees with the e-mail are not linked, neither in one statement nor one after the other."""
+def test_two_employees_with_the_same_e_mail_are_not_linked(connection: Connection, waiting: UUID) -> None:
+    """If one statement inserts two employees with the same e-mail, neither is linked."""
     connection.execute("insert into employees (email) values (%(mail)s), (%(mail)s)", {"mail": MAIL})
     rows = connection.execute("select auth_user_id from employees").fetchall()
     assert [row["auth_user_id"] for row in rows] == [None, None]
 
 
-def test_a_second_employee_with_the_address_changes_nothing(connection: Connection, waiting: UUID) -> None:
+def test_a_second_employee_with_the_same_e_mail_changes_nothing(connection: Connection, waiting: UUID) -> None:
     """A second employee with the e-mail does not change an existing link."""
     first, second = hire(connection, MAIL), hire(connection, MAIL)
     assert (link_of(connection, first), link_of(connection, second)) == (waiting, None)
 
 
-def test_of_two_users_with_the_address_the_first_is_linked(
+def test_the_first_of_two_users_with_the_same_e_mail_is_linked(
     connection: Connection, database: Database, auth: Auth, waiting: UUID
 ) -> None:
-    """Of two auth users with the e-mail, which SSO users may share, the first is linked."""
+    """The first of two auth users with the same e-mail is linked. SSO users may share an e-mail."""
     auth.sso_sign_up(MAIL)
     relay_all(database)
     assert link_of(connection, hire(connection, MAIL)) == waiting
 
 
 def test_a_link_of_the_importer_is_kept(connection: Connection, database: Database, waiting: UUID) -> None:
-    """An employee inserted with a link keeps it."""
+    """An employee who is inserted with a link keeps this link."""
     other = UUID(int=7)
     assert link_of(connection, hire(connection, MAIL, auth_user_id=other)) == other
 
@@ -166,7 +166,7 @@ def test_a_link_of_the_importer_is_kept(connection: Connection, database: Databa
 def test_the_service_s_own_writes_make_no_event(
     connection: Connection, database: Database, auth: Auth, waiting: UUID
 ) -> None:
-    """An e-mail that the service copies to an employee makes no event, though it changes employees."""
+    """If the service copies an e-mail to an employee, the trigger on employees records no event."""
     jane = hire(connection, MAIL)
     auth.change_email(waiting, "new@example.com")
     assert relay_all(database) == {"synced": 1}

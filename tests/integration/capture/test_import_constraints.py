@@ -1,4 +1,4 @@
-"""The service does not make an import of employees fail, whatever the table's constraints and locks are."""
+"""The service does not make an import of employees fail, even with constraints and locks on the table."""
 
 from uuid import UUID
 
@@ -14,7 +14,7 @@ LINKED = "select employee_number, email from employees where auth_user_id is not
 
 @pytest.fixture
 def waiting(database_url: str, database: Database) -> UUID:
-    """An auth user with an employee number, but without an employee."""
+    """Create an auth user with an employee number, but without an employee."""
     with auth_of(database_url) as auth:
         user = auth.admin_create("taken@example.com", app_metadata={"employee_number": "7"})
     relay_all(database)
@@ -24,7 +24,7 @@ def waiting(database_url: str, database: Database) -> UUID:
 def test_a_link_under_deferred_constraints_is_left_to_the_relay(
     connection: Connection, database: Database, waiting: UUID
 ) -> None:
-    """Where the copied e-mail would break a deferred constraint, the import commits, and only the event fails."""
+    """If the copied e-mail would break a deferred constraint, the import commits, and only the event fails."""
     connection.execute("alter table employees add unique (email) deferrable initially deferred")
     connection.execute("insert into employees (email) values ('taken@example.com')")
     connection.execute("insert into employees (email, employee_number) values ('new@example.com', '7')")
@@ -33,7 +33,7 @@ def test_a_link_under_deferred_constraints_is_left_to_the_relay(
 
 
 def test_an_import_leaves_no_notification(connection: Connection, waiting: UUID) -> None:
-    """An import sends no notification, which a two-phase commit would refuse."""
+    """An import sends no notification, because a two-phase commit would refuse it."""
     connection.execute("listen auth_sync")
     connection.execute("insert into employees (email, employee_number) values ('new@example.com', '8')")
     connection.execute("select 1")
@@ -41,7 +41,7 @@ def test_an_import_leaves_no_notification(connection: Connection, waiting: UUID)
 
 
 def test_an_import_does_not_wait_for_the_relay(connection: Connection, database_url: str, waiting: UUID) -> None:
-    """An import of employees that a relay is retrying at this moment is linked."""
+    """An import links an employee even while a relay retries the link of the same employee."""
     connection.execute("insert into employees (employee_number) values ('6')")
     with psycopg.connect(database_url) as other:
         other.execute("select auth_sync_retry_hires_v1(10)")
@@ -53,7 +53,7 @@ def test_an_import_does_not_wait_for_the_relay(connection: Connection, database_
 def test_an_e_mail_that_many_employees_share_is_not_slow(
     connection: Connection, database: Database, database_url: str
 ) -> None:
-    """In an import of ten thousand employees with one e-mail, the matches are counted up to two only."""
+    """An import of ten thousand employees with one e-mail counts the matches only up to two."""
     with auth_of(database_url) as auth:
         auth.admin_create("office@example.com")
     relay_all(database)

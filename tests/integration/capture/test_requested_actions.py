@@ -1,4 +1,4 @@
-"""The actions that a statement on employees enters, and the changes that need none."""
+"""A statement on employees requests the actions that Auth needs, and no others."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -36,7 +36,7 @@ def auth(database_url: str) -> Iterator[Auth]:
 
 @pytest.fixture
 def jane(connection: Connection, database: Database, auth: Auth) -> tuple[int, UUID]:
-    """Jane's employee id and auth user."""
+    """Return Jane's employee id and auth user."""
     return linked(connection, database, auth, JANE)
 
 
@@ -66,7 +66,7 @@ def allow_null(connection: Connection) -> None:
 def test_is_active_off_disables_and_on_enables(
     connection: Connection, jane: tuple[int, UUID], before: str, after: str, requested: list[str]
 ) -> None:
-    """Deactivation disables the login and activation enables it; an employee whose is_active is null is active."""
+    """Deactivation disables the login and activation enables it. An employee whose is_active is null is active."""
     allow_null(connection)
     set_jane(connection, f"is_active = {before}")
     connection.execute("delete from integration_sync_log")
@@ -75,7 +75,7 @@ def test_is_active_off_disables_and_on_enables(
 
 
 def test_an_action_names_employee_and_user_and_is_due_at_once(connection: Connection, jane: tuple[int, UUID]) -> None:
-    """An action has the employee, the auth user and an id with a colon, which no event id has."""
+    """An action has the employee, the auth user and an id with a colon, which no event id has, and is due at once."""
     dismiss(connection, jane[0])
     [action] = actions(connection)
     assert (action["employee_id"], action["auth_user_id"]) == jane
@@ -84,8 +84,8 @@ def test_an_action_names_employee_and_user_and_is_due_at_once(connection: Connec
     assert action["event_id"].endswith(f":{DISABLE}")
 
 
-def test_a_changed_e_mail_goes_to_auth_with_what_auth_had(connection: Connection, jane: tuple[int, UUID]) -> None:
-    """The new and the old e-mail are in the form that is compared: in lower case, without surrounding space."""
+def test_a_changed_e_mail_is_requested_with_the_old_e_mail(connection: Connection, jane: tuple[int, UUID]) -> None:
+    """The action for a changed e-mail has the new and the old one, both in lower case and without surrounding space."""
     set_jane(connection, "email = ' Jane.Smith@Example.com'")
     [action] = actions(connection, jane[1])
     assert action["operation"] == EMAIL
@@ -94,19 +94,19 @@ def test_a_changed_e_mail_goes_to_auth_with_what_auth_had(connection: Connection
 
 @pytest.mark.parametrize("email", ["null", "''", "'jane'", "'@'"])
 def test_an_invalid_e_mail_is_not_sent(connection: Connection, jane: tuple[int, UUID], email: str) -> None:
-    """A login keeps its e-mail where HR removes the employee's e-mail or writes a text that is not an e-mail."""
+    """If HR removes the employee's e-mail or writes an invalid one, the login keeps its e-mail."""
     set_jane(connection, f"email = {email}")
     assert actions(connection) == []
 
 
-def test_one_statement_may_enter_several_actions(connection: Connection, jane: tuple[int, UUID]) -> None:
-    """An off-boarding statement that deactivates and changes the e-mail enters both actions."""
+def test_one_statement_may_request_several_actions(connection: Connection, jane: tuple[int, UUID]) -> None:
+    """A statement that deactivates an employee and changes the e-mail requests both actions."""
     set_jane(connection, "is_active = false, email = 'former-jane@example.com'")
     assert requested_operations(connection, jane[1]) == [DISABLE, EMAIL]
 
 
 def test_each_statement_of_a_transaction_counts(connection: Connection, jane: tuple[int, UUID]) -> None:
-    """The actions are in the order of the statements; a rolled-back transaction enters none."""
+    """The actions are in the order of a transaction's statements. A transaction that is rolled back requests none."""
     with connection.transaction():
         set_jane(connection, "is_active = false")
         set_jane(connection, "is_active = true")
@@ -117,14 +117,14 @@ def test_each_statement_of_a_transaction_counts(connection: Connection, jane: tu
 
 
 def test_a_deleted_employee_s_login_is_disabled(connection: Connection, jane: tuple[int, UUID]) -> None:
-    """The login is disabled, not deleted, because a deletion cannot be undone."""
+    """A deleted employee's login is disabled and not deleted, because a deletion cannot be undone."""
     connection.execute("delete from employees where employee_id = %s", [jane[0]])
     [action] = actions(connection)
     assert (action["operation"], action["employee_id"], action["auth_user_id"]) == (DISABLE, *jane)
 
 
-def test_an_inactive_employee_inserted_with_a_login(connection: Connection) -> None:
-    """An insert of an inactive employee with a login enters an action; inserts of two active ones do not."""
+def test_an_inactive_employee_inserted_with_a_login_is_disabled(connection: Connection) -> None:
+    """An insert of an inactive employee with a login requests an action. An insert of an active employee does not."""
     allow_null(connection)
     user = uuid4()
     hire(connection, JANE, auth_user_id=user, is_active=False)
@@ -133,16 +133,18 @@ def test_an_inactive_employee_inserted_with_a_login(connection: Connection) -> N
     assert [(action["operation"], action["auth_user_id"]) for action in actions(connection)] == [(DISABLE, user)]
 
 
-def test_an_inactive_employee_that_gets_a_login(connection: Connection) -> None:
-    """The link may be written by any role."""
+def test_an_inactive_employee_that_gets_a_login_is_disabled(connection: Connection) -> None:
+    """If an update links an inactive employee, the login is disabled, whichever role made the update."""
     hire(connection, JANE, is_active=False)
     user = uuid4()
     connection.execute("update employees set auth_user_id = %s", [user])
     assert requested_operations(connection, user) == [DISABLE]
 
 
-def test_an_inactive_employee_whose_auth_user_waits(connection: Connection, database: Database, auth: Auth) -> None:
-    """The trigger links an inactive employee on insert, and its login is disabled."""
+def test_an_inactive_employee_that_the_trigger_links_is_disabled(
+    connection: Connection, database: Database, auth: Auth
+) -> None:
+    """If the trigger links an inactive employee on insert, the login is disabled."""
     user = auth.admin_create(JANE)
     relay_all(database)
     hired = hire(connection, JANE, is_active=False)
@@ -150,22 +152,28 @@ def test_an_inactive_employee_whose_auth_user_waits(connection: Connection, data
     assert requested_operations(connection, user) == [DISABLE]
 
 
-def test_an_inactive_employee_that_an_event_links(connection: Connection, database: Database, auth: Auth) -> None:
-    """A sign-up of an inactive employee enters one action, though the statement and the event both find it."""
+def test_an_inactive_employee_that_an_event_links_is_disabled_once(
+    connection: Connection, database: Database, auth: Auth
+) -> None:
+    """A sign-up of an inactive employee requests one action, although the event and the trigger both request it."""
     hire(connection, JANE, is_active=False)
     user = auth.admin_create(JANE)
     assert relay_all(database) == {"linked": 1}
     assert requested_operations(connection, user) == [DISABLE]
 
 
-def test_unlinked_and_dismissed_in_one_statement(connection: Connection, jane: tuple[int, UUID]) -> None:
-    """The login that was linked until then is disabled."""
+def test_a_statement_that_unlinks_and_dismisses_disables_the_login(
+    connection: Connection, jane: tuple[int, UUID]
+) -> None:
+    """A statement that unlinks and deactivates an employee disables the login that it unlinks."""
     set_jane(connection, "is_active = false, auth_user_id = null")
     assert requested_operations(connection, jane[1]) == [DISABLE]
 
 
-def test_dismissed_and_given_another_login_in_one_statement(connection: Connection, jane: tuple[int, UUID]) -> None:
-    """Both logins are disabled."""
+def test_a_statement_that_dismisses_and_links_disables_both_logins(
+    connection: Connection, jane: tuple[int, UUID]
+) -> None:
+    """A statement that deactivates an employee and links another login disables both logins."""
     other = uuid4()
     set_jane(connection, f"is_active = false, auth_user_id = '{other}'")
     assert sorted((action["operation"], action["auth_user_id"]) for action in actions(connection)) == sorted(
@@ -185,18 +193,18 @@ def test_dismissed_and_given_another_login_in_one_statement(connection: Connecti
     ],
     ids=["other columns", "in capitals", "with space around", "unlinked", "nothing", "flagged"],
 )
-def test_a_change_that_does_not_concern_auth_enters_no_action(
+def test_a_change_that_does_not_concern_auth_requests_no_action(
     connection: Connection, jane: tuple[int, UUID], assignment: str
 ) -> None:
-    """Other columns, another spelling of the e-mail and a removed link enter no action."""
+    """A change of other columns, of an e-mail's case or spaces, or a removed link requests no action."""
     set_jane(connection, assignment)
     assert actions(connection) == []
 
 
-def test_another_spelling_is_no_change_where_auth_has_another_e_mail(
+def test_a_change_of_case_does_not_overwrite_a_differing_e_mail_of_auth(
     connection: Connection, database: Database, auth: Auth
 ) -> None:
-    """Where the login has another e-mail and HR only writes the employee's in capitals, Auth keeps its own."""
+    """If HR changes only the case of an employee's e-mail, Auth keeps the different e-mail of the login."""
     hired = hire(connection, JANE, employee_number="E-1")
     auth.admin_create("private@example.com", confirmed=False, app_metadata={"employee_number": "E-1"})
     assert relay_all(database) == {"linked": 1}
@@ -206,8 +214,8 @@ def test_another_spelling_is_no_change_where_auth_has_another_e_mail(
     assert requested_operations(connection) == [EMAIL]
 
 
-def test_an_employee_without_a_login_enters_no_action(connection: Connection) -> None:
-    """Adding, changing, dismissing and rehiring an employee without an auth user enters no action."""
+def test_an_employee_without_a_login_needs_no_action(connection: Connection) -> None:
+    """Adding, changing, dismissing and rehiring an employee without an auth user requests no action."""
     hire(connection, JANE, is_active=False)
     hire(connection, "joe@example.com")
     connection.execute("update employees set is_active = not is_active, email = 'x' || email")
@@ -219,7 +227,7 @@ def test_an_employee_without_a_login_enters_no_action(connection: Connection) ->
 def test_the_service_s_own_writes_are_not_sent_back(
     connection: Connection, database: Database, auth: Auth, jane: tuple[int, UUID]
 ) -> None:
-    """Links, copied values, orphans and new auth users need no action, because Auth has these values already."""
+    """Links, copied values, orphans and new auth users request no action, because Auth has these values already."""
     auth.update_metadata(jane[1], {"first_name": "Janet"})
     auth.admin_change_email(jane[1], "jane.smith@example.com", confirmed=True)
     relay_all(database)
@@ -236,7 +244,7 @@ def test_the_service_s_own_writes_are_not_sent_back(
 def test_a_new_link_sends_the_e_mail_that_employees_own(
     database_url: str, connection: Connection, database: Database, auth: Auth
 ) -> None:
-    """For an employee linked by number with another e-mail, Auth gets the employee's e-mail where employees own it."""
+    """If employees own e-mails, a link by number requests an action that sets the employee's e-mail in Auth."""
     migrate.migrate(database_url, policy=POLICIES[EmailOwner.EMPLOYEES])
     user = auth.admin_create("private@example.com", app_metadata={"employee_number": "E-1"})
     relay_all(database)

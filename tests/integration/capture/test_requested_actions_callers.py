@@ -1,4 +1,4 @@
-"""The triggers run as their owner, so a role that may write employees must not get its own code run by them."""
+"""The triggers run with their owner's privileges. They must not run code of a role that may write employees."""
 
 from collections.abc import Iterator
 from uuid import UUID
@@ -47,14 +47,14 @@ create temporary table employees (like public.employees);
 
 @pytest.fixture
 def jane(database_url: str, connection: Connection, database: Database) -> tuple[int, UUID]:
-    """Jane's employee id and auth user."""
+    """Return Jane's employee id and auth user."""
     with auth_of(database_url) as auth:
         return linked(connection, database, auth, "jane@example.com")
 
 
 @pytest.fixture
 def hr(database_url: str, connection: Connection, jane: tuple[int, UUID]) -> Iterator[psycopg.Connection]:
-    """A session of a role that may only write employees."""
+    """Open a session of a role that may only write employees."""
     connection.execute(HR)
     connection.execute("grant delete on employees to hr")
     with psycopg.connect(database_url, autocommit=True) as session:
@@ -67,7 +67,7 @@ def hr(database_url: str, connection: Connection, jane: tuple[int, UUID]) -> Ite
 def test_a_change_runs_no_code_of_the_caller(
     hr: psycopg.Connection, connection: Connection, jane: tuple[int, UUID], name: str, change: str
 ) -> None:
-    """The triggers find no table, type, function or operator of the caller."""
+    """The triggers use no table, type, function or operator of the caller."""
     reported: list[str | None] = []
     hr.add_notice_handler(lambda notice: reported.append(notice.message_primary))
     hr.execute(TATTLE)
@@ -83,7 +83,7 @@ def test_a_change_runs_no_code_of_the_caller(
 def test_a_setting_of_the_caller_does_not_prevent_capture(
     hr: psycopg.Connection, connection: Connection, jane: tuple[int, UUID], value: str
 ) -> None:
-    """The counter of actions is a setting that any role may change; at worst its own actions become bulk."""
+    """A role may change the setting that counts actions, but then at most its own actions become bulk."""
     hr.execute(f"set auth_sync.actions = '{value}'".encode())
     hr.execute("update public.employees set is_active = false")
     assert requested_operations(connection, jane[1]) == [DISABLE]

@@ -1,4 +1,4 @@
-"""A change of employees commits whatever is broken or blocked in the service, and its actions are found later."""
+"""A change of employees commits even if the service is broken or blocked, and its lost actions are requested later."""
 
 from collections.abc import Iterator
 from uuid import UUID
@@ -28,17 +28,19 @@ from webhook_service.policy import EmailOwner
 from webhook_service.ports import Database
 
 ENTER = "create or replace function public.auth_sync_enter_actions_v1(p_actions jsonb, p_via text) returns void"
-IN_OUR_HALF = IN_OUR_TABLES | {
-    "what enters is missing": Breakage(
+BREAKAGES = IN_OUR_TABLES | {
+    "the function that enters actions is missing": Breakage(
         "alter function public.auth_sync_enter_actions_v1 rename to auth_sync_hidden",
         "alter function public.auth_sync_hidden rename to auth_sync_enter_actions_v1",
     ),
-    "what enters asserts": Breakage(ENTER + " language plpgsql as $$ begin assert false; end $$", migrated_again),
-    "what enters never ends": Breakage(
+    "the function that enters actions fails an assertion": Breakage(
+        ENTER + " language plpgsql as $$ begin assert false; end $$", migrated_again
+    ),
+    "the function that enters actions recurses without end": Breakage(
         ENTER + " language plpgsql as $$ begin perform public.auth_sync_enter_actions_v1(p_actions, p_via); end $$",
         migrated_again,
     ),
-    "what compares is missing": Breakage(
+    "the function that compares e-mails is missing": Breakage(
         "alter function public.auth_sync_normal_v1 rename to auth_sync_hidden",
         "alter function public.auth_sync_hidden rename to auth_sync_normal_v1",
     ),
@@ -53,43 +55,43 @@ def auth(database_url: str) -> Iterator[Auth]:
 
 @pytest.fixture
 def jane(connection: Connection, database: Database, auth: Auth) -> tuple[int, UUID]:
-    """Jane's employee id and auth user."""
+    """Return Jane's employee id and auth user."""
     return linked(connection, database, auth, "jane@example.com")
 
 
-def assert_found(connection: Connection, database: Database, auth: Auth, user: UUID) -> None:
-    """Assert that the auth user's next event enters the action, and further events do not repeat it."""
+def assert_requested_later(connection: Connection, database: Database, auth: Auth, user: UUID) -> None:
+    """Assert that the auth user's next event requests the action, and that further events do not repeat it."""
     for name in ("Jane", "Janet"):
         auth.update_metadata(user, {"first_name": name})
         relay_all(database)
     assert requested_operations(connection, user) == [DISABLE]
 
 
-@pytest.mark.parametrize("name", IN_OUR_HALF)
-def test_a_dismissal_succeeds_and_is_found(
+@pytest.mark.parametrize("name", BREAKAGES)
+def test_a_dismissal_succeeds_and_its_action_is_requested_later(
     database_url: str, connection: Connection, database: Database, auth: Auth, jane: tuple[int, UUID], name: str
 ) -> None:
-    """The statement succeeds whatever is broken; after the repair, the auth user's next event enters the action."""
-    execute(database_url, IN_OUR_HALF[name].sql)
+    """A dismissal succeeds while the service is broken. After the repair, the next event requests the action."""
+    execute(database_url, BREAKAGES[name].sql)
     dismiss(connection, jane[0])
-    IN_OUR_HALF[name].repair(database_url)
+    BREAKAGES[name].repair(database_url)
     assert connection.execute("select is_active from employees").fetchall() == [{"is_active": False}]
-    assert_found(connection, database, auth, jane[1])
+    assert_requested_later(connection, database, auth, jane[1])
 
 
 @pytest.mark.parametrize("table", LOCKED)
 def test_a_locked_table_does_not_block_a_dismissal(
     database_url: str, connection: Connection, database: Database, auth: Auth, jane: tuple[int, UUID], table: str
 ) -> None:
-    """While a table is locked for good, the dismissal succeeds; its action is found later."""
+    """A dismissal succeeds while another transaction locks a table, and the action is requested later."""
     with locked(database_url, table):
         dismiss(connection, jane[0])
-    assert_found(connection, database, auth, jane[1])
+    assert_requested_later(connection, database, auth, jane[1])
 
 
 def lose(database_url: str, connection: Connection, change: str, employee_id: int) -> None:
     """Make a change whose actions cannot be entered."""
-    breakage = IN_OUR_HALF["a constraint that nothing meets"]
+    breakage = BREAKAGES["a constraint that nothing meets"]
     execute(database_url, breakage.sql)
     connection.execute(CHANGES[change][0].encode(), [employee_id])
     breakage.repair(database_url)
@@ -97,29 +99,29 @@ def lose(database_url: str, connection: Connection, change: str, employee_id: in
 
 
 @pytest.mark.parametrize("change", ["dismissed", "deleted"])
-def test_a_lost_dismissal_is_found(
+def test_the_lost_action_of_a_dismissal_is_requested_later(
     database_url: str, connection: Connection, database: Database, auth: Auth, jane: tuple[int, UUID], change: str
 ) -> None:
-    """The action of a lost dismissal is found, also where the employee was deleted."""
+    """The next event requests a dismissal's lost action, even if the employee was deleted."""
     lose(database_url, connection, change, jane[0])
-    assert_found(connection, database, auth, jane[1])
+    assert_requested_later(connection, database, auth, jane[1])
 
 
 @pytest.mark.parametrize(("change", "kind"), [("dismissed", "not_disabled"), ("deleted", "employee_gone")])
-def test_a_lost_dismissal_is_found_by_reconciliation(
+def test_reconciliation_requests_the_lost_action_of_a_dismissal(
     database_url: str, connection: Connection, database: Database, jane: tuple[int, UUID], change: str, kind: str
 ) -> None:
-    """Reconciliation enters a lost action where there is no event, and further runs do not repeat it."""
+    """Reconciliation requests a lost action without an event, and further runs do not repeat it."""
     lose(database_url, connection, change, jane[0])
     assert reconciled(database).differences == {kind: 1}
     assert reconciled(database).differences == {}
     assert requested_operations(connection, jane[1]) == [DISABLE]
 
 
-def test_a_lost_change_of_e_mail_is_found_where_employees_own_it(
+def test_the_lost_action_of_an_e_mail_that_employees_own_is_requested_later(
     database_url: str, connection: Connection, database: Database, auth: Auth, jane: tuple[int, UUID]
 ) -> None:
-    """The next event with another e-mail enters the lost action."""
+    """If employees own e-mails, the next event with another e-mail requests the lost action."""
     migrate.migrate(database_url, policy=POLICIES[EmailOwner.EMPLOYEES])
     lose(database_url, connection, "moved", jane[0])
     auth.update_metadata(jane[1], {"first_name": "Jane"})
@@ -128,14 +130,14 @@ def test_a_lost_change_of_e_mail_is_found_where_employees_own_it(
     assert (action["operation"], action["request_data"]["email"]) == (EMAIL, "jane.smith@example.com")
 
 
-def test_a_lost_return_is_found(
+def test_the_lost_action_of_an_activation_is_requested_later(
     database_url: str, connection: Connection, database: Database, auth: Auth, jane: tuple[int, UUID]
 ) -> None:
-    """For an employee who is active again, the next event enters the action that lifts the service's ban."""
+    """If an employee is active again, the next event requests the action that lifts the ban of this service."""
     dismiss(connection, jane[0])
     connection.execute("delete from integration_sync_log where direction = 'outbound'")
     connection.execute("update auth_user_state set disabled_at = now(), banned_until = now() + interval '100 years'")
-    breakage = IN_OUR_HALF["a constraint that nothing meets"]
+    breakage = BREAKAGES["a constraint that nothing meets"]
     execute(database_url, breakage.sql)
     connection.execute("update employees set is_active = true")
     breakage.repair(database_url)
@@ -146,8 +148,8 @@ def test_a_lost_return_is_found(
 
 
 def test_the_warning_has_no_personal_data(database_url: str, connection: Connection, jane: tuple[int, UUID]) -> None:
-    """The warning has PostgreSQL's code only, because an error's text may repeat a value."""
-    execute(database_url, IN_OUR_HALF["a constraint that nothing meets"].sql)
+    """The warning about a lost action contains only the SQLSTATE, because an error message may contain a value."""
+    execute(database_url, BREAKAGES["a constraint that nothing meets"].sql)
     reported: list[str] = []
     connection.add_notice_handler(
         lambda warning: reported.append(f"{warning.message_primary} {warning.message_detail}")
@@ -159,8 +161,10 @@ def test_the_warning_has_no_personal_data(database_url: str, connection: Connect
     assert "jane" not in warning
 
 
-def test_a_lost_change_leaves_no_part_behind(database_url: str, connection: Connection, jane: tuple[int, UUID]) -> None:
-    """All of a statement's actions are entered, or none."""
+def test_a_failure_enters_none_of_the_actions_of_a_statement(
+    database_url: str, connection: Connection, jane: tuple[int, UUID]
+) -> None:
+    """If one of a statement's actions cannot be entered, none of them is entered."""
     execute(
         database_url,
         "alter table integration_sync_log add constraint refused check (operation <> 'update_auth_email') not valid",

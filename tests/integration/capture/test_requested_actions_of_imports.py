@@ -1,4 +1,4 @@
-"""The actions that imports of employees enter: one insert for each statement of any form."""
+"""One insert enters all actions that a statement requests, whatever the form of the import."""
 
 from collections.abc import Iterator
 from uuid import UUID
@@ -16,11 +16,11 @@ from tests.integration.requested_actions import (
     accounts_of,
     actions,
     banned,
-    come_to_rest,
     dismiss,
     link_many,
     outcomes,
     requested_operations,
+    run_until_idle,
 )
 from webhook_service.ports import Database
 
@@ -58,7 +58,7 @@ def auth(database_url: str) -> Iterator[Auth]:
 
 @pytest.fixture
 def ten(connection: Connection, database: Database, auth: Auth) -> dict[int, UUID]:
-    """The auth users of employees 1 to 10."""
+    """Return the auth users of employees 1 to 10."""
     for number in range(1, 11):
         hire(connection, f"user{number}@example.com", employee_id=number)
     users = {number: auth.admin_create(f"user{number}@example.com") for number in range(1, 11)}
@@ -74,8 +74,8 @@ def inserts(connection: Connection) -> list[int]:
     return [row["rows"] for row in connection.execute("select rows from inserts where rows > 0")]
 
 
-def test_many_dismissals_are_one_insert(connection: Connection) -> None:
-    """A dismissal of five thousand employees in one statement inserts as many actions at once, each with its own id."""
+def test_many_dismissals_make_one_insert(connection: Connection) -> None:
+    """A statement that dismisses five thousand employees inserts all actions at once, each with its own id."""
     link_many(connection, MANY)
     connection.execute(COUNTING)
     connection.execute("update employees set is_active = false")
@@ -95,8 +95,8 @@ def test_many_dismissals_are_one_insert(connection: Connection) -> None:
     ],
     ids=["two kinds", "e-mails", "deleted"],
 )
-def test_all_actions_of_a_statement_are_one_insert(connection: Connection, statement: str, kinds: set[str]) -> None:
-    """One insert holds all actions of a statement, of all kinds."""
+def test_all_actions_of_a_statement_make_one_insert(connection: Connection, statement: str, kinds: set[str]) -> None:
+    """One insert holds all actions of a statement, even of several kinds."""
     link_many(connection, 500)
     connection.execute(COUNTING)
     connection.execute(statement.encode())
@@ -113,19 +113,19 @@ def test_a_statement_that_changes_nothing_inserts_nothing(connection: Connection
 
 
 def test_an_upsert_enters_actions_for_its_changes(connection: Connection, ten: dict[int, UUID]) -> None:
-    """An upsert enters actions for a leaver and a new e-mail, not for an unchanged or a new employee."""
+    """An upsert enters actions for a leaver and a new e-mail, but not for an unchanged or a new employee."""
     connection.execute(UPSERT)
     assert requested(connection) == {(DISABLE, 1), (EMAIL, 2)}
 
 
 def test_a_merge_enters_actions_for_its_changes(connection: Connection, ten: dict[int, UUID]) -> None:
-    """MERGE enters actions for a leaver, a new e-mail and a deleted employee, not for a new one without a login."""
+    """MERGE enters actions for a leaver, a new e-mail and a deletion, but not for a new employee without a login."""
     connection.execute(MERGE)
     assert requested(connection) == {(DISABLE, 1), (EMAIL, 2), (DISABLE, 3)}
 
 
 def test_a_copy_enters_actions_for_its_rows(connection: Connection, database: Database, auth: Auth) -> None:
-    """COPY of employees whose auth users wait enters actions for the inactive ones."""
+    """If COPY inserts employees whose auth users exist, actions are entered for the inactive employees."""
     users = {number: auth.admin_create(f"user{number}@example.com") for number in (1, 2)}
     relay_all(database)
     with connection.cursor().copy("copy employees (employee_id, email, is_active) from stdin") as copy:
@@ -144,7 +144,7 @@ REPLACE = {
         "create temporary table file as select employee_id, email from employees; delete from employees;"
         "insert into employees (employee_id, email) select employee_id, email from file"
     ),
-    "as new ones": (
+    "as new rows": (
         "create temporary table file as select email from employees; delete from employees;"
         "insert into employees (email) select email from file"
     ),
@@ -156,57 +156,57 @@ REPLACE = {
 
 
 @pytest.mark.parametrize("way", REPLACE)
-def test_an_import_that_replaces_all_employees_bans_none(
+def test_an_import_that_replaces_all_employees_bans_no_login(
     database_url: str, connection: Connection, database: Database, ten: dict[int, UUID], way: str
 ) -> None:
-    """After all employees are replaced in one transaction, their state at the time of the call decides."""
+    """If one transaction replaces all employees, their state at the time of the call decides. No login is banned."""
     with connection.transaction():
         connection.execute(REPLACE[way].encode())
-    done = come_to_rest(accounts_of(database_url, database), database)
+    done = run_until_idle(accounts_of(database_url, database), database)
     assert set(done) <= {"stale", "unchanged"}
     assert banned(connection) == set()
     again = connection.execute("select auth_user_id from employees").fetchall()
     assert {row["auth_user_id"] for row in again} == set(ten.values())
 
 
-def test_an_employee_that_such_an_import_leaves_out_is_banned(
+def test_an_employee_left_out_by_an_import_is_banned(
     database_url: str, connection: Connection, database: Database, ten: dict[int, UUID]
 ) -> None:
-    """An employee is banned if the import leaves it out or inserts it as inactive."""
+    """If an import leaves out an employee, or inserts the employee as inactive, the login is banned."""
     with connection.transaction():
         connection.execute(
             "create temporary table file as select * from employees where employee_id > 1; delete from employees;"
             "update file set is_active = false where employee_id = 2;"
             "insert into employees overriding system value select * from file"
         )
-    come_to_rest(accounts_of(database_url, database), database)
+    run_until_idle(accounts_of(database_url, database), database)
     assert banned(connection) == {ten[1], ten[2]}
 
 
 def test_an_edit_during_an_import_is_captured(
     database_url: str, connection: Connection, database: Database, ten: dict[int, UUID]
 ) -> None:
-    """A dismissal during an uncommitted import of other employees does not wait, and neither is lost."""
+    """A dismissal does not wait for an uncommitted import of other employees, and both changes are captured."""
     accounts = accounts_of(database_url, database)
     with psycopg.connect(database_url) as importing:
         importing.execute("update employees set is_active = false where employee_id <= 5")
         connection.execute("set lock_timeout = '1ms'")  # a dismissal that had to wait would fail
         dismiss(connection, 7)
-        assert come_to_rest(accounts, database) == {"disabled": 1}
+        assert run_until_idle(accounts, database) == {"disabled": 1}
         assert banned(connection) == {ten[7]}
         importing.commit()
-    come_to_rest(accounts, database)
+    run_until_idle(accounts, database)
     assert banned(connection) == {ten[number] for number in (1, 2, 3, 4, 5, 7)}
 
 
 def test_an_edit_after_an_import_wins(
     database_url: str, connection: Connection, database: Database, ten: dict[int, UUID]
 ) -> None:
-    """An employee that an import deactivated and an admin activated again is active."""
+    """An employee that an import deactivated and an admin then activated is active."""
     connection.execute("update employees set is_active = false")
     connection.execute("update employees set is_active = true where employee_id = 3")
     assert requested_operations(connection, ten[3]) == [DISABLE, ENABLE]
-    come_to_rest(accounts_of(database_url, database), database)
+    run_until_idle(accounts_of(database_url, database), database)
     assert banned(connection) == set(ten.values()) - {ten[3]}
     assert outcomes(connection, ten[3]) == [(DISABLE, "SUCCESS", "stale"), (ENABLE, "SUCCESS", "unchanged")]
 
@@ -219,7 +219,7 @@ def test_an_edit_after_an_import_wins(
 def test_bulk_actions_of_a_transaction_have_a_lower_priority(
     connection: Connection, statements: list[int], priorities: dict[int, int]
 ) -> None:
-    """Actions after the twentieth of a transaction, or in one statement with it, are bulk."""
+    """The actions of a statement are bulk if its transaction has then entered more than twenty actions."""
     link_many(connection, 30)
     first = 1
     with connection.transaction():
@@ -232,8 +232,8 @@ def test_bulk_actions_of_a_transaction_have_a_lower_priority(
     assert {row["priority"]: row["number"] for row in found} == priorities
 
 
-def test_the_next_transaction_begins_anew(connection: Connection) -> None:
-    """A session that has imported thousands in autocommit dismisses one employee, which is not bulk."""
+def test_an_earlier_bulk_does_not_change_a_single_dismissal(connection: Connection) -> None:
+    """A single dismissal is not bulk, even if an earlier transaction of the session has dismissed many employees."""
     link_many(connection, 30)
     dismiss(connection, *range(1, 26))
     dismiss(connection, 30)

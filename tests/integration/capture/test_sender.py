@@ -1,4 +1,4 @@
-"""The sender posts captured events through pg_net, signed, in a database with Supabase's extensions."""
+"""In a database with Supabase's extensions, the sender posts captured events through pg_net with a signature."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -19,12 +19,12 @@ from tests.integration.sending import (
     OLD,
     URL,
     deliver,
+    queries_that_show,
     queued,
     send_to,
     taken,
     verified_by_the_reference_library,
     verified_by_us,
-    where_it_shows,
 )
 from webhook_service.errors import BadSignature
 from webhook_service.ports import Database
@@ -51,8 +51,8 @@ def auth(database_url: str) -> Iterator[Auth]:
         yield auth
 
 
-def test_the_answer_says_what_is_posted(connection: Connection) -> None:
-    """The answer repeats the URL and counts the secrets."""
+def test_the_result_names_url_and_secrets(connection: Connection) -> None:
+    """The result of auth_sync_send_to repeats the URL and counts the secrets."""
     assert send_to(connection, URL, NEW) == f"posting to {URL}, signed with one secret"
     assert send_to(connection, URL, f"{NEW} {OLD}") == f"posting to {URL}, signed with 2 secrets"
     assert send_to(connection, None, None) == "events are not posted; the relay applies every event"
@@ -62,7 +62,7 @@ def test_the_answer_says_what_is_posted(connection: Connection) -> None:
     "url", ["", "service.example.com", "ftp://x.example.com", "https://", "https:// x", "https:///x"]
 )
 def test_a_bad_url_is_refused(connection: Connection, url: str) -> None:
-    """The answer names the error, and no URL is set."""
+    """auth_sync_send_to refuses an invalid URL with the reason, and sets no URL."""
     assert send_to(connection, url, NEW).startswith("refused: the URL must begin with https://")
     [settings] = connection.execute("select webhook_url from auth_sync_settings").fetchall()
     assert settings["webhook_url"] is None
@@ -77,14 +77,14 @@ BAD_SECRETS = {
     "too long": f"whsec_{'c2VjcmV0' * 20}",
     "wrong padding": "whsec_c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA",
     "one of two": f"{NEW} whsec_c2VjcmV0",
-    "a word beside": f"{NEW} c2VjcmV0",
+    "an extra word": f"{NEW} c2VjcmV0",
     "percent": "whsec_%s%c2VjcmV0-%I",
 }
 
 
 @pytest.mark.parametrize("name", BAD_SECRETS)
 def test_a_bad_secret_is_refused_and_not_repeated(connection: Connection, name: str) -> None:
-    """The refusal is an answer, because an error would write the secret to PostgreSQL's log. Nothing is set."""
+    """auth_sync_send_to returns the refusal of a bad secret, because PostgreSQL would log an error with the secret."""
     reported = send_to(connection, URL, BAD_SECRETS[name])
     assert reported == "refused: each secret must be whsec_ and base64 of 24 to 64 bytes"
     assert connection.execute("select from vault.secrets").fetchall() == []
@@ -99,7 +99,7 @@ MISSING = {
 
 @pytest.mark.parametrize("name", MISSING)
 def test_a_missing_extension_is_named(connection: Connection, name: str) -> None:
-    """The answer says how to enable it."""
+    """The result of auth_sync_send_to names a missing extension and how to enable it."""
     connection.execute(MISSING[name].encode())
     reported = send_to(connection, URL, NEW)
     assert f"without {name};" in reported
@@ -107,7 +107,7 @@ def test_a_missing_extension_is_named(connection: Connection, name: str) -> None
 
 
 def test_all_missing_extensions_are_named(connection: Connection) -> None:
-    """One answer names all missing extensions."""
+    """The result of auth_sync_send_to names all missing extensions."""
     for statement in MISSING.values():
         connection.execute(statement.encode())
     assert "pg_net, pgcrypto, supabase_vault" in send_to(connection, URL, NEW)
@@ -116,7 +116,7 @@ def test_all_missing_extensions_are_named(connection: Connection) -> None:
 
 @pytest.mark.parametrize("name", ["Jane", "Jané Ďoe", "日本 \U0001f600", 'quo"te \\ / \n\t', "\u2028é\u0301"])
 def test_the_signature_is_over_the_bytes_sent(connection: Connection, auth: Auth, name: str) -> None:
-    """The reference library and the service verify the signature; the bytes are the payload of the ledger."""
+    """The reference library and the service verify the signature of the bytes that the ledger holds as the payload."""
     send_to(connection, URL, NEW)
     jane = auth.admin_create("jané@example.com", user_metadata={"first_name": name})
     [request] = queued(connection)
@@ -129,7 +129,7 @@ def test_the_signature_is_over_the_bytes_sent(connection: Connection, auth: Auth
 
 
 def test_a_changed_body_does_not_verify(connection: Connection, auth: Auth) -> None:
-    """Neither a changed body nor another secret verifies."""
+    """A signature is refused for a changed body and for another secret."""
     send_to(connection, URL, NEW)
     auth.sign_up("jane@example.com")
     [request] = queued(connection)
@@ -153,7 +153,10 @@ def test_secrets_are_written_as_webhook_secrets_has_them(connection: Connection,
 
 
 def test_one_event_is_posted_once(connection: Connection, auth: Auth) -> None:
-    """Each transaction that changes a user posts one event; a sign-in posts none. The relay waits for ten seconds."""
+    """Each transaction that changes a user posts one event, which the relay leaves alone for ten seconds.
+
+    A sign-in posts no event.
+    """
     send_to(connection, URL, NEW)
     jane = auth.sign_up("jane@example.com", auto_confirm=True)
     auth.sign_in(jane)
@@ -164,7 +167,7 @@ def test_one_event_is_posted_once(connection: Connection, auth: Auth) -> None:
 
 
 def test_a_rolled_back_event_is_not_posted(connection: Connection, database_url: str) -> None:
-    """A request is part of Auth's transaction, as the ledger's row is."""
+    """A request is part of Auth's transaction, as is the ledger's row, so that a rollback removes it."""
     send_to(connection, URL, NEW)
     with writer(database_url) as writing, writing.transaction(force_rollback=True):
         Auth(writing).sign_up("jane@example.com")
@@ -172,19 +175,19 @@ def test_a_rolled_back_event_is_not_posted(connection: Connection, database_url:
     assert queued(connection) == []
 
 
-def test_no_secret_is_anywhere_but_in_the_vault(connection: Connection, auth: Auth) -> None:
-    """No secret is in the queue, its headers, a trigger, the settings, the ledger, a function or a comment."""
+def test_only_the_vault_has_the_secret(connection: Connection, auth: Auth) -> None:
+    """The secret is only in the vault, not in the queue, headers, triggers, settings, ledger, functions or comments."""
     send_to(connection, URL, f"{NEW} {OLD}")
     jane = auth.sign_up("jane@example.com")
     auth.hard_delete(jane)
     assert len(queued(connection)) == 2
-    assert where_it_shows(connection, [URL]) != []
+    assert queries_that_show(connection, [URL]) != []
     words = [word for secret in (NEW, OLD) for word in (secret.removeprefix("whsec_"), secret[6:20])]
-    assert where_it_shows(connection, words) == []
+    assert queries_that_show(connection, words) == []
 
 
 def test_null_stops_the_posting(connection: Connection, auth: Auth) -> None:
-    """Null deletes the secret from the vault and makes later events due at once; posting may be turned on again."""
+    """A null URL deletes the secret from the vault and makes later events due at once. Posting can be enabled again."""
     connection.execute("select vault.create_secret('another', 'of another service')")
     send_to(connection, URL, NEW)
     send_to(connection, None, None)
@@ -203,7 +206,7 @@ def test_null_stops_the_posting(connection: Connection, auth: Auth) -> None:
 def test_an_event_that_cannot_be_posted_is_captured(
     database_url: str, connection: Connection, database: Database, auth: Auth, name: str
 ) -> None:
-    """Auth's transaction commits, the event is due for the relay at once, and reconciliation finds nothing."""
+    """If an event cannot be posted, Auth's transaction commits and the event is due for the relay at once."""
     send_to(connection, URL, NEW)
     employee_id = hire(connection, "jane@example.com")
     if name == "queue locked":
@@ -224,14 +227,14 @@ ROTATIONS = {
     "receiver first": [(OLD, f"{NEW} {OLD}"), (f"{NEW} {OLD}", f"{NEW} {OLD}"), (NEW, f"{NEW} {OLD}"), (NEW, NEW)],
     "at once": [(NEW, OLD), (NEW, NEW)],
 }
-"""The secrets of the sender and of the receiver at each step; both begin with OLD."""
+"""The secrets of the sender and of the receiver at each step. Both begin with OLD."""
 
 
 @pytest.mark.parametrize("order", ROTATIONS)
 def test_a_rotation_loses_no_event(
     connection: Connection, database: Database, settings: Settings, auth: Auth, order: str
 ) -> None:
-    """With either order each first delivery is accepted; where both differ, the relay applies the event."""
+    """A rotation of secrets loses no event. If sender and receiver disagree, the relay applies the event."""
     connection.execute("update auth_sync_settings set relay_after = '0'")
     jane = auth.sign_up("jane@example.com")
     statuses = []
@@ -245,7 +248,7 @@ def test_a_rotation_loses_no_event(
     assert reconciled(database, dry_run=True).differences == {}
 
 
-def test_a_locked_queue_is_waited_for_once(connection: Connection, database_url: str) -> None:
+def test_a_transaction_waits_once_for_a_locked_queue(connection: Connection, database_url: str) -> None:
     """Many changes in one transaction wait only once for a lock on pg_net's queue, and are due for the relay."""
     send_to(connection, URL, NEW)
     reported: list[str | None] = []

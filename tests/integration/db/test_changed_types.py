@@ -17,7 +17,7 @@ from webhook_service.ports import Database
 def test_a_number_of_another_type_still_links(
     database_url: str, database: Database, connection: Connection, new_type: str
 ) -> None:
-    """The number of an employee may become a numeric column: it links, it is found, and its indexes are used."""
+    """An employee_number of a numeric type still links and is found, and the queries use its indexes."""
     jane = hire(connection, "jane@example.com", employee_number="7")
     connection.execute(f"alter table employees alter column employee_number type {new_type}".encode())
     migrate.migrate(database_url)
@@ -36,7 +36,7 @@ def test_a_number_of_another_type_still_links(
 def test_an_email_of_another_text_type_still_links(
     database_url: str, database: Database, connection: Connection, new_type: str
 ) -> None:
-    """The e-mail may get another text type or collation."""
+    """An e-mail column of another text type or collation still links."""
     jane = hire(connection, "Jane@example.com")
     connection.execute(f"alter table employees alter column email type {new_type}".encode())
     migrate.migrate(database_url)
@@ -46,7 +46,7 @@ def test_an_email_of_another_text_type_still_links(
 
 
 def test_a_type_that_does_not_fit_is_named(database_url: str, database: Database, connection: Connection) -> None:
-    """Both migrate and the doctor name the column, its type and the types that fit."""
+    """`migrate` and the doctor name the column, its type and the types that fit."""
     connection.execute("alter table employees alter column email type jsonb using to_jsonb(email)")
     named = "email must be text or varchar or citext, is jsonb"
     with pytest.raises(MigrationError, match=named):

@@ -1,4 +1,4 @@
-"""Settings of a database or of a role change nothing: installing, capturing, applying, the doctor and the pages."""
+"""Settings of a database or a role do not affect the installation, the capture, the events, the doctor or a search."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,7 +40,7 @@ SETTINGS = {
 
 @contextmanager
 def set_for(url: str, target: str, settings: dict[str, str]) -> Iterator[None]:
-    """Set these for every new session of this database, or of the role that connects to it."""
+    """Set these settings for every new session of this database, or of the role that connects to it."""
     name = str(conninfo_to_dict(url)["dbname"])
     with psycopg.connect(url, autocommit=True) as connection:
         user = connection.info.user
@@ -59,12 +59,12 @@ def set_for(url: str, target: str, settings: dict[str, str]) -> Iterator[None]:
 @pytest.mark.parametrize("target", ["database", "role"])
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_a_setting_has_no_effect(empty_database_url: str, setting: str, target: str) -> None:
-    """Everything works in a database, or as a role, that has a setting of its own."""
+    """The service works in a database, and as a role, that has this setting."""
     with set_for(empty_database_url, target, {setting: SETTINGS[setting]}):
         everything_works(empty_database_url)
 
 
 def test_a_setting_that_comes_later_has_no_effect(database_url: str) -> None:
-    """All of the settings together change nothing in a database that was migrated without them."""
+    """The service works if its migrated database gets all of the settings later."""
     with set_for(database_url, "database", SETTINGS):
         everything_works(database_url)

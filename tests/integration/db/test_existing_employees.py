@@ -1,4 +1,4 @@
-"""Migrating a database with an employees table: employees stay unchanged and are linked, or the table is refused."""
+"""Migrations of a database that has an employees table keep its rows, link them, and refuse unsuitable tables."""
 
 import subprocess
 from collections.abc import Callable
@@ -52,7 +52,7 @@ select attname, format_type(atttypid, atttypmod), attnotnull, attgenerated::text
     "more", [pytest.param("", id="plain"), pytest.param(SECURED, id="secured"), pytest.param(LINKED, id="linked")]
 )
 def test_existing_employees_stay_unchanged(empty_database_url: str, run: Run, more: str) -> None:
-    """A migration changes no row, column, rule, trigger or right, rewrites no row, and fires no trigger."""
+    """A migration changes no row, column, policy, trigger or privilege, rewrites no row, and fires no trigger."""
     url = empty_database_url
     execute(url, EXISTING + more)
     data = "select to_jsonb(e) from public.employees e order by employee_id"

@@ -1,4 +1,4 @@
-"""Plans that a session has kept since the tables were empty find rows by an index after the tables are full."""
+"""Generic plans that a session cached while the tables were empty use indexes after the tables have grown."""
 
 from hashlib import md5
 from pathlib import Path
@@ -17,10 +17,10 @@ from webhook_service.policy import Policy
 
 EMPLOYEES, REST = Path(__file__).parent.with_name("full_tables.sql").read_bytes().split(b"-- the rest\n")
 MANY = 20
-"""The number of events, employees or users in each call, of three thousand."""
+"""The number of events, employees or users in each call. Each table has three thousand."""
 
 AT_MOST = 50 * MANY
-"""The rows that a call may read: some for each event, but never a whole table."""
+"""The number of rows that a call may read. It allows some rows for each event, but no whole table."""
 
 READ = """
 select coalesce(sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)), 0)::integer as rows
@@ -98,16 +98,16 @@ def fill(url: str, *parts: bytes) -> None:
 def test_rows_are_found_by_an_index(
     database_url: str, connection: Connection, call: str, early: tuple[bytes, ...]
 ) -> None:
-    """Of three thousand rows, a call reads a few for each event, although its plans were made for empty tables."""
+    """A call reads a few rows for each event, not whole tables, although its plans were made for empty tables."""
     statement, values = CALLS[call]
-    connection.prepare_threshold = None  # keeps only the plans inside the functions, not of the call
+    connection.prepare_threshold = None  # only the plans inside the functions are cached
     fill(database_url, *early)
-    connection.execute("analyze")  # records that the tables are empty; the planner expects more rows otherwise
-    for _ in range(7):  # PostgreSQL keeps a plan after the fifth
+    connection.execute("analyze")  # without these statistics, the planner expects more rows
+    for _ in range(7):  # PostgreSQL may cache a generic plan after five executions
         with connection.transaction(force_rollback=True):
             connection.execute(statement.encode(), values)
     fill(database_url, *(part for part in (EMPLOYEES, REST) if part not in early))
-    connection.execute("set enable_seqscan = off")  # for a call that is a plain statement; kept plans do not change
+    connection.execute("set enable_seqscan = off")  # affects only plain statements, and cached plans stay
     with connection.transaction(force_rollback=True):
         before = rows_read(connection)
         connection.execute(statement.encode(), values)

@@ -1,4 +1,4 @@
-"""`examine` on a healthy database, and on one with a single fault."""
+"""`examine` finds no fault in a healthy database, and reports any single fault."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -29,7 +29,7 @@ TRIGGERS = {
 
 @pytest.fixture
 def healthy(database: Database, connection: Connection, auth: Auth) -> Database:
-    """Provide a database in use: two auth users, one of them linked, and a relay that has run."""
+    """Provide a database in use, with two auth users, one of them linked, and a relay that has run."""
     hire(connection, "jane@example.com")
     auth.admin_create("jane@example.com")
     auth.admin_create("joe@example.com")
@@ -50,21 +50,33 @@ def test_a_fresh_installation_lacks_only_a_relay(database: Database) -> None:
 
 
 def test_a_database_in_use_is_healthy(healthy: Database) -> None:
-    """A database with users, links and a relay passes every check; only the missing sender is noted."""
+    """A database with users, links and a relay passes every check. Only the missing sender is noted."""
     findings = examined(healthy)
     assert problems(findings) == [NO_SENDER]
     assert {f.check for f in findings} >= {
-        *("migrations", "triggers", "rights", "settings", "clock", "relay", "backlog", "silence", "reconcile", "drift")
+        *(
+            "migrations",
+            "triggers",
+            "rights",
+            "settings",
+            "clock",
+            "relay",
+            "loops",
+            "backlog",
+            "silence",
+            "reconcile",
+            "drift",
+        )
     }
 
 
 def test_each_user_is_counted_once(healthy: Database) -> None:
-    """Two auth users are compared as two."""
+    """Two auth users count as two in the comparison."""
     assert found(examined(healthy), "drift").says == "none among 2 auth users"
 
 
 def test_drift_is_compared_on_request_only(healthy: Database) -> None:
-    """Without `compare` the finding of drift is missing, and the others are the same."""
+    """Without `compare` the finding of drift is missing, and all other findings are the same."""
     assert [f.check for f in examined(healthy, compare=False)] == [f.check for f in examined(healthy)][:-1]
 
 
@@ -84,10 +96,12 @@ def test_an_examination_changes_nothing(healthy: Database, connection: Connectio
 
 
 @pytest.mark.parametrize("name", TRIGGERS)
-@pytest.mark.parametrize("what", ["drop trigger {name} on {table}", "alter table {table} disable trigger {name}"])
-def test_a_trigger_that_does_not_fire_is_found(healthy: Database, connection: Connection, name: str, what: str) -> None:
+@pytest.mark.parametrize("damage", ["drop trigger {name} on {table}", "alter table {table} disable trigger {name}"])
+def test_a_trigger_that_does_not_fire_is_found(
+    healthy: Database, connection: Connection, name: str, damage: str
+) -> None:
     """A dropped or disabled trigger is named, and the finding says to migrate and reconcile."""
-    connection.execute(what.format(name=name, table=TRIGGERS[name]))
+    connection.execute(damage.format(name=name, table=TRIGGERS[name]))
     finding = found(examined(healthy), "triggers")
     assert (finding.level, name in finding.says) == (WRONG, True)
     assert ("migrate" in finding.todo, "reconcile" in finding.todo) == (True, True)
@@ -114,7 +128,7 @@ def test_a_trigger_that_does_not_fire_is_found(healthy: Database, connection: Co
     ],
 )
 def test_a_trigger_that_was_replaced_is_found(healthy: Database, connection: Connection, definition: str) -> None:
-    """A trigger of the right name with another definition counts as missing."""
+    """A trigger that has the right name but another definition counts as missing."""
     connection.execute(
         "create function mine() returns trigger language plpgsql as $$ begin return null; end $$;"
         f"drop trigger auth_sync_capture on auth.users; {definition}"
@@ -126,20 +140,20 @@ def test_a_trigger_that_was_replaced_is_found(healthy: Database, connection: Con
 def test_a_trigger_that_fires_for_replication_only_is_found(
     healthy: Database, connection: Connection, mode: str
 ) -> None:
-    """A trigger that fires only for replication is found; one that always fires is right."""
+    """A trigger that fires only for replication is a fault. A trigger that always fires is not."""
     connection.execute(f"alter table auth.users enable {mode} trigger auth_sync_capture")
     assert (("triggers", WRONG) in problems(examined(healthy))) == (mode == "replica")
 
 
 def test_the_advice_about_triggers_helps(healthy: Database, connection: Connection) -> None:
-    """The migrations' own step restores all triggers."""
+    """The function that the migrations run restores all triggers."""
     for name, table in TRIGGERS.items():
         connection.execute(f"drop trigger {name} on {table}")
     connection.execute("select auth_sync_install_v1()")
     assert problems(examined(healthy)) == [NO_SENDER]
 
 
-# rights and settings
+# privileges and settings
 
 
 @pytest.mark.parametrize("role", ["anon", "authenticated", "public"])
@@ -154,10 +168,10 @@ def test_the_advice_about_triggers_helps(healthy: Database, connection: Connecti
         ("execute on function get_auth_sync_summary()", "get_auth_sync_summary()"),
     ],
 )
-def test_an_excessive_right_is_found(
+def test_an_excessive_privilege_is_found(
     healthy: Database, connection: Connection, role: str, right: str, name: str
 ) -> None:
-    """A table or function that anyone with the project's public key can use is named."""
+    """A table or function that the project's public key gives access to is named."""
     connection.execute(f"grant {right} to {role}")
     finding = found(examined(healthy), "rights")
     assert (finding.level, finding.says.replace("public.", "")) == (WRONG, f"open to anon or authenticated: {name}")
@@ -169,8 +183,8 @@ def test_a_table_without_row_level_security_is_found(healthy: Database, connecti
     assert "integration_sync_log" in found(examined(healthy), "rights").says
 
 
-def test_a_missing_right_is_found(healthy: Database, connection: Connection) -> None:
-    """A function that service_role may not call is named, and `auth_sync_secure_v1` corrects all rights."""
+def test_a_missing_privilege_is_found(healthy: Database, connection: Connection) -> None:
+    """A function that service_role may not call is named, and `auth_sync_secure_v1` corrects all privileges."""
     connection.execute("revoke execute on function auth_sync_process_v1 from service_role")
     connection.execute("grant select on auth_user_state to anon")
     findings = [finding for finding in examined(healthy) if finding.check == "rights"]
@@ -181,20 +195,20 @@ def test_a_missing_right_is_found(healthy: Database, connection: Connection) -> 
 
 
 def test_other_name_fields_are_found(healthy: Database) -> None:
-    """NAME_FIELDS that differ from the triggers' are found, because names would be lost."""
+    """NAME_FIELDS that differ from those of the triggers are found, because names would be lost."""
     policy = Policy(name_fields={"first_name": "given_name"})
     assert problems(examined(healthy, policy=policy, compare=False)) == [("settings", WRONG), NO_SENDER]
 
 
 @pytest.mark.parametrize("seconds", [-3600, 3600])
-def test_a_clock_that_is_off_is_found(healthy: Database, seconds: int) -> None:
+def test_a_wrong_clock_is_found(healthy: Database, seconds: int) -> None:
     """A clock that differs from the database's by an hour is found, with the direction."""
     finding = found(examined(healthy, now=lambda: utc_now() + timedelta(seconds=seconds)), "clock")
     assert (finding.level, finding.says[:3]) == (WRONG, "-36" if seconds > 0 else "+36")
 
 
 def test_a_slow_call_is_not_a_clock_difference(healthy: Database) -> None:
-    """A slow call causes no clock difference, because the middle of the call is compared."""
+    """A slow call causes no clock difference, because the time in the middle of the call is compared."""
     moments = iter([utc_now() - timedelta(seconds=25), utc_now() + timedelta(seconds=25)])
 
     def now() -> datetime:

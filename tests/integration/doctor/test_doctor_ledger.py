@@ -29,7 +29,7 @@ def auth(database_url: str) -> Iterator[Auth]:
 
 
 def event(connection: Connection, age: str, status: str = "PENDING", retry: str | None = None) -> None:
-    """Insert an event of this age into the ledger; `retry` is the time until its retry."""
+    """Insert an event of this age into the ledger. `retry` is the time until its retry."""
     reason = "ambiguous" if status == "FAILED" else None
     connection.execute(
         "insert into integration_sync_log (event_id, direction, operation, auth_user_id, version, via, created_at,"
@@ -41,7 +41,7 @@ def event(connection: Connection, age: str, status: str = "PENDING", retry: str 
 
 
 def test_a_backlog_is_found(database: Database, connection: Connection) -> None:
-    """An event that has been pending for long is found, with its age."""
+    """An event that has been pending for a long time is found, with its age."""
     relayed(database)
     event(connection, "5 hours")
     findings = examined(database)
@@ -50,7 +50,7 @@ def test_a_backlog_is_found(database: Database, connection: Connection) -> None:
 
 
 def test_a_retry_is_not_a_fault(database: Database, connection: Connection) -> None:
-    """A failed event that will be retried is counted, and is not a fault."""
+    """A failed event that will be retried is counted, but is not a fault."""
     relayed(database)
     event(connection, "2 days", "FAILED", retry="1 hour")
     findings = examined(database)
@@ -69,7 +69,7 @@ def test_an_event_that_needs_attention_is_found(database: Database, connection: 
 
 @pytest.mark.parametrize(("ago", "is_wrong"), [("1 minute", False), ("1 hour", True)])
 def test_a_relay_that_stopped_is_found(database: Database, connection: Connection, ago: str, is_wrong: bool) -> None:
-    """The newest run of any relay counts."""
+    """The newest pass of any relay decides whether relays have stopped."""
     connection.execute("insert into auth_sync_relays (relay, last_run_at) values ('r', now() - %s::interval)", [ago])
     connection.execute("insert into auth_sync_relays (relay, last_run_at) values ('s', now() - interval '1 day')")
     assert (("relay", Level.WRONG) in problems(examined(database))) == is_wrong
@@ -79,7 +79,7 @@ def test_a_relay_that_stopped_is_found(database: Database, connection: Connectio
 
 
 def test_silence_is_found(database: Database, connection: Connection, auth: Auth) -> None:
-    """New users without any event are found."""
+    """New users are found if no event has ever arrived."""
     connection.execute("alter table auth.users disable trigger auth_sync_capture")
     auth.sign_up("jane@example.com")
     connection.execute("alter table auth.users enable trigger auth_sync_capture")
@@ -99,7 +99,7 @@ def test_silence_after_events_is_found(database: Database, connection: Connectio
 
 
 def test_a_reconcile_ends_the_silence(database: Database, connection: Connection, auth: Auth) -> None:
-    """The finding's advice ends the silence."""
+    """Following the finding's advice ends the silence."""
     connection.execute("alter table auth.users disable trigger auth_sync_capture")
     auth.sign_up("jane@example.com")
     connection.execute("alter table auth.users enable trigger auth_sync_capture")
@@ -125,7 +125,7 @@ def test_a_quiet_project_is_not_silent(database: Database, connection: Connectio
 
 
 def test_drift_is_counted_by_its_kind(database: Database, connection: Connection, auth: Auth) -> None:
-    """Differences that the triggers could not see are counted by kind, and left as they are."""
+    """Differences that the triggers could not capture are counted by kind, and not repaired."""
     employee_id = hire(connection, "jane@example.com")
     jane = auth.admin_create("jane@example.com")
     relayed(database)
@@ -159,7 +159,7 @@ def test_an_older_schema_must_be_migrated(database: Database, connection: Connec
 
 
 def test_an_unavailable_database_raises_an_error() -> None:
-    """A database that does not respond raises Unavailable, as for any command."""
+    """If the database does not respond, doctor raises Unavailable, as any command does."""
     database = DirectDatabase("postgresql://127.0.0.1:1/none")
     with pytest.raises(Unavailable):
         examined(database)
@@ -167,7 +167,7 @@ def test_an_unavailable_database_raises_an_error() -> None:
 
 
 def test_a_database_without_auth_users_is_not_compared(database: Database, connection: Connection) -> None:
-    """A database without auth.users gets a note, and no comparison."""
+    """A database without auth.users gets a note, and is not compared."""
     relayed(database)
     connection.execute("drop table auth.users cascade")
     findings = examined(database)
@@ -176,20 +176,20 @@ def test_a_database_without_auth_users_is_not_compared(database: Database, conne
 
 
 def test_a_missing_trigger_on_employees_is_found_without_auth_users(database: Database, connection: Connection) -> None:
-    """A missing trigger on employees is found without auth.users too, because it links later employees."""
+    """A missing trigger on employees is found even without auth.users, because it links later employees."""
     connection.execute("drop table auth.users cascade")
     connection.execute("drop trigger auth_sync_employees_inserted on employees")
     assert ("triggers", Level.WRONG) in problems(examined(database))
 
 
 def test_missing_settings_are_found(database: Database, connection: Connection) -> None:
-    """An emptied settings table is a finding, and not an error of doctor."""
+    """An emptied settings table is reported as a finding, and does not make doctor fail."""
     relayed(database)
     connection.execute("delete from auth_sync_settings")
     assert Level.WRONG in {level for _, level in problems(examined(database, compare=False))}
 
 
 def test_older_functions_must_be_migrated(database: Database, connection: Connection) -> None:
-    """Functions of another version are the only finding."""
+    """If the functions are of another version, this is the only finding."""
     connection.execute("update auth_sync_functions set digest = 'older'")
     assert problems(examined(database)) == [("migrations", Level.WRONG)]

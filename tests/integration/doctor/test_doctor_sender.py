@@ -31,7 +31,7 @@ NO_WORKER = ("pg_net", WRONG)
 
 @pytest.fixture(scope="module")
 def template(supabase_cluster: Cluster, new_supabase_database: Callable[..., str]) -> str:
-    """Return the name of a database with auth.users and the migrations, from which the tests copy."""
+    """Return the name of a database with auth.users and the migrations, which the tests copy."""
     name = new_supabase_database()
     prepared(supabase_cluster.url(name))
     return name
@@ -45,7 +45,7 @@ def url(supabase_cluster: Cluster, new_supabase_database: Callable[..., str], te
 
 @pytest.fixture
 def database(url: str) -> Iterator[Database]:
-    """Provide a database in which a relay has run, so that only the sender can be at fault."""
+    """Provide a database in which a relay has run, so that only the sender can have a fault."""
     database = DirectDatabase(url)
     relayed(database)
     yield database
@@ -65,7 +65,7 @@ def receiver(
     template: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:
-    """Provide the webhook's URL of a running service, which has SECRET.
+    """Provide the webhook's URL of a running service that has SECRET.
 
     The probe does not reach the service's database.
     """
@@ -91,8 +91,8 @@ def test_a_missing_sender_is_a_note(database: Database) -> None:
     assert "select auth_sync_send_to(" in found(findings, "sender").todo
 
 
-def test_the_round_trip(database: Database, connection: Connection, receiver: str) -> None:
-    """The sender, the secret and the URL pass if the database signs, doctor verifies and the service accepts."""
+def test_a_round_trip_passes(database: Database, connection: Connection, receiver: str) -> None:
+    """If the database signs, doctor verifies and the service accepts, then sender, secret and URL pass."""
     send_to(connection, receiver)
     findings = examined(database)
     assert problems(findings) == [NO_WORKER]
@@ -127,7 +127,7 @@ def test_another_secret_is_found(database: Database, connection: Connection, rec
 
 
 def test_another_secret_at_the_url_is_found(database: Database, connection: Connection, receiver: str) -> None:
-    """A service behind the URL with another secret is found."""
+    """If the service behind the URL has another secret, this is found."""
     send_to(connection, receiver, OTHER_SECRET)
     findings = examined(database, secret=OTHER_SECRET)
     assert problems(findings) == [NO_WORKER, ("url", WRONG)]
@@ -147,7 +147,7 @@ def test_another_secret_at_the_url_is_found(database: Database, connection: Conn
 def test_a_url_that_is_not_the_service_is_found(
     database: Database, connection: Connection, serve: Serve, behaviour: Any, status: str
 ) -> None:
-    """A response that is not this service's own is found, with its status."""
+    """A response that this service does not send is found, with its status."""
     send_to(connection, f"http://127.0.0.1:{serve(behaviour)}/webhook/auth")
     findings = examined(database)
     assert problems(findings) == [NO_WORKER, ("url", WRONG)]
@@ -155,7 +155,7 @@ def test_a_url_that_is_not_the_service_is_found(
 
 
 def test_a_url_that_cannot_be_reached_is_a_note(database: Database, connection: Connection, serve: Serve) -> None:
-    """A URL that doctor cannot reach is a note, because the database may still reach it."""
+    """A URL that doctor cannot reach gets a note, because the database may still reach it."""
     for port in (free_port(), serve(closes)):
         send_to(connection, f"http://127.0.0.1:{port}/webhook/auth")
         assert problems(examined(database)) == [NO_WORKER, ("url", NOTE)]
@@ -166,7 +166,7 @@ BAD_URLS = ["http://127.0.0.1:99999/", "http://[::1/", "http://a..b.example.com/
 
 @pytest.mark.parametrize("address", BAD_URLS)
 def test_an_invalid_url_is_a_finding(database: Database, connection: Connection, address: str) -> None:
-    """An invalid URL is a finding, and does not end the examination."""
+    """An invalid URL is reported as a finding, and does not end the examination."""
     send_to(connection, address)
     assert problems(examined(database))[1][0] == "url"
 
@@ -206,8 +206,8 @@ def test_a_missing_extension_is_found(
 # pg_net's worker
 
 
-def test_a_worker_that_runs(database: Database, connection: Connection, url: str, receiver: str) -> None:
-    """A running worker is not mentioned; a dead one is found, with the number of waiting requests."""
+def test_a_dead_worker_is_found(database: Database, connection: Connection, url: str, receiver: str) -> None:
+    """A running worker is not mentioned. A dead worker is found, with the number of waiting requests."""
     send_to(connection, receiver)
     with working(url, Mischief(interval=0.05)) as worker:
         wait_for("the worker", lambda: has_worker(connection))
@@ -249,7 +249,7 @@ def test_no_finding_holds_a_secret(
 
 
 def test_no_finding_holds_a_password(database: Database, connection: Connection, serve: Serve) -> None:
-    """A password in the URL, which only SQL past auth_sync_send_to can store, is not shown."""
+    """A finding does not show a password in the URL, which only SQL that bypasses auth_sync_send_to can store."""
     url = f"127.0.0.1:{serve(answers(404, ''))}/webhook/auth"
     send_to(connection, f"http://{url}")
     connection.execute("update auth_sync_settings set webhook_url = %s", [f"http://user:pass-canary@{url}"])

@@ -1,4 +1,4 @@
-"""The delaying proxy that the benchmarks put between service and database."""
+"""The delaying proxy that the benchmarks put between service and database changes no bytes."""
 
 import contextlib
 import random
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[3]
 
 @contextlib.contextmanager
 def echoing() -> Iterator[Path]:
-    """A socket that echoes the bytes of one connection."""
+    """Run a socket that echoes the bytes of one connection, and return its path."""
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
         place = Path(folder) / "echo"
         listener.bind(str(place))
@@ -48,7 +48,7 @@ def connected(port: int, process: "subprocess.Popen[bytes]") -> socket.socket:
 
 
 def test_bytes_arrive_whole_and_in_order() -> None:
-    """Bytes arrive whole and in order, however they are cut into pieces on the way."""
+    """Bytes arrive complete and in order, however they are cut into pieces."""
     sent = random.Random(1).randbytes(300_000)
     port = free_port()
     with echoing() as place:

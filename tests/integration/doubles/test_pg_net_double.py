@@ -37,14 +37,14 @@ def net(supabase_database_url: str) -> Iterator[Net]:
 
 @pytest.fixture
 def worker(supabase_database_url: str) -> Iterator[None]:
-    """A worker without faults."""
+    """Run a worker without faults."""
     with working(supabase_database_url, Mischief(interval=QUICK)):
         yield
 
 
 @pytest.mark.usefixtures("worker")
-def test_the_bytes_are_those_of_the_jsonb_as_text(net: Net, receiver: Receiver, port: int) -> None:
-    """The body has the bytes of `body::text`, so a trigger can sign that text and the receiver can verify it."""
+def test_the_body_has_the_bytes_of_the_jsonb_as_text(net: Net, receiver: Receiver, port: int) -> None:
+    """The body has the bytes of `body::text`, so that a trigger can sign that text and the receiver can verify it."""
     body = {"b": 1.50, "a": ["é 漢 🦀", "\u2028", '"\\'], "longer": {"x": None}, "n": 12345678901234567890}
     status, timed_out, error, content = net.answer(net.post(port, body))
     assert (status, timed_out, error, content) == (200, False, None, "{}")
@@ -53,7 +53,7 @@ def test_the_bytes_are_those_of_the_jsonb_as_text(net: Net, receiver: Receiver, 
 
 @pytest.mark.usefixtures("worker")
 def test_headers_without_a_value_are_dropped(net: Net, receiver: Receiver, port: int) -> None:
-    """Headers whose value is null or empty are dropped; the content type and pg_net's user agent are added."""
+    """Headers whose value is null or empty are dropped. The content type and pg_net's user agent are added."""
     net.answer(net.post(port, {}, headers={"webhook-id": "evt-1", "X-Empty": "", "X-Null": None, "X-Blank": " "}))
     ((head, _),) = receiver.requests
     lines = head.splitlines()
@@ -65,8 +65,8 @@ def test_headers_without_a_value_are_dropped(net: Net, receiver: Receiver, port:
 
 
 @pytest.mark.usefixtures("worker")
-def test_nothing_is_ever_retried(net: Net, receiver: Receiver, port: int, serve: Serve) -> None:
-    """A request to a dead, slow or failing receiver gets its own row of an answer, and is not repeated."""
+def test_a_request_is_never_retried(net: Net, receiver: Receiver, port: int, serve: Serve) -> None:
+    """A request to a dead, slow or failing receiver gets its own response row, and is not repeated."""
     received: list[int] = []
 
     def fails(connection: socket.socket, over: threading.Event) -> None:
@@ -92,7 +92,7 @@ def test_nothing_is_ever_retried(net: Net, receiver: Receiver, port: int, serve:
 
 @pytest.mark.usefixtures("worker")
 def test_a_redirect_loses_the_body(net: Net, receiver: Receiver, port: int, serve: Serve) -> None:
-    """A 302 becomes a GET, and is recorded as a success."""
+    """A request that gets a 302 is repeated as a GET without the body, and recorded as a success."""
     redirecting = serve(answers(302, "", Location=f"http://127.0.0.1:{port}/elsewhere"))
     assert net.answer(net.post(redirecting, {"lost": True}))[0] == 200
     ((head, body),) = receiver.requests
@@ -102,7 +102,7 @@ def test_a_redirect_loses_the_body(net: Net, receiver: Receiver, port: int, serv
 
 @pytest.mark.usefixtures("worker")
 def test_a_batch_has_at_most_200_and_waits_for_the_slowest(net: Net, receiver: Receiver, serve: Serve) -> None:
-    """A batch is sent at once; before its last response no answer is written and no further request taken."""
+    """A batch is sent at once. No response is recorded and no further request is sent before its last response."""
     slow = Receiver()
     slow.gate.clear()
     quick_port, slow_port = serve(receiver), serve(slow)
@@ -120,8 +120,8 @@ def test_a_batch_has_at_most_200_and_waits_for_the_slowest(net: Net, receiver: R
     assert numbers != sorted(numbers)
 
 
-def test_a_killed_postgresql_has_lost_the_queue(supabase_cluster: Cluster, supabase_database_url: str) -> None:
-    """The queue and the answers are UNLOGGED and lost; rows that were committed elsewhere are still there."""
+def test_a_kill_of_postgresql_loses_the_queue(supabase_cluster: Cluster, supabase_database_url: str) -> None:
+    """A kill of PostgreSQL loses the UNLOGGED queue and responses, but not rows that were committed in other tables."""
     with psycopg.connect(supabase_database_url, autocommit=True) as connection:
         connection.execute("create table kept as select 1 as number")
         connection.execute("insert into net._http_response (id) values (0)")
@@ -155,7 +155,7 @@ def test_the_worker_reconnects_to_postgresql(
 def test_the_requests_of_a_killed_worker_are_lost(
     supabase_database_url: str, net: Net, receiver: Receiver, port: int
 ) -> None:
-    """The requests were sent, but have no answer; the next worker continues with the queue."""
+    """Requests that a killed worker has sent get no response row. The next worker continues with the queue."""
     receiver.gate.clear()
     with working(supabase_database_url, Mischief(interval=QUICK)) as worker:
         lost = net.post(port, "lost")
@@ -169,8 +169,10 @@ def test_the_requests_of_a_killed_worker_are_lost(
     assert net.value("select count(*) from net._http_response where id = %s", lost) == 0
 
 
-def test_duplicates_are_the_same_request(supabase_database_url: str, net: Net, receiver: Receiver, port: int) -> None:
-    """A duplicate has the same headers and the same body, and there is one answer."""
+def test_duplicates_equal_the_first_request(
+    supabase_database_url: str, net: Net, receiver: Receiver, port: int
+) -> None:
+    """A duplicate has the same headers and body as the first request, and both have one response row."""
     with working(supabase_database_url, Mischief(interval=QUICK, duplicate=1)):
         for number in range(5):
             net.post(port, number, headers={"webhook-id": f"evt-{number}"})
@@ -182,7 +184,7 @@ def test_duplicates_are_the_same_request(supabase_database_url: str, net: Net, r
 def test_the_seed_decides_which_requests_are_dropped(
     supabase_database_url: str, net: Net, receiver: Receiver, port: int
 ) -> None:
-    """A dropped request is taken, but not sent, and has no answer."""
+    """A request that is dropped leaves the queue, but is not sent and gets no response row."""
     mischief = Mischief(interval=QUICK, drop=0.5, seed=3)
     sent = [request_id for request_id in range(1, 41) if mischief.dice(request_id).random() >= mischief.drop]
     assert 0 < len(sent) < 40
@@ -197,7 +199,7 @@ def test_the_seed_decides_which_requests_are_dropped(
 def test_a_worker_that_dies_loses_a_part_of_the_batch(
     supabase_database_url: str, net: Net, receiver: Receiver, port: int
 ) -> None:
-    """A part of the batch is sent, and no answer is written."""
+    """If the worker dies during a batch, a part of the batch is sent, and no response is recorded."""
     with working(supabase_database_url, Mischief(interval=QUICK, die=1)):
         for _ in range(10):
             with net.connection.transaction():

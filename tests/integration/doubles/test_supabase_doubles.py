@@ -1,4 +1,4 @@
-"""The doubles of Supabase's extensions have the names, the arguments and the rights of the real ones."""
+"""The doubles of Supabase's extensions have the names, the arguments and the privileges of the real ones."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -31,7 +31,7 @@ def test_pgcrypto_is_where_supabase_has_it(connection: Connection) -> None:
 
 
 def test_a_secret_is_created_changed_and_read(connection: Connection) -> None:
-    """An update keeps the values that are not given, and a name exists once."""
+    """An update of a secret keeps the values that are not passed, and each name is unique."""
     made = connection.execute("select vault.create_secret('whsec_é', 'webhooks', 'signs')").fetchone()
     assert made is not None
     assert secret(connection) == ("webhooks", "signs", "whsec_é", True)
@@ -45,7 +45,7 @@ def test_a_secret_is_created_changed_and_read(connection: Connection) -> None:
 
 
 def test_the_vault_is_closed_to_the_public(connection: Connection) -> None:
-    """service_role may use the vault; anon and authenticated may not."""
+    """service_role may use the vault, but anon and authenticated may not."""
     connection.execute("set role service_role")
     connection.execute("select vault.create_secret('s', 'n')")
     assert secret(connection) == ("n", "", "s", True)
@@ -56,8 +56,8 @@ def test_the_vault_is_closed_to_the_public(connection: Connection) -> None:
                 connection.execute(query)
 
 
-def test_every_role_posts_and_reads_what_others_post(connection: Connection) -> None:
-    """Headers may carry signatures, but never secrets, because every role can read them."""
+def test_every_role_posts_and_reads_all_requests(connection: Connection) -> None:
+    """Every role can post and can read the requests of other roles. Headers may carry signatures, but never secrets."""
     connection.execute("set search_path = ''")
     connection.execute("""select net.http_post('http://localhost', '{"b": 1, "a": 2}', headers => '{"x": "y"}')""")
     connection.execute("set role anon")
@@ -71,13 +71,13 @@ def test_every_role_posts_and_reads_what_others_post(connection: Connection) -> 
 
 
 def test_only_json_is_posted(connection: Connection) -> None:
-    """Another content type is refused, whatever the case of the header's name."""
+    """Another content type is refused, even if the header's name differs in case."""
     with pytest.raises(psycopg.errors.RaiseException, match="Content-Type"):
         connection.execute("""select net.http_post('http://localhost', headers => '{"content-type": "text/plain"}')""")
 
 
 def test_a_request_of_a_rolled_back_transaction_is_never_queued(connection: Connection) -> None:
-    """The queue is a table like any other, so a rollback removes the request."""
+    """The queue is a table, so that a rollback removes the request."""
     with connection.transaction(force_rollback=True):
         connection.execute("select net.http_post('http://localhost')")
     assert connection.execute("select from net.http_request_queue").fetchall() == []

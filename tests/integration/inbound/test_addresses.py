@@ -1,4 +1,4 @@
-"""Invisible characters around an employee's e-mail are ignored, and e-mails that cannot be an address are listed."""
+"""The service ignores invisible characters around an employee's e-mail, and lists unusable e-mails."""
 
 import pytest
 
@@ -37,7 +37,7 @@ USABLE = [
 
 @pytest.mark.parametrize("invisible", AROUND, ids=[ascii(text) for text in AROUND])
 def test_invisible_characters_are_ignored(database: Database, connection: Connection, invisible: str) -> None:
-    """An event links the employee, a later employee is linked, and nothing differs afterwards."""
+    """An event links an existing employee, an insert links a new employee, and reconcile then finds no difference."""
     before = hire(connection, f"{invisible}Jane@example.com{invisible}")
     with auth_of(connection.info.dsn) as auth:
         jane, vera = auth.admin_create("jane@example.com"), auth.admin_create("vera@example.com")
@@ -58,7 +58,7 @@ def test_only_ascii_letters_are_folded(database: Database, connection: Connectio
 
 
 def test_unusable_emails_are_listed_and_counted(database: Database, connection: Connection) -> None:
-    """Each e-mail that cannot be the address of a login is in the list, and the doctor gives the count."""
+    """The list has each e-mail that cannot be the address of a login, and the doctor reports the count."""
     for email in USABLE:
         hire(connection, email)
     listed = [hire(connection, email) for email in UNUSABLE]
@@ -70,7 +70,7 @@ def test_unusable_emails_are_listed_and_counted(database: Database, connection: 
 
 
 def test_the_list_of_unusable_emails_has_pages(database: Database, connection: Connection) -> None:
-    """The list continues where a page ended."""
+    """Each page of the list begins after the last employee of the page before it."""
     listed = [hire(connection, f"mailto:{number}@example.com") for number in range(5)]
     first = employees.people(database, {"sync_status": "UNUSABLE_EMAIL"}, after=None, limit=3)
     rest = employees.people(database, {"sync_status": "UNUSABLE_EMAIL"}, after=first["next"], limit=3)
@@ -79,7 +79,7 @@ def test_the_list_of_unusable_emails_has_pages(database: Database, connection: C
 
 
 def test_the_list_of_unusable_emails_reads_its_index(connection: Connection) -> None:
-    """The conditions of the list are those of its index."""
+    """The query of the list has the conditions of its index, so PostgreSQL uses the index."""
     connection.execute("set enable_seqscan = off")
     query = connection.execute("select auth_sync_people_query_v1('UNUSABLE_EMAIL', null) as q").fetchone()
     assert query is not None

@@ -63,12 +63,12 @@ def work(number: int, user: int, **columns: Any) -> Work:
 
 
 def linked(connection: Connection, user: int) -> int:
-    """Insert an employee with this login. Return its id."""
+    """Insert an employee with this login, and return the employee's id."""
     return hire(connection, f"{user}@example.com", first_name="Jane", last_name="Doe", auth_user_id=UUID(int=user))
 
 
 def some_company(connection: Connection, chance: random.Random) -> None:
-    """A few employees, so that events often concern the same one. Some are ambiguous, inactive or without a login."""
+    """Insert a few employees, so that events often concern the same one. Some are ambiguous, inactive or unlinked."""
     for number in range(chance.randint(2, 6)):
         hire(
             connection,
@@ -107,7 +107,7 @@ def some_work(number: int, chance: random.Random, policy: Policy) -> Work:
 
 
 def some_batches(chance: random.Random, policy: Policy) -> Iterator[list[Work]]:
-    """Batches in which each e-mail is in one event only, because of two users that claim it either may be first."""
+    """Return batches with at most one event per e-mail, because either of two users with one e-mail may be first."""
     number = 0
     for _ in range(chance.randint(3, 12)):
         batch: dict[str | None, Work] = {}
@@ -126,8 +126,9 @@ def some_captured(connection: Connection, chance: random.Random, batch: list[Wor
 
 
 def lived(connection: Connection, chance: random.Random, policy: Policy, process: str) -> list[Any]:
-    """Run a random history, and return the contents of the tables. All is rolled back. The history ends when a user who
-    waited for an employee would be next, which is the relay's work.
+    """Run a random history, roll it back, and return the contents of the tables.
+
+    The history ends when the next step would be the relay's, because an auth user waits for an employee.
     """
     with connection.transaction(force_rollback=True):
         connection.execute("alter sequence employees_employee_id_seq restart 1")
@@ -141,10 +142,11 @@ def lived(connection: Connection, chance: random.Random, policy: Policy, process
         return [connection.execute(table).fetchall() for table in (LEDGER, ACTIONS, STATES, EMPLOYEES)]
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("owner", EmailOwner)
 @pytest.mark.parametrize("seed", range(4))
 def test_a_batch_has_the_result_of_its_single_events(connection: Connection, owner: EmailOwner, seed: int) -> None:
-    """Random histories give the same ledger, the same states and the same employees."""
+    """Random histories give the same ledger, states and employees in batches as with single events."""
     policy = Policy(owner)
     for history in range(25):
         ends = [lived(connection, random.Random(f"{seed} {history}"), policy, how) for how in (TOGETHER, ONE_BY_ONE)]
@@ -163,10 +165,11 @@ def test_events_on_the_fast_path_are_written_once(connection: Connection) -> Non
 
 
 def test_plans_made_on_empty_tables_stay_fast(connection: Connection) -> None:
-    """A plan that a session made on empty tables does not read whole tables once they are full.
+    """A session's plan that was made on empty tables does not read whole tables after they have been filled.
 
-    The planner is more likely to choose such a plan where a table is known to be empty, as after an autovacuum, than
-    where it has no statistics.
+    The planner is more likely to choose such a plan for a table that is known to be empty, as after an autovacuum, than
+    for
+    a table without statistics.
     """
     batches = [[work(n, n, email=f"{n}@example.com") for n in numbers] for numbers in ((1, 2), (3, 4, 5, 6))]
     connection.execute("analyze")
@@ -188,7 +191,7 @@ def test_plans_made_on_empty_tables_stay_fast(connection: Connection) -> None:
 
 
 def test_an_event_that_searches_an_employee_waits_for_older_events(connection: Connection, database: Database) -> None:
-    """An e-mail that a user takes before its deletion can link another user in the same call."""
+    """An event that searches for an employee is applied after older events of its call, which may change e-mails."""
     held = linked(connection, 1)
     gone = decide(AuthEvent("evt-2", Operation.DELETE, 2, AuthUser(UUID(int=1), deleted_at=LONG_AGO)), Policy())
     works = [work(1, 1, email="new@example.com"), gone, work(3, 2, email="new@example.com")]
@@ -209,26 +212,26 @@ def test_a_change_during_a_batch_is_not_overwritten(
     with psycopg.connect(database_url) as hr, ThreadPoolExecutor(1) as threads:
         hr.execute("update employees set last_name = 'Married' where employee_id = %s", [held])
         made = work(1, 1, email="1@example.com", names={"first_name": "Janet"})
-        under_way = threads.submit(process_batch, database, [made], Policy())
+        running = threads.submit(process_batch, database, [made], Policy())
         wait_for_a_blocked_lock(connection)
         hr.commit()
-        assert under_way.result(10)[0].outcome == "synced"
+        assert running.result(10)[0].outcome == "synced"
     assert (employee(connection, held)["first_name"], employee(connection, held)["last_name"]) == ("Janet", "Married")
 
 
-def test_of_two_batches_at_once_the_newer_event_wins(
+def test_the_newer_event_of_two_concurrent_batches_wins(
     connection: Connection, database: Database, database_url: str
 ) -> None:
-    """The older batch read the state before the newer one was written, and still ends as stale."""
+    """If two batches run at the same time, the older event ends as stale, although it read the earlier state."""
     held = linked(connection, 1)
     older, newer = (work(n, 1, email="1@example.com", names={"first_name": f"N{n}"}) for n in (1, 2))
     process_batch(database, [work(0, 1, email="1@example.com")], Policy())
     with psycopg.connect(database_url) as other, ThreadPoolExecutor(1) as threads:
         other.execute(TOGETHER, [Jsonb([to_json(newer)])])
-        under_way = threads.submit(process_batch, database, [older], Policy())
+        running = threads.submit(process_batch, database, [older], Policy())
         wait_for_a_blocked_lock(connection)
         other.commit()
-        assert under_way.result(10)[0].outcome == "stale"
+        assert running.result(10)[0].outcome == "stale"
     assert employee(connection, held)["first_name"] == "N2"
 
 

@@ -1,4 +1,4 @@
-"""Only the columns of employees that differ are set, so a trigger of the owner for one column runs for its changes."""
+"""The service sets only the columns that differ, so an owner's trigger for one column runs only for its changes."""
 
 from typing import Any
 from uuid import UUID
@@ -20,7 +20,7 @@ COLUMNS = ("email", "first_name", "last_name", "auth_user_id", "orphaned_at", "o
 
 @pytest.fixture
 def owner(connection: Connection) -> Connection:
-    """A connection to a database whose owner has a trigger for each column; `seen` has the columns that were set."""
+    """A connection to a database whose owner has a trigger for each column. The table `seen` lists the set columns."""
     connection.execute("create table seen (name text)")
     connection.execute(
         "create function note() returns trigger language plpgsql security definer as"
@@ -44,8 +44,8 @@ def applied(database: Database, event: Json, event_id: str) -> str:
     return str(result.outcome)
 
 
-def test_an_event_sets_only_what_differs(database: Database, owner: Connection) -> None:
-    """A link, a new name, a new e-mail and a deletion each set their own columns, and nothing else."""
+def test_an_event_sets_only_changed_columns(database: Database, owner: Connection) -> None:
+    """A link, a new name, a new e-mail and a deletion each set only the columns that they change."""
     hire(owner, "jane@example.com", first_name="Jane", last_name="Doe")
     known: dict[str, Any] = {"email": "jane@example.com", "email_confirmed_at": CONFIRMED}
     names = {"first_name": "Jane", "last_name": "Doe"}
@@ -63,8 +63,8 @@ def test_an_event_sets_only_what_differs(database: Database, owner: Connection) 
     assert seen(owner) == {"auth_user_id", "orphaned_at", "orphaned_auth_user_id"}
 
 
-def test_an_import_sets_only_what_differs(database: Database, owner: Connection) -> None:
-    """Employees that are linked when they are inserted get the login, and the name where it differs."""
+def test_an_import_sets_only_changed_columns(database: Database, owner: Connection) -> None:
+    """An employee who is linked when inserted gets the login, and a name only if it differs."""
     names = {"first_name": "Jane", "last_name": "Doe"}
     event = insert(JANE, email="jane@example.com", email_confirmed_at=CONFIRMED, raw_user_meta_data=names)
     assert applied(database, event, "evt-1") == "unmatched"
@@ -72,8 +72,8 @@ def test_an_import_sets_only_what_differs(database: Database, owner: Connection)
     assert seen(owner) == {"auth_user_id", "last_name"}
 
 
-def test_a_choice_and_a_dismissal_set_only_what_differs(database: Database, owner: Connection) -> None:
-    """A login that an admin chooses sets the link alone, and a dismissal `is_active` alone."""
+def test_a_choice_and_a_dismissal_set_only_changed_columns(database: Database, owner: Connection) -> None:
+    """A login that an admin chooses sets only the link, and a dismissal sets only `is_active`."""
     user = UUID(int=7)
     event = insert(user, email="other@example.com", email_confirmed_at=CONFIRMED)
     assert applied(database, event, "evt-1") == "unmatched"

@@ -32,7 +32,7 @@ def remembered(connection: Connection, column: str) -> bool:
 
 @pytest.mark.parametrize("column", NAME_COLUMNS)
 def test_a_webhook_copies_each_column(database: Database, connection: Connection, column: str) -> None:
-    """A webhook copies each column when it links and when it syncs, and the ledger records the change."""
+    """A webhook copies each column both when it links and when it syncs, and the ledger records the change."""
     hired = hire(connection, EMAIL)
     assert apply(database, 1, names={column: "One"}) == "linked"
     assert employee(connection, hired)[column] == "One"
@@ -61,7 +61,7 @@ def test_an_event_that_is_applied_alone_copies_each_column(
 
 @pytest.mark.parametrize("column", NAME_COLUMNS)
 def test_an_employee_hired_later_gets_each_column(database: Database, connection: Connection, column: str) -> None:
-    """The auth user existed first, and each column is copied when the employee is inserted."""
+    """If the auth user existed first, each column is copied when the employee is inserted."""
     assert apply(database, 1, names={column: "One"}) == "unmatched"
     hired = hire(connection, EMAIL)
     assert (employee(connection, hired)["auth_user_id"], employee(connection, hired)[column]) == (JANE, "One")

@@ -1,4 +1,4 @@
-"""Every permutation and duplication of a user's events gives the same employee."""
+"""A user's events give the same employee in every order and with duplicates."""
 
 import random
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from itertools import permutations
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -20,7 +21,7 @@ from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 MATCHES, MATCHES_TOO, UNUSED, UNUSED_TOO = "Jane.Doe", "jane.doe", "jane", "j.doe"
-"""Local parts: the first two are the employee's address in two spellings, the others belong to no employee."""
+"""Local parts of addresses. The first two are the employee's and differ in case. The others belong to no employee."""
 
 SELECT = """
 select employee_number, lower(btrim(email)) as email, first_name, last_name,
@@ -31,7 +32,7 @@ select employee_number, lower(btrim(email)) as email, first_name, last_name,
 
 @dataclass(frozen=True)
 class Change:
-    """The values of one event. Addresses and numbers are made unique for each replica of the history."""
+    """The values of one event. Addresses and numbers are unique to each replica of the history."""
 
     local_part: str | None
     confirmed: bool
@@ -55,7 +56,7 @@ endings = st.sampled_from([(), ("soft",), ("hard",), ("soft", "soft"), ("soft", 
 
 @st.composite
 def histories(draw: st.DrawFn, longest: int) -> list[Change | str]:
-    """Up to `longest` events of one user in the order of their versions. A deletion is the last, as in Auth."""
+    """Draw up to `longest` events of one user in the order of their versions. A deletion is the last, as in Auth."""
     ending = draw(endings)
     living = draw(st.lists(changes, min_size=1, max_size=longest - len(ending)))
     return [*living, *ending]
@@ -94,9 +95,9 @@ def ends_as(
     orders: Sequence[Sequence[int]],
     together: int = 1,
 ) -> list[dict[str, Any]]:
-    """Deliver the history in each of these orders, each to its own user and employee. Return the final employee of each
-    order. All orders run side by side: the first event of each in one batch, then the second of each; or `together`
-    events of each.
+    """Deliver the history in each of these orders to a separate user and employee, and return the final employees.
+
+    All orders run side by side. Each batch has the next `together` events of each order.
     """
     replicas = [f"r{uuid4().hex[:12]}" for _ in orders]
     with connection.cursor() as cursor:
@@ -144,15 +145,17 @@ def test_every_permutation_of_a_history_gives_the_same_employee(
     check(database, connection, history, [list(order) for order in permutations(range(len(history)))])
 
 
+@pytest.mark.campaign
 @given(history=histories(longest=6).filter(lambda history: len(history) > 4))
 @settings(shared_database, max_examples=4)
 def test_every_permutation_of_six_events_gives_the_same_employee(
     database: Database, connection: Connection, history: list[Change | str]
 ) -> None:
-    """The same holds for the longest histories that can be tried in every order."""
+    """Histories of six events, the longest that can be tried in every order, always give the same employee."""
     check(database, connection, history, [list(order) for order in permutations(range(len(history)))])
 
 
+@pytest.mark.campaign
 @given(history=histories(longest=6), seed=st.integers(0, 2**32))
 @settings(shared_database, max_examples=40)
 def test_duplicates_in_any_order_change_nothing(
@@ -173,7 +176,7 @@ def test_duplicates_in_any_order_change_nothing(
 def test_events_that_share_a_batch_give_the_same_employee(
     database: Database, connection: Connection, history: list[Change | str], seed: int, together: int
 ) -> None:
-    """Of several events of one user in one batch, older versions are applied first."""
+    """If one batch has several events of one user, older versions are applied first."""
     generator = random.Random(seed)
     orders = [generator.sample(range(len(history)), len(history)) for _ in range(20)]
     [expected] = ends_as(database, connection, history, [range(len(history))])
@@ -182,7 +185,7 @@ def test_events_that_share_a_batch_give_the_same_employee(
 
 
 def test_an_overtaken_event_still_links_by_the_address_it_proved(database: Database, connection: Connection) -> None:
-    """A late event links by its e-mail, though a newer event has another; the link copies the newer e-mail."""
+    """A late event links the employee with its e-mail, although a newer event has another one, which is copied."""
     proved = Change(MATCHES, confirmed=True, number=None, names={}, anonymous=False, banned=False)
     moved = replace(proved, local_part=UNUSED)
     in_order, late = ends_as(database, connection, [proved, moved], [[0, 1], [1, 0]])
@@ -191,7 +194,7 @@ def test_an_overtaken_event_still_links_by_the_address_it_proved(database: Datab
 
 
 def test_an_event_overtaken_by_more_than_an_hour_does_not_link(database: Database, connection: Connection) -> None:
-    """An event that was overtaken more than an hour ago links no employee: its e-mail may have another owner by now."""
+    """An event that was overtaken more than an hour ago does not link, because its e-mail may have another owner."""
     connection.execute("insert into employees (email) values ('jane@example.com')")
     user = AuthUser(uuid4(), email="elsewhere@example.com", email_confirmed=True)
     process_batch(database, [decide(AuthEvent("newer", Operation.UPDATE, 2, user), Policy())], Policy())

@@ -1,4 +1,4 @@
-"""Group commit: concurrent works share a call of the database."""
+"""Concurrent works share a call of the database (group commit)."""
 
 import asyncio
 import threading
@@ -34,7 +34,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 class Gate(CalledSoon):
-    """A database behind a gate: it counts the calls, and lets them through once the gate is opened."""
+    """A database behind a gate that counts the calls and holds them until the gate is opened."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -56,7 +56,7 @@ class Gate(CalledSoon):
 
 
 class OneAtATime(Gate):
-    """Refuse calls with several works. Of the calls with one work after that, hold the second until `let_go`."""
+    """Refuse calls with several works. Hold the second of the following calls with one work until `let_go`."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
@@ -73,7 +73,7 @@ class OneAtATime(Gate):
 
 
 def test_works_that_wait_together_share_a_call(database: Database) -> None:
-    """Works that arrive during a call share the next one."""
+    """Works that arrive during a call share the next call."""
     gate = Gate(database)
     commits = ForThreads(GroupCommit(gate, Policy(), patience=10, held_up=60))
     with ThreadPoolExecutor(9) as threads:
@@ -97,21 +97,21 @@ def test_a_batch_has_a_limit(database: Database) -> None:
     assert max(gate.batches) <= 4
 
 
-@pytest.mark.parametrize(("round_trip", "under_way"), [(0.0, 1), (0.004, 1), (0.006, 2), (0.3, 2)])
-def test_a_slow_network_allows_a_second_call(database: Database, round_trip: float, under_way: int) -> None:
-    """With a round trip of up to 5 ms one call is under way at a time, with a longer one two."""
+@pytest.mark.parametrize(("round_trip", "running"), [(0.0, 1), (0.004, 1), (0.006, 2), (0.3, 2)])
+def test_a_slow_network_allows_a_second_call(database: Database, round_trip: float, running: int) -> None:
+    """With a round trip of up to 5 ms one call runs at a time, with a longer round trip two."""
     gate = Gate(database)
     gate.round_trip = round_trip
     commits = ForThreads(GroupCommit(gate, Policy(), max_batch=1, patience=10, held_up=60))
     with ThreadPoolExecutor(5) as threads:
         results = [threads.submit(commits.process, work(number)) for number in range(1, 6)]
-        wait_for(lambda: commits.waiting() == 5 - under_way and len(gate.batches) == under_way)
+        wait_for(lambda: commits.waiting() == 5 - running and len(gate.batches) == running)
         gate.opened.set()
         assert {result.result(10).outcome for result in results} == {"unconfirmed"}
 
 
 def test_the_senders_of_the_last_call_share_the_next(database: Database) -> None:
-    """The next call begins as soon as all senders of the last call are back, and has all of them."""
+    """The next call begins as soon as all senders of the last call have sent again, and has all their works."""
     gate = Gate(database)
     gate.opened.set()
 
@@ -124,12 +124,12 @@ def test_the_senders_of_the_last_call_share_the_next(database: Database) -> None
             for number in range(1, count + 1):
                 group.create_task(sender(number))
 
-    with ThreadPoolExecutor(1) as elsewhere:  # the tests with a browser keep a loop running in this thread
+    with ThreadPoolExecutor(1) as elsewhere:  # browser tests keep a loop running in this thread
         elsewhere.submit(asyncio.run, senders(GroupCommit(gate, Policy(), patience=10), 6, 5)).result()
     assert gate.batches == [6] * 5
 
 
-def test_a_blocked_call_does_not_block_the_others(database: Database) -> None:
+def test_a_blocked_call_does_not_block_other_works(database: Database) -> None:
     """Works that arrive during a blocked call get their own call, even if they are few."""
     gate = Gate(database)
     commits = ForThreads(GroupCommit(gate, Policy(), patience=10))
@@ -144,7 +144,7 @@ def test_a_blocked_call_does_not_block_the_others(database: Database) -> None:
 
 
 def test_a_poison_event_fails_alone(database: Database, connection: Connection) -> None:
-    """An event that the database refuses fails alone; the other events of its batch are processed."""
+    """If the database refuses one event of a batch, only this event fails, and all others are processed."""
     gate = Gate(database)
     commits = ForThreads(GroupCommit(gate, Policy(), patience=10, held_up=60))
     poison = work(2, email="half a surrogate \ud800")
@@ -178,7 +178,7 @@ def test_each_work_of_a_refused_batch_is_answered_at_once(database: Database) ->
 
 
 def test_a_work_that_waits_too_long_is_refused_for_now(database: Database, connection: Connection) -> None:
-    """A work that waits too long gets Unavailable, and is never recorded if it had not begun."""
+    """A work that waits too long gets Unavailable. If its call had not begun, it is never recorded."""
     gate = Gate(database)
     commits = ForThreads(GroupCommit(gate, Policy(), patience=0.2, held_up=60))
     for number in (1, 2):
@@ -192,7 +192,7 @@ def test_a_work_that_waits_too_long_is_refused_for_now(database: Database, conne
 
 
 def test_the_same_event_twice_in_a_batch_is_applied_once(database: Database) -> None:
-    """Of two equal events in a batch, one is the duplicate."""
+    """If a batch has the same event twice, one is applied and the other is the duplicate."""
     gate = Gate(database)
     commits = ForThreads(GroupCommit(gate, Policy(), patience=10, held_up=60))
     with ThreadPoolExecutor(3) as threads:
@@ -219,8 +219,8 @@ def test_a_batch_without_results_does_not_stop_the_next(database: Database) -> N
     assert commits.process(work(3)).outcome == "unconfirmed"
 
 
-def test_a_held_row_does_not_block_the_others(database: Database, connection: Connection) -> None:
-    """The event of a locked employee is refused for now; the rest of the batch is processed in time."""
+def test_a_held_row_does_not_block_other_events(database: Database, connection: Connection) -> None:
+    """The event of a locked employee is refused for now. All other events of the batch are processed in time."""
     connection.execute("insert into employees (employee_number) values ('held')")
     gate = Gate(database)
     commits = ForThreads(GroupCommit(gate, Policy(), held_up=60))
@@ -238,8 +238,8 @@ def test_a_held_row_does_not_block_the_others(database: Database, connection: Co
             refused.result(10)
 
 
-def test_many_held_rows_do_not_block_the_others(database: Database, connection: Connection) -> None:
-    """The events of a dozen employees that an import has locked are refused for now; all others are applied."""
+def test_many_held_rows_do_not_block_other_events(database: Database, connection: Connection) -> None:
+    """The events of twelve employees that an import has locked are refused for now, and all others are applied."""
     connection.execute("insert into employees (employee_number) select 'held' || n from generate_series(1, 12) as n")
     commits = ForThreads(GroupCommit(database, Policy()))
 
@@ -257,10 +257,8 @@ def test_many_held_rows_do_not_block_the_others(database: Database, connection: 
                 future.result(10)
 
 
-def test_an_event_that_is_held_beside_a_held_call_is_refused_at_once(
-    database: Database, connection: Connection
-) -> None:
-    """A held event does not wait for the lock a second time, because a few locks would then occupy all calls."""
+def test_a_second_held_event_is_refused_at_once(database: Database, connection: Connection) -> None:
+    """If a held call is running, another held event does not wait, because a few locks would then occupy all calls."""
     connection.execute("insert into employees (employee_number) values ('held1'), ('held2')")
     commits = ForThreads(GroupCommit(database, Policy(), held_up=0.05))
     first, second = (

@@ -48,7 +48,7 @@ def send(client: FlaskClient, body: bytes, event_id: str = "evt-1", **headers: s
 def test_an_event_leaves_only_mapped_columns(
     client: FlaskClient, connection: Connection, log: pytest.LogCaptureFixture, payload: Json, outcome: str
 ) -> None:
-    """No secret or unmapped column is in the database, the log or a response, also after a replay."""
+    """No secret or unmapped column is in the database, the log or a response, even after a replay."""
     connection.execute("insert into employees (email) values (%s)", [EMAIL])
     answers = [send(client, body_of(payload)), send(client, body_of(payload))]
     assert answers[0].get_json()["outcome"] == outcome
@@ -89,7 +89,7 @@ REFUSED = {
 def test_a_refused_payload_leaves_nothing(
     client: FlaskClient, connection: Connection, log: pytest.LogCaptureFixture, body: bytes
 ) -> None:
-    """A refusal names the wrong field, but not its value."""
+    """The refusal of a payload names the wrong field, but not its value."""
     before = contents(connection)
     answer = send(client, body)
     assert answer.status_code in (400, 422)
@@ -111,7 +111,7 @@ def test_a_refused_payload_leaves_nothing(
 def test_headers_are_not_repeated(
     client: FlaskClient, connection: Connection, log: pytest.LogCaptureFixture, headers: dict[str, str]
 ) -> None:
-    """Signatures, keys and other headers are neither logged nor answered, whether they are valid or not."""
+    """Neither the log nor a response repeats signatures, keys and other headers, valid or not."""
     answer = send(client, body_of(webhook("UPDATE")), **headers)
     assert_no_canary_leaked(connection, log, answer)
 
@@ -119,7 +119,7 @@ def test_headers_are_not_repeated(
 def test_a_token_is_not_repeated(
     settings: Settings, database: Database, connection: Connection, log: pytest.LogCaptureFixture
 ) -> None:
-    """The static token of a webhook that cannot sign is not repeated, whether it is right or wrong."""
+    """Neither the log nor a response repeats a static token, whether the token is right or wrong."""
     client = create_app(replace(settings, static_token=True), database).test_client()
     token = signature.mint_token(settings.webhook_secrets, "test")
     for sent, status in ((token, 200), (f"{token}x", 401)):
@@ -136,7 +136,10 @@ def test_a_token_is_not_repeated(
 def test_an_event_that_cannot_be_applied_leaves_nothing(
     client: FlaskClient, connection: Connection, log: pytest.LogCaptureFixture, sqlstate: str, status: int
 ) -> None:
-    """The event's secrets are nowhere, and the database's error text is neither in the log nor in the response."""
+    """If an event cannot be applied, no secret of the event is in the database, the log or the response.
+
+    The database's error is not in the log or the response either.
+    """
     connection.execute("insert into employees (email, first_name) values (%s, 'Row-CaNaRy')", [EMAIL])
     connection.execute(
         "create function fail() returns trigger language plpgsql as $$ begin"
@@ -150,7 +153,7 @@ def test_an_event_that_cannot_be_applied_leaves_nothing(
 
 
 def test_an_unexpected_error_leaves_nothing(app: Flask, connection: Connection, log: pytest.LogCaptureFixture) -> None:
-    """The text of an unexpected error is neither logged nor answered."""
+    """Neither the log nor a response contains the text of an unexpected error."""
 
     @app.get("/surprise")
     def surprise() -> str:
@@ -162,10 +165,10 @@ def test_an_unexpected_error_leaves_nothing(app: Flask, connection: Connection, 
     assert_no_canary_leaked(connection, log, answer)
 
 
-def test_a_dead_supabase_leaves_nothing(
+def test_an_unavailable_supabase_leaves_nothing(
     settings: Settings, connection: Connection, log: pytest.LogCaptureFixture
 ) -> None:
-    """Supabase's key, which is in each request to it, is neither logged nor answered."""
+    """Neither the log nor a response contains Supabase's key, which each request to Supabase carries."""
     supabase = SupabaseConnection(f"http://127.0.0.1:{free_port()}", f"sb_secret_{CANARY}")
     database = SupabaseDatabase(supabase.url, supabase.service_role_key)
     answer = send(create_app(replace(settings, connection=supabase), database).test_client(), GOOD)

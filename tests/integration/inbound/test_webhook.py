@@ -1,4 +1,4 @@
-"""POST /webhook/auth over a real database: the decision table and the resulting employees."""
+"""POST /webhook/auth on a real database gives the outcomes of the decision table and the resulting employees."""
 
 from typing import Any
 from uuid import UUID
@@ -30,7 +30,7 @@ def test_the_response_has_event_status_and_outcome(client: FlaskClient) -> None:
 
 
 def test_a_confirmed_user_is_linked_to_the_employee_with_its_email(client: FlaskClient, connection: Connection) -> None:
-    """Case and surrounding space of the employee's e-mail are ignored when matching, and stay unchanged."""
+    """Matching ignores case and surrounding space of the employee's e-mail, which stays unchanged."""
     jane = hire(connection, " Jane.Doe@Example.com ")
     assert outcome_of(post(client, insert(**PROVEN))) == "linked"
     found = employee(connection, jane)
@@ -65,14 +65,14 @@ def test_an_inactive_employee_is_linked_and_its_login_queued_to_be_disabled(
 
 
 def test_an_unconfirmed_email_does_not_link(client: FlaskClient, connection: Connection) -> None:
-    """A user who signs up with an employee's e-mail is not linked before confirming it."""
+    """A user who signs up with an employee's e-mail is linked only after confirming the e-mail."""
     jane = hire(connection, MAIL)
     assert outcome_of(post(client, insert(email=MAIL))) == "unconfirmed"
     assert employee(connection, jane)["auth_user_id"] is None
 
 
 def test_the_employee_number_outranks_the_email(client: FlaskClient, connection: Connection) -> None:
-    """An employee number from the service role is the only criterion of the match."""
+    """If the service role sets an employee number, only the number is matched."""
     hire(connection, MAIL, employee_number="E-1")
     right = hire(connection, "other@example.com", employee_number="E-2")
     post(client, insert(**PROVEN, raw_app_meta_data={"employee_number": "E-2"}))
@@ -80,7 +80,7 @@ def test_the_employee_number_outranks_the_email(client: FlaskClient, connection:
 
 
 def test_several_employees_that_match_are_ambiguous(client: FlaskClient, connection: Connection) -> None:
-    """The event fails and lists the matching employees; none of them is linked."""
+    """If several employees match, the event fails and lists them, and none is linked."""
     first, second = hire(connection, MAIL), hire(connection, MAIL.upper())
     response = post(client, insert(**PROVEN), "evt-1")
     assert response.get_json() == {"event_id": "evt-1", "status": "FAILED", "outcome": "ambiguous"}
@@ -97,7 +97,7 @@ def test_a_link_is_never_stolen(client: FlaskClient, connection: Connection) -> 
 def test_a_free_employee_is_linked_though_another_with_its_email_is_taken(
     client: FlaskClient, connection: Connection
 ) -> None:
-    """A single free employee that matches is linked, though another match is linked already."""
+    """A single free employee that matches is linked, even if another match is already linked."""
     hire(connection, MAIL, auth_user_id=OTHER)
     free = hire(connection, MAIL)
     assert outcome_of(post(client, insert(**PROVEN))) == "linked"
@@ -105,14 +105,14 @@ def test_a_free_employee_is_linked_though_another_with_its_email_is_taken(
 
 
 def test_without_an_employee_the_user_is_remembered(client: FlaskClient, connection: Connection) -> None:
-    """Unmatched is a success: the known state waits for the employee."""
+    """An unmatched event is a success. The known state is kept until the employee exists."""
     assert outcome_of(post(client, insert(**PROVEN))) == "unmatched"
     state = connection.execute("select email, email_confirmed, employee_id from auth_user_state").fetchone()
     assert state == {"email": MAIL, "email_confirmed": True, "employee_id": None}
 
 
 def test_a_new_email_is_copied_to_the_linked_employee(client: FlaskClient, connection: Connection) -> None:
-    """Auth owns the e-mail by default."""
+    """Auth owns the e-mail by default. A new e-mail in Auth is copied to the linked employee."""
     jane = hire(connection, MAIL)
     post(client, insert(at=1, **PROVEN))
     assert outcome_of(post(client, update(at=2, **PROVEN | {"email": "jane.smith@example.com"}))) == "synced"
@@ -122,7 +122,7 @@ def test_a_new_email_is_copied_to_the_linked_employee(client: FlaskClient, conne
 def test_an_email_owned_by_employees_is_not_copied(
     settings: Settings, database: Database, connection: Connection
 ) -> None:
-    """EMAIL_OWNER=employees leaves the employee's e-mail unchanged."""
+    """If EMAIL_OWNER is `employees`, the employee's e-mail stays unchanged."""
     owned = Settings(
         settings.connection,
         settings.webhook_secrets,
@@ -136,7 +136,7 @@ def test_an_email_owned_by_employees_is_not_copied(
     assert employee(connection, jane)["email"] == MAIL
 
 
-def test_nothing_new_is_unchanged(client: FlaskClient, connection: Connection) -> None:
+def test_a_ban_is_recorded_and_changes_no_employee(client: FlaskClient, connection: Connection) -> None:
     """A ban changes no column of the employee, and is recorded in the state."""
     hire(connection, MAIL)
     post(client, insert(at=1, **PROVEN))
@@ -146,7 +146,7 @@ def test_nothing_new_is_unchanged(client: FlaskClient, connection: Connection) -
 
 
 def test_an_email_that_employees_do_not_allow_twice_is_taken(client: FlaskClient, connection: Connection) -> None:
-    """Where a unique constraint on the employees' e-mail refuses the copy, the event fails and copies nothing."""
+    """If a unique constraint on the employees' e-mail refuses the copy, the event fails and copies nothing."""
     connection.execute("create unique index on employees (email)")
     jane, _ = hire(connection, MAIL), hire(connection, "taken@example.com")
     post(client, insert(at=1, **PROVEN))
@@ -158,7 +158,7 @@ def test_an_email_that_employees_do_not_allow_twice_is_taken(client: FlaskClient
 
 
 def test_an_event_that_employees_refuse_fails_alone(client: FlaskClient, connection: Connection) -> None:
-    """A constraint on employees fails the event with its reason; the next event is applied."""
+    """If a constraint on employees refuses an event, it fails with the reason, and the next event is applied."""
     connection.execute("alter table employees add check (email <> 'not.here@example.com')")
     jane = hire(connection, MAIL)
     post(client, insert(at=1, **PROVEN))
@@ -168,7 +168,10 @@ def test_an_event_that_employees_refuse_fails_alone(client: FlaskClient, connect
 
 
 def test_a_refused_name_does_not_fail_the_event(client: FlaskClient, connection: Connection) -> None:
-    """Names are the user's own input, so a name that employees refuse is left out, and the rest is applied."""
+    """If the employees table refuses a name, all other columns are still applied.
+
+    Users write their names themselves, so a name must not fail the event.
+    """
     connection.execute("alter table employees alter first_name type varchar(20)")
     jane = hire(connection, MAIL, first_name="Jane")
     assert outcome_of(post(client, insert(at=1, **PROVEN, raw_user_meta_data={"first_name": "J" * 30}))) == "linked"
@@ -180,7 +183,7 @@ def test_a_refused_name_does_not_fail_the_event(client: FlaskClient, connection:
 
 
 def test_triggers_of_employees_find_their_own_tables(client: FlaskClient, connection: Connection) -> None:
-    """A trigger on employees finds the tables of its own search_path, not of the service's empty one."""
+    """A trigger on employees finds the tables of its own search_path, although the service's search_path is empty."""
     connection.execute("create schema hr; create table hr.audit (employee bigint)")
     connection.execute(
         sql.SQL("alter database {} set search_path = public, hr").format(sql.Identifier(connection.info.dbname))
@@ -204,7 +207,7 @@ def test_a_link_that_a_trigger_prevents_is_not_a_success(client: FlaskClient, co
 
 
 def test_an_error_of_a_trigger_fails_only_its_event(client: FlaskClient, connection: Connection) -> None:
-    """An error code from a trigger fails its event only, unless the code asks for a retry."""
+    """If a trigger raises an error, only its event fails, unless the SQLSTATE is one that is retried."""
     connection.execute("""
         create function raises() returns trigger language plpgsql as
         $$ begin raise exception 'not now' using errcode = '55000'; end $$;
@@ -213,8 +216,8 @@ def test_an_error_of_a_trigger_fails_only_its_event(client: FlaskClient, connect
     assert outcome_of(post(client, insert(**PROVEN))) == "employee_rejected"
 
 
-def test_one_id_for_two_events_is_one_event(database: Database, connection: Connection) -> None:
-    """Two different events with one id in a batch are one: the ledger's row and the applied change belong together."""
+def test_only_one_of_two_events_with_the_same_id_is_applied(database: Database, connection: Connection) -> None:
+    """If two events in a batch have the same id, only one is applied, and the ledger's row is the one of this event."""
     one, other = (
         decide(AuthEvent("evt-1", Operation.INSERT, number, AuthUser(UUID(int=number))), Policy()) for number in (1, 2)
     )
@@ -225,7 +228,7 @@ def test_one_id_for_two_events_is_one_event(database: Database, connection: Conn
 
 
 def test_a_deleted_user_leaves_an_orphan(client: FlaskClient, connection: Connection) -> None:
-    """The link is cleared, the row shows the orphan, and e-mail and names stay."""
+    """If an auth user is deleted, the link is cleared, the row shows the orphan, and e-mail and names stay."""
     jane = hire(connection, MAIL, first_name="Jane")
     post(client, insert(at=1, **PROVEN))
     assert outcome_of(post(client, delete(at=1, **PROVEN))) == "orphaned"
@@ -236,7 +239,7 @@ def test_a_deleted_user_leaves_an_orphan(client: FlaskClient, connection: Connec
 
 
 def test_a_soft_delete_is_a_deletion(client: FlaskClient, connection: Connection) -> None:
-    """The first update of a soft delete orphans with Auth's time of deletion; the next two change nothing."""
+    """The first update of a soft delete orphans the employee with Auth's time of deletion. Two more change nothing."""
     jane = hire(connection, MAIL)
     post(client, insert(at=1, **PROVEN))
     gone: dict[str, Any] = {"email": "R" * 43, "email_confirmed_at": CONFIRMED, "deleted_at": CONFIRMED}
@@ -246,10 +249,8 @@ def test_a_soft_delete_is_a_deletion(client: FlaskClient, connection: Connection
     assert (found["email"], found["orphaned_at"]) == (MAIL, EPOCH)
 
 
-def test_an_orphan_is_seen_though_a_foreign_key_removed_the_link_first(
-    client: FlaskClient, connection: Connection
-) -> None:
-    """The state remembers the employee, because `on delete set null` clears auth_user_id before the event arrives."""
+def test_a_link_that_a_foreign_key_removed_still_leaves_an_orphan(client: FlaskClient, connection: Connection) -> None:
+    """An employee becomes an orphan even if `on delete set null` clears the link before the event arrives."""
     jane = hire(connection, MAIL)
     post(client, insert(at=1, **PROVEN))
     connection.execute("update employees set auth_user_id = null")
@@ -258,7 +259,7 @@ def test_an_orphan_is_seen_though_a_foreign_key_removed_the_link_first(
 
 
 def test_a_new_user_takes_over_an_orphan(client: FlaskClient, connection: Connection) -> None:
-    """An orphan is free: a user who proves its e-mail is linked, and the employee is no longer an orphan."""
+    """A user who proves an orphan's e-mail is linked to this employee, who is then no longer an orphan."""
     jane = hire(connection, MAIL)
     post(client, insert(at=1, **PROVEN))
     post(client, delete(at=1))
@@ -271,19 +272,19 @@ def test_a_new_user_takes_over_an_orphan(client: FlaskClient, connection: Connec
 def test_the_deletion_of_an_unlinked_user_is_recorded(
     client: FlaskClient, connection: Connection, gone: dict[str, Any]
 ) -> None:
-    """The deletion of a user that was never linked is unmatched, and recorded in the state."""
+    """The deletion of a user that was never linked is unmatched, and the state records it."""
     assert outcome_of(post(client, gone)) == "unmatched"
     assert connection.execute("select from auth_user_state where deleted_at is not null").rowcount == 1
 
 
 def test_an_anonymous_user_is_ignored(client: FlaskClient, connection: Connection) -> None:
-    """An anonymous user links no employee, whatever its metadata has."""
+    """An anonymous user links no employee, whatever its metadata contains."""
     hire(connection, MAIL)
     assert outcome_of(post(client, insert(**PROVEN, is_anonymous=True))) == "ignored"
 
 
 def test_an_older_event_is_stale(client: FlaskClient, connection: Connection) -> None:
-    """An event that a newer one has overtaken changes nothing."""
+    """An event that arrives after a newer event changes nothing."""
     jane = hire(connection, MAIL)
     post(client, update(at=2, **PROVEN, raw_user_meta_data={"first_name": "New"}))
     older = update(at=1, **PROVEN, raw_user_meta_data={"first_name": "Old"})
@@ -302,7 +303,7 @@ def test_the_same_event_again_is_a_duplicate(client: FlaskClient, connection: Co
 
 
 def test_a_failed_event_does_not_block_newer_ones(client: FlaskClient, connection: Connection) -> None:
-    """After an ambiguous event the user's next one is applied."""
+    """After an ambiguous event, the user's next event is applied."""
     hire(connection, MAIL), hire(connection, MAIL)
     free = hire(connection, "only@example.com")
     assert outcome_of(post(client, insert(at=1, **PROVEN))) == "ambiguous"
@@ -310,10 +311,8 @@ def test_a_failed_event_does_not_block_newer_ones(client: FlaskClient, connectio
     assert employee(connection, free)["auth_user_id"] == JANE
 
 
-def test_updates_by_hand_that_do_not_move_updated_at_are_applied_as_they_arrive(
-    client: FlaskClient, connection: Connection
-) -> None:
-    """Of two different events with the same version, the later arrival is the newer one."""
+def test_events_with_the_same_version_are_applied_as_they_arrive(client: FlaskClient, connection: Connection) -> None:
+    """The later of two events with the same version counts as newer."""
     jane = hire(connection, MAIL)
     post(client, update(at=1, **PROVEN, raw_user_meta_data={"first_name": "First"}))
     post(client, update(at=1, **PROVEN, raw_user_meta_data={"first_name": "Second"}))
@@ -331,7 +330,7 @@ def test_the_ledger_records_the_changes(client: FlaskClient, connection: Connect
 
 
 def test_a_supabase_payload_with_our_version_is_ordered_by_it(client: FlaskClient, connection: Connection) -> None:
-    """A version in the payload decides the order."""
+    """If a payload has a version, this version decides the order."""
     jane = hire(connection, MAIL)
     post(client, update(at=1, **PROVEN, raw_user_meta_data={"first_name": "New"}) | {"version": 2 * 10**16})
     older = update(at=2, **PROVEN, raw_user_meta_data={"first_name": "Old"}) | {"version": 1 * 10**16}
@@ -341,5 +340,5 @@ def test_a_supabase_payload_with_our_version_is_ordered_by_it(client: FlaskClien
 
 @pytest.mark.parametrize("path", ["/webhook/auth/", "//webhook/auth", "/webhook//auth", "/webhook/auth?a=b/../c"])
 def test_the_endpoint_never_redirects(client: FlaskClient, path: str) -> None:
-    """A redirect is never sent, because pg_net follows it as a GET without a body and records a success."""
+    """The endpoint never redirects, because pg_net follows a redirect as a GET without a body and records a success."""
     assert client.post(path).status_code in (401, 404)

@@ -18,7 +18,7 @@ from webhook_service.ports import Database
 
 FAR = datetime(2126, 1, 1, tzinfo=UTC)
 DISAGREEING = """
-select 'link to nobody' as what, e.employee_id from employees e left join auth.users u on u.id = e.auth_user_id
+select 'link to a missing user' as what, e.employee_id from employees e left join auth.users u on u.id = e.auth_user_id
  where e.auth_user_id is not null and (u.id is null or u.deleted_at is not null)
 union all
 select 'other e-mail', e.employee_id from employees e join auth.users u on u.id = e.auth_user_id
@@ -45,7 +45,7 @@ def auth(database_url: str) -> Iterator[Auth]:
 
 
 class History:
-    """Random changes of some twenty people, of which some are not captured."""
+    """Random changes of about twenty people. Some of the changes are not captured."""
 
     def __init__(self, dice: random.Random, connection: Connection, database: Database, auth: Auth) -> None:
         self._dice = dice
@@ -90,9 +90,10 @@ class History:
         self._users.remove(user)
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("attempt", range(8))
 def test_one_run_corrects_any_history(database: Database, connection: Connection, auth: Auth, attempt: int) -> None:
-    """After random changes with random losses, the relay and one run leave no difference, and employees are right."""
+    """After random changes, some of them lost, the relay and one run leave no difference between Auth and employees."""
     seed = random.randrange(10**6)
     history = History(random.Random(seed), connection, database, auth)
     for _ in range(60):
@@ -104,10 +105,10 @@ def test_one_run_corrects_any_history(database: Database, connection: Connection
     assert [event for event in inbound(connection) if event["status"] == "PENDING"] == [], f"seed {seed}"
 
 
-def test_one_run_also_links_an_employee_that_its_own_links_left_as_the_only_match(
+def test_one_run_links_an_employee_that_becomes_the_only_match_during_the_run(
     database: Database, connection: Connection, auth: Auth
 ) -> None:
-    """Two employees share an address; when a run links one of them by its number, it links the other by the address."""
+    """If a run links one of two employees with the same e-mail by number, it links the other employee by e-mail."""
     by_email = auth.admin_create("jane@example.com", id=UUID(int=1))
     auth.admin_create("other@example.com", app_metadata={"employee_number": "7"}, id=UUID(int=2))
     relay_all(database)
@@ -119,7 +120,7 @@ def test_one_run_also_links_an_employee_that_its_own_links_left_as_the_only_matc
     assert employee(connection, jane)["auth_user_id"] == by_email
 
 
-def test_one_run_also_links_an_employee_that_a_deletion_has_set_free(
+def test_one_run_links_an_employee_whose_auth_user_was_deleted(
     database: Database, connection: Connection, auth: Auth
 ) -> None:
     """If a deletion and a new sign-up were both lost, one run links the employee to the new user."""

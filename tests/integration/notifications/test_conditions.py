@@ -1,4 +1,4 @@
-"""The database reports conditions: which rows of the ledger are worth a notice."""
+"""The database reports the conditions of the ledger that are worth a notice."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def conditions(database: Database, *, backlog: int = 900, silence: int | None = 
 
 
 def enter(connection: Connection, **columns: Any) -> None:
-    """Insert a row of the ledger; times are minutes from now."""
+    """Insert a row of the ledger. Times are in minutes from now."""
     row: dict[str, Any] = {"direction": "inbound", "operation": "INSERT", "status": "PENDING", "outcome": None}
     row |= {"priority": 0, "created_at": 0, "next_attempt_at": None, "changes": "{}"} | columns
     row["error_message"] = "it failed" if row["status"] == "FAILED" else None
@@ -37,13 +37,13 @@ RETRYING = {"status": "FAILED", "outcome": "ambiguous", "created_at": -99}
 ACTION = {"direction": "outbound", "operation": "disable_auth_user", "created_at": -20, "next_attempt_at": -20}
 OUTAGE = ACTION | {"status": "FAILED", "outcome": "auth_unavailable", "next_attempt_at": 5}
 CASES = {
-    "an event that no relay took": (PENDING, "backlog"),
+    "an event that no relay claimed": (PENDING, "backlog"),
     "an event that just arrived": ({"created_at": -10, "next_attempt_at": -10}, None),
     "an event that is held again and again": ({"created_at": -20, "next_attempt_at": 0}, "backlog"),
     "an event that is retried in time": (RETRYING | {"next_attempt_at": 30}, None),
     "an event that is not retried in time": (RETRYING | {"next_attempt_at": -16}, "backlog"),
     "an event that needs attention": (RETRYING | {"next_attempt_at": None}, "needs_attention"),
-    "a dismissal that no relay took": (ACTION, "backlog"),
+    "a dismissal that no relay claimed": (ACTION, "backlog"),
     "a dismissal during an outage": (OUTAGE, "backlog"),
     "a bulk action that waits its turn": (ACTION | {"priority": 1}, None),
     "a bulk action since yesterday": (ACTION | {"priority": 1, "created_at": -1500}, "backlog"),
@@ -59,7 +59,7 @@ CASES = {
 def test_rows_that_wait_too_long_or_need_attention_are_reported(
     database: Database, connection: Connection, row: dict[str, Any], kind: str | None
 ) -> None:
-    """Rows that wait too long or need attention are conditions; other rows are not."""
+    """Rows that wait too long or need attention are reported as conditions, and other rows are not."""
     assert conditions(database) == {}
     enter(connection, **row)
     found = conditions(database)
@@ -70,7 +70,7 @@ def test_rows_that_wait_too_long_or_need_attention_are_reported(
 
 
 def test_bulk_actions_are_a_backlog_during_an_outage(database: Database, connection: Connection) -> None:
-    """Bulk actions count as a backlog at once if Auth is down, and never if this service performs no actions."""
+    """Bulk actions are a backlog at once if Auth is down, and never if this service performs no actions."""
     enter(connection, **ACTION | {"priority": 1})
     connection.execute("update auth_sync_rate set failures = 1")
     assert conditions(database)["backlog"]["actions"] == 1
@@ -78,13 +78,13 @@ def test_bulk_actions_are_a_backlog_during_an_outage(database: Database, connect
 
 
 def test_drift_is_reported_from_the_newest_run(database: Database, connection: Connection) -> None:
-    """Drift is what the newest reconcile run found, except for the very first run, which finds all earlier users."""
+    """Drift is what the newest reconcile run found. The first run does not count, as it finds all earlier users."""
     run = {"direction": "maintenance", "operation": "reconcile", "status": "SUCCESS", "outcome": "reconciled"}
     connection.execute("alter table integration_sync_log drop constraint known_state")
     enter(connection, **run, changes='{"differences": {"unknown": 900}}')
     assert conditions(database) == {}
     enter(connection, **run, changes='{"differences": {"unknown": 2, "email": 1}}')
-    enter(connection, **run | {"status": "FAILED", "outcome": "interrupted"})  # it has no result
+    enter(connection, **run | {"status": "FAILED", "outcome": "interrupted"})  # this run has no result
     drift = conditions(database)["drift"]
     assert (drift["count"], drift["differences"]) == (3, {"unknown": 2, "email": 1})
     enter(connection, **run, changes='{"differences": {}}')
@@ -92,7 +92,7 @@ def test_drift_is_reported_from_the_newest_run(database: Database, connection: C
 
 
 def test_silence_is_counted_from_the_last_event(database: Database, connection: Connection) -> None:
-    """Silence, if it is watched, is counted from the last event, or else from the installation."""
+    """If silence is watched, it is counted from the last event, or from the installation if there is no event."""
     assert conditions(database, silence=HOUR) == {}
     connection.execute("update auth_sync_migrations set applied_at = now() - interval '2 hours'")
     assert conditions(database, silence=HOUR)["silence"]["seconds"] >= 2 * HOUR

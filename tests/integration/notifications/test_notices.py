@@ -1,4 +1,4 @@
-"""Notices from the ledger to a mail on a real SMTP server."""
+"""The notifier mails notices about the ledger through a real SMTP server."""
 
 import logging
 import threading
@@ -43,7 +43,7 @@ def notifier(database: Database, *urls: str, pages: PageSettings = PAGES) -> Not
     return found
 
 
-def fail_for_good(connection: Connection, count: int, outcome: str = "ambiguous") -> None:
+def fail_finally(connection: Connection, count: int, outcome: str = "ambiguous") -> None:
     """Insert events that need attention."""
     connection.execute(FAILED, [outcome, f"no place for {PERSON}", PERSON, count])
 
@@ -62,8 +62,8 @@ def later(connection: Connection, minutes: int) -> None:
 
 def test_a_thousand_failures_are_one_mail(database: Database, connection: Connection, mailbox: Mailbox) -> None:
     """A thousand failures cause one mail with counts, what to do and a link to the oldest, without personal data."""
-    fail_for_good(connection, 700)
-    fail_for_good(connection, 300, "email_taken")
+    fail_finally(connection, 700)
+    fail_finally(connection, 300, "email_taken")
     one = notifier(database, mailbox.url)
     for _ in range(3):
         one.run_once("a")
@@ -84,7 +84,7 @@ def test_a_thousand_failures_are_one_mail(database: Database, connection: Connec
 def test_later_failures_are_gathered_and_the_end_is_reported_once(
     database: Database, connection: Connection, mailbox: Mailbox
 ) -> None:
-    """Later failures are gathered for a group interval, and the end is reported as resolved once."""
+    """Later failures are gathered for a group interval, and their end is reported once as resolved."""
     one = notifier(database, mailbox.url, pages=PageSettings())
 
     def poll(minutes: int) -> None:
@@ -93,9 +93,9 @@ def test_later_failures_are_gathered_and_the_end_is_reported_once(
         one.run_once("b")
 
     poll(0)
-    fail_for_good(connection, 1)
+    fail_finally(connection, 1)
     poll(0)
-    fail_for_good(connection, 999)
+    fail_finally(connection, 999)
     poll(5)
     poll(10)
     connection.execute("delete from integration_sync_log")
@@ -110,9 +110,9 @@ def test_later_failures_are_gathered_and_the_end_is_reported_once(
 
 
 def test_one_of_many_relays_sends_a_notice(database_url: str, connection: Connection, mailbox: Mailbox) -> None:
-    """Each notice is sent once by relays that poll at the same moment."""
+    """If several relays poll at the same moment, each notice is sent once."""
     relays, polls = 4, 3
-    fail_for_good(connection, 1)
+    fail_finally(connection, 1)
     databases = [DirectDatabase(database_url) for _ in range(relays)]
     together = threading.Barrier(relays)
 
@@ -135,11 +135,14 @@ def test_one_of_many_relays_sends_a_notice(database_url: str, connection: Connec
 def test_a_dead_server_is_retried(
     database: Database, connection: Connection, mailbox: Mailbox, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A message is sent to a dead server once it is back, without a second copy to others or a secret in the log."""
+    """A message to a dead mail server is sent when the server works again. Other recipients get no second copy.
+
+    No secret is in the log.
+    """
     with mail_server() as dead:
         port = dead.port
     one = notifier(database, mailbox.url, url_of(port))
-    fail_for_good(connection, 1)
+    fail_finally(connection, 1)
     with caplog.at_level(logging.DEBUG):
         one.run_once("a")
         one.run_once("a")
@@ -161,7 +164,7 @@ def test_a_dead_server_is_retried(
 def test_a_hanging_server_delays_nothing(database: Database, database_url: str, connection: Connection) -> None:
     """A hanging mail server delays neither events nor the relay's stop, and another relay sends the message."""
     with silent_server() as server:
-        fail_for_good(connection, 1)
+        fail_finally(connection, 1)
         hanging = notifier(database, url_of(server.getsockname()[1]))
         events = Loop("events", lambda name: run_once(database, Policy(), name=name))
         relay = Relay(events, Loop("notices", hanging.run_once))
@@ -180,9 +183,9 @@ def test_a_hanging_server_delays_nothing(database: Database, database_url: str, 
 
 
 def test_a_slow_server_gets_a_message_once(database: Database, connection: Connection, mailbox: Mailbox) -> None:
-    """A server that accepts a message after the timeout does not get it again."""
+    """A server that accepts a message only after the timeout does not get the message again."""
     mailbox.takes = 0.5
-    fail_for_good(connection, 1)
+    fail_finally(connection, 1)
     with_short_timeout = replace(notifier(database, mailbox.url), timeout=0.1)
     with_short_timeout.run_once("a")
     wait_for(lambda: connection.execute("select from auth_sync_notices where reached <> '[]'").rowcount == 1)
@@ -206,8 +209,8 @@ def wait_for(condition: Callable[[], bool]) -> None:
 def test_another_relay_sends_the_message_of_a_dead_relay(
     database: Database, connection: Connection, mailbox: Mailbox
 ) -> None:
-    """A message whose relay dies while sending is sent by another relay after the lease."""
-    fail_for_good(connection, 1)
+    """If a relay dies while it sends a message, another relay sends the message after the lease."""
+    fail_finally(connection, 1)
     one = notifier(database, mailbox.url)
     one.decide()
     assert database.call("auth_sync_claim_notice_v1", p_relay="dead", p_lease_seconds=120) is not None
@@ -224,15 +227,15 @@ def test_another_relay_sends_the_message_of_a_dead_relay(
     )
 
 
-def test_a_newer_message_replaces_one_that_was_not_sent(
+def test_a_newer_message_replaces_an_unsent_message(
     database: Database, connection: Connection, mailbox: Mailbox
 ) -> None:
-    """A message that could not be sent is replaced by a newer one."""
+    """A newer message replaces a message that could not be sent."""
     with mail_server() as dead:
         port = dead.port
-    fail_for_good(connection, 1)
+    fail_finally(connection, 1)
     notifier(database, url_of(port)).run_once("a")
-    fail_for_good(connection, 4)
+    fail_finally(connection, 4)
     later(connection, 15)
     notifier(database, mailbox.url).run_once("a")
     assert mailbox.titles == ["Worse: 5 events need attention"]

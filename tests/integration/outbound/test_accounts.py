@@ -21,7 +21,7 @@ def hr(database_url: str) -> Iterator[Company]:
 
 
 def once(hr: Company, method: str, does: object, *, number: int = 1) -> None:
-    """Call `does` before Auth carries out the call of this number of a method."""
+    """Call `does` just before Auth carries out the call with this number, counted among the calls of the method."""
     seen = 0
 
     def before(call: Call) -> None:
@@ -35,7 +35,7 @@ def once(hr: Company, method: str, does: object, *, number: int = 1) -> None:
 
 
 def test_a_dismissed_employee_cannot_sign_in(hr: Company) -> None:
-    """One call that changes and two that read ban a dismissed employee for a hundred years."""
+    """The ban of a dismissed employee lasts a hundred years, and takes one call that changes and two that read."""
     hr.write("is_active = false")
     assert hr.accounts.run_once("relay").outcomes == {"disabled": 1}
     assert hr.is_banned
@@ -47,8 +47,8 @@ def test_a_dismissed_employee_cannot_sign_in(hr: Company) -> None:
     assert (hr.action["status"], hr.action["outcome"], hr.action["attempts"]) == ("SUCCESS", "disabled", 1)
 
 
-def test_an_employee_who_comes_back_can_sign_in(hr: Company) -> None:
-    """An employee who is active again can sign in, whoever set the ban."""
+def test_an_activated_employee_can_sign_in(hr: Company) -> None:
+    """A banned employee who is activated can sign in, even if an admin set the ban."""
     hr.write("is_active = false")
     hr.rest()
     hr.write("is_active = true")
@@ -56,8 +56,8 @@ def test_an_employee_who_comes_back_can_sign_in(hr: Company) -> None:
     assert not hr.is_banned
 
 
-def test_the_echo_of_our_own_call_changes_nothing(hr: Company) -> None:
-    """The events of a ban, of its end and of a new e-mail end as unchanged, and request no action."""
+def test_the_events_of_our_own_calls_change_nothing(hr: Company) -> None:
+    """The events that follow a ban, its end and a new e-mail end as unchanged, and request no action."""
     for assignment in ("is_active = false", "is_active = true", "email = 'smith@example.com'"):
         hr.write(assignment)
         hr.accounts.run_once("relay")
@@ -67,8 +67,8 @@ def test_the_echo_of_our_own_call_changes_nothing(hr: Company) -> None:
     assert hr.accounts.run_once("relay").claimed == 0
 
 
-def test_off_and_on_and_off_again_is_one_call(hr: Company) -> None:
-    """Of several quick changes, the relay performs only the last requested action."""
+def test_several_quick_changes_make_one_call(hr: Company) -> None:
+    """The relay performs only the last of several quick changes."""
     for value in ("false", "true", "false"):
         hr.write(f"is_active = {value}")
     hr.rest()
@@ -77,7 +77,7 @@ def test_off_and_on_and_off_again_is_one_call(hr: Company) -> None:
     assert [outcome for _, _, outcome in outcomes(hr.connection)] == ["stale", "stale", "disabled"]
 
 
-def test_the_employee_as_it_is_in_the_end_counts(hr: Company) -> None:
+def test_the_last_state_of_the_employee_counts(hr: Company) -> None:
     """An employee who is activated while the ban is performed ends as active on both sides."""
     hr.write("is_active = false")
     once(hr, "PUT", lambda: hr.write("is_active = true"))
@@ -95,7 +95,7 @@ def test_both_actions_of_one_statement_are_performed(hr: Company) -> None:
 
 
 def test_sessions_end_before_a_ban_is_a_success(hr: Company) -> None:
-    """A dismissed employee's sessions are gone when the ban is read back, and the ledger records how many."""
+    """A dismissed employee's sessions have ended when the ban is read back, and the ledger records their number."""
     hr.auth.sign_in(hr.user)
     hr.auth.sign_in(hr.user)
     left: list[int] = []
@@ -106,8 +106,8 @@ def test_sessions_end_before_a_ban_is_a_success(hr: Company) -> None:
     assert (hr.action["status"], hr.action["changes"]) == ("SUCCESS", {"sessions_ended": 2})
 
 
-def test_the_sessions_of_a_banned_user_end_too(hr: Company) -> None:
-    """A dismissal also ends the sessions of a user who is already banned, without a call that changes.
+def test_a_dismissal_ends_the_sessions_of_a_banned_user(hr: Company) -> None:
+    """A dismissal ends the sessions of a user who is already banned, without a call that changes the user.
 
     A ban by an admin in Supabase ends no session.
     """
@@ -119,9 +119,9 @@ def test_the_sessions_of_a_banned_user_end_too(hr: Company) -> None:
 
 
 def test_an_action_whose_sessions_cannot_be_ended_is_not_a_success(hr: Company) -> None:
-    """An action whose sessions cannot be ended is done later, without a second call that changes.
+    """An action whose sessions cannot be ended is performed later, without a second call that changes the user.
 
-    Another transaction holds the table of sessions.
+    Another transaction holds the lock of the sessions table.
     """
     hr.auth.sign_in(hr.user)
     hr.write("is_active = false")
@@ -135,7 +135,7 @@ def test_an_action_whose_sessions_cannot_be_ended_is_not_a_success(hr: Company) 
     assert (hr.sessions, hr.server.count("PUT")) == (0, 1)
 
 
-def test_without_a_table_of_sessions_none_are_recorded_as_ended(database_url: str, hr: Company) -> None:
+def test_without_a_table_of_sessions_no_ended_session_is_recorded(database_url: str, hr: Company) -> None:
     """An action records no ended sessions if Auth's tables are in another database."""
     execute(database_url, "alter table auth.sessions rename to hidden")
     hr.write("is_active = false")
@@ -168,7 +168,7 @@ def test_a_change_that_auth_does_not_keep_is_not_a_success(hr: Company, assignme
 @pytest.mark.parametrize("soft", [True, False], ids=["soft", "hard"])
 @pytest.mark.parametrize("when", ["before it is read", "before it is changed"])
 def test_a_deleted_auth_user_cannot_sign_in(hr: Company, soft: bool, when: str) -> None:
-    """Disabling a deleted auth user succeeds; enabling it fails and is not retried."""
+    """Disabling a deleted auth user succeeds. Enabling it fails and is not retried."""
     once(hr, "GET" if when == "before it is read" else "PUT", lambda: delete(hr, soft=soft))
     hr.write("is_active = false")
     assert hr.accounts.run_once("relay").outcomes == {"gone": 1}
@@ -183,9 +183,9 @@ def delete(hr: Company, *, soft: bool) -> None:
 
 
 def test_a_slow_relay_changes_nothing_after_its_lease(hr: Company) -> None:
-    """The result of a relay whose lease ended while Auth was slow does not count.
+    """The result of a relay does not count if its lease ended while Auth was slow.
 
-    Another relay takes the action and performs it.
+    Another relay claims the action and performs it.
     """
 
     def follow() -> None:
@@ -217,8 +217,8 @@ def test_a_slow_relay_does_not_undo_a_newer_action(hr: Company) -> None:
     assert not hr.is_banned
 
 
-def test_the_ledger_fails_after_auth_has_done_it(database_url: str, hr: Company) -> None:
-    """After a lost result, the next relay reads that Auth made the change, and changes nothing."""
+def test_the_ledger_fails_after_auth_made_the_change(database_url: str, hr: Company) -> None:
+    """If a result is lost, the next relay reads that Auth made the change, and changes nothing."""
     hr.write("is_active = false")
     once(hr, "GET", lambda: execute(database_url, "alter table auth_user_state rename to hidden"), number=2)
     with pytest.raises(Unavailable):
@@ -230,8 +230,8 @@ def test_the_ledger_fails_after_auth_has_done_it(database_url: str, hr: Company)
     assert hr.server.count("PUT") == 1
 
 
-def test_an_action_is_performed_now_whatever_the_rate(hr: Company) -> None:
-    """`perform_now` ignores the rate, and returns None if the action is done or is being performed."""
+def test_an_action_is_performed_now_despite_the_rate(hr: Company) -> None:
+    """`perform_now` ignores the rate. It returns None if the action has succeeded or is being performed."""
     hr.write("is_active = false")
     hr.connection.execute("update auth_sync_rate set tokens = -60, refilled_at = clock_timestamp()")
     assert hr.accounts.run_once("relay").claimed == 0

@@ -1,4 +1,4 @@
-"""Actions while Auth fails are retried, need attention or are done, depending on the error."""
+"""If Auth fails, an action succeeds, is retried or needs attention, depending on the error."""
 
 from collections.abc import Iterator
 from uuid import UUID
@@ -33,7 +33,7 @@ def hr(database_url: str) -> Iterator[Company]:
 
 
 def state(hr: Company) -> tuple[str, str | None, str | None, bool]:
-    """Return the newest action's status, outcome and error, and whether it is due again."""
+    """Return the newest action's status, outcome and error, and whether the action is due again."""
     found = hr.action
     return found["status"], found["outcome"], found["error_message"], found["next_attempt_at"] is not None
 
@@ -62,7 +62,7 @@ def test_a_lost_call_is_retried_later(hr: Company, fault: Fault) -> None:
 
 @each_fault
 def test_a_call_whose_response_was_lost_is_not_retried(hr: Company, fault: Fault) -> None:
-    """A call whose response was lost is a success, because the relay reads the user again."""
+    """An action whose response was lost succeeds without a second call, because the relay reads the user again."""
     hr.server.fail_next(fault.after_commit(), method="PUT")
     hr.write("is_active = false")
     assert hr.accounts.run_once("relay").outcomes == {"disabled": 1}
@@ -71,7 +71,7 @@ def test_a_call_whose_response_was_lost_is_not_retried(hr: Company, fault: Fault
 
 @each_fault
 def test_a_new_e_mail_whose_response_was_lost_is_not_sent_again(hr: Company, fault: Fault) -> None:
-    """A new e-mail whose response was lost is a success, because the relay reads the user again."""
+    """An e-mail change whose response was lost needs no second call, because the relay reads the user again."""
     hr.server.fail_next(fault.after_commit(), method="PUT")
     hr.write(f"email = '{HR}'")
     assert hr.accounts.run_once("relay").outcomes == {"email_updated": 1}
@@ -80,7 +80,7 @@ def test_a_new_e_mail_whose_response_was_lost_is_not_sent_again(hr: Company, fau
 
 @each_fault
 def test_an_action_changes_nothing_if_auth_cannot_be_read(hr: Company, fault: Fault) -> None:
-    """An action changes nothing if the user cannot be read, and a pause follows."""
+    """If the user cannot be read, an action changes nothing, and a pause follows."""
     hr.server.fail(fault)
     hr.write("is_active = false")
     assert hr.accounts.run_once("relay").outcomes == {"auth_unavailable": 1}
@@ -92,7 +92,7 @@ def test_an_action_changes_nothing_if_auth_cannot_be_read(hr: Company, fault: Fa
 
 @each_fault
 def test_a_change_that_cannot_be_read_back_is_not_a_success(hr: Company, fault: Fault) -> None:
-    """An action succeeds only after the user can be read back, without a second call that changes."""
+    """An action fails if the user cannot be read back. It succeeds at the next read, without a second change."""
     hr.write("is_active = false")
     hr.server.after = lambda call: hr.server.fail_next(fault, method="GET") if call.method == "PUT" else None
     hr.accounts.run_once("relay")
@@ -105,7 +105,7 @@ def test_a_change_that_cannot_be_read_back_is_not_a_success(hr: Company, fault: 
 @pytest.mark.parametrize("method", ["GET", "PUT"])
 @pytest.mark.parametrize("retry_after", ["120", None], ids=["Retry-After", "without a time"])
 def test_auth_gets_the_pause_that_it_requests(hr: Company, method: str, retry_after: str | None) -> None:
-    """Auth gets the pause that it requests, and the action is given back without an attempt or a failure."""
+    """The relay pauses as long as Auth requests, and gives the action back without an attempt or a failure."""
     hr.server.fail_next(throttled(retry_after), method=method)
     hr.write("is_active = false")
     ran = hr.accounts.run_once("relay")
@@ -131,7 +131,7 @@ def test_an_action_stays_queued_while_auth_requests_a_pause(hr: Company) -> None
 
 
 def test_an_action_is_retried_after_a_refused_key(hr: Company) -> None:
-    """An action whose key Auth refuses is retried, with pauses, until the key is right."""
+    """An action is retried, with pauses, as long as Auth refuses the API key."""
     hr.server.fail(KEY_REFUSED)
     hr.write("is_active = false")
     hr.accounts.run_once("relay")
@@ -143,7 +143,7 @@ def test_an_action_is_retried_after_a_refused_key(hr: Company) -> None:
 
 
 def test_an_action_that_auth_refuses_needs_attention(hr: Company) -> None:
-    """An action that Auth refuses needs attention, and records the reason."""
+    """An action that Auth refuses needs attention, and the ledger records the reason."""
     hr.write("email = 'not an@address'")
     assert hr.accounts.run_once("relay").outcomes == {"auth_refused": 1}
     assert state(hr) == ("FAILED", "auth_refused", "auth_refused validation_failed", False)
@@ -153,9 +153,10 @@ def test_an_action_that_auth_refuses_needs_attention(hr: Company) -> None:
 
 @pytest.mark.parametrize("email", ["taken@example.com", "Taken@Example.COM"])
 def test_a_taken_e_mail_needs_attention_and_the_employee_keeps_it(hr: Company, email: str) -> None:
-    """An action with a taken e-mail needs attention, and the employee keeps the e-mail.
+    """An e-mail change to a taken e-mail needs attention, and the employee keeps the e-mail.
 
-    Auth answers 500 to it. The relay distinguishes that from an outage: another auth user has the e-mail.
+    Auth answers 500 to a taken e-mail. The relay distinguishes it from an outage, because another auth user has the
+    e-mail.
     """
     hr.auth.admin_create("taken@example.com")
     hr.write(f"email = '{email}'")
@@ -165,8 +166,8 @@ def test_a_taken_e_mail_needs_attention_and_the_employee_keeps_it(hr: Company, e
     assert (hr.is_paused, hr.server.count("PUT")) == (False, 1)
 
 
-def test_after_a_taken_e_mail_the_next_one_is_sent(hr: Company) -> None:
-    """A corrected e-mail is sent, and ends the action that needed attention."""
+def test_after_a_taken_e_mail_the_next_e_mail_is_sent(hr: Company) -> None:
+    """After an e-mail change failed for a taken e-mail, a corrected e-mail is sent and ends the failed action."""
     hr.auth.admin_create("taken@example.com")
     hr.write("email = 'taken@example.com'")
     hr.accounts.run_once("relay")
@@ -176,8 +177,8 @@ def test_after_a_taken_e_mail_the_next_one_is_sent(hr: Company) -> None:
     assert {action["status"] for action in actions(hr.connection)} == {"SUCCESS"}
 
 
-def test_an_outage_costs_ever_fewer_calls(hr: Company) -> None:
-    """An outage costs one batch and then one attempt per pause, and all actions are done after it."""
+def test_an_outage_costs_one_attempt_per_pause(hr: Company) -> None:
+    """An outage costs one batch and then one attempt per pause. All actions are performed after the outage."""
     colleagues = [colleague(hr, f"colleague{number}") for number in range(20)]
     hr.server.fail(CUT)
     dismiss(hr.connection, *(employee_id for employee_id, _ in colleagues))
@@ -201,8 +202,8 @@ def break_calls_about_jane(hr: Company) -> None:
     hr.write("is_active = false")
 
 
-def test_an_action_that_always_fails_does_not_stop_the_others(hr: Company) -> None:
-    """An action that always fails neither stops the others nor is retried early."""
+def test_an_action_that_always_fails_does_not_stop_other_actions(hr: Company) -> None:
+    """An action that always fails does not stop other actions, and is not retried early."""
     others = [colleague(hr, f"colleague{number}")[0] for number in range(3)]
     break_calls_about_jane(hr)
     dismiss(hr.connection, *others)
@@ -216,9 +217,9 @@ def test_an_action_that_always_fails_does_not_stop_the_others(hr: Company) -> No
 
 
 def test_an_action_that_always_fails_gets_no_extra_attempts(hr: Company) -> None:
-    """An action that always fails gets no endless extra attempts when other actions arrive.
+    """An action that always fails gets no extra attempts when other actions arrive.
 
-    Alone, its failures are taken for an outage, so a new action is tried at once.
+    If it is the only action, its failures count as an outage. A new action is therefore tried at once.
     """
     break_calls_about_jane(hr)
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""Which action a relay claims: the newest of a user, one of a user at a time, few before many."""
+"""A relay claims the newest action of a user, one action of a user at a time, and single actions before a bulk."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ def auth(database_url: str) -> Iterator[Auth]:
 
 @pytest.fixture
 def jane(connection: Connection, database: Database, auth: Auth) -> tuple[int, UUID]:
-    """Return her employee id and her auth user."""
+    """Return Jane's employee id and her auth user."""
     found = linked(connection, database, auth, "jane@example.com")
     fill_bucket(connection)
     return found
@@ -47,14 +47,14 @@ def thirty(connection: Connection) -> None:
     fill_bucket(connection)
 
 
-def take_now(database: Database, event_id: str, lease: str = "now") -> Json:
+def claim_now(database: Database, event_id: str, lease: str = "now") -> Json:
     return database.call("auth_sync_claim_action_v1", p_event_id=event_id, p_lease=lease, p_lease_seconds=90)
 
 
 def test_the_newest_action_is_claimed_and_older_ones_are_stale(
     connection: Connection, database: Database, jane: tuple[int, UUID]
 ) -> None:
-    """The newest action of a kind is claimed; older ones succeed as stale, without an attempt."""
+    """The newest action of a kind is claimed. Older actions of this kind succeed as stale, without an attempt."""
     write(connection, "is_active = false", "is_active = true", "is_active = false")
     *older, newest = actions(connection)
     assert [action["event_id"] for action in claim(database)] == [newest["event_id"]]
@@ -69,7 +69,7 @@ def test_the_newest_action_is_claimed_and_older_ones_are_stale(
 def test_access_and_e_mail_do_not_replace_each_other(
     connection: Connection, database: Database, jane: tuple[int, UUID]
 ) -> None:
-    """Actions of different kinds do not replace each other; one is performed after the other."""
+    """Actions of different kinds do not replace each other, and are performed one after the other."""
     write(connection, "is_active = false", "email = 'b@example.com'", "email = 'c@example.com'", "is_active = true")
     taken = []
     while found := claim(database):
@@ -81,7 +81,7 @@ def test_access_and_e_mail_do_not_replace_each_other(
 
 
 def test_a_newer_action_ends_older_failures(connection: Connection, database: Database, jane: tuple[int, UUID]) -> None:
-    """A newer action also ends failures that need attention or are not due yet."""
+    """A newer action ends older actions that need attention or are not due yet."""
     write(connection, "email = 'b@example.com'")
     settle(database, claim(database)[0], outcome="email_taken", error="email_taken")
     write(connection, "email = 'c@example.com'")
@@ -96,10 +96,10 @@ def test_a_newer_action_ends_older_failures(connection: Connection, database: Da
     ] * 2
 
 
-def test_a_claimed_action_has_the_employee_as_it_is_now(
+def test_a_claimed_action_has_the_current_employee(
     connection: Connection, database: Database, jane: tuple[int, UUID]
 ) -> None:
-    """A claimed action has the employee as it is now, not as it was when the action was recorded."""
+    """A claimed action has the current values of the employee, not those of the time when it was entered."""
     dismiss(connection, jane[0])
     connection.execute("alter table employees disable trigger user")
     write(connection, "is_active = true, email = ' Jane.Smith@example.com '")
@@ -111,14 +111,16 @@ def test_a_claimed_action_has_the_employee_as_it_is_now(
 def test_a_claimed_action_may_have_no_employee(
     connection: Connection, database: Database, jane: tuple[int, UUID]
 ) -> None:
-    """A claimed action has no employee if the employee was deleted or unlinked."""
+    """If the employee was deleted or unlinked, a claimed action has no employee."""
     connection.execute("delete from employees")
     [action] = claim(database)
     assert (action["employee"], action["employee_id"]) == (None, jane[0])
 
 
-def test_one_action_of_a_user_at_a_time(connection: Connection, database: Database, jane: tuple[int, UUID]) -> None:
-    """While a relay performs an action, no relay claims another one of the same user."""
+def test_only_one_action_of_a_user_is_claimed_at_a_time(
+    connection: Connection, database: Database, jane: tuple[int, UUID]
+) -> None:
+    """While a relay performs an action, no relay claims another action of the same user."""
     write(connection, "is_active = false, email = 'b@example.com'")
     [first] = claim(database, "a")
     write(connection, "is_active = true")
@@ -130,7 +132,7 @@ def test_one_action_of_a_user_at_a_time(connection: Connection, database: Databa
 def test_an_action_under_a_lease_is_not_replaced(
     connection: Connection, database: Database, jane: tuple[int, UUID]
 ) -> None:
-    """A newer action waits for the action that a relay is performing."""
+    """A newer action does not replace the action that a relay is performing, and waits for it."""
     dismiss(connection, jane[0])
     [first] = claim(database, "a")
     write(connection, "is_active = true")
@@ -141,8 +143,8 @@ def test_an_action_under_a_lease_is_not_replaced(
     assert outcomes(connection)[0] == (DISABLE, "SUCCESS", "disabled")
 
 
-def test_single_actions_go_before_a_bulk(connection: Connection, database: Database, thirty: None) -> None:
-    """A single dismissal goes before the actions of a bulk, and before older bulk actions."""
+def test_single_actions_are_claimed_before_a_bulk(connection: Connection, database: Database, thirty: None) -> None:
+    """A single dismissal is claimed before all bulk actions, even older ones."""
     dismiss(connection, *range(1, 26))
     assert len(claim(database, limit=8)) == 8
     dismiss(connection, 30)
@@ -150,7 +152,9 @@ def test_single_actions_go_before_a_bulk(connection: Connection, database: Datab
     assert [action["employee_id"] for action in claim(database, limit=3)][:2] == [30, 29]
 
 
-def test_many_actions_of_one_user_do_not_delay_others(connection: Connection, database: Database, thirty: None) -> None:
+def test_many_actions_of_one_user_do_not_delay_other_users(
+    connection: Connection, database: Database, thirty: None
+) -> None:
     """A hundred actions of one user do not delay the action of another user."""
     dismiss(connection, 1)
     assert len(claim(database, "a")) == 1
@@ -160,24 +164,24 @@ def test_many_actions_of_one_user_do_not_delay_others(connection: Connection, da
     assert [action["employee_id"] for action in claim(database, "b")] == [2]
 
 
-def test_a_given_action_is_claimed_before_others(connection: Connection, database: Database, thirty: None) -> None:
-    """`claim_action` claims a given action before all others, unless it is done, under a lease or an event."""
+def test_a_named_action_is_claimed_before_others(connection: Connection, database: Database, thirty: None) -> None:
+    """`claim_action` claims the named action before all others, and refuses settled and leased actions and events."""
     dismiss(connection, *range(1, 26))
     last = actions(connection)[-1]["event_id"]
-    assert take_now(database, last)["event_id"] == last
-    assert take_now(database, last, "other") is None
+    assert claim_now(database, last)["event_id"] == last
+    assert claim_now(database, last, "other") is None
     assert settle(database, {"event_id": last}, "now")
-    assert take_now(database, last) is None
-    assert take_now(database, "no such action") is None
+    assert claim_now(database, last) is None
+    assert claim_now(database, "no such action") is None
 
 
-def test_claiming_a_replaced_action_claims_the_newer_one(
+def test_claiming_a_replaced_action_claims_the_newer_action(
     connection: Connection, database: Database, jane: tuple[int, UUID]
 ) -> None:
     """Claiming an action that was replaced claims the newer action."""
     write(connection, "is_active = false", "is_active = true")
     older, newer = actions(connection)
-    assert take_now(database, older["event_id"])["event_id"] == newer["event_id"]
+    assert claim_now(database, older["event_id"])["event_id"] == newer["event_id"]
     assert outcomes(connection)[0] == (DISABLE, "SUCCESS", "stale")
 
 

@@ -1,4 +1,4 @@
-"""Only the relay that holds an action's lease settles it: many relays, ended leases, failures."""
+"""Only the relay that holds an action's lease settles it, even with many relays, ended leases and failures."""
 
 import threading
 from collections import Counter
@@ -40,14 +40,14 @@ def auth(database_url: str) -> Iterator[Auth]:
 
 @pytest.fixture
 def jane(connection: Connection, database: Database, auth: Auth) -> tuple[int, UUID]:
-    """Return her employee id and her auth user."""
+    """Return Jane's employee id and auth user."""
     found = linked(connection, database, auth, "jane@example.com")
     fill_bucket(connection)
     return found
 
 
 def test_many_relays_claim_each_action_once(database_url: str, connection: Connection) -> None:
-    """Many relays perform each action once, and never two of one user at the same time."""
+    """Only one of many relays claims an action, and no two actions of one user are claimed at the same time."""
     link_many(connection, 100)
     write(connection, "is_active = false, email = 'x' || email")
     fill_bucket(connection)
@@ -79,10 +79,10 @@ def test_many_relays_claim_each_action_once(database_url: str, connection: Conne
     assert {action["status"] for action in actions(connection)} == {"SUCCESS"}
 
 
-def test_a_lease_that_has_ended_is_taken_over(
+def test_an_action_whose_lease_has_ended_is_claimed_again(
     connection: Connection, database: Database, jane: tuple[int, UUID]
 ) -> None:
-    """After a lease has ended, another relay takes the action, and the first relay's result does not count."""
+    """After a lease has ended, another relay can claim the action. The first relay can then no longer settle it."""
     dismiss(connection, jane[0])
     [first] = claim(database, "a")
     end_leases(connection)
@@ -96,10 +96,8 @@ def test_a_lease_that_has_ended_is_taken_over(
     assert outcomes(connection) == [(DISABLE, "SUCCESS", "disabled")]
 
 
-def test_a_lease_counts_until_another_relay_takes_over(
-    connection: Connection, database: Database, jane: tuple[int, UUID]
-) -> None:
-    """A slow relay may settle its action after the lease, unless another relay has taken it."""
+def test_a_relay_can_settle_after_its_lease(connection: Connection, database: Database, jane: tuple[int, UUID]) -> None:
+    """A slow relay may settle its action after the lease, unless another relay has claimed the action."""
     dismiss(connection, jane[0])
     [action] = claim(database, "a")
     end_leases(connection)
@@ -122,7 +120,7 @@ def test_only_the_holder_settles_or_gives_back(
 
 
 def test_giving_back_is_not_an_attempt(connection: Connection, database: Database, jane: tuple[int, UUID]) -> None:
-    """Giving an action back counts no attempt, and the next relay takes it at once."""
+    """An action that is given back has no additional attempt, and another relay can claim it at once."""
     dismiss(connection, jane[0])
     [action] = claim(database, "a")
     database.call("auth_sync_give_back_v1", p_event_id=action["event_id"], p_lease="a")
@@ -133,7 +131,7 @@ def test_giving_back_is_not_an_attempt(connection: Connection, database: Databas
 def test_a_failure_is_due_again_later_or_needs_attention(
     connection: Connection, database: Database, jane: tuple[int, UUID]
 ) -> None:
-    """A failed action is due again after longer and longer intervals, and needs attention after the last attempt."""
+    """A failed action is retried with a backoff, and needs attention after the last attempt."""
     dismiss(connection, jane[0])
     for attempt in range(1, 30):
         [action] = claim(database)
@@ -152,9 +150,9 @@ def test_a_failure_is_due_again_later_or_needs_attention(
 def test_our_ban_is_recorded_until_it_is_lifted(
     connection: Connection, database: Database, jane: tuple[int, UUID]
 ) -> None:
-    """A ban of this service is recorded until it is lifted, and a failed one is not recorded.
+    """A ban of this service is recorded until it is lifted. A ban that failed is not recorded.
 
-    So no ban of an admin is ever lifted.
+    The service lifts only recorded bans, and therefore never the ban of an admin.
     """
 
     def disabled_at() -> object:

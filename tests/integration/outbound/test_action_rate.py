@@ -1,4 +1,4 @@
-"""The rate of actions that all relays share, the pauses that Auth requests, and outages."""
+"""All relays share one rate of actions, the pauses that Auth requests, and the pauses of an outage."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -33,7 +33,7 @@ def hundred(connection: Connection) -> None:
 
 
 def owe(connection: Connection, count: int) -> None:
-    """Set the bucket as if the relays had taken `count` more actions than allowed, now."""
+    """Set the bucket as if the relays had just claimed `count` more actions than allowed."""
     connection.execute("update auth_sync_rate set tokens = %s, refilled_at = clock_timestamp()", [-count])
 
 
@@ -42,7 +42,7 @@ def pause(database: Database, seconds: int, *, failed: bool) -> float:
 
 
 def end_pause(connection: Connection) -> None:
-    """Set the clock as if the pause were over."""
+    """Move the times in the database back, so that the pause is over."""
     connection.execute("update auth_sync_rate set paused_until = now() - interval '1 second'")
     connection.execute("update auth_sync_rate set refilled_at = now() - interval '1 hour'")
 
@@ -58,7 +58,7 @@ def test_after_idle_time_one_second_s_worth_is_claimed_at_once(database: Databas
 
 
 def test_all_relays_share_one_rate(database_url: str, connection: Connection) -> None:
-    """All relays together claim what the rate allows, however many they are and however often they poll."""
+    """All relays together claim what the rate allows, independent of their number and of how often they poll."""
     rate = 10
 
     def poll(number: int) -> int:
@@ -73,8 +73,8 @@ def test_all_relays_share_one_rate(database_url: str, connection: Connection) ->
     assert rate / 2 <= taken <= rate / 2 + rate * elapsed
 
 
-def test_many_polls_lose_nothing_of_the_rate(connection: Connection, database: Database) -> None:
-    """Polls that each find a third of a token lose nothing: every third or fourth poll claims an action."""
+def test_frequent_polls_do_not_lower_the_rate(connection: Connection, database: Database) -> None:
+    """Polls that each add a third of a token do not lower the rate. Every third or fourth poll claims an action."""
     began = time.monotonic()
     connection.execute("update auth_sync_rate set tokens = 0, refilled_at = clock_timestamp()")
     taken = 0
@@ -84,16 +84,16 @@ def test_many_polls_lose_nothing_of_the_rate(connection: Connection, database: D
     assert 4 <= taken <= 12 * 0.35 + time.monotonic() - began
 
 
-def test_a_clock_that_is_set_back_stops_nothing(connection: Connection, database: Database) -> None:
-    """A clock that is set back adds no tokens, and the rate then continues as before."""
+def test_a_clock_that_is_set_back_stops_no_relay(connection: Connection, database: Database) -> None:
+    """A clock that is set back adds no tokens. The rate then continues as before."""
     connection.execute("update auth_sync_rate set tokens = 2.5, refilled_at = clock_timestamp() + interval '1 hour'")
     assert len(claim(database, rate=10)) == 2
     connection.execute("update auth_sync_rate set refilled_at = refilled_at - interval '1 minute'")
     assert len(claim(database, limit=100, rate=10)) == 10
 
 
-def test_an_empty_bucket_says_when_to_poll_again(connection: Connection, database: Database) -> None:
-    """An empty bucket says when the next action may be claimed; without open actions it says nothing."""
+def test_an_empty_bucket_reports_when_to_poll_again(connection: Connection, database: Database) -> None:
+    """An empty bucket reports when the next action may be claimed. Without open actions it reports no time."""
     owe(connection, 60)
     answer = claimed(database, rate=1)
     assert answer["actions"] == []
@@ -112,7 +112,7 @@ def test_an_action_for_an_admin_ignores_the_rate(connection: Connection, databas
 
 
 def test_provisioning_takes_from_the_same_bucket(connection: Connection, database: Database) -> None:
-    """Provisioning takes tokens from the same bucket, which says how long to wait."""
+    """Provisioning takes tokens from the bucket of the relays, which reports how long to wait."""
     connection.execute("update auth_sync_rate set tokens = 2, refilled_at = clock_timestamp() + interval '1 hour'")
     assert database.call("auth_sync_take_token_v1", p_rate=5) == 0
     assert connection.execute("select tokens from auth_sync_rate").fetchall() == [{"tokens": 1}]
@@ -124,7 +124,7 @@ def test_provisioning_takes_from_the_same_bucket(connection: Connection, databas
 
 
 def test_a_pause_stops_all_relays(connection: Connection, database: Database) -> None:
-    """A pause stops all relays and says how long it lasts; after it, the rate applies."""
+    """A pause stops all relays, and the database reports how long it lasts. After the pause, the rate applies."""
     pause(database, 30, failed=False)
     for relay in ("a", "b"):
         answer = claimed(database, relay)
@@ -134,8 +134,8 @@ def test_a_pause_stops_all_relays(connection: Connection, database: Database) ->
     assert len(claim(database, limit=100, rate=5)) == 5
 
 
-def test_the_longest_pause_counts_but_an_hour_is_the_most(database: Database) -> None:
-    """The longest of several requested pauses counts, but at most an hour."""
+def test_the_longest_pause_counts_up_to_an_hour(database: Database) -> None:
+    """The longest of several requested pauses counts, up to an hour."""
     assert round(pause(database, 30, failed=False)) == 30
     assert round(pause(database, 5, failed=False)) == 30
     assert round(pause(database, 10**6, failed=False)) == 3600
@@ -150,7 +150,7 @@ def test_after_a_requested_pause_there_is_no_trial(connection: Connection, datab
     assert not resume(database)
 
 
-def test_an_outage_makes_the_pauses_longer_up_to_a_minute(connection: Connection, database: Database) -> None:
+def test_an_outage_doubles_the_pause_up_to_a_minute(connection: Connection, database: Database) -> None:
     """The pause doubles each time that Auth cannot be reached, up to a minute."""
     lasted = []
     for _ in range(8):
@@ -160,15 +160,15 @@ def test_an_outage_makes_the_pauses_longer_up_to_a_minute(connection: Connection
 
 
 def test_after_an_outage_one_action_is_tried(connection: Connection, database: Database) -> None:
-    """After an outage one action is tried, so that a longer outage costs one attempt and not a hundred."""
+    """After an outage the relays try one action, so that a longer outage costs one attempt instead of a hundred."""
     pause(database, 2, failed=True)
     end_pause(connection)
     answer = claimed(database, "a", limit=8)
     assert (len(answer["actions"]), answer["is_trial"]) == (1, True)
 
 
-def test_one_trial_at_a_time(connection: Connection, database: Database) -> None:
-    """While one relay tries an action, the others wait for its result."""
+def test_only_one_relay_tries_an_action_after_an_outage(connection: Connection, database: Database) -> None:
+    """While one relay tries an action after an outage, no other relay claims an action."""
     pause(database, 2, failed=True)
     end_pause(connection)
     [trial] = claim(database, "a")
@@ -180,14 +180,14 @@ def test_one_trial_at_a_time(connection: Connection, database: Database) -> None
 
 
 def fail_some(connection: Connection, database: Database, count: int) -> None:
-    """Fail actions because Auth cannot be reached; they are due again later."""
+    """Fail actions because Auth cannot be reached, so that they are due again later."""
     for action in claim(database, limit=count):
         settle(database, action, outcome="auth_unavailable", error="auth_unreachable", retry=True)
     fill_bucket(connection)
 
 
 def due(connection: Connection) -> dict[tuple[str, str | None], int]:
-    """Count the actions that are due now: {(status, outcome): count}."""
+    """Count the actions that are due now, as {(status, outcome): count}."""
     found = connection.execute(
         "select status, outcome, count(*) as number from integration_sync_log"
         " where direction = 'outbound' and status <> 'SUCCESS' and next_attempt_at <= now() group by 1, 2"
@@ -196,7 +196,7 @@ def due(connection: Connection) -> dict[tuple[str, str | None], int]:
 
 
 def test_actions_that_an_outage_failed_are_due_after_it(connection: Connection, database: Database) -> None:
-    """All actions that an outage failed are due when it is over; other failures are not."""
+    """All actions that failed because of an outage are due when the outage is over. Other failed actions are not."""
     fail_some(connection, database, 5)
     [other, needs_attention] = claim(database, limit=2)
     settle(database, other, outcome="not_performed", error="auth_did_not_keep_it", retry=True)
@@ -217,8 +217,8 @@ def test_one_failure_is_not_an_outage(connection: Connection, database: Database
     assert round(pause(database, 2, failed=True)) == 2
 
 
-def test_without_an_outage_there_is_nothing_to_resume(connection: Connection, database: Database) -> None:
-    """Resuming without an outage changes nothing."""
+def test_resuming_without_an_outage_changes_nothing(connection: Connection, database: Database) -> None:
+    """Resuming the relays without an outage changes nothing."""
     fail_some(connection, database, 5)
     before = everything(connection, "integration_sync_log", "auth_sync_rate")
     assert not resume(database)

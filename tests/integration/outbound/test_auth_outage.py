@@ -1,6 +1,6 @@
-"""An hour's outage of Auth while employees change causes few calls, and afterwards each change arrives once.
+"""If employees change during an hour's outage of Auth, each change arrives once afterwards, with few calls.
 
-The tests do not wait for an hour: where nothing is due, they move the times in the database back.
+The tests do not wait for an hour. If nothing is due, they move the times in the database back.
 """
 
 import math
@@ -48,7 +48,7 @@ Changes = list[tuple[float, Callable[[Connection], object]]]
 
 @pytest.fixture
 def auth(database_url: str, connection: Connection) -> Iterator[AuthServer]:
-    """Provide Auth, and employees with a login each."""
+    """Provide Auth, and employees who have a login each."""
     link_many(connection, IN_BULK.stop - 1)
     with nothing_captured(connection):
         connection.execute(WITH_LOGINS)
@@ -64,7 +64,7 @@ def accounts(auth: AuthServer, database: Database) -> Iterator[Accounts]:
 
 
 def user(employee_id: int) -> UUID:
-    """Return the auth user that `link_many` gives this employee."""
+    """Return the auth user that `link_many` links to this employee."""
     return UUID(f"00000000-0000-4000-8000-{employee_id:012x}")
 
 
@@ -100,7 +100,7 @@ def pass_time(connection: Connection, seconds: float) -> None:
 
 
 def relay_for(seconds: float, accounts: Accounts, connection: Connection, changes: Changes) -> None:
-    """Run a relay for this many seconds, and apply the `changes` of that time, which are removed from the list."""
+    """Run a relay for this many seconds, apply the `changes` of that time, and remove them from the list."""
     now = 0.0
     while now < seconds:
         while changes and changes[0][0] <= now:
@@ -113,6 +113,7 @@ def relay_for(seconds: float, accounts: Accounts, connection: Connection, change
             now += max(wait, 0.05)
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize(
     ("outage", "most"),
     [(CUT, 80), (TIMED_OUT, 80), (throttled("60"), MAX_CONCURRENT_ACTIONS * 61)],
@@ -121,7 +122,7 @@ def relay_for(seconds: float, accounts: Accounts, connection: Connection, change
 def test_after_an_hour_each_change_arrives_once(
     connection: Connection, database: Database, auth: AuthServer, accounts: Accounts, outage: Fault, most: int
 ) -> None:
-    """After an outage of an hour, each change that is still needed is sent once, single ones before the bulk.
+    """After an outage of an hour, each change that is still needed is sent once, single changes before the bulk.
 
     During the outage all relays together call Auth about once a minute, or as often as its requested pause allows.
     """
@@ -144,6 +145,7 @@ def test_after_an_hour_each_change_arrives_once(
 
     written = [number_in(call.path) for call in auth.calls if call.method == "PUT"]
     assert Counter(written) == Counter([*left, *MARRIED])
-    # The first write may be of the bulk: the attempt that found Auth available. Concurrent actions overtake each other.
+    # The first write may belong to the bulk, because it is the attempt that found Auth available. Concurrent actions
+    # overtake each other.
     soon = {*left, *MARRIED} - {*IN_BULK}
     assert soon <= set(written[: len(soon) + 1 + MAX_CONCURRENT_ACTIONS])

@@ -1,4 +1,4 @@
-"""An admin chooses whose login an auth user is, and gives an orphan a login again."""
+"""An admin links an auth user to an employee, and gives an orphan a login again."""
 
 from collections.abc import Iterator
 from uuid import UUID
@@ -51,7 +51,7 @@ def problems(database: Database) -> dict[str, int]:
 
 
 def test_choosing_settles_an_ambiguous_login(browser: Browser, connection: Connection, database: Database) -> None:
-    """Choosing an employee for an ambiguous login ends the failure; a second choice links nobody."""
+    """Linking an ambiguous login to an employee ends the failed event. A second choice links no employee."""
     sam, kim = hire(connection, OFFICE), hire(connection, OFFICE)
     assert signs_up(database) == "ambiguous"
     assert problems(database)["AMBIGUOUS"] == 2
@@ -67,7 +67,7 @@ def test_choosing_settles_an_ambiguous_login(browser: Browser, connection: Conne
 def test_an_inactive_employee_can_be_chosen_and_is_banned(
     browser: Browser, connection: Connection, database: Database
 ) -> None:
-    """An inactive employee who is chosen gets the login, and it is banned."""
+    """An inactive employee gets the chosen login, and the login is banned."""
     gone, _ = hire(connection, OFFICE, is_active=False), hire(connection, OFFICE)
     assert signs_up(database) == "ambiguous"
     browser.sends(f"/admin/employees/{gone}/login", auth_user_id=str(USER))
@@ -78,7 +78,7 @@ def test_an_inactive_employee_can_be_chosen_and_is_banned(
 
 
 def test_a_login_without_an_email_can_be_chosen(browser: Browser, connection: Connection, database: Database) -> None:
-    """A login without an e-mail, whose number several employees have, can be chosen."""
+    """A login can be chosen if it has no e-mail and several employees have its number."""
     first, _ = hire(connection, "a@example.com", employee_number="7"), hire(connection, None, employee_number="7")
     number: Json = {"employee_number": "7"}
     assert signs_up(database, email=None, raw_app_meta_data=number, email_confirmed_at=None) == "ambiguous"
@@ -98,7 +98,7 @@ def orphan(connection: Connection, database: Database) -> int:
 def test_an_orphan_gets_a_login_of_another_email(
     browser: Browser, connection: Connection, database: Database, named: str
 ) -> None:
-    """An orphan gets a login by its id or its e-mail, and then has the e-mail that Auth has."""
+    """An orphan gets a login that is chosen by its id or its e-mail, and then has Auth's e-mail."""
     orphaned = orphan(connection, database)
     assert signs_up(database, email="private@example.com") == "unmatched"
     browser.sends(f"/admin/employees/{orphaned}/login", auth_user_id=named)
@@ -118,8 +118,8 @@ def test_an_orphan_gets_a_new_login(browser: Browser, connection: Connection, da
     assert "The employee has a login." in browser.get(f"/admin/employees/{orphaned}").text
 
 
-def test_a_login_that_is_not_certain_is_refused(browser: Browser, connection: Connection, database: Database) -> None:
-    """A login is refused if it is unconfirmed, deleted, unknown, another employee's or one of two with the e-mail."""
+def test_an_uncertain_login_is_refused(browser: Browser, connection: Connection, database: Database) -> None:
+    """A login is refused if it is unconfirmed, deleted, unknown, another employee's, or one of two with one e-mail."""
     lena, owner = hire(connection, "lena@example.com"), hire(connection, "owner@example.com")
     assert signs_up(database, OTHER, "owner@example.com") == "linked"
     assert signs_up(database, USER, "x@example.com", email_confirmed_at=None) == "unconfirmed"

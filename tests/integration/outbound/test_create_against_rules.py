@@ -1,4 +1,4 @@
-"""Creating an employee with a login against the employees table's own rules creates neither, and says why."""
+"""If a rule of the employees table refuses an employee, neither the employee nor a login is created."""
 
 from collections.abc import Iterator
 from uuid import UUID
@@ -125,7 +125,7 @@ def hr(
 def assert_refused_with(
     hr: Office, log: pytest.LogCaptureFixture, body: dict[str, Json], facts: dict[str, str]
 ) -> None:
-    """Check for 422 with the facts, and without any value of the row."""
+    """Check for a 422 with the facts, and without any value of the row."""
     answer = hr.post(body)
     assert reason_of(answer) == (422, "employee_rejected"), answer.text
     said = answer.get_json()
@@ -135,7 +135,7 @@ def assert_refused_with(
 
 @pytest.mark.parametrize("name", EARLY)
 def test_rules_are_checked_before_auth_is_called(hr: Office, caplog: pytest.LogCaptureFixture, name: str) -> None:
-    """A rule that refuses the employee is named in a 422 before Auth is called or anything is written."""
+    """A 422 names the rule that refuses an employee, before Auth is called or any row is written."""
     rule, further, facts = EARLY[name]
     hr.connection.execute(rule.encode())
     before = everything(hr.connection)
@@ -145,8 +145,10 @@ def test_rules_are_checked_before_auth_is_called(hr: Office, caplog: pytest.LogC
 
 @pytest.mark.parametrize("invite", [False, True])
 @pytest.mark.parametrize("name", LATE)
-def test_a_late_rule_leaves_no_login(hr: Office, caplog: pytest.LogCaptureFixture, name: str, invite: bool) -> None:
-    """A late rule answers 422, and the auth user that was created is deleted again."""
+def test_a_rule_that_fails_late_leaves_no_login(
+    hr: Office, caplog: pytest.LogCaptureFixture, name: str, invite: bool
+) -> None:
+    """If a rule is checked only after the login was created, the response is 422 and the login is deleted again."""
     rule, further, facts = LATE[name]
     hr.connection.execute(rule.encode())
     before = everything(hr.connection, "employees")
@@ -157,10 +159,10 @@ def test_a_late_rule_leaves_no_login(hr: Office, caplog: pytest.LogCaptureFixtur
 
 
 @pytest.mark.parametrize("name", LATE)
-def test_a_late_rule_leaves_an_existing_login(
+def test_a_rule_that_fails_late_leaves_an_existing_login(
     hr: Office, caplog: pytest.LogCaptureFixture, database_url: str, name: str
 ) -> None:
-    """A late rule answers 422 and leaves an existing login as it is."""
+    """If a rule refuses the link to an existing login, the response is 422 and the login is unchanged."""
     with auth_on(database_url) as auth:
         user = auth.admin_create(EMAIL)
     rule, further, facts = LATE[name]
@@ -171,7 +173,7 @@ def test_a_late_rule_leaves_an_existing_login(
 
 
 def test_a_refused_request_succeeds_without_the_rule(hr: Office) -> None:
-    """A refused request succeeds after the rule is dropped."""
+    """After the rule that refused a request is dropped, the same request succeeds."""
     hr.connection.execute(LATE["a check"][0].encode())
     hr.post(BODY)
     hr.connection.execute("alter table employees drop constraint no_login")
@@ -180,8 +182,8 @@ def test_a_refused_request_succeeds_without_the_rule(hr: Office) -> None:
     assert (answer.get_json()["employee_id"], UUID(answer.get_json()["auth_user_id"])) in pairs(hr.connection)
 
 
-def test_the_trial_leaves_no_trace(hr: Office) -> None:
-    """The effects of the employees table's triggers during the trial are rolled back, and happen once."""
+def test_the_trial_insert_is_rolled_back(hr: Office) -> None:
+    """The effects of the employees table's triggers during the trial insert are rolled back, and happen once."""
     hr.connection.execute(
         "create table welcomed (email text); create function welcome() returns trigger language plpgsql as $$ begin"
         " insert into welcomed values (new.email); return null; end $$;"

@@ -1,4 +1,4 @@
-"""Concurrent creations of the same employee, and other changes of the e-mail during a creation."""
+"""Concurrent requests for one person create one employee and one login, even if other transactions use the e-mail."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -54,14 +54,14 @@ def at_once(hr: Office, *bodies: dict[str, Json], meanwhile: Callable[[], object
 def commit_when_waited_for(
     hr: Office, other: psycopg.Connection, calls: int = 1, first: Callable[[], object] = lambda: None
 ) -> None:
-    """Commit the other transaction after `first`, once `calls` calls wait for it."""
+    """Call `first`, and commit the other transaction as soon as `calls` calls wait for it."""
     wait_for("the calls", lambda: has_waiting_calls(hr.connection, calls))
     first()
     other.commit()
 
 
 def meet_in(auth: AuthServer, number: int, *, in_turn: bool) -> None:
-    """Hold new logins until `number` of them are requested; with `in_turn`, create them one after the other."""
+    """Hold new logins until `number` of them are requested. With `in_turn`, Auth creates them one after the other."""
     together, turn = threading.Barrier(number), threading.Lock()
 
     def before(call: Call) -> None:
@@ -78,7 +78,7 @@ def meet_in(auth: AuthServer, number: int, *, in_turn: bool) -> None:
 
 
 def assert_one_wins(hr: Office, answers: list[TestResponse], *lost: tuple[int, str]) -> None:
-    """Check for one 201, for the other responses in `lost`, and for one employee with the one login."""
+    """Check for one 201, for the other responses in `lost`, and for one employee with one login."""
     won = [answer for answer in answers if answer.status_code == 201]
     assert [reason_of(answer) for answer in answers if answer.status_code != 201] == list(lost)
     hr.rest()
@@ -88,10 +88,10 @@ def assert_one_wins(hr: Office, answers: list[TestResponse], *lost: tuple[int, s
 
 
 @pytest.mark.parametrize("invite", [False, True])
-def test_of_two_for_one_e_mail_one_wins(hr: Office, invite: bool) -> None:
-    """If Auth has created the first of two logins with one e-mail, the second request gets 409.
+def test_one_of_two_requests_for_one_e_mail_wins(hr: Office, invite: bool) -> None:
+    """If Auth has created the first of two logins with the same e-mail, the second request gets 409.
 
-    Both have passed this service's own check of the e-mail.
+    Both requests have passed this service's own check of the e-mail.
     """
     meet_in(hr.auth, 2, in_turn=True)
     answers = at_once(hr, {"invite": invite}, {"invite": invite})
@@ -99,10 +99,10 @@ def test_of_two_for_one_e_mail_one_wins(hr: Office, invite: bool) -> None:
 
 
 @pytest.mark.parametrize("invite", [False, True])
-def test_of_two_that_auth_sees_at_once_one_wins(hr: Office, database_url: str, invite: bool) -> None:
-    """If Auth answers 500 to the second of two logins with one e-mail, its request gets 409.
+def test_one_of_two_simultaneous_logins_wins(hr: Office, database_url: str, invite: bool) -> None:
+    """If Auth answers 500 to the second of two logins with the same e-mail, its request gets 409.
 
-    Both have passed Auth's own check of the e-mail too.
+    Both logins have passed Auth's check of the e-mail, too.
     """
     with psycopg.connect(database_url) as other:
         other.execute("lock table auth.users in share mode")
@@ -114,14 +114,14 @@ def test_of_two_that_auth_sees_at_once_one_wins(hr: Office, database_url: str, i
     assert_one_wins(hr, answers, (409, "email_taken"))
 
 
-def test_of_many_for_one_e_mail_one_wins(hr: Office) -> None:
-    """One of many concurrent requests for one e-mail wins, and a later request is refused with the employee's id."""
+def test_one_of_many_requests_for_one_e_mail_wins(hr: Office) -> None:
+    """Only one of many concurrent requests for an e-mail wins. A later request is refused with the employee's id."""
     answers = at_once(hr, *[{}] * 6)
     assert_one_wins(hr, answers, *[(409, "email_taken")] * 5)
     assert hr.create().get_json()["side"] == "employees"
 
 
-def test_of_two_for_one_number_one_wins(hr: Office) -> None:
+def test_one_of_two_requests_for_one_number_wins(hr: Office) -> None:
     """One of two requests with the same employee number gets 422, and its login is undone."""
     hr.connection.execute("alter table employees add constraint one_number unique (employee_number)")
     meet_in(hr.auth, 2, in_turn=False)
@@ -130,7 +130,7 @@ def test_of_two_for_one_number_one_wins(hr: Office) -> None:
     assert {answer.get_json().get("constraint") for answer in answers} == {None, "one_number"}
 
 
-def test_of_many_for_one_login_one_wins(hr: Office, database_url: str) -> None:
+def test_one_of_many_requests_for_one_login_wins(hr: Office, database_url: str) -> None:
     """Only one of many requests takes over an existing login."""
     with auth_on(database_url) as auth:
         auth.admin_create(EMAIL, id=JANE)
@@ -155,7 +155,7 @@ def test_a_login_that_is_being_linked_is_not_taken_over(hr: Office, database_url
 
 @pytest.mark.parametrize("invite", [False, True])
 def test_the_users_own_event_arrives_while_its_employee_is_written(hr: Office, database_url: str, invite: bool) -> None:
-    """The user's own event, applied while the employee is written, does not wait, and the employee ends linked once."""
+    """A new user's event that is applied while the employee is written does not wait. The employee ends linked once."""
     hr.connection.execute(GATED)
     with psycopg.connect(database_url) as other:
         other.execute("select pg_advisory_xact_lock(%s)", [GATE])
@@ -171,7 +171,7 @@ def test_the_users_own_event_arrives_while_its_employee_is_written(hr: Office, d
 
 
 MEANWHILE = pytest.mark.parametrize("known", [True, False], ids=["known", "not yet"])
-"""Whether the new auth user's own event was applied by then."""
+"""Whether the new auth user's event is applied before the import."""
 
 
 def importing(hr: Office, hook: str, *, known: bool) -> None:
@@ -192,7 +192,7 @@ def importing(hr: Office, hook: str, *, known: bool) -> None:
 def test_a_concurrent_import_of_the_same_person_loses_nothing(hr: Office, hook: str, known: bool, invite: bool) -> None:
     """A concurrent import of the same person leaves no login without an employee, and no orphan.
 
-    The imported employee may be linked at once. Then the login is theirs, and is not deleted.
+    If the imported employee is linked at once, the login belongs to that employee and is not deleted.
     """
     importing(hr, hook, known=known)
     answer = hr.create(invite=invite)
@@ -210,7 +210,7 @@ def test_a_concurrent_import_of_the_same_person_loses_nothing(hr: Office, hook: 
 @MEANWHILE
 @pytest.mark.parametrize("hook", ["before", "after"])
 def test_a_concurrent_import_of_the_same_person_is_noticed(hr: Office, hook: str, known: bool) -> None:
-    """A creation that meets an import of the same person gets 409 with the employee's id."""
+    """If a creation meets an import of the same person, the request gets 409 with the employee's id."""
     importing(hr, hook, known=known)
     answer = hr.create()
     [(imported, _)] = pairs(hr.connection)

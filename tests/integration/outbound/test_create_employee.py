@@ -40,7 +40,7 @@ def hr(
 
 
 def test_an_employee_and_a_login_are_created(hr: Office) -> None:
-    """A creation answers 201 with both ids; the employee has all named columns and the login."""
+    """A creation returns 201 with both ids. The employee has all named columns and the login."""
     hr.connection.execute(f"alter table employees {FURTHER}")
     further = {"department": "Räume & Bau", "hired_on": "2026-12-01", "salary": 4200.5}
     answer = hr.create(**further, is_active=True, requested_by="Ann")
@@ -67,7 +67,7 @@ def test_the_ledger_records_the_admin(hr: Office) -> None:
 
 
 def test_the_password_opens_the_login(hr: Office) -> None:
-    """The returned password is the one that Auth received, and the e-mail counts as confirmed."""
+    """The user can sign in with the returned password, and the e-mail counts as confirmed."""
     created = hr.create().get_json()
     [reported] = [call.body for call in hr.auth.calls if call.method == "POST"]
     assert reported == {
@@ -85,7 +85,7 @@ def test_no_cache_may_keep_the_password(hr: Office) -> None:
 
 
 def test_passwords_are_random(hr: Office) -> None:
-    """Twelve passwords for the same person are long and different, and contain nothing of the person."""
+    """Twelve passwords for the same person differ, are long, and contain no personal data."""
     reported = []
     for _ in range(12):
         reported.append(hr.create().get_json()["temporary_password"])
@@ -107,7 +107,7 @@ def test_an_e_mail_is_stored_as_auth_stores_it(hr: Office) -> None:
 
 
 def test_an_invited_employee_has_no_password(hr: Office) -> None:
-    """Auth mails the invitation; the e-mail is not confirmed before the invitation is accepted."""
+    """Auth mails the invitation. The e-mail is not confirmed before the invitation is accepted."""
     answer = hr.create(invite=True)
     assert (answer.status_code, answer.get_json()["temporary_password"]) == (201, None)
     assert_only(hr.connection, answer)
@@ -131,7 +131,7 @@ def test_an_accepted_invitation_keeps_the_link(hr: Office, database_url: str) ->
 
 @pytest.mark.parametrize("invite", [False, True])
 def test_the_users_own_event_arrives_before_its_employee(hr: Office, invite: bool) -> None:
-    """An event of the new auth user that is applied before the employee exists changes nothing in the end."""
+    """If the new auth user's event is applied before the employee exists, the employee still ends linked."""
 
     def relay(call: Call) -> None:
         relay_all(hr.database)
@@ -148,7 +148,7 @@ def test_the_users_own_event_arrives_before_its_employee(hr: Office, invite: boo
 
 @pytest.mark.parametrize("invite", [False, True])
 def test_the_users_own_event_arrives_after_its_employee(hr: Office, invite: bool) -> None:
-    """The user's own event changes nothing, and requests no action."""
+    """The event of a new auth user, applied after the creation, changes nothing and requests no action."""
     answer = hr.create(invite=invite)
     before = everything(hr.connection, "employees", "auth.users")
     calls = len(hr.auth.calls)
@@ -161,7 +161,7 @@ def test_the_users_own_event_arrives_after_its_employee(hr: Office, invite: bool
 
 
 def test_the_relay_does_not_repeat_a_creation(hr: Office) -> None:
-    """A creation is settled with its response, so the relay has no call left to make."""
+    """A creation is settled with its response, so that the relay makes no further call."""
     hr.create()
     calls = len(hr.auth.calls)
     hr.rest()
@@ -188,7 +188,7 @@ def test_requests_without_the_admin_key_change_nothing(hr: Office, headers: dict
 def test_a_creation_needs_the_auth_admin_api(
     settings: Settings, database: Database, connection: Connection, invite: bool
 ) -> None:
-    """Without the Auth Admin API a creation gets 409 each time, and writes nothing."""
+    """Without the Auth Admin API, a creation always gets 409 and writes nothing."""
     before = everything(connection)
     client = create_app(settings, database).test_client()
     for _ in range(2):
@@ -203,7 +203,7 @@ def test_a_creation_needs_the_auth_admin_api(
 
 
 def test_auth_receives_each_password_once(hr: Office) -> None:
-    """Auth receives each password in one call, and no call that changes it."""
+    """Each password is sent to Auth in one call, and no later call changes it."""
     hr.create()
     assert len(passwords(hr.auth)) == 1
     assert [call.method for call in hr.auth.calls] == ["POST"]

@@ -1,4 +1,4 @@
-"""POST /admin/api/employees while Auth or the database fails ends with both employee and login, or neither."""
+"""If Auth or the database fails during POST /admin/api/employees, both employee and login exist, or neither."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -56,7 +56,7 @@ def hr(
 
 
 def assert_neither_or_both(hr: Office, **body: Json) -> None:
-    """Check that after the relay has run, the same request succeeds, or names the employee who was created."""
+    """Check that after a relay's pass the same request succeeds, or names the employee who was created."""
     hr.rest()
     assert {status for status, _ in intents(hr.connection)} <= {"SUCCESS"}
     found = pairs(hr.connection)
@@ -71,7 +71,7 @@ def assert_neither_or_both(hr: Office, **body: Json) -> None:
 
 
 def assert_says_when_to_retry(answer: TestResponse) -> None:
-    """Check that only a 503 has Retry-After, and that Auth's own text is not repeated."""
+    """Check that only a 503 has Retry-After, and that Auth's text is not repeated."""
     assert ("Retry-After" in answer.headers) == (answer.status_code == 503)
     assert CONFIDENTIAL not in answer.text
     assert EMAIL not in answer.text
@@ -80,7 +80,7 @@ def assert_says_when_to_retry(answer: TestResponse) -> None:
 @pytest.mark.parametrize("invite", [False, True])
 @pytest.mark.parametrize("name", LOST)
 def test_a_login_that_may_still_be_created_is_left_to_the_relay(hr: Office, name: str, invite: bool) -> None:
-    """A creation whose result is unknown gets 503, and the relay resolves it after the lease."""
+    """A creation whose result is unknown gets 503. The relay resolves it after the lease has ended."""
     hr.auth.fail_next(LOST[name], method="POST", path="/admin/users")
     answer = hr.create(invite=invite)
     assert answer.status_code == 503
@@ -105,7 +105,7 @@ def test_a_login_whose_response_was_lost_is_used(hr: Office, name: str) -> None:
 @pytest.mark.parametrize("invite", [False, True])
 @pytest.mark.parametrize("name", REFUSALS)
 def test_a_refusal_of_auth_is_undone_at_once(hr: Office, name: str, invite: bool) -> None:
-    """A refusal of Auth is undone at once; it gets 503 with Auth's Retry-After for a pause, otherwise 502."""
+    """A creation that Auth refuses is undone at once. A pause gets 503 with Auth's Retry-After, other refusals 502."""
     hr.auth.fail_next(REFUSALS[name], method="POST", path="/admin/users")
     answer = hr.create(invite=invite)
     assert answer.status_code == (503 if name == "throttled" else 502)
@@ -116,7 +116,7 @@ def test_a_refusal_of_auth_is_undone_at_once(hr: Office, name: str, invite: bool
 
 
 def test_an_e_mail_that_auth_refuses_is_the_callers_error(hr: Office) -> None:
-    """An e-mail that Auth refuses gets 4xx: Auth accepts ASCII only, and a retry does not help."""
+    """An e-mail that Auth refuses gets 4xx, because Auth accepts only ASCII and a retry does not help."""
     answer = hr.create(email="jäne@example.com")
     assert answer.status_code in (400, 422)
     assert_nobody(hr.connection)
@@ -127,7 +127,7 @@ def test_an_e_mail_that_auth_refuses_is_the_callers_error(hr: Office) -> None:
 )
 @pytest.mark.parametrize("invite", [False, True])
 def test_during_an_outage_no_employee_is_created(hr: Office, fault: Fault, invite: bool) -> None:
-    """While every call to Auth fails, including the undo, the intent waits."""
+    """While every call to Auth fails, including those of the undo, the intent stays open."""
     hr.auth.fail(fault)
     answer = hr.create(invite=invite)
     assert answer.status_code == (502 if fault is NO_KEY else 503)
@@ -142,7 +142,7 @@ def test_during_an_outage_no_employee_is_created(hr: Office, fault: Fault, invit
 @pytest.mark.parametrize("committed", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("name", LOST | REFUSALS)
 def test_an_invitation_that_fails_leaves_neither_or_both(hr: Office, name: str, committed: bool) -> None:
-    """An invitation that Auth sent or did not send, without saying so, leaves both or neither."""
+    """If an invitation fails before or after Auth has sent it, both employee and login exist, or neither."""
     fault = (LOST | REFUSALS)[name]
     hr.auth.fail_next(fault.after_commit() if committed else fault, method="POST", path="/invite")
     answer = hr.create(invite=True)
@@ -157,7 +157,7 @@ def test_an_invitation_that_fails_leaves_neither_or_both(hr: Office, name: str, 
 def test_a_login_that_cannot_be_deleted_now_is_deleted_later(
     hr: Office, name: str, committed: bool, method: str
 ) -> None:
-    """A login that cannot be deleted now is deleted by the relay, and the response is the same 422."""
+    """A login that cannot be deleted at once is deleted by the relay, and the response is still 422."""
     fault = (LOST | REFUSALS)[name]
     hr.connection.execute(AGAINST_LOGINS)
     hr.auth.fail_next(*[fault.after_commit() if committed else fault] * 2, method=method)
@@ -172,7 +172,7 @@ def test_a_login_that_cannot_be_deleted_now_is_deleted_later(
 def test_an_auth_that_is_too_old_is_reported(
     settings: Settings, database: Database, connection: Connection, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An Auth that ignores the requested id gets 502 `auth_too_old`, and leaves no login."""
+    """An Auth that ignores the requested id gets 502 `auth_too_old`, and no login is left."""
     with office(settings, database, connection, caplog, honours_id=False) as hr:
         assert reason_of(hr.create()) == (502, "auth_too_old")
         hr.rest()
@@ -205,7 +205,7 @@ class Breaking(CalledSoon):
 def test_a_failing_database_leaves_neither_or_both(
     hr: Office, settings: Settings, function: str, committed: bool, invite: bool
 ) -> None:
-    """A failing database gets 503 with Retry-After, and leaves both or neither."""
+    """If the database fails, the response is 503 with Retry-After. Both employee and login exist, or neither."""
     with closing(SupabaseAuthAdmin(hr.auth.url, hr.auth.key)) as admin:
         broken = Breaking(hr.database, function, committed)
         client, hr.client = hr.client, client_for(settings, accounts_over(broken, admin, settings))
@@ -219,7 +219,7 @@ def test_a_failing_database_leaves_neither_or_both(
 
 
 def test_a_login_whose_response_was_lost_can_sign_in(hr: Office, database_url: str) -> None:
-    """The user of a login whose response was lost can sign in at once."""
+    """If the response to a creation was lost, the user can still sign in at once."""
     hr.auth.fail_next(TIMED_OUT.after_commit(), method="POST")
     user = UUID(hr.create().get_json()["auth_user_id"])
     with auth_on(database_url) as auth:

@@ -1,4 +1,4 @@
-"""A creation that is killed between any two of its steps ends as both employee and login, or neither.
+"""A creation that is killed between any two steps leaves both employee and login, or neither.
 
 test_undo_killed.py kills the relay's own steps; test_create_late.py has calls and requests that are late.
 """
@@ -27,6 +27,8 @@ from webhook_service.outbound import logins
 from webhook_service.ports import Database
 from webhook_service.settings import Settings
 
+pytestmark = pytest.mark.campaign
+
 CALLS = {
     False: ["intend", "create", "hire"],
     True: ["intend", "create", "invite", "hire"],
@@ -53,8 +55,8 @@ def hr(
 
 
 @pytest.mark.parametrize("invite", [False, True])
-def test_these_are_all_the_steps(hr: Office, settings: Settings, invite: bool) -> None:
-    """A request and a login for an existing employee have exactly these steps."""
+def test_all_steps_are_killed(hr: Office, settings: Settings, invite: bool) -> None:
+    """The tests kill all steps of a creation and of a login for an existing employee."""
     steps, again = Steps(), Steps()
     answer = request(hr, settings, stepped(hr.relay, steps), invite=invite)
     assert answer is not None
@@ -65,12 +67,12 @@ def test_these_are_all_the_steps(hr: Office, settings: Settings, invite: bool) -
 
 @ORDERS
 @pytest.mark.parametrize(("invite", "end"), KILLS)
-def test_a_killed_creation_ends_as_both_or_neither(
+def test_a_killed_creation_leaves_both_or_neither(
     hr: Office, settings: Settings, invite: bool, end: int, events_first: bool
 ) -> None:
     """The relay finishes a killed creation whose invitation was sent, and undoes one whose password is lost.
 
-    The same request then succeeds, or names the employee who was created.
+    The repeated request then succeeds, or names the employee who was created.
     """
     steps = Steps(end)
     assert request(hr, settings, stepped(hr.relay, steps), invite=invite) is None
@@ -98,9 +100,11 @@ def test_a_killed_creation_ends_as_both_or_neither(
 def test_a_killed_login_for_an_employee_ends_with_one_login(
     hr: Office, invite: bool, end: int, events_first: bool
 ) -> None:
-    """An existing employee keeps a login whose password or invitation was handed out, and else can get another one.
+    """If a process that creates a login for an existing employee is killed, the employee still ends with one login.
 
-    The login also stays if its own event has linked it in the meantime.
+    The login stays if its password or invitation was handed out, or if its event has linked it in the meantime.
+    Otherwise a
+    new login can be created.
     """
     jane = hire(hr.connection, f" {EMAIL.title()}")
     before = employee(hr.connection, jane)
@@ -125,7 +129,7 @@ def test_a_killed_login_for_an_employee_ends_with_one_login(
 
 @pytest.mark.parametrize("end", range(len(STEPS[False])), ids=STEPS[False])
 def test_the_password_is_announced_before_it_is_needed(hr: Office, end: int) -> None:
-    """A process that is killed has announced the password if Auth may have it."""
+    """A killed process has announced the password if Auth may have received it."""
     jane = hire(hr.connection, EMAIL)
     reported: list[str | None] = []
     accounts = stepped(hr.relay, Steps(end))
@@ -143,7 +147,7 @@ def test_the_password_is_announced_before_it_is_needed(hr: Office, end: int) -> 
 def test_a_creation_whose_process_is_killed_during_the_call_is_undone(
     hr: Office, settings: Settings, hook: str, invite: bool, events_first: bool
 ) -> None:
-    """The relay undoes a login that Auth commits just before or after the process was killed."""
+    """If a process is killed during its call, the relay undoes the login that Auth commits before or after the kill."""
     held = Held("/admin/users")
     setattr(hr.auth, hook, held)
     admin = LeavingAdmin(hr.relay.admin, Steps(), held, "create", Killed())
@@ -162,7 +166,7 @@ def test_a_creation_whose_process_is_killed_during_the_call_is_undone(
 def test_an_invitation_whose_process_is_killed_during_the_call_is_finished(
     hr: Office, settings: Settings, hook: str, events_first: bool
 ) -> None:
-    """The relay finishes a creation whose invitation Auth sends after the process was killed."""
+    """If a process is killed during its call, the relay finishes the creation whose invitation Auth sends later."""
     held = Held("/invite")
     setattr(hr.auth, hook, held)
     admin = LeavingAdmin(hr.relay.admin, Steps(), held, "invite", Killed())

@@ -1,4 +1,4 @@
-"""POST /admin/api/employees refuses impossible values before anything is written or Auth is called.
+"""POST /admin/api/employees refuses impossible values before any row is written or Auth is called.
 
 test_create_against_rules.py has refusals by the employees table's own rules.
 """
@@ -32,7 +32,7 @@ def hr(
 
 
 def refused(hr: Office, body: Json) -> tuple[int, str, set[str]]:
-    """Return status, reason and field names, after checking that nothing happened."""
+    """Check that no row was written and Auth was not called, and return status, reason and field names."""
     before = everything(hr.connection)
     answer = hr.post(body)
     assert answer.status_code // 100 == 4, answer.text
@@ -59,7 +59,7 @@ VALUES: dict[str, list[Json]] = {
     "auth_user_id": [None, "", CANARY, 7, LIKE_A_UUID, [str(JANE)]],
     "requested_by": [None, 7, "x" * 101, "Ann\n", f"<{CANARY}>"],
 }
-"""Values that the fields cannot have: wrong types, too long, empty, or unknown."""
+"""Values that the fields cannot have, because they have a wrong type or are too long, empty or unknown."""
 
 
 @pytest.mark.parametrize("name", VALUES)
@@ -96,7 +96,7 @@ FURTHER = pytest.mark.parametrize("further", [{}, {"auth_user_id": str(JANE)}], 
 
 @FURTHER
 def test_unknown_and_reserved_columns_are_refused(hr: Office, further: dict[str, Json]) -> None:
-    """A column that employees do not have, or that this service writes, gets 422 with its name."""
+    """A column that `employees` does not have, or that this service writes, gets 422 with its name."""
     for name, values in NOT_COLUMNS.items():
         for value in values:
             assert refused(hr, JANE_DOE | {name: value} | further) == (422, "invalid_query", {name}), value
@@ -105,7 +105,7 @@ def test_unknown_and_reserved_columns_are_refused(hr: Office, further: dict[str,
 @FURTHER
 @pytest.mark.parametrize("value", [100, 7, "100", CANARY, None])
 def test_employee_id_is_refused(hr: Office, value: Json, further: dict[str, Json]) -> None:
-    """An existing employee gets no login this way, least of all with an e-mail of the caller's choice."""
+    """A request for an existing `employee_id` is refused, because the caller could choose the login's e-mail."""
     assert refused(hr, JANE_DOE | {"employee_id": value} | further) == (422, "invalid_query", {"employee_id"})
 
 

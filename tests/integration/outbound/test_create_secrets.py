@@ -1,6 +1,7 @@
-"""A temporary password is in one response and nowhere else, on a database with a Supabase project's extensions.
+"""A temporary password is in one response and nowhere else.
 
-Every other test of creations checks the same as its `office` closes.
+The database has the extensions of a Supabase project. In all other tests of creations, `office` checks this rule when
+it closes.
 """
 
 import logging
@@ -65,7 +66,7 @@ def test_a_password_leaves_no_trace(hr: Office) -> None:
 def test_a_failed_call_leaves_no_trace(
     hr: Office, caplog: pytest.LogCaptureFixture, fault: Fault, committed: bool
 ) -> None:
-    """A password is not in an error of Auth, in its log records, or in the remaining rows."""
+    """If a call fails, the password is not in Auth's error, in the log records, or in the remaining rows."""
     hr.auth.fail_next(fault.after_commit() if committed else fault, method="POST")
     hr.create()
     hr.rest()
@@ -74,7 +75,7 @@ def test_a_failed_call_leaves_no_trace(
 
 
 def test_a_refused_row_leaves_no_trace(hr: Office) -> None:
-    """A refused row and the undo store no password."""
+    """If the employees table refuses the row, neither the refusal nor the undo stores the password."""
     hr.connection.execute(AGAINST_LOGINS)
     answer = hr.create()
     [password] = passwords(hr.auth)
@@ -82,6 +83,7 @@ def test_a_refused_row_leaves_no_trace(hr: Office) -> None:
     assert password not in answer.text + whole_database(hr.connection)
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("end", range(len(STEPS[False])), ids=STEPS[False])
 def test_a_kill_leaves_no_trace(hr: Office, settings: Settings, end: int) -> None:
     """A process that is killed at any step has stored no password."""
@@ -92,7 +94,7 @@ def test_a_kill_leaves_no_trace(hr: Office, settings: Settings, end: int) -> Non
 
 
 class LeakingAdmin(SteppedAdmin):
-    """An Auth Admin whose unexpected errors repeat what was sent."""
+    """An Auth Admin whose unexpected errors repeat the password."""
 
     def create(self, auth_user_id: UUID, email: str, *, password: str | None) -> Account:
         self.admin.create(auth_user_id, email, password=password)
@@ -100,7 +102,7 @@ class LeakingAdmin(SteppedAdmin):
 
 
 def test_an_unexpected_error_leaves_no_trace(hr: Office, settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
-    """An unexpected error answers 500 without its text, and the creation is undone."""
+    """An unexpected error returns 500 without the error's text, and the creation is undone."""
     accounts = replace(hr.relay, admin=LeakingAdmin(hr.relay.admin, Steps()))
     answer = client_for(settings, accounts).post("/admin/api/employees", json=JANE_DOE, headers=AUTHORIZED)
     [password] = passwords(hr.auth)
@@ -108,7 +110,7 @@ def test_an_unexpected_error_leaves_no_trace(hr: Office, settings: Settings, cap
     log = lines(caplog)
     assert "RuntimeError" in log
     assert [secret for secret in (password, EMAIL) if secret in answer.text + log] == []
-    caplog.clear()  # other libraries' records of the error are not part of this test
+    caplog.clear()  # records of other libraries are not part of this test
     hr.rest()
 
 
@@ -159,6 +161,6 @@ def test_a_leak_is_found(
     caplog: pytest.LogCaptureFixture,
     leak: Callable[[Office, str], None],
 ) -> None:
-    """The check at an office's close finds a password in any table, log record or second response."""
+    """When an office closes, its check finds a password that is in a table, in a log record, or in two responses."""
     with pytest.raises(AssertionError), office(settings, database, connection, caplog) as hr:
         leak(hr, hr.create().get_json()["temporary_password"])

@@ -1,4 +1,4 @@
-"""POST /admin/api/employees with an e-mail that is taken, and with an existing login."""
+"""POST /admin/api/employees refuses a taken e-mail, and links an existing login on request."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -46,7 +46,7 @@ def jane(database_url: str) -> UUID:
 
 
 def taken(hr: Office, **body: Any) -> dict[str, Any]:
-    """Return the holder that the refusal names, after checking that nothing happened."""
+    """Check that no row was written and Auth was not called, and return the holder that the refusal names."""
     before, calls = everything(hr.connection, "employees", "integration_sync_log", "auth.users"), len(hr.auth.calls)
     answer = hr.create(**body)
     assert reason_of(answer) == (409, "email_taken"), answer.text
@@ -59,7 +59,7 @@ def taken(hr: Office, **body: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("body", [{}, {"invite": True}, {"auth_user_id": str(JANE)}], ids=["new", "invited", "linked"])
 @pytest.mark.parametrize("email", [EMAIL, " Jane.DOE@example.com\n", "JANE.DOE@EXAMPLE.COM"])
 def test_an_employee_who_has_the_e_mail_is_named(hr: Office, email: str, body: dict[str, Any]) -> None:
-    """An employee with the e-mail is named in a 409, whatever the e-mail's case and space, and also if inactive."""
+    """A 409 names the employee who has the e-mail, even if it differs in case or spaces or the employee is inactive."""
     for is_active in (True, False):
         jane = hire(hr.connection, email, is_active=is_active)
         assert taken(hr, **body) == {"side": "employees", "employee_id": jane}
@@ -75,7 +75,7 @@ def test_the_same_request_twice_is_refused_the_second_time(hr: Office) -> None:
 @pytest.mark.parametrize("known", [True, False], ids=["known", "new"])
 @pytest.mark.parametrize("confirmed", [True, False], ids=["confirmed", "unconfirmed"])
 def test_an_auth_user_who_has_the_e_mail_is_named(hr: Office, database_url: str, known: bool, confirmed: bool) -> None:
-    """An auth user with the e-mail is named in a 409 before Auth is called, also if its event is not applied yet."""
+    """A 409 names the auth user who has the e-mail, before Auth is called and before the user's event is applied."""
     with auth_on(database_url) as auth:
         user = auth.admin_create(EMAIL, confirmed=confirmed)
     if known:
@@ -84,14 +84,14 @@ def test_an_auth_user_who_has_the_e_mail_is_named(hr: Office, database_url: str,
 
 
 def test_an_auth_user_who_is_linked_is_named_with_its_employee(hr: Office, jane: UUID) -> None:
-    """A linked auth user with the e-mail is named with its employee, who has another e-mail."""
+    """A 409 names a linked auth user with the e-mail together with its employee, who has another e-mail."""
     other = hire(hr.connection, "other@example.com", auth_user_id=jane)
     expected = {"side": "auth", "auth_user_id": str(jane), "employee_id": other}
     assert taken(hr) == taken(hr, auth_user_id=str(jane)) == expected
 
 
 def test_an_e_mail_that_only_auth_knows_is_refused(hr: Office, jane: UUID) -> None:
-    """A taken e-mail that only Auth knows gets 409, and the creation is undone.
+    """If only Auth knows that an e-mail is taken, the request gets 409 and the creation is undone.
 
     Auth's tables may be in another database or unreadable, and the event not captured yet.
     """
@@ -141,7 +141,7 @@ NOT_THEIRS: dict[str, Action] = {
     "unconfirmed": lambda auth: auth.admin_create(EMAIL, id=JANE, confirmed=False),
     "invited": lambda auth: auth.invite(EMAIL, id=JANE),
     "another e-mail": lambda auth: auth.admin_create("other@example.com", id=JANE),
-    "another's e-mail": lambda auth: (auth.admin_create("other@example.com", id=JANE), auth.admin_create(EMAIL)),
+    "another user's e-mail": lambda auth: (auth.admin_create("other@example.com", id=JANE), auth.admin_create(EMAIL)),
     "changing to it": lambda auth: auth.request_email_change(auth.admin_create("other@example.com", id=JANE), EMAIL),
     "soft-deleted": lambda auth: auth.soft_delete(auth.admin_create(EMAIL, id=JANE)),
     "hard-deleted": lambda auth: auth.hard_delete(auth.admin_create(EMAIL, id=JANE)),
@@ -153,7 +153,7 @@ NOT_THEIRS: dict[str, Action] = {
 @pytest.mark.parametrize("known", [True, False], ids=["known", "new"])
 @pytest.mark.parametrize("name", NOT_THEIRS)
 def test_a_login_without_this_e_mail_is_not_linked(hr: Office, database_url: str, name: str, known: bool) -> None:
-    """A login without this confirmed e-mail gets 409, and nothing is written."""
+    """A request for a login without this confirmed e-mail gets 409, and no row is written."""
     with auth_on(database_url) as auth:
         NOT_THEIRS[name](auth)
     if known:
@@ -165,7 +165,7 @@ def test_a_login_without_this_e_mail_is_not_linked(hr: Office, database_url: str
 
 
 def test_a_free_e_mail_is_not_reported_as_taken(hr: Office, database_url: str) -> None:
-    """The refusal of an auth user with another e-mail does not say that the e-mail is taken."""
+    """The refusal of an auth user with another e-mail does not call the requested e-mail taken."""
     with auth_on(database_url) as auth:
         auth.admin_create("other@example.com", id=JANE)
     assert hr.create(auth_user_id=str(JANE)).get_json()["reason"] != "email_taken"

@@ -1,4 +1,4 @@
-"""An employee who left and is hired again can sign in again, because this service's ban ends with its reason."""
+"""An employee who left and is hired again can sign in, because this service lifts its own ban."""
 
 from collections.abc import Iterator
 
@@ -20,7 +20,7 @@ def hr(database_url: str) -> Iterator[Company]:
 
 @pytest.fixture
 def left(hr: Company) -> Company:
-    """Delete Jane's row, so that she is banned."""
+    """Delete Jane's row, so that her login is banned."""
     hr.connection.execute("delete from employees")
     hr.rest()
     assert hr.is_banned
@@ -50,7 +50,7 @@ def test_an_employee_who_is_hired_again_as_inactive_cannot_sign_in(left: Company
 
 @pytest.mark.parametrize("way", ["insert", "update"])
 def test_an_employee_who_is_linked_to_the_earlier_login_can_sign_in(left: Company, way: str) -> None:
-    """An employee whose row is linked to the earlier login by SQL can sign in."""
+    """If SQL links a new employee's row to the person's earlier login, the employee can sign in."""
     if way == "insert":
         hire(left.connection, HR, auth_user_id=left.user)
     else:
@@ -60,14 +60,14 @@ def test_an_employee_who_is_linked_to_the_earlier_login_can_sign_in(left: Compan
 
 
 def test_an_employee_who_is_created_with_the_earlier_login_can_sign_in(left: Company) -> None:
-    """An employee that an admin creates with the earlier login can sign in."""
+    """If an admin creates an employee with the person's earlier login, the employee can sign in."""
     new = {"email": JANE, "first_name": "Jane"}
     logins.adopt(left.database, new, JANE, left.user, via="admin", requested_by="test")
     assert_she_can_sign_in(left)
 
 
 def test_an_employee_who_was_dismissed_and_unlinked_can_sign_in_again(hr: Company) -> None:
-    """An employee whose dismissal also removed the link can sign in once activated and linked again."""
+    """An employee whose dismissal removed the link can sign in after activation and a new link."""
     hr.write("is_active = false, auth_user_id = null")
     hr.rest()
     assert hr.is_banned
@@ -77,7 +77,7 @@ def test_an_employee_who_was_dismissed_and_unlinked_can_sign_in_again(hr: Compan
 
 
 def test_another_ban_is_not_lifted_by_a_link(hr: Company) -> None:
-    """A ban that an admin set in Supabase is lifted neither by a link nor by an event."""
+    """Neither a link nor an event lifts a ban that an admin set in Supabase."""
     hr.auth.ban(hr.user, BAN_END)
     hr.rest()
     hr.write("auth_user_id = null")
@@ -88,8 +88,10 @@ def test_another_ban_is_not_lifted_by_a_link(hr: Company) -> None:
     assert requested_operations(hr.connection) == []
 
 
-def test_a_return_is_found_by_the_next_event(database_url: str, left: Company) -> None:
-    """The next event of the login finds an employee whose return was not captured."""
+def test_the_next_event_enables_the_login_after_a_return_that_was_not_captured(
+    database_url: str, left: Company
+) -> None:
+    """If the return of an employee was not captured, the next event of the login lets the employee sign in."""
     with_triggers = "alter table employees {} trigger user"
     execute(database_url, with_triggers.format("disable"))
     hire(left.connection, JANE, auth_user_id=left.user)

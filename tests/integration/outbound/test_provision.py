@@ -1,4 +1,4 @@
-"""`provision` creates logins for employees without one, in order, and reports the others."""
+"""`provision` creates logins for employees without one, in order, and reports the employees that it refused."""
 
 from collections.abc import Iterator
 from uuid import uuid4
@@ -35,10 +35,10 @@ def orphan(connection: Connection) -> int:
     return hire(connection, "orphan@example.com", orphaned_at="2026-11-22", orphaned_auth_user_id=uuid4())
 
 
-# Which employees
+# Selection of employees
 
 
-def test_employees_without_a_login_get_one(office: Office, connection: Connection) -> None:
+def test_employees_without_a_login_get_a_login(office: Office, connection: Connection) -> None:
     """Employees get logins in the order of employee_id, with the announced passwords.
 
     The ledger records the admin.
@@ -55,7 +55,7 @@ def test_employees_without_a_login_get_one(office: Office, connection: Connectio
     assert (intent["via"], intent["request_data"]["requested_by"]) == ("provision", "test")
 
 
-def test_other_employees_get_none(office: Office, connection: Connection) -> None:
+def test_other_employees_get_no_login(office: Office, connection: Connection) -> None:
     """Inactive or linked employees, orphans and employees without an e-mail get no login."""
     hire(connection, "left@example.com", is_active=False)
     hire(connection, "linked@example.com", auth_user_id=uuid4())
@@ -67,7 +67,7 @@ def test_other_employees_get_none(office: Office, connection: Connection) -> Non
 
 
 def test_orphans_get_a_login_on_request(office: Office, connection: Connection) -> None:
-    """An orphan gets a login with `orphans`, and is then no longer an orphan."""
+    """With `orphans`, an orphan gets a login and is then no longer an orphan."""
     orphaned = orphan(connection)
     assert office.run(orphans=True).created == 1
     assert logins(connection) == [(orphaned, "orphan@example.com")]
@@ -84,7 +84,7 @@ def test_a_password_is_announced_before_auth_knows_it(office: Office, connection
 
 
 def test_a_second_run_changes_nothing(office: Office, connection: Connection) -> None:
-    """A second run changes nothing."""
+    """A second run of `provision` changes nothing."""
     hire_many(connection, 3)
     office.run()
     before = logins(connection)
@@ -93,7 +93,7 @@ def test_a_second_run_changes_nothing(office: Office, connection: Connection) ->
 
 
 def test_the_limit_counts_logins_only(office: Office, connection: Connection) -> None:
-    """Refused employees do not count toward the limit, or the next run would not get further."""
+    """Refused employees do not count toward the limit. Otherwise a later run would never reach the next employees."""
     first, *others = hire_many(connection, 4)
     connection.execute("update employees set email = 'no e-mail@example.com' where employee_id = %s", [first])
     done = office.run(limit=2)
@@ -101,7 +101,7 @@ def test_the_limit_counts_logins_only(office: Office, connection: Connection) ->
     assert [employee_id for employee_id, _ in logins(connection)] == others[:2]
 
 
-def test_invitations(office: Office, connection: Connection) -> None:
+def test_an_invited_employee_has_no_password(office: Office, connection: Connection) -> None:
     """An invited employee has the login at once, and no password."""
     people = hire_many(connection, 2)
     assert office.run(invite=True).created == 2
@@ -111,7 +111,7 @@ def test_invitations(office: Office, connection: Connection) -> None:
 
 
 def test_an_employee_gets_a_login_for_the_present_e_mail(office: Office, connection: Connection) -> None:
-    """An employee whose e-mail changed while the run waited gets a login for the new e-mail."""
+    """If an employee's e-mail changes while the run waits, the login is created with the new e-mail."""
     hire_many(connection, 2)
     office.server.fail_next(throttled("1"), method="POST")
     change = "update employees set email = 'new' || employee_id || '@example.com'"
@@ -120,10 +120,10 @@ def test_an_employee_gets_a_login_for_the_present_e_mail(office: Office, connect
     assert auth_users(connection) == ["new1@example.com", "new2@example.com"]
 
 
-# Refused employees do not stop the others
+# Refused employees do not stop the run
 
 
-def test_an_email_that_auth_refuses(office: Office, connection: Connection) -> None:
+def test_an_email_that_auth_refuses_is_reported(office: Office, connection: Connection) -> None:
     """An e-mail that Auth refuses is reported, and its intent is undone."""
     person, _ = hire(connection, "no e-mail@example.com"), hire_many(connection, 1)
     done = office.run()
@@ -131,8 +131,8 @@ def test_an_email_that_auth_refuses(office: Office, connection: Connection) -> N
     assert intents(connection)[0] == (person, "SUCCESS", "undone")
 
 
-def test_a_rule_that_refuses_the_link(office: Office, connection: Connection) -> None:
-    """A link that a rule of the employees table refuses is reported without personal data, and the login is deleted."""
+def test_a_link_that_the_table_refuses_is_reported(office: Office, connection: Connection) -> None:
+    """If the employees table refuses the link, this is reported without personal data and the login is deleted."""
     person, _ = hire_many(connection, 2)
     refuse_updates_of(connection, person)
     done = office.run()
@@ -145,18 +145,18 @@ def test_a_rule_that_refuses_the_link(office: Office, connection: Connection) ->
     [("update employees set is_active = false", "inactive"), ("delete from employees", "employee_not_found")],
     ids=["inactive", "gone"],
 )
-def test_an_employee_who_leaves_during_the_run(
+def test_an_employee_who_leaves_during_the_run_is_refused(
     office: Office, connection: Connection, change: str, reason: str
 ) -> None:
-    """An employee who leaves after the list was read is refused."""
+    """An employee who leaves after the run has read the list is refused."""
     _, second, _ = hire_many(connection, 3)
     office.at_announcement = lambda employee_id: connection.execute(f"{change} where employee_id = 2".encode())
     done = office.run()
     assert (done.refused, done.created) == ({second: reason}, 2)
 
 
-def test_an_employee_who_gets_a_login_during_the_run(office: Office, connection: Connection) -> None:
-    """An employee who gets a login after the list was read does not count as refused."""
+def test_an_employee_who_gets_a_login_during_the_run_is_not_refused(office: Office, connection: Connection) -> None:
+    """An employee who gets a login after the run has read the list does not count as refused."""
     _, second, _ = hire_many(connection, 3)
     user = uuid4()
     link = "update employees set auth_user_id = %s where employee_id = 2"
@@ -166,8 +166,8 @@ def test_an_employee_who_gets_a_login_during_the_run(office: Office, connection:
     assert employee(connection, second)["auth_user_id"] == user
 
 
-def test_the_shared_rate(office: Office, connection: Connection) -> None:
-    """Each login takes a token from the bucket that the relays share, and waits for one if it is empty."""
+def test_each_login_takes_a_shared_token(office: Office, connection: Connection) -> None:
+    """Each login takes a token from the bucket that the relays share. If the bucket is empty, the run waits."""
     hire_many(connection, 3)
     left: list[int] = []
 
@@ -184,8 +184,8 @@ def test_the_shared_rate(office: Office, connection: Connection) -> None:
     assert left == [0, 1, 2]
 
 
-def test_a_key_that_is_revoked_during_the_run(office: Office, connection: Connection) -> None:
-    """A key that is revoked during the run ends it, and the counts so far are returned."""
+def test_a_key_that_is_revoked_ends_the_run(office: Office, connection: Connection) -> None:
+    """If the API key is revoked during the run, the run ends and returns the counts so far."""
     hire_many(connection, 3)
 
     def revoke(call: Call) -> None:
@@ -198,8 +198,8 @@ def test_a_key_that_is_revoked_during_the_run(office: Office, connection: Connec
     assert (done.ended_by.reason, done.created, done.refused) == ("auth_key_refused", 1, {})
 
 
-def test_a_refused_key(office: Office, connection: Connection) -> None:
-    """A refused key ends the run before any login is begun."""
+def test_a_refused_key_ends_the_run(office: Office, connection: Connection) -> None:
+    """If Auth refuses the API key, the run ends before it begins a login."""
     hire_many(connection, 2)
     admin = SupabaseAuthAdmin(office.server.url, "sb_secret_wrong")
     done = office.run(admin=admin)

@@ -1,4 +1,4 @@
-"""`provision` gives each employee one login with its password in spite of stops, concurrent runs and failures."""
+"""`provision` gives each employee one login and its password, even with stops, concurrent runs and failures."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -23,8 +23,8 @@ def office(database_url: str, database: Database, connection: Connection) -> Ite
         yield office
 
 
-def test_a_stopped_run(office: Office, connection: Connection) -> None:
-    """A stopped run finishes the login that is under way, and the next run continues."""
+def test_a_stopped_run_completes_its_login(office: Office, connection: Connection) -> None:
+    """A stopped run completes the login that it has begun, and the next run continues."""
     hire_many(connection, 4)
     office.ends_after = 2
     done = office.run()
@@ -37,8 +37,8 @@ def test_a_stopped_run(office: Office, connection: Connection) -> None:
 # Concurrent runs
 
 
-def test_concurrent_runs(office: Office, connection: Connection, database_url: str) -> None:
-    """Concurrent runs create each login once, and each run ends well."""
+def test_concurrent_runs_create_each_login_once(office: Office, connection: Connection, database_url: str) -> None:
+    """Concurrent runs create each login once, and each run ends without an error."""
     hire_many(connection, 40)
 
     def run(_: int) -> Counter[str]:
@@ -60,8 +60,8 @@ def test_concurrent_runs(office: Office, connection: Connection, database_url: s
 # Failures of Auth
 
 
-def test_a_pause_that_auth_requests(office: Office, connection: Connection) -> None:
-    """A pause applies to all relays and runs, and the employee is retried with a new password."""
+def test_a_requested_pause_applies_to_all_relays(office: Office, connection: Connection) -> None:
+    """A pause applies to all relays and runs. The employee is then retried with a new password."""
     hire_many(connection, 2)
     office.server.fail_next(throttled("30"), method="POST")
     assert office.run().created == 2
@@ -70,8 +70,8 @@ def test_a_pause_that_auth_requests(office: Office, connection: Connection) -> N
     assert_each_once(office, 2)
 
 
-def test_a_pause_in_the_middle_of_an_undo(office: Office, connection: Connection) -> None:
-    """A run waits for the end of the lease if Auth requests a pause at every step, including the undo."""
+def test_a_run_waits_for_the_lease_if_the_undo_is_paused(office: Office, connection: Connection) -> None:
+    """If Auth requests a pause at every step, including the undo, the run waits for the end of the lease."""
     hire_many(connection, 2)
     office.server.fail_next(*[throttled("1")] * 2)
     office.server.fail_next(throttled("1"), throttled("1"), method="POST")
@@ -82,7 +82,7 @@ def test_a_pause_in_the_middle_of_an_undo(office: Office, connection: Connection
     assert_each_once(office, 2)
 
 
-def test_nothing_but_pauses(office: Office, connection: Connection) -> None:
+def test_a_run_ends_after_many_pauses(office: Office, connection: Connection) -> None:
     """A run ends with Auth's error after MAX_PAUSES pauses in a row."""
     hire_many(connection, 1)
     office.server.fail(throttled())
@@ -92,8 +92,8 @@ def test_nothing_but_pauses(office: Office, connection: Connection) -> None:
     assert [round(seconds) for seconds in office.waits] == [5, 5, 8, 16, 32, 60, 60, 60, 60, 60]
 
 
-def test_an_auth_that_is_unavailable(office: Office, connection: Connection) -> None:
-    """A run announces longer and longer waits during an outage and ends with the error; the next run continues."""
+def test_a_run_ends_during_an_outage(office: Office, connection: Connection) -> None:
+    """During an outage a run announces longer and longer waits and ends with the error. The next run continues."""
     hire_many(connection, 4)
 
     def fail_after_two(call: Call) -> None:
@@ -113,8 +113,8 @@ def test_an_auth_that_is_unavailable(office: Office, connection: Connection) -> 
     assert_each_once(office, 4)
 
 
-def test_an_auth_that_comes_back(office: Office, connection: Connection) -> None:
-    """A run continues after a short outage, and checks its unfinished logins at the end."""
+def test_a_run_continues_after_a_short_outage(office: Office, connection: Connection) -> None:
+    """After a short outage a run continues, and checks its unfinished logins at the end."""
     hire_many(connection, 3)
     office.server.fail_next(*[BROKEN] * 2, method="POST")
     office.server.fail_next(*[BROKEN] * 2, method="GET", path=USERS)
@@ -124,8 +124,8 @@ def test_an_auth_that_comes_back(office: Office, connection: Connection) -> None
     assert_each_once(office, 3)
 
 
-def test_failures_now_and_then(office: Office, connection: Connection) -> None:
-    """A run continues after more failures in all than it accepts in a row."""
+def test_a_run_continues_after_occasional_failures(office: Office, connection: Connection) -> None:
+    """A run continues even if it has more failures in total than it accepts in a row."""
     hire_many(connection, 4 * MAX_ATTEMPTS)
     times: Counter[int] = Counter()
 
@@ -142,8 +142,8 @@ def test_failures_now_and_then(office: Office, connection: Connection) -> None:
     assert_each_once(office, 4 * MAX_ATTEMPTS)
 
 
-def test_a_response_that_is_lost(office: Office, connection: Connection) -> None:
-    """A login whose response was lost is found by reading it, and no second one is created."""
+def test_a_login_whose_response_was_lost_is_found(office: Office, connection: Connection) -> None:
+    """If a response was lost, the run finds the login by reading it, and creates no second login."""
     hire_many(connection, 2)
     office.server.fail_next(TIMED_OUT.after_commit(), method="POST")
     assert office.run().created == 2
@@ -151,7 +151,7 @@ def test_a_response_that_is_lost(office: Office, connection: Connection) -> None
     assert len(office.announced) == 2
 
 
-def test_auth_users_that_cannot_be_created(office: Office, connection: Connection) -> None:
+def test_a_run_ends_if_auth_cannot_be_written(office: Office, connection: Connection) -> None:
     """A run ends after five employees if Auth can be read but not written."""
     hire_many(connection, 20)
     office.server.fail_next(*[BROKEN] * 20, method="POST")
@@ -160,7 +160,7 @@ def test_auth_users_that_cannot_be_created(office: Office, connection: Connectio
     assert (done.ended_by.reason, done.seen) == ("auth_unavailable", 5)
 
 
-def test_a_database_that_is_slow(office: Office, connection: Connection, database_url: str) -> None:
+def test_a_run_retries_a_slow_call_of_the_database(office: Office, connection: Connection, database_url: str) -> None:
     """A run retries a call of the database that timed out."""
     hire_many(connection, 1)
     with psycopg.connect(database_url) as other:

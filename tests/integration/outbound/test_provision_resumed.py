@@ -1,4 +1,4 @@
-"""A run of `provision` finishes what a killed run has begun; no employee gets two logins or a wrong password."""
+"""`provision` finishes the logins that a killed run has begun. No employee gets two logins or a wrong password."""
 
 from collections.abc import Callable, Iterator
 from uuid import UUID
@@ -25,7 +25,7 @@ def office(database_url: str, database: Database, connection: Connection) -> Ite
 
 
 class Killed(BaseException):
-    """The process was killed."""
+    """Raised as if the process were killed."""
 
 
 class DyingAdmin:
@@ -92,13 +92,13 @@ KILLS: dict[str, tuple[Kill, int]] = {
     "auth user": (after_auth, 1),
     "link": (after_the_link, 1),
 }
-"""The step after which a run is killed, and how many logins are left to create then."""
+"""The step after which a run is killed, and how many logins the next run must create."""
 
 
 @pytest.mark.parametrize("name", KILLS)
 @pytest.mark.parametrize("is_over", [True, False], ids=["lease over", "under lease"])
-def test_a_run_that_was_killed(office: Office, connection: Connection, name: str, is_over: bool) -> None:
-    """The next run finishes a run that was killed after any step, at once or after the lease has ended."""
+def test_the_next_run_finishes_a_killed_run(office: Office, connection: Connection, name: str, is_over: bool) -> None:
+    """The next run finishes the logins of a run that was killed after any step, at once or after the lease."""
     hire_many(connection, 2)
     kill, left = KILLS[name]
     with pytest.raises(Killed):
@@ -112,8 +112,8 @@ def test_a_run_that_was_killed(office: Office, connection: Connection, name: str
     assert bool(office.waits) == (not is_over and name != "link")
 
 
-def test_a_run_that_was_killed_before_the_invitation(office: Office, connection: Connection) -> None:
-    """The next run has Auth send the invitation of a run that was killed before it, once."""
+def test_the_next_run_sends_a_missing_invitation(office: Office, connection: Connection) -> None:
+    """If a run was killed before the invitation, the next run has Auth send one invitation."""
     hire_many(connection, 1)
     assert isinstance(office.admin, SupabaseAuthAdmin)
     with pytest.raises(Killed):
@@ -125,8 +125,8 @@ def test_a_run_that_was_killed_before_the_invitation(office: Office, connection:
     assert (len(logins(connection)), office.server.count("POST", "/invite")) == (1, 1)
 
 
-def test_an_employee_that_the_webhook_has_linked(office: Office, connection: Connection) -> None:
-    """The next run ends the intent of an employee that the auth user's event has linked, without a second login."""
+def test_the_next_run_ends_the_intent_of_a_linked_employee(office: Office, connection: Connection) -> None:
+    """If the auth user's event has linked the employee, the next run ends the intent without a second login."""
     hire_many(connection, 2)
     with pytest.raises(Killed):
         after_auth(office)
@@ -137,8 +137,8 @@ def test_an_employee_that_the_webhook_has_linked(office: Office, connection: Con
     assert_each_once(office, 2)
 
 
-def test_a_request_that_arrives_after_the_kill(office: Office, connection: Connection) -> None:
-    """The announced password is the right one if Auth carries out the call after the kill."""
+def test_the_announced_password_is_right_if_the_call_arrives_late(office: Office, connection: Connection) -> None:
+    """If Auth carries out a call after the kill, the announced password is the right one."""
     hire_many(connection, 1)
     with pytest.raises(Killed):
         after_the_announcement(office)
@@ -149,8 +149,8 @@ def test_a_request_that_arrives_after_the_kill(office: Office, connection: Conne
     assert_each_once(office, 1)
 
 
-def test_a_password_that_cannot_be_stored(office: Office, connection: Connection) -> None:
-    """A full disk ends the run before a login is created whose password is not stored."""
+def test_a_password_that_cannot_be_stored_ends_the_run(office: Office, connection: Connection) -> None:
+    """If the disk is full, the run ends before it creates a login whose password is not stored."""
     hire_many(connection, 2)
 
     def full(employee_id: int) -> None:
@@ -166,8 +166,8 @@ def test_a_password_that_cannot_be_stored(office: Office, connection: Connection
     assert_each_once(office, 2)
 
 
-def test_a_first_attempt_to_finish_that_failed(office: Office, connection: Connection) -> None:
-    """A run retries to finish an intent if Auth fails the first time."""
+def test_a_run_tries_again_to_finish_an_intent(office: Office, connection: Connection) -> None:
+    """A run tries again to finish an intent if Auth fails the first time."""
     hire_many(connection, 2)
     with pytest.raises(Killed):
         after_auth(office)
@@ -196,7 +196,7 @@ def needs_attention(office: Office) -> UUID:
     return auth_user_of_the_intent(office.connection)
 
 
-def test_an_intent_that_needs_attention(office: Office, connection: Connection) -> None:
+def test_an_intent_that_needs_attention_is_retried(office: Office, connection: Connection) -> None:
     """A run retries an intent that needs attention."""
     hire_many(connection, 2)
     needs_attention(office)
@@ -204,7 +204,7 @@ def test_an_intent_that_needs_attention(office: Office, connection: Connection) 
     assert_each_once(office, 2)
 
 
-def test_an_intent_that_cannot_be_finished(office: Office, connection: Connection) -> None:
+def test_an_intent_that_cannot_be_finished_is_reported(office: Office, connection: Connection) -> None:
     """An intent that cannot be finished is reported with its reason, and gets no second login."""
     first, _ = hire_many(connection, 2)
     user = needs_attention(office)
@@ -214,8 +214,8 @@ def test_an_intent_that_cannot_be_finished(office: Office, connection: Connectio
     assert len(office.announced) == 2
 
 
-def test_an_intent_that_is_retried_later(office: Office, connection: Connection) -> None:
-    """A run does not call Auth about an intent that is not due."""
+def test_an_intent_that_is_not_due_causes_no_call(office: Office, connection: Connection) -> None:
+    """A run makes no call for an intent that is not due."""
     first, _ = hire_many(connection, 2)
     user = needs_attention(office)
     later = "update integration_sync_log set next_attempt_at = now() + interval '1 hour' where status = 'FAILED'"
@@ -225,8 +225,8 @@ def test_an_intent_that_is_retried_later(office: Office, connection: Connection)
     assert office.server.count(path=f"{USERS}/{user}") == 0
 
 
-def test_an_intent_that_stays_under_way(office: Office, connection: Connection) -> None:
-    """A run waits a bounded time for another run's intent, reports it, and creates the other logins."""
+def test_an_intent_that_stays_leased_is_reported(office: Office, connection: Connection) -> None:
+    """A run waits a bounded time for another run's intent, reports it, and creates the remaining logins."""
     first, _ = hire_many(connection, 2)
     with pytest.raises(Killed):
         after_the_intent(office)
@@ -234,11 +234,11 @@ def test_an_intent_that_stays_under_way(office: Office, connection: Connection) 
     connection.execute(forever + " where status = 'PENDING'")
     done = office.run()
     assert (done.created, done.under_way, sum(office.waits)) == (1, {first}, MAX_WAIT_SECONDS + 1)
-    assert [text for text in office.said if "1 are under way" in text]
+    assert [text for text in office.said if "1 are in progress" in text]
 
 
 def test_no_password_is_stored(office: Office, connection: Connection) -> None:
-    """The database stores no password, also not of a run that was killed."""
+    """The database stores no password, even if a run was killed."""
     hire_many(connection, 3)
     office.run(limit=1)
     with pytest.raises(Killed):

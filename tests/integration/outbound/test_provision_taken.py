@@ -26,7 +26,7 @@ def auth(database_url: str) -> Iterator[Auth]:
 
 
 def test_an_existing_auth_user_is_linked(office: Office, connection: Connection, auth: Auth) -> None:
-    """An employee gets the existing auth user with the confirmed e-mail, without a password or a second login."""
+    """An employee is linked to the existing auth user with the confirmed e-mail. No password or login is created."""
     user = auth.admin_create("user1@example.com")
     [person] = hire_many(connection, 1)
     done = office.run()
@@ -63,7 +63,7 @@ def test_an_unconfirmed_auth_user_is_not_linked(office: Office, connection: Conn
 
 
 def test_an_unknown_auth_user_is_not_linked(office: Office, connection: Connection) -> None:
-    """An employee is refused if Auth says that the e-mail exists and the database has no such auth user."""
+    """If Auth reports a taken e-mail but the database has no such auth user, the employee is refused."""
     [person] = hire_many(connection, 1)
     office.server.fail_next(Fault(422, "email_exists"), method="POST")
     assert office.run().refused == {
@@ -72,7 +72,7 @@ def test_an_unknown_auth_user_is_not_linked(office: Office, connection: Connecti
 
 
 def test_employees_with_a_shared_email_get_no_login(office: Office, connection: Connection) -> None:
-    """Two employees with one e-mail get no login, because it would be ambiguous."""
+    """Two employees with the same e-mail get no login, because the link would be ambiguous."""
     people = [hire(connection, "Info@example.com"), hire(connection, " info@example.com")]
     done = office.run()
     assert {number: reason.split()[0] for number, reason in done.refused.items()} == dict.fromkeys(people, "ambiguous")
@@ -80,15 +80,15 @@ def test_employees_with_a_shared_email_get_no_login(office: Office, connection: 
 
 
 def test_an_auth_user_with_a_shared_email_is_not_linked(office: Office, connection: Connection, auth: Auth) -> None:
-    """An existing auth user is not linked to either of two employees with its e-mail."""
+    """If two employees have the e-mail of an existing auth user, neither is linked."""
     auth.admin_create("info@example.com")
     people = [hire(connection, "info@example.com"), hire(connection, "info@example.com")]
     assert set(office.run().refused) == set(people)
     assert logins(connection) == []
 
 
-def test_a_rule_that_refuses_an_existing_auth_user(office: Office, connection: Connection, auth: Auth) -> None:
-    """An existing auth user stays as it is if a rule of the employees table refuses the link."""
+def test_an_auth_user_whose_link_is_refused_is_unchanged(office: Office, connection: Connection, auth: Auth) -> None:
+    """If a rule of the employees table refuses the link, an existing auth user is unchanged."""
     auth.admin_create("user1@example.com")
     person, _ = hire_many(connection, 2)
     refuse_updates_of(connection, person)

@@ -1,4 +1,4 @@
-"""PATCH /admin/api/employees/{id} activates and deactivates an employee and the login together.
+"""PATCH /admin/api/employees/{id} activates and deactivates an employee together with the login.
 
 test_status_failures.py has the failures.
 """
@@ -34,7 +34,7 @@ def jane(hr: Office, database_url: str) -> int:
 
 
 def is_banned(connection: Connection, user: UUID = JANE) -> bool:
-    """Whether the ban is permanent: this service bans for a century."""
+    """Return whether the ban is permanent. This service bans for a century."""
     until = row(connection, user)["banned_until"]
     return until is not None and until > datetime.now(UTC) + timedelta(days=36_000)
 
@@ -67,7 +67,7 @@ def test_a_deactivated_employee_cannot_sign_in(hr: Office, jane: int) -> None:
     assert [call.body for call in hr.auth.calls if call.method == "PUT"] == [{"ban_duration": "876000h"}]
 
 
-def test_the_ledger_says_what_was_done(hr: Office, jane: int) -> None:
+def test_the_ledger_records_a_deactivation(hr: Office, jane: int) -> None:
     """The ledger has one action for a deactivation, with the number of ended sessions."""
     done = entry(hr.connection, hr.switch(jane, False).get_json()["login"]["event_id"])
     assert (done["status"], done["outcome"], done["auth_user_id"], done["employee_id"]) == (
@@ -122,7 +122,7 @@ def test_an_employee_without_a_login_is_changed(hr: Office, is_active: bool) -> 
 
 
 def test_no_other_employee_is_changed(hr: Office, jane: int, database_url: str) -> None:
-    """A request changes one employee and one login."""
+    """A PATCH of one employee changes no other employee and no other login."""
     with auth_on(database_url) as auth:
         other = auth.admin_create("joe@example.com")
     joe = hire(hr.connection, "joe@example.com")
@@ -132,7 +132,9 @@ def test_no_other_employee_is_changed(hr: Office, jane: int, database_url: str) 
     assert (employee(hr.connection, joe)["is_active"], row(hr.connection, other)["banned_until"]) == (True, None)
 
 
-def test_without_an_auth_admin_it_is_queued(hr: Office, jane: int, settings: Settings, database: Database) -> None:
+def test_without_an_auth_admin_the_change_is_queued(
+    hr: Office, jane: int, settings: Settings, database: Database
+) -> None:
     """Without the Auth Admin API, the change of the login is queued with the reason, and a relay performs it."""
     client = create_app(settings, database).test_client()
     answer = client.patch(f"/admin/api/employees/{jane}", json={"is_active": False}, headers=AUTHORIZED)
@@ -145,7 +147,7 @@ def test_without_an_auth_admin_it_is_queued(hr: Office, jane: int, settings: Set
 
 
 def test_an_action_that_an_import_queued_is_performed_now(hr: Office, jane: int) -> None:
-    """The request performs an action that an earlier import queued."""
+    """A PATCH performs an action that an earlier import queued."""
     hr.connection.execute("update employees set is_active = false where employee_id = %s", [jane])
     assert hr.switch(jane, False).get_json()["login"]["status"] == "done"
     assert (is_banned(hr.connection), actions(hr.connection)) == (
@@ -154,7 +156,7 @@ def test_an_action_that_an_import_queued_is_performed_now(hr: Office, jane: int)
 
 
 def test_a_change_that_was_not_captured_is_performed(hr: Office, jane: int) -> None:
-    """The login is changed even if the triggers are disabled."""
+    """A PATCH changes the login even if the triggers are disabled."""
     with nothing_linked(hr.connection):
         assert hr.switch(jane, False).get_json()["login"]["status"] == "done"
     assert is_banned(hr.connection)
@@ -185,10 +187,10 @@ def test_another_ban_ends_with_an_activation(hr: Office, jane: int, database_url
 
 @pytest.mark.parametrize("deleted", ["hard", "soft"])
 @pytest.mark.parametrize("known", [True, False], ids=["known", "not yet"])
-def test_a_login_that_is_gone_can_be_deactivated(
+def test_an_employee_whose_login_was_deleted_can_be_deactivated(
     hr: Office, jane: int, database_url: str, deleted: str, known: bool
 ) -> None:
-    """Deactivating an employee whose login is gone succeeds; activating reports that there is none."""
+    """An employee whose login was deleted can be deactivated. An activation reports that there is no login."""
     with auth_on(database_url) as auth:
         (auth.hard_delete if deleted == "hard" else auth.soft_delete)(JANE)
     if known:

@@ -1,4 +1,4 @@
-"""PATCH /admin/api/employees/{id} concurrently, and while another transaction changes the employee or login."""
+"""After PATCH /admin/api/employees/{id}, both sides are in sync, even with concurrent requests and transactions."""
 
 import threading
 from collections.abc import Iterator
@@ -31,8 +31,8 @@ def jane(hr: Office, database_url: str) -> int:
     return sign_in_jane(hr, database_url)
 
 
-def test_a_locked_employee_is_not_waited_for(hr: Office, jane: int, database_url: str) -> None:
-    """A request for a row that another transaction holds gets 503, and changes nothing."""
+def test_a_request_does_not_wait_for_a_locked_employee(hr: Office, jane: int, database_url: str) -> None:
+    """A request gets 503 and changes nothing if another transaction holds the employee's row."""
     with psycopg.connect(database_url) as importer:
         importer.execute("update employees set first_name = 'Jane'")
         answer = hr.switch(jane, False)
@@ -44,7 +44,7 @@ def test_a_locked_employee_is_not_waited_for(hr: Office, jane: int, database_url
 
 @pytest.mark.parametrize("last", [False, True])
 def test_a_second_request_waits_for_the_first(hr: Office, jane: int, last: bool) -> None:
-    """A second request waits in the queue until Auth has done the first, and wins in the end."""
+    """A second request is queued until Auth has carried out the first, and determines the final state."""
     hr.switch(jane, last)
     held = Held("/admin/users", "PUT")
     hr.auth.before = held
@@ -58,8 +58,8 @@ def test_a_second_request_waits_for_the_first(hr: Office, jane: int, last: bool)
     assert access(hr, jane) == (last, last)
 
 
-def test_a_late_call_does_not_win(hr: Office, jane: int, settings: Settings) -> None:
-    """A call that Auth carries out after a newer deactivation does not win."""
+def test_a_late_call_does_not_change_the_final_state(hr: Office, jane: int, settings: Settings) -> None:
+    """A call that Auth carries out after a newer deactivation does not change the final state."""
     last = False
     hr.switch(jane, last)
     held = Held("/admin/users", "PUT")
@@ -75,7 +75,7 @@ def test_a_late_call_does_not_win(hr: Office, jane: int, settings: Settings) -> 
 
 
 def test_many_concurrent_requests_end_in_sync(hr: Office, jane: int) -> None:
-    """Concurrent requests and a relay end with employee and login in the same state, and every request is answered."""
+    """After concurrent requests and a relay, employee and login are in sync, and every request got a response."""
     over = threading.Event()
 
     def relay() -> None:

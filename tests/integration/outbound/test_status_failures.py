@@ -1,4 +1,4 @@
-"""PATCH /admin/api/employees/{id} while Auth fails or the employees table's own rules refuse."""
+"""PATCH /admin/api/employees/{id} keeps both sides in sync if Auth fails or the employees table refuses the change."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -54,7 +54,7 @@ def jane(hr: Office, database_url: str) -> int:
 def test_a_change_that_auth_does_not_make_now_is_queued(
     hr: Office, jane: int, name: str, is_active: bool, method: str
 ) -> None:
-    """An employee is changed at once if Auth fails, and the relay changes the login later."""
+    """If Auth fails, the employee is changed at once, and the relay changes the login later."""
     hr.switch(jane, not is_active)
     hr.auth.fail_next(QUEUED[name], method=method)
     assert login_of(hr.switch(jane, is_active))[0] == "queued"
@@ -65,8 +65,8 @@ def test_a_change_that_auth_does_not_make_now_is_queued(
 
 @pytest.mark.parametrize("is_active", [False, True])
 @pytest.mark.parametrize("name", LOST)
-def test_a_change_whose_response_was_lost_is_done(hr: Office, jane: int, name: str, is_active: bool) -> None:
-    """A change whose response was lost is reported as done, because the user is read again."""
+def test_a_change_whose_response_was_lost_succeeds(hr: Office, jane: int, name: str, is_active: bool) -> None:
+    """A change whose response was lost is reported as done, because the service reads the user again."""
     hr.switch(jane, not is_active)
     hr.auth.fail_next(LOST[name].after_commit(), method="PUT")
     assert login_of(hr.switch(jane, is_active)) == ("done", None)
@@ -74,7 +74,7 @@ def test_a_change_whose_response_was_lost_is_done(hr: Office, jane: int, name: s
 
 
 def test_auth_gets_the_pause_that_it_requests(hr: Office, jane: int) -> None:
-    """Neither the relay nor another request calls Auth during a requested pause, which is not an attempt."""
+    """During a requested pause, neither the relay nor a request calls Auth. The pause does not count as an attempt."""
     hr.auth.fail_next(throttled("3600"), method="PUT")
     hr.switch(jane, False)
     calls = len(hr.auth.calls)
@@ -83,11 +83,11 @@ def test_auth_gets_the_pause_that_it_requests(hr: Office, jane: int) -> None:
     [bucket] = hr.connection.execute("select paused_until > now() + interval '59 minutes' as long from auth_sync_rate")
     assert bucket["long"]
     [left] = open_rows(hr.connection)
-    assert left["status"] == "PENDING"  # the pause is not an attempt
+    assert left["status"] == "PENDING"  # the pause does not count as an attempt
 
 
 def test_a_hanging_auth_times_out(hr: Office, jane: int, settings: Settings) -> None:
-    """A change is queued after this service's own timeout."""
+    """If Auth does not respond, the change is queued after this service's own timeout."""
     hr.auth.fail_next(SILENT, method="PUT")
     with closing(SupabaseAuthAdmin(hr.auth.url, hr.auth.key, timeout=httpx.Timeout(0.5))) as impatient:
         usual, hr.client = hr.client, client_for(settings, accounts_over(hr.database, impatient, settings))
@@ -99,7 +99,7 @@ def test_a_hanging_auth_times_out(hr: Office, jane: int, settings: Settings) -> 
 
 @pytest.mark.parametrize("fault", [CUT, throttled("3600")], ids=["unavailable", "throttled"])
 def test_during_an_outage_the_last_request_counts(hr: Office, jane: int, fault: Fault) -> None:
-    """Each request during an outage changes the employee; after it the login is changed once."""
+    """Each request during an outage changes the employee. After the outage the login is changed once."""
     hr.auth.fail(fault)
     for is_active in (False, True, False):
         assert login_of(hr.switch(jane, is_active))[0] == "queued"
@@ -156,7 +156,7 @@ RULES = {
 def test_a_rule_of_the_employees_table_is_kept(
     hr: Office, jane: int, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
-    """A rule of the employees table gets 422 without any value of the row, and neither side is changed."""
+    """A change that the employees table refuses gets 422 without any value of the row, and changes neither side."""
     rule, facts = RULES[name]
     hr.connection.execute(rule.encode())
     before, calls = everything(hr.connection, "employees", "auth.users", "integration_sync_log"), len(hr.auth.calls)
@@ -170,7 +170,7 @@ def test_a_rule_of_the_employees_table_is_kept(
 
 
 def test_a_company_trigger_may_unlink_an_employee_who_leaves(hr: Office, jane: int) -> None:
-    """A login whose link a company's trigger removes at the deactivation is banned all the same."""
+    """If a company's trigger removes the link at the deactivation, the login is still banned."""
     hr.connection.execute(
         "create function rule() returns trigger language plpgsql as $$ begin"
         " if not new.is_active then new.auth_user_id := null; end if; return new; end $$;"

@@ -1,4 +1,4 @@
-"""Undoing a login is finished after kills and outages, and deletes no login that an employee has got meanwhile."""
+"""The undo of a login is finished after kills and outages. It deletes no login that was linked in the meantime."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -23,13 +23,15 @@ from tests.integration.killing import Killed, Steps, request, stepped
 from webhook_service.ports import Database
 from webhook_service.settings import Settings
 
+pytestmark = pytest.mark.campaign
+
 CREATED = ["before intend", "after intend", "before create", "after create"]
 MAX_STEPS = 16
-"""More steps than an undo has; at steps beyond its end, nothing is killed."""
+"""More steps than an undo has. At a step beyond its end, no process is killed."""
 STEPS = range(MAX_STEPS)
 AGAINST_LOGINS = "alter table employees add constraint no_login check (auth_user_id is null)"
 KNOWN = pytest.mark.parametrize("known", [True, False], ids=["known", "not yet"])
-"""Whether the new auth user's own event was applied by then."""
+"""Whether the new auth user's event is applied before the import."""
 
 
 @pytest.fixture
@@ -51,8 +53,8 @@ def half(hr: Office, settings: Settings) -> Office:
     return hr
 
 
-def test_these_are_all_the_steps(half: Office, settings: Settings) -> None:
-    """An undo by a relay and one by a request have these steps."""
+def test_all_steps_are_killed(half: Office, settings: Settings) -> None:
+    """The tests kill all steps of an undo by a relay and of an undo by a request."""
     steps, refused = Steps(), Steps()
     stepped(half.relay, steps).run_once("relay-2")
     assert_nobody(half.connection)
@@ -67,7 +69,7 @@ def test_these_are_all_the_steps(half: Office, settings: Settings) -> None:
 
 @pytest.mark.parametrize("end", STEPS)
 def test_another_relay_finishes_the_undo_of_a_killed_relay(half: Office, end: int) -> None:
-    """After a relay was killed during an undo, another relay finishes it, and the request then succeeds."""
+    """If a relay is killed during an undo, another relay finishes it. A repeated request then succeeds."""
     for number in range(2):
         end_leases(half.connection)
         end_pause(half.connection)
@@ -81,7 +83,7 @@ def test_another_relay_finishes_the_undo_of_a_killed_relay(half: Office, end: in
 
 @pytest.mark.parametrize("end", STEPS)
 def test_the_relay_finishes_the_undo_of_a_killed_request(hr: Office, settings: Settings, end: int) -> None:
-    """After a request was killed during an undo, the relay finishes it."""
+    """If a request is killed during an undo, the relay finishes the undo."""
     hr.connection.execute(AGAINST_LOGINS)
     request(hr, settings, stepped(hr.relay, Steps(len(CREATED) + end)))
     hr.rest()
@@ -117,7 +119,7 @@ def assert_the_imported_lost_nothing(hr: Office, imported: int) -> None:
 @KNOWN
 @pytest.mark.parametrize("events_first", [True, False], ids=["events first", "actions first"])
 def test_an_import_before_the_undo_loses_nothing(half: Office, known: bool, events_first: bool) -> None:
-    """A login that the same person's imported employee has got is not deleted."""
+    """A login is not deleted if the same person was imported as an employee and linked to it."""
     if known:
         relay_all(half.database)
     imported = hire(half.connection, EMAIL)
@@ -128,7 +130,7 @@ def test_an_import_before_the_undo_loses_nothing(half: Office, known: bool, even
 @KNOWN
 @pytest.mark.parametrize("moment", STEPS)
 def test_an_import_during_the_undo_loses_nothing(half: Office, moment: int, known: bool) -> None:
-    """An import of the same person at any step of the relay's undo loses nothing."""
+    """An import of the same person at any step of the relay's undo loses no data and leaves no orphan."""
     if known:
         relay_all(half.database)
     imported: list[int] = []
@@ -140,7 +142,7 @@ def test_an_import_during_the_undo_loses_nothing(half: Office, moment: int, know
 
 @pytest.mark.parametrize("moment", STEPS)
 def test_an_event_during_the_undo_loses_nothing(half: Office, moment: int) -> None:
-    """An event that links an imported employee at any step of the undo loses nothing."""
+    """An event that links an imported employee at any step of the undo loses no data and leaves no orphan."""
     imported = hire(half.connection, EMAIL)
     assert [event["status"] for event in inbound(half.connection)] == ["PENDING"]
     stepped(half.relay, Steps(at={moment: lambda: relay_all(half.database)})).run_once("relay-2")
@@ -153,9 +155,9 @@ def test_an_event_during_the_undo_loses_nothing(half: Office, moment: int) -> No
 def test_an_import_during_the_requests_own_undo_loses_nothing(
     hr: Office, settings: Settings, moment: int, known: bool
 ) -> None:
-    """An import of the same person at any step of a request's undo loses nothing.
+    """An import of the same person at any step of a request's undo loses no data and leaves no orphan.
 
-    The employees table refuses the request's row, and accepts the imported one.
+    The employees table refuses the request's row, and accepts the imported row.
     """
     hr.connection.execute(
         "alter table employees add constraint not_by_us check (auth_user_id is null or first_name is null)"

@@ -15,7 +15,7 @@ def test_alive_needs_no_database(settings: Settings) -> None:
 
 
 def test_ready_with_database_and_migrations(client: FlaskClient) -> None:
-    """/readyz answers 200, and names each check."""
+    """With a migrated database, /readyz answers 200 and names each check."""
     response = client.get("/readyz")
     assert response.status_code == 200
     answer = response.get_json()
@@ -25,7 +25,7 @@ def test_ready_with_database_and_migrations(client: FlaskClient) -> None:
 def test_ready_reports_the_relay(client: FlaskClient, connection: Connection) -> None:
     """/readyz reports when a relay last ran, and the ages of the oldest pending event and the newest event.
 
-    Null means never or none.
+    A value is null if no relay has run, no event is pending, or there is no event.
     """
     relay = ("relay_last_run_seconds", "oldest_pending_seconds", "last_event_seconds")
     assert [client.get("/readyz").get_json()[name] for name in relay] == [None, None, None]
@@ -47,7 +47,7 @@ def test_not_ready_with_functions_of_an_older_version(client: FlaskClient, conne
 
 
 def test_not_ready_without_a_database(settings: Settings) -> None:
-    """/readyz answers 503 and names the database."""
+    """/readyz answers 503 and names the database if the database is unavailable."""
     client = create_app(settings, DirectDatabase("postgresql://127.0.0.1:1/none", call_timeout=0.5)).test_client()
     response = client.get("/readyz")
     assert response.status_code == 503
@@ -55,7 +55,7 @@ def test_not_ready_without_a_database(settings: Settings) -> None:
 
 
 def test_not_ready_before_the_migrations(settings: Settings, empty_database_url: str) -> None:
-    """/readyz answers 503 with the command to run."""
+    """Before the migrations, /readyz answers 503 with the command to run."""
     database = DirectDatabase(DirectConnection(empty_database_url).url)
     response = create_app(settings, database).test_client().get("/readyz")
     assert response.status_code == 503

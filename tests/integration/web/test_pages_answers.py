@@ -88,7 +88,7 @@ def test_an_interrupted_run_needs_no_attention(site: Flask, connection: Connecti
 
 
 def test_an_expired_ban_is_not_shown(site: Flask, connection: Connection, database: Database) -> None:
-    """The pages do not show an expired ban, as the view does not."""
+    """Neither the pages nor the view show an expired ban."""
     jane = hire(connection, "jane@example.com")
     webhook = insert(email="jane@example.com", email_confirmed_at=CONFIRMED, banned_until="2020-01-01T00:00:00Z")
     process_batch(database, [work_of(webhook, "evt-1")], Policy())

@@ -1,4 +1,4 @@
-"""No column of the owner's employees table can be taken for a variable, a parameter or an alias of our SQL."""
+"""Our SQL reads the right value even if a column of the employees table has the name of a variable or an alias."""
 
 import re
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ def nodes(node: object) -> Iterator[Node]:
 
 
 def reads_employees(query: Node) -> bool:
-    """Whether the columns of employees are visible in this query. Those of its subqueries are not."""
+    """Whether the columns of employees are visible in this query. Its subqueries do not count."""
     places: list[object] = [*(getattr(query, "fromClause", None) or ()), *(getattr(query, "usingClause", None) or ())]
     if isinstance(query, (UpdateStmt, DeleteStmt)):
         places.append(query.relation)
@@ -69,7 +69,7 @@ def alone(query: Node) -> set[str]:
 
 
 def bare_names(tree: object) -> set[str]:
-    """The same where the columns of employees are visible."""
+    """The names without a qualifier in the queries in which the columns of employees are visible."""
     return {
         name for query in nodes(tree) if isinstance(query, QUERIES) and reads_employees(query) for name in alone(query)
     }
@@ -90,10 +90,10 @@ def statements(tree: Any) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(("name", "language", "statement"), functions(), ids=[name for name, _, _ in functions()])
-def test_names_are_qualified_where_employees_is_read(name: str, language: str, statement: str) -> None:
-    """Where a function reads employees, each column, parameter and whole row is written with a qualifier.
+def test_names_are_qualified_in_queries_of_employees(name: str, language: str, statement: str) -> None:
+    """If a function reads employees, each column, parameter and whole row in the query has a qualifier.
 
-    In PL/pgSQL, variables and parameters need none, because they come before columns.
+    In PL/pgSQL, variables and parameters need no qualifier, because `#variable_conflict` prefers them to columns.
     """
     if language == "sql":
         (created,) = parse_sql(statement)
@@ -108,7 +108,7 @@ def test_names_are_qualified_where_employees_is_read(name: str, language: str, s
 
 
 def test_names_are_qualified_in_views() -> None:
-    """The views write each column of employees, and its whole row, with a qualifier."""
+    """Each column of employees, and its whole row, has a qualifier in our views."""
     views = [raw.stmt for raw in parse_sql(schema.functions().sql) if isinstance(raw.stmt, ViewStmt)]
     assert len(views) >= 3
     for view in views:

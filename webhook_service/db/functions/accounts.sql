@@ -1,9 +1,10 @@
--- Employees together with their logins: both are created or neither, and both are deactivated and activated. Called by
--- outbound/logins.py; outbound/accounts.py performs actions with the functions in actions_performed.sql.
--- The intent is written to the ledger before Auth is called, under the id that the auth user will have. One transaction then writes the
--- employee and its link, and ends the intent.
+-- Creates, activates and deactivates an employee together with its login.
+-- outbound/logins.py calls these functions; outbound/accounts.py performs actions with the functions in actions_performed.sql.
+-- The ledger records an intent, with the id that the auth user will have, before Auth is called. One transaction then writes the employee
+-- and its link, and settles the intent.
 
--- Returns the active employees without a login, by employee_id. Read from the index of standings. An orphan had a login that was deleted.
+-- Returns the active employees who have no login, ordered by employee_id. Reads the index of standings. Orphans are included, because their
+-- login was deleted.
 create or replace function public.find_employees_without_auth()
 returns table (employee_id bigint, email text, first_name text, last_name text, employee_number text, orphaned_at timestamptz)
 language sql stable security definer set search_path = '' as $$
@@ -17,8 +18,8 @@ language sql stable security definer set search_path = '' as $$
    order by m.employee_id
 $$;
 
--- Returns up to p_limit employees after p_after who can get a login: {"employees": [{employee_id, email}]}. Employees
--- without an e-mail are left out, and so are orphans unless p_orphans.
+-- Returns up to p_limit employees after p_after who can get a login: {"employees": [{employee_id, email}]}. Leaves out employees who have
+-- no e-mail, and orphans unless p_orphans is true.
 create or replace function public.auth_sync_without_login_v1(p_after bigint, p_limit integer, p_orphans boolean) returns jsonb
 language sql stable security definer set search_path = '' as $$
   select jsonb_build_object('employees', coalesce(jsonb_agg(to_jsonb(page) order by page.employee_id), '[]'))
@@ -28,8 +29,8 @@ language sql stable security definer set search_path = '' as $$
            order by f.employee_id limit p_limit) as page
 $$;
 
--- Returns the auth user that has an e-mail: {auth_user_id, email_confirmed, employee_id}, or null. Reads auth.users where this database
--- has it and lets us read it, else the last known states.
+-- Returns the auth user that has an e-mail: {auth_user_id, email_confirmed, employee_id}, or null. Reads auth.users if this database has
+-- the table and this role may read it. Otherwise reads the last known states.
 create or replace function public.auth_sync_email_holder_v1(p_email text) returns jsonb
 language plpgsql stable security definer set search_path = '' set statement_timeout = '3s' as $$
 #variable_conflict use_variable
@@ -74,15 +75,16 @@ begin
   return new_id;
 end $$;
 
--- Returns why the employees table refuses a row, without any of the row's values.
+-- Returns the reason why the employees table refuses a row, without the values of the row.
 create or replace function public.auth_sync_refusal_v1(p_sqlstate text, p_constraint text, p_column text) returns jsonb
 language sql immutable set search_path = '' as $$
   select jsonb_build_object('refused', 'employee_rejected', 'sqlstate', p_sqlstate,
                             'constraint', nullif(p_constraint, ''), 'column', nullif(p_column, ''))
 $$;
 
--- Returns why this employee cannot be created with a login, or null: unknown columns or columns that only this service writes, an e-mail
--- that is taken, or a constraint or trigger of the employees table. To find the last, the insert is tried and rolled back.
+-- Returns the reason why this employee cannot be created with a login, or null. Reasons are unknown columns, columns that only this service
+-- writes, an e-mail that is taken, and a constraint or trigger of the employees table. To find the last reason, the function tries the
+-- insert and rolls it back.
 create or replace function public.auth_sync_hire_refusal_v1(p_employee jsonb) returns jsonb
 language plpgsql security definer set search_path = '' as $$
 #variable_conflict use_variable
@@ -122,8 +124,8 @@ begin
   end;
 end $$;
 
--- Writes the intent to create a login: for a new employee (p_employee: its columns) or for an existing one ({"employee_id"}).
--- Returns {"event_id"}, or {"refused": reason} with details: unknown_fields, email_taken (with "side": auth or employees),
+-- Writes the intent to create a login, for a new employee (p_employee: its columns) or an existing one ({"employee_id"}). Returns
+-- {"event_id"}, or {"refused": reason} with details. Reasons: unknown_fields, email_taken (with "side": auth or employees),
 -- employee_rejected, employee_not_found, has_login, inactive, under_way.
 create or replace function public.auth_sync_intend_v1(
   p_employee jsonb, p_email text, p_auth_user_id uuid, p_lease text, p_lease_seconds integer, p_via text, p_requested_by text
@@ -162,9 +164,9 @@ begin
   return jsonb_build_object('event_id', intent);
 end $$;
 
--- Called when Auth has created the auth user: writes the employee and its link, and ends the intent. Returns {"employee_id"}, or
--- {"refused": reason}: then nothing is written, and the caller must delete the auth user, except with lease_lost, where another process
--- has taken the intent over.
+-- Writes the employee and its link, and settles the intent. The caller calls this when Auth has created the auth user. Returns
+-- {"employee_id"}. Returns {"refused": reason} if nothing was written; the caller must then delete the auth user. After the reason
+-- lease_lost the caller must not delete it, because another process has claimed the intent.
 create or replace function public.auth_sync_hire_v1(p_event_id text, p_lease text) returns jsonb
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
 #variable_conflict use_variable
@@ -184,7 +186,7 @@ begin
     select e.employee_id into hired from public.employees e
      where lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default"
          = public.auth_sync_normal_v1(intent.request_data ->> 'email') limit 1;
-    if found then  -- meanwhile an import has added the same person
+    if found then  -- an import has added the same person in the meantime
       return jsonb_build_object('refused', 'email_taken', 'side', 'employees', 'employee_id', hired);
     end if;
   end if;
@@ -205,8 +207,8 @@ begin
   return jsonb_build_object('employee_id', hired);
 end $$;
 
--- Called before an auth user that this service created is deleted again: from now on nothing links it. Returns the employee_id of the
--- employee who is linked to it already, and then the auth user must stay; else null.
+-- Prepares the deletion of an auth user that this service created: from now on no employee is linked to it. Returns the employee_id of an
+-- employee who is linked to it already, or null. If an employee is linked, the caller must keep the auth user.
 create or replace function public.auth_sync_forget_v1(p_auth_user_id uuid) returns bigint
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
 #variable_conflict use_variable
@@ -233,7 +235,7 @@ begin
   return null;
 end $$;
 
--- Opens an undone intent again: its auth user appeared after the intent was undone. Always returns true.
+-- Opens an undone intent again, because its auth user appeared after the intent was undone. Always returns true.
 create or replace function public.auth_sync_reopen_v1(p_event_id text) returns boolean
 language sql security definer set search_path = '' as $$
   update public.integration_sync_log
@@ -242,7 +244,7 @@ language sql security definer set search_path = '' as $$
   select true
 $$;
 
--- Links an auth user to a new employee, or to an existing one that is active and has no login. Returns the employee_id, or null where the
+-- Links an auth user to a new employee, or to an existing employee who is active and has no login. Returns the employee_id, or null if the
 -- existing employee is inactive, has another login or is missing.
 create or replace function public.auth_sync_give_login_v1(p_employee jsonb, p_auth_user_id uuid) returns bigint
 language plpgsql security definer set search_path = '' as $$
@@ -265,8 +267,8 @@ begin
   return hired;
 end $$;
 
--- Links an existing auth user that has this e-mail, confirmed, and no employee. Returns {"employee_id", "auth_user_id", "event_id"}, or
--- {"refused": reason}.
+-- Links an existing auth user that has this e-mail. The e-mail must be confirmed, and no employee may be linked to the auth user. Returns
+-- {"employee_id", "auth_user_id", "event_id"}, or {"refused": reason}.
 create or replace function public.auth_sync_adopt_v1(p_employee jsonb, p_email text, p_auth_user_id uuid, p_via text, p_requested_by text) returns jsonb
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
 #variable_conflict use_variable
@@ -311,9 +313,9 @@ begin
   return jsonb_build_object('employee_id', hired, 'auth_user_id', p_auth_user_id, 'event_id', adopted);
 end $$;
 
--- Links an employee to the login that an admin chose. Returns {"employee_id", "auth_user_id", "event_id"}, or {"refused": reason}.
--- The employee may be inactive: the trigger on employees then has the login banned, as for every inactive employee who gets one.
--- Refused are the login of another employee, and a login whose owner is unproven: its e-mail is unconfirmed and it does not have the
+-- Links an employee to the login that an admin chose. Returns {"employee_id", "auth_user_id", "event_id"}, or {"refused": reason}. The
+-- employee may be inactive. The trigger on employees then requests a ban of the login, as for every inactive employee who gets a login.
+-- Refuses the login of another employee. Also refuses a login whose owner is unproven: its e-mail is unconfirmed, and it does not have the
 -- employee's number, which only the service role can write.
 create or replace function public.auth_sync_choose_v1(p_employee_id bigint, p_auth_user_id uuid, p_requested_by text) returns jsonb
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set enable_seqscan = off as $$
@@ -360,9 +362,9 @@ begin
   return jsonb_build_object('employee_id', p_employee_id, 'auth_user_id', p_auth_user_id, 'event_id', chosen);
 end $$;
 
--- Activates or deactivates an employee. Returns {"employee_id", "is_active", "auth_user_id", "event_id": the action that its login needs,
--- or null}; null where there is no such employee; {"refused": ...} where the employees table refuses the change. The action is entered
--- even if nothing changes, so that the caller can wait for Auth to confirm it.
+-- Activates or deactivates an employee. Returns {"employee_id", "is_active", "auth_user_id", "event_id": the action that the login needs,
+-- or null}. Returns null if there is no such employee, and {"refused": ...} if the employees table refuses the change. The action is
+-- entered even if nothing changes, so that the caller can wait for the confirmation of Auth.
 create or replace function public.auth_sync_set_active_v1(p_employee_id bigint, p_is_active boolean, p_via text) returns jsonb
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
 #variable_conflict use_variable

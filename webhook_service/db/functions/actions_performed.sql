@@ -1,7 +1,8 @@
--- Actions are taken from the ledger and settled here. The relay that takes an action gets the employee as it is now, reads the auth user
--- from Auth, and makes the call that is still needed (webhook_service/outbound/actions.py), outside of any transaction.
+-- These functions claim and settle the actions of the ledger.
+-- A relay that claims an action gets the current employee, reads the auth user from Auth, and makes the call that is still needed
+-- (webhook_service/outbound/actions.py), outside of any transaction.
 
--- Returns what a taken action is decided by: {event_id, operation, auth_user_id, employee_id, request_data, attempts, "employee": the
+-- Returns the data that decides a claimed action: {event_id, operation, auth_user_id, employee_id, request_data, attempts, "employee": the
 -- employee who is linked to the auth user now, or null, "sent": [the e-mails that earlier actions sent to Auth for this user]}.
 create or replace function public.auth_sync_action_json_v1(p_entry public.integration_sync_log) returns jsonb
 language sql stable security definer set search_path = '' as $$
@@ -16,8 +17,9 @@ language sql stable security definer set search_path = '' as $$
                 and p_entry.operation = a.operation))
 $$;
 
--- Takes one action for a user: the newest open action of its kind (access or e-mail), if it is due and no relay works for this user now.
--- Older actions of the kind end as stale. Returns the action (auth_sync_action_json_v1), or null. The caller holds the lock of claims.
+-- Claims the newest open action of the same user and kind (access or e-mail) as p_entry. Claims it only if it is due or is p_entry itself,
+-- and if no relay has leased an action of this user. Older actions of the kind become stale. Returns the action (auth_sync_action_json_v1),
+-- or null. The caller must hold the advisory lock that serializes claims.
 create or replace function public.auth_sync_take_action_v1(p_entry public.integration_sync_log, p_lease text, p_lease_seconds integer)
 returns jsonb language plpgsql security definer set search_path = '' as $$
 #variable_conflict use_variable
@@ -47,9 +49,9 @@ begin
   return case when found then public.auth_sync_action_json_v1(taken) end;
 end $$;
 
--- Takes up to p_limit actions that are due, as the token bucket allows: p_rate a second, up to one second's worth at once. Returns
+-- Claims up to p_limit due actions. A token bucket, which holds the tokens of one second, limits them to p_rate a second. Returns
 -- {"actions": [...], "next_in": seconds until there may be more, or null, "is_trial": whether Auth was unavailable at the last call}.
--- Actions of statements that changed few employees come before those of bulk statements.
+-- Claims actions of statements that changed few employees before those of bulk statements.
 create or replace function public.auth_sync_claim_actions_v1(p_relay text, p_limit integer, p_lease_seconds integer, p_rate numeric) returns jsonb
 language plpgsql security definer
 set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' set enable_seqscan = off
@@ -64,11 +66,12 @@ declare
   soonest timestamptz;
 begin
   if not pg_try_advisory_xact_lock(5093387412675531204) then
-    return '{"actions": [], "next_in": 0.1, "is_trial": false}';  -- another relay is taking actions at this moment
+    return '{"actions": [], "next_in": 0.1, "is_trial": false}';  -- another relay is claiming actions at this moment
   end if;
   update public.auth_sync_rate
      set tokens = least(greatest(p_rate, 1), tokens + greatest(extract(epoch from clock_timestamp() - refilled_at), 0) * p_rate),
          refilled_at = clock_timestamp()
+   where only_row
   returning * into bucket;
   if bucket.paused_until > clock_timestamp() then
     return jsonb_build_object('actions', actions, 'is_trial', false, 'next_in', extract(epoch from bucket.paused_until - clock_timestamp()));
@@ -105,8 +108,8 @@ begin
     greatest(extract(epoch from soonest - now()), (jsonb_array_length(actions) + 1 - bucket.tokens) / p_rate) end);
 end $$;
 
--- Takes this one action now, without a token, because a caller waits for the result. Returns it, or null where it is not open or another
--- relay works on it. Where a newer action of the user overrules it, the newer one is taken.
+-- Claims this action at once, without a token, because the caller waits for the result. Returns the action, or null if it is not open or a
+-- relay has leased it. If the user has a newer action of the kind, the function claims the newer one.
 create or replace function public.auth_sync_claim_action_v1(p_event_id text, p_lease text, p_lease_seconds integer) returns jsonb
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
 #variable_conflict use_variable
@@ -119,9 +122,9 @@ begin
   return case when found then public.auth_sync_take_action_v1(entry, p_lease, p_lease_seconds) end;
 end $$;
 
--- Called when Auth was called under a lease that had ended. A newer action may have been performed before this call, and the call may
--- have undone it; so where there is a newer one, an action for the employee's present state is entered. The list of operations repeats
--- the predicate of the index.
+-- Requests an action for the employee's current state if the user has a newer action than p_event_id. A relay calls it if it has called
+-- Auth and then lost its lease, because its late call may have undone the newer action. The list of operations repeats the predicate of
+-- integration_sync_log_sent_idx, so that PostgreSQL can use that index.
 create or replace function public.auth_sync_ask_anew_v1(p_event_id text, p_outcome text) returns void
 language plpgsql security definer set search_path = '' as $$
 #variable_conflict use_variable
@@ -149,8 +152,8 @@ begin
   end if;
 end $$;
 
--- Settles an action while p_lease still holds it. Returns whether it did. With p_error the action has failed, and is due again later if
--- p_retry. The auth user's state then records whether this service has banned it.
+-- Settles an action whose lease is still p_lease. Returns whether the action was settled. With p_error the action has failed, and p_retry
+-- says whether it is retried. Without p_error, the auth user's state records whether this service has banned the user.
 create or replace function public.auth_sync_settle_v1(
   p_event_id text, p_lease text, p_outcome text, p_error text default null, p_retry boolean default false, p_changes jsonb default '{}'
 ) returns boolean
@@ -177,14 +180,14 @@ begin
   if p_error is null and p_outcome in ('disabled', 'enabled', 'unchanged') and entry.operation in ('disable_auth_user', 'enable_auth_user') then
     update public.auth_user_state
        set disabled_at = case when entry.operation = 'disable_auth_user' then coalesce(disabled_at, now()) end,
-           -- A deleted employee is remembered until now, so that reconciliation finds a missed ban, once.
+           -- A deleted employee's id is kept until this point, so that reconciliation finds a ban that was lost, and finds it only once.
            employee_id = case when exists (select from public.employees e where e.employee_id = auth_user_state.employee_id) then employee_id end
      where auth_user_id = entry.auth_user_id;
   end if;
   return true;
 end $$;
 
--- Records that an admin replayed an action: the admin, and the status and outcome before and after. Always returns true.
+-- Records the replay of an action: the admin, and the status and outcome before and after. Always returns true.
 create or replace function public.auth_sync_replayed_v1(p_event_id text, p_requested_by text, p_status_before text, p_outcome_before text)
 returns boolean language sql security definer set search_path = '' as $$
   insert into public.integration_sync_replays (log_id, requested_by, status_before, outcome_before, status, outcome)
@@ -201,8 +204,8 @@ language sql security definer set search_path = '' set plan_cache_mode = force_c
   select true
 $$;
 
--- Ends the sessions of an auth user, so that none can be refreshed. Returns how many there were; null where they are in another database
--- or this role may not delete them.
+-- Deletes the sessions of an auth user, so that the user cannot refresh any of them. Returns the number of sessions, or null if they are in
+-- another database or this role may not delete them.
 create or replace function public.auth_sync_end_sessions_v1(p_auth_user_id uuid) returns bigint
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
 #variable_conflict use_variable

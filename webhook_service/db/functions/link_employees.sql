@@ -1,15 +1,16 @@
--- Employees that come after their auth users. A trigger links an employee when it is inserted, or when its e-mail or number changes: in
--- the same transaction, and for a whole import in one statement. Nothing here can make the import fail: a link that cannot be made at
--- once is entered into the ledger, and the relay applies each alone.
+-- Links employees who are added after their auth users.
+-- A trigger links an employee when it is inserted, or when its e-mail or number changes. It does so in the same transaction, and in one
+-- statement for a whole import. An error cannot make the import fail. If a link cannot be made at once, it is entered into the ledger as an
+-- event, which the relay applies separately.
 --
--- A concurrent import and event do not see each other. So the import notes each employee that it could not link (auth_sync_hires), and
--- the relay tries those again: once when it finds the note, and once more when every transaction of that time has ended. By then the
--- auth user may have another e-mail or may be deleted. So the keys that unlinked auth users leave are kept for a day
--- (auth_sync_former_keys), and the relay finds the auth user that had the employee's key at the time of the note.
+-- A concurrent import and event do not see each other. So the import records each employee that it could not link (auth_sync_hires). The
+-- relay tries these links again when it finds the record, and once more when every transaction of that time has ended. By then the auth
+-- user may have another e-mail or may be deleted. So the former keys of unlinked auth users are kept for a day (auth_sync_former_keys), and
+-- the relay finds the auth user that had the employee's key at the time of the record.
 
--- Returns which of these employees an unlinked auth user matches, by its employee number or else by its confirmed e-mail. The employee
--- must be the only free one that matches. Of several auth users, the one that was known first is returned. Each employee is looked up by
--- its key, also under a cached plan of a smaller import in the same session.
+-- Returns the employees among these that an unlinked auth user matches, by its employee number or else by its confirmed e-mail. The
+-- employee must be the only free employee that matches. If several auth users match an employee, the first known one is returned. Each
+-- employee is searched by its key, even under a plan that a smaller import in the same session has cached.
 create or replace function public.auth_sync_matches_v1(p_employee_ids bigint[])
 returns table (employee_id bigint, auth_user_id uuid) language sql stable security definer set search_path = '' as $$
   with free as (
@@ -44,15 +45,15 @@ returns table (employee_id bigint, auth_user_id uuid) language sql stable securi
    order by f.employee_id, f.by_number desc, f.log_id
 $$;
 
--- Links these employees together, and records each link in the ledger. p_matches: [{employee_id, auth_user_id}]. Skips an auth
--- user whose state is locked, because an event is being applied to it.
+-- Links these employees together, and records each link in the ledger. p_matches: [{employee_id, auth_user_id}]. Skips an auth user
+-- whose state is locked, because another transaction is applying an event of that user.
 create or replace function public.auth_sync_link_all_v1(p_matches jsonb, p_cause text) returns void
 language plpgsql security definer set search_path = '' as $$
 #variable_conflict use_variable
 declare
   linking jsonb;
 begin
-  -- Everything is read before anything is written: each employee as it is, and as it becomes.
+  -- Everything is read before anything is written: the current row of each employee, and its new values.
   select jsonb_agg(to_jsonb(w)) into linking
     from (select e.employee_id, s.auth_user_id, s.version, public.auth_sync_state_json_v1(s) as state,
                  jsonb_build_object('email', e.email, 'first_name', e.first_name, 'last_name', e.last_name,
@@ -78,7 +79,7 @@ begin
     return;
   end if;
 
-  -- This transaction has written the rows, so no other one can.
+  -- This transaction has written the rows, so no other transaction can.
   perform public.auth_sync_write_employees_v1((
     select jsonb_agg(jsonb_build_object('employee_id', w.employee_id, 'wanted', w.becomes))
       from jsonb_to_recordset(linking) as w (employee_id bigint, becomes jsonb)));
@@ -98,14 +99,14 @@ begin
     from jsonb_to_recordset(linking) as w (employee_id bigint, auth_user_id uuid, version bigint, state jsonb, was jsonb, becomes jsonb);
 end $$;
 
--- Returns whether employees have a deferrable trigger or constraint. Its check at the commit could make the importer's transaction fail.
+-- Returns whether employees has a deferrable trigger or constraint. Its check at the commit could make the importer's transaction fail.
 create or replace function public.auth_sync_is_checked_late_v1() returns boolean
 language sql stable set search_path = '' as $$
   select exists (select from pg_catalog.pg_trigger where tgrelid = 'public.employees'::regclass and tgdeferrable)
 $$;
 
--- Links those of these employees that an unlinked auth user matches: with p_at_once in this transaction, where that is possible. The others
--- are entered into the ledger as events, and the relay applies each alone.
+-- Links the employees among these that an unlinked auth user matches. With p_at_once, it links them in this transaction if possible. All
+-- other matches are entered into the ledger as events, and the relay applies each separately.
 create or replace function public.auth_sync_link_waiting_v1(p_employee_ids bigint[], p_at_once boolean) returns void
 language plpgsql security definer set search_path = '' as $$
 #variable_conflict use_variable
@@ -131,19 +132,21 @@ begin
    where not exists (select from public.employees e where e.auth_user_id = m.auth_user_id offset 0)
      and not exists (select from public.integration_sync_log o
                       where o.auth_user_id = m.auth_user_id and o.status <> 'SUCCESS' and o.outcome is null and o.direction = 'inbound'
-                     offset 0);
+                     offset 0)
+     -- A failed event is retried itself. A retry of the hire would only add a second failure.
+     and (p_at_once or not exists (select from public.integration_sync_log o where o.id = s.log_id and o.status = 'FAILED' offset 0));
 end $$;
 
--- Trigger: runs after each statement that inserts or changes employees, and links them. The first check returns early where every employee
--- has a login, as after a batch of events.
--- Old and new rows are joined by a full join, because that is never a nested loop: a plan that is made for one row and then cached would
--- cost a later import in the same session the square of its rows. For the same reason each row is looked up by its key at the end.
+-- Trigger: runs after each statement that inserts or changes employees, and links them. The first check returns early if every employee has
+-- a login, as after a batch of events. Old and new rows are joined by a full join, because PostgreSQL never makes it a nested loop. A
+-- nested loop, planned for one row and then cached, would cost a later import in the same session the square of its rows. For the same
+-- reason the end of the function searches each row by its key.
 create or replace function public.auth_sync_employees_changed_v1() returns trigger
 language plpgsql security definer set search_path = '' set lock_timeout = '200ms' set enable_seqscan = off set jit = off as $$
 #variable_conflict use_variable
 declare
   ids bigint[];
-  -- Not later than the snapshot in which auth users are read. A key that is left later was held at this time.
+  -- This time is not later than the snapshot in which auth users are read. A key that is lost later was held at this time.
   noted timestamptz := case when current_setting('transaction_isolation') in ('repeatable read', 'serializable')
                             then transaction_timestamp() else clock_timestamp() end;
 begin
@@ -171,7 +174,7 @@ exception when others or assert_failure then
   return null;
 end $$;
 
--- Enters events into the ledger that link these employees to auth users that had their keys at the time of the note, and have left them
+-- Enters events into the ledger that link these employees to auth users that had their keys at the time of the record and have lost them
 -- since. p_noted: [{employee_id, noted_at}]. An event has the state and the version that the auth user had with the key, so the relay
 -- applies it as an older event that was delayed.
 create or replace function public.auth_sync_link_former_v1(p_noted jsonb) returns void
@@ -197,9 +200,9 @@ begin
   on conflict (event_id) do nothing;
 end $$;
 
--- Retries the links that the employees' own transaction could not make (auth_sync_hires): once as soon as a relay sees the note, and once
--- more after 10 seconds, when every call of that time has ended (a call takes 3 seconds at most). Enters events into the ledger and links
--- nothing itself. Returns whether more employees are due. Also removes keys that were left more than a day ago.
+-- Retries the links that the employees' own transaction could not make (auth_sync_hires): at the next pass of a relay, and once more after
+-- 10 seconds, when every call of that time has ended (a call takes 3 seconds at most). Enters events into the ledger and makes no link
+-- itself. Returns whether more employees are due. Also deletes keys that were lost more than a day ago.
 create or replace function public.auth_sync_retry_hires_v1(p_limit integer) returns boolean
 language plpgsql security definer set search_path = '' set lock_timeout = '200ms' as $$
 #variable_conflict use_variable

@@ -1,6 +1,6 @@
--- The monitor: the sync_status of each employee, the lists of employees with a problem, and one employee in full.
+-- The monitor: the sync_status of each employee, the lists of employees who have a problem, and the details of one employee.
 
--- Returns the employees without a login that have this e-mail or this number; either may be null.
+-- Returns the employees who have no login and have this e-mail or this number. Either may be null.
 create or replace function public.auth_sync_free_matches_v1(p_email text, p_employee_number text) returns setof bigint
 language sql stable security definer set search_path = '' set enable_seqscan = off set jit = off rows 2 as $$
   select e.employee_id from public.employees e
@@ -11,9 +11,9 @@ language sql stable security definer set search_path = '' set enable_seqscan = o
    where e.employee_number::varchar::text = auth_sync_free_matches_v1.p_employee_number and e.auth_user_id is null
 $$;
 
--- Compares the next p_slice employees with Auth, if the comparison is due. Returns {"found": mismatches known now, "seconds": how long this
--- call took, "next_in": seconds until more is to be done}. One caller at a time; a pass begins a minute after the last one, or 50 times the
--- duration of the last one.
+-- Compares the next p_slice employees with Auth, if the comparison is due. Returns {"found": mismatches known now, "seconds": duration of
+-- this call, "next_in": seconds until the next slice is due}. Only one caller compares at a time. A pass begins a minute after the last
+-- one, or 50 times the duration of the last one.
 create or replace function public.auth_sync_refresh_mismatches_v1(p_slice integer default 50000) returns jsonb
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms'
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_bitmapscan = off set jit = off as $$
@@ -52,11 +52,13 @@ begin
   end if;
   update public.auth_sync_mismatch_pass
      set after = last_id, next_at = clock_timestamp() + make_interval(secs => next_in),
-         seconds = case when last_id is null then 0 else pass.seconds + took end;
+         seconds = case when last_id is null then 0 else pass.seconds + took end
+   where only_row;
   return jsonb_build_object('found', (select count(*) from public.auth_sync_mismatches), 'seconds', took, 'next_in', next_in);
 end $$;
 
--- Returns the query for the employee_ids with this sync_status (null: any) above $1, in order, at most $2 from each of its parts.
+-- Returns the query for the employee_ids with this sync_status (null: any) above $1, in order. The query returns at most $2 ids from each
+-- of its parts.
 create or replace function public.auth_sync_people_query_v1(p_sync_status text, p_is_active boolean) returns text
 language plpgsql stable security definer set search_path = '' set enable_seqscan = off as $$
 #variable_conflict use_variable
@@ -140,8 +142,7 @@ begin
   return counts || jsonb_build_object('checked_at', now());
 end $$;
 
--- Returns the auth users that could be this employee's login, by e-mail or number: [{auth_user_id, email, email_confirmed, banned_until,
--- linked_to}].
+-- Returns the auth users that match this employee by e-mail or number: [{auth_user_id, email, email_confirmed, banned_until, linked_to}].
 create or replace function public.auth_sync_candidates_v1(p_email text, p_employee_number text) returns jsonb
 language sql stable security definer set search_path = '' set enable_seqscan = off set jit = off as $$
   with matching as (
@@ -157,8 +158,8 @@ language sql stable security definer set search_path = '' set enable_seqscan = o
            order by e.employee_id is not null, s.email_confirmed desc, s.auth_user_id limit 20) as c
 $$;
 
--- Returns one employee, or null: {"employee": as in auth_sync_monitor, "events": the newest 20, "candidates": the auth users that could be
--- its login, where it has none}.
+-- Returns one employee, or null: {"employee": as in auth_sync_monitor, "events": the newest 20, "candidates": the auth users that match the
+-- employee, if it has no login}.
 create or replace function public.auth_sync_person_v1(p_employee_id bigint) returns jsonb
 language sql stable security definer set search_path = '' set enable_seqscan = off set jit = off as $$
   select jsonb_build_object(
@@ -170,8 +171,8 @@ language sql stable security definer set search_path = '' set enable_seqscan = o
   from public.auth_sync_monitor m where m.employee_id = p_employee_id
 $$;
 
--- Returns one auth user and the employees whose login it could be: {"auth_user": {auth_user_id, email, email_confirmed, employee_number,
--- banned_until, deleted_at, linked_to}, "employees": rows of auth_sync_monitor}; null where the auth user is unknown.
+-- Returns one auth user and the employees that match it: {"auth_user": {auth_user_id, email, email_confirmed, employee_number,
+-- banned_until, deleted_at, linked_to}, "employees": rows of auth_sync_monitor}. Returns null if the auth user is unknown.
 create or replace function public.auth_sync_login_candidates_v1(p_auth_user_id uuid) returns jsonb
 language sql stable security definer set search_path = '' set enable_seqscan = off set jit = off as $$
   select jsonb_build_object(
@@ -188,8 +189,8 @@ language sql stable security definer set search_path = '' set enable_seqscan = o
   from public.auth_user_state s where s.auth_user_id = p_auth_user_id
 $$;
 
--- Returns the number of employees by state: {"all", "linked", "orphaned", "inactive_and_linked", "is_estimated"}. Exact up to 250,000
--- employees; in a larger company, frequent states as the planner estimates them.
+-- Returns the number of employees by state: {"all", "linked", "orphaned", "inactive_and_linked", "is_estimated"}. The numbers are exact up
+-- to 250,000 employees. In a larger company, frequent states have the planner's estimate.
 create or replace function public.auth_sync_employees_summary_v1() returns jsonb
 language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan set jit = off as $$
 #variable_conflict use_variable

@@ -1,18 +1,18 @@
--- Rights: the objects of this service are for service_role only, and its functions resolve names where no caller can create one.
+-- Privileges: only service_role may use the objects of this service, and no caller can create an object that its functions find by name.
 
--- Returns whether only this service's triggers and the owner may call a function: not even service_role may have a body posted or signed.
+-- Returns whether only this service's triggers and the owner may call a function. Not even service_role may have a body posted or signed.
 create or replace function public.auth_sync_is_internal_v1(p_function name) returns boolean
 language sql immutable set search_path = '' as $$
   select p_function ~ '^auth_sync_(send_to|post_v1|signed_v1|hmac_v1|keys_v1|capture_v1|send_v1|install_v1|employees_(changed|request_actions)_v1)$'
 $$;
 
--- Sets the rights of all tables, views and functions of this service: for service_role only, and owned by the ledger's owner. `migrate`
--- ends with a call of it, because Supabase grants anon and authenticated rights on all new objects in schema public, and PUBLIC may execute
--- every function until that right is revoked. The functions' search_path becomes pg_catalog, pg_temp: with an empty one, PostgreSQL would
--- search pg_temp first for types and tables, where any role could create one.
+-- Sets the privileges of all tables, views and functions of this service: only service_role has privileges, and the ledger's owner owns
+-- them. `migrate` ends with a call of this function, because Supabase grants anon and authenticated privileges on all new objects in schema
+-- public, and PUBLIC may execute every function until that privilege is revoked. The search_path of the functions becomes pg_catalog,
+-- pg_temp. With an empty search_path, PostgreSQL would search pg_temp first for types and tables, and any role could create one there.
 --
--- The owner changes only for an object whose owner may act as the ledger's owner anyway: a function of a lesser role must not gain
--- rights because of its name.
+-- The owner changes only if the object's owner may already act as the ledger's owner. Otherwise a function of a lesser role could gain
+-- privileges by its name.
 create or replace function public.auth_sync_secure_v1() returns void
 language plpgsql set search_path = '' as $$
 #variable_conflict use_variable

@@ -1,7 +1,7 @@
--- The triggers: their definitions and tables, and their installation.
+-- The triggers: their definitions, their tables, and their installation.
 
--- Returns the triggers that belong in this database, their tables (null where the table does not exist), and whether each is in place,
--- enabled and defined as here.
+-- Returns the triggers that belong in this database, with their tables (null if the table does not exist). Also returns whether each
+-- trigger exists, is enabled, and has the definition of this file.
 create or replace function public.auth_sync_triggers_v1()
 returns table (name text, relation regclass, definition text, is_right boolean)
 language sql stable security definer set search_path = '' set quote_all_identifiers = off as $$
@@ -43,7 +43,7 @@ language sql stable security definer set search_path = '' set quote_all_identifi
     ) as w (name, relation, definition)
 $$;
 
--- Installs the triggers that are missing, disabled or defined differently. Returns their names. Safe to repeat.
+-- Installs the triggers that are missing, disabled or defined differently. Returns their names. The function can be called again.
 create or replace function public.auth_sync_install_v1() returns jsonb
 language plpgsql set search_path = '' set lock_timeout = '5s' as $$
 #variable_conflict use_variable
@@ -51,7 +51,7 @@ declare
   wanted record;
   installed jsonb := '[]';
 begin
-  perform pg_advisory_xact_lock(1468927316450918833);  -- many processes may start at once: one installs, the others find it done
+  perform pg_advisory_xact_lock(1468927316450918833);  -- if many processes start at once, one installs the triggers
   for wanted in select * from public.auth_sync_triggers_v1() as t loop
     continue when wanted.relation is null;
     if not wanted.is_right then

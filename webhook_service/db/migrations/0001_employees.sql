@@ -1,7 +1,7 @@
--- The records of what is installed, and the employees table where it is missing. Safe to run again. An existing employees table keeps its
--- rows and columns; missing columns are added.
+-- Creates the records of the installed version, and the employees table if it is missing. The script can run again. An existing employees
+-- table keeps its rows and columns, and gets the columns that it lacks.
 
-set local lock_timeout = '5s';  -- failing and being run again is better than blocking all other sessions
+set local lock_timeout = '5s';  -- a migration that fails can run again; a longer wait would block all other sessions
 
 create table if not exists public.auth_sync_migrations (
   number integer primary key,
@@ -34,7 +34,7 @@ begin
       auth_user_id uuid,
       is_active boolean not null default true
     );
-    -- An existing table keeps the rights and policies of its owner.
+    -- An existing table keeps the privileges and policies of its owner.
     alter table public.employees enable row level security;
     for stranger in select rolname from pg_catalog.pg_roles where rolname in ('anon', 'authenticated') loop
       execute format('revoke all on table public.employees from %I', stranger);
@@ -43,7 +43,7 @@ begin
   end if;
 end $$;
 
--- The columns that the service reads or writes. Only constant defaults, so that no row is rewritten.
+-- The columns that the service reads or writes. They have only constant defaults, so that PostgreSQL rewrites no row.
 alter table public.employees
   add column if not exists email text,
   add column if not exists first_name text,
@@ -56,10 +56,10 @@ alter table public.employees
 
 comment on column public.employees.auth_user_id is 'the auth user this employee signs in as; written by webhook-service';
 comment on column public.employees.orphaned_at is
-  'when the linked auth user was deleted; null where the employee has a login or never had one';
+  'when the linked auth user was deleted; null if the employee has a login or never had one';
 comment on column public.employees.orphaned_auth_user_id is 'the deleted auth user';
 
--- Refuses an employees table that the service cannot serve well, and lists everything that has to change.
+-- Refuses an employees table that the service cannot use, and lists everything that must change.
 do $$
 declare
   wrong text;

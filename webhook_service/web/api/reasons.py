@@ -1,4 +1,4 @@
-"""The errors of the admin API: each `reason` with its class, which determines the status, and its meaning."""
+"""The errors of the admin API. Each `reason` has a class, which determines the status, and a meaning."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -26,7 +26,7 @@ from webhook_service.web.errors import STATUSES
 REASONS: Mapping[str, tuple[type[ServiceError] | HTTPStatus, str]] = {
     "unauthorized": (Unauthorized, "The header Authorization does not hold the admin key."),
     "invalid_query": (InvalidQuery, "Some values are invalid; `fields` names them."),
-    "event_not_found": (EventNotFound, "The ledger has no such event, or none that can be replayed."),
+    "event_not_found": (EventNotFound, "The ledger has no such event, or it cannot be replayed."),
     "employee_not_found": (EmployeeNotFound, "There is no such employee."),
     "not_found": (HTTPStatus.NOT_FOUND, "No route matches the path."),
     "unreadable": (BadPayload, "The body could not be read to its end."),
@@ -36,7 +36,7 @@ REASONS: Mapping[str, tuple[type[ServiceError] | HTTPStatus, str]] = {
     "too_deep": (BadPayload, "The body is nested too deeply."),
     "unstorable_text": (BadPayload, "A string in the body holds NUL or half of a surrogate pair."),
     "too_large": (PayloadTooLarge, "The body is larger than the limit."),
-    "not_open": (NotPossible, "The action is done or is being performed now, or Auth is paused."),
+    "not_open": (NotPossible, "The action is done, or is being performed now, or calls to Auth are paused."),
     "no_auth_admin": (NotPossible, "The Auth Admin API is not configured."),
     "login_not_found": (NotPossible, "Auth has no user with this e-mail."),
     "email_taken": (EmailTaken, "Another employee or auth user has that e-mail; `side` says which."),
@@ -67,7 +67,7 @@ COMMON_REASONS = (
     "database_conflict",
     "not_migrated",
 )
-"""The reasons that any request may meet."""
+"""The reasons that a response of any endpoint can have."""
 
 BODY_REASONS = (
     "unreadable",
@@ -92,6 +92,6 @@ AUTH_REASONS = (
 
 
 def status_of(reason: str) -> HTTPStatus:
-    """The HTTP status of a reason."""
+    """Return the HTTP status of a reason."""
     error = REASONS[reason][0]
     return error if isinstance(error, HTTPStatus) else STATUSES[error]

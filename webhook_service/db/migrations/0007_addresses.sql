@@ -20,7 +20,7 @@ create index if not exists auth_sync_employees_employee_number_idx on public.emp
 create index if not exists auth_sync_employees_employee_number_prefix_idx
   on public.employees (left(lower(employee_number::varchar::text), 100) text_pattern_ops);
 
--- Active employees without a login whose e-mail cannot be the address of one (auth_sync_usable_v1): few, if any.
+-- Active employees who have no login, and whose e-mail cannot be the address of a login (auth_sync_usable_v1). These are few.
 create index if not exists auth_sync_employees_unusable_idx on public.employees (employee_id)
   where auth_user_id is null and orphaned_at is null and is_active is not false and btrim(email::varchar::text,
     E' \t\n\u000b\f\r\u001c\u001d\u001e\u001f\u007f\u0085\u00a0\u00ad\u034f\u061c\u1680\u180e\u2000\u2001\u2002\u2003\u2004\u2005\u2006'
