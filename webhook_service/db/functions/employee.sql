@@ -103,7 +103,7 @@ begin
   loop
     perform set_config('search_path', public.auth_sync_owner_path_v1(), true);
     execute format(
-      'with written as (update public.employees e set (%1$s) = row(%2$s)'  -- by ctid, so that each row is searched separately
+      'with written as (update public.employees e set (%s) = row(%s)'  -- by ctid, so that each row is searched separately
       '  from (select w.*, found.place'
       '          from pg_catalog.jsonb_to_recordset($1) as w (employee_id bigint, email text, first_name text, last_name text,'
       '                                                       auth_user_id uuid, orphaned_at timestamptz, orphaned_auth_user_id uuid)'

@@ -157,7 +157,7 @@ begin
     select array_agg(n.employee_id) into ids
       from after_rows n full join before_rows o on o.employee_id = n.employee_id
      where coalesce(n.employee_id = o.employee_id, false) and n.auth_user_id is null
-       and ((n.email::text, n.employee_number::text) is distinct from (o.email::text, o.employee_number::varchar::text)
+       and ((n.email::text, n.employee_number::text) is distinct from (o.email::text, o.employee_number::text)
             or o.auth_user_id is not null and n.orphaned_auth_user_id = o.auth_user_id);  -- the login was deleted: another one may match
   end if;
   if ids is null then
