@@ -213,8 +213,22 @@ def _valid_indexes(connection: psycopg.Connection) -> set[str]:
     return {str(name) for (name,) in rows}
 
 
+def _require_fitting_columns(connection: psycopg.Connection) -> None:
+    """Raise MigrationError if the owner has changed a column of employees so that this service cannot use it."""
+    (unfit,) = connection.execute("select public.auth_sync_unfit_columns_v1()").fetchone() or (None,)
+    if unfit is not None:
+        raise MigrationError(
+            "employees_changed",
+            f"public.employees cannot be used any more: {unfit}. Give the columns these types, then migrate again.",
+        )
+
+
 def _repair(connection: psycopg.Connection) -> None:
-    """Restore indexes, privileges, owners and triggers that are missing or altered. Raises psycopg.Error."""
+    """Restore indexes, privileges, owners and triggers that are missing or altered.
+
+    Raises psycopg.Error, and MigrationError if a column of employees does not fit.
+    """
+    _require_fitting_columns(connection)
     statements = schema.indexes(schema.migrations())
     for name in statements.keys() - _valid_indexes(connection):
         with _alone(connection):

@@ -7,7 +7,7 @@ from datetime import datetime
 import httpx
 
 from webhook_service.db import migrate
-from webhook_service.doctor import auth_checks, relay_checks
+from webhook_service.doctor import auth_checks, employees_checks, relay_checks
 from webhook_service.doctor.findings import Finding, note, ok, wrong
 from webhook_service.errors import BadSignature, ServiceError
 from webhook_service.events import Json
@@ -58,6 +58,7 @@ def examine(
     return [
         ok("migrations", f"at {wanted.migration}, functions {wanted.functions}"),
         *source(facts),
+        *employees_checks.columns(facts),
         triggers(facts),
         *rights(facts),
         names(facts, policy),
@@ -73,8 +74,9 @@ def examine(
         *auth_checks.auth(admin, facts),
         silence(facts),
         last_reconcile(facts),
+        *employees_checks.emails(database, facts),
         *(notices(destinations) if destinations is not None else []),
-        *(drift(database, policy) if compare and facts["has_auth_users"] else []),
+        *(drift(database, policy) if compare and facts["has_auth_users"] and facts["unfit_columns"] is None else []),
     ]
 
 
