@@ -1,5 +1,6 @@
 """The composition root, which chooses the adapters by the settings, and builds the Flask application and the relay."""
 
+import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
@@ -29,6 +30,8 @@ from webhook_service.settings import DirectConnection, Settings, SupabaseConnect
 from webhook_service.web import Wiring, errors, health, metrics, webhooks
 from webhook_service.web.api import docs, employees, events
 from webhook_service.web.pages import site
+
+log = logging.getLogger(__name__)
 
 
 def utc_now() -> datetime:
@@ -109,7 +112,10 @@ def create_app(
     `app.extensions` holds `wiring`, `metrics` and `accounts`. With RELAY=on it also holds `relay`, which is not
     started.
     """
-    settings = settings if settings is not None else config.load(read_environment())
+    if settings is None:
+        settings = config.load(read_environment())
+        for warning in config.ignored(read_environment()):
+            log.warning(warning)
     database = database if database is not None else database_for(settings.connection)
     accounts = accounts_for(settings.auth, database, settings.policy, settings.auth_rate, now)
     wiring = Wiring(

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from webhook_service.db.url import without_foreign_options
 from webhook_service.errors import BadSetting
 from webhook_service.inbound.signature import Secret, parse_secrets
 from webhook_service.notifications.destinations import destinations
@@ -52,7 +53,7 @@ def read_environment() -> dict[str, str]:
 def load_server(environ: Mapping[str, str]) -> ServerSettings:
     """Read the settings of the HTTP server. Raises BadSetting."""
     return ServerSettings(
-        host=value_of(environ, "HOST") or DEFAULT_HOST,
+        host=host(environ),
         port=port(environ),
         workers=whole_number(environ, "WEB_CONCURRENCY", DEFAULT_WORKERS),
         log_level=log_level(environ),
@@ -130,11 +131,32 @@ def supabase(environ: Mapping[str, str]) -> SupabaseConnection:
 
 
 def database_url(environ: Mapping[str, str]) -> str:
-    """Return DATABASE_URL, which must be a postgresql:// URL."""
+    """Return DATABASE_URL, which must be a postgresql:// URL, without the ignored options."""
+    return database_url_and_ignored(environ)[0]
+
+
+def ignored(environ: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each ignored part of a setting."""
+    if value_of(environ, "DATABASE_URL") is None:
+        return []
+    try:
+        _, names = database_url_and_ignored(environ)
+    except BadSetting:  # the reader of the setting reports the error
+        return []
+    return [f"DATABASE_URL: the option {name} of another client is ignored" for name in names]
+
+
+def database_url_and_ignored(environ: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
+    """Return DATABASE_URL without the ignored options, and the names of these options."""
     url = required(environ, "DATABASE_URL")
     if not re.match(r"postgres(ql)?://", url):
-        raise BadSetting("DATABASE_URL", "must begin with postgresql://")
-    return url
+        raise BadSetting(
+            "DATABASE_URL", "must begin with postgresql:// (without the name of a driver, such as +asyncpg)"
+        )
+    try:
+        return without_foreign_options(url)
+    except ValueError as error:
+        raise BadSetting("DATABASE_URL", str(error)) from None
 
 
 def webhook_secrets(environ: Mapping[str, str]) -> tuple[Secret, ...]:
@@ -239,6 +261,12 @@ def log_level(environ: Mapping[str, str]) -> str:
     if level not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
         raise BadSetting("LOG_LEVEL", "must be debug, info, warning, error or critical")
     return level
+
+
+def host(environ: Mapping[str, str]) -> str:
+    """Return HOST, with brackets around an IPv6 address, as in a URL."""
+    text = (value_of(environ, "HOST") or DEFAULT_HOST).removeprefix("[").removesuffix("]")
+    return f"[{text}]" if ":" in text else text
 
 
 def port(environ: Mapping[str, str]) -> int:

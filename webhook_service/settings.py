@@ -89,7 +89,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """The settings of gunicorn."""
+    """The settings of gunicorn. An IPv6 `host` is in brackets."""
 
     host: str
     port: int

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 from contextlib import ExitStack
+from pathlib import Path
 
 import httpx
 import pytest
@@ -125,3 +126,12 @@ def test_the_address_of_a_visitor_is_what_a_trusted_proxy_says(
     assert answer.status_code == 401
     [line] = [line for line in server.log_lines() if line["message"] == "sign-in refused"]
     assert line["address"] == shown
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+def test_an_ipv6_address_is_served(database_url: str, tmp_path: Path, host: str) -> None:
+    """HOST may be an IPv6 address, with or without brackets."""
+    port = free_port()
+    environment = settings_for(database_url) | {"HOST": host, "PORT": str(port), "WEB_CONCURRENCY": "1"}
+    with (tmp_path / "log").open("wb") as log, server_process.running(environment, log=log) as process:
+        server_process.wait_until_ready(f"http://[::1]:{port}", process)

@@ -25,13 +25,16 @@ DATA_DIR = click.option(
 
 
 @contextmanager
-def environment_of(data_dir: Path) -> Iterator[dict[str, str]]:
+def environment_of(data_dir: Path, *, warns: bool = True) -> Iterator[dict[str, str]]:
     """Yield the environment variables. If they name no database, start the embedded database in `data_dir`.
 
-    Raises BadSetting if `data_dir` has no database.
+    If `warns` is true, print a warning for each ignored part of a setting. Raises BadSetting if `data_dir` has no
+    database.
     """
     environment = read_environment()
     if config.has_connection(environment):
+        for warning in config.ignored(environment) if warns else ():
+            click.secho(f"WARNING: {warning}", fg="yellow", err=True)
         yield environment
         return
     embedded.stored_secrets(data_dir, create=False)

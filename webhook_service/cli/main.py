@@ -86,7 +86,7 @@ def serve(host: str | None, port: int | None, workers: int | None, data_dir: Pat
         migrations.migrate(environment["DATABASE_URL"], policy=config.policy(environment))
         click.echo(f"No database is configured: using an embedded PostgreSQL in {data_dir}.", err=True)
         click.echo(f"The webhook secret and the admin key are in {data_dir / embedded.SECRETS_FILE}.", err=True)
-        url = f"http://{environment['HOST']}:{environment.get('PORT', config.DEFAULT_PORT)}"
+        url = f"http://{config.host(environment)}:{environment.get('PORT', config.DEFAULT_PORT)}"
         click.echo(f"Serving at {url}; the dashboard is {url}/admin/.", err=True)
         with server_process.running(environment) as process:
             signal.signal(signal.SIGTERM, lambda number, frame: process.terminate())
@@ -96,8 +96,13 @@ def serve(host: str | None, port: int | None, workers: int | None, data_dir: Pat
 
 @main.command(short_help="Migrate the database to this version's schema.")
 @click.option("--dry-run", is_flag=True, help="Only show the scripts that would be applied.")
+@click.option(
+    "--create-employees",
+    is_flag=True,
+    help="Create public.employees although a table like it has another name or schema.",
+)
 @DATA_DIR
-def migrate(dry_run: bool, data_dir: Path) -> None:
+def migrate(dry_run: bool, create_employees: bool, data_dir: Path) -> None:
     """Migrate the database at DATABASE_URL to the schema that this version needs. Repeating the command is safe.
 
     Supabase's Data API cannot migrate. With SUPABASE_URL alone, the command only checks the schema, and stores
@@ -114,6 +119,8 @@ def migrate(dry_run: bool, data_dir: Path) -> None:
                 connection.url,
                 policy=config.policy(environment),
                 dry_run=dry_run,
+                create_employees=create_employees,
+                warned=lambda warning: click.secho(f"WARNING: {warning}", fg="yellow", err=True),
                 applied=lambda script: click.echo(f"{verb} {script.title}"),
             )
     click.echo("The database is up to date." if not count else f"{verb} {count} scripts.")

@@ -18,6 +18,7 @@ import click
 from webhook_service import config
 from webhook_service.app import accounts_for, database_for
 from webhook_service.cli.data_dir import DATA_DIR, environment_of, requester
+from webhook_service.doctor.table_checks import is_active_warning
 from webhook_service.log import dict_config
 from webhook_service.outbound.accounts import Accounts
 from webhook_service.outbound.candidates import Candidate, printable, shared_emails, without_login
@@ -71,6 +72,7 @@ def provision(
     with environment_of(data_dir) as environment, connected(environment) as (database, accounts):
         if accounts is None and not dry_run:
             raise no_auth_admin()
+        warn_of_leavers(database)
         candidates = without_login(database.call, orphans=orphans)
         shared = shared_emails(candidates)
         chosen = candidates[:limit]
@@ -102,6 +104,12 @@ def provision(
     if done.ended_by is not None:
         raise done.ended_by
     sys.exit(ending.exit_code or bool(done.refused or done.under_way))
+
+
+def warn_of_leavers(database: Database) -> None:
+    """Warn if every employee counts as active because this service added is_active."""
+    if (warning := is_active_warning(database)) is not None:
+        click.secho(f"WARNING: {warning}. See docs/employees.md.", fg="yellow", err=True)
 
 
 @contextmanager

@@ -22,18 +22,29 @@ MARK = "webhook_service"
     type=click.Path(file_okay=False, path_type=Path),
     help="Write the files that the folder lacks, with the names that `supabase db push` needs in supabase/migrations/.",
 )
+@click.option(
+    "--create-employees",
+    is_flag=True,
+    help="Create public.employees although a table like it has another name or schema.",
+)
 @click.option("--uninstall", is_flag=True, help="Print the SQL that removes webhook-service, but not employees.")
-def sql(output_dir: Path | None, uninstall: bool) -> None:
-    """Print the migrations, functions and views as SQL, for the Supabase CLI or for use by hand."""
+def sql(output_dir: Path | None, create_employees: bool, uninstall: bool) -> None:
+    """Print the migrations, functions and views as SQL, for the Supabase CLI or for use by hand.
+
+    The first script begins with the checks of `migrate`. If the database is not suitable, it stops with the reason.
+    """
+    checks = (schema.CREATE_EMPLOYEES if create_employees else "") + schema.preflight()
     if uninstall:
         click.echo(schema.uninstall_script())
     elif output_dir is None:
+        click.echo(checks)
         for script in schema.scripts():
             click.echo(f"-- webhook-service {script.title}\n\n{script.script}")
     else:
         output_dir.mkdir(parents=True, exist_ok=True)
         for file, script in new_files(output_dir, schema.scripts(), now=datetime.now(UTC)):
-            write_whole(file, script.script)
+            write_whole(file, f"{checks}\n{script.script}")
+            checks = ""
             click.echo(f"wrote {file}")
 
 

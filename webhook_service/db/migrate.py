@@ -4,7 +4,6 @@ There are no migrations to older schemas.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import LiteralString
 
@@ -15,23 +14,12 @@ from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
 from webhook_service.db import schema
+from webhook_service.db.repair import alone, explained, repair
 from webhook_service.db.schema import Script
 from webhook_service.errors import MigrationError, Unavailable
 from webhook_service.events import Json
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
-
-LOCK = 7_305_191_620_264_041_213
-"""The advisory lock of migrations, which only one process at a time can hold. The number is arbitrary."""
-
-MIGRATION_LOCK_TIMEOUT = "60s"
-"""The longest wait for another process that is migrating."""
-
-TABLE_LOCK_TIMEOUT = "5s"
-"""The longest wait for a table's lock. It is short, because other writers wait behind the migration.
-
-A migration may set a shorter time.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,24 +74,30 @@ def migrate(
     *,
     policy: Policy | None = None,
     dry_run: bool = False,
+    create_employees: bool = False,
     applied: Callable[[Script], None] = lambda script: None,
+    warned: Callable[[str], None] = lambda warning: None,
 ) -> int:
     """Apply the pending scripts and return their number. `applied` is called with each script.
 
-    Also repairs indexes, triggers, privileges and owners, because auth.users may have been created later. Stores the
-    `policy` for the triggers if it is given. `dry_run` changes nothing. Any number of processes may migrate at the same
-    time. One process migrates, and all other processes wait. Raises MigrationError, for example if a newer version has
-    migrated the database.
+    First checks the privileges, the owners and the employees table. `warned` is called with each warning.
+    `create_employees` allows an empty public.employees even if another table may be the employees table.
+
+    Also repairs tables, columns, indexes, views, functions, triggers, privileges and owners. Triggers may be missing
+    because auth.users was created later. Stores the `policy` for the triggers if it is given. `dry_run` changes
+    nothing. Any number of processes may migrate at the same time. One process migrates, and all other processes wait.
+    Raises MigrationError, for example if a newer version has migrated the database.
     """
     require_a_connection_string(url)
     try:
         with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
+            _check(connection, create_employees, warned)
             count = 0
             for script in pending_in(connection) if dry_run else _apply_all(connection):
                 applied(script)
                 count += 1
             if not dry_run:
-                _repair(connection)
+                repair(connection)
                 if policy is not None:
                     values = [Jsonb(value) for value in trigger_settings(policy).values()]
                     connection.execute("select public.auth_sync_configure_v1(%s, %s)", values)
@@ -172,14 +166,22 @@ def _recorded(connection: psycopg.Connection, table: str, query: LiteralString) 
     return connection.execute(sql.SQL(query).format(sql.Identifier("public", table))).fetchall()
 
 
-@contextmanager
-def _alone(connection: psycopg.Connection) -> Iterator[None]:
-    """Run the block in a transaction that holds the migration lock. Other processes wait for the lock."""
-    with connection.transaction():
-        connection.execute(sql.SQL("set local lock_timeout = {}").format(MIGRATION_LOCK_TIMEOUT))
-        connection.execute("select pg_advisory_xact_lock(%s)", [LOCK])
-        connection.execute(sql.SQL("set local lock_timeout = {}").format(TABLE_LOCK_TIMEOUT))
-        yield
+def _check(connection: psycopg.Connection, create_employees: bool, warned: Callable[[str], None]) -> None:
+    """Run `preflight.sql`. Raises MigrationError if the database is not suitable."""
+    if create_employees:
+        connection.execute(schema.CREATE_EMPLOYEES)
+
+    def pass_on(diagnostic: psycopg.errors.Diagnostic) -> None:
+        warned((diagnostic.message_primary or "").removeprefix("webhook-service: "))
+
+    connection.add_notice_handler(pass_on)
+    try:
+        with alone(connection):
+            connection.execute(schema.preflight().encode())
+    except psycopg.errors.ObjectNotInPrerequisiteState as error:
+        raise MigrationError("migration_failed", f"Nothing was changed: {explained(error)}") from error
+    finally:
+        connection.remove_notice_handler(pass_on)
 
 
 def _apply_all(connection: psycopg.Connection) -> Iterator[Script]:
@@ -191,7 +193,7 @@ def _apply_next(connection: psycopg.Connection) -> Script | None:
     """Apply the first pending script, and return it."""
     script = None
     try:
-        with _alone(connection):
+        with alone(connection):
             script = next(iter(pending_in(connection)), None)
             if script is not None:
                 connection.execute(script.script.encode())
@@ -202,39 +204,3 @@ def _apply_next(connection: psycopg.Connection) -> Script | None:
         message = error.diag.message_primary or type(error).__name__
         hint = f" Hint: {error.diag.message_hint}" if error.diag.message_hint else ""
         raise MigrationError("migration_failed", f"{script.title}: {message}.{hint}") from error
-
-
-def _valid_indexes(connection: psycopg.Connection) -> set[str]:
-    """Return the names of the valid indexes in schema public."""
-    rows = connection.execute(
-        "select c.relname from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid"
-        " where i.indisvalid and c.relnamespace = 'public'::regnamespace"
-    )
-    return {str(name) for (name,) in rows}
-
-
-def _require_fitting_columns(connection: psycopg.Connection) -> None:
-    """Raise MigrationError if the owner has changed a column of employees so that this service cannot use it."""
-    (unfit,) = connection.execute("select public.auth_sync_unfit_columns_v1()").fetchone() or (None,)
-    if unfit is not None:
-        raise MigrationError(
-            "employees_changed",
-            f"public.employees cannot be used any more: {unfit}. Give the columns these types, then migrate again.",
-        )
-
-
-def _repair(connection: psycopg.Connection) -> None:
-    """Restore indexes, privileges, owners and triggers that are missing or altered.
-
-    Raises psycopg.Error, and MigrationError if a column of employees does not fit.
-    """
-    _require_fitting_columns(connection)
-    statements = schema.indexes(schema.migrations())
-    for name in statements.keys() - _valid_indexes(connection):
-        with _alone(connection):
-            if name not in _valid_indexes(connection):  # another process may have created the index before the lock
-                connection.execute(sql.SQL("drop index if exists {}").format(sql.Identifier("public", name)))
-                connection.execute(statements[name].encode())
-    with _alone(connection):
-        connection.execute("select public.auth_sync_secure_v1()")
-    connection.execute("select public.auth_sync_install_v1()")

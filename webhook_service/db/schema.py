@@ -92,6 +92,9 @@ class Functions:
 
 Script = Migration | Functions
 
+CREATE_EMPLOYEES = "set auth_sync.create_employees = on;\n"
+"""Allows the migrations to create public.employees even if another table may be the employees table."""
+
 
 def scripts() -> list[Script]:
     """Return all scripts that a new database needs, in order."""
@@ -111,6 +114,18 @@ def functions() -> Functions:
     """Return the functions, followed by the views, which call some of the functions."""
     parts = [*sql_files("functions"), *sql_files("views")]
     return Functions("\n".join(file.read_text("utf-8") for file in parts))
+
+
+def preflight() -> str:
+    """Return SQL that refuses a database in which the scripts would fail or do harm. It warns of lesser faults."""
+    facts = sql_text("functions/employees_table.sql").partition(";\n\n")[0]
+    facts = facts.replace("public.auth_sync_employees_table_v1", "pg_temp.auth_sync_employees_table_v1")
+    return sql_text("preflight.sql").replace("FACTS$facts$", f"{facts}$facts$")
+
+
+def sql_text(file: str) -> str:
+    """Return the text of a file of this package."""
+    return files(FOLDER).joinpath(file).read_text("utf-8")
 
 
 def sql_files(folder: str) -> list[Traversable]:
@@ -133,4 +148,4 @@ def indexes(of: Iterable[Migration]) -> dict[str, str]:
 
 def uninstall_script() -> str:
     """Return SQL that removes all that the migrations added, except the columns of employees and their data."""
-    return files(FOLDER).joinpath("uninstall.sql").read_text("utf-8")
+    return sql_text("uninstall.sql")

@@ -22,6 +22,25 @@ CALL_TIMEOUT_SECONDS = 3.5
 
 UNAVAILABLE_CODES = ("PGRST000", "PGRST001", "PGRST002", "PGRST003")
 """PostgREST's codes for a missing connection to the database, or for a pool without a free connection."""
+
+KEY_WORDS = {
+    "PGRST106": "The project's Data API does not expose the schema public: add it under Project Settings > Data API",
+    "PGRST300": "The project's Data API has no JWT secret",
+    "PGRST301": "SUPABASE_SERVICE_ROLE_KEY is invalid or has expired, or belongs to another project",
+    "PGRST302": "The request reached the Data API without a key: check SUPABASE_SERVICE_ROLE_KEY",
+    "PGRST303": "SUPABASE_SERVICE_ROLE_KEY has expired or has unusable claims",
+    "42501": "SUPABASE_SERVICE_ROLE_KEY lacks the privileges of service_role (is it the publishable or anon key?),"
+    " or the privileges in the database were removed: run `webhook-service migrate`",
+}
+"""Explanations of common codes of the Data API. Each is a sentence without its full stop.
+
+The codes are from https://docs.postgrest.org/en/stable/references/errors.html.
+"""
+STATUS_WORDS = {
+    401: "Supabase does not accept SUPABASE_SERVICE_ROLE_KEY: it is wrong or revoked, or belongs to another project",
+    403: "Supabase forbids the call",
+    404: "SUPABASE_URL is not the address of a Supabase project",
+}
 NOT_MIGRATED_CODES = ("PGRST202",)
 """PostgREST's code for a function that is not in its schema cache."""
 
@@ -70,7 +89,8 @@ class SupabaseDatabase:
         except httpx.HTTPStatusError as error:
             raise error_for_status(error.response.status_code) from error
         except httpx.HTTPError as error:
-            raise Unavailable("database_unreachable", f"Supabase did not answer ({type(error).__name__}).") from error
+            detail = f"Supabase did not answer ({type(error).__name__}). Check SUPABASE_URL, and Supabase's status."
+            raise Unavailable("database_unreachable", detail) from error
         except APIError as error:
             raise translated(str(error.code)) from error
 
@@ -106,7 +126,8 @@ def error_for_status(status: int) -> Unavailable | DatabaseError:
     an outage.
     """
     if 400 <= status < 500 and status not in (408, 429):
-        detail = f"Supabase refused the call ({status}). Check SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY."
+        words = STATUS_WORDS.get(status, "Supabase refused the call")
+        detail = f"{words} ({status}). Check SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY."
         return DatabaseError("database_error", detail)
     return Unavailable("database_unavailable", f"Supabase cannot execute the call now ({status}).")
 
@@ -115,6 +136,8 @@ def translated(code: str) -> Unavailable | DatabaseError:
     """Return the error for `code`, which is an SQLSTATE or a code of PostgREST."""
     if code in NOT_MIGRATED_CODES:
         return error_for(UNDEFINED_FUNCTION)
+    if code in KEY_WORDS:
+        return DatabaseError("database_error", f"{KEY_WORDS[code]} ({code}).")
     if code in UNAVAILABLE_CODES:
         return Unavailable("database_unavailable", f"Supabase cannot execute the call now ({code}).")
     return error_for(code)

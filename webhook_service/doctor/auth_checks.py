@@ -1,4 +1,7 @@
-"""Doctor's checks of the outbound direction: the Auth Admin API, and the open actions."""
+"""Doctor's checks of the outbound direction: the Auth Admin API, and the open actions.
+
+The parameter `facts` is the result of `auth_sync_inspect_v1`.
+"""
 
 from uuid import uuid4
 
@@ -11,17 +14,11 @@ MAX_OVERDUE_SECONDS = 300
 """The longest acceptable wait of an action that is not part of a bulk."""
 
 
-def auth(admin: AuthAdmin | None, facts: Json) -> list[Finding]:
-    """Check the outbound direction.
-
-    `admin` is None if the Auth Admin API is not configured. `facts` is the result of `auth_sync_inspect_v1`.
-    An error of Auth becomes a finding and is not raised.
-    """
-    return [reachable(admin), *actions(facts), *sessions(facts)]
-
-
 def reachable(admin: AuthAdmin | None) -> Finding:
-    """Check that Auth responds to a request for a random id, which no auth user has."""
+    """Check that Auth responds to a request for a random id, which no auth user has.
+
+    `admin` is None if the Auth Admin API is not configured. An error of Auth becomes a finding and is not raised.
+    """
     if admin is None:
         todo = "set SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY; until then a dismissed employee keeps the login"
         return note("auth", "the Auth Admin API is not configured: changes of employees are only recorded", todo)
@@ -29,10 +26,10 @@ def reachable(admin: AuthAdmin | None) -> Finding:
         admin.get(uuid4())
     except AuthUnavailable as error:
         todo = "check SUPABASE_URL, and Supabase's status; waiting actions are performed once Auth responds"
-        return wrong("auth", f"the Auth Admin API does not respond ({error.reason})", todo)
+        return wrong("auth", f"the Auth Admin API does not respond ({error.reason}): {error.detail}", todo)
     except AuthRefused as error:
         todo = "check SUPABASE_SERVICE_ROLE_KEY"
-        return wrong("auth", f"the Auth Admin API refuses this service ({error.reason})", todo)
+        return wrong("auth", f"the Auth Admin API refuses this service ({error.reason}): {error.detail}", todo)
     return ok("auth", "the Auth Admin API responds")
 
 

@@ -7,7 +7,6 @@ from datetime import datetime
 import httpx
 
 from webhook_service.db import migrate
-from webhook_service.doctor import auth_checks, employees_checks, relay_checks
 from webhook_service.doctor.findings import Finding, note, ok, wrong
 from webhook_service.errors import BadSignature, ServiceError
 from webhook_service.events import Json
@@ -16,7 +15,7 @@ from webhook_service.inbound.signature import TOLERANCE_SECONDS, Secret
 from webhook_service.ledger.reconcile import reconcile
 from webhook_service.ledger.wording import describe
 from webhook_service.policy import Policy
-from webhook_service.ports import AuthAdmin, Database
+from webhook_service.ports import Database
 
 MAX_CLOCK_DIFFERENCE_SECONDS = 30
 """A tenth of the signature's tolerance."""
@@ -28,56 +27,14 @@ MAX_SILENCE_SECONDS = 300
 PROBE_TIMEOUT_SECONDS = 5.0
 
 
-def examine(
-    database: Database,
-    policy: Policy,
-    secrets: Sequence[Secret],
-    *,
-    now: Callable[[], datetime],
-    compare: bool,
-    admin: AuthAdmin | None = None,
-    destinations: int | None = None,
-) -> list[Finding]:
-    """Return all findings, in the order in which to fix them.
-
-    `secrets` are the secrets of the receiver. `compare` also counts the differences, which reads all users. `admin` is
-    None if the Auth Admin API is not configured. `destinations` is the number of NOTIFY_URLS. If it is None, their
-    check is skipped.
-
-    Raises Unavailable if the database does not respond, and DatabaseError if it refuses a call.
-    """
-    wanted = migrate.wanted()
-    if (gap := migrate.gap(database, wanted)) is not None:
-        return [wrong("migrations", gap, "run `webhook-service migrate`")]
-    called_at = now()
-    facts = database.call("auth_sync_inspect_v1")
-    moment = called_at + (now() - called_at) / 2
-    if facts is None:
-        todo = "run `webhook-service migrate`, then `webhook-service reconcile`"
-        return [wrong("settings", "the table auth_sync_settings has no row: nothing is captured", todo)]
-    return [
-        ok("migrations", f"at {wanted.migration}, functions {wanted.functions}"),
-        *source(facts),
-        *employees_checks.columns(facts),
-        triggers(facts),
-        *rights(facts),
-        names(facts, policy),
-        clock(facts, moment),
-        *sender(facts),
-        *(
-            round_trip(database, facts["webhook_url"], secrets, now)
-            if facts["webhook_url"] and facts["has_secret"]
-            else []
-        ),
-        *relay_checks.relay(facts),
-        *backlog(facts),
-        *auth_checks.auth(admin, facts),
-        silence(facts),
-        last_reconcile(facts),
-        *employees_checks.emails(database, facts),
-        *(notices(destinations) if destinations is not None else []),
-        *(drift(database, policy) if compare and facts["has_auth_users"] and facts["unfit_columns"] is None else []),
-    ]
+def writes(facts: Json) -> list[Finding]:
+    """Check that the database accepts writes. Supabase makes it read-only when its disk is full."""
+    if facts.get("is_read_only"):
+        todo = (
+            "free or enlarge the disk, or wait for the end of the failover; nothing is captured or applied until then"
+        )
+        return [wrong("database", "the database is read-only: its disk is full, or it is a replica", todo)]
+    return []
 
 
 def source(facts: Json) -> list[Finding]:

@@ -10,6 +10,7 @@ class Level(StrEnum):
     OK = "ok"
     NOTE = "note"
     WRONG = "wrong"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +39,8 @@ def note(check: str, says: str, todo: str) -> Finding:
 def wrong(check: str, says: str, todo: str) -> Finding:
     """Return a finding that must be fixed."""
     return Finding(check, Level.WRONG, says, todo)
+
+
+def unknown(check: str, says: str, todo: str) -> Finding:
+    """Return a finding of a check that failed with an error."""
+    return Finding(check, Level.UNKNOWN, says, todo)

@@ -7,10 +7,12 @@ from flask import Blueprint, Response, jsonify
 from webhook_service.db import migrate
 from webhook_service.errors import ServiceError
 from webhook_service.events import Json
-from webhook_service.ports import Database
+from webhook_service.ledger.wording import describe
 from webhook_service.web import Answer, Wiring
 
 ALIVE_PATH = "/healthz"
+MAX_RELAY_SILENCE_SECONDS = 120
+READ_ONLY = "The database is read-only: its disk is full, or it is a replica."
 
 
 def blueprint(wiring: Wiring) -> Blueprint:
@@ -36,7 +38,10 @@ def blueprint(wiring: Wiring) -> Blueprint:
             if gap is not None:
                 checks["migrations"] = f"{gap}: run `webhook-service migrate`"
             else:
-                reported = relay_and_backlog(wiring.database)
+                facts = wiring.database.call("auth_sync_readiness_v1")
+                reported = relay_and_backlog(facts) | relay_finding(facts)
+                if facts.get("is_read_only"):
+                    checks["database"] = READ_ONLY
         except ServiceError as error:
             checks = {"database": error.detail, "migrations": "unknown"}
         is_ready = all(check == "ok" for check in checks.values())
@@ -52,12 +57,23 @@ def alive() -> Answer:
     return Answer(HTTPStatus.OK, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))], body)
 
 
-def relay_and_backlog(database: Database) -> dict[str, Json]:
+def relay_finding(facts: Json) -> dict[str, Json]:
+    """Return {"relay": what to do} if no relay has run recently.
+
+    It does not change the status, because the service can process deliveries without a relay.
+    """
+    silent = facts["relay_last_run_seconds"]
+    if silent is not None and silent <= MAX_RELAY_SILENCE_SECONDS:
+        return {}
+    since = "has ever run" if silent is None else f"has run for {describe(silent)}"
+    return {"relay": f"no relay {since}: run `webhook-service relay`, or `webhook-service serve` without RELAY=off"}
+
+
+def relay_and_backlog(facts: Json) -> dict[str, Json]:
     """Return the seconds since a relay's last pass, since the last event, and since the oldest pending event.
 
     A value is None if there is no such pass or event. `failing_loops` has each failing loop, its time and its reason.
     """
-    found = database.call("auth_sync_readiness_v1")
     names = ("relay_last_run_seconds", "oldest_pending_seconds", "last_event_seconds")
-    ages = {name: None if found[name] is None else round(found[name], 1) for name in names}
-    return ages | {"failing_loops": found["failing_loops"]}
+    ages = {name: None if facts[name] is None else round(facts[name], 1) for name in names}
+    return ages | {"failing_loops": facts["failing_loops"]}

@@ -201,6 +201,8 @@ def test_doctor_examines(database: Database, person: Person) -> None:
     assert [finding.check for finding in examined(database)] == [
         *(
             "migrations",
+            "schema",
+            "employees",
             "triggers",
             "rights",
             "settings",
@@ -235,7 +237,9 @@ def test_the_commands_over_the_data_api(supabase_lite: SupabaseLite, tmp_path: P
     assert run("reconcile")[0] == 0
     assert run("reconcile", "--dry-run")[1].endswith("no differences")
     assert run("prune", "--older-than", "90d", "--dry-run") == (0, "0 events would be removed.")
-    assert run_command("doctor", environment=environment, folder=tmp_path)[1].startswith("   ok  migrations: ")
+    assert run_command("doctor", environment=environment, folder=tmp_path)[1].startswith(
+        "   ok  key: a secret key\n   ok  migrations: "
+    )
 
 
 def test_uninstall_needs_a_direct_connection(supabase_lite: SupabaseLite, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ $$;
 -- them. `migrate` ends with a call of this function, because Supabase grants anon and authenticated privileges on all new objects in schema
 -- public, and PUBLIC may execute every function until that privilege is revoked. The search_path of the functions becomes pg_catalog,
 -- pg_temp. With an empty search_path, PostgreSQL would search pg_temp first for types and tables, and any role could create one there.
+-- Tables get row level security. Views read with the privileges of the role that queries them.
 --
 -- The owner changes only if the object's owner may already act as the ledger's owner. Otherwise a function of a lesser role could gain
 -- privileges by its name.
@@ -22,13 +23,13 @@ declare
   owner oid := (select c.relowner from pg_catalog.pg_class c where c.oid = to_regclass('public.integration_sync_log'));
 begin
   for object in
-    select c.relkind, c.relowner as owner, null::name as function,
+    select c.relkind, c.relowner as owner, null::name as function, c.relrowsecurity as is_secured,
            case c.relkind when 'S' then 'sequence ' else 'table ' end || c.oid::regclass as name
       from pg_catalog.pg_class c
      where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'v', 'S')
        and c.relname ~ '^(integration_sync_(log|replays)|auth_user_state|auth_sync_|recent_auth_sync_log$)'
     union all
-    select 'f', p.proowner, p.proname, 'function ' || p.oid::regprocedure
+    select 'f', p.proowner, p.proname, true, 'function ' || p.oid::regprocedure
       from pg_catalog.pg_proc p
      where p.pronamespace = 'public'::regnamespace and p.proname ~ '^(auth_sync_|get_auth_sync_summary$|find_employees_without_auth$)'
   loop
@@ -45,6 +46,11 @@ begin
         execute 'grant ' || case object.relkind when 'f' then 'execute' when 'S' then 'usage' else 'select' end
           || ' on ' || object.name || ' to service_role';
       end if;
+    end if;
+    if object.relkind = 'r' and not object.is_secured then
+      execute 'alter ' || object.name || ' enable row level security';
+    elsif object.relkind = 'v' and current_setting('server_version_num')::integer >= 150000 then
+      execute 'alter view ' || substr(object.name, 7) || ' set (security_invoker = on)';  -- a privilege on a view does not open employees
     end if;
     if object.relkind = 'f' then
       execute 'alter ' || object.name || ' set search_path = pg_catalog, pg_temp';

@@ -9,13 +9,21 @@ language sql stable security definer set search_path = '' as $$
     'functions', (select coalesce(jsonb_agg(digest order by applied_at desc), '[]') from public.auth_sync_functions))
 $$;
 
--- Returns facts for health probes that are fast to read: {"migration": the newest number, "relay_last_run_seconds",
+-- Returns whether the database accepts no writes, because it is a replica or its disk is full (Supabase then makes it read-only). The
+-- transaction's own setting does not show this, because PostgREST calls a stable function in a read-only transaction.
+create or replace function public.auth_sync_is_read_only_v1() returns boolean
+language sql stable security definer set search_path = '' as $$
+  select pg_is_in_recovery() or current_setting('default_transaction_read_only') = 'on'
+$$;
+
+-- Returns facts for health probes that are fast to read: {"migration": the newest number, "is_read_only", "relay_last_run_seconds",
 -- "oldest_pending_seconds": how long the oldest pending event has waited, "last_event_seconds", "failing_loops": see
 -- auth_sync_failing_loops_v1}. An age is null if there is no such relay or event.
 create or replace function public.auth_sync_readiness_v1() returns jsonb
 language sql stable security definer set search_path = '' as $$
   select jsonb_build_object(
     'migration', (select max(number) from public.auth_sync_migrations),
+    'is_read_only', public.auth_sync_is_read_only_v1(),
     'relay_last_run_seconds', (select extract(epoch from now() - max(last_run_at)) from public.auth_sync_relays),
     'oldest_pending_seconds', (select extract(epoch from now() - created_at) from public.integration_sync_log
                                 where status = 'PENDING' and direction = 'inbound' order by id limit 1),
@@ -156,6 +164,7 @@ declare
 begin
   select jsonb_build_object(
     'now', extract(epoch from clock_timestamp()),
+    'is_read_only', public.auth_sync_is_read_only_v1(),
     'has_auth_users', public.auth_sync_relation_v1('auth.users') is not null,
     'owner_sees_all', (select r.rolsuper or r.rolbypassrls from pg_catalog.pg_roles r where r.rolname = current_user),
     'unfit_columns', public.auth_sync_unfit_columns_v1(),

@@ -43,7 +43,18 @@ language sql stable security definer set search_path = '' set quote_all_identifi
     ) as w (name, relation, definition)
 $$;
 
--- Installs the triggers that are missing, disabled or defined differently. Returns their names. The function can be called again.
+-- Returns the triggers of this service that are on a wrong table. This happens if employees is renamed and another table gets its name.
+create or replace function public.auth_sync_stray_triggers_v1() returns table (name text, relation regclass)
+language sql stable security definer set search_path = '' as $$
+  select t.tgname, t.tgrelid::regclass
+    from pg_catalog.pg_trigger t
+    join pg_catalog.pg_proc p on p.oid = t.tgfoid and p.pronamespace = 'public'::regnamespace and p.proname ~ '^auth_sync_'
+    join public.auth_sync_triggers_v1() as w on w.name = t.tgname
+   where t.tgrelid is distinct from w.relation
+$$;
+
+-- Installs the triggers that are missing, disabled or defined differently, and drops the stray triggers. Returns the names of the installed
+-- triggers. The function can be called again.
 create or replace function public.auth_sync_install_v1() returns jsonb
 language plpgsql set search_path = '' set lock_timeout = '5s' as $$
 #variable_conflict use_variable
@@ -52,6 +63,9 @@ declare
   installed jsonb := '[]';
 begin
   perform pg_advisory_xact_lock(1468927316450918833);  -- if many processes start at once, one installs the triggers
+  for wanted in select * from public.auth_sync_stray_triggers_v1() as s loop
+    execute format('drop trigger %I on %s', wanted.name, wanted.relation);
+  end loop;
   for wanted in select * from public.auth_sync_triggers_v1() as t loop
     continue when wanted.relation is null;
     if not wanted.is_right then

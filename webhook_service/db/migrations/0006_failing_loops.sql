@@ -16,7 +16,14 @@ comment on table public.auth_sync_failing_loops is
   'webhook-service: the loops of relays whose last pass failed; a row that is not reported for two minutes is of a relay that is gone';
 comment on column public.auth_sync_failing_loops.since is 'when the first of the passes failed that have failed in a row';
 
-alter table public.auth_sync_notices drop constraint if exists auth_sync_notices_kind_check;
-alter table public.auth_sync_notices add constraint auth_sync_notices_kind_check
-  check (kind in ('needs_attention', 'backlog', 'drift', 'silence', 'failing_loop'));
+-- A later migration may have added more kinds. This script can run again after it.
+do $$ begin
+  if not exists (select from pg_catalog.pg_constraint
+                  where conrelid = 'public.auth_sync_notices'::regclass and conname = 'auth_sync_notices_kind_check'
+                    and pg_catalog.pg_get_constraintdef(oid) like '%failing_loop%') then
+    alter table public.auth_sync_notices drop constraint if exists auth_sync_notices_kind_check;
+    alter table public.auth_sync_notices add constraint auth_sync_notices_kind_check
+      check (kind in ('needs_attention', 'backlog', 'drift', 'silence', 'failing_loop'));
+  end if;
+end $$;
 insert into public.auth_sync_notices (kind) values ('failing_loop') on conflict do nothing;
