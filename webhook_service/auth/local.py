@@ -87,6 +87,7 @@ class LocalAuthAdmin:
         try:
             with psycopg.connect(self._conninfo, autocommit=True) as connection:
                 connection.execute(f"set statement_timeout = {STATEMENT_TIMEOUT_MILLISECONDS:d}")
+                connection.execute("set DateStyle = ISO")  # psycopg reads no other
                 yield Auth(connection)
         except LookupError:
             raise AuthUserNotFound("user_not_found", "There is no such auth user.", "user_not_found") from None

@@ -210,10 +210,14 @@ def show(done: Provisioned, file: PasswordFile | None) -> None:
             click.echo(f"  {number:>6} {label}")
     for employee_id, reason in sorted(done.refused.items() | {(each, "under_way") for each in done.under_way}):
         click.echo(f"  employee {employee_id}: {reason}")
-    if file is not None and file.employees:
-        count = len(file.employees)
+    if file is not None and (count := len(file.employees - done.refused.keys())):
         click.echo(f"The temporary passwords of {count} employees are in {file.path}. Only you can read it.")
         click.echo("Anyone with this file can sign in as them: delete it when they have their passwords.")
+    if file is not None and (refused := len(file.employees & done.refused.keys())):
+        people = f"{refused} employees" if refused > 1 else "1 employee"
+        click.echo(
+            f"{file.path} has a line for {people} without a login, because it was refused. That password opens nothing."
+        )
     if done.is_stopped or done.ended_by is not None:
         click.echo("The command ended early: run it again to continue.")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from webhook_service.db import migrate
-from webhook_service.doctor import auth_checks, checks, key_checks, relay_checks, table_checks
+from webhook_service.doctor import auth_checks, checks, employees_checks, key_checks, relay_checks, table_checks
 from webhook_service.doctor.findings import Finding, ok, unknown, wrong
 from webhook_service.errors import DatabaseError, ServiceError
 from webhook_service.events import Json
@@ -61,7 +61,8 @@ def examine(
         findings += attempted("reconcile", lambda: checks.last_reconcile(facts))
     if destinations is not None:
         findings += attempted("notices", lambda: checks.notices(destinations))
-    if compare and database is not None and policy is not None and facts is not None and facts["has_auth_users"]:
+    can_compare = facts is not None and facts["has_auth_users"] and facts["unfit_columns"] is None
+    if compare and database is not None and policy is not None and can_compare:
         findings += attempted("drift", lambda: checks.drift(calling, policy))
     return findings
 
@@ -97,6 +98,7 @@ def of_database(
     steps: dict[str, Check] = {
         "writes": lambda: checks.writes(facts),
         "schema": lambda: table_checks.schema(database),
+        "columns": lambda: employees_checks.columns(facts),
         "employees": lambda: table_checks.employees(database),
         "source": lambda: checks.source(facts),
         "triggers": lambda: checks.triggers(facts),
@@ -105,6 +107,7 @@ def of_database(
         "sender": lambda: checks.sender(facts),
         "relay": lambda: relay_checks.relay(facts),
         "backlog": lambda: checks.backlog(facts),
+        "e-mails": lambda: employees_checks.emails(database, facts),
     }
     if policy is not None:
         steps["settings"] = lambda: checks.names(facts, policy)
@@ -114,8 +117,20 @@ def of_database(
 
 
 ORDER = (
-    *("writes", "schema", "employees", "source", "triggers", "rights", "settings", "clock", "sender", "secret"),
-    *("relay", "backlog"),
+    *(
+        "writes",
+        "schema",
+        "columns",
+        "employees",
+        "source",
+        "triggers",
+        "rights",
+        "settings",
+        "clock",
+        "sender",
+        "secret",
+    ),
+    *("relay", "backlog", "e-mails"),
 )
 
 

@@ -96,6 +96,10 @@ SYNC_STATUSES = {
     "ORPHANED": ("Orphaned", "The employee's login was deleted."),
     "EMAIL_MISMATCH": ("E-mail differs", "The login has another confirmed e-mail."),
     "AMBIGUOUS": ("Ambiguous", "A login matches this employee and others; an admin must choose."),
+    "UNUSABLE_EMAIL": (
+        "Unusable e-mail",
+        "The employee has no login, and the e-mail cannot be the address of one; correct it in the employees table.",
+    ),
 }
 
 UNKNOWN = Meaning("failed", "Read the error.")

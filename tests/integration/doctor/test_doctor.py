@@ -13,6 +13,8 @@ from webhook_service.doctor.findings import Level
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
+pytestmark = pytest.mark.every_employees_table
+
 NOTE, WRONG = Level.NOTE, Level.WRONG
 NO_SENDER = ("sender", NOTE)
 """The embedded PostgreSQL has no pg_net, so every examination notes that nothing is posted."""

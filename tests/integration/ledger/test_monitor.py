@@ -94,6 +94,7 @@ def test_problems_are_counted(database: Database, company: dict[str, int]) -> No
     assert counts.pop("checked_at") is not None
     assert counts == {
         **{"MISSING_AUTH_UID": 1, "INACTIVE_WITH_AUTH": 1, "ORPHANED": 1, "EMAIL_MISMATCH": 1, "AMBIGUOUS": 2},
+        "UNUSABLE_EMAIL": 0,
         "is_capped": False,
     }
 

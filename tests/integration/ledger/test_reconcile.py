@@ -27,6 +27,8 @@ from webhook_service.ledger.reconcile import Reconciled, reconcile
 from webhook_service.policy import EmailOwner, Policy
 from webhook_service.ports import Database
 
+pytestmark = pytest.mark.every_employees_table
+
 
 def run(database: Database, policy: Policy | None = None, *, dry_run: bool = False) -> Reconciled:
     return reconcile(database, policy or Policy(), requested_by="test", dry_run=dry_run)

@@ -16,6 +16,8 @@ from webhook_service.ledger.queries import Filter, filter_json
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
+pytestmark = pytest.mark.every_employees_table
+
 ALONE = UUID(int=5)
 
 

@@ -12,6 +12,8 @@ from tests.auth_traffic import CONFIRMED, JANE, insert, post, update
 from tests.conftest import ADMIN_KEY
 from tests.employees import Connection, hire
 
+pytestmark = pytest.mark.every_employees_table
+
 AUTHORIZED = {"Authorization": f"Bearer {ADMIN_KEY}"}
 
 

@@ -4,6 +4,7 @@ import json
 import re
 from urllib.parse import quote
 
+import pytest
 from flask import Flask
 
 from tests.auth_traffic import CONFIRMED, insert
@@ -14,6 +15,8 @@ from tests.webhook_events import work_of
 from webhook_service.inbound.processing import process_batch
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
+
+pytestmark = pytest.mark.every_employees_table
 
 HOSTILE = "\"><script>alert(1)</script>'&{{7*7}}"
 ODD = (HOSTILE, "\0", "%", "\\", "é" * 3000, "-1", "9" * 18, "9" * 30, "0001-01-01T00:00:00+14:00", "infinity", "٣")

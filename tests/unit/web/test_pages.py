@@ -97,7 +97,7 @@ def test_the_levels_of_the_health_checks(changes: dict[str, Any], levels: str) -
         "needs_attention": given["needs_attention"],
     }
     problems = {"INACTIVE_WITH_AUTH": given["still_in"], "ORPHANED": given["others"]} | {
-        name: 0 for name in ("EMAIL_MISMATCH", "AMBIGUOUS", "MISSING_AUTH_UID")
+        name: 0 for name in ("EMAIL_MISMATCH", "AMBIGUOUS", "UNUSABLE_EMAIL", "MISSING_AUTH_UID")
     }
     found = overview.checks(readiness, summary, problems, 900)
     assert " ".join(check.level for check in found) == levels

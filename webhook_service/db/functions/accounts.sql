@@ -9,10 +9,11 @@ create or replace function public.find_employees_without_auth()
 returns table (employee_id bigint, email text, first_name text, last_name text, employee_number text, orphaned_at timestamptz)
 language sql stable security definer set search_path = '' as $$
   select m.employee_id, m.email, m.first_name, m.last_name, m.employee_number, m.orphaned_at
-    from (select e.employee_id, e.email::text, e.first_name::text, e.last_name::text, e.employee_number::text, e.orphaned_at
+    from (select e.employee_id::bigint, e.email::text, e.first_name::text, e.last_name::text, e.employee_number::varchar::text, e.orphaned_at
             from public.employees e
-           where case when auth_user_id is not null and is_active is false then 'linked_inactive' when auth_user_id is not null then 'linked'
-                      when orphaned_at is not null then 'orphaned' when is_active is false then 'none' else 'missing' end in ('missing', 'orphaned')
+           where case when e.auth_user_id is not null and e.is_active is false then 'linked_inactive'
+                      when e.auth_user_id is not null then 'linked' when e.orphaned_at is not null then 'orphaned'
+                      when e.is_active is false then 'none' else 'missing' end in ('missing', 'orphaned')
              and e.is_active is not false) as m
    order by m.employee_id
 $$;
@@ -32,6 +33,7 @@ $$;
 -- the table and this role may read it. Otherwise reads the last known states.
 create or replace function public.auth_sync_email_holder_v1(p_email text) returns jsonb
 language plpgsql stable security definer set search_path = '' set statement_timeout = '3s' as $$
+#variable_conflict use_variable
 declare
   holder jsonb;
   is_read boolean := false;
@@ -57,6 +59,7 @@ end $$;
 -- Inserts an employee with the columns that p_employee names. Returns its employee_id.
 create or replace function public.auth_sync_insert_employee_v1(p_employee jsonb) returns bigint
 language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   columns text := (select string_agg(quote_ident(k), ', ') from jsonb_object_keys(p_employee) as k);
   new_id bigint;
@@ -84,6 +87,7 @@ $$;
 -- insert and rolls it back.
 create or replace function public.auth_sync_hire_refusal_v1(p_employee jsonb) returns jsonb
 language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   unknown jsonb;
   found_id bigint;
@@ -101,7 +105,8 @@ begin
     return jsonb_build_object('refused', 'unknown_fields', 'fields', unknown);
   end if;
   select e.employee_id into found_id from public.employees e
-   where lower(btrim(e.email::text, E' \t\r\n')) = public.auth_sync_normal_v1(p_employee ->> 'email') limit 1;
+   where lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default"
+         = public.auth_sync_normal_v1(p_employee ->> 'email') limit 1;
   if found then
     return jsonb_build_object('refused', 'email_taken', 'side', 'employees', 'employee_id', found_id);
   end if;
@@ -126,6 +131,7 @@ create or replace function public.auth_sync_intend_v1(
   p_employee jsonb, p_email text, p_auth_user_id uuid, p_lease text, p_lease_seconds integer, p_via text, p_requested_by text
 ) returns jsonb
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+#variable_conflict use_variable
 declare
   existing public.employees;
   refusal jsonb;
@@ -133,7 +139,7 @@ declare
   intent text := format('%s:create_auth_user', p_auth_user_id);
 begin
   if p_employee ? 'employee_id' then
-    select * into existing from public.employees where employee_id = (p_employee ->> 'employee_id')::bigint for no key update;
+    select e.* into existing from public.employees e where e.employee_id = (p_employee ->> 'employee_id')::bigint for no key update;
     refusal := case
       when not found then '{"refused": "employee_not_found"}'
       when existing.auth_user_id is not null then jsonb_build_object('refused', 'has_login', 'auth_user_id', existing.auth_user_id)
@@ -163,6 +169,7 @@ end $$;
 -- lease_lost the caller must not delete it, because another process has claimed the intent.
 create or replace function public.auth_sync_hire_v1(p_event_id text, p_lease text) returns jsonb
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+#variable_conflict use_variable
 declare
   intent public.integration_sync_log;
   hired bigint;
@@ -177,7 +184,8 @@ begin
   end if;
   if not intent.request_data -> 'employee' ? 'employee_id' then
     select e.employee_id into hired from public.employees e
-     where lower(btrim(e.email::text, E' \t\r\n')) = public.auth_sync_normal_v1(intent.request_data ->> 'email') limit 1;
+     where lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default"
+         = public.auth_sync_normal_v1(intent.request_data ->> 'email') limit 1;
     if found then  -- an import has added the same person in the meantime
       return jsonb_build_object('refused', 'email_taken', 'side', 'employees', 'employee_id', hired);
     end if;
@@ -203,6 +211,7 @@ end $$;
 -- employee who is linked to it already, or null. If an employee is linked, the caller must keep the auth user.
 create or replace function public.auth_sync_forget_v1(p_auth_user_id uuid) returns bigint
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+#variable_conflict use_variable
 declare
   holder bigint;
   newest bigint;
@@ -211,7 +220,7 @@ begin
     where auth_user_id = p_auth_user_id and status <> 'SUCCESS' and direction = 'inbound' order by event_id collate "C" for update;
   insert into public.auth_user_state (auth_user_id) values (p_auth_user_id) on conflict do nothing;
   perform from public.auth_user_state where auth_user_id = p_auth_user_id for update;
-  select employee_id into holder from public.employees where auth_user_id = p_auth_user_id;
+  select e.employee_id into holder from public.employees e where e.auth_user_id = p_auth_user_id;
   if found then
     return holder;
   end if;
@@ -239,25 +248,22 @@ $$;
 -- existing employee is inactive, has another login or is missing.
 create or replace function public.auth_sync_give_login_v1(p_employee jsonb, p_auth_user_id uuid) returns bigint
 language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   hired bigint;
 begin
   if p_employee ? 'employee_id' then
-    perform set_config('search_path', public.auth_sync_owner_path_v1(), true);
-    update public.employees
-       set auth_user_id = p_auth_user_id, orphaned_at = null, orphaned_auth_user_id = null
-     where employee_id = (p_employee ->> 'employee_id')::bigint and is_active is not false
-       and coalesce(auth_user_id, p_auth_user_id) = p_auth_user_id
-    returning employee_id into hired;
-    perform set_config('search_path', 'pg_catalog, pg_temp', true);
+    select e.employee_id into hired from public.employees e
+     where e.employee_id = (p_employee ->> 'employee_id')::bigint and e.is_active is not false
+       and coalesce(e.auth_user_id, p_auth_user_id) = p_auth_user_id
+       for no key update;
   else
     hired := public.auth_sync_insert_employee_v1(p_employee || jsonb_build_object('auth_user_id', p_auth_user_id));
   end if;
-  set constraints all immediate;
-  if hired is not null and not exists (select from public.employees where employee_id = hired and auth_user_id = p_auth_user_id) then
-    raise exception 'a trigger on employees prevented the link' using errcode = 'triggered_action_exception';
+  if hired is not null then
+    perform public.auth_sync_set_login_v1(hired, p_auth_user_id);
+    update public.auth_user_state set employee_id = hired where auth_user_id = p_auth_user_id;
   end if;
-  update public.auth_user_state set employee_id = hired where auth_user_id = p_auth_user_id and hired is not null;
   return hired;
 end $$;
 
@@ -265,6 +271,7 @@ end $$;
 -- {"employee_id", "auth_user_id", "event_id"}, or {"refused": reason}.
 create or replace function public.auth_sync_adopt_v1(p_employee jsonb, p_email text, p_auth_user_id uuid, p_via text, p_requested_by text) returns jsonb
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+#variable_conflict use_variable
 declare
   refusal jsonb := case when not p_employee ? 'employee_id' then public.auth_sync_hire_refusal_v1(p_employee) end;
   holder jsonb := public.auth_sync_email_holder_v1(p_email);
@@ -312,6 +319,7 @@ end $$;
 -- employee's number, which only the service role can write.
 create or replace function public.auth_sync_choose_v1(p_employee_id bigint, p_auth_user_id uuid, p_requested_by text) returns jsonb
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set enable_seqscan = off as $$
+#variable_conflict use_variable
 declare
   login public.auth_user_state;
   person record;
@@ -326,7 +334,7 @@ begin
   elsif exists (select from public.employees e where e.auth_user_id = p_auth_user_id and e.employee_id <> p_employee_id) then
     return '{"refused": "login_taken"}';
   end if;
-  select e.auth_user_id, e.employee_number::text as number into person from public.employees e where e.employee_id = p_employee_id for update;
+  select e.auth_user_id, e.employee_number::varchar::text as number into person from public.employees e where e.employee_id = p_employee_id for update;
   if not found then
     return '{"refused": "employee_not_found"}';
   elsif person.auth_user_id is not null then
@@ -335,14 +343,7 @@ begin
     return '{"refused": "unconfirmed"}';
   end if;
   begin
-    perform set_config('search_path', public.auth_sync_owner_path_v1(), true);
-    update public.employees set auth_user_id = p_auth_user_id, orphaned_at = null, orphaned_auth_user_id = null
-     where employee_id = p_employee_id;
-    perform set_config('search_path', 'pg_catalog, pg_temp', true);
-    set constraints all immediate;
-    if not exists (select from public.employees where employee_id = p_employee_id and auth_user_id = p_auth_user_id) then
-      raise exception 'a trigger on employees prevented the link' using errcode = 'triggered_action_exception';
-    end if;
+    perform public.auth_sync_set_login_v1(p_employee_id, p_auth_user_id);
     update public.auth_user_state set employee_id = p_employee_id where auth_user_id = p_auth_user_id;
   exception when others or assert_failure then
     if sqlstate ~ '^(40|53|55P03)' then
@@ -366,6 +367,7 @@ end $$;
 -- entered even if nothing changes, so that the caller can wait for the confirmation of Auth.
 create or replace function public.auth_sync_set_active_v1(p_employee_id bigint, p_is_active boolean, p_via text) returns jsonb
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+#variable_conflict use_variable
 declare
   changed public.employees;
   wanted text := case when p_is_active then 'enable_auth_user' else 'disable_auth_user' end;
@@ -375,9 +377,9 @@ declare
   wrong_column text;
 begin
   begin
-    perform from public.employees where employee_id = p_employee_id for no key update;
+    perform from public.employees e where e.employee_id = p_employee_id for no key update;
     perform set_config('search_path', public.auth_sync_owner_path_v1(), true);
-    update public.employees set is_active = p_is_active where employee_id = p_employee_id and is_active is distinct from p_is_active;
+    update public.employees e set is_active = p_is_active where e.employee_id = p_employee_id and e.is_active is distinct from p_is_active;
     perform set_config('search_path', 'pg_catalog, pg_temp', true);
     set constraints all immediate;
   exception when others or assert_failure then
@@ -387,7 +389,7 @@ begin
     get stacked diagnostics state = returned_sqlstate, violated = constraint_name, wrong_column = column_name;
     return public.auth_sync_refusal_v1(state, violated, wrong_column);
   end;
-  select * into changed from public.employees where employee_id = p_employee_id;
+  select e.* into changed from public.employees e where e.employee_id = p_employee_id;
   if not found then
     return null;
   end if;

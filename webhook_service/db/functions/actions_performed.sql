@@ -22,6 +22,7 @@ $$;
 -- or null. The caller must hold the advisory lock that serializes claims.
 create or replace function public.auth_sync_take_action_v1(p_entry public.integration_sync_log, p_lease text, p_lease_seconds integer)
 returns jsonb language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   kind text[] := case when p_entry.operation in ('disable_auth_user', 'enable_auth_user')
     then array['disable_auth_user', 'enable_auth_user'] else array[p_entry.operation] end;
@@ -55,6 +56,7 @@ create or replace function public.auth_sync_claim_actions_v1(p_relay text, p_lim
 language plpgsql security definer
 set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' set enable_seqscan = off
 set enable_sort = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off as $$
+#variable_conflict use_variable
 declare
   bucket public.auth_sync_rate;
   entry public.integration_sync_log;
@@ -110,6 +112,7 @@ end $$;
 -- relay has leased it. If the user has a newer action of the kind, the function claims the newer one.
 create or replace function public.auth_sync_claim_action_v1(p_event_id text, p_lease text, p_lease_seconds integer) returns jsonb
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+#variable_conflict use_variable
 declare
   entry public.integration_sync_log;
 begin
@@ -124,6 +127,7 @@ end $$;
 -- integration_sync_log_sent_idx, so that PostgreSQL can use that index.
 create or replace function public.auth_sync_ask_anew_v1(p_event_id text, p_outcome text) returns void
 language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   entry public.integration_sync_log;
   action jsonb;
@@ -154,6 +158,7 @@ create or replace function public.auth_sync_settle_v1(
   p_event_id text, p_lease text, p_outcome text, p_error text default null, p_retry boolean default false, p_changes jsonb default '{}'
 ) returns boolean
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+#variable_conflict use_variable
 declare
   entry public.integration_sync_log;
 begin
@@ -203,6 +208,7 @@ $$;
 -- another database or this role may not delete them.
 create or replace function public.auth_sync_end_sessions_v1(p_auth_user_id uuid) returns bigint
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+#variable_conflict use_variable
 declare
   ended bigint;
 begin

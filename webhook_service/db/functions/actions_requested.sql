@@ -30,6 +30,7 @@ $$;
 -- including these.
 create or replace function public.auth_sync_enter_actions_v1(p_actions jsonb, p_via text) returns void
 language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   so_far bigint := coalesce(substring(current_setting('auth_sync.actions', true) from '^[0-9]{1,9}$')::bigint, 0) + jsonb_array_length(p_actions);
 begin
@@ -45,6 +46,7 @@ end $$;
 -- change that was undone in Auth is made again.
 create or replace function public.auth_sync_request_actions_v1(p_auth_user_id uuid, p_columns jsonb, p_via text) returns void
 language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   actions jsonb;
 begin
@@ -95,6 +97,7 @@ $$;
 -- concerns Auth. Old and new rows are joined by a full join, as in auth_sync_employees_changed_v1.
 create or replace function public.auth_sync_employees_request_actions_v1() returns trigger
 language plpgsql security definer set search_path = '' set lock_timeout = '200ms' set enable_seqscan = off set jit = off as $$
+#variable_conflict use_variable
 declare
   actions jsonb;
   employees_own_email boolean;  -- assigned in the body, where an error is caught
@@ -123,7 +126,7 @@ begin
      cross join lateral (select s.email from public.auth_user_state s where s.auth_user_id = o.auth_user_id offset 0) as s
      cross join lateral (
        select e.employee_id from public.employees e
-        where e.auth_user_id is null and lower(btrim(e.email::text, E' \t\r\n')) = s.email offset 0) as e;
+        where e.auth_user_id is null and lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default" = s.email offset 0) as e;
   else
     with changed as (
       select n.employee_id, o.auth_user_id as before_user, n.auth_user_id, o.is_active is false as was_inactive, n.is_active is false as is_inactive,

@@ -5,6 +5,7 @@
 -- refused attempt counts for none of the keys, so an address that has to wait cannot lock out an account.
 create or replace function public.auth_sync_attempt_sign_in_v1(p_keys jsonb, p_attempts integer, p_seconds integer) returns numeric
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' as $$
+#variable_conflict use_variable
 declare
   least_left numeric;
 begin
@@ -31,7 +32,7 @@ end $$;
 -- Returns whether an auth user may be an admin: its employee is not inactive, and the user is not known to be banned or deleted.
 create or replace function public.auth_sync_may_sign_in_v1(p_auth_user_id uuid) returns boolean
 language sql stable security definer set search_path = '' as $$
-  select not exists (select from public.employees e where e.auth_user_id = p_auth_user_id and e.is_active is false)
+  select not exists (select from public.employees e where e.auth_user_id = auth_sync_may_sign_in_v1.p_auth_user_id and e.is_active is false)
      and not exists (select from public.auth_user_state u
                       where u.auth_user_id = p_auth_user_id and (u.deleted_at is not null or u.banned_until > now()))
 $$;
@@ -39,6 +40,7 @@ $$;
 -- Begins a session. Returns its id, or null if the auth user may not sign in. Deletes sessions that began more than 30 days ago.
 create or replace function public.auth_sync_sign_in_v1(p_who text, p_auth_user_id uuid) returns uuid
 language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   begun uuid;
 begin

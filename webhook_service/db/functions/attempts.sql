@@ -4,6 +4,7 @@
 -- lease or a new due time does not count as an attempt.
 create or replace function public.auth_sync_attempt_failed_v1() returns trigger
 language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 begin
   if new.direction <> 'maintenance' then
     insert into public.auth_sync_attempts (log_id, attempt, via, outcome, error_message)

@@ -4,6 +4,7 @@
 -- before the next try.
 create or replace function public.auth_sync_take_token_v1(p_rate numeric) returns numeric
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' as $$
+#variable_conflict use_variable
 declare
   bucket public.auth_sync_rate;
 begin
@@ -39,6 +40,7 @@ $$;
 -- actions that failed because of the outage are due now.
 create or replace function public.auth_sync_resume_v1() returns boolean
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' as $$
+#variable_conflict use_variable
 declare
   failed integer;
 begin

@@ -29,6 +29,7 @@ $$;
 -- that contains the field, so the result does not depend on the order of arrival. Also stores record_hash, for reconciliation.
 create or replace function public.auth_sync_remember_v1(p_work jsonb, p_log_id bigint) returns public.auth_user_state
 language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   before public.auth_user_state;
   known public.auth_user_state;
@@ -46,7 +47,7 @@ begin
   if (this_version, p_log_id) > (known.version, known.log_id) then
     known.version := this_version;
     known.log_id := p_log_id;
-    known.email := lower(btrim(described ->> 'email', E' \t\r\n'));
+    known.email := public.auth_sync_normal_v1(described ->> 'email');
     known.email_confirmed := (described ->> 'email_confirmed')::boolean;
     known.employee_number := described ->> 'employee_number';
     known.is_anonymous := (described ->> 'is_anonymous')::boolean;

@@ -32,6 +32,7 @@ $$;
 -- p_limit events}.
 create or replace function public.auth_sync_bulk_preview_v1(p_filter jsonb, p_limit integer) returns jsonb
 language plpgsql stable security definer set search_path = '' set statement_timeout = '3s' set jit = off as $$
+#variable_conflict use_variable
 declare
   condition text := public.auth_sync_bulk_condition_v1(p_filter);
   matched bigint;
@@ -50,6 +51,7 @@ end $$;
 -- Begins a bulk replay: {"id", "matched"}. If no row matches, it ends at once with the status DONE.
 create or replace function public.auth_sync_begin_bulk_replay_v1(p_filter jsonb, p_requested_by text) returns jsonb
 language plpgsql security definer set search_path = '' set statement_timeout = '3s' set jit = off as $$
+#variable_conflict use_variable
 declare
   fitting bigint;
   first_id bigint;
@@ -103,6 +105,7 @@ create or replace function public.auth_sync_advance_bulk_replay_v1(
   p_id bigint, p_position bigint, p_replayed bigint, p_changed bigint, p_outcomes jsonb
 ) returns public.auth_sync_bulk_replays
 language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   job public.auth_sync_bulk_replays;
 begin
@@ -140,6 +143,7 @@ $$;
 -- events stay in the part. Returns the bulk replay's row.
 create or replace function public.auth_sync_resume_bulk_replay_v1(p_job public.auth_sync_bulk_replays)
 returns public.auth_sync_bulk_replays language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   job public.auth_sync_bulk_replays;
   done record;
@@ -166,6 +170,7 @@ end $$;
 create or replace function public.auth_sync_next_part_v1(
   p_job public.auth_sync_bulk_replays, p_limit integer, out job public.auth_sync_bulk_replays, out found_rows integer
 ) language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   stretch_end bigint := least(p_job.up_to, p_job.position + 100000);
   ids bigint[];
@@ -195,6 +200,7 @@ end $$;
 create or replace function public.auth_sync_claim_bulk_replay_v1(p_relay text, p_limit integer, p_lease_seconds integer) returns jsonb
 language plpgsql security definer
 set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' set enable_seqscan = off set jit = off as $$
+#variable_conflict use_variable
 declare
   job public.auth_sync_bulk_replays;
   due timestamptz;
@@ -249,6 +255,7 @@ create or replace function public.auth_sync_settle_bulk_replay_v1(
   p_failed jsonb default '[]'
 ) returns boolean
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+#variable_conflict use_variable
 declare
   job public.auth_sync_bulk_replays;
   failed record;

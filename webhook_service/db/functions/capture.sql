@@ -7,6 +7,7 @@
 -- they convert a row to JSON.
 create or replace function public.auth_sync_mapped_v1(p_user jsonb, p_name_fields jsonb) returns jsonb
 language plpgsql stable set search_path = '' as $$
+#variable_conflict use_variable
 begin
   if p_name_fields is null then
     raise exception 'auth_sync_settings has no row' using errcode = 'no_data_found', hint = 'run webhook-service migrate';
@@ -62,6 +63,7 @@ $$;
 create or replace function public.auth_sync_capture_v1() returns trigger
 language plpgsql security definer
 set search_path = '' set timezone = 'UTC' set lock_timeout = '200ms' set enable_seqscan = off set jit = off as $$
+#variable_conflict use_variable
 declare
   names jsonb;
   row_before jsonb;

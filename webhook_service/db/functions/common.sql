@@ -22,8 +22,9 @@ $$;
 -- PL/pgSQL, which keeps plans; SQL functions keep plans only since PostgreSQL 18.
 create or replace function public.auth_sync_owner_path_v1() returns text
 language plpgsql stable security definer set search_path = '' as $$
+#variable_conflict use_variable
 begin
-  if not exists (select from pg_catalog.pg_db_role_setting s where array_to_string(s.setconfig, ' ') like '%search\_path=%') then
+  if not exists (select from pg_catalog.pg_db_role_setting s where array_to_string(s.setconfig, ' ') like E'%search\\_path=%') then
     return 'public, extensions, pg_temp';
   end if;
   return coalesce((
@@ -31,7 +32,7 @@ begin
       from pg_catalog.pg_db_role_setting s
       left join pg_catalog.pg_database d on d.oid = s.setdatabase
       cross join unnest(s.setconfig) as c (setting)
-     where c.setting like 'search\_path=%'
+     where c.setting like E'search\\_path=%'
        and (s.setdatabase = 0 or d.datname = current_database())
        and (s.setrole = 0 or s.setrole = (select oid from pg_catalog.pg_roles where rolname = current_user))
      order by s.setdatabase = 0, s.setrole = 0
@@ -42,6 +43,7 @@ end $$;
 -- counting would take long.
 create or replace function public.auth_sync_size_v1(p_table text) returns bigint
 language plpgsql stable security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   size bigint := (select reltuples from pg_catalog.pg_class where oid = public.auth_sync_relation_v1(p_table));
 begin
@@ -51,10 +53,34 @@ begin
   return size;
 end $$;
 
--- Returns an e-mail in the form in which e-mails are compared.
+-- Returns the invisible characters that spreadsheets and copied web pages leave around an e-mail: spaces of all widths, control characters,
+-- marks of zero width and of direction, and the byte order mark. PostgreSQL computes this constant once in each plan.
+create or replace function public.auth_sync_invisible_v1() returns text
+language sql immutable parallel safe set search_path = '' as $$
+  select E' \t\n\u000b\f\r\u001c\u001d\u001e\u001f\u007f\u0085\u00a0\u00ad\u034f\u061c\u1680\u180e'
+         '\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b\u200c\u200d\u200e\u200f'
+         '\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u202f\u205f\u2060\u2061\u2062\u2063\u2064'
+         '\u2066\u2067\u2068\u2069\u2800\u3000\u3164\ufe0f\ufeff\ufffc'
+$$;
+
+-- Returns the pattern of an e-mail that can be the address of a login, or is missing: one @, and on both sides of it no invisible
+-- characters, and no characters that separate or enclose addresses. Cells of a spreadsheet contain "mailto:" links, names in <>, two
+-- addresses, or "n/a". PostgreSQL also computes this constant once in each plan.
+create or replace function public.auth_sync_usable_v1() returns text
+language sql immutable parallel safe set search_path = '' as $$
+  select '^(' || part || '@' || part || ')?$'
+    from (select E'[^ @<>(),;:"' || substr(public.auth_sync_invisible_v1(), 2) || ']+' as part) as p
+$$;
+
+-- Returns an e-mail in the form in which e-mails are compared: without the invisible characters around it, and with ASCII letters in lower
+-- case. The case of other letters is kept, because lower() folds them by the locale of the database, and Auth by the rules of Go.
+--
+-- A condition on employees writes this expression out, because its indexes are on the same expression. They call no function, because
+-- every role that writes employees would need the right to execute it. The columns are written email::varchar::text there, because
+-- PostgreSQL drops a plain ::text of a text column from the index, and then the owner could not give the column another type.
 create or replace function public.auth_sync_normal_v1(p_email text) returns text
 language sql immutable set search_path = '' as $$
-  select lower(btrim(p_email, E' \t\r\n'))
+  select lower(btrim(p_email, public.auth_sync_invisible_v1()) collate "C") collate "default"
 $$;
 
 -- Returns a time as a version: microseconds since 1970, times four. The factor leaves room between two versions.

@@ -12,6 +12,7 @@ $$;
 -- younger than p_at, and a row with a larger id at most an hour older.
 create or replace function public.auth_sync_id_at_v1(p_at timestamptz) returns bigint
 language plpgsql stable security definer set search_path = '' set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
+#variable_conflict use_variable
 declare
   older bigint := (select min(id) - 1 from public.integration_sync_log);
   younger bigint := (select max(id) + 1 from public.integration_sync_log);
@@ -34,6 +35,7 @@ end $$;
 -- returns all ids.
 create or replace function public.auth_sync_id_range_v1(p_filter jsonb, out above bigint, out below bigint)
 language plpgsql stable security definer set search_path = '' set enable_seqscan = off as $$
+#variable_conflict use_variable
 begin
   if (select max(id) - min(id) from public.integration_sync_log) > 100000 then
     above := public.auth_sync_id_at_v1((p_filter ->> 'since')::timestamptz - interval '1 hour');
@@ -93,7 +95,7 @@ language sql stable security definer set search_path = '' set plan_cache_mode = 
         from public.auth_sync_attempts a where a.log_id = l.id), '[]'),
     'employee', (
       select jsonb_build_object('employee_id', e.employee_id, 'email', e.email::text, 'first_name', e.first_name::text,
-                                'last_name', e.last_name::text, 'employee_number', e.employee_number::text,
+                                'last_name', e.last_name::text, 'employee_number', e.employee_number::varchar::text,
                                 'is_active', e.is_active is not false, 'auth_user_id', e.auth_user_id)
         from public.employees e where e.employee_id = l.employee_id),
     'auth_user', (
@@ -107,6 +109,7 @@ $$;
 -- auth_sync_search_v1.
 create or replace function public.auth_sync_events_v1(p_filter jsonb, p_below bigint, p_limit integer) returns jsonb
 language plpgsql stable security definer set search_path = '' set enable_seqscan = off set jit = off as $$
+#variable_conflict use_variable
 declare
   ids bigint[] := public.auth_sync_page_v1(p_filter, p_below, p_limit + 1);
 begin
@@ -121,6 +124,7 @@ end $$;
 -- allows.
 create or replace function public.auth_sync_replayable_v1(p_filter jsonb, p_after bigint, p_limit integer) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   condition text := (select format('%s and direction = ''inbound'' and id > %s and id < %s', public.auth_sync_condition_v1(p_filter), r.above, r.below)
                        from public.auth_sync_id_range_v1(p_filter) as r);
@@ -147,6 +151,7 @@ end $$;
 -- or needs attention. Returns the number of deleted rows. In a dry run, it returns the number of all such rows.
 create or replace function public.auth_sync_prune_v1(p_before timestamptz, p_limit integer, p_dry_run boolean) returns bigint
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+#variable_conflict use_variable
 declare
   below bigint := (select r.below from public.auth_sync_id_range_v1(jsonb_build_object('until', p_before)) as r);
   pruned bigint;

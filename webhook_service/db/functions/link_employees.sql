@@ -14,7 +14,8 @@
 create or replace function public.auth_sync_matches_v1(p_employee_ids bigint[])
 returns table (employee_id bigint, auth_user_id uuid) language sql stable security definer set search_path = '' as $$
   with free as (
-    select e.employee_id, e.employee_number::text as number, lower(btrim(e.email::text, E' \t\r\n')) as email
+    select e.employee_id, e.employee_number::varchar::text as number,
+           lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default" as email
       from unnest(p_employee_ids) as i (employee_id)
      cross join lateral (
        select e.employee_id, e.employee_number, e.email from public.employees e
@@ -22,7 +23,7 @@ returns table (employee_id bigint, auth_user_id uuid) language sql stable securi
   ), fitting as (
     select f.employee_id, s.auth_user_id, s.log_id, true as by_number,
            (select count(*) from (select from public.employees o
-                                   where o.employee_number::text = s.employee_number and o.auth_user_id is null limit 2) as at_most_two) as fit
+                                   where o.employee_number::varchar::text = s.employee_number and o.auth_user_id is null limit 2) as at_most_two) as fit
       from free f
      cross join lateral (
        select s.auth_user_id, s.log_id, s.employee_number from public.auth_user_state s
@@ -30,7 +31,8 @@ returns table (employee_id bigint, auth_user_id uuid) language sql stable securi
     union all
     select f.employee_id, s.auth_user_id, s.log_id, false,
            (select count(*) from (select from public.employees o
-                                   where lower(btrim(o.email::text, E' \t\r\n')) = s.email and o.auth_user_id is null limit 2) as at_most_two)
+                                   where lower(btrim(o.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default" = s.email
+                                     and o.auth_user_id is null limit 2) as at_most_two)
       from free f
      cross join lateral (
        select s.auth_user_id, s.log_id, s.email from public.auth_user_state s
@@ -43,10 +45,11 @@ returns table (employee_id bigint, auth_user_id uuid) language sql stable securi
    order by f.employee_id, f.by_number desc, f.log_id
 $$;
 
--- Links these employees in one statement, and records each link in the ledger. p_matches: [{employee_id, auth_user_id}]. Skips an auth user
+-- Links these employees together, and records each link in the ledger. p_matches: [{employee_id, auth_user_id}]. Skips an auth user
 -- whose state is locked, because another transaction is applying an event of that user.
 create or replace function public.auth_sync_link_all_v1(p_matches jsonb, p_cause text) returns void
 language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   linking jsonb;
 begin
@@ -60,7 +63,8 @@ begin
                    'first_name', coalesce(case when o.columns ? 'first_name' then s.fields -> 'first_name' ->> 0 end, e.first_name),
                    'last_name', coalesce(case when o.columns ? 'last_name' then s.fields -> 'last_name' ->> 0 end, e.last_name),
                    'email', case
-                     when o.columns ? 'email' and lower(s.fields -> 'email' ->> 0) <> lower(btrim(e.email::text, E' \t\r\n'))
+                     when o.columns ? 'email' and lower(btrim(s.fields -> 'email' ->> 0, public.auth_sync_invisible_v1()) collate "C") collate "default"
+                          <> lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default"
                      then s.fields -> 'email' ->> 0 else e.email::text end,
                    'auth_user_id', s.auth_user_id, 'orphaned_at', null, 'orphaned_auth_user_id', null) as becomes
             from (select m.* from jsonb_to_recordset(p_matches) as m (employee_id bigint, auth_user_id uuid)
@@ -75,22 +79,10 @@ begin
     return;
   end if;
 
-  perform set_config('search_path', public.auth_sync_owner_path_v1(), true);  -- the triggers of the table's owner expect it
-  update public.employees e
-     set auth_user_id = w.auth_user_id,
-         email = w.becomes ->> 'email',
-         first_name = w.becomes ->> 'first_name',
-         last_name = w.becomes ->> 'last_name',
-         orphaned_at = null,
-         orphaned_auth_user_id = null
-    from (select w.auth_user_id, w.becomes, found.ctid as place
-            from jsonb_to_recordset(linking) as w (employee_id bigint, auth_user_id uuid, becomes jsonb)
-           cross join lateral (
-             select e.ctid from public.employees e where e.employee_id = w.employee_id and e.auth_user_id is null offset 0) as found
-          offset 0) as w
-   where e.ctid = w.place;  -- ctid cannot change: this transaction has written the row, so no other one can
-  perform set_config('search_path', 'pg_catalog, pg_temp', true);
-
+  -- This transaction has written the rows, so no other transaction can.
+  perform public.auth_sync_write_employees_v1((
+    select jsonb_agg(jsonb_build_object('employee_id', w.employee_id, 'wanted', w.becomes))
+      from jsonb_to_recordset(linking) as w (employee_id bigint, becomes jsonb)));
   update public.auth_user_state s
      set employee_id = w.employee_id
     from jsonb_to_recordset(linking) as w (employee_id bigint, auth_user_id uuid)
@@ -117,6 +109,7 @@ $$;
 -- other matches are entered into the ledger as events, and the relay applies each separately.
 create or replace function public.auth_sync_link_waiting_v1(p_employee_ids bigint[], p_at_once boolean) returns void
 language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   cause text := format('%s-%s', public.auth_sync_version_at_v1(clock_timestamp()) / 4, pg_current_xact_id());
   matches jsonb := (select jsonb_agg(to_jsonb(m)) from public.auth_sync_matches_v1(p_employee_ids) as m);
@@ -150,6 +143,7 @@ end $$;
 -- reason the end of the function searches each row by its key.
 create or replace function public.auth_sync_employees_changed_v1() returns trigger
 language plpgsql security definer set search_path = '' set lock_timeout = '200ms' set enable_seqscan = off set jit = off as $$
+#variable_conflict use_variable
 declare
   ids bigint[];
   -- This time is not later than the snapshot in which auth users are read. A key that is lost later was held at this time.
@@ -185,6 +179,7 @@ end $$;
 -- applies it as an older event that was delayed.
 create or replace function public.auth_sync_link_former_v1(p_noted jsonb) returns void
 language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 begin
   insert into public.integration_sync_log (event_id, direction, operation, auth_user_id, version, request_data, via, next_attempt_at)
   select distinct on (n.employee_id)
@@ -194,10 +189,10 @@ begin
      select e.employee_number, e.email from public.employees e
       where e.employee_id = n.employee_id and e.auth_user_id is null and e.orphaned_auth_user_id is null offset 0) as e
    cross join lateral (
-     select * from (select * from public.auth_sync_former_keys f where f.key = 'number:' || e.employee_number::text offset 0) as by_number
+     select * from (select * from public.auth_sync_former_keys f where f.key = 'number:' || e.employee_number::varchar::text offset 0) as by_number
      union all
      select * from (select * from public.auth_sync_former_keys f
-                     where f.key = 'email:' || lower(btrim(e.email::text, E' \t\r\n')) offset 0) as by_email) as f
+                     where f.key = 'email:' || lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default" offset 0) as by_email) as f
    where f.left_at >= n.noted_at
      and not exists (select from public.employees o where o.auth_user_id = f.auth_user_id offset 0)
      and exists (select from public.auth_user_state s where s.auth_user_id = f.auth_user_id and s.employee_id is null offset 0)
@@ -210,6 +205,7 @@ end $$;
 -- itself. Returns whether more employees are due. Also deletes keys that were lost more than a day ago.
 create or replace function public.auth_sync_retry_hires_v1(p_limit integer) returns boolean
 language plpgsql security definer set search_path = '' set lock_timeout = '200ms' as $$
+#variable_conflict use_variable
 declare
   first_time jsonb;
   last_time jsonb;

@@ -3,9 +3,12 @@
 -- Returns the employees who have no login and have this e-mail or this number. Either may be null.
 create or replace function public.auth_sync_free_matches_v1(p_email text, p_employee_number text) returns setof bigint
 language sql stable security definer set search_path = '' set enable_seqscan = off set jit = off rows 2 as $$
-  select e.employee_id from public.employees e where lower(btrim(e.email::text, E' \t\r\n')) = p_email and e.auth_user_id is null
+  select e.employee_id from public.employees e
+   where lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default" = auth_sync_free_matches_v1.p_email
+     and e.auth_user_id is null
   union
-  select e.employee_id from public.employees e where e.employee_number::text = p_employee_number and e.auth_user_id is null
+  select e.employee_id from public.employees e
+   where e.employee_number::varchar::text = auth_sync_free_matches_v1.p_employee_number and e.auth_user_id is null
 $$;
 
 -- Compares the next p_slice employees with Auth, if the comparison is due. Returns {"found": mismatches known now, "seconds": duration of
@@ -14,6 +17,7 @@ $$;
 create or replace function public.auth_sync_refresh_mismatches_v1(p_slice integer default 50000) returns jsonb
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms'
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_bitmapscan = off set jit = off as $$
+#variable_conflict use_variable
 declare
   pass public.auth_sync_mismatch_pass;
   first_id bigint;
@@ -28,8 +32,8 @@ begin
   end if;
   select * into pass from public.auth_sync_mismatch_pass for update;
   first_id := coalesce(pass.after, -9223372036854775808);
-  select max(employee_id) into last_id
-    from (select employee_id from public.employees where employee_id > first_id order by employee_id limit p_slice) as slice
+  select max(slice.employee_id) into last_id
+    from (select e.employee_id from public.employees e where e.employee_id > first_id order by e.employee_id limit p_slice) as slice
   having count(*) = p_slice;
   with found as materialized (
     select m.sync_status, m.employee_id from public.auth_sync_standings m
@@ -57,9 +61,10 @@ end $$;
 -- of its parts.
 create or replace function public.auth_sync_people_query_v1(p_sync_status text, p_is_active boolean) returns text
 language plpgsql stable security definer set search_path = '' set enable_seqscan = off as $$
+#variable_conflict use_variable
 declare
   standings text[] := case p_sync_status
-    when 'MISSING_AUTH_UID' then '{missing}' when 'ORPHANED' then '{orphaned}' when 'INACTIVE_WITH_AUTH' then '{linked_inactive}'
+    when 'MISSING_AUTH_UID' then '{missing}' when 'UNUSABLE_EMAIL' then '{missing}' when 'ORPHANED' then '{orphaned}' when 'INACTIVE_WITH_AUTH' then '{linked_inactive}'
     when 'EMAIL_MISMATCH' then '{linked,linked_inactive}' when 'AMBIGUOUS' then '{missing,orphaned,none}'
     when 'OK' then '{linked,linked_inactive,none}' else '{linked,linked_inactive,missing,orphaned,none}' end;
   rest text := format('(%1$L is null or m.sync_status = %1$L) and (%2$L is null or m.is_active = %2$L::boolean)', p_sync_status, p_is_active);
@@ -71,6 +76,11 @@ begin
   if p_sync_status = 'AMBIGUOUS' then
     return 'select m.employee_id from public.auth_sync_standings m where m.employee_id = any (array('
            'select a.employee_id from public.auth_sync_ambiguous a where a.employee_id > $1)) and ' || rest || ' order by m.employee_id limit $2';
+  elsif p_sync_status = 'UNUSABLE_EMAIL' then  -- the conditions of its index
+    return 'select m.employee_id from (select e.employee_id from public.employees e where e.auth_user_id is null and e.orphaned_at is null'
+           ' and e.is_active is not false and btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C" !~ public.auth_sync_usable_v1()'
+           ' and e.employee_id > $1 order by e.employee_id offset 0) as u join public.auth_sync_standings m on m.employee_id = u.employee_id'
+           ' where ' || rest || ' order by u.employee_id limit $2';
   elsif p_sync_status in ('EMAIL_MISMATCH', 'INACTIVE_WITH_AUTH') then
     select count(*) > 10000 into many
       from (select from unnest(standings) as k (standing) join public.auth_sync_standings m on m.standing = k.standing limit 10001) as few;
@@ -91,6 +101,7 @@ create or replace function public.auth_sync_people_v1(p_filter jsonb, p_after bi
 language plpgsql stable security definer
 set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 set enable_bitmapscan = off set enable_sort = off set jit = off as $$
+#variable_conflict use_variable
 declare
   query text;
   ids bigint[];
@@ -117,12 +128,13 @@ create or replace function public.auth_sync_problems_v1() returns jsonb
 language plpgsql stable security definer
 set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 set enable_bitmapscan = off set enable_sort = off set jit = off as $$
+#variable_conflict use_variable
 declare
   problem text;
   n bigint;
   counts jsonb := '{"is_capped": false}';
 begin
-  foreach problem in array array['MISSING_AUTH_UID', 'INACTIVE_WITH_AUTH', 'ORPHANED', 'EMAIL_MISMATCH', 'AMBIGUOUS'] loop
+  foreach problem in array array['MISSING_AUTH_UID', 'INACTIVE_WITH_AUTH', 'ORPHANED', 'EMAIL_MISMATCH', 'AMBIGUOUS', 'UNUSABLE_EMAIL'] loop
     execute format('select count(*) from (select from (%s) as parts limit $2) as few', public.auth_sync_people_query_v1(problem, null))
       into n using -9223372036854775808, 10001;
     counts := counts || jsonb_build_object(problem, least(n, 10000)) || case when n > 10000 then '{"is_capped": true}' else '{}' end::jsonb;
@@ -170,8 +182,9 @@ language sql stable security definer set search_path = '' set enable_seqscan = o
       'linked_to', (select e.employee_id from public.employees e where e.auth_user_id = s.auth_user_id)),
     'employees', (
       select coalesce(jsonb_agg(to_jsonb(m) order by m.employee_id), '[]') from public.auth_sync_monitor m where m.employee_id = any (array(
-        select e.employee_id from public.employees e where lower(btrim(e.email::text, E' \t\r\n')) = s.email and s.email <> ''
-        union select e.employee_id from public.employees e where e.employee_number::text = s.employee_number
+        select e.employee_id from public.employees e
+         where lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default" = s.email and s.email <> ''
+        union select e.employee_id from public.employees e where e.employee_number::varchar::text = s.employee_number
         order by employee_id limit 20))))
   from public.auth_user_state s where s.auth_user_id = p_auth_user_id
 $$;
@@ -180,6 +193,7 @@ $$;
 -- to 250,000 employees. In a larger company, frequent states have the planner's estimate.
 create or replace function public.auth_sync_employees_summary_v1() returns jsonb
 language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan set jit = off as $$
+#variable_conflict use_variable
 declare
   all_of_them bigint := (select reltuples from pg_catalog.pg_class where oid = 'public.employees'::regclass);
   shares jsonb;
@@ -191,9 +205,10 @@ begin
     from pg_catalog.pg_stats s, unnest(s.most_common_vals::text::text[], s.most_common_freqs) as v (standing, share)
    where s.schemaname = 'public' and s.tablename = 'auth_sync_employees_standing_idx' and s.attname = 'case';
   if all_of_them <= 250000 or shares is null then
-    return (select jsonb_build_object('all', count(*), 'linked', count(auth_user_id), 'orphaned', count(*) filter (where orphaned_at is not null),
-                                      'inactive_and_linked', count(*) filter (where auth_user_id is not null and not is_active), 'is_estimated', false)
-              from public.employees);
+    return (select jsonb_build_object('all', count(*), 'linked', count(e.auth_user_id), 'orphaned', count(*) filter (where e.orphaned_at is not null),
+                                      'inactive_and_linked', count(*) filter (where e.auth_user_id is not null and not e.is_active),
+                                      'is_estimated', false)
+              from public.employees e);
   end if;
   foreach kind in array array['orphaned', 'linked_inactive'] loop
     select count(*) into n from (select from public.auth_sync_standings m where m.standing = kind limit 10001) as few;

@@ -74,6 +74,7 @@ $$;
 create or replace function public.auth_sync_conditions_v1(p_backlog_seconds integer, p_silence_seconds integer, p_with_actions boolean)
 returns jsonb language plpgsql stable security definer
 set search_path = '' set statement_timeout = '3s' set enable_seqscan = off set jit = off as $$
+#variable_conflict use_variable
 declare
   silent numeric;
 begin
@@ -99,6 +100,7 @@ end $$;
 -- row, or is sending the unsent message at this moment.
 create or replace function public.auth_sync_remember_notice_v1(p_kind text, p_revision bigint, p_state jsonb, p_message jsonb) returns boolean
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' as $$
+#variable_conflict use_variable
 begin
   update public.auth_sync_notices n
      set revision = n.revision + 1, is_open = s.is_open, opened_at = s.opened_at, gone_at = s.gone_at, reported_at = s.reported_at,
@@ -135,6 +137,7 @@ $$;
 -- after intervals that double up to an hour. Returns false if the lease had ended or there is a newer message.
 create or replace function public.auth_sync_notice_sent_v1(p_kind text, p_relay text, p_reached jsonb, p_is_done boolean) returns boolean
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' as $$
+#variable_conflict use_variable
 begin
   update public.auth_sync_notices
      set message = case when not p_is_done then message end,

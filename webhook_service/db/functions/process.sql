@@ -14,6 +14,7 @@
 create or replace function public.auth_sync_record_v1(
   p_entry public.integration_sync_log, p_outcome text, p_error text, p_employee_id bigint, p_changes jsonb, p_requested_by text
 ) returns void language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   new_status text := case when p_error is null then 'SUCCESS' else 'FAILED' end;
 begin
@@ -71,6 +72,7 @@ $$;
 -- Applies one work whose rows are locked, and returns {event_id, status, outcome, employee_id}, with changes for a replay.
 create or replace function public.auth_sync_apply_v1(p_work jsonb) returns jsonb
 language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   entry public.integration_sync_log;
   known public.auth_user_state;
@@ -155,6 +157,7 @@ end $$;
 -- states, then the employees, each sorted. Each phase is complete before the next begins, so two batches cannot deadlock.
 create or replace function public.auth_sync_lock_v1(p_works jsonb) returns void
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan as $$
+#variable_conflict use_variable
 declare
   users uuid[];
 begin
@@ -173,26 +176,29 @@ begin
   insert into public.auth_user_state (auth_user_id) select u from unnest(users) as u order by u on conflict do nothing;
   perform from public.auth_user_state where auth_user_id = any (users) order by auth_user_id for update;
 
-  perform from public.employees
-    where employee_id in (
-      select employee_id from public.employees where auth_user_id = any (users)
+  perform from public.employees t
+    where t.employee_id in (
+      select e.employee_id from public.employees e where e.auth_user_id = any (users)
       union
-      select employee_id from public.auth_user_state where auth_user_id = any (users)
-      union
-      select e.employee_id
-        from jsonb_array_elements(p_works) as w
-        join public.employees e on e.employee_number::text = w -> 'key' ->> 'employee_number'
+      select s.employee_id from public.auth_user_state s where s.auth_user_id = any (users)
       union
       select e.employee_id
-        from jsonb_array_elements(p_works) as w
-        join public.employees e on lower(btrim(e.email::text, E' \t\r\n')) = lower(btrim(w -> 'key' ->> 'email', E' \t\r\n')))
-    order by employee_id for no key update;
+        from jsonb_array_elements(p_works) as w (work)
+        join public.employees e on e.employee_number::varchar::text = w.work -> 'key' ->> 'employee_number'
+      union
+      select e.employee_id
+        from jsonb_array_elements(p_works) as w (work)
+        join public.employees e
+          on lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default"
+             = public.auth_sync_normal_v1(w.work -> 'key' ->> 'email'))
+    order by t.employee_id for no key update;
 end $$;
 
 -- Applies each work separately, older versions first, except the event ids in p_done. The caller has locked the rows with
 -- auth_sync_lock_v1. Returns a result for each work that is in the ledger.
 create or replace function public.auth_sync_apply_each_v1(p_works jsonb, p_done text[] default '{}') returns jsonb
 language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   work jsonb;
   results jsonb := '[]';
@@ -235,6 +241,7 @@ $$;
 -- because only relays that claim rows lock them, and only for a moment.
 create or replace function public.auth_sync_held_v1(p_works jsonb) returns jsonb
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan as $$
+#variable_conflict use_variable
 declare
   held text[];
 begin
@@ -260,13 +267,16 @@ begin
     select g.event_id, s.employee_id
       from given g join public.auth_user_state s on s.auth_user_id = g.auth_user_id where s.employee_id is not null
     union
-    select g.event_id, e.employee_id from given g join public.employees e on e.employee_number::text = g.key ->> 'employee_number'
+    select g.event_id, e.employee_id from given g join public.employees e on e.employee_number::varchar::text = g.key ->> 'employee_number'
     union
     select g.event_id, e.employee_id
-      from given g join public.employees e on lower(btrim(e.email::text, E' \t\r\n')) = lower(btrim(g.key ->> 'email', E' \t\r\n'))
+      from given g
+      join public.employees e
+        on lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default"
+           = public.auth_sync_normal_v1(g.key ->> 'email')
   ), free as (
-    select employee_id from public.employees
-     where employee_id in (select employee_id from needed) order by employee_id for no key update skip locked
+    select e.employee_id from public.employees e
+     where e.employee_id in (select n.employee_id from needed n) order by e.employee_id for no key update skip locked
   )
   select held || array_agg(distinct n.event_id) into held
     from needed n
@@ -293,6 +303,7 @@ create or replace function public.auth_sync_process_v1(
 language plpgsql security definer set search_path = ''
 set lock_timeout = '1500ms' set statement_timeout = '3s' set jit = off
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off set plan_cache_mode = force_generic_plan as $$
+#variable_conflict use_variable
 declare
   earlier jsonb;
   held jsonb := '[]';
@@ -338,6 +349,7 @@ end $$;
 -- events. Records it only if the event is open and the lease, if one is given, is still held. Returns whether it was recorded.
 create or replace function public.auth_sync_fail_v1(p_event_id text, p_outcome text, p_error text, p_lease text) returns boolean
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+#variable_conflict use_variable
 declare
   entry public.integration_sync_log;
 begin

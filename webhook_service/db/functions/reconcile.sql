@@ -16,7 +16,7 @@ $$;
 create or replace function public.auth_sync_drifting_users_v1(p_after uuid, p_limit integer, p_columns jsonb)
 returns table (auth_user_id uuid, kind text, employee_id bigint, version bigint, record jsonb, is_last boolean)
 language plpgsql stable security definer set search_path = '' set timezone = 'UTC' as $$
-#variable_conflict use_column
+#variable_conflict use_variable
 begin
   return query with page as (
     select u.id, u.updated_at,
@@ -24,30 +24,31 @@ begin
       from auth.users u left join public.auth_sync_settings s on true
      where u.id > p_after order by u.id limit p_limit
   ), compared as (
-    select p.id, p.updated_at, p.record, s.version, s.auth_user_id is not null as is_known, e.employee_id,
+    select p.id, p.updated_at, p.record, s.version, s.auth_user_id is not null as is_known, e.employee_id::bigint,
            s.record_hash is not distinct from public.auth_sync_hash_v1(p.record) as is_same,
            coalesce(case
              when s.auth_user_id is null then 'unknown'
              when s.record_hash is distinct from public.auth_sync_hash_v1(p.record) then case
                when p.record ->> 'deleted_at' is not null then 'deleted'
-               when s.email is distinct from lower(btrim(p.record ->> 'email', E' \t\r\n')) then 'email'
+               when s.email is distinct from public.auth_sync_normal_v1(p.record ->> 'email') then 'email'
                when s.banned_until is distinct from (p.record ->> 'banned_until')::timestamptz then 'ban'
                else 'changed' end
              when s.deleted_at is not null then case when e.employee_id is not null then 'orphan' end
              when e.employee_id is not null then case
                when p_columns ? 'email' and s.fields ? 'email' and s.email_confirmed
-                    and s.email is distinct from lower(btrim(e.email::text, E' \t\r\n'))
+                    and s.email is distinct from lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default"
                     and not (l.via = 'reconcile' and l.outcome = 'unchanged')  -- the employee has kept its e-mail, which is reported once
                     and not public.auth_sync_is_asked_v1(p.id)
                then 'stale_email' end
              when s.is_anonymous then null
              when s.employee_number is not null then case
                when (select count(*) from public.employees o
-                      where o.employee_number::text = s.employee_number and o.auth_user_id is null) = 1
+                      where o.employee_number::varchar::text = s.employee_number and o.auth_user_id is null) = 1
                then 'missing_link' end
              when s.email_confirmed then case
                when (select count(*) from public.employees o
-                      where lower(btrim(o.email::text, E' \t\r\n')) = s.email and o.auth_user_id is null) = 1
+                      where lower(btrim(o.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default" = s.email
+                        and o.auth_user_id is null) = 1
                then 'missing_link' end
            end, (
              select case w.operation
@@ -86,7 +87,7 @@ end $$;
 create or replace function public.auth_sync_drifting_gone_v1(p_after uuid, p_limit integer)
 returns table (auth_user_id uuid, kind text, employee_id bigint, version bigint, record jsonb, is_last boolean)
 language plpgsql stable security definer set search_path = '' set timezone = 'UTC' as $$
-#variable_conflict use_column
+#variable_conflict use_variable
 begin
   return query with page as (
     select id from (
@@ -96,7 +97,7 @@ begin
       (select e.auth_user_id from public.employees e where e.auth_user_id > p_after order by 1 limit p_limit)) as candidates
      order by id limit p_limit
   )
-  select p.id, case when s.deleted_at is null and s.auth_user_id is not null then 'deleted' else 'orphan' end, e.employee_id,
+  select p.id, case when s.deleted_at is null and s.auth_user_id is not null then 'deleted' else 'orphan' end, e.employee_id::bigint,
          least(coalesce(s.version, 0), 4000000000000000000) + 1, jsonb_build_object('id', p.id, 'deleted_at', now()), false
     from page p
     left join lateral (
@@ -122,6 +123,7 @@ create or replace function public.auth_sync_reconcile_page_v1(
 ) returns jsonb
 language plpgsql security definer
 set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' set enable_seqscan = off set jit = off as $$
+#variable_conflict use_variable
 declare
   differing jsonb;
   last uuid;
@@ -171,6 +173,7 @@ end $$;
 -- counts as a success.
 create or replace function public.auth_sync_begin_reconcile_v1(p_requested_by text, p_dry_run boolean) returns jsonb
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+#variable_conflict use_variable
 declare
   run text;
 begin

@@ -7,6 +7,7 @@
 create or replace function public.auth_sync_claim_v1(p_relay text, p_limit integer, p_lease_seconds integer) returns jsonb
 language plpgsql security definer
 set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms' set statement_timeout = '3s' set enable_seqscan = off set enable_sort = off set enable_bitmapscan = off set jit = off as $$
+#variable_conflict use_variable
 declare
   claimed jsonb;
   more boolean;

@@ -16,6 +16,7 @@ $$;
 -- privileges by its name.
 create or replace function public.auth_sync_secure_v1() returns void
 language plpgsql set search_path = '' as $$
+#variable_conflict use_variable
 declare
   object record;
   grantee text;

@@ -10,9 +10,10 @@ create or replace function public.auth_sync_find_people_v1(p_person text)
 returns table (employee_id bigint, auth_user_id uuid, name text, email text)
 language plpgsql stable security definer
 set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off set jit = off as $$
+#variable_conflict use_variable
 declare
-  typed text := left(lower(regexp_replace(btrim(p_person, E' ,\t\r\n'), '[\s,]+', ' ', 'g')), 100);
-  pattern text := replace(replace(replace(typed, '\', '\\'), '%', '\%'), '_', '\_') || '%';
+  typed text := left(lower(regexp_replace(btrim(p_person, E' ,\t\r\n'), E'[\\s,]+', ' ', 'g')), 100);
+  pattern text := replace(replace(replace(typed, E'\\', E'\\\\'), '%', E'\\%'), '_', E'\\_') || '%';
   user_id uuid := case when typed ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then typed::uuid end;
   number bigint := case when typed ~ '^[0-9]{1,18}$' then typed::bigint end;
   may_be_name boolean := typed !~ '@' and user_id is null and number is null;
@@ -27,8 +28,8 @@ begin
     union select s.employee_id from public.auth_user_state s where s.auth_user_id = user_id and s.employee_id is not null
     union select e.employee_id from public.employees e where e.employee_id = number
     union (select e.employee_id from public.employees e
-            where left(lower(btrim(e.email::text, E' \t\r\n')), 100) like pattern limit 20)
-    union (select e.employee_id from public.employees e where left(lower(e.employee_number::text), 100) like pattern limit 20)
+            where left(lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default", 100) like pattern limit 20)
+    union (select e.employee_id from public.employees e where left(lower(e.employee_number::varchar::text), 100) like pattern limit 20)
     union (select e.employee_id from public.employees e
             where may_be_name and (ascii(e.first_name::text) = any (letters) or ascii(e.last_name::text) = any (letters))
               and (lower(btrim(coalesce(e.first_name::text, '') || ' ' || coalesce(e.last_name::text, ''))) like pattern
@@ -38,7 +39,7 @@ begin
     select e.employee_id::bigint, coalesce(e.auth_user_id, e.orphaned_auth_user_id) as auth_user_id,
            nullif(concat_ws(' ', e.first_name::text, e.last_name::text), '') as name, e.email::text as email
       from public.employees e where e.employee_id in (select f.employee_id from found f)
-     order by typed in (lower(btrim(e.email::text, E' \t\r\n')), e.employee_id::text, lower(e.employee_number::text)) desc nulls last, e.employee_id
+     order by typed in (public.auth_sync_normal_v1(e.email::text), e.employee_id::text, lower(e.employee_number::varchar::text)) desc nulls last, e.employee_id
      limit 20
   ), only_users as (
     (select s.auth_user_id, s.email from public.auth_user_state s where left(s.email, 100) like pattern limit 40)
@@ -74,6 +75,7 @@ $$;
 -- kinds.
 create or replace function public.auth_sync_ids_query_v1(p_filter jsonb, p_has_people boolean) returns text
 language plpgsql stable security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   walk text := 'select l.id from public.integration_sync_log l where (%1$s, l.id) > (%2$s, $3) and (%1$s, l.id) < (%2$s, $4)'
                ' and %3$s order by %4$s desc, l.id desc limit $5';
@@ -114,6 +116,7 @@ create or replace function public.auth_sync_page_v1(
 language plpgsql stable security definer
 set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 set enable_bitmapscan = off set enable_sort = off set enable_incremental_sort = off set jit = off as $$
+#variable_conflict use_variable
 declare
   wanted jsonb := jsonb_strip_nulls(p_filter);
   above bigint;
@@ -157,6 +160,7 @@ $$;
 -- person filter, [{employee_id, auth_user_id, name, email}]}.
 create or replace function public.auth_sync_search_v1(p_filter jsonb, p_below bigint, p_limit integer) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   ids bigint[] := public.auth_sync_page_v1(p_filter, p_below, p_limit + 1);
 begin
@@ -169,6 +173,7 @@ end $$;
 -- Returns the number of rows that match a filter: {"matched", "is_estimated"}. The number is exact up to 10,000.
 create or replace function public.auth_sync_event_counts_v1(p_filter jsonb) returns jsonb
 language plpgsql volatile security definer set search_path = '' set enable_seqscan = off set jit = off as $$
+#variable_conflict use_variable
 declare
   matched bigint := cardinality(public.auth_sync_page_v1(p_filter, null, 10001, p_any => true));
   plan jsonb;
@@ -186,6 +191,7 @@ end $$;
 create or replace function public.auth_sync_hours_v1(p_hours integer) returns jsonb
 language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_bitmapscan = off set jit = off as $$
+#variable_conflict use_variable
 declare
   since timestamptz := date_trunc('hour', now()) - make_interval(hours => least(greatest(p_hours, 1), 72) - 1);
   above bigint := (select r.above from public.auth_sync_id_range_v1(jsonb_build_object('since', since)) as r);

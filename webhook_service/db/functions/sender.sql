@@ -5,6 +5,7 @@
 -- Returns the HMAC-SHA256 of p_content. pgcrypto may be installed in any schema (on Supabase: extensions).
 create or replace function public.auth_sync_hmac_v1(p_content bytea, p_key bytea) returns bytea
 language plpgsql stable set search_path = '' as $$
+#variable_conflict use_variable
 declare
   place name;
   result bytea;
@@ -22,14 +23,15 @@ end $$;
 create or replace function public.auth_sync_keys_v1(p_secrets text) returns bytea[]
 language sql immutable set search_path = '' as $$
   select array_agg(decode(substr(s.secret, 7), 'base64') order by s.position)
-    from regexp_split_to_table(p_secrets, '[\s,|]+') with ordinality as s (secret, position)
-   where s.secret like 'whsec\_%'
+    from regexp_split_to_table(p_secrets, E'[\\s,|]+') with ordinality as s (secret, position)
+   where s.secret like E'whsec\\_%'
 $$;
 
 -- Returns the headers that sign a body (https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md). Each
 -- secret makes one signature, so that in a rotation either side may get the new secret first.
 create or replace function public.auth_sync_signed_v1(p_event_id text, p_body jsonb) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   secrets text;
   moment text := floor(extract(epoch from clock_timestamp()))::text;
@@ -49,6 +51,7 @@ end $$;
 -- Posts an event through pg_net, which sends the bytes of p_body::text after this transaction has committed. Returns whether it was posted.
 create or replace function public.auth_sync_post_v1(p_event_id text, p_body jsonb) returns boolean
 language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   url text;
 begin
@@ -78,6 +81,7 @@ $$;
 -- relays.
 create or replace function public.auth_sync_send_v1() returns trigger
 language plpgsql security definer set search_path = '' set lock_timeout = '200ms' set enable_seqscan = off set jit = off as $$
+#variable_conflict use_variable
 declare
   body jsonb;
   webhook_time interval;
@@ -114,6 +118,7 @@ $$;
 -- a refusal instead of raising an error, because PostgreSQL would log the failed statement with its secrets.
 create or replace function public.auth_sync_send_to(p_url text, p_secrets text) returns text
 language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   missing text;
   keys bytea[];
@@ -127,7 +132,7 @@ begin
     return 'events are not posted; the relay applies every event';
   end if;
 
-  if p_url !~ '^https?://[^\s/@]+(/\S*)?$' then
+  if p_url !~ E'^https?://[^\\s/@]+(/\\S*)?$' then
     return 'refused: the URL must begin with https:// (or http://), and must not contain a password';
   end if;
   select string_agg(m.what, ', ') into missing
@@ -145,7 +150,7 @@ begin
     keys := null;
   end;
   if keys is null or exists (select from unnest(keys) as k where length(k) not between 24 and 64)
-     or cardinality(keys) <> (select count(*) from regexp_split_to_table(p_secrets, '[\s,|]+') as s where s not in ('', 'v1')) then
+     or cardinality(keys) <> (select count(*) from regexp_split_to_table(p_secrets, E'[\\s,|]+') as s where s not in ('', 'v1')) then
     return 'refused: each secret must be whsec_ and base64 of 24 to 64 bytes';
   end if;
 

@@ -37,6 +37,7 @@ $$;
 -- their number is the planner's estimate, because counting millions would take seconds.
 create or replace function public.auth_sync_counts_v1() returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   rows_in_all bigint := (select greatest(reltuples, 0) from pg_catalog.pg_class where oid = 'public.integration_sync_log'::regclass);
   is_estimated boolean := rows_in_all > 250000;
@@ -97,6 +98,7 @@ $$;
 create or replace function public.auth_sync_metrics_v1() returns jsonb
 language plpgsql stable security definer
 set search_path = '' set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
+#variable_conflict use_variable
 declare
   most constant bigint := 10000;
   numbers jsonb;
@@ -130,9 +132,28 @@ begin
                              where direction = 'inbound' order by id desc limit 1));
 end $$;
 
+-- Describes in words the columns of employees that are missing or have a type that this service cannot use. Returns null if all columns fit.
+-- The owner may have changed the columns after the installation. `migrate` also calls this function.
+create or replace function public.auth_sync_unfit_columns_v1() returns text
+language sql stable security definer set search_path = '' as $$
+  select string_agg(format('%s must be %s, is %s', w.attname, array_to_string(w.allowed, ' or '),
+                           coalesce(pg_catalog.format_type(a.atttypid, a.atttypmod), 'missing')), '; ')
+    from (values ('employee_id', array['bigint', 'integer', 'smallint'], array['int8', 'int4', 'int2']),
+                 ('email', array['text', 'varchar', 'citext'], array['text', 'varchar', 'citext']),
+                 ('first_name', array['text', 'varchar', 'citext'], array['text', 'varchar', 'citext']),
+                 ('last_name', array['text', 'varchar', 'citext'], array['text', 'varchar', 'citext']),
+                 ('auth_user_id', array['uuid'], array['uuid']),
+                 ('is_active', array['boolean'], array['bool'])) as w (attname, allowed, internal)
+    left join pg_catalog.pg_attribute a
+      on a.attrelid = to_regclass('public.employees') and a.attname = w.attname and not a.attisdropped
+    left join pg_catalog.pg_type t on t.oid = a.atttypid
+   where t.typname is null or not t.typname::text = any (w.internal)
+$$;
+
 -- Returns the facts that `doctor` checks; webhook_service/doctor says what they mean.
 create or replace function public.auth_sync_inspect_v1() returns jsonb
 language plpgsql stable security definer set search_path = '' set statement_timeout = '3s' as $$
+#variable_conflict use_variable
 declare
   facts jsonb;
   worker_is_up boolean;
@@ -146,6 +167,7 @@ begin
     'is_read_only', public.auth_sync_is_read_only_v1(),
     'has_auth_users', public.auth_sync_relation_v1('auth.users') is not null,
     'owner_sees_all', (select r.rolsuper or r.rolbypassrls from pg_catalog.pg_roles r where r.rolname = current_user),
+    'unfit_columns', public.auth_sync_unfit_columns_v1(),
     'triggers', (select jsonb_object_agg(t.name, t.is_right) from public.auth_sync_triggers_v1() as t where t.relation is not null),
     'open_to_strangers', (
       select coalesce(jsonb_agg(p.oid::regprocedure::text), '[]') from pg_catalog.pg_proc p

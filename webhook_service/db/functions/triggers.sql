@@ -4,7 +4,7 @@
 -- trigger exists, is enabled, and has the definition of this file.
 create or replace function public.auth_sync_triggers_v1()
 returns table (name text, relation regclass, definition text, is_right boolean)
-language sql stable security definer set search_path = '' as $$
+language sql stable security definer set search_path = '' set quote_all_identifiers = off as $$
   select w.name, public.auth_sync_relation_v1(w.relation), w.definition,
          exists (select from pg_catalog.pg_trigger t
                   where t.tgrelid = public.auth_sync_relation_v1(w.relation) and t.tgname = w.name and t.tgenabled in ('O', 'A')
@@ -57,6 +57,7 @@ $$;
 -- triggers. The function can be called again.
 create or replace function public.auth_sync_install_v1() returns jsonb
 language plpgsql set search_path = '' set lock_timeout = '5s' as $$
+#variable_conflict use_variable
 declare
   wanted record;
   installed jsonb := '[]';

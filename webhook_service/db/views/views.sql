@@ -4,7 +4,7 @@
 -- The newest rows of the ledger. Add a limit, because the view has none.
 create or replace view public.recent_auth_sync_log as
   select l.created_at, l.direction, l.operation, l.status, l.outcome,
-         coalesce((select to_jsonb(e) ->> 'email' from public.employees e where e.employee_id = l.employee_id),
+         coalesce((select to_jsonb(e.*) ->> 'email' from public.employees e where e.employee_id = l.employee_id),
                   (select s.email from public.auth_user_state s where s.auth_user_id = l.auth_user_id)) as email,
          l.employee_id, l.auth_user_id, l.error_message, l.attempts, l.next_attempt_at, l.via, l.event_id
     from public.integration_sync_log l
@@ -27,19 +27,22 @@ create or replace view public.auth_sync_ambiguous as
 --   EMAIL_MISMATCH      the login has another confirmed e-mail than the employee
 --   AMBIGUOUS           the employee has no login; an auth user waits that matches this employee and other employees
 --   ORPHANED            the login was deleted
+--   UNUSABLE_EMAIL      the employee is active, and has no login; no login can have the e-mail ("mailto:", two addresses in one cell)
 --   MISSING_AUTH_UID    the employee is active, and has no login
 --   OK                  none of the above, which includes an inactive employee who has no login
 create or replace view public.auth_sync_standings as
-  select e.employee_id, to_jsonb(e) ->> 'email' as email, to_jsonb(e) ->> 'first_name' as first_name,
-         to_jsonb(e) ->> 'last_name' as last_name, to_jsonb(e) ->> 'employee_number' as employee_number, e.is_active is not false as is_active, e.auth_user_id,
+  select e.employee_id, to_jsonb(e.*) ->> 'email' as email, to_jsonb(e.*) ->> 'first_name' as first_name,
+         to_jsonb(e.*) ->> 'last_name' as last_name, to_jsonb(e.*) ->> 'employee_number' as employee_number, e.is_active is not false as is_active, e.auth_user_id,
          s.email as auth_email, case when s.banned_until > now() then s.banned_until end as banned_until, e.orphaned_at,
          case when e.auth_user_id is not null and e.is_active is false and s.deleted_at is null and s.banned_until > now() is not true
               then 'INACTIVE_WITH_AUTH'
               when e.auth_user_id is not null and s.email_confirmed and s.deleted_at is null
-                   and s.email is distinct from lower(btrim(to_jsonb(e) ->> 'email', E' \t\r\n')) then 'EMAIL_MISMATCH'
+                   and s.email is distinct from lower(btrim(to_jsonb(e.*) ->> 'email', public.auth_sync_invisible_v1()) collate "C") collate "default" then 'EMAIL_MISMATCH'
               when e.auth_user_id is not null then 'OK'
               when e.employee_id in (select a.employee_id from public.auth_sync_ambiguous a) then 'AMBIGUOUS'
               when e.orphaned_at is not null then 'ORPHANED'
+              when e.is_active is not false
+                   and btrim(to_jsonb(e.*) ->> 'email', public.auth_sync_invisible_v1()) collate "C" !~ public.auth_sync_usable_v1() then 'UNUSABLE_EMAIL'
               when e.is_active is not false then 'MISSING_AUTH_UID'
               else 'OK' end as sync_status,
          case when e.auth_user_id is not null and e.is_active is false then 'linked_inactive' when e.auth_user_id is not null then 'linked'

@@ -99,7 +99,7 @@ def failure_check(summary: Json) -> Check:
 def drift_check(problems: Json) -> Check:
     still_in, others = (
         problems["INACTIVE_WITH_AUTH"],
-        sum(problems[name] for name in ("ORPHANED", "EMAIL_MISMATCH", "AMBIGUOUS")),
+        sum(problems[name] for name in ("ORPHANED", "EMAIL_MISMATCH", "AMBIGUOUS", "UNUSABLE_EMAIL")),
     )
     if still_in:
         return Check(
