@@ -53,7 +53,6 @@ def repair(connection: psycopg.Connection) -> None:
     Raises MigrationError, and psycopg.errors.LockNotAvailable.
     """
     try:
-        _require_fitting_columns(connection)
         _restore_objects(connection, _lacking(connection))
         _restore_indexes(connection)
         with alone(connection):
@@ -64,18 +63,6 @@ def repair(connection: psycopg.Connection) -> None:
     except psycopg.Error as error:
         detail = f" {error.diag.message_detail}" if isinstance(error, psycopg.errors.DependentObjectsStillExist) else ""
         raise MigrationError("migration_failed", f"Not restored: {explained(error)}{detail}") from error
-
-
-def _require_fitting_columns(connection: psycopg.Connection) -> None:
-    """Raise MigrationError if the owner has changed a column of employees so that this service cannot use it."""
-    if connection.execute("select to_regproc('public.auth_sync_unfit_columns_v1')").fetchone() == (None,):
-        return
-    (unfit,) = connection.execute("select public.auth_sync_unfit_columns_v1()").fetchone() or (None,)
-    if unfit is not None:
-        raise MigrationError(
-            "employees_changed",
-            f"public.employees cannot be used any more: {unfit}. Give the columns these types, then migrate again.",
-        )
 
 
 def _restore_objects(connection: psycopg.Connection, lost: list[str]) -> None:

@@ -61,8 +61,7 @@ def examine(
         findings += attempted("reconcile", lambda: checks.last_reconcile(facts))
     if destinations is not None:
         findings += attempted("notices", lambda: checks.notices(destinations))
-    can_compare = facts is not None and facts["has_auth_users"] and facts["unfit_columns"] is None
-    if compare and database is not None and policy is not None and can_compare:
+    if compare and database is not None and policy is not None and facts is not None and facts["has_auth_users"]:
         findings += attempted("drift", lambda: checks.drift(calling, policy))
     return findings
 
@@ -98,8 +97,7 @@ def of_database(
     steps: dict[str, Check] = {
         "writes": lambda: checks.writes(facts),
         "schema": lambda: table_checks.schema(database),
-        "columns": lambda: employees_checks.columns(facts),
-        "employees": lambda: table_checks.employees(database),
+        "employees": lambda: table_checks.employees(database, facts),
         "source": lambda: checks.source(facts),
         "triggers": lambda: checks.triggers(facts),
         "rights": lambda: checks.rights(facts),
@@ -117,19 +115,7 @@ def of_database(
 
 
 ORDER = (
-    *(
-        "writes",
-        "schema",
-        "columns",
-        "employees",
-        "source",
-        "triggers",
-        "rights",
-        "settings",
-        "clock",
-        "sender",
-        "secret",
-    ),
+    *("writes", "schema", "employees", "source", "triggers", "rights", "settings", "clock", "sender", "secret"),
     *("relay", "backlog", "e-mails"),
 )
 

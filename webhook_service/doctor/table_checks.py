@@ -2,6 +2,7 @@
 
 from webhook_service.db import migrate
 from webhook_service.db.expected import lacking
+from webhook_service.doctor import employees_checks
 from webhook_service.doctor.findings import Finding, note, ok, wrong
 from webhook_service.events import Json
 from webhook_service.ports import Database
@@ -22,10 +23,19 @@ def schema(database: Database) -> Finding:
     return ok("schema", "complete")
 
 
-def employees(database: Database) -> list[Finding]:
-    """Check the owner's definition of the employees table, and the columns of auth.users."""
+def employees(database: Database, inspected: Json) -> list[Finding]:
+    """Check the owner's definition of the employees table, and the columns of auth.users.
+
+    `inspected` is the result of `auth_sync_inspect_v1`.
+    """
     facts = database.call("auth_sync_employees_table_v1")
-    findings = [*kind(facts), *link(facts), *active(facts, database), *auth_columns(facts)]
+    findings = [
+        *employees_checks.columns(inspected),
+        *kind(facts),
+        *link(facts),
+        *active(facts, database),
+        *auth_columns(facts),
+    ]
     return findings or [ok("employees", "suitable")]
 
 

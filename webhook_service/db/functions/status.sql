@@ -133,7 +133,7 @@ begin
 end $$;
 
 -- Describes in words the columns of employees that are missing or have a type that this service cannot use. Returns null if all columns fit.
--- The owner may have changed the columns after the installation. `migrate` also calls this function.
+-- The owner may have changed the columns after the installation. The preflight of `migrate` makes the same check.
 create or replace function public.auth_sync_unfit_columns_v1() returns text
 language sql stable security definer set search_path = '' as $$
   select string_agg(format('%s must be %s, is %s', w.attname, array_to_string(w.allowed, ' or '),
