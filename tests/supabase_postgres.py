@@ -38,7 +38,9 @@ def new_supabase_database(supabase_cluster: Cluster) -> Callable[..., str]:
             supabase_cluster.start()
         execute(
             supabase_cluster.url(),
-            sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(template)),
+            sql.SQL("create database {} template {} strategy file_copy").format(
+                sql.Identifier(name), sql.Identifier(template)
+            ),
         )
         return name
 

@@ -1,4 +1,8 @@
-"""The composition root, which chooses the adapters by the settings, and builds the Flask application and the relay."""
+"""The composition root, which chooses the adapters by the settings, and builds the Flask application and the relay.
+
+The adapters of Supabase's APIs are imported when the settings choose them. The import of supabase-py is a third of the
+work of a start.
+"""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -10,11 +14,9 @@ from flask import Flask
 
 from webhook_service import config
 from webhook_service.auth.local import LocalAuthAdmin
-from webhook_service.auth.passwords import CheckPassword, check_locally, check_with_supabase
-from webhook_service.auth.supabase import SupabaseAuthAdmin
+from webhook_service.auth.passwords import CheckPassword, check_locally
 from webhook_service.config import read_environment
 from webhook_service.db.direct import DirectDatabase
-from webhook_service.db.supabase import SupabaseDatabase
 from webhook_service.db.wakeup import Wakeup
 from webhook_service.ledger import bulk_replay, failing_loops, relay
 from webhook_service.ledger.employees import refresh_differences
@@ -43,6 +45,8 @@ def database_for(connection: DirectConnection | SupabaseConnection) -> Database:
     """Return the database's adapter for this connection (psycopg or Supabase's Data API), without connecting."""
     if isinstance(connection, DirectConnection):
         return DirectDatabase(connection.url)
+    from webhook_service.db.supabase import SupabaseDatabase
+
     return SupabaseDatabase(connection.url, connection.service_role_key)
 
 
@@ -50,6 +54,8 @@ def admin_for(connection: DirectConnection | SupabaseConnection) -> AuthAdmin:
     """Return the Auth Admin API of a Supabase project, or its stand-in in a PostgreSQL database."""
     if isinstance(connection, DirectConnection):
         return LocalAuthAdmin(connection.url)
+    from webhook_service.auth.supabase import SupabaseAuthAdmin
+
     return SupabaseAuthAdmin(connection.url, connection.service_role_key)
 
 
@@ -72,6 +78,8 @@ def metrics_for(environ: Mapping[str, str]) -> Metrics:
 def password_check_for(auth: DirectConnection | SupabaseConnection | None) -> CheckPassword | None:
     """Return Auth's check of an admin's e-mail and password, or None if no Auth Admin API is configured."""
     if isinstance(auth, SupabaseConnection):
+        from webhook_service.auth.supabase_passwords import check_with_supabase
+
         return partial(check_with_supabase, auth.url, auth.service_role_key)
     return partial(check_locally, LocalAuthAdmin(auth.url)) if auth is not None else None
 

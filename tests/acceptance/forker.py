@@ -4,13 +4,19 @@ A run is a process like that of the installed program, without half a second of 
 environment, folder, arguments and the files for its standard streams. The answer is a line with the exit code.
 """
 
+import gc
 import json
 import os
 import signal
 import sys
 from typing import Any
 
+from webhook_service.auth import supabase_passwords
 from webhook_service.cli.main import main
+from webhook_service.db import supabase
+
+IMPORTED_LATE = (supabase, supabase_passwords)
+"""The modules that the command imports when its settings choose them."""
 
 TIMEOUT_SECONDS = 60
 
@@ -29,6 +35,7 @@ def run(request: dict[str, Any]) -> None:
 
 
 def serve() -> None:
+    gc.freeze()  # the imported modules: a run does not examine them at its end
     while line := sys.stdin.readline():
         child = os.fork()
         if child == 0:

@@ -94,9 +94,9 @@ def _restore_objects(connection: psycopg.Connection, lost: list[str]) -> None:
 
 def _restore_indexes(connection: psycopg.Connection) -> None:
     """Create each index that is missing, is invalid or belongs to another table."""
-    statements = schema.indexes(schema.migrations())
-    for name, statement in statements.items():
-        if f"index {name}" not in _lacking(connection):
+    lost = set(_lacking(connection))  # one query for all indexes
+    for name, statement in schema.indexes(schema.migrations()).items():
+        if f"index {name}" not in lost:
             continue
         with alone(connection):
             if f"index {name}" in _lacking(connection):  # another process may have created the index before the lock

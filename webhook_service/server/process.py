@@ -65,13 +65,14 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
     """Wait until /readyz reports ready. Raises Unavailable if the process ends, or if it is not ready in time."""
     deadline = time.monotonic() + START_PATIENCE_SECONDS
-    while process.poll() is None and time.monotonic() < deadline:
-        try:
-            if httpx.get(f"{url}/readyz", timeout=2).is_success:
-                return
-        except httpx.HTTPError:
-            pass
-        time.sleep(0.05)
+    with httpx.Client(timeout=2) as client:
+        while process.poll() is None and time.monotonic() < deadline:
+            try:
+                if client.get(f"{url}/readyz").is_success:
+                    return
+            except httpx.HTTPError:
+                pass
+            time.sleep(0.05)
     raise Unavailable("not_started", f"The server at {url} did not start; its log says why.")
 
 
