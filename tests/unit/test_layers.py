@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parents[2] / "webhook_service"
 
 ROWS = [
     {"errors", "events"},
-    {"ports", "policy", "log"},
+    {"ports", "policy", "log", "guardian"},
     {"loops"},
     {"inbound", "outbound", "db"},
     {"auth", "ledger", "metrics", "settings"},
@@ -32,6 +32,8 @@ ONLY_IN = {
     "os": {
         "config",
         "cli.main",
+        "guardian",
+        "db.embedded",
         "loops",
         "outbound.password_file",
         "metrics.folder",
@@ -89,7 +91,7 @@ ONLY_IN = {
         "doctor.checks",
         "demo.play",
     },
-    "subprocess": {"server.process", "demo.play"},
+    "subprocess": {"guardian", "server.process", "demo.play"},
     "click": {
         "cli.main",
         "cli.data_dir",

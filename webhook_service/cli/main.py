@@ -31,10 +31,14 @@ from webhook_service.settings import SupabaseConnection
 
 
 class Group(click.Group):
-    """Ends a command with one line after a ServiceError. After SIGTERM, ends it without leaving a process running."""
+    """Ends a command with one line after a ServiceError. After SIGTERM, or SIGHUP when its terminal is closed, ends it
+    without leaving a process running.
+    """
 
     def invoke(self, ctx: click.Context) -> Any:
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup
+            signal.signal(signal.SIGHUP, lambda number, frame: sys.exit(128 + number))
         try:
             return super().invoke(ctx)
         except ServiceError as error:
@@ -91,6 +95,8 @@ def serve(host: str | None, port: int | None, workers: int | None, data_dir: Pat
         with server_process.running(environment) as process:
             signal.signal(signal.SIGTERM, lambda number, frame: process.terminate())
             signal.signal(signal.SIGINT, lambda number, frame: process.terminate())
+            if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+                signal.signal(signal.SIGHUP, lambda number, frame: process.terminate())
             sys.exit(process.wait())
 
 
