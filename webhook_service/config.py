@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from webhook_service.db.url import without_foreign_options
 from webhook_service.errors import BadSetting
@@ -28,7 +29,7 @@ from webhook_service.settings import (
 )
 
 NAMES = (
-    *("DATABASE_URL", "SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY"),
+    *("DATABASE_URL", "SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_ALLOW_HTTP"),
     *("WEBHOOK_SECRETS", "WEBHOOK_STATIC_TOKEN", "ADMIN_API_KEY"),
     *("EMAIL_OWNER", "NAME_FIELDS", "MAX_BODY_BYTES", "RELAY"),
     *("AUTH_ADMIN", "AUTH_RATE"),
@@ -124,10 +125,23 @@ def supabase(environ: Mapping[str, str]) -> SupabaseConnection:
     url = required(environ, "SUPABASE_URL")
     if not re.match(r"https?://[^/\s]+", url):
         raise BadSetting("SUPABASE_URL", "must begin with https:// (or http://)")
+    if is_plain_http(url) and not switch(environ, "SUPABASE_ALLOW_HTTP", default="off"):
+        raise BadSetting(
+            "SUPABASE_URL",
+            "must begin with https://, because every request carries the service role key. In a private network, "
+            "SUPABASE_ALLOW_HTTP=on allows http://",
+        )
     key = required(environ, "SUPABASE_SERVICE_ROLE_KEY")
     if not key.isascii() or re.search(r"\s", key):
         raise BadSetting("SUPABASE_SERVICE_ROLE_KEY", "must be one word of ASCII characters")
     return SupabaseConnection(url, key)
+
+
+def is_plain_http(url: str) -> bool:
+    """Return whether requests to this URL leave the machine without encryption."""
+    host = urlsplit(url).hostname or ""
+    is_here = host in ("::1", "localhost") or host.startswith("127.") or host.endswith(".localhost")
+    return url.startswith("http://") and not is_here
 
 
 def database_url(environ: Mapping[str, str]) -> str:

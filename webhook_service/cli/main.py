@@ -11,7 +11,7 @@ import click
 
 from webhook_service import config
 from webhook_service.app import database_for
-from webhook_service.cli.data_dir import DATA_DIR, environment_of, with_missing
+from webhook_service.cli.data_dir import DATA_DIR, check_temporary_folder, environment_of, with_missing
 from webhook_service.cli.doctor import doctor
 from webhook_service.cli.notify import notify
 from webhook_service.cli.provision import provision
@@ -65,6 +65,7 @@ def main() -> None:
 )
 def demo(exits: bool, port: int) -> None:
     """Run a demo: an embedded PostgreSQL, the real server, a day of changes to auth.users, and a killed server."""
+    check_temporary_folder()
     sys.exit(0 if run_demo(keeps_serving=not exits, port=port) else 1)
 
 
@@ -77,6 +78,7 @@ def demo(exits: bool, port: int) -> None:
 @DATA_DIR
 def serve(host: str | None, port: int | None, workers: int | None, data_dir: Path) -> None:
     """Serve the webhook, the probes and the admin API."""
+    check_temporary_folder()
     environment = read_environment()
     chosen = {"HOST": host, "PORT": port, "WEB_CONCURRENCY": workers}
     environment |= {name: str(value) for name, value in chosen.items() if value is not None}

@@ -89,14 +89,11 @@ def running(folder: Path) -> Iterator[dict[str, str]]:
 
 
 def usable(folder: Path) -> Path:
-    """Create the folder if it does not exist. Raises BadSetting if that is impossible, or if there is no folder for
-    temporary files.
-    """
+    """Create the folder if it does not exist. Raises BadSetting if that is impossible."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        tempfile.gettempdir()
     except OSError as error:
-        raise BadSetting("--data-dir", f"or the folder for temporary files (TMPDIR) is unusable: {error}") from None
+        raise BadSetting("--data-dir", f"cannot be created: {error}") from None
     return folder
 
 

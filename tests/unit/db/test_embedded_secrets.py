@@ -81,8 +81,8 @@ def test_a_file_of_another_user_is_refused(tmp_path: Path) -> None:
         stored_secrets(tmp_path)
 
 
-def test_no_folder_for_temporary_files_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a usable folder for temporary files, the message names TMPDIR."""
-    monkeypatch.setattr("tempfile.gettempdir", lambda: (_ for _ in ()).throw(FileNotFoundError(2, "No usable folder")))
-    with pytest.raises(BadSetting, match="TMPDIR"):
-        usable(tmp_path / "data")
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    """A folder below a file is named."""
+    (tmp_path / "file").touch()
+    with pytest.raises(BadSetting, match="--data-dir cannot be created"):
+        usable(tmp_path / "file" / "data")
