@@ -7,6 +7,7 @@ value, so that the service does not start.
 import os
 import re
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -140,7 +141,10 @@ def supabase(environ: Mapping[str, str]) -> SupabaseConnection:
 def is_plain_http(url: str) -> bool:
     """Return whether requests to this URL leave the machine without encryption."""
     host = urlsplit(url).hostname or ""
-    is_here = host in ("::1", "localhost") or host.startswith("127.") or host.endswith(".localhost")
+    try:
+        is_here = ip_address(host).is_loopback
+    except ValueError:
+        is_here = host == "localhost" or host.endswith(".localhost")
     return url.startswith("http://") and not is_here
 
 
