@@ -281,7 +281,7 @@ def test_a_held_event_occupies_no_call_and_is_applied_when_the_lock_is_released(
         assert {future.result(10).outcome for future in (first, *others)} == {"linked"}
 
 
-def test_a_held_event_is_refused_before_its_sender_gives_up(database: Database, connection: Connection) -> None:
+def test_a_held_event_is_refused_before_its_sender_times_out(database: Database, connection: Connection) -> None:
     """While the rows stay locked, each of two held events gets Unavailable within the patience of a request."""
     connection.execute("insert into employees (employee_number) values ('held1'), ('held2')")
     commits = ForThreads(GroupCommit(database, Policy(), held_up=0.05))

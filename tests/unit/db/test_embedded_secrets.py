@@ -65,7 +65,7 @@ def test_a_broken_file_is_named_with_what_to_do(tmp_path: Path, text: str) -> No
 
 @pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
 def test_a_file_that_others_may_write_is_refused(tmp_path: Path, mode: int) -> None:
-    """Who may write the file could choose the secrets."""
+    """A user who can write the file could choose the secrets."""
     stored_secrets(tmp_path)
     (tmp_path / SECRETS_FILE).chmod(mode)
     with pytest.raises(BadSetting, match="can be changed by other users"):
