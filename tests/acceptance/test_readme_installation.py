@@ -149,7 +149,7 @@ def link_of(installed: Installed, employee_id: int) -> UUID | None:
     return user
 
 
-def test_the_owner_is_no_superuser(installed: Installed) -> None:
+def test_the_owner_is_not_a_superuser(installed: Installed) -> None:
     """All objects of the service belong to `postgres`, which is not a superuser."""
     assert rows(installed.admin_url, "select rolsuper from pg_roles where rolname = 'postgres'") == [(False,)]
     owners = "select distinct relowner::regrole::text from pg_class where relname ~ '^(auth_sync_|integration_sync_)'"

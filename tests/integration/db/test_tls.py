@@ -46,7 +46,7 @@ def server(authorities: Path) -> Iterator[Cluster]:
         (started.folder / "data" / "pg_hba.conf").write_text(ONLY_TLS, "ascii")
         with psycopg.connect(started.socket_url(), autocommit=True) as connection:
             for setting, name in {"ssl_cert_file": "server.crt", "ssl_key_file": "server.key"}.items():
-                file = shutil.copy(authorities / name, started.folder / name)
+                file = Path(shutil.copy(authorities / name, started.folder / name))
                 file.chmod(0o600)
                 if ACCOUNT is not None:
                     shutil.chown(file, ACCOUNT, ACCOUNT)
