@@ -50,6 +50,12 @@ CONNECTION_OPTIONS: dict[str, int] = {
 CALL_TIMEOUT_SECONDS = 3.5
 """The time limit of the client on a call, in case the server does not enforce its limit."""
 
+TLS_FAILURES = (
+    *("certificate verify failed", "does not match host name", "root certificate file", "server does not support SSL"),
+    "no encryption",
+)
+"""Parts of the messages of libpq and of the server about a connection that `sslmode` or `sslrootcert` prevents."""
+
 WAIT_INTERVAL_SECONDS = 0.1
 """The interval of psycopg's checks during a wait. This is psycopg's default."""
 
@@ -224,4 +230,8 @@ def translated(error: psycopg.Error) -> Unavailable | DatabaseError:
         return error_for(error.sqlstate)
     if isinstance(error, psycopg.DataError):  # psycopg refused the value before it sent a request
         return DatabaseError("database_error", "A parameter cannot be stored as PostgreSQL text.")
+    if any(words in str(error) for words in TLS_FAILURES):
+        return Unavailable(
+            "database_unreachable", "The database cannot be reached with the TLS options of DATABASE_URL."
+        )
     return Unavailable("database_unreachable", "The database cannot be reached.")
