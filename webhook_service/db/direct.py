@@ -4,7 +4,7 @@ import asyncio
 import select
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from math import inf
 from queue import Empty, SimpleQueue
 from threading import BoundedSemaphore, Event
@@ -66,7 +66,11 @@ class Connection(psycopg.Connection[Any]):
     until = inf
 
     def wait(self, gen: PQGen[T], interval: float = WAIT_INTERVAL_SECONDS, timeout: float | None = None) -> T:
-        return super().wait(gen, interval, timeout=max(0, self.until - time.monotonic()))
+        try:
+            return super().wait(gen, interval, timeout=max(0, self.until - time.monotonic()))
+        except BaseException:
+            abandon(self, gen)
+            raise
 
 
 class AsyncConnection(psycopg.AsyncConnection[Any]):
@@ -79,7 +83,22 @@ class AsyncConnection(psycopg.AsyncConnection[Any]):
     until = inf
 
     async def wait(self, gen: PQGen[T], interval: float = WAIT_INTERVAL_SECONDS, timeout: float | None = None) -> T:
-        return await super().wait(gen, interval, timeout=max(0, self.until - time.monotonic()))
+        try:
+            return await super().wait(gen, interval, timeout=max(0, self.until - time.monotonic()))
+        except BaseException:
+            abandon(self, gen)
+            raise
+
+
+def abandon(connection: Connection | AsyncConnection, gen: PQGen[T]) -> None:
+    """Close the connection, and then the generator of a wait that has failed, which may not have ended.
+
+    psycopg's generator that ends a pipeline waits again when it is closed, to receive the remaining results. Python
+    reports this as "generator ignored GeneratorExit", with a traceback. The closed connection ends the wait at once.
+    """
+    connection.pgconn.finish()
+    with suppress(psycopg.Error):
+        gen.close()
 
 
 class IdleConnections(Generic[C]):
