@@ -22,7 +22,7 @@ from webhook_service.db import embedded, migrate
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.loops import Loop, Relay
 from webhook_service.outbound.accounts import Accounts
-from webhook_service.policy import EmailOwner
+from webhook_service.policy import EmailOwner, Policy
 
 RELAYS = 2
 FILL = """
@@ -55,7 +55,7 @@ def main(count: int, performed: int, rate: int, rounds: int) -> None:
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         url = stack.enter_context(embedded.running(Path(folder)))["DATABASE_URL"]
-        migrate.migrate(url)
+        migrate.migrate(url, policy=Policy(deactivation_limit="off"))
         connection = stack.enter_context(psycopg.connect(url, autocommit=True))
         fill(connection, count, performed + 1)
         deactivate(connection, count, rounds)

@@ -29,6 +29,7 @@ class Kind(StrEnum):
     BACKLOG = "backlog"
     DRIFT = "drift"
     SILENCE = "silence"
+    HELD_ACTIONS = "held_actions"
 
 
 class Step(StrEnum):
@@ -144,7 +145,7 @@ def _holds(kind: Kind, condition: Condition, before: Remembered, now: datetime) 
 
 
 def _is_worse(kind: Kind, condition: Condition, before: Remembered) -> bool:
-    if kind is Kind.NEEDS_ATTENTION:
+    if kind in (Kind.NEEDS_ATTENTION, Kind.HELD_ACTIONS):
         return condition.count > before.reported_count
     if kind is Kind.BACKLOG:
         return condition.count >= max(before.reported_count, 1) * BACKLOG_GROWTH_FACTOR

@@ -14,6 +14,7 @@ PATHS = {
     Kind.BACKLOG: "/admin/auth-sync",
     Kind.DRIFT: "/admin/auth-sync",
     Kind.SILENCE: "/admin/auth-sync",
+    Kind.HELD_ACTIONS: "/admin/auth-sync",
 }
 """The pages that a message names if it has no link."""
 
@@ -22,6 +23,7 @@ RESOLVED = {
     Kind.BACKLOG: "The backlog is done",
     Kind.DRIFT: "The newest reconcile run found no difference",
     Kind.SILENCE: "Events arrive again",
+    Kind.HELD_ACTIONS: "No ban is held any more",
 }
 
 
@@ -92,7 +94,24 @@ def silence(condition: Condition) -> tuple[str, tuple[str, ...]]:
     )
 
 
-TEXTS = {Kind.NEEDS_ATTENTION: needs_attention, Kind.BACKLOG: backlog, Kind.DRIFT: drift, Kind.SILENCE: silence}
+def held_actions(condition: Condition) -> tuple[str, tuple[str, ...]]:
+    age = describe(float(condition.facts["oldest_seconds"]))
+    title = f"{counted(condition.count, 'ban')} of logins held"
+    return title, (
+        f"An unusual share of the employees was deactivated: {title}, the oldest for {age}. Until an admin decides,"
+        " these people can still sign in.",
+        "If they have left, release the bans on the overview or with `webhook-service held release`. If the import was"
+        " wrong, correct the employees: the ban of an employee who is active again is dropped.",
+    )
+
+
+TEXTS = {
+    Kind.NEEDS_ATTENTION: needs_attention,
+    Kind.BACKLOG: backlog,
+    Kind.DRIFT: drift,
+    Kind.SILENCE: silence,
+    Kind.HELD_ACTIONS: held_actions,
+}
 
 MAX_COUNT = 10_000
 """The database does not count further."""

@@ -225,6 +225,21 @@ def choose(database: Database, employee_id: int, auth_user_id: UUID, *, requeste
     )
 
 
+def move(database: Database, employee_id: int, auth_user_id: UUID, *, requested_by: str) -> None:
+    """Link an active employee to the login of an inactive one with the same e-mail or number: the same person's former
+    row, which becomes free.
+
+    Raises EmployeeNotFound, EmployeeRejected or NotPossible: nothing was moved; and Unavailable.
+    """
+    call_accepted(
+        database,
+        "auth_sync_move_login_v1",
+        p_employee_id=employee_id,
+        p_auth_user_id=str(auth_user_id),
+        p_requested_by=requested_by,
+    )
+
+
 def set_active(
     database: Database, accounts: Accounts | None, employee_id: int, is_active: bool, *, via: str
 ) -> Switched:

@@ -69,7 +69,7 @@ language sql stable set search_path = '' as $$
          and (p_entry.auth_user_id::text, p_entry.version::text) is not distinct from (p_work ->> 'auth_user_id', p_work ->> 'version') end
 $$;
 
--- Applies one work whose rows are locked, and returns {event_id, status, outcome, employee_id}, with changes for a replay.
+-- Applies one work whose rows are locked, and returns {event_id, status, outcome, employee_id}, with changes for a replay or reconciliation.
 create or replace function public.auth_sync_apply_v1(p_work jsonb) returns jsonb
 language plpgsql security definer set search_path = '' as $$
 declare
@@ -148,7 +148,7 @@ begin
   end if;
   return jsonb_build_object('event_id', entry.event_id, 'status', case when error is null then 'SUCCESS' else 'FAILED' end,
                             'outcome', outcome, 'employee_id', target)
-    || case when is_replay then jsonb_build_object('changes', coalesce(done -> 'changes', '{}')) else '{}' end;
+    || case when p_work ->> 'via' in ('replay', 'reconcile') then jsonb_build_object('changes', coalesce(done -> 'changes', '{}')) else '{}' end;
 end $$;
 
 -- Enters the new events of a batch into the ledger, and locks all rows that the batch may write. Locks are taken in one order (ledger,
@@ -275,12 +275,37 @@ begin
   return to_jsonb(coalesce(held, '{}'));
 end $$;
 
--- Applies a batch of works in one transaction. Returns {"results": [{event_id, status, outcome, employee_id, changes (of a replay)}], with
--- one for each work that is in the ledger; "held": [event_id]}. Common events are written together (fast_path.sql), the others each alone,
+-- Returns the actions that were entered for the auth users of these works, with a ledger id above p_id, one of each kind for each user:
+-- [{operation, auth_user_id, employee_id, "email": of the auth user, or null}].
+create or replace function public.auth_sync_entered_after_v1(p_id bigint, p_works jsonb) returns jsonb
+language sql stable security definer set search_path = '' as $$
+  select coalesce(jsonb_agg(to_jsonb(entered)), '[]')
+    from (select distinct on (a.auth_user_id, a.operation) a.operation, a.auth_user_id, a.employee_id, s.email
+            from (select distinct (w ->> 'auth_user_id')::uuid as auth_user_id from jsonb_array_elements(p_works) as w) as u
+           cross join lateral (
+             select l.id, l.operation, l.auth_user_id, l.employee_id from public.integration_sync_log l
+              where l.auth_user_id = u.auth_user_id and l.status <> 'SUCCESS' and l.direction = 'outbound' and l.id > p_id offset 0) as a
+            left join lateral (
+              select s.email from public.auth_user_state s where s.auth_user_id = a.auth_user_id offset 0) as s on true
+           order by a.auth_user_id, a.operation, a.id) as entered
+$$;
+
+-- Adds the employee's "name" to each action; null where the employee is gone or has none.
+create or replace function public.auth_sync_named_v1(p_actions jsonb) returns jsonb
+language sql stable security definer set search_path = '' as $$
+  select coalesce(jsonb_agg(a || jsonb_build_object('name', e.name)), '[]')
+    from jsonb_array_elements(p_actions) as a
+    left join lateral (
+      select nullif(concat_ws(' ', to_jsonb(e) ->> 'first_name', to_jsonb(e) ->> 'last_name'), '') as name
+        from public.employees e where e.employee_id = (a ->> 'employee_id')::bigint offset 0) as e on true
+$$;
+
+-- Applies a batch of works in one transaction. Returns {"results": [{event_id, status, outcome, employee_id, changes (of a replay or
+-- reconciliation, unless on the fast path)}], with one for each work that is in the ledger; "held": [event_id]}. Common events are written together (fast_path.sql), the others each alone,
 -- older versions first. Where older events of the same auth users are pending, nothing is applied, and the result is {"earlier": [ledger
 -- rows, p_limit at most]}: apply those first, then call again.
 --
--- p_dry_run returns the results and keeps nothing. p_lock_timeout is how long to wait for a locked row. With p_skip_held, works that would
+-- p_dry_run returns the results, and "actions" (auth_sync_entered_after_v1, with the names of before), and keeps nothing. p_lock_timeout is how long to wait for a locked row. With p_skip_held, works that would
 -- wait are not applied, and their event ids are in held. The limits are settings of the function, so that PostgREST applies the
 -- statement's limit too (hoisted settings), and no limit outlives the call.
 --
@@ -297,16 +322,23 @@ declare
   earlier jsonb;
   held jsonb := '[]';
   results jsonb;
+  first_id bigint;
+  actions jsonb;
 begin
   perform set_config('lock_timeout', p_lock_timeout, true);
   set constraints all immediate;  -- a deferred constraint is checked here, not at the commit
+  if p_works -> 0 ->> 'via' = 'reconcile' then
+    perform set_config('auth_sync.confirmed', 'reconcile', true);  -- the command has shown its bans to an admin
+  end if;
   if p_dry_run then
     begin
+      first_id := nextval('public.integration_sync_log_id_seq');
       perform public.auth_sync_lock_v1(p_works);
       results := public.auth_sync_apply_each_v1(p_works);
+      actions := public.auth_sync_entered_after_v1(first_id, p_works);
       raise exception using errcode = 'WHDRY';
     exception when sqlstate 'WHDRY' then
-      return jsonb_build_object('results', results, 'held', held);
+      return jsonb_build_object('results', results, 'held', held, 'actions', public.auth_sync_named_v1(actions));
     end;
   end if;
   if not p_skip_held then

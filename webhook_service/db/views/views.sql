@@ -47,7 +47,10 @@ create or replace view public.auth_sync_standings as
     left join public.auth_user_state s on s.auth_user_id = e.auth_user_id;
 
 create or replace view public.auth_sync_monitor as
-  select employee_id, email, first_name, last_name, employee_number, is_active, auth_user_id, auth_email, banned_until, orphaned_at, sync_status
+  select employee_id, email, first_name, last_name, employee_number, is_active, auth_user_id, auth_email, banned_until, orphaned_at, sync_status,
+         -- The inactive employee who holds the login of a person who was hired again in this row.
+         case when sync_status = 'MISSING_AUTH_UID' then public.auth_sync_login_holder_v1(email, employee_number) end as login_holder
     from public.auth_sync_standings;
 comment on view public.auth_sync_monitor is
-  'webhook-service: every employee with the status of its login; banned_until is null for a ban that is over';
+  'webhook-service: every employee with the status of its login; banned_until is null for a ban that is over; login_holder is the'
+  ' inactive employee whose login has this employee''s e-mail or number';

@@ -32,7 +32,7 @@ class Operation:
 
     @property
     def group(self) -> str:
-        return "Employees" if "/employees" in self.path else "Ledger"
+        return "Employees" if "/employees" in self.path or "/held" in self.path else "Ledger"
 
     @property
     def all_reasons(self) -> tuple[str, ...]:
@@ -47,6 +47,38 @@ OPERATIONS = (
         title="Summary of the ledger and the employees",
         text="Counts of events by status and outcome, the relay's last pass, open actions, and counts of employees.",
         answer=schemas.Summary,
+    ),
+    Operation(
+        method="get",
+        path="/admin/api/held",
+        name="listHeldBans",
+        title="Bans that are held",
+        text="Where an unusual share of the employees is deactivated at once (`MASS_DEACTIVATION_LIMIT`), the bans of "
+        "their logins wait for an admin.",
+        answer=schemas.Held,
+    ),
+    Operation(
+        method="post",
+        path="/admin/api/held/release",
+        name="releaseHeldBans",
+        title="Ban the logins",
+        text="Requests all held bans. Relays perform them.",
+        answer=schemas.HeldDecision,
+        body=Replay,
+        request_example={"requested_by": "Ann"},
+        response_example={"count": 30},
+    ),
+    Operation(
+        method="post",
+        path="/admin/api/held/discard",
+        name="discardHeldBans",
+        title="Drop the held bans",
+        text="The logins stay as they are. Correct the employees first: the next event or reconcile of an employee who "
+        "is still inactive requests the ban again.",
+        answer=schemas.HeldDecision,
+        body=Replay,
+        request_example={"requested_by": "Ann"},
+        response_example={"count": 30},
     ),
     Operation(
         method="get",

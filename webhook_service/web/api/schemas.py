@@ -94,6 +94,32 @@ class Summary(Answer):
     employees = fields.Nested(EmployeeCounts, required=True, metadata=described("Counts of employees."))
 
 
+class HeldPerson(Answer):
+    auth_user_id = fields.UUID(required=True, metadata=described("The auth user to ban.", JANE))
+    employee_id = number("The employee.", 7, required=True, allow_none=True)
+    name = text("The employee's name.", "Jane Doe", required=True, allow_none=True)
+    email = text(
+        "The e-mail of the auth user, or else of the employee.", "jane@example.com", required=True, allow_none=True
+    )
+    held_at = moment("When the ban was held.")
+
+
+class Held(Answer):
+    count = number("The held bans, counted up to 10,000.", 1, required=True)
+    oldest_seconds = fields.Float(
+        required=True, allow_none=True, metadata=described("How long the oldest has been held.", 60.5)
+    )
+    people = fields.List(
+        fields.Nested(HeldPerson),
+        required=True,
+        metadata=described("The first hundred people whose logins are to be banned."),
+    )
+
+
+class HeldDecision(Answer):
+    count = number("How many held bans this request released or dropped.", 1, required=True)
+
+
 class ListedEvent(Answer):
     id = number("The number of the row; newer rows have higher numbers.", 17, required=True)
     event_id = text("The id of the event (`webhook-id`), the same in every attempt.", "evt-2", required=True)

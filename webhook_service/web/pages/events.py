@@ -28,6 +28,7 @@ WHERE = {
     Kind.BACKLOG: "/admin/events?status=PENDING",
     Kind.DRIFT: "/admin/employees",
     Kind.SILENCE: "/admin/auth-sync",
+    Kind.HELD_ACTIONS: "/admin/auth-sync",
 }
 """The page that shows the subject of a notice."""
 

@@ -6,10 +6,12 @@ from flask import Blueprint, render_template
 
 from webhook_service.events import Json
 from webhook_service.ledger import employees, queries
+from webhook_service.outbound import held
 from webhook_service.web import Wiring
 from webhook_service.web.pages import chart
 
 NEWEST = 8
+MAX_HELD = 20
 HOURS = 24
 RELAY_IS_LATE_SECONDS = 60
 
@@ -38,6 +40,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
             "overview.html",
             summary=summary,
             problems=problems,
+            held=held.held(database, MAX_HELD),
             checks=checks(readiness, summary, problems, wiring.settings.notices.backlog_minutes * 60),
             chart=chart.of_hours(hours, HOURS, wiring.now()),
             # A run of reconciliation that was interrupted cannot be replayed.

@@ -75,6 +75,20 @@ def blueprint(wiring: Wiring) -> Blueprint:
             flash("Linked. The login is this employee's now.", "success")
         return redirect(url_for("people.person", employee_id=employee_id), 303)
 
+    @views.post("/<int:employee_id>/moved-login")
+    def move_login(employee_id: int) -> Response:
+        """Move the login of an inactive employee, who is the same person, to this one."""
+        found(employee_id)
+        try:
+            login = login_of(request.form.get("auth_user_id", "").strip())
+            admin = record(wiring, "moved a login", f"employee:{employee_id}", auth_user_id=str(login))
+            logins.move(database, employee_id, login, requested_by=admin)
+        except ServiceError as error:
+            flash(f"Not moved: {error.detail}", "warning")
+        else:
+            flash("Moved. The login is this employee's now.", "success")
+        return redirect(url_for("people.person", employee_id=employee_id), 303)
+
     @views.post("/<int:employee_id>/new-login")
     def create_login(employee_id: int) -> Response:
         """Create a login for an employee without one, such as an orphan, under the employee's e-mail."""

@@ -1,0 +1,131 @@
+-- The brake of mass deactivations. Where a feed deactivates an unusual share of the company, its bans are not entered into the ledger but
+-- held in auth_sync_held_actions, until an admin releases or discards them. Single deactivations pass, and so do those that an admin has
+-- confirmed: in the dashboard, through the API, or before a reconcile run.
+
+-- Returns whether so many bans in an hour are more than the setting allows: a number, or a share of the linked employees and at least 20.
+-- p_gone of the logins belong to no employee any more. Few linked employees are counted, as far as needed; many are estimated.
+create or replace function public.auth_sync_is_mass_v1(p_count bigint, p_gone bigint) returns boolean
+language plpgsql stable security definer set search_path = '' as $$
+declare
+  setting text := coalesce((select s.deactivation_limit from public.auth_sync_settings s), '10%');
+  share numeric;
+  needed bigint;
+  linked bigint;
+begin
+  if setting = 'off' or right(setting, 1) = '%' and p_count <= 20 then
+    return false;
+  elsif right(setting, 1) <> '%' then
+    return p_count > setting::bigint;
+  end if;
+  share := rtrim(setting, '%')::numeric / 100;
+  needed := ceil(p_count / greatest(share, 0.001));
+  if needed > 20000 then
+    select (c.reltuples * (1 - s.null_frac))::bigint into linked
+      from pg_catalog.pg_class c
+      join pg_catalog.pg_stats s on s.schemaname = 'public' and s.tablename = 'employees' and s.attname = 'auth_user_id'
+     where c.oid = 'public.employees'::regclass;
+  end if;
+  if linked is null or linked < 20000 then
+    select count(*) into linked from (select from public.employees e where e.auth_user_id is not null limit needed) as few;
+  end if;
+  return p_count > (linked + p_gone) * share;
+end $$;
+
+-- Returns whether these bans must be held. Counts the bans of the last hour with them, without those that an admin has confirmed. The
+-- order makes the planner use the index of bans by time, also where the table was empty when it planned.
+create or replace function public.auth_sync_must_hold_v1(p_bans jsonb) returns boolean
+language sql stable security definer set search_path = '' set enable_seqscan = off set enable_sort = off set enable_bitmapscan = off as $$
+  select public.auth_sync_is_mass_v1(
+    jsonb_array_length(p_bans)
+    + (select count(*)
+         from (select from public.integration_sync_log l
+                where l.operation = 'disable_auth_user' and l.created_at > now() - interval '1 hour' and l.via not in ('admin', 'reconcile')
+                order by l.created_at offset 0) as recent),
+    (select count(*) from jsonb_to_recordset(p_bans) as b (auth_user_id uuid)
+      where not exists (select from public.employees e where e.auth_user_id = b.auth_user_id offset 0)))
+$$;
+
+-- Holds these bans, and those that this transaction has entered before: a feed may write row by row. The latter are recognized by the time
+-- at which the transaction began.
+create or replace function public.auth_sync_hold_v1(p_bans jsonb, p_via text) returns void
+language plpgsql security definer set search_path = '' as $$
+begin
+  with taken_back as (
+    delete from public.integration_sync_log l
+     where l.operation = 'disable_auth_user' and l.created_at = now() and l.status = 'PENDING' and l.lease is null
+       and l.via not in ('admin', 'reconcile')
+    returning l.auth_user_id, l.employee_id, l.request_data, l.via
+  )
+  insert into public.auth_sync_held_actions (auth_user_id, employee_id, data, via)
+  select h.auth_user_id, min(h.employee_id), (array_agg(h.data))[1], min(h.via)
+    from (select t.auth_user_id, t.employee_id, t.request_data as data, t.via from taken_back t
+          union all
+          select b.auth_user_id, b.employee_id, coalesce(b.data, '{}'), p_via
+            from jsonb_to_recordset(p_bans) as b (auth_user_id uuid, employee_id bigint, data jsonb)) as h
+   group by h.auth_user_id order by min(h.employee_id)
+  on conflict (auth_user_id) do nothing;
+end $$;
+
+-- Returns what is held: {"count": up to 10,000, "oldest_seconds", "people": the first p_limit, each {"auth_user_id", "employee_id", "name",
+-- "email", "held_at"}}; oldest_seconds is null where nothing is held.
+create or replace function public.auth_sync_held_actions_v1(p_limit integer) returns jsonb
+language sql stable security definer set search_path = '' set enable_seqscan = off set jit = off as $$
+  select jsonb_build_object(
+    'count', (select count(*) from (select from public.auth_sync_held_actions h order by h.id limit 10000) as few),
+    'oldest_seconds', (select extract(epoch from now() - h.held_at) from public.auth_sync_held_actions h order by h.id limit 1),
+    'people', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+               'auth_user_id', h.auth_user_id, 'employee_id', h.employee_id, 'held_at', h.held_at,
+               'name', nullif(concat_ws(' ', e.person ->> 'first_name', e.person ->> 'last_name'), ''),
+               'email', coalesce(s.email, e.person ->> 'email')) order by h.id), '[]')
+        from (select * from public.auth_sync_held_actions h order by h.id limit p_limit) as h
+        left join lateral (select to_jsonb(e) as person from public.employees e where e.employee_id = h.employee_id offset 0) as e on true
+        left join lateral (select s.email from public.auth_user_state s where s.auth_user_id = h.auth_user_id offset 0) as s on true))
+$$;
+
+-- Enters the first p_limit held bans into the ledger, where relays perform them. Returns how many they were.
+create or replace function public.auth_sync_release_held_v1(p_requested_by text, p_limit integer) returns bigint
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '30s' as $$
+declare
+  actions jsonb;
+begin
+  perform set_config('auth_sync.confirmed', 'admin', true);
+  with released as (
+    delete from public.auth_sync_held_actions h
+     where h.id in (select f.id from public.auth_sync_held_actions f order by f.id limit p_limit for update)
+    returning h.auth_user_id, h.employee_id, h.data
+  )
+  select jsonb_agg(jsonb_build_object('operation', 'disable_auth_user', 'auth_user_id', r.auth_user_id, 'employee_id', r.employee_id,
+                                      'data', r.data))
+    into actions from released r;
+  if actions is null then
+    return 0;
+  end if;
+  insert into public.auth_sync_audit (who, action, details)
+  values (p_requested_by, 'released held bans', jsonb_build_object('count', jsonb_array_length(actions)));
+  perform public.auth_sync_enter_actions_v1(actions, 'admin');
+  return jsonb_array_length(actions);
+end $$;
+
+-- Removes all held bans: their logins stay as they are. Returns how many they were.
+create or replace function public.auth_sync_discard_held_v1(p_requested_by text) returns bigint
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '30s' as $$
+declare
+  discarded bigint;
+begin
+  delete from public.auth_sync_held_actions h where h.id is not null;
+  get diagnostics discarded = row_count;
+  if discarded > 0 then
+    insert into public.auth_sync_audit (who, action, details)
+    values (p_requested_by, 'discarded held bans', jsonb_build_object('count', discarded));
+  end if;
+  return discarded;
+end $$;
+
+-- Writes MASS_DEACTIVATION_LIMIT for the triggers; called by `migrate`. Always returns true.
+create or replace function public.auth_sync_limit_deactivations_v1(p_limit text) returns boolean
+language sql security definer set search_path = '' as $$
+  insert into public.auth_sync_settings (deactivation_limit) values (p_limit)
+  on conflict (only_row) do update set deactivation_limit = p_limit;
+  select true
+$$;

@@ -1,0 +1,27 @@
+"""/admin/held: an admin decides about the bans that are held. The overview has the two buttons."""
+
+from flask import Blueprint, flash, g, redirect, url_for
+from werkzeug.wrappers import Response
+
+from webhook_service.outbound import held
+from webhook_service.web import Wiring
+
+
+def blueprint(wiring: Wiring) -> Blueprint:
+    views = Blueprint("held", __name__, url_prefix="/admin/held")
+    database = wiring.database
+
+    # The database audits each decision in its own transaction.
+    @views.post("/release")
+    def release() -> Response:
+        count = held.release(database, g.admin.name)
+        flash(f"{count:,} logins are being banned.", "success")
+        return redirect(url_for("overview.page"), 303)
+
+    @views.post("/discard")
+    def discard() -> Response:
+        count = held.discard(database, g.admin.name)
+        flash(f"{count:,} bans are dropped. The logins stay as they are.")
+        return redirect(url_for("overview.page"), 303)
+
+    return views
