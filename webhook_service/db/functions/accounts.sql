@@ -359,38 +359,6 @@ begin
   return jsonb_build_object('employee_id', p_employee_id, 'auth_user_id', p_auth_user_id, 'event_id', chosen);
 end $$;
 
--- Moves a login from an inactive employee to the active one who has the same e-mail or number: a person who was hired again in a new row.
--- Returns the same as auth_sync_choose_v1. Refused is also the login of an active employee, or of one whose e-mail and number both differ.
-create or replace function public.auth_sync_move_login_v1(p_employee_id bigint, p_auth_user_id uuid, p_requested_by text) returns jsonb
-language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set enable_seqscan = off as $$
-declare
-  login public.auth_user_state;
-  chosen jsonb;
-begin
-  select * into login from public.auth_user_state s where s.auth_user_id = p_auth_user_id for update;
-  perform from public.employees e
-    where e.employee_id = p_employee_id or e.auth_user_id = p_auth_user_id order by e.employee_id for update;
-  if not exists (select from public.employees e where e.auth_user_id = p_auth_user_id and e.is_active is false)
-     or not exists (select from public.employees e
-                     where e.employee_id = p_employee_id and e.is_active is not false
-                       and (e.employee_number::text = login.employee_number
-                            or login.email_confirmed and lower(btrim(e.email::text, E' \t\r\n')) = login.email)) then
-    return '{"refused": "login_taken"}';
-  end if;
-  begin
-    perform set_config('search_path', public.auth_sync_owner_path_v1(), true);
-    update public.employees set auth_user_id = null where auth_user_id = p_auth_user_id;
-    perform set_config('search_path', 'pg_catalog, pg_temp', true);
-    chosen := public.auth_sync_choose_v1(p_employee_id, p_auth_user_id, p_requested_by);
-    if chosen ? 'refused' then
-      raise exception using errcode = 'WHREF';
-    end if;
-  exception when sqlstate 'WHREF' then
-    null;
-  end;
-  return chosen;
-end $$;
-
 -- Activates or deactivates an employee. Returns {"employee_id", "is_active", "auth_user_id", "event_id": the action that its login needs,
 -- or null}; null where there is no such employee; {"refused": ...} where the employees table refuses the change. The action is entered
 -- even if nothing changes, so that the caller can wait for Auth to confirm it.
