@@ -51,7 +51,8 @@ def reconcile(dry_run: bool, yes: bool, max_bans: int | None, names: bool, data_
             planned = plan(database, policy, names=names, progress=show_progress)
         if dry_run:
             show(planned.compared)
-            plans.show(planned)
+            if planned.compared.differences:
+                plans.show(planned)
             sys.exit(1 if planned.compared.differences else 0)
         plans.confirm_bans(planned, yes=yes, max_bans=max_bans)
         with progress_bar("applying") as show_progress:
