@@ -1,4 +1,4 @@
-"""Attacks on the server with its defaults and one worker: whether it resists, and how long webhooks wait meanwhile."""
+"""Attack the server with its defaults and one worker, and measure how long webhooks wait meanwhile."""
 
 import multiprocessing
 import select
@@ -38,9 +38,9 @@ from webhook_service.settings import DEFAULT_MAX_BODY_BYTES
 CHUNKED = head_of("Transfer-Encoding: chunked", "Connection: close")
 CHUNK = b"1\r\nx\r\n"
 HELD_SECONDS = 3.0
-"""How long an attack keeps its connections open."""
+"""The time that an attack keeps its connections open."""
 SLOW_SECONDS = 12.0
-"""How long a slow attack lasts at most. The server must end it sooner: its limits are 10 s."""
+"""The maximum time of a slow attack. The server must end the attack sooner, because the server's limits are 10 s."""
 GOAL_MS = 250.0
 PATIENCE_SECONDS = 30.0
 FILES = 4096
@@ -68,7 +68,7 @@ def chunks_over_the_limit(url: str, count: int = 1) -> Score:
         for attacker in attackers:
             send(attacker, CHUNKED)
         left = list(attackers)
-        for _ in range(500):  # 10,000 chunks at a time from each
+        for _ in range(500):  # each connection sends 10,000 chunks at a time
             left = [attacker for attacker in left if send(attacker, CHUNK * 10_000)]
         return Score(count, sum(statuses(until_closed(attacker)) in ([413], []) for attacker in attackers))
 
@@ -82,7 +82,7 @@ def malformed(url: str) -> Score:
 
 
 def smuggled(url: str) -> Score:
-    """A request in the body of another request, which offers to change the protocol."""
+    """A request in the body of a request that offers to change the protocol."""
     head, held = head_of("Connection: Upgrade", "Upgrade: x", f"Content-Length: {len(NEXT)}"), 0
     for _ in range(100):
         with connected(url) as attacker:
@@ -93,7 +93,7 @@ def smuggled(url: str) -> Score:
 
 
 def idle(url: str) -> Score:
-    """Connections that are idle for a while. The server must serve them afterwards."""
+    """Connections that are idle for some seconds. The server must serve them afterwards."""
     with ExitStack() as stack:
         connections = connect_many(url, b"", 1000, stack)
         select.select(connections[:1], [], [], HELD_SECONDS)
@@ -130,7 +130,7 @@ def half_heads(url: str) -> Score:
 
 
 def half_bodies(url: str) -> Score:
-    """The server must answer each at the time limit."""
+    """Slow requests, each of which the server must answer at the time limit."""
     with ExitStack() as stack:
         connections = connect_many(url, signed_request()[:-10], 500, stack)
         answered = sum(statuses(answer_from(connection)) in ([400], [408]) for connection in connections)
@@ -213,9 +213,9 @@ def attacked_server() -> Iterator[Server]:
 def main(times: int, only: str) -> None:
     """Attack a server on an embedded PostgreSQL, and send it webhooks meanwhile.
 
-    The table has a line for each attack: its tries, how many of them the server resisted, and the milliseconds that
-    the slowest webhook waited meanwhile. The exit code is 1 if the server did not resist one, or if a webhook waited
-    250 ms or more.
+    The table has a line for each attack with the number of tries, the number that the server resisted, and the
+    milliseconds that the slowest webhook waited meanwhile. The exit code is 1 if the server did not resist a try, or
+    if a webhook waited 250 ms or more.
     """
     width = max(map(len, ATTACKS))
     is_right = True
@@ -223,7 +223,7 @@ def main(times: int, only: str) -> None:
     # The attacks run in a separate process, which shares no lock with the process that measures.
     context = multiprocessing.get_context("spawn")
     with descriptors(FILES), attacked_server() as server, ProcessPoolExecutor(1, mp_context=context) as attackers:
-        attackers.submit(webhook_ms, server.url).result()  # so that the process has imported everything
+        attackers.submit(webhook_ms, server.url).result()  # imports all modules in the process
         for name, attack in ATTACKS.items():
             if only not in name:
                 continue

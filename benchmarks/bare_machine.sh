@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the README's commands on a bare machine: a Debian made by debootstrap, without a compiler, as an unprivileged user.
+# Runs the README's commands on a bare Debian from debootstrap without a compiler, as an unprivileged user.
 set -euo pipefail
 
 usage() {
@@ -58,7 +58,7 @@ mkdir -p "$logs" "$root"
 
 clean_up() {
   local process mounted
-  for process in /proc/[0-9]*; do  # processes that the commands left running, recognized by their root folder
+  for process in /proc/[0-9]*; do  # processes of the commands that still run have this root folder
     [ "$(readlink "$process/root" || true)" != "$root" ] || kill -KILL "${process#/proc/}" || true
   done
   for mounted in dev/shm dev/pts proc; do
@@ -77,7 +77,7 @@ use_proxy_of_apt() {  # debootstrap downloads with wget, which does not read apt
   if [ -n "$proxy" ] && [ "$proxy" != DIRECT ]; then export http_proxy=${http_proxy:-$proxy}; fi
 }
 
-mirror_of_apt() {  # prints nothing where apt has no source of the suite; debootstrap then uses its default
+mirror_of_apt() {  # prints nothing if apt has no source of the suite, and debootstrap then uses its default
   command -v apt-get >/dev/null || return 0
   # shellcheck disable=SC2016 # apt's own variables
   apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' |
@@ -100,7 +100,7 @@ install_debian() {
   done
 }
 
-copy_to_root() {  # copies an absolute path to the same path there; links are replaced by their targets
+copy_to_root() {  # copies an absolute path to the same path in the root, and replaces links by their targets
   [ ! -e "$1" ] || cp --recursive --dereference --parents --remove-destination "$1" "$root"
 }
 
@@ -137,7 +137,7 @@ run() {  # run NAME COMMAND: prints the last lines of the output and returns the
   chroot --userspec="$USER_ID:$USER_ID" "$root" /usr/bin/env -i HOME="$HOME_FOLDER" USER=newcomer LOGNAME=newcomer SHELL=/bin/bash \
     PATH=/usr/local/bin:/usr/bin:/bin "${environment[@]}" \
     bash -c 'cd ~/webhook-service && eval "$1"' bash "$2" </dev/null >"$log" 2>&1 &
-  wait "$!" || status=$?  # it runs in the background, so that a signal ends the script at once
+  wait "$!" || status=$?  # the command runs in the background, so that a signal ends the script at once
   tail -n "$SHOWN_LINES" "$log"
   echo "-> exit status $status"
   return "$status"

@@ -1,9 +1,9 @@
-"""Random changes by HR and by Auth at once, with failures and crashes. Both sides must come to rest and agree.
+"""Make random changes by HR and by Auth at the same time, with failures and crashes. Both sides must agree in the end.
 
 python -m benchmarks.both_directions [--runs 500] [--seed N]    (500 runs take about ten minutes)
 
-Each seed has two runs: in one Auth owns the e-mails, in the other employees do. The rules are in
-tests/integration/two_sides_rules. A seed's run is the same each time, except with several actions at once. Exit code 1
+Each seed has two runs. Auth owns the e-mails in the first run, and employees own them in the second run. The rules are
+in tests/integration/two_sides_rules. Runs of a seed are equal, except with several actions at once. The exit code is 1
 if a rule did not hold.
 """
 

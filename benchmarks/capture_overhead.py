@@ -1,6 +1,6 @@
-"""The time that the capture trigger adds to a sign-up (an insert and four updates in one transaction) and to a sign-in.
+"""Measure the time that capture adds to a sign-up (an insert and four updates in one transaction) and to a sign-in.
 
-python benchmarks/capture_overhead.py [ROUNDS]    (default 30, each with 100 of each, with and without the trigger)
+python benchmarks/capture_overhead.py [ROUNDS]    (default 30; each has 100 of both, with and without capture)
 """
 
 import statistics

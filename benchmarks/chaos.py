@@ -1,8 +1,8 @@
-"""Random sign-ups and changes, lost webhooks, and SIGKILL for the web, relay and PostgreSQL processes.
+"""Check the result of random sign-ups and changes, lost webhooks, and killed web, relay and PostgreSQL processes.
 
 python -m benchmarks.chaos [--cycles 1000] [--seed N]    (needs Debian's postgresql; 1000 cycles take about an hour)
 
-After each cycle both sides and the ledger are checked; see tests/chaos. Exit code 1 if a check failed.
+tests/chaos has the checks of both sides and the ledger after each cycle. The exit code is 1 if a check failed.
 """
 
 import argparse

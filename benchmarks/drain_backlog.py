@@ -1,6 +1,6 @@
-"""How many events a second one relay applies from the ledger, in three runs of sign-ups with a confirmed e-mail.
+"""Measure how many events a second one relay applies, in three runs of sign-ups with a confirmed e-mail.
 
-python benchmarks/drain_backlog.py [USERS]    (default 20,000, with half as many employees; it takes a minute or two)
+python benchmarks/drain_backlog.py [USERS]    (default 20,000, with half as many employees; takes one to two minutes)
 """
 
 import statistics

@@ -1,6 +1,6 @@
-"""Whether the ledger stays fast: the same calls with few events in it and with five million.
+"""Compare the times of calls with few events in the ledger and with five million.
 
-python benchmarks/large_ledger.py [EVENTS]    (default 5,000,000; some four minutes and 4 GB of disk)
+python benchmarks/large_ledger.py [EVENTS]    (default 5,000,000; about four minutes and 4 GB of disk)
 """
 
 import statistics

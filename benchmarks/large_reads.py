@@ -1,4 +1,4 @@
-"""How long admins wait for every search, list and summary in a large company with a long history.
+"""Measure how long admins wait for each search, list and summary in a large company with a long history.
 
 python -m benchmarks.large_reads [EMPLOYEES [EVENTS]]    (default 1,000,000 and 5,000,000: ten minutes, 8 GB of disk)
 """
@@ -47,7 +47,7 @@ def main(employees: int, events: int) -> None:
 
 
 def took(call: Callable[[], object]) -> str:
-    """Return the median and the slowest time in milliseconds, or why there is none."""
+    """Return the median and the slowest time in milliseconds, or the reason why no time was measured."""
     try:
         times = [timed(call) for _ in range(TIMES)]
     except ServiceError as error:
@@ -72,7 +72,7 @@ def seeded(employees: int, events: int) -> Iterator[str]:
             for setting in ("fsync = off", "full_page_writes = off", "max_wal_size = '8GB'"):
                 connection.execute(f"alter system set {setting}".encode())
             connection.execute("select pg_reload_conf()")
-            connection.execute("set session_replication_role = replica")  # no triggers: these rows are seed data
+            connection.execute("set session_replication_role = replica")  # seed data needs no triggers
             company, ledger = (part.encode() for part in SEED.read_text("utf-8").split("-- ledger\n"))
             connection.execute(company.replace(b":employees", str(employees).encode()))
             for start in range(0, events, CHUNK):

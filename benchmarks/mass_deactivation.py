@@ -1,4 +1,4 @@
-"""The cost of a mass dismissal: the statement, its actions at the configured rate, and a single dismissal meanwhile.
+"""Measure the statement of a mass dismissal, its actions at the configured rate, and a single dismissal meanwhile.
 
 python -m benchmarks.mass_deactivation [EMPLOYEES] [PERFORMED] [RATE] [ROUNDS]
 (default 50,000 in the statement, of which 1,000 are performed at 20 a second, by two relays; 7 rounds; two minutes)
@@ -136,7 +136,7 @@ def drain(url: str, connection: psycopg.Connection[Any], performed: int, rate: i
 
 
 def wait_for(connection: psycopg.Connection[Any], count: int) -> None:
-    """Wait until `count` actions are performed. Exit where one has failed."""
+    """Wait until `count` actions are performed. Exit if an action has failed."""
     while (done := connection.execute(DONE.encode()).fetchone()) is None or done[0] < count:
         if connection.execute("select from public.integration_sync_log where status = 'FAILED'").rowcount:
             raise SystemExit("an action failed")

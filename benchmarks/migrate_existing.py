@@ -1,4 +1,4 @@
-"""How long the first migration takes with many existing employees, and how long it blocks a writer.
+"""Measure how long the first migration takes with many existing employees, and how long it blocks a writer.
 
 python benchmarks/migrate_existing.py [EMPLOYEES]    (default 1,000,000; takes about half a minute)
 """
@@ -46,7 +46,7 @@ def main(count: int) -> None:
 
 
 def longest_write(url: str, is_done: threading.Event) -> float:
-    """Change one employee again and again until `is_done`. Return the seconds of the slowest change."""
+    """Change one employee repeatedly until `is_done`. Return the seconds of the slowest change."""
     longest = 0.0
     with psycopg.connect(url, autocommit=True) as connection:
         while not is_done.is_set():

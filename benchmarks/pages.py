@@ -1,4 +1,4 @@
-"""How long an admin waits for each page in a large company with a long history. Each page is requested as a whole.
+"""Measure the time of each whole page in a large company with a long history.
 
 python -m benchmarks.pages [EMPLOYEES [EVENTS]]    (default 1,000,000 and 5,000,000: ten minutes, 8 GB of disk)
 """

@@ -1,4 +1,4 @@
-"""The time and memory of a first reconciliation of existing auth users, and the time of the second one.
+"""Measure the time and memory of a first reconciliation of existing auth users, and the time of the second run.
 
 python benchmarks/reconcile_users.py [USERS]    (default 1,000,000, with half as many employees)
 """

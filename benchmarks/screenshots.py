@@ -23,7 +23,7 @@ from webhook_service.policy import Policy
 DESK = {"width": 1120, "height": 700}
 PHONE = {"width": 390, "height": 844}
 TALLEST = 1300
-"""Pixels. A longer page is cut at its end."""
+"""The size in pixels. A longer page is cut at the end."""
 
 
 def main(folder: Path) -> None:
@@ -33,7 +33,7 @@ def main(folder: Path) -> None:
         with company_of(environment["DATABASE_URL"]) as company, sync_playwright() as playwright:
             company.live_a_day()
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-            # Without a relay a bulk replay makes no progress, so that its picture shows it half done.
+            # Without a relay, a bulk replay makes no progress, so that its picture shows a half-finished replay.
             log_file = Path(name) / "server.log"
             with served(environment["DATABASE_URL"], log_file, RELAY="off", ADMIN_ROLES="hr") as url:
                 page = browser.new_context(base_url=url, viewport=DESK, color_scheme="light").new_page()  # type: ignore[arg-type]
@@ -54,7 +54,7 @@ def walk(page: Page, company: Company, folder: Path) -> None:
 
     shoot("sign-in", "/admin/login")
     sign_in(page)
-    company.settle()  # so that the page shows a relay that has just run
+    company.settle()  # then the pages show a relay that has just run
     shoot("overview", "/admin/auth-sync", TALLEST)
     page.emulate_media(color_scheme="dark")
     shoot("overview-dark", tallest=TALLEST)
@@ -119,7 +119,7 @@ PALETTE = """async ([png, width, height]) => {
 
 
 def with_palette(page: Page, png: bytes, width: int, height: int) -> bytes:
-    """The PNG with at most 200 frequent and distinct colours: a third of the size, with no visible change."""
+    """The PNG with at most 200 frequent and distinct colours, which has a third of the size and no visible change."""
     blank = page.context.new_page()
     pixels, palette = blank.evaluate(PALETTE, [base64.b64encode(png).decode(), width, height])
     blank.close()

@@ -22,11 +22,11 @@ from webhook_service.events import Json
 PER_PAGE = 50
 TAKEN = "A user with this email address has already been registered"
 UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
-"""The units of a Go duration, in nanoseconds. There is no unit for days."""
+"""The units of a Go duration in nanoseconds. A Go duration has no unit for days."""
 TOKEN = "t0kenOfTheDouble."
-"""The prefix of access tokens; the id of the session follows."""
+"""The prefix of access tokens. The id of the session follows."""
 MAX_NANOSECONDS = 2**63
-"""The limit of a Go duration: some 292 years."""
+"""The limit of a Go duration, which is about 292 years."""
 
 
 class Refusal(Exception):
@@ -40,7 +40,7 @@ class Refusal(Exception):
 
 
 class AuthApi:
-    """The API. `honours_id` is False for an Auth that is too old to take the id of a new user from the request.
+    """The API. If `honours_id` is False, it acts as an Auth that is too old to read a new user's id from the request.
 
     `factors` are the factors of the user who signs in.
     """
@@ -146,7 +146,7 @@ class AuthApi:
                 if ban is not None:
                     self._auth.ban(user, ban)
                 return self._auth.users.row(user)
-        except psycopg.errors.UniqueViolation:  # the id is in use, or another request was faster
+        except psycopg.errors.UniqueViolation:  # the id is taken, or another request was faster
             raise Refusal(500, "unexpected_failure", "Database error creating new user") from None
 
     def _invite(self, body: dict[str, Json]) -> dict[str, Any]:
@@ -160,7 +160,7 @@ class AuthApi:
         email = checked_email(body["email"]) if body.get("email") else None
         ban = ban_end(body.get("ban_duration"))
         try:
-            if ban is not None:  # before all else, and kept even if the rest fails
+            if ban is not None:  # Auth commits a ban first, and keeps it even if the request then fails
                 self._auth.ban(user, ban)
             elif body.get("ban_duration"):
                 self._auth.unban(user)
@@ -174,7 +174,7 @@ class AuthApi:
                 return self._auth.users.row(user)
         except psycopg.errors.UniqueViolation:
             raise Refusal(500, "unexpected_failure", "Error updating user") from None
-        except LookupError:  # deleted meanwhile
+        except LookupError:  # the user was deleted meanwhile
             raise Refusal(404, "user_not_found", "User not found") from None
 
 
@@ -185,7 +185,7 @@ def checked_email(email: str) -> str:
 
 
 def ban_end(duration: str | None) -> datetime | None:
-    """The end of a ban of this Go duration (`876000h`, `1h30m`); None for `none`, for 0 and for a missing one."""
+    """The end of a ban of this Go duration (`876000h`, `1h30m`). None for `none`, 0 and a missing duration."""
     if not duration or duration == "none":
         return None
     parts = re.findall(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)", duration)
@@ -196,7 +196,7 @@ def ban_end(duration: str | None) -> datetime | None:
 
 
 def user_json(row: dict[str, Any]) -> dict[str, Json]:
-    """A user as the admin API returns it: without times that are null, and with empty strings for missing texts."""
+    """A user as the admin API returns it, without times that are null, and with empty strings for missing texts."""
     times = (
         *("email_confirmed_at", "invited_at", "phone_confirmed_at", "confirmation_sent_at", "confirmed_at"),
         *("recovery_sent_at", "email_change_sent_at", "last_sign_in_at", "banned_until", "deleted_at"),

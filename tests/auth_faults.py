@@ -1,4 +1,4 @@
-"""The controls of the double of Supabase Auth (auth_server): the faults of its responses, and its record of calls."""
+"""The faults of the double of Supabase Auth (auth_server), and its record of calls."""
 
 import random
 import threading
@@ -14,16 +14,16 @@ PAGE = "<html><body><h1>Oh no</h1>jane@example.com</body></html>"
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """The fault of one request. The request is not carried out; if `committed`, it is, and its response is lost.
+    """The fault of one request. The request is not performed. If `committed`, it is performed and its response is lost.
 
-    With a `status` of 0, the connection is cut; if `silent`, the response never comes.
+    If `status` is 0, the connection is cut. If `silent`, the response never arrives.
     """
 
     status: int = 0
     code: str = ""
     """The code of an error of Auth."""
     body: str = ""
-    """The body of a response that is not Auth's."""
+    """The body of a response that is not from Auth."""
     headers: tuple[tuple[str, str], ...] = ()
     committed: bool = False
     silent: bool = False
@@ -62,10 +62,10 @@ class Call:
 
 
 class AuthServer:
-    """The double's settings and records. Tests may change all of it while the double runs.
+    """The double's settings and records. Tests may change them while the double runs.
 
-    `fail` and `fail_next` order faults. `before` and `after` are called with each call that is carried out: just before
-    it, and between its commit and its response. They run in the server's thread, and the call waits for them.
+    `fail` and `fail_next` request faults. `before` is called just before each performed call, and `after` between its
+    commit and its response. Both run in the server's thread, and the call waits for their end.
     """
 
     def __init__(
@@ -86,11 +86,11 @@ class AuthServer:
         self.latency = latency
         """The seconds that each call takes in addition to the database's work."""
         self.chances = chances or {}
-        """The probability of each fault, from 0 to 1. The same seed, call and call number have the same fault."""
+        """The probability of each fault, from 0 to 1. The seed, the call and its number determine the fault."""
         self.seed = seed
         self.keep_passwords = keep_passwords
         self.honours_id = honours_id
-        """False for an Auth that is too old to take the id of a new user from the request."""
+        """False for an Auth that is too old to read the id of a new user from the request."""
         self.old_errors = old_errors
         """Whether errors have the form from before 2024, as when a proxy drops the header with the API version."""
         self.factors: list[Json] = []
@@ -112,7 +112,7 @@ class AuthServer:
             return list(self._calls)
 
     def count(self, method: str | None = None, path: str | None = None) -> int:
-        """The number of calls, of this method and of this path or a path below it."""
+        """The number of calls of this method, and of this path or a path below it."""
         return sum(fits(call.method, call.path, method, path) for call in self.calls)
 
     def forget_calls(self) -> None:
@@ -120,12 +120,12 @@ class AuthServer:
             self._calls.clear()
 
     def fail_next(self, *faults: Fault, method: str | None = None, path: str | None = None) -> None:
-        """Let the next calls fail, one with each fault: only those of this method, and of this path or one below it."""
+        """Let the next calls of this method, and of this path or a path below it, fail, one with each fault."""
         with self._lock:
             self._next += [(method, path, fault) for fault in faults]
 
     def fail(self, fault: Fault | None) -> None:
-        """Let all calls fail from now on, or stop that with None. Faults of `fail_next` come first."""
+        """Let all calls fail from now on, or succeed if `fault` is None. Faults of `fail_next` take precedence."""
         with self._lock:
             self._always = fault
 
@@ -138,7 +138,7 @@ class AuthServer:
         return call
 
     def _fault_for(self, method: str, path: str) -> Fault | None:
-        # The dice depend on the call and on its number, so the order of the threads does not matter.
+        # The random numbers depend on the call and on its number, so the order of the threads does not matter.
         self._times[method, path] += 1
         roll = random.Random(f"{self.seed}:{method}:{path}:{self._times[method, path]}").random()
         for order in self._next:

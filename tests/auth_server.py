@@ -1,11 +1,11 @@
-"""A double of Supabase Auth's admin API: a real HTTP server on this machine, over a real database.
+"""A double of Supabase Auth's admin API, as a real HTTP server on this machine over a real database.
 
     with auth_server(database_url) as server:
         admin = SupabaseAuthAdmin(server.url, server.key)
         server.fail_next(TIMED_OUT.after_commit(), method="PUT")
 
-auth_api has its responses, and auth_faults its faults and the record of calls. Any number of clients may call it at the
-same time. Each client connection has its own connection to the database, like a further instance of Auth.
+auth_api has the responses, and auth_faults has the faults and the record of calls. Any number of clients may call the
+double concurrently. Each client connection has a separate database connection, like another instance of Auth.
 """
 
 import json
@@ -29,12 +29,12 @@ NEW_ERRORS = "2024-01-01"
 BY_USERS = ("/token", "/logout")
 """The paths that need no key except the gateway's."""
 STATEMENT_TIMEOUT = 10_000
-"""In milliseconds: the time after which Auth answers 504."""
+"""The time in milliseconds after which Auth answers 504."""
 SECRET_KEY = "sb_secret_k3yOfTheDouble_0123456789"
 JWT_KEY = "eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoic2VydmljZV9yb2xlIn0.k3yOfTheDouble"
 """Keys of the two kinds that Supabase has. Neither is a real key."""
 CONFIDENTIAL = "This text is confidential to jane@example.com"
-"""The text of ordered errors of Auth, which the service must never quote."""
+"""The text of requested errors of Auth, which the service must never quote."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -52,7 +52,7 @@ class Handler(BaseHTTPRequestHandler):
     def finish(self) -> None:
         if self._connection is not None:
             self._connection.close()
-        with suppress(OSError):  # the client is gone
+        with suppress(OSError):  # the client has disconnected
             super().finish()
 
     def handle_request(self) -> None:
@@ -60,7 +60,7 @@ class Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length") or 0)
         content = self.rfile.read(length)
         if len(content) < length:
-            raise ConnectionAbortedError  # the client is gone, and the request is incomplete
+            raise ConnectionAbortedError  # the client has disconnected during the request
         path, _, query = self.path.partition("?")
         if not path.startswith(f"{PREFIX}/"):
             return self.send(404, {"message": "no Route matched with those values"})
@@ -116,7 +116,7 @@ class Handler(BaseHTTPRequestHandler):
             self.server.double.over.wait()
         if fault.status == 0:
             self.close_connection = True
-            with suppress(OSError):  # it is gone already
+            with suppress(OSError):  # the client has already disconnected
                 self.connection.shutdown(socket.SHUT_RDWR)
         elif fault.code:
             self.refuse(Refusal(fault.status, fault.code, CONFIDENTIAL), fault.headers)
@@ -135,7 +135,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send(refusal.status, old, headers)
 
     def send(self, status: int, body: Json, headers: tuple[tuple[str, str], ...] = ()) -> None:
-        """Answer with a page if the body is a text, and otherwise with JSON."""
+        """Answer with a page if the body is a text, else with JSON."""
         is_page = isinstance(body, str)
         content = (body if is_page else json.dumps(body)).encode()
         self.send_response(status)
@@ -165,8 +165,8 @@ class HttpServer(ThreadingHTTPServer):
     daemon_threads = False
     request_queue_size = 128
 
-    def __init__(self, database_url: str) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, database_url: str, handler: type[Handler]) -> None:
+        super().__init__(("127.0.0.1", 0), handler)
         self.database_url = database_url
         self.double: AuthServer
         self.errors: list[BaseException] = []
@@ -184,7 +184,7 @@ class HttpServer(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Keep an error of the double itself, which is raised at the end. A lost client is not an error."""
+        """Keep an error in the double, which is raised at the end. A lost client is not an error."""
         error = sys.exception()
         if error is not None and not isinstance(error, ConnectionError):
             self.errors.append(error)
@@ -209,9 +209,10 @@ def auth_server(
     keep_passwords: bool = False,
     honours_id: bool = True,
     old_errors: bool = False,
+    handler: type[Handler] = Handler,
 ) -> Iterator[AuthServer]:
     """Run a double, over a database that has the stand-in for the schema auth."""
-    http = HttpServer(database_url)
+    http = HttpServer(database_url, handler)
     double = http.double = AuthServer(
         f"http://127.0.0.1:{http.server_port}",
         key,

@@ -1,4 +1,4 @@
-"""Deliveries of tests: signed payloads, as Supabase's webhooks post them."""
+"""Deliveries for tests, with signed payloads as Supabase's webhooks post them."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -55,12 +55,12 @@ def headers_for(body: bytes, event_id: str | None = None, *, now: datetime | Non
 
 
 def post(client: FlaskClient, payload: Json, event_id: str | None = None) -> TestResponse:
-    """Post a payload with a good signature."""
+    """Post a payload with a valid signature."""
     body = body_of(payload)
     return client.post("/webhook/auth", data=body, headers=headers_for(body, event_id))
 
 
 def outcome_of(response: TestResponse) -> Any:
-    """The outcome of an accepted event, or the reason of a refused one."""
+    """The outcome of an accepted event, or the reason of a refused event."""
     answer: Mapping[str, Any] = response.get_json()
     return answer.get("outcome", answer.get("reason"))

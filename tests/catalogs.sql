@@ -1,5 +1,5 @@
--- Returns all that a database's catalogs hold about this service, one line for each fact. Objects appear by name, never by oid. A column's
--- position counts existing columns only, without the dropped ones.
+-- Returns the facts about this service in a database's catalogs, one line for each fact. Objects appear by name, never by oid. A column's
+-- position counts only existing columns, without the dropped ones.
 with service as (
   select '^(auth_sync|integration_sync|auth_user_state|recent_auth_sync|get_auth_sync|find_employees_without|employees)' as pattern
 ), relations as (

@@ -19,10 +19,10 @@ from tests.ports import free_port
 VERSIONS = Path("/usr/lib/postgresql")
 PATIENCE_SECONDS = 60.0
 ACCOUNT = "postgres" if os.geteuid() == 0 else None
-"""Debian's package creates this account; the server refuses to run as root."""
+"""The account that Debian's package creates, because the server refuses to run as root."""
 
-# Without fsync, only a power cut loses data: a kill leaves the kernel's cache as it is. Shared memory (mmap) is in the
-# folder, so that it is removed with the folder, even after a kill.
+# Without fsync, only a power cut loses data, because a kill does not change the kernel's cache. Shared memory (mmap) is
+# in the folder, so that it is removed with the folder, even after a kill.
 CONFIGURATION = """
 listen_addresses = '127.0.0.1'
 port = {port}
@@ -39,7 +39,7 @@ class BrokenInstallation(Exception):
 
 
 def cannot_run(why: str) -> NoReturn:
-    """Skip the test. With CI in the environment, fail it: a CI run must not pass without it."""
+    """Skip the test. With CI in the environment, fail the test, because a CI run must not pass without it."""
     if os.environ.get("CI"):
         pytest.fail(why)
     pytest.skip(why)
@@ -52,7 +52,7 @@ def installed() -> Path | None:
 
 
 def files_of(programs: Path) -> set[tuple[str, int]]:
-    """The server's programs and libraries by name and inode, which is another one after an upgrade of the package."""
+    """The server's programs and libraries by name and inode. An upgrade of the package changes the inodes."""
     with os.scandir(programs) as found, os.scandir(programs.with_name("lib")) as libraries:
         return {(file.name, file.inode()) for file in (*found, *libraries)}
 
@@ -74,15 +74,15 @@ class Cluster:
         return self._process is not None and self._process.poll() is None
 
     def url(self, database: str = "postgres") -> str:
-        """The URL of this database for the superuser over TCP."""
+        """The superuser's URL of this database over TCP."""
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
 
     def socket_url(self, database: str = "postgres") -> str:
-        """The same URL over the unix socket."""
+        """The superuser's URL of this database over the Unix socket."""
         return f"postgresql://postgres@/{database}?host={self.folder}&port={self.port}"
 
     def create(self) -> None:
-        """Make the empty cluster: UTF-8, superuser `postgres`, no passwords. Raises BrokenInstallation."""
+        """Make the empty cluster with UTF-8, superuser `postgres`, and no passwords. Raises BrokenInstallation."""
         done = subprocess.run(
             [
                 *(self._programs / "initdb", "--pgdata", self._data, "--username=postgres", "--auth=trust"),
@@ -100,9 +100,9 @@ class Cluster:
             configuration.write(CONFIGURATION.format(port=self.port, folder=self.folder))
 
     def start(self) -> None:
-        """Start the server and wait until it runs PL/pgSQL; after a kill, until it has recovered.
+        """Start the server and wait until it runs PL/pgSQL. After a kill, this is when it has recovered.
 
-        Raises BrokenInstallation where it ends or takes too long.
+        Raises BrokenInstallation if the server ends or takes too long.
         """
         assert not self.running
         with self.log_file.open("ab") as log:
@@ -114,7 +114,7 @@ class Cluster:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # Ctrl+C is for the tests, which then stop it
+                start_new_session=True,  # Ctrl+C ends the tests, which then stop the server
             )
         deadline = time.monotonic() + PATIENCE_SECONDS
         while self.running and time.monotonic() < deadline:
@@ -135,7 +135,7 @@ class Cluster:
             cannot_run(f"{self._programs} was upgraded while its server ran: run the tests again after the upgrade")
 
     def kill(self) -> None:
-        """Kill all processes of the server at once, as a power loss does. None of them is left on return."""
+        """Kill all processes of the server at once, as a power loss does. Return after all of them have ended."""
         process = self._process
         if process is None or process.poll() is not None:
             return
@@ -147,7 +147,7 @@ class Cluster:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         for pid in pids:
-            # A zombie, whose parent has yet to notice its end, holds no files and no memory.
+            # A zombie is a process whose parent has not noticed its end yet. It holds no files and no memory.
             _wait_for_states(pid, "ZX")
         process.wait()
 

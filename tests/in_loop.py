@@ -1,4 +1,4 @@
-"""An event loop for tests with threads: calls into the loop, and doubles that the loop calls."""
+"""An event loop for tests with threads, calls into the loop, and doubles that the loop calls."""
 
 import asyncio
 import threading
@@ -24,7 +24,7 @@ class CalledSoon:
 
 
 class LoopBeside:
-    """An event loop in its own thread."""
+    """An event loop in a separate thread."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()

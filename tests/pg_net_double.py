@@ -1,9 +1,11 @@
-"""A double of pg_net's background worker as a process: python -m tests.pg_net_double --url ... --drop 0.3
+"""A double of pg_net's background worker, as a process.
 
-It behaves like pg_net 0.20.4, and as badly as possible: it can lose requests, send them twice, and send them in any
-order. It takes the requests that `net.http_post` of tests/supabase_doubles.sql puts into the queue. Unlike pg_net, it
-refuses a header with a line break, has other error texts, and loses the requests that a killed worker had taken (pg_net
-may send them again; see --duplicate).
+python -m tests.pg_net_double --url ... --drop 0.3
+
+It behaves like pg_net 0.20.4 at its worst. It can lose requests, send them twice, and send them in any order.
+It takes the requests that `net.http_post` of tests/supabase_doubles.sql puts into the queue. Unlike pg_net, it refuses
+a header with a line break, has other error texts, and loses the requests that a killed worker had taken (pg_net may
+send them again, see --duplicate).
 """
 
 import argparse
@@ -44,7 +46,7 @@ Answer = tuple[int, int | None, str | None, Jsonb | None, str | None, bool, str 
 
 @dataclass(frozen=True, slots=True)
 class Mischief:
-    """The worker's faults, as probabilities from 0 to 1. The same seed and request id have the same faults."""
+    """The worker's faults, as probabilities from 0 to 1. The seed and the request id determine the faults."""
 
     seed: int = 0
     interval: float = 1.0
@@ -52,7 +54,7 @@ class Mischief:
     drop: float = 0.0
     """The probability that a request is taken and never sent."""
     duplicate: float = 0.0
-    """The probability that a request is sent again, after its response or at the same time; up to six times more."""
+    """The probability that a request is sent again, after its response or at the same time, up to six times more."""
     die: float = 0.0
     """The probability that the worker dies during a batch (PostgreSQL starts it again). Some requests of the batch are
     sent, and no response is written.
@@ -74,7 +76,7 @@ class Request:
     timeout_milliseconds: int
 
     def sent_headers(self) -> list[tuple[bytes, bytes]]:
-        """The headers that are sent: curl drops headers without a value."""
+        """The headers that are sent. curl drops headers without a value."""
         values = {name: value_of(value).strip() for name, value in (self.headers or {}).items()}
         return [(name.encode(), value.encode()) for name, value in values.items() if value]
 
@@ -85,7 +87,7 @@ def value_of(value: Any) -> str:
 
 
 async def send(client: httpx.AsyncClient, request: Request) -> Answer:
-    """Send a request once. The timeout is for the whole request; 0 means no timeout, as for curl."""
+    """Send a request once. The timeout is for the whole request. As for curl, 0 means no timeout."""
     try:
         async with asyncio.timeout(request.timeout_milliseconds / 1000 or None):
             response = await client.request(
@@ -101,7 +103,7 @@ async def send(client: httpx.AsyncClient, request: Request) -> Answer:
 
 
 async def send_all(client: httpx.AsyncClient, request: Request, mischief: Mischief) -> Answer | None:
-    """Send a request as often as the dice determine. Returns the last response, or None if the request is dropped."""
+    """Send a request a random number of times. Return the last response, or None if the request is dropped."""
     dice = mischief.dice(request.id)
     if dice.random() < mischief.drop:
         return None
@@ -118,7 +120,7 @@ async def send_all(client: httpx.AsyncClient, request: Request, mischief: Mischi
 async def run_once(
     connection: psycopg.AsyncConnection[Any], client: httpx.AsyncClient, mischief: Mischief, dice: random.Random
 ) -> None:
-    """Take one batch, send its requests at the same time, wait for the slowest one, and write the responses."""
+    """Take one batch, send its requests at the same time, wait for the slowest request, and write the responses."""
     async with connection.cursor(row_factory=class_row(Request)) as cursor:
         batch = await (await cursor.execute(TAKE, [BATCH_SIZE])).fetchall()
     dice.shuffle(batch)
@@ -138,7 +140,7 @@ async def run(url: str, mischief: Mischief) -> None:
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
     async with httpx.AsyncClient(
         limits=limits,
-        timeout=None,  # noqa: S113 (each request has its own)
+        timeout=None,  # noqa: S113 (each request has a timeout)
         follow_redirects=True,
         trust_env=False,
     ) as client:
@@ -176,7 +178,7 @@ class Worker:
         )
 
     def kill(self) -> None:
-        """Kill the process. Requests that it took and did not send are lost; responses of others are not written."""
+        """Kill the process. Requests that it took and did not send are lost. Responses to sent ones are not written."""
         if self._process is not None:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait()

@@ -4,13 +4,21 @@ import os
 
 from xdist.scheduler import LoadScopeScheduling
 
-TOGETHER = {"tests/acceptance/test_demo.py", "tests/acceptance/test_other_servers.py"}
-"""Modules that run on one worker, because their tests share a process which takes seconds to start."""
+TOGETHER = {
+    "tests/acceptance/test_demo.py",
+    "tests/acceptance/test_other_servers.py",
+    "tests/browser/test_accessibility.py",
+    "tests/browser/test_dashboard.py",
+    "tests/integration/db/test_database_contract.py",
+    "tests/integration/ledger/test_data_api_maintenance.py",
+}
+"""Modules that run on one worker each, because their tests share a process that takes seconds to start."""
 
 
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
-    """The tests of some modules together, and first; all other tests one by one. (The marker `xdist_group` of
-    pytest-xdist 3.8 has no effect in pytest 9.2.)
+    """Distributes the tests of some modules together and first, and all other tests one by one.
+
+    The marker `xdist_group` of pytest-xdist 3.8 has no effect in pytest 9.2.
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -19,5 +27,5 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
 
 
 def workers() -> int:
-    """Three for two cores: half of the tests wait for processes."""
+    """Three workers for two cores, because half of the tests wait for processes."""
     return len(os.sched_getaffinity(0)) * 3 // 2

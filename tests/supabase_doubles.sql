@@ -1,13 +1,13 @@
--- The parts of a Supabase project beside its tables, for a plain PostgreSQL with contrib: pgcrypto in Supabase's schema, and doubles of
--- Supabase Vault and pg_net. Needs the roles of `embedded.SUPABASE_ROLES`.
+-- The parts of a Supabase project that the service uses besides its tables, for a plain PostgreSQL with contrib: pgcrypto in Supabase's
+-- schema, and doubles of Supabase Vault and pg_net. The script needs the roles of `embedded.SUPABASE_ROLES`.
 
 create schema extensions;
 grant usage on schema extensions to public;
 create extension pgcrypto with schema extensions;
 
 
--- Supabase Vault 0.3, with the same names, arguments and rights. It does not encrypt: base64 takes the place of the ciphertext, so that a
--- query that reads `secret` instead of `decrypted_secret` gets a useless value, as with the real one.
+-- Supabase Vault 0.3, with the same names, arguments and privileges. It does not encrypt. The column `secret` has base64 instead of the
+-- ciphertext, so that a query that reads `secret` instead of `decrypted_secret` gets a useless value, as with the real Vault.
 
 create schema vault;
 
@@ -45,7 +45,7 @@ create function vault.update_secret(
    where id = secret_id
 $$;
 
--- Only the rights on the schema keep other roles out, as on Supabase.
+-- Only the privileges on the schema keep other roles out, as on Supabase.
 grant usage on schema vault to service_role;
 grant select, delete on vault.secrets, vault.decrypted_secrets to service_role;
 
@@ -103,7 +103,7 @@ begin
   return v_id;
 end $$;
 
--- Every role may read and write all of it, as with pg_net's own rights.
+-- Every role may read and write all tables, as with the privileges of pg_net.
 grant usage on schema net to public;
 grant all on all tables in schema net to public;
 grant all on all sequences in schema net to public;

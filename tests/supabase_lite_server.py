@@ -1,7 +1,7 @@
-"""Supabase Lite as a process: a PostgREST-compatible Data API on PGlite, with this service's migrations.
+"""Supabase Lite as a process. It is a PostgREST-compatible Data API on PGlite, with this service's migrations.
 
-It differs from Supabase in ways that matter to tests: raised errors have the code `SUP` instead of their SQLSTATE,
-numbers are JavaScript's (exact up to 2^53), and it has one connection.
+Three differences from Supabase matter to tests. Raised errors have the code `SUP` instead of their SQLSTATE, numbers
+are JavaScript's (exact up to 2^53), and there is only one connection.
 """
 
 import os
@@ -31,6 +31,7 @@ create function public.test_echo_typed(p_text text, p_number bigint, p_flag bool
 language sql set search_path = '' as $$
   select jsonb_build_object('text', p_text, 'number', p_number, 'flag', p_flag)
 $$;
+create function public.test_void() returns void language sql set search_path = '' as 'select';
 create function public.test_raise(p_message text) returns jsonb language plpgsql set search_path = '' as $$
 begin
   raise exception using message = p_message, detail = p_message, hint = p_message, errcode = 'P0001';
@@ -56,7 +57,7 @@ class SupabaseLite:
 def running(folder: Path) -> Iterator[SupabaseLite]:
     """Run a project in `folder`, with Supabase's roles, this service's migrations and TEST_FUNCTIONS.
 
-    If it cannot run, the test is skipped. With CI in the environment, the test fails: CI must not pass without it.
+    If it cannot run, the test is skipped. With CI in the environment, the test fails, because CI needs this test.
     """
     if shutil.which("node") is None or not LITE.exists():
         missing = "Node.js is not installed" if shutil.which("node") is None else f"{LITE.name} is not installed"
@@ -94,7 +95,7 @@ def lite(folder: Path, environment: Mapping[str, str], *arguments: str) -> None:
 
 
 def write_migrations(folder: Path) -> None:
-    """Write the migrations as `webhook-service sql --output-dir` does, after the roles, which Lite creates too late."""
+    """Write the migrations as `webhook-service sql --output-dir` does, after the roles. Lite creates them too late."""
     folder.mkdir()
     (folder / "20200101000000_roles.sql").write_text(embedded.SUPABASE_ROLES, "utf-8")
     for number, script in enumerate(schema.scripts()):

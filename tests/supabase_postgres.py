@@ -1,4 +1,4 @@
-"""Fixtures: databases with the objects of a Supabase project's database, in a PostgreSQL that can be killed."""
+"""Fixtures for databases with the objects of a Supabase project, in a PostgreSQL that can be killed."""
 
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -47,7 +47,7 @@ def new_supabase_database(supabase_cluster: Cluster) -> Callable[..., str]:
 
 @pytest.fixture
 def supabase_database_url(supabase_cluster: Cluster, new_supabase_database: Callable[..., str]) -> Iterator[str]:
-    """A database for one test: Supabase's roles, pgcrypto, the doubles of Vault and pg_net, and no tables of ours."""
+    """A database for one test, with Supabase's roles, pgcrypto, and the doubles of Vault and pg_net, but no tables."""
     with dropped_afterwards(supabase_cluster.url(new_supabase_database())) as url:
         yield url
 

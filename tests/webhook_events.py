@@ -21,5 +21,5 @@ def parsed(webhook: Json, name_fields: Mapping[str, str] = NAME_FIELDS, *, event
 
 
 def work_of(webhook: Json, event_id: str) -> Work:
-    """The work for a webhook's payload, as the service decides it."""
+    """The work that the service decides for a webhook's payload."""
     return decide(parsed(webhook, event_id=event_id), Policy())

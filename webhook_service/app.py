@@ -1,5 +1,6 @@
-"""The composition root: chooses the adapters by the settings, and builds the Flask application and the relay."""
+"""The composition root, which chooses the adapters by the settings, and builds the Flask application and the relay."""
 
+import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
@@ -15,7 +16,7 @@ from webhook_service.config import read_environment
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.db.supabase import SupabaseDatabase
 from webhook_service.db.wakeup import Wakeup
-from webhook_service.ledger import bulk_replay, relay
+from webhook_service.ledger import bulk_replay, failing_loops, relay
 from webhook_service.ledger.employees import refresh_differences
 from webhook_service.loops import Loop, PassResult, Relay, ignore_report
 from webhook_service.metrics.counters import Metrics
@@ -30,21 +31,23 @@ from webhook_service.web import Wiring, errors, health, metrics, webhooks
 from webhook_service.web.api import docs, employees, events, held
 from webhook_service.web.pages import site
 
+log = logging.getLogger(__name__)
+
 
 def utc_now() -> datetime:
-    """The current time, in UTC."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
 def database_for(connection: DirectConnection | SupabaseConnection) -> Database:
-    """The adapter of the database for this connection: psycopg, or Supabase's Data API. Opens no connection."""
+    """Return the database's adapter for this connection (psycopg or Supabase's Data API), without connecting."""
     if isinstance(connection, DirectConnection):
         return DirectDatabase(connection.url)
     return SupabaseDatabase(connection.url, connection.service_role_key)
 
 
 def admin_for(connection: DirectConnection | SupabaseConnection) -> AuthAdmin:
-    """The Auth Admin API of a Supabase project, or its stand-in in a PostgreSQL database."""
+    """Return the Auth Admin API of a Supabase project, or its stand-in in a PostgreSQL database."""
     if isinstance(connection, DirectConnection):
         return LocalAuthAdmin(connection.url)
     return SupabaseAuthAdmin(connection.url, connection.service_role_key)
@@ -57,17 +60,17 @@ def accounts_for(
     rate: int,
     now: Callable[[], datetime] = utc_now,
 ) -> Accounts | None:
-    """The performer of actions, at most `rate` a second; None if no Auth Admin API is configured."""
+    """Return the performer of at most `rate` actions a second, or None if no Auth Admin API is configured."""
     return Accounts(database, admin_for(auth), policy.email_owner, rate, now) if auth is not None else None
 
 
 def metrics_for(environ: Mapping[str, str]) -> Metrics:
-    """The metrics of this process, summed with those of gunicorn's other workers if gunicorn has made a folder."""
+    """Return the metrics of this process, or of all workers together if gunicorn has created their folder."""
     return Metrics(Path(environ[FOLDER]) if FOLDER in environ else None)
 
 
 def password_check_for(auth: DirectConnection | SupabaseConnection | None) -> CheckPassword | None:
-    """The check of an admin's e-mail and password by Auth; None if no Auth Admin API is configured."""
+    """Return Auth's check of an admin's e-mail and password, or None if no Auth Admin API is configured."""
     if isinstance(auth, SupabaseConnection):
         return partial(check_with_supabase, auth.url, auth.service_role_key)
     return partial(check_locally, LocalAuthAdmin(auth.url)) if auth is not None else None
@@ -81,11 +84,12 @@ def relay_for(
     notifier: Notifier | None = None,
     report: Callable[[str, PassResult | None], None] = ignore_report,
 ) -> Relay:
-    """Build a relay, without starting it.
+    """Return a relay that is not started.
 
-    It has loops for events, the monitor and bulk replays, for actions if `accounts` is given, and for notices if
-    `notifier` is given. Each loop has its own thread, so a slow Auth delays no event. Over a direct connection, the
-    database wakes the loop for events at once; over the Data API, this loop polls. `report` is called after each pass.
+    A relay has loops for events, the monitor and bulk replays. It also has a loop for actions if `accounts` is given,
+    and a loop for notices if `notifier` is given. Each loop has a separate thread, so a slow Auth does not delay
+    events. Over a direct connection, the database wakes the loop for events immediately. Over the Data API, this loop
+    polls. `report` is called after each pass. The database records a loop that fails.
     """
     wait = Wakeup(connection.url).wait if isinstance(connection, DirectConnection) else None
     loops = [
@@ -97,7 +101,7 @@ def relay_for(
         loops.append(Loop("actions", accounts.run_once))
     if notifier is not None:
         loops.append(Loop("notices", notifier.run_once, every=notify.POLL_SECONDS))
-    return Relay(*loops, report=report)
+    return Relay(*loops, report=report, record=partial(failing_loops.record, database))
 
 
 def create_app(
@@ -105,9 +109,13 @@ def create_app(
 ) -> Flask:
     """Create the Flask application, with the settings of the environment by default. Raises BadSetting.
 
-    `app.extensions` holds `wiring`, `metrics` and `accounts`, and with RELAY=on also `relay`, which is not started.
+    `app.extensions` holds `wiring`, `metrics` and `accounts`. With RELAY=on it also holds `relay`, which is not
+    started.
     """
-    settings = settings if settings is not None else config.load(read_environment())
+    if settings is None:
+        settings = config.load(read_environment())
+        for warning in config.ignored(read_environment()):
+            log.warning(warning)
     database = database if database is not None else database_for(settings.connection)
     accounts = accounts_for(settings.auth, database, settings.policy, settings.auth_rate, now)
     wiring = Wiring(
@@ -120,15 +128,15 @@ def create_app(
     )
 
     app = Flask("webhook_service", static_folder=None, static_url_path="/static", template_folder="web/templates")
-    app.url_map.merge_slashes = False  # it would redirect, and pg_net turns a redirected POST into a GET
+    app.url_map.merge_slashes = False  # merging redirects, and pg_net turns a redirected POST into a GET
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
-    app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's default provider
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # an attribute of Flask's default provider
     for part in (webhooks, health, metrics, events, employees, held, docs):
         app.register_blueprint(part.blueprint(wiring))
     site.register(app, wiring)
     errors.register(app)
     app.extensions |= {"wiring": wiring, "metrics": wiring.metrics, "accounts": accounts}
-    if settings.relay:  # the server starts the relay, after the fork (gunicorn_conf)
+    if settings.relay:  # the server starts the relay after the fork (gunicorn_conf)
         notifier = notify.notifier(
             database, settings.notices, settings.pages, settings.admin_api_key, with_actions=accounts is not None
         )

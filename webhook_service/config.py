@@ -1,6 +1,7 @@
-"""Read the settings from the environment. A missing or bad value stops the start with an error that names it.
+"""Reads the settings from the environment.
 
-Each function takes the environment as a mapping and raises BadSetting.
+Each function takes the environment as a mapping. It raises BadSetting, which names the variable, for a missing or bad
+value, so that the service does not start.
 """
 
 import os
@@ -8,6 +9,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from webhook_service.db.url import without_foreign_options
 from webhook_service.errors import BadSetting
 from webhook_service.inbound.signature import Secret, parse_secrets
 from webhook_service.notifications.destinations import destinations
@@ -44,14 +46,14 @@ SHORTEST_SECRET_KEY = 32
 
 
 def read_environment() -> dict[str, str]:
-    """A copy of the environment of this process."""
+    """Return a copy of the environment of this process."""
     return dict(os.environ)
 
 
 def load_server(environ: Mapping[str, str]) -> ServerSettings:
     """Read the settings of the HTTP server. Raises BadSetting."""
     return ServerSettings(
-        host=value_of(environ, "HOST") or DEFAULT_HOST,
+        host=host(environ),
         port=port(environ),
         workers=whole_number(environ, "WEB_CONCURRENCY", DEFAULT_WORKERS),
         log_level=log_level(environ),
@@ -59,7 +61,7 @@ def load_server(environ: Mapping[str, str]) -> ServerSettings:
 
 
 def without_settings(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment without this service's variables, for a server that must get other settings."""
+    """Return the environment without this service's variables, for a server that gets other settings."""
     return {name: value for name, value in environ.items() if name.removesuffix("_FILE") not in NAMES}
 
 
@@ -81,13 +83,13 @@ def load(environ: Mapping[str, str]) -> Settings:
 
 
 def has_connection(environ: Mapping[str, str]) -> bool:
-    """Whether any variable of a database connection is set. If none is, `serve` starts an embedded database."""
+    """Return whether a database connection is configured. If not, `serve` starts an embedded database."""
     names = ("DATABASE_URL", "SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY")
     return any(value_of(environ, name) is not None for name in names)
 
 
 def connection(environ: Mapping[str, str]) -> DirectConnection | SupabaseConnection:
-    """The database at DATABASE_URL if that is set, else Supabase's Data API."""
+    """Return the connection to DATABASE_URL, or to Supabase's Data API if DATABASE_URL is not set."""
     if value_of(environ, "DATABASE_URL") is not None:
         return DirectConnection(database_url(environ))
     if value_of(environ, "SUPABASE_URL") is None:
@@ -96,9 +98,10 @@ def connection(environ: Mapping[str, str]) -> DirectConnection | SupabaseConnect
 
 
 def auth_admin(environ: Mapping[str, str]) -> SupabaseConnection | DirectConnection | None:
-    """The Auth Admin API at SUPABASE_URL; with AUTH_ADMIN=local, its stand-in in the database at DATABASE_URL.
+    """Return the connection to the Auth Admin API at SUPABASE_URL.
 
-    None if AUTH_ADMIN is off, which is the default without SUPABASE_URL.
+    With AUTH_ADMIN=local, returns the connection to its stand-in in the database at DATABASE_URL. Returns None if
+    AUTH_ADMIN is off, which is the default without SUPABASE_URL.
     """
     default = "off" if value_of(environ, "SUPABASE_URL") is None else "supabase"
     choice = value_of(environ, "AUTH_ADMIN") or default
@@ -112,12 +115,12 @@ def auth_admin(environ: Mapping[str, str]) -> SupabaseConnection | DirectConnect
 
 
 def auth_rate(environ: Mapping[str, str]) -> int:
-    """How many actions a second all relays together may perform."""
+    """Return the number of actions per second that all relays together may perform."""
     return whole_number(environ, "AUTH_RATE", DEFAULT_AUTH_RATE)
 
 
 def supabase(environ: Mapping[str, str]) -> SupabaseConnection:
-    """The Supabase project of SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY."""
+    """Return the connection to the project of SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY."""
     url = required(environ, "SUPABASE_URL")
     if not re.match(r"https?://[^/\s]+", url):
         raise BadSetting("SUPABASE_URL", "must begin with https:// (or http://)")
@@ -128,15 +131,36 @@ def supabase(environ: Mapping[str, str]) -> SupabaseConnection:
 
 
 def database_url(environ: Mapping[str, str]) -> str:
-    """DATABASE_URL, which must be a postgresql:// URL."""
+    """Return DATABASE_URL, which must be a postgresql:// URL, without the ignored options."""
+    return database_url_and_ignored(environ)[0]
+
+
+def ignored(environ: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each ignored part of a setting."""
+    if value_of(environ, "DATABASE_URL") is None:
+        return []
+    try:
+        _, names = database_url_and_ignored(environ)
+    except BadSetting:  # the reader of the setting reports the error
+        return []
+    return [f"DATABASE_URL: the option {name} of another client is ignored" for name in names]
+
+
+def database_url_and_ignored(environ: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
+    """Return DATABASE_URL without the ignored options, and the names of these options."""
     url = required(environ, "DATABASE_URL")
     if not re.match(r"postgres(ql)?://", url):
-        raise BadSetting("DATABASE_URL", "must begin with postgresql://")
-    return url
+        raise BadSetting(
+            "DATABASE_URL", "must begin with postgresql:// (without the name of a driver, such as +asyncpg)"
+        )
+    try:
+        return without_foreign_options(url)
+    except ValueError as error:
+        raise BadSetting("DATABASE_URL", str(error)) from None
 
 
 def webhook_secrets(environ: Mapping[str, str]) -> tuple[Secret, ...]:
-    """The secrets in WEBHOOK_SECRETS, newest first."""
+    """Return the secrets in WEBHOOK_SECRETS, newest first."""
     try:
         return parse_secrets(required(environ, "WEBHOOK_SECRETS"))
     except ValueError as error:
@@ -144,7 +168,7 @@ def webhook_secrets(environ: Mapping[str, str]) -> tuple[Secret, ...]:
 
 
 def admin_api_key(environ: Mapping[str, str]) -> str:
-    """ADMIN_API_KEY: at least SHORTEST_ADMIN_KEY printable ASCII characters, without spaces."""
+    """Return ADMIN_API_KEY, which has at least SHORTEST_ADMIN_KEY printable ASCII characters, without spaces."""
     key = required(environ, "ADMIN_API_KEY")
     if not re.fullmatch(r"[!-~]*", key):
         raise BadSetting("ADMIN_API_KEY", "must be one word of ASCII characters")
@@ -154,7 +178,7 @@ def admin_api_key(environ: Mapping[str, str]) -> str:
 
 
 def pages(environ: Mapping[str, str]) -> PageSettings:
-    """The settings of the dashboard."""
+    """Return the settings of the dashboard."""
     secret_key = value_of(environ, "SECRET_KEY") or ""
     if 0 < len(secret_key) < SHORTEST_SECRET_KEY:
         raise BadSetting("SECRET_KEY", f"must have at least {SHORTEST_SECRET_KEY} characters")
@@ -167,7 +191,7 @@ def pages(environ: Mapping[str, str]) -> PageSettings:
 
 
 def public_url(environ: Mapping[str, str]) -> str | None:
-    """PUBLIC_URL without a slash at its end; None if it is not set."""
+    """Return PUBLIC_URL without a slash at its end, or None if it is not set."""
     url = value_of(environ, "PUBLIC_URL")
     if url is not None and not re.fullmatch(r"https?://[^/\s?#]+[^\s?#]*", url):
         raise BadSetting("PUBLIC_URL", "must begin with https:// (or http://), and must not have a query")
@@ -175,7 +199,7 @@ def public_url(environ: Mapping[str, str]) -> str | None:
 
 
 def notices(environ: Mapping[str, str]) -> NoticeSettings:
-    """The settings of notices."""
+    """Return the settings of notices."""
     has_limit = value_of(environ, "NOTIFY_SILENCE_HOURS") is not None
     return NoticeSettings(
         urls=notify_urls(environ),
@@ -185,9 +209,9 @@ def notices(environ: Mapping[str, str]) -> NoticeSettings:
 
 
 def notify_urls(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The destinations in NOTIFY_URLS, separated by space or comma.
+    """Return the destinations in NOTIFY_URLS, which spaces or commas separate.
 
-    A comma separates only before another `scheme://`: a URL may itself hold commas, for example between recipients.
+    A comma separates only before another `scheme://`, because a URL may contain commas, for example between recipients.
     """
     text = value_of(environ, "NOTIFY_URLS") or ""
     urls = tuple(url for url in re.split(r"[\s,]+(?=[\w+.-]+://)", text) if url)
@@ -199,7 +223,7 @@ def notify_urls(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def policy(environ: Mapping[str, str]) -> Policy:
-    """The policy of EMAIL_OWNER, NAME_FIELDS and MASS_DEACTIVATION_LIMIT."""
+    """Return the policy of EMAIL_OWNER, NAME_FIELDS and MASS_DEACTIVATION_LIMIT."""
     return Policy(
         email_owner=email_owner(environ),
         name_fields=name_fields(environ),
@@ -208,7 +232,10 @@ def policy(environ: Mapping[str, str]) -> Policy:
 
 
 def deactivation_limit(environ: Mapping[str, str]) -> str:
-    """MASS_DEACTIVATION_LIMIT: a number of logins, a percentage of the linked employees, or off; 10% by default."""
+    """Return MASS_DEACTIVATION_LIMIT: a number of logins, a percentage of the linked employees, or off.
+
+    The default is 10%.
+    """
     text = (value_of(environ, "MASS_DEACTIVATION_LIMIT") or DEACTIVATION_LIMIT).lower()
     if text != "off" and re.fullmatch("[0-9]{1,9}|[1-9][0-9]?%|100%", text) is None:
         raise BadSetting("MASS_DEACTIVATION_LIMIT", "must be a number such as 50, a percentage such as 10%, or off")
@@ -216,7 +243,7 @@ def deactivation_limit(environ: Mapping[str, str]) -> str:
 
 
 def email_owner(environ: Mapping[str, str]) -> EmailOwner:
-    """EMAIL_OWNER; Auth by default."""
+    """Return EMAIL_OWNER, which is Auth by default."""
     text = value_of(environ, "EMAIL_OWNER") or EmailOwner.AUTH
     try:
         return EmailOwner(text)
@@ -225,9 +252,10 @@ def email_owner(environ: Mapping[str, str]) -> EmailOwner:
 
 
 def name_fields(environ: Mapping[str, str]) -> dict[str, str]:
-    """NAME_FIELDS as {employees column: key in raw_user_meta_data}; "none" is {}, and copies no names.
+    """Return NAME_FIELDS as {employees column: key in raw_user_meta_data}.
 
-    Example: NAME_FIELDS="first_name=given_name last_name=family_name".
+    An example is NAME_FIELDS="first_name=given_name last_name=family_name". The value "none" means {}, so that no names
+    are copied.
     """
     text = value_of(environ, "NAME_FIELDS")
     if text is None:
@@ -243,15 +271,21 @@ def name_fields(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def log_level(environ: Mapping[str, str]) -> str:
-    """LOG_LEVEL in upper case; INFO by default."""
+    """Return LOG_LEVEL in upper case. The default is INFO."""
     level = (value_of(environ, "LOG_LEVEL") or "INFO").upper()
     if level not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
         raise BadSetting("LOG_LEVEL", "must be debug, info, warning, error or critical")
     return level
 
 
+def host(environ: Mapping[str, str]) -> str:
+    """Return HOST, with brackets around an IPv6 address, as in a URL."""
+    text = (value_of(environ, "HOST") or DEFAULT_HOST).removeprefix("[").removesuffix("]")
+    return f"[{text}]" if ":" in text else text
+
+
 def port(environ: Mapping[str, str]) -> int:
-    """PORT, from 1 to 65535."""
+    """Return PORT, from 1 to 65535."""
     number = whole_number(environ, "PORT", DEFAULT_PORT)
     if number > 65535:
         raise BadSetting("PORT", "must be at most 65535")
@@ -262,7 +296,7 @@ def port(environ: Mapping[str, str]) -> int:
 
 
 def value_of(environ: Mapping[str, str], name: str) -> str | None:
-    """The stripped value of NAME, or the content of the file that NAME_FILE names; None if there is none."""
+    """Return the stripped value of NAME, or the content of the file that NAME_FILE names, or None if both are empty."""
     value, file = environ.get(name, "").strip(), environ.get(f"{name}_FILE", "").strip()
     if value and file:
         raise BadSetting(name, f"and {name}_FILE are both set; keep one")
@@ -275,7 +309,7 @@ def value_of(environ: Mapping[str, str], name: str) -> str | None:
 
 
 def required(environ: Mapping[str, str], name: str) -> str:
-    """The value of a variable that must be set."""
+    """Return the value of a variable that must be set."""
     value = value_of(environ, name)
     if value is None:
         raise BadSetting(name, f"is not set (nor {name}_FILE)")
@@ -283,7 +317,7 @@ def required(environ: Mapping[str, str], name: str) -> str:
 
 
 def switch(environ: Mapping[str, str], name: str, *, default: str) -> bool:
-    """The value of a variable that is on or off."""
+    """Return whether a variable is on."""
     text = (value_of(environ, name) or default).lower()
     if text not in ("on", "off", "true", "false", "1", "0"):
         raise BadSetting(name, "must be on or off")
@@ -291,7 +325,7 @@ def switch(environ: Mapping[str, str], name: str, *, default: str) -> bool:
 
 
 def whole_number(environ: Mapping[str, str], name: str, default: int) -> int:
-    """The value of a variable that is an integer from 1 to 999999999."""
+    """Return the value of a variable that is an integer from 1 to 999999999."""
     text = value_of(environ, name)
     if text is None:
         return default
@@ -301,6 +335,6 @@ def whole_number(environ: Mapping[str, str], name: str, default: int) -> int:
 
 
 def words(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
-    """The values of a variable, separated by space or comma; () if it is not set."""
+    """Return the values of a variable, which spaces or commas separate, or () if it is not set."""
     text = value_of(environ, name)
     return tuple(word for word in re.split(r"[\s,]+", text) if word) if text is not None else ()

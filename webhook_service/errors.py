@@ -1,7 +1,7 @@
-"""All errors of the service. Each class is named by what the caller should do.
+"""All errors of the service. The class says what the caller should do.
 
-`reason` is a stable, public slug for machines, and `detail` a sentence for people. Neither ever holds a secret, a
-request body or personal data. Only `web.errors` knows their HTTP statuses.
+`reason` is a stable, public slug for machines, and `detail` is a sentence for people. They never contain a secret, a
+request body or personal data. Only `web.errors` maps errors to HTTP statuses.
 """
 
 
@@ -26,7 +26,7 @@ class BadSignature(ServiceError):
 
 
 class BadPayload(ServiceError):
-    """The body can never be processed; the sender must not send the same body again."""
+    """The body cannot be processed, and a retry does not help."""
 
 
 class PayloadTooLarge(BadPayload):
@@ -46,7 +46,7 @@ class Unauthorized(ServiceError):
 
 
 class InvalidQuery(ServiceError):
-    """The parameters of an admin's request are invalid; `fields` is {name: [error text]}."""
+    """The parameters of an admin's request are invalid. `fields` is {name: [error text]}."""
 
     def __init__(self, fields: dict[str, list[str]]) -> None:
         super().__init__("invalid_query", "The parameters are invalid.")
@@ -54,7 +54,7 @@ class InvalidQuery(ServiceError):
 
 
 class EventNotFound(ServiceError):
-    """The ledger has no such event, or none that can be replayed."""
+    """The ledger has no such event, or the event cannot be replayed."""
 
 
 class BadLink(ServiceError):
@@ -62,7 +62,7 @@ class BadLink(ServiceError):
 
 
 class ExpiredLink(ServiceError):
-    """The link has a valid signature, and has expired."""
+    """The link has a valid signature, but has expired."""
 
 
 class EmployeeNotFound(ServiceError):
@@ -73,9 +73,9 @@ class EmployeeNotFound(ServiceError):
 
 
 class EmployeeRejected(ServiceError):
-    """A rule of the employees table, such as a constraint or a trigger, rejects the row.
+    """The employees table rejects the row, for example because of a constraint or a trigger.
 
-    `facts` is {"sqlstate", "constraint", "column"}; an unknown one is None.
+    `facts` is {"sqlstate", "constraint", "column"}, in which unknown values are None.
     """
 
     def __init__(self, detail: str, facts: dict[str, str | None]) -> None:
@@ -86,7 +86,8 @@ class EmployeeRejected(ServiceError):
 class EmailTaken(ServiceError):
     """Another employee or auth user has that e-mail.
 
-    `side` is `employees` or `auth`; `holder` is {"employee_id", "auth_user_id"}, as far as these are known.
+    `side` is `employees` or `auth`. `holder` is {"employee_id", "auth_user_id"}, in which unknown values are None or
+    missing.
     """
 
     def __init__(self, side: str, holder: dict[str, int | str | None]) -> None:
@@ -96,20 +97,20 @@ class EmailTaken(ServiceError):
 
 
 class Unavailable(ServiceError):
-    """The database cannot be reached or cannot answer now; the caller should retry. A call is never half done."""
+    """The database is unavailable, and the caller should retry. A call takes effect completely or not at all."""
 
     retry_after = 5
     """Seconds to wait before the retry."""
 
 
 class Conflict(Unavailable):
-    """The call conflicts with another transaction; the caller should retry at once, with fewer works in one call."""
+    """The call conflicts with another transaction. The caller should retry immediately, with fewer works in a call."""
 
 
 class AuthUnavailable(ServiceError):
-    """The Auth Admin API cannot be reached or cannot answer now; the caller should retry later.
+    """The Auth Admin API is unavailable, and the caller should retry later.
 
-    The call may have taken effect all the same: read the auth user before deciding what to do.
+    The call may have taken effect nevertheless, so the caller must read the auth user before the retry.
     """
 
     retry_after = 5.0
@@ -117,7 +118,7 @@ class AuthUnavailable(ServiceError):
 
 
 class AuthThrottled(AuthUnavailable):
-    """Auth answered 429: wait `retry_after` seconds. The call has taken no effect."""
+    """Auth answered 429, and the caller must wait for `retry_after` seconds. The call has not taken effect."""
 
     def __init__(self, reason: str, detail: str, retry_after: float) -> None:
         super().__init__(reason, detail)
@@ -125,11 +126,14 @@ class AuthThrottled(AuthUnavailable):
 
 
 class AuthUncertain(AuthUnavailable):
-    """It is not known whether the auth user was created, and this may last for some seconds."""
+    """Auth may have created the auth user, or may still create it within some seconds."""
 
 
 class AuthRefused(ServiceError):
-    """The Auth Admin API refuses the call, and a retry does not help. `code` is Auth's, such as `validation_failed`."""
+    """The Auth Admin API refuses the call, and a retry does not help.
+
+    `code` is Auth's code, such as `validation_failed`.
+    """
 
     def __init__(self, reason: str, detail: str, code: str = "") -> None:
         super().__init__(reason, detail)
@@ -149,8 +153,8 @@ class DatabaseError(ServiceError):
 
 
 class NotPossible(ServiceError):
-    """The command is not possible here, or not now; the detail says why."""
+    """The command is not possible in this installation, or not at this time. The detail says why."""
 
 
 class MigrationError(ServiceError):
-    """The database's schema cannot be migrated to this version; the detail says why and what to do."""
+    """The database's schema cannot be migrated to this version. The detail says why and what to do."""

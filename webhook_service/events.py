@@ -1,4 +1,4 @@
-"""The data types that all modules share: deliveries, events, works, results, accounts and actions. No I/O."""
+"""The data types that all modules share: deliveries, events, works, results, accounts and actions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 Json = Any
-"""A JSON value as `json.loads` returns it."""
+"""A JSON value in the form that `json.loads` returns."""
 
 
 class Operation(StrEnum):
@@ -46,7 +46,7 @@ class Via(StrEnum):
 
 
 class Outcome(StrEnum):
-    """The result of an event. The first group goes with SUCCESS, the second with FAILED."""
+    """The result of an event. The first group of outcomes has the status SUCCESS, and the second group FAILED."""
 
     LINKED = "linked"
     SYNCED = "synced"
@@ -67,7 +67,7 @@ class Outcome(StrEnum):
 
 
 class ActionOutcome(StrEnum):
-    """The result of an action. The first group goes with SUCCESS, the second with FAILED."""
+    """The result of an action. The first group of outcomes has the status SUCCESS, and the second group FAILED."""
 
     DISABLED = "disabled"
     ENABLED = "enabled"
@@ -76,11 +76,11 @@ class ActionOutcome(StrEnum):
     LINKED = "linked"
     """The employee was linked to an auth user that already existed."""
     UNCHANGED = "unchanged"
-    """Auth was already in the requested state, after an earlier call of this service or another change."""
+    """Auth already had the requested values, because of an earlier call of this service or another change."""
     STALE = "stale"
-    """A newer action, or the owner of the e-mail, has overruled the action."""
+    """A newer action or the owner of the e-mail has overruled the action."""
     GONE = "gone"
-    """The auth user to disable does not exist any more."""
+    """The auth user to disable no longer exists."""
     UNDONE = "undone"
     """Neither the employee nor the auth user was created."""
 
@@ -89,14 +89,15 @@ class ActionOutcome(StrEnum):
     AUTH_REFUSED = "auth_refused"
     AUTH_UNAVAILABLE = "auth_unavailable"
     NOT_PERFORMED = "not_performed"
-    """Auth answered with success, but the auth user read afterwards does not have the change."""
+    """Auth answered with success, but the auth user does not have the change."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """A verified request to the webhook. Only `inbound.signature` creates deliveries.
 
-    `body` is the raw request body. `sent_at` is the signed time, or the time of arrival of a delivery with a token.
+    `body` is the raw request body. `sent_at` is the signed time. If the delivery has a token instead, it is the time of
+    arrival.
     """
 
     event_id: str
@@ -106,10 +107,11 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class AuthUser:
-    """The mapped state of one auth user; nothing else of `auth.users` is kept.
+    """The mapped state of one auth user. Other columns of `auth.users` are not kept.
 
-    `names` is {employees column: value} for the configured name fields, without empty ones. A deleted user (its row is
-    gone, or has a `deleted_at`) has neither e-mail nor names: Auth replaces those of a soft-deleted user by hashes.
+    `names` is {employees column: value} for the configured name fields, without empty values. The row of a deleted user
+    is gone, or has a `deleted_at`. A deleted user has no e-mail and no names. Auth itself replaces the e-mail of a
+    soft-deleted user by a hash.
     """
 
     id: UUID
@@ -126,7 +128,7 @@ class AuthUser:
 class AuthEvent:
     """One change of one auth user. Only `inbound.payload` creates events.
 
-    `version` orders the events of one user, and the newest wins (see `payload.version_of`).
+    `version` orders the events of one user. The newest event wins (see `payload.version_of`).
     """
 
     event_id: str
@@ -160,12 +162,12 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """The steps that the database takes for one event, one for each situation.
+    """An event with the step or outcome for each situation.
 
-    `copy` is {employees column: value}. `columns` are the columns that may be copied at all, from older events too.
-    `key` is {"email": ...} or {"employee_number": ...}, by which an employee is searched; None if the auth user must
-    not be linked. `requested_by` names the admin who asked for a replay. `lease` names the relay that must still hold
-    the row.
+    `copy` is {employees column: value}. `columns` are the columns that this event and older events may copy. `key` is
+    the key of the matching employee, {"email": ...} or {"employee_number": ...}, or None if the auth user must not be
+    linked. `requested_by` names the admin who requested a replay. `lease` names the relay whose lease on the row must
+    still be valid.
     """
 
     event: AuthEvent
@@ -180,10 +182,10 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An auth user as the Auth Admin API returns it.
+    """An auth user that the Auth Admin API returned.
 
-    `email` is in lower case, None if there is none. `role` comes from app_metadata, which only the service role can
-    write.
+    `email` is in lower case, or None if the auth user has no e-mail. `role` comes from app_metadata, which only the
+    service role can write.
     """
 
     id: UUID
@@ -197,7 +199,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Employee:
-    """The employee who is linked to an auth user now. `email` is in lower case, without surrounding space."""
+    """The employee who is linked to an auth user now. `email` is in lower case, without surrounding spaces."""
 
     employee_id: int
     is_active: bool
@@ -206,10 +208,10 @@ class Employee:
 
 @dataclass(frozen=True, slots=True)
 class RequestedAction:
-    """An action that a relay has claimed, with the employee as it is now (None: no employee has the auth user).
+    """An action that a relay has claimed, with the employee's current row, or None if no employee has the auth user.
 
-    For a change of an e-mail, `was` is Auth's e-mail as it was known when the action was recorded, and `sent` holds the
-    e-mails of earlier actions for this auth user.
+    A change of an e-mail also needs earlier e-mails. `was` is Auth's last known e-mail at the time when the action was
+    recorded. `sent` holds the e-mails of earlier actions for this auth user.
     """
 
     event_id: str
@@ -224,7 +226,7 @@ class RequestedAction:
 class Result:
     """The result of one work.
 
-    `status` is that of the ledger row. `changes` is {column: {"from", "to"}}, of replays only.
+    `status` is the status of the ledger row. `changes` is {column: {"from", "to"}}, and is empty except in replays.
     """
 
     event_id: str

@@ -1,4 +1,4 @@
-"""Logs as lines of JSON on standard error. They hold no secret, signature or body, and e-mail addresses are masked."""
+"""Logs lines of JSON on standard error. A line contains no secret, signature or body, and masks e-mail addresses."""
 
 import json
 import logging
@@ -14,14 +14,15 @@ LONGEST_CHAIN = 10
 
 
 def masked(text: str) -> str:
-    """The text with all e-mail addresses masked: `jane.doe@example.com` becomes `j***@example.com`."""
+    """Mask all e-mail addresses of a text: `jane.doe@example.com` becomes `j***@example.com`."""
     return EMAIL.sub(lambda found: f"{found[1] or ''}***@{found[2]}", text) if "@" in text else text
 
 
 def masked_within(value: Any) -> Any:
     """Mask all texts of a JSON value.
 
-    This happens before the value is written as JSON, where an escape sequence could pass for a letter of an address.
+    A text must be masked before it is written as JSON, in which an escape sequence could be read as a part of an
+    address.
     """
     if isinstance(value, str):
         return masked(value)
@@ -49,9 +50,9 @@ class JsonFormatter(logging.Formatter):
 
 
 def described(error: BaseException) -> list[str]:
-    """The types and source lines of an error and its causes, outermost first; at most LONGEST_CHAIN of them.
+    """Return the types and source lines of an error and its causes, outermost first, at most LONGEST_CHAIN.
 
-    The texts of the errors are left out because they may hold personal data.
+    The texts of the errors are omitted, because they may contain personal data.
     """
     lines: list[str] = []
     cause: BaseException | None = error
@@ -64,7 +65,7 @@ def described(error: BaseException) -> list[str]:
 
 
 def dict_config(level: str = "INFO") -> dict[str, Any]:
-    """The configuration for logging.config.dictConfig, and for gunicorn's logconfig_dict."""
+    """Return the configuration for logging.config.dictConfig and for gunicorn's logconfig_dict."""
     ours = {"handlers": ["stderr"], "level": level, "propagate": False}
     return {
         "version": 1,
@@ -76,7 +77,7 @@ def dict_config(level: str = "INFO") -> dict[str, Any]:
             "webhook_service": ours,
             "gunicorn.error": ours,
             "psycopg": ours | {"level": "ERROR"},  # its warnings repeat the text of an error
-            # No access log: each delivery is already one line.
+            # An access log is not needed, because each delivery already writes one line.
             "gunicorn.access": {"handlers": [], "level": "CRITICAL", "propagate": False},
         },
     }

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 NAME_COLUMNS = ("first_name", "last_name")
-"""The columns of employees that names may be copied to, as texts from raw_user_meta_data. A column needs an SQL change
-too before it is copied: see "Add a column" in docs/operating.md.
+"""The columns of employees to which texts from raw_user_meta_data may be copied. A new column also needs a change of
+the SQL: see "Add a column" in docs/operating.md.
 """
 
 
@@ -15,7 +15,7 @@ DEACTIVATION_LIMIT = "10%"
 
 
 class EmailOwner(StrEnum):
-    """The side whose e-mail overrules the other's."""
+    """The side whose e-mail overrules the e-mail of the other side."""
 
     AUTH = "auth"
     EMPLOYEES = "employees"
@@ -26,8 +26,9 @@ class Policy:
     """The settings that decisions depend on.
 
     `name_fields` is {employees column: key in raw_user_meta_data}. `columns` are the columns of employees that may be
-    copied: those of `name_fields`, and `email` if Auth owns it. `deactivation_limit` is how many logins may be banned
-    in an hour before bans are held for an admin: a number, a share such as "10%" (at least 20 logins), or "off".
+    overwritten: the columns of `name_fields`, and `email` if Auth owns e-mails. `deactivation_limit` is the number of
+    logins that may be banned in an hour before bans are held for an admin: a number, a share such as "10%" (at least 20
+    logins), or "off".
     """
 
     email_owner: EmailOwner = EmailOwner.AUTH

@@ -10,9 +10,9 @@ class Database(Protocol):
     """A PostgreSQL database with this service's SQL functions. Any thread may call it."""
 
     def call(self, function: str, **params: Json) -> Json:
-        """Call `public.<function>` with named JSON parameters in its own transaction, and return its JSON result.
+        """Call `public.<function>` with named JSON parameters in a separate transaction, and return its JSON result.
 
-        Raises Unavailable if a retry may help, and DatabaseError otherwise. Returns or raises within a few seconds.
+        Raises Unavailable if a retry may help, and DatabaseError otherwise. A call lasts at most a few seconds.
         """
 
     async def call_soon(self, function: str, **params: Json) -> Json:
@@ -20,9 +20,10 @@ class Database(Protocol):
 
     @property
     def round_trip(self) -> float:
-        """The minimum network time of the latest `call_soon` calls, in seconds; 0 before the first call.
+        """The minimum network time of the latest `call_soon` calls, in seconds, or 0 before the first call.
 
-        It is the part of a call in which the database does not work, as far as the adapter knows it.
+        The network time is the duration of a call without the time that the database needs. An adapter that does not
+        know the database's time returns the whole duration.
         """
 
     def close(self) -> None:
@@ -32,17 +33,17 @@ class Database(Protocol):
 class AuthAdmin(Protocol):
     """The Auth Admin API. Any thread may call it.
 
-    Each call returns or raises within 15 seconds. Every call may raise AuthUnavailable (AuthThrottled after a 429), and
-    AuthRefused if a retry does not help.
+    Each call lasts at most 15 seconds. Every call may raise AuthUnavailable (AuthThrottled after a 429), or AuthRefused
+    if a retry does not help.
     """
 
     def get(self, auth_user_id: UUID) -> Account | None:
-        """Return the auth user, or None if it does not exist. A soft-deleted one is returned, with `deleted_at`."""
+        """Return the auth user, or None if it does not exist. A soft-deleted auth user has a `deleted_at`."""
 
     def create(self, auth_user_id: UUID, email: str, *, password: str | None) -> Account:
         """Create an auth user with this id. Its e-mail is confirmed if a password is given.
 
-        Raises AuthEmailExists if the e-mail or the id is already in use. Auth answers 500 to an id in use
+        Raises AuthEmailExists if the e-mail or the id is already in use. Auth answers 500 if the id is in use
         (supabase/auth v2.196).
         """
 
@@ -53,14 +54,14 @@ class AuthAdmin(Protocol):
         """
 
     def update(self, auth_user_id: UUID, *, banned: bool | None = None, email: str | None = None) -> Account:
-        """Ban the auth user for good or lift the ban, and set the e-mail as confirmed, without a mail.
+        """Ban the auth user permanently or lift the ban, and set the e-mail as confirmed, without a mail.
 
         None leaves a value unchanged. Raises AuthUserNotFound. Raises AuthUnavailable if another auth user has the
         e-mail, because Auth answers 500 to a duplicate e-mail (supabase/auth v2.196).
         """
 
     def delete(self, auth_user_id: UUID) -> None:
-        """Delete the auth user for good. Do nothing if it does not exist."""
+        """Delete the auth user permanently. Do nothing if it does not exist."""
 
     def close(self) -> None:
         """Close all connections."""

@@ -1,4 +1,4 @@
-"""The settings of the application, as `config` reads them."""
+"""The settings of the application, which `config` reads."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -31,9 +31,9 @@ class SupabaseConnection:
 class PageSettings:
     """The settings of the dashboard.
 
-    An auth user whose `role` in app_metadata is one of `roles` may sign in; without roles, only the admin key does.
-    An admin who is idle for `idle_minutes` is signed out. `public_url` is the address of the service for browsers, and
-    for links in messages.
+    An auth user may sign in if its `role` in app_metadata is in `roles`. If `roles` is empty, admins can sign in only
+    with the admin key. An admin who is idle for `idle_minutes` is signed out. `public_url` is the address of the
+    service for browsers and for links in messages.
     """
 
     secret_key: str = field(default="", repr=False)
@@ -42,7 +42,7 @@ class PageSettings:
     public_url: str | None = None
 
     def signing_key(self, admin_api_key: str) -> bytes:
-        """The key that signs cookies and links: SECRET_KEY, or a key derived from the admin key.
+        """Return the key that signs cookies and links: SECRET_KEY, or a key derived from the admin key.
 
         The derivation (scrypt) is slow on purpose, so that a cookie does not help to guess the admin key.
         """
@@ -55,8 +55,8 @@ class PageSettings:
 class NoticeSettings:
     """The settings of notices.
 
-    `urls` are apprise's URLs of the destinations, which hold passwords. A backlog is reported from `backlog_minutes`
-    on, and silence from `silence_hours` on; None does not watch for silence.
+    `urls` are apprise's URLs of the destinations, which hold passwords. A backlog is reported after `backlog_minutes`,
+    and silence after `silence_hours`. If `silence_hours` is None, silence is not reported.
     """
 
     urls: tuple[str, ...] = field(default=(), repr=False)
@@ -68,9 +68,10 @@ class NoticeSettings:
 class Settings:
     """All settings of the application.
 
-    `auth` is the connection to the Auth Admin API, or to its stand-in in a PostgreSQL database; None performs no
-    actions. `auth_rate` is how many actions a second all relays together may perform. `static_token` accepts deliveries
-    with a token instead of a signature. `relay` runs a relay in each web process.
+    `auth` is the connection to the Auth Admin API, or to its stand-in in a PostgreSQL database. If it is None, no
+    actions are performed. `auth_rate` is the number of actions per second that all relays together may perform.
+    `static_token` says whether deliveries with a token instead of a signature are accepted. `relay` says whether each
+    web process runs a relay.
     """
 
     connection: DirectConnection | SupabaseConnection
@@ -88,7 +89,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """The settings of gunicorn."""
+    """The settings of gunicorn. An IPv6 `host` is in brackets."""
 
     host: str
     port: int

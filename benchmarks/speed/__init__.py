@@ -1,1 +1,1 @@
-"""The speed of the service, beside the limit of its database and beside services that make one call per event."""
+"""The speed of the service, compared with the limit of its database and with services that call it once per event."""

@@ -42,14 +42,15 @@ PARTS: dict[str, tuple[str, Measure]] = {
 @click.option("--large-events", default=5_000_000, show_default=True, help="Events in the large company's ledger.")
 @click.option("--write/--no-write", "is_written", default=True, help="Write the tables to docs/speed.md.")
 def main(parts: tuple[str, ...], is_written: bool, **chosen: Any) -> None:
-    """Measure how fast the service is: all PARTS, or those named. Needs wrk.
+    """Measure how fast the service is in all PARTS, or in the named PARTS. Needs wrk.
 
     \b
     rates   events a second, beside the limit of the database, one call per event
-            and, where Node.js 20 is installed, two services under it
-    delay   the same, with 10 ms between service and database
+            and, if Node.js 20 is installed, two services under Node.js
+    delay   events a second, with 10 ms between service and database
     burst   how long 200 posts at once wait for their responses
-    flat    a million employees and five million ledger rows, beside a thousand and none
+    flat    a million employees and five million ledger rows, beside
+            a thousand employees and an empty ledger
     memory  the memory of each worker over ten minutes of full load
     rpc     over supabase-py, beside one rpc per event (needs Node.js and
             npm ci --prefix tests/supabase_lite)
@@ -65,9 +66,9 @@ def main(parts: tuple[str, ...], is_written: bool, **chosen: Any) -> None:
         for name in parts or PARTS:
             part = measure(name, options)
             click.echo(f"\n{table(part)}\n")
-            if is_written:  # written at once, because the next part may fail
+            if is_written:  # written before the next part, because that part may fail
                 write(PAGE, part)
-    except RuntimeError as error:  # a run that is not valid
+    except RuntimeError as error:  # an invalid run
         raise click.ClickException(str(error)) from error
 
 

@@ -1,4 +1,4 @@
-"""A service that makes one call per event: it verifies the signature, reads the body and calls the plain function."""
+"""A service that verifies the signature, reads the body and calls the plain function, once per event."""
 
 import json
 import os

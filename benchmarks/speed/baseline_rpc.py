@@ -1,4 +1,4 @@
-"""The baseline over the Data API: the product's own steps, with one `rpc` for each event."""
+"""The baseline over the Data API, which has the product's steps with one `rpc` for each event."""
 
 import os
 from datetime import UTC, datetime

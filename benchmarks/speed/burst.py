@@ -1,4 +1,4 @@
-"""A pg_net burst: 200 signed posts at once, each on its own connection, and how long each waits for its response."""
+"""Measure how long each of 200 signed posts waits for its response in a pg_net burst with one connection per post."""
 
 import selectors
 import socket
@@ -47,9 +47,9 @@ def measure(options: Options, report: Report) -> list[Figure]:
 
 
 def burst(messages: Sequence[bytes], port: int) -> list[float]:
-    """Return the seconds from each connection's start to its response. All are sent before any response is read.
+    """Return the seconds from each connection's start to its response. All posts are sent before any response is read.
 
-    Raise RuntimeError where a status is not 200.
+    Raise RuntimeError if a status is not 200.
     """
     latencies = []
     with selectors.DefaultSelector() as waiting:

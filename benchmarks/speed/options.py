@@ -14,7 +14,7 @@ class Options:
     """The number of events in each run."""
     employees: int
     only: str
-    """For `rates`: measure only the limit and the runs whose name contains this."""
+    """The part of a run's name. `rates` measures only the limit and the runs whose name contains it."""
     minutes: float
     """The length of the memory measurement."""
     large_employees: int

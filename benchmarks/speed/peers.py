@@ -1,4 +1,4 @@
-"""The peers: services under Node.js that are measured beside the product where Node.js is installed."""
+"""The peers are services under Node.js that are measured beside the product if Node.js is installed."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ from webhook_service.server import process as server_process
 FOLDER = Path(__file__).with_name("peers")
 OLDEST_NODE = 20
 WARM_UP_EVENTS = 12_000
-"""Sent to each peer before the first round, because Node.js is slower until it has compiled frequent code."""
+"""The number of events for each peer before the first round. Node.js is slower until it has compiled frequent code."""
 WARM_UP_CONNECTIONS = 16
 
 FASTIFY = "the same promises behind Fastify + pg, one call per event"
@@ -93,7 +93,7 @@ def stripe_run(peer: StripePeer, connections: int, name: str) -> Measured:
 
 @contextmanager
 def node(peer: str, environment: Mapping[str, str]) -> Iterator[Server]:
-    """Run the peer's server. Raise Missing where it cannot be installed."""
+    """Run the peer's server. Raise Missing if the peer cannot be installed."""
     folder = FOLDER / peer
     install(folder)
     port = free_port()
@@ -108,7 +108,7 @@ def node(peer: str, environment: Mapping[str, str]) -> Iterator[Server]:
 
 
 def install(folder: Path) -> None:
-    """Install by `npm ci`, unless the lock file's packages are there. Raise Missing where that fails."""
+    """Install by `npm ci`, unless the lock file's packages are there. Raise Missing if the installation fails."""
     require_node()
     lock, installed = folder / "package-lock.json", folder / "node_modules" / ".package-lock.json"
     if installed.exists() and installed.stat().st_mtime >= lock.stat().st_mtime:

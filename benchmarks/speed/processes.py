@@ -1,4 +1,4 @@
-"""The resources that processes use, from /proc; and the description of this machine."""
+"""The resources of processes from /proc, and the description of this machine."""
 
 import os
 import platform
@@ -10,7 +10,7 @@ TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 def stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat from the third (state) on; empty where the process has ended."""
+    """The fields of /proc/PID/stat from the third (state) on. The list is empty if the process has ended."""
     try:
         return (PROC / str(pid) / "stat").read_text().rsplit(")", 1)[1].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -23,7 +23,7 @@ def children(parent: int) -> list[int]:
 
 
 def cpu_seconds(pids: Sequence[int]) -> float:
-    """User and system time, with that of the children that each process has waited for."""
+    """User and system time, including the time of the children that each process has waited for."""
     return sum(int(ticks) for pid in pids for ticks in stat(pid)[11:15]) / TICKS_PER_SECOND
 
 

@@ -1,4 +1,4 @@
-"""Events a second: the limit of the database, services with one call per event, and the product, in turn."""
+"""Events a second of the limit of the database, of services with one call per event, and of the product, in turn."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -17,7 +17,7 @@ CONNECTIONS = (16, 64, 256)
 GOALS = {16: (0.20, "not below 0.20, the share before"), 64: (0.40, ">= 0.40"), 256: (0.50, ">= 0.50")}
 """The product's share of the limit, by the number of connections."""
 MAX_CONNECTIONS = 350
-"""The limit of PostgreSQL: each client of pgbench has one connection, and the servers have theirs."""
+"""PostgreSQL's connection limit, for one connection of each pgbench client and the connections of the servers."""
 
 LIMIT = "the limit: pgbench, a plain function, bare tables"
 ON_OUR_TABLES = "pgbench, the same function on the product's tables"
@@ -97,7 +97,7 @@ def under_gthread(database: BenchDatabase, connections: int, count: int, name: s
 
 
 def figures(measured: dict[tuple[str, int], list[Measured]], names: list[str], connections: int) -> list[Figure]:
-    """The median of each run relative to the limit, and of the product also relative to the limit of its own tables."""
+    """The median of each run relative to the limit. The product is compared with the limit of its tables too."""
     found = []
     for name in names:
         runs = measured[name, connections]

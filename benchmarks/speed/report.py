@@ -1,4 +1,4 @@
-"""The figures as tables, for the terminal and for docs/speed.md, where each part has a place between two markers."""
+"""The figures as tables for the terminal and for docs/speed.md, in which each part is between two markers."""
 
 import re
 from collections.abc import Sequence
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HEAD = "# How fast it is\n"
-"""The beginning of a new page. The page itself describes what is measured and the goals."""
+"""The beginning of a new page. The page describes the measurements and the goals."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A line of a table. `met` says whether the goal was reached; it is None where there is no goal."""
+    """A line of a table. `met` says whether the goal was reached. It is None if the line has no goal."""
 
     name: str
     value: str
@@ -22,7 +22,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The figures of one part, and the machine and versions they were measured with."""
+    """The figures of one part, and the machine and versions of the measurement."""
 
     name: str
     title: str
@@ -54,7 +54,7 @@ def marked(part: Part) -> str:
 
 
 def write(file: Path, part: Part) -> None:
-    """Replace the part's own place in the file, or append it. The other text of the file stays."""
+    """Replace the text of the part in the file, or append it. All other text of the file stays."""
     text = file.read_text("utf-8") if file.exists() else HEAD
     place = re.compile(rf"<!-- {part.name} -->\n.*?<!-- end of {part.name} -->\n", re.DOTALL)
     written, times = place.subn(lambda _: marked(part), text)

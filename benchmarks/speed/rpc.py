@@ -1,4 +1,4 @@
-"""Over supabase-py: one `rpc` per event, and the product, which groups events. Supabase Lite is the Data API.
+"""Compare one `rpc` per event with the product, which groups events, over supabase-py and Supabase Lite.
 
 Needs Node.js >= 20 and `npm ci --prefix tests/supabase_lite`.
 """
@@ -32,7 +32,7 @@ MERGED, SINGLE = "the product over supabase-py", "one rpc per event"
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """The result of one run: events a second that are in the ledger, and the share that was refused."""
+    """The result of one run, with the events a second that are in the ledger, and the share that was refused."""
 
     rate: float
     refused: float
@@ -107,7 +107,7 @@ def committed(lite: SupabaseLite, name: str) -> int:
 
 
 def query(lite: SupabaseLite, statement: str) -> int | str:
-    """Return the jsonb of a query with one row and one column. Raise httpx.HTTPError where it fails."""
+    """Return the jsonb of a query with one row and one column. Raise httpx.HTTPError if the query fails."""
     headers = {"apikey": lite.service_role_key, "Authorization": f"Bearer {lite.service_role_key}"}
     url = f"{lite.url}/rest/v1/rpc/test_query"
     response = httpx.post(url, headers=headers, json={"p_sql": statement}, timeout=60).raise_for_status().json()

@@ -1,4 +1,4 @@
-"""One run: a server receives a number of events, and the events that it committed count."""
+"""One run, in which a server receives a number of events, and the events that it committed count."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from benchmarks.speed.servers import Server
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The result of one run: events a second, and CPU seconds per event in server, PostgreSQL and load."""
+    """The result of one run, in events a second, and CPU seconds per event in server, PostgreSQL and load."""
 
     rate: float
     server_cpu: float = 0.0
@@ -21,7 +21,7 @@ class Measured:
 
 
 Run = Callable[[int, str], Measured]
-"""Called with a number of connections, and a first name that no other run uses."""
+"""A run is called with a number of connections, and a first name that no other run uses."""
 
 
 def product_run(database: BenchDatabase, server: Server, connections: int, count: int, mix: Mix, name: str) -> Measured:

@@ -1,4 +1,4 @@
-"""The servers that are measured: the product and the baseline. Each is gunicorn with two workers."""
+"""The measured servers, which are the product and the baseline. Each is gunicorn with two workers."""
 
 import os
 import subprocess
@@ -22,7 +22,8 @@ class Server:
 
 @contextmanager
 def product(environment: Mapping[str, str], *, relay: bool = False, gunicorn: str = "") -> Iterator[Server]:
-    """The product as deployed: it writes log lines (to /dev/null) and counts metrics. Its relay is off by default.
+    """The product as deployed. It writes log lines (to /dev/null) and counts metrics, and its relay is off by default.
+
     `gunicorn` holds options for gunicorn.
     """
     port = free_port()
@@ -49,7 +50,7 @@ def baseline(
     connections: int = 4,
     app: str = "benchmarks.speed.baseline:create_app()",
 ) -> Iterator[Server]:
-    """The baseline: one call per event, with `threads` and database `connections` in each worker."""
+    """The baseline with one call per event, and with `threads` and database `connections` in each worker."""
     port = free_port()
     bind = [f"--bind=127.0.0.1:{port}", f"--workers={WORKERS}", f"--threads={threads}", "--backlog=2048"]
     command = [sys.executable, "-m", "gunicorn", "--worker-class=gthread", "--keep-alive=5", "--log-level=warning"]

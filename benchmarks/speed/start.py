@@ -1,4 +1,4 @@
-"""The time of a start: importing wsgi, a server until it is ready, and the demo until its first response."""
+"""The times to import wsgi, to start a server until it is ready, and to start the demo until its first response."""
 
 import re
 import subprocess
@@ -59,7 +59,7 @@ def python_takes(code: str) -> float:
 
 
 def heaviest() -> str:
-    """The packages whose own modules take longest by `-X importtime`, which itself takes time."""
+    """The packages whose modules take longest by `-X importtime`, which adds time."""
     command = [sys.executable, "-X", "importtime", "-c", "import wsgi"]
     done = subprocess.run(command, env=environment(), check=True, capture_output=True, text=True)
     took: Counter[str] = Counter()
@@ -69,7 +69,7 @@ def heaviest() -> str:
 
 
 def demo_takes() -> float:
-    """Return the seconds until the demo's server is ready. Then wait for its end. Raise RuntimeError where it fails."""
+    """Return the seconds until the demo's server is ready. Then wait for its end. Raise RuntimeError if it fails."""
     port = free_port()
     command: list[str | Path] = [
         Path(sys.executable).with_name("webhook-service"),

@@ -24,7 +24,7 @@ def new_secret() -> str:
 def requests(customers: int, count: int, name: str, secret: str, port: int) -> list[bytes]:
     """Return `count` signed updates of distinct customers. `name` is the new name in each update.
 
-    The engine orders updates by whole seconds: of two updates of a customer within one second it ignores the second.
+    The engine orders updates by whole seconds. It ignores the second of two updates of a customer within one second.
     """
     now = int(time.time())
     numbers = random.sample(range(1, customers + 1), count)

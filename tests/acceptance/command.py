@@ -1,12 +1,16 @@
 """The command `webhook-service`, as a process or in the process of the tests: its environment, input and output."""
 
+import atexit
 import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from unittest.mock import patch
 
@@ -46,17 +50,49 @@ def processes_about(folder: Path) -> list[str]:
     return found
 
 
-def run_command(*arguments: str, environment: dict[str, str], folder: Path, stdin: str = "") -> tuple[int, str, str]:
-    """Run `webhook-service` and return its exit code, standard output and standard error."""
+def run_program(*arguments: str, environment: dict[str, str], folder: Path, stdin: str = "") -> tuple[int, str, str]:
+    """Run the installed `webhook-service` and return its exit code, standard output and standard error."""
     done = subprocess.run(
         [COMMAND, *arguments], env=environment, cwd=folder, input=stdin, capture_output=True, text=True, timeout=60
     )
     return done.returncode, done.stdout, done.stderr
 
 
+@cache
+def forker() -> "subprocess.Popen[str]":
+    """The process that forks for each `run_command` of this process, and ends with it."""
+    command = [sys.executable, "-m", "tests.acceptance.forker"]
+    process = subprocess.Popen(
+        command, cwd=Path(__file__).parents[2], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    atexit.register(process.communicate)
+    return process
+
+
+def run_command(*arguments: str, environment: dict[str, str], folder: Path, stdin: str = "") -> tuple[int, str, str]:
+    """Like `run_program`, in a process that has imported the program already."""
+    with tempfile.TemporaryDirectory(prefix="ws-streams-") as name:
+        streams = [Path(name) / stream for stream in ("stdin", "stdout", "stderr")]
+        for stream, text in zip(streams, (stdin, "", ""), strict=True):
+            stream.write_text(text, "utf-8")
+        request = {
+            "arguments": [COMMAND, *arguments],
+            "environment": environment,
+            "folder": str(folder),
+            "streams": [str(stream) for stream in streams],
+        }
+        process = forker()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(f"{json.dumps(request)}\n")
+        process.stdin.flush()
+        code = int(process.stdout.readline())
+        return code, streams[1].read_text("utf-8"), streams[2].read_text("utf-8")
+
+
 def run_in_process(*arguments: str, environment: dict[str, str], folder: Path, stdin: str = "") -> tuple[int, str, str]:
-    """Like `run_command`, in this process, for a command that refuses its arguments or settings. A process of its own
-    takes half a second to import everything. Fails if the command goes so far that it would change this process.
+    """Like `run_command`, in this process, for a command that refuses its arguments or settings. Fails if the command
+    goes so far that it would change this process.
     """
     too_far = AssertionError("the command refuses nothing: run it as a process")
     sigterm = signal.getsignal(signal.SIGTERM)

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.acceptance.command import Run, run_command, run_in_process, settings_for
+from tests.acceptance.command import Run, run_command, run_in_process, run_program, settings_for
 from tests.auth_traffic import headers_for
 from tests.databases import dropped_afterwards
 from tests.employees import Connection
@@ -228,6 +228,12 @@ def run_with(runner: Run, database_url: str, folder: Path) -> Run:
 def run(database_url: str, tmp_path: Path) -> Run:
     """Run the command with this test's database, and return its exit code, standard output and standard error."""
     return run_with(run_command, database_url, tmp_path)
+
+
+@pytest.fixture
+def run_installed(database_url: str, tmp_path: Path) -> Run:
+    """Like `run`, with the installed program. Each command has a test that uses it, or starts the program otherwise."""
+    return run_with(run_program, database_url, tmp_path)
 
 
 @pytest.fixture

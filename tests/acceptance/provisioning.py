@@ -49,7 +49,7 @@ class Desk:
         return sorted(self.folder.glob("*.csv"))
 
     def passwords(self, *files: Path) -> dict[str, str]:
-        """The passwords by e-mail, from the last line of each."""
+        """Return {e-mail: password}, from the last line of each e-mail."""
         lines = [line for file in files or self.files() for line in lines_of(file)]
         return {line["email"]: line["temporary_password"] for line in lines}
 

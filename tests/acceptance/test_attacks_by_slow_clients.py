@@ -49,6 +49,7 @@ def test_1000_idle_connections_hold_up_no_webhook(shared_server: Server) -> None
         assert_answered(shared_server, 20)
 
 
+@pytest.mark.campaign
 def test_500_half_heads_hold_up_no_webhook(shared_server: Server) -> None:
     """Heads that stop in the middle delay no webhook, and the server closes their connections."""
     with ExitStack() as stack, unharmed(shared_server):
@@ -58,6 +59,7 @@ def test_500_half_heads_hold_up_no_webhook(shared_server: Server) -> None:
         assert received <= REFUSED
 
 
+@pytest.mark.campaign
 def test_slowloris_is_closed_however_often_it_sends_a_byte(shared_server: Server) -> None:
     """The time limit of a head starts with the connection: another byte now and then does not extend it."""
     with ExitStack() as stack, unharmed(shared_server):
@@ -84,6 +86,7 @@ def test_an_empty_line_after_an_answer_does_not_keep_a_connection(start_server: 
         assert statuses(until_closed(client)) == []
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("target", ["/webhook/auth", "/admin/login"])
 def test_500_half_bodies_hold_up_no_webhook(start_server: StartServer, target: str) -> None:
     """Webhooks that stop in the middle of their body delay no other, and the server closes their connections."""
@@ -120,6 +123,7 @@ def test_connections_over_the_limit_get_a_503(start_server: StartServer) -> None
         wait_for("all connections closed", lambda: not server_sockets(server.url))
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("target", ["POST /webhook/auth", "POST /admin/login"])
 def test_a_body_that_never_begins_is_refused(start_server: StartServer, target: str) -> None:
     """The time limit of a body starts with its head, not with its first byte."""

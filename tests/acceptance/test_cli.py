@@ -33,9 +33,9 @@ def test_each_command_has_help(tmp_path: Path, command: str) -> None:
 # sign
 
 
-def test_signed_headers_are_accepted(run: Run, start_server: StartServer) -> None:
+def test_signed_headers_are_accepted(run_installed: Run, start_server: StartServer) -> None:
     """A server accepts a payload with the headers that `sign` prints for it, under the given id."""
-    code, output, _ = run("sign", "--id", "by-hand-1", stdin=EVENT)
+    code, output, _ = run_installed("sign", "--id", "by-hand-1", stdin=EVENT)
     assert code == 0
     url = f"{start_server().url}/webhook/auth"
     answer = httpx.post(url, content=EVENT.encode(), headers=headers_in(output))
@@ -73,12 +73,12 @@ def test_signing_needs_a_secret(tmp_path: Path) -> None:
 # sql and migrate
 
 
-def test_sql_is_what_migrate_does(run: Run, empty_database_url: str) -> None:
+def test_sql_is_what_migrate_does(run_installed: Run, empty_database_url: str) -> None:
     """The printed scripts bring an empty database to a state in which `migrate` finds nothing to do."""
-    _, script, _ = run("sql")
+    _, script, _ = run_installed("sql")
     with psycopg.connect(empty_database_url, autocommit=True) as connection:
         connection.execute(f"begin; {script} commit".encode())
-    assert run("migrate", DATABASE_URL=empty_database_url) == (0, "The database is up to date.\n", "")
+    assert run_installed("migrate", DATABASE_URL=empty_database_url) == (0, "The database is up to date.\n", "")
 
 
 def test_sql_writes_the_same_files_each_time(run: Run, tmp_path: Path) -> None:
@@ -115,11 +115,11 @@ def test_sql_takes_any_number_as_a_version(run: Run, tmp_path: Path, version: st
     assert len(names) == len(schema.scripts()) + 1
 
 
-def test_migrate_says_what_it_does(run: Run, empty_database_url: str) -> None:
+def test_migrate_says_what_it_does(run_installed: Run, empty_database_url: str) -> None:
     """`migrate --dry-run` prints the scripts that `migrate` then applies. Afterwards there is nothing to do."""
-    reported = run("migrate", "--dry-run", DATABASE_URL=empty_database_url)
-    done = run("migrate", DATABASE_URL=empty_database_url)
-    again = run("migrate", DATABASE_URL=empty_database_url)
+    reported = run_installed("migrate", "--dry-run", DATABASE_URL=empty_database_url)
+    done = run_installed("migrate", DATABASE_URL=empty_database_url)
+    again = run_installed("migrate", DATABASE_URL=empty_database_url)
     assert [reported[0], done[0], again[0]] == [0, 0, 0]
     assert reported[1].startswith("would apply 0001 employees\n")
     assert reported[1].replace("would apply", "applied") == done[1]

@@ -8,11 +8,10 @@ import pytest
 
 from tests.acceptance.command import (
     Run,
-    assert_one_clear_line,
     clean_environment,
     environment_in,
-    run_command,
     run_in_process,
+    run_program,
 )
 from tests.employees import Connection
 from webhook_service.doctor.findings import Level
@@ -30,13 +29,13 @@ def findings(output: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.usefixtures("relayed")
-def test_nothing_wrong_is_zero(run: Run) -> None:
+def test_nothing_wrong_is_zero(run_installed: Run) -> None:
     """A correct installation ends with 0. Each check has a line, and each note a suggestion below it."""
-    code, output, errors = run("doctor")
+    code, output, errors = run_installed("doctor")
     assert (code, errors) == (0, "")
     lines = output.splitlines()
     levels = [line.split()[0] for line in lines if not line.startswith(" " * 7)]
-    assert levels == [*["ok"] * 5, "note", *["ok"] * 2, "note", *["ok"] * 3, "note", "ok"]
+    assert levels == [*["ok"] * 7, "note", *["ok"] * 3, "note", *["ok"] * 3, "note", "ok"]
     assert lines[0].startswith("   ok  migrations: at ")
     post, log_in, report = [line for line in lines if line.startswith(" " * 7)]
     assert post.startswith("       -> to post them: select auth_sync_send_to(")
@@ -86,7 +85,7 @@ def test_before_the_migrations(run: Run, empty_database_url: str) -> None:
     """An empty database is a finding with the command that helps, and not an error. The exit code is 1."""
     code, output, errors = run("doctor", DATABASE_URL=empty_database_url)
     assert (code, errors) == (1, "")
-    assert [line.strip() for line in output.splitlines()] == [
+    assert [line.strip() for line in output.splitlines()][:2] == [
         output.splitlines()[0],
         "-> run `webhook-service migrate`",
     ]
@@ -95,25 +94,60 @@ def test_before_the_migrations(run: Run, empty_database_url: str) -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "mentioned"),
     [
-        ("DATABASE_URL", "postgresql://127.0.0.1:1/none", "[database_unreachable]"),
         ("DATABASE_URL", "mysql://db.example.com/x", "DATABASE_URL"),
+        ("DATABASE_URL", "postgresql://db.example.com/x?schema=hr", "DATABASE_URL"),
         ("WEBHOOK_SECRETS", "", "WEBHOOK_SECRETS"),
         ("WEBHOOK_SECRETS", "whsec_c2hvcnQ=", "WEBHOOK_SECRETS"),
         ("NAME_FIELDS", "salary=salary", "NAME_FIELDS"),
     ],
 )
-def test_an_error_is_one_clear_line(refused_run: Run, variable: str, value: str, mentioned: str) -> None:
-    """An unreachable database or a bad setting ends `doctor` in one line, with nothing on standard output."""
-    code, output, errors = refused_run("doctor", **{variable: value})
-    assert (code, output) == (1, "")
-    assert_one_clear_line(errors, mentioned)
+def test_a_bad_setting_is_a_finding(run: Run, variable: str, value: str, mentioned: str) -> None:
+    """A bad setting is a finding that is `wrong`, and the checks that do not need the setting still run."""
+    code, output, errors = run("doctor", "--json", **{variable: value})
+    assert (code, errors) == (1, "")
+    [wrong] = [f for f in findings(output) if f["level"] == "wrong" and f["check"] == "settings"]
+    assert mentioned in wrong["says"]
+    assert {"auth", "notices"} <= {f["check"] for f in findings(output)}
 
 
-def test_without_any_database(folder: Path) -> None:
-    """Without a configured or a served database, `doctor` names the variable to set."""
-    code, output, errors = run_in_process("doctor", environment=environment_in(folder), folder=folder)
-    assert (code, output) == (1, "")
-    assert_one_clear_line(errors, "DATABASE_URL")
+def test_a_database_that_is_unavailable(run: Run) -> None:
+    """If the database does not respond, the output is still JSON, and the exit code is 2."""
+    code, output, errors = run("doctor", "--json", DATABASE_URL="postgresql://127.0.0.1:1/none")
+    assert (code, errors) == (2, "")
+    assert {f["check"]: f["level"] for f in findings(output)} == {
+        "database": "unknown",
+        "auth": "note",
+        "notices": "note",
+    }
+    assert "cannot be reached" in findings(output)[0]["says"]
+
+
+@pytest.mark.usefixtures("relayed")
+def test_an_ignored_option_is_noted(run: Run, database_url: str) -> None:
+    """Doctor ignores an option of another client in DATABASE_URL, and names it."""
+    code, output, errors = run("doctor", "--json", DATABASE_URL=f"{database_url}&pgbouncer=true")
+    assert (code, errors) == (0, "")
+    assert "the option pgbouncer of another client is ignored" in findings(output)[0]["says"]
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"]])
+def test_without_any_database(folder: Path, arguments: list[str]) -> None:
+    """Without a configured or a served database, a finding names the variable to set."""
+    code, output, errors = run_in_process("doctor", *arguments, environment=environment_in(folder), folder=folder)
+    assert (code, errors, "DATABASE_URL" in output) == (1, "", True)
+
+
+@pytest.mark.usefixtures("relayed")
+def test_a_missing_column_does_not_hide_other_findings(run: Run, connection: Connection) -> None:
+    """If a column was renamed, doctor names it, and all other checks still run."""
+    before = [f["check"] for f in findings(run("doctor", "--json")[1])]
+    connection.execute(
+        "drop view auth_sync_monitor, auth_sync_standings; alter table employees rename is_active to active"
+    )
+    code, output, errors = run("doctor", "--json")
+    assert (code, errors) == (1, "")
+    assert [f["check"] for f in findings(output)] == before
+    assert "column employees.is_active" in next(f["says"] for f in findings(output) if f["check"] == "schema")
 
 
 COMMANDS = ("relay", "reconcile", "prune", "doctor", "uninstall")
@@ -128,7 +162,7 @@ def test_each_command_has_help(tmp_path: Path, command: str) -> None:
 
 def test_help_lists_all_commands(tmp_path: Path) -> None:
     """The help that a newcomer sees first describes each command in a few words, none of which are cut off."""
-    code, output, _ = run_command("--help", environment=clean_environment(), folder=tmp_path)
+    code, output, _ = run_program("--help", environment=clean_environment(), folder=tmp_path)
     listed = output.split("Commands:\n")[1].splitlines()
     assert code == 0
     assert {line.split()[0] for line in listed} >= {*COMMANDS, "demo", "migrate", "replay", "serve", "sign", "sql"}

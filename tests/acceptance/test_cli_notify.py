@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.command import clean_environment, run_command, run_in_process, settings_for
+from tests.acceptance.command import clean_environment, run_command, run_in_process, run_program, settings_for
 from tests.acceptance.conftest import StartServer, wait_for
 from tests.employees import Connection
 from tests.mailing import PASSWORD, Mailbox, links_in, mail_server, url_of
@@ -24,12 +24,12 @@ def test_it_says_which_destination_fails(mailbox: Mailbox, tmp_path: Path) -> No
     """`notify --test` tries each destination and names it by scheme and host, without a password."""
     dead = "mailto://canary:canary@localhost:1?from=a@example.com&to=canary@example.com"
     environment = clean_environment() | {"NOTIFY_URLS": f"{dead}, {mailbox.url}"}
-    code, output, error = run_command("notify", "--test", environment=environment, folder=tmp_path)
+    code, output, error = run_program("notify", "--test", environment=environment, folder=tmp_path)
     assert (code, output.splitlines()) == (1, ["1 mailto://localhost: NOT SENT", "2 mailto://127.0.0.1: sent"])
     assert "canary" not in output + error
     assert mailbox.titles == ["Test message"]
     environment["NOTIFY_URLS"] = mailbox.url
-    assert run_command("notify", "--test", environment=environment, folder=tmp_path)[0] == 0
+    assert run_program("notify", "--test", environment=environment, folder=tmp_path)[0] == 0
 
 
 @pytest.mark.parametrize("urls", ["", "smtp://canary:canary@example.com"])

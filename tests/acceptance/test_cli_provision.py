@@ -46,6 +46,15 @@ def test_only_the_owner_reads_the_file(desk: Desk, connection: Connection) -> No
     assert stat.S_IMODE((desk.folder / "logins.csv").stat().st_mode) == 0o600
 
 
+def test_a_refused_employee_has_no_password(desk: Desk, connection: Connection) -> None:
+    """The command reports that the file has a line for an employee who was refused, and counts no usable password."""
+    hire(connection, "no e-mail@example.com")
+    _, output, _ = desk.run("--yes")
+    assert "0 created" in output
+    assert "can sign in as them" not in output
+    assert "has a line for 1 employee without a login" in output
+
+
 def test_no_password_is_printed(desk: Desk, connection: Connection) -> None:
     """A password is in the file, and not in the output."""
     hire_many(connection, 2)

@@ -63,9 +63,9 @@ def test_a_dry_run_shows_the_result(run: Run, first_install: Connection) -> None
     assert first_install.execute("select from integration_sync_log").fetchall() == []
 
 
-def test_reconcile_repairs(run: Run, first_install: Connection) -> None:
+def test_reconcile_repairs(run_installed: Run, first_install: Connection) -> None:
     """A run prints the differences and their outcomes. The ledger has the run, with its requester."""
-    code, output, errors = run("reconcile")
+    code, output, errors = run_installed("reconcile")
     assert (code, errors) == (0, "")
     assert output.splitlines() == [
         "comparing",  # the bars, where there is no terminal
@@ -144,14 +144,14 @@ def test_before_the_migrations_is_one_clear_line(run: Run, empty_database_url: s
 # relay --once
 
 
-def test_relay_once(run: Run, connection: Connection, auth: Auth) -> None:
+def test_relay_once(run_installed: Run, connection: Connection, auth: Auth) -> None:
     """`relay --once` applies all due events and prints their number. The next one finds none."""
     hire(connection, "jane@example.com")
     for name in ("jane", "joe"):
         auth.admin_create(f"{name}@example.com")
-    assert run("relay", "--once") == (0, "2 events were due, and 0 actions.\n", "")
+    assert run_installed("relay", "--once") == (0, "2 events were due, and 0 actions.\n", "")
     assert employee(connection, 1)["auth_user_id"] is not None
-    assert run("relay", "--once") == (0, "0 events were due, and 0 actions.\n", "")
+    assert run_installed("relay", "--once") == (0, "0 events were due, and 0 actions.\n", "")
 
 
 # prune
@@ -210,9 +210,9 @@ def test_a_dry_prune_counts(run: Run, old_events: Connection, age: str, count: i
     assert len(left(old_events)) == 5
 
 
-def test_prune_removes(run: Run, old_events: Connection) -> None:
+def test_prune_removes(run_installed: Run, old_events: Connection) -> None:
     """Events that were done that long ago are removed. Open events stay at any age. The next run removes none."""
-    code, output, errors = run("prune", "--older-than", "90d")
+    code, output, errors = run_installed("prune", "--older-than", "90d")
     assert (code, output.splitlines()[-1], errors) == (0, "3 events removed.", "")
     assert left(old_events) == ["SUCCESS", "PENDING"]
-    assert run("prune", "--older-than", "90d")[1].splitlines()[-1] == "0 events removed."
+    assert run_installed("prune", "--older-than", "90d")[1].splitlines()[-1] == "0 events removed."

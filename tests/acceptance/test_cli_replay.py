@@ -31,9 +31,9 @@ def linked(connection: Connection) -> int:
     return len(connection.execute("select from employees where auth_user_id is not null").fetchall())
 
 
-def test_replay_of_one_event(run: Run, ledger: Connection) -> None:
+def test_replay_of_one_event(run_installed: Run, ledger: Connection) -> None:
     """A failed event is applied by its id once the cause is gone. The ledger has the requester."""
-    assert run("replay", "evt-0") == (0, "evt-0: SUCCESS linked\n", "")
+    assert run_installed("replay", "evt-0") == (0, "evt-0: SUCCESS linked\n", "")
     asked = ledger.execute("select requested_by, outcome_before, outcome from integration_sync_replays").fetchall()
     assert [(row["requested_by"][:4], row["outcome_before"], row["outcome"]) for row in asked] == [
         ("cli:", "ambiguous", "linked")

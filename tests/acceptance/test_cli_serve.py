@@ -1,4 +1,4 @@
-"""`webhook-service serve`, as an operator uses it in a shell: its folder, its end, and the server that it becomes."""
+"""`webhook-service serve` in a shell: the folder that it serves, the end of the process, and the start of gunicorn."""
 
 import os
 import signal
@@ -28,7 +28,7 @@ from webhook_service.server import process as server_process
 
 @contextmanager
 def served(folder: Path, **settings: str) -> Iterator[tuple[str, Popen[bytes]]]:
-    """`serve` with the embedded PostgreSQL in `folder`/data, ready: its URL and process."""
+    """Run `serve` with the embedded PostgreSQL in `folder`/data until it is ready. Yields its URL and process."""
     port = str(free_port())
     arguments = ("serve", "--port", port, "--data-dir", str(folder / "data"), "--workers", "1")
     environment = environment_in(folder) | settings

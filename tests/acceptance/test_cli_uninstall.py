@@ -83,9 +83,9 @@ def test_it_asks_before(run: Run, connection: Connection, answer: str) -> None:
     assert len(connection.execute(OURS).fetchall()) > 30
 
 
-def test_yes_is_an_answer(run: Run, connection: Connection) -> None:
+def test_yes_is_an_answer(run_installed: Run, connection: Connection) -> None:
     """The answer yes removes everything of ours."""
-    code, output, _ = run("uninstall", stdin="y\n")
+    code, output, _ = run_installed("uninstall", stdin="y\n")
     assert (code, output.endswith("Removed. Employees and their columns are unchanged.\n")) == (0, True)
     assert [row["name"] for row in connection.execute(OURS)] == []
 

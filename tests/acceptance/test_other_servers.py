@@ -112,3 +112,20 @@ def test_probes_and_admins_are_answered(url: str, connection: Connection) -> Non
         assert httpx.get(f"{url}{path}").status_code == 200
     headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
     assert httpx.get(f"{url}/admin/api/events/evt-1", headers=headers).json()["outcome"] == "linked"
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_the_missing_relay_is_reported(server: str, database_url: str, tmp_path: Path) -> None:
+    """Another server logs at its start that it runs no relay. Until one has run, /readyz names the command to run."""
+    log = tmp_path / "server.log"
+    with served(SERVERS[server], free_port(), settings_for(database_url), log) as url:
+        assert "No relay runs in this process" in log.read_text("utf-8")
+        assert "webhook-service relay" in httpx.get(f"{url}/readyz").json()["relay"]
+
+
+def test_relay_off_logs_no_warning(database_url: str, tmp_path: Path) -> None:
+    """With RELAY=off the log has no such warning."""
+    log = tmp_path / "server.log"
+    environment = settings_for(database_url) | {"RELAY": "off"}
+    with served(SERVERS["gunicorn, sync"], free_port(), environment, log):
+        assert "No relay" not in log.read_text("utf-8")

@@ -39,7 +39,7 @@ def kill_at(desk: Desk, number: int, where: str) -> None:
         process.kill()
         process.wait()
     held.release.set()
-    wait_for("what Auth was asked for", lambda: len(auth_users(desk.connection)) == number)
+    wait_for("Auth to create the login", lambda: len(auth_users(desk.connection)) == number)
     setattr(desk.server, where, None)
     end_leases(desk.connection)
 
@@ -56,7 +56,7 @@ def test_killed_while_auth_is_asked(desk: Desk, connection: Connection, where: s
 
 
 def test_killed_at_any_moment(desk: Desk, connection: Connection) -> None:
-    """After kills at any moments, each employee has one login in the end, and the last line has its password."""
+    """After kills at random moments, each employee has one login, and the employee's last line has the password."""
     hire_many(connection, PEOPLE)
     desk.server.latency = 0.03
     done: list[Call] = []
@@ -93,7 +93,7 @@ def test_two_at_once(desk: Desk, connection: Connection) -> None:
 
 
 def test_two_into_one_file(desk: Desk, connection: Connection) -> None:
-    """A second run with the same file is refused: it would be uncertain which line is the last."""
+    """A second run with the same file is refused, because the last line of an employee must have the password."""
     hire_many(connection, 2)
     held, desk.server.before = hold(desk, 1)
     with desk.started() as process:

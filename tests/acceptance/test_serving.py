@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 from contextlib import ExitStack
+from pathlib import Path
 
 import httpx
 import pytest
@@ -78,7 +79,10 @@ def test_bytes_that_are_hardly_http_are_never_a_5xx(shared_server: Server, reque
 
 
 def test_a_chunked_body_over_the_limit_is_413(start_server: StartServer) -> None:
-    """Flask never gets a part of a body as the whole body, although it would accept each part."""
+    """A chunked body over MAX_BODY_BYTES gets 413.
+
+    Flask would accept a part of the body as a whole body, but never gets only a part.
+    """
     server = start_server(WEB_CONCURRENCY="1", MAX_BODY_BYTES="100000")
     headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
     parts = (b"{}" + b" " * 60_000, b" " * 60_000, b"{}")  # sent without a Content-Length
@@ -90,7 +94,7 @@ def test_a_chunked_body_over_the_limit_is_413(start_server: StartServer) -> None
 
 
 def test_hundreds_may_wait_to_be_accepted(start_server: StartServer) -> None:
-    """More connections than pg_net opens at once wait while the only worker does not accept any."""
+    """While the only worker accepts no connections, more connections than pg_net opens at once can wait."""
     server = start_server(WEB_CONCURRENCY="1")
     [worker] = server.workers()
     address = ("127.0.0.1", int(server.url.rpartition(":")[2]))
@@ -109,9 +113,9 @@ def test_hundreds_may_wait_to_be_accepted(start_server: StartServer) -> None:
 def test_the_address_of_a_visitor_is_what_a_trusted_proxy_says(
     start_server: StartServer, trusted: str, shown: str
 ) -> None:
-    """Attempts to sign in count for the last address in X-Forwarded-For that is not a proxy of ours.
+    """Attempts to sign in count for the last address in X-Forwarded-For that is not a trusted proxy.
 
-    Only our proxies may send it.
+    The server ignores the header of a client that is not a trusted proxy.
     """
     server = start_server(FORWARDED_ALLOW_IPS=trusted)
     with httpx.Client(headers={"X-Forwarded-For": "198.51.100.9, 203.0.113.7"}) as browser:
@@ -122,3 +126,12 @@ def test_the_address_of_a_visitor_is_what_a_trusted_proxy_says(
     assert answer.status_code == 401
     [line] = [line for line in server.log_lines() if line["message"] == "sign-in refused"]
     assert line["address"] == shown
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+def test_an_ipv6_address_is_served(database_url: str, tmp_path: Path, host: str) -> None:
+    """HOST may be an IPv6 address, with or without brackets."""
+    port = free_port()
+    environment = settings_for(database_url) | {"HOST": host, "PORT": str(port), "WEB_CONCURRENCY": "1"}
+    with (tmp_path / "log").open("wb") as log, server_process.running(environment, log=log) as process:
+        server_process.wait_until_ready(f"http://[::1]:{port}", process)

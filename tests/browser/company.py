@@ -1,6 +1,6 @@
-"""An invented company in its database: forty people, a day of changes, and a few failures.
+"""An invented company in a database, with forty people, a day of changes, and a few failures.
 
-All changes go through the pipeline, as Auth and HR would cause them. Afterwards they are spread over the day's hours.
+All changes go through the service, like changes of Auth and HR. Afterwards they are spread over the hours of the day.
 """
 
 import time
@@ -31,7 +31,7 @@ NAMES = (
     "Hana Kimura", "Ivan Horvat", "Julia Meyer", "Kwame Mensah", "Lucia Romano", "Marek Dvorak", "Nadia Rahman",
 )  # fmt: skip
 PRESENT = 33
-"""The number of people with an old login. Some of the others get one today."""
+"""The number of people with an old login. Some of the other people get a login today."""
 
 NEEDS_NUMBER = "check (auth_user_id is null or employee_number is not null) not valid"
 
@@ -55,7 +55,7 @@ update public.integration_sync_log l
        completed_at = l.completed_at - l.created_at + now() - ago
   from shift where shift.id = l.id
 """
-"""Spreads the events in the order of the ledger, in pairs, over busy and quiet hours."""
+"""Spreads the events over busy and quiet hours, in the order of the ledger. The events of a pair are close together."""
 ATTEMPTS = "update public.auth_sync_attempts a set at = l.created_at from integration_sync_log l where l.id = a.log_id"
 
 
@@ -64,7 +64,7 @@ def email_of(name: str) -> str:
 
 
 class Company:
-    """A company with its Auth and its HR. Events are applied only by `settle`, unless a relay runs elsewhere."""
+    """A company with its Auth and its HR. Only `settle` applies events, unless a relay runs elsewhere."""
 
     def __init__(self, url: str, hr: Connection, auth: Auth, database: DirectDatabase) -> None:
         self.hr = hr
@@ -83,7 +83,7 @@ class Company:
         return int(hired["employee_id"])
 
     def sign_up(self, name: str) -> UUID:
-        """Sign up with a confirmed e-mail."""
+        """Create a login with a confirmed e-mail."""
         first, last = name.split(" ", 1)
         user = self.auth.sign_up(email_of(name), user_metadata={"first_name": first, "last_name": last})
         self.auth.confirm(user)
@@ -120,7 +120,7 @@ class Company:
         self.hr.execute("update public.integration_sync_log set next_attempt_at = null where status = 'FAILED'")
 
     def settle(self) -> None:
-        """Wait until nothing is due or under way, even if a relay runs elsewhere."""
+        """Wait until no row is due or leased, even if a relay runs elsewhere."""
         deadline = time.monotonic() + TIMEOUT_SECONDS
         while time.monotonic() < deadline:
             claimed = relay.run_once(self.database, Policy(), name="relay").claimed
@@ -129,7 +129,7 @@ class Company:
         raise AssertionError("events are still due or under way")
 
     def live_a_day(self) -> None:
-        """Give most people a login, and then a day with hires, moves, dismissals and a few failures."""
+        """Give most people a login, and then have a day with hires, moves, dismissals and a few failures."""
         for number, name in enumerate(NAMES, start=1001):
             self.hire(name, f"E-{number}")
         users = {name: self.sign_up(name) for name in NAMES[:PRESENT]}

@@ -1,4 +1,4 @@
-"""Real Chromium on the real server. No page may log an error, fail, or send a request to another host."""
+"""A real Chromium and the real server. A page must not log an error, fail, or send a request to another host."""
 
 import os
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from tests.conftest import ADMIN_KEY
 from webhook_service.server import process as server_process
 
 CHROMIUM = Path("/usr/bin/chromium")
-# The sandbox does not work as root. The other options turn off Chromium's own traffic, and the missing GPU.
+# The sandbox does not work as root. The other options turn off the traffic of Chromium and the missing GPU.
 ARGUMENTS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
@@ -27,7 +27,7 @@ TIMEOUT_MILLISECONDS = 15_000
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium. If it is missing, the test is skipped, but it fails if CI is in the environment."""
+    """Debian's Chromium. If it is missing, the test is skipped. If CI is in the environment, the test fails."""
     if not CHROMIUM.exists():
         skip = pytest.fail if os.environ.get("CI") else pytest.skip
         skip("needs Debian's chromium: apt-get install chromium")
@@ -74,7 +74,7 @@ class Watch:
             self.found.append(f"request to another host: {request.url}")
 
     def _on_failure(self, request: Request) -> None:
-        # A browser that leaves a page aborts the page's open requests.
+        # A browser that leaves a page aborts the open requests of the page.
         if request.failure != "net::ERR_ABORTED" and urlsplit(request.url).path not in self.expected:
             self.found.append(f"failed: {request.url} {request.failure}")
 
@@ -100,7 +100,7 @@ def company(database_url: str) -> Iterator[Company]:
 
 @contextmanager
 def watched(browser: Browser, url: str, **options: object) -> Iterator[tuple[Page, Watch]]:
-    """Yield a page of a new browser context, and its errors. At the end there must be none."""
+    """Yield a page of a new browser context, and its errors. At the end there must be no errors."""
     context = browser.new_context(base_url=url, **options)  # type: ignore[arg-type]
     context.set_default_timeout(TIMEOUT_MILLISECONDS)
     page, watch = context.new_page(), Watch(url)

@@ -52,7 +52,7 @@ PAGES = {
 
 @pytest.fixture(scope="module")
 def axe() -> str:
-    """The text of axe-core's script, because the pages load no scripts from elsewhere.
+    """The text of axe-core's script, because the pages load no scripts from other hosts.
 
     If it is missing, the test is skipped as in `browser`.
     """
@@ -68,7 +68,7 @@ def site(
 ) -> Iterator[tuple[str, dict[str, str]]]:
     """The URL of a server on a company after its day, and the ids for the paths.
 
-    No relay runs, so a bulk replay stays under way.
+    No relay runs, so a bulk replay keeps running.
     """
     with dropped_afterwards(new_database(migrated_template)) as url, company_of(url) as company:
         company.live_a_day()

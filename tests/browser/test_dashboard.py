@@ -34,7 +34,7 @@ def test_a_failure_is_found_and_replayed(page: Page, company: Company) -> None:
 
 
 def test_the_temporary_password_is_shown_once(admin: Page, company: Company, watch: Watch) -> None:
-    """The password can be copied, and is not shown again after a reload or on the way back."""
+    """An admin can copy a temporary password. A reload or a step back does not show it again."""
     admin.goto("/admin/employees/new")
     admin.get_by_label("E-mail").fill("lena.fox@example.com")
     admin.get_by_label("First name").fill("Lena")
@@ -78,7 +78,7 @@ def test_an_ambiguous_login_is_given_to_the_right_employee(page: Page, company: 
 
 
 def test_many_events_are_replayed(page: Page, company: Company) -> None:
-    """An admin previews, confirms and watches a bulk replay, which refreshes by itself and can be cancelled."""
+    """An admin previews, confirms and watches a bulk replay, and can cancel it. Its page refreshes automatically."""
     names = [f"Newcomer Number{n}" for n in range(100)]
     company.add_unlinkable(*names)
     company.fix_constraint()
@@ -122,7 +122,7 @@ def test_an_employee_is_deactivated_and_activated(page: Page, company: Company) 
 
 
 def test_the_overview_refreshes_itself(page: Page, company: Company) -> None:
-    """A refresh shows new data and keeps the scroll position, the focus and open parts. It can be stopped."""
+    """A refresh shows new data and keeps the scroll position, the focus and open parts. An admin can stop it."""
     page.clock.install()
     page.set_viewport_size({"width": 800, "height": 400})
     sign_in(page)
@@ -182,7 +182,7 @@ FOCUSED = """() => {
 
 
 def tab_to(page: Page, beginning: str) -> None:
-    """Press Tab until an element whose name begins so has the focus. Fails if the focus is invisible at any step."""
+    """Press Tab until an element whose name starts with `beginning` has the focus. Fail if the focus is invisible."""
     for _ in range(40):
         page.keyboard.press("Tab")
         name, is_seen = page.evaluate(FOCUSED)

@@ -1,4 +1,4 @@
-"""The conditions after each cycle of a chaos run, when everything runs again and no event is open."""
+"""The conditions after each cycle of a chaos run. All processes run again, and no event is open."""
 
 import json
 from collections import Counter
@@ -42,14 +42,14 @@ select completed_at::time(3)::text, concat_ws(' ', operation, status, outcome, '
 
 
 class Checks:
-    """Reads only the rows that are new since the last check, so that later checks are not slower than the first."""
+    """Reads only the rows that are new since the last check, so that all checks are equally fast."""
 
     def __init__(self, url: str) -> None:
         self._database = DirectDatabase(url)
         self._oracle = Oracle()
         self._seen: Counter[str] = Counter()
         self.applied = 0
-        """The number of inbound events of the ledger that are done."""
+        """The number of inbound events in the ledger with status SUCCESS."""
 
     def settled(self, world: World) -> None:
         """Wait until no event is open."""
@@ -61,7 +61,7 @@ class Checks:
                 raise AssertionError(f"{len(left)} events are still open: {left[:5]}") from error
 
     def differences(self, world: World) -> list[str]:
-        """Describe everything that is wrong, in lines for people. The list is empty if all is well."""
+        """Return a readable line for each violated condition."""
         with world.connect() as connection, connection.transaction():
             connection.execute("set transaction isolation level repeatable read")
             self._oracle.hire(self._new(connection, "chaos.hired"))
@@ -79,7 +79,7 @@ class Checks:
         return wrong + [f"reconcile found {dict(difference)}" for difference in found.shown]
 
     def _story(self, connection: psycopg.Connection[dict[str, Any]], difference: str) -> list[str]:
-        """Return the history of an employee with a difference, and of its user, in the order of time."""
+        """Return the history of an employee with a difference, and of its user, in the order of their times."""
         return [
             "  " + " | ".join(str(value) for value in row.values())
             for row in connection.execute(STORY, [int(difference.split()[1].rstrip(":"))])

@@ -1,4 +1,4 @@
-"""Cycles of chaos: the outer world writes, processes are killed and restarted, and then everything must be right."""
+"""Cycles of chaos. People and HR write, processes are killed and restarted, and then all conditions must hold."""
 
 import json
 import random
@@ -22,9 +22,9 @@ KILLABLE = ("web", *RELAYS, "pg_net", "postgres")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The victims of a kill, and the point at which a process of this kind (web or relay) waits then.
+    """The victims of a kill, and the point at which a process of this kind (web or relay) waits during the kill.
 
-    Without a point: any moment.
+    Without a point, the kill happens at any moment.
     """
 
     victims: tuple[str, ...]
@@ -38,7 +38,7 @@ class Plan:
 
 @dataclass(slots=True)
 class Tally:
-    """The statistics of a run, for people. `wrong` is empty if all is well."""
+    """The readable statistics of a run. `wrong` is empty if all conditions hold."""
 
     seed: int
     cycles: int = 0
@@ -92,7 +92,7 @@ def run(
     seed: int,
     progress: Callable[[Tally], None] = lambda tally: None,
 ) -> Tally:
-    """Run this number of cycles, or until something is wrong.
+    """Run this number of cycles, or until a condition does not hold.
 
     A seed repeats the random choices, but not their timing.
     """
@@ -120,7 +120,7 @@ def run(
 
 
 def cycle(there: World, plan: Plan, dice: random.Random) -> None:
-    """Let the outer world write, kill and restart the plan's victims, and pause the writer."""
+    """Let the writer write, kill and restart the plan's victims, and pause the writer."""
     writer = there.writer
     before = writer.actions
     writer.go()

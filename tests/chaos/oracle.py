@@ -35,7 +35,7 @@ class Oracle:
     """Processes new hires and commits in order.
 
     No two users may ever have the same address. An employee may be hired at any time, but not with an address that its
-    user had before. With this rule, the time of the hire does not matter.
+    user had before. Under these conditions, the time of the hire does not matter.
     """
 
     def __init__(self) -> None:
@@ -103,7 +103,7 @@ class Oracle:
         self._by_email.setdefault(employee.email, []).append(employee)
 
     def differences(self, employees: Iterable[Row]) -> list[str]:
-        """Describe the differences to the expected employees, in lines for people. `employees` is the whole table."""
+        """Describe the differences to the expected employees, in readable lines. `employees` is the whole table."""
         found = {row["employee_id"]: row for row in employees}
         wrong = [f"employee {key} is missing" for key in self.employees.keys() - found.keys()]
         wrong += [f"employee {key} was never hired" for key in found.keys() - self.employees.keys()]

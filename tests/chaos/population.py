@@ -16,15 +16,15 @@ Row = dict[str, Any]
 
 @dataclass(slots=True)
 class Person:
-    """A person who signs up once and moves between a few addresses that no other person has."""
+    """A person who signs up once and changes between a few addresses that no other person has."""
 
     addresses: tuple[str, ...]
     user: UUID = field(default_factory=uuid4)
     hired: set[str] = field(default_factory=set)
     """Addresses with an employee."""
     left: set[str] = field(default_factory=set)
-    """Addresses that the user had before. For an employee hired with one of them now, the result would depend on the
-    moment of the hire.
+    """Addresses that the user had before. If an employee was hired with one of them now, the result would depend on
+    the moment of the hire.
     """
 
 
@@ -74,7 +74,7 @@ def act(auth: Auth, person: Person, row: Row, dice: random.Random) -> None:
 
 
 def change_email(auth: Auth, person: Person, row: Row, dice: random.Random) -> None:
-    """Change to another of the addresses, by the user, who then has confirmed it, or by an admin."""
+    """Change to another of the person's addresses. The user changes and confirms it, or an admin changes it."""
     others = [address for address in person.addresses if address != row["email"]]
     if not others:
         return

@@ -46,7 +46,7 @@ class Killable:
         self._process = None
 
     def has_ended(self) -> bool:
-        """Return whether the process has ended by itself, which it must not."""
+        """Return whether the process has ended without a kill, which is an error."""
         return self._process is not None and self._process.poll() is not None
 
 

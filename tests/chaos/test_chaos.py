@@ -1,4 +1,4 @@
-"""Chaos: every process is killed, over and over."""
+"""Random changes, during which every process is killed repeatedly."""
 
 import os
 import random
@@ -18,9 +18,9 @@ CYCLES = 50
 def test_employees_equal_the_auth_users_after_any_kill(
     supabase_cluster: Cluster, new_supabase_database: Callable[..., str], tmp_path: Path
 ) -> None:
-    """Employees equal the auth users in the end.
+    """Employees equal the auth users after processes are killed at any point.
 
-    Processes are killed at any point, and 30 % of the webhooks are lost.
+    During the run, 30 % of the deliveries are lost.
     """
     seed = int(os.environ.get("CHAOS_SEED") or random.SystemRandom().randrange(1_000_000))
     url = supabase_cluster.url(new_supabase_database())

@@ -1,4 +1,4 @@
-"""Dismissals and returns, by HR and by admins, while the processes that carry them to Auth are killed."""
+"""Dismissals and returns by HR and admins, during which the processes that perform the actions are killed."""
 
 import os
 import random
@@ -63,7 +63,7 @@ class Process(Killable):
 
 
 class Company:
-    """HR, an admin who uses the API, and Auth's admin. Each person has one e-mail."""
+    """HR, an admin who uses the API, and an admin of Auth. Each person has one e-mail."""
 
     def __init__(self, url: str, connection: Connection, auth: Auth, web_url: str, dice: random.Random) -> None:
         self._connection = connection
@@ -93,7 +93,7 @@ class Company:
             self._auth.unban(user)
 
     def _patch(self, employee_id: int, is_active: bool) -> None:
-        with suppress(httpx.TransportError):  # the server was killed; the final check finds whether it made the change
+        with suppress(httpx.TransportError):  # after a kill, the change may or may not be made
             self._api.patch(f"/admin/api/employees/{employee_id}", json={"is_active": is_active})
 
     def close(self) -> None:
@@ -130,9 +130,9 @@ def running(url: str, folder: Path, server: AuthServer) -> Iterator[tuple[dict[s
 
 
 def test_bans_are_right_after_any_kill(database_url: str, tmp_path: Path) -> None:
-    """In the end each inactive employee's login is banned.
+    """After kills at any moment, the login of each inactive employee is banned.
 
-    No ban of this service is left on an active employee's login.
+    The login of an active employee has no ban by this service.
     """
     seed = int(os.environ.get("CHAOS_SEED") or random.SystemRandom().randrange(1_000_000))
     dice = random.Random(seed)
@@ -172,7 +172,7 @@ def test_bans_are_right_after_any_kill(database_url: str, tmp_path: Path) -> Non
 def worker(connection: Connection, company: Company, processes: dict[str, Process]) -> str | None:
     """Return the process that performs an action now.
 
-    If there is none, change something, make waiting rows due, and return None.
+    If no process does, perform a random change, make waiting rows due, and return None.
     """
     for name, process in processes.items():
         if connection.execute(AT_WORK, [process.leases]).rowcount:

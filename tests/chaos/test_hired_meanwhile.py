@@ -42,7 +42,7 @@ def relay_all(database_url: str) -> None:
 def test_a_long_import_is_linked_to_users_from_before_its_commit(
     database_url: str, connection: Connection, auth: Auth
 ) -> None:
-    """An employee is linked without a reconcile even if its insert is committed after its user's event was applied."""
+    """An employee is linked without a reconcile even if the insert is committed after the user's event was applied."""
     with psycopg.connect(database_url, row_factory=dict_row) as importing:
         hired = hire(importing, "late@example.com")
         user = auth.admin_create("late@example.com")
@@ -95,7 +95,7 @@ LEAVES: dict[str, Callable[[Auth, UUID], object]] = {
 
 @dataclass
 class Interleaving:
-    """A hire in one session, and the events of the auth user with the same e-mail in another, step by step."""
+    """A hire in one session, and the events of the auth user with the same e-mail in another session, step by step."""
 
     database_url: str
     auth: Auth
@@ -105,7 +105,7 @@ class Interleaving:
     hired: int = field(init=False)
 
     def run(self, insert_before: int, commit_before: int) -> None:
-        """Insert the hire before one of the steps, and commit it before the same step or a later one."""
+        """Insert the hire before one of the steps, and commit it before the same or a later step."""
         self.user = self.auth.admin_create("jane@example.com", user_metadata={"first_name": "Ada"})
         with (
             psycopg.connect(self.database_url, row_factory=dict_row) as importing,

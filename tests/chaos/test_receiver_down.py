@@ -25,7 +25,7 @@ pytestmark = pytest.mark.campaign
 
 PEOPLE = 2500
 SINGLE = 50
-"""The number of further people who are changed one by one, as Supabase Auth does. The others are changed in bulk."""
+"""The number of further people who are changed one by one, as by Supabase Auth. All other people change in bulk."""
 
 IN_BULK = (
     """
@@ -80,7 +80,7 @@ Connection = psycopg.Connection[dict[str, Any]]
 def test_ten_thousand_changes_while_the_receiver_is_down(
     supabase_cluster: Cluster, new_supabase_database: Callable[..., str], tmp_path: Path
 ) -> None:
-    """Changes during an outage of web and relay are all applied exactly once after it, and no difference is left."""
+    """All changes during an outage of web and relay are applied exactly once after it, and no difference is left."""
     url = supabase_cluster.url(new_supabase_database())
     port = quiet_port(random.Random())
     build(url)

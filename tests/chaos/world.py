@@ -1,4 +1,4 @@
-"""The environment of a chaos run: a database with the sender, a faulty pg_net, a web process, two relays, a writer."""
+"""The environment of a chaos run, with a database, a faulty pg_net, a web process, two relays, and a writer."""
 
 import random
 import socket
@@ -35,7 +35,7 @@ update public.integration_sync_log set leased_until = now() - interval '1 second
 
 
 def build(url: str) -> None:
-    """Create everything in a database that has tests/supabase_doubles.sql, except the sender's URL."""
+    """Create all objects in a database that has tests/supabase_doubles.sql, and do not set the sender's URL."""
     with psycopg.connect(url, autocommit=True) as connection:
         embedded.create_auth_schema(connection)
         migrate.migrate(url)
@@ -86,8 +86,8 @@ class World:
     def end_leases(self) -> None:
         """End all leases, so that no relay waits half a minute for the lease of a killed process.
 
-        Other tests prove that a lease ends by itself and another relay then takes over its row. A relay that still
-        works on such a row competes with the next one, which must do no harm.
+        Other tests prove that a lease ends by itself and another relay then takes over its row. If a
+        relay still processes such a row, it competes with the next relay, and this must not change the result.
         """
         with self.connect() as connection:
             connection.execute(END_LEASES)
@@ -104,7 +104,7 @@ class World:
             found = wait_for(condition, lambda: connection.execute(AT_THE_GATE, [kind]).fetchone(), seconds=60)
             killed = str(found["name"]) if victim == kind else victim
             self.kill(killed)
-            with suppress(psycopg.OperationalError):  # PostgreSQL was killed, and its lock is gone
+            with suppress(psycopg.OperationalError):  # PostgreSQL was killed, and the lock has ended
                 connection.execute("delete from chaos.gate")
                 connection.execute("select pg_advisory_unlock(%s)", [GATE])
         return killed
@@ -116,9 +116,9 @@ class World:
 
 @contextmanager
 def world(cluster: Cluster, url: str, folder: Path, *, seed: int, drop: float, duplicate: float) -> Iterator[World]:
-    """Start everything except the writer's actions.
+    """Start all processes and a paused writer.
 
-    At the end, stop everything except the cluster. Logs are in `folder`.
+    At the end, stop all of them except the cluster. Logs are in `folder`.
     """
     port = quiet_port(random.Random(f"{seed}-port"))
     web_url = f"http://127.0.0.1:{port}"

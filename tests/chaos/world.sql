@@ -1,10 +1,10 @@
--- Objects that a chaos run adds to its database, unknown to the service: gates at named points, and witnesses. The
--- witnesses record the real changes of auth.users and of employees, in the same transaction.
+-- Objects that a chaos run adds to its database, and that the service does not know: gates at named points, and witnesses. The witnesses
+-- record the real changes of auth.users and of employees, in the same transaction.
 
 create schema chaos;
 
--- A gate stops the processes of one kind (their application_name begins with it) at one point, while the test holds the
--- advisory lock.
+-- A gate stops the processes of one kind at one point while the test holds the advisory lock. The application_name of these processes
+-- begins with the kind.
 create table chaos.gate (point text not null, kind text not null);
 
 create function chaos.stop_at_gate() returns trigger
@@ -16,18 +16,18 @@ begin
   return null;
 end $$;
 
--- The rows are claimed or received, and nothing is applied yet.
+-- At this point the rows are claimed or received, and no event is applied yet.
 create trigger chaos_gate before insert on public.auth_user_state
   for each statement execute function chaos.stop_at_gate('after claim');
--- The employee is written, and the ledger is not yet.
+-- At this point the employee is written, and the ledger is not written yet.
 create trigger chaos_gate after update on public.employees
   for each row execute function chaos.stop_at_gate('mid-apply');
--- Everything is written, but not committed.
+-- At this point every row is written, and the transaction is not committed yet.
 create trigger chaos_gate after update on public.integration_sync_log
   for each row when (old.status <> 'SUCCESS' and new.status = 'SUCCESS')
   execute function chaos.stop_at_gate('before settle');
 
--- Each change of an auth user, in the order of its row's locks. Of one transaction, only the last change counts.
+-- Each change of an auth user, in the order of the locks of its row. Only the last change of a transaction counts.
 create table chaos.history (
   id bigint generated always as identity primary key,
   xid xid8 not null default pg_current_xact_id(),
@@ -53,7 +53,7 @@ end $$;
 create trigger chaos_history after insert or update or delete on auth.users
   for each row execute function chaos.write_history();
 
--- Each employee as it was hired, and each real change of an employee: {column: {"from", "to"}}, as in the ledger.
+-- Each employee at the time when it was added, and each real change of an employee: {column: {"from", "to"}}, as in the ledger.
 create table chaos.hired (
   id bigint generated always as identity primary key, employee_id bigint not null, email text, first_name text, last_name text,
   at timestamptz not null default clock_timestamp()
@@ -79,7 +79,8 @@ create trigger chaos_witness after insert or update on public.employees
 
 grant usage on schema chaos to public;
 
--- Each webhook that was passed to pg_net. pg_net's own queue loses the requests that it has taken, and all in a crash.
+-- Each webhook that was passed to pg_net. pg_net deletes a request from its queue when it sends the request, and loses the whole queue in a
+-- crash.
 create table chaos.posted (event_id text not null);
 
 create function chaos.write_posted() returns trigger language plpgsql security definer set search_path = '' as $$

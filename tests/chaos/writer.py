@@ -1,4 +1,4 @@
-"""The outer world as a thread: people sign up and change, and the HR system hires, while processes are killed."""
+"""A thread in which people sign up and change and the HR system hires, while processes are killed."""
 
 import random
 import threading
@@ -45,7 +45,7 @@ class Writer:
         self.interrupted = 0
         self.signed_up: list[Person] = []
         self.failures: list[str] = []
-        """Failed actions that no kill of PostgreSQL excuses and warnings of the service's triggers. Must stay empty."""
+        """Failed actions that no kill of PostgreSQL excuses, and warnings of the triggers. It must stay empty."""
         self._going = threading.Event()
         self._idle = threading.Event()
         self._ending = threading.Event()

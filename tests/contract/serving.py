@@ -1,4 +1,4 @@
-"""An application on a port of its own, for clients that know nothing about it."""
+"""An application on a free port, for clients that know only its document."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

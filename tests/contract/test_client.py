@@ -38,7 +38,7 @@ def run(*command: str, cwd: Path) -> str:
 
 
 def test_a_generated_client_works(app: Flask, connection: Connection, tmp_path: Path) -> None:
-    """A generated client lists events, reads one, requests a replay, and understands a refusal."""
+    """A generated client lists events, reads an event, requests a replay, and understands a refusal."""
     hire(connection, "jane@example.com")
     post(app.test_client(), insert(at=1, email="jane@example.com", email_confirmed_at=CONFIRMED), "evt-1")
     (tmp_path / "openapi.json").write_text(json.dumps(document()))

@@ -1,4 +1,4 @@
-"""The admin API follows its own document. Schemathesis generates the requests from it."""
+"""The admin API follows its OpenAPI document. Schemathesis generates the requests from the document."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ CONFIG: dict[str, Any] = {
     "workers": 1,
     "generation": {"max-examples": 10, "deterministic": True, "no-shrink": True, "database": "none"},
     "phases": {
-        # Ids in responses differ in each run, but the requests must be the same in all runs.
+        # The requests must be the same in all runs, but ids in responses differ in each run.
         "coverage": {"extra-data-sources": {"responses": False}},
         "fuzzing": {"extra-data-sources": {"responses": False}},
         "stateful": {"enabled": False},
@@ -66,7 +66,7 @@ class Seen:
 
 @pytest.fixture
 def company(settings: Settings, database: Database, connection: Connection, database_url: str) -> Iterator[str]:
-    """The URL of the service with a stand-in of Auth, and the examples' objects: employee 7 and evt-2."""
+    """The URL of the service with a stand-in of Auth, and with employee 7 and evt-2 of the examples."""
     for number in range(1, 7):
         hire(connection, f"employee-{number % 5}@example.com", is_active=number != 3)
     assert hire(connection, "jane@example.com") == 7
@@ -82,10 +82,10 @@ def company(settings: Settings, database: Database, connection: Connection, data
 
 
 def test_every_response_is_as_documented(company: str) -> None:
-    """Status, content type, headers and body follow the document, and there is no 5xx.
+    """Each response has the documented status, content type, headers and body, and is never a 5xx.
 
-    Requests that the document forbids are refused, and others are not. Each operation succeeds at least once, and needs
-    the key.
+    Requests that the document forbids are refused, and requests that it allows are not. Each operation needs the key,
+    and succeeds at least once.
     """
     config = SchemathesisConfig.from_dict(CONFIG)
     document = schemathesis.openapi.from_url(f"{company}/admin/api/openapi.json", config=config)

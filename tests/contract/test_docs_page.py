@@ -1,4 +1,4 @@
-"""GET /admin/api/docs: the OpenAPI document as a page."""
+"""The OpenAPI document as a page, which GET /admin/api/docs returns."""
 
 import re
 from html import unescape
@@ -19,7 +19,7 @@ def page(client: FlaskClient) -> str:
 
 
 def test_the_page_has_the_whole_document(page: str) -> None:
-    """The page has each route, parameter, field and reason, and no missing text."""
+    """The documentation page has each route, parameter, field and reason, and no missing text."""
     text = unescape(page)
     made = document()
     names = {name for schema in made["components"]["schemas"].values() for name in schema["properties"]}
@@ -29,7 +29,7 @@ def test_the_page_has_the_whole_document(page: str) -> None:
 
 
 def test_the_page_fits_a_strict_policy(client: FlaskClient, page: str) -> None:
-    """The page has no scripts and no inline styles, and only the service's own stylesheet."""
+    """The documentation page has no scripts and no inline styles, and uses only the service's stylesheet."""
     assert not re.search(r"<script|<style|\sstyle=|\son[a-z]+=|javascript:", page)
     own = ["/admin/static/icon.svg", "/admin/api/docs/api_docs.css", "/admin/api/openapi.json"]
     assert re.findall('(?:src|href)="([^#"]*)"', page) == own
@@ -39,14 +39,14 @@ def test_the_page_fits_a_strict_policy(client: FlaskClient, page: str) -> None:
 
 
 def test_links_have_one_target(page: str) -> None:
-    """Every link within the page has exactly one target."""
+    """Every link within the documentation page has exactly one target."""
     ids = re.findall(r'\sid="([^"]+)"', page)
     assert len(ids) == len(set(ids))
     assert set(re.findall('href="#([^"]+)"', page)) <= set(ids)
 
 
 def test_the_page_is_accessible(page: str) -> None:
-    """The page has one main heading and skips no level.
+    """The documentation page has one main heading and skips no heading level.
 
     Tables have captions and headers, and scrolling regions can be focused.
     """

@@ -1,4 +1,4 @@
-"""GET /admin/api/openapi.json: the document, compared with the routes and their responses."""
+"""The document of GET /admin/api/openapi.json, compared with the routes and their responses."""
 
 import json
 import re
@@ -37,7 +37,7 @@ OF_THE_DOCUMENT = "api_docs."
 
 @pytest.fixture
 def api(settings: Settings, database: Database, connection: Connection, database_url: str) -> Iterator[FlaskClient]:
-    """A company with Jane, linked by evt-1, and with evt-2, which matches two employees."""
+    """A company with Jane, who is linked by evt-1, and with evt-2, which matches two employees."""
     client = create_app(replace(settings, auth=DirectConnection(database_url)), database).test_client()
     with auth_on(database_url) as auth:
         hire(connection, "jane@example.com")
@@ -53,7 +53,7 @@ def ask(client: FlaskClient, method: str, path: str, body: Json = None) -> TestR
 
 
 def fits(answer: TestResponse, schema: type[Schema], status: int = 200) -> Any:
-    """Return the response's body, which has exactly the fields of the schema."""
+    """Return the body of the response, and check that it has exactly the fields of the schema."""
     assert answer.status_code == status, answer.text
     assert schema().validate(answer.get_json()) == {}, answer.text
     return answer.get_json()
@@ -70,7 +70,7 @@ def refused(answer: TestResponse, status: int, reason: str) -> None:
 
 
 def test_the_document_has_every_route_and_no_other(app: Flask) -> None:
-    """The document has every method and path of the admin API, except the routes that serve the document."""
+    """The document has exactly the methods and paths of the admin API, except the routes that serve the document."""
     routes = {
         (method.lower(), re.sub("<(?:[a-z]+:)?([a-z_]+)>", r"{\1}", rule.rule))
         for rule in app.url_map.iter_rules()
@@ -124,7 +124,7 @@ def test_the_document_needs_no_key_and_shows_no_secret(client: FlaskClient, sett
 def test_reads_have_the_documented_form(api: FlaskClient, database: Database) -> None:
     """The summary, lists and events have the documented form.
 
-    Events are linked, failed, replayed, and a reconcile run.
+    The ledger has a linked, a failed and a replayed event, and a run of reconciliation.
     """
     ask(api, "POST", "/events/evt-1/replay", {"requested_by": "Ann"})
     reconcile(database, Policy(), requested_by="test", dry_run=False)
@@ -136,7 +136,7 @@ def test_reads_have_the_documented_form(api: FlaskClient, database: Database) ->
 
 
 def test_replays_have_the_documented_form(api: FlaskClient, connection: Connection) -> None:
-    """Replays of one event, of many, and dry runs have the documented form."""
+    """Replays of one event, replays of many events, and dry runs have the documented form."""
     fits(ask(api, "POST", "/events/evt-2/replay"), schemas.ReplayedEvent)
     connection.execute("delete from employees where employee_id = 3")
     dry = fits(ask(api, "POST", "/replays", {"filter": {"status": "FAILED"}}), schemas.ReplayedEvents)

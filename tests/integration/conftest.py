@@ -14,15 +14,17 @@ from webhook_service.web.api import docs, openapi
 document, signing_key = cache(openapi.document), cache(PageSettings.signing_key)
 
 
-@pytest.fixture(autouse=True)
-def computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="package", autouse=True)
+def computed_once() -> Iterator[None]:
     """Compute the document of the API and the key of the cookies once for all tests.
 
     Each test makes an application. Most of the time for this would go into these two values, which are the same in all
-    applications.
+    applications. The scope is wide because pytest-flask makes the application early.
     """
-    monkeypatch.setattr(docs, "document", document)
-    monkeypatch.setattr(PageSettings, "signing_key", signing_key)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(docs, "document", document)
+        patch.setattr(PageSettings, "signing_key", signing_key)
+        yield
 
 
 @pytest.fixture

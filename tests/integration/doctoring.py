@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from tests.auth_traffic import SECRET
-from webhook_service.doctor.checks import examine
+from webhook_service.doctor.examination import examine
 from webhook_service.doctor.findings import Finding, Level
 from webhook_service.inbound.signature import parse_secrets
 from webhook_service.ledger.relay import run_once

@@ -8,7 +8,7 @@ select md5((10000 + n)::text)::uuid, 1, 'email:former-' || n || '@example.com', 
 select setval('public.employees_employee_id_seq', 10000);
 
 -- the rest
--- 3,000 auth users with their states and two events each, the newer one pending; 1,000 actions that are due; 100 more users without an
+-- 3,000 auth users with their states and two events each, the newer one pending; 1,000 due actions; and 100 more auth users without an
 -- employee.
 insert into auth.users (id, email, email_confirmed_at, raw_user_meta_data)
 select md5(n::text)::uuid, 'person' || n || '@example.com', now(), '{"first_name": "Ann"}' from generate_series(1, 3000) as n;

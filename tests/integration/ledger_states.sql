@@ -1,5 +1,5 @@
--- Counts the combinations of values that are a known state of a ledger row, and those that the check and the nine checks before it judge
--- differently.
+-- Counts the combinations of values that are a known state of a ledger row. Also counts the combinations on which the check and the nine
+-- checks before it differ.
 with row as (
   select * from unnest(array['inbound', 'outbound', 'maintenance', 'other']) as direction,
     unnest(array['INSERT', 'UPDATE', 'DELETE', 'disable_auth_user', 'enable_auth_user', 'update_auth_email', 'create_auth_user',

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +31,17 @@ def schema_of(url: str) -> str:
     return re.sub(r"(?m)^\\(un)?restrict .*\n", "", dump)  # these lines contain a random word
 
 
+@cache
+def printed_sql() -> str:
+    """The output of `webhook-service sql`, which is always the same."""
+    command = [str(Path(sys.executable).with_name("webhook-service")), "sql"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 def psql(url: str) -> None:
     """Run the output of `webhook-service sql`, each statement in its own transaction."""
-    script = subprocess.run(
-        [str(Path(sys.executable).with_name("webhook-service")), "sql"], capture_output=True, text=True, check=True
-    )
     command = [tool(url, "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", url]
-    subprocess.run(command, input=script.stdout, capture_output=True, text=True, check=True)
+    subprocess.run(command, input=printed_sql(), capture_output=True, text=True, check=True)
 
 
 def rows(url: str, query: str) -> list[tuple[Any, ...]]:

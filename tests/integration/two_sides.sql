@@ -1,5 +1,5 @@
--- The witnesses of a run over both sides, unknown to the service: they record in order each change of auth users and employees, and the
--- connection that made it by its application_name (hr; auth, or auth meanwhile; api; service).
+-- The witnesses of a run over both sides, which the service does not know. They record each change of auth users and employees in order,
+-- and the connection that made it by its application_name (hr; auth, or auth meanwhile; api; service).
 
 create schema witness;
 
@@ -15,7 +15,7 @@ create table witness.seen (
   outcome text,
   at timestamptz not null default clock_timestamp()
 );
-comment on column witness.seen.no_ban_requested is 'for a ban: whether no action to ban the user was open then';
+comment on column witness.seen.no_ban_requested is 'for a ban: whether no action to ban the user was open at that time';
 
 -- new: a user was added, with an e-mail. ban: a ban was set, changed or lifted. email: the e-mail changed.
 create function witness.write_auth() returns trigger language plpgsql security definer set search_path = '' as $$
@@ -32,8 +32,8 @@ begin
 end $$;
 create trigger witness_auth after insert or update on auth.users for each row execute function witness.write_auth();
 
--- hired: an employee was added, with an e-mail. dismissed: the employee of an auth user became inactive, or was deleted (left). linked: an
--- employee got another auth user. employee email: the e-mail changed.
+-- hired: an employee was added, with an e-mail. dismissed: the employee of an auth user became inactive or was deleted (left). linked: an
+-- employee was linked to another auth user. employee email: the e-mail changed.
 create function witness.write_employee() returns trigger language plpgsql security definer set search_path = '' as $$
 begin
   if tg_op = 'DELETE' then

@@ -1,9 +1,9 @@
--- The rules that must hold when both sides have come to rest. Each view returns the rows that break the rule in its comment. The views
--- named auth_... are for EMAIL_OWNER=auth, employees_... for EMAIL_OWNER=employees.
+-- The rules that must hold when no event or action is left on either side. Each view returns the rows that break the rule in its comment.
+-- The views named auth_... are for EMAIL_OWNER=auth, and those named employees_... are for EMAIL_OWNER=employees.
 
 create schema broken;
 
--- The linked employees and their auth users, as they are now.
+-- The linked employees and their auth users, with their current values.
 create view witness.linked as
 select e.employee_id, e.is_active, lower(btrim(e.email)) as employees_email, e.email like '%_@_%' as is_usable, u.id, u.email, u.banned_until,
        coalesce(u.banned_until > now() + interval '50 years', false) as is_banned_for_good
@@ -17,7 +17,7 @@ select distinct on (employee_id, what, who) * from witness.seen order by employe
 
 create view broken.inactive as
 select * from witness.linked where not is_active and not is_banned_for_good;
-comment on view broken.inactive is 'the user of an inactive employee is banned for good';
+comment on view broken.inactive is 'the user of an inactive employee has a permanent ban';
 
 create view broken.active as
 select l.*, b.who, s.disabled_at
@@ -35,20 +35,20 @@ select u.id, l.employee_id, u.banned_until
    and not exists (select from public.employees e where e.auth_user_id = u.id)
    and not exists (
      select from witness.seen b where b.auth_user_id = u.id and b.what = 'ban' and b.who <> 'api' and b.id > l.id
-        and (b.no_ban_requested or exists (  -- or the service had just banned the user and read it back, but had not settled the action
+        and (b.no_ban_requested or exists (  -- or the service had banned the user and read the ban, but had not settled the action
              select from witness.seen a where a.auth_user_id = u.id and a.what = 'ban' and a.who = 'api'
                 and a.id > l.id and a.id < b.id and a.banned_until > now() + interval '50 years')
              or b.id = c.id and exists (  -- or the service had found the ban that this one lifts, and had not settled the action
              select from witness.seen a where a.auth_user_id = u.id and a.id > b.id and a.outcome = 'disable_auth_user unchanged')));
 comment on view broken.former is
-  'the user of a deleted employee is banned for good, unless it has another employee, or Auth''s admin has lifted the service''s ban';
+  'the user of a deleted employee has a permanent ban, unless it has another employee, or Auth''s admin has lifted the service''s ban';
 
 create view broken.never_dismissed as
 select b.auth_user_id as id, b.banned_until
   from witness.seen b
  where b.what = 'ban' and b.who = 'api' and not exists (
          select from witness.seen d where d.auth_user_id = b.auth_user_id and d.what = 'dismissed' and d.id < b.id);
-comment on view broken.never_dismissed is 'the service neither bans a user who was never dismissed nor lifts its ban';
+comment on view broken.never_dismissed is 'the service does not set or lift a ban of a user who was never dismissed';
 
 create view broken.emails as
 select *
@@ -63,7 +63,7 @@ select *
             and to_regclass('public.emails_of_employees') is not null
             and exists (select from public.employees e where e.employee_id <> l.employee_id and lower(btrim(e.email)) = l.email));
 comment on view broken.emails is
-  'the e-mails of an employee and its user agree, unless another person has the e-mail and that side refuses it';
+  'the e-mails of an employee and its user are equal, unless another person has the e-mail and that side refuses it';
 
 create view broken.open as
 select auth_user_id as id, event_id, operation, status, outcome
@@ -79,7 +79,7 @@ select l.*, h.email as hrs_email
  where h.email like '%_@_%' and l.employees_email is distinct from h.email and not exists (
          select from witness.seen w
           where w.auth_user_id = l.id and (w.what = 'email' and w.who <> 'api' or w.outcome like '%email_taken' and w.email = h.email));
-comment on view broken.auth_hr is 'an e-mail that only HR changes is the one that HR wrote, unless another user has it';
+comment on view broken.auth_hr is 'if only HR changes an e-mail, both sides have the e-mail of HR, unless another user has it';
 
 create view broken.auth_user as
 select l.*, a.email as users_email
@@ -90,15 +90,15 @@ select l.*, a.email as users_email
                     where w.auth_user_id = l.id and w.what in ('new', 'email', 'employee email') and w.id < a.id and w.email = a.email)
    and not exists (select from witness.seen w
                     where l.employee_id = w.employee_id and w.what in ('linked', 'employee email') and w.who = 'hr' and w.id > a.id)
-   and not exists (select from witness.seen w  -- by an employee who had the login before
+   and not exists (select from witness.seen w  -- an employee who had the login before has changed it
                     where l.id = w.auth_user_id and w.what = 'employee email' and w.who = 'hr' and w.id > a.id);
-comment on view broken.auth_user is 'an e-mail that a user changed last, to one that neither side had before, wins';
+comment on view broken.auth_user is 'if a user changes the e-mail last, to a new e-mail, both sides have this e-mail';
 
 create view broken.employees_own as
 select auth_user_id as id, employee_id, email from witness.seen where what = 'employee email' and who = 'service';
 comment on view broken.employees_own is 'the service never changes the e-mail of an employee';
 
--- Returns all that happened to an auth user and its employees, in the order of time.
+-- Returns all records of an auth user and its employees, in the order of time.
 create function witness.story(p_user uuid) returns setof text language sql as $$
   select concat_ws(' ', to_char(at, 'MI:SS.US'), what) from (
     select at, id, concat_ws(' ', who || ':', what, employee_id, email, outcome, banned_until::date,

@@ -1,4 +1,4 @@
-"""Environments with which the service can start, and the error for others."""
+"""Environments with which the service can start, and the error for all other environments."""
 
 import base64
 

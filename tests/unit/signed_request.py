@@ -1,4 +1,4 @@
-"""A request with a good signature, and the secrets that verify it."""
+"""A request with a valid signature, and the secrets that verify the signature."""
 
 import base64
 from datetime import UTC, datetime

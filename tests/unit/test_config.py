@@ -1,4 +1,4 @@
-"""The settings: every variable, its forms, and the error for a bad value."""
+"""The settings, with the forms of each variable and the error for a bad value."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from webhook_service.settings import DirectConnection, PageSettings, ServerSetti
 
 
 def test_three_variables_are_enough() -> None:
-    """The service needs a database, a webhook secret and an admin key; all other settings have defaults."""
+    """The service needs a database, a webhook secret and an admin key. All other settings have defaults."""
     assert config.load(DIRECT) == Settings(DirectConnection(DIRECT["DATABASE_URL"]), (Secret(KEY),), ADMIN_KEY)
 
 
@@ -47,7 +47,7 @@ def test_a_direct_connection_takes_precedence() -> None:
     ids=["nothing", "blank", "direct", "Supabase", "only a secret"],
 )  # fmt: skip
 def test_a_configured_database_is_detected(environ: dict[str, str], configured: bool) -> None:
-    """Any variable of a connection counts as a configured database; without one, `serve` starts its own."""
+    """Any variable of a connection counts as a configured database. Without any, `serve` starts its own database."""
     assert config.has_connection(environ) is configured
 
 
@@ -100,7 +100,7 @@ def test_a_service_role_key_that_no_header_can_carry_is_refused(key: str) -> Non
     assert error.detail.startswith("SUPABASE_SERVICE_ROLE_KEY ")
 
 
-# Forms
+# Forms of the values
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_a_service_role_key_that_no_header_can_carry_is_refused(key: str) -> Non
     ids=["blank", "comma", "both", "one", "none", "default"],
 )
 def test_the_name_fields_have_several_forms(text: str, fields: dict[str, str]) -> None:
-    """NAME_FIELDS is a list of COLUMN=KEY, separated by spaces or commas; `none` copies no names."""
+    """NAME_FIELDS is a list of COLUMN=KEY, separated by spaces or commas, and `none` copies no names."""
     assert config.load(DIRECT | {"NAME_FIELDS": text}).policy.name_fields == fields
 
 
@@ -141,7 +141,7 @@ def test_a_switch_is_on_or_off(text: str, is_on: bool) -> None:
 
 @pytest.mark.parametrize("owner", list(EmailOwner))
 def test_the_owner_of_the_email_is_chosen(owner: EmailOwner) -> None:
-    """Either side can own the e-mail."""
+    """EMAIL_OWNER selects Auth or employees as the owner of e-mails."""
     assert config.load(DIRECT | {"EMAIL_OWNER": owner.value}).policy.email_owner is owner
 
 
@@ -160,7 +160,7 @@ def test_the_pages_have_their_settings() -> None:
 
 
 def test_without_a_secret_key_one_is_derived_from_the_admin_key() -> None:
-    """The derived key is the same in all workers, differs for another admin key, and never holds the admin key."""
+    """Without SECRET_KEY, all workers derive the same key from the admin key. The derived key does not contain it."""
     pages = config.load(DIRECT).pages
     made = pages.signing_key(ADMIN_KEY)
     assert made == PageSettings().signing_key(ADMIN_KEY)
@@ -214,12 +214,12 @@ def test_an_error_does_not_quote_the_value(name: str, value: str) -> None:
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY"])
 def test_an_incomplete_connection_does_not_start_the_embedded_database(name: str) -> None:
-    """One variable of a connection is enough to count as configured, so that the error names the missing ones."""
+    """One variable of a connection counts as a configured database, so that the error names the missing variables."""
     assert config.has_connection({name: "x"})
 
 
 def test_the_server_takes_its_settings_from_files_too(tmp_path: Path) -> None:
-    """The server's settings can be files too, such as HOST_FILE."""
+    """The server's settings can be in files too, such as HOST_FILE."""
     file = tmp_path / "host"
     file.write_text("127.0.0.1\n")
     assert config.load_server({"HOST_FILE": str(file), "PORT": "9000"}) == ServerSettings(

@@ -17,7 +17,7 @@ EVERYTHING = DIRECT | SUPABASE | {
 
 @pytest.mark.parametrize("name", EVERYTHING)
 def test_each_variable_may_be_a_file(tmp_path: Path, name: str) -> None:
-    """NAME_FILE names a file that holds the value; a newline at its end does not count."""
+    """NAME_FILE names a file that holds the value of NAME. A newline at the file's end does not count."""
     environ = without(EVERYTHING, "DATABASE_URL") if name.startswith("SUPABASE") else EVERYTHING
     file = tmp_path / "value"
     file.write_text(f"{environ[name]}\n", "utf-8")
@@ -26,7 +26,7 @@ def test_each_variable_may_be_a_file(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", EVERYTHING)
 def test_a_value_together_with_a_file_is_refused(tmp_path: Path, name: str) -> None:
-    """NAME and NAME_FILE together are an error, because it is not clear which one is meant."""
+    """Setting both NAME and NAME_FILE is an error, because it is not clear which value counts."""
     environ = without(EVERYTHING, "DATABASE_URL") if name.startswith("SUPABASE") else EVERYTHING
     file = tmp_path / "value"
     file.write_text(environ[name], "utf-8")
@@ -36,7 +36,7 @@ def test_a_value_together_with_a_file_is_refused(tmp_path: Path, name: str) -> N
 @pytest.mark.parametrize("name", SUPABASE)
 @pytest.mark.parametrize("content", ["missing", "a folder", "not UTF-8", "NUL in its name"])
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, name: str, content: str) -> None:
-    """A file that cannot be read is an error, which names the variable."""
+    """A file that cannot be read causes an error that names the variable."""
     file = tmp_path / "value"
     if content == "a folder":
         file.mkdir()
@@ -48,7 +48,7 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, name: str, conten
 
 @pytest.mark.parametrize("name", SUPABASE)
 def test_an_empty_file_is_a_missing_value(tmp_path: Path, name: str) -> None:
-    """An empty file counts as a missing value: the secret is not mounted yet."""
+    """An empty file counts as a missing value, because its secret is not mounted yet."""
     file = tmp_path / "value"
     file.write_text(" \n", "utf-8")
     assert name in error_of(without(SUPABASE, name) | {f"{name}_FILE": str(file)}).detail

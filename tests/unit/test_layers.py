@@ -1,4 +1,4 @@
-"""The layers: a package imports only from the rows above its own, and only some modules import I/O libraries."""
+"""The layers of the packages. A package imports only from the rows above it, and only some modules do I/O."""
 
 import ast
 from functools import cache
@@ -24,8 +24,8 @@ ROWS = [
     {"demo"},
     {"cli"},
 ]
-"""From the data types down to the entry points. Packages of one row do not import each other: `inbound` and `outbound`
-are the two directions, and neither depends on the other.
+"""From the data types down to the entry points. Packages of one row do not import each other. For example, `inbound`
+and `outbound` are the two directions, and neither depends on the other.
 """
 
 ONLY_IN = {
@@ -39,8 +39,8 @@ ONLY_IN = {
         "server.gunicorn_conf",
         "server.protocol",
         "server.worker",
-    },  # `config` is the only reader of the environment. The others start, name and kill processes, open a file for its
-    # owner only, set the folder in which processes count, and yield to another process.
+    },  # `config` is the only reader of the environment. The other modules start, name and kill processes, open a
+    # file for its owner only, set the folder in which processes count, and yield to another process.
     "flask": {
         "app",
         "web",
@@ -63,6 +63,7 @@ ONLY_IN = {
         "web.pages.replays",
         "web.pages.audit",
         "server.asgi",
+        "server.others",
     },
     "uvicorn": {"server.protocol", "server.worker"},
     "prometheus_client": {"metrics.counters", "metrics.files", "web.metrics"},
@@ -71,6 +72,8 @@ ONLY_IN = {
         "db.wakeup",
         "db.embedded",
         "db.migrate",
+        "db.repair",
+        "db.url",
         "demo.play",
         "demo.tables",
         "demo.traffic",
@@ -119,7 +122,7 @@ def modules() -> dict[str, Path]:
 
 @cache
 def imports_of(file: Path) -> set[str]:
-    """The dotted names that a file imports. A name that is imported from a module has the module's name before it."""
+    """The dotted names that a file imports. The name of an imported object begins with its module."""
     names = set()
     for node in ast.walk(ast.parse(file.read_text("utf-8"))):
         if isinstance(node, ast.Import):
@@ -130,14 +133,14 @@ def imports_of(file: Path) -> set[str]:
 
 
 def package_of(module: str) -> str:
-    """The package of a module; a module outside of a package is its own."""
+    """The package of a module. A module outside of a package is its own package."""
     is_package = module in modules() and modules()[module].name == "__init__.py"
     return module if is_package else module.rpartition(".")[0] or module
 
 
 @pytest.mark.parametrize("package", sorted({package_of(name) for name in modules()}))
 def test_a_package_imports_only_from_above(package: str) -> None:
-    """A package imports only from the rows above its own."""
+    """A package imports only from itself and from the rows above it."""
     row = next((number for number, packages in enumerate(ROWS) if package in packages), None)
     assert row is not None, f"{package} has no row"
     allowed = {package}.union(*ROWS[:row])
@@ -180,7 +183,7 @@ def test_only_some_modules_do_io(outside: str) -> None:
     ],
 )
 def test_the_pure_modules_do_not_read_the_clock(name: str) -> None:
-    """Pure modules get the time as a parameter."""
+    """Pure modules do not read the clock, and get the time as a parameter."""
     calls = {
         ast.unparse(node.func)
         for node in ast.walk(ast.parse(modules()[name].read_text("utf-8")))

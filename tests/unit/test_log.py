@@ -55,7 +55,7 @@ def test_extra_fields_are_kept(value: object, shown: object) -> None:
 
 @pytest.mark.parametrize("text", ["a\nb", "a\r\nb", 'say "no"', "back\\slash", "\x00\x1b"], ids=repr)
 def test_a_record_is_one_line(text: str) -> None:
-    """A newline in a logged value does not end the line, so that a client cannot forge a line."""
+    """A newline in a logged value does not end the line. A client cannot forge a line."""
     line = line_of(text, field=text)
     assert "\n" not in line
     assert "\r" not in line
@@ -82,8 +82,8 @@ ADDRESSES = {
 
 @pytest.mark.parametrize("text", ADDRESSES.values(), ids=ADDRESSES.keys())
 @pytest.mark.parametrize("place", ["message", "argument", "field", "nested", "key"])
-def test_an_address_is_masked_wherever_it_is(place: str, text: str) -> None:
-    """At most the first letter of an e-mail address is in the line."""
+def test_an_address_is_masked_in_any_text(place: str, text: str) -> None:
+    """A line contains at most the first letter of the name in an e-mail address."""
     line = {
         "message": lambda: line_of(text),
         "argument": lambda: line_of("%s", text),
@@ -96,30 +96,30 @@ def test_an_address_is_masked_wherever_it_is(place: str, text: str) -> None:
 
 @pytest.mark.parametrize("text", ADDRESSES.values(), ids=ADDRESSES.keys())
 def test_a_masked_line_is_still_json(text: str) -> None:
-    """Masking does not break the JSON, whatever text surrounds the address."""
+    """Masking does not break the JSON of a line, with any text around the address."""
     assert isinstance(json.loads(line_of(text, field=text)), dict)
 
 
 def test_a_mask_keeps_the_first_letter_and_the_domain() -> None:
-    """A masked address can be recognised by a reader who knows it, and not by others."""
+    """A reader who knows an address can recognise the masked address, and other readers cannot."""
     assert masked("jane.doe@example.com, joe@example.org") == "j***@example.com, j***@example.org"
 
 
 def test_an_exception_is_logged_by_type_and_place() -> None:
-    """The line has an exception's type, and the place where it was raised."""
+    """A line has an exception's type, and the file and line that raised it."""
     (error,) = json.loads(line_of(exc_info=caught(ValueError("canary"))))["error"]
     assert error.startswith("ValueError at ")
     assert "test_log.py" in error
 
 
 def test_a_cause_is_logged_by_type_and_place() -> None:
-    """Each exception in the chain has its own entry, outermost first."""
+    """Each exception in a chain has an entry with type and place, outermost first."""
     errors = json.loads(line_of(exc_info=caught(RuntimeError("canary"), KeyError("canary"))))["error"]
     assert [error.split()[0] for error in errors] == ["RuntimeError", "KeyError"]
 
 
 def test_the_texts_of_exceptions_are_left_out() -> None:
-    """The line has neither an exception's text nor its cause's, because a database error may quote a row."""
+    """A line has neither the text of an exception nor of its cause, because a database error may quote a row."""
     assert "canary" not in line_of(exc_info=caught(RuntimeError("canary 1"), KeyError("canary 2")))
 
 

@@ -18,6 +18,6 @@ FILES = [
 
 @pytest.mark.parametrize("file", [file for file in FILES if "node_modules" not in file.parts], ids=str)
 def test_the_paths_that_a_file_names_exist(file: Path) -> None:
-    """A path in a comment or document exists, so a file that moves must be renamed there too."""
+    """Each path that a comment or document names exists."""
     named = NAMED.findall(file.read_text("utf-8"))
     assert [path for path in named if not (ROOT / path).exists()] == []

@@ -1,4 +1,4 @@
-"""The project's English: no file has a retired word or sentence form. docs/glossary.md has the terms to use."""
+"""The project's English. No file has a retired word or sentence form. docs/glossary.md has the terms to use."""
 
 import re
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ RETIRED = {
     "what as a subject (the noun)": r"(?:^\s*(?:#|--)\s+|\"\"\"|[a-z\"`)][.]\s+)"
     r"(?-i:What|Whatever|Those that|Those who)\s(?![^.]*\?)",
 }
-"""Each form with what replaces it. Without case, a line at a time."""
+"""Each retired form with its replacement. The search ignores case and reads one line at a time."""
 
 ALLOWED = {
     "tests/unit/test_words.py": "the list itself",
@@ -50,7 +50,7 @@ def texts() -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize("form", RETIRED)
 def test_no_file_has_a_retired_word(form: str) -> None:
-    """Readers meet the words of the glossary, and sentences that have a noun as their subject."""
+    """No file has a retired word, or a sentence without a noun as its subject."""
     retired = re.compile(RETIRED[form], re.IGNORECASE)
     found = [
         f"{path}:{number}: {line.strip()}"
@@ -64,6 +64,6 @@ def test_no_file_has_a_retired_word(form: str) -> None:
 
 @pytest.mark.parametrize("path", ALLOWED)
 def test_an_exception_is_needed(path: str) -> None:
-    """A file that has no retired word any more is no longer an exception."""
+    """Each exception still has a retired word."""
     text = (ROOT / path).read_text("utf-8")
     assert any(re.search(form, text, re.IGNORECASE | re.MULTILINE) for form in RETIRED.values())

@@ -1,1 +1,1 @@
-"""The Auth Admin API: Supabase's own, and its stand-in for use without Supabase."""
+"""The Auth Admin API of Supabase, and its stand-in for use without Supabase."""

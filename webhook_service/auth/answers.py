@@ -26,10 +26,10 @@ SHORTEST_PAUSE_SECONDS, DEFAULT_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 5.0,
 
 
 class UnsuccessfulResponse(Exception):
-    """A response that is not a success of Auth.
+    """A response that is not the result of a successful call of Auth.
 
-    `code` is the code of Auth's error, or None if Auth did not send the error. `is_page`: the body is not a JSON
-    object. `pause` is the value of Retry-After in seconds.
+    `code` is the code of Auth's error, or None if Auth did not send the error. `is_page` says that the body is not a
+    JSON object. `pause` is the value of Retry-After in seconds.
     """
 
     def __init__(self, status: int, code: str | None, *, is_page: bool, pause: float) -> None:
@@ -41,14 +41,14 @@ class UnsuccessfulResponse(Exception):
 
     @property
     def is_internal_error(self) -> bool:
-        """Whether Auth itself reports an error inside it."""
+        """Return whether Auth reports an internal error."""
         return self.status == 500 and self.code is not None
 
 
 def require_success(response: httpx.Response) -> None:
-    """Raise UnsuccessfulResponse unless the response is a success with a JSON object, as of each call used here.
+    """Raise UnsuccessfulResponse unless the response is a success with a JSON object, which each call here returns.
 
-    supabase-py drops the headers of an error, and the status of an error that is a proxy's page.
+    supabase-py drops the headers of an error response. If the response is a proxy's page, it drops the status too.
     """
     response.read()
     try:
@@ -61,9 +61,9 @@ def require_success(response: httpx.Response) -> None:
 
 
 def code_of(body: Json) -> str | None:
-    """Return the code of an error of Auth, from either of the two forms that Auth uses.
+    """Return the code of an error of Auth, in either of the two forms that Auth uses.
 
-    It is "" for an error without a code (Auth before v2.150), and None if the body is not an error of Auth.
+    Returns "" for an error without a code (Auth before v2.150), and None if the body is not an error of Auth.
     """
     if not isinstance(body, dict):
         return None
@@ -75,9 +75,9 @@ def code_of(body: Json) -> str | None:
 
 
 def pause_seconds(retry_after: str, *, now: datetime) -> float:
-    """Return the pause that a Retry-After header demands, as seconds or as a date.
+    """Return the seconds that a Retry-After header demands, which holds seconds or a date.
 
-    It is at least SHORTEST_PAUSE_SECONDS and at most LONGEST_PAUSE_SECONDS; an unreadable header means
+    The pause is at least SHORTEST_PAUSE_SECONDS and at most LONGEST_PAUSE_SECONDS. For an unreadable header it is
     DEFAULT_PAUSE_SECONDS.
     """
     if re.fullmatch(r"\d{1,9}", retry_after, re.ASCII):
@@ -94,7 +94,7 @@ def pause_seconds(retry_after: str, *, now: datetime) -> float:
 def call_auth(call: Callable[[], T]) -> T:
     """Return the result of `call`. Raises AuthUnavailable, AuthRefused and their subclasses.
 
-    The original error is hidden if a library or a proxy wrote its text, which may repeat the data that was sent.
+    The original error is hidden if a library or a proxy wrote its text, because the text may repeat the request's data.
     """
     try:
         return call()
@@ -113,8 +113,8 @@ def call_auth(call: Callable[[], T]) -> T:
 def error_for(response: UnsuccessfulResponse) -> ServiceError:
     """Return the error for a response.
 
-    A 4xx of Auth itself is a refusal, except 408 (timeout) and 429 (too many requests). Every other response is an
-    outage of Auth or of the network.
+    A 4xx of Auth means that Auth refuses the call, except 408 (timeout) and 429 (too many requests). Every other
+    response means an outage of Auth or of the network.
     """
     status, code = response.status, response.code or ""
     if status == 429:

@@ -1,4 +1,4 @@
-"""The AuthAdmin port over the stand-in for Supabase Auth, for the embedded database, which has no Auth."""
+"""The adapter of the AuthAdmin port for the embedded database, which has a stand-in for Supabase Auth."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ from webhook_service.errors import AuthEmailExists, AuthRefused, AuthUnavailable
 from webhook_service.events import Account
 
 BAN_DURATION = timedelta(hours=876_000)
-"""The same duration as the bans in Supabase Auth (`auth.supabase.BAN_DURATION`)."""
+"""The duration of this service's bans in Supabase Auth (`auth.supabase.BAN_DURATION`)."""
 
 
 class LocalAuthAdmin:
@@ -80,13 +80,14 @@ class LocalAuthAdmin:
 
     @contextmanager
     def opened(self) -> Iterator[Auth]:
-        """Yield Auth on a connection of its own. Raises AuthUserNotFound, AuthUnavailable.
+        """Yield Auth on a new connection. Raises AuthUserNotFound, AuthUnavailable.
 
-        Errors name only the class of PostgreSQL's error, whose text may hold personal data.
+        Errors name only the class of PostgreSQL's error, because its text may contain personal data.
         """
         try:
             with psycopg.connect(self._conninfo, autocommit=True) as connection:
                 connection.execute(f"set statement_timeout = {STATEMENT_TIMEOUT_MILLISECONDS:d}")
+                connection.execute("set DateStyle = ISO")  # psycopg reads no other
                 yield Auth(connection)
         except LookupError:
             raise AuthUserNotFound("user_not_found", "There is no such auth user.", "user_not_found") from None
@@ -98,7 +99,7 @@ class LocalAuthAdmin:
 
 
 def require_email(email: str) -> None:
-    """Raise the AuthRefused of Auth for a text that is not an e-mail address."""
+    """Raise AuthRefused, as Auth does, for a text that is not an e-mail address."""
     if not is_email(email):
         raise AuthRefused("auth_refused", "Auth refused the call (400 validation_failed).", "validation_failed")
 

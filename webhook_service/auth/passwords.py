@@ -1,4 +1,4 @@
-"""Password checks for the sign-in of admins. A check grants no rights and leaves no session in Auth."""
+"""Password checks for the sign-in of admins. A check grants no privileges and leaves no session in Auth."""
 
 import logging
 from collections.abc import Callable
@@ -19,10 +19,10 @@ from webhook_service.events import Account
 log = logging.getLogger(__name__)
 
 CheckPassword = Callable[[str, str], Account]
-"""(e-mail, password) -> the account that they belong to.
+"""A function that takes an e-mail and a password, and returns their account.
 
-Raises AuthRefused with the reason SIGN_IN_REFUSED and Auth's `code`, for the log, if the two do not match or a password
-alone is not enough. Raises AuthUnavailable.
+It raises AuthRefused with the reason SIGN_IN_REFUSED if the two do not match, or if a password alone is not enough. The
+error has Auth's `code` for the log. It raises AuthUnavailable.
 """
 
 SIGN_IN_REFUSED = "sign_in_refused"
@@ -30,11 +30,11 @@ NO_PASSWORD = "scrypt:32768:8:1$nobody$" + "0" * 128  # noqa: S105 (no password 
 
 
 def check_with_supabase(url: str, key: str, email: str, password: str, timeout: httpx.Timeout = TIMEOUT) -> Account:
-    """Sign in to Supabase Auth and sign out again, on a client that is used for nothing else. See CheckPassword.
+    """Sign in to Supabase Auth and sign out again, on a client for this call only. See CheckPassword.
 
     Also raises AuthRefused with the reason `auth_key_refused` if Auth refuses `key`.
     """
-    if not password or not is_email(email):  # Auth refuses these as well
+    if not password or not is_email(email):  # Auth would refuse the sign-in too
         raise refused("no_email_or_password")
     hooks = {"response": [require_success]}
     with httpx.Client(timeout=timeout, http2=False, follow_redirects=False, event_hooks=hooks) as http:
@@ -55,13 +55,13 @@ def check_with_supabase(url: str, key: str, email: str, password: str, timeout: 
             raise refused("no_session")
         sign_out(visitor, response.session.access_token)
     if any(factor.status == "verified" for factor in response.user.factors or ()):
-        raise refused("second_factor_needed")  # this user signs in with a second factor as well
+        raise refused("second_factor_needed")  # for this user, a password alone is not enough
     user = response.user
     return call_auth(lambda: account_of(user))
 
 
 def sign_out(visitor: SyncGoTrueClient, token: str) -> None:
-    """End the session. A failure is only logged, because the token is stored nowhere."""
+    """End the session. A failure is only logged, because the token is not stored."""
     try:
         visitor.admin.sign_out(token, "local")
     except UnsuccessfulResponse as response:
@@ -74,7 +74,7 @@ def sign_out(visitor: SyncGoTrueClient, token: str) -> None:
 def check_locally(admin: LocalAuthAdmin, email: str, password: str) -> Account:
     """Check the password against the stand-in's hash. See CheckPassword.
 
-    The check takes the same time for an unknown e-mail as for a known one.
+    The check of an unknown e-mail takes as long as the check of a known e-mail.
     """
     found = None
     if is_email(email):

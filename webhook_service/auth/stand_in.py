@@ -1,10 +1,9 @@
-"""A stand-in for Supabase Auth that writes `auth.users` statement by statement, for the demo and the tests.
+"""A stand-in for Supabase Auth that writes `auth.users` with Auth's statements, for the demo and the tests.
 
-The statements, their order, the columns that each names and the transactions are those of supabase/auth v2.196. It
-writes only auth.users, and in auth.sessions which users are signed in: no identities, no refresh tokens, no mails. It
-checks no permissions: a banned user may sign in here. A given password is hashed, though not by bcrypt; without one,
-the column holds a text that is not a hash. The tokens are random hashes, so that tests can prove that they never leave
-the database.
+The statements, their order, their columns and the transactions are those of supabase/auth v2.196. The stand-in writes
+only auth.users and auth.sessions. It writes no identities and no refresh tokens, and sends no mails. It checks no
+permissions, so a banned user may sign in. It hashes passwords, but not with bcrypt. Without a password, the column
+holds a text that is not a hash. Tokens are random hashes, so that tests can prove that no token leaves the database.
 """
 
 from collections.abc import Callable
@@ -21,22 +20,22 @@ EMAIL_PROVIDER = {"provider": "email", "providers": ["email"]}
 
 
 class EmailExists(Exception):
-    """Another user has that e-mail. Auth found this before it wrote anything."""
+    """Another user has that e-mail. Auth notices this before its first write."""
 
 
 class Auth:
-    """Auth's actions on its users. Each action takes a user's id, or returns a new one.
+    """Auth's actions on its users. An action takes a user's id, or returns the id of a new user.
 
-    Each action is one transaction unless its docstring says otherwise. This object takes over the connection, which
-    must be in autocommit and allowed to become supabase_auth_admin. Use `users` only to read: its statements are parts
-    of actions. Raises LookupError if the user does not exist.
+    Each action is one transaction unless its docstring says otherwise. The object needs a connection for itself, in
+    autocommit, with the privilege to become supabase_auth_admin. Use `users` only to read, because its statements are
+    parts of actions. Actions raise LookupError if the user does not exist.
     """
 
     def __init__(
         self, connection: psycopg.Connection[Any], *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
         connection.execute("set role supabase_auth_admin")
-        connection.execute("set search_path = auth")  # the role's own setting applies only at its login
+        connection.execute("set search_path = auth")  # the role's setting applies only when the role logs in
         self._transaction = connection.transaction
         self.users = AuthUsers(connection, now)
         self._now = now
@@ -46,7 +45,7 @@ class Auth:
     def sign_up(
         self, email: str, *, user_metadata: Metadata | None = None, auto_confirm: bool = False, id: UUID | None = None
     ) -> UUID:
-        """Sign up with e-mail and password. The user still has to confirm the e-mail, unless `auto_confirm` is set."""
+        """Sign up with e-mail and password. The user must confirm the e-mail later, unless `auto_confirm` is set."""
         user = id or uuid4()
         claims = {"sub": str(user), "email": email.lower(), "email_verified": False, "phone_verified": False}
         with self._transaction():
@@ -72,7 +71,7 @@ class Auth:
         id: UUID | None = None,
         password: str | None = None,
     ) -> UUID:
-        """Create a user by the admin API. `confirmed` is its `email_confirm`."""
+        """Create a user through the admin API. `confirmed` is its parameter `email_confirm`."""
         user = id or uuid4()
         with self._transaction():
             secret = {} if password is None else {"encrypted_password": generate_password_hash(password)}
@@ -85,7 +84,7 @@ class Auth:
         return user
 
     def anonymous(self, *, id: UUID | None = None) -> UUID:
-        """Sign in anonymously: no e-mail, no password, no provider."""
+        """Sign in anonymously, without an e-mail, a password or a provider."""
         user = id or uuid4()
         with self._transaction():
             self.users.insert(user, is_anonymous=True, encrypted_password="", raw_app_meta_data={})
@@ -96,7 +95,7 @@ class Auth:
     # Actions of users
 
     def confirm(self, user: UUID) -> None:
-        """Follow the link of the sign-up's mail, which confirms the e-mail and signs the user in."""
+        """Follow the link in the mail of the sign-up, which confirms the e-mail and signs the user in."""
         with self._transaction():
             self._confirm(user)
             self.users.merge(user, "raw_app_meta_data", {})
@@ -113,12 +112,12 @@ class Auth:
             self.users.refresh_session(user)
 
     def change_email(self, user: UUID, email: str) -> None:
-        """Change the user's own e-mail, from the request to the second link, in three transactions."""
+        """Change the e-mail for the user, from the request to the second link, in three transactions."""
         self.request_email_change(user, email)
         self.confirm_email_change(user)
 
     def request_email_change(self, user: UUID, email: str) -> None:
-        """Request an e-mail change. Auth mails one link to the old address and one to the new."""
+        """Request an e-mail change. Auth mails a link to the old address and another link to the new address."""
         self.users.update(
             user,
             email_change_token_current=one_time_token(),
@@ -129,7 +128,7 @@ class Auth:
         )
 
     def confirm_email_change(self, user: UUID) -> None:
-        """Follow the links of both mails, in two transactions. The second changes the e-mail and signs the user in."""
+        """Follow the links in both mails, in two transactions. The second link changes the e-mail and signs in."""
         request = self.users.row(user)
         self.users.update(
             user,
@@ -150,13 +149,13 @@ class Auth:
             self.users.start_session(user)
 
     def update_metadata(self, user: UUID, user_metadata: Metadata) -> None:
-        """Merge metadata shallowly; None deletes a key. Users may change their own metadata."""
+        """Merge metadata shallowly. A value of None deletes its key. Users may change their own metadata."""
         self.users.merge(user, "raw_user_meta_data", user_metadata)
 
     # Actions of the admin API
 
     def invite(self, email: str, *, id: UUID | None = None) -> UUID:
-        """Invite a user, and create one if no user has the e-mail. Raises EmailExists if the e-mail is confirmed."""
+        """Invite the user with this e-mail, or a new user. Raises EmailExists if the e-mail is confirmed."""
         found = self.users.with_email(email)
         if found is not None and found["email_confirmed_at"] is not None:
             raise EmailExists
@@ -170,7 +169,7 @@ class Auth:
         return user
 
     def admin_change_email(self, user: UUID, email: str, *, confirmed: bool = False) -> None:
-        """Change the e-mail at once, without a mail. `confirmed` is the admin API's `email_confirm`."""
+        """Change the e-mail immediately, without a mail. `confirmed` is the admin API's `email_confirm`."""
         with self._transaction():
             if confirmed:
                 self._confirm(user)
@@ -183,10 +182,10 @@ class Auth:
         self.users.update(user, banned_until=None)
 
     def soft_delete(self, user: UUID) -> None:
-        """Keep the row, with hashes for e-mail and phone (also if they were empty) and without metadata."""
+        """Keep the row without metadata, and with hashes instead of e-mail and phone, even if these were empty."""
         row = self.users.row(user)
         if row["deleted_at"] is not None:
-            return  # Auth does not repeat a soft delete either
+            return  # Auth does not repeat a soft delete
         with self._transaction():
             self.users.update(
                 user,

@@ -1,4 +1,4 @@
-"""The statements of Supabase Auth's actions. Each works on one row of `auth.users` or on its sessions. See stand_in."""
+"""The statements of Supabase Auth's actions (see stand_in). A statement concerns one auth user or its sessions."""
 
 import base64
 import hashlib
@@ -33,7 +33,7 @@ class AuthUsers:
         self._now = now
 
     def row(self, user: UUID) -> dict[str, Any]:
-        """Return all columns, as Auth reads a user before it changes it."""
+        """Return all columns of a user. Auth reads them before each change."""
         with self._connection.cursor(row_factory=dict_row) as cursor:
             row = cursor.execute("select * from users where id = %s", [user]).fetchone()
         if row is None:
@@ -41,7 +41,7 @@ class AuthUsers:
         return row
 
     def insert(self, user: UUID, **columns: Any) -> None:
-        """Insert a user as Auth does: with role '', nothing confirmed, and all columns named but the generated one."""
+        """Insert a user as Auth does: with role '' and without a confirmation, naming all but the generated column."""
         moment = self._now()
         row = auth_user(str(user)) | {"role": "", "created_at": moment, "updated_at": moment} | columns
         del row["confirmed_at"]
@@ -51,7 +51,7 @@ class AuthUsers:
         self._connection.execute(statement, parameters(row))
 
     def update(self, user: UUID, **columns: Any) -> None:
-        """Update these columns and updated_at, which is slightly later than the times in them, as in Auth."""
+        """Update these columns and updated_at. As in Auth, updated_at is slightly later than times in these columns."""
         columns["updated_at"] = self._now()
         assignments = sql.SQL(", ").join(sql.SQL("{} = %s").format(sql.Identifier(column)) for column in columns)
         statement = sql.SQL("update users set {} where id = %s").format(assignments)
@@ -59,18 +59,18 @@ class AuthUsers:
             raise LookupError(f"no auth user {user}")
 
     def merge(self, user: UUID, column: str, changes: Metadata) -> None:
-        """Merge shallowly; None deletes a key. Writes the column even if nothing changes, as Auth does."""
+        """Merge shallowly. None deletes a key. Like Auth, write the column even if its value does not change."""
         merged = {**(self.row(user)[column] or {}), **changes}
         self.update(user, **{column: {key: value for key, value in merged.items() if value is not None}})
 
     def newest(self, limit: int, offset: int) -> list[dict[str, Any]]:
-        """Return a page of Auth's list: rows, newest first, including soft-deleted users."""
+        """Return a page of Auth's list of users, newest first, including soft-deleted users."""
         with self._connection.cursor(row_factory=dict_row) as cursor:
             query = "select * from users order by created_at desc limit %s offset %s"
             return cursor.execute(query, [limit, offset]).fetchall()
 
     def with_email(self, email: str) -> dict[str, Any] | None:
-        """Return the user that Auth finds by an e-mail, which is never an SSO user, or None."""
+        """Return the user with this e-mail, or None. Auth does not find SSO users by e-mail."""
         query = "select * from users where email = %s and not is_sso_user"
         with self._connection.cursor(row_factory=dict_row) as cursor:
             return cursor.execute(query, [email.lower()]).fetchone()
@@ -85,7 +85,7 @@ class AuthUsers:
         )
 
     def refresh_session(self, user: UUID) -> None:
-        """Refresh the newest session. Of the user, only updated_at changes."""
+        """Refresh the newest session. In the row of the user, only updated_at changes."""
         self.update(user, last_sign_in_at=self.row(user)["last_sign_in_at"])
         now = self._now()
         self._connection.execute(
@@ -103,7 +103,7 @@ class AuthUsers:
 
 
 def is_email(text: str) -> bool:
-    """Return whether Auth accepts the text as an e-mail address. It has no space and only ASCII characters."""
+    """Return whether Auth accepts the text as an e-mail address, which has only ASCII characters and no spaces."""
     return len(text) <= LONGEST_EMAIL and EMAIL.fullmatch(text) is not None
 
 
@@ -118,7 +118,7 @@ def one_time_token() -> str:
 
 
 def hash_of(user: UUID, value: str | None) -> str:
-    """Return the value that a soft delete leaves of an e-mail: 43 characters of base64url.
+    """Return the hash that replaces an e-mail after a soft delete: 43 characters of base64url.
 
     Source: `obfuscateValue` of supabase/auth.
     """

@@ -1,4 +1,4 @@
-"""The AuthAdmin port over supabase-py's `auth.admin`, which calls Supabase Auth. The production default."""
+"""The adapter of the AuthAdmin port that production uses: supabase-py's `auth.admin`, which calls Supabase Auth."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -26,19 +26,19 @@ from webhook_service.events import Account
 T = TypeVar("T")
 
 TIMEOUT = httpx.Timeout(12.0, connect=3.0, pool=1.0)
-"""In seconds. Auth itself ends a request after 10 seconds with an error."""
+"""In seconds. Auth ends a request after 10 seconds with an error."""
 CONNECTIONS = 8
 CALL_TIMEOUT_SECONDS = 14.0
-"""The limit on a whole call. httpx's own limits apply to each read."""
+"""The time limit of a whole call. httpx's limits apply to each read."""
 
 BAN_DURATION = "876000h"
-"""A ban of a hundred years. It is a Go duration, which has no unit for days. Auth silently ignores `banned_until`."""
+"""A hundred years, as a Go duration, which has no unit for days. Auth silently ignores `banned_until` in a request."""
 
 
 class SupabaseAuthAdmin:
     """Calls the Auth Admin API with the service role's key. All threads share one client.
 
-    The client must never sign a user in, because it would then have that user's rights.
+    The client must never sign a user in, because it would then have only that user's privileges.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class SupabaseAuthAdmin:
         timeout: httpx.Timeout = TIMEOUT,
         call_timeout: float = CALL_TIMEOUT_SECONDS,
     ) -> None:
-        # HTTP/2 is off, because one broken connection would break every call on it. An API does not redirect.
+        # HTTP/2 is off, because a broken connection would break all its calls. Redirects are off, as APIs need none.
         self._http = httpx.Client(
             timeout=timeout,
             http2=False,
@@ -71,13 +71,13 @@ class SupabaseAuthAdmin:
         self._in_time(lambda: call_auth(lambda: self._admin.invite_user_by_email(email)))
 
     def update(self, auth_user_id: UUID, *, banned: bool | None = None, email: str | None = None) -> Account:
-        if email == "":  # Auth would change nothing, but confirm the old e-mail
+        if email == "":  # Auth would keep the old e-mail, and confirm it
             raise AuthRefused("auth_refused", "Auth needs an e-mail address.", "validation_failed")
         changes: AdminUserAttributes = {}
         if banned is not None:
             changes["ban_duration"] = BAN_DURATION if banned else "none"
         if email is not None:
-            changes |= {"email": email, "email_confirm": True}  # otherwise the identity stays unverified
+            changes |= {"email": email, "email_confirm": True}  # without this, Auth's identity stays unverified
         update = partial(self._admin.update_user_by_id, str(auth_user_id), changes)
         return require_same_user(self._in_time(lambda: call_auth(lambda: account_of(update().user))), auth_user_id)
 
@@ -108,7 +108,7 @@ class SupabaseAuthAdmin:
         try:
             created = call_auth(lambda: account_of(self._admin.create_user(user).user))
         except AuthUnavailable as error:
-            # Auth answers a plain 500 to an id that is taken, and has then changed nothing.
+            # Auth answers 500, without a specific code, to an id that is in use. It has not changed any data then.
             cause = error.__cause__
             if isinstance(cause, UnsuccessfulResponse) and cause.is_internal_error and self._get(auth_user_id):
                 raise AuthEmailExists("email_exists", "An auth user has that id already.", "email_exists") from None
@@ -131,7 +131,7 @@ class SupabaseAuthAdmin:
 
 
 def require_same_user(account: Account, auth_user_id: UUID) -> Account:
-    """Return `account`. Raises AuthUnavailable if Auth returned another auth user than the requested one."""
+    """Return `account`. Raises AuthUnavailable if Auth did not return the requested auth user."""
     if account.id != auth_user_id:
         raise AuthUnavailable("auth_unavailable", "Auth returned another auth user than the requested one.")
     return account
@@ -152,7 +152,7 @@ def account_of(user: User) -> Account:
 
 
 def moment_of(reported: datetime | str | None) -> datetime | None:
-    """Return the time in UTC. supabase-py parses some of the times, and returns others as texts."""
+    """Return the time in UTC. supabase-py parses only some times, and returns other times as texts."""
     if reported is None or reported == "":
         return None
     moment = datetime.fromisoformat(reported) if isinstance(reported, str) else reported

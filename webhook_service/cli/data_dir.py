@@ -1,4 +1,4 @@
-"""The database of a command: the configured one, or the embedded one of a data folder."""
+"""The database of a command, which is the configured database or the embedded database of a data folder."""
 
 import getpass
 import socket
@@ -25,13 +25,16 @@ DATA_DIR = click.option(
 
 
 @contextmanager
-def environment_of(data_dir: Path) -> Iterator[dict[str, str]]:
-    """Yield the environment variables. If they name no database, start the embedded one in `data_dir`.
+def environment_of(data_dir: Path, *, warns: bool = True) -> Iterator[dict[str, str]]:
+    """Yield the environment variables. If they name no database, start the embedded database in `data_dir`.
 
-    Raises BadSetting if `data_dir` has no database either.
+    If `warns` is true, print a warning for each ignored part of a setting. Raises BadSetting if `data_dir` has no
+    database.
     """
     environment = read_environment()
     if config.has_connection(environment):
+        for warning in config.ignored(environment) if warns else ():
+            click.secho(f"WARNING: {warning}", fg="yellow", err=True)
         yield environment
         return
     embedded.stored_secrets(data_dir, create=False)
@@ -40,7 +43,7 @@ def environment_of(data_dir: Path) -> Iterator[dict[str, str]]:
 
 
 def with_missing(environment: dict[str, str], own: dict[str, str]) -> dict[str, str]:
-    """Return the environment with the embedded server's own settings for the variables that it does not set."""
+    """Return the environment, with the embedded server's settings for variables that the environment does not set."""
     return environment | {name: value for name, value in own.items() if value_of(environment, name) is None}
 
 

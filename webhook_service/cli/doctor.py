@@ -2,19 +2,30 @@
 
 import json
 import sys
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
 from webhook_service import config
 from webhook_service.app import admin_for, database_for
 from webhook_service.cli.data_dir import DATA_DIR, environment_of
-from webhook_service.doctor.checks import examine
-from webhook_service.doctor.findings import Finding, Level
+from webhook_service.doctor.examination import Project, examine
+from webhook_service.doctor.findings import Finding, Level, note, wrong
+from webhook_service.errors import BadSetting
+from webhook_service.settings import SupabaseConnection
 
-MARKS = {Level.OK: ("ok", "green"), Level.NOTE: ("note", "yellow"), Level.WRONG: ("WRONG", "red")}
+T = TypeVar("T")
+MARKS = {
+    Level.OK: ("ok", "green"),
+    Level.NOTE: ("note", "yellow"),
+    Level.WRONG: ("WRONG", "red"),
+    Level.UNKNOWN: ("??", "magenta"),
+}
 
 
 @click.command(short_help="Check the installation and explain how to fix it.")
@@ -24,33 +35,60 @@ MARKS = {Level.OK: ("ok", "green"), Level.NOTE: ("note", "yellow"), Level.WRONG:
 def doctor(quick: bool, as_json: bool, data_dir: Path) -> None:
     """Check the installation, and print for each finding what to do.
 
-    The exit code is 1 if something is wrong, and 0 otherwise. The command changes nothing. It posts one signed request
-    to the webhook's URL, which is not an event.
+    The exit code is 1 if a finding is WRONG, else 2 if a check failed with an error, and 0 otherwise. The command
+    changes nothing. It posts one signed request to the webhook's URL. The request is not an event.
     """
-    with environment_of(data_dir) as environment:
-        database = database_for(config.connection(environment))
-        auth = config.auth_admin(environment)
-        admin = admin_for(auth) if auth is not None else None
-        try:
-            findings = examine(
-                database,
-                config.policy(environment),
-                config.webhook_secrets(environment),
-                now=lambda: datetime.now(UTC),
-                compare=not quick,
-                admin=admin,
-                destinations=len(config.notices(environment).urls),
-            )
-        finally:
-            database.close()
-            if admin is not None:
-                admin.close()
+    try:
+        with environment_of(data_dir, warns=False) as environment:
+            findings = findings_of(environment, compare=not quick)
+    except BadSetting as error:  # no database is configured or embedded
+        findings = [misconfigured(error)]
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
         for finding in findings:
             show(finding)
-    sys.exit(1 if any(finding.level is Level.WRONG for finding in findings) else 0)
+    levels = {finding.level for finding in findings}
+    sys.exit(1 if Level.WRONG in levels else 2 if Level.UNKNOWN in levels else 0)
+
+
+def findings_of(environment: dict[str, str], *, compare: bool) -> list[Finding]:
+    """Examine the installation. A bad setting becomes a finding, and the checks that do not need it still run."""
+    findings = [note("settings", each, "remove it") for each in config.ignored(environment)]
+
+    def setting(read: Callable[[dict[str, str]], T]) -> T | None:
+        try:
+            return read(environment)
+        except BadSetting as error:
+            if misconfigured(error) not in findings:
+                findings.append(misconfigured(error))
+            return None
+
+    connection = setting(config.connection)
+    auth = setting(config.auth_admin)
+    policy = setting(config.policy)
+    secrets = setting(config.webhook_secrets) or ()
+    notices = setting(config.notices)
+    project = next((each for each in (connection, auth) if isinstance(each, SupabaseConnection)), None)
+    with ExitStack() as stack:
+        database = setting(lambda _: stack.enter_context(closing(database_for(connection)))) if connection else None
+        admin = setting(lambda _: stack.enter_context(closing(admin_for(auth)))) if auth else None
+        found = examine(
+            database,
+            policy,
+            secrets,
+            now=lambda: datetime.now(UTC),
+            compare=compare,
+            admin=admin,
+            destinations=len(notices.urls) if notices is not None else None,
+            project=Project(project.url, project.service_role_key) if project is not None else None,
+        )
+    return findings + found
+
+
+def misconfigured(error: BadSetting) -> Finding:
+    """Return the finding of a missing or unusable setting."""
+    return wrong("settings", error.detail, "set it as docs/settings.md says, and run `webhook-service doctor` again")
 
 
 def show(finding: Finding) -> None:

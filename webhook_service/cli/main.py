@@ -32,7 +32,7 @@ from webhook_service.settings import SupabaseConnection
 
 
 class Group(click.Group):
-    """Ends a command with one line for a ServiceError, and cleanly on SIGTERM, so that no process is left running."""
+    """Ends a command with one line after a ServiceError. After SIGTERM, ends it without leaving a process running."""
 
     def invoke(self, ctx: click.Context) -> Any:
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
@@ -78,7 +78,7 @@ def serve(host: str | None, port: int | None, workers: int | None, data_dir: Pat
     chosen = {"HOST": host, "PORT": port, "WEB_CONCURRENCY": workers}
     environment |= {name: str(value) for name, value in chosen.items() if value is not None}
     if config.has_connection(environment):
-        config.load(environment)  # a bad setting ends the command here with one line, instead of ending each worker
+        config.load(environment)  # raises BadSetting here, before each worker would fail
         os.execve(server_process.COMMAND[0], server_process.COMMAND, environment)  # noqa: S606 (gunicorn takes over the process)
 
     with embedded.running(data_dir) as own:
@@ -87,7 +87,7 @@ def serve(host: str | None, port: int | None, workers: int | None, data_dir: Pat
         migrations.migrate(environment["DATABASE_URL"], policy=config.policy(environment))
         click.echo(f"No database is configured: using an embedded PostgreSQL in {data_dir}.", err=True)
         click.echo(f"The webhook secret and the admin key are in {data_dir / embedded.SECRETS_FILE}.", err=True)
-        url = f"http://{environment['HOST']}:{environment.get('PORT', config.DEFAULT_PORT)}"
+        url = f"http://{config.host(environment)}:{environment.get('PORT', config.DEFAULT_PORT)}"
         click.echo(f"Serving at {url}; the dashboard is {url}/admin/.", err=True)
         with server_process.running(environment) as process:
             signal.signal(signal.SIGTERM, lambda number, frame: process.terminate())
@@ -97,9 +97,14 @@ def serve(host: str | None, port: int | None, workers: int | None, data_dir: Pat
 
 @main.command(short_help="Migrate the database to this version's schema.")
 @click.option("--dry-run", is_flag=True, help="Only show the scripts that would be applied.")
+@click.option(
+    "--create-employees",
+    is_flag=True,
+    help="Create public.employees although a table like it has another name or schema.",
+)
 @DATA_DIR
-def migrate(dry_run: bool, data_dir: Path) -> None:
-    """Migrate the database at DATABASE_URL to the schema that this version needs. It is safe to repeat.
+def migrate(dry_run: bool, create_employees: bool, data_dir: Path) -> None:
+    """Migrate the database at DATABASE_URL to the schema that this version needs. Repeating the command is safe.
 
     Supabase's Data API cannot migrate. With SUPABASE_URL alone, the command only checks the schema, and stores
     NAME_FIELDS, EMAIL_OWNER and MASS_DEACTIVATION_LIMIT for the triggers.
@@ -115,6 +120,8 @@ def migrate(dry_run: bool, data_dir: Path) -> None:
                 connection.url,
                 policy=config.policy(environment),
                 dry_run=dry_run,
+                create_employees=create_employees,
+                warned=lambda warning: click.secho(f"WARNING: {warning}", fg="yellow", err=True),
                 applied=lambda script: click.echo(f"{verb} {script.title}"),
             )
     click.echo("The database is up to date." if not count else f"{verb} {count} scripts.")
@@ -137,7 +144,7 @@ def uninstall(yes: bool, data_dir: Path) -> None:
 
 
 def check_migrations(connection: SupabaseConnection, policy: Policy | None) -> None:
-    """Raise MigrationError if the database's schema is too old. Otherwise store the policy for its triggers."""
+    """Store the policy for the triggers. Raises MigrationError if the database's schema is too old."""
     database = database_for(connection)
     try:
         gap = migrations.gap(database, migrations.wanted())

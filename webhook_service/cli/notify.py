@@ -15,9 +15,9 @@ BODY = "This is a test. Messages of webhook-service arrive here."
 @click.command(short_help="Test whether messages arrive.")
 @click.option("--test", is_flag=True, required=True, help="Send a test message to each of NOTIFY_URLS.")
 def notify(test: bool) -> None:
-    """Send a test message to each of NOTIFY_URLS, and print which of them accepted it.
+    """Send a test message to each of NOTIFY_URLS, and print which URLs accepted it.
 
-    The exit code is 0 if all accepted it, and 1 otherwise.
+    The exit code is 0 if all URLs accepted the message, and 1 otherwise.
     """
     urls = config.notices(read_environment()).urls
     if not urls:

@@ -14,9 +14,7 @@ Item = Mapping[str, Json]
 
 
 def changed(item: Item) -> str:
-    """The changes of an employee as "employee 7: first_name "Jane" -> "Jo"". Other columns than names and e-mail are
-    left out.
-    """
+    """Return the changes of names and e-mail, for example `employee 7: first_name "Jane" -> "Jo"`."""
     texts = [
         f'{column} "{change["from"] or ""}" -> "{change["to"] or ""}"'
         for column, change in sorted(item["changes"].items())
@@ -26,7 +24,7 @@ def changed(item: Item) -> str:
 
 
 def person(item: Item) -> str:
-    """The employee and the login of an action."""
+    """Return the employee and the login of an action."""
     name = item["name"] or (f"employee {item['employee_id']}" if item["employee_id"] is not None else "nobody")
     return f"{name} ({item['email'] or item['auth_user_id']})"
 
@@ -73,7 +71,8 @@ def show_items(planned: Plan, kind: str) -> None:
 def confirm_bans(planned: Plan, *, yes: bool, max_bans: int | None) -> None:
     """Ask before a run that bans logins. Without a terminal, `yes` is needed.
 
-    Raises NotPossible where there are more than the limit (`too_many_bans`), or no one can be asked (`not_confirmed`).
+    Raises NotPossible if there are more bans than the limit (`too_many_bans`), or if there is no terminal
+    (`not_confirmed`).
     """
     if not planned.bans:
         return

@@ -18,6 +18,7 @@ import click
 from webhook_service import config
 from webhook_service.app import accounts_for, database_for
 from webhook_service.cli.data_dir import DATA_DIR, environment_of, requester
+from webhook_service.doctor.table_checks import is_active_warning
 from webhook_service.log import dict_config
 from webhook_service.outbound.accounts import Accounts
 from webhook_service.outbound.candidates import Candidate, printable, shared_emails, without_login
@@ -32,7 +33,7 @@ SHARED_EMAIL = "ambiguous: another employee has this e-mail, so it would be refu
 Bar = Any
 """A progress bar of click, whose type is not public."""
 WAIT_SLICE_SECONDS = 0.1
-"""A wait checks after this time whether a signal has arrived."""
+"""The interval in which a wait checks whether a signal has arrived."""
 
 
 @click.command(short_help="Create logins for employees without one.")
@@ -50,27 +51,28 @@ WAIT_SLICE_SECONDS = 0.1
 def provision(
     dry_run: bool, limit: int | None, invite: bool, orphans: bool, output: Path | None, yes: bool, data_dir: Path
 ) -> None:
-    """Create a login for each active employee without one, in the order of employee_id.
+    """Create a login for each active employee without a login, in the order of employee_id.
 
     The command needs the Auth Admin API: set SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY, even if DATABASE_URL names the
-    database. It performs at most AUTH_RATE actions a second (default 5), counted together with all relays. If Auth
-    already has a user with the employee's e-mail, and the e-mail is confirmed and the user is not linked to another
-    employee, the command links that user. Its password stays as it is.
+    database. The command and all relays together perform at most AUTH_RATE actions a second (default 5). Auth may
+    already have a user with the employee's e-mail. If the e-mail is confirmed and the user is not linked to another
+    employee, the command links that user. Its password does not change.
 
-    The file is CSV (employee_id, email, temporary_password), and only you can read it. Its passwords sign in as these
-    employees, so delete the file after use. A line is on the disk before its login is created, so a killed command
-    loses no password. If an employee has several lines, also in several files, the last line counts. An e-mail that
-    begins with = + - or @ has a ' before it, so that a spreadsheet does not read it as a formula.
+    The file is CSV (employee_id, email, temporary_password), and only you can read it. Anyone with the file can sign in
+    as these employees, so delete the file after use. A line is on the disk before its login is created, so a killed
+    command loses no password. If an employee has several lines, even in several files, the last line counts. An e-mail
+    that begins with = + - or @ has a ' before it, so that a spreadsheet does not read it as a formula.
 
-    Ctrl+C stops the command after the current login. Run the command again to continue, however it ended: no employee
-    gets two logins. The exit code is 1 if an employee got no login; the end of the output lists these employees and the
-    reasons.
+    Ctrl+C stops the command after the current login. Run the command again to continue, even if it was killed. No
+    employee gets two logins. The exit code is 1 if an employee got no login. The end of the output lists these
+    employees and the reasons.
     """
     if output is not None and (invite or dry_run):
         raise click.UsageError("--output needs passwords to write. Remove it, or remove --invite or --dry-run.")
     with environment_of(data_dir) as environment, connected(environment) as (database, accounts):
         if accounts is None and not dry_run:
             raise no_auth_admin()
+        warn_of_leavers(database)
         candidates = without_login(database.call, orphans=orphans)
         shared = shared_emails(candidates)
         chosen = candidates[:limit]
@@ -104,6 +106,12 @@ def provision(
     sys.exit(ending.exit_code or bool(done.refused or done.under_way))
 
 
+def warn_of_leavers(database: Database) -> None:
+    """Warn if every employee counts as active because this service added is_active."""
+    if (warning := is_active_warning(database)) is not None:
+        click.secho(f"WARNING: {warning}. See docs/employees.md.", fg="yellow", err=True)
+
+
 @contextmanager
 def connected(environment: dict[str, str]) -> Iterator[tuple[Database, Accounts | None]]:
     logging.config.dictConfig(dict_config("ERROR"))  # the end of the output lists the failures
@@ -133,7 +141,7 @@ def write_down(file: PasswordFile | None, employee_id: int, email: str, password
 
 
 class Ending:
-    """Ctrl+C or SIGTERM ends a run after the current login. A second signal ends it at once."""
+    """Ends a run after the current login when Ctrl+C or SIGTERM arrives. A second signal ends the run immediately."""
 
     def __init__(self) -> None:
         self.exit_code = 0
@@ -155,7 +163,7 @@ class Ending:
     def wait(self, seconds: float) -> bool:
         """Wait, at most `seconds`, and return whether the run must end.
 
-        The wait sleeps in slices, because a signal handler cannot set an event that its own thread waits for.
+        The wait sleeps in slices, because a signal handler cannot wake its thread from waiting for an event.
         """
         ends = time.monotonic() + seconds
         while not self.exit_code and (left := ends - time.monotonic()) > 0:
@@ -193,7 +201,7 @@ def show(done: Provisioned, file: PasswordFile | None) -> None:
         "created": done.created,
         "linked to an existing auth user": done.linked,
         "begun by an earlier run and finished now; the earlier run's file has the password": done.finished,
-        "had got a login meanwhile": done.has_login,
+        "got a login from another process": done.has_login,
         "not known to be finished: run the command again": len(done.under_way),
     }
     counts |= {f"refused: {reason}": number for reason, number in reasons(done).items()}
@@ -202,10 +210,14 @@ def show(done: Provisioned, file: PasswordFile | None) -> None:
             click.echo(f"  {number:>6} {label}")
     for employee_id, reason in sorted(done.refused.items() | {(each, "under_way") for each in done.under_way}):
         click.echo(f"  employee {employee_id}: {reason}")
-    if file is not None and file.employees:
-        count = len(file.employees)
+    if file is not None and (count := len(file.employees - done.refused.keys())):
         click.echo(f"The temporary passwords of {count} employees are in {file.path}. Only you can read it.")
         click.echo("Anyone with this file can sign in as them: delete it when they have their passwords.")
+    if file is not None and (refused := len(file.employees & done.refused.keys())):
+        people = f"{refused} employees" if refused > 1 else "1 employee"
+        click.echo(
+            f"{file.path} has a line for {people} without a login, because it was refused. That password opens nothing."
+        )
     if done.is_stopped or done.ended_by is not None:
         click.echo("The command ended early: run it again to continue.")
 

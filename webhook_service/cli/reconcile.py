@@ -27,7 +27,7 @@ SHORTEST = timedelta(days=1)
     is_flag=True,
     help="Only show the differences, and what a run would do. The exit code is 1 if there are any.",
 )
-@click.option("--yes", is_flag=True, help="Do not ask before logins are banned. Needed where there is no terminal.")
+@click.option("--yes", is_flag=True, help="Do not ask before logins are banned. Needed if there is no terminal.")
 @click.option(
     "--max-bans",
     type=click.IntRange(min=0),
@@ -43,8 +43,9 @@ SHORTEST = timedelta(days=1)
 def reconcile(dry_run: bool, yes: bool, max_bans: int | None, names: bool, data_dir: Path) -> None:
     """Compare auth.users, the last known states and employees, and apply the differences as events.
 
-    Run it once after the first installation, and every night if you like. Without differences, it records only the run
-    itself. The ledger keeps each run with its findings. Before it bans logins of employees who have left, it asks.
+    Run the command once after the first installation, and every night if you like. The ledger records each run with its
+    findings. Without differences, the command changes nothing else. Before it bans the logins of employees who have
+    left, it asks.
     """
     with database_of(data_dir) as (database, policy):
         with progress_bar("comparing") as show_progress:
@@ -109,14 +110,14 @@ class Age(click.ParamType[timedelta]):
         return age
 
 
-@click.command(short_help="Remove old events that are done.")
+@click.command(short_help="Remove old events that succeeded.")
 @click.option("--older-than", type=Age(), required=True, help="Age such as 90d (also h and w); at least 1d.")
 @click.option("--dry-run", is_flag=True, help="Only show the number of events.")
 @DATA_DIR
 def prune(older_than: timedelta, dry_run: bool, data_dir: Path) -> None:
-    """Remove events from the ledger that were done before this age. Pending and failed events always stay.
+    """Remove events from the ledger that succeeded before this age. Pending and failed events always stay.
 
-    The last known state of each auth user is stored apart from the events, so it stays too.
+    The last known states of auth users are stored separately and stay too.
     """
     before = datetime.now(UTC) - older_than
     with database_of(data_dir) as (database, _):
@@ -125,7 +126,7 @@ def prune(older_than: timedelta, dry_run: bool, data_dir: Path) -> None:
             return
         try:
             count = retention.prunable(database, before)
-        except Unavailable:  # there are too many events to count them in time
+        except Unavailable:  # the database cannot count so many events in time
             count = 0
         with click.progressbar(length=max(1, count), label="removing", show_pos=True) as bar:
             removed = retention.prune(database, before, progress=bar.update)

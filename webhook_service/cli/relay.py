@@ -21,13 +21,13 @@ from webhook_service.ports import Database
 
 
 @click.command(short_help="Apply due events and perform due actions.")
-@click.option("--once", is_flag=True, help="Process what is due now, and exit.")
+@click.option("--once", is_flag=True, help="Process the due events and actions, and exit.")
 @DATA_DIR
 def relay(once: bool, data_dir: Path) -> None:
-    """Apply events that no webhook delivered, retry failed ones that are due, and perform actions in Auth.
+    """Apply events that no webhook delivered, retry failed events that are due, and perform actions in Auth.
 
     The command runs until SIGTERM or Ctrl+C. `serve` runs a relay too, unless RELAY=off. Any number of relays may run
-    at once.
+    at the same time.
     """
     with environment_of(data_dir) as environment:
         connection, policy = config.connection(environment), config.policy(environment)
@@ -53,7 +53,7 @@ def relay(once: bool, data_dir: Path) -> None:
 
 
 def process_due(database: Database, policy: Policy, accounts: Accounts | None) -> tuple[int, int]:
-    """Process the due events and actions, actions as fast as the rate allows. Return the number of each."""
+    """Process the due events, and the due actions as fast as the rate allows. Return the numbers of both."""
     events, actions, name = 0, 0, own_name()
     while claimed := run_once(database, policy, name=name).claimed:
         events += claimed

@@ -23,7 +23,7 @@ from webhook_service.ledger.replay import MAX_CHANGES_SHOWN, Replayed, replay_ev
 @click.option("--until", help="Events received before this time.")
 @click.option("--all", "everything", is_flag=True, help="All events of the ledger.")
 @click.option("--limit", type=click.IntRange(1), help="Maximum number of events.  [default: all that match]")
-@click.option("--dry-run", is_flag=True, help="Only show how many events match and what would change.")
+@click.option("--dry-run", is_flag=True, help="Only show the number of matching events and the changes.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @DATA_DIR
 def replay(
@@ -35,7 +35,7 @@ def replay(
     data_dir: Path,
     **options: str | None,
 ) -> None:
-    """Process events again: one by its id, or all that match a filter. A second replay changes nothing."""
+    """Process one event again by its id, or all events that match a filter. A second replay changes nothing."""
     filter = filter_of(options)
     if (event_id is not None) + bool(filter) + everything != 1:
         raise click.UsageError("Give exactly one of: an event id, a filter, or --all.")

@@ -12,7 +12,7 @@ from webhook_service.db.schema import Functions, Script
 
 TIME = "%Y%m%d%H%M%S"
 VERSION = re.compile("[0-9]{14}(?=_)")
-"""The number at the start of a file name. It is a time by convention, but any number sorts."""
+"""The number at the start of a file name. By convention it is a time, but the files are only sorted by the number."""
 MARK = "webhook_service"
 
 
@@ -20,32 +20,46 @@ MARK = "webhook_service"
 @click.option(
     "--output-dir",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Write the files that the folder lacks, named as `supabase db push` needs them in supabase/migrations/.",
+    help="Write the files that the folder lacks, with the names that `supabase db push` needs in supabase/migrations/.",
+)
+@click.option(
+    "--create-employees",
+    is_flag=True,
+    help="Create public.employees although a table like it has another name or schema.",
 )
 @click.option("--uninstall", is_flag=True, help="Print the SQL that removes webhook-service, but not employees.")
-def sql(output_dir: Path | None, uninstall: bool) -> None:
-    """Print the migrations, functions and views as SQL, to apply them with the Supabase CLI or by hand."""
+def sql(output_dir: Path | None, create_employees: bool, uninstall: bool) -> None:
+    """Print the migrations, functions and views as SQL, for the Supabase CLI or for use by hand.
+
+    The first script begins with the checks of `migrate`. If the database is not suitable, it stops with the reason.
+    """
+    checks = (schema.CREATE_EMPLOYEES if create_employees else "") + schema.preflight()
     if uninstall:
         click.echo(schema.uninstall_script())
     elif output_dir is None:
+        click.echo(checks)
         for script in schema.scripts():
             click.echo(f"-- webhook-service {script.title}\n\n{script.script}")
     else:
         output_dir.mkdir(parents=True, exist_ok=True)
         for file, script in new_files(output_dir, schema.scripts(), now=datetime.now(UTC)):
-            write_whole(file, script.script)
+            write_whole(file, f"{checks}\n{script.script}")
+            checks = ""
             click.echo(f"wrote {file}")
 
 
 def write_whole(file: Path, text: str) -> None:
-    """Write the whole file or nothing, because the next run would take a partial file for a complete one."""
+    """Write the whole file or no file, because the next run does not notice that a file is incomplete."""
     part = file.with_suffix(".part")
     part.write_text(text, "utf-8")
     part.replace(file)
 
 
 def new_files(folder: Path, scripts: list[Script], *, now: datetime) -> Iterator[tuple[Path, Script]]:
-    """Yield each script that a folder lacks, with its file. The files sort after the folder's, as the CLI requires."""
+    """Yield each script that a folder lacks, with its new file.
+
+    The new files sort after all files of the folder, as the CLI requires.
+    """
     names = sorted(path.name for path in folder.glob("*.sql"))
     missing = [script for script in scripts if not is_in(names, script)]
     newest = max((int(found[0]) for name in names if (found := VERSION.match(name))), default=0)
@@ -55,6 +69,6 @@ def new_files(folder: Path, scripts: list[Script], *, now: datetime) -> Iterator
 
 
 def is_in(names: list[str], script: Script) -> bool:
-    """Return whether the files contain a script. For the functions, only their newest file counts."""
+    """Return whether the files contain a script. Only the newest file of the functions counts."""
     kind = f"_{MARK}_functions_" if isinstance(script, Functions) else f"_{MARK}_{script.file_name}"
     return any(name.endswith(f"_{MARK}_{script.file_name}") for name in [name for name in names if kind in name][-1:])

@@ -1,1 +1,1 @@
-"""The Database port over supabase-py and over psycopg, the embedded PostgreSQL, and the migrations."""
+"""The adapters of the Database port (supabase-py and psycopg), the embedded PostgreSQL, and the migrations."""

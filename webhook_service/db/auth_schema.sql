@@ -1,14 +1,14 @@
 -- A stand-in for Supabase's schema `auth` on a plain PostgreSQL (15 or newer) without a Supabase project: for the embedded server, the demo
 -- and the tests. It is not a migration. Run it as a superuser, after creating the roles anon, authenticated and service_role.
 --
--- It has only what this service relies on: the role that Auth writes as, auth.users with its 35 columns, its constraints and rights, and
--- the columns of auth.sessions that say who is signed in. Source: the migrations of supabase/auth (v2.196), and the roles of Supabase's
--- PostgreSQL image.
+-- It has only the parts of Auth that this service uses: the role that Auth writes as, auth.users with its 35 columns, constraints and
+-- privileges, and the columns of auth.sessions that identify a signed-in user. Source: the migrations of supabase/auth (v2.196), and the
+-- roles of Supabase's PostgreSQL image.
 --
--- It never changes a real project: where auth.users exists, the script does nothing, except that it adds what an older stand-in lacks. A
--- real project is recognized by its other objects: Auth's first migration creates more than one table, and every Supabase project has the
--- functions auth.uid() and auth.role(). The script is one statement, so that it runs as a whole or not at all with every tool, and several
--- processes may run it at once.
+-- The script never changes a real project. If auth.users exists, it only adds the objects that an older stand-in lacks. It recognizes a
+-- real project by its other objects: Auth's first migration creates more than one table, and every Supabase project has the functions
+-- auth.uid() and auth.role(). The script is one statement, so that every tool runs it completely or not at all, and several processes may
+-- run it at once.
 
 do $$
 declare
@@ -24,7 +24,7 @@ begin
       return;
     end if;
   else
-    -- The lock covers this database only, but a role belongs to the whole server: a process in another database may create it first.
+    -- The lock covers this database only, but a role belongs to the whole server. A process in another database may create the role first.
     begin
       create role supabase_auth_admin nologin;
       alter role supabase_auth_admin set search_path = auth;
@@ -76,7 +76,7 @@ begin
     -- Several SSO users and one other user may share an e-mail.
     create unique index users_email_partial_key on auth.users (email) where is_sso_user = false;
     alter table auth.users owner to supabase_auth_admin;
-    alter table auth.users enable row level security;  -- and no policies
+    alter table auth.users enable row level security;  -- the table has no policies
   end if;
 
   create table auth.sessions (

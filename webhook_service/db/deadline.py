@@ -1,4 +1,4 @@
-"""Time limits for libraries that have none of their own, and the shortest of the latest durations."""
+"""Time limits for calls of libraries that have no time limits, and the shortest of the latest durations."""
 
 import asyncio
 from collections import deque
@@ -13,16 +13,16 @@ T = TypeVar("T")
 
 
 class Deadline:
-    """Runs calls in at most `threads` threads, and waits at most `seconds` for each."""
+    """Runs calls in at most `threads` threads, and waits at most `seconds` for each call."""
 
     def __init__(self, threads: int, seconds: float) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="database")
         self._seconds = seconds
 
     def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return the call's result, or raise its error. A call that has not begun by the deadline never begins.
+        """Run the call, and return its result or raise its error. Raises Unavailable after the deadline.
 
-        Raises Unavailable after the deadline.
+        A call that has not begun by the deadline does not run.
         """
         future = self._threads.submit(call, *args, **kwargs)
         try:
@@ -45,9 +45,9 @@ class Deadline:
 
 
 class ShortestDuration:
-    """The shortest of the latest durations, in seconds. It is 0 before the first one.
+    """The shortest of the latest durations, in seconds, or 0 before the first duration.
 
-    It estimates how long a call takes that nothing delays.
+    The shortest duration is an estimate for a call without delays.
     """
 
     def __init__(self, latest: int = 32) -> None:

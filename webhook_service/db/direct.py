@@ -24,18 +24,19 @@ C = TypeVar("C", "Connection", "AsyncConnection")
 T = TypeVar("T")
 
 CONNECTIONS = 3
-"""Connections for the calls of threads: the relay, the pages and the probes. The calls of the event loop have their own
-connections, at most `batching.MAX_CALLS`, so that neither kind waits for the other.
+"""The number of connections for calls of threads: the relay, the pages and the probes. Calls of the event loop use
+other connections, at most `batching.MAX_CALLS`, so that calls of threads and of the event loop do not wait for each
+other.
 """
 
 STATEMENT_TIMEOUT_MILLISECONDS = 3000
-"""The server's own limit on a call."""
+"""The time limit that the server enforces on a call."""
 
 LIMIT = f"select set_config('statement_timeout', '{STATEMENT_TIMEOUT_MILLISECONDS:d}', true)"
-"""Sets that limit for one transaction, not for the session, because a pooler in transaction mode may be used."""
+"""Sets the server's time limit for one transaction. A pooler in transaction mode would not keep a session's setting."""
 
 CALL = "select public.{}({}), extract(epoch from clock_timestamp() - statement_timestamp())::float8"
-"""Returns the function's result, and the seconds that the server worked on it."""
+"""Returns the function's result, and the seconds that the server needed for it."""
 
 CONNECTION_OPTIONS: dict[str, int] = {
     "connect_timeout": 2,
@@ -44,13 +45,13 @@ CONNECTION_OPTIONS: dict[str, int] = {
     "keepalives_interval": 2,
     "keepalives_count": 2,
 }
-"""libpq's options that detect a dead host. All are in seconds, but tcp_user_timeout is in milliseconds."""
+"""libpq's options that detect a dead host. Times are in seconds, except tcp_user_timeout, which is in milliseconds."""
 
 CALL_TIMEOUT_SECONDS = 3.5
-"""The client's limit on a call, for a server that does not enforce its own."""
+"""The time limit of the client on a call, in case the server does not enforce its limit."""
 
 WAIT_INTERVAL_SECONDS = 0.1
-"""Time between psycopg's own checks while it waits. This is psycopg's default."""
+"""The interval of psycopg's checks during a wait. This is psycopg's default."""
 
 
 class Connection(psycopg.Connection[Any]):
@@ -63,7 +64,11 @@ class Connection(psycopg.Connection[Any]):
 
 
 class AsyncConnection(psycopg.AsyncConnection[Any]):
-    """The same for an event loop. `asyncio.timeout` is not used: a cancelled task first asks the server to cancel."""
+    """A `Connection` for an event loop.
+
+    `asyncio.timeout` is not used, because psycopg first requests a cancellation from the server when a task is
+    cancelled.
+    """
 
     until = inf
 
@@ -72,16 +77,16 @@ class AsyncConnection(psycopg.AsyncConnection[Any]):
 
 
 class IdleConnections(Generic[C]):
-    """Connections that are not in use. Any thread may take one or put one back."""
+    """Connections that are not in use. Any thread may take a connection or put a connection back."""
 
     def __init__(self) -> None:
         self._connections: SimpleQueue[C] = SimpleQueue()
         self._is_closed = False
 
     def take(self) -> C | None:
-        """Take a connection that the server has not closed, or None.
+        """Return a connection that the server has not closed, or None if there is none.
 
-        An idle connection receives data only when the server closes it.
+        The server sends data on an idle connection only when it closes the connection.
         """
         while True:
             try:
@@ -105,7 +110,7 @@ class IdleConnections(Generic[C]):
             connection.pgconn.finish()
             raise
         self._connections.put(connection)
-        if self._is_closed:  # another thread may have closed this during the call
+        if self._is_closed:  # another thread may have called `close` during the call
             self.close()
 
     def close(self) -> None:
@@ -115,11 +120,11 @@ class IdleConnections(Generic[C]):
 
 
 class DirectDatabase:
-    """Calls SQL functions over a few connections, which it opens on demand and keeps.
+    """Calls SQL functions over a few connections, which it opens on demand and keeps open.
 
-    A call is one pipeline, and so one round trip and one transaction. psycopg_pool is not used for three reasons. It
-    retries by itself, which hides a refused connection for seconds. It backs off for minutes after an outage. It hands
-    out connections that the server closed while they were idle.
+    A call is one pipeline, so it needs one round trip and one transaction. psycopg_pool is not used for three reasons.
+    It retries automatically, which hides a refused connection for seconds. It backs off for minutes after an outage. It
+    returns connections that the server has closed while they were idle.
 
     Raises BadSetting for a `url` that libpq cannot read.
     """
@@ -217,6 +222,6 @@ def has_unread_data(socket: int) -> bool:
 def translated(error: psycopg.Error) -> Unavailable | DatabaseError:
     if error.sqlstate is not None:
         return error_for(error.sqlstate)
-    if isinstance(error, psycopg.DataError):  # psycopg refused the value before it sent anything
+    if isinstance(error, psycopg.DataError):  # psycopg refused the value before it sent a request
         return DatabaseError("database_error", "A parameter cannot be stored as PostgreSQL text.")
     return Unavailable("database_unreachable", "The database cannot be reached.")

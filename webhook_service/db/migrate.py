@@ -1,7 +1,9 @@
-"""Migrate a database to the schema that this version needs (`schema.py`): forward only, one transaction per script."""
+"""Migrates a database to the schema that this version needs (`schema.py`). Each script runs in one transaction.
+
+There are no migrations to older schemas.
+"""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import LiteralString
 
@@ -12,25 +14,17 @@ from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
 from webhook_service.db import schema
+from webhook_service.db.repair import alone, explained, repair
 from webhook_service.db.schema import Script
 from webhook_service.errors import MigrationError, Unavailable
 from webhook_service.events import Json
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
-LOCK = 7_305_191_620_264_041_213
-"""The advisory lock that lets one process at a time migrate. The number is arbitrary."""
-
-MIGRATION_LOCK_TIMEOUT = "60s"
-"""The longest wait for another process that migrates."""
-
-TABLE_LOCK_TIMEOUT = "5s"
-"""The longest wait for a table. Other writers of the table queue behind this wait. A migration may set less."""
-
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The schema that this version needs: the number of its newest migration, and the digest of its functions."""
+    """The schema that this version needs, as the number of the newest migration and the digest of the functions."""
 
     migration: int
     functions: str
@@ -41,10 +35,10 @@ def wanted() -> Wanted:
 
 
 def gap(database: Database, wanted: Wanted) -> str | None:
-    """Describe what the database lacks of `wanted`, in words, or return None if it lacks nothing.
+    """Describe the parts of `wanted` that the database lacks, or return None if it has the wanted schema.
 
-    Newer functions are not a gap if the database has had the wanted ones before, because old and new processes may run
-    side by side. Raises Unavailable.
+    Newer functions are not a gap if the database had the wanted functions before, because old and new processes may run
+    at the same time. Raises Unavailable.
     """
     try:
         found = database.call("auth_sync_schema_v1")
@@ -80,24 +74,30 @@ def migrate(
     *,
     policy: Policy | None = None,
     dry_run: bool = False,
+    create_employees: bool = False,
     applied: Callable[[Script], None] = lambda script: None,
+    warned: Callable[[str], None] = lambda warning: None,
 ) -> int:
     """Apply the pending scripts and return their number. `applied` is called with each script.
 
-    Also repairs indexes, triggers, rights and owners (auth.users may have been created later), and stores the `policy`
-    for the triggers if one is given. `dry_run` changes nothing. Any number of processes may migrate at once: one
-    process does the work, and the others wait for it. Raises MigrationError, also for a database that a newer version
-    has migrated.
+    First checks the privileges, the owners and the employees table. `warned` is called with each warning.
+    `create_employees` allows an empty public.employees even if another table may be the employees table.
+
+    Also repairs tables, columns, indexes, views, functions, triggers, privileges and owners. Triggers may be missing
+    because auth.users was created later. Stores the `policy` for the triggers if it is given. `dry_run` changes
+    nothing. Any number of processes may migrate at the same time. One process migrates, and all other processes wait.
+    Raises MigrationError, for example if a newer version has migrated the database.
     """
     require_a_connection_string(url)
     try:
         with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
+            _check(connection, create_employees, warned)
             count = 0
             for script in pending_in(connection) if dry_run else _apply_all(connection):
                 applied(script)
                 count += 1
             if not dry_run:
-                _repair(connection)
+                repair(connection)
                 if policy is not None:
                     values = [Jsonb(value) for value in trigger_settings(policy).values()]
                     connection.execute("select public.auth_sync_configure_v1(%s, %s)", values)
@@ -112,7 +112,7 @@ def migrate(
 
 
 def require_a_connection_string(url: str) -> None:
-    """Raise MigrationError for a URL that libpq misreads. libpq's own error would repeat a part of the password."""
+    """Raise MigrationError for a URL that libpq misreads. An error of libpq would repeat a part of the password."""
     try:
         is_understood = "@" not in str(conninfo_to_dict(url).get("host", ""))
     except psycopg.Error:
@@ -126,7 +126,7 @@ def require_a_connection_string(url: str) -> None:
 def pending_in(connection: psycopg.Connection) -> list[Script]:
     """Return the scripts that the database lacks, in order.
 
-    Raises MigrationError if different files, or a newer version, have migrated the database.
+    Raises MigrationError if a newer version, or a migration with another text, was applied to the database.
     """
     recorded = _recorded(connection, "auth_sync_migrations", "select number, checksum from {} order by number")
     checksums: dict[int, str] = dict(recorded)
@@ -162,20 +162,28 @@ def pending_in(connection: psycopg.Connection) -> list[Script]:
 
 
 def _recorded(connection: psycopg.Connection, table: str, query: LiteralString) -> list[TupleRow]:
-    """The rows of a table that may not exist yet."""
+    """Return the rows of a table, or an empty list if the table does not exist yet."""
     if connection.execute("select to_regclass(%s)", [f"public.{table}"]).fetchone() == (None,):
         return []
     return connection.execute(sql.SQL(query).format(sql.Identifier("public", table))).fetchall()
 
 
-@contextmanager
-def _alone(connection: psycopg.Connection) -> Iterator[None]:
-    """A transaction under the migration lock. Other processes wait for it."""
-    with connection.transaction():
-        connection.execute(sql.SQL("set local lock_timeout = {}").format(MIGRATION_LOCK_TIMEOUT))
-        connection.execute("select pg_advisory_xact_lock(%s)", [LOCK])
-        connection.execute(sql.SQL("set local lock_timeout = {}").format(TABLE_LOCK_TIMEOUT))
-        yield
+def _check(connection: psycopg.Connection, create_employees: bool, warned: Callable[[str], None]) -> None:
+    """Run `preflight.sql`. Raises MigrationError if the database is not suitable."""
+    if create_employees:
+        connection.execute(schema.CREATE_EMPLOYEES)
+
+    def pass_on(diagnostic: psycopg.errors.Diagnostic) -> None:
+        warned((diagnostic.message_primary or "").removeprefix("webhook-service: "))
+
+    connection.add_notice_handler(pass_on)
+    try:
+        with alone(connection):
+            connection.execute(schema.preflight().encode())
+    except psycopg.errors.ObjectNotInPrerequisiteState as error:
+        raise MigrationError("migration_failed", f"Nothing was changed: {explained(error)}") from error
+    finally:
+        connection.remove_notice_handler(pass_on)
 
 
 def _apply_all(connection: psycopg.Connection) -> Iterator[Script]:
@@ -187,7 +195,7 @@ def _apply_next(connection: psycopg.Connection) -> Script | None:
     """Apply the first pending script, and return it."""
     script = None
     try:
-        with _alone(connection):
+        with alone(connection):
             script = next(iter(pending_in(connection)), None)
             if script is not None:
                 connection.execute(script.script.encode())
@@ -198,25 +206,3 @@ def _apply_next(connection: psycopg.Connection) -> Script | None:
         message = error.diag.message_primary or type(error).__name__
         hint = f" Hint: {error.diag.message_hint}" if error.diag.message_hint else ""
         raise MigrationError("migration_failed", f"{script.title}: {message}.{hint}") from error
-
-
-def _valid_indexes(connection: psycopg.Connection) -> set[str]:
-    """The names of the valid indexes in schema public."""
-    rows = connection.execute(
-        "select c.relname from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid"
-        " where i.indisvalid and c.relnamespace = 'public'::regnamespace"
-    )
-    return {str(name) for (name,) in rows}
-
-
-def _repair(connection: psycopg.Connection) -> None:
-    """Restore indexes, rights, owners and triggers that are missing or altered. Raises psycopg.Error."""
-    statements = schema.indexes(schema.migrations())
-    for name in statements.keys() - _valid_indexes(connection):
-        with _alone(connection):
-            if name not in _valid_indexes(connection):  # another process may have created it meanwhile
-                connection.execute(sql.SQL("drop index if exists {}").format(sql.Identifier("public", name)))
-                connection.execute(statements[name].encode())
-    with _alone(connection):
-        connection.execute("select public.auth_sync_secure_v1()")
-    connection.execute("select public.auth_sync_install_v1()")

@@ -1,8 +1,8 @@
-"""The schema that this version needs, as files: numbered migrations, and the current functions and views.
+"""The files of the schema that this version needs: numbered migrations, and the current functions and views.
 
 `migrations/NNNN_name.sql` create tables, columns, indexes, constraints and data. A released migration is never edited.
-`functions/*.sql` and `views/*.sql` hold each function and view once, and are re-created as a whole when their text
-changes. Every script may safely run again, because `webhook-service sql` gives the same files to other migrators.
+`functions/*.sql` and `views/*.sql` hold each function and view once. All are re-created if the text of one changes.
+Every script may safely run again, because other migrators may run the files that `webhook-service sql` prints.
 """
 
 import hashlib
@@ -22,8 +22,8 @@ begin
   end if;
 end $$;
 """
-"""Ends each migration, because Supabase grants rights on new tables by default. The function does not exist in the
-first migrations.
+"""The end of each migration's script. Supabase grants privileges on new tables by default, and this function revokes
+them. The function does not exist in the first migrations.
 """
 
 
@@ -49,7 +49,7 @@ class Migration:
 
     @property
     def script(self) -> str:
-        """The migration's SQL, and the statement that records it as applied."""
+        """The migration's SQL, and the statement that records that the migration was applied."""
         return (
             f"{self.sql.rstrip()}\n{RESTORE_RIGHTS}"
             "insert into public.auth_sync_migrations (number, name, checksum)\n"
@@ -59,7 +59,7 @@ class Migration:
 
 @dataclass(frozen=True, slots=True)
 class Functions:
-    """All functions and views. They are re-created together. `sql` is the text of their files."""
+    """All functions and views, which are re-created together. `sql` is the text of their files."""
 
     sql: str
 
@@ -78,9 +78,9 @@ class Functions:
 
     @property
     def script(self) -> str:
-        """SQL that creates the functions and views, their rights and the triggers, and records the digest.
+        """SQL that creates the functions, views, privileges and triggers, and records the digest.
 
-        PostgreSQL does not check the bodies at creation, because the functions call each other.
+        The check of function bodies is off, because the functions call each other.
         """
         return (
             f"set check_function_bodies = off;\n\n{self.sql.rstrip()}\n\nreset check_function_bodies;\n\n"
@@ -91,6 +91,9 @@ class Functions:
 
 
 Script = Migration | Functions
+
+CREATE_EMPLOYEES = "set auth_sync.create_employees = on;\n"
+"""Allows the migrations to create public.employees even if another table may be the employees table."""
 
 
 def scripts() -> list[Script]:
@@ -108,9 +111,21 @@ def migrations() -> tuple[Migration, ...]:
 
 
 def functions() -> Functions:
-    """Return the functions, followed by the views, which call some of them."""
+    """Return the functions, followed by the views, which call some of the functions."""
     parts = [*sql_files("functions"), *sql_files("views")]
     return Functions("\n".join(file.read_text("utf-8") for file in parts))
+
+
+def preflight() -> str:
+    """Return SQL that refuses a database in which the scripts would fail or do harm. It warns of lesser faults."""
+    facts = sql_text("functions/employees_table.sql").partition(";\n\n")[0]
+    facts = facts.replace("public.auth_sync_employees_table_v1", "pg_temp.auth_sync_employees_table_v1")
+    return sql_text("preflight.sql").replace("FACTS$facts$", f"{facts}$facts$")
+
+
+def sql_text(file: str) -> str:
+    """Return the text of a file of this package."""
+    return files(FOLDER).joinpath(file).read_text("utf-8")
 
 
 def sql_files(folder: str) -> list[Traversable]:
@@ -120,7 +135,7 @@ def sql_files(folder: str) -> list[Traversable]:
 
 
 def indexes(of: Iterable[Migration]) -> dict[str, str]:
-    """Return the indexes that exist after all migrations: {name: statement that creates it if it is missing}."""
+    """Return the indexes that exist after all migrations, {name: statement that creates the index if it is missing}."""
     found: dict[str, str] = {}
     for migration in of:
         for dropped in re.findall(r"(?m)^drop index if exists ([^;]+);", migration.sql):
@@ -132,5 +147,5 @@ def indexes(of: Iterable[Migration]) -> dict[str, str]:
 
 
 def uninstall_script() -> str:
-    """Return SQL that removes everything that the migrations added, except the columns of employees and their data."""
-    return files(FOLDER).joinpath("uninstall.sql").read_text("utf-8")
+    """Return SQL that removes all that the migrations added, except the columns of employees and their data."""
+    return sql_text("uninstall.sql")

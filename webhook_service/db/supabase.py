@@ -1,4 +1,4 @@
-"""The Database port over supabase-py's `rpc`, which calls Supabase's Data API. The production default."""
+"""The adapter of the Database port that production uses: supabase-py's `rpc`, which calls Supabase's Data API."""
 
 import time
 
@@ -13,17 +13,36 @@ from webhook_service.events import Json
 
 TIMEOUT = httpx.Timeout(3.0, connect=2.0, pool=1.0)
 CONNECTIONS = 8
-"""Connections for the calls of threads: the relay, the pages and the probes. The calls of the event loop have their own
-connections, so that neither kind waits for the other.
+"""The number of connections for calls of threads: the relay, the pages and the probes. Calls of the event loop use
+other connections, so that calls of threads and of the event loop do not wait for each other.
 """
 CONNECTIONS_IN_LOOP = 3
 CALL_TIMEOUT_SECONDS = 3.5
-"""The limit on a whole call. httpx's own limits apply to each read."""
+"""The time limit of a whole call. httpx's limits apply to each read."""
 
 UNAVAILABLE_CODES = ("PGRST000", "PGRST001", "PGRST002", "PGRST003")
-"""PostgREST has no connection to the database, or its pool has none free."""
+"""PostgREST's codes for a missing connection to the database, or for a pool without a free connection."""
+
+KEY_WORDS = {
+    "PGRST106": "The project's Data API does not expose the schema public: add it under Project Settings > Data API",
+    "PGRST300": "The project's Data API has no JWT secret",
+    "PGRST301": "SUPABASE_SERVICE_ROLE_KEY is invalid or has expired, or belongs to another project",
+    "PGRST302": "The request reached the Data API without a key: check SUPABASE_SERVICE_ROLE_KEY",
+    "PGRST303": "SUPABASE_SERVICE_ROLE_KEY has expired or has unusable claims",
+    "42501": "SUPABASE_SERVICE_ROLE_KEY lacks the privileges of service_role (is it the publishable or anon key?),"
+    " or the privileges in the database were removed: run `webhook-service migrate`",
+}
+"""Explanations of common codes of the Data API. Each is a sentence without its full stop.
+
+The codes are from https://docs.postgrest.org/en/stable/references/errors.html.
+"""
+STATUS_WORDS = {
+    401: "Supabase does not accept SUPABASE_SERVICE_ROLE_KEY: it is wrong or revoked, or belongs to another project",
+    403: "Supabase forbids the call",
+    404: "SUPABASE_URL is not the address of a Supabase project",
+}
 NOT_MIGRATED_CODES = ("PGRST202",)
-"""PostgREST does not find the function in its schema cache."""
+"""PostgREST's code for a function that is not in its schema cache."""
 
 
 class SupabaseDatabase:
@@ -37,7 +56,7 @@ class SupabaseDatabase:
         timeout: httpx.Timeout = TIMEOUT,
         call_timeout: float = CALL_TIMEOUT_SECONDS,
     ) -> None:
-        # HTTP/2 is off, because one broken connection would break every call on it. An API does not redirect.
+        # HTTP/2 is off, because a broken connection would break all its calls. Redirects are off, as APIs need none.
         self._http = httpx.Client(
             timeout=timeout,
             http2=False,
@@ -61,7 +80,7 @@ class SupabaseDatabase:
 
     @property
     def round_trip(self) -> float:
-        """The duration of the whole call, because the time that the database worked on it is not known here."""
+        """The duration of the whole call, because the Data API does not report the time that the database needed."""
         return self._round_trips.seconds
 
     def _call(self, function: str, params: dict[str, Json]) -> Json:
@@ -70,7 +89,8 @@ class SupabaseDatabase:
         except httpx.HTTPStatusError as error:
             raise error_for_status(error.response.status_code) from error
         except httpx.HTTPError as error:
-            raise Unavailable("database_unreachable", f"Supabase did not answer ({type(error).__name__}).") from error
+            detail = f"Supabase did not answer ({type(error).__name__}). Check SUPABASE_URL, and Supabase's status."
+            raise Unavailable("database_unreachable", detail) from error
         except APIError as error:
             raise translated(str(error.code)) from error
 
@@ -81,12 +101,14 @@ class SupabaseDatabase:
 
 
 def require_postgrest_response(response: httpx.Response) -> None:
-    """Raise HTTPStatusError for a response that PostgREST did not send.
+    """Raise HTTPStatusError for a response of a proxy or a gateway instead of PostgREST.
 
-    It is a success without JSON or an error without a code, and comes from a proxy or a gateway. postgrest-py would
-    return it as data, or drop its HTTP status.
+    Such a response is a success without JSON, or an error without a code. postgrest-py would return its body as data,
+    or drop its HTTP status. PostgREST answers 204 to a function that returns void.
     """
     response.read()
+    if response.status_code == httpx.codes.NO_CONTENT:
+        return
     try:
         body = response.json()
     except ValueError:
@@ -100,18 +122,22 @@ def require_postgrest_response(response: httpx.Response) -> None:
 def error_for_status(status: int) -> Unavailable | DatabaseError:
     """Return the error for a response that has only its HTTP status.
 
-    A 4xx is final, except 408 (timeout) and 429 (too many requests). Every other status is an outage.
+    After a 4xx, a retry does not help, except after 408 (timeout) and 429 (too many requests). Every other status means
+    an outage.
     """
     if 400 <= status < 500 and status not in (408, 429):
-        detail = f"Supabase refused the call ({status}). Check SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY."
+        words = STATUS_WORDS.get(status, "Supabase refused the call")
+        detail = f"{words} ({status}). Check SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY."
         return DatabaseError("database_error", detail)
     return Unavailable("database_unavailable", f"Supabase cannot execute the call now ({status}).")
 
 
 def translated(code: str) -> Unavailable | DatabaseError:
-    """Return the error for `code`, which is an SQLSTATE or PostgREST's own code."""
+    """Return the error for `code`, which is an SQLSTATE or a code of PostgREST."""
     if code in NOT_MIGRATED_CODES:
         return error_for(UNDEFINED_FUNCTION)
+    if code in KEY_WORDS:
+        return DatabaseError("database_error", f"{KEY_WORDS[code]} ({code}).")
     if code in UNAVAILABLE_CODES:
         return Unavailable("database_unavailable", f"Supabase cannot execute the call now ({code}).")
     return error_for(code)

@@ -1,6 +1,6 @@
--- Removes webhook-service from a database: first its triggers, so that none calls a function that is gone, then its tables, functions,
--- indexes and the secret in the vault. The employees table stays, with all its columns and links. The ledger is deleted: to keep it, dump
--- integration_sync_log first.
+-- Removes webhook-service from a database. Removes its triggers first, so that no trigger calls a function that is gone, and then its
+-- tables, functions and indexes and the secret in the vault. The employees table stays, with all its columns and links. The ledger is
+-- deleted. To keep it, dump integration_sync_log before you run this script.
 
 set local lock_timeout = '5s';
 
@@ -18,7 +18,7 @@ begin
   if to_regclass('vault.secrets') is not null then
     execute 'delete from vault.secrets where name = ''auth_sync_webhook_secrets''';
   end if;
-  -- All tables at once, because they use each other's types; the views are dropped with them.
+  -- One statement drops all tables, because they use each other's types. The views are dropped with them.
   select 'drop table if exists ' || string_agg(c.oid::regclass::text, ', ') || ' cascade' into object
     from pg_class c
    where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'

@@ -1,4 +1,4 @@
-"""`webhook-service demo`: the real server on an embedded PostgreSQL, and a day of changes in Auth and in HR."""
+"""Runs `webhook-service demo`: the real server on an embedded PostgreSQL, with a day of changes in Auth and in HR."""
 
 import tempfile
 import time
@@ -42,7 +42,7 @@ TIMEOUT_SECONDS = 20.0
 
 
 def run_demo(*, keeps_serving: bool, port: int) -> bool:
-    """Play the demo. Return whether every event and every employee is as expected."""
+    """Run the demo. Return whether every event and every employee is as expected."""
     console = Console()
     with tempfile.TemporaryDirectory(prefix="webhook-service-") as folder, ExitStack() as stack:
         console.print("Starting an embedded PostgreSQL, migrating it, and starting the server ...")
@@ -74,9 +74,9 @@ def run_demo(*, keeps_serving: bool, port: int) -> bool:
 def running_server(
     environment: dict[str, str], listener: Any, url: str, log_file: Path, console: Console
 ) -> Iterator[Popen[bytes]]:
-    """Start the real server, and yield its process when it is ready. If it does not start, print its log.
+    """Start the real server, and yield its process when it is ready.
 
-    Raises Unavailable if it does not start.
+    If the server does not start, print its log and raise Unavailable.
     """
     environment = config.without_settings(read_environment()) | environment
     with log_file.open("ab") as log, server_process.running(environment, log=log, listener=listener) as process:
@@ -89,7 +89,7 @@ def running_server(
 
 
 class Demo:
-    """The demo's acts and their outcomes, as lines of a table that is redrawn with each line."""
+    """The demo's acts and their outcomes. Each act is a line of a table, which is redrawn after each change."""
 
     def __init__(
         self, console: Console, ledger: psycopg.Connection[Any], stage: Stage, url: str, secret: Secret
@@ -103,7 +103,7 @@ class Demo:
         self._last_id = 0
 
     def play(self, start_server: Any) -> None:
-        """Play the day, an outage in which the server is killed, the server's restart, and then the HTTP requests."""
+        """Run the acts of the day, an outage in which the server is killed, its restart, and the HTTP requests."""
         process = start_server()
         with Live(console=self._console, refresh_per_second=20, vertical_overflow="visible") as live:
 
@@ -129,7 +129,7 @@ class Demo:
                     show(self._posted(client, post))
 
     def _start(self, act: Act) -> Line:
-        """Perform the act, and return its line with the event that captured it, if any."""
+        """Perform the act, and return its line. If the act was captured, the line has the event."""
         act.do(self._stage)
         line = Line(act.says, expected=act.expected)
         for event in self._events():
@@ -138,7 +138,7 @@ class Demo:
         return line
 
     def _wait_for_outcome(self, line: Line) -> Line:
-        """Wait until the event has an outcome. The event of HR's insert has one at once."""
+        """Wait until the event has an outcome. The event of HR's insert has its outcome immediately."""
         deadline = time.monotonic() + TIMEOUT_SECONDS
         while line.event_id is not None and time.monotonic() < deadline:
             event = self._event(line.event_id)
@@ -150,7 +150,7 @@ class Demo:
         return line
 
     def _wait_until_idle(self) -> None:
-        """Wait until no event is pending, including an act's requested actions and the changes that they cause."""
+        """Wait until no row of the ledger is pending, including an act's actions and the changes that they cause."""
         deadline = time.monotonic() + TIMEOUT_SECONDS
         while time.monotonic() < deadline:
             events = self._events()

@@ -14,7 +14,7 @@ COLORS = {"SUCCESS": "green", "FAILED": "yellow", "PENDING": "cyan", "refused": 
 
 @dataclass(slots=True, eq=False)
 class Line:
-    """One act and its result so far. Without an `event_id`, no event was captured."""
+    """One act and its result so far. `event_id` is None if no event was captured."""
 
     says: str
     expected: str | None = None
@@ -30,7 +30,7 @@ class Line:
 
 
 def lines_table(lines: list[Line]) -> Table:
-    """Return a table of the lines: each with its outcome, and the milliseconds from the change until it was applied."""
+    """Return a table of the lines, with outcomes and the milliseconds from a change until it was applied."""
     table = Table(
         title="changes in Auth and in HR, and their outcomes",
         title_justify="left",
@@ -77,7 +77,7 @@ def changed(old: str, new: str) -> str:
 
 
 def check_employees(console: Console, after: list[TupleRow]) -> bool:
-    """Print and return whether all employees are as expected."""
+    """Return whether all employees are as expected, and print the result."""
     wrong = [row[0] for row in after if EXPECTED_EMPLOYEES[row[0]] != row[1:6]]
     if wrong or len(after) != len(EXPECTED_EMPLOYEES):
         console.print(f"[bold red]These employees are not as expected: {', '.join(wrong) or 'some are missing'}")

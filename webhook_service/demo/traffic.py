@@ -38,7 +38,7 @@ def user_id(name: str) -> UUID:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The systems that the acts change: Auth, and the employees table over HR's connection."""
+    """The two systems that the acts change. `hr` is HR's connection to the employees table."""
 
     auth: Auth
     hr: psycopg.Connection[Any]
@@ -58,7 +58,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One change, and the expected outcome of its event or action. None if the change causes no event."""
+    """One change, and the expected outcome of its event or action, or None if the change causes no event."""
 
     says: str
     do: Callable[[Stage], object]
@@ -94,12 +94,12 @@ OUTAGE = (
     Act("Erin changes her name", lambda on: on.auth.update_metadata(ERIN, {"last_name": "Vale-Moss"}), "synced"),
     Act("HR dismisses Jane", lambda on: on.change("E-1001", "is_active", False), "disabled"),
 )
-"""The acts while the server is dead."""
+"""The acts that happen after the server was killed and before its restart."""
 
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """One request, and its expected outcome. If `tampered`, the body is not the signed one."""
+    """One request, and its expected outcome. If `tampered`, another body was signed than the one that is sent."""
 
     says: str
     payload: Any
@@ -109,7 +109,7 @@ class Post:
 
 
 def posts(captured_event_id: str, captured_payload: Any) -> tuple[Post, ...]:
-    """Return the HTTP requests: a captured event again, as pg_net sends it, and requests that must be refused."""
+    """Return the HTTP requests: a captured event, an old event, and requests that must be refused."""
     erin = auth_user(str(ERIN)) | {"email": "erin.old@example.com", "updated_at": "2026-01-01T00:00:00+00:00"}
     stock = {"type": "UPDATE", "schema": "auth", "table": "users", "record": erin, "old_record": erin}
     return (
@@ -134,5 +134,5 @@ EXPECTED_EMPLOYEES = {
 
 
 def body_of(payload: Any) -> bytes:
-    """Return the body as pg_net sends it: `convert_to(body::text, 'UTF8')` of a jsonb."""
+    """Return the body that pg_net sends, which is `convert_to(body::text, 'UTF8')` of a jsonb."""
     return json.dumps(payload, ensure_ascii=False).encode()

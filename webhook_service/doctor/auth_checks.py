@@ -1,4 +1,7 @@
-"""Doctor's checks of the outbound direction: the Auth Admin API, and the actions that wait for it."""
+"""Doctor's checks of the outbound direction: the Auth Admin API, and the open actions.
+
+The parameter `facts` is the result of `auth_sync_inspect_v1`.
+"""
 
 from uuid import uuid4
 
@@ -8,20 +11,14 @@ from webhook_service.events import Json
 from webhook_service.ports import AuthAdmin
 
 MAX_OVERDUE_SECONDS = 300
-"""How long an action that is not part of a bulk may wait."""
-
-
-def auth(admin: AuthAdmin | None, facts: Json) -> list[Finding]:
-    """Check the outbound direction.
-
-    `admin` is None if the Auth Admin API is not configured. `facts` is the result of `auth_sync_inspect_v1`.
-    An error of Auth is a finding and is not raised.
-    """
-    return [reachable(admin), *actions(facts), *sessions(facts)]
+"""The longest acceptable wait of an action that is not part of a bulk."""
 
 
 def reachable(admin: AuthAdmin | None) -> Finding:
-    """Check that Auth responds, with a request for a random id, which no auth user has."""
+    """Check that Auth responds to a request for a random id, which no auth user has.
+
+    `admin` is None if the Auth Admin API is not configured. An error of Auth becomes a finding and is not raised.
+    """
     if admin is None:
         todo = "set SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY; until then a dismissed employee keeps the login"
         return note("auth", "the Auth Admin API is not configured: changes of employees are only recorded", todo)
@@ -29,10 +26,10 @@ def reachable(admin: AuthAdmin | None) -> Finding:
         admin.get(uuid4())
     except AuthUnavailable as error:
         todo = "check SUPABASE_URL, and Supabase's status; waiting actions are performed once Auth responds"
-        return wrong("auth", f"the Auth Admin API does not respond ({error.reason})", todo)
+        return wrong("auth", f"the Auth Admin API does not respond ({error.reason}): {error.detail}", todo)
     except AuthRefused as error:
         todo = "check SUPABASE_SERVICE_ROLE_KEY"
-        return wrong("auth", f"the Auth Admin API refuses this service ({error.reason})", todo)
+        return wrong("auth", f"the Auth Admin API refuses this service ({error.reason}): {error.detail}", todo)
     return ok("auth", "the Auth Admin API responds")
 
 

@@ -1,4 +1,4 @@
-"""Checks the installation. `auth_sync_inspect_v1` returns the facts; this module decides what they mean."""
+"""Checks the installation. `auth_sync_inspect_v1` returns facts, from which this module derives findings."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -7,7 +7,6 @@ from datetime import datetime
 import httpx
 
 from webhook_service.db import migrate
-from webhook_service.doctor import auth_checks
 from webhook_service.doctor.findings import Finding, note, ok, wrong
 from webhook_service.errors import BadSignature, ServiceError
 from webhook_service.events import Json
@@ -16,66 +15,26 @@ from webhook_service.inbound.signature import TOLERANCE_SECONDS, Secret
 from webhook_service.ledger.reconcile import reconcile
 from webhook_service.ledger.wording import describe
 from webhook_service.policy import Policy
-from webhook_service.ports import AuthAdmin, Database
+from webhook_service.ports import Database
 
 MAX_CLOCK_DIFFERENCE_SECONDS = 30
 """A tenth of the signature's tolerance."""
 
-MAX_RELAY_SILENCE_SECONDS = 120
 MAX_PENDING_AGE_SECONDS = 120
 MAX_SILENCE_SECONDS = 300
-"""How far the newest user of auth.users may be ahead of the newest event."""
+"""The largest time by which the newest user of auth.users may be newer than the newest event."""
 
 PROBE_TIMEOUT_SECONDS = 5.0
 
 
-def examine(
-    database: Database,
-    policy: Policy,
-    secrets: Sequence[Secret],
-    *,
-    now: Callable[[], datetime],
-    compare: bool,
-    admin: AuthAdmin | None = None,
-    destinations: int | None = None,
-) -> list[Finding]:
-    """Return all findings, in the order in which to fix them.
-
-    `secrets` are the receiver's. `compare` also counts the differences, which reads all users. `admin` is None if the
-    Auth Admin API is not configured. `destinations` is the number of NOTIFY_URLS; None skips that check.
-
-    Raises Unavailable if the database does not respond, DatabaseError if it refuses.
-    """
-    wanted = migrate.wanted()
-    if (gap := migrate.gap(database, wanted)) is not None:
-        return [wrong("migrations", gap, "run `webhook-service migrate`")]
-    called_at = now()
-    facts = database.call("auth_sync_inspect_v1")
-    moment = called_at + (now() - called_at) / 2
-    if facts is None:
-        todo = "run `webhook-service migrate`, then `webhook-service reconcile`"
-        return [wrong("settings", "the table auth_sync_settings has no row: nothing is captured", todo)]
-    return [
-        ok("migrations", f"at {wanted.migration}, functions {wanted.functions}"),
-        *source(facts),
-        triggers(facts),
-        *rights(facts),
-        names(facts, policy),
-        clock(facts, moment),
-        *sender(facts),
-        *(
-            round_trip(database, facts["webhook_url"], secrets, now)
-            if facts["webhook_url"] and facts["has_secret"]
-            else []
-        ),
-        relay_runs(facts),
-        *backlog(facts),
-        *auth_checks.auth(admin, facts),
-        silence(facts),
-        last_reconcile(facts),
-        *(notices(destinations) if destinations is not None else []),
-        *(drift(database, policy) if compare and facts["has_auth_users"] else []),
-    ]
+def writes(facts: Json) -> list[Finding]:
+    """Check that the database accepts writes. Supabase makes it read-only when its disk is full."""
+    if facts.get("is_read_only"):
+        todo = (
+            "free or enlarge the disk, or wait for the end of the failover; nothing is captured or applied until then"
+        )
+        return [wrong("database", "the database is read-only: its disk is full, or it is a replica", todo)]
+    return []
 
 
 def source(facts: Json) -> list[Finding]:
@@ -98,7 +57,7 @@ def triggers(facts: Json) -> Finding:
 
 
 def rights(facts: Json) -> list[Finding]:
-    """Check that service_role alone may use this service's tables and functions."""
+    """Check that only service_role may use this service's tables and functions."""
     todo = "run `select auth_sync_secure_v1()` as the owner"
     findings = []
     if facts["open_to_strangers"]:
@@ -112,7 +71,7 @@ def rights(facts: Json) -> list[Finding]:
 
 
 def names(facts: Json, policy: Policy) -> Finding:
-    """Check that the triggers have the settings of this process."""
+    """Check that the triggers have the same settings as this process."""
     if {"p_name_fields": facts["name_fields"], "p_columns": facts["columns"]} != migrate.trigger_settings(policy):
         todo = "run `webhook-service migrate` with the settings of the service, then `webhook-service reconcile`"
         return wrong("settings", "the triggers have another NAME_FIELDS or EMAIL_OWNER than is set here", todo)
@@ -120,7 +79,7 @@ def names(facts: Json, policy: Policy) -> Finding:
 
 
 def clock(facts: Json, moment: datetime) -> Finding:
-    """Check the database's clock. `moment` is this machine's time when the database read its own."""
+    """Check the database's clock. `moment` is this machine's time at which the database read its clock."""
     difference = facts["now"] - moment.timestamp()
     if abs(difference) > MAX_CLOCK_DIFFERENCE_SECONDS:
         todo = f"set this machine's clock: signatures are refused if it differs by more than {TOLERANCE_SECONDS} s"
@@ -129,7 +88,7 @@ def clock(facts: Json, moment: datetime) -> Finding:
 
 
 def sender(facts: Json) -> list[Finding]:
-    """Check that the database posts the events that it captures."""
+    """Check that the database posts captured events."""
     set_up = "select auth_sync_send_to('https://YOUR-HOST/webhook/auth', 'whsec_...')"
     if facts["webhook_url"] is None:
         return [note("sender", "events are not posted; the relay applies them", f"to post them: {set_up}")]
@@ -153,9 +112,10 @@ def sender(facts: Json) -> list[Finding]:
 
 
 def round_trip(database: Database, url: str, secrets: Sequence[Secret], now: Callable[[], datetime]) -> list[Finding]:
-    """Check a signature and the URL: the database signs a probe, this process verifies it and posts it to the URL.
+    """Check the signatures and the URL of the sender with a probe.
 
-    The probe is signed but is not an event, so this service answers it with 422.
+    The database signs the probe. This process verifies the signature, and posts the probe to the URL. The probe is not
+    an event, so this service answers 422.
     """
     try:
         probe = database.call("auth_sync_signed_probe_v1")
@@ -178,15 +138,6 @@ def round_trip(database: Database, url: str, secrets: Sequence[Secret], now: Cal
     return [verified, ok("url", "accepts the database's signature")]
 
 
-def relay_runs(facts: Json) -> Finding:
-    """Check that a relay has run recently."""
-    silent = facts["relay_last_run_seconds"]
-    if silent is None or silent > MAX_RELAY_SILENCE_SECONDS:
-        says = "none has ever run" if silent is None else f"none has run for {describe(silent)}"
-        return wrong("relay", says, "run `webhook-service relay`, or `serve` without RELAY=off")
-    return ok("relay", f"ran {describe(silent)} ago")
-
-
 def backlog(facts: Json) -> list[Finding]:
     """Check for events that wait too long or need attention."""
     age = facts["oldest_pending_seconds"] or 0
@@ -199,7 +150,7 @@ def backlog(facts: Json) -> list[Finding]:
     ]
     if facts["needs_attention"]:
         todo = "see /admin/api/events?status=FAILED, fix the cause, run `webhook-service replay --status FAILED`"
-        says = f"{facts['needs_attention']} events have failed for days and are not retried any more"
+        says = f"{facts['needs_attention']} events have failed for days and are no longer retried"
         findings.append(wrong("needs_attention", says, todo))
     return findings
 
@@ -223,8 +174,8 @@ def last_reconcile(facts: Json) -> Finding:
     """Report the last reconcile run."""
     last = facts["last_reconcile"]
     if last is None:
-        return ok("reconcile", "it has never run")  # the check `drift` says whether it is needed
-    says = f"{describe(last['seconds_ago'])} ago: {last['outcome'] or 'under way'}"
+        return ok("reconcile", "it has never run")  # the check `drift` says whether a run is needed
+    says = f"{describe(last['seconds_ago'])} ago: {last['outcome'] or 'in progress'}"
     if last["status"] == "FAILED":
         return note("reconcile", says, "run `webhook-service reconcile` again")
     return ok("reconcile", says)
@@ -239,7 +190,7 @@ def notices(destinations: int) -> list[Finding]:
 
 
 def drift(database: Database, policy: Policy) -> list[Finding]:
-    """Compare all users, without changes. Raises NotPossible, Unavailable, DatabaseError."""
+    """Compare all users without changing them. Raises NotPossible, Unavailable, DatabaseError."""
     compared = reconcile(database, policy, requested_by="doctor", dry_run=True)
     if compared.differences:
         counts = ", ".join(f"{count} {kind}" for kind, count in sorted(compared.differences.items()))

@@ -10,13 +10,14 @@ class Level(StrEnum):
     OK = "ok"
     NOTE = "note"
     WRONG = "wrong"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One line of doctor's report.
 
-    `check` is the stable name of the check, `says` what it found, and `todo` what to do about it ("": nothing).
+    `check` is the stable name of the check. `says` is the finding in words. `todo` is the advice to the admin, or "".
     """
 
     check: str
@@ -26,15 +27,20 @@ class Finding:
 
 
 def ok(check: str, says: str) -> Finding:
-    """A finding that needs no attention."""
+    """Return a finding that needs no attention."""
     return Finding(check, Level.OK, says)
 
 
 def note(check: str, says: str, todo: str) -> Finding:
-    """A finding that may be intended."""
+    """Return a finding that may be intended."""
     return Finding(check, Level.NOTE, says, todo)
 
 
 def wrong(check: str, says: str, todo: str) -> Finding:
-    """A finding that must be fixed."""
+    """Return a finding that must be fixed."""
     return Finding(check, Level.WRONG, says, todo)
+
+
+def unknown(check: str, says: str, todo: str) -> Finding:
+    """Return a finding of a check that failed with an error."""
+    return Finding(check, Level.UNKNOWN, says, todo)

@@ -17,24 +17,23 @@ from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 RETURN_SECONDS = 0.002
-"""How long the next call waits for the senders of the last one, who send their next events after their response.
-Without this wait, a process would alternate between two halves of its senders, each with half of a batch.
+"""The wait before the next call, so that the senders of the last call can send their next events. Without this wait, a
+process would alternate between two halves of its senders, and each call would have half of a batch.
 """
 
 FAR_SECONDS = 0.005
-"""The network round trip from which on a second concurrent call pays off: the database is idle during a round trip."""
+"""If the network round trip takes longer, two calls run at the same time, because the database is idle meanwhile."""
 
 HELD_UP_SECONDS = 0.25
-"""A call that lasts longer is held up: it waits for another transaction's lock. Other events do not wait for this call.
-If their rows are locked too, they are refused for now. Otherwise an import that locks many employees would hold up all
-calls.
+"""A call that lasts longer is held up by another transaction's lock. Other events do not wait for this call. If their
+rows are locked too, their senders must retry. Otherwise an import that locks many employees would hold up all calls.
 """
 
 MAX_CALLS = 3
-"""The number of concurrent calls of one process, including those that are held up."""
+"""The largest number of concurrent calls of one process, including held-up calls."""
 
 PATIENCE_SECONDS = 4.0
-"""How long a request waits for its result. The sender of the webhook waits for 5 seconds."""
+"""The longest wait of a request for its result. The sender of the webhook waits for 5 seconds."""
 
 
 Waiting = tuple[Work, "asyncio.Future[Result]"]
@@ -44,9 +43,9 @@ Waiting = tuple[Work, "asyncio.Future[Result]"]
 class GroupCommit:
     """Merges the works of concurrent requests into batches. All methods run in one event loop.
 
-    One call runs at a time, or two if the database is far away. Works that arrive meanwhile share the next call. At
-    most `max_batch` works go into one call. A request waits up to `patience` seconds for its result. A call that lasts
-    longer than `held_up` seconds is not waited for.
+    One call runs at a time, or two if the database is far away. Works that arrive during a call share the next call. A
+    call has at most `max_batch` works. A request waits up to `patience` seconds for its result. The next call does not
+    wait for a call that lasts longer than `held_up` seconds.
     """
 
     def __init__(
@@ -64,8 +63,8 @@ class GroupCommit:
         self._patience = patience
         self._held_up = held_up
         self._waiting: deque[Waiting] = deque()
-        self._started: dict[asyncio.Task[None], float] = {}  # the running calls, with their start by the loop's clock
-        self._expected = 0  # the next call starts at once when so many works wait, and otherwise when _next is due
+        self._started: dict[asyncio.Task[None], float] = {}  # the running calls and their starts, by the loop's clock
+        self._expected = 0  # the next call starts when this many works wait, at the latest when _next is due
         self._next: asyncio.Handle | None = None
 
     async def process(self, work: Work) -> Result:
@@ -89,7 +88,7 @@ class GroupCommit:
         return len(self._waiting)
 
     def _call_next(self, pause: float) -> None:
-        """Schedule the next call after `pause` seconds; with 0, after the requests that the loop has already read."""
+        """Schedule the next call after `pause` seconds. After 0 seconds, it has all requests that the loop has read."""
         if self._next is not None:
             self._next.cancel()
         loop = asyncio.get_running_loop()
@@ -104,7 +103,10 @@ class GroupCommit:
             self._started[call] = loop.time()
 
     def _may_call(self) -> bool:
-        """Whether a call may start: no other call runs (far from the database, at most one), except held-up ones."""
+        """Return whether a call may start.
+
+        Held-up calls do not count. One call at a time may run, or two if the database is far away.
+        """
         running = len(self._started) - self._held_up_calls()
         return running <= (self._database.round_trip > FAR_SECONDS) and len(self._started) < MAX_CALLS
 
@@ -124,7 +126,7 @@ class GroupCommit:
             self._call_next(0 if len(self._waiting) >= self._expected else RETURN_SECONDS)
 
     async def _settle(self, batch: Sequence[Waiting], waits_for_locks: bool) -> None:
-        """Give each request its result or its error. If the database refuses the batch, try the works one by one."""
+        """Set the result or the error of each request. If the database refuses the batch, try the works one by one."""
         if not batch:
             return
         works = [work for work, _ in batch]
@@ -147,7 +149,7 @@ class GroupCommit:
 
 
 def applied_or_held(works: Sequence[Work], results: Sequence[Result]) -> list[Result | Unavailable]:
-    """The results of a call that did not wait for locks. An event without a result is held, and not recorded."""
+    """Return the results of a call that did not wait for locks. An event without a result is held, and not recorded."""
     return [
         Conflict("database_conflict", "Another transaction holds a row that this event needs.")
         if isinstance(answer, Unavailable)
@@ -159,7 +161,7 @@ def applied_or_held(works: Sequence[Work], results: Sequence[Result]) -> list[Re
 def settle(result: "asyncio.Future[Result]", answer: Result | Exception) -> None:
     """Set the result or the error, unless the request has timed out.
 
-    If the work is recorded after that, the sender's retry is a duplicate.
+    If the work is recorded after the timeout, the sender's retry is a duplicate.
     """
     if result.done():
         return

@@ -1,7 +1,8 @@
-"""Step 3: AuthEvent -> Work. Pure functions that choose the steps for an event: no I/O, no clock, no database.
+"""Step 3: AuthEvent -> Work. Pure functions choose the steps for an event, without I/O, clock or database.
 
-The steps depend on the employees too: is the auth user linked, and how many employees match? The database determines
-this `Situation` under its locks (auth_sync_situation_v1 in employee.sql). A handler names the step for each situation.
+The step also depends on whether the auth user is linked, and on the number of matching employees. The database
+determines this `Situation` under its locks (auth_sync_situation_v1 in employee.sql). A handler names the step for each
+situation.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,8 +15,8 @@ from webhook_service.policy import Policy
 class Decision(NamedTuple):
     """A handler's decision.
 
-    `steps` is the step or the outcome for each situation, `copy` the values to copy ({employees column: value}), and
-    `key` the key by which an employee is searched ({column: value}).
+    `steps` holds the step or the outcome for each situation. `copy` holds the values to copy to the employee,
+    {column: value}. `key` is the key of the matching employee, {column: value}.
     """
 
     steps: Mapping[Situation, Step | Outcome]
@@ -42,7 +43,7 @@ LINK: Mapping[Situation, Step | Outcome] = {
 
 
 def flag_orphan(user: AuthUser, policy: Policy) -> Decision:
-    """Handle a deleted auth user: its employee loses the login, and keeps everything else."""
+    """Handle a deleted auth user. Its employee loses only the link."""
     return Decision(FLAG_ORPHAN, {})
 
 
@@ -52,24 +53,24 @@ def ignore(user: AuthUser, policy: Policy) -> Decision:
 
 
 def sync(user: AuthUser, policy: Policy) -> Decision:
-    """Keep a linked auth user in sync, and do not link a free one.
+    """Keep a linked auth user in sync. A free auth user is not linked.
 
-    Anybody can sign up with the e-mail of an employee. Linking an unconfirmed e-mail would give that person the
+    Any person can sign up with the e-mail of an employee. A link by an unconfirmed e-mail would give that person the
     employee.
     """
     return Decision(SYNC, copied(user, policy))
 
 
 def link(user: AuthUser, policy: Policy) -> Decision:
-    """Handle an auth user with a proven identity: sync its employee, or link it to the one employee that matches."""
+    """Handle an auth user with a proven identity. Its employee is synced, or the only matching employee is linked."""
     return Decision(LINK, copied(user, policy), link_key(user))
 
 
 def link_key(user: AuthUser) -> dict[str, str] | None:
-    """The key by which an employee is searched: {"employee_number": ...}, {"email": ...} or None.
+    """Return the key of the matching employee: {"employee_number": ...}, {"email": ...} or None.
 
-    The employee number outranks the e-mail, and needs no confirmed e-mail, because only the service role can write
-    app_metadata. An e-mail counts only when it is confirmed.
+    The employee number takes precedence over the e-mail. It counts even if the e-mail is not confirmed, because only
+    the service role can write app_metadata. An e-mail counts only if it is confirmed.
     """
     if user.employee_number is not None:
         return {"employee_number": user.employee_number}
@@ -79,7 +80,7 @@ def link_key(user: AuthUser) -> dict[str, str] | None:
 
 
 def copied(user: AuthUser, policy: Policy) -> dict[str, str]:
-    """The values to copy to the employee, {column: value}: names and a confirmed e-mail, as the policy allows."""
+    """Return the names and the confirmed e-mail to copy, {column: value}, for the columns that the policy includes."""
     values = {column: name for column, name in user.names.items() if column in policy.columns}
     if user.email is not None and user.email_confirmed and "email" in policy.columns:
         values["email"] = user.email
@@ -94,7 +95,7 @@ HANDLERS: tuple[tuple[Callable[[AuthUser], bool], Handler], ...] = (
     (lambda user: link_key(user) is None, sync),
     (lambda user: True, link),
 )
-"""Conditions and their handlers. The first condition that holds selects the handler."""
+"""Conditions and their handlers. The first condition that is true selects the handler."""
 
 
 def decide(
@@ -107,7 +108,7 @@ def decide(
 ) -> Work:
     """Decide which work an event causes.
 
-    `requested_by` names the admin who requested a replay. `lease` is the name of the relay that has leased the row.
+    `requested_by` names the admin who requested a replay. `lease` is the name of the relay that has claimed the row.
     """
     handler = next(handler for applies, handler in HANDLERS if applies(event.user))
     steps, copy, key = handler(event.user, policy)

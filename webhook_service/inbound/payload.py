@@ -1,7 +1,7 @@
-"""Step 2: Delivery -> AuthEvent. Columns that are not mapped are dropped here, before anything is stored or logged.
+"""Step 2: Delivery -> AuthEvent. This step drops columns that are not mapped, before a value is stored or logged.
 
-There are two payloads. A Supabase database webhook sends `{type, table, schema, record, old_record}` with whole rows of
-`auth.users`. This service's trigger sends the same with a `version`, and only the mapped columns.
+A payload has one of two forms. A Supabase database webhook sends `{type, table, schema, record, old_record}` with whole
+rows of `auth.users`. This service's trigger sends the same keys and a `version`, with only the mapped columns.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from webhook_service.inbound.schema import EVENT_SCHEMA, STATE_SCHEMA
 from webhook_service.inbound.strict_json import read_json
 
 LONGEST_NAME = 255
-"""The maximum length of a name or employee number, in characters. Longer ones are ignored."""
+"""The maximum length of a name or employee number, in characters. Longer values are ignored."""
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 RANK = {Operation.INSERT: 0, Operation.UPDATE: 1, Operation.DELETE: 2}
@@ -49,7 +49,7 @@ def event_of(event_id: str, payload: Json, name_fields: Mapping[str, str], *, se
 
 
 def loaded(payload: Json) -> dict[str, Any]:
-    """Validate a payload by its schema. Raises InvalidPayload, which lists all errors."""
+    """Validate a payload with its schema. Raises InvalidPayload, which lists all errors."""
     try:
         data: dict[str, Any] = EVENT_SCHEMA.load(payload)
     except ValidationError as error:
@@ -58,7 +58,7 @@ def loaded(payload: Json) -> dict[str, Any]:
 
 
 def user_of(row: Mapping[str, Any], name_fields: Mapping[str, str]) -> AuthUser:
-    """The mapped state of a loaded row of `auth.users`. Usable texts are stripped."""
+    """Return the mapped state of a validated row of `auth.users`. Usable texts are stripped."""
     app_metadata, user_metadata = as_object(row["raw_app_meta_data"]), as_object(row["raw_user_meta_data"])
     number = app_metadata.get("employee_number")
     names = {column: usable_text(user_metadata.get(key)) for column, key in name_fields.items()}
@@ -76,26 +76,27 @@ def user_of(row: Mapping[str, Any], name_fields: Mapping[str, str]) -> AuthUser:
 
 
 def as_object(metadata: Json) -> Mapping[str, Json]:
-    """The metadata if it is an object, else {}."""
+    """Return the metadata if it is an object, and otherwise {}."""
     return metadata if isinstance(metadata, dict) else {}
 
 
 def usable_text(value: Json) -> str | None:
-    """The stripped text; None if the value is not a text, is blank or is too long. Metadata may hold any JSON."""
+    """Return the stripped text, or None if the value is blank, too long or not a text. Metadata may hold any JSON."""
     text = value.strip() if isinstance(value, str) else ""
     return text if 0 < len(text) <= LONGEST_NAME else None
 
 
 def without_identity(user: AuthUser) -> AuthUser:
-    """The user without e-mail, employee number and names, which a deleted user must not keep."""
+    """Return the user without e-mail, employee number and names, which a deleted user must not keep."""
     return replace(user, email=None, email_confirmed=False, employee_number=None, names={})
 
 
 def version_of(operation: Operation, row: Mapping[str, Any]) -> int:
-    """The version of an event whose payload has none, as a Supabase database webhook sends it.
+    """Return the version of an event of a Supabase database webhook, whose payload has no version.
 
-    It is the microseconds of `updated_at`, times four, plus the rank of the operation. The rank is needed because a
-    DELETE carries the `updated_at` of the last UPDATE, and an UPDATE by hand does not change it.
+    The version is four times the microseconds of `updated_at`, plus the rank of the operation. The rank is needed
+    because a DELETE has the `updated_at` of the last UPDATE, and because an UPDATE by hand does not change
+    `updated_at`.
     """
     moment: datetime = row["updated_at"] or row["created_at"] or EPOCH
     microseconds = (moment - EPOCH) // timedelta(microseconds=1)
@@ -103,7 +104,7 @@ def version_of(operation: Operation, row: Mapping[str, Any]) -> int:
 
 
 def describe(messages: Mapping[str, Any], path: str = "") -> str:
-    """Join marshmallow's messages into one text. They name fields, never values."""
+    """Join marshmallow's messages into one text. The messages name fields, never values."""
     parts = []
     for key, value in messages.items():
         name = f"{path}.{key}" if path else str(key)
@@ -112,7 +113,7 @@ def describe(messages: Mapping[str, Any], path: str = "") -> str:
 
 
 def to_request_data(user: AuthUser) -> dict[str, Json]:
-    """The mapped state as the ledger stores it in `request_data`."""
+    """Return the mapped state in the form that the ledger stores in `request_data`."""
     return {
         "email": user.email,
         "email_confirmed": user.email_confirmed,
@@ -127,7 +128,7 @@ def to_request_data(user: AuthUser) -> dict[str, Json]:
 def from_ledger(row: Mapping[str, Json], name_fields: Mapping[str, str]) -> AuthEvent:
     """Convert a ledger row {event_id, operation, version, auth_user_id, request_data} into its event.
 
-    `request_data` of a captured row is the payload as it is sent, and of any other row the mapped state. An event with
+    `request_data` is the payload if the row was captured, and otherwise the mapped state. An event with
     `keeps_names`, which a first reconcile enters, has no names. Raises InvalidPayload.
     """
     if isinstance(row["request_data"], dict) and "type" in row["request_data"]:

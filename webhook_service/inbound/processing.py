@@ -16,13 +16,11 @@ MAX_BATCH = 64
 """The maximum number of works in one call."""
 
 LOCK_TIMEOUT = "1500ms"
-"""How long a batch waits for a row that another transaction has locked: longer than PostgreSQL needs to detect a
-deadlock.
-"""
+"""The longest wait of a batch for a row that another transaction has locked. PostgreSQL detects a deadlock sooner."""
 
 LOCK_TIMEOUT_ALONE = "100ms"
-"""The lock timeout for the works of a held-up batch when they are tried one by one. It is short so that a held work
-does not delay the others.
+"""The lock timeout of the works of a held-up batch, which are tried one by one. It is short, so that a held work does
+not delay other works.
 """
 
 
@@ -35,11 +33,11 @@ def process_batch(
     lock_timeout: str = LOCK_TIMEOUT,
     skip_held: bool = False,
 ) -> list[Result]:
-    """Apply all works in one transaction. Return the results of those that are in the ledger, in no particular order.
+    """Apply all works in one transaction. Return the results of the works in the ledger, in no particular order.
 
     Older pending events of the same auth users are applied first. `dry_run` returns the same results and rolls the
     changes back. With `skip_held`, works that would wait for another transaction's lock are not applied, and have no
-    result. Raises Unavailable (no work is applied) or DatabaseError.
+    result. Raises Unavailable or DatabaseError if no work was applied.
     """
     while True:
         answer = database.call(PROCESS, **parameters(works, dry_run, lock_timeout, skip_held))
@@ -59,7 +57,7 @@ async def process_batch_soon(
 ) -> list[Result]:
     """Do the same as `process_batch` without blocking the event loop.
 
-    If earlier events must be applied first, a thread does all of it.
+    If earlier events must be applied first, a thread calls `process_batch`.
     """
     answer = await database.call_soon(PROCESS, **parameters(works, lock_timeout=lock_timeout, skip_held=skip_held))
     if "results" in answer:
@@ -91,7 +89,7 @@ def preview(database: Database, works: Sequence[Work]) -> tuple[list[Result], li
 
 
 def process(database: Database, work: Work, policy: Policy) -> Result:
-    """Apply one work in its own transaction. Raises Unavailable or DatabaseError."""
+    """Apply one work in a separate transaction. Raises Unavailable or DatabaseError."""
     [answer] = results_by_work([work], process_batch(database, [work], policy))
     if isinstance(answer, ServiceError):
         raise answer
@@ -99,9 +97,9 @@ def process(database: Database, work: Work, policy: Policy) -> Result:
 
 
 def results_by_work(works: Sequence[Work], results: Sequence[Result]) -> list[Result | Unavailable]:
-    """The result of each work, in the order of the works; Unavailable if a work has none.
+    """Return the result of each work, in the order of the works, or Unavailable for a work without a result.
 
-    An event that is in the batch twice has two results: one is applied, and the other a duplicate.
+    An event that is in the batch twice has two results, and one of them has the outcome `duplicate`.
     """
     by_event: dict[str, list[Result]] = {}
     for result in results:
@@ -117,10 +115,10 @@ def results_by_work(works: Sequence[Work], results: Sequence[Result]) -> list[Re
 def process_rows(
     database: Database, policy: Policy, rows: Sequence[Mapping[str, Json]], *, via: Via, lease: str | None = None
 ) -> list[Result]:
-    """Apply rows of the ledger so that one bad row does not stop the others. Return their results.
+    """Apply rows of the ledger, and return their results. A bad row does not stop the other rows.
 
     A row is {event_id, operation, version, auth_user_id, request_data}. A row that cannot be read or applied is
-    recorded as failed. A held row has no result, and stays as it is. Raises Unavailable.
+    recorded as failed. A held row has no result, and does not change. Raises Unavailable.
     """
     works, results = [], []
     for row in rows:
@@ -134,7 +132,7 @@ def process_rows(
 def process_apart(
     database: Database, policy: Policy, works: Sequence[Work], lock_timeout: str = LOCK_TIMEOUT
 ) -> list[Result]:
-    """Apply the works as one batch. If that is refused or held up, try two halves, down to the one work at fault."""
+    """Apply the works as one batch. If the batch is refused or held up, try each half, down to single works."""
     try:
         return process_batch(database, works, policy, lock_timeout=lock_timeout, skip_held=True)
     except (DatabaseError, Conflict) as error:
@@ -152,7 +150,7 @@ def process_apart(
 
 
 def fail(database: Database, event_id: str, outcome: Outcome, detail: str, lease: str | None) -> Result:
-    """Record that an event could not be applied; it is retried later."""
+    """Record that an event could not be applied and is retried later."""
     database.call("auth_sync_fail_v1", p_event_id=event_id, p_outcome=outcome, p_error=detail, p_lease=lease)
     return Result(event_id, Status.FAILED, outcome)
 
@@ -160,7 +158,7 @@ def fail(database: Database, event_id: str, outcome: Outcome, detail: str, lease
 def parameters(
     works: Sequence[Work], dry_run: bool = False, lock_timeout: str = LOCK_TIMEOUT, skip_held: bool = False
 ) -> dict[str, Json]:
-    """The parameters of `auth_sync_process_v1`."""
+    """Return the parameters of `auth_sync_process_v1`."""
     return {
         "p_works": [to_json(work) for work in works],
         "p_dry_run": dry_run,
@@ -170,7 +168,7 @@ def parameters(
 
 
 def to_json(work: Work) -> dict[str, Json]:
-    """A work as a JSON object for `auth_sync_process_v1`."""
+    """Convert a work into a JSON object for `auth_sync_process_v1`."""
     return {
         "event_id": work.event.event_id,
         "operation": work.event.operation,
@@ -188,7 +186,7 @@ def to_json(work: Work) -> dict[str, Json]:
 
 
 def result_of(item: Json) -> Result:
-    """A result of `auth_sync_process_v1` as a value."""
+    """Convert a JSON result of `auth_sync_process_v1`."""
     return Result(
         event_id=item["event_id"],
         status=Status(item["status"]),

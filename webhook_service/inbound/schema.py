@@ -1,4 +1,4 @@
-"""The schemas of an event: a payload, with whole rows of `auth.users` or only mapped columns, and the ledger's form."""
+"""The schemas of an event: one for the payload, and one for the state in the ledger."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -10,19 +10,20 @@ from webhook_service.events import Operation
 
 MAX_VERSION = 2**63 - 1
 LONGEST_EMAIL = 1000
-# Timestamps that Python's datetime cannot hold, as PostgreSQL writes them.
+# The forms in which PostgreSQL writes timestamps that Python's datetime cannot hold.
 WRITTEN = r"-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9:.]+[+-][0-9:]+"
 BEYOND = re.compile("[0-9]{5,6}" + WRITTEN)
 BEFORE_CHRIST = re.compile("[0-9]{4,6}" + WRITTEN + " BC")
 
-# A UUID as PostgreSQL writes it. Python's UUID also reads 0x..., signs, blanks and underscores.
+# The form in which PostgreSQL writes a UUID. Python's UUID also accepts 0x..., signs, blanks and underscores.
 UUID_TEXT = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z"
 
 
 class Timestamp(fields.Field[datetime]):
-    """A timestamptz as PostgreSQL writes it in JSON: ISO 8601 with an offset, +-infinity, years over 9999 and BC.
+    """A timestamptz in the form that PostgreSQL writes in JSON.
 
-    A time that Python cannot hold becomes the last or the first one that it can.
+    The form is ISO 8601 with an offset. It includes +-infinity, years over 9999 and years BC. A time that Python cannot
+    hold becomes the latest or the earliest time that Python can hold.
     """
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
@@ -45,7 +46,7 @@ class Timestamp(fields.Field[datetime]):
 
 
 class UserSchema(Schema):
-    """The mapped columns of `auth.users`. No value that users can write themselves may make an event fail."""
+    """The mapped columns of `auth.users`. Values that users can write themselves must not make an event fail."""
 
     class Meta:
         unknown = EXCLUDE
@@ -63,7 +64,7 @@ class UserSchema(Schema):
 
 
 class EventSchema(Schema):
-    """A change of a row of `auth.users`. Only one row is read: the old one of a DELETE, and the new one otherwise."""
+    """A change of a row of `auth.users`. Only the old row of a DELETE is read, and otherwise only the new row."""
 
     class Meta:
         unknown = EXCLUDE
@@ -90,7 +91,7 @@ class EventSchema(Schema):
 
 
 class StateSchema(Schema):
-    """The mapped state of an auth user as `to_request_data` writes it."""
+    """The mapped state of an auth user, in the form that `to_request_data` writes."""
 
     email = fields.String(required=True, allow_none=True)
     email_confirmed = fields.Boolean(required=True)

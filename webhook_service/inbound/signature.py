@@ -1,4 +1,4 @@
-"""Step 1: raw body and headers -> Delivery, by the signature of Standard Webhooks.
+"""Step 1: raw body and headers -> Delivery. Verifies the signature of Standard Webhooks.
 
 The headers are `webhook-id`, `webhook-timestamp` (seconds since 1970) and `webhook-signature` (one or more
 `v1,<base64>`). The signature is the HMAC-SHA256 of `id.timestamp.body`. Source:
@@ -25,12 +25,12 @@ SIGNATURE_HEADER = "webhook-signature"
 TOKEN_HEADER = "x-webhook-token"  # noqa: S105 (a name)
 
 TOLERANCE_SECONDS = 300
-"""How much the signed time may differ from this machine's clock, either way. The spec's libraries use the same."""
+"""The largest difference between the signed time and this machine's clock. The spec's libraries use the same value."""
 
-# An id has no dot, because dots separate the parts of the signed content. It has no colon, because ids of actions do.
+# An event id has no dot, because dots separate the parts of the signed content. Only ids of actions have a colon.
 EVENT_ID = re.compile(r"[A-Za-z0-9_-]{1,200}", re.ASCII)
 TIMESTAMP = re.compile(r"[0-9]{1,12}", re.ASCII)
-# Finds v1 signatures, separated by space as in the spec, or by ", " as in Supabase's Auth Hooks. Others are skipped.
+# Finds v1 signatures, which a space separates in the spec, and ", " in Supabase's Auth Hooks. Skips other versions.
 V1_SIGNATURE = re.compile(r"(?:^|[\s,])v1,([A-Za-z0-9+/]{43}=)(?=$|[\s,])", re.ASCII)
 
 
@@ -42,7 +42,7 @@ class Secret:
 
     @classmethod
     def parse(cls, text: str) -> "Secret":
-        """Parse `whsec_<base64>`. Raises ValueError, whose text does not hold the secret."""
+        """Parse `whsec_<base64>`. Raises ValueError, whose text does not contain the secret."""
         encoded = text.removeprefix("whsec_")
         if encoded == text:
             raise ValueError("must begin with whsec_")
@@ -55,15 +55,15 @@ class Secret:
         return cls(key)
 
     def sign(self, content: bytes) -> bytes:
-        """The HMAC-SHA256 of the content."""
+        """Return the HMAC-SHA256 of the content."""
         return hmac.digest(self.key, content, "sha256")
 
 
 def parse_secrets(text: str) -> tuple[Secret, ...]:
-    """Parse one or more secrets, newest first. They are separated by space, comma or `|`.
+    """Parse one or more secrets, newest first, which a space, a comma or `|` separates.
 
-    Each is `whsec_...` or `v1,whsec_...`. Raises ValueError, which names the position of a bad secret and the reason,
-    without showing it.
+    Each secret is `whsec_...` or `v1,whsec_...`. Raises ValueError, which names the position of a bad secret and the
+    reason, but not the secret.
     """
     words = [word for word in re.split(r"[\s,|]+", text) if word not in ("", "v1")]
     if not words:
@@ -78,17 +78,17 @@ def parse_secrets(text: str) -> tuple[Secret, ...]:
 
 
 def is_same(ours: bytes, theirs: bytes) -> bool:
-    """Compare in constant time."""
+    """Compare two digests in constant time."""
     return hmac.compare_digest(ours, theirs)
 
 
 def signed_content(event_id: str, timestamp: str, body: bytes) -> bytes:
-    """The bytes that are signed: `id.timestamp.body`."""
+    """Return the bytes to sign: `id.timestamp.body`."""
     return f"{event_id}.{timestamp}.".encode() + body
 
 
 def sign(secret: Secret, event_id: str, body: bytes, *, now: datetime) -> dict[str, str]:
-    """The three headers that sign a body. Raises ValueError for an event id that `verify` would refuse."""
+    """Return the three headers that sign a body. Raises ValueError for an event id that `verify` would refuse."""
     if not EVENT_ID.fullmatch(event_id):
         raise ValueError("an event id has 1 to 200 letters, digits, '_' and '-'")
     timestamp = str(int(now.timestamp()))
@@ -116,7 +116,7 @@ def verify(secrets: Sequence[Secret], headers: Mapping[str, str], body: bytes, *
         detail = f"{TIMESTAMP_HEADER} is more than {TOLERANCE_SECONDS} s away from this service's clock."
         raise BadSignature("timestamp_out_of_tolerance", detail)
     content = signed_content(event_id, timestamp, body)
-    # One digest for each secret, not for each signature: anyone can send a long body with many signatures.
+    # Each secret needs one digest, however many signatures there are: anyone can send a long body with many signatures.
     signed = [secret.sign(content) for secret in secrets]
     if not any(is_same(ours, theirs) for ours in signed for theirs in candidates):
         raise BadSignature("wrong_signature", "No signature matches this body with any of the configured secrets.")
@@ -124,19 +124,20 @@ def verify(secrets: Sequence[Secret], headers: Mapping[str, str], body: bytes, *
 
 
 def _token_serializer(secrets: Sequence[Secret]) -> URLSafeSerializer:
-    oldest_first = [secret.key for secret in reversed(secrets)]  # itsdangerous signs with the last
+    oldest_first = [secret.key for secret in reversed(secrets)]  # itsdangerous signs with the last key
     return URLSafeSerializer(oldest_first, salt="static-token", signer_kwargs={"digest_method": hashlib.sha256})
 
 
 def mint_token(secrets: Sequence[Secret], name: str) -> str:
-    """A token for the static header of a webhook that was made in Supabase's dashboard; `name` names the webhook."""
+    """Return a token for the static header of a webhook from Supabase's dashboard. `name` is the webhook's name."""
     return str(_token_serializer(secrets).dumps({"webhook": name}))
 
 
 def verify_token(secrets: Sequence[Secret], headers: Mapping[str, str], body: bytes, *, now: datetime) -> Delivery:
-    """Verify the token of a webhook that cannot sign. This is weaker: the token proves neither the body nor the time.
+    """Verify the token of a webhook that cannot sign.
 
-    The event id derives from the body, so the same body sent twice is one event. Raises BadSignature.
+    A token is weaker than a signature, because it does not prove the body or the time. The event id derives from the
+    body, so a body that is sent twice is one event. Raises BadSignature.
     """
     try:
         _token_serializer(secrets).loads(headers.get(TOKEN_HEADER, ""))

@@ -1,4 +1,4 @@
-"""Read JSON as strictly as PostgreSQL writes and stores it. Errors never quote the body."""
+"""Reads only JSON that PostgreSQL can write and store. Errors never quote the body."""
 
 import json
 import math
@@ -9,13 +9,13 @@ from webhook_service.errors import BadPayload
 from webhook_service.events import Json
 
 LONGEST_INTEGER = 4300
-"""The number of digits that Python reads as an int; jsonb may hold more."""
+"""The largest number of digits that Python reads as an int. A number in jsonb may have more."""
 
 UNSTORABLE_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 
 
 def read_json(body: bytes) -> Json:
-    """Parse a body. Raises BadPayload, without quoting the body, for JSON that PostgreSQL cannot have written."""
+    """Parse a body. Raises BadPayload if PostgreSQL cannot have written the body."""
     try:
         data = STRICT.decode(body.decode("utf-8"))
         if UNSTORABLE_ESCAPE.search(body):
@@ -48,8 +48,8 @@ STRICT = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, p
 
 
 def _refuse_unstorable_text(data: Json) -> None:
-    """Refuse NUL and lone surrogates, which are valid in JSON, but not in a PostgreSQL text."""
-    text = json.dumps(data, ensure_ascii=False)  # NUL is still escaped here; a surrogate pair is one character
+    """Refuse NUL and lone surrogates, which JSON allows, but a PostgreSQL text does not."""
+    text = json.dumps(data, ensure_ascii=False)  # this escapes NUL, and makes a surrogate pair one character
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""Records what admins do, before they do it, so that no action lacks its record."""
+"""Records each action of an admin before it is performed, so that no action lacks its record."""
 
 from webhook_service.events import Json
 from webhook_service.ports import Database

@@ -1,8 +1,8 @@
 """Bulk replays: an admin previews and confirms a filter, and the relays replay the matching events part by part.
 
-A part has at most BULK_REPLAY_RATE events, one second's worth. A relay takes it under a lease. If the relay is killed,
-another one takes the part after the lease, and finds the events that were replayed unchanged. An event that fails does
-not stop the job.
+A part has at most BULK_REPLAY_RATE events, the number for one second. A relay claims the part under a lease. If the
+relay is killed, another relay claims the part after the lease has ended, and replaying an event again changes nothing.
+An event that fails does not stop the job.
 """
 
 from collections import Counter
@@ -19,20 +19,21 @@ from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 BULK_REPLAY_RATE = 50
-"""Events per second, for all jobs and relays together. One database applies twenty times as many, so live events do not
-wait for a job. A hundred thousand events take about half an hour."""
+"""Events per second of all jobs and relays together. A database applies twenty times as many events, so new events do
+not wait for a job. A job of a hundred thousand events takes about half an hour."""
 
 MAX_PREVIEWED = 200
-"""How many events a preview tries: one call, well within its time limit."""
+"""The number of events that a preview tries. One call can apply them well within its time limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
     """The effects that a bulk replay would have.
 
-    `matched` rows match; `actions` of them are failed actions, which would be due again. The first `tried` events were
-    applied in a transaction that was rolled back: `outcomes` is {outcome: count}, `changed` is how many changed an
-    employee, and `changes` has the results of the first MAX_CHANGES_SHOWN of those.
+    `matched` is the number of matching rows. `actions` is the number of failed actions among them, which would be due
+    again. The first `tried` events were applied in a transaction that was rolled back. Their `outcomes` are
+    {outcome: count}. `changed` of them changed an employee. `changes` holds the results of the first MAX_CHANGES_SHOWN
+    such events.
     """
 
     matched: int
@@ -47,8 +48,8 @@ class Preview:
 class Part:
     """The results of a part of a bulk replay.
 
-    `failed` is {event_id: error} of the `results` that could not be applied at all. `held_at` is the ledger id of the
-    first event that another transaction holds up; it and the events after it are not replayed yet.
+    `failed` is {event_id: error} of the `results` that could not be applied. `held_at` is the ledger id of the first
+    held event. This event and the events after it are not replayed yet.
     """
 
     results: Sequence[Result]
@@ -68,7 +69,7 @@ class Part:
 
 
 def preview(database: Database, policy: Policy, filter: Mapping[str, Json]) -> Preview:
-    """Preview a bulk replay, without writing anything.
+    """Preview a bulk replay. No data is written.
 
     `filter` has the shape that `ledger.queries.filter_json` returns. Raises Unavailable, DatabaseError.
     """
@@ -85,7 +86,7 @@ def preview(database: Database, policy: Policy, filter: Mapping[str, Json]) -> P
 
 
 def begin(database: Database, filter: Mapping[str, Json], *, requested_by: str) -> Json:
-    """Start a job, and return {"id", "matched"}. Later events do not become part of it.
+    """Start a job, and return {"id", "matched"}. Events that arrive later do not belong to the job.
 
     Raises Unavailable, DatabaseError.
     """
@@ -93,7 +94,7 @@ def begin(database: Database, filter: Mapping[str, Json], *, requested_by: str) 
 
 
 def cancel(database: Database, id: int, *, requested_by: str) -> Json:
-    """Cancel a job, and return it (None: there is none). A part that a relay is replaying still finishes.
+    """Cancel a job, and return it, or None if it does not exist. A relay still finishes the part that it is replaying.
 
     Raises Unavailable, DatabaseError.
     """
@@ -106,16 +107,16 @@ def jobs(database: Database, *, limit: int) -> Json:
 
 
 def job(database: Database, id: int) -> Json:
-    """Return a job (None: there is none). Raises Unavailable, DatabaseError."""
+    """Return a job, or None if it does not exist. Raises Unavailable, DatabaseError."""
     return database.call("auth_sync_bulk_replay_v1", p_id=id)
 
 
 def run_once(
     database: Database, policy: Policy, *, name: str, limit: int = BULK_REPLAY_RATE, lease: int = LEASE_SECONDS
 ) -> PassResult:
-    """Claim the next due part of a job, and replay it. `name` is the relay's, `lease` is in seconds.
+    """Claim the next due part of a job, and replay it. `name` is the relay's name. `lease` is in seconds.
 
-    Raises Unavailable: the part is then retried. Raises DatabaseError: the job has failed with that error.
+    Raises Unavailable if the part will be retried. Raises DatabaseError if the job has failed with that error.
     """
     due = database.call("auth_sync_claim_bulk_replay_v1", p_relay=name, p_limit=limit, p_lease_seconds=lease)
     rows = due["events"]
@@ -132,7 +133,7 @@ def run_once(
 
 
 def settle(database: Database, job: Json, name: str, part: Part, error: str | None = None) -> None:
-    """Record the results of a part. They count only while the relay `name` holds the lease.
+    """Record the results of a part. The database ignores them if the relay `name` no longer holds the lease.
 
     Raises Unavailable, DatabaseError.
     """
@@ -158,8 +159,9 @@ def replayed(
 ) -> Part:
     """Replay rows of the ledger in their order, in one transaction.
 
-    If the database refuses the transaction, or another transaction holds it up, the rows are replayed as two halves,
-    down to the single event that causes it. A refused event fails; the part ends at a held event. Raises Unavailable.
+    If the database refuses the transaction, or another transaction has locked a row, each half of the rows is replayed
+    in a separate transaction, down to single events. An event that the database refuses fails. The part ends at the
+    first held event. Raises Unavailable.
     """
     works: list[Work] = []
     unreadable = Part([])
@@ -185,7 +187,7 @@ def replayed(
 
 
 def _applied(database: Database, policy: Policy, works: Sequence[Work], dry_run: bool) -> list[Result]:
-    """Apply with a short lock timeout: live events may need the rows that this transaction has locked."""
+    """Apply with a short lock timeout, because new events may need the rows that this transaction has locked."""
     return process_batch(database, works, policy, dry_run=dry_run, lock_timeout=LOCK_TIMEOUT_ALONE)
 
 

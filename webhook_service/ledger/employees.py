@@ -11,27 +11,29 @@ from webhook_service.ports import Database
 
 
 class SyncStatus(StrEnum):
-    """The `sync_status` of an employee. `db/views/views.sql` defines each."""
+    """The `sync_status` of an employee. `db/views/views.sql` defines each status."""
 
     MISSING_AUTH_UID = "MISSING_AUTH_UID"
     INACTIVE_WITH_AUTH = "INACTIVE_WITH_AUTH"
     ORPHANED = "ORPHANED"
     EMAIL_MISMATCH = "EMAIL_MISMATCH"
     AMBIGUOUS = "AMBIGUOUS"
+    UNUSABLE_EMAIL = "UNUSABLE_EMAIL"
     OK = "OK"
 
 
 def people(database: Database, filter: Mapping[str, Json], *, after: int | None, limit: int) -> Json:
     """Return a page of the employees that match all of `filter` (`sync_status`, `is_active`, `person`), by employee_id.
 
-    The result is {"employees": rows of auth_sync_monitor, "next": the `after` of the next page, or None}.
+    The result is {"employees": rows of auth_sync_monitor, "next": the `after` of the next page}. "next" is None on the
+    last page.
     Raises Unavailable, DatabaseError.
     """
     return database.call("auth_sync_people_v1", p_filter=dict(filter), p_after=after, p_limit=limit)
 
 
 def problems(database: Database) -> Json:
-    """Count the employees with each problem, exactly up to 10,000.
+    """Count the employees with each problem. The counts are exact up to 10,000.
 
     The result is {sync_status: count, ..., "is_capped": whether a count is higher, "checked_at"}.
     Raises Unavailable, DatabaseError.
@@ -42,8 +44,8 @@ def problems(database: Database) -> Json:
 def person(database: Database, employee_id: int) -> Json:
     """Return one employee.
 
-    The result is {"employee", "events": the newest 20, "candidates": the auth users that could be the login of an
-    employee without one}. Raises EmployeeNotFound, Unavailable, DatabaseError.
+    The result is {"employee", "events", "candidates"}. "events" holds the newest 20. If the employee has no login,
+    "candidates" holds the auth users that could be the login. Raises EmployeeNotFound, Unavailable, DatabaseError.
     """
     found = database.call("auth_sync_person_v1", p_employee_id=employee_id)
     if found is None:
@@ -52,15 +54,15 @@ def person(database: Database, employee_id: int) -> Json:
 
 
 def login_candidates(database: Database, auth_user_id: UUID) -> Json:
-    """Return {"auth_user", "employees": those whose login it could be}, or None if the auth user is unknown.
+    """Return {"auth_user", "employees"}, or None if the auth user is unknown.
 
-    Raises Unavailable, DatabaseError.
+    "employees" holds the employees whose login the auth user could be. Raises Unavailable, DatabaseError.
     """
     return database.call("auth_sync_login_candidates_v1", p_auth_user_id=str(auth_user_id))
 
 
 def logins_by_email(database: Database, email: str) -> Json:
-    """Return the auth users with this e-mail, in the shape of the `candidates` of `person`.
+    """Return the auth users with this e-mail, in the shape of the "candidates" that `person` returns.
 
     Raises Unavailable, DatabaseError.
     """
@@ -68,9 +70,9 @@ def logins_by_email(database: Database, email: str) -> Json:
 
 
 def refresh_differences(database: Database) -> PassResult:
-    """Compare the next employees with Auth, if that is due, and store the lists of those that differ.
+    """If a comparison is due, compare the next employees with Auth, and store the lists of differing employees.
 
-    Comparing many employees takes longer than a page of the dashboard may take. One relay at a time does it.
+    Comparing many employees takes longer than a page of the dashboard may take. Only one relay at a time compares.
     Raises Unavailable, DatabaseError.
     """
     return PassResult(next_in=database.call("auth_sync_refresh_mismatches_v1")["next_in"])

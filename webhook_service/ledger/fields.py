@@ -1,4 +1,4 @@
-"""Strict marshmallow fields for requests: they accept the documented forms only."""
+"""Strict marshmallow fields for requests. They accept only the documented forms."""
 
 import re
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ WORDS: Mapping[str, bool] = {"true": True, "false": False}
 
 
 class Whole(fields.Integer):
-    """A whole number; in a query, its digits. Rejects 5.9, which would become 5, and 1_000. Accepts 5.0 in JSON."""
+    """A whole number, or in a query its digits. Rejects 1_000, and 5.9, which would become 5. Accepts 5.0 in JSON."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
         if isinstance(value, str):
@@ -25,7 +25,7 @@ class Whole(fields.Integer):
 
 
 class Truth(fields.Boolean):
-    """JSON's true or false. Rejects "off", 0 and "no", because the sender may mean something else."""
+    """JSON's true or false. Rejects "off", 0 and "no", because their meaning is not certain."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
         if not isinstance(value, bool):
@@ -41,7 +41,7 @@ class Flag(Truth):
 
 
 class Cursor(fields.Integer):
-    """The start of the next page, as a response gave it: a string of digits."""
+    """The start of the next page: the string of digits that a response contained."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
         if not isinstance(value, str) or not WHOLE_NUMBER.fullmatch(value):

@@ -17,7 +17,7 @@ from webhook_service.policy import NAME_COLUMNS, Policy
 from webhook_service.ports import Database
 
 MAX_SHOWN = 100
-"""How many items of each kind a plan lists."""
+"""The number of items of each kind that a plan lists."""
 
 LINK, NAME, EMAIL, ORPHAN, UNDECIDED = "link", "name", "email", "orphan", "undecided"
 BAN, UNBAN, AUTH_EMAIL = "ban", "unban", "auth_email"
@@ -49,12 +49,12 @@ class Plan:
 
     @property
     def bans(self) -> int:
-        """How many logins would be banned."""
+        """Return the number of logins that would be banned."""
         return self.counts.get(BAN, 0)
 
     @property
     def most_bans(self) -> int:
-        """The limit of bans in a run without `--max-bans`: 20, or a tenth of the linked employees if that is more.
+        """Return the limit of bans in a run without `--max-bans`: 20, or a tenth of the linked employees if that is more.
 
         Employees that the run links count too.
         """

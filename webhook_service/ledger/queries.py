@@ -17,14 +17,14 @@ MAX_BIGINT = 2**63 - 1
 DIRECTIONS = ("inbound", "outbound")
 OUTCOMES = sorted({*map(str, Outcome), *map(str, ActionOutcome)})
 LEDGER_ID = re.compile(r"[A-Za-z0-9_:-]{1,250}", re.ASCII)
-"""The event id of an event or an action; that of an action has a colon."""
+"""The form of the id of an event or an action. Only the id of an action has a colon."""
 
 
 class Filter(Schema):
     """A filter of events and actions. All given fields must match.
 
-    `since` (inclusive) and `until` (exclusive) are times of arrival. `person` is what an admin types: the beginning of
-    an e-mail, a name or an employee number, or an id. `needs_attention` matches failures that are not retried any more.
+    `since` (inclusive) and `until` (exclusive) are times of arrival. `person` is an id, or the beginning of an e-mail,
+    a name or an employee number. `needs_attention` matches failures that are no longer retried.
     """
 
     class Meta:
@@ -43,20 +43,20 @@ class Filter(Schema):
 
 
 def filter_json(loaded: Mapping[str, Any]) -> dict[str, Json]:
-    """Return the fields of `Filter` in `loaded`, as texts: the `filter` that the functions below take."""
+    """Return the fields of `Filter` that are in `loaded`, as texts. The functions below take it as `filter`."""
     chosen = {name: loaded[name] for name in Filter().fields if name in loaded}
     return {name: as_text(value) for name, value in chosen.items()}
 
 
 def as_text(value: object) -> str:
-    """Return a value as it stands in a URL, so that a link can hold the filter."""
+    """Return the text of a value in a URL, so that a link can hold the filter."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def summary(database: Database) -> Json:
-    """Return counts by status and outcome, the oldest pending event, and counts of employees.
+    """Return the counts of rows by status and outcome, the oldest pending event, and the counts of employees.
 
     Raises Unavailable, DatabaseError.
     """
@@ -64,9 +64,10 @@ def summary(database: Database) -> Json:
 
 
 def events(database: Database, filter: Mapping[str, Json], *, below: int | None, limit: int) -> Json:
-    """Return a page, newest first: {"events": [...], "next": the `below` of the next page, or None}.
+    """Return a page of events and actions, newest first.
 
-    `filter` has the shape that `filter_json` returns. Raises Unavailable, DatabaseError.
+    The result is {"events": [...], "next": the `below` of the next page}. "next" is None on the last page. `filter` has
+    the shape that `filter_json` returns. Raises Unavailable, DatabaseError.
     """
     return database.call("auth_sync_events_v1", p_filter=dict(filter), p_below=below, p_limit=limit)
 
@@ -83,9 +84,10 @@ def event(database: Database, event_id: str) -> Json:
 
 
 def search(database: Database, filter: Mapping[str, Json], *, below: int | None, limit: int) -> Json:
-    """Return the page of `events`, each with "person" (a name, an e-mail or None), and "people".
+    """Return a page of events and actions, newest first, with the people they concern.
 
-    "people" is [{"employee_id", "auth_user_id", "name", "email"}] of those that match the filter's `person`.
+    The result is that of `events`, with "person" (a name, an e-mail or None) in each event. It also has "people",
+    [{"employee_id", "auth_user_id", "name", "email"}] of the people who match the filter's `person`.
     Raises Unavailable, DatabaseError.
     """
     return database.call("auth_sync_search_v1", p_filter=dict(filter), p_below=below, p_limit=limit)
@@ -102,8 +104,8 @@ def counts(database: Database, filter: Mapping[str, Json]) -> Json:
 def hours(database: Database, last: int) -> Json:
     """Count the events of the last hours, at most 72, by hour, direction and outcome.
 
-    The result is {"hours": [{"hour", "direction", "outcome" (or "pending"), "events"}], "is_estimated"}. More
-    than 100,000 events are estimated from a sample.
+    The result is {"hours": [{"hour", "direction", "outcome", "events"}], "is_estimated"}. The outcome of a pending
+    event is "pending". Counts of more than 100,000 events are estimated from a sample.
     Raises Unavailable, DatabaseError.
     """
     return database.call("auth_sync_hours_v1", p_hours=last)

@@ -1,8 +1,8 @@
 """Compares auth.users, auth_user_state and employees, and applies the differences with `inbound.processing`.
 
 The database compares page by page, so memory does not grow with the number of users. Each difference becomes an event
-of the ledger, as if it had been captured. If a run is killed, the relay applies its events. The ledger has a row for
-the run too.
+of the ledger, as if it had been captured. If a run is killed, the relay applies its events. Each run has a row in the
+ledger.
 """
 
 from collections import Counter
@@ -21,10 +21,10 @@ from webhook_service.ports import Database
 PAGE_SIZE = 1000
 BATCH_SIZE = 200
 CONCURRENT_BATCHES = 2
-"""How many batches of a page are processed together. No two of them have the same auth user."""
+"""The number of batches of a page that are processed at the same time. No two batches have the same auth user."""
 
 PARTS = ("users", "gone")
-"""First the auth users in auth.users, then those that only auth_user_state or employees still have."""
+"""`users` are the auth users in auth.users. `gone` are the auth users that only auth_user_state or employees name."""
 
 CHANGING = (Outcome.LINKED, Outcome.SYNCED, Outcome.ORPHANED)
 MAX_PASSES = 10
@@ -37,13 +37,13 @@ MAX_SHOWN = 100
 class Reconciled:
     """The progress of a run.
 
-    Each of the `passes` compares `users` auth users and `known` states; `seen` is how many were compared so far.
-    `differences` is {kind: count}. The kinds are unknown (never seen before), deleted, email, ban, changed; orphan,
-    missing_link, stale_email; and not_disabled, not_enabled, email_not_sent, employee_gone, which request an action.
-    `shown` has the first MAX_SHOWN differences, {"auth_user_id", "kind", "employee_id"}. `outcomes` is
-    {outcome: count} of the events. `left` events could not be applied now, because another transaction held their rows:
-    the relay applies them. `failed` events had failed before and wait for their next attempt or an admin; they do not
-    count as differences.
+    Each of the `passes` compares `users` auth users and `known` states. `seen` counts the comparisons so far.
+    `differences` is {kind: count}. The kinds are unknown (never seen before), deleted, email, ban, changed, orphan,
+    missing_link and stale_email. The kinds not_disabled, not_enabled, email_not_sent and employee_gone request an
+    action.
+    `shown` holds the first MAX_SHOWN differences, {"auth_user_id", "kind", "employee_id"}. `outcomes` is
+    {outcome: count} of the events. `left` counts the events that the relay applies later, because another transaction
+    has locked their rows. `failed` counts the events that had failed before the run, which are not differences.
     """
 
     users: int
@@ -58,7 +58,7 @@ class Reconciled:
 
     @property
     def to_see(self) -> int:
-        """An estimate of how many are compared in all passes."""
+        """An estimate of the number of comparisons in all passes."""
         return max(self.seen, (self.users + max(self.known, self.users)) * self.passes)
 
     @property
@@ -89,15 +89,15 @@ def reconcile(
     """Compare all auth users and employees, and apply the differences.
 
     Until a run has succeeded, the employees of auth users that were never seen keep their names, because users choose
-    the names in Auth themselves. With `names`, those are copied.
+    the names in Auth themselves. With `names`, the run copies these names too.
 
-    If a pass changed employees, another one follows, at most MAX_PASSES in all: an auth user that two employees matched
-    may now match one, because the other got linked. `progress` receives the counts after each page. `dry_run` only
-    compares, once; `ledger.plan` shows what the run would do.
+    If a pass changed employees, another pass follows, up to MAX_PASSES: an auth user that matched two employees may now
+    match one, because the other employee was linked. `progress` receives the counts after each page. A `dry_run`
+    compares once and applies nothing. `ledger.plan` shows what the run would do.
 
-    Raises NotPossible if there is no auth.users (`no_auth_users`) or another run is under way (`run_under_way`). Raises
-    Unavailable or DatabaseError if the run could not continue: the ledger then records it as FAILED, and the events
-    that it had written are applied all the same.
+    Raises NotPossible if there is no auth.users (`no_auth_users`) or if another run is in progress (`run_under_way`).
+    Raises Unavailable or DatabaseError if the run cannot continue. The ledger then records the run as FAILED, and the
+    relay applies the events that the run has written.
     """
     begun = begin(database, requested_by, dry_run)
     columns = columns_of(policy, begun, names)
@@ -111,7 +111,7 @@ def reconcile(
                 break
             done = replace(done, passes=done.passes + 1)
     except BaseException as error:
-        with suppress(ServiceError):  # if this fails, the next run records this one as interrupted
+        with suppress(ServiceError):  # if this fails, the next run records this run as interrupted
             _end(database, begun["run"], done, f"ended by {getattr(error, 'reason', type(error).__name__)}")
         raise
     _end(database, begun["run"], done, f"{done.left} events are left to the relay" if done.left else None)
@@ -124,18 +124,18 @@ def begin(database: Database, requested_by: str, dry_run: bool) -> Json:
     if begun is None:
         raise NotPossible("no_auth_users", "This database has no auth.users to compare with.")
     if begun["run"] is None and not dry_run:
-        detail = "Another run is under way. If it was killed, a new run can begin within a minute."
+        detail = "Another run is in progress. If it was killed, a new run can begin within a minute."
         raise NotPossible("run_under_way", detail)
     return begun
 
 
 def columns_of(policy: Policy, begun: Json, names: bool) -> list[str]:
-    """The columns for `pages`: without the names in a first run, unless `names`."""
+    """Return the columns for `pages`. A first run omits the names, unless `names` is set."""
     return sorted(policy.columns if names or not begun["is_first"] else policy.columns - set(NAME_COLUMNS))
 
 
 def pages(database: Database, run: str | None, part: str, columns: list[str]) -> Iterator[Json]:
-    """The pages of one part, each as the JSON object of `auth_sync_reconcile_page_v1`."""
+    """Yield the pages of one part, each as the JSON object of `auth_sync_reconcile_page_v1`."""
     after: str | None = BEFORE_ALL
     while after is not None:
         page = database.call(

@@ -1,8 +1,8 @@
-"""Applies due events of the ledger with `inbound.processing`: those that no webhook delivered, and retries.
+"""Applies the due events of the ledger with `inbound.processing`: retries, and events that were not delivered.
 
-Any number of relays may run at once. A relay claims a row under a lease; if the relay dies, the lease ends and another
-relay takes the row. An event that fails is due again later (see `auth_sync_backoff_v1`), until it needs attention.
-Actions have their own loop, `outbound.accounts.Accounts.run_once`; `app.relay_for` starts both.
+Any number of relays may run at the same time. A relay claims a row under a lease. If the relay dies, another relay
+claims the row after the lease has ended. A failed event is due again later (see `auth_sync_backoff_v1`), until it needs
+attention. Actions have a separate loop, `outbound.accounts.Accounts.run_once`. `app.relay_for` builds both loops.
 """
 
 import logging

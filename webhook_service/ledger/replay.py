@@ -13,19 +13,19 @@ from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 DRY_RUN_BATCH_SIZE = 200
-"""Larger than MAX_BATCH, because a dry run rolls each batch back before the next one. Limited, because a batch locks
-rows that live events need."""
+"""Larger than MAX_BATCH, because the batches of a dry run do not see each other's changes. Limited, because a batch
+locks rows that new events need."""
 
 MAX_CHANGES_SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """The effects of replays; of a dry run, the effects that they would have.
+    """The effects of replays, or the effects that they would have (`dry_run`).
 
-    `matched` is the number of matching events (None in a later part), `replayed` how many of them were replayed, and
-    `next` the `after` of the next part (None: there is none). `changed` events changed an employee; `changes` has the
-    results of the first MAX_CHANGES_SHOWN of them. `outcomes` is {outcome: count}.
+    `matched` is the number of matching events, or None in later parts. `replayed` events were replayed. `next` is the
+    `after` of the next part, or None after the last part. `changed` events changed an employee. `changes` holds the
+    results of the first MAX_CHANGES_SHOWN such events. `outcomes` is {outcome: count}.
     """
 
     dry_run: bool
@@ -72,9 +72,9 @@ def replay_events(
 ) -> Replayed:
     """Replay at most `limit` matching inbound events, oldest first. `progress` receives the counts after each batch.
 
-    `filter` has the shape that `ledger.queries.filter_json` returns; `after` is the `next` of the previous part. Each
-    batch is a separate transaction: if one raises Unavailable, the batches before it are done, and replaying them again
-    changes nothing. Raises Unavailable, DatabaseError.
+    `filter` has the shape that `ledger.queries.filter_json` returns. `after` is the `next` of the previous part. Each
+    batch is a separate transaction, so the batches before an error stay applied. Replaying them again changes nothing.
+    Raises Unavailable, DatabaseError.
     """
     size = DRY_RUN_BATCH_SIZE if dry_run else MAX_BATCH
     done = Replayed(dry_run, next=after)

@@ -1,4 +1,4 @@
-"""Removes old rows that are done from the ledger."""
+"""Removes old rows that succeeded from the ledger."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -9,14 +9,15 @@ BATCH_SIZE = 5000
 
 
 def prunable(database: Database, before: datetime) -> int:
-    """Count the rows that are done and older than `before`. Raises Unavailable, DatabaseError."""
+    """Count the rows that succeeded and are older than `before`. Raises Unavailable, DatabaseError."""
     return int(database.call("auth_sync_prune_v1", p_before=before.isoformat(), p_limit=BATCH_SIZE, p_dry_run=True))
 
 
 def prune(database: Database, before: datetime, *, progress: Callable[[int], None] = lambda removed: None) -> int:
-    """Remove the rows that are done and older than `before`, batch by batch, and return how many.
+    """Remove the rows that succeeded and are older than `before`, and return the number of removed rows.
 
-    `progress` receives the number of each batch. Raises Unavailable, DatabaseError: earlier batches stay removed.
+    `progress` receives the number of rows in each batch. Raises Unavailable, DatabaseError. Earlier batches stay
+    removed.
     """
     total = 0
     arguments = {"p_before": before.isoformat(), "p_limit": BATCH_SIZE, "p_dry_run": False}

@@ -1,4 +1,4 @@
-"""The texts that explain outcomes and statuses to people: what happened, and what to do about it."""
+"""The texts that explain outcomes and statuses to people, and the steps that an admin can take."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class Meaning:
     """The meaning of an outcome.
 
-    `kind` is a key of KINDS, `says` a sentence, `todo` what an admin can do ("": nothing).
+    `kind` is a key of KINDS. `says` is a sentence. `todo` is the advice to an admin, or "".
     """
 
     kind: str
@@ -24,7 +24,7 @@ EVENTS = {
     "synced": Meaning("done", "The change in Auth was copied to the employee."),
     "orphaned": Meaning(
         "done",
-        "The auth user was deleted; the employee has no login any more.",
+        "The auth user was deleted; the employee no longer has a login.",
         "Give the employee another login, or deactivate the employee.",
     ),
     "unchanged": Meaning("same", "The employee already had these values."),
@@ -36,7 +36,7 @@ EVENTS = {
     "ambiguous": Meaning(
         "failed",
         "Several employees match this auth user, and only one can have it.",
-        "Choose the person on the event's page, or correct the e-mail of the others.",
+        "Choose the person on the event's page, or correct the e-mail of the other employees.",
     ),
     "already_linked": Meaning(
         "failed",
@@ -50,8 +50,8 @@ EVENTS = {
     ),
     "employee_rejected": Meaning(
         "failed",
-        "The employees table refused the values, because of one of its own rules or triggers.",
-        "Read the error, fix the rule or the value, then replay this event.",
+        "The employees table refused the values, because of a constraint or a trigger.",
+        "Read the error, fix the constraint, the trigger or the value, then replay this event.",
     ),
     "unreadable": Meaning("failed", "The recorded event cannot be read.", "Read the error, then run a reconcile."),
     "not_applied": Meaning("failed", "The database could not apply it.", RETRIES),
@@ -96,6 +96,10 @@ SYNC_STATUSES = {
     "ORPHANED": ("Orphaned", "The employee's login was deleted."),
     "EMAIL_MISMATCH": ("E-mail differs", "The login has another confirmed e-mail."),
     "AMBIGUOUS": ("Ambiguous", "A login matches this employee and others; an admin must choose."),
+    "UNUSABLE_EMAIL": (
+        "Unusable e-mail",
+        "The employee has no login, and the e-mail cannot be the address of one; correct it in the employees table.",
+    ),
 }
 
 UNKNOWN = Meaning("failed", "Read the error.")
@@ -104,7 +108,7 @@ PENDING = Meaning("waiting", "It is waiting for its turn.")
 
 
 def meaning(direction: str, outcome: str | None) -> Meaning:
-    """Return the meaning of an outcome; None is the outcome of a pending row.
+    """Return the meaning of an outcome. The outcome of a pending row is None.
 
     `direction` is `inbound` (events), `outbound` (actions) or `maintenance` (runs of reconcile).
     """

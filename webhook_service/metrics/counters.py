@@ -1,6 +1,6 @@
 """Metrics for Prometheus: counters of the processes, and numbers from the database. Each application has one `Metrics`.
 
-No label ever holds data from outside, such as an id, an e-mail or a text.
+Labels never hold received data, such as an id, an e-mail or a text.
 """
 
 from collections.abc import Iterator, Mapping
@@ -52,17 +52,18 @@ GAUGES = {
     "open_actions": "Actions in Auth that are pending or retried, up to 10000",
     "open_actions_oldest_seconds": "Age of the oldest open action; 0 if there is none",
     "needs_attention_actions": "Failed actions that need an admin's attention, up to 10000",
+    "failing_loops": "Kinds of loops of the relays whose last pass failed",
     "relay_last_run_seconds": "Time since the last pass of any relay; absent if there was none",
     "last_event_seconds": "Age of the newest event in the ledger; absent if there is none",
 }
 """The keys of `auth_sync_metrics_v1`, with help texts."""
 
 ABSENT_IF_NULL = ("relay_last_run_seconds", "last_event_seconds")
-"""If one of these is null, it has no sample; the others are then 0."""
+"""The gauges that have no sample if their number is null. Other gauges are 0 then."""
 
 
 class Metrics:
-    """The metrics of one application. With a `folder`, they are the sum over all processes that count in it."""
+    """The metrics of one application. With a `folder`, they are the sums of all processes that count in the folder."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
@@ -73,8 +74,8 @@ class Metrics:
             ["outcome", "reason"],
             registry=self._registry,
         )
-        # All label values exist from the start. Prometheus then sees a first delivery as an increase, and the busiest
-        # route looks up each label only once.
+        # All label values exist from the start, so that Prometheus sees the first delivery as an increase, and so that
+        # the busiest route looks up each label only once.
         self._deliveries = {labels: deliveries.labels(*labels) for labels in LABELS}
         self._seconds = Histogram(
             f"{PREFIX}delivery_seconds", "Time to answer a delivery", buckets=BUCKETS, registry=self._registry
@@ -92,7 +93,7 @@ class Metrics:
     def delivered(self, status: int, outcome: str | None, reason: str | None, seconds: float) -> None:
         """Count a delivery that was answered with this HTTP status after `seconds`.
 
-        `outcome` is that of the event below 400, and `reason` that of the error from 400 on.
+        `outcome` is the event's outcome if the status is below 400. Otherwise `reason` is the reason of the error.
         """
         kind = "refused" if 400 <= status < 500 else "error"
         labels = (outcome or "", "") if status < 400 else (kind, reason or OTHER)
@@ -112,7 +113,7 @@ class Metrics:
             self._actions.labels(operation, outcome).inc(count)
 
     def exposed(self, numbers: Mapping[str, Json] | None) -> bytes:
-        """All metrics in Prometheus's text format.
+        """Return all metrics in Prometheus's text format.
 
         `numbers` is the result of `auth_sync_metrics_v1`, or None if the database is unavailable.
         """
@@ -128,7 +129,7 @@ class Metrics:
 
 
 def gauges(numbers: Mapping[str, Json] | None) -> CollectorRegistry:
-    """A registry with the numbers from the database, and `database_up`."""
+    """Return a registry with the numbers from the database, and with `database_up`."""
 
     class Numbers(Collector):
         def collect(self) -> Iterator[GaugeMetricFamily]:

@@ -1,7 +1,7 @@
-"""The files in which the workers of one gunicorn count: counter_PID.db and histogram_PID.db.
+"""The files with the counts of the workers of one gunicorn: counter_PID.db and histogram_PID.db.
 
-This is prometheus-client's multi-process mode. The files of workers that have ended are added up in one file of each
-kind, so that no count is lost, and restarts do not leave more and more files.
+This is prometheus-client's multi-process mode. The files of ended workers are added up in one file of each kind, so
+that no count is lost, and so that the number of files does not grow with each restart.
 """
 
 import fcntl
@@ -12,16 +12,16 @@ from pathlib import Path
 from prometheus_client.mmap_dict import MmapedDict
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-"""The environment variable that turns on prometheus-client's multi-process mode when it is first imported."""
+"""The environment variable that turns on the multi-process mode during the first import of prometheus-client."""
 
 LOCK = "lock"
 
 
 @contextmanager
 def reading(folder: Path) -> Iterator[None]:
-    """Keep `add_up_ended` from running while the files are read.
+    """Prevent `add_up_ended` from running while the files are read.
 
-    Otherwise a worker's counts could be read twice, or not at all.
+    Otherwise a worker's counts could be read twice, or be missing.
     """
     with (folder / LOCK).open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
@@ -29,9 +29,9 @@ def reading(folder: Path) -> Iterator[None]:
 
 
 def add_up_ended(folder: Path, living: Collection[int]) -> None:
-    """Add up the files of all processes except those in `living` (process ids).
+    """Add up the files of all processes whose ids are not in `living`.
 
-    Returns at once if the files are being read; the next call adds them up. Raises OSError, RuntimeError or
+    If another process is reading the files, the next call adds them up instead. Raises OSError, RuntimeError or
     struct.error for a file that is broken or gone.
     """
     with (folder / LOCK).open("ab") as lock:
@@ -49,7 +49,7 @@ def add_up_ended(folder: Path, living: Collection[int]) -> None:
 
 
 def add(file: Path, sums: Path) -> None:
-    """Add the values of `file` to those of `sums`. If `file` is broken, none of them is added."""
+    """Add the values of `file` to the values of `sums`. If `file` is broken, no value is added."""
     values = list(MmapedDict.read_all_values_from_file(str(file)))  # type: ignore[no-untyped-call]
     total = MmapedDict(str(sums))  # type: ignore[no-untyped-call]
     for key, value, _, _ in values:

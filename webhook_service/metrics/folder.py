@@ -1,4 +1,4 @@
-"""The temporary folder in which the workers of one gunicorn count. It lasts from gunicorn's start to its end."""
+"""The temporary folder of the workers' counters. It exists from the start to the end of one gunicorn."""
 
 import fcntl
 import os
@@ -11,15 +11,15 @@ PREFIX = "webhook-service-metrics-"
 
 
 def make(uid: int, gid: int) -> Path:
-    """Make a folder for workers with this user and group id. It stays locked while this process or a worker lives."""
+    """Create a folder for workers with this user and group id. This process and its workers keep the folder locked."""
     new = Path(tempfile.mkdtemp(prefix=f".{PREFIX}"))
     os.chown(new, uid, gid)
     fcntl.flock(os.open(new, os.O_RDONLY), fcntl.LOCK_SH)
-    return new.rename(new.with_name(new.name.removeprefix(".")))  # `remove_abandoned` never sees it without its lock
+    return new.rename(new.with_name(new.name.removeprefix(".")))  # `remove_abandoned` sees only locked folders
 
 
 def remove_abandoned() -> None:
-    """Remove the folders that no process has locked. Their server was killed before it could remove them."""
+    """Remove the folders that no process has locked, which servers leave behind if they are killed."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         with suppress(OSError):  # the folder is in use, belongs to another user, or is gone
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)

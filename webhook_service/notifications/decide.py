@@ -1,9 +1,9 @@
-"""Decides which notices to send: present conditions + earlier notices -> notices to send now. Pure.
+"""Pure functions that decide from the current conditions and the earlier notices which notices to send.
 
-The words are those of Prometheus Alertmanager. The first notice of a kind is sent at once. Later changes are gathered
-for a group interval of a quarter of an hour, which doubles after each notice; so a thousand failures cause few notices.
-While a condition is firing, its notice is repeated once a day. It is reported as resolved once, after it has not held
-for five minutes.
+The terms are those of Prometheus Alertmanager. The first notice of a kind is sent immediately. Later changes are
+gathered for a group interval of a quarter of an hour. The interval doubles after each notice, so that a thousand
+failures cause few notices. The notice of a firing condition is repeated once a day. A condition is resolved when it
+has not held for five minutes, and this is reported once.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ REPEAT_INTERVAL = timedelta(days=1)
 RESOLVE_DELAY = timedelta(minutes=5)
 
 BACKLOG_GROWTH_FACTOR = 10
-"""A backlog counts as worse only when it has this many times the size that was reported."""
+"""A backlog is worse if its size is at least this multiple of the reported size."""
 
 
 class Kind(StrEnum):
@@ -29,6 +29,7 @@ class Kind(StrEnum):
     BACKLOG = "backlog"
     DRIFT = "drift"
     SILENCE = "silence"
+    FAILING_LOOP = "failing_loop"
     HELD_ACTIONS = "held_actions"
 
 
@@ -45,8 +46,9 @@ class Step(StrEnum):
 class Condition:
     """A condition that holds now.
 
-    `count` is the number of events, actions or differences; `since_id` the ledger id of the oldest one; `mark` the
-    reconcile run that found a drift. `facts` is the JSON object of `auth_sync_conditions_v1`, for the text.
+    `count` is the number of events, actions, differences or loops. `since_id` is the ledger id of the oldest event or
+    action. `mark` is the reconcile run that found a drift. `facts` is the JSON object of `auth_sync_conditions_v1`, for
+    the text.
     """
 
     count: int = 0
@@ -57,11 +59,11 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """The earlier notices of a kind: a row of `auth_sync_notices`.
+    """The earlier notices of a kind, which are a row of `auth_sync_notices`.
 
-    `is_open` says that the condition is firing. `gone_at` is the time since which it no longer holds (None: it holds).
-    `reported_times` counts the notices since it began. `reported_count` is how many of the present events were
-    reported.
+    `is_open` says that the condition is firing. `gone_at` is the time since which the condition does not hold, or None
+    if it holds. `reported_times` counts the notices since the condition began. `reported_count` is the number of
+    current events that were reported.
     """
 
     is_open: bool = False
@@ -73,7 +75,7 @@ class Remembered:
     mark: int = 0
 
     def until(self, now: datetime) -> "Remembered":
-        """Replace times that are later than `now` by `now`, so that a clock that was set back delays no notice."""
+        """Replace times that are later than `now` by `now`. Otherwise a clock that was set back would delay notices."""
         return replace(
             self,
             opened_at=_earlier(self.opened_at, now),
@@ -82,7 +84,7 @@ class Remembered:
         )
 
     def is_in_group_interval(self, now: datetime) -> bool:
-        """Whether changes must wait for the end of the group interval."""
+        """Return whether changes must wait for the end of the group interval."""
         if self.reported_at is None:
             return False
         doubled = min(max(self.reported_times - 1, 0), 10)
@@ -91,7 +93,7 @@ class Remembered:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The decision about a kind: what to remember, and which notice to send (None: no notice)."""
+    """The decision about a kind. `remembered` is to be stored. `step` is the notice to send, or None for no notice."""
 
     kind: Kind
     remembered: Remembered
@@ -130,12 +132,12 @@ def _earlier(at: datetime | None, now: datetime) -> datetime | None:
 
 def _holds(kind: Kind, condition: Condition, before: Remembered, now: datetime) -> Decision:
     if not before.is_open:
-        if before.is_in_group_interval(now):  # a condition that comes and goes causes one notice per group interval
+        if before.is_in_group_interval(now):  # an unsteady condition causes only one notice in a group interval
             return Decision(kind, before)
         opened = Remembered(is_open=True, opened_at=now)
         return Decision(kind, _reported(opened, condition, now), Step.FIRING)
     still = replace(before, gone_at=None)
-    if kind is Kind.NEEDS_ATTENTION:  # events that were fixed must not hide new failures
+    if kind in (Kind.NEEDS_ATTENTION, Kind.FAILING_LOOP):  # what was fixed must not hide new failures
         still = replace(still, reported_count=min(before.reported_count, condition.count))
     if _is_worse(kind, condition, before) and not before.is_in_group_interval(now):
         return Decision(kind, _reported(still, condition, now), Step.WORSE)
@@ -145,7 +147,7 @@ def _holds(kind: Kind, condition: Condition, before: Remembered, now: datetime) 
 
 
 def _is_worse(kind: Kind, condition: Condition, before: Remembered) -> bool:
-    if kind in (Kind.NEEDS_ATTENTION, Kind.HELD_ACTIONS):
+    if kind in (Kind.NEEDS_ATTENTION, Kind.FAILING_LOOP, Kind.HELD_ACTIONS):
         return condition.count > before.reported_count
     if kind is Kind.BACKLOG:
         return condition.count >= max(before.reported_count, 1) * BACKLOG_GROWTH_FACTOR

@@ -1,4 +1,4 @@
-"""Sends notices to apprise URLs (e-mail, Slack, Teams, ...). They hold passwords, so only a part of them is shown."""
+"""Sends notices to apprise URLs (e-mail, Slack, Teams, ...). URLs hold passwords, so only a part of them is shown."""
 
 import logging
 import threading
@@ -11,33 +11,33 @@ from typing import Any
 from urllib.parse import urlsplit
 
 TIMEOUT_SECONDS = 12.0
-"""How long all destinations together may take for a notice: less than a stopping server waits for its threads."""
+"""The time limit of all destinations together for a notice. A stopping server waits longer for its threads."""
 
 SERVER_TIMEOUT_SECONDS = 10.0
-"""How long a destination's server may take to accept a connection, and to send each part of its response."""
+"""The time limit of a destination's server to accept a connection, and to send each part of its response."""
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
     """A destination of notices.
 
-    `url` holds passwords. `name` may be shown: it is the scheme, and the host unless that is a token.
+    `url` holds passwords. `name` may be shown. It is the URL's scheme, and the host unless the host is a token.
     """
 
     url: str = field(repr=False)
     name: str
 
     def fingerprint(self, key: bytes) -> str:
-        """Return 18 hex digits that identify the destination. Without the key, they reveal nothing about the URL."""
+        """Return 18 hex digits that identify the destination. Without the key, they do not reveal the URL."""
         return blake2b(self.url.encode(), key=key[:64], digest_size=9).hexdigest()
 
     def send(self, title: str, body: str) -> bool:
-        """Send a message, and return whether the destination accepted it. Raises what the apprise plugin raises."""
+        """Send a message, and return whether the destination accepted it. Raises the errors of the apprise plugin."""
         import apprise  # see _load
 
         service: Any = apprise.Apprise.instantiate(
             self.url
-        )  # a new one each time, because two threads must not share one
+        )  # a new service for each message, because two threads must not share a service
         service.socket_connect_timeout = min(service.socket_connect_timeout, SERVER_TIMEOUT_SECONDS)
         service.socket_read_timeout = min(service.socket_read_timeout, SERVER_TIMEOUT_SECONDS)
         sender = apprise.Apprise(asset=apprise.AppriseAsset(app_id="webhook-service", async_mode=False))
@@ -46,7 +46,7 @@ class Destination:
 
 
 def destinations(urls: Sequence[str]) -> tuple[Destination, ...]:
-    """Convert apprise URLs. Raises ValueError, which names an unusable URL by its number and shows no part of it."""
+    """Convert apprise URLs. Raises ValueError with the number of an unusable URL, but without any part of the URL."""
     if urls:
         _load()
     found = []
@@ -55,7 +55,7 @@ def destinations(urls: Sequence[str]) -> tuple[Destination, ...]:
 
         try:
             service = apprise.Apprise.instantiate(url)
-        except Exception as error:  # noqa: BLE001 (plugins raise anything, and the text may contain the URL)
+        except Exception as error:  # noqa: BLE001 (a plugin may raise any error, and the text may contain the URL)
             raise ValueError(f"number {number} cannot be used ({type(error).__name__})") from None
         if service is None:
             raise ValueError(f"number {number} is not a URL that apprise can send to")
@@ -67,7 +67,7 @@ def destinations(urls: Sequence[str]) -> tuple[Destination, ...]:
 class Sending:
     """The destinations that have accepted a message so far.
 
-    `late` receives a destination that accepts it after `end`.
+    `late` receives each destination that accepts the message after `end`.
     """
 
     late: Callable[[Destination], object]
@@ -96,10 +96,10 @@ def send(
     timeout: float = TIMEOUT_SECONDS,
     late: Callable[[Destination], object] = lambda destination: None,
 ) -> set[Destination]:
-    """Send a message to all destinations at once, and return those that accepted it within `timeout` seconds.
+    """Send a message to all destinations concurrently, and return the destinations that accepted it in time.
 
-    `late` receives each destination that accepts it later. Each destination has a daemon thread of its own, because the
-    end of the process must not wait for it, as it would for a pool.
+    `timeout` is in seconds. `late` receives each destination that accepts the message later. Each destination has a
+    separate daemon thread, because the end of the process would wait for the threads of a pool.
     """
     sending = Sending(late)
     threads = [threading.Thread(target=_send, args=[one, title, body, sending], daemon=True) for one in to]
@@ -115,7 +115,7 @@ def _send(destination: Destination, title: str, body: str, sending: Sending) -> 
     try:
         if destination.send(title, body):
             sending.add(destination)
-    except Exception as error:  # noqa: BLE001 (plugins raise anything)
+    except Exception as error:  # noqa: BLE001 (a plugin may raise any error)
         fields = {"destination": destination.name, "error": type(error).__name__}
         logging.getLogger(__name__).warning("the destination's plugin failed", extra=fields)
 
@@ -129,11 +129,11 @@ def _name(url: str, service: Any) -> str:
 def _load() -> None:
     """Import apprise and its plugins.
 
-    The import is late because it takes as long as the rest of the service together, and most installations have no
-    destinations. It happens in one thread because `catch_warnings` affects all threads.
+    The import is late, because it takes as long as all other imports of the service together, and most installations
+    have no destinations. It runs in one thread, because `catch_warnings` affects all threads.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # the e-mail plugin imports a module that Python will drop
+        warnings.simplefilter("ignore", DeprecationWarning)  # the e-mail plugin imports a deprecated module
         import apprise
 
         logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)  # apprise logs whole URLs and recipients

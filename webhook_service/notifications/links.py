@@ -1,4 +1,4 @@
-"""Links in notices. They are signed, so that no one can forge one, and are valid for a week."""
+"""Links in notices. A link is signed, so that it cannot be forged, and is valid for a week."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,14 +15,14 @@ LIFETIME = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class FailingLink:
-    """The rows of the ledger that a notice was about: those of this kind, from this id on."""
+    """The subject of a notice: the rows of the ledger of this kind, from this id on."""
 
     kind: Kind
     since_id: int
 
 
 class Signer(TimestampSigner):
-    """A signer whose time is a parameter."""
+    """A signer that receives the current time as a parameter."""
 
     def __init__(self, *arguments: Any, now: datetime, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -36,7 +36,7 @@ class Signer(TimestampSigner):
 
 
 def failing_link(public_url: str, key: bytes, link: FailingLink, *, now: datetime) -> str:
-    """Return the signed URL of a link, valid for LIFETIME from `now`."""
+    """Return the signed URL of a link, which is valid for LIFETIME from `now`."""
     return f"{public_url}{PATH}/{_serializer(key, now).dumps([link.kind, link.since_id])}"
 
 

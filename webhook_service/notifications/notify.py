@@ -1,8 +1,8 @@
-"""The relay's loop for notices: reads the conditions from the database, decides on notices, and sends them.
+"""The relay's loop for notices, which reads the conditions from the database, decides on notices, and sends them.
 
-A decision is stored with its message before it is sent. A relay takes the message under a lease and sends it. So one of
-many relays decides and one sends, and a message that could not be sent is retried later. A crash may repeat a message,
-but loses none. Sending holds no database connection, and no other loop waits for it.
+A decision is stored with its message before the message is sent. A relay claims the message under a lease and sends it.
+So only one of many relays decides, and only one sends. A message that could not be sent is retried later. A crash may
+repeat a message, but does not lose it. Sending does not use a database connection, and does not delay other loops.
 """
 
 import logging
@@ -25,10 +25,10 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 30.0
 
 LEASE_SECONDS = 120
-"""Many times as long as sending a message takes."""
+"""The lease of a message. Sending a message takes only a fraction of this time."""
 
 MAX_PASS_SECONDS = 3.0
-"""A pass that has sent for longer leaves the other messages to the next pass, so that it does not delay a stop."""
+"""The time after which a pass sends no further message, so that it does not delay a stop. The next pass continues."""
 
 TIMES = ("opened_at", "gone_at", "reported_at")
 
@@ -37,9 +37,9 @@ TIMES = ("opened_at", "gone_at", "reported_at")
 class Notifier:
     """Decides on notices and sends them to the destinations `to`.
 
-    `with_actions` says whether this service performs actions; only then do waiting actions count as a backlog. Without
-    a `public_url`, a message names a path instead of a link. `key` signs links and fingerprints destinations.
-    `timeout` is how many seconds all destinations together have for a message.
+    `with_actions` says whether this service performs actions. If it does not, waiting actions do not count as a
+    backlog. Without a `public_url`, a message names a path instead of a link. `key` signs links and fingerprints
+    destinations. `timeout` is the time limit in seconds of all destinations together for a message.
     """
 
     database: Database
@@ -51,9 +51,9 @@ class Notifier:
     timeout: float = TIMEOUT_SECONDS
 
     def run_once(self, relay: str) -> PassResult:
-        """Decide on notices, and send due messages. A message that cannot be sent raises nothing; it is retried.
+        """Decide on notices, and send due messages.
 
-        Raises Unavailable, DatabaseError.
+        A message that cannot be sent is retried later, and does not cause an error. Raises Unavailable, DatabaseError.
         """
         now = self.decide()
         ends = time.monotonic() + MAX_PASS_SECONDS
@@ -97,7 +97,7 @@ class Notifier:
             log.info("notice", extra={"kind": decision.kind, "step": decision.step, "title": reported.title})
 
     def send_one(self, relay: str, now: datetime) -> bool:
-        """Send a due message to the destinations that have not received it. Returns False if none is due.
+        """Send a due message to the destinations that have not received it. Return False if no message is due.
 
         Raises Unavailable, DatabaseError.
         """
@@ -136,10 +136,10 @@ class Notifier:
 def notifier(
     database: Database, settings: NoticeSettings, pages: PageSettings, admin_api_key: str | None, *, with_actions: bool
 ) -> Notifier | None:
-    """Return the notifier, or None without destinations. Raises ValueError for an unusable URL; config checks them.
+    """Return the notifier, or None if there are no destinations.
 
-    A relay may run without ADMIN_API_KEY. If it has no SECRET_KEY either, its messages have no links, because no page
-    could verify them.
+    A relay may run without ADMIN_API_KEY. If SECRET_KEY is also not set, its messages have no links, because no page
+    could verify the links. Raises ValueError for an unusable URL, which `config` has refused before.
     """
     if not settings.urls:
         return None
@@ -162,7 +162,7 @@ def condition_of(facts: Json) -> Condition:
 
 
 def remembered_of(row: Json) -> Remembered:
-    """Convert a row of `auth_sync_notices`, as `auth_sync_conditions_v1` returns it."""
+    """Convert a row of `auth_sync_notices` that `auth_sync_conditions_v1` returned."""
     times = {name: datetime.fromisoformat(row[name]) if row[name] else None for name in TIMES}
     return Remembered(
         is_open=row["is_open"],

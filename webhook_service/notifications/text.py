@@ -1,11 +1,11 @@
-"""The texts of notices: counts, reasons and what to do. They contain no name, e-mail or id of a person."""
+"""The texts of notices, with counts, reasons and advice. They contain no name, e-mail or id of a person."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from webhook_service.events import Json
-from webhook_service.ledger import wording
+from webhook_service.ledger import failing_loops, wording
 from webhook_service.ledger.wording import describe
 from webhook_service.notifications.decide import Condition, Decision, Kind, Step
 
@@ -14,6 +14,7 @@ PATHS = {
     Kind.BACKLOG: "/admin/auth-sync",
     Kind.DRIFT: "/admin/auth-sync",
     Kind.SILENCE: "/admin/auth-sync",
+    Kind.FAILING_LOOP: "/admin/auth-sync",
     Kind.HELD_ACTIONS: "/admin/auth-sync",
 }
 """The pages that a message names if it has no link."""
@@ -23,6 +24,7 @@ RESOLVED = {
     Kind.BACKLOG: "The backlog is done",
     Kind.DRIFT: "The newest reconcile run found no difference",
     Kind.SILENCE: "Events arrive again",
+    Kind.FAILING_LOOP: "No loop is failing any more",
     Kind.HELD_ACTIONS: "No ban is held any more",
 }
 
@@ -36,13 +38,13 @@ class Message:
     since_id: int = 0
 
     def body(self, kind: Kind, link: str | None) -> str:
-        """Return the lines, and where to read more."""
+        """Return the lines, and the link or the path of a page that shows more."""
         where = f"See {link}" if link else f"See {PATHS[kind]} of the service."
         return "\n".join([*self.lines, "", where])
 
 
 def message(decision: Decision, condition: Condition | None, opened_at: datetime | None, now: datetime) -> Message:
-    """Return the text of a decision that has a step. `condition` is None if it is resolved."""
+    """Return the text of a decision that has a step. `condition` is None if the condition is resolved."""
     if condition is None:
         lasted = f" It lasted for {describe((now - opened_at).total_seconds())}." if opened_at is not None else ""
         return Message(f"Resolved: {RESOLVED[decision.kind]}", (f"{RESOLVED[decision.kind]}.{lasted}",))
@@ -58,7 +60,7 @@ def needs_attention(condition: Condition) -> tuple[str, tuple[str, ...]]:
     advice = tuple(f"- {outcome}: {wording.advice(outcome)}" for outcome, _ in ranked(outcomes))
     is_one = condition.count == 1
     title = f"{counted(condition.count, 'event')} {'needs' if is_one else 'need'} attention"
-    return title, (f"{title}: {listed(outcomes)}. {'It is' if is_one else 'They are'} not retried any more.", *advice)
+    return title, (f"{title}: {listed(outcomes)}. {'It is' if is_one else 'They are'} no longer retried.", *advice)
 
 
 def backlog(condition: Condition) -> tuple[str, tuple[str, ...]]:
@@ -105,16 +107,24 @@ def held_actions(condition: Condition) -> tuple[str, tuple[str, ...]]:
     )
 
 
+def failing_loop(condition: Condition) -> tuple[str, tuple[str, ...]]:
+    loops = condition.facts["loops"]
+    title = f"{counted(condition.count, 'loop of the relay is', 'loops of the relay are')} failing"
+    todo = "Fix the cause. The warnings `relay pass failed` in the log of the relay have the whole error."
+    return f"{title}: {failing_loops.names(loops)}", (*(f"- {failing_loops.sentence(each)}" for each in loops), todo)
+
+
 TEXTS = {
     Kind.NEEDS_ATTENTION: needs_attention,
     Kind.BACKLOG: backlog,
     Kind.DRIFT: drift,
     Kind.SILENCE: silence,
+    Kind.FAILING_LOOP: failing_loop,
     Kind.HELD_ACTIONS: held_actions,
 }
 
 MAX_COUNT = 10_000
-"""The database does not count further."""
+"""The largest number to which the database counts."""
 
 
 def counted(count: int, one: str, many: str = "") -> str:
@@ -123,7 +133,7 @@ def counted(count: int, one: str, many: str = "") -> str:
 
 
 def ranked(counts: Mapping[str, Json]) -> list[tuple[str, int]]:
-    """Return the names and counts, highest count first."""
+    """Return the names and counts, with the highest count first."""
     return sorted(((name, int(count)) for name, count in counts.items()), key=lambda each: (-each[1], each[0]))
 
 

@@ -1,8 +1,8 @@
 """Performs the ledger's due actions at the Auth Admin API.
 
 A relay claims an action under a lease, performs it outside of any transaction, and settles it while it still holds the
-lease. An action is idempotent: the relay reads the auth user before and after the call, so it also notices whether a
-call whose response was lost took effect.
+lease. An action is idempotent. The relay reads the auth user before and after the call, so it knows whether the call
+took effect even if the response was lost.
 """
 
 import logging
@@ -24,10 +24,10 @@ log = logging.getLogger(__name__)
 
 MAX_CONCURRENT_ACTIONS = 8
 LEASE_SECONDS = 90
-"""Longer than all calls of one action together may take."""
+"""The lease of an action. It is longer than the time limits of all its calls together."""
 
 FIRST_PAUSE_SECONDS = 2
-"""How long no relay calls Auth after Auth could not be reached. The pause doubles, up to a minute."""
+"""The pause of all relays after Auth could not be reached. It doubles with each failure, up to a minute."""
 
 FAILURES = (
     ActionOutcome.USER_NOT_FOUND,
@@ -42,9 +42,9 @@ FAILURES = (
 class Performed:
     """The result of an action.
 
-    `error` says why the action failed (None: it succeeded), `retry` whether the relay retries it. `changes` is the
-    JSON object that the ledger records. `is_outage` means that Auth could not be reached at all, `is_settled` that the
-    ledger has the result already.
+    `error` says why the action failed, and is None if it succeeded. `retry` says whether the relay retries it.
+    `changes` is the JSON object that the ledger records. `is_outage` means that Auth could not be reached at all.
+    `is_settled` means that the ledger has the result already.
     """
 
     outcome: ActionOutcome
@@ -72,7 +72,7 @@ class Accounts:
     def run_once(self, relay: str) -> PassResult:
         """Claim the due actions that the rate allows, and perform them.
 
-        `relay` is the name that the leases carry. Raises Unavailable, DatabaseError.
+        `relay` is the relay's name, which its leases carry. Raises Unavailable, DatabaseError.
         """
         due = self.database.call(
             "auth_sync_claim_actions_v1",
@@ -97,9 +97,9 @@ class Accounts:
         return PassResult(len(actions), len(actions) - len(done), outcomes, due["next_in"], by_operation)
 
     def perform_now(self, event_id: str, lease: str) -> Performed | None:
-        """Perform one action immediately, without regard to the rate.
+        """Perform one action immediately, without waiting for the rate limit.
 
-        Returns None if the action is not open, if a relay is performing it, or if Auth requests a pause.
+        Returns None if the action is not open, if a relay is performing it, or if calls to Auth are paused.
         Raises Unavailable, DatabaseError.
         """
         action = self.database.call(
@@ -151,7 +151,7 @@ class Accounts:
         except AuthUnavailable as error:
             return Performed(ActionOutcome.AUTH_UNAVAILABLE, error.reason, retry=True, is_outage=True)
         except AuthRefused as error:
-            if error.reason == "auth_key_refused":  # the service is misconfigured; the action is fine
+            if error.reason == "auth_key_refused":  # the action is retried until an admin has corrected the key
                 return Performed(ActionOutcome.AUTH_UNAVAILABLE, error.reason, retry=True, is_outage=True)
             return Performed(ActionOutcome.AUTH_REFUSED, " ".join([error.reason, error.code]).strip())
 
@@ -164,7 +164,7 @@ class Accounts:
             except AuthThrottled:
                 raise
             except (AuthUnavailable, AuthUserNotFound) as error:
-                failure = error  # Auth may have carried the call out all the same
+                failure = error  # Auth may have made the change nevertheless
         changes = {}
         if call.ends_sessions:
             changes["sessions_ended"] = self.database.call(
@@ -182,16 +182,16 @@ class Accounts:
         return Performed(ActionOutcome.NOT_PERFORMED, "auth_did_not_keep_it", retry=True, changes=changes)
 
     def _is_held_by_another(self, call: Call, requested: RequestedAction) -> bool:
-        """Whether another auth user has the e-mail, to which Auth answers 500 (supabase/auth v2.196)."""
+        """Return whether another auth user has the e-mail. Auth answers 500 to the call then (supabase/auth v2.196)."""
         holder = self.database.call("auth_sync_email_holder_v1", p_email=call.email)
         return holder is not None and holder["auth_user_id"] != str(requested.auth_user_id)
 
     def resolve(self, action: Json, lease: str) -> Performed:
-        """Finish or undo an intent whose process has ended. Raises as `perform`, and AuthUnavailable, AuthRefused.
+        """Finish or undo an intent whose process has ended.
 
-        The login of an employee who existed before is finished, because its password or invitation was handed out. The
-        login of a new employee is finished only if Auth sent an invitation: the password of a request that got no
-        response is lost.
+        The login of an employee who existed before is finished, because the person has its password or invitation. The
+        login of a new employee is finished only if Auth sent an invitation, because a password is lost if the request
+        gets no response. Raises the errors of `perform`, AuthUnavailable, AuthRefused.
         """
         auth_user_id = UUID(action["auth_user_id"])
         if action["employee"] is not None:
@@ -201,7 +201,7 @@ class Accounts:
             hired = self.database.call("auth_sync_hire_v1", p_event_id=action["event_id"], p_lease=lease)
             if "refused" not in hired:
                 return Performed(ActionOutcome.CREATED, is_settled=True)
-            if hired["refused"] == "lease_lost":  # another relay has taken the intent
+            if hired["refused"] == "lease_lost":  # another relay has claimed the intent
                 return Performed(ActionOutcome.STALE, is_settled=True)
         return self.undo(auth_user_id, "interrupted")
 
@@ -234,18 +234,18 @@ class Accounts:
 
 
 def performed(outcome: ActionOutcome, changes: Mapping[str, Json]) -> Performed:
-    """A result whose error, if it is a failure, is its outcome."""
+    """Return the result with this outcome. The error of a failure is the name of its outcome."""
     return Performed(outcome, str(outcome) if outcome in FAILURES else None, changes=changes)
 
 
 def is_worth_finishing(action: Json, account: Account) -> bool:
-    """Whether the person can sign in with the login: they have its password or its invitation."""
+    """Return whether the person has the login's password or invitation."""
     is_informed = "employee_id" in action["request_data"]["employee"] and account.email_confirmed
     return is_informed or account.invited_at is not None
 
 
 def requested_action(action: Json) -> RequestedAction:
-    """Convert an action, as `auth_sync_claim_actions_v1` returns it."""
+    """Convert an action that `auth_sync_claim_actions_v1` returned."""
     employee = action["employee"]
     return RequestedAction(
         event_id=action["event_id"],

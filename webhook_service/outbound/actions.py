@@ -1,7 +1,7 @@
-"""Decides which call to Auth an action still needs: RequestedAction + Account -> Call. Pure: no I/O, no clock.
+"""Pure functions that decide which call to Auth an action still needs, without I/O and without a clock.
 
-An action says what was requested when it was recorded. The decision depends on the employee and the auth user as they
-are now, so an action that is performed twice, late or after a newer one has the same result.
+An action records the change that was requested. The decision depends on the current employee and auth user, so an
+action that is performed twice, late or after a newer one has the same result.
 """
 
 from collections.abc import Callable
@@ -12,15 +12,15 @@ from webhook_service.events import Account, Action, ActionOutcome, RequestedActi
 from webhook_service.policy import EmailOwner
 
 PERMANENT_BAN = timedelta(days=50 * 365)
-"""A ban that ends later than this from now is permanent. Auth (supabase/auth v2.196) has no endless bans; this
-service bans for a century."""
+"""A ban that lasts longer than this is permanent. Auth (supabase/auth v2.196) has no endless bans, so this service bans
+for a century."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The changes to request from Auth; None leaves a value unchanged.
+    """The changes to request from Auth. None leaves a value unchanged.
 
-    `outcome` is the action's outcome once the call has succeeded. `ends_sessions`: the open sessions are ended too.
+    `outcome` is the action's outcome if the call succeeds. `ends_sessions` says whether open sessions are ended too.
     """
 
     outcome: ActionOutcome
@@ -42,7 +42,10 @@ def is_banned(account: Account, now: datetime) -> bool:
 
 
 def disable(requested: RequestedAction, account: Account | None, owner: EmailOwner, now: datetime) -> Call:
-    """Ban the login of an employee who is inactive or whose row is gone, and end its open sessions every time."""
+    """Ban the login of an employee who is inactive or whose row is gone.
+
+    The open sessions are ended even if the login is banned already.
+    """
     if requested.employee is not None and requested.employee.is_active:
         return Call(ActionOutcome.STALE)
     if account is None or account.deleted_at is not None:
@@ -53,7 +56,7 @@ def disable(requested: RequestedAction, account: Account | None, owner: EmailOwn
 
 
 def enable(requested: RequestedAction, account: Account | None, owner: EmailOwner, now: datetime) -> Call:
-    """Lift the ban of an active employee's login, also a ban that an admin set in Supabase."""
+    """Lift the ban of an active employee's login, even if an admin set the ban in Supabase."""
     if requested.employee is None or not requested.employee.is_active:
         return Call(ActionOutcome.STALE)
     if account is None or account.deleted_at is not None:
@@ -66,9 +69,9 @@ def enable(requested: RequestedAction, account: Account | None, owner: EmailOwne
 def update_email(requested: RequestedAction, account: Account | None, owner: EmailOwner, now: datetime) -> Call:
     """Copy the employee's e-mail to Auth.
 
-    If Auth owns e-mails (EMAIL_OWNER), and Auth's e-mail is neither the one from the time of the employee's change nor
-    one that this service sent since, then both sides changed it. Auth's e-mail wins, and its event copies it to the
-    employee.
+    If Auth owns e-mails (EMAIL_OWNER) and both sides have changed the e-mail, Auth's e-mail wins, and its event copies
+    the e-mail to the employee. Auth has changed its e-mail if it differs from the e-mail before the employee's change
+    and from all e-mails that this service has sent since.
     """
     if requested.employee is None or "@" not in (requested.employee.email or ""):
         return Call(ActionOutcome.STALE)
@@ -89,7 +92,7 @@ DECIDERS: dict[Action, Callable[[RequestedAction, Account | None, EmailOwner, da
 
 
 def decide(requested: RequestedAction, account: Account | None, owner: EmailOwner, now: datetime) -> Call:
-    """Decide the call that `requested` still needs. `account` is the auth user as Auth has it (None: it has none).
+    """Decide the call that `requested` still needs. `account` is None if Auth does not have the auth user.
 
     Raises KeyError for `create_auth_user`, which has no single call (see `outbound.logins`).
     """

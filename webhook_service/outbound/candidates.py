@@ -10,12 +10,12 @@ BEFORE_ALL = -(2**63)
 PAGE_SIZE = 5000
 
 Call = Callable[..., Json]
-"""Has the signature of `Database.call`."""
+"""A function with the signature of `Database.call`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An active employee without a login. `email` is in lower case, without surrounding space."""
+    """An active employee without a login. `email` is in lower case, without surrounding spaces."""
 
     employee_id: int
     email: str
@@ -24,7 +24,7 @@ class Candidate:
 def without_login(call: Call, *, orphans: bool) -> list[Candidate]:
     """Return all candidates, ordered by employee_id. `orphans` includes employees whose login was deleted.
 
-    Raises what `call` raises.
+    Raises the errors of `call`.
     """
     found: list[Candidate] = []
     while page := page_of(call, found[-1].employee_id if found else BEFORE_ALL, PAGE_SIZE, orphans=orphans):
@@ -39,11 +39,11 @@ def page_of(call: Call, after: int, limit: int, *, orphans: bool) -> list[Candid
 
 
 def shared_emails(candidates: Sequence[Candidate]) -> frozenset[str]:
-    """Return the e-mails that several candidates have: a login for one of them would be ambiguous."""
+    """Return the e-mails that several candidates have. A login with such an e-mail would be ambiguous."""
     times = Counter(candidate.email for candidate in candidates)
     return frozenset(email for email, number in times.items() if number > 1)
 
 
 def printable(email: str) -> str:
-    """Replace the characters that would move a cursor or end a line by `?`."""
+    """Replace the characters that move a terminal's cursor or end a line by `?`."""
     return "".join(letter if letter.isprintable() else "?" for letter in email)

@@ -1,4 +1,4 @@
-"""Settles intents that another run began, as the relay does, once their leases have ended."""
+"""Settles the intents of other runs after their leases have ended, as the relay does."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,12 +10,12 @@ from webhook_service.outbound.accounts import Accounts
 from webhook_service.outbound.pace import Pace
 
 MAX_OPEN = 200
-"""How many open intents are read together. Each run that was killed has left one."""
+"""The largest number of open intents that one query reads. Each killed run leaves at most one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """The status of an intent. `error` says why it can be neither finished nor undone."""
+    """The status of an intent. `error` says why the intent cannot be settled."""
 
     is_open: bool
     outcome: str | None = None
@@ -32,7 +32,7 @@ OPEN = Intent(is_open=True)
 
 @dataclass(frozen=True, slots=True)
 class Intents:
-    """The intents of one way to create logins (`via`). The methods raise what `Pace.call` raises."""
+    """The intents with one `via`. The methods raise the errors of `Pace.call`."""
 
     accounts: Accounts
     pace: Pace
@@ -46,9 +46,9 @@ class Intents:
                     self._settle(entry)
 
     def newest_of(self, employee_id: int, *, is_late: bool) -> Intent:
-        """Return the employee's newest intent, after settling it if it is due.
+        """Settle the employee's newest intent if it is due, and return it.
 
-        `is_late` says that its lease must have ended by now, whatever this machine's clock says.
+        `is_late` says that the lease must have ended by now, even if this machine's clock is slow.
         """
         entries = self._entries({"operation": Action.CREATE_AUTH_USER, "employee_id": str(employee_id)}, 1)
         if not entries:
@@ -63,9 +63,9 @@ class Intents:
         return entries
 
     def _is_due(self, entry: dict[str, Json], *, is_late: bool = False) -> bool:
-        """Whether the intent is due by this machine's clock.
+        """Return whether the intent is due by this machine's clock.
 
-        The database's clock decides: `auth_sync_claim_action_v1` returns nothing that is under a lease.
+        The database's clock decides in the end: `auth_sync_claim_action_v1` claims no intent that is under a lease.
         """
         moments = [entry["next_attempt_at"], None if is_late else entry["leased_until"]]
         return all(datetime.fromisoformat(moment) <= self.accounts.now() for moment in moments if moment)

@@ -1,7 +1,7 @@
-"""Creates an employee and a login, or neither, and activates and deactivates both.
+"""Creates, activates and deactivates an employee together with a login.
 
-The ledger records an intent before Auth is called, with the id that the auth user will have. If the process ends in
-between, the relay finishes or undoes the intent once its lease has ended (see `Accounts.resolve`).
+The ledger records an intent before Auth is called, with the id of the new auth user. If the process ends in between,
+the relay finishes or undoes the intent after its lease has ended (see `Accounts.resolve`).
 """
 
 import logging
@@ -32,14 +32,14 @@ from webhook_service.ports import Database
 log = logging.getLogger(__name__)
 
 INTENT_LEASE_SECONDS = 120
-"""Longer than all calls of one creation together may take."""
+"""The lease of an intent. It is longer than the time limits of all calls of one creation together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hired:
     """An employee with a login.
 
-    `outcome` is `created` or `linked`. `password` is the temporary password; it is stored nowhere.
+    `outcome` is `created` or `linked`. `password` is the temporary password, which is not stored.
     """
 
     employee_id: int
@@ -53,8 +53,8 @@ class Hired:
 class Switched:
     """An employee who was activated or deactivated.
 
-    `login` is `none` (there is no login), `done`, `queued` (the relay follows) or `failed`; `reason` says why it is not
-    done.
+    `login` is `none` (the employee has no login), `done`, `queued` (the relay performs the action) or `failed`.
+    `reason` says why the login is queued or failed.
     """
 
     employee_id: int
@@ -66,7 +66,7 @@ class Switched:
 
 
 def temporary_password() -> str:
-    """Return a password of 128 random bits. It begins with a letter: a spreadsheet takes a leading - for a formula."""
+    """Return a password of 128 random bits after a letter: a spreadsheet reads a leading `-` as a formula."""
     return secrets.choice(string.ascii_letters) + secrets.token_urlsafe(16)
 
 
@@ -80,14 +80,15 @@ def hire(
     invite: bool = False,
     announce: Callable[[str | None], object] = lambda password: None,
 ) -> Hired:
-    """Create a login, and the employee who has it unless the employee exists.
+    """Create a login for a new or an existing employee.
 
-    `employee` holds {column: value} of a new employee, or {"employee_id": ...} of an existing one. With `invite`, Auth
-    mails an invitation; otherwise the login gets a temporary password. `announce` receives the password (None with
+    `employee` is {column: value} of a new employee, or {"employee_id": ...} of an existing one. With `invite`, Auth
+    mails an invitation. Otherwise the login gets a temporary password. `announce` receives the password (None with
     `invite`) before Auth is called.
 
-    Raises EmailTaken, EmployeeRejected, EmployeeNotFound, NotPossible, InvalidQuery, AuthRefused: nothing was created.
-    Raises AuthUnavailable, Unavailable: nothing was created, or the relay finishes or undoes it.
+    Raises EmailTaken, EmployeeRejected, EmployeeNotFound, NotPossible, InvalidQuery or AuthRefused if nothing was
+    created. Raises AuthUnavailable or Unavailable. After these, nothing was created, or the relay finishes or undoes
+    the login.
     """
     if accounts is None:
         raise no_auth_admin()
@@ -112,7 +113,7 @@ def hire(
         answer = accounts.database.call("auth_sync_hire_v1", p_event_id=intent, p_lease=lease)
         hired = accepted(answer if answer.get("refused") != "lease_lost" else overtaken(accounts, intent))
     except (Unavailable, AuthUncertain):
-        raise  # the result is not known yet; the relay finds it out
+        raise  # the result is not known yet, so the relay finishes or undoes the intent
     except ServiceError as error:
         take_back(accounts, intent, auth_user_id, lease, error.reason)
         if isinstance(error, AuthEmailExists):
@@ -124,7 +125,7 @@ def hire(
 def call_accepted(database: Database, function: str, **params: Json) -> Json:
     """Call a function and return its result.
 
-    Raises as `refusals.accepted`, Unavailable, and EmployeeRejected if PostgreSQL cannot store a value.
+    Raises the errors of `refusals.accepted`, Unavailable, and EmployeeRejected if PostgreSQL cannot store a value.
     """
     try:
         return accepted(database.call(function, **params))
@@ -135,8 +136,8 @@ def call_accepted(database: Database, function: str, **params: Json) -> Json:
 def create(accounts: Accounts, auth_user_id: UUID, email: str, password: str | None) -> None:
     """Create the auth user. Without a password, its e-mail is not confirmed.
 
-    Raises AuthEmailExists, AuthThrottled, AuthRefused, and AuthUncertain if Auth did not respond: it may still create
-    the auth user later.
+    Raises AuthEmailExists, AuthThrottled or AuthRefused. Raises AuthUncertain if Auth did not respond, because it may
+    still create the auth user later.
     """
     try:
         accounts.admin.create(auth_user_id, email, password=password)
@@ -150,7 +151,7 @@ def create(accounts: Accounts, auth_user_id: UUID, email: str, password: str | N
 
 
 def is_there(accounts: Accounts, auth_user_id: UUID) -> bool:
-    """Whether Auth says that it has the auth user."""
+    """Return whether Auth has the auth user. Returns False if Auth does not respond or refuses the call."""
     try:
         return accounts.admin.get(auth_user_id) is not None
     except (AuthUnavailable, AuthRefused):
@@ -158,10 +159,11 @@ def is_there(accounts: Accounts, auth_user_id: UUID) -> bool:
 
 
 def send_invitation(accounts: Accounts, email: str) -> None:
-    """Have Auth mail an invitation. Raises AuthThrottled, AuthRefused, and AuthUncertain if Auth did not respond.
+    """Request from Auth that it mails an invitation.
 
-    An invitation that Auth processes after the auth user was deleted creates an auth user with an id of Auth's own
+    If the auth user is deleted before Auth processes the request, Auth creates an auth user with another id
     (supabase/auth v2.196).
+    Raises AuthThrottled, AuthRefused, and AuthUncertain if Auth did not respond.
     """
     try:
         accounts.admin.invite(email)
@@ -172,9 +174,10 @@ def send_invitation(accounts: Accounts, email: str) -> None:
 
 
 def overtaken(accounts: Accounts, event_id: str) -> Json:
-    """Return what `auth_sync_hire_v1` would have returned for an intent that the relay took after its lease had ended.
+    """Return the result of an intent that the relay settled after its lease had ended, as `auth_sync_hire_v1` does.
 
-    If the relay undid the intent, it is opened again to be undone once more: the auth user was created since then.
+    If the relay undid the intent, the intent is opened again, because the auth user was created after that. The relay
+    then deletes the auth user.
     """
     found = accounts.database.call("auth_sync_event_v1", p_event_id=event_id)
     if found is not None and found["outcome"] == ActionOutcome.CREATED:
@@ -197,7 +200,7 @@ def adopt(
     """Link an employee to an existing auth user that has this confirmed e-mail and no employee.
 
     `employee` has the shape that `hire` takes. Raises EmailTaken, EmployeeRejected, EmployeeNotFound, NotPossible or
-    InvalidQuery: nothing was linked; and Unavailable.
+    InvalidQuery if nothing was linked. Also raises Unavailable.
     """
     adopted = call_accepted(
         database,
@@ -214,7 +217,7 @@ def adopt(
 def choose(database: Database, employee_id: int, auth_user_id: UUID, *, requested_by: str) -> None:
     """Link an employee to the auth user that an admin chose.
 
-    Raises EmployeeNotFound, EmployeeRejected or NotPossible: nothing was linked; and Unavailable.
+    Raises EmployeeNotFound, EmployeeRejected or NotPossible if nothing was linked. Also raises Unavailable.
     """
     call_accepted(
         database,
@@ -226,10 +229,10 @@ def choose(database: Database, employee_id: int, auth_user_id: UUID, *, requeste
 
 
 def move(database: Database, employee_id: int, auth_user_id: UUID, *, requested_by: str) -> None:
-    """Link an active employee to the login of an inactive one with the same e-mail or number: the same person's former
-    row, which becomes free.
+    """Move the login of an inactive employee to an active employee who has the same e-mail or number.
 
-    Raises EmployeeNotFound, EmployeeRejected or NotPossible: nothing was moved; and Unavailable.
+    The inactive employee is the former row of the same person. Raises EmployeeNotFound, EmployeeRejected or NotPossible
+    if nothing was moved. Raises Unavailable.
     """
     call_accepted(
         database,
@@ -243,9 +246,10 @@ def move(database: Database, employee_id: int, auth_user_id: UUID, *, requested_
 def set_active(
     database: Database, accounts: Accounts | None, employee_id: int, is_active: bool, *, via: str
 ) -> Switched:
-    """Activate or deactivate an employee, and the login: immediately if Auth responds, otherwise through the relay.
+    """Activate or deactivate an employee, and enable or disable the login.
 
-    Raises EmployeeNotFound, EmployeeRejected, NotPossible or Unavailable: nothing has changed.
+    If Auth does not respond, the relay changes the login later. Raises EmployeeNotFound, EmployeeRejected, NotPossible
+    or Unavailable if the employee was not changed.
     """
     answer = database.call("auth_sync_set_active_v1", p_employee_id=employee_id, p_is_active=is_active, p_via=via)
     if answer is None:
@@ -266,7 +270,7 @@ def set_active(
 
 
 def performed_now(accounts: Accounts, event_id: str, lease: str) -> Performed | None:
-    """Perform an action. Returns None if that is not possible now, for any reason: then the relay performs it."""
+    """Perform an action. Returns None if an error prevents that now. The relay performs the action later."""
     try:
         return accounts.perform_now(event_id, lease)
     except ServiceError as error:

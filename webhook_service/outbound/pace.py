@@ -1,4 +1,4 @@
-"""Limits how fast a run calls the Auth Admin API beside the relays, and waits out pauses and outages."""
+"""Limits a run's calls to the Auth Admin API to the rate that it shares with the relays, and waits during outages."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from webhook_service.events import Json
 from webhook_service.outbound.accounts import Accounts
 
 FIRST_WAIT_SECONDS = 2
-"""The wait after the first failed attempt; it doubles with each attempt."""
+"""The wait after the first failed attempt. It doubles with each attempt."""
 MAX_ATTEMPTS = 5
-"""How many attempts in a row may fail before the error is raised."""
+"""The number of consecutive failed attempts after which the error is raised."""
 MAX_PAUSES = 10
-"""How many pauses Auth may request in a row without a success in between."""
+"""The number of pauses that Auth may request without a success in between."""
 MAX_OWN_PAUSE_SECONDS = 60
 """The longest pause, unless Auth requests a longer one."""
 MIN_ANNOUNCED_SECONDS = 2
@@ -23,22 +23,21 @@ MIN_ANNOUNCED_SECONDS = 2
 
 
 class Stopped(Exception):
-    """The run was asked to end."""
+    """A signal has requested that the run ends."""
 
 
 @dataclass(slots=True)
 class Pace:
     """The pace of one run.
 
-    `wait` waits for a number of seconds and returns whether the run must end. `say` shows a person what the run waits
-    for.
+    `wait` waits for a number of seconds and returns whether the run must end. `say` shows a person a message.
     """
 
     accounts: Accounts
     wait: Callable[[float], bool]
     say: Callable[[str], object]
     has_waited: bool = False
-    """Whether the run has waited for a while, so that data that it read before may have changed."""
+    """Whether the run has waited long enough that data that it read before may have changed."""
     _failures: int = 0
     _pauses: int = 0
 
@@ -63,15 +62,15 @@ class Pace:
         raise AssertionError
 
     def take_token(self) -> None:
-        """Wait until the rate limit allows a call to Auth. Raises as `call`."""
+        """Wait until the rate limit allows a call to Auth. Raises the errors of `call`."""
         self.rest(0, "")
         while (seconds := float(self.call("auth_sync_take_token_v1", p_rate=self.accounts.rate))) > 0:
             self.rest(seconds, "Auth requests a pause, or relays use the rate")
 
     def pause(self, error: AuthThrottled) -> None:
-        """Pause the calls of all relays and runs: the next token is issued after the pause.
+        """Pause the calls of all relays and runs. The database issues the next token after the pause.
 
-        Raises `error` after MAX_PAUSES pauses in a row, and what `call` raises.
+        Raises `error` after MAX_PAUSES consecutive pauses, and the errors of `call`.
         """
         self._pauses += 1
         if self._pauses > MAX_PAUSES:
@@ -81,9 +80,9 @@ class Pace:
         self.has_waited = True
 
     def wait_out(self, error: Unavailable | AuthUnavailable) -> None:
-        """Wait until Auth responds again, longer each time.
+        """Wait until Auth responds again. The wait doubles with each failure.
 
-        Raises `error` after MAX_ATTEMPTS failures in a row, and what `until_auth_answers` raises.
+        Raises `error` after MAX_ATTEMPTS consecutive failures, and the errors of `until_auth_answers`.
         """
         self._failures += 1
         self._back_off(error, self._failures)
@@ -92,7 +91,7 @@ class Pace:
     def until_auth_answers(self) -> None:
         """Wait until Auth responds.
 
-        Raises AuthUnavailable after MAX_ATTEMPTS failures in a row, AuthRefused if Auth refuses the key, Stopped.
+        Raises AuthUnavailable after MAX_ATTEMPTS consecutive failures, AuthRefused if Auth refuses the key, Stopped.
         """
         while True:
             try:
@@ -107,7 +106,7 @@ class Pace:
                 return
 
     def succeeded(self) -> None:
-        """Forget the failures and pauses so far."""
+        """Reset the counts of failures and pauses after a success."""
         self._failures = self._pauses = 0
 
     def _back_off(self, error: Unavailable | AuthUnavailable, attempt: int) -> None:

@@ -1,4 +1,4 @@
-"""The CSV file of temporary passwords. One run at a time adds to it, and only its owner can read it."""
+"""The CSV file of temporary passwords. Only one run at a time writes to the file, and only its owner can read it."""
 
 import csv
 import fcntl
@@ -15,21 +15,22 @@ from webhook_service.outbound.candidates import printable
 
 HEADER = ("employee_id", "email", "temporary_password")
 FLAGS = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-"""O_NOFOLLOW: a symbolic link could lead anywhere. O_NONBLOCK: opening a pipe must not wait for its other end."""
+"""O_NOFOLLOW refuses a symbolic link, which could name any file. With O_NONBLOCK, opening a pipe does not wait for a
+process at the pipe's other end."""
 IN_USE = "output_in_use"
 FORMULA_PREFIXES = tuple("=+-@")
-"""A spreadsheet takes a cell that begins with one of these for a formula."""
+"""A spreadsheet reads a cell that begins with one of these characters as a formula."""
 
 
 class PasswordFile:
-    """A password file that is open for this run alone.
+    """A password file that is open and locked for one run.
 
-    A line is on the disk when `add` returns. The constructor and `add` raise NotPossible (`output_failed`; the
-    constructor also `output_refused` and `output_in_use`).
+    A line is on the disk when `add` returns. The constructor and `add` raise NotPossible (`output_failed`). The
+    constructor also raises NotPossible with the reasons `output_refused` and `output_in_use`.
     """
 
     def __init__(self, path: Path) -> None:
-        """Create the file, or open one of an earlier run that only its owner can read."""
+        """Create the file, or open the file of an earlier run if only its owner can read it."""
         self.path = path
         self.employees: set[int] = set()
         """The employee_ids for which this run has written a password."""
@@ -45,7 +46,7 @@ class PasswordFile:
             raise
 
     def add(self, employee_id: int, email: str, password: str) -> None:
-        """Write a line. An e-mail that a spreadsheet would take for a formula gets a leading '."""
+        """Write a line. An e-mail that a spreadsheet would read as a formula gets a leading `'`."""
         shown = printable(email)
         line = line_of(employee_id, f"'{shown}" if shown.startswith(FORMULA_PREFIXES) else shown, password)
         try:
@@ -74,7 +75,7 @@ def opened(path: Path) -> tuple[int, bool]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush a folder to the disk: the name of a new file is stored in its folder."""
+    """Flush a folder to the disk, because the folder holds the name of a new file."""
     with suppress(OSError):  # some file systems cannot flush a folder
         number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -84,9 +85,9 @@ def sync_folder(folder: Path) -> None:
 
 
 def beginning(file: int, path: Path) -> bytes:
-    """Lock and check the file, and return the bytes that go before the first line.
+    """Lock and check the file, and return the bytes to write before the first line.
 
-    They are the header of an empty file, or the end of a line that was cut off. Raises NotPossible, OSError.
+    An empty file needs the header. A file whose last line was cut off needs a line break. Raises NotPossible, OSError.
     """
     found = os.fstat(file)
     if not stat.S_ISREG(found.st_mode):
@@ -132,5 +133,5 @@ def new_file(folder: Path, now: datetime) -> PasswordFile:
         try:
             return PasswordFile(path)
         except NotPossible as error:
-            if error.reason != IN_USE:  # a run that began in the same second has created it
+            if error.reason != IN_USE:  # otherwise another run created this file in the same second
                 raise

@@ -1,7 +1,8 @@
-"""Provisions logins: one for each active employee without one, with `logins.hire`, at the relays' shared rate.
+"""Creates logins for all active employees who have none, with `logins.hire`, at the rate of all relays together.
 
-A run may be killed at any moment, and several may run at once: each login has an intent in the ledger, under a lease,
-so no other run begins it. The intents of a killed run are finished or undone once their leases have ended.
+A run may be killed at any moment, and several runs may work at the same time. Each login has an intent in the ledger,
+under a lease, so no other run begins the same login. The intents of a killed run are finished or undone after their
+leases have ended.
 """
 
 from collections.abc import Callable
@@ -28,23 +29,23 @@ from webhook_service.outbound.pace import Pace, Stopped
 
 VIA = "provision"
 PAGE_SIZE = 20
-"""Small, because a candidate that changes before its turn is read again only with the next page."""
+"""Small, because a run notices a change of a candidate only when it reads the next page."""
 
 POLL_SECONDS = 1
 MAX_WAIT_SECONDS = logins.INTENT_LEASE_SECONDS + 30
-"""How long a run waits at its end for the logins that are under way: longer than their leases."""
+"""The longest wait at the end of a run for logins that are in progress. It is longer than their leases."""
 
 FATAL_REASONS = ("auth_key_refused", "auth_too_old")
-"""Reasons for which Auth refuses every login, not one."""
+"""Reasons for which Auth refuses every login, so the run ends."""
 
 
 @dataclass(slots=True)
 class Provisioned:
     """The progress of a run, counted in employees.
 
-    `finished` were begun by another run, or while Auth did not respond. `has_login` got a login just before their turn.
-    `refused` is {employee_id: reason}. `under_way` holds the employee_ids whose login was begun and is not known to be
-    created. `ended_by` is the error that ended the run early.
+    `finished` counts logins that another run began, or that were begun while Auth did not respond. `has_login` counts
+    employees who got a login before this run created one. `refused` is {employee_id: reason}. `under_way` holds the
+    employee_ids whose login was begun, but is not known to exist. `ended_by` is the error that ended the run early.
     """
 
     created: int = 0
@@ -67,11 +68,11 @@ class Provisioned:
 
 @dataclass(slots=True)
 class Provisioning:
-    """One run.
+    """One run of `provision`.
 
-    `announce` receives employee_id, e-mail and password (None with `invite`) before Auth does. `progress` receives the
-    counts after each employee. `limit` is the largest number of logins, `shared` the e-mails of
-    `candidates.shared_emails`, which are refused.
+    `announce` receives employee_id, e-mail and password (None with `invite`) before Auth is called. `progress` receives
+    the counts after each employee. `limit` is the largest number of logins. `shared` holds the e-mails that
+    `candidates.shared_emails` returned, which are refused.
     """
 
     accounts: Accounts
@@ -86,9 +87,9 @@ class Provisioning:
     done: Provisioned = field(default_factory=Provisioned)
 
     def run(self) -> Provisioned:
-        """Provision all candidates, then wait for those that are under way.
+        """Create the logins of all candidates, then wait for logins that are in progress.
 
-        A ServiceError that ends the run early, also one of `announce`, is returned in `ended_by`.
+        A ServiceError that ends the run early is returned in `ended_by`. It may be an error of `announce`.
         """
         try:
             self.pace.until_auth_answers()
@@ -115,7 +116,7 @@ class Provisioning:
         page = self._page(after)
         while page and not self._is_full:
             self.pace.take_token()
-            if self.pace.has_waited:  # the candidates may have changed meanwhile
+            if self.pace.has_waited:  # the candidates may have changed during the wait
                 self.pace.has_waited = False
                 page = self._page(after)
             if page and (self._provision(page[0]) or page[0].employee_id in self.done.under_way):
@@ -127,9 +128,10 @@ class Provisioning:
         return page_of(self.pace.call, after, limit, orphans=self.orphans)
 
     def _provision(self, candidate: Candidate) -> bool:
-        """Provision one login, and return whether it is settled. If not, it is under way, or Auth requests a pause.
+        """Create one login, and return whether it is settled.
 
-        The caller took a token for it before it read the candidate.
+        A login that is not settled is in progress, or Auth has requested a pause. The caller must take a token before
+        it reads the candidate.
         """
         employee_id = candidate.employee_id
         if candidate.email in self.shared:
@@ -203,11 +205,11 @@ class Provisioning:
             if count != len(self.done.under_way):
                 count = len(self.done.under_way)
                 left = MAX_WAIT_SECONDS - waited
-                self.pace.say(f"{count} are under way in another run, or not confirmed yet: waiting up to {left} s")
+                self.pace.say(f"{count} are in progress in another run, or not confirmed yet: waiting up to {left} s")
             self.pace.rest(POLL_SECONDS, "")
 
     def _check_again(self, employee_id: int, *, is_late: bool) -> bool:
-        """Whether the login that was under way is settled now."""
+        """Return whether the login that was in progress is settled now."""
         intent = self._intents.newest_of(employee_id, is_late=is_late)
         if intent.is_open:
             return False
@@ -224,7 +226,7 @@ class Provisioning:
 
 
 def reason_of(error: EmployeeNotFound | EmployeeRejected | EmailTaken | AuthRefused) -> str:
-    """Return the error's reason with known details, without personal data: `email_taken (employee 7 has it)`."""
+    """Return the error's reason and details, without personal data, such as `email_taken (employee 7 has it)`."""
     more = ""
     if isinstance(error, EmailTaken):
         holder = error.holder.get("employee_id")

@@ -11,6 +11,8 @@ from webhook_service.errors import (
 from webhook_service.events import Json
 
 NO_AUTH_ADMIN = "no_auth_admin"
+GENERATED = "428C9"
+"""The SQLSTATE of an attempt to write a generated column."""
 REFUSALS = {
     "has_login": "The employee has a login.",
     "inactive": "The employee is not active.",
@@ -22,13 +24,13 @@ REFUSALS = {
 
 
 def no_auth_admin() -> NotPossible:
-    """Return the error for a service without the Auth Admin API."""
+    """Return the error for a service in which the Auth Admin API is not configured."""
     detail = "The Auth Admin API is not configured: set SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY."
     return NotPossible(NO_AUTH_ADMIN, detail)
 
 
 def accepted(answer: Json) -> Json:
-    """Return the database's result if it is not a refusal, `{"refused": reason, ...}`.
+    """Return the database's result, unless it is a refusal: `{"refused": reason, ...}`.
 
     Raises EmailTaken, EmployeeRejected, InvalidQuery (unknown columns), EmployeeNotFound, Unavailable (`lease_lost`),
     NotPossible (the reasons in REFUSALS).
@@ -40,6 +42,9 @@ def accepted(answer: Json) -> Json:
         raise EmailTaken(answer["side"], {name: answer.get(name) for name in ("employee_id", "auth_user_id")})
     if refused == "employee_rejected":
         facts = {name: answer.get(name) for name in ("sqlstate", "constraint", "column")}
+        if facts["sqlstate"] == GENERATED:
+            detail = "is_active is generated in employees. Change the columns from which it is generated."
+            raise EmployeeRejected(detail, facts | {"column": "is_active"})
         raise EmployeeRejected("The employees table refuses the change.", facts)
     if refused == "unknown_fields":
         raise InvalidQuery({name: ["Unknown field."] for name in answer["fields"]})

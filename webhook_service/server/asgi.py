@@ -1,4 +1,4 @@
-"""The application as ASGI. The event loop answers webhooks and /healthz; Flask answers all else in threads."""
+"""The ASGI application. The event loop answers webhooks and /healthz. Flask answers all other requests in threads."""
 
 import asyncio
 from http import HTTPStatus
@@ -13,10 +13,10 @@ from webhook_service.web import Answer, Wiring, errors, health, webhooks
 from webhook_service.web.bodies import too_large, unreadable
 
 THREADS = 10
-"""The number of concurrent requests in Flask, in one process."""
+"""The largest number of concurrent requests in Flask, in one process."""
 
 BODY_SECONDS = 10.0
-"""How long a client may take to send a body."""
+"""The time limit for a client to send a body."""
 
 CONTENT_LENGTH = b"content-length"
 TRANSFER_ENCODING = b"transfer-encoding"
@@ -24,15 +24,15 @@ SIGNED_HEADERS = {name.encode(): name for name in webhooks.HEADERS}
 
 
 def application(app: Flask) -> ASGIApp:
-    """The ASGI form of the application that `create_app` returns. Both share the code that answers."""
+    """Return the ASGI form of the application that `create_app` returns, with the same responses."""
     wiring: Wiring = app.extensions["wiring"]
     limit = wiring.settings.max_body_bytes
     commits = GroupCommit(wiring.database, wiring.settings.policy)
-    # The send queue has no limit: with a limit, a thread would wait forever for a client that has stopped reading.
+    # The send queue has no limit, because a thread would wait forever at a full queue if its client stopped reading.
     flask = WSGIMiddleware(app, workers=THREADS, send_queue_size=0)  # type: ignore[arg-type]  # it has its own types
 
     async def receive_webhook(scope: HTTPScope, receive: Receive) -> Answer:
-        """Do the same as `web.webhooks.receive`, in one database call with the other deliveries that wait."""
+        """Do the same as `web.webhooks.receive`. Deliveries that wait at the same time share one database call."""
         trip = webhooks.Trip(wiring)
         try:
             body = await receive_body(scope, receive, limit)
@@ -69,9 +69,9 @@ async def respond(send: Send, answer: Answer) -> None:
 
 
 def head_error(scope: HTTPScope) -> str | None:
-    """The reason to refuse a head that two servers could read in two ways; None for a good head.
+    """Return the reason to refuse a head that two servers could read differently, or None for a good head.
 
-    Such heads serve to smuggle requests past a proxy.
+    An attacker can use such a head to smuggle a request past a proxy.
     """
     hosts = 0
     for name, value in scope["headers"]:
@@ -85,13 +85,13 @@ def head_error(scope: HTTPScope) -> str | None:
 
 
 def bad_request(detail: str) -> Answer:
-    """A 400 that closes the connection, because it is not certain where its next request begins."""
+    """Return a 400 that closes the connection, because the start of the next request is not certain."""
     problem = errors.problem(HTTPStatus.BAD_REQUEST, "bad_request", detail)
     return Answer(problem.status_code, [*problem.headers.items(), ("Connection", "close")], problem.get_data())
 
 
 def signed_headers(scope: HTTPScope) -> dict[str, str]:
-    """The headers that a delivery is verified by. The values of a repeated header are joined by a comma, as in WSGI."""
+    """Return the headers that prove a delivery. A comma joins the values of a repeated header, as in WSGI."""
     found: dict[str, str] = {}
     for written, value in scope["headers"]:
         if (name := SIGNED_HEADERS.get(written)) is not None:
@@ -101,17 +101,17 @@ def signed_headers(scope: HTTPScope) -> dict[str, str]:
 
 
 async def receive_body(scope: HTTPScope, receive: Receive, limit: int) -> bytes:
-    """Read the whole body. Raises PayloadTooLarge, or BadPayload if it does not end within BODY_SECONDS."""
+    """Read the whole body. Raises PayloadTooLarge, or BadPayload if the body does not end within BODY_SECONDS."""
     if is_declared_too_large(scope, limit) or len(body := await received(receive, limit)) > limit:
         raise too_large(limit)
     return body
 
 
 async def received_before(scope: HTTPScope, receive: Receive, limit: int) -> tuple[HTTPScope, Receive]:
-    """Read the body before a thread handles the request, so that a slow client does not hold up the thread.
+    """Read the body before a thread handles the request, so that a slow client does not block the thread.
 
-    Returns the scope with the body's length, and a `receive` that returns the body. If the body is too large, only the
-    bytes up to just over the limit are read, or none if its Content-Length is over the limit. Raises BadPayload.
+    Returns the scope with the body's length, and a `receive` that returns the body. If the Content-Length is over the
+    limit, the body is not read. Otherwise reading ends just over the limit. Raises BadPayload.
     """
     body = b""
     if not is_declared_too_large(scope, limit):
@@ -126,18 +126,18 @@ async def received_before(scope: HTTPScope, receive: Receive, limit: int) -> tup
 
 
 def with_length(scope: HTTPScope, length: int) -> HTTPScope:
-    """The scope with a Content-Length instead of chunks: Werkzeug finds neither the length nor the end of chunks."""
+    """Return the scope with a Content-Length instead of chunks, whose length and end Werkzeug cannot determine."""
     others = [(name, value) for name, value in scope["headers"] if name not in (CONTENT_LENGTH, TRANSFER_ENCODING)]
     return {**scope, "headers": [*others, (CONTENT_LENGTH, str(length).encode())]}
 
 
 def is_declared_too_large(scope: HTTPScope, limit: int) -> bool:
-    """Whether the Content-Length is over the limit."""
+    """Return whether the Content-Length is over the limit."""
     return any(name == CONTENT_LENGTH and int(value) > limit for name, value in scope["headers"])
 
 
 async def received(receive: Receive, limit: int) -> bytes:
-    """Read the body to its end, or until it is over the limit. Raises BadPayload."""
+    """Read the body to its end, or until its size is over the limit. Raises BadPayload."""
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):

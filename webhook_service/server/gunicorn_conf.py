@@ -1,4 +1,4 @@
-"""gunicorn's settings: `gunicorn -c python:webhook_service.server.gunicorn_conf wsgi:app`."""
+"""The settings of gunicorn, for `gunicorn -c python:webhook_service.server.gunicorn_conf wsgi:app`."""
 
 import gc
 import logging
@@ -13,53 +13,55 @@ from webhook_service.config import load_server, read_environment
 from webhook_service.log import dict_config
 from webhook_service.metrics import folder as metrics_folder
 
-# gunicorn takes every name in this module that is one of its settings. `config` is one, so it must not be a name here.
+# gunicorn reads each name of this module that is also one of its settings. `config` is a setting, so it must not be a
+# name here.
 _settings = load_server(read_environment())
 
 bind = f"{_settings.host}:{_settings.port}"
 workers = _settings.workers
 worker_class = "webhook_service.server.worker.Worker"
-backlog = 2048  # pg_net posts 200 requests at a time; a full queue would refuse some of them
+backlog = 2048  # pg_net posts 200 requests at the same time, and a full queue would refuse some of them
 keepalive = 5
 timeout = 30
-graceful_timeout = 30  # requests get worker.GRACE_SECONDS to finish, and then the relay gets RELAY_SECONDS
+graceful_timeout = 30  # more than worker.GRACE_SECONDS for the requests, and then RELAY_SECONDS for the relay
 control_socket_disable = True
 logconfig_dict = dict_config(_settings.log_level)
 
-# Log lines show neither the caller nor threads and processes, so logging need not find these out for each line
-# (logging's manual, "Optimization").
+# Log lines do not show callers, threads or processes, so logging does not need to find these for each line (logging's
+# manual, "Optimization").
 logging._srcfile = None
 logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 RELAY_SECONDS = 15
-"""How long the relay's last batch may take when the worker stops. A call of the Auth Admin API takes no longer."""
+"""The time limit of the relay's last batch when the worker stops. No call of the Auth Admin API takes longer."""
 
 ALLOCATIONS = 10_000
-"""The number of allocations between two garbage collections. A batch of requests makes more than Python's default, 700.
+"""The number of allocations between two garbage collections. One batch of requests makes more than 700, which is
+Python's default.
 """
 
 
 def when_ready(server: Any) -> None:
-    """Make the folder in which all workers count, before the first worker starts.
+    """Create the folder of the workers' counters before the first worker starts.
 
-    prometheus-client reads the variable when it is imported, so this process must not import it earlier.
+    prometheus-client reads the environment variable during its import, so this process must not import it earlier.
     """
     metrics_folder.remove_abandoned()
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics_folder.make(server.cfg.uid, server.cfg.gid))
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    """Keep the counts of a worker that has ended in the sum."""
+    """Add the counts of a worker that has ended to the sum."""
     from webhook_service.metrics.files import FOLDER, add_up_ended  # imports prometheus-client
 
     try:
         add_up_ended(Path(os.environ[FOLDER]), server.WORKERS)
-    except (OSError, RuntimeError, struct.error) as error:  # would end the server
+    except (OSError, RuntimeError, struct.error) as error:  # an exception in this hook would end the server
         server.log.warning("the counts of a worker are lost (%s)", type(error).__name__)
 
 
 def on_exit(server: Any) -> None:
-    """Remove the folder in which the workers count."""
+    """Remove the folder of the workers' counters."""
     if folder := os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None):
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -67,8 +69,8 @@ def on_exit(server: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """Prepare a worker, and start its relay unless RELAY is off.
 
-    The worker may open as many files as the system allows, because connections are files. The objects that are loaded
-    by now are frozen, because searching them for garbage again and again would be a tenth of the cost of an event.
+    The worker may open as many files as the system allows, because connections are files. The garbage collector skips
+    the objects that are loaded by now. Otherwise it would use a tenth of the time of each event.
     """
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -80,7 +82,7 @@ def post_worker_init(worker: Any) -> None:
 
 
 def worker_exit(server: Any, worker: Any) -> None:
-    """Wait for the relay's current batch. A lease that is left behind would delay its rows for half a minute."""
+    """Wait for the relay's current batch. Otherwise its leases would delay the batch's rows for half a minute."""
     app = getattr(worker, "wsgi", None)  # None if the worker never started
     if app is not None and (relay := app.extensions.get("relay")) is not None:
         relay.stop(patience=RELAY_SECONDS)

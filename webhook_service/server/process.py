@@ -1,4 +1,4 @@
-"""Start gunicorn in a process of its own, wait for it, and stop it."""
+"""Starts gunicorn in a separate process, waits until it is ready, and stops it."""
 
 import os
 import signal
@@ -33,7 +33,7 @@ def running(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run the server with this environment, and stop it gracefully at the end.
 
-    It logs to `log`, or to standard error. It listens on `listener` if that is given, else on HOST and PORT.
+    The server logs to `log`, or to standard error. It listens on `listener`, or on HOST and PORT.
     """
     descriptors = () if listener is None else (listener.fileno(),)
     bind = [f"--bind=fd://{descriptor}" for descriptor in descriptors]
@@ -43,7 +43,7 @@ def running(
         stdout=log,
         stderr=log,
         pass_fds=descriptors,
-        start_new_session=True,  # Ctrl+C must not reach gunicorn, which would stop at once instead of gracefully
+        start_new_session=True,  # Ctrl+C must not reach gunicorn, which would stop without its grace period
     )
     try:
         yield process
@@ -57,13 +57,13 @@ def running(
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill the server and its workers at once, as a power failure does."""
-    os.killpg(process.pid, signal.SIGKILL)  # `running` has made it the leader of a group
+    """Kill the server and its workers without a grace period, as a power failure does."""
+    os.killpg(process.pid, signal.SIGKILL)  # `running` has made the server the leader of a process group
     process.wait()
 
 
 def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
-    """Wait until /readyz reports ready. Raises Unavailable if the process ends, or is not ready in time."""
+    """Wait until /readyz reports ready. Raises Unavailable if the process ends, or if it is not ready in time."""
     deadline = time.monotonic() + START_PATIENCE_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         try:
@@ -76,7 +76,7 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
 
 
 def listening(preferred: int) -> socket.socket:
-    """A socket that listens on 127.0.0.1, at the port `preferred` if that is free, else at any free port."""
+    """Return a socket that listens on 127.0.0.1, at the port `preferred`, or at a free port if it is in use."""
     try:
         return socket.create_server(("127.0.0.1", preferred), backlog=BACKLOG)
     except OSError:

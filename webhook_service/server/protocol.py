@@ -1,4 +1,4 @@
-"""One HTTP connection: uvicorn's protocol on httptools, with the limits that uvicorn leaves to a proxy."""
+"""The protocol of an HTTP connection: that of uvicorn on httptools, with the limits that uvicorn leaves to a proxy."""
 
 import asyncio
 import os
@@ -9,29 +9,30 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_SECONDS = 10.0
-"""How long a client may take for the head of a request, from its first byte or from the start of the connection."""
+"""The time limit for the head of a request, from its first byte or from the start of the connection."""
 
 HEAD_BYTES = 32 * 1024
-"""The maximum size of a head, and of anything else outside a body: empty lines, chunk extensions, trailers."""
+"""The maximum size of a head. It also limits other bytes outside a body: empty lines, chunk extensions and trailers."""
 
 MAX_PIPELINED = 100
-"""The number of requests that may wait for the response to an earlier one. Each takes 2 kB, and one read may hold
-thousands of them.
+"""The largest number of requests that wait for the response to an earlier request. Each request takes 2 kB, and one
+read may hold thousands of requests.
 """
 
 LAST_REQUEST_SECONDS = 1.0
-"""How long an open connection may still send a request after the worker begins to stop; the response closes the
-connection. Otherwise a client that has just been accepted, or has a keep-alive connection, loses what it is sending.
+"""The time in which an open connection may still send a request after the worker begins to stop. The response closes
+the connection. Otherwise a new connection or a keep-alive connection would lose the request that it is sending.
 """
 
 RESERVED_FILES = 64
-"""The number of open files that are kept for the database, the log, the relay and Auth. The rest are connections."""
+"""The number of open files that are reserved for the database, the log, the relay and Auth. Connections may use all
+other files."""
 
 BODY_HEADERS = (b"content-length", b"transfer-encoding")
 
 
 def max_connections() -> int | None:
-    """The number of connections of one process, by its limit of open files; None if there is no limit."""
+    """Return the largest number of connections of one process, or None if its open files have no limit."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return None if files == resource.RLIM_INFINITY else max(1, files - RESERVED_FILES)
 
@@ -39,15 +40,15 @@ def max_connections() -> int | None:
 class Protocol(HttpToolsProtocol):
     """Limits the time and the size of a head, the number of connections, and the number of pipelined requests.
 
-    Every complete request gets a response, even if the client has closed its direction or sends garbage after it. The
-    configuration's `limit_concurrency` limits connections here, not requests, because an idle connection takes a file
-    too.
+    Every complete request gets a response, even if the client has closed its direction or sends garbage after the
+    request. The configuration's `limit_concurrency` limits connections here instead of requests, because an idle
+    connection needs a file too.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Let other workers run before this connection is served.
 
-        Otherwise the running worker would accept all of many simultaneous connections.
+        Otherwise the running worker would accept all simultaneous connections.
         """
         os.sched_yield()
         super().__init__(*args, **kwargs)
@@ -55,9 +56,9 @@ class Protocol(HttpToolsProtocol):
         self._head_ends: asyncio.TimerHandle | None = None
         self._is_in_head = False
         self._is_complete = True  # no request is partly received
-        self._idle_bytes = 0  # received since the last complete request or part of a body
+        self._idle_bytes = 0  # the number of bytes since the last complete request or part of a body
         self._has_progress = False  # the current read has completed a request or a part of a body
-        self._is_last = False  # no more requests are read
+        self._is_last = False  # the protocol reads no further requests
         self._is_ending = False
 
     # Called by asyncio
@@ -83,7 +84,7 @@ class Protocol(HttpToolsProtocol):
             self._await_head()
 
     def eof_received(self) -> bool:  # type: ignore[override]  # as asyncio has it
-        """A client that sends a complete request and then closes its direction gets the response."""
+        """Keep the connection open for the response if the client has closed its direction after a complete request."""
         if self._awaits_client():
             return False
         self.cycle.keep_alive = False
@@ -93,7 +94,7 @@ class Protocol(HttpToolsProtocol):
         self._head_is_here()
         super().connection_lost(exc)
 
-    # Called by the parser; a ValueError causes a 400
+    # Called by the parser. A ValueError causes a 400.
 
     def on_message_begin(self) -> None:
         super()._unset_keepalive_if_required()
@@ -102,7 +103,7 @@ class Protocol(HttpToolsProtocol):
         self._is_complete = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """The parser calls this for trailers too, which are not headers."""
+        """Ignore trailers, for which the parser calls this method too."""
         if self._is_in_head:
             super().on_header(name, value)
 
@@ -121,7 +122,7 @@ class Protocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
-        """Do the same as uvicorn, without its checks for WebSockets: a client can cause a call with each byte."""
+        """Do the same as uvicorn, but skip its slow checks for WebSockets, because each byte may cause a call."""
         self._has_progress = True
         cycle = self.cycle
         if not cycle.response_complete:
@@ -137,7 +138,7 @@ class Protocol(HttpToolsProtocol):
     # Called by uvicorn
 
     def send_400_response(self, msg: str) -> None:
-        """Complete requests before a malformed one are answered first; their last response closes the connection."""
+        """Answer the complete requests before the malformed one first. Their last response closes the connection."""
         if self.cycle is None or self.cycle.response_complete or self.cycle.more_body:
             super().send_400_response(msg)
         else:
@@ -145,7 +146,7 @@ class Protocol(HttpToolsProtocol):
             self._is_last = True
 
     def shutdown(self) -> None:
-        """Stop serving: close the connection after its current request, or after the last one it sends in time."""
+        """Close the connection after its current request, or after a last request within LAST_REQUEST_SECONDS."""
         self._is_ending = True
         if self.cycle is not None:
             self.cycle.keep_alive = False
@@ -153,14 +154,17 @@ class Protocol(HttpToolsProtocol):
             self.loop.call_later(LAST_REQUEST_SECONDS, self._close_if_silent)
 
     def _unset_keepalive_if_required(self) -> None:
-        """Only a new request ends the keep-alive timeout; an empty line or the rest of an answered body does not."""
+        """Continue the keep-alive timeout, because only a new request ends it.
+
+        An empty line, or the remaining bytes of an answered body, does not end the timeout.
+        """
         if self.transport.is_closing():
             super()._unset_keepalive_if_required()
 
     # Called by this class
 
     def _awaits_client(self) -> bool:
-        """Whether there is no complete request without a response."""
+        """Return whether all complete requests have their responses."""
         return self.cycle is None or self.cycle.response_complete or not self._is_complete
 
     def _close_if_silent(self) -> None:

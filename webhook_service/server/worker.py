@@ -1,4 +1,4 @@
-"""gunicorn's worker class: uvicorn's worker, which also stops its relay, and ends if gunicorn's main process dies."""
+"""uvicorn's worker class for gunicorn, which also stops its relay, and ends if gunicorn's main process dies."""
 
 import asyncio
 import logging
@@ -25,7 +25,7 @@ HEARTBEAT_SECONDS = 1
 class QuietServer(Server):
     """A uvicorn server that does not re-raise the signal that stopped it.
 
-    If the signal were raised again, gunicorn's hooks, which stop the relay, would not run.
+    If the signal were raised again, gunicorn would not run its hooks, which stop the relay.
     """
 
     @contextmanager
@@ -50,11 +50,12 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # it has no types
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # gunicorn already logs the start and end of a worker. Strangers could fill the log with malformed requests.
+        # gunicorn already logs the start and end of a worker. uvicorn would also log each malformed request, and anyone
+        # can send such requests.
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
 
     def init_process(self) -> None:
-        """Set the signal handlers early, so that gunicorn's own do not handle a signal while the application loads."""
+        """Set the signal handlers before the application loads, instead of gunicorn's handlers."""
         self.init_signals()
         super().init_process()
 

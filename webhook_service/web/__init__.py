@@ -1,4 +1,4 @@
-"""The HTTP interface. A view translates between HTTP and the other packages, and does nothing else."""
+"""The HTTP interface. A view only translates between HTTP and the other packages."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,9 +14,9 @@ from webhook_service.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """The objects that the views use; `app` creates them.
+    """The objects that the views use. `app` creates them.
 
-    `accounts` is None if no Auth Admin API is configured, and `check_password` if there is no Auth to sign in with.
+    `accounts` is None if no Auth Admin API is configured. `check_password` is None if admins cannot sign in with Auth.
     `now()` returns the current time in UTC.
     """
 

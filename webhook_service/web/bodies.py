@@ -1,4 +1,4 @@
-"""Read the body of a WSGI request, up to a limit in bytes."""
+"""Reads the body of a WSGI request, up to a limit in bytes."""
 
 from wsgiref.types import WSGIEnvironment
 
@@ -10,12 +10,12 @@ from webhook_service.errors import BadPayload, PayloadTooLarge
 
 
 def read_body(environ: WSGIEnvironment, limit: int) -> bytes:
-    """Read the whole body. Raises PayloadTooLarge, or BadPayload if the client does not send all of it."""
-    try:  # without a length in a header, Werkzeug silently cuts the body at its limit, so its limit is one byte more
+    """Read the whole body. Raises PayloadTooLarge, or BadPayload if the client sends only a part of the body."""
+    try:  # Werkzeug silently cuts a body without Content-Length at its limit, so its limit is one byte larger
         body = get_input_stream(environ, max_content_length=limit + 1).read()
     except RequestEntityTooLarge as error:
         raise too_large(limit) from error
-    except (OSError, ClientDisconnected, ParseException) as error:  # a broken connection; a malformed chunk
+    except (OSError, ClientDisconnected, ParseException) as error:  # a broken connection or a malformed chunk
         raise unreadable() from error
     if len(body) > limit:
         raise too_large(limit)
@@ -23,10 +23,10 @@ def read_body(environ: WSGIEnvironment, limit: int) -> bytes:
 
 
 def too_large(limit: int) -> PayloadTooLarge:
-    """The error for a body of more than `limit` bytes."""
+    """Return the error for a body of more than `limit` bytes."""
     return PayloadTooLarge("too_large", f"The body is larger than {limit} bytes.")
 
 
 def unreadable() -> BadPayload:
-    """The error for a body that ends too early, takes too long or is malformed."""
+    """Return the error for a body that ends too early, takes too long or is malformed."""
     return BadPayload("unreadable", "The body could not be read to its end.")

@@ -1,4 +1,4 @@
-"""Errors -> `application/problem+json` (RFC 9457). Only this module knows the HTTP statuses of errors."""
+"""Converts errors to `application/problem+json` (RFC 9457). Only this module maps errors to HTTP statuses."""
 
 import json
 import logging
@@ -65,7 +65,7 @@ STATUSES: dict[type[ServiceError], HTTPStatus] = {
 
 
 def problem(status: HTTPStatus, reason: str, detail: str, **more: object) -> Response:
-    """A response with a problem document: type, title, status, detail, the stable `reason`, and `more` members."""
+    """Return a response with a problem document: type, title, status, detail, the stable `reason`, and `more`."""
     document = {
         "type": f"urn:webhook-service:{reason}",
         "title": status.phrase,
@@ -77,7 +77,7 @@ def problem(status: HTTPStatus, reason: str, detail: str, **more: object) -> Res
 
 
 def members_of(error: ServiceError) -> dict[str, object]:
-    """The further members of an error's problem document."""
+    """Return the members of an error's problem document that other errors do not have."""
     if isinstance(error, InvalidQuery):
         return {"fields": error.fields}
     if isinstance(error, EmployeeRejected):
@@ -88,23 +88,23 @@ def members_of(error: ServiceError) -> dict[str, object]:
 
 
 def status_of(error: ServiceError) -> HTTPStatus:
-    """The HTTP status of an error of this service."""
+    """Return the HTTP status of an error of this service."""
     return STATUSES[type(error)]
 
 
 def log_service_error(error: ServiceError) -> None:
-    """Log the error if it is not the caller's fault."""
+    """Log the error if the caller has not caused it."""
     if isinstance(error, Unavailable | DatabaseError):
         log.error("database error", extra={"reason": error.reason, "detail": error.detail}, exc_info=error)
 
 
 def log_unexpected_error(error: Exception) -> None:
-    """Log an error that no code expects."""
+    """Log an error that this service does not expect."""
     log.error("unexpected error", exc_info=error)
 
 
 def answer_to(error: Exception) -> tuple[Response, str]:
-    """The problem document of any error, and its reason. Logs errors that are not the caller's fault."""
+    """Return the problem document of any error, and its reason. Logs the error if the caller has not caused it."""
     if isinstance(error, ServiceError):
         return problem_of_service_error(error), error.reason
     if isinstance(error, HTTPException):
@@ -116,7 +116,7 @@ def answer_to(error: Exception) -> tuple[Response, str]:
 
 
 def problem_of_service_error(error: ServiceError) -> Response:
-    """The problem document of an error of this service, with Retry-After or WWW-Authenticate where these apply."""
+    """Return the problem document of an error of this service, with its headers Retry-After and WWW-Authenticate."""
     log_service_error(error)
     response = problem(status_of(error), error.reason, error.detail, **members_of(error))
     if isinstance(error, Unavailable | AuthUnavailable):
@@ -127,7 +127,10 @@ def problem_of_service_error(error: ServiceError) -> Response:
 
 
 def problem_of_http_error(error: HTTPException, status: HTTPStatus) -> Response:
-    """The problem document of an error of Flask or Werkzeug. The reason is the status's name, such as `not_found`."""
+    """Return the problem document of an error of Flask or Werkzeug.
+
+    The reason is the name of the status, such as `not_found`.
+    """
     response = problem(status, status.name.lower(), error.description or status.description)
     for name, value in error.get_headers():
         if name == "Allow":
@@ -136,7 +139,7 @@ def problem_of_http_error(error: HTTPException, status: HTTPStatus) -> Response:
 
 
 def register(app: Flask) -> None:
-    """Answer every error of a view with a problem document."""
+    """Register a handler that answers every error of a view with a problem document."""
 
     @app.errorhandler(Exception)
     def problem_of(error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""GET /healthz and GET /readyz, for probes."""
+"""The routes GET /healthz and GET /readyz for probes."""
 
 from http import HTTPStatus
 
@@ -6,10 +6,13 @@ from flask import Blueprint, Response, jsonify
 
 from webhook_service.db import migrate
 from webhook_service.errors import ServiceError
-from webhook_service.ports import Database
+from webhook_service.events import Json
+from webhook_service.ledger.wording import describe
 from webhook_service.web import Answer, Wiring
 
 ALIVE_PATH = "/healthz"
+MAX_RELAY_SILENCE_SECONDS = 120
+READ_ONLY = "The database is read-only: its disk is full, or it is a replica."
 
 
 def blueprint(wiring: Wiring) -> Blueprint:
@@ -23,19 +26,22 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
     @health.get("/readyz")
     def ready() -> tuple[Response, HTTPStatus]:
-        """Answer 200 if the database answers and has all migrations, and otherwise 503 with the failed check.
+        """Answer 200 if the database responds and has all migrations, and otherwise 503 with the failed check.
 
-        The response also has the ages of the relay's last pass and of events. They do not change the status, because
-        the service takes deliveries without a relay too.
+        The response also has the ages of the relay's last pass and of events, and the failing loops. They do not change
+        the status, because the service can process deliveries without a relay.
         """
         checks = {"database": "ok", "migrations": "ok"}
-        reported = {}
+        reported: dict[str, Json] = {}
         try:
             gap = migrate.gap(wiring.database, wanted)
             if gap is not None:
                 checks["migrations"] = f"{gap}: run `webhook-service migrate`"
             else:
-                reported = relay_and_backlog(wiring.database)
+                facts = wiring.database.call("auth_sync_readiness_v1")
+                reported = relay_and_backlog(facts) | relay_finding(facts)
+                if facts.get("is_read_only"):
+                    checks["database"] = READ_ONLY
         except ServiceError as error:
             checks = {"database": error.detail, "migrations": "unknown"}
         is_ready = all(check == "ok" for check in checks.values())
@@ -46,16 +52,28 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
 
 def alive() -> Answer:
-    """The response of /healthz, which checks only that the process runs."""
+    """Return the response of /healthz, which proves only that the process runs."""
     body = b'{"status": "alive"}\n'
     return Answer(HTTPStatus.OK, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))], body)
 
 
-def relay_and_backlog(database: Database) -> dict[str, float | None]:
-    """The seconds since the last pass of a relay, since the last event, and since the oldest pending event arrived.
+def relay_finding(facts: Json) -> dict[str, Json]:
+    """Return {"relay": what to do} if no relay has run recently.
 
-    A value is None if there is no such pass or event.
+    It does not change the status, because the service can process deliveries without a relay.
     """
-    found = database.call("auth_sync_readiness_v1")
+    silent = facts["relay_last_run_seconds"]
+    if silent is not None and silent <= MAX_RELAY_SILENCE_SECONDS:
+        return {}
+    since = "has ever run" if silent is None else f"has run for {describe(silent)}"
+    return {"relay": f"no relay {since}: run `webhook-service relay`, or `webhook-service serve` without RELAY=off"}
+
+
+def relay_and_backlog(facts: Json) -> dict[str, Json]:
+    """Return the seconds since a relay's last pass, since the last event, and since the oldest pending event.
+
+    A value is None if there is no such pass or event. `failing_loops` has each failing loop, its time and its reason.
+    """
     names = ("relay_last_run_seconds", "oldest_pending_seconds", "last_event_seconds")
-    return {name: None if found[name] is None else round(found[name], 1) for name in names}
+    ages = {name: None if facts[name] is None else round(facts[name], 1) for name in names}
+    return ages | {"failing_loops": facts["failing_loops"]}

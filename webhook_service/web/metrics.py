@@ -1,4 +1,4 @@
-"""GET /metrics, for Prometheus. It needs no key, like the probes, because it holds only counts and ages."""
+"""The route GET /metrics for Prometheus. Like the probes, it needs no key, because it shows only counts and ages."""
 
 from flask import Blueprint, Response
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -9,10 +9,10 @@ from webhook_service.events import Json
 from webhook_service.web import Wiring
 
 PATIENCE_SECONDS = 1.5
-"""How long a scrape waits for the database. Every scrape is answered within two seconds."""
+"""The longest wait of a scrape for the database. The service answers every scrape within two seconds."""
 
 MAX_CALLS = 2
-"""The number of calls that may wait for a silent database. More scrapes do not take more of its connections."""
+"""The largest number of calls that wait for a database that does not respond. It limits the connections of scrapes."""
 
 
 def blueprint(wiring: Wiring) -> Blueprint:
@@ -27,7 +27,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
     @metrics.get("/metrics")
     def scrape() -> Response:
-        """Answer with all metrics, or without the database's numbers if the database is unavailable."""
+        """Return all metrics. If the database is unavailable, its numbers are missing."""
         return Response(wiring.metrics.exposed(numbers()), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     return metrics

@@ -1,7 +1,7 @@
-"""POST /webhook/auth, which receives the events of Auth. `receive` shows all steps of a delivery.
+"""The route POST /webhook/auth, which receives the events of Auth. `receive` shows all steps of a delivery.
 
-The view runs under any WSGI server. `server.asgi` takes the same steps in an event loop, and merges events that arrive
-at the same time into one database call.
+The view runs under any WSGI server. `server.asgi` performs the same steps in an event loop, and merges events that
+arrive at the same time into one database call.
 """
 
 import json
@@ -56,17 +56,17 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
 
 class Trip:
-    """A delivery from its arrival to its response. Each writes one line to the log, and counts once in the metrics."""
+    """A delivery from its arrival to its response. It writes one log line, and counts once in the metrics."""
 
     def __init__(self, wiring: Wiring) -> None:
         self._wiring = wiring
         self._started = time.perf_counter()
-        self._fields: dict[str, object] = {}  # the log line's fields that are known so far
+        self._fields: dict[str, object] = {}  # the known fields of the log line
 
     def decide(self, body: bytes, headers: Mapping[str, str]) -> Work:
         """Verify and parse the delivery, and decide which work it causes.
 
-        `headers` are those of HEADERS that the request has, with names in lower case. Raises BadSignature,
+        `headers` holds the request's headers whose names are in HEADERS, with names in lower case. Raises BadSignature,
         WrongContentType, BadPayload or InvalidPayload.
         """
         settings = self._wiring.settings
@@ -79,14 +79,14 @@ class Trip:
         return handlers.decide(event, settings.policy)
 
     def accepted(self, result: Result) -> Answer:
-        """The 200 response for a result. Writes the log line, and counts."""
+        """Return the 200 response for a result. Write the log line, and count the delivery."""
         self._fields |= {"outcome": result.outcome, "status": result.status}
         body = json.dumps({"event_id": result.event_id, "status": result.status, "outcome": result.outcome}).encode()
         self._note(200, result.outcome, None)
         return Answer(200, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))], body)
 
     def refused(self, error: Exception) -> Answer:
-        """The problem document for an error. Writes the log line, and counts."""
+        """Return the problem document for an error. Write the log line, and count the delivery."""
         problem, reason = errors.answer_to(error)
         self._fields["reason"] = reason
         self._note(problem.status_code, None, reason)
@@ -99,9 +99,9 @@ class Trip:
 
 
 def verified(body: bytes, headers: Mapping[str, str], settings: Settings, *, now: datetime) -> Delivery:
-    """Verify a delivery by its signature. Raises BadSignature.
+    """Verify the signature of a delivery. Raises BadSignature.
 
-    With WEBHOOK_STATIC_TOKEN=on, a delivery that has no signature but a token is verified by the token.
+    With WEBHOOK_STATIC_TOKEN=on, the token of a delivery without a signature is verified instead.
     """
     is_signed = signature.SIGNATURE_HEADER in headers
     if settings.static_token and not is_signed and signature.TOKEN_HEADER in headers:
@@ -110,6 +110,6 @@ def verified(body: bytes, headers: Mapping[str, str], settings: Settings, *, now
 
 
 def is_json(headers: Mapping[str, str]) -> bool:
-    """Whether the media type is application/json, in any case and with any parameters."""
+    """Return whether the media type is application/json. Letter case and parameters do not matter."""
     media_type = headers.get(CONTENT_TYPE, "").partition(";")[0]
     return media_type.strip().lower() == "application/json"

@@ -1,6 +1,6 @@
 """The contract of AuthAdmin, for Supabase's admin API through supabase-py and for the stand-in in the database.
 
-This file has reads, creation and deletion. Changes are in test_auth_admin_changes.py, and the failures of a real HTTP
+This file tests reads, creation and deletion. Changes are in test_auth_admin_changes.py, and the failures of a real HTTP
 API in test_auth_outages.py.
 """
 
@@ -30,12 +30,12 @@ def admin(request: pytest.FixtureRequest, database_url: str) -> Iterator[AuthAdm
 
 
 def test_an_unknown_user_is_none(admin: AuthAdmin) -> None:
-    """An auth user that does not exist is not an error."""
+    """A read of an auth user that does not exist returns None."""
     assert admin.get(JANE) is None
 
 
 def test_a_user_is_created_with_a_password(admin: AuthAdmin, connection: Connection) -> None:
-    """The user has the requested id, and its e-mail is in lower case and confirmed."""
+    """A user that is created with a password has the requested id, and a confirmed e-mail in lower case."""
     created = admin.create(JANE, "Jane.Doe@Example.com", password=PASSWORD)
     assert created == Account(JANE, EMAIL, email_confirmed=True)
     assert admin.get(JANE) == created
@@ -43,7 +43,7 @@ def test_a_user_is_created_with_a_password(admin: AuthAdmin, connection: Connect
 
 
 def test_a_user_is_created_without_a_password(admin: AuthAdmin) -> None:
-    """The user's e-mail is not confirmed yet, and no invitation is sent."""
+    """A user that is created without a password has an unconfirmed e-mail, and gets no invitation."""
     assert admin.create(JANE, EMAIL, password=None) == Account(JANE, EMAIL) == admin.get(JANE)
 
 
@@ -52,7 +52,7 @@ def test_a_user_is_created_without_a_password(admin: AuthAdmin) -> None:
 def test_an_email_is_created_once(
     admin: AuthAdmin, connection: Connection, database_url: str, email: str, confirmed: bool
 ) -> None:
-    """The user that has an e-mail keeps it, whether it is confirmed or not."""
+    """A user with a taken e-mail is not created. The other user keeps the e-mail, even if it is not confirmed."""
     with auth_on(database_url) as auth:
         auth.admin_create(EMAIL, confirmed=confirmed, id=JANE)
     before = row(connection)
@@ -82,7 +82,7 @@ def test_the_email_of_an_sso_user_is_free(admin: AuthAdmin, database_url: str) -
     "email", ["", "n/a", "jane", "jane@", "jane doe@example.com", " jane@example.com", "jané@x.de"]
 )
 def test_an_invalid_email_is_refused(admin: AuthAdmin, connection: Connection, email: str) -> None:
-    """An invalid e-mail cannot be created, invited or changed to, and nothing else of the call is carried out."""
+    """An invalid e-mail cannot be created, invited or changed to, and the call changes nothing else."""
     bob = uuid4()
     admin.create(bob, "bob@example.com", password=PASSWORD)
     before = row(connection, bob)
@@ -100,9 +100,9 @@ def test_an_invalid_email_is_refused(admin: AuthAdmin, connection: Connection, e
 
 
 def test_a_user_is_deleted_for_good(admin: AuthAdmin, connection: Connection, database_url: str) -> None:
-    """A delete removes the user and its sessions, also if it was soft-deleted.
+    """A deletion removes the user and its sessions, even if the user was soft-deleted.
 
-    A delete of an unknown user does nothing.
+    The deletion of an unknown user changes nothing.
     """
     bob, gone = uuid4(), uuid4()
     with auth_on(database_url) as auth:
@@ -116,7 +116,7 @@ def test_a_user_is_deleted_for_good(admin: AuthAdmin, connection: Connection, da
 
 
 def test_a_soft_deleted_user_is_returned(admin: AuthAdmin, connection: Connection, database_url: str) -> None:
-    """A soft-deleted user has the time of its deletion and no address."""
+    """A read of a soft-deleted user returns the time of its deletion and no e-mail address."""
     admin.create(JANE, EMAIL, password=PASSWORD)
     with auth_on(database_url) as auth:
         auth.soft_delete(JANE)
@@ -136,7 +136,7 @@ def test_a_user_without_an_email(admin: AuthAdmin, database_url: str) -> None:
 
 
 def test_an_unconfirmed_user_is_invited(admin: AuthAdmin, connection: Connection) -> None:
-    """An unconfirmed user can be invited again, by any spelling of the e-mail, and stays unconfirmed."""
+    """An unconfirmed user can be invited again, by its e-mail in any case, and stays unconfirmed."""
     admin.create(JANE, EMAIL, password=None)
     for email in (EMAIL, EMAIL.upper()):
         admin.invite(email)
@@ -164,7 +164,7 @@ def test_a_confirmed_user_is_not_invited(admin: AuthAdmin, connection: Connectio
 
 
 def test_calls_are_captured(admin: AuthAdmin, connection: Connection) -> None:
-    """Each call changes auth.users, so the triggers capture it."""
+    """The triggers capture each call, because it changes auth.users."""
     admin.create(JANE, EMAIL, password=PASSWORD)
     admin.update(JANE, banned=True)
     admin.delete(JANE)
@@ -172,7 +172,7 @@ def test_calls_are_captured(admin: AuthAdmin, connection: Connection) -> None:
 
 
 def test_threads_share_an_admin(admin: AuthAdmin, connection: Connection) -> None:
-    """Concurrent calls each get their own result, and only one of several threads creates the same e-mail."""
+    """Each of several concurrent calls gets its result. Only one of them creates a user with the same e-mail."""
     people = [uuid4() for _ in range(24)]
     with ThreadPoolExecutor(12) as threads:
         made = list(threads.map(lambda id: admin.create(id, f"{id}@example.com", password=PASSWORD), people))
@@ -193,7 +193,7 @@ def created(admin: AuthAdmin, id: UUID) -> bool:
 
 
 def test_a_time_that_python_cannot_represent(admin: AuthAdmin, connection: Connection) -> None:
-    """A user with an infinite time cannot be read. Auth itself cannot read it either."""
+    """A read of a user with an infinite time raises AuthUnavailable. Auth cannot read such a user either."""
     admin.create(JANE, EMAIL, password=PASSWORD)
     connection.execute("update auth.users set banned_until = 'infinity'")
     with pytest.raises(AuthUnavailable):
@@ -202,7 +202,7 @@ def test_a_time_that_python_cannot_represent(admin: AuthAdmin, connection: Conne
 
 @pytest.mark.parametrize("opens", EACH.values(), ids=list(EACH))
 def test_an_unavailable_database(opens: Open) -> None:
-    """An outage of the database is an AuthUnavailable without PostgreSQL's own text."""
+    """An outage of the database raises AuthUnavailable without PostgreSQL's text."""
     gone = f"postgresql://canary@127.0.0.1:{free_port()}/canary"
     with opens(gone) as admin:
         calls: list[Callable[[], object]] = [

@@ -1,4 +1,4 @@
-"""The contract of AuthAdmin: changes to an auth user. See test_auth_admin.py."""
+"""The contract of AuthAdmin for changes to an auth user. See test_auth_admin.py."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ def admin(request: pytest.FixtureRequest, database_url: str) -> Iterator[AuthAdm
 
 
 def test_a_ban_is_for_good(admin: AuthAdmin, connection: Connection) -> None:
-    """A ban lasts a hundred years. A second ban is not an error, and nothing else changes."""
+    """A ban lasts a hundred years and changes nothing else. A second ban succeeds."""
     created = admin.create(JANE, EMAIL, password=PASSWORD)
     for _ in range(2):
         banned = admin.update(JANE, banned=True)
@@ -37,7 +37,7 @@ def test_a_ban_is_for_good(admin: AuthAdmin, connection: Connection) -> None:
 
 
 def test_a_ban_is_lifted(admin: AuthAdmin, database_url: str) -> None:
-    """A ban of any origin and length is lifted. Without a ban, nothing happens."""
+    """The call lifts a ban of any origin and length, and does nothing for a user without a ban."""
     created = admin.create(JANE, EMAIL, password=PASSWORD)
     with auth_on(database_url) as auth:
         auth.ban(JANE, datetime.now(UTC) + timedelta(hours=1))
@@ -49,7 +49,7 @@ def test_a_ban_is_lifted(admin: AuthAdmin, database_url: str) -> None:
 def test_an_email_is_changed_at_once(
     admin: AuthAdmin, connection: Connection, database_url: str, confirmed: bool
 ) -> None:
-    """The new e-mail is in lower case and confirmed, no mail is sent, and a ban stays."""
+    """A changed e-mail is in lower case and confirmed at once. No mail is sent, and a ban stays."""
     with auth_on(database_url) as auth:
         auth.admin_create("old@example.com", confirmed=confirmed, id=JANE)
     banned = admin.update(JANE, banned=True)
@@ -69,7 +69,7 @@ def test_nothing_to_change(admin: AuthAdmin, connection: Connection) -> None:
 def test_a_taken_email_is_unavailable(admin: AuthAdmin) -> None:
     """Auth has no error code for a taken e-mail, so the caller must check which user has it.
 
-    A ban in the same call holds.
+    A ban in the same call stays.
     """
     admin.create(uuid4(), "bob@example.com", password=PASSWORD)
     created = admin.create(JANE, EMAIL, password=PASSWORD)
@@ -94,7 +94,7 @@ def test_an_unknown_user_is_not_changed(admin: AuthAdmin, connection: Connection
 
 
 def test_an_error_of_the_database_is_not_shown(admin: AuthAdmin, connection: Connection) -> None:
-    """A trigger of another application that raises makes Auth unavailable, and its text is not in the error."""
+    """A trigger of another application that raises causes AuthUnavailable. The error does not contain its text."""
     admin.create(JANE, EMAIL, password=PASSWORD)
     connection.execute(
         "create function public.refuse() returns trigger language plpgsql as"

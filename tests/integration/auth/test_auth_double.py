@@ -1,4 +1,4 @@
-"""The double of Supabase Auth answers as Auth does, including its flaws, and fails as a test orders."""
+"""The double of Supabase Auth answers as Auth does, including Auth's flaws, and fails as a test requests."""
 
 import socket
 from collections import Counter
@@ -47,7 +47,7 @@ def error(server: AuthServer, method: str, path: str, body: Json = None) -> tupl
 
 
 def test_errors_have_the_requested_form(server: AuthServer) -> None:
-    """Since 2024 the code of an error is a text. Before, it was the status."""
+    """The code of an error is a text in the form since 2024, and the status in the older form."""
     path = f"/admin/users/{uuid4()}"
     assert ask(server, "GET", path) == (404, {"code": "user_not_found", "message": "User not found"})
     old = {"code": 404, "error_code": "user_not_found", "msg": "User not found"}
@@ -63,8 +63,8 @@ def test_banned_until_is_ignored(server: AuthServer, connection: Connection) -> 
     assert row(connection)["banned_until"] is None
 
 
-def test_a_ban_holds_although_the_rest_fails(server: AuthServer, connection: Connection) -> None:
-    """A ban is a transaction of its own, before the others. A taken e-mail is an error 500."""
+def test_a_ban_stays_although_the_request_fails(server: AuthServer, connection: Connection) -> None:
+    """Auth commits a ban first. The ban stays if the same request then fails with 500 because of a taken e-mail."""
     ask(server, "POST", "/admin/users", {"email": "bob@example.com"})
     both = {"ban_duration": "876000h", "email": "bob@example.com", "email_confirm": True}
     assert error(server, "PUT", USER, both) == (500, "unexpected_failure")
@@ -91,7 +91,7 @@ def test_a_ban_with_an_invalid_duration_is_refused(server: AuthServer, connectio
 
 
 def test_invalid_requests(server: AuthServer, connection: Connection) -> None:
-    """An invalid request gets Auth's own code, and never an error of the double."""
+    """An invalid request gets Auth's error code, and never an error of the double."""
     for method, path, body, expected in (
         ("POST", "/admin/users", {"email": EMAIL.upper()}, (422, "email_exists")),
         ("POST", "/admin/users", {"email": "other@example.com", "id": str(JANE)}, (500, "unexpected_failure")),
@@ -111,7 +111,7 @@ def test_invalid_requests(server: AuthServer, connection: Connection) -> None:
 
 
 def test_a_request_without_the_key_is_refused(server: AuthServer) -> None:
-    """The gateway needs the key in one header, and Auth in the other."""
+    """A request is refused unless it has the key in the header of the gateway and in the header of Auth."""
     assert ask(server, "GET", USER, headers={"apikey": "wrong"})[0] == 401
     status, answer = ask(server, "GET", USER, headers={"Authorization": "Bearer wrong"})
     assert (status, answer["code"]) == (403, "bad_jwt")
@@ -140,8 +140,8 @@ def test_a_soft_delete_keeps_the_row(server: AuthServer) -> None:
     assert "@" not in user["email"]
 
 
-def test_faults_apply_to_the_calls_they_are_ordered_for(server: AuthServer, connection: Connection) -> None:
-    """Faults apply in their order, other calls succeed, and only faults after the commit leave a change."""
+def test_faults_apply_to_the_requested_calls(server: AuthServer, connection: Connection) -> None:
+    """Faults apply in the requested order, other calls succeed, and only a fault after the commit leaves a change."""
     server.fail_next(throttled("7"), TIMED_OUT.after_commit(), method="PUT", path="/admin/users")
     server.fail_next(BROKEN, path="/invite")
     ban = {"ban_duration": "1h"}
@@ -159,7 +159,7 @@ def test_faults_apply_to_the_calls_they_are_ordered_for(server: AuthServer, conn
 
 
 def test_calls_are_recorded_without_passwords(server: AuthServer) -> None:
-    """The double records calls in their order, with the fault of each."""
+    """The double records calls in their order, each with its fault, and without passwords by default."""
     body = {"email": "bob@example.com", "password": "secret"}
     server.fail_next(CUT)
     with pytest.raises(httpx.RemoteProtocolError):
@@ -205,7 +205,7 @@ def test_chance_is_the_same_for_the_same_seed(database_url: str) -> None:
 
 
 def test_an_error_of_the_double_fails_the_test(database_url: str) -> None:
-    """An error in the double is not a response of Auth."""
+    """An error in the double fails the test, because it is not a response of Auth."""
 
     def breaks(call: Call) -> None:
         raise ZeroDivisionError

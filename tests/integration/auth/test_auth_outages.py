@@ -1,4 +1,4 @@
-"""Calls raise the documented error if Supabase Auth is unavailable, slow or broken, or if another server answers.
+"""Calls raise the documented error if Supabase Auth is unavailable, slow or broken, or another server answers.
 
 The contract is in test_auth_admin.py. Refusals, requests and secrets are in test_auth_refusals.py.
 """
@@ -66,8 +66,8 @@ def server(database_url: str) -> Iterator[AuthServer]:
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_an_outage_is_unavailable(server: AuthServer, name: str) -> None:
-    """A response that is not from Auth, or that reports an outage, raises AuthUnavailable, so the caller may retry."""
+def test_an_outage_raises_auth_unavailable(server: AuthServer, name: str) -> None:
+    """A response that is not from Auth, or that reports an outage, raises AuthUnavailable. The caller may retry."""
     with client(server) as admin:
         for fault in UNAVAILABLE:
             server.fail_next(fault)
@@ -104,7 +104,7 @@ def test_an_unknown_host_is_unreachable(host: str) -> None:
 
 @pytest.mark.parametrize("fault", [TIMED_OUT, BROKEN, PAGE_OK, CUT], ids=lambda fault: str(fault.status))
 def test_a_committed_change_is_seen_by_a_read(server: AuthServer, fault: Fault) -> None:
-    """Auth may have committed a change although the call raised an error; a read shows the committed change."""
+    """A read shows a change that Auth committed although the call raised an error."""
     with client(server) as admin:
         bob = uuid4()
         server.fail_next(fault.after_commit())
@@ -126,7 +126,7 @@ def test_a_committed_change_is_seen_by_a_read(server: AuthServer, fault: Fault) 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed(server: AuthServer, database_url: str, status: int) -> None:
-    """The key and the body are not sent to another URL."""
+    """After a redirect, the key and the body are not sent to another URL."""
     with auth_server(database_url) as elsewhere, client(server) as admin:
         for name in CALLS:
             server.fail_next(moved(f"{elsewhere.url}/auth/v1/admin/users", status))
@@ -136,7 +136,7 @@ def test_a_redirect_is_not_followed(server: AuthServer, database_url: str, statu
 
 @pytest.mark.parametrize("name", CALLS)
 def test_too_many_requests(server: AuthServer, name: str) -> None:
-    """A 429 of Auth, or of a proxy in front of it, raises AuthThrottled with the pause: Retry-After, else 5 seconds."""
+    """A 429 of Auth or of a proxy raises AuthThrottled. Its pause is Retry-After, or 5 seconds without this header."""
     page = Fault(429, body=PAGE, headers=(("Retry-After", "9"),))
     soon = format_datetime(datetime.now(UTC) + timedelta(minutes=30), usegmt=True)
     with client(server) as admin:
@@ -198,7 +198,7 @@ def test_any_pause_has_limits(retry_after: str) -> None:
     ids=str,
 )
 def test_a_response_about_another_user_is_ignored(server: AuthServer, changes: dict[str, Any]) -> None:
-    """A response with another user, an invalid user or invalid times raises AuthUnavailable. Nothing is deleted."""
+    """A response with another user, an invalid user or invalid times raises AuthUnavailable, and no user is deleted."""
     answer = Fault(200, body=json.dumps(USER | changes))
     with client(server) as admin:
         for name in ("get", "update", "create"):

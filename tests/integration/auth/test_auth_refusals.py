@@ -29,7 +29,7 @@ def server(database_url: str) -> Iterator[AuthServer]:
 
 @pytest.mark.parametrize("name", CALLS)
 def test_a_wrong_key_is_refused(server: AuthServer, name: str) -> None:
-    """The gateway refuses a wrong key. Nothing is carried out, and the error is not a missing user."""
+    """The gateway refuses a wrong key. Auth changes nothing, and the error is not AuthUserNotFound."""
     with closing(SupabaseAuthAdmin(server.url, "sb_secret_wrong")) as admin:
         error = error_of(admin, name)
     assert (type(error), error.reason) == (AuthRefused, "auth_key_refused")
@@ -40,7 +40,7 @@ def test_a_wrong_key_is_refused(server: AuthServer, name: str) -> None:
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("fault", [Fault(403, "not_admin"), Fault(403, "bad_jwt"), Fault(401, "no_authorization")])
 def test_a_key_without_rights_is_refused(server: AuthServer, name: str, fault: Fault) -> None:
-    """Auth itself refuses a key without rights."""
+    """Auth refuses a key without privileges."""
     server.fail_next(fault)
     with client(server) as admin:
         error = error_of(admin, name)
@@ -51,7 +51,7 @@ def test_a_key_without_rights_is_refused(server: AuthServer, name: str, fault: F
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("old_errors", [True, False])
 def test_auth_refuses(database_url: str, name: str, old_errors: bool) -> None:
-    """Every other refusal of Auth keeps its code. A path that is not found is not a user that is not found."""
+    """The error for any other refusal has Auth's code. An unknown path does not raise AuthUserNotFound."""
     with auth_of_jane(database_url, old_errors=old_errors) as server, client(server) as admin:
         for status, code in (
             (400, "validation_failed"),
@@ -70,7 +70,7 @@ def test_auth_refuses(database_url: str, name: str, old_errors: bool) -> None:
 
 
 def test_an_auth_without_codes_refuses(server: AuthServer) -> None:
-    """A refusal of an Auth from before 2024 has only a status and a text. Its 404 does not say what was not found."""
+    """A refusal of an Auth from before 2024 has only a status and a text. Its 404 does not name the missing object."""
     with client(server) as admin:
         for status in (400, 404, 422):
             server.fail_next(Fault(status, body=json.dumps({"code": status, "msg": CONFIDENTIAL})))
@@ -96,7 +96,7 @@ def test_errors_of_both_forms_are_the_same(database_url: str, connection: Connec
 
 
 def test_an_auth_that_is_too_old(database_url: str, connection: Connection) -> None:
-    """The user that an old Auth creates under another id is deleted again, and no other user is."""
+    """If an old Auth creates a user under another id, this user is deleted again, and no other user."""
     with auth_of_jane(database_url, honours_id=False) as server, client(server) as admin:
         with pytest.raises(AuthRefused) as caught:
             admin.create(uuid4(), NEW_EMAIL, password=PASSWORD)
@@ -145,7 +145,7 @@ def test_the_requests(database_url: str) -> None:
 
 
 def test_a_call_is_one_request(server: AuthServer) -> None:
-    """A call is not retried, because the caller decides that after a read."""
+    """A call is not retried, because the caller decides about a retry after a read."""
     with client(server) as admin:
         for number, name in enumerate(CALLS, start=1):
             server.fail_next(TIMED_OUT)
@@ -154,7 +154,7 @@ def test_a_call_is_one_request(server: AuthServer) -> None:
 
 
 def test_text_that_cannot_be_sent_is_refused(server: AuthServer) -> None:
-    """A text with half a surrogate pair is not an e-mail."""
+    """An e-mail with half a surrogate pair is refused."""
     with client(server) as admin, pytest.raises(AuthRefused) as caught:
         admin.create(uuid4(), "\ud800@example.com", password=PASSWORD)
     assert (caught.value.reason, caught.value.code) == ("auth_refused", "validation_failed")
@@ -176,7 +176,7 @@ ECHOES = [
 
 @pytest.mark.parametrize("name", CALLS)
 def test_nothing_personal_is_shown(server: AuthServer, caplog: pytest.LogCaptureFixture, name: str) -> None:
-    """No error, cause or log contains an e-mail, a password, the key or Auth's own text."""
+    """No error, cause or log contains an e-mail, a password, the key or Auth's text."""
     caplog.set_level(logging.INFO)
     with client(server) as admin:
         for fault in ECHOES:

@@ -50,7 +50,7 @@ def sampled() -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("name", ACTIONS)
 def test_an_action_is_auths_statements_in_auths_transactions(empty_database_url: str, auth: Auth, name: str) -> None:
-    """An action has Auth's INSERTs, UPDATEs and DELETEs, in Auth's order, columns and transactions."""
+    """An action runs the same INSERTs, UPDATEs and DELETEs as Auth, with the same order, columns and transactions."""
     action, expected = ACTIONS[name]
     user = auth.admin_create("old@example.com")
     execute(empty_database_url, "truncate public.seen")
@@ -59,7 +59,7 @@ def test_an_action_is_auths_statements_in_auths_transactions(empty_database_url:
 
 
 def test_the_rows_are_those_of_the_samples(empty_database_url: str, auth: Auth) -> None:
-    """Each webhook recorded from the real Auth equals one of the stand-in, except for times and hashes."""
+    """Each recorded webhook of the real Auth equals a webhook of the stand-in, except for times and hashes."""
     jane, bob = (UUID(sampled()[n]["record"]["id"]) for n in (0, -1))
     auth.sign_up("Jane.Doe@example.com", user_metadata={"full_name": "Jane Doe"}, id=jane)
     auth.confirm(jane)
@@ -83,7 +83,10 @@ def masked(*pair: dict[str, Any] | None) -> str:
 
 
 def test_a_soft_deleted_user_has_no_email(empty_database_url: str, auth: Auth) -> None:
-    """The e-mail becomes 43 characters without '@', and the phone 15. Password and metadata are removed."""
+    """A soft delete replaces the e-mail by 43 characters without '@', and the phone by 15.
+
+    It removes the password and the metadata.
+    """
     user = auth.admin_create("jane@example.com", user_metadata={"full_name": "Jane Doe"})
     auth.soft_delete(user)
     row = user_of(empty_database_url, user)
@@ -139,7 +142,7 @@ def test_other_actions_change_no_session(empty_database_url: str, auth: Auth, na
 
 
 def test_a_refresh_changes_the_newest_session(empty_database_url: str, auth: Auth) -> None:
-    """A refresh does not change older sessions."""
+    """A refresh changes only the newest session of the user."""
     user = auth.admin_create("old@example.com")
     auth.sign_in(user)
     auth.sign_in(user)
@@ -149,7 +152,7 @@ def test_a_refresh_changes_the_newest_session(empty_database_url: str, auth: Aut
 
 
 def test_a_deleted_user_is_signed_out(empty_database_url: str, auth: Auth) -> None:
-    """A soft or hard delete ends the user's sessions, and no others."""
+    """A soft or hard delete ends the user's sessions, and no other sessions."""
     people = [auth.sign_up(f"{name}@example.com", auto_confirm=True) for name in ("jane", "bob", "ann")]
     auth.soft_delete(people[0])
     auth.hard_delete(people[1])

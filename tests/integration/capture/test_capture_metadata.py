@@ -78,14 +78,14 @@ def test_a_user_with_any_metadata_is_captured_and_applied(
 
 @pytest.mark.parametrize("name", ODD)
 def test_a_change_to_any_metadata_is_captured(connection: Connection, writing: Any, name: str) -> None:
-    """If metadata changes together with a mapped column, one row is captured with the other columns unchanged."""
+    """If any metadata and the e-mail change together, one row is captured, which has the new e-mail."""
     writing.execute("insert into users (id, email) values (%s, 'old@example.com')", [USER])
     writing.execute("update users set email = 'j@example.com', raw_user_meta_data = %s", [Jsonb(ODD[name])])
     assert [record_of(entry)["email"] for entry in entries(connection, USER)] == ["old@example.com", "j@example.com"]
 
 
 def test_a_captured_row_is_short(connection: Connection, writing: Any) -> None:
-    """A row of the ledger is shorter than a webhook's 20 kB, even if a user writes much metadata."""
+    """A row of the ledger fits into a webhook of 20 kB, even if a user writes megabytes of metadata."""
     for name in ODD:
         write(writing, ODD[name])
         writing.execute("delete from users")

@@ -12,6 +12,8 @@ from tests.employees import Connection, employee, hire
 from tests.integration.captured import auth_of, inbound, newest, relay_all
 from webhook_service.ports import Database
 
+pytestmark = pytest.mark.every_employees_table
+
 MAIL = "jane@example.com"
 
 

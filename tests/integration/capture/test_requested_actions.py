@@ -23,6 +23,8 @@ from webhook_service.db import migrate
 from webhook_service.policy import EmailOwner
 from webhook_service.ports import Database
 
+pytestmark = pytest.mark.every_employees_table
+
 JANE = "jane@example.com"
 
 

@@ -1,4 +1,4 @@
-"""The stand-in for Supabase's schema `auth` has Supabase's tables and rights, and leaves a real schema alone."""
+"""The stand-in for Supabase's schema `auth` has Supabase's tables and privileges, and leaves a real schema alone."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -55,7 +55,7 @@ def test_the_table_is_supabases(url: str) -> None:
 
 
 def test_a_row_needs_only_an_id(url: str) -> None:
-    """A row needs only an id. Auth's own times have no default."""
+    """A row needs only an id, and the times that Auth sets have no default."""
     execute(url, "insert into auth.users (id) values ('7d9c1a52-5a0e-4c5b-9f3a-2f6d0c1b8e11')")
     found = rows(url, "select is_sso_user, is_anonymous, created_at, updated_at from auth.users")
     assert found == [(False, False, None, None)]
@@ -75,15 +75,15 @@ def test_a_session_belongs_to_a_user(url: str) -> None:
 
 
 def test_a_second_creation_changes_nothing(url: str) -> None:
-    """If both tables exist, nothing changes."""
+    """A second creation of the stand-in changes nothing if both tables exist."""
     before = schema_of(url)
     with psycopg.connect(url, autocommit=True) as connection:
         create_auth_schema(connection)
     assert schema_of(url) == before
 
 
-def test_an_older_stand_in_gets_what_it_lacks(url: str) -> None:
-    """A stand-in without sessions gets them, and its users stay."""
+def test_an_older_stand_in_gets_the_missing_table(url: str) -> None:
+    """An older stand-in without auth.sessions gets this table and keeps its users."""
     whole = schema_of(url)
     execute(url, f"drop table auth.sessions; insert into auth.users (id) values ('{JANE}')")  # noqa: S608
     with psycopg.connect(url, autocommit=True) as connection:
@@ -104,7 +104,7 @@ def test_an_older_stand_in_gets_what_it_lacks(url: str) -> None:
     ],
 )
 def test_a_real_project_is_left_alone(url: str, its_own: str) -> None:
-    """An auth.users of a real project keeps its form, owner and rights, and no table is added beside it."""
+    """The auth.users of a real project keeps its definition, owner and privileges, and no other table is created."""
     execute(url, f"drop table auth.sessions; {its_own}")
     before = schema_of(url)
     with psycopg.connect(url, autocommit=True) as connection:
@@ -113,7 +113,7 @@ def test_a_real_project_is_left_alone(url: str, its_own: str) -> None:
 
 
 def test_concurrent_creations(empty_database_url: str) -> None:
-    """Concurrent creations wait for each other and all succeed, also if only the sessions are missing."""
+    """Concurrent creations wait for each other and all succeed, even if only auth.sessions is missing."""
 
     def create(_: int) -> None:
         with psycopg.connect(empty_database_url, autocommit=True) as connection:
@@ -136,7 +136,7 @@ def test_the_data_api_cannot_read_it(url: str, role: str, table: str) -> None:
 
 @pytest.mark.parametrize("table", ["users", "sessions"])
 def test_the_migrating_role_may_add_triggers_but_no_objects(url: str, table: str) -> None:
-    """The role postgres may add triggers to the tables, but create nothing in the schema, as on hosted Supabase."""
+    """As on hosted Supabase, the role postgres can add triggers to the tables, but no objects to the schema."""
     on_table = f"select privilege_type from pg_class, aclexplode(relacl) where oid = 'auth.{table}'::regclass"  # noqa: S608
     on_schema = "select privilege_type from pg_namespace, aclexplode(nspacl) where nspname = 'auth'"
     postgres = "grantee = 'postgres'::regrole"

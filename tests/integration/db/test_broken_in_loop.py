@@ -62,7 +62,7 @@ class Loop:
         return let_go
 
     def stop(self) -> None:
-        """Stop the loop, and cancel the calls under way."""
+        """Stop the loop, and cancel the running calls."""
         self._loop.call_soon_threadsafe(self._over.set)
         self._thread.join(10)
 
@@ -87,7 +87,7 @@ def call(loop: Loop, direct: DirectDatabase, connection: Connection) -> "Future[
 
 
 def begin_endless(loop: Loop, direct: DirectDatabase, connection: Connection) -> "Future[Json]":
-    """Begin a call on which the database works longer than any test takes."""
+    """Begin a call that runs longer in the database than any test."""
     connection.execute("create function endless() returns text language sql as 'select pg_sleep(600)::text'")
     return loop.begin(direct.call_soon("endless"))
 
@@ -111,21 +111,21 @@ class Echo:
 
 
 def end_backend(connection: Connection, pid: int) -> None:
-    """Terminate a backend, and wait until it is gone."""
+    """Terminate a backend, and wait until it has ended."""
     connection.execute("select pg_terminate_backend(%s, 10000)", [pid])
 
 
 def test_a_connection_that_breaks_ends_its_call_at_once(
     loop: Loop, direct: DirectDatabase, connection: Connection, call: "Future[Json]"
 ) -> None:
-    """A broken connection ends its call at once as unreachable, not as slow, and the loop serves the next call."""
+    """A broken connection ends its call at once as unreachable and not as slow. The loop serves the next call."""
     end_backend(connection, wait_until_one_waits(connection, "Timeout"))
     with pytest.raises(Unavailable, match="database_unreachable"):
         call.result(10)
     assert loop.begin(direct.call_soon("auth_sync_schema_v1")).result(10)["migration"] > 0
 
 
-def test_a_socket_accepted_while_a_connection_breaks_is_heard(
+def test_a_socket_accepted_while_a_connection_breaks_is_served(
     loop: Loop, connection: Connection, call: "Future[Json]"
 ) -> None:
     """A new socket that gets the broken connection's file descriptor is served.
@@ -147,9 +147,9 @@ def test_a_socket_accepted_while_a_connection_breaks_is_heard(
 def test_a_connection_that_is_reset_ends_its_call_at_once(
     loop: Loop, connection: Connection, database_url: str, serve: Serve
 ) -> None:
-    """A reset connection ends its call at once, also after the beginning of a response.
+    """A reset connection ends its call at once, even after the beginning of a response.
 
-    uvloop reports both in one event.
+    uvloop reports the data and the reset in one event.
     """
     cut, cutter = socket.socketpair()
     with cut, cutter:

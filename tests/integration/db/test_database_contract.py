@@ -1,11 +1,13 @@
 """The contract of Database, for PostgreSQL through psycopg and for Supabase's Data API through supabase-py.
 
-All tests here share one database of Supabase Lite, so each uses its own auth users, e-mail addresses and event ids.
-The tests that need a direct connection are in test_direct_database.py.
+The tests run on two Data APIs: on that of Supabase Lite, and on the double of a project with its roles
+(tests/data_api_server.py). All tests here share one database of Supabase Lite. Each test uses different auth users,
+e-mail addresses and event ids. The tests that need a direct connection are in test_direct_database.py.
 """
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from uuid import uuid4
 
 import psycopg
@@ -13,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.auth_traffic import CANARY, delete, insert, update
+from tests.data_api_server import supabase_project
 from tests.in_loop import ForThreads
 from tests.integration.people import Person
 from tests.supabase_lite_server import TEST_FUNCTIONS, SupabaseLite, running
@@ -36,19 +39,21 @@ def supabase_lite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supabase
         yield lite
 
 
-@pytest.fixture(params=["direct", "supabase"])
+@pytest.fixture(params=["direct", "lite", "project"])
 def database(request: pytest.FixtureRequest) -> Iterator[Database]:
-    database: Database
-    if request.param == "direct":
+    with ExitStack() as stack:
+        if request.param == "lite":
+            lite: SupabaseLite = request.getfixturevalue("supabase_lite")
+            yield stack.enter_context(closing(SupabaseDatabase(lite.url, lite.service_role_key)))
+            return
         url: str = request.getfixturevalue("database_url")
         with psycopg.connect(url) as connection:
             connection.execute(TEST_FUNCTIONS)
-        database = DirectDatabase(url)
-    else:
-        lite: SupabaseLite = request.getfixturevalue("supabase_lite")
-        database = SupabaseDatabase(lite.url, lite.service_role_key)
-    yield database
-    database.close()
+        if request.param == "direct":
+            yield stack.enter_context(closing(DirectDatabase(url)))
+        else:
+            project = stack.enter_context(supabase_project(url))
+            yield stack.enter_context(closing(SupabaseDatabase(project.url, project.key)))
 
 
 @pytest.fixture
@@ -88,17 +93,22 @@ def test_null_is_none(database: Database) -> None:
     assert database.call("test_echo", p_value=None) is None
 
 
+def test_a_function_may_return_nothing(database: Database) -> None:
+    """A function that returns void is called without an error. PostgREST answers it with an empty response."""
+    assert database.call("test_void") in (None, "", [])
+
+
 @pytest.mark.parametrize("params", [{}, {"p_value": 1, "p_more": 2}], ids=["none", "other-parameters"])
 @pytest.mark.parametrize("function", ["no_such_function", "test_echo"])
 def test_a_missing_function_is_not_migrated(database: Database, function: str, params: dict[str, Json]) -> None:
-    """A missing function, or one without these parameters, means that the migrations have not run."""
+    """A call of a missing function, or with other parameters, raises Unavailable with reason `not_migrated`."""
     with pytest.raises(Unavailable) as caught:
         database.call(function, **params)
     assert caught.value.reason == "not_migrated"
 
 
 def test_a_raised_error_does_not_show_its_text(database: Database) -> None:
-    """An error of a function is a DatabaseError without the database's own text."""
+    """An error of a function raises DatabaseError without the database's text."""
     with pytest.raises(DatabaseError) as caught:
         database.call("test_raise", p_message=CANARY)
     assert caught.value.reason == "database_error"
@@ -106,7 +116,7 @@ def test_a_raised_error_does_not_show_its_text(database: Database) -> None:
 
 
 def test_a_call_is_a_transaction(database: Database, person: Person) -> None:
-    """A failed call leaves none of its writes."""
+    """A failed call leaves no writes."""
     employee_id = person.hire()
     with pytest.raises(DatabaseError):
         database.call(
@@ -118,7 +128,7 @@ def test_a_call_is_a_transaction(database: Database, person: Person) -> None:
 
 
 def test_calls_after_an_error_work(database: Database) -> None:
-    """An error does not spoil the connection for the next calls."""
+    """After an error, the next calls over the connection succeed."""
     for _ in range(6):
         with pytest.raises(DatabaseError):
             database.call("test_raise", p_message=CANARY)
@@ -126,14 +136,14 @@ def test_calls_after_an_error_work(database: Database) -> None:
 
 
 def test_threads_share_a_database(database: Database) -> None:
-    """Concurrent calls of several threads each get their own result."""
+    """Each of several threads gets the result of its call if they call concurrently."""
     with ThreadPoolExecutor(16) as threads:
         answers = threads.map(lambda n: database.call("test_echo", p_value=[n]), range(64))
     assert list(answers) == [[n] for n in range(64)]
 
 
 def test_the_life_of_a_user(person: Person) -> None:
-    """Each event of a user's life has its outcome, and the employee follows it."""
+    """Each event from a user's sign-up to its deletion has its outcome, and changes the employee accordingly."""
     employee_id = person.hire()
     changed = person.confirmed(email=f"new-{person.email}")
     lives = {
@@ -152,7 +162,7 @@ def test_the_life_of_a_user(person: Person) -> None:
 
 
 def test_a_batch_holds_all_kinds(database: Database) -> None:
-    """Each event of a batch has its own outcome, independent of the others."""
+    """Each event of a batch has an outcome that does not depend on the other events."""
     linked, several, taken, thief, nobody, guest, gone = (Person(database) for _ in range(7))
     employee_id = linked.hire()
     several.hire(), several.hire(), taken.hire()
@@ -190,7 +200,7 @@ def test_concurrent_deliveries_are_applied_once(database: Database, person: Pers
 
 
 def test_the_ledger_is_read(database: Database, person: Person) -> None:
-    """Pages are newest first and complete, an event has its data, and the summary counts it."""
+    """The pages list all events, newest first. An event has its data, and the summary counts it."""
     employee_id = person.hire()
     before = queries.summary(database)
     person.process(one=insert(person.id, at=1, email=person.email), two=update(person.id, at=2, **person.confirmed()))
@@ -211,7 +221,7 @@ def test_the_ledger_is_read(database: Database, person: Person) -> None:
 
 
 def test_an_unknown_event_is_not_found(database: Database, person: Person) -> None:
-    """An unknown event can be neither read nor replayed, whatever characters its id has."""
+    """An unknown event can be neither read nor replayed, with any characters in its id."""
     for event_id in (person.event("none"), "it's % {} \"", "é"):
         with pytest.raises(EventNotFound):
             queries.event(database, event_id)

@@ -1,4 +1,4 @@
-"""The service with a dead or silent database of either kind: each sender gets a clear refusal in time."""
+"""The service with a dead or silent database of either kind. Each sender gets a clear refusal in time."""
 
 import socket
 import threading
@@ -91,7 +91,7 @@ def test_the_sender_gets_a_503_in_time(serve: Serve, kind: str, behaviour: Behav
 
 
 def test_a_silent_postgres_is_unavailable(serve: Serve) -> None:
-    """A port that accepts a connection and stays silent delays a call no longer than its limit."""
+    """A call ends at its time limit if the port accepts the connection and stays silent."""
     database = DirectDatabase(f"postgresql://127.0.0.1:{serve(silent)}/postgres", call_timeout=0.3)
     with pytest.raises(Unavailable) as caught:
         database.call("auth_sync_schema_v1")
@@ -103,7 +103,7 @@ def test_a_database_that_comes_back_is_used_at_once(serve: Serve, database_url: 
     """After an outage of any length, the next call connects without a backoff."""
     is_back = threading.Event()
     database = DirectDatabase(proxied(database_url, serve(forward(database_url, is_back))), call_timeout=2)
-    for _ in range(8):  # after these, psycopg_pool would back off for minutes
+    for _ in range(8):  # psycopg_pool would back off for minutes after these failures
         with pytest.raises(Unavailable):
             database.call("auth_sync_schema_v1")
     is_back.set()
@@ -112,7 +112,7 @@ def test_a_database_that_comes_back_is_used_at_once(serve: Serve, database_url: 
 
 
 def test_silent_connections_are_closed(serve: Serve, database_url: str) -> None:
-    """A host that vanishes blocks no thread. Calls work as soon as new connections do."""
+    """A host that vanishes blocks no thread. Calls succeed as soon as new connections can be opened."""
     is_there = threading.Event()
     is_there.set()
     database = DirectDatabase(
@@ -129,7 +129,7 @@ def test_silent_connections_are_closed(serve: Serve, database_url: str) -> None:
 
 
 def test_a_slow_connect_keeps_no_thread(serve: Serve, database_url: str) -> None:
-    """A call whose deadline passes before it has a connection frees its thread as soon as it connects."""
+    """If a call's deadline passes before it has a connection, its thread is free after the connection opens."""
     is_there, is_slow = threading.Event(), threading.Event()
     is_there.set()
     is_slow.set()
@@ -164,7 +164,7 @@ def proxied(database_url: str, port: int) -> str:
 def forward(database_url: str, is_there: threading.Event) -> Behaviour:
     """Return a proxy to the real database.
 
-    While `is_there` is not set, it closes new connections and sends nothing on others.
+    While `is_there` is not set, it closes new connections and sends nothing on open connections.
     """
     path = f"{conninfo_to_dict(database_url)['host']}/.s.PGSQL.5432"
 

@@ -1,6 +1,6 @@
 """Errors over a direct connection. Supabase Lite does not pass on the SQLSTATE of an error.
 
-An error that the event did not cause leaves nothing behind.
+An error that the event did not cause leaves no writes.
 """
 
 import time
@@ -26,7 +26,7 @@ from webhook_service.policy import Policy
 
 @pytest.fixture
 def jane(database_url: str) -> Iterator[Person]:
-    """Jane, hired and signed up, in a database of the test's own. Her confirmation links her."""
+    """Jane, who is hired and has signed up, in a new database. Her confirmation links her."""
     database = DirectDatabase(database_url)
     with psycopg.connect(database_url) as connection:
         connection.execute(TEST_FUNCTIONS)
@@ -39,7 +39,7 @@ def jane(database_url: str) -> Iterator[Person]:
 
 @pytest.fixture
 def watcher(database_url: str) -> Iterator[Connection]:
-    """A second connection that does not use the service's code, for use while the first one holds a lock."""
+    """A second connection that does not use the service's code, for use while the first connection holds a lock."""
     with psycopg.connect(database_url, autocommit=True, row_factory=dict_row) as watcher:
         yield watcher
 
@@ -85,9 +85,9 @@ def wait_until_one_waits(watcher: Connection, kind: str) -> int:
 
 @pytest.mark.parametrize("sqlstate", ["40001", "40P01", "53100", "53200", "55P03", "57014"])
 def test_a_retryable_error_leaves_nothing(jane: Person, connection: Connection, sqlstate: str) -> None:
-    """A retryable error during the work is an Unavailable without the error's text.
+    """A retryable error raises Unavailable without the error's text, and leaves no writes.
 
-    The call works after its cause is gone.
+    The call succeeds after the cause is gone.
     """
     before = everything(connection)
     before_updates_of_employees(connection, f"raise exception '{CANARY}' using errcode = '{sqlstate}'")
@@ -103,7 +103,7 @@ def test_a_retryable_error_leaves_nothing(jane: Person, connection: Connection, 
     "sqlstate", ["P0001", "22003", "23514", "42501", "P0004", "55000", "08006", "57P03", "58030", "XX000"]
 )
 def test_an_employees_own_error_fails_one_event(jane: Person, connection: Connection, sqlstate: str) -> None:
-    """A change that the employees table refuses is recorded as FAILED and does not delay the rest of the batch."""
+    """A change that the employees table refuses is recorded as FAILED and does not delay the other events."""
     before_updates_of_employees(connection, f"raise exception 'no' using errcode = '{sqlstate}'")
     other = Person(jane.database)
     results = process_batch(
@@ -122,7 +122,7 @@ def test_an_employees_own_error_fails_one_event(jane: Person, connection: Connec
 
 @pytest.mark.parametrize("when", ["", "deferrable initially deferred"], ids=["at-once", "at-commit"])
 def test_a_taken_email_fails_one_event(jane: Person, connection: Connection, when: str) -> None:
-    """A change to a taken e-mail is email_taken if e-mails of employees are unique, also with a check at commit."""
+    """If e-mails of employees are unique, a change to a taken e-mail is refused as email_taken, even at the commit."""
     assert confirm(jane) == "linked"
     connection.execute(sql.SQL(f"alter table employees add unique (email) {when}"))
     connection.execute("insert into employees (email) values ('taken@example.com')")
@@ -133,7 +133,7 @@ def test_a_taken_email_fails_one_event(jane: Person, connection: Connection, whe
 def test_a_serialization_failure_leaves_nothing(
     jane: Person, connection: Connection, watcher: Connection, database_url: str
 ) -> None:
-    """A real serialization failure leaves nothing.
+    """A real serialization failure leaves no writes.
 
     Another transaction changes the employee after the call began, under strict isolation.
     """
@@ -152,7 +152,7 @@ def test_a_serialization_failure_leaves_nothing(
 
 
 def test_a_deadlock_leaves_nothing(jane: Person, connection: Connection, watcher: Connection) -> None:
-    """A real deadlock leaves nothing.
+    """A real deadlock leaves no writes.
 
     Another transaction holds the employee, and then locks the state that the call holds.
     """
@@ -171,7 +171,7 @@ def test_a_deadlock_leaves_nothing(jane: Person, connection: Connection, watcher
 
 @pytest.mark.parametrize("table", ["employees", "auth_user_state", "integration_sync_log"])
 def test_a_lock_that_stays_leaves_nothing(jane: Person, connection: Connection, table: str) -> None:
-    """A call waits for a locked row or table only for a short time."""
+    """A call waits for a locked row or table only for a short time, and then leaves no writes."""
     before = everything(connection)
     with connection.transaction():
         connection.execute(sql.SQL("lock table {} in exclusive mode").format(sql.Identifier(table)))
@@ -181,7 +181,7 @@ def test_a_lock_that_stays_leaves_nothing(jane: Person, connection: Connection, 
 
 
 def test_a_statement_timeout_leaves_nothing(jane: Person, connection: Connection) -> None:
-    """The server cancels a call that takes too long, and does not continue it unseen."""
+    """PostgreSQL cancels a call that takes too long instead of completing it later."""
     before = everything(connection)
     before_updates_of_employees(connection, "perform pg_sleep(60)")
     assert "57014" in confirm(jane)
@@ -192,7 +192,7 @@ def test_a_statement_timeout_leaves_nothing(jane: Person, connection: Connection
     ("end", "reports"), [("pg_cancel_backend", "57014"), ("pg_terminate_backend", "database_unreachable")]
 )
 def test_a_killed_backend_leaves_nothing(jane: Person, connection: Connection, end: str, reports: str) -> None:
-    """A backend that an operator, a shutdown or a crash ends during a call leaves nothing, and the next call works."""
+    """A backend that an operator, a shutdown or a crash ends during a call leaves no writes. The next call succeeds."""
     before = everything(connection)
     before_updates_of_employees(connection, "perform pg_sleep(60)")
     with ThreadPoolExecutor(1) as thread:

@@ -101,11 +101,24 @@ TWICE = f"insert into public.employees values (1, '{JANE}'), (2, '{JANE}')"  # n
             id="text-link",
         ),
         pytest.param(
-            "create table employees (id int, email text)", "employee_id must be bigint, is missing", id="no-key"
+            "create table employees (id int, email text)",
+            "employee_id must be bigint or integer or smallint, is missing",
+            id="no-key",
         ),
-        pytest.param("create table employees (employee_id uuid)", "employee_id must be bigint, is uuid", id="uuid-key"),
         pytest.param(
-            "create table employees (employee_id int, email bytea)", "email must be text, is bytea", id="bytea-email"
+            "create table employees (employee_id uuid)",
+            "employee_id must be bigint or integer or smallint, is uuid",
+            id="uuid-key",
+        ),
+        pytest.param(
+            "create table employees (employee_id int, email bytea)",
+            "email must be text or varchar or citext, is bytea",
+            id="bytea-email",
+        ),
+        pytest.param(
+            "create table employees (employee_id int, email varchar[])",
+            "email must be text or varchar or citext, is character varying[]",
+            id="email-array",
         ),
         pytest.param(
             "create table employees (employee_id int, is_active text)",
@@ -130,7 +143,7 @@ TWICE = f"insert into public.employees values (1, '{JANE}'), (2, '{JANE}')"  # n
         ),
         pytest.param(
             "create table employees (employee_id int primary key, first_name text generated always as ('x') stored)",
-            "first_name must be text, is generated",
+            "first_name must be text or varchar or citext, is generated",
             id="generated-name",
         ),
     ],

@@ -99,8 +99,8 @@ def test_concurrent_migrations_repair_the_triggers(database_url: str) -> None:
     assert installed(database_url) == NAMES
 
 
-def test_the_second_waits_for_the_first(database_url: str, connection: Connection) -> None:
-    """A repair waits for another repair that is not committed yet, and then finds nothing to do."""
+def test_a_second_repair_waits_for_the_first(database_url: str, connection: Connection) -> None:
+    """A repair waits for another repair that is not committed yet, and then changes nothing."""
     execute(database_url, "drop trigger auth_sync_capture on auth.users")
     with psycopg.connect(database_url) as first, ThreadPoolExecutor() as pool:
         first.execute("select public.auth_sync_install_v1()")
@@ -111,10 +111,10 @@ def test_the_second_waits_for_the_first(database_url: str, connection: Connectio
 
 
 @both_ways
-def test_auth_users_may_come_later(empty_database_url: str, run: Run) -> None:
-    """Without auth.users there is no capture.
+def test_auth_users_may_be_created_later(empty_database_url: str, run: Run) -> None:
+    """A migration after the creation of auth.users adds the capture.
 
-    A migration after its creation adds it, and a reconcile finds the users from before.
+    Changes before it are not captured, and a reconcile finds the users from before.
     """
     execute(empty_database_url, "drop schema auth cascade")
     run(empty_database_url)
@@ -162,14 +162,14 @@ def test_an_altered_trigger_is_repaired(database_url: str, run: Run, name: str) 
 
 
 def test_a_trigger_that_always_fires_stays(database_url: str) -> None:
-    """A trigger that the owner set to `enable always`, for writable replicas, captures too and stays so."""
+    """A trigger that its owner set to `enable always`, for writable replicas, captures changes and keeps its mode."""
     execute(database_url, "alter table auth.users enable always trigger auth_sync_capture")
     migrate.migrate(database_url)
     assert rows(database_url, "select tgenabled::text from pg_trigger where tgname = 'auth_sync_capture'") == [("A",)]
 
 
 def test_triggers_of_others_stay(database_url: str, connection: Connection) -> None:
-    """A project's own triggers on auth.users survive the installation and the removal."""
+    """Other triggers on auth.users survive the installation and the removal of the service's triggers."""
     execute(
         database_url,
         "create function public.theirs() returns trigger language plpgsql as 'begin return null; end';"
@@ -187,7 +187,7 @@ def test_triggers_of_others_stay(database_url: str, connection: Connection) -> N
 
 @removed_both_ways
 def test_uninstall_removes_everything(database_url: str, remove: Run) -> None:
-    """No table, function, trigger, type or view is left. A second run does nothing."""
+    """An uninstall leaves no table, function, trigger, type or view. A second uninstall changes nothing."""
     assert rows(database_url, OURS) != []
     remove(database_url)
     assert rows(database_url, OURS) == []
@@ -208,7 +208,7 @@ def test_uninstall_leaves_the_schema_as_it_was(empty_database_url: str) -> None:
 
 
 def test_uninstall_leaves_employees(empty_database_url: str) -> None:
-    """Employees keep their rows, columns, links, triggers and views, and their own triggers do not fire."""
+    """An uninstall keeps the rows, columns, links, triggers and views of employees, and fires none of the triggers."""
     execute(empty_database_url, EXISTING)
     migrate.migrate(empty_database_url)
     data, columns = (
@@ -228,7 +228,7 @@ def test_uninstall_leaves_employees(empty_database_url: str) -> None:
 
 
 def test_auth_works_after_an_uninstall(database_url: str, connection: Connection) -> None:
-    """auth.users and employees can be written after an uninstall, also in sessions of Auth that were open."""
+    """auth.users and employees can be written after an uninstall, even in open sessions of Auth."""
     with writer(database_url) as writing:
         writing.execute("insert into users (id, email) values (%s, 'jane@example.com')", [JANE])
         migrate.uninstall(database_url)

@@ -1,6 +1,6 @@
-"""Installing with the rights of hosted Supabase: the role is not a superuser and owns nothing in schema auth.
+"""Installing on PostgreSQL 15 with the privileges of hosted Supabase.
 
-On PostgreSQL 15.
+The role is not a superuser and owns no object in schema auth.
 """
 
 from collections.abc import Callable, Iterator
@@ -65,7 +65,7 @@ def database_url(superuser_url: str) -> str:
 
 @pytest.fixture
 def service(superuser_url: str) -> Iterator[Database]:
-    """A database with the rights of service_role, as over the Data API."""
+    """A database with the privileges of service_role, as over the Data API."""
     database = DirectDatabase(f"{superuser_url}?options=-c%20role%3Dservice_role")
     yield database
     database.close()
@@ -101,7 +101,7 @@ def test_an_installation_works(
 ) -> None:
     """A repeated installation captures changes.
 
-    service_role applies and reconciles them, and other roles have no rights.
+    service_role applies and reconciles them, and other roles have no privileges.
     """
     run(database_url)
     run(database_url)
@@ -117,7 +117,7 @@ def test_an_installation_works(
 
 
 def test_the_sender_posts(database_url: str, superuser_url: str, connection: Connection) -> None:
-    """The role may set the secret, and its trigger may read it."""
+    """The role can set the sender's secret, and the role's trigger can read it."""
     migrate.migrate(database_url)
     send_to(connection, URL, SECRET)
     with auth_on(superuser_url) as auth:
@@ -130,7 +130,7 @@ def test_the_sender_posts(database_url: str, superuser_url: str, connection: Con
 
 @pytest.mark.parametrize("call", [f"auth_sync_send_to('{URL}', '{SECRET}')", "auth_sync_signed_v1('e', '{}')"])
 def test_service_role_may_neither_set_the_url_nor_sign(database_url: str, superuser_url: str, call: str) -> None:
-    """A holder of the service-role key can neither redirect the events nor forge one."""
+    """A holder of the service-role key can neither redirect nor forge events."""
     migrate.migrate(database_url)
     with psycopg.connect(superuser_url, autocommit=True) as connection:
         connection.execute("set role service_role")

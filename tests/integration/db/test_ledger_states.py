@@ -8,5 +8,5 @@ SAME = Path(__file__).parent.with_name("ledger_states.sql").read_text("utf-8")
 
 
 def test_one_check_equals_the_nine_constraints(connection: Connection) -> None:
-    """For every combination of known values and one unknown value, the CHECK is neither stricter nor looser."""
+    """The CHECK and the nine constraints accept the same combinations of all known values and one unknown value."""
     assert connection.execute(SAME.encode()).fetchone() == {"good": 445, "different": 0}

@@ -77,7 +77,7 @@ print(migrate(sys.argv[1]))
 @pytest.mark.campaign
 @pytest.mark.parametrize("existing", ["", EXISTING], ids=["empty", "existing"])
 def test_twenty_concurrent_migrations_all_succeed(empty_database_url: str, existing: str) -> None:
-    """Each script is applied by one process. The others find it applied, and none fails."""
+    """Only one of twenty concurrent processes applies each script. The other processes skip it, and none fails."""
     execute(empty_database_url, existing)
     with ExitStack() as stack:
         command = [sys.executable, "-c", MIGRATE_ON_SIGNAL, empty_database_url]
@@ -98,7 +98,7 @@ def test_twenty_concurrent_migrations_all_succeed(empty_database_url: str, exist
 
 
 def test_a_migration_in_another_form_is_refused(database_url: str) -> None:
-    """If a recorded checksum differs, nothing more is applied."""
+    """If a recorded checksum differs, `migrate` applies no further script."""
     execute(database_url, "update auth_sync_migrations set checksum = 'other' where number = 2")
     execute(database_url, "delete from auth_sync_migrations where number > 2")
     with pytest.raises(MigrationError, match="Migration 2") as caught:
@@ -108,13 +108,13 @@ def test_a_migration_in_another_form_is_refused(database_url: str) -> None:
 
 
 def test_a_missing_migration_is_applied(database_url: str) -> None:
-    """If only the last migration is not recorded, only that one runs."""
+    """If only the last migration is not recorded, `migrate` applies only this migration."""
     execute(database_url, f"delete from auth_sync_migrations where number = {len(OURS)}")  # noqa: S608
     assert migrate.migrate(database_url) == 1
 
 
 def test_a_newer_database_is_refused(database_url: str) -> None:
-    """A database that a newer version has migrated is not changed, because that version may need its objects."""
+    """`migrate` does not change a database of a newer version, because that version may need its objects."""
     execute(database_url, "insert into auth_sync_migrations (number, name, checksum) values (999, 'of_tomorrow', 'x')")
     execute(database_url, "delete from auth_sync_functions")
     with pytest.raises(MigrationError, match="999") as caught:
@@ -124,7 +124,7 @@ def test_a_newer_database_is_refused(database_url: str) -> None:
 
 
 def test_functions_are_replaced_when_their_text_changes(database_url: str, database: Database) -> None:
-    """If the digest differs, all functions are re-created. Processes of both versions then find no gap."""
+    """If the digest differs, `migrate` re-creates all functions. The schema is then complete for both versions."""
     execute(
         database_url, "create or replace function auth_sync_normal_v1(p_email text) returns text immutable return 'old'"
     )
@@ -153,7 +153,7 @@ def test_older_functions_are_not_restored(database_url: str) -> None:
 
 
 def test_concurrent_migrations_create_an_index_once(database_url: str) -> None:
-    """One of several processes creates a missing index, because each build blocks the table's writers."""
+    """Only one of several processes creates a missing index, because each build blocks the table's writers."""
     execute(
         database_url,
         """
@@ -187,7 +187,7 @@ def test_a_wait_for_a_table_times_out(database_url: str) -> None:
 
 
 def test_a_failed_script_leaves_the_earlier_ones(empty_database_url: str) -> None:
-    """Each script has its own transaction, and a later run continues with the failed script."""
+    """Each script runs in a separate transaction, and a later run continues with the failed script."""
     execute(
         empty_database_url, "create function public.get_auth_sync_summary() returns integer language sql as 'select 1'"
     )

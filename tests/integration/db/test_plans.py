@@ -20,7 +20,7 @@ MANY = 20
 """The number of events, employees or users in each call. Each table has three thousand."""
 
 AT_MOST = 50 * MANY
-"""The rows that a call may read: some for each event, but never a whole table."""
+"""The number of rows that a call may read. It allows some rows for each event, but no whole table."""
 
 READ = """
 select coalesce(sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)), 0)::integer as rows
@@ -102,12 +102,12 @@ def test_rows_are_found_by_an_index(
     statement, values = CALLS[call]
     connection.prepare_threshold = None  # only the plans inside the functions are cached
     fill(database_url, *early)
-    connection.execute("analyze")  # records that the tables are empty; the planner expects more rows otherwise
+    connection.execute("analyze")  # without these statistics, the planner expects more rows
     for _ in range(7):  # PostgreSQL may cache a generic plan after five executions
         with connection.transaction(force_rollback=True):
             connection.execute(statement.encode(), values)
     fill(database_url, *(part for part in (EMPLOYEES, REST) if part not in early))
-    connection.execute("set enable_seqscan = off")  # only affects plain statements; cached plans stay
+    connection.execute("set enable_seqscan = off")  # affects only plain statements, and cached plans stay
     with connection.transaction(force_rollback=True):
         before = rows_read(connection)
         connection.execute(statement.encode(), values)

@@ -1,7 +1,7 @@
-"""Rights: service_role may use the functions, and other roles nothing. The catalogs are read, so new objects count.
+"""Only service_role has privileges. The tests read the catalogs, so they cover new objects.
 
-The server has Supabase's default rights (webhook_service/db/embedded.py), which grant every new object in schema public
-to anon, authenticated and service_role.
+The server has Supabase's default privileges (webhook_service/db/embedded.py). They grant every new object in schema
+public to anon, authenticated and service_role.
 """
 
 from collections.abc import Callable, Iterator
@@ -48,7 +48,7 @@ select p.oid::regprocedure::text as name, p.proacl, p.proconfig, p.oid
 
 @pytest.fixture
 def as_role(database_url: str) -> Iterator[Callable[[str], DirectDatabase]]:
-    """A factory of the service's own adapter, with the rights of a role."""
+    """A factory of the service's own adapter, with the privileges of a role."""
     opened: list[DirectDatabase] = []
 
     def connect(role: str) -> DirectDatabase:
@@ -63,7 +63,7 @@ def as_role(database_url: str) -> Iterator[Callable[[str], DirectDatabase]]:
 @pytest.mark.parametrize("query", [USABLE_RELATIONS, USABLE_SEQUENCES], ids=["tables-and-views", "sequences"])
 @pytest.mark.parametrize("role", STRANGERS)
 def test_strangers_have_no_right_on_data(connection: Connection, role: str, query: str) -> None:
-    """anon and authenticated have no right on any table, view or sequence.
+    """anon and authenticated have no privilege on any table, view or sequence.
 
     Row level security alone would not stop TRUNCATE.
     """
@@ -111,14 +111,14 @@ def test_every_table_has_row_level_security(connection: Connection) -> None:
 
 
 def test_every_function_has_its_search_path(connection: Connection) -> None:
-    """The search path of every function is pg_catalog, pg_temp, so that no other role's object can shadow one."""
+    """The search path of every function is pg_catalog, pg_temp, so that no role can shadow an object with its own."""
     rows = connection.execute(FUNCTIONS).fetchall()
     assert len(rows) > 10
     assert [row["name"] for row in rows if "search_path=pg_catalog, pg_temp" not in (row["proconfig"] or [])] == []
 
 
 def test_no_function_is_executable_by_public(connection: Connection) -> None:
-    """The default right of PUBLIC to execute functions is revoked."""
+    """The default privilege of PUBLIC to execute functions is revoked."""
     rows = connection.execute(
         f"{FUNCTIONS} and (p.proacl is null or exists (select from aclexplode(p.proacl) where grantee = 0))"
     )
@@ -128,7 +128,7 @@ def test_no_function_is_executable_by_public(connection: Connection) -> None:
 def test_service_role_does_all_that_the_service_does(
     as_role: Callable[[str], DirectDatabase], connection: Connection
 ) -> None:
-    """The rights of service_role suffice for processing, reading, replaying and the probe."""
+    """The privileges of service_role suffice for processing, reading, replaying and the probe."""
     connection.execute("insert into employees (email) values ('jane@example.com')")
     database = as_role("service_role")
     work = work_of(insert(uuid4(), email="jane@example.com", email_confirmed_at=CONFIRMED), "evt-1")
@@ -141,7 +141,7 @@ def test_service_role_does_all_that_the_service_does(
 
 
 def test_service_role_needs_no_default_rights(empty_database_url: str) -> None:
-    """In a project without default rights, the migrations give service_role the rights that the service needs."""
+    """Without default privileges in a project, the migrations grant service_role all that the service needs."""
     with psycopg.connect(empty_database_url) as connection:
         for kind in ("tables", "functions", "sequences"):
             connection.execute(
@@ -157,7 +157,7 @@ def test_service_role_needs_no_default_rights(empty_database_url: str) -> None:
 
 @pytest.mark.parametrize("role", STRANGERS)
 def test_migrating_again_revokes_rights(connection: Connection, database_url: str, role: str) -> None:
-    """Rights that were granted on the service's objects are revoked when the rights are set again."""
+    """A repeated migration revokes privileges that were granted on the service's objects."""
     connection.execute(
         sql.SQL(
             "grant all on all tables in schema public to {0}; grant all on all functions in schema public to {0}"

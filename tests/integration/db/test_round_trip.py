@@ -1,6 +1,6 @@
-"""The distance of the database, measured in each call of the event loop.
+"""The round trip to the database, measured in each call of the event loop.
 
-It decides whether a second call runs concurrently.
+Its length decides whether a second call runs concurrently.
 """
 
 import asyncio
@@ -64,11 +64,11 @@ def round_trip_of(url: str, function: str) -> float:
 
 
 def test_server_time_does_not_count_as_network_time(database_url: str, connection: Connection) -> None:
-    """A slow function does not make the database distant."""
+    """The time of a slow function does not count as part of the round trip."""
     connection.execute("create function slow() returns text language sql as 'select pg_sleep(1)::text'")
     assert 0 < round_trip_of(database_url, "slow") < 1
 
 
 def test_a_network_is_measured(far_url: str) -> None:
-    """A round trip of 10 ms makes the database distant."""
+    """A database behind a network with a round trip of 10 ms counts as distant."""
     assert round_trip_of(far_url, "auth_sync_schema_v1") > FAR_SECONDS

@@ -1,4 +1,4 @@
-"""A Supabase that is dead, silent or broken, over real sockets: each of its responses becomes the right error."""
+"""A Supabase that is dead, silent or broken, over real sockets. Each of its responses raises the right error."""
 
 import socket
 import threading
@@ -43,15 +43,15 @@ def error_of(port: int) -> Unavailable | DatabaseError:
     pytest.fail(f"The response was accepted as a result: {answer!r}")
 
 
-def test_a_refused_connection_is_unavailable() -> None:
-    """A port on which no server listens is Unavailable."""
+def test_a_refused_connection_raises_unavailable() -> None:
+    """A port on which no server listens raises Unavailable."""
     error = error_of(free_port())
     assert (type(error), error.reason) == (Unavailable, "database_unreachable")
 
 
 @pytest.mark.parametrize("behaviour", [silent, closes, trickles])
-def test_a_supabase_that_does_not_answer_is_unavailable(serve: Serve, behaviour: Behaviour) -> None:
-    """A call ends even if the server closes the connection, stays silent or answers too slowly."""
+def test_a_supabase_that_does_not_answer_raises_unavailable(serve: Serve, behaviour: Behaviour) -> None:
+    """A call raises Unavailable if the server closes the connection, stays silent or answers too slowly."""
     error = error_of(serve(behaviour))
     assert isinstance(error, Unavailable)
     assert error.reason in ("database_unreachable", "database_slow")
@@ -61,8 +61,8 @@ PAGE = "<html><body><h1>Oh no</h1>jane@example.com</body></html>"
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 520, 522, 525])
-def test_an_error_page_of_a_proxy_is_unavailable(serve: Serve, status: int) -> None:
-    """An error page of a proxy in front of PostgREST is Unavailable."""
+def test_an_error_page_of_a_proxy_raises_unavailable(serve: Serve, status: int) -> None:
+    """An error page of a proxy in front of PostgREST raises Unavailable."""
     assert isinstance(error_of(serve(answers(status, PAGE))), Unavailable)
 
 
@@ -76,20 +76,20 @@ def test_an_error_page_of_a_proxy_is_unavailable(serve: Serve, status: int) -> N
         (504, "The upstream server is timing out"),
     ],
 )
-def test_an_error_of_supabases_gateway_is_unavailable(serve: Serve, status: int, message: str) -> None:
-    """The API gateway (Kong) answers JSON as PostgREST does, but without a code."""
+def test_an_error_of_supabases_gateway_raises_unavailable(serve: Serve, status: int, message: str) -> None:
+    """An error of the API gateway (Kong) is JSON without PostgREST's code, and raises Unavailable."""
     assert isinstance(error_of(serve(answers_json(status, message=message))), Unavailable)
 
 
 @pytest.mark.parametrize("body", [PAGE, "", "[", "null and void"], ids=["page", "empty", "cut", "text"])
-def test_a_200_that_is_not_json_is_unavailable(serve: Serve, body: str) -> None:
-    """A page of a captive portal, a parked domain or a wrong URL is not a result of the function."""
+def test_a_200_that_is_not_json_raises_unavailable(serve: Serve, body: str) -> None:
+    """A 200 without JSON, such as from a captive portal, a parked domain or a wrong URL, raises Unavailable."""
     assert isinstance(error_of(serve(answers(200, body))), Unavailable)
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_redirects_are_not_followed(serve: Serve, status: int) -> None:
-    """The key is not sent to another URL, and a POST does not become a GET."""
+    """After a redirect, the key is not sent to another URL, and a POST does not become a GET."""
     followed = threading.Event()
     elsewhere = serve(lambda connection, over: followed.set())
     error = error_of(serve(answers(status, PAGE, Location=f"http://127.0.0.1:{elsewhere}/")))
@@ -122,7 +122,7 @@ def test_redirects_are_not_followed(serve: Serve, status: int) -> None:
         (500, "54001", DatabaseError),
     ],
 )
-def test_an_error_of_postgrest_is_named_by_what_to_do(serve: Serve, status: int, code: str, kind: type) -> None:
+def test_the_code_of_postgrest_decides_whether_a_retry_helps(serve: Serve, status: int, code: str, kind: type) -> None:
     """PostgREST's code decides whether a retry helps. Its text, which may hold personal data, is not in the error."""
     error = error_of(serve(answers_json(status, code=code, message="jane@", details="(jane)", hint="jane")))
     assert isinstance(error, kind)
@@ -130,25 +130,28 @@ def test_an_error_of_postgrest_is_named_by_what_to_do(serve: Serve, status: int,
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 413])
-def test_a_page_that_refuses_is_a_database_error(serve: Serve, status: int) -> None:
-    """An HTTP status is not an SQLSTATE: 401 is not of class 40, the conflicts of transactions."""
+def test_a_page_that_refuses_raises_a_database_error(serve: Serve, status: int) -> None:
+    """A 4xx page raises DatabaseError.
+
+    The status 401 is not taken for an SQLSTATE of class 40 (a conflict), which would raise Unavailable.
+    """
     assert isinstance(error_of(serve(answers(status, PAGE))), DatabaseError)
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_wrong_key_is_a_database_error(serve: Serve, status: int) -> None:
-    """A retry with the same key does not help."""
+def test_a_wrong_key_raises_a_database_error(serve: Serve, status: int) -> None:
+    """A refused key raises DatabaseError, because a retry with the same key does not help."""
     error = error_of(serve(answers_json(status, message="Invalid API key", hint="Double check your API key.")))
     assert isinstance(error, DatabaseError)
 
 
 def test_a_refusal_without_a_code_has_its_status(serve: Serve) -> None:
-    """The error's detail has the status if there is no code. Operators read it in /readyz and in the log."""
+    """If a refusal has no code, the error's detail has the status. Operators read it in /readyz and in the log."""
     assert "401" in error_of(serve(answers_json(401, message="Invalid API key"))).detail
 
 
 def test_large_numbers_are_exact(serve: Serve) -> None:
-    """A bigint keeps all its digits in both directions, if the server keeps them too."""
+    """A bigint keeps all its digits in both directions if the server keeps them."""
 
     def echo(connection: socket.socket, over: threading.Event) -> None:
         _, body = request_of(connection)

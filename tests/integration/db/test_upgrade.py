@@ -1,4 +1,4 @@
-"""A database of an earlier version, once it is migrated, equals a new one."""
+"""A migrated database of an earlier version equals a new database."""
 
 import gzip
 import subprocess
@@ -16,7 +16,7 @@ NO_DEFAULT_RIGHTS = "".join(
     f"alter default privileges in schema public revoke all on {kind} from anon, authenticated, service_role;"
     for kind in ("tables", "functions", "sequences")
 )
-"""A dump has only the rights beyond the default ones. It is restored without default rights, and grants all itself."""
+"""A dump has only privileges beyond the default ones. Without default privileges, it grants all privileges itself."""
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def restored_url(empty_database_url: str) -> str:
 
 
 def test_an_upgraded_database_equals_a_new_one(restored_url: str, database_url: str) -> None:
-    """A migrated database from before the first release has the same catalogs as a new one.
+    """A migrated database from before the first release has the same catalogs as a new database.
 
     Its records of migrations must be deleted first, because their files no longer exist.
     """
@@ -46,7 +46,7 @@ do $$ begin create role another_superuser superuser; exception when duplicate_ob
 grant all on schema public to another_superuser;
 """
 BROKEN = {
-    "an index is gone": "drop index auth_sync_employees_email_idx",
+    "an index is gone": "drop index auth_sync_employees_address_idx",
     "an index is invalid": "update pg_index set indisvalid = false"
     " where indexrelid = 'auth_sync_hires_seen_idx'::regclass",
     "a trigger is gone": "drop trigger auth_sync_employees_updated on employees",
@@ -63,7 +63,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("broken", BROKEN)
 def test_every_migrate_repairs_the_schema(empty_database_url: str, database_url: str, broken: str) -> None:
-    """A migration restores altered indexes, triggers and rights as in a new database, even if no script is pending."""
+    """A migration without pending scripts restores altered indexes, triggers and privileges as in a new database."""
     migrate.migrate(empty_database_url)
     execute(empty_database_url, BROKEN[broken])
     assert catalogs(empty_database_url) != catalogs(database_url)
@@ -72,7 +72,7 @@ def test_every_migrate_repairs_the_schema(empty_database_url: str, database_url:
 
 
 def test_a_function_of_a_lesser_role_gets_no_greater_rights(database_url: str) -> None:
-    """A function of another role keeps its owner, even if its name resembles the service's."""
+    """A function of another role keeps its owner, even if its name resembles a function of the service."""
     execute(
         database_url,
         "do $$ begin create role lesser; exception when duplicate_object then null; end $$;"

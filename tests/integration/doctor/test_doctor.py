@@ -13,6 +13,8 @@ from webhook_service.doctor.findings import Level
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
+pytestmark = pytest.mark.every_employees_table
+
 NOTE, WRONG = Level.NOTE, Level.WRONG
 NO_SENDER = ("sender", NOTE)
 """The embedded PostgreSQL has no pg_net, so every examination notes that nothing is posted."""
@@ -52,7 +54,19 @@ def test_a_database_in_use_is_healthy(healthy: Database) -> None:
     findings = examined(healthy)
     assert problems(findings) == [NO_SENDER]
     assert {f.check for f in findings} >= {
-        *("migrations", "triggers", "rights", "settings", "clock", "relay", "backlog", "silence", "reconcile", "drift")
+        *(
+            "migrations",
+            "triggers",
+            "rights",
+            "settings",
+            "clock",
+            "relay",
+            "loops",
+            "backlog",
+            "silence",
+            "reconcile",
+            "drift",
+        )
     }
 
 

@@ -12,6 +12,8 @@ from webhook_service.inbound.processing import process_batch
 from webhook_service.policy import NAME_COLUMNS, Policy
 from webhook_service.ports import Database
 
+pytestmark = pytest.mark.every_employees_table
+
 JANE = UUID(int=1)
 EMAIL = "jane@example.com"
 

@@ -18,6 +18,8 @@ from webhook_service.inbound.handlers import decide
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
+pytestmark = pytest.mark.every_employees_table
+
 
 def work(number: int, *, email: str | None = None, event_id: str | None = None) -> Work:
     user = AuthUser(UUID(int=number), email=email)

@@ -119,7 +119,7 @@ def test_headers_are_not_repeated(
 def test_a_token_is_not_repeated(
     settings: Settings, database: Database, connection: Connection, log: pytest.LogCaptureFixture
 ) -> None:
-    """Neither the log nor a response repeats the static token of a webhook that cannot sign, right or wrong."""
+    """Neither the log nor a response repeats a static token, whether the token is right or wrong."""
     client = create_app(replace(settings, static_token=True), database).test_client()
     token = signature.mint_token(settings.webhook_secrets, "test")
     for sent, status in ((token, 200), (f"{token}x", 401)):
@@ -136,7 +136,10 @@ def test_a_token_is_not_repeated(
 def test_an_event_that_cannot_be_applied_leaves_nothing(
     client: FlaskClient, connection: Connection, log: pytest.LogCaptureFixture, sqlstate: str, status: int
 ) -> None:
-    """If an event cannot be applied, its secrets are in no text, and the database's error is in no log or response."""
+    """If an event cannot be applied, no secret of the event is in the database, the log or the response.
+
+    The database's error is not in the log or the response either.
+    """
     connection.execute("insert into employees (email, first_name) values (%s, 'Row-CaNaRy')", [EMAIL])
     connection.execute(
         "create function fail() returns trigger language plpgsql as $$ begin"

@@ -168,7 +168,10 @@ def test_an_event_that_employees_refuse_fails_alone(client: FlaskClient, connect
 
 
 def test_a_refused_name_does_not_fail_the_event(client: FlaskClient, connection: Connection) -> None:
-    """A name that employees refuse is left out and all other columns are applied, because users write their names."""
+    """If the employees table refuses a name, all other columns are still applied.
+
+    Users write their names themselves, so a name must not fail the event.
+    """
     connection.execute("alter table employees alter first_name type varchar(20)")
     jane = hire(connection, MAIL, first_name="Jane")
     assert outcome_of(post(client, insert(at=1, **PROVEN, raw_user_meta_data={"first_name": "J" * 30}))) == "linked"
@@ -204,7 +207,7 @@ def test_a_link_that_a_trigger_prevents_is_not_a_success(client: FlaskClient, co
 
 
 def test_an_error_of_a_trigger_fails_only_its_event(client: FlaskClient, connection: Connection) -> None:
-    """An SQLSTATE that a trigger raises fails only its event, unless the SQLSTATE requests a retry."""
+    """If a trigger raises an error, only its event fails, unless the SQLSTATE is one that is retried."""
     connection.execute("""
         create function raises() returns trigger language plpgsql as
         $$ begin raise exception 'not now' using errcode = '55000'; end $$;
@@ -256,7 +259,7 @@ def test_a_link_that_a_foreign_key_removed_still_leaves_an_orphan(client: FlaskC
 
 
 def test_a_new_user_takes_over_an_orphan(client: FlaskClient, connection: Connection) -> None:
-    """A user who proves an orphan's e-mail is linked to the orphan, who is free and then no longer an orphan."""
+    """A user who proves an orphan's e-mail is linked to this employee, who is then no longer an orphan."""
     jane = hire(connection, MAIL)
     post(client, insert(at=1, **PROVEN))
     post(client, delete(at=1))

@@ -1,4 +1,4 @@
-"""Failed attempts are recorded, and an event shows them with the employee and the auth user as they are now."""
+"""Failed attempts are recorded. An event shows them with the current employee and auth user."""
 
 from uuid import UUID
 
@@ -59,8 +59,8 @@ def test_a_failed_action_is_recorded(connection: Connection, database: Database)
     assert attempts(database, "act-1") == [(1, "employees", "auth_unavailable")]
 
 
-def test_an_event_shows_its_people_as_they_are_now(connection: Connection, database: Database) -> None:
-    """An event shows its employee and auth user as they are now, and null if there is none."""
+def test_an_event_shows_its_current_employee_and_auth_user(connection: Connection, database: Database) -> None:
+    """An event shows its current employee and auth user. The employee is null if none is linked."""
     jane = hire(connection, "jane@example.com", first_name="Jane")
     webhook = insert(email="jane@example.com", email_confirmed_at=CONFIRMED)
     process_batch(database, [work_of(webhook, "evt-2")], Policy())

@@ -1,4 +1,4 @@
-"""HR and Auth change at the same time while everything fails at times; in the end both sides agree."""
+"""HR and Auth make changes at the same time, with random failures. Both sides agree in the end."""
 
 import random
 
@@ -12,13 +12,13 @@ from webhook_service.policy import EmailOwner
 pytestmark = pytest.mark.campaign
 
 SEEDS = [*range(1, 9), None, None]
-"""Each seed is one sequence of changes; None is a new one in each run."""
+"""Each seed gives one sequence of changes. None stands for a random seed in each run."""
 
 
 @pytest.mark.parametrize("number", range(len(SEEDS)))
 @pytest.mark.parametrize("owner", EmailOwner, ids=str)
-def test_both_sides_come_to_rest_and_agree(database_url: str, owner: EmailOwner, number: int) -> None:
-    """Both sides agree after random changes, failures, crashes and duplicates; two_sides_rules.sql has the rules."""
+def test_both_sides_agree_in_the_end(database_url: str, owner: EmailOwner, number: int) -> None:
+    """Both sides agree by the rules in two_sides_rules.sql after random changes, failures, crashes and duplicates."""
     seed = SEEDS[number] or random.SystemRandom().randrange(1_000_000)
     put_witnesses(database_url)
     wrong = violations(database_url, Plan(seed, owner))
@@ -27,8 +27,8 @@ def test_both_sides_come_to_rest_and_agree(database_url: str, owner: EmailOwner,
 
 @pytest.mark.parametrize("number", range(3))
 @pytest.mark.parametrize("owner", EmailOwner, ids=str)
-def test_with_relays_that_work_all_the_time(database_url: str, owner: EmailOwner, number: int) -> None:
-    """Both sides agree after two relays, webhooks and changes have run at the same time."""
+def test_both_sides_agree_with_relays_that_run_all_the_time(database_url: str, owner: EmailOwner, number: int) -> None:
+    """Both sides agree after two relays, webhooks and changes have run concurrently."""
     seed = random.SystemRandom().randrange(1_000_000)
     put_witnesses(database_url)
     wrong = violations(database_url, Plan(seed, owner), live_beside_relays)

@@ -1,4 +1,4 @@
-"""Bulk replays: preview, confirmation, parts that any number of relays replay, cancellation, takeover."""
+"""The preview, confirmation, parts, cancellation and takeover of bulk replays by several relays."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -66,8 +66,8 @@ def test_a_preview_writes_nothing(database: Database, connection: Connection) ->
     assert shown.changes[0].changes["auth_user_id"] == {"from": None, "to": str(UUID(int=1))}
 
 
-def test_a_job_replays_each_once_and_nothing_newer(database: Database, connection: Connection) -> None:
-    """A job replays and records each event once, with exact counts, and leaves events that failed after its start."""
+def test_a_job_replays_each_event_once(database: Database, connection: Connection) -> None:
+    """A job replays and records each event once, with exact counts, and skips events that failed after its start."""
     fail_many(connection, database, 120)
     assert bulk_replay.begin(database, FAILED, requested_by=KIM) == {"id": 1, "matched": 120}
     fail_many(connection, database, 3, first=121)
@@ -79,8 +79,8 @@ def test_a_job_replays_each_once_and_nothing_newer(database: Database, connectio
     assert run_pass(database) == PassResult()
 
 
-def test_it_keeps_to_the_rate(database: Database, connection: Connection) -> None:
-    """All jobs and relays together replay fifty events a second: a second part of any job has to wait."""
+def test_all_jobs_and_relays_share_one_rate(database: Database, connection: Connection) -> None:
+    """All jobs and relays together replay fifty events a second. A second part of any job must wait."""
     fail_many(connection, database, 80)
     begin(database), begin(database)
     assert run_pass(database, "a").claimed == 50
@@ -89,11 +89,11 @@ def test_it_keeps_to_the_rate(database: Database, connection: Connection) -> Non
     let_pass(connection)
     run_pass(database, "b")
     positions = [job["position"] for job in bulk_replay.jobs(database, limit=9)]
-    assert positions == [80, 50]  # the jobs take turns; the first job has settled fifty events of the second
+    assert positions == [80, 50]  # the jobs alternate, and the first job has settled fifty events of the second job
 
 
-def test_a_cancelled_job_stops_after_the_part_under_way(database: Database, connection: Connection) -> None:
-    """After a cancellation the part under way still counts, no other is taken, and a second cancel changes nothing."""
+def test_a_cancelled_job_stops_after_the_claimed_part(database: Database, connection: Connection) -> None:
+    """A cancelled job counts its claimed part and claims no other part. A second cancellation changes nothing."""
     fail_many(connection, database, 120)
     job = begin(database)
     part = claim(database, "a")
@@ -113,7 +113,7 @@ def test_a_cancelled_job_stops_after_the_part_under_way(database: Database, conn
 def test_another_relay_takes_over_from_a_dead_one(
     database: Database, connection: Connection, other: Database, has_applied: bool
 ) -> None:
-    """When the lease of a dead relay has ended, another one continues, and replays no event again."""
+    """After the lease of a dead relay ends, another relay continues the job and replays no event twice."""
     fail_many(connection, database, 120)
     job = begin(database)
     run_pass(database, "dead")
@@ -132,7 +132,7 @@ def test_another_relay_takes_over_from_a_dead_one(
 
 
 def test_two_relays_replay_no_event_twice(database: Database, connection: Connection, other: Database) -> None:
-    """While one relay has a part of a job, another relay gets none; two relays at once replay each event once."""
+    """While one relay holds a part of a job, no other relay gets a part. Concurrent relays replay each event once."""
     fail_many(connection, database, 230)
     job = begin(database)
     part = claim(database, "a")
@@ -147,7 +147,7 @@ def test_two_relays_replay_no_event_twice(database: Database, connection: Connec
 
 
 def test_a_failing_event_does_not_stop_a_job(database: Database, connection: Connection) -> None:
-    """An unreadable event and one that still fails are counted and recorded as such; the others are replayed."""
+    """A job counts and records an unreadable event and an event that fails again, and replays all other events."""
     fail_many(connection, database, 5)
     connection.execute("""update integration_sync_log set request_data = '{"type": 1}' where event_id = 'evt-2'""")
     hire(connection, "user4@example.com")
@@ -160,7 +160,7 @@ def test_a_failing_event_does_not_stop_a_job(database: Database, connection: Con
 
 
 def test_a_job_waits_for_a_held_employee(database: Database, database_url: str, connection: Connection) -> None:
-    """While an import holds an employee, the events before hers are replayed; the others follow when it has ended."""
+    """While an import holds an employee, a job replays the events before hers. The later events follow afterwards."""
     fail_many(connection, database, 6)
     job = begin(database)
     with psycopg.connect(database_url) as importing:
@@ -171,7 +171,7 @@ def test_a_job_waits_for_a_held_employee(database: Database, database_url: str, 
 
 
 def test_a_job_continues_after_an_error(database: Database, connection: Connection) -> None:
-    """A relay that could not settle a part takes it again without waiting for its own lease."""
+    """A relay that could not settle a part claims the part again before the lease ends."""
     fail_many(connection, database, 60)
     job = begin(database)
     connection.execute("alter function auth_sync_settle_bulk_replay_v1 rename to away")
@@ -199,7 +199,7 @@ def test_a_job_that_the_database_refuses_has_failed(database: Database, connecti
 def test_a_filter_chooses_events_that_need_attention(
     database: Database, connection: Connection, needs_attention: bool, count: int
 ) -> None:
-    """A bulk replay can be limited to the events that need attention, or to those that are still retried."""
+    """A bulk replay can be limited to the events that need attention, or to the events that are still retried."""
     fail_many(connection, database, 5)
     connection.execute("update integration_sync_log set next_attempt_at = null where event_id in ('evt-1', 'evt-2')")
     filter = FAILED | {"needs_attention": needs_attention}
@@ -208,7 +208,7 @@ def test_a_filter_chooses_events_that_need_attention(
 
 
 def test_a_pruned_part_is_skipped(database: Database, connection: Connection) -> None:
-    """If retention removes events that a dead relay had claimed, the job ends with the others."""
+    """If retention removes events that a dead relay had claimed, the job replays the remaining events and ends."""
     fail_many(connection, database, 60)
     job = begin(database)
     claim(database)
@@ -218,14 +218,14 @@ def test_a_pruned_part_is_skipped(database: Database, connection: Connection) ->
 
 
 def test_a_job_without_events_is_done_at_once(database: Database) -> None:
-    """A filter that matches no event still makes a job, which is DONE."""
+    """A job whose filter matches no event is DONE at once."""
     job = begin(database)
     assert (bulk_replay.job(database, job)["status"], run_pass(database)) == ("DONE", PassResult())
     assert bulk_replay.job(database, 99) is None
 
 
 def test_failed_actions_are_made_due_once(database_url: str) -> None:
-    """An action that needs attention becomes due, is recorded with the admin and performed; a done one is skipped."""
+    """A bulk replay makes an action that needs attention due and records the admin. It skips a successful action."""
     with company(database_url) as there:
         there.write("email = 'hr@example.com'")
         there.rest()

@@ -1,10 +1,11 @@
-"""Relay, reconciliation, retention, probes and doctor over both connections: psycopg, and Supabase's Data API.
+"""Relay, reconciliation, retention, probes and doctor over psycopg and over Supabase's Data API.
 
-All tests of this file share one Supabase Lite, so each uses its own auth users, e-mail addresses and event ids, and
+All tests of this file share one Supabase Lite. Each test uses different auth users, e-mail addresses and event ids, and
 expects rows of other tests. See test_database_contract.py.
 """
 
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from tests.acceptance.command import assert_one_clear_line, clean_environment, run_command
 from tests.auth_traffic import SECRET
 from tests.conftest import ADMIN_KEY
+from tests.data_api_server import supabase_project
 from tests.integration.doctoring import examined, problems
 from tests.integration.people import Person
 from tests.supabase_lite_server import TEST_FUNCTIONS, SupabaseLite, running
@@ -38,19 +40,21 @@ def supabase_lite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supabase
         yield lite
 
 
-@pytest.fixture(params=["direct", "supabase"])
+@pytest.fixture(params=["direct", "lite", "project"])
 def database(request: pytest.FixtureRequest) -> Iterator[Database]:
-    database: Database
-    if request.param == "direct":
+    with ExitStack() as stack:
+        if request.param == "lite":
+            lite: SupabaseLite = request.getfixturevalue("supabase_lite")
+            yield stack.enter_context(closing(SupabaseDatabase(lite.url, lite.service_role_key)))
+            return
         url: str = request.getfixturevalue("database_url")
         with psycopg.connect(url) as connection:
             connection.execute(TEST_FUNCTIONS)
-        database = DirectDatabase(url)
-    else:
-        lite: SupabaseLite = request.getfixturevalue("supabase_lite")
-        database = SupabaseDatabase(lite.url, lite.service_role_key)
-    yield database
-    database.close()
+        if request.param == "direct":
+            yield stack.enter_context(closing(DirectDatabase(url)))
+        else:
+            project = stack.enter_context(supabase_project(url))
+            yield stack.enter_context(closing(SupabaseDatabase(project.url, project.key)))
 
 
 @pytest.fixture
@@ -104,7 +108,7 @@ def test_the_relay_applies_due_events(person: Person) -> None:
 
 
 def test_the_relay_retries_later(person: Person) -> None:
-    """A failed event is due again later, and the pass reports when."""
+    """A failed event becomes due again later, and the pass reports the time."""
     person.hire(), person.hire()
     sign_up(person)
     ran = run_once(person.database, Policy(), name="test")
@@ -114,7 +118,7 @@ def test_the_relay_retries_later(person: Person) -> None:
 
 
 def test_a_lease_keeps_other_relays_away(person: Person) -> None:
-    """A relay leaves the leased rows of another one alone until the lease ends."""
+    """A relay skips rows that another relay has leased until the lease ends."""
     sign_up(person)
     lease = {"p_limit": 100, "p_lease_seconds": 60}
     claimed = person.database.call("auth_sync_claim_v1", p_relay="other", **lease)
@@ -126,7 +130,7 @@ def test_a_lease_keeps_other_relays_away(person: Person) -> None:
 
 
 def test_reconcile_links_a_user_who_was_not_captured(person: Person) -> None:
-    """A dry run shows a lost sign-up and writes nothing; the run links it and records it; then nothing differs."""
+    """A dry run shows a lost sign-up and writes nothing. The real run links and records it. Then nothing differs."""
     employee_id = person.hire()
     sign_up(person)
     forget(person)
@@ -156,7 +160,7 @@ def test_reconcile_finds_a_deletion(person: Person) -> None:
 
 
 def test_prune_removes_old_events(person: Person) -> None:
-    """Old events that are done are counted and removed; an open event stays."""
+    """Retention counts and removes old successful events, and keeps an open event."""
     sign_up(person)
     run_once(person.database, Policy(), name="test")
     open_one = Person(person.database)
@@ -175,7 +179,7 @@ def test_prune_removes_old_events(person: Person) -> None:
 
 
 def test_readiness_reports_the_relay(database: Database, person: Person) -> None:
-    """/readyz has the same numbers over either connection."""
+    """/readyz reports the same numbers over either connection."""
     run_once(database, Policy(), name="test")
     sign_up(person)
     settings = Settings(DirectConnection("postgresql://unused"), parse_secrets(SECRET), ADMIN_KEY)
@@ -187,10 +191,9 @@ def test_readiness_reports_the_relay(database: Database, person: Person) -> None
 
 
 def test_doctor_examines(database: Database, person: Person) -> None:
-    """Doctor has the same findings over either connection: all ok, except a note on the sender that is not set up."""
-    execute(
-        database, "with s as (select public.auth_sync_secure_v1()) select to_jsonb(1) from s"
-    )  # Lite grants at start
+    """Over either connection, each finding of doctor is ok, except a note that the sender is not set up."""
+    # Supabase Lite grants privileges when it starts. This call restores the privileges that the service needs.
+    execute(database, "with s as (select public.auth_sync_secure_v1()) select to_jsonb(1) from s")
     sign_up(person)
     run_once(database, Policy(), name="test")
     reconciled(database, dry_run=False)
@@ -198,12 +201,15 @@ def test_doctor_examines(database: Database, person: Person) -> None:
     assert [finding.check for finding in examined(database)] == [
         *(
             "migrations",
+            "schema",
+            "employees",
             "triggers",
             "rights",
             "settings",
             "clock",
             "sender",
             "relay",
+            "loops",
             "backlog",
             "auth",
             "actions",
@@ -231,7 +237,9 @@ def test_the_commands_over_the_data_api(supabase_lite: SupabaseLite, tmp_path: P
     assert run("reconcile")[0] == 0
     assert run("reconcile", "--dry-run")[1].endswith("no differences")
     assert run("prune", "--older-than", "90d", "--dry-run") == (0, "0 events would be removed.")
-    assert run_command("doctor", environment=environment, folder=tmp_path)[1].startswith("   ok  migrations: ")
+    assert run_command("doctor", environment=environment, folder=tmp_path)[1].startswith(
+        "   ok  key: a secret key\n   ok  migrations: "
+    )
 
 
 def test_uninstall_needs_a_direct_connection(supabase_lite: SupabaseLite, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def auth(database_url: str) -> Iterator[Auth]:
 def test_many_held_employees_do_not_stop_the_relay(
     database: Database, connection: Connection, database_url: str, auth: Auth
 ) -> None:
-    """While a long transaction of HR holds a whole batch, the same pass applies the other due events."""
+    """If a long transaction of HR holds a whole batch, the same pass still applies the other due events."""
     for number in range(HELD):
         hire(connection, f"user{number}@example.com")
         auth.admin_create(f"user{number}@example.com")
@@ -57,7 +57,7 @@ def test_a_held_state_is_skipped(database: Database, connection: Connection, dat
 def test_reconcile_leaves_held_events_to_the_relay(
     database: Database, connection: Connection, database_url: str, auth: Auth
 ) -> None:
-    """If rows are held, a run ends as FAILED and reports how many events it skipped; the relay applies these."""
+    """If rows are held, a run ends as FAILED and reports the number of skipped events. The relay applies them later."""
     hire(connection, "jane@example.com")
     connection.execute("alter table auth.users disable trigger auth_sync_capture")
     auth.admin_create("jane@example.com"), auth.admin_create("joe@example.com")

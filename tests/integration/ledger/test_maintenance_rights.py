@@ -1,4 +1,4 @@
-"""Relay, reconciliation, retention, probes and doctor work with service_role's rights, and not with other roles'."""
+"""Relay, reconciliation, retention, probes and doctor work with the privileges of service_role and no other role."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ STRANGERS = ("anon", "authenticated")
 TABLES = (
     *("auth_sync_settings", "auth_sync_relays", "auth_sync_rate", "auth_sync_migrations", "auth_sync_functions"),
     *("auth_sync_sessions", "auth_sync_sign_in_attempts", "auth_sync_audit"),
-    *("auth_sync_bulk_replays", "auth_sync_notices"),
+    *("auth_sync_bulk_replays", "auth_sync_notices", "auth_sync_failing_loops"),
 )
 VIEWS = ("auth_sync_monitor", "auth_sync_standings", "auth_sync_ambiguous", "recent_auth_sync_log")
 FUNCTIONS: dict[str, dict[str, Any]] = {
@@ -74,6 +74,9 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "auth_sync_sign_in_v1": {"p_who": "w", "p_auth_user_id": None},
     "auth_sync_session_v1": {"p_session": JANE, "p_seconds": 1},
     "auth_sync_sign_out_v1": {"p_session": JANE},
+    "auth_sync_loop_failed_v1": {"p_relay": "r", "p_loop": "l", "p_reason": "r", "p_detail": "d", "p_seconds": 0},
+    "auth_sync_loop_recovered_v1": {"p_relay": "r", "p_loop": "l"},
+    "auth_sync_failing_loops_v1": {},
     "auth_sync_audit_v1": {"p_who": "w", "p_action": "a", "p_target": None, "p_details": {}},
     "auth_sync_audit_page_v1": {"p_target": None, "p_below": None, "p_limit": 1},
     "find_employees_without_auth": {},
@@ -89,7 +92,7 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture
 def as_role(database_url: str) -> Iterator[Callable[[str], Database]]:
-    """Opens the service's adapter with the rights of a role."""
+    """Opens the service's adapter with the privileges of a role."""
     opened: list[DirectDatabase] = []
 
     def connect(role: str) -> Database:
@@ -104,7 +107,7 @@ def as_role(database_url: str) -> Iterator[Callable[[str], Database]]:
 @pytest.mark.parametrize("role", [*STRANGERS, "supabase_auth_admin"])
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_strangers_call_nothing(as_role: Callable[[str], Database], role: str, function: str) -> None:
-    """The project's public roles and Auth's own role may not call any function."""
+    """The project's public roles and Auth's role cannot call any function of the service."""
     with pytest.raises(DatabaseError, match="42501"):
         as_role(role).call(function, **FUNCTIONS[function])
 
@@ -131,7 +134,7 @@ def test_only_service_role_reads_the_views(connection: Connection) -> None:
 
 
 def test_service_role_does_not_see_auth_users(connection: Connection) -> None:
-    """service_role cannot read auth.users itself; reconciliation reads it through a function."""
+    """service_role cannot read auth.users directly. Reconciliation reads it through a function."""
     connection.execute("set role service_role")
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute("select id from auth.users")
@@ -168,15 +171,15 @@ def test_service_role_performs_and_hires(as_role: Callable[[str], Database], dat
 
 
 def test_service_role_examines(as_role: Callable[[str], Database]) -> None:
-    """Doctor and the probe need only service_role's rights."""
+    """Doctor and the probe need only the privileges of service_role."""
     database = as_role("service_role")
     assert relay(database) == 0
     assert problems(examined(database)) == [("sender", Level.NOTE)]
     assert database.call("auth_sync_readiness_v1")["relay_last_run_seconds"] is not None
 
 
-def test_auth_captures_without_any_right(connection: Connection, database_url: str) -> None:
-    """A sign-up is captured although Auth's role has no rights on the tables that the trigger writes."""
+def test_auth_captures_without_any_privilege(connection: Connection, database_url: str) -> None:
+    """A sign-up is captured although Auth's role has no privileges on the tables that the trigger writes."""
     with auth_on(database_url) as auth:
         user = auth.sign_up("jane@example.com")
     rows = connection.execute("select auth_user_id, via from integration_sync_log").fetchall()
@@ -184,8 +187,8 @@ def test_auth_captures_without_any_right(connection: Connection, database_url: s
 
 
 @pytest.mark.parametrize("role", ["service_role", "authenticated", "importer"])
-def test_the_right_to_insert_employees_is_enough(connection: Connection, database_url: str, role: str) -> None:
-    """An import with rights on employees alone links waiting auth users, because the trigger has its own rights."""
+def test_the_privilege_to_insert_employees_is_enough(connection: Connection, database_url: str, role: str) -> None:
+    """An import with privileges on employees alone links waiting auth users. The trigger has its owner's privileges."""
     with auth_on(database_url) as auth:
         user = auth.admin_create("jane@example.com")
     direct = DirectDatabase(database_url)

@@ -1,4 +1,4 @@
-"""The monitor: its views, the lists of problems, one employee in full, and the comparison in the background."""
+"""The monitor, with its views, the lists of problems, one employee in full, and the comparison in the background."""
 
 from typing import Any
 from uuid import UUID
@@ -31,7 +31,7 @@ STATUSES = {
 
 @pytest.fixture
 def company(connection: Connection, database: Database) -> dict[str, int]:
-    """One employee of each kind, as {first name: employee_id}. Each has an e-mail of their own, except two."""
+    """One employee of each kind, as {first name: employee_id}. Only office1 and office2 share an e-mail."""
     ids = {}
     for number, name in enumerate(STATUSES, start=1):
         columns: dict[str, Any] = {"email": f" {name}@Example.com", "first_name": name, "employee_number": f"N{number}"}
@@ -77,8 +77,8 @@ def test_the_monitor_shows_the_first_status_that_applies(connection: Connection,
     assert {row["first_name"]: row["sync_status"] for row in rows} == STATUSES
 
 
-def test_lists_show_who_has_a_status(database: Database, company: dict[str, int]) -> None:
-    """Each list shows the employees with its status in pages; further filters narrow it."""
+def test_lists_show_the_employees_with_a_status(database: Database, company: dict[str, int]) -> None:
+    """Each list shows the employees with its status in pages. Further filters narrow the list."""
     for status in set(STATUSES.values()):
         assert names(database, sync_status=status) == [name for name in STATUSES if STATUSES[name] == status]
     assert names(database) == list(STATUSES)
@@ -94,19 +94,20 @@ def test_problems_are_counted(database: Database, company: dict[str, int]) -> No
     assert counts.pop("checked_at") is not None
     assert counts == {
         **{"MISSING_AUTH_UID": 1, "INACTIVE_WITH_AUTH": 1, "ORPHANED": 1, "EMAIL_MISMATCH": 1, "AMBIGUOUS": 2},
+        "UNUSABLE_EMAIL": 0,
         "is_capped": False,
     }
 
 
 def test_a_link_resolves_an_ambiguity(connection: Connection, database: Database, company: dict[str, int]) -> None:
-    """When the auth user is linked, the other employee that matched is listed as MISSING_AUTH_UID."""
+    """After an ambiguous auth user is linked to one employee, the other employee is listed as MISSING_AUTH_UID."""
     connection.execute("update employees set auth_user_id = %s where employee_id = %s", [OFFICE, company["office1"]])
     assert names(database, sync_status="AMBIGUOUS") == []
     assert names(database, sync_status="MISSING_AUTH_UID") == ["missing", "office2"]
 
 
 def test_a_person_has_events_and_candidates(database: Database, company: dict[str, int]) -> None:
-    """An employee without a login has candidates: auth users that match. A linked employee has none."""
+    """The candidates of an employee without a login are the matching auth users. A linked employee has none."""
     shown = employees.person(database, company["office1"])
     assert (shown["employee"]["sync_status"], shown["events"]) == ("AMBIGUOUS", [])
     [candidate] = shown["candidates"]
@@ -120,7 +121,7 @@ def test_a_person_has_events_and_candidates(database: Database, company: dict[st
 
 
 def test_an_auth_user_has_candidates(database: Database, company: dict[str, int]) -> None:
-    """The candidates of an auth user are the employees that match its e-mail or number; for an unknown id, None."""
+    """The candidates of an auth user are the employees that match its e-mail or number. An unknown id returns None."""
     shown = employees.login_candidates(database, OFFICE)
     assert [e["employee_id"] for e in shown["employees"]] == [company["office1"], company["office2"]]
     assert (shown["auth_user"]["email"], shown["auth_user"]["linked_to"]) == ("office@example.com", None)
@@ -139,7 +140,7 @@ def found(connection: Connection) -> list[Json]:
 
 
 def test_the_comparison_stores_differences(connection: Connection, database: Database, company: dict[str, int]) -> None:
-    """The comparison works slice by slice, stores differences, deletes resolved ones, and pauses after a full pass."""
+    """The comparison reads in slices, stores differences, deletes resolved ones, and pauses after a full pass."""
     for _ in range(5):
         last = database.call("auth_sync_refresh_mismatches_v1", p_slice=2)
     assert last["next_in"] == 60
@@ -171,7 +172,7 @@ def test_lists_of_a_large_company_use_the_stored_differences(connection: Connect
 
 
 def test_the_owner_of_employees_may_change_it(connection: Connection) -> None:
-    """The views do not prevent a change of a column's type, or the removal of a column."""
+    """The service's views let the owner of employees change a column's type or remove a column."""
     connection.execute(
         "alter table employees alter email type varchar(300), alter first_name type varchar(300),"
         " alter last_name type varchar(300), alter employee_number type varchar(300)"

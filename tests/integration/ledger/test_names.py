@@ -1,4 +1,4 @@
-"""A search by name reads the rows of employees: it finds the current name, and needs no index on names."""
+"""A search by name reads the rows of employees, finds the current name, and needs no index on names."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def rename(connection: psycopg.Connection[Any], employee_id: int, first_name: st
 
 @pytest.mark.parametrize("typed", ["ann do", "doe an"])
 def test_a_new_name_is_found_at_once(connection: Connection, database: Database, jane: int, typed: str) -> None:
-    """A new name is found at once, in either order, and the old name is not found any more."""
+    """A search finds a new name at once, in either order, and no longer finds the old name."""
     rename(connection, jane, "Ann")
     assert found(database, typed) == [jane]
     assert found(database, "jane") == [jane]  # her e-mail
@@ -51,7 +51,7 @@ def test_a_new_name_is_found_at_once(connection: Connection, database: Database,
 def test_a_name_is_found_in_any_case(
     connection: Connection, database: Database, first_name: str | None, last_name: str, typed: str
 ) -> None:
-    """The beginning of a name finds an employee in any case, with surrounding space, or if one name is missing."""
+    """A search by the beginning of a name ignores case and surrounding spaces. One of the two names may be missing."""
     hire(connection, first_name="Other", last_name="Person")
     employee_id = hire(connection, first_name=first_name, last_name=last_name)
     assert found(database, typed) == [employee_id]
@@ -59,7 +59,7 @@ def test_a_name_is_found_in_any_case(
 
 @pytest.mark.parametrize("typed", ["ane", "jane doe x", "%", "_ane", "doejane"])
 def test_only_a_beginning_is_found(database: Database, jane: int, typed: str) -> None:
-    """The middle of a name, and a wildcard, find no employee."""
+    """A search by the middle of a name or by a wildcard finds no employee."""
     assert found(database, typed) == []
 
 

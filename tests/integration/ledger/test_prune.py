@@ -1,4 +1,4 @@
-"""Retention removes old events that are done, keeps open ones, and keeps the state that decisions depend on."""
+"""Retention removes old successful events. It keeps open events and the state that decisions depend on."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -39,7 +39,7 @@ def linked(database: Database, auth: Auth, jane: int) -> UUID:
 
 
 def age(connection: Connection, by: timedelta = OLD) -> None:
-    """Let time pass: move all recorded times back."""
+    """Move all recorded times back, as if time had passed."""
     connection.execute(
         "update integration_sync_log set created_at = created_at - %(by)s, completed_at = completed_at - %(by)s",
         {"by": by},
@@ -52,14 +52,14 @@ def ninety_days_ago() -> datetime:
 
 
 def test_old_events_are_removed(database: Database, connection: Connection, linked: UUID) -> None:
-    """An old event that is done is removed and counted."""
+    """Retention removes and counts an old successful event."""
     age(connection)
     assert prune(database, ninety_days_ago()) == 1
     assert inbound(connection) == []
 
 
 def test_younger_events_stay(database: Database, connection: Connection, auth: Auth, linked: UUID) -> None:
-    """An event that is younger than the limit stays."""
+    """Retention keeps an event that is younger than the limit."""
     age(connection)
     auth.update_metadata(linked, {"first_name": "Jane"})
     relay_all(database)
@@ -67,8 +67,8 @@ def test_younger_events_stay(database: Database, connection: Connection, auth: A
     assert [event["outcome"] for event in inbound(connection)] == ["synced"]
 
 
-def test_an_old_event_that_was_done_recently_stays(database: Database, connection: Connection, linked: UUID) -> None:
-    """The age of an event is the time since its success, so an event that failed for long and then succeeded stays."""
+def test_an_old_event_that_succeeded_recently_stays(database: Database, connection: Connection, linked: UUID) -> None:
+    """Retention keeps an old event that succeeded recently, because an event's age is the time since its success."""
     age(connection)
     connection.execute("update integration_sync_log set completed_at = now()")
     assert prune(database, ninety_days_ago()) == 0
@@ -78,7 +78,7 @@ def test_an_old_event_that_was_done_recently_stays(database: Database, connectio
 def test_an_open_event_is_never_removed(
     database: Database, connection: Connection, auth: Auth, jane: int, state: str
 ) -> None:
-    """An open event stays, however old it is."""
+    """Retention keeps an open event of any age."""
     if state in ("failed", "needs attention"):
         hire(connection, MAIL)
     auth.admin_create(MAIL)
@@ -96,7 +96,7 @@ def test_an_open_event_is_never_removed(
 
 
 def test_an_open_action_is_never_removed(database: Database, connection: Connection, auth: Auth) -> None:
-    """An action that is still to be performed stays, however old it is."""
+    """Retention keeps an open action of any age."""
     hire(connection, MAIL, is_active=False)
     auth.admin_create(MAIL)
     relay_all(database)
@@ -107,7 +107,7 @@ def test_an_open_action_is_never_removed(database: Database, connection: Connect
 
 
 def test_a_dry_run_removes_nothing(database: Database, connection: Connection, linked: UUID) -> None:
-    """A dry run counts the events and removes none."""
+    """A dry run of retention counts the old events and removes no event."""
     age(connection)
     before = everything(connection)
     assert prunable(database, ninety_days_ago()) == 1
@@ -129,7 +129,7 @@ def test_prune_works_in_batches(database: Database, connection: Connection) -> N
 def test_the_replays_of_an_event_are_removed(
     client: FlaskClient, database: Database, connection: Connection, linked: UUID
 ) -> None:
-    """The record of a replay is removed with its event."""
+    """Retention removes the record of a replay together with its event."""
     event_id = newest(connection, linked)["event_id"]
     client.post(f"/admin/api/events/{event_id}/replay", headers={"Authorization": f"Bearer {ADMIN_KEY}"})
     assert len(everything(connection)["integration_sync_replays"]) == 1
@@ -181,7 +181,7 @@ def test_new_events_are_newer_than_pruned_events(
 
 
 def test_an_old_reconciliation_is_removed(database: Database, connection: Connection) -> None:
-    """The ledger's row of an old reconciliation is removed."""
+    """Retention removes the ledger row of an old reconciliation."""
     begun = database.call("auth_sync_begin_reconcile_v1", p_requested_by="test", p_dry_run=False)
     database.call("auth_sync_end_reconcile_v1", p_run=begun["run"], p_error=None, p_summary={})
     assert entry(connection, begun["run"])["status"] == "SUCCESS"

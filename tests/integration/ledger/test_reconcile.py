@@ -27,6 +27,8 @@ from webhook_service.ledger.reconcile import Reconciled, reconcile
 from webhook_service.policy import EmailOwner, Policy
 from webhook_service.ports import Database
 
+pytestmark = pytest.mark.every_employees_table
+
 
 def run(database: Database, policy: Policy | None = None, *, dry_run: bool = False) -> Reconciled:
     return reconcile(database, policy or Policy(), requested_by="test", dry_run=dry_run)
@@ -42,7 +44,7 @@ def world(database_url: str, connection: Connection, database: Database) -> Iter
 def test_a_difference_is_shown_and_then_corrected(
     world: World, arrange: Callable[[World], UUID], kind: str, end: dict[str, Any]
 ) -> None:
-    """A dry run shows a difference and writes nothing; the run corrects it; then nothing differs."""
+    """A dry run shows a difference and writes nothing. The real run corrects it and leaves no difference."""
     user = arrange(world)
     before = everything(world.connection)
     shown = run(world.database, dry_run=True)
@@ -59,10 +61,10 @@ def test_a_difference_is_shown_and_then_corrected(
 
 
 @pytest.mark.parametrize(("arrange", "kind", "end"), DIFFERENCES.values(), ids=DIFFERENCES)
-def test_a_second_run_writes_nothing_but_that_it_ran(
+def test_a_second_run_writes_only_its_ledger_row(
     world: World, arrange: Callable[[World], UUID], kind: str, end: dict[str, Any]
 ) -> None:
-    """A second run writes one row, its own in the ledger, and leaves all other rows of the service unchanged."""
+    """A second run writes only its ledger row, and leaves all other rows of the service unchanged."""
     arrange(world)
     run(world.database)
     before = everything(world.connection)
@@ -92,8 +94,8 @@ def test_a_first_install_is_a_reconcile(empty_database_url: str) -> None:
     database.close()
 
 
-def test_where_employees_own_the_e_mail_it_is_left_alone(world: World) -> None:
-    """With EMAIL_OWNER=employees another e-mail is not a difference, even if Auth owned it before."""
+def test_an_e_mail_that_employees_own_is_left_alone(world: World) -> None:
+    """With EMAIL_OWNER=employees, a different e-mail in Auth is not a difference, even if Auth owned e-mails before."""
     stale_email(world)
     policy = Policy(email_owner=EmailOwner.EMPLOYEES)
     run(world.database, policy)
@@ -101,8 +103,8 @@ def test_where_employees_own_the_e_mail_it_is_left_alone(world: World) -> None:
     assert run(world.database, policy).differences == {}
 
 
-def test_a_lost_e_mail_change_leaves_the_e_mail_where_employees_own_it(world: World) -> None:
-    """With EMAIL_OWNER=employees a lost e-mail change is recorded as known, and the employee's e-mail stays."""
+def test_a_lost_e_mail_change_leaves_an_e_mail_that_employees_own(world: World) -> None:
+    """With EMAIL_OWNER=employees, a lost e-mail change is recorded as known, and the employee's e-mail stays."""
     user = world.known()
     with nothing_captured(world.connection):
         world.auth.change_email(user, "new@example.com")
@@ -140,7 +142,7 @@ def test_an_event_that_fails_in_a_run_is_not_entered_again(world: World) -> None
 
 
 def test_an_event_that_the_database_refused_is_not_entered_again(world: World) -> None:
-    """An event that the database refused is not entered again, although no state of its user could be stored."""
+    """An event that the database refused is not entered again, although the state of the user could not be stored."""
     world.connection.execute("alter table auth_user_state add constraint refused check (email <> 'jane@example.com')")
     lost_sign_up(world)
     assert run(world.database).outcomes == {"not_applied": 1}
@@ -148,7 +150,7 @@ def test_an_event_that_the_database_refused_is_not_entered_again(world: World) -
 
 
 def test_the_run_is_in_the_ledger(world: World) -> None:
-    """The run's row of the ledger has its requester, the differences and the outcomes."""
+    """The ledger row of a run has the requester, the differences and the outcomes."""
     lost_sign_up(world)
     run(world.database)
     found = world.connection.execute(
@@ -164,7 +166,7 @@ def test_the_run_is_in_the_ledger(world: World) -> None:
 
 
 def test_a_database_without_auth_users_is_reported(world: World) -> None:
-    """A run on a database without auth.users, such as a separate one for employees, fails with one clear error."""
+    """A run on a database without auth.users, such as a separate database for employees, fails with one clear error."""
     world.connection.execute("drop table auth.users cascade")
     with pytest.raises(NotPossible, match="no_auth_users"):
         run(world.database)

@@ -45,7 +45,7 @@ def auth(database_url: str) -> Iterator[Auth]:
 
 
 class History:
-    """Random changes of some twenty people, of which some are not captured."""
+    """Random changes of about twenty people. Some of the changes are not captured."""
 
     def __init__(self, dice: random.Random, connection: Connection, database: Database, auth: Auth) -> None:
         self._dice = dice
@@ -108,7 +108,7 @@ def test_one_run_corrects_any_history(database: Database, connection: Connection
 def test_one_run_links_an_employee_that_becomes_the_only_match_during_the_run(
     database: Database, connection: Connection, auth: Auth
 ) -> None:
-    """When a run links one of two employees with the same e-mail by number, it links the other one by e-mail."""
+    """If a run links one of two employees with the same e-mail by number, it links the other employee by e-mail."""
     by_email = auth.admin_create("jane@example.com", id=UUID(int=1))
     auth.admin_create("other@example.com", app_metadata={"employee_number": "7"}, id=UUID(int=2))
     relay_all(database)

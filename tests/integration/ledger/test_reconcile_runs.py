@@ -1,4 +1,4 @@
-"""Runs of the reconciliation that are interrupted, run at once, or race with changes."""
+"""Reconciliation runs that are interrupted, run concurrently, or race with changes."""
 
 from collections.abc import Callable, Iterator
 from uuid import UUID
@@ -76,13 +76,13 @@ def renamed(database: Database, connection: Connection, auth: Auth, jane: int) -
 
 
 class StoppedError(Exception):
-    """Stands for any error that ends a run from outside."""
+    """An error that ends a run from outside."""
 
 
 def test_a_run_that_is_ended_early_fails(
     database: Database, connection: Connection, auth: Auth, renamed: UUID, jane: int
 ) -> None:
-    """A run that ends early is FAILED in the ledger; the next run does the rest and succeeds."""
+    """A run that ends early is recorded as FAILED. The next run applies the remaining differences and succeeds."""
     hire(connection, "late@example.com")
 
     def stop(so_far: Reconciled) -> None:
@@ -99,7 +99,7 @@ def test_a_run_that_is_ended_early_fails(
 
 
 def test_a_run_that_lost_its_database_fails(database: Database, connection: Connection, renamed: UUID) -> None:
-    """A run that lost its database is FAILED, and the relay applies the events that it had entered."""
+    """A run that loses its database is recorded as FAILED. The relay applies the events that the run had entered."""
 
     def cut() -> None:
         raise StoppedError
@@ -113,7 +113,7 @@ def test_a_run_that_lost_its_database_fails(database: Database, connection: Conn
 
 
 def test_a_killed_run_is_interrupted(database: Database, connection: Connection, renamed: UUID) -> None:
-    """When the lease of a killed run has ended, the next run marks it as interrupted and does its work."""
+    """After the lease of a killed run ends, the next run marks the killed run as interrupted and replaces it."""
     database.call("auth_sync_begin_reconcile_v1", p_requested_by="killed", p_dry_run=False)
     with pytest.raises(NotPossible, match="run_under_way"):
         run(database)
@@ -123,7 +123,7 @@ def test_a_killed_run_is_interrupted(database: Database, connection: Connection,
 
 
 def test_a_run_that_lost_its_lease_stops(database: Database, connection: Connection, renamed: UUID) -> None:
-    """A run that paused for so long that another one took its place enters nothing more."""
+    """A run that paused until another run replaced it enters no more events."""
 
     def overtaken(so_far: Reconciled) -> None:
         connection.execute(
@@ -136,8 +136,8 @@ def test_a_run_that_lost_its_lease_stops(database: Database, connection: Connect
     assert runs(connection) == [("FAILED", "interrupted"), ("PENDING", None)]
 
 
-def test_a_second_run_at_once_is_refused(database: Database, connection: Connection, renamed: UUID) -> None:
-    """A second run at the same time is refused; a dry run is always allowed."""
+def test_a_second_concurrent_run_is_refused(database: Database, connection: Connection, renamed: UUID) -> None:
+    """A second concurrent run is refused. A dry run is always allowed."""
     refusals = []
 
     def another(so_far: Reconciled) -> None:
@@ -155,7 +155,7 @@ def test_a_second_run_at_once_is_refused(database: Database, connection: Connect
 def test_a_change_after_the_page_wins(
     database: Database, connection: Connection, auth: Auth, renamed: UUID, jane: int, relayed: bool
 ) -> None:
-    """A change between the comparison and the processing wins, whether a relay has applied it or not."""
+    """A change between the comparison and the processing wins, whether or not a relay has applied it."""
 
     def change() -> None:
         auth.update_metadata(renamed, {"first_name": "New"})
@@ -202,7 +202,7 @@ def test_a_change_that_commits_after_the_page_wins(
 def test_a_held_event_is_left_to_the_relay(
     database: Database, connection: Connection, database_url: str, renamed: UUID, jane: int
 ) -> None:
-    """A run that could not apply every event is FAILED; the relay applies the rest."""
+    """A run that cannot apply every event is recorded as FAILED, and the relay applies the remaining events."""
     with psycopg.connect(database_url) as other:
         other.execute("select from employees for update")
         assert run(database).left == 1

@@ -1,4 +1,4 @@
-"""The relay applies due events in order, each on its own, and only while it holds their lease."""
+"""The relay applies due events in order and independently of each other, and only while it holds their lease."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -46,7 +46,7 @@ def user(auth: Auth, jane: int) -> UUID:
 
 
 def test_a_pending_event_is_applied(database: Database, connection: Connection, jane: int, user: UUID) -> None:
-    """The relay applies an event that no webhook delivered, and the ledger records that the relay did."""
+    """The relay applies an event that the webhook did not receive, and the ledger records `relay` as its `via`."""
     ran = run_once(database, Policy(), name="a")
     assert (ran.claimed, ran.outcomes) == (1, {"linked": 1})
     assert employee(connection, jane)["auth_user_id"] == user
@@ -57,7 +57,7 @@ def test_a_pending_event_is_applied(database: Database, connection: Connection, 
 def test_events_of_a_user_are_applied_in_the_order_of_their_versions(
     database: Database, connection: Connection, auth: Auth, user: UUID
 ) -> None:
-    """The events of a user are applied in order, even if the newest is due first and each pass takes a single row."""
+    """The events of a user are applied in order, even if the newest is due first and each pass claims one row."""
     for name in ("One", "Two", "Three"):
         auth.update_metadata(user, {"first_name": name})
     connection.execute("update integration_sync_log set next_attempt_at = now() - id * interval '1 second'")
@@ -65,15 +65,15 @@ def test_events_of_a_user_are_applied_in_the_order_of_their_versions(
     assert [event["outcome"] for event in inbound(connection)] == ["linked", "synced", "synced", "synced"]
 
 
-def test_a_pass_takes_one_batch_at_most(database: Database, auth: Auth) -> None:
-    """A pass takes no more events than its limit, and the next pass continues."""
+def test_a_pass_claims_one_batch_at_most(database: Database, auth: Auth) -> None:
+    """A pass claims no more events than its limit, and the next pass claims the following events."""
     for number in range(7):
         auth.admin_create(f"user{number}@example.com")
     assert [run_once(database, Policy(), name="a", limit=3).claimed for _ in range(4)] == [3, 3, 1, 0]
 
 
-def test_only_due_events_are_taken(database: Database, connection: Connection, user: UUID) -> None:
-    """An event that is not due yet is left alone, and the pass reports when it will be due."""
+def test_only_due_events_are_claimed(database: Database, connection: Connection, user: UUID) -> None:
+    """A pass skips an event that is not due yet, and reports the time until it is due."""
     connection.execute("update integration_sync_log set next_attempt_at = now() + interval '1 hour'")
     ran = run_once(database, Policy(), name="a")
     assert ran.claimed == 0
@@ -88,7 +88,7 @@ def test_an_empty_ledger_has_no_next_time(database: Database) -> None:
 
 
 def test_a_leased_row_is_skipped(database: Database, connection: Connection, user: UUID) -> None:
-    """A relay does not take a row that another relay has leased."""
+    """A relay does not claim a row that another relay has leased."""
     claim(database, "a")
     before = everything(connection)
     ran = run_once(database, Policy(), name="b")
@@ -100,7 +100,7 @@ def test_a_leased_row_is_skipped(database: Database, connection: Connection, use
 def test_a_lease_that_has_ended_is_taken_over(
     database: Database, connection: Connection, jane: int, user: UUID
 ) -> None:
-    """When the lease of a dead relay has ended, another relay takes the row."""
+    """After the lease of a dead relay ends, another relay claims the row."""
     claim(database, "a")
     end_leases(connection)
     assert run_once(database, Policy(), name="b").outcomes == {"linked": 1}
@@ -109,7 +109,7 @@ def test_a_lease_that_has_ended_is_taken_over(
 
 
 def test_late_work_of_a_relay_is_a_duplicate(database: Database, connection: Connection, user: UUID) -> None:
-    """If another relay has taken over and applied a row, the first relay's work is a duplicate and changes nothing."""
+    """If another relay has applied a row meanwhile, the first relay's work is a duplicate and changes nothing."""
     rows = claim(database, "a")
     end_leases(connection)
     run_once(database, Policy(), name="b")
@@ -142,10 +142,10 @@ def test_a_failure_of_a_lost_lease_changes_nothing(database: Database, connectio
     assert everything(connection) == before
 
 
-def test_a_webhook_while_the_relay_holds_the_row_is_a_duplicate(
+def test_a_delivery_of_a_leased_event_is_a_duplicate(
     client: FlaskClient, database: Database, connection: Connection, user: UUID
 ) -> None:
-    """A webhook whose row a relay holds gets a 200 with `duplicate`, and changes nothing."""
+    """A delivery of an event that a relay has leased gets a 200 with `duplicate`, and changes nothing."""
     claim(database, "a")
     before = everything(connection, "employees", "integration_sync_log")
     answer = deliver(client, newest(connection, user))
@@ -153,10 +153,10 @@ def test_a_webhook_while_the_relay_holds_the_row_is_a_duplicate(
     assert everything(connection, "employees", "integration_sync_log") == before
 
 
-def test_a_webhook_after_the_relay_is_a_duplicate(
+def test_a_delivery_after_the_relay_is_a_duplicate(
     client: FlaskClient, database: Database, connection: Connection, user: UUID
 ) -> None:
-    """A webhook after the relay has applied its event is a duplicate."""
+    """A delivery of an event that the relay has applied is a duplicate."""
     run_once(database, Policy(), name="a")
     before = everything(connection)
     answer = deliver(client, newest(connection, user))
@@ -164,20 +164,20 @@ def test_a_webhook_after_the_relay_is_a_duplicate(
     assert everything(connection) == before
 
 
-def test_the_relay_after_a_webhook_has_nothing_to_do(
+def test_a_delivered_event_is_not_due(
     client: FlaskClient, database: Database, connection: Connection, user: UUID
 ) -> None:
-    """An event that a webhook delivered is no longer due."""
+    """An event that was applied from a delivery is no longer due."""
     assert outcome_of(deliver(client, newest(connection, user))) == "linked"
     before = everything(connection)
     assert run_once(database, Policy(), name="a").claimed == 0
     assert everything(connection) == before
 
 
-def test_a_webhook_with_a_newer_event_does_not_wait_for_a_relay(
+def test_a_delivery_of_a_newer_event_does_not_wait_for_a_relay(
     client: FlaskClient, database: Database, connection: Connection, auth: Auth, user: UUID, jane: int
 ) -> None:
-    """While a relay has leased an older event, a webhook applies the newer one. The older one is then a duplicate."""
+    """While a relay leases an older event, a delivery applies the newer event. The older event is then a duplicate."""
     rows = claim(database, "a")
     auth.update_metadata(user, {"first_name": "Newer"})
     assert outcome_of(deliver(client, newest(connection, user))) == "synced"
@@ -187,10 +187,10 @@ def test_a_webhook_with_a_newer_event_does_not_wait_for_a_relay(
     assert employee(connection, jane)["first_name"] == "Newer"
 
 
-def test_a_row_that_is_held_does_not_hold_up_the_others(
+def test_a_held_row_does_not_delay_other_rows(
     database: Database, connection: Connection, database_url: str, auth: Auth
 ) -> None:
-    """While another transaction holds an employee, the rest of the batch is applied; the held event follows later."""
+    """If another transaction holds an employee, the relay applies the other events first, and the held event later."""
     employees = [hire(connection, f"user{number}@example.com") for number in range(20)]
     users = [auth.admin_create(f"user{number}@example.com") for number in range(20)]
     with psycopg.connect(database_url) as other:

@@ -1,4 +1,4 @@
-"""A failed event fails alone, is retried after longer and longer intervals, and in the end needs attention."""
+"""A failed event does not affect other events. It is retried after growing intervals, and finally needs attention."""
 
 import threading
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ def failed(database: Database, auth: Auth, two: tuple[int, int]) -> UUID:
 
 
 def last_attempt(connection: Connection) -> int:
-    """Return the number of failed attempts after which there is no next one."""
+    """Return the number of failed attempts after which an event is no longer retried."""
     found = connection.execute(
         "select min(n) as n from generate_series(1, 100) as n where public.auth_sync_backoff_v1(n) is null"
     ).fetchone()
@@ -65,8 +65,8 @@ def test_a_failure_is_due_again_later(database: Database, connection: Connection
     assert event["next_attempt_at"] >= event["created_at"] + timedelta(seconds=3.75)
 
 
-def test_each_wait_is_longer_until_it_is_six_hours(connection: Connection) -> None:
-    """The backoff doubles until it reaches six hours, whatever its random part."""
+def test_the_backoff_doubles_until_it_is_six_hours(connection: Connection) -> None:
+    """The backoff doubles until it reaches six hours, with any random part."""
     by_attempt = [waits(connection, attempts) for attempts in range(1, 14)]
     assert all(max(shorter) < min(longer) for shorter, longer in pairwise(by_attempt))
     assert max(max(waits(connection, attempts)) for attempts in range(14, last_attempt(connection))) <= timedelta(
@@ -103,10 +103,10 @@ def test_after_the_last_attempt_an_event_needs_attention(
     assert run_once(database, Policy(), name="a").claimed == 0
 
 
-def test_a_retry_succeeds_once_the_cause_is_fixed(
+def test_a_retry_succeeds_after_the_cause_is_fixed(
     database: Database, connection: Connection, two: tuple[int, int], failed: UUID
 ) -> None:
-    """When the cause is fixed, the next retry succeeds without a replay."""
+    """After the cause of a failure is fixed, the next retry succeeds without a replay."""
     connection.execute("update employees set email = 'other@example.com' where employee_id = %s", [two[1]])
     make_due(connection)
     assert run_once(database, Policy(), name="a").outcomes == {"linked": 1}
@@ -115,10 +115,10 @@ def test_a_retry_succeeds_once_the_cause_is_fixed(
     assert employee(connection, two[0])["auth_user_id"] == failed
 
 
-def test_a_retry_that_was_overtaken_meanwhile_is_stale(
+def test_an_overtaken_retry_is_stale(
     database: Database, connection: Connection, auth: Auth, two: tuple[int, int], failed: UUID
 ) -> None:
-    """A retry is stale if the user has moved to another address, even if the old one has become free."""
+    """A retry is stale if the user has moved to another address, even if the old address has become free."""
     auth.admin_change_email(failed, "elsewhere@example.com")
     assert relay_all(database) == {"unmatched": 1}
     connection.execute("update employees set email = 'other@example.com' where employee_id = %s", [two[1]])
@@ -131,7 +131,7 @@ def test_a_retry_that_was_overtaken_meanwhile_is_stale(
 def test_a_failed_event_does_not_block_newer_ones(
     database: Database, connection: Connection, auth: Auth, failed: UUID
 ) -> None:
-    """The user's next change is applied while an older event is FAILED."""
+    """A user's newer event is applied even if an older event of the user is FAILED."""
     mary = hire(connection, "mary@example.com")
     auth.admin_change_email(failed, "mary@example.com")
     assert run_once(database, Policy(), name="a").outcomes == {"linked": 1}
@@ -148,7 +148,7 @@ def test_a_failed_event_does_not_block_newer_ones(
 def test_an_unreadable_row_fails_alone(
     database: Database, connection: Connection, auth: Auth, request_data: Any
 ) -> None:
-    """A row without a readable event becomes FAILED as unreadable; newer events of this user and others are applied."""
+    """A row without a readable event becomes FAILED as unreadable. Newer events of this and other users are applied."""
     jane, mary = hire(connection, "jane@example.com"), hire(connection, "mary@example.com")
     user, other = auth.admin_create("jane@example.com"), auth.admin_create("mary@example.com")
     connection.execute(
@@ -161,7 +161,7 @@ def test_an_unreadable_row_fails_alone(
 
 
 def test_a_row_that_the_database_refuses_fails_alone(database: Database, connection: Connection, auth: Auth) -> None:
-    """An event that breaks a rule of another table becomes not_applied, and the others of its batch are applied."""
+    """An event that violates a constraint becomes not_applied, and the other events of its batch are applied."""
     connection.execute("alter table auth_user_state add constraint refused check (email <> 'user11@example.com')")
     for number in range(30):
         hire(connection, f"user{number}@example.com")
@@ -174,7 +174,7 @@ def test_a_row_that_the_database_refuses_fails_alone(database: Database, connect
 
 
 def test_many_relays_apply_each_event_once(database_url: str, connection: Connection, auth: Auth) -> None:
-    """Six relays at once apply each of 500 events once, and write each employee once."""
+    """Six concurrent relays apply each of 500 events once, and write each employee once."""
     connection.execute(
         "create table written (employee_id bigint);"
         "create function note() returns trigger language plpgsql as"

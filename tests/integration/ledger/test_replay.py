@@ -39,10 +39,10 @@ def ambiguous(client: FlaskClient, connection: Connection) -> tuple[int, int]:
     return both
 
 
-def test_a_failed_event_succeeds_once_its_cause_is_gone(
+def test_a_failed_event_succeeds_after_its_cause_is_fixed(
     client: FlaskClient, connection: Connection, ambiguous: tuple[int, int]
 ) -> None:
-    """An admin resolves the ambiguity, replays, and the employee is linked."""
+    """After an admin has resolved an ambiguity, a replay links the employee."""
     jane, other = ambiguous
     connection.execute("update employees set email = 'other@example.com' where employee_id = %s", [other])
     answer = request(client, "/events/evt-1/replay").get_json()
@@ -64,7 +64,7 @@ def test_a_replay_is_recorded_with_its_requester_and_time(
 
 
 def test_a_replay_of_an_older_event_changes_nothing(client: FlaskClient, connection: Connection) -> None:
-    """A replay of an event that is not the user's newest is stale, and does not link the former e-mail's new owner."""
+    """A replay of an older event of a user is stale, and does not link the new owner of the user's former e-mail."""
     post(client, insert(at=1, **PROVEN), "evt-1")
     post(client, update(at=2, **PROVEN | {"email": "elsewhere@example.com"}), "evt-2")
     newcomer = hire(connection, MAIL)
@@ -73,7 +73,7 @@ def test_a_replay_of_an_older_event_changes_nothing(client: FlaskClient, connect
 
 
 def test_a_replay_does_not_restore_the_data_of_former_employees(client: FlaskClient, connection: Connection) -> None:
-    """If HR has removed the data of an employee who left, replaying the whole ledger leaves it removed."""
+    """If HR has removed the data of a former employee, a replay of the whole ledger does not restore it."""
     jane = hire(connection, MAIL, first_name="Jane")
     post(client, insert(at=1, **PROVEN, raw_user_meta_data={"first_name": "Jane"}))
     post(client, delete(at=1))
@@ -83,7 +83,7 @@ def test_a_replay_does_not_restore_the_data_of_former_employees(client: FlaskCli
 
 
 def test_a_replay_does_not_flag_an_orphan_again(client: FlaskClient, connection: Connection) -> None:
-    """If HR has cleared the flag of an orphan, replaying the deletion leaves it cleared."""
+    """If HR has cleared the flag of an orphan, a replay of the deletion does not set the flag again."""
     jane = hire(connection, MAIL)
     post(client, insert(at=1, **PROVEN))
     post(client, delete(at=1), "evt-gone")
@@ -93,7 +93,7 @@ def test_a_replay_does_not_flag_an_orphan_again(client: FlaskClient, connection:
 
 
 def test_a_replay_repairs_the_employee(client: FlaskClient, connection: Connection) -> None:
-    """A replay of the newest event brings the employee back to the state of Auth."""
+    """A replay of a user's newest event restores the employee's values from Auth."""
     jane = hire(connection, MAIL)
     post(client, insert(**PROVEN, raw_user_meta_data={"first_name": "Jane"}), "evt-1")
     connection.execute("update employees set first_name = 'Spoilt'")
@@ -114,12 +114,12 @@ def test_an_unreadable_event_fails_alone(client: FlaskClient, connection: Connec
 
 
 def test_an_unknown_event_cannot_be_replayed(client: FlaskClient) -> None:
-    """A replay of an unknown event is a 404."""
+    """A replay of an unknown event returns 404."""
     assert request(client, "/events/nope/replay").status_code == 404
 
 
 def test_an_unknown_action_cannot_be_replayed(client: FlaskClient, connection: Connection) -> None:
-    """A replay of an action whose id is not in the ledger is a 404."""
+    """A replay of an action whose id is not in the ledger returns 404."""
     hire(connection, MAIL, is_active=False)
     post(client, insert(**PROVEN), "evt-1")
     assert request(client, "/events/evt-1:disable/replay").status_code == 404
@@ -149,10 +149,10 @@ def test_replaying_the_whole_ledger_twice_changes_nothing(client: FlaskClient, c
     assert before == after
 
 
-def test_a_dry_run_says_what_would_change_and_changes_nothing(
+def test_a_dry_run_reports_changes_and_makes_none(
     client: FlaskClient, connection: Connection, ambiguous: tuple[int, int]
 ) -> None:
-    """A dry run is the default, reports the counts, outcomes and changes of the real replay, and writes nothing."""
+    """A dry run, the default, reports the counts, outcomes and changes of the real replay, and writes nothing."""
     connection.execute("update employees set email = 'other@example.com' where employee_id = %s", [ambiguous[1]])
     before = snapshot(connection)
     preview = request(client, "/replays", {"filter": {"status": "FAILED"}}).get_json()
@@ -174,12 +174,12 @@ def test_a_filter_chooses_the_events(client: FlaskClient, connection: Connection
 
 @pytest.mark.parametrize("body", [[], {"filter": {"colour": "red"}}, {"dry_run": "maybe"}, {"limit": 0}, {"all": True}])
 def test_an_invalid_request_is_refused(client: FlaskClient, body: Any) -> None:
-    """An invalid request for a replay is a 422."""
+    """An invalid request for a replay returns 422."""
     assert request(client, "/replays", body).status_code == 422
 
 
 def test_a_replay_continues_at_a_cursor(client: FlaskClient) -> None:
-    """`next_cursor` continues a replay with the next events, and is null after the last one."""
+    """A replay continues at `next_cursor`, which is null after the last event."""
     for number in range(3):
         post(client, insert(UUID(int=number + 1), email=f"user{number}@example.com"))
     first = request(client, "/replays", {"limit": 2}).get_json()

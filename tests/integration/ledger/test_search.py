@@ -16,6 +16,8 @@ from webhook_service.ledger.queries import Filter, filter_json
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
+pytestmark = pytest.mark.every_employees_table
+
 ALONE = UUID(int=5)
 
 
@@ -23,8 +25,8 @@ ALONE = UUID(int=5)
 def traffic(connection: Connection, database: Database) -> None:
     """Events of all kinds.
 
-    Jane Doe (employee 1) is linked, then her auth user is deleted; the office (2, 3) is ambiguous; one auth user has no
-    employee; one event is pending, and one action needs attention.
+    Jane Doe (employee 1) is linked, and then her auth user is deleted. The office (employees 2 and 3) is ambiguous. One
+    auth user has no employee, one event is pending, and one action needs attention.
     """
     hire(connection, "Jane.Doe@example.com", first_name="Jane", last_name="van Doe", employee_number="E-7")
     hire(connection, "office@example.com"), hire(connection, "office@example.com")
@@ -91,15 +93,15 @@ TYPED = [
 
 
 @pytest.mark.usefixtures("traffic")
-def test_filters_are_anded(database: Database) -> None:
-    """All given filters must hold. The events come newest first; the count and the API's list agree."""
+def test_all_filters_must_match(database: Database) -> None:
+    """A search returns the events that match all filters, newest first. The count and the API's list agree."""
     for filter, expected in FILTERS:
         assert found(database, **filter) == expected.split(), filter
 
 
 @pytest.mark.usefixtures("traffic")
-def test_a_person_is_found_by_what_a_human_types(database: Database) -> None:
-    """A person is found in any case and spacing: employees with a deleted login, and auth users without an employee."""
+def test_a_person_is_found_by_typed_text(database: Database) -> None:
+    """A search ignores case and spaces. It finds employees with a deleted login, and auth users without an employee."""
     for typed, expected in TYPED:
         assert found(database, person=typed) == expected.split(), typed
 
@@ -118,7 +120,7 @@ def test_the_people_that_match_are_shown(database: Database) -> None:
 
 @pytest.mark.usefixtures("traffic")
 def test_pages_continue_below_an_id(database: Database) -> None:
-    """The pages of a search show each event once, whichever index they are read from."""
+    """The pages of a search show each event once, with any index that the database uses."""
     for filter in ({}, {"status": "SUCCESS"}, {"direction": "inbound"}, {"person": "jane"}):
         whole = [event["id"] for event in queries.search(database, filter, below=None, limit=50)["events"]]
         pages, below = [], None
@@ -142,7 +144,7 @@ def test_a_replay_takes_the_events_of_a_search(database: Database) -> None:
 
 @pytest.mark.usefixtures("traffic")
 def test_hours_count_by_outcome(database: Database) -> None:
-    """The hours count the events by outcome; events without an outcome are pending."""
+    """The hours count the events by outcome, and events without an outcome as pending."""
     reported = queries.hours(database, 2)
     assert {(h["direction"], h["outcome"]): h["events"] for h in reported["hours"]} == {
         ("inbound", "linked"): 1,
@@ -183,7 +185,7 @@ def test_a_large_ledger_is_narrowed_and_sampled(connection: Connection, database
 def test_a_person_is_found_in_every_span_of_the_ledger(
     connection: Connection, database: Database, filter: dict[str, Json]
 ) -> None:
-    """A search by person reads one span of ids after another, and finds all events, also beyond a gap and in pages."""
+    """A search by person reads one span of ids after another. It finds all events in pages, even beyond a gap."""
     hire(connection, "jane@example.com", auth_user_id=JANE)
     span = 2**18
     ids = [5, span - 1, span, 4 * span + 1, 4 * span + 2]

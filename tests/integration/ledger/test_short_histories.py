@@ -1,4 +1,4 @@
-"""Short histories over both sides. Long random histories (test_both_directions) once ended wrong with each of them."""
+"""Short histories over both sides. Each of them once made a long random history (test_both_directions) end wrong."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -21,8 +21,8 @@ def hr(database_url: str) -> Iterator[Company]:
         yield hr
 
 
-def come_to_rest(hr: Company) -> None:
-    """Perform everything, including retries and later checks of new employees; reconciliation must find nothing."""
+def perform_everything(hr: Company) -> None:
+    """Perform all open work, including retries and later checks of new employees. Then there must be no difference."""
     for _ in range(3):
         hr.rest()
         hr.connection.execute("update auth_sync_hires set seen_at = seen_at - interval '1 minute'")
@@ -55,7 +55,7 @@ def test_a_ban_whose_response_was_lost_is_lifted(hr: Company) -> None:
     assert hr.is_banned
     hr.server.after = None
     again = hire(hr.connection, JANE)
-    come_to_rest(hr)
+    perform_everything(hr)
     assert login_of(hr, again) == hr.user
     assert not hr.is_banned
 
@@ -68,16 +68,16 @@ def test_a_ban_by_a_relay_that_died_is_lifted(hr: Company) -> None:
     hr.connection.execute("delete from employees")
     again = hire(hr.connection, JANE)
     hr.pass_time()
-    come_to_rest(hr)
+    perform_everything(hr)
     assert login_of(hr, again) == hr.user
     assert not hr.is_banned
 
 
 def test_an_import_that_inserts_before_it_deletes_bans_no_login(hr: Company) -> None:
-    """If an import inserts a new row of a person before it deletes the old one, the new row gets the login."""
+    """If an import inserts a new row of a person before it deletes the old row, the new row gets the login."""
     again = hire(hr.connection, JANE)
     hr.connection.execute("delete from employees where employee_id = %s", [hr.jane])
-    come_to_rest(hr)
+    perform_everything(hr)
     assert login_of(hr, again) == hr.user
     assert not hr.is_banned
 
@@ -94,23 +94,23 @@ def test_an_e_mail_that_is_free_again_is_sent(hr: Company, how: str) -> None:
         hr.auth.change_email(joe, HR)
     else:
         (hr.auth.hard_delete if how == "hard deleted" else hr.auth.soft_delete)(joe)
-    come_to_rest(hr)
+    perform_everything(hr)
     assert hr.emails == (JOE, JOE)
 
 
 def test_e_mails_that_move_up_in_one_import(hr: Company) -> None:
-    """Jane gets Joe's e-mail and Joe a new one in one statement; the order of the actions does not matter."""
+    """If one statement gives Joe's e-mail to Jane and a new e-mail to Joe, the actions succeed in any order."""
     joe, joes_user = colleague(hr, JOE)
     hr.connection.execute(
         f"update employees set email = case employee_id when {joe} then '{HR}' else '{JOE}' end".encode()  # noqa: S608
     )
-    come_to_rest(hr)
+    perform_everything(hr)
     assert hr.emails == (JOE, JOE)
     assert email_of(hr, joes_user) == HR
 
 
 def test_an_invalid_e_mail_is_not_sent(hr: Company) -> None:
-    """If HR replaces a new e-mail by an invalid one before it is sent, Auth is not called, and nothing fails."""
+    """If HR replaces an unsent new e-mail by an invalid e-mail, Auth is not called, and no action fails."""
     hr.write(f"email = '{HR}'")
     hr.write("email = 'none'")
     hr.rest()
@@ -119,10 +119,10 @@ def test_an_invalid_e_mail_is_not_sent(hr: Company) -> None:
 
 
 def test_an_employee_who_lost_the_login_gets_a_waiting_one(hr: Company) -> None:
-    """An employee whose auth user is deleted, and who has the e-mail of a waiting auth user, is linked to that one."""
+    """An employee whose auth user is deleted is linked to a waiting auth user that has the employee's e-mail."""
     waiting = hr.auth.admin_create(HR)
     hr.rest()
     hr.auth.hard_delete(hr.user)
     hr.write(f"email = '{HR}'")
-    come_to_rest(hr)
+    perform_everything(hr)
     assert login_of(hr, hr.jane) == waiting

@@ -1,4 +1,4 @@
-"""GET /metrics: the service's counters, and the numbers that the database adds."""
+"""The counters and the numbers from the database that GET /metrics exposes."""
 
 import json
 import re
@@ -70,7 +70,7 @@ def test_each_delivery_is_counted_once(client: FlaskClient, connection: Connecti
 
 
 def test_labels_are_a_closed_set(client: FlaskClient) -> None:
-    """The label values of a reason are those that the documentation lists, from the start."""
+    """From the start, the label `reason` has each documented value, an empty value, and `other`."""
     table = (DOCS / "http.md").read_text("utf-8").split("## Probes")[0]
     rows = [line.split("|") for line in table.splitlines() if re.match(r"\| [45]\d\d", line)]
     documented = {reason for row in rows for reason in re.findall(r"`(\w+)`", row[2])}
@@ -80,12 +80,13 @@ def test_labels_are_a_closed_set(client: FlaskClient) -> None:
 
 
 def test_the_database_reports_waiting_rows(client: FlaskClient, connection: Connection) -> None:
-    """The gauges report how many events and actions wait, and how long. A time that never was is absent."""
+    """The gauges report the number and the age of waiting events and actions. The time of a missing event is absent."""
     numbers = {name: scraped(client).get((name, ())) for name in GAUGES}
     never = {"relay_last_run_seconds": None, "last_event_seconds": None}
     assert numbers == dict.fromkeys(GAUGES, 0) | never
     connection.execute(
         "insert into auth_sync_relays (relay, last_run_at) values ('r', now() - interval '5 hours');"
+        "insert into auth_sync_failing_loops (relay, loop, reason, detail, since) values ('r', 'l', 'r', 'd', now());"
         "insert into integration_sync_log"
         " (event_id, direction, operation, status, outcome, error_message, via, created_at, next_attempt_at) values"
         " ('1', 'inbound', 'UPDATE', 'PENDING', null, null, 'capture', now() - interval '1 hour', now()),"
@@ -126,7 +127,7 @@ def test_the_relay_is_counted(app: Flask) -> None:
         relay.stop()
         raise ValueError("failure")
 
-    relay = Relay(Loop("actions", once, lambda seconds: None), report=metrics.pass_ended)
+    relay = Relay(Loop("actions", once, lambda seconds: True), report=metrics.pass_ended)
     relay.run()
     samples = scraped(app.test_client())
     assert counted(samples, "relay_runs_total") == {("actions", result): 1 for result in ("worked", "idle", "failed")}
@@ -147,7 +148,7 @@ def test_an_action_is_counted_by_operation_and_outcome(
 
 @pytest.mark.parametrize("port", ["dead", "silent"])
 def test_without_a_database_the_other_metrics_are_exposed(settings: Settings, serve: Serve, port: str) -> None:
-    """During an outage of the database, a scrape gets 200 with the counters and `database_up` 0."""
+    """During an outage of the database, a scrape gets a 200 with the counters, and `database_up` is 0."""
     number = 1 if port == "dead" else serve(silent)
     database = DirectDatabase(f"postgresql://user:secret@127.0.0.1:{number}/none")
     client = create_app(settings, database).test_client()
@@ -186,7 +187,7 @@ def expressions_in(node: Any) -> list[str]:
 def test_metrics_in_alerts_and_dashboard_exist(
     client: FlaskClient, app: Flask, connection: Connection, file: str, at_least: int
 ) -> None:
-    """Each metric, and each label's value, that the alert rules and the dashboard mention is exposed."""
+    """The service exposes each metric and each label value that the alert rules and the dashboard mention."""
     app.extensions["metrics"].pass_ended("events", PassResult(actions={("disable_auth_user", "disabled"): 1}))
     connection.execute("insert into auth_sync_relays (relay) values ('r')")
     post(client, insert(email="jane@example.com"), "evt-1")

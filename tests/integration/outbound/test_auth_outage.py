@@ -113,6 +113,7 @@ def relay_for(seconds: float, accounts: Accounts, connection: Connection, change
             now += max(wait, 0.05)
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize(
     ("outage", "most"),
     [(CUT, 80), (TIMED_OUT, 80), (throttled("60"), MAX_CONCURRENT_ACTIONS * 61)],

@@ -17,6 +17,8 @@ from webhook_service.policy import Policy
 from webhook_service.ports import Database
 from webhook_service.settings import Settings
 
+pytestmark = pytest.mark.every_employees_table
+
 USER, OTHER = UUID(int=1), UUID(int=2)
 OFFICE = "office@example.com"
 

@@ -26,6 +26,8 @@ from webhook_service.app import create_app
 from webhook_service.ports import Database
 from webhook_service.settings import Settings
 
+pytestmark = pytest.mark.every_employees_table
+
 FURTHER = "add column department text, add column hired_on date, add column salary numeric(10, 2)"
 
 

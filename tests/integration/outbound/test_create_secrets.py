@@ -1,7 +1,7 @@
 """A temporary password is in one response and nowhere else.
 
-The database has the extensions of a Supabase project. Every other test of creations makes this check when its `office`
-closes.
+The database has the extensions of a Supabase project. In all other tests of creations, `office` checks this rule when
+it closes.
 """
 
 import logging
@@ -161,6 +161,6 @@ def test_a_leak_is_found(
     caplog: pytest.LogCaptureFixture,
     leak: Callable[[Office, str], None],
 ) -> None:
-    """The check at an office's close finds a password in any table, log record or second response."""
+    """When an office closes, its check finds a password that is in a table, in a log record, or in two responses."""
     with pytest.raises(AssertionError), office(settings, database, connection, caplog) as hr:
         leak(hr, hr.create().get_json()["temporary_password"])

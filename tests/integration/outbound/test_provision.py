@@ -21,6 +21,8 @@ from tests.integration.provisioning import (
 from webhook_service.auth.supabase import SupabaseAuthAdmin
 from webhook_service.ports import Database
 
+pytestmark = pytest.mark.every_employees_table
+
 
 @pytest.fixture
 def office(database_url: str, database: Database, connection: Connection) -> Iterator[Office]:

@@ -234,7 +234,7 @@ def test_an_intent_that_stays_leased_is_reported(office: Office, connection: Con
     connection.execute(forever + " where status = 'PENDING'")
     done = office.run()
     assert (done.created, done.under_way, sum(office.waits)) == (1, {first}, MAX_WAIT_SECONDS + 1)
-    assert [text for text in office.said if "1 are under way" in text]
+    assert [text for text in office.said if "1 are in progress" in text]
 
 
 def test_no_password_is_stored(office: Office, connection: Connection) -> None:

@@ -1,4 +1,4 @@
-"""GET /admin/api/...: the reads of admins."""
+"""The reads of admins by GET /admin/api/..."""
 
 import json
 from typing import Any
@@ -12,6 +12,8 @@ from tests.auth_traffic import CONFIRMED, JANE, insert, post, update
 from tests.conftest import ADMIN_KEY
 from tests.employees import Connection, hire
 
+pytestmark = pytest.mark.every_employees_table
+
 AUTHORIZED = {"Authorization": f"Bearer {ADMIN_KEY}"}
 
 
@@ -19,7 +21,7 @@ AUTHORIZED = {"Authorization": f"Bearer {ADMIN_KEY}"}
 def three_events(client: FlaskClient, connection: Connection) -> int:
     """Three events, and the id of the linked employee.
 
-    evt-1 is unconfirmed, evt-2 linked, and evt-3, of another user, ambiguous.
+    evt-1 is unconfirmed, evt-2 is linked, and evt-3 is ambiguous and belongs to another user.
     """
     jane = hire(connection, "jane@example.com")
     hire(connection, "office@example.com"), hire(connection, "office@example.com")
@@ -47,7 +49,7 @@ def ids(page: Any) -> list[str]:
 )
 @pytest.mark.parametrize("path", ["/summary", "/events", "/events/evt-1"])
 def test_without_the_admin_key_nothing_is_shown(client: FlaskClient, path: str, headers: dict[str, str]) -> None:
-    """A request without the admin key gets 401, with the scheme that it must use."""
+    """A request without the admin key gets a 401 with the authentication scheme that it must use."""
     response = client.get(f"/admin/api{path}", headers=headers)
     assert (response.status_code, response.headers["WWW-Authenticate"]) == (401, "Bearer")
 
@@ -62,7 +64,7 @@ def test_the_summary_counts_events_and_employees(client: FlaskClient, three_even
 
 
 def test_the_summary_of_an_empty_ledger_is_all_zero(client: FlaskClient) -> None:
-    """The summary of an empty ledger is not an error."""
+    """The summary of an empty ledger has only zeros."""
     assert get(client, "/summary")["events"] == {"PENDING": 0, "SUCCESS": 0, "FAILED": 0}
 
 
@@ -94,7 +96,7 @@ def test_events_of_an_employee(client: FlaskClient, three_events: int) -> None:
 
 
 def test_pages_follow_each_other_by_cursor(client: FlaskClient, three_events: int) -> None:
-    """The cursor of a page leads to the next page, and the last page has none."""
+    """The cursor of a page leads to the next page, and the last page has no cursor."""
     first = get(client, "/events?limit=2")
     second = get(client, f"/events?limit=2&cursor={first['next_cursor']}")
     assert (ids(first), ids(second), second["next_cursor"]) == (["evt-3", "evt-2"], ["evt-1"], None)
@@ -138,7 +140,7 @@ def test_an_unknown_event_is_not_found(client: FlaskClient) -> None:
 
 @pytest.mark.parametrize("event_id", ["%00", "%F0%9F%92%A9", "a%20b", "x" * 201])
 def test_an_id_that_no_event_can_have_is_not_found(client: FlaskClient, event_id: str) -> None:
-    """An impossible event id gets 404 without a call of the database, which could not store it."""
+    """An impossible event id gets 404 without a database call, because the database could not store the id."""
     assert client.get(f"/admin/api/events/{event_id}", headers=AUTHORIZED).status_code == 404
     assert client.post(f"/admin/api/events/{event_id}/replay", headers=AUTHORIZED).status_code == 404
 
@@ -165,9 +167,9 @@ def test_a_body_that_is_not_json_is_refused(client: FlaskClient, body: bytes) ->
     ],
 )
 def test_a_value_of_a_similar_type_is_refused(client: FlaskClient, body: str) -> None:
-    """A value of a similar type gets 422 by name.
+    """A value of a similar type gets a 422 that names the field.
 
-    The caller of "off" for false, or of a rounded number, may have meant something else.
+    A caller who sends "off" for false, or 5.9 for an integer, may have meant another value.
     """
     response = client.post("/admin/api/replays", data=body, headers=AUTHORIZED)
     assert (response.status_code, list(response.get_json()["fields"])) == (422, list(json.loads(body)))

@@ -53,7 +53,7 @@ def test_actions_on_the_pages_are_recorded(settings: Settings, connection: Conne
 
 
 def test_actions_of_the_admin_api_are_recorded(site: Flask, connection: Connection, database: Database) -> None:
-    """The audit names the caller of an action. A dry run and a refused caller are not recorded."""
+    """The audit names the caller of an action over the admin API. A dry run and a refused call are not recorded."""
     fail_many(connection, database, 2)
     client, employee = site.test_client(), hire(connection, "sam@example.com")
     taken = {"email": "sam@example.com", "auth_user_id": "00000000-0000-0000-0000-000000000009", "requested_by": "hr"}
@@ -78,7 +78,7 @@ def test_actions_of_the_admin_api_are_recorded(site: Flask, connection: Connecti
 
 
 def test_an_action_that_cannot_be_recorded_is_not_performed(site: Flask, connection: Connection) -> None:
-    """An action is recorded before it is performed, so it fails if the audit cannot be written."""
+    """An action fails if the audit cannot be written, because the audit is written first."""
     employee = hire(connection, "sam@example.com")
     browser = Browser(site)
     browser.signs_in()

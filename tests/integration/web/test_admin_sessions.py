@@ -48,7 +48,7 @@ def signed_in(app: Flask, **form: str) -> Browser:
     return browser
 
 
-# Admins who lose the right
+# Admins who lose their role
 
 
 def dismissed(url: str, connection: Connection) -> None:
@@ -83,12 +83,12 @@ LOSSES: list[Callable[[str, Connection], None]] = [dismissed, banned, role_taken
 
 
 @pytest.mark.parametrize("lose", LOSSES)
-def test_an_admin_who_loses_the_right_is_signed_out_at_once(
+def test_an_admin_who_loses_the_role_is_signed_out_at_once(
     settings: Settings, database_url: str, connection: Connection, lose: Callable[[str, Connection], None]
 ) -> None:
-    """An admin who loses the right is signed out at the next request, with either Auth.
+    """An admin who loses the admin role is signed out at the next request, with either Auth.
 
-    The key's holder and other admins stay signed in.
+    The holder of the admin key and other admins stay signed in.
     """
     admin_in_auth(database_url)
     admin_in_auth(database_url, "bob@example.com", uuid4())
@@ -105,7 +105,7 @@ def test_an_admin_who_loses_the_right_is_signed_out_at_once(
 def test_an_outage_of_auth_keeps_its_admins_out(settings: Settings, database_url: str) -> None:
     """During an outage of Auth, its admins get 503, because their role is unknown.
 
-    Their session works again after it, and a session by the key works meanwhile.
+    Their sessions are valid again after the outage. A session by the admin key stays valid during the outage.
     """
     admin_in_auth(database_url)
     with pages_with_auth(settings) as (app, auth):
@@ -119,7 +119,7 @@ def test_an_outage_of_auth_keeps_its_admins_out(settings: Settings, database_url
 
 
 def test_a_changed_setting_ends_the_sessions_of_auth(settings: Settings, database_url: str) -> None:
-    """The sessions of Auth's admins end if their role is not in ADMIN_ROLES, or if Auth is not configured any more."""
+    """The sessions of Auth's admins end if their role is not in ADMIN_ROLES, or if Auth is no longer configured."""
     admin_in_auth(database_url)
     with pages(local(settings)) as app:
         browser = signed_in(app, email=EMAIL, password=PASSWORD)
@@ -134,11 +134,11 @@ def test_a_changed_setting_ends_the_sessions_of_auth(settings: Settings, databas
             assert not again.is_in()
 
 
-# The end
+# The end of a session
 
 
 def test_a_copied_cookie_is_invalid_after_the_sign_out(site: Flask, connection: Connection) -> None:
-    """A sign-out ends the session in the database. Another session of the same admin stays valid."""
+    """A sign-out ends the session in the database, even for a copied cookie. Other sessions of the admin stay valid."""
     browser, another, thief = signed_in(site), signed_in(site), Browser(site)
     thief.cookie = browser.cookie
     assert thief.is_in()
@@ -178,7 +178,7 @@ def test_a_new_key_ends_all_sessions(settings: Settings, change: str) -> None:
 
 
 def test_an_idle_session_ends(site: Flask, clock: Clock) -> None:
-    """A session ends after half an hour without a request. The automatic refresh of a page does not count."""
+    """A session ends after half an hour without a request. Automatic refreshes of a page do not count as requests."""
     browser = signed_in(site)
     for _ in range(3):
         clock.goes(minutes=29)
@@ -202,7 +202,7 @@ def test_the_idle_time_is_a_setting(settings: Settings, clock: Clock) -> None:
 
 
 def test_no_session_is_longer_than_half_a_day(site: Flask, connection: Connection) -> None:
-    """A session ends after twelve hours, even if it is in use."""
+    """A session ends after twelve hours, even if an admin is using it."""
     browser = signed_in(site)
     for passed, holds in (("11 hours 59 minutes", True), ("12 hours 1 second", False)):
         connection.execute("update auth_sync_sessions set signed_in_at = now() - %s::interval", [passed])
@@ -238,7 +238,7 @@ def test_a_tampered_cookie_is_ignored(site: Flask, settings: Settings) -> None:
 
 
 def test_a_signed_cookie_with_invalid_content_is_ignored(site: Flask) -> None:
-    """A signed cookie with invalid content, as of another version of the service, signs no visitor in."""
+    """A signed cookie with invalid content (from another version of the service) signs no visitor in."""
     browser = signed_in(site)
     with browser.client.session_transaction(path="/admin") as session:
         good = session["admin"]

@@ -3,8 +3,10 @@
 from flask.testing import FlaskClient
 
 from tests.employees import Connection
+from tests.integration.doctoring import examined
 from webhook_service.app import create_app
 from webhook_service.db.direct import DirectDatabase
+from webhook_service.doctor.findings import Level
 from webhook_service.settings import DirectConnection, Settings
 
 
@@ -15,7 +17,7 @@ def test_alive_needs_no_database(settings: Settings) -> None:
 
 
 def test_ready_with_database_and_migrations(client: FlaskClient) -> None:
-    """/readyz answers 200, and names each check."""
+    """With a migrated database, /readyz answers 200 and names each check."""
     response = client.get("/readyz")
     assert response.status_code == 200
     answer = response.get_json()
@@ -25,7 +27,7 @@ def test_ready_with_database_and_migrations(client: FlaskClient) -> None:
 def test_ready_reports_the_relay(client: FlaskClient, connection: Connection) -> None:
     """/readyz reports when a relay last ran, and the ages of the oldest pending event and the newest event.
 
-    Null means never or none.
+    A value is null if no relay has run, no event is pending, or there is no event.
     """
     relay = ("relay_last_run_seconds", "oldest_pending_seconds", "last_event_seconds")
     assert [client.get("/readyz").get_json()[name] for name in relay] == [None, None, None]
@@ -47,7 +49,7 @@ def test_not_ready_with_functions_of_an_older_version(client: FlaskClient, conne
 
 
 def test_not_ready_without_a_database(settings: Settings) -> None:
-    """/readyz answers 503 and names the database."""
+    """/readyz answers 503 and names the database if the database is unavailable."""
     client = create_app(settings, DirectDatabase("postgresql://127.0.0.1:1/none", call_timeout=0.5)).test_client()
     response = client.get("/readyz")
     assert response.status_code == 503
@@ -55,9 +57,34 @@ def test_not_ready_without_a_database(settings: Settings) -> None:
 
 
 def test_not_ready_before_the_migrations(settings: Settings, empty_database_url: str) -> None:
-    """/readyz answers 503 with the command to run."""
+    """Before the migrations, /readyz answers 503 with the command to run."""
     database = DirectDatabase(DirectConnection(empty_database_url).url)
     response = create_app(settings, database).test_client().get("/readyz")
     assert response.status_code == 503
     assert "webhook-service migrate" in response.get_json()["checks"]["migrations"]
+    database.close()
+
+
+def test_a_missing_relay_is_not_fatal(client: FlaskClient, connection: Connection) -> None:
+    """If no relay has run for two minutes, /readyz says which command to run, and still answers 200."""
+    assert "no relay has ever run" in client.get("/readyz").get_json()["relay"]
+    connection.execute("insert into auth_sync_relays (relay, last_run_at) values ('r', now() - interval '5 minutes')")
+    response = client.get("/readyz")
+    assert (response.status_code, "has run for 5 min" in response.get_json()["relay"]) == (200, True)
+    connection.execute("update auth_sync_relays set last_run_at = now()")
+    assert "relay" not in client.get("/readyz").get_json()
+
+
+def test_a_read_only_database_is_named(settings: Settings, database_url: str, connection: Connection) -> None:
+    """If the database is read-only because its disk is full, /readyz answers 503 and says so."""
+    connection.execute(
+        "do $$ begin execute format('alter database %I set default_transaction_read_only = on',"
+        " current_database()); end $$"
+    )
+    database = DirectDatabase(database_url)
+    response = create_app(settings, database).test_client().get("/readyz")
+    assert response.status_code == 503
+    assert "read-only: its disk is full" in response.get_json()["checks"]["database"]
+    finding = next(each for each in examined(database, compare=True) if each.check == "database")
+    assert (finding.level, "its disk is full" in finding.says) == (Level.WRONG, True)
     database.close()

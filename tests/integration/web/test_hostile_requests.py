@@ -1,4 +1,4 @@
-"""Hostile requests get a response that says why they are refused, never a 5xx, and nothing is written."""
+"""A hostile request gets a response with the reason of its refusal, never a 5xx, and nothing is written."""
 
 import json
 from datetime import datetime, timedelta, timezone
@@ -28,7 +28,7 @@ SAMPLES = [
 
 @hostile
 @given(headers=HEADERS, body=st.binary(max_size=200))
-def test_an_unsigned_request_is_401(
+def test_an_unsigned_request_gets_401(
     client: FlaskClient, connection: Connection, headers: dict[str, str], body: bytes
 ) -> None:
     """A request with random headers and a random body gets a 401 problem document, and nothing is written."""
@@ -39,7 +39,7 @@ def test_an_unsigned_request_is_401(
 
 @hostile
 @given(headers=HEADERS, body=st.binary(max_size=50))
-def test_no_header_makes_a_5xx(client: FlaskClient, headers: dict[str, str], body: bytes) -> None:
+def test_no_header_causes_a_5xx(client: FlaskClient, headers: dict[str, str], body: bytes) -> None:
     """A random header, such as Host, Content-Type or an encoding, beside a valid signature causes no 5xx."""
     signed = headers_for(body)
     others = {name: value for name, value in headers.items() if not name.startswith("webhook-")}
@@ -50,7 +50,7 @@ def test_no_header_makes_a_5xx(client: FlaskClient, headers: dict[str, str], bod
 
 @hostile
 @given(name=st.sampled_from(sorted(headers_for(b""))[1:]), value=LATIN | LIKELY)
-def test_one_wrong_header_of_the_signature_is_401(client: FlaskClient, name: str, value: str) -> None:
+def test_one_wrong_header_of_the_signature_gets_401(client: FlaskClient, name: str, value: str) -> None:
     """A wrong value in any of the three signature headers gets a 401."""
     body = body_of(insert())
     response = client.post(PATH, data=body, headers=headers_for(body) | {name: value})
@@ -60,8 +60,8 @@ def test_one_wrong_header_of_the_signature_is_401(client: FlaskClient, name: str
 
 @hostile
 @given(data=st.data())
-def test_a_body_with_one_other_byte_is_401(client: FlaskClient, connection: Connection, data: st.DataObject) -> None:
-    """The signature covers each byte of the body."""
+def test_a_body_with_a_changed_byte_gets_401(client: FlaskClient, connection: Connection, data: st.DataObject) -> None:
+    """A request with one changed byte in its body gets a 401, because the signature covers each byte."""
     body = bytearray(body_of(data.draw(st.sampled_from(SAMPLES))))
     headers = headers_for(bytes(body))
     at = data.draw(st.integers(0, len(body) - 1))
@@ -90,8 +90,8 @@ ANYTHING = st.recursive(
 
 @hostile
 @given(body=st.binary(max_size=300) | ANYTHING.map(written))
-def test_a_signed_body_that_is_not_an_event_is_4xx(client: FlaskClient, connection: Connection, body: bytes) -> None:
-    """Random bytes and random JSON are refused, and nothing is written."""
+def test_a_signed_body_that_is_not_an_event_gets_4xx(client: FlaskClient, connection: Connection, body: bytes) -> None:
+    """Signed random bytes and signed random JSON are refused, and nothing is written."""
     response = sent(client, body)
     assert response.status_code in (400, 422)
     problem_of(response)
@@ -100,7 +100,7 @@ def test_a_signed_body_that_is_not_an_event_is_4xx(client: FlaskClient, connecti
 
 @hostile
 @given(data=st.data())
-def test_a_real_event_with_random_values_is_never_a_5xx(
+def test_a_real_event_with_random_values_never_gets_a_5xx(
     client: FlaskClient, connection: Connection, data: st.DataObject
 ) -> None:
     """A recorded payload with random values is accepted or refused. If it is refused, nothing is written."""
@@ -127,8 +127,8 @@ FITTING = {"email": TEXTS, "banned_until": MOMENTS, "deleted_at": MOMENTS, "upda
 
 @hostile
 @given(columns=st.fixed_dictionaries({}, optional=FITTING))
-def test_a_row_with_unusual_values_is_never_a_5xx(client: FlaskClient, columns: dict[str, Json]) -> None:
-    """Text and timestamps of the right form are accepted, or refused before they reach PostgreSQL."""
+def test_a_row_with_unusual_values_never_gets_a_5xx(client: FlaskClient, columns: dict[str, Json]) -> None:
+    """An event with random text and timestamps is accepted, or refused before it reaches PostgreSQL."""
     response = sent(client, written(update(**columns)))
     assert response.status_code in (200, 400, 422)
 
@@ -136,7 +136,7 @@ def test_a_row_with_unusual_values_is_never_a_5xx(client: FlaskClient, columns: 
 @hostile
 @given(metadata=st.dictionaries(st.sampled_from(["first_name", "last_name", "x"]), ANYTHING) | ANYTHING)
 def test_a_user_cannot_break_their_own_event(client: FlaskClient, metadata: Json) -> None:
-    """An event is accepted with any metadata that a user can store, which is any value of jsonb."""
+    """An event is accepted with any metadata that a user can store. Metadata is any value of jsonb."""
     text = json.dumps(metadata, ensure_ascii=False)
     holds = "NaN" not in text and "Infinity" not in text and "\\u0000" not in text
     storable = holds and text == text.encode("utf-8", "ignore").decode()
@@ -150,7 +150,7 @@ ODD_EVENTS: dict[str, bytes] = {
     "low surrogate in the e-mail": written(update(email="a\udfff@example.com")),
     "NUL in the e-mail": written(update(email="a\x00@example.com")),
     "zone that PostgreSQL does not know": written(update(banned_until="2026-11-22T00:00:00+20:00")),
-    "deletion in such a zone": written(update(deleted_at="2026-11-22T00:00:00-23:59")),
+    "deletion in a zone that PostgreSQL does not know": written(update(deleted_at="2026-11-22T00:00:00-23:59")),
 }
 
 
@@ -158,7 +158,7 @@ ODD_EVENTS: dict[str, bytes] = {
 def test_a_value_that_postgresql_cannot_store_is_refused(
     client: FlaskClient, connection: Connection, body: bytes
 ) -> None:
-    """A value that jsonb or timestamptz cannot hold is the sender's error, and gets a 4xx."""
+    """An event with a value that jsonb or timestamptz cannot hold gets a 4xx, because it is the sender's error."""
     response = sent(client, body)
     assert response.status_code in (400, 422)
     assert rows(connection) == 0
@@ -179,13 +179,13 @@ BORDERLINE = {
 
 @pytest.mark.parametrize("payload", BORDERLINE.values(), ids=BORDERLINE.keys())
 def test_an_unusual_but_storable_value_is_accepted(client: FlaskClient, connection: Connection, payload: Json) -> None:
-    """The limits of every range are accepted."""
+    """An event with a value at the limit of its range is accepted."""
     assert post(client, payload).status_code == 200
     assert rows(connection) == 1
 
 
 def test_an_email_too_long_for_an_index_fails_alone(client: FlaskClient, connection: Connection) -> None:
-    """An e-mail that the database cannot index is a failed event in the ledger, not a 5xx."""
+    """An event with an e-mail that the database cannot index fails in the ledger. Its delivery gets no 5xx."""
     connection.execute("insert into employees (email, employee_number) values ('jane@example.com', 'E-1')")
     email = "".join(chr(0x10000 + at * 7919 % 0xF0000) for at in range(1000))
     known: Json = {"employee_number": "E-1"}

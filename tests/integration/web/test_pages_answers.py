@@ -4,6 +4,7 @@ import json
 import re
 from urllib.parse import quote
 
+import pytest
 from flask import Flask
 
 from tests.auth_traffic import CONFIRMED, insert
@@ -14,6 +15,8 @@ from tests.webhook_events import work_of
 from webhook_service.inbound.processing import process_batch
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
+
+pytestmark = pytest.mark.every_employees_table
 
 HOSTILE = "\"><script>alert(1)</script>'&{{7*7}}"
 ODD = (HOSTILE, "\0", "%", "\\", "é" * 3000, "-1", "9" * 18, "9" * 30, "0001-01-01T00:00:00+14:00", "infinity", "٣")
@@ -85,7 +88,7 @@ def test_an_interrupted_run_needs_no_attention(site: Flask, connection: Connecti
 
 
 def test_an_expired_ban_is_not_shown(site: Flask, connection: Connection, database: Database) -> None:
-    """The pages do not show an expired ban, as the view does not."""
+    """Neither the pages nor the view show an expired ban."""
     jane = hire(connection, "jane@example.com")
     webhook = insert(email="jane@example.com", email_confirmed_at=CONFIRMED, banned_until="2020-01-01T00:00:00Z")
     process_batch(database, [work_of(webhook, "evt-1")], Policy())

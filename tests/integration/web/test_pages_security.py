@@ -1,4 +1,4 @@
-"""The rules of every page for admins, including future ones, because the routes are read from the application."""
+"""The security of every page for admins. The routes are read from the application, so new pages are covered."""
 
 import json
 import logging
@@ -70,11 +70,11 @@ def state(connection: Connection) -> dict[str, Any]:
     }
 
 
-# Signing in first
+# The required sign-in
 
 
 def test_every_page_needs_a_sign_in(world: Flask) -> None:
-    """A page redirects to the sign-in, which leads back to it with its query. A post is not repeated."""
+    """A page redirects a visitor to the sign-in, which leads back to the page and its query. A post is not repeated."""
     for path in paths(world, "GET"):
         if path in (*OPEN, "/admin/"):
             continue
@@ -103,7 +103,7 @@ OTHER_TARGETS = (
 )
 
 
-def test_a_sign_in_leads_back_and_nowhere_else(settings: Settings) -> None:
+def test_a_sign_in_leads_only_back_to_a_page(settings: Settings) -> None:
     """A sign-in leads back to the requested page, and never to another site or to a path that is not a page."""
     with pages(replace(settings, pages=PAGES)) as app:
         for number, requested in enumerate((*PAGES_OF_THIS_SERVICE, *OTHER_TARGETS)):
@@ -116,7 +116,7 @@ def test_a_sign_in_leads_back_and_nowhere_else(settings: Settings) -> None:
 
 
 def test_every_form_needs_the_token_of_its_session(world: Flask, connection: Connection) -> None:
-    """A form without a token, or with another session's or an invented token, does nothing."""
+    """A form has no effect without a token, or with an invented token or the token of another session."""
     browser, stranger, victim = Browser(world), Browser(world), Browser(world)
     assert browser.signs_in().status_code == 303
     assert stranger.signs_in().status_code == 303
@@ -134,7 +134,7 @@ def test_every_form_needs_the_token_of_its_session(world: Flask, connection: Con
 
 
 def test_over_tls_a_form_needs_a_referer_of_the_same_site(site: Flask) -> None:
-    """Over TLS, a form needs the Referer of the same site besides the token."""
+    """Over TLS, a form needs the token and a Referer of the same site."""
     browser = Browser(site)
     token = browser.token()
     for referrer, status in ((None, 400), ("https://evil.example/", 400), ("https://localhost/admin/login", 303)):

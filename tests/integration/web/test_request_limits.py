@@ -16,7 +16,7 @@ from webhook_service.inbound.signature import SIGNATURE_HEADER
 
 
 @pytest.mark.parametrize("size", [1_000_001, 3_000_000])
-def test_a_body_over_the_limit_is_413(client: FlaskClient, connection: Connection, size: int) -> None:
+def test_a_body_over_the_limit_gets_413(client: FlaskClient, connection: Connection, size: int) -> None:
     """A body over the limit gets a 413 even with a valid signature."""
     body = body_of(insert())
     response = sent(client, body + b" " * (size - len(body)))
@@ -26,7 +26,7 @@ def test_a_body_over_the_limit_is_413(client: FlaskClient, connection: Connectio
 
 @pytest.mark.parametrize(("size", "status"), [(1_000_000, 200), (1_000_001, 413), (3_000_000, 413)])
 def test_a_body_without_a_declared_length_has_the_same_limit(client: FlaskClient, size: int, status: int) -> None:
-    """A chunked body has the same limit, and the service never takes a part of it for the whole."""
+    """A chunked body has the same limit, and the service never reads a part of the body as the whole body."""
     body = body_of(insert())
     body += b" " * (size - len(body))
     ends_by_itself = {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
@@ -48,8 +48,8 @@ def test_a_body_at_the_limit_is_accepted(client: FlaskClient) -> None:
      "application/jsonp", "application/json, text/plain", ";", "application", "application/problem+json"],
     ids=repr,
 )  # fmt: skip
-def test_another_content_type_is_415(client: FlaskClient, connection: Connection, content_type: str) -> None:
-    """The service reads only bodies that are declared as JSON."""
+def test_another_content_type_gets_415(client: FlaskClient, connection: Connection, content_type: str) -> None:
+    """A request whose body is not declared as JSON gets a 415."""
     response = sent(client, body_of(insert()), **{"Content-Type": content_type})
     assert (response.status_code, problem_of(response)["reason"]) == (415, "wrong_content_type")
     assert rows(connection) == 0
@@ -57,7 +57,7 @@ def test_another_content_type_is_415(client: FlaskClient, connection: Connection
 
 @pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "Application/JSON", "application/json;"])
 def test_json_may_be_declared_with_parameters(client: FlaskClient, content_type: str) -> None:
-    """The content type may have parameters and any case, as HTTP allows."""
+    """As HTTP allows, the content type of JSON may have parameters and any case."""
     assert sent(client, body_of(insert()), **{"Content-Type": content_type}).status_code == 200
 
 
@@ -67,7 +67,7 @@ def test_json_may_be_declared_with_parameters(client: FlaskClient, content_type:
 @pytest.mark.parametrize(
     "path", ["/", "/webhook", "/webhook/auth/", "/webhook/auth/x", "/static/x", "/%00", "/é", "/.."]
 )
-def test_an_unknown_path_is_404(client: FlaskClient, path: str) -> None:
+def test_an_unknown_path_gets_404(client: FlaskClient, path: str) -> None:
     """An unknown path gets a 404 problem document."""
     response = client.post(path, data=b"{}")
     assert (response.status_code, problem_of(response)["reason"]) == (404, "not_found")
@@ -77,7 +77,7 @@ def test_an_unknown_path_is_404(client: FlaskClient, path: str) -> None:
 def test_extra_leading_slashes_do_not_redirect(client: FlaskClient, connection: Connection, path: str) -> None:
     """Flask routes a path with extra leading slashes to the webhook, which verifies the signature as usual."""
     body = body_of(insert())
-    # Servers pass the path like this. Flask's client would take the text after two slashes for a host.
+    # Servers pass the path in PATH_INFO. Flask's client would read the text after two slashes as a host.
     response = client.post("/", data=body, headers=headers_for(body), environ_overrides={"PATH_INFO": path})
     assert response.status_code == 200
     assert rows(connection) == 1
@@ -90,7 +90,7 @@ def test_no_path_redirects(client: FlaskClient, path: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "NONSENSE"])
-def test_another_method_is_405(client: FlaskClient, method: str) -> None:
+def test_another_method_gets_405(client: FlaskClient, method: str) -> None:
     """Another method gets a 405 problem document that lists the allowed methods."""
     response = client.open(PATH, method=method)
     assert (response.status_code, problem_of(response)["reason"]) == (405, "method_not_allowed")

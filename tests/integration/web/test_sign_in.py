@@ -70,7 +70,7 @@ def test_the_admin_key_signs_in(site: Flask, connection: Connection) -> None:
 
 
 def test_a_failed_sign_in_does_not_say_why(settings: Settings, database_url: str) -> None:
-    """A failed sign-in has the same text and status for every cause, and whether or not the user exists."""
+    """A failed sign-in gets the same text and status for every cause, even if the user does not exist."""
     admin_in_auth(database_url)
     forms = [
         {"key": "wrong"},
@@ -96,7 +96,7 @@ def test_a_failed_sign_in_does_not_say_why(settings: Settings, database_url: str
 
 
 def test_an_admin_of_auth_signs_in(with_auth: Flask, database_url: str, connection: Connection) -> None:
-    """An admin of Auth signs in with password and e-mail, in any case, and the audit records the e-mail."""
+    """An admin of Auth signs in with a password and an e-mail in any case. The audit records the e-mail."""
     admin_in_auth(database_url)
     browser = Browser(with_auth)
     assert browser.signs_in(**by_password(email=f" {EMAIL.upper()} ")).status_code == 303
@@ -111,7 +111,7 @@ def test_an_admin_of_auth_signs_in(with_auth: Flask, database_url: str, connecti
 def test_a_user_who_is_not_an_admin_is_refused(
     with_auth: Flask, database_url: str, connection: Connection, who: str
 ) -> None:
-    """A user who is not an admin is refused with the usual text, despite the right password."""
+    """A user who is not an admin is refused with the usual text, even with the right password."""
     role = {"no role": "", "by user_metadata": "", "another role": "employee"}.get(who, "sync_admin")
     admin_in_auth(database_url, role=role, confirmed=who != "unconfirmed")
     with auth_on(database_url) as auth:
@@ -159,7 +159,7 @@ def test_a_sign_in_that_auth_refuses_is_refused(settings: Settings, database_url
 
 
 def test_a_refused_service_key_is_not_called_a_wrong_password(settings: Settings, database_url: str) -> None:
-    """If Auth refuses the service's own key, the page says so instead of calling the password wrong."""
+    """If Auth refuses the service's key, the page reports this, and does not call the password wrong."""
     admin_in_auth(database_url)
     with pages_with_auth(settings) as (app, auth):
         auth.key = JWT_KEY
@@ -171,7 +171,10 @@ def test_a_refused_service_key_is_not_called_a_wrong_password(settings: Settings
     "fault", [CUT, BROKEN, UNEXPECTED, PAGE_500, PAGE_OK, throttled("7")], ids=lambda fault: f"{fault.status}"
 )
 def test_an_outage_of_auth_is_reported(settings: Settings, database_url: str, fault: Fault) -> None:
-    """An outage of Auth gets a 503 with Retry-After. The admin key works, and so does the password after the outage."""
+    """During an outage of Auth, a sign-in by password gets a 503 with Retry-After, and the admin key signs in.
+
+    The password signs in after the outage.
+    """
     admin_in_auth(database_url)
     with pages_with_auth(settings) as (app, auth):
         auth.fail(fault)
@@ -209,7 +212,7 @@ def test_without_roles_there_is_no_sign_in_by_password(settings: Settings, datab
 
 
 def test_nothing_secret_is_logged(settings: Settings, database_url: str, caplog: pytest.LogCaptureFixture) -> None:
-    """The log has the address and the reason of a refused sign-in, but neither the user nor anything that was typed."""
+    """The log has the address and the reason of a refused sign-in, but neither the user nor any typed text."""
     admin_in_auth(database_url)
     caplog.set_level(logging.DEBUG)
     with pages_with_auth(settings) as (app, _):

@@ -35,16 +35,16 @@ def test_an_address_has_to_wait(site: Flask, connection: Connection) -> None:
 
 
 def test_all_workers_count_together(settings: Settings, site: Flask) -> None:
-    """An attempt that one worker counted counts for the others."""
+    """An attempt that one worker counted counts for all workers."""
     attempts(Browser(site), key="wrong")
     with pages(settings) as another:
         assert Browser(another).signs_in().status_code == 429
 
 
 def test_an_account_has_one_limit_for_all_addresses(settings: Settings, database_url: str) -> None:
-    """An account has one limit for all addresses and spellings.
+    """An account has one limit for all addresses, and its e-mail may be in any case.
 
-    An attempt of an address that has to wait does not count for an account.
+    An attempt from an address that must wait does not count for an account.
     """
     admin_in_auth(database_url)
     with pages(local(settings)) as app:
@@ -73,7 +73,7 @@ def test_a_success_gives_no_new_attempts(settings: Settings, database_url: str) 
 
 
 def test_addresses_that_count_together(site: Flask, connection: Connection) -> None:
-    """An IPv6 address counts with its whole /64 network, and an IPv4 address counts the same in either form."""
+    """An IPv6 address counts with its whole /64 network, and both forms of an IPv4 address count together."""
     for first, second, together in (
         ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),
         ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
@@ -88,7 +88,7 @@ def test_addresses_that_count_together(site: Flask, connection: Connection) -> N
 
 
 def test_concurrent_attempts_are_all_counted(site: Flask) -> None:
-    """Concurrent attempts have the same limit as successive ones."""
+    """Concurrent attempts have the same limit as successive attempts."""
     browsers = [Browser(site) for _ in range(16)]
     with ThreadPoolExecutor(8) as threads:
         tried = list(threads.map(lambda browser: browser.signs_in(key="wrong").status_code, browsers))
@@ -96,7 +96,7 @@ def test_concurrent_attempts_are_all_counted(site: Flask) -> None:
 
 
 def test_sign_ins_are_counted(site: Flask) -> None:
-    """The metrics count sign-ins that were refused, throttled and successful."""
+    """The metrics count refused, throttled and successful sign-ins."""
     attempts(Browser(site), key="wrong")
     Browser(site).signs_in()
     Browser(site, "192.0.2.2").signs_in()

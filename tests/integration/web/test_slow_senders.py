@@ -50,7 +50,7 @@ class Read:
 @pytest.fixture
 def readers(app: Flask) -> Readers:
     readers = Readers(app)
-    app.wsgi_app = readers  # type: ignore[method-assign]  # Flask documents this way of wrapping
+    app.wsgi_app = readers  # type: ignore[method-assign]  # Flask documents this way to wrap
     return readers
 
 

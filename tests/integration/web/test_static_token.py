@@ -1,4 +1,4 @@
-"""The static token over HTTP is accepted only if WEBHOOK_STATIC_TOKEN turns it on, and never instead of a signature."""
+"""The static token is accepted only if WEBHOOK_STATIC_TOKEN turns it on. It never excuses a wrong signature."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -48,7 +48,7 @@ def test_a_token_is_ignored_if_it_is_turned_off(client_with_tokens: Client, conn
 
 
 @pytest.mark.parametrize("token", ["", "x", f"{TOKEN}x", "é", "." * 100], ids=repr)
-def test_a_forged_token_is_401(client_with_tokens: Client, connection: Connection, token: str) -> None:
+def test_a_forged_token_gets_401(client_with_tokens: Client, connection: Connection, token: str) -> None:
     """A token that the service did not mint gets a 401."""
     response = sent_with_token(client_with_tokens(True), token)
     assert (response.status_code, problem_of(response)["reason"]) == (401, "wrong_token")
@@ -77,6 +77,6 @@ def test_the_same_body_under_a_token_is_a_duplicate(client_with_tokens: Client, 
 
 @hostile
 @given(headers=HEADERS, body=st.binary(max_size=50))
-def test_with_tokens_a_random_request_is_401(client_with_tokens: Client, headers: dict[str, str], body: bytes) -> None:
+def test_with_tokens_random_requests_get_401(client_with_tokens: Client, headers: dict[str, str], body: bytes) -> None:
     """A random request is refused even if tokens are allowed."""
     assert client_with_tokens(True).post(PATH, data=body, headers=headers).status_code == 401

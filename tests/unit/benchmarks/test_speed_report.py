@@ -10,7 +10,7 @@ def part(value: str, *, met: bool | None = None) -> Part:
 
 
 def test_a_part_that_is_measured_again_replaces_only_itself(tmp_path: Path) -> None:
-    """A part that is measured again replaces its old table; other parts and remarks stay."""
+    """A part that is measured again replaces only its old table. Other parts and remarks stay."""
     page = tmp_path / "speed.md"
     other = Part("start", "Import", [Figure("import wsgi", "1 s")], "4 cores")
     write(page, part("2,000 events/s"))

@@ -1,4 +1,4 @@
-"""The rules of the SQL files: numbered migrations hold tables, and each function and view is defined once."""
+"""The rules of the SQL files. Numbered migrations hold tables, and each function and view is defined once."""
 
 import re
 from collections import Counter
@@ -18,20 +18,20 @@ def test_each_function_and_view_is_defined_once() -> None:
 
 
 def test_no_function_is_in_a_migration() -> None:
-    """The only function in a migration is the one that a CHECK needs, and it is not defined elsewhere."""
+    """The only function in a migration is the function that a CHECK needs, and no other file defines it."""
     in_migrations = [name for migration in schema.migrations() for name in DEFINED.findall(migration.sql)]
     assert in_migrations == [IN_A_CHECK]
     assert IN_A_CHECK not in DEFINED.findall(schema.functions().sql)
 
 
 def test_migrations_are_numbered_without_a_gap() -> None:
-    """Migrations are numbered from 1 without a gap, so a database's newest number shows which ones it has."""
+    """Migrations are numbered from 1 without a gap, so a database's newest number shows which migrations it has."""
     numbers = [migration.number for migration in schema.migrations()]
     assert numbers == list(range(1, len(numbers) + 1))
 
 
 def test_an_index_that_a_later_migration_drops_is_not_restored() -> None:
-    """`migrate` restores only indexes that no later migration drops, each in its last form."""
+    """`migrate` restores only indexes that no later migration drops, each with its last definition."""
     first = schema.Migration(
         1, "a", "create index if not exists a_idx on public.t (a);\ncreate index if not exists b_idx on public.t (b);"
     )

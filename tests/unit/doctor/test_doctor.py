@@ -1,4 +1,4 @@
-"""The checks of `doctor`: facts from the database become findings, with what to do."""
+"""The checks of `doctor`, which make findings with a remedy from facts of the database."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.auth_traffic import EPOCH
-from webhook_service.doctor import checks
+from webhook_service.doctor import checks, relay_checks
 from webhook_service.doctor.findings import Finding, Level, note, wrong
 from webhook_service.ledger.wording import describe
 from webhook_service.policy import Policy
@@ -33,6 +33,7 @@ RIGHT: dict[str, Any] = {
     "pg_net_waiting": 0,
     "pg_net_refused": {},
     "relay_last_run_seconds": 1.5,
+    "failing_loops": [],
     "pending": 0,
     "oldest_pending_seconds": None,
     "retrying": 0,
@@ -53,13 +54,13 @@ def names_by_default(facts: dict[str, Any]) -> Finding:
 
 
 CHECKS: tuple[Callable[[dict[str, Any]], Finding | list[Finding]], ...] = (
-    checks.source, checks.triggers, checks.rights, names_by_default, clock_on_time, checks.sender, checks.relay_runs,
+    checks.source, checks.triggers, checks.rights, names_by_default, clock_on_time, checks.sender, relay_checks.relay,
     checks.backlog, checks.silence, checks.last_reconcile,
 )  # fmt: skip
 
 
 def findings(**facts: Any) -> list[Finding]:
-    """The findings of the right facts, with the given ones changed."""
+    """The findings for the facts of a healthy project, with the given facts changed."""
     found: list[Finding] = []
     for check in CHECKS:
         reported = check(RIGHT | facts)
@@ -68,18 +69,19 @@ def findings(**facts: Any) -> list[Finding]:
 
 
 def test_a_healthy_project_is_ok() -> None:
-    """Each check of a healthy project has one finding, which is ok and leaves nothing to do."""
+    """Each check of a healthy project has one finding, which is ok and has no remedy."""
     found = findings()
     assert {finding.level for finding in found} == {Level.OK}
     assert {finding.todo for finding in found} == {""}
     assert [finding.check for finding in found] == [
-        *("triggers", "rights", "settings", "clock", "sender", "relay", "backlog", "silence", "reconcile")
+        *("triggers", "rights", "settings", "clock", "sender", "relay", "loops", "backlog", "silence", "reconcile")
     ]
 
 
 WRONG, NOTE = Level.WRONG, Level.NOTE
+FAILING = {"loop": "actions", "seconds": 7200.0, "relays": 1, "reason": "database_error", "detail": "It broke."}
 CASES: list[tuple[dict[str, Any], str, Level, str, str]] = [
-    # the facts that differ; the finding's check and level; a word of what it says; a word of what to do
+    # the changed facts, the finding's check and level, a word of its text, and a word of its remedy
     ({"has_auth_users": False}, "source", NOTE, "no auth.users", "docs/sending.md"),
     ({"sees_auth_users": False}, "source", WRONG, "cannot read auth.users", "role postgres"),
     ({"owner_sees_all": False}, "source", WRONG, "cannot read auth.users", "role postgres"),
@@ -102,6 +104,7 @@ CASES: list[tuple[dict[str, Any], str, Level, str, str]] = [
     ({"pg_net_refused": {"503": 2, "401": 1}}, "pg_net", NOTE, "1 times 401, 2 times 503", "log of the service"),
     ({"relay_last_run_seconds": None}, "relay", WRONG, "none has ever run", "webhook-service relay"),
     ({"relay_last_run_seconds": 7300.0}, "relay", WRONG, "none has run for 2 h", "webhook-service relay"),
+    ({"failing_loops": [FAILING]}, "loops", WRONG, "`actions` has failed for 2 h: It broke. Meanwhile a dis", "log of"),
     (
         {"last_reconcile": {"status": "FAILED", "outcome": "interrupted", "seconds_ago": 7200.0}},
         *("reconcile", NOTE, "2 h ago: interrupted", "again"),
@@ -115,7 +118,7 @@ CASES: list[tuple[dict[str, Any], str, Level, str, str]] = [
 
 @pytest.mark.parametrize(("facts", "check", "level", "says", "todo"), CASES)
 def test_a_wrong_fact_is_found(facts: dict[str, Any], check: str, level: Level, says: str, todo: str) -> None:
-    """A wrong fact causes one finding that is not ok, which says what is wrong and what to do."""
+    """A wrong fact causes one finding that is not ok, and the finding names the error and the remedy."""
     [found] = [finding for finding in findings(**facts) if finding.level is not Level.OK]
     assert (found.check, found.level) == (check, level)
     assert says in found.says
@@ -127,21 +130,21 @@ def test_a_wrong_fact_is_found(facts: dict[str, Any], check: str, level: Level, 
     [
         pytest.param({"now": NOW + 29}, id="a-clock-that-is-close"),
         pytest.param({"pending": 9, "oldest_pending_seconds": 60.0}, id="a-young-backlog"),
-        pytest.param({"retrying": 9}, id="events-tried-again-later"),
+        pytest.param({"retrying": 9}, id="events-that-are-retried"),
         pytest.param({"relay_last_run_seconds": 119.0}, id="a-relay-that-ran-just-now"),
-        pytest.param({"newest_user_at": NOW, "last_event_at": NOW - 299}, id="an-event-that-is-on-its-way"),
+        pytest.param({"newest_user_at": NOW, "last_event_at": NOW - 299}, id="an-event-that-arrives-soon"),
         pytest.param({"newest_user_at": None, "last_event_at": None}, id="no-users-yet"),
         pytest.param({"newest_user_at": NOW - 99999, "last_event_at": NOW}, id="events-of-older-users"),
-        pytest.param({"webhook_url": URL, "pg_net_worker_is_up": None}, id="a-worker-that-cannot-be-seen"),
+        pytest.param({"webhook_url": URL, "pg_net_worker_is_up": None}, id="an-invisible-worker"),
     ],
 )
 def test_normal_operation_is_ok(facts: dict[str, Any]) -> None:
-    """Conditions that occur on any day of a healthy project are ok."""
+    """Each condition that is normal in a healthy project is ok."""
     assert [finding for finding in findings(**facts) if finding.level is not Level.OK] == []
 
 
 def test_all_findings_are_reported_together() -> None:
-    """One finding does not hide another of the same group."""
+    """One finding does not hide another finding of the same group."""
     facts = {
         "open_to_strangers": ["integration_sync_log"],
         "closed_to_service_role": ["auth_sync_claim_v1(text,integer,integer)"],
@@ -156,7 +159,7 @@ def test_all_findings_are_reported_together() -> None:
 
 @pytest.mark.parametrize("make", [note, wrong])
 def test_a_finding_needs_a_remedy(make: Callable[..., Finding]) -> None:
-    """A `note` or `wrong` finding cannot be created without what to do."""
+    """A `note` or `wrong` finding cannot be created without a remedy."""
     with pytest.raises(TypeError):
         make("check", "says")
 
@@ -166,11 +169,11 @@ def test_a_finding_needs_a_remedy(make: Callable[..., Finding]) -> None:
     [(0, "0 s"), (59.4, "59 s"), (60, "1 min"), (83, "1 min"), (3599, "59 min"), (3600, "1 h"), (90000, "1 d")],
 )
 def test_a_duration_has_one_unit(seconds: float, text: str) -> None:
-    """A duration is written in the largest unit that it has at least one of, rounded down."""
+    """A duration is written in the largest unit that it fills at least once, rounded down."""
     assert describe(seconds) == text
 
 
 def test_the_database_clock_is_compared_with_the_local_clock() -> None:
-    """The finding has the difference between the two clocks, with its sign, in any time zone."""
+    """The finding about the clock has the difference between the two clocks with its sign, in any time zone."""
     found = checks.clock(RIGHT, datetime.fromtimestamp(NOW - 600, UTC))
     assert (found.level, found.says) == (Level.WRONG, "+600 s from the database's")

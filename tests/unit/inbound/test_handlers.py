@@ -1,4 +1,4 @@
-"""The decision table of events: the step for each situation."""
+"""The decision table of events, which has the step for each situation."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -58,7 +58,7 @@ def test_each_situation_has_its_step(user: AuthUser, steps: dict[Situation, Step
     ids=["deleted", "anonymous", "unconfirmed", "without e-mail", "confirmed", "numbered", "number outranks e-mail"],
 )
 def test_an_employee_is_searched_by_number_or_confirmed_email_only(user: AuthUser, key: dict[str, str] | None) -> None:
-    """The employee number outranks the e-mail, and an unconfirmed e-mail is never a key."""
+    """An auth user's key is the employee number, else the confirmed e-mail. An unconfirmed e-mail is never a key."""
     assert decide(event_of(user), Policy()).key == key
 
 
@@ -73,14 +73,15 @@ def test_an_employee_is_searched_by_number_or_confirmed_email_only(user: AuthUse
     ],
     ids=["confirmed", "employees own the e-mail", "unconfirmed", "deleted", "anonymous"],
 )
-def test_the_email_is_copied_once_confirmed_and_if_auth_owns_it(
-    user: AuthUser, owner: EmailOwner, copied: dict[str, str]
-) -> None:
-    """Names are copied, an e-mail only if it is confirmed and Auth owns it, and nothing of a deleted user."""
+def test_a_confirmed_email_is_copied_if_auth_owns_it(user: AuthUser, owner: EmailOwner, copied: dict[str, str]) -> None:
+    """Names are copied. An e-mail is copied if it is confirmed and Auth owns e-mails.
+
+    No values of a deleted or anonymous user are copied.
+    """
     assert decide(event_of(user), Policy(email_owner=owner)).copy == copied
 
 
 def test_a_replay_names_its_requester() -> None:
-    """The work names the path of the event, and the admin who requested a replay."""
+    """The work of a replay has the event's `via`, and the admin who requested the replay."""
     work = decide(event_of(CONFIRMED), Policy(), via=Via.REPLAY, requested_by="api")
     assert (work.via, work.requested_by) == (Via.REPLAY, "api")

@@ -44,12 +44,12 @@ def test_the_published_vector_is_signed() -> None:
 
 
 def test_the_reference_library_signs_the_published_vector() -> None:
-    """The installed library signs the vector too, so the vector is copied correctly."""
+    """The installed library returns the same signature for the published vector, so the vector is copied correctly."""
     assert Webhook(SECRET).sign(EVENT_ID, SENT_AT, PAYLOAD) == SIGNATURE
 
 
 def test_the_published_vector_is_verified() -> None:
-    """The published headers are accepted at their time."""
+    """`verify` accepts the published headers at the published time."""
     headers = {ID_HEADER: EVENT_ID, TIMESTAMP_HEADER: str(TIMESTAMP), SIGNATURE_HEADER: SIGNATURE}
     assert verify(SECRETS, headers, PAYLOAD.encode(), now=SENT_AT).sent_at == SENT_AT
 
@@ -67,7 +67,7 @@ def test_a_signature_of_the_reference_library_is_verified(payload: str) -> None:
 
 @pytest.mark.parametrize("payload", BODIES.values(), ids=BODIES.keys())
 def test_the_reference_library_verifies_a_signature(payload: str) -> None:
-    """The library accepts any body that `sign` signs. It reads the clock itself, so the body is signed now."""
+    """The library accepts any body that `sign` signs. The library reads the clock, so the body is signed now."""
     headers = sign(SECRETS[0], EVENT_ID, payload.encode(), now=datetime.now(UTC))
     Webhook(SECRET).verify(payload, headers, json_parse=False)  # raises if the signature does not match
 

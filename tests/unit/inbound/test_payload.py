@@ -73,27 +73,27 @@ def test_the_secrets_of_a_row_are_dropped(name: str) -> None:
         assert not [canary for canary in ("$2a$10$", "full_name", "Jane Doe", "provider") if canary in stored]
 
 
-# The shape
+# The form of the payload
 
 
 def test_unknown_keys_are_tolerated() -> None:
-    """Unknown keys and columns are ignored, because a newer Supabase may add some."""
+    """Unknown keys and columns are ignored, because a newer Supabase may add keys."""
     odd: Any = {"new": {"deep": [1]}, "": None, "__class__": 1, "self": 2}
     assert parsed(update() | odd | {"record": update()["record"] | odd}) == parsed(update())
 
 
-def test_all_columns_but_the_id_may_be_missing() -> None:
-    """A sender may send only the mapped columns, or only the id."""
+def test_only_the_id_is_a_required_column() -> None:
+    """A sender may send only the mapped columns of a row, or only the id."""
     assert parsed(update() | {"record": {"id": str(JANE)}, "old_record": None}).user == AuthUser(JANE)
 
 
 def test_a_version_of_the_sender_is_used() -> None:
-    """A version in the payload is used, from 0 to the maximum of a bigint."""
+    """An event has the version in its payload, from 0 to the maximum of a bigint."""
     assert [parsed(update() | {"version": version}).version for version in (0, 2**63 - 1)] == [0, 2**63 - 1]
 
 
 def test_without_a_version_it_is_computed_from_the_row() -> None:
-    """A null version counts as missing."""
+    """Without a version in the payload, or with null, the version is computed from the row."""
     assert parsed(update() | {"version": None}) == parsed(update())
 
 
@@ -107,7 +107,7 @@ def test_the_operations_of_one_moment_are_ordered() -> None:
 
 
 def test_a_later_update_outranks_everything_before_it() -> None:
-    """A later updated_at outranks any operation, even if it is later by one microsecond."""
+    """An event outranks any operation with an earlier updated_at, even if the difference is one microsecond."""
     earlier = delete(updated_at="2026-11-22T14:10:38.000001+00:00")
     assert parsed(insert(updated_at="2026-11-22T14:10:38.000002+00:00")).version > parsed(earlier).version
 
@@ -142,7 +142,7 @@ USERS = st.builds(
 
 @given(st.builds(AuthEvent, TEXTS, st.sampled_from(Operation), st.integers(0, 2**63 - 1), USERS))
 def test_the_ledger_keeps_an_event_unchanged(event: AuthEvent) -> None:
-    """An event that is read from the ledger equals the one that was stored."""
+    """An event that is read from the ledger equals the stored event."""
     row = {
         "event_id": event.event_id,
         "operation": event.operation,

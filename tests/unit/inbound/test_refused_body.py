@@ -1,4 +1,4 @@
-"""Bodies that are refused before they are read as an event: not JSON, or text that PostgreSQL cannot store."""
+"""Bodies that are refused before they are read as an event, as invalid JSON or text that PostgreSQL cannot store."""
 
 import json
 
@@ -48,7 +48,7 @@ NOT_JSON = {
 
 @pytest.mark.parametrize("body", NOT_JSON.values(), ids=NOT_JSON.keys())
 def test_a_body_that_is_not_json_is_refused(body: bytes) -> None:
-    """A body must be JSON according to RFC 8259."""
+    """A body that is not JSON according to RFC 8259 is refused."""
     assert reason_of(body) == "not_json"
 
 
@@ -58,7 +58,7 @@ def test_a_body_that_is_not_json_is_refused(body: bytes) -> None:
     ids=["no UTF-8", "cut off", "overlong NUL", "a surrogate", "over U+10FFFF"],
 )
 def test_a_body_that_is_not_utf8_is_refused(text: bytes) -> None:
-    """A body must be UTF-8 according to RFC 3629."""
+    """A body that is not UTF-8 according to RFC 3629 is refused."""
     assert reason_of(with_raw(b'"' + text + b'"')) == "not_utf8"
 
 
@@ -80,7 +80,7 @@ def test_json_in_another_encoding_is_refused(encoding: str) -> None:
     ids=["on top", "nested", "empty keys in a list", "written differently"],
 )
 def test_a_duplicate_key_is_refused(body: bytes) -> None:
-    """A duplicate key is refused at every depth, because readers differ in which value they take."""
+    """A duplicate key is refused at every depth, because JSON readers use different values of it."""
     assert reason_of(body) == "duplicate_key"
 
 
@@ -142,14 +142,14 @@ STORABLE = {
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES.keys())
 @pytest.mark.parametrize("text", UNSTORABLE.values(), ids=UNSTORABLE.keys())
 def test_text_that_cannot_be_stored_is_refused(text: bytes, place: bytes) -> None:
-    """NUL and halves of surrogate pairs are refused in values and keys, at every depth."""
+    """Text with NUL or half a surrogate pair is refused in values and keys, at every depth."""
     assert reason_of(with_raw(place % text)) == "unstorable_text"
 
 
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES.keys())
 @pytest.mark.parametrize("text", STORABLE.values(), ids=STORABLE.keys())
 def test_similar_text_that_can_be_stored_is_accepted(text: bytes, place: bytes) -> None:
-    """An escaped backslash before u0000 is harmless text, and a complete surrogate pair is one character."""
+    """Text with an escaped backslash before u0000, or with a complete surrogate pair, is accepted."""
     assert parse_bytes(with_raw(place % text)).user.id == JANE
 
 

@@ -1,4 +1,4 @@
-"""JSON that is refused because it is not an event of auth.users, and the error for it."""
+"""JSON that is refused because it is not an event of auth.users, with the error."""
 
 import json
 from typing import Any
@@ -53,13 +53,13 @@ def test_only_an_object_is_an_event(top: Json) -> None:
     ids=repr,
 )
 def test_only_row_events_of_auth_users_are_accepted(changed: dict[str, Json], field: str) -> None:
-    """The error names the field that is wrong."""
+    """JSON that is not a row event of auth.users is refused with an error that names the wrong field."""
     assert f"{field}: " in detail_of(update() | changed) or f"{field}." in detail_of(update() | changed)
 
 
 @pytest.mark.parametrize("missing", ["type", "schema", "table", "record"])
 def test_an_event_without_one_of_its_keys_is_refused(missing: str) -> None:
-    """The error names a missing key."""
+    """An event without a required key is refused with an error that names the key."""
     assert f"{missing}: " in detail_of({key: value for key, value in update().items() if key != missing})
 
 
@@ -70,7 +70,7 @@ def test_an_event_without_one_of_its_keys_is_refused(missing: str) -> None:
     ids=["INSERT", "DELETE", "DELETE with the other half"],
 )  # fmt: skip
 def test_each_operation_needs_its_row(payload: Json, half: str) -> None:
-    """INSERT and UPDATE need the new row, and DELETE needs the old one."""
+    """INSERT and UPDATE need the new row, and DELETE needs the old row."""
     assert detail_of(payload).startswith(f"{half}: ")
 
 
@@ -117,7 +117,7 @@ def test_a_column_of_the_wrong_type_is_refused(column: str, value: Json) -> None
     ],
 )
 def test_an_error_never_quotes_a_value(payload: Json) -> None:
-    """An error names fields but not their values, which may be personal data."""
+    """An error names fields without their values, which may be personal data."""
     with pytest.raises(InvalidPayload) as caught:
         parse_bytes(body_of(payload))
     assert CANARY not in f"{caught.value} {caught.value.detail}"

@@ -1,4 +1,4 @@
-"""Webhook secrets: their forms, and that they are never shown."""
+"""The forms of webhook secrets. Secrets are never shown."""
 
 import base64
 from collections.abc import Callable
@@ -11,14 +11,14 @@ from webhook_service.inbound.signature import Secret, parse_secrets
 
 @pytest.mark.parametrize("text", [NEW, f"v1,{NEW}", f"  {NEW}\n"], ids=["whsec_", "v1,whsec_", "with blanks"])
 def test_a_secret_has_two_forms(text: str) -> None:
-    """`whsec_...` of the spec and `v1,whsec_...` of Supabase are the same key."""
+    """A secret may have the form `whsec_...` of the spec or `v1,whsec_...` of Supabase, and both are the same key."""
     assert parse_secrets(text) == (Secret(NEW_KEY),)
 
 
 @pytest.mark.parametrize("separator", [" ", ",", "|", ", ", " | ", "\n"], ids=repr)
 @pytest.mark.parametrize("prefix", ["", "v1,"], ids=["whsec_", "v1,whsec_"])
 def test_several_secrets_keep_their_order(prefix: str, separator: str) -> None:
-    """Several secrets may be separated by space, comma or `|`, as Supabase joins them."""
+    """Several secrets may be separated by a space, a comma or `|` (as in Supabase), and keep their order."""
     assert parse_secrets(f"{prefix}{NEW}{separator}{prefix}{OLD}") == (Secret(NEW_KEY), Secret(OLD_KEY))
 
 
@@ -47,14 +47,14 @@ BAD_SECRETS = {
 
 @pytest.mark.parametrize("bad", BAD_SECRETS.values(), ids=BAD_SECRETS.keys())
 def test_an_unusable_secret_is_refused(bad: str) -> None:
-    """An unusable secret among good ones is refused, and the error names its position."""
+    """An unusable secret among valid secrets is refused, and the error names its position."""
     with pytest.raises(ValueError, match=r"^secret \d of \d"):
         parse_secrets(f"{NEW}|{bad}")
 
 
 @pytest.mark.parametrize("bad", BAD_SECRETS.values(), ids=BAD_SECRETS.keys())
 def test_the_error_never_shows_the_secret(bad: str) -> None:
-    """The error does not hold any four consecutive characters of the encoded key."""
+    """The error for an unusable secret does not contain any four consecutive characters of the encoded key."""
     with pytest.raises(ValueError, match="secret") as caught:
         parse_secrets(f"{bad} {OLD}")
     encoded = bad.rpartition("_")[2]
@@ -63,12 +63,12 @@ def test_the_error_never_shows_the_secret(bad: str) -> None:
 
 @pytest.mark.parametrize("empty", ["", " ", "|", "v1", "v1,", ", ,"], ids=repr)
 def test_no_secret_at_all_is_refused(empty: str) -> None:
-    """A text of separators and versions alone does not hold a secret."""
+    """A text that has only separators and versions is refused, because it holds no secret."""
     with pytest.raises(ValueError, match="holds no secret"):
         parse_secrets(empty)
 
 
 @pytest.mark.parametrize("show", [repr, str, "{}".format], ids=["repr", "str", "format"])
 def test_a_secret_is_never_shown(show: Callable[[object], str]) -> None:
-    """Neither a secret nor an object that holds one shows its key."""
+    """Neither a secret nor an object that holds a secret shows the key."""
     assert "nnn" not in show(SECRETS)

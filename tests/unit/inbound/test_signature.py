@@ -1,4 +1,4 @@
-"""Signatures of Standard Webhooks: the requests that are accepted and refused."""
+"""The requests that are accepted and refused because of their Standard Webhooks signature."""
 
 import base64
 import hashlib
@@ -24,7 +24,7 @@ def test_a_delivery_does_not_show_its_body() -> None:
     assert "Zo" not in repr(verify(SECRETS, SIGNED, BODY, now=NOW))
 
 
-def test_the_signature_is_that_of_the_spec() -> None:
+def test_the_signature_follows_the_spec() -> None:
     """A signature is `v1,` and the base64 of the HMAC-SHA256 of `id.timestamp.body`."""
     digest = hmac.new(NEW_KEY, b"evt-1.%d." % NOW.timestamp() + BODY, hashlib.sha256).digest()
     assert SIGNED[SIGNATURE_HEADER].removeprefix("v1,") == base64.b64encode(digest).decode()
@@ -68,7 +68,7 @@ def test_a_removed_secret_does_not_verify() -> None:
          "broken", "rubbish"],
 )  # fmt: skip
 def test_one_good_signature_among_several_is_enough(signatures: str) -> None:
-    """Signatures are separated by space, comma or both; other versions and broken signatures are skipped."""
+    """One valid signature among several is enough. Spaces or commas separate them, and invalid ones are skipped."""
     assert verify(SECRETS, SIGNED | {SIGNATURE_HEADER: signatures}, BODY, now=NOW).event_id == "evt-1"
 
 
@@ -89,13 +89,13 @@ def test_the_clocks_may_differ_by_five_minutes(seconds: float) -> None:
 
 @pytest.mark.parametrize("seconds", [-301, -300.001, 300.001, 301, 10**9, -(10**9)])
 def test_a_replayed_or_future_request_is_refused(seconds: float) -> None:
-    """A good signature is refused if its time differs by more than five minutes."""
+    """A request with a valid signature is refused if its time differs by more than five minutes."""
     assert reason_of(SIGNED, now=NOW + timedelta(seconds=seconds)) == "timestamp_out_of_tolerance"
 
 
 @pytest.mark.parametrize("missing", [ID_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER])
 def test_each_header_is_required(missing: str) -> None:
-    """A request that lacks one of the three headers is not signed."""
+    """A request that lacks one of the three headers is refused as not signed."""
     assert reason_of({name: value for name, value in SIGNED.items() if name != missing}) == "missing_signature"
 
 
@@ -122,7 +122,7 @@ MALFORMED = {
     ],
 )
 def test_a_malformed_header_is_refused_with_its_own_reason(header: str, value: str, reason: str) -> None:
-    """Any malformed header raises BadSignature, which says which header is wrong."""
+    """A malformed header raises BadSignature with a reason that names the header."""
     assert reason_of(SIGNED | {header: value}) == reason
 
 

@@ -1,4 +1,4 @@
-"""Static tokens: the ones that are accepted and refused."""
+"""The static tokens that are accepted and refused."""
 
 import pytest
 from itsdangerous import URLSafeSerializer
@@ -16,12 +16,12 @@ def test_a_token_of_each_secret_is_accepted(position: int) -> None:
 
 
 def test_a_token_is_signed_with_the_newest_secret() -> None:
-    """A token that is minted while two secrets are listed is still valid without the older one."""
+    """A token that is minted while two secrets are listed stays valid after the older secret is removed."""
     token = mint_token(SECRETS, "dashboard")
     assert verify_token(SECRETS[:1], {TOKEN_HEADER: token}, BODY, now=NOW).body == BODY
 
 
-def test_the_same_body_twice_is_one_event() -> None:
+def test_a_repeated_body_is_one_event() -> None:
     """The event id of a delivery with a token derives from the body."""
     headers = {TOKEN_HEADER: mint_token(SECRETS, "dashboard")}
     ids = [verify_token(SECRETS, headers, body, now=NOW).event_id for body in (BODY, BODY, BODY + b" ")]
@@ -50,7 +50,7 @@ TOKEN = mint_token(SECRETS, "dashboard")
          "another salt", "another digest", "a signature"],
 )  # fmt: skip
 def test_a_forged_token_is_refused(token: str) -> None:
-    """A token must be signed by a configured secret, as a token."""
+    """A token that no configured secret has signed as a token is refused."""
     with pytest.raises(BadSignature) as caught:
         verify_token(SECRETS, {TOKEN_HEADER: token}, BODY, now=NOW)
     assert caught.value.reason == "wrong_token"

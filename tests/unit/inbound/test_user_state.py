@@ -1,4 +1,4 @@
-"""The mapped state of an auth user's row: names, employee number, e-mail, bans and deletions, in all their forms."""
+"""The names, number, e-mail, ban and deletion that are read from an auth user's row, in all forms."""
 
 from datetime import UTC, datetime
 
@@ -50,7 +50,7 @@ def test_user_metadata_never_fails_an_event(metadata: Json) -> None:
 
 @pytest.mark.parametrize("number", [b"1e999", b"-1e999", b"1" * 4000, b"9" * 5000, b"0.%s1" % (b"0" * 9000)], ids=len)
 def test_a_huge_number_in_a_users_metadata_never_fails_an_event(number: bytes) -> None:
-    """A user may write a number of 131,072 digits, the maximum of jsonb."""
+    """An event is accepted if user_metadata has a number of 131,072 digits, the maximum of jsonb."""
     body = body_of(update(raw_user_meta_data={"first_name": "#"})).replace(b'"#"', number)
     assert parse_bytes(body).user == AuthUser(JANE)
 
@@ -66,7 +66,7 @@ def test_a_usable_name_is_mapped(name: str, taken: str) -> None:
 
 
 def test_names_come_from_the_configured_keys() -> None:
-    """Each configured column gets the value of its own key."""
+    """Each configured column gets the value of its configured key."""
     row = update(raw_user_meta_data={"given": "Jane", "first_name": "no", "family": "Doe"})
     assert parsed(row, {"first_name": "given", "last_name": "family"}).user.names == {
         "first_name": "Jane",
@@ -81,7 +81,7 @@ def test_names_come_from_the_configured_keys() -> None:
     ids=lambda value: repr(value)[:20],
 )  # fmt: skip
 def test_the_employee_number_is_a_text_or_a_whole_number(number: Json, taken: str | None) -> None:
-    """The employee number is a text or an integer in raw_app_meta_data; any other value is ignored."""
+    """The employee number is a text or an integer in raw_app_meta_data. Any other value is ignored."""
     assert user_of(raw_app_meta_data={"employee_number": number}).employee_number == taken
 
 
@@ -95,7 +95,7 @@ def test_app_metadata_may_have_any_shape(metadata: Json) -> None:
     ("email", "taken"), [(None, None), ("", None), (" ", None), (" a@example.com ", "a@example.com")]
 )
 def test_an_empty_email_is_none(email: str | None, taken: str | None) -> None:
-    """A missing, empty or blank e-mail is None; users who have only a phone have no e-mail."""
+    """A missing, empty or blank e-mail is None. A user who has only a phone has no e-mail."""
     assert user_of(email=email).email == taken
 
 
@@ -146,5 +146,5 @@ def test_a_hard_delete_after_a_soft_delete_keeps_the_first_time() -> None:
     ],
 )
 def test_every_timestamp_of_postgresql_is_parsed(written: str, moment: datetime) -> None:
-    """A time that Python cannot hold becomes the first or the last one that it can."""
+    """A time that Python cannot represent becomes the first or the last time that Python can represent."""
     assert user_of(banned_until=written).banned_until == moment

@@ -1,4 +1,4 @@
-"""The files in which workers count: the counts of an ended worker stay in the sum."""
+"""The files in which workers count. The counts of an ended worker stay in the sum."""
 
 import struct
 from pathlib import Path
@@ -23,7 +23,7 @@ def counted(folder: Path) -> dict[str, float]:
 
 
 def test_ended_processes_become_one_file(tmp_path: Path) -> None:
-    """The counts of an ended process are added once, and living processes keep their own files."""
+    """The counts of an ended process are added to one file once. The files of living processes stay."""
     for process in (1, 2, 3):
         count(tmp_path, str(process), process)
     add_up_ended(tmp_path, living=[2, 3])
@@ -33,7 +33,7 @@ def test_ended_processes_become_one_file(tmp_path: Path) -> None:
 
 
 def test_files_do_not_change_while_they_are_read(tmp_path: Path) -> None:
-    """A scrape reads each count once; the files of a process that ends meanwhile are added up the next time."""
+    """A scrape reads each count once. If a process ends during a scrape, its files are added up the next time."""
     count(tmp_path, "1", 5)
     with reading(tmp_path):
         add_up_ended(tmp_path, living=[])
@@ -42,7 +42,7 @@ def test_files_do_not_change_while_they_are_read(tmp_path: Path) -> None:
     assert counted(tmp_path) == {"ended": 5}
 
 
-def test_a_broken_file_spoils_nothing(tmp_path: Path) -> None:
+def test_a_broken_file_does_not_change_the_sum(tmp_path: Path) -> None:
     """A broken file raises an error and is removed, and the sum does not change."""
     count(tmp_path, "ended", 5)
     (tmp_path / "counter_1.db").touch()

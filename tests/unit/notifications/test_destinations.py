@@ -1,4 +1,4 @@
-"""NOTIFY_URLS: the URLs that are accepted and refused, and the parts that may be shown."""
+"""The URLs in NOTIFY_URLS that are accepted and refused, and the parts that may be shown."""
 
 import logging
 import subprocess
@@ -17,20 +17,20 @@ TEAMS = "workflows://prod.example.com:443/canary/canary/"
 
 @pytest.mark.parametrize("separator", [" ", ",", ", ", "\n"])
 def test_several_urls_are_accepted(separator: str) -> None:
-    """URLs are separated by space or comma, and a comma between two recipients belongs to the URL."""
+    """URLs are separated by a space or a comma. A comma between two recipients belongs to the URL."""
     urls = config.notices(DIRECT | {"NOTIFY_URLS": separator.join([MAIL, SLACK, TEAMS])}).urls
     assert urls == (MAIL, SLACK, TEAMS)
 
 
 def test_a_name_shows_no_secret() -> None:
-    """A name is the scheme and the host, without a token that takes the place of the host."""
+    """The name of a destination is its scheme and host. A token in the place of the host is left out."""
     found = destinations([MAIL, SLACK, TEAMS])
     assert [one.name for one in found] == ["mailto://smtp.example.com", "slack://...", "workflows://prod.example.com"]
     assert "canary" not in repr(found).lower()
 
 
 def test_fingerprints_distinguish_destinations() -> None:
-    """A fingerprint depends on the destination and the key, so that it reveals nothing without the key."""
+    """A fingerprint depends on the destination and the key, so it reveals nothing without the key."""
     [mail, slack] = destinations([MAIL, SLACK])
     assert mail.fingerprint(b"a") == mail.fingerprint(b"a")
     assert len({one.fingerprint(key) for one in (mail, slack) for key in (b"a", b"b" * 100)}) == 4
@@ -42,7 +42,7 @@ def test_fingerprints_distinguish_destinations() -> None:
 def test_an_unusable_url_fails_at_start(
     bad: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The error names the variable and the position of the URL; neither the error nor the log quotes the URL."""
+    """The error for an unusable URL names the variable and the URL's position. Neither error nor log quotes the URL."""
     with caplog.at_level(logging.DEBUG):
         error = error_of(DIRECT | {"NOTIFY_URLS": f"{MAIL} {bad}" if "://" in bad else bad})
     assert "NOTIFY_URLS is unusable: number " in error.detail
@@ -51,6 +51,6 @@ def test_an_unusable_url_fails_at_start(
 
 
 def test_apprise_is_not_imported_without_notices() -> None:
-    """Apprise, which takes as long to import as all the rest, is imported only if NOTIFY_URLS is set."""
+    """Apprise is imported only if NOTIFY_URLS is set, because its import takes as long as all other imports."""
     code = "import sys, webhook_service.app, webhook_service.cli; sys.exit('apprise' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

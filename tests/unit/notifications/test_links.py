@@ -24,15 +24,15 @@ def test_a_link_holds_its_content() -> None:
 
 @pytest.mark.parametrize("moment", [NOW + LIFETIME + timedelta(seconds=1), NOW - timedelta(seconds=1)])
 def test_a_link_expires(moment: datetime) -> None:
-    """An expired link, or one from the future, has another error than a link with a wrong signature."""
+    """The error of an expired link or a link from the future differs from the error of a wrong signature."""
     with pytest.raises(ExpiredLink) as caught:
         read_link(TOKEN, KEY, now=moment)
     assert caught.value.reason == "expired_link"
 
 
-@pytest.mark.parametrize("index", range(len(TOKEN) - 1))  # of the last letter, base64 ignores some bits
+@pytest.mark.parametrize("index", range(len(TOKEN) - 1))  # base64 ignores some bits of the last letter
 def test_a_changed_link_is_refused(index: int) -> None:
-    """A link with any changed letter is refused, whatever age it claims."""
+    """A link with any changed letter is refused, with any age in the link."""
     letter = "A" if TOKEN[index] != "A" else "B"
     with pytest.raises(BadLink):
         read_link(TOKEN[:index] + letter + TOKEN[index + 1 :], KEY, now=NOW)

@@ -1,4 +1,4 @@
-"""The decision table of actions: the call that Auth still needs, by the employee and the auth user as they are now."""
+"""The decision table of actions. It has the call that is still needed for the current employee and auth user."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -40,7 +40,7 @@ ENABLE = Call(ActionOutcome.ENABLED, banned=False)
 SEND = Call(ActionOutcome.EMAIL_UPDATED, email=NEW)
 
 ACCESS = {
-    # the employee's state: the call if the account is absent, soft-deleted, soft-deleted and banned, banned for
+    # by the employee's state, the call if the account is absent, soft-deleted, soft-deleted and banned, banned for
     # good, banned for a day, free
     Action.DISABLE_AUTH_USER: {
         "active": (STALE, STALE, STALE, STALE, STALE, STALE),
@@ -56,8 +56,8 @@ ACCESS = {
 
 EMAILS: Mapping[str, str | None] = {"equal": NEW, "was": WAS, "sent": SENT, "other": OTHER, "none": None}
 EMAIL = {
-    # the owner of the e-mail: the call if Auth has the employee's e-mail, the one that it had when the
-    # employee's changed, one that this service has sent since, another one, none
+    # by the owner of e-mails, the call if Auth has the employee's e-mail, the e-mail that Auth had when the
+    # employee's e-mail changed, an e-mail that this service has sent since, another e-mail, no e-mail
     EmailOwner.AUTH: (UNCHANGED, SEND, SEND, STALE, STALE),
     EmailOwner.EMPLOYEES: (UNCHANGED, SEND, SEND, SEND, SEND),
 }
@@ -84,7 +84,7 @@ def requested(
 def test_access_follows_the_employee(
     action: Action, employee: Employee | None, account: Account | None, call: Call, owner: EmailOwner
 ) -> None:
-    """An inactive or missing employee is banned and signed out, an active one may sign in, whoever owns the e-mail."""
+    """An inactive or missing employee is banned and signed out. An active employee may sign in."""
     assert decide(requested(action, employee), account, owner, NOW) == call
 
 
@@ -98,7 +98,7 @@ def test_access_follows_the_employee(
     ],
 )
 def test_the_owners_e_mail_wins(owner: EmailOwner, email: str | None, call: Call, who: str) -> None:
-    """The employee's e-mail is sent to Auth, but if Auth owns e-mails, it does not replace one from another source."""
+    """The employee's e-mail is sent to Auth. If Auth owns e-mails, an e-mail from another source is not replaced."""
     account = Account(USER, email=email)
     assert decide(requested(Action.UPDATE_AUTH_EMAIL, EMPLOYEES[who]), account, owner, NOW) == call
 
@@ -107,7 +107,7 @@ def test_the_owners_e_mail_wins(owner: EmailOwner, email: str | None, call: Call
 @pytest.mark.parametrize("what", ACCOUNTS)
 @pytest.mark.parametrize("who", ["none", "without e-mail", "with an empty e-mail"])
 def test_without_an_employees_e_mail_nothing_is_sent(who: str, what: str, owner: EmailOwner) -> None:
-    """A login keeps its e-mail if the employee has none, or if there is no employee."""
+    """A login keeps its e-mail if the employee has no e-mail, or if there is no employee."""
     employees = {"without e-mail": Employee(7, True), "with an empty e-mail": Employee(7, True, "")}
     found = decide(requested(Action.UPDATE_AUTH_EMAIL, employees.get(who)), ACCOUNTS[what], owner, NOW)
     assert found == STALE
@@ -115,8 +115,8 @@ def test_without_an_employees_e_mail_nothing_is_sent(who: str, what: str, owner:
 
 @both_owners
 @pytest.mark.parametrize("what", ["absent", "soft-deleted", "soft-deleted and banned"])
-def test_an_e_mail_without_an_auth_user_is_a_failure(what: str, owner: EmailOwner) -> None:
-    """A missing auth user is a failure, because the employee is linked to it."""
+def test_an_e_mail_without_an_auth_user_fails(what: str, owner: EmailOwner) -> None:
+    """An e-mail for a missing auth user fails, because the employee is linked to the user."""
     assert decide(requested(Action.UPDATE_AUTH_EMAIL, ACTIVE), ACCOUNTS[what], owner, NOW) == NOT_FOUND
 
 
@@ -128,7 +128,7 @@ def test_a_ban_does_not_stop_an_e_mail(what: str, owner: EmailOwner) -> None:
 
 
 def test_an_unknown_e_mail_of_auth_is_not_replaced() -> None:
-    """If Auth's former e-mail is unknown and none was sent, an e-mail that Auth has now is not replaced."""
+    """If Auth's former e-mail is unknown and no e-mail was sent, the current e-mail in Auth is not replaced."""
     unknown = requested(Action.UPDATE_AUTH_EMAIL, ACTIVE, was=None, sent=())
     assert decide(unknown, Account(USER, email=WAS), EmailOwner.AUTH, NOW) == STALE
     assert decide(unknown, Account(USER), EmailOwner.AUTH, NOW) == SEND
@@ -145,8 +145,8 @@ def test_an_unknown_e_mail_of_auth_is_not_replaced() -> None:
     ],
     ids=["for good", "not quite for good", "for a second", "ends now", "is over"],
 )
-def test_a_ban_counts_by_how_long_it_still_lasts(lasts: timedelta, disable: Call, enable: Call) -> None:
-    """A ban that ends is not enough for an inactive employee; an ended ban does not hinder an active one."""
+def test_a_ban_counts_by_its_remaining_time(lasts: timedelta, disable: Call, enable: Call) -> None:
+    """A temporary ban is not enough for an inactive employee. An ended ban needs no call for an active employee."""
     account = replace(FREE, banned_until=NOW + lasts)
     assert decide(requested(Action.DISABLE_AUTH_USER, INACTIVE), account, EmailOwner.AUTH, NOW) == disable
     assert decide(requested(Action.ENABLE_AUTH_USER, ACTIVE), account, EmailOwner.AUTH, NOW) == enable
@@ -164,8 +164,8 @@ def carried_out(call: Call, account: Account | None) -> Account | None:
 @pytest.mark.parametrize("action", [action for action in Action if action is not Action.CREATE_AUTH_USER])
 @pytest.mark.parametrize("who", EMPLOYEES)
 @pytest.mark.parametrize("what", ACCOUNTS)
-def test_an_action_done_twice_changes_nothing(action: Action, who: str, what: str, owner: EmailOwner) -> None:
-    """After Auth has carried out an action, the same action needs no more call."""
+def test_a_repeated_action_changes_nothing(action: Action, who: str, what: str, owner: EmailOwner) -> None:
+    """After Auth has carried out an action, the same action needs no further call."""
     wanted = requested(action, EMPLOYEES[who])
     first = decide(wanted, ACCOUNTS[what], owner, NOW)
     again = decide(wanted, carried_out(first, ACCOUNTS[what]), owner, NOW)

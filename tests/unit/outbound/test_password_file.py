@@ -1,4 +1,4 @@
-"""The file of temporary passwords: only its owner reads it, and no line is lost or read as a formula."""
+"""The file of temporary passwords. Only its owner can read it, and no line is lost or read as a formula."""
 
 import csv
 import os
@@ -44,7 +44,7 @@ def refused(path: Path) -> str:
 
 
 def test_the_lines_of_a_file(path: Path) -> None:
-    """The file has a header and a line for each login, and any text of an e-mail stays in its column."""
+    """The file has a header and a line for each login. Any text of an e-mail stays in its column."""
     emails = ["jane@example.com", 'a,"b"@example.com', "a'b@example.com", "jané@example.com"]
     passwords = [[str(number), email, f"password {number}"] for number, email in enumerate(emails, 1)]
     assert written(path, *emails) == [list(HEADER), *passwords]
@@ -70,13 +70,13 @@ def test_an_e_mail_is_not_read_as_a_formula(path: Path, beginning: str) -> None:
 
 @pytest.mark.parametrize("odd", ["a\nb", "\ta", "\r=a", "a\x1b[2Jb", "a\u2028b", "a\0b"], ids=ascii)
 def test_a_login_is_one_line(path: Path, odd: str) -> None:
-    """A character that cannot be printed becomes a question mark."""
+    """A character of an e-mail that cannot be printed becomes a question mark."""
     [_, [_, email, _]] = written(path, f"{odd}@example.com")
     assert email == re.sub("[\n\t\r\x1b\u2028\0]", "?", f"{odd}@example.com")
 
 
 def test_a_line_is_written_when_add_returns(path: Path) -> None:
-    """A line is in the file before the file is closed."""
+    """A line is in the file as soon as `add` returns, before the file is closed."""
     with closing(PasswordFile(path)) as file:
         file.add(1, "jane@example.com", "secret")
         assert rows(path)[1:] == [["1", "jane@example.com", "secret"]]
@@ -89,7 +89,7 @@ def test_an_existing_file_is_extended(path: Path) -> None:
 
 
 def test_a_truncated_line_is_ended(path: Path) -> None:
-    """After a truncated line, the next one begins on a new line."""
+    """After a truncated line, the next login begins on a new line."""
     written(path, "jane@example.com", "joe@example.com")
     os.truncate(path, path.stat().st_size - 5)
     assert [row[1] for row in written(path, "jim@example.com")][-1] == "jim@example.com"
@@ -101,7 +101,7 @@ def test_an_empty_file_gets_its_header(path: Path) -> None:
 
 
 def test_a_new_file_without_a_line_is_removed(path: Path) -> None:
-    """A new file without a line is removed when it is closed, and an existing one stays."""
+    """A new file without a line is removed when it is closed. An existing file stays."""
     PasswordFile(path).close()
     assert not path.exists()
     path.touch(0o600)
@@ -176,7 +176,7 @@ def test_one_run_at_a_time(path: Path) -> None:
 
 
 def test_a_full_disk_is_an_error(path: Path) -> None:
-    """A full disk is an error, and the password does not count as written."""
+    """A full disk is an error, and the password of the line does not count as written."""
     with closing(PasswordFile(path)) as file:
         os.dup2(os.open("/dev/full", os.O_WRONLY), file._file)
         with pytest.raises(NotPossible, match="No space left"):
@@ -185,7 +185,7 @@ def test_a_full_disk_is_an_error(path: Path) -> None:
 
 
 def test_a_new_file_is_named_by_the_time(tmp_path: Path) -> None:
-    """Two runs in the same second have a file each, and an existing file is not used."""
+    """Two runs in the same second write different files. A run does not use an existing file."""
     names = ["logins-20261122T174136Z.csv", "logins-20261122T174136Z-2.csv", "logins-20261122T174136Z-3.csv"]
     (tmp_path / names[1]).symlink_to("nothing.csv")
     with closing(new_file(tmp_path, NOW)) as first, closing(new_file(tmp_path, NOW)) as second:

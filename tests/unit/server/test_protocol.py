@@ -1,4 +1,4 @@
-"""Connections of the server, over real sockets."""
+"""The server's connections, over real sockets."""
 
 import asyncio
 import gc
@@ -18,7 +18,7 @@ async def hello(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def connections_after(count: int) -> int:
-    """Serve `count` connections one after another, and return how many of them are still in memory."""
+    """Serve `count` connections one after another, and return the number of connections that are still in memory."""
     config = Config(hello, http=Protocol, lifespan="off", log_config=None)
     config.load()
     made: weakref.WeakSet[Protocol] = weakref.WeakSet()

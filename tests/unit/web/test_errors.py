@@ -12,5 +12,5 @@ def family(error: type[ServiceError]) -> set[type[ServiceError]]:
 
 
 def test_every_error_has_a_status() -> None:
-    """The table holds each error that a request can raise, and nothing else."""
+    """The table holds each error that a request can raise, and no other error."""
     assert set(STATUSES) == family(ServiceError) - {ServiceError} - AT_START_ONLY

@@ -1,4 +1,4 @@
-"""The computations of the pages: the chart, the health checks, and the wording."""
+"""The chart, the health checks and the wording of the pages."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -24,7 +24,7 @@ def drawn(*rows: dict[str, Json]) -> chart.Chart:
 
 
 def test_a_chart_has_every_hour() -> None:
-    """A chart has all 24 hours up to the current one, oldest first; an hour without events has no bar."""
+    """A chart has all 24 hours up to the current hour, oldest first. An hour without events has no bar."""
     empty = drawn()
     assert [hour.begins for hour in empty.hours] == [
         datetime(2026, 11, 21, 13, tzinfo=UTC) + timedelta(hours=n) for n in range(24)
@@ -53,14 +53,16 @@ def test_the_bars_of_an_hour_are_stacked() -> None:
 
 
 def test_a_chart_leaves_out_other_rows() -> None:
-    """A chart leaves out maintenance runs and hours outside of its range; an hour in another time zone is converted."""
+    """A chart leaves out maintenance runs and hours outside of its range, and converts hours of other time zones."""
     elsewhere = row(2, 7) | {"hour": "2026-11-22T15:30:00+05:30"}
     found = drawn(row(1, 5, direction="maintenance"), row(24, 5), row(-1, 5), elsewhere)
     assert [(hour.begins.hour, hour.counts.total()) for hour in found.hours if hour.counts] == [(10, 7)]
 
 
+FAILING = {"loop": "actions", "seconds": 9.0, "relays": 2, "reason": "database_error", "detail": "It broke."}
 GOOD: dict[str, Any] = {
     "seconds": 1,
+    "failing": [],
     "oldest": None,
     "pending": 0,
     "failed": 0,
@@ -76,6 +78,7 @@ GOOD: dict[str, Any] = {
         ({}, "good good good good good"),
         ({"seconds": None}, "bad bad good good good"),
         ({"seconds": 61}, "bad bad good good good"),
+        ({"failing": [FAILING, FAILING]}, "bad bad good good good"),
         ({"oldest": 900, "pending": 3}, "good good good good good"),
         ({"oldest": 901, "pending": 3}, "bad good bad good good"),
         ({"failed": 2}, "warning good good warning good"),
@@ -88,19 +91,20 @@ def test_the_levels_of_the_health_checks(changes: dict[str, Any], levels: str) -
     """The overall level is the worst of the relay, the waiting events, the failures and the mismatches."""
     given = GOOD | changes
     readiness = {"relay_last_run_seconds": given["seconds"], "oldest_pending_seconds": given["oldest"]}
+    readiness["failing_loops"] = given["failing"]
     summary = {
         "events": {"PENDING": given["pending"], "FAILED": given["failed"]},
         "needs_attention": given["needs_attention"],
     }
     problems = {"INACTIVE_WITH_AUTH": given["still_in"], "ORPHANED": given["others"]} | {
-        name: 0 for name in ("EMAIL_MISMATCH", "AMBIGUOUS", "MISSING_AUTH_UID")
+        name: 0 for name in ("EMAIL_MISMATCH", "AMBIGUOUS", "UNUSABLE_EMAIL", "MISSING_AUTH_UID")
     }
     found = overview.checks(readiness, summary, problems, 900)
     assert " ".join(check.level for check in found) == levels
 
 
 def test_every_value_has_a_wording() -> None:
-    """Each outcome, operation, status and sync status has a wording, and each failure says what to do."""
+    """Each outcome, operation, status and sync status has a wording, and each failure has a remedy."""
     assert {str(outcome) for outcome in Outcome} <= wording.EVENTS.keys()
     assert {str(outcome) for outcome in ActionOutcome} <= wording.ACTIONS.keys()
     assert {str(name) for name in (*Operation, *Action)} <= wording.OPERATIONS.keys()

@@ -1,23 +1,25 @@
--- Employees together with their logins: both are created or neither, and both are deactivated and activated. Called by
--- outbound/logins.py; outbound/accounts.py performs actions with the functions in actions_performed.sql.
--- The intent is written to the ledger before Auth is called, under the id that the auth user will have. One transaction then writes the
--- employee and its link, and ends the intent.
+-- Creates, activates and deactivates an employee together with its login.
+-- outbound/logins.py calls these functions; outbound/accounts.py performs actions with the functions in actions_performed.sql.
+-- The ledger records an intent, with the id that the auth user will have, before Auth is called. One transaction then writes the employee
+-- and its link, and settles the intent.
 
--- Returns the active employees without a login, by employee_id. Read from the index of standings. An orphan had a login that was deleted.
+-- Returns the active employees who have no login, ordered by employee_id. Reads the index of standings. Orphans are included, because their
+-- login was deleted.
 create or replace function public.find_employees_without_auth()
 returns table (employee_id bigint, email text, first_name text, last_name text, employee_number text, orphaned_at timestamptz)
 language sql stable security definer set search_path = '' as $$
   select m.employee_id, m.email, m.first_name, m.last_name, m.employee_number, m.orphaned_at
-    from (select e.employee_id, e.email::text, e.first_name::text, e.last_name::text, e.employee_number::text, e.orphaned_at
+    from (select e.employee_id::bigint, e.email::text, e.first_name::text, e.last_name::text, e.employee_number::varchar::text, e.orphaned_at
             from public.employees e
-           where case when auth_user_id is not null and is_active is false then 'linked_inactive' when auth_user_id is not null then 'linked'
-                      when orphaned_at is not null then 'orphaned' when is_active is false then 'none' else 'missing' end in ('missing', 'orphaned')
+           where case when e.auth_user_id is not null and e.is_active is false then 'linked_inactive'
+                      when e.auth_user_id is not null then 'linked' when e.orphaned_at is not null then 'orphaned'
+                      when e.is_active is false then 'none' else 'missing' end in ('missing', 'orphaned')
              and e.is_active is not false) as m
    order by m.employee_id
 $$;
 
--- Returns up to p_limit employees after p_after who can get a login: {"employees": [{employee_id, email}]}. Employees
--- without an e-mail are left out, and so are orphans unless p_orphans.
+-- Returns up to p_limit employees after p_after who can get a login: {"employees": [{employee_id, email}]}. Leaves out employees who have
+-- no e-mail, and orphans unless p_orphans is true.
 create or replace function public.auth_sync_without_login_v1(p_after bigint, p_limit integer, p_orphans boolean) returns jsonb
 language sql stable security definer set search_path = '' as $$
   select jsonb_build_object('employees', coalesce(jsonb_agg(to_jsonb(page) order by page.employee_id), '[]'))
@@ -27,10 +29,11 @@ language sql stable security definer set search_path = '' as $$
            order by f.employee_id limit p_limit) as page
 $$;
 
--- Returns the auth user that has an e-mail: {auth_user_id, email_confirmed, employee_id}, or null. Reads auth.users where this database
--- has it and lets us read it, else the last known states.
+-- Returns the auth user that has an e-mail: {auth_user_id, email_confirmed, employee_id}, or null. Reads auth.users if this database has
+-- the table and this role may read it. Otherwise reads the last known states.
 create or replace function public.auth_sync_email_holder_v1(p_email text) returns jsonb
 language plpgsql stable security definer set search_path = '' set statement_timeout = '3s' as $$
+#variable_conflict use_variable
 declare
   holder jsonb;
   is_read boolean := false;
@@ -56,6 +59,7 @@ end $$;
 -- Inserts an employee with the columns that p_employee names. Returns its employee_id.
 create or replace function public.auth_sync_insert_employee_v1(p_employee jsonb) returns bigint
 language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   columns text := (select string_agg(quote_ident(k), ', ') from jsonb_object_keys(p_employee) as k);
   new_id bigint;
@@ -71,17 +75,19 @@ begin
   return new_id;
 end $$;
 
--- Returns why the employees table refuses a row, without any of the row's values.
+-- Returns the reason why the employees table refuses a row, without the values of the row.
 create or replace function public.auth_sync_refusal_v1(p_sqlstate text, p_constraint text, p_column text) returns jsonb
 language sql immutable set search_path = '' as $$
   select jsonb_build_object('refused', 'employee_rejected', 'sqlstate', p_sqlstate,
                             'constraint', nullif(p_constraint, ''), 'column', nullif(p_column, ''))
 $$;
 
--- Returns why this employee cannot be created with a login, or null: unknown columns or columns that only this service writes, an e-mail
--- that is taken, or a constraint or trigger of the employees table. To find the last, the insert is tried and rolled back.
+-- Returns the reason why this employee cannot be created with a login, or null. Reasons are unknown columns, columns that only this service
+-- writes, an e-mail that is taken, and a constraint or trigger of the employees table. To find the last reason, the function tries the
+-- insert and rolls it back.
 create or replace function public.auth_sync_hire_refusal_v1(p_employee jsonb) returns jsonb
 language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   unknown jsonb;
   found_id bigint;
@@ -99,7 +105,8 @@ begin
     return jsonb_build_object('refused', 'unknown_fields', 'fields', unknown);
   end if;
   select e.employee_id into found_id from public.employees e
-   where lower(btrim(e.email::text, E' \t\r\n')) = public.auth_sync_normal_v1(p_employee ->> 'email') limit 1;
+   where lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default"
+         = public.auth_sync_normal_v1(p_employee ->> 'email') limit 1;
   if found then
     return jsonb_build_object('refused', 'email_taken', 'side', 'employees', 'employee_id', found_id);
   end if;
@@ -117,13 +124,14 @@ begin
   end;
 end $$;
 
--- Writes the intent to create a login: for a new employee (p_employee: its columns) or for an existing one ({"employee_id"}).
--- Returns {"event_id"}, or {"refused": reason} with details: unknown_fields, email_taken (with "side": auth or employees),
+-- Writes the intent to create a login, for a new employee (p_employee: its columns) or an existing one ({"employee_id"}). Returns
+-- {"event_id"}, or {"refused": reason} with details. Reasons: unknown_fields, email_taken (with "side": auth or employees),
 -- employee_rejected, employee_not_found, has_login, inactive, under_way.
 create or replace function public.auth_sync_intend_v1(
   p_employee jsonb, p_email text, p_auth_user_id uuid, p_lease text, p_lease_seconds integer, p_via text, p_requested_by text
 ) returns jsonb
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+#variable_conflict use_variable
 declare
   existing public.employees;
   refusal jsonb;
@@ -131,7 +139,7 @@ declare
   intent text := format('%s:create_auth_user', p_auth_user_id);
 begin
   if p_employee ? 'employee_id' then
-    select * into existing from public.employees where employee_id = (p_employee ->> 'employee_id')::bigint for no key update;
+    select e.* into existing from public.employees e where e.employee_id = (p_employee ->> 'employee_id')::bigint for no key update;
     refusal := case
       when not found then '{"refused": "employee_not_found"}'
       when existing.auth_user_id is not null then jsonb_build_object('refused', 'has_login', 'auth_user_id', existing.auth_user_id)
@@ -156,11 +164,12 @@ begin
   return jsonb_build_object('event_id', intent);
 end $$;
 
--- Called when Auth has created the auth user: writes the employee and its link, and ends the intent. Returns {"employee_id"}, or
--- {"refused": reason}: then nothing is written, and the caller must delete the auth user, except with lease_lost, where another process
--- has taken the intent over.
+-- Writes the employee and its link, and settles the intent. The caller calls this when Auth has created the auth user. Returns
+-- {"employee_id"}. Returns {"refused": reason} if nothing was written; the caller must then delete the auth user. After the reason
+-- lease_lost the caller must not delete it, because another process has claimed the intent.
 create or replace function public.auth_sync_hire_v1(p_event_id text, p_lease text) returns jsonb
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+#variable_conflict use_variable
 declare
   intent public.integration_sync_log;
   hired bigint;
@@ -175,8 +184,9 @@ begin
   end if;
   if not intent.request_data -> 'employee' ? 'employee_id' then
     select e.employee_id into hired from public.employees e
-     where lower(btrim(e.email::text, E' \t\r\n')) = public.auth_sync_normal_v1(intent.request_data ->> 'email') limit 1;
-    if found then  -- meanwhile an import has added the same person
+     where lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default"
+         = public.auth_sync_normal_v1(intent.request_data ->> 'email') limit 1;
+    if found then  -- an import has added the same person in the meantime
       return jsonb_build_object('refused', 'email_taken', 'side', 'employees', 'employee_id', hired);
     end if;
   end if;
@@ -197,10 +207,11 @@ begin
   return jsonb_build_object('employee_id', hired);
 end $$;
 
--- Called before an auth user that this service created is deleted again: from now on nothing links it. Returns the employee_id of the
--- employee who is linked to it already, and then the auth user must stay; else null.
+-- Prepares the deletion of an auth user that this service created: from now on no employee is linked to it. Returns the employee_id of an
+-- employee who is linked to it already, or null. If an employee is linked, the caller must keep the auth user.
 create or replace function public.auth_sync_forget_v1(p_auth_user_id uuid) returns bigint
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+#variable_conflict use_variable
 declare
   holder bigint;
   newest bigint;
@@ -209,7 +220,7 @@ begin
     where auth_user_id = p_auth_user_id and status <> 'SUCCESS' and direction = 'inbound' order by event_id collate "C" for update;
   insert into public.auth_user_state (auth_user_id) values (p_auth_user_id) on conflict do nothing;
   perform from public.auth_user_state where auth_user_id = p_auth_user_id for update;
-  select employee_id into holder from public.employees where auth_user_id = p_auth_user_id;
+  select e.employee_id into holder from public.employees e where e.auth_user_id = p_auth_user_id;
   if found then
     return holder;
   end if;
@@ -224,7 +235,7 @@ begin
   return null;
 end $$;
 
--- Opens an undone intent again: its auth user appeared after the intent was undone. Always returns true.
+-- Opens an undone intent again, because its auth user appeared after the intent was undone. Always returns true.
 create or replace function public.auth_sync_reopen_v1(p_event_id text) returns boolean
 language sql security definer set search_path = '' as $$
   update public.integration_sync_log
@@ -233,36 +244,34 @@ language sql security definer set search_path = '' as $$
   select true
 $$;
 
--- Links an auth user to a new employee, or to an existing one that is active and has no login. Returns the employee_id, or null where the
+-- Links an auth user to a new employee, or to an existing employee who is active and has no login. Returns the employee_id, or null if the
 -- existing employee is inactive, has another login or is missing.
 create or replace function public.auth_sync_give_login_v1(p_employee jsonb, p_auth_user_id uuid) returns bigint
 language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   hired bigint;
 begin
   if p_employee ? 'employee_id' then
-    perform set_config('search_path', public.auth_sync_owner_path_v1(), true);
-    update public.employees
-       set auth_user_id = p_auth_user_id, orphaned_at = null, orphaned_auth_user_id = null
-     where employee_id = (p_employee ->> 'employee_id')::bigint and is_active is not false
-       and coalesce(auth_user_id, p_auth_user_id) = p_auth_user_id
-    returning employee_id into hired;
-    perform set_config('search_path', 'pg_catalog, pg_temp', true);
+    select e.employee_id into hired from public.employees e
+     where e.employee_id = (p_employee ->> 'employee_id')::bigint and e.is_active is not false
+       and coalesce(e.auth_user_id, p_auth_user_id) = p_auth_user_id
+       for no key update;
   else
     hired := public.auth_sync_insert_employee_v1(p_employee || jsonb_build_object('auth_user_id', p_auth_user_id));
   end if;
-  set constraints all immediate;
-  if hired is not null and not exists (select from public.employees where employee_id = hired and auth_user_id = p_auth_user_id) then
-    raise exception 'a trigger on employees prevented the link' using errcode = 'triggered_action_exception';
+  if hired is not null then
+    perform public.auth_sync_set_login_v1(hired, p_auth_user_id);
+    update public.auth_user_state set employee_id = hired where auth_user_id = p_auth_user_id;
   end if;
-  update public.auth_user_state set employee_id = hired where auth_user_id = p_auth_user_id and hired is not null;
   return hired;
 end $$;
 
--- Links an existing auth user that has this e-mail, confirmed, and no employee. Returns {"employee_id", "auth_user_id", "event_id"}, or
--- {"refused": reason}.
+-- Links an existing auth user that has this e-mail. The e-mail must be confirmed, and no employee may be linked to the auth user. Returns
+-- {"employee_id", "auth_user_id", "event_id"}, or {"refused": reason}.
 create or replace function public.auth_sync_adopt_v1(p_employee jsonb, p_email text, p_auth_user_id uuid, p_via text, p_requested_by text) returns jsonb
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+#variable_conflict use_variable
 declare
   refusal jsonb := case when not p_employee ? 'employee_id' then public.auth_sync_hire_refusal_v1(p_employee) end;
   holder jsonb := public.auth_sync_email_holder_v1(p_email);
@@ -304,12 +313,13 @@ begin
   return jsonb_build_object('employee_id', hired, 'auth_user_id', p_auth_user_id, 'event_id', adopted);
 end $$;
 
--- Links an employee to the login that an admin chose. Returns {"employee_id", "auth_user_id", "event_id"}, or {"refused": reason}.
--- The employee may be inactive: the trigger on employees then has the login banned, as for every inactive employee who gets one.
--- Refused are the login of another employee, and a login whose owner is unproven: its e-mail is unconfirmed and it does not have the
+-- Links an employee to the login that an admin chose. Returns {"employee_id", "auth_user_id", "event_id"}, or {"refused": reason}. The
+-- employee may be inactive. The trigger on employees then requests a ban of the login, as for every inactive employee who gets a login.
+-- Refuses the login of another employee. Also refuses a login whose owner is unproven: its e-mail is unconfirmed, and it does not have the
 -- employee's number, which only the service role can write.
 create or replace function public.auth_sync_choose_v1(p_employee_id bigint, p_auth_user_id uuid, p_requested_by text) returns jsonb
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set enable_seqscan = off as $$
+#variable_conflict use_variable
 declare
   login public.auth_user_state;
   person record;
@@ -324,7 +334,7 @@ begin
   elsif exists (select from public.employees e where e.auth_user_id = p_auth_user_id and e.employee_id <> p_employee_id) then
     return '{"refused": "login_taken"}';
   end if;
-  select e.auth_user_id, e.employee_number::text as number into person from public.employees e where e.employee_id = p_employee_id for update;
+  select e.auth_user_id, e.employee_number::varchar::text as number into person from public.employees e where e.employee_id = p_employee_id for update;
   if not found then
     return '{"refused": "employee_not_found"}';
   elsif person.auth_user_id is not null then
@@ -333,14 +343,7 @@ begin
     return '{"refused": "unconfirmed"}';
   end if;
   begin
-    perform set_config('search_path', public.auth_sync_owner_path_v1(), true);
-    update public.employees set auth_user_id = p_auth_user_id, orphaned_at = null, orphaned_auth_user_id = null
-     where employee_id = p_employee_id;
-    perform set_config('search_path', 'pg_catalog, pg_temp', true);
-    set constraints all immediate;
-    if not exists (select from public.employees where employee_id = p_employee_id and auth_user_id = p_auth_user_id) then
-      raise exception 'a trigger on employees prevented the link' using errcode = 'triggered_action_exception';
-    end if;
+    perform public.auth_sync_set_login_v1(p_employee_id, p_auth_user_id);
     update public.auth_user_state set employee_id = p_employee_id where auth_user_id = p_auth_user_id;
   exception when others or assert_failure then
     if sqlstate ~ '^(40|53|55P03)' then
@@ -359,11 +362,12 @@ begin
   return jsonb_build_object('employee_id', p_employee_id, 'auth_user_id', p_auth_user_id, 'event_id', chosen);
 end $$;
 
--- Activates or deactivates an employee. Returns {"employee_id", "is_active", "auth_user_id", "event_id": the action that its login needs,
--- or null}; null where there is no such employee; {"refused": ...} where the employees table refuses the change. The action is entered
--- even if nothing changes, so that the caller can wait for Auth to confirm it.
+-- Activates or deactivates an employee. Returns {"employee_id", "is_active", "auth_user_id", "event_id": the action that the login needs,
+-- or null}. Returns null if there is no such employee, and {"refused": ...} if the employees table refuses the change. The action is
+-- entered even if nothing changes, so that the caller can wait for the confirmation of Auth.
 create or replace function public.auth_sync_set_active_v1(p_employee_id bigint, p_is_active boolean, p_via text) returns jsonb
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+#variable_conflict use_variable
 declare
   changed public.employees;
   wanted text := case when p_is_active then 'enable_auth_user' else 'disable_auth_user' end;
@@ -376,9 +380,9 @@ begin
     perform set_config('auth_sync.confirmed', 'admin', true);  -- a person's decision about one employee is not held
   end if;
   begin
-    perform from public.employees where employee_id = p_employee_id for no key update;
+    perform from public.employees e where e.employee_id = p_employee_id for no key update;
     perform set_config('search_path', public.auth_sync_owner_path_v1(), true);
-    update public.employees set is_active = p_is_active where employee_id = p_employee_id and is_active is distinct from p_is_active;
+    update public.employees e set is_active = p_is_active where e.employee_id = p_employee_id and e.is_active is distinct from p_is_active;
     perform set_config('search_path', 'pg_catalog, pg_temp', true);
     set constraints all immediate;
   exception when others or assert_failure then
@@ -388,7 +392,7 @@ begin
     get stacked diagnostics state = returned_sqlstate, violated = constraint_name, wrong_column = column_name;
     return public.auth_sync_refusal_v1(state, violated, wrong_column);
   end;
-  select * into changed from public.employees where employee_id = p_employee_id;
+  select e.* into changed from public.employees e where e.employee_id = p_employee_id;
   if not found then
     return null;
   end if;

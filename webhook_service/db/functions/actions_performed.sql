@@ -1,5 +1,6 @@
--- These functions claim and settle the actions of the ledger. A relay that claims an action gets the current employee, reads the auth user
--- from Auth, and makes the call that is still needed (webhook_service/outbound/actions.py), outside of any transaction.
+-- These functions claim and settle the actions of the ledger.
+-- A relay that claims an action gets the current employee, reads the auth user from Auth, and makes the call that is still needed
+-- (webhook_service/outbound/actions.py), outside of any transaction.
 
 -- Returns the data that decides a claimed action: {event_id, operation, auth_user_id, employee_id, request_data, attempts, "employee": the
 -- employee who is linked to the auth user now, or null, "sent": [the e-mails that earlier actions sent to Auth for this user]}.
@@ -16,11 +17,12 @@ language sql stable security definer set search_path = '' as $$
                 and p_entry.operation = a.operation))
 $$;
 
--- Claims the newest open action of the same user and kind (access or e-mail) as p_entry, if it is due or is p_entry itself, and if no relay
--- has leased an action of this user. Older actions of the kind become stale. Returns the action (auth_sync_action_json_v1), or null. The
--- caller must hold the advisory lock that serializes claims.
+-- Claims the newest open action of the same user and kind (access or e-mail) as p_entry. Claims it only if it is due or is p_entry itself,
+-- and if no relay has leased an action of this user. Older actions of the kind become stale. Returns the action (auth_sync_action_json_v1),
+-- or null. The caller must hold the advisory lock that serializes claims.
 create or replace function public.auth_sync_take_action_v1(p_entry public.integration_sync_log, p_lease text, p_lease_seconds integer)
 returns jsonb language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   kind text[] := case when p_entry.operation in ('disable_auth_user', 'enable_auth_user')
     then array['disable_auth_user', 'enable_auth_user'] else array[p_entry.operation] end;
@@ -47,13 +49,14 @@ begin
   return case when found then public.auth_sync_action_json_v1(taken) end;
 end $$;
 
--- Claims up to p_limit due actions. A token bucket limits them to p_rate a second; it holds the tokens of one second. Returns
+-- Claims up to p_limit due actions. A token bucket, which holds the tokens of one second, limits them to p_rate a second. Returns
 -- {"actions": [...], "next_in": seconds until there may be more, or null, "is_trial": whether Auth was unavailable at the last call}.
--- Actions of statements that changed few employees come before those of bulk statements.
+-- Claims actions of statements that changed few employees before those of bulk statements.
 create or replace function public.auth_sync_claim_actions_v1(p_relay text, p_limit integer, p_lease_seconds integer, p_rate numeric) returns jsonb
 language plpgsql security definer
 set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' set enable_seqscan = off
 set enable_sort = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off as $$
+#variable_conflict use_variable
 declare
   bucket public.auth_sync_rate;
   entry public.integration_sync_log;
@@ -68,6 +71,7 @@ begin
   update public.auth_sync_rate
      set tokens = least(greatest(p_rate, 1), tokens + greatest(extract(epoch from clock_timestamp() - refilled_at), 0) * p_rate),
          refilled_at = clock_timestamp()
+   where only_row
   returning * into bucket;
   if bucket.paused_until > clock_timestamp() then
     return jsonb_build_object('actions', actions, 'is_trial', false, 'next_in', extract(epoch from bucket.paused_until - clock_timestamp()));
@@ -105,9 +109,10 @@ begin
 end $$;
 
 -- Claims this action at once, without a token, because the caller waits for the result. Returns the action, or null if it is not open or a
--- relay has leased it. If a newer action of the user overrules it, the newer one is claimed.
+-- relay has leased it. If the user has a newer action of the kind, the function claims the newer one.
 create or replace function public.auth_sync_claim_action_v1(p_event_id text, p_lease text, p_lease_seconds integer) returns jsonb
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+#variable_conflict use_variable
 declare
   entry public.integration_sync_log;
 begin
@@ -117,11 +122,12 @@ begin
   return case when found then public.auth_sync_take_action_v1(entry, p_lease, p_lease_seconds) end;
 end $$;
 
--- Requests an action for the employee's current state if the user has a newer action than p_event_id. It runs when a relay
--- has lost its lease and has called Auth: its late call may have undone the newer action. The list of operations repeats the predicate of
+-- Requests an action for the employee's current state if the user has a newer action than p_event_id. A relay calls it if it has called
+-- Auth and then lost its lease, because its late call may have undone the newer action. The list of operations repeats the predicate of
 -- integration_sync_log_sent_idx, so that PostgreSQL can use that index.
 create or replace function public.auth_sync_ask_anew_v1(p_event_id text, p_outcome text) returns void
 language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   entry public.integration_sync_log;
   action jsonb;
@@ -146,12 +152,13 @@ begin
   end if;
 end $$;
 
--- Settles an action whose lease is still p_lease. Returns whether the action was settled. With p_error the action has
--- failed, and is retried later if p_retry is true. Without p_error, the auth user's state records whether this service has banned it.
+-- Settles an action whose lease is still p_lease. Returns whether the action was settled. With p_error the action has failed, and p_retry
+-- says whether it is retried. Without p_error, the auth user's state records whether this service has banned the user.
 create or replace function public.auth_sync_settle_v1(
   p_event_id text, p_lease text, p_outcome text, p_error text default null, p_retry boolean default false, p_changes jsonb default '{}'
 ) returns boolean
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+#variable_conflict use_variable
 declare
   entry public.integration_sync_log;
 begin
@@ -180,7 +187,7 @@ begin
   return true;
 end $$;
 
--- Records that an admin replayed an action: the admin, and the status and outcome before and after. Always returns true.
+-- Records the replay of an action: the admin, and the status and outcome before and after. Always returns true.
 create or replace function public.auth_sync_replayed_v1(p_event_id text, p_requested_by text, p_status_before text, p_outcome_before text)
 returns boolean language sql security definer set search_path = '' as $$
   insert into public.integration_sync_replays (log_id, requested_by, status_before, outcome_before, status, outcome)
@@ -197,10 +204,11 @@ language sql security definer set search_path = '' set plan_cache_mode = force_c
   select true
 $$;
 
--- Deletes the sessions of an auth user, so that none can be refreshed. Returns the number of sessions, or null if they are in another
--- database or this role may not delete them.
+-- Deletes the sessions of an auth user, so that the user cannot refresh any of them. Returns the number of sessions, or null if they are in
+-- another database or this role may not delete them.
 create or replace function public.auth_sync_end_sessions_v1(p_auth_user_id uuid) returns bigint
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+#variable_conflict use_variable
 declare
   ended bigint;
 begin

@@ -1,15 +1,16 @@
--- From employees to Auth: a change of employees that Auth must follow is entered into the ledger as an action. An action is a signal, not
--- a command: the relay that takes it (actions_performed.sql) makes the call that is still needed by then.
--- There are two ways in: the trigger on employees (auth_sync_employees_request_actions_v1), and an event that finds Auth out of sync with
--- the employee (auth_sync_request_actions_v1 enters what auth_sync_requested_actions_v1 finds). Change a rule in both places.
+-- Enters the actions that a change of employees requires in Auth into the ledger.
+-- An action is a signal, not a command: the relay that claims it (actions_performed.sql) makes the call that is still needed then. Two
+-- functions find the required actions: the trigger on employees (auth_sync_employees_request_actions_v1), and
+-- auth_sync_requested_actions_v1, which an event calls to find differences between Auth and the employee. A change of a condition must be
+-- made in both.
 
--- Returns whether an auth user is banned for good: for more than 50 years. A shorter ban would end while the employee is still inactive.
+-- Returns whether an auth user is banned for more than 50 years. A shorter ban could end while the employee is still inactive.
 create or replace function public.auth_sync_is_banned_v1(p_banned_until timestamptz) returns boolean
 language sql stable set search_path = '' as $$
   select coalesce(p_banned_until > now() + interval '50 years', false)
 $$;
 
--- Returns whether this service has banned an auth user or may have: a call is under way, or its response was lost.
+-- Returns whether this service has banned an auth user or may have banned it: a call is running, or its response was lost.
 create or replace function public.auth_sync_may_be_disabled_v1(p_auth_user_id uuid) returns boolean
 language sql stable security definer set search_path = '' as $$
   select exists (select from public.auth_user_state where auth_user_id = p_auth_user_id and disabled_at is not null)
@@ -17,7 +18,7 @@ language sql stable security definer set search_path = '' as $$
                   where auth_user_id = p_auth_user_id and status <> 'SUCCESS' and direction = 'outbound' and operation = 'disable_auth_user')
 $$;
 
--- Makes the e-mail actions that Auth refused for this e-mail due now, because the auth user that had it has it no longer.
+-- Makes the e-mail actions that Auth refused for this e-mail due now, because the auth user that had the e-mail no longer has it.
 create or replace function public.auth_sync_email_freed_v1(p_email text) returns void
 language sql security definer set search_path = '' as $$
   update public.integration_sync_log set next_attempt_at = now()
@@ -25,11 +26,13 @@ language sql security definer set search_path = '' as $$
      and next_attempt_at is null and request_data ->> 'email' = p_email
 $$;
 
--- Enters actions: [{operation, auth_user_id, employee_id, data}]. They are bulk where the transaction has then entered more than twenty.
--- Bans of an unusual share of the company are held instead (held_actions.sql), unless the transaction's setting auth_sync.confirmed is
--- admin or reconcile: then an admin has confirmed them. Once a transaction holds bans, its further bans are held too. A held ban is dropped where its user gets a newer action.
+-- Enters actions: [{operation, auth_user_id, employee_id, data}]. They are bulk if the transaction has entered more than twenty actions,
+-- including these. Bans of an unusual share of the company are held instead (held_actions.sql), unless an admin has confirmed them: then the
+-- transaction's setting auth_sync.confirmed is admin or reconcile. After a transaction has held bans, its further bans are held too. A held
+-- ban is dropped if its auth user gets a newer action.
 create or replace function public.auth_sync_enter_actions_v1(p_actions jsonb, p_via text) returns void
 language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   so_far bigint := coalesce(substring(current_setting('auth_sync.actions', true) from '^[0-9]{1,9}$')::bigint, 0) + jsonb_array_length(p_actions);
   confirmed text := coalesce(current_setting('auth_sync.confirmed', true), '');
@@ -57,10 +60,11 @@ begin
     from jsonb_to_recordset(p_actions) as w (operation text, auth_user_id uuid, employee_id bigint, data jsonb);
 end $$;
 
--- Enters the actions that an auth user still needs and that are not in the ledger yet. Each event calls this, so that a missed action
--- is found, and a change that Auth's side undid is made again.
+-- Enters the actions that an auth user still needs and that are not open. Each event calls this, so that a missed action is entered, and a
+-- change that was undone in Auth is made again.
 create or replace function public.auth_sync_request_actions_v1(p_auth_user_id uuid, p_columns jsonb, p_via text) returns void
 language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   actions jsonb;
 begin
@@ -80,7 +84,7 @@ begin
   end if;
 end $$;
 
--- Returns the actions that an auth user needs, judged by its last known state, with the employee and the action's data. p_columns are the
+-- Returns the actions that an auth user needs according to its last known state, with the employee and the action's data. p_columns are the
 -- columns that Auth owns.
 create or replace function public.auth_sync_requested_actions_v1(p_auth_user_id uuid, p_columns jsonb)
 returns table (operation text, employee_id bigint, data jsonb) language sql stable security definer set search_path = '' as $$
@@ -108,11 +112,12 @@ returns table (operation text, employee_id bigint, data jsonb) language sql stab
      and k.email is distinct from public.auth_sync_normal_v1(e.email::text)
 $$;
 
--- Trigger: runs for each statement that writes employees, and enters the actions for all its rows at once. It cannot make the statement
--- fail. The service's own writes need no action, because they hold the values that Auth has already. The first check returns early when
--- no changed column concerns Auth. Old and new rows are joined by a full join, as in auth_sync_employees_changed_v1.
+-- Trigger: runs after each statement that writes employees, and enters the actions for all its rows at once. It cannot make the statement
+-- fail. The service's own writes need no action, because Auth already has their values. The first check returns early if no changed column
+-- concerns Auth. Old and new rows are joined by a full join, as in auth_sync_employees_changed_v1.
 create or replace function public.auth_sync_employees_request_actions_v1() returns trigger
 language plpgsql security definer set search_path = '' set lock_timeout = '200ms' set enable_seqscan = off set jit = off as $$
+#variable_conflict use_variable
 declare
   actions jsonb;
   employees_own_email boolean;  -- assigned in the body, where an error is caught
@@ -135,13 +140,13 @@ begin
   elsif tg_op = 'DELETE' then
     select jsonb_agg(jsonb_build_object('operation', 'disable_auth_user', 'auth_user_id', o.auth_user_id, 'employee_id', o.employee_id))
       into actions from before_rows o where o.auth_user_id is not null;
-    insert into public.auth_sync_hires (employee_id)  -- another employee may have the e-mail of the login that is free now
+    insert into public.auth_sync_hires (employee_id)  -- another employee may match the login that is free now
     select e.employee_id
       from before_rows o
      cross join lateral (select s.email from public.auth_user_state s where s.auth_user_id = o.auth_user_id offset 0) as s
      cross join lateral (
        select e.employee_id from public.employees e
-        where e.auth_user_id is null and lower(btrim(e.email::text, E' \t\r\n')) = s.email offset 0) as e;
+        where e.auth_user_id is null and lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default" = s.email offset 0) as e;
   else
     with changed as (
       select n.employee_id, o.auth_user_id as before_user, n.auth_user_id, o.is_active is false as was_inactive, n.is_active is false as is_inactive,
@@ -169,7 +174,7 @@ begin
          and (c.auth_user_id = c.before_user and c.email is distinct from c.before_email
               or c.auth_user_id is distinct from c.before_user and employees_own_email and s.email is distinct from c.email)
          and (c.email is distinct from s.email and (employees_own_email or c.email is distinct from public.auth_sync_normal_v1(s.fields -> 'email' ->> 0))
-              or exists (select from public.integration_sync_log a  -- an e-mail that was sent, or is about to be, is not in the state yet
+              or exists (select from public.integration_sync_log a  -- an action newer than the state has sent or will send another e-mail
                           where a.auth_user_id = c.auth_user_id and a.operation = 'update_auth_email' and a.id > s.log_id
                             and a.request_data ->> 'email' <> c.email offset 0))
          and c.auth_user_id is not null
@@ -177,7 +182,7 @@ begin
     select jsonb_agg(to_jsonb(requested)) into actions from requested;
   end if;
   if actions is not null then
-    -- No NOTIFY here: it forbids a two-phase commit, and an import may be one. The relay polls every two seconds.
+    -- No NOTIFY here: it forbids a two-phase commit, which an import may use. The relay polls every two seconds.
     perform public.auth_sync_enter_actions_v1(actions, 'employees');
   end if;
   return null;

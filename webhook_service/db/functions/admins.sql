@@ -1,10 +1,11 @@
 -- Admins: their sessions, the limit on attempts to sign in, and the audit of their actions.
 
--- Counts an attempt to sign in. Returns 0, or the number of seconds in which no other attempt is allowed. Each key has p_attempts at once
--- and regains as many in p_seconds; the key with the fewest left decides. A refused attempt counts for none of the keys, so an address
--- that has to wait cannot lock out an account.
+-- Counts an attempt to sign in. Returns 0 if the attempt is allowed, or else the number of seconds until the next attempt is allowed. Each
+-- key starts with p_attempts attempts, and regains p_attempts attempts in p_seconds. The key with the fewest attempts left decides. A
+-- refused attempt counts for none of the keys, so an address that has to wait cannot lock out an account.
 create or replace function public.auth_sync_attempt_sign_in_v1(p_keys jsonb, p_attempts integer, p_seconds integer) returns numeric
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' as $$
+#variable_conflict use_variable
 declare
   least_left numeric;
 begin
@@ -15,7 +16,7 @@ begin
     insert into public.auth_sync_sign_in_attempts as a (key, left_over, at)
     select key, p_attempts, now() from jsonb_array_elements_text(p_keys) as key order by key
     on conflict (key) do update set
-      at = greatest(a.at, now()),  -- another attempt may have waited less for the row, and begun later
+      at = greatest(a.at, now()),  -- an attempt that began later may have got the row first
       left_over = least(p_attempts, a.left_over + greatest(extract(epoch from now() - a.at), 0) * p_attempts / p_seconds)
     returning left_over
   )
@@ -28,17 +29,18 @@ begin
   return 0;
 end $$;
 
--- Returns whether an auth user may be an admin: its employee is not inactive, and it is not known to be banned or deleted.
+-- Returns whether an auth user may be an admin: its employee is not inactive, and the user is not known to be banned or deleted.
 create or replace function public.auth_sync_may_sign_in_v1(p_auth_user_id uuid) returns boolean
 language sql stable security definer set search_path = '' as $$
-  select not exists (select from public.employees e where e.auth_user_id = p_auth_user_id and e.is_active is false)
+  select not exists (select from public.employees e where e.auth_user_id = auth_sync_may_sign_in_v1.p_auth_user_id and e.is_active is false)
      and not exists (select from public.auth_user_state u
                       where u.auth_user_id = p_auth_user_id and (u.deleted_at is not null or u.banned_until > now()))
 $$;
 
--- Begins a session. Returns its id, or null where the auth user may not sign in. Deletes sessions that began more than 30 days ago.
+-- Begins a session. Returns its id, or null if the auth user may not sign in. Deletes sessions that began more than 30 days ago.
 create or replace function public.auth_sync_sign_in_v1(p_who text, p_auth_user_id uuid) returns uuid
 language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   begun uuid;
 begin
@@ -51,8 +53,8 @@ begin
   return begun;
 end $$;
 
--- Returns the admin of a session: {"who", "auth_user_id": null for a sign-in with the admin key}. Returns null where the session has ended,
--- is older than p_seconds, or belongs to an auth user who may not sign in any more.
+-- Returns the admin of a session: {"who", "auth_user_id": null for a sign-in with the admin key}. Returns null if the session has ended, is
+-- older than p_seconds, or belongs to an auth user who may no longer sign in.
 create or replace function public.auth_sync_session_v1(p_session uuid, p_seconds integer) returns jsonb
 language sql stable security definer set search_path = '' as $$
   select jsonb_build_object('who', s.who, 'auth_user_id', s.auth_user_id)
@@ -78,7 +80,8 @@ language sql security definer set search_path = '' as $$
   insert into public.auth_sync_audit (who, action, target, details) values (p_who, p_action, p_target, p_details) returning id
 $$;
 
--- Returns a page of the audit log, newest first, of all targets or of one: {"entries": [...], "next": the id to continue below, or null}.
+-- Returns a page of the audit log, newest first, of all targets or of one target: {"entries": [...], "next"}. The ids of the
+-- next page are below "next", which is null on the last page.
 create or replace function public.auth_sync_audit_page_v1(p_target text, p_below bigint, p_limit integer) returns jsonb
 language sql stable security definer set search_path = '' as $$
   with page as (

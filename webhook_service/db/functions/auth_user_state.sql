@@ -6,7 +6,7 @@ language sql immutable strict set search_path = '' as $$
   select md5(p_record::text)::uuid
 $$;
 
--- Returns the mapped state of an auth user, in the form that request_data has in a ledger row that was not captured.
+-- Returns the mapped state of an auth user, in the form of request_data in a ledger row that was not captured.
 create or replace function public.auth_sync_state_json_v1(p_known public.auth_user_state) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_build_object(
@@ -15,8 +15,8 @@ language sql stable set search_path = '' as $$
     'names', (select coalesce(jsonb_object_agg(f.key, f.value -> 0), '{}') from jsonb_each(p_known.fields) as f where f.key <> 'email'))
 $$;
 
--- Returns the key by which an unlinked auth user finds its employee: 'number:…' with its employee number, or else 'email:…' with its
--- confirmed e-mail. Null where it has neither, and for a deleted or an anonymous user.
+-- Returns the key by which the employee of an unlinked auth user is searched: 'number:…' with its employee number, or else 'email:…' with
+-- its confirmed e-mail. Returns null if it has neither, and for a deleted or an anonymous user.
 create or replace function public.auth_sync_key_v1(p_known public.auth_user_state) returns text
 language sql immutable set search_path = '' as $$
   select case
@@ -25,10 +25,11 @@ language sql immutable set search_path = '' as $$
     when p_known.email_confirmed then 'email:' || p_known.email end
 $$;
 
--- Merges an event into the last known state of its auth user, and returns the merged state. Each field keeps the value of the newest
--- event that carried it, so the result does not depend on the order of arrival. Also stores record_hash, for reconciliation.
+-- Merges an event into the last known state of its auth user, and returns the merged state. Each field has the value of the newest event
+-- that contains the field, so the result does not depend on the order of arrival. Also stores record_hash, for reconciliation.
 create or replace function public.auth_sync_remember_v1(p_work jsonb, p_log_id bigint) returns public.auth_user_state
 language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   before public.auth_user_state;
   known public.auth_user_state;
@@ -46,7 +47,7 @@ begin
   if (this_version, p_log_id) > (known.version, known.log_id) then
     known.version := this_version;
     known.log_id := p_log_id;
-    known.email := lower(btrim(described ->> 'email', E' \t\r\n'));
+    known.email := public.auth_sync_normal_v1(described ->> 'email');
     known.email_confirmed := (described ->> 'email_confirmed')::boolean;
     known.employee_number := described ->> 'employee_number';
     known.is_anonymous := (described ->> 'is_anonymous')::boolean;
@@ -60,7 +61,8 @@ begin
     perform public.auth_sync_email_freed_v1(before.email);
   end if;
   if public.auth_sync_key_v1(known) is distinct from public.auth_sync_key_v1(before) then
-    -- A concurrent transaction may have inserted an employee with the old key, and this one does not see it (link_employees.sql).
+    -- A concurrent transaction may have inserted an employee with the old key. This transaction does not see that employee
+    -- (link_employees.sql).
     insert into public.auth_sync_former_keys (auth_user_id, version, key, state)
     select before.auth_user_id, before.version, public.auth_sync_key_v1(before), public.auth_sync_state_json_v1(before)
      where public.auth_sync_key_v1(before) is not null

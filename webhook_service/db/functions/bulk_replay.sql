@@ -1,14 +1,15 @@
--- Bulk replays: an admin replays all events and actions that match a filter. Relays work through them part by part, at a rate that leaves
--- live events their turn. A part is taken under a lease, applied in webhook_service/ledger/bulk_replay.py, and settled under that lease.
+-- Bulk replays: an admin replays all events and actions that match a filter.
+-- Relays process them part by part, at a rate that does not delay live events. A relay claims a part, applies it in
+-- webhook_service/ledger/bulk_replay.py, and settles it while it holds the lease.
 
--- Returns a bulk replay as pages and relays see it: its row without the lease and the part.
+-- Returns a bulk replay in the form that pages and relays read: its row without the lease and the part.
 create or replace function public.auth_sync_bulk_replay_json_v1(p_job public.auth_sync_bulk_replays) returns jsonb
 language sql stable set search_path = '' as $$
   select to_jsonb(p_job) - array['lease', 'leased_until', 'part', 'part_end', 'part_begun_at', 'next_due']
 $$;
 
--- Returns the rows that a bulk replay covers, as a condition on integration_sync_log: events of any status, and actions that have failed,
--- between the ids that the filter's time allows. needs_attention may be true or false.
+-- Returns a condition on integration_sync_log for the rows that a bulk replay covers: events of any status, and failed actions, between the
+-- ids that the filter's time allows. needs_attention may be true or false.
 create or replace function public.auth_sync_bulk_condition_v1(p_filter jsonb) returns text
 language sql stable set search_path = '' as $$
   select public.auth_sync_condition_v1(p_filter - 'needs_attention')
@@ -20,17 +21,18 @@ language sql stable set search_path = '' as $$
     from public.auth_sync_id_range_v1(p_filter) as r
 $$;
 
--- Returns an event as a replay needs it: {id, event_id, operation, version, auth_user_id, request_data}.
+-- Returns an event in the form that a replay needs: {id, event_id, operation, version, auth_user_id, request_data}.
 create or replace function public.auth_sync_replay_row_v1(p_entry public.integration_sync_log) returns jsonb
 language sql immutable set search_path = '' as $$
   select jsonb_build_object('id', p_entry.id, 'event_id', p_entry.event_id, 'operation', p_entry.operation, 'version', p_entry.version,
                             'auth_user_id', p_entry.auth_user_id, 'request_data', p_entry.request_data)
 $$;
 
--- Returns what a bulk replay would cover: {"matched": number of rows, "actions": how many of them are actions, "events": the first
+-- Returns the rows that a bulk replay would cover: {"matched": number of rows, "actions": number of actions among them, "events": the first
 -- p_limit events}.
 create or replace function public.auth_sync_bulk_preview_v1(p_filter jsonb, p_limit integer) returns jsonb
 language plpgsql stable security definer set search_path = '' set statement_timeout = '3s' set jit = off as $$
+#variable_conflict use_variable
 declare
   condition text := public.auth_sync_bulk_condition_v1(p_filter);
   matched bigint;
@@ -46,20 +48,23 @@ begin
   return jsonb_build_object('matched', matched, 'actions', actions, 'events', events);
 end $$;
 
--- Begins a bulk replay: {"id", "matched"}. Where nothing matches, it is done at once.
+-- Begins a bulk replay: {"id", "matched"}. If no row matches, it ends at once with the status DONE.
 create or replace function public.auth_sync_begin_bulk_replay_v1(p_filter jsonb, p_requested_by text) returns jsonb
 language plpgsql security definer set search_path = '' set statement_timeout = '3s' set jit = off as $$
+#variable_conflict use_variable
 declare
-  fitting record;
+  fitting bigint;
+  first_id bigint;
+  last_id bigint;
   job bigint;
 begin
-  execute format('select count(*) as n, min(id) as first, max(id) as last from public.integration_sync_log where %s',
-                 public.auth_sync_bulk_condition_v1(p_filter)) into fitting;
+  execute format('select count(*), min(id), max(id) from public.integration_sync_log where %s',
+                 public.auth_sync_bulk_condition_v1(p_filter)) into fitting, first_id, last_id;
   insert into public.auth_sync_bulk_replays (filter, requested_by, status, matched, up_to, position, ended_at)
-  values (p_filter, p_requested_by, case when fitting.n = 0 then 'DONE' else 'RUNNING' end, fitting.n, coalesce(fitting.last, 0),
-          coalesce(fitting.first - 1, 0), case when fitting.n = 0 then now() end)
+  values (p_filter, p_requested_by, case when fitting = 0 then 'DONE' else 'RUNNING' end, fitting, coalesce(last_id, 0),
+          coalesce(first_id - 1, 0), case when fitting = 0 then now() end)
   returning id into job;
-  return jsonb_build_object('id', job, 'matched', fitting.n);
+  return jsonb_build_object('id', job, 'matched', fitting);
 end $$;
 
 -- Returns the newest p_limit bulk replays.
@@ -76,8 +81,8 @@ language sql stable security definer set search_path = '' as $$
   select public.auth_sync_bulk_replay_json_v1(j) from public.auth_sync_bulk_replays j where id = p_id
 $$;
 
--- Cancels a bulk replay, and returns it, or null where there is none. No further part is taken; a part that is under way finishes and
--- counts. One that had ended before is returned unchanged.
+-- Cancels a bulk replay and returns it, or null if there is none. Relays claim no further part. A part that a relay is processing is
+-- finished and counted. A bulk replay that has already ended is returned unchanged.
 create or replace function public.auth_sync_cancel_bulk_replay_v1(p_id bigint, p_requested_by text) returns jsonb
 language sql volatile security definer set search_path = '' set lock_timeout = '1500ms' as $$
   update public.auth_sync_bulk_replays
@@ -94,12 +99,13 @@ language sql immutable set search_path = '' as $$
             from (select * from jsonb_each_text(p_one) union all select * from jsonb_each_text(p_other)) as counts group by key) as sums
 $$;
 
--- Adds to the counts of a bulk replay, and returns its row. With p_position the part is finished, and the bulk replay too if it was the
--- last part.
+-- Adds to the counts of a bulk replay, and returns its row. If p_position is given, the part is finished. If it was the last part, the bulk
+-- replay is finished too.
 create or replace function public.auth_sync_advance_bulk_replay_v1(
   p_id bigint, p_position bigint, p_replayed bigint, p_changed bigint, p_outcomes jsonb
 ) returns public.auth_sync_bulk_replays
 language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   job public.auth_sync_bulk_replays;
 begin
@@ -119,7 +125,7 @@ begin
   return job;
 end $$;
 
--- Makes failed actions due now, behind those that wait already, and records the admin who requested it. Returns how many.
+-- Makes failed actions due now, after the actions that wait already, and records the admin who requested it. Returns the number of actions.
 create or replace function public.auth_sync_ask_again_v1(p_ids bigint[], p_requested_by text) returns bigint
 language sql security definer set search_path = '' as $$
   with requested as (
@@ -133,10 +139,11 @@ language sql security definer set search_path = '' as $$
   select count(*) from recorded
 $$;
 
--- Continues a part whose relay is gone. The records of replays say which events it had finished: they are counted, and the others stay
--- in the part. Returns the bulk replay's row.
+-- Continues a part whose relay no longer runs. Counts the events that the relay had finished according to the records of replays. The other
+-- events stay in the part. Returns the bulk replay's row.
 create or replace function public.auth_sync_resume_bulk_replay_v1(p_job public.auth_sync_bulk_replays)
 returns public.auth_sync_bulk_replays language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   job public.auth_sync_bulk_replays;
   done record;
@@ -157,11 +164,13 @@ begin
   return job;
 end $$;
 
--- Finds the next part: at most p_limit rows after the position, within 100,000 ids, which are read quickly. Failed actions among them are
--- due again at once; the events become the part, for the relay that claims it. Returns the bulk replay's row and the number of rows found.
+-- Finds the next part: at most p_limit rows after the position, within 100,000 ids, so that the read is fast. Makes failed actions among
+-- these rows due at once. The events become the part of the relay that claims it. Returns the bulk replay's row and the number of rows
+-- found.
 create or replace function public.auth_sync_next_part_v1(
   p_job public.auth_sync_bulk_replays, p_limit integer, out job public.auth_sync_bulk_replays, out found_rows integer
 ) language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   stretch_end bigint := least(p_job.up_to, p_job.position + 100000);
   ids bigint[];
@@ -185,11 +194,13 @@ begin
    where id = job.id returning * into job;
 end $$;
 
--- Takes the next part of a running bulk replay, p_limit rows a second over all bulk replays and relays. Returns {"job": as above, with the
--- "part_end" to settle at, or null where nothing is to be done now; "events": [...]; "next_in": seconds until there may be more, or null}.
+-- Claims the next part of a running bulk replay, at a rate of p_limit rows a second over all bulk replays and relays. Returns {"job": as
+-- above, with the "part_end" to settle at, or null if no part is due; "events": [...]; "next_in": seconds until there may be more, or
+-- null}.
 create or replace function public.auth_sync_claim_bulk_replay_v1(p_relay text, p_limit integer, p_lease_seconds integer) returns jsonb
 language plpgsql security definer
 set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' set enable_seqscan = off set jit = off as $$
+#variable_conflict use_variable
 declare
   job public.auth_sync_bulk_replays;
   due timestamptz;
@@ -199,7 +210,7 @@ begin
   if not exists (select from public.auth_sync_bulk_replays where status = 'RUNNING') then
     return '{"job": null, "events": [], "next_in": null}';
   elsif not pg_try_advisory_xact_lock(6120583490247718226) then
-    return '{"job": null, "events": [], "next_in": 0.1}';  -- another relay is taking a part at this moment
+    return '{"job": null, "events": [], "next_in": 0.1}';  -- another relay is claiming a part at this moment
   end if;
   select max(next_due) into due from public.auth_sync_bulk_replays;
   if due <= clock_timestamp() then
@@ -237,13 +248,14 @@ begin
     'next_in', extract(epoch from due - clock_timestamp()));
 end $$;
 
--- Settles a part up to p_position while p_relay still holds its lease. Returns whether it did. p_failed are the events that could not be
--- applied at all, [{event_id, outcome, error}]; each is recorded as failed. With p_error the whole bulk replay has failed.
+-- Settles a part up to p_position while p_relay still holds its lease. Returns whether the part was settled. p_failed lists the events that
+-- could not be applied at all, [{event_id, outcome, error}], and records each as failed. With p_error the whole bulk replay has failed.
 create or replace function public.auth_sync_settle_bulk_replay_v1(
   p_id bigint, p_relay text, p_position bigint, p_replayed bigint, p_changed bigint, p_outcomes jsonb, p_error text default null,
   p_failed jsonb default '[]'
 ) returns boolean
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+#variable_conflict use_variable
 declare
   job public.auth_sync_bulk_replays;
   failed record;

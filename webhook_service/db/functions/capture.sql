@@ -1,11 +1,13 @@
--- Capture: a trigger on auth.users writes one ledger row for each user and transaction, in that transaction. It cannot make the
--- transaction fail: an error becomes a warning in the database's log, and reconciliation finds the change that was not written.
+-- Capture: a trigger on auth.users writes one ledger row for each user and transaction, in that transaction.
+-- It cannot make the transaction fail: an error becomes a warning in PostgreSQL's log, and reconciliation finds the change that was not
+-- written.
 
--- Returns the mapped columns of a row of auth.users, as JSON; no other column ever leaves the table. The metadata is written by the
--- caller of Auth, so only mapped keys are taken from it, and only values that can be a name or a number. Callers set the time zone to UTC
--- before they convert a row to JSON.
+-- Returns the mapped columns of a row of auth.users, as JSON. No other column ever leaves the table. The caller of Auth writes the
+-- metadata, so the function reads only mapped keys, and only values that can be a name or a number. Callers set the time zone to UTC before
+-- they convert a row to JSON.
 create or replace function public.auth_sync_mapped_v1(p_user jsonb, p_name_fields jsonb) returns jsonb
 language plpgsql stable set search_path = '' as $$
+#variable_conflict use_variable
 begin
   if p_name_fields is null then
     raise exception 'auth_sync_settings has no row' using errcode = 'no_data_found', hint = 'run webhook-service migrate';
@@ -32,7 +34,8 @@ begin
          and length(p_user -> 'raw_user_meta_data' ->> f.value) <= 1000));
 end $$;
 
--- Returns the newest version of an auth user that is known or pending, or 0 where there is none. Capped, so that there is room above it.
+-- Returns the newest version of an auth user that is known or pending, or 0 if there is none. The result is capped, so that a greater
+-- version is possible.
 create or replace function public.auth_sync_newest_version_v1(p_auth_user_id uuid) returns bigint
 language sql stable security definer set search_path = '' as $$
   select least(4000000000000000000, greatest(
@@ -41,8 +44,8 @@ language sql stable security definer set search_path = '' as $$
     (select max(version) from public.integration_sync_log where auth_user_id = p_auth_user_id and status <> 'SUCCESS')))
 $$;
 
--- Returns the event as the ledger keeps it and as the sender posts it: the payload of a Supabase webhook with the mapped columns only, and
--- with the version added.
+-- Returns the event in the form that the ledger keeps and the sender posts: the payload of a Supabase webhook with only the mapped columns,
+-- and with a version.
 create or replace function public.auth_sync_payload_v1(p_operation text, p_version bigint, p_record jsonb) returns jsonb
 language sql immutable set search_path = '' as $$
   select jsonb_build_object(
@@ -51,14 +54,16 @@ language sql immutable set search_path = '' as $$
     'old_record', case when p_operation = 'DELETE' then p_record end)
 $$;
 
--- Trigger: runs for each row of auth.users that is written, and keeps one ledger row for the user and this transaction up to date.
--- The trigger's definition names no column, this function relies on no column's type, and nothing is deferred to the transaction's end.
--- So Auth's own migrations can write the table, alter its columns and continue in open sessions.
+-- Trigger: runs for each row of auth.users that is written, and keeps one ledger row for the user and this transaction up to date. The
+-- trigger's definition names no column, this function relies on no column's type, and nothing is deferred to the end of the transaction. So
+-- Auth's own migrations can write the table, alter its columns and continue in open sessions.
 --
--- Event ids ascend with time, so that each new one is beside the last in the index of event ids, not on a page of its own among millions.
+-- Event ids ascend with time, so that each new id is written beside the last one in the index of event ids, and not on another one of
+-- millions of pages.
 create or replace function public.auth_sync_capture_v1() returns trigger
 language plpgsql security definer
 set search_path = '' set timezone = 'UTC' set lock_timeout = '200ms' set enable_seqscan = off set jit = off as $$
+#variable_conflict use_variable
 declare
   names jsonb;
   row_before jsonb;
@@ -70,7 +75,7 @@ declare
   mapped jsonb;
 begin
   if current_setting('auth_sync.blocked', true) = 'on' then
-    return null;  -- another transaction holds the ledger: one wait in each transaction is enough
+    return null;  -- another transaction has locked the ledger, and this transaction has waited once
   end if;
   row_before := to_jsonb(old);
   row_now := coalesce(to_jsonb(new), row_before);
@@ -79,7 +84,7 @@ begin
           row_now -> 'deleted_at', row_now -> 'raw_app_meta_data', row_now -> 'raw_user_meta_data')
        = (row_before -> 'email', row_before -> 'email_confirmed_at', row_before -> 'is_anonymous', row_before -> 'banned_until',
           row_before -> 'deleted_at', row_before -> 'raw_app_meta_data', row_before -> 'raw_user_meta_data') then
-    return null;  -- a sign-in or token refresh, by far the most frequent write, touches no table of this service
+    return null;  -- a sign-in or token refresh, by far the most frequent write, changes no table of this service
   end if;
   user_id := (row_now ->> 'id')::uuid;
   select name_fields into names from public.auth_sync_settings;
@@ -92,8 +97,8 @@ begin
   end if;
 
   captured := format('%s-%s-%s', public.auth_sync_version_at_v1(transaction_timestamp()) / 4, pg_current_xact_id(), user_id);
-  -- This transaction has locked the row, so no other can give this user a version now. The version is newer than that of a stock
-  -- webhook of the same change.
+  -- This transaction has locked the row, so no other transaction can give this user a version now. The version is newer than that of a
+  -- stock webhook of the same change.
   this_version := greatest(public.auth_sync_version_at_v1((row_now ->> 'updated_at')::timestamptz) + 3,
                            public.auth_sync_version_at_v1(clock_timestamp()), public.auth_sync_newest_version_v1(user_id) + 4);
   insert into public.integration_sync_log as l

@@ -1,15 +1,20 @@
 -- The fast path: applies the common events of a batch in one SQL statement.
 
--- Applies the works that qualify, and returns their results, or null where none qualifies. Without locks (p_are_locked) it applies all of
--- the works or none. Returns [] and changes nothing where a row has changed since it was read, or where a trigger or constraint of
--- employees refuses or alters what is written.
+-- Applies the works that qualify and returns their results, or null if no work qualifies. If the rows are not locked (p_are_locked is
+-- false), it applies all works or none. It returns [] and changes nothing if a row has changed since it was read, or if a trigger or
+-- constraint of employees refuses or alters the write.
 --
--- A work qualifies where all of this is so: its event is open, newer than the known state, and the only one of its auth user in the batch;
--- no older event of the user is pending; it keeps a link, makes a link, or matches no employee; it changes no e-mail; and it leaves no
--- action for Auth. A row that the decision rests on is identified by its ctid and xmin: if either differs, the row has changed. Locks are
--- taken in the order of auth_sync_lock_v1: each part that writes begins by reading how many rows the part before it has written.
+-- A work qualifies if all of these conditions hold:
+--   - its event is open, is newer than the known state, and is the only event of its auth user in the batch
+--   - no older event of the user is pending
+--   - it keeps a link, makes a link, or matches no employee
+--   - it changes no e-mail, and requires no action in Auth
+--   - it changes no employee if the table's owner has triggers for single columns (auth_sync_write_employees_v1)
+-- The ctid and xmin identify each row on which the decision depends. If either differs later, the row has changed. Locks are taken in the
+-- order of auth_sync_lock_v1: each part that writes begins by counting the rows that the part before it has written.
 create or replace function public.auth_sync_apply_fast_v1(p_works jsonb, p_are_locked boolean) returns jsonb
 language plpgsql security definer set search_path = '' set enable_sort = off as $$
+#variable_conflict use_variable
 declare
   fast integer;
   to_change integer;
@@ -17,6 +22,7 @@ declare
   in_states integer;
   in_employees integer;
   results jsonb;
+  has_column_triggers boolean := public.auth_sync_has_column_triggers_v1();
 begin
   with judged as materialized (
     -- A link also copies the values of older events; a sync copies only the values of this one.
@@ -29,19 +35,20 @@ begin
                 else m.last_name end as new_last_name,
            (m.is_open
              and case when m.situation = 'none' then m.step in ('unmatched', 'unconfirmed', 'ignored') else
-               (m.situation, m.step) in (('linked', 'sync'), ('one', 'link'))
+               not has_column_triggers and (m.situation, m.step) in (('linked', 'sync'), ('one', 'link'))
                and m.is_active is not false
-               and case when m.columns ? 'email' and m.copy ? 'email'
-                          then lower(btrim(m.copy ->> 'email', E' \t\r\n')) = lower(btrim(m.employee_email, E' \t\r\n'))
+               and case when m.columns ? 'email' and m.copy ? 'email' then m.copied_address = m.employee_address
                         when m.columns ? 'email' and m.step = 'link' and m.known_fields ? 'email'
-                          then lower(btrim(m.known_fields -> 'email' ->> 0, E' \t\r\n')) = lower(btrim(m.employee_email, E' \t\r\n'))
+                          then m.known_address = m.employee_address
                         when m.columns ? 'email' then true
                         else m.employee_email not like '%_@_%'
-                             or coalesce(m.email = lower(btrim(m.employee_email, E' \t\r\n')), m.employee_email is null) end end) is true
+                             or coalesce(m.email = m.employee_address, m.employee_email is null) end end) is true
            as is_fast
       from (
         select g.event_id, g.operation, g.auth_user_id, g.version, g.via, g."user", g.copy, g.columns,
-               lower(btrim(g."user" ->> 'email', E' \t\r\n')) as email,
+               n.email, lower(btrim(g.copy ->> 'email', public.auth_sync_invisible_v1()) collate "C") collate "default" as copied_address,
+               lower(btrim(s.fields -> 'email' ->> 0, public.auth_sync_invisible_v1()) collate "C") collate "default" as known_address,
+               lower(btrim(coalesce(e.email::text, f.email), public.auth_sync_invisible_v1()) collate "C") collate "default" as employee_address,
                l.id as known_log_id, l.ctid as log_row, l.xmin as log_xmin,
                md5(nullif(l.request_data -> 'record', 'null')::text)::uuid as record_hash,
                s.fields as known_fields, s.ctid as state_row, s.xmin as state_xmin,
@@ -60,7 +67,7 @@ begin
                                       else coalesce(l.leased_until < now(), true) end end
                  and (s.auth_user_id is null
                       or (g.version, coalesce(l.id, 9223372036854775807)) > (s.version, s.log_id) and s.deleted_at is null
-                         and s.disabled_at is null and (s.email is null or s.email = lower(btrim(g."user" ->> 'email', E' \t\r\n')))
+                         and s.disabled_at is null and (s.email is null or s.email = n.email)
                          and s.employee_number is null and (not s.email_confirmed or (g."user" ->> 'email_confirmed')::boolean))
                  and (e.employee_id is not null or s.employee_id is null and g.key ->> 'employee_number' is null)
                  -- A pending row has no outcome. This form of the condition, and an order that only one index has, make the planner use the
@@ -72,7 +79,11 @@ begin
                as is_open
           from jsonb_to_recordset(p_works) as g (event_id text, operation text, auth_user_id uuid, version bigint, via text, lease text,
                                                  "user" jsonb, copy jsonb, columns jsonb, key jsonb, steps jsonb)
-          -- Each row is looked up alone. A plan of a plain join, made while the table was empty, would read the whole table.
+         cross join lateral (
+           select lower(btrim(g."user" ->> 'email', public.auth_sync_invisible_v1()) collate "C") collate "default" as email,
+                  lower(btrim(g.key ->> 'email', public.auth_sync_invisible_v1()) collate "C") collate "default" as key_address
+           offset 0) as n
+          -- Each row is searched separately. The plan of a plain join, made while the table was empty, would read the whole table.
           left join lateral (
             select l.id, l.status, l.auth_user_id, l.version, l.lease, l.leased_until, l.request_data, l.ctid, l.xmin
               from public.integration_sync_log l where l.event_id = g.event_id
@@ -85,14 +96,15 @@ begin
             select e.employee_id, e.email, e.first_name, e.last_name, e.is_active, e.orphaned_at, e.orphaned_auth_user_id, e.ctid, e.xmin
               from public.employees e where e.auth_user_id = g.auth_user_id
             offset 0) as e on true
-          left join lateral (  -- with two matches the event is here twice, so it does not qualify
+          left join lateral (  -- an event with two matches has two rows here, so it does not qualify
             select f.employee_id, f.auth_user_id, f.email::text, f.first_name::text, f.last_name::text, f.is_active, f.orphaned_at,
                    f.orphaned_auth_user_id, f.ctid, f.xmin
               from public.employees f
-             where e.employee_id is null and lower(btrim(f.email::text, E' \t\r\n')) = lower(btrim(g.key ->> 'email', E' \t\r\n'))
+             where e.employee_id is null
+               and lower(btrim(f.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default" = n.key_address
              limit 2) as f on true
-         -- Always true, but the planner expects it of one row in 200. So it expects one row of the batch, and begins with it. If it expected
-         -- a hundred rows, a plan made while a table was empty would read the whole table.
+         -- This condition is always true, but the planner expects it to hold for one row in 200. So the planner expects one row from the
+         -- batch, and begins with the batch. If it expected a hundred rows, a plan made while a table was empty would read the whole table.
          where coalesce(g.version, 0) >= -9223372036854775808 and coalesce(g.version, 0) <= 9223372036854775807
          offset 0) as m  -- each column is computed once
   ), fast as materialized (
@@ -120,8 +132,8 @@ begin
                      (j.new_first_name, j.new_last_name) is distinct from (j.first_name, j.last_name)
                      or j.orphaned_at is not null or j.orphaned_auth_user_id is not null) as is_changed
               from judged j
-             -- A link may depend on the other works of the batch. So beside such works, a work that searches an employee keeps its place in
-             -- the order of versions.
+             -- A link may depend on works of the batch that do not qualify. If there are such works, a work that searches an employee is
+             -- left out here, and is applied in the order of versions.
              where j.is_fast
                and ((select bool_and(j.is_fast) and count(distinct j.auth_user_id) = count(*) from judged j)
                     or p_are_locked and j.step not in ('link', 'unmatched')
@@ -170,8 +182,8 @@ begin
        set first_name = o.new_first_name, last_name = o.new_last_name, auth_user_id = o.auth_user_id, orphaned_at = null, orphaned_auth_user_id = null
       from (select o.auth_user_id, o.employee_id, o.employee_row, o.employee_xmin, o.employee_email, o.new_first_name, o.new_last_name
               from fast o
-             where o.is_changed  -- triggers of the table's owner expect its search_path
-               and (select set_config('search_path', public.auth_sync_owner_path_v1(), true) from states where written > 0) <> ''
+             where o.is_changed  -- the triggers of the table's owner expect its search_path
+               and (select set_config('search_path', public.auth_sync_owner_path_v1(), true) from states where states.written > 0) <> ''
              order by o.employee_id) as o
      where e.ctid = o.employee_row and e.xmin = o.employee_xmin and e.employee_id = o.employee_id
     returning (e.email::text, e.first_name::text, e.last_name::text, e.auth_user_id, e.orphaned_at is null, e.orphaned_auth_user_id is null)
@@ -188,7 +200,7 @@ begin
   return results;
 exception when others or assert_failure then
   if sqlstate ~ '^(40|53|55P03)' then
-    raise;  -- a lock or a deadlock, or a full disk: the caller retries
+    raise;  -- after a lock, a deadlock or a full disk, the caller retries
   end if;
   return '[]';
 end $$;

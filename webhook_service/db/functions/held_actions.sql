@@ -1,11 +1,12 @@
--- The brake of mass deactivations. Where a feed deactivates an unusual share of the company, its bans are not entered into the ledger but
--- held in auth_sync_held_actions, until an admin releases or discards them. Single deactivations pass, and so do those that an admin has
--- confirmed: in the dashboard, through the API, or before a reconcile run.
+-- The brake of mass deactivations. If a feed deactivates an unusual share of the company, its bans are not entered into the ledger. They are
+-- held in auth_sync_held_actions until an admin releases or discards them. Single deactivations pass, and so do those that an admin has
+-- confirmed in the dashboard, through the API, or before a reconcile run.
 
 -- Returns whether so many bans in an hour are more than the setting allows: a number, or a share of the linked employees and at least 20.
 -- p_gone of the logins belong to no employee any more. Few linked employees are counted, as far as needed; many are estimated.
 create or replace function public.auth_sync_is_mass_v1(p_count bigint, p_gone bigint) returns boolean
 language plpgsql stable security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   setting text := coalesce((select s.deactivation_limit from public.auth_sync_settings s), '10%');
   share numeric;
@@ -32,7 +33,7 @@ begin
 end $$;
 
 -- Returns whether these bans must be held. Counts the bans of the last hour with them, without those that an admin has confirmed. The
--- order makes the planner use the index of bans by time, also where the table was empty when it planned.
+-- order makes the planner use the index of bans by time, even if the table was empty at the time of planning.
 create or replace function public.auth_sync_must_hold_v1(p_bans jsonb) returns boolean
 language sql stable security definer set search_path = '' set enable_seqscan = off set enable_sort = off set enable_bitmapscan = off as $$
   select public.auth_sync_is_mass_v1(
@@ -49,6 +50,7 @@ $$;
 -- at which the transaction began.
 create or replace function public.auth_sync_hold_v1(p_bans jsonb, p_via text) returns void
 language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 begin
   with taken_back as (
     delete from public.integration_sync_log l
@@ -67,7 +69,7 @@ begin
 end $$;
 
 -- Returns what is held: {"count": up to 10,000, "oldest_seconds", "people": the first p_limit, each {"auth_user_id", "employee_id", "name",
--- "email", "held_at"}}; oldest_seconds is null where nothing is held.
+-- "email", "held_at"}}; oldest_seconds is null if nothing is held.
 create or replace function public.auth_sync_held_actions_v1(p_limit integer) returns jsonb
 language sql stable security definer set search_path = '' set enable_seqscan = off set jit = off as $$
   select jsonb_build_object(
@@ -79,13 +81,14 @@ language sql stable security definer set search_path = '' set enable_seqscan = o
                'name', nullif(concat_ws(' ', e.person ->> 'first_name', e.person ->> 'last_name'), ''),
                'email', coalesce(s.email, e.person ->> 'email')) order by h.id), '[]')
         from (select * from public.auth_sync_held_actions h order by h.id limit p_limit) as h
-        left join lateral (select to_jsonb(e) as person from public.employees e where e.employee_id = h.employee_id offset 0) as e on true
+        left join lateral (select to_jsonb(e.*) as person from public.employees e where e.employee_id = h.employee_id offset 0) as e on true
         left join lateral (select s.email from public.auth_user_state s where s.auth_user_id = h.auth_user_id offset 0) as s on true))
 $$;
 
 -- Enters the first p_limit held bans into the ledger, where relays perform them. Returns how many they were.
 create or replace function public.auth_sync_release_held_v1(p_requested_by text, p_limit integer) returns bigint
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '30s' as $$
+#variable_conflict use_variable
 declare
   actions jsonb;
 begin
@@ -110,6 +113,7 @@ end $$;
 -- Removes all held bans: their logins stay as they are. Returns how many they were.
 create or replace function public.auth_sync_discard_held_v1(p_requested_by text) returns bigint
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '30s' as $$
+#variable_conflict use_variable
 declare
   discarded bigint;
 begin

@@ -1,17 +1,18 @@
 -- Reading and pruning the ledger: by id, by time, by filter.
 
--- Returns the spans of 2^18 ids between two ids, newest first, as far as there are rows. The events of a person are searched span by span.
+-- Returns the spans of 2^18 ids between two ids that have rows, newest first. The events of a person are searched span by span.
 create or replace function public.auth_sync_spans_v1(p_above bigint, p_below bigint) returns setof bigint
 language sql stable security definer set search_path = '' set enable_seqscan = off as $$
   select generate_series(least(p_below, l.newest) >> 18, greatest(p_above, l.oldest) >> 18, -1)
     from (select max(id) as newest, min(id) as oldest from public.integration_sync_log) as l where l.newest is not null
 $$;
 
--- Returns, by bisection, the last id whose row is older than p_at; null where there is no row. It is approximate: an id is drawn within an
--- hour of created_at unless the transaction took longer, so a row with a smaller id is at most an hour younger than p_at, and one with a
--- larger id at most an hour older.
+-- Returns, by bisection, the last id whose row is older than p_at, or null if there is no row. The result is approximate, because the
+-- sequence gives out an id within an hour of created_at unless the transaction took longer. A row with a smaller id is at most an hour
+-- younger than p_at, and a row with a larger id at most an hour older.
 create or replace function public.auth_sync_id_at_v1(p_at timestamptz) returns bigint
 language plpgsql stable security definer set search_path = '' set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
+#variable_conflict use_variable
 declare
   older bigint := (select min(id) - 1 from public.integration_sync_log);
   younger bigint := (select max(id) + 1 from public.integration_sync_log);
@@ -30,9 +31,11 @@ begin
   return case when p_at is not null then older end;
 end $$;
 
--- Returns the ids between which the events of a filter's time lie, with an hour to spare (auth_sync_id_at_v1). In a small ledger, all ids.
+-- Returns the ids between which the events of a filter's time lie, with a margin of an hour (auth_sync_id_at_v1). In a small ledger it
+-- returns all ids.
 create or replace function public.auth_sync_id_range_v1(p_filter jsonb, out above bigint, out below bigint)
 language plpgsql stable security definer set search_path = '' set enable_seqscan = off as $$
+#variable_conflict use_variable
 begin
   if (select max(id) - min(id) from public.integration_sync_log) > 100000 then
     above := public.auth_sync_id_at_v1((p_filter ->> 'since')::timestamptz - interval '1 hour');
@@ -42,10 +45,10 @@ begin
   below := coalesce(below, 9223372036854775807);
 end $$;
 
--- Returns a filter as a condition on integration_sync_log: {event_id, status, outcome, operation, direction, auth_user_id, employee_id,
--- since, until, needs_attention (failed and not retried any more; a run of reconciliation never needs attention), person (as an admin types
--- it)}. Only the given keys become part of it, so that the planner can use the index that fits. The events of a user, an employee or a
--- person are found by spans of ids (auth_sync_page_v1).
+-- Returns a filter as a condition on integration_sync_log. Its keys are event_id, status, outcome, operation, direction, auth_user_id,
+-- employee_id, since, until, needs_attention (failed and no longer retried; a run of reconciliation never needs attention), and person (the
+-- text of an admin). The condition has only the given keys, so that the planner can use the index that matches. The events of a user, an
+-- employee or a person are searched by spans of ids (auth_sync_page_v1).
 create or replace function public.auth_sync_condition_v1(p_filter jsonb) returns text
 language sql immutable set search_path = '' as $$
   select 'true' || coalesce(string_agg(
@@ -68,15 +71,15 @@ language sql immutable set search_path = '' as $$
   from jsonb_each_text(p_filter) as f where f.value is not null
 $$;
 
--- Returns an event as the API shows it in lists: its row without request_data, changes and system_name.
+-- Returns an event in the form that lists of the API have: its row without request_data, changes and system_name.
 create or replace function public.auth_sync_event_json_v1(p_entry public.integration_sync_log) returns jsonb
 language sql stable set search_path = '' as $$
   select to_jsonb(p_entry) - array['request_data', 'changes', 'system_name']
 $$;
 
--- Returns one event with its request_data, its changes and its replays, or null where there is none. "attempts_log" holds the failed
--- attempts, oldest first; "employee" and "auth_user" are as they are now, or null.
--- A replay is recorded in the transaction of its attempt, so both have the same time; that is how an attempt is known to be a replay.
+-- Returns one event with its request_data, its changes and its replays, or null if it does not exist. "attempts_log" has the failed
+-- attempts, oldest first. "employee" and "auth_user" have their current values, or are null. An attempt is a replay if it has the time of a
+-- recorded replay, because the replay is recorded in the transaction of its attempt.
 create or replace function public.auth_sync_event_v1(p_event_id text) returns jsonb
 language sql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan as $$
   select public.auth_sync_event_json_v1(l) || jsonb_build_object(
@@ -92,7 +95,7 @@ language sql stable security definer set search_path = '' set plan_cache_mode = 
         from public.auth_sync_attempts a where a.log_id = l.id), '[]'),
     'employee', (
       select jsonb_build_object('employee_id', e.employee_id, 'email', e.email::text, 'first_name', e.first_name::text,
-                                'last_name', e.last_name::text, 'employee_number', e.employee_number::text,
+                                'last_name', e.last_name::text, 'employee_number', e.employee_number::varchar::text,
                                 'is_active', e.is_active is not false, 'auth_user_id', e.auth_user_id)
         from public.employees e where e.employee_id = l.employee_id),
     'auth_user', (
@@ -102,9 +105,11 @@ language sql stable security definer set search_path = '' set plan_cache_mode = 
   from public.integration_sync_log l where l.event_id = p_event_id
 $$;
 
--- Returns a page of events, newest first: {"events": [...], "next": the id to continue below, or null}. As fast as auth_sync_search_v1.
+-- Returns a page of events, newest first: {"events": [...], "next": the id to continue below, or null}. It is as fast as
+-- auth_sync_search_v1.
 create or replace function public.auth_sync_events_v1(p_filter jsonb, p_below bigint, p_limit integer) returns jsonb
 language plpgsql stable security definer set search_path = '' set enable_seqscan = off set jit = off as $$
+#variable_conflict use_variable
 declare
   ids bigint[] := public.auth_sync_page_v1(p_filter, p_below, p_limit + 1);
 begin
@@ -114,10 +119,12 @@ begin
     'next', case when cardinality(ids) > p_limit then ids[p_limit] end);
 end $$;
 
--- Returns the inbound events that match a filter, oldest first, as replay needs them: {"matched": the number of events, counted for the
--- first page only; "events": at most p_limit; "next": the id to continue after, or null}. Reads only the ids that the filter's time allows.
+-- Returns the inbound events that match a filter, oldest first, in the form that a replay needs: {"matched": the number of events, counted
+-- for the first page only; "events": at most p_limit; "next": the id to continue after, or null}. Reads only the ids that the filter's time
+-- allows.
 create or replace function public.auth_sync_replayable_v1(p_filter jsonb, p_after bigint, p_limit integer) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   condition text := (select format('%s and direction = ''inbound'' and id > %s and id < %s', public.auth_sync_condition_v1(p_filter), r.above, r.below)
                        from public.auth_sync_id_range_v1(p_filter) as r);
@@ -140,10 +147,11 @@ begin
     'next', case when cardinality(entries) > p_limit then entries[p_limit].id end);
 end $$;
 
--- Deletes up to p_limit rows that are SUCCESS and older than p_before, the oldest first; never a row that is pending, is retried or needs
--- attention. Returns how many it deleted; in a dry run, how many there are in all.
+-- Deletes up to p_limit rows that are SUCCESS and older than p_before, the oldest first. It never deletes a row that is pending, is retried
+-- or needs attention. Returns the number of deleted rows. In a dry run, it returns the number of all such rows.
 create or replace function public.auth_sync_prune_v1(p_before timestamptz, p_limit integer, p_dry_run boolean) returns bigint
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+#variable_conflict use_variable
 declare
   below bigint := (select r.below from public.auth_sync_id_range_v1(jsonb_build_object('until', p_before)) as r);
   pruned bigint;

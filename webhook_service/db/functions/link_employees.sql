@@ -1,20 +1,22 @@
--- Employees that come after their auth users. A trigger links an employee when it is inserted, or when its e-mail or number changes: in
--- the same transaction, and for a whole import in one statement. Nothing here can make the import fail: a link that cannot be made at
--- once is entered into the ledger, and the relay applies each alone.
+-- Links employees who are added after their auth users.
+-- A trigger links an employee when it is inserted, or when its e-mail or number changes. It does so in the same transaction, and in one
+-- statement for a whole import. An error cannot make the import fail. If a link cannot be made at once, it is entered into the ledger as an
+-- event, which the relay applies separately.
 --
--- A concurrent import and event do not see each other. So the import notes each employee that it could not link (auth_sync_hires), and
--- the relay tries those again: once when it finds the note, and once more when every transaction of that time has ended. By then the
--- auth user may have another e-mail or may be deleted. So the keys that unlinked auth users leave are kept for a day
--- (auth_sync_former_keys), and the relay finds the auth user that had the employee's key at the time of the note.
+-- A concurrent import and event do not see each other. So the import records each employee that it could not link (auth_sync_hires). The
+-- relay tries these links again when it finds the record, and once more when every transaction of that time has ended. By then the auth
+-- user may have another e-mail or may be deleted. So the former keys of unlinked auth users are kept for a day (auth_sync_former_keys), and
+-- the relay finds the auth user that had the employee's key at the time of the record.
 
--- Returns which of these employees an unlinked auth user matches, by its employee number or else by its confirmed e-mail. The employee
--- must be the only free one that matches; for an active employee, inactive ones do not count. Of several auth users, the one that was known first is returned. Each employee is looked up by
--- its key, also under a cached plan of a smaller import in the same session.
+-- Returns the employees among these that an unlinked auth user matches, by its employee number or else by its confirmed e-mail. The
+-- employee must be the only free employee that matches. For an active employee, inactive ones do not count. If several auth users match an
+-- employee, the first known one is returned. Each employee is searched by its key, even under a plan that a smaller import in the same
+-- session has cached.
 create or replace function public.auth_sync_matches_v1(p_employee_ids bigint[])
 returns table (employee_id bigint, auth_user_id uuid) language sql stable security definer set search_path = '' as $$
   with free as (
-    select e.employee_id, e.is_active is false as is_inactive, e.employee_number::text as number,
-           lower(btrim(e.email::text, E' \t\r\n')) as email
+    select e.employee_id, e.is_active is false as is_inactive, e.employee_number::varchar::text as number,
+           lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default" as email
       from unnest(p_employee_ids) as i (employee_id)
      cross join lateral (
        select e.employee_id, e.is_active, e.employee_number, e.email from public.employees e
@@ -22,7 +24,7 @@ returns table (employee_id bigint, auth_user_id uuid) language sql stable securi
   ), fitting as (
     select f.employee_id, s.auth_user_id, s.log_id, true as by_number,
            (select count(*) from (select from public.employees o
-                                   where o.employee_number::text = s.employee_number and o.auth_user_id is null
+                                   where o.employee_number::varchar::text = s.employee_number and o.auth_user_id is null
                                      and (f.is_inactive or o.is_active is not false) limit 2) as at_most_two) as fit
       from free f
      cross join lateral (
@@ -31,8 +33,8 @@ returns table (employee_id bigint, auth_user_id uuid) language sql stable securi
     union all
     select f.employee_id, s.auth_user_id, s.log_id, false,
            (select count(*) from (select from public.employees o
-                                   where lower(btrim(o.email::text, E' \t\r\n')) = s.email and o.auth_user_id is null
-                                     and (f.is_inactive or o.is_active is not false) limit 2) as at_most_two)
+                                   where lower(btrim(o.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default" = s.email
+                                     and o.auth_user_id is null and (f.is_inactive or o.is_active is not false) limit 2) as at_most_two)
       from free f
      cross join lateral (
        select s.auth_user_id, s.log_id, s.email from public.auth_user_state s
@@ -45,14 +47,15 @@ returns table (employee_id bigint, auth_user_id uuid) language sql stable securi
    order by f.employee_id, f.by_number desc, f.log_id
 $$;
 
--- Links these employees in one statement, and records each link in the ledger. p_matches: [{employee_id, auth_user_id}]. Skips an auth
--- user whose state is locked, because an event is being applied to it.
+-- Links these employees together, and records each link in the ledger. p_matches: [{employee_id, auth_user_id}]. Skips an auth user
+-- whose state is locked, because another transaction is applying an event of that user.
 create or replace function public.auth_sync_link_all_v1(p_matches jsonb, p_cause text) returns void
 language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   linking jsonb;
 begin
-  -- Everything is read before anything is written: each employee as it is, and as it becomes.
+  -- Everything is read before anything is written: the current row of each employee, and its new values.
   select jsonb_agg(to_jsonb(w)) into linking
     from (select e.employee_id, s.auth_user_id, s.version, public.auth_sync_state_json_v1(s) as state,
                  jsonb_build_object('email', e.email, 'first_name', e.first_name, 'last_name', e.last_name,
@@ -62,7 +65,8 @@ begin
                    'first_name', coalesce(case when o.columns ? 'first_name' then s.fields -> 'first_name' ->> 0 end, e.first_name),
                    'last_name', coalesce(case when o.columns ? 'last_name' then s.fields -> 'last_name' ->> 0 end, e.last_name),
                    'email', case
-                     when o.columns ? 'email' and lower(s.fields -> 'email' ->> 0) <> lower(btrim(e.email::text, E' \t\r\n'))
+                     when o.columns ? 'email' and lower(btrim(s.fields -> 'email' ->> 0, public.auth_sync_invisible_v1()) collate "C") collate "default"
+                          <> lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default"
                      then s.fields -> 'email' ->> 0 else e.email::text end,
                    'auth_user_id', s.auth_user_id, 'orphaned_at', null, 'orphaned_auth_user_id', null) as becomes
             from (select m.* from jsonb_to_recordset(p_matches) as m (employee_id bigint, auth_user_id uuid)
@@ -77,22 +81,10 @@ begin
     return;
   end if;
 
-  perform set_config('search_path', public.auth_sync_owner_path_v1(), true);  -- triggers of the table's owner expect it
-  update public.employees e
-     set auth_user_id = w.auth_user_id,
-         email = w.becomes ->> 'email',
-         first_name = w.becomes ->> 'first_name',
-         last_name = w.becomes ->> 'last_name',
-         orphaned_at = null,
-         orphaned_auth_user_id = null
-    from (select w.auth_user_id, w.becomes, found.ctid as place
-            from jsonb_to_recordset(linking) as w (employee_id bigint, auth_user_id uuid, becomes jsonb)
-           cross join lateral (
-             select e.ctid from public.employees e where e.employee_id = w.employee_id and e.auth_user_id is null offset 0) as found
-          offset 0) as w
-   where e.ctid = w.place;  -- by its place: this transaction has written the row, so no other one can
-  perform set_config('search_path', 'pg_catalog, pg_temp', true);
-
+  -- This transaction has written the rows, so no other transaction can.
+  perform public.auth_sync_write_employees_v1((
+    select jsonb_agg(jsonb_build_object('employee_id', w.employee_id, 'wanted', w.becomes))
+      from jsonb_to_recordset(linking) as w (employee_id bigint, becomes jsonb)));
   update public.auth_user_state s
      set employee_id = w.employee_id
     from jsonb_to_recordset(linking) as w (employee_id bigint, auth_user_id uuid)
@@ -109,16 +101,17 @@ begin
     from jsonb_to_recordset(linking) as w (employee_id bigint, auth_user_id uuid, version bigint, state jsonb, was jsonb, becomes jsonb);
 end $$;
 
--- Returns whether employees have a deferrable trigger or constraint. Its check at the commit could make the importer's transaction fail.
+-- Returns whether employees has a deferrable trigger or constraint. Its check at the commit could make the importer's transaction fail.
 create or replace function public.auth_sync_is_checked_late_v1() returns boolean
 language sql stable set search_path = '' as $$
   select exists (select from pg_catalog.pg_trigger where tgrelid = 'public.employees'::regclass and tgdeferrable)
 $$;
 
--- Links those of these employees that an unlinked auth user matches: with p_at_once in this transaction, where that is possible. The others
--- are entered into the ledger as events, and the relay applies each alone.
+-- Links the employees among these that an unlinked auth user matches. With p_at_once, it links them in this transaction if possible. All
+-- other matches are entered into the ledger as events, and the relay applies each separately.
 create or replace function public.auth_sync_link_waiting_v1(p_employee_ids bigint[], p_at_once boolean) returns void
 language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   cause text := format('%s-%s', public.auth_sync_version_at_v1(clock_timestamp()) / 4, pg_current_xact_id());
   matches jsonb := (select jsonb_agg(to_jsonb(m)) from public.auth_sync_matches_v1(p_employee_ids) as m);
@@ -142,19 +135,20 @@ begin
      and not exists (select from public.integration_sync_log o
                       where o.auth_user_id = m.auth_user_id and o.status <> 'SUCCESS' and o.outcome is null and o.direction = 'inbound'
                      offset 0)
-     -- A failed event is retried itself: a retry of the hire would only fail beside it.
+     -- A failed event is retried itself. A retry of the hire would only add a second failure.
      and (p_at_once or not exists (select from public.integration_sync_log o where o.id = s.log_id and o.status = 'FAILED' offset 0));
 end $$;
 
--- Trigger: runs after each statement that inserts or changes employees, and links them. The first check returns early where every employee
--- has a login, as after a batch of events.
--- Old and new rows are joined by a full join, because that is never a nested loop: a plan that is made for one row and then cached would
--- cost a later import in the same session the square of its rows. For the same reason each row is looked up by its key at the end.
+-- Trigger: runs after each statement that inserts or changes employees, and links them. The first check returns early if every employee has
+-- a login, as after a batch of events. Old and new rows are joined by a full join, because PostgreSQL never makes it a nested loop. A
+-- nested loop, planned for one row and then cached, would cost a later import in the same session the square of its rows. For the same
+-- reason the end of the function searches each row by its key.
 create or replace function public.auth_sync_employees_changed_v1() returns trigger
 language plpgsql security definer set search_path = '' set lock_timeout = '200ms' set enable_seqscan = off set jit = off as $$
+#variable_conflict use_variable
 declare
   ids bigint[];
-  -- Not later than the snapshot in which auth users are read. A key that is left later was held at this time.
+  -- This time is not later than the snapshot in which auth users are read. A key that is lost later was held at this time.
   noted timestamptz := case when current_setting('transaction_isolation') in ('repeatable read', 'serializable')
                             then transaction_timestamp() else clock_timestamp() end;
 begin
@@ -182,11 +176,12 @@ exception when others or assert_failure then
   return null;
 end $$;
 
--- Enters events into the ledger that link these employees to auth users that had their keys at the time of the note, and have left them
+-- Enters events into the ledger that link these employees to auth users that had their keys at the time of the record and have lost them
 -- since. p_noted: [{employee_id, noted_at}]. An event has the state and the version that the auth user had with the key, so the relay
 -- applies it as an older event that was delayed.
 create or replace function public.auth_sync_link_former_v1(p_noted jsonb) returns void
 language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 begin
   insert into public.integration_sync_log (event_id, direction, operation, auth_user_id, version, request_data, via, next_attempt_at)
   select distinct on (n.employee_id)
@@ -196,10 +191,10 @@ begin
      select e.employee_number, e.email from public.employees e
       where e.employee_id = n.employee_id and e.auth_user_id is null and e.orphaned_auth_user_id is null offset 0) as e
    cross join lateral (
-     select * from (select * from public.auth_sync_former_keys f where f.key = 'number:' || e.employee_number::text offset 0) as by_number
+     select * from (select * from public.auth_sync_former_keys f where f.key = 'number:' || e.employee_number::varchar::text offset 0) as by_number
      union all
      select * from (select * from public.auth_sync_former_keys f
-                     where f.key = 'email:' || lower(btrim(e.email::text, E' \t\r\n')) offset 0) as by_email) as f
+                     where f.key = 'email:' || lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default" offset 0) as by_email) as f
    where f.left_at >= n.noted_at
      and not exists (select from public.employees o where o.auth_user_id = f.auth_user_id offset 0)
      and exists (select from public.auth_user_state s where s.auth_user_id = f.auth_user_id and s.employee_id is null offset 0)
@@ -207,11 +202,12 @@ begin
   on conflict (event_id) do nothing;
 end $$;
 
--- Retries the links that the employees' own transaction could not make (auth_sync_hires): once as soon as a relay sees the note, and once
--- more after 10 seconds, when every call of that time has ended (a call takes 3 seconds at most). Enters events into the ledger and links
--- nothing itself. Returns whether more employees are due. Also removes keys that were left more than a day ago.
+-- Retries the links that the employees' own transaction could not make (auth_sync_hires): at the next pass of a relay, and once more after
+-- 10 seconds, when every call of that time has ended (a call takes 3 seconds at most). Enters events into the ledger and makes no link
+-- itself. Returns whether more employees are due. Also deletes keys that were lost more than a day ago.
 create or replace function public.auth_sync_retry_hires_v1(p_limit integer) returns boolean
 language plpgsql security definer set search_path = '' set lock_timeout = '200ms' as $$
+#variable_conflict use_variable
 declare
   first_time jsonb;
   last_time jsonb;

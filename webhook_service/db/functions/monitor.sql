@@ -1,33 +1,40 @@
--- The monitor: the sync_status of each employee, the lists of employees with a problem, and one employee in full.
+-- The monitor: the sync_status of each employee, the lists of employees who have a problem, and the details of one employee.
 
--- Returns the employees without a login that have this e-mail or this number; either may be null.
+-- Returns the employees who have no login and have this e-mail or this number. Either may be null.
 create or replace function public.auth_sync_free_matches_v1(p_email text, p_employee_number text) returns setof bigint
 language sql stable security definer set search_path = '' set enable_seqscan = off set jit = off rows 2 as $$
-  select e.employee_id from public.employees e where lower(btrim(e.email::text, E' \t\r\n')) = p_email and e.auth_user_id is null
+  select e.employee_id from public.employees e
+   where lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default" = auth_sync_free_matches_v1.p_email
+     and e.auth_user_id is null
   union
-  select e.employee_id from public.employees e where e.employee_number::text = p_employee_number and e.auth_user_id is null
+  select e.employee_id from public.employees e
+   where e.employee_number::varchar::text = auth_sync_free_matches_v1.p_employee_number and e.auth_user_id is null
 $$;
 
--- Returns the inactive employee whose login has this confirmed e-mail or this number, or null: the former row of a person hired again.
+-- Returns the inactive employee whose login has this confirmed e-mail or this number, or null: the former row of a person who was hired
+-- again.
 create or replace function public.auth_sync_login_holder_v1(p_email text, p_employee_number text) returns bigint
 language sql stable set search_path = '' set enable_seqscan = off set jit = off as $$
-  select e.employee_id
+  select h.employee_id
     from (
       (select s.auth_user_id from public.auth_user_state s
-        where s.email = lower(btrim(p_email, E' \t\r\n')) and s.email_confirmed and s.deleted_at is null limit 20)
+        where s.email = public.auth_sync_normal_v1(auth_sync_login_holder_v1.p_email) and s.email <> '' and s.email_confirmed
+          and s.deleted_at is null limit 20)
       union
-      (select s.auth_user_id from public.auth_user_state s where s.employee_number = p_employee_number and s.deleted_at is null limit 20)) as u
+      (select s.auth_user_id from public.auth_user_state s
+        where s.employee_number = auth_sync_login_holder_v1.p_employee_number and s.deleted_at is null limit 20)) as u
    cross join lateral (
-     select e.employee_id from public.employees e where e.auth_user_id = u.auth_user_id and e.is_active is false offset 0) as e
-   order by e.employee_id limit 1
+     select e.employee_id from public.employees e where e.auth_user_id = u.auth_user_id and e.is_active is false offset 0) as h
+   order by h.employee_id limit 1
 $$;
 
--- Compares the next p_slice employees with Auth, if the comparison is due. Returns {"found": mismatches known now, "seconds": how long this
--- call took, "next_in": seconds until more is to be done}. One caller at a time; a pass begins a minute after the last one, or 50 times the
--- duration of the last one.
+-- Compares the next p_slice employees with Auth, if the comparison is due. Returns {"found": mismatches known now, "seconds": duration of
+-- this call, "next_in": seconds until the next slice is due}. Only one caller compares at a time. A pass begins a minute after the last
+-- one, or 50 times the duration of the last one.
 create or replace function public.auth_sync_refresh_mismatches_v1(p_slice integer default 50000) returns jsonb
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms'
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_bitmapscan = off set jit = off as $$
+#variable_conflict use_variable
 declare
   pass public.auth_sync_mismatch_pass;
   first_id bigint;
@@ -42,8 +49,8 @@ begin
   end if;
   select * into pass from public.auth_sync_mismatch_pass for update;
   first_id := coalesce(pass.after, -9223372036854775808);
-  select max(employee_id) into last_id
-    from (select employee_id from public.employees where employee_id > first_id order by employee_id limit p_slice) as slice
+  select max(slice.employee_id) into last_id
+    from (select e.employee_id from public.employees e where e.employee_id > first_id order by e.employee_id limit p_slice) as slice
   having count(*) = p_slice;
   with found as materialized (
     select m.sync_status, m.employee_id from public.auth_sync_standings m
@@ -62,16 +69,19 @@ begin
   end if;
   update public.auth_sync_mismatch_pass
      set after = last_id, next_at = clock_timestamp() + make_interval(secs => next_in),
-         seconds = case when last_id is null then 0 else pass.seconds + took end;
+         seconds = case when last_id is null then 0 else pass.seconds + took end
+   where only_row;
   return jsonb_build_object('found', (select count(*) from public.auth_sync_mismatches), 'seconds', took, 'next_in', next_in);
 end $$;
 
--- Returns the query for the employee_ids with this sync_status (null: any) above $1, in order, at most $2 from each of its parts.
+-- Returns the query for the employee_ids with this sync_status (null: any) above $1, in order. The query returns at most $2 ids from each
+-- of its parts.
 create or replace function public.auth_sync_people_query_v1(p_sync_status text, p_is_active boolean) returns text
 language plpgsql stable security definer set search_path = '' set enable_seqscan = off as $$
+#variable_conflict use_variable
 declare
   standings text[] := case p_sync_status
-    when 'MISSING_AUTH_UID' then '{missing}' when 'ORPHANED' then '{orphaned}' when 'INACTIVE_WITH_AUTH' then '{linked_inactive}'
+    when 'MISSING_AUTH_UID' then '{missing}' when 'UNUSABLE_EMAIL' then '{missing}' when 'ORPHANED' then '{orphaned}' when 'INACTIVE_WITH_AUTH' then '{linked_inactive}'
     when 'EMAIL_MISMATCH' then '{linked,linked_inactive}' when 'AMBIGUOUS' then '{missing,orphaned,none}'
     when 'OK' then '{linked,linked_inactive,none}' else '{linked,linked_inactive,missing,orphaned,none}' end;
   rest text := format('(%1$L is null or m.sync_status = %1$L) and (%2$L is null or m.is_active = %2$L::boolean)', p_sync_status, p_is_active);
@@ -83,6 +93,11 @@ begin
   if p_sync_status = 'AMBIGUOUS' then
     return 'select m.employee_id from public.auth_sync_standings m where m.employee_id = any (array('
            'select a.employee_id from public.auth_sync_ambiguous a where a.employee_id > $1)) and ' || rest || ' order by m.employee_id limit $2';
+  elsif p_sync_status = 'UNUSABLE_EMAIL' then  -- the conditions of its index
+    return 'select m.employee_id from (select e.employee_id from public.employees e where e.auth_user_id is null and e.orphaned_at is null'
+           ' and e.is_active is not false and btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C" !~ public.auth_sync_usable_v1()'
+           ' and e.employee_id > $1 order by e.employee_id offset 0) as u join public.auth_sync_standings m on m.employee_id = u.employee_id'
+           ' where ' || rest || ' order by u.employee_id limit $2';
   elsif p_sync_status in ('EMAIL_MISMATCH', 'INACTIVE_WITH_AUTH') then
     select count(*) > 10000 into many
       from (select from unnest(standings) as k (standing) join public.auth_sync_standings m on m.standing = k.standing limit 10001) as few;
@@ -103,6 +118,7 @@ create or replace function public.auth_sync_people_v1(p_filter jsonb, p_after bi
 language plpgsql stable security definer
 set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 set enable_bitmapscan = off set enable_sort = off set jit = off as $$
+#variable_conflict use_variable
 declare
   query text;
   ids bigint[];
@@ -129,12 +145,13 @@ create or replace function public.auth_sync_problems_v1() returns jsonb
 language plpgsql stable security definer
 set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 set enable_bitmapscan = off set enable_sort = off set jit = off as $$
+#variable_conflict use_variable
 declare
   problem text;
   n bigint;
   counts jsonb := '{"is_capped": false}';
 begin
-  foreach problem in array array['MISSING_AUTH_UID', 'INACTIVE_WITH_AUTH', 'ORPHANED', 'EMAIL_MISMATCH', 'AMBIGUOUS'] loop
+  foreach problem in array array['MISSING_AUTH_UID', 'INACTIVE_WITH_AUTH', 'ORPHANED', 'EMAIL_MISMATCH', 'AMBIGUOUS', 'UNUSABLE_EMAIL'] loop
     execute format('select count(*) from (select from (%s) as parts limit $2) as few', public.auth_sync_people_query_v1(problem, null))
       into n using -9223372036854775808, 10001;
     counts := counts || jsonb_build_object(problem, least(n, 10000)) || case when n > 10000 then '{"is_capped": true}' else '{}' end::jsonb;
@@ -142,8 +159,8 @@ begin
   return counts || jsonb_build_object('checked_at', now());
 end $$;
 
--- Returns the auth users that could be this employee's login, by e-mail or number: [{auth_user_id, email, email_confirmed, banned_until,
--- linked_to, holder_is_inactive}].
+-- Returns the auth users that match this employee by e-mail or number: [{auth_user_id, email, email_confirmed, banned_until, linked_to,
+-- holder_is_inactive}].
 create or replace function public.auth_sync_candidates_v1(p_email text, p_employee_number text) returns jsonb
 language sql stable security definer set search_path = '' set enable_seqscan = off set jit = off as $$
   with matching as (
@@ -160,8 +177,8 @@ language sql stable security definer set search_path = '' set enable_seqscan = o
            order by e.employee_id is not null, s.email_confirmed desc, s.auth_user_id limit 20) as c
 $$;
 
--- Returns one employee, or null: {"employee": as in auth_sync_monitor, "events": the newest 20, "candidates": the auth users that could be
--- its login, where it has none}.
+-- Returns one employee, or null: {"employee": as in auth_sync_monitor, "events": the newest 20, "candidates": the auth users that match the
+-- employee, if it has no login}.
 create or replace function public.auth_sync_person_v1(p_employee_id bigint) returns jsonb
 language sql stable security definer set search_path = '' set enable_seqscan = off set jit = off as $$
   select jsonb_build_object(
@@ -173,8 +190,8 @@ language sql stable security definer set search_path = '' set enable_seqscan = o
   from public.auth_sync_monitor m where m.employee_id = p_employee_id
 $$;
 
--- Returns one auth user and the employees whose login it could be: {"auth_user": {auth_user_id, email, email_confirmed, employee_number,
--- banned_until, deleted_at, linked_to}, "employees": rows of auth_sync_monitor}; null where the auth user is unknown.
+-- Returns one auth user and the employees that match it: {"auth_user": {auth_user_id, email, email_confirmed, employee_number,
+-- banned_until, deleted_at, linked_to}, "employees": rows of auth_sync_monitor}. Returns null if the auth user is unknown.
 create or replace function public.auth_sync_login_candidates_v1(p_auth_user_id uuid) returns jsonb
 language sql stable security definer set search_path = '' set enable_seqscan = off set jit = off as $$
   select jsonb_build_object(
@@ -184,16 +201,18 @@ language sql stable security definer set search_path = '' set enable_seqscan = o
       'linked_to', (select e.employee_id from public.employees e where e.auth_user_id = s.auth_user_id)),
     'employees', (
       select coalesce(jsonb_agg(to_jsonb(m) order by m.employee_id), '[]') from public.auth_sync_monitor m where m.employee_id = any (array(
-        select e.employee_id from public.employees e where lower(btrim(e.email::text, E' \t\r\n')) = s.email and s.email <> ''
-        union select e.employee_id from public.employees e where e.employee_number::text = s.employee_number
+        select e.employee_id from public.employees e
+         where lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default" = s.email and s.email <> ''
+        union select e.employee_id from public.employees e where e.employee_number::varchar::text = s.employee_number
         order by employee_id limit 20))))
   from public.auth_user_state s where s.auth_user_id = p_auth_user_id
 $$;
 
--- Returns the number of employees by state: {"all", "linked", "orphaned", "inactive_and_linked", "is_estimated"}. Exact up to 250,000
--- employees; in a larger company, frequent states as the planner estimates them.
+-- Returns the number of employees by state: {"all", "linked", "orphaned", "inactive_and_linked", "is_estimated"}. The numbers are exact up
+-- to 250,000 employees. In a larger company, frequent states have the planner's estimate.
 create or replace function public.auth_sync_employees_summary_v1() returns jsonb
 language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan set jit = off as $$
+#variable_conflict use_variable
 declare
   all_of_them bigint := (select reltuples from pg_catalog.pg_class where oid = 'public.employees'::regclass);
   shares jsonb;
@@ -205,9 +224,10 @@ begin
     from pg_catalog.pg_stats s, unnest(s.most_common_vals::text::text[], s.most_common_freqs) as v (standing, share)
    where s.schemaname = 'public' and s.tablename = 'auth_sync_employees_standing_idx' and s.attname = 'case';
   if all_of_them <= 250000 or shares is null then
-    return (select jsonb_build_object('all', count(*), 'linked', count(auth_user_id), 'orphaned', count(*) filter (where orphaned_at is not null),
-                                      'inactive_and_linked', count(*) filter (where auth_user_id is not null and not is_active), 'is_estimated', false)
-              from public.employees);
+    return (select jsonb_build_object('all', count(*), 'linked', count(e.auth_user_id), 'orphaned', count(*) filter (where e.orphaned_at is not null),
+                                      'inactive_and_linked', count(*) filter (where e.auth_user_id is not null and not e.is_active),
+                                      'is_estimated', false)
+              from public.employees e);
   end if;
   foreach kind in array array['orphaned', 'linked_inactive'] loop
     select count(*) into n from (select from public.auth_sync_standings m where m.standing = kind limit 10001) as few;

@@ -1,20 +1,20 @@
--- Applies events to employees: auth_sync_process_v1 applies a batch in one transaction. Webhook, relay, replay and reconcile all call it.
+-- Applies events to employees: auth_sync_process_v1 applies a batch in one transaction. Webhook, relay, replay and reconcile call it.
 --
 -- A work is the decision about one event (webhook_service/inbound/handlers.py), as JSON:
 --   event_id, operation, auth_user_id, version, via, requested_by, lease
 --   user     the mapped state of the auth user
 --   copy     {column: value}: the values that this event has for the employee
---   columns  the columns that may be copied, by the settings
+--   columns  the columns that the settings allow to copy
 --   key      {"email": …} or {"employee_number": …} or null: finds the employee of an unlinked auth user
---   steps    {situation: step}, with a step for each situation: the auth user is linked, or its key matches no employee, one, several, or
---            only a taken one (auth_sync_situation_v1 in employee.sql). A step is link, sync or flag_orphan, or the outcome itself where
---            nothing is written, such as unmatched or ambiguous.
+--   steps    {situation: step} for all five situations (auth_sync_situation_v1 in employee.sql). A step is link, sync or flag_orphan. If
+--            nothing is written, the step is the outcome, such as unmatched or ambiguous.
 
--- Records the outcome of an event in its ledger row. A replay that changed nothing leaves the row as it is, because the row says what the
--- event did. A failure is due again after a backoff, until the backoff is null and the row needs attention.
+-- Records the outcome of an event in its ledger row. A replay that changed nothing leaves the row unchanged, because the row records what
+-- the event did. A failed event is due again after a backoff. If the backoff is null, the row needs attention.
 create or replace function public.auth_sync_record_v1(
   p_entry public.integration_sync_log, p_outcome text, p_error text, p_employee_id bigint, p_changes jsonb, p_requested_by text
 ) returns void language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   new_status text := case when p_error is null then 'SUCCESS' else 'FAILED' end;
 begin
@@ -39,9 +39,9 @@ begin
   end if;
 end $$;
 
--- Returns whether a newer event overtook this one more than an hour ago. By now its e-mail may belong to another person, and its names may
--- have been removed, so it must not change anything. The state is asked too, because newer events may have been pruned. The ledger is read
--- by spans of ids (auth_sync_spans_v1), as its index is.
+-- Returns whether a newer event of the user was recorded more than an hour ago. In this case the event must not change anything: its e-mail
+-- may belong to another person by now, and its names may have been removed. The function also reads the state, because newer events may
+-- have been pruned. It reads the ledger by spans of ids (auth_sync_spans_v1), because the index is ordered by them.
 create or replace function public.auth_sync_is_too_late_v1(p_entry public.integration_sync_log) returns boolean
 language sql stable set search_path = '' as $$
   select exists (
@@ -57,8 +57,8 @@ language sql stable set search_path = '' as $$
          and known.version > p_entry.version and known.updated_at < now() - interval '1 hour')
 $$;
 
--- Returns whether this work may be applied now. A replay may always be applied. The relay may apply its own lease, and an older event
--- without a lease that must come before a newer one. All others may apply a pending event that has no lease.
+-- Returns whether this work may be applied now. A replay may always be applied. The relay may apply an event under its lease, and an older
+-- event without a lease that must be applied before a newer one. All other callers may apply a pending event that has no lease.
 create or replace function public.auth_sync_is_open_v1(p_entry public.integration_sync_log, p_work jsonb) returns boolean
 language sql stable set search_path = '' as $$
   select case p_work ->> 'via'
@@ -72,6 +72,7 @@ $$;
 -- Applies one work whose rows are locked, and returns {event_id, status, outcome, employee_id}, with changes for a replay or reconciliation.
 create or replace function public.auth_sync_apply_v1(p_work jsonb) returns jsonb
 language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   entry public.integration_sync_log;
   known public.auth_user_state;
@@ -99,7 +100,7 @@ begin
   known := public.auth_sync_remember_v1(
     p_work || jsonb_build_object('record_hash', public.auth_sync_hash_v1(nullif(entry.request_data -> 'record', 'null'))), entry.id);
   is_newest := (known.version, known.log_id) = (entry.version, entry.id);
-  -- A link, once made, is kept. So an event that was overtaken may still make the link that it would have made in time.
+  -- A link that was made is kept. So an overtaken event may still make the link that it would have made in time.
   if is_newest or not (is_again or public.auth_sync_is_too_late_v1(entry)) then
     place := public.auth_sync_situation_v1(known, p_work -> 'key');
     step := p_work -> 'steps' ->> (place ->> 'situation');
@@ -114,7 +115,8 @@ begin
 
   if step in ('link', 'sync', 'flag_orphan') then
     copy := public.auth_sync_copy_v1(p_work, step, known, entry.id);
-    -- Users write their own names, so a refused name must not fail the event: it is applied without one name, the other, or both.
+    -- Users write their names themselves, so a refused name must not make the event fail. The event is applied without the first name,
+    -- without the last name, or without both.
     foreach left_out in array array['', 'first_name', 'last_name', 'first_name last_name'] loop
       continue when left_out <> '' and not copy ?& string_to_array(left_out, ' ');
       done := public.auth_sync_try_update_v1(target, known, copy - string_to_array(left_out, ' '));
@@ -151,10 +153,11 @@ begin
     || case when p_work ->> 'via' in ('replay', 'reconcile') then jsonb_build_object('changes', coalesce(done -> 'changes', '{}')) else '{}' end;
 end $$;
 
--- Enters the new events of a batch into the ledger, and locks all rows that the batch may write. Locks are taken in one order (ledger,
--- states, employees, each sorted), and each phase is complete before the next begins, so two batches cannot deadlock.
+-- Enters the new events of a batch into the ledger, and locks all rows that the batch may write. Locks the ledger rows first, then the
+-- states, then the employees, each sorted. Each phase is complete before the next begins, so two batches cannot deadlock.
 create or replace function public.auth_sync_lock_v1(p_works jsonb) returns void
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan as $$
+#variable_conflict use_variable
 declare
   users uuid[];
 begin
@@ -173,26 +176,29 @@ begin
   insert into public.auth_user_state (auth_user_id) select u from unnest(users) as u order by u on conflict do nothing;
   perform from public.auth_user_state where auth_user_id = any (users) order by auth_user_id for update;
 
-  perform from public.employees
-    where employee_id in (
-      select employee_id from public.employees where auth_user_id = any (users)
+  perform from public.employees t
+    where t.employee_id in (
+      select e.employee_id from public.employees e where e.auth_user_id = any (users)
       union
-      select employee_id from public.auth_user_state where auth_user_id = any (users)
-      union
-      select e.employee_id
-        from jsonb_array_elements(p_works) as w
-        join public.employees e on e.employee_number::text = w -> 'key' ->> 'employee_number'
+      select s.employee_id from public.auth_user_state s where s.auth_user_id = any (users)
       union
       select e.employee_id
-        from jsonb_array_elements(p_works) as w
-        join public.employees e on lower(btrim(e.email::text, E' \t\r\n')) = lower(btrim(w -> 'key' ->> 'email', E' \t\r\n')))
-    order by employee_id for no key update;
+        from jsonb_array_elements(p_works) as w (work)
+        join public.employees e on e.employee_number::varchar::text = w.work -> 'key' ->> 'employee_number'
+      union
+      select e.employee_id
+        from jsonb_array_elements(p_works) as w (work)
+        join public.employees e
+          on lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default"
+             = public.auth_sync_normal_v1(w.work -> 'key' ->> 'email'))
+    order by t.employee_id for no key update;
 end $$;
 
--- Applies each work alone, older versions first, except the event ids in p_done. The rows are locked by auth_sync_lock_v1. Returns a result
--- for each work that is in the ledger.
+-- Applies each work separately, older versions first, except the event ids in p_done. The caller has locked the rows with
+-- auth_sync_lock_v1. Returns a result for each work that is in the ledger.
 create or replace function public.auth_sync_apply_each_v1(p_works jsonb, p_done text[] default '{}') returns jsonb
 language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   work jsonb;
   results jsonb := '[]';
@@ -208,8 +214,8 @@ begin
   return results;
 end $$;
 
--- Returns the ledger rows that must be applied before these works: the oldest pending events of the same auth users, p_limit at most, or
--- null where there are none.
+-- Returns the ledger rows that must be applied before these works: the oldest pending events of the same auth users, at most p_limit.
+-- Returns null if there are none.
 create or replace function public.auth_sync_earlier_v1(p_works jsonb, p_limit integer) returns jsonb
 language sql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan as $$
   with given as (
@@ -231,10 +237,11 @@ language sql stable security definer set search_path = '' set plan_cache_mode = 
 $$;
 
 -- Returns the event ids of the works that are held: another transaction, such as a long import, has locked the state of their auth user or
--- an employee that they may write. Locks the rows of the others, in the order of auth_sync_lock_v1. Ledger rows are waited for, because
--- only a relay that claims rows locks them, for a moment.
+-- an employee that they may write. Locks the rows of all other works in the order of auth_sync_lock_v1. It waits for locked ledger rows,
+-- because only relays that claim rows lock them, and only for a moment.
 create or replace function public.auth_sync_held_v1(p_works jsonb) returns jsonb
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan as $$
+#variable_conflict use_variable
 declare
   held text[];
 begin
@@ -260,13 +267,16 @@ begin
     select g.event_id, s.employee_id
       from given g join public.auth_user_state s on s.auth_user_id = g.auth_user_id where s.employee_id is not null
     union
-    select g.event_id, e.employee_id from given g join public.employees e on e.employee_number::text = g.key ->> 'employee_number'
+    select g.event_id, e.employee_id from given g join public.employees e on e.employee_number::varchar::text = g.key ->> 'employee_number'
     union
     select g.event_id, e.employee_id
-      from given g join public.employees e on lower(btrim(e.email::text, E' \t\r\n')) = lower(btrim(g.key ->> 'email', E' \t\r\n'))
+      from given g
+      join public.employees e
+        on lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default"
+           = public.auth_sync_normal_v1(g.key ->> 'email')
   ), free as (
-    select employee_id from public.employees
-     where employee_id in (select employee_id from needed) order by employee_id for no key update skip locked
+    select e.employee_id from public.employees e
+     where e.employee_id in (select n.employee_id from needed n) order by e.employee_id for no key update skip locked
   )
   select held || array_agg(distinct n.event_id) into held
     from needed n
@@ -275,7 +285,7 @@ begin
   return to_jsonb(coalesce(held, '{}'));
 end $$;
 
--- Returns the actions that were entered for the auth users of these works, with a ledger id above p_id, one of each kind for each user:
+-- Returns the actions that were entered for the auth users of these works with a ledger id above p_id, one of each kind for each user:
 -- [{operation, auth_user_id, employee_id, "email": of the auth user, or null}].
 create or replace function public.auth_sync_entered_after_v1(p_id bigint, p_works jsonb) returns jsonb
 language sql stable security definer set search_path = '' as $$
@@ -290,27 +300,29 @@ language sql stable security definer set search_path = '' as $$
            order by a.auth_user_id, a.operation, a.id) as entered
 $$;
 
--- Adds the employee's "name" to each action; null where the employee is gone or has none.
+-- Adds the "name" of the employee to each action. It is null if the employee is gone or has none.
 create or replace function public.auth_sync_named_v1(p_actions jsonb) returns jsonb
 language sql stable security definer set search_path = '' as $$
-  select coalesce(jsonb_agg(a || jsonb_build_object('name', e.name)), '[]')
-    from jsonb_array_elements(p_actions) as a
+  select coalesce(jsonb_agg(a.action || jsonb_build_object('name', n.name)), '[]')
+    from jsonb_array_elements(p_actions) as a (action)
     left join lateral (
-      select nullif(concat_ws(' ', to_jsonb(e) ->> 'first_name', to_jsonb(e) ->> 'last_name'), '') as name
-        from public.employees e where e.employee_id = (a ->> 'employee_id')::bigint offset 0) as e on true
+      select nullif(concat_ws(' ', to_jsonb(e.*) ->> 'first_name', to_jsonb(e.*) ->> 'last_name'), '') as name
+        from public.employees e where e.employee_id = (a.action ->> 'employee_id')::bigint offset 0) as n on true
 $$;
 
--- Applies a batch of works in one transaction. Returns {"results": [{event_id, status, outcome, employee_id, changes (of a replay or
--- reconciliation, unless on the fast path)}], with one for each work that is in the ledger; "held": [event_id]}. Common events are written together (fast_path.sql), the others each alone,
--- older versions first. Where older events of the same auth users are pending, nothing is applied, and the result is {"earlier": [ledger
--- rows, p_limit at most]}: apply those first, then call again.
+-- Applies a batch of works in one transaction. Returns {"results": [{event_id, status, outcome, employee_id, changes (of a replay or a
+-- reconciliation, unless the event was written on the fast path)}], "held": [event_id]}, with a result for each work that is in the ledger.
+-- Common events are written together (fast_path.sql). All other events are applied separately, older versions first. If older events of the
+-- same auth users are pending, nothing is applied, and the result is {"earlier": [ledger rows, at most p_limit]}. The caller must apply those
+-- first and then call again.
 --
--- p_dry_run returns the results, and "actions" (auth_sync_entered_after_v1, with the names of before), and keeps nothing. p_lock_timeout is how long to wait for a locked row. With p_skip_held, works that would
--- wait are not applied, and their event ids are in held. The limits are settings of the function, so that PostgREST applies the
--- statement's limit too (hoisted settings), and no limit outlives the call.
+-- With p_dry_run, the function returns the results and "actions" (auth_sync_entered_after_v1, with the names from before), and rolls back.
+-- p_lock_timeout is the longest wait for a locked row. With p_skip_held, works that would wait are not applied, and their event ids are in
+-- held. The limits are settings of the function, so that PostgREST applies the statement's limit too (hoisted settings), and no limit
+-- outlives the call.
 --
--- The planner's settings make it use an index for each row. A generic plan that is made while the tables are small would read them whole,
--- and a session keeps it.
+-- The planner's settings make PostgreSQL use an index for each row. A generic plan that is made while the tables are small would read whole
+-- tables, and the session keeps such a plan.
 create or replace function public.auth_sync_process_v1(
   p_works jsonb, p_dry_run boolean default false, p_lock_timeout text default '1500ms', p_limit integer default 64,
   p_skip_held boolean default false
@@ -318,6 +330,7 @@ create or replace function public.auth_sync_process_v1(
 language plpgsql security definer set search_path = ''
 set lock_timeout = '1500ms' set statement_timeout = '3s' set jit = off
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off set plan_cache_mode = force_generic_plan as $$
+#variable_conflict use_variable
 declare
   earlier jsonb;
   held jsonb := '[]';
@@ -366,10 +379,11 @@ begin
   return jsonb_build_object('results', results, 'held', held);
 end $$;
 
--- Records that an event could not be applied at all (unreadable or not_applied), so that it neither blocks others nor is lost. Does so
--- while the event is open, and the lease, if one is given, is still held. Returns whether it was.
+-- Records that an event could not be applied at all (unreadable or not_applied), so that the event is retried and does not block other
+-- events. Records it only if the event is open and the lease, if one is given, is still held. Returns whether it was recorded.
 create or replace function public.auth_sync_fail_v1(p_event_id text, p_outcome text, p_error text, p_lease text) returns boolean
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+#variable_conflict use_variable
 declare
   entry public.integration_sync_log;
 begin

@@ -1,7 +1,7 @@
--- Reconciliation: compares auth.users, the last known states and employees, page by page, and enters the differences into the ledger as
--- events like any other. The run itself is a row of the ledger, too.
+-- Reconciliation: compares auth.users, the last known states and employees, page by page.
+-- Enters the differences into the ledger as events. A run is also a row of the ledger.
 
--- Returns whether an action for this auth user is open already, is held, or needs attention.
+-- Returns whether an action for this auth user is open, is held, or needs attention.
 create or replace function public.auth_sync_is_asked_v1(p_auth_user_id uuid) returns boolean
 language sql stable set search_path = '' as $$
   select exists (select from public.integration_sync_log a
@@ -9,15 +9,15 @@ language sql stable set search_path = '' as $$
       or exists (select from public.auth_sync_held_actions h where h.auth_user_id = p_auth_user_id offset 0)
 $$;
 
--- Returns the auth users after p_after whose state or employee differs from auth.users. Pending changes are left out because they will
--- be applied, and failed ones because an admin decides.
+-- Returns the auth users after p_after whose state or employee differs from auth.users. Omits pending changes, because they will be
+-- applied, and failed changes, because an admin decides.
 --   kind: unknown (never seen), deleted, email, ban, changed; orphan, missing_link, stale_email; and the actions that Auth must perform
 --   for the employee and that are not requested yet: not_disabled, not_enabled, email_not_sent, employee_gone
--- The last row (is_last) is not an auth user but the end of the page; its version is the number of auth users that were compared.
+-- The last row (is_last) marks the end of the page and is not an auth user. Its version is the number of auth users that were compared.
 create or replace function public.auth_sync_drifting_users_v1(p_after uuid, p_limit integer, p_columns jsonb)
 returns table (auth_user_id uuid, kind text, employee_id bigint, version bigint, record jsonb, is_last boolean)
 language plpgsql stable security definer set search_path = '' set timezone = 'UTC' as $$
-#variable_conflict use_column
+#variable_conflict use_variable
 begin
   return query with page as (
     select u.id, u.updated_at,
@@ -25,30 +25,31 @@ begin
       from auth.users u left join public.auth_sync_settings s on true
      where u.id > p_after order by u.id limit p_limit
   ), compared as (
-    select p.id, p.updated_at, p.record, s.version, s.auth_user_id is not null as is_known, e.employee_id,
+    select p.id, p.updated_at, p.record, s.version, s.auth_user_id is not null as is_known, e.employee_id::bigint,
            s.record_hash is not distinct from public.auth_sync_hash_v1(p.record) as is_same,
            coalesce(case
              when s.auth_user_id is null then 'unknown'
              when s.record_hash is distinct from public.auth_sync_hash_v1(p.record) then case
                when p.record ->> 'deleted_at' is not null then 'deleted'
-               when s.email is distinct from lower(btrim(p.record ->> 'email', E' \t\r\n')) then 'email'
+               when s.email is distinct from public.auth_sync_normal_v1(p.record ->> 'email') then 'email'
                when s.banned_until is distinct from (p.record ->> 'banned_until')::timestamptz then 'ban'
                else 'changed' end
              when s.deleted_at is not null then case when e.employee_id is not null then 'orphan' end
              when e.employee_id is not null then case
                when p_columns ? 'email' and s.fields ? 'email' and s.email_confirmed
-                    and s.email is distinct from lower(btrim(e.email::text, E' \t\r\n'))
-                    and not (l.via = 'reconcile' and l.outcome = 'unchanged')  -- the employee kept its own e-mail: reported once
+                    and s.email is distinct from lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default"
+                    and not (l.via = 'reconcile' and l.outcome = 'unchanged')  -- the employee has kept its e-mail, which is reported once
                     and not public.auth_sync_is_asked_v1(p.id)
                then 'stale_email' end
              when s.is_anonymous then null
              when s.employee_number is not null then case
                when (select count(*) = 1 or count(*) filter (where o.is_active is not false) = 1 from public.employees o
-                      where o.employee_number::text = s.employee_number and o.auth_user_id is null)
+                      where o.employee_number::varchar::text = s.employee_number and o.auth_user_id is null)
                then 'missing_link' end
              when s.email_confirmed then case
                when (select count(*) = 1 or count(*) filter (where o.is_active is not false) = 1 from public.employees o
-                      where lower(btrim(o.email::text, E' \t\r\n')) = s.email and o.auth_user_id is null)
+                      where lower(btrim(o.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default" = s.email
+                        and o.auth_user_id is null)
                then 'missing_link' end
            end, (
              select case w.operation
@@ -57,7 +58,7 @@ begin
                       else case when e.employee_id is not null then 'not_disabled' else 'employee_gone' end end
                from public.auth_sync_requested_actions_v1(s.auth_user_id, p_columns) as w
               where (e.is_active is false or s.disabled_at is not null or not p_columns ? 'email'
-                     or e.employee_id is null and s.employee_id is not null)  -- so that few rows need the closer check
+                     or e.employee_id is null and s.employee_id is not null)  -- only few rows then need the closer check
                 and not public.auth_sync_is_asked_v1(s.auth_user_id)
               order by w.operation limit 1)) as kind
       from page p
@@ -73,7 +74,7 @@ begin
                        offset 0)
   )
   select c.id, c.kind, c.employee_id,
-         -- Newer than this user's state, older than any change that is captured during the comparison.
+         -- This version is newer than the user's state, and older than any change that is captured during the comparison.
          greatest(least(coalesce(c.version, -1), 4000000000000000000) + 1,
                   case when c.is_same then 0 else public.auth_sync_version_at_v1(c.updated_at) + 1 end),
          c.record, false
@@ -82,11 +83,12 @@ begin
   select id, null, null, (select count(*) from page), null, true from (select id from page order by id desc limit 1) as last;
 end $$;
 
--- Returns the same for auth users that auth.users does not have: deleted (the state says alive), orphan (only an employee has it).
+-- Returns the differences of auth users that auth.users does not have, in the same form: deleted (the state does not record the deletion),
+-- orphan (only an employee has the user).
 create or replace function public.auth_sync_drifting_gone_v1(p_after uuid, p_limit integer)
 returns table (auth_user_id uuid, kind text, employee_id bigint, version bigint, record jsonb, is_last boolean)
 language plpgsql stable security definer set search_path = '' set timezone = 'UTC' as $$
-#variable_conflict use_column
+#variable_conflict use_variable
 begin
   return query with page as (
     select id from (
@@ -96,7 +98,7 @@ begin
       (select e.auth_user_id from public.employees e where e.auth_user_id > p_after order by 1 limit p_limit)) as candidates
      order by id limit p_limit
   )
-  select p.id, case when s.deleted_at is null and s.auth_user_id is not null then 'deleted' else 'orphan' end, e.employee_id,
+  select p.id, case when s.deleted_at is null and s.auth_user_id is not null then 'deleted' else 'orphan' end, e.employee_id::bigint,
          least(coalesce(s.version, 0), 4000000000000000000) + 1, jsonb_build_object('id', p.id, 'deleted_at', now()), false
     from page p
     left join lateral (
@@ -114,7 +116,7 @@ begin
 end $$;
 
 -- Returns the events that correct these differences: [{event_id, operation, version, auth_user_id, request_data}], oldest version first.
--- Where p_columns has no names, the event of an auth user that was never seen keeps the employee's names ("keeps_names").
+-- If p_columns has no names, the event of an auth user that was never seen keeps the employee's names ("keeps_names").
 create or replace function public.auth_sync_correcting_v1(p_run text, p_part text, p_differing jsonb, p_columns jsonb) returns jsonb
 language sql stable set search_path = '' as $$
   select coalesce(jsonb_agg(to_jsonb(event) order by event.version, event.auth_user_id), '[]')
@@ -127,15 +129,17 @@ language sql stable set search_path = '' as $$
              select case when p_part = 'gone' then 'DELETE' when d.kind = 'unknown' then 'INSERT' else 'UPDATE' end as operation) as o) as event
 $$;
 
--- Compares one page of a run: p_part is users or gone, from p_after on; p_columns are the columns of employees that this service may write,
--- without the names where those of auth users never seen are not to be copied. Enters the differences into the ledger, unless p_run is
--- null (a dry run). Returns {"differences": [{auth_user_id, kind, employee_id}], "events": [...] as auth_sync_process_v1 needs them,
--- "planned": the events of a dry run, which are not in the ledger, "seen": how many were compared, "next": where to continue, or null}.
+-- Compares one page of a run. p_part is users or gone, and p_after is the id to continue after. p_columns are the columns of employees that
+-- this service may write, without the names if those of auth users that were never seen are not to be copied. Enters the differences into
+-- the ledger, unless p_run is null (a dry run). Returns {"differences": [{auth_user_id, kind, employee_id}], "events": [...] for
+-- auth_sync_process_v1, "planned": the events of a dry run, which are not in the ledger, "seen": number of compared users, "next": the id to
+-- continue after, or null}.
 create or replace function public.auth_sync_reconcile_page_v1(
   p_run text, p_part text, p_after uuid, p_limit integer, p_columns jsonb
 ) returns jsonb
 language plpgsql security definer
 set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' set enable_seqscan = off set jit = off as $$
+#variable_conflict use_variable
 declare
   differing jsonb;
   last uuid;
@@ -148,11 +152,11 @@ begin
   end if;
   if p_part = 'users' then
     select jsonb_agg(to_jsonb(d) order by d.auth_user_id) filter (where not d.is_last),
-           max(d.auth_user_id::text) filter (where d.is_last), sum(d.version) filter (where d.is_last)
+           (max(d.auth_user_id::text) filter (where d.is_last))::uuid, sum(d.version) filter (where d.is_last)
       into differing, last, seen from public.auth_sync_drifting_users_v1(p_after, p_limit, p_columns) as d;
   else
     select jsonb_agg(to_jsonb(d) order by d.auth_user_id) filter (where not d.is_last),
-           max(d.auth_user_id::text) filter (where d.is_last), sum(d.version) filter (where d.is_last)
+           (max(d.auth_user_id::text) filter (where d.is_last))::uuid, sum(d.version) filter (where d.is_last)
       into differing, last, seen from public.auth_sync_drifting_gone_v1(p_after, p_limit) as d;
   end if;
 
@@ -181,12 +185,12 @@ begin
     'next', last);
 end $$;
 
--- Begins a run. Returns {"run": its event id, or null where another run is under way; "users", "known": how many auth users and how many
--- known states are to be compared; "failed": how many events are to be retried or need attention; "is_first": whether no run has ended
--- with success}. A run whose process died is recorded as
--- interrupted: it never counts as a success.
+-- Begins a run. Returns {"run": its event id, or null if another run is active; "users", "known": numbers of auth users and of known states
+-- to compare; "failed": number of events that are retried or need attention; "is_first": whether no run has ended with success}. A run
+-- whose process died is recorded as interrupted and never counts as a success.
 create or replace function public.auth_sync_begin_reconcile_v1(p_requested_by text, p_dry_run boolean) returns jsonb
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+#variable_conflict use_variable
 declare
   run text;
 begin
@@ -211,7 +215,7 @@ begin
                             'failed', (select count(*) from public.integration_sync_log where status = 'FAILED' and direction = 'inbound'));
 end $$;
 
--- Ends a run; with p_error it has failed. p_summary is what it did, as JSON. Always returns true.
+-- Ends a run. With p_error the run has failed. p_summary is its result, as JSON. Always returns true.
 create or replace function public.auth_sync_end_reconcile_v1(p_run text, p_error text, p_summary jsonb) returns boolean
 language sql security definer set search_path = '' as $$
   update public.integration_sync_log

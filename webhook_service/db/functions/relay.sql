@@ -1,12 +1,13 @@
--- How a relay takes events from the ledger, under a lease.
+-- Relays claim events of the ledger with these functions.
 
--- Takes up to p_limit events that are due, for p_lease_seconds, the oldest first, and records that this relay is alive. Returns
--- {"events": [{id, event_id, operation, version, auth_user_id, request_data}], "next_in": seconds until the next event is due, or null}.
--- Rows under another relay's lease are skipped; a row whose lease has ended is taken over. First it retries the employees that were
--- added at the same moment as their auth users (link_employees.sql).
+-- Claims up to p_limit due events for p_lease_seconds, the oldest first, and records the time of the relay's pass. Returns {"events": [{id,
+-- event_id, operation, version, auth_user_id, request_data}], "next_in": seconds until the next event is due, or null}. Skips rows that
+-- another relay has leased, unless the lease has ended. Before that, it retries the links of employees who were added at the same time as
+-- their auth users (link_employees.sql).
 create or replace function public.auth_sync_claim_v1(p_relay text, p_limit integer, p_lease_seconds integer) returns jsonb
 language plpgsql security definer
 set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms' set statement_timeout = '3s' set enable_seqscan = off set enable_sort = off set enable_bitmapscan = off set jit = off as $$
+#variable_conflict use_variable
 declare
   claimed jsonb;
   more boolean;
@@ -37,7 +38,7 @@ begin
              order by next_attempt_at limit 100) as soon) end);
 end $$;
 
--- Gives back events that another transaction blocks: they are due again in about five seconds, and this does not count as an attempt.
+-- Gives back events that another transaction blocks. They are due again in about five seconds, and this does not count as an attempt.
 -- Always returns true.
 create or replace function public.auth_sync_postpone_v1(p_event_ids jsonb, p_lease text) returns boolean
 language sql security definer set search_path = '' set enable_seqscan = off as $$

@@ -1,18 +1,19 @@
--- How admins search the ledger, fast in a ledger of any size and for values of any frequency.
+-- The search of the ledger for admins. It is fast in a ledger of any size and for values of any frequency.
 
--- Returns the people that an admin's words mean: the beginning of an e-mail, of a name (first or last name first) or of an employee number;
--- an employee_id, an auth user's id. At most 20 employees, and 20 auth users that belong to none of them.
+-- Returns the people that match the text of an admin: the beginning of an e-mail, of a name (first or last name first) or of an employee
+-- number, an employee_id, or the id of an auth user. Returns at most 20 employees, and 20 auth users that are linked to none of them.
 --
--- Names have no index: with one, each change of a name would write all indexes of employees, on other pages for each person. Instead all
--- employees are read, unless the words are an e-mail or a number. Case is folded only for names whose first letter fits: ascii(), the code
--- of that letter, costs a tenth of it.
+-- Names have no index, because each change of a name would then write all indexes of employees, on different pages for each person. Instead
+-- the function reads all employees, unless the text is an e-mail or a number. It folds the case of a name only if the first letter matches:
+-- ascii(), the code of that letter, takes a tenth of the time.
 create or replace function public.auth_sync_find_people_v1(p_person text)
 returns table (employee_id bigint, auth_user_id uuid, name text, email text)
 language plpgsql stable security definer
 set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off set jit = off as $$
+#variable_conflict use_variable
 declare
-  typed text := left(lower(regexp_replace(btrim(p_person, E' ,\t\r\n'), '[\s,]+', ' ', 'g')), 100);
-  pattern text := replace(replace(replace(typed, '\', '\\'), '%', '\%'), '_', '\_') || '%';
+  typed text := left(lower(regexp_replace(btrim(p_person, E' ,\t\r\n'), E'[\\s,]+', ' ', 'g')), 100);
+  pattern text := replace(replace(replace(typed, E'\\', E'\\\\'), '%', E'\\%'), '_', E'\\_') || '%';
   user_id uuid := case when typed ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then typed::uuid end;
   number bigint := case when typed ~ '^[0-9]{1,18}$' then typed::bigint end;
   may_be_name boolean := typed !~ '@' and user_id is null and number is null;
@@ -27,8 +28,8 @@ begin
     union select s.employee_id from public.auth_user_state s where s.auth_user_id = user_id and s.employee_id is not null
     union select e.employee_id from public.employees e where e.employee_id = number
     union (select e.employee_id from public.employees e
-            where left(lower(btrim(e.email::text, E' \t\r\n')), 100) like pattern limit 20)
-    union (select e.employee_id from public.employees e where left(lower(e.employee_number::text), 100) like pattern limit 20)
+            where left(lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default", 100) like pattern limit 20)
+    union (select e.employee_id from public.employees e where left(lower(e.employee_number::varchar::text), 100) like pattern limit 20)
     union (select e.employee_id from public.employees e
             where may_be_name and (ascii(e.first_name::text) = any (letters) or ascii(e.last_name::text) = any (letters))
               and (lower(btrim(coalesce(e.first_name::text, '') || ' ' || coalesce(e.last_name::text, ''))) like pattern
@@ -38,7 +39,7 @@ begin
     select e.employee_id::bigint, coalesce(e.auth_user_id, e.orphaned_auth_user_id) as auth_user_id,
            nullif(concat_ws(' ', e.first_name::text, e.last_name::text), '') as name, e.email::text as email
       from public.employees e where e.employee_id in (select f.employee_id from found f)
-     order by typed in (lower(btrim(e.email::text, E' \t\r\n')), e.employee_id::text, lower(e.employee_number::text)) desc nulls last, e.employee_id
+     order by typed in (public.auth_sync_normal_v1(e.email::text), e.employee_id::text, lower(e.employee_number::varchar::text)) desc nulls last, e.employee_id
      limit 20
   ), only_users as (
     (select s.auth_user_id, s.email from public.auth_user_state s where left(s.email, 100) like pattern limit 40)
@@ -50,8 +51,8 @@ begin
     where not exists (select from employed m where m.auth_user_id = u.auth_user_id) order by u.email limit 20);
 end $$;
 
--- Returns the kinds of rows in the ledger that a filter allows: an operation with an outcome ('' where there is none yet), which determine
--- direction and status. Read by an index skip scan, one step for each kind.
+-- Returns the kinds of rows in the ledger that a filter allows. A kind is an operation with an outcome ('' if there is none yet). It
+-- determines direction and status. The kinds are read by an index skip scan, one step for each kind.
 create or replace function public.auth_sync_kinds_v1(p_filter jsonb) returns table (operation text, outcome text)
 language sql stable security definer set search_path = '' set enable_seqscan = off set jit = off as $$
   with recursive kinds as (
@@ -68,11 +69,13 @@ language sql stable security definer set search_path = '' set enable_seqscan = o
      and k.direction = coalesce(p_filter ->> 'direction', k.direction) and k.status = coalesce(p_filter ->> 'status', k.status)
 $$;
 
--- Returns a query for the ids of the rows that match a filter, newest first: at most $5 from each of its parts, above $3 and below $4;
--- where p_has_people, the rows of the employees $1 and the auth users $2, by spans of ids. The row comparisons, and id + 0, allow one index
--- only: given `… = … order by id` the planner may walk the whole ledger instead. Finished rows are found by their kinds.
+-- Returns a query for the ids of the rows that match a filter, newest first: at most $5 from each of its parts, above $3 and below $4. If
+-- p_has_people is true, the query returns the rows of the employees $1 and the auth users $2, by spans of ids. The row comparisons, and id
+-- + 0, allow one index only. With `… = … order by id` the planner could read the whole ledger instead. Finished rows are searched by their
+-- kinds.
 create or replace function public.auth_sync_ids_query_v1(p_filter jsonb, p_has_people boolean) returns text
 language plpgsql stable security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   walk text := 'select l.id from public.integration_sync_log l where (%1$s, l.id) > (%2$s, $3) and (%1$s, l.id) < (%2$s, $4)'
                ' and %3$s order by %4$s desc, l.id desc limit $5';
@@ -97,21 +100,23 @@ begin
                   format(walk, 'l.operation, coalesce(l.outcome, '''')', 'k.operation, k.outcome', rest,
                          'l.operation desc, coalesce(l.outcome, '''')'));
   elsif p_filter ? 'status' then
-    rest := public.auth_sync_condition_v1(p_filter - 'status') || ' and l.status in (''PENDING'', ''FAILED'')';  -- as the index has it
+    rest := public.auth_sync_condition_v1(p_filter - 'status') || ' and l.status in (''PENDING'', ''FAILED'')';  -- the predicate of the index
     return format(walk, 'l.status', quote_literal(p_filter ->> 'status'), rest, 'l.status');
   end if;
   return format('select l.id from public.integration_sync_log l where l.id > $3 and l.id < $4 and %s order by l.id desc limit $5',
                 public.auth_sync_condition_v1(p_filter));
 end $$;
 
--- Returns the ids of the rows that a filter matches, below p_below, newest first; with p_employees and p_users, only theirs. With p_any,
--- where only the number of rows matters, any of them, up to p_limit. No plan may sort, because it would read all matching rows.
+-- Returns the ids of the rows that match a filter, below p_below, newest first. With p_employees and p_users, it returns only the rows of
+-- these people. With p_any, it returns any matching rows up to p_limit, for callers that need only their number. No plan may sort, because
+-- a sort would read all matching rows.
 create or replace function public.auth_sync_page_v1(
   p_filter jsonb, p_below bigint, p_limit integer, p_employees bigint[] default null, p_users uuid[] default null, p_any boolean default false
 ) returns bigint[]
 language plpgsql stable security definer
 set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 set enable_bitmapscan = off set enable_sort = off set enable_incremental_sort = off set jit = off as $$
+#variable_conflict use_variable
 declare
   wanted jsonb := jsonb_strip_nulls(p_filter);
   above bigint;
@@ -141,7 +146,7 @@ begin
   return coalesce(ids, '{}');
 end $$;
 
--- Returns events as lists show them, newest first, each with "person": the present name or e-mail of the person it concerns.
+-- Returns events for lists, newest first, each with "person": the current name or e-mail of the event's person.
 create or replace function public.auth_sync_events_json_v1(p_ids bigint[]) returns jsonb
 language sql stable security definer set search_path = '' set enable_seqscan = off set jit = off as $$
   select coalesce(jsonb_agg(public.auth_sync_event_json_v1(l) || jsonb_build_object('person', coalesce(
@@ -151,10 +156,11 @@ language sql stable security definer set search_path = '' set enable_seqscan = o
     from public.integration_sync_log l where l.id = any (p_ids)
 $$;
 
--- Returns a page as admins see it: {"events": [... with "person"], "next": the id to continue below, or null, "people": the persons that
--- the person filter means, [{employee_id, auth_user_id, name, email}]}.
+-- Returns a page for admins: {"events": [... with "person"], "next": the id to continue below, or null, "people": the people that match the
+-- person filter, [{employee_id, auth_user_id, name, email}]}.
 create or replace function public.auth_sync_search_v1(p_filter jsonb, p_below bigint, p_limit integer) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   ids bigint[] := public.auth_sync_page_v1(p_filter, p_below, p_limit + 1);
 begin
@@ -164,9 +170,10 @@ begin
     'people', (select coalesce(jsonb_agg(to_jsonb(p)), '[]') from public.auth_sync_find_people_v1(p_filter ->> 'person') as p));
 end $$;
 
--- Returns how many rows a filter matches: {"matched", "is_estimated"}; exact up to 10,000.
+-- Returns the number of rows that match a filter: {"matched", "is_estimated"}. The number is exact up to 10,000.
 create or replace function public.auth_sync_event_counts_v1(p_filter jsonb) returns jsonb
 language plpgsql volatile security definer set search_path = '' set enable_seqscan = off set jit = off as $$
+#variable_conflict use_variable
 declare
   matched bigint := cardinality(public.auth_sync_page_v1(p_filter, null, 10001, p_any => true));
   plan jsonb;
@@ -180,10 +187,11 @@ begin
 end $$;
 
 -- Returns the events of the last p_hours (at most 72) by hour: {"hours": [{hour, direction, outcome (or pending), events}],
--- "is_estimated"}. Where there may be more than 100,000 events, a sample of ids is counted and multiplied.
+-- "is_estimated"}. If there may be more than 100,000 events, the function counts a sample of ids and multiplies the result.
 create or replace function public.auth_sync_hours_v1(p_hours integer) returns jsonb
 language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_bitmapscan = off set jit = off as $$
+#variable_conflict use_variable
 declare
   since timestamptz := date_trunc('hour', now()) - make_interval(hours => least(greatest(p_hours, 1), 72) - 1);
   above bigint := (select r.above from public.auth_sync_id_range_v1(jsonb_build_object('since', since)) as r);

@@ -1,9 +1,11 @@
--- The sender: at the end of a transaction that captured a change, a trigger on the ledger posts the row as a signed webhook if posting is
--- set up, else it wakes the relays. Like capture, it cannot make a transaction fail.
+-- The sender: a trigger on the ledger that runs at the end of a transaction that captured a change.
+-- If posting is set up, it posts the row as a signed webhook. Otherwise it wakes the relays. Like capture, it cannot make a transaction
+-- fail.
 
 -- Returns the HMAC-SHA256 of p_content. pgcrypto may be installed in any schema (on Supabase: extensions).
 create or replace function public.auth_sync_hmac_v1(p_content bytea, p_key bytea) returns bytea
 language plpgsql stable set search_path = '' as $$
+#variable_conflict use_variable
 declare
   place name;
   result bytea;
@@ -17,19 +19,19 @@ begin
   return result;
 end $$;
 
--- Returns the keys that events are signed with, newest first. p_secrets holds whsec_ secrets separated by space or comma, as in
--- WEBHOOK_SECRETS.
+-- Returns the keys that sign events, newest first. p_secrets has whsec_ secrets separated by space or comma, as in WEBHOOK_SECRETS.
 create or replace function public.auth_sync_keys_v1(p_secrets text) returns bytea[]
 language sql immutable set search_path = '' as $$
   select array_agg(decode(substr(s.secret, 7), 'base64') order by s.position)
-    from regexp_split_to_table(p_secrets, '[\s,|]+') with ordinality as s (secret, position)
-   where s.secret like 'whsec\_%'
+    from regexp_split_to_table(p_secrets, E'[\\s,|]+') with ordinality as s (secret, position)
+   where s.secret like E'whsec\\_%'
 $$;
 
--- Returns the headers that sign a body (https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md).
--- Each secret makes one signature, so that in a rotation either side may get the new secret first.
+-- Returns the headers that sign a body (https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md). Each
+-- secret makes one signature, so that in a rotation either side may get the new secret first.
 create or replace function public.auth_sync_signed_v1(p_event_id text, p_body jsonb) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   secrets text;
   moment text := floor(extract(epoch from clock_timestamp()))::text;
@@ -49,6 +51,7 @@ end $$;
 -- Posts an event through pg_net, which sends the bytes of p_body::text after this transaction has committed. Returns whether it was posted.
 create or replace function public.auth_sync_post_v1(p_event_id text, p_body jsonb) returns boolean
 language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   url text;
 begin
@@ -61,23 +64,24 @@ begin
   return true;
 exception when others then
   if sqlstate = '55P03' then
-    perform set_config('auth_sync.blocked', 'on', true);  -- as in capture, the transaction waits for a lock only once
+    perform set_config('auth_sync.blocked', 'on', true);  -- the transaction waits for a lock only once, as in capture
   end if;
   raise warning 'webhook-service: event % was not posted (%); the relay will apply it', p_event_id, sqlstate;
   return false;
 end $$;
 
--- Notifies the relays that a row is due. A full notification queue would make the commit fail, so nothing is sent while the queue is at
--- least half full; the relays then find the row by polling.
+-- Notifies the relays that a row is due. A full notification queue would make the commit fail, so the function sends nothing while the
+-- queue is at least half full. The relays then find the row by polling.
 create or replace function public.auth_sync_notify_v1() returns void
 language sql security definer set search_path = '' as $$
   select pg_notify('auth_sync', '') where pg_notification_queue_usage() < 0.5
 $$;
 
--- Trigger: runs at the end of a transaction that captured a change, once for each user. Posts the ledger's row as it
--- is at that time, or wakes the relays.
+-- Trigger: runs at the end of a transaction that captured a change, once for each user. Posts the current row of the ledger, or wakes the
+-- relays.
 create or replace function public.auth_sync_send_v1() returns trigger
 language plpgsql security definer set search_path = '' set lock_timeout = '200ms' set enable_seqscan = off set jit = off as $$
+#variable_conflict use_variable
 declare
   body jsonb;
   webhook_time interval;
@@ -101,7 +105,7 @@ exception when others or assert_failure then
   return null;
 end $$;
 
--- Writes the service's settings that the triggers need; called by `migrate`. Always returns true.
+-- Writes the service's settings that the triggers need. `migrate` calls it. Always returns true.
 create or replace function public.auth_sync_configure_v1(p_name_fields jsonb, p_columns jsonb) returns boolean
 language sql security definer set search_path = '' as $$
   insert into public.auth_sync_settings (name_fields, columns) values (p_name_fields, p_columns)
@@ -109,25 +113,26 @@ language sql security definer set search_path = '' as $$
   select true
 $$;
 
--- Sets the URL that captured events are posted to, and the secrets that sign them: one or several whsec_ secrets, newest first, as in
--- WEBHOOK_SECRETS. A null URL stops the posting; the relay then applies every event. Returns a sentence for the caller. A refusal is
--- returned too, not raised, because PostgreSQL would log the failed statement with its secrets.
+-- Sets the URL to which captured events are posted, and the secrets that sign them: one or several whsec_ secrets, newest first, as in
+-- WEBHOOK_SECRETS. A null URL stops the posting, and the relay then applies every event. Returns a sentence for the caller. It also returns
+-- a refusal instead of raising an error, because PostgreSQL would log the failed statement with its secrets.
 create or replace function public.auth_sync_send_to(p_url text, p_secrets text) returns text
 language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   missing text;
   keys bytea[];
   vaulted uuid;
 begin
   if p_url is null then
-    update public.auth_sync_settings set webhook_url = null;
+    update public.auth_sync_settings set webhook_url = null where only_row;
     if public.auth_sync_relation_v1('vault.secrets') is not null then
       execute 'delete from vault.secrets where name = ''auth_sync_webhook_secrets''';
     end if;
     return 'events are not posted; the relay applies every event';
   end if;
 
-  if p_url !~ '^https?://[^\s/@]+(/\S*)?$' then
+  if p_url !~ E'^https?://[^\\s/@]+(/\\S*)?$' then
     return 'refused: the URL must begin with https:// (or http://), and must not contain a password';
   end if;
   select string_agg(m.what, ', ') into missing
@@ -145,7 +150,7 @@ begin
     keys := null;
   end;
   if keys is null or exists (select from unnest(keys) as k where length(k) not between 24 and 64)
-     or cardinality(keys) <> (select count(*) from regexp_split_to_table(p_secrets, '[\s,|]+') as s where s not in ('', 'v1')) then
+     or cardinality(keys) <> (select count(*) from regexp_split_to_table(p_secrets, E'[\\s,|]+') as s where s not in ('', 'v1')) then
     return 'refused: each secret must be whsec_ and base64 of 24 to 64 bytes';
   end if;
 
@@ -160,7 +165,7 @@ begin
                 case cardinality(keys) when 1 then 'one secret' else cardinality(keys) || ' secrets' end);
 end $$;
 
--- Returns a request for `doctor`: {"body", "headers"}, signed as events are, with a body that is not an event.
+-- Returns a request for `doctor`: {"body", "headers"}. It is signed in the same way as an event, but its body is not an event.
 create or replace function public.auth_sync_signed_probe_v1() returns jsonb
 language sql volatile security definer set search_path = '' as $$
   select jsonb_build_object('body', '{"type": "doctor"}',

@@ -1,7 +1,7 @@
--- The numbers that health probes, monitoring, `doctor` and the summary read.
+-- Numbers for health probes, monitoring, `doctor` and the summary.
 
--- Returns what is installed, for health probes: {"migration": the newest number, or null, "functions": the digests of the functions that
--- were installed in this database, newest first}.
+-- Returns the installed version, for health probes: {"migration": the newest number, or null, "functions": the digests of the functions
+-- that were installed in this database, newest first}.
 create or replace function public.auth_sync_schema_v1() returns jsonb
 language sql stable security definer set search_path = '' as $$
   select jsonb_build_object(
@@ -9,24 +9,35 @@ language sql stable security definer set search_path = '' as $$
     'functions', (select coalesce(jsonb_agg(digest order by applied_at desc), '[]') from public.auth_sync_functions))
 $$;
 
--- Returns cheap facts for health probes, ages in seconds, each null where there is none: {"migration": the newest number,
--- "relay_last_run_seconds", "oldest_pending_seconds": how long the oldest pending event has waited, "last_event_seconds"}.
+-- Returns whether the database accepts no writes, because it is a replica or its disk is full (Supabase then makes it read-only). The
+-- transaction's own setting does not show this, because PostgREST calls a stable function in a read-only transaction.
+create or replace function public.auth_sync_is_read_only_v1() returns boolean
+language sql stable security definer set search_path = '' as $$
+  select pg_is_in_recovery() or current_setting('default_transaction_read_only') = 'on'
+$$;
+
+-- Returns facts for health probes that are fast to read: {"migration": the newest number, "is_read_only", "relay_last_run_seconds",
+-- "oldest_pending_seconds": how long the oldest pending event has waited, "last_event_seconds", "failing_loops": see
+-- auth_sync_failing_loops_v1}. An age is null if there is no such relay or event.
 create or replace function public.auth_sync_readiness_v1() returns jsonb
 language sql stable security definer set search_path = '' as $$
   select jsonb_build_object(
     'migration', (select max(number) from public.auth_sync_migrations),
+    'is_read_only', public.auth_sync_is_read_only_v1(),
     'relay_last_run_seconds', (select extract(epoch from now() - max(last_run_at)) from public.auth_sync_relays),
     'oldest_pending_seconds', (select extract(epoch from now() - created_at) from public.integration_sync_log
                                 where status = 'PENDING' and direction = 'inbound' order by id limit 1),
     'last_event_seconds', (select extract(epoch from now() - created_at) from public.integration_sync_log
-                             where direction = 'inbound' order by id desc limit 1))
+                             where direction = 'inbound' order by id desc limit 1),
+    'failing_loops', public.auth_sync_failing_loops_v1())
 $$;
 
 -- Returns the number of rows by status and outcome: {"events": {status: n}, "outcomes": {outcome: n}, "needs_attention", "is_estimated"}.
--- Pending and failed rows are counted exactly; SUCCESS rows too in a small ledger, and in one of more than 250,000 rows as the planner
--- estimates them, because counting millions would take seconds.
+-- Pending and failed rows are counted exactly. SUCCESS rows are counted exactly in a small ledger. In a ledger of more than 250,000 rows
+-- their number is the planner's estimate, because counting millions would take seconds.
 create or replace function public.auth_sync_counts_v1() returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
+#variable_conflict use_variable
 declare
   rows_in_all bigint := (select greatest(reltuples, 0) from pg_catalog.pg_class where oid = 'public.integration_sync_log'::regclass);
   is_estimated boolean := rows_in_all > 250000;
@@ -63,8 +74,8 @@ begin
 end $$;
 
 -- Returns the summary for admins, quickly in a company of any size: the keys of auth_sync_counts_v1, "last_event_at", "oldest_pending_at",
--- "relay_last_run_at" (each null where there is none), "actions": {"open", "needs_attention", "oldest_open_at"}, "employees": as
--- auth_sync_employees_summary_v1 returns them.
+-- "relay_last_run_at" (each null if there is none), "actions": {"open", "needs_attention", "oldest_open_at"}, "employees": the result of
+-- auth_sync_employees_summary_v1.
 create or replace function public.get_auth_sync_summary() returns jsonb
 language sql stable security definer set search_path = '' as $$
   select public.auth_sync_counts_v1() || jsonb_build_object(
@@ -80,12 +91,14 @@ language sql stable security definer set search_path = '' as $$
 $$;
 
 -- Returns the ledger's metrics, ages in seconds: {"backlog_events", "backlog_oldest_seconds", "failed_events", "needs_attention_events",
--- "open_actions", "open_actions_oldest_seconds", "needs_attention_actions", "relay_last_run_seconds", "last_event_seconds"}; the
--- last two are null where there has been none. Each part reads at most 20,000 rows of an index and counts up to 10,000, because a larger
--- number would not change what an admin does. The oldest is then the oldest of the rows that are due first.
+-- "open_actions", "open_actions_oldest_seconds", "needs_attention_actions", "failing_loops", "relay_last_run_seconds",
+-- "last_event_seconds"}. The last two are null if no relay has run or there is no event. Each part reads at most 20,000 rows of an index
+-- and counts up to 10,000, because a larger number would not change the decision of an admin. The oldest row is then the oldest of the
+-- rows that are due first.
 create or replace function public.auth_sync_metrics_v1() returns jsonb
 language plpgsql stable security definer
 set search_path = '' set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
+#variable_conflict use_variable
 declare
   most constant bigint := 10000;
   numbers jsonb;
@@ -113,14 +126,34 @@ begin
          (select count(*) filter (where direction = 'inbound') as events,
                  count(*) filter (where direction = 'outbound') as actions from failures where next_attempt_at is null) as f;
   return numbers || jsonb_build_object(
+    'failing_loops', jsonb_array_length(public.auth_sync_failing_loops_v1()),
     'relay_last_run_seconds', (select extract(epoch from now() - max(last_run_at)) from public.auth_sync_relays),
     'last_event_seconds', (select extract(epoch from now() - created_at) from public.integration_sync_log
                              where direction = 'inbound' order by id desc limit 1));
 end $$;
 
+-- Describes in words the columns of employees that are missing or have a type that this service cannot use. Returns null if all columns fit.
+-- The owner may have changed the columns after the installation. The preflight of `migrate` makes the same check.
+create or replace function public.auth_sync_unfit_columns_v1() returns text
+language sql stable security definer set search_path = '' as $$
+  select string_agg(format('%s must be %s, is %s', w.attname, array_to_string(w.allowed, ' or '),
+                           coalesce(pg_catalog.format_type(a.atttypid, a.atttypmod), 'missing')), '; ')
+    from (values ('employee_id', array['bigint', 'integer', 'smallint'], array['int8', 'int4', 'int2']),
+                 ('email', array['text', 'varchar', 'citext'], array['text', 'varchar', 'citext']),
+                 ('first_name', array['text', 'varchar', 'citext'], array['text', 'varchar', 'citext']),
+                 ('last_name', array['text', 'varchar', 'citext'], array['text', 'varchar', 'citext']),
+                 ('auth_user_id', array['uuid'], array['uuid']),
+                 ('is_active', array['boolean'], array['bool'])) as w (attname, allowed, internal)
+    left join pg_catalog.pg_attribute a
+      on a.attrelid = to_regclass('public.employees') and a.attname = w.attname and not a.attisdropped
+    left join pg_catalog.pg_type t on t.oid = a.atttypid
+   where t.typname is null or not t.typname::text = any (w.internal)
+$$;
+
 -- Returns the facts that `doctor` checks; webhook_service/doctor says what they mean.
 create or replace function public.auth_sync_inspect_v1() returns jsonb
 language plpgsql stable security definer set search_path = '' set statement_timeout = '3s' as $$
+#variable_conflict use_variable
 declare
   facts jsonb;
   worker_is_up boolean;
@@ -131,8 +164,10 @@ declare
 begin
   select jsonb_build_object(
     'now', extract(epoch from clock_timestamp()),
+    'is_read_only', public.auth_sync_is_read_only_v1(),
     'has_auth_users', public.auth_sync_relation_v1('auth.users') is not null,
     'owner_sees_all', (select r.rolsuper or r.rolbypassrls from pg_catalog.pg_roles r where r.rolname = current_user),
+    'unfit_columns', public.auth_sync_unfit_columns_v1(),
     'triggers', (select jsonb_object_agg(t.name, t.is_right) from public.auth_sync_triggers_v1() as t where t.relation is not null),
     'open_to_strangers', (
       select coalesce(jsonb_agg(p.oid::regprocedure::text), '[]') from pg_catalog.pg_proc p
@@ -169,6 +204,7 @@ begin
                                           'needs_attention', count(*) filter (where next_attempt_at is null),
                                           'overdue_seconds', extract(epoch from now() - min(created_at) filter (where priority = 0 and next_attempt_at < now())))
                   from public.integration_sync_log where status <> 'SUCCESS' and direction = 'outbound'),
+    'failing_loops', public.auth_sync_failing_loops_v1(),
     'auth_failures', (select failures from public.auth_sync_rate),
     'last_event_at', (select extract(epoch from coalesce(
                         (select created_at from public.integration_sync_log where direction = 'inbound' order by id desc limit 1),
@@ -195,7 +231,7 @@ begin
     begin
       execute 'select count(*) > 0 from vault.decrypted_secrets where name = ''auth_sync_webhook_secrets''' into secret_is_there;
     exception when others then
-      null;  -- this role may not read it, so the trigger may not either
+      null;  -- this role may not read the table, so the trigger may not either
     end;
   end if;
   if (facts ->> 'has_pg_net')::boolean then

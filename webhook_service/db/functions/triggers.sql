@@ -1,10 +1,10 @@
--- The triggers: their definitions and tables, and their installation.
+-- The triggers: their definitions, their tables, and their installation.
 
--- Returns the triggers that belong in this database, their tables (null where the table does not exist), and whether each is in place,
--- enabled and defined as here.
+-- Returns the triggers that belong in this database, with their tables (null if the table does not exist). Also returns whether each
+-- trigger exists, is enabled, and has the definition of this file.
 create or replace function public.auth_sync_triggers_v1()
 returns table (name text, relation regclass, definition text, is_right boolean)
-language sql stable security definer set search_path = '' as $$
+language sql stable security definer set search_path = '' set quote_all_identifiers = off as $$
   select w.name, public.auth_sync_relation_v1(w.relation), w.definition,
          exists (select from pg_catalog.pg_trigger t
                   where t.tgrelid = public.auth_sync_relation_v1(w.relation) and t.tgname = w.name and t.tgenabled in ('O', 'A')
@@ -43,14 +43,29 @@ language sql stable security definer set search_path = '' as $$
     ) as w (name, relation, definition)
 $$;
 
--- Installs the triggers that are missing, disabled or defined differently. Returns their names. Safe to repeat.
+-- Returns the triggers of this service that are on a wrong table. This happens if employees is renamed and another table gets its name.
+create or replace function public.auth_sync_stray_triggers_v1() returns table (name text, relation regclass)
+language sql stable security definer set search_path = '' as $$
+  select t.tgname, t.tgrelid::regclass
+    from pg_catalog.pg_trigger t
+    join pg_catalog.pg_proc p on p.oid = t.tgfoid and p.pronamespace = 'public'::regnamespace and p.proname ~ '^auth_sync_'
+    join public.auth_sync_triggers_v1() as w on w.name = t.tgname
+   where t.tgrelid is distinct from w.relation
+$$;
+
+-- Installs the triggers that are missing, disabled or defined differently, and drops the stray triggers. Returns the names of the installed
+-- triggers. The function can be called again.
 create or replace function public.auth_sync_install_v1() returns jsonb
 language plpgsql set search_path = '' set lock_timeout = '5s' as $$
+#variable_conflict use_variable
 declare
   wanted record;
   installed jsonb := '[]';
 begin
-  perform pg_advisory_xact_lock(1468927316450918833);  -- many processes may start at once: one installs, the others find it done
+  perform pg_advisory_xact_lock(1468927316450918833);  -- if many processes start at once, one installs the triggers
+  for wanted in select * from public.auth_sync_stray_triggers_v1() as s loop
+    execute format('drop trigger %I on %s', wanted.name, wanted.relation);
+  end loop;
   for wanted in select * from public.auth_sync_triggers_v1() as t loop
     continue when wanted.relation is null;
     if not wanted.is_right then

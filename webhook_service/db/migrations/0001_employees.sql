@@ -1,7 +1,7 @@
--- The records of what is installed, and the employees table where it is missing. Safe to run again. An existing employees table keeps its
--- rows and columns; missing columns are added.
+-- Creates the records of the installed version, and the employees table if it is missing. The script can run again. An existing employees
+-- table keeps its rows and columns, and gets the columns that it lacks. The preflight has refused a table that the service cannot use.
 
-set local lock_timeout = '5s';  -- failing and being run again is better than blocking all other sessions
+set local lock_timeout = '5s';  -- a migration that fails can run again; a longer wait would block all other sessions
 
 create table if not exists public.auth_sync_migrations (
   number integer primary key,
@@ -34,7 +34,7 @@ begin
       auth_user_id uuid,
       is_active boolean not null default true
     );
-    -- An existing table keeps the rights and policies of its owner.
+    -- An existing table keeps the privileges and policies of its owner.
     alter table public.employees enable row level security;
     for stranger in select rolname from pg_catalog.pg_roles where rolname in ('anon', 'authenticated') loop
       execute format('revoke all on table public.employees from %I', stranger);
@@ -43,62 +43,25 @@ begin
   end if;
 end $$;
 
--- The columns that the service reads or writes. Only constant defaults, so that no row is rewritten.
+-- The columns that the service reads or writes. They have only constant defaults, so that PostgreSQL rewrites no row.
 alter table public.employees
   add column if not exists email text,
   add column if not exists first_name text,
   add column if not exists last_name text,
   add column if not exists employee_number text,
   add column if not exists auth_user_id uuid,
-  add column if not exists is_active boolean not null default true,
   add column if not exists orphaned_at timestamptz,
   add column if not exists orphaned_auth_user_id uuid;
 
-comment on column public.employees.auth_user_id is 'the auth user this employee signs in as; written by webhook-service';
-comment on column public.employees.orphaned_at is
-  'when the linked auth user was deleted; null where the employee has a login or never had one';
-comment on column public.employees.orphaned_auth_user_id is 'the deleted auth user';
-
--- Refuses an employees table that the service cannot serve well, and lists everything that has to change.
-do $$
-declare
-  wrong text;
-begin
-  select string_agg(format('%s must be %s, is %s', w.attname, w.wanted, case
-                             when a.attname is null then 'missing'
-                             when a.attgenerated <> '' then 'generated'
-                             else pg_catalog.format_type(a.atttypid, a.atttypmod) end), '; ')
-    into wrong
-    from (values ('employee_id', 'bigint', array['int2', 'int4', 'int8']),
-                 ('email', 'text', array['text', 'varchar', 'citext']),
-                 ('first_name', 'text', array['text', 'varchar', 'citext']),
-                 ('last_name', 'text', array['text', 'varchar', 'citext']),
-                 ('auth_user_id', 'uuid', array['uuid']),
-                 ('is_active', 'boolean', array['bool'])) as w (attname, wanted, allowed)
-    left join pg_catalog.pg_attribute a
-      on a.attrelid = 'public.employees'::regclass and a.attname = w.attname and not a.attisdropped
-    left join pg_catalog.pg_type t on t.oid = a.atttypid
-   where t.typname is null or a.attgenerated <> '' or not t.typname = any (w.allowed);
-  if wrong is not null then
-    raise exception 'public.employees cannot be used: %', wrong using errcode = 'datatype_mismatch';
-  end if;
-  if not exists (
-    select from pg_catalog.pg_index i
-      join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attname = 'employee_id'
-     where i.indrelid = 'public.employees'::regclass and i.indisunique and i.indisvalid and i.indpred is null
-       and i.indnkeyatts = 1 and i.indkey[0] = a.attnum
-  ) or exists (select from pg_catalog.pg_inherits where inhparent = 'public.employees'::regclass) then
-    raise exception 'public.employees cannot be used: employee_id must be unique, in one table without children'
-      using errcode = 'invalid_table_definition';
-  end if;
-  if exists (select from pg_catalog.pg_class c where c.oid = 'public.employees'::regclass and c.relforcerowsecurity)
-     and not (select r.rolsuper or r.rolbypassrls from pg_catalog.pg_roles r where r.rolname = current_user) then
-    raise exception 'public.employees cannot be used: its forced row level security would hide employees from webhook-service'
-      using errcode = 'insufficient_privilege';
-  end if;
-  if exists (select from public.employees where auth_user_id is not null group by auth_user_id having count(*) > 1) then
-    raise exception 'public.employees cannot be used: several employees have the same auth_user_id'
-      using errcode = 'unique_violation',
-            hint = 'select auth_user_id, array_agg(employee_id) from employees group by 1 having count(*) > 1';
+do $$ begin
+  if not exists (select from pg_catalog.pg_attribute
+                  where attrelid = 'public.employees'::regclass and attname = 'is_active' and not attisdropped) then
+    alter table public.employees add column is_active boolean not null default true;
+    comment on column public.employees.is_active is 'added by webhook-service as true for everybody; false for employees who have left';
   end if;
 end $$;
+
+comment on column public.employees.auth_user_id is 'the auth user this employee signs in as; written by webhook-service';
+comment on column public.employees.orphaned_at is
+  'when the linked auth user was deleted; null if the employee has a login or never had one';
+comment on column public.employees.orphaned_auth_user_id is 'the deleted auth user';

@@ -1,13 +1,14 @@
--- Brings a database from before the first release to the names of the other migrations. Changes nothing in any other database.
+-- Renames the objects of a database from before the first release to the names of the other migrations. Changes nothing in any other
+-- database.
 
 set local lock_timeout = '5s';
 
--- Names by which employees were searched, with the triggers on employees that kept them.
+-- The columns with names for the search of employees, and the triggers on employees that kept them up to date.
 drop function if exists public.auth_sync_employees_named_v1() cascade;
 drop function if exists public.auth_sync_fill_names_v1(bigint, bigint, xid);
 drop table if exists public.auth_sync_names;
 
--- Functions that have another signature or another name now.
+-- Functions that now have another signature or another name.
 drop function if exists public.auth_sync_process_v1(jsonb, boolean, text);
 drop function if exists public.auth_sync_process_v2(jsonb, boolean, text, integer, boolean);
 drop function if exists public.auth_sync_employees_wish_v1() cascade;
@@ -29,6 +30,6 @@ do $$ begin
     alter table public.auth_sync_hires add column if not exists noted_at timestamptz not null default clock_timestamp();
   end if;
   if exists (select from pg_catalog.pg_attribute where attrelid = to_regclass('public.auth_sync_notices') and attname = 'told_at') then
-    drop table public.auth_sync_notices;  -- made anew below: a condition that still holds is notified once more
+    drop table public.auth_sync_notices;  -- created again below; a condition that still holds is notified once more
   end if;
 end $$;

@@ -3,9 +3,10 @@
 
 set local lock_timeout = '5s';
 
--- Returns whether a row is in one of the allowed states. In PL/pgSQL, which compiles it once in each session: PostgreSQL parses each check
--- expression again in every statement that writes, and those of nine constraints took longer than writing an index. Existing rows are not
--- checked again when this function changes: a migration that changes it adds the constraint again, with the next version of the function.
+-- Returns whether a row is in one of the allowed states. PL/pgSQL compiles the function once in each session. PostgreSQL parses a check
+-- expression again in every statement that writes, and the expressions of nine constraints took longer than writing an index. PostgreSQL
+-- does not check existing rows again when this function changes. A migration that changes it must add the constraint again, with the next
+-- version of the function.
 create or replace function public.auth_sync_is_known_state_v1(
   p_direction text, p_operation text, p_status text, p_outcome text, p_error_message text,
   p_next_attempt_at timestamptz, p_completed_at timestamptz, p_lease text
@@ -60,25 +61,26 @@ create table if not exists public.integration_sync_log (
     direction, operation, status, outcome, error_message, next_attempt_at, completed_at, lease))
 );
 alter table public.integration_sync_log enable row level security;
-alter table public.integration_sync_log validate constraint known_state;  -- it was added unvalidated to ledgers from before 1.0
+alter table public.integration_sync_log validate constraint known_state;  -- ledgers from before 1.0 have it unvalidated
 
 comment on table public.integration_sync_log is 'webhook-service: one row for each event, action or run of reconciliation';
 comment on column public.integration_sync_log.event_id is 'the webhook-id of the event';
 comment on column public.integration_sync_log.version is 'orders the events of one auth user; the newest wins';
 comment on column public.integration_sync_log.request_data is
-  'the payload of a captured event (mapped columns only), else the mapped state of the auth user; never a password hash or a token';
+  'the payload of a captured event (mapped columns only), otherwise the mapped state of the auth user; never a password hash or a token';
 comment on column public.integration_sync_log.changes is 'the changes of the employee: {column: {"from": …, "to": …}}';
-comment on column public.integration_sync_log.next_attempt_at is 'when a failed row is retried; null: not retried, the row needs attention';
+comment on column public.integration_sync_log.next_attempt_at is
+  'when a failed row is retried; null if it is not retried and needs attention';
 comment on column public.integration_sync_log.lease is
-  'the process that works on the row at this moment; only the lease''s holder may settle it';
-comment on column public.integration_sync_log.leased_until is 'when the lease ends unless its holder ends it earlier';
+  'the process that has claimed the row; only this process may settle it';
+comment on column public.integration_sync_log.leased_until is 'when the lease ends, unless its process ends it earlier';
 comment on column public.integration_sync_log.priority is
-  'actions: 0 for single actions, 1 for those of bulk statements, which are performed after the single ones';
+  'actions only: 1 for actions of bulk statements, which are performed after all other actions, otherwise 0';
 comment on column public.integration_sync_log.via is
-  'how an event came to be applied: webhook, relay, reconcile, employees; capture, reconcile or employees while it is pending. '
-  'For an action, its origin: employees (a change of the table), admin, provision, or the event that found it missing';
+  'the origin of a pending event: capture, reconcile or employees; then what applied it: webhook, relay, reconcile or employees. '
+  'The origin of an action: employees (a change of the table), admin, provision, or the via of the event that requested it';
 
--- The rows that are due, for events and for actions; and the open rows of one auth user.
+-- The due rows, for events and for actions; and the open rows of one auth user.
 create index if not exists integration_sync_log_due_idx
   on public.integration_sync_log (next_attempt_at, id)
   where status <> 'SUCCESS' and direction = 'inbound' and next_attempt_at is not null;
@@ -88,35 +90,35 @@ create index if not exists integration_sync_log_actions_idx
 create index if not exists integration_sync_log_open_idx
   on public.integration_sync_log (auth_user_id, version) where status <> 'SUCCESS';
 
--- Nearly all rows are SUCCESS; those are found by operation and outcome (kind_idx). The predicate differs from the other partial indexes on
--- purpose: the planner must not use this index for the open events of a user.
+-- Nearly all rows are SUCCESS. They are searched by operation and outcome (kind_idx). The predicate differs from those of the other partial
+-- indexes, so that the planner cannot use this index for the open events of a user.
 create index if not exists integration_sync_log_unfinished_idx on public.integration_sync_log (status, id) where status in ('PENDING', 'FAILED');
 
--- Both indexes are read from their end: the newest rows with an outcome, and the newest that need attention.
+-- Both indexes are read from their end: the newest rows with an outcome, and the newest rows that need attention.
 create index if not exists integration_sync_log_kind_idx on public.integration_sync_log (operation, coalesce(outcome, ''), id);
 create index if not exists integration_sync_log_needs_attention_idx
   on public.integration_sync_log ((id + 0)) where status = 'FAILED' and next_attempt_at is null;
 create index if not exists integration_sync_log_ambiguous_idx
   on public.integration_sync_log (auth_user_id) where status = 'FAILED' and outcome = 'ambiguous';
 
--- The events of one person, by spans of 2^18 ids (262,144), so that new rows are written side by side. In indexes on the person alone, each
--- event would write a page of its own in two indexes of the whole history, which do not fit into memory in a large company.
+-- The events of one person, by spans of 2^18 ids (262,144), so that new rows are written beside each other. In indexes on the person alone,
+-- each event would write separate pages in two indexes of the whole history, which do not fit into memory in a large company.
 create index if not exists integration_sync_log_users_idx on public.integration_sync_log ((id >> 18), auth_user_id, id);
 create index if not exists integration_sync_log_employees_idx on public.integration_sync_log ((id >> 18), employee_id, id) where employee_id is not null;
 
--- Actions are few, and are searched at each change of an employee. A login that is being created has no auth user yet.
+-- The ledger has few actions, and each change of an employee searches them. A login that is being created has no auth user yet.
 create index if not exists integration_sync_log_sent_idx on public.integration_sync_log (auth_user_id, id)
   where operation in ('disable_auth_user', 'enable_auth_user', 'update_auth_email');
 create index if not exists integration_sync_log_intents_idx on public.integration_sync_log (employee_id)
   where operation = 'create_auth_user' and status <> 'SUCCESS';
 
--- The runs of reconciliation: one at a time, and few rows among many.
+-- The runs of reconciliation. Only one can be active at a time, and they are few rows among many.
 create unique index if not exists integration_sync_log_run_idx
   on public.integration_sync_log (operation) where direction = 'maintenance' and status = 'PENDING';
 create index if not exists integration_sync_log_runs_idx
   on public.integration_sync_log (id) where direction = 'maintenance';
 
--- The replays: one row for each replay of an event or action.
+-- The replays, with one row for each replay of an event or action.
 create table if not exists public.integration_sync_replays (
   id bigint generated always as identity primary key,
   log_id bigint not null references public.integration_sync_log (id) on delete cascade,

@@ -3,8 +3,8 @@
 
 set local lock_timeout = '5s';
 
--- The last known state of each auth user, merged from its events. It keeps late events from overwriting newer
--- ones, and remembers deleted users.
+-- The last known state of each auth user, merged from its events. The table prevents late events from overwriting newer ones, and remembers
+-- deleted users.
 create table if not exists public.auth_user_state (
   auth_user_id uuid primary key,
   version bigint not null default 0,
@@ -20,20 +20,21 @@ create table if not exists public.auth_user_state (
   updated_at timestamptz not null default now(),
   record_hash uuid,
   disabled_at timestamptz
-) with (fillfactor = 85);  -- room for the next version of a row beside it, so that its indexes stay as they are
+) with (fillfactor = 85);  -- room for the next version of a row on its page, so that an update changes no index
 alter table public.auth_user_state enable row level security;
 
 comment on table public.auth_user_state is 'webhook-service: the last known state of each auth user';
-comment on column public.auth_user_state.log_id is 'the ledger row of the newest version; of equal versions, the later arrival is newer';
+comment on column public.auth_user_state.log_id is
+  'the ledger row of the newest version; the later of two rows with equal versions is newer';
 comment on column public.auth_user_state.fields is
-  'the values that may be copied to the employee: {column: [value, version, log_id]}, each from the newest event that carried it';
-comment on column public.auth_user_state.employee_id is 'the employee who was linked last, also after the link is gone';
+  'the values that may be copied to the employee: {column: [value, version, log_id]}, each from the newest event that contains it';
+comment on column public.auth_user_state.employee_id is 'the employee who was linked last; kept after the link is removed';
 comment on column public.auth_user_state.record_hash is
   'md5 of the mapped columns of auth.users in the newest captured event; reconciliation compares it';
 comment on column public.auth_user_state.disabled_at is
-  'when this service banned the auth user because its employee is inactive or deleted, else null: it does not lift the bans of others';
+  'when this service banned the auth user because its employee is inactive or deleted; null for all other bans, which it does not lift';
 
--- For linking a new employee. Hash indexes, because a text may be too long for a btree.
+-- For the link of a new employee. These are hash indexes, because a text may be too long for a btree.
 create index if not exists auth_user_state_email_idx
   on public.auth_user_state using hash (email) where email_confirmed and deleted_at is null;
 create index if not exists auth_user_state_employee_number_idx
@@ -54,23 +55,24 @@ alter table public.auth_sync_settings enable row level security;
 
 comment on table public.auth_sync_settings is 'webhook-service: the settings that the triggers read';
 comment on column public.auth_sync_settings.name_fields is
-  'NAME_FIELDS of the service, written by its migrate: {column of employees: key in raw_user_meta_data}';
+  'NAME_FIELDS of the service, which its migrate writes: {column of employees: key in raw_user_meta_data}';
 comment on column public.auth_sync_settings.columns is
   'the columns of employees that the service may write, from EMAIL_OWNER and NAME_FIELDS';
 comment on column public.auth_sync_settings.webhook_url is
-  'the URL that events are posted to; null: events are not posted, the relay applies them. Set by auth_sync_send_to';
-comment on column public.auth_sync_settings.relay_after is 'how long after its posting an event is due for the relay';
+  'the URL to which events are posted, set by auth_sync_send_to; null if the relay applies all events';
+comment on column public.auth_sync_settings.relay_after is
+  'the time between the posting of an event and the time when it is due for the relay';
 
--- The relays, with a heartbeat each.
+-- The relays, with the time of the last pass of each.
 create table if not exists public.auth_sync_relays (
   relay text primary key,
   started_at timestamptz not null default now(),
   last_run_at timestamptz not null default now()
 );
 alter table public.auth_sync_relays enable row level security;
-comment on table public.auth_sync_relays is 'webhook-service: the relays, and when each ran last';
+comment on table public.auth_sync_relays is 'webhook-service: the relays, and when each last ran';
 
--- Employees that the relay tries to link again.
+-- Employees whose link the relay tries again.
 create table if not exists public.auth_sync_hires (
   id bigint generated always as identity primary key,
   employee_id bigint not null,
@@ -80,9 +82,9 @@ create table if not exists public.auth_sync_hires (
 create index if not exists auth_sync_hires_seen_idx on public.auth_sync_hires (seen_at, id);
 alter table public.auth_sync_hires enable row level security;
 comment on table public.auth_sync_hires is
-  'webhook-service: employees that the relay tries to link again, because their auth user may have been added at the same moment';
+  'webhook-service: employees whose link the relay tries again, because their auth user may have been added at the same time';
 
--- The keys that unlinked auth users have left. The relay links an employee to the auth user that had its key at the hire.
+-- The former keys of unlinked auth users. The relay links an employee to the auth user that had its key when the employee was added.
 create table if not exists public.auth_sync_former_keys (
   id bigint generated always as identity primary key,
   auth_user_id uuid not null,
@@ -95,7 +97,7 @@ create index if not exists auth_sync_former_keys_key_idx on public.auth_sync_for
 create index if not exists auth_sync_former_keys_left_idx on public.auth_sync_former_keys (left_at);
 alter table public.auth_sync_former_keys enable row level security;
 comment on table public.auth_sync_former_keys is
-  'webhook-service: keys that unlinked auth users had until less than a day ago, with their state of that time';
+  'webhook-service: keys that unlinked auth users lost less than a day ago, with the state that each user had then';
 
 -- The rate limit of actions, for all relays together: a token bucket, and the pause that Auth requested.
 create table if not exists public.auth_sync_rate (
@@ -107,11 +109,11 @@ create table if not exists public.auth_sync_rate (
 );
 insert into public.auth_sync_rate default values on conflict do nothing;
 alter table public.auth_sync_rate enable row level security;
-comment on table public.auth_sync_rate is 'webhook-service: the calls of the Auth Admin API that may be made now';
-comment on column public.auth_sync_rate.failures is 'how many calls in a row found Auth unavailable';
+comment on table public.auth_sync_rate is 'webhook-service: the number of calls of the Auth Admin API that may be made now';
+comment on column public.auth_sync_rate.failures is 'the number of consecutive calls that failed because Auth was unavailable';
 
--- Employees whose sync_status depends on Auth's state, too. It takes a comparison of two tables, which takes long for many employees. So
--- in a large company the lists show the employees in this table whose sync_status is still the same.
+-- Employees whose sync_status also depends on Auth's state. This needs a comparison of two tables, which takes long for many employees. So
+-- in a large company, the lists show the employees of this table who still have the same sync_status.
 create table if not exists public.auth_sync_mismatches (
   sync_status text not null,
   employee_id bigint not null,
@@ -132,9 +134,9 @@ insert into public.auth_sync_mismatch_pass default values on conflict do nothing
 alter table public.auth_sync_mismatch_pass enable row level security;
 comment on table public.auth_sync_mismatch_pass is
   'webhook-service: the progress of the comparison of employees with Auth, and when the next one is due';
-comment on column public.auth_sync_mismatch_pass.after is 'the last employee_id compared in this pass; null between two passes';
+comment on column public.auth_sync_mismatch_pass.after is 'the last employee_id that this pass has compared; null between two passes';
 
--- Bulk replays: an admin replays all rows that match a filter.
+-- Bulk replays. An admin replays all rows that match a filter.
 create table if not exists public.auth_sync_bulk_replays (
   id bigint generated always as identity primary key,
   filter jsonb not null,
@@ -165,13 +167,13 @@ alter table public.auth_sync_bulk_replays enable row level security;
 
 comment on table public.auth_sync_bulk_replays is 'webhook-service: the bulk replays, and the progress of each';
 comment on column public.auth_sync_bulk_replays.matched is
-  'how many rows matched when it was confirmed; rows that are settled meanwhile need not be replayed';
+  'the number of rows that matched when it was confirmed; rows that are settled in the meantime need no replay';
 comment on column public.auth_sync_bulk_replays.up_to is
-  'the largest ledger id that matched when it was confirmed; later rows are not replayed';
-comment on column public.auth_sync_bulk_replays.position is 'the ledger id up to which the replay is done';
+  'the largest matching ledger id when it was confirmed; later rows are not replayed';
+comment on column public.auth_sync_bulk_replays.position is 'the ledger id up to which the rows are replayed';
 comment on column public.auth_sync_bulk_replays.part is
-  'the ledger ids, up to part_end, of the events that the lease''s holder replays now';
-comment on column public.auth_sync_bulk_replays.next_due is 'when the next part may be taken, which enforces the rate';
+  'the ledger ids, up to part_end, of the events that the relay with the lease replays now';
+comment on column public.auth_sync_bulk_replays.next_due is 'when the next part may be claimed, which enforces the rate';
 
 -- The notices for admins.
 create table if not exists public.auth_sync_notices (
@@ -193,16 +195,18 @@ create table if not exists public.auth_sync_notices (
 );
 insert into public.auth_sync_notices (kind) values ('needs_attention'), ('backlog'), ('drift'), ('silence') on conflict do nothing;
 alter table public.auth_sync_notices enable row level security;
-comment on table public.auth_sync_notices is 'webhook-service: the notices that were sent to admins, and the messages still to be sent';
+comment on table public.auth_sync_notices is
+  'webhook-service: the notices that were sent to admins, and the messages that are not sent yet';
 comment on column public.auth_sync_notices.revision is
-  'counts the changes of the row; a relay may change it only if it has read the present revision, so that one of many decides';
-comment on column public.auth_sync_notices.gone_at is 'since when the condition no longer holds, until the resolved message is decided';
+  'counts the changes of the row; a relay may change it only if it has read the current revision, so that one of many relays decides';
+comment on column public.auth_sync_notices.gone_at is
+  'when the condition ceased to hold; null while it holds, and after the resolved message is decided';
 comment on column public.auth_sync_notices.reported_times is
-  'how many messages were sent since the condition began; each next one waits longer';
-comment on column public.auth_sync_notices.reported_count is 'the count in the last message, less the rows that were settled since';
+  'the number of messages since the condition began; the interval grows with each message';
+comment on column public.auth_sync_notices.reported_count is 'the count in the last message, without the rows that were settled since';
 comment on column public.auth_sync_notices.mark is 'drift only: the ledger id of the run that was reported';
-comment on column public.auth_sync_notices.message is 'the message that is still to be sent, or null';
-comment on column public.auth_sync_notices.reached is 'the destinations that have the message already';
+comment on column public.auth_sync_notices.message is 'the message that is not sent yet, or null';
+comment on column public.auth_sync_notices.reached is 'the destinations that have accepted the message';
 
 -- Admins: their sessions, their attempts to sign in, and their actions.
 create table if not exists public.auth_sync_sessions (
@@ -223,7 +227,7 @@ create table if not exists public.auth_sync_sign_in_attempts (
 );
 alter table public.auth_sync_sign_in_attempts enable row level security;
 comment on table public.auth_sync_sign_in_attempts is
-  'webhook-service: the attempts to sign in that are left, for each address and each account (as a hash)';
+  'webhook-service: the remaining attempts to sign in, for each address and each account (as a hash)';
 
 create table if not exists public.auth_sync_audit (
   id bigint generated always as identity primary key,
@@ -235,5 +239,5 @@ create table if not exists public.auth_sync_audit (
 );
 create index if not exists auth_sync_audit_target_idx on public.auth_sync_audit (target, id) where target is not null;
 alter table public.auth_sync_audit enable row level security;
-comment on table public.auth_sync_audit is 'webhook-service: the actions of admins, each written before it is done';
+comment on table public.auth_sync_audit is 'webhook-service: the actions of admins, each recorded before it is performed';
 comment on column public.auth_sync_audit.target is 'the object of the action: event:ID, employee:ID, replay:ID';

@@ -1,17 +1,18 @@
--- Views for people who query in SQL, and for the lists of the pages. They name none of the columns of employees that its owner may want to
--- drop or give another type, because a view that names a column prevents both.
+-- Views for people who query in SQL, and for the lists of the pages. They name no column of employees that the owner of the table may want
+-- to drop or give another type, because a view that names a column prevents both.
 
--- The newest rows of the ledger. Add a limit, because the view itself has none.
+-- The newest rows of the ledger. Add a limit, because the view has none.
 create or replace view public.recent_auth_sync_log as
   select l.created_at, l.direction, l.operation, l.status, l.outcome,
-         coalesce((select to_jsonb(e) ->> 'email' from public.employees e where e.employee_id = l.employee_id),
+         coalesce((select to_jsonb(e.*) ->> 'email' from public.employees e where e.employee_id = l.employee_id),
                   (select s.email from public.auth_user_state s where s.auth_user_id = l.auth_user_id)) as email,
          l.employee_id, l.auth_user_id, l.error_message, l.attempts, l.next_attempt_at, l.via, l.event_id
     from public.integration_sync_log l
    order by l.id desc;
 comment on view public.recent_auth_sync_log is 'webhook-service: the events and actions, newest first; add a limit';
 
--- Employees without a login who match an auth user that matches several employees: its event has failed, and no employee has the auth user.
+-- Employees who have no login and match an auth user that matches several employees. The event of this auth user has failed, and no
+-- employee is linked to it.
 create or replace view public.auth_sync_ambiguous as
   select distinct e.employee_id, s.auth_user_id
     from public.integration_sync_log l
@@ -20,25 +21,28 @@ create or replace view public.auth_sync_ambiguous as
    where l.status = 'FAILED' and l.outcome = 'ambiguous'
      and not exists (select from public.employees h where h.auth_user_id = s.auth_user_id);
 
--- One row for each employee. sync_status is the first that fits: a danger first, then a problem of the login, then the reason why there is
--- none, the rarest reason first.
---   INACTIVE_WITH_AUTH  inactive, and may still sign in: the login is neither banned nor deleted, as far as is known
+-- One row for each employee. sync_status is the first of these values that applies. The order is by severity: a security problem, a problem
+-- of the login, then the reasons why there is no login, the rarest reason first.
+--   INACTIVE_WITH_AUTH  the employee is inactive, and the login is neither banned nor deleted, as far as is known
 --   EMAIL_MISMATCH      the login has another confirmed e-mail than the employee
---   AMBIGUOUS           has no login; an auth user waits that matches this employee and others
+--   AMBIGUOUS           the employee has no login; an auth user waits that matches this employee and other employees
 --   ORPHANED            the login was deleted
---   MISSING_AUTH_UID    active, and has no login
---   OK                  everything else, also an inactive employee without a login
+--   UNUSABLE_EMAIL      the employee is active, and has no login; no login can have the e-mail ("mailto:", two addresses in one cell)
+--   MISSING_AUTH_UID    the employee is active, and has no login
+--   OK                  none of the above, which includes an inactive employee who has no login
 create or replace view public.auth_sync_standings as
-  select e.employee_id, to_jsonb(e) ->> 'email' as email, to_jsonb(e) ->> 'first_name' as first_name,
-         to_jsonb(e) ->> 'last_name' as last_name, to_jsonb(e) ->> 'employee_number' as employee_number, e.is_active is not false as is_active, e.auth_user_id,
+  select e.employee_id, to_jsonb(e.*) ->> 'email' as email, to_jsonb(e.*) ->> 'first_name' as first_name,
+         to_jsonb(e.*) ->> 'last_name' as last_name, to_jsonb(e.*) ->> 'employee_number' as employee_number, e.is_active is not false as is_active, e.auth_user_id,
          s.email as auth_email, case when s.banned_until > now() then s.banned_until end as banned_until, e.orphaned_at,
          case when e.auth_user_id is not null and e.is_active is false and s.deleted_at is null and s.banned_until > now() is not true
               then 'INACTIVE_WITH_AUTH'
               when e.auth_user_id is not null and s.email_confirmed and s.deleted_at is null
-                   and s.email is distinct from lower(btrim(to_jsonb(e) ->> 'email', E' \t\r\n')) then 'EMAIL_MISMATCH'
+                   and s.email is distinct from lower(btrim(to_jsonb(e.*) ->> 'email', public.auth_sync_invisible_v1()) collate "C") collate "default" then 'EMAIL_MISMATCH'
               when e.auth_user_id is not null then 'OK'
               when e.employee_id in (select a.employee_id from public.auth_sync_ambiguous a) then 'AMBIGUOUS'
               when e.orphaned_at is not null then 'ORPHANED'
+              when e.is_active is not false
+                   and btrim(to_jsonb(e.*) ->> 'email', public.auth_sync_invisible_v1()) collate "C" !~ public.auth_sync_usable_v1() then 'UNUSABLE_EMAIL'
               when e.is_active is not false then 'MISSING_AUTH_UID'
               else 'OK' end as sync_status,
          case when e.auth_user_id is not null and e.is_active is false then 'linked_inactive' when e.auth_user_id is not null then 'linked'

@@ -1,7 +1,7 @@
-"""GET /admin/api/openapi.json and GET /admin/api/docs: the OpenAPI document of the admin API, and a page that shows it.
+"""Serves the OpenAPI document of the admin API, and a page that shows the document.
 
-Neither needs a key. Both hold only what is in the public source, and the tools that read them (generators of clients,
-contract tests) send none.
+The routes are GET /admin/api/openapi.json and GET /admin/api/docs. They need no key, because the document contains only
+public source text, and because tools that read it (generators of clients, contract tests) do not send a key.
 """
 
 import json
@@ -18,7 +18,7 @@ from webhook_service.web.api.openapi import name_of as name_of_schema
 from webhook_service.web.api.operations import OPERATIONS
 
 POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-"""The Content-Security-Policy of the page: nothing from other hosts, and nothing inline."""
+"""The Content-Security-Policy of the page. It forbids content of other hosts and inline code."""
 REQUEST_SCHEMAS = frozenset(name_of_schema(each.body) for each in OPERATIONS if each.body)
 """The schemas of request bodies. The page marks required fields only in these."""
 STATIC = Path(__file__).parents[1] / "static"
@@ -52,7 +52,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
 
 def kind(schema: Json) -> str:
-    """The type of a schema in words, such as `integer or null`."""
+    """Return the type of a schema in words, such as `integer or null`."""
     if "$ref" in schema:
         return name_of(schema)
     types = schema.get("type", "any")
@@ -63,17 +63,17 @@ def kind(schema: Json) -> str:
 
 
 def name_of(schema: Json) -> str:
-    """The name of the schema that a `$ref` refers to."""
+    """Return the name of the schema that a `$ref` refers to."""
     return str(schema["$ref"].rsplit("/", 1)[-1])
 
 
 def pretty(example: Json) -> str:
-    """An example as indented JSON."""
+    """Format an example as indented JSON."""
     return json.dumps(example, indent=2, ensure_ascii=False)
 
 
 def words(text: str) -> Markup:
-    """A text of the document as HTML, with `<code>` for parts between backticks."""
+    """Convert a text of the document to HTML, with `<code>` for parts between backticks."""
     parts = re.split(r"`([^`]*)`", text)
     return Markup("").join(
         Markup("<code>{}</code>").format(part) if number % 2 else escape(part) for number, part in enumerate(parts)

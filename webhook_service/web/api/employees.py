@@ -1,4 +1,4 @@
-"""The admin API for employees: create one together with a login, and activate or deactivate both."""
+"""The part of the admin API that creates, activates and deactivates an employee together with a login."""
 
 from dataclasses import asdict
 from http import HTTPStatus
@@ -25,7 +25,7 @@ REFUSED_ADDRESS = ("validation_failed", "email_address_invalid", "email_address_
 
 
 class NewEmployee(Schema):
-    """The body of POST /admin/api/employees. Unknown fields are further columns of employees."""
+    """The body of POST /admin/api/employees. Unknown fields are other columns of employees."""
 
     class Meta:
         unknown = INCLUDE
@@ -77,7 +77,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
     @views.post("")
     def create() -> tuple[Response, HTTPStatus]:
-        """Create an employee with a new auth user, or link it to the existing one that `auth_user_id` names."""
+        """Create an employee with a new auth user, or with the existing auth user that `auth_user_id` names."""
         options = loaded(NewEmployee(), json_body())
         employee, requested_by = options["employee"], f"api:{options['requested_by']}".rstrip(":")
         audit.record(wiring.database, requested_by, "created an employee", None, email=employee["email"])

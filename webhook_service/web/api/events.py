@@ -1,4 +1,4 @@
-"""The admin API for the ledger: read it, and replay events. It needs `Authorization: Bearer <ADMIN_API_KEY>`."""
+"""The part of the admin API that reads the ledger and replays events. It requires the admin key."""
 
 import hmac
 from collections.abc import Mapping
@@ -76,7 +76,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
     @admin_api.post("/events/<event_id>/replay")
     def replay_event(event_id: str) -> Response:
-        """Process an event again, or perform an action at once that is open or needs attention."""
+        """Process an event again, or immediately perform an action that is open or needs attention."""
         requested_by = loaded(Replay(), json_body())["requested_by"]
         found = queries.event(database, event_id)
         audit.record(database, requested_by, "replayed", f"event:{event_id}")
@@ -119,13 +119,13 @@ def require_admin(blueprint: Blueprint, wiring: Wiring) -> None:
 
 
 def json_body() -> Json:
-    """The JSON body of the request, or {} if it is empty. Raises BadPayload or PayloadTooLarge."""
+    """Return the JSON body of the request, or {} if the body is empty. Raises BadPayload or PayloadTooLarge."""
     body = read_body(request.environ, current_app.config["MAX_CONTENT_LENGTH"])
     return read_json(body) if body else {}
 
 
 def loaded(schema: Schema, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values, validated by the schema. Raises InvalidQuery."""
+    """Validate the values with the schema, and return them. Raises InvalidQuery."""
     try:
         data: dict[str, Any] = schema.load(values)
     except ValidationError as error:
@@ -134,5 +134,5 @@ def loaded(schema: Schema, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def cursor_of(next: int | None) -> str | None:
-    """A cursor as the API returns it: a text, which callers pass back unchanged."""
+    """Return a cursor as a text, which callers pass back unchanged."""
     return None if next is None else str(next)

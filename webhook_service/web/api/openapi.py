@@ -35,7 +35,7 @@ HEADERS: dict[int, Json] = {
 
 
 class Converter(OpenAPIConverter):
-    """A converter that also knows this service's own field types."""
+    """A converter that also converts this service's field types."""
 
     def init_attribute_functions(self) -> None:
         super().init_attribute_functions()  # type: ignore[no-untyped-call]
@@ -46,7 +46,7 @@ class Converter(OpenAPIConverter):
             return {"type": "string", "format": "date-time"}
         if isinstance(field, Enum):
             return {"type": "string"}
-        if isinstance(field, Cursor):  # callers see a text; only this service reads a number
+        if isinstance(field, Cursor):  # only this service reads the text as a number
             for name in ("minimum", "maximum", "default"):
                 ret.pop(name, None)
             return {"type": "string", "pattern": "^[0-9]{1,19}$"}
@@ -58,7 +58,7 @@ class Plugin(MarshmallowPlugin):
 
 
 def document() -> Json:
-    """The document as JSON."""
+    """Return the document as JSON."""
     plugin = Plugin(schema_name_resolver=name_of)
     spec = APISpec(
         title="webhook-service: the admin API",
@@ -91,7 +91,7 @@ def document() -> Json:
 
 
 def sample(schema: Json, schemas: Json) -> Json:
-    """An example of a schema, built from the examples of its required fields; null for a field without an example."""
+    """Return an example of a schema: the examples of its required fields. A field without an example is null."""
     if alternatives := schema.get("anyOf"):
         return sample(alternatives[0], schemas)
     if "$ref" in schema:
@@ -112,13 +112,13 @@ def sample(schema: Json, schemas: Json) -> Json:
 
 
 def name_of(schema: Any) -> str:
-    """The name of a schema in the document: the name of its class."""
+    """Return the name of a schema in the document, which is the name of its class."""
     made = schema if isinstance(schema, type) else type(schema)
     return made.__name__
 
 
 def described(operation: Operation) -> Json:
-    """The document's object for an operation. apispec resolves its schemas later."""
+    """Return the document's object for an operation. apispec resolves the schemas later."""
     answer = content(operation.answer, operation.response_example)
     found: dict[str, Any] = {
         "operationId": operation.name,
@@ -138,23 +138,23 @@ def described(operation: Operation) -> Json:
 
 
 def content(schema: type[Schema], example: Json, kind: str = "application/json") -> dict[str, Json]:
-    """The content of a request or response: its schema and an example."""
+    """Return the content of a request or response: its schema and an example."""
     return {"content": {kind: {"schema": schema} | ({"example": example} if example else {})}}
 
 
 def with_headers(status: int, response: dict[str, Json]) -> dict[str, Json]:
-    """The response with the headers of its status."""
+    """Return the response with the headers of its status."""
     return response | ({"headers": HEADERS[status]} if status in HEADERS else {})
 
 
 def path_parameter(name: str) -> dict[str, Json]:
-    """The document's object for a path parameter."""
+    """Return the document's object for a path parameter."""
     description, schema, example = PATHS[name]
     return {"in": "path", "name": name, "description": description, "schema": schema, "example": example}
 
 
 def refusals(reasons: tuple[str, ...]) -> dict[str, Json]:
-    """One response for each status, with an example for each reason."""
+    """Return one response for each status, with an example for each reason."""
     responses: dict[str, Json] = {}
     for status in sorted({status_of(reason) for reason in reasons}):
         examples = {reason: example_of(reason) for reason in dict.fromkeys(reasons) if status_of(reason) is status}
@@ -180,7 +180,7 @@ TITLES = {
 
 
 def example_of(reason: str) -> Json:
-    """An example of a problem document for a reason."""
+    """Return an example of a problem document for a reason."""
     status, meaning = status_of(reason), REASONS[reason][1]
     value = {
         "type": f"urn:webhook-service:{reason}",

@@ -14,7 +14,7 @@ from webhook_service.web.api.schemas import JANE
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A route. `reasons` are its own errors, besides those of any request (see `web.api.reasons`)."""
+    """A route. `reasons` are its errors, without the errors that any request can have (see `web.api.reasons`)."""
 
     method: str
     path: str
@@ -53,7 +53,7 @@ OPERATIONS = (
         path="/admin/api/held",
         name="listHeldBans",
         title="Bans that are held",
-        text="Where an unusual share of the employees is deactivated at once (`MASS_DEACTIVATION_LIMIT`), the bans of "
+        text="If an unusual share of the employees is deactivated at once (`MASS_DEACTIVATION_LIMIT`), the bans of "
         "their logins wait for an admin.",
         answer=schemas.Held,
     ),
@@ -104,8 +104,8 @@ OPERATIONS = (
         path="/admin/api/events/{event_id}/replay",
         name="replayEvent",
         title="Process an event again",
-        text="An event can be replayed in any status; replaying is safe. An action is performed at once if it is open "
-        "or needs attention.",
+        text="An event can be replayed in any status. Replaying it twice is safe. An action is performed immediately "
+        "if it is open or needs attention.",
         answer=schemas.ReplayedEvent,
         body=Replay,
         request_example={"requested_by": "Ann"},
@@ -123,8 +123,8 @@ OPERATIONS = (
         path="/admin/api/replays",
         name="replayEvents",
         title="Process all events again that match a filter",
-        text="The oldest events come first, up to 1000 in one request. Pass `next_cursor` as `cursor` to replay the "
-        "next ones. The default is a dry run: it does the same, rolls it back, and returns what would change.",
+        text="The oldest events are replayed first, up to 1000 in one request. Pass `next_cursor` as `cursor` to "
+        "replay the next events. The default is a dry run, which rolls its changes back and returns them.",
         answer=schemas.ReplayedEvents,
         body=Replays,
         request_example={
@@ -154,9 +154,10 @@ OPERATIONS = (
         method="post",
         path="/admin/api/employees",
         name="createEmployee",
-        title="Create an employee with a login, or neither",
-        text="Fields that are not listed here are further columns of `employees`. With `auth_user_id`, the employee is "
-        "linked to that existing auth user instead of a new one. The response holds the password: keep it out of logs.",
+        title="Create an employee with a login",
+        text="Fields that are not listed here are other columns of `employees`. With `auth_user_id`, the employee is "
+        "linked to that existing auth user instead of a new one. If one of the two cannot be created, neither is "
+        "created. Do not log the response, because it contains the password.",
         answer=schemas.CreatedEmployee,
         status=201,
         body=NewEmployee,
@@ -181,7 +182,7 @@ OPERATIONS = (
         path="/admin/api/employees/{employee_id}",
         name="changeEmployee",
         title="Deactivate or activate an employee and the login",
-        text="The login changes at once if Auth answers. Otherwise the action is queued, and the relay performs it.",
+        text="If Auth responds, the login changes immediately. Otherwise the relay performs the queued action later.",
         answer=schemas.ChangedEmployee,
         body=Change,
         needs_body=True,
@@ -206,7 +207,7 @@ FIELDS = {
     "outcome": ("The outcome, or the reason of a failure.", "ambiguous"),
     "operation": ("The change of the auth user, or the action.", "UPDATE"),
     "direction": ("inbound: events of auth users. outbound: actions to make in Auth.", "inbound"),
-    "needs_attention": ("true: failed ones that are not retried. false: all others.", True),
+    "needs_attention": ("true: failed events and actions that are no longer retried. false: all others.", True),
     "person": ("The beginning of an e-mail, a name or an employee number, or an id.", "jane"),
     "auth_user_id": ("An auth user.", JANE),
     "employee_id": ("An employee.", 7),

@@ -1,4 +1,4 @@
-"""The errors of the admin API: each `reason` with its class, which determines the status, and its meaning."""
+"""The errors of the admin API. Each `reason` has a class, which determines the status, and a meaning."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -92,6 +92,6 @@ AUTH_REASONS = (
 
 
 def status_of(reason: str) -> HTTPStatus:
-    """The HTTP status of a reason."""
+    """Return the HTTP status of a reason."""
     error = REASONS[reason][0]
     return error if isinstance(error, HTTPStatus) else STATUSES[error]

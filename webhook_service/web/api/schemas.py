@@ -1,4 +1,4 @@
-"""The schemas of the admin API's responses, from which its document is generated (see `web.api.openapi`)."""
+"""The schemas of the admin API's responses. `web.api.openapi` generates the API's document from them."""
 
 from typing import Any
 
@@ -7,61 +7,61 @@ from marshmallow import RAISE, Schema, fields, validate
 from webhook_service.events import Action, ActionOutcome, Operation, Outcome, Status
 
 RUN_OUTCOMES = ("reconciled", "incomplete", "interrupted")
-"""The outcomes of a run of reconciliation, which is a row of the ledger too."""
+"""The outcomes of a run of reconciliation. Each run has a row in the ledger."""
 OPERATIONS = (*Operation, *Action, "reconcile")
 OUTCOMES = tuple(dict.fromkeys((*Outcome, *ActionOutcome, *RUN_OUTCOMES)))
 
 JANE = "7d9c1a52-5a0e-4c5b-9f3a-2f6d0c1b8e11"
 NOON = "2026-11-22T12:00:00.250000+00:00"
-"""The auth user and the time in examples."""
+"""JANE and NOON are the auth user and the time in the examples."""
 
 
 def described(description: str, example: Any = None) -> dict[str, Any]:
-    """The metadata of a field: its description, and an example."""
+    """Return the metadata of a field: its description and an example."""
     return {"description": description} | ({} if example is None else {"examples": [example]})
 
 
 def text(description: str, example: str | None = None, **options: Any) -> fields.String:
-    """A field with a text."""
+    """Return a field with a text."""
     return fields.String(metadata=described(description, example), **options)
 
 
 def number(description: str, example: int | None = None, **options: Any) -> fields.Integer:
-    """A field with a 64-bit integer."""
+    """Return a field with a 64-bit integer."""
     return fields.Integer(strict=True, metadata=described(description, example) | {"format": "int64"}, **options)
 
 
 def moment(description: str, example: str | None = NOON, **options: Any) -> fields.DateTime:
-    """A required time, in ISO 8601; it can be null with `allow_none`."""
+    """Return a required field with a time in ISO 8601. With `allow_none`, the time can be null."""
     return fields.DateTime(format="iso", required=True, metadata=described(description, example), **options)
 
 
 def one_of(values: tuple[str, ...], description: str, example: str | None = None, **options: Any) -> fields.String:
-    """A field with one of some texts."""
+    """Return a field with one of the texts in `values`."""
     return text(description, example, validate=validate.OneOf([str(value) for value in values]), **options)
 
 
-STATUS = "PENDING: not done yet. SUCCESS: done. FAILED: retried at `next_attempt_at`, or needs attention."
-OUTCOME = "The outcome, or the reason of a failure; null while it is pending."
-CHANGES = 'The changes of the employee: {column: {"from", "to"}}; for an action, further effects.'
+STATUS = "PENDING: not processed yet. SUCCESS: processed. FAILED: retried at `next_attempt_at`, or needs attention."
+OUTCOME = "The outcome, or the reason of a failure. It is null if the row is pending."
+CHANGES = 'The changes of the employee, {column: {"from", "to"}}, or the effects of an action.'
 
 
 class Answer(Schema):
-    """The base of all responses. Fields that the schema does not list are errors."""
+    """The base class of all responses. A field that the schema does not list is an error."""
 
     class Meta:
         unknown = RAISE
 
 
 class EventCounts(Answer):
-    PENDING = number("Rows that are not done yet.", 0, required=True)
-    SUCCESS = number("Rows that are done.", 41, required=True)
+    PENDING = number("Rows that are not processed yet.", 0, required=True)
+    SUCCESS = number("Rows that succeeded.", 41, required=True)
     FAILED = number("Rows that are retried or need attention.", 1, required=True)
 
 
 class ActionCounts(Answer):
     open = number("Actions that are pending or retried.", 2, required=True)
-    needs_attention = number("Failed actions that are not retried; an admin must decide.", 0, required=True)
+    needs_attention = number("Failed actions that are no longer retried; an admin must decide.", 0, required=True)
     oldest_open_at = moment("When the oldest open action was recorded.", None, allow_none=True)
 
 
@@ -83,9 +83,9 @@ class Summary(Answer):
         required=True,
         metadata=described("The number of ledger rows by outcome.", {"linked": 12, "ambiguous": 1}),
     )
-    needs_attention = number("Failures that are not retried; an admin must decide.", 0, required=True)
+    needs_attention = number("Failures that are no longer retried; an admin must decide.", 0, required=True)
     is_estimated = fields.Boolean(
-        required=True, metadata=described("Whether the counts of done rows are estimates, as in a large ledger.", False)
+        required=True, metadata=described("Whether the counts of SUCCESS are estimates, as in a large ledger.", False)
     )
     last_event_at = moment("When the newest row was recorded.", allow_none=True)
     oldest_pending_at = moment("When the oldest pending event was recorded.", None, allow_none=True)
@@ -140,24 +140,24 @@ class ListedEvent(Answer):
     via = text(
         "The origin: webhook, capture, relay, replay, reconcile, employees, admin, ...", "webhook", required=True
     )
-    priority = number("Rows with lower numbers are done first.", 0, required=True)
-    lease = text("The process that works on the row.", required=True, allow_none=True)
+    priority = number("Rows with lower numbers are processed first.", 0, required=True)
+    lease = text("The process that has claimed the row.", required=True, allow_none=True)
     leased_until = moment("When the lease of that process ends.", None, allow_none=True)
     created_at = moment("When the row was recorded.")
-    completed_at = moment("When the row was done.", allow_none=True)
+    completed_at = moment("When the row was completed.", allow_none=True)
 
 
 class RecordedReplay(Answer):
     requested_by = text("The admin who requested the replay.", "api:Ann", required=True)
     requested_at = moment("The time of the replay.")
-    status_before = one_of(tuple(Status), "The status before.", "FAILED", required=True)
-    outcome_before = one_of(OUTCOMES, "The outcome before.", "ambiguous", required=True, allow_none=True)
-    status = one_of(tuple(Status), "The status after.", "SUCCESS", required=True)
-    outcome = one_of(OUTCOMES, "The outcome after.", "linked", required=True)
+    status_before = one_of(tuple(Status), "The status before the replay.", "FAILED", required=True)
+    outcome_before = one_of(OUTCOMES, "The outcome before the replay.", "ambiguous", required=True, allow_none=True)
+    status = one_of(tuple(Status), "The status after the replay.", "SUCCESS", required=True)
+    outcome = one_of(OUTCOMES, "The outcome after the replay.", "linked", required=True)
 
 
 def changes(description: str, **options: Any) -> fields.Dict:
-    """A field with {column: {"from", "to"}}."""
+    """Return a field with {column: {"from", "to"}}."""
     example = {"auth_user_id": {"from": None, "to": JANE}}
     return fields.Dict(
         keys=fields.String(), values=fields.Raw(allow_none=True), metadata=described(description, example), **options
@@ -183,7 +183,7 @@ class ConcernedEmployee(Answer):
 
 
 class ConcernedAuthUser(Answer):
-    """The times are texts as PostgreSQL writes them, including `infinity`."""
+    """An auth user that an event concerns. Times are PostgreSQL's texts, including `infinity`."""
 
     auth_user_id = fields.UUID(required=True, metadata=described("The auth user's key.", JANE))
     email = text("The e-mail.", "jane.doe@example.com", required=True, allow_none=True)
@@ -207,10 +207,10 @@ class Event(ListedEvent):
         fields.Nested(Attempt), required=True, metadata=described("Failed attempts, oldest first.")
     )
     employee = fields.Nested(
-        ConcernedEmployee, required=True, allow_none=True, metadata=described("The employee as it is now.")
+        ConcernedEmployee, required=True, allow_none=True, metadata=described("The employee's current row.")
     )
     auth_user = fields.Nested(
-        ConcernedAuthUser, required=True, allow_none=True, metadata=described("The auth user, as last known.")
+        ConcernedAuthUser, required=True, allow_none=True, metadata=described("The auth user's last known state.")
     )
 
 
@@ -247,7 +247,7 @@ class ReplayedEvents(Answer):
 
 
 class Problem(Answer):
-    """A problem document of RFC 9457. Only some reasons have the fields that are not required."""
+    """A problem document of RFC 9457. The optional fields belong to some reasons only."""
 
     type = text("A URN of the reason.", "urn:webhook-service:event_not_found", required=True)
     title = text("The status in words.", "Not Found", required=True)
@@ -263,7 +263,7 @@ class Problem(Answer):
     side = one_of(("employees", "auth"), "email_taken: where the e-mail is in use.")
     employee_id = number("email_taken: the employee who has the e-mail.", 7, allow_none=True)
     auth_user_id = fields.UUID(allow_none=True, metadata=described("email_taken: the auth user who has the e-mail."))
-    sqlstate = text("employee_rejected: PostgreSQL's code.", "23514", allow_none=True)
+    sqlstate = text("employee_rejected: the SQLSTATE.", "23514", allow_none=True)
     constraint = text("employee_rejected: the constraint.", allow_none=True)
     column = text("employee_rejected: the column.", allow_none=True)
 
@@ -283,13 +283,13 @@ class CreatedEmployee(Answer):
 class Login(Answer):
     status = one_of(
         ("done", "queued", "failed", "none"),
-        "done: read back from Auth. queued: the relay performs it later. failed: it needs an admin's attention. "
+        "done: Auth has the change. queued: the relay performs the action later. failed: the action needs attention. "
         "none: the employee has no login.",
         required=True,
     )
     outcome = one_of(tuple(ActionOutcome), "The outcome of the action.")
     event_id = text("The action in the ledger.")
-    reason = text("The reason why the action is not done.", "auth_unreachable")
+    reason = text("The reason why the action is queued or failed.", "auth_unreachable")
 
 
 class ChangedEmployee(Answer):

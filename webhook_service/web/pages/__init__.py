@@ -1,1 +1,1 @@
-"""The pages for admins. `site` puts them together."""
+"""The pages for admins. `site` registers them."""

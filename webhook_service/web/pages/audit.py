@@ -1,4 +1,4 @@
-"""/admin/audit: the record of what admins did."""
+"""The page /admin/audit, which lists the actions of admins."""
 
 from flask import Blueprint, render_template
 

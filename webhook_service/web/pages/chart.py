@@ -24,7 +24,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Hour:
-    """The events of an hour: `counts` by kind, and `outcomes` by outcome."""
+    """The events of an hour. `counts` has their number by kind, and `outcomes` by outcome."""
 
     begins: datetime
     counts: Counter[str]
@@ -50,7 +50,7 @@ class Chart:
 def of_hours(reported: Json, last: int, now: datetime) -> Chart:
     """Return the chart of the `last` hours until `now`, from the result of `ledger.queries.hours`.
 
-    It includes hours without events.
+    The chart includes hours without events.
     """
     this = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     hours = {

@@ -1,4 +1,4 @@
-"""Code that several pages share: the filter of a list, and the audit."""
+"""Functions that several pages share, for the filter of a list and for the audit."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ class Query(Filter):
 
 
 def parse_filter(values: Mapping[str, str]) -> tuple[dict[str, Json], dict[str, Any]]:
-    """Return the filter, and its errors: {field: messages}. The filter leaves out the fields with errors."""
+    """Return the filter, and its errors, {field: messages}. The filter does not contain the fields with errors."""
     given = {name: value.strip() for name, value in values.items() if value.strip()}
     given |= {name: in_utc(given[name]) for name in ("since", "until") if name in given}
     try:
@@ -34,7 +34,7 @@ def parse_filter(values: Mapping[str, str]) -> tuple[dict[str, Json], dict[str, 
 
 
 def in_utc(text: str) -> str:
-    """Return a time with its zone, as the ledger needs it. A form's time has no zone, and is UTC by its label.
+    """Return a time in UTC, with its zone. A time in a form has no zone, and the form's label says that it is UTC.
 
     A text that is not a time is returned unchanged.
     """
@@ -44,11 +44,11 @@ def in_utc(text: str) -> str:
     except ValueError:
         return text
     except OverflowError:
-        return "out of range"  # the filter rejects this as a time
+        return "out of range"  # the filter rejects this text, because it is not a time
 
 
 def cursor(name: str) -> int | None:
-    """Return the position in a list from the query parameter `name`, or None, which means the list's start."""
+    """Return the position in a list from the query parameter `name`, or None for the start of the list."""
     text = request.args.get(name, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 

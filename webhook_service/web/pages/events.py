@@ -1,4 +1,4 @@
-"""/admin/events: search the ledger; one event with its received data, its result and its error; replay an event."""
+"""The pages /admin/events, which search the ledger, show one event with its data and its result, and replay it."""
 
 from uuid import UUID
 
@@ -28,6 +28,7 @@ WHERE = {
     Kind.BACKLOG: "/admin/events?status=PENDING",
     Kind.DRIFT: "/admin/employees",
     Kind.SILENCE: "/admin/auth-sync",
+    Kind.FAILING_LOOP: "/admin/auth-sync",
     Kind.HELD_ACTIONS: "/admin/auth-sync",
 }
 """The page that shows the subject of a notice."""
@@ -52,7 +53,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
     @views.post("/events/<event_id>/replay")
     def replay_event(event_id: str) -> Response:
-        """Replay an event, or perform an action at once."""
+        """Replay an event, or perform an action immediately."""
         found = queries.event(database, event_id)
         if found["direction"] == "outbound" and wiring.accounts is None:
             raise no_auth_admin()

@@ -1,11 +1,12 @@
-"""/admin/auth-sync: the current health, the events of the last hours, and the newest failures."""
+"""The page /admin/auth-sync, with the current health, the events of the last hours, and the newest failures."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flask import Blueprint, render_template
 
 from webhook_service.events import Json
-from webhook_service.ledger import employees, queries
+from webhook_service.ledger import employees, failing_loops, queries
 from webhook_service.outbound import held
 from webhook_service.web import Wiring
 from webhook_service.web.pages import chart
@@ -51,38 +52,42 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
 
 def checks(readiness: Json, summary: Json, problems: Json, longest_wait: float) -> list[Check]:
-    """Return the checks of the health. The first one is the verdict over the others."""
+    """Return the checks of the health. The first check summarizes the other checks."""
     found = [
-        relay_check(readiness["relay_last_run_seconds"]),
+        relay_check(readiness["relay_last_run_seconds"], readiness["failing_loops"]),
         backlog_check(readiness["oldest_pending_seconds"], summary["events"]["PENDING"], longest_wait),
         failure_check(summary),
         drift_check(problems),
     ]
     levels = {check.level for check in found}
     if "bad" in levels:
-        verdict = Check("bad", "Something needs you", "See what is marked below.")
+        verdict = Check("bad", "Needs your attention", "The checks below say why.")
     elif "warning" in levels:
-        verdict = Check("warning", "Working, with open ends", "Events go through; some people need a decision.")
+        verdict = Check("warning", "Working, with problems", "Events are processed, but some people need a decision.")
     else:
-        verdict = Check("good", "All in sync", "Employees and logins agree, and events go through.")
+        verdict = Check("good", "All in sync", "Employees and logins agree, and events are processed.")
     return [verdict, *found]
 
 
-def relay_check(seconds: float | None) -> Check:
+def relay_check(seconds: float | None, failing: Sequence[Json] = ()) -> Check:
     if seconds is None:
-        return Check("bad", "Relay", "It has never run: what a webhook lost is not made up for.")
+        return Check("bad", "Relay", "It has never run, so events that were not delivered are not applied.")
     if seconds > RELAY_IS_LATE_SECONDS:
-        return Check("bad", "Relay", f"It last ran {seconds / 60:.0f} min ago: what a webhook lost is not made up for.")
-    return Check("good", "Relay", "It runs: what a webhook loses is made up for.")
+        says = f"It last ran {seconds / 60:.0f} min ago, so events that were not delivered are not applied."
+        return Check("bad", "Relay", says)
+    if failing:
+        others = f" Also failing: {failing_loops.names(failing[1:])}." if failing[1:] else ""
+        return Check("bad", "Relay", f"{failing_loops.sentence(failing[0])}{others}")
+    return Check("good", "Relay", "It runs, and applies events that were not delivered.")
 
 
 def backlog_check(oldest: float | None, pending: int, longest_wait: float) -> Check:
     link = "PENDING"
     if oldest is None:
-        return Check("good", "Waiting", "Nothing waits.")
+        return Check("good", "Waiting", "No event is waiting.")
     if oldest > longest_wait:
         return Check("bad", "Waiting", f"{pending:,} waiting, the oldest for {oldest / 60:.0f} min.", link)
-    return Check("good", "Waiting", f"{pending:,} on their way, the oldest for {oldest:.0f} s.", link)
+    return Check("good", "Waiting", f"{pending:,} waiting, the oldest for {oldest:.0f} s.", link)
 
 
 def failure_check(summary: Json) -> Check:
@@ -90,19 +95,19 @@ def failure_check(summary: Json) -> Check:
     if needs_attention:
         return Check("bad", "Failures", f"{needs_attention:,} of {failed:,} that failed need your attention.", "FAILED")
     if failed:
-        return Check("warning", "Failures", f"{failed:,} failed; what failed is tried again by itself.", "FAILED")
+        return Check("warning", "Failures", f"{failed:,} failed, and are retried automatically.", "FAILED")
     return Check("good", "Failures", "None.")
 
 
 def drift_check(problems: Json) -> Check:
     still_in, others = (
         problems["INACTIVE_WITH_AUTH"],
-        sum(problems[name] for name in ("ORPHANED", "EMAIL_MISMATCH", "AMBIGUOUS")),
+        sum(problems[name] for name in ("ORPHANED", "EMAIL_MISMATCH", "AMBIGUOUS", "UNUSABLE_EMAIL")),
     )
     if still_in:
         return Check(
-            "bad", "People", f"{still_in:,} do not work here any more, and their login is not banned yet.", "people"
+            "bad", "People", f"{still_in:,} no longer work here, and their logins are not banned yet.", "people"
         )
     if others:
         return Check("warning", "People", f"{others:,} employees and logins do not agree.", "people")
-    return Check("good", "People", "Nobody who is dismissed can sign in; logins and employees agree.")
+    return Check("good", "People", "Dismissed employees cannot sign in; logins and employees agree.")

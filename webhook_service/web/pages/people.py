@@ -1,4 +1,4 @@
-"""/admin/employees: employees and their logins, the lists of problems and their fixes, and a new employee."""
+"""The pages /admin/employees, which list employees and problems, fix problems, and create employees."""
 
 from typing import Any
 from uuid import UUID
@@ -91,7 +91,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
     @views.post("/<int:employee_id>/new-login")
     def create_login(employee_id: int) -> Response:
-        """Create a login for an employee without one, such as an orphan, under the employee's e-mail."""
+        """Create a login with the employee's e-mail for an employee who has none, such as an orphan."""
         email = found(employee_id)["employee"]["email"]
         invite = request.form.get("login") == "invite"
         admin = record(wiring, "created a login", f"employee:{employee_id}")
@@ -136,7 +136,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
         except (InvalidQuery, EmailTaken, EmployeeRejected) as error:
             wrong = wrong_fields(error)
             return render_template("employee_new.html", given=given, wrong=wrong, can_create=True), 422
-        # Only this response has the temporary password, so it does not redirect to a page.
+        # Only this response has the temporary password, so it cannot be a redirect.
         return make_response(render_template("employee_created.html", hired=hired, email=email))
 
     def found(employee_id: int) -> Json:
@@ -161,7 +161,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
         return UUID(matching[0]["auth_user_id"])
 
     def replay_of(auth_user_id: str, admin: str) -> None:
-        """Replay the user's ambiguous events, and the newest event, which copies Auth's data to the employee."""
+        """Replay the user's ambiguous events. Replay the newest event too, which copies Auth's data to the employee."""
         ambiguous: dict[str, Json] = {"auth_user_id": auth_user_id, "status": "FAILED", "outcome": "ambiguous"}
         replay.replay_events(database, wiring.settings.policy, ambiguous, requested_by=admin, dry_run=False, limit=100)
         of_user: dict[str, Json] = {"auth_user_id": auth_user_id, "direction": "inbound"}

@@ -1,4 +1,4 @@
-"""/admin/replays: bulk replays: choose the events, preview, confirm, watch and cancel."""
+"""The pages /admin/replays, on which an admin previews, confirms, watches and cancels bulk replays."""
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response

@@ -1,7 +1,7 @@
-"""Sign-in and sessions of admins. A signed cookie names a session of the database, which every request checks again.
+"""Sign-in and sessions of admins. A signed cookie names a session of the database, which is checked at every request.
 
 An admin who was dismissed, banned or deleted, or has lost the role, is signed out at the next request. A copied cookie
-is worthless after the sign-out.
+is invalid after the sign-out.
 """
 
 import hmac
@@ -35,7 +35,10 @@ from webhook_service.web.pages.visitor import address, safe_target
 log = logging.getLogger(__name__)
 
 ATTEMPTS, PER_SECONDS = 10, 600
-"""The number of sign-in attempts that each address and each account may make at once, and again in this time."""
+"""The number of sign-in attempts that are possible at once, and the time in which this number is regained.
+
+The limit applies to the attempts from each address, and to the attempts for each account.
+"""
 LONGEST_SESSION_SECONDS = 12 * 3600
 """A session ends after this time, even if it is in use."""
 SIGN_IN_FAILED = "That is not right. Check what you typed."
@@ -89,7 +92,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
 
 def protect(views: Blueprint) -> None:
-    """Accept posts only from this service's own pages (CSRF)."""
+    """Accept posts only from this service's pages (CSRF)."""
 
     @views.before_request
     def check() -> None:
@@ -98,10 +101,10 @@ def protect(views: Blueprint) -> None:
 
 
 def require_sign_in(views: Blueprint, wiring: Wiring) -> None:
-    """Serve these views only to admins who are signed in.
+    """Serve these views only to signed-in admins.
 
-    Other visitors are redirected to the sign-in page, and after it to the requested page. A page's automatic refresh
-    (header X-Refresh) gets a 401 instead.
+    Other visitors are redirected to the sign-in page, and to the requested page after they have signed in. A page's
+    automatic refresh (header X-Refresh) gets a 401 instead.
     """
 
     @views.before_request
@@ -132,10 +135,10 @@ def clear_invalid_session() -> None:
 
 
 def signed_in(wiring: Wiring) -> Admin | None:
-    """Return the admin of the request's session, or None.
+    """Return the admin of the request's session, or None if it is not valid.
 
-    Checks the session in the database, and the account in Auth if the sign-in used one. Raises AuthUnavailable,
-    Unavailable.
+    Checks the session in the database. If the admin signed in with an account, checks the account in Auth too. Raises
+    AuthUnavailable, Unavailable.
     """
     now = int(wiring.now().timestamp())
     shown = shown_session(wiring)
@@ -178,9 +181,9 @@ def is_admin(wiring: Wiring, account: Account | None) -> bool:
 
 
 def by_key(wiring: Wiring) -> tuple[str, UUID | None]:
-    """Check the admin key. Return the name to record, and no auth user. Raises NotAdmin.
+    """Check the admin key. Return the name to record, and None as the auth user. Raises NotAdmin.
 
-    The name is the visitor's claim and is not verified.
+    The visitor chooses the name, which is not verified.
     """
     shown = request.form.get("key", "").encode(errors="replace")
     if not hmac.compare_digest(shown, wiring.settings.admin_api_key.encode()):
@@ -193,7 +196,7 @@ def by_key(wiring: Wiring) -> tuple[str, UUID | None]:
 def by_password(wiring: Wiring, email: str) -> tuple[str, UUID | None]:
     """Check the password with Auth. Return the e-mail and the auth user's id.
 
-    Auth is not called if no role may sign in. Raises NotAdmin, AuthUnavailable, AuthRefused.
+    If no role may sign in, Auth is not called. Raises NotAdmin, AuthUnavailable, AuthRefused.
     """
     if not wiring.settings.pages.roles or wiring.check_password is None:
         raise NotAdmin("no_passwords_here")
@@ -209,7 +212,7 @@ def by_password(wiring: Wiring, email: str) -> tuple[str, UUID | None]:
 
 
 def begin(wiring: Wiring, admin: str, user: UUID | None) -> None:
-    """Begin a new session, and end the one that the cookie named before. Raises NotAdmin."""
+    """Begin a new session, and end the session that the cookie names. Raises NotAdmin."""
     begun = wiring.database.call("auth_sync_sign_in_v1", p_who=admin, p_auth_user_id=str(user) if user else None)
     if begun is None:
         raise NotAdmin("dismissed")
@@ -225,7 +228,7 @@ def end(wiring: Wiring) -> None:
 
 
 def key_fingerprint(wiring: Wiring) -> str:
-    """Return a fingerprint of the admin key. All sessions end when it changes with the key."""
+    """Return a fingerprint of the admin key. A new key has another fingerprint, which ends all sessions."""
     signing_key = current_app.secret_key or b""
     key = signing_key if isinstance(signing_key, bytes) else signing_key.encode()
     return hmac.new(key, wiring.settings.admin_api_key.encode(), sha256).hexdigest()[:16]
@@ -234,8 +237,8 @@ def key_fingerprint(wiring: Wiring) -> str:
 def seconds_to_wait(wiring: Wiring, email: str) -> float:
     """Count a sign-in attempt, and return the seconds that the visitor must wait, or 0.
 
-    Attempts are counted for the address, and for the account from any address. The admin key as such has no limit,
-    because it is too long to be guessed, and a visitor must not be able to lock it.
+    Attempts are counted for each address, and for each account from all addresses together. Sign-ins with the admin key
+    are limited only by address, because the key is too long to guess, and a visitor must not be able to lock it.
     """
     keys = [f"from:{address()}"]
     if email:
@@ -247,7 +250,7 @@ def seconds_to_wait(wiring: Wiring, email: str) -> float:
 
 
 def not_signed_in(wiring: Wiring, reason: str, problem: str, status: int, wait: float | None = None) -> Response:
-    """Return the sign-in page with the problem. The log has the address and the reason, but nothing that was typed."""
+    """Return the sign-in page with the problem. Log the address and the reason, but no typed text."""
     log.warning("sign-in refused", extra={"address": request.remote_addr, "reason": reason})
     wiring.metrics.signed_in("refused" if status == 401 else "throttled" if status == 429 else "failed")
     response = make_response(sign_in_page(wiring, problem), status)

@@ -1,4 +1,7 @@
-"""The pages for admins. The server renders them, only for signed-in admins, and they load nothing from other sites."""
+"""Registers the pages for admins. Only signed-in admins see them. The server renders them completely.
+
+The pages do not load content from other sites.
+"""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -32,8 +35,8 @@ def register(app: Flask, wiring: Wiring) -> None:
         "SESSION_COOKIE_PATH": "/admin",
         "SESSION_COOKIE_SAMESITE": "Lax",  # notices link to these pages
         "SESSION_COOKIE_SECURE": (settings.pages.public_url or "").startswith("https:"),
-        "WTF_CSRF_CHECK_DEFAULT": False,  # only the pages use the cookie; `session.protect` checks them
-        "WTF_CSRF_TIME_LIMIT": None,  # a token is valid as long as its session
+        "WTF_CSRF_CHECK_DEFAULT": False,  # only the pages use the cookie, and `session.protect` checks them
+        "WTF_CSRF_TIME_LIMIT": None,  # a token is valid until its session ends
         "BOOTSTRAP_SERVE_LOCAL": True,
     }
     Bootstrap5(app)
@@ -81,7 +84,7 @@ def error_page(status: HTTPStatus, detail: str) -> tuple[str, int]:
 
 
 def secure(app: Flask) -> None:
-    """Add the security headers to all responses under /admin, such as redirects. The admin API has its own headers."""
+    """Add the security headers to all responses under /admin, including redirects. The admin API has other headers."""
 
     @app.after_request
     def add_headers(response: Response) -> Response:
@@ -93,5 +96,5 @@ def secure(app: Flask) -> None:
 
 
 def moment(reported: str | None) -> str:
-    """Format a time of the ledger in UTC, as 2026-11-22 14:03:05."""
+    """Format a time of the ledger in UTC, for example 2026-11-22 14:03:05."""
     return datetime.fromisoformat(reported).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if reported else "–"

@@ -6,12 +6,12 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from flask import request, url_for
 
 PAGE = re.compile(r"/admin(?:/[\w.:-]+)+(?:\?[!-\[\]-~]*)?", re.ASCII)
-"""The path of one of this service's pages, with its query as browsers send it."""
+"""The path of a page of this service, with the query in the form that browsers send."""
 NO_PAGES = ("/admin/login", "/admin/logout", "/admin/api/", "/admin/static/")
 
 
 def address() -> str:
-    """Return the address to count attempts for. For IPv6 it is the /64 network, because a client can use all of it."""
+    """Return the address for counting attempts, or the /64 network for IPv6, because a client can use all of it."""
     try:
         found = ip_address((request.remote_addr or "").partition("%")[0])
     except ValueError:
@@ -22,7 +22,7 @@ def address() -> str:
 
 
 def safe_target(requested: str | None) -> str:
-    """Return the requested page if it is one of this service's pages, otherwise the overview."""
+    """Return the requested page if it is a page of this service, and otherwise the overview."""
     if requested is None or not PAGE.fullmatch(requested) or ".." in requested or requested.startswith(NO_PAGES):
         return url_for("overview.page")
     return requested
