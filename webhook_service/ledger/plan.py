@@ -49,12 +49,12 @@ class Plan:
 
     @property
     def bans(self) -> int:
-        """Return the number of logins that would be banned."""
+        """The number of logins that would be banned."""
         return self.counts.get(BAN, 0)
 
     @property
     def most_bans(self) -> int:
-        """Return the limit of bans in a run without `--max-bans`: 20, or a tenth of the linked employees if that is more.
+        """The limit of bans in a run without `--max-bans`: 20, or a tenth of the linked employees if that is more.
 
         Employees that the run links count too.
         """
