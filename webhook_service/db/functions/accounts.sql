@@ -257,11 +257,14 @@ begin
      where e.employee_id = (p_employee ->> 'employee_id')::bigint and e.is_active is not false
        and coalesce(e.auth_user_id, p_auth_user_id) = p_auth_user_id
        for no key update;
+    if hired is not null then
+      perform public.auth_sync_set_login_v1(hired, p_auth_user_id);
+    end if;
   else
     hired := public.auth_sync_insert_employee_v1(p_employee || jsonb_build_object('auth_user_id', p_auth_user_id));
+    perform public.auth_sync_require_login_v1(hired, p_auth_user_id);
   end if;
   if hired is not null then
-    perform public.auth_sync_set_login_v1(hired, p_auth_user_id);
     update public.auth_user_state set employee_id = hired where auth_user_id = p_auth_user_id;
   end if;
   return hired;

@@ -127,6 +127,19 @@ begin
   return in_all;
 end $$;
 
+-- Raises an error if the employee is not linked to the auth user, because a trigger has prevented the link. First checks the deferred
+-- constraints, so their errors are raised here and not at the commit.
+create or replace function public.auth_sync_require_login_v1(p_employee_id bigint, p_auth_user_id uuid) returns void
+language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
+begin
+  set constraints all immediate;
+  if p_employee_id is not null
+     and not exists (select from public.employees e where e.employee_id = p_employee_id and e.auth_user_id = p_auth_user_id) then
+    raise exception 'a trigger on employees prevented the link' using errcode = 'triggered_action_exception';
+  end if;
+end $$;
+
 -- Links an employee to an auth user, and clears the flag of an orphan. Raises an error if a trigger of the table's owner prevents the link.
 create or replace function public.auth_sync_set_login_v1(p_employee_id bigint, p_auth_user_id uuid) returns void
 language plpgsql security definer set search_path = '' as $$
@@ -134,10 +147,7 @@ language plpgsql security definer set search_path = '' as $$
 begin
   perform public.auth_sync_write_employees_v1(jsonb_build_array(jsonb_build_object('employee_id', p_employee_id, 'wanted', jsonb_build_object(
     'auth_user_id', p_auth_user_id, 'orphaned_at', null, 'orphaned_auth_user_id', null))));
-  set constraints all immediate;  -- an error of a deferred constraint is raised here, not at the commit
-  if not exists (select from public.employees e where e.employee_id = p_employee_id and e.auth_user_id = p_auth_user_id) then
-    raise exception 'a trigger on employees prevented the link' using errcode = 'triggered_action_exception';
-  end if;
+  perform public.auth_sync_require_login_v1(p_employee_id, p_auth_user_id);
 end $$;
 
 -- Returns whether the table's owner has a trigger for single columns that the fast path sets. The fast path sets all of them together.
