@@ -56,6 +56,7 @@ def set_for(url: str, target: str, settings: dict[str, str]) -> Iterator[None]:
         connection.execute(sql.SQL("{} reset all").format(where))  # a role outlives the test's database
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("target", ["database", "role"])
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_a_setting_has_no_effect(empty_database_url: str, setting: str, target: str) -> None:
