@@ -10,7 +10,7 @@ Makes a Debian 12 (bookworm) with python3, python3-venv and ca-certificates in a
 of the committed HEAD into it, and runs the two commands of README.md there as an unprivileged user: the demo (with
 --exit, so that it ends), then the tests. Prints the last lines of each. The exit status is 0 if both passed.
 
-  --demo-only    skip the tests, which take some twenty minutes
+  --demo-only    skip the tests, which take some ten minutes
   --logs FOLDER  keep the whole output of each command as demo.log and tests.log in FOLDER
   -h, --help     show this text
 

@@ -86,12 +86,17 @@ def stop(server: Server) -> None:
 
 
 def test_64_identical_deliveries_are_one_event(start_server: StartServer, connection: Connection) -> None:
-    """Of 64 identical concurrent deliveries to two servers, one is applied and 63 are duplicates."""
+    """One of 64 identical concurrent deliveries to two servers is applied, and the others are duplicates.
+
+    A busy server may answer 503 instead of waiting for the transaction that applies the event.
+    """
     urls = start_server().url, start_server().url
     connection.execute("insert into employees (email) values ('user1@example.com')")
     post = Post("evt-1", insert(user_id(1), **confirmed("user1@example.com")))
     answers = deliver(urls, [post] * 64)
-    assert Counter((a.status, a.outcome) for a in answers) == {(200, "linked"): 1, (200, "duplicate"): 63}
+    outcomes = Counter((a.status, a.outcome) for a in answers)
+    assert outcomes.pop((200, "linked")) == 1
+    assert outcomes.keys() <= {(200, "duplicate"), (503, "database_conflict")}
 
 
 @pytest.mark.campaign

@@ -102,7 +102,8 @@ def test_a_dismissed_employee_cannot_sign_in(server: Server, connection: Connect
         assert (actions(connection)[-1]["status"], actions(connection)[-1]["outcome"]) == ("SUCCESS", outcome)
         assert is_banned(connection, user) is not is_active
     dismissed = admin(server, "PATCH", f"/employees/{jane}", is_active=False)
-    assert (dismissed["is_active"], is_banned(connection, user)) == (False, True)
+    assert dismissed["is_active"] is False
+    wait_for("the ban", lambda: is_banned(connection, user))  # a relay may have claimed the action first
     assert "relay pass failed" not in server.log()
 
 

@@ -9,57 +9,19 @@ from urllib.parse import unquote
 
 from psycopg import pq
 
-HARMLESS = {
-    *(
-        "pgbouncer",
-        "supa",
-        "connection_limit",
-        "pool_timeout",
-        "pool_mode",
-        "pool_size",
-        "max_overflow",
-        "pool_recycle",
-    ),
-    *(
-        "pool_max_conns",
-        "pool_min_conns",
-        "pool_max_conn_lifetime",
-        "pool_max_conn_idle_time",
-        "pool_health_check_period",
-    ),
-    *(
-        "max_connections",
-        "min_connections",
-        "max_client_conn",
-        "connectionlimit",
-        "maxpoolsize",
-        "minpoolsize",
-        "max",
-        "min",
-    ),
-    *("socket_timeout", "statement_cache_size", "statement_cache_capacity", "prepared_statement_cache_size"),
-    *(
-        "prepared_statements",
-        "preparethreshold",
-        "prepare_threshold",
-        "prepare",
-        "prefer_query_mode",
-        "preferquerymode",
-    ),
-    *("default_query_exec_mode", "description_cache_capacity", "rewritebatchedinserts", "uselibpqcompat", "workaround"),
-    *("logintimeout", "sockettimeout", "tcpkeepalive", "idle_timeout", "max_lifetime", "command_timeout"),
-    *("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "query_timeout", "timeout", "pool"),
-    *(
-        "applicationname",
-        "fallback_application_name",
-        "encoding",
-        "charset",
-        "server_version",
-        "serverversion",
-        "reconnect",
-    ),
-    *("driver", "adapter", "binary_parameters"),
-}
+HARMLESS = frozenset(
+    """
+    pgbouncer supa connection_limit pool_timeout pool_mode pool_size max_overflow pool_recycle pool_max_conns
+    pool_min_conns pool_max_conn_lifetime pool_max_conn_idle_time pool_health_check_period max_connections
+    min_connections max_client_conn connectionlimit maxpoolsize minpoolsize max min socket_timeout
+    statement_cache_size statement_cache_capacity prepared_statement_cache_size prepared_statements preparethreshold
+    prepare_threshold prepare prefer_query_mode preferquerymode default_query_exec_mode description_cache_capacity
+    rewritebatchedinserts uselibpqcompat workaround logintimeout sockettimeout tcpkeepalive idle_timeout
+    max_lifetime command_timeout statement_timeout lock_timeout idle_in_transaction_session_timeout query_timeout
+    timeout pool applicationname fallback_application_name encoding charset server_version serverversion reconnect
+    driver adapter binary_parameters
+    """.split()  # noqa: SIM905 (a list would take sixty lines)
+)
 """Options of other clients for their pools, statements and names, in lower case."""
 
 SCHEMAS = {"schema", "currentschema", "search_path", "schema_search_path"}

@@ -3,9 +3,7 @@
 from webhook_service.doctor.findings import Finding, ok, wrong
 from webhook_service.events import Json
 from webhook_service.ledger import failing_loops
-from webhook_service.ledger.wording import describe
-
-MAX_RELAY_SILENCE_SECONDS = 120
+from webhook_service.ledger.wording import describe, relay_silence
 
 
 def relay(facts: Json) -> list[Finding]:
@@ -15,11 +13,10 @@ def relay(facts: Json) -> list[Finding]:
 
 def relay_runs(facts: Json) -> Finding:
     """Check that a relay has run recently."""
-    silent = facts["relay_last_run_seconds"]
-    if silent is None or silent > MAX_RELAY_SILENCE_SECONDS:
-        says = "none has ever run" if silent is None else f"none has run for {describe(silent)}"
-        return wrong("relay", says, "run `webhook-service relay`, or `serve` without RELAY=off")
-    return ok("relay", f"ran {describe(silent)} ago")
+    seconds = facts["relay_last_run_seconds"]
+    if (silence := relay_silence(seconds)) is not None:
+        return wrong("relay", f"none {silence}", "run `webhook-service relay`, or `serve` without RELAY=off")
+    return ok("relay", f"ran {describe(seconds)} ago")
 
 
 def loops(facts: Json) -> list[Finding]:

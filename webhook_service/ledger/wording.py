@@ -138,3 +138,17 @@ def describe(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds // size:.0f} {unit}"
     return f"{seconds:.0f} s"
+
+
+MAX_RELAY_SILENCE_SECONDS = 120
+"""The longest time without a pass of a relay that is not a finding."""
+
+
+def relay_silence(seconds: float | None) -> str | None:
+    """Say that no relay "has ever run" or "has run for 5 min", or return None if one has run recently.
+
+    `seconds` is the time since the last pass of a relay, or None if there was none.
+    """
+    if seconds is None:
+        return "has ever run"
+    return f"has run for {describe(seconds)}" if seconds > MAX_RELAY_SILENCE_SECONDS else None

@@ -7,11 +7,10 @@ from flask import Blueprint, Response, jsonify
 from webhook_service.db import migrate
 from webhook_service.errors import ServiceError
 from webhook_service.events import Json
-from webhook_service.ledger.wording import describe
+from webhook_service.ledger.wording import relay_silence
 from webhook_service.web import Answer, Wiring
 
 ALIVE_PATH = "/healthz"
-MAX_RELAY_SILENCE_SECONDS = 120
 READ_ONLY = "The database is read-only: its disk is full, or it is a replica."
 
 
@@ -62,11 +61,10 @@ def relay_finding(facts: Json) -> dict[str, Json]:
 
     It does not change the status, because the service can process deliveries without a relay.
     """
-    silent = facts["relay_last_run_seconds"]
-    if silent is not None and silent <= MAX_RELAY_SILENCE_SECONDS:
+    silence = relay_silence(facts["relay_last_run_seconds"])
+    if silence is None:
         return {}
-    since = "has ever run" if silent is None else f"has run for {describe(silent)}"
-    return {"relay": f"no relay {since}: run `webhook-service relay`, or `webhook-service serve` without RELAY=off"}
+    return {"relay": f"no relay {silence}: run `webhook-service relay`, or `webhook-service serve` without RELAY=off"}
 
 
 def relay_and_backlog(facts: Json) -> dict[str, Json]:

@@ -77,7 +77,7 @@ GOOD: dict[str, Any] = {
     [
         ({}, "good good good good good"),
         ({"seconds": None}, "bad bad good good good"),
-        ({"seconds": 61}, "bad bad good good good"),
+        ({"seconds": 121}, "bad bad good good good"),
         ({"failing": [FAILING, FAILING]}, "bad bad good good good"),
         ({"oldest": 900, "pending": 3}, "good good good good good"),
         ({"oldest": 901, "pending": 3}, "bad good bad good good"),

@@ -7,6 +7,7 @@ from flask import Blueprint, render_template
 
 from webhook_service.events import Json
 from webhook_service.ledger import employees, failing_loops, queries
+from webhook_service.ledger.wording import relay_silence
 from webhook_service.outbound import held
 from webhook_service.web import Wiring
 from webhook_service.web.pages import chart
@@ -14,7 +15,6 @@ from webhook_service.web.pages import chart
 NEWEST = 8
 MAX_HELD = 20
 HOURS = 24
-RELAY_IS_LATE_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +70,8 @@ def checks(readiness: Json, summary: Json, problems: Json, longest_wait: float) 
 
 
 def relay_check(seconds: float | None, failing: Sequence[Json] = ()) -> Check:
-    if seconds is None:
-        return Check("bad", "Relay", "It has never run, so events that were not delivered are not applied.")
-    if seconds > RELAY_IS_LATE_SECONDS:
-        says = f"It last ran {seconds / 60:.0f} min ago, so events that were not delivered are not applied."
-        return Check("bad", "Relay", says)
+    if (silence := relay_silence(seconds)) is not None:
+        return Check("bad", "Relay", f"No relay {silence}, so events that were not delivered are not applied.")
     if failing:
         others = f" Also failing: {failing_loops.names(failing[1:])}." if failing[1:] else ""
         return Check("bad", "Relay", f"{failing_loops.sentence(failing[0])}{others}")
