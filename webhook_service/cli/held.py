@@ -39,9 +39,10 @@ def list_(data_dir: Path) -> None:
 def release(yes: bool, data_dir: Path) -> None:
     """Ban the logins: relays perform the bans at the rate of AUTH_RATE."""
     with database_of(data_dir) as (database, _):
+        found = holding.held(database, 0)
         if not yes:
-            click.confirm(f"Ban {holding.held(database, 0)['count']:,} logins?", abort=True)
-        click.echo(f"{holding.release(database, requester()):,} bans are released.")
+            click.confirm(f"Ban {found['count']:,} logins?", abort=True)
+        click.echo(f"{holding.release(database, requester(), found['newest_id']):,} bans are released.")
 
 
 @held.command(short_help="Drop the bans.")
@@ -54,6 +55,7 @@ def discard(yes: bool, data_dir: Path) -> None:
     again.
     """
     with database_of(data_dir) as (database, _):
+        found = holding.held(database, 0)
         if not yes:
-            click.confirm(f"Drop {holding.held(database, 0)['count']:,} bans?", abort=True)
-        click.echo(f"{holding.discard(database, requester()):,} bans are dropped.")
+            click.confirm(f"Drop {found['count']:,} bans?", abort=True)
+        click.echo(f"{holding.discard(database, requester(), found['newest_id']):,} bans are dropped.")

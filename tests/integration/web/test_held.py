@@ -1,5 +1,6 @@
 """Admins decide about held bans on the overview and through the admin API."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
@@ -13,6 +14,7 @@ from tests.integration.captured import nothing_linked
 from tests.integration.signing_in import Browser, pages
 from webhook_service.settings import Settings
 
+NEWEST = re.compile('name="newest_id" value="([0-9]+)"')
 KEY = {"Authorization": f"Bearer {ADMIN_KEY}"}
 
 
@@ -66,7 +68,10 @@ def test_an_admin_decides_on_the_overview(
     """A button releases or drops the held bans, and the audit has the admin's name."""
     assert browser.post(f"/admin/held/{decision}").status_code == 400  # without the form's token
     assert left(held) == (25, 0)
-    assert browser.sends(f"/admin/held/{decision}").status_code == 303
+    browser.sends(f"/admin/held/{decision}", newest_id="no number")
+    assert left(held) == (25, 0)
+    newest = NEWEST.findall(browser.get("/admin/auth-sync").text)[0]
+    assert browser.sends(f"/admin/held/{decision}", newest_id=newest).status_code == 303
     assert left(held) == after
     assert [(row["who"], row["details"]) for row in decisions(held)] == [("admin key (Kim)", {"count": 25})]
 
@@ -79,8 +84,37 @@ def test_a_program_decides_through_the_api(
     client = site.test_client()
     assert client.get("/admin/api/held").status_code == 401
     assert client.post(f"/admin/api/held/{decision}").status_code == 401
-    assert client.get("/admin/api/held", headers=KEY).json["count"] == 25  # type: ignore[index]
-    answer = client.post(f"/admin/api/held/{decision}", headers=KEY, json={"requested_by": "Ann"})
+    listed = client.get("/admin/api/held", headers=KEY).get_json()
+    assert listed["count"] == 25
+    assert client.post(f"/admin/api/held/{decision}", headers=KEY, json={}).status_code == 422
+    body = {"newest_id": listed["newest_id"], "requested_by": "Ann"}
+    answer = client.post(f"/admin/api/held/{decision}", headers=KEY, json=body)
     assert answer.json == {"count": 25}
     assert left(held) == after
     assert [row["who"] for row in decisions(held)] == ["api:Ann"]
+
+
+def test_every_view_says_that_the_login_works(held: Connection, browser: Browser, site: Flask) -> None:
+    """The list, the employee's page, /readyz and the metrics say that bans wait, and not that a login is banned."""
+    assert browser.get("/admin/employees").text.count("Ban waits for you") == 25
+    page = browser.get("/admin/employees/1").text
+    assert "can still sign in" in page
+    assert ", banned" not in page
+    client = site.test_client()
+    assert client.get("/readyz").get_json()["held_bans"] == 25
+    assert b"webhook_service_held_bans 25.0" in client.get("/metrics").data
+
+
+def test_an_admin_decides_about_one_person(held: Connection, browser: Browser) -> None:
+    """The page of an employee whose ban is held has a button that bans this login."""
+    browser.sends("/admin/employees/1/active", is_active="false")
+    assert left(held) == (24, 1)
+    assert "waits for you" not in browser.get("/admin/employees/1").text
+
+
+def test_the_api_says_that_a_ban_is_held(held: Connection, site: Flask) -> None:
+    """A deactivation through the API beyond the limit returns `held`."""
+    held.execute("select auth_sync_limit_deactivations_v1('0')")
+    held.execute("update employees set is_active = true where employee_id = 1")
+    answer = site.test_client().patch("/admin/api/employees/1", headers=KEY, json={"is_active": False}).get_json()
+    assert answer == {"employee_id": 1, "is_active": False, "login": {"status": "held"}}

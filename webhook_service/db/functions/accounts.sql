@@ -366,7 +366,7 @@ begin
 end $$;
 
 -- Activates or deactivates an employee. Returns {"employee_id", "is_active", "auth_user_id", "event_id": the action that the login needs,
--- or null}. Returns null if there is no such employee, and {"refused": ...} if the employees table refuses the change. The action is
+-- or null, "is_held": whether the ban of the login waits for an admin}. With p_via admin, a person has decided, and no ban is held. Returns null if there is no such employee, and {"refused": ...} if the employees table refuses the change. The action is
 -- entered even if nothing changes, so that the caller can wait for the confirmation of Auth.
 create or replace function public.auth_sync_set_active_v1(p_employee_id bigint, p_is_active boolean, p_via text) returns jsonb
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
@@ -380,7 +380,7 @@ declare
   wrong_column text;
 begin
   if p_via = 'admin' then
-    perform set_config('auth_sync.confirmed', 'admin', true);  -- a person's decision about one employee is not held
+    perform set_config('auth_sync.confirmed', 'admin', true);
   end if;
   begin
     perform from public.employees e where e.employee_id = p_employee_id for no key update;
@@ -411,5 +411,7 @@ begin
        order by id desc limit 1;
     end if;
   end if;
-  return jsonb_build_object('employee_id', p_employee_id, 'is_active', changed.is_active, 'auth_user_id', changed.auth_user_id, 'event_id', action);
+  return jsonb_build_object(
+    'employee_id', p_employee_id, 'is_active', changed.is_active, 'auth_user_id', changed.auth_user_id, 'event_id', action,
+    'is_held', action is null and exists (select from public.auth_sync_held_bans b where b.auth_user_id = changed.auth_user_id));
 end $$;

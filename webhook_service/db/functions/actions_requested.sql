@@ -27,8 +27,8 @@ language sql security definer set search_path = '' as $$
 $$;
 
 -- Enters actions: [{operation, auth_user_id, employee_id, data}]. They are bulk if the transaction has entered more than twenty actions,
--- including these. Bans of an unusual share of the company are held instead (held_actions.sql), unless an admin has confirmed them: then the
--- transaction's setting auth_sync.confirmed is admin or reconcile. After a transaction has held bans, its further bans are held too. A held
+-- including these. Bans of an unusual share of the company are held instead (held_actions.sql), unless an admin has confirmed them: then
+-- p_via is admin, or the transaction's setting auth_sync.confirmed is admin or reconcile. After a transaction has held bans, its further bans are held too. A held
 -- ban is dropped if its auth user gets a newer action.
 create or replace function public.auth_sync_enter_actions_v1(p_actions jsonb, p_via text) returns void
 language plpgsql security definer set search_path = '' as $$
@@ -40,7 +40,7 @@ declare
 begin
   perform set_config('auth_sync.actions', so_far::text, true);
   select jsonb_agg(a) into bans from jsonb_array_elements(p_actions) as a where a ->> 'operation' = 'disable_auth_user';
-  if bans is not null and confirmed = ''
+  if bans is not null and confirmed = '' and p_via <> 'admin'
      and (current_setting('auth_sync.holds', true) = 'on' or public.auth_sync_must_hold_v1(bans)) then
     perform set_config('auth_sync.holds', 'on', true);
     perform public.auth_sync_hold_v1(bans, p_via);

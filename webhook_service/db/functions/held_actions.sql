@@ -1,6 +1,6 @@
 -- The brake of mass deactivations. If a feed deactivates an unusual share of the company, its bans are not entered into the ledger. They are
 -- held in auth_sync_held_actions until an admin releases or discards them. Single deactivations pass, and so do those that an admin has
--- confirmed in the dashboard, through the API, or before a reconcile run.
+-- confirmed in the dashboard or before a reconcile run. The view auth_sync_held_bans has the held bans that are still needed.
 
 -- Returns whether so many bans in an hour are more than the setting allows: a number, or a share of the linked employees and at least 20.
 -- p_gone of the logins belong to no employee any more. Few linked employees are counted, as far as needed; many are estimated.
@@ -68,25 +68,36 @@ begin
   on conflict (auth_user_id) do nothing;
 end $$;
 
--- Returns what is held: {"count": up to 10,000, "oldest_seconds", "people": the first p_limit, each {"auth_user_id", "employee_id", "name",
--- "email", "held_at"}}; oldest_seconds is null if nothing is held.
+-- Returns the number of held bans, up to 10,000, and the age of the oldest: {"held_bans", "held_bans_oldest_seconds"}. The age is null if
+-- nothing is held.
+create or replace function public.auth_sync_held_numbers_v1() returns jsonb
+language sql stable security definer set search_path = '' set enable_seqscan = off set jit = off as $$
+  select jsonb_build_object('held_bans', count(*), 'held_bans_oldest_seconds', extract(epoch from now() - min(h.held_at)))
+    from (select b.held_at from public.auth_sync_held_bans b order by b.id limit 10000) as h
+$$;
+
+-- Returns what is held: {"count": up to 10,000, "oldest_seconds", "newest_id": to decide about these bans and no later ones, "people": the
+-- first p_limit, each {"auth_user_id", "employee_id", "name", "email", "held_at"}}; oldest_seconds and newest_id are null if nothing is held.
 create or replace function public.auth_sync_held_actions_v1(p_limit integer) returns jsonb
 language sql stable security definer set search_path = '' set enable_seqscan = off set jit = off as $$
   select jsonb_build_object(
-    'count', (select count(*) from (select from public.auth_sync_held_actions h order by h.id limit 10000) as few),
-    'oldest_seconds', (select extract(epoch from now() - h.held_at) from public.auth_sync_held_actions h order by h.id limit 1),
+    'count', n.numbers -> 'held_bans',
+    'oldest_seconds', n.numbers -> 'held_bans_oldest_seconds',
+    'newest_id', (select h.id from public.auth_sync_held_bans h order by h.id desc limit 1),
     'people', (
       select coalesce(jsonb_agg(jsonb_build_object(
                'auth_user_id', h.auth_user_id, 'employee_id', h.employee_id, 'held_at', h.held_at,
                'name', nullif(concat_ws(' ', e.person ->> 'first_name', e.person ->> 'last_name'), ''),
                'email', coalesce(s.email, e.person ->> 'email')) order by h.id), '[]')
-        from (select * from public.auth_sync_held_actions h order by h.id limit p_limit) as h
+        from (select * from public.auth_sync_held_bans b order by b.id limit p_limit) as h
         left join lateral (select to_jsonb(e.*) as person from public.employees e where e.employee_id = h.employee_id offset 0) as e on true
         left join lateral (select s.email from public.auth_user_state s where s.auth_user_id = h.auth_user_id offset 0) as s on true))
+    from (select public.auth_sync_held_numbers_v1() as numbers) as n
 $$;
 
--- Enters the first p_limit held bans into the ledger, where relays perform them. Returns how many they were.
-create or replace function public.auth_sync_release_held_v1(p_requested_by text, p_limit integer) returns bigint
+-- Enters the first p_limit held bans into the ledger, where relays perform them. Bans that were held after p_newest_id (newest_id of
+-- auth_sync_held_actions_v1) are not released, because the admin has not seen them. Returns the number of released bans.
+create or replace function public.auth_sync_release_held_v1(p_requested_by text, p_newest_id bigint, p_limit integer) returns bigint
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '30s' as $$
 #variable_conflict use_variable
 declare
@@ -95,7 +106,7 @@ begin
   perform set_config('auth_sync.confirmed', 'admin', true);
   with released as (
     delete from public.auth_sync_held_actions h
-     where h.id in (select f.id from public.auth_sync_held_actions f order by f.id limit p_limit for update)
+     where h.id in (select b.id from public.auth_sync_held_bans b where b.id <= p_newest_id order by b.id limit p_limit)
     returning h.auth_user_id, h.employee_id, h.data
   )
   select jsonb_agg(jsonb_build_object('operation', 'disable_auth_user', 'auth_user_id', r.auth_user_id, 'employee_id', r.employee_id,
@@ -110,15 +121,15 @@ begin
   return jsonb_array_length(actions);
 end $$;
 
--- Removes all held bans: their logins stay as they are. Returns how many they were.
-create or replace function public.auth_sync_discard_held_v1(p_requested_by text) returns bigint
+-- Removes the held bans up to p_newest_id: their logins stay as they are. Returns the number of removed bans that were still needed.
+create or replace function public.auth_sync_discard_held_v1(p_requested_by text, p_newest_id bigint) returns bigint
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '30s' as $$
 #variable_conflict use_variable
 declare
   discarded bigint;
 begin
-  delete from public.auth_sync_held_actions h where h.id is not null;
-  get diagnostics discarded = row_count;
+  select count(*) into discarded from public.auth_sync_held_bans b where b.id <= p_newest_id;
+  delete from public.auth_sync_held_actions h where h.id <= p_newest_id;
   if discarded > 0 then
     insert into public.auth_sync_audit (who, action, details)
     values (p_requested_by, 'discarded held bans', jsonb_build_object('count', discarded));

@@ -8,6 +8,7 @@ from webhook_service.events import Json
 from webhook_service.web.api import schemas
 from webhook_service.web.api.employees import Change, NewEmployee
 from webhook_service.web.api.events import Page, Replay, Replays
+from webhook_service.web.api.held import Decision
 from webhook_service.web.api.reasons import AUTH_REASONS, BODY_REASONS, COMMON_REASONS
 from webhook_service.web.api.schemas import JANE
 
@@ -62,10 +63,10 @@ OPERATIONS = (
         path="/admin/api/held/release",
         name="releaseHeldBans",
         title="Ban the logins",
-        text="Requests all held bans. Relays perform them.",
+        text="Requests the held bans up to `newest_id`, which `GET /admin/api/held` returned. Relays perform them.",
         answer=schemas.HeldDecision,
-        body=Replay,
-        request_example={"requested_by": "Ann"},
+        body=Decision,
+        request_example={"newest_id": 30, "requested_by": "Ann"},
         response_example={"count": 30},
     ),
     Operation(
@@ -73,11 +74,11 @@ OPERATIONS = (
         path="/admin/api/held/discard",
         name="discardHeldBans",
         title="Drop the held bans",
-        text="The logins stay as they are. Correct the employees first: the next event or reconcile of an employee who "
-        "is still inactive requests the ban again.",
+        text="Drops the held bans up to `newest_id`. The logins stay as they are. Correct the employees first: the "
+        "next event or reconcile of an employee who is still inactive requests the ban again.",
         answer=schemas.HeldDecision,
-        body=Replay,
-        request_example={"requested_by": "Ann"},
+        body=Decision,
+        request_example={"newest_id": 30, "requested_by": "Ann"},
         response_example={"count": 30},
     ),
     Operation(

@@ -109,6 +109,7 @@ class Held(Answer):
     oldest_seconds = fields.Float(
         required=True, allow_none=True, metadata=described("How long the oldest has been held.", 60.5)
     )
+    newest_id = number("Names these bans in a decision, without later ones.", 30, required=True, allow_none=True)
     people = fields.List(
         fields.Nested(HeldPerson),
         required=True,
@@ -282,9 +283,10 @@ class CreatedEmployee(Answer):
 
 class Login(Answer):
     status = one_of(
-        ("done", "queued", "failed", "none"),
-        "done: Auth has the change. queued: the relay performs the action later. failed: the action needs attention. "
-        "none: the employee has no login.",
+        ("done", "queued", "held", "failed", "none"),
+        "done: Auth has the change. queued: the relay performs the action later. held: the ban waits for an admin, "
+        "because an unusual share of the employees was deactivated. failed: the action needs attention. none: the "
+        "employee has no login.",
         required=True,
     )
     outcome = one_of(tuple(ActionOutcome), "The outcome of the action.")

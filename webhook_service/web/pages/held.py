@@ -1,6 +1,6 @@
 """/admin/held: an admin decides about the bans that are held. The overview has the two buttons."""
 
-from flask import Blueprint, flash, g, redirect, url_for
+from flask import Blueprint, flash, g, redirect, request, url_for
 from werkzeug.wrappers import Response
 
 from webhook_service.outbound import held
@@ -14,14 +14,20 @@ def blueprint(wiring: Wiring) -> Blueprint:
     # The database audits each decision in its own transaction.
     @views.post("/release")
     def release() -> Response:
-        count = held.release(database, g.admin.name)
+        count = held.release(database, g.admin.name, newest_id())
         flash(f"{count:,} logins are being banned.", "success")
         return redirect(url_for("overview.page"), 303)
 
     @views.post("/discard")
     def discard() -> Response:
-        count = held.discard(database, g.admin.name)
+        count = held.discard(database, g.admin.name, newest_id())
         flash(f"{count:,} bans are dropped. The logins stay as they are.")
         return redirect(url_for("overview.page"), 303)
 
     return views
+
+
+def newest_id() -> int | None:
+    """Return the newest ban that the page showed to the admin."""
+    text = request.form.get("newest_id", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None

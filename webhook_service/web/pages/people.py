@@ -174,6 +174,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
 LOGINS = {
     "none": "There is no login to change.",
     "done": "The login is changed too.",
+    "held": "The ban of the login waits for an admin.",
     "queued": "The login follows as soon as Auth answers.",
     "failed": "The login could not be changed: see the events below.",
 }
