@@ -6,11 +6,11 @@ from marshmallow import Schema
 
 from webhook_service.events import Json
 from webhook_service.web.api import schemas
+from webhook_service.web.api.described import JANE
 from webhook_service.web.api.employees import Change, NewEmployee
 from webhook_service.web.api.events import Page, Replay, Replays
 from webhook_service.web.api.held import Decision
 from webhook_service.web.api.reasons import AUTH_REASONS, BODY_REASONS, COMMON_REASONS
-from webhook_service.web.api.schemas import JANE
 
 
 @dataclass(frozen=True, slots=True)

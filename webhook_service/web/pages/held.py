@@ -15,13 +15,13 @@ def blueprint(wiring: Wiring) -> Blueprint:
     @views.post("/release")
     def release() -> Response:
         count = held.release(database, g.admin.name, newest_id())
-        flash(f"{count:,} logins are being banned.", "success")
+        flash(f"Bans requested: {count:,}. The relay performs them.", "success")
         return redirect(url_for("overview.page"), 303)
 
     @views.post("/discard")
     def discard() -> Response:
         count = held.discard(database, g.admin.name, newest_id())
-        flash(f"{count:,} bans are dropped. The logins stay as they are.")
+        flash(f"Bans dropped: {count:,}. The logins stay as they are.")
         return redirect(url_for("overview.page"), 303)
 
     return views
