@@ -218,6 +218,7 @@ FIELDS = {
     "limit": ("The maximum number of results.", 50),
     "filter": ("A filter of events. Without a filter, all events match.", {"status": "FAILED"}),
     "dry_run": ("Whether to roll all changes back.", True),
+    "newest_id": ("The `newest_id` of the list of held bans: bans that were held later stay held.", 30),
     "requested_by": ("A name for the record: letters, digits, space and `_.@+-`.", "Ann"),
     "email": ("The e-mail, stored in lower case. No other employee or auth user may have it.", "jane.doe@example.com"),
     "first_name": ("The first name.", "Jane"),
