@@ -49,5 +49,6 @@ begin
   end if;
   return jsonb_build_object(
     'employee_id', p_employee_id, 'is_active', changed.is_active, 'auth_user_id', changed.auth_user_id, 'event_id', action,
-    'is_held', action is null and exists (select from public.auth_sync_held_bans b where b.auth_user_id = changed.auth_user_id));
+    'is_held', action is null and not p_is_active
+      and exists (select from public.auth_sync_held_actions h where h.auth_user_id = changed.auth_user_id));
 end $$;

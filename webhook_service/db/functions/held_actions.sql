@@ -69,12 +69,19 @@ begin
 end $$;
 
 -- Returns the number of held bans, up to 10,000, and the age of the oldest: {"held_bans", "held_bans_oldest_seconds"}. The age is null if
--- nothing is held.
+-- nothing is held. A replaced employees table has no view until `migrate` restores it. Meanwhile all held bans count.
 create or replace function public.auth_sync_held_numbers_v1() returns jsonb
-language sql stable security definer set search_path = '' set enable_seqscan = off set jit = off as $$
-  select jsonb_build_object('held_bans', count(*), 'held_bans_oldest_seconds', extract(epoch from now() - min(h.held_at)))
-    from (select b.held_at from public.auth_sync_held_bans b order by b.id limit 10000) as h
-$$;
+language plpgsql stable security definer set search_path = '' set enable_seqscan = off set jit = off as $$
+#variable_conflict use_variable
+begin
+  return (
+    select jsonb_build_object('held_bans', count(*), 'held_bans_oldest_seconds', extract(epoch from now() - min(h.held_at)))
+      from (select b.held_at from public.auth_sync_held_bans b order by b.id limit 10000) as h);
+exception when undefined_table or undefined_column then
+  return (
+    select jsonb_build_object('held_bans', count(*), 'held_bans_oldest_seconds', extract(epoch from now() - min(h.held_at)))
+      from (select a.held_at from public.auth_sync_held_actions a order by a.id limit 10000) as h);
+end $$;
 
 -- Returns what is held: {"count": up to 10,000, "oldest_seconds", "newest_id": to decide about these bans and no later ones, "people": the
 -- first p_limit, each {"auth_user_id", "employee_id", "name", "email", "held_at"}}; oldest_seconds and newest_id are null if nothing is held.

@@ -6,7 +6,9 @@ create or replace function public.auth_sync_is_asked_v1(p_auth_user_id uuid) ret
 language sql stable set search_path = '' as $$
   select exists (select from public.integration_sync_log a
                   where a.auth_user_id = p_auth_user_id and a.status <> 'SUCCESS' and a.direction = 'outbound' and a.operation <> 'create_auth_user')
-      or exists (select from public.auth_sync_held_bans h where h.auth_user_id = p_auth_user_id offset 0)
+      or exists (select from public.auth_sync_held_actions h
+                  where h.auth_user_id = p_auth_user_id
+                    and not exists (select from public.employees e where e.auth_user_id = h.auth_user_id and e.is_active is not false offset 0) offset 0)
 $$;
 
 -- Returns the auth users after p_after whose state or employee differs from auth.users. Omits pending changes, because they will be

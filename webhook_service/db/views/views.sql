@@ -51,13 +51,15 @@ create or replace view public.auth_sync_standings as
     left join public.auth_user_state s on s.auth_user_id = e.auth_user_id;
 
 -- The held bans that are still needed: without those of active employees, and of auth users who were deleted or banned since. The trigger
--- removes most of these itself, but does not see a change that was made without triggers, or by Auth.
+-- removes most of these itself, but does not see a change that was made without triggers, or by Auth. Because of `offset 0`, PostgreSQL
+-- searches each employee and user by an index, and does not read the whole tables.
 create or replace view public.auth_sync_held_bans as
   select h.id, h.auth_user_id, h.employee_id, h.data, h.via, h.held_at
     from public.auth_sync_held_actions h
-   where not exists (select from public.employees e where e.auth_user_id = h.auth_user_id and e.is_active is not false)
+   where not exists (select from public.employees e where e.auth_user_id = h.auth_user_id and e.is_active is not false offset 0)
      and not exists (select from public.auth_user_state s
-                      where s.auth_user_id = h.auth_user_id and (s.deleted_at is not null or public.auth_sync_is_banned_v1(s.banned_until)));
+                      where s.auth_user_id = h.auth_user_id
+                        and (s.deleted_at is not null or public.auth_sync_is_banned_v1(s.banned_until)) offset 0);
 
 create or replace view public.auth_sync_monitor as
   select employee_id, email, first_name, last_name, employee_number, is_active, auth_user_id, auth_email, banned_until, orphaned_at, sync_status,
