@@ -15,7 +15,7 @@ from webhook_service.db.url import without_foreign_options
 from webhook_service.errors import BadSetting
 from webhook_service.inbound.signature import Secret, parse_secrets
 from webhook_service.notifications.destinations import destinations
-from webhook_service.policy import NAME_COLUMNS, EmailOwner, Policy
+from webhook_service.policy import DEACTIVATION_LIMIT, NAME_COLUMNS, EmailOwner, Policy
 from webhook_service.settings import (
     DEFAULT_AUTH_RATE,
     DEFAULT_BACKLOG_MINUTES,
@@ -241,8 +241,23 @@ def notify_urls(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def policy(environ: Mapping[str, str]) -> Policy:
-    """Return the policy of EMAIL_OWNER and NAME_FIELDS."""
-    return Policy(email_owner=email_owner(environ), name_fields=name_fields(environ))
+    """Return the policy of EMAIL_OWNER, NAME_FIELDS and MASS_DEACTIVATION_LIMIT."""
+    return Policy(
+        email_owner=email_owner(environ),
+        name_fields=name_fields(environ),
+        deactivation_limit=deactivation_limit(environ),
+    )
+
+
+def deactivation_limit(environ: Mapping[str, str]) -> str:
+    """Return MASS_DEACTIVATION_LIMIT: a number of logins, a percentage of the linked employees, or off.
+
+    The default is 10%.
+    """
+    text = (value_of(environ, "MASS_DEACTIVATION_LIMIT") or DEACTIVATION_LIMIT).lower()
+    if text != "off" and re.fullmatch("[0-9]{1,9}|[1-9][0-9]?%|100%", text) is None:
+        raise BadSetting("MASS_DEACTIVATION_LIMIT", "must be a number such as 50, a percentage such as 10%, or off")
+    return text
 
 
 def email_owner(environ: Mapping[str, str]) -> EmailOwner:

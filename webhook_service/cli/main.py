@@ -13,6 +13,7 @@ from webhook_service import config
 from webhook_service.app import database_for
 from webhook_service.cli.data_dir import DATA_DIR, check_temporary_folder, environment_of, with_missing
 from webhook_service.cli.doctor import doctor
+from webhook_service.cli.held import held
 from webhook_service.cli.notify import notify
 from webhook_service.cli.provision import provision
 from webhook_service.cli.reconcile import prune, reconcile
@@ -114,7 +115,7 @@ def migrate(dry_run: bool, create_employees: bool, data_dir: Path) -> None:
     """Migrate the database at DATABASE_URL to the schema that this version needs. Repeating the command is safe.
 
     Supabase's Data API cannot migrate. With SUPABASE_URL alone, the command only checks the schema, and stores
-    NAME_FIELDS and EMAIL_OWNER for the triggers.
+    NAME_FIELDS, EMAIL_OWNER and MASS_DEACTIVATION_LIMIT for the triggers.
     """
     verb = "would apply" if dry_run else "applied"
     with environment_of(data_dir) as environment:
@@ -157,6 +158,7 @@ def check_migrations(connection: SupabaseConnection, policy: Policy | None) -> N
         gap = migrations.gap(database, migrations.wanted())
         if gap is None and policy is not None:
             database.call("auth_sync_configure_v1", **migrations.trigger_settings(policy))
+            database.call("auth_sync_limit_deactivations_v1", p_limit=policy.deactivation_limit)
     finally:
         database.close()
     if gap is not None:
@@ -195,5 +197,5 @@ def sign(event_id: str | None, token: str | None, data_dir: Path) -> None:
         click.echo(f"{name}: {value}")
 
 
-for command in (relay, replay, reconcile, prune, provision, doctor, notify, sql):
+for command in (relay, replay, reconcile, prune, provision, held, doctor, notify, sql):
     main.add_command(command)
