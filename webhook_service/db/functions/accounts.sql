@@ -32,7 +32,7 @@ $$;
 -- Returns the auth user that has an e-mail: {auth_user_id, email_confirmed, employee_id}, or null. Reads auth.users if this database has
 -- the table and this role may read it. Otherwise reads the last known states.
 create or replace function public.auth_sync_email_holder_v1(p_email text) returns jsonb
-language plpgsql stable security definer set search_path = '' set statement_timeout = '3s' as $$
+language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan set statement_timeout = '3s' as $$
 #variable_conflict use_variable
 declare
   holder jsonb;
@@ -130,7 +130,7 @@ end $$;
 create or replace function public.auth_sync_intend_v1(
   p_employee jsonb, p_email text, p_auth_user_id uuid, p_lease text, p_lease_seconds integer, p_via text, p_requested_by text
 ) returns jsonb
-language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
 #variable_conflict use_variable
 declare
   existing public.employees;
@@ -168,7 +168,7 @@ end $$;
 -- {"employee_id"}. Returns {"refused": reason} if nothing was written; the caller must then delete the auth user. After the reason
 -- lease_lost the caller must not delete it, because another process has claimed the intent.
 create or replace function public.auth_sync_hire_v1(p_event_id text, p_lease text) returns jsonb
-language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
 #variable_conflict use_variable
 declare
   intent public.integration_sync_log;
@@ -210,7 +210,7 @@ end $$;
 -- Prepares the deletion of an auth user that this service created: from now on no employee is linked to it. Returns the employee_id of an
 -- employee who is linked to it already, or null. If an employee is linked, the caller must keep the auth user.
 create or replace function public.auth_sync_forget_v1(p_auth_user_id uuid) returns bigint
-language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
 #variable_conflict use_variable
 declare
   holder bigint;

@@ -32,7 +32,7 @@ $$;
 -- this call, "next_in": seconds until the next slice is due}. Only one caller compares at a time. A pass begins a minute after the last
 -- one, or 50 times the duration of the last one.
 create or replace function public.auth_sync_refresh_mismatches_v1(p_slice integer default 50000) returns jsonb
-language plpgsql security definer set search_path = '' set lock_timeout = '1500ms'
+language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms'
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_bitmapscan = off set jit = off as $$
 #variable_conflict use_variable
 declare
@@ -116,7 +116,7 @@ end $$;
 -- p_filter: sync_status, is_active, person (as in auth_sync_search_v1).
 create or replace function public.auth_sync_people_v1(p_filter jsonb, p_after bigint, p_limit integer) returns jsonb
 language plpgsql stable security definer
-set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 set enable_bitmapscan = off set enable_sort = off set jit = off as $$
 #variable_conflict use_variable
 declare
@@ -180,7 +180,7 @@ $$;
 -- Returns one employee, or null: {"employee": as in auth_sync_monitor, "events": the newest 20, "candidates": the auth users that match the
 -- employee, if it has no login}.
 create or replace function public.auth_sync_person_v1(p_employee_id bigint) returns jsonb
-language sql stable security definer set search_path = '' set enable_seqscan = off set jit = off as $$
+language sql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off set jit = off as $$
   select jsonb_build_object(
     'employee', to_jsonb(m),
     'events', public.auth_sync_events_json_v1(public.auth_sync_page_v1('{}', null, 20, array[m.employee_id::bigint], (
@@ -193,7 +193,7 @@ $$;
 -- Returns one auth user and the employees that match it: {"auth_user": {auth_user_id, email, email_confirmed, employee_number,
 -- banned_until, deleted_at, linked_to}, "employees": rows of auth_sync_monitor}. Returns null if the auth user is unknown.
 create or replace function public.auth_sync_login_candidates_v1(p_auth_user_id uuid) returns jsonb
-language sql stable security definer set search_path = '' set enable_seqscan = off set jit = off as $$
+language sql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off set jit = off as $$
   select jsonb_build_object(
     'auth_user', jsonb_build_object(
       'auth_user_id', s.auth_user_id, 'email', s.email, 'email_confirmed', s.email_confirmed, 'employee_number', s.employee_number,
