@@ -69,8 +69,9 @@ def files_of(programs: Path) -> set[tuple[str, int]]:
 class Cluster:
     """A server with its data, its log and its socket in `folder`. It has the same port after each restart."""
 
-    def __init__(self, programs: Path, folder: Path):
+    def __init__(self, programs: Path, folder: Path, superuser: str = "postgres"):
         self.folder = folder
+        self.superuser = superuser
         self.log_file = folder / "postgres.log"
         self.port = free_port()
         self._programs = programs
@@ -84,17 +85,17 @@ class Cluster:
 
     def url(self, database: str = "postgres") -> str:
         """The superuser's URL of this database over TCP."""
-        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://{self.superuser}@127.0.0.1:{self.port}/{database}"
 
     def socket_url(self, database: str = "postgres") -> str:
         """The superuser's URL of this database over the Unix socket."""
-        return f"postgresql://postgres@/{database}?host={self.folder}&port={self.port}"
+        return f"postgresql://{self.superuser}@/{database}?host={self.folder}&port={self.port}"
 
     def create(self) -> None:
-        """Make the empty cluster with UTF-8, superuser `postgres`, and no passwords. Raises BrokenInstallation."""
+        """Make the empty cluster with UTF-8, the superuser, and no passwords. Raises BrokenInstallation."""
         done = subprocess.run(
             [
-                *(self._programs / "initdb", "--pgdata", self._data, "--username=postgres", "--auth=trust"),
+                *(self._programs / "initdb", "--pgdata", self._data, f"--username={self.superuser}", "--auth=trust"),
                 *("--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"),
             ],
             cwd=self.folder,
@@ -189,7 +190,7 @@ def _state(pid: int) -> str | None:
 
 
 @contextmanager
-def cluster() -> Iterator[Cluster]:
+def cluster(superuser: str = "postgres") -> Iterator[Cluster]:
     """A started cluster in a temporary folder, removed at the end.
 
     Without a server that starts, the test is skipped, or fails in CI.
@@ -202,7 +203,7 @@ def cluster() -> Iterator[Cluster]:
         if ACCOUNT is not None:
             shutil.chown(name, ACCOUNT, ACCOUNT)
         try:
-            made = Cluster(programs, Path(name))
+            made = Cluster(programs, Path(name), superuser)
             stack.callback(made.stop)
             made.create()
             made.start()

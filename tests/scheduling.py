@@ -7,6 +7,7 @@ from xdist.scheduler import LoadScopeScheduling
 TOGETHER = {
     "tests/acceptance/test_demo.py",
     "tests/acceptance/test_other_servers.py",
+    "tests/acceptance/test_readme_installation.py",
     "tests/browser/test_accessibility.py",
     "tests/browser/test_dashboard.py",
     "tests/integration/db/test_database_contract.py",

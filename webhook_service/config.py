@@ -7,13 +7,15 @@ value, so that the service does not start.
 import os
 import re
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from webhook_service.db.url import without_foreign_options
 from webhook_service.errors import BadSetting
 from webhook_service.inbound.signature import Secret, parse_secrets
 from webhook_service.notifications.destinations import destinations
-from webhook_service.policy import NAME_COLUMNS, EmailOwner, Policy
+from webhook_service.policy import DEACTIVATION_LIMIT, NAME_COLUMNS, EmailOwner, Policy
 from webhook_service.settings import (
     DEFAULT_AUTH_RATE,
     DEFAULT_BACKLOG_MINUTES,
@@ -28,7 +30,7 @@ from webhook_service.settings import (
 )
 
 NAMES = (
-    *("DATABASE_URL", "SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY"),
+    *("DATABASE_URL", "SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_ALLOW_HTTP"),
     *("WEBHOOK_SECRETS", "WEBHOOK_STATIC_TOKEN", "ADMIN_API_KEY"),
     *("EMAIL_OWNER", "NAME_FIELDS", "MAX_BODY_BYTES", "RELAY"),
     *("AUTH_ADMIN", "AUTH_RATE"),
@@ -124,10 +126,26 @@ def supabase(environ: Mapping[str, str]) -> SupabaseConnection:
     url = required(environ, "SUPABASE_URL")
     if not re.match(r"https?://[^/\s]+", url):
         raise BadSetting("SUPABASE_URL", "must begin with https:// (or http://)")
+    if is_plain_http(url) and not switch(environ, "SUPABASE_ALLOW_HTTP", default="off"):
+        raise BadSetting(
+            "SUPABASE_URL",
+            "must begin with https://, because every request carries the service role key. In a private network, "
+            "SUPABASE_ALLOW_HTTP=on allows http://",
+        )
     key = required(environ, "SUPABASE_SERVICE_ROLE_KEY")
     if not key.isascii() or re.search(r"\s", key):
         raise BadSetting("SUPABASE_SERVICE_ROLE_KEY", "must be one word of ASCII characters")
     return SupabaseConnection(url, key)
+
+
+def is_plain_http(url: str) -> bool:
+    """Return whether requests to this URL leave the machine without encryption."""
+    host = urlsplit(url).hostname or ""
+    try:
+        is_here = ip_address(host).is_loopback
+    except ValueError:
+        is_here = host == "localhost" or host.endswith(".localhost")
+    return url.startswith("http://") and not is_here
 
 
 def database_url(environ: Mapping[str, str]) -> str:
@@ -223,8 +241,23 @@ def notify_urls(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def policy(environ: Mapping[str, str]) -> Policy:
-    """Return the policy of EMAIL_OWNER and NAME_FIELDS."""
-    return Policy(email_owner=email_owner(environ), name_fields=name_fields(environ))
+    """Return the policy of EMAIL_OWNER, NAME_FIELDS and MASS_DEACTIVATION_LIMIT."""
+    return Policy(
+        email_owner=email_owner(environ),
+        name_fields=name_fields(environ),
+        deactivation_limit=deactivation_limit(environ),
+    )
+
+
+def deactivation_limit(environ: Mapping[str, str]) -> str:
+    """Return MASS_DEACTIVATION_LIMIT: a number of logins, a percentage of the linked employees, or off.
+
+    The default is 10%.
+    """
+    text = (value_of(environ, "MASS_DEACTIVATION_LIMIT") or DEACTIVATION_LIMIT).lower()
+    if text != "off" and re.fullmatch("[0-9]{1,9}|[1-9][0-9]?%|100%", text) is None:
+        raise BadSetting("MASS_DEACTIVATION_LIMIT", "must be a number such as 50, a percentage such as 10%, or off")
+    return text
 
 
 def email_owner(environ: Mapping[str, str]) -> EmailOwner:

@@ -10,6 +10,10 @@ the SQL: see "Add a column" in docs/operating.md.
 """
 
 
+DEACTIVATION_LIMIT = "10%"
+"""The share of the linked employees whose logins may be banned in an hour without an admin's confirmation."""
+
+
 class EmailOwner(StrEnum):
     """The side whose e-mail overrules the e-mail of the other side."""
 
@@ -22,11 +26,14 @@ class Policy:
     """The settings that decisions depend on.
 
     `name_fields` is {employees column: key in raw_user_meta_data}. `columns` are the columns of employees that may be
-    overwritten: the columns of `name_fields`, and `email` if Auth owns e-mails.
+    overwritten: the columns of `name_fields`, and `email` if Auth owns e-mails. `deactivation_limit` is the number of
+    logins that may be banned in an hour before bans are held for an admin: a number, a share such as "10%" (at least 20
+    logins), or "off".
     """
 
     email_owner: EmailOwner = EmailOwner.AUTH
     name_fields: Mapping[str, str] = field(default_factory=lambda: {name: name for name in NAME_COLUMNS})
+    deactivation_limit: str = DEACTIVATION_LIMIT
     columns: frozenset[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

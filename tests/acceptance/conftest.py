@@ -119,6 +119,10 @@ def shared_server(
         yield start(WEB_CONCURRENCY="1", GUNICORN_CMD_ARGS="--keep-alive=60")
 
 
+MAX_RETRIES = 3
+"""How often a sender sends a delivery again that a busy server has answered with a 503."""
+
+
 @dataclass(frozen=True, slots=True)
 class Post:
     """A delivery, which has the same event id and body each time it is sent."""
@@ -168,6 +172,9 @@ class Traffic:
         for _ in range(count):
             next(done)
 
+    def answered(self) -> int:
+        return sum(future.done() for future in self._futures)
+
     def answers(self) -> list[Answer]:
         try:
             return [future.result() for future in self._futures]
@@ -188,6 +195,17 @@ def deliver(
 ) -> list[Answer]:
     """Post everything at once. The answers are in the order of the posts."""
     return Traffic(urls, posts, keep_alive=keep_alive, at_once=at_once).answers()
+
+
+def deliver_until_accepted(urls: str | Sequence[str], posts: Iterable[Post], *, at_once: int = 64) -> list[Answer]:
+    """Post everything at once, and again what got a 503, as senders do. The answers are in the order of the posts."""
+    posts = list(posts)
+    answers = deliver(urls, posts, at_once=at_once)
+    for _ in range(MAX_RETRIES):
+        again = [n for n, answer in enumerate(answers) if answer.status == 503]
+        for n, answer in zip(again, deliver(urls, [posts[n] for n in again], at_once=at_once), strict=True):
+            answers[n] = answer
+    return answers
 
 
 def refused(answers: Iterable[Answer]) -> list[tuple[str, int, Any]]:

@@ -59,7 +59,7 @@ def test_serve_keeps_its_folder(folder: Path) -> None:
 
 
 @pytest.mark.campaign
-@pytest.mark.parametrize("how", ["SIGTERM", "SIGINT", "Ctrl+C"])
+@pytest.mark.parametrize("how", ["SIGTERM", "SIGINT", "SIGHUP", "Ctrl+C"])
 def test_serve_ends_with_everything_it_started(folder: Path, how: str) -> None:
     """`serve` ends with 0, without a traceback, and together with its PostgreSQL and its server."""
     with served(folder) as (_, process):
@@ -70,6 +70,35 @@ def test_serve_ends_with_everything_it_started(folder: Path, how: str) -> None:
         code = process.wait(30)
         assert processes_about(folder) == []
         assert (code, "Traceback" in (folder / "output.txt").read_text("utf-8")) == (0, False)
+
+
+@pytest.mark.campaign
+def test_a_killed_serve_leaves_no_process_and_serves_its_folder_again(folder: Path) -> None:
+    """After a SIGKILL of `serve`, its PostgreSQL and its server end. The next `serve` ends with all it started, too."""
+    with served(folder) as (_, process):
+        process.kill()
+        process.wait()
+        wait_for("everything has ended", lambda: processes_about(folder) == [])
+    with served(folder) as (url, process):
+        assert httpx.get(f"{url}/readyz").status_code == 200
+        process.terminate()
+        assert process.wait(30) == 0
+        assert processes_about(folder) == []
+
+
+@pytest.mark.campaign
+def test_a_killed_command_leaves_the_served_folder_running(folder: Path) -> None:
+    """The guardian of a killed command does not stop the PostgreSQL that another command uses."""
+    with served(folder) as (url, _):
+        arguments = ("relay", "--data-dir", str(folder / "data"))
+        output = folder / "relay.txt"
+        with started_command(*arguments, environment=environment_in(folder), folder=folder, output=output) as command:
+            wait_for("the relay has started", lambda: "relay" in output.read_text("utf-8"))
+            before = len(processes_about(folder))
+            command.kill()
+            command.wait()
+            wait_for("its guardian has ended", lambda: len(processes_about(folder)) == before - 2)
+            assert httpx.get(f"{url}/readyz").status_code == 200
 
 
 @pytest.mark.campaign

@@ -8,7 +8,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from tests.acceptance.conftest import Post, Server, StartServer, deliver, refused
+from tests.acceptance.conftest import Post, Server, StartServer, deliver, deliver_until_accepted, refused
 from tests.acceptance.lives import lives, user_id
 from tests.auth_traffic import CONFIRMED, delete, insert, update
 from tests.employees import Connection
@@ -110,7 +110,7 @@ def test_200_mixed_deliveries_at_once(
     servers = [start_server(WEB_CONCURRENCY="3", RELAY="off") for _ in range(2)]
     hire_everybody(connection)
     posts = mixed_traffic(seed)
-    answers = deliver([server.url for server in servers], posts, at_once=200)
+    answers = deliver_until_accepted([server.url for server in servers], posts, at_once=200)
     for server in servers:
         stop(server)
     assert refused(answers) == []

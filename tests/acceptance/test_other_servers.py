@@ -13,7 +13,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from tests.acceptance.command import settings_for
-from tests.acceptance.conftest import Post, deliver, refused
+from tests.acceptance.conftest import Post, deliver, deliver_until_accepted, refused
 from tests.acceptance.lives import hire_users, lives, user_id
 from tests.acceptance.test_signals import assert_nothing_is_half_done
 from tests.auth_traffic import CONFIRMED, insert
@@ -89,7 +89,7 @@ def test_every_life_comes_to_its_end(url: str, connection: Connection) -> None:
     """Concurrent deliveries in any order, each sent twice, end in the same employees as under our server."""
     hire_users(connection, 30)
     posts = lives(30)
-    answers = deliver(url, [*posts, *posts], at_once=16)
+    answers = deliver_until_accepted(url, [*posts, *posts], at_once=16)
     assert refused(answers) == []
     assert_nothing_is_half_done(connection, posts, 30)
 

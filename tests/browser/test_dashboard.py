@@ -121,6 +121,25 @@ def test_an_employee_is_deactivated_and_activated(page: Page, company: Company) 
     assert company.auth.users.row(user)["banned_until"] is None
 
 
+def test_held_bans_are_released(page: Page, company: Company) -> None:
+    """The overview asks for a decision about a mass deactivation, and bans the logins after a confirmation."""
+    company.hire("Jane Doe")
+    user = company.sign_up("Jane Doe")
+    company.settle()
+    company.hr.execute("select auth_sync_limit_deactivations_v1('0')")
+    company.hr.execute("update employees set is_active = false")
+    company.settle()
+    assert company.auth.users.row(user)["banned_until"] is None
+    sign_in(page)
+    expect(page.locator("#held")).to_contain_text("1 ban waits for you")
+    page.once("dialog", lambda question: question.accept())
+    page.get_by_role("button", name="They have left").click()
+    expect(page.get_by_role("status")).to_have_text("Bans requested: 1. The relay performs them.")
+    expect(page.locator("#held")).to_be_empty()
+    company.settle()
+    assert company.auth.users.row(user)["banned_until"] is not None
+
+
 def test_the_overview_refreshes_itself(page: Page, company: Company) -> None:
     """A refresh shows new data and keeps the scroll position, the focus and open parts. An admin can stop it."""
     page.clock.install()

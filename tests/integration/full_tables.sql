@@ -24,9 +24,9 @@ insert into public.integration_sync_log (id, event_id, direction, operation, aut
 overriding system value
 select 3000 + n, 'pending-' || n, 'inbound', 'UPDATE', md5(n::text)::uuid, 2, 'capture', now() from generate_series(1, 3000) as n;
 
-insert into public.integration_sync_log (id, event_id, direction, operation, auth_user_id, employee_id, via, next_attempt_at)
+insert into public.integration_sync_log (id, event_id, direction, operation, auth_user_id, employee_id, via, next_attempt_at, created_at)
 overriding system value
-select 6000 + n, 'action-' || n, 'outbound', 'disable_auth_user', md5(n::text)::uuid, n, 'employees', now() from generate_series(501, 1500) as n;
+select 6000 + n, 'action-' || n, 'outbound', 'disable_auth_user', md5(n::text)::uuid, n, 'employees', now(), now() - interval '2 hours' from generate_series(501, 1500) as n;
 
 insert into public.auth_sync_hires (employee_id) select n from generate_series(2901, 3000) as n;
 

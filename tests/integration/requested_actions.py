@@ -56,7 +56,11 @@ def linked(connection: Connection, database: Database, auth: Auth, email: str, *
 
 
 def link_many(connection: Connection, count: int) -> None:
-    """Create employees 1 to `count` with auth users that the service knows but Auth does not have."""
+    """Create employees 1 to `count` with auth users that the service knows but Auth does not have.
+
+    They may all be dismissed at once: the brake of mass deactivations is off.
+    """
+    connection.execute("select auth_sync_limit_deactivations_v1('off')")
     connection.execute(LINKED, {"count": count})
 
 

@@ -93,6 +93,23 @@ def test_a_bad_supabase_url_is_refused(url: str) -> None:
     assert error_of(SUPABASE | {"SUPABASE_URL": url}).detail.startswith("SUPABASE_URL ")
 
 
+@pytest.mark.parametrize(
+    "url", ["http://db.example.com", "http://127.0.0.1.example.com", "http://10.0.0.1", "http://localhost.example.com"]
+)
+def test_plain_http_needs_a_permission(url: str) -> None:
+    """The service role key is not sent without encryption to another machine, unless a setting allows it."""
+    assert "SUPABASE_ALLOW_HTTP=on" in error_of(SUPABASE | {"SUPABASE_URL": url}).detail
+    config.supabase(SUPABASE | {"SUPABASE_URL": url, "SUPABASE_ALLOW_HTTP": "on"})
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:54321", "http://localhost:8000", "http://[::1]:80", "https://x.example"]
+)
+def test_this_machine_and_https_need_no_permission(url: str) -> None:
+    """Plain HTTP to this machine, and HTTPS to any, are allowed."""
+    config.supabase(SUPABASE | {"SUPABASE_URL": url})
+
+
 @pytest.mark.parametrize("key", ["two words", "two\nlines", "schlüssel"], ids=repr)
 def test_a_service_role_key_that_no_header_can_carry_is_refused(key: str) -> None:
     """The service role key must be ASCII without spaces, because it is sent in a header."""

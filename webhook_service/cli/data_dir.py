@@ -2,6 +2,7 @@
 
 import getpass
 import socket
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from webhook_service import config
 from webhook_service.app import database_for
 from webhook_service.config import read_environment, value_of
 from webhook_service.db import embedded
+from webhook_service.errors import BadSetting
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
@@ -56,6 +58,14 @@ def database_of(data_dir: Path) -> Iterator[tuple[Database, Policy]]:
             yield database, config.policy(environment)
         finally:
             database.close()
+
+
+def check_temporary_folder() -> None:
+    """Raise BadSetting if there is no folder for temporary files, as in a container with a read-only file system."""
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        raise BadSetting("TMPDIR", "must name a folder that can be written: no default such as /tmp can be") from None
 
 
 def requester() -> str:

@@ -11,8 +11,9 @@ import click
 
 from webhook_service import config
 from webhook_service.app import database_for
-from webhook_service.cli.data_dir import DATA_DIR, environment_of, with_missing
+from webhook_service.cli.data_dir import DATA_DIR, check_temporary_folder, environment_of, with_missing
 from webhook_service.cli.doctor import doctor
+from webhook_service.cli.held import held
 from webhook_service.cli.notify import notify
 from webhook_service.cli.provision import provision
 from webhook_service.cli.reconcile import prune, reconcile
@@ -31,10 +32,14 @@ from webhook_service.settings import SupabaseConnection
 
 
 class Group(click.Group):
-    """Ends a command with one line after a ServiceError. After SIGTERM, ends it without leaving a process running."""
+    """Ends a command with one line after a ServiceError. After SIGTERM, or SIGHUP when its terminal is closed, ends it
+    without leaving a process running.
+    """
 
     def invoke(self, ctx: click.Context) -> Any:
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup
+            signal.signal(signal.SIGHUP, lambda number, frame: sys.exit(128 + number))
         try:
             return super().invoke(ctx)
         except ServiceError as error:
@@ -61,6 +66,7 @@ def main() -> None:
 )
 def demo(exits: bool, port: int) -> None:
     """Run a demo: an embedded PostgreSQL, the real server, a day of changes to auth.users, and a killed server."""
+    check_temporary_folder()
     sys.exit(0 if run_demo(keeps_serving=not exits, port=port) else 1)
 
 
@@ -73,6 +79,7 @@ def demo(exits: bool, port: int) -> None:
 @DATA_DIR
 def serve(host: str | None, port: int | None, workers: int | None, data_dir: Path) -> None:
     """Serve the webhook, the probes and the admin API."""
+    check_temporary_folder()
     environment = read_environment()
     chosen = {"HOST": host, "PORT": port, "WEB_CONCURRENCY": workers}
     environment |= {name: str(value) for name, value in chosen.items() if value is not None}
@@ -91,6 +98,8 @@ def serve(host: str | None, port: int | None, workers: int | None, data_dir: Pat
         with server_process.running(environment) as process:
             signal.signal(signal.SIGTERM, lambda number, frame: process.terminate())
             signal.signal(signal.SIGINT, lambda number, frame: process.terminate())
+            if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+                signal.signal(signal.SIGHUP, lambda number, frame: process.terminate())
             sys.exit(process.wait())
 
 
@@ -106,7 +115,7 @@ def migrate(dry_run: bool, create_employees: bool, data_dir: Path) -> None:
     """Migrate the database at DATABASE_URL to the schema that this version needs. Repeating the command is safe.
 
     Supabase's Data API cannot migrate. With SUPABASE_URL alone, the command only checks the schema, and stores
-    NAME_FIELDS and EMAIL_OWNER for the triggers.
+    NAME_FIELDS, EMAIL_OWNER and MASS_DEACTIVATION_LIMIT for the triggers.
     """
     verb = "would apply" if dry_run else "applied"
     with environment_of(data_dir) as environment:
@@ -149,6 +158,7 @@ def check_migrations(connection: SupabaseConnection, policy: Policy | None) -> N
         gap = migrations.gap(database, migrations.wanted())
         if gap is None and policy is not None:
             database.call("auth_sync_configure_v1", **migrations.trigger_settings(policy))
+            database.call("auth_sync_limit_deactivations_v1", p_limit=policy.deactivation_limit)
     finally:
         database.close()
     if gap is not None:
@@ -187,5 +197,5 @@ def sign(event_id: str | None, token: str | None, data_dir: Path) -> None:
         click.echo(f"{name}: {value}")
 
 
-for command in (relay, replay, reconcile, prune, provision, doctor, notify, sql):
+for command in (relay, replay, reconcile, prune, provision, held, doctor, notify, sql):
     main.add_command(command)

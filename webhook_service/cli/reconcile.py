@@ -2,15 +2,19 @@
 
 import re
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
 
+from webhook_service.cli import plan as plans
 from webhook_service.cli.data_dir import DATA_DIR, database_of, requester
 from webhook_service.errors import Unavailable
 from webhook_service.ledger import retention
-from webhook_service.ledger.reconcile import MAX_SHOWN, Reconciled
+from webhook_service.ledger.plan import plan
+from webhook_service.ledger.reconcile import Reconciled
 from webhook_service.ledger.reconcile import reconcile as run_reconcile
 
 UNITS = {"h": "hours", "d": "days", "w": "weeks"}
@@ -18,42 +22,68 @@ SHORTEST = timedelta(days=1)
 
 
 @click.command(short_help="Compare auth users with employees and fix differences.")
-@click.option("--dry-run", is_flag=True, help="Only show the differences. The exit code is 1 if there are any.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Only show the differences, and what a run would do. The exit code is 1 if there are any.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask before logins are banned. Needed if there is no terminal.")
+@click.option(
+    "--max-bans",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Stop if more logins would be banned.  [default: 20, or a tenth of the linked employees if that is more]",
+)
+@click.option(
+    "--names",
+    is_flag=True,
+    help="In a first run, also copy the names that users chose in Auth. By default, employees keep their names.",
+)
 @DATA_DIR
-def reconcile(dry_run: bool, data_dir: Path) -> None:
+def reconcile(dry_run: bool, yes: bool, max_bans: int | None, names: bool, data_dir: Path) -> None:
     """Compare auth.users, the last known states and employees, and apply the differences as events.
 
     Run the command once after the first installation, and every night if you like. The ledger records each run with its
-    findings. Without differences, the command changes nothing else.
+    findings. Without differences, the command changes nothing else. Before it bans the logins of employees who have
+    left, it asks.
     """
-    with (
-        database_of(data_dir) as (database, policy),
-        click.progressbar(length=1, label="comparing", show_pos=True) as bar,
-    ):
+    with database_of(data_dir) as (database, policy):
+        with progress_bar("comparing") as show_progress:
+            planned = plan(database, policy, names=names, progress=show_progress)
+        if dry_run:
+            show(planned.compared)
+            if planned.compared.differences:
+                plans.show(planned)
+            sys.exit(1 if planned.compared.differences else 0)
+        plans.confirm_bans(planned, yes=yes, max_bans=max_bans)
+        with progress_bar("applying") as show_progress:
+            done = run_reconcile(
+                database, policy, requested_by=requester(), dry_run=False, names=names, progress=show_progress
+            )
+    show(done)
+    sys.exit(1 if done.left else 0)
+
+
+@contextmanager
+def progress_bar(label: str) -> Iterator[Callable[[Reconciled], None]]:
+    """Show a progress bar, and yield the function that advances it."""
+    with click.progressbar(length=1, label=label, show_pos=True) as bar:
 
         def show_progress(so_far: Reconciled) -> None:
             bar.length = max(1, so_far.to_see)  # the number is known only after the run has begun
             bar.update(so_far.seen - bar.pos)
 
-        done = run_reconcile(database, policy, requested_by=requester(), dry_run=dry_run, progress=show_progress)
-    show(done, dry_run)
-    sys.exit(1 if done.left or (dry_run and done.differences) else 0)
+        yield show_progress
 
 
-def show(done: Reconciled, dry_run: bool) -> None:
+def show(done: Reconciled) -> None:
     differences = sum(done.differences.values())
     click.echo(
         f"{done.users} auth users compared with the {done.known} last known states: {differences or 'no'} differences"
     )
     for kind, count in sorted(done.differences.items()):
         click.echo(f"  {count:>8} {kind}")
-    if dry_run:
-        for found in done.shown:
-            employee = f", employee {found['employee_id']}" if found["employee_id"] is not None else ""
-            click.echo(f"  auth user {found['auth_user_id']}: {found['kind']}{employee}")
-        if differences > len(done.shown):
-            click.echo(f"  ... and more; only the first {MAX_SHOWN} are shown")
-    elif done.outcomes:
+    if done.outcomes:
         click.echo("outcomes")
         for outcome, count in sorted(done.outcomes.items()):
             click.echo(f"  {count:>8} {outcome}")

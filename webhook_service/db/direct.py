@@ -4,7 +4,7 @@ import asyncio
 import select
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from math import inf
 from queue import Empty, SimpleQueue
 from threading import BoundedSemaphore, Event
@@ -50,6 +50,12 @@ CONNECTION_OPTIONS: dict[str, int] = {
 CALL_TIMEOUT_SECONDS = 3.5
 """The time limit of the client on a call, in case the server does not enforce its limit."""
 
+TLS_FAILURES = (
+    *("certificate verify failed", "does not match host name", "root certificate file", "server does not support SSL"),
+    "no encryption",
+)
+"""Parts of the messages of libpq and of the server about a connection that `sslmode` or `sslrootcert` prevents."""
+
 WAIT_INTERVAL_SECONDS = 0.1
 """The interval of psycopg's checks during a wait. This is psycopg's default."""
 
@@ -60,7 +66,11 @@ class Connection(psycopg.Connection[Any]):
     until = inf
 
     def wait(self, gen: PQGen[T], interval: float = WAIT_INTERVAL_SECONDS, timeout: float | None = None) -> T:
-        return super().wait(gen, interval, timeout=max(0, self.until - time.monotonic()))
+        try:
+            return super().wait(gen, interval, timeout=max(0, self.until - time.monotonic()))
+        except BaseException:
+            abandon(self, gen)
+            raise
 
 
 class AsyncConnection(psycopg.AsyncConnection[Any]):
@@ -73,7 +83,22 @@ class AsyncConnection(psycopg.AsyncConnection[Any]):
     until = inf
 
     async def wait(self, gen: PQGen[T], interval: float = WAIT_INTERVAL_SECONDS, timeout: float | None = None) -> T:
-        return await super().wait(gen, interval, timeout=max(0, self.until - time.monotonic()))
+        try:
+            return await super().wait(gen, interval, timeout=max(0, self.until - time.monotonic()))
+        except BaseException:
+            abandon(self, gen)
+            raise
+
+
+def abandon(connection: Connection | AsyncConnection, gen: PQGen[T]) -> None:
+    """Close the connection, and then the generator of a wait that has failed, which may not have ended.
+
+    psycopg's generator that ends a pipeline waits again when it is closed, to receive the remaining results. Python
+    reports this as "generator ignored GeneratorExit", with a traceback. The closed connection ends the wait at once.
+    """
+    connection.pgconn.finish()
+    with suppress(psycopg.Error):
+        gen.close()
 
 
 class IdleConnections(Generic[C]):
@@ -224,4 +249,8 @@ def translated(error: psycopg.Error) -> Unavailable | DatabaseError:
         return error_for(error.sqlstate)
     if isinstance(error, psycopg.DataError):  # psycopg refused the value before it sent a request
         return DatabaseError("database_error", "A parameter cannot be stored as PostgreSQL text.")
+    if any(words in str(error) for words in TLS_FAILURES):
+        return Unavailable(
+            "database_unreachable", "The database cannot be reached with the TLS options of DATABASE_URL."
+        )
     return Unavailable("database_unreachable", "The database cannot be reached.")

@@ -101,6 +101,8 @@ def migrate(
                 if policy is not None:
                     values = [Jsonb(value) for value in trigger_settings(policy).values()]
                     connection.execute("select public.auth_sync_configure_v1(%s, %s)", values)
+                    limit = [policy.deactivation_limit]
+                    connection.execute("select public.auth_sync_limit_deactivations_v1(%s)", limit)
             return count
     except psycopg.errors.LockNotAvailable as error:
         raise MigrationError("locked", "Another process migrates or has locked the tables. Try again.") from error

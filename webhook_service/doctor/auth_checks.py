@@ -53,6 +53,15 @@ def actions(facts: Json) -> list[Finding]:
     return findings
 
 
+def held(facts: Json) -> list[Finding]:
+    """Check for bans that wait for an admin, because an unusual share of the company was deactivated."""
+    if not facts["held_bans"]:
+        return []
+    todo = "see `webhook-service held list`; then ban the logins (`held release`), or drop the bans (`held discard`)"
+    says = f"{facts['held_bans']} wait for an admin: their employees were deactivated, and can still sign in"
+    return [wrong("held_bans", says, todo)]
+
+
 def sessions(facts: Json) -> list[Finding]:
     """Check that the SQL functions may end sessions."""
     if facts.get("ends_sessions") is False:

@@ -26,6 +26,9 @@ MAX_SILENCE_SECONDS = 300
 
 PROBE_TIMEOUT_SECONDS = 5.0
 
+SETTINGS = ("NAME_FIELDS", "EMAIL_OWNER", "MASS_DEACTIVATION_LIMIT")
+"""The settings that `migrate` stores for the triggers."""
+
 
 def writes(facts: Json) -> list[Finding]:
     """Check that the database accepts writes. Supabase makes it read-only when its disk is full."""
@@ -72,10 +75,11 @@ def rights(facts: Json) -> list[Finding]:
 
 def names(facts: Json, policy: Policy) -> Finding:
     """Check that the triggers have the same settings as this process."""
-    if {"p_name_fields": facts["name_fields"], "p_columns": facts["columns"]} != migrate.trigger_settings(policy):
+    stored = {"p_name_fields": facts["name_fields"], "p_columns": facts["columns"]}
+    if stored != migrate.trigger_settings(policy) or facts["deactivation_limit"] != policy.deactivation_limit:
         todo = "run `webhook-service migrate` with the settings of the service, then `webhook-service reconcile`"
-        return wrong("settings", "the triggers have another NAME_FIELDS or EMAIL_OWNER than is set here", todo)
-    return ok("settings", "the triggers have the NAME_FIELDS and EMAIL_OWNER that are set here")
+        return wrong("settings", f"the triggers have another {' or '.join(SETTINGS)} than is set here", todo)
+    return ok("settings", f"the triggers have the {' and '.join(SETTINGS)} that are set here")
 
 
 def clock(facts: Json, moment: datetime) -> Finding:

@@ -57,6 +57,7 @@ def examine(
     findings += attempted("auth", lambda: auth_checks.reachable(admin))
     if facts is not None:
         findings += attempted("actions", lambda: [*auth_checks.actions(facts), *auth_checks.sessions(facts)])
+        findings += attempted("held_bans", lambda: auth_checks.held(facts))
         findings += attempted("silence", lambda: checks.silence(facts))
         findings += attempted("reconcile", lambda: checks.last_reconcile(facts))
     if destinations is not None:

@@ -25,8 +25,9 @@ FAR_SECONDS = 0.005
 """If the network round trip takes longer, two calls run at the same time, because the database is idle meanwhile."""
 
 HELD_UP_SECONDS = 0.25
-"""A call that lasts longer is held up by another transaction's lock. Other events do not wait for this call. If their
-rows are locked too, their senders must retry. Otherwise an import that locks many employees would hold up all calls.
+"""A call that lasts longer is held up, in most cases by another transaction's lock. Other events do not wait for this
+call. If their rows are locked too, they are tried again after it. Otherwise an import that locks many employees would
+hold up all calls.
 """
 
 MAX_CALLS = 3
@@ -45,7 +46,7 @@ class GroupCommit:
 
     One call runs at a time, or two if the database is far away. Works that arrive during a call share the next call. A
     call has at most `max_batch` works. A request waits up to `patience` seconds for its result. The next call does not
-    wait for a call that lasts longer than `held_up` seconds.
+    wait for a call that lasts longer than `held_up` seconds, and sets works aside whose rows are locked.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class GroupCommit:
         self._patience = patience
         self._held_up = held_up
         self._waiting: deque[Waiting] = deque()
+        self._set_aside: list[Waiting] = []  # they wait again when no call is held up
         self._started: dict[asyncio.Task[None], float] = {}  # the running calls and their starts, by the loop's clock
         self._expected = 0  # the next call starts when this many works wait, at the latest when _next is due
         self._next: asyncio.Handle | None = None
@@ -85,7 +87,7 @@ class GroupCommit:
 
     def waiting(self) -> int:
         """The number of works that are not part of a call yet."""
-        return len(self._waiting)
+        return len(self._waiting) + len(self._set_aside)
 
     def _call_next(self, pause: float) -> None:
         """Schedule the next call after `pause` seconds. After 0 seconds, it has all requests that the loop has read."""
@@ -122,11 +124,17 @@ class GroupCommit:
         finally:
             held_up.cancel()
             self._started.pop(asyncio.current_task())  # type: ignore[arg-type]  # this coroutine always runs in a task
+            if self._held_up_calls() == 0:
+                self._waiting.extendleft(reversed(self._set_aside))
+                self._set_aside.clear()
             self._expected = min(len(self._waiting) + len(batch), self._max_batch)
             self._call_next(0 if len(self._waiting) >= self._expected else RETURN_SECONDS)
 
-    async def _settle(self, batch: Sequence[Waiting], waits_for_locks: bool) -> None:
-        """Set the result or the error of each request. If the database refuses the batch, try the works one by one."""
+    async def _settle(self, batch: Sequence[Waiting], waits_for_locks: bool, *, alone: bool = False) -> None:
+        """Set the result or the error of each request, or set it aside if its row is locked.
+
+        If the database refuses the batch, try the works one by one. A work that is alone is not set aside.
+        """
         if not batch:
             return
         works = [work for work, _ in batch]
@@ -141,11 +149,14 @@ class GroupCommit:
             if isinstance(error, DatabaseError | Conflict) and len(batch) > 1:
                 for one in batch:
                     if not one[1].done():
-                        await self._settle([one], waits_for_locks=False)
+                        await self._settle([one], waits_for_locks=False, alone=True)
                 return
             answers = [error] * len(batch)
-        for (_, result), answer in zip(batch, answers, strict=True):
-            settle(result, answer)
+        for waiting, answer in zip(batch, answers, strict=True):
+            if isinstance(answer, Conflict) and not waits_for_locks and not alone:
+                self._set_aside.append(waiting)
+            else:
+                settle(waiting[1], answer)
 
 
 def applied_or_held(works: Sequence[Work], results: Sequence[Result]) -> list[Result | Unavailable]:

@@ -128,9 +128,12 @@ def to_request_data(user: AuthUser) -> dict[str, Json]:
 def from_ledger(row: Mapping[str, Json], name_fields: Mapping[str, str]) -> AuthEvent:
     """Convert a ledger row {event_id, operation, version, auth_user_id, request_data} into its event.
 
-    `request_data` is the payload if the row was captured, and otherwise the mapped state. Raises InvalidPayload.
+    `request_data` is the payload if the row was captured, and otherwise the mapped state. An event with
+    `keeps_names`, which a first reconcile enters, has no names. Raises InvalidPayload.
     """
     if isinstance(row["request_data"], dict) and "type" in row["request_data"]:
+        if row["request_data"].get("keeps_names") is True:
+            name_fields = {}
         return event_of(row["event_id"], row["request_data"], name_fields, sent_at=EPOCH)
     try:
         user = AuthUser(id=UUID(row["auth_user_id"] or ""), **STATE_SCHEMA.load(row["request_data"]))

@@ -67,6 +67,27 @@ async def process_batch_soon(
     )
 
 
+def preview(database: Database, works: Sequence[Work]) -> tuple[list[Result], list[Json]]:
+    """Apply the works, roll all of it back, and return the results and the actions that were entered for Auth.
+
+    An action is {"operation", "auth_user_id", "employee_id", "name", "email"}, with the employee's name and the auth
+    user's e-mail. A work that the database refuses is `not_applied`. A work whose rows another transaction has locked
+    has no result. Raises Unavailable.
+    """
+    try:
+        answer = database.call(PROCESS, **parameters(works, dry_run=True))
+    except (DatabaseError, Conflict) as error:
+        if len(works) > 1:
+            middle = len(works) // 2
+            results, actions = preview(database, works[:middle])
+            more_results, more_actions = preview(database, works[middle:])
+            return results + more_results, actions + more_actions
+        if isinstance(error, DatabaseError):
+            return [Result(works[0].event.event_id, Status.FAILED, Outcome.NOT_APPLIED)], []
+        return [], []
+    return [result_of(item) for item in answer["results"]], answer["actions"]
+
+
 def process(database: Database, work: Work, policy: Policy) -> Result:
     """Apply one work in a separate transaction. Raises Unavailable or DatabaseError."""
     [answer] = results_by_work([work], process_batch(database, [work], policy))

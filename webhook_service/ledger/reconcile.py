@@ -6,7 +6,7 @@ ledger.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -15,7 +15,7 @@ from uuid import UUID
 from webhook_service.errors import NotPossible, ServiceError
 from webhook_service.events import Json, Outcome, Result, Via
 from webhook_service.inbound.processing import process_rows
-from webhook_service.policy import Policy
+from webhook_service.policy import NAME_COLUMNS, Policy
 from webhook_service.ports import Database
 
 PAGE_SIZE = 1000
@@ -83,31 +83,30 @@ def reconcile(
     *,
     requested_by: str,
     dry_run: bool,
+    names: bool = False,
     progress: Callable[[Reconciled], None] = lambda so_far: None,
 ) -> Reconciled:
     """Compare all auth users and employees, and apply the differences.
 
+    Until a run has succeeded, the employees of auth users that were never seen keep their names, because users choose
+    the names in Auth themselves. With `names`, the run copies these names too.
+
     If a pass changed employees, another pass follows, up to MAX_PASSES: an auth user that matched two employees may now
     match one, because the other employee was linked. `progress` receives the counts after each page. A `dry_run`
-    compares once and applies nothing.
+    compares once and applies nothing. `ledger.plan` shows what the run would do.
 
     Raises NotPossible if there is no auth.users (`no_auth_users`) or if another run is in progress (`run_under_way`).
     Raises Unavailable or DatabaseError if the run cannot continue. The ledger then records the run as FAILED, and the
     relay applies the events that the run has written.
     """
-    begun = database.call("auth_sync_begin_reconcile_v1", p_requested_by=requested_by, p_dry_run=dry_run)
-    if begun is None:
-        raise NotPossible("no_auth_users", "This database has no auth.users to compare with.")
-    if begun["run"] is None and not dry_run:
-        detail = "Another run is in progress. If it was killed, a new run can begin within a minute."
-        raise NotPossible("run_under_way", detail)
-
+    begun = begin(database, requested_by, dry_run)
+    columns = columns_of(policy, begun, names)
     done = Reconciled(begun["users"], begun["known"], failed=begun["failed"])
     try:
         for _ in range(MAX_PASSES):
             before = done.changes
             for part in PARTS:
-                done = _compare(database, policy, begun["run"], part, done, progress)
+                done = _compare(database, policy, columns, begun["run"], part, done, progress)
             if dry_run or done.changes == before:
                 break
             done = replace(done, passes=done.passes + 1)
@@ -119,9 +118,47 @@ def reconcile(
     return done
 
 
+def begin(database: Database, requested_by: str, dry_run: bool) -> Json:
+    """Begin a run, and return the JSON object of `auth_sync_begin_reconcile_v1`. Raises NotPossible."""
+    begun = database.call("auth_sync_begin_reconcile_v1", p_requested_by=requested_by, p_dry_run=dry_run)
+    if begun is None:
+        raise NotPossible("no_auth_users", "This database has no auth.users to compare with.")
+    if begun["run"] is None and not dry_run:
+        detail = "Another run is in progress. If it was killed, a new run can begin within a minute."
+        raise NotPossible("run_under_way", detail)
+    return begun
+
+
+def columns_of(policy: Policy, begun: Json, names: bool) -> list[str]:
+    """Return the columns for `pages`. A first run omits the names, unless `names` is set."""
+    return sorted(policy.columns if names or not begun["is_first"] else policy.columns - set(NAME_COLUMNS))
+
+
+def pages(database: Database, run: str | None, part: str, columns: list[str]) -> Iterator[Json]:
+    """Yield the pages of one part, each as the JSON object of `auth_sync_reconcile_page_v1`."""
+    after: str | None = BEFORE_ALL
+    while after is not None:
+        page = database.call(
+            "auth_sync_reconcile_page_v1",
+            p_run=run,
+            p_part=part,
+            p_after=after,
+            p_limit=PAGE_SIZE,
+            p_columns=columns,
+        )
+        yield page
+        after = page["next"]
+
+
+def batches_of(events: list[Json]) -> list[list[Json]]:
+    """The events in batches of BATCH_SIZE."""
+    return [events[start : start + BATCH_SIZE] for start in range(0, len(events), BATCH_SIZE)]
+
+
 def _compare(
     database: Database,
     policy: Policy,
+    columns: list[str],
     run: str | None,
     part: str,
     done: Reconciled,
@@ -130,25 +167,14 @@ def _compare(
     def process(rows: list[Json]) -> list[Result]:
         return process_rows(database, policy, rows, via=Via.RECONCILE)
 
-    after: str | None = BEFORE_ALL
     with ThreadPoolExecutor(CONCURRENT_BATCHES) as concurrent_batches:
-        while after is not None:
-            page = database.call(
-                "auth_sync_reconcile_page_v1",
-                p_run=run,
-                p_part=part,
-                p_after=after,
-                p_limit=PAGE_SIZE,
-                p_columns=sorted(policy.columns),
-            )
-            events = page["events"]
-            batches = [events[start : start + BATCH_SIZE] for start in range(0, len(events), BATCH_SIZE)]
+        for page in pages(database, run, part, columns):
+            batches = batches_of(page["events"])
             outcomes = Counter(
                 str(result.outcome) for results in concurrent_batches.map(process, batches) for result in results
             )
-            done = done.plus(page, outcomes, len(events) - outcomes.total())
+            done = done.plus(page, outcomes, len(page["events"]) - outcomes.total())
             progress(done)
-            after = page["next"]
     return done
 
 

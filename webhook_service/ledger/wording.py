@@ -36,7 +36,8 @@ EVENTS = {
     "ambiguous": Meaning(
         "failed",
         "Several employees match this auth user, and only one can have it.",
-        "Choose the person on the event's page, or correct the e-mail of the other employees.",
+        "Choose the person on the event's page, or correct the e-mail of the other employees."
+        " If they are one person, see One person in several companies in docs/employees.md.",
     ),
     "already_linked": Meaning(
         "failed",

@@ -30,6 +30,7 @@ class Kind(StrEnum):
     DRIFT = "drift"
     SILENCE = "silence"
     FAILING_LOOP = "failing_loop"
+    HELD_ACTIONS = "held_actions"
 
 
 class Step(StrEnum):
@@ -146,7 +147,7 @@ def _holds(kind: Kind, condition: Condition, before: Remembered, now: datetime) 
 
 
 def _is_worse(kind: Kind, condition: Condition, before: Remembered) -> bool:
-    if kind in (Kind.NEEDS_ATTENTION, Kind.FAILING_LOOP):
+    if kind in (Kind.NEEDS_ATTENTION, Kind.FAILING_LOOP, Kind.HELD_ACTIONS):
         return condition.count > before.reported_count
     if kind is Kind.BACKLOG:
         return condition.count >= max(before.reported_count, 1) * BACKLOG_GROWTH_FACTOR

@@ -15,6 +15,7 @@ PATHS = {
     Kind.DRIFT: "/admin/auth-sync",
     Kind.SILENCE: "/admin/auth-sync",
     Kind.FAILING_LOOP: "/admin/auth-sync",
+    Kind.HELD_ACTIONS: "/admin/auth-sync",
 }
 """The pages that a message names if it has no link."""
 
@@ -24,6 +25,7 @@ RESOLVED = {
     Kind.DRIFT: "The newest reconcile run found no difference",
     Kind.SILENCE: "Events arrive again",
     Kind.FAILING_LOOP: "No loop is failing any more",
+    Kind.HELD_ACTIONS: "No ban is held any more",
 }
 
 
@@ -94,6 +96,17 @@ def silence(condition: Condition) -> tuple[str, tuple[str, ...]]:
     )
 
 
+def held_actions(condition: Condition) -> tuple[str, tuple[str, ...]]:
+    age = describe(float(condition.facts["oldest_seconds"]))
+    title = f"{counted(condition.count, 'ban')} of logins held"
+    return title, (
+        f"An unusual share of the employees was deactivated: {title}, the oldest for {age}. Until an admin decides,"
+        " these people can still sign in.",
+        "If they have left, release the bans on the overview or with `webhook-service held release`. If the import was"
+        " wrong, correct the employees: the ban of an employee who is active again is dropped.",
+    )
+
+
 def failing_loop(condition: Condition) -> tuple[str, tuple[str, ...]]:
     loops = condition.facts["loops"]
     title = f"{counted(condition.count, 'loop of the relay is', 'loops of the relay are')} failing"
@@ -107,6 +120,7 @@ TEXTS = {
     Kind.DRIFT: drift,
     Kind.SILENCE: silence,
     Kind.FAILING_LOOP: failing_loop,
+    Kind.HELD_ACTIONS: held_actions,
 }
 
 MAX_COUNT = 10_000

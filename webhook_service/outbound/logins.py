@@ -53,8 +53,8 @@ class Hired:
 class Switched:
     """An employee who was activated or deactivated.
 
-    `login` is `none` (the employee has no login), `done`, `queued` (the relay performs the action) or `failed`.
-    `reason` says why the login is queued or failed.
+    `login` is `none` (the employee has no login), `done`, `queued` (the relay performs the action), `held` (the ban
+    waits for an admin, after a mass deactivation) or `failed`. `reason` says why the login is queued or failed.
     """
 
     employee_id: int
@@ -228,13 +228,28 @@ def choose(database: Database, employee_id: int, auth_user_id: UUID, *, requeste
     )
 
 
+def move(database: Database, employee_id: int, auth_user_id: UUID, *, requested_by: str) -> None:
+    """Move the login of an inactive employee to an active employee who has the same e-mail or number.
+
+    The inactive employee is the former row of the same person. Raises EmployeeNotFound, EmployeeRejected or NotPossible
+    if nothing was moved. Raises Unavailable.
+    """
+    call_accepted(
+        database,
+        "auth_sync_move_login_v1",
+        p_employee_id=employee_id,
+        p_auth_user_id=str(auth_user_id),
+        p_requested_by=requested_by,
+    )
+
+
 def set_active(
     database: Database, accounts: Accounts | None, employee_id: int, is_active: bool, *, via: str
 ) -> Switched:
     """Activate or deactivate an employee, and enable or disable the login.
 
-    If Auth does not respond, the relay changes the login later. Raises EmployeeNotFound, EmployeeRejected, NotPossible
-    or Unavailable if the employee was not changed.
+    If Auth does not respond, the relay changes the login later. With `via` "admin", a person has decided, so the ban is
+    not held. Raises EmployeeNotFound, EmployeeRejected, NotPossible or Unavailable if the employee was not changed.
     """
     answer = database.call("auth_sync_set_active_v1", p_employee_id=employee_id, p_is_active=is_active, p_via=via)
     if answer is None:
@@ -244,7 +259,7 @@ def set_active(
         raise EmployeeRejected("A trigger of the employees table undid the change.", {"column": "is_active"})
     event_id = changed["event_id"]
     if event_id is None:
-        return Switched(employee_id, is_active, "none")
+        return Switched(employee_id, is_active, "held" if changed["is_held"] else "none")
     if accounts is None:
         return Switched(employee_id, is_active, "queued", event_id=event_id, reason=NO_AUTH_ADMIN)
     performed = performed_now(accounts, event_id, f"{via}-{uuid4()}")

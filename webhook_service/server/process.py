@@ -13,6 +13,7 @@ from typing import IO
 import httpx
 
 from webhook_service.errors import Unavailable
+from webhook_service.guardian import guarded
 
 COMMAND = (
     sys.executable,
@@ -31,7 +32,7 @@ BACKLOG = 2048
 def running(
     environment: Mapping[str, str], *, log: IO[bytes] | None = None, listener: socket.socket | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the server with this environment, and stop it gracefully at the end.
+    """Run the server with this environment, and stop it gracefully at the end, also if this process is killed.
 
     The server logs to `log`, or to standard error. It listens on `listener`, or on HOST and PORT.
     """
@@ -46,7 +47,8 @@ def running(
         start_new_session=True,  # Ctrl+C must not reach gunicorn, which would stop without its grace period
     )
     try:
-        yield process
+        with guarded(process.pid, signal.SIGTERM):
+            yield process
     finally:
         process.send_signal(signal.SIGTERM)
         try:

@@ -1,4 +1,4 @@
-"""Generic plans that a session cached while the tables were empty use indexes after the tables have grown."""
+"""Plans that a session made while the tables were empty do not read whole tables after the tables have grown."""
 
 from hashlib import md5
 from pathlib import Path
@@ -66,6 +66,34 @@ CALLS: dict[str, tuple[str, list[Any]]] = {
     ),
     "users": ("select public.auth_sync_reconcile_page_v1(null, 'users', %s, 20, '[]')", [UUID(int=0)]),
     "gone": ("select public.auth_sync_reconcile_page_v1(null, 'gone', %s, 20, '[]')", [UUID(int=0)]),
+    "reconcile": (
+        "do $$ begin insert into public.integration_sync_log (event_id, direction, operation, via, leased_until)"
+        " values ('run', 'maintenance', 'reconcile', 'reconcile', now());"
+        " perform public.auth_sync_reconcile_page_v1('run', 'users', md5('0')::uuid, 20, '[]'); end $$",
+        [],
+    ),
+    "hires": (
+        "do $$ begin insert into public.auth_sync_hires (employee_id, noted_at, seen_at)"
+        " select n, now(), now() - interval '1 minute' from generate_series(2881, 2900) as n;"
+        " perform public.auth_sync_claim_v1('r', 4, 30); end $$",
+        [],
+    ),
+    "prune": ("select public.auth_sync_prune_v1(now() + interval '1 day', 20, false)", []),
+    "compare": ("select public.auth_sync_refresh_mismatches_v1(20)", []),
+    "events": ("select public.auth_sync_events_v1('{}', null, 20)", []),
+    "search": ('select public.auth_sync_search_v1(\'{"status": "PENDING"}\', null, 20)', []),
+    "person": ("select public.auth_sync_person_v1(2000)", []),
+    "list": ("select public.auth_sync_people_v1('{}', 700, 20)", []),
+    "list of missing": ('select public.auth_sync_people_v1(\'{"sync_status": "MISSING_AUTH_UID"}\', 700, 20)', []),
+    "candidates": ("select public.auth_sync_login_candidates_v1(%s)", [user(2000)]),
+    "e-mail holder": ("select public.auth_sync_email_holder_v1('person700@example.com')", []),
+    "intend and hire": (
+        "do $$ begin perform public.auth_sync_intend_v1('{\"email\": \"new@example.com\"}', 'new@example.com',"
+        " md5('new')::uuid, 'l', 30, 'admin', 'test');"
+        " perform public.auth_sync_hire_v1(md5('new')::uuid || ':create_auth_user', 'l'); end $$",
+        [],
+    ),
+    "forget": ("select public.auth_sync_forget_v1(%s)", [user(2000)]),
     "hired": (
         "insert into employees (email) select 'person' || n || '@example.com' from generate_series(3001, 3020) as n",
         [],
@@ -79,6 +107,7 @@ CALLS: dict[str, tuple[str, list[Any]]] = {
         " from generate_series(1, 20) as n",
         [],
     ),
+    "deleted": ("delete from auth.users where id = any (%s)", [[user(n) for n in range(1, 21)]]),
     "renamed": (
         'update auth.users set raw_user_meta_data = \'{"first_name": "Bea"}\' where id = any (%s)',
         [[user(n) for n in range(1, 21)]],

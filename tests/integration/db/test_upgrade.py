@@ -46,7 +46,7 @@ do $$ begin create role another_superuser superuser; exception when duplicate_ob
 grant all on schema public to another_superuser;
 """
 BROKEN = {
-    "an index is gone": "drop index auth_sync_employees_address_idx",
+    "an index is gone": "drop index auth_sync_employees_email_idx",
     "an index is invalid": "update pg_index set indisvalid = false"
     " where indexrelid = 'auth_sync_hires_seen_idx'::regclass",
     "a trigger is gone": "drop trigger auth_sync_employees_updated on employees",

@@ -8,12 +8,14 @@ import pytest
 
 from tests.auth_stand_in import Auth
 from tests.employees import Connection, hire
+from tests.integration.captured import nothing_linked
 from tests.integration.capturing import auth_on
 from tests.integration.doctoring import examined, found, problems, relayed
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.doctor.findings import Level
 from webhook_service.ledger.reconcile import reconcile
 from webhook_service.ledger.retention import prune
+from webhook_service.outbound import held
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
@@ -46,6 +48,27 @@ def test_a_backlog_is_found(database: Database, connection: Connection) -> None:
     findings = examined(database)
     assert problems(findings) == [NO_SENDER, ("backlog", Level.WRONG)]
     assert found(findings, "backlog").says == "1 pending, the oldest for 5 h; 0 failed, to be retried"
+
+
+def test_held_bans_are_found(database: Database, connection: Connection) -> None:
+    """Bans that wait for an admin are a fault, until they are decided."""
+    relayed(database)
+    with nothing_linked(connection):
+        for number in range(25):
+            hire(connection, f"e{number}@example.com", auth_user_id=uuid4())
+    connection.execute("update employees set is_active = false")
+    findings = examined(database)
+    assert ("held_bans", Level.WRONG) in problems(findings)
+    assert found(findings, "held_bans").says.startswith("25 wait for an admin")
+    held.discard(database, "ann", held.held(database, 0)["newest_id"])
+    assert "held_bans" not in dict(problems(examined(database)))
+
+
+def test_another_limit_is_found(database: Database, connection: Connection) -> None:
+    """A MASS_DEACTIVATION_LIMIT that `migrate` has not stored yet is a fault."""
+    relayed(database)
+    connection.execute("select auth_sync_limit_deactivations_v1('off')")
+    assert ("settings", Level.WRONG) in problems(examined(database))
 
 
 def test_a_retry_is_not_a_fault(database: Database, connection: Connection) -> None:

@@ -113,7 +113,7 @@ def test_a_person_has_events_and_candidates(database: Database, company: dict[st
     [candidate] = shown["candidates"]
     assert candidate == {
         **{"auth_user_id": str(OFFICE), "email": "office@example.com", "email_confirmed": True},
-        **{"banned_until": None, "linked_to": None},
+        **{"banned_until": None, "linked_to": None, "holder_is_inactive": False},
     }
     assert employees.person(database, company["renamed"])["candidates"] == []
     with pytest.raises(EmployeeNotFound):

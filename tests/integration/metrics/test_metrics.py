@@ -87,6 +87,8 @@ def test_the_database_reports_waiting_rows(client: FlaskClient, connection: Conn
     connection.execute(
         "insert into auth_sync_relays (relay, last_run_at) values ('r', now() - interval '5 hours');"
         "insert into auth_sync_failing_loops (relay, loop, reason, detail, since) values ('r', 'l', 'r', 'd', now());"
+        "insert into auth_sync_held_actions (auth_user_id, via, held_at)"
+        " values (gen_random_uuid(), 'employees', now() - interval '6 hours');"
         "insert into integration_sync_log"
         " (event_id, direction, operation, status, outcome, error_message, via, created_at, next_attempt_at) values"
         " ('1', 'inbound', 'UPDATE', 'PENDING', null, null, 'capture', now() - interval '1 hour', now()),"
@@ -100,6 +102,7 @@ def test_the_database_reports_waiting_rows(client: FlaskClient, connection: Conn
     assert {name: samples[name, ()] // 3600 for name in GAUGES if name.endswith("_seconds")} == {
         "backlog_oldest_seconds": 1,
         "open_actions_oldest_seconds": 4,
+        "held_bans_oldest_seconds": 6,
         "relay_last_run_seconds": 5,
         "last_event_seconds": 3,
     }

@@ -68,7 +68,7 @@ def test_an_inactive_employee_can_be_chosen_and_is_banned(
     browser: Browser, connection: Connection, database: Database
 ) -> None:
     """An inactive employee gets the chosen login, and the login is banned."""
-    gone, _ = hire(connection, OFFICE, is_active=False), hire(connection, OFFICE)
+    gone, _ = hire(connection, OFFICE, is_active=False), hire(connection, OFFICE, is_active=False)
     assert signs_up(database) == "ambiguous"
     browser.sends(f"/admin/employees/{gone}/login", auth_user_id=str(USER))
     assert login_of(connection, gone) == USER

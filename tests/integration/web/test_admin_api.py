@@ -54,6 +54,12 @@ def test_without_the_admin_key_nothing_is_shown(client: FlaskClient, path: str, 
     assert (response.status_code, response.headers["WWW-Authenticate"]) == (401, "Bearer")
 
 
+@pytest.mark.parametrize("header", [f"bearer {ADMIN_KEY}", f"BEARER {ADMIN_KEY}", f"Bearer  {ADMIN_KEY}"])
+def test_the_scheme_is_read_in_any_case(client: FlaskClient, header: str) -> None:
+    """The name of the scheme has no case (RFC 9110), and several spaces may follow it."""
+    assert client.get("/admin/api/summary", headers={"Authorization": header}).status_code == 200
+
+
 def test_the_summary_counts_events_and_employees(client: FlaskClient, three_events: int) -> None:
     """The summary counts events by status and by outcome, and employees by the state of their link."""
     summary = get(client, "/summary")

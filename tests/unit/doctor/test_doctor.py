@@ -25,6 +25,7 @@ RIGHT: dict[str, Any] = {
     "webhook_url": URL,
     "name_fields": dict(Policy().name_fields),
     "columns": sorted(Policy().columns),
+    "deactivation_limit": Policy().deactivation_limit,
     "has_pg_net": True,
     "has_pgcrypto": True,
     "has_vault": True,

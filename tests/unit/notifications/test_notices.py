@@ -11,7 +11,7 @@ from webhook_service.notifications.decide import Condition, Decision, Kind, Reme
 from webhook_service.notifications.text import message
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-NEEDS_ATTENTION, BACKLOG, DRIFT, SILENCE, FAILING_LOOP = Kind
+NEEDS_ATTENTION, BACKLOG, DRIFT, SILENCE, FAILING_LOOP, HELD_ACTIONS = Kind
 ALL = frozenset(Kind)
 
 
@@ -63,6 +63,8 @@ CASES: list[tuple[str, Kind, dict[Kind, Condition], Remembered, Step | None]] = 
     ("drift of the same run", DRIFT, one(DRIFT, 5, mark=7), reported(60, 5, mark=7), None),
     ("less drift of another run", DRIFT, one(DRIFT, 2, mark=8), reported(60, 5, mark=7), Step.WORSE),
     ("silence", SILENCE, one(SILENCE, 0), Remembered(), Step.FIRING),
+    ("held bans", HELD_ACTIONS, one(HELD_ACTIONS, 30), Remembered(), Step.FIRING),
+    ("more held bans", HELD_ACTIONS, one(HELD_ACTIONS, 31), reported(60, 30), Step.WORSE),
     ("silence that lasts", SILENCE, one(SILENCE, 0), reported(600, 0), None),
     ("a failing loop", FAILING_LOOP, one(FAILING_LOOP), Remembered(), Step.FIRING),
     ("the same failing loop", FAILING_LOOP, one(FAILING_LOOP), reported(60), None),
@@ -127,6 +129,12 @@ TEXTS: list[tuple[Kind, Step, Condition | None, list[str]]] = [
         ["1 event and 2 changes of employees should be done by now; the oldest has waited for 16 min"],
     ),
     (DRIFT, Step.REPEATED, Condition(2, facts={"differences": {"unknown": 2}}), ["Still firing: Drift", "unknown 2"]),
+    (
+        HELD_ACTIONS,
+        Step.FIRING,
+        Condition(30, facts={"oldest_seconds": 7300}),
+        ["30 bans of logins held", "for 2 h", "held release"],
+    ),
     (SILENCE, Step.FIRING, Condition(facts={"seconds": 7300}), ["no event for 2 h", "doctor"]),
     (
         *(FAILING_LOOP, Step.FIRING),

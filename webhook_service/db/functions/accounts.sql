@@ -1,4 +1,4 @@
--- Creates, activates and deactivates an employee together with its login.
+-- Creates an employee together with its login.
 -- outbound/logins.py calls these functions; outbound/accounts.py performs actions with the functions in actions_performed.sql.
 -- The ledger records an intent, with the id that the auth user will have, before Auth is called. One transaction then writes the employee
 -- and its link, and settles the intent.
@@ -32,7 +32,7 @@ $$;
 -- Returns the auth user that has an e-mail: {auth_user_id, email_confirmed, employee_id}, or null. Reads auth.users if this database has
 -- the table and this role may read it. Otherwise reads the last known states.
 create or replace function public.auth_sync_email_holder_v1(p_email text) returns jsonb
-language plpgsql stable security definer set search_path = '' set statement_timeout = '3s' as $$
+language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan set statement_timeout = '3s' as $$
 #variable_conflict use_variable
 declare
   holder jsonb;
@@ -130,7 +130,7 @@ end $$;
 create or replace function public.auth_sync_intend_v1(
   p_employee jsonb, p_email text, p_auth_user_id uuid, p_lease text, p_lease_seconds integer, p_via text, p_requested_by text
 ) returns jsonb
-language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
 #variable_conflict use_variable
 declare
   existing public.employees;
@@ -168,7 +168,7 @@ end $$;
 -- {"employee_id"}. Returns {"refused": reason} if nothing was written; the caller must then delete the auth user. After the reason
 -- lease_lost the caller must not delete it, because another process has claimed the intent.
 create or replace function public.auth_sync_hire_v1(p_event_id text, p_lease text) returns jsonb
-language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
 #variable_conflict use_variable
 declare
   intent public.integration_sync_log;
@@ -210,7 +210,7 @@ end $$;
 -- Prepares the deletion of an auth user that this service created: from now on no employee is linked to it. Returns the employee_id of an
 -- employee who is linked to it already, or null. If an employee is linked, the caller must keep the auth user.
 create or replace function public.auth_sync_forget_v1(p_auth_user_id uuid) returns bigint
-language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
 #variable_conflict use_variable
 declare
   holder bigint;
@@ -314,99 +314,4 @@ begin
   values (adopted, 'outbound', 'create_auth_user', 'SUCCESS', 'linked', p_auth_user_id, hired,
           jsonb_build_object('email', p_email, 'requested_by', p_requested_by), 1, p_via, now());
   return jsonb_build_object('employee_id', hired, 'auth_user_id', p_auth_user_id, 'event_id', adopted);
-end $$;
-
--- Links an employee to the login that an admin chose. Returns {"employee_id", "auth_user_id", "event_id"}, or {"refused": reason}. The
--- employee may be inactive. The trigger on employees then requests a ban of the login, as for every inactive employee who gets a login.
--- Refuses the login of another employee. Also refuses a login whose owner is unproven: its e-mail is unconfirmed, and it does not have the
--- employee's number, which only the service role can write.
-create or replace function public.auth_sync_choose_v1(p_employee_id bigint, p_auth_user_id uuid, p_requested_by text) returns jsonb
-language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set enable_seqscan = off as $$
-#variable_conflict use_variable
-declare
-  login public.auth_user_state;
-  person record;
-  chosen text := format('%s:create_auth_user', gen_random_uuid());
-  state text;
-  violated text;
-  wrong_column text;
-begin
-  select * into login from public.auth_user_state s where s.auth_user_id = p_auth_user_id for update;
-  if login.auth_user_id is null or login.deleted_at is not null then
-    return '{"refused": "login_not_found"}';
-  elsif exists (select from public.employees e where e.auth_user_id = p_auth_user_id and e.employee_id <> p_employee_id) then
-    return '{"refused": "login_taken"}';
-  end if;
-  select e.auth_user_id, e.employee_number::varchar::text as number into person from public.employees e where e.employee_id = p_employee_id for update;
-  if not found then
-    return '{"refused": "employee_not_found"}';
-  elsif person.auth_user_id is not null then
-    return '{"refused": "has_login"}';
-  elsif login.email_confirmed is not true and (login.employee_number = person.number) is not true then
-    return '{"refused": "unconfirmed"}';
-  end if;
-  begin
-    perform public.auth_sync_set_login_v1(p_employee_id, p_auth_user_id);
-    update public.auth_user_state set employee_id = p_employee_id where auth_user_id = p_auth_user_id;
-  exception when others or assert_failure then
-    if sqlstate ~ '^(40|53|55P03)' then
-      raise;
-    end if;
-    get stacked diagnostics state = returned_sqlstate, violated = constraint_name, wrong_column = column_name;
-    if violated = 'auth_sync_employees_auth_user_id_key' then  -- another transaction linked it first
-      return '{"refused": "login_taken"}';
-    end if;
-    return public.auth_sync_refusal_v1(state, violated, wrong_column);
-  end;
-  insert into public.integration_sync_log
-    (event_id, direction, operation, status, outcome, auth_user_id, employee_id, request_data, attempts, via, completed_at)
-  values (chosen, 'outbound', 'create_auth_user', 'SUCCESS', 'linked', p_auth_user_id, p_employee_id,
-          jsonb_build_object('email', login.email, 'requested_by', p_requested_by), 1, 'admin', now());
-  return jsonb_build_object('employee_id', p_employee_id, 'auth_user_id', p_auth_user_id, 'event_id', chosen);
-end $$;
-
--- Activates or deactivates an employee. Returns {"employee_id", "is_active", "auth_user_id", "event_id": the action that the login needs,
--- or null}. Returns null if there is no such employee, and {"refused": ...} if the employees table refuses the change. The action is
--- entered even if nothing changes, so that the caller can wait for the confirmation of Auth.
-create or replace function public.auth_sync_set_active_v1(p_employee_id bigint, p_is_active boolean, p_via text) returns jsonb
-language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
-#variable_conflict use_variable
-declare
-  changed public.employees;
-  wanted text := case when p_is_active then 'enable_auth_user' else 'disable_auth_user' end;
-  action text;
-  state text;
-  violated text;
-  wrong_column text;
-begin
-  begin
-    perform from public.employees e where e.employee_id = p_employee_id for no key update;
-    perform set_config('search_path', public.auth_sync_owner_path_v1(), true);
-    update public.employees e set is_active = p_is_active where e.employee_id = p_employee_id and e.is_active is distinct from p_is_active;
-    perform set_config('search_path', 'pg_catalog, pg_temp', true);
-    set constraints all immediate;
-  exception when others or assert_failure then
-    if sqlstate ~ '^(40|53|55P03)' then
-      raise;
-    end if;
-    get stacked diagnostics state = returned_sqlstate, violated = constraint_name, wrong_column = column_name;
-    return public.auth_sync_refusal_v1(state, violated, wrong_column);
-  end;
-  select e.* into changed from public.employees e where e.employee_id = p_employee_id;
-  if not found then
-    return null;
-  end if;
-  if changed.auth_user_id is not null and changed.is_active is not distinct from p_is_active then
-    select event_id into action from public.integration_sync_log
-     where auth_user_id = changed.auth_user_id and status <> 'SUCCESS' and direction = 'outbound' and operation = wanted
-     order by id desc limit 1;
-    if not found then
-      perform public.auth_sync_enter_actions_v1(jsonb_build_array(jsonb_build_object(
-        'operation', wanted, 'auth_user_id', changed.auth_user_id, 'employee_id', p_employee_id)), p_via);
-      select event_id into action from public.integration_sync_log
-       where auth_user_id = changed.auth_user_id and status <> 'SUCCESS' and direction = 'outbound' and operation = wanted
-       order by id desc limit 1;
-    end if;
-  end if;
-  return jsonb_build_object('employee_id', p_employee_id, 'is_active', changed.is_active, 'auth_user_id', changed.auth_user_id, 'event_id', action);
 end $$;

@@ -27,14 +27,32 @@ language sql security definer set search_path = '' as $$
 $$;
 
 -- Enters actions: [{operation, auth_user_id, employee_id, data}]. They are bulk if the transaction has entered more than twenty actions,
--- including these.
+-- including these. Bans of an unusual share of the company are held instead (held_actions.sql), unless an admin has confirmed them: then
+-- p_via is admin, or the transaction's setting auth_sync.confirmed is admin or reconcile. After a transaction has held bans, its further bans are held too. A held
+-- ban is dropped if its auth user gets a newer action.
 create or replace function public.auth_sync_enter_actions_v1(p_actions jsonb, p_via text) returns void
 language plpgsql security definer set search_path = '' as $$
 #variable_conflict use_variable
 declare
   so_far bigint := coalesce(substring(current_setting('auth_sync.actions', true) from '^[0-9]{1,9}$')::bigint, 0) + jsonb_array_length(p_actions);
+  confirmed text := coalesce(current_setting('auth_sync.confirmed', true), '');
+  bans jsonb;
 begin
   perform set_config('auth_sync.actions', so_far::text, true);
+  select jsonb_agg(a) into bans from jsonb_array_elements(p_actions) as a where a ->> 'operation' = 'disable_auth_user';
+  if bans is not null and confirmed = '' and p_via <> 'admin'
+     and (current_setting('auth_sync.holds', true) = 'on' or public.auth_sync_must_hold_v1(bans)) then
+    perform set_config('auth_sync.holds', 'on', true);
+    perform public.auth_sync_hold_v1(bans, p_via);
+    select coalesce(jsonb_agg(a), '[]') into p_actions
+      from jsonb_array_elements(p_actions) as a where a ->> 'operation' <> 'disable_auth_user';
+  end if;
+  if confirmed = 'reconcile' then
+    p_via := confirmed;
+  end if;
+  delete from public.auth_sync_held_actions h
+   using jsonb_to_recordset(p_actions) as w (operation text, auth_user_id uuid)
+   where h.auth_user_id = w.auth_user_id and w.operation in ('disable_auth_user', 'enable_auth_user');
   insert into public.integration_sync_log
     (event_id, direction, operation, auth_user_id, employee_id, request_data, via, next_attempt_at, priority)
   select format('%s:%s', gen_random_uuid(), w.operation), 'outbound', w.operation, w.auth_user_id, w.employee_id, coalesce(w.data, '{}'),
@@ -53,7 +71,9 @@ begin
   select jsonb_agg(jsonb_build_object('operation', w.operation, 'auth_user_id', p_auth_user_id, 'employee_id', w.employee_id, 'data', w.data))
     into actions
     from public.auth_sync_requested_actions_v1(p_auth_user_id, p_columns) as w
-   where not exists (
+   where not (w.operation = 'disable_auth_user'
+              and exists (select from public.auth_sync_held_actions h where h.auth_user_id = p_auth_user_id offset 0))
+     and not exists (
      select from public.integration_sync_log a
       where a.auth_user_id = p_auth_user_id and a.status <> 'SUCCESS' and a.direction = 'outbound'
         and (w.operation = 'update_auth_email') = (a.operation = 'update_auth_email')

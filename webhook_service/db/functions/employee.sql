@@ -2,7 +2,8 @@
 -- auth_sync_process_v1 calls these functions under its locks.
 
 -- Returns the situation of an auth user, and its employee: {"situation": linked | none | one | several | taken, "employee_id",
--- "employee_ids" (the employees that match), "is_memory": whether the link has already been removed}.
+-- "employee_ids" (the employees that match), "is_memory": whether the link has already been removed}. An inactive
+-- employee does not count if exactly one active free employee matches too: it is the former row of a person who was hired again.
 create or replace function public.auth_sync_situation_v1(p_known public.auth_user_state, p_key jsonb) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 #variable_conflict use_variable
@@ -10,6 +11,7 @@ declare
   found_id bigint;
   is_memory boolean := false;
   free bigint[];
+  active bigint[];
   taken bigint[];
 begin
   select e.employee_id into found_id from public.employees e where e.auth_user_id = p_known.auth_user_id;
@@ -27,19 +29,22 @@ begin
 
   if p_key ? 'employee_number' then
     select array_agg(e.employee_id order by e.employee_id) filter (where e.auth_user_id is null),
+           array_agg(e.employee_id order by e.employee_id) filter (where e.auth_user_id is null and e.is_active is not false),
            array_agg(e.employee_id order by e.employee_id) filter (where e.auth_user_id is not null)
-      into free, taken
+      into free, active, taken
       from public.employees e where e.employee_number::varchar::text = p_key ->> 'employee_number';
   elsif p_key ? 'email' then
     select array_agg(e.employee_id order by e.employee_id) filter (where e.auth_user_id is null),
+           array_agg(e.employee_id order by e.employee_id) filter (where e.auth_user_id is null and e.is_active is not false),
            array_agg(e.employee_id order by e.employee_id) filter (where e.auth_user_id is not null)
-      into free, taken
+      into free, active, taken
       from public.employees e
      where lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default"
            = public.auth_sync_normal_v1(p_key ->> 'email');
   end if;
 
   return case
+    when cardinality(active) = 1 then jsonb_build_object('situation', 'one', 'employee_id', active[1])
     when cardinality(free) = 1 then jsonb_build_object('situation', 'one', 'employee_id', free[1])
     when cardinality(free) > 1 then jsonb_build_object('situation', 'several', 'employee_ids', free)
     when cardinality(taken) > 0 then jsonb_build_object('situation', 'taken', 'employee_ids', taken)

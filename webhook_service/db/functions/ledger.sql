@@ -2,20 +2,22 @@
 
 -- Returns the spans of 2^18 ids between two ids that have rows, newest first. The events of a person are searched span by span.
 create or replace function public.auth_sync_spans_v1(p_above bigint, p_below bigint) returns setof bigint
-language sql stable security definer set search_path = '' set enable_seqscan = off as $$
+language sql stable security definer set search_path = '' set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off as $$
   select generate_series(least(p_below, l.newest) >> 18, greatest(p_above, l.oldest) >> 18, -1)
-    from (select max(id) as newest, min(id) as oldest from public.integration_sync_log) as l where l.newest is not null
+    from (select (select id from public.integration_sync_log order by id desc limit 1) as newest,
+                 (select id from public.integration_sync_log order by id limit 1) as oldest) as l where l.newest is not null
 $$;
 
 -- Returns, by bisection, the last id whose row is older than p_at, or null if there is no row. The result is approximate, because the
 -- sequence gives out an id within an hour of created_at unless the transaction took longer. A row with a smaller id is at most an hour
 -- younger than p_at, and a row with a larger id at most an hour older.
 create or replace function public.auth_sync_id_at_v1(p_at timestamptz) returns bigint
-language plpgsql stable security definer set search_path = '' set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
+language plpgsql stable security definer
+set search_path = '' set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off set jit = off as $$
 #variable_conflict use_variable
 declare
-  older bigint := (select min(id) - 1 from public.integration_sync_log);
-  younger bigint := (select max(id) + 1 from public.integration_sync_log);
+  older bigint := (select id - 1 from public.integration_sync_log order by id limit 1);
+  younger bigint := (select id + 1 from public.integration_sync_log order by id desc limit 1);
   middle bigint;
   met record;
 begin
@@ -32,12 +34,14 @@ begin
 end $$;
 
 -- Returns the ids between which the events of a filter's time lie, with a margin of an hour (auth_sync_id_at_v1). In a small ledger it
--- returns all ids.
+-- returns all ids. The first and the last id are read by `order by`: a plan for max() that was cached while the ledger was empty would read
+-- the whole ledger.
 create or replace function public.auth_sync_id_range_v1(p_filter jsonb, out above bigint, out below bigint)
-language plpgsql stable security definer set search_path = '' set enable_seqscan = off as $$
+language plpgsql stable security definer set search_path = '' set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off as $$
 #variable_conflict use_variable
 begin
-  if (select max(id) - min(id) from public.integration_sync_log) > 100000 then
+  if (select id from public.integration_sync_log order by id desc limit 1)
+     - (select id from public.integration_sync_log order by id limit 1) > 100000 then
     above := public.auth_sync_id_at_v1((p_filter ->> 'since')::timestamptz - interval '1 hour');
     below := public.auth_sync_id_at_v1((p_filter ->> 'until')::timestamptz + interval '1 hour') + 1;
   end if;
@@ -150,7 +154,8 @@ end $$;
 -- Deletes up to p_limit rows that are SUCCESS and older than p_before, the oldest first. It never deletes a row that is pending, is retried
 -- or needs attention. Returns the number of deleted rows. In a dry run, it returns the number of all such rows.
 create or replace function public.auth_sync_prune_v1(p_before timestamptz, p_limit integer, p_dry_run boolean) returns bigint
-language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+language plpgsql security definer set search_path = '' set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off
+set jit = off set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
 #variable_conflict use_variable
 declare
   below bigint := (select r.below from public.auth_sync_id_range_v1(jsonb_build_object('until', p_before)) as r);
@@ -163,9 +168,9 @@ begin
   end if;
   with gone as (
     delete from public.integration_sync_log
-     where id in (select id from public.integration_sync_log
-                   where id < below and created_at < p_before and completed_at < p_before and status = 'SUCCESS'
-                   order by id limit p_limit for update skip locked)
+     where id = any (array(select id from public.integration_sync_log
+                            where id < below and created_at < p_before and completed_at < p_before and status = 'SUCCESS'
+                            order by id limit p_limit for update skip locked))
     returning 1
   )
   select count(*) into pruned from gone;

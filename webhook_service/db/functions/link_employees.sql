@@ -9,21 +9,23 @@
 -- the relay finds the auth user that had the employee's key at the time of the record.
 
 -- Returns the employees among these that an unlinked auth user matches, by its employee number or else by its confirmed e-mail. The
--- employee must be the only free employee that matches. If several auth users match an employee, the first known one is returned. Each
--- employee is searched by its key, even under a plan that a smaller import in the same session has cached.
+-- employee must be the only free employee that matches. For an active employee, inactive ones do not count. If several auth users match an
+-- employee, the first known one is returned. Each employee is searched by its key, even under a plan that a smaller import in the same
+-- session has cached.
 create or replace function public.auth_sync_matches_v1(p_employee_ids bigint[])
 returns table (employee_id bigint, auth_user_id uuid) language sql stable security definer set search_path = '' as $$
   with free as (
-    select e.employee_id, e.employee_number::varchar::text as number,
+    select e.employee_id, e.is_active is false as is_inactive, e.employee_number::varchar::text as number,
            lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default" as email
       from unnest(p_employee_ids) as i (employee_id)
      cross join lateral (
-       select e.employee_id, e.employee_number, e.email from public.employees e
+       select e.employee_id, e.is_active, e.employee_number, e.email from public.employees e
         where e.employee_id = i.employee_id and e.auth_user_id is null offset 0) as e
   ), fitting as (
     select f.employee_id, s.auth_user_id, s.log_id, true as by_number,
            (select count(*) from (select from public.employees o
-                                   where o.employee_number::varchar::text = s.employee_number and o.auth_user_id is null limit 2) as at_most_two) as fit
+                                   where o.employee_number::varchar::text = s.employee_number and o.auth_user_id is null
+                                     and (f.is_inactive or o.is_active is not false) limit 2) as at_most_two) as fit
       from free f
      cross join lateral (
        select s.auth_user_id, s.log_id, s.employee_number from public.auth_user_state s
@@ -32,7 +34,7 @@ returns table (employee_id bigint, auth_user_id uuid) language sql stable securi
     select f.employee_id, s.auth_user_id, s.log_id, false,
            (select count(*) from (select from public.employees o
                                    where lower(btrim(o.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default" = s.email
-                                     and o.auth_user_id is null limit 2) as at_most_two)
+                                     and o.auth_user_id is null and (f.is_inactive or o.is_active is not false) limit 2) as at_most_two)
       from free f
      cross join lateral (
        select s.auth_user_id, s.log_id, s.email from public.auth_user_state s

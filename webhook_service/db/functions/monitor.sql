@@ -11,11 +11,28 @@ language sql stable security definer set search_path = '' set enable_seqscan = o
    where e.employee_number::varchar::text = auth_sync_free_matches_v1.p_employee_number and e.auth_user_id is null
 $$;
 
+-- Returns the inactive employee whose login has this confirmed e-mail or this number, or null: the former row of a person who was hired
+-- again.
+create or replace function public.auth_sync_login_holder_v1(p_email text, p_employee_number text) returns bigint
+language sql stable set search_path = '' set enable_seqscan = off set jit = off as $$
+  select h.employee_id
+    from (
+      (select s.auth_user_id from public.auth_user_state s
+        where s.email = public.auth_sync_normal_v1(auth_sync_login_holder_v1.p_email) and s.email <> '' and s.email_confirmed
+          and s.deleted_at is null limit 20)
+      union
+      (select s.auth_user_id from public.auth_user_state s
+        where s.employee_number = auth_sync_login_holder_v1.p_employee_number and s.deleted_at is null limit 20)) as u
+   cross join lateral (
+     select e.employee_id from public.employees e where e.auth_user_id = u.auth_user_id and e.is_active is false offset 0) as h
+   order by h.employee_id limit 1
+$$;
+
 -- Compares the next p_slice employees with Auth, if the comparison is due. Returns {"found": mismatches known now, "seconds": duration of
 -- this call, "next_in": seconds until the next slice is due}. Only one caller compares at a time. A pass begins a minute after the last
 -- one, or 50 times the duration of the last one.
 create or replace function public.auth_sync_refresh_mismatches_v1(p_slice integer default 50000) returns jsonb
-language plpgsql security definer set search_path = '' set lock_timeout = '1500ms'
+language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms'
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_bitmapscan = off set jit = off as $$
 #variable_conflict use_variable
 declare
@@ -99,7 +116,7 @@ end $$;
 -- p_filter: sync_status, is_active, person (as in auth_sync_search_v1).
 create or replace function public.auth_sync_people_v1(p_filter jsonb, p_after bigint, p_limit integer) returns jsonb
 language plpgsql stable security definer
-set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 set enable_bitmapscan = off set enable_sort = off set jit = off as $$
 #variable_conflict use_variable
 declare
@@ -142,7 +159,8 @@ begin
   return counts || jsonb_build_object('checked_at', now());
 end $$;
 
--- Returns the auth users that match this employee by e-mail or number: [{auth_user_id, email, email_confirmed, banned_until, linked_to}].
+-- Returns the auth users that match this employee by e-mail or number: [{auth_user_id, email, email_confirmed, banned_until, linked_to,
+-- holder_is_inactive}].
 create or replace function public.auth_sync_candidates_v1(p_email text, p_employee_number text) returns jsonb
 language sql stable security definer set search_path = '' set enable_seqscan = off set jit = off as $$
   with matching as (
@@ -153,7 +171,8 @@ language sql stable security definer set search_path = '' set enable_seqscan = o
     (select s.auth_user_id from public.auth_user_state s where s.employee_number = p_employee_number and s.deleted_at is null limit 20)
   )
   select coalesce(jsonb_agg(to_jsonb(c)), '[]')
-    from (select s.auth_user_id, s.email, s.email_confirmed, case when s.banned_until > now() then s.banned_until end as banned_until, e.employee_id as linked_to
+    from (select s.auth_user_id, s.email, s.email_confirmed, case when s.banned_until > now() then s.banned_until end as banned_until, e.employee_id as linked_to,
+                 e.is_active is false as holder_is_inactive
             from matching join public.auth_user_state s using (auth_user_id) left join public.employees e on e.auth_user_id = s.auth_user_id
            order by e.employee_id is not null, s.email_confirmed desc, s.auth_user_id limit 20) as c
 $$;
@@ -161,7 +180,7 @@ $$;
 -- Returns one employee, or null: {"employee": as in auth_sync_monitor, "events": the newest 20, "candidates": the auth users that match the
 -- employee, if it has no login}.
 create or replace function public.auth_sync_person_v1(p_employee_id bigint) returns jsonb
-language sql stable security definer set search_path = '' set enable_seqscan = off set jit = off as $$
+language sql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off set jit = off as $$
   select jsonb_build_object(
     'employee', to_jsonb(m),
     'events', public.auth_sync_events_json_v1(public.auth_sync_page_v1('{}', null, 20, array[m.employee_id::bigint], (
@@ -174,7 +193,7 @@ $$;
 -- Returns one auth user and the employees that match it: {"auth_user": {auth_user_id, email, email_confirmed, employee_number,
 -- banned_until, deleted_at, linked_to}, "employees": rows of auth_sync_monitor}. Returns null if the auth user is unknown.
 create or replace function public.auth_sync_login_candidates_v1(p_auth_user_id uuid) returns jsonb
-language sql stable security definer set search_path = '' set enable_seqscan = off set jit = off as $$
+language sql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off set jit = off as $$
   select jsonb_build_object(
     'auth_user', jsonb_build_object(
       'auth_user_id', s.auth_user_id, 'email', s.email, 'email_confirmed', s.email_confirmed, 'employee_number', s.employee_number,

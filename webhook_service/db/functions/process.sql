@@ -69,7 +69,7 @@ language sql stable set search_path = '' as $$
          and (p_entry.auth_user_id::text, p_entry.version::text) is not distinct from (p_work ->> 'auth_user_id', p_work ->> 'version') end
 $$;
 
--- Applies one work whose rows are locked, and returns {event_id, status, outcome, employee_id}, with changes for a replay.
+-- Applies one work whose rows are locked, and returns {event_id, status, outcome, employee_id}, with changes for a replay or reconciliation.
 create or replace function public.auth_sync_apply_v1(p_work jsonb) returns jsonb
 language plpgsql security definer set search_path = '' as $$
 #variable_conflict use_variable
@@ -150,7 +150,7 @@ begin
   end if;
   return jsonb_build_object('event_id', entry.event_id, 'status', case when error is null then 'SUCCESS' else 'FAILED' end,
                             'outcome', outcome, 'employee_id', target)
-    || case when is_replay then jsonb_build_object('changes', coalesce(done -> 'changes', '{}')) else '{}' end;
+    || case when p_work ->> 'via' in ('replay', 'reconcile') then jsonb_build_object('changes', coalesce(done -> 'changes', '{}')) else '{}' end;
 end $$;
 
 -- Enters the new events of a batch into the ledger, and locks all rows that the batch may write. Locks the ledger rows first, then the
@@ -285,14 +285,41 @@ begin
   return to_jsonb(coalesce(held, '{}'));
 end $$;
 
--- Applies a batch of works in one transaction. Returns {"results": [{event_id, status, outcome, employee_id, changes (of a replay)}],
--- "held": [event_id]}, with a result for each work that is in the ledger. Common events are written together (fast_path.sql). All other
--- events are applied separately, older versions first. If older events of the same auth users are pending, nothing is applied, and the
--- result is {"earlier": [ledger rows, at most p_limit]}. The caller must apply those first and then call again.
+-- Returns the actions that were entered for the auth users of these works with a ledger id above p_id, one of each kind for each user:
+-- [{operation, auth_user_id, employee_id, "email": of the auth user, or null}].
+create or replace function public.auth_sync_entered_after_v1(p_id bigint, p_works jsonb) returns jsonb
+language sql stable security definer set search_path = '' as $$
+  select coalesce(jsonb_agg(to_jsonb(entered)), '[]')
+    from (select distinct on (a.auth_user_id, a.operation) a.operation, a.auth_user_id, a.employee_id, s.email
+            from (select distinct (w ->> 'auth_user_id')::uuid as auth_user_id from jsonb_array_elements(p_works) as w) as u
+           cross join lateral (
+             select l.id, l.operation, l.auth_user_id, l.employee_id from public.integration_sync_log l
+              where l.auth_user_id = u.auth_user_id and l.status <> 'SUCCESS' and l.direction = 'outbound' and l.id > p_id offset 0) as a
+            left join lateral (
+              select s.email from public.auth_user_state s where s.auth_user_id = a.auth_user_id offset 0) as s on true
+           order by a.auth_user_id, a.operation, a.id) as entered
+$$;
+
+-- Adds the "name" of the employee to each action. It is null if the employee is gone or has none.
+create or replace function public.auth_sync_named_v1(p_actions jsonb) returns jsonb
+language sql stable security definer set search_path = '' as $$
+  select coalesce(jsonb_agg(a.action || jsonb_build_object('name', n.name)), '[]')
+    from jsonb_array_elements(p_actions) as a (action)
+    left join lateral (
+      select nullif(concat_ws(' ', to_jsonb(e.*) ->> 'first_name', to_jsonb(e.*) ->> 'last_name'), '') as name
+        from public.employees e where e.employee_id = (a.action ->> 'employee_id')::bigint offset 0) as n on true
+$$;
+
+-- Applies a batch of works in one transaction. Returns {"results": [{event_id, status, outcome, employee_id, changes (of a replay or a
+-- reconciliation, unless the event was written on the fast path)}], "held": [event_id]}, with a result for each work that is in the ledger.
+-- Common events are written together (fast_path.sql). All other events are applied separately, older versions first. If older events of the
+-- same auth users are pending, nothing is applied, and the result is {"earlier": [ledger rows, at most p_limit]}. The caller must apply those
+-- first and then call again.
 --
--- With p_dry_run, the function returns the results and rolls back. p_lock_timeout is the longest wait for a locked row. With p_skip_held,
--- works that would wait are not applied, and their event ids are in held. The limits are settings of the function, so that PostgREST
--- applies the statement's limit too (hoisted settings), and no limit outlives the call.
+-- With p_dry_run, the function returns the results and "actions" (auth_sync_entered_after_v1, with the names from before), and rolls back.
+-- p_lock_timeout is the longest wait for a locked row. With p_skip_held, works that would wait are not applied, and their event ids are in
+-- held. The limits are settings of the function, so that PostgREST applies the statement's limit too (hoisted settings), and no limit
+-- outlives the call.
 --
 -- The planner's settings make PostgreSQL use an index for each row. A generic plan that is made while the tables are small would read whole
 -- tables, and the session keeps such a plan.
@@ -308,16 +335,23 @@ declare
   earlier jsonb;
   held jsonb := '[]';
   results jsonb;
+  first_id bigint;
+  actions jsonb;
 begin
   perform set_config('lock_timeout', p_lock_timeout, true);
   set constraints all immediate;  -- a deferred constraint is checked here, not at the commit
+  if p_works -> 0 ->> 'via' = 'reconcile' then
+    perform set_config('auth_sync.confirmed', 'reconcile', true);  -- the command has shown its bans to an admin
+  end if;
   if p_dry_run then
     begin
+      first_id := nextval('public.integration_sync_log_id_seq');
       perform public.auth_sync_lock_v1(p_works);
       results := public.auth_sync_apply_each_v1(p_works);
+      actions := public.auth_sync_entered_after_v1(first_id, p_works);
       raise exception using errcode = 'WHDRY';
     exception when sqlstate 'WHDRY' then
-      return jsonb_build_object('results', results, 'held', held);
+      return jsonb_build_object('results', results, 'held', held, 'actions', public.auth_sync_named_v1(actions));
     end;
   end if;
   if not p_skip_held then

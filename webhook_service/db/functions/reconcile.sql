@@ -1,11 +1,14 @@
 -- Reconciliation: compares auth.users, the last known states and employees, page by page.
 -- Enters the differences into the ledger as events. A run is also a row of the ledger.
 
--- Returns whether an action for this auth user is open, or needs attention.
+-- Returns whether an action for this auth user is open, is held, or needs attention.
 create or replace function public.auth_sync_is_asked_v1(p_auth_user_id uuid) returns boolean
 language sql stable set search_path = '' as $$
   select exists (select from public.integration_sync_log a
                   where a.auth_user_id = p_auth_user_id and a.status <> 'SUCCESS' and a.direction = 'outbound' and a.operation <> 'create_auth_user')
+      or exists (select from public.auth_sync_held_actions h
+                  where h.auth_user_id = p_auth_user_id
+                    and not exists (select from public.employees e where e.auth_user_id = h.auth_user_id and e.is_active is not false offset 0) offset 0)
 $$;
 
 -- Returns the auth users after p_after whose state or employee differs from auth.users. Omits pending changes, because they will be
@@ -42,13 +45,13 @@ begin
                then 'stale_email' end
              when s.is_anonymous then null
              when s.employee_number is not null then case
-               when (select count(*) from public.employees o
-                      where o.employee_number::varchar::text = s.employee_number and o.auth_user_id is null) = 1
+               when (select count(*) = 1 or count(*) filter (where o.is_active is not false) = 1 from public.employees o
+                      where o.employee_number::varchar::text = s.employee_number and o.auth_user_id is null)
                then 'missing_link' end
              when s.email_confirmed then case
-               when (select count(*) from public.employees o
+               when (select count(*) = 1 or count(*) filter (where o.is_active is not false) = 1 from public.employees o
                       where lower(btrim(o.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default" = s.email
-                        and o.auth_user_id is null) = 1
+                        and o.auth_user_id is null)
                then 'missing_link' end
            end, (
              select case w.operation
@@ -114,10 +117,25 @@ begin
   select id, null, null, (select count(*) from page), null, true from (select id from page order by id desc limit 1) as last;
 end $$;
 
+-- Returns the events that correct these differences: [{event_id, operation, version, auth_user_id, request_data}], oldest version first.
+-- If p_columns has no names, the event of an auth user that was never seen keeps the employee's names ("keeps_names").
+create or replace function public.auth_sync_correcting_v1(p_run text, p_part text, p_differing jsonb, p_columns jsonb) returns jsonb
+language sql stable set search_path = '' as $$
+  select coalesce(jsonb_agg(to_jsonb(event) order by event.version, event.auth_user_id), '[]')
+    from (select format('%s-%s-%s', p_run, d.auth_user_id, d.version) as event_id, o.operation, d.version, d.auth_user_id,
+                 public.auth_sync_payload_v1(o.operation, d.version, d.record)
+                 || case when d.kind = 'unknown' and not p_columns ?| array['first_name', 'last_name']
+                         then '{"keeps_names": true}' else '{}' end::jsonb as request_data
+            from jsonb_to_recordset(p_differing) as d (auth_user_id uuid, kind text, version bigint, record jsonb)
+           cross join lateral (
+             select case when p_part = 'gone' then 'DELETE' when d.kind = 'unknown' then 'INSERT' else 'UPDATE' end as operation) as o) as event
+$$;
+
 -- Compares one page of a run. p_part is users or gone, and p_after is the id to continue after. p_columns are the columns of employees that
--- this service may write. Enters the differences into the ledger, unless p_run is null (a dry run). Returns {"differences": [{auth_user_id,
--- kind, employee_id}], "events": [...] for auth_sync_process_v1, "seen": number of compared users, "next": the id to continue after, or
--- null}.
+-- this service may write, without the names if those of auth users that were never seen are not to be copied. Enters the differences into
+-- the ledger, unless p_run is null (a dry run). Returns {"differences": [{auth_user_id, kind, employee_id}], "events": [...] for
+-- auth_sync_process_v1, "planned": the events of a dry run, which are not in the ledger, "seen": number of compared users, "next": the id to
+-- continue after, or null}.
 create or replace function public.auth_sync_reconcile_page_v1(
   p_run text, p_part text, p_after uuid, p_limit integer, p_columns jsonb
 ) returns jsonb
@@ -128,7 +146,8 @@ declare
   differing jsonb;
   last uuid;
   seen bigint;
-  entered jsonb;
+  entered jsonb := '[]';
+  planned jsonb;
 begin
   if public.auth_sync_relation_v1('auth.users') is null then
     raise exception 'this database has no auth.users' using errcode = 'undefined_object';
@@ -143,6 +162,7 @@ begin
       into differing, last, seen from public.auth_sync_drifting_gone_v1(p_after, p_limit) as d;
   end if;
 
+  planned := public.auth_sync_correcting_v1(coalesce(p_run, 'dry-run'), p_part, differing, p_columns);
   if p_run is not null then
     update public.integration_sync_log set leased_until = now() + interval '60 seconds'
      where event_id = p_run and direction = 'maintenance' and status = 'PENDING';
@@ -151,26 +171,25 @@ begin
     end if;
     with written as (
       insert into public.integration_sync_log (event_id, direction, operation, auth_user_id, version, request_data, via, next_attempt_at)
-      select format('%s-%s-%s', p_run, d.auth_user_id, d.version), 'inbound', o.operation, d.auth_user_id, d.version,
-             public.auth_sync_payload_v1(o.operation, d.version, d.record), 'reconcile', now() + interval '30 seconds'
-        from jsonb_to_recordset(differing) as d (auth_user_id uuid, kind text, version bigint, record jsonb)
-       cross join lateral (
-         select case when p_part = 'gone' then 'DELETE' when d.kind = 'unknown' then 'INSERT' else 'UPDATE' end as operation) as o
+      select p.event_id, 'inbound', p.operation, p.auth_user_id, p.version, p.request_data, 'reconcile', now() + interval '30 seconds'
+        from jsonb_to_recordset(planned) as p (event_id text, operation text, auth_user_id uuid, version bigint, request_data jsonb)
       on conflict (event_id) do nothing
       returning id, event_id, operation, version, auth_user_id, request_data
     )
-    select jsonb_agg(to_jsonb(written) order by version, id) into entered from written;
+    select coalesce(jsonb_agg(to_jsonb(written) order by version, id), '[]') into entered from written;
+    planned := '[]';
   end if;
   return jsonb_build_object(
     'differences', (select coalesce(jsonb_agg(d - array['record', 'version', 'is_last']), '[]') from jsonb_array_elements(differing) as d),
-    'events', coalesce(entered, '[]'),
+    'events', entered,
+    'planned', planned,
     'seen', coalesce(seen, 0),
     'next', last);
 end $$;
 
 -- Begins a run. Returns {"run": its event id, or null if another run is active; "users", "known": numbers of auth users and of known states
--- to compare; "failed": number of events that are retried or need attention}. A run whose process died is recorded as interrupted and never
--- counts as a success.
+-- to compare; "failed": number of events that are retried or need attention; "is_first": whether no run has ended with success}. A run
+-- whose process died is recorded as interrupted and never counts as a success.
 create or replace function public.auth_sync_begin_reconcile_v1(p_requested_by text, p_dry_run boolean) returns jsonb
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
 #variable_conflict use_variable
@@ -193,6 +212,8 @@ begin
   end if;
   return jsonb_build_object('run', run, 'users', public.auth_sync_size_v1('auth.users'),
                             'known', public.auth_sync_size_v1('public.auth_user_state'),
+                            'is_first', not exists (select from public.integration_sync_log
+                                                     where direction = 'maintenance' and status = 'SUCCESS'),
                             'failed', (select count(*) from public.integration_sync_log where status = 'FAILED' and direction = 'inbound'));
 end $$;
 

@@ -18,7 +18,7 @@ $$;
 
 -- Returns facts for health probes that are fast to read: {"migration": the newest number, "is_read_only", "relay_last_run_seconds",
 -- "oldest_pending_seconds": how long the oldest pending event has waited, "last_event_seconds", "failing_loops": see
--- auth_sync_failing_loops_v1}. An age is null if there is no such relay or event.
+-- auth_sync_failing_loops_v1, "held_bans", "held_bans_oldest_seconds"}. An age is null if there is no such relay or event.
 create or replace function public.auth_sync_readiness_v1() returns jsonb
 language sql stable security definer set search_path = '' as $$
   select jsonb_build_object(
@@ -29,7 +29,7 @@ language sql stable security definer set search_path = '' as $$
                                 where status = 'PENDING' and direction = 'inbound' order by id limit 1),
     'last_event_seconds', (select extract(epoch from now() - created_at) from public.integration_sync_log
                              where direction = 'inbound' order by id desc limit 1),
-    'failing_loops', public.auth_sync_failing_loops_v1())
+    'failing_loops', public.auth_sync_failing_loops_v1()) || public.auth_sync_held_numbers_v1()
 $$;
 
 -- Returns the number of rows by status and outcome: {"events": {status: n}, "outcomes": {outcome: n}, "needs_attention", "is_estimated"}.
@@ -91,8 +91,8 @@ language sql stable security definer set search_path = '' as $$
 $$;
 
 -- Returns the ledger's metrics, ages in seconds: {"backlog_events", "backlog_oldest_seconds", "failed_events", "needs_attention_events",
--- "open_actions", "open_actions_oldest_seconds", "needs_attention_actions", "failing_loops", "relay_last_run_seconds",
--- "last_event_seconds"}. The last two are null if no relay has run or there is no event. Each part reads at most 20,000 rows of an index
+-- "open_actions", "open_actions_oldest_seconds", "needs_attention_actions", "held_bans", "held_bans_oldest_seconds", "failing_loops",
+-- "relay_last_run_seconds", "last_event_seconds"}. The last two are null if no relay has run or there is no event. Each part reads at most 20,000 rows of an index
 -- and counts up to 10,000, because a larger number would not change the decision of an admin. The oldest row is then the oldest of the
 -- rows that are due first.
 create or replace function public.auth_sync_metrics_v1() returns jsonb
@@ -125,7 +125,7 @@ begin
          (select count(*) as open, min(created_at) as oldest from actions) as a,
          (select count(*) filter (where direction = 'inbound') as events,
                  count(*) filter (where direction = 'outbound') as actions from failures where next_attempt_at is null) as f;
-  return numbers || jsonb_build_object(
+  return numbers || public.auth_sync_held_numbers_v1() || jsonb_build_object(
     'failing_loops', jsonb_array_length(public.auth_sync_failing_loops_v1()),
     'relay_last_run_seconds', (select extract(epoch from now() - max(last_run_at)) from public.auth_sync_relays),
     'last_event_seconds', (select extract(epoch from now() - created_at) from public.integration_sync_log
@@ -189,6 +189,7 @@ begin
     'webhook_url', s.webhook_url,
     'name_fields', s.name_fields,
     'columns', s.columns,
+    'deactivation_limit', s.deactivation_limit,
     'has_pg_net', to_regprocedure('net.http_post(text, jsonb, jsonb, jsonb, integer)') is not null,
     'has_pgcrypto', exists (select from pg_catalog.pg_extension where extname = 'pgcrypto'),
     'has_vault', public.auth_sync_relation_v1('vault.decrypted_secrets') is not null,
@@ -205,6 +206,7 @@ begin
                                           'overdue_seconds', extract(epoch from now() - min(created_at) filter (where priority = 0 and next_attempt_at < now())))
                   from public.integration_sync_log where status <> 'SUCCESS' and direction = 'outbound'),
     'failing_loops', public.auth_sync_failing_loops_v1(),
+    'held_bans', public.auth_sync_held_numbers_v1() -> 'held_bans',
     'auth_failures', (select failures from public.auth_sync_rate),
     'last_event_at', (select extract(epoch from coalesce(
                         (select created_at from public.integration_sync_log where direction = 'inbound' order by id desc limit 1),

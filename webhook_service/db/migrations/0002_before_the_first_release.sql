@@ -29,7 +29,19 @@ do $$ begin
   if to_regclass('public.auth_sync_hires') is not null then
     alter table public.auth_sync_hires add column if not exists noted_at timestamptz not null default clock_timestamp();
   end if;
+  if to_regclass('public.auth_sync_settings') is not null then
+    alter table public.auth_sync_settings add column if not exists deactivation_limit text not null default '10%'
+      check (deactivation_limit ~ '^([0-9]{1,9}|[0-9]{1,3}%|off)$');
+  end if;
   if exists (select from pg_catalog.pg_attribute where attrelid = to_regclass('public.auth_sync_notices') and attname = 'told_at') then
     drop table public.auth_sync_notices;  -- created again below; a condition that still holds is notified once more
+  end if;
+end $$;
+
+-- The indexes on former expressions of the e-mail and the number, which 0003 creates again.
+do $$ begin
+  if position(E'\ufeff' in pg_catalog.pg_get_indexdef(to_regclass('public.auth_sync_employees_email_idx'))) = 0 then
+    drop index public.auth_sync_employees_email_idx, public.auth_sync_employees_email_prefix_idx;
+    drop index public.auth_sync_employees_number_idx, public.auth_sync_employees_number_prefix_idx;
   end if;
 end $$;

@@ -148,3 +148,7 @@ create table if not exists public.auth_sync_attempts (
 create index if not exists auth_sync_attempts_log_idx on public.auth_sync_attempts (log_id);
 alter table public.auth_sync_attempts enable row level security;
 comment on table public.auth_sync_attempts is 'webhook-service: every failed attempt of an event or action';
+
+-- For the count of recent bans.
+create index if not exists integration_sync_log_disabled_idx
+  on public.integration_sync_log (created_at) where operation = 'disable_auth_user';

@@ -48,7 +48,8 @@ create table if not exists public.auth_sync_settings (
   name_fields jsonb not null default '{"first_name": "first_name", "last_name": "last_name"}',
   columns jsonb not null default '["email", "first_name", "last_name"]',
   webhook_url text,
-  relay_after interval not null default '10 seconds' check (relay_after >= '0')
+  relay_after interval not null default '10 seconds' check (relay_after >= '0'),
+  deactivation_limit text not null default '10%' check (deactivation_limit ~ '^([0-9]{1,9}|[0-9]{1,3}%|off)$')
 );
 insert into public.auth_sync_settings default values on conflict do nothing;
 alter table public.auth_sync_settings enable row level security;
@@ -63,6 +64,9 @@ comment on column public.auth_sync_settings.webhook_url is
 comment on column public.auth_sync_settings.relay_after is
   'the time between the posting of an event and the time when it is due for the relay';
 
+comment on column public.auth_sync_settings.deactivation_limit is
+  'MASS_DEACTIVATION_LIMIT of the service, written by its migrate: how many logins may be banned in an hour without an admin''s yes';
+
 -- The relays, with the time of the last pass of each.
 create table if not exists public.auth_sync_relays (
   relay text primary key,
@@ -71,6 +75,21 @@ create table if not exists public.auth_sync_relays (
 );
 alter table public.auth_sync_relays enable row level security;
 comment on table public.auth_sync_relays is 'webhook-service: the relays, and when each last ran';
+
+-- The loops of relays that fail.
+create table if not exists public.auth_sync_failing_loops (
+  relay text not null,
+  loop text not null,
+  reason text not null,
+  detail text not null,
+  since timestamptz not null,
+  reported_at timestamptz not null default now(),
+  primary key (relay, loop)
+);
+alter table public.auth_sync_failing_loops enable row level security;
+comment on table public.auth_sync_failing_loops is
+  'webhook-service: the loops of relays whose last pass failed; a row that is not reported for two minutes is of a relay that is gone';
+comment on column public.auth_sync_failing_loops.since is 'when the first of the passes failed that have failed in a row';
 
 -- Employees whose link the relay tries again.
 create table if not exists public.auth_sync_hires (
@@ -111,6 +130,21 @@ insert into public.auth_sync_rate default values on conflict do nothing;
 alter table public.auth_sync_rate enable row level security;
 comment on table public.auth_sync_rate is 'webhook-service: the number of calls of the Auth Admin API that may be made now';
 comment on column public.auth_sync_rate.failures is 'the number of consecutive calls that failed because Auth was unavailable';
+
+-- The bans that the brake of mass deactivations holds.
+create table if not exists public.auth_sync_held_actions (
+  id bigint generated always as identity primary key,
+  auth_user_id uuid not null,
+  employee_id bigint,
+  data jsonb not null default '{}',
+  via text not null,
+  held_at timestamptz not null default now()
+);
+alter table public.auth_sync_held_actions enable row level security;
+comment on table public.auth_sync_held_actions is
+  'webhook-service: bans that wait for an admin''s yes, because an unusual share of the company was deactivated at once';
+
+create unique index if not exists auth_sync_held_actions_user_key on public.auth_sync_held_actions (auth_user_id);
 
 -- Employees whose sync_status also depends on Auth's state. This needs a comparison of two tables, which takes long for many employees. So
 -- in a large company, the lists show the employees of this table who still have the same sync_status.
@@ -177,7 +211,7 @@ comment on column public.auth_sync_bulk_replays.next_due is 'when the next part 
 
 -- The notices for admins.
 create table if not exists public.auth_sync_notices (
-  kind text primary key check (kind in ('needs_attention', 'backlog', 'drift', 'silence')),
+  kind text primary key check (kind in ('needs_attention', 'backlog', 'drift', 'silence', 'failing_loop', 'held_actions')),
   revision bigint not null default 0,
   is_open boolean not null default false,
   opened_at timestamptz,
@@ -193,7 +227,8 @@ create table if not exists public.auth_sync_notices (
   lease text,
   leased_until timestamptz
 );
-insert into public.auth_sync_notices (kind) values ('needs_attention'), ('backlog'), ('drift'), ('silence') on conflict do nothing;
+insert into public.auth_sync_notices (kind)
+values ('needs_attention'), ('backlog'), ('drift'), ('silence'), ('failing_loop'), ('held_actions') on conflict do nothing;
 alter table public.auth_sync_notices enable row level security;
 comment on table public.auth_sync_notices is
   'webhook-service: the notices that were sent to admins, and the messages that are not sent yet';

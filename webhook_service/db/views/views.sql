@@ -50,8 +50,25 @@ create or replace view public.auth_sync_standings as
     from public.employees e
     left join public.auth_user_state s on s.auth_user_id = e.auth_user_id;
 
+-- The held bans that are still needed: without those of active employees, and of auth users who were deleted or banned since. The trigger
+-- removes most of these itself, but does not see a change that was made without triggers, or by Auth. Because of `offset 0`, PostgreSQL
+-- searches each employee and user by an index, and does not read the whole tables.
+create or replace view public.auth_sync_held_bans as
+  select h.id, h.auth_user_id, h.employee_id, h.data, h.via, h.held_at
+    from public.auth_sync_held_actions h
+   where not exists (select from public.employees e where e.auth_user_id = h.auth_user_id and e.is_active is not false offset 0)
+     and not exists (select from public.auth_user_state s
+                      where s.auth_user_id = h.auth_user_id
+                        and (s.deleted_at is not null or public.auth_sync_is_banned_v1(s.banned_until)) offset 0);
+
 create or replace view public.auth_sync_monitor as
-  select employee_id, email, first_name, last_name, employee_number, is_active, auth_user_id, auth_email, banned_until, orphaned_at, sync_status
+  select employee_id, email, first_name, last_name, employee_number, is_active, auth_user_id, auth_email, banned_until, orphaned_at, sync_status,
+         -- The inactive employee who holds the login of a person who was hired again in this row.
+         case when sync_status = 'MISSING_AUTH_UID' then public.auth_sync_login_holder_v1(email, employee_number) end as login_holder,
+         -- The time at which the ban of this inactive employee's login was held.
+         case when sync_status = 'INACTIVE_WITH_AUTH' then (
+           select h.held_at from public.auth_sync_held_actions h where h.auth_user_id = auth_sync_standings.auth_user_id) end as ban_held_at
     from public.auth_sync_standings;
 comment on view public.auth_sync_monitor is
-  'webhook-service: every employee with the status of its login; banned_until is null for a ban that is over';
+  'webhook-service: every employee with the status of its login; banned_until is null for a ban that is over; login_holder is the'
+  ' inactive employee whose login has this employee''s e-mail or number; ban_held_at is set while the ban of the login waits for an admin';

@@ -113,7 +113,10 @@ def blueprint(wiring: Wiring) -> Blueprint:
             raise EmployeeNotFound
         action = "activated" if requested["is_active"] else "deactivated"
         audit.record(wiring.database, "api", action, f"employee:{employee_id}")
-        switched = logins.set_active(wiring.database, wiring.accounts, employee_id, requested["is_active"], via="admin")
+        # A program may be a feed, so its bans count for MASS_DEACTIVATION_LIMIT: they are not an admin's.
+        switched = logins.set_active(
+            wiring.database, wiring.accounts, employee_id, requested["is_active"], via="employees"
+        )
         reported = asdict(switched)
         login = {name: reported[name] for name in ("outcome", "event_id", "reason")}
         return jsonify(

@@ -113,8 +113,9 @@ def require_admin(blueprint: Blueprint, wiring: Wiring) -> None:
 
     @blueprint.before_request
     def authorize() -> None:
-        received = request.headers.get("Authorization", "").encode()
-        if not hmac.compare_digest(received, f"Bearer {wiring.settings.admin_api_key}".encode()):
+        scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+        is_key = hmac.compare_digest(key.strip(" ").encode(), wiring.settings.admin_api_key.encode())
+        if scheme.lower() != "bearer" or not is_key:
             raise Unauthorized("unauthorized", "The header Authorization: Bearer <ADMIN_API_KEY> is required.")
 
 

@@ -6,10 +6,11 @@ from marshmallow import Schema
 
 from webhook_service.events import Json
 from webhook_service.web.api import schemas
+from webhook_service.web.api.described import JANE
 from webhook_service.web.api.employees import Change, NewEmployee
 from webhook_service.web.api.events import Page, Replay, Replays
+from webhook_service.web.api.held import Decision
 from webhook_service.web.api.reasons import AUTH_REASONS, BODY_REASONS, COMMON_REASONS
-from webhook_service.web.api.schemas import JANE
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Operation:
 
     @property
     def group(self) -> str:
-        return "Employees" if "/employees" in self.path else "Ledger"
+        return "Employees" if "/employees" in self.path or "/held" in self.path else "Ledger"
 
     @property
     def all_reasons(self) -> tuple[str, ...]:
@@ -47,6 +48,38 @@ OPERATIONS = (
         title="Summary of the ledger and the employees",
         text="Counts of events by status and outcome, the relay's last pass, open actions, and counts of employees.",
         answer=schemas.Summary,
+    ),
+    Operation(
+        method="get",
+        path="/admin/api/held",
+        name="listHeldBans",
+        title="Bans that are held",
+        text="If an unusual share of the employees is deactivated at once (`MASS_DEACTIVATION_LIMIT`), the bans of "
+        "their logins wait for an admin.",
+        answer=schemas.Held,
+    ),
+    Operation(
+        method="post",
+        path="/admin/api/held/release",
+        name="releaseHeldBans",
+        title="Ban the logins",
+        text="Requests the held bans up to `newest_id`, which `GET /admin/api/held` returned. Relays perform them.",
+        answer=schemas.HeldDecision,
+        body=Decision,
+        request_example={"newest_id": 30, "requested_by": "Ann"},
+        response_example={"count": 30},
+    ),
+    Operation(
+        method="post",
+        path="/admin/api/held/discard",
+        name="discardHeldBans",
+        title="Drop the held bans",
+        text="Drops the held bans up to `newest_id`. The logins stay as they are. Correct the employees first: the "
+        "next event or reconcile of an employee who is still inactive requests the ban again.",
+        answer=schemas.HeldDecision,
+        body=Decision,
+        request_example={"newest_id": 30, "requested_by": "Ann"},
+        response_example={"count": 30},
     ),
     Operation(
         method="get",
@@ -185,6 +218,7 @@ FIELDS = {
     "limit": ("The maximum number of results.", 50),
     "filter": ("A filter of events. Without a filter, all events match.", {"status": "FAILED"}),
     "dry_run": ("Whether to roll all changes back.", True),
+    "newest_id": ("The `newest_id` of the list of held bans: bans that were held later stay held.", 30),
     "requested_by": ("A name for the record: letters, digits, space and `_.@+-`.", "Ann"),
     "email": ("The e-mail, stored in lower case. No other employee or auth user may have it.", "jane.doe@example.com"),
     "first_name": ("The first name.", "Jane"),

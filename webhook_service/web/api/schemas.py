@@ -2,44 +2,15 @@
 
 from typing import Any
 
-from marshmallow import RAISE, Schema, fields, validate
+from marshmallow import RAISE, Schema, fields
 
 from webhook_service.events import Action, ActionOutcome, Operation, Outcome, Status
+from webhook_service.web.api.described import JANE, described, moment, number, one_of, text
 
 RUN_OUTCOMES = ("reconciled", "incomplete", "interrupted")
 """The outcomes of a run of reconciliation. Each run has a row in the ledger."""
 OPERATIONS = (*Operation, *Action, "reconcile")
 OUTCOMES = tuple(dict.fromkeys((*Outcome, *ActionOutcome, *RUN_OUTCOMES)))
-
-JANE = "7d9c1a52-5a0e-4c5b-9f3a-2f6d0c1b8e11"
-NOON = "2026-11-22T12:00:00.250000+00:00"
-"""JANE and NOON are the auth user and the time in the examples."""
-
-
-def described(description: str, example: Any = None) -> dict[str, Any]:
-    """Return the metadata of a field: its description and an example."""
-    return {"description": description} | ({} if example is None else {"examples": [example]})
-
-
-def text(description: str, example: str | None = None, **options: Any) -> fields.String:
-    """Return a field with a text."""
-    return fields.String(metadata=described(description, example), **options)
-
-
-def number(description: str, example: int | None = None, **options: Any) -> fields.Integer:
-    """Return a field with a 64-bit integer."""
-    return fields.Integer(strict=True, metadata=described(description, example) | {"format": "int64"}, **options)
-
-
-def moment(description: str, example: str | None = NOON, **options: Any) -> fields.DateTime:
-    """Return a required field with a time in ISO 8601. With `allow_none`, the time can be null."""
-    return fields.DateTime(format="iso", required=True, metadata=described(description, example), **options)
-
-
-def one_of(values: tuple[str, ...], description: str, example: str | None = None, **options: Any) -> fields.String:
-    """Return a field with one of the texts in `values`."""
-    return text(description, example, validate=validate.OneOf([str(value) for value in values]), **options)
-
 
 STATUS = "PENDING: not processed yet. SUCCESS: processed. FAILED: retried at `next_attempt_at`, or needs attention."
 OUTCOME = "The outcome, or the reason of a failure. It is null if the row is pending."
@@ -92,6 +63,33 @@ class Summary(Answer):
     relay_last_run_at = moment("When a relay last polled.", allow_none=True)
     actions = fields.Nested(ActionCounts, required=True, metadata=described("Actions that Auth must make."))
     employees = fields.Nested(EmployeeCounts, required=True, metadata=described("Counts of employees."))
+
+
+class HeldPerson(Answer):
+    auth_user_id = fields.UUID(required=True, metadata=described("The auth user to ban.", JANE))
+    employee_id = number("The employee.", 7, required=True, allow_none=True)
+    name = text("The employee's name.", "Jane Doe", required=True, allow_none=True)
+    email = text(
+        "The e-mail of the auth user, or else of the employee.", "jane@example.com", required=True, allow_none=True
+    )
+    held_at = moment("When the ban was held.")
+
+
+class Held(Answer):
+    count = number("The held bans, counted up to 10,000.", 1, required=True)
+    oldest_seconds = fields.Float(
+        required=True, allow_none=True, metadata=described("How long the oldest has been held.", 60.5)
+    )
+    newest_id = number("Names these bans in a decision, without later ones.", 30, required=True, allow_none=True)
+    people = fields.List(
+        fields.Nested(HeldPerson),
+        required=True,
+        metadata=described("The first hundred people whose logins are to be banned."),
+    )
+
+
+class HeldDecision(Answer):
+    count = number("How many held bans this request released or dropped.", 1, required=True)
 
 
 class ListedEvent(Answer):
@@ -256,9 +254,10 @@ class CreatedEmployee(Answer):
 
 class Login(Answer):
     status = one_of(
-        ("done", "queued", "failed", "none"),
-        "done: Auth has the change. queued: the relay performs the action later. failed: the action needs attention. "
-        "none: the employee has no login.",
+        ("done", "queued", "held", "failed", "none"),
+        "done: Auth has the change. queued: the relay performs the action later. held: the ban waits for an admin, "
+        "because an unusual share of the employees was deactivated. failed: the action needs attention. none: the "
+        "employee has no login.",
         required=True,
     )
     outcome = one_of(tuple(ActionOutcome), "The outcome of the action.")

@@ -29,6 +29,7 @@ WHERE = {
     Kind.DRIFT: "/admin/employees",
     Kind.SILENCE: "/admin/auth-sync",
     Kind.FAILING_LOOP: "/admin/auth-sync",
+    Kind.HELD_ACTIONS: "/admin/auth-sync",
 }
 """The page that shows the subject of a notice."""
 

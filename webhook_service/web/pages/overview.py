@@ -8,10 +8,12 @@ from flask import Blueprint, render_template
 from webhook_service.events import Json
 from webhook_service.ledger import employees, failing_loops, queries
 from webhook_service.ledger.wording import relay_silence
+from webhook_service.outbound import held
 from webhook_service.web import Wiring
 from webhook_service.web.pages import chart
 
 NEWEST = 8
+MAX_HELD = 20
 HOURS = 24
 
 
@@ -39,6 +41,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
             "overview.html",
             summary=summary,
             problems=problems,
+            held=held.held(database, MAX_HELD),
             checks=checks(readiness, summary, problems, wiring.settings.notices.backlog_minutes * 60),
             chart=chart.of_hours(hours, HOURS, wiring.now()),
             # A run of reconciliation that was interrupted cannot be replayed.

@@ -75,6 +75,20 @@ def blueprint(wiring: Wiring) -> Blueprint:
             flash("Linked. The login is this employee's now.", "success")
         return redirect(url_for("people.person", employee_id=employee_id), 303)
 
+    @views.post("/<int:employee_id>/moved-login")
+    def move_login(employee_id: int) -> Response:
+        """Move the login of an inactive employee, who is the same person, to this one."""
+        found(employee_id)
+        try:
+            login = login_of(request.form.get("auth_user_id", "").strip())
+            admin = record(wiring, "moved a login", f"employee:{employee_id}", auth_user_id=str(login))
+            logins.move(database, employee_id, login, requested_by=admin)
+        except ServiceError as error:
+            flash(f"Not moved: {error.detail}", "warning")
+        else:
+            flash("Moved. The login is this employee's now.", "success")
+        return redirect(url_for("people.person", employee_id=employee_id), 303)
+
     @views.post("/<int:employee_id>/new-login")
     def create_login(employee_id: int) -> Response:
         """Create a login with the employee's e-mail for an employee who has none, such as an orphan."""
@@ -160,6 +174,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
 LOGINS = {
     "none": "There is no login to change.",
     "done": "The login is changed too.",
+    "held": "The ban of the login waits for an admin.",
     "queued": "The login follows as soon as Auth answers.",
     "failed": "The login could not be changed: see the events below.",
 }

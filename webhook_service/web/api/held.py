@@ -1,0 +1,40 @@
+"""The admin API for the bans that are held. It needs `Authorization: Bearer <ADMIN_API_KEY>`."""
+
+from flask import Blueprint, Response, jsonify
+from marshmallow import validate
+
+from webhook_service.ledger.fields import Whole
+from webhook_service.ledger.queries import MAX_BIGINT
+from webhook_service.outbound import held
+from webhook_service.web import Wiring
+from webhook_service.web.api.events import Replay, json_body, loaded, require_admin
+
+MAX_PEOPLE = 100
+
+
+class Decision(Replay):
+    """The body of POST /admin/api/held/release and /discard. `newest_id` is from GET /admin/api/held."""
+
+    newest_id = Whole(required=True, validate=validate.Range(1, MAX_BIGINT))
+
+
+def blueprint(wiring: Wiring) -> Blueprint:
+    views = Blueprint("held_api", __name__, url_prefix="/admin/api/held")
+    database = wiring.database
+    require_admin(views, wiring)
+
+    @views.get("")
+    def page() -> Response:
+        return jsonify(held.held(database, MAX_PEOPLE))
+
+    @views.post("/release")
+    def release() -> Response:
+        decision = loaded(Decision(), json_body())
+        return jsonify(count=held.release(database, decision["requested_by"], decision["newest_id"]))
+
+    @views.post("/discard")
+    def discard() -> Response:
+        decision = loaded(Decision(), json_body())
+        return jsonify(count=held.discard(database, decision["requested_by"], decision["newest_id"]))
+
+    return views

@@ -1,0 +1,33 @@
+"""/admin/held: an admin decides about the bans that are held. The overview has the two buttons."""
+
+from flask import Blueprint, flash, g, redirect, request, url_for
+from werkzeug.wrappers import Response
+
+from webhook_service.outbound import held
+from webhook_service.web import Wiring
+
+
+def blueprint(wiring: Wiring) -> Blueprint:
+    views = Blueprint("held", __name__, url_prefix="/admin/held")
+    database = wiring.database
+
+    # The database audits each decision in its own transaction.
+    @views.post("/release")
+    def release() -> Response:
+        count = held.release(database, g.admin.name, newest_id())
+        flash(f"Bans requested: {count:,}. The relay performs them.", "success")
+        return redirect(url_for("overview.page"), 303)
+
+    @views.post("/discard")
+    def discard() -> Response:
+        count = held.discard(database, g.admin.name, newest_id())
+        flash(f"Bans dropped: {count:,}. The logins stay as they are.")
+        return redirect(url_for("overview.page"), 303)
+
+    return views
+
+
+def newest_id() -> int | None:
+    """Return the newest ban that the page showed to the admin."""
+    text = request.form.get("newest_id", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
