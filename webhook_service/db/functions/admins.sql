@@ -109,6 +109,20 @@ language sql security definer set search_path = '' as $$
   select exists (select from audited)
 $$;
 
+-- Ends all sessions of an auth user, whose password has changed. An error becomes a warning, because the change must not fail.
+create or replace function public.auth_sync_sign_out_user_v1(p_auth_user_id uuid) returns void
+language plpgsql security definer set search_path = '' set lock_timeout = '200ms' as $$
+#variable_conflict use_variable
+begin
+  with ended as (
+    update public.auth_sync_sessions s set ended_at = now()
+     where s.auth_user_id = p_auth_user_id and s.ended_at is null returning s.who
+  )
+  insert into public.auth_sync_audit (who, action) select distinct ended.who, 'signed out (password changed)' from ended;
+exception when others or assert_failure then
+  raise warning 'webhook-service: the sessions of auth user % did not end (%); its password has changed', p_auth_user_id, sqlstate;
+end $$;
+
 -- Writes an entry of the audit log. Returns its id.
 create or replace function public.auth_sync_audit_v1(p_who text, p_action text, p_target text, p_details jsonb) returns bigint
 language sql security definer set search_path = '' as $$
