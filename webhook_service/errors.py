@@ -45,6 +45,14 @@ class Unauthorized(ServiceError):
     """The request to the admin API has no valid admin key."""
 
 
+class TooManyAttempts(ServiceError):
+    """The address has tried too many wrong keys, and must wait for `retry_after` seconds before the next attempt."""
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__("too_many_attempts", "Too many attempts with a wrong key: wait for Retry-After seconds.")
+        self.retry_after = retry_after
+
+
 class InvalidQuery(ServiceError):
     """The parameters of an admin's request are invalid. `fields` is {name: [error text]}."""
 

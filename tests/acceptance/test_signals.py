@@ -4,6 +4,8 @@ import os
 import random
 import signal
 import socket
+import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,16 @@ from tests.acceptance.conftest import (
     wait_for,
 )
 from tests.acceptance.lives import hire_users, lives, user_id
+from tests.acceptance.raw_http import (
+    connect_many,
+    connected,
+    head_of,
+    send,
+    signed_request,
+    statuses,
+    unread_bytes,
+    until_closed,
+)
 from tests.auth_traffic import CONFIRMED, insert
 from tests.employees import Connection
 from tests.ports import free_port
@@ -171,6 +183,50 @@ def test_a_rolling_restart_loses_nothing(start_server: StartServer, connection: 
     answers = traffic.answers()
     wait_for("the old workers are gone", lambda: not set(old) & set(children_of(server.process.pid)))
     assert refused(answers) == []
+
+
+HALF = {
+    "a webhook's body": signed_request()[:-10],
+    "a form's body": head_of("Content-Length: 100", target="POST /admin/login HTTP/1.1") + b"key=",
+    "a chunked body": head_of("Transfer-Encoding: chunked") + b"5\r\nab",
+    "no body yet": head_of("Content-Length: 100"),
+    "a head": head_of()[:-2] + b"X-A: a",
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("half", HALF.values(), ids=HALF)
+def test_half_a_request_does_not_delay_the_end_of_the_server(start_server: StartServer, half: bytes) -> None:
+    """At SIGTERM, a request that is only partly received ends within a second or two, as an idle connection does."""
+    server = start_server(WEB_CONCURRENCY="1", RELAY="off")
+    with ExitStack() as stack:
+        clients = connect_many(server.url, half, 5, stack)
+        wait_for("all is read", lambda: unread_bytes(server.url) == 0)
+        begun = time.monotonic()
+        server.signal(signal.SIGTERM)
+        assert server.process.wait(GRACE_SECONDS) == 0
+        took = time.monotonic() - begun
+        assert took < 5, took  # two seconds, and more on a busy machine; the time limit of a body is ten
+        assert {tuple(statuses(until_closed(client))) for client in clients} <= {(), (400,), (408,), (503,)}
+    assert "Traceback" not in server.log()
+    assert "SIGKILL" not in server.log()
+
+
+def test_a_body_that_drips_does_not_delay_the_end_of_the_server(start_server: StartServer) -> None:
+    """A client that sends one byte of its body now and then does not keep a stopping server either."""
+    server = start_server(WEB_CONCURRENCY="1", RELAY="off")
+    with connected(server.url) as client:
+        send(client, head_of("Content-Length: 100000"))
+        wait_for("it is read", lambda: unread_bytes(server.url) == 0)
+        server.signal(signal.SIGTERM)
+        begun = time.monotonic()
+
+        def ended() -> bool:
+            send(client, b"a")
+            return server.process.poll() is not None
+
+        wait_for("the end", ended)
+        assert time.monotonic() - begun < 5
 
 
 def test_a_client_that_does_not_read_does_not_keep_the_worker(start_server: StartServer) -> None:

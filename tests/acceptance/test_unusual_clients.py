@@ -3,10 +3,12 @@
 import re
 import socket
 import struct
+from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.acceptance.command import settings_for
 from tests.acceptance.conftest import Server, StartServer
 from tests.acceptance.raw_http import (
     LIMIT_PATIENCE_SECONDS,
@@ -27,7 +29,9 @@ from tests.acceptance.raw_http import (
 from tests.auth_traffic import insert
 from tests.employees import Connection
 from tests.integration.signing_in import TOKEN
+from tests.ports import free_port
 from webhook_service.demo.traffic import body_of
+from webhook_service.server import process as server_process
 from webhook_service.web.pages.session import ATTEMPTS
 
 PROBE = head_of(target="GET /healthz HTTP/1.1")
@@ -199,6 +203,25 @@ def test_a_forged_forwarding_header_does_not_evade_the_limit_on_sign_ins(
         forged = [{name: value.format(n)} for n in range(ATTEMPTS + 1)]
         answers = [browser.post("/admin/login", data=form, headers=headers).status_code for headers in forged]
     assert answers == [401] * ATTEMPTS + [429]
+
+
+@pytest.mark.parametrize("mode", ["", "=auto", "=v1", "=v2"])
+def test_the_server_does_not_start_with_the_proxy_protocol(database_url: str, tmp_path: Path, mode: str) -> None:
+    """The worker cannot read the PROXY protocol, so gunicorn's option ends the start, with the alternative."""
+    environment = settings_for(database_url) | {"PORT": str(free_port()), "WEB_CONCURRENCY": "1"}
+    environment["GUNICORN_CMD_ARGS"] = f"--proxy-protocol{mode}"
+    log_file = tmp_path / "server.log"
+    with log_file.open("wb") as log, server_process.running(environment, log=log) as process:
+        assert process.wait(20) == 1
+    assert "--proxy-protocol is not supported: send X-Forwarded-For" in log_file.read_text("utf-8")
+    assert "Traceback" not in log_file.read_text("utf-8")
+
+
+@pytest.mark.parametrize("start", [b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n", b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\0"])
+def test_the_proxy_protocol_is_refused_without_the_option(shared_server: Server, start: bytes) -> None:
+    """A connection that begins with the PROXY protocol gets a 400: it cannot forge an address."""
+    with unharmed(shared_server):
+        assert is_refusal(exchange(shared_server.url, start + PROBE))
 
 
 def test_clients_that_reset_their_connection_leave_nothing_behind(shared_server: Server) -> None:

@@ -1,13 +1,17 @@
 """The admin API follows its OpenAPI document. Schemathesis generates the requests from the document."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Address
+from itertools import count
 from typing import Any
 from uuid import UUID
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
 import schemathesis
+from flask import Flask
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import Status, events, from_schema
 from schemathesis.engine.recorder import ScenarioRecorder
@@ -77,8 +81,19 @@ def company(settings: Settings, database: Database, connection: Connection, data
         auth.admin_create("employee-2@example.com")
     post(client, update(jane, at=1, email="jane@example.com", email_confirmed_at=CONFIRMED), "evt-2")
     post(client, insert(UUID(int=1), at=1, email="employee-1@example.com", email_confirmed_at=CONFIRMED), "evt-3")
+    from_many_addresses(app)
     with serving(app) as address:
         yield address
+
+
+def from_many_addresses(app: Flask) -> None:
+    """Give each request another address, because an address with ten wrong keys must wait."""
+    answer, addresses = app.wsgi_app, count(2**24)
+
+    def with_an_address(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        return answer(environ | {"REMOTE_ADDR": str(IPv4Address(next(addresses)))}, start_response)
+
+    app.wsgi_app = with_an_address  # type: ignore[method-assign]  # Flask's manual replaces it so
 
 
 def test_every_response_is_as_documented(company: str) -> None:

@@ -47,6 +47,7 @@ ONLY_IN = {
         "app",
         "web",
         "web.errors",
+        "web.attempts",
         "web.health",
         "web.webhooks",
         "web.metrics",

@@ -6,6 +6,7 @@ import os
 import resource
 import shutil
 import struct
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,13 @@ ALLOCATIONS = 10_000
 """The number of allocations between two garbage collections. One batch of requests makes more than 700, which is
 Python's default.
 """
+
+
+def on_starting(server: Any) -> None:
+    """Refuse to start with the PROXY protocol, which the worker does not read. It would refuse every connection."""
+    if server.cfg.proxy_protocol != "off":
+        server.log.error("--proxy-protocol is not supported: send X-Forwarded-For, and set FORWARDED_ALLOW_IPS")
+        sys.exit(1)
 
 
 def when_ready(server: Any) -> None:

@@ -30,6 +30,7 @@ from webhook_service.errors import (
     NotPossible,
     PayloadTooLarge,
     ServiceError,
+    TooManyAttempts,
     Unauthorized,
     Unavailable,
     WrongContentType,
@@ -40,6 +41,7 @@ log = logging.getLogger(__name__)
 STATUSES: dict[type[ServiceError], HTTPStatus] = {
     BadSignature: HTTPStatus.UNAUTHORIZED,
     Unauthorized: HTTPStatus.UNAUTHORIZED,
+    TooManyAttempts: HTTPStatus.TOO_MANY_REQUESTS,
     EventNotFound: HTTPStatus.NOT_FOUND,
     BadLink: HTTPStatus.FORBIDDEN,
     ExpiredLink: HTTPStatus.GONE,
@@ -119,7 +121,7 @@ def problem_of_service_error(error: ServiceError) -> Response:
     """Return the problem document of an error of this service, with its headers Retry-After and WWW-Authenticate."""
     log_service_error(error)
     response = problem(status_of(error), error.reason, error.detail, **members_of(error))
-    if isinstance(error, Unavailable | AuthUnavailable):
+    if isinstance(error, Unavailable | AuthUnavailable | TooManyAttempts):
         response.headers["Retry-After"] = str(ceil(error.retry_after))
     if isinstance(error, Unauthorized):
         response.headers["WWW-Authenticate"] = "Bearer"

@@ -1,22 +1,34 @@
 """The routes GET /healthz and GET /readyz for probes."""
 
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from http import HTTPStatus
+from threading import Lock, Thread
 
 from flask import Blueprint, Response, jsonify
 
 from webhook_service.db import migrate
+from webhook_service.db.deadline import timed_out
 from webhook_service.errors import ServiceError
 from webhook_service.events import Json
 from webhook_service.ledger.wording import relay_silence
 from webhook_service.web import Answer, Wiring
 
 ALIVE_PATH = "/healthz"
+READY_SECONDS = 3.0
+"""The deadline of /readyz."""
+
 READ_ONLY = "The database is read-only: its disk is full, or it is a replica."
+
+Readiness = tuple[dict[str, str], dict[str, Json]]
+"""The checks of /readyz by name, each "ok" or a problem, and the other members of its response."""
 
 
 def blueprint(wiring: Wiring) -> Blueprint:
     health = Blueprint("health", __name__)
     wanted = migrate.wanted()
+    checks = SharedCheck(lambda: readiness(wiring, wanted), READY_SECONDS)
 
     @health.get(ALIVE_PATH)
     def answer_alive() -> Response:
@@ -30,24 +42,57 @@ def blueprint(wiring: Wiring) -> Blueprint:
         The response also has the ages of the relay's last pass and of events, the failing loops, and the number of held
         bans. They do not change the status, because the service can process deliveries without a relay.
         """
-        checks = {"database": "ok", "migrations": "ok"}
-        reported: dict[str, Json] = {}
         try:
-            gap = migrate.gap(wiring.database, wanted)
-            if gap is not None:
-                checks["migrations"] = f"{gap}: run `webhook-service migrate`"
-            else:
-                facts = wiring.database.call("auth_sync_readiness_v1")
-                reported = relay_and_backlog(facts) | relay_finding(facts)
-                if facts.get("is_read_only"):
-                    checks["database"] = READ_ONLY
-        except ServiceError as error:
-            checks = {"database": error.detail, "migrations": "unknown"}
-        is_ready = all(check == "ok" for check in checks.values())
+            found, reported = checks.result()
+        except TimeoutError:
+            found, reported = {"database": timed_out().detail, "migrations": "unknown"}, {}
+        is_ready = all(check == "ok" for check in found.values())
         status = HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE
-        return jsonify(status="ready" if is_ready else "not ready", checks=checks, **reported), status
+        return jsonify(status="ready" if is_ready else "not ready", checks=found, **reported), status
 
     return health
+
+
+class SharedCheck:
+    """Runs one check at a time. All requests that arrive during a check share its result and its deadline.
+
+    So any number of requests make one call of the database at a time, and hold no thread after the deadline.
+    """
+
+    def __init__(self, check: Callable[[], Readiness], seconds: float) -> None:
+        self._check = check
+        self._seconds = seconds
+        self._lock = Lock()
+        self._current: Future[Readiness] | None = None
+        self._until = 0.0
+
+    def result(self) -> Readiness:
+        """Return the result of the check under way, or of a new check. Raises TimeoutError after the deadline."""
+        with self._lock:
+            if self._current is None or self._current.done():
+                self._current = Future()
+                self._until = time.monotonic() + self._seconds
+                Thread(target=self._run, args=[self._current], name="readiness", daemon=True).start()
+            current, until = self._current, self._until
+        return current.result(max(0, until - time.monotonic()))
+
+    def _run(self, future: Future[Readiness]) -> None:
+        try:
+            future.set_result(self._check())
+        except Exception as error:  # noqa: BLE001 (the requests that wait raise it)
+            future.set_exception(error)
+
+
+def readiness(wiring: Wiring, wanted: migrate.Wanted) -> Readiness:
+    """Query the database. Return the checks, and the other members of the response of /readyz."""
+    try:
+        if (gap := migrate.gap(wiring.database, wanted)) is not None:
+            return {"database": "ok", "migrations": f"{gap}: run `webhook-service migrate`"}, {}
+        facts = wiring.database.call("auth_sync_readiness_v1")
+    except ServiceError as error:
+        return {"database": error.detail, "migrations": "unknown"}, {}
+    database = READ_ONLY if facts.get("is_read_only") else "ok"
+    return {"database": database, "migrations": "ok"}, relay_and_backlog(facts) | relay_finding(facts)
 
 
 def alive() -> Answer:

@@ -5,9 +5,11 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
 from flask import Flask
 from flask.sessions import SecureCookieSessionInterface
+from psycopg import sql
 
 from tests.auth_faults import CUT
 from tests.auth_traffic import JANE
@@ -135,6 +137,56 @@ def test_a_changed_setting_ends_the_sessions_of_auth(settings: Settings, databas
 
 
 # The end of a session
+
+
+def test_a_password_change_in_auth_ends_the_sessions_of_that_user(
+    settings: Settings, database_url: str, connection: Connection
+) -> None:
+    """A new password ends all sessions of its auth user at once, also on a copied cookie; other sessions stay valid.
+
+    Nothing of the password is kept. A sign-in, which writes the row too, ends no session.
+    """
+    admin_in_auth(database_url)
+    admin_in_auth(database_url, "bob@example.com", uuid4())
+    by_jane = {"email": EMAIL, "password": PASSWORD}
+    with pages(local(settings)) as app:
+        browsers = [signed_in(app, **by_jane) for _ in range(2)]
+        others = [signed_in(app), signed_in(app, email="bob@example.com", password=PASSWORD)]
+        connection.execute("update auth.users set last_sign_in_at = now(), updated_at = now() where id = %s", [JANE])
+        assert all(browser.is_in() for browser in browsers)
+        connection.execute("update auth.users set encrypted_password = 'a-new-hash' where id = %s", [JANE])
+        assert [browser.is_in() for browser in browsers] == [False, False]
+        assert all(browser.is_in() for browser in others)
+    assert recorded(connection)[-1] == (EMAIL, "signed out (password changed)", None)
+    for table in ("integration_sync_log", "auth_sync_audit", "auth_sync_sessions", "auth_user_state"):
+        query = sql.SQL("select t::text as row from {} as t").format(sql.Identifier(table))
+        rows = connection.execute(query).fetchall()
+        assert not [row for row in rows if "a-new-hash" in row["row"]]
+
+
+def test_a_password_change_that_is_rolled_back_ends_no_session(
+    settings: Settings, database_url: str, connection: Connection
+) -> None:
+    """Sessions end in the transaction that changes the password."""
+    admin_in_auth(database_url)
+    with pages(local(settings)) as app:
+        browser = signed_in(app, email=EMAIL, password=PASSWORD)
+        with connection.transaction(force_rollback=True):
+            connection.execute("update auth.users set encrypted_password = 'new' where id = %s", [JANE])
+        assert browser.is_in()
+
+
+def test_a_password_change_succeeds_while_a_session_is_locked(database_url: str, connection: Connection) -> None:
+    """Auth's change of a password waits only briefly for a session, and never fails because of it."""
+    admin_in_auth(database_url)
+    connection.execute("insert into auth_sync_sessions (who, auth_user_id) values ('jane', %s)", [JANE])
+    with psycopg.connect(database_url) as another:
+        another.execute("select from auth_sync_sessions for update")
+        connection.execute("update auth.users set encrypted_password = 'new', email = 'x@x.com' where id = %s", [JANE])
+    user = connection.execute("select encrypted_password from auth.users where id = %s", [JANE]).fetchone()
+    assert user == {"encrypted_password": "new"}
+    captured = connection.execute("select request_data from integration_sync_log where auth_user_id = %s", [JANE])
+    assert "x@x.com" in [row["request_data"]["record"]["email"] for row in captured]
 
 
 def test_a_copied_cookie_is_invalid_after_the_sign_out(site: Flask, connection: Connection) -> None:

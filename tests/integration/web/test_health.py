@@ -1,13 +1,21 @@
 """GET /healthz and /readyz."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
 from flask.testing import FlaskClient
 
 from tests.employees import Connection
 from tests.integration.doctoring import examined
 from webhook_service.app import create_app
+from webhook_service.db.deadline import timed_out
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.doctor.findings import Level
+from webhook_service.errors import Unavailable
+from webhook_service.events import Json
 from webhook_service.settings import DirectConnection, Settings
+from webhook_service.web.health import READY_SECONDS
 
 
 def test_alive_needs_no_database(settings: Settings) -> None:
@@ -54,6 +62,55 @@ def test_not_ready_without_a_database(settings: Settings) -> None:
     response = client.get("/readyz")
     assert response.status_code == 503
     assert response.get_json()["checks"]["database"] == "The database cannot be reached."
+
+
+class SlowDatabase:
+    """A database that counts its calls, and answers none of them until `answers` is set."""
+
+    round_trip = 0.0
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.answers = Event()
+
+    def call(self, function: str, **params: Json) -> Json:
+        self.calls += 1
+        assert self.answers.wait(60)
+        raise Unavailable("database_unreachable", "The database cannot be reached.")
+
+    async def call_soon(self, function: str, **params: Json) -> Json:
+        return self.call(function, **params)
+
+    def close(self) -> None:
+        self.answers.set()
+
+
+def test_readyz_in_parallel_on_a_slow_database_is_answered_at_a_deadline(settings: Settings) -> None:
+    """Any number of concurrent /readyz make one call of the database, and get their 503 at its deadline.
+
+    Later requests get it at once while the call is still under way. /healthz does not wait.
+    """
+    database = SlowDatabase()
+    app = create_app(settings, database)
+
+    def ask(number: int) -> tuple[int, str]:
+        response = app.test_client().get("/readyz")
+        return response.status_code, response.get_json()["checks"]["database"]
+
+    with ThreadPoolExecutor(30) as threads:
+        under_way = [threads.submit(ask, n) for n in range(30)]
+        assert app.test_client().get("/healthz").status_code == 200
+        assert not under_way[-1].done()
+        assert {future.result(READY_SECONDS * 4) for future in under_way} == {(503, timed_out().detail)}
+        started = time.monotonic()
+        assert {ask(n) for n in range(30)} == {(503, timed_out().detail)}
+        assert time.monotonic() - started < READY_SECONDS
+        assert database.calls == 1
+        database.close()
+    wait_until = time.monotonic() + 20
+    while ask(0)[1] != "The database cannot be reached.":
+        assert time.monotonic() < wait_until
+    assert database.calls > 1
 
 
 def test_not_ready_before_the_migrations(settings: Settings, empty_database_url: str) -> None:

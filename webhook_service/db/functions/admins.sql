@@ -2,31 +2,66 @@
 
 -- Counts an attempt to sign in. Returns 0 if the attempt is allowed, or else the number of seconds until the next attempt is allowed. Each
 -- key starts with p_attempts attempts, and regains p_attempts attempts in p_seconds. The key with the fewest attempts left decides. A
--- refused attempt counts for none of the keys, so an address that has to wait cannot lock out an account.
+-- refused attempt counts for none of the keys, so an address that has to wait cannot lock out an account. It leaves no row behind either.
 create or replace function public.auth_sync_attempt_sign_in_v1(p_keys jsonb, p_attempts integer, p_seconds integer) returns numeric
-language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' as $$
+language plpgsql security definer
+set search_path = '' set lock_timeout = '1500ms' set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
 #variable_conflict use_variable
 declare
-  least_left numeric;
+  keys text[] := array(select k.key from jsonb_array_elements_text(p_keys) as k (key) order by k.key);
+  this_key text;
+  attempts_left numeric;
 begin
-  delete from public.auth_sync_sign_in_attempts where key in (
-    select key from public.auth_sync_sign_in_attempts
-     where at < now() - make_interval(secs => p_seconds) order by key for update skip locked);
-  with filled as (
-    insert into public.auth_sync_sign_in_attempts as a (key, left_over, at)
-    select key, p_attempts, now() from jsonb_array_elements_text(p_keys) as key order by key
-    on conflict (key) do update set
-      at = greatest(a.at, now()),  -- an attempt that began later may have got the row first
-      left_over = least(p_attempts, a.left_over + greatest(extract(epoch from now() - a.at), 0) * p_attempts / p_seconds)
-    returning left_over
-  )
-  select min(left_over) into least_left from filled;
-  if least_left < 1 then
-    return greatest(1, ceil((1 - least_left) * p_seconds / p_attempts));
-  end if;
-  update public.auth_sync_sign_in_attempts set left_over = left_over - 1
-   where key in (select jsonb_array_elements_text(p_keys));
+  foreach this_key in array keys loop
+    insert into public.auth_sync_sign_in_attempts (key, left_over, at) values (this_key, p_attempts, now()) on conflict do nothing;
+    select public.auth_sync_attempts_left_v1(a.left_over, a.at, p_attempts, p_seconds) into attempts_left
+      from public.auth_sync_sign_in_attempts a where a.key = this_key for update;
+    if attempts_left < 1 then
+      delete from public.auth_sync_sign_in_attempts a where a.key = any (keys) and a.left_over >= p_attempts;
+      return greatest(1, ceil((1 - attempts_left) * p_seconds / p_attempts));
+    end if;
+  end loop;
+  update public.auth_sync_sign_in_attempts a
+     set left_over = public.auth_sync_attempts_left_v1(a.left_over, a.at, p_attempts, p_seconds) - 1,
+         at = greatest(a.at, now())  -- an attempt that began later may have got the row first
+   where a.key = any (keys);
+  perform public.auth_sync_prune_attempts_v1(p_seconds, 20000, 1000);
   return 0;
+end $$;
+
+-- Returns the seconds until an attempt with this key is allowed, or 0. Counts nothing.
+create or replace function public.auth_sync_sign_in_wait_v1(p_key text, p_attempts integer, p_seconds integer) returns numeric
+language sql stable security definer set search_path = '' set enable_seqscan = off as $$
+  select coalesce((
+    select case when l.attempts_left < 1 then greatest(1, ceil((1 - l.attempts_left) * p_seconds / p_attempts)) else 0 end
+      from public.auth_sync_sign_in_attempts a
+     cross join lateral public.auth_sync_attempts_left_v1(a.left_over, a.at, p_attempts, p_seconds) as l (attempts_left)
+     where a.key = p_key), 0)
+$$;
+
+-- Returns the attempts that a key has now, if it had p_left_over attempts at p_at.
+create or replace function public.auth_sync_attempts_left_v1(
+  p_left_over numeric, p_at timestamptz, p_attempts integer, p_seconds integer
+) returns numeric
+language sql stable set search_path = '' as $$
+  select least(p_attempts, p_left_over + greatest(extract(epoch from now() - p_at), 0) * p_attempts / p_seconds)
+$$;
+
+-- Deletes rows of keys that have regained all attempts, and the oldest rows if there are more than p_most rows. Deletes at most p_limit rows
+-- of each kind, so that a caller waits only briefly. It must be a transaction's last write of this table: it waits for no lock, and a
+-- transaction that held these rows while it waited for other rows could deadlock.
+create or replace function public.auth_sync_prune_attempts_v1(p_seconds integer, p_most integer, p_limit integer) returns void
+language plpgsql security definer set search_path = '' set enable_seqscan = off set enable_sort = off set enable_bitmapscan = off
+set jit = off as $$
+#variable_conflict use_variable
+begin
+  delete from public.auth_sync_sign_in_attempts a where a.key in (
+    select b.key from public.auth_sync_sign_in_attempts b
+     where b.at < now() - make_interval(secs => p_seconds) order by b.at limit p_limit for update skip locked);
+  if exists (select from public.auth_sync_sign_in_attempts a order by a.at desc offset p_most limit 1) then
+    delete from public.auth_sync_sign_in_attempts a where a.key in (
+      select b.key from public.auth_sync_sign_in_attempts b order by b.at limit p_limit for update skip locked);
+  end if;
 end $$;
 
 -- Returns whether an auth user may be an admin: its employee is not inactive, and the user is not known to be banned or deleted.
@@ -73,6 +108,20 @@ language sql security definer set search_path = '' as $$
   )
   select exists (select from audited)
 $$;
+
+-- Ends all sessions of an auth user, whose password has changed. An error becomes a warning, because the change must not fail.
+create or replace function public.auth_sync_sign_out_user_v1(p_auth_user_id uuid) returns void
+language plpgsql security definer set search_path = '' set lock_timeout = '200ms' as $$
+#variable_conflict use_variable
+begin
+  with ended as (
+    update public.auth_sync_sessions s set ended_at = now()
+     where s.auth_user_id = p_auth_user_id and s.ended_at is null returning s.who
+  )
+  insert into public.auth_sync_audit (who, action) select distinct ended.who, 'signed out (password changed)' from ended;
+exception when others or assert_failure then
+  raise warning 'webhook-service: the sessions of auth user % did not end (%); its password has changed', p_auth_user_id, sqlstate;
+end $$;
 
 -- Writes an entry of the audit log. Returns its id.
 create or replace function public.auth_sync_audit_v1(p_who text, p_action text, p_target text, p_details jsonb) returns bigint

@@ -79,6 +79,9 @@ begin
   end if;
   row_before := to_jsonb(old);
   row_now := coalesce(to_jsonb(new), row_before);
+  if tg_op = 'UPDATE' and row_now -> 'encrypted_password' is distinct from row_before -> 'encrypted_password' then
+    perform public.auth_sync_sign_out_user_v1((row_now ->> 'id')::uuid);
+  end if;
   if tg_op = 'UPDATE'
      and (row_now -> 'email', row_now -> 'email_confirmed_at', row_now -> 'is_anonymous', row_now -> 'banned_until',
           row_now -> 'deleted_at', row_now -> 'raw_app_meta_data', row_now -> 'raw_user_meta_data')

@@ -260,6 +260,7 @@ create table if not exists public.auth_sync_sign_in_attempts (
   left_over numeric not null,
   at timestamptz not null
 );
+create index if not exists auth_sync_sign_in_attempts_at_idx on public.auth_sync_sign_in_attempts (at);
 alter table public.auth_sync_sign_in_attempts enable row level security;
 comment on table public.auth_sync_sign_in_attempts is
   'webhook-service: the remaining attempts to sign in, for each address and each account (as a hash)';

@@ -1,6 +1,5 @@
 """The part of the admin API that reads the ledger and replays events. It requires the admin key."""
 
-import hmac
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, current_app, jsonify, request
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate
 
-from webhook_service.errors import InvalidQuery, Unauthorized
+from webhook_service.errors import InvalidQuery
 from webhook_service.events import Json
 from webhook_service.inbound.strict_json import read_json
 from webhook_service.ledger import audit, queries, replay
@@ -16,6 +15,7 @@ from webhook_service.ledger.fields import Cursor, Truth, Whole
 from webhook_service.ledger.queries import MAX_BIGINT, Filter, filter_json
 from webhook_service.outbound.refusals import no_auth_admin
 from webhook_service.web import Wiring
+from webhook_service.web.attempts import check_bearer
 from webhook_service.web.bodies import read_body
 
 MAX_PAGE = 200
@@ -109,14 +109,11 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
 
 def require_admin(blueprint: Blueprint, wiring: Wiring) -> None:
-    """Require the admin key for every route of the blueprint. The key is compared in constant time."""
+    """Require the admin key for every route of the blueprint, before anything else is read."""
 
     @blueprint.before_request
     def authorize() -> None:
-        scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-        is_key = hmac.compare_digest(key.strip(" ").encode(), wiring.settings.admin_api_key.encode())
-        if scheme.lower() != "bearer" or not is_key:
-            raise Unauthorized("unauthorized", "The header Authorization: Bearer <ADMIN_API_KEY> is required.")
+        check_bearer(wiring)
 
 
 def json_body() -> Json:

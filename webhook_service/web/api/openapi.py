@@ -30,6 +30,7 @@ NO_STORE = {"description": "Caches must not store the password.", "schema": {"ty
 HEADERS: dict[int, Json] = {
     201: {"Cache-Control": NO_STORE},
     401: {"WWW-Authenticate": AUTHENTICATE},
+    429: {"Retry-After": RETRY_AFTER},
     503: {"Retry-After": RETRY_AFTER},
 }
 
@@ -173,6 +174,7 @@ TITLES = {
     409: "Not possible in the current state",
     413: "The body is too large",
     422: "Invalid values",
+    429: "Too many wrong keys",
     500: "Internal error",
     502: "Auth refuses the call",
     503: "Temporarily unavailable; retry later",

@@ -18,6 +18,7 @@ from webhook_service.errors import (
     NotPossible,
     PayloadTooLarge,
     ServiceError,
+    TooManyAttempts,
     Unauthorized,
     Unavailable,
 )
@@ -25,6 +26,7 @@ from webhook_service.web.errors import STATUSES
 
 REASONS: Mapping[str, tuple[type[ServiceError] | HTTPStatus, str]] = {
     "unauthorized": (Unauthorized, "The header Authorization does not hold the admin key."),
+    "too_many_attempts": (TooManyAttempts, "Too many wrong keys from this address: wait for Retry-After seconds."),
     "invalid_query": (InvalidQuery, "Some values are invalid; `fields` names them."),
     "event_not_found": (EventNotFound, "The ledger has no such event, or it cannot be replayed."),
     "employee_not_found": (EmployeeNotFound, "There is no such employee."),
@@ -59,6 +61,7 @@ REASONS: Mapping[str, tuple[type[ServiceError] | HTTPStatus, str]] = {
 
 COMMON_REASONS = (
     "unauthorized",
+    "too_many_attempts",
     "database_error",
     "internal_error",
     "database_unreachable",

@@ -5,7 +5,6 @@ is invalid after the sign-out.
 """
 
 import hmac
-import logging
 from dataclasses import dataclass
 from hashlib import sha256
 from uuid import UUID
@@ -29,16 +28,10 @@ from werkzeug.wrappers import Response
 from webhook_service.auth.passwords import SIGN_IN_REFUSED
 from webhook_service.errors import AuthRefused, AuthUnavailable
 from webhook_service.events import Account, Json
-from webhook_service.web import Wiring
-from webhook_service.web.pages.visitor import address, safe_target
+from webhook_service.web import Wiring, attempts
+from webhook_service.web.attempts import ATTEMPTS as ATTEMPTS
+from webhook_service.web.pages.visitor import safe_target
 
-log = logging.getLogger(__name__)
-
-ATTEMPTS, PER_SECONDS = 10, 600
-"""The number of sign-in attempts that are possible at once, and the time in which this number is regained.
-
-The limit applies to the attempts from each address, and to the attempts for each account.
-"""
 LONGEST_SESSION_SECONDS = 12 * 3600
 """A session ends after this time, even if it is in use."""
 SIGN_IN_FAILED = "That is not right. Check what you typed."
@@ -71,7 +64,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
     @views.post("/login")
     def sign_in() -> Response:
         email = request.form.get("email", "").strip().lower()
-        if wait := seconds_to_wait(wiring, email):
+        if wait := attempts.seconds_to_wait(wiring, email):
             return not_signed_in(wiring, "too_many", f"Too many attempts. Try again in {minutes(wait)}.", 429, wait)
         try:
             begin(wiring, *(by_password(wiring, email) if email else by_key(wiring)))
@@ -185,8 +178,7 @@ def by_key(wiring: Wiring) -> tuple[str, UUID | None]:
 
     The visitor chooses the name, which is not verified.
     """
-    shown = request.form.get("key", "").encode(errors="replace")
-    if not hmac.compare_digest(shown, wiring.settings.admin_api_key.encode()):
+    if not attempts.is_admin_key(wiring, request.form.get("key", "")):
         raise NotAdmin("wrong_key")
     printable = "".join(char if char.isprintable() else " " for char in request.form.get("name", ""))
     name = " ".join(printable.split())[:LONGEST_NAME]
@@ -234,25 +226,9 @@ def key_fingerprint(wiring: Wiring) -> str:
     return hmac.new(key, wiring.settings.admin_api_key.encode(), sha256).hexdigest()[:16]
 
 
-def seconds_to_wait(wiring: Wiring, email: str) -> float:
-    """Count a sign-in attempt, and return the seconds that the visitor must wait, or 0.
-
-    Attempts are counted for each address, and for each account from all addresses together. Sign-ins with the admin key
-    are limited only by address, because the key is too long to guess, and a visitor must not be able to lock it.
-    """
-    keys = [f"from:{address()}"]
-    if email:
-        keys.append(f"to:{sha256(email.encode(errors='replace')).hexdigest()[:32]}")
-    wait: float = wiring.database.call(
-        "auth_sync_attempt_sign_in_v1", p_keys=keys, p_attempts=ATTEMPTS, p_seconds=PER_SECONDS
-    )
-    return wait
-
-
 def not_signed_in(wiring: Wiring, reason: str, problem: str, status: int, wait: float | None = None) -> Response:
     """Return the sign-in page with the problem. Log the address and the reason, but no typed text."""
-    log.warning("sign-in refused", extra={"address": request.remote_addr, "reason": reason})
-    wiring.metrics.signed_in("refused" if status == 401 else "throttled" if status == 429 else "failed")
+    attempts.note_refused(wiring, reason, status)
     response = make_response(sign_in_page(wiring, problem), status)
     if wait is not None:
         response.headers["Retry-After"] = f"{wait:.0f}"

@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 from flask import Blueprint, Flask, redirect, render_template, request, url_for
 from flask_bootstrap import Bootstrap5
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wrappers import Response
 
 from webhook_service.errors import ServiceError
@@ -24,6 +24,9 @@ HEADERS = {
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+
+FORM_BYTES, FORM_FIELDS = 64 * 1024, 100
+"""The maximum size and number of fields of a form."""
 
 
 def register(app: Flask, wiring: Wiring) -> None:
@@ -50,9 +53,10 @@ def register(app: Flask, wiring: Wiring) -> None:
         explain_errors(views)
         app.register_blueprint(views)
 
+    limit_forms(app)
     secure(app)
 
-    @app.get("/admin/")
+    @app.get("/admin/", strict_slashes=False)  # Werkzeug's redirect to the slash would repeat the Host header
     def start() -> Response:
         return redirect(url_for("overview.page"))
 
@@ -83,12 +87,30 @@ def error_page(status: HTTPStatus, detail: str) -> tuple[str, int]:
     return render_template("error.html", status=status, detail=detail), status
 
 
+def limit_forms(app: Flask) -> None:
+    """Refuse large forms before they are parsed, because anyone can send a form to the sign-in page."""
+
+    @app.before_request
+    def check() -> None:
+        if not is_page(request.path):
+            return
+        request.max_content_length = request.max_form_memory_size = FORM_BYTES
+        request.max_form_parts = FORM_FIELDS
+        if request.mimetype == "application/x-www-form-urlencoded" and request.get_data().count(b"&") >= FORM_FIELDS:
+            raise RequestEntityTooLarge(f"The form has more than {FORM_FIELDS} fields.")
+
+
+def is_page(path: str) -> bool:
+    """Return whether the path is under /admin, but not of the admin API."""
+    return path.startswith("/admin") and not path.startswith("/admin/api")
+
+
 def secure(app: Flask) -> None:
     """Add the security headers to all responses under /admin, including redirects. The admin API has other headers."""
 
     @app.after_request
     def add_headers(response: Response) -> Response:
-        if request.path.startswith("/admin") and not request.path.startswith("/admin/api"):
+        if is_page(request.path):
             response.headers.update(HEADERS)
             if request.endpoint != "assets.static":
                 response.headers["Cache-Control"] = "no-store"  # pages hold personal data, so no cache may keep them
