@@ -103,6 +103,8 @@ def migrate(
                     connection.execute("select public.auth_sync_configure_v1(%s, %s)", values)
                     limit = [policy.deactivation_limit]
                     connection.execute("select public.auth_sync_limit_deactivations_v1(%s)", limit)
+            for warning in _open_employees(connection):
+                warned(warning)
             return count
     except psycopg.errors.LockNotAvailable as error:
         raise MigrationError("locked", "Another process migrates or has locked the tables. Try again.") from error
@@ -184,6 +186,20 @@ def _check(connection: psycopg.Connection, create_employees: bool, warned: Calla
         raise MigrationError("migration_failed", f"Nothing was changed: {explained(error)}") from error
     finally:
         connection.remove_notice_handler(pass_on)
+
+
+PROTECT = "See `webhook-service migrate --protect-employees --dry-run`"
+"""The remedy for privileges on employees with which other roles can take over logins."""
+
+
+def _open_employees(connection: psycopg.Connection) -> Iterator[str]:
+    """Yield a warning if another role could take over logins with its privileges on employees."""
+    if connection.execute("select to_regproc('public.auth_sync_open_employees_v1')").fetchone() == (None,):
+        return
+    [(found,)] = connection.execute("select public.auth_sync_open_employees_v1()").fetchall()
+    if found:
+        says = "; ".join(each["says"] for each in found)
+        yield f"other roles can take over logins with their privileges on employees: {says}. {PROTECT}"
 
 
 def _apply_all(connection: psycopg.Connection) -> Iterator[Script]:
