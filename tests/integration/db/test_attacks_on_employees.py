@@ -2,11 +2,14 @@
 
 from typing import Any
 
+import psycopg
 import pytest
 from flask import Flask
 
 from tests.employees import Connection
+from tests.integration.breaking import locked
 from tests.integration.doctoring import examined
+from tests.integration.outbound.test_mass_deactivation import company, entered, waiting
 from tests.integration.signing_in import Browser
 from webhook_service.db import migrate
 from webhook_service.doctor.findings import Level
@@ -144,3 +147,88 @@ def test_doctor_migrate_readyz_and_overview_name_an_open_table(
     browser = Browser(site)
     browser.signs_in()
     assert "Authenticated may change auth_user_id" in browser.get("/admin/auth-sync").text
+
+
+FORGED = {
+    "the_old_value": "select set_config('auth_sync.{0}', '{1}', {2})",
+    "another_value": "select set_config('auth_sync.{0}', 'settings', {2})",
+    "the_transaction": "select set_config('auth_sync.{0}', encode(sha256(convert_to(':{0}:' || pg_current_xact_id()::text, 'UTF8')),"
+    " 'hex'), {2})",
+    "a_flag_of_an_earlier_transaction": "select set_config('auth_sync.{0}', current_setting('tests.earlier'), {2})",
+}  # fmt: skip
+"""{forgery: statement that forges the flag {0} with the former value {1}}."""
+
+
+def forge(session: psycopg.Connection[Any], forgery: str, flag: str, value: str, *, is_local: bool) -> None:
+    """Set a flag as a session would that may run any SQL. The earlier flag was real when it was made."""
+    name = flag if value == "on" else f"{flag}={value}"
+    session.execute(
+        "select set_config('tests.earlier', auth_sync_token_v1(secret, %s), false) from auth_sync_settings", [name]
+    )
+    session.commit()
+    session.execute(FORGED[forgery].format(flag, value, is_local).encode())
+
+
+@pytest.mark.parametrize("forgery", FORGED)
+@pytest.mark.parametrize("is_local", [True, False])
+def test_a_session_that_forges_blocked_does_not_hide_its_changes(
+    database_url: str, connection: Connection, forgery: str, is_local: bool
+) -> None:
+    """A change of auth.users is captured and its relays are woken, although the session sets auth_sync.blocked."""
+    connection.execute("listen auth_sync")
+    with psycopg.connect(database_url) as session:
+        forge(session, forgery, "blocked", "on", is_local=is_local)
+        session.execute("insert into auth.users (id, email) values (gen_random_uuid(), 'jane@example.com')")
+        session.execute("update auth.users set email_confirmed_at = now()")
+    assert connection.execute("select operation from integration_sync_log").fetchall() == [{"operation": "INSERT"}]
+    assert [notice.channel for notice in connection.notifies(timeout=5, stop_after=1)] == ["auth_sync"]
+
+
+def test_a_session_that_forges_blocked_while_the_settings_are_locked_waits_once(
+    database_url: str, connection: Connection
+) -> None:
+    """If the settings are locked, a transaction of many rows waits for them once, and its changes are reported lost."""
+    with locked(database_url, "public.auth_sync_settings"), psycopg.connect(database_url) as session:
+        warnings: list[str | None] = []
+        session.add_notice_handler(lambda notice: warnings.append(notice.message_primary))
+        session.execute("set local statement_timeout = '5s'")
+        session.execute("insert into auth.users (id) select gen_random_uuid() from generate_series(1, 100)")
+        assert len(warnings) == 100
+
+
+@pytest.mark.parametrize("forgery", FORGED)
+@pytest.mark.parametrize("value", ["admin", "reconcile"])
+def test_a_session_that_forges_confirmed_does_not_ban_the_company(
+    database_url: str, connection: Connection, forgery: str, value: str
+) -> None:
+    """A mass deactivation is held, although the session sets auth_sync.confirmed."""
+    company(connection, 40)
+    with psycopg.connect(database_url) as session:
+        forge(session, forgery, "confirmed", value, is_local=True)
+        session.execute("update employees set is_active = false")
+    assert (entered(connection), waiting(connection)) == (0, 40)
+
+
+@pytest.mark.parametrize("forgery", FORGED)
+def test_a_session_that_forges_holds_does_not_delay_a_ban(
+    database_url: str, connection: Connection, forgery: str
+) -> None:
+    """A single ban is entered, although the session sets auth_sync.holds."""
+    company(connection, 1)
+    with psycopg.connect(database_url) as session:
+        forge(session, forgery, "holds", "on", is_local=True)
+        session.execute("update employees set is_active = false")
+    assert (entered(connection), waiting(connection)) == (1, 0)
+
+
+@pytest.mark.parametrize("role", ["anon", "authenticated", "service_role"])
+def test_a_role_that_reads_the_secret_of_the_flags_is_refused(connection: Connection, role: str) -> None:
+    """No role of the Data API reads the secret or makes a flag. service_role reads the other settings."""
+    connection.execute("select auth_sync_secure_v1()")
+    connection.execute(f"set role {role}".encode())
+    for query in ("select secret from auth_sync_settings", "select * from auth_sync_settings",
+                  "select auth_sync_set_flag_v1('blocked')"):  # fmt: skip
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(query.encode())
+    if role == "service_role":
+        assert connection.execute("select columns from auth_sync_settings").fetchone() is not None
