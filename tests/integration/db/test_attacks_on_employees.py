@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from flask import Flask
 
-from tests.employees import Connection
+from tests.employees import Connection, employee, hire
 from tests.integration.breaking import locked
 from tests.integration.doctoring import examined
 from tests.integration.outbound.test_mass_deactivation import company, entered, waiting
@@ -152,8 +152,8 @@ def test_doctor_migrate_readyz_and_overview_name_an_open_table(
 FORGED = {
     "the_old_value": "select set_config('auth_sync.{0}', '{1}', {2})",
     "another_value": "select set_config('auth_sync.{0}', 'settings', {2})",
-    "the_transaction": "select set_config('auth_sync.{0}', encode(sha256(convert_to(':{0}:' || pg_current_xact_id()::text, 'UTF8')),"
-    " 'hex'), {2})",
+    "the_transaction": "select set_config('auth_sync.{0}', encode(sha256(convert_to(':{0}:' || pg_current_xact_id()::text,"
+    " 'UTF8')), 'hex'), {2})",
     "a_flag_of_an_earlier_transaction": "select set_config('auth_sync.{0}', current_setting('tests.earlier'), {2})",
 }  # fmt: skip
 """{forgery: statement that forges the flag {0} with the former value {1}}."""
@@ -232,3 +232,92 @@ def test_a_role_that_reads_the_secret_of_the_flags_is_refused(connection: Connec
             connection.execute(query.encode())
     if role == "service_role":
         assert connection.execute("select columns from auth_sync_settings").fetchone() is not None
+
+
+SELF_SERVICE = """
+alter table employees add phone text;
+grant all on employees to anon, authenticated;
+alter table employees enable row level security;
+create policy own_row on employees for update to authenticated using (first_name = 'Jane');
+create policy reads on employees for select to authenticated using (true);
+create policy applies on employees for insert to authenticated with check (true);
+"""
+TAKE_OVERS = (
+    "update employees set email = 'mallory@example.com'",
+    "update employees set is_active = false",
+    "update employees set auth_user_id = gen_random_uuid()",
+    "update employees set employee_number = '1'",
+    "update employees set phone = '1', email = 'mallory@example.com'",
+    "insert into employees (first_name, email) values ('Mallory', 'jane@example.com')",
+    "insert into employees (auth_user_id, is_active) values (gen_random_uuid(), false)",
+    "delete from employees where true",
+    "truncate employees",
+    "create trigger t before update on employees for each row execute function suppress_redundant_updates_trigger()",
+)
+
+
+def protect(connection: Connection, *, dry_run: bool = False) -> list[str]:
+    rows = connection.execute("select auth_sync_protect_employees(%s) as statement", [dry_run])
+    return [row["statement"] for row in rows]
+
+
+def test_a_protected_table_allows_self_service_and_no_take_over(connection: Connection) -> None:
+    """After the protection, users write the other columns under the owner's policies, and nothing about logins."""
+    connection.execute(SELF_SERVICE)
+    jane, joe = hire(connection, "jane@example.com", first_name="Jane"), hire(connection, "joe@example.com")
+    shown = protect(connection, dry_run=True)
+    assert problems(connection) != []
+    assert protect(connection) == shown != []
+    assert (protect(connection), problems(connection)) == ([], [])
+    connection.execute("set role authenticated")
+    assert connection.execute("update employees set phone = '1' where true").rowcount == 1
+    connection.execute("insert into employees (first_name, phone) values ('Ann', '2')")
+    assert len(connection.execute("select * from employees").fetchall()) == 3
+    for attack in TAKE_OVERS:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(attack.encode())
+    connection.execute("reset role")
+    assert (employee(connection, jane)["phone"], employee(connection, joe)["phone"]) == ("1", None)
+
+
+@pytest.mark.parametrize("attack", [name for name in OPEN if "view" not in name and "function" not in name])
+def test_the_protection_closes_a_table_that_is_open_to_an_attack(connection: Connection, attack: str) -> None:
+    """The protection closes each opening of the table itself, and a second call has nothing to do."""
+    connection.execute(CLOSED)
+    connection.execute(OPEN[attack][0].encode())
+    protect(connection)
+    assert (problems(connection), protect(connection)) == ([], [])
+
+
+def test_the_protection_keeps_grants_on_single_columns_and_grant_options(connection: Connection) -> None:
+    """A role keeps its privileges on other columns, no column is added, and a grant option stays."""
+    connection.execute(
+        CLOSED + "grant update (first_name, email), insert (email) on employees to anon with grant option"
+    )
+    assert protect(connection) == [
+        "revoke insert on public.employees from anon cascade",
+        "revoke update on public.employees from anon cascade",
+        "grant update (first_name) on public.employees to anon with grant option",
+    ]
+
+
+def test_the_protection_by_a_role_that_is_not_the_owner_is_refused(connection: Connection) -> None:
+    """Nobody gains privileges by the function: it runs with those of its caller, and no other role may call it."""
+    connection.execute(SELF_SERVICE)
+    for role in ("anon", "authenticated", "service_role"):
+        connection.execute(f"set role {role}".encode())
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            protect(connection)
+        connection.execute("reset role")
+
+
+def test_migrate_protects_employees(connection: Connection, database_url: str) -> None:
+    """`migrate` protects the table if it is asked to, reports each statement, and then has no warning."""
+    connection.execute(SELF_SERVICE)
+    ran: list[str] = []
+    warnings: list[str] = []
+    migrate.migrate(database_url, dry_run=True, protect_employees=True, protected=ran.append, warned=warnings.append)
+    assert (len(ran) > 4, len(warnings)) == (True, 1)
+    again: list[str] = []
+    migrate.migrate(database_url, protect_employees=True, protected=again.append, warned=warnings.append)
+    assert (again, len(warnings)) == (ran, 1)

@@ -3,7 +3,7 @@
 -- Returns whether only this service's triggers and the owner may call a function. Not even service_role may have a body posted or signed.
 create or replace function public.auth_sync_is_internal_v1(p_function name) returns boolean
 language sql immutable set search_path = '' as $$
-  select p_function ~ '^auth_sync_(send_to|post_v1|signed_v1|hmac_v1|keys_v1|capture_v1|send_v1|set_flag_v1|has_flag_v1|is_blocked_v1|set_blocked_v1|install_v1|employees_(changed|request_actions)_v1)$'
+  select p_function ~ '^auth_sync_(send_to|post_v1|signed_v1|hmac_v1|keys_v1|capture_v1|send_v1|set_flag_v1|has_flag_v1|protect_employees|is_blocked_v1|set_blocked_v1|install_v1|employees_(changed|request_actions)_v1)$'
 $$;
 
 -- Sets the privileges of all tables, views and functions of this service: only service_role has privileges, and the ledger's owner owns
