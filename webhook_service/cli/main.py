@@ -110,8 +110,13 @@ def serve(host: str | None, port: int | None, workers: int | None, data_dir: Pat
     is_flag=True,
     help="Create public.employees although a table like it has another name or schema.",
 )
+@click.option(
+    "--protect-employees",
+    is_flag=True,
+    help="Also take the privileges on employees that open logins from other roles. Prints the statements.",
+)
 @DATA_DIR
-def migrate(dry_run: bool, create_employees: bool, data_dir: Path) -> None:
+def migrate(dry_run: bool, create_employees: bool, protect_employees: bool, data_dir: Path) -> None:
     """Migrate the database at DATABASE_URL to the schema that this version needs. Repeating the command is safe.
 
     Supabase's Data API cannot migrate. With SUPABASE_URL alone, the command only checks the schema, and stores
@@ -121,6 +126,11 @@ def migrate(dry_run: bool, create_employees: bool, data_dir: Path) -> None:
     with environment_of(data_dir) as environment:
         connection = config.connection(environment)
         if isinstance(connection, SupabaseConnection):
+            if protect_employees:
+                raise click.UsageError(
+                    "The Data API cannot change privileges. Set DATABASE_URL, or run"
+                    " `select auth_sync_protect_employees()` in the SQL editor."
+                )
             check_migrations(connection, None if dry_run else config.policy(environment))
             count = 0
         else:
@@ -129,6 +139,8 @@ def migrate(dry_run: bool, create_employees: bool, data_dir: Path) -> None:
                 policy=config.policy(environment),
                 dry_run=dry_run,
                 create_employees=create_employees,
+                protect_employees=protect_employees,
+                protected=lambda statement: click.echo(f"{'would run' if dry_run else 'ran'} {statement};"),
                 warned=lambda warning: click.secho(f"WARNING: {warning}", fg="yellow", err=True),
                 applied=lambda script: click.echo(f"{verb} {script.title}"),
             )

@@ -75,13 +75,17 @@ def migrate(
     policy: Policy | None = None,
     dry_run: bool = False,
     create_employees: bool = False,
+    protect_employees: bool = False,
     applied: Callable[[Script], None] = lambda script: None,
+    protected: Callable[[str], None] = lambda statement: None,
     warned: Callable[[str], None] = lambda warning: None,
 ) -> int:
     """Apply the pending scripts and return their number. `applied` is called with each script.
 
     First checks the privileges, the owners and the employees table. `warned` is called with each warning.
     `create_employees` allows an empty public.employees even if another table may be the employees table.
+    `protect_employees` takes the privileges on employees that open logins from other roles. `protected` is called with
+    each statement that did it.
 
     Also repairs tables, columns, indexes, views, functions, triggers, privileges and owners. Triggers may be missing
     because auth.users was created later. Stores the `policy` for the triggers if it is given. `dry_run` changes
@@ -103,6 +107,11 @@ def migrate(
                     connection.execute("select public.auth_sync_configure_v1(%s, %s)", values)
                     limit = [policy.deactivation_limit]
                     connection.execute("select public.auth_sync_limit_deactivations_v1(%s)", limit)
+            if protect_employees:
+                for statement in _protect_employees(connection, dry_run=dry_run):
+                    protected(statement)
+            for warning in _open_employees(connection):
+                warned(warning)
             return count
     except psycopg.errors.LockNotAvailable as error:
         raise MigrationError("locked", "Another process migrates or has locked the tables. Try again.") from error
@@ -184,6 +193,36 @@ def _check(connection: psycopg.Connection, create_employees: bool, warned: Calla
         raise MigrationError("migration_failed", f"Nothing was changed: {explained(error)}") from error
     finally:
         connection.remove_notice_handler(pass_on)
+
+
+PROTECT = "See `webhook-service migrate --protect-employees --dry-run`"
+"""The remedy for privileges on employees with which other roles can take over logins."""
+
+
+def _protect_employees(connection: psycopg.Connection, *, dry_run: bool) -> list[str]:
+    """Take the privileges on employees that open logins from other roles, and return the statements that did it."""
+    try:
+        with alone(connection):
+            found = connection.execute("select * from public.auth_sync_protect_employees(%s)", [dry_run]).fetchall()
+    except psycopg.errors.LockNotAvailable:
+        raise
+    except psycopg.errors.UndefinedFunction as error:
+        raise MigrationError(
+            "not_migrated", "Run `webhook-service migrate` before a dry run of the protection."
+        ) from error
+    except psycopg.Error as error:
+        raise MigrationError("migration_failed", f"employees is not protected: {explained(error)}") from error
+    return [statement for (statement,) in found]
+
+
+def _open_employees(connection: psycopg.Connection) -> Iterator[str]:
+    """Yield a warning if another role could take over logins with its privileges on employees."""
+    if connection.execute("select to_regproc('public.auth_sync_open_employees_v1')").fetchone() == (None,):
+        return
+    [(found,)] = connection.execute("select public.auth_sync_open_employees_v1()").fetchall()
+    if found:
+        says = "; ".join(each["says"] for each in found)
+        yield f"other roles can take over logins with their privileges on employees: {says}. {PROTECT}"
 
 
 def _apply_all(connection: psycopg.Connection) -> Iterator[Script]:

@@ -73,6 +73,13 @@ def rights(facts: Json) -> list[Finding]:
     return findings or [ok("rights", "for service_role alone")]
 
 
+def employees_rights(facts: Json) -> list[Finding]:
+    """Check that no other role can take over logins with its privileges on employees."""
+    todo = f"{migrate.PROTECT}, and docs/employees.md for policies, views and triggers"
+    found = [wrong("employees_rights", each["says"], todo) for each in facts["open_employees"]]
+    return found or [ok("employees_rights", "no other role decides about logins")]
+
+
 def names(facts: Json, policy: Policy) -> Finding:
     """Check that the triggers have the same settings as this process."""
     stored = {"p_name_fields": facts["name_fields"], "p_columns": facts["columns"]}

@@ -102,6 +102,7 @@ def of_database(
         "source": lambda: checks.source(facts),
         "triggers": lambda: checks.triggers(facts),
         "rights": lambda: checks.rights(facts),
+        "employees_rights": lambda: checks.employees_rights(facts),
         "clock": lambda: checks.clock(facts, moment),
         "sender": lambda: checks.sender(facts),
         "relay": lambda: relay_checks.relay(facts),
@@ -116,8 +117,8 @@ def of_database(
 
 
 ORDER = (
-    *("writes", "schema", "employees", "source", "triggers", "rights", "settings", "clock", "sender", "secret"),
-    *("relay", "backlog", "e-mails"),
+    *("writes", "schema", "employees", "source", "triggers", "rights", "employees_rights", "settings", "clock"),
+    *("sender", "secret", "relay", "backlog", "e-mails"),
 )
 
 

@@ -39,8 +39,9 @@ def blueprint(wiring: Wiring) -> Blueprint:
     def ready() -> tuple[Response, HTTPStatus]:
         """Answer 200 if the database responds and has all migrations, and otherwise 503 with the failed check.
 
-        The response also has the ages of the relay's last pass and of events, the failing loops, and the number of held
-        bans. They do not change the status, because the service can process deliveries without a relay.
+        The response also has the ages of the relay's last pass and of events, the failing loops, the number of held
+        bans, and the problems of the privileges on employees. They do not change the status, because the service can
+        process deliveries all the same.
         """
         try:
             found, reported = checks.result()
@@ -116,8 +117,10 @@ def relay_and_backlog(facts: Json) -> dict[str, Json]:
     """Return the seconds since a relay's last pass, since the last event, and since the oldest pending event.
 
     A value is None if there is no such pass or event. `failing_loops` has each failing loop, its time and its reason.
-    `held_bans` is the number of bans that wait for an admin.
+    `held_bans` is the number of bans that wait for an admin. `open_employees` names the problems of the privileges on
+    employees, without the roles and policies, because anybody may read this response.
     """
     names = ("relay_last_run_seconds", "oldest_pending_seconds", "last_event_seconds")
     ages = {name: None if facts[name] is None else round(facts[name], 1) for name in names}
-    return ages | {name: facts[name] for name in ("failing_loops", "held_bans")}
+    problems = sorted({each["problem"] for each in facts["open_employees"]})
+    return ages | {name: facts[name] for name in ("failing_loops", "held_bans")} | {"open_employees": problems}

@@ -15,10 +15,10 @@ from webhook_service.outbound import logins
 
 
 def warnings_of(url: str, *, create_employees: bool = False, dry_run: bool = False) -> list[str]:
-    """Migrate, and return the warnings."""
+    """Migrate, and return the warnings, except those of the tables' default privileges."""
     warnings: list[str] = []
     migrate.migrate(url, create_employees=create_employees, dry_run=dry_run, warned=warnings.append)
-    return warnings
+    return [warning for warning in warnings if not warning.startswith("other roles can take over logins")]
 
 
 def refusal_of(url: str, role: str = "postgres") -> str:
@@ -267,7 +267,7 @@ OLD_AUTH = "alter table auth.users drop column is_anonymous cascade"
 def test_an_old_auth_is_named(empty_database_url: str) -> None:
     """If auth.users lacks a column that is read, the migration warns, and doctor says that nothing is captured."""
     execute(empty_database_url, OLD_AUTH)
-    [warning, _] = warnings_of(empty_database_url)
+    [warning, *_] = warnings_of(empty_database_url)
     assert "auth.users lacks is_anonymous" in warning
     assert rows(empty_database_url, DIGESTS) != []
     database = DirectDatabase(empty_database_url)

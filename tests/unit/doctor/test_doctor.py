@@ -35,6 +35,7 @@ RIGHT: dict[str, Any] = {
     "pg_net_refused": {},
     "relay_last_run_seconds": 1.5,
     "failing_loops": [],
+    "open_employees": [],
     "pending": 0,
     "oldest_pending_seconds": None,
     "retrying": 0,
@@ -55,8 +56,8 @@ def names_by_default(facts: dict[str, Any]) -> Finding:
 
 
 CHECKS: tuple[Callable[[dict[str, Any]], Finding | list[Finding]], ...] = (
-    checks.source, checks.triggers, checks.rights, names_by_default, clock_on_time, checks.sender, relay_checks.relay,
-    checks.backlog, checks.silence, checks.last_reconcile,
+    checks.source, checks.triggers, checks.rights, checks.employees_rights, names_by_default, clock_on_time,
+    checks.sender, relay_checks.relay, checks.backlog, checks.silence, checks.last_reconcile,
 )  # fmt: skip
 
 
@@ -75,7 +76,8 @@ def test_a_healthy_project_is_ok() -> None:
     assert {finding.level for finding in found} == {Level.OK}
     assert {finding.todo for finding in found} == {""}
     assert [finding.check for finding in found] == [
-        *("triggers", "rights", "settings", "clock", "sender", "relay", "loops", "backlog", "silence", "reconcile")
+        *("triggers", "rights", "employees_rights", "settings", "clock", "sender", "relay", "loops", "backlog"),
+        *("silence", "reconcile"),
     ]
 
 
@@ -90,6 +92,10 @@ CASES: list[tuple[dict[str, Any], str, Level, str, str]] = [
     ({"triggers": {"auth_sync_a": True, "auth_sync_b": False}}, "triggers", WRONG, "date: auth_sync_b", "reconcile"),
     ({"open_to_strangers": ["integration_sync_log"]}, "rights", WRONG, "integration_sync_log", "auth_sync_secure_v1"),
     ({"closed_to_service_role": ["auth_sync_f()"]}, "rights", WRONG, "auth_sync_f()", "auth_sync_secure_v1"),
+    (
+        {"open_employees": [{"problem": "clients_may_write", "says": "anon may change email"}]},
+        *("employees_rights", WRONG, "anon may change", "--protect-employees"),
+    ),
     ({"name_fields": {"first_name": "given"}}, "settings", WRONG, "NAME_FIELDS", "migrate"),
     ({"columns": ["first_name", "last_name"]}, "settings", WRONG, "EMAIL_OWNER", "reconcile"),
     ({"now": NOW + 31}, "clock", WRONG, "+31 s", "clock"),

@@ -63,6 +63,7 @@ FAILING = {"loop": "actions", "seconds": 9.0, "relays": 2, "reason": "database_e
 GOOD: dict[str, Any] = {
     "seconds": 1,
     "failing": [],
+    "open": [],
     "oldest": None,
     "pending": 0,
     "failed": 0,
@@ -85,6 +86,7 @@ GOOD: dict[str, Any] = {
         ({"failed": 2, "needs_attention": 1}, "bad good good bad good"),
         ({"others": 1}, "warning good good good warning"),
         ({"others": 1, "still_in": 1}, "bad good good good bad"),
+        ({"open": [{"problem": "clients_may_write", "says": "anon may write"}]}, "bad good good good good bad"),
     ],
 )  # fmt: skip
 def test_the_levels_of_the_health_checks(changes: dict[str, Any], levels: str) -> None:
@@ -92,6 +94,7 @@ def test_the_levels_of_the_health_checks(changes: dict[str, Any], levels: str) -
     given = GOOD | changes
     readiness = {"relay_last_run_seconds": given["seconds"], "oldest_pending_seconds": given["oldest"]}
     readiness["failing_loops"] = given["failing"]
+    readiness["open_employees"] = given["open"]
     summary = {
         "events": {"PENDING": given["pending"], "FAILED": given["failed"]},
         "needs_attention": given["needs_attention"],

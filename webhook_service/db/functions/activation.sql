@@ -16,7 +16,7 @@ declare
   wrong_column text;
 begin
   if p_via = 'admin' then
-    perform set_config('auth_sync.confirmed', 'admin', true);
+    perform public.auth_sync_set_flag_v1('confirmed=admin');
   end if;
   begin
     perform from public.employees e where e.employee_id = p_employee_id for no key update;

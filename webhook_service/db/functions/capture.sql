@@ -66,6 +66,7 @@ set search_path = '' set timezone = 'UTC' set lock_timeout = '200ms' set enable_
 #variable_conflict use_variable
 declare
   names jsonb;
+  secret uuid;
   row_before jsonb;
   row_now jsonb;
   user_id uuid;
@@ -74,8 +75,10 @@ declare
   this_version bigint;
   mapped jsonb;
 begin
-  if current_setting('auth_sync.blocked', true) = 'on' then
-    return null;  -- another transaction has locked the ledger, and this transaction has waited once
+  if coalesce(current_setting('auth_sync.blocked', true), '') <> '' then
+    if public.auth_sync_is_blocked_v1() then
+      return null;  -- another transaction has locked the ledger, and this transaction has waited once
+    end if;
   end if;
   row_before := to_jsonb(old);
   row_now := coalesce(to_jsonb(new), row_before);
@@ -90,7 +93,7 @@ begin
     return null;  -- a sign-in or token refresh, by far the most frequent write, changes no table of this service
   end if;
   user_id := (row_now ->> 'id')::uuid;
-  select name_fields into names from public.auth_sync_settings;
+  select s.name_fields, s.secret into names, secret from public.auth_sync_settings s;
   mapped := public.auth_sync_mapped_v1(row_now, names);
   if tg_op = 'UPDATE' and public.auth_sync_mapped_v1(row_before, names) = mapped then
     return null;  -- only metadata that is not mapped has changed
@@ -116,7 +119,7 @@ begin
   return null;
 exception when others or assert_failure then
   if sqlstate = '55P03' then
-    perform set_config('auth_sync.blocked', 'on', true);
+    perform public.auth_sync_set_blocked_v1(secret);
   end if;
   -- The text of an error may hold personal data.
   raise warning 'webhook-service: a change of auth user % was not captured (%); reconciliation will find it', user_id, sqlstate;

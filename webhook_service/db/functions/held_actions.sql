@@ -110,7 +110,7 @@ language plpgsql security definer set search_path = '' set lock_timeout = '1500m
 declare
   actions jsonb;
 begin
-  perform set_config('auth_sync.confirmed', 'admin', true);
+  perform public.auth_sync_set_flag_v1('confirmed=admin');
   with released as (
     delete from public.auth_sync_held_actions h
      where h.id in (select b.id from public.auth_sync_held_bans b where b.id <= p_newest_id order by b.id limit p_limit)

@@ -341,7 +341,7 @@ begin
   perform set_config('lock_timeout', p_lock_timeout, true);
   set constraints all immediate;  -- a deferred constraint is checked here, not at the commit
   if p_works -> 0 ->> 'via' = 'reconcile' then
-    perform set_config('auth_sync.confirmed', 'reconcile', true);  -- the command has shown its bans to an admin
+    perform public.auth_sync_set_flag_v1('confirmed=reconcile');  -- the command has shown its bans to an admin
   end if;
   if p_dry_run then
     begin

@@ -3,14 +3,14 @@
 -- Returns whether only this service's triggers and the owner may call a function. Not even service_role may have a body posted or signed.
 create or replace function public.auth_sync_is_internal_v1(p_function name) returns boolean
 language sql immutable set search_path = '' as $$
-  select p_function ~ '^auth_sync_(send_to|post_v1|signed_v1|hmac_v1|keys_v1|capture_v1|send_v1|install_v1|employees_(changed|request_actions)_v1)$'
+  select p_function ~ '^auth_sync_(send_to|post_v1|signed_v1|hmac_v1|keys_v1|capture_v1|send_v1|set_flag_v1|has_flag_v1|protect_employees|is_blocked_v1|set_blocked_v1|install_v1|employees_(changed|request_actions)_v1)$'
 $$;
 
 -- Sets the privileges of all tables, views and functions of this service: only service_role has privileges, and the ledger's owner owns
 -- them. `migrate` ends with a call of this function, because Supabase grants anon and authenticated privileges on all new objects in schema
 -- public, and PUBLIC may execute every function until that privilege is revoked. The search_path of the functions becomes pg_catalog,
 -- pg_temp. With an empty search_path, PostgreSQL would search pg_temp first for types and tables, and any role could create one there.
--- Tables get row level security. Views read with the privileges of the role that queries them.
+-- Tables get row level security. Not even service_role may read the secret of auth_sync_settings. Views read with the privileges of the role that queries them.
 --
 -- The owner changes only if the object's owner may already act as the ledger's owner. Otherwise a function of a lesser role could gain
 -- privileges by its name.
@@ -43,7 +43,11 @@ begin
     if exists (select from pg_catalog.pg_roles where rolname = 'service_role') then
       execute 'revoke all on ' || object.name || ' from service_role';
       if not coalesce(public.auth_sync_is_internal_v1(object.function), false) then
-        execute 'grant ' || case object.relkind when 'f' then 'execute' when 'S' then 'usage' else 'select' end
+        execute 'grant ' || case when object.relkind = 'f' then 'execute' when object.relkind = 'S' then 'usage'
+            when object.name = 'table public.auth_sync_settings' then format('select (%s)', (
+              select string_agg(quote_ident(a.attname), ', ' order by a.attnum) from pg_catalog.pg_attribute a
+               where a.attrelid = to_regclass('public.auth_sync_settings') and a.attnum > 0 and not a.attisdropped and a.attname <> 'secret'))
+            else 'select' end
           || ' on ' || object.name || ' to service_role';
       end if;
     end if;

@@ -54,8 +54,9 @@ language plpgsql security definer set search_path = '' as $$
 #variable_conflict use_variable
 declare
   url text;
+  secret uuid;
 begin
-  select webhook_url into url from public.auth_sync_settings;
+  select s.webhook_url, s.secret into url, secret from public.auth_sync_settings s;
   if url is null then
     return false;
   end if;
@@ -64,7 +65,7 @@ begin
   return true;
 exception when others then
   if sqlstate = '55P03' then
-    perform set_config('auth_sync.blocked', 'on', true);  -- the transaction waits for a lock only once, as in capture
+    perform public.auth_sync_set_blocked_v1(secret);  -- the transaction waits for a lock only once, as in capture
   end if;
   raise warning 'webhook-service: event % was not posted (%); the relay will apply it', p_event_id, sqlstate;
   return false;
@@ -86,8 +87,10 @@ declare
   body jsonb;
   webhook_time interval;
 begin
-  if current_setting('auth_sync.blocked', true) = 'on' then
-    return null;  -- the row is due for the relay at once
+  if coalesce(current_setting('auth_sync.blocked', true), '') <> '' then
+    if public.auth_sync_is_blocked_v1() then
+      return null;  -- the row is due for the relay at once
+    end if;
   end if;
   select l.request_data, s.relay_after into body, webhook_time
     from public.integration_sync_log l cross join public.auth_sync_settings s where l.id = new.id;

@@ -18,7 +18,8 @@ $$;
 
 -- Returns facts for health probes that are fast to read: {"migration": the newest number, "is_read_only", "relay_last_run_seconds",
 -- "oldest_pending_seconds": how long the oldest pending event has waited, "last_event_seconds", "failing_loops": see
--- auth_sync_failing_loops_v1, "held_bans", "held_bans_oldest_seconds"}. An age is null if there is no such relay or event.
+-- auth_sync_failing_loops_v1, "open_employees": see auth_sync_open_employees_v1, "held_bans", "held_bans_oldest_seconds"}. An age is null if
+-- there is no such relay or event.
 create or replace function public.auth_sync_readiness_v1() returns jsonb
 language sql stable security definer set search_path = '' as $$
   select jsonb_build_object(
@@ -29,7 +30,8 @@ language sql stable security definer set search_path = '' as $$
                                 where status = 'PENDING' and direction = 'inbound' order by id limit 1),
     'last_event_seconds', (select extract(epoch from now() - created_at) from public.integration_sync_log
                              where direction = 'inbound' order by id desc limit 1),
-    'failing_loops', public.auth_sync_failing_loops_v1()) || public.auth_sync_held_numbers_v1()
+    'failing_loops', public.auth_sync_failing_loops_v1(),
+    'open_employees', public.auth_sync_open_employees_v1()) || public.auth_sync_held_numbers_v1()
 $$;
 
 -- Returns the number of rows by status and outcome: {"events": {status: n}, "outcomes": {outcome: n}, "needs_attention", "is_estimated"}.
@@ -206,6 +208,7 @@ begin
                                           'overdue_seconds', extract(epoch from now() - min(created_at) filter (where priority = 0 and next_attempt_at < now())))
                   from public.integration_sync_log where status <> 'SUCCESS' and direction = 'outbound'),
     'failing_loops', public.auth_sync_failing_loops_v1(),
+    'open_employees', public.auth_sync_open_employees_v1(),
     'held_bans', public.auth_sync_held_numbers_v1() -> 'held_bans',
     'auth_failures', (select failures from public.auth_sync_rate),
     'last_event_at', (select extract(epoch from coalesce(

@@ -49,7 +49,8 @@ create table if not exists public.auth_sync_settings (
   columns jsonb not null default '["email", "first_name", "last_name"]',
   webhook_url text,
   relay_after interval not null default '10 seconds' check (relay_after >= '0'),
-  deactivation_limit text not null default '10%' check (deactivation_limit ~ '^([0-9]{1,9}|[0-9]{1,3}%|off)$')
+  deactivation_limit text not null default '10%' check (deactivation_limit ~ '^([0-9]{1,9}|[0-9]{1,3}%|off)$'),
+  secret uuid not null default gen_random_uuid()
 );
 insert into public.auth_sync_settings default values on conflict do nothing;
 alter table public.auth_sync_settings enable row level security;
@@ -66,6 +67,9 @@ comment on column public.auth_sync_settings.relay_after is
 
 comment on column public.auth_sync_settings.deactivation_limit is
   'MASS_DEACTIVATION_LIMIT of the service, written by its migrate: how many logins may be banned in an hour without an admin''s yes';
+
+comment on column public.auth_sync_settings.secret is
+  'makes the flags of a transaction unforgeable (functions/flags.sql); no role but the owner may read it';
 
 -- The relays, with the time of the last pass of each.
 create table if not exists public.auth_sync_relays (

@@ -58,6 +58,7 @@ def checks(readiness: Json, summary: Json, problems: Json, longest_wait: float) 
         backlog_check(readiness["oldest_pending_seconds"], summary["events"]["PENDING"], longest_wait),
         failure_check(summary),
         drift_check(problems),
+        *rights_checks(readiness["open_employees"]),
     ]
     levels = {check.level for check in found}
     if "bad" in levels:
@@ -108,3 +109,12 @@ def drift_check(problems: Json) -> Check:
     if others:
         return Check("warning", "People", f"{others:,} employees and logins do not agree.", "people")
     return Check("good", "People", "Dismissed employees cannot sign in; logins and employees agree.")
+
+
+def rights_checks(problems: Sequence[Json]) -> list[Check]:
+    """Return a check if roles may write employees that could take over logins. `problems`: see the SQL function."""
+    if not problems:
+        return []
+    others = f" {len(problems) - 1} more: run `webhook-service doctor`." if problems[1:] else ""
+    says = problems[0]["says"][:1].upper() + problems[0]["says"][1:]
+    return [Check("bad", "Rights", f"{says}. Logins can be taken over.{others}")]
