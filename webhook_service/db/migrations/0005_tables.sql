@@ -28,7 +28,8 @@ comment on column public.auth_user_state.log_id is
   'the ledger row of the newest version; the later of two rows with equal versions is newer';
 comment on column public.auth_user_state.fields is
   'the values that may be copied to the employee: {column: [value, version, log_id]}, each from the newest event that contains it';
-comment on column public.auth_user_state.employee_id is 'the employee who was linked last; kept after the link is removed';
+comment on column public.auth_user_state.employee_id is
+  'the employee who was linked last, kept after the link is removed; or the dismissed employee because of which an unlinked login was banned';
 comment on column public.auth_user_state.record_hash is
   'md5 of the mapped columns of auth.users in the newest captured event; reconciliation compares it';
 comment on column public.auth_user_state.disabled_at is
@@ -41,6 +42,9 @@ create index if not exists auth_user_state_employee_number_idx
   on public.auth_user_state using hash (employee_number) where employee_number is not null and deleted_at is null;
 create index if not exists auth_user_state_email_prefix_idx
   on public.auth_user_state (left(email, 100) text_pattern_ops) where email is not null;
+
+-- For the dismissal of an employee whose link was removed.
+create index if not exists auth_user_state_employee_id_idx on public.auth_user_state (employee_id) where employee_id is not null;
 
 -- The settings of the triggers.
 create table if not exists public.auth_sync_settings (
