@@ -15,7 +15,7 @@ TO_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 def normal_address(email: str) -> str:
     """Return the address without invisible characters around it, and with ASCII letters in lower case.
 
-    Other letters are kept. Otherwise a look-alike, such as one with a KELVIN SIGN, would be the address of another
-    person.
+    Other letters are kept. Otherwise an address that resembles another, such as one with a KELVIN SIGN, would be the
+    address of another person.
     """
     return email.strip(INVISIBLE).translate(TO_LOWER)

@@ -11,10 +11,10 @@ from tests.integration.captured import auth_of, relay_all
 from webhook_service.addresses import INVISIBLE, normal_address
 from webhook_service.ports import Database
 
-LOOK_ALIKES = ["\u212a", "\u0130", "\u0131", "\u212b", "\uff4b", "\uff2b", "\u017f", "\u1e9e", "\u00c5", "\u0391"]
+RESEMBLING = ["\u212a", "\u0130", "\u0131", "\u212b", "\uff4b", "\uff2b", "\u017f", "\u1e9e", "\u00c5", "\u0391"]
 """KELVIN SIGN, dotted and dotless I, ANGSTROM SIGN, full-width letters, long s, capital sharp s, a ring, Alpha."""
 TEXTS = st.text(
-    st.sampled_from([*LOOK_ALIKES, *INVISIBLE, *"kKiIsSaA@._%\\"])
+    st.sampled_from([*RESEMBLING, *INVISIBLE, *"kKiIsSaA@._%\\"])
     | st.characters(exclude_characters="\0", codec="utf-8")
 )
 
@@ -47,8 +47,8 @@ def test_python_sql_and_the_index_have_one_answer(connection: Connection, email:
     assert row["auth_sync_employees_email_prefix_idx"] == normal[:100]
 
 
-@pytest.mark.parametrize("other", LOOK_ALIKES)
-def test_a_look_alike_is_another_address(
+@pytest.mark.parametrize("other", RESEMBLING)
+def test_a_resembling_address_is_another_address(
     database_url: str, connection: Connection, database: Database, other: str
 ) -> None:
     """A login whose address only resembles an employee's is neither linked nor found with the employee's address."""

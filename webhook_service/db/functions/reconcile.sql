@@ -20,6 +20,8 @@ create or replace function public.auth_sync_drifting_users_v1(p_after uuid, p_li
 returns table (auth_user_id uuid, kind text, employee_id bigint, version bigint, record jsonb, is_last boolean)
 language plpgsql stable security definer set search_path = '' set timezone = 'UTC' as $$
 #variable_conflict use_variable
+declare
+  links_by_email boolean := public.auth_sync_links_by_email_v1();
 begin
   return query with page as (
     select u.id, u.updated_at,
@@ -50,7 +52,7 @@ begin
                when (select count(*) = 1 or count(*) filter (where o.is_active is not false) = 1 from public.employees o
                       where o.employee_number::varchar::text = s.employee_number and o.auth_user_id is null)
                then 'missing_link' end
-             when s.email_confirmed then case
+             when s.email_confirmed and links_by_email then case
                when (select count(*) = 1 or count(*) filter (where o.is_active is not false) = 1 from public.employees o
                       where lower(btrim(o.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default" = s.email
                         and o.auth_user_id is null)

@@ -53,7 +53,9 @@ create table if not exists public.auth_sync_settings (
   columns jsonb not null default '["email", "first_name", "last_name"]',
   webhook_url text,
   relay_after interval not null default '10 seconds' check (relay_after >= '0'),
-  deactivation_limit text not null default '10%' check (deactivation_limit ~ '^([0-9]{1,9}|[0-9]{1,3}%|off)$')
+  deactivation_limit text not null default '10%' check (deactivation_limit ~ '^([0-9]{1,9}|[0-9]{1,3}%|off)$'),
+  autoconfirm boolean,
+  link_unproven boolean not null default false
 );
 insert into public.auth_sync_settings default values on conflict do nothing;
 alter table public.auth_sync_settings enable row level security;
@@ -70,6 +72,11 @@ comment on column public.auth_sync_settings.relay_after is
 
 comment on column public.auth_sync_settings.deactivation_limit is
   'MASS_DEACTIVATION_LIMIT of the service, written by its migrate: how many logins may be banned in an hour without an admin''s yes';
+
+comment on column public.auth_sync_settings.autoconfirm is
+  'mailer_autoconfirm of Auth as the service last read it: whether Auth confirms e-mails without proof; null if it was never read';
+comment on column public.auth_sync_settings.link_unproven is
+  'LINK_UNPROVEN_EMAILS of the service: whether an e-mail links auth users although Auth confirms it without proof';
 
 -- The relays, with the time of the last pass of each.
 create table if not exists public.auth_sync_relays (
