@@ -46,18 +46,26 @@ class AuthApi:
     """
 
     def __init__(
-        self, connection: psycopg.Connection[Any], *, honours_id: bool = True, factors: Sequence[Json] = ()
+        self,
+        connection: psycopg.Connection[Any],
+        *,
+        honours_id: bool = True,
+        factors: Sequence[Json] = (),
+        autoconfirm: bool = False,
     ) -> None:
         self._auth = Auth(connection)
         self._connection = connection
         self._honours_id = honours_id
         self._factors = list(factors)
+        self._autoconfirm = autoconfirm
 
     def answer(self, method: str, path: str, query: str, body: dict[str, Json]) -> Json:
         """The JSON of a 200 response. Raises Refusal, and psycopg's errors if the database fails."""
         if not all(isinstance(body.get(name) or "", str) for name in ("id", "email", "password", "ban_duration")):
             raise Refusal(400, "bad_json", "Could not parse request body as JSON")
         match method, path.strip("/").split("/"):
+            case "GET", ["settings"]:
+                return {"disable_signup": False, "mailer_autoconfirm": self._autoconfirm, "external": {"email": True}}
             case "POST", ["admin", "users"]:
                 return user_json(self._create(body))
             case "GET", ["admin", "users"]:

@@ -95,6 +95,8 @@ class AuthServer:
         """Whether errors have the form from before 2024, as when a proxy drops the header with the API version."""
         self.factors: list[Json] = []
         """The factors of a user who signs in by password."""
+        self.autoconfirm = False
+        """Whether sign-ups are confirmed at once."""
         self.before: Callable[[Call], None] | None = None
         self.after: Callable[[Call], None] | None = None
         self.over = threading.Event()

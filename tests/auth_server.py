@@ -26,7 +26,7 @@ from webhook_service.events import Json
 PREFIX = "/auth/v1"
 VERSION_HEADER = "X-Supabase-Api-Version"
 NEW_ERRORS = "2024-01-01"
-BY_USERS = ("/token", "/logout")
+BY_USERS = ("/token", "/logout", "/settings")
 """The paths that need no key except the gateway's."""
 STATEMENT_TIMEOUT = 10_000
 """The time in milliseconds after which Auth answers 504."""
@@ -94,7 +94,9 @@ class Handler(BaseHTTPRequestHandler):
             if self._connection is None:
                 self._connection = psycopg.connect(self.server.database_url, autocommit=True)
                 self._connection.execute(f"set statement_timeout = {STATEMENT_TIMEOUT:d}")
-            api = AuthApi(self._connection, honours_id=double.honours_id, factors=double.factors)
+            api = AuthApi(
+                self._connection, honours_id=double.honours_id, factors=double.factors, autoconfirm=double.autoconfirm
+            )
             if (call.method, call.path) == ("POST", "/logout"):
                 api.sign_out(self.headers.get("Authorization", "").removeprefix("Bearer "))
                 answer = None

@@ -25,9 +25,10 @@ from webhook_service.metrics.counters import Metrics
 from webhook_service.metrics.files import FOLDER
 from webhook_service.notifications import notify
 from webhook_service.notifications.notify import Notifier
+from webhook_service.outbound import unproven_emails
 from webhook_service.outbound.accounts import Accounts
 from webhook_service.policy import Policy
-from webhook_service.ports import AuthAdmin, Database
+from webhook_service.ports import AuthAdmin, AuthSettings, Database
 from webhook_service.settings import DirectConnection, Settings, SupabaseConnection
 from webhook_service.web import Wiring, errors, health, metrics, webhooks
 from webhook_service.web.api import docs, employees, events, held
@@ -94,10 +95,10 @@ def relay_for(
 ) -> Relay:
     """Return a relay that is not started.
 
-    A relay has loops for events, the monitor and bulk replays. It also has a loop for actions if `accounts` is given,
-    and a loop for notices if `notifier` is given. Each loop has a separate thread, so a slow Auth does not delay
-    events. Over a direct connection, the database wakes the loop for events immediately. Over the Data API, this loop
-    polls. `report` is called after each pass. The database records a loop that fails.
+    A relay has loops for events, the monitor, bulk replays and the settings of Auth. It also has a loop for actions if
+    `accounts` is given, and a loop for notices if `notifier` is given. Each loop has a separate thread, so a slow Auth
+    does not delay events. Over a direct connection, the database wakes the loop for events immediately. Over the Data
+    API, this loop polls. `report` is called after each pass. The database records a loop that fails.
     """
     wait = Wakeup(connection.url).wait if isinstance(connection, DirectConnection) else None
     loops = [
@@ -105,6 +106,9 @@ def relay_for(
         Loop("monitor", lambda name: refresh_differences(database)),
         Loop("replays", lambda name: bulk_replay.run_once(database, policy, name=name)),
     ]
+    auth = accounts.admin if accounts is not None and isinstance(accounts.admin, AuthSettings) else None
+    once = partial(unproven_emails.run_once, database, auth, policy)
+    loops.append(Loop("settings", lambda name: once(), every=unproven_emails.POLL_SECONDS))
     if accounts is not None:
         loops.append(Loop("actions", accounts.run_once))
     if notifier is not None:

@@ -32,7 +32,7 @@ from webhook_service.settings import (
 NAMES = (
     *("DATABASE_URL", "SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_ALLOW_HTTP"),
     *("WEBHOOK_SECRETS", "WEBHOOK_STATIC_TOKEN", "ADMIN_API_KEY"),
-    *("EMAIL_OWNER", "NAME_FIELDS", "MAX_BODY_BYTES", "RELAY"),
+    *("EMAIL_OWNER", "NAME_FIELDS", "MAX_BODY_BYTES", "RELAY", "LINK_UNPROVEN_EMAILS"),
     *("AUTH_ADMIN", "AUTH_RATE"),
     *("SECRET_KEY", "ADMIN_ROLES", "ADMIN_IDLE_MINUTES", "PUBLIC_URL"),
     *("NOTIFY_URLS", "NOTIFY_BACKLOG_MINUTES", "NOTIFY_SILENCE_HOURS"),
@@ -241,11 +241,12 @@ def notify_urls(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def policy(environ: Mapping[str, str]) -> Policy:
-    """Return the policy of EMAIL_OWNER, NAME_FIELDS and MASS_DEACTIVATION_LIMIT."""
+    """Return the policy of EMAIL_OWNER, NAME_FIELDS, MASS_DEACTIVATION_LIMIT and LINK_UNPROVEN_EMAILS."""
     return Policy(
         email_owner=email_owner(environ),
         name_fields=name_fields(environ),
         deactivation_limit=deactivation_limit(environ),
+        link_unproven_emails=switch(environ, "LINK_UNPROVEN_EMAILS", default="off"),
     )
 
 

@@ -28,12 +28,14 @@ class Policy:
     `name_fields` is {employees column: key in raw_user_meta_data}. `columns` are the columns of employees that may be
     overwritten: the columns of `name_fields`, and `email` if Auth owns e-mails. `deactivation_limit` is the number of
     logins that may be banned in an hour before bans are held for an admin: a number, a share such as "10%" (at least 20
-    logins), or "off".
+    logins), or "off". `link_unproven_emails` says whether an e-mail links auth users even if Auth confirms e-mails
+    without proof.
     """
 
     email_owner: EmailOwner = EmailOwner.AUTH
     name_fields: Mapping[str, str] = field(default_factory=lambda: {name: name for name in NAME_COLUMNS})
     deactivation_limit: str = DEACTIVATION_LIMIT
+    link_unproven_emails: bool = False
     columns: frozenset[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -1,6 +1,6 @@
 """The interfaces of the database and of Supabase Auth. The adapters are in `db` and `auth`."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from uuid import UUID
 
 from webhook_service.events import Account, Json
@@ -65,3 +65,14 @@ class AuthAdmin(Protocol):
 
     def close(self) -> None:
         """Close all connections."""
+
+
+@runtime_checkable
+class AuthSettings(Protocol):
+    """The settings of Auth. Any thread may call it. A call lasts at most 15 seconds."""
+
+    def confirms_without_proof(self) -> bool:
+        """Return whether Auth confirms the e-mail of each sign-up at once (`mailer_autoconfirm`).
+
+        Raises AuthUnavailable, AuthRefused.
+        """

@@ -9,7 +9,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "webhook_service"
 
 ROWS = [
-    {"errors", "events"},
+    {"addresses", "errors", "events"},
     {"ports", "policy", "log", "guardian"},
     {"loops"},
     {"inbound", "outbound", "db"},

@@ -9,6 +9,7 @@ from uuid import UUID
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from webhook_service.addresses import normal_address
 from webhook_service.auth.stand_in import Auth, EmailExists
 from webhook_service.auth.stand_in_users import is_email
 from webhook_service.db.direct import CONNECTION_OPTIONS, STATEMENT_TIMEOUT_MILLISECONDS
@@ -46,6 +47,10 @@ class LocalAuthAdmin:
             except psycopg.errors.UniqueViolation:
                 raise email_exists() from None
             return account_of(auth.users.row(auth_user_id))
+
+    def confirms_without_proof(self) -> bool:
+        """Return False. The stand-in's sign-ups are not confirmed."""
+        return False
 
     def invite(self, email: str) -> None:
         """Record the invitation. No mail is sent."""
@@ -114,7 +119,7 @@ def account_of(row: dict[str, Any]) -> Account:
     role = (row["raw_app_meta_data"] or {}).get("role")
     return Account(
         id=row["id"],
-        email=(row["email"] or "").lower() or None,
+        email=normal_address(row["email"] or "") or None,
         email_confirmed=row["email_confirmed_at"] is not None,
         role=role if isinstance(role, str) else None,
         **moments,

@@ -11,6 +11,7 @@ import httpx
 from supabase import Client, ClientOptions, create_client
 from supabase_auth.types import AdminUserAttributes, User
 
+from webhook_service.addresses import normal_address
 from webhook_service.auth.answers import UnsuccessfulResponse, call_auth, require_success
 from webhook_service.db.deadline import Deadline
 from webhook_service.errors import (
@@ -59,6 +60,8 @@ class SupabaseAuthAdmin:
         )
         client: Client = create_client(url, service_role_key, ClientOptions(httpx_client=self._http))
         self._admin = client.auth.admin
+        self._settings_url = f"{url.rstrip('/')}/auth/v1/settings"
+        self._headers = {"apikey": service_role_key, "Authorization": f"Bearer {service_role_key}"}
         self._deadline = Deadline(CONNECTIONS, call_timeout)
 
     def get(self, auth_user_id: UUID) -> Account | None:
@@ -81,6 +84,9 @@ class SupabaseAuthAdmin:
         update = partial(self._admin.update_user_by_id, str(auth_user_id), changes)
         return require_same_user(self._in_time(lambda: call_auth(lambda: account_of(update().user))), auth_user_id)
 
+    def confirms_without_proof(self) -> bool:
+        return self._in_time(lambda: call_auth(self._autoconfirm))
+
     def delete(self, auth_user_id: UUID) -> None:
         self._in_time(lambda: self._delete(auth_user_id))
 
@@ -101,6 +107,15 @@ class SupabaseAuthAdmin:
             return None
         return require_same_user(account, auth_user_id)
 
+    def _autoconfirm(self) -> bool:
+        try:
+            autoconfirm = self._http.get(self._settings_url, headers=self._headers).json().get("mailer_autoconfirm")
+        except httpx.HTTPError as error:
+            raise AuthUnavailable("auth_unreachable", f"Auth did not answer ({type(error).__name__}).") from None
+        if not isinstance(autoconfirm, bool):
+            raise AuthUnavailable("auth_unavailable", "The response is not Auth's settings.")
+        return autoconfirm
+
     def _create(self, auth_user_id: UUID, email: str, password: str | None) -> Account:
         user: AdminUserAttributes = {"id": str(auth_user_id), "email": email, "email_confirm": password is not None}
         if password is not None:
@@ -113,7 +128,7 @@ class SupabaseAuthAdmin:
             if isinstance(cause, UnsuccessfulResponse) and cause.is_internal_error and self._get(auth_user_id):
                 raise AuthEmailExists("email_exists", "An auth user has that id already.", "email_exists") from None
             raise
-        if created.id != auth_user_id and created.email == email.lower():
+        if created.id != auth_user_id and created.email == normal_address(email):
             self._undo_create(created.id)
         return require_same_user(created, auth_user_id)
 
@@ -142,7 +157,7 @@ def account_of(user: User) -> Account:
     role = user.app_metadata.get("role")
     return Account(
         id=UUID(user.id),
-        email=(user.email or "").lower() or None,
+        email=normal_address(user.email or "") or None,
         email_confirmed=user.email_confirmed_at is not None,
         banned_until=moment_of(user.banned_until),
         deleted_at=moment_of(user.deleted_at),

@@ -8,7 +8,8 @@ from uuid import uuid4
 from webhook_service.doctor.findings import Finding, note, ok, wrong
 from webhook_service.errors import AuthRefused, AuthUnavailable
 from webhook_service.events import Json
-from webhook_service.ports import AuthAdmin
+from webhook_service.policy import Policy
+from webhook_service.ports import AuthAdmin, AuthSettings
 
 MAX_OVERDUE_SECONDS = 300
 """The longest acceptable wait of an action that is not part of a bulk."""
@@ -31,6 +32,32 @@ def reachable(admin: AuthAdmin | None) -> Finding:
         todo = "check SUPABASE_SERVICE_ROLE_KEY"
         return wrong("auth", f"the Auth Admin API refuses this service ({error.reason}): {error.detail}", todo)
     return ok("auth", "the Auth Admin API responds")
+
+
+def autoconfirm(auth: AuthSettings | None, facts: Json, policy: Policy) -> Finding:
+    """Check whether Auth confirms e-mails without proof (`mailer_autoconfirm`), and what the database knows of it.
+
+    An error of Auth becomes a finding and is not raised.
+    """
+    stored, links = facts["autoconfirm"], policy.link_unproven_emails
+    try:
+        current = auth.confirms_without_proof() if auth is not None else None
+    except (AuthUnavailable, AuthRefused):
+        current = None
+    if current is None and stored is None:
+        todo = "if sign-ups need no confirmation (mailer_autoconfirm), set SUPABASE_URL and its key, or turn it off"
+        return note("autoconfirm", "Auth's settings were never read: a confirmed e-mail counts as proven", todo)
+    if current is not None and (current or stored) and (current, links) != (stored, facts["link_unproven"]):
+        todo = "start `webhook-service serve` or `relay`, which reads the settings of Auth every 5 minutes"
+        return (wrong if current else note)("autoconfirm", "the database does not have the settings of Auth", todo)
+    if not (stored if current is None else current):
+        return ok("autoconfirm", "Auth confirms an e-mail only with proof")
+    if links:
+        says = "anyone can sign up with an employee's e-mail and becomes that employee (LINK_UNPROVEN_EMAILS=on)"
+        return note("autoconfirm", says, "turn on `Confirm email` in the project's Auth settings")
+    todo = "turn on `Confirm email` in the project's Auth settings, then run `webhook-service reconcile`"
+    says = "Auth confirms e-mails without proof: auth users are linked by employee number only"
+    return note("autoconfirm", says, todo)
 
 
 def actions(facts: Json) -> list[Finding]:

@@ -11,7 +11,7 @@ from webhook_service.errors import DatabaseError, ServiceError
 from webhook_service.events import Json
 from webhook_service.inbound.signature import Secret
 from webhook_service.policy import Policy
-from webhook_service.ports import AuthAdmin, Database
+from webhook_service.ports import AuthAdmin, AuthSettings, Database
 
 Check = Callable[[], Finding | list[Finding]]
 
@@ -55,6 +55,9 @@ def examine(
         if facts is not None:
             findings += of_database(calling, facts, policy, secrets, now, moment)
     findings += attempted("auth", lambda: auth_checks.reachable(admin))
+    if facts is not None and policy is not None and (admin is None or isinstance(admin, AuthSettings)):
+        known, used, readable = facts, policy, admin
+        findings += attempted("autoconfirm", lambda: auth_checks.autoconfirm(readable, known, used))
     if facts is not None:
         findings += attempted("actions", lambda: [*auth_checks.actions(facts), *auth_checks.sessions(facts)])
         findings += attempted("held_bans", lambda: auth_checks.held(facts))

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from marshmallow import ValidationError
 
+from webhook_service.addresses import INVISIBLE
 from webhook_service.errors import InvalidPayload
 from webhook_service.events import AuthEvent, AuthUser, Delivery, Json, Operation
 from webhook_service.inbound.schema import EVENT_SCHEMA, STATE_SCHEMA
@@ -19,6 +20,10 @@ from webhook_service.inbound.strict_json import read_json
 
 LONGEST_NAME = 255
 """The maximum length of a name or employee number, in characters. Longer values are ignored."""
+
+FUTURE_TOLERANCE = timedelta(days=1)
+"""The largest time by which a version or `updated_at` may be ahead of the signed time of its delivery. A clock in the
+wrong time zone is ahead by up to 14 hours. With a greater version, all later events of the user would be stale."""
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 RANK = {Operation.INSERT: 0, Operation.UPDATE: 1, Operation.DELETE: 2}
@@ -28,9 +33,12 @@ def parse(delivery: Delivery, name_fields: Mapping[str, str]) -> AuthEvent:
     """Parse a delivery into an event. No other function makes an AuthEvent from bytes.
 
     `name_fields` is {employees column: key in raw_user_meta_data}. Raises BadPayload if the body is not JSON, and
-    InvalidPayload if it is not an event of `auth.users`.
+    InvalidPayload if it is not an event of `auth.users`, or if its version is far in the future.
     """
-    return event_of(delivery.event_id, read_json(delivery.body), name_fields, sent_at=delivery.sent_at)
+    event = event_of(delivery.event_id, read_json(delivery.body), name_fields, sent_at=delivery.sent_at)
+    if event.version > version_at(delivery.sent_at + FUTURE_TOLERANCE):
+        raise InvalidPayload("invalid_payload", "version: Is far in the future.")
+    return event
 
 
 def event_of(event_id: str, payload: Json, name_fields: Mapping[str, str], *, sent_at: datetime) -> AuthEvent:
@@ -44,7 +52,7 @@ def event_of(event_id: str, payload: Json, name_fields: Mapping[str, str], *, se
     user = user_of(row, name_fields)
     if operation is Operation.DELETE and user.deleted_at is None:
         user = without_identity(replace(user, deleted_at=sent_at))
-    version = data["version"] if data["version"] is not None else version_of(operation, row)
+    version = data["version"] if data["version"] is not None else version_of(operation, row, sent_at)
     return AuthEvent(event_id, operation, version, user)
 
 
@@ -64,7 +72,7 @@ def user_of(row: Mapping[str, Any], name_fields: Mapping[str, str]) -> AuthUser:
     names = {column: usable_text(user_metadata.get(key)) for column, key in name_fields.items()}
     user = AuthUser(
         id=UUID(row["id"]),
-        email=(row["email"] or "").strip() or None,
+        email=(row["email"] or "").strip(INVISIBLE) or None,
         email_confirmed=row["email_confirmed_at"] is not None,
         employee_number=usable_text(str(number) if type(number) is int else number),
         is_anonymous=bool(row["is_anonymous"]),
@@ -91,16 +99,20 @@ def without_identity(user: AuthUser) -> AuthUser:
     return replace(user, email=None, email_confirmed=False, employee_number=None, names={})
 
 
-def version_of(operation: Operation, row: Mapping[str, Any]) -> int:
+def version_of(operation: Operation, row: Mapping[str, Any], sent_at: datetime) -> int:
     """Return the version of an event of a Supabase database webhook, whose payload has no version.
 
-    The version is four times the microseconds of `updated_at`, plus the rank of the operation. The rank is needed
-    because a DELETE has the `updated_at` of the last UPDATE, and because an UPDATE by hand does not change
-    `updated_at`.
+    The version is that of `updated_at`, plus the rank of the operation. The rank is needed because a DELETE has the
+    `updated_at` of the last UPDATE, and because an UPDATE by hand does not change `updated_at`. The signed time
+    replaces an `updated_at` far in the future, which a row written by hand may have.
     """
     moment: datetime = row["updated_at"] or row["created_at"] or EPOCH
-    microseconds = (moment - EPOCH) // timedelta(microseconds=1)
-    return max(0, microseconds) * 4 + RANK[operation]
+    return version_at(moment if moment - sent_at <= FUTURE_TOLERANCE else sent_at) + RANK[operation]
+
+
+def version_at(moment: datetime) -> int:
+    """Return a time as a version: microseconds since 1970, times four. The SQL is in auth_sync_version_at_v1."""
+    return max(0, (moment - EPOCH) // timedelta(microseconds=1)) * 4
 
 
 def describe(messages: Mapping[str, Any], path: str = "") -> str:

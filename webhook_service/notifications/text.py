@@ -100,7 +100,8 @@ def held_actions(condition: Condition) -> tuple[str, tuple[str, ...]]:
     age = describe(float(condition.facts["oldest_seconds"]))
     title = f"{counted(condition.count, 'ban')} of logins held"
     return title, (
-        f"An unusual share of the employees was deactivated: {title}, the oldest for {age}. Until an admin decides,"
+        f"An unusual share of the employees was deactivated, or another employee has the e-mail of a login: {title},"
+        f" the oldest for {age}. Until an admin decides,"
         " these people can still sign in.",
         "If they have left, release the bans on the overview or with `webhook-service held release`. If the import was"
         " wrong, correct the employees: the ban of an employee who is active again is dropped.",

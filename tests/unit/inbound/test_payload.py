@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from tests.auth_traffic import CONFIRMED, EPOCH, JANE, delete, insert, update
 from tests.webhook_events import parsed
+from webhook_service.errors import InvalidPayload
 from webhook_service.events import AuthEvent, AuthUser, Json, Operation
-from webhook_service.inbound.payload import from_ledger, to_request_data
+from webhook_service.inbound.payload import FUTURE_TOLERANCE, from_ledger, to_request_data, version_at
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 BOB = UUID("3f1b7a90-0c2d-4e7f-8a55-6b1d2c3e4f50")
@@ -87,9 +88,27 @@ def test_only_the_id_is_a_required_column() -> None:
     assert parsed(update() | {"record": {"id": str(JANE)}, "old_record": None}).user == AuthUser(JANE)
 
 
+LATEST = version_at(EPOCH + FUTURE_TOLERANCE)
+"""The greatest version of a delivery that is signed at EPOCH."""
+
+
 def test_a_version_of_the_sender_is_used() -> None:
-    """An event has the version in its payload, from 0 to the maximum of a bigint."""
-    assert [parsed(update() | {"version": version}).version for version in (0, 2**63 - 1)] == [0, 2**63 - 1]
+    """An event has the version in its payload, from 0 to a day after the signed time of the delivery."""
+    assert [parsed(update() | {"version": version}).version for version in (0, LATEST)] == [0, LATEST]
+
+
+@pytest.mark.parametrize("version", [LATEST + 1, 2 * LATEST, 4 * 10**18, 2**63 - 1])
+@pytest.mark.parametrize("payload", [insert(), update(), delete()], ids=lambda payload: payload["type"])
+def test_a_version_far_in_the_future_is_refused(payload: Json, version: int) -> None:
+    """A version more than a day after the signed time is refused, because all later events would be stale."""
+    with pytest.raises(InvalidPayload, match="version"):
+        parsed(payload | {"version": version})
+
+
+@pytest.mark.parametrize("moment", ["infinity", "2090-01-01T00:00:00+00:00"])
+def test_an_updated_at_far_in_the_future_does_not_count(moment: str) -> None:
+    """The signed time of the delivery replaces an `updated_at` far in the future in the computed version."""
+    assert parsed(update(updated_at=moment)) == parsed(update(updated_at=EPOCH.isoformat()))
 
 
 def test_without_a_version_it_is_computed_from_the_row() -> None:

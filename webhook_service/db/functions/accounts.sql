@@ -291,6 +291,7 @@ begin
     return '{"refused": "login_not_found"}';
   end if;
   if (holder ->> 'auth_user_id')::uuid is distinct from p_auth_user_id or not (holder ->> 'email_confirmed')::boolean
+     or p_via = 'provision' and not public.auth_sync_links_by_email_v1()  -- an admin may choose an unproven login, a list may not
      or holder ->> 'employee_id' is not null then
     return holder || '{"refused": "email_taken", "side": "auth"}';
   end if;

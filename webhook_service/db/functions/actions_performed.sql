@@ -3,7 +3,7 @@
 -- (webhook_service/outbound/actions.py), outside of any transaction.
 
 -- Returns the data that decides a claimed action: {event_id, operation, auth_user_id, employee_id, request_data, attempts, "employee": the
--- employee who is linked to the auth user now, or null, "sent": [the e-mails that earlier actions sent to Auth for this user]}.
+-- employee of auth_sync_employee_of_action_v1, or null, "sent": [the e-mails that earlier actions sent to Auth for this user]}.
 create or replace function public.auth_sync_action_json_v1(p_entry public.integration_sync_log) returns jsonb
 language sql stable security definer set search_path = '' as $$
   select jsonb_build_object(
@@ -11,7 +11,9 @@ language sql stable security definer set search_path = '' as $$
     'employee_id', p_entry.employee_id, 'request_data', p_entry.request_data, 'attempts', p_entry.attempts,
     'employee', (select jsonb_build_object('employee_id', e.employee_id, 'is_active', e.is_active is not false,
                                            'email', public.auth_sync_normal_v1(e.email::text))
-                   from public.employees e where e.auth_user_id = p_entry.auth_user_id),
+                   from public.employees e
+                  where e.employee_id = public.auth_sync_employee_of_action_v1(p_entry.auth_user_id, case
+                    when p_entry.operation in ('disable_auth_user', 'enable_auth_user') then p_entry.employee_id end)),
     'sent', (select coalesce(jsonb_agg(distinct a.request_data ->> 'email'), '[]') from public.integration_sync_log a
               where a.auth_user_id = p_entry.auth_user_id and a.operation = 'update_auth_email' and a.id < p_entry.id
                 and p_entry.operation = a.operation))
@@ -140,7 +142,9 @@ begin
            else jsonb_build_object('operation', case when e.is_active is not false and e.employee_id is not null
                                                      then 'enable_auth_user' else 'disable_auth_user' end) end
     into action
-    from (select entry.auth_user_id) as u left join public.employees e on e.auth_user_id = u.auth_user_id
+    from (select entry.auth_user_id, public.auth_sync_employee_of_action_v1(entry.auth_user_id, case
+                   when p_outcome <> 'email_updated' then entry.employee_id end) as employee_id) as u
+    left join public.employees e on e.employee_id = u.employee_id
    where exists (select from public.integration_sync_log a
                   where a.auth_user_id = u.auth_user_id and a.id > entry.id
                     and a.operation in ('disable_auth_user', 'enable_auth_user', 'update_auth_email')
@@ -180,8 +184,9 @@ begin
   if p_error is null and p_outcome in ('disabled', 'enabled', 'unchanged') and entry.operation in ('disable_auth_user', 'enable_auth_user') then
     update public.auth_user_state
        set disabled_at = case when entry.operation = 'disable_auth_user' then coalesce(disabled_at, now()) end,
-           -- A deleted employee's id is kept until this point, so that reconciliation finds a ban that was lost, and finds it only once.
-           employee_id = case when exists (select from public.employees e where e.employee_id = auth_user_state.employee_id) then employee_id end
+           -- A deleted employee's id is kept until this point, so that reconciliation finds a ban that was lost, and finds it only once. The
+           -- employee of an unlinked login is remembered, so that its activation lifts the ban.
+           employee_id = (select e.employee_id from public.employees e where e.employee_id = coalesce(auth_user_state.employee_id, entry.employee_id))
      where auth_user_id = entry.auth_user_id;
   end if;
   return true;

@@ -99,10 +99,16 @@ returns table (operation text, employee_id bigint, data jsonb) language sql stab
    where case when e.is_active is false then not public.auth_sync_is_banned_v1(k.banned_until)
               else k.disabled_at is not null and public.auth_sync_is_banned_v1(k.banned_until) end
   union all
-  select 'disable_auth_user', k.employee_id, '{}'
+  select 'disable_auth_user', o.employee_id, '{}'
     from known k
-   where k.employee_id is not null and not public.auth_sync_is_banned_v1(k.banned_until)
-     and not exists (select from public.employees e where e.employee_id = k.employee_id offset 0)
+   cross join lateral (select public.auth_sync_dismissed_owner_v1(k.auth_user_id) as employee_id offset 0) as o
+   where o.employee_id is not null and not public.auth_sync_is_banned_v1(k.banned_until)
+  union all
+  select 'enable_auth_user', e.employee_id, '{}'
+    from known k
+   cross join lateral (
+     select e.employee_id from public.employees e where e.employee_id = k.employee_id and e.is_active is not false offset 0) as e
+   where k.disabled_at is not null and public.auth_sync_is_banned_v1(k.banned_until)
      and not exists (select from public.employees e where e.auth_user_id = k.auth_user_id offset 0)
   union all
   select 'update_auth_email', e.employee_id, jsonb_build_object('email', public.auth_sync_normal_v1(e.email::text), 'was', k.email)
@@ -115,32 +121,71 @@ $$;
 
 -- Trigger: runs after each statement that writes employees, and enters the actions for all its rows at once. It cannot make the statement
 -- fail. The service's own writes need no action, because Auth already has their values. The first check returns early if no changed column
--- concerns Auth. Old and new rows are joined by a full join, as in auth_sync_employees_changed_v1.
+-- concerns Auth. Old and new rows are joined by a full join, as in auth_sync_employees_changed_v1. If the statement changes an employee_id,
+-- they are joined by their order, because PostgreSQL adds the old and the new version of a row to the two tables at the same time.
 create or replace function public.auth_sync_employees_request_actions_v1() returns trigger
 language plpgsql security definer set search_path = '' set lock_timeout = '200ms' set enable_seqscan = off set jit = off as $$
 #variable_conflict use_variable
 declare
   actions jsonb;
+  unclear jsonb;
+  renumbered jsonb;
+  has_new_ids boolean := false;
   employees_own_email boolean;  -- assigned in the body, where an error is caught
 begin
   if tg_op = 'UPDATE' then
     if not exists (
       select from after_rows n full join before_rows o on o.employee_id = n.employee_id
-       where coalesce(n.employee_id = o.employee_id, false) and coalesce(o.auth_user_id, n.auth_user_id) is not null
-         and (o.auth_user_id, o.is_active, o.email::text) is distinct from (n.auth_user_id, n.is_active, n.email::text)
+       where (n.employee_id = o.employee_id) is not true or (o.is_active is false) <> (n.is_active is false)
+          or coalesce(o.auth_user_id, n.auth_user_id) is not null
+             and (o.auth_user_id, o.email::text) is distinct from (n.auth_user_id, n.email::text)
     ) then
       return null;
     end if;
+    has_new_ids := exists (select from after_rows n full join before_rows o on o.employee_id = n.employee_id
+                            where (n.employee_id = o.employee_id) is not true);
   end if;
   select not columns ? 'email' into employees_own_email from public.auth_sync_settings;
   if tg_op = 'INSERT' then
-    select jsonb_agg(jsonb_build_object('operation', case when n.is_active is false then 'disable_auth_user' else 'enable_auth_user' end,
-                                        'auth_user_id', n.auth_user_id, 'employee_id', n.employee_id))
-      into actions from after_rows n
-     where n.auth_user_id is not null and (n.is_active is false or public.auth_sync_may_be_disabled_v1(n.auth_user_id));
+    with requested as (
+      select case when n.is_active is false then 'disable_auth_user' else 'enable_auth_user' end as operation, n.auth_user_id, n.employee_id,
+             n.is_active is false as is_inactive, n.email::text as email, n.employee_number::varchar::text as number
+        from after_rows n
+       where n.auth_user_id is not null and (n.is_active is false or public.auth_sync_may_be_disabled_v1(n.auth_user_id))
+    ), people as (
+      select jsonb_agg(jsonb_build_object('employee_id', r.employee_id, 'former_id', r.employee_id, 'email', r.email, 'number', r.number)) as people
+        from requested r
+    ), unlinked as (
+      select u.employee_id, u.auth_user_id, u.is_certain, r.operation
+        from (select p.people from people p where p.people is not null) as p
+       cross join lateral public.auth_sync_unlinked_logins_v1(p.people) as u
+        join requested r on r.employee_id = u.employee_id
+       where r.is_inactive or public.auth_sync_may_be_disabled_v1(u.auth_user_id)
+    )
+    select (select jsonb_agg(jsonb_build_object('operation', a.operation, 'auth_user_id', a.auth_user_id, 'employee_id', a.employee_id))
+              from (select r.operation, r.auth_user_id, r.employee_id from requested r
+                    union all
+                    select u.operation, u.auth_user_id, u.employee_id from unlinked u
+                     where u.is_certain or u.operation = 'enable_auth_user') as a),
+           (select jsonb_agg(to_jsonb(u)) from unlinked u where not u.is_certain and u.operation = 'disable_auth_user')
+      into actions, unclear;
   elsif tg_op = 'DELETE' then
-    select jsonb_agg(jsonb_build_object('operation', 'disable_auth_user', 'auth_user_id', o.auth_user_id, 'employee_id', o.employee_id))
-      into actions from before_rows o where o.auth_user_id is not null;
+    with people as (
+      select jsonb_agg(jsonb_build_object('employee_id', o.employee_id, 'former_id', o.employee_id, 'email', o.email::text,
+                                          'number', o.employee_number::varchar::text)) as people
+        from before_rows o
+    ), unlinked as (
+      select u.employee_id, u.auth_user_id, u.is_certain
+        from (select p.people from people p where p.people is not null) as p
+       cross join lateral public.auth_sync_unlinked_logins_v1(p.people) as u
+       where u.auth_user_id not in (select o.auth_user_id from before_rows o where o.auth_user_id is not null)
+    )
+    select (select jsonb_agg(jsonb_build_object('operation', 'disable_auth_user', 'auth_user_id', a.auth_user_id, 'employee_id', a.employee_id))
+              from (select o.auth_user_id, o.employee_id from before_rows o where o.auth_user_id is not null
+                    union all
+                    select u.auth_user_id, u.employee_id from unlinked u where u.is_certain) as a),
+           (select jsonb_agg(to_jsonb(u)) from unlinked u where not u.is_certain)
+      into actions, unclear;
     insert into public.auth_sync_hires (employee_id)  -- another employee may match the login that is free now
     select e.employee_id
       from before_rows o
@@ -149,23 +194,45 @@ begin
        select e.employee_id from public.employees e
         where e.auth_user_id is null and lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default" = s.email offset 0) as e;
   else
-    with changed as (
-      select n.employee_id, o.auth_user_id as before_user, n.auth_user_id, o.is_active is false as was_inactive, n.is_active is false as is_inactive,
-             public.auth_sync_normal_v1(o.email::text) as before_email, public.auth_sync_normal_v1(n.email::text) as email
-        from after_rows n full join before_rows o on o.employee_id = n.employee_id
-       where coalesce(n.employee_id = o.employee_id, false) and coalesce(o.auth_user_id, n.auth_user_id) is not null
-         and (o.auth_user_id, o.is_active, o.email::text) is distinct from (n.auth_user_id, n.is_active, n.email::text)
-    ), requested as (
-      select 'disable_auth_user' as operation, before_user as auth_user_id, employee_id, null::jsonb as data
+    with changed as materialized (
+      select n.employee_id, o.employee_id as former_id, o.auth_user_id as before_user, n.auth_user_id, n.number, o.number as before_number,
+             o.is_active is false as was_inactive, n.is_active is false as is_inactive,
+             public.auth_sync_normal_v1(o.email) as before_email, public.auth_sync_normal_v1(n.email) as email
+        from (select case when has_new_ids then row_number() over () else a.employee_id end as place, a.employee_id, a.auth_user_id,
+                     a.is_active, a.email::text, a.employee_number::varchar::text as number from after_rows a) as n
+        full join (select case when has_new_ids then row_number() over () else b.employee_id end as place, b.employee_id, b.auth_user_id,
+                          b.is_active, b.email::text, b.employee_number::varchar::text as number from before_rows b) as o on o.place = n.place
+       where coalesce(n.place = o.place, false)
+         and (n.employee_id <> o.employee_id or (o.is_active is false) <> (n.is_active is false)
+              or coalesce(o.auth_user_id, n.auth_user_id) is not null
+                 and (o.auth_user_id, o.email) is distinct from (n.auth_user_id, n.email))
+    ), linked as materialized (
+      select 'disable_auth_user' as operation, before_user as auth_user_id, employee_id
         from changed where before_user is not null and is_inactive and not was_inactive
-      union all
-      select 'disable_auth_user', auth_user_id, employee_id, null
+      union
+      select 'disable_auth_user', auth_user_id, employee_id
         from changed where auth_user_id is not null and auth_user_id is distinct from before_user and is_inactive
-      union all
-      select 'enable_auth_user', auth_user_id, employee_id, null
+      union
+      select 'enable_auth_user', auth_user_id, employee_id
         from changed
        where auth_user_id is not null and not is_inactive
          and (was_inactive or auth_user_id is distinct from before_user and public.auth_sync_may_be_disabled_v1(auth_user_id))
+    ), people as (
+      select jsonb_agg(jsonb_build_object('employee_id', c.employee_id, 'former_id', r.id, 'email', r.email, 'number', r.number)) as people
+        from changed c
+       cross join lateral (values (c.former_id, c.before_email, c.before_number), (c.employee_id, c.email, c.number)) as r (id, email, number)
+       where c.is_inactive <> c.was_inactive or exists (select from linked l where l.employee_id = c.employee_id)
+    ), unlinked as (
+      select case when c.is_inactive then 'disable_auth_user' else 'enable_auth_user' end as operation, u.auth_user_id, u.employee_id, u.is_certain
+        from (select p.people from people p where p.people is not null) as p
+       cross join lateral public.auth_sync_unlinked_logins_v1(p.people) as u
+        join changed c on c.employee_id = u.employee_id
+       where u.auth_user_id not in (select l.auth_user_id from linked l)
+         and (c.is_inactive or public.auth_sync_may_be_disabled_v1(u.auth_user_id))
+    ), requested as (
+      select l.operation, l.auth_user_id, l.employee_id, null::jsonb as data from linked l
+      union all
+      select u.operation, u.auth_user_id, u.employee_id, null from unlinked u where u.is_certain or u.operation = 'enable_auth_user'
       union all
       select 'update_auth_email', c.auth_user_id, c.employee_id, jsonb_build_object('email', c.email, 'was', s.email)
         from changed c
@@ -180,11 +247,25 @@ begin
                             and a.request_data ->> 'email' <> c.email offset 0))
          and c.auth_user_id is not null
     )
-    select jsonb_agg(to_jsonb(requested)) into actions from requested;
+    select (select jsonb_agg(to_jsonb(requested)) from requested),
+           (select jsonb_agg(to_jsonb(u)) from unlinked u where not u.is_certain and u.operation = 'disable_auth_user'),
+           (select jsonb_agg(to_jsonb(c)) from changed c where c.employee_id <> c.former_id)
+      into actions, unclear, renumbered;
+  end if;
+  if renumbered is not null then  -- the logins remember the new id; a locked state is left out, and its next event writes the id
+    update public.auth_user_state s set employee_id = f.employee_id
+      from (select r.employee_id, k.auth_user_id
+              from jsonb_to_recordset(renumbered) as r (employee_id bigint, former_id bigint)
+             cross join lateral (
+               select k.auth_user_id from public.auth_user_state k where k.employee_id = r.former_id for update skip locked) as k) as f
+     where s.auth_user_id = f.auth_user_id;
   end if;
   if actions is not null then
     -- No NOTIFY here: it forbids a two-phase commit, which an import may use. The relay polls every two seconds.
     perform public.auth_sync_enter_actions_v1(actions, 'employees');
+  end if;
+  if unclear is not null then
+    perform public.auth_sync_hold_unclear_v1(unclear);
   end if;
   return null;
 exception when others or assert_failure then

@@ -64,12 +64,14 @@ begin
   end if;
 end $$;
 
--- Returns whether an auth user may be an admin: its employee is not inactive, and the user is not known to be banned or deleted.
+-- Returns whether an auth user may be an admin: its employee is not inactive, and the user is not known to be banned or deleted. The employee
+-- of an unlinked login also counts (auth_sync_dismissed_owner_v1).
 create or replace function public.auth_sync_may_sign_in_v1(p_auth_user_id uuid) returns boolean
 language sql stable security definer set search_path = '' as $$
   select not exists (select from public.employees e where e.auth_user_id = auth_sync_may_sign_in_v1.p_auth_user_id and e.is_active is false)
      and not exists (select from public.auth_user_state u
                       where u.auth_user_id = p_auth_user_id and (u.deleted_at is not null or u.banned_until > now()))
+     and public.auth_sync_dismissed_owner_v1(p_auth_user_id) is null
 $$;
 
 -- Begins a session. Returns its id, or null if the auth user may not sign in. Deletes sessions that began more than 30 days ago.

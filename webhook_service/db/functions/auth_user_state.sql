@@ -26,7 +26,8 @@ language sql immutable set search_path = '' as $$
 $$;
 
 -- Merges an event into the last known state of its auth user, and returns the merged state. Each field has the value of the newest event
--- that contains the field, so the result does not depend on the order of arrival. Also stores record_hash, for reconciliation.
+-- that contains the field, so the result does not depend on the order of arrival. Also stores record_hash, for reconciliation. An event of
+-- reconciliation replaces a state whose version is far in the future.
 create or replace function public.auth_sync_remember_v1(p_work jsonb, p_log_id bigint) returns public.auth_user_state
 language plpgsql security definer set search_path = '' as $$
 #variable_conflict use_variable
@@ -38,6 +39,11 @@ declare
 begin
   select * into strict before from public.auth_user_state where auth_user_id = (p_work ->> 'auth_user_id')::uuid;
   known := before;
+  if p_work ->> 'event_id' ~ '^(reconcile|dry-run)-' and before.version > public.auth_sync_latest_version_v1()
+     and this_version <= public.auth_sync_latest_version_v1() then
+    known.version := -1;
+    select coalesce(jsonb_object_agg(f.key, jsonb_build_array(f.value -> 0, -1, 0)), '{}') into known.fields from jsonb_each(before.fields) as f;
+  end if;
 
   select known.fields || coalesce(jsonb_object_agg(f.key, jsonb_build_array(f.value, this_version, p_log_id)), '{}')
     into known.fields

@@ -104,8 +104,9 @@ begin
 
   captured := format('%s-%s-%s', public.auth_sync_version_at_v1(transaction_timestamp()) / 4, pg_current_xact_id(), user_id);
   -- This transaction has locked the row, so no other transaction can give this user a version now. The version is newer than that of a
-  -- stock webhook of the same change.
-  this_version := greatest(public.auth_sync_version_at_v1((row_now ->> 'updated_at')::timestamptz) + 3,
+  -- stock webhook of the same change. An updated_at far in the future, which a row written by hand may have, does not count.
+  this_version := public.auth_sync_version_at_v1((row_now ->> 'updated_at')::timestamptz) + 3;
+  this_version := greatest(case when this_version <= public.auth_sync_latest_version_v1() then this_version end,
                            public.auth_sync_version_at_v1(clock_timestamp()), public.auth_sync_newest_version_v1(user_id) + 4);
   insert into public.integration_sync_log as l
     (event_id, direction, operation, auth_user_id, version, request_data, via, next_attempt_at)

@@ -89,6 +89,13 @@ language sql immutable set search_path = '' as $$
   select case when isfinite(p_moment) then least(greatest(extract(epoch from p_moment) * 4000000, 0), 2e18)::bigint else 0 end
 $$;
 
+-- Returns the greatest version that is not far in the future. No capture gives a greater one, and the webhook refuses it
+-- (FUTURE_TOLERANCE in inbound/payload.py has the reason for one day). Reconciliation replaces a greater version of a state.
+create or replace function public.auth_sync_latest_version_v1() returns bigint
+language sql stable set search_path = '' as $$
+  select public.auth_sync_version_at_v1(clock_timestamp() + interval '1 day')
+$$;
+
 -- Returns the interval before the next attempt. It is 5 s after the first attempt and doubles up to 6 h. It varies by a quarter, so that
 -- rows that failed together are not all retried together. Returns null after the 29th attempt, 76 h or more after the first one. Then the
 -- row needs attention.

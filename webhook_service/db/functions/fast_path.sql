@@ -9,6 +9,7 @@
 --   - no older event of the user is pending
 --   - it keeps a link, makes a link, or matches no employee
 --   - it changes no e-mail, and requires no action in Auth
+--   - an e-mail links auth users, or its auth user is linked or has no confirmed e-mail
 --   - it changes no employee if the table's owner has triggers for single columns (auth_sync_write_employees_v1)
 -- The ctid and xmin identify each row on which the decision depends. If either differs later, the row has changed. Locks are taken in the
 -- order of auth_sync_lock_v1: each part that writes begins by counting the rows that the part before it has written.
@@ -23,6 +24,7 @@ declare
   in_employees integer;
   results jsonb;
   has_column_triggers boolean := public.auth_sync_has_column_triggers_v1();
+  links_by_email boolean := public.auth_sync_links_by_email_v1();
 begin
   with judged as materialized (
     -- A link also copies the values of older events; a sync copies only the values of this one.
@@ -69,7 +71,8 @@ begin
                       or (g.version, coalesce(l.id, 9223372036854775807)) > (s.version, s.log_id) and s.deleted_at is null
                          and s.disabled_at is null and (s.email is null or s.email = n.email)
                          and s.employee_number is null and (not s.email_confirmed or (g."user" ->> 'email_confirmed')::boolean))
-                 and (e.employee_id is not null or s.employee_id is null and g.key ->> 'employee_number' is null)
+                 and (e.employee_id is not null or s.employee_id is null and g.key ->> 'employee_number' is null
+                                                   and (links_by_email or n.key_address is null))
                  -- A pending row has no outcome. This form of the condition, and an order that only one index has, make the planner use the
                  -- index of open rows by user. With "status = 'PENDING'" it would read the pending rows of all users.
                  and (select o.version from public.integration_sync_log o

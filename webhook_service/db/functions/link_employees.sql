@@ -40,6 +40,7 @@ returns table (employee_id bigint, auth_user_id uuid) language sql stable securi
        select s.auth_user_id, s.log_id, s.email from public.auth_user_state s
         where s.email = f.email and s.deleted_at is null and s.email_confirmed and not s.is_anonymous and s.employee_number is null
        offset 0) as s
+     where public.auth_sync_links_by_email_v1()
   )
   select distinct on (f.employee_id) f.employee_id, f.auth_user_id
     from fitting f
@@ -194,7 +195,7 @@ begin
      select * from (select * from public.auth_sync_former_keys f where f.key = 'number:' || e.employee_number::varchar::text offset 0) as by_number
      union all
      select * from (select * from public.auth_sync_former_keys f
-                     where f.key = 'email:' || lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default" offset 0) as by_email) as f
+                     where public.auth_sync_links_by_email_v1() and f.key = 'email:' || lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default" offset 0) as by_email) as f
    where f.left_at >= n.noted_at
      and not exists (select from public.employees o where o.auth_user_id = f.auth_user_id offset 0)
      and exists (select from public.auth_user_state s where s.auth_user_id = f.auth_user_id and s.employee_id is null offset 0)

@@ -104,7 +104,10 @@ begin
   if is_newest or not (is_again or public.auth_sync_is_too_late_v1(entry)) then
     place := public.auth_sync_situation_v1(known, p_work -> 'key');
     step := p_work -> 'steps' ->> (place ->> 'situation');
-    target := (place ->> 'employee_id')::bigint;
+    if p_work -> 'key' ? 'email' and place ->> 'situation' <> 'linked' and not public.auth_sync_links_by_email_v1() then
+      step := 'unconfirmed';
+    end if;
+    target := case when step is distinct from 'unconfirmed' then (place ->> 'employee_id')::bigint end;
     if is_replay and (place ->> 'is_memory')::boolean then
       step := 'unmatched';  -- the orphan was flagged before, and a person may have cleared the flag since
       target := null;

@@ -20,6 +20,8 @@ create or replace function public.auth_sync_drifting_users_v1(p_after uuid, p_li
 returns table (auth_user_id uuid, kind text, employee_id bigint, version bigint, record jsonb, is_last boolean)
 language plpgsql stable security definer set search_path = '' set timezone = 'UTC' as $$
 #variable_conflict use_variable
+declare
+  links_by_email boolean := public.auth_sync_links_by_email_v1();
 begin
   return query with page as (
     select u.id, u.updated_at,
@@ -30,6 +32,8 @@ begin
     select p.id, p.updated_at, p.record, s.version, s.auth_user_id is not null as is_known, e.employee_id::bigint,
            s.record_hash is not distinct from public.auth_sync_hash_v1(p.record) as is_same,
            coalesce(case
+             when s.version > public.auth_sync_latest_version_v1() then 'changed'
+             when s.record_hash is not distinct from public.auth_sync_hash_v1(p.record) and l.status is not distinct from 'FAILED' then null
              when s.auth_user_id is null then 'unknown'
              when s.record_hash is distinct from public.auth_sync_hash_v1(p.record) then case
                when p.record ->> 'deleted_at' is not null then 'deleted'
@@ -48,7 +52,7 @@ begin
                when (select count(*) = 1 or count(*) filter (where o.is_active is not false) = 1 from public.employees o
                       where o.employee_number::varchar::text = s.employee_number and o.auth_user_id is null)
                then 'missing_link' end
-             when s.email_confirmed then case
+             when s.email_confirmed and links_by_email then case
                when (select count(*) = 1 or count(*) filter (where o.is_active is not false) = 1 from public.employees o
                       where lower(btrim(o.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default" = s.email
                         and o.auth_user_id is null)
@@ -57,10 +61,16 @@ begin
              select case w.operation
                       when 'enable_auth_user' then 'not_enabled'
                       when 'update_auth_email' then 'email_not_sent'
-                      else case when e.employee_id is not null then 'not_disabled' else 'employee_gone' end end
+                      else case when exists (select from public.employees o where o.employee_id = w.employee_id offset 0)
+                                then 'not_disabled' else 'employee_gone' end end
                from public.auth_sync_requested_actions_v1(s.auth_user_id, p_columns) as w
               where (e.is_active is false or s.disabled_at is not null or not p_columns ? 'email'
-                     or e.employee_id is null and s.employee_id is not null)  -- only few rows then need the closer check
+                     or e.employee_id is null and (
+                       s.employee_id is not null or s.employee_number is not null
+                       or s.email_confirmed and exists (
+                         select from public.employees o
+                          where lower(btrim(o.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default" = s.email
+                            and o.is_active is false offset 0)))  -- only few rows then need the closer check
                 and not public.auth_sync_is_asked_v1(s.auth_user_id)
               order by w.operation limit 1)) as kind
       from page p
@@ -69,16 +79,17 @@ begin
         select e.employee_id, e.email, e.is_active from public.employees e where e.auth_user_id = p.id offset 0) as e on true
       left join lateral (
         select l.status, l.via, l.outcome from public.integration_sync_log l where l.id = s.log_id offset 0) as l on true
-     where (s.record_hash is distinct from public.auth_sync_hash_v1(p.record) or l.status is distinct from 'FAILED')
-       and not exists (select from public.integration_sync_log o
+     where not exists (select from public.integration_sync_log o
                         where o.auth_user_id = p.id and o.status <> 'SUCCESS' and o.direction = 'inbound'
                           and (o.status = 'PENDING' or o.request_data -> 'record' = p.record)
                        offset 0)
   )
   select c.id, c.kind, c.employee_id,
          -- This version is newer than the user's state, and older than any change that is captured during the comparison.
-         greatest(least(coalesce(c.version, -1), 4000000000000000000) + 1,
-                  case when c.is_same then 0 else public.auth_sync_version_at_v1(c.updated_at) + 1 end),
+         -- If the state's version is far in the future, this version replaces it (auth_sync_remember_v1).
+         case when c.version > public.auth_sync_latest_version_v1() then public.auth_sync_version_at_v1(least(c.updated_at, now())) + 1
+              else greatest(coalesce(c.version, -1) + 1,
+                            case when c.is_same then 0 else public.auth_sync_version_at_v1(least(c.updated_at, now())) + 1 end) end,
          c.record, false
     from compared c where c.kind is not null
   union all
@@ -101,7 +112,8 @@ begin
      order by id limit p_limit
   )
   select p.id, case when s.deleted_at is null and s.auth_user_id is not null then 'deleted' else 'orphan' end, e.employee_id::bigint,
-         least(coalesce(s.version, 0), 4000000000000000000) + 1, jsonb_build_object('id', p.id, 'deleted_at', now()), false
+         case when s.version > public.auth_sync_latest_version_v1() then public.auth_sync_version_at_v1(now()) else coalesce(s.version, 0) + 1 end,
+         jsonb_build_object('id', p.id, 'deleted_at', now()), false
     from page p
     left join lateral (
       select s.auth_user_id, s.version, s.log_id, s.deleted_at from public.auth_user_state s where s.auth_user_id = p.id offset 0) as s on true

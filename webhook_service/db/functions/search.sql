@@ -12,8 +12,11 @@ language plpgsql stable security definer
 set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off set jit = off as $$
 #variable_conflict use_variable
 declare
-  typed text := left(lower(regexp_replace(btrim(p_person, E' ,\t\r\n'), E'[\\s,]+', ' ', 'g')), 100);
+  words text := regexp_replace(btrim(p_person, E' ,\t\r\n'), E'[\\s,]+', ' ', 'g');
+  typed text := left(lower(words), 100);
+  address text := left(public.auth_sync_normal_v1(words), 100);  -- folds fewer letters than lower()
   pattern text := replace(replace(replace(typed, E'\\', E'\\\\'), '%', E'\\%'), '_', E'\\_') || '%';
+  address_pattern text := replace(replace(replace(address, E'\\', E'\\\\'), '%', E'\\%'), '_', E'\\_') || '%';
   user_id uuid := case when typed ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then typed::uuid end;
   number bigint := case when typed ~ '^[0-9]{1,18}$' then typed::bigint end;
   may_be_name boolean := typed !~ '@' and user_id is null and number is null;
@@ -28,7 +31,7 @@ begin
     union select s.employee_id from public.auth_user_state s where s.auth_user_id = user_id and s.employee_id is not null
     union select e.employee_id from public.employees e where e.employee_id = number
     union (select e.employee_id from public.employees e
-            where left(lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default", 100) like pattern limit 20)
+            where left(lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default", 100) like address_pattern limit 20)
     union (select e.employee_id from public.employees e where left(lower(e.employee_number::varchar::text), 100) like pattern limit 20)
     union (select e.employee_id from public.employees e
             where may_be_name and (ascii(e.first_name::text) = any (letters) or ascii(e.last_name::text) = any (letters))
@@ -39,10 +42,11 @@ begin
     select e.employee_id::bigint, coalesce(e.auth_user_id, e.orphaned_auth_user_id) as auth_user_id,
            nullif(concat_ws(' ', e.first_name::text, e.last_name::text), '') as name, e.email::text as email
       from public.employees e where e.employee_id in (select f.employee_id from found f)
-     order by typed in (public.auth_sync_normal_v1(e.email::text), e.employee_id::text, lower(e.employee_number::varchar::text)) desc nulls last, e.employee_id
+     order by (address = public.auth_sync_normal_v1(e.email::text) or typed in (e.employee_id::text, lower(e.employee_number::varchar::text))) desc nulls last,
+              e.employee_id
      limit 20
   ), only_users as (
-    (select s.auth_user_id, s.email from public.auth_user_state s where left(s.email, 100) like pattern limit 40)
+    (select s.auth_user_id, s.email from public.auth_user_state s where left(s.email, 100) like address_pattern limit 40)
     union select user_id, (select s.email from public.auth_user_state s where s.auth_user_id = user_id) where user_id is not null
   )
   select m.* from employed m

@@ -192,6 +192,8 @@ begin
     'name_fields', s.name_fields,
     'columns', s.columns,
     'deactivation_limit', s.deactivation_limit,
+    'autoconfirm', s.autoconfirm,
+    'link_unproven', s.link_unproven,
     'has_pg_net', to_regprocedure('net.http_post(text, jsonb, jsonb, jsonb, integer)') is not null,
     'has_pgcrypto', exists (select from pg_catalog.pg_extension where extname = 'pgcrypto'),
     'has_vault', public.auth_sync_relation_v1('vault.decrypted_secrets') is not null,

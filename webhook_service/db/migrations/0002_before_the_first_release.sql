@@ -33,6 +33,8 @@ do $$ begin
     alter table public.auth_sync_settings add column if not exists deactivation_limit text not null default '10%'
       check (deactivation_limit ~ '^([0-9]{1,9}|[0-9]{1,3}%|off)$');
     alter table public.auth_sync_settings add column if not exists secret uuid not null default gen_random_uuid();
+    alter table public.auth_sync_settings add column if not exists autoconfirm boolean;
+    alter table public.auth_sync_settings add column if not exists link_unproven boolean not null default false;
   end if;
   if exists (select from pg_catalog.pg_attribute where attrelid = to_regclass('public.auth_sync_notices') and attname = 'told_at') then
     drop table public.auth_sync_notices;  -- created again below; a condition that still holds is notified once more

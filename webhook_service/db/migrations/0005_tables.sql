@@ -28,7 +28,8 @@ comment on column public.auth_user_state.log_id is
   'the ledger row of the newest version; the later of two rows with equal versions is newer';
 comment on column public.auth_user_state.fields is
   'the values that may be copied to the employee: {column: [value, version, log_id]}, each from the newest event that contains it';
-comment on column public.auth_user_state.employee_id is 'the employee who was linked last; kept after the link is removed';
+comment on column public.auth_user_state.employee_id is
+  'the employee who was linked last, kept after the link is removed; or the dismissed employee because of which an unlinked login was banned';
 comment on column public.auth_user_state.record_hash is
   'md5 of the mapped columns of auth.users in the newest captured event; reconciliation compares it';
 comment on column public.auth_user_state.disabled_at is
@@ -42,6 +43,9 @@ create index if not exists auth_user_state_employee_number_idx
 create index if not exists auth_user_state_email_prefix_idx
   on public.auth_user_state (left(email, 100) text_pattern_ops) where email is not null;
 
+-- For the dismissal of an employee whose link was removed.
+create index if not exists auth_user_state_employee_id_idx on public.auth_user_state (employee_id) where employee_id is not null;
+
 -- The settings of the triggers.
 create table if not exists public.auth_sync_settings (
   only_row boolean primary key default true check (only_row),
@@ -50,7 +54,9 @@ create table if not exists public.auth_sync_settings (
   webhook_url text,
   relay_after interval not null default '10 seconds' check (relay_after >= '0'),
   deactivation_limit text not null default '10%' check (deactivation_limit ~ '^([0-9]{1,9}|[0-9]{1,3}%|off)$'),
-  secret uuid not null default gen_random_uuid()
+  secret uuid not null default gen_random_uuid(),
+  autoconfirm boolean,
+  link_unproven boolean not null default false
 );
 insert into public.auth_sync_settings default values on conflict do nothing;
 alter table public.auth_sync_settings enable row level security;
@@ -70,6 +76,10 @@ comment on column public.auth_sync_settings.deactivation_limit is
 
 comment on column public.auth_sync_settings.secret is
   'makes the flags of a transaction unforgeable (functions/flags.sql); no role but the owner may read it';
+comment on column public.auth_sync_settings.autoconfirm is
+  'mailer_autoconfirm of Auth as the service last read it: whether Auth confirms e-mails without proof; null if it was never read';
+comment on column public.auth_sync_settings.link_unproven is
+  'LINK_UNPROVEN_EMAILS of the service: whether an e-mail links auth users although Auth confirms it without proof';
 
 -- The relays, with the time of the last pass of each.
 create table if not exists public.auth_sync_relays (

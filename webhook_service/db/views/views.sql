@@ -57,6 +57,7 @@ create or replace view public.auth_sync_held_bans as
   select h.id, h.auth_user_id, h.employee_id, h.data, h.via, h.held_at
     from public.auth_sync_held_actions h
    where not exists (select from public.employees e where e.auth_user_id = h.auth_user_id and e.is_active is not false offset 0)
+     and not exists (select from public.employees e where e.employee_id = h.employee_id and e.is_active is not false offset 0)
      and not exists (select from public.auth_user_state s
                       where s.auth_user_id = h.auth_user_id
                         and (s.deleted_at is not null or public.auth_sync_is_banned_v1(s.banned_until)) offset 0);

@@ -7,6 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify
 from marshmallow import INCLUDE, RAISE, Schema, ValidationError, fields, post_load, validate
 
+from webhook_service.addresses import normal_address
 from webhook_service.errors import AuthRefused, EmployeeNotFound, InvalidQuery
 from webhook_service.ledger import audit
 from webhook_service.ledger.fields import Truth, Whole
@@ -48,7 +49,7 @@ class NewEmployee(Schema):
         if data["invite"] and data.get("auth_user_id") is not None:
             raise ValidationError({"invite": ["An existing auth user is not invited."]})
         options = {name: data.pop(name, None) for name in ("invite", "auth_user_id", "requested_by")}
-        data["email"] = data["email"].strip().lower()
+        data["email"] = normal_address(data["email"])
         return options | {"employee": data}
 
 

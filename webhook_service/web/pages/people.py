@@ -6,6 +6,7 @@ from uuid import UUID
 from flask import Blueprint, flash, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from webhook_service.addresses import normal_address
 from webhook_service.errors import (
     EmailTaken,
     EmployeeNotFound,
@@ -99,7 +100,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
             hired = hire(
                 wiring.accounts,
                 {"employee_id": employee_id},
-                (email or "").strip().lower(),
+                normal_address(email or ""),
                 via="admin",
                 requested_by=admin,
                 invite=invite,

@@ -25,6 +25,7 @@ from flask import (
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.wrappers import Response
 
+from webhook_service.addresses import normal_address
 from webhook_service.auth.passwords import SIGN_IN_REFUSED
 from webhook_service.errors import AuthRefused, AuthUnavailable
 from webhook_service.events import Account, Json
@@ -63,7 +64,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
     @views.post("/login")
     def sign_in() -> Response:
-        email = request.form.get("email", "").strip().lower()
+        email = normal_address(request.form.get("email", ""))
         if wait := attempts.seconds_to_wait(wiring, email):
             return not_signed_in(wiring, "too_many", f"Too many attempts. Try again in {minutes(wait)}.", 429, wait)
         try:
