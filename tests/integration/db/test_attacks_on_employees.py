@@ -152,8 +152,8 @@ def test_doctor_migrate_readyz_and_overview_name_an_open_table(
 FORGED = {
     "the_old_value": "select set_config('auth_sync.{0}', '{1}', {2})",
     "another_value": "select set_config('auth_sync.{0}', 'settings', {2})",
-    "the_transaction": "select set_config('auth_sync.{0}', encode(sha256(convert_to(':{0}:' || pg_current_xact_id()::text,"
-    " 'UTF8')), 'hex'), {2})",
+    "the_transaction": "select set_config('auth_sync.{0}',"
+    " encode(sha256(convert_to(':{0}:' || pg_current_xact_id()::text, 'UTF8')), 'hex'), {2})",
     "a_flag_of_an_earlier_transaction": "select set_config('auth_sync.{0}', current_setting('tests.earlier'), {2})",
 }  # fmt: skip
 """{forgery: statement that forges the flag {0} with the former value {1}}."""
