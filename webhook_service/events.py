@@ -90,6 +90,8 @@ class ActionOutcome(StrEnum):
     AUTH_UNAVAILABLE = "auth_unavailable"
     NOT_PERFORMED = "not_performed"
     """Auth answered with success, but the auth user does not have the change."""
+    CHANGED_BY_CLIENT = "changed_by_client"
+    """A client (anon, authenticated) wrote the e-mail or the link of the employee, and an admin must approve it."""
 
 
 @dataclass(frozen=True, slots=True)

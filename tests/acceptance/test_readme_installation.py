@@ -125,6 +125,7 @@ def installed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
             auth.sign_up("before@example.com", auto_confirm=True)
             hire(connection, "before@example.com")
             request.param(url, folder)  # the README's step 2
+            execute(url, of_readme(r"select auth_sync_protect_employees\(.*\);"))
             supabase = {"SUPABASE_URL": auth_api.url, "SUPABASE_SERVICE_ROLE_KEY": auth_api.key}
             with servers(url, folder) as start:
                 server = start(**supabase)  # step 3

@@ -75,6 +75,11 @@ ACTIONS = {
     "auth_refused": Meaning("failed", "Auth refused the call.", "Read the error, fix it, then replay this action."),
     "auth_unavailable": Meaning("failed", "Auth did not respond.", RETRIES),
     "not_performed": Meaning("failed", "Auth accepted the change, but did not keep it.", RETRIES),
+    "changed_by_client": Meaning(
+        "failed",
+        "A user wrote the employee's e-mail or login without proof.",
+        "If it is right, replay this action. If not, correct the employee (see docs/accounts.md).",
+    ),
 }
 
 OPERATIONS = {

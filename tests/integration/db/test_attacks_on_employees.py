@@ -1,6 +1,9 @@
 """Attacks on logins by roles that may write the employees table."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -8,11 +11,27 @@ from flask import Flask
 
 from tests.employees import Connection, employee, hire
 from tests.integration.breaking import locked
+from tests.integration.captured import auth_of, relay_all
+from tests.integration.db.test_callers_objects import TATTLE
 from tests.integration.doctoring import examined
 from tests.integration.outbound.test_mass_deactivation import company, entered, waiting
+from tests.integration.requested_actions import (
+    accounts_of,
+    actions,
+    banned,
+    linked,
+    outcomes,
+    perform_all,
+    run_until_idle,
+)
 from tests.integration.signing_in import Browser
 from webhook_service.db import migrate
 from webhook_service.doctor.findings import Level
+from webhook_service.errors import NotPossible
+from webhook_service.ledger.reconcile import reconcile
+from webhook_service.outbound.accounts import Accounts
+from webhook_service.outbound.candidates import without_login
+from webhook_service.policy import EmailOwner, Policy
 from webhook_service.ports import Database
 
 CLOSED = """
@@ -321,3 +340,267 @@ def test_migrate_protects_employees(connection: Connection, database_url: str) -
     again: list[str] = []
     migrate.migrate(database_url, protect_employees=True, protected=again.append, warned=warnings.append)
     assert (again, len(warnings)) == (ran, 1)
+
+
+OPENED = """
+grant select, insert, update, delete on employees to anon, authenticated;
+alter table employees disable row level security;
+"""
+AS_CLIENT = {
+    "set_role": ("set role authenticated", "reset role"),
+    "set_local_role": ("begin; set local role anon", "commit"),
+    "connection": ("set session authorization authenticated", "reset session authorization"),
+}
+"""{way: (statement that makes the session a client's, statement that ends it)}."""
+
+LINKS = {
+    "inserts_an_inactive_employee": ["insert into employees (auth_user_id, is_active) values ('{ceo}', false)"],
+    "inserts_and_deactivates": [
+        "insert into employees (auth_user_id) values ('{ceo}')",
+        "update employees set is_active = false where auth_user_id = '{ceo}'",
+    ],
+    "inserts_and_deletes": [
+        "insert into employees (auth_user_id) values ('{ceo}')",
+        "delete from employees where auth_user_id = '{ceo}'",
+    ],
+    "changes_the_link_of_an_inactive_employee": [
+        "update employees set auth_user_id = '{ceo}' where first_name = 'Left'"
+    ],
+    "changes_the_link_and_deactivates": [
+        "update employees set auth_user_id = '{ceo}', is_active = false where first_name = 'Mallory'"
+    ],
+    "changes_the_key_of_a_row_with_a_link": [
+        "insert into employees (auth_user_id) values ('{ceo}')",
+        "update employees set employee_id = 4711, is_active = false where auth_user_id = '{ceo}'",
+        "update employees set is_active = true where auth_user_id = '{ceo}'",
+        "update employees set is_active = false where auth_user_id = '{ceo}'",
+    ],
+}  # fmt: skip
+
+
+@contextmanager
+def as_client(connection: Connection, way: str = "set_role") -> Iterator[None]:
+    begin, end = AS_CLIENT[way]
+    connection.execute(begin.encode())
+    yield
+    connection.execute(end.encode())
+
+
+@pytest.mark.parametrize("way", AS_CLIENT)
+@pytest.mark.parametrize("attack", LINKS)
+def test_a_client_that_writes_a_link_bans_nobody(
+    database_url: str, connection: Connection, database: Database, attack: str, way: str
+) -> None:
+    """A link that a client wrote bans nobody: not at once, not with the next event, and not by reconciliation."""
+    connection.execute(OPENED)
+    hire(connection, first_name="Left", is_active=False)
+    hire(connection, first_name="Mallory")
+    with auth_of(database_url) as auth:
+        ceo = auth.admin_create("ceo@example.com")
+        relay_all(database)
+        with as_client(connection, way):
+            for statement in LINKS[attack]:
+                connection.execute(statement.format(ceo=ceo).encode())
+        accounts = accounts_of(database_url, database)
+        perform_all(accounts)
+        assert banned(connection) == set()
+        rename(connection, ceo)
+        run_until_idle(accounts, database)
+        reconcile(database, Policy(), requested_by="test", dry_run=False)
+        run_until_idle(accounts, database)
+    assert banned(connection) == set()
+    assert {outcome for _, _, outcome in outcomes(connection, ceo)} <= {"changed_by_client", "stale"}
+
+
+def test_a_link_of_another_role_or_of_the_service_still_bans(
+    database_url: str, connection: Connection, database: Database
+) -> None:
+    """A link of a privileged role bans an inactive employee, and so does one of the service in a client's insert."""
+    connection.execute(OPENED)
+    with auth_of(database_url) as auth:
+        joe, jane = auth.admin_create("joe@example.com"), auth.admin_create("jane@example.com")
+        relay_all(database)
+    hire(connection, auth_user_id=joe, is_active=False)
+    with as_client(connection):
+        hire(connection, "jane@example.com")
+    connection.execute("update employees set is_active = false where auth_user_id = %s", [jane])
+    perform_all(accounts_of(database_url, database))
+    assert banned(connection) == {joe, jane}
+
+
+def test_a_client_that_links_a_banned_login_does_not_lift_the_ban(
+    database_url: str, connection: Connection, database: Database
+) -> None:
+    """A dismissed person who moves the login to an active employee stays banned."""
+    connection.execute(OPENED)
+    accounts = accounts_of(database_url, database)
+    with auth_of(database_url) as auth:
+        jane_id, jane = linked(connection, database, auth, "jane@example.com")
+    connection.execute("update employees set is_active = false")
+    run_until_idle(accounts, database)
+    with as_client(connection):
+        connection.execute("update employees set auth_user_id = null where employee_id = %s", [jane_id])
+        hire(connection, auth_user_id=jane)
+    run_until_idle(accounts, database)
+    assert banned(connection) == {jane}
+
+
+@pytest.mark.parametrize("owner", EmailOwner)
+@pytest.mark.parametrize("way", AS_CLIENT)
+def test_a_client_that_changes_its_email_is_not_confirmed(
+    database_url: str, connection: Connection, database: Database, owner: EmailOwner, way: str
+) -> None:
+    """An e-mail that a client wrote is never sent to Auth by itself: not at once, and not with a later event."""
+    jane_id, jane, accounts = self_service(database_url, connection, database, owner)
+    with as_client(connection, way):
+        connection.execute("update employees set email = 'mallory@example.com' where employee_id = %s", [jane_id])
+        connection.execute("update employees set email = 'ceo@example.com' where employee_id = %s", [jane_id])
+    rename(connection, jane)
+    run_until_idle(accounts, database)
+    assert email_of(connection, jane) == "jane@example.com"
+    waiting_now = [each for each in actions(connection, jane) if each["outcome"] == "changed_by_client"]
+    assert [(each["request_data"]["email"], each["next_attempt_at"]) for each in waiting_now] == [
+        ("ceo@example.com", None)
+    ]
+
+
+def test_a_client_that_overtakes_an_admins_change_is_not_confirmed(
+    database_url: str, connection: Connection, database: Database
+) -> None:
+    """A pending change of an admin does not carry the e-mail that a client writes before the change is performed."""
+    jane_id, jane, accounts = self_service(database_url, connection, database, EmailOwner.EMPLOYEES)
+    connection.execute("update employees set email = 'new@example.com' where employee_id = %s", [jane_id])
+    with as_client(connection):
+        connection.execute("update employees set email = 'ceo@example.com' where employee_id = %s", [jane_id])
+    run_until_idle(accounts, database)
+    assert email_of(connection, jane) == "jane@example.com"
+    connection.execute("update employees set email = 'new@example.com' where employee_id = %s", [jane_id])
+    run_until_idle(accounts, database)
+    assert email_of(connection, jane) == "new@example.com"
+
+
+def test_an_admin_approves_what_was_shown_and_nothing_that_a_client_wrote_since(
+    database_url: str, connection: Connection, database: Database
+) -> None:
+    """A replay approves the e-mail of the action. An e-mail that the client wrote later waits for another approval."""
+    jane_id, jane, accounts = self_service(database_url, connection, database, EmailOwner.EMPLOYEES)
+    with as_client(connection):
+        connection.execute("update employees set email = 'mallory@example.com' where employee_id = %s", [jane_id])
+    [shown] = actions(connection, jane)
+    with as_client(connection):
+        connection.execute("update employees set email = 'ceo@example.com' where employee_id = %s", [jane_id])
+    with pytest.raises(NotPossible):
+        accounts.perform_again(shown, "ann")
+    assert email_of(connection, jane) == "jane@example.com"
+    accounts.perform_again(actions(connection, jane)[-1], "ann")
+    assert email_of(connection, jane) == "ceo@example.com"
+
+
+def test_an_admin_drops_what_a_client_wrote(database_url: str, connection: Connection, database: Database) -> None:
+    """A dropped e-mail is replaced by that of the login, a dropped link is removed, and nothing waits any more."""
+    jane_id, jane, accounts = self_service(database_url, connection, database, EmailOwner.EMPLOYEES)
+    with auth_of(database_url) as auth:
+        ceo = auth.admin_create("ceo@example.com")
+    relay_all(database)
+    with as_client(connection):
+        connection.execute("update employees set email = 'ceo@example.com' where employee_id = %s", [jane_id])
+        fake = hire(connection, auth_user_id=ceo, is_active=False)
+    for action in actions(connection):
+        assert database.call("auth_sync_drop_client_change_v1", p_event_id=action["event_id"], p_requested_by="ann")
+        assert not database.call("auth_sync_drop_client_change_v1", p_event_id=action["event_id"], p_requested_by="ann")
+    run_until_idle(accounts, database)
+    assert employee(connection, jane_id)["email"] == email_of(connection, jane) == "jane@example.com"
+    assert (employee(connection, fake)["auth_user_id"], banned(connection)) == (None, set())
+    assert {status for _, status, _ in outcomes(connection)} == {"SUCCESS"}
+
+
+def test_a_bulk_replay_does_not_approve_what_a_client_wrote(
+    database_url: str, connection: Connection, database: Database
+) -> None:
+    """A bulk replay of all failures leaves the changes of clients out, unless the filter has their outcome."""
+    jane_id, *_ = self_service(database_url, connection, database, EmailOwner.EMPLOYEES)
+    with as_client(connection):
+        connection.execute("update employees set email = 'ceo@example.com' where employee_id = %s", [jane_id])
+    for filter, matched in (({"status": "FAILED"}, 0), ({"outcome": "changed_by_client"}, 1)):
+        assert database.call("auth_sync_bulk_preview_v1", p_filter=filter, p_limit=1)["matched"] == matched
+
+
+def test_a_client_that_writes_an_email_gets_no_login_with_it(connection: Connection, database: Database) -> None:
+    """`provision` offers no login for an e-mail that a client wrote, until another role has written it."""
+    connection.execute(OPENED)
+    jane_id = hire(connection, "jane@example.com")
+    with as_client(connection):
+        connection.execute("update employees set email = 'mallory@example.com'")
+        hire(connection, "mallory2@example.com")
+    assert without_login(database.call, orphans=True) == []
+    connection.execute("update employees set email = 'new@example.com' where employee_id = %s", [jane_id])
+    assert [each.email for each in without_login(database.call, orphans=True)] == ["new@example.com"]
+
+
+def self_service(url: str, connection: Connection, database: Database, owner: EmailOwner) -> tuple[int, UUID, Accounts]:
+    """Jane's employee and login, on a table that clients may write."""
+    connection.execute(OPENED)
+    migrate.migrate(url, policy=Policy(email_owner=owner))
+    with auth_of(url) as auth:
+        jane_id, jane = linked(connection, database, auth, "jane@example.com")
+    return jane_id, jane, accounts_of(url, database, owner=owner)
+
+
+def rename(connection: Connection, user: UUID) -> None:
+    """Change the name in Auth, which makes an event."""
+    connection.execute('update auth.users set raw_user_meta_data = \'{"first_name": "Eve"}\' where id = %s', [user])
+
+
+def email_of(connection: Connection, user: UUID) -> str:
+    found = connection.execute("select email from auth.users where id = %s", [user]).fetchone()
+    assert found is not None
+    return str(found["email"])
+
+
+BEFORE_PG_CATALOG = (
+    TATTLE
+    + "".join(
+        f"""
+create function hrs.equal_{name}({kind}, {kind}) returns boolean language plpgsql as
+  $$ begin perform hrs.tattle(); return $1 operator(pg_catalog.=) $2; end $$;
+create operator hrs.= (leftarg = {kind}, rightarg = {kind}, function = hrs.equal_{name});
+"""
+        for name, kind in (
+            ("int8", "bigint"),
+            ("uuid", "uuid"),
+            ("tid", "tid"),
+            ("boolean", "boolean"),
+            ("text", "text"),
+        )
+    )
+    + "".join(
+        f"create domain hrs.{name} as pg_catalog.{name} check (hrs.tattle());"
+        for name in ("uuid", "text", "jsonb", "int8", "timestamptz")
+    )
+)
+WRITES = {
+    "writes": """select auth_sync_write_employees_v1(jsonb_build_array(jsonb_build_object('employee_id', {id}, 'wanted',
+      jsonb_build_object('email', 'x@example.com', 'auth_user_id', gen_random_uuid(), 'orphaned_at', now()))))""",
+    "deactivates": "select auth_sync_set_active_v1({id}, false, 'admin')",
+    "inserts": """select auth_sync_insert_employee_v1('{{"email": "y@example.com", "first_name": "Y"}}')""",
+    "moves_a_login": """select auth_sync_move_login_v1({id}, '{user}', 'ann')""",
+}
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_an_object_in_the_owners_search_path_is_not_run_by_the_service(
+    connection: Connection, database: Database, database_url: str, write: str
+) -> None:
+    """A write under the search_path of the owner runs no operator and no type of another role in it."""
+    with auth_of(database_url) as auth:
+        _, user = linked(connection, database, auth, "jane@example.com")
+    connection.execute("update employees set is_active = false")
+    jane_id = hire(connection, "jane@example.com")
+    connection.execute(f"{OTHER_ROLE} drop schema if exists hrs cascade; create schema hrs authorization hr".encode())
+    connection.execute(BEFORE_PG_CATALOG.encode())
+    name = connection.info.dbname
+    connection.execute(f"alter role postgres in database {name} set search_path = hrs, pg_catalog, public".encode())
+    reported: list[str | None] = []
+    connection.add_notice_handler(lambda notice: reported.append(notice.message_primary))
+    connection.execute(WRITES[write].format(id=jane_id, user=user).encode())
+    assert [line for line in reported if line is not None and "run as" in line] == []

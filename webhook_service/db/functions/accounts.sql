@@ -26,6 +26,7 @@ language sql stable security definer set search_path = '' as $$
     from (select f.employee_id, public.auth_sync_normal_v1(f.email) as email
             from public.find_employees_without_auth() as f
            where f.employee_id > p_after and f.email like '%_@_%' and (p_orphans or f.orphaned_at is null)
+             and public.auth_sync_changed_by_v1(f.employee_id, null, public.auth_sync_normal_v1(f.email)) is null
            order by f.employee_id limit p_limit) as page
 $$;
 
@@ -65,7 +66,7 @@ declare
   new_id bigint;
 begin
   perform set_config('search_path', public.auth_sync_owner_path_v1(), true);  -- the triggers of the table's owner expect it
-  execute format('insert into public.employees (%s) select %s from jsonb_populate_record(null::public.employees, $1) returning employee_id',
+  execute format('insert into public.employees (%s) select %s from pg_catalog.jsonb_populate_record(null::public.employees, $1) returning employee_id',
                  columns, columns) into new_id using p_employee;
   perform set_config('search_path', 'pg_catalog, pg_temp', true);
   if new_id is null then

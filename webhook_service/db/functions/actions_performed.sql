@@ -3,17 +3,21 @@
 -- (webhook_service/outbound/actions.py), outside of any transaction.
 
 -- Returns the data that decides a claimed action: {event_id, operation, auth_user_id, employee_id, request_data, attempts, "employee": the
--- employee of auth_sync_employee_of_action_v1, or null, "sent": [the e-mails that earlier actions sent to Auth for this user]}.
+-- employee of auth_sync_employee_of_action_v1, or null, "sent": [the e-mails that earlier actions sent to Auth for this user]}. A link that a
+-- client wrote does not count as a link, and an e-mail that a client wrote is null, until an admin has approved them.
 create or replace function public.auth_sync_action_json_v1(p_entry public.integration_sync_log) returns jsonb
 language sql stable security definer set search_path = '' as $$
   select jsonb_build_object(
     'event_id', p_entry.event_id, 'operation', p_entry.operation, 'auth_user_id', p_entry.auth_user_id,
     'employee_id', p_entry.employee_id, 'request_data', p_entry.request_data, 'attempts', p_entry.attempts,
     'employee', (select jsonb_build_object('employee_id', e.employee_id, 'is_active', e.is_active is not false,
-                                           'email', public.auth_sync_normal_v1(e.email::text))
+                                           'email', case when public.auth_sync_changed_by_v1(e.employee_id, null, public.auth_sync_normal_v1(e.email::text)) is null
+                                                         then public.auth_sync_normal_v1(e.email::text) end)
                    from public.employees e
                   where e.employee_id = public.auth_sync_employee_of_action_v1(p_entry.auth_user_id, case
-                    when p_entry.operation in ('disable_auth_user', 'enable_auth_user') then p_entry.employee_id end)),
+                    when p_entry.operation in ('disable_auth_user', 'enable_auth_user') then p_entry.employee_id end)
+                    and (e.auth_user_id is distinct from p_entry.auth_user_id
+                         or public.auth_sync_changed_by_v1(e.employee_id, e.auth_user_id, null) is null)),
     'sent', (select coalesce(jsonb_agg(distinct a.request_data ->> 'email'), '[]') from public.integration_sync_log a
               where a.auth_user_id = p_entry.auth_user_id and a.operation = 'update_auth_email' and a.id < p_entry.id
                 and p_entry.operation = a.operation))
@@ -39,7 +43,8 @@ begin
     newest := p_entry.id;
   else
     select max(id) into newest from public.integration_sync_log
-     where auth_user_id = p_entry.auth_user_id and status <> 'SUCCESS' and direction = 'outbound' and operation = any (kind);
+     where auth_user_id = p_entry.auth_user_id and status <> 'SUCCESS' and direction = 'outbound' and operation = any (kind)
+       and (outcome is distinct from 'changed_by_client' or id = p_entry.id);
     update public.integration_sync_log
        set status = 'SUCCESS', outcome = 'stale', error_message = null, next_attempt_at = null, lease = null, leased_until = null,
            completed_at = now()
@@ -121,7 +126,15 @@ begin
   perform pg_advisory_xact_lock(5093387412675531204);
   select * into entry from public.integration_sync_log
    where event_id = p_event_id and direction = 'outbound' and status <> 'SUCCESS' and (leased_until is null or leased_until < now());
-  return case when found then public.auth_sync_take_action_v1(entry, p_lease, p_lease_seconds) end;
+  if not found then
+    return null;
+  end if;
+  if entry.outcome = 'changed_by_client' then  -- the admin approves what the client wrote, if it has not changed since
+    delete from public.auth_sync_client_changes c
+     where c.employee_id = entry.employee_id
+       and (c.changed = 'auth_user_id' and c.value = entry.auth_user_id::text or c.changed = 'email' and c.value = entry.request_data ->> 'email');
+  end if;
+  return public.auth_sync_take_action_v1(entry, p_lease, p_lease_seconds);
 end $$;
 
 -- Requests an action for the employee's current state if the user has a newer action than p_event_id. A relay calls it if it has called

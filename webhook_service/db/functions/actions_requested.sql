@@ -29,7 +29,7 @@ $$;
 -- Enters actions: [{operation, auth_user_id, employee_id, data}]. They are bulk if the transaction has entered more than twenty actions,
 -- including these. Bans of an unusual share of the company are held instead (held_actions.sql), unless an admin has confirmed them: then
 -- p_via is admin, or the transaction has the flag confirmed=admin or confirmed=reconcile. After a transaction has held bans, its further bans are held too. A held
--- ban is dropped if its auth user gets a newer action.
+-- ban is dropped if its auth user gets a newer action. Actions that follow from a client's change wait for an admin (client_changes.sql).
 create or replace function public.auth_sync_enter_actions_v1(p_actions jsonb, p_via text) returns void
 language plpgsql security definer set search_path = '' as $$
 #variable_conflict use_variable
@@ -39,6 +39,10 @@ declare
                          when public.auth_sync_has_flag_v1('confirmed=reconcile') then 'reconcile' else '' end;
   bans jsonb;
 begin
+  p_actions := public.auth_sync_await_admin_v1(p_actions, p_via);
+  if p_actions = '[]' then
+    return;
+  end if;
   perform set_config('auth_sync.actions', so_far::text, true);
   select jsonb_agg(a) into bans from jsonb_array_elements(p_actions) as a where a ->> 'operation' = 'disable_auth_user';
   if bans is not null and confirmed = '' and p_via <> 'admin'
@@ -132,7 +136,26 @@ declare
   renumbered jsonb;
   has_new_ids boolean := false;
   employees_own_email boolean;  -- assigned in the body, where an error is caught
+  client text;
 begin
+  client := public.auth_sync_client_v1();
+  if client is not null and public.auth_sync_has_flag_v1('own_write') then
+    client := null;  -- this service writes employees in a client's transaction
+  end if;
+  if client is not null and tg_op = 'INSERT' then
+    perform public.auth_sync_record_client_changes_v1((
+      select coalesce(jsonb_agg(jsonb_build_object('employee_id', n.employee_id, 'auth_user_id', n.auth_user_id, 'email', n.email)), '[]')
+        from after_rows n where n.auth_user_id is not null or n.email is not null), client);
+  elsif client is not null and tg_op = 'UPDATE' then
+    perform public.auth_sync_record_client_changes_v1((
+      select coalesce(jsonb_agg(jsonb_build_object(
+               'employee_id', n.employee_id,
+               'auth_user_id', case when n.auth_user_id is distinct from o.auth_user_id then n.auth_user_id end,
+               'email', case when n.email::text is distinct from o.email::text then n.email end)), '[]')
+        from after_rows n full join before_rows o on o.employee_id = n.employee_id
+       where n.employee_id is not null
+         and (n.auth_user_id is distinct from o.auth_user_id or n.email::text is distinct from o.email::text)), client);
+  end if;
   if tg_op = 'UPDATE' then
     if not exists (
       select from after_rows n full join before_rows o on o.employee_id = n.employee_id
@@ -146,6 +169,15 @@ begin
                             where (n.employee_id = o.employee_id) is not true);
   end if;
   select not columns ? 'email' into employees_own_email from public.auth_sync_settings;
+  if client is null and tg_op = 'UPDATE' and exists (select from public.auth_sync_client_changes) then
+    delete from public.auth_sync_client_changes c  -- another role has written the value since
+     using (select n.employee_id, n.email::text is distinct from o.email::text as has_new_email,
+                   n.auth_user_id is distinct from o.auth_user_id as has_new_link
+              from after_rows n full join before_rows o on o.employee_id = n.employee_id
+             where coalesce(n.employee_id = o.employee_id, false)
+               and (n.auth_user_id, n.email::text) is distinct from (o.auth_user_id, o.email::text) offset 0) as w
+     where c.employee_id = w.employee_id and case c.changed when 'email' then w.has_new_email else w.has_new_link end;
+  end if;
   if tg_op = 'INSERT' then
     with requested as (
       select case when n.is_active is false then 'disable_auth_user' else 'enable_auth_user' end as operation, n.auth_user_id, n.employee_id,

@@ -21,7 +21,8 @@ begin
   begin
     perform from public.employees e where e.employee_id = p_employee_id for no key update;
     perform set_config('search_path', public.auth_sync_owner_path_v1(), true);
-    update public.employees e set is_active = p_is_active where e.employee_id = p_employee_id and e.is_active is distinct from p_is_active;
+    update public.employees e set is_active = p_is_active  -- the operators of pg_catalog, because of the owner's search_path
+     where e.employee_id operator(pg_catalog.=) p_employee_id and coalesce(e.is_active operator(pg_catalog.<>) p_is_active, true);
     perform set_config('search_path', 'pg_catalog, pg_temp', true);
     set constraints all immediate;
   exception when others or assert_failure then
@@ -38,12 +39,14 @@ begin
   if changed.auth_user_id is not null and changed.is_active is not distinct from p_is_active then
     select event_id into action from public.integration_sync_log
      where auth_user_id = changed.auth_user_id and status <> 'SUCCESS' and direction = 'outbound' and operation = wanted
+       and outcome is distinct from 'changed_by_client'
      order by id desc limit 1;
     if not found then
       perform public.auth_sync_enter_actions_v1(jsonb_build_array(jsonb_build_object(
         'operation', wanted, 'auth_user_id', changed.auth_user_id, 'employee_id', p_employee_id)), p_via);
       select event_id into action from public.integration_sync_log
        where auth_user_id = changed.auth_user_id and status <> 'SUCCESS' and direction = 'outbound' and operation = wanted
+         and outcome is distinct from 'changed_by_client'
        order by id desc limit 1;
     end if;
   end if;

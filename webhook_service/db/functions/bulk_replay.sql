@@ -17,6 +17,8 @@ language sql stable set search_path = '' as $$
          when true then ' and status = ''FAILED'' and next_attempt_at is null'
          when false then ' and (status <> ''FAILED'' or next_attempt_at is not null)' else '' end
     || ' and (direction = ''inbound'' or direction = ''outbound'' and status = ''FAILED'')'
+    -- A replay approves the change of a client, so it must be asked for.
+    || case when p_filter ->> 'outcome' = 'changed_by_client' then '' else ' and outcome is distinct from ''changed_by_client''' end
     || format(' and id > %s and id < %s', r.above, r.below)
     from public.auth_sync_id_range_v1(p_filter) as r
 $$;

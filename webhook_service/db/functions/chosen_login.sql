@@ -71,7 +71,7 @@ begin
   end if;
   begin
     perform set_config('search_path', public.auth_sync_owner_path_v1(), true);
-    update public.employees e set auth_user_id = null where e.auth_user_id = p_auth_user_id;
+    update public.employees e set auth_user_id = null where e.auth_user_id operator(pg_catalog.=) p_auth_user_id;
     perform set_config('search_path', 'pg_catalog, pg_temp', true);
     chosen := public.auth_sync_choose_v1(p_employee_id, p_auth_user_id, p_requested_by);
     if chosen ? 'refused' then

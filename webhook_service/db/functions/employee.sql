@@ -85,7 +85,8 @@ $$;
 -- Writes employees. p_rows is [{"employee_id", "wanted": {column: value}}]. Returns the written rows, [{column: value}], without the changes
 -- of triggers that run after the statement. A statement sets only the columns that differ, because a trigger "update of <column>" of the
 -- table's owner runs for each column that is set, even if the value does not change. So there is one statement for each set of columns. The
--- triggers expect the search_path of the owner, and the caller cannot choose it.
+-- triggers expect the search_path of the owner, and the caller cannot choose it. A schema of another role may stand before pg_catalog in it,
+-- so each statement under this path names the schema of every type, function and operator.
 create or replace function public.auth_sync_write_employees_v1(p_rows jsonb) returns jsonb
 language plpgsql security definer set search_path = '' as $$
 #variable_conflict use_variable
@@ -106,22 +107,27 @@ begin
      where d.columns <> '{}'
      group by d.columns order by d.columns
   loop
+    if public.auth_sync_client_v1() is not null then
+      perform public.auth_sync_set_flag_v1('own_write');  -- the client did not write these values
+    end if;
     perform set_config('search_path', public.auth_sync_owner_path_v1(), true);
     execute format(
       'with written as (update public.employees e set (%s) = row(%s)'  -- by ctid, so that each row is searched separately
       '  from (select w.*, found.place'
-      '          from pg_catalog.jsonb_to_recordset($1) as w (employee_id bigint, email text, first_name text, last_name text,'
-      '                                                       auth_user_id uuid, orphaned_at timestamptz, orphaned_auth_user_id uuid)'
+      '          from pg_catalog.jsonb_to_recordset($1) as w (employee_id pg_catalog.int8, email pg_catalog.text,'
+      '                                                       first_name pg_catalog.text, last_name pg_catalog.text,'
+      '                                                       auth_user_id pg_catalog.uuid, orphaned_at pg_catalog.timestamptz,'
+      '                                                       orphaned_auth_user_id pg_catalog.uuid)'
       '         cross join lateral ('
-      '           select f.ctid as place from public.employees f where f.employee_id = w.employee_id offset 0) as found'
+      '           select f.ctid as place from public.employees f where f.employee_id operator(pg_catalog.=) w.employee_id offset 0) as found'
       '        offset 0) as w'
-      ' where e.ctid = w.place'
+      ' where e.ctid operator(pg_catalog.=) w.place'
       ' returning pg_catalog.jsonb_build_object(''email'', e.email, ''first_name'', e.first_name, ''last_name'', e.last_name,'
       '   ''auth_user_id'', e.auth_user_id, ''orphaned_at'', e.orphaned_at, ''orphaned_auth_user_id'', e.orphaned_auth_user_id) as became)'
       ' select pg_catalog.jsonb_agg(w.became) from written w',
       (select string_agg(quote_ident(c.name), ', ') from unnest(part.columns) as c (name)),
       (select string_agg('w.' || quote_ident(c.name), ', ') from unnest(part.columns) as c (name))) into written using part.rows;
-    perform set_config('search_path', 'pg_catalog, pg_temp', true);
+    perform set_config('search_path', 'pg_catalog, pg_temp', true), set_config('auth_sync.own_write', '', true);
     in_all := in_all || coalesce(written, '[]');
   end loop;
   return in_all;

@@ -30,7 +30,7 @@ begin
         p_error_message is not null
         and p_outcome is not null and case p_direction
           when 'inbound' then p_outcome in ('ambiguous', 'already_linked', 'email_taken', 'employee_rejected', 'unreadable', 'not_applied')
-          when 'outbound' then p_outcome in ('user_not_found', 'email_taken', 'auth_refused', 'auth_unavailable', 'not_performed')
+          when 'outbound' then p_outcome in ('user_not_found', 'email_taken', 'auth_refused', 'auth_unavailable', 'not_performed', 'changed_by_client')
           else p_outcome in ('incomplete', 'interrupted') end
       else false end;
 end $$;

@@ -81,6 +81,19 @@ comment on column public.auth_sync_settings.autoconfirm is
 comment on column public.auth_sync_settings.link_unproven is
   'LINK_UNPROVEN_EMAILS of the service: whether an e-mail links auth users although Auth confirms it without proof';
 
+-- The links and e-mails of employees that clients (anon, authenticated) wrote.
+create table if not exists public.auth_sync_client_changes (
+  employee_id bigint not null,
+  changed text not null check (changed in ('email', 'auth_user_id')),
+  value text not null,
+  role text not null,
+  changed_at timestamptz not null default now(),
+  primary key (employee_id, changed)
+);
+alter table public.auth_sync_client_changes enable row level security;
+comment on table public.auth_sync_client_changes is
+  'webhook-service: the links and e-mails of employees that a client (anon, authenticated) wrote; their actions wait for an admin';
+
 -- The relays, with the time of the last pass of each.
 create table if not exists public.auth_sync_relays (
   relay text primary key,
