@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
+import httpx
 
 from tests.acceptance.conftest import Server, servers
 from tests.acceptance.malformed_requests import EVERYTHING
@@ -32,8 +33,10 @@ from tests.acceptance.raw_http import (
     statuses,
     until_closed,
 )
+from tests.integration.signing_in import TOKEN
 from webhook_service.db import embedded, migrate
 from webhook_service.settings import DEFAULT_MAX_BODY_BYTES
+from webhook_service.web.attempts import ATTEMPTS
 
 CHUNKED = head_of("Transfer-Encoding: chunked", "Connection: close")
 CHUNK = b"1\r\nx\r\n"
@@ -162,6 +165,56 @@ def unread_answers(url: str) -> Score:
             return Score(1, 1)
 
 
+def half_closes(url: str) -> Score:
+    """Clients that close their direction after a webhook. The server must answer them."""
+    held = 0
+    for _ in range(200):
+        with connected(url) as client:
+            send(client, signed_request())
+            half_close(client)
+            held += statuses(until_closed(client)) == [200]
+    return Score(200, held)
+
+
+def readiness_probes(url: str) -> Score:
+    with ExitStack() as stack:
+        probes = connect_many(url, head_of(target="GET /readyz HTTP/1.1"), 300, stack)
+        return Score(300, sum(statuses(answer_from(probe)) in ([200], [503]) for probe in probes))
+
+
+def guessed_keys(url: str) -> Score:
+    """Wrong admin keys over the API, of which only the first ones may be judged."""
+    with httpx.Client(base_url=url, timeout=PATIENCE_SECONDS) as client:
+        guesses = [{"Authorization": f"Bearer guess-{number}"} for number in range(500)]
+        found = [client.get("/admin/api/summary", headers=guess).status_code for guess in guesses]
+    return Score(500, found.count(429) + min(found.count(401), ATTEMPTS))
+
+
+def throttled_sign_ins(url: str) -> Score:
+    """Sign-ins with many e-mails from an address that must wait."""
+    with httpx.Client(base_url=url, timeout=PATIENCE_SECONDS) as client:
+        token = TOKEN.search(client.get("/admin/login").text)
+        form = {"csrf_token": token[1] if token is not None else "", "password": "x"}
+        found = [client.post("/admin/login", data=form | {"email": f"{n}@example.com"}).status_code for n in range(500)]
+    return Score(500, found.count(429) + min(found.count(401), ATTEMPTS))
+
+
+def large_forms(url: str) -> Score:
+    bodies = [b"a&" * 450_000, b"key=" + b"%41" * 300_000, b"key=" + b"a" * 900_000, b"a=1&" * 15_000]
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    with httpx.Client(base_url=url, headers=headers, timeout=PATIENCE_SECONDS) as client:
+        found = [client.post("/admin/login", content=bodies[n % 4]).status_code for n in range(100)]
+    return Score(100, found.count(413))
+
+
+def forged_hosts(url: str) -> Score:
+    """Responses, among them redirects, to a Host header that none of them may repeat."""
+    targets = ["/admin", "/admin/", "/admin/auth-sync", "/admin/login", "/admin/api/docs", "/webhook/auth/", "/x"] * 10
+    with httpx.Client(base_url=url, headers={"Host": "evil.example"}, timeout=PATIENCE_SECONDS) as client:
+        answers = [client.get(target) for target in targets]
+    return Score(len(targets), sum("evil.example" not in f"{answer.headers}{answer.text}" for answer in answers))
+
+
 ATTACKS: dict[str, Attack] = {
     "a body of 1 MB in 1-byte chunks": chunks_under_the_limit,
     "a body of 5 MB in 1-byte chunks": chunks_over_the_limit,
@@ -175,6 +228,12 @@ ATTACKS: dict[str, Attack] = {
     "200 connections that send empty lines after a request": empty_lines,
     "64 MB of a header, of trailers, of a chunk's extension": endless_heads,
     "100 MB of pipelined requests whose answers are not read": unread_answers,
+    "200 webhooks of clients that half-close": half_closes,
+    "300 readiness probes at once": readiness_probes,
+    "500 guesses of the admin key over the API": guessed_keys,
+    "500 sign-ins with many e-mails": throttled_sign_ins,
+    "100 forms of 60 kB to 900 kB": large_forms,
+    "70 forged Host headers": forged_hosts,
 }
 
 
@@ -199,12 +258,13 @@ def slowest_webhook(url: str, attack: "Future[Score]") -> float:
 
 
 @contextmanager
-def attacked_server() -> Iterator[Server]:
+def attacked_server(**settings: str) -> Iterator[Server]:
+    """Run a server with one worker on an embedded PostgreSQL, with further settings."""
     with tempfile.TemporaryDirectory(prefix="ws-") as name, embedded.running(Path(name)) as environment:
         url = environment["DATABASE_URL"]
         migrate.migrate(url)
         with servers(url, Path(name)) as start:
-            yield start(WEB_CONCURRENCY="1")
+            yield start(WEB_CONCURRENCY="1", **settings)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
