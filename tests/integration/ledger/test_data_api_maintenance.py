@@ -205,6 +205,7 @@ def test_doctor_examines(database: Database, person: Person) -> None:
             "employees",
             "triggers",
             "rights",
+            "employees_rights",
             "settings",
             "clock",
             "sender",
