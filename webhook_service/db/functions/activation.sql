@@ -38,6 +38,7 @@ begin
   if changed.auth_user_id is not null and changed.is_active is not distinct from p_is_active then
     select event_id into action from public.integration_sync_log
      where auth_user_id = changed.auth_user_id and status <> 'SUCCESS' and direction = 'outbound' and operation = wanted
+       and not (status = 'PENDING' and changes ? 'sessions_end_again_at')  -- a performed ban is no longer open here
      order by id desc limit 1;
     if not found then
       perform public.auth_sync_enter_actions_v1(jsonb_build_array(jsonb_build_object(

@@ -79,8 +79,8 @@ end $$;
 -- which the action was entered. Returns null if there is neither.
 create or replace function public.auth_sync_employee_of_action_v1(p_auth_user_id uuid, p_employee_id bigint) returns bigint
 language sql stable security definer set search_path = '' as $$
-  select coalesce((select e.employee_id from public.employees e where e.auth_user_id = p_auth_user_id),
-                  (select e.employee_id from public.employees e where e.employee_id = p_employee_id))
+  select coalesce((select e.employee_id from public.employees e where e.auth_user_id = auth_sync_employee_of_action_v1.p_auth_user_id),
+                  (select e.employee_id from public.employees e where e.employee_id = auth_sync_employee_of_action_v1.p_employee_id))
 $$;
 
 -- Holds the bans of these logins for an admin, because another active employee may own them: [{auth_user_id, employee_id}].
