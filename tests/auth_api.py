@@ -5,7 +5,7 @@ rest of its request fails, and accepts any password for a new user. Unlike the r
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl
@@ -42,7 +42,8 @@ class Refusal(Exception):
 class AuthApi:
     """The API. If `honours_id` is False, it acts as an Auth that is too old to read a new user's id from the request.
 
-    `factors` are the factors of the user who signs in.
+    `factors` are the factors of the user who signs in. `autoconfirm` is the setting `mailer_autoconfirm`.
+    `during_sign_in` is called between the check of the ban and the new session.
     """
 
     def __init__(
@@ -52,12 +53,14 @@ class AuthApi:
         honours_id: bool = True,
         factors: Sequence[Json] = (),
         autoconfirm: bool = False,
+        during_sign_in: Callable[[], object] = lambda: None,
     ) -> None:
         self._auth = Auth(connection)
         self._connection = connection
         self._honours_id = honours_id
         self._factors = list(factors)
         self._autoconfirm = autoconfirm
+        self._during_sign_in = during_sign_in
 
     def answer(self, method: str, path: str, query: str, body: dict[str, Json]) -> Json:
         """The JSON of a 200 response. Raises Refusal, and psycopg's errors if the database fails."""
@@ -102,6 +105,7 @@ class AuthApi:
             raise Refusal(400, "invalid_credentials", "Invalid login credentials")
         if user["email_confirmed_at"] is None:
             raise Refusal(400, "email_not_confirmed", "Email not confirmed")
+        self._during_sign_in()  # Auth has checked the ban, and now hashes the password
         self._auth.sign_in(user["id"])
         query = "select id from auth.sessions where user_id = %s order by created_at desc limit 1"
         [session] = self._connection.execute(query, [user["id"]]).fetchone() or [None]

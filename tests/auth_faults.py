@@ -97,6 +97,8 @@ class AuthServer:
         """The factors of a user who signs in by password."""
         self.autoconfirm = False
         """Whether sign-ups are confirmed at once."""
+        self.during_sign_in: Callable[[], object] = lambda: None
+        """Called between the check of the ban and the insert of the session. Auth hashes the password there."""
         self.before: Callable[[Call], None] | None = None
         self.after: Callable[[Call], None] | None = None
         self.over = threading.Event()

@@ -95,7 +95,11 @@ class Handler(BaseHTTPRequestHandler):
                 self._connection = psycopg.connect(self.server.database_url, autocommit=True)
                 self._connection.execute(f"set statement_timeout = {STATEMENT_TIMEOUT:d}")
             api = AuthApi(
-                self._connection, honours_id=double.honours_id, factors=double.factors, autoconfirm=double.autoconfirm
+                self._connection,
+                honours_id=double.honours_id,
+                factors=double.factors,
+                autoconfirm=double.autoconfirm,
+                during_sign_in=double.during_sign_in,
             )
             if (call.method, call.path) == ("POST", "/logout"):
                 api.sign_out(self.headers.get("Authorization", "").removeprefix("Bearer "))

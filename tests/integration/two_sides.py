@@ -57,7 +57,9 @@ update integration_sync_log set leased_until = now() - interval '1 second'
 """
 CLEAR = """
 truncate employees, integration_sync_log, integration_sync_replays, auth_sync_attempts, auth_user_state,
-  auth_sync_hires, auth_sync_former_keys, auth_sync_relays, witness.seen, auth.users, auth.sessions restart identity;
+  auth_sync_hires, auth_sync_former_keys, auth_sync_relays, auth_sync_session_ends, witness.seen,
+  auth.users, auth.sessions
+  restart identity;
 update auth_sync_rate set failures = 0, tokens = 0, paused_until = now(), refilled_at = now();
 drop index if exists emails_of_employees;
 """

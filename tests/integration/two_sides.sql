@@ -59,7 +59,7 @@ create trigger witness_employee after insert or update or delete on public.emplo
 create function witness.write_action() returns trigger language plpgsql security definer set search_path = '' as $$
 begin
   insert into witness.seen (what, auth_user_id, employee_id, email, outcome)
-  values ('action', new.auth_user_id, new.employee_id, new.request_data ->> 'email', new.operation || ' ' || new.outcome);
+  values ('action', new.auth_user_id, new.employee_id, new.request_data ->> 'email', new.operation || ' ' || coalesce(new.outcome, new.changes ->> 'outcome'));
   return null;
 end $$;
 create trigger witness_action after update on public.integration_sync_log for each row

@@ -129,6 +129,9 @@ def state(event: dict[str, object]) -> str:
     """Return the status of an event or action in a few words. `event` is a row of `ledger.queries.events`."""
     if event["status"] == "FAILED":
         return "Needs attention" if event["next_attempt_at"] is None else "Failed, will be retried"
+    changes = event.get("changes")
+    if event["status"] == "PENDING" and isinstance(changes, dict) and "sessions_end_again_at" in changes:
+        return "Banned, sessions end again"
     return STATUSES[str(event["status"])]
 
 

@@ -157,7 +157,9 @@ class Accounts:
 
     def _perform(self, requested: RequestedAction) -> Performed:
         call = decide(requested, self.admin.get(requested.auth_user_id), self.owner, self.now())
-        failure = None
+        failure, changes = None, {}
+        if call.banned is False:  # sessions from before the ban would work again
+            changes = self._end_sessions(requested)
         if not call.changes_nothing:
             try:
                 self.admin.update(requested.auth_user_id, banned=call.banned, email=call.email)
@@ -165,11 +167,8 @@ class Accounts:
                 raise
             except (AuthUnavailable, AuthUserNotFound) as error:
                 failure = error  # Auth may have made the change nevertheless
-        changes = {}
         if call.ends_sessions:
-            changes["sessions_ended"] = self.database.call(
-                "auth_sync_end_sessions_v1", p_auth_user_id=str(requested.auth_user_id)
-            )
+            changes = self._end_sessions(requested)
         if call.changes_nothing:
             return performed(call.outcome, changes)
         left = decide(requested, self.admin.get(requested.auth_user_id), self.owner, self.now())
@@ -180,6 +179,11 @@ class Accounts:
         if failure is not None:
             return Performed(ActionOutcome.AUTH_UNAVAILABLE, failure.reason, retry=True, changes=changes)
         return Performed(ActionOutcome.NOT_PERFORMED, "auth_did_not_keep_it", retry=True, changes=changes)
+
+    def _end_sessions(self, requested: RequestedAction) -> dict[str, Json]:
+        """End the auth user's sessions. The number is None if they are in another database."""
+        ended = self.database.call("auth_sync_end_sessions_v1", p_auth_user_id=str(requested.auth_user_id))
+        return {"sessions_ended": ended}
 
     def _is_held_by_another(self, call: Call, requested: RequestedAction) -> bool:
         """Return whether another auth user has the e-mail. Auth answers 500 to the call then (supabase/auth v2.196)."""

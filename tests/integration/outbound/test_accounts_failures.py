@@ -9,7 +9,7 @@ import pytest
 from tests.auth_faults import BROKEN, CUT, PAGE_500, PAGE_OK, SILENT, TIMED_OUT, UNEXPECTED, Fault, throttled
 from tests.integration.captured import make_due
 from tests.integration.performing import HR, JANE, Company, company
-from tests.integration.requested_actions import actions, dismiss, fill_bucket, linked, perform_all
+from tests.integration.requested_actions import actions, dismiss, end_sessions_again, fill_bucket, linked, perform_all
 
 FAULTS = {
     "no answer": CUT,
@@ -66,6 +66,7 @@ def test_a_call_whose_response_was_lost_is_not_retried(hr: Company, fault: Fault
     hr.server.fail_next(fault.after_commit(), method="PUT")
     hr.write("is_active = false")
     assert hr.accounts.run_once("relay").outcomes == {"disabled": 1}
+    end_sessions_again(hr.database)
     assert (state(hr)[0], hr.is_banned, hr.server.count("PUT")) == ("SUCCESS", True, 1)
 
 
@@ -99,6 +100,7 @@ def test_a_change_that_cannot_be_read_back_is_not_a_success(hr: Company, fault: 
     assert state(hr)[0] == "FAILED"
     hr.pass_time()
     assert hr.accounts.run_once("relay").outcomes == {"unchanged": 1}
+    end_sessions_again(hr.database)
     assert (state(hr)[0], hr.server.count("PUT")) == ("SUCCESS", 1)
 
 

@@ -15,6 +15,7 @@ from tests.integration.auth_admins import row
 from tests.integration.captured import nothing_linked
 from tests.integration.capturing import auth_on
 from tests.integration.hiring import AUTHORIZED, Office, office, open_rows, sign_in_jane
+from tests.integration.requested_actions import end_sessions_again
 from webhook_service.app import create_app
 from webhook_service.ports import Database
 from webhook_service.settings import Settings
@@ -63,13 +64,16 @@ def test_a_deactivated_employee_cannot_sign_in(hr: Office, jane: int) -> None:
     }
     assert (employee(hr.connection, jane)["is_active"], is_banned(hr.connection)) == (False, True)
     assert sessions(hr.connection) == 0
+    end_sessions_again(hr.database)
     assert actions(hr.connection) == [("disable_auth_user", "SUCCESS", "disabled")]
     assert [call.body for call in hr.auth.calls if call.method == "PUT"] == [{"ban_duration": "876000h"}]
 
 
 def test_the_ledger_records_a_deactivation(hr: Office, jane: int) -> None:
     """The ledger has one action for a deactivation, with the number of ended sessions."""
-    done = entry(hr.connection, hr.switch(jane, False).get_json()["login"]["event_id"])
+    event_id = hr.switch(jane, False).get_json()["login"]["event_id"]
+    end_sessions_again(hr.database)
+    done = entry(hr.connection, event_id)
     assert (done["status"], done["outcome"], done["auth_user_id"], done["employee_id"]) == (
         *("SUCCESS", "disabled"),
         *(JANE, jane),
@@ -150,6 +154,7 @@ def test_an_action_that_an_import_queued_is_performed_now(hr: Office, jane: int)
     """A PATCH performs an action that an earlier import queued."""
     hr.connection.execute("update employees set is_active = false where employee_id = %s", [jane])
     assert hr.switch(jane, False).get_json()["login"]["status"] == "done"
+    end_sessions_again(hr.database)
     assert (is_banned(hr.connection), actions(hr.connection)) == (
         *(True, [("disable_auth_user", "SUCCESS", "disabled")]),
     )

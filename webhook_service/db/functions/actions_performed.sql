@@ -46,8 +46,8 @@ begin
      where auth_user_id = p_entry.auth_user_id and status <> 'SUCCESS' and direction = 'outbound' and operation = any (kind)
        and (outcome is distinct from 'changed_by_client' or id = p_entry.id);
     update public.integration_sync_log
-       set status = 'SUCCESS', outcome = 'stale', error_message = null, next_attempt_at = null, lease = null, leased_until = null,
-           completed_at = now()
+       set status = 'SUCCESS', outcome = coalesce(changes ->> 'outcome', 'stale'),  -- a ban whose sessions wait to end again was performed
+           error_message = null, next_attempt_at = null, lease = null, leased_until = null, completed_at = now()
      where auth_user_id = p_entry.auth_user_id and status <> 'SUCCESS' and direction = 'outbound' and operation = any (kind) and id < newest;
   end if;
   update public.integration_sync_log set lease = p_lease, leased_until = now() + make_interval(secs => p_lease_seconds)
@@ -75,6 +75,7 @@ begin
   if not pg_try_advisory_xact_lock(5093387412675531204) then
     return '{"actions": [], "next_in": 0.1, "is_trial": false}';  -- another relay is claiming actions at this moment
   end if;
+  perform public.auth_sync_end_again_v1(now(), 100);
   update public.auth_sync_rate
      set tokens = least(greatest(p_rate, 1), tokens + greatest(extract(epoch from clock_timestamp() - refilled_at), 0) * p_rate),
          refilled_at = clock_timestamp()
@@ -125,7 +126,8 @@ declare
 begin
   perform pg_advisory_xact_lock(5093387412675531204);
   select * into entry from public.integration_sync_log
-   where event_id = p_event_id and direction = 'outbound' and status <> 'SUCCESS' and (leased_until is null or leased_until < now());
+   where event_id = p_event_id and direction = 'outbound' and status <> 'SUCCESS' and (leased_until is null or leased_until < now())
+     and not (status = 'PENDING' and changes ? 'sessions_end_again_at');  -- the ban is set
   if not found then
     return null;
   end if;
@@ -171,6 +173,10 @@ end $$;
 
 -- Settles an action whose lease is still p_lease. Returns whether the action was settled. With p_error the action has failed, and p_retry
 -- says whether it is retried. Without p_error, the auth user's state records whether this service has banned the user.
+--
+-- A ban that has ended sessions is not done: the action stays PENDING until the sessions have ended again, twelve seconds later. Auth checks
+-- the ban, then hashes the password, then inserts the session, so a sign-in that was under way during the ban leaves a session. Auth ends each
+-- request after ten seconds.
 create or replace function public.auth_sync_settle_v1(
   p_event_id text, p_lease text, p_outcome text, p_error text default null, p_retry boolean default false, p_changes jsonb default '{}'
 ) returns boolean
@@ -178,21 +184,29 @@ language plpgsql security definer set search_path = '' set plan_cache_mode = for
 #variable_conflict use_variable
 declare
   entry public.integration_sync_log;
+  again timestamptz := case when p_error is null and p_outcome in ('disabled', 'unchanged') and p_changes ->> 'sessions_ended' is not null
+                            then now() + interval '12 seconds' end;
 begin
   update public.integration_sync_log
-     set status = case when p_error is null then 'SUCCESS' else 'FAILED' end,
-         outcome = p_outcome,
+     set status = case when p_error is not null then 'FAILED' when again is null or changes ? 'sessions_end_again_at' then 'SUCCESS' else 'PENDING' end,
+         outcome = case when p_error is not null or again is null then p_outcome else changes ->> 'outcome' end,
          error_message = p_error,
-         changes = p_changes,
+         changes = case when again is null or changes ? 'sessions_end_again_at' then p_changes
+                        else p_changes || jsonb_build_object('sessions_end_again_at', again, 'outcome', p_outcome) end,
          attempts = attempts + 1,
-         next_attempt_at = case when p_error is not null and p_retry then now() + public.auth_sync_backoff_v1(attempts + 1) end,
+         next_attempt_at = case when p_error is not null and p_retry then now() + public.auth_sync_backoff_v1(attempts + 1)
+                                when not changes ? 'sessions_end_again_at' then again end,
          lease = null, leased_until = null,
-         completed_at = case when p_error is null then now() end
+         completed_at = case when p_error is null and (again is null or changes ? 'sessions_end_again_at') then now() end
    where event_id = p_event_id and direction = 'outbound' and status <> 'SUCCESS' and lease = p_lease
   returning * into entry;
   if not found then
     perform public.auth_sync_ask_anew_v1(p_event_id, p_outcome);
     return false;
+  end if;
+  if entry.status = 'PENDING' then
+    insert into public.auth_sync_session_ends (log_id, due_at) values (entry.id, again)
+    on conflict (log_id) do update set due_at = excluded.due_at;
   end if;
   if p_error is null and p_outcome in ('disabled', 'enabled', 'unchanged') and entry.operation in ('disable_auth_user', 'enable_auth_user') then
     update public.auth_user_state
@@ -209,8 +223,8 @@ end $$;
 create or replace function public.auth_sync_replayed_v1(p_event_id text, p_requested_by text, p_status_before text, p_outcome_before text)
 returns boolean language sql security definer set search_path = '' as $$
   insert into public.integration_sync_replays (log_id, requested_by, status_before, outcome_before, status, outcome)
-  select id, p_requested_by, p_status_before, p_outcome_before, status, outcome
-    from public.integration_sync_log where event_id = p_event_id and outcome is not null;
+  select id, p_requested_by, p_status_before, p_outcome_before, status, coalesce(outcome, changes ->> 'outcome')
+    from public.integration_sync_log where event_id = p_event_id and coalesce(outcome, changes ->> 'outcome') is not null;
   select true
 $$;
 
@@ -238,4 +252,37 @@ begin
   return ended;
 exception when insufficient_privilege then
   return null;
+end $$;
+
+-- Ends the sessions of banned auth users again, and settles their actions, for up to p_limit actions that are due at p_now. Returns the number
+-- of settled actions. A claim of actions calls it. It makes no call to Auth and takes no token, so a bulk of bans is not slower. If the
+-- sessions are locked, nothing is settled, and a relay performs the actions.
+create or replace function public.auth_sync_end_again_v1(p_now timestamptz, p_limit integer) returns bigint
+language plpgsql security definer set search_path = '' set lock_timeout = '500ms' set enable_seqscan = off set jit = off as $$
+#variable_conflict use_variable
+declare
+  due record;
+  settled bigint := 0;
+begin
+  for due in
+    select w.log_id, l.auth_user_id, l.status = 'PENDING' and l.changes ? 'sessions_end_again_at' as is_waiting
+      from (select s.log_id from public.auth_sync_session_ends s where s.due_at <= p_now order by s.due_at limit p_limit for update skip locked) as w
+     cross join lateral (
+       select l.auth_user_id, l.status, l.changes from public.integration_sync_log l
+        where l.id = w.log_id and (l.leased_until is null or l.leased_until < now()) for update skip locked) as l
+  loop
+    if due.is_waiting then
+      update public.integration_sync_log l
+         set status = 'SUCCESS', outcome = l.changes ->> 'outcome', next_attempt_at = null, lease = null, leased_until = null,
+             completed_at = now(),
+             changes = jsonb_build_object('sessions_ended', (l.changes ->> 'sessions_ended')::bigint
+                                                            + coalesce(public.auth_sync_end_sessions_v1(due.auth_user_id), 0))
+       where l.id = due.log_id;
+      settled := settled + 1;
+    end if;
+    delete from public.auth_sync_session_ends s where s.log_id = due.log_id;
+  end loop;
+  return settled;
+exception when lock_not_available or query_canceled or deadlock_detected then
+  return 0;
 end $$;

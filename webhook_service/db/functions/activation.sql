@@ -40,6 +40,7 @@ begin
     select event_id into action from public.integration_sync_log
      where auth_user_id = changed.auth_user_id and status <> 'SUCCESS' and direction = 'outbound' and operation = wanted
        and outcome is distinct from 'changed_by_client'
+       and not (status = 'PENDING' and changes ? 'sessions_end_again_at')  -- a performed ban is no longer open here
      order by id desc limit 1;
     if not found then
       perform public.auth_sync_enter_actions_v1(jsonb_build_array(jsonb_build_object(

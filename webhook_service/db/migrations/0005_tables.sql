@@ -158,6 +158,16 @@ alter table public.auth_sync_rate enable row level security;
 comment on table public.auth_sync_rate is 'webhook-service: the number of calls of the Auth Admin API that may be made now';
 comment on column public.auth_sync_rate.failures is 'the number of consecutive calls that failed because Auth was unavailable';
 
+-- The bans after which the sessions of the auth user end once more.
+create table if not exists public.auth_sync_session_ends (
+  log_id bigint primary key,
+  due_at timestamptz not null
+);
+create index if not exists auth_sync_session_ends_due_idx on public.auth_sync_session_ends (due_at);
+alter table public.auth_sync_session_ends enable row level security;
+comment on table public.auth_sync_session_ends is
+  'webhook-service: the bans that wait until the sessions of the auth user have ended again, because a sign-in may have been under way';
+
 -- The bans that the brake of mass deactivations holds.
 create table if not exists public.auth_sync_held_actions (
   id bigint generated always as identity primary key,
