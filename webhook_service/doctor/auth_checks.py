@@ -22,7 +22,8 @@ def reachable(admin: AuthAdmin | None) -> Finding:
     """
     if admin is None:
         todo = "set SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY; until then a dismissed employee keeps the login"
-        return note("auth", "the Auth Admin API is not configured: changes of employees are only recorded", todo)
+        says = "the Auth Admin API is not configured: changes of employees are only recorded"
+        return note("auth", f"{says}, and each confirmed e-mail counts as proven", todo)
     try:
         admin.get(uuid4())
     except AuthUnavailable as error:
@@ -34,7 +35,14 @@ def reachable(admin: AuthAdmin | None) -> Finding:
     return ok("auth", "the Auth Admin API responds")
 
 
-def autoconfirm(auth: AuthSettings | None, facts: Json, policy: Policy) -> Finding:
+def autoconfirm(auth: AuthSettings | None, facts: Json, policy: Policy) -> list[Finding]:
+    """Check whether e-mails are proven, unless `reachable` has reported that nothing is known about Auth."""
+    if auth is None and facts["autoconfirm"] is None:
+        return []
+    return [proof(auth, facts, policy)]
+
+
+def proof(auth: AuthSettings | None, facts: Json, policy: Policy) -> Finding:
     """Check whether Auth confirms e-mails without proof (`mailer_autoconfirm`), and what the database knows of it.
 
     An error of Auth becomes a finding and is not raised.
