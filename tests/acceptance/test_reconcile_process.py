@@ -78,10 +78,10 @@ def test_a_killed_run_is_no_success_and_the_next_does_the_rest(
 
 
 def test_a_dry_run_reports_differences_to_scripts(run: Run, renamed: UUID, jane: int) -> None:
-    """A dry run ends with 1 and lists the differences, or ends with 0 if there are none."""
+    """A dry run ends with 1 and lists what a run would do, or ends with 0 if there are no differences."""
     code, output, _ = run("reconcile", "--dry-run")
     assert code == 1
-    assert f"auth user {renamed}: changed, employee {jane}" in output
+    assert f'employee {jane}: first_name "" -> "Jane"' in output
     assert run("reconcile")[0] == 0
     code, output, _ = run("reconcile", "--dry-run")
     assert (code, "1 auth users compared with the 1 last known states: no differences" in output) == (0, True)

@@ -66,7 +66,10 @@ def test_existing_employees_stay_unchanged(empty_database_url: str, run: Run, mo
 
 
 def test_existing_employees_are_linked(empty_database_url: str) -> None:
-    """Employees with an int key, varchar e-mails and no is_active are linked. Duplicates are ambiguous."""
+    """Employees with an int key, varchar e-mails and no is_active are linked.
+
+    Of two employees with one e-mail, the active one is linked.
+    """
     execute(empty_database_url, EXISTING + "drop trigger refuse_all on public.employees;")
     migrate.migrate(empty_database_url)
     database = DirectDatabase(empty_database_url)
@@ -80,7 +83,7 @@ def test_existing_employees_are_linked(empty_database_url: str) -> None:
     )
     database.close()
     assert sorted((result.event_id, str(result.outcome)) for result in results) == [
-        ("duplicate", "ambiguous"),
+        ("duplicate", "linked"),
         ("jim", "linked"),
     ]
     assert rows(empty_database_url, "select email from employees where auth_user_id is not null") == [

@@ -332,8 +332,8 @@ def test_the_ledger_records_the_changes(client: FlaskClient, connection: Connect
 def test_a_supabase_payload_with_our_version_is_ordered_by_it(client: FlaskClient, connection: Connection) -> None:
     """If a payload has a version, this version decides the order."""
     jane = hire(connection, MAIL)
-    post(client, update(at=1, **PROVEN, raw_user_meta_data={"first_name": "New"}) | {"version": 2 * 10**16})
-    older = update(at=2, **PROVEN, raw_user_meta_data={"first_name": "Old"}) | {"version": 1 * 10**16}
+    post(client, update(at=1, **PROVEN, raw_user_meta_data={"first_name": "New"}) | {"version": 2 * 10**15})
+    older = update(at=2, **PROVEN, raw_user_meta_data={"first_name": "Old"}) | {"version": 1 * 10**15}
     assert outcome_of(post(client, older)) == "stale"
     assert employee(connection, jane)["first_name"] == "New"
 

@@ -192,8 +192,9 @@ def test_readiness_reports_the_relay(database: Database, person: Person) -> None
 
 def test_doctor_examines(database: Database, person: Person) -> None:
     """Over either connection, each finding of doctor is ok, except a note that the sender is not set up."""
-    # Supabase Lite grants privileges when it starts. This call restores the privileges that the service needs.
+    # Supabase Lite grants privileges when it starts. These calls restore the privileges that the service needs.
     execute(database, "with s as (select public.auth_sync_secure_v1()) select to_jsonb(1) from s")
+    execute(database, "select jsonb_agg(s) from public.auth_sync_protect_employees() as s")
     sign_up(person)
     run_once(database, Policy(), name="test")
     reconciled(database, dry_run=False)
