@@ -112,9 +112,10 @@ def run_in_process(*arguments: str, environment: dict[str, str], folder: Path, s
 AS_FROM_A_TERMINAL = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_DFL)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 os.execv(sys.argv[1], sys.argv[1:])
 """
-"""Processes in the background of a shell ignore SIGINT, and their children inherit that."""
+"""Processes in the background of a shell ignore SIGINT, and under nohup SIGHUP, and their children inherit that."""
 
 
 @contextmanager

@@ -18,6 +18,18 @@ MAIL = "jane@example.com"
 RUNS = "select status, outcome from integration_sync_log where direction = 'maintenance' order by id"
 
 
+WAITS_IN_A_RUN = """
+create function waits() returns trigger language plpgsql as $$ begin
+  if exists (select from public.integration_sync_log where direction = 'maintenance' and status = 'PENDING') then
+    perform pg_advisory_xact_lock(1);
+  end if;
+  return new;
+end $$;
+create trigger waits before insert or update on auth_user_state for each row execute function waits();
+"""
+"""The command plans, and then begins a run. Each change of the run waits for the lock 1. No change of the plan does."""
+
+
 @pytest.fixture
 def auth(database_url: str) -> Iterator[Auth]:
     with auth_of(database_url) as auth:
@@ -51,13 +63,14 @@ def test_a_killed_run_is_no_success_and_the_next_does_the_rest(
 ) -> None:
     """A run that is killed while it applies differences is not recorded as a success, and nothing is lost."""
     environment = settings_for(database_url)
+    connection.execute(WAITS_IN_A_RUN)
     with (
         psycopg.connect(database_url) as other,
         started_command(
             "reconcile", environment=environment, folder=tmp_path, output=tmp_path / "reconcile.log"
         ) as process,
     ):
-        other.execute("lock table auth_user_state in exclusive mode")
+        other.execute("select pg_advisory_xact_lock(1)")
         wait_for("it is at work", lambda: has_waiting_calls(connection))
         process.kill()
         process.wait()

@@ -42,6 +42,7 @@ UNAPPLIED = (Outcome.AMBIGUOUS, Outcome.ALREADY_LINKED, Outcome.EMAIL_TAKEN, Out
 """Outcomes of events that only another change can resolve. A retry fails again."""
 
 TIME_PASSES = (
+    "update auth_sync_session_ends set due_at = now()",
     "update auth_sync_rate set paused_until = now(), refilled_at = now() - interval '1 hour'",
     "update auth_sync_hires set seen_at = seen_at - interval '1 hour' where seen_at is not null",
     """
@@ -197,10 +198,11 @@ class Sides:
 
 
 def put_witnesses(url: str) -> None:
-    """Install the witnesses in a migrated database that has the stand-in for Auth."""
+    """Install the witnesses in a migrated database that has the stand-in for Auth. No ban waits for an admin."""
     with psycopg.connect(url, autocommit=True) as connection:
         for name in ("two_sides.sql", "two_sides_rules.sql"):
             connection.execute(files("tests.integration").joinpath(name).read_bytes())
+        connection.execute("select auth_sync_limit_deactivations_v1('off')")
 
 
 @contextmanager

@@ -33,13 +33,15 @@ end $$;
 create trigger witness_auth after insert or update on auth.users for each row execute function witness.write_auth();
 
 -- hired: an employee was added, with an e-mail. dismissed: the employee of an auth user became inactive or was deleted (left). linked: an
--- employee was linked to another auth user. employee email: the e-mail changed.
+-- employee was linked to another auth user. inactive: an employee with or without a login became inactive or was deleted. employee email: the
+-- e-mail changed.
 create function witness.write_employee() returns trigger language plpgsql security definer set search_path = '' as $$
 begin
   if tg_op = 'DELETE' then
     insert into witness.seen (what, auth_user_id, employee_id)
     select w.what, old.auth_user_id, old.employee_id
       from (values ('dismissed'), ('left')) as w (what) where old.auth_user_id is not null;
+    insert into witness.seen (what, employee_id, email) values ('inactive', old.employee_id, lower(btrim(old.email)));
     return null;
   end if;
   insert into witness.seen (what, auth_user_id, employee_id, email)
@@ -48,6 +50,7 @@ begin
                  ('linked', new.auth_user_id is not null and (tg_op = 'INSERT' or new.auth_user_id is distinct from old.auth_user_id)),
                  ('dismissed', new.auth_user_id is not null and not new.is_active and (
                                tg_op = 'INSERT' or old.is_active or new.auth_user_id is distinct from old.auth_user_id)),
+                 ('inactive', not new.is_active and (tg_op = 'INSERT' or old.is_active)),
                  ('employee email', tg_op = 'UPDATE' and lower(btrim(new.email)) is distinct from lower(btrim(old.email)))) as w (what, is_new)
    where w.is_new;
   return null;

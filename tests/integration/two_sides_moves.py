@@ -9,7 +9,7 @@ from uuid import uuid4
 from tests.integration.two_sides import Sides
 from tests.integration.two_sides_changes import chosen
 from tests.integration.two_sides_unsteady import Killed
-from tests.webhook_events import parse_bytes
+from tests.webhook_events import posted
 from webhook_service.errors import Unavailable
 from webhook_service.inbound.handlers import decide
 from webhook_service.inbound.processing import process_batch
@@ -83,7 +83,7 @@ def deliver(there: Sides) -> None:
     """Deliver a pending event, or deliver an applied event again."""
     condition = "status = 'PENDING'" if there.dice.random() < 0.7 else "true"
     if event := one_of(there, f"direction = 'inbound' and event_id !~ '^(employee|former-key)-' and {condition}"):
-        work = decide(parse_bytes(event["body"].encode(), event_id=event["event_id"]), there.policy)
+        work = decide(posted(event), there.policy)
         process_batch(there.database, [work], there.policy)
 
 

@@ -47,8 +47,13 @@ create view broken.never_dismissed as
 select b.auth_user_id as id, b.banned_until
   from witness.seen b
  where b.what = 'ban' and b.who = 'api' and not exists (
-         select from witness.seen d where d.auth_user_id = b.auth_user_id and d.what = 'dismissed' and d.id < b.id);
-comment on view broken.never_dismissed is 'the service does not set or lift a ban of a user who was never dismissed';
+         select from witness.seen d where d.auth_user_id = b.auth_user_id and d.what = 'dismissed' and d.id < b.id)
+   and not exists (
+         select from witness.seen u join witness.seen e on e.email = u.email join witness.seen i on i.employee_id = e.employee_id
+          where u.auth_user_id = b.auth_user_id and u.what in ('new', 'email') and e.what in ('hired', 'employee email', 'inactive')
+            and i.what = 'inactive' and u.id < b.id and i.id < b.id);
+comment on view broken.never_dismissed is
+  'the service does not set or lift a ban of a user who was never dismissed, and never had the e-mail of a dismissed employee';
 
 create view broken.emails as
 select *

@@ -17,7 +17,7 @@ from tests.auth_stand_in import Auth
 from tests.employees import Connection
 from tests.integration.captured import auth_of, deliver, relay_all
 from tests.integration.wandering import captured_of, live
-from tests.webhook_events import parse_bytes
+from tests.webhook_events import posted
 from webhook_service.events import Work
 from webhook_service.inbound.handlers import decide
 from webhook_service.inbound.processing import process_batch
@@ -78,7 +78,7 @@ def test_every_order_has_the_result_of_the_order_of_commits(
     streams = []
     for order, events in zip(orders, captured_of(connection, replicas), strict=True):
         assert len(events) == len(history)
-        works = [decide(parse_bytes(e["body"].encode(), event_id=e["event_id"]), Policy()) for e in events]
+        works = [decide(posted(event), Policy()) for event in events]
         streams.append([works[position] for position in order])
     deliver_side_by_side(database, streams)
     expected = replicas[0].end(connection)
@@ -133,8 +133,7 @@ def test_batches_of_any_size_have_the_result_of_the_order_of_commits(
     dice = random.Random(seed)
     in_order, *others = live(connection, auth, history, 6)
     first, *streams = [
-        [decide(parse_bytes(event["body"].encode(), event_id=event["event_id"]), Policy()) for event in events]
-        for events in captured_of(connection, [in_order, *others])
+        [decide(posted(event), Policy()) for event in events] for events in captured_of(connection, [in_order, *others])
     ]
     deliver_side_by_side(database, [first])
     works = [work for stream in streams for work in stream] * 2

@@ -36,9 +36,10 @@ select regexp_replace(event_id, '^(employee-[0-9]+)-.*', '\1') as event_id, oper
   from integration_sync_log where direction = 'inbound' order by 1, auth_user_id, version
 """
 ACTIONS = """
-select operation, status, auth_user_id, employee_id, request_data, via, count(*)
-  from integration_sync_log where direction = 'outbound' group by 1, 2, 3, 4, 5, 6 order by 1, 2, 3, 4, 5, 6
+select operation, status, auth_user_id, employee_id, request_data, count(*)
+  from integration_sync_log where direction = 'outbound' group by 1, 2, 3, 4, 5 order by 1, 2, 3, 4, 5
 """
+"""Without `via`: reconcile's batches have works of reconcile only, and mark their actions."""
 STATES = r"""
 select s.auth_user_id, s.version, regexp_replace(l.event_id, '^(employee-[0-9]+)-.*', '\1'), s.email,
        s.email_confirmed, s.employee_number, s.is_anonymous, s.banned_until, s.deleted_at, s.employee_id,

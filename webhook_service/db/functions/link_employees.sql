@@ -49,7 +49,7 @@ returns table (employee_id bigint, auth_user_id uuid) language sql stable securi
 $$;
 
 -- Links these employees together, and records each link in the ledger. p_matches: [{employee_id, auth_user_id}]. Skips an auth user
--- whose state is locked, because another transaction is applying an event of that user.
+-- whose state is locked, because another transaction is applying an event of that user, or no longer matches.
 create or replace function public.auth_sync_link_all_v1(p_matches jsonb, p_cause text) returns void
 language plpgsql security definer set search_path = '' as $$
 #variable_conflict use_variable
@@ -74,10 +74,14 @@ begin
                    order by m.auth_user_id offset 0) as m  -- locks are taken in this order
            cross join public.auth_sync_settings o
            cross join lateral (
-             select e.employee_id, e.email, e.first_name, e.last_name, e.auth_user_id, e.orphaned_at, e.orphaned_auth_user_id
+             select e.employee_id, e.email, e.employee_number, e.first_name, e.last_name, e.auth_user_id, e.orphaned_at, e.orphaned_auth_user_id
                from public.employees e where e.employee_id = m.employee_id offset 0) as e
            cross join lateral (
-             select * from public.auth_user_state s where s.auth_user_id = m.auth_user_id for no key update skip locked) as s) as w;
+             select * from public.auth_user_state s
+              where s.auth_user_id = m.auth_user_id and s.deleted_at is null  -- an event may have changed the state since the match was found
+                and case when s.employee_number is not null then s.employee_number = e.employee_number::varchar::text
+                         else s.email = lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default" end
+                for no key update skip locked) as s) as w;
   if linking is null then
     return;
   end if;
