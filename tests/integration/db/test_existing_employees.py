@@ -86,9 +86,8 @@ def test_existing_employees_are_linked(empty_database_url: str) -> None:
         ("duplicate", "linked"),
         ("jim", "linked"),
     ]
-    assert rows(empty_database_url, "select email from employees where auth_user_id is not null") == [
-        (" jim@example.com ",)
-    ]
+    linked = 'select "Full Name" from employees where auth_user_id is not null order by 1'
+    assert rows(empty_database_url, linked) == [("Jane",), ("Jim",)]
 
 
 TWICE = f"insert into public.employees values (1, '{JANE}'), (2, '{JANE}')"  # noqa: S608
