@@ -78,7 +78,9 @@ def test_a_killed_serve_leaves_no_process_and_serves_its_folder_again(folder: Pa
     with served(folder) as (_, process):
         process.kill()
         process.wait()
-        wait_for("everything has ended", lambda: processes_about(folder) == [])
+        wait_for(
+            "everything has ended", lambda: processes_about(folder) == [], seconds=60
+        )  # the relay has 15 s to stop
     with served(folder) as (url, process):
         assert httpx.get(f"{url}/readyz").status_code == 200
         process.terminate()

@@ -56,7 +56,7 @@ class Steps:
 class SteppedDatabase(CalledSoon):
     """A database whose steps are named after the functions without prefix and suffix, such as intend, hire and settle.
 
-    The entry in the audit, which is made before the first step, is not a step.
+    The check of the limit for the admin key and the entry in the audit, which come before the first step, are no steps.
     """
 
     database: Database
@@ -64,7 +64,7 @@ class SteppedDatabase(CalledSoon):
 
     def call(self, function: str, **params: Json) -> Json:
         name = function.removeprefix("auth_sync_").removesuffix("_v1")
-        if name == "audit":
+        if name in ("sign_in_wait", "audit"):
             return self.database.call(function, **params)
         return self.steps.around(name, lambda: self.database.call(function, **params))
 

@@ -33,6 +33,7 @@ select u.id, l.employee_id, u.banned_until
   left join witness.last_of_user c on c.auth_user_id = u.id and c.what = 'ban'
  where u.deleted_at is null and not coalesce(u.banned_until > now() + interval '50 years', false)
    and not exists (select from public.employees e where e.auth_user_id = u.id)
+   and not exists (select from public.employees e where e.is_active and lower(btrim(e.email)) = u.email)
    and not exists (
      select from witness.seen b where b.auth_user_id = u.id and b.what = 'ban' and b.who <> 'api' and b.id > l.id
         and (b.no_ban_requested or exists (  -- or the service had banned the user and read the ban, but had not settled the action
@@ -41,7 +42,7 @@ select u.id, l.employee_id, u.banned_until
              or b.id = c.id and exists (  -- or the service had found the ban that this one lifts, and had not settled the action
              select from witness.seen a where a.auth_user_id = u.id and a.id > b.id and a.outcome = 'disable_auth_user unchanged')));
 comment on view broken.former is
-  'the user of a deleted employee has a permanent ban, unless it has another employee, or Auth''s admin has lifted the service''s ban';
+  'the user of a deleted employee has a permanent ban, unless it has another employee or the e-mail of an active one, or Auth''s admin has lifted the service''s ban';
 
 create view broken.never_dismissed as
 select b.auth_user_id as id, b.banned_until
