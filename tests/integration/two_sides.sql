@@ -23,7 +23,8 @@ begin
   insert into witness.seen (what, auth_user_id, email, banned_until, no_ban_requested)
   select w.what, new.id, new.email, new.banned_until, not exists (
            select from public.integration_sync_log a
-            where a.auth_user_id = new.id and a.operation = 'disable_auth_user' and a.status <> 'SUCCESS')
+            where a.auth_user_id = new.id and a.operation = 'disable_auth_user' and a.status <> 'SUCCESS'
+              and (a.changes ? 'sessions_end_again_at') is not true)  -- a performed ban, whose sessions end once more
     from (values ('new', tg_op = 'INSERT'),
                  ('ban', tg_op = 'UPDATE' and new.banned_until is distinct from old.banned_until),
                  ('email', tg_op = 'UPDATE' and new.email is distinct from old.email)) as w (what, is_new)
