@@ -8,9 +8,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+RELEASES, RELEASE_SECONDS = 20, 0.1
+"""How often and how long the guardian waits for the lock of its parent, which the kernel may release after the pipe."""
 
 
 @contextmanager
@@ -54,8 +58,11 @@ def main(pid: str, number: str, lock: str | None = None) -> None:
             os.kill(int(pid), int(number))
             return
         with held(Path(lock)) as descriptor:
-            if is_last(descriptor):
-                os.kill(int(pid), int(number))
+            for _ in range(RELEASES):
+                if is_last(descriptor):
+                    os.kill(int(pid), int(number))
+                    return
+                time.sleep(RELEASE_SECONDS)
 
 
 if __name__ == "__main__":
