@@ -18,9 +18,11 @@ import httpx
 import pytest
 
 from tests.acceptance.command import Run, run_command, run_in_process, run_program, settings_for
+from tests.auth_stand_in import Auth
 from tests.auth_traffic import headers_for
 from tests.databases import dropped_afterwards
 from tests.employees import Connection
+from tests.integration.captured import auth_of
 from tests.ports import free_port
 from webhook_service.demo.traffic import body_of
 from webhook_service.events import Json
@@ -98,6 +100,13 @@ def servers(database_url: str, folder: Path) -> Iterator[StartServer]:
             return server
 
         yield start
+
+
+@pytest.fixture
+def auth(database_url: str) -> Iterator[Auth]:
+    """Provide Auth's part of the test's database."""
+    with auth_of(database_url) as auth:
+        yield auth
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import os
 import pty
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,13 +10,7 @@ import pytest
 from tests.acceptance.command import COMMAND, Run, assert_one_clear_line, environment_in, settings_for
 from tests.auth_stand_in import Auth
 from tests.employees import Connection, hire
-from tests.integration.captured import auth_of, nothing_captured, nothing_linked
-
-
-@pytest.fixture
-def auth(database_url: str) -> Iterator[Auth]:
-    with auth_of(database_url) as auth:
-        yield auth
+from tests.integration.captured import nothing_captured, nothing_linked
 
 
 def left(connection: Connection, auth: Auth, count: int) -> None:

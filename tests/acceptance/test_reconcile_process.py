@@ -1,6 +1,5 @@
 """`webhook-service reconcile` as a process: its exit codes, and the state after a kill."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
@@ -11,7 +10,7 @@ from tests.acceptance.command import Run, settings_for, started_command
 from tests.acceptance.conftest import has_waiting_calls, wait_for
 from tests.auth_stand_in import Auth
 from tests.employees import Connection, employee, hire
-from tests.integration.captured import auth_of, make_due, nothing_captured, relay_all
+from tests.integration.captured import make_due, nothing_captured, relay_all
 from webhook_service.ports import Database
 
 MAIL = "jane@example.com"
@@ -28,12 +27,6 @@ end $$;
 create trigger waits before insert or update on auth_user_state for each row execute function waits();
 """
 """The command plans, and then begins a run. Each change of the run waits for the lock 1. No change of the plan does."""
-
-
-@pytest.fixture
-def auth(database_url: str) -> Iterator[Auth]:
-    with auth_of(database_url) as auth:
-        yield auth
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -34,12 +33,6 @@ END_WAITING = """
      where datname = current_database() and wait_event_type = 'Lock'
 """
 """Ends the calls of a killed client. Otherwise a quick PostgreSQL would carry them out."""
-
-
-@pytest.fixture
-def auth(database_url: str) -> Iterator[Auth]:
-    with auth_of(database_url) as auth:
-        yield auth
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ import pytest
 from flask import Flask
 from werkzeug.security import generate_password_hash
 
+from tests.auth_stand_in import Auth
+from tests.integration.captured import auth_of
 from tests.integration.misbehaving_servers import Serve, misbehaving_servers
 from tests.integration.signing_in import pages
 from webhook_service.auth import stand_in
@@ -29,6 +31,13 @@ def computed_once() -> Iterator[None]:
         patch.setattr(PageSettings, "signing_key", signing_key)
         patch.setattr(stand_in, "generate_password_hash", weak_hash)
         yield
+
+
+@pytest.fixture
+def auth(database_url: str) -> Iterator[Auth]:
+    """Provide Auth's part of the test's database."""
+    with auth_of(database_url) as auth:
+        yield auth
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ linked.
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import permutations
 
 import pytest
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.auth_stand_in import Auth
 from tests.employees import Connection
-from tests.integration.captured import auth_of, deliver, relay_all
+from tests.integration.captured import deliver, relay_all
 from tests.integration.wandering import captured_of, live
 from tests.webhook_events import posted
 from webhook_service.events import Work
@@ -51,12 +51,6 @@ def histories(draw: st.DrawFn, longest: int = 9) -> list[str]:
     ending = draw(endings)
     beginning = draw(st.sampled_from([f"new {place}{mark}" for place in "abcd" for mark in ("", "!")]))
     return [beginning, *draw(st.lists(living, min_size=1, max_size=longest - 1 - len(ending))), *ending]
-
-
-@pytest.fixture
-def auth(database_url: str) -> Iterator[Auth]:
-    with auth_of(database_url) as auth:
-        yield auth
 
 
 def deliver_side_by_side(database: Database, streams: Sequence[Sequence[Work]]) -> None:

@@ -1,6 +1,5 @@
 """A dismissal covers the logins of an employee that are not linked: former links and second logins."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -8,7 +7,7 @@ import pytest
 
 from tests.auth_stand_in import Auth
 from tests.employees import Connection, employee, hire
-from tests.integration.captured import auth_of, nothing_linked, relay_all
+from tests.integration.captured import nothing_linked, relay_all
 from tests.integration.capturing import reconciled
 from tests.integration.requested_actions import DISABLE, ENABLE, accounts_of, actions, banned, linked, run_until_idle
 from webhook_service.outbound import held
@@ -17,12 +16,6 @@ from webhook_service.ports import Database
 pytestmark = pytest.mark.every_employees_table
 
 JANE = "jane@example.com"
-
-
-@pytest.fixture
-def auth(database_url: str) -> Iterator[Auth]:
-    with auth_of(database_url) as auth:
-        yield auth
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """One update links all imported employees whose auth users exist. The service cannot make an import fail."""
 
-from collections.abc import Iterator
 from uuid import UUID
 
 import psycopg
@@ -8,7 +7,7 @@ import pytest
 
 from tests.auth_stand_in import Auth
 from tests.employees import Connection, employee, hire
-from tests.integration.captured import auth_of, everything, inbound, relay_all
+from tests.integration.captured import everything, inbound, relay_all
 from webhook_service.ports import Database
 
 MANY = 5000
@@ -23,12 +22,6 @@ UPSERT = """
 insert into employees (employee_id, email) select n, 'user' || n || '@example.com' from generate_series(1, 10) as n
     on conflict (employee_id) do update set email = excluded.email
 """
-
-
-@pytest.fixture
-def auth(database_url: str) -> Iterator[Auth]:
-    with auth_of(database_url) as auth:
-        yield auth
 
 
 def count(connection: Connection, query: str) -> int:

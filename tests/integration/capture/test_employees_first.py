@@ -1,6 +1,5 @@
 """An employee who is added or changed is linked to an existing matching auth user in the same statement."""
 
-from collections.abc import Iterator
 from uuid import UUID
 
 import psycopg
@@ -9,18 +8,12 @@ from psycopg.rows import dict_row
 
 from tests.auth_stand_in import Auth
 from tests.employees import Connection, employee, hire
-from tests.integration.captured import auth_of, inbound, newest, relay_all
+from tests.integration.captured import inbound, newest, relay_all
 from webhook_service.ports import Database
 
 pytestmark = pytest.mark.every_employees_table
 
 MAIL = "jane@example.com"
-
-
-@pytest.fixture
-def auth(database_url: str) -> Iterator[Auth]:
-    with auth_of(database_url) as auth:
-        yield auth
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """A statement on employees requests the actions that Auth needs, and no others."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
@@ -8,7 +7,7 @@ import pytest
 
 from tests.auth_stand_in import Auth
 from tests.employees import Connection, employee, hire
-from tests.integration.captured import auth_of, relay_all
+from tests.integration.captured import relay_all
 from tests.integration.requested_actions import (
     DISABLE,
     EMAIL,
@@ -26,12 +25,6 @@ from webhook_service.ports import Database
 pytestmark = pytest.mark.every_employees_table
 
 JANE = "jane@example.com"
-
-
-@pytest.fixture
-def auth(database_url: str) -> Iterator[Auth]:
-    with auth_of(database_url) as auth:
-        yield auth
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """A change of employees commits even if the service is broken or blocked, and its lost actions are requested later."""
 
-from collections.abc import Iterator
 from uuid import UUID
 
 import pytest
@@ -8,7 +7,7 @@ import pytest
 from tests.auth_stand_in import Auth
 from tests.employees import Connection
 from tests.integration.breaking import IN_OUR_TABLES, LOCKED, Breakage, locked, migrated_again
-from tests.integration.captured import auth_of, everything, relay_all
+from tests.integration.captured import everything, relay_all
 from tests.integration.capturing import reconciled
 from tests.integration.migrating import execute
 from tests.integration.requested_actions import (
@@ -45,12 +44,6 @@ BREAKAGES = IN_OUR_TABLES | {
         "alter function public.auth_sync_hidden rename to auth_sync_normal_v1",
     ),
 }
-
-
-@pytest.fixture
-def auth(database_url: str) -> Iterator[Auth]:
-    with auth_of(database_url) as auth:
-        yield auth
 
 
 @pytest.fixture

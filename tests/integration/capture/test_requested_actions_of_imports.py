@@ -1,6 +1,5 @@
 """One insert enters all actions that a statement requests, whatever the form of the import."""
 
-from collections.abc import Iterator
 from uuid import UUID
 
 import psycopg
@@ -8,7 +7,7 @@ import pytest
 
 from tests.auth_stand_in import Auth
 from tests.employees import Connection, hire
-from tests.integration.captured import auth_of, relay_all
+from tests.integration.captured import relay_all
 from tests.integration.requested_actions import (
     DISABLE,
     EMAIL,
@@ -48,12 +47,6 @@ merge into employees e using (
  when matched then update set email = hr.email, is_active = hr.is_active
  when not matched then insert (employee_id, email, is_active) values (hr.employee_id, hr.email, hr.is_active)
 """
-
-
-@pytest.fixture
-def auth(database_url: str) -> Iterator[Auth]:
-    with auth_of(database_url) as auth:
-        yield auth
 
 
 @pytest.fixture

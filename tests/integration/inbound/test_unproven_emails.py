@@ -1,6 +1,5 @@
 """While Auth confirms e-mails without proof, an e-mail links no auth user."""
 
-from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
@@ -11,7 +10,7 @@ from tests.auth_server import auth_server
 from tests.auth_stand_in import Auth
 from tests.auth_traffic import CONFIRMED, post, update
 from tests.employees import Connection, employee, hire
-from tests.integration.captured import auth_of, relay_all
+from tests.integration.captured import relay_all
 from tests.integration.capturing import reconciled
 from tests.ports import free_port
 from webhook_service.auth.supabase import SupabaseAuthAdmin
@@ -26,12 +25,6 @@ pytestmark = pytest.mark.every_employees_table
 
 JANE = "jane@example.com"
 ALLOWED = Policy(link_unproven_emails=True)
-
-
-@pytest.fixture
-def auth(database_url: str) -> Iterator[Auth]:
-    with auth_of(database_url) as auth:
-        yield auth
 
 
 def note(database: Database, autoconfirm: bool | None, *, is_allowed: bool = False) -> None:

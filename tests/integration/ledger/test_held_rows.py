@@ -1,25 +1,16 @@
 """Rows that another transaction holds for a long time do not stop the relay."""
 
-from collections.abc import Iterator
-
 import psycopg
-import pytest
 
 from tests.auth_stand_in import Auth
 from tests.employees import Connection, hire
-from tests.integration.captured import auth_of, inbound, relay_all
+from tests.integration.captured import inbound, relay_all
 from webhook_service.ledger.reconcile import reconcile
 from webhook_service.ledger.relay import run_once
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 HELD = 50
-
-
-@pytest.fixture
-def auth(database_url: str) -> Iterator[Auth]:
-    with auth_of(database_url) as auth:
-        yield auth
 
 
 def test_many_held_employees_do_not_stop_the_relay(

@@ -1,23 +1,15 @@
 """A plan shows what a reconcile run would do, and the run then does it."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.auth_stand_in import Auth
 from tests.employees import Connection, employee, hire
-from tests.integration.captured import auth_of, everything, nothing_captured, nothing_linked, relay_all
+from tests.integration.captured import everything, nothing_captured, nothing_linked, relay_all
 from tests.integration.differences import DIFFERENCES, MAIL, World
 from webhook_service.ledger.plan import MAX_SHOWN, Plan, plan
 from webhook_service.ledger.reconcile import reconcile
 from webhook_service.policy import EmailOwner, Policy
 from webhook_service.ports import Database
-
-
-@pytest.fixture
-def auth(database_url: str) -> Iterator[Auth]:
-    with auth_of(database_url) as auth:
-        yield auth
 
 
 def sign_up_unseen(connection: Connection, auth: Auth, email: str, **metadata: str) -> str:

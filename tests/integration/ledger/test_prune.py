@@ -1,6 +1,5 @@
 """Retention removes old successful events. It keeps open events and the state that decisions depend on."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -11,18 +10,12 @@ from tests.auth_stand_in import Auth
 from tests.auth_traffic import outcome_of
 from tests.conftest import ADMIN_KEY
 from tests.employees import Connection, employee, entry, hire
-from tests.integration.captured import auth_of, claim, deliver, everything, inbound, newest, relay_all
+from tests.integration.captured import claim, deliver, everything, inbound, newest, relay_all
 from webhook_service.ledger.retention import prunable, prune
 from webhook_service.ports import Database
 
 MAIL = "jane@example.com"
 OLD = timedelta(days=100)
-
-
-@pytest.fixture
-def auth(database_url: str) -> Iterator[Auth]:
-    with auth_of(database_url) as auth:
-        yield auth
 
 
 @pytest.fixture

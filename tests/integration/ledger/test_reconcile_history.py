@@ -1,7 +1,7 @@
 """One run of the reconciliation corrects the differences after any history with lost changes."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +11,7 @@ import pytest
 
 from tests.auth_stand_in import Auth
 from tests.employees import Connection, employee, hire
-from tests.integration.captured import auth_of, inbound, make_due, nothing_captured, nothing_linked, relay_all
+from tests.integration.captured import inbound, make_due, nothing_captured, nothing_linked, relay_all
 from webhook_service.ledger.reconcile import Reconciled, reconcile
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
@@ -36,12 +36,6 @@ select 'not linked', e.employee_id from employees e join auth.users u on u.email
 
 def run(database: Database, *, dry_run: bool = False) -> Reconciled:
     return reconcile(database, Policy(), requested_by="test", dry_run=dry_run)
-
-
-@pytest.fixture
-def auth(database_url: str) -> Iterator[Auth]:
-    with auth_of(database_url) as auth:
-        yield auth
 
 
 class History:

@@ -1,6 +1,6 @@
 """Reconciliation runs that are interrupted, run concurrently, or race with changes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from uuid import UUID
 
 import psycopg
@@ -10,7 +10,6 @@ from tests.auth_stand_in import Auth
 from tests.employees import Connection, employee, hire
 from tests.in_loop import CalledSoon
 from tests.integration.captured import (
-    auth_of,
     make_due,
     nothing_captured,
     relay_all,
@@ -52,12 +51,6 @@ class Between(CalledSoon):
 
     def close(self) -> None:
         self._database.close()
-
-
-@pytest.fixture
-def auth(database_url: str) -> Iterator[Auth]:
-    with auth_of(database_url) as auth:
-        yield auth
 
 
 @pytest.fixture

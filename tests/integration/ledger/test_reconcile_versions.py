@@ -1,6 +1,5 @@
 """Reconciliation replaces a state, whatever its version is."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -10,7 +9,7 @@ from flask.testing import FlaskClient
 from tests.auth_stand_in import Auth
 from tests.auth_traffic import post, update
 from tests.employees import Connection, employee
-from tests.integration.captured import auth_of, inbound, nothing_captured, relay_all
+from tests.integration.captured import inbound, nothing_captured, relay_all
 from tests.integration.capturing import reconciled
 from tests.integration.requested_actions import linked
 from webhook_service.inbound.payload import version_at
@@ -24,12 +23,6 @@ VERSIONS = {
     "above the versions of captured events": 4 * 10**18 + 10,
     "greatest": 2**63 - 1,
 }
-
-
-@pytest.fixture
-def auth(database_url: str) -> Iterator[Auth]:
-    with auth_of(database_url) as auth:
-        yield auth
 
 
 @pytest.fixture

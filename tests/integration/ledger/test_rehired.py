@@ -1,13 +1,12 @@
 """A person who is hired again in a new row: the old inactive row does not stand in the way of the new one."""
 
-from collections.abc import Iterator
 from uuid import UUID
 
 import pytest
 
 from tests.auth_stand_in import Auth
 from tests.employees import Connection, employee, hire
-from tests.integration.captured import auth_of, newest, nothing_captured, nothing_linked, relay_all
+from tests.integration.captured import newest, nothing_captured, nothing_linked, relay_all
 from tests.integration.signing_in import Browser, pages
 from webhook_service.errors import NotPossible
 from webhook_service.ledger.reconcile import reconcile
@@ -17,12 +16,6 @@ from webhook_service.ports import Database
 from webhook_service.settings import Settings
 
 MAIL = "jane@example.com"
-
-
-@pytest.fixture
-def auth(database_url: str) -> Iterator[Auth]:
-    with auth_of(database_url) as auth:
-        yield auth
 
 
 def login_of(connection: Connection, employee_id: int) -> UUID | None:

@@ -1,6 +1,5 @@
 """The relay applies due events in order and independently of each other, and only while it holds their lease."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from uuid import UUID
 
@@ -12,7 +11,6 @@ from tests.auth_stand_in import Auth
 from tests.auth_traffic import outcome_of
 from tests.employees import Connection, employee, hire
 from tests.integration.captured import (
-    auth_of,
     claim,
     deliver,
     end_leases,
@@ -26,12 +24,6 @@ from webhook_service.inbound.processing import fail, process_rows
 from webhook_service.ledger.relay import run_once
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
-
-
-@pytest.fixture
-def auth(database_url: str) -> Iterator[Auth]:
-    with auth_of(database_url) as auth:
-        yield auth
 
 
 @pytest.fixture

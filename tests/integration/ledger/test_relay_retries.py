@@ -1,7 +1,6 @@
 """A failed event does not affect other events. It is retried after growing intervals, and finally needs attention."""
 
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -12,17 +11,11 @@ from psycopg.types.json import Jsonb
 
 from tests.auth_stand_in import Auth
 from tests.employees import Connection, employee, hire
-from tests.integration.captured import auth_of, everything, inbound, make_due, newest, relay_all
+from tests.integration.captured import everything, inbound, make_due, newest, relay_all
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.ledger.relay import run_once
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
-
-
-@pytest.fixture
-def auth(database_url: str) -> Iterator[Auth]:
-    with auth_of(database_url) as auth:
-        yield auth
 
 
 @pytest.fixture

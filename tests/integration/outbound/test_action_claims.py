@@ -1,14 +1,13 @@
 """A relay claims the newest action of a user, one action of a user at a time, and single actions before a bulk."""
 
 from collections import Counter
-from collections.abc import Iterator
 from uuid import UUID
 
 import pytest
 
 from tests.auth_stand_in import Auth
 from tests.employees import Connection, hire
-from tests.integration.captured import auth_of, relay_all
+from tests.integration.captured import relay_all
 from tests.integration.requested_actions import (
     DISABLE,
     EMAIL,
@@ -25,12 +24,6 @@ from tests.integration.requested_actions import (
 )
 from webhook_service.events import Json
 from webhook_service.ports import Database
-
-
-@pytest.fixture
-def auth(database_url: str) -> Iterator[Auth]:
-    with auth_of(database_url) as auth:
-        yield auth
 
 
 @pytest.fixture

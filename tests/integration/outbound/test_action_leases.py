@@ -2,7 +2,6 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -12,7 +11,7 @@ import pytest
 
 from tests.auth_stand_in import Auth
 from tests.employees import Connection
-from tests.integration.captured import auth_of, end_leases, everything, make_due
+from tests.integration.captured import end_leases, everything, make_due
 from tests.integration.requested_actions import (
     DISABLE,
     actions,
@@ -30,12 +29,6 @@ from webhook_service.db.direct import DirectDatabase
 from webhook_service.ports import Database
 
 RELAYS = 6
-
-
-@pytest.fixture
-def auth(database_url: str) -> Iterator[Auth]:
-    with auth_of(database_url) as auth:
-        yield auth
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import pytest
 from tests.auth_faults import Fault
 from tests.auth_stand_in import Auth
 from tests.employees import Connection, employee, hire
-from tests.integration.captured import auth_of
 from tests.integration.provisioning import Office, auth_users, hire_many, logins, open_office, refuse_updates_of
 from webhook_service.ports import Database
 
@@ -17,12 +16,6 @@ from webhook_service.ports import Database
 def office(database_url: str, database: Database, connection: Connection) -> Iterator[Office]:
     with open_office(database_url, database, connection) as office:
         yield office
-
-
-@pytest.fixture
-def auth(database_url: str) -> Iterator[Auth]:
-    with auth_of(database_url) as auth:
-        yield auth
 
 
 def test_an_existing_auth_user_is_linked(office: Office, connection: Connection, auth: Auth) -> None:
