@@ -18,6 +18,11 @@ OPEN = """
 select event_id, status, outcome, attempts, lease, error_message from public.integration_sync_log
  where direction = 'inbound' and status <> 'SUCCESS'
 """
+HIRES_ARE_DUE = "update public.auth_sync_hires set seen_at = now() - interval '1 minute'"
+HIRES_OR_OPEN = """
+select where exists (select from public.auth_sync_hires)
+          or exists (select from public.integration_sync_log where direction = 'inbound' and status <> 'SUCCESS')
+"""
 EMPLOYEES = """
 select employee_id, email, first_name, last_name, auth_user_id, orphaned_auth_user_id from public.employees
 """
@@ -52,10 +57,16 @@ class Checks:
         """The number of inbound events in the ledger with status SUCCESS."""
 
     def settled(self, world: World) -> None:
-        """Wait until no event is open."""
+        """Wait until no event is open, and a relay has retried the links of the new employees.
+
+        A relay retries these 10 seconds after a hire, when each call of that time has ended. Here no call is left once
+        no event is open, so the retries are made due at once.
+        """
         with world.connect() as connection:
             try:
                 wait_for("all events", lambda: connection.execute(OPEN).fetchone() is None, seconds=60)
+                connection.execute(HIRES_ARE_DUE)
+                wait_for("the hires", lambda: connection.execute(HIRES_OR_OPEN).fetchone() is None, seconds=60)
             except BaseException as error:
                 left = connection.execute(OPEN).fetchall()
                 raise AssertionError(f"{len(left)} events are still open: {left[:5]}") from error
