@@ -78,7 +78,7 @@ ACTIONS = {
     "changed_by_client": Meaning(
         "failed",
         "A user wrote the employee's e-mail or login without proof.",
-        "If it is right, replay this action. If not, correct the employee (see docs/accounts.md).",
+        "If it is right, approve it on the action's page, or replay the action. If not, drop it there.",
     ),
 }
 

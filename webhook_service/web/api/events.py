@@ -13,6 +13,7 @@ from webhook_service.inbound.strict_json import read_json
 from webhook_service.ledger import audit, queries, replay
 from webhook_service.ledger.fields import Cursor, Truth, Whole
 from webhook_service.ledger.queries import MAX_BIGINT, Filter, filter_json
+from webhook_service.outbound import client_changes
 from webhook_service.outbound.refusals import no_auth_admin
 from webhook_service.web import Wiring
 from webhook_service.web.attempts import check_bearer
@@ -32,7 +33,7 @@ class Page(Filter):
 
 
 class Replay(Schema):
-    """The body of POST /admin/api/events/{event_id}/replay."""
+    """The body of POST /admin/api/events/{event_id}/replay and /drop."""
 
     class Meta:
         unknown = RAISE
@@ -86,6 +87,14 @@ def blueprint(wiring: Wiring) -> Blueprint:
             raise no_auth_admin()
         performed = wiring.accounts.perform_again(found, requested_by)
         return jsonify(event_id=event_id, status=performed.status, outcome=performed.outcome, changes=performed.changes)
+
+    @admin_api.post("/events/<event_id>/drop")
+    def drop_change(event_id: str) -> Response:
+        """Undo the change of a client, for which an action waits for an admin."""
+        requested_by = loaded(Replay(), json_body())["requested_by"]
+        queries.event(database, event_id)
+        client_changes.drop(database, event_id, requested_by)
+        return jsonify(event_id=event_id)
 
     @admin_api.post("/replays")
     def replay_events() -> Response:

@@ -121,6 +121,19 @@ OPERATIONS = (
     ),
     Operation(
         method="post",
+        path="/admin/api/events/{event_id}/drop",
+        name="dropClientChange",
+        title="Drop the change of a client",
+        text="For an action with the outcome `changed_by_client`, which waits for an admin: gives the employee the "
+        "e-mail of the login again, or removes the link that the client wrote. A replay approves the change instead.",
+        answer=schemas.DroppedChange,
+        body=Replay,
+        request_example={"requested_by": "Ann"},
+        response_example={"event_id": f"{JANE}:update_auth_email"},
+        reasons=("event_not_found", "not_found", "not_open"),
+    ),
+    Operation(
+        method="post",
         path="/admin/api/replays",
         name="replayEvents",
         title="Process all events again that match a filter",

@@ -199,6 +199,10 @@ class ReplayedEvent(Answer):
     changes = changes(CHANGES, required=True)
 
 
+class DroppedChange(Answer):
+    event_id = text("The action that waited.", f"{JANE}:update_auth_email", required=True)
+
+
 class ReplayedEvents(Answer):
     dry_run = fields.Boolean(required=True, metadata=described("Whether all changes were rolled back.", True))
     matched = number("The number of matching events; null on later pages.", 1, required=True, allow_none=True)

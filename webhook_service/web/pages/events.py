@@ -2,14 +2,15 @@
 
 from uuid import UUID
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from webhook_service.errors import ServiceError
+from webhook_service.errors import NotPossible, ServiceError
 from webhook_service.events import Action, ActionOutcome, Operation, Outcome, Status
 from webhook_service.ledger import employees, queries, replay, wording
 from webhook_service.notifications.decide import Kind
 from webhook_service.notifications.links import read_link
+from webhook_service.outbound import client_changes
 from webhook_service.outbound.refusals import no_auth_admin
 from webhook_service.web import Wiring
 from webhook_service.web.pages.common import PAGE, cursor, parse_filter, record
@@ -71,6 +72,17 @@ def blueprint(wiring: Wiring) -> Blueprint:
                 f"Replayed: {outcome.replace('_', ' ')}. {meaning.says}",
                 "warning" if meaning.kind == "failed" else "success",
             )
+        return redirect(url_for("events.event", event_id=event_id), 303)
+
+    @views.post("/events/<event_id>/drop")
+    def drop_change(event_id: str) -> Response:
+        """Undo the change of a client, for which an action waits for an admin."""
+        try:
+            client_changes.drop(database, event_id, g.admin.name)
+        except NotPossible:
+            flash("Nothing was dropped: the action does not wait for an admin any more.", "warning")
+        else:
+            flash("Dropped. The login stays as it is.", "success")
         return redirect(url_for("events.event", event_id=event_id), 303)
 
     @views.get("/failing/<token>")
