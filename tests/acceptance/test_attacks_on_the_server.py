@@ -73,6 +73,20 @@ def test_five_megabytes_in_one_byte_chunks_hold_up_no_webhook(shared_server: Ser
         assert statuses(until_closed(attacker)) in ([413], [])
 
 
+def test_four_bodies_in_one_byte_chunks_hold_up_no_webhook(shared_server: Server) -> None:
+    """The chunks of several bodies leave the event loop its turns: webhooks are answered between any two reads."""
+    with ExitStack() as stack:
+        stack.enter_context(unharmed(shared_server))
+        attackers = [
+            stack.enter_context(connected(shared_server.url, patience=LIMIT_PATIENCE_SECONDS)) for _ in range(4)
+        ]
+        message = CHUNKED + CHUNK * (DEFAULT_MAX_BODY_BYTES - 1) + b"0\r\n\r\n"
+        attacks = [stack.enter_context(sending(attacker, message)) for attacker in attackers]
+        while not all(attack.done() for attack in attacks):
+            assert_answered(shared_server, 5)
+        assert [statuses(until_closed(attacker)) for attacker in attackers] == [[401]] * 4
+
+
 # Heads
 
 

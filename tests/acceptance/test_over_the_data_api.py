@@ -98,13 +98,20 @@ def test_a_dismissed_employee_cannot_sign_in(server: Server, connection: Connect
     wait_for("the link", linked_to(connection, jane))
     for is_active, outcome in ((False, "disabled"), (True, "enabled")):
         connection.execute("update employees set is_active = %s where employee_id = %s", [is_active, jane])
-        wait_for(f"the action: {outcome}", lambda: actions(connection)[-1]["outcome"])
+        wait_for(f"the action: {outcome}", lambda: outcome_now(connection))
         assert (actions(connection)[-1]["status"], actions(connection)[-1]["outcome"]) == ("SUCCESS", outcome)
         assert is_banned(connection, user) is not is_active
     dismissed = admin(server, "PATCH", f"/employees/{jane}", is_active=False)
     assert dismissed["is_active"] is False
     wait_for("the ban", lambda: is_banned(connection, user))  # a relay may have claimed the action first
     assert "relay pass failed" not in server.log()
+
+
+def outcome_now(connection: Connection) -> str | None:
+    """Return the newest action's outcome, without waiting until the sessions of a banned login end a second time."""
+    connection.execute("update auth_sync_session_ends set due_at = now()")
+    outcome: str | None = actions(connection)[-1]["outcome"]
+    return outcome
 
 
 def test_an_employee_is_created_with_a_login(server: Server, connection: Connection, auth: Auth) -> None:

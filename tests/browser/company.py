@@ -37,6 +37,9 @@ NEEDS_NUMBER = "check (auth_user_id is null or employee_number is not null) not 
 
 TIMEOUT_SECONDS = 20.0
 
+SESSIONS_END_NOW = "update public.auth_sync_session_ends set due_at = now() where due_at > now()"
+"""The sessions of a banned login end a second time 12 seconds after the ban."""
+
 UNDER_WAY = """
 select from public.integration_sync_log where status = 'PENDING' or leased_until > clock_timestamp()
 """
@@ -123,6 +126,7 @@ class Company:
         """Wait until no row is due or leased, even if a relay runs elsewhere."""
         deadline = time.monotonic() + TIMEOUT_SECONDS
         while time.monotonic() < deadline:
+            self.hr.execute(SESSIONS_END_NOW)
             claimed = relay.run_once(self.database, Policy(), name="relay").claimed
             if not claimed and not self._accounts.run_once("relay").claimed and not self.hr.execute(UNDER_WAY).rowcount:
                 return

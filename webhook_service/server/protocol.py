@@ -28,6 +28,11 @@ RESERVED_FILES = 64
 """The number of open files that are reserved for the database, the log, the relay and Auth. Connections may use all
 other files."""
 
+MAX_PARTS = 4096
+"""The number of parts of bodies in one read after which other connections have their turn. A read may have 43,000 parts
+(one-byte chunks), and the event loop would do up to 32 such reads of one connection in a row.
+"""
+
 BODY_HEADERS = (b"content-length", b"transfer-encoding")
 
 
@@ -57,7 +62,7 @@ class Protocol(HttpToolsProtocol):
         self._is_in_head = False
         self._is_complete = True  # no request is partly received
         self._idle_bytes = 0  # the number of bytes since the last complete request or part of a body
-        self._has_progress = False  # the current read has completed a request or a part of a body
+        self._parts = 0  # the number of requests and parts of bodies that the current read has completed
         self._is_last = False  # the protocol reads no further requests
         self._is_ending = False
 
@@ -73,11 +78,14 @@ class Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing() or self._is_last:
             return
-        self._has_progress = False
+        self._parts = 0
         super().data_received(data)
         if self.transport.is_closing():
             return
-        self._idle_bytes = 0 if self._has_progress else self._idle_bytes + len(data)
+        if self._parts > MAX_PARTS and not self.flow.read_paused:
+            self.flow.pause_reading()
+            self.loop.call_soon(self._read_on)
+        self._idle_bytes = 0 if self._parts else self._idle_bytes + len(data)
         if self._idle_bytes > HEAD_BYTES:
             self._refuse(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
         elif self._is_in_head and self._head_ends is None:
@@ -123,7 +131,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Do the same as uvicorn, but skip its slow checks for WebSockets, because each byte may cause a call."""
-        self._has_progress = True
+        self._parts += 1
         cycle = self.cycle
         if not cycle.response_complete:
             cycle.body += body
@@ -132,7 +140,8 @@ class Protocol(HttpToolsProtocol):
             cycle.message_event.set()
 
     def on_message_complete(self) -> None:
-        self._is_complete = self._has_progress = True
+        self._is_complete = True
+        self._parts += 1
         super().on_message_complete()
 
     # Called by uvicorn
@@ -166,6 +175,10 @@ class Protocol(HttpToolsProtocol):
     def _awaits_client(self) -> bool:
         """Return whether all complete requests have their responses."""
         return self.cycle is None or self.cycle.response_complete or not self._is_complete
+
+    def _read_on(self) -> None:
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
 
     def _close_if_silent(self) -> None:
         if self._awaits_client():
