@@ -29,8 +29,8 @@ RESERVED_FILES = 64
 other files."""
 
 MAX_PARTS = 4096
-"""The number of parts of bodies in one read after which other connections have their turn. A read may have 43,000 parts
-(one-byte chunks), and the event loop would do up to 32 such reads of one connection in a row.
+"""The number of parts of bodies (chunks) in one read after which other connections have their turn. Otherwise the event
+loop would do up to 32 reads of one connection in a row.
 """
 
 BODY_HEADERS = (b"content-length", b"transfer-encoding")

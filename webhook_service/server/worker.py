@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,11 @@ from webhook_service.server.protocol import Protocol, max_connections
 GRACE_SECONDS = 12
 """The grace period of requests when the worker stops. It is longer than the 10 seconds for a body. Without a
 grace period, a client that does not read its response would keep the worker running.
+"""
+
+RECEIVE_BUFFER = 32 * 1024
+"""The size in bytes of the kernel's buffer for a connection (Linux doubles it), and so of a read. By default it grows to
+megabytes. One read can be 11,000 chunks, during which no other connection is served.
 """
 
 HEARTBEAT_SECONDS = 1
@@ -65,6 +71,8 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # it has no types
         self.config.app = application(self.wsgi)
         self.config.limit_concurrency = max_connections()
         self._server = QuietServer(self.config)
+        for each in self.sockets:
+            each.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)  # its connections inherit this
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._end)
         for number in (signal.SIGINT, signal.SIGQUIT):
