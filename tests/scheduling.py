@@ -12,8 +12,9 @@ TOGETHER = {
     "tests/browser/test_dashboard.py",
     "tests/integration/db/test_database_contract.py",
     "tests/integration/ledger/test_data_api_maintenance.py",
+    "tests/integration/ledger/test_maintenance_rights.py",
 }
-"""Modules that run on one worker each, because their tests share a process that takes seconds to start."""
+"""Modules that run on one worker each, because their tests share a process or a database."""
 
 
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]

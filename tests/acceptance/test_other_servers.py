@@ -22,6 +22,8 @@ from tests.databases import dropped_afterwards
 from tests.employees import Connection
 from tests.ports import free_port
 
+pytestmark = pytest.mark.campaign
+
 ROOT = Path(__file__).parents[2]
 SERVERS = {
     "gunicorn, sync": ("gunicorn", "--workers=2", "--backlog=512", "wsgi:app"),

@@ -30,7 +30,8 @@ select application_name as name from pg_stat_activity
 """
 END_LEASES = """
 update public.integration_sync_log set leased_until = now() - interval '1 second'
- where direction = 'inbound' and leased_until > now() and lease is not null
+ where id in (select id from public.integration_sync_log
+               where direction = 'inbound' and leased_until > now() and lease is not null for update skip locked)
 """
 
 

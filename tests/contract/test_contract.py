@@ -96,6 +96,7 @@ def from_many_addresses(app: Flask) -> None:
     app.wsgi_app = with_an_address  # type: ignore[method-assign]  # Flask's manual replaces it so
 
 
+@pytest.mark.campaign
 def test_every_response_is_as_documented(company: str) -> None:
     """Each response has the documented status, content type, headers and body, and is never a 5xx.
 

@@ -20,8 +20,8 @@ grace period, a client that does not read its response would keep the worker run
 """
 
 RECEIVE_BUFFER = 32 * 1024
-"""The size in bytes of the kernel's buffer for a connection (Linux doubles it), and so of a read. By default it grows to
-megabytes. One read can be 11,000 chunks, during which no other connection is served.
+"""The size in bytes of the kernel's buffer for a connection (Linux doubles it), and so of a read. By default it grows
+to megabytes. One read can be 11,000 chunks, during which no other connection is served.
 """
 
 HEARTBEAT_SECONDS = 1

@@ -80,6 +80,7 @@ def assert_all_is_found(database: Database, company: Company) -> None:
     assert (again.differences, again.seen >= 3) == ({}, True)
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("name", IN_OUR_TABLES)
 def test_auth_commits_and_all_changes_are_found(
     database_url: str, database: Database, auth: Auth, company: Company, name: str

@@ -65,6 +65,7 @@ def deliver(url: str) -> httpx.Response:
     return httpx.post(f"{url}/webhook/auth", content=body, headers=headers_for(body), timeout=SENDER_TIMEOUT_SECONDS)
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize(
     ("kind", "behaviour"),
     [

@@ -52,6 +52,7 @@ LOST = {
 }
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("lost", LOST)
 def test_a_lost_object_is_named_and_restored(database_url: str, database: Database, lost: str) -> None:
     """Doctor names each object that is missing or altered, and a migration without a pending script restores it."""

@@ -122,6 +122,7 @@ def fill(url: str, *parts: bytes) -> None:
             connection.execute(part)
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("early", [(), (EMPLOYEES,)], ids=["all empty", "only employees"])
 @pytest.mark.parametrize("call", CALLS)
 def test_rows_are_found_by_an_index(

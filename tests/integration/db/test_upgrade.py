@@ -61,6 +61,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("broken", BROKEN)
 def test_every_migrate_repairs_the_schema(empty_database_url: str, database_url: str, broken: str) -> None:
     """A migration without pending scripts restores altered indexes, triggers and privileges as in a new database."""

@@ -136,6 +136,7 @@ shared_database = settings(
 )
 
 
+@pytest.mark.campaign
 @given(history=histories(longest=4))
 @settings(shared_database, max_examples=40)
 def test_every_permutation_of_a_history_gives_the_same_employee(
@@ -171,6 +172,7 @@ def test_duplicates_in_any_order_change_nothing(
     check(database, connection, history, orders)
 
 
+@pytest.mark.campaign
 @given(history=histories(longest=6), seed=st.integers(0, 2**32), together=st.integers(2, 6))
 @settings(shared_database, max_examples=30)
 def test_events_that_share_a_batch_give_the_same_employee(

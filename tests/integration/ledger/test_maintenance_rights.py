@@ -8,9 +8,11 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.rows import dict_row
 
 from tests.auth_server import auth_server
 from tests.auth_traffic import JANE
+from tests.databases import dropped_afterwards
 from tests.employees import Connection, employee, hire
 from tests.integration.capturing import auth_on, reconciled, relay
 from tests.integration.doctoring import examined, found, problems
@@ -104,22 +106,32 @@ def as_role(database_url: str) -> Iterator[Callable[[str], Database]]:
         database.close()
 
 
-@pytest.mark.parametrize("role", [*STRANGERS, "supabase_auth_admin"])
+@pytest.fixture(scope="module", params=[*STRANGERS, "supabase_auth_admin"])
+def stranger(
+    request: pytest.FixtureRequest, new_database: Callable[..., str], migrated_template: str
+) -> Iterator[tuple[Database, Connection]]:
+    """The service's adapter and a connection with the privileges of a role, for all tests, which change nothing."""
+    with dropped_afterwards(new_database(migrated_template)) as url:
+        as_stranger = f"{url}&options=-c%20role%3D{request.param}"
+        database = DirectDatabase(as_stranger)
+        with psycopg.connect(as_stranger, autocommit=True, row_factory=dict_row) as connection:
+            yield database, connection
+        database.close()
+
+
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_strangers_call_nothing(as_role: Callable[[str], Database], role: str, function: str) -> None:
+def test_strangers_call_nothing(stranger: tuple[Database, Connection], function: str) -> None:
     """The project's public roles and Auth's role cannot call any function of the service."""
     with pytest.raises(DatabaseError, match="42501"):
-        as_role(role).call(function, **FUNCTIONS[function])
+        stranger[0].call(function, **FUNCTIONS[function])
 
 
-@pytest.mark.parametrize("role", [*STRANGERS, "supabase_auth_admin"])
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("attempt", ["select * from {}", "delete from {}", "insert into {} default values"])
-def test_strangers_touch_no_table(connection: Connection, role: str, table: str, attempt: str) -> None:
+def test_strangers_touch_no_table(stranger: tuple[Database, Connection], table: str, attempt: str) -> None:
     """The public roles and Auth's role can neither read nor write a table of the service."""
-    connection.execute(sql.SQL("set role {}").format(sql.Identifier(role)))
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        connection.execute(sql.SQL(attempt).format(sql.Identifier("public", table)))
+        stranger[1].execute(sql.SQL(attempt).format(sql.Identifier("public", table)))
 
 
 def test_only_service_role_reads_the_views(connection: Connection) -> None:

@@ -151,6 +151,7 @@ def test_an_invitation_that_fails_leaves_neither_or_both(hr: Office, name: str, 
     assert_neither_or_both(hr, invite=True)
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("method", ["DELETE", "GET"])
 @pytest.mark.parametrize("committed", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("name", [*LOST, "throttled", "no key"])

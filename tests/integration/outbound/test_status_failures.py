@@ -48,6 +48,7 @@ def jane(hr: Office, database_url: str) -> int:
     return sign_in_jane(hr, database_url, last_name=CANARY)
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("method", ["GET", "PUT"])
 @pytest.mark.parametrize("is_active", [False, True])
 @pytest.mark.parametrize("name", QUEUED)
