@@ -1,10 +1,15 @@
 """The processes of a chaos run besides PostgreSQL. Each can be killed and started again."""
 
+import atexit
+import json
 import os
 import signal
 import subprocess
+import sys
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import httpx
@@ -14,6 +19,22 @@ from webhook_service.server import process as server_process
 
 RELAY = (COMMAND, "relay")
 WEB = server_process.COMMAND
+REPOSITORY = Path(__file__).parents[2]
+
+
+@cache
+def starter() -> "subprocess.Popen[str]":
+    """The process that forks for each start (tests/chaos/starter.py). It ends with this process."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.chaos.starter"],
+        cwd=REPOSITORY,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    atexit.register(process.communicate)
+    return process
 
 
 class Killable:
@@ -23,31 +44,35 @@ class Killable:
         self.log_file = log_file
         self._command = command
         self._environment = dict(environment)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._pid: int | None = None
 
     def start(self) -> None:
         """Start the process, and do not wait for it."""
-        assert self._process is None
-        with self.log_file.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._command, env=self._environment, stdout=log, stderr=log, start_new_session=True
-            )
+        assert self._pid is None
+        request = {"command": self._command, "environment": self._environment, "log_file": str(self.log_file)}
+        process = starter()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(f"{json.dumps(request)}\n")
+        process.stdin.flush()
+        self._pid = int(process.stdout.readline())
 
     def kill(self) -> None:
         """Kill the process and its workers, as a power failure does."""
-        if self._process is None:
+        if self._pid is None:
             return
-        if self._process.poll() is None:
-            children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text("ascii")
-            for pid in (self._process.pid, *map(int, children.split())):
+        with suppress(OSError):  # the process has ended by itself
+            children = Path(f"/proc/{self._pid}/task/{self._pid}/children").read_text("ascii")
+            for pid in (self._pid, *map(int, children.split())):
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-        self._process.wait()
-        self._process = None
+        while not self.has_ended():
+            time.sleep(0.001)
+        self._pid = None
 
     def has_ended(self) -> bool:
-        """Return whether the process has ended without a kill, which is an error."""
-        return self._process is not None and self._process.poll() is not None
+        """Return whether the process has ended. Without a kill, this is an error."""
+        return self._pid is not None and not Path(f"/proc/{self._pid}").exists()
 
 
 def answers(url: str) -> bool:

@@ -58,8 +58,8 @@ class Process(Killable):
 
     @property
     def leases(self) -> str:
-        assert self._process is not None
-        return "admin-%" if self._command == WEB else f"%-{self._process.pid}-%"
+        assert self._pid is not None
+        return "admin-%" if self._command == WEB else f"%-{self._pid}-%"
 
 
 class Company:
