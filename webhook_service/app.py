@@ -6,7 +6,7 @@ work of a start.
 
 import logging
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from webhook_service.auth.passwords import CheckPassword, check_locally
 from webhook_service.config import read_environment
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.db.wakeup import Wakeup
-from webhook_service.ledger import bulk_replay, failing_loops, relay
+from webhook_service.ledger import bulk_replay, failing_loops, nightly, relay
 from webhook_service.ledger.employees import refresh_differences
 from webhook_service.loops import Loop, PassResult, Relay, ignore_report
 from webhook_service.metrics.counters import Metrics
@@ -92,13 +92,15 @@ def relay_for(
     accounts: Accounts | None,
     notifier: Notifier | None = None,
     report: Callable[[str, PassResult | None], None] = ignore_report,
+    reconcile_at: time | None = None,
 ) -> Relay:
     """Return a relay that is not started.
 
     A relay has loops for events, the monitor, bulk replays and the settings of Auth. It also has a loop for actions if
-    `accounts` is given, and a loop for notices if `notifier` is given. Each loop has a separate thread, so a slow Auth
-    does not delay events. Over a direct connection, the database wakes the loop for events immediately. Over the Data
-    API, this loop polls. `report` is called after each pass. The database records a loop that fails.
+    `accounts` is given, one for notices if `notifier` is given, and one for the daily run of reconcile if
+    `reconcile_at` is given. Each loop has a separate thread, so a slow Auth does not delay events. Over a direct
+    connection, the database wakes the loop for events immediately. Over the Data API, this loop polls. `report` is
+    called after each pass. The database records a loop that fails.
     """
     wait = Wakeup(connection.url).wait if isinstance(connection, DirectConnection) else None
     loops = [
@@ -113,6 +115,9 @@ def relay_for(
         loops.append(Loop("actions", accounts.run_once))
     if notifier is not None:
         loops.append(Loop("notices", notifier.run_once, every=notify.POLL_SECONDS))
+    if reconcile_at is not None:
+        daily = partial(nightly.run_once, database, policy, reconcile_at)
+        loops.append(Loop("reconcile", lambda name: daily(), every=nightly.POLL_SECONDS))
     return Relay(*loops, report=report, record=partial(failing_loops.record, database))
 
 
@@ -154,6 +159,6 @@ def create_app(
         )
         reported = wiring.metrics.pass_ended
         app.extensions["relay"] = relay_for(
-            settings.connection, database, settings.policy, accounts, notifier, reported
+            settings.connection, database, settings.policy, accounts, notifier, reported, settings.reconcile_at
         )
     return app

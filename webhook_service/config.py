@@ -7,6 +7,7 @@ value, so that the service does not start.
 import os
 import re
 from collections.abc import Mapping
+from datetime import time
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ from webhook_service.settings import (
     DEFAULT_BACKLOG_MINUTES,
     DEFAULT_IDLE_MINUTES,
     DEFAULT_MAX_BODY_BYTES,
+    DEFAULT_RECONCILE_AT,
     DirectConnection,
     NoticeSettings,
     PageSettings,
@@ -32,7 +34,7 @@ from webhook_service.settings import (
 NAMES = (
     *("DATABASE_URL", "SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_ALLOW_HTTP"),
     *("WEBHOOK_SECRETS", "WEBHOOK_STATIC_TOKEN", "ADMIN_API_KEY"),
-    *("EMAIL_OWNER", "NAME_FIELDS", "MAX_BODY_BYTES", "RELAY", "LINK_UNPROVEN_EMAILS"),
+    *("EMAIL_OWNER", "NAME_FIELDS", "MAX_BODY_BYTES", "RELAY", "RECONCILE_AT", "LINK_UNPROVEN_EMAILS"),
     *("AUTH_ADMIN", "AUTH_RATE"),
     *("SECRET_KEY", "ADMIN_ROLES", "ADMIN_IDLE_MINUTES", "PUBLIC_URL"),
     *("NOTIFY_URLS", "NOTIFY_BACKLOG_MINUTES", "NOTIFY_SILENCE_HOURS"),
@@ -75,6 +77,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         admin_api_key=admin_api_key(environ),
         static_token=switch(environ, "WEBHOOK_STATIC_TOKEN", default="off"),
         relay=switch(environ, "RELAY", default="on"),
+        reconcile_at=reconcile_at(environ),
         auth=auth_admin(environ),
         auth_rate=auth_rate(environ),
         policy=policy(environ),
@@ -248,6 +251,16 @@ def policy(environ: Mapping[str, str]) -> Policy:
         deactivation_limit=deactivation_limit(environ),
         link_unproven_emails=switch(environ, "LINK_UNPROVEN_EMAILS", default="off"),
     )
+
+
+def reconcile_at(environ: Mapping[str, str]) -> time | None:
+    """Return RECONCILE_AT, a time of the day in UTC, or None if it is off. The default is 02:30."""
+    text = (value_of(environ, "RECONCILE_AT") or DEFAULT_RECONCILE_AT.isoformat("minutes")).lower()
+    if text == "off":
+        return None
+    if re.fullmatch("([01][0-9]|2[0-3]):[0-5][0-9]", text) is None:
+        raise BadSetting("RECONCILE_AT", "must be a time of the day in UTC such as 02:30, or off")
+    return time.fromisoformat(text)
 
 
 def deactivation_limit(environ: Mapping[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from datetime import time
 
 from webhook_service.inbound.signature import Secret
 from webhook_service.policy import Policy
@@ -10,6 +11,7 @@ DEFAULT_MAX_BODY_BYTES = 1_000_000
 DEFAULT_AUTH_RATE = 5
 DEFAULT_IDLE_MINUTES = 30
 DEFAULT_BACKLOG_MINUTES = 15
+DEFAULT_RECONCILE_AT = time(2, 30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class Settings:
     `auth` is the connection to the Auth Admin API, or to its stand-in in a PostgreSQL database. If it is None, no
     actions are performed. `auth_rate` is the number of actions per second that all relays together may perform.
     `static_token` says whether deliveries with a token instead of a signature are accepted. `relay` says whether each
-    web process runs a relay.
+    web process runs a relay. Relays reconcile daily at `reconcile_at` (UTC), or never if it is None.
     """
 
     connection: DirectConnection | SupabaseConnection
@@ -79,6 +81,7 @@ class Settings:
     admin_api_key: str = field(repr=False)
     static_token: bool = False
     relay: bool = True
+    reconcile_at: time | None = DEFAULT_RECONCILE_AT
     auth: SupabaseConnection | DirectConnection | None = None
     auth_rate: int = DEFAULT_AUTH_RATE
     policy: Policy = Policy()

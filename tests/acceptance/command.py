@@ -25,8 +25,12 @@ COMMAND = str(Path(sys.executable).with_name("webhook-service"))
 
 
 def settings_for(database_url: str) -> dict[str, str]:
-    """The environment that the service needs, and nothing else from the environment of the tests."""
-    return clean_environment() | {"DATABASE_URL": database_url, "WEBHOOK_SECRETS": SECRET, "ADMIN_API_KEY": ADMIN_KEY}
+    """The environment that the service needs, and nothing else from the environment of the tests.
+
+    The daily run of reconcile is off, so that no test depends on the time of the day.
+    """
+    secrets = {"WEBHOOK_SECRETS": SECRET, "ADMIN_API_KEY": ADMIN_KEY}
+    return clean_environment() | secrets | {"DATABASE_URL": database_url, "RECONCILE_AT": "off"}
 
 
 def clean_environment() -> dict[str, str]:

@@ -37,7 +37,7 @@ IMPORTED = (
     policy,
     ports,
 )
-"""What a start need not import. prometheus-client is not here: its import reads the environment of the server."""
+"""Modules that a start does not import again. The import of prometheus-client reads the environment of the server."""
 
 
 def run(request: dict[str, Any]) -> None:

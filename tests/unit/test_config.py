@@ -1,5 +1,6 @@
 """The settings, with the forms of each variable and the error for a bad value."""
 
+from datetime import time
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,7 @@ BAD = {
     "NAME_FIELDS": ["first_name", "first_name=", "=given", "email=mail", "first_name=a first_name=b", "first_name=a b",
                     "first_name=a=b", "first_name=a/b", "!first_name=a", "first_name=a;last_name=b", "none none", ","],
     "SECRET_KEY": ["short", "x" * 31],
+    "RECONCILE_AT": ["2:30", "24:00", "02:60", "02:30:00", "on", "night", "02:30Z"],
     "ADMIN_IDLE_MINUTES": ["0", "-5", "half an hour", "1.5"],
     "PUBLIC_URL": ["sync.example.com", "ftp://x.example", "https://", "https://x.example/?a=b", "https://x y.example"],
     "MAX_BODY_BYTES": ["0", "-1", "1.5", "1e6", "1 MB", "１０", "1" * 10, "many"],
@@ -160,6 +162,14 @@ def test_a_switch_is_on_or_off(text: str, is_on: bool) -> None:
 def test_the_owner_of_the_email_is_chosen(owner: EmailOwner) -> None:
     """EMAIL_OWNER selects Auth or employees as the owner of e-mails."""
     assert config.load(DIRECT | {"EMAIL_OWNER": owner.value}).policy.email_owner is owner
+
+
+@pytest.mark.parametrize(
+    ("text", "at"), [(None, time(2, 30)), ("23:05", time(23, 5)), ("00:00", time(0)), ("off", None), ("OFF", None)]
+)
+def test_the_time_of_the_daily_run_is_chosen(text: str | None, at: time | None) -> None:
+    """RECONCILE_AT is a time of the day in UTC, 02:30 by default, or off."""
+    assert config.load(DIRECT | ({} if text is None else {"RECONCILE_AT": text})).reconcile_at == at
 
 
 def test_the_limit_of_a_body_is_chosen() -> None:

@@ -43,9 +43,9 @@ SHORTEST = timedelta(days=1)
 def reconcile(dry_run: bool, yes: bool, max_bans: int | None, names: bool, data_dir: Path) -> None:
     """Compare auth.users, the last known states and employees, and apply the differences as events.
 
-    Run the command once after the first installation, and every night if you like. The ledger records each run with its
-    findings. Without differences, the command changes nothing else. Before it bans the logins of employees who have
-    left, it asks.
+    Run the command once after the first installation. From the next day on, a relay reconciles daily, at RECONCILE_AT.
+    The ledger records each run with its findings. Without differences, the command changes nothing else. Before it bans
+    the logins of employees who have left, it asks.
     """
     with database_of(data_dir) as (database, policy):
         with progress_bar("comparing") as show_progress:

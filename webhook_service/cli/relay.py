@@ -11,6 +11,7 @@ from webhook_service import config
 from webhook_service.app import accounts_for, database_for, relay_for
 from webhook_service.cli.data_dir import DATA_DIR, environment_of
 from webhook_service.config import value_of
+from webhook_service.ledger import nightly
 from webhook_service.ledger.relay import run_once
 from webhook_service.log import dict_config
 from webhook_service.loops import own_name
@@ -27,7 +28,7 @@ def relay(once: bool, data_dir: Path) -> None:
     """Apply events that no webhook delivered, retry failed events that are due, and perform actions in Auth.
 
     The command runs until SIGTERM or Ctrl+C. `serve` runs a relay too, unless RELAY=off. Any number of relays may run
-    at the same time.
+    at the same time. Once a day, at RECONCILE_AT, a relay also reconciles.
     """
     with environment_of(data_dir) as environment:
         connection, policy = config.connection(environment), config.policy(environment)
@@ -35,16 +36,19 @@ def relay(once: bool, data_dir: Path) -> None:
         database = database_for(connection)
         accounts = accounts_for(config.auth_admin(environment), database, policy, config.auth_rate(environment))
         notices, pages = config.notices(environment), config.pages(environment)
+        reconcile_at = config.reconcile_at(environment)
         admin_api_key = value_of(environment, "ADMIN_API_KEY")
         notifier = notify.notifier(database, notices, pages, admin_api_key, with_actions=accounts is not None)
         try:
             if once:
+                if reconcile_at is not None:
+                    nightly.run_once(database, policy, reconcile_at)
                 events, actions = process_due(database, policy, accounts)
                 if notifier is not None:
                     notifier.run_once(own_name())
                 click.echo(f"{events} events were due, and {actions} actions.")
                 return
-            loop = relay_for(connection, database, policy, accounts, notifier)
+            loop = relay_for(connection, database, policy, accounts, notifier, reconcile_at=reconcile_at)
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda number, frame: loop.stop())
             loop.run()

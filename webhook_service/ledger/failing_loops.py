@@ -13,6 +13,7 @@ CONSEQUENCES = {
     "replays": "bulk replays do not go on",
     "monitor": "the lists of differences are out of date",
     "notices": "no notices are sent",
+    "reconcile": "changes that no trigger captured are not found",
 }
 """{loop: what happens while it is failing}."""
 

@@ -112,9 +112,9 @@ def reconcile(
             done = replace(done, passes=done.passes + 1)
     except BaseException as error:
         with suppress(ServiceError):  # if this fails, the next run records this run as interrupted
-            _end(database, begun["run"], done, f"ended by {getattr(error, 'reason', type(error).__name__)}")
+            end(database, begun["run"], done, f"ended by {getattr(error, 'reason', type(error).__name__)}")
         raise
-    _end(database, begun["run"], done, f"{done.left} events are left to the relay" if done.left else None)
+    end(database, begun["run"], done, f"{done.left} events are left to the relay" if done.left else None)
     return done
 
 
@@ -178,7 +178,8 @@ def _compare(
     return done
 
 
-def _end(database: Database, run: str | None, done: Reconciled, error: str | None) -> None:
+def end(database: Database, run: str | None, done: Reconciled, error: str | None) -> None:
+    """Record the result of a run, which has failed if there is an `error`. A dry run (None) has no record."""
     if run is not None:
         names = ("users", "passes", "differences", "outcomes", "left")
         summary = {name: getattr(done, name) for name in names}

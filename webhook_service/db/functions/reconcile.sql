@@ -229,6 +229,18 @@ begin
                             'failed', (select count(*) from public.integration_sync_log where status = 'FAILED' and direction = 'inbound'));
 end $$;
 
+-- Returns whether the daily run is due: the newest run began before p_at (a time of the day in UTC) was last reached, or has failed and began
+-- more than an hour ago. It is never due on the day of the installation.
+create or replace function public.auth_sync_reconcile_is_due_v1(p_at text) returns boolean
+language sql stable security definer set search_path = '' as $$
+  select public.auth_sync_relation_v1('auth.users') is not null
+     and exists (select from public.auth_sync_migrations m where m.applied_at < reached.at)
+     and coalesce((select l.created_at < reached.at or l.status = 'FAILED' and l.created_at < now() - interval '1 hour' from public.integration_sync_log l
+                    where l.direction = 'maintenance' order by l.id desc limit 1), true)
+    from (select date_trunc('day', now(), 'UTC') + p_at::interval as at) as today
+   cross join lateral (select today.at - case when today.at > now() then interval '1 day' else interval '0' end as at) as reached
+$$;
+
 -- Ends a run. With p_error the run has failed. p_summary is its result, as JSON. Always returns true.
 create or replace function public.auth_sync_end_reconcile_v1(p_run text, p_error text, p_summary jsonb) returns boolean
 language sql security definer set search_path = '' as $$
