@@ -15,6 +15,7 @@ from tests.integration.breaking import locked
 from tests.integration.captured import auth_of, relay_all
 from tests.integration.db.test_callers_objects import TATTLE
 from tests.integration.doctoring import examined
+from tests.integration.migrating import printed_sql
 from tests.integration.outbound.test_mass_deactivation import company, entered, waiting
 from tests.integration.requested_actions import (
     accounts_of,
@@ -189,6 +190,32 @@ def test_doctor_migrate_readyz_and_overview_name_an_open_table(
     browser = Browser(site)
     browser.signs_in()
     assert "Authenticated may change auth_user_id" in browser.get("/admin/auth-sync").text
+
+
+def test_the_sql_for_other_migrators_warns_of_an_open_table(connection: Connection, database_url: str) -> None:
+    """A run of the printed SQL raises migrate's warning with the statement that closes the table, and then none."""
+    reported: list[str] = []
+    connection.add_notice_handler(
+        lambda notice: (
+            reported.append(f"{notice.severity}: {notice.message_primary}")
+            if notice.severity in ("WARNING", "ERROR")
+            else None
+        )
+    )
+    connection.execute(f"{CLOSED} {MAY_UPDATE} grant delete on employees to anon".encode())
+    connection.execute("create policy p on employees for delete using (true)")
+    connection.execute(printed_sql().encode())
+    sentences: list[str] = []
+    migrate.migrate(database_url, warned=sentences.append)
+    [sentence] = sentences
+    close = "select public.auth_sync_protect_employees();"
+    assert reported == [
+        f"WARNING: webhook-service: {sentence.removesuffix(f'. {migrate.PROTECT}')}. To close it: {close}"
+    ]
+    reported.clear()
+    connection.execute(close.encode())
+    connection.execute(printed_sql().encode())
+    assert reported == []
 
 
 FORGED = {
