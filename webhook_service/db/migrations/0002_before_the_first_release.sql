@@ -20,6 +20,9 @@ drop function if exists public.auth_sync_look_again_v1(integer);
 drop function if exists public.auth_sync_given_up_v1();
 drop function if exists public.auth_sync_told_v1(text, text, jsonb, boolean);
 drop function if exists public.auth_sync_why_not_hire_v1(jsonb);
+drop function if exists public.auth_sync_held_actions_v1(integer);
+drop function if exists public.auth_sync_release_held_v1(text, bigint, integer);
+drop function if exists public.auth_sync_discard_held_v1(text, bigint);
 
 -- Tables.
 do $$ begin
