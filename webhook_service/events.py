@@ -91,7 +91,7 @@ class ActionOutcome(StrEnum):
     NOT_PERFORMED = "not_performed"
     """Auth answered with success, but the auth user does not have the change."""
     CHANGED_BY_CLIENT = "changed_by_client"
-    """A client (anon, authenticated) wrote the e-mail or the link of the employee, and an admin must approve it."""
+    """A user of the Data API wrote the e-mail or the link of the employee, and an admin must approve it."""
 
 
 @dataclass(frozen=True, slots=True)

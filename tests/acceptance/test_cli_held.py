@@ -8,6 +8,8 @@ from tests.acceptance.command import Run, assert_one_clear_line
 from tests.employees import Connection, hire
 from tests.integration.captured import nothing_linked
 
+EVA = "Eva No0 (e0@example.com)"
+
 
 @pytest.fixture
 def company(connection: Connection) -> Connection:
@@ -29,12 +31,25 @@ def test_held_bans_are_listed_and_released(run: Run, company: Connection) -> Non
     company.execute("update employees set is_active = false")
     code, output, _ = run("held", "list")
     lines = output.splitlines()
-    assert (code, lines[0], lines[1], len(lines)) == (0, "25 bans are held.", "  Eva No0 (e0@example.com)", 26)
+    assert (code, lines[0], lines[1], len(lines)) == (0, "25 bans are held.", f"  {EVA}: mass_deactivation", 26)
     assert run("held", "release")[0] == 1
     assert entered(company) == 0
     assert run("held", "release", "--yes")[:2] == (0, "25 bans are released.\n")
     assert entered(company) == 25
     assert run("held", "list")[1] == "0 bans are held.\n"
+
+
+def test_bans_of_uncertain_owners_are_decided_separately(run: Run, company: Connection) -> None:
+    """A release of a mass deactivation leaves the bans of another reason, which `--reason` names."""
+    company.execute("update employees set is_active = false where employee_id <= 22")
+    company.execute(
+        "select auth_sync_hold_unclear_v1(jsonb_agg(e)) from (select auth_user_id, employee_id from employees"
+        " where employee_id = 1) as e"
+    )
+    assert run("held", "list")[1].splitlines()[1].endswith(f"{EVA}: shared_email")
+    assert run("held", "release", "--yes")[:2] == (0, "21 bans are released.\n")
+    assert run("held", "discard", "--yes", "--reason", "shared_email")[:2] == (0, "1 bans are dropped.\n")
+    assert entered(company) == 21
 
 
 def test_held_bans_are_discarded(run: Run, company: Connection) -> None:

@@ -222,7 +222,7 @@ def _open_employees(connection: psycopg.Connection) -> Iterator[str]:
     [(found,)] = connection.execute("select public.auth_sync_open_employees_v1()").fetchall()
     if found:
         says = "; ".join(each["says"] for each in found)
-        yield f"other roles can take over logins with their privileges on employees: {says}. {PROTECT}"
+        yield f"{schema.OPEN_EMPLOYEES}: {says}. {PROTECT}"
 
 
 def _apply_all(connection: psycopg.Connection) -> Iterator[Script]:

@@ -80,17 +80,35 @@ class Functions:
     def script(self) -> str:
         """SQL that creates the functions, views, privileges and triggers, and records the digest.
 
+        It raises a warning if another role could take over logins with its privileges on employees.
         The check of function bodies is off, because the functions call each other.
         """
         return (
             f"set check_function_bodies = off;\n\n{self.sql.rstrip()}\n\nreset check_function_bodies;\n\n"
             f"insert into public.auth_sync_functions (digest) values ('{self.digest}')\n"
             "on conflict (digest) do update set applied_at = clock_timestamp();\n"
-            "select public.auth_sync_secure_v1();\nselect public.auth_sync_install_v1();\n"
+            f"select public.auth_sync_secure_v1();\nselect public.auth_sync_install_v1();\n{WARN_OF_OPEN_EMPLOYEES}"
         )
 
 
 Script = Migration | Functions
+
+OPEN_EMPLOYEES = "other roles can take over logins with their privileges on employees"
+"""The beginning of the warning of privileges that open the logins."""
+
+WARN_OF_OPEN_EMPLOYEES = """
+do $$
+declare
+  found text := (select string_agg(o.value ->> 'says', '; ' order by o.place)
+                   from jsonb_array_elements(public.auth_sync_open_employees_v1()) with ordinality as o (value, place));
+begin
+  if found is not null then
+    raise warning 'webhook-service: SENTENCE: %. To close it: select public.auth_sync_protect_employees();',
+                  found;
+  end if;
+end $$;
+""".replace("SENTENCE", OPEN_EMPLOYEES)
+"""The end of the script with the functions. Other migrators show the warning. `migrate` calls the function itself."""
 
 CREATE_EMPLOYEES = "set auth_sync.create_employees = on;\n"
 """Allows the migrations to create public.employees even if another table may be the employees table."""

@@ -89,7 +89,7 @@ def actions(facts: Json) -> list[Finding]:
 
 
 def held(facts: Json) -> list[Finding]:
-    """Check for bans that wait for an admin, because an unusual share of the company was deactivated."""
+    """Check for bans that wait for an admin. `held list` has the reasons."""
     if not facts["held_bans"]:
         return []
     todo = "see `webhook-service held list`; then ban the logins (`held release`), or drop the bans (`held discard`)"

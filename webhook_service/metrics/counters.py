@@ -52,7 +52,7 @@ GAUGES = {
     "open_actions": "Actions in Auth that are pending or retried, up to 10000",
     "open_actions_oldest_seconds": "Age of the oldest open action; 0 if there is none",
     "needs_attention_actions": "Failed actions that need an admin's attention, up to 10000",
-    "held_bans": "Bans that wait for an admin after a mass deactivation, up to 10000",
+    "held_bans": "Bans that wait for an admin, up to 10000",
     "held_bans_oldest_seconds": "Age of the oldest held ban; 0 if there is none",
     "failing_loops": "Kinds of loops of the relays whose last pass failed",
     "relay_last_run_seconds": "Time since the last pass of any relay; absent if there was none",

@@ -103,8 +103,9 @@ def held_actions(condition: Condition) -> tuple[str, tuple[str, ...]]:
         f"An unusual share of the employees was deactivated, or another employee has the e-mail of a login: {title},"
         f" the oldest for {age}. Until an admin decides,"
         " these people can still sign in.",
-        "If they have left, release the bans on the overview or with `webhook-service held release`. If the import was"
-        " wrong, correct the employees: the ban of an employee who is active again is dropped.",
+        "If they have left, release the bans on the overview or with `webhook-service held release`, each"
+        " reason by itself. If the import was wrong, correct the employees: the ban of an employee who is active again"
+        " is dropped.",
     )
 
 

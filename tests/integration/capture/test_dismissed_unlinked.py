@@ -1,5 +1,6 @@
 """A dismissal covers the logins of an employee that are not linked: former links and second logins."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -16,6 +17,7 @@ from webhook_service.ports import Database
 pytestmark = pytest.mark.every_employees_table
 
 JANE = "jane@example.com"
+SHARED = held.Reason.SHARED_EMAIL
 
 
 @pytest.fixture
@@ -179,8 +181,46 @@ def test_a_login_that_another_employee_may_own_waits_for_an_admin(
     found = held.held(database, 5)
     assert [(each["auth_user_id"], each["employee_id"]) for each in found["people"]] == [(str(twin), jane[0])]
     assert employee(connection, other)["is_active"]
-    held.release(database, "admin", found["newest_id"])
+    held.release(database, "admin", found["newest_id"], SHARED)
     assert requested(connection) == {(DISABLE, jane[1]), (DISABLE, twin)}
+
+
+@pytest.mark.parametrize("decide", [held.release, held.discard])
+@pytest.mark.parametrize("decided", held.Reason)
+def test_a_decision_is_about_the_bans_of_one_reason(
+    connection: Connection,
+    database: Database,
+    auth: Auth,
+    jane: tuple[int, UUID],
+    decided: held.Reason,
+    decide: Callable[[Database, str, int | None, held.Reason], int],
+) -> None:
+    """A release or discard of a mass deactivation leaves the logins whose owner is not certain, and vice versa."""
+    twin = sso_login(database, auth)
+    other = hire(connection, JANE, auth_user_id=uuid4())
+    connection.execute("select auth_sync_limit_deactivations_v1('0')")
+    connection.execute("update employees set is_active = false where employee_id <> %s", [other])
+    found = held.held(database, 5)
+    reasons = {jane[1]: held.Reason.MASS_DEACTIVATION, twin: SHARED}
+    assert {UUID(each["auth_user_id"]): each["reason"] for each in found["people"]} == reasons
+    [login] = [user for user, reason in reasons.items() if reason is decided]
+    alone = held.held(database, 5, decided)
+    assert (alone["count"], [each["auth_user_id"] for each in alone["people"]]) == (1, [str(login)])
+    assert decide(database, "admin", found["newest_id"], decided) == 1
+    assert requested(connection) == ({(DISABLE, login)} if decide is held.release else set())
+    assert [each["reason"] for each in held.held(database, 5)["people"]] == list({*held.Reason} - {decided})
+
+
+def test_a_held_ban_whose_owner_becomes_uncertain_is_not_released_with_a_mass_deactivation(
+    connection: Connection, database: Database, jane: tuple[int, UUID]
+) -> None:
+    """If a login whose ban is held gets another possible owner, the ban is held for that reason."""
+    hire(connection, JANE, auth_user_id=uuid4())
+    connection.execute("select auth_sync_limit_deactivations_v1('0')")
+    for assignment in ("is_active = false", "auth_user_id = null, is_active = true", "is_active = false"):
+        connection.execute(f"update employees set {assignment} where employee_id = {jane[0]}".encode())  # noqa: S608
+    [person] = held.held(database, 5)["people"]
+    assert (person["auth_user_id"], person["reason"]) == (str(jane[1]), SHARED)
 
 
 @pytest.mark.parametrize("is_linked", [True, False])

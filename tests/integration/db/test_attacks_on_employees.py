@@ -9,11 +9,13 @@ import psycopg
 import pytest
 from flask import Flask
 
+from tests.data_api import ROLES
 from tests.employees import Connection, employee, hire
 from tests.integration.breaking import locked
 from tests.integration.captured import auth_of, relay_all
 from tests.integration.db.test_callers_objects import TATTLE
 from tests.integration.doctoring import examined
+from tests.integration.migrating import printed_sql
 from tests.integration.outbound.test_mass_deactivation import company, entered, waiting
 from tests.integration.requested_actions import (
     accounts_of,
@@ -43,6 +45,16 @@ MAY_UPDATE = f"grant update on employees to authenticated; {OWN}"
 VIEW = "create view staff as select employee_id, email as mail, first_name from employees;"
 ANYTHING = "create policy p on employees using (true);"
 NO_RLS = "alter table employees disable row level security;"
+JWT_ROLES = f"""{ROLES}
+do $$ begin
+  create role jwt_hr; create role jwt_lead; create role "Jwt X"; create role jwt_robot;
+  create role jwt_admin bypassrls; create role feed;
+exception when duplicate_object then null; end $$;
+grant jwt_hr to jwt_lead;
+grant service_role to jwt_robot;
+grant jwt_lead, "Jwt X", jwt_admin, jwt_robot to authenticator;
+"""
+"""Roles that custom JWTs may name (jwt_...), and one of a program that logs in itself."""
 OTHER_ROLE = "do $$ begin create role hr login; exception when duplicate_object then null; end $$;"
 
 WRITE, DELETE, OFF = "clients_may_write", "clients_may_delete", "row_security_is_off"
@@ -76,6 +88,16 @@ OPEN: dict[str, tuple[str, set[str]]] = {
         f"{OTHER_ROLE} grant hr to authenticated; grant update on employees to hr;"
         "create policy p on employees for update to hr using (true)",
         {WRITE},
+    ),
+    "a_role_of_a_custom_jwt": (
+        f"{JWT_ROLES} grant update (email) on employees to jwt_lead;"
+        "create policy p on employees for update to jwt_lead using (true)",
+        {WRITE},
+    ),
+    "a_role_that_a_custom_jwt_inherits": (f"{JWT_ROLES} grant delete on employees to jwt_hr; {ANYTHING}", {DELETE}),
+    "a_role_of_a_custom_jwt_and_row_security_off": (
+        f'{JWT_ROLES} grant select on employees to "Jwt X"; {NO_RLS}',
+        {OFF},
     ),
     "a_view_of_the_owner": (
         VIEW + "revoke all on staff from anon, authenticated; grant update (mail) on staff to authenticated",
@@ -117,6 +139,8 @@ NOT_OPEN = {
     "alter view staff set (security_invoker = on)",
     "a_view_that_cannot_be_written": "create view emails as select distinct email from employees;"
     "grant all on emails to anon",
+    "a_role_that_no_jwt_may_name": f"{JWT_ROLES} grant update, delete on employees to feed; {ANYTHING}",
+    "privileged_roles_of_a_custom_jwt": f"{JWT_ROLES} grant update on employees to jwt_admin, jwt_robot; {ANYTHING}",
     "the_service": "grant all on employees to service_role",
 }  # fmt: skip
 
@@ -166,6 +190,32 @@ def test_doctor_migrate_readyz_and_overview_name_an_open_table(
     browser = Browser(site)
     browser.signs_in()
     assert "Authenticated may change auth_user_id" in browser.get("/admin/auth-sync").text
+
+
+def test_the_sql_for_other_migrators_warns_of_an_open_table(connection: Connection, database_url: str) -> None:
+    """A run of the printed SQL raises migrate's warning with the statement that closes the table, and then none."""
+    reported: list[str] = []
+    connection.add_notice_handler(
+        lambda notice: (
+            reported.append(f"{notice.severity}: {notice.message_primary}")
+            if notice.severity in ("WARNING", "ERROR")
+            else None
+        )
+    )
+    connection.execute(f"{CLOSED} {MAY_UPDATE} grant delete on employees to anon".encode())
+    connection.execute("create policy p on employees for delete using (true)")
+    connection.execute(printed_sql().encode())
+    sentences: list[str] = []
+    migrate.migrate(database_url, warned=sentences.append)
+    [sentence] = sentences
+    close = "select public.auth_sync_protect_employees();"
+    assert reported == [
+        f"WARNING: webhook-service: {sentence.removesuffix(f'. {migrate.PROTECT}')}. To close it: {close}"
+    ]
+    reported.clear()
+    connection.execute(close.encode())
+    connection.execute(printed_sql().encode())
+    assert reported == []
 
 
 FORGED = {
@@ -342,14 +392,15 @@ def test_migrate_protects_employees(connection: Connection, database_url: str) -
     assert (again, len(warnings)) == (ran, 1)
 
 
-OPENED = """
-grant select, insert, update, delete on employees to anon, authenticated;
+OPENED = f"""{JWT_ROLES}
+grant select, insert, update, delete on employees to anon, authenticated, jwt_hr;
 alter table employees disable row level security;
 """
 AS_CLIENT = {
     "set_role": ("set role authenticated", "reset role"),
     "set_local_role": ("begin; set local role anon", "commit"),
     "connection": ("set session authorization authenticated", "reset session authorization"),
+    "jwt_role": ("set session authorization authenticator; set role jwt_lead", "reset session authorization"),
 }
 """{way: (statement that makes the session a client's, statement that ends it)}."""
 
@@ -376,6 +427,37 @@ LINKS = {
         "update employees set is_active = false where auth_user_id = '{ceo}'",
     ],
 }  # fmt: skip
+
+
+SESSIONS = {
+    "select": None,
+    "set role service_role": None,
+    "set role supabase_auth_admin": None,
+    "set role feed": None,
+    "set session authorization feed": None,
+    "set session authorization authenticator; set role service_role": None,
+    "set session authorization authenticator; set role jwt_admin": None,
+    "set session authorization authenticator; set role jwt_robot": None,
+    "set session authorization authenticator; set role anon": "anon",
+    "set session authorization authenticator; set role jwt_hr": "jwt_hr",
+    'set session authorization authenticator; set role "Jwt X"': "Jwt X",
+    "set session authorization authenticator": "authenticator",
+    "set role jwt_lead": "jwt_lead",
+}
+"""{statements that begin a session: its role if it is a client's}."""
+
+
+@pytest.mark.parametrize("session", SESSIONS)
+def test_every_role_that_a_jwt_may_name_is_a_client(connection: Connection, session: str) -> None:
+    """A session is a client's if a JWT may name its role, unless the role is privileged. Definer functions see it."""
+    connection.execute(JWT_ROLES.encode())
+    connection.execute(
+        "create function probe() returns text language sql security definer as 'select auth_sync_client_v1()'"
+    )
+    connection.execute(session.encode())
+    found = connection.execute("select probe()").fetchone()
+    connection.execute("reset session authorization; reset role")
+    assert found == {"probe": SESSIONS[session]}
 
 
 @contextmanager

@@ -60,7 +60,7 @@ def test_held_bans_are_found(database: Database, connection: Connection) -> None
     findings = examined(database)
     assert ("held_bans", Level.WRONG) in problems(findings)
     assert found(findings, "held_bans").says.startswith("25 wait for an admin")
-    held.discard(database, "ann", held.held(database, 0)["newest_id"])
+    held.discard(database, "ann", held.held(database, 0)["newest_id"], held.Reason.MASS_DEACTIVATION)
     assert "held_bans" not in dict(problems(examined(database)))
 
 

@@ -16,6 +16,8 @@ from webhook_service.outbound.logins import set_active
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
+MASS = held.Reason.MASS_DEACTIVATION
+
 
 def company(connection: Connection, count: int) -> list[UUID]:
     """Employees with logins, as many as `count`."""
@@ -38,13 +40,13 @@ def waiting(connection: Connection) -> int:
 
 
 def release(database: Database) -> int:
-    """Release all bans that are held now."""
-    return held.release(database, "ann", held.held(database, 0)["newest_id"])
+    """Release all bans of mass deactivations that are held now."""
+    return held.release(database, "ann", held.held(database, 0)["newest_id"], MASS)
 
 
 def discard(database: Database) -> int:
-    """Discard all bans that are held now."""
-    return held.discard(database, "ann", held.held(database, 0)["newest_id"])
+    """Discard all bans of mass deactivations that are held now."""
+    return held.discard(database, "ann", held.held(database, 0)["newest_id"], MASS)
 
 
 def limit(connection: Connection, setting: str) -> None:
@@ -150,7 +152,9 @@ def test_held_bans_are_released(connection: Connection, database: Database) -> N
     assert {row["auth_user_id"] for row in rows} == set(users)
     assert {(row["via"], row["priority"], row["due"]) for row in rows} == {("admin", 1, True)}
     audit = connection.execute("select who, action, details from auth_sync_audit").fetchall()
-    assert audit == [{"who": "ann", "action": "released held bans", "details": {"count": 30}}]
+    assert audit == [
+        {"who": "ann", "action": "released held bans", "details": {"count": 30, "reason": "mass_deactivation"}}
+    ]
     assert waiting(connection) == 0
 
 
@@ -200,14 +204,14 @@ def test_held_bans_are_a_condition_for_notices(connection: Connection, database:
 
 @pytest.mark.parametrize("decide", [held.release, held.discard])
 def test_a_decision_is_about_the_bans_that_the_admin_has_seen(
-    connection: Connection, database: Database, decide: Callable[[Database, str, int | None], int]
+    connection: Connection, database: Database, decide: Callable[[Database, str, int | None, held.Reason], int]
 ) -> None:
     """Bans that are held after the admin has read the list wait for another decision."""
     company(connection, 60)
     connection.execute("update employees set is_active = false where employee_id <= 25")
     seen = held.held(database, 0)["newest_id"]
     connection.execute("update employees set is_active = false where employee_id > 30")
-    assert decide(database, "ann", seen) == 25
+    assert decide(database, "ann", seen, MASS) == 25
     assert waiting(connection) == held.held(database, 0)["count"] == 30
 
 
@@ -216,7 +220,7 @@ def test_a_release_that_is_killed_can_be_repeated(connection: Connection, databa
     company(connection, 30)
     connection.execute("update employees set is_active = false")
     newest = held.held(database, 0)["newest_id"]
-    database.call("auth_sync_release_held_v1", p_requested_by="ann", p_newest_id=newest, p_limit=10)
+    database.call("auth_sync_release_held_v1", p_requested_by="ann", p_newest_id=newest, p_reason=MASS, p_limit=10)
     assert (entered(connection), waiting(connection)) == (10, 20)
     assert release(database) == 20
     assert (entered(connection), waiting(connection)) == (30, 0)

@@ -1,6 +1,7 @@
 """The end of the sessions of admins, and invalid cookies."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -10,11 +11,13 @@ import pytest
 from flask import Flask
 from flask.sessions import SecureCookieSessionInterface
 from psycopg import sql
+from werkzeug.security import generate_password_hash
 
 from tests.auth_faults import CUT
 from tests.auth_traffic import JANE
 from tests.employees import Connection, hire
 from tests.integration.capturing import auth_on
+from tests.integration.db.test_direct_database import wait_until_one_waits
 from tests.integration.signing_in import (
     EMAIL,
     PAGES,
@@ -183,10 +186,60 @@ def test_a_password_change_succeeds_while_a_session_is_locked(database_url: str,
     with psycopg.connect(database_url) as another:
         another.execute("select from auth_sync_sessions for update")
         connection.execute("update auth.users set encrypted_password = 'new', email = 'x@x.com' where id = %s", [JANE])
+    changed = connection.execute("select auth_user_id from auth_sync_password_changes").fetchall()
+    assert changed == [{"auth_user_id": JANE}]
     user = connection.execute("select encrypted_password from auth.users where id = %s", [JANE]).fetchone()
     assert user == {"encrypted_password": "new"}
     captured = connection.execute("select request_data from integration_sync_log where auth_user_id = %s", [JANE])
     assert "x@x.com" in [row["request_data"]["record"]["email"] for row in captured]
+
+
+def change_password(connection: psycopg.Connection[Any], password: str) -> None:
+    """Change Jane's password as Auth does."""
+    new_hash = generate_password_hash(password, "pbkdf2:sha256:10")
+    connection.execute("update auth.users set encrypted_password = %s where id = %s", [new_hash, JANE])
+
+
+@pytest.mark.parametrize("way", ["sign-in waits", "change is not committed"])
+def test_a_password_change_during_a_sign_in_ends_its_session(
+    settings: Settings, database_url: str, connection: Connection, way: str
+) -> None:
+    """A sign-in whose check of the old password overlaps with the change leaves no session. The new password works."""
+    admin_in_auth(database_url)
+    with pages(local(settings)) as app, psycopg.connect(database_url) as auth:
+        browser = Browser(app)
+        if way == "sign-in waits":
+            with ThreadPoolExecutor(1) as pool:
+                auth.execute("lock table employees in access exclusive mode")
+                signing_in = pool.submit(browser.signs_in, email=EMAIL, password=PASSWORD)
+                wait_until_one_waits(connection, "Lock")  # the password was checked, and the session does not exist yet
+                change_password(connection, "another password")
+                auth.commit()
+                assert signing_in.result().status_code == 401
+        else:
+            change_password(auth, "another password")
+            assert browser.signs_in(email=EMAIL, password=PASSWORD).status_code == 303
+            assert browser.is_in()
+            auth.commit()
+        assert not browser.is_in()
+        assert browser.signs_in(email=EMAIL, password=PASSWORD).status_code == 401
+        signed_in(app, email=EMAIL, password="another password")
+
+
+def test_a_password_change_before_a_sign_in_ends_no_session(
+    settings: Settings, database_url: str, connection: Connection
+) -> None:
+    """A sign-in after a change of the password begins a session, also after a restore. Old changes are deleted."""
+    admin_in_auth(database_url)
+    change_password(connection, PASSWORD)
+    with pages(local(settings)) as app:
+        signed_in(app, email=EMAIL, password=PASSWORD)
+        # A dump of another server may have transaction ids that this server has not reached.
+        connection.execute("update auth_sync_password_changes set changed_by = '123456789012345'")
+        signed_in(app, email=EMAIL, password=PASSWORD)
+        connection.execute("update auth_sync_password_changes set changed_at = now() - interval '25 hours'")
+        signed_in(app, email=EMAIL, password=PASSWORD)
+    assert connection.execute("select from auth_sync_password_changes").fetchall() == []
 
 
 def test_a_copied_cookie_is_invalid_after_the_sign_out(site: Flask, connection: Connection) -> None:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from flask import Flask
@@ -12,9 +12,12 @@ from tests.conftest import ADMIN_KEY
 from tests.employees import Connection, hire
 from tests.integration.captured import nothing_linked
 from tests.integration.signing_in import Browser, pages
+from webhook_service.outbound.held import Reason
 from webhook_service.settings import Settings
 
 NEWEST = re.compile('name="newest_id" value="([0-9]+)"')
+REASON = re.compile('name="reason" value="([a-z_]+)"')
+MASS, SHARED = Reason
 KEY = {"Authorization": f"Bearer {ADMIN_KEY}"}
 
 
@@ -68,12 +71,14 @@ def test_an_admin_decides_on_the_overview(
     """A button releases or drops the held bans, and the audit has the admin's name."""
     assert browser.post(f"/admin/held/{decision}").status_code == 400  # without the form's token
     assert left(held) == (25, 0)
-    browser.sends(f"/admin/held/{decision}", newest_id="no number")
+    browser.sends(f"/admin/held/{decision}", newest_id="no number", reason=MASS)
+    assert browser.sends(f"/admin/held/{decision}", newest_id="25", reason="boredom").status_code == 400
     assert left(held) == (25, 0)
     newest = NEWEST.findall(browser.get("/admin/auth-sync").text)[0]
-    assert browser.sends(f"/admin/held/{decision}", newest_id=newest).status_code == 303
+    assert browser.sends(f"/admin/held/{decision}", newest_id=newest, reason=MASS).status_code == 303
     assert left(held) == after
-    assert [(row["who"], row["details"]) for row in decisions(held)] == [("admin key (Kim)", {"count": 25})]
+    details = {"count": 25, "reason": MASS}
+    assert [(row["who"], row["details"]) for row in decisions(held)] == [("admin key (Kim)", details)]
 
 
 @pytest.mark.parametrize(("decision", "after"), [("release", (0, 25)), ("discard", (0, 0))])
@@ -92,6 +97,47 @@ def test_a_program_decides_through_the_api(
     assert answer.json == {"count": 25}
     assert left(held) == after
     assert [row["who"] for row in decisions(held)] == ["api:Ann"]
+
+
+@pytest.fixture
+def shared(held: Connection) -> UUID:
+    """A held ban of a login that another active employee may own."""
+    user = uuid4()
+    held.execute(
+        "select auth_sync_hold_unclear_v1(jsonb_agg(b)) from (select %s::uuid as auth_user_id, 1 as employee_id) as b",
+        [user],
+    )
+    return user
+
+
+def test_the_overview_asks_about_each_reason(held: Connection, shared: UUID, browser: Browser) -> None:
+    """The overview shows the bans of each reason with their own buttons, which decide about these bans only."""
+    page = browser.get("/admin/auth-sync").text
+    assert "25 bans wait for you" in page
+    assert "1 ban waits for you: the owner of the login is not certain" in page
+    assert REASON.findall(page) == [MASS, MASS, SHARED, SHARED]
+    browser.sends("/admin/held/release", newest_id=NEWEST.findall(page)[-1], reason=MASS)
+    assert left(held) == (1, 25)
+    page = browser.get("/admin/auth-sync").text
+    assert REASON.findall(page) == [SHARED, SHARED]
+    browser.sends("/admin/held/discard", newest_id=NEWEST.findall(page)[-1], reason=SHARED)
+    assert left(held) == (0, 25)
+
+
+def test_the_api_decides_about_a_mass_deactivation_unless_a_reason_is_given(
+    held: Connection, shared: UUID, site: Flask
+) -> None:
+    """The API shows the reason of each ban, filters by it, and decides about bans of one reason."""
+    client = site.test_client()
+    found = client.get("/admin/api/held", headers=KEY).get_json()
+    assert (found["count"], found["people"][-1]["reason"], found["people"][0]["reason"]) == (26, SHARED, MASS)
+    alone = client.get("/admin/api/held", headers=KEY, query_string={"reason": SHARED}).get_json()
+    assert [person["auth_user_id"] for person in alone["people"]] == [str(shared)]
+    assert client.get("/admin/api/held?reason=boredom", headers=KEY).status_code == 422
+    body = {"newest_id": found["newest_id"]}
+    for reason, count, after in (({}, 25, (1, 25)), ({}, 0, (1, 25)), ({"reason": SHARED}, 1, (0, 26))):
+        assert client.post("/admin/api/held/release", headers=KEY, json=body | reason).json == {"count": count}
+        assert left(held) == after
 
 
 def test_every_view_says_that_the_login_works(held: Connection, browser: Browser, site: Flask) -> None:

@@ -74,30 +74,56 @@ language sql stable security definer set search_path = '' as $$
      and public.auth_sync_dismissed_owner_v1(p_auth_user_id) is null
 $$;
 
--- Begins a session. Returns its id, or null if the auth user may not sign in. Deletes sessions that began more than 30 days ago.
-create or replace function public.auth_sync_sign_in_v1(p_who text, p_auth_user_id uuid) returns uuid
+-- Returns the snapshot of this moment, as text. A sign-in takes it before Auth checks the password.
+create or replace function public.auth_sync_snapshot_v1() returns text
+language sql volatile set search_path = '' as $$
+  select pg_current_snapshot()::text
+$$;
+
+-- Returns whether the password of an auth user has changed since a snapshot, so that a check of the password after this snapshot may have
+-- accepted the former one. Times do not decide this: Auth accepts the former password until the change is committed. No transaction of this
+-- server has an id that is not below the current snapshot. Such an id comes from the dump of another server, and does not count.
+create or replace function public.auth_sync_password_changed_v1(p_auth_user_id uuid, p_since pg_snapshot) returns boolean
+language sql stable security definer set search_path = '' as $$
+  select exists (
+    select from public.auth_sync_password_changes c
+     where c.auth_user_id = p_auth_user_id and c.changed_by < pg_snapshot_xmax(pg_current_snapshot())
+       and not pg_visible_in_snapshot(c.changed_by, p_since))
+$$;
+
+-- Begins a session. p_checked_after is the snapshot before the check of the password; it is null for a sign-in with the admin key. Returns
+-- the session's id, or null if the auth user may not sign in or the password has changed since. Deletes sessions that began more than 30
+-- days ago, and changes of passwords that are older than any session that is valid.
+create or replace function public.auth_sync_sign_in_v1(p_who text, p_auth_user_id uuid, p_checked_after text) returns uuid
 language plpgsql security definer set search_path = '' as $$
 #variable_conflict use_variable
 declare
   begun uuid;
 begin
+  delete from public.auth_sync_password_changes c where c.auth_user_id in (
+    select o.auth_user_id from public.auth_sync_password_changes o
+     where o.changed_at < now() - interval '1 day' order by o.changed_at limit 10000 for update skip locked);
   if not public.auth_sync_may_sign_in_v1(p_auth_user_id) then
     return null;
+  elsif public.auth_sync_password_changed_v1(p_auth_user_id, p_checked_after::pg_snapshot) then
+    return null;  -- a change that is committed later ends the session at its first request (auth_sync_session_v1)
   end if;
   delete from public.auth_sync_sessions where signed_in_at < now() - interval '30 days';
   insert into public.auth_sync_audit (who, action) values (p_who, 'signed in');
-  insert into public.auth_sync_sessions (who, auth_user_id) values (p_who, p_auth_user_id) returning session into begun;
+  insert into public.auth_sync_sessions (who, auth_user_id, checked_after) values (p_who, p_auth_user_id, p_checked_after::pg_snapshot)
+  returning session into begun;
   return begun;
 end $$;
 
 -- Returns the admin of a session: {"who", "auth_user_id": null for a sign-in with the admin key}. Returns null if the session has ended, is
--- older than p_seconds, or belongs to an auth user who may no longer sign in.
+-- older than p_seconds, or belongs to an auth user who may no longer sign in or whose password has changed since it was checked.
 create or replace function public.auth_sync_session_v1(p_session uuid, p_seconds integer) returns jsonb
 language sql stable security definer set search_path = '' as $$
   select jsonb_build_object('who', s.who, 'auth_user_id', s.auth_user_id)
     from public.auth_sync_sessions s
    where s.session = p_session and s.ended_at is null and s.signed_in_at > now() - make_interval(secs => p_seconds)
      and public.auth_sync_may_sign_in_v1(s.auth_user_id)
+     and not public.auth_sync_password_changed_v1(s.auth_user_id, s.checked_after)
 $$;
 
 -- Ends a session. Returns whether it was open.
@@ -111,11 +137,18 @@ language sql security definer set search_path = '' as $$
   select exists (select from audited)
 $$;
 
--- Ends all sessions of an auth user, whose password has changed. An error becomes a warning, because the change must not fail.
+-- Ends all sessions of an auth user, whose password has changed, and records the change, so that a sign-in under way leaves no session. An
+-- error becomes a warning, because the change must not fail.
 create or replace function public.auth_sync_sign_out_user_v1(p_auth_user_id uuid) returns void
 language plpgsql security definer set search_path = '' set lock_timeout = '200ms' as $$
 #variable_conflict use_variable
 begin
+  begin
+    insert into public.auth_sync_password_changes as c (auth_user_id, changed_by) values (p_auth_user_id, pg_current_xact_id())
+    on conflict (auth_user_id) do update set changed_by = excluded.changed_by, changed_at = excluded.changed_at;
+  exception when others or assert_failure then
+    raise warning 'webhook-service: the change of the password of auth user % was not recorded (%)', p_auth_user_id, sqlstate;
+  end;
   with ended as (
     update public.auth_sync_sessions s set ended_at = now()
      where s.auth_user_id = p_auth_user_id and s.ended_at is null returning s.who

@@ -1,13 +1,33 @@
--- Changes of employees by clients: sessions of anon and authenticated, the roles of people who use the Data API. A client that may write
--- employees has not proven that an e-mail or a login is its own. So the triggers record which links and e-mails a client wrote
--- (auth_sync_client_changes), and an action that follows from one waits for an admin, with the outcome changed_by_client.
+-- Changes of employees by clients: sessions whose role is one of the people who use the Data API (anon, authenticated, and the roles of
+-- custom JWTs). A client that may write employees has not proven that an e-mail or a login is its own. So the triggers record which links
+-- and e-mails a client wrote (auth_sync_client_changes), and an action that follows from one waits for an admin, with the outcome
+-- changed_by_client.
 
--- Returns the client's role if this session is a client's, or null. PostgREST sets the role of each request. current_user does not serve,
--- because it is the owner in a SECURITY DEFINER function.
+-- Returns the client's role if this session is a client's, or null. PostgREST logs in as authenticator, and sets the role of each request.
+-- current_user does not serve, because it is the owner in a SECURITY DEFINER function. Most sessions that are no client's need no query of
+-- a table, because PostgreSQL caches the members of a role.
 create or replace function public.auth_sync_client_v1() returns text
 language sql stable set search_path = '' as $$
   select r.role from (select coalesce(nullif(current_setting('role', true), 'none'), session_user::text) as role) as r
-   where r.role in ('anon', 'authenticated')
+   where case when r.role in ('anon', 'authenticated', 'authenticator') then true
+              when r.role = 'service_role' then false
+              when pg_has_role(to_regrole('authenticator')::oid, to_regrole(quote_ident(r.role))::oid, 'member')
+              then public.auth_sync_is_client_v1(to_regrole(quote_ident(r.role))::oid) end
+$$;
+
+-- Returns whether a request over the Data API may have this role without being privileged. Such roles are anon, authenticated, and every
+-- other role that is granted to authenticator, because a custom JWT may name it. A role is privileged if it bypasses row level security,
+-- inherits from service_role, or is trusted (auth_sync_is_trusted_v1).
+create or replace function public.auth_sync_is_client_v1(p_role oid) returns boolean
+language sql stable set search_path = '' as $$
+  select coalesce((
+    select r.rolname in ('anon', 'authenticated')
+           or r.rolname <> 'authenticator' and pg_has_role(to_regrole('authenticator')::oid, r.oid, 'member') and not r.rolbypassrls
+              and pg_has_role(r.oid, to_regrole('service_role')::oid, 'usage') is not true
+              and not public.auth_sync_is_trusted_v1(
+                r.oid, (select c.relowner from pg_catalog.pg_class c where c.oid = public.auth_sync_relation_v1('public.employees')),
+                (select c.relowner from pg_catalog.pg_class c where c.oid = public.auth_sync_relation_v1('public.integration_sync_log')))
+      from pg_catalog.pg_roles r where r.oid = p_role), false)
 $$;
 
 -- Records the links and e-mails that a client wrote: [{"employee_id", "auth_user_id", "email"}], null for a value that did not change. The

@@ -1,7 +1,7 @@
 -- The privileges of other roles on the employees table. A role that may write the columns that decide about logins owns these logins.
 
 -- Returns the privileges on employees that open the logins: [{"problem", "says"}]. The problems are:
---   clients_may_write           anon, authenticated or PUBLIC may insert or change a column that decides about a login
+--   clients_may_write           PUBLIC or a client's role (auth_sync_is_client_v1) may insert or change a column that decides about a login
 --   clients_may_delete          they may delete rows, and with each row disable its login, or empty the table
 --   row_security_is_off         row level security is off, and they have a privilege on the table
 --   others_may_add_triggers     a role may create triggers, which run with the privileges of the writer of the table
@@ -34,7 +34,7 @@ begin
                                      and d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid <> r.ev_class
       join pg_catalog.pg_class c on c.oid = r.ev_class and c.relkind = 'v'
   ), clients (role, name) as (
-    select r.oid, r.rolname::text from pg_catalog.pg_roles r where r.rolname in ('anon', 'authenticated')
+    select r.oid, r.rolname::text from pg_catalog.pg_roles r where public.auth_sync_is_client_v1(r.oid)
     union all
     select 0::oid, 'public'
   ), principals (role, name) as (

@@ -1,6 +1,7 @@
 -- The brake of mass deactivations. If a feed deactivates an unusual share of the company, its bans are not entered into the ledger. They are
 -- held in auth_sync_held_actions until an admin releases or discards them. Single deactivations pass, and so do those that an admin has
--- confirmed in the dashboard or before a reconcile run. The view auth_sync_held_bans has the held bans that are still needed.
+-- confirmed in the dashboard or before a reconcile run. The view auth_sync_held_bans has the held bans that are still needed, each with its
+-- reason: mass_deactivation, or shared_email (auth_sync_hold_unclear_v1). An admin decides about the bans of one reason.
 
 -- Returns whether so many bans in an hour are more than the setting allows: a number, or a share of the linked employees and at least 20.
 -- p_gone of the logins belong to no employee any more. Few linked employees are counted, as far as needed; many are estimated.
@@ -83,28 +84,32 @@ exception when undefined_table or undefined_column then
       from (select a.held_at from public.auth_sync_held_actions a order by a.id limit 10000) as h);
 end $$;
 
--- Returns what is held: {"count": up to 10,000, "oldest_seconds", "newest_id": to decide about these bans and no later ones, "people": the
--- first p_limit, each {"auth_user_id", "employee_id", "name", "email", "held_at"}}; oldest_seconds and newest_id are null if nothing is held.
-create or replace function public.auth_sync_held_actions_v1(p_limit integer) returns jsonb
+-- Returns what is held, for one reason or, if p_reason is null, for all: {"count": up to 10,000, "oldest_seconds", "newest_id": to decide
+-- about these bans and no later ones, "people": the first p_limit, each {"auth_user_id", "employee_id", "name", "email", "held_at",
+-- "reason"}}; oldest_seconds and newest_id are null if nothing is held.
+create or replace function public.auth_sync_held_actions_v1(p_limit integer, p_reason text) returns jsonb
 language sql stable security definer set search_path = '' set enable_seqscan = off set jit = off as $$
   select jsonb_build_object(
-    'count', n.numbers -> 'held_bans',
-    'oldest_seconds', n.numbers -> 'held_bans_oldest_seconds',
-    'newest_id', (select h.id from public.auth_sync_held_bans h order by h.id desc limit 1),
+    'count', n.count,
+    'oldest_seconds', n.oldest_seconds,
+    'newest_id', (select h.id from public.auth_sync_held_bans h where p_reason is null or h.reason = p_reason order by h.id desc limit 1),
     'people', (
       select coalesce(jsonb_agg(jsonb_build_object(
-               'auth_user_id', h.auth_user_id, 'employee_id', h.employee_id, 'held_at', h.held_at,
+               'auth_user_id', h.auth_user_id, 'employee_id', h.employee_id, 'held_at', h.held_at, 'reason', h.reason,
                'name', nullif(concat_ws(' ', e.person ->> 'first_name', e.person ->> 'last_name'), ''),
                'email', coalesce(s.email, e.person ->> 'email')) order by h.id), '[]')
-        from (select * from public.auth_sync_held_bans b order by b.id limit p_limit) as h
+        from (select * from public.auth_sync_held_bans b where p_reason is null or b.reason = p_reason order by b.id limit p_limit) as h
         left join lateral (select to_jsonb(e.*) as person from public.employees e where e.employee_id = h.employee_id offset 0) as e on true
         left join lateral (select s.email from public.auth_user_state s where s.auth_user_id = h.auth_user_id offset 0) as s on true))
-    from (select public.auth_sync_held_numbers_v1() as numbers) as n
+    from (select count(*), extract(epoch from now() - min(h.held_at)) as oldest_seconds
+            from (select b.held_at from public.auth_sync_held_bans b
+                   where p_reason is null or b.reason = p_reason order by b.id limit 10000) as h) as n
 $$;
 
--- Enters the first p_limit held bans into the ledger, where relays perform them. Bans that were held after p_newest_id (newest_id of
--- auth_sync_held_actions_v1) are not released, because the admin has not seen them. Returns the number of released bans.
-create or replace function public.auth_sync_release_held_v1(p_requested_by text, p_newest_id bigint, p_limit integer) returns bigint
+-- Enters the first p_limit bans that are held for p_reason into the ledger, where relays perform them. Bans that were held after p_newest_id
+-- (newest_id of auth_sync_held_actions_v1) are not released, because the admin has not seen them. Returns the number of released bans.
+create or replace function public.auth_sync_release_held_v1(p_requested_by text, p_newest_id bigint, p_reason text, p_limit integer)
+returns bigint
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '30s' as $$
 #variable_conflict use_variable
 declare
@@ -113,7 +118,8 @@ begin
   perform public.auth_sync_set_flag_v1('confirmed=admin');
   with released as (
     delete from public.auth_sync_held_actions h
-     where h.id in (select b.id from public.auth_sync_held_bans b where b.id <= p_newest_id order by b.id limit p_limit)
+     where h.id in (
+       select b.id from public.auth_sync_held_bans b where b.id <= p_newest_id and b.reason = p_reason order by b.id limit p_limit)
     returning h.auth_user_id, h.employee_id, h.data
   )
   select jsonb_agg(jsonb_build_object('operation', 'disable_auth_user', 'auth_user_id', r.auth_user_id, 'employee_id', r.employee_id,
@@ -123,23 +129,24 @@ begin
     return 0;
   end if;
   insert into public.auth_sync_audit (who, action, details)
-  values (p_requested_by, 'released held bans', jsonb_build_object('count', jsonb_array_length(actions)));
+  values (p_requested_by, 'released held bans', jsonb_build_object('count', jsonb_array_length(actions), 'reason', p_reason));
   perform public.auth_sync_enter_actions_v1(actions, 'admin');
   return jsonb_array_length(actions);
 end $$;
 
--- Removes the held bans up to p_newest_id: their logins stay as they are. Returns the number of removed bans that were still needed.
-create or replace function public.auth_sync_discard_held_v1(p_requested_by text, p_newest_id bigint) returns bigint
+-- Removes the bans up to p_newest_id that are held for p_reason: their logins stay as they are. Returns the number of removed bans that were
+-- still needed.
+create or replace function public.auth_sync_discard_held_v1(p_requested_by text, p_newest_id bigint, p_reason text) returns bigint
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '30s' as $$
 #variable_conflict use_variable
 declare
   discarded bigint;
 begin
-  select count(*) into discarded from public.auth_sync_held_bans b where b.id <= p_newest_id;
-  delete from public.auth_sync_held_actions h where h.id <= p_newest_id;
+  select count(*) into discarded from public.auth_sync_held_bans b where b.id <= p_newest_id and b.reason = p_reason;
+  delete from public.auth_sync_held_actions h where h.id <= p_newest_id and coalesce(h.data ->> 'reason', 'mass_deactivation') = p_reason;
   if discarded > 0 then
     insert into public.auth_sync_audit (who, action, details)
-    values (p_requested_by, 'discarded held bans', jsonb_build_object('count', discarded));
+    values (p_requested_by, 'discarded held bans', jsonb_build_object('count', discarded, 'reason', p_reason));
   end if;
   return discarded;
 end $$;

@@ -90,7 +90,7 @@ begin
       'backlog', public.auth_sync_backlog_v1(p_backlog_seconds, p_with_actions),
       'drift', public.auth_sync_drift_v1(),
       'failing_loop', public.auth_sync_failing_condition_v1(),
-      'held_actions', (select h - 'people' from public.auth_sync_held_actions_v1(0) as h where (h ->> 'count')::bigint > 0),
+      'held_actions', (select h - 'people' from public.auth_sync_held_actions_v1(0, null) as h where (h ->> 'count')::bigint > 0),
       'silence', case when silent >= p_silence_seconds then jsonb_build_object('seconds', silent) end),
     'remembered', (select jsonb_agg(to_jsonb(n) - array['message', 'reached', 'attempts', 'next_attempt_at', 'lease', 'leased_until'])
                      from public.auth_sync_notices n));

@@ -1,8 +1,8 @@
 -- Takes the privileges on employees that open the logins (employees_rights.sql) from all roles but the privileged ones.
 
--- Closes public.employees: anon, authenticated and PUBLIC, and the roles whose privileges these inherit, keep the privilege to insert and
--- update all columns but those that decide about logins, and lose DELETE, TRUNCATE and TRIGGER. All other roles lose TRIGGER only. Enables
--- row level security. Policies and the privilege to read stay. The caller must be the owner of the table. Returns the statements, which
+-- Closes public.employees: PUBLIC, the clients' roles (auth_sync_is_client_v1), and the roles whose privileges these inherit, keep the
+-- privilege to insert and update all columns but those that decide about logins, and lose DELETE, TRUNCATE and TRIGGER. All other roles lose
+-- TRIGGER only. Enables row level security. Policies and the privilege to read stay. The caller must be the owner of the table. Returns the statements, which
 -- p_dry_run only returns. The function can be called again, and then returns no statement. It uses no privileges but those of its caller.
 --
 -- A revoke on a column has no effect while the privilege on the table stands. So the privilege on the table is revoked, which also revokes
@@ -33,7 +33,7 @@ begin
               select x.grantee from pg_catalog.pg_attribute a cross join pg_catalog.aclexplode(a.attacl) x where a.attrelid = employees.oid) as g
        where not public.auth_sync_is_trusted_v1(g.role, employees.relowner, service)
          and (g.role = 0 or exists (select from pg_catalog.pg_roles r
-                                     where r.rolname in ('anon', 'authenticated') and pg_catalog.pg_has_role(r.oid, g.role, 'usage')))
+                                     where public.auth_sync_is_client_v1(r.oid) and pg_catalog.pg_has_role(r.oid, g.role, 'usage')))
     ), column_grants as (
       select a.attname, x.grantee, x.privilege_type, x.is_grantable
         from pg_catalog.pg_attribute a cross join pg_catalog.aclexplode(a.attacl) x

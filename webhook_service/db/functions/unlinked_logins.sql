@@ -83,11 +83,12 @@ language sql stable security definer set search_path = '' as $$
                   (select e.employee_id from public.employees e where e.employee_id = auth_sync_employee_of_action_v1.p_employee_id))
 $$;
 
--- Holds the bans of these logins for an admin, because another active employee may own them: [{auth_user_id, employee_id}].
+-- Holds the bans of these logins for an admin, because another active employee may own them: [{auth_user_id, employee_id}]. A ban that is
+-- already held is held for this reason from now on, so that no admin releases it with those of a mass deactivation.
 create or replace function public.auth_sync_hold_unclear_v1(p_bans jsonb) returns void
 language sql security definer set search_path = '' as $$
   insert into public.auth_sync_held_actions (auth_user_id, employee_id, data, via)
   select b.auth_user_id, b.employee_id, '{"reason": "shared_email"}', 'employees'
     from jsonb_to_recordset(p_bans) as b (auth_user_id uuid, employee_id bigint) order by b.auth_user_id
-  on conflict (auth_user_id) do nothing
+  on conflict (auth_user_id) do update set employee_id = excluded.employee_id, data = excluded.data
 $$;

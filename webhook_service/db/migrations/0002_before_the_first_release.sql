@@ -20,6 +20,10 @@ drop function if exists public.auth_sync_look_again_v1(integer);
 drop function if exists public.auth_sync_given_up_v1();
 drop function if exists public.auth_sync_told_v1(text, text, jsonb, boolean);
 drop function if exists public.auth_sync_why_not_hire_v1(jsonb);
+drop function if exists public.auth_sync_held_actions_v1(integer);
+drop function if exists public.auth_sync_release_held_v1(text, bigint, integer);
+drop function if exists public.auth_sync_discard_held_v1(text, bigint);
+drop function if exists public.auth_sync_sign_in_v1(text, uuid);
 
 -- Tables.
 do $$ begin
@@ -28,6 +32,9 @@ do $$ begin
   end if;
   if to_regclass('public.auth_sync_hires') is not null then
     alter table public.auth_sync_hires add column if not exists noted_at timestamptz not null default clock_timestamp();
+  end if;
+  if to_regclass('public.auth_sync_sessions') is not null then
+    alter table public.auth_sync_sessions add column if not exists checked_after pg_snapshot;
   end if;
   if to_regclass('public.auth_sync_settings') is not null then
     alter table public.auth_sync_settings add column if not exists deactivation_limit text not null default '10%'

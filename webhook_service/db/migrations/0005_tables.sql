@@ -286,11 +286,26 @@ create table if not exists public.auth_sync_sessions (
   who text not null,
   auth_user_id uuid,
   signed_in_at timestamptz not null default now(),
-  ended_at timestamptz
+  ended_at timestamptz,
+  checked_after pg_snapshot
 );
 alter table public.auth_sync_sessions enable row level security;
 comment on table public.auth_sync_sessions is
   'webhook-service: the sessions of admins; auth_user_id is null after a sign-in with the admin key';
+comment on column public.auth_sync_sessions.checked_after is
+  'the snapshot before Auth checked the password; a session is not valid if the password has changed since';
+
+-- The last change of the password of each auth user, for a day.
+create table if not exists public.auth_sync_password_changes (
+  auth_user_id uuid primary key,
+  changed_by xid8 not null,
+  changed_at timestamptz not null default now()
+);
+create index if not exists auth_sync_password_changes_at_idx on public.auth_sync_password_changes (changed_at);
+alter table public.auth_sync_password_changes enable row level security;
+comment on table public.auth_sync_password_changes is
+  'webhook-service: when each auth user last changed the password, without the password; ends sessions of admins whose sign-in was under way';
+comment on column public.auth_sync_password_changes.changed_by is 'the id of the transaction that changed the password';
 
 create table if not exists public.auth_sync_sign_in_attempts (
   key text primary key,

@@ -54,7 +54,7 @@ create or replace view public.auth_sync_standings as
 -- removes most of these itself, but does not see a change that was made without triggers, or by Auth. Because of `offset 0`, PostgreSQL
 -- searches each employee and user by an index, and does not read the whole tables.
 create or replace view public.auth_sync_held_bans as
-  select h.id, h.auth_user_id, h.employee_id, h.data, h.via, h.held_at
+  select h.id, h.auth_user_id, h.employee_id, h.data, h.via, h.held_at, coalesce(h.data ->> 'reason', 'mass_deactivation') as reason
     from public.auth_sync_held_actions h
    where not exists (select from public.employees e where e.auth_user_id = h.auth_user_id and e.is_active is not false offset 0)
      and not exists (select from public.employees e where e.employee_id = h.employee_id and e.is_active is not false offset 0)

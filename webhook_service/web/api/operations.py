@@ -9,7 +9,7 @@ from webhook_service.web.api import schemas
 from webhook_service.web.api.described import JANE
 from webhook_service.web.api.employees import Change, NewEmployee
 from webhook_service.web.api.events import Page, Replay, Replays
-from webhook_service.web.api.held import Decision
+from webhook_service.web.api.held import Decision, OfReason
 from webhook_service.web.api.reasons import AUTH_REASONS, BODY_REASONS, COMMON_REASONS
 
 
@@ -54,19 +54,23 @@ OPERATIONS = (
         path="/admin/api/held",
         name="listHeldBans",
         title="Bans that are held",
-        text="If an unusual share of the employees is deactivated at once (`MASS_DEACTIVATION_LIMIT`), the bans of "
-        "their logins wait for an admin.",
+        text="The bans of logins wait for an admin if an unusual share of the employees is deactivated at once "
+        "(`MASS_DEACTIVATION_LIMIT`), or if another active employee may own the login.",
         answer=schemas.Held,
+        query=OfReason,
+        reasons=("invalid_query",),
     ),
     Operation(
         method="post",
         path="/admin/api/held/release",
         name="releaseHeldBans",
         title="Ban the logins",
-        text="Requests the held bans up to `newest_id`, which `GET /admin/api/held` returned. Relays perform them.",
+        text="Requests the bans that are held for the `reason`, up to `newest_id`, which `GET /admin/api/held` "
+        "returned. Relays perform them.",
         answer=schemas.HeldDecision,
         body=Decision,
-        request_example={"newest_id": 30, "requested_by": "Ann"},
+        needs_body=True,
+        request_example={"newest_id": 30, "reason": "mass_deactivation", "requested_by": "Ann"},
         response_example={"count": 30},
     ),
     Operation(
@@ -74,11 +78,12 @@ OPERATIONS = (
         path="/admin/api/held/discard",
         name="discardHeldBans",
         title="Drop the held bans",
-        text="Drops the held bans up to `newest_id`. The logins stay as they are. Correct the employees first: the "
-        "next event or reconcile of an employee who is still inactive requests the ban again.",
+        text="Drops the bans that are held for the `reason`, up to `newest_id`. The logins stay as they are. Correct "
+        "the employees first: the next event or reconcile of an employee who is still inactive requests the ban again.",
         answer=schemas.HeldDecision,
         body=Decision,
-        request_example={"newest_id": 30, "requested_by": "Ann"},
+        needs_body=True,
+        request_example={"newest_id": 30, "reason": "mass_deactivation", "requested_by": "Ann"},
         response_example={"count": 30},
     ),
     Operation(
@@ -232,6 +237,7 @@ FIELDS = {
     "filter": ("A filter of events. Without a filter, all events match.", {"status": "FAILED"}),
     "dry_run": ("Whether to roll all changes back.", True),
     "newest_id": ("The `newest_id` of the list of held bans: bans that were held later stay held.", 30),
+    "reason": (f"The reason of the held bans. {schemas.HELD_REASON}", "mass_deactivation"),
     "requested_by": ("A name for the record: letters, digits, space and `_.@+-`.", "Ann"),
     "email": ("The e-mail, stored in lower case. No other employee or auth user may have it.", "jane.doe@example.com"),
     "first_name": ("The first name.", "Jane"),

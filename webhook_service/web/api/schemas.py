@@ -5,6 +5,7 @@ from typing import Any
 from marshmallow import RAISE, Schema, fields
 
 from webhook_service.events import Action, ActionOutcome, Operation, Outcome, Status
+from webhook_service.outbound.held import Reason
 from webhook_service.web.api.described import JANE, described, moment, number, one_of, text
 
 RUN_OUTCOMES = ("reconciled", "incomplete", "interrupted")
@@ -14,6 +15,10 @@ OUTCOMES = tuple(dict.fromkeys((*Outcome, *ActionOutcome, *RUN_OUTCOMES)))
 
 STATUS = "PENDING: not processed yet. SUCCESS: processed. FAILED: retried at `next_attempt_at`, or needs attention."
 OUTCOME = "The outcome, or the reason of a failure. It is null if the row is pending."
+HELD_REASON = (
+    "mass_deactivation: an unusual share of the employees was deactivated at once. shared_email: another active "
+    "employee has the e-mail or the number of the login, and may own it."
+)
 CHANGES = 'The changes of the employee, {column: {"from", "to"}}, or the effects of an action.'
 
 
@@ -73,6 +78,7 @@ class HeldPerson(Answer):
         "The e-mail of the auth user, or else of the employee.", "jane@example.com", required=True, allow_none=True
     )
     held_at = moment("When the ban was held.")
+    reason = one_of(tuple(Reason), HELD_REASON, required=True)
 
 
 class Held(Answer):

@@ -1,9 +1,10 @@
-"""/admin/held: an admin decides about the bans that are held. The overview has the two buttons."""
+"""/admin/held: an admin decides about the bans that are held for one reason. The overview has the buttons."""
 
-from flask import Blueprint, flash, g, redirect, request, url_for
+from flask import Blueprint, abort, flash, g, redirect, request, url_for
 from werkzeug.wrappers import Response
 
 from webhook_service.outbound import held
+from webhook_service.outbound.held import Reason
 from webhook_service.web import Wiring
 
 
@@ -14,13 +15,13 @@ def blueprint(wiring: Wiring) -> Blueprint:
     # The database audits each decision in its own transaction.
     @views.post("/release")
     def release() -> Response:
-        count = held.release(database, g.admin.name, newest_id())
+        count = held.release(database, g.admin.name, newest_id(), reason())
         flash(f"Bans requested: {count:,}. The relay performs them.", "success")
         return redirect(url_for("overview.page"), 303)
 
     @views.post("/discard")
     def discard() -> Response:
-        count = held.discard(database, g.admin.name, newest_id())
+        count = held.discard(database, g.admin.name, newest_id(), reason())
         flash(f"Bans dropped: {count:,}. The logins stay as they are.")
         return redirect(url_for("overview.page"), 303)
 
@@ -31,3 +32,11 @@ def newest_id() -> int | None:
     """Return the newest ban that the page showed to the admin."""
     text = request.form.get("newest_id", "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+def reason() -> Reason:
+    """Return the reason of the bans in the form. Other values get a 400."""
+    try:
+        return Reason(request.form.get("reason", ""))
+    except ValueError:
+        abort(400)

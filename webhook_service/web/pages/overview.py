@@ -9,6 +9,7 @@ from webhook_service.events import Json
 from webhook_service.ledger import employees, failing_loops, queries
 from webhook_service.ledger.wording import relay_silence
 from webhook_service.outbound import held
+from webhook_service.outbound.held import Reason
 from webhook_service.web import Wiring
 from webhook_service.web.pages import chart
 
@@ -41,7 +42,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
             "overview.html",
             summary=summary,
             problems=problems,
-            held=held.held(database, MAX_HELD),
+            held={reason: held.held(database, MAX_HELD, reason) for reason in Reason},
             checks=checks(readiness, summary, problems, wiring.settings.notices.backlog_minutes * 60),
             chart=chart.of_hours(hours, HOURS, wiring.now()),
             # A run of reconciliation that was interrupted cannot be replayed.

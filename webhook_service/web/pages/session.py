@@ -1,7 +1,7 @@
 """Sign-in and sessions of admins. A signed cookie names a session of the database, which is checked at every request.
 
-An admin who was dismissed, banned or deleted, or has lost the role, is signed out at the next request. A copied cookie
-is invalid after the sign-out.
+An admin who was dismissed, banned or deleted, or has lost the role or changed the password, is signed out at the next
+request. A copied cookie is invalid after the sign-out.
 """
 
 import hmac
@@ -68,7 +68,11 @@ def blueprint(wiring: Wiring) -> Blueprint:
         if wait := attempts.seconds_to_wait(wiring, email):
             return not_signed_in(wiring, "too_many", f"Too many attempts. Try again in {minutes(wait)}.", 429, wait)
         try:
-            begin(wiring, *(by_password(wiring, email) if email else by_key(wiring)))
+            if email:
+                before = wiring.database.call("auth_sync_snapshot_v1")
+                begin(wiring, *by_password(wiring, email), checked_after=before)
+            else:
+                begin(wiring, *by_key(wiring))
         except NotAdmin as error:
             return not_signed_in(wiring, str(error), SIGN_IN_FAILED, 401)
         except AuthUnavailable as error:
@@ -204,11 +208,20 @@ def by_password(wiring: Wiring, email: str) -> tuple[str, UUID | None]:
     return account.email or email, account.id
 
 
-def begin(wiring: Wiring, admin: str, user: UUID | None) -> None:
-    """Begin a new session, and end the session that the cookie names. Raises NotAdmin."""
-    begun = wiring.database.call("auth_sync_sign_in_v1", p_who=admin, p_auth_user_id=str(user) if user else None)
+def begin(wiring: Wiring, admin: str, user: UUID | None, checked_after: str | None = None) -> None:
+    """Begin a new session, and end the session that the cookie names. Raises NotAdmin.
+
+    `checked_after` is the database's snapshot before Auth checked the password. If the password has changed since, the
+    check may have accepted the former one, so there is no session.
+    """
+    begun = wiring.database.call(
+        "auth_sync_sign_in_v1",
+        p_who=admin,
+        p_auth_user_id=None if user is None else str(user),
+        p_checked_after=checked_after,
+    )
     if begun is None:
-        raise NotAdmin("dismissed")
+        raise NotAdmin("dismissed_or_new_password")
     end(wiring)
     session.clear()
     session["admin"] = {"session": str(begun), "seen": int(wiring.now().timestamp()), "key": key_fingerprint(wiring)}
