@@ -1,6 +1,10 @@
 """The texts that explain outcomes and statuses to people, and the steps that an admin can take."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from webhook_service.events import Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +112,18 @@ SYNC_STATUSES = {
     ),
 }
 
+LOGIN_RESULTS = {
+    "none": "there is no login",
+    "done": None,
+    "held": "the ban waits for an admin",
+    "queued": "the login follows",
+    "failed": "the login could not be changed",
+}
+"""The audit's words for the login, by the `login` of `outbound.logins.Switched`."""
+
+LONGEST_ACT = timedelta(minutes=5)
+"""An act without a result is in progress for this time. After that, its process has probably ended."""
+
 UNKNOWN = Meaning("failed", "Read the error.")
 MAINTENANCE = Meaning("same", "A reconcile run.")
 PENDING = Meaning("waiting", "It is waiting for its turn.")
@@ -133,6 +149,15 @@ def state(event: dict[str, object]) -> str:
     if event["status"] == "PENDING" and isinstance(changes, dict) and "sessions_end_again_at" in changes:
         return "Banned, sessions end again"
     return STATUSES[str(event["status"])]
+
+
+def audit_result(entry: Mapping[str, Json], now: datetime) -> str:
+    """Return the result of an admin's act. `entry` is an entry of `auth_sync_audit_page_v1`."""
+    result, reason = entry["result"], str(entry["reason"] or "").replace("_", " ")
+    if result == "pending":
+        return "In progress" if now - datetime.fromisoformat(entry["at"]) < LONGEST_ACT else "Not known"
+    title = {"done": "Done", "refused": "Refused"}.get(result, "Not known")
+    return f"{title}: {reason}" if reason else title
 
 
 def advice(outcome: str) -> str:

@@ -308,9 +308,17 @@ create table if not exists public.auth_sync_audit (
   who text not null,
   action text not null,
   target text,
-  details jsonb not null default '{}'
+  details jsonb not null default '{}',
+  result text not null default 'done',
+  reason text
 );
+alter table public.auth_sync_audit
+  add column if not exists result text not null default 'done',
+  add column if not exists reason text;
 create index if not exists auth_sync_audit_target_idx on public.auth_sync_audit (target, id) where target is not null;
 alter table public.auth_sync_audit enable row level security;
 comment on table public.auth_sync_audit is 'webhook-service: the actions of admins, each recorded before it is performed';
+comment on column public.auth_sync_audit.result is
+  'pending: recorded before the act, and not ended yet; done; refused: nothing was changed; unknown: the act may have been done';
+comment on column public.auth_sync_audit.reason is 'why the act was refused, or its outcome';
 comment on column public.auth_sync_audit.target is 'the object of the action: event:ID, employee:ID, replay:ID';

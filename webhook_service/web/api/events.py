@@ -1,6 +1,7 @@
 """The part of the admin API that reads the ledger and replays events. It requires the admin key."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Any
 
@@ -79,29 +80,34 @@ def blueprint(wiring: Wiring) -> Blueprint:
         """Process an event again, or immediately perform an action that is open or needs attention."""
         requested_by = loaded(Replay(), json_body())["requested_by"]
         found = queries.event(database, event_id)
-        audit.record(database, requested_by, "replayed", f"event:{event_id}")
-        if found["direction"] != "outbound":
-            return jsonify(asdict(replay.replay_event(database, policy, event_id, requested_by=requested_by)))
-        if wiring.accounts is None:
-            raise no_auth_admin()
-        performed = wiring.accounts.perform_again(found, requested_by)
+        with audit.attempt(database, requested_by, "replay", f"event:{event_id}") as act:
+            if found["direction"] != "outbound":
+                replayed = replay.replay_event(database, policy, event_id, requested_by=requested_by)
+                act.outcome = str(replayed.outcome)
+                return jsonify(asdict(replayed))
+            if wiring.accounts is None:
+                raise no_auth_admin()
+            performed = wiring.accounts.perform_again(found, requested_by)
+            act.outcome = str(performed.outcome)
         return jsonify(event_id=event_id, status=performed.status, outcome=performed.outcome, changes=performed.changes)
 
     @admin_api.post("/replays")
     def replay_events() -> Response:
         options = loaded(Replays(), json_body())
         filter = filter_json(options["filter"])
-        if not options["dry_run"]:
-            audit.record(database, options["requested_by"], "replayed events", None, filter=filter)
-        done = replay.replay_events(
-            database,
-            policy,
-            filter,
-            requested_by=options["requested_by"],
-            dry_run=options["dry_run"],
-            limit=options["limit"],
-            after=options["cursor"],
-        )
+        who, is_dry = options["requested_by"], options["dry_run"]
+        with nullcontext() if is_dry else audit.attempt(database, who, "replay events", None, filter=filter) as act:
+            done = replay.replay_events(
+                database,
+                policy,
+                filter,
+                requested_by=who,
+                dry_run=is_dry,
+                limit=options["limit"],
+                after=options["cursor"],
+            )
+            if act is not None:
+                act.outcome = f"{done.replayed} replayed"
         answer = asdict(done)
         return jsonify(answer | {"next_cursor": cursor_of(answer.pop("next"))})
 

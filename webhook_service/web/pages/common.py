@@ -1,6 +1,7 @@
 """Functions that several pages share, for the filter of a list and for the audit."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -53,8 +54,8 @@ def cursor(name: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
-def record(wiring: Wiring, action: str, target: str | None = None, **details: Json) -> str:
-    """Record an admin's action in the audit before it is performed. Return the admin's name."""
-    admin: str = g.admin.name
-    audit.record(wiring.database, admin, action, target, **details)
-    return admin
+def attempt(
+    wiring: Wiring, action: str, target: str | None = None, **details: Json
+) -> AbstractContextManager[audit.Attempt]:
+    """Record an act of the signed-in admin, and its result when the block ends. See `ledger.audit.attempt`."""
+    return audit.attempt(wiring.database, g.admin.name, action, target, **details)

@@ -12,7 +12,7 @@ from webhook_service.notifications.decide import Kind
 from webhook_service.notifications.links import read_link
 from webhook_service.outbound.refusals import no_auth_admin
 from webhook_service.web import Wiring
-from webhook_service.web.pages.common import PAGE, cursor, parse_filter, record
+from webhook_service.web.pages.common import PAGE, attempt, cursor, parse_filter
 
 CHOICES = {
     "status": [(str(status), wording.STATUSES[status]) for status in Status],
@@ -57,12 +57,13 @@ def blueprint(wiring: Wiring) -> Blueprint:
         found = queries.event(database, event_id)
         if found["direction"] == "outbound" and wiring.accounts is None:
             raise no_auth_admin()
-        admin = record(wiring, "replayed", f"event:{event_id}")
         try:
-            if found["direction"] == "outbound" and wiring.accounts is not None:
-                outcome: str = str(wiring.accounts.perform_again(found, admin).outcome)
-            else:
-                outcome = str(replay.replay_event(database, policy, event_id, requested_by=admin).outcome)
+            with attempt(wiring, "replay", f"event:{event_id}") as act:
+                if found["direction"] == "outbound" and wiring.accounts is not None:
+                    outcome = str(wiring.accounts.perform_again(found, act.who).outcome)
+                else:
+                    outcome = str(replay.replay_event(database, policy, event_id, requested_by=act.who).outcome)
+                act.outcome = outcome
         except ServiceError as error:
             flash(f"Not replayed: {error.detail}", "warning")
         else:

@@ -23,7 +23,7 @@ from webhook_service.outbound import logins
 from webhook_service.web import Wiring
 from webhook_service.web.api.employees import NewEmployee, hire
 from webhook_service.web.api.events import loaded
-from webhook_service.web.pages.common import PAGE, cursor, record
+from webhook_service.web.pages.common import PAGE, attempt, cursor
 
 LONGEST_PERSON = 200
 COLUMNS = ("email", "first_name", "last_name", "employee_number", "user_type_id")
@@ -52,8 +52,9 @@ def blueprint(wiring: Wiring) -> Blueprint:
     def switch(employee_id: int) -> Response:
         found(employee_id)
         is_active = request.form.get("is_active") == "true"
-        record(wiring, "activated" if is_active else "deactivated", f"employee:{employee_id}")
-        reported = logins.set_active(database, wiring.accounts, employee_id, is_active, via="admin")
+        with attempt(wiring, "activate" if is_active else "deactivate", f"employee:{employee_id}") as act:
+            reported = logins.set_active(database, wiring.accounts, employee_id, is_active, via="admin")
+            act.outcome = wording.LOGIN_RESULTS[reported.login]
         flash(f"{'Activated' if is_active else 'Deactivated'}. {LOGINS[reported.login]}", "success")
         return redirect(url_for("people.person", employee_id=employee_id), 303)
 
@@ -63,13 +64,13 @@ def blueprint(wiring: Wiring) -> Blueprint:
         found(employee_id)
         try:
             login = login_of(request.form.get("auth_user_id", "").strip())
-            admin = record(wiring, "linked", f"employee:{employee_id}", auth_user_id=str(login))
-            logins.choose(database, employee_id, login, requested_by=admin)
+            with attempt(wiring, "link a login", f"employee:{employee_id}", auth_user_id=str(login)) as act:
+                logins.choose(database, employee_id, login, requested_by=act.who)
         except ServiceError as error:
             flash(f"Not linked: {error.detail}", "warning")
             return redirect(url_for("people.person", employee_id=employee_id), 303)
         try:
-            replay_of(str(login), admin)
+            replay_of(str(login), act.who)
         except ServiceError as error:
             flash(f"Linked, but its events are not replayed yet: {error.detail} Replay them by hand.", "warning")
         else:
@@ -82,8 +83,8 @@ def blueprint(wiring: Wiring) -> Blueprint:
         found(employee_id)
         try:
             login = login_of(request.form.get("auth_user_id", "").strip())
-            admin = record(wiring, "moved a login", f"employee:{employee_id}", auth_user_id=str(login))
-            logins.move(database, employee_id, login, requested_by=admin)
+            with attempt(wiring, "move a login", f"employee:{employee_id}", auth_user_id=str(login)) as act:
+                logins.move(database, employee_id, login, requested_by=act.who)
         except ServiceError as error:
             flash(f"Not moved: {error.detail}", "warning")
         else:
@@ -95,16 +96,16 @@ def blueprint(wiring: Wiring) -> Blueprint:
         """Create a login with the employee's e-mail for an employee who has none, such as an orphan."""
         email = found(employee_id)["employee"]["email"]
         invite = request.form.get("login") == "invite"
-        admin = record(wiring, "created a login", f"employee:{employee_id}")
         try:
-            hired = hire(
-                wiring.accounts,
-                {"employee_id": employee_id},
-                normal_address(email or ""),
-                via="admin",
-                requested_by=admin,
-                invite=invite,
-            )
+            with attempt(wiring, "create a login", f"employee:{employee_id}") as act:
+                hired = hire(
+                    wiring.accounts,
+                    {"employee_id": employee_id},
+                    normal_address(email or ""),
+                    via="admin",
+                    requested_by=act.who,
+                    invite=invite,
+                )
         except InvalidQuery as error:
             flash(
                 f"Not created: {' '.join(text for texts in wrong_fields(error).values() for text in texts)}", "warning"
@@ -125,15 +126,15 @@ def blueprint(wiring: Wiring) -> Blueprint:
         try:
             requested = loaded(NewEmployee(), as_api_fields(given))
             email = requested["employee"]["email"]
-            admin = record(wiring, "created an employee", None, email=email)
-            hired = hire(
-                wiring.accounts,
-                requested["employee"],
-                email,
-                via="admin",
-                requested_by=admin,
-                invite=requested["invite"],
-            )
+            with attempt(wiring, "create an employee", None, email=email) as act:
+                hired = hire(
+                    wiring.accounts,
+                    requested["employee"],
+                    email,
+                    via="admin",
+                    requested_by=act.who,
+                    invite=requested["invite"],
+                )
         except (InvalidQuery, EmailTaken, EmployeeRejected) as error:
             wrong = wrong_fields(error)
             return render_template("employee_new.html", given=given, wrong=wrong, can_create=True), 422
