@@ -143,6 +143,8 @@ def meaning(direction: str, outcome: str | None) -> Meaning:
 
 def state(event: dict[str, object]) -> str:
     """Return the status of an event or action in a few words. `event` is a row of `ledger.queries.events`."""
+    if event["status"] == "FAILED" and event.get("dismissed_at") is not None:
+        return "Dismissed"
     if event["status"] == "FAILED":
         return "Needs attention" if event["next_attempt_at"] is None else "Failed, will be retried"
     changes = event.get("changes")

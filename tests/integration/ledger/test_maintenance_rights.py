@@ -77,6 +77,8 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "auth_sync_loop_failed_v1": {"p_relay": "r", "p_loop": "l", "p_reason": "r", "p_detail": "d", "p_seconds": 0},
     "auth_sync_loop_recovered_v1": {"p_relay": "r", "p_loop": "l"},
     "auth_sync_failing_loops_v1": {},
+    "auth_sync_dismiss_v1": {"p_event_id": "e"},
+    "auth_sync_close_healed_v1": {"p_limit": 1},
     "auth_sync_audit_v1": {"p_who": "w", "p_action": "a", "p_target": None, "p_details": {}},
     "auth_sync_audit_result_v1": {"p_id": 1, "p_result": "done", "p_reason": None},
     "auth_sync_audit_page_v1": {"p_target": None, "p_below": None, "p_limit": 1},

@@ -68,6 +68,7 @@ GOOD: dict[str, Any] = {
     "pending": 0,
     "failed": 0,
     "needs_attention": 0,
+    "dismissed": 0,
     "still_in": 0,
     "others": 0,
 }
@@ -83,6 +84,7 @@ GOOD: dict[str, Any] = {
         ({"oldest": 900, "pending": 3}, "good good good good good"),
         ({"oldest": 901, "pending": 3}, "bad good bad good good"),
         ({"failed": 2}, "warning good good warning good"),
+        ({"failed": 2, "dismissed": 2}, "good good good good good"),
         ({"failed": 2, "needs_attention": 1}, "bad good good bad good"),
         ({"others": 1}, "warning good good good warning"),
         ({"others": 1, "still_in": 1}, "bad good good good bad"),
@@ -98,6 +100,7 @@ def test_the_levels_of_the_health_checks(changes: dict[str, Any], levels: str) -
     summary = {
         "events": {"PENDING": given["pending"], "FAILED": given["failed"]},
         "needs_attention": given["needs_attention"],
+        "dismissed": given["dismissed"],
     }
     problems = {"INACTIVE_WITH_AUTH": given["still_in"], "ORPHANED": given["others"]} | {
         name: 0 for name in ("EMAIL_MISMATCH", "AMBIGUOUS", "UNUSABLE_EMAIL", "MISSING_AUTH_UID")

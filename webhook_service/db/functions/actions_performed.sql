@@ -196,7 +196,7 @@ begin
          attempts = attempts + 1,
          next_attempt_at = case when p_error is not null and p_retry then now() + public.auth_sync_backoff_v1(attempts + 1)
                                 when not changes ? 'sessions_end_again_at' then again end,
-         lease = null, leased_until = null,
+         dismissed_at = null, lease = null, leased_until = null,
          completed_at = case when p_error is null and (again is null or changes ? 'sessions_end_again_at') then now() end
    where event_id = p_event_id and direction = 'outbound' and status <> 'SUCCESS' and lease = p_lease
   returning * into entry;

@@ -11,7 +11,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields, post_load, valid
 from webhook_service.errors import InvalidQuery
 from webhook_service.events import Json
 from webhook_service.inbound.strict_json import read_json
-from webhook_service.ledger import audit, queries, replay
+from webhook_service.ledger import attention, audit, queries, replay
 from webhook_service.ledger.fields import Cursor, Truth, Whole
 from webhook_service.ledger.queries import MAX_BIGINT, Filter, filter_json
 from webhook_service.outbound.refusals import no_auth_admin
@@ -23,6 +23,10 @@ MAX_PAGE = 200
 MAX_REPLAYS = 1000
 REQUESTED_BY_PATTERN = r"^[\w .@+-]{0,100}$"
 REQUESTED_BY = validate.Regexp(r"[\w .@+-]{0,100}\Z")
+
+
+REASON_PATTERN = r"^[^\u0000]{1,200}$"
+REASON = validate.Regexp(r"[^\0]{1,200}\Z")
 
 
 class Page(Filter):
@@ -44,6 +48,12 @@ class Replay(Schema):
     def mark_as_from_api(self, data: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         """Prefix the name of the requester with `api:`."""
         return data | {"requested_by": f"api:{data['requested_by']}".rstrip(":")}
+
+
+class Dismissal(Replay):
+    """The body of POST /admin/api/events/{event_id}/dismiss."""
+
+    reason = fields.String(required=True, validate=REASON, metadata={"pattern": REASON_PATTERN})
 
 
 class Replays(Replay):
@@ -90,6 +100,17 @@ def blueprint(wiring: Wiring) -> Blueprint:
             performed = wiring.accounts.perform_again(found, requested_by)
             act.outcome = str(performed.outcome)
         return jsonify(event_id=event_id, status=performed.status, outcome=performed.outcome, changes=performed.changes)
+
+    @admin_api.post("/events/<event_id>/dismiss")
+    def dismiss_event(event_id: str) -> Response:
+        """Record that a failed event or action needs no attention."""
+        options = loaded(Dismissal(), json_body())
+        queries.event(database, event_id)
+        target, reason = f"event:{event_id}", options["reason"].strip()
+        with audit.attempt(database, options["requested_by"], "dismiss", target, reason=reason):
+            attention.dismiss(database, event_id)
+        found = queries.event(database, event_id)
+        return jsonify(event_id=event_id, dismissed_at=found["dismissed_at"])
 
     @admin_api.post("/replays")
     def replay_events() -> Response:

@@ -6,9 +6,9 @@ from marshmallow import Schema
 
 from webhook_service.events import Json
 from webhook_service.web.api import schemas
-from webhook_service.web.api.described import JANE
+from webhook_service.web.api.described import JANE, NOON
 from webhook_service.web.api.employees import Change, NewEmployee
-from webhook_service.web.api.events import Page, Replay, Replays
+from webhook_service.web.api.events import Dismissal, Page, Replay, Replays
 from webhook_service.web.api.held import Decision
 from webhook_service.web.api.reasons import AUTH_REASONS, BODY_REASONS, COMMON_REASONS
 
@@ -121,6 +121,20 @@ OPERATIONS = (
     ),
     Operation(
         method="post",
+        path="/admin/api/events/{event_id}/dismiss",
+        name="dismissEvent",
+        title="Record that a failed event needs no attention",
+        text="The event stays in the ledger with its outcome, but no longer counts as needing attention, and notices "
+        "do not report it. It can still be replayed. The audit records the `reason`.",
+        answer=schemas.DismissedEvent,
+        body=Dismissal,
+        needs_body=True,
+        request_example={"reason": "The intern has left.", "requested_by": "Ann"},
+        response_example={"event_id": "evt-2", "dismissed_at": NOON},
+        reasons=("event_not_found", "not_found", "needs_no_attention"),
+    ),
+    Operation(
+        method="post",
         path="/admin/api/replays",
         name="replayEvents",
         title="Process all events again that match a filter",
@@ -208,7 +222,11 @@ FIELDS = {
     "outcome": ("The outcome, or the reason of a failure.", "ambiguous"),
     "operation": ("The change of the auth user, or the action.", "UPDATE"),
     "direction": ("inbound: events of auth users. outbound: actions to make in Auth.", "inbound"),
-    "needs_attention": ("true: failed events and actions that are no longer retried. false: all others.", True),
+    "needs_attention": (
+        "true: failed events and actions that are no longer retried, without dismissed ones. false: all others.",
+        True,
+    ),
+    "open": ("true: events and actions that are pending or retried. false: all others.", True),
     "person": ("The beginning of an e-mail, a name or an employee number, or an id.", "jane"),
     "auth_user_id": ("An auth user.", JANE),
     "employee_id": ("An employee.", 7),
@@ -219,6 +237,7 @@ FIELDS = {
     "filter": ("A filter of events. Without a filter, all events match.", {"status": "FAILED"}),
     "dry_run": ("Whether to roll all changes back.", True),
     "newest_id": ("The `newest_id` of the list of held bans: bans that were held later stay held.", 30),
+    "reason": ("Why it needs no attention, for the audit.", "The intern has left."),
     "requested_by": ("A name for the record: letters, digits, space and `_.@+-`.", "Ann"),
     "email": ("The e-mail, stored in lower case. No other employee or auth user may have it.", "jane.doe@example.com"),
     "first_name": ("The first name.", "Jane"),

@@ -55,6 +55,7 @@ class Summary(Answer):
         metadata=described("The number of ledger rows by outcome.", {"linked": 12, "ambiguous": 1}),
     )
     needs_attention = number("Failures that are no longer retried; an admin must decide.", 0, required=True)
+    dismissed = number("Failures that an admin has dismissed.", 0, required=True)
     is_estimated = fields.Boolean(
         required=True, metadata=described("Whether the counts of SUCCESS are estimates, as in a large ledger.", False)
     )
@@ -109,6 +110,7 @@ class ListedEvent(Answer):
     error_message = text("The reason of a failure as a sentence.", required=True, allow_none=True)
     attempts = number("The number of attempts.", 1, required=True)
     next_attempt_at = moment("When a failure is retried; null if it needs attention.", None, allow_none=True)
+    dismissed_at = moment("When an admin decided that a failure needs no attention.", None, allow_none=True)
     via = text(
         "The origin: webhook, capture, relay, replay, reconcile, employees, admin, ...", "webhook", required=True
     )
@@ -197,6 +199,11 @@ class ReplayedEvent(Answer):
     outcome = one_of(OUTCOMES, "The outcome, or the reason of a failure.", required=True)
     employee_id = number("The employee that the event concerned; absent for an action.", 7, allow_none=True)
     changes = changes(CHANGES, required=True)
+
+
+class DismissedEvent(Answer):
+    event_id = text("The event or the action.", "evt-2", required=True)
+    dismissed_at = moment("When it was dismissed.")
 
 
 class ReplayedEvents(Answer):

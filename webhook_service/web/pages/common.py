@@ -11,6 +11,7 @@ from marshmallow import EXCLUDE, ValidationError
 from webhook_service.events import Json
 from webhook_service.ledger import audit
 from webhook_service.ledger.queries import Filter, filter_json
+from webhook_service.ports import Database
 from webhook_service.web import Wiring
 
 PAGE = 50
@@ -59,3 +60,8 @@ def attempt(
 ) -> AbstractContextManager[audit.Attempt]:
     """Record an act of the signed-in admin, and its result when the block ends. See `ledger.audit.attempt`."""
     return audit.attempt(wiring.database, g.admin.name, action, target, **details)
+
+
+def audit_of(database: Database, target: str) -> Json:
+    """Return the newest entries of the audit about an event or an employee. Raises Unavailable, DatabaseError."""
+    return database.call("auth_sync_audit_page_v1", p_target=target, p_below=None, p_limit=20)["entries"]

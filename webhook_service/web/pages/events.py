@@ -7,12 +7,12 @@ from werkzeug.wrappers import Response
 
 from webhook_service.errors import ServiceError
 from webhook_service.events import Action, ActionOutcome, Operation, Outcome, Status
-from webhook_service.ledger import employees, queries, replay, wording
+from webhook_service.ledger import attention, employees, queries, replay, wording
 from webhook_service.notifications.decide import Kind
 from webhook_service.notifications.links import read_link
 from webhook_service.outbound.refusals import no_auth_admin
 from webhook_service.web import Wiring
-from webhook_service.web.pages.common import PAGE, attempt, cursor, parse_filter
+from webhook_service.web.pages.common import PAGE, attempt, audit_of, cursor, parse_filter
 
 CHOICES = {
     "status": [(str(status), wording.STATUSES[status]) for status in Status],
@@ -49,7 +49,8 @@ def blueprint(wiring: Wiring) -> Blueprint:
         found = queries.event(database, event_id)
         user = found["auth_user_id"] if (found["status"], found["outcome"]) == ("FAILED", "ambiguous") else None
         candidates = employees.login_candidates(database, UUID(user)) if user is not None else None
-        return render_template("event.html", event=found, candidates=candidates)
+        audit = audit_of(database, f"event:{event_id}")
+        return render_template("event.html", event=found, candidates=candidates, audit=audit)
 
     @views.post("/events/<event_id>/replay")
     def replay_event(event_id: str) -> Response:
@@ -72,6 +73,23 @@ def blueprint(wiring: Wiring) -> Blueprint:
                 f"Replayed: {outcome.replace('_', ' ')}. {meaning.says}",
                 "warning" if meaning.kind == "failed" else "success",
             )
+        return redirect(url_for("events.event", event_id=event_id), 303)
+
+    @views.post("/events/<event_id>/dismiss")
+    def dismiss(event_id: str) -> Response:
+        """Record that a failed event needs no attention, with the admin's reason."""
+        queries.event(database, event_id)
+        reason = " ".join(request.form.get("reason", "").replace("\0", "").split())[: attention.LONGEST_REASON]
+        if not reason:
+            flash("Not dismissed: enter a reason.", "warning")
+        else:
+            try:
+                with attempt(wiring, "dismiss", f"event:{event_id}", reason=reason):
+                    attention.dismiss(database, event_id)
+            except ServiceError as error:
+                flash(f"Not dismissed: {error.detail}", "warning")
+            else:
+                flash("Dismissed. It no longer needs attention. You can still replay it.", "success")
         return redirect(url_for("events.event", event_id=event_id), 303)
 
     @views.get("/failing/<token>")

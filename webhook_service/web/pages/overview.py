@@ -44,11 +44,15 @@ def blueprint(wiring: Wiring) -> Blueprint:
             held=held.held(database, MAX_HELD),
             checks=checks(readiness, summary, problems, wiring.settings.notices.backlog_minutes * 60),
             chart=chart.of_hours(hours, HOURS, wiring.now()),
-            # A run of reconciliation that was interrupted cannot be replayed.
-            failures=[event for event in failed if event["direction"] != "maintenance"][:NEWEST],
+            failures=[event for event in failed if is_open_failure(event)][:NEWEST],
         )
 
     return views
+
+
+def is_open_failure(event: Json) -> bool:
+    """Return whether an admin may have to act. A run of reconcile cannot be replayed."""
+    return event["direction"] != "maintenance" and event["dismissed_at"] is None
 
 
 def checks(readiness: Json, summary: Json, problems: Json, longest_wait: float) -> list[Check]:
@@ -89,7 +93,7 @@ def backlog_check(oldest: float | None, pending: int, longest_wait: float) -> Ch
 
 
 def failure_check(summary: Json) -> Check:
-    failed, needs_attention = summary["events"]["FAILED"], summary["needs_attention"]
+    failed, needs_attention = summary["events"]["FAILED"] - summary["dismissed"], summary["needs_attention"]
     if needs_attention:
         return Check("bad", "Failures", f"{needs_attention:,} of {failed:,} that failed need your attention.", "FAILED")
     if failed:

@@ -23,7 +23,7 @@ from webhook_service.outbound import logins
 from webhook_service.web import Wiring
 from webhook_service.web.api.employees import NewEmployee, hire
 from webhook_service.web.api.events import loaded
-from webhook_service.web.pages.common import PAGE, attempt, cursor
+from webhook_service.web.pages.common import PAGE, attempt, audit_of, cursor
 
 LONGEST_PERSON = 200
 COLUMNS = ("email", "first_name", "last_name", "employee_number", "user_type_id")
@@ -46,7 +46,9 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
     @views.get("/<int:employee_id>")
     def person(employee_id: int) -> str:
-        return render_template("employee.html", **found(employee_id), audit=audit_of(employee_id))
+        return render_template(
+            "employee.html", **found(employee_id), audit=audit_of(database, f"employee:{employee_id}")
+        )
 
     @views.post("/<int:employee_id>/active")
     def switch(employee_id: int) -> Response:
@@ -145,10 +147,6 @@ def blueprint(wiring: Wiring) -> Blueprint:
         if employee_id > MAX_BIGINT:
             raise EmployeeNotFound
         return employees.person(database, employee_id)
-
-    def audit_of(employee_id: int) -> Json:
-        target = f"employee:{employee_id}"
-        return database.call("auth_sync_audit_page_v1", p_target=target, p_below=None, p_limit=20)["entries"]
 
     def login_of(typed: str) -> UUID:
         """Return the login with this id, or the only login with this e-mail. Raises NotPossible."""
