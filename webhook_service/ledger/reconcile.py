@@ -180,6 +180,6 @@ def _compare(
 
 def _end(database: Database, run: str | None, done: Reconciled, error: str | None) -> None:
     if run is not None:
-        names = ("users", "passes", "differences", "outcomes", "left")
+        names = ("users", "passes", "differences", "outcomes", "left", "shown")
         summary = {name: getattr(done, name) for name in names}
         database.call("auth_sync_end_reconcile_v1", p_run=run, p_error=error, p_summary=summary)

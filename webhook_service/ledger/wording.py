@@ -97,12 +97,14 @@ OPERATIONS = {
     "reconcile": "Reconcile",
 }
 
+DIRECTIONS = {"inbound": "from Auth", "outbound": "changes in Auth"}
+
 STATUSES = {"PENDING": "Waiting", "SUCCESS": "Done", "FAILED": "Failed"}
 
 SYNC_STATUSES = {
     "OK": ("In sync", "The employee and the login agree."),
     "MISSING_AUTH_UID": ("No login", "The employee is active, but has no login."),
-    "INACTIVE_WITH_AUTH": ("Inactive with a login", "The employee is inactive, and the login is not banned yet."),
+    "INACTIVE_WITH_AUTH": ("Can still sign in", "The employee is inactive, and the login is not banned yet."),
     "ORPHANED": ("Orphaned", "The employee's login was deleted."),
     "EMAIL_MISMATCH": ("E-mail differs", "The login has another confirmed e-mail."),
     "AMBIGUOUS": ("Ambiguous", "A login matches this employee and others; an admin must choose."),
@@ -123,6 +125,42 @@ LOGIN_RESULTS = {
 
 LONGEST_ACT = timedelta(minutes=5)
 """An act without a result is in progress for this time. After that, its process has probably ended."""
+
+DIFFERENCES = {
+    "unknown": "Login that was never seen before",
+    "deleted": "Login that was deleted",
+    "email": "Another e-mail in Auth",
+    "ban": "Another ban in Auth",
+    "changed": "Other values in Auth",
+    "orphan": "Employee whose login was deleted",
+    "missing_link": "Login that fits an employee, without a link",
+    "stale_email": "E-mail that was not copied to the employee",
+    "not_disabled": "Inactive employee whose login is not banned",
+    "not_enabled": "Active employee whose login is still banned",
+    "email_not_sent": "E-mail that was not set in Auth",
+    "employee_gone": "Deleted employee whose login is not banned",
+}
+"""The kinds of differences that a comparison finds."""
+
+PLANNED = {
+    "link": "Employees who get their login",
+    "name": "Employees who get another name",
+    "email": "Employees who get another e-mail",
+    "orphan": "Employees whose login was deleted",
+    "ban": "Logins that are banned",
+    "unban": "Logins whose ban is lifted",
+    "auth_email": "Logins that get another e-mail",
+    "undecided": "Logins that need a decision",
+}
+"""The effects of a run of reconcile, by the kinds of `ledger.plan`."""
+
+AUTH_FAILURES = {
+    "auth_key_refused": "Supabase refuses the key of this service",
+    "no_auth_admin": "the Auth Admin API is not configured",
+}
+"""Why Auth does not perform a change, by the reason of the failure."""
+
+NO_ANSWER = "Supabase does not answer"
 
 UNKNOWN = Meaning("failed", "Read the error.")
 MAINTENANCE = Meaning("same", "A reconcile run.")
@@ -166,6 +204,11 @@ def advice(outcome: str) -> str:
     """Explain a failure of an event or an action in a sentence or two."""
     found = EVENTS.get(outcome) or ACTIONS.get(outcome) or UNKNOWN
     return f"{found.says} {found.todo}".rstrip()
+
+
+def counted(count: int, noun: str) -> str:
+    """Format a count and a noun: 1000, "event" -> "1,000 events"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def describe(seconds: float) -> str:

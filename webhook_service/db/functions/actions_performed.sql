@@ -216,6 +216,9 @@ begin
            employee_id = (select e.employee_id from public.employees e where e.employee_id = coalesce(auth_user_state.employee_id, entry.employee_id))
      where auth_user_id = entry.auth_user_id;
   end if;
+  if entry.operation <> 'create_auth_user' then
+    perform public.auth_sync_note_auth_v1(case when p_outcome = 'auth_unavailable' then p_error end);
+  end if;
   return true;
 end $$;
 

@@ -17,9 +17,9 @@ language sql stable security definer set search_path = '' as $$
 $$;
 
 -- Returns facts for health probes that are fast to read: {"migration": the newest number, "is_read_only", "relay_last_run_seconds",
--- "oldest_pending_seconds": how long the oldest pending event has waited, "last_event_seconds", "failing_loops": see
--- auth_sync_failing_loops_v1, "open_employees": see auth_sync_open_employees_v1, "held_bans", "held_bans_oldest_seconds"}. An age is null if
--- there is no such relay or event.
+-- "oldest_pending_seconds": how long the oldest pending event has waited, "pending_events": their number, up to 10,000, "last_event_seconds", "failing_loops": see
+-- auth_sync_failing_loops_v1, "open_employees": see auth_sync_open_employees_v1, "auth": see auth_sync_auth_v1, "comparison": see
+-- auth_sync_compared_v1, "held_bans", "held_bans_oldest_seconds"}. An age is null if there is no such relay or event.
 create or replace function public.auth_sync_readiness_v1() returns jsonb
 language sql stable security definer set search_path = '' as $$
   select jsonb_build_object(
@@ -28,10 +28,15 @@ language sql stable security definer set search_path = '' as $$
     'relay_last_run_seconds', (select extract(epoch from now() - max(last_run_at)) from public.auth_sync_relays),
     'oldest_pending_seconds', (select extract(epoch from now() - created_at) from public.integration_sync_log
                                 where status = 'PENDING' and direction = 'inbound' order by id limit 1),
+    'pending_events', (select count(*) from (select from public.integration_sync_log
+                                              where status = 'PENDING' and status in ('PENDING', 'FAILED') and direction = 'inbound'
+                                              order by id limit 10000) as few),
     'last_event_seconds', (select extract(epoch from now() - created_at) from public.integration_sync_log
                              where direction = 'inbound' order by id desc limit 1),
     'failing_loops', public.auth_sync_failing_loops_v1(),
-    'open_employees', public.auth_sync_open_employees_v1()) || public.auth_sync_held_numbers_v1()
+    'open_employees', public.auth_sync_open_employees_v1(),
+    'auth', public.auth_sync_auth_v1(),
+    'comparison', public.auth_sync_compared_v1()) || public.auth_sync_held_numbers_v1()
 $$;
 
 -- Returns the number of rows by status and outcome: {"events": {status: n}, "outcomes": {outcome: n}, "needs_attention", "dismissed",

@@ -1,5 +1,6 @@
 """The pages /admin/events, which search the ledger, show one event with its data and its result, and replay it."""
 
+from datetime import timedelta
 from uuid import UUID
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
@@ -10,6 +11,7 @@ from webhook_service.events import Action, ActionOutcome, Operation, Outcome, St
 from webhook_service.ledger import attention, employees, queries, replay, wording
 from webhook_service.notifications.decide import Kind
 from webhook_service.notifications.links import read_link
+from webhook_service.notifications.text import PATHS
 from webhook_service.outbound.refusals import no_auth_admin
 from webhook_service.web import Wiring
 from webhook_service.web.pages.common import PAGE, attempt, audit_of, cursor, parse_filter
@@ -22,16 +24,6 @@ CHOICES = {
         for name in sorted({*map(str, Outcome), *map(str, ActionOutcome)} - {"duplicate"})
     ],
 }
-
-WHERE = {
-    Kind.NEEDS_ATTENTION: "/admin/events?status=FAILED&needs_attention=true",
-    Kind.BACKLOG: "/admin/events?status=PENDING",
-    Kind.DRIFT: "/admin/employees",
-    Kind.SILENCE: "/admin/auth-sync",
-    Kind.FAILING_LOOP: "/admin/auth-sync",
-    Kind.HELD_ACTIONS: "/admin/auth-sync",
-}
-"""The page that shows the subject of a notice."""
 
 
 def blueprint(wiring: Wiring) -> Blueprint:
@@ -97,6 +89,9 @@ def blueprint(wiring: Wiring) -> Blueprint:
         """Redirect the link of a notice to the page about its subject."""
         settings = wiring.settings
         link = read_link(token, settings.pages.signing_key(settings.admin_api_key), now=wiring.now())
-        return redirect(WHERE[link.kind])
+        path = PATHS[link.kind]
+        if link.kind is Kind.BACKLOG:  # only the rows that have waited for that long
+            path += f"&until={wiring.now() - timedelta(minutes=settings.notices.backlog_minutes):%Y-%m-%dT%H:%M:%SZ}"
+        return redirect(path)
 
     return views
