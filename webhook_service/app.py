@@ -18,7 +18,7 @@ from webhook_service.auth.passwords import CheckPassword, check_locally
 from webhook_service.config import read_environment
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.db.wakeup import Wakeup
-from webhook_service.ledger import bulk_replay, failing_loops, nightly, relay
+from webhook_service.ledger import attention, bulk_replay, failing_loops, nightly, relay
 from webhook_service.ledger.employees import refresh_differences
 from webhook_service.loops import Loop, PassResult, Relay, ignore_report
 from webhook_service.metrics.counters import Metrics
@@ -96,9 +96,9 @@ def relay_for(
 ) -> Relay:
     """Return a relay that is not started.
 
-    A relay has loops for events, the monitor, bulk replays and the settings of Auth. It also has a loop for actions if
-    `accounts` is given, one for notices if `notifier` is given, and one for the daily run of reconcile if
-    `reconcile_at` is given. Each loop has a separate thread, so a slow Auth does not delay events. Over a direct
+    A relay has loops for events, the monitor, bulk replays, healed events and the settings of Auth. It also has a loop
+    for actions if `accounts` is given, one for notices if `notifier` is given, and one for the daily run of reconcile
+    if `reconcile_at` is given. Each loop has a separate thread, so a slow Auth does not delay events. Over a direct
     connection, the database wakes the loop for events immediately. Over the Data API, this loop polls. `report` is
     called after each pass. The database records a loop that fails.
     """
@@ -107,6 +107,7 @@ def relay_for(
         Loop("events", lambda name: relay.run_once(database, policy, name=name), wait),
         Loop("monitor", lambda name: refresh_differences(database)),
         Loop("replays", lambda name: bulk_replay.run_once(database, policy, name=name)),
+        Loop("attention", lambda name: attention.close_healed(database), every=attention.POLL_SECONDS),
     ]
     auth = accounts.admin if accounts is not None and isinstance(accounts.admin, AuthSettings) else None
     once = partial(unproven_emails.run_once, database, auth, policy)

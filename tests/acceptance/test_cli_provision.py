@@ -9,8 +9,10 @@ import pytest
 
 from tests.acceptance.command import assert_one_clear_line
 from tests.acceptance.provisioning import Desk, lines_of
+from tests.auth_faults import Call
 from tests.auth_server import auth_server
 from tests.employees import Connection, hire
+from tests.integration.capturing import auth_on
 from tests.integration.provisioning import auth_users, hire_many, intents, logins, reported
 
 
@@ -53,6 +55,27 @@ def test_a_refused_employee_has_no_password(desk: Desk, connection: Connection) 
     assert "0 created" in output
     assert "can sign in as them" not in output
     assert "has a line for 1 employee without a login" in output
+
+
+def test_only_the_passwords_of_created_logins_are_counted(
+    desk: Desk, connection: Connection, database_url: str
+) -> None:
+    """The number of temporary passwords is the number of created logins, without those that existed before."""
+    hire_many(connection, 3)
+
+    def sign_up(call: Call) -> None:
+        """Sign user2 up after the command has written a password for user2."""
+        if (call.method, call.body.get("email")) == ("POST", "user2@example.com"):
+            with auth_on(database_url) as auth:
+                auth.admin_create("user2@example.com")
+
+    desk.server.before = sign_up
+    code, output, _ = desk.run("--yes", "--output", "logins.csv")
+    assert code == 0
+    assert "2 created" in output
+    assert "1 linked to an existing auth user" in output
+    assert "The temporary passwords of 2 employees are in logins.csv." in output
+    assert set(desk.passwords()) >= {"user1@example.com", "user3@example.com"}
 
 
 def test_no_password_is_printed(desk: Desk, connection: Connection) -> None:

@@ -97,6 +97,23 @@ class Company:
         query = f"update public.employees set {column} = %s where email = %s"  # noqa: S608
         self.hr.execute(query.encode(), [value, email_of(name)])
 
+    def employee(self, name: str) -> int:
+        """Return the id of an employee whose e-mail has not changed."""
+        found = self.hr.execute(
+            "select employee_id from public.employees where email = %s", [email_of(name)]
+        ).fetchone()
+        assert found is not None
+        return int(found["employee_id"])
+
+    @contextmanager
+    def before_installation(self) -> Iterator[None]:
+        """Leave changes uncaptured, as if they had been made before the installation."""
+        for table in ("public.employees", "auth.users"):
+            self.hr.execute(f"alter table {table} disable trigger user".encode())
+        yield
+        for table in ("public.employees", "auth.users"):
+            self.hr.execute(f"alter table {table} enable trigger user".encode())
+
     def ambiguous(self, email: str, *names: str) -> UUID:
         """Hire these employees with one e-mail, and create one login with it."""
         for name in names:

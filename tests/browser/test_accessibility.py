@@ -42,8 +42,11 @@ PAGES = {
     "e-mail differs": "/admin/employees?sync_status=EMAIL_MISMATCH",
     "ambiguous": "/admin/employees?sync_status=AMBIGUOUS",
     "employee": "/admin/employees/1",
+    "employee who is banned": "/admin/employees/{banned}",
+    "employee who can still sign in": "/admin/employees/{still_in}",
     "employee who needs a login": "/admin/employees/{needs_login}",
     "new employee": "/admin/employees/new",
+    "comparison": "/admin/comparison",
     "audit": "/admin/audit",
     "docs of the API": "/admin/api/docs",
     "no such page": "/admin/events/nothing",
@@ -76,10 +79,16 @@ def site(
         places = {str(row["outcome"]): str(row["id"]) for row in rows}
         found = company.hr.execute("select min(employee_id) as id from auth_sync_ambiguous").fetchone()
         assert found is not None
+        with company.before_installation():
+            company.auth.sign_up("before@example.com")
+        company.change("Amara Okafor", "is_active", False)  # no relay performs the ban
+        company.database.call("auth_sync_note_auth_v1", p_error="auth_unreachable")
         begun = bulk_replay.begin(company.database, {"status": "SUCCESS"}, requested_by="Ada")
         places |= {
             "rejected": places["employee_rejected"],
             "needs_login": str(found["id"]),
+            "still_in": "1",
+            "banned": str(company.employee("Hugo Marchand")),
             "replay": str(begun["id"]),
         }
         with served(url, tmp_path_factory.mktemp("site") / "server.log", RELAY="off", ADMIN_ROLES="hr") as server:
@@ -108,9 +117,17 @@ def test_every_page_is_accessible(browser: Browser, site: tuple[str, dict[str, s
         watch.expected.add("/admin/events/nothing")
         for name, path in PAGES.items():
             page.goto(path.format(**places))
-            if name == "overview":
-                page.locator("summary").click()
+            if name in ("overview", "event, rejected") and page.locator("summary").count():
+                page.locator("summary").first.click()
             check(page, name)
+        page.goto("/admin/comparison")
+        page.get_by_role("button", name="Compare now").click()
+        page.get_by_text("not corrected yet").wait_for()
+        check(page, "compared")
+        page.goto("/admin/auth-sync")
+        check(page, "overview, compared")
+        dismiss(page, places["rejected"])
+        check(page, "event, dismissed")
         create(page, watch, f"{screen}@example.com", lambda: check(page, "new employee, wrong"))
         check(page, "created")
     assert not violations, "\n".join(violations)
@@ -129,3 +146,13 @@ def create(page: Page, watch: Watch, email: str, check_invalid: Any) -> None:
     page.get_by_label("User type").fill("")
     page.get_by_role("button", name="Create").click()
     page.get_by_label("Temporary password").wait_for()
+
+
+def dismiss(page: Page, event_id: str) -> None:
+    """Dismiss the event, unless the test of another screen has dismissed it."""
+    page.goto(f"/admin/events/{event_id}")
+    if page.locator("summary").count():
+        page.locator("summary").click()
+        page.get_by_label("Why? The audit keeps the reason.").fill("The intern has left")
+        page.get_by_role("button", name="Dismiss").click()
+        page.get_by_text("It no longer needs attention.").wait_for()

@@ -1,12 +1,13 @@
 """The actions of admins in a browser, from the sign-in to their results in the database."""
 
 import re
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Error, Page, expect
+from playwright.sync_api import Browser, Error, Page, expect
 
 from tests.browser.company import Company
-from tests.browser.conftest import Watch, sign_in
+from tests.browser.conftest import Watch, served, sign_in, watched
 from tests.conftest import ADMIN_KEY
 from webhook_service.ledger import wording
 
@@ -119,6 +120,67 @@ def test_an_employee_is_deactivated_and_activated(page: Page, company: Company) 
     page.get_by_role("button", name="Activate").click()
     expect(page.get_by_role("status")).to_have_text("Activated. The login is changed too.")
     assert company.auth.users.row(user)["banned_until"] is None
+
+
+def test_an_installation_is_compared(page: Page, company: Company) -> None:
+    """After an installation, the overview does not say that all is well. The admin compares, and sees the result."""
+    with company.before_installation():
+        company.hire("Jane Doe")
+        company.sign_up("Jane Doe")
+        company.change("Jane Doe", "is_active", False)
+    sign_in(page)
+    health = page.locator("#health")
+    expect(health).to_contain_text("Not compared yet.")
+    expect(health).not_to_contain_text("Dismissed employees cannot sign in")
+    health.get_by_role("button", name="Compare now").click()
+    expect(page.get_by_role("status")).to_have_text("Compared: 1 difference.")
+    expect(page.get_by_role("region", name="The first differences")).to_contain_text("jane.doe@example.com")
+    expect(page.get_by_role("main")).to_contain_text("Logins that are banned: 1")
+    page.goto(OVERVIEW)
+    expect(page.locator("#health")).to_contain_text("1 difference, not corrected yet.")
+
+
+def test_a_dismissal_waits_for_auth(browser: Browser, database_url: str, tmp_path: Path, company: Company) -> None:
+    """While Supabase does not answer, a dismissed employee is shown as able to sign in, on every page that shows it."""
+    company.hire("Jane Doe")
+    company.sign_up("Jane Doe")
+    company.settle()
+    away = {"AUTH_ADMIN": "", "SUPABASE_URL": "http://127.0.0.1:9", "SUPABASE_SERVICE_ROLE_KEY": "sb_secret_x"}
+    with (
+        served(database_url, tmp_path / "server.log", **away) as url,
+        watched(browser, url) as (page, _),
+    ):
+        sign_in(page)
+        page.goto("/admin/employees")
+        page.get_by_role("link", name="Jane Doe").click()
+        page.once("dialog", lambda question: question.accept())
+        page.get_by_role("button", name="Deactivate").click()
+        message = "Deactivated, but the login still works: Supabase does not answer; retrying."
+        expect(page.get_by_role("status")).to_have_text(message)
+        page.reload()
+        expect(page.get_by_role("main")).to_contain_text("Deactivated, but the login still works")
+        expect(page.get_by_role("heading", level=1)).to_contain_text("Can still sign in")
+        page.goto(OVERVIEW)
+        expect(page.locator("#health")).to_contain_text("Supabase does not answer for")
+        page.get_by_role("link", name="Show what waits").click()
+        expect(page.get_by_role("region", name="Events, newest first")).to_contain_text("Ban the login")
+
+
+def test_an_event_is_dismissed(page: Page, company: Company) -> None:
+    """An admin dismisses a failure with a reason. It no longer needs attention, and its page keeps the reason."""
+    company.add_unlinkable("Rita Sandoval")
+    sign_in(page)
+    page.locator("#health").get_by_role("link", name="Show failures").click()
+    page.get_by_role("region", name="Events, newest first").get_by_role("link").first.click()
+    page.get_by_text("It needs no attention").click()
+    page.get_by_label("Why? The audit keeps the reason.").fill("The intern has left")
+    page.get_by_role("button", name="Dismiss").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Dismissed")
+    expect(page.get_by_role("main")).to_contain_text("The intern has left")
+    page.goto(OVERVIEW)
+    expect(page.locator("#failures")).to_contain_text("None.")
+    page.goto("/admin/audit")
+    expect(page.get_by_role("main")).to_contain_text("Dismiss")
 
 
 def test_held_bans_are_released(page: Page, company: Company) -> None:

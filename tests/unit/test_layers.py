@@ -65,6 +65,7 @@ ONLY_IN = {
         "web.pages.held",
         "web.pages.replays",
         "web.pages.audit",
+        "web.pages.comparison",
         "server.asgi",
         "server.others",
     },

@@ -210,16 +210,27 @@ def show(done: Provisioned, file: PasswordFile | None) -> None:
             click.echo(f"  {number:>6} {label}")
     for employee_id, reason in sorted(done.refused.items() | {(each, "under_way") for each in done.under_way}):
         click.echo(f"  employee {employee_id}: {reason}")
-    if file is not None and (count := len(file.employees - done.refused.keys())):
-        click.echo(f"The temporary passwords of {count} employees are in {file.path}. Only you can read it.")
-        click.echo("Anyone with this file can sign in as them: delete it when they have their passwords.")
-    if file is not None and (refused := len(file.employees & done.refused.keys())):
-        people = f"{refused} employees" if refused > 1 else "1 employee"
-        click.echo(
-            f"{file.path} has a line for {people} without a login, because it was refused. That password opens nothing."
-        )
+    if file is not None:
+        show_passwords(done, file)
     if done.is_stopped or done.ended_by is not None:
         click.echo("The command ended early: run it again to continue.")
+
+
+def show_passwords(done: Provisioned, file: PasswordFile) -> None:
+    """Count the passwords in the file that open a login, and the lines whose password opens nothing."""
+    useful = file.employees - done.refused.keys() - done.had_login - done.under_way
+    if useful:
+        click.echo(f"The temporary passwords of {employees(len(useful))} are in {file.path}. Only you can read it.")
+        click.echo("Anyone with this file can sign in as them: delete it when they have their passwords.")
+    if refused := len(file.employees & done.refused.keys()):
+        people, why = employees(refused), "without a login, because it was refused"
+        click.echo(f"{file.path} has a line for {people} {why}. That password opens nothing.")
+    if had := len(file.employees & done.had_login):
+        click.echo(f"{file.path} has a line for {employees(had)} with a login of before. That password opens nothing.")
+
+
+def employees(count: int) -> str:
+    return f"{count} employee{'' if count == 1 else 's'}"
 
 
 def reasons(done: Provisioned) -> dict[str, int]:

@@ -83,7 +83,7 @@ def actions(facts: Json) -> list[Finding]:
         else ok("actions", says)
     ]
     if counts["needs_attention"]:
-        todo = "see /admin/api/events?status=FAILED, fix the cause, run `webhook-service replay EVENT_ID`"
+        todo = "see /admin/events?needs_attention=true, fix the cause, run `webhook-service replay EVENT_ID`"
         findings.append(wrong("actions", f"{counts['needs_attention']} have failed and wait for an admin", todo))
     return findings
 

@@ -160,7 +160,7 @@ def backlog(facts: Json) -> list[Finding]:
         else ok("backlog", says),
     ]
     if facts["needs_attention"]:
-        todo = "see /admin/api/events?status=FAILED, fix the cause, run `webhook-service replay --status FAILED`"
+        todo = "see /admin/events?needs_attention=true, fix the cause, run `webhook-service replay --status FAILED`"
         says = f"{facts['needs_attention']} events have failed for days and are no longer retried"
         findings.append(wrong("needs_attention", says, todo))
     return findings

@@ -1,12 +1,52 @@
-"""Records each action of an admin before it is performed, so that no action lacks its record."""
+"""Records each act of an admin: one entry, written before the act, which gets its result afterwards."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from webhook_service.errors import AuthUncertain, Conflict, ServiceError, Unavailable
 from webhook_service.events import Json
 from webhook_service.ports import Database
 
+log = logging.getLogger(__name__)
 
-def record(database: Database, who: str, action: str, target: str | None = None, **details: Json) -> None:
-    """Record an admin's action. `target` is `event:ID`, `employee:ID`, `replay:ID` or None.
+DONE, REFUSED, UNKNOWN = "done", "refused", "unknown"
 
-    Raises Unavailable, DatabaseError.
+
+@dataclass(slots=True)
+class Attempt:
+    """An act under way. `who` is the admin. `outcome` says how it ended, for an act that can end in several ways."""
+
+    who: str
+    outcome: str | None = None
+
+
+@contextmanager
+def attempt(database: Database, who: str, action: str, target: str | None = None, **details: Json) -> Iterator[Attempt]:
+    """Record an act in the imperative, such as `link a login`, run the block, and record the result.
+
+    `target` is `event:ID`, `employee:ID`, `replay:ID` or None. If the entry cannot be written, the block does not run.
+    A ServiceError of the block means that the act was refused, unless the database or Auth may have performed it.
+    Raises Unavailable, DatabaseError, and the errors of the block.
     """
-    database.call("auth_sync_audit_v1", p_who=who, p_action=action, p_target=target, p_details=details)
+    entry = database.call("auth_sync_audit_v1", p_who=who, p_action=action, p_target=target, p_details=details)
+    current = Attempt(who)
+    try:
+        yield current
+    except ServiceError as error:
+        may_be_done = isinstance(error, Unavailable | AuthUncertain) and not isinstance(error, Conflict)
+        _end(database, entry, UNKNOWN if may_be_done else REFUSED, error.detail)
+        raise
+    except BaseException:
+        _end(database, entry, UNKNOWN, "An unexpected error occurred. The log has the details.")
+        raise
+    _end(database, entry, DONE, current.outcome)
+
+
+def _end(database: Database, entry: int, result: str, reason: str | None) -> None:
+    """Write the result. An error is only logged, because the act has ended already. Its result then stays unknown."""
+    try:
+        database.call("auth_sync_audit_result_v1", p_id=entry, p_result=result, p_reason=reason)
+    except ServiceError as error:
+        log.warning("result not audited", extra={"entry": entry, "result": result, "reason": error.reason})

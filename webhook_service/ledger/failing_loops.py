@@ -12,6 +12,7 @@ CONSEQUENCES = {
     "actions": "a dismissed employee can still sign in",
     "replays": "bulk replays do not go on",
     "monitor": "the lists of differences are out of date",
+    "attention": "failed events whose cause is gone do not close",
     "notices": "no notices are sent",
     "reconcile": "changes that no trigger captured are not found",
 }

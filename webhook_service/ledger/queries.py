@@ -24,7 +24,8 @@ class Filter(Schema):
     """A filter of events and actions. All given fields must match.
 
     `since` (inclusive) and `until` (exclusive) are times of arrival. `person` is an id, or the beginning of an e-mail,
-    a name or an employee number. `needs_attention` matches failures that are no longer retried.
+    a name or an employee number. `needs_attention` matches failures that are no longer retried and not dismissed.
+    `open` matches rows that are pending or retried.
     """
 
     class Meta:
@@ -35,6 +36,7 @@ class Filter(Schema):
     operation = fields.String(validate=validate.OneOf((*Operation, *Action)))
     direction = fields.String(validate=validate.OneOf(DIRECTIONS))
     needs_attention = Flag()
+    open = Flag()
     person = fields.String(validate=[validate.Length(max=200), validate.ContainsNoneOf("\0")])
     auth_user_id = fields.UUID()
     employee_id = Whole(validate=validate.Range(0, MAX_BIGINT))

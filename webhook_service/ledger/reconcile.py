@@ -181,6 +181,6 @@ def _compare(
 def end(database: Database, run: str | None, done: Reconciled, error: str | None) -> None:
     """Record the result of a run, which has failed if there is an `error`. A dry run (None) has no record."""
     if run is not None:
-        names = ("users", "passes", "differences", "outcomes", "left")
+        names = ("users", "passes", "differences", "outcomes", "left", "shown")
         summary = {name: getattr(done, name) for name in names}
         database.call("auth_sync_end_reconcile_v1", p_run=run, p_error=error, p_summary=summary)

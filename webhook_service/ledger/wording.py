@@ -1,6 +1,10 @@
 """The texts that explain outcomes and statuses to people, and the steps that an admin can take."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from webhook_service.events import Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +97,14 @@ OPERATIONS = {
     "reconcile": "Reconcile",
 }
 
+DIRECTIONS = {"inbound": "from Auth", "outbound": "changes in Auth"}
+
 STATUSES = {"PENDING": "Waiting", "SUCCESS": "Done", "FAILED": "Failed"}
 
 SYNC_STATUSES = {
     "OK": ("In sync", "The employee and the login agree."),
     "MISSING_AUTH_UID": ("No login", "The employee is active, but has no login."),
-    "INACTIVE_WITH_AUTH": ("Inactive with a login", "The employee is inactive, and the login is not banned yet."),
+    "INACTIVE_WITH_AUTH": ("Can still sign in", "The employee is inactive, and the login is not banned yet."),
     "ORPHANED": ("Orphaned", "The employee's login was deleted."),
     "EMAIL_MISMATCH": ("E-mail differs", "The login has another confirmed e-mail."),
     "AMBIGUOUS": ("Ambiguous", "A login matches this employee and others; an admin must choose."),
@@ -107,6 +113,54 @@ SYNC_STATUSES = {
         "The employee has no login, and the e-mail cannot be the address of one; correct it in the employees table.",
     ),
 }
+
+LOGIN_RESULTS = {
+    "none": "there is no login",
+    "done": None,
+    "held": "the ban waits for an admin",
+    "queued": "the login follows",
+    "failed": "the login could not be changed",
+}
+"""The audit's words for the login, by the `login` of `outbound.logins.Switched`."""
+
+LONGEST_ACT = timedelta(minutes=5)
+"""An act without a result is in progress for this time. After that, its process has probably ended."""
+
+DIFFERENCES = {
+    "unknown": "Login that was never seen before",
+    "deleted": "Login that was deleted",
+    "email": "Another e-mail in Auth",
+    "ban": "Another ban in Auth",
+    "changed": "Other values in Auth",
+    "orphan": "Employee whose login was deleted",
+    "missing_link": "Login that fits an employee, without a link",
+    "stale_email": "E-mail that was not copied to the employee",
+    "not_disabled": "Inactive employee whose login is not banned",
+    "not_enabled": "Active employee whose login is still banned",
+    "email_not_sent": "E-mail that was not set in Auth",
+    "employee_gone": "Deleted employee whose login is not banned",
+}
+"""The kinds of differences that a comparison finds."""
+
+PLANNED = {
+    "link": "Employees who get their login",
+    "name": "Employees who get another name",
+    "email": "Employees who get another e-mail",
+    "orphan": "Employees whose login was deleted",
+    "ban": "Logins that are banned",
+    "unban": "Logins whose ban is lifted",
+    "auth_email": "Logins that get another e-mail",
+    "undecided": "Logins that need a decision",
+}
+"""The effects of a run of reconcile, by the kinds of `ledger.plan`."""
+
+AUTH_FAILURES = {
+    "auth_key_refused": "Supabase refuses the key of this service",
+    "no_auth_admin": "the Auth Admin API is not configured",
+}
+"""Why Auth does not perform a change, by the reason of the failure."""
+
+NO_ANSWER = "Supabase does not answer"
 
 UNKNOWN = Meaning("failed", "Read the error.")
 MAINTENANCE = Meaning("same", "A reconcile run.")
@@ -127,6 +181,8 @@ def meaning(direction: str, outcome: str | None) -> Meaning:
 
 def state(event: dict[str, object]) -> str:
     """Return the status of an event or action in a few words. `event` is a row of `ledger.queries.events`."""
+    if event["status"] == "FAILED" and event.get("dismissed_at") is not None:
+        return "Dismissed"
     if event["status"] == "FAILED":
         return "Needs attention" if event["next_attempt_at"] is None else "Failed, will be retried"
     changes = event.get("changes")
@@ -135,10 +191,24 @@ def state(event: dict[str, object]) -> str:
     return STATUSES[str(event["status"])]
 
 
+def audit_result(entry: Mapping[str, Json], now: datetime) -> str:
+    """Return the result of an admin's act. `entry` is an entry of `auth_sync_audit_page_v1`."""
+    result, reason = entry["result"], str(entry["reason"] or "").replace("_", " ")
+    if result == "pending":
+        return "In progress" if now - datetime.fromisoformat(entry["at"]) < LONGEST_ACT else "Not known"
+    title = {"done": "Done", "refused": "Refused"}.get(result, "Not known")
+    return f"{title}: {reason}" if reason else title
+
+
 def advice(outcome: str) -> str:
     """Explain a failure of an event or an action in a sentence or two."""
     found = EVENTS.get(outcome) or ACTIONS.get(outcome) or UNKNOWN
     return f"{found.says} {found.todo}".rstrip()
+
+
+def counted(count: int, noun: str) -> str:
+    """Format a count and a noun: 1000, "event" -> "1,000 events"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def describe(seconds: float) -> str:

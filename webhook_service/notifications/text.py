@@ -10,14 +10,14 @@ from webhook_service.ledger.wording import describe
 from webhook_service.notifications.decide import Condition, Decision, Kind, Step
 
 PATHS = {
-    Kind.NEEDS_ATTENTION: "/admin/events?status=FAILED",
-    Kind.BACKLOG: "/admin/auth-sync",
-    Kind.DRIFT: "/admin/auth-sync",
-    Kind.SILENCE: "/admin/auth-sync",
-    Kind.FAILING_LOOP: "/admin/auth-sync",
-    Kind.HELD_ACTIONS: "/admin/auth-sync",
+    Kind.NEEDS_ATTENTION: "/admin/events?needs_attention=true",
+    Kind.BACKLOG: "/admin/events?open=true",
+    Kind.DRIFT: "/admin/comparison",
+    Kind.SILENCE: "/admin/auth-sync#health",
+    Kind.FAILING_LOOP: "/admin/auth-sync#health",
+    Kind.HELD_ACTIONS: "/admin/auth-sync#held",
 }
-"""The pages that a message names if it has no link."""
+"""The pages that list what a notice counts. The link of a message leads to one of them."""
 
 RESOLVED = {
     Kind.NEEDS_ATTENTION: "Nothing needs attention any more",
@@ -92,7 +92,8 @@ def silence(condition: Condition) -> tuple[str, tuple[str, ...]]:
     age = describe(float(condition.facts["seconds"]))
     return f"Silence: no event for {age}", (
         f"No event of auth.users has arrived for {age}.",
-        "If people do sign up and sign in, the trigger is missing: run `webhook-service doctor`.",
+        "If people have signed up, or have changed their e-mail or name since then, the trigger is missing: run"
+        " `webhook-service doctor`. Sign-ins are not events.",
     )
 
 

@@ -43,6 +43,8 @@ FATAL_REASONS = ("auth_key_refused", "auth_too_old")
 class Provisioned:
     """The progress of a run, counted in employees.
 
+    `had_login` holds the employee_ids that count in `linked` or `has_login`: a password that was announced for them
+    opens nothing.
     `finished` counts logins that another run began, or that were begun while Auth did not respond. `has_login` counts
     employees who got a login before this run created one. `refused` is {employee_id: reason}. `under_way` holds the
     employee_ids whose login was begun, but is not known to exist. `ended_by` is the error that ended the run early.
@@ -52,6 +54,7 @@ class Provisioned:
     linked: int = 0
     finished: int = 0
     has_login: int = 0
+    had_login: set[int] = field(default_factory=set)
     refused: dict[int, str] = field(default_factory=dict)
     under_way: set[int] = field(default_factory=set)
     is_stopped: bool = False
@@ -154,6 +157,7 @@ class Provisioning:
             if error.reason != "has_login":
                 raise
             self.done.has_login += 1
+            self.done.had_login.add(employee_id)
         except (EmployeeNotFound, EmployeeRejected, EmailTaken, AuthRefused) as error:
             if error.reason in FATAL_REASONS:
                 raise
@@ -190,6 +194,7 @@ class Provisioning:
             except DatabaseError as error:
                 raise EmployeeRejected("The employees table refuses the link.", {}) from error
             self.done.linked += 1
+            self.done.had_login.add(candidate.employee_id)
 
     def _wait_for_the_rest(self) -> None:
         count = 0

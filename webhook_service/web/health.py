@@ -12,6 +12,7 @@ from webhook_service.db import migrate
 from webhook_service.db.deadline import timed_out
 from webhook_service.errors import ServiceError
 from webhook_service.events import Json
+from webhook_service.ledger import comparison
 from webhook_service.ledger.wording import relay_silence
 from webhook_service.web import Answer, Wiring
 
@@ -93,7 +94,9 @@ def readiness(wiring: Wiring, wanted: migrate.Wanted) -> Readiness:
     except ServiceError as error:
         return {"database": error.detail, "migrations": "unknown"}, {}
     database = READ_ONLY if facts.get("is_read_only") else "ok"
-    return {"database": database, "migrations": "ok"}, relay_and_backlog(facts) | relay_finding(facts)
+    return {"database": database, "migrations": "ok"}, relay_and_backlog(facts) | relay_finding(
+        facts
+    ) | comparison_finding(facts)
 
 
 def alive() -> Answer:
@@ -111,6 +114,15 @@ def relay_finding(facts: Json) -> dict[str, Json]:
     if silence is None:
         return {}
     return {"relay": f"no relay {silence}: run `webhook-service relay`, or `webhook-service serve` without RELAY=off"}
+
+
+def comparison_finding(facts: Json) -> dict[str, Json]:
+    """Return {"comparison": what to do} if auth users and employees were never compared, or not recently.
+
+    It does not change the status, because the service processes deliveries all the same.
+    """
+    says = comparison.finding(facts["comparison"])
+    return {} if says is None else {"comparison": says}
 
 
 def relay_and_backlog(facts: Json) -> dict[str, Json]:

@@ -58,6 +58,9 @@ CALLS: dict[str, tuple[str, list[Any]]] = {
     "postpone": ("select public.auth_sync_postpone_v1('[\"pending-7\"]', 'l')", []),
     "give back": ("select public.auth_sync_give_back_v1('action-700', 'l')", []),
     "event": ("select public.auth_sync_event_v1('pending-7')", []),
+    "dismiss": ("select public.auth_sync_dismiss_v1('pending-7')", []),
+    "close healed": ("select public.auth_sync_close_healed_v1(20)", []),
+    "open": ("select public.auth_sync_search_v1('{\"open\": true}', null, 20)", []),
     "set active": ("select public.auth_sync_set_active_v1(700, false, 'admin')", []),
     "choose": ("select public.auth_sync_choose_v1(2000, %s, 'test')", [user(2000)]),
     "adopt": (

@@ -32,7 +32,7 @@ STRANGERS = ("anon", "authenticated")
 TABLES = (
     *("auth_sync_settings", "auth_sync_relays", "auth_sync_rate", "auth_sync_migrations", "auth_sync_functions"),
     *("auth_sync_sessions", "auth_sync_sign_in_attempts", "auth_sync_audit"),
-    *("auth_sync_bulk_replays", "auth_sync_notices", "auth_sync_failing_loops"),
+    *("auth_sync_bulk_replays", "auth_sync_notices", "auth_sync_failing_loops", "auth_sync_comparison"),
 )
 VIEWS = ("auth_sync_monitor", "auth_sync_standings", "auth_sync_ambiguous", "recent_auth_sync_log")
 FUNCTIONS: dict[str, dict[str, Any]] = {
@@ -80,7 +80,15 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "auth_sync_loop_failed_v1": {"p_relay": "r", "p_loop": "l", "p_reason": "r", "p_detail": "d", "p_seconds": 0},
     "auth_sync_loop_recovered_v1": {"p_relay": "r", "p_loop": "l"},
     "auth_sync_failing_loops_v1": {},
+    "auth_sync_dismiss_v1": {"p_event_id": "e"},
+    "auth_sync_close_healed_v1": {"p_limit": 1},
+    "auth_sync_note_comparison_v1": {"p_who": "w", "p_is_dry": True, "p_result": {}},
+    "auth_sync_comparison_v1": {},
+    "auth_sync_compared_v1": {},
+    "auth_sync_note_auth_v1": {"p_error": None},
+    "auth_sync_auth_v1": {},
     "auth_sync_audit_v1": {"p_who": "w", "p_action": "a", "p_target": None, "p_details": {}},
+    "auth_sync_audit_result_v1": {"p_id": 1, "p_result": "done", "p_reason": None},
     "auth_sync_audit_page_v1": {"p_target": None, "p_below": None, "p_limit": 1},
     "find_employees_without_auth": {},
     "auth_sync_search_v1": {"p_filter": {}, "p_below": None, "p_limit": 1},

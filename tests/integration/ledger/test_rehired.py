@@ -137,7 +137,7 @@ def test_the_dashboard_moves_the_login(
         " and status = 'PENDING' order by id desc limit 1"
     ).fetchall()
     assert newest_action == {"operation": "enable_auth_user", "employee_id": new}
-    audit = connection.execute("select who, target from auth_sync_audit where action = 'moved a login'").fetchall()
+    audit = connection.execute("select who, target from auth_sync_audit where action = 'move a login'").fetchall()
     assert [row["target"] for row in audit] == [f"employee:{new}"]
 
 

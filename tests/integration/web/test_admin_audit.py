@@ -41,13 +41,13 @@ def test_actions_on_the_pages_are_recorded(settings: Settings, connection: Conne
     assert [answer.status_code for answer in answers] == [303, 303, 303, 303, 303, 303, 200, 303]
     assert recorded(connection) == [
         (KIM, "signed in", None),
-        (KIM, "replayed", "event:evt-1"),
-        (KIM, "linked", f"employee:{second}"),
-        (KIM, "began a bulk replay", None),
-        (KIM, "cancelled a bulk replay", "replay:1"),
-        (KIM, "deactivated", f"employee:{first}"),
-        (KIM, "activated", f"employee:{first}"),
-        (KIM, "created an employee", None),
+        (KIM, "replay", "event:evt-1"),
+        (KIM, "link a login", f"employee:{second}"),
+        (KIM, "begin a bulk replay", None),
+        (KIM, "cancel a bulk replay", "replay:1"),
+        (KIM, "deactivate", f"employee:{first}"),
+        (KIM, "activate", f"employee:{first}"),
+        (KIM, "create an employee", None),
         (KIM, "signed out", None),
     ]
 
@@ -70,10 +70,10 @@ def test_actions_of_the_admin_api_are_recorded(site: Flask, connection: Connecti
     for method, path, body in requests:
         client.open(path, method=method, json=body, headers=KEY)
     assert recorded(connection) == [
-        ("api:ops", "replayed", "event:evt-1"),
-        ("api", "replayed events", None),
-        ("api:hr", "created an employee", None),
-        ("api", "deactivated", f"employee:{employee}"),
+        ("api:ops", "replay", "event:evt-1"),
+        ("api", "replay events", None),
+        ("api:hr", "create an employee", None),
+        ("api", "deactivate", f"employee:{employee}"),
     ]
 
 

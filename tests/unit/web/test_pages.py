@@ -66,44 +66,87 @@ GOOD: dict[str, Any] = {
     "open": [],
     "oldest": None,
     "pending": 0,
+    "waiting": 0,
+    "waiting_seconds": None,
+    "auth_failing": None,
+    "has_auth": True,
     "failed": 0,
     "needs_attention": 0,
+    "dismissed": 0,
+    "can_compare": True,
+    "compared": 60,
+    "is_dry": False,
+    "differences": 0,
     "still_in": 0,
     "others": 0,
 }
+NAMES = ("verdict", "Relay", "Supabase Auth", "Waiting", "Failures", "Comparison", "People", "Rights")
 
 
 @pytest.mark.parametrize(
     ("changes", "levels"),
     [
-        ({}, "good good good good good"),
-        ({"seconds": None}, "bad bad good good good"),
-        ({"seconds": 121}, "bad bad good good good"),
-        ({"failing": [FAILING, FAILING]}, "bad bad good good good"),
-        ({"oldest": 900, "pending": 3}, "good good good good good"),
-        ({"oldest": 901, "pending": 3}, "bad good bad good good"),
-        ({"failed": 2}, "warning good good warning good"),
-        ({"failed": 2, "needs_attention": 1}, "bad good good bad good"),
-        ({"others": 1}, "warning good good good warning"),
-        ({"others": 1, "still_in": 1}, "bad good good good bad"),
-        ({"open": [{"problem": "clients_may_write", "says": "anon may write"}]}, "bad good good good good bad"),
+        ({}, {}),
+        ({"seconds": None}, {"Relay": "bad"}),
+        ({"seconds": 121}, {"Relay": "bad"}),
+        ({"failing": [FAILING, FAILING]}, {"Relay": "bad"}),
+        ({"oldest": 900, "pending": 3}, {}),
+        ({"oldest": 901, "pending": 3}, {"Waiting": "bad"}),
+        ({"waiting": 1, "waiting_seconds": 5}, {}),
+        ({"waiting": 1, "waiting_seconds": 901}, {"Waiting": "warning"}),
+        ({"auth_failing": 5}, {"Supabase Auth": "warning"}),
+        ({"auth_failing": 5, "waiting": 1, "waiting_seconds": 5}, {"Supabase Auth": "warning", "Waiting": "warning"}),
+        ({"has_auth": False}, {}),
+        ({"has_auth": False, "waiting": 1, "waiting_seconds": 5}, {"Supabase Auth": "warning"}),
+        ({"failed": 2}, {"Failures": "warning"}),
+        ({"failed": 2, "dismissed": 2}, {}),
+        ({"failed": 2, "needs_attention": 1}, {"Failures": "bad"}),
+        ({"compared": None}, {"Comparison": "warning", "People": "warning"}),
+        ({"compared": None, "can_compare": False}, {"Comparison": None}),
+        ({"compared": 8 * 86400}, {"Comparison": "warning"}),
+        ({"is_dry": True}, {}),
+        ({"is_dry": True, "differences": 3}, {"Comparison": "warning"}),
+        ({"is_dry": False, "differences": 3}, {}),
+        ({"others": 1}, {"People": "warning"}),
+        ({"others": 1, "still_in": 1}, {"People": "bad"}),
+        ({"compared": None, "still_in": 1}, {"Comparison": "warning", "People": "bad"}),
+        ({"open": [{"problem": "clients_may_write", "says": "anon may write"}]}, {"Rights": "bad"}),
     ],
-)  # fmt: skip
-def test_the_levels_of_the_health_checks(changes: dict[str, Any], levels: str) -> None:
-    """The overall level is the worst of the relay, the waiting events, the failures and the mismatches."""
-    given = GOOD | changes
-    readiness = {"relay_last_run_seconds": given["seconds"], "oldest_pending_seconds": given["oldest"]}
-    readiness["failing_loops"] = given["failing"]
-    readiness["open_employees"] = given["open"]
+)
+def test_the_levels_of_the_health_checks(changes: dict[str, Any], levels: dict[str, str | None]) -> None:
+    """The overall level is the worst of the relay, Auth, the waiting events, the failures and the differences."""
+    found = checks_of(GOOD | changes)
+    expected = dict.fromkeys(NAMES[1:-1], "good") | levels
+    assert {check.title: check.level for check in found[1:]} == {name: at for name, at in expected.items() if at}
+    order = ("good", "warning", "bad")
+    assert found[0].level == max((check.level for check in found[1:]), key=order.index)
+
+
+def checks_of(given: dict[str, Any]) -> list[overview.Check]:
+    auth = {"failing_seconds": given["auth_failing"], "failure": None, "answered_seconds": 3}
+    readiness = {
+        "relay_last_run_seconds": given["seconds"],
+        "oldest_pending_seconds": given["oldest"],
+        "pending_events": given["pending"],
+        "failing_loops": given["failing"],
+        "open_employees": given["open"],
+        "auth": auth | {"waiting": given["waiting"], "waiting_seconds": given["waiting_seconds"]},
+        "comparison": {
+            "can_compare": given["can_compare"],
+            "seconds": given["compared"],
+            "is_dry": given["is_dry"],
+            "count": given["differences"],
+        },
+    }
     summary = {
         "events": {"PENDING": given["pending"], "FAILED": given["failed"]},
         "needs_attention": given["needs_attention"],
+        "dismissed": given["dismissed"],
     }
     problems = {"INACTIVE_WITH_AUTH": given["still_in"], "ORPHANED": given["others"]} | {
         name: 0 for name in ("EMAIL_MISMATCH", "AMBIGUOUS", "UNUSABLE_EMAIL", "MISSING_AUTH_UID")
     }
-    found = overview.checks(readiness, summary, problems, 900)
-    assert " ".join(check.level for check in found) == levels
+    return overview.checks(readiness, summary, problems, 900, has_auth=given["has_auth"])
 
 
 def test_every_value_has_a_wording() -> None:

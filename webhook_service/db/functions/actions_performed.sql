@@ -196,7 +196,7 @@ begin
          attempts = attempts + 1,
          next_attempt_at = case when p_error is not null and p_retry then now() + public.auth_sync_backoff_v1(attempts + 1)
                                 when not changes ? 'sessions_end_again_at' then again end,
-         lease = null, leased_until = null,
+         dismissed_at = null, lease = null, leased_until = null,
          completed_at = case when p_error is null and (again is null or changes ? 'sessions_end_again_at') then now() end
    where event_id = p_event_id and direction = 'outbound' and status <> 'SUCCESS' and lease = p_lease
   returning * into entry;
@@ -215,6 +215,9 @@ begin
            -- employee of an unlinked login is remembered, so that its activation lifts the ban.
            employee_id = (select e.employee_id from public.employees e where e.employee_id = coalesce(auth_user_state.employee_id, entry.employee_id))
      where auth_user_id = entry.auth_user_id;
+  end if;
+  if entry.operation <> 'create_auth_user' then
+    perform public.auth_sync_note_auth_v1(case when p_outcome = 'auth_unavailable' then p_error end);
   end if;
   return true;
 end $$;

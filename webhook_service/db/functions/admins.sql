@@ -158,10 +158,11 @@ exception when others or assert_failure then
   raise warning 'webhook-service: the sessions of auth user % did not end (%); its password has changed', p_auth_user_id, sqlstate;
 end $$;
 
--- Writes an entry of the audit log. Returns its id.
+-- Writes an entry of the audit log before the act, without a result (auth_sync_audit_result_v1 in audit.sql). Returns its id.
 create or replace function public.auth_sync_audit_v1(p_who text, p_action text, p_target text, p_details jsonb) returns bigint
 language sql security definer set search_path = '' as $$
-  insert into public.auth_sync_audit (who, action, target, details) values (p_who, p_action, p_target, p_details) returning id
+  insert into public.auth_sync_audit (who, action, target, details, result)
+  values (p_who, p_action, p_target, p_details, 'pending') returning id
 $$;
 
 -- Returns a page of the audit log, newest first, of all targets or of one target: {"entries": [...], "next"}. The ids of the

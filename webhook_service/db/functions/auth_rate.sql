@@ -52,3 +52,38 @@ begin
   end if;
   return failed > 0;
 end $$;
+
+-- Records whether Auth has answered a call: p_error is null, or the reason why it has not. All relays and web processes share the record.
+-- Writes only if the record changes or is older than a minute, and skips it if another transaction holds the row. Returns whether it wrote.
+create or replace function public.auth_sync_note_auth_v1(p_error text) returns boolean
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' as $$
+#variable_conflict use_variable
+begin
+  update public.auth_sync_rate r
+     set failing_since = case when p_error is not null then coalesce(r.failing_since, now()) end,
+         failure = p_error,
+         answered_at = case when p_error is null then now() else r.answered_at end
+    from (select a.only_row from public.auth_sync_rate a
+           where case when p_error is not null then a.failure is distinct from p_error
+                      else a.failing_since is not null or coalesce(a.answered_at < now() - interval '1 minute', true) end
+             for update skip locked) as due
+   where r.only_row = due.only_row;
+  return found;
+end $$;
+
+-- Returns what the database knows of Auth: {"failing_seconds": since when calls fail, or null, "failure": why, "answered_seconds": since
+-- the last recorded answer, or null, "waiting": number of actions that wait, up to 10,000, "waiting_seconds": age of the oldest of them, or
+-- null}. A ban that was performed does not wait, although its sessions end again.
+create or replace function public.auth_sync_auth_v1() returns jsonb
+language sql stable security definer set search_path = '' set enable_seqscan = off set jit = off as $$
+  select jsonb_build_object(
+    'failing_seconds', extract(epoch from now() - r.failing_since), 'failure', r.failure,
+    'answered_seconds', extract(epoch from now() - r.answered_at), 'waiting', w.n, 'waiting_seconds', extract(epoch from now() - w.oldest))
+    from public.auth_sync_rate r
+   cross join (
+     select count(*) as n, min(a.created_at) as oldest
+       from (select l.created_at from public.integration_sync_log l
+              where l.status <> 'SUCCESS' and l.direction = 'outbound' and l.next_attempt_at is not null
+                and not (l.status = 'PENDING' and l.changes ? 'sessions_end_again_at')
+              order by l.priority, l.next_attempt_at, l.id limit 10000) as a) as w
+$$;

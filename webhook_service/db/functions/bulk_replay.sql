@@ -9,14 +9,14 @@ language sql stable set search_path = '' as $$
 $$;
 
 -- Returns a condition on integration_sync_log for the rows that a bulk replay covers: events of any status, and failed actions, between the
--- ids that the filter's time allows. needs_attention may be true or false.
+-- ids that the filter's time allows. needs_attention may be true or false. Dismissed rows are not covered: an admin has decided about each.
 create or replace function public.auth_sync_bulk_condition_v1(p_filter jsonb) returns text
 language sql stable set search_path = '' as $$
   select public.auth_sync_condition_v1(p_filter - 'needs_attention')
     || case (p_filter ->> 'needs_attention')::boolean
-         when true then ' and status = ''FAILED'' and next_attempt_at is null'
+         when true then ' and status = ''FAILED'' and next_attempt_at is null and dismissed_at is null'
          when false then ' and (status <> ''FAILED'' or next_attempt_at is not null)' else '' end
-    || ' and (direction = ''inbound'' or direction = ''outbound'' and status = ''FAILED'')'
+    || ' and dismissed_at is null and (direction = ''inbound'' or direction = ''outbound'' and status = ''FAILED'')'
     -- A replay approves the change of a client, so it must be asked for.
     || case when p_filter ->> 'outcome' = 'changed_by_client' then '' else ' and outcome is distinct from ''changed_by_client''' end
     || format(' and id > %s and id < %s', r.above, r.below)

@@ -50,8 +50,8 @@ begin
 end $$;
 
 -- Returns a filter as a condition on integration_sync_log. Its keys are event_id, status, outcome, operation, direction, auth_user_id,
--- employee_id, since, until, needs_attention (failed and no longer retried; a run of reconciliation never needs attention), and person (the
--- text of an admin). The condition has only the given keys, so that the planner can use the index that matches. The events of a user, an
+-- employee_id, since, until, needs_attention (failed, no longer retried and not dismissed; a run of reconciliation never needs attention),
+-- open (pending, or failed and still retried), and person (the text of an admin). The condition has only the given keys, so that the planner can use the index that matches. The events of a user, an
 -- employee or a person are searched by spans of ids (auth_sync_page_v1).
 create or replace function public.auth_sync_condition_v1(p_filter jsonb) returns text
 language sql immutable set search_path = '' as $$
@@ -62,7 +62,10 @@ language sql immutable set search_path = '' as $$
       when 'outcome' then format(' and outcome = %L', f.value)
       when 'operation' then format(' and operation = %L', f.value)
       when 'direction' then format(' and direction = %L', f.value)
-      when 'needs_attention' then format(' and (status = ''FAILED'' and next_attempt_at is null and direction <> ''maintenance'') = %L::boolean', f.value)
+      when 'needs_attention' then format(
+        ' and (status = ''FAILED'' and next_attempt_at is null and dismissed_at is null and direction <> ''maintenance'') = %L::boolean', f.value)
+      when 'open' then format(
+        ' and (direction <> ''maintenance'' and (status = ''PENDING'' or status = ''FAILED'' and next_attempt_at is not null)) = %L::boolean', f.value)
       when 'auth_user_id' then format(
         ' and id = any (array(select unnest(public.auth_sync_page_v1(jsonb_build_object(''auth_user_id'', %L), null, 1000000))))', f.value)
       when 'employee_id' then format(
@@ -125,12 +128,13 @@ end $$;
 
 -- Returns the inbound events that match a filter, oldest first, in the form that a replay needs: {"matched": the number of events, counted
 -- for the first page only; "events": at most p_limit; "next": the id to continue after, or null}. Reads only the ids that the filter's time
--- allows.
+-- allows. A dismissed event is replayed only by its id.
 create or replace function public.auth_sync_replayable_v1(p_filter jsonb, p_after bigint, p_limit integer) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 #variable_conflict use_variable
 declare
-  condition text := (select format('%s and direction = ''inbound'' and id > %s and id < %s', public.auth_sync_condition_v1(p_filter), r.above, r.below)
+  condition text := (select format('%s%s and direction = ''inbound'' and id > %s and id < %s', public.auth_sync_condition_v1(p_filter),
+                                   case when not p_filter ? 'event_id' then ' and dismissed_at is null' end, r.above, r.below)
                        from public.auth_sync_id_range_v1(p_filter) as r);
   matched bigint;
   entries public.integration_sync_log[];

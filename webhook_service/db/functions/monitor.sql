@@ -178,7 +178,8 @@ language sql stable security definer set search_path = '' set enable_seqscan = o
 $$;
 
 -- Returns one employee, or null: {"employee": as in auth_sync_monitor, "events": the newest 20, "candidates": the auth users that match the
--- employee, if it has no login}.
+-- employee, if it has no login, "action": the newest open or failed ban or lifted ban of the login, {event_id, operation, status, outcome,
+-- error_message, next_attempt_at}, or null}. A ban that was performed is not open, although its sessions end again.
 create or replace function public.auth_sync_person_v1(p_employee_id bigint) returns jsonb
 language sql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off set jit = off as $$
   select jsonb_build_object(
@@ -186,7 +187,13 @@ language sql stable security definer set search_path = '' set plan_cache_mode = 
     'events', public.auth_sync_events_json_v1(public.auth_sync_page_v1('{}', null, 20, array[m.employee_id::bigint], (
       select array_remove(array[e.auth_user_id, e.orphaned_auth_user_id], null) from public.employees e where e.employee_id = m.employee_id))),
     'candidates', case when m.auth_user_id is null and m.sync_status <> 'OK'
-                       then public.auth_sync_candidates_v1(m.email, m.employee_number) else '[]' end)
+                       then public.auth_sync_candidates_v1(m.email, m.employee_number) else '[]' end,
+    'action', (select jsonb_build_object('event_id', a.event_id, 'operation', a.operation, 'status', a.status, 'outcome', a.outcome,
+                                         'error_message', a.error_message, 'next_attempt_at', a.next_attempt_at)
+                 from public.integration_sync_log a
+                where a.auth_user_id = m.auth_user_id and a.status <> 'SUCCESS' and a.operation in ('disable_auth_user', 'enable_auth_user')
+                  and not (a.status = 'PENDING' and a.changes ? 'sessions_end_again_at')
+                order by a.id desc limit 1))
   from public.auth_sync_monitor m where m.employee_id = p_employee_id
 $$;
 

@@ -8,7 +8,7 @@ language sql stable security definer set search_path = '' as $$
   select jsonb_build_object('count', sum(n), 'oldest_id', min(oldest_id), 'outcomes', jsonb_object_agg(outcome, n))
     from (select outcome, count(*) as n, min(id) as oldest_id
             from (select id, outcome from public.integration_sync_log
-                   where status = 'FAILED' and next_attempt_at is null and direction <> 'maintenance'
+                   where status = 'FAILED' and next_attempt_at is null and dismissed_at is null and direction <> 'maintenance'
                    order by id + 0 desc limit 10000) as newest
            group by outcome) as counted
   having count(*) > 0

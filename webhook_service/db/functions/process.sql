@@ -27,6 +27,7 @@ begin
            changes = p_changes,
            attempts = attempts + 1,
            next_attempt_at = case when p_error is not null then now() + public.auth_sync_backoff_v1(attempts + 1) end,
+           dismissed_at = null,
            lease = null,
            leased_until = null,
            via = p_entry.via,

@@ -241,7 +241,8 @@ language sql stable security definer set search_path = '' as $$
    cross join lateral (select today.at - case when today.at > now() then interval '1 day' else interval '0' end as at) as reached
 $$;
 
--- Ends a run. With p_error the run has failed. p_summary is its result, as JSON. Always returns true.
+-- Ends a run. With p_error the run has failed. p_summary is its result, as JSON. A run that has compared everything is the last
+-- comparison. Always returns true.
 create or replace function public.auth_sync_end_reconcile_v1(p_run text, p_error text, p_summary jsonb) returns boolean
 language sql security definer set search_path = '' as $$
   update public.integration_sync_log
@@ -250,5 +251,7 @@ language sql security definer set search_path = '' as $$
          error_message = p_error, changes = p_summary, attempts = 1, leased_until = null,
          completed_at = case when p_error is null then now() end
    where event_id = p_run and direction = 'maintenance' and status = 'PENDING';
+  select public.auth_sync_note_comparison_v1(l.request_data ->> 'requested_by', false, p_summary)
+    from public.integration_sync_log l where l.event_id = p_run and (p_error is null or p_error like '%left to the relay');
   select true
 $$;

@@ -98,6 +98,10 @@ begin
   elsif (p_filter ->> 'needs_attention')::boolean then
     return 'select l.id from public.integration_sync_log l where l.id + 0 > $3 and l.id + 0 < $4 and l.status = ''FAILED'''
            ' and l.next_attempt_at is null and ' || public.auth_sync_condition_v1(p_filter) || ' order by l.id + 0 desc limit $5';
+  elsif (p_filter ->> 'open')::boolean then  -- the few rows that are not done, in an order that only their index has
+    rest := public.auth_sync_condition_v1(p_filter) || ' and l.status in (''PENDING'', ''FAILED'')';
+    return format('(%s) union all (%s)', format(walk, 'l.status', quote_literal('PENDING'), rest, 'l.status'),
+                  format(walk, 'l.status', quote_literal('FAILED'), rest, 'l.status'));
   elsif p_filter ?| array['operation', 'outcome', 'direction'] or p_filter ->> 'status' = 'SUCCESS' then
     rest := public.auth_sync_condition_v1(p_filter - array['operation', 'outcome', 'direction', 'status']);
     return format('select x.id from public.auth_sync_kinds_v1(%L) as k cross join lateral (%s) as x', p_filter,

@@ -17,9 +17,9 @@ language sql stable security definer set search_path = '' as $$
 $$;
 
 -- Returns facts for health probes that are fast to read: {"migration": the newest number, "is_read_only", "relay_last_run_seconds",
--- "oldest_pending_seconds": how long the oldest pending event has waited, "last_event_seconds", "failing_loops": see
--- auth_sync_failing_loops_v1, "open_employees": see auth_sync_open_employees_v1, "held_bans", "held_bans_oldest_seconds"}. An age is null if
--- there is no such relay or event.
+-- "oldest_pending_seconds": how long the oldest pending event has waited, "pending_events": their number, up to 10,000, "last_event_seconds", "failing_loops": see
+-- auth_sync_failing_loops_v1, "open_employees": see auth_sync_open_employees_v1, "auth": see auth_sync_auth_v1, "comparison": see
+-- auth_sync_compared_v1, "held_bans", "held_bans_oldest_seconds"}. An age is null if there is no such relay or event.
 create or replace function public.auth_sync_readiness_v1() returns jsonb
 language sql stable security definer set search_path = '' as $$
   select jsonb_build_object(
@@ -28,13 +28,19 @@ language sql stable security definer set search_path = '' as $$
     'relay_last_run_seconds', (select extract(epoch from now() - max(last_run_at)) from public.auth_sync_relays),
     'oldest_pending_seconds', (select extract(epoch from now() - created_at) from public.integration_sync_log
                                 where status = 'PENDING' and direction = 'inbound' order by id limit 1),
+    'pending_events', (select count(*) from (select from public.integration_sync_log
+                                              where status = 'PENDING' and status in ('PENDING', 'FAILED') and direction = 'inbound'
+                                              order by id limit 10000) as few),
     'last_event_seconds', (select extract(epoch from now() - created_at) from public.integration_sync_log
                              where direction = 'inbound' order by id desc limit 1),
     'failing_loops', public.auth_sync_failing_loops_v1(),
-    'open_employees', public.auth_sync_open_employees_v1()) || public.auth_sync_held_numbers_v1()
+    'open_employees', public.auth_sync_open_employees_v1(),
+    'auth', public.auth_sync_auth_v1(),
+    'comparison', public.auth_sync_compared_v1()) || public.auth_sync_held_numbers_v1()
 $$;
 
--- Returns the number of rows by status and outcome: {"events": {status: n}, "outcomes": {outcome: n}, "needs_attention", "is_estimated"}.
+-- Returns the number of rows by status and outcome: {"events": {status: n}, "outcomes": {outcome: n}, "needs_attention", "dismissed",
+-- "is_estimated"}.
 -- Pending and failed rows are counted exactly. SUCCESS rows are counted exactly in a small ledger. In a ledger of more than 250,000 rows
 -- their number is the planner's estimate, because counting millions would take seconds.
 create or replace function public.auth_sync_counts_v1() returns jsonb
@@ -47,7 +53,8 @@ declare
   done jsonb;
 begin
   select coalesce(jsonb_agg(to_jsonb(o)), '[]') into not_done
-    from (select status, outcome, count(*) as events, count(*) filter (where next_attempt_at is null) as needs_attention
+    from (select status, outcome, count(*) as events, count(*) filter (where next_attempt_at is null and dismissed_at is null) as needs_attention,
+                 count(*) filter (where dismissed_at is not null) as dismissed
             from public.integration_sync_log where status in ('PENDING', 'FAILED') and direction <> 'maintenance' group by 1, 2) as o;
   if is_estimated then
     select coalesce(jsonb_agg(to_jsonb(o)), '[]') into done
@@ -64,7 +71,7 @@ begin
   end if;
   return (
     with counted as (
-      select * from jsonb_to_recordset(not_done || done) as c (status text, outcome text, events numeric, needs_attention bigint)
+      select * from jsonb_to_recordset(not_done || done) as c (status text, outcome text, events numeric, needs_attention bigint, dismissed bigint)
     )
     select jsonb_build_object(
       'events', jsonb_build_object('PENDING', 0, 'SUCCESS', 0, 'FAILED', 0)
@@ -72,6 +79,7 @@ begin
       'outcomes', coalesce((select jsonb_object_agg(outcome, n)
                               from (select outcome, sum(events) as n from counted where outcome is not null group by 1) as o), '{}'),
       'needs_attention', coalesce((select sum(needs_attention) from counted where status = 'FAILED'), 0),
+      'dismissed', coalesce((select sum(dismissed) from counted where status = 'FAILED'), 0),
       'is_estimated', is_estimated));
 end $$;
 
@@ -86,7 +94,7 @@ language sql stable security definer set search_path = '' as $$
                            where status = 'PENDING' and direction = 'inbound' order by id limit 1),
     'relay_last_run_at', (select max(last_run_at) from public.auth_sync_relays),
     'actions', (select jsonb_build_object('open', count(*) filter (where next_attempt_at is not null),
-                                          'needs_attention', count(*) filter (where next_attempt_at is null),
+                                          'needs_attention', count(*) filter (where next_attempt_at is null and dismissed_at is null),
                                           'oldest_open_at', min(created_at) filter (where next_attempt_at is not null))
                   from public.integration_sync_log where status <> 'SUCCESS' and direction = 'outbound'),
     'employees', public.auth_sync_employees_summary_v1())
@@ -114,7 +122,7 @@ begin
      where status <> 'SUCCESS' and direction = 'outbound' and next_attempt_at is not null
      order by priority, next_attempt_at, id limit most * 2
   ), failures as (
-    select direction, next_attempt_at from public.integration_sync_log
+    select direction, next_attempt_at, dismissed_at from public.integration_sync_log
      where status = 'FAILED' order by id desc limit most * 2
   )
   select jsonb_build_object(
@@ -126,7 +134,7 @@ begin
                  min(created_at) filter (where status = 'PENDING') as oldest from events) as e,
          (select count(*) as open, min(created_at) as oldest from actions) as a,
          (select count(*) filter (where direction = 'inbound') as events,
-                 count(*) filter (where direction = 'outbound') as actions from failures where next_attempt_at is null) as f;
+                 count(*) filter (where direction = 'outbound') as actions from failures where next_attempt_at is null and dismissed_at is null) as f;
   return numbers || public.auth_sync_held_numbers_v1() || jsonb_build_object(
     'failing_loops', jsonb_array_length(public.auth_sync_failing_loops_v1()),
     'relay_last_run_seconds', (select extract(epoch from now() - max(last_run_at)) from public.auth_sync_relays),
@@ -204,9 +212,9 @@ begin
     'retrying', (select count(*) from public.integration_sync_log
                   where status = 'FAILED' and direction = 'inbound' and next_attempt_at is not null),
     'needs_attention', (select count(*) from public.integration_sync_log
-                  where status = 'FAILED' and direction = 'inbound' and next_attempt_at is null),
+                  where status = 'FAILED' and direction = 'inbound' and next_attempt_at is null and dismissed_at is null),
     'actions', (select jsonb_build_object('open', count(*) filter (where next_attempt_at is not null),
-                                          'needs_attention', count(*) filter (where next_attempt_at is null),
+                                          'needs_attention', count(*) filter (where next_attempt_at is null and dismissed_at is null),
                                           'overdue_seconds', extract(epoch from now() - min(created_at) filter (where priority = 0 and next_attempt_at < now())))
                   from public.integration_sync_log where status <> 'SUCCESS' and direction = 'outbound'),
     'failing_loops', public.auth_sync_failing_loops_v1(),

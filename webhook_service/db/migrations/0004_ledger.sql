@@ -57,9 +57,12 @@ create table if not exists public.integration_sync_log (
   lease text,
   leased_until timestamptz,
   priority smallint not null default 0,
+  dismissed_at timestamptz,
   constraint known_state check (public.auth_sync_is_known_state_v1(
     direction, operation, status, outcome, error_message, next_attempt_at, completed_at, lease))
 );
+alter table public.integration_sync_log
+  add column if not exists dismissed_at timestamptz;
 alter table public.integration_sync_log enable row level security;
 alter table public.integration_sync_log validate constraint known_state;  -- ledgers from before 1.0 have it unvalidated
 
@@ -76,6 +79,8 @@ comment on column public.integration_sync_log.lease is
 comment on column public.integration_sync_log.leased_until is 'when the lease ends, unless its process ends it earlier';
 comment on column public.integration_sync_log.priority is
   'actions only: 1 for actions of bulk statements, which are performed after all other actions, otherwise 0';
+comment on column public.integration_sync_log.dismissed_at is
+  'when an admin decided that the failed row needs no attention; null again after a replay';
 comment on column public.integration_sync_log.via is
   'the origin of a pending event: capture, reconcile or employees; then what applied it: webhook, relay, reconcile or employees. '
   'The origin of an action: employees (a change of the table), admin, provision, or the via of the event that requested it';

@@ -151,12 +151,45 @@ create table if not exists public.auth_sync_rate (
   tokens numeric not null default 0,
   refilled_at timestamptz not null default now(),
   paused_until timestamptz not null default now(),
-  failures integer not null default 0
+  failures integer not null default 0,
+  failing_since timestamptz,
+  failure text,
+  answered_at timestamptz
 );
+alter table public.auth_sync_rate
+  add column if not exists failing_since timestamptz,
+  add column if not exists failure text,
+  add column if not exists answered_at timestamptz;
 insert into public.auth_sync_rate default values on conflict do nothing;
 alter table public.auth_sync_rate enable row level security;
 comment on table public.auth_sync_rate is 'webhook-service: the number of calls of the Auth Admin API that may be made now';
 comment on column public.auth_sync_rate.failures is 'the number of consecutive calls that failed because Auth was unavailable';
+comment on column public.auth_sync_rate.failing_since is 'since when calls fail because Auth is unavailable; null if the last call got an answer';
+comment on column public.auth_sync_rate.failure is 'the reason of the last call, if Auth was unavailable';
+comment on column public.auth_sync_rate.answered_at is 'when Auth answered last, as far as it was recorded: at most once a minute';
+
+-- The last complete comparison of auth.users with employees.
+create table if not exists public.auth_sync_comparison (
+  only_row boolean primary key default true check (only_row),
+  at timestamptz not null default now(),
+  who text not null,
+  is_dry boolean not null,
+  users bigint not null,
+  differences jsonb not null default '{}',
+  details jsonb not null default '{}'
+);
+insert into public.auth_sync_comparison (at, who, is_dry, users, differences, details)
+select coalesce(l.completed_at, l.created_at), coalesce(l.request_data ->> 'requested_by', 'reconcile'), false,
+       coalesce((l.changes ->> 'users')::bigint, 0), coalesce(l.changes -> 'differences', '{}'), '{}'
+  from public.integration_sync_log l where l.direction = 'maintenance' and l.status = 'SUCCESS' order by l.id desc limit 1
+on conflict do nothing;
+alter table public.auth_sync_comparison enable row level security;
+comment on table public.auth_sync_comparison is
+  'webhook-service: the last complete comparison of auth users with employees, by a run of reconcile or from the dashboard; no row if there was none';
+comment on column public.auth_sync_comparison.is_dry is 'whether the differences were only found, and not corrected';
+comment on column public.auth_sync_comparison.differences is 'the number of differences by kind';
+comment on column public.auth_sync_comparison.details is
+  '{"shown": the first differences with their kind and ids; "planned": what a run would do, {kind: count}}';
 
 -- The bans after which the sessions of the auth user end once more.
 create table if not exists public.auth_sync_session_ends (
@@ -323,9 +356,17 @@ create table if not exists public.auth_sync_audit (
   who text not null,
   action text not null,
   target text,
-  details jsonb not null default '{}'
+  details jsonb not null default '{}',
+  result text not null default 'done',
+  reason text
 );
+alter table public.auth_sync_audit
+  add column if not exists result text not null default 'done',
+  add column if not exists reason text;
 create index if not exists auth_sync_audit_target_idx on public.auth_sync_audit (target, id) where target is not null;
 alter table public.auth_sync_audit enable row level security;
 comment on table public.auth_sync_audit is 'webhook-service: the actions of admins, each recorded before it is performed';
+comment on column public.auth_sync_audit.result is
+  'pending: recorded before the act, and not ended yet; done; refused: nothing was changed; unknown: the act may have been done';
+comment on column public.auth_sync_audit.reason is 'why the act was refused, or its outcome';
 comment on column public.auth_sync_audit.target is 'the object of the action: event:ID, employee:ID, replay:ID';

@@ -9,7 +9,7 @@ from marshmallow import INCLUDE, RAISE, Schema, ValidationError, fields, post_lo
 
 from webhook_service.addresses import normal_address
 from webhook_service.errors import AuthRefused, EmployeeNotFound, InvalidQuery
-from webhook_service.ledger import audit
+from webhook_service.ledger import audit, wording
 from webhook_service.ledger.fields import Truth, Whole
 from webhook_service.ledger.queries import MAX_BIGINT
 from webhook_service.outbound import logins
@@ -81,25 +81,25 @@ def blueprint(wiring: Wiring) -> Blueprint:
         """Create an employee with a new auth user, or with the existing auth user that `auth_user_id` names."""
         options = loaded(NewEmployee(), json_body())
         employee, requested_by = options["employee"], f"api:{options['requested_by']}".rstrip(":")
-        audit.record(wiring.database, requested_by, "created an employee", None, email=employee["email"])
-        if options["auth_user_id"] is not None:
-            hired = logins.adopt(
-                wiring.database,
-                employee,
-                employee["email"],
-                options["auth_user_id"],
-                via="admin",
-                requested_by=requested_by,
-            )
-        else:
-            hired = hire(
-                wiring.accounts,
-                employee,
-                employee["email"],
-                via="admin",
-                requested_by=requested_by,
-                invite=options["invite"],
-            )
+        with audit.attempt(wiring.database, requested_by, "create an employee", None, email=employee["email"]):
+            if options["auth_user_id"] is not None:
+                hired = logins.adopt(
+                    wiring.database,
+                    employee,
+                    employee["email"],
+                    options["auth_user_id"],
+                    via="admin",
+                    requested_by=requested_by,
+                )
+            else:
+                hired = hire(
+                    wiring.accounts,
+                    employee,
+                    employee["email"],
+                    via="admin",
+                    requested_by=requested_by,
+                    invite=options["invite"],
+                )
         answer = asdict(hired)
         answer["temporary_password"] = answer.pop("password")
         response = jsonify(answer)
@@ -112,12 +112,13 @@ def blueprint(wiring: Wiring) -> Blueprint:
         requested = loaded(Change(), json_body())
         if employee_id > MAX_BIGINT:
             raise EmployeeNotFound
-        action = "activated" if requested["is_active"] else "deactivated"
-        audit.record(wiring.database, "api", action, f"employee:{employee_id}")
-        # A program may be a feed, so its bans count for MASS_DEACTIVATION_LIMIT: they are not an admin's.
-        switched = logins.set_active(
-            wiring.database, wiring.accounts, employee_id, requested["is_active"], via="employees"
-        )
+        action = "activate" if requested["is_active"] else "deactivate"
+        with audit.attempt(wiring.database, "api", action, f"employee:{employee_id}") as act:
+            # A program may be a feed, so its bans count for MASS_DEACTIVATION_LIMIT: they are not an admin's.
+            switched = logins.set_active(
+                wiring.database, wiring.accounts, employee_id, requested["is_active"], via="employees"
+            )
+            act.outcome = wording.LOGIN_RESULTS[switched.login]
         reported = asdict(switched)
         login = {name: reported[name] for name in ("outcome", "event_id", "reason")}
         return jsonify(

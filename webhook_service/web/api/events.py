@@ -1,6 +1,7 @@
 """The part of the admin API that reads the ledger and replays events. It requires the admin key."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Any
 
@@ -10,7 +11,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields, post_load, valid
 from webhook_service.errors import InvalidQuery
 from webhook_service.events import Json
 from webhook_service.inbound.strict_json import read_json
-from webhook_service.ledger import audit, queries, replay
+from webhook_service.ledger import attention, audit, queries, replay
 from webhook_service.ledger.fields import Cursor, Truth, Whole
 from webhook_service.ledger.queries import MAX_BIGINT, Filter, filter_json
 from webhook_service.outbound import client_changes
@@ -23,6 +24,10 @@ MAX_PAGE = 200
 MAX_REPLAYS = 1000
 REQUESTED_BY_PATTERN = r"^[\w .@+-]{0,100}$"
 REQUESTED_BY = validate.Regexp(r"[\w .@+-]{0,100}\Z")
+
+
+REASON_PATTERN = r"^[^\u0000]{1,200}$"
+REASON = validate.Regexp(r"[^\0]{1,200}\Z")
 
 
 class Page(Filter):
@@ -44,6 +49,12 @@ class Replay(Schema):
     def mark_as_from_api(self, data: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         """Prefix the name of the requester with `api:`."""
         return data | {"requested_by": f"api:{data['requested_by']}".rstrip(":")}
+
+
+class Dismissal(Replay):
+    """The body of POST /admin/api/events/{event_id}/dismiss."""
+
+    reason = fields.String(required=True, validate=REASON, metadata={"pattern": REASON_PATTERN})
 
 
 class Replays(Replay):
@@ -80,12 +91,15 @@ def blueprint(wiring: Wiring) -> Blueprint:
         """Process an event again, or immediately perform an action that is open or needs attention."""
         requested_by = loaded(Replay(), json_body())["requested_by"]
         found = queries.event(database, event_id)
-        audit.record(database, requested_by, "replayed", f"event:{event_id}")
-        if found["direction"] != "outbound":
-            return jsonify(asdict(replay.replay_event(database, policy, event_id, requested_by=requested_by)))
-        if wiring.accounts is None:
-            raise no_auth_admin()
-        performed = wiring.accounts.perform_again(found, requested_by)
+        with audit.attempt(database, requested_by, "replay", f"event:{event_id}") as act:
+            if found["direction"] != "outbound":
+                replayed = replay.replay_event(database, policy, event_id, requested_by=requested_by)
+                act.outcome = str(replayed.outcome)
+                return jsonify(asdict(replayed))
+            if wiring.accounts is None:
+                raise no_auth_admin()
+            performed = wiring.accounts.perform_again(found, requested_by)
+            act.outcome = str(performed.outcome)
         return jsonify(event_id=event_id, status=performed.status, outcome=performed.outcome, changes=performed.changes)
 
     @admin_api.post("/events/<event_id>/drop")
@@ -96,21 +110,34 @@ def blueprint(wiring: Wiring) -> Blueprint:
         client_changes.drop(database, event_id, requested_by)
         return jsonify(event_id=event_id)
 
+    @admin_api.post("/events/<event_id>/dismiss")
+    def dismiss_event(event_id: str) -> Response:
+        """Record that a failed event or action needs no attention."""
+        options = loaded(Dismissal(), json_body())
+        queries.event(database, event_id)
+        target, reason = f"event:{event_id}", options["reason"].strip()
+        with audit.attempt(database, options["requested_by"], "dismiss", target, reason=reason):
+            attention.dismiss(database, event_id)
+        found = queries.event(database, event_id)
+        return jsonify(event_id=event_id, dismissed_at=found["dismissed_at"])
+
     @admin_api.post("/replays")
     def replay_events() -> Response:
         options = loaded(Replays(), json_body())
         filter = filter_json(options["filter"])
-        if not options["dry_run"]:
-            audit.record(database, options["requested_by"], "replayed events", None, filter=filter)
-        done = replay.replay_events(
-            database,
-            policy,
-            filter,
-            requested_by=options["requested_by"],
-            dry_run=options["dry_run"],
-            limit=options["limit"],
-            after=options["cursor"],
-        )
+        who, is_dry = options["requested_by"], options["dry_run"]
+        with nullcontext() if is_dry else audit.attempt(database, who, "replay events", None, filter=filter) as act:
+            done = replay.replay_events(
+                database,
+                policy,
+                filter,
+                requested_by=who,
+                dry_run=is_dry,
+                limit=options["limit"],
+                after=options["cursor"],
+            )
+            if act is not None:
+                act.outcome = f"{done.replayed} replayed"
         answer = asdict(done)
         return jsonify(answer | {"next_cursor": cursor_of(answer.pop("next"))})
 

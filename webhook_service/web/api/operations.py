@@ -6,9 +6,9 @@ from marshmallow import Schema
 
 from webhook_service.events import Json
 from webhook_service.web.api import schemas
-from webhook_service.web.api.described import JANE
+from webhook_service.web.api.described import JANE, NOON
 from webhook_service.web.api.employees import Change, NewEmployee
-from webhook_service.web.api.events import Page, Replay, Replays
+from webhook_service.web.api.events import Dismissal, Page, Replay, Replays
 from webhook_service.web.api.held import Decision, OfReason
 from webhook_service.web.api.reasons import AUTH_REASONS, BODY_REASONS, COMMON_REASONS
 
@@ -139,6 +139,20 @@ OPERATIONS = (
     ),
     Operation(
         method="post",
+        path="/admin/api/events/{event_id}/dismiss",
+        name="dismissEvent",
+        title="Record that a failed event needs no attention",
+        text="The event stays in the ledger with its outcome, but no longer counts as needing attention, and notices "
+        "do not report it. It can still be replayed. The audit records the `reason`.",
+        answer=schemas.DismissedEvent,
+        body=Dismissal,
+        needs_body=True,
+        request_example={"reason": "The intern has left.", "requested_by": "Ann"},
+        response_example={"event_id": "evt-2", "dismissed_at": NOON},
+        reasons=("event_not_found", "not_found", "needs_no_attention"),
+    ),
+    Operation(
+        method="post",
         path="/admin/api/replays",
         name="replayEvents",
         title="Process all events again that match a filter",
@@ -226,7 +240,11 @@ FIELDS = {
     "outcome": ("The outcome, or the reason of a failure.", "ambiguous"),
     "operation": ("The change of the auth user, or the action.", "UPDATE"),
     "direction": ("inbound: events of auth users. outbound: actions to make in Auth.", "inbound"),
-    "needs_attention": ("true: failed events and actions that are no longer retried. false: all others.", True),
+    "needs_attention": (
+        "true: failed events and actions that are no longer retried, without dismissed ones. false: all others.",
+        True,
+    ),
+    "open": ("true: events and actions that are pending or retried. false: all others.", True),
     "person": ("The beginning of an e-mail, a name or an employee number, or an id.", "jane"),
     "auth_user_id": ("An auth user.", JANE),
     "employee_id": ("An employee.", 7),
@@ -249,10 +267,11 @@ FIELDS = {
 }
 """The fields of requests: description, example."""
 
-FIELDS_OF = {
+FIELDS_OF: dict[str, dict[str, tuple[str, Json]]] = {
+    "Dismissal": {"reason": ("Why it needs no attention, for the audit.", "The intern has left.")},
     "NewEmployee": {
         "auth_user_id": ("The existing auth user to link, instead of a new one.", JANE),
         "is_active": ("Must be true: only active employees get a login.", True),
-    }
+    },
 }
 """Descriptions that differ in one schema."""

@@ -39,6 +39,7 @@ REASONS: Mapping[str, tuple[type[ServiceError] | HTTPStatus, str]] = {
     "unstorable_text": (BadPayload, "A string in the body holds NUL or half of a surrogate pair."),
     "too_large": (PayloadTooLarge, "The body is larger than the limit."),
     "not_open": (NotPossible, "The action does not wait, or is being performed now, or calls to Auth are paused."),
+    "needs_no_attention": (NotPossible, "The event is done, or is still retried."),
     "no_auth_admin": (NotPossible, "The Auth Admin API is not configured."),
     "login_not_found": (NotPossible, "Auth has no user with this e-mail."),
     "email_taken": (EmailTaken, "Another employee or auth user has that e-mail; `side` says which."),

@@ -60,6 +60,7 @@ class Summary(Answer):
         metadata=described("The number of ledger rows by outcome.", {"linked": 12, "ambiguous": 1}),
     )
     needs_attention = number("Failures that are no longer retried; an admin must decide.", 0, required=True)
+    dismissed = number("Failures that an admin has dismissed.", 0, required=True)
     is_estimated = fields.Boolean(
         required=True, metadata=described("Whether the counts of SUCCESS are estimates, as in a large ledger.", False)
     )
@@ -115,6 +116,7 @@ class ListedEvent(Answer):
     error_message = text("The reason of a failure as a sentence.", required=True, allow_none=True)
     attempts = number("The number of attempts.", 1, required=True)
     next_attempt_at = moment("When a failure is retried; null if it needs attention.", None, allow_none=True)
+    dismissed_at = moment("When an admin decided that a failure needs no attention.", None, allow_none=True)
     via = text(
         "The origin: webhook, capture, relay, replay, reconcile, employees, admin, ...", "webhook", required=True
     )
@@ -207,6 +209,11 @@ class ReplayedEvent(Answer):
 
 class DroppedChange(Answer):
     event_id = text("The action that waited.", f"{JANE}:update_auth_email", required=True)
+
+
+class DismissedEvent(Answer):
+    event_id = text("The event or the action.", "evt-2", required=True)
+    dismissed_at = moment("When it was dismissed.")
 
 
 class ReplayedEvents(Answer):

@@ -1,6 +1,7 @@
 """Functions that several pages share, for the filter of a list and for the audit."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from marshmallow import EXCLUDE, ValidationError
 from webhook_service.events import Json
 from webhook_service.ledger import audit
 from webhook_service.ledger.queries import Filter, filter_json
+from webhook_service.ports import Database
 from webhook_service.web import Wiring
 
 PAGE = 50
@@ -53,8 +55,13 @@ def cursor(name: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
-def record(wiring: Wiring, action: str, target: str | None = None, **details: Json) -> str:
-    """Record an admin's action in the audit before it is performed. Return the admin's name."""
-    admin: str = g.admin.name
-    audit.record(wiring.database, admin, action, target, **details)
-    return admin
+def attempt(
+    wiring: Wiring, action: str, target: str | None = None, **details: Json
+) -> AbstractContextManager[audit.Attempt]:
+    """Record an act of the signed-in admin, and its result when the block ends. See `ledger.audit.attempt`."""
+    return audit.attempt(wiring.database, g.admin.name, action, target, **details)
+
+
+def audit_of(database: Database, target: str) -> Json:
+    """Return the newest entries of the audit about an event or an employee. Raises Unavailable, DatabaseError."""
+    return database.call("auth_sync_audit_page_v1", p_target=target, p_below=None, p_limit=20)["entries"]

@@ -1,5 +1,6 @@
 """The pages /admin/events, which search the ledger, show one event with its data and its result, and replay it."""
 
+from datetime import timedelta
 from uuid import UUID
 
 from flask import Blueprint, flash, g, redirect, render_template, request, url_for
@@ -7,13 +8,14 @@ from werkzeug.wrappers import Response
 
 from webhook_service.errors import NotPossible, ServiceError
 from webhook_service.events import Action, ActionOutcome, Operation, Outcome, Status
-from webhook_service.ledger import employees, queries, replay, wording
+from webhook_service.ledger import attention, employees, queries, replay, wording
 from webhook_service.notifications.decide import Kind
 from webhook_service.notifications.links import read_link
+from webhook_service.notifications.text import PATHS
 from webhook_service.outbound import client_changes
 from webhook_service.outbound.refusals import no_auth_admin
 from webhook_service.web import Wiring
-from webhook_service.web.pages.common import PAGE, cursor, parse_filter, record
+from webhook_service.web.pages.common import PAGE, attempt, audit_of, cursor, parse_filter
 
 CHOICES = {
     "status": [(str(status), wording.STATUSES[status]) for status in Status],
@@ -23,16 +25,6 @@ CHOICES = {
         for name in sorted({*map(str, Outcome), *map(str, ActionOutcome)} - {"duplicate"})
     ],
 }
-
-WHERE = {
-    Kind.NEEDS_ATTENTION: "/admin/events?status=FAILED&needs_attention=true",
-    Kind.BACKLOG: "/admin/events?status=PENDING",
-    Kind.DRIFT: "/admin/employees",
-    Kind.SILENCE: "/admin/auth-sync",
-    Kind.FAILING_LOOP: "/admin/auth-sync",
-    Kind.HELD_ACTIONS: "/admin/auth-sync",
-}
-"""The page that shows the subject of a notice."""
 
 
 def blueprint(wiring: Wiring) -> Blueprint:
@@ -50,7 +42,8 @@ def blueprint(wiring: Wiring) -> Blueprint:
         found = queries.event(database, event_id)
         user = found["auth_user_id"] if (found["status"], found["outcome"]) == ("FAILED", "ambiguous") else None
         candidates = employees.login_candidates(database, UUID(user)) if user is not None else None
-        return render_template("event.html", event=found, candidates=candidates)
+        audit = audit_of(database, f"event:{event_id}")
+        return render_template("event.html", event=found, candidates=candidates, audit=audit)
 
     @views.post("/events/<event_id>/replay")
     def replay_event(event_id: str) -> Response:
@@ -58,12 +51,13 @@ def blueprint(wiring: Wiring) -> Blueprint:
         found = queries.event(database, event_id)
         if found["direction"] == "outbound" and wiring.accounts is None:
             raise no_auth_admin()
-        admin = record(wiring, "replayed", f"event:{event_id}")
         try:
-            if found["direction"] == "outbound" and wiring.accounts is not None:
-                outcome: str = str(wiring.accounts.perform_again(found, admin).outcome)
-            else:
-                outcome = str(replay.replay_event(database, policy, event_id, requested_by=admin).outcome)
+            with attempt(wiring, "replay", f"event:{event_id}") as act:
+                if found["direction"] == "outbound" and wiring.accounts is not None:
+                    outcome = str(wiring.accounts.perform_again(found, act.who).outcome)
+                else:
+                    outcome = str(replay.replay_event(database, policy, event_id, requested_by=act.who).outcome)
+                act.outcome = outcome
         except ServiceError as error:
             flash(f"Not replayed: {error.detail}", "warning")
         else:
@@ -85,11 +79,31 @@ def blueprint(wiring: Wiring) -> Blueprint:
             flash("Dropped. The login stays as it is.", "success")
         return redirect(url_for("events.event", event_id=event_id), 303)
 
+    @views.post("/events/<event_id>/dismiss")
+    def dismiss(event_id: str) -> Response:
+        """Record that a failed event needs no attention, with the admin's reason."""
+        queries.event(database, event_id)
+        reason = " ".join(request.form.get("reason", "").replace("\0", "").split())[: attention.LONGEST_REASON]
+        if not reason:
+            flash("Not dismissed: enter a reason.", "warning")
+        else:
+            try:
+                with attempt(wiring, "dismiss", f"event:{event_id}", reason=reason):
+                    attention.dismiss(database, event_id)
+            except ServiceError as error:
+                flash(f"Not dismissed: {error.detail}", "warning")
+            else:
+                flash("Dismissed. It no longer needs attention. You can still replay it.", "success")
+        return redirect(url_for("events.event", event_id=event_id), 303)
+
     @views.get("/failing/<token>")
     def failing(token: str) -> Response:
         """Redirect the link of a notice to the page about its subject."""
         settings = wiring.settings
         link = read_link(token, settings.pages.signing_key(settings.admin_api_key), now=wiring.now())
-        return redirect(WHERE[link.kind])
+        path = PATHS[link.kind]
+        if link.kind is Kind.BACKLOG:  # only the rows that have waited for that long
+            path += f"&until={wiring.now() - timedelta(minutes=settings.notices.backlog_minutes):%Y-%m-%dT%H:%M:%SZ}"
+        return redirect(path)
 
     return views

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, flash, make_response, redirect, render_template, request, url_for
+from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from webhook_service.addresses import normal_address
@@ -16,14 +17,17 @@ from webhook_service.errors import (
     ServiceError,
 )
 from webhook_service.events import Json
-from webhook_service.ledger import employees, queries, replay, wording
+from webhook_service.ledger import comparison, employees, queries, replay, wording
 from webhook_service.ledger.fields import WHOLE_NUMBER
 from webhook_service.ledger.queries import MAX_BIGINT
+from webhook_service.ledger.standing import standing
 from webhook_service.outbound import logins
+from webhook_service.outbound.logins import Switched
+from webhook_service.outbound.refusals import NO_AUTH_ADMIN
 from webhook_service.web import Wiring
 from webhook_service.web.api.employees import NewEmployee, hire
 from webhook_service.web.api.events import loaded
-from webhook_service.web.pages.common import PAGE, cursor, record
+from webhook_service.web.pages.common import PAGE, attempt, audit_of, cursor
 
 LONGEST_PERSON = 200
 COLUMNS = ("email", "first_name", "last_name", "employee_number", "user_type_id")
@@ -42,19 +46,34 @@ def blueprint(wiring: Wiring) -> Blueprint:
         if filter.get("sync_status") not in (None, *wording.SYNC_STATUSES):
             del filter["sync_status"]
         found = employees.people(database, filter, after=cursor("after"), limit=PAGE)
-        return render_template("employees.html", found=found, filter=filter, problems=employees.problems(database))
+        is_compared = not comparison.is_missing(comparison.current(database))
+        standings = [standing(each, is_compared=is_compared) for each in found["employees"]]
+        problems = employees.problems(database)
+        return render_template(
+            "employees.html",
+            found=found,
+            filter=filter,
+            problems=problems,
+            standings=standings,
+            is_compared=is_compared,
+        )
 
     @views.get("/<int:employee_id>")
     def person(employee_id: int) -> str:
-        return render_template("employee.html", **found(employee_id), audit=audit_of(employee_id))
+        shown = found(employee_id)
+        is_compared = not comparison.is_missing(comparison.current(database))
+        now = standing(shown["employee"], is_compared=is_compared, action=shown["action"])
+        audit = audit_of(database, f"employee:{employee_id}")
+        return render_template("employee.html", **shown, audit=audit, standing=now, is_compared=is_compared)
 
     @views.post("/<int:employee_id>/active")
     def switch(employee_id: int) -> Response:
         found(employee_id)
         is_active = request.form.get("is_active") == "true"
-        record(wiring, "activated" if is_active else "deactivated", f"employee:{employee_id}")
-        reported = logins.set_active(database, wiring.accounts, employee_id, is_active, via="admin")
-        flash(f"{'Activated' if is_active else 'Deactivated'}. {LOGINS[reported.login]}", "success")
+        with attempt(wiring, "activate" if is_active else "deactivate", f"employee:{employee_id}") as act:
+            reported = logins.set_active(database, wiring.accounts, employee_id, is_active, via="admin")
+            act.outcome = wording.LOGIN_RESULTS[reported.login]
+        flash(*switched_message(reported))
         return redirect(url_for("people.person", employee_id=employee_id), 303)
 
     @views.post("/<int:employee_id>/login")
@@ -63,13 +82,13 @@ def blueprint(wiring: Wiring) -> Blueprint:
         found(employee_id)
         try:
             login = login_of(request.form.get("auth_user_id", "").strip())
-            admin = record(wiring, "linked", f"employee:{employee_id}", auth_user_id=str(login))
-            logins.choose(database, employee_id, login, requested_by=admin)
+            with attempt(wiring, "link a login", f"employee:{employee_id}", auth_user_id=str(login)) as act:
+                logins.choose(database, employee_id, login, requested_by=act.who)
         except ServiceError as error:
             flash(f"Not linked: {error.detail}", "warning")
             return redirect(url_for("people.person", employee_id=employee_id), 303)
         try:
-            replay_of(str(login), admin)
+            replay_of(str(login), act.who)
         except ServiceError as error:
             flash(f"Linked, but its events are not replayed yet: {error.detail} Replay them by hand.", "warning")
         else:
@@ -82,8 +101,8 @@ def blueprint(wiring: Wiring) -> Blueprint:
         found(employee_id)
         try:
             login = login_of(request.form.get("auth_user_id", "").strip())
-            admin = record(wiring, "moved a login", f"employee:{employee_id}", auth_user_id=str(login))
-            logins.move(database, employee_id, login, requested_by=admin)
+            with attempt(wiring, "move a login", f"employee:{employee_id}", auth_user_id=str(login)) as act:
+                logins.move(database, employee_id, login, requested_by=act.who)
         except ServiceError as error:
             flash(f"Not moved: {error.detail}", "warning")
         else:
@@ -95,16 +114,16 @@ def blueprint(wiring: Wiring) -> Blueprint:
         """Create a login with the employee's e-mail for an employee who has none, such as an orphan."""
         email = found(employee_id)["employee"]["email"]
         invite = request.form.get("login") == "invite"
-        admin = record(wiring, "created a login", f"employee:{employee_id}")
         try:
-            hired = hire(
-                wiring.accounts,
-                {"employee_id": employee_id},
-                normal_address(email or ""),
-                via="admin",
-                requested_by=admin,
-                invite=invite,
-            )
+            with attempt(wiring, "create a login", f"employee:{employee_id}") as act:
+                hired = hire(
+                    wiring.accounts,
+                    {"employee_id": employee_id},
+                    normal_address(email or ""),
+                    via="admin",
+                    requested_by=act.who,
+                    invite=invite,
+                )
         except InvalidQuery as error:
             flash(
                 f"Not created: {' '.join(text for texts in wrong_fields(error).values() for text in texts)}", "warning"
@@ -125,15 +144,15 @@ def blueprint(wiring: Wiring) -> Blueprint:
         try:
             requested = loaded(NewEmployee(), as_api_fields(given))
             email = requested["employee"]["email"]
-            admin = record(wiring, "created an employee", None, email=email)
-            hired = hire(
-                wiring.accounts,
-                requested["employee"],
-                email,
-                via="admin",
-                requested_by=admin,
-                invite=requested["invite"],
-            )
+            with attempt(wiring, "create an employee", None, email=email) as act:
+                hired = hire(
+                    wiring.accounts,
+                    requested["employee"],
+                    email,
+                    via="admin",
+                    requested_by=act.who,
+                    invite=requested["invite"],
+                )
         except (InvalidQuery, EmailTaken, EmployeeRejected) as error:
             wrong = wrong_fields(error)
             return render_template("employee_new.html", given=given, wrong=wrong, can_create=True), 422
@@ -144,10 +163,6 @@ def blueprint(wiring: Wiring) -> Blueprint:
         if employee_id > MAX_BIGINT:
             raise EmployeeNotFound
         return employees.person(database, employee_id)
-
-    def audit_of(employee_id: int) -> Json:
-        target = f"employee:{employee_id}"
-        return database.call("auth_sync_audit_page_v1", p_target=target, p_below=None, p_limit=20)["entries"]
 
     def login_of(typed: str) -> UUID:
         """Return the login with this id, or the only login with this e-mail. Raises NotPossible."""
@@ -172,13 +187,32 @@ def blueprint(wiring: Wiring) -> Blueprint:
     return views
 
 
-LOGINS = {
-    "none": "There is no login to change.",
-    "done": "The login is changed too.",
-    "held": "The ban of the login waits for an admin.",
-    "queued": "The login follows as soon as Auth answers.",
-    "failed": "The login could not be changed: see the events below.",
-}
+STILL = {True: "the login is still banned", False: "the login still works"}
+"""The state of a login that has not followed, by the employee's `is_active`."""
+
+
+def switched_message(switched: Switched) -> tuple[Markup | str, str]:
+    """Return the message about an employee who was activated or deactivated, and its category.
+
+    It never says that all is well if a dismissed employee can still sign in.
+    """
+    title = "Activated" if switched.is_active else "Deactivated"
+    if switched.login == "none":
+        return f"{title}. There is no login to change.", "success"
+    if switched.login == "done":
+        return f"{title}. The login is changed too.", "success"
+    if switched.login == "held":
+        why = "the ban waits for your decision."
+    elif switched.login == "failed":
+        why = "the change of the login failed. See the events below."
+    elif switched.reason is None:
+        why = "the change is requested, and follows in a moment."
+    elif switched.reason == NO_AUTH_ADMIN:
+        why = f"{wording.AUTH_FAILURES[NO_AUTH_ADMIN]}."
+    else:
+        why = f"{wording.AUTH_FAILURES.get(switched.reason, wording.NO_ANSWER)}; retrying."
+    message = Markup("{}, but <strong>{}</strong>: {}").format(title, STILL[switched.is_active], why)
+    return message, "warning"
 
 
 def as_api_fields(given: dict[str, str]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from werkzeug.wrappers import Response
 from webhook_service.events import Json
 from webhook_service.ledger import bulk_replay
 from webhook_service.web import Wiring
-from webhook_service.web.pages.common import parse_filter, record
+from webhook_service.web.pages.common import attempt, parse_filter
 from webhook_service.web.pages.events import CHOICES
 
 SHOWN = 50
@@ -32,8 +32,8 @@ def blueprint(wiring: Wiring) -> Blueprint:
         filter, wrong = parse_filter(request.form)
         if wrong or not filter:
             abort(422, "Choose which events to replay.")
-        admin = record(wiring, "began a bulk replay", None, filter=filter)
-        begun = bulk_replay.begin(database, filter, requested_by=admin)
+        with attempt(wiring, "begin a bulk replay", None, filter=filter) as act:
+            begun = bulk_replay.begin(database, filter, requested_by=act.who)
         flash(f"{begun['matched']:,} events are being replayed.", "success")
         return redirect(url_for("replays.job", id=begun["id"]), 303)
 
@@ -44,8 +44,8 @@ def blueprint(wiring: Wiring) -> Blueprint:
     @views.post("/<int:id>/cancel")
     def cancel(id: int) -> Response:
         found(id)
-        admin = record(wiring, "cancelled a bulk replay", f"replay:{id}")
-        bulk_replay.cancel(database, id, requested_by=admin)
+        with attempt(wiring, "cancel a bulk replay", f"replay:{id}") as act:
+            bulk_replay.cancel(database, id, requested_by=act.who)
         flash("Cancelled. Events that were already replayed stay replayed.")
         return redirect(url_for("replays.job", id=id), 303)
 

@@ -1,0 +1,83 @@
+"""The last complete comparison of auth users with employees, and a comparison that an admin requests.
+
+Until the first comparison, the logins from before the installation are unknown, so nobody can say that all is well.
+"""
+
+import time
+
+from webhook_service.errors import NotPossible
+from webhook_service.events import Json
+from webhook_service.ledger import plan as plans
+from webhook_service.ledger.plan import Plan
+from webhook_service.ledger.reconcile import Reconciled
+from webhook_service.ledger.wording import counted, describe
+from webhook_service.policy import Policy
+from webhook_service.ports import Database
+
+MAX_SECONDS = 20.0
+"""The longest comparison that an admin can request from the dashboard."""
+
+OLD_SECONDS = 7 * 86400
+"""The age from which a comparison is a finding."""
+
+COMMAND = "webhook-service reconcile"
+
+
+def current(database: Database) -> Json:
+    """Return the last comparison in short: {"can_compare", "seconds", "is_dry", "count"}.
+
+    "can_compare" is False if the database has no auth.users. "seconds" is the age, or None if there was no comparison.
+    Raises Unavailable, DatabaseError.
+    """
+    return database.call("auth_sync_compared_v1")
+
+
+def last(database: Database) -> Json:
+    """Return the last comparison with its differences, or None: see `auth_sync_comparison_v1`.
+
+    Raises Unavailable, DatabaseError.
+    """
+    return database.call("auth_sync_comparison_v1")
+
+
+def is_missing(compared: Json) -> bool:
+    """Return whether auth users and employees could be compared, and never were."""
+    return bool(compared["can_compare"]) and compared["seconds"] is None
+
+
+def compare(database: Database, policy: Policy, *, requested_by: str, max_seconds: float = MAX_SECONDS) -> Plan:
+    """Compare everything, record the comparison, and return what a run of reconcile would do. Changes nothing else.
+
+    Raises NotPossible if there is no auth.users (`no_auth_users`), or if the comparison takes longer than `max_seconds`
+    (`comparison_too_long`). Raises Unavailable, DatabaseError.
+    """
+    ends = time.monotonic() + max_seconds
+
+    def check(so_far: Reconciled) -> None:
+        if time.monotonic() > ends:
+            detail = f"The company is too large to compare from here: run `{COMMAND} --dry-run`."
+            raise NotPossible("comparison_too_long", detail)
+
+    planned = plans.plan(database, policy, progress=check)
+    result = {
+        "users": planned.compared.users,
+        "differences": dict(planned.compared.differences),
+        "shown": [dict(each) for each in planned.compared.shown],
+        "planned": dict(planned.counts),
+    }
+    database.call("auth_sync_note_comparison_v1", p_who=requested_by, p_is_dry=True, p_result=result)
+    return planned
+
+
+def finding(compared: Json) -> str | None:
+    """Say what is wrong with the last comparison and which command to run, or return None."""
+    if not compared["can_compare"]:
+        return None
+    if compared["seconds"] is None:
+        return f"employees and auth users were never compared: run `{COMMAND}`"
+    if compared["is_dry"] and compared["count"]:
+        found = counted(compared["count"], "difference")
+        return f"the last comparison found {found}, not corrected yet: run `{COMMAND}`"
+    if compared["seconds"] > OLD_SECONDS:
+        return f"the last comparison was {describe(compared['seconds'])} ago: run `{COMMAND}`"
+    return None
