@@ -59,6 +59,12 @@ def compare(database: Database, policy: Policy, *, requested_by: str, max_second
             raise NotPossible("comparison_too_long", detail)
 
     planned = plans.plan(database, policy, progress=check)
+    note(database, planned, requested_by)
+    return planned
+
+
+def note(database: Database, planned: Plan, requested_by: str) -> None:
+    """Record a comparison whose differences are not corrected. Raises Unavailable, DatabaseError."""
     result = {
         "users": planned.compared.users,
         "differences": dict(planned.compared.differences),
@@ -66,7 +72,6 @@ def compare(database: Database, policy: Policy, *, requested_by: str, max_second
         "planned": dict(planned.counts),
     }
     database.call("auth_sync_note_comparison_v1", p_who=requested_by, p_is_dry=True, p_result=result)
-    return planned
 
 
 def finding(compared: Json) -> str | None:

@@ -4,6 +4,7 @@ import logging
 from datetime import time
 
 from webhook_service.errors import NotPossible
+from webhook_service.ledger import comparison
 from webhook_service.ledger.plan import Plan, plan
 from webhook_service.ledger.reconcile import begin, end, reconcile
 from webhook_service.loops import PassResult
@@ -50,4 +51,5 @@ def refuse(database: Database, planned: Plan) -> None:
         " names with `webhook-service reconcile --dry-run`, and run it with --max-bans if these people have left."
     )
     end(database, begin(database, REQUESTED_BY, dry_run=False)["run"], planned.compared, detail)
+    comparison.note(database, planned, REQUESTED_BY)
     log.warning("not reconciled", extra={"reason": "too_many_bans"})

@@ -10,7 +10,7 @@ from tests.auth_stand_in import Auth
 from tests.employees import Connection, employee, hire
 from tests.integration.captured import nothing_captured, nothing_linked
 from webhook_service.app import relay_for
-from webhook_service.ledger import nightly
+from webhook_service.ledger import comparison, nightly
 from webhook_service.ledger.reconcile import begin
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
@@ -85,6 +85,8 @@ def test_too_many_bans_stop_the_run(connection: Connection, database: Database, 
     assert run["status"] == "FAILED"
     assert "would ban 21 logins, and the limit is 20. Nothing was changed" in run["error_message"]
     assert connection.execute("select from integration_sync_log where direction <> 'maintenance'").fetchall() == []
+    compared = comparison.current(database)
+    assert (compared["is_dry"], compared["count"]) == (True, 21)  # the overview says that nothing was corrected
 
 
 def test_a_run_in_progress_is_left_alone(connection: Connection, database: Database, forgotten: int, at: time) -> None:
