@@ -64,9 +64,9 @@ class Checks:
         """
         with world.connect() as connection:
             try:
-                wait_for("all events", lambda: connection.execute(OPEN).fetchone() is None, seconds=60)
+                wait_for("all events", lambda: connection.execute(OPEN).fetchone() is None, seconds=180)
                 connection.execute(HIRES_ARE_DUE)
-                wait_for("the hires", lambda: connection.execute(HIRES_OR_OPEN).fetchone() is None, seconds=60)
+                wait_for("the hires", lambda: connection.execute(HIRES_OR_OPEN).fetchone() is None, seconds=180)
             except BaseException as error:
                 left = connection.execute(OPEN).fetchall()
                 raise AssertionError(f"{len(left)} events are still open: {left[:5]}") from error
