@@ -36,7 +36,7 @@ NAMES = (
     *("WEBHOOK_SECRETS", "WEBHOOK_STATIC_TOKEN", "ADMIN_API_KEY"),
     *("EMAIL_OWNER", "NAME_FIELDS", "MAX_BODY_BYTES", "RELAY", "RECONCILE_AT", "LINK_UNPROVEN_EMAILS"),
     *("AUTH_ADMIN", "AUTH_RATE"),
-    *("SECRET_KEY", "ADMIN_ROLES", "ADMIN_IDLE_MINUTES", "PUBLIC_URL"),
+    *("SECRET_KEY", "ADMIN_ROLES", "ADMIN_IDLE_MINUTES", "PUBLIC_URL", "INSTANCE_NAME"),
     *("NOTIFY_URLS", "NOTIFY_BACKLOG_MINUTES", "NOTIFY_SILENCE_HOURS"),
     *("HOST", "PORT", "WEB_CONCURRENCY", "LOG_LEVEL"),
 )
@@ -47,6 +47,7 @@ DEFAULT_PORT = 8000
 DEFAULT_WORKERS = 2
 SHORTEST_ADMIN_KEY = 16
 SHORTEST_SECRET_KEY = 32
+LONGEST_INSTANCE_NAME = 60
 
 
 def read_environment() -> dict[str, str]:
@@ -208,6 +209,7 @@ def pages(environ: Mapping[str, str]) -> PageSettings:
         roles=frozenset(words(environ, "ADMIN_ROLES")),
         idle_minutes=whole_number(environ, "ADMIN_IDLE_MINUTES", DEFAULT_IDLE_MINUTES),
         public_url=public_url(environ),
+        instance_name=instance_name(environ),
     )
 
 
@@ -217,6 +219,14 @@ def public_url(environ: Mapping[str, str]) -> str | None:
     if url is not None and not re.fullmatch(r"https?://[^/\s?#]+[^\s?#]*", url):
         raise BadSetting("PUBLIC_URL", "must begin with https:// (or http://), and must not have a query")
     return url.rstrip("/") if url is not None else None
+
+
+def instance_name(environ: Mapping[str, str]) -> str:
+    """Return INSTANCE_NAME, for example the name of the environment."""
+    name = value_of(environ, "INSTANCE_NAME") or ""
+    if len(name) > LONGEST_INSTANCE_NAME or not name.isprintable():
+        raise BadSetting("INSTANCE_NAME", f"must be one line of at most {LONGEST_INSTANCE_NAME} characters")
+    return name
 
 
 def notices(environ: Mapping[str, str]) -> NoticeSettings:

@@ -35,13 +35,14 @@ class PageSettings:
 
     An auth user may sign in if its `role` in app_metadata is in `roles`. If `roles` is empty, admins can sign in only
     with the admin key. An admin who is idle for `idle_minutes` is signed out. `public_url` is the address of the
-    service for browsers and for links in messages.
+    service for browsers and for links in messages. The titles of pages and messages have the `instance_name`.
     """
 
     secret_key: str = field(default="", repr=False)
     roles: frozenset[str] = frozenset()
     idle_minutes: int = DEFAULT_IDLE_MINUTES
     public_url: str | None = None
+    instance_name: str = ""
 
     def signing_key(self, admin_api_key: str) -> bytes:
         """Return the key that signs cookies and links: SECRET_KEY, or a key derived from the admin key.

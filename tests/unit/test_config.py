@@ -75,6 +75,7 @@ BAD = {
     "SECRET_KEY": ["short", "x" * 31],
     "RECONCILE_AT": ["2:30", "24:00", "02:60", "02:30:00", "on", "night", "02:30Z"],
     "ADMIN_IDLE_MINUTES": ["0", "-5", "half an hour", "1.5"],
+    "INSTANCE_NAME": ["two\nlines", "x" * 61],
     "PUBLIC_URL": ["sync.example.com", "ftp://x.example", "https://", "https://x.example/?a=b", "https://x y.example"],
     "MAX_BODY_BYTES": ["0", "-1", "1.5", "1e6", "1 MB", "１０", "1" * 10, "many"],
 }  # fmt: skip

@@ -6,7 +6,7 @@ import click
 
 from webhook_service import config
 from webhook_service.config import read_environment
-from webhook_service.notifications.destinations import destinations, send
+from webhook_service.notifications.destinations import Level, destinations, send
 
 TITLE = "[webhook-service] Test message"
 BODY = "This is a test. Messages of webhook-service arrive here."
@@ -23,7 +23,7 @@ def notify(test: bool) -> None:
     if not urls:
         raise click.ClickException("NOTIFY_URLS is not set, so no message would be sent. Set it and try again.")
     to = destinations(urls)
-    accepted = send(to, TITLE, BODY)
+    accepted = send(to, TITLE, BODY, level=Level.INFO)
     for number, one in enumerate(to, start=1):
         click.echo(f"{number} {one.name}: {'sent' if one in accepted else 'NOT SENT'}")
     sys.exit(0 if len(accepted) == len(to) else 1)

@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from hashlib import blake2b
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +16,14 @@ TIMEOUT_SECONDS = 12.0
 
 SERVER_TIMEOUT_SECONDS = 10.0
 """The time limit of a destination's server to accept a connection, and to send each part of its response."""
+
+
+class Level(StrEnum):
+    """The kind of a message, which a destination may show by a colour or a symbol. The values are apprise's."""
+
+    FAILURE = "failure"
+    SUCCESS = "success"
+    INFO = "info"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +40,7 @@ class Destination:
         """Return 18 hex digits that identify the destination. Without the key, they do not reveal the URL."""
         return blake2b(self.url.encode(), key=key[:64], digest_size=9).hexdigest()
 
-    def send(self, title: str, body: str) -> bool:
+    def send(self, title: str, body: str, level: Level) -> bool:
         """Send a message, and return whether the destination accepted it. Raises the errors of the apprise plugin."""
         import apprise  # see _load
 
@@ -42,7 +51,11 @@ class Destination:
         service.socket_read_timeout = min(service.socket_read_timeout, SERVER_TIMEOUT_SECONDS)
         sender = apprise.Apprise(asset=apprise.AppriseAsset(app_id="webhook-service", async_mode=False))
         sender.add(service)
-        return bool(sender.notify(title=title, body=body, body_format=apprise.NotifyFormat.TEXT))
+        return bool(
+            sender.notify(
+                body=body, title=title, notify_type=apprise.NotifyType(level), body_format=apprise.NotifyFormat.TEXT
+            )
+        )
 
 
 def destinations(urls: Sequence[str]) -> tuple[Destination, ...]:
@@ -93,6 +106,7 @@ def send(
     title: str,
     body: str,
     *,
+    level: Level,
     timeout: float = TIMEOUT_SECONDS,
     late: Callable[[Destination], object] = lambda destination: None,
 ) -> set[Destination]:
@@ -102,7 +116,7 @@ def send(
     separate daemon thread, because the end of the process would wait for the threads of a pool.
     """
     sending = Sending(late)
-    threads = [threading.Thread(target=_send, args=[one, title, body, sending], daemon=True) for one in to]
+    threads = [threading.Thread(target=_send, args=[one, title, body, level, sending], daemon=True) for one in to]
     for thread in threads:
         thread.start()
     ends = time.monotonic() + timeout
@@ -111,9 +125,9 @@ def send(
     return sending.end()
 
 
-def _send(destination: Destination, title: str, body: str, sending: Sending) -> None:
+def _send(destination: Destination, title: str, body: str, level: Level, sending: Sending) -> None:
     try:
-        if destination.send(title, body):
+        if destination.send(title, body, level):
             sending.add(destination)
     except Exception as error:  # noqa: BLE001 (a plugin may raise any error)
         fields = {"destination": destination.name, "error": type(error).__name__}

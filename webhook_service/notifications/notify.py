@@ -14,7 +14,7 @@ from datetime import datetime
 from webhook_service.events import Json
 from webhook_service.loops import PassResult
 from webhook_service.notifications.decide import Condition, Decision, Kind, Remembered, decide
-from webhook_service.notifications.destinations import TIMEOUT_SECONDS, Destination, destinations, send
+from webhook_service.notifications.destinations import TIMEOUT_SECONDS, Destination, Level, destinations, send
 from webhook_service.notifications.links import FailingLink, failing_link
 from webhook_service.notifications.text import Message, message
 from webhook_service.ports import Database
@@ -39,7 +39,8 @@ class Notifier:
 
     `with_actions` says whether this service performs actions. If it does not, waiting actions do not count as a
     backlog. Without a `public_url`, a message names a path instead of a link. `key` signs links and fingerprints
-    destinations. `timeout` is the time limit in seconds of all destinations together for a message.
+    destinations. `timeout` is the time limit in seconds of all destinations together for a message. Titles have the
+    `instance_name`.
     """
 
     database: Database
@@ -49,6 +50,7 @@ class Notifier:
     public_url: str | None
     key: bytes = field(repr=False)
     timeout: float = TIMEOUT_SECONDS
+    instance_name: str = ""
 
     def run_once(self, relay: str) -> PassResult:
         """Decide on notices, and send due messages.
@@ -107,17 +109,16 @@ class Notifier:
         kind, reported = Kind(due["kind"]), message_of(due["message"])
         reached = set(due["reached"])
         left = [one for one in self.to if one.fingerprint(self.key) not in reached]
-        title, body = (
-            f"[webhook-service] {reported.title}",
-            reported.body(kind, self.link(kind, reported.since_id, now)),
-        )
+        title = f"[{' '.join(filter(None, ['webhook-service', self.instance_name]))}] {reported.title}"
+        body = reported.body(kind, self.link(kind, reported.since_id, now))
 
         def late(one: Destination) -> None:
             """Record a destination that accepted the message after the timeout, so that it is not sent again."""
             fingerprint = one.fingerprint(self.key)
             self.database.call("auth_sync_reached_v1", p_kind=kind, p_message=due["message"], p_destination=fingerprint)
 
-        accepted = send(left, title, body, timeout=self.timeout, late=late)
+        level = Level.SUCCESS if reported.is_resolved else Level.FAILURE
+        accepted = send(left, title, body, level=level, timeout=self.timeout, late=late)
         if missed := [one.name for one in left if one not in accepted]:
             log.warning("notice not sent", extra={"kind": kind, "destinations": missed})
         reached |= {one.fingerprint(self.key) for one in accepted}
@@ -145,8 +146,15 @@ def notifier(
         return None
     can_sign = bool(pages.secret_key or admin_api_key)
     key = pages.signing_key(admin_api_key or "") if can_sign else secrets.token_bytes(32)
+    public_url = pages.public_url if can_sign else None
     return Notifier(
-        database, destinations(settings.urls), settings, with_actions, pages.public_url if can_sign else None, key
+        database,
+        destinations(settings.urls),
+        settings,
+        with_actions,
+        public_url,
+        key,
+        instance_name=pages.instance_name,
     )
 
 
@@ -175,4 +183,5 @@ def remembered_of(row: Json) -> Remembered:
 
 def message_of(reported: Json) -> Message:
     """Convert a stored message."""
-    return Message(reported["title"], tuple(reported["lines"]), reported["since_id"])
+    is_resolved = bool(reported.get("is_resolved"))  # absent in a message that an earlier version has stored
+    return Message(reported["title"], tuple(reported["lines"]), reported["since_id"], is_resolved)

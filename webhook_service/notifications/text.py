@@ -19,6 +19,17 @@ PATHS = {
 }
 """The pages that list what a notice counts. The link of a message leads to one of them."""
 
+RUNBOOK = "docs/runbook.md"
+SECTIONS = {
+    Kind.NEEDS_ATTENTION: "needs-attention",
+    Kind.BACKLOG: "backlog",
+    Kind.DRIFT: "drift",
+    Kind.SILENCE: "nothing-received",
+    Kind.FAILING_LOOP: "loop-failing",
+    Kind.HELD_ACTIONS: "bans-held",
+}
+"""The sections of the runbook."""
+
 RESOLVED = {
     Kind.NEEDS_ATTENTION: "Nothing needs attention any more",
     Kind.BACKLOG: "The backlog is done",
@@ -31,23 +42,29 @@ RESOLVED = {
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A notice's text. `since_id` is the ledger id from which its link lists rows."""
+    """A notice's text. `since_id` is the ledger id from which its link lists rows.
+
+    `is_resolved` says whether the message reports the end of a condition.
+    """
 
     title: str
     lines: tuple[str, ...]
     since_id: int = 0
+    is_resolved: bool = False
 
     def body(self, kind: Kind, link: str | None) -> str:
         """Return the lines, and the link or the path of a page that shows more."""
         where = f"See {link}" if link else f"See {PATHS[kind]} of the service."
-        return "\n".join([*self.lines, "", where])
+        runbook = [] if self.is_resolved else [f"Runbook: {RUNBOOK}#{SECTIONS[kind]}"]
+        return "\n".join([*self.lines, "", where, *runbook])
 
 
 def message(decision: Decision, condition: Condition | None, opened_at: datetime | None, now: datetime) -> Message:
     """Return the text of a decision that has a step. `condition` is None if the condition is resolved."""
     if condition is None:
         lasted = f" It lasted for {describe((now - opened_at).total_seconds())}." if opened_at is not None else ""
-        return Message(f"Resolved: {RESOLVED[decision.kind]}", (f"{RESOLVED[decision.kind]}.{lasted}",))
+        ended = RESOLVED[decision.kind]
+        return Message(f"Resolved: {ended}", (f"{ended}.{lasted}",), is_resolved=True)
     title, lines = TEXTS[decision.kind](condition)
     before = {Step.WORSE: "Worse: ", Step.REPEATED: "Still firing: "}.get(decision.step or Step.FIRING, "")
     if decision.step is not Step.FIRING and opened_at is not None:

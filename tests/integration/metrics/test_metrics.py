@@ -21,6 +21,8 @@ from webhook_service.db.direct import STATEMENT_TIMEOUT_MILLISECONDS, DirectData
 from webhook_service.events import Action, ActionOutcome
 from webhook_service.loops import Loop, PassResult, Relay
 from webhook_service.metrics.counters import ERRORS, GAUGES, PREFIX, REFUSALS
+from webhook_service.notifications.decide import Kind
+from webhook_service.notifications.text import SECTIONS
 from webhook_service.outbound.accounts import Accounts
 from webhook_service.policy import EmailOwner
 from webhook_service.ports import Database
@@ -206,6 +208,19 @@ def test_metrics_in_alerts_and_dashboard_exist(
         for value in found.split("|")
     }
     assert values <= {label for _, labels in exposed for label in labels}
+
+
+def test_each_alert_and_each_notice_has_its_section_of_the_runbook() -> None:
+    """The runbook_url of each alert rule and the runbook of each notice name a section of docs/runbook.md."""
+    sections = {
+        re.sub("[^a-z ]", "", title.lower()).replace(" ", "-")
+        for title in re.findall("(?m)^## (.+)$", (DOCS / "runbook.md").read_text("utf-8"))
+    }
+    rules = yaml.safe_load((DOCS / "alerts.yml").read_text("utf-8"))["groups"][0]["rules"]
+    assert {rule["annotations"]["runbook_url"].removeprefix("docs/runbook.md#") for rule in rules} <= sections
+    assert SECTIONS.keys() == set(Kind)
+    assert set(SECTIONS.values()) <= sections
+    assert sections <= {*SECTIONS.values(), *(rule["annotations"]["runbook_url"].split("#")[1] for rule in rules)}
 
 
 def test_each_metric_is_explained(client: FlaskClient) -> None:

@@ -1,6 +1,9 @@
 """The notifier mails notices about the ledger through a real SMTP server."""
 
+import json
 import logging
+import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +14,7 @@ import pytest
 
 from tests.employees import Connection
 from tests.integration.capturing import auth_on
+from tests.integration.misbehaving_servers import Serve
 from tests.mailing import PASSWORD, Mailbox, links_in, mail_server, silent_server, url_of
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.ledger.relay import run_once
@@ -239,3 +243,36 @@ def test_a_newer_message_replaces_an_unsent_message(
     later(connection, 15)
     notifier(database, mailbox.url).run_once("a")
     assert mailbox.titles == ["Worse: 5 events need attention"]
+
+
+def test_a_notice_has_a_level_an_instance_and_a_runbook(
+    database: Database, connection: Connection, serve: Serve
+) -> None:
+    """A destination gets a failure and then a success, with the instance in the title and a section of the runbook."""
+    received: list[dict[str, str]] = []
+
+    def accept(client: socket.socket, over: threading.Event) -> None:
+        head, body = b"", b""
+        while b"\r\n\r\n" not in head:
+            head += client.recv(65536)
+        head, body = head.split(b"\r\n\r\n", 1)
+        length = re.search(rb"(?i)content-length: ([0-9]+)", head)
+        assert length is not None
+        while len(body) < int(length[1]):
+            body += client.recv(65536)
+        received.append(json.loads(body))
+        client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    url = f"json://127.0.0.1:{serve(accept)}"
+    one = notifier(database, url, pages=replace(PAGES, instance_name="staging"))
+    fail_finally(connection, 1)
+    one.run_once("a")
+    connection.execute("delete from integration_sync_log")
+    for minutes in (1, 10):
+        later(connection, minutes)
+        one.run_once("a")
+    assert [(each["type"], each["title"]) for each in received] == [
+        ("failure", "[webhook-service staging] 1 event needs attention"),
+        ("success", "[webhook-service staging] Resolved: Nothing needs attention any more"),
+    ]
+    assert ["docs/runbook.md#needs-attention" in each["message"] for each in received] == [True, False]

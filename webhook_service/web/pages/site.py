@@ -64,7 +64,7 @@ def register(app: Flask, wiring: Wiring) -> None:
         return redirect(url_for("overview.page"))
 
     app.add_template_filter(moment)
-    app.jinja_env.globals |= {"wording": wording, "now": wiring.now}
+    app.jinja_env.globals |= {"wording": wording, "now": wiring.now, "instance_name": settings.pages.instance_name}
 
 
 def explain_errors(views: Blueprint) -> None:
