@@ -120,7 +120,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
             login = login_of(request.args.get("auth_user_id", "").strip())
         except ServiceError as error:
             flash(f"Not linked: {error.detail}", "warning")
-            return redirect(url_for("people.person", employee_id=employee_id), 303)
+            return redirect(url_for("people.person", employee_id=employee_id))
         known = employees.login_candidates(database, login)
         user = known["auth_user"] if known is not None else {"auth_user_id": str(login), "email": None}
         return render_template("employee_login.html", employee=shown["employee"], user=user)
