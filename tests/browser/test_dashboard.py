@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Error, Page, expect
+from playwright.sync_api import Browser, Dialog, Error, Page, expect
 
 from tests.browser.company import Company
 from tests.browser.conftest import Watch, served, sign_in, watched
@@ -57,7 +57,10 @@ def test_the_temporary_password_is_shown_once(admin: Page, company: Company, wat
 
 
 def test_an_ambiguous_login_is_given_to_the_right_employee(page: Page, company: Company) -> None:
-    """An admin links an ambiguous login on the event's page or on the employee's page."""
+    """An admin links an ambiguous login on the event's page or on the employee's page.
+
+    A question has both names, and a wrong choice can be taken back.
+    """
     company.ambiguous("frontdesk@example.com", "Alma Reyes", "Otto Lind")
     company.ambiguous("desk@example.com", "Ida Berg", "Paul Roth")
     company.settle()
@@ -65,11 +68,27 @@ def test_an_ambiguous_login_is_given_to_the_right_employee(page: Page, company: 
     page.goto("/admin/events?status=FAILED&person=frontdesk@example.com")
     page.get_by_role("region", name="Events, newest first").get_by_role("link").first.click()
     choices = page.get_by_role("region", name="Who is it?")
+    questions: list[str] = []
+
+    def refuse(question: Dialog) -> None:
+        questions.append(question.message)
+        question.dismiss()
+
+    page.once("dialog", refuse)
+    choices.locator("form", has_text="Alma Reyes").get_by_role("button").click()
+    assert questions[0].startswith("Does the login frontdesk@example.com belong to Alma Reyes?")
+    page.on("dialog", lambda question: question.accept())
+    choices.locator("form", has_text="Alma Reyes").get_by_role("button").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text(f"Alma Reyes {IN_SYNC}")
+    page.get_by_role("button", name="Take this login away").click()
+    expect(page.get_by_role("status")).to_have_text("Taken away.")
+    page.goto("/admin/events?status=FAILED&person=frontdesk@example.com")
+    page.get_by_role("region", name="Events, newest first").get_by_role("link").first.click()
     choices.locator("form", has_text="Otto Lind").get_by_role("button").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text(f"Otto Lind {IN_SYNC}")
 
     page.goto(OVERVIEW)
-    page.get_by_role("link", name="Ambiguous").click()
+    page.get_by_role("link", name="Ambiguous", exact=True).click()
     page.get_by_role("link", name="Ida Berg").click()
     page.get_by_role("button", name="Give this login desk@example.com").click()
     expect(page.get_by_role("status")).to_contain_text("Linked.")
@@ -134,8 +153,8 @@ def test_an_installation_is_compared(page: Page, company: Company) -> None:
     expect(health).not_to_contain_text("Dismissed employees cannot sign in")
     health.get_by_role("button", name="Compare now").click()
     expect(page.get_by_role("status")).to_have_text("Compared: 1 difference.")
-    expect(page.get_by_role("region", name="The first differences")).to_contain_text("jane.doe@example.com")
-    expect(page.get_by_role("main")).to_contain_text("Logins that are banned: 1")
+    expect(page.get_by_role("region", name="What a run would do")).to_contain_text("jane.doe@example.com")
+    expect(page.get_by_role("main")).to_contain_text("Login is banned: 1")
     page.goto(OVERVIEW)
     expect(page.locator("#health")).to_contain_text("1 difference, not corrected yet.")
 

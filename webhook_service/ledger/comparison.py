@@ -8,9 +8,9 @@ import time
 from webhook_service.errors import NotPossible
 from webhook_service.events import Json
 from webhook_service.ledger import plan as plans
-from webhook_service.ledger.plan import Plan
+from webhook_service.ledger.plan import MAX_SHOWN, Plan
 from webhook_service.ledger.reconcile import Reconciled
-from webhook_service.ledger.wording import counted, describe
+from webhook_service.ledger.wording import PLANNED, counted, describe
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
@@ -68,10 +68,21 @@ def note(database: Database, planned: Plan, requested_by: str) -> None:
     result = {
         "users": planned.compared.users,
         "differences": dict(planned.compared.differences),
-        "shown": [dict(each) for each in planned.compared.shown],
+        "shown": people_of(planned),
         "planned": dict(planned.counts),
     }
     database.call("auth_sync_note_comparison_v1", p_who=requested_by, p_is_dry=True, p_result=result)
+
+
+def people_of(planned: Plan) -> list[Json]:
+    """Return the first people that a run would change: {"kind" of PLANNED, "auth_user_id", "employee_id", "email"}."""
+    names = ("auth_user_id", "employee_id", "email")
+    found = [
+        {"kind": kind} | {name: item.get(name) for name in names}
+        for kind in PLANNED
+        for item in planned.items.get(kind, ())
+    ]
+    return found[:MAX_SHOWN]
 
 
 def finding(compared: Json) -> str | None:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from uuid import UUID
 
 from webhook_service.errors import EventNotFound, InvalidPayload
 from webhook_service.events import Json, Outcome, Result, Status, Via
@@ -57,6 +58,16 @@ def replay_event(database: Database, policy: Policy, event_id: str, *, requested
     if not results:
         raise EventNotFound("event_not_found", "That is not an event, so it cannot be replayed.")
     return results[0]
+
+
+def replay_newest(database: Database, policy: Policy, auth_user_id: UUID, *, requested_by: str) -> None:
+    """Replay the newest event of an auth user, if there is one: it decides anew who the user is, and copies the values.
+
+    Raises Unavailable, DatabaseError.
+    """
+    of_user: dict[str, Json] = {"auth_user_id": str(auth_user_id), "direction": "inbound"}
+    for event in queries.events(database, of_user, below=None, limit=1)["events"]:
+        replay_event(database, policy, event["event_id"], requested_by=requested_by)
 
 
 def replay_events(

@@ -143,16 +143,16 @@ DIFFERENCES = {
 """The kinds of differences that a comparison finds."""
 
 PLANNED = {
-    "link": "Employees who get their login",
-    "name": "Employees who get another name",
-    "email": "Employees who get another e-mail",
-    "orphan": "Employees whose login was deleted",
-    "ban": "Logins that are banned",
-    "unban": "Logins whose ban is lifted",
-    "auth_email": "Logins that get another e-mail",
-    "undecided": "Logins that need a decision",
+    "ban": "Login is banned",
+    "undecided": "Needs a decision",
+    "orphan": "Loses a login that was deleted",
+    "link": "Gets the login",
+    "email": "Gets another e-mail",
+    "auth_email": "Login gets another e-mail",
+    "unban": "Ban of the login is lifted",
+    "name": "Gets another name",
 }
-"""The effects of a run of reconcile, by the kinds of `ledger.plan`."""
+"""The effects of a run of reconcile, by the kinds of `ledger.plan`, the most important first."""
 
 AUTH_FAILURES = {
     "auth_key_refused": "Supabase refuses the key of this service",

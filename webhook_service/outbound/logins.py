@@ -243,6 +243,16 @@ def move(database: Database, employee_id: int, auth_user_id: UUID, *, requested_
     )
 
 
+def unlink(database: Database, employee_id: int, auth_user_id: UUID) -> Json:
+    """Take a login away from an employee, who gets the e-mail and the names from before the link.
+
+    `auth_user_id` is the login that the admin has seen. Returns the restored values, {column: value}. Raises
+    EmployeeNotFound, EmployeeRejected or NotPossible if nothing was changed. Raises Unavailable.
+    """
+    answer = call_accepted(database, "auth_sync_unlink_v1", p_employee_id=employee_id, p_auth_user_id=str(auth_user_id))
+    return answer["restored"]
+
+
 def set_active(
     database: Database, accounts: Accounts | None, employee_id: int, is_active: bool, *, via: str
 ) -> Switched:

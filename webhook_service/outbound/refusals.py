@@ -16,6 +16,8 @@ GENERATED = "428C9"
 REFUSALS = {
     "has_login": "The employee has a login.",
     "inactive": "The employee is not active.",
+    "linked_again": "Only this employee matches the login, so it would be linked again. Correct the e-mail first.",
+    "login_changed": "The employee does not have this login any more.",
     "login_not_found": "Auth has no user with this e-mail.",
     "login_taken": "The login belongs to another employee.",
     "unconfirmed": "The login's e-mail is not confirmed yet, so its owner is unknown.",

@@ -79,7 +79,7 @@ def test_a_comparison_shows_its_result(browser: Browser, connection: Connection,
     assert "Compared: 1 difference." in text
     assert "not corrected yet" in text
     assert "Login that was never seen before: 1" in text
-    assert "Logins that are banned: 1" in text
+    assert "Login is banned: 1" in text
     assert "webhook-service reconcile" in text
     assert connection.execute("select from employees where auth_user_id is not null").rowcount == 0
     assert connection.execute("select from integration_sync_log").rowcount == 0

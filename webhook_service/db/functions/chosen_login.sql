@@ -1,4 +1,5 @@
--- An admin gives an existing login to an employee: an unlinked login, or the login of a person who was hired again in a new row.
+-- An admin gives an existing login to an employee: an unlinked login, or the login of a person who was hired again in a new row. Or an admin
+-- takes a login away that belongs to another person.
 
 -- Links an employee to the login that an admin chose. Returns {"employee_id", "auth_user_id", "event_id"}, or {"refused": reason}. The
 -- employee may be inactive. The trigger on employees then requests a ban of the login, as for every inactive employee who gets a login.
@@ -81,4 +82,75 @@ begin
     null;
   end;
   return chosen;
+end $$;
+
+-- Returns the e-mail and the names that an employee had before this login was linked, {column: value}: only the columns whose current value
+-- came from the login. Follows the changes in the ledger back to the link, newest first.
+create or replace function public.auth_sync_values_before_v1(p_employee_id bigint, p_auth_user_id uuid) returns jsonb
+language plpgsql stable security definer set search_path = '' set enable_seqscan = off set jit = off as $$
+#variable_conflict use_variable
+declare
+  present jsonb := (select jsonb_build_object('email', e.email, 'first_name', e.first_name, 'last_name', e.last_name)
+                      from public.employees e where e.employee_id = p_employee_id);
+  before jsonb := present;
+  linked_at timestamptz := (select max(l.completed_at) from public.integration_sync_log l
+                             where l.id = any (public.auth_sync_page_v1('{"operation": "create_auth_user"}', null, 100, '{}', array[p_auth_user_id]))
+                               and l.employee_id = p_employee_id and l.status = 'SUCCESS');
+  entry record;
+begin
+  for entry in
+    select l.changes from public.integration_sync_log l
+     where l.id = any (public.auth_sync_page_v1('{"direction": "inbound", "status": "SUCCESS"}', null, 1000, '{}', array[p_auth_user_id]))
+       and l.employee_id = p_employee_id and l.changes <> '{}' and coalesce(l.completed_at >= linked_at, true)
+     order by l.completed_at desc, l.id desc
+  loop
+    select before || coalesce(jsonb_object_agg(c.key, c.value -> 'from'), '{}') into before
+      from jsonb_each(entry.changes) as c where before ? c.key and c.value -> 'to' = before -> c.key;
+    exit when entry.changes ? 'auth_user_id';
+  end loop;
+  return (select coalesce(jsonb_object_agg(b.key, b.value), '{}') from jsonb_each(before) as b where b.value is distinct from present -> b.key);
+end $$;
+
+-- Takes a login away from an employee, and gives the employee the e-mail and the names from before the link. Returns {"employee_id",
+-- "auth_user_id", "restored": {column: value}}, or {"refused": reason}. p_auth_user_id is the login that the admin has seen. Refuses if the
+-- login would be linked to the employee again, because only this employee matches it. An active employee is forgotten by the login. The login of
+-- an inactive one stays banned.
+create or replace function public.auth_sync_unlink_v1(p_employee_id bigint, p_auth_user_id uuid) returns jsonb
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' set enable_seqscan = off as $$
+#variable_conflict use_variable
+declare
+  person public.employees;
+  restored jsonb;
+  state text;
+  violated text;
+  wrong_column text;
+begin
+  perform from public.auth_user_state s where s.auth_user_id = p_auth_user_id for update;
+  select e.* into person from public.employees e where e.employee_id = p_employee_id for update;
+  if not found then
+    return '{"refused": "employee_not_found"}';
+  elsif person.auth_user_id is distinct from p_auth_user_id then
+    return '{"refused": "login_changed"}';
+  end if;
+  restored := public.auth_sync_values_before_v1(p_employee_id, p_auth_user_id);
+  begin
+    update public.auth_user_state s set employee_id = null where s.auth_user_id = p_auth_user_id and person.is_active is not false;
+    perform public.auth_sync_write_employees_v1(jsonb_build_array(jsonb_build_object(
+      'employee_id', p_employee_id, 'wanted', restored || '{"auth_user_id": null}'::jsonb)));
+    set constraints all immediate;
+    if exists (select from public.employees e where e.employee_id = p_employee_id and e.auth_user_id = p_auth_user_id)
+       or exists (select from public.auth_sync_matches_v1(array[p_employee_id]) as m where m.auth_user_id = p_auth_user_id) then
+      raise exception using errcode = 'WHREF';
+    end if;
+  exception
+    when sqlstate 'WHREF' then
+      return '{"refused": "linked_again"}';
+    when others or assert_failure then
+      if sqlstate ~ '^(40|53|55P03)' then
+        raise;
+      end if;
+      get stacked diagnostics state = returned_sqlstate, violated = constraint_name, wrong_column = column_name;
+      return public.auth_sync_refusal_v1(state, violated, wrong_column);
+  end;
+  return jsonb_build_object('employee_id', p_employee_id, 'auth_user_id', p_auth_user_id, 'restored', restored);
 end $$;

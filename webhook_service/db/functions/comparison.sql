@@ -25,7 +25,8 @@ language sql stable security definer set search_path = '' as $$
 $$;
 
 -- Returns the last comparison, or null: {"at", "seconds", "who", "is_dry", "users", "differences", "planned": {kind: count} or null, "shown":
--- the first differences, [{kind, auth_user_id, employee_id, name, email}], with the current name of the employee and e-mail of the login}.
+-- the first differences of a run, or the first people that a run would change, [{kind, auth_user_id, employee_id, name, email}], with the
+-- current name of the employee and e-mail of the login}.
 create or replace function public.auth_sync_comparison_v1() returns jsonb
 language sql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off set jit = off as $$
   select jsonb_build_object(
@@ -34,9 +35,9 @@ language sql stable security definer set search_path = '' set plan_cache_mode = 
     'shown', (
       select coalesce(jsonb_agg(to_jsonb(d) || jsonb_build_object(
                'name', nullif(concat_ws(' ', e.person ->> 'first_name', e.person ->> 'last_name'), ''),
-               'email', coalesce(s.email, e.person ->> 'email')) order by d.place), '[]')
+               'email', coalesce(s.email, d.email, e.person ->> 'email')) order by d.place), '[]')
         from (select x.place, x.item ->> 'kind' as kind, (x.item ->> 'auth_user_id')::uuid as auth_user_id,
-                     (x.item ->> 'employee_id')::bigint as employee_id
+                     (x.item ->> 'employee_id')::bigint as employee_id, x.item ->> 'email' as email
                 from jsonb_array_elements(c.details -> 'shown') with ordinality as x (item, place)) as d
         left join lateral (select to_jsonb(e.*) as person from public.employees e where e.employee_id = d.employee_id offset 0) as e on true
         left join lateral (select s.email from public.auth_user_state s where s.auth_user_id = d.auth_user_id offset 0) as s on true))

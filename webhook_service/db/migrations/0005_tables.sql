@@ -189,7 +189,7 @@ comment on table public.auth_sync_comparison is
 comment on column public.auth_sync_comparison.is_dry is 'whether the differences were only found, and not corrected';
 comment on column public.auth_sync_comparison.differences is 'the number of differences by kind';
 comment on column public.auth_sync_comparison.details is
-  '{"shown": the first differences with their kind and ids; "planned": what a run would do, {kind: count}}';
+  '{"shown": the first differences, or people that a run would change; "planned": what a run would do, {kind: count}}';
 
 -- The bans after which the sessions of the auth user end once more.
 create table if not exists public.auth_sync_session_ends (

@@ -9,14 +9,14 @@ from marshmallow import INCLUDE, RAISE, Schema, ValidationError, fields, post_lo
 
 from webhook_service.addresses import normal_address
 from webhook_service.errors import AuthRefused, EmployeeNotFound, InvalidQuery
-from webhook_service.ledger import audit, wording
+from webhook_service.ledger import audit, replay, wording
 from webhook_service.ledger.fields import Truth, Whole
 from webhook_service.ledger.queries import MAX_BIGINT
 from webhook_service.outbound import logins
 from webhook_service.outbound.accounts import Accounts
 from webhook_service.outbound.logins import Hired
 from webhook_service.web import Wiring
-from webhook_service.web.api.events import REQUESTED_BY, REQUESTED_BY_PATTERN, json_body, loaded, require_admin
+from webhook_service.web.api.events import REQUESTED_BY, REQUESTED_BY_PATTERN, Replay, json_body, loaded, require_admin
 
 LONGEST_NAME = 200
 RESERVED_COLUMNS = frozenset(("employee_id", "orphaned_at", "orphaned_auth_user_id"))
@@ -70,6 +70,12 @@ class Change(Schema):
         unknown = RAISE
 
     is_active = Truth(required=True)
+
+
+class Unlink(Replay):
+    """The body of POST /admin/api/employees/{employee_id}/unlink."""
+
+    auth_user_id = fields.UUID(required=True)
 
 
 def blueprint(wiring: Wiring) -> Blueprint:
@@ -126,5 +132,18 @@ def blueprint(wiring: Wiring) -> Blueprint:
             is_active=switched.is_active,
             login={"status": switched.login} | {name: value for name, value in login.items() if value is not None},
         )
+
+    @views.post("/<int:employee_id>/unlink")
+    def unlink(employee_id: int) -> Response:
+        """Take the login away from an employee."""
+        options = loaded(Unlink(), json_body())
+        if employee_id > MAX_BIGINT:
+            raise EmployeeNotFound
+        login, who = options["auth_user_id"], options["requested_by"]
+        target = f"employee:{employee_id}"
+        with audit.attempt(wiring.database, who, "take a login away", target, auth_user_id=str(login)):
+            restored = logins.unlink(wiring.database, employee_id, login)
+        replay.replay_newest(wiring.database, wiring.settings.policy, login, requested_by=who)
+        return jsonify(employee_id=employee_id, auth_user_id=login, restored=restored)
 
     return views

@@ -7,7 +7,7 @@ from marshmallow import Schema
 from webhook_service.events import Json
 from webhook_service.web.api import schemas
 from webhook_service.web.api.described import JANE, NOON
-from webhook_service.web.api.employees import Change, NewEmployee
+from webhook_service.web.api.employees import Change, NewEmployee, Unlink
 from webhook_service.web.api.events import Dismissal, Page, Replay, Replays
 from webhook_service.web.api.held import Decision, OfReason
 from webhook_service.web.api.reasons import AUTH_REASONS, BODY_REASONS, COMMON_REASONS
@@ -227,6 +227,24 @@ OPERATIONS = (
         },
         reasons=("employee_not_found", "not_found", "employee_rejected"),
     ),
+    Operation(
+        method="post",
+        path="/admin/api/employees/{employee_id}/unlink",
+        name="unlinkEmployee",
+        title="Take the login away from an employee",
+        text="The employee gets the e-mail and the names from before the link. The request is refused if only this "
+        "employee matches the login, because the next event would link it again.",
+        answer=schemas.UnlinkedEmployee,
+        body=Unlink,
+        needs_body=True,
+        request_example={"auth_user_id": JANE, "requested_by": "Ann"},
+        response_example={
+            "employee_id": 7,
+            "auth_user_id": JANE,
+            "restored": {"email": "office@example.com"},
+        },
+        reasons=("employee_not_found", "not_found", "employee_rejected", "login_changed", "linked_again"),
+    ),
 )
 
 PATHS = {
@@ -273,5 +291,6 @@ FIELDS_OF: dict[str, dict[str, tuple[str, Json]]] = {
         "auth_user_id": ("The existing auth user to link, instead of a new one.", JANE),
         "is_active": ("Must be true: only active employees get a login.", True),
     },
+    "Unlink": {"auth_user_id": ("The login that the employee has now.", JANE)},
 }
 """Descriptions that differ in one schema."""

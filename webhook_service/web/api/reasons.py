@@ -41,6 +41,8 @@ REASONS: Mapping[str, tuple[type[ServiceError] | HTTPStatus, str]] = {
     "not_open": (NotPossible, "The action does not wait, or is being performed now, or calls to Auth are paused."),
     "needs_no_attention": (NotPossible, "The event is done, or is still retried."),
     "no_auth_admin": (NotPossible, "The Auth Admin API is not configured."),
+    "login_changed": (NotPossible, "The employee does not have this login any more."),
+    "linked_again": (NotPossible, "Only this employee matches the login, so the next event would link it again."),
     "login_not_found": (NotPossible, "Auth has no user with this e-mail."),
     "email_taken": (EmailTaken, "Another employee or auth user has that e-mail; `side` says which."),
     "employee_rejected": (EmployeeRejected, "A constraint, trigger or type of the employees table rejects the row."),

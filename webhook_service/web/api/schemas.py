@@ -286,3 +286,16 @@ class ChangedEmployee(Answer):
     employee_id = number("The employee.", 7, required=True)
     is_active = fields.Boolean(required=True, metadata=described("Whether the employee is active now.", False))
     login = fields.Nested(Login, required=True, metadata=described("The state of the login."))
+
+
+class UnlinkedEmployee(Answer):
+    employee_id = number("The employee.", 7, required=True)
+    auth_user_id = fields.UUID(required=True, metadata=described("The login, which no employee has now.", JANE))
+    restored = fields.Dict(
+        keys=fields.String(),
+        values=fields.Raw(allow_none=True),
+        required=True,
+        metadata=described(
+            "The values of the employee from before the link, by column.", {"email": "office@example.com"}
+        ),
+    )

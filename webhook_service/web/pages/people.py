@@ -17,7 +17,7 @@ from webhook_service.errors import (
     ServiceError,
 )
 from webhook_service.events import Json
-from webhook_service.ledger import comparison, employees, queries, replay, wording
+from webhook_service.ledger import comparison, employees, replay, wording
 from webhook_service.ledger.fields import WHOLE_NUMBER
 from webhook_service.ledger.queries import MAX_BIGINT
 from webhook_service.ledger.standing import standing
@@ -94,6 +94,36 @@ def blueprint(wiring: Wiring) -> Blueprint:
         else:
             flash("Linked. The login is this employee's now.", "success")
         return redirect(url_for("people.person", employee_id=employee_id), 303)
+
+    @views.post("/<int:employee_id>/unlink")
+    def unlink(employee_id: int) -> Response:
+        """Take the login away from an employee, and decide anew who its owner is."""
+        found(employee_id)
+        try:
+            login = login_of(request.form.get("auth_user_id", "").strip())
+            target = f"employee:{employee_id}"
+            with attempt(wiring, "take a login away", target, auth_user_id=str(login)) as act:
+                restored = logins.unlink(database, employee_id, login)
+            replay.replay_newest(database, wiring.settings.policy, login, requested_by=act.who)
+        except ServiceError as error:
+            flash(f"Not taken away: {error.detail}", "warning")
+        else:
+            values = ", ".join(str(value) for value in restored.values() if value)
+            flash(f"Taken away.{f' Restored: {values}.' if values else ''}", "success")
+        return redirect(url_for("people.person", employee_id=employee_id), 303)
+
+    @views.get("/<int:employee_id>/login")
+    def confirm_login(employee_id: int) -> Response | str:
+        """Ask whether the login that an admin has typed belongs to the employee, with both names."""
+        shown = found(employee_id)
+        try:
+            login = login_of(request.args.get("auth_user_id", "").strip())
+        except ServiceError as error:
+            flash(f"Not linked: {error.detail}", "warning")
+            return redirect(url_for("people.person", employee_id=employee_id))
+        known = employees.login_candidates(database, login)
+        user = known["auth_user"] if known is not None else {"auth_user_id": str(login), "email": None}
+        return render_template("employee_login.html", employee=shown["employee"], user=user)
 
     @views.post("/<int:employee_id>/moved-login")
     def move_login(employee_id: int) -> Response:
@@ -180,9 +210,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
         """Replay the user's ambiguous events. Replay the newest event too, which copies Auth's data to the employee."""
         ambiguous: dict[str, Json] = {"auth_user_id": auth_user_id, "status": "FAILED", "outcome": "ambiguous"}
         replay.replay_events(database, wiring.settings.policy, ambiguous, requested_by=admin, dry_run=False, limit=100)
-        of_user: dict[str, Json] = {"auth_user_id": auth_user_id, "direction": "inbound"}
-        for event in queries.events(database, of_user, below=None, limit=1)["events"]:
-            replay.replay_event(database, wiring.settings.policy, event["event_id"], requested_by=admin)
+        replay.replay_newest(database, wiring.settings.policy, UUID(auth_user_id), requested_by=admin)
 
     return views
 
