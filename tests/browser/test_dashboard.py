@@ -94,7 +94,7 @@ def test_an_ambiguous_login_is_given_to_the_right_employee(page: Page, company: 
     expect(page.get_by_role("status")).to_contain_text("Linked.")
     expect(page.get_by_role("heading", level=1)).to_contain_text(IN_SYNC)
     page.goto("/admin/events?status=FAILED")
-    expect(page.get_by_text("No event fits what you asked for.")).to_be_visible()
+    expect(page.get_by_text("No events match.")).to_be_visible()
 
 
 def test_many_events_are_replayed(page: Page, company: Company) -> None:

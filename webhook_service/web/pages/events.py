@@ -7,7 +7,7 @@ from flask import Blueprint, flash, g, redirect, render_template, request, url_f
 from werkzeug.wrappers import Response
 
 from webhook_service.errors import NotPossible, ServiceError
-from webhook_service.events import Action, ActionOutcome, Operation, Outcome, Status
+from webhook_service.events import Action, ActionOutcome, Json, Operation, Outcome, Status
 from webhook_service.ledger import attention, employees, queries, replay, wording
 from webhook_service.notifications.decide import Kind
 from webhook_service.notifications.links import read_link
@@ -16,6 +16,9 @@ from webhook_service.outbound import client_changes
 from webhook_service.outbound.refusals import no_auth_admin
 from webhook_service.web import Wiring
 from webhook_service.web.pages.common import PAGE, attempt, audit_of, cursor, parse_filter
+
+NOTHING: Json = {"events": [], "people": [], "next": None}
+"""The result of a search whose filter has errors."""
 
 CHOICES = {
     "status": [(str(status), wording.STATUSES[status]) for status in Status],
@@ -34,7 +37,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
     @views.get("/events")
     def page() -> str:
         filter, wrong = parse_filter(request.args)
-        found = queries.search(database, filter, below=cursor("below"), limit=PAGE)
+        found = NOTHING if wrong else queries.search(database, filter, below=cursor("below"), limit=PAGE)
         return render_template("events.html", found=found, filter=filter, wrong=wrong, choices=CHOICES)
 
     @views.get("/events/<event_id>")

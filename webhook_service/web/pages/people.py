@@ -30,6 +30,9 @@ from webhook_service.web.api.events import loaded
 from webhook_service.web.pages.common import PAGE, attempt, audit_of, cursor
 
 LONGEST_PERSON = 200
+NOBODY: Json = {"employees": [], "next": None}
+"""The result of a search with an unknown filter."""
+
 COLUMNS = ("email", "first_name", "last_name", "employee_number", "user_type_id")
 
 
@@ -43,9 +46,8 @@ def blueprint(wiring: Wiring) -> Blueprint:
             name: text.strip() for name in ("sync_status", "person") if (text := request.args.get(name, "")).strip()
         }
         filter = {name: text.replace("\0", "")[:LONGEST_PERSON] for name, text in filter.items()}
-        if filter.get("sync_status") not in (None, *wording.SYNC_STATUSES):
-            del filter["sync_status"]
-        found = employees.people(database, filter, after=cursor("after"), limit=PAGE)
+        is_unknown = filter.get("sync_status") not in (None, *wording.SYNC_STATUSES)
+        found = NOBODY if is_unknown else employees.people(database, filter, after=cursor("after"), limit=PAGE)
         is_compared = not comparison.is_missing(comparison.current(database))
         standings = [standing(each, is_compared=is_compared) for each in found["employees"]]
         problems = employees.problems(database)
@@ -56,6 +58,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
             problems=problems,
             standings=standings,
             is_compared=is_compared,
+            is_unknown=is_unknown,
         )
 
     @views.get("/<int:employee_id>")
