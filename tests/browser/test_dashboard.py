@@ -1,6 +1,7 @@
 """The actions of admins in a browser, from the sign-in to their results in the database."""
 
 import re
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -290,3 +291,18 @@ def tab_to(page: Page, beginning: str) -> None:
         if name.startswith(beginning):
             return
     raise AssertionError(f"Tab does not lead to {beginning}")
+
+
+def test_the_theme_can_be_chosen(page: Page, company: Company) -> None:
+    """The button at the end of each page switches between the light and the dark theme, and the choice stays."""
+    page.emulate_media(color_scheme="light")
+    page.goto("/admin/login")
+    document = page.locator("html")
+    expect(document).to_have_attribute("data-bs-theme", "light")
+    page.get_by_role("button", name="Dark theme").click()
+    expect(document).to_have_attribute("data-bs-theme", "dark")
+    sign_in(page)
+    expect(document).to_have_attribute("data-bs-theme", "dark")
+    expect(page.get_by_role("contentinfo")).to_contain_text(f"webhook-service {version('webhook-service')}")
+    page.get_by_role("button", name="Light theme").click()
+    expect(document).to_have_attribute("data-bs-theme", "light")

@@ -5,6 +5,7 @@ The pages do not load content from other sites.
 
 from datetime import UTC, datetime
 from http import HTTPStatus
+from importlib.metadata import version
 
 from flask import Blueprint, Flask, redirect, render_template, request, url_for
 from flask_bootstrap import Bootstrap5
@@ -64,7 +65,12 @@ def register(app: Flask, wiring: Wiring) -> None:
         return redirect(url_for("overview.page"))
 
     app.add_template_filter(moment)
-    app.jinja_env.globals |= {"wording": wording, "now": wiring.now, "instance_name": settings.pages.instance_name}
+    app.jinja_env.globals |= {
+        "wording": wording,
+        "now": wiring.now,
+        "instance_name": settings.pages.instance_name,
+        "version": version("webhook-service"),
+    }
 
 
 def explain_errors(views: Blueprint) -> None:

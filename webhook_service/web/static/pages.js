@@ -1,4 +1,4 @@
-// The pages' scripts: automatic refresh in place, confirmation before a deactivation, and copying a password.
+// The pages' scripts: automatic refresh in place, confirmation before a deactivation, copying a password, and the theme.
 
 const main = document.querySelector("main");
 
@@ -49,4 +49,18 @@ for (const button of document.querySelectorAll("[data-copy]")) {
     }
     document.querySelector("[data-copied]").textContent = "Copied.";
   });
+}
+
+const otherTheme = document.querySelector("[data-other-theme]");
+if (otherTheme) {
+  const name = () => { otherTheme.textContent = theme() === "dark" ? "Light theme" : "Dark theme"; };
+  otherTheme.hidden = false;
+  otherTheme.addEventListener("click", () => {
+    const chosen = theme() === "dark" ? "light" : "dark";
+    try { localStorage.setItem("theme", chosen); } catch {}
+    document.documentElement.dataset.bsTheme = chosen;
+    otherTheme.textContent = chosen === "dark" ? "Light theme" : "Dark theme";
+  });
+  dark.addEventListener("change", name);
+  name();
 }
