@@ -199,6 +199,30 @@ def test_changes_her_address_to_an_active_colleagues_and_unlinks_herself(hr: Com
     assert usable(hr) == set()
 
 
+@pytest.mark.parametrize("hides", [False, True])
+def test_moves_her_login_to_another_employee(hr: Company, hides: bool) -> None:
+    """A link that a user wrote does not protect the login from the dismissal of its former employee.
+
+    New addresses on both sides, and an event of the login, change nothing. Nor do later events lift the ban.
+    """
+    kate = hire(hr.connection, "kate@example.com")
+    with as_jane(hr):
+        hr.write("auth_user_id = null")
+        hr.connection.execute("update employees set auth_user_id = %s where employee_id = %s", [hr.user, kate])
+        if hides:
+            hr.write("email = 'unknown@example.com'")
+    if hides:
+        hr.auth.change_email(hr.user, "private@example.org")
+        hr.rest()
+    dismiss(hr)
+    assert usable(hr) == set()
+    hr.auth.update_metadata(hr.user, {"first_name": "Kate"})
+    hr.rest()
+    reconciled(hr.database)
+    hr.rest()
+    assert usable(hr) == set()
+
+
 @pytest.mark.parametrize("captured", [True, False])
 def test_gets_an_admin_of_auth_to_lift_the_ban(hr: Company, captured: bool) -> None:
     """A ban that is lifted by hand is set again by the event, or by reconcile if there is none."""
