@@ -115,8 +115,8 @@ def test_keeps_the_refresh_token_of_a_sign_in_during_the_ban(hr: Company) -> Non
 
 
 @pytest.mark.parametrize("address", ["\u212aate@example.com", "\uff4bate@example.com"])
-def test_signs_up_with_an_address_that_looks_like_a_colleagues(hr: Company, address: str) -> None:
-    """A look-alike of the address of a colleague without a login does not become the colleague."""
+def test_signs_up_with_an_address_that_resembles_a_colleagues(hr: Company, address: str) -> None:
+    """A login whose address only resembles that of a colleague without a login does not become the colleague."""
     kate = hire(hr.connection, "kate@example.com")
     dismiss(hr)
     user = hr.auth.sso_sign_up("someone@example.com")
@@ -195,6 +195,30 @@ def test_changes_her_address_to_an_active_colleagues_and_unlinks_herself(hr: Com
     found = held.held(hr.database, 5, held.Reason.SHARED_EMAIL)
     assert [person["auth_user_id"] for person in found["people"]] == [str(hr.user)]
     held.release(hr.database, "ann", found["newest_id"], held.Reason.SHARED_EMAIL)
+    hr.rest()
+    assert usable(hr) == set()
+
+
+@pytest.mark.parametrize("hides", [False, True])
+def test_moves_her_login_to_another_employee(hr: Company, hides: bool) -> None:
+    """A link that a user wrote does not protect the login from the dismissal of its former employee.
+
+    New addresses on both sides, and an event of the login, change nothing. Nor do later events lift the ban.
+    """
+    kate = hire(hr.connection, "kate@example.com")
+    with as_jane(hr):
+        hr.write("auth_user_id = null")
+        hr.connection.execute("update employees set auth_user_id = %s where employee_id = %s", [hr.user, kate])
+        if hides:
+            hr.write("email = 'unknown@example.com'")
+    if hides:
+        hr.auth.change_email(hr.user, "private@example.org")
+        hr.rest()
+    dismiss(hr)
+    assert usable(hr) == set()
+    hr.auth.update_metadata(hr.user, {"first_name": "Kate"})
+    hr.rest()
+    reconciled(hr.database)
     hr.rest()
     assert usable(hr) == set()
 

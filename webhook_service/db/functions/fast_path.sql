@@ -71,8 +71,11 @@ begin
                       or (g.version, coalesce(l.id, 9223372036854775807)) > (s.version, s.log_id) and s.deleted_at is null
                          and s.disabled_at is null and (s.email is null or s.email = n.email)
                          and s.employee_number is null and (not s.email_confirmed or (g."user" ->> 'email_confirmed')::boolean))
-                 and (e.employee_id is not null or s.employee_id is null and g.key ->> 'employee_number' is null
-                                                   and (links_by_email or n.key_address is null))
+                 and case when e.employee_id is not null
+                          then coalesce(e.employee_id = s.employee_id, false)
+                               or not exists (select from public.auth_sync_client_changes c
+                                               where c.employee_id = e.employee_id and c.changed = 'auth_user_id')
+                          else s.employee_id is null and g.key ->> 'employee_number' is null and (links_by_email or n.key_address is null) end
                  -- A pending row has no outcome. This form of the condition, and an order that only one index has, make the planner use the
                  -- index of open rows by user. With "status = 'PENDING'" it would read the pending rows of all users.
                  and (select o.version from public.integration_sync_log o

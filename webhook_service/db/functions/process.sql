@@ -144,7 +144,9 @@ begin
   if not is_newest and error is null and coalesce(done -> 'changes', '{}') = '{}' then
     outcome := 'stale';
   end if;
-  if error is null and target is distinct from known.employee_id and target is not null then
+  if error is null and target is distinct from known.employee_id and target is not null
+     and not exists (select from public.auth_sync_client_changes c  -- a link that a client wrote does not hide the employee before it
+                      where c.employee_id = target and c.changed = 'auth_user_id' and c.value = known.auth_user_id::text) then
     update public.auth_user_state set employee_id = target where auth_user_id = known.auth_user_id;
   end if;
   perform public.auth_sync_record_v1(entry, outcome, error, target, coalesce(done -> 'changes', '{}'),

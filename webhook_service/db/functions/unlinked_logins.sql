@@ -1,9 +1,20 @@
 -- The logins of an employee that are not linked: those that were linked before, and second logins with the employee's confirmed e-mail or
--- number, such as a login by SSO. A dismissal covers them too, unless another active employee may own them.
+-- number, such as a login by SSO. A dismissal covers them too, unless another active employee may own them. A link that a client wrote does
+-- not count here: a dismissed person could have moved the login to another employee.
+
+-- Returns whether an employee is linked to an auth user by a link that no client wrote.
+create or replace function public.auth_sync_is_linked_v1(p_auth_user_id uuid) returns boolean
+language sql stable security definer set search_path = '' as $$
+  select exists (
+    select from public.employees e
+     where e.auth_user_id = auth_sync_is_linked_v1.p_auth_user_id
+       and not exists (select from public.auth_sync_client_changes c
+                        where c.employee_id = e.employee_id and c.changed = 'auth_user_id' and c.value = e.auth_user_id::text offset 0) offset 0)
+$$;
 
 -- Returns the unlinked logins of these employees. p_people is [{employee_id, former_id, email, number}]; former_id is the id by which logins
 -- remember the employee. A login is certain if no other active employee has its confirmed e-mail or its number. A login that is linked to an
--- employee is never returned.
+-- employee is never returned, unless a client wrote the link.
 create or replace function public.auth_sync_unlinked_logins_v1(p_people jsonb)
 returns table (employee_id bigint, auth_user_id uuid, is_certain boolean)
 language sql stable security definer set search_path = '' set enable_seqscan = off set jit = off as $$
@@ -33,12 +44,17 @@ language sql stable security definer set search_path = '' set enable_seqscan = o
   select min(l.employee_id), l.auth_user_id,
          not exists (select from public.employees e
                       where lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default" = min(l.email)
-                        and e.email <> '' and e.is_active is not false and e.employee_id <> min(l.employee_id) offset 0)
+                        and e.email <> '' and e.is_active is not false and e.employee_id <> min(l.employee_id)
+                        and e.auth_user_id is distinct from l.auth_user_id offset 0)
          and not exists (select from public.employees e
                           where e.employee_number::varchar::text = min(l.number) and e.is_active is not false
-                            and e.employee_id <> min(l.employee_id) offset 0)
+                            and e.employee_id <> min(l.employee_id) and e.auth_user_id is distinct from l.auth_user_id offset 0)
     from logins l
-   where not exists (select from public.employees e where e.auth_user_id = l.auth_user_id offset 0)
+   where not exists (
+     select from public.employees e
+      where e.auth_user_id = l.auth_user_id
+        and not exists (select from public.auth_sync_client_changes c
+                         where c.employee_id = e.employee_id and c.changed = 'auth_user_id' and c.value = e.auth_user_id::text offset 0) offset 0)
    group by l.auth_user_id
 $$;
 
@@ -53,18 +69,19 @@ declare
   is_active boolean;
 begin
   select * into known from public.auth_user_state s where s.auth_user_id = p_auth_user_id and s.deleted_at is null;
-  if not found or exists (select from public.employees e where e.auth_user_id = p_auth_user_id) then
+  if not found or public.auth_sync_is_linked_v1(p_auth_user_id) then
     return null;
   elsif known.employee_id is not null and not exists (select from public.employees e where e.employee_id = known.employee_id) then
     return known.employee_id;
   end if;
   select min(e.employee_id) filter (where e.is_active is false), bool_or(e.is_active is not false) into owner, is_active
-    from (select e.employee_id, e.is_active from public.employees e
+    from (select e.employee_id, e.is_active, e.auth_user_id from public.employees e
            where lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default" = known.email
              and known.email <> '' and known.email_confirmed and not known.is_anonymous
           union all
-          select e.employee_id, e.is_active from public.employees e
-           where e.employee_number::varchar::text = known.employee_number and not known.is_anonymous) as e;
+          select e.employee_id, e.is_active, e.auth_user_id from public.employees e
+           where e.employee_number::varchar::text = known.employee_number and not known.is_anonymous) as e
+   where e.auth_user_id is distinct from p_auth_user_id;
   if is_active then
     return null;
   end if;
@@ -75,11 +92,13 @@ begin
   return owner;
 end $$;
 
--- Returns the id of the employee whose state decides about an action: the employee who is linked to the auth user, or else the employee for
--- which the action was entered. Returns null if there is neither.
+-- Returns the id of the employee whose state decides about an action: the employee who is linked to the auth user, if no client wrote the
+-- link, or else the employee for which the action was entered. Returns null if there is neither.
 create or replace function public.auth_sync_employee_of_action_v1(p_auth_user_id uuid, p_employee_id bigint) returns bigint
 language sql stable security definer set search_path = '' as $$
-  select coalesce((select e.employee_id from public.employees e where e.auth_user_id = auth_sync_employee_of_action_v1.p_auth_user_id),
+  select coalesce((select e.employee_id from public.employees e
+                    where e.auth_user_id = auth_sync_employee_of_action_v1.p_auth_user_id
+                      and public.auth_sync_changed_by_v1(e.employee_id, e.auth_user_id, null) is null),
                   (select e.employee_id from public.employees e where e.employee_id = auth_sync_employee_of_action_v1.p_employee_id))
 $$;
 
