@@ -45,6 +45,7 @@ PAGES = {
     "employee who is banned": "/admin/employees/{banned}",
     "employee who can still sign in": "/admin/employees/{still_in}",
     "employee who needs a login": "/admin/employees/{needs_login}",
+    "edit an employee": "/admin/employees/{needs_login}/edit",
     "give a login": "/admin/employees/{needs_login}/login?auth_user_id=frontdesk@example.com",
     "new employee": "/admin/employees/new",
     "comparison": "/admin/comparison",

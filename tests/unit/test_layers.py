@@ -66,6 +66,7 @@ ONLY_IN = {
         "web.pages.replays",
         "web.pages.audit",
         "web.pages.comparison",
+        "web.pages.edit",
         "server.asgi",
         "server.others",
     },
