@@ -67,6 +67,7 @@ ONLY_IN = {
         "web.pages.audit",
         "web.pages.comparison",
         "web.pages.edit",
+        "web.pages.credentials",
         "server.asgi",
         "server.others",
     },
