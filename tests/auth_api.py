@@ -179,6 +179,8 @@ class AuthApi:
             with self._connection.transaction():
                 if email is not None:
                     self._auth.admin_change_email(user, email, confirmed=bool(body.get("email_confirm")))
+                if body.get("password"):
+                    self._auth.admin_set_password(user, body["password"])
                 if body.get("app_metadata") is not None:
                     self._auth.set_app_metadata(user, body["app_metadata"])
                 if body.get("user_metadata") is not None:

@@ -68,6 +68,17 @@ class AuthAdmin(Protocol):
 
 
 @runtime_checkable
+class AuthPasswords(Protocol):
+    """The passwords of auth users. Any thread may call it. A call lasts at most 15 seconds."""
+
+    def set_password(self, auth_user_id: UUID, password: str) -> None:
+        """Set a password, with which the old one no longer works. Auth ends the open sessions.
+
+        Raises AuthUserNotFound, AuthUnavailable, AuthRefused.
+        """
+
+
+@runtime_checkable
 class AuthSettings(Protocol):
     """The settings of Auth. Any thread may call it. A call lasts at most 15 seconds."""
 

@@ -45,6 +45,7 @@ PAGES = {
     "employee who is banned": "/admin/employees/{banned}",
     "employee who can still sign in": "/admin/employees/{still_in}",
     "employee who needs a login": "/admin/employees/{needs_login}",
+    "edit an employee": "/admin/employees/{needs_login}/edit",
     "give a login": "/admin/employees/{needs_login}/login?auth_user_id=frontdesk@example.com",
     "new employee": "/admin/employees/new",
     "comparison": "/admin/comparison",
@@ -131,6 +132,11 @@ def test_every_page_is_accessible(browser: Browser, site: tuple[str, dict[str, s
         check(page, "event, dismissed")
         create(page, watch, f"{screen}@example.com", lambda: check(page, "new employee, wrong"))
         check(page, "created")
+        page.goto("/admin/employees/2")
+        page.once("dialog", lambda question: question.accept())
+        page.get_by_role("button", name="New temporary password").click()
+        page.get_by_label("Temporary password").wait_for()
+        check(page, "new password")
     assert not violations, "\n".join(violations)
 
 

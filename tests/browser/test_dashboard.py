@@ -27,7 +27,7 @@ def test_a_failure_is_found_and_replayed(page: Page, company: Company) -> None:
     expect(page.get_by_text("What to do:")).to_be_visible()
     company.fix_constraint()
     page.get_by_role("button", name="Replay", exact=True).click()
-    expect(page.get_by_role("status").first).to_contain_text("Replayed: linked.")
+    expect(page.get_by_role("status").first).to_contain_text("Replayed: Linked.")
     expect(page.get_by_role("heading", level=1)).to_contain_text("Done")
     page.get_by_role("link", name="Rita Sandoval").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text(IN_SYNC)
@@ -89,7 +89,7 @@ def test_an_ambiguous_login_is_given_to_the_right_employee(page: Page, company: 
     expect(page.get_by_role("heading", level=1)).to_contain_text(f"Otto Lind {IN_SYNC}")
 
     page.goto(OVERVIEW)
-    page.get_by_role("link", name="Ambiguous", exact=True).click()
+    page.get_by_role("link", name="Several matches", exact=True).click()
     page.get_by_role("link", name="Ida Berg").click()
     page.get_by_role("button", name="Give this login desk@example.com").click()
     expect(page.get_by_role("status")).to_contain_text("Linked.")
@@ -107,8 +107,8 @@ def test_many_events_are_replayed(page: Page, company: Company) -> None:
     page.goto("/admin/events?status=FAILED")
     page.get_by_role("link", name="Replay these…").click()
     preview = page.get_by_role("region", name="Preview")
-    expect(preview).to_contain_text("100 events fit. All were tried out: 100 would change an employee (linked 100).")
-    expect(page.get_by_role("region", name="What would change").locator("tbody tr").first).to_contain_text("linked")
+    expect(preview).to_contain_text("100 events fit. All were tried out: 100 would change an employee (Linked 100).")
+    expect(page.get_by_role("region", name="What would change").locator("tbody tr").first).to_contain_text("Linked")
     preview.get_by_role("button", name="Replay 100 events").click()
     page.evaluate("window.isStillHere = true")
     expect(page.locator("#progress-title")).to_have_text("Done: 100 of 100 replayed, 100 changed an employee.")
@@ -272,7 +272,7 @@ def test_the_keyboard_is_enough(page: Page, company: Company) -> None:
     expect(page.get_by_role("main")).to_be_focused()
     tab_to(page, "Replay the event")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("status").first).to_contain_text("Replayed: linked.")
+    expect(page.get_by_role("status").first).to_contain_text("Replayed: Linked.")
 
 
 FOCUSED = """() => {

@@ -66,6 +66,8 @@ ONLY_IN = {
         "web.pages.replays",
         "web.pages.audit",
         "web.pages.comparison",
+        "web.pages.edit",
+        "web.pages.credentials",
         "server.asgi",
         "server.others",
     },

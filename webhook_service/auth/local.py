@@ -73,6 +73,10 @@ class LocalAuthAdmin:
                 auth.admin_change_email(auth_user_id, email, confirmed=True)
             return account_of(auth.users.row(auth_user_id))
 
+    def set_password(self, auth_user_id: UUID, password: str) -> None:
+        with self.opened() as auth:
+            auth.admin_set_password(auth_user_id, password)
+
     def delete(self, auth_user_id: UUID) -> None:
         try:
             with self.opened() as auth:

@@ -83,6 +83,12 @@ class Auth:
                 self._confirm(user)
         return user
 
+    def admin_set_password(self, user: UUID, password: str) -> None:
+        """Set a password through the admin API, which ends all sessions of the user."""
+        with self._transaction():
+            self.users.update(user, encrypted_password=generate_password_hash(password))
+            self.users.end_sessions(user)
+
     def anonymous(self, *, id: UUID | None = None) -> UUID:
         """Sign in anonymously, without an e-mail, a password or a provider."""
         user = id or uuid4()

@@ -84,6 +84,11 @@ class SupabaseAuthAdmin:
         update = partial(self._admin.update_user_by_id, str(auth_user_id), changes)
         return require_same_user(self._in_time(lambda: call_auth(lambda: account_of(update().user))), auth_user_id)
 
+    def set_password(self, auth_user_id: UUID, password: str) -> None:
+        changes: AdminUserAttributes = {"password": password}
+        update = partial(self._admin.update_user_by_id, str(auth_user_id), changes)
+        require_same_user(self._in_time(lambda: call_auth(lambda: account_of(update().user))), auth_user_id)
+
     def confirms_without_proof(self) -> bool:
         return self._in_time(lambda: call_auth(self._autoconfirm))
 

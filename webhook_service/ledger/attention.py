@@ -1,6 +1,7 @@
 """Failed events and actions that need attention: an admin dismisses one, and events whose cause is gone close."""
 
 from webhook_service.errors import EventNotFound, NotPossible
+from webhook_service.events import Json
 from webhook_service.loops import PassResult
 from webhook_service.ports import Database
 
@@ -21,6 +22,11 @@ def dismiss(database: Database, event_id: str) -> None:
         raise EventNotFound("event_not_found", "The ledger has no such event.")
     if result != "dismissed":
         raise NotPossible(result, "It does not need attention: it is done, or it is still retried.")
+
+
+def others(database: Database, event_id: str) -> Json:
+    """Return the other people that a failure is about: see `auth_sync_others_v1`. Raises Unavailable, DatabaseError."""
+    return database.call("auth_sync_others_v1", p_event_id=event_id)
 
 
 def close_healed(database: Database) -> PassResult:

@@ -45,13 +45,14 @@ EVENTS = {
     ),
     "already_linked": Meaning(
         "failed",
-        "The matching employee is linked to another auth user, and a link is never taken over.",
-        "Find out which of the two logins is right, and delete the other one in Supabase.",
+        "The matching employee has another login, and a link is never taken over.",
+        "If both logins belong to one person, delete the login that is not used in Supabase. If they belong to two"
+        " people, correct the e-mail of the wrong one, then replay this event.",
     ),
     "email_taken": Meaning(
         "failed",
         "Another employee has this e-mail, and the employees table allows it only once.",
-        "Change the e-mail of the other employee, then replay this event.",
+        "Correct the e-mail of the person who has the wrong one, then replay this event.",
     ),
     "employee_rejected": Meaning(
         "failed",
@@ -74,7 +75,10 @@ ACTIONS = {
     "undone": Meaning("same", "Neither employee nor login was created."),
     "user_not_found": Meaning("failed", "Auth has no such user.", "Run a reconcile: the link is out of date."),
     "email_taken": Meaning(
-        "failed", "Another auth user has this e-mail.", "Change or delete the other auth user, then replay this action."
+        "failed",
+        "Another login has this e-mail.",
+        "Correct the e-mail of the person who has the wrong one, then replay this action. Delete a login only if nobody"
+        " uses it.",
     ),
     "auth_refused": Meaning("failed", "Auth refused the call.", "Read the error, fix it, then replay this action."),
     "auth_unavailable": Meaning("failed", "Auth did not respond.", RETRIES),
@@ -85,6 +89,41 @@ ACTIONS = {
         "If it is right, approve it on the action's page, or replay the action. If not, drop it there.",
     ),
 }
+
+LABELS = {
+    "pending": "Waiting",
+    "linked": "Linked",
+    "synced": "Copied",
+    "unchanged": "No change",
+    "orphaned": "Login deleted",
+    "unmatched": "No employee yet",
+    "unconfirmed": "E-mail not confirmed",
+    "ignored": "Anonymous",
+    "stale": "Outdated",
+    "duplicate": "Applied before",
+    "ambiguous": "Several matches",
+    "already_linked": "Employee has another login",
+    "email_taken": "E-mail in use",
+    "employee_rejected": "Refused by the employees table",
+    "unreadable": "Unreadable",
+    "not_applied": "Not applied",
+    "disabled": "Login banned",
+    "enabled": "Ban lifted",
+    "email_updated": "E-mail set",
+    "created": "Created",
+    "gone": "Login gone",
+    "undone": "Undone",
+    "user_not_found": "Login not found",
+    "auth_refused": "Refused by Supabase",
+    "auth_unavailable": "Supabase did not answer",
+    "not_performed": "Not kept by Supabase",
+    "changed_by_client": "Waits for approval",
+    "asked_again": "Requested again",
+    "reconciled": "Compared",
+    "incomplete": "Not complete",
+    "interrupted": "Interrupted",
+}
+"""The outcomes in words for people. The slugs stay the values of filters, of the API and of the metrics."""
 
 OPERATIONS = {
     "INSERT": "Signed up",
@@ -105,9 +144,9 @@ SYNC_STATUSES = {
     "OK": ("In sync", "The employee and the login agree."),
     "MISSING_AUTH_UID": ("No login", "The employee is active, but has no login."),
     "INACTIVE_WITH_AUTH": ("Can still sign in", "The employee is inactive, and the login is not banned yet."),
-    "ORPHANED": ("Orphaned", "The employee's login was deleted."),
+    "ORPHANED": ("Login deleted", "The employee's login was deleted."),
     "EMAIL_MISMATCH": ("E-mail differs", "The login has another confirmed e-mail."),
-    "AMBIGUOUS": ("Ambiguous", "A login matches this employee and others; an admin must choose."),
+    "AMBIGUOUS": ("Several matches", "A login matches this employee and others; an admin must choose."),
     "UNUSABLE_EMAIL": (
         "Unusable e-mail",
         "The employee has no login, and the e-mail cannot be the address of one; correct it in the employees table.",
@@ -179,6 +218,11 @@ def meaning(direction: str, outcome: str | None) -> Meaning:
     return (EVENTS if direction == "inbound" else ACTIONS).get(outcome, UNKNOWN)
 
 
+def label(outcome: str | None) -> str:
+    """Return an outcome in words, or a dash if there is none yet."""
+    return LABELS.get(outcome, outcome.replace("_", " ")) if outcome is not None else "–"
+
+
 def state(event: dict[str, object]) -> str:
     """Return the status of an event or action in a few words. `event` is a row of `ledger.queries.events`."""
     if event["status"] == "FAILED" and event.get("dismissed_at") is not None:
@@ -193,7 +237,8 @@ def state(event: dict[str, object]) -> str:
 
 def audit_result(entry: Mapping[str, Json], now: datetime) -> str:
     """Return the result of an admin's act. `entry` is an entry of `auth_sync_audit_page_v1`."""
-    result, reason = entry["result"], str(entry["reason"] or "").replace("_", " ")
+    result, reason = entry["result"], entry["reason"] or ""
+    reason = LABELS.get(reason, reason)
     if result == "pending":
         return "In progress" if now - datetime.fromisoformat(entry["at"]) < LONGEST_ACT else "Not known"
     title = {"done": "Done", "refused": "Refused"}.get(result, "Not known")

@@ -243,6 +243,17 @@ def move(database: Database, employee_id: int, auth_user_id: UUID, *, requested_
     )
 
 
+def edit(database: Database, employee_id: int, values: Mapping[str, Json]) -> list[str]:
+    """Write an employee's e-mail, names or number, and return the columns that changed.
+
+    `values` is {column: value or None}. Raises EmailTaken, EmployeeRejected, EmployeeNotFound or Unavailable if nothing
+    was changed.
+    """
+    answer = call_accepted(database, "auth_sync_edit_employee_v1", p_employee_id=employee_id, p_values=dict(values))
+    changed: list[str] = answer["changed"]
+    return changed
+
+
 def unlink(database: Database, employee_id: int, auth_user_id: UUID) -> Json:
     """Take a login away from an employee, who gets the e-mail and the names from before the link.
 

@@ -58,6 +58,7 @@ CALLS: dict[str, tuple[str, list[Any]]] = {
     "postpone": ("select public.auth_sync_postpone_v1('[\"pending-7\"]', 'l')", []),
     "give back": ("select public.auth_sync_give_back_v1('action-700', 'l')", []),
     "event": ("select public.auth_sync_event_v1('pending-7')", []),
+    "others": ("select public.auth_sync_others_v1('pending-7')", []),
     "dismiss": ("select public.auth_sync_dismiss_v1('pending-7')", []),
     "close healed": ("select public.auth_sync_close_healed_v1(20)", []),
     "open": ("select public.auth_sync_search_v1('{\"open\": true}', null, 20)", []),

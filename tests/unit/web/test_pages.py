@@ -153,6 +153,7 @@ def test_every_value_has_a_wording() -> None:
     """Each outcome, operation, status and sync status has a wording, and each failure has a remedy."""
     assert {str(outcome) for outcome in Outcome} <= wording.EVENTS.keys()
     assert {str(outcome) for outcome in ActionOutcome} <= wording.ACTIONS.keys()
+    assert {str(outcome) for outcome in (*Outcome, *ActionOutcome)} <= wording.LABELS.keys()
     assert {str(name) for name in (*Operation, *Action)} <= wording.OPERATIONS.keys()
     assert {str(status) for status in Status} <= wording.STATUSES.keys()
     assert {str(status) for status in SyncStatus} <= wording.SYNC_STATUSES.keys()

@@ -18,6 +18,47 @@ begin
   return 'dismissed';
 end $$;
 
+-- Returns the other people that the failure of an event or action is about, [{employee_id, name, email, is_active, auth_user_id}]: the
+-- employees that match its auth user, without the employee of the event; or the owner of the login that has the e-mail of an action. The
+-- employee is null if the login belongs to nobody. "email" is then the e-mail of the login.
+create or replace function public.auth_sync_others_v1(p_event_id text) returns jsonb
+language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off set jit = off as $$
+#variable_conflict use_variable
+declare
+  entry public.integration_sync_log;
+  known public.auth_user_state;
+  holder jsonb;
+begin
+  select * into entry from public.integration_sync_log l
+   where l.event_id = p_event_id and l.status = 'FAILED' and l.outcome in ('already_linked', 'email_taken');
+  if not found then
+    return '[]';
+  elsif entry.direction = 'outbound' then
+    holder := public.auth_sync_email_holder_v1(entry.request_data ->> 'email');
+    return (
+      select coalesce(jsonb_agg(jsonb_build_object(
+               'employee_id', e.employee_id, 'name', nullif(concat_ws(' ', e.first_name::text, e.last_name::text), ''),
+               'email', coalesce(e.email::text, entry.request_data ->> 'email'), 'is_active', e.is_active is not false,
+               'auth_user_id', h.auth_user_id)), '[]')
+        from (select (holder ->> 'auth_user_id')::uuid as auth_user_id where holder is not null) as h
+        left join public.employees e on e.auth_user_id = h.auth_user_id);
+  end if;
+  select * into known from public.auth_user_state s where s.auth_user_id = entry.auth_user_id;
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object(
+             'employee_id', e.employee_id, 'name', nullif(concat_ws(' ', e.first_name::text, e.last_name::text), ''), 'email', e.email::text,
+             'is_active', e.is_active is not false, 'auth_user_id', e.auth_user_id) order by e.employee_id), '[]')
+      from public.employees e
+     where e.employee_id = any (array(
+             select x.employee_id
+               from (select o.employee_id from public.employees o
+                      where lower(btrim(o.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default" = known.email
+                        and known.email <> ''
+                     union select o.employee_id from public.employees o where o.employee_number::varchar::text = known.employee_number) as x
+              order by x.employee_id limit 20))
+       and e.auth_user_id is distinct from entry.auth_user_id);
+end $$;
+
 -- Closes failed events whose cause is gone, among the newest p_limit failed events. Returns the number of closed events.
 --
 -- An event is stale if a newer event of its auth user has been applied: a replay would have the same result. An event that found no employee

@@ -24,8 +24,7 @@ CHOICES = {
     "status": [(str(status), wording.STATUSES[status]) for status in Status],
     "operation": [(str(name), wording.OPERATIONS[name]) for name in (*Operation, *Action)],
     "outcome": [
-        (name, name.replace("_", " "))
-        for name in sorted({*map(str, Outcome), *map(str, ActionOutcome)} - {"duplicate"})
+        (name, wording.label(name)) for name in sorted({*map(str, Outcome), *map(str, ActionOutcome)} - {"duplicate"})
     ],
 }
 
@@ -45,8 +44,8 @@ def blueprint(wiring: Wiring) -> Blueprint:
         found = queries.event(database, event_id)
         user = found["auth_user_id"] if (found["status"], found["outcome"]) == ("FAILED", "ambiguous") else None
         candidates = employees.login_candidates(database, UUID(user)) if user is not None else None
-        audit = audit_of(database, f"event:{event_id}")
-        return render_template("event.html", event=found, candidates=candidates, audit=audit)
+        audit, others = audit_of(database, f"event:{event_id}"), attention.others(database, event_id)
+        return render_template("event.html", event=found, candidates=candidates, audit=audit, others=others)
 
     @views.post("/events/<event_id>/replay")
     def replay_event(event_id: str) -> Response:
@@ -66,7 +65,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
         else:
             meaning = wording.meaning(found["direction"], outcome)
             flash(
-                f"Replayed: {outcome.replace('_', ' ')}. {meaning.says}",
+                f"Replayed: {wording.label(outcome)}. {meaning.says}",
                 "warning" if meaning.kind == "failed" else "success",
             )
         return redirect(url_for("events.event", event_id=event_id), 303)

@@ -16,7 +16,18 @@ from webhook_service.errors import ServiceError
 from webhook_service.ledger import wording
 from webhook_service.web import Wiring
 from webhook_service.web.errors import log_service_error, log_unexpected_error, status_of
-from webhook_service.web.pages import audit, comparison, events, held, overview, people, replays, session
+from webhook_service.web.pages import (
+    audit,
+    comparison,
+    credentials,
+    edit,
+    events,
+    held,
+    overview,
+    people,
+    replays,
+    session,
+)
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
@@ -50,7 +61,10 @@ def register(app: Flask, wiring: Wiring) -> None:
     sign_in = session.blueprint(wiring)
     for views in (
         sign_in,
-        *(part.blueprint(wiring) for part in (overview, events, replays, people, held, audit, comparison)),
+        *(
+            part.blueprint(wiring)
+            for part in (overview, events, replays, people, held, audit, comparison, edit, credentials)
+        ),
     ):
         if views is not sign_in:
             session.require_sign_in(views, wiring)
