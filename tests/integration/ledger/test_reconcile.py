@@ -162,6 +162,7 @@ def test_the_run_is_in_the_ledger(world: World) -> None:
         {"requested_by": "test"},
     )
     did = {"users": 1, "passes": 2, "differences": {"unknown": 1}, "outcomes": {"linked": 1}, "left": 0}
+    assert [found["kind"] for found in kept["changes"].pop("shown")] == ["unknown"]
     assert kept["changes"] == did
 
 
