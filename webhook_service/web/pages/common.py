@@ -9,12 +9,13 @@ from flask import g, request
 from marshmallow import EXCLUDE, ValidationError
 
 from webhook_service.events import Json
-from webhook_service.ledger import audit
+from webhook_service.ledger import audit, wording
 from webhook_service.ledger.queries import Filter, filter_json
 from webhook_service.ports import Database
 from webhook_service.web import Wiring
 
 PAGE = 50
+LONGEST_PERSON = 200
 
 
 class Query(Filter):
@@ -33,6 +34,13 @@ def parse_filter(values: Mapping[str, str]) -> tuple[dict[str, Json], dict[str, 
     except ValidationError as error:
         good = error.valid_data if isinstance(error.valid_data, dict) else {}
         return filter_json(good), error.messages_dict
+
+
+def people_filter(values: Mapping[str, str]) -> tuple[dict[str, str], bool]:
+    """Return the filter of a list of employees, and whether its sync status is unknown."""
+    given = {name: values.get(name, "").strip() for name in ("sync_status", "person")}
+    filter = {name: text.replace("\0", "")[:LONGEST_PERSON] for name, text in given.items() if text}
+    return filter, filter.get("sync_status") not in (None, *wording.SYNC_STATUSES)
 
 
 def in_utc(text: str) -> str:

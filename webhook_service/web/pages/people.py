@@ -27,9 +27,8 @@ from webhook_service.outbound.refusals import NO_AUTH_ADMIN
 from webhook_service.web import Wiring
 from webhook_service.web.api.employees import NewEmployee, hire
 from webhook_service.web.api.events import loaded
-from webhook_service.web.pages.common import PAGE, attempt, audit_of, cursor
+from webhook_service.web.pages.common import PAGE, attempt, audit_of, cursor, people_filter
 
-LONGEST_PERSON = 200
 NOBODY: Json = {"employees": [], "next": None}
 """The result of a search with an unknown filter."""
 
@@ -42,11 +41,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
     @views.get("")
     def page() -> str:
-        filter = {
-            name: text.strip() for name in ("sync_status", "person") if (text := request.args.get(name, "")).strip()
-        }
-        filter = {name: text.replace("\0", "")[:LONGEST_PERSON] for name, text in filter.items()}
-        is_unknown = filter.get("sync_status") not in (None, *wording.SYNC_STATUSES)
+        filter, is_unknown = people_filter(request.args)
         found = NOBODY if is_unknown else employees.people(database, filter, after=cursor("after"), limit=PAGE)
         is_compared = not comparison.is_missing(comparison.current(database))
         standings = [standing(each, is_compared=is_compared) for each in found["employees"]]

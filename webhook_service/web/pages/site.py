@@ -22,6 +22,7 @@ from webhook_service.web.pages import (
     credentials,
     edit,
     events,
+    exports,
     held,
     overview,
     people,
@@ -63,7 +64,7 @@ def register(app: Flask, wiring: Wiring) -> None:
         sign_in,
         *(
             part.blueprint(wiring)
-            for part in (overview, events, replays, people, held, audit, comparison, edit, credentials)
+            for part in (overview, events, replays, people, held, audit, comparison, edit, credentials, exports)
         ),
     ):
         if views is not sign_in:
