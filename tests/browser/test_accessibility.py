@@ -44,6 +44,7 @@ PAGES = {
     "employee": "/admin/employees/1",
     "employee who is banned": "/admin/employees/{banned}",
     "employee who can still sign in": "/admin/employees/{still_in}",
+    "employee with a shared number": "/admin/employees/{same_number}",
     "employee who needs a login": "/admin/employees/{needs_login}",
     "edit an employee": "/admin/employees/{needs_login}/edit",
     "give a login": "/admin/employees/{needs_login}/login?auth_user_id=frontdesk@example.com",
@@ -83,6 +84,7 @@ def site(
         assert found is not None
         with company.before_installation():
             company.auth.sign_up("before@example.com")
+        company.change("Gustav Holm", "employee_number", "E-1040")  # Nadia Rahman has this number
         company.change("Amara Okafor", "is_active", False)  # no relay performs the ban
         company.database.call("auth_sync_note_auth_v1", p_error="auth_unreachable")
         begun = bulk_replay.begin(company.database, {"status": "SUCCESS"}, requested_by="Ada")
@@ -90,6 +92,7 @@ def site(
             "rejected": places["employee_rejected"],
             "needs_login": str(found["id"]),
             "still_in": "1",
+            "same_number": str(company.employee("Nadia Rahman")),
             "banned": str(company.employee("Hugo Marchand")),
             "replay": str(begun["id"]),
         }

@@ -97,3 +97,45 @@ def test_an_expired_ban_is_not_shown(site: Flask, connection: Connection, databa
     assert ", banned" not in browser.get("/admin/events/evt-1").text
     connection.execute("update auth_user_state set banned_until = now() + interval '1 hour'")
     assert ", banned" in browser.get(f"/admin/employees/{jane}").text
+
+
+HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+
+@pytest.mark.parametrize("path", ["/", "/nothing", "/admin/nothing", "/admin/employees/nothing"])
+def test_an_unknown_address_is_a_page_for_browsers(site: Flask, path: str) -> None:
+    """A browser gets a page with the way to the overview for an unknown address, and a program a problem document."""
+    browser = Browser(site)
+    answer = browser.get(path, headers=HTML)
+    assert (answer.status_code, answer.mimetype) == (404, "text/html")
+    assert "There is no such page." in answer.text
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'self'")
+    assert "/admin/auth-sync" in answer.text
+    answer = browser.get(path, headers={"Accept": "*/*"})
+    assert (answer.status_code, answer.mimetype) == (404, "application/problem+json")
+
+
+@pytest.mark.parametrize("path", ["/admin/api/nothing", "/webhook/nothing"])
+def test_an_unknown_address_of_programs_is_a_problem(site: Flask, path: str) -> None:
+    """An unknown address of the API is a problem document, whatever the request accepts."""
+    answer = Browser(site).get(path, headers=HTML)
+    assert (answer.status_code, answer.mimetype) == (404, "application/problem+json")
+
+
+def test_a_page_says_which_object_does_not_exist(site: Flask) -> None:
+    """The page of an object that does not exist says which kind of object it is."""
+    browser = signed_in(site)
+    assert "There is no such bulk replay." in browser.get("/admin/replays/99").text
+    assert "The ledger has no such event." in browser.get("/admin/events/nothing").text
+
+
+def test_a_shared_employee_number_is_warned_of(site: Flask, connection: Connection) -> None:
+    """The pages of employees with one number warn of it, with the other's name. Other pages do not."""
+    ann = hire(connection, "ann@example.com", first_name="Ann", last_name="Lee", employee_number="17")
+    bob = hire(connection, "bob@example.com", first_name="Bob", last_name="Fox", employee_number="17")
+    other = hire(connection, "eve@example.com", employee_number="18")
+    browser = signed_in(site)
+    warning = "has the same employee number"
+    assert f'<a href="/admin/employees/{bob}">Bob Fox</a> {warning}' in browser.get(f"/admin/employees/{ann}").text
+    assert f'<a href="/admin/employees/{ann}">Ann Lee</a> {warning}' in browser.get(f"/admin/employees/{bob}").text
+    assert warning not in browser.get(f"/admin/employees/{other}").text

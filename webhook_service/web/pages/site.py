@@ -8,6 +8,7 @@ from http import HTTPStatus
 from importlib.metadata import version
 
 from flask import Blueprint, Flask, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
 from flask_bootstrap import Bootstrap5
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wrappers import Response
@@ -15,7 +16,7 @@ from werkzeug.wrappers import Response
 from webhook_service.errors import ServiceError
 from webhook_service.ledger import wording
 from webhook_service.web import Wiring
-from webhook_service.web.errors import log_service_error, log_unexpected_error, status_of
+from webhook_service.web.errors import answer_to, log_service_error, log_unexpected_error, status_of
 from webhook_service.web.pages import (
     audit,
     comparison,
@@ -37,6 +38,10 @@ HEADERS = {
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+
+PROBLEM = "application/problem+json"
+FOR_PROGRAMS = ("/admin/api/", "/webhook/", "/metrics", "/healthz", "/readyz")
+"""The beginnings of paths that only programs request."""
 
 FORM_BYTES, FORM_FIELDS = 64 * 1024, 100
 """The maximum size and number of fields of a form."""
@@ -71,6 +76,16 @@ def register(app: Flask, wiring: Wiring) -> None:
             session.require_sign_in(views, wiring)
         explain_errors(views)
         app.register_blueprint(views)
+
+    @app.errorhandler(HTTPStatus.NOT_FOUND)
+    def not_found(error: HTTPException) -> ResponseReturnValue:
+        """Answer a browser with a page, and a program with a problem document."""
+        wants_page = request.accept_mimetypes.best_match([PROBLEM, "text/html"]) == "text/html"
+        if request.path.startswith(FOR_PROGRAMS) or not (wants_page or request.blueprint is not None):
+            return answer_to(error)[0]
+        session.clear_invalid_session()
+        detail = error.description if request.blueprint is not None else None
+        return *error_page(HTTPStatus.NOT_FOUND, detail or "There is no such page."), HEADERS
 
     limit_forms(app)
     secure(app)
