@@ -24,17 +24,24 @@ class Standing:
     can_ban: bool = False
 
 
-def standing(employee: Mapping[str, Json], *, is_compared: bool, action: Mapping[str, Json] | None = None) -> Standing:
+def standing(
+    employee: Mapping[str, Json],
+    *,
+    is_compared: bool,
+    action: Mapping[str, Json] | None = None,
+    auth_failure: str | None = None,
+) -> Standing:
     """Return the standing of a row of auth_sync_monitor.
 
     `is_compared` says whether auth users and employees were compared since the installation. `action` is the open ban
-    or lifted ban of the login (see `auth_sync_person_v1`), or None.
+    or lifted ban of the login (see `auth_sync_person_v1`), or None. `auth_failure` is the reason why Auth is
+    unavailable now, or None.
     """
     status, has_login = employee["sync_status"], employee["auth_user_id"] is not None
     if status == "INACTIVE_WITH_AUTH":
-        return still_in(employee, action)
+        return still_in(employee, action, auth_failure)
     if has_login and employee["banned_until"] is not None:
-        return banned(employee, action)
+        return banned(employee, action, auth_failure)
     if not is_compared and (not has_login or employee["auth_email"] is None) and status in ("OK", "MISSING_AUTH_UID"):
         says = "Employees and logins have not been compared yet, so a login of this employee may be unknown."
         return Standing("waiting", "Not compared yet", says)
@@ -44,7 +51,7 @@ def standing(employee: Mapping[str, Json], *, is_compared: bool, action: Mapping
     return Standing("done" if status == "OK" else "failed" if status in URGENT else "waiting", title, says)
 
 
-def still_in(employee: Mapping[str, Json], action: Mapping[str, Json] | None) -> Standing:
+def still_in(employee: Mapping[str, Json], action: Mapping[str, Json] | None, auth_failure: str | None) -> Standing:
     """Return the standing of an inactive employee whose login is not banned."""
     title, says, strong = SYNC_STATUSES["INACTIVE_WITH_AUTH"][0], "Deactivated, but ", "the login still works"
     if employee["ban_held_at"] is not None:
@@ -54,22 +61,25 @@ def still_in(employee: Mapping[str, Json], action: Mapping[str, Json] | None) ->
     if action["status"] == "FAILED" and action["next_attempt_at"] is None:
         why = ACTIONS[action["outcome"]].says if action["outcome"] in ACTIONS else "The ban failed."
         return Standing("failed", title, says, strong, f". {why} See the events below.", can_ban=True)
-    return Standing("waiting", title, says, strong, f": {waits_for(action)}.")
+    return Standing("waiting", title, says, strong, f": {waits_for(action, auth_failure)}.")
 
 
-def banned(employee: Mapping[str, Json], action: Mapping[str, Json] | None) -> Standing:
+def banned(employee: Mapping[str, Json], action: Mapping[str, Json] | None, auth_failure: str | None) -> Standing:
     """Return the standing of an employee whose login is banned."""
     if not employee["is_active"]:
         return Standing("same", "Deactivated", "The employee is inactive, and the login is banned.")
     if action is not None and action["operation"] == "enable_auth_user":
-        return Standing("waiting", "Banned", "Active, but ", "the login is still banned", f": {waits_for(action)}.")
+        return Standing(
+            "waiting", "Banned", "Active, but ", "the login is still banned", f": {waits_for(action, auth_failure)}."
+        )
     return Standing("waiting", "Banned", "Active, but ", "the login is banned", " by an admin in Supabase.")
 
 
-def waits_for(action: Mapping[str, Json]) -> str:
+def waits_for(action: Mapping[str, Json], auth_failure: str | None) -> str:
     """Say why an open action is not performed yet."""
-    if action["status"] == "PENDING":
-        return "the change is requested, and follows in a moment"
-    if action["outcome"] != "auth_unavailable":
+    if action["status"] == "FAILED" and action["outcome"] != "auth_unavailable":
         return "the change failed, and is retried"
-    return f"{AUTH_FAILURES.get(str(action['error_message']), NO_ANSWER)}; retrying"
+    failure = action["error_message"] if action["status"] == "FAILED" else auth_failure
+    if failure is None:
+        return "the change is requested, and follows in a moment"
+    return f"{AUTH_FAILURES.get(str(failure), NO_ANSWER)}; retrying"

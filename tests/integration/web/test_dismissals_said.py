@@ -72,7 +72,7 @@ def test_a_dismissal_without_auth_says_that_the_login_works(
     assert "In sync" not in text
     overview = browser.get("/admin/auth-sync").text
     assert "Supabase does not answer for" in overview
-    assert "1 change of logins waits" in overview
+    assert "1 login change waits" in overview
     assert "Nothing waits" not in overview
     assert "can still sign in" in overview
     assert "All in sync" not in overview
@@ -102,6 +102,9 @@ def test_a_refused_key_is_named(
     database = relay_of(app).database
     database.call("auth_sync_note_auth_v1", p_error="auth_key_refused")
     assert "Supabase refuses the key of this service for" in browser.get("/admin/auth-sync").text
+    connection.execute("update employees set is_active = false where employee_id = %s", [jane])
+    text = browser.get(f"/admin/employees/{jane}").text
+    assert f"{STILL}: Supabase refuses the key of this service; retrying." in text
     database.call("auth_sync_note_auth_v1", p_error=None)
     assert "It answers." in browser.get("/admin/auth-sync").text
 
@@ -113,7 +116,7 @@ def test_a_dismissal_without_an_auth_admin_says_so(site: Flask, jane: int) -> No
     browser.sends(f"/admin/employees/{jane}/active", is_active="false")
     text = browser.get(f"/admin/employees/{jane}").text
     assert f"{STILL}: the Auth Admin API is not configured." in text
-    assert "Not configured, so 1 change of logins will not be made." in browser.get("/admin/auth-sync").text
+    assert "Not configured, so 1 login change will not be made." in browser.get("/admin/auth-sync").text
 
 
 def test_a_banned_login_is_not_in_sync(

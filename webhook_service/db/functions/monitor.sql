@@ -179,8 +179,8 @@ $$;
 
 -- Returns one employee, or null: {"employee": as in auth_sync_monitor, "events": the newest 20, "candidates": the auth users that match the
 -- employee, if it has no login, "action": the newest open or failed ban or lifted ban of the login, {event_id, operation, status, outcome,
--- error_message, next_attempt_at}, or null, "same_number": the first other employees with the employee's number, [{employee_id, name}]}. A ban
--- that was performed is not open, although its sessions end again.
+-- error_message, next_attempt_at}, or null, "same_number": the first other employees with the employee's number, [{employee_id, name}],
+-- "auth_failure": why Auth is unavailable now, or null}. A ban that was performed is not open, although its sessions end again.
 create or replace function public.auth_sync_person_v1(p_employee_id bigint) returns jsonb
 language sql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off set jit = off as $$
   select jsonb_build_object(
@@ -195,6 +195,7 @@ language sql stable security definer set search_path = '' set plan_cache_mode = 
                 where a.auth_user_id = m.auth_user_id and a.status <> 'SUCCESS' and a.operation in ('disable_auth_user', 'enable_auth_user')
                   and not (a.status = 'PENDING' and a.changes ? 'sessions_end_again_at')
                 order by a.id desc limit 1),
+    'auth_failure', (select r.failure from public.auth_sync_rate r where r.failing_since is not null),
     'same_number', (
       select coalesce(jsonb_agg(jsonb_build_object('employee_id', o.employee_id, 'name', o.name) order by o.employee_id), '[]')
         from (select e.employee_id, nullif(concat_ws(' ', e.first_name::text, e.last_name::text), '') as name from public.employees e

@@ -117,7 +117,7 @@ def relay_check(seconds: float | None, failing: Sequence[Json] = ()) -> Check:
 
 def auth_check(auth: Json, *, has_auth: bool) -> Check:
     """Return the check of Supabase Auth, from the last calls of all processes."""
-    title, changes = "Supabase Auth", f"{counted(auth['waiting'], 'change')} of logins"
+    title, changes = "Supabase Auth", counted(auth["waiting"], "login change")
     links = ((OPEN_ACTIONS, "Show what waits"),) if auth["waiting"] else ()
     if not has_auth and auth["waiting"]:
         return Check("warning", title, f"Not configured, so {changes} will not be made.", links)
@@ -140,7 +140,7 @@ def backlog_check(oldest: float | None, events: int, auth: Json, longest_wait: f
     if not events and not actions:
         return Check("good", "Waiting", "Nothing waits.")
     parts = [counted(events, "event")] if events else []
-    parts += [f"{counted(actions, 'change')} of logins"] if actions else []
+    parts += [counted(actions, "login change")] if actions else []
     age = max(oldest or 0, auth["waiting_seconds"] or 0)
     is_amber = age > longest_wait or (actions and auth["failing_seconds"] is not None)
     level = "bad" if (oldest or 0) > longest_wait else "warning" if is_amber else "good"
@@ -179,7 +179,7 @@ def comparison_checks(compared: Json) -> list[Check]:
 
 def drift_check(problems: Json, compared: Json) -> Check:
     if still_in := problems["INACTIVE_WITH_AUTH"]:
-        says = f"{still_in:,} no longer work here, and can still sign in: their logins are not banned yet."
+        says = f"{counted(still_in, 'former employee')} can still sign in: not banned yet."
         return Check("bad", "People", says, ((people_with("INACTIVE_WITH_AUTH"), "Show"),))
     names = [name for name in ("ORPHANED", "EMAIL_MISMATCH", "AMBIGUOUS", "UNUSABLE_EMAIL") if problems[name]]
     if names:

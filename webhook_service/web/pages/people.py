@@ -60,7 +60,9 @@ def blueprint(wiring: Wiring) -> Blueprint:
     def person(employee_id: int) -> str:
         shown = found(employee_id)
         is_compared = not comparison.is_missing(comparison.current(database))
-        now = standing(shown["employee"], is_compared=is_compared, action=shown["action"])
+        now = standing(
+            shown["employee"], is_compared=is_compared, action=shown["action"], auth_failure=shown["auth_failure"]
+        )
         audit = audit_of(database, f"employee:{employee_id}")
         return render_template("employee.html", **shown, audit=audit, standing=now, is_compared=is_compared)
 
