@@ -61,6 +61,7 @@ ONLY_IN = {
         "web.pages.common",
         "web.pages.overview",
         "web.pages.events",
+        "web.pages.exports",
         "web.pages.people",
         "web.pages.held",
         "web.pages.replays",
