@@ -56,7 +56,8 @@ class Steps:
 class SteppedDatabase(CalledSoon):
     """A database whose steps are named after the functions without prefix and suffix, such as intend, hire and settle.
 
-    The check of the limit for the admin key and the entry in the audit, which come before the first step, are no steps.
+    The check of the limit for the admin key and the entry in the audit, before the first step, and the result in the
+    audit, after the last one, are no steps.
     """
 
     database: Database
@@ -64,7 +65,7 @@ class SteppedDatabase(CalledSoon):
 
     def call(self, function: str, **params: Json) -> Json:
         name = function.removeprefix("auth_sync_").removesuffix("_v1")
-        if name in ("sign_in_wait", "audit"):
+        if name in ("sign_in_wait", "audit", "audit_result"):
             return self.database.call(function, **params)
         return self.steps.around(name, lambda: self.database.call(function, **params))
 

@@ -7,6 +7,7 @@ import pytest
 from werkzeug.security import generate_password_hash
 
 from tests.integration.auth_actions import BAN_END
+from tests.integration.captured import relay_all
 from tests.integration.migrating import execute
 from tests.integration.performing import JANE, Company, company
 from tests.integration.requested_actions import DISABLE, ENABLE, end_sessions_again, outcomes
@@ -137,3 +138,14 @@ def test_without_a_table_of_sessions_the_ban_is_a_success_at_once(database_url: 
     hr.accounts.run_once("relay")
     execute(database_url, "alter table auth.hidden rename to sessions")
     assert hr.action["status"] == "SUCCESS"
+
+
+def test_a_ban_that_is_lifted_before_the_sessions_end_again_is_set_again(hr: Company) -> None:
+    """An admin of Auth who lifts the ban within the twelve seconds does not leave the login usable."""
+    hr.write("is_active = false")
+    hr.accounts.run_once("relay")
+    assert (hr.action["status"], hr.is_banned) == ("PENDING", True)
+    hr.auth.unban(hr.user)
+    relay_all(hr.database)
+    hr.accounts.run_once("relay")
+    assert hr.is_banned

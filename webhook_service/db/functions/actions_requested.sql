@@ -83,6 +83,7 @@ begin
       where a.auth_user_id = p_auth_user_id and a.status <> 'SUCCESS' and a.direction = 'outbound'
         and (w.operation = 'update_auth_email') = (a.operation = 'update_auth_email')
         and a.operation <> 'create_auth_user'
+        and not (a.status = 'PENDING' and a.changes ? 'sessions_end_again_at')  -- this ban was performed, and may have been lifted since
         and (a.next_attempt_at is not null or a.request_data -> 'email' is not distinct from w.data -> 'email'));
   if actions is not null then
     perform public.auth_sync_enter_actions_v1(actions, p_via);

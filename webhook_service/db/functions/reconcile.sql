@@ -5,7 +5,8 @@
 create or replace function public.auth_sync_is_asked_v1(p_auth_user_id uuid) returns boolean
 language sql stable set search_path = '' as $$
   select exists (select from public.integration_sync_log a
-                  where a.auth_user_id = p_auth_user_id and a.status <> 'SUCCESS' and a.direction = 'outbound' and a.operation <> 'create_auth_user')
+                  where a.auth_user_id = p_auth_user_id and a.status <> 'SUCCESS' and a.direction = 'outbound' and a.operation <> 'create_auth_user'
+                    and not (a.status = 'PENDING' and a.changes ? 'sessions_end_again_at'))  -- this ban was performed
       or exists (select from public.auth_sync_held_actions h
                   where h.auth_user_id = p_auth_user_id
                     and not exists (select from public.employees e where e.auth_user_id = h.auth_user_id and e.is_active is not false offset 0) offset 0)
