@@ -24,8 +24,6 @@ MAX_PAGE = 200
 MAX_REPLAYS = 1000
 REQUESTED_BY_PATTERN = r"^[\w .@+-]{0,100}$"
 REQUESTED_BY = validate.Regexp(r"[\w .@+-]{0,100}\Z")
-
-
 REASON_PATTERN = r"^[^\u0000]{1,200}$"
 REASON = validate.Regexp(r"[^\0]{1,200}\Z")
 
