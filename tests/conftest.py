@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Callable, Iterator
 from functools import cache
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -86,23 +87,21 @@ def postgres() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def new_database(postgres: str) -> Callable[..., str]:
+def new_database(postgres: str) -> Iterator[Callable[..., str]]:
     """Make a database, empty or as a copy of `template`, and return its URL."""
-    count = 0
+    numbers = count(1)
+    with psycopg.connect(postgres, autocommit=True) as connection:
 
-    def create(template: str = "postgres") -> str:
-        nonlocal count
-        count += 1
-        name = f"test_{count}"
-        with psycopg.connect(postgres, autocommit=True) as connection:
+        def create(template: str = "postgres") -> str:
+            name = f"test_{next(numbers)}"
             connection.execute(
                 sql.SQL("create database {} template {} strategy file_copy").format(
                     sql.Identifier(name), sql.Identifier(template)
                 )  # a third of the work of writing all pages into the log
             )
-        return postgres.replace("/postgres?", f"/{name}?")
+            return postgres.replace("/postgres?", f"/{name}?")
 
-    return create
+        yield create
 
 
 @pytest.fixture(scope="session")

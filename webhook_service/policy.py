@@ -6,7 +6,7 @@ from enum import StrEnum
 
 NAME_COLUMNS = ("first_name", "last_name")
 """The columns of employees to which texts from raw_user_meta_data may be copied. A new column also needs a change of
-the SQL: see "Add a column" in docs/operating.md.
+the SQL: see "Add a column" in CONTRIBUTING.md.
 """
 
 

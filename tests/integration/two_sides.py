@@ -127,6 +127,8 @@ class Sides:
         self._fate = plan.dice("fate")
         self._lock = threading.RLock()
         self._is_quiet = True
+        self.runs_relays = False
+        """Whether relays run beside the changes, so that each change may fall between two calls of an action."""
 
     def begin(self) -> None:
         """Create employees who have logins. No call fails yet."""
@@ -167,7 +169,11 @@ class Sides:
     def change(self, *, alone: bool = True) -> None:
         with self._lock:
             hr_does = self.dice.random() < 0.5
-            changed = self.hr.change(self.accounts, alone=alone) if hr_does else self.auth.change(alone=alone)
+            changed = (
+                self.hr.change(self.accounts, alone=alone)
+                if hr_does
+                else self.auth.change(alone=alone and not self.runs_relays)
+            )
             self.tally.changes += changed
 
     def perform(self) -> int:

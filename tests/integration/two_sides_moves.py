@@ -46,6 +46,7 @@ def live_beside_relays(there: Sides, steps: int = STEPS) -> None:
     over = threading.Event()
     dead = ["dead"]
     relays = [threading.Thread(target=relay, args=[there, over, dead]) for _ in range(RELAYS)]
+    there.runs_relays = True
     with there.unsteady():
         for each in relays:
             each.start()
@@ -60,6 +61,7 @@ def live_beside_relays(there: Sides, steps: int = STEPS) -> None:
             over.set()
             for each in relays:
                 each.join()
+            there.runs_relays = False
 
 
 def relay(there: Sides, over: threading.Event, dead: list[str]) -> None:

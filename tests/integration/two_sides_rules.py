@@ -40,19 +40,12 @@ A `stale_email` occurs if an employee has an e-mail that Auth cannot have, becau
 """
 
 
-def violations(url: str, plan: Plan, live: Callable[[Sides], None] = live, *, is_reconciled: bool = False) -> list[str]:
-    """Run the plan until nothing is due, and describe the rules that do not hold.
-
-    With `is_reconciled`, the nightly run of reconcile comes before the rules. It finds a known gap: the ban of a login
-    that no employee has is missing if an active employee had its e-mail at the dismissal, and has another one since.
-    """
+def violations(url: str, plan: Plan, live: Callable[[Sides], None] = live) -> list[str]:
+    """Run the plan until nothing is due, and describe the rules that do not hold."""
     with sides(url, plan) as there:
         there.begin()
         live(there)
         there.rest()
-        if is_reconciled:
-            reconcile(there.database, there.policy, requested_by="relay", dry_run=False)
-            there.rest()
         wrong = [*broken(there.connection, plan.owner), *disproportionate(there)]
         rows, calls = there.rows(), there.server.count()
         there.rest()

@@ -9,6 +9,7 @@ from webhook_service.errors import NotPossible
 from webhook_service.events import Json
 from webhook_service.ledger import plan
 from webhook_service.ledger.plan import MAX_SHOWN, Plan
+from webhook_service.policy import NAME_COLUMNS
 
 Item = Mapping[str, Json]
 
@@ -18,7 +19,7 @@ def changed(item: Item) -> str:
     texts = [
         f'{column} "{change["from"] or ""}" -> "{change["to"] or ""}"'
         for column, change in sorted(item["changes"].items())
-        if column in ("email", "first_name", "last_name")
+        if column in ("email", *NAME_COLUMNS)
     ]
     return f"employee {item['employee_id']}: {', '.join(texts)}"
 

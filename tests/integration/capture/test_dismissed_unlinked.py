@@ -185,6 +185,100 @@ def test_a_login_that_another_employee_may_own_waits_for_an_admin(
     assert requested(connection) == {(DISABLE, jane[1]), (DISABLE, twin)}
 
 
+NO_LONGER_THEIRS = {
+    "another e-mail": "update employees set email = 'joan@example.com'",
+    "no e-mail": "update employees set email = null",
+    "inactive": "update employees set is_active = false",
+    "inactive with another e-mail": "update employees set is_active = false, email = 'joan@example.com'",
+    "deleted": "delete from employees",
+}
+
+
+@pytest.mark.parametrize("change", NO_LONGER_THEIRS)
+def test_a_login_that_another_employee_no_longer_may_own_is_disabled(
+    database_url: str, connection: Connection, database: Database, jane: tuple[int, UUID], change: str
+) -> None:
+    """The ban that an active employee with the login's e-mail has held up is set when this employee no longer has it."""
+    write(connection, "auth_user_id = null")
+    hire(connection, JANE, auth_user_id=uuid4())
+    connection.execute("delete from employees where employee_id = %s", [jane[0]])
+    accounts = accounts_of(database_url, database)
+    run_until_idle(accounts, database)
+    assert banned(connection) == set()
+    connection.execute(NO_LONGER_THEIRS[change].encode())
+    run_until_idle(accounts, database)
+    assert banned(connection) == {jane[1]}
+
+
+def test_a_login_with_the_number_of_an_active_employee_is_disabled_when_the_number_is_free(
+    database_url: str, connection: Connection, database: Database, auth: Auth, jane: tuple[int, UUID]
+) -> None:
+    """A number decides like an e-mail: a login with it is banned when the last active employee has given it up."""
+    other = hire(connection, "joan@example.com", auth_user_id=uuid4(), employee_number="E-7")
+    write(connection, "employee_number = 'E-7'")
+    twin = sso_login(database, auth, "twin@example.com")
+    auth.set_app_metadata(twin, {"employee_number": "E-7"})
+    relay_all(database)
+    write(connection, "is_active = false")
+    accounts = accounts_of(database_url, database)
+    run_until_idle(accounts, database)
+    assert banned(connection) == {jane[1]}
+    connection.execute("update employees set employee_number = 'E-8' where employee_id = %s", [other])
+    run_until_idle(accounts, database)
+    assert banned(connection) == {jane[1], twin}
+
+
+def test_a_login_is_disabled_when_a_dismissed_employee_gets_its_e_mail(
+    database_url: str, connection: Connection, database: Database, auth: Auth, jane: tuple[int, UUID]
+) -> None:
+    """A login that nobody has is banned when its e-mail becomes that of an inactive employee."""
+    stranger = sso_login(database, auth, "stranger@example.com")
+    write(connection, "is_active = false")
+    write(connection, "email = 'stranger@example.com'")
+    run_until_idle(accounts_of(database_url, database), database)
+    assert banned(connection) == {jane[1], stranger}
+
+
+def test_a_login_that_fits_two_inactive_employees_is_disabled(
+    database_url: str, connection: Connection, database: Database, auth: Auth
+) -> None:
+    """A login that cannot be linked, because two inactive employees have its e-mail, is banned after their import."""
+    user = sso_login(database, auth)
+    connection.execute("insert into employees (email, is_active) values (%s, false), (%s, false)", [JANE, JANE])
+    connection.execute("update auth_sync_hires set seen_at = now() - interval '1 minute'")
+    relay_all(database)
+    run_until_idle(accounts_of(database_url, database), database)
+    assert banned(connection) == {user}
+
+
+def test_an_open_lift_does_not_hide_the_ban_that_an_event_requires(
+    database_url: str, connection: Connection, database: Database, auth: Auth, jane: tuple[int, UUID]
+) -> None:
+    """If the newest open action lifts a ban, an event enters the ban again, even if an older ban is open."""
+    write(connection, "is_active = false")
+    write(connection, "is_active = true")
+    with nothing_linked(connection):
+        write(connection, "is_active = false")
+    auth.update_metadata(jane[1], {"first_name": "Janet"})
+    relay_all(database)
+    assert [action["operation"] for action in actions(connection)] == [DISABLE, ENABLE, DISABLE]
+
+
+def test_an_activation_does_not_lift_the_ban_of_a_former_colleague(
+    database_url: str, connection: Connection, database: Database, auth: Auth, jane: tuple[int, UUID]
+) -> None:
+    """An employee who gets a deleted colleague's e-mail and is activated does not get the ban of this login lifted."""
+    _, joan = linked(connection, database, auth, "joan@example.com")
+    connection.execute("delete from employees where employee_id = %s", [jane[0]])
+    accounts = accounts_of(database_url, database)
+    run_until_idle(accounts, database)
+    connection.execute("update employees set is_active = false")
+    run_until_idle(accounts, database)
+    connection.execute("update employees set is_active = true, email = %s", [JANE])
+    run_until_idle(accounts, database)
+    assert banned(connection) == {jane[1]}
+
+
 @pytest.mark.parametrize("decide", [held.release, held.discard])
 @pytest.mark.parametrize("decided", held.Reason)
 def test_a_decision_is_about_the_bans_of_one_reason(

@@ -9,6 +9,7 @@ from tests.employees import Connection, employee, hire
 from webhook_service.events import AuthEvent, AuthUser, Operation
 from webhook_service.inbound.handlers import decide
 from webhook_service.inbound.processing import process_batch
+from webhook_service.outbound.logins import choose, unlink
 from webhook_service.policy import NAME_COLUMNS, Policy
 from webhook_service.ports import Database
 
@@ -65,3 +66,27 @@ def test_an_employee_hired_later_gets_each_column(database: Database, connection
     assert apply(database, 1, names={column: "One"}) == "unmatched"
     hired = hire(connection, EMAIL)
     assert (employee(connection, hired)["auth_user_id"], employee(connection, hired)[column]) == (JANE, "One")
+
+
+@pytest.mark.parametrize("column", NAME_COLUMNS)
+def test_a_refused_value_is_left_out(database: Database, connection: Connection, column: str) -> None:
+    """If `employees` refuses the value of one column, the other columns are copied without it."""
+    connection.execute(f"alter table employees add check ({column} <> 'Refused') not valid".encode())  # noqa: S608
+    hired = hire(connection, EMAIL, **{column: "Before"})
+    values = {name: "Refused" if name == column else "One" for name in NAME_COLUMNS}
+    assert apply(database, 1, names=values) == "linked"
+    found = employee(connection, hired)
+    assert {name: found[name] for name in NAME_COLUMNS} == values | {column: "Before"}
+
+
+@pytest.mark.parametrize("column", NAME_COLUMNS)
+def test_an_unlink_restores_each_column(database: Database, connection: Connection, column: str) -> None:
+    """An admin who takes a login away gives the employee the value from before the link."""
+    hired = hire(connection, "desk@example.com", **{column: "Before"})
+    hire(connection, "desk@example.com")
+    assert apply(database, 1, email="desk@example.com") == "ambiguous"
+    choose(database, hired, JANE, requested_by="admin")
+    assert apply(database, 2, email="desk@example.com", names={column: "One"}) == "synced"
+    assert employee(connection, hired)[column] == "One"
+    unlink(database, hired, JANE)
+    assert employee(connection, hired)[column] == "Before"

@@ -12,7 +12,7 @@ from webhook_service.policy import EmailOwner
 pytestmark = pytest.mark.campaign
 
 SEEDS = [*range(1, 9), None, None]
-"""Each seed gives one sequence of changes. None stands for a random seed in each run, after which reconcile runs."""
+"""Each seed gives one sequence of changes. None stands for a random seed in each run."""
 
 
 @pytest.mark.parametrize("number", range(len(SEEDS)))
@@ -21,7 +21,7 @@ def test_both_sides_agree_in_the_end(database_url: str, owner: EmailOwner, numbe
     """Both sides agree by the rules in two_sides_rules.sql after random changes, failures, crashes and duplicates."""
     seed = SEEDS[number] or random.SystemRandom().randrange(1_000_000)
     put_witnesses(database_url)
-    wrong = violations(database_url, Plan(seed, owner), is_reconciled=SEEDS[number] is None)
+    wrong = violations(database_url, Plan(seed, owner))
     assert wrong == [], f"seed {seed}\n" + "\n".join(wrong)
 
 
@@ -31,5 +31,5 @@ def test_both_sides_agree_with_relays_that_run_all_the_time(database_url: str, o
     """Both sides agree after two relays, webhooks and changes have run concurrently."""
     seed = random.SystemRandom().randrange(1_000_000)
     put_witnesses(database_url)
-    wrong = violations(database_url, Plan(seed, owner), live_beside_relays, is_reconciled=True)
+    wrong = violations(database_url, Plan(seed, owner), live_beside_relays)
     assert wrong == [], f"seed {seed}\n" + "\n".join(wrong)

@@ -1,6 +1,7 @@
 """If Auth fails, an action succeeds, is retried or needs attention, depending on the error."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import httpx
@@ -77,6 +78,20 @@ def test_a_new_e_mail_whose_response_was_lost_is_not_sent_again(hr: Company, fau
     hr.write(f"email = '{HR}'")
     assert hr.accounts.run_once("relay").outcomes == {"email_updated": 1}
     assert (hr.emails, hr.server.count("PUT")) == ((HR, HR), 1)
+
+
+@each_fault
+def test_a_late_event_does_not_undo_a_new_e_mail_whose_response_was_lost(hr: Company, fault: Fault) -> None:
+    """An event from before an e-mail change, which is applied after it, leaves the new e-mail on both sides."""
+    hr.auth.ban(hr.user, datetime.now(UTC) + timedelta(hours=1))
+    hr.write(f"email = '{HR}'")
+    hr.server.after = lambda call: hr.server.fail_next(fault, method="GET") if call.method == "PUT" else None
+    hr.accounts.run_once("relay")
+    assert state(hr)[0] == "FAILED"
+    hr.pass_time()
+    assert hr.accounts.run_once("relay").outcomes == {"unchanged": 1}
+    hr.rest()
+    assert hr.emails == (HR, HR)
 
 
 @each_fault

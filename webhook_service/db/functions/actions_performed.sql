@@ -1,4 +1,4 @@
--- These functions claim and settle the actions of the ledger.
+-- Relays claim and settle the actions of the ledger with these functions.
 -- A relay that claims an action gets the current employee, reads the auth user from Auth, and makes the call that is still needed
 -- (webhook_service/outbound/actions.py), outside of any transaction.
 
@@ -174,9 +174,9 @@ end $$;
 -- Settles an action whose lease is still p_lease. Returns whether the action was settled. With p_error the action has failed, and p_retry
 -- says whether it is retried. Without p_error, the auth user's state records whether this service has banned the user.
 --
--- A ban that has ended sessions is not done: the action stays PENDING until the sessions have ended again, twelve seconds later. Auth checks
--- the ban, then hashes the password, then inserts the session, so a sign-in that was under way during the ban leaves a session. Auth ends each
--- request after ten seconds.
+-- A ban that has ended sessions is not done: the action stays PENDING until the sessions have ended again, twelve seconds later. Auth
+-- checks the ban, then hashes the password, then inserts the session, so a sign-in that was under way during the ban leaves a session. Auth
+-- ends each request after ten seconds.
 create or replace function public.auth_sync_settle_v1(
   p_event_id text, p_lease text, p_outcome text, p_error text default null, p_retry boolean default false, p_changes jsonb default '{}'
 ) returns boolean
@@ -257,9 +257,9 @@ exception when insufficient_privilege then
   return null;
 end $$;
 
--- Ends the sessions of banned auth users again, and settles their actions, for up to p_limit actions that are due at p_now. Returns the number
--- of settled actions. A claim of actions calls it. It makes no call to Auth and takes no token, so a bulk of bans is not slower. If the
--- sessions are locked, nothing is settled, and a relay performs the actions.
+-- Ends the sessions of banned auth users again, and settles their actions, for up to p_limit actions that are due at p_now. Returns the
+-- number of settled actions. A claim of actions calls it. It makes no call to Auth and takes no token, so a bulk of bans is not slower. If
+-- the sessions are locked, nothing is settled, and a relay performs the actions.
 create or replace function public.auth_sync_end_again_v1(p_now timestamptz, p_limit integer) returns bigint
 language plpgsql security definer set search_path = '' set lock_timeout = '500ms' set enable_seqscan = off set jit = off as $$
 #variable_conflict use_variable

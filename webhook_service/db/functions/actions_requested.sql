@@ -1,11 +1,11 @@
 -- Enters the actions that a change of employees requires in Auth into the ledger.
 -- An action is a signal, not a command: the relay that claims it (actions_performed.sql) makes the call that is still needed then. Two
 -- functions find the required actions: the trigger on employees (auth_sync_employees_request_actions_v1), and
--- auth_sync_requested_actions_v1, which an event calls to find differences between Auth and the employee. A change of a condition must be
+-- auth_sync_needed_actions_v1, which an event calls to find differences between Auth and the employee. A change of a condition must be
 -- made in both.
 
 -- Returns whether an auth user is banned for more than 50 years. A shorter ban could end while the employee is still inactive.
-create or replace function public.auth_sync_is_banned_v1(p_banned_until timestamptz) returns boolean
+create or replace function public.auth_sync_is_banned_permanently_v1(p_banned_until timestamptz) returns boolean
 language sql stable set search_path = '' as $$
   select coalesce(p_banned_until > now() + interval '50 years', false)
 $$;
@@ -28,8 +28,9 @@ $$;
 
 -- Enters actions: [{operation, auth_user_id, employee_id, data}]. They are bulk if the transaction has entered more than twenty actions,
 -- including these. Bans of an unusual share of the company are held instead (held_actions.sql), unless an admin has confirmed them: then
--- p_via is admin, or the transaction has the flag confirmed=admin or confirmed=reconcile. After a transaction has held bans, its further bans are held too. A held
--- ban is dropped if its auth user gets a newer action. Actions that follow from a client's change wait for an admin (client_changes.sql).
+-- p_via is admin, or the transaction has the flag confirmed=admin or confirmed=reconcile. After a transaction has held bans, its further
+-- bans are held too. A held ban is dropped if its auth user gets a newer action. Actions that follow from a client's change wait for an
+-- admin (client_changes.sql).
 create or replace function public.auth_sync_enter_actions_v1(p_actions jsonb, p_via text) returns void
 language plpgsql security definer set search_path = '' as $$
 #variable_conflict use_variable
@@ -65,6 +66,18 @@ begin
     from jsonb_to_recordset(p_actions) as w (operation text, auth_user_id uuid, employee_id bigint, data jsonb);
 end $$;
 
+-- Returns whether the newest open action of its kind (a ban, or an e-mail) is this one. A newer action replaces those before it, so an open
+-- ban does not count if its lift was requested since.
+create or replace function public.auth_sync_is_requested_v1(p_auth_user_id uuid, p_operation text, p_data jsonb) returns boolean
+language sql stable security definer set search_path = '' as $$
+  select coalesce((
+    select (array_agg(a.operation order by a.id desc))[1] = p_operation from public.integration_sync_log a
+     where a.auth_user_id = p_auth_user_id and a.status <> 'SUCCESS' and a.direction = 'outbound'
+       and (p_operation = 'update_auth_email') = (a.operation = 'update_auth_email') and a.operation <> 'create_auth_user'
+       and not (a.status = 'PENDING' and a.changes ? 'sessions_end_again_at')  -- this ban was performed, and may have been lifted since
+       and (a.next_attempt_at is not null or a.request_data -> 'email' is not distinct from p_data -> 'email')), false)
+$$;
+
 -- Enters the actions that an auth user still needs and that are not open. Each event calls this, so that a missed action is entered, and a
 -- change that was undone in Auth is made again.
 create or replace function public.auth_sync_request_actions_v1(p_auth_user_id uuid, p_columns jsonb, p_via text) returns void
@@ -75,16 +88,10 @@ declare
 begin
   select jsonb_agg(jsonb_build_object('operation', w.operation, 'auth_user_id', p_auth_user_id, 'employee_id', w.employee_id, 'data', w.data))
     into actions
-    from public.auth_sync_requested_actions_v1(p_auth_user_id, p_columns) as w
+    from public.auth_sync_needed_actions_v1(p_auth_user_id, p_columns) as w
    where not (w.operation = 'disable_auth_user'
               and exists (select from public.auth_sync_held_actions h where h.auth_user_id = p_auth_user_id offset 0))
-     and not exists (
-     select from public.integration_sync_log a
-      where a.auth_user_id = p_auth_user_id and a.status <> 'SUCCESS' and a.direction = 'outbound'
-        and (w.operation = 'update_auth_email') = (a.operation = 'update_auth_email')
-        and a.operation <> 'create_auth_user'
-        and not (a.status = 'PENDING' and a.changes ? 'sessions_end_again_at')  -- this ban was performed, and may have been lifted since
-        and (a.next_attempt_at is not null or a.request_data -> 'email' is not distinct from w.data -> 'email'));
+     and not public.auth_sync_is_requested_v1(p_auth_user_id, w.operation, w.data);
   if actions is not null then
     perform public.auth_sync_enter_actions_v1(actions, p_via);
   end if;
@@ -92,7 +99,7 @@ end $$;
 
 -- Returns the actions that an auth user needs according to its last known state, with the employee and the action's data. p_columns are the
 -- columns that Auth owns.
-create or replace function public.auth_sync_requested_actions_v1(p_auth_user_id uuid, p_columns jsonb)
+create or replace function public.auth_sync_needed_actions_v1(p_auth_user_id uuid, p_columns jsonb)
 returns table (operation text, employee_id bigint, data jsonb) language sql stable security definer set search_path = '' as $$
   with known as (
     select * from public.auth_user_state where auth_user_id = p_auth_user_id and deleted_at is null
@@ -101,19 +108,19 @@ returns table (operation text, employee_id bigint, data jsonb) language sql stab
     from known k
    cross join lateral (
      select e.employee_id, e.is_active from public.employees e where e.auth_user_id = k.auth_user_id offset 0) as e
-   where case when e.is_active is false then not public.auth_sync_is_banned_v1(k.banned_until)
-              else k.disabled_at is not null and public.auth_sync_is_banned_v1(k.banned_until) end
+   where case when e.is_active is false then not public.auth_sync_is_banned_permanently_v1(k.banned_until)
+              else k.disabled_at is not null and public.auth_sync_is_banned_permanently_v1(k.banned_until) end
   union all
   select 'disable_auth_user', o.employee_id, '{}'
     from known k
    cross join lateral (select public.auth_sync_dismissed_owner_v1(k.auth_user_id) as employee_id offset 0) as o
-   where o.employee_id is not null and not public.auth_sync_is_banned_v1(k.banned_until)
+   where o.employee_id is not null and not public.auth_sync_is_banned_permanently_v1(k.banned_until)
   union all
   select 'enable_auth_user', e.employee_id, '{}'
     from known k
    cross join lateral (
      select e.employee_id from public.employees e where e.employee_id = k.employee_id and e.is_active is not false offset 0) as e
-   where k.disabled_at is not null and public.auth_sync_is_banned_v1(k.banned_until)
+   where k.disabled_at is not null and public.auth_sync_is_banned_permanently_v1(k.banned_until)
      and not exists (select from public.employees e where e.auth_user_id = k.auth_user_id offset 0)
   union all
   select 'update_auth_email', e.employee_id, jsonb_build_object('email', public.auth_sync_normal_v1(e.email::text), 'was', k.email)
@@ -161,8 +168,8 @@ begin
     if not exists (
       select from after_rows n full join before_rows o on o.employee_id = n.employee_id
        where (n.employee_id = o.employee_id) is not true or (o.is_active is false) <> (n.is_active is false)
-          or coalesce(o.auth_user_id, n.auth_user_id) is not null
-             and (o.auth_user_id, o.email::text) is distinct from (n.auth_user_id, n.email::text)
+          or o.auth_user_id is distinct from n.auth_user_id or o.email::text is distinct from n.email::text
+          or o.employee_number::varchar::text is distinct from n.employee_number::varchar::text
     ) then
       return null;
     end if;
@@ -193,7 +200,7 @@ begin
         from (select p.people from people p where p.people is not null) as p
        cross join lateral public.auth_sync_unlinked_logins_v1(p.people) as u
         join requested r on r.employee_id = u.employee_id
-       where r.is_inactive or public.auth_sync_may_be_disabled_v1(u.auth_user_id)
+       where r.is_inactive or public.auth_sync_was_disabled_for_v1(u.auth_user_id, array[r.employee_id])
     )
     select (select jsonb_agg(jsonb_build_object('operation', a.operation, 'auth_user_id', a.auth_user_id, 'employee_id', a.employee_id))
               from (select r.operation, r.auth_user_id, r.employee_id from requested r
@@ -237,8 +244,7 @@ begin
                           b.is_active, b.email::text, b.employee_number::varchar::text as number from before_rows b) as o on o.place = n.place
        where coalesce(n.place = o.place, false)
          and (n.employee_id <> o.employee_id or (o.is_active is false) <> (n.is_active is false)
-              or coalesce(o.auth_user_id, n.auth_user_id) is not null
-                 and (o.auth_user_id, o.email) is distinct from (n.auth_user_id, n.email))
+              or (o.auth_user_id, o.email, o.number) is distinct from (n.auth_user_id, n.email, n.number))
     ), linked as materialized (
       select 'disable_auth_user' as operation, before_user as auth_user_id, employee_id
         from changed where before_user is not null and is_inactive and not was_inactive
@@ -261,11 +267,21 @@ begin
        cross join lateral public.auth_sync_unlinked_logins_v1(p.people) as u
         join changed c on c.employee_id = u.employee_id
        where u.auth_user_id not in (select l.auth_user_id from linked l)
-         and (c.is_inactive or public.auth_sync_may_be_disabled_v1(u.auth_user_id))
+         and (c.is_inactive or public.auth_sync_was_disabled_for_v1(u.auth_user_id, array[c.former_id, c.employee_id]))
+    ), keys as (
+      select jsonb_agg(jsonb_build_object('email', k.email, 'number', k.number)) as keys
+        from changed c
+       cross join lateral (values (c.is_inactive, c.email, c.number),
+                                  (not c.was_inactive, c.before_email, c.before_number)) as k (is_due, email, number)
+       where k.is_due and c.is_inactive = c.was_inactive and (c.before_email, c.before_number) is distinct from (c.email, c.number)
     ), requested as (
       select l.operation, l.auth_user_id, l.employee_id, null::jsonb as data from linked l
       union all
       select u.operation, u.auth_user_id, u.employee_id, null from unlinked u where u.is_certain or u.operation = 'enable_auth_user'
+      union all
+      select 'disable_auth_user', f.auth_user_id, f.employee_id, null
+        from (select k.keys from keys k where k.keys is not null) as k
+       cross join lateral public.auth_sync_dismissed_logins_v1(k.keys) as f
       union all
       select 'update_auth_email', c.auth_user_id, c.employee_id, jsonb_build_object('email', c.email, 'was', s.email)
         from changed c

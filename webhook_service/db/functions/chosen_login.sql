@@ -1,5 +1,5 @@
--- An admin gives an existing login to an employee: an unlinked login, or the login of a person who was hired again in a new row. Or an admin
--- takes a login away that belongs to another person.
+-- An admin gives an existing login to an employee, or takes a login away.
+-- The given login is unlinked, or belongs to a person who was hired again in a new row.
 
 -- Links an employee to the login that an admin chose. Returns {"employee_id", "auth_user_id", "event_id"}, or {"refused": reason}. The
 -- employee may be inactive. The trigger on employees then requests a ban of the login, as for every inactive employee who gets a login.
@@ -90,7 +90,7 @@ create or replace function public.auth_sync_values_before_v1(p_employee_id bigin
 language plpgsql stable security definer set search_path = '' set enable_seqscan = off set jit = off as $$
 #variable_conflict use_variable
 declare
-  present jsonb := (select jsonb_build_object('email', e.email, 'first_name', e.first_name, 'last_name', e.last_name)
+  present jsonb := (select to_jsonb(e) - array['auth_user_id', 'orphaned_at', 'orphaned_auth_user_id']
                       from public.employees e where e.employee_id = p_employee_id);
   before jsonb := present;
   linked_at timestamptz := (select max(l.completed_at) from public.integration_sync_log l
@@ -113,8 +113,8 @@ end $$;
 
 -- Takes a login away from an employee, and gives the employee the e-mail and the names from before the link. Returns {"employee_id",
 -- "auth_user_id", "restored": {column: value}}, or {"refused": reason}. p_auth_user_id is the login that the admin has seen. Refuses if the
--- login would be linked to the employee again, because only this employee matches it. An active employee is forgotten by the login. The login of
--- an inactive one stays banned.
+-- login would be linked to the employee again, because only this employee matches it. An active employee is forgotten by the login. The
+-- login of an inactive one stays banned.
 create or replace function public.auth_sync_unlink_v1(p_employee_id bigint, p_auth_user_id uuid) returns jsonb
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' set enable_seqscan = off as $$
 #variable_conflict use_variable

@@ -1,7 +1,6 @@
--- Changes of employees by clients: sessions whose role is one of the people who use the Data API (anon, authenticated, and the roles of
--- custom JWTs). A client that may write employees has not proven that an e-mail or a login is its own. So the triggers record which links
--- and e-mails a client wrote (auth_sync_client_changes), and an action that follows from one waits for an admin, with the outcome
--- changed_by_client.
+-- Changes of employees by clients: the roles of the Data API (anon, authenticated, and those of custom JWTs).
+-- A client that may write employees has not proven that an e-mail or a login is its own. So the triggers record which links and e-mails a
+-- client wrote (auth_sync_client_changes), and an action that follows from one waits for an admin, with the outcome changed_by_client.
 
 -- Returns the client's role if this session is a client's, or null. PostgREST logs in as authenticator, and sets the role of each request.
 -- current_user does not serve, because it is the owner in a SECURITY DEFINER function. Most sessions that are no client's need no query of

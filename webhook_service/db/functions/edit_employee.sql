@@ -1,9 +1,9 @@
 -- An admin corrects an employee's e-mail, names or number on the dashboard.
 
--- Writes these values of an employee: {column: value} of email, first_name, last_name and employee_number. Returns {"employee_id", "changed":
--- the columns that differed}, or {"refused": ...} with the column if the employees table refuses one. The triggers on employees request the
--- change of the login's e-mail, as for a change by HR. The statement runs under the search_path of the table's owner, so it names the schema of
--- each function and operator.
+-- Writes these values of an employee: {column: value} of email, first_name, last_name and employee_number. Returns {"employee_id",
+-- "changed": the columns that differed}, or {"refused": ...} with the column if the employees table refuses one. The triggers on employees
+-- request the change of the login's e-mail, as for a change by HR. The statement runs under the search_path of the table's owner, so it
+-- names the schema of each function and operator.
 create or replace function public.auth_sync_edit_employee_v1(p_employee_id bigint, p_values jsonb) returns jsonb
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
 #variable_conflict use_variable

@@ -1,5 +1,5 @@
 -- The effect of an event on one employee: the choice of the employee, the copied values, and the update.
--- auth_sync_process_v1 calls these functions under its locks.
+-- auth_sync_apply_v1 (process.sql) calls these functions under the locks of the batch.
 
 -- Returns the situation of an auth user, and its employee: {"situation": linked | none | one | several | taken, "employee_id",
 -- "employee_ids" (the employees that match), "is_memory": whether the link has already been removed}. An inactive
@@ -52,7 +52,8 @@ begin
 end $$;
 
 -- Returns whether an e-mail action replaces this e-mail from Auth. Such an action meets two conditions:
--- 1. It is open, or was performed after the event of this e-mail was created.
+-- 1. It is open, or was performed after the event of this e-mail was created. A retry that finds the e-mail in Auth follows a call whose
+--    response was lost.
 -- 2. It was requested when Auth had this e-mail, or after another action had sent this e-mail.
 -- Each subquery on actions names the operation, because integration_sync_log_sent_idx is a partial index on the operation.
 create or replace function public.auth_sync_is_replaced_v1(p_auth_user_id uuid, p_email text, p_log_id bigint) returns boolean
@@ -62,7 +63,7 @@ language sql stable set search_path = '' as $$
      where a.auth_user_id = p_auth_user_id and a.operation = 'update_auth_email'
        and a.request_data ->> 'email' <> public.auth_sync_normal_v1(p_email)
        and (a.status <> 'SUCCESS' and a.next_attempt_at is not null
-            or a.status = 'SUCCESS' and a.outcome = 'email_updated'
+            or a.status = 'SUCCESS' and (a.outcome = 'email_updated' or a.outcome = 'unchanged' and a.attempts > 1)
                and a.completed_at > (select e.created_at from public.integration_sync_log e where e.id = p_log_id))
        and (a.request_data ->> 'was' = public.auth_sync_normal_v1(p_email)
             or exists (select from public.integration_sync_log b

@@ -1,5 +1,6 @@
--- The loops of relays that fail. Each relay reports a failed pass by a call of its own, so the report does not depend on the function that
--- failed. A relay that is killed reports nothing more, and its rows no longer count after two minutes.
+-- The loops of relays that fail.
+-- Each relay reports a failed pass by a call of its own, so the report does not depend on the function that failed. A relay that is killed
+-- reports nothing more, and its rows no longer count after two minutes.
 
 -- Records that a loop of a relay has failed for p_seconds, and why. Always returns true.
 create or replace function public.auth_sync_loop_failed_v1(

@@ -1,6 +1,6 @@
--- Flags of a transaction, which one function sets for a later one. Any session may set a setting such as auth_sync.blocked, so the value of a
--- flag is a token that only the owner of these functions can compute: from the secret in auth_sync_settings, which no other role may
--- read, the name of the flag, and the transaction.
+-- Flags of a transaction, which one function sets for a later one.
+-- Any session may set a setting such as auth_sync.blocked, so the value of a flag is a token that only the owner of these functions can
+-- compute: from the secret in auth_sync_settings, which no other role may read, the name of the flag, and the transaction.
 
 -- Returns the token of a flag in this transaction, or null without a secret.
 create or replace function public.auth_sync_token_v1(p_secret uuid, p_flag text) returns text

@@ -1,7 +1,8 @@
--- The brake of mass deactivations. If a feed deactivates an unusual share of the company, its bans are not entered into the ledger. They are
--- held in auth_sync_held_actions until an admin releases or discards them. Single deactivations pass, and so do those that an admin has
--- confirmed in the dashboard or before a reconcile run. The view auth_sync_held_bans has the held bans that are still needed, each with its
--- reason: mass_deactivation, or shared_email (auth_sync_hold_unclear_v1). An admin decides about the bans of one reason.
+-- The brake of mass deactivations: held bans, which wait for an admin.
+-- If a feed deactivates an unusual share of the company, its bans are not entered into the ledger. They are held in auth_sync_held_actions
+-- until an admin releases or discards them. Single deactivations pass, and so do those that an admin has confirmed in the dashboard or
+-- before a reconcile run. The view auth_sync_held_bans has the held bans that are still needed, each with its reason: mass_deactivation, or
+-- shared_email (auth_sync_hold_unclear_v1). An admin decides about the bans of one reason.
 
 -- Returns whether so many bans in an hour are more than the setting allows: a number, or a share of the linked employees and at least 20.
 -- p_gone of the logins belong to no employee any more. Few linked employees are counted, as far as needed; many are estimated.

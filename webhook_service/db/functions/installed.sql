@@ -1,4 +1,5 @@
--- The objects of this service in a database. `migrate` and `doctor` compare them with the files.
+-- The objects of this service in a database.
+-- `migrate` and `doctor` compare them with the files.
 
 -- Returns {"tables": {name: [column]}, "views": {name: whether it reads public.employees}, "indexes": {name: table, or null if it is
 -- invalid}, "functions": {name: md5 of the body}, "stray_triggers": ["trigger on table"], see auth_sync_stray_triggers_v1}. The tables are

@@ -51,8 +51,8 @@ end $$;
 
 -- Returns a filter as a condition on integration_sync_log. Its keys are event_id, status, outcome, operation, direction, auth_user_id,
 -- employee_id, since, until, needs_attention (failed, no longer retried and not dismissed; a run of reconciliation never needs attention),
--- open (pending, or failed and still retried), and person (the text of an admin). The condition has only the given keys, so that the planner can use the index that matches. The events of a user, an
--- employee or a person are searched by spans of ids (auth_sync_page_v1).
+-- open (pending, or failed and still retried), and person (the text of an admin). The condition has only the given keys, so that the
+-- planner can use the index that matches. The events of a user, an employee or a person are searched by spans of ids (auth_sync_page_v1).
 create or replace function public.auth_sync_condition_v1(p_filter jsonb) returns text
 language sql immutable set search_path = '' as $$
   select 'true' || coalesce(string_agg(

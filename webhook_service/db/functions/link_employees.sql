@@ -207,6 +207,28 @@ begin
   on conflict (event_id) do nothing;
 end $$;
 
+-- Requests the bans of the logins that have the keys of these inactive employees and could not be linked to them, for example because two
+-- employees match. p_noted: [{employee_id}].
+create or replace function public.auth_sync_request_bans_v1(p_noted jsonb) returns void
+language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
+declare
+  keys jsonb;
+  bans jsonb;
+begin
+  select jsonb_agg(jsonb_build_object('email', e.email, 'number', e.number)) into keys
+    from jsonb_to_recordset(p_noted) as n (employee_id bigint)
+   cross join lateral (
+     select e.email::text, e.employee_number::varchar::text as number from public.employees e
+      where e.employee_id = n.employee_id and e.auth_user_id is null and e.is_active is false offset 0) as e;
+  if keys is not null then
+    select jsonb_agg(to_jsonb(l) || '{"operation": "disable_auth_user"}') into bans from public.auth_sync_dismissed_logins_v1(keys) as l;
+  end if;
+  if bans is not null then
+    perform public.auth_sync_enter_actions_v1(bans, 'employees');
+  end if;
+end $$;
+
 -- Retries the links that the employees' own transaction could not make (auth_sync_hires): at the next pass of a relay, and once more after
 -- 10 seconds, when every call of that time has ended (a call takes 3 seconds at most). Enters events into the ledger and makes no link
 -- itself. Returns whether more employees are due. Also deletes keys that were lost more than a day ago.
@@ -236,6 +258,9 @@ begin
     perform public.auth_sync_link_waiting_v1(
       array(select n.employee_id from jsonb_to_recordset(noted) as n (employee_id bigint)), false);
     perform public.auth_sync_link_former_v1(noted);
+  end if;
+  if last_time <> '[]' then
+    perform public.auth_sync_request_bans_v1(last_time);
   end if;
   delete from public.auth_sync_former_keys
    where id = any (array(select f.id from public.auth_sync_former_keys f

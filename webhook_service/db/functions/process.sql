@@ -84,6 +84,7 @@ declare
   step text;
   target bigint;
   copy jsonb;
+  names text[];
   left_out text;
   done jsonb := '{}';
   outcome text;
@@ -119,10 +120,10 @@ begin
 
   if step in ('link', 'sync', 'flag_orphan') then
     copy := public.auth_sync_copy_v1(p_work, step, known, entry.id);
-    -- Users write their names themselves, so a refused name must not make the event fail. The event is applied without the first name,
-    -- without the last name, or without both.
-    foreach left_out in array array['', 'first_name', 'last_name', 'first_name last_name'] loop
-      continue when left_out <> '' and not copy ?& string_to_array(left_out, ' ');
+    -- Users write their names themselves, so a refused name must not make the event fail. The event is applied without one of the names, or
+    -- else without all of them.
+    names := array(select k from jsonb_object_keys(copy) as k where k <> 'email' order by k);
+    foreach left_out in array array_remove(array[''] || names || case when cardinality(names) > 1 then array_to_string(names, ' ') end, null) loop
       done := public.auth_sync_try_update_v1(target, known, copy - string_to_array(left_out, ' '));
       exit when done ->> 'outcome' is distinct from 'employee_rejected';
     end loop;

@@ -1,9 +1,10 @@
 -- Takes the privileges on employees that open the logins (employees_rights.sql) from all roles but the privileged ones.
 
 -- Closes public.employees: PUBLIC, the clients' roles (auth_sync_is_client_v1), and the roles whose privileges these inherit, keep the
--- privilege to insert and update all columns but those that decide about logins, and lose DELETE, TRUNCATE and TRIGGER. All other roles lose
--- TRIGGER only. Enables row level security. Policies and the privilege to read stay. The caller must be the owner of the table. Returns the statements, which
--- p_dry_run only returns. The function can be called again, and then returns no statement. It uses no privileges but those of its caller.
+-- privilege to insert and update all columns but those that decide about logins, and lose DELETE, TRUNCATE and TRIGGER. All other roles
+-- lose TRIGGER only. Enables row level security. Policies and the privilege to read stay. The caller must be the owner of the table.
+-- Returns the statements, which p_dry_run only returns. The function can be called again, and then returns no statement. It uses no
+-- privileges but those of its caller.
 --
 -- A revoke on a column has no effect while the privilege on the table stands. So the privilege on the table is revoked, which also revokes
 -- it on all columns, and granted again on the other columns. A column that is added later is not granted.

@@ -64,7 +64,7 @@ begin
                       when 'update_auth_email' then 'email_not_sent'
                       else case when exists (select from public.employees o where o.employee_id = w.employee_id offset 0)
                                 then 'not_disabled' else 'employee_gone' end end
-               from public.auth_sync_requested_actions_v1(s.auth_user_id, p_columns) as w
+               from public.auth_sync_needed_actions_v1(s.auth_user_id, p_columns) as w
               where (e.is_active is false or s.disabled_at is not null or not p_columns ? 'email'
                      or e.employee_id is null and (
                        s.employee_id is not null or s.employee_number is not null
@@ -137,7 +137,7 @@ language sql stable set search_path = '' as $$
   select coalesce(jsonb_agg(to_jsonb(event) order by event.version, event.auth_user_id), '[]')
     from (select format('%s-%s-%s', p_run, d.auth_user_id, d.version) as event_id, o.operation, d.version, d.auth_user_id,
                  public.auth_sync_payload_v1(o.operation, d.version, d.record)
-                 || case when d.kind = 'unknown' and not p_columns ?| array['first_name', 'last_name']
+                 || case when d.kind = 'unknown' and p_columns <@ '["email"]'
                          then '{"keeps_names": true}' else '{}' end::jsonb as request_data
             from jsonb_to_recordset(p_differing) as d (auth_user_id uuid, kind text, version bigint, record jsonb)
            cross join lateral (

@@ -10,7 +10,8 @@ $$;
 -- them. `migrate` ends with a call of this function, because Supabase grants anon and authenticated privileges on all new objects in schema
 -- public, and PUBLIC may execute every function until that privilege is revoked. The search_path of the functions becomes pg_catalog,
 -- pg_temp. With an empty search_path, PostgreSQL would search pg_temp first for types and tables, and any role could create one there.
--- Tables get row level security. Not even service_role may read the secret of auth_sync_settings. Views read with the privileges of the role that queries them.
+-- Tables get row level security. Not even service_role may read the secret of auth_sync_settings. Views read with the privileges of the
+-- role that queries them.
 --
 -- The owner changes only if the object's owner may already act as the ledger's owner. Otherwise a function of a lesser role could gain
 -- privileges by its name.

@@ -17,9 +17,10 @@ language sql stable security definer set search_path = '' as $$
 $$;
 
 -- Returns facts for health probes that are fast to read: {"migration": the newest number, "is_read_only", "relay_last_run_seconds",
--- "oldest_pending_seconds": how long the oldest pending event has waited, "pending_events": their number, up to 10,000, "last_event_seconds", "failing_loops": see
--- auth_sync_failing_loops_v1, "open_employees": see auth_sync_open_employees_v1, "auth": see auth_sync_auth_v1, "comparison": see
--- auth_sync_compared_v1, "held_bans", "held_bans_oldest_seconds"}. An age is null if there is no such relay or event.
+-- "oldest_pending_seconds": how long the oldest pending event has waited, "pending_events": their number, up to 10,000,
+-- "last_event_seconds", "failing_loops": see auth_sync_failing_loops_v1, "open_employees": see auth_sync_open_employees_v1, "auth": see
+-- auth_sync_auth_v1, "comparison": see auth_sync_compared_v1, "held_bans", "held_bans_oldest_seconds"}. An age is null if there is no such
+-- relay or event.
 create or replace function public.auth_sync_readiness_v1() returns jsonb
 language sql stable security definer set search_path = '' as $$
   select jsonb_build_object(
@@ -102,9 +103,9 @@ $$;
 
 -- Returns the ledger's metrics, ages in seconds: {"backlog_events", "backlog_oldest_seconds", "failed_events", "needs_attention_events",
 -- "open_actions", "open_actions_oldest_seconds", "needs_attention_actions", "held_bans", "held_bans_oldest_seconds", "failing_loops",
--- "relay_last_run_seconds", "last_event_seconds"}. The last two are null if no relay has run or there is no event. Each part reads at most 20,000 rows of an index
--- and counts up to 10,000, because a larger number would not change the decision of an admin. The oldest row is then the oldest of the
--- rows that are due first.
+-- "relay_last_run_seconds", "last_event_seconds"}. The last two are null if no relay has run or there is no event. Each part reads at most
+-- 20,000 rows of an index and counts up to 10,000, because a larger number would not change the decision of an admin. The oldest row is
+-- then the oldest of the rows that are due first.
 create or replace function public.auth_sync_metrics_v1() returns jsonb
 language plpgsql stable security definer
 set search_path = '' set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$

@@ -1,6 +1,7 @@
--- The logins of an employee that are not linked: those that were linked before, and second logins with the employee's confirmed e-mail or
--- number, such as a login by SSO. A dismissal covers them too, unless another active employee may own them. A link that a client wrote does
--- not count here: a dismissed person could have moved the login to another employee.
+-- The logins of an employee that are not linked, which a dismissal bans too.
+-- They are those that were linked before, and second logins with the employee's confirmed e-mail or number, such as a login by SSO. A
+-- dismissal covers them too, unless another active employee may own them. A link that a client wrote does not count here: a dismissed
+-- person could have moved the login to another employee.
 
 -- Returns whether an employee is linked to an auth user by a link that no client wrote.
 create or replace function public.auth_sync_is_linked_v1(p_auth_user_id uuid) returns boolean
@@ -71,8 +72,6 @@ begin
   select * into known from public.auth_user_state s where s.auth_user_id = p_auth_user_id and s.deleted_at is null;
   if not found or public.auth_sync_is_linked_v1(p_auth_user_id) then
     return null;
-  elsif known.employee_id is not null and not exists (select from public.employees e where e.employee_id = known.employee_id) then
-    return known.employee_id;
   end if;
   select min(e.employee_id) filter (where e.is_active is false), bool_or(e.is_active is not false) into owner, is_active
     from (select e.employee_id, e.is_active, e.auth_user_id from public.employees e
@@ -87,19 +86,49 @@ begin
   end if;
   if known.employee_id is not null then
     select e.is_active is not false into is_active from public.employees e where e.employee_id = known.employee_id;
-    return case when not is_active then known.employee_id end;
+    return case when is_active is not true then known.employee_id end;  -- null if the employee was deleted
   end if;
   return owner;
 end $$;
 
+-- Returns whether this service has banned an unlinked login for one of these employees, or may have banned it. Only then does the employee's
+-- activation lift the ban: a login with the same e-mail may also be that of a former colleague.
+create or replace function public.auth_sync_was_disabled_for_v1(p_auth_user_id uuid, p_employee_ids bigint[]) returns boolean
+language sql stable security definer set search_path = '' as $$
+  select exists (select from public.auth_user_state s
+                  where s.auth_user_id = p_auth_user_id and s.employee_id = any (p_employee_ids) and s.disabled_at is not null offset 0)
+      or exists (select from public.integration_sync_log a
+                  where a.auth_user_id = p_auth_user_id and a.employee_id = any (p_employee_ids) and a.status <> 'SUCCESS'
+                    and a.direction = 'outbound' and a.operation = 'disable_auth_user' offset 0)
+$$;
+
+-- Returns the logins with these e-mails or numbers that must be banned: [{email, number}]. They are not linked, have a dismissed owner, and
+-- are neither banned nor about to be. A change of employees calls this with the keys that active employees no longer have, because a login
+-- with them was not banned before, and with those that inactive employees have got.
+create or replace function public.auth_sync_dismissed_logins_v1(p_keys jsonb) returns table (employee_id bigint, auth_user_id uuid)
+language sql stable security definer set search_path = '' set enable_seqscan = off set jit = off as $$
+  select o.employee_id, s.auth_user_id
+    from (select u.auth_user_id from public.auth_sync_unlinked_logins_v1(p_keys) as u) as u
+   cross join lateral (
+     select s.auth_user_id from public.auth_user_state s
+      where s.auth_user_id = u.auth_user_id and not public.auth_sync_is_banned_permanently_v1(s.banned_until) offset 0) as s
+   cross join lateral (select public.auth_sync_dismissed_owner_v1(s.auth_user_id) as employee_id offset 0) as o
+   where o.employee_id is not null
+     and not public.auth_sync_is_requested_v1(s.auth_user_id, 'disable_auth_user', null)
+$$;
+
 -- Returns the id of the employee whose state decides about an action: the employee who is linked to the auth user, if no client wrote the
--- link, or else the employee for which the action was entered. Returns null if there is neither.
+-- link, or else the dismissed owner, or else the employee for which the action was entered. Returns null if there is none, or if it was
+-- deleted. An action without an employee concerns a linked employee only.
 create or replace function public.auth_sync_employee_of_action_v1(p_auth_user_id uuid, p_employee_id bigint) returns bigint
 language sql stable security definer set search_path = '' as $$
   select coalesce((select e.employee_id from public.employees e
                     where e.auth_user_id = auth_sync_employee_of_action_v1.p_auth_user_id
                       and public.auth_sync_changed_by_v1(e.employee_id, e.auth_user_id, null) is null),
-                  (select e.employee_id from public.employees e where e.employee_id = auth_sync_employee_of_action_v1.p_employee_id))
+                  (select e.employee_id from public.employees e
+                    where e.employee_id = case when auth_sync_employee_of_action_v1.p_employee_id is not null
+                      then coalesce(public.auth_sync_dismissed_owner_v1(auth_sync_employee_of_action_v1.p_auth_user_id),
+                                    auth_sync_employee_of_action_v1.p_employee_id) end))
 $$;
 
 -- Holds the bans of these logins for an admin, because another active employee may own them: [{auth_user_id, employee_id}]. A ban that is

@@ -1,5 +1,6 @@
--- E-mails that Auth confirms without proof (mailer_autoconfirm). Any person can then sign up with the e-mail of an employee, so an e-mail
--- links no auth user, unless LINK_UNPROVEN_EMAILS allows it. An employee number still links. Links that exist are kept.
+-- E-mails that Auth confirms without proof (mailer_autoconfirm).
+-- Any person can then sign up with the e-mail of an employee, so an e-mail links no auth user, unless LINK_UNPROVEN_EMAILS allows it. An
+-- employee number still links. Links that exist are kept.
 
 -- Returns whether a confirmed e-mail links an auth user to an employee. An e-mail counts as proven until Auth's setting is known.
 create or replace function public.auth_sync_links_by_email_v1() returns boolean

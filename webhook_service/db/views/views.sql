@@ -60,7 +60,7 @@ create or replace view public.auth_sync_held_bans as
      and not exists (select from public.employees e where e.employee_id = h.employee_id and e.is_active is not false offset 0)
      and not exists (select from public.auth_user_state s
                       where s.auth_user_id = h.auth_user_id
-                        and (s.deleted_at is not null or public.auth_sync_is_banned_v1(s.banned_until)) offset 0);
+                        and (s.deleted_at is not null or public.auth_sync_is_banned_permanently_v1(s.banned_until)) offset 0);
 
 create or replace view public.auth_sync_monitor as
   select employee_id, email, first_name, last_name, employee_number, is_active, auth_user_id, auth_email, banned_until, orphaned_at, sync_status,
