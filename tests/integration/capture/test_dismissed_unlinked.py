@@ -198,7 +198,7 @@ NO_LONGER_THEIRS = {
 def test_a_login_that_another_employee_no_longer_may_own_is_disabled(
     database_url: str, connection: Connection, database: Database, jane: tuple[int, UUID], change: str
 ) -> None:
-    """The ban that an active employee with the login's e-mail has held up is set when this employee no longer has it."""
+    """A ban that an active employee with the e-mail has held up is set when this employee no longer has it."""
     write(connection, "auth_user_id = null")
     hire(connection, JANE, auth_user_id=uuid4())
     connection.execute("delete from employees where employee_id = %s", [jane[0]])

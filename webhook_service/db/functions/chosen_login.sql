@@ -90,7 +90,7 @@ create or replace function public.auth_sync_values_before_v1(p_employee_id bigin
 language plpgsql stable security definer set search_path = '' set enable_seqscan = off set jit = off as $$
 #variable_conflict use_variable
 declare
-  present jsonb := (select to_jsonb(e) - array['auth_user_id', 'orphaned_at', 'orphaned_auth_user_id']
+  present jsonb := (select to_jsonb(e.*) - array['auth_user_id', 'orphaned_at', 'orphaned_auth_user_id']
                       from public.employees e where e.employee_id = p_employee_id);
   before jsonb := present;
   linked_at timestamptz := (select max(l.completed_at) from public.integration_sync_log l

@@ -24,6 +24,7 @@ drop function if exists public.auth_sync_held_actions_v1(integer);
 drop function if exists public.auth_sync_release_held_v1(text, bigint, integer);
 drop function if exists public.auth_sync_discard_held_v1(text, bigint);
 drop function if exists public.auth_sync_sign_in_v1(text, uuid);
+drop function if exists public.auth_sync_is_banned_v1(timestamptz);
 
 -- Tables.
 do $$ begin
