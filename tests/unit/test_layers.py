@@ -55,6 +55,8 @@ ONLY_IN = {
         "web.api.held",
         "web.api.employees",
         "web.api.docs",
+        "web.api.body",
+        "web.api.idempotency",
         "web.pages.session",
         "web.pages.visitor",
         "web.pages.site",

@@ -16,7 +16,9 @@ from webhook_service.outbound import logins
 from webhook_service.outbound.accounts import Accounts
 from webhook_service.outbound.logins import Hired
 from webhook_service.web import Wiring
-from webhook_service.web.api.events import REQUESTED_BY, REQUESTED_BY_PATTERN, Replay, json_body, loaded, require_admin
+from webhook_service.web.api import idempotency
+from webhook_service.web.api.body import json_body
+from webhook_service.web.api.events import REQUESTED_BY, REQUESTED_BY_PATTERN, Replay, loaded, require_admin
 
 LONGEST_NAME = 200
 RESERVED_COLUMNS = frozenset(("employee_id", "orphaned_at", "orphaned_auth_user_id"))
@@ -81,6 +83,7 @@ class Unlink(Replay):
 def blueprint(wiring: Wiring) -> Blueprint:
     views = Blueprint("employees", __name__, url_prefix="/admin/api/employees")
     require_admin(views, wiring)
+    idempotency.repeat_answers(views, wiring.database)
 
     @views.post("")
     def create() -> tuple[Response, HTTPStatus]:
@@ -108,7 +111,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
                 )
         answer = asdict(hired)
         answer["temporary_password"] = answer.pop("password")
-        response = jsonify(answer)
+        response = jsonify(answer | {"password_was_shown": False})
         response.headers["Cache-Control"] = "no-store"
         return response, HTTPStatus.CREATED
 
