@@ -23,8 +23,8 @@ from webhook_service.errors import DatabaseError
 from webhook_service.events import ActionOutcome
 from webhook_service.ledger.retention import prune
 from webhook_service.outbound.accounts import Accounts
+from webhook_service.outbound.employee_changes import set_active
 from webhook_service.outbound.logins import hire as hire_with_login
-from webhook_service.outbound.logins import set_active
 from webhook_service.policy import EmailOwner
 from webhook_service.ports import Database
 
@@ -95,6 +95,8 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "auth_sync_others_v1": {"p_event_id": "e"},
     "auth_sync_unlink_v1": {"p_employee_id": 1, "p_auth_user_id": JANE},
     "auth_sync_edit_employee_v1": {"p_employee_id": 1, "p_values": {}},
+    "auth_sync_change_employee_v1": {"p_employee_id": 1, "p_values": {}, "p_is_active": False, "p_via": "employees"},
+    "auth_sync_refused_column_v1": {"p_violated": "c", "p_columns": []},
     "auth_sync_audit_v1": {"p_who": "w", "p_action": "a", "p_target": None, "p_details": {}},
     "auth_sync_audit_result_v1": {"p_id": 1, "p_result": "done", "p_reason": None},
     "auth_sync_audit_page_v1": {"p_target": None, "p_below": None, "p_limit": 1},

@@ -72,8 +72,15 @@ class Login(Answer):
 
 class ChangedEmployee(Answer):
     employee_id = number("The employee.", 7, required=True)
+    changed = fields.List(
+        text("A column.", "email"),
+        required=True,
+        metadata=described("The e-mail, names and number that had another value before, by column.", ["email"]),
+    )
     is_active = fields.Boolean(required=True, metadata=described("Whether the employee is active now.", False))
-    login = fields.Nested(Login, required=True, metadata=described("The state of the login."))
+    login = fields.Nested(
+        Login, metadata=described("The state of the login after a change of `is_active`. Absent without `is_active`.")
+    )
 
 
 class UnlinkedEmployee(Answer):

@@ -46,7 +46,7 @@ def repeat_answers(views: Blueprint, database: Database) -> None:
         key = request.headers.get(HEADER)
         if key is None or request.method not in METHODS:
             return None
-        if len(key) > LONGEST_KEY or not re.fullmatch(KEY_PATTERN, key):
+        if not is_key(key):
             raise InvalidQuery({HEADER: [f"Must be 1 to {LONGEST_KEY} printable ASCII characters."]})
         claim = {"p_key": key, "p_lease": str(uuid4())}
         found = database.call("auth_sync_claim_key_v1", **claim, p_request=fingerprint(), p_lease_seconds=LEASE_SECONDS)
@@ -73,6 +73,11 @@ def repeat_answers(views: Blueprint, database: Database) -> None:
             except ServiceError as error:
                 log.warning("answer not kept", extra={"reason": error.reason})
         return response
+
+
+def is_key(text: str) -> bool:
+    """Return whether a text may be a key."""
+    return len(text) <= LONGEST_KEY and re.fullmatch(KEY_PATTERN, text) is not None
 
 
 def fingerprint() -> str:

@@ -12,7 +12,9 @@ from marshmallow.fields import Enum, Field
 from webhook_service.events import Json
 from webhook_service.inbound.schema import Timestamp
 from webhook_service.ledger.fields import Cursor
-from webhook_service.web.api.operations import OPERATIONS, Operation
+from webhook_service.web.api.employees import Change
+from webhook_service.web.api.operation import Operation
+from webhook_service.web.api.operations import OPERATIONS
 from webhook_service.web.api.parameters import FIELDS, FIELDS_OF, IDEMPOTENCY_KEY, PATHS
 from webhook_service.web.api.reasons import REASONS, status_of
 from webhook_service.web.api.schemas import Problem
@@ -84,6 +86,7 @@ def document() -> Json:
     written: Json = spec.to_dict()
     for name, schema in written["components"]["schemas"].items():
         explain(schema, FIELDS | FIELDS_OF.get(name, {}))
+    written["components"]["schemas"][Change.__name__]["minProperties"] = 1
     for operation in (each for path in written["paths"].values() for each in path.values()):
         for parameter in operation["parameters"]:
             explain_parameter(parameter)

@@ -1,51 +1,12 @@
 """The routes of the admin API, with their requests, responses and errors, for its OpenAPI document."""
 
-from dataclasses import dataclass, field
-
-from marshmallow import Schema
-
-from webhook_service.events import Json
 from webhook_service.web.api import employee_schemas, schemas
 from webhook_service.web.api.described import JANE, NOON
 from webhook_service.web.api.employees import Change, NewEmployee, Unlink
 from webhook_service.web.api.events import Dismissal, Page, Replay, Replays
 from webhook_service.web.api.held import Decision, OfReason
-from webhook_service.web.api.idempotency import METHODS
-from webhook_service.web.api.reasons import AUTH_REASONS, BODY_REASONS, COMMON_REASONS, KEY_REASONS
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """A route. `reasons` are its errors, without the errors that any request can have (see `web.api.reasons`)."""
-
-    method: str
-    path: str
-    name: str
-    title: str
-    text: str
-    answer: type[Schema]
-    status: int = 200
-    query: type[Schema] | None = None
-    body: type[Schema] | None = None
-    needs_body: bool = False
-    request_example: Json = field(default_factory=dict)
-    response_example: Json = field(default_factory=dict)
-    reasons: tuple[str, ...] = ()
-
-    @property
-    def group(self) -> str:
-        return "Employees" if "/employees" in self.path or "/held" in self.path else "Ledger"
-
-    @property
-    def accepts_key(self) -> bool:
-        """Return whether a request may have an Idempotency-Key."""
-        return self.method.upper() in METHODS
-
-    @property
-    def all_reasons(self) -> tuple[str, ...]:
-        body, key = BODY_REASONS if self.body else (), KEY_REASONS if self.accepts_key else ()
-        return (*self.reasons, *body, *key, *COMMON_REASONS)
-
+from webhook_service.web.api.operation import Operation
+from webhook_service.web.api.reasons import AUTH_REASONS
 
 OPERATIONS = (
     Operation(
@@ -222,18 +183,21 @@ OPERATIONS = (
         method="patch",
         path="/admin/api/employees/{employee_id}",
         name="changeEmployee",
-        title="Deactivate or activate an employee and the login",
-        text="If Auth responds, the login changes immediately. Otherwise the relay performs the queued action later.",
+        title="Edit, deactivate or activate an employee",
+        text="Only the fields of the request change; null removes a value. All of them change, or none. The login gets "
+        "a new e-mail too, as after a change by HR. With `is_active`, the login changes immediately if Auth responds. "
+        "Otherwise the relay performs the queued action later.",
         answer=employee_schemas.ChangedEmployee,
         body=Change,
         needs_body=True,
-        request_example={"is_active": False},
+        request_example={"email": "jane.roe@example.com", "last_name": "Roe", "is_active": False},
         response_example={
             "employee_id": 7,
+            "changed": ["email", "last_name"],
             "is_active": False,
             "login": {"status": "done", "outcome": "disabled", "event_id": f"{JANE}:disable_auth_user"},
         },
-        reasons=("employee_not_found", "not_found", "employee_rejected"),
+        reasons=("employee_not_found", "not_found", "employee_rejected", "email_taken"),
     ),
     Operation(
         method="post",

@@ -44,6 +44,7 @@ FIELDS = {
 """The fields of requests: description, example."""
 
 FIELDS_OF: dict[str, dict[str, tuple[str, Json]]] = {
+    "Change": {"email": ("The e-mail, stored in lower case. The login gets it too.", "jane.roe@example.com")},
     "Dismissal": {"reason": ("Why it needs no attention, for the audit.", "The intern has left.")},
     "NewEmployee": {
         "auth_user_id": ("The existing auth user to link, instead of a new one.", JANE),

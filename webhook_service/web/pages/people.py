@@ -21,8 +21,8 @@ from webhook_service.ledger import comparison, employees, replay, wording
 from webhook_service.ledger.fields import WHOLE_NUMBER
 from webhook_service.ledger.queries import MAX_BIGINT
 from webhook_service.ledger.standing import standing
-from webhook_service.outbound import logins
-from webhook_service.outbound.logins import Switched
+from webhook_service.outbound import employee_changes, logins
+from webhook_service.outbound.employee_changes import Switched
 from webhook_service.outbound.refusals import NO_AUTH_ADMIN
 from webhook_service.web import Wiring
 from webhook_service.web.api.employees import NewEmployee, hire
@@ -71,7 +71,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
         found(employee_id)
         is_active = request.form.get("is_active") == "true"
         with attempt(wiring, "activate" if is_active else "deactivate", f"employee:{employee_id}") as act:
-            reported = logins.set_active(database, wiring.accounts, employee_id, is_active, via="admin")
+            reported = employee_changes.set_active(database, wiring.accounts, employee_id, is_active, via="admin")
             act.outcome = wording.LOGIN_RESULTS[reported.login]
         flash(*switched_message(reported))
         return redirect(url_for("people.person", employee_id=employee_id), 303)
