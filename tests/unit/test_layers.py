@@ -58,6 +58,7 @@ ONLY_IN = {
         "web.api.body",
         "web.api.idempotency",
         "web.pages.session",
+        "web.pages.interrupted",
         "web.pages.visitor",
         "web.pages.site",
         "web.pages.common",

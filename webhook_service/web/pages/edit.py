@@ -12,6 +12,7 @@ from webhook_service.web import Wiring
 from webhook_service.web.api.employees import Edit
 from webhook_service.web.api.events import loaded
 from webhook_service.web.pages.common import attempt
+from webhook_service.web.pages.interrupted import typed
 from webhook_service.web.pages.people import wrong_fields
 
 COLUMNS = ("email", "first_name", "last_name", "employee_number")
@@ -24,7 +25,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
     @views.get("")
     def page(employee_id: int) -> str:
         employee = found(employee_id)
-        return render_template("employee_edit.html", employee=employee, given=employee, wrong={})
+        return render_template("employee_edit.html", employee=employee, given=employee | typed(), wrong={})
 
     @views.post("")
     def save(employee_id: int) -> Response | tuple[str, int]:

@@ -28,6 +28,7 @@ from webhook_service.web import Wiring
 from webhook_service.web.api.employees import NewEmployee, hire
 from webhook_service.web.api.events import loaded
 from webhook_service.web.pages.common import PAGE, attempt, audit_of, cursor, people_filter
+from webhook_service.web.pages.interrupted import typed
 
 NOBODY: Json = {"employees": [], "next": None}
 """The result of a search with an unknown filter."""
@@ -166,7 +167,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
     @views.get("/new")
     def new() -> str:
-        return render_template("employee_new.html", given={}, wrong={}, can_create=wiring.accounts is not None)
+        return render_template("employee_new.html", given=typed(), wrong={}, can_create=wiring.accounts is not None)
 
     @views.post("/new")
     def create() -> Response | tuple[str, int]:
