@@ -66,6 +66,7 @@ ONLY_IN = {
         "web.pages.events",
         "web.pages.exports",
         "web.pages.people",
+        "web.pages.new_employee",
         "web.pages.held",
         "web.pages.replays",
         "web.pages.audit",

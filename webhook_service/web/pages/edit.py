@@ -11,9 +11,8 @@ from webhook_service.outbound import employee_changes
 from webhook_service.web import Wiring
 from webhook_service.web.api.employees import Edit
 from webhook_service.web.api.events import loaded
-from webhook_service.web.pages.common import attempt
+from webhook_service.web.pages.common import attempt, wrong_fields
 from webhook_service.web.pages.interrupted import typed
-from webhook_service.web.pages.people import wrong_fields
 
 COLUMNS = ("email", "first_name", "last_name", "employee_number")
 
