@@ -97,7 +97,6 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "auth_sync_edit_employee_v1": {"p_employee_id": 1, "p_values": {}},
     "auth_sync_change_employee_v1": {"p_employee_id": 1, "p_values": {}, "p_is_active": False, "p_via": "employees"},
     "auth_sync_with_number_v1": {"p_employee_number": "17", "p_except": None},
-    "auth_sync_refused_column_v1": {"p_violated": "c", "p_columns": []},
     "auth_sync_audit_v1": {"p_who": "w", "p_action": "a", "p_target": None, "p_details": {}},
     "auth_sync_audit_result_v1": {"p_id": 1, "p_result": "done", "p_reason": None},
     "auth_sync_audit_page_v1": {"p_target": None, "p_below": None, "p_limit": 1},

@@ -182,7 +182,8 @@ create or replace function public.auth_sync_with_number_v1(p_employee_number tex
 language sql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off set jit = off as $$
   select coalesce(jsonb_agg(jsonb_build_object('employee_id', o.employee_id, 'name', o.name) order by o.employee_id), '[]')
     from (select e.employee_id, nullif(concat_ws(' ', e.first_name::text, e.last_name::text), '') as name from public.employees e
-           where e.employee_number::varchar::text = p_employee_number and p_employee_number <> '' and e.employee_id is distinct from p_except
+           where e.employee_number::varchar::text = auth_sync_with_number_v1.p_employee_number
+             and auth_sync_with_number_v1.p_employee_number <> '' and e.employee_id is distinct from auth_sync_with_number_v1.p_except
            limit 5) as o
 $$;
 
