@@ -134,6 +134,18 @@ def test_two_claims_at_once_wait_for_each_other(hr: Office, database_url: str) -
     assert acts(hr.connection) == 1
 
 
+def test_a_late_answer_does_not_count(database: Database) -> None:
+    """A process whose lease has ended and was taken over neither keeps its answer nor releases the key."""
+    request: dict[str, Json] = {"p_key": KEY, "p_request": "r"}
+    for lease in ("first", "second"):
+        claimed = database.call("auth_sync_claim_key_v1", **request, p_lease=lease, p_lease_seconds=0)
+        assert claimed == {"state": "claimed"}
+    answer: dict[str, Json] = {"p_key": KEY, "p_status": 200, "p_body": "{}"}
+    assert not database.call("auth_sync_keep_answer_v1", **answer, p_lease="first")
+    assert not database.call("auth_sync_release_key_v1", p_key=KEY, p_lease="first")
+    assert database.call("auth_sync_keep_answer_v1", **answer, p_lease="second")
+
+
 def test_a_server_error_releases_the_key(hr: Office) -> None:
     """After a 5xx, a retry with the same key carries the request out."""
     hr.auth.fail(BROKEN)
