@@ -105,6 +105,14 @@ def test_an_email_of_another_employee_is_refused(hr: Office, ann: int) -> None:
     assert values_of(hr.connection, ann)["first_name"] == "Ann"
 
 
+def test_a_shared_email_does_not_hide_the_reason(hr: Office, ann: int) -> None:
+    """If employees may share an e-mail, but not a number, the error names the number."""
+    hire(hr.connection, EMAIL, employee_number="18")
+    hr.connection.execute("create unique index on employees (employee_number)")
+    answer = hr.patch(ann, {"email": EMAIL, "employee_number": "18"})
+    assert (reason_of(answer), answer.get_json()["column"]) == ((422, "employee_rejected"), "employee_number")
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [

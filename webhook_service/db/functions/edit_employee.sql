@@ -14,6 +14,7 @@ declare
   state text;
   violated text;
   wrong_column text;
+  refused_column text;
 begin
   select to_jsonb(e.*) into present from public.employees e where e.employee_id = p_employee_id for no key update;
   if not found then
@@ -39,7 +40,8 @@ begin
       raise;
     end if;
     get stacked diagnostics state = returned_sqlstate, violated = constraint_name, wrong_column = column_name;
-    if state = '23505' and 'email' = any (wanted) then
+    refused_column := coalesce(nullif(wrong_column, ''), public.auth_sync_refused_column_v1(violated, wanted));
+    if state = '23505' and 'email' = any (wanted) and coalesce(refused_column, 'email') = 'email' then
       select e.employee_id into holder from public.employees e
        where lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default"
              = public.auth_sync_normal_v1(p_values ->> 'email') and e.employee_id <> p_employee_id limit 1;
@@ -47,14 +49,13 @@ begin
         return jsonb_build_object('refused', 'email_taken', 'side', 'employees', 'employee_id', holder);
       end if;
     end if;
-    return public.auth_sync_refusal_v1(
-      state, violated, coalesce(nullif(wrong_column, ''), public.auth_sync_refused_column_v1(violated, wanted)));
+    return public.auth_sync_refusal_v1(state, violated, refused_column);
   end;
   return jsonb_build_object('employee_id', p_employee_id, 'changed', to_jsonb(wanted));
 end $$;
 
--- Returns the column among p_columns that employees refuse: the only one, or the only one that the violated constraint or index reads. Returns
--- null if several may be the reason.
+-- Returns the column among p_columns that employees refuse: the only one, or the only one that the violated constraint or index reads.
+-- Returns null if several may be the reason.
 create or replace function public.auth_sync_refused_column_v1(p_violated text, p_columns text[]) returns text
 language sql stable security definer set search_path = '' as $$
   select case when count(distinct c.name) = 1 then min(c.name) end
