@@ -61,6 +61,26 @@ class InvalidQuery(ServiceError):
         self.fields = fields
 
 
+class KeyReused(ServiceError):
+    """The Idempotency-Key was used for another request. The caller must use a new key."""
+
+    def __init__(self) -> None:
+        detail = "This Idempotency-Key was used for another path or body. Use a new key for a new request."
+        super().__init__("key_reused", detail)
+
+
+class RequestUnderWay(ServiceError):
+    """A request with the same Idempotency-Key is under way, or its process has ended. The caller should retry."""
+
+    retry_after = 2
+    """Seconds to wait before the retry."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "request_under_way", "The request with this Idempotency-Key is under way: retry for its answer."
+        )
+
+
 class EventNotFound(ServiceError):
     """The ledger has no such event, or the event cannot be replayed."""
 

@@ -133,7 +133,7 @@ def test_every_page_is_accessible(browser: Browser, site: tuple[str, dict[str, s
         check(page, "overview, compared")
         dismiss(page, places["rejected"])
         check(page, "event, dismissed")
-        create(page, watch, f"{screen}@example.com", lambda: check(page, "new employee, wrong"))
+        create(page, watch, f"{screen}@example.com", lambda state: check(page, f"new employee, {state}"))
         check(page, "created")
         page.goto("/admin/employees/2")
         page.once("dialog", lambda question: question.accept())
@@ -143,17 +143,22 @@ def test_every_page_is_accessible(browser: Browser, site: tuple[str, dict[str, s
     assert not violations, "\n".join(violations)
 
 
-def create(page: Page, watch: Watch, email: str, check_invalid: Any) -> None:
-    """Submit an invalid form, and then a valid one."""
+def create(page: Page, watch: Watch, email: str, check_state: Any) -> None:
+    """Submit an invalid form, one with a shared number, and then a valid one."""
     watch.expected.add("/admin/employees/new")
     page.goto("/admin/employees/new")
     page.get_by_label("E-mail").fill("amara.okafor@example.com")
     page.get_by_label("User type").fill("x")
     page.get_by_role("button", name="Create").click()
     page.get_by_text("Nobody was created.").wait_for()
-    check_invalid()
+    check_state("wrong")
     page.get_by_label("E-mail").fill(email)
     page.get_by_label("User type").fill("")
+    page.get_by_label("Employee number").fill("E-1040")
+    page.get_by_role("button", name="Create").click()
+    page.get_by_text("Nobody was created yet.").wait_for()
+    check_state("shared number")
+    page.get_by_label("Employee number").fill("")
     page.get_by_role("button", name="Create").click()
     page.get_by_label("Temporary password").wait_for()
 

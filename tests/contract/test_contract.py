@@ -24,6 +24,7 @@ from tests.integration.capturing import auth_on
 from webhook_service.app import create_app
 from webhook_service.ports import Database
 from webhook_service.settings import DirectConnection, Settings
+from webhook_service.web.api import idempotency
 from webhook_service.web.api.operations import OPERATIONS
 
 CONFIG: dict[str, Any] = {
@@ -81,19 +82,26 @@ def company(settings: Settings, database: Database, connection: Connection, data
         auth.admin_create("employee-2@example.com")
     post(client, update(jane, at=1, email="jane@example.com", email_confirmed_at=CONFIRMED), "evt-2")
     post(client, insert(UUID(int=1), at=1, email="employee-1@example.com", email_confirmed_at=CONFIRMED), "evt-3")
-    from_many_addresses(app)
+    from_many_clients(app)
     with serving(app) as address:
         yield address
 
 
-def from_many_addresses(app: Flask) -> None:
-    """Give each request another address, because an address with ten wrong keys must wait."""
-    answer, addresses = app.wsgi_app, count(2**24)
+def from_many_clients(app: Flask) -> None:
+    """Give each request another address and, if it has a valid Idempotency-Key, another key.
 
-    def with_an_address(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        return answer(environ | {"REMOTE_ADDR": str(IPv4Address(next(addresses)))}, start_response)
+    An address with ten wrong keys must wait, and a key belongs to one request.
+    """
+    answer, numbers = app.wsgi_app, count(2**24)
 
-    app.wsgi_app = with_an_address  # type: ignore[method-assign]  # Flask's manual replaces it so
+    def of_another_client(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        number = next(numbers)
+        changed = {"REMOTE_ADDR": str(IPv4Address(number))}
+        if idempotency.is_key(environ.get("HTTP_IDEMPOTENCY_KEY", "")):
+            changed["HTTP_IDEMPOTENCY_KEY"] = str(number)
+        return answer(environ | changed, start_response)
+
+    app.wsgi_app = of_another_client  # type: ignore[method-assign]  # Flask's manual replaces it so
 
 
 @pytest.mark.campaign

@@ -14,7 +14,7 @@ import psycopg
 
 from tests.auth_stand_in import Auth
 from webhook_service.outbound.accounts import Accounts
-from webhook_service.outbound.logins import set_active
+from webhook_service.outbound.employee_changes import set_active
 
 PLACES = "abcdef"
 LINKED = PLACES[:4]

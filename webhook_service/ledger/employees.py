@@ -53,6 +53,12 @@ def person(database: Database, employee_id: int) -> Json:
     return found
 
 
+def with_number(database: Database, employee_number: str) -> list[Json]:
+    """Return the first employees with this number, [{"employee_id", "name"}]. Raises Unavailable, DatabaseError."""
+    found: list[Json] = database.call("auth_sync_with_number_v1", p_employee_number=employee_number, p_except=None)
+    return found
+
+
 def login_candidates(database: Database, auth_user_id: UUID) -> Json:
     """Return {"auth_user", "employees"}, or None if the auth user is unknown.
 

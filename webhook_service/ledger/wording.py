@@ -160,7 +160,7 @@ LOGIN_RESULTS = {
     "queued": "the login follows",
     "failed": "the login could not be changed",
 }
-"""The audit's words for the login, by the `login` of `outbound.logins.Switched`."""
+"""The audit's words for the login, by the `login` of `outbound.employee_changes.Switched`."""
 
 LONGEST_ACT = timedelta(minutes=5)
 """An act without a result is in progress for this time. After that, its process has probably ended."""

@@ -1,4 +1,4 @@
-"""Creates, activates and deactivates an employee together with a login.
+"""Creates an employee together with a login, and links and unlinks logins.
 
 The ledger records an intent before Auth is called, with the id of the new auth user. If the process ends in between,
 the relay finishes or undoes the intent after its lease has ended (see `Accounts.resolve`).
@@ -19,14 +19,13 @@ from webhook_service.errors import (
     AuthUncertain,
     DatabaseError,
     EmailTaken,
-    EmployeeNotFound,
     EmployeeRejected,
     ServiceError,
     Unavailable,
 )
 from webhook_service.events import ActionOutcome, Json
-from webhook_service.outbound.accounts import Accounts, Performed
-from webhook_service.outbound.refusals import NO_AUTH_ADMIN, accepted, no_auth_admin
+from webhook_service.outbound.accounts import Accounts
+from webhook_service.outbound.refusals import accepted, no_auth_admin
 from webhook_service.ports import Database
 
 log = logging.getLogger(__name__)
@@ -47,22 +46,6 @@ class Hired:
     event_id: str
     outcome: ActionOutcome
     password: str | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Switched:
-    """An employee who was activated or deactivated.
-
-    `login` is `none` (the employee has no login), `done`, `queued` (the relay performs the action), `held` (the ban
-    waits for an admin, after a mass deactivation) or `failed`. `reason` says why the login is queued or failed.
-    """
-
-    employee_id: int
-    is_active: bool
-    login: str
-    outcome: ActionOutcome | None = None
-    event_id: str | None = None
-    reason: str | None = None
 
 
 def temporary_password() -> str:
@@ -243,17 +226,6 @@ def move(database: Database, employee_id: int, auth_user_id: UUID, *, requested_
     )
 
 
-def edit(database: Database, employee_id: int, values: Mapping[str, Json]) -> list[str]:
-    """Write an employee's e-mail, names or number, and return the columns that changed.
-
-    `values` is {column: value or None}. Raises EmailTaken, EmployeeRejected, EmployeeNotFound or Unavailable if nothing
-    was changed.
-    """
-    answer = call_accepted(database, "auth_sync_edit_employee_v1", p_employee_id=employee_id, p_values=dict(values))
-    changed: list[str] = answer["changed"]
-    return changed
-
-
 def unlink(database: Database, employee_id: int, auth_user_id: UUID) -> Json:
     """Take a login away from an employee, who gets the e-mail and the names from before the link.
 
@@ -262,38 +234,3 @@ def unlink(database: Database, employee_id: int, auth_user_id: UUID) -> Json:
     """
     answer = call_accepted(database, "auth_sync_unlink_v1", p_employee_id=employee_id, p_auth_user_id=str(auth_user_id))
     return answer["restored"]
-
-
-def set_active(
-    database: Database, accounts: Accounts | None, employee_id: int, is_active: bool, *, via: str
-) -> Switched:
-    """Activate or deactivate an employee, and enable or disable the login.
-
-    If Auth does not respond, the relay changes the login later. With `via` "admin", a person has decided, so the ban is
-    not held. Raises EmployeeNotFound, EmployeeRejected, NotPossible or Unavailable if the employee was not changed.
-    """
-    answer = database.call("auth_sync_set_active_v1", p_employee_id=employee_id, p_is_active=is_active, p_via=via)
-    if answer is None:
-        raise EmployeeNotFound
-    changed = accepted(answer)
-    if changed["is_active"] is not is_active:
-        raise EmployeeRejected("A trigger of the employees table undid the change.", {"column": "is_active"})
-    event_id = changed["event_id"]
-    if event_id is None:
-        return Switched(employee_id, is_active, "held" if changed["is_held"] else "none")
-    if accounts is None:
-        return Switched(employee_id, is_active, "queued", event_id=event_id, reason=NO_AUTH_ADMIN)
-    performed = performed_now(accounts, event_id, f"{via}-{uuid4()}")
-    if performed is None:
-        return Switched(employee_id, is_active, "queued", event_id=event_id)
-    login = "done" if performed.error is None else "queued" if performed.retry else "failed"
-    return Switched(employee_id, is_active, login, performed.outcome, event_id, performed.error)
-
-
-def performed_now(accounts: Accounts, event_id: str, lease: str) -> Performed | None:
-    """Perform an action. Returns None if an error prevents that now. The relay performs the action later."""
-    try:
-        return accounts.perform_now(event_id, lease)
-    except ServiceError as error:
-        log.warning("action left to the relay", extra={"event_id": event_id, "reason": error.reason})
-        return None

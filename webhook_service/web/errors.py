@@ -27,8 +27,10 @@ from webhook_service.errors import (
     ExpiredLink,
     InvalidPayload,
     InvalidQuery,
+    KeyReused,
     NotPossible,
     PayloadTooLarge,
+    RequestUnderWay,
     ServiceError,
     TooManyAttempts,
     Unauthorized,
@@ -50,6 +52,8 @@ STATUSES: dict[type[ServiceError], HTTPStatus] = {
     WrongContentType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     InvalidPayload: HTTPStatus.UNPROCESSABLE_ENTITY,
     InvalidQuery: HTTPStatus.UNPROCESSABLE_ENTITY,
+    KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    RequestUnderWay: HTTPStatus.CONFLICT,
     NotPossible: HTTPStatus.CONFLICT,
     EmployeeNotFound: HTTPStatus.NOT_FOUND,
     EmployeeRejected: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -121,7 +125,7 @@ def problem_of_service_error(error: ServiceError) -> Response:
     """Return the problem document of an error of this service, with its headers Retry-After and WWW-Authenticate."""
     log_service_error(error)
     response = problem(status_of(error), error.reason, error.detail, **members_of(error))
-    if isinstance(error, Unavailable | AuthUnavailable | TooManyAttempts):
+    if isinstance(error, Unavailable | AuthUnavailable | TooManyAttempts | RequestUnderWay):
         response.headers["Retry-After"] = str(ceil(error.retry_after))
     if isinstance(error, Unauthorized):
         response.headers["WWW-Authenticate"] = "Bearer"

@@ -63,6 +63,8 @@ CALLS: dict[str, tuple[str, list[Any]]] = {
     "close healed": ("select public.auth_sync_close_healed_v1(20)", []),
     "open": ("select public.auth_sync_search_v1('{\"open\": true}', null, 20)", []),
     "set active": ("select public.auth_sync_set_active_v1(700, false, 'admin')", []),
+    "change": ("select public.auth_sync_change_employee_v1(700, '{\"last_name\": \"Roe\"}', false, 'employees')", []),
+    "with number": ("select public.auth_sync_with_number_v1('E700', null)", []),
     "choose": ("select public.auth_sync_choose_v1(2000, %s, 'test')", [user(2000)]),
     "adopt": (
         "select public.auth_sync_adopt_v1('{\"employee_id\": 2000}', 'person2000@example.com', %s, 'admin', 'test')",

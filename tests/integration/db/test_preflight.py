@@ -11,7 +11,7 @@ from webhook_service.db import migrate
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.doctor.findings import Finding, Level
 from webhook_service.errors import EmployeeRejected, MigrationError
-from webhook_service.outbound import logins
+from webhook_service.outbound import employee_changes
 
 
 def warnings_of(url: str, *, create_employees: bool = False, dry_run: bool = False) -> list[str]:
@@ -234,7 +234,7 @@ def test_generated_columns_are_read(empty_database_url: str) -> None:
     assert (finding.level, "is_active is generated" in finding.says) == (Level.NOTE, True)
     database = DirectDatabase(empty_database_url)
     with pytest.raises(EmployeeRejected, match="is_active is generated") as caught:
-        logins.set_active(database, None, 1, False, via="admin")
+        employee_changes.set_active(database, None, 1, False, via="admin")
     database.close()
     assert caught.value.facts["column"] == "is_active"
     assert rows(empty_database_url, "select email from find_employees_without_auth()") == [("jane@example.com",)]

@@ -23,8 +23,8 @@ from webhook_service.errors import DatabaseError
 from webhook_service.events import ActionOutcome
 from webhook_service.ledger.retention import prune
 from webhook_service.outbound.accounts import Accounts
+from webhook_service.outbound.employee_changes import set_active
 from webhook_service.outbound.logins import hire as hire_with_login
-from webhook_service.outbound.logins import set_active
 from webhook_service.policy import EmailOwner
 from webhook_service.ports import Database
 
@@ -33,6 +33,7 @@ TABLES = (
     *("auth_sync_settings", "auth_sync_relays", "auth_sync_rate", "auth_sync_migrations", "auth_sync_functions"),
     *("auth_sync_sessions", "auth_sync_sign_in_attempts", "auth_sync_audit"),
     *("auth_sync_bulk_replays", "auth_sync_notices", "auth_sync_failing_loops", "auth_sync_comparison"),
+    "auth_sync_idempotency_keys",
 )
 VIEWS = ("auth_sync_monitor", "auth_sync_standings", "auth_sync_ambiguous", "recent_auth_sync_log")
 FUNCTIONS: dict[str, dict[str, Any]] = {
@@ -44,6 +45,10 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "auth_sync_reconcile_page_v1": {"p_run": None, "p_part": "users", "p_after": None, "p_limit": 1, "p_columns": []},
     "auth_sync_end_reconcile_v1": {"p_run": "r", "p_error": None, "p_summary": {}},
     "auth_sync_prune_v1": {"p_before": "2026-01-01", "p_limit": 1, "p_dry_run": True},
+    "auth_sync_claim_key_v1": {"p_key": "k", "p_request": "r", "p_lease": "l", "p_lease_seconds": 1},
+    "auth_sync_keep_answer_v1": {"p_key": "k", "p_lease": "l", "p_status": 200, "p_body": "{}"},
+    "auth_sync_release_key_v1": {"p_key": "k", "p_lease": "l"},
+    "auth_sync_prune_keys_v1": {"p_limit": 1},
     "auth_sync_readiness_v1": {},
     "auth_sync_metrics_v1": {},
     "auth_sync_reached_v1": {"p_kind": "drift", "p_message": {}, "p_destination": "d"},
@@ -90,6 +95,8 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "auth_sync_others_v1": {"p_event_id": "e"},
     "auth_sync_unlink_v1": {"p_employee_id": 1, "p_auth_user_id": JANE},
     "auth_sync_edit_employee_v1": {"p_employee_id": 1, "p_values": {}},
+    "auth_sync_change_employee_v1": {"p_employee_id": 1, "p_values": {}, "p_is_active": False, "p_via": "employees"},
+    "auth_sync_with_number_v1": {"p_employee_number": "17", "p_except": None},
     "auth_sync_audit_v1": {"p_who": "w", "p_action": "a", "p_target": None, "p_details": {}},
     "auth_sync_audit_result_v1": {"p_id": 1, "p_result": "done", "p_reason": None},
     "auth_sync_audit_page_v1": {"p_target": None, "p_below": None, "p_limit": 1},

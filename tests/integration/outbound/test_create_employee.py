@@ -46,7 +46,8 @@ def test_an_employee_and_a_login_are_created(hr: Office) -> None:
     answer = hr.create(**further, is_active=True, requested_by="Ann")
     assert answer.status_code == 201, answer.text
     created = answer.get_json()
-    assert created.keys() == {"employee_id", "auth_user_id", "event_id", "outcome", "temporary_password"}
+    given = {"employee_id", "auth_user_id", "event_id", "outcome", "temporary_password", "password_was_shown"}
+    assert created.keys() == given
     stored = employee(hr.connection, created["employee_id"])
     assert {name: stored[name] for name in JANE_DOE} == JANE_DOE
     assert (stored["department"], str(stored["hired_on"]), float(stored["salary"])) == tuple(further.values())

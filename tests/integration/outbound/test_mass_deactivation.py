@@ -12,7 +12,7 @@ from tests.integration.captured import nothing_linked
 from webhook_service.ledger.reconcile import reconcile
 from webhook_service.ledger.retention import prune
 from webhook_service.outbound import held
-from webhook_service.outbound.logins import set_active
+from webhook_service.outbound.employee_changes import set_active
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
 

@@ -163,4 +163,4 @@ def test_the_api_says_that_a_ban_is_held(held: Connection, site: Flask) -> None:
     held.execute("select auth_sync_limit_deactivations_v1('0')")
     held.execute("update employees set is_active = true where employee_id = 1")
     answer = site.test_client().patch("/admin/api/employees/1", headers=KEY, json={"is_active": False}).get_json()
-    assert answer == {"employee_id": 1, "is_active": False, "login": {"status": "held"}}
+    assert answer == {"employee_id": 1, "changed": [], "is_active": False, "login": {"status": "held"}}

@@ -1,4 +1,4 @@
--- An admin or a program activates or deactivates one employee, and the login follows. outbound/logins.py calls this function.
+-- An admin or a program activates or deactivates one employee, and the login follows. outbound/employee_changes.py calls this function.
 
 -- Activates or deactivates an employee. Returns {"employee_id", "is_active", "auth_user_id", "event_id": the action that the login needs,
 -- or null, "is_held": whether the ban of the login waits for an admin}. Returns null if there is no such employee, and {"refused": ...} if

@@ -1,4 +1,4 @@
--- An admin corrects an employee's e-mail, names or number on the dashboard.
+-- An admin or a program corrects an employee's e-mail, names or number, and activates or deactivates the employee with it.
 
 -- Writes these values of an employee: {column: value} of email, first_name, last_name and employee_number. Returns {"employee_id",
 -- "changed": the columns that differed}, or {"refused": ...} with the column if the employees table refuses one. The triggers on employees
@@ -14,6 +14,7 @@ declare
   state text;
   violated text;
   wrong_column text;
+  refused_column text;
 begin
   select to_jsonb(e.*) into present from public.employees e where e.employee_id = p_employee_id for no key update;
   if not found then
@@ -39,7 +40,8 @@ begin
       raise;
     end if;
     get stacked diagnostics state = returned_sqlstate, violated = constraint_name, wrong_column = column_name;
-    if state = '23505' and 'email' = any (wanted) then
+    refused_column := coalesce(nullif(wrong_column, ''), public.auth_sync_refused_column_v1(violated, wanted));
+    if state = '23505' and 'email' = any (wanted) and coalesce(refused_column, 'email') = 'email' then
       select e.employee_id into holder from public.employees e
        where lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default"
              = public.auth_sync_normal_v1(p_values ->> 'email') and e.employee_id <> p_employee_id limit 1;
@@ -47,7 +49,51 @@ begin
         return jsonb_build_object('refused', 'email_taken', 'side', 'employees', 'employee_id', holder);
       end if;
     end if;
-    return public.auth_sync_refusal_v1(state, violated, coalesce(nullif(wrong_column, ''), case when cardinality(wanted) = 1 then wanted[1] end));
+    return public.auth_sync_refusal_v1(state, violated, refused_column);
   end;
   return jsonb_build_object('employee_id', p_employee_id, 'changed', to_jsonb(wanted));
+end $$;
+
+-- Returns the column among p_columns that employees refuse: the only one, or the only one that the violated constraint or index reads.
+-- Returns null if several may be the reason.
+create or replace function public.auth_sync_refused_column_v1(p_violated text, p_columns text[]) returns text
+language sql stable security definer set search_path = '' as $$
+  select case when count(distinct c.name) = 1 then min(c.name) end
+    from unnest(p_columns) as c (name)
+   where cardinality(p_columns) = 1 or exists (
+     select from pg_catalog.pg_depend d
+       join pg_catalog.pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid and a.attname = c.name
+      where d.refobjid = 'public.employees'::regclass
+        and (d.classid = 'pg_catalog.pg_constraint'::regclass
+               and d.objid in (select k.oid from pg_catalog.pg_constraint k where k.conrelid = d.refobjid and k.conname = p_violated)
+          or d.classid = 'pg_catalog.pg_class'::regclass
+               and d.objid in (select i.indexrelid from pg_catalog.pg_index i join pg_catalog.pg_class n on n.oid = i.indexrelid
+                                where i.indrelid = d.refobjid and n.relname = p_violated)))
+$$;
+
+-- Edits an employee, and then activates or deactivates it unless p_is_active is null. Both take effect, or neither. Returns the results of
+-- auth_sync_edit_employee_v1 and auth_sync_set_active_v1 together, or the refusal of one of them. Without p_is_active, the second part is
+-- {"is_active"}. If a trigger of employees undoes the activation, the result has the "is_active" that the employee keeps.
+create or replace function public.auth_sync_change_employee_v1(p_employee_id bigint, p_values jsonb, p_is_active boolean, p_via text)
+returns jsonb
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+#variable_conflict use_variable
+declare
+  edited jsonb;
+  switched jsonb;
+begin
+  edited := public.auth_sync_edit_employee_v1(p_employee_id, p_values);
+  if edited ? 'refused' then
+    return edited;
+  elsif p_is_active is null then
+    return edited || (select jsonb_build_object('is_active', e.is_active is not false)
+                        from public.employees e where e.employee_id = p_employee_id);
+  end if;
+  switched := public.auth_sync_set_active_v1(p_employee_id, p_is_active, p_via);
+  if switched ? 'refused' or (switched ->> 'is_active')::boolean is distinct from p_is_active then
+    raise exception 'not changed' using errcode = 'WSCHG';
+  end if;
+  return edited || switched;
+exception when sqlstate 'WSCHG' then
+  return switched;  -- the edit is rolled back
 end $$;

@@ -179,5 +179,6 @@ begin
   )
   select count(*) into pruned from gone;
   delete from public.auth_sync_relays where last_run_at < now() - interval '1 day';
+  perform public.auth_sync_prune_keys_v1(p_limit);
   return pruned;
 end $$;

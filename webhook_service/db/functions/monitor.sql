@@ -177,9 +177,19 @@ language sql stable security definer set search_path = '' set enable_seqscan = o
            order by e.employee_id is not null, s.email_confirmed desc, s.auth_user_id limit 20) as c
 $$;
 
+-- Returns the first employees with this number, without the employee p_except: [{"employee_id", "name"}].
+create or replace function public.auth_sync_with_number_v1(p_employee_number text, p_except bigint) returns jsonb
+language sql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off set jit = off as $$
+  select coalesce(jsonb_agg(jsonb_build_object('employee_id', o.employee_id, 'name', o.name) order by o.employee_id), '[]')
+    from (select e.employee_id, nullif(concat_ws(' ', e.first_name::text, e.last_name::text), '') as name from public.employees e
+           where e.employee_number::varchar::text = auth_sync_with_number_v1.p_employee_number
+             and auth_sync_with_number_v1.p_employee_number <> '' and e.employee_id is distinct from auth_sync_with_number_v1.p_except
+           limit 5) as o
+$$;
+
 -- Returns one employee, or null: {"employee": as in auth_sync_monitor, "events": the newest 20, "candidates": the auth users that match the
 -- employee, if it has no login, "action": the newest open or failed ban or lifted ban of the login, {event_id, operation, status, outcome,
--- error_message, next_attempt_at}, or null, "same_number": the first other employees with the employee's number, [{employee_id, name}],
+-- error_message, next_attempt_at}, or null, "same_number": the first other employees with the employee's number (auth_sync_with_number_v1),
 -- "auth_failure": why Auth is unavailable now, or null}. A ban that was performed is not open, although its sessions end again.
 create or replace function public.auth_sync_person_v1(p_employee_id bigint) returns jsonb
 language sql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off set jit = off as $$
@@ -196,11 +206,7 @@ language sql stable security definer set search_path = '' set plan_cache_mode = 
                   and not (a.status = 'PENDING' and a.changes ? 'sessions_end_again_at')
                 order by a.id desc limit 1),
     'auth_failure', (select r.failure from public.auth_sync_rate r where r.failing_since is not null),
-    'same_number', (
-      select coalesce(jsonb_agg(jsonb_build_object('employee_id', o.employee_id, 'name', o.name) order by o.employee_id), '[]')
-        from (select e.employee_id, nullif(concat_ws(' ', e.first_name::text, e.last_name::text), '') as name from public.employees e
-               where e.employee_number::varchar::text = m.employee_number and m.employee_number <> '' and e.employee_id <> m.employee_id
-               limit 5) as o))
+    'same_number', public.auth_sync_with_number_v1(m.employee_number, m.employee_id))
   from public.auth_sync_monitor m where m.employee_id = p_employee_id
 $$;
 

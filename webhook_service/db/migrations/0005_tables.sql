@@ -370,3 +370,22 @@ comment on column public.auth_sync_audit.result is
   'pending: recorded before the act, and not ended yet; done; refused: nothing was changed; unknown: the act may have been done';
 comment on column public.auth_sync_audit.reason is 'why the act was refused, or its outcome';
 comment on column public.auth_sync_audit.target is 'the object of the action: event:ID, employee:ID, replay:ID';
+
+-- The requests of the admin API that have an Idempotency-Key, with their answers, for a day.
+create table if not exists public.auth_sync_idempotency_keys (
+  key text primary key check (length(key) between 1 and 255),
+  request text not null,
+  claimed_at timestamptz not null default now(),
+  lease text not null,
+  leased_until timestamptz not null,
+  status integer,
+  body text,
+  constraint answer_is_complete check ((status is null) = (body is null))
+);
+create index if not exists auth_sync_idempotency_keys_claimed_idx on public.auth_sync_idempotency_keys (claimed_at);
+alter table public.auth_sync_idempotency_keys enable row level security;
+comment on table public.auth_sync_idempotency_keys is
+  'webhook-service: the Idempotency-Keys of the admin API, and the answers of their requests without passwords, for a day';
+comment on column public.auth_sync_idempotency_keys.request is 'the SHA-256 of the method, the path and the body';
+comment on column public.auth_sync_idempotency_keys.lease is 'the request that is under way, or that has made the answer';
+comment on column public.auth_sync_idempotency_keys.status is 'the HTTP status of the answer; null while the request is under way';

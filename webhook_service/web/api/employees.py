@@ -1,22 +1,27 @@
-"""The part of the admin API that creates, activates and deactivates an employee together with a login."""
+"""The part of the admin API that creates, edits, activates and deactivates an employee together with a login."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
 
 from flask import Blueprint, Response, jsonify
-from marshmallow import INCLUDE, RAISE, Schema, ValidationError, fields, post_load, validate
+from marshmallow import INCLUDE, RAISE, Schema, ValidationError, fields, post_load, validate, validates_schema
 
 from webhook_service.addresses import normal_address
 from webhook_service.errors import AuthRefused, EmployeeNotFound, InvalidQuery
+from webhook_service.events import Json
 from webhook_service.ledger import audit, replay, wording
 from webhook_service.ledger.fields import Truth, Whole
 from webhook_service.ledger.queries import MAX_BIGINT
-from webhook_service.outbound import logins
+from webhook_service.outbound import employee_changes, logins
 from webhook_service.outbound.accounts import Accounts
+from webhook_service.outbound.employee_changes import Switched
 from webhook_service.outbound.logins import Hired
 from webhook_service.web import Wiring
-from webhook_service.web.api.events import REQUESTED_BY, REQUESTED_BY_PATTERN, Replay, json_body, loaded, require_admin
+from webhook_service.web.api import idempotency
+from webhook_service.web.api.body import json_body
+from webhook_service.web.api.events import REQUESTED_BY, REQUESTED_BY_PATTERN, Replay, loaded, require_admin
 
 LONGEST_NAME = 200
 RESERVED_COLUMNS = frozenset(("employee_id", "orphaned_at", "orphaned_auth_user_id"))
@@ -63,13 +68,32 @@ def hire(accounts: Accounts | None, *arguments: Any, **options: Any) -> Hired:
         raise
 
 
-class Change(Schema):
-    """The body of PATCH /admin/api/employees/{employee_id}."""
+class Edit(Schema):
+    """Values of an employee. None removes a value."""
 
     class Meta:
         unknown = RAISE
 
-    is_active = Truth(required=True)
+    email = fields.Email(allow_none=True, validate=validate.Length(max=255))
+    first_name = fields.String(allow_none=True, validate=validate.Length(1, LONGEST_NAME))
+    last_name = fields.String(allow_none=True, validate=validate.Length(1, LONGEST_NAME))
+    employee_number = fields.String(allow_none=True, validate=validate.Length(1, LONGEST_NAME))
+
+    @post_load
+    def normal(self, data: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        """Write the e-mail in lower case."""
+        return data | ({"email": normal_address(data["email"])} if data.get("email") is not None else {})
+
+
+class Change(Edit):
+    """The body of PATCH /admin/api/employees/{employee_id}. It has at least one field."""
+
+    is_active = Truth()
+
+    @validates_schema
+    def not_empty(self, data: dict[str, Any], **kwargs: Any) -> None:
+        if not data:
+            raise ValidationError("At least one field is required.")
 
 
 class Unlink(Replay):
@@ -81,6 +105,7 @@ class Unlink(Replay):
 def blueprint(wiring: Wiring) -> Blueprint:
     views = Blueprint("employees", __name__, url_prefix="/admin/api/employees")
     require_admin(views, wiring)
+    idempotency.repeat_answers(views, wiring.database)
 
     @views.post("")
     def create() -> tuple[Response, HTTPStatus]:
@@ -108,30 +133,27 @@ def blueprint(wiring: Wiring) -> Blueprint:
                 )
         answer = asdict(hired)
         answer["temporary_password"] = answer.pop("password")
-        response = jsonify(answer)
+        response = jsonify(answer | {"password_was_shown": False})
         response.headers["Cache-Control"] = "no-store"
         return response, HTTPStatus.CREATED
 
     @views.patch("/<int:employee_id>")
     def change(employee_id: int) -> Response:
-        """Activate or deactivate an employee and its login."""
-        requested = loaded(Change(), json_body())
+        """Edit, activate or deactivate an employee. The login follows."""
+        values = loaded(Change(), json_body())
         if employee_id > MAX_BIGINT:
             raise EmployeeNotFound
-        action = "activate" if requested["is_active"] else "deactivate"
-        with audit.attempt(wiring.database, "api", action, f"employee:{employee_id}") as act:
+        is_active = values.pop("is_active", None)
+        with audit.attempt(wiring.database, "api", act_of(values, is_active), f"employee:{employee_id}") as act:
             # A program may be a feed, so its bans count for MASS_DEACTIVATION_LIMIT: they are not an admin's.
-            switched = logins.set_active(
-                wiring.database, wiring.accounts, employee_id, requested["is_active"], via="employees"
+            changed, switched = employee_changes.change(
+                wiring.database, wiring.accounts, employee_id, values, is_active, via="employees"
             )
-            act.outcome = wording.LOGIN_RESULTS[switched.login]
-        reported = asdict(switched)
-        login = {name: reported[name] for name in ("outcome", "event_id", "reason")}
-        return jsonify(
-            employee_id=switched.employee_id,
-            is_active=switched.is_active,
-            login={"status": switched.login} | {name: value for name, value in login.items() if value is not None},
-        )
+            login = wording.LOGIN_RESULTS[switched.login] if is_active is not None else None
+            edited = (", ".join(changed).replace("_", " ") or "no change") if values else None
+            act.outcome = "; ".join(filter(None, (edited, login))) or None
+        answer = {"employee_id": employee_id, "changed": changed, "is_active": switched.is_active}
+        return jsonify(answer | ({"login": login_of(switched)} if is_active is not None else {}))
 
     @views.post("/<int:employee_id>/unlink")
     def unlink(employee_id: int) -> Response:
@@ -147,3 +169,17 @@ def blueprint(wiring: Wiring) -> Blueprint:
         return jsonify(employee_id=employee_id, auth_user_id=login, restored=restored)
 
     return views
+
+
+def act_of(values: Mapping[str, Json], is_active: bool | None) -> str:
+    """Return the audit's words for a change of an employee."""
+    acts = ["edit an employee"] if values else []
+    if is_active is not None:
+        acts.append("activate" if is_active else "deactivate")
+    return " and ".join(acts)
+
+
+def login_of(switched: Switched) -> dict[str, Json]:
+    """Return the state of the login after a change of `is_active`, without unknown values."""
+    known = {"outcome": switched.outcome, "event_id": switched.event_id, "reason": switched.reason}
+    return {"status": switched.login} | {name: value for name, value in known.items() if value is not None}

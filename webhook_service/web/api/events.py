@@ -5,20 +5,19 @@ from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Any
 
-from flask import Blueprint, Response, current_app, jsonify, request
+from flask import Blueprint, Response, jsonify, request
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate
 
 from webhook_service.errors import InvalidQuery
-from webhook_service.events import Json
-from webhook_service.inbound.strict_json import read_json
 from webhook_service.ledger import attention, audit, queries, replay
 from webhook_service.ledger.fields import Cursor, Truth, Whole
 from webhook_service.ledger.queries import MAX_BIGINT, Filter, filter_json
 from webhook_service.outbound import client_changes
 from webhook_service.outbound.refusals import no_auth_admin
 from webhook_service.web import Wiring
+from webhook_service.web.api import idempotency
+from webhook_service.web.api.body import json_body
 from webhook_service.web.attempts import check_bearer
-from webhook_service.web.bodies import read_body
 
 MAX_PAGE = 200
 MAX_REPLAYS = 1000
@@ -69,6 +68,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
     database, policy = wiring.database, wiring.settings.policy
 
     require_admin(admin_api, wiring)
+    idempotency.repeat_answers(admin_api, database)
 
     @admin_api.get("/summary")
     def summary() -> Response:
@@ -148,12 +148,6 @@ def require_admin(blueprint: Blueprint, wiring: Wiring) -> None:
     @blueprint.before_request
     def authorize() -> None:
         check_bearer(wiring)
-
-
-def json_body() -> Json:
-    """Return the JSON body of the request, or {} if the body is empty. Raises BadPayload or PayloadTooLarge."""
-    body = read_body(request.environ, current_app.config["MAX_CONTENT_LENGTH"])
-    return read_json(body) if body else {}
 
 
 def loaded(schema: Schema, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,9 @@ from webhook_service.ledger.queries import MAX_BIGINT
 from webhook_service.outbound import held
 from webhook_service.outbound.held import Reason
 from webhook_service.web import Wiring
-from webhook_service.web.api.events import Replay, json_body, loaded, require_admin
+from webhook_service.web.api import idempotency
+from webhook_service.web.api.body import json_body
+from webhook_service.web.api.events import Replay, loaded, require_admin
 
 MAX_PEOPLE = 100
 REASON = validate.OneOf([str(reason) for reason in Reason])
@@ -34,6 +36,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
     views = Blueprint("held_api", __name__, url_prefix="/admin/api/held")
     database = wiring.database
     require_admin(views, wiring)
+    idempotency.repeat_answers(views, database)
 
     @views.get("")
     def page() -> Response:

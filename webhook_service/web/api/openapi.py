@@ -12,7 +12,10 @@ from marshmallow.fields import Enum, Field
 from webhook_service.events import Json
 from webhook_service.inbound.schema import Timestamp
 from webhook_service.ledger.fields import Cursor
-from webhook_service.web.api.operations import FIELDS, FIELDS_OF, OPERATIONS, PATHS, Operation
+from webhook_service.web.api.employees import Change
+from webhook_service.web.api.operation import Operation
+from webhook_service.web.api.operations import OPERATIONS
+from webhook_service.web.api.parameters import FIELDS, FIELDS_OF, IDEMPOTENCY_KEY, PATHS
 from webhook_service.web.api.reasons import REASONS, status_of
 from webhook_service.web.api.schemas import Problem
 
@@ -22,7 +25,8 @@ Each change of an auth user is an event, and each change that Auth must make is 
 With this API, admins read the ledger, replay events, and create employees with a login.
 
 Every request needs the header `Authorization: Bearer <ADMIN_API_KEY>`. Errors are problem documents (RFC 9457) with a
-stable `reason`. After a 503, retry when the seconds in `Retry-After` have passed."""
+stable `reason`. After a 503, retry when the seconds in `Retry-After` have passed. Send a header `Idempotency-Key` with
+each POST and PATCH, so that a retry is not carried out twice."""
 
 RETRY_AFTER = {"description": "Seconds to wait before a retry.", "schema": {"type": "integer", "minimum": 0}}
 AUTHENTICATE = {"description": "The required scheme.", "schema": {"type": "string", "const": "Bearer"}}
@@ -82,6 +86,7 @@ def document() -> Json:
     written: Json = spec.to_dict()
     for name, schema in written["components"]["schemas"].items():
         explain(schema, FIELDS | FIELDS_OF.get(name, {}))
+    written["components"]["schemas"][Change.__name__]["minProperties"] = 1
     for operation in (each for path in written["paths"].values() for each in path.values()):
         for parameter in operation["parameters"]:
             explain_parameter(parameter)
@@ -130,6 +135,8 @@ def described(operation: Operation) -> Json:
         "responses": {str(operation.status): with_headers(operation.status, {"description": "Done."} | answer)}
         | refusals(operation.all_reasons),
     }
+    if operation.accepts_key:
+        found["parameters"].append(dict(IDEMPOTENCY_KEY))
     if operation.query is not None:
         found["parameters"].append({"in": "query", "schema": operation.query})
     if operation.body is not None:

@@ -1,44 +1,12 @@
 """The routes of the admin API, with their requests, responses and errors, for its OpenAPI document."""
 
-from dataclasses import dataclass, field
-
-from marshmallow import Schema
-
-from webhook_service.events import Json
-from webhook_service.web.api import schemas
+from webhook_service.web.api import employee_schemas, schemas
 from webhook_service.web.api.described import JANE, NOON
 from webhook_service.web.api.employees import Change, NewEmployee, Unlink
 from webhook_service.web.api.events import Dismissal, Page, Replay, Replays
 from webhook_service.web.api.held import Decision, OfReason
-from webhook_service.web.api.reasons import AUTH_REASONS, BODY_REASONS, COMMON_REASONS
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """A route. `reasons` are its errors, without the errors that any request can have (see `web.api.reasons`)."""
-
-    method: str
-    path: str
-    name: str
-    title: str
-    text: str
-    answer: type[Schema]
-    status: int = 200
-    query: type[Schema] | None = None
-    body: type[Schema] | None = None
-    needs_body: bool = False
-    request_example: Json = field(default_factory=dict)
-    response_example: Json = field(default_factory=dict)
-    reasons: tuple[str, ...] = ()
-
-    @property
-    def group(self) -> str:
-        return "Employees" if "/employees" in self.path or "/held" in self.path else "Ledger"
-
-    @property
-    def all_reasons(self) -> tuple[str, ...]:
-        return (*self.reasons, *(BODY_REASONS if self.body else ()), *COMMON_REASONS)
-
+from webhook_service.web.api.operation import Operation
+from webhook_service.web.api.reasons import AUTH_REASONS
 
 OPERATIONS = (
     Operation(
@@ -56,7 +24,7 @@ OPERATIONS = (
         title="Bans that are held",
         text="The bans of logins wait for an admin if an unusual share of the employees is deactivated at once "
         "(`MASS_DEACTIVATION_LIMIT`), or if another active employee may own the login.",
-        answer=schemas.Held,
+        answer=employee_schemas.Held,
         query=OfReason,
         reasons=("invalid_query",),
     ),
@@ -67,7 +35,7 @@ OPERATIONS = (
         title="Ban the logins",
         text="Requests the bans that are held for the `reason`, up to `newest_id`, which `GET /admin/api/held` "
         "returned. Relays perform them.",
-        answer=schemas.HeldDecision,
+        answer=employee_schemas.HeldDecision,
         body=Decision,
         needs_body=True,
         request_example={"newest_id": 30, "reason": "mass_deactivation", "requested_by": "Ann"},
@@ -80,7 +48,7 @@ OPERATIONS = (
         title="Drop the held bans",
         text="Drops the bans that are held for the `reason`, up to `newest_id`. The logins stay as they are. Correct "
         "the employees first: the next event or reconcile of an employee who is still inactive requests the ban again.",
-        answer=schemas.HeldDecision,
+        answer=employee_schemas.HeldDecision,
         body=Decision,
         needs_body=True,
         request_example={"newest_id": 30, "reason": "mass_deactivation", "requested_by": "Ann"},
@@ -191,7 +159,7 @@ OPERATIONS = (
         text="Fields that are not listed here are other columns of `employees`. With `auth_user_id`, the employee is "
         "linked to that existing auth user instead of a new one. If one of the two cannot be created, neither is "
         "created. Do not log the response, because it contains the password.",
-        answer=schemas.CreatedEmployee,
+        answer=employee_schemas.CreatedEmployee,
         status=201,
         body=NewEmployee,
         needs_body=True,
@@ -207,6 +175,7 @@ OPERATIONS = (
             "event_id": f"{JANE}:create_auth_user",
             "outcome": "created",
             "temporary_password": "an-example-of-a-password",
+            "password_was_shown": False,
         },
         reasons=("email_taken", "employee_rejected", "login_not_found", *AUTH_REASONS),
     ),
@@ -214,18 +183,21 @@ OPERATIONS = (
         method="patch",
         path="/admin/api/employees/{employee_id}",
         name="changeEmployee",
-        title="Deactivate or activate an employee and the login",
-        text="If Auth responds, the login changes immediately. Otherwise the relay performs the queued action later.",
-        answer=schemas.ChangedEmployee,
+        title="Edit, deactivate or activate an employee",
+        text="Only the fields of the request change; null removes a value. All of them change, or none. The login gets "
+        "a new e-mail too, as after a change by HR. With `is_active`, the login changes immediately if Auth responds. "
+        "Otherwise the relay performs the queued action later.",
+        answer=employee_schemas.ChangedEmployee,
         body=Change,
         needs_body=True,
-        request_example={"is_active": False},
+        request_example={"email": "jane.roe@example.com", "last_name": "Roe", "is_active": False},
         response_example={
             "employee_id": 7,
+            "changed": ["email", "last_name"],
             "is_active": False,
             "login": {"status": "done", "outcome": "disabled", "event_id": f"{JANE}:disable_auth_user"},
         },
-        reasons=("employee_not_found", "not_found", "employee_rejected"),
+        reasons=("employee_not_found", "not_found", "employee_rejected", "email_taken"),
     ),
     Operation(
         method="post",
@@ -234,7 +206,7 @@ OPERATIONS = (
         title="Take the login away from an employee",
         text="The employee gets the e-mail and the names from before the link. The request is refused if only this "
         "employee matches the login, because the next event would link it again.",
-        answer=schemas.UnlinkedEmployee,
+        answer=employee_schemas.UnlinkedEmployee,
         body=Unlink,
         needs_body=True,
         request_example={"auth_user_id": JANE, "requested_by": "Ann"},
@@ -246,51 +218,3 @@ OPERATIONS = (
         reasons=("employee_not_found", "not_found", "employee_rejected", "login_changed", "linked_again"),
     ),
 )
-
-PATHS = {
-    "event_id": ("The id of an event or an action.", {"type": "string"}, "evt-2"),
-    "employee_id": ("The employee.", {"type": "integer", "format": "int64", "minimum": 0}, 7),
-}
-"""Path parameters: description, schema, example."""
-
-FIELDS = {
-    "status": ("The status of the event or action.", "FAILED"),
-    "outcome": ("The outcome, or the reason of a failure.", "ambiguous"),
-    "operation": ("The change of the auth user, or the action.", "UPDATE"),
-    "direction": ("inbound: events of auth users. outbound: actions to make in Auth.", "inbound"),
-    "needs_attention": (
-        "true: failed events and actions that are no longer retried, without dismissed ones. false: all others.",
-        True,
-    ),
-    "open": ("true: events and actions that are pending or retried. false: all others.", True),
-    "person": ("The beginning of an e-mail, a name or an employee number, or an id.", "jane"),
-    "auth_user_id": ("An auth user.", JANE),
-    "employee_id": ("An employee.", 7),
-    "since": ("Created at this time or later: ISO 8601 with a time zone.", "2026-11-22T00:00:00Z"),
-    "until": ("Created before this time: ISO 8601 with a time zone.", "2026-11-23T00:00:00Z"),
-    "cursor": ("The `next_cursor` of the previous page.", "17"),
-    "limit": ("The maximum number of results.", 50),
-    "filter": ("A filter of events. Without a filter, all events match.", {"status": "FAILED"}),
-    "dry_run": ("Whether to roll all changes back.", True),
-    "newest_id": ("The `newest_id` of the list of held bans: bans that were held later stay held.", 30),
-    "reason": (f"The reason of the held bans. {schemas.HELD_REASON}", "mass_deactivation"),
-    "requested_by": ("A name for the record: letters, digits, space and `_.@+-`.", "Ann"),
-    "email": ("The e-mail, stored in lower case. No other employee or auth user may have it.", "jane.doe@example.com"),
-    "first_name": ("The first name.", "Jane"),
-    "last_name": ("The last name.", "Doe"),
-    "employee_number": ("The employee's number in the HR system.", "E-17"),
-    "user_type_id": ("The value of this column of `employees`.", 3),
-    "is_active": ("Whether the employee works here, and may sign in.", False),
-    "invite": ("Whether Auth mails an invitation instead of creating a password.", False),
-}
-"""The fields of requests: description, example."""
-
-FIELDS_OF: dict[str, dict[str, tuple[str, Json]]] = {
-    "Dismissal": {"reason": ("Why it needs no attention, for the audit.", "The intern has left.")},
-    "NewEmployee": {
-        "auth_user_id": ("The existing auth user to link, instead of a new one.", JANE),
-        "is_active": ("Must be true: only active employees get a login.", True),
-    },
-    "Unlink": {"auth_user_id": ("The login that the employee has now.", JANE)},
-}
-"""Descriptions that differ in one schema."""

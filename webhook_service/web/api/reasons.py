@@ -15,8 +15,10 @@ from webhook_service.errors import (
     EmployeeRejected,
     EventNotFound,
     InvalidQuery,
+    KeyReused,
     NotPossible,
     PayloadTooLarge,
+    RequestUnderWay,
     ServiceError,
     TooManyAttempts,
     Unauthorized,
@@ -28,6 +30,8 @@ REASONS: Mapping[str, tuple[type[ServiceError] | HTTPStatus, str]] = {
     "unauthorized": (Unauthorized, "The header Authorization does not hold the admin key."),
     "too_many_attempts": (TooManyAttempts, "Too many wrong keys from this address: wait for Retry-After seconds."),
     "invalid_query": (InvalidQuery, "Some values are invalid; `fields` names them."),
+    "key_reused": (KeyReused, "The `Idempotency-Key` was used for another path or body: use a new key."),
+    "request_under_way": (RequestUnderWay, "The request with this key is under way: retry after Retry-After seconds."),
     "event_not_found": (EventNotFound, "The ledger has no such event, or it cannot be replayed."),
     "employee_not_found": (EmployeeNotFound, "There is no such employee."),
     "not_found": (HTTPStatus.NOT_FOUND, "No route matches the path."),
@@ -85,6 +89,8 @@ BODY_REASONS = (
     "too_large",
     "invalid_query",
 )
+KEY_REASONS = ("key_reused", "request_under_way")
+"""The reasons that only a request with an Idempotency-Key can get."""
 AUTH_REASONS = (
     "no_auth_admin",
     "auth_refused",

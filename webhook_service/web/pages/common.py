@@ -1,4 +1,4 @@
-"""Functions that several pages share, for the filter of a list and for the audit."""
+"""Functions that several pages share, for the filter of a list, for the audit and for refused forms."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -8,6 +8,7 @@ from typing import Any
 from flask import g, request
 from marshmallow import EXCLUDE, ValidationError
 
+from webhook_service.errors import EmailTaken, EmployeeRejected, InvalidQuery
 from webhook_service.events import Json
 from webhook_service.ledger import audit, wording
 from webhook_service.ledger.queries import Filter, filter_json
@@ -73,3 +74,12 @@ def attempt(
 def audit_of(database: Database, target: str) -> Json:
     """Return the newest entries of the audit about an event or an employee. Raises Unavailable, DatabaseError."""
     return database.call("auth_sync_audit_page_v1", p_target=target, p_below=None, p_limit=20)["entries"]
+
+
+def wrong_fields(error: InvalidQuery | EmailTaken | EmployeeRejected) -> dict[str, list[str]]:
+    """Return the error's messages by field. Messages without a field are under ""."""
+    if isinstance(error, InvalidQuery):
+        return {name: [str(text) for text in texts] for name, texts in error.fields.items()}
+    if isinstance(error, EmailTaken):
+        return {"email": [error.detail]}
+    return {str(error.facts.get("column") or ""): [error.detail]}

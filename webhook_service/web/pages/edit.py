@@ -1,34 +1,20 @@
 """The page /admin/employees/ID/edit, on which an admin corrects the e-mail, the names and the number of an employee."""
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
-from marshmallow import RAISE, Schema, fields, validate
 from werkzeug.wrappers import Response
 
-from webhook_service.addresses import normal_address
 from webhook_service.errors import EmailTaken, EmployeeNotFound, EmployeeRejected, InvalidQuery
 from webhook_service.events import Json
 from webhook_service.ledger import employees
 from webhook_service.ledger.queries import MAX_BIGINT
-from webhook_service.outbound import logins
+from webhook_service.outbound import employee_changes
 from webhook_service.web import Wiring
-from webhook_service.web.api.employees import LONGEST_NAME
+from webhook_service.web.api.employees import Edit
 from webhook_service.web.api.events import loaded
-from webhook_service.web.pages.common import attempt
-from webhook_service.web.pages.people import wrong_fields
+from webhook_service.web.pages.common import attempt, wrong_fields
+from webhook_service.web.pages.interrupted import typed
 
 COLUMNS = ("email", "first_name", "last_name", "employee_number")
-
-
-class Edit(Schema):
-    """The values of the form. An empty field is None."""
-
-    class Meta:
-        unknown = RAISE
-
-    email = fields.Email(allow_none=True, validate=validate.Length(max=255))
-    first_name = fields.String(allow_none=True, validate=validate.Length(max=LONGEST_NAME))
-    last_name = fields.String(allow_none=True, validate=validate.Length(max=LONGEST_NAME))
-    employee_number = fields.String(allow_none=True, validate=validate.Length(max=LONGEST_NAME))
 
 
 def blueprint(wiring: Wiring) -> Blueprint:
@@ -38,7 +24,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
     @views.get("")
     def page(employee_id: int) -> str:
         employee = found(employee_id)
-        return render_template("employee_edit.html", employee=employee, given=employee, wrong={})
+        return render_template("employee_edit.html", employee=employee, given=employee | typed(), wrong={})
 
     @views.post("")
     def save(employee_id: int) -> Response | tuple[str, int]:
@@ -47,10 +33,8 @@ def blueprint(wiring: Wiring) -> Blueprint:
         given = {name: request.form.get(name, "").strip() or None for name in COLUMNS}
         try:
             values = loaded(Edit(), given)
-            if values["email"] is not None:
-                values["email"] = normal_address(values["email"])
             with attempt(wiring, "edit an employee", f"employee:{employee_id}") as act:
-                changed = logins.edit(database, employee_id, values)
+                changed = employee_changes.edit(database, employee_id, values)
                 act.outcome = ", ".join(changed).replace("_", " ") or "no change"
         except (InvalidQuery, EmailTaken, EmployeeRejected) as error:
             shown = {"employee": employee, "given": given, "wrong": wrong_fields(error)}

@@ -1,6 +1,5 @@
-"""The pages /admin/employees, which list employees and problems, fix problems, and create employees."""
+"""The pages /admin/employees, which list employees and problems, and fix problems."""
 
-from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, flash, make_response, redirect, render_template, request, url_for
@@ -9,30 +8,24 @@ from werkzeug.wrappers import Response
 
 from webhook_service.addresses import normal_address
 from webhook_service.errors import (
-    EmailTaken,
     EmployeeNotFound,
-    EmployeeRejected,
     InvalidQuery,
     NotPossible,
     ServiceError,
 )
 from webhook_service.events import Json
 from webhook_service.ledger import comparison, employees, replay, wording
-from webhook_service.ledger.fields import WHOLE_NUMBER
 from webhook_service.ledger.queries import MAX_BIGINT
 from webhook_service.ledger.standing import standing
-from webhook_service.outbound import logins
-from webhook_service.outbound.logins import Switched
+from webhook_service.outbound import employee_changes, logins
+from webhook_service.outbound.employee_changes import Switched
 from webhook_service.outbound.refusals import NO_AUTH_ADMIN
 from webhook_service.web import Wiring
-from webhook_service.web.api.employees import NewEmployee, hire
-from webhook_service.web.api.events import loaded
-from webhook_service.web.pages.common import PAGE, attempt, audit_of, cursor, people_filter
+from webhook_service.web.api.employees import hire
+from webhook_service.web.pages.common import PAGE, attempt, audit_of, cursor, people_filter, wrong_fields
 
 NOBODY: Json = {"employees": [], "next": None}
 """The result of a search with an unknown filter."""
-
-COLUMNS = ("email", "first_name", "last_name", "employee_number", "user_type_id")
 
 
 def blueprint(wiring: Wiring) -> Blueprint:
@@ -71,7 +64,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
         found(employee_id)
         is_active = request.form.get("is_active") == "true"
         with attempt(wiring, "activate" if is_active else "deactivate", f"employee:{employee_id}") as act:
-            reported = logins.set_active(database, wiring.accounts, employee_id, is_active, via="admin")
+            reported = employee_changes.set_active(database, wiring.accounts, employee_id, is_active, via="admin")
             act.outcome = wording.LOGIN_RESULTS[reported.login]
         flash(*switched_message(reported))
         return redirect(url_for("people.person", employee_id=employee_id), 303)
@@ -164,31 +157,6 @@ def blueprint(wiring: Wiring) -> Blueprint:
             return make_response(render_template("employee_created.html", hired=hired, email=email))
         return redirect(url_for("people.person", employee_id=employee_id), 303)
 
-    @views.get("/new")
-    def new() -> str:
-        return render_template("employee_new.html", given={}, wrong={}, can_create=wiring.accounts is not None)
-
-    @views.post("/new")
-    def create() -> Response | tuple[str, int]:
-        given = {name: text for name in (*COLUMNS, "login") if (text := request.form.get(name, "").strip())}
-        try:
-            requested = loaded(NewEmployee(), as_api_fields(given))
-            email = requested["employee"]["email"]
-            with attempt(wiring, "create an employee", None, email=email) as act:
-                hired = hire(
-                    wiring.accounts,
-                    requested["employee"],
-                    email,
-                    via="admin",
-                    requested_by=act.who,
-                    invite=requested["invite"],
-                )
-        except (InvalidQuery, EmailTaken, EmployeeRejected) as error:
-            wrong = wrong_fields(error)
-            return render_template("employee_new.html", given=given, wrong=wrong, can_create=True), 422
-        # Only this response has the temporary password, so it cannot be a redirect.
-        return make_response(render_template("employee_created.html", hired=hired, email=email))
-
     def found(employee_id: int) -> Json:
         if employee_id > MAX_BIGINT:
             raise EmployeeNotFound
@@ -241,20 +209,3 @@ def switched_message(switched: Switched) -> tuple[Markup | str, str]:
         why = f"{wording.AUTH_FAILURES.get(switched.reason, wording.NO_ANSWER)}; retrying."
     message = Markup("{}, but <strong>{}</strong>: {}").format(title, STILL[switched.is_active], why)
     return message, "warning"
-
-
-def as_api_fields(given: dict[str, str]) -> dict[str, Any]:
-    """Return a form's texts as the fields of the API's request."""
-    fields: dict[str, Any] = {name: text for name, text in given.items() if name != "login"}
-    if WHOLE_NUMBER.fullmatch(fields.get("user_type_id", "")):
-        fields["user_type_id"] = int(fields["user_type_id"])
-    return fields | {"invite": given.get("login") == "invite"}
-
-
-def wrong_fields(error: InvalidQuery | EmailTaken | EmployeeRejected) -> dict[str, list[str]]:
-    """Return the error's messages by field. Messages without a field are under ""."""
-    if isinstance(error, InvalidQuery):
-        return {name: [str(text) for text in texts] for name, texts in error.fields.items()}
-    if isinstance(error, EmailTaken):
-        return {"email": [error.detail]}
-    return {str(error.facts.get("column") or ""): [error.detail]}

@@ -31,6 +31,7 @@ from webhook_service.errors import AuthRefused, AuthUnavailable
 from webhook_service.events import Account, Json
 from webhook_service.web import Wiring, attempts
 from webhook_service.web.attempts import ATTEMPTS as ATTEMPTS
+from webhook_service.web.pages import interrupted
 from webhook_service.web.pages.visitor import safe_target
 
 LONGEST_SESSION_SECONDS = 12 * 3600
@@ -101,8 +102,8 @@ def protect(views: Blueprint) -> None:
 def require_sign_in(views: Blueprint, wiring: Wiring) -> None:
     """Serve these views only to signed-in admins.
 
-    Other visitors are redirected to the sign-in page, and to the requested page after they have signed in. A page's
-    automatic refresh (header X-Refresh) gets a 401 instead.
+    Other visitors are redirected to the sign-in page, and to the requested page, or the page of the form, after they
+    have signed in. A page's automatic refresh (header X-Refresh) gets a 401 instead.
     """
 
     @views.before_request
@@ -110,10 +111,9 @@ def require_sign_in(views: Blueprint, wiring: Wiring) -> None:
         clear_invalid_session()
         admin = signed_in(wiring)
         if admin is None:
-            session.clear()
+            requested = interrupted.keep(csrf)
             if request.headers.get("X-Refresh"):
                 abort(401)
-            requested = request.full_path.rstrip("?") if request.method == "GET" else None
             return redirect(url_for("session.login", next=requested), 303)
         g.admin = admin
         csrf.protect()
@@ -223,7 +223,9 @@ def begin(wiring: Wiring, admin: str, user: UUID | None, checked_after: str | No
     if begun is None:
         raise NotAdmin("dismissed_or_new_password")
     end(wiring)
+    kept = session.get(interrupted.KEY)
     session.clear()
+    interrupted.resume(kept)
     session["admin"] = {"session": str(begun), "seen": int(wiring.now().timestamp()), "key": key_fingerprint(wiring)}
     wiring.metrics.signed_in("succeeded")
 

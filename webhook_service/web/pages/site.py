@@ -25,6 +25,7 @@ from webhook_service.web.pages import (
     events,
     exports,
     held,
+    new_employee,
     overview,
     people,
     replays,
@@ -65,13 +66,8 @@ def register(app: Flask, wiring: Wiring) -> None:
 
     app.register_blueprint(Blueprint("assets", __name__, static_folder="../static", static_url_path="/admin/static"))
     sign_in = session.blueprint(wiring)
-    for views in (
-        sign_in,
-        *(
-            part.blueprint(wiring)
-            for part in (overview, events, replays, people, held, audit, comparison, edit, credentials, exports)
-        ),
-    ):
+    parts = (overview, events, replays, people, new_employee, held, audit, comparison, edit, credentials, exports)
+    for views in (sign_in, *(part.blueprint(wiring) for part in parts)):
         if views is not sign_in:
             session.require_sign_in(views, wiring)
         explain_errors(views)

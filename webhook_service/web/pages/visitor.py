@@ -1,8 +1,10 @@
 """The pages to which a visitor may be redirected."""
 
 import re
+from urllib.parse import urlsplit
 
-from flask import url_for
+from flask import current_app, request, url_for
+from werkzeug.exceptions import HTTPException
 
 PAGE = re.compile(r"/admin(?:/[\w.:-]+)+(?:\?[!-\[\]-~]*)?", re.ASCII)
 """The path of a page of this service, with the query in the form that browsers send."""
@@ -14,3 +16,23 @@ def safe_target(requested: str | None) -> str:
     if requested is None or not PAGE.fullmatch(requested) or ".." in requested or requested.startswith(NO_PAGES):
         return url_for("overview.page")
     return requested
+
+
+def page_of_form() -> str | None:
+    """Return the page on which the posted form is: the Referer, or the address of the form, or None."""
+    try:
+        referrer = urlsplit(request.referrer or "")
+    except ValueError:
+        referrer = urlsplit("")
+    if is_page(referrer.path):
+        return f"{referrer.path}?{referrer.query}".rstrip("?")
+    return request.path if is_page(request.path) else None
+
+
+def is_page(path: str) -> bool:
+    """Return whether a GET of this path shows a page."""
+    try:
+        current_app.url_map.bind("").match(path, "GET")
+    except HTTPException:
+        return False
+    return True

@@ -1,0 +1,106 @@
+"""The header Idempotency-Key. A request that is sent again with its key gets the first answer, and is not repeated.
+
+The key is claimed before the request is carried out, and the answer is kept for a day, without the password. If the
+process ends in between, the request is carried out again after its lease has ended. This is safe, because no request of
+the admin API takes effect twice: a creation is refused with `email_taken`, and the others find their work done.
+"""
+
+import json
+import logging
+import re
+from hashlib import sha256
+from uuid import uuid4
+
+from flask import Blueprint, Response, request
+
+from webhook_service.errors import InvalidQuery, KeyReused, RequestUnderWay, ServiceError
+from webhook_service.ports import Database
+from webhook_service.web.api.body import json_body
+
+log = logging.getLogger(__name__)
+
+HEADER = "Idempotency-Key"
+REPEATED_HEADER = "Idempotency-Replayed"
+"""The header, with the value `true`, of an answer that was given before."""
+
+METHODS = ("POST", "PATCH")
+LONGEST_KEY = 255
+KEY_PATTERN = r"^[!-~](?:[ -~]*[!-~])?$"
+"""Printable ASCII. Servers remove spaces around the value of a header."""
+
+LEASE_SECONDS = 120
+"""The lease of a request, longer than any request takes. See `outbound.logins.INTENT_LEASE_SECONDS`."""
+
+CLAIM = "webhook_service.idempotency_claim"
+"""The key of the request's claim, {"p_key", "p_lease"}, in the WSGI environment."""
+
+
+def repeat_answers(views: Blueprint, database: Database) -> None:
+    """Claim the key of a request before its view, and keep the final answer.
+
+    Must be called after `require_admin`, because only an admin may see an answer.
+    """
+
+    @views.before_request
+    def claim() -> Response | None:
+        key = request.headers.get(HEADER)
+        if key is None or request.method not in METHODS:
+            return None
+        if not is_key(key):
+            raise InvalidQuery({HEADER: [f"Must be 1 to {LONGEST_KEY} printable ASCII characters."]})
+        claim = {"p_key": key, "p_lease": str(uuid4())}
+        found = database.call("auth_sync_claim_key_v1", **claim, p_request=fingerprint(), p_lease_seconds=LEASE_SECONDS)
+        match found["state"]:
+            case "answered":
+                return repeated(found["status"], found["body"])
+            case "other_request":
+                raise KeyReused
+            case "under_way":
+                raise RequestUnderWay
+        request.environ[CLAIM] = claim
+        return None
+
+    @views.after_request
+    def settle(response: Response) -> Response:
+        """Keep a final answer. After any other answer, release the key. An error leaves the claim to its lease."""
+        if (claim := request.environ.pop(CLAIM, None)) is not None:
+            try:
+                if is_final(response):
+                    answer = {"p_status": response.status_code, "p_body": without_password(response)}
+                    database.call("auth_sync_keep_answer_v1", **claim, **answer)
+                else:
+                    database.call("auth_sync_release_key_v1", **claim)
+            except ServiceError as error:
+                log.warning("answer not kept", extra={"reason": error.reason})
+        return response
+
+
+def is_key(text: str) -> bool:
+    """Return whether a text may be a key."""
+    return len(text) <= LONGEST_KEY and re.fullmatch(KEY_PATTERN, text) is not None
+
+
+def fingerprint() -> str:
+    """Return the SHA-256 of the request's method, path and JSON body. Whitespace and the order of keys do not count."""
+    body = json.dumps(json_body(), sort_keys=True)
+    return sha256(f"{request.method} {request.path}\n{body}".encode()).hexdigest()
+
+
+def is_final(response: Response) -> bool:
+    """Return whether a retry would not help: the answer is not a 5xx, and does not ask for a retry."""
+    return response.status_code < 500 and "Retry-After" not in response.headers
+
+
+def without_password(response: Response) -> str:
+    """Return the body to repeat, which says that the password was shown instead of repeating it."""
+    body = response.get_json()
+    if body.get("temporary_password") is None:
+        return response.get_data(as_text=True)
+    return json.dumps(body | {"temporary_password": None, "password_was_shown": True})
+
+
+def repeated(status: int, body: str) -> Response:
+    """Return an answer that was given before."""
+    media_type = "application/json" if status < 400 else "application/problem+json"
+    headers = {REPEATED_HEADER: "true", "Cache-Control": "no-store"}
+    return Response(body, status, headers, content_type=media_type)

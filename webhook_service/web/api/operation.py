@@ -1,0 +1,42 @@
+"""The type of a route in the OpenAPI document."""
+
+from dataclasses import dataclass, field
+
+from marshmallow import Schema
+
+from webhook_service.events import Json
+from webhook_service.web.api.idempotency import METHODS
+from webhook_service.web.api.reasons import BODY_REASONS, COMMON_REASONS, KEY_REASONS
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A route. `reasons` are its errors, without the errors that any request can have (see `web.api.reasons`)."""
+
+    method: str
+    path: str
+    name: str
+    title: str
+    text: str
+    answer: type[Schema]
+    status: int = 200
+    query: type[Schema] | None = None
+    body: type[Schema] | None = None
+    needs_body: bool = False
+    request_example: Json = field(default_factory=dict)
+    response_example: Json = field(default_factory=dict)
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def group(self) -> str:
+        return "Employees" if "/employees" in self.path or "/held" in self.path else "Ledger"
+
+    @property
+    def accepts_key(self) -> bool:
+        """Return whether a request may have an Idempotency-Key."""
+        return self.method.upper() in METHODS
+
+    @property
+    def all_reasons(self) -> tuple[str, ...]:
+        body, key = BODY_REASONS if self.body else (), KEY_REASONS if self.accepts_key else ()
+        return (*self.reasons, *body, *key, *COMMON_REASONS)

@@ -1,0 +1,65 @@
+"""The parameters and fields of requests to the admin API, with descriptions and examples for its OpenAPI document."""
+
+from webhook_service.events import Json
+from webhook_service.web.api.described import JANE
+from webhook_service.web.api.employee_schemas import HELD_REASON
+from webhook_service.web.api.idempotency import HEADER, KEY_PATTERN, LONGEST_KEY
+
+PATHS = {
+    "event_id": ("The id of an event or an action.", {"type": "string"}, "evt-2"),
+    "employee_id": ("The employee.", {"type": "integer", "format": "int64", "minimum": 0}, 7),
+}
+"""Path parameters: description, schema, example."""
+
+FIELDS = {
+    "status": ("The status of the event or action.", "FAILED"),
+    "outcome": ("The outcome, or the reason of a failure.", "ambiguous"),
+    "operation": ("The change of the auth user, or the action.", "UPDATE"),
+    "direction": ("inbound: events of auth users. outbound: actions to make in Auth.", "inbound"),
+    "needs_attention": (
+        "true: failed events and actions that are no longer retried, without dismissed ones. false: all others.",
+        True,
+    ),
+    "open": ("true: events and actions that are pending or retried. false: all others.", True),
+    "person": ("The beginning of an e-mail, a name or an employee number, or an id.", "jane"),
+    "auth_user_id": ("An auth user.", JANE),
+    "employee_id": ("An employee.", 7),
+    "since": ("Created at this time or later: ISO 8601 with a time zone.", "2026-11-22T00:00:00Z"),
+    "until": ("Created before this time: ISO 8601 with a time zone.", "2026-11-23T00:00:00Z"),
+    "cursor": ("The `next_cursor` of the previous page.", "17"),
+    "limit": ("The maximum number of results.", 50),
+    "filter": ("A filter of events. Without a filter, all events match.", {"status": "FAILED"}),
+    "dry_run": ("Whether to roll all changes back.", True),
+    "newest_id": ("The `newest_id` of the list of held bans: bans that were held later stay held.", 30),
+    "reason": (f"The reason of the held bans. {HELD_REASON}", "mass_deactivation"),
+    "requested_by": ("A name for the record: letters, digits, space and `_.@+-`.", "Ann"),
+    "email": ("The e-mail, stored in lower case. No other employee or auth user may have it.", "jane.doe@example.com"),
+    "first_name": ("The first name.", "Jane"),
+    "last_name": ("The last name.", "Doe"),
+    "employee_number": ("The employee's number in the HR system.", "E-17"),
+    "user_type_id": ("The value of this column of `employees`.", 3),
+    "is_active": ("Whether the employee works here, and may sign in.", False),
+    "invite": ("Whether Auth mails an invitation instead of creating a password.", False),
+}
+"""The fields of requests: description, example."""
+
+FIELDS_OF: dict[str, dict[str, tuple[str, Json]]] = {
+    "Change": {"email": ("The e-mail, stored in lower case. The login gets it too.", "jane.roe@example.com")},
+    "Dismissal": {"reason": ("Why it needs no attention, for the audit.", "The intern has left.")},
+    "NewEmployee": {
+        "auth_user_id": ("The existing auth user to link, instead of a new one.", JANE),
+        "is_active": ("Must be true: only active employees get a login.", True),
+    },
+    "Unlink": {"auth_user_id": ("The login that the employee has now.", JANE)},
+}
+"""Descriptions that differ in one schema."""
+
+IDEMPOTENCY_KEY: Json = {
+    "in": "header",
+    "name": HEADER,
+    "description": "A new random text for each request, such as a UUID. For a day, the same request with the same key "
+    "gets the same answer, with `Idempotency-Replayed: true`, and is not carried out again.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": KEY_PATTERN},
+    "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
+}
+"""The header parameter of all requests that change something."""
