@@ -88,7 +88,7 @@ def test_a_missing_sender_is_a_note(database: Database) -> None:
     """A database without a sender gets a note with the call that sets it up, because the relay applies the events."""
     findings = examined(database)
     assert problems(findings) == [("sender", NOTE)]
-    assert "select auth_sync_send_to(" in found(findings, "sender").todo
+    assert "select auth_sync_send_to(" in found(findings, "sender").command
 
 
 def test_a_round_trip_passes(database: Database, connection: Connection, receiver: str) -> None:

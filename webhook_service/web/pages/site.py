@@ -29,6 +29,7 @@ from webhook_service.web.pages import (
     people,
     replays,
     session,
+    setup,
 )
 
 HEADERS = {
@@ -69,7 +70,7 @@ def register(app: Flask, wiring: Wiring) -> None:
         sign_in,
         *(
             part.blueprint(wiring)
-            for part in (overview, events, replays, people, held, audit, comparison, edit, credentials, exports)
+            for part in (overview, events, replays, people, held, audit, comparison, setup, edit, credentials, exports)
         ),
     ):
         if views is not sign_in:
