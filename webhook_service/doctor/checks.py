@@ -60,7 +60,7 @@ def triggers(facts: Json) -> Finding:
     if misconfigured:
         says = f"missing, disabled or out of date: {', '.join(misconfigured)}"
         return wrong("triggers", says, "migrate, then reconcile", MIGRATE_AND_RECONCILE)
-    return ok("triggers", "in place")
+    return ok("triggers", "all are in place and enabled")
 
 
 def rights(facts: Json) -> list[Finding]:
@@ -74,7 +74,7 @@ def rights(facts: Json) -> list[Finding]:
     if facts["closed_to_service_role"]:
         closed = ", ".join(facts["closed_to_service_role"])
         findings.append(wrong("rights", f"service_role may not execute {closed}", *remedy))
-    return findings or [ok("rights", "for service_role alone")]
+    return findings or [ok("rights", "only service_role has them")]
 
 
 def employees_rights(facts: Json) -> list[Finding]:
@@ -100,7 +100,7 @@ def clock(facts: Json, moment: datetime) -> Finding:
     if abs(difference) > MAX_CLOCK_DIFFERENCE_SECONDS:
         todo = f"set this machine's clock: signatures are refused if it differs by more than {TOLERANCE_SECONDS} s"
         return wrong("clock", f"{difference:+.0f} s from the database's", todo)
-    return ok("clock", f"{difference:+.1f} s from the database's")
+    return ok("clock", f"it differs from the database's by {difference:+.1f} s")
 
 
 def sender(facts: Json) -> list[Finding]:
@@ -114,7 +114,7 @@ def sender(facts: Json) -> list[Finding]:
         ]
     if not facts["has_secret"]:
         return [wrong("sender", "the secret is not in the vault, or this service may not read it", IN_SQL, SEND_TO)]
-    findings = [ok("sender", f"posts to {without_password(facts['webhook_url'])}")]
+    findings = [ok("sender", f"the database posts events to {without_password(facts['webhook_url'])}")]
     if facts["pg_net_worker_is_up"] is False:
         says = f"its worker does not run; {facts['pg_net_waiting']} requests wait"
         todo = "restart it; meanwhile the relay applies the events"
@@ -151,7 +151,7 @@ def round_trip(database: Database, url: str, secrets: Sequence[Secret], now: Cal
     if response.status_code != 422:
         todo = "the URL must be this service's /webhook/auth, without redirects, and the service must have the secret"
         return [verified, wrong("url", f"answers {response.status_code} to a correctly signed request", todo)]
-    return [verified, ok("url", "accepts the database's signature")]
+    return [verified, ok("url", "it accepts the database's signature")]
 
 
 def backlog(facts: Json) -> list[Finding]:
@@ -203,7 +203,7 @@ def compared(facts: Json) -> list[Finding]:
         return []
     if (says := comparison.problem(facts)) is not None:
         return [note("comparison", says, "compare and correct them; the command asks before it bans logins", RECONCILE)]
-    return [ok("comparison", f"{describe(facts['seconds'])} ago")]
+    return [ok("comparison", f"the last one was {describe(facts['seconds'])} ago")]
 
 
 def drift(database: Database, policy: Policy) -> list[Finding]:

@@ -95,7 +95,10 @@ def installation(database: Database, project: SupabaseConnection | None) -> tupl
     if facts is None:
         says = "the table auth_sync_settings has no row: nothing is captured"
         return None, [wrong("settings", says, "migrate, then reconcile", MIGRATE_AND_RECONCILE)]
-    return facts, [checks.database(facts), ok("migrations", f"at {wanted.migration}, functions {wanted.functions}")]
+    return facts, [
+        checks.database(facts),
+        ok("migrations", f"up to date: migration {wanted.migration}, functions {wanted.functions}"),
+    ]
 
 
 def of_database(

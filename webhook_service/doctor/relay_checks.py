@@ -16,7 +16,7 @@ def relay_runs(facts: Json) -> Finding:
     seconds = facts["relay_last_run_seconds"]
     if (silence := relay_silence(seconds)) is not None:
         return wrong("relay", f"none {silence}", "start one, or `serve` without RELAY=off", "webhook-service relay")
-    return ok("relay", f"ran {describe(seconds)} ago")
+    return ok("relay", f"one ran {describe(seconds)} ago")
 
 
 def loops(facts: Json) -> list[Finding]:

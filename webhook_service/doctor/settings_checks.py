@@ -3,6 +3,7 @@
 import json
 
 from webhook_service.doctor.findings import Finding, note, ok
+from webhook_service.ledger.wording import counted
 from webhook_service.ports import Database
 from webhook_service.settings import NoticeSettings, PageSettings
 
@@ -28,7 +29,7 @@ def admins(pages: PageSettings, database: Database | None, *, has_auth: bool) ->
     if count == 0:
         todo = "give an admin the role, in Supabase's SQL editor"
         return note("admins", f"they share the admin key: no auth user has {named}", todo, giving(roles[0]))
-    number = "auth users" if count is None else "1 auth user" if count == 1 else f"{count:,} auth users"
+    number = "auth users" if count is None else counted(count, "auth user")
     return ok("admins", f"{number} with {named} may sign in, and the holders of the admin key")
 
 
@@ -42,11 +43,11 @@ def public_url(url: str | None) -> Finding:
     todo, command = "set the address of the service for browsers", "PUBLIC_URL=https://YOUR-HOST"
     if url is None:
         return note(
-            "public_url", "not set: messages have no links, and the cookie is sent without TLS too", todo, command
+            "public_url", "it is not set: messages have no links, and the cookie is sent without TLS too", todo, command
         )
     if not url.startswith("https:"):
-        return note("public_url", "not https: the cookie of the dashboard is sent without TLS too", todo, command)
-    return ok("public_url", "set, and with TLS")
+        return note("public_url", "it is not https: the cookie of the dashboard is sent without TLS too", todo, command)
+    return ok("public_url", "it is set, and begins with https://")
 
 
 def notices(settings: NoticeSettings) -> Finding:
@@ -55,4 +56,4 @@ def notices(settings: NoticeSettings) -> Finding:
         todo = "set NOTIFY_URLS (docs/notifications.md), then test it"
         says = "no one is notified when something fails or waits"
         return note("notices", says, todo, "webhook-service notify --test")
-    return ok("notices", f"sent to {len(settings.urls)} of NOTIFY_URLS")
+    return ok("notices", f"they are sent to {counted(len(settings.urls), 'destination')}")

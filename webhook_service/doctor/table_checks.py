@@ -22,7 +22,7 @@ def schema(database: Database) -> Finding:
         named = ", ".join(lost[:MAX_NAMED]) + (f" and {len(lost) - MAX_NAMED} more" if len(lost) > MAX_NAMED else "")
         todo = "migrate, then reconcile; see docs/employees.md for the cause"
         return wrong("schema", f"missing or altered: {named}", todo, MIGRATE_AND_RECONCILE)
-    return ok("schema", "complete")
+    return ok("schema", "none is missing or altered")
 
 
 def employees(database: Database, inspected: Json) -> list[Finding]:
@@ -38,7 +38,7 @@ def employees(database: Database, inspected: Json) -> list[Finding]:
         *active(facts, database),
         *auth_columns(facts),
     ]
-    return findings or [ok("employees", "suitable")]
+    return findings or [ok("employees", "the service can use the table")]
 
 
 def kind(facts: Json) -> list[Finding]:

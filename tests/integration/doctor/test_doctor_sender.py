@@ -96,7 +96,7 @@ def test_a_round_trip_passes(database: Database, connection: Connection, receive
     send_to(connection, receiver)
     findings = examined(database)
     assert problems(findings) == [NO_WORKER]
-    assert found(findings, "sender").says == f"posts to {receiver}"
+    assert found(findings, "sender").says == f"the database posts events to {receiver}"
     assert [found(findings, check).level for check in ("secret", "url")] == [Level.OK, Level.OK]
 
 

@@ -45,7 +45,7 @@ def test_the_public_url_needs_tls(url: str | None, level: Level) -> None:
 def test_the_destinations_of_notices_are_counted() -> None:
     """Notices with a destination are ok, and the finding has no part of the URL, which holds a password."""
     found = settings_checks.notices(NoticeSettings(("mailto://user:canary@example.com",)))
-    assert (found.level, found.says) == (Level.OK, "sent to 1 of NOTIFY_URLS")
+    assert (found.level, found.says) == (Level.OK, "they are sent to 1 destination")
 
 
 def test_notices_without_a_destination_are_a_note() -> None:

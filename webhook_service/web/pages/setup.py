@@ -55,7 +55,7 @@ ONLY_IF_MADE = ("schema", "employees", "secret", "url", "loops", "key")
 
 NOT_CHECKED = "not checked"
 STATES = {Level.OK: "ok", Level.NOTE: "warning", Level.WRONG: "wrong", Level.UNKNOWN: NOT_CHECKED}
-NO_FINDING = "an earlier check failed, so this one was not made"
+NO_FINDING = "it was not checked, because an earlier check found a problem"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +79,16 @@ def blueprint(wiring: Wiring) -> Blueprint:
         try:
             at, findings = checks.result()
         except TimeoutError:
-            at, findings = None, []
+            return render_template("setup.html", at=None, groups={})
         groups = grouped(findings)
-        states = [row.state for rows in groups.values() for row in rows]
-        return render_template("setup.html", at=at, groups=groups, states=states)
+        shown = [(group, row) for group, rows in groups.items() for row in rows]
+        return render_template(
+            "setup.html",
+            at=at,
+            groups=groups,
+            states=[row.state for _, row in shown],
+            wrong=[(group, row) for group, row in shown if row.state == STATES[Level.WRONG]],
+        )
 
     return views
 
