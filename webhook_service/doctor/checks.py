@@ -100,7 +100,7 @@ def clock(facts: Json, moment: datetime) -> Finding:
     if abs(difference) > MAX_CLOCK_DIFFERENCE_SECONDS:
         todo = f"set this machine's clock: signatures are refused if it differs by more than {TOLERANCE_SECONDS} s"
         return wrong("clock", f"{difference:+.0f} s from the database's", todo)
-    return ok("clock", f"it differs from the database's by {difference:+.1f} s")
+    return ok("clock", f"it differs from the database's by {abs(difference):.1f} s")
 
 
 def sender(facts: Json) -> list[Finding]:

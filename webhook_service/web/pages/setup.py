@@ -120,7 +120,11 @@ def grouped(findings: Sequence[Finding]) -> dict[str, list[Row]]:
         for group, titles in GROUPS.items()
     }
     named = {check for titles in GROUPS.values() for check in titles}
-    others = [row(each, each.check) for each in findings if each.check not in named and each.level is not Level.OK]
+    others = [
+        row(each, each.check.replace("_", " ").capitalize())
+        for each in findings
+        if each.check not in named and each.level is not Level.OK
+    ]
     return groups | ({OTHERS: others} if others else {})
 
 
