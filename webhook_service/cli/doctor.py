@@ -17,7 +17,7 @@ from webhook_service.cli.data_dir import DATA_DIR, environment_of
 from webhook_service.doctor.examination import examine
 from webhook_service.doctor.findings import Finding, Level, note, wrong
 from webhook_service.errors import BadSetting
-from webhook_service.settings import SupabaseConnection
+from webhook_service.settings import project_of
 
 T = TypeVar("T")
 MARKS = {
@@ -70,7 +70,6 @@ def findings_of(environment: dict[str, str], *, compare: bool) -> list[Finding]:
     secrets = setting(config.webhook_secrets) or ()
     pages = setting(config.pages)
     notices = setting(config.notices)
-    project = next((each for each in (connection, auth) if isinstance(each, SupabaseConnection)), None)
     with ExitStack() as stack:
         database = setting(lambda _: stack.enter_context(closing(database_for(connection)))) if connection else None
         admin = setting(lambda _: stack.enter_context(closing(admin_for(auth)))) if auth else None
@@ -81,7 +80,7 @@ def findings_of(environment: dict[str, str], *, compare: bool) -> list[Finding]:
             now=lambda: datetime.now(UTC),
             compare=compare,
             admin=admin,
-            project=project,
+            project=project_of(connection, auth),
             pages=pages,
             notices=notices,
         )

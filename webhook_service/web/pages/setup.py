@@ -8,7 +8,7 @@ from flask import Blueprint, render_template
 
 from webhook_service.doctor.examination import examine
 from webhook_service.doctor.findings import Finding, Level
-from webhook_service.settings import SupabaseConnection
+from webhook_service.settings import project_of
 from webhook_service.web import Wiring
 from webhook_service.web.shared_check import SharedCheck
 
@@ -22,6 +22,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "migrations": "Tables and functions",
         "schema": "Objects of this service",
         "employees": "Employees table",
+        "source": "Access to logins",
         "triggers": "Triggers",
         "settings": "Settings of the triggers",
         "clock": "Clock",
@@ -32,11 +33,13 @@ GROUPS: dict[str, dict[str, str]] = {
         "key": "Key",
         "auth": "Auth Admin API",
         "autoconfirm": "Proof of e-mails",
+        "sessions": "End of sessions",
     },
     "Events": {
         "sender": "Webhook",
         "secret": "Secret of the webhook",
         "url": "Address of the webhook",
+        "pg_net": "Posting",
         "relay": "Relay",
         "loops": "Loops of the relay",
         "comparison": "Comparison",
@@ -47,11 +50,16 @@ GROUPS: dict[str, dict[str, str]] = {
         "notices": "Notices",
     },
 }
-"""The titles of the checks that the page always names, by the title of their group."""
+"""The titles of the checks of the setup, by the title of their group."""
 
-OTHERS = "Also found"
-ONLY_IF_MADE = ("schema", "employees", "secret", "url", "loops", "key")
-"""The checks that an installation may not need."""
+STEPS = (
+    *("database", "migrations", "employees_rights", "auth", "autoconfirm", "sender", "relay", "comparison"),
+    *("admins", "public_url", "notices"),
+)
+"""The checks that the page names even if they were not made."""
+
+OTHERS = "Problems in operation"
+"""The title of the group of the other findings, unless they are ok."""
 
 NOT_CHECKED = "not checked"
 STATES = {Level.OK: "ok", Level.NOTE: "warning", Level.WRONG: "wrong", Level.UNKNOWN: NOT_CHECKED}
@@ -81,13 +89,13 @@ def blueprint(wiring: Wiring) -> Blueprint:
         except TimeoutError:
             return render_template("setup.html", at=None, groups={})
         groups = grouped(findings)
-        shown = [(group, row) for group, rows in groups.items() for row in rows]
+        steps = [(group, row) for group in GROUPS for row in groups[group]]
         return render_template(
             "setup.html",
             at=at,
             groups=groups,
-            states=[row.state for _, row in shown],
-            wrong=[(group, row) for group, row in shown if row.state == STATES[Level.WRONG]],
+            states=[row.state for _, row in steps],
+            wrong=[(group, row) for group, row in steps if row.state == STATES[Level.WRONG]],
         )
 
     return views
@@ -96,9 +104,6 @@ def blueprint(wiring: Wiring) -> Blueprint:
 def examination(wiring: Wiring) -> tuple[datetime, list[Finding]]:
     """Examine the installation, and return the time and the findings."""
     settings = wiring.settings
-    project = next(
-        (each for each in (settings.connection, settings.auth) if isinstance(each, SupabaseConnection)), None
-    )
     findings = examine(
         wiring.database,
         settings.policy,
@@ -106,7 +111,7 @@ def examination(wiring: Wiring) -> tuple[datetime, list[Finding]]:
         now=wiring.now,
         compare=False,
         admin=wiring.accounts.admin if wiring.accounts is not None else None,
-        project=project,
+        project=project_of(settings.connection, settings.auth),
         pages=settings.pages,
         notices=settings.notices,
     )
@@ -129,9 +134,9 @@ def grouped(findings: Sequence[Finding]) -> dict[str, list[Row]]:
 
 
 def rows_of(check: str, title: str, findings: Iterable[Finding]) -> list[Row]:
-    """Return the rows of a check. A check without a finding was not made."""
+    """Return the rows of a check. A step without a finding was not checked."""
     found = [row(each, title) for each in findings if each.check == check]
-    return found if found or check in ONLY_IF_MADE else [Row(check, title, NOT_CHECKED, sentence(NO_FINDING))]
+    return found or ([Row(check, title, NOT_CHECKED, sentence(NO_FINDING))] if check in STEPS else [])
 
 
 def row(finding: Finding, title: str) -> Row:
