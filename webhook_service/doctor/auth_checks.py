@@ -75,10 +75,8 @@ def proof(auth: AuthSettings | None, facts: Json, policy: Policy) -> Finding:
         todo = "if sign-ups need no confirmation (mailer_autoconfirm), set SUPABASE_URL and its key, or turn it off"
         return note("autoconfirm", "Auth's settings were never read: a confirmed e-mail counts as proven", todo)
     if current is not None and (current or stored) and (current, links) != (stored, facts["link_unproven"]):
-        says, todo = (
-            "the database does not have the settings of Auth",
-            "start a relay, which reads them every 5 minutes",
-        )
+        says = "the database does not have the settings of Auth"
+        todo = "start a relay, which reads them every 5 minutes"
         return (wrong if current else note)("autoconfirm", says, todo, "webhook-service relay")
     if not (stored if current is None else current):
         return ok("autoconfirm", "Auth confirms an e-mail only with proof")

@@ -67,12 +67,7 @@ def examine(
         findings += attempted("silence", lambda: checks.silence(facts))
         findings += attempted("reconcile", lambda: checks.last_reconcile(facts))
         findings += attempted("comparison", lambda: checks.compared(comparison.current(calling)))
-    if pages is not None:
-        counted = database if facts is not None else None
-        findings += attempted("admins", lambda: settings_checks.admins(pages, counted, has_auth=admin is not None))
-        findings += attempted("public_url", lambda: settings_checks.public_url(pages.public_url))
-    if notices is not None:
-        findings += attempted("notices", lambda: settings_checks.notices(notices))
+    findings += of_settings(pages, notices, database if facts is not None else None, has_auth=admin is not None)
     if compare and database is not None and policy is not None and facts is not None and facts["has_auth_users"]:
         findings += attempted("drift", lambda: checks.drift(calling, policy))
     return findings
@@ -128,6 +123,19 @@ def of_database(
     if facts["webhook_url"] and facts["has_secret"] and secrets:
         steps["secret"] = lambda: checks.round_trip(database, facts["webhook_url"], secrets, now)
     return [finding for name in ORDER if name in steps for finding in attempted(name, steps[name])]
+
+
+def of_settings(
+    pages: PageSettings | None, notices: NoticeSettings | None, database: Database | None, *, has_auth: bool
+) -> list[Finding]:
+    """Return the findings about the optional settings. `database` is None if it cannot be examined."""
+    findings: list[Finding] = []
+    if pages is not None:
+        findings += attempted("admins", lambda: settings_checks.admins(pages, database, has_auth=has_auth))
+        findings += attempted("public_url", lambda: settings_checks.public_url(pages.public_url))
+    if notices is not None:
+        findings += attempted("notices", lambda: settings_checks.notices(notices))
+    return findings
 
 
 ORDER = (

@@ -42,9 +42,8 @@ def public_url(url: str | None) -> Finding:
     """Check that PUBLIC_URL is set and begins with https://."""
     todo, command = "set the address of the service for browsers", "PUBLIC_URL=https://YOUR-HOST"
     if url is None:
-        return note(
-            "public_url", "it is not set: messages have no links, and the cookie is sent without TLS too", todo, command
-        )
+        says = "it is not set: messages have no links, and the cookie of the dashboard is sent without TLS too"
+        return note("public_url", says, todo, command)
     if not url.startswith("https:"):
         return note("public_url", "it is not https: the cookie of the dashboard is sent without TLS too", todo, command)
     return ok("public_url", "it is set, and begins with https://")

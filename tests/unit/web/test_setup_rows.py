@@ -26,6 +26,7 @@ def test_other_good_findings_are_not_shown() -> None:
         ("it answers", "It answers."),
         ("auth.users has users", "auth.users has users."),
         ("It broke.", "It broke."),
+        ("migrate; or is it another one?", "migrate; or is it another one?"),
         ("", ""),
     ],
 )

@@ -147,4 +147,4 @@ def row(finding: Finding, title: str) -> Row:
 def sentence(text: str) -> str:
     """Return the text with a capital letter, unless it begins with a name such as auth.users, and with a full stop."""
     capital = text[:1].upper() + text[1:] if text.partition(" ")[0].isalpha() else text
-    return f"{capital.removesuffix('.')}." if text else ""
+    return capital if text.endswith((".", "?")) or not text else f"{capital}."
