@@ -89,6 +89,7 @@ def walk(page: Page, company: Company, folder: Path) -> None:
     page.get_by_role("button", name=re.compile("^Create")).click()
     shoot("employee-created")
     shoot("audit", "/admin/audit")
+    shoot("setup", "/admin/setup", TALLEST)
 
 
 PALETTE = """async ([png, width, height]) => {

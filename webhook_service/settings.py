@@ -29,6 +29,11 @@ class SupabaseConnection:
     service_role_key: str = field(repr=False)
 
 
+def project_of(*connections: DirectConnection | SupabaseConnection | None) -> SupabaseConnection | None:
+    """Return the first connection to a Supabase project, or None."""
+    return next((each for each in connections if isinstance(each, SupabaseConnection)), None)
+
+
 @dataclass(frozen=True, slots=True)
 class PageSettings:
     """The settings of the dashboard.

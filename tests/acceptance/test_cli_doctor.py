@@ -35,33 +35,37 @@ def test_nothing_wrong_is_zero(run_installed: Run) -> None:
     assert (code, errors) == (0, "")
     lines = output.splitlines()
     levels = [line.split()[0] for line in lines if not line.startswith(" " * 7)]
-    assert levels == [*["ok"] * 8, "note", *["ok"] * 3, "note", *["ok"] * 3, "note", "ok"]
-    assert lines[0].startswith("   ok  migrations: at ")
-    post, log_in, report = [line for line in lines if line.startswith(" " * 7)]
-    assert post.startswith("       -> to post them: select auth_sync_send_to(")
+    assert levels == [*["ok"] * 9, "note", *["ok"] * 3, "note", *["ok"] * 3, *["note"] * 4, "ok"]
+    assert lines[1].startswith("   ok  migrations: up to date: ")
+    advice = [line for line in lines if line.startswith("       -> ")]
+    assert len(advice) == levels.count("note")
+    post, log_in, *_, report = advice
+    assert post.startswith("       -> to post them, run this in Supabase's SQL editor")
+    assert lines[lines.index(post) + 1].startswith("          select auth_sync_send_to(")
     assert log_in.startswith("       -> set SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY;")
     assert report.startswith("       -> set NOTIFY_URLS (docs/notifications.md)")
 
 
 def test_something_wrong_is_one(run: Run) -> None:
-    """A finding that is wrong ends the command with 1, and the line after it names the remedy."""
+    """A finding that is wrong ends the command with 1. The lines after it have the remedy and the command."""
     code, output, errors = run("doctor")
     assert (code, errors) == (1, "")
     [(position, _)] = [item for item in enumerate(output.splitlines()) if item[1].startswith("WRONG")]
-    assert output.splitlines()[position : position + 2] == [
+    assert output.splitlines()[position : position + 3] == [
         "WRONG  relay: none has ever run",
-        "       -> run `webhook-service relay`, or `serve` without RELAY=off",
+        "       -> start one, or `serve` without RELAY=off",
+        "          webhook-service relay",
     ]
 
 
 @pytest.mark.parametrize(("before", "code"), [("select", 0), ("drop trigger auth_sync_capture on auth.users", 1)])
 @pytest.mark.usefixtures("relayed")
 def test_json_for_scripts(run: Run, connection: Connection, before: str, code: int) -> None:
-    """`--json` prints an array of objects with the same four keys, and ends with the same exit code."""
+    """`--json` prints an array of objects with the same five keys, and ends with the same exit code."""
     connection.execute(before)
     ended, output, errors = run("doctor", "--json")
     assert (ended, errors) == (code, "")
-    assert {tuple(finding) for finding in findings(output)} == {("check", "level", "says", "todo")}
+    assert {tuple(finding) for finding in findings(output)} == {("check", "level", "says", "todo", "command")}
     assert {finding["level"] for finding in findings(output)} <= {str(level) for level in Level}
     wrong = [finding["check"] for finding in findings(output) if finding["level"] == "wrong"]
     assert wrong == (["triggers"] if code else [])
@@ -85,9 +89,9 @@ def test_before_the_migrations(run: Run, empty_database_url: str) -> None:
     """An empty database is a finding with the command that helps, and not an error. The exit code is 1."""
     code, output, errors = run("doctor", DATABASE_URL=empty_database_url)
     assert (code, errors) == (1, "")
-    assert [line.strip() for line in output.splitlines()][:2] == [
-        output.splitlines()[0],
-        "-> run `webhook-service migrate`",
+    assert [line.strip() for line in output.splitlines()][2:4] == [
+        "-> create the tables and functions",
+        "webhook-service migrate",
     ]
 
 
@@ -116,8 +120,7 @@ def test_a_database_that_is_unavailable(run: Run) -> None:
     assert (code, errors) == (2, "")
     assert {f["check"]: f["level"] for f in findings(output)} == {
         "database": "unknown",
-        "auth": "note",
-        "notices": "note",
+        **dict.fromkeys(("auth", "admins", "public_url", "notices"), "note"),
     }
     assert "cannot be reached" in findings(output)[0]["says"]
 

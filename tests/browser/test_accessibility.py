@@ -50,6 +50,7 @@ PAGES = {
     "give a login": "/admin/employees/{needs_login}/login?auth_user_id=frontdesk@example.com",
     "new employee": "/admin/employees/new",
     "comparison": "/admin/comparison",
+    "setup": "/admin/setup",
     "audit": "/admin/audit",
     "docs of the API": "/admin/api/docs",
     "no such page": "/admin/events/nothing",

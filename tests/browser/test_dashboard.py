@@ -57,6 +57,15 @@ def test_the_temporary_password_is_shown_once(admin: Page, company: Company, wat
     assert hired == {"n": 1}
 
 
+def test_a_command_of_the_setup_is_copied(admin: Page) -> None:
+    """An admin of a new installation opens the setup from the overview, and copies the command of a finding."""
+    admin.goto(OVERVIEW)
+    admin.get_by_role("link", name="Show what is missing").click()
+    admin.get_by_role("button", name="Copy the command: Comparison").click()
+    expect(admin.get_by_text("Copied.")).to_be_visible()
+    assert admin.evaluate("navigator.clipboard.readText()") == "webhook-service reconcile"
+
+
 def test_an_ambiguous_login_is_given_to_the_right_employee(page: Page, company: Company) -> None:
     """An admin links an ambiguous login on the event's page or on the employee's page.
 

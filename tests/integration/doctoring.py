@@ -8,6 +8,7 @@ from typing import Any, cast
 from tests.auth_traffic import SECRET
 from webhook_service.doctor.examination import examine
 from webhook_service.doctor.findings import Finding, Level
+from webhook_service.events import Json
 from webhook_service.inbound.signature import parse_secrets
 from webhook_service.ledger.relay import run_once
 from webhook_service.policy import Policy
@@ -34,7 +35,9 @@ def examined(
 
 
 def relayed(database: Database) -> Mapping[str, int]:
-    """Run one pass of a relay, and return the outcomes of the due events."""
+    """Record a comparison, run a pass of a relay, and return the outcomes of the due events."""
+    compared: Json = {"users": 0, "differences": {}, "planned": {}, "shown": []}
+    database.call("auth_sync_note_comparison_v1", p_who="test", p_is_dry=True, p_result=compared)
     return run_once(database, Policy(), name="test").outcomes
 
 

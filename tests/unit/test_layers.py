@@ -71,6 +71,7 @@ ONLY_IN = {
         "web.pages.replays",
         "web.pages.audit",
         "web.pages.comparison",
+        "web.pages.setup",
         "web.pages.edit",
         "web.pages.credentials",
         "server.asgi",

@@ -14,10 +14,10 @@ import click
 from webhook_service import config
 from webhook_service.app import admin_for, database_for
 from webhook_service.cli.data_dir import DATA_DIR, environment_of
-from webhook_service.doctor.examination import Project, examine
+from webhook_service.doctor.examination import examine
 from webhook_service.doctor.findings import Finding, Level, note, wrong
 from webhook_service.errors import BadSetting
-from webhook_service.settings import SupabaseConnection
+from webhook_service.settings import project_of
 
 T = TypeVar("T")
 MARKS = {
@@ -30,7 +30,7 @@ MARKS = {
 
 @click.command(short_help="Check the installation and explain how to fix it.")
 @click.option("--quick", is_flag=True, help="Do not compare all auth users with their last known states.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON array of {check, level, says, todo}.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array of {check, level, says, todo, command}.")
 @DATA_DIR
 def doctor(quick: bool, as_json: bool, data_dir: Path) -> None:
     """Check the installation, and print for each finding what to do.
@@ -68,8 +68,8 @@ def findings_of(environment: dict[str, str], *, compare: bool) -> list[Finding]:
     auth = setting(config.auth_admin)
     policy = setting(config.policy)
     secrets = setting(config.webhook_secrets) or ()
+    pages = setting(config.pages)
     notices = setting(config.notices)
-    project = next((each for each in (connection, auth) if isinstance(each, SupabaseConnection)), None)
     with ExitStack() as stack:
         database = setting(lambda _: stack.enter_context(closing(database_for(connection)))) if connection else None
         admin = setting(lambda _: stack.enter_context(closing(admin_for(auth)))) if auth else None
@@ -80,8 +80,9 @@ def findings_of(environment: dict[str, str], *, compare: bool) -> list[Finding]:
             now=lambda: datetime.now(UTC),
             compare=compare,
             admin=admin,
-            destinations=len(notices.urls) if notices is not None else None,
-            project=Project(project.url, project.service_role_key) if project is not None else None,
+            project=project_of(connection, auth),
+            pages=pages,
+            notices=notices,
         )
     return findings + found
 
@@ -96,3 +97,5 @@ def show(finding: Finding) -> None:
     click.echo(f"{click.style(f'{mark:>5}', fg=color)}  {finding.check}: {finding.says}")
     if finding.todo:
         click.echo(f"       -> {finding.todo}")
+    if finding.command:
+        click.echo(f"          {finding.command}")

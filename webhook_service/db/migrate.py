@@ -195,8 +195,8 @@ def _check(connection: psycopg.Connection, create_employees: bool, warned: Calla
         connection.remove_notice_handler(pass_on)
 
 
-PROTECT = "See `webhook-service migrate --protect-employees --dry-run`"
-"""The remedy for privileges on employees with which other roles can take over logins."""
+PROTECT = "webhook-service migrate --protect-employees --dry-run"
+"""The command that shows the remedy for privileges on employees with which other roles can take over logins."""
 
 
 def _protect_employees(connection: psycopg.Connection, *, dry_run: bool) -> list[str]:
@@ -222,7 +222,7 @@ def _open_employees(connection: psycopg.Connection) -> Iterator[str]:
     [(found,)] = connection.execute("select public.auth_sync_open_employees_v1()").fetchall()
     if found:
         says = "; ".join(each["says"] for each in found)
-        yield f"{schema.OPEN_EMPLOYEES}: {says}. {PROTECT}"
+        yield f"{schema.OPEN_EMPLOYEES}: {says}. See `{PROTECT}`"
 
 
 def _apply_all(connection: psycopg.Connection) -> Iterator[Script]:

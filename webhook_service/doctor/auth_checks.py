@@ -3,13 +3,21 @@
 The parameter `facts` is the result of `auth_sync_inspect_v1`.
 """
 
+from collections.abc import Callable
+from typing import TypeVar
 from uuid import uuid4
 
-from webhook_service.doctor.findings import Finding, note, ok, wrong
-from webhook_service.errors import AuthRefused, AuthUnavailable
+from webhook_service.db.deadline import Deadline
+from webhook_service.doctor.findings import RECONCILE, Finding, note, ok, wrong
+from webhook_service.errors import AuthRefused, AuthUnavailable, Unavailable
 from webhook_service.events import Json
 from webhook_service.policy import Policy
 from webhook_service.ports import AuthAdmin, AuthSettings
+
+T = TypeVar("T")
+
+AUTH_SECONDS = 3.0
+"""The time limit of each call of Auth. Other calls of the service may wait longer."""
 
 MAX_OVERDUE_SECONDS = 300
 """The longest acceptable wait of an action that is not part of a bulk."""
@@ -25,7 +33,7 @@ def reachable(admin: AuthAdmin | None) -> Finding:
         says = "the Auth Admin API is not configured: changes of employees are only recorded"
         return note("auth", f"{says}, and each confirmed e-mail counts as proven", todo)
     try:
-        admin.get(uuid4())
+        in_time(lambda: admin.get(uuid4()))
     except AuthUnavailable as error:
         todo = "check SUPABASE_URL, and Supabase's status; waiting actions are performed once Auth responds"
         return wrong("auth", f"the Auth Admin API does not respond ({error.reason}): {error.detail}", todo)
@@ -33,6 +41,17 @@ def reachable(admin: AuthAdmin | None) -> Finding:
         todo = "check SUPABASE_SERVICE_ROLE_KEY"
         return wrong("auth", f"the Auth Admin API refuses this service ({error.reason}): {error.detail}", todo)
     return ok("auth", "the Auth Admin API responds")
+
+
+def in_time(call: Callable[[], T]) -> T:
+    """Call Auth, and return the result. Raises AuthUnavailable after AUTH_SECONDS, and the errors of the call."""
+    deadline = Deadline(1, AUTH_SECONDS)
+    try:
+        return deadline.run(call)
+    except Unavailable as error:
+        raise AuthUnavailable("auth_unreachable", f"Auth did not answer within {AUTH_SECONDS:.0f} s.") from error
+    finally:
+        deadline.close()
 
 
 def autoconfirm(auth: AuthSettings | None, facts: Json, policy: Policy) -> list[Finding]:
@@ -49,23 +68,24 @@ def proof(auth: AuthSettings | None, facts: Json, policy: Policy) -> Finding:
     """
     stored, links = facts["autoconfirm"], policy.link_unproven_emails
     try:
-        current = auth.confirms_without_proof() if auth is not None else None
+        current = in_time(auth.confirms_without_proof) if auth is not None else None
     except (AuthUnavailable, AuthRefused):
         current = None
     if current is None and stored is None:
         todo = "if sign-ups need no confirmation (mailer_autoconfirm), set SUPABASE_URL and its key, or turn it off"
         return note("autoconfirm", "Auth's settings were never read: a confirmed e-mail counts as proven", todo)
     if current is not None and (current or stored) and (current, links) != (stored, facts["link_unproven"]):
-        todo = "start `webhook-service serve` or `relay`, which reads the settings of Auth every 5 minutes"
-        return (wrong if current else note)("autoconfirm", "the database does not have the settings of Auth", todo)
+        says = "the database does not have the settings of Auth"
+        todo = "start a relay, which reads them every 5 minutes"
+        return (wrong if current else note)("autoconfirm", says, todo, "webhook-service relay")
     if not (stored if current is None else current):
         return ok("autoconfirm", "Auth confirms an e-mail only with proof")
     if links:
         says = "anyone can sign up with an employee's e-mail and becomes that employee (LINK_UNPROVEN_EMAILS=on)"
         return note("autoconfirm", says, "turn on `Confirm email` in the project's Auth settings")
-    todo = "turn on `Confirm email` in the project's Auth settings, then run `webhook-service reconcile`"
+    todo = "turn on `Confirm email` in the project's Auth settings, then reconcile"
     says = "Auth confirms e-mails without proof: auth users are linked by employee number only"
-    return note("autoconfirm", says, todo)
+    return note("autoconfirm", says, todo, RECONCILE)
 
 
 def actions(facts: Json) -> list[Finding]:
@@ -83,8 +103,9 @@ def actions(facts: Json) -> list[Finding]:
         else ok("actions", says)
     ]
     if counts["needs_attention"]:
-        todo = "see /admin/events?needs_attention=true, fix the cause, run `webhook-service replay EVENT_ID`"
-        findings.append(wrong("actions", f"{counts['needs_attention']} have failed and wait for an admin", todo))
+        says = f"{counts['needs_attention']} have failed and wait for an admin"
+        todo = "see /admin/events?needs_attention=true, fix the cause, then replay"
+        findings.append(wrong("actions", says, todo, "webhook-service replay EVENT_ID"))
     return findings
 
 
@@ -92,9 +113,9 @@ def held(facts: Json) -> list[Finding]:
     """Check for bans that wait for an admin. `held list` has the reasons."""
     if not facts["held_bans"]:
         return []
-    todo = "see `webhook-service held list`; then ban the logins (`held release`), or drop the bans (`held discard`)"
+    todo = "read the list, then ban the logins (`held release`), or drop the bans (`held discard`)"
     says = f"{facts['held_bans']} wait for an admin: their employees were deactivated, and can still sign in"
-    return [wrong("held_bans", says, todo)]
+    return [wrong("held_bans", says, todo, "webhook-service held list")]
 
 
 def sessions(facts: Json) -> list[Finding]:

@@ -7,11 +7,12 @@ from datetime import datetime
 import httpx
 
 from webhook_service.db import migrate
-from webhook_service.doctor.findings import Finding, note, ok, wrong
+from webhook_service.doctor.findings import MIGRATE, MIGRATE_AND_RECONCILE, RECONCILE, Finding, note, ok, wrong
 from webhook_service.errors import BadSignature, ServiceError
 from webhook_service.events import Json
 from webhook_service.inbound import signature
 from webhook_service.inbound.signature import TOLERANCE_SECONDS, Secret
+from webhook_service.ledger import comparison
 from webhook_service.ledger.reconcile import reconcile
 from webhook_service.ledger.wording import describe
 from webhook_service.policy import Policy
@@ -24,20 +25,23 @@ MAX_PENDING_AGE_SECONDS = 120
 MAX_SILENCE_SECONDS = 300
 """The largest time by which the newest user of auth.users may be newer than the newest event."""
 
-PROBE_TIMEOUT_SECONDS = 5.0
+PROBE_TIMEOUT_SECONDS = 3.0
+
+SEND_TO = "select auth_sync_send_to('https://YOUR-HOST/webhook/auth', 'whsec_...')"
+IN_SQL = "run this in Supabase's SQL editor"
 
 SETTINGS = ("NAME_FIELDS", "EMAIL_OWNER", "MASS_DEACTIVATION_LIMIT")
 """The settings that `migrate` stores for the triggers."""
 
 
-def writes(facts: Json) -> list[Finding]:
+def database(facts: Json) -> Finding:
     """Check that the database accepts writes. Supabase makes it read-only when its disk is full."""
     if facts.get("is_read_only"):
         todo = (
             "free or enlarge the disk, or wait for the end of the failover; nothing is captured or applied until then"
         )
-        return [wrong("database", "the database is read-only: its disk is full, or it is a replica", todo)]
-    return []
+        return wrong("database", "the database is read-only: its disk is full, or it is a replica", todo)
+    return ok("database", "it answers and accepts writes")
 
 
 def source(facts: Json) -> list[Finding]:
@@ -46,7 +50,7 @@ def source(facts: Json) -> list[Finding]:
         return [note("source", "this database has no auth.users", "events arrive by webhook only: see docs/sending.md")]
     if not (facts["sees_auth_users"] and facts["owner_sees_all"]):
         todo = "migrate as the project's role postgres: the functions' owner must see all of auth.users"
-        return [wrong("source", "this service's functions cannot read auth.users", todo)]
+        return [wrong("source", "this service's functions cannot read auth.users", todo, MIGRATE)]
     return []
 
 
@@ -54,29 +58,29 @@ def triggers(facts: Json) -> Finding:
     """Check that the triggers exist, are enabled and are up to date."""
     misconfigured = sorted(name for name, is_right in facts["triggers"].items() if not is_right)
     if misconfigured:
-        todo = "run `webhook-service migrate`, then `webhook-service reconcile`"
-        return wrong("triggers", f"missing, disabled or out of date: {', '.join(misconfigured)}", todo)
-    return ok("triggers", "in place")
+        says = f"missing, disabled or out of date: {', '.join(misconfigured)}"
+        return wrong("triggers", says, "migrate, then reconcile", MIGRATE_AND_RECONCILE)
+    return ok("triggers", "all are in place and enabled")
 
 
 def rights(facts: Json) -> list[Finding]:
     """Check that only service_role may use this service's tables and functions."""
-    todo = "run `select auth_sync_secure_v1()` as the owner"
+    remedy = ("run this as the owner of the tables", "select auth_sync_secure_v1()")
     findings = []
     if facts["open_to_strangers"]:
         findings.append(
-            wrong("rights", f"open to anon or authenticated: {', '.join(facts['open_to_strangers'])}", todo)
+            wrong("rights", f"open to anon or authenticated: {', '.join(facts['open_to_strangers'])}", *remedy)
         )
     if facts["closed_to_service_role"]:
         closed = ", ".join(facts["closed_to_service_role"])
-        findings.append(wrong("rights", f"service_role may not execute {closed}", todo))
-    return findings or [ok("rights", "for service_role alone")]
+        findings.append(wrong("rights", f"service_role may not execute {closed}", *remedy))
+    return findings or [ok("rights", "only service_role has them")]
 
 
 def employees_rights(facts: Json) -> list[Finding]:
     """Check that no other role can take over logins with its privileges on employees."""
-    todo = f"{migrate.PROTECT}, and docs/employees.md for policies, views and triggers"
-    found = [wrong("employees_rights", each["says"], todo) for each in facts["open_employees"]]
+    todo = "see what this command would change, and docs/employees.md for policies, views and triggers"
+    found = [wrong("employees_rights", each["says"], todo, migrate.PROTECT) for each in facts["open_employees"]]
     return found or [ok("employees_rights", "no other role decides about logins")]
 
 
@@ -84,8 +88,9 @@ def names(facts: Json, policy: Policy) -> Finding:
     """Check that the triggers have the same settings as this process."""
     stored = {"p_name_fields": facts["name_fields"], "p_columns": facts["columns"]}
     if stored != migrate.trigger_settings(policy) or facts["deactivation_limit"] != policy.deactivation_limit:
-        todo = "run `webhook-service migrate` with the settings of the service, then `webhook-service reconcile`"
-        return wrong("settings", f"the triggers have another {' or '.join(SETTINGS)} than is set here", todo)
+        says = f"the triggers have another {' or '.join(SETTINGS)} than is set here"
+        todo = "migrate with the settings of the service, then reconcile"
+        return wrong("settings", says, todo, MIGRATE_AND_RECONCILE)
     return ok("settings", f"the triggers have the {' and '.join(SETTINGS)} that are set here")
 
 
@@ -95,25 +100,25 @@ def clock(facts: Json, moment: datetime) -> Finding:
     if abs(difference) > MAX_CLOCK_DIFFERENCE_SECONDS:
         todo = f"set this machine's clock: signatures are refused if it differs by more than {TOLERANCE_SECONDS} s"
         return wrong("clock", f"{difference:+.0f} s from the database's", todo)
-    return ok("clock", f"{difference:+.1f} s from the database's")
+    return ok("clock", f"it differs from the database's by {abs(difference):.1f} s")
 
 
 def sender(facts: Json) -> list[Finding]:
     """Check that the database posts captured events."""
-    set_up = "select auth_sync_send_to('https://YOUR-HOST/webhook/auth', 'whsec_...')"
     if facts["webhook_url"] is None:
-        return [note("sender", "events are not posted; the relay applies them", f"to post them: {set_up}")]
+        return [note("sender", "events are not posted; the relay applies them", f"to post them, {IN_SQL}", SEND_TO)]
     missing = [name for name in ("pg_net", "pgcrypto", "vault") if not facts[f"has_{name}"]]
     if missing:
         return [
             wrong("sender", f"without {', '.join(missing)} nothing is posted", "enable it under Database > Extensions")
         ]
     if not facts["has_secret"]:
-        return [wrong("sender", "the secret is not in the vault, or this service may not read it", set_up)]
-    findings = [ok("sender", f"posts to {without_password(facts['webhook_url'])}")]
+        return [wrong("sender", "the secret is not in the vault, or this service may not read it", IN_SQL, SEND_TO)]
+    findings = [ok("sender", f"the database posts events to {without_password(facts['webhook_url'])}")]
     if facts["pg_net_worker_is_up"] is False:
-        todo = "restart it: `select net.worker_restart()`; meanwhile the relay applies the events"
-        findings.append(wrong("pg_net", f"its worker does not run; {facts['pg_net_waiting']} requests wait", todo))
+        says = f"its worker does not run; {facts['pg_net_waiting']} requests wait"
+        todo = "restart it; meanwhile the relay applies the events"
+        findings.append(wrong("pg_net", says, todo, "select net.worker_restart()"))
     if facts["pg_net_refused"]:
         counts = ", ".join(f"{count} times {status}" for status, count in sorted(facts["pg_net_refused"].items()))
         todo = "read the reasons in the log of the service, and in net._http_response"
@@ -133,10 +138,10 @@ def round_trip(database: Database, url: str, secrets: Sequence[Secret], now: Cal
         headers, body = probe["headers"], probe["body"].encode()
         signature.verify(secrets, headers, body, now=now())
     except BadSignature as error:
-        todo = "pass the secrets of WEBHOOK_SECRETS to auth_sync_send_to; until then the relay applies every event"
-        return [wrong("secret", f"this service refuses the database's signature ({error.reason})", todo)]
+        todo = "pass the secrets of WEBHOOK_SECRETS; until then the relay applies every event"
+        return [wrong("secret", f"this service refuses the database's signature ({error.reason})", todo, SEND_TO)]
     except ServiceError as error:
-        return [wrong("secret", f"the database cannot sign ({error.reason})", "call auth_sync_send_to again")]
+        return [wrong("secret", f"the database cannot sign ({error.reason})", IN_SQL, SEND_TO)]
     verified = ok("secret", "this service accepts the database's signature")
     try:
         response = httpx.post(url, content=body, headers=headers, timeout=PROBE_TIMEOUT_SECONDS)
@@ -146,7 +151,7 @@ def round_trip(database: Database, url: str, secrets: Sequence[Secret], now: Cal
     if response.status_code != 422:
         todo = "the URL must be this service's /webhook/auth, without redirects, and the service must have the secret"
         return [verified, wrong("url", f"answers {response.status_code} to a correctly signed request", todo)]
-    return [verified, ok("url", "accepts the database's signature")]
+    return [verified, ok("url", "it accepts the database's signature")]
 
 
 def backlog(facts: Json) -> list[Finding]:
@@ -160,9 +165,9 @@ def backlog(facts: Json) -> list[Finding]:
         else ok("backlog", says),
     ]
     if facts["needs_attention"]:
-        todo = "see /admin/events?needs_attention=true, fix the cause, run `webhook-service replay --status FAILED`"
+        todo = "see /admin/events?needs_attention=true, fix the cause, then replay"
         says = f"{facts['needs_attention']} events have failed for days and are no longer retried"
-        findings.append(wrong("needs_attention", says, todo))
+        findings.append(wrong("needs_attention", says, todo, "webhook-service replay --status FAILED"))
     return findings
 
 
@@ -177,7 +182,7 @@ def silence(facts: Json) -> Finding:
             if last
             else "auth.users has users, but no event has ever arrived"
         )
-        return wrong("silence", says, "run `webhook-service reconcile`, and see the triggers above")
+        return wrong("silence", says, "reconcile, and see the finding about the triggers", RECONCILE)
     return ok("silence", "the newest user has an event")
 
 
@@ -188,16 +193,17 @@ def last_reconcile(facts: Json) -> Finding:
         return ok("reconcile", "it has never run")  # the check `drift` says whether a run is needed
     says = f"{describe(last['seconds_ago'])} ago: {last['outcome'] or 'in progress'}"
     if last["status"] == "FAILED":
-        return note("reconcile", says, "run `webhook-service reconcile` again")
+        return note("reconcile", says, "run it again", RECONCILE)
     return ok("reconcile", says)
 
 
-def notices(destinations: int) -> list[Finding]:
-    """Check that notices have a destination."""
-    if not destinations:
-        todo = "set NOTIFY_URLS (docs/notifications.md), then run `webhook-service notify --test`"
-        return [note("notices", "no one is notified when something fails or waits", todo)]
-    return [ok("notices", f"sent to {destinations} of NOTIFY_URLS")]
+def compared(facts: Json) -> list[Finding]:
+    """Check the last comparison of auth users with employees. `facts` is the result of `auth_sync_compared_v1`."""
+    if not facts["can_compare"]:
+        return []
+    if (says := comparison.problem(facts)) is not None:
+        return [note("comparison", says, "compare and correct them; the command asks before it bans logins", RECONCILE)]
+    return [ok("comparison", f"the last one was {describe(facts['seconds'])} ago")]
 
 
 def drift(database: Database, policy: Policy) -> list[Finding]:
@@ -206,7 +212,7 @@ def drift(database: Database, policy: Policy) -> list[Finding]:
     if compared.differences:
         counts = ", ".join(f"{count} {kind}" for kind, count in sorted(compared.differences.items()))
         says = f"differences among {compared.users} auth users: {counts}"
-        return [wrong("drift", says, "run `webhook-service reconcile`")]
+        return [wrong("drift", says, "correct them", RECONCILE)]
     return [ok("drift", f"none among {compared.users} auth users")]
 
 

@@ -1,6 +1,6 @@
 """Checks the employees table: its columns and its e-mails."""
 
-from webhook_service.doctor.findings import Finding, note, wrong
+from webhook_service.doctor.findings import MIGRATE_AND_RECONCILE, Finding, note, wrong
 from webhook_service.events import Json
 from webhook_service.ledger import employees
 from webhook_service.ledger.employees import SyncStatus
@@ -11,8 +11,8 @@ def columns(facts: Json) -> list[Finding]:
     """Check that the owner of employees has not changed a column so that this service cannot use it."""
     if facts["unfit_columns"] is None:
         return []
-    todo = "give the columns these types, then run `webhook-service migrate` and `webhook-service reconcile`"
-    return [wrong("employees", f"the table cannot be used any more: {facts['unfit_columns']}", todo)]
+    says = f"the table cannot be used any more: {facts['unfit_columns']}"
+    return [wrong("employees", says, "give the columns these types, then migrate and reconcile", MIGRATE_AND_RECONCILE)]
 
 
 def emails(database: Database, facts: Json) -> list[Finding]:
@@ -24,5 +24,5 @@ def emails(database: Database, facts: Json) -> list[Finding]:
         return []
     number = f"{count:,} employees have" if count > 1 else "1 employee has"
     says = f"{number} no login and an e-mail that cannot be the address of one (mailto:, two addresses, a semicolon)"
-    todo = "correct them: `select * from auth_sync_monitor where sync_status = 'UNUSABLE_EMAIL'`"
-    return [note("e-mails", says, todo)]
+    query = "select * from auth_sync_monitor where sync_status = 'UNUSABLE_EMAIL'"
+    return [note("e-mails", says, "correct the employees of this query", query)]

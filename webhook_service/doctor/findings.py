@@ -1,7 +1,13 @@
-"""The findings of `doctor`."""
+"""The findings of `doctor`, which the Setup page shows too."""
 
 from dataclasses import dataclass
 from enum import StrEnum
+
+from webhook_service.ledger import comparison
+
+MIGRATE = "webhook-service migrate"
+RECONCILE = comparison.COMMAND
+MIGRATE_AND_RECONCILE = f"{MIGRATE} && {RECONCILE}"
 
 
 class Level(StrEnum):
@@ -18,12 +24,14 @@ class Finding:
     """One line of doctor's report.
 
     `check` is the stable name of the check. `says` is the finding in words. `todo` is the advice to the admin, or "".
+    `command` is the command, the setting or the SQL of the advice, to be copied, or "".
     """
 
     check: str
     level: Level
     says: str
     todo: str = ""
+    command: str = ""
 
 
 def ok(check: str, says: str) -> Finding:
@@ -31,14 +39,14 @@ def ok(check: str, says: str) -> Finding:
     return Finding(check, Level.OK, says)
 
 
-def note(check: str, says: str, todo: str) -> Finding:
+def note(check: str, says: str, todo: str, command: str = "") -> Finding:
     """Return a finding that may be intended."""
-    return Finding(check, Level.NOTE, says, todo)
+    return Finding(check, Level.NOTE, says, todo, command)
 
 
-def wrong(check: str, says: str, todo: str) -> Finding:
+def wrong(check: str, says: str, todo: str, command: str = "") -> Finding:
     """Return a finding that must be fixed."""
-    return Finding(check, Level.WRONG, says, todo)
+    return Finding(check, Level.WRONG, says, todo, command)
 
 
 def unknown(check: str, says: str, todo: str) -> Finding:

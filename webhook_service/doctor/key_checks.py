@@ -19,7 +19,7 @@ WHERE = "copy the service_role key or a secret key from Project Settings > API K
 def key(url: str, key: str, now: datetime) -> list[Finding]:
     """Check the kind, the project and the expiry of the key, as far as the key contains them."""
     if key.startswith("sb_secret_"):
-        return [ok("key", "a secret key")]
+        return [ok("key", "it is a secret key")]
     if key.startswith("sb_publishable_"):
         return [wrong("key", "SUPABASE_SERVICE_ROLE_KEY is the publishable key, which has no privileges here", WHERE)]
     claims = claims_of(key)
@@ -35,7 +35,7 @@ def key(url: str, key: str, now: datetime) -> list[Finding]:
     if isinstance(ref, str) and host.endswith((".supabase.co", ".supabase.in")) and host.split(".")[0] != ref:
         says = "SUPABASE_SERVICE_ROLE_KEY belongs to another project than SUPABASE_URL"
         findings.append(wrong("key", says, "use the URL and the key of one project"))
-    return findings or [ok("key", "a service_role key")]
+    return findings or [ok("key", "it is a service_role key")]
 
 
 def claims_of(token: str) -> dict[str, Json] | None:

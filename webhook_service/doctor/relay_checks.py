@@ -15,8 +15,8 @@ def relay_runs(facts: Json) -> Finding:
     """Check that a relay has run recently."""
     seconds = facts["relay_last_run_seconds"]
     if (silence := relay_silence(seconds)) is not None:
-        return wrong("relay", f"none {silence}", "run `webhook-service relay`, or `serve` without RELAY=off")
-    return ok("relay", f"ran {describe(seconds)} ago")
+        return wrong("relay", f"none {silence}", "start one, or `serve` without RELAY=off", "webhook-service relay")
+    return ok("relay", f"one ran {describe(seconds)} ago")
 
 
 def loops(facts: Json) -> list[Finding]:

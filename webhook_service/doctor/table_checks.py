@@ -3,12 +3,14 @@
 from webhook_service.db import migrate
 from webhook_service.db.expected import lacking
 from webhook_service.doctor import employees_checks
-from webhook_service.doctor.findings import Finding, note, ok, wrong
+from webhook_service.doctor.findings import MIGRATE, MIGRATE_AND_RECONCILE, RECONCILE, Finding, note, ok, wrong
 from webhook_service.events import Json
 from webhook_service.ports import Database
 
 MAX_NAMED = 40
 """The largest number of objects that one finding names."""
+
+OWNER = "run this as the owner of the table"
 
 
 def schema(database: Database) -> Finding:
@@ -18,9 +20,9 @@ def schema(database: Database) -> Finding:
     lost = lacking(database.call("auth_sync_installed_v1"))
     if lost:
         named = ", ".join(lost[:MAX_NAMED]) + (f" and {len(lost) - MAX_NAMED} more" if len(lost) > MAX_NAMED else "")
-        todo = "run `webhook-service migrate`, then `webhook-service reconcile`; see docs/employees.md for the cause"
-        return wrong("schema", f"missing or altered: {named}", todo)
-    return ok("schema", "complete")
+        todo = "migrate, then reconcile; see docs/employees.md for the cause"
+        return wrong("schema", f"missing or altered: {named}", todo, MIGRATE_AND_RECONCILE)
+    return ok("schema", "none is missing or altered")
 
 
 def employees(database: Database, inspected: Json) -> list[Finding]:
@@ -36,20 +38,20 @@ def employees(database: Database, inspected: Json) -> list[Finding]:
         *active(facts, database),
         *auth_columns(facts),
     ]
-    return findings or [ok("employees", "suitable")]
+    return findings or [ok("employees", "the service can use the table")]
 
 
 def kind(facts: Json) -> list[Finding]:
     """Check that public.employees is a table that this service can use."""
     if facts["kind"] != "table" or facts["has_children"]:
         is_now = f"public.employees is a {facts['kind']}" if facts["kind"] else "there is no table public.employees"
-        return [wrong("employees", is_now, "see docs/employees.md, then run `webhook-service migrate`")]
+        return [wrong("employees", is_now, "see docs/employees.md, then migrate", MIGRATE)]
     if "employee_id" not in facts["columns"] or not facts["key_is_unique"]:
-        todo = "make the column unique, or rename it back, then run `webhook-service migrate`"
-        return [wrong("employees", "public.employees has no unique column employee_id", todo)]
+        todo = "make the column unique, or rename it back, then migrate"
+        return [wrong("employees", "public.employees has no unique column employee_id", todo, MIGRATE)]
     if facts["hides_rows"]:
-        todo = "alter table public.employees no force row level security"
-        return [wrong("employees", "forced row level security hides employees from this service", todo)]
+        says = "forced row level security hides employees from this service"
+        return [wrong("employees", says, OWNER, "alter table public.employees no force row level security")]
     return []
 
 
@@ -57,16 +59,16 @@ def link(facts: Json) -> list[Finding]:
     """Check that the link can be cleared, and that no foreign key prevents a change by Auth or by this service."""
     findings = []
     if facts["link"]["is_not_null"]:
-        todo = "run: alter table public.employees alter column auth_user_id drop not null"
+        command = "alter table public.employees alter column auth_user_id drop not null"
         says = "auth_user_id is not null: a link cannot be cleared when its login is deleted"
-        findings.append(wrong("employees", says, todo))
+        findings.append(wrong("employees", says, OWNER, command))
     for key in facts["link"]["foreign_keys"]:
         if key["on_delete"] != "set null" or key["references"] != "auth.users":
             says = (
                 f"auth_user_id has a foreign key ({key['name']}, to {key['references']}, on delete {key['on_delete']})"
             )
-            todo = f'run: alter table public.employees drop constraint "{key["name"]}"'
-            findings.append(wrong("employees", says, todo))
+            command = f'alter table public.employees drop constraint "{key["name"]}"'
+            findings.append(wrong("employees", says, OWNER, command))
     return findings
 
 
@@ -97,5 +99,5 @@ def auth_columns(facts: Json) -> list[Finding]:
     lacks = (facts["auth"] or {}).get("lacks")
     if lacks:
         says = f"auth.users lacks {', '.join(lacks)}, so no change is captured: Auth is older than this service needs"
-        return [wrong("source", says, "update Supabase Auth, then run `webhook-service reconcile`")]
+        return [wrong("source", says, "update Supabase Auth, then reconcile", RECONCILE)]
     return []

@@ -85,15 +85,15 @@ def people_of(planned: Plan) -> list[Json]:
     return found[:MAX_SHOWN]
 
 
-def finding(compared: Json) -> str | None:
-    """Say what is wrong with the last comparison and which command to run, or return None."""
+def problem(compared: Json) -> str | None:
+    """Say what is wrong with the last comparison, or return None. A run of COMMAND solves it."""
     if not compared["can_compare"]:
         return None
     if compared["seconds"] is None:
-        return f"employees and auth users were never compared: run `{COMMAND}`"
+        return "employees and auth users were never compared"
     if compared["is_dry"] and compared["count"]:
         found = counted(compared["count"], "difference")
-        return f"the last comparison found {found}, not corrected yet: run `{COMMAND}`"
+        return f"the last comparison found {found}, not corrected yet"
     if compared["seconds"] > OLD_SECONDS:
-        return f"the last comparison was {describe(compared['seconds'])} ago: run `{COMMAND}`"
+        return f"the last comparison was {describe(compared['seconds'])} ago"
     return None

@@ -1,10 +1,6 @@
 """The routes GET /healthz and GET /readyz for probes."""
 
-import time
-from collections.abc import Callable
-from concurrent.futures import Future
 from http import HTTPStatus
-from threading import Lock, Thread
 
 from flask import Blueprint, Response, jsonify
 
@@ -15,6 +11,7 @@ from webhook_service.events import Json
 from webhook_service.ledger import comparison
 from webhook_service.ledger.wording import relay_silence
 from webhook_service.web import Answer, Wiring
+from webhook_service.web.shared_check import SharedCheck
 
 ALIVE_PATH = "/healthz"
 READY_SECONDS = 3.0
@@ -55,36 +52,6 @@ def blueprint(wiring: Wiring) -> Blueprint:
     return health
 
 
-class SharedCheck:
-    """Runs one check at a time. All requests that arrive during a check share its result and its deadline.
-
-    So any number of requests make one call of the database at a time, and hold no thread after the deadline.
-    """
-
-    def __init__(self, check: Callable[[], Readiness], seconds: float) -> None:
-        self._check = check
-        self._seconds = seconds
-        self._lock = Lock()
-        self._current: Future[Readiness] | None = None
-        self._until = 0.0
-
-    def result(self) -> Readiness:
-        """Return the result of the check under way, or of a new check. Raises TimeoutError after the deadline."""
-        with self._lock:
-            if self._current is None or self._current.done():
-                self._current = Future()
-                self._until = time.monotonic() + self._seconds
-                Thread(target=self._run, args=[self._current], name="readiness", daemon=True).start()
-            current, until = self._current, self._until
-        return current.result(max(0, until - time.monotonic()))
-
-    def _run(self, future: Future[Readiness]) -> None:
-        try:
-            future.set_result(self._check())
-        except Exception as error:  # noqa: BLE001 (the requests that wait raise it)
-            future.set_exception(error)
-
-
 def readiness(wiring: Wiring, wanted: migrate.Wanted) -> Readiness:
     """Query the database. Return the checks, and the other members of the response of /readyz."""
     try:
@@ -121,8 +88,8 @@ def comparison_finding(facts: Json) -> dict[str, Json]:
 
     It does not change the status, because the service processes deliveries all the same.
     """
-    says = comparison.finding(facts["comparison"])
-    return {} if says is None else {"comparison": says}
+    says = comparison.problem(facts["comparison"])
+    return {} if says is None else {"comparison": f"{says}: run `{comparison.COMMAND}`"}
 
 
 def relay_and_backlog(facts: Json) -> dict[str, Json]:

@@ -210,7 +210,7 @@ def test_the_sql_for_other_migrators_warns_of_an_open_table(connection: Connecti
     [sentence] = sentences
     close = "select public.auth_sync_protect_employees();"
     assert reported == [
-        f"WARNING: webhook-service: {sentence.removesuffix(f'. {migrate.PROTECT}')}. To close it: {close}"
+        f"WARNING: webhook-service: {sentence.removesuffix(f'. See `{migrate.PROTECT}`')}. To close it: {close}"
     ]
     reported.clear()
     connection.execute(close.encode())

@@ -58,7 +58,7 @@ def test_a_lost_object_is_named_and_restored(database_url: str, database: Databa
     """Doctor names each object that is missing or altered, and a migration without a pending script restores it."""
     execute(database_url, LOST[lost])
     finding = found(examined(database, compare=False), "schema")
-    assert (finding.level, "migrate" in finding.todo) == (Level.WRONG, True)
+    assert (finding.level, "migrate" in finding.command) == (Level.WRONG, True)
     assert lost in finding.says.removeprefix("missing or altered: ").split(", ")
     assert migrate.migrate(database_url) == 0
     assert lacking(rows(database_url, INSTALLED)[0][0]) == []

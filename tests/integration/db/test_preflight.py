@@ -172,7 +172,7 @@ def test_a_foreign_key_that_hinders_is_reported(empty_database_url: str, action:
     assert "foreign key employees_auth_user_id_fkey" in warning
     [finding] = employee_findings(empty_database_url)
     assert (finding.level, "foreign key" in finding.says) == (Level.WRONG, True)
-    execute(empty_database_url, finding.todo.removeprefix("run: "))
+    execute(empty_database_url, finding.command)
     assert [each.level for each in employee_findings(empty_database_url)] == [Level.OK]
 
 

@@ -9,7 +9,7 @@ from tests.auth_stand_in import Auth
 from tests.employees import Connection, hire
 from tests.integration.capturing import auth_on
 from tests.integration.doctoring import examined, found, problems, relayed, utc_now
-from webhook_service.doctor.findings import Level
+from webhook_service.doctor.findings import MIGRATE_AND_RECONCILE, Level
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
@@ -44,9 +44,9 @@ def auth(database_url: str) -> Iterator[Auth]:
         yield auth
 
 
-def test_a_fresh_installation_lacks_only_a_relay(database: Database) -> None:
-    """After the migrations, the only fault is that no relay has run yet."""
-    assert problems(examined(database)) == [NO_SENDER, ("relay", WRONG)]
+def test_a_fresh_installation_lacks_a_relay_and_a_comparison(database: Database) -> None:
+    """After the migrations, the only fault is that no relay has run yet. A note says that nothing was compared."""
+    assert problems(examined(database)) == [NO_SENDER, ("relay", WRONG), ("comparison", NOTE)]
 
 
 def test_a_database_in_use_is_healthy(healthy: Database) -> None:
@@ -55,6 +55,7 @@ def test_a_database_in_use_is_healthy(healthy: Database) -> None:
     assert problems(findings) == [NO_SENDER]
     assert {f.check for f in findings} >= {
         *(
+            "database",
             "migrations",
             "triggers",
             "rights",
@@ -65,6 +66,7 @@ def test_a_database_in_use_is_healthy(healthy: Database) -> None:
             "backlog",
             "silence",
             "reconcile",
+            "comparison",
             "drift",
         )
     }
@@ -104,7 +106,7 @@ def test_a_trigger_that_does_not_fire_is_found(
     connection.execute(damage.format(name=name, table=TRIGGERS[name]))
     finding = found(examined(healthy), "triggers")
     assert (finding.level, name in finding.says) == (WRONG, True)
-    assert ("migrate" in finding.todo, "reconcile" in finding.todo) == (True, True)
+    assert finding.command == MIGRATE_AND_RECONCILE
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from tests.integration.captured import nothing_linked
 from tests.integration.capturing import auth_on
 from tests.integration.doctoring import examined, found, problems, relayed
 from webhook_service.db.direct import DirectDatabase
-from webhook_service.doctor.findings import Level
+from webhook_service.doctor.findings import MIGRATE, Level
 from webhook_service.ledger.reconcile import reconcile
 from webhook_service.ledger.retention import prune
 from webhook_service.outbound import held
@@ -86,7 +86,7 @@ def test_an_event_that_needs_attention_is_found(database: Database, connection: 
     event(connection, "4 days", "FAILED")
     findings = examined(database)
     assert problems(findings) == [NO_SENDER, ("needs_attention", Level.WRONG)]
-    assert "webhook-service replay" in found(findings, "needs_attention").todo
+    assert "webhook-service replay" in found(findings, "needs_attention").command
 
 
 @pytest.mark.parametrize(("ago", "is_wrong"), [("1 minute", False), ("1 hour", True)])
@@ -157,7 +157,7 @@ def test_drift_is_counted_by_its_kind(database: Database, connection: Connection
     connection.execute("alter table auth.users enable trigger auth_sync_capture")
     finding = found(examined(database), "drift")
     assert (finding.level, finding.says.split(": ")[1]) == (Level.WRONG, "1 missing_link, 1 unknown")
-    assert finding.todo == "run `webhook-service reconcile`"
+    assert finding.command == "webhook-service reconcile"
     assert str(jane) not in finding.says
     assert str(joe) not in finding.says
 
@@ -171,8 +171,8 @@ def test_an_empty_database_must_be_migrated(empty_database_url: str) -> None:
     findings = examined(database)
     database.close()
     assert problems(findings) == [("migrations", Level.WRONG)]
-    assert (findings[0].says[:4], "migrate" in findings[0].todo) == ("at 0", True)
-    assert [finding.check for finding in findings] == ["migrations", "auth"]
+    assert (found(findings, "migrations").says[:4], found(findings, "migrations").command) == ("at 0", MIGRATE)
+    assert [finding.check for finding in findings] == ["database", "migrations", "auth"]
 
 
 def test_an_older_schema_must_be_migrated(database: Database, connection: Connection) -> None:

@@ -88,7 +88,7 @@ def test_a_missing_sender_is_a_note(database: Database) -> None:
     """A database without a sender gets a note with the call that sets it up, because the relay applies the events."""
     findings = examined(database)
     assert problems(findings) == [("sender", NOTE)]
-    assert "select auth_sync_send_to(" in found(findings, "sender").todo
+    assert "select auth_sync_send_to(" in found(findings, "sender").command
 
 
 def test_a_round_trip_passes(database: Database, connection: Connection, receiver: str) -> None:
@@ -96,7 +96,7 @@ def test_a_round_trip_passes(database: Database, connection: Connection, receive
     send_to(connection, receiver)
     findings = examined(database)
     assert problems(findings) == [NO_WORKER]
-    assert found(findings, "sender").says == f"posts to {receiver}"
+    assert found(findings, "sender").says == f"the database posts events to {receiver}"
     assert [found(findings, check).level for check in ("secret", "url")] == [Level.OK, Level.OK]
 
 

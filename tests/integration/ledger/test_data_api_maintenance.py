@@ -201,6 +201,7 @@ def test_doctor_examines(database: Database, person: Person) -> None:
     assert problems(examined(database)) == [("sender", Level.NOTE)]
     assert [finding.check for finding in examined(database)] == [
         *(
+            "database",
             "migrations",
             "schema",
             "employees",
@@ -217,9 +218,15 @@ def test_doctor_examines(database: Database, person: Person) -> None:
             "actions",
             "silence",
             "reconcile",
+            "comparison",
             "drift",
         )
     ]
+
+
+def test_admins_are_counted(database: Database) -> None:
+    """Over either connection, doctor counts the admins of the given roles."""
+    assert database.call("auth_sync_admins_v1", p_roles=["no such role", "x"]) == 0
 
 
 def test_the_commands_over_the_data_api(supabase_lite: SupabaseLite, tmp_path: Path) -> None:
@@ -240,7 +247,7 @@ def test_the_commands_over_the_data_api(supabase_lite: SupabaseLite, tmp_path: P
     assert run("reconcile", "--dry-run")[1].endswith("no differences")
     assert run("prune", "--older-than", "90d", "--dry-run") == (0, "0 events would be removed.")
     assert run_command("doctor", environment=environment, folder=tmp_path)[1].startswith(
-        "   ok  key: a secret key\n   ok  migrations: "
+        "   ok  key: it is a secret key\n   ok  database: it answers"
     )
 
 

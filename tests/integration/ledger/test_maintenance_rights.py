@@ -50,6 +50,7 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "auth_sync_release_key_v1": {"p_key": "k", "p_lease": "l"},
     "auth_sync_prune_keys_v1": {"p_limit": 1},
     "auth_sync_readiness_v1": {},
+    "auth_sync_admins_v1": {"p_roles": ["hr"]},
     "auth_sync_metrics_v1": {},
     "auth_sync_reached_v1": {"p_kind": "drift", "p_message": {}, "p_destination": "d"},
     "auth_sync_choose_v1": {
@@ -205,7 +206,7 @@ def test_service_role_examines(as_role: Callable[[str], Database]) -> None:
     """Doctor and the probe need only the privileges of service_role."""
     database = as_role("service_role")
     assert relay(database) == 0
-    assert problems(examined(database)) == [("sender", Level.NOTE)]
+    assert problems(examined(database)) == [("sender", Level.NOTE), ("comparison", Level.NOTE)]
     assert database.call("auth_sync_readiness_v1")["relay_last_run_seconds"] is not None
 
 

@@ -129,7 +129,7 @@ def test_a_wrong_fact_is_found(facts: dict[str, Any], check: str, level: Level, 
     [found] = [finding for finding in findings(**facts) if finding.level is not Level.OK]
     assert (found.check, found.level) == (check, level)
     assert says in found.says
-    assert todo in found.todo
+    assert todo in f"{found.todo} {found.command}"
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,10 @@ from webhook_service.doctor.findings import Level
 from webhook_service.errors import AuthRefused, DatabaseError, ServiceError, Unavailable
 from webhook_service.policy import Policy
 from webhook_service.ports import AuthAdmin, Database
+from webhook_service.settings import NoticeSettings, PageSettings
+
+SETTINGS = dict.fromkeys(("admins", "public_url", "notices"), Level.NOTE)
+"""The findings of the default settings."""
 
 
 class Failing:
@@ -35,7 +39,8 @@ def levels(database: Exception, admin: Exception) -> dict[str, Level]:
         now=lambda: datetime.now(UTC),
         compare=True,
         admin=cast(AuthAdmin, Failing(admin)),
-        destinations=0,
+        pages=PageSettings(),
+        notices=NoticeSettings(),
     )
     assert [finding for finding in findings if finding.level is not Level.OK and not finding.todo] == []
     return {finding.check: finding.level for finding in findings}
@@ -46,9 +51,9 @@ def levels(database: Exception, admin: Exception) -> dict[str, Level]:
     [(Unavailable("database_unreachable", "x"), Level.UNKNOWN), (DatabaseError("database_error", "x"), Level.WRONG)],
 )
 def test_the_other_checks_are_made(error: ServiceError, level: Level) -> None:
-    """Without a database, Auth and the notices are checked. An outage is `unknown`, and a refusal is `wrong`."""
+    """Without a database, Auth and the settings are checked. An outage is `unknown`, and a refusal is `wrong`."""
     found = levels(error, AuthRefused("auth_refused", "x"))
-    assert found == {"database": level, "auth": Level.WRONG, "notices": Level.NOTE}
+    assert found == {"database": level, "auth": Level.WRONG, **SETTINGS}
 
 
 def test_an_unforeseen_error_is_a_finding() -> None:

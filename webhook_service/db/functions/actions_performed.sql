@@ -211,9 +211,10 @@ begin
   if p_error is null and p_outcome in ('disabled', 'enabled', 'unchanged') and entry.operation in ('disable_auth_user', 'enable_auth_user') then
     update public.auth_user_state
        set disabled_at = case when entry.operation = 'disable_auth_user' then coalesce(disabled_at, now()) end,
-           -- A deleted employee's id is kept until this point, so that reconciliation finds a ban that was lost, and finds it only once. The
+           -- A deleted employee's id is kept until the ban, so that reconciliation finds a ban that was lost, and finds it only once. The
            -- employee of an unlinked login is remembered, so that its activation lifts the ban.
-           employee_id = (select e.employee_id from public.employees e where e.employee_id = coalesce(auth_user_state.employee_id, entry.employee_id))
+           employee_id = case when entry.operation = 'enable_auth_user' then auth_user_state.employee_id else (
+             select e.employee_id from public.employees e where e.employee_id = coalesce(auth_user_state.employee_id, entry.employee_id)) end
      where auth_user_id = entry.auth_user_id;
   end if;
   if entry.operation <> 'create_auth_user' then

@@ -74,6 +74,23 @@ language sql stable security definer set search_path = '' as $$
      and public.auth_sync_dismissed_owner_v1(p_auth_user_id) is null
 $$;
 
+-- Returns the number of auth users who may sign in as admins, because app_metadata has one of these roles. Returns null if they cannot be
+-- counted: this database has no auth.users, its owner hides it, or a count would take seconds.
+create or replace function public.auth_sync_admins_v1(p_roles jsonb) returns bigint
+language plpgsql stable security definer set search_path = '' as $$
+#variable_conflict use_variable
+begin
+  if public.auth_sync_size_v1('auth.users') < 250000 then
+    return (select count(*) from auth.users u
+             where jsonb_typeof(u.raw_app_meta_data -> 'role') = 'string' and p_roles ? (u.raw_app_meta_data ->> 'role')
+               and u.email_confirmed_at is not null and u.deleted_at is null and (u.banned_until is null or u.banned_until <= now())
+               and public.auth_sync_may_sign_in_v1(u.id));
+  end if;
+  return null;
+exception when insufficient_privilege then
+  return null;
+end $$;
+
 -- Returns the snapshot of this moment, as text. A sign-in takes it before Auth checks the password.
 create or replace function public.auth_sync_snapshot_v1() returns text
 language sql volatile set search_path = '' as $$

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from flask import Blueprint, render_template
 
+from webhook_service.doctor import checks as doctor_checks
+from webhook_service.doctor import relay_checks
+from webhook_service.doctor.findings import Level
 from webhook_service.events import Json
 from webhook_service.ledger import comparison, employees, failing_loops, queries
 from webhook_service.ledger.wording import AUTH_FAILURES, NO_ANSWER, SYNC_STATUSES, counted, describe, relay_silence
@@ -56,6 +59,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
         return render_template(
             "overview.html",
             summary=summary,
+            needs_setup=needs_setup(readiness),
             problems=problems,
             held={reason: held.held(database, MAX_HELD, reason) for reason in Reason},
             checks=checks(
@@ -75,6 +79,12 @@ def blueprint(wiring: Wiring) -> Blueprint:
 def is_open_failure(event: Json) -> bool:
     """Return whether an admin may have to act. A run of reconcile cannot be replayed."""
     return event["direction"] != "maintenance" and event["dismissed_at"] is None
+
+
+def needs_setup(readiness: Json) -> bool:
+    """Return whether nothing was compared yet, no relay runs, or other roles may take over logins."""
+    findings = [relay_checks.relay_runs(readiness), *doctor_checks.employees_rights(readiness)]
+    return comparison.is_missing(readiness["comparison"]) or any(each.level is Level.WRONG for each in findings)
 
 
 def checks(readiness: Json, summary: Json, problems: Json, longest_wait: float, *, has_auth: bool) -> list[Check]:

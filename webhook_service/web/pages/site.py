@@ -30,6 +30,7 @@ from webhook_service.web.pages import (
     people,
     replays,
     session,
+    setup,
 )
 
 HEADERS = {
@@ -66,7 +67,10 @@ def register(app: Flask, wiring: Wiring) -> None:
 
     app.register_blueprint(Blueprint("assets", __name__, static_folder="../static", static_url_path="/admin/static"))
     sign_in = session.blueprint(wiring)
-    parts = (overview, events, replays, people, new_employee, held, audit, comparison, edit, credentials, exports)
+    parts = (
+        *(overview, events, replays, people, new_employee, edit, credentials),
+        *(held, audit, comparison, exports, setup),
+    )
     for views in (sign_in, *(part.blueprint(wiring) for part in parts)):
         if views is not sign_in:
             session.require_sign_in(views, wiring)

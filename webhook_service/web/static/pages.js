@@ -1,4 +1,4 @@
-// The pages' scripts: automatic refresh in place, confirmation before a deactivation, copying a password, and the theme.
+// The pages' scripts: automatic refresh in place, confirmation before a deactivation, copying a password or a command, and the theme.
 
 const main = document.querySelector("main");
 
@@ -42,12 +42,12 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   button.addEventListener("click", async () => {
     const field = document.getElementById(button.dataset.copy);
     try {
-      await navigator.clipboard.writeText(field.value);
+      await navigator.clipboard.writeText(field.value ?? field.textContent);
     } catch {  // there is no permission, or the page is not served over https
-      field.select();
+      field.select ? field.select() : getSelection().selectAllChildren(field);
       document.execCommand("copy");
     }
-    document.querySelector("[data-copied]").textContent = "Copied.";
+    button.closest("[data-copying]").querySelector("[data-copied]").textContent = "Copied.";
   });
 }
 

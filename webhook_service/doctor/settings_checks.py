@@ -1,0 +1,58 @@
+"""Checks the optional settings of the service: the admins, the public address and the notices."""
+
+import json
+
+from webhook_service.doctor.findings import Finding, note, ok
+from webhook_service.ledger.wording import counted
+from webhook_service.ports import Database
+from webhook_service.settings import NoticeSettings, PageSettings
+
+GIVE_ROLE = (
+    """update auth.users set raw_app_meta_data = raw_app_meta_data || '{"role": "ROLE"}' where email = 'YOUR-E-MAIL'"""
+)
+
+
+def admins(pages: PageSettings, database: Database | None, *, has_auth: bool) -> Finding:
+    """Check which auth users may sign in to the dashboard. The holders of the admin key always may.
+
+    The users are not counted if `database` is None. `has_auth` says whether the Auth Admin API is configured.
+    """
+    roles = sorted(pages.roles)
+    if not roles:
+        todo = "give admins a role (docs/admins.md), and set it"
+        return note("admins", "they share the admin key: no role may sign in", todo, "ADMIN_ROLES=sync_admin")
+    named = f"the role {' or '.join(roles)}"
+    if not has_auth:
+        todo = "set SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY"
+        return note("admins", f"{named} cannot sign in, because the Auth Admin API is not configured", todo)
+    count = database.call("auth_sync_admins_v1", p_roles=roles) if database is not None else None
+    if count == 0:
+        todo = "give an admin the role, in Supabase's SQL editor"
+        return note("admins", f"they share the admin key: no auth user has {named}", todo, giving(roles[0]))
+    number = "auth users" if count is None else counted(count, "auth user")
+    return ok("admins", f"{number} with {named} may sign in, and the holders of the admin key")
+
+
+def giving(role: str) -> str:
+    """Return the SQL that gives an auth user the role."""
+    return GIVE_ROLE.replace('"ROLE"', json.dumps(role).replace("'", "''"))
+
+
+def public_url(url: str | None) -> Finding:
+    """Check that PUBLIC_URL is set and begins with https://."""
+    todo, command = "set the address of the service for browsers", "PUBLIC_URL=https://YOUR-HOST"
+    if url is None:
+        says = "it is not set: messages have no links, and the cookie of the dashboard is sent without TLS too"
+        return note("public_url", says, todo, command)
+    if not url.startswith("https:"):
+        return note("public_url", "it is not https: the cookie of the dashboard is sent without TLS too", todo, command)
+    return ok("public_url", "it is set, and begins with https://")
+
+
+def notices(settings: NoticeSettings) -> Finding:
+    """Check that notices have a destination."""
+    if not settings.urls:
+        todo = "set NOTIFY_URLS (docs/notifications.md), then test it"
+        says = "no one is notified when something fails or waits"
+        return note("notices", says, todo, "webhook-service notify --test")
+    return ok("notices", f"they are sent to {counted(len(settings.urls), 'destination')}")
