@@ -200,7 +200,8 @@ begin
         from (select p.people from people p where p.people is not null) as p
        cross join lateral public.auth_sync_unlinked_logins_v1(p.people) as u
         join requested r on r.employee_id = u.employee_id
-       where r.is_inactive or public.auth_sync_was_disabled_for_v1(u.auth_user_id, array[r.employee_id])
+       where case when r.is_inactive then not public.auth_sync_is_disabled_for_another_v1(u.auth_user_id, array[r.employee_id])
+                  else public.auth_sync_was_disabled_for_v1(u.auth_user_id, array[r.employee_id]) end
     )
     select (select jsonb_agg(jsonb_build_object('operation', a.operation, 'auth_user_id', a.auth_user_id, 'employee_id', a.employee_id))
               from (select r.operation, r.auth_user_id, r.employee_id from requested r
@@ -267,7 +268,8 @@ begin
        cross join lateral public.auth_sync_unlinked_logins_v1(p.people) as u
         join changed c on c.employee_id = u.employee_id
        where u.auth_user_id not in (select l.auth_user_id from linked l)
-         and (c.is_inactive or public.auth_sync_was_disabled_for_v1(u.auth_user_id, array[c.former_id, c.employee_id]))
+         and case when c.is_inactive then not public.auth_sync_is_disabled_for_another_v1(u.auth_user_id, array[c.former_id, c.employee_id])
+                  else public.auth_sync_was_disabled_for_v1(u.auth_user_id, array[c.former_id, c.employee_id]) end
     ), keys as (
       select jsonb_agg(jsonb_build_object('email', k.email, 'number', k.number)) as keys
         from changed c

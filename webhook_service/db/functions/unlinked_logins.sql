@@ -102,6 +102,16 @@ language sql stable security definer set search_path = '' as $$
                     and a.direction = 'outbound' and a.operation = 'disable_auth_user' offset 0)
 $$;
 
+-- Returns whether this service has banned an unlinked login for another employee. A dismissal then requests no ban of its own, which the
+-- activation would lift.
+create or replace function public.auth_sync_is_disabled_for_another_v1(p_auth_user_id uuid, p_employee_ids bigint[]) returns boolean
+language sql stable security definer set search_path = '' as $$
+  select exists (select from public.auth_user_state s
+                  where s.auth_user_id = p_auth_user_id and s.disabled_at is not null
+                    and public.auth_sync_is_banned_permanently_v1(s.banned_until)
+                    and coalesce(s.employee_id <> all (p_employee_ids), true) offset 0)
+$$;
+
 -- Returns the logins with these e-mails or numbers that must be banned: [{email, number}]. They are not linked, have a dismissed owner, and
 -- are neither banned nor about to be. A change of employees calls this with the keys that active employees no longer have, because a login
 -- with them was not banned before, and with those that inactive employees have got.
