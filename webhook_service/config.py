@@ -35,10 +35,11 @@ NAMES = (
     *("DATABASE_URL", "SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_ALLOW_HTTP"),
     *("WEBHOOK_SECRETS", "WEBHOOK_STATIC_TOKEN", "ADMIN_API_KEY"),
     *("EMAIL_OWNER", "NAME_FIELDS", "MAX_BODY_BYTES", "RELAY", "RECONCILE_AT", "LINK_UNPROVEN_EMAILS"),
+    *("MASS_DEACTIVATION_LIMIT",),
     *("AUTH_ADMIN", "AUTH_RATE"),
     *("SECRET_KEY", "ADMIN_ROLES", "ADMIN_IDLE_MINUTES", "PUBLIC_URL", "INSTANCE_NAME"),
     *("NOTIFY_URLS", "NOTIFY_BACKLOG_MINUTES", "NOTIFY_SILENCE_HOURS"),
-    *("HOST", "PORT", "WEB_CONCURRENCY", "LOG_LEVEL"),
+    *("HOST", "PORT", "WEB_CONCURRENCY", "LOG_LEVEL", "LOG_FORMAT"),
 )
 """All environment variables that the service reads. Each can also be set as NAME_FILE, the path of a file."""
 
@@ -62,6 +63,7 @@ def load_server(environ: Mapping[str, str]) -> ServerSettings:
         port=port(environ),
         workers=whole_number(environ, "WEB_CONCURRENCY", DEFAULT_WORKERS),
         log_level=log_level(environ),
+        log_format=log_format(environ),
     )
 
 
@@ -318,6 +320,14 @@ def log_level(environ: Mapping[str, str]) -> str:
     if level not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
         raise BadSetting("LOG_LEVEL", "must be debug, info, warning, error or critical")
     return level
+
+
+def log_format(environ: Mapping[str, str]) -> str:
+    """Return LOG_FORMAT: json, text, or auto, which is the default (text on a terminal, JSON elsewhere)."""
+    format = (value_of(environ, "LOG_FORMAT") or "auto").lower()
+    if format not in ("json", "text", "auto"):
+        raise BadSetting("LOG_FORMAT", "must be json, text or auto")
+    return format
 
 
 def host(environ: Mapping[str, str]) -> str:

@@ -1,8 +1,12 @@
-"""Logs lines of JSON on standard error. A line contains no secret, signature or body, and masks e-mail addresses."""
+"""Logs on standard error: lines of JSON, or lines for people on a terminal (LOG_FORMAT).
+
+A line contains no secret, signature or body, and masks e-mail addresses.
+"""
 
 import json
 import logging
 import re
+import sys
 import traceback
 from datetime import UTC, datetime
 from typing import Any
@@ -33,6 +37,14 @@ def masked_within(value: Any) -> Any:
     return value
 
 
+def extra_fields(record: logging.LogRecord) -> dict[str, Any]:
+    """Return the `extra` fields of a record, and its error."""
+    fields = {name: value for name, value in vars(record).items() if name not in STANDARD_FIELDS}
+    if record.exc_info is not None and record.exc_info[1] is not None:
+        fields["error"] = described(record.exc_info[1])
+    return fields
+
+
 class JsonFormatter(logging.Formatter):
     """Format a record and its `extra` fields as one line of JSON."""
 
@@ -42,11 +54,22 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "message": record.getMessage(),
         }
-        line |= {name: value for name, value in vars(record).items() if name not in STANDARD_FIELDS}
-        if record.exc_info is not None and record.exc_info[1] is not None:
-            line["error"] = described(record.exc_info[1])
-        text = json.dumps(line, default=str)
+        text = json.dumps(line | extra_fields(record), default=str)
         return json.dumps(masked_within(json.loads(text))) if "@" in text else text
+
+
+class TextFormatter(logging.Formatter):
+    """Format a record as one line for people: the local time, the level, the message, and each field as name=value.
+
+    A character that could control a terminal becomes a space.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        time = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
+        fields = masked_within(json.loads(json.dumps(extra_fields(record), default=str)))
+        shown = [f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in fields.items()]
+        line = " ".join([time, f"{record.levelname:<7}", masked(record.getMessage()), *shown])
+        return "".join(character if character.isprintable() else " " for character in line)
 
 
 def described(error: BaseException) -> list[str]:
@@ -64,14 +87,22 @@ def described(error: BaseException) -> list[str]:
     return lines
 
 
-def dict_config(level: str = "INFO") -> dict[str, Any]:
-    """Return the configuration for logging.config.dictConfig and for gunicorn's logconfig_dict."""
+def dict_config(level: str = "INFO", format: str = "json") -> dict[str, Any]:
+    """Return the configuration for logging.config.dictConfig and for gunicorn's logconfig_dict.
+
+    `format` is json, text, or auto: text if standard error is a terminal.
+    """
+    if format == "auto":
+        format = "text" if sys.stderr.isatty() else "json"
     ours = {"handlers": ["stderr"], "level": level, "propagate": False}
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"json": {"()": "webhook_service.log.JsonFormatter"}},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "stream": "ext://sys.stderr", "formatter": "json"}},
+        "formatters": {
+            "json": {"()": "webhook_service.log.JsonFormatter"},
+            "text": {"()": "webhook_service.log.TextFormatter"},
+        },
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "stream": "ext://sys.stderr", "formatter": format}},
         "root": {"handlers": ["stderr"], "level": "WARNING"},
         "loggers": {
             "webhook_service": ours,

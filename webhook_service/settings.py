@@ -104,3 +104,4 @@ class ServerSettings:
     port: int
     workers: int
     log_level: str
+    log_format: str

@@ -1,5 +1,6 @@
 """The settings, with the forms of each variable and the error for a bad value."""
 
+import re
 from datetime import time
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from webhook_service.errors import BadSetting
 from webhook_service.inbound.signature import Secret
 from webhook_service.policy import EmailOwner
 from webhook_service.settings import DirectConnection, PageSettings, ServerSettings, Settings, SupabaseConnection
+
+SETTINGS_PAGE = Path(__file__).parents[2] / "docs/settings.md"
 
 
 def test_three_variables_are_enough() -> None:
@@ -251,5 +254,18 @@ def test_the_server_takes_its_settings_from_files_too(tmp_path: Path) -> None:
     file = tmp_path / "host"
     file.write_text("127.0.0.1\n")
     assert config.load_server({"HOST_FILE": str(file), "PORT": "9000"}) == ServerSettings(
-        host="127.0.0.1", port=9000, workers=2, log_level="INFO"
+        host="127.0.0.1", port=9000, workers=2, log_level="INFO", log_format="auto"
     )
+
+
+def test_every_documented_setting_is_known() -> None:
+    """Each variable of docs/settings.md is read here, except gunicorn's own, and each that is read is documented."""
+    rows = re.findall(r"^\| (.*?) \|", SETTINGS_PAGE.read_text("utf-8"), re.MULTILINE)
+    documented = {name for row in rows for name in re.findall("`([A-Z_]+)`", row)}
+    assert documented - {"FORWARDED_ALLOW_IPS"} == set(config.NAMES)
+
+
+def test_an_unknown_log_format_is_refused() -> None:
+    """LOG_FORMAT is one of three words."""
+    with pytest.raises(BadSetting, match="LOG_FORMAT must be json, text or auto"):
+        config.load_server({"LOG_FORMAT": "xml"})

@@ -111,6 +111,7 @@ ONLY_IN = {
         "cli.relay",
         "cli.reconcile",
         "cli.plan",
+        "cli.moments",
         "cli.held",
         "cli.provision",
         "cli.doctor",

@@ -1,14 +1,15 @@
-"""Log lines are JSON without personal data."""
+"""Log lines are JSON, or text for people, without personal data."""
 
 import json
 import logging
+import re
 import sys
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from webhook_service.log import JsonFormatter, masked
+from webhook_service.log import JsonFormatter, TextFormatter, dict_config, masked
 
 
 def line_of(message: str = "delivery", *args: object, exc_info: Any = None, **extra: object) -> str:
@@ -16,6 +17,11 @@ def line_of(message: str = "delivery", *args: object, exc_info: Any = None, **ex
         "test", logging.WARNING, "file.py", 7, message, args, exc_info, extra=extra
     )
     return JsonFormatter().format(record)
+
+
+def text_of(message: str, **extra: object) -> str:
+    record = logging.getLogger("test").makeRecord("test", logging.WARNING, "file.py", 7, message, (), None, extra=extra)
+    return TextFormatter().format(record)
 
 
 def caught(error: BaseException, cause: BaseException | None = None) -> Any:
@@ -126,3 +132,23 @@ def test_the_texts_of_exceptions_are_left_out() -> None:
 def test_exc_info_without_an_exception_adds_no_error() -> None:
     """`exc_info=True` outside of an exception handler is accepted, and adds no `error` field."""
     assert "error" not in json.loads(line_of(exc_info=(None, None, None)))
+
+
+def test_a_line_for_people_has_time_level_message_and_fields() -> None:
+    """The text form has each field as name=value after the message."""
+    line = text_of("delivery", outcome="linked", employee_id=7, changes={"email": 1})
+    assert re.fullmatch(r'\d\d:\d\d:\d\d WARNING delivery outcome=linked employee_id=7 changes=\{"email": 1\}', line)
+
+
+def test_a_line_for_people_masks_addresses_and_controls_no_terminal() -> None:
+    """A logged value cannot move the cursor, forge a line or show an address."""
+    line = text_of("a\x1b[2Jb", field="x\ny", who={"of": "jane@example.com"})
+    assert line.isprintable()
+    assert "jane@" not in line
+
+
+@pytest.mark.parametrize(("is_terminal", "format"), [(True, "text"), (False, "json")])
+def test_the_format_follows_the_terminal(monkeypatch: pytest.MonkeyPatch, is_terminal: bool, format: str) -> None:
+    """With LOG_FORMAT=auto, lines are for people only if standard error is a terminal."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
+    assert dict_config(format="auto")["handlers"]["stderr"]["formatter"] == format

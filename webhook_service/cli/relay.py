@@ -32,7 +32,7 @@ def relay(once: bool, data_dir: Path) -> None:
     """
     with environment_of(data_dir) as environment:
         connection, policy = config.connection(environment), config.policy(environment)
-        logging.config.dictConfig(dict_config(config.log_level(environment)))
+        logging.config.dictConfig(dict_config(config.log_level(environment), config.log_format(environment)))
         database = database_for(connection)
         accounts = accounts_for(config.auth_admin(environment), database, policy, config.auth_rate(environment))
         notices, pages = config.notices(environment), config.pages(environment)

@@ -7,6 +7,7 @@ import click
 from marshmallow import ValidationError
 
 from webhook_service.cli.data_dir import DATA_DIR, database_of, requester
+from webhook_service.cli.moments import Moment
 from webhook_service.events import Json
 from webhook_service.ledger.queries import Filter, filter_json
 from webhook_service.ledger.replay import MAX_CHANGES_SHOWN, Replayed, replay_event, replay_events
@@ -19,8 +20,8 @@ from webhook_service.ledger.replay import MAX_CHANGES_SHOWN, Replayed, replay_ev
 @click.option("--operation", help="INSERT, UPDATE or DELETE.")
 @click.option("--auth-user-id", help="Events of this auth user.")
 @click.option("--employee-id", help="Events of this employee.")
-@click.option("--since", help="Events received at or after this time, such as 2026-11-22T10:00:00Z.")
-@click.option("--until", help="Events received before this time.")
+@click.option("--since", type=Moment(), help="Events received since a date, a time, or how long ago, such as 3d.")
+@click.option("--until", type=Moment(), help="Events received before this date or time.")
 @click.option("--all", "everything", is_flag=True, help="All events of the ledger.")
 @click.option("--limit", type=click.IntRange(1), help="Maximum number of events.  [default: all that match]")
 @click.option("--dry-run", is_flag=True, help="Only show the number of matching events and the changes.")

@@ -26,7 +26,7 @@ keepalive = 5
 timeout = 30
 graceful_timeout = 30  # more than worker.GRACE_SECONDS for the requests, and then RELAY_SECONDS for the relay
 control_socket_disable = True
-logconfig_dict = dict_config(_settings.log_level)
+logconfig_dict = dict_config(_settings.log_level, _settings.log_format)
 
 # Log lines do not show callers, threads or processes, so logging does not need to find these for each line (logging's
 # manual, "Optimization").
