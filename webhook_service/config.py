@@ -7,7 +7,7 @@ value, so that the service does not start.
 import os
 import re
 from collections.abc import Mapping
-from datetime import time
+from datetime import time, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -35,7 +35,7 @@ NAMES = (
     *("DATABASE_URL", "SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_ALLOW_HTTP"),
     *("WEBHOOK_SECRETS", "WEBHOOK_STATIC_TOKEN", "ADMIN_API_KEY"),
     *("EMAIL_OWNER", "NAME_FIELDS", "MAX_BODY_BYTES", "RELAY", "RECONCILE_AT", "LINK_UNPROVEN_EMAILS"),
-    *("MASS_DEACTIVATION_LIMIT",),
+    *("MASS_DEACTIVATION_LIMIT", "AUDIT_RETENTION_DAYS"),
     *("AUTH_ADMIN", "AUTH_RATE"),
     *("SECRET_KEY", "ADMIN_ROLES", "ADMIN_IDLE_MINUTES", "PUBLIC_URL", "INSTANCE_NAME"),
     *("NOTIFY_URLS", "NOTIFY_BACKLOG_MINUTES", "NOTIFY_SILENCE_HOURS"),
@@ -49,6 +49,8 @@ DEFAULT_WORKERS = 2
 SHORTEST_ADMIN_KEY = 16
 SHORTEST_SECRET_KEY = 32
 LONGEST_INSTANCE_NAME = 60
+DEFAULT_AUDIT_RETENTION_DAYS = 730
+LONGEST_RETENTION_DAYS = 36500
 
 
 def read_environment() -> dict[str, str]:
@@ -312,6 +314,14 @@ def name_fields(environ: Mapping[str, str]) -> dict[str, str]:
     if len(pairs) != len(words) or not pairs.keys() <= set(NAME_COLUMNS):
         raise BadSetting("NAME_FIELDS", f"must be COLUMN=KEY pairs (columns: {', '.join(NAME_COLUMNS)}), or none")
     return pairs
+
+
+def audit_retention(environ: Mapping[str, str]) -> timedelta:
+    """Return the time after which `prune` removes entries of the audit, AUDIT_RETENTION_DAYS."""
+    days = whole_number(environ, "AUDIT_RETENTION_DAYS", DEFAULT_AUDIT_RETENTION_DAYS)
+    if days > LONGEST_RETENTION_DAYS:
+        raise BadSetting("AUDIT_RETENTION_DAYS", f"must be at most {LONGEST_RETENTION_DAYS}")
+    return timedelta(days=days)
 
 
 def log_level(environ: Mapping[str, str]) -> str:

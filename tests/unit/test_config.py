@@ -269,3 +269,10 @@ def test_an_unknown_log_format_is_refused() -> None:
     """LOG_FORMAT is one of three words."""
     with pytest.raises(BadSetting, match="LOG_FORMAT must be json, text or auto"):
         config.load_server({"LOG_FORMAT": "xml"})
+
+
+@pytest.mark.parametrize("days", ["0", "-1", "36501", "two years"])
+def test_an_unusable_audit_retention_is_refused(days: str) -> None:
+    """AUDIT_RETENTION_DAYS is a number of days, of at most a century."""
+    with pytest.raises(BadSetting, match="AUDIT_RETENTION_DAYS"):
+        config.audit_retention({"AUDIT_RETENTION_DAYS": days})

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from webhook_service import config
 from webhook_service.cli import plan as plans
 from webhook_service.cli.data_dir import DATA_DIR, database_of, requester
 from webhook_service.errors import Unavailable
@@ -110,18 +111,22 @@ class Age(click.ParamType[timedelta]):
         return age
 
 
-@click.command(short_help="Remove old events that succeeded.")
-@click.option("--older-than", type=Age(), required=True, help="Age such as 90d (also h and w); at least 1d.")
-@click.option("--dry-run", is_flag=True, help="Only show the number of events.")
+@click.command(short_help="Remove old events that succeeded, and old entries of the audit.")
+@click.option("--older-than", type=Age(), required=True, help="Age of events such as 90d (also h and w); at least 1d.")
+@click.option("--dry-run", is_flag=True, help="Only show the number of events and entries.")
 @DATA_DIR
 def prune(older_than: timedelta, dry_run: bool, data_dir: Path) -> None:
     """Remove events from the ledger that succeeded before this age. Pending and failed events always stay.
 
-    The last known states of auth users are stored separately and stay too.
+    The last known states of auth users are stored separately and stay too. Entries of the audit are removed after
+    AUDIT_RETENTION_DAYS.
     """
     before = datetime.now(UTC) - older_than
+    kept_since = datetime.now(UTC) - config.audit_retention(config.read_environment())
     with database_of(data_dir) as (database, _):
         if dry_run:
+            if entries := retention.prunable(database, kept_since, function=retention.AUDIT):
+                click.echo(f"{entries} entries of the audit would be removed.")
             click.echo(f"{retention.prunable(database, before)} events would be removed.")
             return
         try:
@@ -130,4 +135,7 @@ def prune(older_than: timedelta, dry_run: bool, data_dir: Path) -> None:
             count = 0
         with click.progressbar(length=max(1, count), label="removing", show_pos=True) as bar:
             removed = retention.prune(database, before, progress=bar.update)
+        entries = retention.prune(database, kept_since, function=retention.AUDIT)
+    if entries:
+        click.echo(f"{entries} entries of the audit removed.")
     click.echo(f"{removed} events removed.")

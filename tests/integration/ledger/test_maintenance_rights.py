@@ -49,6 +49,7 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "auth_sync_keep_answer_v1": {"p_key": "k", "p_lease": "l", "p_status": 200, "p_body": "{}"},
     "auth_sync_release_key_v1": {"p_key": "k", "p_lease": "l"},
     "auth_sync_prune_keys_v1": {"p_limit": 1},
+    "auth_sync_prune_audit_v1": {"p_before": "2026-01-01", "p_limit": 1, "p_dry_run": True},
     "auth_sync_readiness_v1": {},
     "auth_sync_admins_v1": {"p_roles": ["hr"]},
     "auth_sync_metrics_v1": {},

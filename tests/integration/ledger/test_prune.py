@@ -11,7 +11,7 @@ from tests.auth_traffic import outcome_of
 from tests.conftest import ADMIN_KEY
 from tests.employees import Connection, employee, entry, hire
 from tests.integration.captured import claim, deliver, everything, inbound, newest, relay_all
-from webhook_service.ledger.retention import prunable, prune
+from webhook_service.ledger.retention import AUDIT, prunable, prune
 from webhook_service.ports import Database
 
 MAIL = "jane@example.com"
@@ -180,3 +180,17 @@ def test_an_old_reconciliation_is_removed(database: Database, connection: Connec
     assert entry(connection, begun["run"])["status"] == "SUCCESS"
     age(connection)
     assert prune(database, ninety_days_ago()) == 1
+
+
+def test_old_entries_of_the_audit_are_removed(database: Database, connection: Connection) -> None:
+    """The audit has a retention of its own: entries from before the given time are removed, and the others stay."""
+    for days in (800, 700):
+        connection.execute(
+            "insert into auth_sync_audit (at, who, action) values (now() - %s * interval '1 day', 'admin', 'sign in')",
+            [days],
+        )
+    before = datetime.now(UTC) - timedelta(days=730)
+    assert (prunable(database, before, function=AUDIT), prune(database, before, function=AUDIT)) == (1, 1)
+    [left] = connection.execute("select at < now() - interval '699 days' as is_newer from auth_sync_audit").fetchall()
+    assert left["is_newer"]
+    assert prune(database, before, function=AUDIT) == 0
