@@ -1,8 +1,10 @@
 """The actions of admins in a browser, from the sign-in to their results in the database."""
 
 import re
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Browser, Dialog, Error, Page, expect
@@ -315,3 +317,22 @@ def test_the_theme_can_be_chosen(page: Page, company: Company) -> None:
     expect(page.get_by_role("contentinfo")).to_contain_text(f"webhook-service {version('webhook-service')}")
     page.get_by_role("button", name="Light theme").click()
     expect(document).to_have_attribute("data-bs-theme", "light")
+
+
+def test_times_are_in_the_zone_of_the_browser(browser: Browser, server: str, company: Company) -> None:
+    """Times are shown in the browser's zone, with UTC in the tooltip. The button at the end of a page shows UTC."""
+    with watched(browser, server, timezone_id="Asia/Kolkata") as (page, _):
+        sign_in(page)
+        page.goto("/admin/audit")
+        time, zone = page.locator("main time").first, page.locator("main [data-zone]").first
+        utc = datetime.fromisoformat(time.get_attribute("datetime") or "").astimezone(UTC)
+        local = utc.astimezone(ZoneInfo("Asia/Kolkata"))
+        expect(zone).to_have_text("GMT+5:30")
+        expect(time).to_have_text(f"{local:%Y-%m-%d %H:%M:%S}")
+        expect(time).to_have_attribute("title", re.compile(f"^{utc:%Y-%m-%d %H:%M:%S} UTC, .*(ago|now)$"))
+        page.get_by_role("button", name="Times in UTC").click()
+        page.reload()
+        expect(zone).to_have_text("UTC")
+        expect(time).to_have_text(f"{utc:%Y-%m-%d %H:%M:%S}")
+        page.get_by_role("button", name="Local times").click()
+        expect(zone).to_have_text("GMT+5:30")

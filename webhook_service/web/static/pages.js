@@ -1,9 +1,50 @@
-// The pages' scripts: automatic refresh in place, confirmation before a deactivation, copying a password or a command, and the theme.
+// The pages' scripts: automatic refresh in place, confirmation before a deactivation, copying a password or a command, the time zone, and
+// the theme.
 
 const main = document.querySelector("main");
 
 // The content of a part without the forms' tokens, which differ each time. An unchanged part is not replaced, so its buttons do not move.
 const content = (part) => part.innerHTML.replace(/name="csrf_token" value="[^"]*"/g, "");
+
+// The server writes times in UTC. They are shown in the browser's zone, unless the admin has chosen UTC. The title has the time in UTC, and
+// how long ago it was. A time of the server has its own text in data-utc.
+const two = (number) => String(number).padStart(2, "0");
+const inUtc = () => { try { return localStorage.getItem("times") === "utc"; } catch { return false; } };
+const localText = (at) =>
+  `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
+const UNITS = [[86400, "day"], [3600, "hour"], [60, "minute"], [1, "second"]];
+
+function relative(at) {
+  const seconds = (at - Date.now()) / 1000;
+  const [size, unit] = UNITS.find(([size]) => Math.abs(seconds) >= size) ?? UNITS[3];
+  return new Intl.RelativeTimeFormat("en", { numeric: "auto" }).format(Math.round(seconds / size), unit);
+}
+
+function showTimes(within) {
+  const zone = new Intl.DateTimeFormat("en", { timeZoneName: "short" }).formatToParts().find((part) => part.type === "timeZoneName").value;
+  for (const time of within.querySelectorAll("time[datetime]")) {
+    const at = new Date(time.dateTime);
+    time.dataset.utc ??= time.textContent;
+    time.textContent = inUtc() ? time.dataset.utc : localText(at);
+    time.title = `${time.dataset.utc} UTC, ${relative(at)}`;
+  }
+  for (const label of within.querySelectorAll("[data-zone]")) label.textContent = inUtc() ? "UTC" : zone;
+}
+
+const shown = new Map([...document.querySelectorAll("[data-live]")].map((part) => [part.id, content(part)]));
+showTimes(document);
+
+const otherZone = document.querySelector("[data-other-zone]");
+if (otherZone) {
+  const name = () => { otherZone.textContent = inUtc() ? "Local times" : "Times in UTC"; };
+  otherZone.hidden = false;
+  otherZone.addEventListener("click", () => {
+    try { localStorage.setItem("times", inUtc() ? "local" : "utc"); } catch {}
+    showTimes(document);
+    name();
+  });
+  name();
+}
 
 // Replaces each part with data-live by its newer content, unless the focus is in it. Everything else on the page stays as it is.
 async function refresh() {
@@ -14,8 +55,10 @@ async function refresh() {
   const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
   for (const part of document.querySelectorAll("[data-live]")) {
     const newer = fresh.getElementById(part.id);
-    if (!newer || content(newer) === content(part) || part.contains(document.activeElement)) continue;
+    if (!newer || content(newer) === shown.get(part.id) || part.contains(document.activeElement)) continue;
     part.innerHTML = newer.innerHTML;
+    shown.set(part.id, content(newer));
+    showTimes(part);
   }
   if (!fresh.querySelector("main").dataset.refresh) clearInterval(refreshing);
 }
