@@ -121,7 +121,7 @@ def examination(wiring: Wiring) -> tuple[datetime, list[Finding]]:
 def grouped(findings: Sequence[Finding]) -> dict[str, list[Row]]:
     """Return the rows of each group. The other findings are in the last group, unless they are ok."""
     groups = {
-        group: [row for check, title in titles.items() for row in rows_of(check, title, findings)]
+        group: [shown for check, title in titles.items() for shown in rows_of(check, title, findings)]
         for group, titles in GROUPS.items()
     }
     named = {check for titles in GROUPS.values() for check in titles}
