@@ -8,10 +8,13 @@ from flask import Flask
 from werkzeug.security import generate_password_hash
 
 from tests.auth_stand_in import Auth
+from tests.employees import Connection
 from tests.integration.captured import auth_of
+from tests.integration.hiring import Office, office
 from tests.integration.misbehaving_servers import Serve, misbehaving_servers
-from tests.integration.signing_in import pages
+from tests.integration.signing_in import Browser, pages
 from webhook_service.auth import stand_in
+from webhook_service.ports import Database
 from webhook_service.settings import PageSettings, Settings
 from webhook_service.web.api import docs, openapi
 
@@ -55,3 +58,20 @@ def site(settings: Settings) -> Iterator[Flask]:
     """
     with pages(settings) as app:
         yield app
+
+
+@pytest.fixture
+def browser(site: Flask) -> Browser:
+    """A browser in which an admin has signed in with the admin key."""
+    browser = Browser(site)
+    browser.signs_in()
+    return browser
+
+
+@pytest.fixture
+def hr(
+    settings: Settings, database: Database, connection: Connection, caplog: pytest.LogCaptureFixture
+) -> Iterator[Office]:
+    """An admin who creates employees with logins through the API, and Supabase Auth."""
+    with office(settings, database, connection, caplog) as made:
+        yield made

@@ -1,6 +1,5 @@
 """The commands `webhook-service reconcile` and `webhook-service prune`."""
 
-import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,14 +11,12 @@ import click
 from webhook_service import config
 from webhook_service.cli import plan as plans
 from webhook_service.cli.data_dir import DATA_DIR, database_of, requester
+from webhook_service.cli.moments import Age
 from webhook_service.errors import Unavailable
 from webhook_service.ledger import retention
 from webhook_service.ledger.plan import plan
 from webhook_service.ledger.reconcile import Reconciled
 from webhook_service.ledger.reconcile import reconcile as run_reconcile
-
-UNITS = {"h": "hours", "d": "days", "w": "weeks"}
-SHORTEST = timedelta(days=1)
 
 
 @click.command(short_help="Compare auth users with employees and fix differences.")
@@ -94,21 +91,6 @@ def show(done: Reconciled) -> None:
         )
     if done.left:
         click.echo(f"{done.left} could not be applied now. The relay applies them later. The run counts as failed.")
-
-
-class Age(click.ParamType[timedelta]):
-    """An age such as 90d, 12w or 36h, and at least one day."""
-
-    name = "age"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        found = re.fullmatch(r"([0-9]{1,5})([hdw])", str(value))
-        if found is None:
-            self.fail("must be a number and h, d or w, such as 90d", param, ctx)
-        age = timedelta(**{UNITS[found[2]]: int(found[1])})
-        if age < SHORTEST:
-            self.fail("must be at least 1d, because an event may be delivered again within a day", param, ctx)
-        return age
 
 
 @click.command(short_help="Remove old events that succeeded, and old entries of the audit.")

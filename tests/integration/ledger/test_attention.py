@@ -127,13 +127,6 @@ def test_only_an_event_that_needs_attention_is_dismissed(
         attention.dismiss(database, "evt-9")
 
 
-@pytest.fixture
-def browser(site: Flask) -> Browser:
-    browser = Browser(site)
-    browser.signs_in()
-    return browser
-
-
 def test_an_admin_dismisses_an_event(browser: Browser, connection: Connection, failed: tuple[int, int]) -> None:
     """An admin dismisses an event with a reason, which its page and the audit keep."""
     assert "Needs attention" in browser.get("/admin/events/evt-1").text

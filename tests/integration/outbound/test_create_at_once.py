@@ -1,7 +1,7 @@
 """Concurrent requests for one person create one employee and one login, even if other transactions use the e-mail."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
@@ -12,13 +12,11 @@ from werkzeug.test import TestResponse
 from tests.acceptance.conftest import has_waiting_calls, wait_for
 from tests.auth_faults import AuthServer, Call
 from tests.auth_traffic import JANE
-from tests.employees import Connection, hire
+from tests.employees import hire
 from tests.integration.captured import inbound, relay_all
 from tests.integration.capturing import auth_on
-from tests.integration.hiring import EMAIL, Office, assert_only, intents, office, pairs, reason_of
+from tests.integration.hiring import EMAIL, Office, assert_only, intents, pairs, reason_of
 from webhook_service.events import Json
-from webhook_service.ports import Database
-from webhook_service.settings import Settings
 
 GATE = 8151
 """An advisory lock at which a creation waits, with its employee written and not committed."""
@@ -29,14 +27,6 @@ create function stop() returns trigger language plpgsql set lock_timeout = '0' a
 end $$;
 create trigger stop after insert on employees for each row when (new.auth_user_id is not null) execute function stop();
 """
-
-
-@pytest.fixture
-def hr(
-    settings: Settings, database: Database, connection: Connection, caplog: pytest.LogCaptureFixture
-) -> Iterator[Office]:
-    with office(settings, database, connection, caplog) as made:
-        yield made
 
 
 def is_new_login(call: Call) -> bool:

@@ -1,7 +1,6 @@
 """POST /admin/api/employees creates an employee and a login."""
 
 import re
-from collections.abc import Iterator
 from uuid import UUID
 
 import pytest
@@ -18,7 +17,6 @@ from tests.integration.hiring import (
     Office,
     assert_only,
     intents,
-    office,
     passwords,
     reason_of,
 )
@@ -29,14 +27,6 @@ from webhook_service.settings import Settings
 pytestmark = pytest.mark.every_employees_table
 
 FURTHER = "add column department text, add column hired_on date, add column salary numeric(10, 2)"
-
-
-@pytest.fixture
-def hr(
-    settings: Settings, database: Database, connection: Connection, caplog: pytest.LogCaptureFixture
-) -> Iterator[Office]:
-    with office(settings, database, connection, caplog) as made:
-        yield made
 
 
 def test_an_employee_and_a_login_are_created(hr: Office) -> None:

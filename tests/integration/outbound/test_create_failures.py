@@ -1,6 +1,5 @@
 """If Auth or the database fails during POST /admin/api/employees, both employee and login exist, or neither."""
 
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from uuid import UUID
@@ -45,14 +44,6 @@ LOST = {
 """Failures after which a call may or may not have been carried out."""
 REFUSALS = {"throttled": throttled("7"), "refused": REFUSED, "no key": NO_KEY}
 AGAINST_LOGINS = "alter table employees add constraint no_login check (auth_user_id is null)"
-
-
-@pytest.fixture
-def hr(
-    settings: Settings, database: Database, connection: Connection, caplog: pytest.LogCaptureFixture
-) -> Iterator[Office]:
-    with office(settings, database, connection, caplog) as made:
-        yield made
 
 
 def assert_neither_or_both(hr: Office, **body: Json) -> None:

@@ -3,12 +3,11 @@
 test_undo_killed.py kills the relay's own steps; test_create_late.py has calls and requests that are late.
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
-from tests.employees import Connection, employee, hire
+from tests.employees import employee, hire
 from tests.integration.captured import everything
 from tests.integration.hiring import (
     EMAIL,
@@ -16,7 +15,6 @@ from tests.integration.hiring import (
     assert_nobody,
     assert_only,
     intents,
-    office,
     pairs,
     passwords,
     reason_of,
@@ -24,7 +22,6 @@ from tests.integration.hiring import (
 from tests.integration.killing import Held, Killed, LeavingAdmin, Steps, give_login, request, stepped
 from webhook_service.errors import NotPossible
 from webhook_service.outbound import logins
-from webhook_service.ports import Database
 from webhook_service.settings import Settings
 
 pytestmark = pytest.mark.campaign
@@ -44,14 +41,6 @@ KILLS = [
 ]
 ORDERS = pytest.mark.parametrize("events_first", [True, False], ids=["events first", "actions first"])
 """Whether the relay first applies the new user's own event or first resolves the intent."""
-
-
-@pytest.fixture
-def hr(
-    settings: Settings, database: Database, connection: Connection, caplog: pytest.LogCaptureFixture
-) -> Iterator[Office]:
-    with office(settings, database, connection, caplog) as made:
-        yield made
 
 
 @pytest.mark.parametrize("invite", [False, True])

@@ -3,19 +3,17 @@
 A call is late if Auth carries it out after a timeout. A request is late if it stood still until its lease ended.
 """
 
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
 from tests.auth_faults import CUT, TIMED_OUT, UNEXPECTED, Fault, throttled
-from tests.employees import Connection, hire
-from tests.integration.hiring import EMAIL, Office, assert_only, intents, office, pairs, reason_of
+from tests.employees import hire
+from tests.integration.hiring import EMAIL, Office, assert_only, intents, pairs, reason_of
 from tests.integration.killing import Held, LeavingAdmin, Steps, give_login, request, stepped
 from tests.integration.outbound.test_create_killed import STEPS
 from webhook_service.errors import AuthUnavailable, ServiceError
-from webhook_service.ports import Database
 from webhook_service.settings import Settings
 
 GONE = AuthUnavailable("auth_unreachable", "Auth did not answer (ReadTimeout).")
@@ -32,14 +30,6 @@ MOMENTS = [
 def name_of(fault: Fault | None) -> str:
     """Return a test id for a fault."""
     return "no fault" if fault is None else f"{fault.status or 'cut'}"
-
-
-@pytest.fixture
-def hr(
-    settings: Settings, database: Database, connection: Connection, caplog: pytest.LogCaptureFixture
-) -> Iterator[Office]:
-    with office(settings, database, connection, caplog) as made:
-        yield made
 
 
 def assert_no_login_without_employee(hr: Office) -> None:

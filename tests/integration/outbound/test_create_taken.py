@@ -1,6 +1,6 @@
 """POST /admin/api/employees refuses a taken e-mail, and links an existing login on request."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -19,7 +19,6 @@ from tests.integration.hiring import (
     Office,
     assert_only,
     intents,
-    office,
     pairs,
     reason_of,
 )
@@ -28,14 +27,6 @@ from webhook_service.ports import Database
 from webhook_service.settings import Settings
 
 Action = Callable[[Auth], object]
-
-
-@pytest.fixture
-def hr(
-    settings: Settings, database: Database, connection: Connection, caplog: pytest.LogCaptureFixture
-) -> Iterator[Office]:
-    with office(settings, database, connection, caplog) as made:
-        yield made
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 test_status_failures.py has the failures.
 """
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -14,19 +13,11 @@ from tests.employees import Connection, employee, entry, hire
 from tests.integration.auth_admins import row
 from tests.integration.captured import nothing_linked
 from tests.integration.capturing import auth_on
-from tests.integration.hiring import AUTHORIZED, Office, office, open_rows, sign_in_jane
+from tests.integration.hiring import AUTHORIZED, Office, open_rows, sign_in_jane
 from tests.integration.requested_actions import end_sessions_again
 from webhook_service.app import create_app
 from webhook_service.ports import Database
 from webhook_service.settings import Settings
-
-
-@pytest.fixture
-def hr(
-    settings: Settings, database: Database, connection: Connection, caplog: pytest.LogCaptureFixture
-) -> Iterator[Office]:
-    with office(settings, database, connection, caplog) as made:
-        yield made
 
 
 @pytest.fixture

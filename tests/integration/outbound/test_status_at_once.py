@@ -1,29 +1,18 @@
 """After PATCH /admin/api/employees/{id}, both sides are in sync, even with concurrent requests and transactions."""
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import psycopg
 import pytest
 
-from tests.employees import Connection
-from tests.integration.hiring import Office, access, client_for, login_of, office, reason_of, sign_in_jane
+from tests.integration.hiring import Office, access, client_for, login_of, reason_of, sign_in_jane
 from tests.integration.killing import Held, LeavingAdmin, Steps
 from webhook_service.errors import AuthUnavailable
-from webhook_service.ports import Database
 from webhook_service.settings import Settings
 
 GONE = AuthUnavailable("auth_unreachable", "Auth did not answer (ReadTimeout).")
-
-
-@pytest.fixture
-def hr(
-    settings: Settings, database: Database, connection: Connection, caplog: pytest.LogCaptureFixture
-) -> Iterator[Office]:
-    with office(settings, database, connection, caplog) as made:
-        yield made
 
 
 @pytest.fixture

@@ -1,13 +1,11 @@
 """PATCH /admin/api/employees/{id} keeps both sides in sync if Auth fails or the employees table refuses the change."""
 
-from collections.abc import Iterator
 from contextlib import closing
 
 import httpx
 import pytest
 
 from tests.auth_faults import BROKEN, CUT, PAGE_500, SILENT, TIMED_OUT, UNEXPECTED, Fault, throttled
-from tests.employees import Connection
 from tests.integration.captured import everything
 from tests.integration.hiring import (
     Office,
@@ -15,14 +13,12 @@ from tests.integration.hiring import (
     accounts_over,
     client_for,
     login_of,
-    office,
     open_rows,
     reason_of,
     sign_in_jane,
     whole_log,
 )
 from webhook_service.auth.supabase import SupabaseAuthAdmin
-from webhook_service.ports import Database
 from webhook_service.settings import Settings
 
 LOST = {"cut": CUT, "timed out": TIMED_OUT, "broken": BROKEN, "a page": PAGE_500, "unexpected": UNEXPECTED}
@@ -33,14 +29,6 @@ create function rule() returns trigger language plpgsql as $$ begin
   raise exception 'no: %', new using detail = new::text, constraint = 'contract';
 end $$;
 """
-
-
-@pytest.fixture
-def hr(
-    settings: Settings, database: Database, connection: Connection, caplog: pytest.LogCaptureFixture
-) -> Iterator[Office]:
-    with office(settings, database, connection, caplog) as made:
-        yield made
 
 
 @pytest.fixture

@@ -1,12 +1,11 @@
 """The undo of a login is finished after kills and outages. It deletes no login that was linked in the meantime."""
 
-from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
 
 from tests.auth_faults import CUT
-from tests.employees import Connection, employee, hire
+from tests.employees import employee, hire
 from tests.integration.captured import end_leases, inbound, make_due, relay_all
 from tests.integration.hiring import (
     EMAIL,
@@ -15,12 +14,10 @@ from tests.integration.hiring import (
     assert_only,
     end_pause,
     intents,
-    office,
     open_rows,
     pairs,
 )
 from tests.integration.killing import Killed, Steps, request, stepped
-from webhook_service.ports import Database
 from webhook_service.settings import Settings
 
 pytestmark = pytest.mark.campaign
@@ -32,14 +29,6 @@ STEPS = range(MAX_STEPS)
 AGAINST_LOGINS = "alter table employees add constraint no_login check (auth_user_id is null)"
 KNOWN = pytest.mark.parametrize("known", [True, False], ids=["known", "not yet"])
 """Whether the new auth user's event is applied before the import."""
-
-
-@pytest.fixture
-def hr(
-    settings: Settings, database: Database, connection: Connection, caplog: pytest.LogCaptureFixture
-) -> Iterator[Office]:
-    with office(settings, database, connection, caplog) as made:
-        yield made
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Admins decide about the e-mails and links that clients wrote, on the action's page and through the admin API."""
 
-import pytest
 from flask import Flask
 
 from tests.conftest import ADMIN_KEY
@@ -12,13 +11,6 @@ from webhook_service.policy import EmailOwner
 from webhook_service.ports import Database
 
 KEY = {"Authorization": f"Bearer {ADMIN_KEY}"}
-
-
-@pytest.fixture
-def browser(site: Flask) -> Browser:
-    browser = Browser(site)
-    browser.signs_in()
-    return browser
 
 
 def test_an_admin_drops_a_change_on_the_page_of_its_action(

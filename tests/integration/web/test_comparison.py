@@ -3,7 +3,6 @@
 from uuid import UUID
 
 import pytest
-from flask import Flask
 
 from tests.employees import Connection, hire
 from tests.integration.capturing import auth_on
@@ -32,13 +31,6 @@ def joe(connection: Connection, database_url: str) -> int:
         connection.execute("alter table auth.users enable trigger user")
     connection.execute("insert into auth_sync_relays (relay) values ('r')")
     return joe
-
-
-@pytest.fixture
-def browser(site: Flask) -> Browser:
-    browser = Browser(site)
-    browser.signs_in()
-    return browser
 
 
 def test_nothing_is_well_before_the_first_comparison(browser: Browser, joe: int) -> None:

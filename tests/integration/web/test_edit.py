@@ -3,7 +3,6 @@
 from uuid import UUID
 
 import pytest
-from flask import Flask
 
 from tests.auth_traffic import CONFIRMED, insert
 from tests.employees import Connection, employee, hire
@@ -14,13 +13,6 @@ from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 FORM = {"email": "ann@example.com", "first_name": "Ann", "last_name": "Lee", "employee_number": "17"}
-
-
-@pytest.fixture
-def browser(site: Flask) -> Browser:
-    browser = Browser(site)
-    browser.signs_in()
-    return browser
 
 
 @pytest.fixture

@@ -1,24 +1,13 @@
 """PATCH /admin/api/employees/{id} corrects an employee's e-mail, names and number, as the dashboard does."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.auth_traffic import JANE
 from tests.employees import Connection, employee, hire
-from tests.integration.hiring import EMAIL, Office, access, office, reason_of, sign_in_jane
+from tests.integration.hiring import EMAIL, Office, access, reason_of, sign_in_jane
 from webhook_service.events import Json
-from webhook_service.ports import Database
-from webhook_service.settings import Settings
-
-
-@pytest.fixture
-def hr(
-    settings: Settings, database: Database, connection: Connection, caplog: pytest.LogCaptureFixture
-) -> Iterator[Office]:
-    with office(settings, database, connection, caplog) as made:
-        yield made
 
 
 @pytest.fixture

@@ -11,13 +11,6 @@ from tests.integration.signing_in import Browser
 from webhook_service.web.pages import exports
 
 
-@pytest.fixture
-def browser(site: Flask) -> Browser:
-    browser = Browser(site)
-    browser.signs_in()
-    return browser
-
-
 def rows(browser: Browser, path: str) -> list[dict[str, str]]:
     response = browser.get(f"/admin/export/{path}")
     assert response.status_code == 200

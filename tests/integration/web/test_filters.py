@@ -1,17 +1,9 @@
 """Lists whose filter has an unknown value, or matches nothing."""
 
 import pytest
-from flask import Flask
 
 from tests.employees import Connection, hire
 from tests.integration.signing_in import Browser
-
-
-@pytest.fixture
-def browser(site: Flask) -> Browser:
-    browser = Browser(site)
-    browser.signs_in()
-    return browser
 
 
 @pytest.mark.parametrize(

@@ -37,13 +37,6 @@ def site(settings: Settings) -> Iterator[Flask]:
         yield site
 
 
-@pytest.fixture
-def browser(site: Flask) -> Browser:
-    browser = Browser(site)
-    browser.signs_in()
-    return browser
-
-
 def left(connection: Connection) -> tuple[int, int]:
     """How many bans are held, and how many are in the ledger."""
     ledger = connection.execute("select from integration_sync_log where operation = 'disable_auth_user'").fetchall()

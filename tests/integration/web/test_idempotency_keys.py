@@ -21,7 +21,6 @@ from tests.integration.hiring import (
     accounts_over,
     assert_only,
     client_for,
-    office,
     pairs,
     passwords,
     reason_of,
@@ -36,14 +35,6 @@ from webhook_service.settings import Settings
 
 KEY = "8e03978e-40d5-43dd-bc93-6894a57f9324"
 WITH_KEY = {"Idempotency-Key": KEY}
-
-
-@pytest.fixture
-def hr(
-    settings: Settings, database: Database, connection: Connection, caplog: pytest.LogCaptureFixture
-) -> Iterator[Office]:
-    with office(settings, database, connection, caplog) as made:
-        yield made
 
 
 @pytest.fixture

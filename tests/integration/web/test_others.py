@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
-from flask import Flask
 
 from tests.auth_traffic import CONFIRMED, insert
 from tests.employees import Connection, hire
@@ -19,13 +18,6 @@ from webhook_service.policy import EmailOwner, Policy
 from webhook_service.ports import Database
 
 pytestmark = pytest.mark.every_employees_table
-
-
-@pytest.fixture
-def browser(site: Flask) -> Browser:
-    browser = Browser(site)
-    browser.signs_in()
-    return browser
 
 
 def test_the_person_with_another_login_is_named(browser: Browser, connection: Connection, database: Database) -> None:

@@ -34,11 +34,6 @@ def signed_in(site: Flask) -> Browser:
 
 
 @pytest.fixture
-def browser(site: Flask) -> Browser:
-    return signed_in(site)
-
-
-@pytest.fixture
 def with_auth(settings: Settings) -> Iterator[tuple[Browser, AuthServer]]:
     """A browser on a service with Supabase Auth."""
     with pages_with_auth(settings) as (site, server):

@@ -21,13 +21,6 @@ from webhook_service.web import Wiring
 ROWS = re.compile(r'<a href="/admin/events/([\w:.-]+)">')
 
 
-@pytest.fixture
-def browser(site: Flask) -> Browser:
-    browser = Browser(site)
-    browser.signs_in()
-    return browser
-
-
 def shown(browser: Browser, path: str) -> set[str]:
     """Return the ids of the events that a page lists."""
     return set(ROWS.findall(browser.get(path).text))

@@ -22,13 +22,6 @@ LOGIN = UUID(int=7)
 
 
 @pytest.fixture
-def browser(site: Flask) -> Browser:
-    browser = Browser(site)
-    browser.signs_in()
-    return browser
-
-
-@pytest.fixture
 def two(connection: Connection, database: Database) -> tuple[int, int]:
     """Hire Ann and Bob with one e-mail, so that the login with this e-mail is ambiguous."""
     ann = hire(connection, "desk@example.com", first_name="Ann", last_name="Lee")
