@@ -14,16 +14,15 @@ import pytest
 from flask import Flask
 from httpx._transports import default
 from psycopg import sql
-from psycopg.rows import dict_row
 
 from tests import employees_tables
 from tests.auth_traffic import SECRET
 from tests.databases import dropped_afterwards
 from tests.debian_postgres import cluster, installed, roomy_memory
+from tests.kept_databases import KeptDatabase, database_of, lent, session_of
 from tests.scheduling import Scheduling, workers
 from webhook_service.app import create_app
 from webhook_service.db import embedded, migrate
-from webhook_service.db.direct import DirectDatabase
 from webhook_service.inbound.signature import parse_secrets
 from webhook_service.ports import Database
 from webhook_service.settings import DirectConnection, Settings
@@ -124,25 +123,49 @@ def empty_database_url(new_database: Callable[..., str]) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def kept_databases() -> Iterator[list[KeptDatabase]]:
+    """The migrated databases that are as new, for the next tests."""
+    kept: list[KeptDatabase] = []
+    yield kept
+    for database in kept:
+        database.close()
+
+
 @pytest.fixture
-def database_url(new_database: Callable[..., str], migrated_template: str) -> Iterator[str]:
+def kept_database(
+    kept_databases: list[KeptDatabase], new_database: Callable[..., str], migrated_template: str
+) -> Iterator[KeptDatabase]:
+    """A migrated database for one test, which the next test may use after it."""
+    kept = kept_databases.pop() if kept_databases else KeptDatabase(new_database(migrated_template))
+    lent[kept.url] = kept
+    yield kept
+    del lent[kept.url]
+    if kept.restore():
+        kept_databases.append(kept)
+    else:
+        kept.close()
+        with dropped_afterwards(kept.url):
+            pass
+
+
+@pytest.fixture
+def database_url(kept_database: KeptDatabase) -> str:
     """A migrated database for one test."""
-    with dropped_afterwards(new_database(migrated_template)) as url:
-        yield url
+    return kept_database.url
 
 
 @pytest.fixture
 def connection(database_url: str) -> Iterator[psycopg.Connection[dict[str, Any]]]:
     """A connection to the test's database without our code, in autocommit; its rows are dictionaries."""
-    with psycopg.connect(database_url, autocommit=True, row_factory=dict_row) as connection:
+    with session_of(database_url) as connection:
         yield connection
 
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    direct = DirectDatabase(database_url)
-    yield direct
-    direct.close()
+    with database_of(database_url) as database:
+        yield database
 
 
 @pytest.fixture

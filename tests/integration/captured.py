@@ -6,13 +6,14 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-import psycopg
 from flask.testing import FlaskClient
+from psycopg.rows import tuple_row
 from werkzeug.test import TestResponse
 
 from tests.auth_stand_in import Auth
 from tests.auth_traffic import headers_for
 from tests.employees import Connection
+from tests.kept_databases import session_of
 from webhook_service.events import Json
 from webhook_service.ledger.relay import run_once
 from webhook_service.policy import Policy
@@ -27,7 +28,8 @@ TABLES = (
 @contextmanager
 def auth_of(url: str) -> Iterator[Auth]:
     """Open Auth's stand-in on its own connection."""
-    with psycopg.connect(url, autocommit=True) as connection:
+    with session_of(url) as connection:
+        connection.row_factory = tuple_row
         yield Auth(connection)
 
 

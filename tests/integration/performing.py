@@ -7,9 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-import psycopg
-from psycopg.rows import dict_row
-
 from tests.auth_faults import AuthServer
 from tests.auth_server import auth_server
 from tests.auth_stand_in import Auth
@@ -24,6 +21,7 @@ from tests.integration.requested_actions import (
     linked,
     run_until_idle,
 )
+from tests.kept_databases import database_of, session_of
 from webhook_service.auth.supabase import SupabaseAuthAdmin
 from webhook_service.db import migrate
 from webhook_service.db.direct import DirectDatabase
@@ -105,10 +103,10 @@ class Company:
 @contextmanager
 def company(url: str, *, owner: EmailOwner = EmailOwner.AUTH, **options: Any) -> Iterator[Company]:
     """Create a company in which Jane is linked. `options` go to the Auth client."""
-    migrate.migrate(url, policy=POLICIES[owner])
     with ExitStack() as stack:
-        connection = stack.enter_context(psycopg.connect(url, autocommit=True, row_factory=dict_row))
-        database = stack.enter_context(closing(DirectDatabase(url)))
+        connection = stack.enter_context(session_of(url))
+        migrate.store_policy(connection, POLICIES[owner])
+        database = stack.enter_context(database_of(url))
         auth = stack.enter_context(auth_of(url))
         server = stack.enter_context(auth_server(url))
         admin = stack.enter_context(closing(SupabaseAuthAdmin(server.url, server.key, **options)))

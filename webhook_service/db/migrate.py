@@ -5,7 +5,7 @@ There are no migrations to older schemas.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import LiteralString
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -103,10 +103,7 @@ def migrate(
             if not dry_run:
                 repair(connection)
                 if policy is not None:
-                    values = [Jsonb(value) for value in trigger_settings(policy).values()]
-                    connection.execute("select public.auth_sync_configure_v1(%s, %s)", values)
-                    limit = [policy.deactivation_limit]
-                    connection.execute("select public.auth_sync_limit_deactivations_v1(%s)", limit)
+                    store_policy(connection, policy)
             if protect_employees:
                 for statement in _protect_employees(connection, dry_run=dry_run):
                     protected(statement)
@@ -118,6 +115,13 @@ def migrate(
     except psycopg.Error as error:
         why = error.diag.message_primary or str(error).partition("\n")[0]
         raise MigrationError("database_unreachable", f"The database cannot be reached or used: {why}") from error
+
+
+def store_policy(connection: psycopg.Connection[Any], policy: Policy) -> None:
+    """Store what the triggers need of the policy."""
+    values = [Jsonb(value) for value in trigger_settings(policy).values()]
+    connection.execute("select public.auth_sync_configure_v1(%s, %s)", values)
+    connection.execute("select public.auth_sync_limit_deactivations_v1(%s)", [policy.deactivation_limit])
 
 
 def require_a_connection_string(url: str) -> None:
