@@ -61,6 +61,7 @@ ONLY_IN = {
         "web.pages.interrupted",
         "web.pages.visitor",
         "web.pages.site",
+        "web.pages.assets",
         "web.pages.common",
         "web.pages.overview",
         "web.pages.events",
