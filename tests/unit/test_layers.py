@@ -73,6 +73,7 @@ ONLY_IN = {
         "web.pages.audit",
         "web.pages.comparison",
         "web.pages.setup",
+        "web.pages.suggestions",
         "web.pages.edit",
         "web.pages.credentials",
         "server.asgi",

@@ -9,7 +9,7 @@ from flask import Flask
 from webhook_service.web.pages import assets
 
 VENDOR = assets.FOLDER / "vendor"
-ROW = re.compile(r"^\| `([^`]+)` \|.*\| \w[\w ]*\(`([^`]+)`\) \| `([0-9a-f]{64})` \|$", re.MULTILINE)
+ROW = re.compile(r"^\| `([^`]+)` \|.*\| \w[\w -]*\(`([^`]+)`\) \| `([0-9a-f]{64})` \|$", re.MULTILINE)
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ class Hour:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """The hours, oldest first, each with its left edge and its bars. `most` is the number of events of the fullest hour."""
+    """The hours, oldest first, each with its left edge and its bars. `most` is the highest number of events an hour."""
 
     hours: tuple[Hour, ...]
     columns: tuple[tuple[Hour, float, list[Bar]], ...]

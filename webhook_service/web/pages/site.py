@@ -31,6 +31,7 @@ from webhook_service.web.pages import (
     replays,
     session,
     setup,
+    suggestions,
 )
 
 HEADERS = {
@@ -67,7 +68,7 @@ def register(app: Flask, wiring: Wiring) -> None:
     sign_in = session.blueprint(wiring)
     parts = (
         *(overview, events, replays, people, new_employee, edit, credentials),
-        *(held, audit, comparison, exports, setup),
+        *(held, audit, comparison, exports, setup, suggestions),
     )
     for views in (sign_in, *(part.blueprint(wiring) for part in parts)):
         if views is not sign_in:
