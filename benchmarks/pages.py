@@ -7,7 +7,10 @@ import re
 import statistics
 import sys
 import time
+from collections import Counter
+from datetime import UTC, datetime
 from http import HTTPStatus
+from urllib.parse import urlencode
 
 import psycopg
 from flask.testing import FlaskClient
@@ -18,6 +21,7 @@ from webhook_service.db.direct import DirectDatabase
 from webhook_service.inbound.signature import parse_secrets
 from webhook_service.ledger.employees import SyncStatus
 from webhook_service.settings import DirectConnection, Settings
+from webhook_service.web.pages import chart
 
 TIMES = 7
 ADMIN_KEY = "a key for this benchmark"
@@ -39,8 +43,13 @@ PATHS = (
     "/admin/employees",
     *(f"/admin/employees?sync_status={status}" for status in SyncStatus),
     "/admin/employees?person=first77",
+    "/admin/suggestions/people?person=first77",
+    "/admin/suggestions/people?person=fi",
+    "/admin/comparison",
+    "/admin/setup",
     "/admin/audit",
 )
+"""The measured pages. `paths_of_rows` adds the events of an hour of the chart, a failed event and an employee."""
 
 
 def main(employees: int, events: int) -> None:
@@ -53,7 +62,7 @@ def main(employees: int, events: int) -> None:
         sys.stdout.write(f"{employees:,} employees, {events:,} events: milliseconds, median and worst of {TIMES}\n")
         with app.test_client() as client:
             sign_in(client)
-            for path in (*PATHS, *event_and_employee(url)):
+            for path in (*PATHS, *paths_of_rows(url)):
                 times = [took(client, path) for _ in range(TIMES)]
                 sys.stdout.write(f"  {path:<75} {statistics.median(times):8.1f} {max(times):8.1f}\n")
         database.close()
@@ -64,14 +73,21 @@ def sign_in(client: FlaskClient) -> None:
     client.post("/admin/login", data={"key": ADMIN_KEY, "csrf_token": token[1] if token else ""})
 
 
-def event_and_employee(url: str) -> list[str]:
-    """The path of a failed event's page, and the path of an employee's page."""
+def paths_of_rows(url: str) -> list[str]:
+    """The paths of the events of the newest event's hour, of a failed event and of an employee."""
     with psycopg.connect(url) as connection:
         failed = connection.execute(
             "select event_id from integration_sync_log where status = 'FAILED' limit 1"
         ).fetchone()
         person = connection.execute("select max(employee_id) from employees").fetchone()
-    return [f"/admin/events/{(failed or ['none'])[0]}", f"/admin/employees/{(person or [0])[0]}"]
+        newest = connection.execute("select date_trunc('hour', max(created_at)) from integration_sync_log").fetchone()
+    hour = chart.Hour((newest or [datetime.now(UTC)])[0].astimezone(UTC), Counter(), Counter())
+    return [
+        f"/admin/events?{urlencode(hour.filter)}",
+        f"/admin/events?{urlencode(hour.filter_of('linked'))}",
+        f"/admin/events/{(failed or ['none'])[0]}",
+        f"/admin/employees/{(person or [0])[0]}",
+    ]
 
 
 def took(client: FlaskClient, path: str) -> float:

@@ -36,7 +36,7 @@ class Mailbox:
 
     @property
     def titles(self) -> list[str]:
-        return [str(mail["Subject"]).removeprefix("[webhook-service] ") for mail in self.mails]
+        return [str(mail["Subject"]).removeprefix("[Auth sync] ") for mail in self.mails]
 
     @property
     def texts(self) -> list[str]:

@@ -10,7 +10,7 @@ from tests.acceptance.command import settings_for
 from webhook_service.server import process as server_process
 from webhook_service.server.asgi import THREADS
 
-LARGE = "/bootstrap/static/css/bootstrap.min.css.map"
+LARGE = "/admin/static/vendor/bootstrap-5.3.8.min.css"
 
 
 def test_a_client_that_does_not_read_holds_no_thread(database_url: str, tmp_path: Path) -> None:

@@ -246,7 +246,7 @@ def test_the_overview_refreshes_itself(page: Page, company: Company) -> None:
     company.add_unlinkable("Rita Sandoval")
     page.clock.fast_forward(11_000)
     expect(page.locator("#failures")).to_contain_text("Rita Sandoval")
-    assert page.locator("details").get_attribute("open") is not None
+    assert page.locator("main details").get_attribute("open") is not None
     expect(link).to_be_focused()
     assert page.evaluate("scrollY") == before
     page.evaluate("document.querySelector('#failures button').isTheSame = true")
@@ -275,7 +275,7 @@ def test_the_keyboard_is_enough(page: Page, company: Company) -> None:
     tab_to(page, "Admin key")
     page.keyboard.type(ADMIN_KEY)
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="Is everything in sync?")).to_be_visible()
+    expect(page.get_by_role("heading", name="Sync status")).to_be_visible()
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     expect(page.get_by_role("link", name="Skip to the content")).to_be_in_viewport(ratio=1)
@@ -314,7 +314,7 @@ def test_the_theme_can_be_chosen(page: Page, company: Company) -> None:
     expect(document).to_have_attribute("data-bs-theme", "dark")
     sign_in(page)
     expect(document).to_have_attribute("data-bs-theme", "dark")
-    expect(page.get_by_role("contentinfo")).to_contain_text(f"webhook-service {version('webhook-service')}")
+    expect(page.get_by_role("contentinfo")).to_contain_text(f"Auth sync {version('webhook-service')}")
     page.get_by_role("button", name="Light theme").click()
     expect(document).to_have_attribute("data-bs-theme", "light")
 

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SUFFIXES = {".py", ".sql", ".md", ".html", ".js", ".css", ".yml", ".yaml", ".toml", ".sh", ""}
 FOLDERS = ("webhook_service", "tests", "benchmarks", "docs", ".ci", ".github", "deploy")
-OTHERS = {"node_modules", "__pycache__", "bootstrap", "released", "LICENSE"}
+OTHERS = {"node_modules", "__pycache__", "vendor", "released", "LICENSE"}
 """Files that others wrote, and files of the past."""
 
 RETIRED = {

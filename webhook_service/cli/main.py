@@ -49,7 +49,7 @@ class Group(click.Group):
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="webhook-service")
 def main() -> None:
-    """Keep Supabase Auth and a company's employees table in sync.
+    """Auth sync: keep Supabase Auth and a company's employees table in sync.
 
     Settings are environment variables: DATABASE_URL, or SUPABASE_URL with SUPABASE_SERVICE_ROLE_KEY; WEBHOOK_SECRETS;
     ADMIN_API_KEY. Each can also be set as NAME_FILE. If no database is configured, serve and demo start an embedded

@@ -8,8 +8,8 @@ from webhook_service import config
 from webhook_service.config import read_environment
 from webhook_service.notifications.destinations import Level, destinations, send
 
-TITLE = "[webhook-service] Test message"
-BODY = "This is a test. Messages of webhook-service arrive here."
+TITLE = "[Auth sync] Test message"
+BODY = "This is a test. Messages of Auth sync arrive here."
 
 
 @click.command(short_help="Test whether messages arrive.")

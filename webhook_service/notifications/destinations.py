@@ -49,7 +49,7 @@ class Destination:
         )  # a new service for each message, because two threads must not share a service
         service.socket_connect_timeout = min(service.socket_connect_timeout, SERVER_TIMEOUT_SECONDS)
         service.socket_read_timeout = min(service.socket_read_timeout, SERVER_TIMEOUT_SECONDS)
-        sender = apprise.Apprise(asset=apprise.AppriseAsset(app_id="webhook-service", async_mode=False))
+        sender = apprise.Apprise(asset=apprise.AppriseAsset(app_id="Auth sync", async_mode=False))
         sender.add(service)
         return bool(
             sender.notify(

@@ -109,7 +109,7 @@ class Notifier:
         kind, reported = Kind(due["kind"]), message_of(due["message"])
         reached = set(due["reached"])
         left = [one for one in self.to if one.fingerprint(self.key) not in reached]
-        title = f"[{' '.join(filter(None, ['webhook-service', self.instance_name]))}] {reported.title}"
+        title = f"[{' '.join(filter(None, ['Auth sync', self.instance_name]))}] {reported.title}"
         body = reported.body(kind, self.link(kind, reported.since_id, now))
 
         def late(one: Destination) -> None:

@@ -142,7 +142,7 @@ def test_an_admin_dismisses_an_event(browser: Browser, connection: Connection, f
     assert [(row["action"], row["result"], row["details"]) for row in rows] == [
         ("dismiss", "done", {"reason": "The intern has left"})
     ]
-    assert "need your attention" not in browser.get("/admin/auth-sync").text
+    assert "a decision" not in browser.get("/admin/auth-sync").text
 
 
 def test_the_admin_api_dismisses_an_event(site: Flask, connection: Connection, failed: tuple[int, int]) -> None:

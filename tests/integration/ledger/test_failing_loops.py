@@ -210,6 +210,6 @@ def test_the_overview_names_a_failing_loop(site: Flask, database: Database, conn
     fail(database, "actions", 7200)
     fail(database, "replays", 60)
     page = browser.get("/admin/auth-sync").text
-    assert "Needs your attention" in page
+    assert "The relay fails" in page
     assert f"The loop `actions` has failed for 2 h: {REASON}" in page
     assert "Also failing: `replays`." in page

@@ -272,7 +272,7 @@ def test_a_notice_has_a_level_an_instance_and_a_runbook(
         later(connection, minutes)
         one.run_once("a")
     assert [(each["type"], each["title"]) for each in received] == [
-        ("failure", "[webhook-service staging] 1 event needs attention"),
-        ("success", "[webhook-service staging] Resolved: Nothing needs attention any more"),
+        ("failure", "[Auth sync staging] 1 event needs attention"),
+        ("success", "[Auth sync staging] Resolved: Nothing needs attention any more"),
     ]
     assert ["docs/runbook.md#needs-attention" in each["message"] for each in received] == [True, False]

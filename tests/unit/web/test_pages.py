@@ -29,27 +29,55 @@ def test_a_chart_has_every_hour() -> None:
     assert [hour.begins for hour in empty.hours] == [
         datetime(2026, 11, 21, 13, tzinfo=UTC) + timedelta(hours=n) for n in range(24)
     ]
-    assert (empty.bars, empty.most, empty.total) == ((), 0, 0)
+    assert (empty.most, empty.total) == (0, 0)
+    assert not any(bars for _, _, bars in empty.columns)
 
 
 def test_the_bars_of_an_hour_are_stacked() -> None:
-    """An hour's bars are stacked by kind, in proportion to the highest hour, always visible, and inside the chart."""
+    """An hour's bars are stacked by kind, as high as the axis says, always visible, and inside the chart."""
     found = drawn(row(0, 900), row(0, 100, "ambiguous"), row(1, 500), row(1, 1, "pending"), row(23, 500, "unchanged"))
     assert (found.most, found.total) == (1000, 2001)
-    by_place: dict[float, list[chart.Bar]] = {}
-    for bar in found.bars:
-        by_place.setdefault(bar.x, []).append(bar)
-        assert 0 <= bar.x <= bar.x + bar.width <= found.width
-        assert 0 <= bar.y <= bar.y + bar.height <= found.height
-        assert bar.height >= 2
-    assert [[bar.kind for bar in bars] for _, bars in sorted(by_place.items())] == [
-        ["same"], ["done", "waiting"], ["done", "failed"],
-    ]  # fmt: skip
-    for bars in by_place.values():
-        assert bars[0].y + bars[0].height == pytest.approx(found.height, abs=0.2)
-        assert all(upper.y + upper.height == pytest.approx(lower.y, abs=0.2) for lower, upper in pairwise(bars))
-    [low, _], [high, _] = by_place[min(set(by_place) - {2.0})], by_place[max(by_place)]
-    assert high.height == pytest.approx(low.height * 9 / 5, abs=0.2)
+    stacks = [bars for _, _, bars in found.columns if bars]
+    assert [[bar.kind for bar in bars] for bars in stacks] == [["same"], ["done", "waiting"], ["done", "failed"]]
+    for bars in stacks:
+        assert bars[0].y + bars[0].height == pytest.approx(100, abs=0.02)
+        assert all(upper.y + upper.height == pytest.approx(lower.y, abs=0.02) for lower, upper in pairwise(bars))
+        assert all(0 <= bar.x <= bar.x + bar.width <= 100 and bar.y >= 0 and bar.height >= 1.5 for bar in bars)
+    assert [bars[0].height for bars in stacks] == [50, 50, 90]
+
+
+def test_small_bars_do_not_leave_the_chart() -> None:
+    """If small bars are drawn higher than their share, the highest bar of the hour is lower by as much."""
+    [bars] = [bars for _, _, bars in drawn(row(0, 1998), row(0, 1, "pending"), row(0, 1, "ambiguous")).columns if bars]
+    assert (bars[-1].y, [bar.height for bar in bars]) == (0, [97, 1.5, 1.5])
+
+
+@pytest.mark.parametrize(
+    ("most", "labels"),
+    [
+        (0, ["0", "1"]),
+        (1, ["0", "1"]),
+        (4, ["0", "1", "2", "3", "4"]),
+        (5, ["0", "2", "4", "6"]),
+        (37, ["0", "10", "20", "30", "40"]),
+        (1000, ["0", "500", "1k"]),
+        (5200, ["0", "2k", "4k", "6k"]),
+        (1_700_000, ["0", "500k", "1M", "1.5M", "2M"]),
+    ],
+)
+def test_the_axis_has_round_numbers(most: int, labels: list[str]) -> None:
+    """The axis has at most four equal steps of 1, 2 or 5 times a power of ten, from 0 to at least the fullest hour."""
+    ticks = drawn(row(3, most)).ticks if most else drawn().ticks
+    assert [tick.label for tick in ticks] == labels
+    assert (ticks[0].y, ticks[-1].y) == (100, 0)
+
+
+def test_an_hour_leads_to_its_events() -> None:
+    """The filter of an hour begins with it and ends with the next, and the filter of an outcome names the outcome."""
+    hour = drawn().hours[-1]
+    assert hour.filter == {"since": "2026-11-22T12:00Z", "until": "2026-11-22T13:00Z"}
+    assert hour.filter_of("linked") == hour.filter | {"outcome": "linked"}
+    assert hour.filter_of("pending") == hour.filter | {"status": "PENDING"}
 
 
 def test_a_chart_leaves_out_other_rows() -> None:
@@ -118,8 +146,16 @@ def test_the_levels_of_the_health_checks(changes: dict[str, Any], levels: dict[s
     found = checks_of(GOOD | changes)
     expected = dict.fromkeys(NAMES[1:-1], "good") | levels
     assert {check.title: check.level for check in found[1:]} == {name: at for name, at in expected.items() if at}
+    assert all(check.headline for check in found[1:] if check.level == "bad")
     order = ("good", "warning", "bad")
     assert found[0].level == max((check.level for check in found[1:]), key=order.index)
+
+
+def test_the_line_at_the_top_names_what_is_bad() -> None:
+    """The line at the top begins with the first bad check, and names the others."""
+    assert checks_of(GOOD | {"failed": 5, "needs_attention": 4})[0].title == "4 events need a decision"
+    found = checks_of(GOOD | {"failed": 2, "needs_attention": 1, "still_in": 2})[0]
+    assert (found.title, found.says) == ("1 event needs a decision", "2 former employees can still sign in.")
 
 
 def checks_of(given: dict[str, Any]) -> list[overview.Check]:

@@ -37,6 +37,7 @@ class Check:
     """One check of the health. `level` is good, warning or bad.
 
     `links` are (path, text) of the pages that list what the check counts. `can_compare` shows the button that compares.
+    `headline` is a bad check in a few words, for the line at the top.
     """
 
     level: str
@@ -44,6 +45,7 @@ class Check:
     says: str
     links: tuple[tuple[str, str], ...] = ()
     can_compare: bool = False
+    headline: str = ""
 
 
 def blueprint(wiring: Wiring) -> Blueprint:
@@ -106,7 +108,8 @@ def checks(readiness: Json, summary: Json, problems: Json, longest_wait: float, 
     ]
     levels = {check.level for check in found}
     if "bad" in levels:
-        verdict = Check("bad", "Needs your attention", "The checks below say why.")
+        first, *others = [check.headline for check in found if check.level == "bad"]
+        verdict = Check("bad", first, f"{'; '.join(others)}." if others else "The checks below say more.")
     elif comparison.is_missing(compared):
         verdict = Check("warning", "Not compared yet", NOT_COMPARED)
     elif "warning" in levels:
@@ -118,10 +121,15 @@ def checks(readiness: Json, summary: Json, problems: Json, longest_wait: float, 
 
 def relay_check(seconds: float | None, failing: Sequence[Json] = ()) -> Check:
     if (silence := relay_silence(seconds)) is not None:
-        return Check("bad", "Relay", f"No relay {silence}, so events that were not delivered are not applied.")
+        return Check(
+            "bad",
+            "Relay",
+            f"No relay {silence}, so events that were not delivered are not applied.",
+            headline="No relay runs",
+        )
     if failing:
         others = f" Also failing: {failing_loops.names(failing[1:])}." if failing[1:] else ""
-        return Check("bad", "Relay", f"{failing_loops.sentence(failing[0])}{others}")
+        return Check("bad", "Relay", f"{failing_loops.sentence(failing[0])}{others}", headline="The relay fails")
     return Check("good", "Relay", "It runs, and applies events that were not delivered.")
 
 
@@ -155,14 +163,14 @@ def backlog_check(oldest: float | None, events: int, auth: Json, longest_wait: f
     is_amber = age > longest_wait or (actions and auth["failing_seconds"] is not None)
     level = "bad" if (oldest or 0) > longest_wait else "warning" if is_amber else "good"
     says = f"{' and '.join(parts)} waiting, the oldest for {describe(age)}."
-    return Check(level, "Waiting", says, ((OPEN, "Show"),))
+    return Check(level, "Waiting", says, ((OPEN, "Show"),), headline="Events wait too long")
 
 
 def failure_check(summary: Json) -> Check:
     failed, needs_attention = summary["events"]["FAILED"] - summary["dismissed"], summary["needs_attention"]
     if needs_attention:
-        verb = "need" if needs_attention != 1 else "needs"
-        return Check("bad", "Failures", f"{needs_attention:,} {verb} your attention.", ((NEEDS_ATTENTION, "Show"),))
+        headline = f"{counted(needs_attention, 'event')} {'need' if needs_attention != 1 else 'needs'} a decision"
+        return Check("bad", "Failures", f"{headline}.", ((NEEDS_ATTENTION, "Show"),), headline=headline)
     if failed:
         return Check("warning", "Failures", f"{failed:,} failed, and are retried.", ((RETRIED, "Show"),))
     return Check("good", "Failures", "None.")
@@ -189,8 +197,9 @@ def comparison_checks(compared: Json) -> list[Check]:
 
 def drift_check(problems: Json, compared: Json) -> Check:
     if still_in := problems["INACTIVE_WITH_AUTH"]:
-        says = f"{counted(still_in, 'former employee')} can still sign in: not banned yet."
-        return Check("bad", "People", says, ((people_with("INACTIVE_WITH_AUTH"), "Show"),))
+        headline = f"{counted(still_in, 'former employee')} can still sign in"
+        links: tuple[tuple[str, str], ...] = ((people_with("INACTIVE_WITH_AUTH"), "Show"),)
+        return Check("bad", "People", f"{headline}: not banned yet.", links, headline=headline)
     names = [name for name in ("ORPHANED", "EMAIL_MISMATCH", "AMBIGUOUS", "UNUSABLE_EMAIL") if problems[name]]
     if names:
         links = tuple((people_with(name), f"{SYNC_STATUSES[name][0]}: {problems[name]:,}") for name in names)
@@ -210,4 +219,4 @@ def rights_checks(problems: Sequence[Json]) -> list[Check]:
         return []
     others = f" {len(problems) - 1} more: run `webhook-service doctor`." if problems[1:] else ""
     says = problems[0]["says"][:1].upper() + problems[0]["says"][1:]
-    return [Check("bad", "Rights", f"{says}. Logins can be taken over.{others}")]
+    return [Check("bad", "Rights", f"{says}. Logins can be taken over.{others}", headline="Logins can be taken over")]

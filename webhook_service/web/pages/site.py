@@ -9,7 +9,6 @@ from importlib.metadata import version
 
 from flask import Blueprint, Flask, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_bootstrap import Bootstrap5
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wrappers import Response
 
@@ -18,6 +17,7 @@ from webhook_service.ledger import wording
 from webhook_service.web import Wiring
 from webhook_service.web.errors import answer_to, log_service_error, log_unexpected_error, status_of
 from webhook_service.web.pages import (
+    assets,
     audit,
     comparison,
     credentials,
@@ -31,6 +31,7 @@ from webhook_service.web.pages import (
     replays,
     session,
     setup,
+    suggestions,
 )
 
 HEADERS = {
@@ -60,16 +61,14 @@ def register(app: Flask, wiring: Wiring) -> None:
         "SESSION_COOKIE_SECURE": (settings.pages.public_url or "").startswith("https:"),
         "WTF_CSRF_CHECK_DEFAULT": False,  # only the pages use the cookie, and `session.protect` checks them
         "WTF_CSRF_TIME_LIMIT": None,  # a token is valid until its session ends
-        "BOOTSTRAP_SERVE_LOCAL": True,
     }
-    Bootstrap5(app)
     session.csrf.init_app(app)
 
-    app.register_blueprint(Blueprint("assets", __name__, static_folder="../static", static_url_path="/admin/static"))
+    app.register_blueprint(assets.blueprint())
     sign_in = session.blueprint(wiring)
     parts = (
         *(overview, events, replays, people, new_employee, edit, credentials),
-        *(held, audit, comparison, exports, setup),
+        *(held, audit, comparison, exports, setup, suggestions),
     )
     for views in (sign_in, *(part.blueprint(wiring) for part in parts)):
         if views is not sign_in:
@@ -96,6 +95,7 @@ def register(app: Flask, wiring: Wiring) -> None:
 
     app.add_template_filter(moment)
     app.jinja_env.globals |= {
+        "asset": assets.asset,
         "wording": wording,
         "now": wiring.now,
         "instance_name": settings.pages.instance_name,

@@ -1,5 +1,5 @@
-// The pages' scripts: automatic refresh in place, confirmation before a deactivation, copying a password or a command, the time zone, and
-// the theme.
+// The pages' scripts: automatic refresh in place, answers to htmx, confirmation before a deactivation, copying a password or a command, the
+// time zone, and the theme.
 
 const main = document.querySelector("main");
 
@@ -46,7 +46,8 @@ if (otherZone) {
   name();
 }
 
-// Replaces each part with data-live by its newer content, unless the focus is in it. Everything else on the page stays as it is.
+// Replaces each part with data-live by its newer content, unless the focus or an open section is in it. Everything else on the page stays
+// as it is.
 async function refresh() {
   if (document.hidden) return;
   const response = await fetch(location.href, { headers: { "X-Refresh": "1" } });
@@ -56,6 +57,7 @@ async function refresh() {
   for (const part of document.querySelectorAll("[data-live]")) {
     const newer = fresh.getElementById(part.id);
     if (!newer || content(newer) === shown.get(part.id) || part.contains(document.activeElement)) continue;
+    if (part.querySelector("details[open]")) continue;
     part.innerHTML = newer.innerHTML;
     shown.set(part.id, content(newer));
     showTimes(part);
@@ -75,6 +77,17 @@ if (pause) {
     pause.textContent = isPaused ? "Stop refreshing" : "Refresh again";
   });
 }
+
+// htmx adds rows to a list, and suggests people (parts.html). If the session has ended, the page asks for a sign-in.
+document.addEventListener("htmx:load", (event) => showTimes(event.detail.elt));
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (new URL(event.detail.xhr.responseURL).pathname !== "/admin/login") return;
+  event.detail.shouldSwap = false;
+  location.reload();
+});
+document.addEventListener("htmx:afterSettle", (event) => {
+  if (event.target.id === "rows") document.getElementById("announced").textContent = `${event.target.children.length} rows are shown.`;
+});
 
 document.addEventListener("submit", (event) => {
   const question = event.submitter && event.submitter.dataset.confirm;
