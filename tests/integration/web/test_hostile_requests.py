@@ -31,9 +31,12 @@ SAMPLES = [
 def test_an_unsigned_request_gets_401(
     client: FlaskClient, connection: Connection, headers: dict[str, str], body: bytes
 ) -> None:
-    """A request with random headers and a random body gets a 401 problem document, and nothing is written."""
+    """A request with random headers and a random body gets a 401 problem document, and nothing is written.
+
+    Werkzeug refuses a few names of hosts, such as a single dot, with 400.
+    """
     response = client.post(PATH, data=body, headers=headers)
-    assert problem_of(response)["status"] == 401
+    assert problem_of(response)["status"] == 401 or ("Host" in headers and response.status_code == 400)
     assert rows(connection) == 0
 
 
