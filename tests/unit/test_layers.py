@@ -18,6 +18,7 @@ ROWS = [
     {"config"},
     {"web"},
     {"web.api"},
+    {"web.api.operations"},
     {"web.pages"},
     {"app"},
     {"server"},
