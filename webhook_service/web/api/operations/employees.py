@@ -19,6 +19,7 @@ OPERATIONS = (
         status=201,
         body=NewEmployee,
         needs_body=True,
+        has_password=True,
         request_example={
             "email": "jane.doe@example.com",
             "first_name": "Jane",
