@@ -103,6 +103,7 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "auth_sync_audit_result_v1": {"p_id": 1, "p_result": "done", "p_reason": None},
     "auth_sync_audit_page_v1": {"p_target": None, "p_below": None, "p_limit": 1},
     "auth_sync_audit_search_v1": {"p_filter": {}, "p_below": None, "p_limit": 1},
+    "auth_sync_shared_emails_v1": {"p_emails": [], "p_orphans": False},
     "auth_sync_bulk_replays_page_v1": {"p_below": None, "p_limit": 1},
     "auth_sync_reconcile_run_v1": {},
     "find_employees_without_auth": {},

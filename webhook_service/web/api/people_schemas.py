@@ -68,6 +68,10 @@ class SameNumber(Answer):
     name = text("The name.", "Joe Doe", required=True, allow_none=True)
 
 
+class EventOfEmployee(ListedEvent):
+    person = text("The name of the person, or the e-mail.", "Jane Doe", required=True, allow_none=True)
+
+
 class Employee(Answer):
     employee = fields.Nested(ListedEmployee, required=True, metadata=described("The employee's current row."))
     standing = fields.Nested(
@@ -86,7 +90,7 @@ class Employee(Answer):
         fields.Nested(SameNumber), required=True, metadata=described("The first others with the same number.")
     )
     events = fields.List(
-        fields.Nested(ListedEvent), required=True, metadata=described("The newest 20 events and actions.")
+        fields.Nested(EventOfEmployee), required=True, metadata=described("The newest 20 events and actions.")
     )
 
 

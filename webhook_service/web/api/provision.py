@@ -12,7 +12,7 @@ from webhook_service.events import Json
 from webhook_service.ledger import audit
 from webhook_service.ledger.fields import Cursor, Truth, Whole
 from webhook_service.ledger.queries import MAX_BIGINT
-from webhook_service.outbound.candidates import BEFORE_ALL, Candidate, page_of
+from webhook_service.outbound.candidates import BEFORE_ALL, Candidate, page_of, shared_among
 from webhook_service.outbound.pace import Pace
 from webhook_service.outbound.provision import Provisioned, Provisioning
 from webhook_service.outbound.refusals import no_auth_admin
@@ -75,6 +75,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
         if wiring.accounts is None:
             raise no_auth_admin()
         emails = {each.employee_id: each.email for each in candidates(after, options["limit"], orphans=orphans)}
+        shared = shared_among(database.call, list(emails.values()), orphans=orphans)
         announced = Announced(emails)
         with audit.attempt(database, options["requested_by"], "create logins for employees without one") as act:
             run = Provisioning(
@@ -85,7 +86,8 @@ def blueprint(wiring: Wiring) -> Blueprint:
                 invite=options["invite"],
                 orphans=orphans,
                 after=after,
-                most_seen=options["limit"],
+                most_seen=len(emails),
+                shared=shared,
             )
             done = run.run()
             act.outcome = f"{done.made} logins"
