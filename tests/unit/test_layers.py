@@ -121,6 +121,7 @@ ONLY_IN = {
         "cli.doctor",
         "cli.notify",
         "cli.sql",
+        "cli.output",
     },
     "apprise": {"notifications.destinations"},
 }
