@@ -32,7 +32,8 @@ end $$;
 -- Returns a page of the audit, newest first: {"entries", "next": the p_below of the next page, or null}. Keys of p_filter: who, target, since,
 -- until. The ids follow the times, up to the length of a transaction, so the times bound the ids that are read.
 create or replace function public.auth_sync_audit_search_v1(p_filter jsonb, p_below bigint, p_limit integer) returns jsonb
-language plpgsql stable security definer set search_path = '' set statement_timeout = '3s' set jit = off as $$
+language plpgsql stable security definer
+set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off set statement_timeout = '3s' set jit = off as $$
 #variable_conflict use_variable
 declare
   since timestamptz := p_filter ->> 'since';

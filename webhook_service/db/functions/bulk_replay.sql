@@ -79,9 +79,10 @@ $$;
 
 -- Returns a page of bulk replays, newest first: {"jobs", "next": the p_below of the next page, or null}.
 create or replace function public.auth_sync_bulk_replays_page_v1(p_below bigint, p_limit integer) returns jsonb
-language sql stable security definer set search_path = '' as $$
+language sql stable security definer
+set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off as $$
   with page as (
-    select j.id from public.auth_sync_bulk_replays j where p_below is null or j.id < p_below order by j.id desc limit p_limit + 1
+    select j.id from public.auth_sync_bulk_replays j where j.id < coalesce(p_below, 9223372036854775807) order by j.id desc limit p_limit + 1
   ), shown as (
     select page.id from page order by page.id desc limit p_limit
   )
