@@ -39,7 +39,7 @@ language sql stable security definer set search_path = '' set plan_cache_mode = 
    where 1 < (select count(*) from (
            select from public.employees e
             where lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default" = g.email
-              and e.auth_user_id is null and e.is_active is not false and (p_orphans or e.orphaned_at is null) limit 2) as several)
+              and e.auth_user_id is null and e.is_active is not false and (auth_sync_shared_emails_v1.p_orphans or e.orphaned_at is null) limit 2) as several)
 $$;
 
 -- Returns the auth user that has an e-mail: {auth_user_id, email_confirmed, employee_id}, or null. Reads auth.users if this database has

@@ -79,7 +79,7 @@ def person_of(database: Database, employee_id: int) -> Json:
 
 
 def standing_of(database: Database, found: Json) -> Standing:
-    """Return the standing of an employee whom `person_of` returned."""
+    """Return the standing of an employee that `person_of` returned."""
     is_compared = not comparison.is_missing(comparison.current(database))
     return standing(
         found["employee"], is_compared=is_compared, action=found["action"], auth_failure=found["auth_failure"]

@@ -43,7 +43,7 @@ class Provision(Replay):
 
 @dataclass(slots=True)
 class Announced:
-    """The candidates of a run for whom Auth was called, with their passwords, by employee_id."""
+    """The candidates of a run, with the passwords of those that were sent to Auth, by employee_id."""
 
     emails: dict[int, str] = field(default_factory=dict)
     passwords: dict[int, str | None] = field(default_factory=dict)

@@ -101,7 +101,7 @@ OPERATIONS = (
         path="/admin/api/provision",
         name="provision",
         title="Create logins for employees who have none",
-        text="Looks at up to `limit` active employees without a login, in the order of `employee_id`. Pass "
+        text="Covers up to `limit` active employees without a login, in the order of `employee_id`. Pass "
         "`next_cursor` as `cursor` for the next ones. The default is a dry run, which lists them. Auth mails "
         "invitations, unless `invite` is false: then the response contains temporary passwords, so do not log it. A "
         "request ends early after 20 seconds, and with the setting `AUTH_RATE` shares the rate of the relays.",
