@@ -8,7 +8,7 @@ from tests.acceptance.command import Run, assert_one_clear_line
 from tests.employees import Connection, hire
 from tests.integration.captured import nothing_linked
 
-EVA = "Eva No0 (e0@example.com)"
+EVA = "Eva No0 e0@example.com mass_deactivation"
 
 
 @pytest.fixture
@@ -31,7 +31,11 @@ def test_held_bans_are_listed_and_released(run: Run, company: Connection) -> Non
     company.execute("update employees set is_active = false")
     code, output, _ = run("held", "list")
     lines = output.splitlines()
-    assert (code, lines[0], lines[1], len(lines)) == (0, "25 bans are held.", f"  {EVA}: mass_deactivation", 26)
+    assert (code, lines[0], len([line for line in lines if line.endswith("mass_deactivation")])) == (
+        *(0, "25 bans are held."),
+        25,
+    )
+    assert EVA in [" ".join(line.split()) for line in lines]
     assert run("held", "release")[0] == 1
     assert entered(company) == 0
     assert run("held", "release", "--yes")[:2] == (0, "25 bans are released.\n")
@@ -46,7 +50,9 @@ def test_bans_of_uncertain_owners_are_decided_separately(run: Run, company: Conn
         "select auth_sync_hold_unclear_v1(jsonb_agg(e)) from (select auth_user_id, employee_id from employees"
         " where employee_id = 1) as e"
     )
-    assert run("held", "list")[1].splitlines()[1].endswith(f"{EVA}: shared_email")
+    assert [line.split()[:3] for line in run("held", "list")[1].splitlines() if "shared_email" in line] == [
+        ["Eva", "No0", "e0@example.com"]
+    ]
     assert run("held", "release", "--yes")[:2] == (0, "21 bans are released.\n")
     assert run("held", "discard", "--yes", "--reason", "shared_email")[:2] == (0, "1 bans are dropped.\n")
     assert entered(company) == 21

@@ -23,7 +23,23 @@ from webhook_service.ledger.reconcile import reconcile
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
 from webhook_service.settings import DirectConnection, Settings
-from webhook_service.web.api import employee_schemas, employees, events, held, schemas
+from webhook_service.web.api import (
+    audit,
+    bulk_replays,
+    employee_schemas,
+    employees,
+    events,
+    held,
+    job_schemas,
+    logins,
+    people,
+    people_schemas,
+    provision,
+    schemas,
+)
+from webhook_service.web.api import (
+    reconcile as reconcile_api,
+)
 from webhook_service.web.api.employee_schemas import ChangedEmployee, CreatedEmployee
 from webhook_service.web.api.openapi import document
 from webhook_service.web.api.reasons import REASONS, status_of
@@ -97,8 +113,10 @@ def test_everything_has_a_description(app: Flask) -> None:
 
 def test_examples_match_their_schemas() -> None:
     """Each example matches its schema."""
-    everything = vars(events) | vars(employees) | vars(held) | vars(schemas) | vars(employee_schemas)
-    known = {name: schema for name, schema in everything.items() if isinstance(schema, type)}
+    requests = (audit, bulk_replays, employees, events, held, logins, people, provision, reconcile_api)
+    modules = (*requests, employee_schemas, job_schemas, people_schemas, schemas)
+    everything = {name: value for module in modules for name, value in vars(module).items()}
+    known = {name: each for name, each in everything.items() if isinstance(each, type) and issubclass(each, Schema)}
     for operation in (each for path in document()["paths"].values() for each in path.values()):
         contents = [operation.get("requestBody", {"content": {}}), *operation["responses"].values()]
         for content in (content for each in contents for content in each["content"].values()):

@@ -9,6 +9,7 @@ from werkzeug.security import generate_password_hash
 
 from tests.auth_stand_in import Auth
 from tests.employees import Connection
+from tests.integration.admin_api import Api, whole_api
 from tests.integration.captured import auth_of
 from tests.integration.hiring import Office, office
 from tests.integration.misbehaving_servers import Serve, misbehaving_servers
@@ -74,4 +75,11 @@ def hr(
 ) -> Iterator[Office]:
     """An admin who creates employees with logins through the API, and Supabase Auth."""
     with office(settings, database, connection, caplog) as made:
+        yield made
+
+
+@pytest.fixture
+def api(settings: Settings, database: Database, database_url: str) -> Iterator[Api]:
+    """The admin API of an application with the stand-in of Auth."""
+    with whole_api(settings, database, database_url) as made:
         yield made

@@ -28,6 +28,12 @@ insert into public.integration_sync_log (id, event_id, direction, operation, aut
 overriding system value
 select 6000 + n, 'action-' || n, 'outbound', 'disable_auth_user', md5(n::text)::uuid, n, 'employees', now(), now() - interval '2 hours' from generate_series(501, 1500) as n;
 
+insert into public.auth_sync_audit (at, who, action, target)
+select '2026-01-01'::timestamptz + n * interval '1 hour', case when n <= 10 then 'ann' else 'bob' end, 'replay', 'event:' || n from generate_series(1, 3000) as n;
+
+insert into public.auth_sync_bulk_replays (filter, requested_by, status, matched, up_to, position, ended_at)
+select '{}', 'bob', 'DONE', 0, 0, 0, now() from generate_series(1, 3000) as n;
+
 insert into public.auth_sync_hires (employee_id) select n from generate_series(2901, 3000) as n;
 
 select setval('public.integration_sync_log_id_seq', 10000);

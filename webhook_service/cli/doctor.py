@@ -1,6 +1,5 @@
 """The command `webhook-service doctor`."""
 
-import json
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack, closing
@@ -13,6 +12,7 @@ import click
 
 from webhook_service import config
 from webhook_service.app import admin_for, database_for
+from webhook_service.cli import output
 from webhook_service.cli.data_dir import DATA_DIR, environment_of
 from webhook_service.doctor.examination import examine
 from webhook_service.doctor.findings import Finding, Level, note, wrong
@@ -30,13 +30,15 @@ MARKS = {
 
 @click.command(short_help="Check the installation and explain how to fix it.")
 @click.option("--quick", is_flag=True, help="Do not compare all auth users with their last known states.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON array of {check, level, says, todo, command}.")
+@output.JSON
 @DATA_DIR
 def doctor(quick: bool, as_json: bool, data_dir: Path) -> None:
     """Check the installation, and print for each finding what to do.
 
     The exit code is 1 if a finding is WRONG, else 2 if a check failed with an error, and 0 otherwise. The command
     changes nothing. It posts one signed request to the webhook's URL. The request is not an event.
+
+    With --json, the document is an array of {check, level, says, todo, command}.
     """
     try:
         with environment_of(data_dir, warns=False) as environment:
@@ -44,7 +46,7 @@ def doctor(quick: bool, as_json: bool, data_dir: Path) -> None:
     except BadSetting as error:  # no database is configured or embedded
         findings = [misconfigured(error)]
     if as_json:
-        click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+        output.emit([asdict(finding) for finding in findings])
     else:
         for finding in findings:
             show(finding)

@@ -1,10 +1,13 @@
 """The command `webhook-service held`."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
+from webhook_service.cli import output
 from webhook_service.cli.data_dir import DATA_DIR, database_of, requester
+from webhook_service.events import Json
 from webhook_service.outbound import held as holding
 from webhook_service.outbound.held import Reason
 
@@ -29,37 +32,50 @@ def held() -> None:
 
 
 @held.command("list", short_help="Show the bans that are held.")
+@output.JSON
 @DATA_DIR
-def list_(data_dir: Path) -> None:
+def list_(as_json: bool, data_dir: Path) -> None:
     """Show the people whose logins would be banned, with the reason for which each ban is held."""
     with database_of(data_dir) as (database, _):
         found = holding.held(database, MAX_SHOWN)
+    if as_json:
+        output.emit(found)
+        return
     click.echo(f"{found['count']:,} bans are held.")
-    for person in found["people"]:
-        name = person["name"] or f"employee {person['employee_id']}"
-        click.echo(f"  {name} ({person['email'] or person['auth_user_id']}): {person['reason']}")
+    if found["people"]:
+        output.table(("employee", "login", "reason"), map(row, found["people"]))
     if found["count"] > len(found["people"]):
         click.echo(f"  ... and more; only the first {MAX_SHOWN} are shown")
+
+
+def row(person: Mapping[str, Json]) -> tuple[Json, Json, Json]:
+    name = person["name"] or f"employee {person['employee_id']}"
+    return name, person["email"] or person["auth_user_id"], person["reason"]
 
 
 @held.command(short_help="Ban the logins.")
 @REASON
 @YES
+@output.JSON
 @DATA_DIR
-def release(reason: str, yes: bool, data_dir: Path) -> None:
+def release(reason: str, yes: bool, as_json: bool, data_dir: Path) -> None:
     """Ban the logins: relays perform the bans at the rate of AUTH_RATE."""
     with database_of(data_dir) as (database, _):
         found = holding.held(database, 0, Reason(reason))
         if not yes:
-            click.confirm(f"Ban {found['count']:,} logins?", abort=True)
-        click.echo(f"{holding.release(database, requester(), found['newest_id'], Reason(reason)):,} bans are released.")
+            output.ask(f"Ban {found['count']:,} logins?")
+        count = holding.release(database, requester(), found["newest_id"], Reason(reason))
+    output.say(f"{count:,} bans are released.")
+    if as_json:
+        output.emit({"count": count})
 
 
 @held.command(short_help="Drop the bans.")
 @REASON
 @YES
+@output.JSON
 @DATA_DIR
-def discard(reason: str, yes: bool, data_dir: Path) -> None:
+def discard(reason: str, yes: bool, as_json: bool, data_dir: Path) -> None:
     """Drop the bans: the logins stay as they are.
 
     Correct the employees first. The next event or reconcile of an employee who is still inactive requests the ban
@@ -68,5 +84,8 @@ def discard(reason: str, yes: bool, data_dir: Path) -> None:
     with database_of(data_dir) as (database, _):
         found = holding.held(database, 0, Reason(reason))
         if not yes:
-            click.confirm(f"Drop {found['count']:,} bans?", abort=True)
-        click.echo(f"{holding.discard(database, requester(), found['newest_id'], Reason(reason)):,} bans are dropped.")
+            output.ask(f"Drop {found['count']:,} bans?")
+        count = holding.discard(database, requester(), found["newest_id"], Reason(reason))
+    output.say(f"{count:,} bans are dropped.")
+    if as_json:
+        output.emit({"count": count})

@@ -11,6 +11,7 @@ import click
 
 from webhook_service import config
 from webhook_service.app import database_for
+from webhook_service.cli import output
 from webhook_service.cli.data_dir import DATA_DIR, check_temporary_folder, environment_of, with_missing
 from webhook_service.cli.doctor import doctor
 from webhook_service.cli.held import held
@@ -24,26 +25,21 @@ from webhook_service.config import read_environment, value_of
 from webhook_service.db import embedded
 from webhook_service.db import migrate as migrations
 from webhook_service.demo.play import run_demo
-from webhook_service.errors import MigrationError, ServiceError
+from webhook_service.errors import MigrationError
 from webhook_service.inbound import signature
 from webhook_service.policy import Policy
 from webhook_service.server import process as server_process
 from webhook_service.settings import SupabaseConnection
 
 
-class Group(click.Group):
-    """Ends a command with one line after a ServiceError. After SIGTERM, or SIGHUP when its terminal is closed, ends it
-    without leaving a process running.
-    """
+class Group(output.Errors):
+    """Ends a command after SIGTERM, or SIGHUP when its terminal is closed, without leaving a process running."""
 
     def invoke(self, ctx: click.Context) -> Any:
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
         if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup
             signal.signal(signal.SIGHUP, lambda number, frame: sys.exit(128 + number))
-        try:
-            return super().invoke(ctx)
-        except ServiceError as error:
-            raise click.ClickException(f"{error.detail} [{error.reason}]") from error
+        return super().invoke(ctx)
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -115,14 +111,26 @@ def serve(host: str | None, port: int | None, workers: int | None, data_dir: Pat
     is_flag=True,
     help="Also take the privileges on employees that open logins from other roles. Prints the statements.",
 )
+@output.JSON
 @DATA_DIR
-def migrate(dry_run: bool, create_employees: bool, protect_employees: bool, data_dir: Path) -> None:
+def migrate(dry_run: bool, create_employees: bool, protect_employees: bool, as_json: bool, data_dir: Path) -> None:
     """Migrate the database at DATABASE_URL to the schema that this version needs. Repeating the command is safe.
 
     Supabase's Data API cannot migrate. With SUPABASE_URL alone, the command only checks the schema, and stores
     NAME_FIELDS, EMAIL_OWNER and MASS_DEACTIVATION_LIMIT for the triggers.
     """
     verb = "would apply" if dry_run else "applied"
+    applied: list[str] = []
+    protected: list[str] = []
+
+    def note_applied(title: str) -> None:
+        applied.append(title)
+        output.say(f"{verb} {title}")
+
+    def note_protected(statement: str) -> None:
+        protected.append(statement)
+        output.say(f"{'would run' if dry_run else 'ran'} {statement};")
+
     with environment_of(data_dir) as environment:
         connection = config.connection(environment)
         if isinstance(connection, SupabaseConnection):
@@ -140,17 +148,20 @@ def migrate(dry_run: bool, create_employees: bool, protect_employees: bool, data
                 dry_run=dry_run,
                 create_employees=create_employees,
                 protect_employees=protect_employees,
-                protected=lambda statement: click.echo(f"{'would run' if dry_run else 'ran'} {statement};"),
+                protected=note_protected,
                 warned=lambda warning: click.secho(f"WARNING: {warning}", fg="yellow", err=True),
-                applied=lambda script: click.echo(f"{verb} {script.title}"),
+                applied=lambda script: note_applied(script.title),
             )
-    click.echo("The database is up to date." if not count else f"{verb} {count} scripts.")
+    output.say("The database is up to date." if not count else f"{verb} {count} scripts.")
+    if as_json:
+        output.emit({"dry_run": dry_run, "scripts": applied, "protected": protected})
 
 
 @main.command(short_help="Remove webhook-service from the database.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@output.JSON
 @DATA_DIR
-def uninstall(yes: bool, data_dir: Path) -> None:
+def uninstall(yes: bool, as_json: bool, data_dir: Path) -> None:
     """Remove webhook-service from the database at DATABASE_URL: triggers, functions, the ledger. Employees stay.
 
     `webhook-service sql --uninstall` prints the SQL that the command runs.
@@ -158,9 +169,11 @@ def uninstall(yes: bool, data_dir: Path) -> None:
     with environment_of(data_dir) as environment:
         url = config.database_url(environment)
         if not yes:
-            click.confirm("Remove webhook-service and its ledger from this database?", abort=True)
+            output.ask("Remove webhook-service and its ledger from this database?")
         migrations.uninstall(url)
-    click.echo("Removed. Employees and their columns are unchanged.")
+    output.say("Removed. Employees and their columns are unchanged.")
+    if as_json:
+        output.emit({"is_removed": True})
 
 
 def check_migrations(connection: SupabaseConnection, policy: Policy | None) -> None:
@@ -184,8 +197,9 @@ def check_migrations(connection: SupabaseConnection, policy: Policy | None) -> N
 @click.option(
     "--token", metavar="NAME", help="Instead, print a token for the static header of a webhook made in the dashboard."
 )
+@output.JSON
 @DATA_DIR
-def sign(event_id: str | None, token: str | None, data_dir: Path) -> None:
+def sign(event_id: str | None, token: str | None, as_json: bool, data_dir: Path) -> None:
     """Sign the payload on standard input, and print the three headers to send with it.
 
     \b
@@ -205,6 +219,9 @@ def sign(event_id: str | None, token: str | None, data_dir: Path) -> None:
             headers = signature.sign(secrets[0], event_id or f"manual-{now:%Y%m%dT%H%M%S%f}", body, now=now)
         except ValueError as error:
             raise click.BadParameter(str(error), param_hint="--id") from None
+    if as_json:
+        output.emit({"headers": dict(headers)})
+        return
     for name, value in headers.items():
         click.echo(f"{name}: {value}")
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 import click
 
+from webhook_service.cli import output
 from webhook_service.errors import NotPossible
 from webhook_service.events import Json
 from webhook_service.ledger import plan
@@ -92,5 +93,6 @@ def confirm_bans(planned: Plan, *, yes: bool, max_bans: int | None) -> None:
             " changed. See the names with --dry-run, and run again with --yes."
         )
         raise NotPossible("not_confirmed", detail)
-    show_items(planned, plan.BAN)
-    click.confirm(f"Ban {planned.bans} logins?", abort=True)
+    if not output.is_json():
+        show_items(planned, plan.BAN)
+    output.ask(f"Ban {planned.bans} logins?")

@@ -17,11 +17,13 @@ import click
 
 from webhook_service import config
 from webhook_service.app import accounts_for, database_for
+from webhook_service.cli import output as printed
 from webhook_service.cli.data_dir import DATA_DIR, environment_of, requester
 from webhook_service.doctor.table_checks import is_active_warning
+from webhook_service.events import Json
 from webhook_service.log import dict_config
 from webhook_service.outbound.accounts import Accounts
-from webhook_service.outbound.candidates import Candidate, printable, shared_emails, without_login
+from webhook_service.outbound.candidates import Candidate, shared_emails, without_login
 from webhook_service.outbound.pace import Pace
 from webhook_service.outbound.password_file import PasswordFile, new_file
 from webhook_service.outbound.provision import Provisioned, Provisioning
@@ -47,9 +49,17 @@ WAIT_SLICE_SECONDS = 0.1
     help="File for the temporary passwords. Lines are appended if it exists.  [default: logins-<UTC time>.csv]",
 )
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@printed.JSON
 @DATA_DIR
 def provision(
-    dry_run: bool, limit: int | None, invite: bool, orphans: bool, output: Path | None, yes: bool, data_dir: Path
+    dry_run: bool,
+    limit: int | None,
+    invite: bool,
+    orphans: bool,
+    output: Path | None,
+    yes: bool,
+    as_json: bool,
+    data_dir: Path,
 ) -> None:
     """Create a login for each active employee without a login, in the order of employee_id.
 
@@ -77,15 +87,18 @@ def provision(
         shared = shared_emails(candidates)
         chosen = candidates[:limit]
         if accounts is None or dry_run or not candidates:
-            show_candidates(chosen, len(candidates), shared)
+            if as_json:
+                printed.emit(candidates_json(chosen, len(candidates), shared))
+            else:
+                show_candidates(chosen, len(candidates), shared)
             return
         verb = "Invite" if invite else "Create logins for"
         if not yes:
-            click.confirm(f"{verb} {len(chosen)} of {len(candidates)} employees without a login?", abort=True)
+            printed.ask(f"{verb} {len(chosen)} of {len(candidates)} employees without a login?")
         with (
             Ending() as ending,
             passwords_in(output, is_needed=not invite) as file,
-            click.progressbar(length=len(chosen), label=LABEL, show_pos=True) as bar,
+            printed.bar(len(chosen), LABEL) as bar,
         ):
             pace = Pace(accounts, ending.wait, partial(say, bar))
             announce, progress = partial(write_down, file), partial(show_progress, bar)
@@ -100,10 +113,13 @@ def provision(
                 limit=limit,
                 shared=shared,
             ).run()
-    show(done, file)
-    if done.ended_by is not None:
+    if as_json:
+        printed.emit(result_json(done, file))
+    else:
+        show(done, file)
+    if done.ended_by is not None and not as_json:
         raise done.ended_by
-    sys.exit(ending.exit_code or bool(done.refused or done.under_way))
+    sys.exit(ending.exit_code or bool(done.refused or done.under_way or done.ended_by))
 
 
 def warn_of_leavers(database: Database) -> None:
@@ -173,7 +189,7 @@ class Ending:
 
 def say(bar: Bar, text: str) -> None:
     """Show the reason for a wait beside the bar, or as a line if there is no terminal."""
-    if sys.stdout.isatty():
+    if sys.stdout.isatty() and not printed.is_json():
         bar.label = f"{LABEL} ({text})"
         bar.render_progress()
     else:
@@ -191,9 +207,29 @@ def show_candidates(chosen: Sequence[Candidate], count: int, shared: frozenset[s
         if chosen
         else "Every employee has a login."
     )
-    for candidate in chosen:
-        note = f"  ({SHARED_EMAIL})" if candidate.email in shared else ""
-        click.echo(f"  {candidate.employee_id:>8}  {printable(candidate.email)}{note}")
+    if chosen:
+        rows = [(each.employee_id, each.email, SHARED_EMAIL if each.email in shared else "") for each in chosen]
+        printed.table(("employee", "e-mail", "note"), rows)
+
+
+def candidates_json(chosen: Sequence[Candidate], count: int, shared: frozenset[str]) -> dict[str, Json]:
+    rows: list[Json] = [
+        {"employee_id": each.employee_id, "email": each.email, "is_ambiguous": each.email in shared} for each in chosen
+    ]
+    return {"without_login": count, "employees": rows}
+
+
+def result_json(done: Provisioned, file: PasswordFile | None) -> dict[str, Json]:
+    """Return the result of a run. A run that ended early has the error too."""
+    counts = {name: getattr(done, name) for name in ("created", "linked", "finished", "has_login")}
+    more = {
+        "refused": [{"employee_id": each, "reason": reason} for each, reason in sorted(done.refused.items())],
+        "under_way": sorted(done.under_way),
+        "is_complete": not done.is_stopped and done.ended_by is None,
+        "password_file": str(file.path) if file is not None else None,
+    }
+    error = done.ended_by
+    return counts | more | (printed.error_json(error.reason, error.detail) if error is not None else {})
 
 
 def show(done: Provisioned, file: PasswordFile | None) -> None:

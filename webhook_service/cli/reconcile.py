@@ -9,12 +9,13 @@ from pathlib import Path
 import click
 
 from webhook_service import config
+from webhook_service.cli import output
 from webhook_service.cli import plan as plans
 from webhook_service.cli.data_dir import DATA_DIR, database_of, requester
 from webhook_service.cli.moments import Age
 from webhook_service.errors import Unavailable
 from webhook_service.ledger import retention
-from webhook_service.ledger.plan import plan
+from webhook_service.ledger.plan import plan, report
 from webhook_service.ledger.reconcile import Reconciled
 from webhook_service.ledger.reconcile import reconcile as run_reconcile
 
@@ -37,8 +38,9 @@ from webhook_service.ledger.reconcile import reconcile as run_reconcile
     is_flag=True,
     help="In a first run, also copy the names that users chose in Auth. By default, employees keep their names.",
 )
+@output.JSON
 @DATA_DIR
-def reconcile(dry_run: bool, yes: bool, max_bans: int | None, names: bool, data_dir: Path) -> None:
+def reconcile(dry_run: bool, yes: bool, max_bans: int | None, names: bool, as_json: bool, data_dir: Path) -> None:
     """Compare auth.users, the last known states and employees, and apply the differences as events.
 
     Run the command once after the first installation. From the next day on, a relay reconciles daily, at RECONCILE_AT.
@@ -48,6 +50,9 @@ def reconcile(dry_run: bool, yes: bool, max_bans: int | None, names: bool, data_
     with database_of(data_dir) as (database, policy):
         with progress_bar("comparing") as show_progress:
             planned = plan(database, policy, names=names, progress=show_progress)
+        if dry_run and as_json:
+            output.emit(report(planned, None))
+            sys.exit(1 if planned.compared.differences else 0)
         if dry_run:
             show(planned.compared)
             if planned.compared.differences:
@@ -58,14 +63,17 @@ def reconcile(dry_run: bool, yes: bool, max_bans: int | None, names: bool, data_
             done = run_reconcile(
                 database, policy, requested_by=requester(), dry_run=False, names=names, progress=show_progress
             )
-    show(done)
+    if as_json:
+        output.emit(report(planned, done))
+    else:
+        show(done)
     sys.exit(1 if done.left else 0)
 
 
 @contextmanager
 def progress_bar(label: str) -> Iterator[Callable[[Reconciled], None]]:
     """Show a progress bar, and yield the function that advances it."""
-    with click.progressbar(length=1, label=label, show_pos=True) as bar:
+    with output.bar(1, label) as bar:
 
         def show_progress(so_far: Reconciled) -> None:
             bar.length = max(1, so_far.to_see)  # the number is known only after the run has begun
@@ -96,8 +104,9 @@ def show(done: Reconciled) -> None:
 @click.command(short_help="Remove old events that succeeded, and old entries of the audit.")
 @click.option("--older-than", type=Age(), required=True, help="Age of events such as 90d (also h and w); at least 1d.")
 @click.option("--dry-run", is_flag=True, help="Only show the number of events and entries.")
+@output.JSON
 @DATA_DIR
-def prune(older_than: timedelta, dry_run: bool, data_dir: Path) -> None:
+def prune(older_than: timedelta, dry_run: bool, as_json: bool, data_dir: Path) -> None:
     """Remove events from the ledger that succeeded before this age. Pending and failed events always stay.
 
     The last known states of auth users are stored separately and stay too. Entries of the audit are removed after
@@ -107,17 +116,20 @@ def prune(older_than: timedelta, dry_run: bool, data_dir: Path) -> None:
     kept_since = datetime.now(UTC) - config.audit_retention(config.read_environment())
     with database_of(data_dir) as (database, _):
         if dry_run:
-            if entries := retention.prunable(database, kept_since, function=retention.AUDIT):
-                click.echo(f"{entries} entries of the audit would be removed.")
-            click.echo(f"{retention.prunable(database, before)} events would be removed.")
-            return
-        try:
-            count = retention.prunable(database, before)
-        except Unavailable:  # the database cannot count so many events in time
-            count = 0
-        with click.progressbar(length=max(1, count), label="removing", show_pos=True) as bar:
-            removed = retention.prune(database, before, progress=bar.update)
-        entries = retention.prune(database, kept_since, function=retention.AUDIT)
+            entries = retention.prunable(database, kept_since, function=retention.AUDIT)
+            events = retention.prunable(database, before)
+        else:
+            try:
+                count = retention.prunable(database, before)
+            except Unavailable:  # the database cannot count so many events in time
+                count = 0
+            with output.bar(max(1, count), "removing") as bar:
+                events = retention.prune(database, before, progress=bar.update)
+            entries = retention.prune(database, kept_since, function=retention.AUDIT)
+    if as_json:
+        output.emit({"dry_run": dry_run, "events": events, "audit_entries": entries})
+        return
+    verb = "would be removed" if dry_run else "removed"
     if entries:
-        click.echo(f"{entries} entries of the audit removed.")
-    click.echo(f"{removed} events removed.")
+        click.echo(f"{entries} entries of the audit {verb}.")
+    click.echo(f"{events} events {verb}.")

@@ -9,6 +9,7 @@ import click
 
 from webhook_service import config
 from webhook_service.app import accounts_for, database_for, relay_for
+from webhook_service.cli import output
 from webhook_service.cli.data_dir import DATA_DIR, environment_of
 from webhook_service.config import value_of
 from webhook_service.ledger import nightly
@@ -23,13 +24,16 @@ from webhook_service.ports import Database
 
 @click.command(short_help="Apply due events and perform due actions.")
 @click.option("--once", is_flag=True, help="Process the due events and actions, and exit.")
+@output.JSON
 @DATA_DIR
-def relay(once: bool, data_dir: Path) -> None:
+def relay(once: bool, as_json: bool, data_dir: Path) -> None:
     """Apply events that no webhook delivered, retry failed events that are due, and perform actions in Auth.
 
     The command runs until SIGTERM or Ctrl+C. `serve` runs a relay too, unless RELAY=off. Any number of relays may run
     at the same time. Once a day, at RECONCILE_AT, a relay also reconciles.
     """
+    if as_json and not once:
+        raise click.UsageError("--json needs --once. Without it, the output is the log: see LOG_FORMAT.")
     with environment_of(data_dir) as environment:
         connection, policy = config.connection(environment), config.policy(environment)
         logging.config.dictConfig(dict_config(config.log_level(environment), config.log_format(environment)))
@@ -46,7 +50,9 @@ def relay(once: bool, data_dir: Path) -> None:
                 events, actions = process_due(database, policy, accounts)
                 if notifier is not None:
                     notifier.run_once(own_name())
-                click.echo(f"{events} events were due, and {actions} actions.")
+                output.say(f"{events} events were due, and {actions} actions.")
+                if as_json:
+                    output.emit({"events": events, "actions": actions})
                 return
             loop = relay_for(connection, database, policy, accounts, notifier, reconcile_at=reconcile_at)
             for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,11 +1,13 @@
 """The command `webhook-service replay`."""
 
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 import click
 from marshmallow import ValidationError
 
+from webhook_service.cli import output
 from webhook_service.cli.data_dir import DATA_DIR, database_of, requester
 from webhook_service.cli.moments import Moment
 from webhook_service.events import Json
@@ -26,6 +28,7 @@ from webhook_service.ledger.replay import MAX_CHANGES_SHOWN, Replayed, replay_ev
 @click.option("--limit", type=click.IntRange(1), help="Maximum number of events.  [default: all that match]")
 @click.option("--dry-run", is_flag=True, help="Only show the number of matching events and the changes.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@output.JSON
 @DATA_DIR
 def replay(
     event_id: str | None,
@@ -33,6 +36,7 @@ def replay(
     limit: int | None,
     dry_run: bool,
     yes: bool,
+    as_json: bool,
     data_dir: Path,
     **options: str | None,
 ) -> None:
@@ -43,15 +47,21 @@ def replay(
     with database_of(data_dir) as (database, policy):
         if event_id is not None:
             result = replay_event(database, policy, event_id, requested_by=requester())
-            click.echo(f"{result.event_id}: {result.status} {result.outcome}")
+            output.say(f"{result.event_id}: {result.status} {result.outcome}")
+            if as_json:
+                output.emit(asdict(result))
             return
         again = partial(replay_events, database, policy, filter, requested_by=requester(), limit=limit)
-        preview = again(dry_run=True)
-        show(preview)
-        if not dry_run and preview.replayed and (yes or click.confirm("Replay them?")):
-            with click.progressbar(length=preview.replayed, label="replaying") as bar:
+        preview, done = again(dry_run=True), None
+        if not as_json:
+            show(preview)
+        if not dry_run and preview.replayed and (yes or click.confirm("Replay them?", err=as_json)):
+            with output.bar(preview.replayed, "replaying") as bar:
                 done = again(dry_run=False, progress=lambda so_far: bar.update(so_far.replayed - bar.pos))
-            show(done)
+            if not as_json:
+                show(done)
+    if as_json:
+        output.emit({"preview": asdict(preview), "replayed": None if done is None else asdict(done)})
 
 
 def filter_of(options: dict[str, str | None]) -> dict[str, Json]:
@@ -67,8 +77,11 @@ def show(replayed: Replayed) -> None:
     click.echo(f"{replayed.matched} match, {replayed.replayed} {verb}, {replayed.changed} of them change employees")
     for outcome, count in sorted(replayed.outcomes.items()):
         click.echo(f"  {count:>6} {outcome}")
-    for result in replayed.changes:
-        columns = ", ".join(sorted(result.changes))
-        click.echo(f"  employee {result.employee_id}: {result.outcome}, {columns} ({result.event_id})")
+    if replayed.changes:
+        rows = [
+            (each.employee_id, each.outcome, ", ".join(sorted(each.changes)), each.event_id)
+            for each in replayed.changes
+        ]
+        output.table(("employee", "outcome", "changes", "event"), rows)
     if replayed.changed > len(replayed.changes):
         click.echo(f"  ... and more; only the first {MAX_CHANGES_SHOWN} are shown")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from webhook_service.cli import output
 from webhook_service.db import schema
 from webhook_service.db.schema import Functions, Script
 
@@ -28,24 +29,34 @@ MARK = "webhook_service"
     help="Create public.employees although a table like it has another name or schema.",
 )
 @click.option("--uninstall", is_flag=True, help="Print the SQL that removes webhook-service, but not employees.")
-def sql(output_dir: Path | None, create_employees: bool, uninstall: bool) -> None:
+@output.JSON
+def sql(output_dir: Path | None, create_employees: bool, uninstall: bool, as_json: bool) -> None:
     """Print the migrations, functions and views as SQL, for the Supabase CLI or for use by hand.
 
     The first script begins with the checks of `migrate`. If the database is not suitable, it stops with the reason.
     """
     checks = (schema.CREATE_EMPLOYEES if create_employees else "") + schema.preflight()
+    written: list[str] = []
     if uninstall:
-        click.echo(schema.uninstall_script())
+        output.say(schema.uninstall_script())
     elif output_dir is None:
-        click.echo(checks)
+        output.say(checks)
         for script in schema.scripts():
-            click.echo(f"-- webhook-service {script.title}\n\n{script.script}")
+            output.say(f"-- webhook-service {script.title}\n\n{script.script}")
     else:
         output_dir.mkdir(parents=True, exist_ok=True)
         for file, script in new_files(output_dir, schema.scripts(), now=datetime.now(UTC)):
             write_whole(file, f"{checks}\n{script.script}")
             checks = ""
-            click.echo(f"wrote {file}")
+            written.append(str(file))
+            output.say(f"wrote {file}")
+    if as_json and uninstall:
+        output.emit({"uninstall": schema.uninstall_script()})
+    elif as_json and output_dir is None:
+        scripts = [{"title": each.title, "file_name": each.file_name, "sql": each.script} for each in schema.scripts()]
+        output.emit({"checks": checks, "scripts": scripts})
+    elif as_json:
+        output.emit({"written": written})
 
 
 def write_whole(file: Path, text: str) -> None:

@@ -1,7 +1,7 @@
 """Records each act of an admin: one entry, written before the act, which gets its result afterwards."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -42,6 +42,15 @@ def attempt(database: Database, who: str, action: str, target: str | None = None
         _end(database, entry, UNKNOWN, "An unexpected error occurred. The log has the details.")
         raise
     _end(database, entry, DONE, current.outcome)
+
+
+def search(database: Database, filter: Mapping[str, Json], *, below: int | None, limit: int) -> Json:
+    """Return a page of the entries that match all of `filter` (`who`, `target`, `since`, `until`), newest first.
+
+    The result is {"entries", "next": the `below` of the next page}. "next" is None on the last page.
+    Raises Unavailable, DatabaseError.
+    """
+    return database.call("auth_sync_audit_search_v1", p_filter=dict(filter), p_below=below, p_limit=limit)
 
 
 def _end(database: Database, entry: int, result: str, reason: str | None) -> None:

@@ -106,6 +106,14 @@ def jobs(database: Database, *, limit: int) -> Json:
     return database.call("auth_sync_bulk_replays_v1", p_limit=limit)
 
 
+def page(database: Database, *, below: int | None, limit: int) -> Json:
+    """Return {"jobs": newest first, "next": the `below` of the next page, or None}.
+
+    Raises Unavailable, DatabaseError.
+    """
+    return database.call("auth_sync_bulk_replays_page_v1", p_below=below, p_limit=limit)
+
+
 def job(database: Database, id: int) -> Json:
     """Return a job, or None if it does not exist. Raises Unavailable, DatabaseError."""
     return database.call("auth_sync_bulk_replay_v1", p_id=id)

@@ -4,6 +4,7 @@ Until the first comparison, the logins from before the installation are unknown,
 """
 
 import time
+from collections.abc import Callable
 
 from webhook_service.errors import NotPossible
 from webhook_service.events import Json
@@ -45,22 +46,37 @@ def is_missing(compared: Json) -> bool:
     return bool(compared["can_compare"]) and compared["seconds"] is None
 
 
-def compare(database: Database, policy: Policy, *, requested_by: str, max_seconds: float = MAX_SECONDS) -> Plan:
+def compare(
+    database: Database, policy: Policy, *, requested_by: str, names: bool = False, max_seconds: float = MAX_SECONDS
+) -> Plan:
     """Compare everything, record the comparison, and return what a run of reconcile would do. Changes nothing else.
 
     Raises NotPossible if there is no auth.users (`no_auth_users`), or if the comparison takes longer than `max_seconds`
     (`comparison_too_long`). Raises Unavailable, DatabaseError.
     """
+    detail = f"The company is too large to compare from here: run `{COMMAND} --dry-run`."
+    planned = plans.plan(database, policy, names=names, progress=within(max_seconds, detail))
+    note(database, planned, requested_by)
+    return planned
+
+
+def within(max_seconds: float, detail: str) -> Callable[[Reconciled], None]:
+    """Return a function that raises NotPossible (`comparison_too_long`) when the time is over."""
     ends = time.monotonic() + max_seconds
 
     def check(so_far: Reconciled) -> None:
         if time.monotonic() > ends:
-            detail = f"The company is too large to compare from here: run `{COMMAND} --dry-run`."
             raise NotPossible("comparison_too_long", detail)
 
-    planned = plans.plan(database, policy, progress=check)
-    note(database, planned, requested_by)
-    return planned
+    return check
+
+
+def run(database: Database) -> Json:
+    """Return the newest run of reconcile, or None: see `auth_sync_reconcile_run_v1`.
+
+    Raises Unavailable, DatabaseError.
+    """
+    return database.call("auth_sync_reconcile_run_v1")
 
 
 def note(database: Database, planned: Plan, requested_by: str) -> None:

@@ -130,3 +130,23 @@ def _items(work: Work, result: Result, taken: set[int]) -> list[tuple[str, Mappi
     kinds = kinds + ([NAME] if result.changes.keys() & set(NAME_COLUMNS) else [])
     kinds = kinds + ([EMAIL] if "email" in result.changes else [])
     return [(kind, item | {"changes": result.changes}) for kind in kinds]
+
+
+def report(planned: Plan, done: Reconciled | None) -> dict[str, Json]:
+    """Return a plan, and the run that followed or None, as JSON, for the command and the admin API."""
+    compared = planned.compared if done is None else done
+    return {
+        "dry_run": done is None,
+        "users": compared.users,
+        "known": compared.known,
+        "failed": compared.failed,
+        "differences": dict(compared.differences),
+        "planned": {
+            "counts": dict(planned.counts),
+            "items": {kind: [dict(item) for item in items] for kind, items in planned.items.items()},
+            "left": planned.left,
+            "most_bans": planned.most_bans,
+        },
+        "outcomes": dict(compared.outcomes),
+        "left": compared.left,
+    }

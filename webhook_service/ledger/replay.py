@@ -70,6 +70,16 @@ def replay_newest(database: Database, policy: Policy, auth_user_id: UUID, *, req
         replay_event(database, policy, event["event_id"], requested_by=requested_by)
 
 
+def replay_of(database: Database, policy: Policy, auth_user_id: UUID, *, requested_by: str) -> None:
+    """Replay the user's ambiguous events. Replay the newest event too, which copies Auth's data to the employee.
+
+    Raises Unavailable, DatabaseError.
+    """
+    ambiguous: dict[str, Json] = {"auth_user_id": str(auth_user_id), "status": "FAILED", "outcome": "ambiguous"}
+    replay_events(database, policy, ambiguous, requested_by=requested_by, dry_run=False, limit=100)
+    replay_newest(database, policy, auth_user_id, requested_by=requested_by)
+
+
 def replay_events(
     database: Database,
     policy: Policy,

@@ -44,6 +44,14 @@ def shared_emails(candidates: Sequence[Candidate]) -> frozenset[str]:
     return frozenset(email for email, number in times.items() if number > 1)
 
 
+def shared_among(call: Call, emails: Sequence[str], *, orphans: bool) -> frozenset[str]:
+    """Return those of the e-mails that several candidates have, without reading all candidates.
+
+    Raises the errors of `call`.
+    """
+    return frozenset(call("auth_sync_shared_emails_v1", p_emails=list(emails), p_orphans=orphans))
+
+
 def printable(email: str) -> str:
     """Replace the characters that move a terminal's cursor or end a line by `?`."""
     return "".join(letter if letter.isprintable() else "?" for letter in email)

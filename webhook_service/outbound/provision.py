@@ -75,7 +75,8 @@ class Provisioning:
 
     `announce` receives employee_id, e-mail and password (None with `invite`) before Auth is called. `progress` receives
     the counts after each employee. `limit` is the largest number of logins. `shared` holds the e-mails that
-    `candidates.shared_emails` returned, which are refused.
+    `candidates.shared_emails` returned, which are refused. Candidates with an employee_id up to `after` are left out,
+    and `after` advances during the run. The run ends after `most_seen` candidates.
     """
 
     accounts: Accounts
@@ -86,6 +87,8 @@ class Provisioning:
     invite: bool = False
     orphans: bool = False
     limit: int | None = None
+    after: int = BEFORE_ALL
+    most_seen: int | None = None
     shared: frozenset[str] = frozenset()
     done: Provisioned = field(default_factory=Provisioned)
 
@@ -115,17 +118,16 @@ class Provisioning:
         return self.limit is not None and self.done.made >= self.limit
 
     def _work_through(self) -> None:
-        after = BEFORE_ALL
-        page = self._page(after)
-        while page and not self._is_full:
+        page = self._page(self.after)
+        while page and not self._is_full and (self.most_seen is None or self.done.seen < self.most_seen):
             self.pace.take_token()
             if self.pace.has_waited:  # the candidates may have changed during the wait
                 self.pace.has_waited = False
-                page = self._page(after)
+                page = self._page(self.after)
             if page and (self._provision(page[0]) or page[0].employee_id in self.done.under_way):
-                after = page.pop(0).employee_id
+                self.after = page.pop(0).employee_id
             self.progress(self.done)
-            page = page or self._page(after)
+            page = page or self._page(self.after)
 
     def _page(self, after: int, limit: int = PAGE_SIZE) -> list[Candidate]:
         return page_of(self.pace.call, after, limit, orphans=self.orphans)

@@ -99,6 +99,19 @@ CALLS: dict[str, tuple[str, list[Any]]] = {
         " perform public.auth_sync_hire_v1(md5('new')::uuid || ':create_auth_user', 'l'); end $$",
         [],
     ),
+    "audit of an admin": ('select public.auth_sync_audit_search_v1(\'{"who": "ann"}\', null, 20)', []),
+    "audit of a target": ('select public.auth_sync_audit_search_v1(\'{"target": "event:700"}\', null, 20)', []),
+    "audit of a day": (
+        'select public.auth_sync_audit_search_v1(\'{"since": "2026-02-01", "until": "2026-02-02"}\', null, 20)',
+        [],
+    ),
+    "bulk replays": ("select public.auth_sync_bulk_replays_page_v1(2000, 20)", []),
+    "newest run": ("select public.auth_sync_reconcile_run_v1()", []),
+    "shared e-mails": (
+        "select public.auth_sync_shared_emails_v1("
+        "(select jsonb_agg('person' || n || '@example.com') from generate_series(2001, 2020) as n), false)",
+        [],
+    ),
     "forget": ("select public.auth_sync_forget_v1(%s)", [user(2000)]),
     "hired": (
         "insert into employees (email) select 'person' || n || '@example.com' from generate_series(3001, 3020) as n",

@@ -217,7 +217,7 @@ def test_a_malformed_key_is_refused(hr: Office, key: str) -> None:
 def test_every_request_that_changes_something_accepts_a_key(site: Flask) -> None:
     """Each POST and PATCH of the admin API reads the header."""
     routes = [
-        (method, rule.rule.replace("<int:employee_id>", "7").replace("<event_id>", "evt-1"))
+        (method, rule.rule.replace("<int:employee_id>", "7").replace("<event_id>", "evt-1").replace("<int:id>", "1"))
         for rule in site.url_map.iter_rules()
         if rule.rule.startswith("/admin/api/")
         for method in (rule.methods or set()) & {"POST", "PATCH", "PUT", "DELETE"}

@@ -77,6 +77,21 @@ language sql stable security definer set search_path = '' as $$
     join public.auth_sync_bulk_replays j using (id)
 $$;
 
+-- Returns a page of bulk replays, newest first: {"jobs", "next": the p_below of the next page, or null}.
+create or replace function public.auth_sync_bulk_replays_page_v1(p_below bigint, p_limit integer) returns jsonb
+language sql stable security definer
+set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off as $$
+  with page as (
+    select j.id from public.auth_sync_bulk_replays j where j.id < coalesce(p_below, 9223372036854775807) order by j.id desc limit p_limit + 1
+  ), shown as (
+    select page.id from page order by page.id desc limit p_limit
+  )
+  select jsonb_build_object(
+    'jobs', (select coalesce(jsonb_agg(public.auth_sync_bulk_replay_json_v1(j) order by j.id desc), '[]')
+               from shown join public.auth_sync_bulk_replays j on j.id = shown.id),
+    'next', case when (select count(*) from page) > p_limit then (select min(shown.id) from shown) end)
+$$;
+
 -- Returns one bulk replay, or null.
 create or replace function public.auth_sync_bulk_replay_v1(p_id bigint) returns jsonb
 language sql stable security definer set search_path = '' as $$

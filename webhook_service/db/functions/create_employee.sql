@@ -30,6 +30,18 @@ language sql stable security definer set search_path = '' as $$
            order by f.employee_id limit p_limit) as page
 $$;
 
+-- Returns the e-mails among p_emails (in lower case) that several active employees without a login have, with orphans if p_orphans. Two rows
+-- can be one person or two, so a list gives a login to neither.
+create or replace function public.auth_sync_shared_emails_v1(p_emails jsonb, p_orphans boolean) returns jsonb
+language sql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off set jit = off as $$
+  select coalesce(jsonb_agg(g.email), '[]')
+    from jsonb_array_elements_text(p_emails) as g (email)
+   where 1 < (select count(*) from (
+           select from public.employees e
+            where lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default" = g.email
+              and e.auth_user_id is null and e.is_active is not false and (auth_sync_shared_emails_v1.p_orphans or e.orphaned_at is null) limit 2) as several)
+$$;
+
 -- Returns the auth user that has an e-mail: {auth_user_id, email_confirmed, employee_id}, or null. Reads auth.users if this database has
 -- the table and this role may read it. Otherwise reads the last known states.
 create or replace function public.auth_sync_email_holder_v1(p_email text) returns jsonb

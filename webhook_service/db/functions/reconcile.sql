@@ -256,3 +256,14 @@ language sql security definer set search_path = '' as $$
     from public.integration_sync_log l where l.event_id = p_run and (p_error is null or p_error like '%left to the relay');
   select true
 $$;
+
+-- Returns the newest run, or null: {"event_id", "status": RUNNING | DONE | FAILED, "requested_by", "began_at", "ended_at" (null unless it
+-- ended with success), "error_message"}. A run whose process died is FAILED once its lease has ended.
+create or replace function public.auth_sync_reconcile_run_v1() returns jsonb
+language sql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off set jit = off as $$
+  select jsonb_build_object(
+    'event_id', l.event_id, 'requested_by', l.request_data ->> 'requested_by', 'began_at', l.created_at, 'ended_at', l.completed_at,
+    'status', case when l.status = 'SUCCESS' then 'DONE' when l.status = 'PENDING' and l.leased_until > now() then 'RUNNING' else 'FAILED' end,
+    'error_message', l.error_message)
+    from public.integration_sync_log l where l.direction = 'maintenance' order by l.id desc limit 1
+$$;

@@ -364,6 +364,8 @@ alter table public.auth_sync_audit
   add column if not exists result text not null default 'done',
   add column if not exists reason text;
 create index if not exists auth_sync_audit_target_idx on public.auth_sync_audit (target, id) where target is not null;
+create index if not exists auth_sync_audit_who_idx on public.auth_sync_audit (who, id);
+create index if not exists auth_sync_audit_at_idx on public.auth_sync_audit (at);
 alter table public.auth_sync_audit enable row level security;
 comment on table public.auth_sync_audit is 'webhook-service: the actions of admins, each recorded before it is performed';
 comment on column public.auth_sync_audit.result is

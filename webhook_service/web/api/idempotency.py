@@ -2,7 +2,8 @@
 
 The key is claimed before the request is carried out, and the answer is kept for a day, without the password. If the
 process ends in between, the request is carried out again after its lease has ended. This is safe, because no request of
-the admin API takes effect twice: a creation is refused with `email_taken`, and the others find their work done.
+the admin API does harm twice: a creation is refused with `email_taken`, and the others find their work done. A second
+temporary password replaces the first, which nobody has seen. A second bulk replay changes nothing.
 """
 
 import json
@@ -14,6 +15,7 @@ from uuid import uuid4
 from flask import Blueprint, Response, request
 
 from webhook_service.errors import InvalidQuery, KeyReused, RequestUnderWay, ServiceError
+from webhook_service.events import Json
 from webhook_service.ports import Database
 from webhook_service.web.api.body import json_body
 
@@ -92,11 +94,14 @@ def is_final(response: Response) -> bool:
 
 
 def without_password(response: Response) -> str:
-    """Return the body to repeat, which says that the password was shown instead of repeating it."""
+    """Return the body to repeat, which says that a password was shown instead of repeating it."""
     body = response.get_json()
-    if body.get("temporary_password") is None:
+    people = body.get("employees", []) if "password_was_shown" in body else []
+    if all(each.get("temporary_password") is None for each in (body, *people)):
         return response.get_data(as_text=True)
-    return json.dumps(body | {"temporary_password": None, "password_was_shown": True})
+    hidden: dict[str, Json] = {"temporary_password": None}
+    shown = hidden if "temporary_password" in body else {"employees": [each | hidden for each in people]}
+    return json.dumps(body | shown | {"password_was_shown": True})
 
 
 def repeated(status: int, body: str) -> Response:

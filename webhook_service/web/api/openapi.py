@@ -32,7 +32,6 @@ RETRY_AFTER = {"description": "Seconds to wait before a retry.", "schema": {"typ
 AUTHENTICATE = {"description": "The required scheme.", "schema": {"type": "string", "const": "Bearer"}}
 NO_STORE = {"description": "Caches must not store the password.", "schema": {"type": "string", "const": "no-store"}}
 HEADERS: dict[int, Json] = {
-    201: {"Cache-Control": NO_STORE},
     401: {"WWW-Authenticate": AUTHENTICATE},
     429: {"Retry-After": RETRY_AFTER},
     503: {"Retry-After": RETRY_AFTER},
@@ -126,13 +125,14 @@ def name_of(schema: Any) -> str:
 def described(operation: Operation) -> Json:
     """Return the document's object for an operation. apispec resolves the schemas later."""
     answer = content(operation.answer, operation.response_example)
+    headers = {"headers": {"Cache-Control": NO_STORE}} if operation.has_password else {}
     found: dict[str, Any] = {
         "operationId": operation.name,
         "tags": [operation.group],
         "summary": operation.title,
         "description": operation.text,
         "parameters": [path_parameter(name) for name in PATHS if f"{{{name}}}" in operation.path],
-        "responses": {str(operation.status): with_headers(operation.status, {"description": "Done."} | answer)}
+        "responses": {str(operation.status): {"description": "Done."} | answer | headers}
         | refusals(operation.all_reasons),
     }
     if operation.accepts_key:

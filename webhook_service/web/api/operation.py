@@ -8,10 +8,16 @@ from webhook_service.events import Json
 from webhook_service.web.api.idempotency import METHODS
 from webhook_service.web.api.reasons import BODY_REASONS, COMMON_REASONS, KEY_REASONS
 
+OF_EMPLOYEES = tuple(f"/admin/api/{name}" for name in ("employees", "held", "problems", "provision", "reconcile"))
+"""The beginnings of the paths about employees. All others are about the ledger."""
+
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A route. `reasons` are its errors, without the errors that any request can have (see `web.api.reasons`)."""
+    """A route. `reasons` are its errors, without the errors that any request can have (see `web.api.reasons`).
+
+    `has_password` says that caches must not keep its response.
+    """
 
     method: str
     path: str
@@ -23,13 +29,14 @@ class Operation:
     query: type[Schema] | None = None
     body: type[Schema] | None = None
     needs_body: bool = False
+    has_password: bool = False
     request_example: Json = field(default_factory=dict)
     response_example: Json = field(default_factory=dict)
     reasons: tuple[str, ...] = ()
 
     @property
     def group(self) -> str:
-        return "Employees" if "/employees" in self.path or "/held" in self.path else "Ledger"
+        return "Employees" if self.path.startswith(OF_EMPLOYEES) else "Ledger"
 
     @property
     def accepts_key(self) -> bool:

@@ -8,6 +8,7 @@ from webhook_service.web.api.idempotency import HEADER, KEY_PATTERN, LONGEST_KEY
 PATHS = {
     "event_id": ("The id of an event or an action.", {"type": "string"}, "evt-2"),
     "employee_id": ("The employee.", {"type": "integer", "format": "int64", "minimum": 0}, 7),
+    "id": ("The number of the bulk replay.", {"type": "integer", "format": "int64", "minimum": 0}, 3),
 }
 """Path parameters: description, schema, example."""
 
@@ -39,6 +40,12 @@ FIELDS = {
     "employee_number": ("The employee's number in the HR system.", "E-17"),
     "user_type_id": ("The value of this column of `employees`.", 3),
     "is_active": ("Whether the employee works here, and may sign in.", False),
+    "sync_status": ("The status of the employee and the login.", "ORPHANED"),
+    "who": ("The admin who acted, exactly as the audit names the admin.", "api:Ann"),
+    "target": ("The object of the act: event:ID, employee:ID or replay:ID.", "employee:7"),
+    "orphans": ("Whether to include employees whose login was deleted.", False),
+    "names": ("Whether a first run copies the names that users chose in Auth too.", False),
+    "max_bans": ("The largest number of logins to ban. The default is 20, or a tenth of the linked employees.", 20),
     "invite": ("Whether Auth mails an invitation instead of creating a password.", False),
 }
 """The fields of requests: description, example."""
@@ -50,6 +57,15 @@ FIELDS_OF: dict[str, dict[str, tuple[str, Json]]] = {
         "auth_user_id": ("The existing auth user to link, instead of a new one.", JANE),
         "is_active": ("Must be true: only active employees get a login.", True),
     },
+    "OfLogin": {"auth_user_id": ("The login.", JANE)},
+    "People": {"is_active": ("Whether the employee works here.", True)},
+    "Provision": {
+        "dry_run": ("Whether to list the employees only.", True),
+        "invite": ("Whether Auth mails invitations instead of creating passwords.", True),
+        "limit": ("The largest number of employees.", 20),
+    },
+    "Reconcile": {"dry_run": ("Whether to compare only.", True)},
+    "BulkReplay": {"dry_run": ("Whether to preview only.", True)},
     "Unlink": {"auth_user_id": ("The login that the employee has now.", JANE)},
 }
 """Descriptions that differ in one schema."""

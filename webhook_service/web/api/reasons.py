@@ -7,6 +7,7 @@ from webhook_service.errors import (
     AuthRefused,
     AuthThrottled,
     AuthUnavailable,
+    AuthUserNotFound,
     BadPayload,
     Conflict,
     DatabaseError,
@@ -47,6 +48,19 @@ REASONS: Mapping[str, tuple[type[ServiceError] | HTTPStatus, str]] = {
     "no_auth_admin": (NotPossible, "The Auth Admin API is not configured."),
     "login_changed": (NotPossible, "The employee does not have this login any more."),
     "linked_again": (NotPossible, "Only this employee matches the login, so the next event would link it again."),
+    "has_login": (NotPossible, "The employee has a login."),
+    "inactive": (NotPossible, "The employee is not active."),
+    "login_taken": (NotPossible, "The login belongs to another employee."),
+    "unconfirmed": (NotPossible, "The login's e-mail is not confirmed yet, so its owner is unknown."),
+    "under_way": (NotPossible, "Another request is creating a login for this employee."),
+    "too_many_requests": (NotPossible, "Too many new passwords and invitations for this login: try again later."),
+    "needs_no_invitation": (NotPossible, "The login's e-mail is confirmed: set a temporary password instead."),
+    "user_not_found": (AuthUserNotFound, "Auth has no such user."),
+    "bulk_replay_not_found": (EventNotFound, "There is no such bulk replay."),
+    "no_auth_users": (NotPossible, "The database has no auth.users to compare with."),
+    "run_under_way": (NotPossible, "Another run of reconcile is under way."),
+    "comparison_too_long": (NotPossible, "The company is too large for a request: run `webhook-service reconcile`."),
+    "too_many_bans": (NotPossible, "The run would ban more logins than `max_bans`. Nothing was changed."),
     "login_not_found": (NotPossible, "Auth has no user with this e-mail."),
     "email_taken": (EmailTaken, "Another employee or auth user has that e-mail; `side` says which."),
     "employee_rejected": (EmployeeRejected, "A constraint, trigger or type of the employees table rejects the row."),
@@ -101,6 +115,12 @@ AUTH_REASONS = (
     "auth_throttled",
     "lease_lost",
 )
+
+LINK_REASONS = (
+    *("employee_not_found", "not_found", "employee_rejected", "email_taken"),
+    *("has_login", "inactive", "login_not_found", "login_taken", "login_changed", "unconfirmed", "under_way"),
+)
+"""The reasons for which an employee does not get a login that exists."""
 
 
 def status_of(reason: str) -> HTTPStatus:

@@ -81,7 +81,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
             flash(f"Not linked: {error.detail}", "warning")
             return redirect(url_for("people.person", employee_id=employee_id), 303)
         try:
-            replay_of(str(login), act.who)
+            replay.replay_of(database, wiring.settings.policy, login, requested_by=act.who)
         except ServiceError as error:
             flash(f"Linked, but its events are not replayed yet: {error.detail} Replay them by hand.", "warning")
         else:
@@ -173,12 +173,6 @@ def blueprint(wiring: Wiring) -> Blueprint:
                 "login_not_found", f"{'Several logins have' if matching else 'No login has'} this e-mail."
             )
         return UUID(matching[0]["auth_user_id"])
-
-    def replay_of(auth_user_id: str, admin: str) -> None:
-        """Replay the user's ambiguous events. Replay the newest event too, which copies Auth's data to the employee."""
-        ambiguous: dict[str, Json] = {"auth_user_id": auth_user_id, "status": "FAILED", "outcome": "ambiguous"}
-        replay.replay_events(database, wiring.settings.policy, ambiguous, requested_by=admin, dry_run=False, limit=100)
-        replay.replay_newest(database, wiring.settings.policy, UUID(auth_user_id), requested_by=admin)
 
     return views
 

@@ -1,0 +1,24 @@
+"""The routes of the admin API, with their requests, responses and errors, for its OpenAPI document."""
+
+from webhook_service.web.api.operations import (
+    audit,
+    employees,
+    events,
+    held,
+    logins,
+    people,
+    reconcile,
+    replays,
+)
+
+OPERATIONS = (
+    *events.OPERATIONS,
+    *replays.OPERATIONS,
+    *held.OPERATIONS,
+    *people.OPERATIONS,
+    *employees.OPERATIONS,
+    *logins.OPERATIONS,
+    *reconcile.OPERATIONS,
+    *audit.OPERATIONS,
+)
+"""Each module of this package has the routes of one subject."""
