@@ -44,19 +44,23 @@ def columns(database: Database) -> dict[str, bool]:
     return known
 
 
-def upload(
+def read_file(database: Database, content: bytes) -> ImportFile:
+    """Read a file. Raises BadPayload (`bad_file`), Unavailable, DatabaseError."""
+    return read(content, columns(database))
+
+
+def store(
     database: Database,
-    content: bytes,
+    file: ImportFile,
     *,
     who: str,
     deactivate_missing: bool,
-    progress: Callable[[int, int], None] = lambda stored, of: None,
-) -> tuple[UUID, ImportFile]:
-    """Read a file and store its lines, for half an hour. `progress` is called with the lines that are stored, of all.
+    progress: Callable[[int], object] = lambda lines: None,
+) -> UUID:
+    """Store the lines of a file for half an hour, and return the id of the import.
 
-    Raises BadPayload (`bad_file`), Unavailable, DatabaseError.
+    `progress` is called with the number of further lines that are stored. Raises Unavailable, DatabaseError.
     """
-    file = read(content, columns(database))
     id = uuid4()
     database.call("auth_sync_begin_import_v1", p_import=str(id), p_who=who, p_deactivate_missing=deactivate_missing)
     for start in range(0, len(file.lines), LINES_IN_CALL):
@@ -66,8 +70,8 @@ def upload(
             for line in part
         ]
         database.call("auth_sync_add_import_lines_v1", p_import=str(id), p_lines=lines)
-        progress(start + len(part), len(file.lines))
-    return id, file
+        progress(len(part))
+    return id
 
 
 def plan(database: Database, id: UUID) -> Json:

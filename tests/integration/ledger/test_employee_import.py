@@ -14,7 +14,8 @@ from webhook_service.ports import Database
 def planned(database: Database, content: str | bytes, *, missing: bool = False) -> Json:
     """The plan of a file."""
     text = content.encode() if isinstance(content, str) else content
-    id, _ = employee_import.upload(database, text, who="test", deactivate_missing=missing)
+    file = employee_import.read_file(database, text)
+    id = employee_import.store(database, file, who="test", deactivate_missing=missing)
     return employee_import.plan(database, id) | {"id": id}
 
 

@@ -108,12 +108,12 @@ begin
      cross join lateral (
        select array(select e.employee_id::bigint from public.employees e where e.employee_id = k.id offset 0) as ids) as i
      cross join lateral (
-       select array(select e.employee_id::bigint from public.employees e
-                     where e.employee_number::varchar::text = k.number order by e.employee_id limit 20 offset 0) as ids) as n
+       select array(select f.id from (select e.employee_id::bigint as id from public.employees e
+                                       where e.employee_number::varchar::text = k.number limit 20) as f order by f.id) as ids) as n
      cross join lateral (
-       select array(select e.employee_id::bigint from public.employees e
-                     where lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default" = k.email
-                     order by e.employee_id limit 20 offset 0) as ids) as m
+       select array(select f.id from (select e.employee_id::bigint as id from public.employees e
+                                       where lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default"
+                                             = k.email limit 20) as f order by f.id) as ids) as m
   ), compared as materialized (
     select m.*, e.present, public.auth_sync_normal_v1(e.present ->> 'email') is distinct from m.email and m.email is not null as has_new_email,
            (select coalesce(jsonb_object_agg(w.key, jsonb_build_object('from', e.present -> w.key, 'to', w.value)), '{}')
