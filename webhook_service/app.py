@@ -31,7 +31,7 @@ from webhook_service.policy import Policy
 from webhook_service.ports import AuthAdmin, AuthSettings, Database
 from webhook_service.settings import DirectConnection, Settings, SupabaseConnection
 from webhook_service.web import Wiring, errors, health, metrics, webhooks
-from webhook_service.web.api import docs, employees, events, held
+from webhook_service.web.api import docs, employees, events, held, imports
 from webhook_service.web.pages import site
 
 log = logging.getLogger(__name__)
@@ -149,7 +149,7 @@ def create_app(
     app.url_map.merge_slashes = False  # merging redirects, and pg_net turns a redirected POST into a GET
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.json.sort_keys = False  # type: ignore[attr-defined]  # an attribute of Flask's default provider
-    for part in (webhooks, health, metrics, events, employees, held, docs):
+    for part in (webhooks, health, metrics, events, employees, imports, held, docs):
         app.register_blueprint(part.blueprint(wiring))
     site.register(app, wiring)
     errors.register(app)

@@ -6,12 +6,15 @@ from marshmallow import Schema
 
 from webhook_service.events import Json
 from webhook_service.web.api.idempotency import METHODS
-from webhook_service.web.api.reasons import BODY_REASONS, COMMON_REASONS, KEY_REASONS
+from webhook_service.web.api.reasons import BODY_REASONS, COMMON_REASONS, CSV_REASONS, KEY_REASONS
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A route. `reasons` are its errors, without the errors that any request can have (see `web.api.reasons`)."""
+    """A route. `reasons` are its errors, without the errors that any request can have (see `web.api.reasons`).
+
+    With `csv_example`, the body is a CSV file.
+    """
 
     method: str
     path: str
@@ -23,13 +26,14 @@ class Operation:
     query: type[Schema] | None = None
     body: type[Schema] | None = None
     needs_body: bool = False
+    csv_example: str = ""
     request_example: Json = field(default_factory=dict)
     response_example: Json = field(default_factory=dict)
     reasons: tuple[str, ...] = ()
 
     @property
     def group(self) -> str:
-        return "Employees" if "/employees" in self.path or "/held" in self.path else "Ledger"
+        return "Employees" if "/employees" in self.path or "/held" in self.path or "/imports" in self.path else "Ledger"
 
     @property
     def accepts_key(self) -> bool:
@@ -38,5 +42,6 @@ class Operation:
 
     @property
     def all_reasons(self) -> tuple[str, ...]:
-        body, key = BODY_REASONS if self.body else (), KEY_REASONS if self.accepts_key else ()
+        body = CSV_REASONS if self.csv_example else BODY_REASONS if self.body else ()
+        key = KEY_REASONS if self.accepts_key else ()
         return (*self.reasons, *body, *key, *COMMON_REASONS)

@@ -5,10 +5,12 @@ from webhook_service.web.api.described import JANE, NOON
 from webhook_service.web.api.employees import Change, NewEmployee, Unlink
 from webhook_service.web.api.events import Dismissal, Page, Replay, Replays
 from webhook_service.web.api.held import Decision, OfReason
+from webhook_service.web.api.imports import IMPORT_OPERATIONS
 from webhook_service.web.api.operation import Operation
 from webhook_service.web.api.reasons import AUTH_REASONS
 
 OPERATIONS = (
+    *IMPORT_OPERATIONS,
     Operation(
         method="get",
         path="/admin/api/summary",
