@@ -50,44 +50,49 @@ language sql security definer set search_path = '' set lock_timeout = '1500ms' a
   select true
 $$;
 
--- Converts the cells of these lines to the types of employees. A line that has a value of another type is refused, with its column. To find
--- such lines, the function halves the lines until the conversion succeeds.
-create or replace function public.auth_sync_read_import_lines_v1(p_import uuid, p_from integer, p_to integer) returns void
+-- Converts the cells to the types of employees. A line that has a value of another type is refused, with its column. Lines are only
+-- converted one by one if the conversion of all lines together fails.
+create or replace function public.auth_sync_read_import_v1(p_import uuid) returns void
 language plpgsql security definer set search_path = '' as $$
 #variable_conflict use_variable
 declare
   cell record;
-  state text;
 begin
   update public.auth_sync_import_lines l
-     set kind = case when l.wrong is not null then 'refused' end, changes = l.wrong, employee_id = null,
-         wanted = (select coalesce(jsonb_object_agg(k.name, r.typed -> k.name), '{}')
-                     from (select to_jsonb(jsonb_populate_record(null::public.employees, l.data)) as typed offset 0) as r,
-                          jsonb_object_keys(l.data) as k (name))
-   where l.import_id = p_import and l.line between p_from and p_to;
-exception when others then
-  if sqlstate ~ '^(40|53|55P03)' then
-    raise;
-  end if;
-  if p_from < p_to then
-    perform public.auth_sync_read_import_lines_v1(p_import, p_from, (p_from + p_to) / 2);
-    perform public.auth_sync_read_import_lines_v1(p_import, (p_from + p_to) / 2 + 1, p_to);
+     set kind = case when l.wrong is not null then 'refused' end, changes = l.wrong, employee_id = null, wanted = null
+   where l.import_id = p_import;
+  begin
+    perform public.auth_sync_convert_import_v1(p_import);
     return;
-  end if;
-  state := sqlstate;
-  for cell in select d.key, d.value from public.auth_sync_import_lines l cross join jsonb_each(l.data) as d
-               where l.import_id = p_import and l.line = p_from order by d.key loop
+  exception when others then
+    if sqlstate ~ '^(40|53|55P03)' then
+      raise;
+    end if;
+  end;
+  for cell in
+    select l.line, d.key, d.value from public.auth_sync_import_lines l cross join jsonb_each(l.data) as d
+     where l.import_id = p_import order by l.line, d.key
+  loop
     begin
       perform jsonb_populate_record(null::public.employees, jsonb_build_object(cell.key, cell.value));
     exception when others then
       update public.auth_sync_import_lines l
-         set kind = 'refused', wanted = '{}', employee_id = null,
-             changes = jsonb_build_object('reason', 'rejected', 'sqlstate', state, 'column', cell.key)
-       where l.import_id = p_import and l.line = p_from;
-      return;
+         set kind = 'refused', wanted = '{}', changes = jsonb_build_object('reason', 'rejected', 'sqlstate', sqlstate, 'column', cell.key)
+       where l.import_id = p_import and l.line = cell.line and l.kind is null;
     end;
   end loop;
+  perform public.auth_sync_convert_import_v1(p_import);
 end $$;
+
+-- Sets the wanted values of the lines that have none. Raises an error if a value does not fit its column.
+create or replace function public.auth_sync_convert_import_v1(p_import uuid) returns void
+language sql security definer set search_path = '' as $$
+  update public.auth_sync_import_lines l
+     set wanted = (select coalesce(jsonb_object_agg(k.name, r.typed -> k.name), '{}')
+                     from (select to_jsonb(jsonb_populate_record(null::public.employees, l.data)) as typed offset 0) as r,
+                          jsonb_object_keys(l.data) as k (name))
+   where l.import_id = p_import and l.wanted is null
+$$;
 
 -- Finds the employee of each line, by employee_id, else by employee_number, else by the e-mail, and sets the kind of each line: new,
 -- changed, unchanged or refused. The changes of a new or changed line are {column: {"from", "to"}}. Those of a refused line are {"reason",
@@ -176,10 +181,11 @@ begin
      and not exists (select from public.auth_sync_import_lines l where l.import_id = p_import and l.employee_id = e.employee_id);
 end $$;
 
--- Writes lines of one kind that have the same columns, and returns the refusals [{"line", "reason", ...}]. If employees refuses one of the
--- lines, the function halves the lines until the statement succeeds. The statement runs under the search_path of the table's owner, so it
+-- Writes lines of one kind that have the same columns, and returns the refusals [{"at": the line, "reason", ...}]. If employees refuses one
+-- of the lines, the function halves the lines until the statement succeeds. This takes long for many refusals, because the triggers run in
+-- each statement. So after p_found refusals reach 200, the lines of a statement that fails are refused as not_checked. The statement runs under the search_path of the table's owner, so it
 -- names the schema of each function and operator.
-create or replace function public.auth_sync_write_import_lines_v1(p_import uuid, p_lines integer[], p_columns text[], p_is_new boolean)
+create or replace function public.auth_sync_write_import_lines_v1(p_import uuid, p_lines integer[], p_columns text[], p_is_new boolean, p_found integer)
 returns jsonb
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan as $$
 #variable_conflict use_variable
@@ -191,6 +197,7 @@ declare
                   cross join lateral (select a.* from public.auth_sync_import_lines a
                                        where a.import_id = p_import and a.line = p.line offset 0) as l);
   half integer := cardinality(p_lines) / 2;
+  first jsonb;
   written bigint;
   holder bigint;
   state text;
@@ -224,9 +231,12 @@ exception when others or assert_failure then
   if sqlstate ~ '^(40|53|55P03)' then
     raise;
   end if;
-  if half > 0 then
-    return public.auth_sync_write_import_lines_v1(p_import, p_lines[:half], p_columns, p_is_new)
-           || public.auth_sync_write_import_lines_v1(p_import, p_lines[half + 1:], p_columns, p_is_new);
+  if half > 0 and p_found >= 200 then
+    return (select jsonb_agg(jsonb_build_object('at', l.line, 'reason', 'not_checked')) from unnest(p_lines) as l (line));
+  elsif half > 0 then
+    first := public.auth_sync_write_import_lines_v1(p_import, p_lines[:half], p_columns, p_is_new, p_found);
+    return first || public.auth_sync_write_import_lines_v1(
+      p_import, p_lines[half + 1:], p_columns, p_is_new, p_found + jsonb_array_length(first));
   end if;
   get stacked diagnostics state = returned_sqlstate, violated = constraint_name, refused_column = column_name;
   refused_column := coalesce(nullif(refused_column, ''), public.auth_sync_refused_column_v1(violated, p_columns));
@@ -258,7 +268,8 @@ begin
      where l.import_id = p_import and l.kind in ('new', 'changed', 'leaves')
      group by 1, 2 order by 1, 2
   loop
-    refusals := refusals || public.auth_sync_write_import_lines_v1(p_import, part.lines, part.columns, part.is_new);
+    refusals := refusals || public.auth_sync_write_import_lines_v1(
+      p_import, part.lines, part.columns, part.is_new, jsonb_array_length(refusals));
   end loop;
   return refusals;
 end $$;
@@ -289,8 +300,7 @@ begin
     return null;
   end if;
   delete from public.auth_sync_import_lines l where l.import_id = p_import and l.line < 0;
-  perform public.auth_sync_read_import_lines_v1(p_import, 1, (
-    select coalesce(max(l.line), 1) from public.auth_sync_import_lines l where l.import_id = p_import));
+  perform public.auth_sync_read_import_v1(p_import);
   perform public.auth_sync_match_import_v1(p_import);
   if begun.deactivate_missing then
     perform public.auth_sync_add_leavers_v1(p_import);
