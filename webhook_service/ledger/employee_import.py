@@ -32,7 +32,7 @@ BLOCKED = {
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What an admin has approved: to leave refused lines out, and to deactivate an unusual share of the employees."""
+    """The approvals of an admin: to leave refused lines out, and to deactivate an unusual share of the employees."""
 
     skip_refused: bool = False
     allow_mass_deactivation: bool = False

@@ -53,6 +53,7 @@ def test_a_plan_has_the_new_changed_and_unchanged(database: Database, connection
     assert len(connection.execute("select from employees").fetchall()) == 2
 
 
+@pytest.mark.every_employees_table
 def test_the_plan_is_applied(database: Database, connection: Connection) -> None:
     """An import writes the new and the changed employees, and leaves empty cells and missing columns unchanged."""
     jane = hire(connection, "jane@example.com", employee_number="1", first_name="Jane", last_name="Doe")

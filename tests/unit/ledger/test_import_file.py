@@ -53,7 +53,10 @@ def test_the_encoding_is_detected(content: bytes, encoding: str) -> None:
         (b'email\n"a@example.com\n', "Line 2 cannot be read: a quotation mark is never closed."),
         (b'email\n"a"b@example.com\n', "Line 2 cannot be read: there is text after a closing quotation mark."),
         (b"email\n" + b"x" * 200_000 + b"\n", "Line 2 cannot be read: a cell is too long."),
-        (b"email,Salary,\na@example.com,1,\n", "no such column: “salary”, a column without a name. It has email,"),
+        (
+            b"email,Salary,\na@example.com,1,\n",
+            "no such column: “salary”, a column without a name. It has UserType, email,",
+        ),
         (b"email,E-Mail\na@example.com,b\n", "twice: email"),
         (b"email,auth_user_id\na@example.com,x\n", "cannot write auth_user_id"),
         (b"email,orphaned_at\na@example.com,x\n", "cannot write orphaned_at"),
