@@ -190,7 +190,6 @@ returns jsonb
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan as $$
 #variable_conflict use_variable
 declare
-  names text := (select string_agg(quote_ident(c.name), ', ') from unnest(p_columns) as c (name));
   rows jsonb := (select jsonb_agg(l.wanted || jsonb_build_object('employee_id', l.employee_id) order by l.line)
                    from unnest(p_lines) as p (line)
                   cross join lateral (select a.* from public.auth_sync_import_lines a
@@ -207,7 +206,8 @@ begin
   if p_is_new then
     execute format('with w as (insert into public.employees (%s) select %s'
                    ' from pg_catalog.jsonb_populate_recordset(null::public.employees, $1) as w returning 1)'
-                   ' select pg_catalog.count(*) from w', names,
+                   ' select pg_catalog.count(*) from w',
+                   (select string_agg(quote_ident(c.name), ', ') from unnest(p_columns) as c (name)),
                    (select string_agg('w.' || quote_ident(c.name), ', ') from unnest(p_columns) as c (name))) into written using rows;
   else
     execute format(
@@ -218,7 +218,8 @@ begin
       '           select f.ctid as place from public.employees f where f.employee_id operator(pg_catalog.=) w.employee_id offset 0) as found'
       '        offset 0) as n'
       '  where e.ctid operator(pg_catalog.=) n.place returning %s as is_kept)'
-      ' select pg_catalog.count(*) filter (where w.is_kept) from w', names,
+      ' select pg_catalog.count(*) filter (where w.is_kept) from w',
+      (select string_agg(quote_ident(c.name), ', ') from unnest(p_columns) as c (name)),
       (select string_agg('(n.wanted).' || quote_ident(c.name), ', ') from unnest(p_columns) as c (name)),
       case when 'is_active' = any (p_columns) then '(e.is_active operator(pg_catalog.=) (n.wanted).is_active)' else 'true' end)
       into written using rows;
