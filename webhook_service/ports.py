@@ -1,9 +1,15 @@
 """The interfaces of the database and of Supabase Auth. The adapters are in `db` and `auth`."""
 
+from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 from uuid import UUID
 
 from webhook_service.events import Account, Json
+
+LONG_CALLS: Mapping[str, int] = {"auth_sync_import_v1": 600}
+"""The seconds that a call of these functions may last, because its work must be one transaction. `set
+statement_timeout` of the function is the same, which PostgREST applies to its call.
+"""
 
 
 class Database(Protocol):
@@ -12,7 +18,8 @@ class Database(Protocol):
     def call(self, function: str, **params: Json) -> Json:
         """Call `public.<function>` with named JSON parameters in a separate transaction, and return its JSON result.
 
-        Raises Unavailable if a retry may help, and DatabaseError otherwise. A call lasts at most a few seconds.
+        Raises Unavailable if a retry may help, and DatabaseError otherwise. A call lasts at most a few seconds, unless
+        LONG_CALLS has its function.
         """
 
     async def call_soon(self, function: str, **params: Json) -> Json:

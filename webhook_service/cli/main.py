@@ -15,6 +15,7 @@ from webhook_service.cli import output
 from webhook_service.cli.data_dir import DATA_DIR, check_temporary_folder, environment_of, with_missing
 from webhook_service.cli.doctor import doctor
 from webhook_service.cli.held import held
+from webhook_service.cli.import_employees import import_employees
 from webhook_service.cli.notify import notify
 from webhook_service.cli.provision import provision
 from webhook_service.cli.reconcile import prune, reconcile
@@ -226,5 +227,5 @@ def sign(event_id: str | None, token: str | None, as_json: bool, data_dir: Path)
         click.echo(f"{name}: {value}")
 
 
-for command in (relay, replay, reconcile, prune, provision, held, doctor, notify, sql):
+for command in (relay, replay, reconcile, prune, provision, held, import_employees, doctor, notify, sql):
     main.add_command(command)

@@ -19,6 +19,7 @@ from webhook_service.db.deadline import Deadline, ShortestDuration, timed_out
 from webhook_service.db.sqlstate import error_for
 from webhook_service.errors import BadSetting, DatabaseError, Unavailable
 from webhook_service.events import Json
+from webhook_service.ports import LONG_CALLS
 
 C = TypeVar("C", "Connection", "AsyncConnection")
 T = TypeVar("T")
@@ -32,7 +33,7 @@ other.
 STATEMENT_TIMEOUT_MILLISECONDS = 3000
 """The time limit that the server enforces on a call."""
 
-LIMIT = f"select set_config('statement_timeout', '{STATEMENT_TIMEOUT_MILLISECONDS:d}', true)"
+LIMIT = "select set_config('statement_timeout', '{:d}', true)"
 """Sets the server's time limit for one transaction. A pooler in transaction mode would not keep a session's setting."""
 
 CALL = "select public.{}({}), extract(epoch from clock_timestamp() - statement_timestamp())::float8"
@@ -167,13 +168,13 @@ class DirectDatabase:
         self._round_trips = ShortestDuration()
 
     def call(self, function: str, **params: Json) -> Json:
-        until = time.monotonic() + self._call_timeout
+        until = time.monotonic() + max(self._call_timeout, LONG_CALLS.get(function, 0))
         if not self._free.acquire(timeout=self._call_timeout):
             raise timed_out()
         try:
             with self._idle.using(self._idle.take() or self._connect(), until) as connection:
                 with connection.pipeline():
-                    connection.execute(LIMIT)
+                    connection.execute(limit_of(function))
                     cursor = connection.execute(*statement(function, params))
                 return result_in(cursor.fetchone())[0]
         finally:
@@ -184,7 +185,7 @@ class DirectDatabase:
         with self._idle_in_loop.using(self._idle_in_loop.take() or await self._connect_soon(), until) as connection:
             started = time.monotonic()
             async with connection.pipeline():
-                await connection.execute(LIMIT)
+                await connection.execute(limit_of(function))
                 cursor = await connection.execute(*statement(function, params))
             result, server_seconds = result_in(await cursor.fetchone())
             self._round_trips.add(time.monotonic() - started - server_seconds)
@@ -224,6 +225,11 @@ class DirectDatabase:
         self._connecting.close()
         self._idle.close()
         self._idle_in_loop.close()
+
+
+def limit_of(function: str) -> str:
+    """Return the statement that sets the server's time limit for a call of this function."""
+    return LIMIT.format(LONG_CALLS.get(function, 0) * 1000 or STATEMENT_TIMEOUT_MILLISECONDS)
 
 
 def statement(function: str, params: dict[str, Json]) -> tuple[str, list[Any]]:

@@ -1,6 +1,7 @@
 """The adapter of the Database port that production uses: supabase-py's `rpc`, which calls Supabase's Data API."""
 
 import time
+from contextlib import closing
 
 import httpx
 from postgrest.exceptions import APIError
@@ -10,6 +11,7 @@ from webhook_service.db.deadline import Deadline, ShortestDuration
 from webhook_service.db.sqlstate import UNDEFINED_FUNCTION, error_for
 from webhook_service.errors import DatabaseError, Unavailable
 from webhook_service.events import Json
+from webhook_service.ports import LONG_CALLS
 
 TIMEOUT = httpx.Timeout(3.0, connect=2.0, pool=1.0)
 CONNECTIONS = 8
@@ -56,6 +58,7 @@ class SupabaseDatabase:
         timeout: httpx.Timeout = TIMEOUT,
         call_timeout: float = CALL_TIMEOUT_SECONDS,
     ) -> None:
+        self._address = url, service_role_key
         # HTTP/2 is off, because a broken connection would break all its calls. Redirects are off, as APIs need none.
         self._http = httpx.Client(
             timeout=timeout,
@@ -70,6 +73,10 @@ class SupabaseDatabase:
         self._round_trips = ShortestDuration()
 
     def call(self, function: str, **params: Json) -> Json:
+        if (seconds := LONG_CALLS.get(function)) is not None:
+            patient = httpx.Timeout(seconds, connect=TIMEOUT.connect)
+            with closing(SupabaseDatabase(*self._address, timeout=patient, call_timeout=seconds)) as database:
+                return database._deadline.run(database._call, function, params)
         return self._deadline.run(self._call, function, params)
 
     async def call_soon(self, function: str, **params: Json) -> Json:

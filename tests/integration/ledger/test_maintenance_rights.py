@@ -33,7 +33,7 @@ TABLES = (
     *("auth_sync_settings", "auth_sync_relays", "auth_sync_rate", "auth_sync_migrations", "auth_sync_functions"),
     *("auth_sync_sessions", "auth_sync_sign_in_attempts", "auth_sync_audit"),
     *("auth_sync_bulk_replays", "auth_sync_notices", "auth_sync_failing_loops", "auth_sync_comparison"),
-    "auth_sync_idempotency_keys",
+    *("auth_sync_idempotency_keys", "auth_sync_imports", "auth_sync_import_lines"),
 )
 VIEWS = ("auth_sync_monitor", "auth_sync_standings", "auth_sync_ambiguous", "recent_auth_sync_log")
 FUNCTIONS: dict[str, dict[str, Any]] = {
@@ -50,6 +50,15 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "auth_sync_release_key_v1": {"p_key": "k", "p_lease": "l"},
     "auth_sync_prune_keys_v1": {"p_limit": 1},
     "auth_sync_prune_audit_v1": {"p_before": "2026-01-01", "p_limit": 1, "p_dry_run": True},
+    "auth_sync_import_columns_v1": {},
+    "auth_sync_begin_import_v1": {"p_import": JANE, "p_who": "r", "p_deactivate_missing": False},
+    "auth_sync_add_import_lines_v1": {"p_import": JANE, "p_lines": []},
+    "auth_sync_import_plan_v1": {"p_import": JANE},
+    "auth_sync_discard_import_v1": {"p_import": JANE},
+    "auth_sync_import_v1": {
+        **{"p_import": JANE, "p_is_dry": True, "p_digest": None},
+        **{"p_skip_refused": False, "p_allow_mass": False, "p_limit": 1},
+    },
     "auth_sync_readiness_v1": {},
     "auth_sync_admins_v1": {"p_roles": ["hr"]},
     "auth_sync_metrics_v1": {},

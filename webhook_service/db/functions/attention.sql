@@ -74,6 +74,7 @@ declare
   linked bigint[];
   healed bigint;
 begin
+  perform public.auth_sync_prune_imports_v1();
   select array_agg(f.id) filter (where f.is_overtaken), array_agg(f.id) filter (where not f.is_overtaken)
     into overtaken, linked
     from (

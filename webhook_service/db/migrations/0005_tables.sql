@@ -391,3 +391,35 @@ comment on table public.auth_sync_idempotency_keys is
 comment on column public.auth_sync_idempotency_keys.request is 'the SHA-256 of the method, the path and the body';
 comment on column public.auth_sync_idempotency_keys.lease is 'the request that is under way, or that has made the answer';
 comment on column public.auth_sync_idempotency_keys.status is 'the HTTP status of the answer; null while the request is under way';
+
+-- The files with employees that admins import. They are not logged, because a file is only needed for half an hour: after a crash of the
+-- database, it is uploaded again.
+create unlogged table if not exists public.auth_sync_imports (
+  id uuid primary key,
+  who text not null,
+  deactivate_missing boolean not null,
+  plan jsonb,
+  begun_at timestamptz not null default now()
+);
+create index if not exists auth_sync_imports_begun_idx on public.auth_sync_imports (begun_at);
+alter table public.auth_sync_imports enable row level security;
+comment on table public.auth_sync_imports is 'webhook-service: files with employees that were uploaded in the last half an hour';
+comment on column public.auth_sync_imports.plan is 'the plan that the admin has seen: see auth_sync_import_v1';
+
+create unlogged table if not exists public.auth_sync_import_lines (
+  import_id uuid not null references public.auth_sync_imports (id) on delete cascade,
+  line integer not null,
+  data jsonb not null,
+  wrong jsonb,
+  wanted jsonb,
+  employee_id bigint,
+  kind text,
+  changes jsonb,
+  primary key (import_id, line)
+);
+alter table public.auth_sync_import_lines enable row level security;
+comment on table public.auth_sync_import_lines is
+  'webhook-service: the lines of these files; a negative line is an employee who is missing in the file';
+comment on column public.auth_sync_import_lines.data is 'the texts of the cells that are not empty, {column: text}';
+comment on column public.auth_sync_import_lines.wrong is 'the reason of the refusal that the reader of the file found';
+comment on column public.auth_sync_import_lines.wanted is 'the values of data in the types of employees';

@@ -9,6 +9,7 @@ temporary password replaces the first, which nobody has seen. A second bulk repl
 import json
 import logging
 import re
+from collections.abc import Callable
 from hashlib import sha256
 from uuid import uuid4
 
@@ -37,8 +38,14 @@ CLAIM = "webhook_service.idempotency_claim"
 """The key of the request's claim, {"p_key", "p_lease"}, in the WSGI environment."""
 
 
-def repeat_answers(views: Blueprint, database: Database) -> None:
-    """Claim the key of a request before its view, and keep the final answer.
+def fingerprint_of_json() -> str:
+    """Return the SHA-256 of the request's method, path and JSON body. Whitespace and the order of keys do not count."""
+    body = json.dumps(json_body(), sort_keys=True)
+    return sha256(f"{request.method} {request.path}\n{body}".encode()).hexdigest()
+
+
+def repeat_answers(views: Blueprint, database: Database, fingerprint: Callable[[], str] = fingerprint_of_json) -> None:
+    """Claim the key of a request before its view, and keep the final answer. `fingerprint` identifies the request.
 
     Must be called after `require_admin`, because only an admin may see an answer.
     """
@@ -80,12 +87,6 @@ def repeat_answers(views: Blueprint, database: Database) -> None:
 def is_key(text: str) -> bool:
     """Return whether a text may be a key."""
     return len(text) <= LONGEST_KEY and re.fullmatch(KEY_PATTERN, text) is not None
-
-
-def fingerprint() -> str:
-    """Return the SHA-256 of the request's method, path and JSON body. Whitespace and the order of keys do not count."""
-    body = json.dumps(json_body(), sort_keys=True)
-    return sha256(f"{request.method} {request.path}\n{body}".encode()).hexdigest()
 
 
 def is_final(response: Response) -> bool:

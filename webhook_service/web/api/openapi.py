@@ -139,6 +139,9 @@ def described(operation: Operation) -> Json:
         found["parameters"].append(dict(IDEMPOTENCY_KEY))
     if operation.query is not None:
         found["parameters"].append({"in": "query", "schema": operation.query})
+    if operation.csv_example:
+        file = {"schema": {"type": "string", "minLength": 1}, "example": operation.csv_example}
+        found["requestBody"] = {"required": True, "content": {"text/csv": file}}
     if operation.body is not None:
         request = content(operation.body, operation.request_example)
         found["requestBody"] = {"required": operation.needs_body} | request

@@ -6,9 +6,11 @@ from marshmallow import Schema
 
 from webhook_service.events import Json
 from webhook_service.web.api.idempotency import METHODS
-from webhook_service.web.api.reasons import BODY_REASONS, COMMON_REASONS, KEY_REASONS
+from webhook_service.web.api.reasons import BODY_REASONS, COMMON_REASONS, CSV_REASONS, KEY_REASONS
 
-OF_EMPLOYEES = tuple(f"/admin/api/{name}" for name in ("employees", "held", "problems", "provision", "reconcile"))
+OF_EMPLOYEES = tuple(
+    f"/admin/api/{name}" for name in ("employees", "held", "imports", "problems", "provision", "reconcile")
+)
 """The beginnings of the paths about employees. All others are about the ledger."""
 
 
@@ -16,7 +18,7 @@ OF_EMPLOYEES = tuple(f"/admin/api/{name}" for name in ("employees", "held", "pro
 class Operation:
     """A route. `reasons` are its errors, without the errors that any request can have (see `web.api.reasons`).
 
-    `has_password` says that caches must not keep its response.
+    `has_password` says that caches must not keep its response. With `csv_example`, the body is a CSV file.
     """
 
     method: str
@@ -30,6 +32,7 @@ class Operation:
     body: type[Schema] | None = None
     needs_body: bool = False
     has_password: bool = False
+    csv_example: str = ""
     request_example: Json = field(default_factory=dict)
     response_example: Json = field(default_factory=dict)
     reasons: tuple[str, ...] = ()
@@ -45,5 +48,6 @@ class Operation:
 
     @property
     def all_reasons(self) -> tuple[str, ...]:
-        body, key = BODY_REASONS if self.body else (), KEY_REASONS if self.accepts_key else ()
+        body = CSV_REASONS if self.csv_example else BODY_REASONS if self.body else ()
+        key = KEY_REASONS if self.accepts_key else ()
         return (*self.reasons, *body, *key, *COMMON_REASONS)

@@ -43,6 +43,10 @@ REASONS: Mapping[str, tuple[type[ServiceError] | HTTPStatus, str]] = {
     "too_deep": (BadPayload, "The body is nested too deeply."),
     "unstorable_text": (BadPayload, "A string in the body holds NUL or half of a surrogate pair."),
     "too_large": (PayloadTooLarge, "The body is larger than the limit."),
+    "bad_file": (BadPayload, "The body is not a CSV file with columns of `employees`; `detail` says why."),
+    "refused_lines": (NotPossible, "Some lines are refused, so nothing was imported: see them with `dry_run=true`."),
+    "mass_deactivation": (NotPossible, "The import would deactivate an unusual share of the employees with a login."),
+    "import_expired": (NotPossible, "The import took too long: send the file again."),
     "not_open": (NotPossible, "The action does not wait, or is being performed now, or calls to Auth are paused."),
     "needs_no_attention": (NotPossible, "The event is done, or is still retried."),
     "no_auth_admin": (NotPossible, "The Auth Admin API is not configured."),
@@ -103,6 +107,8 @@ BODY_REASONS = (
     "too_large",
     "invalid_query",
 )
+CSV_REASONS = ("unreadable", "too_large", "bad_file", "invalid_query")
+"""The reasons that only a request with a CSV file can get."""
 KEY_REASONS = ("key_reused", "request_under_way")
 """The reasons that only a request with an Idempotency-Key can get."""
 AUTH_REASONS = (

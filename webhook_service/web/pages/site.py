@@ -22,6 +22,7 @@ from webhook_service.web.pages import (
     comparison,
     credentials,
     edit,
+    employee_import,
     events,
     exports,
     held,
@@ -68,7 +69,7 @@ def register(app: Flask, wiring: Wiring) -> None:
     sign_in = session.blueprint(wiring)
     parts = (
         *(overview, events, replays, people, new_employee, edit, credentials),
-        *(held, audit, comparison, exports, setup, suggestions),
+        *(held, audit, comparison, exports, employee_import, setup, suggestions),
     )
     for views in (sign_in, *(part.blueprint(wiring) for part in parts)):
         if views is not sign_in:

@@ -1,0 +1,363 @@
+-- Imports employees from a file: the lines are stored first, then planned, and then applied in one transaction.
+-- ledger/employee_import.py calls these functions. auth_sync_import_v1 takes as long as the file needs (ports.LONG_CALLS).
+
+-- Returns the columns of employees, {name: whether an import may write it}. employee_id only chooses the employee.
+create or replace function public.auth_sync_import_columns_v1() returns jsonb
+language sql stable security definer set search_path = '' as $$
+  select jsonb_object_agg(a.attname, a.attname not in ('employee_id', 'auth_user_id', 'orphaned_at', 'orphaned_auth_user_id')
+                                     and a.attgenerated = '' and a.attidentity <> 'a')
+    from pg_catalog.pg_attribute a
+   where a.attrelid = 'public.employees'::regclass and a.attnum > 0 and not a.attisdropped
+$$;
+
+-- Begins an import, and deletes those that are older than half an hour. Always returns true.
+create or replace function public.auth_sync_begin_import_v1(p_import uuid, p_who text, p_deactivate_missing boolean) returns boolean
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' as $$
+#variable_conflict use_variable
+begin
+  perform public.auth_sync_prune_imports_v1();
+  insert into public.auth_sync_imports (id, who, deactivate_missing) values (p_import, p_who, p_deactivate_missing) on conflict do nothing;
+  return true;
+end $$;
+
+-- Deletes the imports that were begun more than half an hour ago. Waits for no lock.
+create or replace function public.auth_sync_prune_imports_v1() returns void
+language sql security definer set search_path = '' as $$
+  delete from public.auth_sync_imports where id = any (array(
+    select i.id from public.auth_sync_imports i where i.begun_at < now() - interval '30 minutes' for update skip locked))
+$$;
+
+-- Stores lines of the file: [{"line", "data": {column: text}, "wrong": null or {"reason", ...}}]. A retry stores them once. Returns the
+-- number of the lines.
+create or replace function public.auth_sync_add_import_lines_v1(p_import uuid, p_lines jsonb) returns integer
+language sql security definer set search_path = '' set lock_timeout = '1500ms' as $$
+  insert into public.auth_sync_import_lines (import_id, line, data, wrong)
+  select p_import, r.line, r.data, r.wrong from jsonb_to_recordset(p_lines) as r (line integer, data jsonb, wrong jsonb)
+  on conflict do nothing;
+  select jsonb_array_length(p_lines)
+$$;
+
+-- Returns the plan that the admin has seen last, or null if there is none any more.
+create or replace function public.auth_sync_import_plan_v1(p_import uuid) returns jsonb
+language sql stable security definer set search_path = '' as $$
+  select i.plan from public.auth_sync_imports i where i.id = p_import and i.begun_at > now() - interval '30 minutes'
+$$;
+
+-- Deletes an import. Always returns true.
+create or replace function public.auth_sync_discard_import_v1(p_import uuid) returns boolean
+language sql security definer set search_path = '' set lock_timeout = '1500ms' as $$
+  delete from public.auth_sync_imports i where i.id = p_import;
+  select true
+$$;
+
+-- Converts the cells to the types of employees. A line that has a value of another type is refused, with its column. Lines are only
+-- converted one by one if the conversion of all lines together fails.
+create or replace function public.auth_sync_read_import_v1(p_import uuid) returns void
+language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
+declare
+  cell record;
+begin
+  update public.auth_sync_import_lines l
+     set kind = case when l.wrong is not null then 'refused' end, changes = l.wrong, employee_id = null, wanted = null
+   where l.import_id = p_import;
+  begin
+    perform public.auth_sync_convert_import_v1(p_import);
+    return;
+  exception when others then
+    if sqlstate ~ '^(40|53|55P03)' then
+      raise;
+    end if;
+  end;
+  for cell in
+    select l.line, d.key, d.value from public.auth_sync_import_lines l cross join jsonb_each(l.data) as d
+     where l.import_id = p_import order by l.line, d.key
+  loop
+    begin
+      perform jsonb_populate_record(null::public.employees, jsonb_build_object(cell.key, cell.value));
+    exception when others then
+      update public.auth_sync_import_lines l
+         set kind = 'refused', wanted = '{}', changes = jsonb_build_object('reason', 'rejected', 'sqlstate', sqlstate, 'column', cell.key)
+       where l.import_id = p_import and l.line = cell.line and l.kind is null;
+    end;
+  end loop;
+  perform public.auth_sync_convert_import_v1(p_import);
+end $$;
+
+-- Sets the wanted values of the lines that have none. Raises an error if a value does not fit its column.
+create or replace function public.auth_sync_convert_import_v1(p_import uuid) returns void
+language sql security definer set search_path = '' as $$
+  update public.auth_sync_import_lines l
+     set wanted = (select coalesce(jsonb_object_agg(k.name, r.typed -> k.name), '{}')
+                     from (select to_jsonb(jsonb_populate_record(null::public.employees, l.data)) as typed offset 0) as r,
+                          jsonb_object_keys(l.data) as k (name))
+   where l.import_id = p_import and l.wanted is null
+$$;
+
+-- Finds the employee of each line, by employee_id, else by employee_number, else by the e-mail, and sets the kind of each line: new,
+-- changed, unchanged or refused. The changes of a new or changed line are {column: {"from", "to"}}. Those of a refused line are {"reason",
+-- ...}. The lines have no statistics, because they are new. So nested loops are only used for the searches in employees by an index.
+create or replace function public.auth_sync_match_import_v1(p_import uuid) returns void
+language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan
+set enable_seqscan = off set enable_nestloop = off set jit = off as $$
+#variable_conflict use_variable
+begin
+  with keyed as materialized (
+    select l.line, l.wanted, l.kind = 'refused' as is_refused, (l.wanted ->> 'employee_id')::bigint as id,
+           l.wanted ->> 'employee_number' as number, nullif(public.auth_sync_normal_v1(l.wanted ->> 'email'), '') as email
+      from public.auth_sync_import_lines l where l.import_id = p_import
+  ), matched as materialized (
+    select k.*, i.ids, n.ids as of_number, m.ids as of_email,
+           case when k.id is not null then i.ids[1] when cardinality(n.ids) > 0 then n.ids[1] else m.ids[1] end as employee_id
+      from keyed k
+     cross join lateral (
+       select array(select e.employee_id::bigint from public.employees e where e.employee_id = k.id offset 0) as ids) as i
+     cross join lateral (
+       select array(select f.id from (select e.employee_id::bigint as id from public.employees e
+                                       where e.employee_number::varchar::text = k.number limit 20) as f order by f.id) as ids) as n
+     cross join lateral (
+       select array(select f.id from (select e.employee_id::bigint as id from public.employees e
+                                       where lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default"
+                                             = k.email limit 20) as f order by f.id) as ids) as m
+  ), compared as materialized (
+    select m.*, e.present, public.auth_sync_normal_v1(e.present ->> 'email') is distinct from m.email and m.email is not null as has_new_email,
+           (select coalesce(jsonb_object_agg(w.key, jsonb_build_object('from', e.present -> w.key, 'to', w.value)), '{}')
+              from jsonb_each(m.wanted) as w
+             where w.key <> 'employee_id' and w.value is distinct from coalesce(e.present -> w.key, 'null')
+               and not (w.key = 'email' and public.auth_sync_normal_v1(e.present ->> 'email') is not distinct from m.email)
+               and not (w.key = 'is_active' and w.value = 'true' and coalesce(e.present -> w.key = 'null', false))) as changes
+      from matched m
+      left join lateral (select to_jsonb(f.*) as present from public.employees f where f.employee_id = m.employee_id offset 0) as e on true
+  ), numbered as (
+    select c.*,
+           case when c.employee_id is not null then coalesce(lag(c.line) over same_employee, lead(c.line) over same_employee) end as of_same,
+           case when c.number is not null then coalesce(lag(c.line) over same_number, lead(c.line) over same_number) end as number_line,
+           case when c.has_new_email then coalesce(lag(c.line) over same_email, lead(c.line) over same_email) end as email_line
+      from compared c
+    window same_employee as (partition by c.employee_id order by c.line),
+           same_number as (partition by c.number order by c.line),
+           same_email as (partition by c.email, c.has_new_email order by c.line)
+  ), judged as materialized (
+    select n.*, case
+      when n.id is null and n.number is null and n.email is null then '{"reason": "no_key"}'
+      when n.id is not null and n.employee_id is null then jsonb_build_object('reason', 'unknown_employee', 'other', n.id)
+      when n.number_line is not null then jsonb_build_object('reason', 'number_twice', 'line', n.number_line, 'column', 'employee_number')
+      when n.email_line is not null then jsonb_build_object('reason', 'email_twice', 'line', n.email_line, 'column', 'email')
+      when n.id is null and cardinality(n.of_number) > 1 then
+        jsonb_build_object('reason', 'ambiguous_number', 'others', to_jsonb(n.of_number), 'column', 'employee_number')
+      when n.id is null and n.of_number = '{}' and cardinality(n.of_email) > 1 then
+        jsonb_build_object('reason', 'ambiguous_email', 'others', to_jsonb(n.of_email), 'column', 'email')
+      when n.of_number <> '{}' and n.employee_id <> all (n.of_number) then
+        jsonb_build_object('reason', 'number_of_other', 'other', n.of_number[1], 'column', 'employee_number')
+      when n.of_email <> '{}' and n.employee_id <> all (n.of_email) then
+        jsonb_build_object('reason', 'email_of_other', 'other', n.of_email[1], 'column', 'email')
+      when n.of_same is not null then jsonb_build_object('reason', 'employee_twice', 'line', n.of_same)
+      when n.id is null and n.of_number = '{}' and n.number is not null and n.present ->> 'employee_number' is not null then
+        jsonb_build_object('reason', 'other_number', 'other', n.employee_id, 'column', 'employee_number')
+      when n.has_new_email and n.email !~ public.auth_sync_usable_v1() then '{"reason": "unusable_email", "column": "email"}'
+      end as reason
+      from numbered n
+  )
+  update public.auth_sync_import_lines l
+     set employee_id = j.employee_id,
+         kind = case when j.is_refused or j.reason is not null then 'refused' when j.employee_id is null then 'new'
+                     when j.changes = '{}' then 'unchanged' else 'changed' end,
+         changes = case when j.is_refused then l.changes else coalesce(j.reason, j.changes) end
+    from judged j
+   where l.import_id = p_import and l.line = j.line;
+end $$;
+
+-- Adds the active employees who are missing in the file, as negative lines of the kind "leaves".
+create or replace function public.auth_sync_add_leavers_v1(p_import uuid) returns void
+language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan
+set enable_nestloop = off set jit = off as $$
+#variable_conflict use_variable
+begin
+  insert into public.auth_sync_import_lines (import_id, line, data, wanted, employee_id, kind, changes)
+  select p_import, -row_number() over (order by e.employee_id), '{}', '{"is_active": false}', e.employee_id, 'leaves',
+         jsonb_build_object('is_active', jsonb_build_object('from', e.is_active, 'to', false))
+    from public.employees e
+   where e.is_active is not false
+     and not exists (select from public.auth_sync_import_lines l where l.import_id = p_import and l.employee_id = e.employee_id);
+end $$;
+
+-- Writes lines of one kind that have the same columns, and returns the refusals [{"at": the line, "reason", ...}]. If employees refuses one
+-- of the lines, the function halves the lines until the statement succeeds. This takes long for many refusals, because the triggers run in
+-- each statement. So after p_found refusals reach 200, the lines of a statement that fails are refused as not_checked. The statement runs under the search_path of the table's owner, so it
+-- names the schema of each function and operator.
+create or replace function public.auth_sync_write_import_lines_v1(p_import uuid, p_lines integer[], p_columns text[], p_is_new boolean, p_found integer)
+returns jsonb
+language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan as $$
+#variable_conflict use_variable
+declare
+  rows jsonb := (select jsonb_agg(l.wanted || jsonb_build_object('employee_id', l.employee_id) order by l.line)
+                   from unnest(p_lines) as p (line)
+                  cross join lateral (select a.* from public.auth_sync_import_lines a
+                                       where a.import_id = p_import and a.line = p.line offset 0) as l);
+  half integer := cardinality(p_lines) / 2;
+  first jsonb;
+  written bigint;
+  holder bigint;
+  state text;
+  violated text;
+  refused_column text;
+begin
+  perform set_config('search_path', public.auth_sync_owner_path_v1(), true);
+  if p_is_new then
+    execute format('with w as (insert into public.employees (%s) select %s'
+                   ' from pg_catalog.jsonb_populate_recordset(null::public.employees, $1) as w returning 1)'
+                   ' select pg_catalog.count(*) from w',
+                   (select string_agg(quote_ident(c.name), ', ') from unnest(p_columns) as c (name)),
+                   (select string_agg('w.' || quote_ident(c.name), ', ') from unnest(p_columns) as c (name))) into written using rows;
+  else
+    execute format(
+      'with w as (update public.employees e set (%s) = row(%s)'
+      '  from (select w.*::public.employees as wanted, found.place'
+      '          from pg_catalog.jsonb_populate_recordset(null::public.employees, $1) as w'
+      '         cross join lateral ('
+      '           select f.ctid as place from public.employees f where f.employee_id operator(pg_catalog.=) w.employee_id offset 0) as found'
+      '        offset 0) as n'
+      '  where e.ctid operator(pg_catalog.=) n.place returning %s as is_kept)'
+      ' select pg_catalog.count(*) filter (where w.is_kept) from w',
+      (select string_agg(quote_ident(c.name), ', ') from unnest(p_columns) as c (name)),
+      (select string_agg('(n.wanted).' || quote_ident(c.name), ', ') from unnest(p_columns) as c (name)),
+      case when 'is_active' = any (p_columns) then '(e.is_active operator(pg_catalog.=) (n.wanted).is_active)' else 'true' end)
+      into written using rows;
+  end if;
+  perform set_config('search_path', 'pg_catalog, pg_temp', true);
+  set constraints all immediate;
+  if written <> cardinality(p_lines) then
+    raise exception 'a trigger on employees prevented the write' using errcode = 'triggered_action_exception';
+  end if;
+  return '[]';
+exception when others or assert_failure then
+  if sqlstate ~ '^(40|53|55P03)' then
+    raise;
+  end if;
+  if half > 0 and p_found >= 200 then
+    return (select jsonb_agg(jsonb_build_object('at', l.line, 'reason', 'not_checked')) from unnest(p_lines) as l (line));
+  elsif half > 0 then
+    first := public.auth_sync_write_import_lines_v1(p_import, p_lines[:half], p_columns, p_is_new, p_found);
+    return first || public.auth_sync_write_import_lines_v1(
+      p_import, p_lines[half + 1:], p_columns, p_is_new, p_found + jsonb_array_length(first));
+  end if;
+  get stacked diagnostics state = returned_sqlstate, violated = constraint_name, refused_column = column_name;
+  refused_column := coalesce(nullif(refused_column, ''), public.auth_sync_refused_column_v1(violated, p_columns));
+  if state = '23505' and rows -> 0 ? 'email' and coalesce(refused_column, 'email') = 'email' then
+    select e.employee_id into holder from public.employees e
+     where lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default"
+           = public.auth_sync_normal_v1(rows -> 0 ->> 'email') and e.employee_id is distinct from (rows -> 0 ->> 'employee_id')::bigint limit 1;
+    if holder is not null then
+      return jsonb_build_array(jsonb_build_object('at', p_lines[1], 'reason', 'email_of_other', 'other', holder, 'column', 'email'));
+    end if;
+  end if;
+  return jsonb_build_array(jsonb_build_object(
+    'at', p_lines[1], 'reason', 'rejected', 'sqlstate', state, 'constraint', nullif(violated, ''), 'column', refused_column));
+end $$;
+
+-- Writes all lines of an import that are not refused, and returns the refusals. New employees come last, so that they can have an e-mail
+-- or a number that another employee had.
+create or replace function public.auth_sync_write_import_v1(p_import uuid) returns jsonb
+language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan as $$
+#variable_conflict use_variable
+declare
+  part record;
+  refusals jsonb := '[]';
+begin
+  for part in
+    select l.kind = 'new' as is_new, c.columns, array_agg(l.line order by abs(l.line)) as lines
+      from public.auth_sync_import_lines l
+     cross join lateral (select array_agg(k.name order by k.name) as columns from jsonb_object_keys(l.changes) as k (name)) as c
+     where l.import_id = p_import and l.kind in ('new', 'changed', 'leaves')
+     group by 1, 2 order by 1, 2
+  loop
+    refusals := refusals || public.auth_sync_write_import_lines_v1(
+      p_import, part.lines, part.columns, part.is_new, jsonb_array_length(refusals));
+  end loop;
+  return refusals;
+end $$;
+
+-- Plans an import, and applies it unless p_is_dry is true. Returns null if the import does not exist any more, and otherwise the plan:
+-- {"state": planned | applied | refused_lines | mass_deactivation | plan_changed, "digest": names this plan, "counts": {"new", "changed",
+-- "leaves", "unchanged", "refused"}, "logins": how many linked employees it deactivates, "is_mass", "deactivate_missing", "items": {kind:
+-- the first p_limit lines}}. Only the state "applied" has changed employees. p_digest is the digest of the plan that a person has
+-- approved, or null. To find out what employees refuses, a dry run writes everything and rolls it back.
+create or replace function public.auth_sync_import_v1(
+  p_import uuid, p_is_dry boolean, p_digest text, p_skip_refused boolean, p_allow_mass boolean, p_limit integer
+) returns jsonb
+language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan
+set lock_timeout = '5s' set statement_timeout = '10min' as $$
+#variable_conflict use_variable
+declare
+  begun public.auth_sync_imports;
+  result jsonb;
+  refusals jsonb;
+  refusal jsonb;
+  logins bigint;
+  is_mass boolean;
+  mark text;
+  state text := 'planned';
+begin
+  select i.* into begun from public.auth_sync_imports i where i.id = p_import and i.begun_at > now() - interval '30 minutes' for update;
+  if not found then
+    return null;
+  end if;
+  delete from public.auth_sync_import_lines l where l.import_id = p_import and l.line < 0;
+  perform public.auth_sync_read_import_v1(p_import);
+  perform public.auth_sync_match_import_v1(p_import);
+  if begun.deactivate_missing then
+    perform public.auth_sync_add_leavers_v1(p_import);
+  end if;
+  select count(*) into logins from public.auth_sync_import_lines l
+   where l.import_id = p_import and l.kind in ('changed', 'leaves') and l.changes #> '{is_active,to}' = 'false'
+     and exists (select from public.employees e where e.employee_id = l.employee_id and e.auth_user_id is not null offset 0);
+  is_mass := public.auth_sync_is_mass_v1(logins, 0);
+
+  begin
+    refusals := public.auth_sync_write_import_v1(p_import);
+    select md5(jsonb_build_array(count(*), sum(hashtextextended(
+             jsonb_build_array(l.line, l.kind, l.employee_id, l.wanted, l.changes)::text, 0)), refusals)::text) into mark
+      from public.auth_sync_import_lines l where l.import_id = p_import;
+    state := case
+      when p_is_dry then 'planned'
+      when mark <> p_digest then 'plan_changed'
+      when (not p_skip_refused or begun.deactivate_missing)
+           and (refusals <> '[]' or exists (
+                  select from public.auth_sync_import_lines l where l.import_id = p_import and l.kind = 'refused')) then 'refused_lines'
+      when is_mass and not p_allow_mass then 'mass_deactivation'
+      else 'applied' end;
+    if state <> 'applied' then
+      raise exception 'only a trial' using errcode = 'WSTRY';
+    end if;
+  exception when sqlstate 'WSTRY' then
+    null;
+  end;
+
+  for refusal in select r.reason from jsonb_array_elements(refusals) as r (reason) loop
+    update public.auth_sync_import_lines l set kind = 'refused', changes = refusal - 'at'
+     where l.import_id = p_import and l.line = (refusal ->> 'at')::integer;
+  end loop;
+  result := jsonb_build_object(
+    'state', state, 'digest', mark, 'logins', logins, 'is_mass', is_mass, 'deactivate_missing', begun.deactivate_missing,
+    'counts', '{"new": 0, "changed": 0, "leaves": 0, "unchanged": 0, "refused": 0}'::jsonb || (
+      select coalesce(jsonb_object_agg(c.kind, c.count), '{}')
+        from (select l.kind, count(*) from public.auth_sync_import_lines l where l.import_id = p_import group by l.kind) as c),
+    'items', (
+      select jsonb_object_agg(k.kind, (
+        select coalesce(jsonb_agg(jsonb_build_object(
+                 'line', case when l.line > 0 then l.line end, 'employee_id', l.employee_id,
+                 'name', nullif(concat_ws(' ', p.person ->> 'first_name', p.person ->> 'last_name'), ''), 'email', p.person ->> 'email',
+                 'changes', case when k.kind in ('changed', 'leaves') then l.changes end,
+                 'refused', case when k.kind = 'refused' then l.changes end) order by l.line > 0, abs(l.line)), '[]')
+          from (select a.* from public.auth_sync_import_lines a where a.import_id = p_import and a.kind = k.kind
+                 order by a.line > 0, abs(a.line) limit p_limit) as l
+          left join lateral (select to_jsonb(e.*) as row from public.employees e where e.employee_id = l.employee_id offset 0) as e on true
+         cross join lateral (select coalesce(e.row, '{}') || coalesce(l.wanted, '{}') as person) as p))
+        from unnest(array['new', 'changed', 'leaves', 'refused']) as k (kind)));
+  if state = 'applied' then
+    delete from public.auth_sync_imports i where i.id = p_import;
+  else
+    update public.auth_sync_imports i set plan = result where i.id = p_import;
+  end if;
+  return result;
+end $$;
