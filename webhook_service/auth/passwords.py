@@ -21,7 +21,8 @@ NO_PASSWORD = "scrypt:32768:8:1$nobody$" + "0" * 128  # noqa: S105 (no password 
 class CodeNeeded:
     """The password is right, and Auth needs a code of the account's second factor.
 
-    `sealed` is the proof of the password, encrypted with `key`. Keep the two apart: together they are a session in Auth.
+    `sealed` is the proof of the password, encrypted with `key`. Keep the two apart, because together they are a session
+    in Auth.
     """
 
     account: Account
@@ -48,7 +49,7 @@ class Passwords(Protocol):
         right any more.
         """
 
-    def give_up(self, sealed: str, key: str) -> None:
+    def abandon(self, sealed: str, key: str) -> None:
         """End the session in Auth of a CodeNeeded whose code is not checked any more. Errors are only logged."""
 
 
@@ -72,7 +73,7 @@ class LocalPasswords:
     def check_code(self, sealed: str, key: str, code: str) -> Account:
         raise refused("no_second_factor")
 
-    def give_up(self, sealed: str, key: str) -> None:
+    def abandon(self, sealed: str, key: str) -> None:
         """Do nothing, because no code is ever needed."""
 
 

@@ -67,7 +67,7 @@ class SupabasePasswords:
             sign_out(visitor, new_token)
         return call_auth(lambda: account_of(user))
 
-    def give_up(self, sealed: str, key: str) -> None:
+    def abandon(self, sealed: str, key: str) -> None:
         try:
             token, _ = opened_proof(sealed, key)
         except AuthRefused:

@@ -11,7 +11,7 @@ from tests.employees import Connection, hire
 from webhook_service.doctor import settings_checks
 from webhook_service.doctor.findings import Finding, Level
 from webhook_service.ports import Database
-from webhook_service.settings import PageSettings
+from webhook_service.settings import PageSettings, Role
 
 pytestmark = pytest.mark.every_employees_table
 
@@ -20,7 +20,7 @@ ADMIN = {"role": "sync_admin"}
 
 
 def admins(database: Database) -> Finding:
-    pages = PageSettings(roles=frozenset({"sync_admin", "hr"}))
+    pages = PageSettings(roles=frozenset({("sync_admin", Role.ADMIN), ("hr", Role.HR)}))
     return settings_checks.admins(pages, database, has_auth=True)
 
 

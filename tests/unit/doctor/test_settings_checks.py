@@ -4,9 +4,9 @@ import pytest
 
 from webhook_service.doctor import settings_checks
 from webhook_service.doctor.findings import Level
-from webhook_service.settings import NoticeSettings, PageSettings
+from webhook_service.settings import NoticeSettings, PageSettings, Role
 
-ROLES = PageSettings(roles=frozenset({"sync_admin"}))
+ROLES = PageSettings(roles=frozenset({("sync_admin", Role.ADMIN)}))
 
 
 def test_a_shared_key_is_a_note() -> None:

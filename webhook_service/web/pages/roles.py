@@ -1,4 +1,4 @@
-"""What each role may do in the dashboard, and what each endpoint of the dashboard needs.
+"""The permissions of each role in the dashboard, and the permission that each endpoint of the dashboard needs.
 
 A new endpoint needs an entry in ENDPOINTS. Without an entry, only the role `admin` may use it.
 """
@@ -13,7 +13,7 @@ from webhook_service.settings import Role
 
 
 class Permission(StrEnum):
-    """What an admin may do.
+    """A permission of an admin.
 
     READ shows the pages. EDIT changes employees and their logins. OPERATE repairs the sync, and decides about held
     bans. ADMINISTER is everything else.

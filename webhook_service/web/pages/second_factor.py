@@ -36,7 +36,7 @@ class Pending:
 
 def begin(wiring: Wiring, found: CodeNeeded, email: str, checked_after: str) -> None:
     """Remember the sign-in. See `sign_in.by_password` for `checked_after`. Raises NotAdmin."""
-    give_up(wiring)
+    abandon(wiring)
     pending = wiring.database.call(
         "auth_sync_wait_for_code_v1",
         p_who=email,
@@ -74,19 +74,19 @@ def finish(wiring: Wiring, waiting: Pending, code: str) -> str:
     except AuthRefused as error:
         if error.reason != SIGN_IN_REFUSED:
             raise
-        give_up(wiring)
+        abandon(wiring)
         raise NotAdmin(error.code or error.reason) from None
     is_admin = account.id == waiting.user and roles_of(wiring, account)
     begun = (
         wiring.database.call("auth_sync_sign_in_with_code_v1", p_id=waiting.id, p_seconds=SECONDS) if is_admin else None
     )
     if begun is None:
-        give_up(wiring)
+        abandon(wiring)
         raise NotAdmin("dismissed_or_new_password" if is_admin else "no_admin")
     return str(begun)
 
 
-def give_up(wiring: Wiring) -> None:
+def abandon(wiring: Wiring) -> None:
     """End the visitor's sign-in that waits for a code, and its session in Auth."""
     shown = in_cookie()
     session.pop(COOKIE, None)
@@ -100,7 +100,7 @@ def give_up(wiring: Wiring) -> None:
 def end_in_auth(passwords: Passwords | None, sealed: str, key: str) -> None:
     """End the session in Auth. During an outage of Auth it stays open, but its access token is deleted here."""
     if passwords is not None:
-        passwords.give_up(sealed, key)
+        passwords.abandon(sealed, key)
 
 
 def in_cookie() -> tuple[str, str] | None:

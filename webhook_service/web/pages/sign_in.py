@@ -67,7 +67,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
     def check_code() -> Response:
         waiting = second_factor.pending(wiring)
         if waiting is None:
-            second_factor.give_up(wiring)
+            second_factor.abandon(wiring)
             return refused(wiring, "no_pending_sign_in", sign_in_page(wiring, OVER), 401)
         if wait := attempts.seconds_to_wait(wiring, waiting.email):
             return refused(wiring, "too_many", code_page(too_many(wait)), 429, wait)
@@ -151,7 +151,7 @@ def begin_session(wiring: Wiring, admin: str, user: UUID | None, checked_after: 
     )
     if begun is None:
         raise NotAdmin("dismissed_or_new_password")
-    second_factor.give_up(wiring)
+    second_factor.abandon(wiring)
     begin(wiring, str(begun))
 
 
