@@ -13,13 +13,16 @@ from webhook_service.addresses import normal_address
 from webhook_service.auth.passwords import SIGN_IN_REFUSED, CodeNeeded, Passwords
 from webhook_service.errors import AuthRefused
 from webhook_service.web import Wiring
+from webhook_service.web.pages import interrupted
 from webhook_service.web.pages.session import NotAdmin, roles_of
 
 SECONDS = 300
 """The time in which the code must be entered."""
 KEPT_SECONDS = 3600
 """The time after which a sign-in without a code is deleted. Access tokens are valid for an hour by default."""
-COOKIE = "second_factor"
+ENDED = "session_not_found"
+"""Auth's code if the session of the check has ended, as after a right code."""
+COOKIE = interrupted.WAITING
 """The key of the cookie: {"id": of the sign-in, "key": of the encrypted access token}."""
 
 
@@ -74,7 +77,10 @@ def finish(wiring: Wiring, waiting: Pending, code: str) -> str:
     except AuthRefused as error:
         if error.reason != SIGN_IN_REFUSED:
             raise
-        abandon(wiring)
+        if error.code == ENDED:
+            session.pop(COOKIE)  # another request with a right code, such as a double click, may be about to succeed
+        else:
+            abandon(wiring)
         raise NotAdmin(error.code or error.reason) from None
     is_admin = account.id == waiting.user and roles_of(wiring, account)
     begun = (
