@@ -71,6 +71,7 @@ ENDPOINTS: dict[str, Permission] = {
     "replays.new": OPERATE,
     "replays.page": READ,
     "setup.page": READ,
+    "suggestions.people": READ,
 }
 """The permission that each endpoint behind the sign-in needs."""
 
