@@ -14,6 +14,7 @@ from uuid import UUID
 import psycopg
 from werkzeug.security import check_password_hash
 
+from tests.auth_factors import Challenges, Refusal, reported
 from tests.auth_stand_in import Auth
 from webhook_service.auth.stand_in import EmailExists
 from webhook_service.auth.stand_in_users import is_email
@@ -29,21 +30,12 @@ MAX_NANOSECONDS = 2**63
 """The limit of a Go duration, which is about 292 years."""
 
 
-class Refusal(Exception):
-    """An error response of Auth."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
-
-
 class AuthApi:
     """The API. If `honours_id` is False, it acts as an Auth that is too old to read a new user's id from the request.
 
-    `factors` are the factors of the user who signs in. `autoconfirm` is the setting `mailer_autoconfirm`.
-    `during_sign_in` is called between the check of the ban and the new session.
+    `factors` are the factors of the users who sign in, and `challenges` the open challenges of these factors.
+    `autoconfirm` is the setting `mailer_autoconfirm`. `during_sign_in` is called between the check of the ban
+    and the new session.
     """
 
     def __init__(
@@ -52,6 +44,7 @@ class AuthApi:
         *,
         honours_id: bool = True,
         factors: Sequence[Json] = (),
+        challenges: Challenges | None = None,
         autoconfirm: bool = False,
         during_sign_in: Callable[[], object] = lambda: None,
     ) -> None:
@@ -59,6 +52,7 @@ class AuthApi:
         self._connection = connection
         self._honours_id = honours_id
         self._factors = list(factors)
+        self._challenges = challenges or Challenges()
         self._autoconfirm = autoconfirm
         self._during_sign_in = during_sign_in
 
@@ -87,12 +81,34 @@ class AuthApi:
                 return {}
         raise Refusal(404, "", "404 page not found")
 
+    def answer_user(self, token: str, path: str, body: dict[str, Json]) -> Json:
+        """The JSON of a 200 response to a user with this access token. Raises Refusal as `answer` does."""
+        session, user = self._session_of(token)
+        match path.strip("/").split("/"):
+            case ["factors", factor, "challenge"]:
+                return self._challenges.begin(self._factors, factor)
+            case ["factors", factor, "verify"]:
+                self._challenges.verify(self._factors, factor, body)
+                with self._connection.transaction():
+                    self._connection.execute("update auth.sessions set aal = 'aal2' where id = %s", [session])
+                    self._connection.execute("delete from auth.sessions where user_id = %s and aal < 'aal2'", [user])
+                return self._tokens(user, session)
+        raise Refusal(404, "", "404 page not found")
+
     def sign_out(self, token: str) -> None:
         """Sign out the session of this access token."""
-        if not (session := re.fullmatch(TOKEN + "([-0-9a-f]{36})", token)):
+        session, _ = self._session_of(token)
+        self._connection.execute("delete from auth.sessions where id = %s", [session])
+
+    def _session_of(self, token: str) -> tuple[UUID, UUID]:
+        """The session and the user of an access token."""
+        if not (named := re.fullmatch(TOKEN + "([-0-9a-f]{36})", token)):
             raise Refusal(403, "bad_jwt", "invalid JWT: unable to parse or verify signature")
-        if self._connection.execute("delete from auth.sessions where id = %s", [session[1]]).rowcount != 1:
+        found = self._connection.execute("select id, user_id from auth.sessions where id = %s", [named[1]]).fetchone()
+        if found is None:
             raise Refusal(403, "session_not_found", "Session from session_id claim in JWT does not exist")
+        session, user = found
+        return session, user
 
     def _sign_in(self, body: dict[str, Json]) -> Json:
         """Sign in by password, with errors in the same order as Auth's."""
@@ -109,14 +125,17 @@ class AuthApi:
         self._auth.sign_in(user["id"])
         query = "select id from auth.sessions where user_id = %s order by created_at desc limit 1"
         [session] = self._connection.execute(query, [user["id"]]).fetchone() or [None]
-        reported = user_json(self._auth.users.row(user["id"]))
+        return self._tokens(user["id"], session)
+
+    def _tokens(self, user: UUID, session: object) -> Json:
+        shown = user_json(self._auth.users.row(user))
         return {
             "access_token": f"{TOKEN}{session}",
             "token_type": "bearer",
             "expires_in": 3600,
             "expires_at": int(datetime.now(UTC).timestamp()) + 3600,
             "refresh_token": f"{TOKEN}refresh",
-            "user": reported | ({"factors": self._factors} if self._factors else {}),
+            "user": shown | ({"factors": reported(self._factors)} if self._factors else {}),
         }
 
     def _find(self, user: str) -> dict[str, Any]:

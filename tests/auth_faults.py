@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from tests.auth_factors import Challenges
 from webhook_service.events import Json
 
 PAGE = "<html><body><h1>Oh no</h1>jane@example.com</body></html>"
@@ -94,7 +95,8 @@ class AuthServer:
         self.old_errors = old_errors
         """Whether errors have the form from before 2024, as when a proxy drops the header with the API version."""
         self.factors: list[Json] = []
-        """The factors of a user who signs in by password."""
+        """The factors of a user who signs in by password (auth_factors)."""
+        self.challenges = Challenges()
         self.autoconfirm = False
         """Whether sign-ups are confirmed at once."""
         self.during_sign_in: Callable[[], object] = lambda: None

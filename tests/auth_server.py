@@ -19,14 +19,15 @@ from typing import Any
 
 import psycopg
 
-from tests.auth_api import AuthApi, Refusal
+from tests.auth_api import AuthApi
+from tests.auth_factors import Refusal
 from tests.auth_faults import AuthServer, Call, Fault
 from webhook_service.events import Json
 
 PREFIX = "/auth/v1"
 VERSION_HEADER = "X-Supabase-Api-Version"
 NEW_ERRORS = "2024-01-01"
-BY_USERS = ("/token", "/logout", "/settings")
+BY_USERS = ("/token", "/logout", "/settings", "/factors/")
 """The paths that need no key except the gateway's."""
 STATEMENT_TIMEOUT = 10_000
 """The time in milliseconds after which Auth answers 504."""
@@ -73,7 +74,7 @@ class Handler(BaseHTTPRequestHandler):
         if fault is not None and not fault.committed:
             return self.misbehave(fault)
         try:
-            if call.path not in BY_USERS and self.headers.get("Authorization") != f"Bearer {double.key}":
+            if not call.path.startswith(BY_USERS) and self.headers.get("Authorization") != f"Bearer {double.key}":
                 raise Refusal(403, "bad_jwt", "invalid JWT: unable to parse or verify signature")
             if not is_json:
                 raise Refusal(400, "bad_json", "Could not parse request body as JSON")
@@ -98,12 +99,16 @@ class Handler(BaseHTTPRequestHandler):
                 self._connection,
                 honours_id=double.honours_id,
                 factors=double.factors,
+                challenges=double.challenges,
                 autoconfirm=double.autoconfirm,
                 during_sign_in=double.during_sign_in,
             )
             if (call.method, call.path) == ("POST", "/logout"):
                 api.sign_out(self.headers.get("Authorization", "").removeprefix("Bearer "))
                 answer = None
+            elif call.path.startswith("/factors/"):
+                token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+                answer = api.answer_user(token, call.path, body)
             else:
                 answer = api.answer(call.method, call.path, query, body)
         except psycopg.errors.QueryCanceled:

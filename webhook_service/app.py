@@ -14,7 +14,7 @@ from flask import Flask
 
 from webhook_service import config
 from webhook_service.auth.local import LocalAuthAdmin
-from webhook_service.auth.passwords import CheckPassword, check_locally
+from webhook_service.auth.passwords import LocalPasswords, Passwords
 from webhook_service.config import read_environment
 from webhook_service.db.direct import DirectDatabase
 from webhook_service.db.wakeup import Wakeup
@@ -88,13 +88,13 @@ def metrics_for(environ: Mapping[str, str]) -> Metrics:
     return Metrics(Path(environ[FOLDER]) if FOLDER in environ else None)
 
 
-def password_check_for(auth: DirectConnection | SupabaseConnection | None) -> CheckPassword | None:
-    """Return Auth's check of an admin's e-mail and password, or None if no Auth Admin API is configured."""
+def passwords_for(auth: DirectConnection | SupabaseConnection | None) -> Passwords | None:
+    """Return Auth's check of an admin's password and second factor, or None if no Auth Admin API is configured."""
     if isinstance(auth, SupabaseConnection):
-        from webhook_service.auth.supabase_passwords import check_with_supabase
+        from webhook_service.auth.supabase_passwords import SupabasePasswords
 
-        return partial(check_with_supabase, auth.url, auth.service_role_key)
-    return partial(check_locally, LocalAuthAdmin(auth.url)) if auth is not None else None
+        return SupabasePasswords(auth.url, auth.service_role_key)
+    return LocalPasswords(LocalAuthAdmin(auth.url)) if auth is not None else None
 
 
 def relay_for(
@@ -154,7 +154,7 @@ def create_app(
         accounts,
         now,
         metrics_for(read_environment()),
-        password_check_for(settings.auth),
+        passwords_for(settings.auth),
     )
 
     app = Flask("webhook_service", static_folder=None, static_url_path="/static", template_folder="web/templates")

@@ -26,6 +26,7 @@ from webhook_service.settings import (
     DirectConnection,
     NoticeSettings,
     PageSettings,
+    Role,
     ServerSettings,
     Settings,
     SupabaseConnection,
@@ -38,6 +39,7 @@ NAMES = (
     *("MASS_DEACTIVATION_LIMIT", "AUDIT_RETENTION_DAYS"),
     *("AUTH_ADMIN", "AUTH_RATE"),
     *("SECRET_KEY", "ADMIN_ROLES", "ADMIN_IDLE_MINUTES", "PUBLIC_URL", "INSTANCE_NAME"),
+    *("ADMIN_KEY_SIGN_IN", "ADMIN_REQUIRE_SECOND_FACTOR"),
     *("NOTIFY_URLS", "NOTIFY_BACKLOG_MINUTES", "NOTIFY_SILENCE_HOURS"),
     *("HOST", "PORT", "WEB_CONCURRENCY", "LOG_LEVEL", "LOG_FORMAT"),
 )
@@ -47,6 +49,7 @@ DEFAULT_HOST = "0.0.0.0"  # noqa: S104 (a container's own address)
 DEFAULT_PORT = 8000
 DEFAULT_WORKERS = 2
 SHORTEST_ADMIN_KEY = 16
+KEY_SIGN_IN = "ADMIN_KEY_SIGN_IN"
 SHORTEST_SECRET_KEY = 32
 LONGEST_INSTANCE_NAME = 60
 DEFAULT_AUDIT_RETENTION_DAYS = 730
@@ -76,7 +79,7 @@ def without_settings(environ: Mapping[str, str]) -> dict[str, str]:
 
 def load(environ: Mapping[str, str]) -> Settings:
     """Read all settings of the application. Raises BadSetting."""
-    return Settings(
+    settings = Settings(
         connection=connection(environ),
         webhook_secrets=webhook_secrets(environ),
         admin_api_key=admin_api_key(environ),
@@ -90,6 +93,9 @@ def load(environ: Mapping[str, str]) -> Settings:
         pages=pages(environ),
         notices=notices(environ),
     )
+    if settings.auth is None and not settings.pages.key_sign_in:
+        raise BadSetting(KEY_SIGN_IN, "is off, but the Auth Admin API is not configured, so nobody could sign in")
+    return settings
 
 
 def has_connection(environ: Mapping[str, str]) -> bool:
@@ -208,13 +214,35 @@ def pages(environ: Mapping[str, str]) -> PageSettings:
     secret_key = value_of(environ, "SECRET_KEY") or ""
     if 0 < len(secret_key) < SHORTEST_SECRET_KEY:
         raise BadSetting("SECRET_KEY", f"must have at least {SHORTEST_SECRET_KEY} characters")
+    roles = admin_roles(environ)
+    key_sign_in = switch(environ, KEY_SIGN_IN, default="on")
+    if not (roles or key_sign_in):
+        raise BadSetting(KEY_SIGN_IN, "is off, but ADMIN_ROLES is not set, so nobody could sign in")
     return PageSettings(
         secret_key=secret_key,
-        roles=frozenset(words(environ, "ADMIN_ROLES")),
+        roles=roles,
         idle_minutes=whole_number(environ, "ADMIN_IDLE_MINUTES", DEFAULT_IDLE_MINUTES),
         public_url=public_url(environ),
         instance_name=instance_name(environ),
+        key_sign_in=key_sign_in,
+        require_second_factor=switch(environ, "ADMIN_REQUIRE_SECOND_FACTOR", default="off"),
     )
+
+
+def admin_roles(environ: Mapping[str, str]) -> frozenset[tuple[str, Role]]:
+    """Return the pairs of ADMIN_ROLES, such as "hr_team=hr sync_admin".
+
+    A single word that is not one of the roles gives the role `admin`.
+    """
+    names = {role.value for role in Role}
+    pairs = set()
+    for word in words(environ, "ADMIN_ROLES"):
+        value, is_pair, name = word.partition("=")
+        role = name if is_pair else value if value in names else Role.ADMIN.value
+        if not value or role not in names:
+            raise BadSetting("ADMIN_ROLES", f"must be values or VALUE=ROLE pairs (roles: {', '.join(Role)})")
+        pairs.add((value, Role(role)))
+    return frozenset(pairs)
 
 
 def public_url(environ: Mapping[str, str]) -> str | None:

@@ -53,6 +53,10 @@ class TooManyAttempts(ServiceError):
         self.retry_after = retry_after
 
 
+class NotAllowed(ServiceError):
+    """The admin's role does not allow the request. The detail says which role is needed."""
+
+
 class InvalidQuery(ServiceError):
     """The parameters of an admin's request are invalid. `fields` is {name: [error text]}."""
 

@@ -186,8 +186,8 @@ class Work:
 class Account:
     """An auth user that the Auth Admin API returned.
 
-    `email` is in lower case, or None if the auth user has no e-mail. `role` comes from app_metadata, which only the
-    service role can write.
+    `email` is in lower case, or None if the auth user has no e-mail. `roles` are the values
+    of `role` in app_metadata, which only the service role can write.
     """
 
     id: UUID
@@ -196,7 +196,14 @@ class Account:
     banned_until: datetime | None = None
     deleted_at: datetime | None = None
     invited_at: datetime | None = None
-    role: str | None = None
+    roles: tuple[str, ...] = ()
+
+
+def roles_in(app_metadata: Mapping[str, Json]) -> tuple[str, ...]:
+    """Return the values of `role` in app_metadata, which is a text or a list of texts. Other values are ignored."""
+    found = app_metadata.get("role")
+    values = found if isinstance(found, list) else [found]
+    return tuple(value for value in values if isinstance(value, str))
 
 
 @dataclass(frozen=True, slots=True)

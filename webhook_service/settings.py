@@ -1,8 +1,10 @@
 """The settings of the application, which `config` reads."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import time
+from enum import StrEnum
 
 from webhook_service.inbound.signature import Secret
 from webhook_service.policy import Policy
@@ -34,20 +36,43 @@ def project_of(*connections: DirectConnection | SupabaseConnection | None) -> Su
     return next((each for each in connections if isinstance(each, SupabaseConnection)), None)
 
 
+class Role(StrEnum):
+    """A role of an admin of the dashboard. `web.pages.roles` says what each role may do."""
+
+    VIEWER = "viewer"
+    HR = "hr"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+
 @dataclass(frozen=True, slots=True)
 class PageSettings:
     """The settings of the dashboard.
 
-    An auth user may sign in if its `role` in app_metadata is in `roles`. If `roles` is empty, admins can sign in only
-    with the admin key. An admin who is idle for `idle_minutes` is signed out. `public_url` is the address of the
-    service for browsers and for links in messages. The titles of pages and messages have the `instance_name`.
+    `roles` has pairs of a value of `role` in app_metadata and the role that it gives. If `roles` is empty, admins can
+    sign in only with the admin key. `key_sign_in` says whether the admin key signs in. An account without a second
+    factor may not sign in if `require_second_factor` is set. An admin who is idle for `idle_minutes` is signed out.
+    `public_url` is the address of the service for browsers and for links in messages. The titles of pages and messages
+    have the `instance_name`.
     """
 
     secret_key: str = field(default="", repr=False)
-    roles: frozenset[str] = frozenset()
+    roles: frozenset[tuple[str, Role]] = frozenset()
     idle_minutes: int = DEFAULT_IDLE_MINUTES
     public_url: str | None = None
     instance_name: str = ""
+    key_sign_in: bool = True
+    require_second_factor: bool = False
+
+    def roles_of(self, values: Iterable[str]) -> frozenset[Role]:
+        """Return the roles that these values of app_metadata give."""
+        given = frozenset(values)
+        return frozenset(role for value, role in self.roles if value in given)
+
+    def values_by_role(self) -> dict[Role, list[str]]:
+        """Return the values of app_metadata that give each role, for roles with at least one value."""
+        found = {role: sorted(value for value, given in self.roles if given is role) for role in Role}
+        return {role: values for role, values in found.items() if values}
 
     def signing_key(self, admin_api_key: str) -> bytes:
         """Return the key that signs cookies and links: SECRET_KEY, or a key derived from the admin key.

@@ -32,7 +32,7 @@ from tests.integration.signing_in import TOKEN
 from tests.ports import free_port
 from webhook_service.demo.traffic import body_of
 from webhook_service.server import process as server_process
-from webhook_service.web.pages.session import ATTEMPTS
+from webhook_service.web.attempts import ATTEMPTS
 
 PROBE = head_of(target="GET /healthz HTTP/1.1")
 PAGE = head_of(target="GET /admin/login HTTP/1.1")

@@ -22,11 +22,11 @@ from tests.employees import Connection
 from tests.integration.capturing import auth_on
 from webhook_service.app import create_app
 from webhook_service.db.direct import DirectDatabase
-from webhook_service.settings import DirectConnection, PageSettings, Settings, SupabaseConnection
+from webhook_service.settings import DirectConnection, PageSettings, Role, Settings, SupabaseConnection
 
 EMAIL = "jane.admin@example.com"
 PASSWORD = "correct horse battery staple"
-PAGES = PageSettings(secret_key="s3cret" * 8, roles=frozenset({"sync_admin"}))
+PAGES = PageSettings(secret_key="s3cret" * 8, roles=frozenset({("sync_admin", Role.ADMIN)}))
 WEAK_HASH = generate_password_hash(PASSWORD, "pbkdf2:sha256:10")
 TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 
@@ -69,6 +69,10 @@ class Browser:
     def signs_in(self, **form: str) -> TestResponse:
         """Sign in with the admin key, or with the given form."""
         return self.sends("/admin/login", **(form or {"key": ADMIN_KEY, "name": "Kim"}))
+
+    def sends_code(self, code: str, **form: str) -> TestResponse:
+        """Send the code of a second factor."""
+        return self.sends("/admin/login/code", code=code, **form)
 
     def is_in(self, path: str = "/admin/audit", **options: Any) -> bool:
         response = self.get(path, **options)

@@ -22,7 +22,7 @@ from webhook_service import config
 from webhook_service.errors import BadSetting
 from webhook_service.inbound.signature import Secret
 from webhook_service.policy import EmailOwner
-from webhook_service.settings import DirectConnection, PageSettings, ServerSettings, Settings, SupabaseConnection
+from webhook_service.settings import DirectConnection, PageSettings, Role, ServerSettings, Settings, SupabaseConnection
 
 SETTINGS_PAGE = Path(__file__).parents[2] / "docs/settings.md"
 
@@ -77,6 +77,9 @@ BAD = {
                     "first_name=a=b", "first_name=a/b", "!first_name=a", "first_name=a;last_name=b", "none none", ","],
     "SECRET_KEY": ["short", "x" * 31],
     "RECONCILE_AT": ["2:30", "24:00", "02:60", "02:30:00", "on", "night", "02:30Z"],
+    "ADMIN_ROLES": ["team=boss", "=hr", "a=b=hr", "hr=", "viewer hr_team=HR"],
+    "ADMIN_KEY_SIGN_IN": ["no", "off"],
+    "ADMIN_REQUIRE_SECOND_FACTOR": ["yes"],
     "ADMIN_IDLE_MINUTES": ["0", "-5", "half an hour", "1.5"],
     "INSTANCE_NAME": ["two\nlines", "x" * 61],
     "PUBLIC_URL": ["sync.example.com", "ftp://x.example", "https://", "https://x.example/?a=b", "https://x y.example"],
@@ -185,9 +188,46 @@ def test_the_pages_have_their_settings() -> None:
     """The pages' settings are the signing key, the roles that may sign in, the idle time and the public URL."""
     texts = {"SECRET_KEY": "k" * 32, "ADMIN_ROLES": "owner, sync_admin", "ADMIN_IDLE_MINUTES": "5"}
     pages = config.load(DIRECT | texts | {"PUBLIC_URL": "https://sync.example.com/"}).pages
-    assert pages == PageSettings("k" * 32, frozenset({"owner", "sync_admin"}), 5, "https://sync.example.com")
+    roles = frozenset({("owner", Role.ADMIN), ("sync_admin", Role.ADMIN)})
+    assert pages == PageSettings("k" * 32, roles, 5, "https://sync.example.com")
     assert "kkk" not in repr(pages)
     assert pages.signing_key(ADMIN_KEY) == b"k" * 32
+
+
+@pytest.mark.parametrize(
+    ("text", "roles"),
+    [
+        ("", {}),
+        ("viewer hr,operator admin", {Role.VIEWER: ["viewer"], Role.HR: ["hr"], Role.OPERATOR: ["operator"],
+                                      Role.ADMIN: ["admin"]}),
+        ("hr_team=hr, supabase_admin=admin", {Role.HR: ["hr_team"], Role.ADMIN: ["supabase_admin"]}),
+        ("sync_admin HR", {Role.ADMIN: ["HR", "sync_admin"]}),
+        ("admin=viewer", {Role.VIEWER: ["admin"]}),
+        ("lead=hr lead=operator", {Role.HR: ["lead"], Role.OPERATOR: ["lead"]}),
+    ],
+    ids=["none", "names", "pairs", "other words", "another meaning", "both"],
+)  # fmt: skip
+def test_the_values_that_give_roles_are_chosen(text: str, roles: dict[Role, list[str]]) -> None:
+    """ADMIN_ROLES has VALUE=ROLE pairs. The name of a role means itself, and another single word means admin."""
+    assert config.load(DIRECT | {"ADMIN_ROLES": text}).pages.values_by_role() == roles
+
+
+@pytest.mark.parametrize(
+    ("more", "missing"), [({}, "ADMIN_ROLES"), ({"ADMIN_ROLES": "hr"}, "Auth Admin API")], ids=["no role", "no Auth"]
+)
+def test_somebody_must_be_able_to_sign_in(more: dict[str, str], missing: str) -> None:
+    """The admin key cannot be switched off if no account can sign in, and the error says what is missing."""
+    error = error_of(DIRECT | {"ADMIN_KEY_SIGN_IN": "off"} | more)
+    assert (error.detail.startswith("ADMIN_KEY_SIGN_IN "), missing in error.detail) == (True, True)
+
+
+def test_the_ways_to_sign_in_are_chosen() -> None:
+    """The admin key signs in and no second factor is required, unless the settings say otherwise."""
+    pages = config.load(SUPABASE).pages
+    assert (pages.key_sign_in, pages.require_second_factor) == (True, False)
+    texts = {"ADMIN_ROLES": "hr", "ADMIN_KEY_SIGN_IN": "off", "ADMIN_REQUIRE_SECOND_FACTOR": "on"}
+    pages = config.load(SUPABASE | texts).pages
+    assert (pages.key_sign_in, pages.require_second_factor) == (False, True)
 
 
 def test_without_a_secret_key_one_is_derived_from_the_admin_key() -> None:
@@ -232,6 +272,7 @@ def test_settings_do_not_show_their_secrets(environ: dict[str, str]) -> None:
         ("NAME_FIELDS", PASSWORD),
         ("MAX_BODY_BYTES", PASSWORD),
         ("SECRET_KEY", PASSWORD),
+        ("ADMIN_ROLES", f"{PASSWORD}={PASSWORD}"),
         ("ADMIN_IDLE_MINUTES", PASSWORD),
         ("PUBLIC_URL", PASSWORD),
     ],

@@ -14,7 +14,7 @@ from webhook_service.auth.stand_in import Auth, EmailExists
 from webhook_service.auth.stand_in_users import is_email
 from webhook_service.db.direct import CONNECTION_OPTIONS, STATEMENT_TIMEOUT_MILLISECONDS
 from webhook_service.errors import AuthEmailExists, AuthRefused, AuthUnavailable, AuthUserNotFound, BadSetting
-from webhook_service.events import Account
+from webhook_service.events import Account, roles_in
 
 BAN_DURATION = timedelta(hours=876_000)
 """The duration of this service's bans in Supabase Auth (`auth.supabase.BAN_DURATION`)."""
@@ -120,11 +120,10 @@ def email_exists() -> AuthEmailExists:
 def account_of(row: dict[str, Any]) -> Account:
     """Return the account for a row of auth.users, with times in UTC."""
     moments = {name: row[name] and row[name].astimezone(UTC) for name in ("banned_until", "deleted_at", "invited_at")}
-    role = (row["raw_app_meta_data"] or {}).get("role")
     return Account(
         id=row["id"],
         email=normal_address(row["email"] or "") or None,
         email_confirmed=row["email_confirmed_at"] is not None,
-        role=role if isinstance(role, str) else None,
+        roles=roles_in(row["raw_app_meta_data"] or {}),
         **moments,
     )

@@ -22,7 +22,7 @@ from webhook_service.errors import (
     ServiceError,
     Unavailable,
 )
-from webhook_service.events import Account
+from webhook_service.events import Account, roles_in
 
 T = TypeVar("T")
 
@@ -159,7 +159,6 @@ def require_same_user(account: Account, auth_user_id: UUID) -> Account:
 
 def account_of(user: User) -> Account:
     """Return the account for a user of supabase-py. Raises ValueError for impossible values."""
-    role = user.app_metadata.get("role")
     return Account(
         id=UUID(user.id),
         email=normal_address(user.email or "") or None,
@@ -167,7 +166,7 @@ def account_of(user: User) -> Account:
         banned_until=moment_of(user.banned_until),
         deleted_at=moment_of(user.deleted_at),
         invited_at=moment_of(user.invited_at),
-        role=role if isinstance(role, str) else None,
+        roles=roles_in(user.app_metadata),
     )
 
 

@@ -2,10 +2,10 @@
 
 import json
 
-from webhook_service.doctor.findings import Finding, note, ok
+from webhook_service.doctor.findings import Finding, note, ok, wrong
 from webhook_service.ledger.wording import counted
 from webhook_service.ports import Database
-from webhook_service.settings import NoticeSettings, PageSettings
+from webhook_service.settings import NoticeSettings, PageSettings, Role
 
 GIVE_ROLE = (
     """update auth.users set raw_app_meta_data = raw_app_meta_data || '{"role": "ROLE"}' where email = 'YOUR-E-MAIL'"""
@@ -13,24 +13,30 @@ GIVE_ROLE = (
 
 
 def admins(pages: PageSettings, database: Database | None, *, has_auth: bool) -> Finding:
-    """Check which auth users may sign in to the dashboard. The holders of the admin key always may.
+    """Check which auth users may sign in to the dashboard, by role.
 
     The users are not counted if `database` is None. `has_auth` says whether the Auth Admin API is configured.
     """
-    roles = sorted(pages.roles)
-    if not roles:
+    values = pages.values_by_role()
+    if not values:
         todo = "give admins a role (docs/admins.md), and set it"
         return note("admins", "they share the admin key: no role may sign in", todo, "ADMIN_ROLES=sync_admin")
-    named = f"the role {' or '.join(roles)}"
+    named = f"the role {' or '.join(sorted({value for value, _ in pages.roles}))}"
     if not has_auth:
         todo = "set SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY"
         return note("admins", f"{named} cannot sign in, because the Auth Admin API is not configured", todo)
-    count = database.call("auth_sync_admins_v1", p_roles=roles) if database is not None else None
-    if count == 0:
+    count = database.call("auth_sync_admins_v2", p_roles=values) if database is not None else None
+    if count is not None and count["all"] == 0:
         todo = "give an admin the role, in Supabase's SQL editor"
-        return note("admins", f"they share the admin key: no auth user has {named}", todo, giving(roles[0]))
-    number = "auth users" if count is None else counted(count, "auth user")
-    return ok("admins", f"{number} with {named} may sign in, and the holders of the admin key")
+        first = next(iter(values.get(Role.ADMIN) or sorted(value for value, _ in pages.roles)))
+        if not pages.key_sign_in:
+            return wrong("admins", f"nobody can sign in: no auth user has {named}", todo, giving(first))
+        return note("admins", f"they share the admin key: no auth user has {named}", todo, giving(first))
+    number = "auth users" if count is None else counted(count["all"], "auth user")
+    by_role = "" if count is None else f" ({', '.join(f'{role}: {count.get(role, 0):,}' for role in values)})"
+    second = ", with a second factor" if pages.require_second_factor else ""
+    key = ", and the holders of the admin key" if pages.key_sign_in else "; the admin key does not sign in"
+    return ok("admins", f"{number} with {named} may sign in{by_role}{second}{key}")
 
 
 def giving(role: str) -> str:

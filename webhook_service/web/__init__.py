@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from webhook_service.auth.passwords import CheckPassword
+from webhook_service.auth.passwords import Passwords
 from webhook_service.metrics.counters import Metrics
 from webhook_service.outbound.accounts import Accounts
 from webhook_service.ports import Database
@@ -16,7 +16,7 @@ from webhook_service.settings import Settings
 class Wiring:
     """The objects that the views use. `app` creates them.
 
-    `accounts` is None if no Auth Admin API is configured. `check_password` is None if admins cannot sign in with Auth.
+    `accounts` is None if no Auth Admin API is configured. `passwords` is None if admins cannot sign in with Auth.
     `now()` returns the current time in UTC.
     """
 
@@ -25,7 +25,7 @@ class Wiring:
     accounts: Accounts | None
     now: Callable[[], datetime]
     metrics: Metrics = field(default_factory=Metrics)
-    check_password: CheckPassword | None = None
+    passwords: Passwords | None = None
 
 
 class Answer(NamedTuple):

@@ -11,7 +11,7 @@ from tests.employees import Connection, hire
 from webhook_service.doctor import settings_checks
 from webhook_service.doctor.findings import Finding, Level
 from webhook_service.ports import Database
-from webhook_service.settings import PageSettings
+from webhook_service.settings import PageSettings, Role
 
 pytestmark = pytest.mark.every_employees_table
 
@@ -20,7 +20,7 @@ ADMIN = {"role": "sync_admin"}
 
 
 def admins(database: Database) -> Finding:
-    pages = PageSettings(roles=frozenset({"sync_admin", "hr"}))
+    pages = PageSettings(roles=frozenset({("sync_admin", Role.ADMIN), ("hr", Role.HR)}))
     return settings_checks.admins(pages, database, has_auth=True)
 
 
@@ -30,6 +30,22 @@ def test_admins_are_counted(database: Database, auth: Auth) -> None:
     auth.admin_create("joe@example.com", app_metadata={"role": "hr"})
     auth.admin_create("ann@example.com", app_metadata={"role": "clerk"})
     assert admins(database).says.startswith("2 auth users with the role hr or sync_admin may sign in")
+
+
+def test_admins_are_counted_by_role(database: Database, auth: Auth) -> None:
+    """The finding has the number of each role. A user with a list of roles counts once in all, and in each role."""
+    auth.admin_create(EMAIL, app_metadata=ADMIN)
+    auth.admin_create("joe@example.com", app_metadata={"role": ["hr", "sync_admin", "clerk"]})
+    auth.admin_create("ann@example.com", app_metadata={"role": "hr"})
+    assert admins(database).says.startswith("3 auth users")
+    assert "(hr: 2, admin: 2)" in admins(database).says
+
+
+def test_nobody_who_can_sign_in_is_wrong(database: Database) -> None:
+    """If the admin key does not sign in and no auth user has a role, nobody can sign in, which is wrong."""
+    pages = PageSettings(roles=frozenset({("sync_admin", Role.ADMIN)}), key_sign_in=False)
+    found = settings_checks.admins(pages, database, has_auth=True)
+    assert (found.level, "sync_admin" in found.command) == (Level.WRONG, True)
 
 
 def ban(auth: Auth, user: UUID) -> None:
@@ -42,7 +58,9 @@ def ban(auth: Auth, user: UUID) -> None:
         pytest.param(ban, id="banned"),
         pytest.param(Auth.soft_delete, id="deleted"),
         pytest.param(lambda auth, user: auth.users.update(user, email_confirmed_at=None), id="unconfirmed"),
-        pytest.param(lambda auth, user: auth.users.merge(user, "raw_app_meta_data", {"role": ["hr"]}), id="a-list"),
+        pytest.param(
+            lambda auth, user: auth.users.merge(user, "raw_app_meta_data", {"role": {"hr": 1}}), id="an-object"
+        ),
     ],
 )
 def test_a_user_who_cannot_sign_in_is_not_counted(

@@ -226,7 +226,7 @@ def test_doctor_examines(database: Database, person: Person) -> None:
 
 def test_admins_are_counted(database: Database) -> None:
     """Over either connection, doctor counts the admins of the given roles."""
-    assert database.call("auth_sync_admins_v1", p_roles=["no such role", "x"]) == 0
+    assert database.call("auth_sync_admins_v2", p_roles={"hr": ["no such role", "x"]}) == {"all": 0}
 
 
 def test_the_commands_over_the_data_api(supabase_lite: SupabaseLite, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from webhook_service.ports import Database
 STRANGERS = ("anon", "authenticated")
 TABLES = (
     *("auth_sync_settings", "auth_sync_relays", "auth_sync_rate", "auth_sync_migrations", "auth_sync_functions"),
-    *("auth_sync_sessions", "auth_sync_sign_in_attempts", "auth_sync_audit"),
+    *("auth_sync_sessions", "auth_sync_sign_in_attempts", "auth_sync_audit", "auth_sync_pending_sign_ins"),
     *("auth_sync_bulk_replays", "auth_sync_notices", "auth_sync_failing_loops", "auth_sync_comparison"),
     *("auth_sync_idempotency_keys", "auth_sync_imports", "auth_sync_import_lines"),
 )
@@ -60,7 +60,7 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
         **{"p_skip_refused": False, "p_allow_mass": False, "p_limit": 1},
     },
     "auth_sync_readiness_v1": {},
-    "auth_sync_admins_v1": {"p_roles": ["hr"]},
+    "auth_sync_admins_v2": {"p_roles": {"hr": ["hr"]}},
     "auth_sync_metrics_v1": {},
     "auth_sync_reached_v1": {"p_kind": "drift", "p_message": {}, "p_destination": "d"},
     "auth_sync_choose_v1": {
@@ -92,6 +92,16 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "auth_sync_snapshot_v1": {},
     "auth_sync_sign_in_v1": {"p_who": "w", "p_auth_user_id": None, "p_checked_after": None},
     "auth_sync_session_v1": {"p_session": JANE, "p_seconds": 1},
+    "auth_sync_wait_for_code_v1": {
+        "p_who": "w",
+        "p_auth_user_id": JANE,
+        "p_checked_after": "1:1:",
+        "p_sealed": "s",
+        "p_keep_seconds": 1,
+    },
+    "auth_sync_pending_sign_in_v1": {"p_id": JANE, "p_seconds": 1},
+    "auth_sync_drop_sign_in_v1": {"p_id": JANE},
+    "auth_sync_sign_in_with_code_v1": {"p_id": JANE, "p_seconds": 1},
     "auth_sync_sign_out_v1": {"p_session": JANE},
     "auth_sync_loop_failed_v1": {"p_relay": "r", "p_loop": "l", "p_reason": "r", "p_detail": "d", "p_seconds": 0},
     "auth_sync_loop_recovered_v1": {"p_relay": "r", "p_loop": "l"},

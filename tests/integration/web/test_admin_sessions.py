@@ -30,7 +30,7 @@ from tests.integration.signing_in import (
     pages_with_auth,
     recorded,
 )
-from webhook_service.settings import Settings
+from webhook_service.settings import Role, Settings
 
 REFRESH = {"X-Refresh": "1"}
 
@@ -69,9 +69,9 @@ def role_taken(url: str, connection: Connection) -> None:
         auth.set_app_metadata(JANE, {"role": None})
 
 
-def role_list(url: str, connection: Connection) -> None:
+def role_object(url: str, connection: Connection) -> None:
     with auth_on(url) as auth:
-        auth.set_app_metadata(JANE, {"role": ["sync_admin"]})
+        auth.set_app_metadata(JANE, {"role": {"sync_admin": True}})
 
 
 def soft_deleted(url: str, connection: Connection) -> None:
@@ -84,7 +84,7 @@ def deleted(url: str, connection: Connection) -> None:
         auth.hard_delete(JANE)
 
 
-LOSSES: list[Callable[[str, Connection], None]] = [dismissed, banned, role_taken, role_list, soft_deleted, deleted]
+LOSSES: list[Callable[[str, Connection], None]] = [dismissed, banned, role_taken, role_object, soft_deleted, deleted]
 
 
 @pytest.mark.parametrize("lose", LOSSES)
@@ -130,7 +130,7 @@ def test_a_changed_setting_ends_the_sessions_of_auth(settings: Settings, databas
         browser = signed_in(app, email=EMAIL, password=PASSWORD)
     for changed in (
         replace(local(settings), pages=replace(PAGES, roles=frozenset())),
-        replace(local(settings), pages=replace(PAGES, roles=frozenset({"admin"}))),
+        replace(local(settings), pages=replace(PAGES, roles=frozenset({("admin", Role.ADMIN)}))),
         replace(local(settings), auth=None),
     ):
         with pages(changed) as app:

@@ -13,7 +13,6 @@ from tests.employees import Connection, hire
 from tests.integration.captured import relay_all
 from tests.integration.capturing import auth_on
 from tests.integration.signing_in import Browser, local, pages, pages_with_auth
-from webhook_service.auth.passwords import CheckPassword
 from webhook_service.errors import AuthRefused
 from webhook_service.outbound.credentials import REQUESTS
 from webhook_service.ports import Database
@@ -45,10 +44,9 @@ def jane_of(connection: Connection, database: Database, database_url: str, *, co
 
 def signs_in(app: Flask, password: str) -> bool:
     wiring: Wiring = app.extensions["wiring"]
-    check: CheckPassword | None = wiring.check_password
-    assert check is not None
+    assert wiring.passwords is not None
     try:
-        return check(EMAIL, password) is not None
+        return wiring.passwords.check_password(EMAIL, password) is not None
     except AuthRefused:
         return False
 

@@ -2,8 +2,10 @@
 
 from flask import Flask
 
+from tests.auth_factors import factor, wrong_totp
 from tests.employees import Connection
-from tests.integration.signing_in import Browser
+from tests.integration.signing_in import EMAIL, PASSWORD, Browser, admin_in_auth, pages_with_auth
+from webhook_service.settings import Settings
 from webhook_service.web.attempts import ATTEMPTS, PER_SECONDS
 
 MOST_ROWS = 20_000
@@ -42,6 +44,21 @@ def test_many_addresses_at_a_throttled_account_add_no_rows(connection: Connectio
     before = rows(connection)
     assert all(attempt(connection, f"from:new-{n}", "to:a") > 0 for n in range(20))
     assert rows(connection) == before
+
+
+def test_throttled_codes_add_no_rows(settings: Settings, database_url: str, connection: Connection) -> None:
+    """A throttled visitor who sends one code after another adds no row, and does not call Auth."""
+    admin_in_auth(database_url)
+    with pages_with_auth(settings) as (app, auth):
+        auth.factors = [factor()]
+        browser = Browser(app)
+        browser.signs_in(email=EMAIL, password=PASSWORD)
+        for _ in range(ATTEMPTS - 1):
+            assert browser.sends_code(wrong_totp()).status_code == 401
+        before, calls = rows(connection), auth.count()
+        assert [browser.sends_code(f"{n:06}").status_code for n in range(20)] == [429] * 20
+        assert (rows(connection), auth.count()) == (before, calls)
+        assert connection.execute("select from auth_sync_pending_sign_ins").rowcount == 1
 
 
 def test_old_attempts_are_deleted_by_later_ones(connection: Connection) -> None:

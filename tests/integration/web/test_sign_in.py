@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from flask import Flask
 
+from tests.auth_factors import factor
 from tests.auth_faults import BROKEN, CUT, PAGE_500, PAGE_OK, UNEXPECTED, Fault, throttled
 from tests.auth_server import JWT_KEY, SECRET_KEY
 from tests.auth_traffic import JANE
@@ -26,15 +27,7 @@ from tests.integration.signing_in import (
 )
 from webhook_service.log import JsonFormatter
 from webhook_service.settings import Settings, SupabaseConnection
-from webhook_service.web.pages.session import SIGN_IN_FAILED
-
-MFA = {
-    "id": "0b1c2d3e-0000-4000-8000-000000000001",
-    "friendly_name": "phone",
-    "factor_type": "totp",
-    "created_at": "2026-01-01T00:00:00Z",
-    "updated_at": "2026-01-01T00:00:00Z",
-}
+from webhook_service.web.pages.sign_in import WRONG_KEY, WRONG_PASSWORD
 
 
 def by_password(password: str = PASSWORD, email: str = EMAIL) -> dict[str, str]:
@@ -70,7 +63,7 @@ def test_the_admin_key_signs_in(site: Flask, connection: Connection) -> None:
 
 
 def test_a_failed_sign_in_does_not_say_why(settings: Settings, database_url: str) -> None:
-    """A failed sign-in gets the same text and status for every cause, even if the user does not exist."""
+    """A failed sign-in gets one text and status for all causes, even if the user does not exist."""
     admin_in_auth(database_url)
     forms = [
         {"key": "wrong"},
@@ -88,7 +81,8 @@ def test_a_failed_sign_in_does_not_say_why(settings: Settings, database_url: str
             for number, form in enumerate(forms):
                 browser = Browser(app, f"198.51.100.{number}")
                 response = browser.signs_in(**form)
-                assert (response.status_code, SIGN_IN_FAILED in response.text) == (401, True), form
+                text = WRONG_PASSWORD if "email" in form else WRONG_KEY
+                assert (response.status_code, text in response.text) == (401, True), form
                 assert not browser.is_in()
 
 
@@ -127,7 +121,7 @@ def test_a_user_who_is_not_an_admin_is_refused(
         hire(connection, EMAIL, auth_user_id=JANE, is_active=False)
     browser = Browser(with_auth)
     response = browser.signs_in(**by_password())
-    assert (response.status_code, SIGN_IN_FAILED in response.text) == (401, True)
+    assert (response.status_code, WRONG_PASSWORD in response.text) == (401, True)
     assert not browser.is_in()
     assert recorded(connection) == []
 
@@ -140,13 +134,14 @@ def test_an_expired_ban_does_not_matter(with_auth: Flask, database_url: str, con
 
 
 def test_a_password_alone_is_refused_if_there_is_a_second_factor(settings: Settings, database_url: str) -> None:
-    """A user with a verified second factor cannot sign in by password. An unverified factor does not count."""
+    """A user with a verified second factor is not in after the password. An unverified factor does not count."""
     admin_in_auth(database_url)
     with pages_with_auth(settings) as (app, auth):
-        auth.factors = [MFA | {"status": "unverified"}, MFA | {"status": "verified"}]
-        assert Browser(app).signs_in(**by_password()).status_code == 401
-        auth.factors = [MFA | {"status": "unverified"}]
-        assert Browser(app).signs_in(**by_password()).status_code == 303
+        for factors, is_in in ([factor(), factor(status="unverified")], False), ([factor(status="unverified")], True):
+            auth.factors = factors
+            browser = Browser(app)
+            assert browser.signs_in(**by_password()).status_code == 303
+            assert browser.is_in() is is_in
 
 
 @pytest.mark.parametrize("fault", [Fault(403, "user_banned"), Fault(400, "email_not_confirmed"), Fault(422, "odd")])

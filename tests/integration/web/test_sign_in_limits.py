@@ -7,7 +7,7 @@ from flask import Flask
 from tests.employees import Connection
 from tests.integration.signing_in import EMAIL, PASSWORD, Browser, admin_in_auth, local, pages
 from webhook_service.settings import Settings
-from webhook_service.web.pages.session import ATTEMPTS
+from webhook_service.web.attempts import ATTEMPTS
 
 
 def attempts(browser: Browser, count: int = ATTEMPTS, **form: str) -> list[int]:

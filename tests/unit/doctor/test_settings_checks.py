@@ -1,12 +1,14 @@
 """Doctor's findings about the optional settings of the service."""
 
+from dataclasses import replace
+
 import pytest
 
 from webhook_service.doctor import settings_checks
 from webhook_service.doctor.findings import Level
-from webhook_service.settings import NoticeSettings, PageSettings
+from webhook_service.settings import NoticeSettings, PageSettings, Role
 
-ROLES = PageSettings(roles=frozenset({"sync_admin"}))
+ROLES = PageSettings(roles=frozenset({("sync_admin", Role.ADMIN)}))
 
 
 def test_a_shared_key_is_a_note() -> None:
@@ -25,6 +27,20 @@ def test_admins_are_not_counted_without_a_database() -> None:
     """Without a database, the finding names the role and no number."""
     found = settings_checks.admins(ROLES, None, has_auth=True)
     assert (found.level, found.says[:40]) == (Level.OK, "auth users with the role sync_admin may ")
+
+
+@pytest.mark.parametrize(
+    ("pages", "says"),
+    [
+        (ROLES, "and the holders of the admin key"),
+        (replace(ROLES, key_sign_in=False), "; the admin key does not sign in"),
+        (replace(ROLES, require_second_factor=True), "with a second factor"),
+    ],
+    ids=["defaults", "no key", "second factor"],
+)
+def test_the_ways_to_sign_in_are_named(pages: PageSettings, says: str) -> None:
+    """The finding says whether the admin key signs in, and whether a second factor is required."""
+    assert says in settings_checks.admins(pages, None, has_auth=True).says
 
 
 def test_the_role_is_quoted() -> None:

@@ -74,17 +74,30 @@ language sql stable security definer set search_path = '' as $$
      and public.auth_sync_dismissed_owner_v1(p_auth_user_id) is null
 $$;
 
--- Returns the number of auth users who may sign in as admins, because app_metadata has one of these roles. Returns null if they cannot be
+-- Returns the number of auth users who may sign in as admins: {"all": number, role: number, ...}. p_roles is {role: [values of `role` in
+-- app_metadata]}. A user's `role` is a value or a list of values, so a user may have several roles. Returns null if the users cannot be
 -- counted: this database has no auth.users, its owner hides it, or a count would take seconds.
-create or replace function public.auth_sync_admins_v1(p_roles jsonb) returns bigint
+create or replace function public.auth_sync_admins_v2(p_roles jsonb) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 #variable_conflict use_variable
 begin
   if public.auth_sync_size_v1('auth.users') < 250000 then
-    return (select count(*) from auth.users u
-             where jsonb_typeof(u.raw_app_meta_data -> 'role') = 'string' and p_roles ? (u.raw_app_meta_data ->> 'role')
-               and u.email_confirmed_at is not null and u.deleted_at is null and (u.banned_until is null or u.banned_until <= now())
-               and public.auth_sync_may_sign_in_v1(u.id));
+    return (
+      with granted as materialized (
+        select u.id, r.role
+          from auth.users u
+          join lateral (select v.key as role from jsonb_each(p_roles) as v (key, given)
+                         where exists (select from jsonb_array_elements(v.given) as g (value)
+                                        where u.raw_app_meta_data -> 'role' @> g.value)) as r on true
+         where jsonb_typeof(u.raw_app_meta_data -> 'role') in ('string', 'array')
+           and u.email_confirmed_at is not null and u.deleted_at is null and (u.banned_until is null or u.banned_until <= now())
+      ), admins as (
+        select a.id, a.role from granted a where public.auth_sync_may_sign_in_v1(a.id)
+      ), counted as (
+        select c.role, count(*) as number from admins c group by c.role
+      )
+      select jsonb_build_object('all', (select count(distinct d.id) from admins d))
+             || coalesce((select jsonb_object_agg(n.role, n.number) from counted n), '{}'));
   end if;
   return null;
 exception when insufficient_privilege then
@@ -132,11 +145,11 @@ begin
   return begun;
 end $$;
 
--- Returns the admin of a session: {"who", "auth_user_id": null for a sign-in with the admin key}. Returns null if the session has ended, is
+-- Returns the admin of a session: {"who", "auth_user_id": null for a sign-in with the admin key, "second_factor"}. Returns null if the session has ended, is
 -- older than p_seconds, or belongs to an auth user who may no longer sign in or whose password has changed since it was checked.
 create or replace function public.auth_sync_session_v1(p_session uuid, p_seconds integer) returns jsonb
 language sql stable security definer set search_path = '' as $$
-  select jsonb_build_object('who', s.who, 'auth_user_id', s.auth_user_id)
+  select jsonb_build_object('who', s.who, 'auth_user_id', s.auth_user_id, 'second_factor', s.second_factor)
     from public.auth_sync_sessions s
    where s.session = p_session and s.ended_at is null and s.signed_in_at > now() - make_interval(secs => p_seconds)
      and public.auth_sync_may_sign_in_v1(s.auth_user_id)

@@ -25,6 +25,7 @@ drop function if exists public.auth_sync_release_held_v1(text, bigint, integer);
 drop function if exists public.auth_sync_discard_held_v1(text, bigint);
 drop function if exists public.auth_sync_sign_in_v1(text, uuid);
 drop function if exists public.auth_sync_is_banned_v1(timestamptz);
+drop function if exists public.auth_sync_admins_v1(jsonb);
 
 -- Tables.
 do $$ begin

@@ -320,13 +320,32 @@ create table if not exists public.auth_sync_sessions (
   auth_user_id uuid,
   signed_in_at timestamptz not null default now(),
   ended_at timestamptz,
-  checked_after pg_snapshot
+  checked_after pg_snapshot,
+  second_factor boolean not null default false
 );
+alter table public.auth_sync_sessions add column if not exists second_factor boolean not null default false;
 alter table public.auth_sync_sessions enable row level security;
 comment on table public.auth_sync_sessions is
   'webhook-service: the sessions of admins; auth_user_id is null after a sign-in with the admin key';
 comment on column public.auth_sync_sessions.checked_after is
   'the snapshot before Auth checked the password; a session is not valid if the password has changed since';
+comment on column public.auth_sync_sessions.second_factor is 'whether Auth also checked a code of a second factor';
+
+-- The sign-ins whose password is right, and whose second factor is not checked yet.
+create table if not exists public.auth_sync_pending_sign_ins (
+  id uuid primary key default gen_random_uuid(),
+  who text not null,
+  auth_user_id uuid not null,
+  checked_after pg_snapshot not null,
+  sealed text not null,
+  began_at timestamptz not null default now()
+);
+create index if not exists auth_sync_pending_sign_ins_began_idx on public.auth_sync_pending_sign_ins (began_at);
+alter table public.auth_sync_pending_sign_ins enable row level security;
+comment on table public.auth_sync_pending_sign_ins is
+  'webhook-service: sign-ins of admins that wait for the code of a second factor, for minutes';
+comment on column public.auth_sync_pending_sign_ins.sealed is
+  'the access token of the check, encrypted with a key that only the cookie of the visitor has';
 
 -- The last change of the password of each auth user, for a day.
 create table if not exists public.auth_sync_password_changes (

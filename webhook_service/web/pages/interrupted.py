@@ -16,6 +16,9 @@ NOT_MADE = "You were signed out, so the change was not made. Check it, and send 
 KEY = "interrupted"
 """The key of the cookie: {"typed": the values, or {} if they are too long, "path": the path of the form's page}."""
 
+WAITING = "second_factor"
+"""The key of the cookie for a sign-in that waits for a code. It survives, because no session has begun yet."""
+
 MOST_CHARACTERS = 1500
 """The largest JSON of the typed values, because browsers refuse cookies of more than 4 KB."""
 
@@ -28,7 +31,10 @@ def keep(csrf: CSRFProtect) -> str | None:
     is_form = request.method == "POST"
     if session:
         typed = typed_now() if is_form and has_token(csrf) else {}
+        waiting = session.get(WAITING)
         session.clear()
+        if waiting is not None:
+            session[WAITING] = waiting
         if is_form:
             session[KEY] = {"typed": typed, "path": request.path}
             flash(ENDED, "warning")

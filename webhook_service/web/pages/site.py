@@ -30,8 +30,10 @@ from webhook_service.web.pages import (
     overview,
     people,
     replays,
+    roles,
     session,
     setup,
+    sign_in,
     suggestions,
 )
 
@@ -66,13 +68,13 @@ def register(app: Flask, wiring: Wiring) -> None:
     session.csrf.init_app(app)
 
     app.register_blueprint(assets.blueprint())
-    sign_in = session.blueprint(wiring)
+    sign_in_views = sign_in.blueprint(wiring)
     parts = (
         *(overview, events, replays, people, new_employee, edit, credentials),
         *(held, audit, comparison, exports, employee_import, setup, suggestions),
     )
-    for views in (sign_in, *(part.blueprint(wiring) for part in parts)):
-        if views is not sign_in:
+    for views in (sign_in_views, *(part.blueprint(wiring) for part in parts)):
+        if views is not sign_in_views:
             session.require_sign_in(views, wiring)
         explain_errors(views)
         app.register_blueprint(views)
@@ -99,6 +101,8 @@ def register(app: Flask, wiring: Wiring) -> None:
         "asset": assets.asset,
         "wording": wording,
         "now": wiring.now,
+        "may": roles.may,
+        "may_use": roles.may_use,
         "instance_name": settings.pages.instance_name,
         "version": version("webhook-service"),
     }
