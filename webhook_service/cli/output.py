@@ -87,8 +87,9 @@ def ask(question: str) -> None:
 
 
 def bar(length: int, label: str) -> Any:
-    """Return a progress bar of click on standard error. Its type is not public."""
-    return click.progressbar(length=length, label=label, show_pos=True, file=sys.stderr)
+    """Return a progress bar of click, whose type is not public."""
+    stream = sys.stderr if is_json() else None
+    return click.progressbar(length=length, label=label, show_pos=True, file=stream)
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -40,8 +40,14 @@ def admin_rules(app: Flask) -> Iterator[tuple[Rule, str]]:
 
 
 def path_of(app: Flask, rule: Rule) -> str:
-    values = {name: int(SAMPLES.get(name, "1")) if name.endswith("id") and name != "event_id" else "evt-1"
-              for name in rule.arguments}  # fmt: skip
+    values: dict[str, object] = {}
+    for name in rule.arguments:
+        if name == "event_id":
+            values[name] = "evt-1"
+        elif isinstance(rule._converters[name], UUIDConverter):
+            values[name] = uuid4()
+        else:
+            values[name] = int(SAMPLES.get(name, "1"))
     return app.url_map.bind("localhost").build(rule.endpoint, values)
 
 
