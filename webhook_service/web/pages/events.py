@@ -16,6 +16,7 @@ from webhook_service.outbound import client_changes
 from webhook_service.outbound.refusals import no_auth_admin
 from webhook_service.web import Wiring
 from webhook_service.web.pages.common import PAGE, attempt, audit_of, cursor, parse_filter
+from webhook_service.web.pages.visitor import after_form
 
 NOTHING: Json = {"events": [], "people": [], "next": None}
 """The result of a search whose filter has errors."""
@@ -68,7 +69,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
                 f"Replayed: {wording.label(outcome)}. {meaning.says}",
                 "warning" if meaning.kind == "failed" else "success",
             )
-        return redirect(url_for("events.event", event_id=event_id), 303)
+        return after_form(url_for("events.event", event_id=event_id))
 
     @views.post("/events/<event_id>/drop")
     def drop_change(event_id: str) -> Response:
@@ -79,7 +80,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
             flash("Nothing was dropped: the action does not wait for an admin any more.", "warning")
         else:
             flash("Dropped. The login stays as it is.", "success")
-        return redirect(url_for("events.event", event_id=event_id), 303)
+        return after_form(url_for("events.event", event_id=event_id))
 
     @views.post("/events/<event_id>/dismiss")
     def dismiss(event_id: str) -> Response:
@@ -96,7 +97,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
                 flash(f"Not dismissed: {error.detail}", "warning")
             else:
                 flash("Dismissed. It no longer needs attention. You can still replay it.", "success")
-        return redirect(url_for("events.event", event_id=event_id), 303)
+        return after_form(url_for("events.event", event_id=event_id))
 
     @views.get("/failing/<token>")
     def failing(token: str) -> Response:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from importlib.metadata import version
 
-from flask import Blueprint, Flask, redirect, render_template, request, url_for
+from flask import Blueprint, Flask, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wrappers import Response
@@ -25,6 +25,7 @@ from webhook_service.web.pages import (
     events,
     exports,
     held,
+    inbox,
     new_employee,
     overview,
     people,
@@ -67,7 +68,7 @@ def register(app: Flask, wiring: Wiring) -> None:
     app.register_blueprint(assets.blueprint())
     sign_in = session.blueprint(wiring)
     parts = (
-        *(overview, events, replays, people, new_employee, edit, credentials),
+        *(overview, inbox, events, replays, people, new_employee, edit, credentials),
         *(held, audit, comparison, exports, setup, suggestions),
     )
     for views in (sign_in, *(part.blueprint(wiring) for part in parts)):
@@ -97,6 +98,7 @@ def register(app: Flask, wiring: Wiring) -> None:
     app.jinja_env.globals |= {
         "asset": assets.asset,
         "wording": wording,
+        "inbox_count": inbox.menu_count(wiring),
         "now": wiring.now,
         "instance_name": settings.pages.instance_name,
         "version": version("webhook-service"),
@@ -123,6 +125,7 @@ def explain_errors(views: Blueprint) -> None:
 
 
 def error_page(status: HTTPStatus, detail: str) -> tuple[str, int]:
+    g.is_error = True
     return render_template("error.html", status=status, detail=detail), status
 
 
