@@ -5,8 +5,8 @@ import re
 CONSTRAINT = re.compile(r"constraint [\"«“„]([^\"»”“]{1,63})[\"»”“]")
 NOT_NULL = re.compile(r"column \"([^\"]{1,63})\" of relation .* violates not-null")
 
-NAMED = "The database rule \"{rule}\" rejected this change."
-MISSING = "The database requires a value in the column \"{column}\", so it rejected this change."
+NAMED = 'The database rule "{rule}" rejected this change.'
+MISSING = 'The database requires a value in the column "{column}", so it rejected this change.'
 UNNAMED = "A rule or a trigger of the employees table rejected this change."
 
 

@@ -55,7 +55,9 @@ def blueprint(wiring: Wiring) -> Blueprint:
             held={reason: held.held(database, MAX_HELD, reason) for reason in Reason} if has_held else {},
             note=inbox.note(compared, is_missing=is_missing, is_old=is_old),
             can_compare=is_missing or is_old,
-            silence=relay_silence(database.call("auth_sync_readiness_v1")["relay_last_run_seconds"]) if is_empty else None,
+            silence=relay_silence(database.call("auth_sync_readiness_v1")["relay_last_run_seconds"])
+            if is_empty
+            else None,
         )
 
     return views
@@ -108,7 +110,9 @@ def steps(item: Item, here: str) -> Iterator[Step]:
         if employee_id is not None:
             yield edit(facts, f"Edit {item.person}", here)
         if outcome != "ambiguous":
-            yield from (edit(other, f"Edit {inbox.name_of(other)}", here) for other in facts["others"] if other["employee_id"])
+            yield from (
+                edit(other, f"Edit {inbox.name_of(other)}", here) for other in facts["others"] if other["employee_id"]
+            )
 
 
 def is_about_values(item: Item) -> bool:
