@@ -8,7 +8,8 @@ from werkzeug.wrappers import Response
 
 from webhook_service.errors import NotPossible, ServiceError
 from webhook_service.events import Action, ActionOutcome, Json, Operation, Outcome, Status
-from webhook_service.ledger import attention, employees, queries, replay, wording
+from webhook_service.ledger import attention, employees, queries, replay, timeline, wording
+from webhook_service.ledger.rules import rejection
 from webhook_service.notifications.decide import Kind
 from webhook_service.notifications.links import read_link
 from webhook_service.notifications.text import PATHS
@@ -46,7 +47,16 @@ def blueprint(wiring: Wiring) -> Blueprint:
         user = found["auth_user_id"] if (found["status"], found["outcome"]) == ("FAILED", "ambiguous") else None
         candidates = employees.login_candidates(database, UUID(user)) if user is not None else None
         audit, others = audit_of(database, f"event:{event_id}"), attention.others(database, event_id)
-        return render_template("event.html", event=found, candidates=candidates, audit=audit, others=others)
+        says = list(timeline.sentences(found)) if found["direction"] != "maintenance" else []
+        return render_template(
+            "event.html",
+            event=found,
+            candidates=candidates,
+            audit=audit,
+            others=others,
+            says=says,
+            rejection=rejection,
+        )
 
     @views.post("/events/<event_id>/replay")
     def replay_event(event_id: str) -> Response:

@@ -14,7 +14,7 @@ from webhook_service.errors import (
     ServiceError,
 )
 from webhook_service.events import Json
-from webhook_service.ledger import comparison, employees, replay, wording
+from webhook_service.ledger import comparison, employees, replay, timeline, wording
 from webhook_service.ledger.queries import MAX_BIGINT
 from webhook_service.ledger.standing import standing
 from webhook_service.outbound import employee_changes, logins
@@ -22,8 +22,11 @@ from webhook_service.outbound.employee_changes import Switched
 from webhook_service.outbound.refusals import NO_AUTH_ADMIN
 from webhook_service.web import Wiring
 from webhook_service.web.api.employees import hire
-from webhook_service.web.pages.common import PAGE, attempt, audit_of, cursor, people_filter, wrong_fields
+from webhook_service.web.pages.common import PAGE, attempt, cursor, people_filter, wrong_fields
 from webhook_service.web.pages.visitor import after_form
+
+TIMELINE = 20
+"""The number of entries on a page of the timeline."""
 
 NOBODY: Json = {"employees": [], "next": None}
 """The result of a search with an unknown filter."""
@@ -57,8 +60,9 @@ def blueprint(wiring: Wiring) -> Blueprint:
         now = standing(
             shown["employee"], is_compared=is_compared, action=shown["action"], auth_failure=shown["auth_failure"]
         )
-        audit = audit_of(database, f"employee:{employee_id}")
-        return render_template("employee.html", **shown, audit=audit, standing=now, is_compared=is_compared)
+        before = request.args.get("before", "")
+        history = timeline.page(database, employee_id, before, limit=TIMELINE, now=wiring.now())
+        return render_template("employee.html", **shown, history=history, standing=now, is_compared=is_compared)
 
     @views.post("/<int:employee_id>/active")
     def switch(employee_id: int) -> Response:
