@@ -13,18 +13,23 @@ MOST_COUNTED = 100
 """The menu counts up to this number."""
 
 SENTENCES = {
-    "held_mass_deactivation": "{person} was deactivated together with an unusual share of the employees. The login still works until you decide.",
-    "held_shared_email": "{person} was deactivated, but another employee may own the login {login}. It still works until you decide.",
+    "held_mass_deactivation": "{person} was deactivated together with an unusual share of the employees."
+    " The login still works until you decide.",
+    "held_shared_email": "{person} was deactivated, but another employee may own the login {login}."
+    " It still works until you decide.",
     "still_in": "{person} was deactivated, but the login still works, and nothing is under way to disable it.",
     "client.update_auth_email": "A user changed the e-mail of {person} to {wanted} without proof. Is it right?",
     "client.link": "A user gave the login {login} to {person} without proof. Is it right?",
-    "failed.disable_auth_user": "The login of {person}, who does not work here, could not be disabled and still works: {reason}.",
+    "failed.disable_auth_user": "The login of {person}, who does not work here, could not be disabled"
+    " and still works: {reason}.",
     "failed.enable_auth_user": "The login of {person} could not be enabled: {reason}.",
     "failed.update_auth_email": "The login of {person} could not get the e-mail {wanted}: {reason}.",
     "failed.create_auth_user": "A login for {person} could not be created: {reason}.",
-    "waits.disable_auth_user": "{person} does not work here, but the login still works, because {reason}. It is retried.",
+    "waits.disable_auth_user": "{person} does not work here, but the login still works, because {reason}."
+    " It is retried.",
     "waits.enable_auth_user": "The login of {person} is still disabled, because {reason}. It is retried.",
-    "waits.update_auth_email": "The login of {person} does not have the e-mail {wanted} yet, because {reason}. It is retried.",
+    "waits.update_auth_email": "The login of {person} does not have the e-mail {wanted} yet, because {reason}."
+    " It is retried.",
     "waits.create_auth_user": "The login of {person} is not created yet, because {reason}. It is retried.",
     "event.ambiguous": "Several employees match the login {login}: {others}. Choose the one who owns it.",
     "event.ambiguous.none": "Several employees matched the login {login}. Try again.",
@@ -35,11 +40,12 @@ SENTENCES = {
     "event.employee_rejected": "The login of {person} could not be linked or copied. {rule}",
     "event.unreadable": "A change of the login of {person} cannot be read, so it is missing here.",
     "event.not_applied": "A change of the login of {person} could not be saved, and is no longer retried.",
-    "same_number": "{person} and {others} have the same employee number, {number}. The number decides who gets a login.",
+    "same_number": "{person} and {others} have the same employee number, {number}."
+    " The number decides who gets a login.",
     "orphaned": "The login of {person}, who works here, was deleted.",
     "email_mismatch": "{person} has the e-mail {email}, but the login has {login}.",
     "unusable_email": "{person} cannot get a login, because “{email}” is not an e-mail address.",
-}  # fmt: skip
+}
 """The sentences, whole, with named values."""
 
 REASONS = {
@@ -84,11 +90,6 @@ class Item:
     says: str
     person: str
     facts: Mapping[str, Any]
-
-    @property
-    def is_about_login(self) -> bool:
-        """Whether an open change of a login keeps a person in who does not work here."""
-        return self.cause in URGENT or self.facts["operation"] == "disable_auth_user"
 
 
 @dataclass(frozen=True, slots=True)

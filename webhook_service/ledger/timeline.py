@@ -43,7 +43,10 @@ class Page:
 
 
 def page(database: Database, employee_id: int, cursor: str, *, limit: int, now: datetime) -> Page:
-    """Return the entries of an employee after a cursor. An invalid cursor is the start. Raises Unavailable, DatabaseError."""
+    """Return the entries of an employee after a cursor. An invalid cursor is the start.
+
+    Raises Unavailable, DatabaseError.
+    """
     match = CURSOR.fullmatch(cursor)
     before = {"at": int(match[1]), "source": match[2], "id": int(match[3])} if match else None
     found = database.call("auth_sync_timeline_v1", p_employee_id=employee_id, p_before=before, p_limit=limit)
@@ -68,11 +71,11 @@ def entry(row: Mapping[str, Any], now: datetime) -> Entry:
     if row["source"] == "attempt":
         failed = words.NOT_APPLIED_AT_FIRST.format(reason=reason(row))
         return Entry(row["at"], (full(failed), *tried(row["times"])), "same", row["event_id"], technical)
-    kind = "failed" if row["status"] == "FAILED" else "waiting" if row["status"] == "PENDING" else None
+    state = {"FAILED": "failed", "PENDING": "waiting"}.get(row["status"])
     return Entry(
         row["at"],
         tuple(sentences(row)),
-        kind or meaning(row["direction"], row["outcome"]).kind,
+        state or meaning(row["direction"], row["outcome"]).kind,
         row["event_id"],
         technical,
     )

@@ -1,4 +1,4 @@
-"""The timeline of an employee has events, attempts, actions and acts of admins in one list, newest first, as sentences."""
+"""The timeline of an employee has events, attempts, actions and acts of admins in one list, as sentences."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -36,7 +37,7 @@ def arrives(database: Database, email: str, login: UUID = LOGIN, at: int = 1, **
     return str(result.outcome)
 
 
-def know(connection: Connection, login: UUID, email: str, **columns: object) -> None:
+def know(connection: Connection, login: UUID, email: str, **columns: Any) -> None:
     """Let the service know a login."""
     connection.execute(
         "insert into auth_user_state (auth_user_id, version, email, email_confirmed, banned_until)"
@@ -45,7 +46,7 @@ def know(connection: Connection, login: UUID, email: str, **columns: object) -> 
     )
 
 
-def linked(connection: Connection, name: str, login: UUID = LOGIN, **columns: object) -> int:
+def linked(connection: Connection, name: str, login: UUID = LOGIN, **columns: Any) -> int:
     """An employee and a login that the service knows, linked without any event."""
     email = f"{name.lower()}@example.com"
     know(connection, login, str(columns.pop("login_email", email)))
@@ -53,7 +54,7 @@ def linked(connection: Connection, name: str, login: UUID = LOGIN, **columns: ob
         return hire(connection, email, **{"first_name": name, "auth_user_id": login} | columns)
 
 
-def enter(connection: Connection, operation: str, employee_id: int, login: UUID = LOGIN, **columns: object) -> str:
+def enter(connection: Connection, operation: str, employee_id: int, login: UUID = LOGIN, **columns: Any) -> str:
     """Enter an action that is no longer retried, or as `columns` say, and return its id."""
     values = {
         "event_id": f"{login}:{operation}",
@@ -211,8 +212,9 @@ def test_an_unclear_owner_is_a_row(browser: Browser, connection: Connection) -> 
     """A ban that is held because another employee may own the login has a row, until it is dropped."""
     ann = linked(connection, "Ann", is_active=False)
     connection.execute(
-        "select auth_sync_hold_unclear_v1(jsonb_build_array(jsonb_build_object('auth_user_id', %s::text, 'employee_id', %s::bigint)))",
-        [str(LOGIN), ann],
+        "select auth_sync_hold_unclear_v1(jsonb_agg(b))"
+        " from (select %s::uuid as auth_user_id, %s::bigint as employee_id) as b",
+        [LOGIN, ann],
     )
     assert "another employee may own the login ann@example.com" in only_row(browser).text
     assert "The bans" not in browser.get("/admin/inbox").text
@@ -228,7 +230,7 @@ def test_an_unclear_owner_is_a_row(browser: Browser, connection: Connection) -> 
     ],
 )
 def test_an_action_that_is_not_retried_is_a_row(
-    browser: Browser, connection: Connection, operation: str, columns: dict[str, object], sentence: str
+    browser: Browser, connection: Connection, operation: str, columns: dict[str, Any], sentence: str
 ) -> None:
     """An action that is no longer retried is a row with its reason, until Auth has its result."""
     ann = linked(connection, "Ann", **columns)
@@ -264,7 +266,12 @@ def test_an_action_waits_because_auth_does_not_answer(
 ) -> None:
     """A pending action is a row only while Auth does not answer; a newer one of the person replaces it."""
     ann = linked(connection, "Ann", is_active=False)
-    waiting = {"status": "PENDING", "outcome": None, "error_message": None, "next_attempt_at": datetime.now(UTC)}
+    waiting: dict[str, Any] = {
+        "status": "PENDING",
+        "outcome": None,
+        "error_message": None,
+        "next_attempt_at": datetime.now(UTC),
+    }
     enter(connection, "disable_auth_user", ann, **waiting)
     assert rows(browser) == []
     database.call("auth_sync_note_auth_v1", p_error="auth_unreachable")
@@ -369,7 +376,8 @@ def test_a_large_company_is_read_from_the_comparison_of_the_relay(
     """With more than 10,000 employees, the rows are those that a relay found, and whose cause still holds."""
     with nothing_linked(connection):
         connection.execute(
-            "insert into employees (email, first_name) select n || '@example.com', 'Ann' from generate_series(1, 10001) as n"
+            "insert into employees (email, first_name)"
+            " select n || '@example.com', 'Ann' from generate_series(1, 10001) as n"
         )
         connection.execute("update employees set employee_number = 'E1' where employee_id in (4, 7)")
         connection.execute("update employees set is_active = false, auth_user_id = %s where employee_id = 9", [LOGIN])

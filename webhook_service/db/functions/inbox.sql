@@ -55,12 +55,14 @@ end $$;
 
 -- Returns the ledger rows with one of these operations and outcomes ('' if pending) that are not done and not dismissed, below p_below,
 -- newest first, at most p_limit of each kind. p_is_retried says whether they are retried; null allows both. Of several rows of one auth user
--- that ask for the same, only the newest is returned.
+-- that ask for the same, only the newest is returned. The outcome implies the status. A condition on the status would let the planner read
+-- all open rows by another index.
 create or replace function public.auth_sync_inbox_ledger_v1(
   p_operations text[], p_outcomes text[], p_is_retried boolean, p_below bigint, p_limit integer
 ) returns setof public.integration_sync_log
 language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off
-set enable_hashjoin = off set enable_mergejoin = off set enable_bitmapscan = off set enable_incremental_sort = off set jit = off as $$
+set enable_hashjoin = off set enable_mergejoin = off set enable_bitmapscan = off set enable_sort = off set enable_incremental_sort = off
+set jit = off as $$
 #variable_conflict use_variable
 declare
   kind record;
@@ -70,7 +72,7 @@ begin
     select l.* from public.integration_sync_log l
      where (l.operation, coalesce(l.outcome, ''), l.id) > (kind.operation, kind.outcome, 0)
        and (l.operation, coalesce(l.outcome, ''), l.id) < (kind.operation, kind.outcome, coalesce(p_below, 9223372036854775807))
-       and l.status in ('PENDING', 'FAILED') and l.dismissed_at is null
+       and l.dismissed_at is null
        and (p_is_retried is null or (l.next_attempt_at is not null) = p_is_retried)
        and not (l.status = 'PENDING' and l.changes ? 'sessions_end_again_at')
        and not exists (
@@ -220,12 +222,15 @@ end $$;
 
 -- Returns whether pending actions may be rows of the inbox: Auth does not answer, or an action has waited for long.
 create or replace function public.auth_sync_actions_wait_v1() returns boolean
-language sql stable security definer set search_path = '' set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
+language sql stable security definer set search_path = '' set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off
+set jit = off as $$
   select exists (select from public.auth_sync_rate r where r.failing_since is not null)
-      or exists (select from public.integration_sync_log l
-                  where l.status <> 'SUCCESS' and l.direction = 'outbound' and l.priority = 0 and l.next_attempt_at < now() - interval '10 minutes')
-      or exists (select from public.integration_sync_log l
-                  where l.status <> 'SUCCESS' and l.direction = 'outbound' and l.priority = 1 and l.next_attempt_at < now() - interval '1 day')
+      or coalesce((select l.next_attempt_at from public.integration_sync_log l
+                    where l.status <> 'SUCCESS' and l.direction = 'outbound' and l.next_attempt_at is not null and l.priority = 0
+                    order by l.priority, l.next_attempt_at, l.id limit 1) < now() - interval '10 minutes', false)
+      or coalesce((select l.next_attempt_at from public.integration_sync_log l
+                    where l.status <> 'SUCCESS' and l.direction = 'outbound' and l.next_attempt_at is not null and l.priority = 1
+                    order by l.priority, l.next_attempt_at, l.id limit 1) < now() - interval '1 day', false)
 $$;
 
 -- Returns whether a pending action waits although it is due: Auth does not answer, or it has waited for ten minutes (in bulk: for a day).

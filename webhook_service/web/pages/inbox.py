@@ -21,7 +21,7 @@ MAX_HELD = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Offer:
     """A link to a page, or a button that posts `fields`. `question` is asked before the form is sent."""
 
     label: str
@@ -48,7 +48,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
         here = url_for("inbox.page", after=request.args.get("after") if after is not None else None)
         return render_template(
             "inbox.html",
-            rows=[(item, list(steps(item, here))) for item in found.items],
+            rows=[(item, list(offers(item, here))) for item in found.items],
             next=f"{found.next[0]}.{found.next[1]}" if found.next is not None else None,
             is_first=after is None,
             here=here,
@@ -87,7 +87,7 @@ def menu_count(wiring: Wiring) -> Callable[[], str]:
     return counted
 
 
-def steps(item: Item, here: str) -> Iterator[Step]:
+def offers(item: Item, here: str) -> Iterator[Offer]:
     """Yield what an admin can do about a row. `here` is the page of the inbox, to which an edit returns."""
     facts, cause = item.facts, item.cause
     employee_id, outcome = facts.get("employee_id"), facts["outcome"]
@@ -104,7 +104,7 @@ def steps(item: Item, here: str) -> Iterator[Step]:
         yield on_event(facts, "Try again", "events.replay_event")
     elif cause == "orphaned":
         path = url_for("people.person", employee_id=employee_id, _anchor="choose-title")
-        yield Step("Give a login", path, is_link=True)
+        yield Offer("Give a login", path, is_link=True)
         yield switch(item, "Deactivate", f"Deactivate {item.person}?", is_severe=True)
     if is_about_values(item):
         if employee_id is not None:
@@ -126,19 +126,19 @@ def is_about_values(item: Item) -> bool:
     )
 
 
-def switch(item: Item, label: str, question: str, *, is_severe: bool) -> Step:
+def switch(item: Item, label: str, question: str, *, is_severe: bool) -> Offer:
     path = url_for("people.switch", employee_id=item.facts["employee_id"])
-    return Step(label, path, fields={"is_active": "false"}, question=question, is_severe=is_severe)
+    return Offer(label, path, fields={"is_active": "false"}, question=question, is_severe=is_severe)
 
 
-def on_event(facts: Mapping[str, Any], label: str, endpoint: str) -> Step:
-    return Step(label, url_for(endpoint, event_id=facts["event_id"]))
+def on_event(facts: Mapping[str, Any], label: str, endpoint: str) -> Offer:
+    return Offer(label, url_for(endpoint, event_id=facts["event_id"]))
 
 
-def choose(item: Item, other: Mapping[str, Any]) -> Step:
-    """Return the step that gives the login to one of the employees who match it."""
+def choose(item: Item, other: Mapping[str, Any]) -> Offer:
+    """Return the button that gives the login to one of the employees who match it."""
     name, login = inbox.name_of(other), item.facts["login_email"] or item.facts["auth_user_id"]
-    return Step(
+    return Offer(
         f"It is {name}",
         url_for("people.give_login", employee_id=other["employee_id"]),
         fields={"auth_user_id": item.facts["auth_user_id"]},
@@ -146,5 +146,5 @@ def choose(item: Item, other: Mapping[str, Any]) -> Step:
     )
 
 
-def edit(person: Mapping[str, Any], label: str, here: str) -> Step:
-    return Step(label, url_for("edit.page", employee_id=person["employee_id"], next=here), is_link=True)
+def edit(person: Mapping[str, Any], label: str, here: str) -> Offer:
+    return Offer(label, url_for("edit.page", employee_id=person["employee_id"], next=here), is_link=True)
