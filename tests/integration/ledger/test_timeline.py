@@ -243,7 +243,7 @@ def test_the_page_shows_the_list_with_raw_data_closed(
         pass
     text = browser.get(f"/admin/employees/{ann}").text
     assert text.index("Deactivated by kim.") < text.index("Name changed from Ann23 to Ann24 by Supabase Auth.")
-    assert text.count('class="mark') == 20
+    assert text.count('class="entry ') == 20
     before, _, after = text.partition("What happened</h2>")
     assert "{&#34;" not in before
     for part in after.split("<pre")[1:]:
