@@ -29,6 +29,7 @@ SECRET = "whsec_" + "c2VjcmV0" * 6
 
 PATHS = (
     "/admin/auth-sync",
+    "/admin/inbox",
     "/admin/events",
     "/admin/events?status=FAILED",
     "/admin/events?needs_attention=true",

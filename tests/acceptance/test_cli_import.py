@@ -38,7 +38,7 @@ def test_a_dry_run_shows_the_plan(run: Run, connection: Connection, jane: int, f
     code, output, _ = run("import", str(file), "--dry-run")
     lines = output.splitlines()
     assert code == 0
-    assert lines[:5] == ["reading", "         1 new", "         1 changed", "         0 unchanged", "         0 refused"]
+    assert lines[1:5] == ["         1 new", "         1 changed", "         0 unchanged", "         0 refused"]
     assert f'  line 2, employee {jane}: last_name "Doe" -> "Roe"' in lines
     assert "  line 3: Wu <nia@example.com>" in lines
     assert (count(connection), employee(connection, jane)["last_name"], recorded(connection)) == (1, "Doe", [])

@@ -79,7 +79,7 @@ def test_an_ambiguous_login_is_given_to_the_right_employee(page: Page, company: 
     sign_in(page)
     page.goto("/admin/events?status=FAILED&person=frontdesk@example.com")
     page.get_by_role("region", name="Events, newest first").get_by_role("link").first.click()
-    choices = page.get_by_role("region", name="Who is it?")
+    choices = page.get_by_role("region", name="Whose login is this?")
     questions: list[str] = []
 
     def refuse(question: Dialog) -> None:

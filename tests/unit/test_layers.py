@@ -75,6 +75,7 @@ ONLY_IN = {
         "web.pages.people",
         "web.pages.new_employee",
         "web.pages.held",
+        "web.pages.inbox",
         "web.pages.replays",
         "web.pages.audit",
         "web.pages.comparison",

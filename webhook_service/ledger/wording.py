@@ -56,8 +56,8 @@ EVENTS = {
     ),
     "employee_rejected": Meaning(
         "failed",
-        "The employees table refused the values, because of a constraint or a trigger.",
-        "Read the error, fix the constraint, the trigger or the value, then replay this event.",
+        "A rule or a trigger of the employees table rejected this change.",
+        "Correct the value, the rule or the trigger, then replay this event.",
     ),
     "unreadable": Meaning("failed", "The recorded event cannot be read.", "Read the error, then run a reconcile."),
     "not_applied": Meaning("failed", "The database could not apply it.", RETRIES),
@@ -104,7 +104,7 @@ LABELS = {
     "ambiguous": "Several matches",
     "already_linked": "Employee has another login",
     "email_taken": "E-mail in use",
-    "employee_rejected": "Refused by the employees table",
+    "employee_rejected": "Rejected by a database rule",
     "unreadable": "Unreadable",
     "not_applied": "Not applied",
     "disabled": "Login banned",
@@ -135,6 +135,17 @@ OPERATIONS = {
     "create_auth_user": "Create a login",
     "reconcile": "Reconcile",
 }
+
+COLUMNS = {
+    "email": "E-mail",
+    "first_name": "First name",
+    "last_name": "Last name",
+    "employee_number": "Number",
+    "auth_user_id": "Login",
+    "orphaned_at": "Login deleted",
+    "orphaned_auth_user_id": "Deleted login",
+}
+"""The columns of employees in words for people."""
 
 DIRECTIONS = {"inbound": "from Auth", "outbound": "changes in Auth"}
 
@@ -228,7 +239,7 @@ def state(event: dict[str, object]) -> str:
     if event["status"] == "FAILED" and event.get("dismissed_at") is not None:
         return "Dismissed"
     if event["status"] == "FAILED":
-        return "Needs attention" if event["next_attempt_at"] is None else "Failed, will be retried"
+        return "Needs attention" if event["next_attempt_at"] is None else "Retrying"
     changes = event.get("changes")
     if event["status"] == "PENDING" and isinstance(changes, dict) and "sessions_end_again_at" in changes:
         return "Banned, sessions end again"

@@ -10,7 +10,7 @@ from webhook_service.ledger.wording import describe
 from webhook_service.notifications.decide import Condition, Decision, Kind, Step
 
 PATHS = {
-    Kind.NEEDS_ATTENTION: "/admin/events?needs_attention=true",
+    Kind.NEEDS_ATTENTION: "/admin/inbox",
     Kind.BACKLOG: "/admin/events?open=true",
     Kind.DRIFT: "/admin/comparison",
     Kind.SILENCE: "/admin/auth-sync#health",

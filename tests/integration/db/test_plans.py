@@ -89,6 +89,15 @@ CALLS: dict[str, tuple[str, list[Any]]] = {
     "events": ("select public.auth_sync_events_v1('{}', null, 20)", []),
     "search": ('select public.auth_sync_search_v1(\'{"status": "PENDING"}\', null, 20)', []),
     "person": ("select public.auth_sync_person_v1(2000)", []),
+    "timeline": ("select public.auth_sync_timeline_v1(700, null, 20)", []),
+    **{
+        f"inbox, group {group}": ("select public.auth_sync_inbox_group_v1(%s, null, 20)", [group])
+        for group in (1, 3, 4, 5, 7, 9)
+    },
+    "inbox, waiting actions": (
+        "select public.auth_sync_inbox_ledger_v1('{disable_auth_user}', '{\"\"}', true, null, 20)",
+        [],
+    ),
     "list": ("select public.auth_sync_people_v1('{}', 700, 20)", []),
     "list of missing": ('select public.auth_sync_people_v1(\'{"sync_status": "MISSING_AUTH_UID"}\', 700, 20)', []),
     "candidates": ("select public.auth_sync_login_candidates_v1(%s)", [user(2000)]),

@@ -110,7 +110,7 @@ def test_later_failures_are_gathered_and_the_end_is_reported_once(
     assert mailbox.titles == [
         *("1 event needs attention", "Worse: 1,000 events need attention", "Resolved: Nothing needs attention any more")
     ]
-    assert "See /admin/events?needs_attention=true of the service." in mailbox.texts[0]
+    assert "See /admin/inbox of the service." in mailbox.texts[0]
 
 
 def test_one_of_many_relays_sends_a_notice(database_url: str, connection: Connection, mailbox: Mailbox) -> None:

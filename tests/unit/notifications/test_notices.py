@@ -121,7 +121,7 @@ TEXTS: list[tuple[Kind, Step, Condition | None, list[str]]] = [
         THOUSAND,
         ["1,000 events need attention: ambiguous 700, email_taken 300", advice("ambiguous")],
     ),
-    (NEEDS_ATTENTION, Step.WORSE, THOUSAND, ["Worse: 1,000 events", "It began 2 h ago", "needs_attention=true"]),
+    (NEEDS_ATTENTION, Step.WORSE, THOUSAND, ["Worse: 1,000 events", "It began 2 h ago", "/admin/inbox"]),
     (NEEDS_ATTENTION, Step.RESOLVED, None, ["Resolved: Nothing needs attention any more", "It lasted for 2 h."]),
     (
         *(BACKLOG, Step.FIRING),

@@ -56,6 +56,14 @@ begin
     select m.sync_status, m.employee_id from public.auth_sync_standings m
      where m.employee_id > first_id and m.employee_id <= coalesce(last_id, 9223372036854775807)
        and m.sync_status in ('EMAIL_MISMATCH', 'INACTIVE_WITH_AUTH')
+    union all
+    select 'SAME_NUMBER', e.employee_id from public.employees e  -- the first of the active employees with a number
+     where e.employee_id > first_id and e.employee_id <= coalesce(last_id, 9223372036854775807)
+       and e.is_active is not false and e.employee_number::varchar::text <> ''
+       and not exists (select from public.employees o where o.employee_number::varchar::text = e.employee_number::varchar::text
+                        and o.employee_id < e.employee_id and o.is_active is not false offset 0)
+       and exists (select from public.employees o where o.employee_number::varchar::text = e.employee_number::varchar::text
+                    and o.employee_id > e.employee_id and o.is_active is not false offset 0)
   ), gone as (
     delete from public.auth_sync_mismatches c
      where c.employee_id > first_id and c.employee_id <= coalesce(last_id, 9223372036854775807)

@@ -38,6 +38,10 @@ create index if not exists auth_sync_employees_unusable_idx on public.employees 
      '\u200b\u200c\u200d\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u202f\u205f\u2060\u2061\u2062\u2063\u2064\u2066\u2067'
      '\u2068\u2069\u2800\u3000\u3164\ufe0f\ufeff\ufffc]+)?$';
 
+-- Active employees whose login was deleted. The inbox reads them in order of employee_id.
+create index if not exists auth_sync_employees_orphans_idx on public.employees (employee_id)
+  where auth_user_id is null and orphaned_at is not null and is_active is not false;
+
 -- The standing of each employee, in order of employee_id, derived from the row of the employee. The lists read this index, and the estimate
 -- of the summary uses it.
 create index if not exists auth_sync_employees_standing_idx on public.employees ((

@@ -226,7 +226,8 @@ create table if not exists public.auth_sync_mismatches (
 );
 alter table public.auth_sync_mismatches enable row level security;
 comment on table public.auth_sync_mismatches is
-  'webhook-service: employees whose sync_status was found to be EMAIL_MISMATCH or INACTIVE_WITH_AUTH';
+  'webhook-service: employees whose sync_status was found to be EMAIL_MISMATCH or INACTIVE_WITH_AUTH, and the first of the active employees with one'
+  ' number (SAME_NUMBER)';
 
 create table if not exists public.auth_sync_mismatch_pass (
   only_row boolean primary key default true check (only_row),

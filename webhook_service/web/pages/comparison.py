@@ -1,6 +1,6 @@
 """The page /admin/comparison, which shows the last comparison of auth users with employees, and makes a new one."""
 
-from flask import Blueprint, flash, redirect, render_template, url_for
+from flask import Blueprint, flash, render_template, url_for
 from werkzeug.wrappers import Response
 
 from webhook_service.errors import ServiceError
@@ -8,6 +8,7 @@ from webhook_service.ledger import comparison
 from webhook_service.ledger.wording import counted
 from webhook_service.web import Wiring
 from webhook_service.web.pages.common import attempt
+from webhook_service.web.pages.visitor import after_form
 
 
 def blueprint(wiring: Wiring) -> Blueprint:
@@ -30,6 +31,6 @@ def blueprint(wiring: Wiring) -> Blueprint:
             flash(f"Not compared: {error.detail}", "warning")
         else:
             flash(f"Compared: {counted(count, 'difference')}.", "warning" if count else "success")
-        return redirect(url_for("comparison.page"), 303)
+        return after_form(url_for("comparison.page"))
 
     return views

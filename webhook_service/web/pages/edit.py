@@ -1,6 +1,6 @@
 """The page /admin/employees/ID/edit, on which an admin corrects the e-mail, the names and the number of an employee."""
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from webhook_service.errors import EmailTaken, EmployeeNotFound, EmployeeRejected, InvalidQuery
@@ -13,6 +13,7 @@ from webhook_service.web.api.employees import Edit
 from webhook_service.web.api.events import loaded
 from webhook_service.web.pages.common import attempt, wrong_fields
 from webhook_service.web.pages.interrupted import typed
+from webhook_service.web.pages.visitor import after_form
 
 COLUMNS = ("email", "first_name", "last_name", "employee_number")
 
@@ -41,7 +42,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
             return render_template("employee_edit.html", **shown), 422
         follows = " The login gets the new e-mail too." if "email" in changed and employee["auth_user_id"] else ""
         flash(f"Saved.{follows}" if changed else "Nothing was changed.", "success")
-        return redirect(url_for("people.person", employee_id=employee_id), 303)
+        return after_form(url_for("people.person", employee_id=employee_id))
 
     def found(employee_id: int) -> Json:
         if employee_id > MAX_BIGINT:

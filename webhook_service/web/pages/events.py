@@ -8,7 +8,8 @@ from werkzeug.wrappers import Response
 
 from webhook_service.errors import NotPossible, ServiceError
 from webhook_service.events import Action, ActionOutcome, Json, Operation, Outcome, Status
-from webhook_service.ledger import attention, employees, queries, replay, wording
+from webhook_service.ledger import attention, employees, queries, replay, timeline, wording
+from webhook_service.ledger.rules import rejection
 from webhook_service.notifications.decide import Kind
 from webhook_service.notifications.links import read_link
 from webhook_service.notifications.text import PATHS
@@ -16,6 +17,7 @@ from webhook_service.outbound import client_changes
 from webhook_service.outbound.refusals import no_auth_admin
 from webhook_service.web import Wiring
 from webhook_service.web.pages.common import PAGE, attempt, audit_of, cursor, parse_filter
+from webhook_service.web.pages.visitor import after_form
 
 NOTHING: Json = {"events": [], "people": [], "next": None}
 """The result of a search whose filter has errors."""
@@ -45,7 +47,16 @@ def blueprint(wiring: Wiring) -> Blueprint:
         user = found["auth_user_id"] if (found["status"], found["outcome"]) == ("FAILED", "ambiguous") else None
         candidates = employees.login_candidates(database, UUID(user)) if user is not None else None
         audit, others = audit_of(database, f"event:{event_id}"), attention.others(database, event_id)
-        return render_template("event.html", event=found, candidates=candidates, audit=audit, others=others)
+        says = list(timeline.sentences(found)) if found["direction"] != "maintenance" else []
+        return render_template(
+            "event.html",
+            event=found,
+            candidates=candidates,
+            audit=audit,
+            others=others,
+            says=says,
+            rejection=rejection,
+        )
 
     @views.post("/events/<event_id>/replay")
     def replay_event(event_id: str) -> Response:
@@ -68,7 +79,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
                 f"Replayed: {wording.label(outcome)}. {meaning.says}",
                 "warning" if meaning.kind == "failed" else "success",
             )
-        return redirect(url_for("events.event", event_id=event_id), 303)
+        return after_form(url_for("events.event", event_id=event_id))
 
     @views.post("/events/<event_id>/drop")
     def drop_change(event_id: str) -> Response:
@@ -79,7 +90,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
             flash("Nothing was dropped: the action does not wait for an admin any more.", "warning")
         else:
             flash("Dropped. The login stays as it is.", "success")
-        return redirect(url_for("events.event", event_id=event_id), 303)
+        return after_form(url_for("events.event", event_id=event_id))
 
     @views.post("/events/<event_id>/dismiss")
     def dismiss(event_id: str) -> Response:
@@ -96,7 +107,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
                 flash(f"Not dismissed: {error.detail}", "warning")
             else:
                 flash("Dismissed. It no longer needs attention. You can still replay it.", "success")
-        return redirect(url_for("events.event", event_id=event_id), 303)
+        return after_form(url_for("events.event", event_id=event_id))
 
     @views.get("/failing/<token>")
     def failing(token: str) -> Response:

@@ -1,11 +1,12 @@
 """/admin/held: an admin decides about the bans that are held for one reason. The overview has the buttons."""
 
-from flask import Blueprint, abort, flash, g, redirect, request, url_for
+from flask import Blueprint, abort, flash, g, request, url_for
 from werkzeug.wrappers import Response
 
 from webhook_service.outbound import held
 from webhook_service.outbound.held import Reason
 from webhook_service.web import Wiring
+from webhook_service.web.pages.visitor import after_form
 
 
 def blueprint(wiring: Wiring) -> Blueprint:
@@ -17,13 +18,13 @@ def blueprint(wiring: Wiring) -> Blueprint:
     def release() -> Response:
         count = held.release(database, g.admin.name, newest_id(), reason())
         flash(f"Bans requested: {count:,}. The relay performs them.", "success")
-        return redirect(url_for("overview.page"), 303)
+        return after_form(url_for("overview.page"))
 
     @views.post("/discard")
     def discard() -> Response:
         count = held.discard(database, g.admin.name, newest_id(), reason())
         flash(f"Bans dropped: {count:,}. The logins stay as they are.")
-        return redirect(url_for("overview.page"), 303)
+        return after_form(url_for("overview.page"))
 
     return views
 

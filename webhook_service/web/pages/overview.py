@@ -20,6 +20,7 @@ NEWEST = 8
 MAX_HELD = 20
 HOURS = 24
 
+INBOX = (("/admin/inbox", "Open the inbox"),)
 NEEDS_ATTENTION = "/admin/events?needs_attention=true"
 RETRIED = "/admin/events?status=FAILED&open=true"
 OPEN = "/admin/events?open=true"
@@ -109,11 +110,11 @@ def checks(readiness: Json, summary: Json, problems: Json, longest_wait: float, 
     levels = {check.level for check in found}
     if "bad" in levels:
         first, *others = [check.headline for check in found if check.level == "bad"]
-        verdict = Check("bad", first, f"{'; '.join(others)}." if others else "The checks below say more.")
+        verdict = Check("bad", first, f"{'; '.join(others)}." if others else "The checks below say more.", INBOX)
     elif comparison.is_missing(compared):
         verdict = Check("warning", "Not compared yet", NOT_COMPARED)
     elif "warning" in levels:
-        verdict = Check("warning", "Working, with problems", "The checks below say which.")
+        verdict = Check("warning", "Working, with problems", "The checks below say which.", INBOX)
     else:
         verdict = Check("good", "All in sync", "Employees and logins agree, and events are processed.")
     return [verdict, *found]

@@ -14,7 +14,7 @@ from webhook_service.errors import (
     ServiceError,
 )
 from webhook_service.events import Json
-from webhook_service.ledger import comparison, employees, replay, wording
+from webhook_service.ledger import comparison, employees, replay, timeline, wording
 from webhook_service.ledger.queries import MAX_BIGINT
 from webhook_service.ledger.standing import standing
 from webhook_service.outbound import employee_changes, logins
@@ -22,7 +22,11 @@ from webhook_service.outbound.employee_changes import Switched
 from webhook_service.outbound.refusals import NO_AUTH_ADMIN
 from webhook_service.web import Wiring
 from webhook_service.web.api.employees import hire
-from webhook_service.web.pages.common import PAGE, attempt, audit_of, cursor, people_filter, wrong_fields
+from webhook_service.web.pages.common import PAGE, attempt, cursor, people_filter, wrong_fields
+from webhook_service.web.pages.visitor import after_form
+
+TIMELINE = 20
+"""The number of entries on a page of the timeline."""
 
 NOBODY: Json = {"employees": [], "next": None}
 """The result of a search with an unknown filter."""
@@ -56,8 +60,9 @@ def blueprint(wiring: Wiring) -> Blueprint:
         now = standing(
             shown["employee"], is_compared=is_compared, action=shown["action"], auth_failure=shown["auth_failure"]
         )
-        audit = audit_of(database, f"employee:{employee_id}")
-        return render_template("employee.html", **shown, audit=audit, standing=now, is_compared=is_compared)
+        before = request.args.get("before", "")
+        history = timeline.page(database, employee_id, before, limit=TIMELINE, now=wiring.now())
+        return render_template("employee.html", **shown, history=history, standing=now, is_compared=is_compared)
 
     @views.post("/<int:employee_id>/active")
     def switch(employee_id: int) -> Response:
@@ -67,7 +72,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
             reported = employee_changes.set_active(database, wiring.accounts, employee_id, is_active, via="admin")
             act.outcome = wording.LOGIN_RESULTS[reported.login]
         flash(*switched_message(reported))
-        return redirect(url_for("people.person", employee_id=employee_id), 303)
+        return after_form(url_for("people.person", employee_id=employee_id))
 
     @views.post("/<int:employee_id>/login")
     def give_login(employee_id: int) -> Response:
@@ -79,14 +84,14 @@ def blueprint(wiring: Wiring) -> Blueprint:
                 logins.choose(database, employee_id, login, requested_by=act.who)
         except ServiceError as error:
             flash(f"Not linked: {error.detail}", "warning")
-            return redirect(url_for("people.person", employee_id=employee_id), 303)
+            return after_form(url_for("people.person", employee_id=employee_id))
         try:
             replay.replay_of(database, wiring.settings.policy, login, requested_by=act.who)
         except ServiceError as error:
             flash(f"Linked, but its events are not replayed yet: {error.detail} Replay them by hand.", "warning")
         else:
             flash("Linked. The login is this employee's now.", "success")
-        return redirect(url_for("people.person", employee_id=employee_id), 303)
+        return after_form(url_for("people.person", employee_id=employee_id))
 
     @views.post("/<int:employee_id>/unlink")
     def unlink(employee_id: int) -> Response:
@@ -103,7 +108,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
         else:
             values = ", ".join(str(value) for value in restored.values() if value)
             flash(f"Taken away.{f' Restored: {values}.' if values else ''}", "success")
-        return redirect(url_for("people.person", employee_id=employee_id), 303)
+        return after_form(url_for("people.person", employee_id=employee_id))
 
     @views.get("/<int:employee_id>/login")
     def confirm_login(employee_id: int) -> Response | str:
@@ -130,7 +135,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
             flash(f"Not moved: {error.detail}", "warning")
         else:
             flash("Moved. The login is this employee's now.", "success")
-        return redirect(url_for("people.person", employee_id=employee_id), 303)
+        return after_form(url_for("people.person", employee_id=employee_id))
 
     @views.post("/<int:employee_id>/new-login")
     def create_login(employee_id: int) -> Response:
@@ -155,7 +160,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
             flash(f"Not created: {error.detail}", "warning")
         else:
             return make_response(render_template("employee_created.html", hired=hired, email=email))
-        return redirect(url_for("people.person", employee_id=employee_id), 303)
+        return after_form(url_for("people.person", employee_id=employee_id))
 
     def found(employee_id: int) -> Json:
         if employee_id > MAX_BIGINT:

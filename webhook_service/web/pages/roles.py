@@ -59,6 +59,7 @@ ENDPOINTS: dict[str, Permission] = {
     "exports.events_file": READ,
     "held.discard": OPERATE,
     "held.release": OPERATE,
+    "inbox.page": READ,
     "new_employee.create": EDIT,
     "new_employee.page": EDIT,
     "overview.page": READ,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from importlib.metadata import version
 
-from flask import Blueprint, Flask, redirect, render_template, request, url_for
+from flask import Blueprint, Flask, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wrappers import Response
@@ -26,6 +26,7 @@ from webhook_service.web.pages import (
     events,
     exports,
     held,
+    inbox,
     new_employee,
     overview,
     people,
@@ -70,7 +71,7 @@ def register(app: Flask, wiring: Wiring) -> None:
     app.register_blueprint(assets.blueprint())
     sign_in_views = sign_in.blueprint(wiring)
     parts = (
-        *(overview, events, replays, people, new_employee, edit, credentials),
+        *(overview, inbox, events, replays, people, new_employee, edit, credentials),
         *(held, audit, comparison, exports, employee_import, setup, suggestions),
     )
     for views in (sign_in_views, *(part.blueprint(wiring) for part in parts)):
@@ -100,6 +101,7 @@ def register(app: Flask, wiring: Wiring) -> None:
     app.jinja_env.globals |= {
         "asset": assets.asset,
         "wording": wording,
+        "inbox_count": inbox.menu_count(wiring),
         "now": wiring.now,
         "may": roles.may,
         "may_use": roles.may_use,
@@ -128,6 +130,7 @@ def explain_errors(views: Blueprint) -> None:
 
 
 def error_page(status: HTTPStatus, detail: str) -> tuple[str, int]:
+    g.is_error = True
     return render_template("error.html", status=status, detail=detail), status
 
 

@@ -3,8 +3,9 @@
 import re
 from urllib.parse import urlsplit
 
-from flask import current_app, request, url_for
+from flask import current_app, redirect, request, url_for
 from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response
 
 PAGE = re.compile(r"/admin(?:/[\w.:-]+)+(?:\?[!-\[\]-~]*)?", re.ASCII)
 """The path of a page of this service, with the query in the form that browsers send."""
@@ -16,6 +17,12 @@ def safe_target(requested: str | None) -> str:
     if requested is None or not PAGE.fullmatch(requested) or ".." in requested or requested.startswith(NO_PAGES):
         return url_for("overview.page")
     return requested
+
+
+def after_form(page: str) -> Response:
+    """Redirect to the page that the form names as `next`, such as the inbox, or otherwise to `page`."""
+    requested = request.form.get("next")
+    return redirect(safe_target(requested) if requested else page, 303)
 
 
 def page_of_form() -> str | None:
