@@ -19,6 +19,8 @@ from webhook_service.web.errors import answer_to, log_service_error, log_unexpec
 from webhook_service.web.pages import (
     assets,
     audit,
+    chosen_events,
+    chosen_people,
     comparison,
     credentials,
     edit,
@@ -33,6 +35,7 @@ from webhook_service.web.pages import (
     setup,
     suggestions,
 )
+from webhook_service.web.pages.listing import event_filter_in_words, people_filter_in_words, this_page, without
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
@@ -68,7 +71,7 @@ def register(app: Flask, wiring: Wiring) -> None:
     sign_in = session.blueprint(wiring)
     parts = (
         *(overview, events, replays, people, new_employee, edit, credentials),
-        *(held, audit, comparison, exports, setup, suggestions),
+        *(held, audit, comparison, exports, setup, suggestions, chosen_people, chosen_events),
     )
     for views in (sign_in, *(part.blueprint(wiring) for part in parts)):
         if views is not sign_in:
@@ -96,6 +99,10 @@ def register(app: Flask, wiring: Wiring) -> None:
     app.add_template_filter(moment)
     app.jinja_env.globals |= {
         "asset": assets.asset,
+        "without": without,
+        "this_page": this_page,
+        "people_filter_in_words": people_filter_in_words,
+        "event_filter_in_words": event_filter_in_words,
         "wording": wording,
         "now": wiring.now,
         "instance_name": settings.pages.instance_name,
