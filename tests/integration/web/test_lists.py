@@ -136,7 +136,7 @@ def test_the_total_is_exact_up_to_ten_thousand(browser: Browser, connection: Con
     """The list says how many employees there are, and with "about" if it is an estimate."""
     many(connection, 120)
     assert "1–50 of 120 employees" in browser.get("/admin/employees").text
-    assert "1–12 of 12 employees" in browser.get("/admin/employees?person=e12").text.replace("1–2", "1–2")
+    assert "1–2 of 2 employees" in browser.get("/admin/employees?person=e12").text
     many(connection, 10_000)
     connection.execute("analyze employees")
     page = browser.get("/admin/employees").text
@@ -164,7 +164,9 @@ def test_a_filter_is_removed_by_its_chip(browser: Browser, connection: Connectio
     """Each active filter is a link that removes only this filter, and one link removes all."""
     hire(connection, "jane@example.com", first_name="Jane")
     page = browser.get("/admin/employees?sync_status=MISSING_AUTH_UID&person=jane").text
-    assert 'href="/admin/employees?sync_status=MISSING_AUTH_UID"><span class="visually-hidden">Remove the filter' in page
+    assert (
+        'href="/admin/employees?sync_status=MISSING_AUTH_UID"><span class="visually-hidden">Remove the filter' in page
+    )
     assert 'href="/admin/employees?person=jane"><span class="visually-hidden">Remove the filter' in page
     assert 'href="/admin/employees">Clear filters</a>' in page
     events = browser.get("/admin/events?status=FAILED&open=true&since=2026-11-22T10:00").text
@@ -176,8 +178,8 @@ def test_a_filter_is_removed_by_its_chip(browser: Browser, connection: Connectio
 def test_pages_of_events_continue_in_both_directions(browser: Browser, connection: Connection, query: str) -> None:
     """Next and Previous lead through the events without a gap and back, with the position."""
     connection.execute(
-        "insert into integration_sync_log (event_id, direction, operation, via, status, outcome, completed_at, employee_id)"
-        " select 'evt-' || n, 'inbound', 'INSERT', 'relay', 'SUCCESS', 'unchanged', now(), 7"
+        "insert into integration_sync_log (event_id, direction, operation, via, status, outcome, completed_at,"
+        " employee_id) select 'evt-' || n, 'inbound', 'INSERT', 'relay', 'SUCCESS', 'unchanged', now(), 7"
         " from generate_series(1, 120) as n"
     )
 

@@ -7,6 +7,7 @@ it. `from` is the number of rows before the page. It is only shown.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from flask import request, url_for
 
@@ -17,7 +18,10 @@ from webhook_service.web.pages.common import PAGE
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A position in a list. `at` is the last row of the page before or, with `is_back`, the first row of the page after."""
+    """A position in a list.
+
+    `at` is the last row of the page before or, with `is_back`, the first row of the page after.
+    """
 
     at: int | None = None
     is_back: bool = False
@@ -60,7 +64,8 @@ def pages_of(where: Position, rows: int, *, first: int | None, has_previous: boo
 
 def this_page(**changed: str | None) -> str:
     """Return the address of this page with changed parameters. None removes a parameter."""
-    return url_for(request.endpoint or "", **request.args.to_dict() | changed)
+    values: dict[str, Any] = request.args.to_dict() | changed
+    return url_for(request.endpoint or "", **values)
 
 
 def without(filter: Mapping[str, Json], name: str) -> dict[str, Json]:

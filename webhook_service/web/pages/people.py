@@ -25,6 +25,7 @@ from webhook_service.web.api.employees import hire
 from webhook_service.web.pages.common import attempt, audit_of, wrong_fields
 from webhook_service.web.pages.people_list import add_list
 
+
 def blueprint(wiring: Wiring) -> Blueprint:
     views = Blueprint("people", __name__, url_prefix="/admin/employees")
     database = wiring.database
