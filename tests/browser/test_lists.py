@@ -22,6 +22,7 @@ def test_a_slash_moves_the_focus_to_the_search(admin: Page, path: str) -> None:
 
 def test_all_rows_are_selected_and_deactivated(admin: Page, company: Company) -> None:
     """An admin selects all rows of a search, sees who is meant, confirms, and sees the results."""
+    company.hire("Amara Okafor")
     admin.goto("/admin/employees?person=amara")
     admin.get_by_role("link", name="Select all on this page").click()
     expect(admin.get_by_role("checkbox", name="Select Amara Okafor")).to_be_checked()
@@ -40,6 +41,10 @@ def test_all_rows_are_selected_and_deactivated(admin: Page, company: Company) ->
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_lists_are_accessible_on_a_small_phone(admin: Page, company: Company, scheme: str) -> None:
     """The lists and previews follow WCAG 2 AA at a width of 320 px, without horizontal scrolling."""
+    company.hire("Amara Okafor", "E-17")
+    company.hire("Anton Bauer")
+    company.sign_up("Amara Okafor")
+    company.settle()
     admin.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     admin.set_viewport_size({"width": 320, "height": 700})
 
