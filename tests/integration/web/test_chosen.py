@@ -158,8 +158,8 @@ def test_chosen_events_are_replayed_after_a_preview(browser: Browser, connection
     """The preview lists the chosen events and replays none. Each is then replayed and audited once."""
     connection.execute(
         "insert into integration_sync_log (event_id, direction, operation, via, status, outcome, version, auth_user_id,"
-        " request_data) select 'evt-' || n, 'inbound', 'INSERT', 'relay', 'FAILED', 'unreadable', n, gen_random_uuid(),"
-        " '{}' from generate_series(1, 2) as n"
+        " request_data, error_message) select 'evt-' || n, 'inbound', 'INSERT', 'relay', 'FAILED', 'unreadable', n,"
+        " gen_random_uuid(), '{}', 'it is unreadable' from generate_series(1, 2) as n"
     )
     preview = text_of(send(browser, "/admin/chosen-events", event_id=["evt-1", "evt-2", "evt-gone"]))
     assert "Replay 2 events?" in preview
