@@ -102,7 +102,7 @@ def test_several_employees_are_deactivated_and_activated(browser: Browser, conne
 
 
 def test_an_error_does_not_stop_the_others(browser: Browser, connection: Connection) -> None:
-    """An employee whom the table does not let go is a failure of one line. The others are deactivated."""
+    """A refusal of the table for one employee is a failure of one line. The others are deactivated."""
     ids = [hire(connection, f"p{n}@example.com", first_name=f"P{n}") for n in range(3)]
     connection.execute("alter table employees add constraint boss_stays check (is_active or first_name <> 'P1')")
     page = text_of(send(browser, "/admin/employees/chosen/deactivate", employee_id=ids))
