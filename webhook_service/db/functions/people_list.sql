@@ -234,5 +234,5 @@ language sql stable security definer set search_path = '' set plan_cache_mode = 
       'is_active', e.is_active is not false, 'auth_user_id', e.auth_user_id) order by e.employee_id), '[]'),
     'is_held', public.auth_sync_must_hold_v1(coalesce(
       jsonb_agg(jsonb_build_object('auth_user_id', e.auth_user_id)) filter (where e.auth_user_id is not null and e.is_active is not false), '[]')))
-    from public.employees e where e.employee_id = any (array(select i::bigint from jsonb_array_elements_text(p_ids) as i))
+    from public.employees e where e.employee_id = any (array(select i.id::bigint from jsonb_array_elements_text(auth_sync_chosen_people_v1.p_ids) as i (id)))
 $$;
