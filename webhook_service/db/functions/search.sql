@@ -97,7 +97,7 @@ begin
     select e.employee_id::bigint, coalesce(e.auth_user_id, e.orphaned_auth_user_id) as auth_user_id,
            nullif(concat_ws(' ', e.first_name::text, e.last_name::text), '') as name, e.email::text as email
       from public.employees e
-     where e.employee_id = any (array(select f from public.auth_sync_matching_employees_v1(p_person, 20) as f))
+     where e.employee_id = any (array(select f.id from public.auth_sync_matching_employees_v1(p_person, 20) as f (id)))
      order by (address = public.auth_sync_normal_v1(e.email::text) or typed in (e.employee_id::text, lower(e.employee_number::varchar::text))) desc nulls last,
               e.employee_id
      limit 20
