@@ -1,6 +1,6 @@
 """Queries of employees and their logins, for admins."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from uuid import UUID
 
@@ -30,6 +30,36 @@ def people(database: Database, filter: Mapping[str, Json], *, after: int | None,
     Raises Unavailable, DatabaseError.
     """
     return database.call("auth_sync_people_v1", p_filter=dict(filter), p_after=after, p_limit=limit)
+
+
+def listed(
+    database: Database, filter: Mapping[str, Json], sort: str, at: int | None, *, is_back: bool, limit: int
+) -> Json:
+    """Return a page of the employees that match `filter` (`sync_status`, `person`), in the order of `sort`.
+
+    `sort` is `id`, `name`, `email` or `number`, with a leading `-` for the descending order. `at` is the last employee
+    of the page before or, with `is_back`, the first employee of the page after. The result is {"employees": rows of
+    auth_sync_monitor, "next", "previous": whether there are such pages, "first": the number of the first employee or
+    None, "matched": the number of all or None, "is_estimated", "sorts": the columns by which this list can be sorted}.
+    A list that cannot be sorted by `sort` is in the order of employee_id. Raises Unavailable, DatabaseError.
+    """
+    return database.call(
+        "auth_sync_list_people_v1",
+        p_filter=dict(filter),
+        p_sort=sort,
+        p_at=at,
+        p_is_back=is_back,
+        p_limit=limit,
+    )
+
+
+def chosen(database: Database, employee_ids: Sequence[int]) -> Json:
+    """Return the employees with these ids for the preview of a bulk change.
+
+    The result is {"people": [{"employee_id", "name", "email", "is_active", "auth_user_id"}], "is_held": whether the
+    bans of their logins would exceed MASS_DEACTIVATION_LIMIT}. Raises Unavailable, DatabaseError.
+    """
+    return database.call("auth_sync_chosen_people_v1", p_ids=list(employee_ids))
 
 
 def problems(database: Database) -> Json:

@@ -85,14 +85,17 @@ def event(database: Database, event_id: str) -> Json:
     return found
 
 
-def search(database: Database, filter: Mapping[str, Json], *, below: int | None, limit: int) -> Json:
+def search(
+    database: Database, filter: Mapping[str, Json], *, below: int | None, limit: int, above: int | None = None
+) -> Json:
     """Return a page of events and actions, newest first, with the people they concern.
 
-    The result is that of `events`, with "person" (a name, an e-mail or None) in each event. It also has "people",
-    [{"employee_id", "auth_user_id", "name", "email"}] of the people who match the filter's `person`.
+    The result is that of `events`, with "person" (a name, an e-mail or None) in each event. "previous" is the `above`
+    of the page before, or None on the first page. With `above`, the page ends above this id. The result also has
+    "people", [{"employee_id", "auth_user_id", "name", "email"}] of the first people who match the filter's `person`.
     Raises Unavailable, DatabaseError.
     """
-    return database.call("auth_sync_search_v1", p_filter=dict(filter), p_below=below, p_limit=limit)
+    return database.call("auth_sync_search_v1", p_filter=dict(filter), p_below=below, p_limit=limit, p_above=above)
 
 
 def counts(database: Database, filter: Mapping[str, Json]) -> Json:

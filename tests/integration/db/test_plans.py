@@ -100,6 +100,10 @@ CALLS: dict[str, tuple[str, list[Any]]] = {
     ),
     "list": ("select public.auth_sync_people_v1('{}', 700, 20)", []),
     "list of missing": ('select public.auth_sync_people_v1(\'{"sync_status": "MISSING_AUTH_UID"}\', 700, 20)', []),
+    "list by e-mail": ("select public.auth_sync_sorted_people_v1('email', false, 700, false, 20)", []),
+    "list by number, backwards": ("select public.auth_sync_sorted_people_v1('number', true, 700, true, 20)", []),
+    "chosen": ("select public.auth_sync_chosen_people_v1('[700, 701, 702]')", []),
+    "events, backwards": ("select public.auth_sync_search_v1('{}', null, 20, 3000)", []),
     "candidates": ("select public.auth_sync_login_candidates_v1(%s)", [user(2000)]),
     "e-mail holder": ("select public.auth_sync_email_holder_v1('person700@example.com')", []),
     "intend and hire": (

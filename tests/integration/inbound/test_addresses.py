@@ -81,7 +81,7 @@ def test_the_list_of_unusable_emails_has_pages(database: Database, connection: C
 def test_the_list_of_unusable_emails_reads_its_index(connection: Connection) -> None:
     """The query of the list has the conditions of its index, so PostgreSQL uses the index."""
     connection.execute("set enable_seqscan = off")
-    query = connection.execute("select auth_sync_people_query_v1('UNUSABLE_EMAIL', null) as q").fetchone()
+    query = connection.execute("select auth_sync_people_query_v1('UNUSABLE_EMAIL', null, 'asc') as q").fetchone()
     assert query is not None
     connection.execute(f"prepare listed (bigint, integer) as {query['q']}".encode())
     plan = str(connection.execute("explain execute listed (0, 10)").fetchall())

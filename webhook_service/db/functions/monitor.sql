@@ -82,72 +82,6 @@ begin
   return jsonb_build_object('found', (select count(*) from public.auth_sync_mismatches), 'seconds', took, 'next_in', next_in);
 end $$;
 
--- Returns the query for the employee_ids with this sync_status (null: any) above $1, in order. The query returns at most $2 ids from each
--- of its parts.
-create or replace function public.auth_sync_people_query_v1(p_sync_status text, p_is_active boolean) returns text
-language plpgsql stable security definer set search_path = '' set enable_seqscan = off as $$
-#variable_conflict use_variable
-declare
-  standings text[] := case p_sync_status
-    when 'MISSING_AUTH_UID' then '{missing}' when 'UNUSABLE_EMAIL' then '{missing}' when 'ORPHANED' then '{orphaned}' when 'INACTIVE_WITH_AUTH' then '{linked_inactive}'
-    when 'EMAIL_MISMATCH' then '{linked,linked_inactive}' when 'AMBIGUOUS' then '{missing,orphaned,none}'
-    when 'OK' then '{linked,linked_inactive,none}' else '{linked,linked_inactive,missing,orphaned,none}' end;
-  rest text := format('(%1$L is null or m.sync_status = %1$L) and (%2$L is null or m.is_active = %2$L::boolean)', p_sync_status, p_is_active);
-  many boolean;
-begin
-  if p_is_active is not null then
-    standings := array(select s from unnest(standings) as s where s = 'orphaned' or (s in ('linked', 'missing')) = p_is_active);
-  end if;
-  if p_sync_status = 'AMBIGUOUS' then
-    return 'select m.employee_id from public.auth_sync_standings m where m.employee_id = any (array('
-           'select a.employee_id from public.auth_sync_ambiguous a where a.employee_id > $1)) and ' || rest || ' order by m.employee_id limit $2';
-  elsif p_sync_status = 'UNUSABLE_EMAIL' then  -- the conditions of its index
-    return 'select m.employee_id from (select e.employee_id from public.employees e where e.auth_user_id is null and e.orphaned_at is null'
-           ' and e.is_active is not false and btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C" !~ public.auth_sync_usable_v1()'
-           ' and e.employee_id > $1 order by e.employee_id offset 0) as u join public.auth_sync_standings m on m.employee_id = u.employee_id'
-           ' where ' || rest || ' order by u.employee_id limit $2';
-  elsif p_sync_status in ('EMAIL_MISMATCH', 'INACTIVE_WITH_AUTH') then
-    select count(*) > 10000 into many
-      from (select from unnest(standings) as k (standing) join public.auth_sync_standings m on m.standing = k.standing limit 10001) as few;
-    if many then
-      return format('select m.employee_id from public.auth_sync_mismatches c join public.auth_sync_standings m on m.employee_id = c.employee_id'
-                    ' where (c.sync_status, c.employee_id) > (%1$L, $1) and c.sync_status <= %1$L and %2$s'
-                    ' order by c.sync_status, c.employee_id limit $2', p_sync_status, rest);
-    end if;
-  end if;
-  return format('select x.employee_id from unnest(%L::text[]) as k (standing) cross join lateral ('
-                'select m.employee_id from public.auth_sync_standings m where (m.standing, m.employee_id) > (k.standing, $1)'
-                ' and m.standing <= k.standing and %s order by m.standing, m.employee_id limit $2) as x', standings, rest);
-end $$;
-
--- Returns a page of all employees: {"employees": rows of auth_sync_monitor, "next": the employee_id to continue after, or null}. Keys of
--- p_filter: sync_status, is_active, person (as in auth_sync_search_v1).
-create or replace function public.auth_sync_people_v1(p_filter jsonb, p_after bigint, p_limit integer) returns jsonb
-language plpgsql stable security definer
-set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
-set enable_bitmapscan = off set enable_sort = off set jit = off as $$
-#variable_conflict use_variable
-declare
-  query text;
-  ids bigint[];
-begin
-  if btrim(p_filter ->> 'person', E' ,\t\r\n') <> '' then
-    query := format('select m.employee_id from public.auth_sync_standings m where m.employee_id = any (array('
-                    'select p.employee_id from public.auth_sync_find_people_v1(%1$L) as p where p.employee_id > $1))'
-                    ' and (%2$L is null or m.sync_status = %2$L)'
-                    ' and (%3$L is null or m.is_active = %3$L::boolean)',
-                    p_filter ->> 'person', p_filter ->> 'sync_status', (p_filter ->> 'is_active')::boolean);
-  else
-    query := public.auth_sync_people_query_v1(p_filter ->> 'sync_status', (p_filter ->> 'is_active')::boolean);
-  end if;
-  execute format('select array_agg(employee_id order by employee_id) from (select employee_id from (%s) as parts order by employee_id limit $2) as page',
-                 query) into ids using coalesce(p_after, -9223372036854775808), p_limit + 1;
-  return jsonb_build_object(
-    'employees', (select coalesce(jsonb_agg(to_jsonb(m) order by m.employee_id), '[]')
-                    from public.auth_sync_monitor m where m.employee_id = any (ids[:p_limit])),
-    'next', case when cardinality(ids) > p_limit then ids[p_limit] end);
-end $$;
-
 -- Returns the number of employees with each problem, exact up to 10,000: {"MISSING_AUTH_UID": …, …, "is_capped", "checked_at"}.
 create or replace function public.auth_sync_problems_v1() returns jsonb
 language plpgsql stable security definer
@@ -160,7 +94,7 @@ declare
   counts jsonb := '{"is_capped": false}';
 begin
   foreach problem in array array['MISSING_AUTH_UID', 'INACTIVE_WITH_AUTH', 'ORPHANED', 'EMAIL_MISMATCH', 'AMBIGUOUS', 'UNUSABLE_EMAIL'] loop
-    execute format('select count(*) from (select from (%s) as parts limit $2) as few', public.auth_sync_people_query_v1(problem, null))
+    execute format('select count(*) from (select from (%s) as parts limit $2) as few', public.auth_sync_people_query_v1(problem, null, 'asc'))
       into n using -9223372036854775808, 10001;
     counts := counts || jsonb_build_object(problem, least(n, 10000)) || case when n > 10000 then '{"is_capped": true}' else '{}' end::jsonb;
   end loop;

@@ -1,11 +1,82 @@
 -- The search of the ledger for admins. It is fast in a ledger of any size and for values of any frequency.
 
--- Returns the people that match the text of an admin: the beginning of an e-mail, of a name (first or last name first) or of an employee
--- number, an employee_id, or the id of an auth user. Returns at most 20 employees, and 20 auth users that are linked to none of them.
+-- Returns a name in the form in which names are compared: in lower case, without accents, and with the letters that have no accent but a
+-- common spelling in ASCII ("Łukasz Weiß-Søby" is "lukasz weiss-soby"). It does not use the locale of the database.
+create or replace function public.auth_sync_folded_v1(p_text text) returns text
+language plpgsql immutable parallel safe set search_path = '' as $$
+#variable_conflict use_variable
+begin
+  if octet_length(p_text) = length(p_text) then
+    return lower(p_text collate "C");
+  end if;
+  return replace(replace(replace(replace(translate(
+    lower(regexp_replace(normalize(p_text, nfkd), '[\u0300-\u036f]', '', 'g')),
+    E'\u00f8\u00d8\u0142\u0141\u0111\u0110\u00f0\u00d0\u0127\u0126\u0131\u0167\u0166\u1e9e\u00c6\u0152\u00de',
+    E'oOlLdDdDhHitT\u00df\u00e6\u0153\u00fe') collate "C",
+    E'\u00df', 'ss'), E'\u00e6', 'ae'), E'\u0153', 'oe'), E'\u00fe', 'th');
+end $$;
+
+-- Returns the codes of the letters that a name may begin with, if its folded form begins with p_letter: "o" also stands for ö, Ö, ø and ő.
+-- The Latin, Greek and Cyrillic letters that may have accents are searched.
+create or replace function public.auth_sync_letters_v1(p_letter text) returns integer[]
+language sql immutable parallel safe set search_path = '' as $$
+  select coalesce(array_agg(n), '{}') || array[ascii(p_letter), ascii(upper(p_letter))]
+    from (select generate_series(192, 1279) as n union all select generate_series(7680, 8191)) as accented
+   where left(public.auth_sync_folded_v1(chr(n)), 1) = p_letter
+$$;
+
+-- Returns the employees that match the text of an admin, at most p_limit for each kind of match: the beginning of an e-mail, of a name
+-- (first or last name first, with or without accents) or of an employee number, an employee_id, or the id of an auth user.
 --
 -- Names have no index, because each change of a name would then write all indexes of employees, on different pages for each person. Instead
--- the function reads all employees, unless the text is an e-mail or a number. It folds the case of a name only if the first letter matches:
--- ascii(), the code of that letter, takes a tenth of the time.
+-- the function reads all employees, unless the text is an e-mail or a number. It folds a name only if the first letter matches: ascii(),
+-- the code of that letter, takes a tenth of the time. It folds a name in ASCII without a call of a function, which would take longer.
+create or replace function public.auth_sync_matching_employees_v1(p_person text, p_limit integer) returns setof bigint
+language plpgsql stable security definer rows 20
+set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off set jit = off as $$
+#variable_conflict use_variable
+declare
+  words text := regexp_replace(btrim(p_person, E' ,\t\r\n'), E'[\\s,]+', ' ', 'g');
+  typed text := left(lower(words), 100);
+  address text := left(public.auth_sync_normal_v1(words), 100);  -- folds fewer letters than lower()
+  folded text := left(public.auth_sync_folded_v1(words), 100);
+  pattern text := replace(replace(replace(typed, E'\\', E'\\\\'), '%', E'\\%'), '_', E'\\_') || '%';
+  address_pattern text := replace(replace(replace(address, E'\\', E'\\\\'), '%', E'\\%'), '_', E'\\_') || '%';
+  name_pattern text := replace(replace(replace(folded, E'\\', E'\\\\'), '%', E'\\%'), '_', E'\\_') || '%';
+  user_id uuid := case when typed ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then typed::uuid end;
+  number bigint := case when typed ~ '^[0-9]{1,18}$' then typed::bigint end;
+  may_be_name boolean := folded <> '' and typed !~ '@' and user_id is null and number is null;
+  letters integer[] := array[ascii(' '), ascii(typed), ascii(upper(left(typed, 1)))] || case
+    when may_be_name then public.auth_sync_letters_v1(left(folded, 1)) end;
+begin
+  if typed = '' then
+    return;
+  end if;
+  return query
+  select e.employee_id::bigint from public.employees e where e.auth_user_id = user_id
+  union select s.employee_id::bigint from public.auth_user_state s where s.auth_user_id = user_id and s.employee_id is not null
+  union select e.employee_id::bigint from public.employees e where e.employee_id = number
+  union (select e.employee_id::bigint from public.employees e
+          where left(lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default", 100) like address_pattern
+          limit p_limit)
+  union (select e.employee_id::bigint from public.employees e
+          where left(lower(e.employee_number::varchar::text), 100) like pattern limit p_limit)
+  union (select e.employee_id::bigint
+           from public.employees e
+          cross join lateral (select btrim(coalesce(e.first_name::text, '') || ' ' || coalesce(e.last_name::text, '')) as name,
+                                     btrim(coalesce(e.last_name::text, '') || ' ' || coalesce(e.first_name::text, '')) as reversed) as n
+          where may_be_name
+            and (ascii(e.first_name::text) = any (letters)
+                 and case when octet_length(n.name) = length(n.name) then lower(n.name collate "C")
+                          else public.auth_sync_folded_v1(n.name) end like name_pattern
+                 or ascii(e.last_name::text) = any (letters)
+                 and case when octet_length(n.reversed) = length(n.reversed) then lower(n.reversed collate "C")
+                          else public.auth_sync_folded_v1(n.reversed) end like name_pattern)
+          limit p_limit);
+end $$;
+
+-- Returns the people that match the text of an admin (auth_sync_matching_employees_v1): at most 20 employees, and 20 auth users that are
+-- linked to none of them.
 create or replace function public.auth_sync_find_people_v1(p_person text)
 returns table (employee_id bigint, auth_user_id uuid, name text, email text)
 language plpgsql stable security definer
@@ -14,34 +85,19 @@ set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan 
 declare
   words text := regexp_replace(btrim(p_person, E' ,\t\r\n'), E'[\\s,]+', ' ', 'g');
   typed text := left(lower(words), 100);
-  address text := left(public.auth_sync_normal_v1(words), 100);  -- folds fewer letters than lower()
-  pattern text := replace(replace(replace(typed, E'\\', E'\\\\'), '%', E'\\%'), '_', E'\\_') || '%';
+  address text := left(public.auth_sync_normal_v1(words), 100);
   address_pattern text := replace(replace(replace(address, E'\\', E'\\\\'), '%', E'\\%'), '_', E'\\_') || '%';
   user_id uuid := case when typed ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then typed::uuid end;
-  number bigint := case when typed ~ '^[0-9]{1,18}$' then typed::bigint end;
-  may_be_name boolean := typed !~ '@' and user_id is null and number is null;
-  letters integer[] := array[ascii(' '), ascii(typed), ascii(upper(left(typed, 1))), ascii(btrim(p_person, E' ,\t\r\n'))];
 begin
   if typed = '' then
     return;
   end if;
   return query
-  with found as (
-    select e.employee_id from public.employees e where e.auth_user_id = user_id
-    union select s.employee_id from public.auth_user_state s where s.auth_user_id = user_id and s.employee_id is not null
-    union select e.employee_id from public.employees e where e.employee_id = number
-    union (select e.employee_id from public.employees e
-            where left(lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default", 100) like address_pattern limit 20)
-    union (select e.employee_id from public.employees e where left(lower(e.employee_number::varchar::text), 100) like pattern limit 20)
-    union (select e.employee_id from public.employees e
-            where may_be_name and (ascii(e.first_name::text) = any (letters) or ascii(e.last_name::text) = any (letters))
-              and (lower(btrim(coalesce(e.first_name::text, '') || ' ' || coalesce(e.last_name::text, ''))) like pattern
-                   or lower(btrim(coalesce(e.last_name::text, '') || ' ' || coalesce(e.first_name::text, ''))) like pattern)
-            limit 20)
-  ), employed as (
+  with employed as (
     select e.employee_id::bigint, coalesce(e.auth_user_id, e.orphaned_auth_user_id) as auth_user_id,
            nullif(concat_ws(' ', e.first_name::text, e.last_name::text), '') as name, e.email::text as email
-      from public.employees e where e.employee_id in (select f.employee_id from found f)
+      from public.employees e
+     where e.employee_id = any (array(select f.id from public.auth_sync_matching_employees_v1(p_person, 20) as f (id)))
      order by (address = public.auth_sync_normal_v1(e.email::text) or typed in (e.employee_id::text, lower(e.employee_number::varchar::text))) desc nulls last,
               e.employee_id
      limit 20
@@ -73,31 +129,36 @@ language sql stable security definer set search_path = '' set enable_seqscan = o
      and k.direction = coalesce(p_filter ->> 'direction', k.direction) and k.status = coalesce(p_filter ->> 'status', k.status)
 $$;
 
--- Returns a query for the ids of the rows that match a filter, newest first: at most $5 from each of its parts, above $3 and below $4. If
--- p_has_people is true, the query returns the rows of the employees $1 and the auth users $2, by spans of ids. The row comparisons, and id
+-- Returns a query for the ids of the rows that match a filter, newest first or oldest first (p_order: desc or asc): at most $5 from each of
+-- its parts, above $3 and below $4. If p_has_people is true, the query returns the rows of the employees $1 and the auth users $2, by spans of ids. The row comparisons, and id
 -- + 0, allow one index only. With `… = … order by id` the planner could read the whole ledger instead. Finished rows are searched by their
 -- kinds.
-create or replace function public.auth_sync_ids_query_v1(p_filter jsonb, p_has_people boolean) returns text
+create or replace function public.auth_sync_ids_query_v1(p_filter jsonb, p_has_people boolean, p_order text) returns text
 language plpgsql stable security definer set search_path = '' as $$
 #variable_conflict use_variable
 declare
   walk text := 'select l.id from public.integration_sync_log l where (%1$s, l.id) > (%2$s, $3) and (%1$s, l.id) < (%2$s, $4)'
-               ' and %3$s order by %4$s desc, l.id desc limit $5';
+               ' and %3$s order by %4$s <order>, l.id <order> limit $5';
   rest text;
 begin
+  if p_order not in ('asc', 'desc') then
+    raise exception 'p_order must be asc or desc';
+  end if;
+  walk := replace(walk, '<order>', p_order);
   if p_filter ? 'event_id' then
     return 'select l.id from public.integration_sync_log l where l.id > $3 and l.id < $4 and ' || public.auth_sync_condition_v1(p_filter);
   elsif p_has_people then
     rest := public.auth_sync_condition_v1(p_filter);
     return format('select x.id from unnest($2) as k (key) cross join lateral (select p.id from %1$s cross join lateral (%2$s) as p limit $5) as x union all '
                   'select x.id from unnest($1) as k (key) cross join lateral (select p.id from %1$s cross join lateral (%3$s) as p limit $5) as x',
-                  'public.auth_sync_spans_v1($3, $4) as s (span)',
-                  format(walk, 'l.id >> 18, l.auth_user_id', 's.span, k.key', rest, 'l.id >> 18 desc, l.auth_user_id'),
+                  case p_order when 'desc' then 'public.auth_sync_spans_v1($3, $4) as s (span)'
+                    else '(select span from public.auth_sync_spans_v1($3, $4) as span order by span) as s' end,
+                  format(walk, 'l.id >> 18, l.auth_user_id', 's.span, k.key', rest, format('l.id >> 18 %s, l.auth_user_id', p_order)),
                   format(walk, 'l.id >> 18, l.employee_id', 's.span, k.key', rest || ' and l.employee_id is not null and (l.auth_user_id = any ($2)) is not true',
-                         'l.id >> 18 desc, l.employee_id'));
+                         format('l.id >> 18 %s, l.employee_id', p_order)));
   elsif (p_filter ->> 'needs_attention')::boolean then
     return 'select l.id from public.integration_sync_log l where l.id + 0 > $3 and l.id + 0 < $4 and l.status = ''FAILED'''
-           ' and l.next_attempt_at is null and ' || public.auth_sync_condition_v1(p_filter) || ' order by l.id + 0 desc limit $5';
+           ' and l.next_attempt_at is null and ' || public.auth_sync_condition_v1(p_filter) || format(' order by l.id + 0 %s limit $5', p_order);
   elsif (p_filter ->> 'open')::boolean then  -- the few rows that are not done, in an order that only their index has
     rest := public.auth_sync_condition_v1(p_filter) || ' and l.status in (''PENDING'', ''FAILED'')';
     return format('(%s) union all (%s)', format(walk, 'l.status', quote_literal('PENDING'), rest, 'l.status'),
@@ -106,20 +167,22 @@ begin
     rest := public.auth_sync_condition_v1(p_filter - array['operation', 'outcome', 'direction', 'status']);
     return format('select x.id from public.auth_sync_kinds_v1(%L) as k cross join lateral (%s) as x', p_filter,
                   format(walk, 'l.operation, coalesce(l.outcome, '''')', 'k.operation, k.outcome', rest,
-                         'l.operation desc, coalesce(l.outcome, '''')'));
+                         format('l.operation %s, coalesce(l.outcome, '''')', p_order)));
   elsif p_filter ? 'status' then
     rest := public.auth_sync_condition_v1(p_filter - 'status') || ' and l.status in (''PENDING'', ''FAILED'')';  -- the predicate of the index
     return format(walk, 'l.status', quote_literal(p_filter ->> 'status'), rest, 'l.status');
   end if;
-  return format('select l.id from public.integration_sync_log l where l.id > $3 and l.id < $4 and %s order by l.id desc limit $5',
-                public.auth_sync_condition_v1(p_filter));
+  return format('select l.id from public.integration_sync_log l where l.id > $3 and l.id < $4 and %s order by l.id %s limit $5',
+                public.auth_sync_condition_v1(p_filter), p_order);
 end $$;
 
--- Returns the ids of the rows that match a filter, below p_below, newest first. With p_employees and p_users, it returns only the rows of
+-- Returns the ids of the rows that match a filter, below p_below, newest first. With p_above, it returns the first p_limit rows above that
+-- id, also newest first. With p_employees and p_users, it returns only the rows of
 -- these people. With p_any, it returns any matching rows up to p_limit, for callers that need only their number. No plan may sort, because
 -- a sort would read all matching rows.
 create or replace function public.auth_sync_page_v1(
-  p_filter jsonb, p_below bigint, p_limit integer, p_employees bigint[] default null, p_users uuid[] default null, p_any boolean default false
+  p_filter jsonb, p_below bigint, p_limit integer, p_employees bigint[] default null, p_users uuid[] default null, p_any boolean default false,
+  p_above bigint default null
 ) returns bigint[]
 language plpgsql stable security definer
 set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
@@ -129,6 +192,7 @@ declare
   wanted jsonb := jsonb_strip_nulls(p_filter);
   above bigint;
   below bigint;
+  direction text := case when p_above is null then 'desc' else 'asc' end;
   ids bigint[];
 begin
   select r.above, r.below into above, below from public.auth_sync_id_range_v1(wanted) as r;
@@ -149,8 +213,9 @@ begin
     end if;
   end if;
   execute format('select array_agg(id order by id desc) from (select id from (%s) as parts %s limit $5) as page',
-                 public.auth_sync_ids_query_v1(wanted, p_employees is not null), case when not p_any then 'order by id desc' end)
-    into ids using p_employees, p_users, above, least(below, p_below), p_limit;
+                 public.auth_sync_ids_query_v1(wanted, p_employees is not null, direction),
+                 case when not p_any then 'order by id ' || direction end)
+    into ids using p_employees, p_users, greatest(above, p_above), least(below, p_below), p_limit;
   return coalesce(ids, '{}');
 end $$;
 
@@ -164,17 +229,25 @@ language sql stable security definer set search_path = '' set enable_seqscan = o
     from public.integration_sync_log l where l.id = any (p_ids)
 $$;
 
--- Returns a page for admins: {"events": [... with "person"], "next": the id to continue below, or null, "people": the people that match the
--- person filter, [{employee_id, auth_user_id, name, email}]}.
-create or replace function public.auth_sync_search_v1(p_filter jsonb, p_below bigint, p_limit integer) returns jsonb
+-- Returns a page for admins: {"events": [... with "person"], "next": the id to continue below, or null, "previous": the id above which the
+-- page before begins, or null on the first page, "people": the people that match the person filter, [{employee_id, auth_user_id, name,
+-- email}]}. With p_above, it returns the page that ends above this id.
+create or replace function public.auth_sync_search_v1(p_filter jsonb, p_below bigint, p_limit integer, p_above bigint default null) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 #variable_conflict use_variable
 declare
-  ids bigint[] := public.auth_sync_page_v1(p_filter, p_below, p_limit + 1);
+  ids bigint[] := public.auth_sync_page_v1(p_filter, p_below, p_limit + 1, p_above => p_above);
+  has_more boolean := cardinality(ids) > p_limit;
+  shown bigint[];
 begin
+  if p_above is not null and not has_more then  -- the first page, which may have new events
+    return public.auth_sync_search_v1(p_filter, null, p_limit);
+  end if;
+  shown := case when p_above is null then ids[:p_limit] else ids[2:] end;
   return jsonb_build_object(
-    'events', public.auth_sync_events_json_v1(ids[:p_limit]),
-    'next', case when cardinality(ids) > p_limit then ids[p_limit] end,
+    'events', public.auth_sync_events_json_v1(shown),
+    'next', case when has_more then shown[cardinality(shown)] end,
+    'previous', case when p_above is not null or p_below is not null then shown[1] end,
     'people', (select coalesce(jsonb_agg(to_jsonb(p)), '[]') from public.auth_sync_find_people_v1(p_filter ->> 'person') as p));
 end $$;
 

@@ -26,6 +26,10 @@ drop function if exists public.auth_sync_discard_held_v1(text, bigint);
 drop function if exists public.auth_sync_sign_in_v1(text, uuid);
 drop function if exists public.auth_sync_is_banned_v1(timestamptz);
 drop function if exists public.auth_sync_admins_v1(jsonb);
+drop function if exists public.auth_sync_search_v1(jsonb, bigint, integer);
+drop function if exists public.auth_sync_page_v1(jsonb, bigint, integer, bigint[], uuid[], boolean);
+drop function if exists public.auth_sync_ids_query_v1(jsonb, boolean);
+drop function if exists public.auth_sync_people_query_v1(text, boolean);
 
 -- Tables.
 do $$ begin

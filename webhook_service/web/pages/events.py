@@ -16,10 +16,11 @@ from webhook_service.notifications.text import PATHS
 from webhook_service.outbound import client_changes
 from webhook_service.outbound.refusals import no_auth_admin
 from webhook_service.web import Wiring
-from webhook_service.web.pages.common import PAGE, attempt, audit_of, cursor, parse_filter
+from webhook_service.web.pages.common import PAGE, attempt, audit_of, parse_filter
+from webhook_service.web.pages.listing import pages_of, position
 from webhook_service.web.pages.visitor import after_form
 
-NOTHING: Json = {"events": [], "people": [], "next": None}
+NOTHING: Json = {"events": [], "people": [], "next": None, "previous": None}
 """The result of a search whose filter has errors."""
 
 CHOICES = {
@@ -33,13 +34,29 @@ CHOICES = {
 
 def blueprint(wiring: Wiring) -> Blueprint:
     views = Blueprint("events", __name__, url_prefix="/admin")
-    database, policy = wiring.database, wiring.settings.policy
+    database = wiring.database
 
     @views.get("/events")
     def page() -> str:
         filter, wrong = parse_filter(request.args)
-        found = NOTHING if wrong else queries.search(database, filter, below=cursor("below"), limit=PAGE)
-        return render_template("events.html", found=found, filter=filter, wrong=wrong, choices=CHOICES)
+        where, counts = position(request.args, "below", "above"), None
+        if where.wrong is not None:
+            wrong = wrong | {"page": [f"The list has no page “{where.wrong[:50]}”."]}
+        found = NOTHING
+        if not wrong:
+            below, above = (None, where.at) if where.is_back else (where.at, None)
+            found = queries.search(database, filter, below=below, above=above, limit=PAGE)
+            counts = queries.counts(database, filter)
+        pages = pages_of(
+            where,
+            len(found["events"]),
+            first=None,
+            has_previous=found["previous"] is not None,
+            has_next=found["next"] is not None,
+        )
+        return render_template(
+            "events.html", found=found, filter=filter, wrong=wrong, choices=CHOICES, counts=counts, pages=pages
+        )
 
     @views.get("/events/<event_id>")
     def event(event_id: str) -> str:
@@ -64,21 +81,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
         found = queries.event(database, event_id)
         if found["direction"] == "outbound" and wiring.accounts is None:
             raise no_auth_admin()
-        try:
-            with attempt(wiring, "replay", f"event:{event_id}") as act:
-                if found["direction"] == "outbound" and wiring.accounts is not None:
-                    outcome = str(wiring.accounts.perform_again(found, act.who).outcome)
-                else:
-                    outcome = str(replay.replay_event(database, policy, event_id, requested_by=act.who).outcome)
-                act.outcome = outcome
-        except ServiceError as error:
-            flash(f"Not replayed: {error.detail}", "warning")
-        else:
-            meaning = wording.meaning(found["direction"], outcome)
-            flash(
-                f"Replayed: {wording.label(outcome)}. {meaning.says}",
-                "warning" if meaning.kind == "failed" else "success",
-            )
+        flash(*replayed(wiring, found))
         return after_form(url_for("events.event", event_id=event_id))
 
     @views.post("/events/<event_id>/drop")
@@ -120,3 +123,29 @@ def blueprint(wiring: Wiring) -> Blueprint:
         return redirect(path)
 
     return views
+
+
+def replayed(wiring: Wiring, event: Json) -> tuple[str, str]:
+    """Replay an event, or perform an action immediately. Returns the message about it, and its category.
+
+    `event` is the row that `queries.event` returns. The audit records the replay.
+    """
+    try:
+        with attempt(wiring, "replay", f"event:{event['event_id']}") as act:
+            if event["direction"] != "outbound":
+                result = replay.replay_event(
+                    wiring.database, wiring.settings.policy, event["event_id"], requested_by=act.who
+                )
+                outcome = str(result.outcome)
+            elif wiring.accounts is not None:
+                outcome = str(wiring.accounts.perform_again(event, act.who).outcome)
+            else:
+                raise no_auth_admin()
+            act.outcome = outcome
+    except ServiceError as error:
+        return f"Not replayed: {error.detail}", "warning"
+    meaning = wording.meaning(event["direction"], outcome)
+    return (
+        f"Replayed: {wording.label(outcome)}. {meaning.says}",
+        "warning" if meaning.kind == "failed" else "success",
+    )

@@ -1,4 +1,4 @@
-"""The pages /admin/employees, which list employees and problems, and fix problems."""
+"""The pages /admin/employees, which list employees (`people_list`), show one, and fix problems."""
 
 from uuid import UUID
 
@@ -22,36 +22,19 @@ from webhook_service.outbound.employee_changes import Switched
 from webhook_service.outbound.refusals import NO_AUTH_ADMIN
 from webhook_service.web import Wiring
 from webhook_service.web.api.employees import hire
-from webhook_service.web.pages.common import PAGE, attempt, cursor, people_filter, wrong_fields
+from webhook_service.web.pages.common import attempt, wrong_fields
+from webhook_service.web.pages.people_list import add_list
 from webhook_service.web.pages.visitor import after_form
 
 TIMELINE = 20
 """The number of entries on a page of the timeline."""
-
-NOBODY: Json = {"employees": [], "next": None}
-"""The result of a search with an unknown filter."""
 
 
 def blueprint(wiring: Wiring) -> Blueprint:
     views = Blueprint("people", __name__, url_prefix="/admin/employees")
     database = wiring.database
 
-    @views.get("")
-    def page() -> str:
-        filter, is_unknown = people_filter(request.args)
-        found = NOBODY if is_unknown else employees.people(database, filter, after=cursor("after"), limit=PAGE)
-        is_compared = not comparison.is_missing(comparison.current(database))
-        standings = [standing(each, is_compared=is_compared) for each in found["employees"]]
-        problems = employees.problems(database)
-        return render_template(
-            "employees.html",
-            found=found,
-            filter=filter,
-            problems=problems,
-            standings=standings,
-            is_compared=is_compared,
-            is_unknown=is_unknown,
-        )
+    add_list(views, wiring)
 
     @views.get("/<int:employee_id>")
     def person(employee_id: int) -> str:

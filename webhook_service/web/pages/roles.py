@@ -37,6 +37,12 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
 
 ENDPOINTS: dict[str, Permission] = {
     "audit.page": READ,
+    "chosen_events.perform": OPERATE,
+    "chosen_events.preview": OPERATE,
+    "chosen_events.start": OPERATE,
+    "chosen_people.perform": EDIT,
+    "chosen_people.preview": EDIT,
+    "chosen_people.start": EDIT,
     "comparison.compare": OPERATE,
     "comparison.page": READ,
     "credentials.invite": EDIT,

@@ -19,6 +19,8 @@ from webhook_service.web.errors import answer_to, log_service_error, log_unexpec
 from webhook_service.web.pages import (
     assets,
     audit,
+    chosen_events,
+    chosen_people,
     comparison,
     credentials,
     edit,
@@ -37,6 +39,7 @@ from webhook_service.web.pages import (
     sign_in,
     suggestions,
 )
+from webhook_service.web.pages.listing import event_filter_in_words, people_filter_in_words, this_page, without
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
@@ -72,7 +75,7 @@ def register(app: Flask, wiring: Wiring) -> None:
     sign_in_views = sign_in.blueprint(wiring)
     parts = (
         *(overview, inbox, events, replays, people, new_employee, edit, credentials),
-        *(held, audit, comparison, exports, employee_import, setup, suggestions),
+        *(held, audit, comparison, exports, employee_import, setup, suggestions, chosen_people, chosen_events),
     )
     for views in (sign_in_views, *(part.blueprint(wiring) for part in parts)):
         if views is not sign_in_views:
@@ -100,6 +103,10 @@ def register(app: Flask, wiring: Wiring) -> None:
     app.add_template_filter(moment)
     app.jinja_env.globals |= {
         "asset": assets.asset,
+        "without": without,
+        "this_page": this_page,
+        "people_filter_in_words": people_filter_in_words,
+        "event_filter_in_words": event_filter_in_words,
         "wording": wording,
         "inbox_count": inbox.menu_count(wiring),
         "now": wiring.now,

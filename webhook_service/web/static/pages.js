@@ -120,3 +120,23 @@ if (otherTheme) {
   dark.addEventListener("change", name);
   name();
 }
+
+// The key / moves the focus to the search field of the page, unless the admin is typing. The link "Select all" ticks the rows in place.
+document.addEventListener("keydown", (event) => {
+  const field = document.querySelector("form[role=search] input[aria-keyshortcuts]");
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || !field) return;
+  if (event.target.closest("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]")) return;
+  event.preventDefault();
+  field.focus();
+  field.select();
+});
+
+for (const link of document.querySelectorAll("[data-select-all]")) {
+  link.addEventListener("click", (event) => {
+    event.preventDefault();
+    const all = link.dataset.selectAll === "true";
+    for (const box of document.querySelectorAll("input[type=checkbox][form=chosen]")) box.checked = all;
+    link.dataset.selectAll = String(!all);
+    link.textContent = all ? "Select none" : "Select all on this page";
+  });
+}

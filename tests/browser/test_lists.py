@@ -1,0 +1,65 @@
+"""The lists in a browser: the keyboard, and the choice of rows."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.company import Company
+from tests.browser.test_accessibility import AXE, EVERY_RULE, RUN
+
+
+@pytest.mark.parametrize("path", ["/admin/employees", "/admin/events"])
+def test_a_slash_moves_the_focus_to_the_search(admin: Page, path: str) -> None:
+    """The key / moves the focus to the search field. In a field it is typed. Escape clears nothing."""
+    admin.goto(path)
+    field = admin.get_by_role("search").get_by_label("Person")
+    admin.keyboard.press("/")
+    expect(field).to_be_focused()
+    expect(field).to_have_value("")
+    admin.keyboard.type("a/b")
+    admin.keyboard.press("Escape")
+    expect(field).to_have_value("a/b")
+
+
+def test_all_rows_are_selected_and_deactivated(admin: Page, company: Company) -> None:
+    """An admin selects all rows of a search, sees who is meant, confirms, and sees the results."""
+    company.hire("Amara Okafor")
+    admin.goto("/admin/employees?person=amara")
+    admin.get_by_role("link", name="Select all on this page").click()
+    expect(admin.get_by_role("checkbox", name="Select Amara Okafor")).to_be_checked()
+    admin.get_by_role("link", name="Select none").click()
+    box = admin.get_by_role("checkbox", name="Select Amara Okafor")
+    expect(box).not_to_be_checked()
+    box.focus()
+    admin.keyboard.press("Space")
+    admin.get_by_role("button", name="Deactivate…").click()
+    expect(admin.get_by_role("heading", level=1)).to_contain_text("Deactivate 1 employee?")
+    expect(admin.get_by_role("listitem").filter(has_text="Amara Okafor")).to_be_visible()
+    admin.get_by_role("button", name="Deactivate").click()
+    expect(admin.get_by_role("heading", level=1)).to_contain_text("Deactivate: 1 of 1 done")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_lists_are_accessible_on_a_small_phone(admin: Page, company: Company, scheme: str) -> None:
+    """The lists and previews follow WCAG 2 AA at a width of 320 px, without horizontal scrolling."""
+    company.hire("Amara Okafor", "E-17")
+    company.hire("Anton Bauer")
+    company.sign_up("Amara Okafor")
+    company.settle()
+    admin.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    admin.set_viewport_size({"width": 320, "height": 700})
+
+    def check(where: str) -> None:
+        admin.evaluate(AXE.read_text("utf-8"))
+        assert admin.evaluate(RUN, EVERY_RULE) == [], where
+        assert admin.evaluate("document.documentElement.scrollWidth") <= 320, where
+
+    admin.goto("/admin/employees?sort=name&person=a&select=page")
+    check("employees")
+    admin.get_by_role("button", name="Create logins…").click()
+    check("preview of employees")
+    admin.goto("/admin/employees?sort=salary")
+    check("error")
+    admin.goto("/admin/events?status=SUCCESS&select=page")
+    check("events")
+    admin.get_by_role("button", name="Replay selected…").click()
+    check("preview of events")
