@@ -24,6 +24,7 @@ ROWS = [
     {"server"},
     {"demo"},
     {"cli"},
+    {"__main__"},
 ]
 """From the data types down to the entry points. Packages of one row do not import each other. For example, `inbound`
 and `outbound` are the two directions, and neither depends on the other.

