@@ -30,7 +30,7 @@ def main(cycles: int, seed: int) -> bool:
     """Return whether every check passed."""
     started = time.monotonic()
     with cluster() as server, tempfile.TemporaryDirectory(prefix="chaos-") as folder:
-        execute(server.url(), sql.SQL(embedded.SUPABASE_ROLES))
+        execute(server.url(), sql.SQL(embedded.supabase_roles()))
         execute(server.url(), sql.SQL(DOUBLES.read_text("utf-8")))
         tally = run(server, server.url(), Path(folder), cycles=cycles, seed=seed, progress=show)
     sys.stdout.write(f"\n{tally}\n{time.monotonic() - started:.0f} s\n")

@@ -104,5 +104,5 @@ def parsed(statement: str) -> Any:
 def prepare(url: str) -> None:
     """Give a plain PostgreSQL with contrib the roles and the schema `auth` of the embedded PostgreSQL."""
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(embedded.SUPABASE_ROLES)
+        connection.execute(embedded.supabase_roles())
         embedded.create_auth_schema(connection)

@@ -97,7 +97,7 @@ def lite(folder: Path, environment: Mapping[str, str], *arguments: str) -> None:
 def write_migrations(folder: Path) -> None:
     """Write the migrations as `webhook-service sql --output-dir` does, after the roles. Lite creates them too late."""
     folder.mkdir()
-    (folder / "20200101000000_roles.sql").write_text(embedded.SUPABASE_ROLES, "utf-8")
+    (folder / "20200101000000_roles.sql").write_text(embedded.supabase_roles(), "utf-8")
     for number, script in enumerate(schema.scripts()):
         (folder / f"20260101{number:06}_{script.file_name}").write_text(script.script, "utf-8")
     (folder / "20990101000000_test_functions.sql").write_text(TEST_FUNCTIONS, "utf-8")

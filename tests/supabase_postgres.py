@@ -21,7 +21,7 @@ def supabase_cluster() -> Iterator[Cluster]:
     """A running server with the database TEMPLATE. A test may kill it and start it again."""
     with cluster() as started:
         execute(started.url(), sql.SQL("create database {}").format(sql.Identifier(TEMPLATE)))
-        execute(started.url(TEMPLATE), sql.SQL(embedded.SUPABASE_ROLES))
+        execute(started.url(TEMPLATE), sql.SQL(embedded.supabase_roles()))
         execute(started.url(TEMPLATE), sql.SQL(DOUBLES.read_text("utf-8")))
         yield started
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import sysconfig
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -54,14 +54,14 @@ def programs(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "bin"
 
 
-def run(command: list[str | Path], folder: Path, **settings: str) -> tuple[int, str, str]:
+def run(command: Sequence[str | Path], folder: Path, **settings: str) -> tuple[int, str, str]:
     environment = clean_environment() | {"TMPDIR": str(folder)} | settings
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
     return done.returncode, done.stdout, done.stderr
 
 
 @contextmanager
-def started(command: list[str | Path], folder: Path, url: str) -> Iterator[str]:
+def started(command: Sequence[str | Path], folder: Path, url: str) -> Iterator[str]:
     """Run a server with this database until the end of the block. Yields its URL when it is ready."""
     port = str(free_port())
     own = {"HOST": "127.0.0.1", "PORT": port, "WEB_CONCURRENCY": "1", "TMPDIR": str(folder)}
@@ -88,14 +88,12 @@ def test_the_wheel_has_every_file_of_the_package_and_no_other(wheel: Path) -> No
 
 def test_the_program_runs_from_an_empty_folder(programs: Path, tmp_path: Path) -> None:
     """`webhook-service` and `python -m webhook_service` of the wheel run in a folder without the repository."""
-    ours = [programs / "python", "-c", f"import {PACKAGE}; print({PACKAGE}.__file__)"]
+    ours = (programs / "python", "-c", f"import {PACKAGE}; print({PACKAGE}.__file__)")
     assert Path(run(ours, tmp_path)[1].strip()).is_relative_to(programs.parent)
     code, output, _ = run([programs / "webhook-service", "--help"], tmp_path)
     assert (code, "Usage: webhook-service" in output) == (0, True)
-    by_name, by_module = (
-        run([*command, "--version"], tmp_path)
-        for command in ([programs / "webhook-service"], [programs / "python", "-m", PACKAGE])
-    )
+    by_name = run([programs / "webhook-service", "--version"], tmp_path)
+    by_module = run([programs / "python", "-m", PACKAGE, "--version"], tmp_path)
     assert by_name == by_module
     assert by_name[:2] == (0, "webhook-service, version 0.1.0\n")
 

@@ -26,25 +26,6 @@ SECRETS = ("WEBHOOK_SECRETS", "ADMIN_API_KEY")
 LOCK_FILE = "in-use.lock"
 """Each process that uses the embedded PostgreSQL holds a shared lock on this file. The last one stops the server."""
 
-SUPABASE_ROLES = """
-do $$
-declare
-  missing text;
-begin
-  for missing in
-    select r from unnest(array['anon', 'authenticated', 'service_role']) as r
-     where not exists (select from pg_roles where rolname = r)
-  loop
-    execute format('create role %I nologin %s', missing, case missing when 'service_role' then 'bypassrls' else '' end);
-  end loop;
-end $$;
-grant usage on schema public to anon, authenticated, service_role;
-alter default privileges in schema public grant all on tables to anon, authenticated, service_role;
-alter default privileges in schema public grant all on functions to anon, authenticated, service_role;
-alter default privileges in schema public grant all on sequences to anon, authenticated, service_role;
-"""
-"""Creates Supabase's roles with Supabase's default privileges, so that tests see the privileges of a real project."""
-
 
 @contextmanager
 def signals_deferred() -> Iterator[None]:
@@ -83,7 +64,7 @@ def running(folder: Path) -> Iterator[dict[str, str]]:
             stack.enter_context(guardian.guarded(server.get_pid(), signal.SIGINT, folder / LOCK_FILE))
         url = server.get_uri()
         with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(SUPABASE_ROLES)
+            connection.execute(supabase_roles().encode())
             create_auth_schema(connection)
         yield {"DATABASE_URL": url, "AUTH_ADMIN": "local"} | own_secrets
 
@@ -116,6 +97,11 @@ def started(data: Path) -> Any:
     server = get_server(data, cleanup_mode=None, start=False)
     server.start()
     return server
+
+
+def supabase_roles() -> str:
+    """Return the SQL that creates Supabase's roles with their default privileges."""
+    return files("webhook_service.db").joinpath("supabase_roles.sql").read_text("utf-8")
 
 
 def create_auth_schema(connection: psycopg.Connection[Any]) -> None:
