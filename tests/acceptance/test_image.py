@@ -42,7 +42,8 @@ mount --rbind /dev "$0/dev"
 mount -t proc proc "$0/proc"
 mount -o remount,bind,ro "$0"
 mount -t tmpfs tmpfs "$0/tmp"
-exec chroot "$0" setpriv --reuid "${1%:*}" --regid "${1#*:}" --clear-groups --no-new-privs --bounding-set=-all env -i "${@:2}"
+exec chroot "$0" setpriv --reuid "${1%:*}" --regid "${1#*:}" --clear-groups --no-new-privs --bounding-set=-all \\
+  env -i "${@:2}"
 """
 
 
