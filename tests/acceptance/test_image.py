@@ -187,7 +187,7 @@ def test_the_image_has_the_package_and_no_tools(image: Image) -> None:
 def test_the_image_cannot_write_to_itself(image: Image) -> None:
     """The process has an account without rights, and cannot write to the file system of the image except /tmp."""
     assert image.config["User"] == "10001:10001"
-    write = "import os, pathlib; print(os.getuid()); pathlib.Path('/tmp/x').touch(); pathlib.Path('/opt/x').touch()"
+    write = "import os, pathlib; print(os.getuid(), flush=True); pathlib.Path('/tmp/x').touch(); pathlib.Path('/opt/x').touch()"
     code, output = image.execute("python3", "-c", write)
     assert (code, output.startswith("10001\n"), "Read-only file system" in output) == (1, True, True), output
 
