@@ -20,7 +20,7 @@ OTHERS = {"FORWARDED_ALLOW_IPS"}
 """The only setting that gunicorn reads, and not this service."""
 
 
-class Loader(yaml.SafeLoader):
+class Loader(yaml.SafeLoader):  # type: ignore[misc]
     """Reads the tags of Compose: `!reset` removes a value of the first file."""
 
 
@@ -115,7 +115,7 @@ def test_the_dockerfile_passes_hadolint() -> None:
 
 def test_kubernetes_knows_each_field_of_the_manifests() -> None:
     """The schemas of Kubernetes accept the manifests, and know each field in them."""
-    command = [Path(sys.executable).with_name("kubernetes-validate"), "--strict", "deploy/kubernetes.yaml"]
+    command = (Path(sys.executable).with_name("kubernetes-validate"), "--strict", "deploy/kubernetes.yaml")
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -177,3 +177,13 @@ def test_pre_commit_checks_what_ci_checks() -> None:
     for entry in (hook["entry"].split() for hook in hooks):
         assert [word for word in entry if word.startswith("tests/") and not (ROOT / word).exists()] == []
         assert entry[0] in ci or entry[0].endswith("pytest")
+
+
+def test_the_secrets_of_the_guide_are_valid(tmp_path: Path) -> None:
+    """The command of docs/install.md makes a file for Compose, with secrets that the service accepts."""
+    [command] = re.findall(r"^ {4}(printf .* > \.env)$", (ROOT / "docs/install.md").read_text("utf-8"), re.MULTILINE)
+    subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True, timeout=60)
+    lines = (tmp_path / ".env").read_text("ascii").splitlines()
+    environment = dict(line.split("=", 1) for line in lines)
+    assert len(config.webhook_secrets(environment)) == 1
+    assert config.admin_api_key(environment)
