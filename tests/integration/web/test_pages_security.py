@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from flask import Flask
 from flask.sessions import SecureCookieSessionInterface
 from psycopg import sql
+from werkzeug.routing import Rule
 
 from tests.auth_server import SECRET_KEY
 from tests.auth_traffic import JANE
@@ -32,22 +34,28 @@ from webhook_service.ports import Database
 from webhook_service.settings import Settings
 
 OPEN = ("/admin/login", "/admin/login/code", "/admin/logout", "/admin/static/")
-SAMPLES = {"event_id": "evt-1", "employee_id": "1", "id": "1", "token": "x"}
+SAMPLES = {"event_id": "evt-1", "employee_id": "1", "id": "1", "token": "x", "act": "activate"}
 HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
+
+
+def path_of(rule: Rule) -> str:
+    """Return the path of a rule, with sample values in it."""
+    return re.sub(
+        r"<(?:(\w+):)?(\w+)>", lambda found: str(JANE) if found[1] == "uuid" else SAMPLES[found[2]], rule.rule
+    )
 
 
 def paths(app: Flask, method: str) -> list[str]:
     """Return the paths of all pages, with sample values in them."""
-    rules = [
-        rule for rule in app.url_map.iter_rules() if rule.rule.startswith("/admin") and method in (rule.methods or ())
-    ]
     found = [
-        "".join(SAMPLES[part] if is_argument else part for is_argument, part in rule._trace)
-        for rule in rules
-        if not rule.rule.startswith(("/admin/api", "/admin/static"))
+        path_of(rule)
+        for rule in app.url_map.iter_rules()
+        if rule.rule.startswith("/admin")
+        and method in (rule.methods or ())
+        and not rule.rule.startswith(("/admin/api", "/admin/static"))
     ]
     assert len(found) > 6
-    return [path.lstrip("|") for path in found]
+    return found
 
 
 @pytest.fixture

@@ -9,14 +9,14 @@ from uuid import UUID, uuid4
 import pytest
 from flask import Flask
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
-from werkzeug.routing import RequestRedirect, Rule, UUIDConverter
+from werkzeug.routing import RequestRedirect, Rule
 
 from tests.auth_traffic import JANE
 from tests.employees import Connection, hire
 from tests.integration.bulk_replaying import fail_many
 from tests.integration.capturing import auth_on
 from tests.integration.signing_in import PAGES, PASSWORD, Browser, admin_in_auth, local, pages
-from tests.integration.web.test_pages_security import SAMPLES, state
+from tests.integration.web.test_pages_security import path_of, state
 from webhook_service.ports import Database
 from webhook_service.settings import Role, Settings
 from webhook_service.web.pages.roles import ENDPOINTS, PERMISSIONS, Permission
@@ -39,22 +39,10 @@ def admin_rules(app: Flask) -> Iterator[tuple[Rule, str]]:
                 yield rule, method
 
 
-def path_of(app: Flask, rule: Rule) -> str:
-    values: dict[str, object] = {}
-    for name in rule.arguments:
-        if name == "event_id":
-            values[name] = "evt-1"
-        elif isinstance(rule._converters[name], UUIDConverter):
-            values[name] = uuid4()
-        else:
-            values[name] = int(SAMPLES.get(name, "1"))
-    return app.url_map.bind("localhost").build(rule.endpoint, values)
-
-
 def requests_of(app: Flask, role: Role, *, allowed: bool) -> list[tuple[str, str]]:
     """Return (method, path) of each request that the role may make, or may not make."""
     return [
-        (method, path_of(app, rule))
+        (method, path_of(rule))
         for rule, method in admin_rules(app)
         if (ENDPOINTS[rule.endpoint] in PERMISSIONS[role]) is allowed
     ]

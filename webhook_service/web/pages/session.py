@@ -101,7 +101,7 @@ def target_of_request() -> str | None:
     """Return the audit's target for the object in the path, such as `employee:7`."""
     values = request.view_args or {}
     for name, kind in (("employee_id", "employee"), ("event_id", "event"), ("id", "replay")):
-        if name in values:
+        if name in values and not (kind == "replay" and request.blueprint != "replays"):
             return f"{kind}:{values[name]}".replace("\0", "")[:LONGEST_TARGET]
     return None
 
