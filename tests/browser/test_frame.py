@@ -133,7 +133,9 @@ def test_an_hour_of_the_chart_leads_to_its_events(page: Page, company: Company) 
     assert page.get_by_label("From (UTC)").input_value()
     page.goto("/admin/auth-sync")
     page.get_by_text("The numbers, by hour and outcome").click()
-    page.get_by_role("region", name="Events by hour and outcome").get_by_role("link", name="Refused").first.click()
+    page.get_by_role("region", name="Events by hour and outcome").get_by_role(
+        "link", name="Rejected by a database rule"
+    ).first.click()
     expect(events).to_contain_text("Rita Sandoval")
     expect(page.locator(ROWS)).to_have_count(1)
 

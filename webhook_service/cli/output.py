@@ -22,6 +22,9 @@ OPTION = "--json"
 KEY = "webhook_service.as_json"
 """The key of the choice in `ctx.meta`, which all contexts of a run share."""
 
+WIDEST = 1000
+"""The width of a table that is not printed on a terminal, so that each row is one line."""
+
 JSON = click.option(OPTION, "as_json", is_flag=True, help="Print one JSON document instead of text.")
 """The option. `Errors.parse_args` reads it too, because an error may come before the options are parsed."""
 
@@ -93,7 +96,7 @@ def bar(length: int, label: str) -> Any:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table. Columns of numbers are right-aligned. Long values are folded, and no value is cut off."""
+    """Print a table. Columns of numbers are right-aligned. A terminal folds long values, and no value is cut off."""
     shown = [list(row) for row in rows]
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for number, heading in enumerate(headings):
@@ -101,4 +104,5 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         made.add_column(heading, overflow="fold", justify="right" if is_number else "left")
     for row in shown:
         made.add_row(*(printable(str(value)) for value in row))
-    Console(file=sys.stdout, highlight=False, markup=False, emoji=False).print(made)
+    width = None if sys.stdout.isatty() else WIDEST
+    Console(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False).print(made)
