@@ -1,4 +1,4 @@
-"""Screenshots of all pages for docs/dashboard.md, from a fictitious company after one day.
+"""Screenshots of all pages for docs/how-to/dashboard.md, from a fictitious company after one day.
 
 python -m benchmarks.screenshots [FOLDER]    (default docs/screenshots; needs Debian's chromium)
 """

@@ -17,7 +17,7 @@ from benchmarks.speed.load import require_wrk
 from benchmarks.speed.options import Options, Report
 from benchmarks.speed.report import Figure, Part, table, write
 
-PAGE = Path(__file__).parents[2] / "docs" / "speed.md"
+PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "speed.md"
 
 Measure = Callable[[Options, Report], list[Figure]]
 PARTS: dict[str, tuple[str, Measure]] = {
@@ -40,7 +40,7 @@ PARTS: dict[str, tuple[str, Measure]] = {
 @click.option("--minutes", default=10.0, show_default=True, help="Length of the memory measurement.")
 @click.option("--large-employees", default=1_000_000, show_default=True, help="Employees in `flat`'s large company.")
 @click.option("--large-events", default=5_000_000, show_default=True, help="Events in the large company's ledger.")
-@click.option("--write/--no-write", "is_written", default=True, help="Write the tables to docs/speed.md.")
+@click.option("--write/--no-write", "is_written", default=True, help="Write the tables to docs/explanation/speed.md.")
 def main(parts: tuple[str, ...], is_written: bool, **chosen: Any) -> None:
     """Measure how fast the service is in all PARTS, or in the named PARTS. Needs wrk.
 

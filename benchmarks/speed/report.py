@@ -1,4 +1,4 @@
-"""The figures as tables for the terminal and for docs/speed.md, in which each part is between two markers."""
+"""The figures as tables for the terminal and docs/explanation/speed.md, where each part is between two markers."""
 
 import re
 from collections.abc import Sequence

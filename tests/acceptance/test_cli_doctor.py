@@ -43,7 +43,7 @@ def test_nothing_wrong_is_zero(run_installed: Run) -> None:
     assert post.startswith("       -> to post them, run this in Supabase's SQL editor")
     assert lines[lines.index(post) + 1].startswith("          select auth_sync_send_to(")
     assert log_in.startswith("       -> set SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY;")
-    assert report.startswith("       -> set NOTIFY_URLS (docs/notifications.md)")
+    assert report.startswith("       -> set NOTIFY_URLS (docs/how-to/notifications.md)")
 
 
 def test_something_wrong_is_one(run: Run) -> None:

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 NAMED = re.compile(r"\b(?:webhook_service|tests|benchmarks)/[\w/.]+\.(?:py|sql|sh)\b")
 FILES = [
     *ROOT.glob("*.md"),
-    *ROOT.glob("docs/*.md"),
+    *ROOT.glob("docs/**/*.md"),
     *ROOT.glob("tests/**/*.md"),
     *(ROOT / "webhook_service").rglob("*.sql"),
     *(ROOT / "webhook_service").rglob("*.py"),

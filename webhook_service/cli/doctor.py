@@ -91,7 +91,8 @@ def findings_of(environment: dict[str, str], *, compare: bool) -> list[Finding]:
 
 def misconfigured(error: BadSetting) -> Finding:
     """Return the finding of a missing or unusable setting."""
-    return wrong("settings", error.detail, "set it as docs/settings.md says, and run `webhook-service doctor` again")
+    todo = "set it as docs/reference/settings.md says, and run `webhook-service doctor` again"
+    return wrong("settings", error.detail, todo)
 
 
 def show(finding: Finding) -> None:

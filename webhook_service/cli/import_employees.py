@@ -48,8 +48,8 @@ def import_employees(
 
     The command shows the plan and asks before it changes anything. It imports all lines in one transaction, or none. A
     line is about the employee with its employee_id, else with its employee_number, else with its e-mail. Without such
-    an employee, it is a new employee. An empty cell and a missing column leave the value as it is. docs/import.md
-    describes the file.
+    an employee, it is a new employee. An empty cell and a missing column leave the value as it is.
+    docs/how-to/import.md describes the file.
     """
     options = Options(skip_refused=skip_refused, allow_mass_deactivation=allow_mass_deactivation)
     with database_of(data_dir) as (database, _):

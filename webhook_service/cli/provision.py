@@ -125,7 +125,7 @@ def provision(
 def warn_of_leavers(database: Database) -> None:
     """Warn if every employee counts as active because this service added is_active."""
     if (warning := is_active_warning(database)) is not None:
-        click.secho(f"WARNING: {warning}. See docs/employees.md.", fg="yellow", err=True)
+        click.secho(f"WARNING: {warning}. See docs/how-to/existing-table.md.", fg="yellow", err=True)
 
 
 @contextmanager

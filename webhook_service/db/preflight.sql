@@ -68,12 +68,12 @@ begin
     select string_agg(t, ', ') into named from jsonb_array_elements_text(facts -> 'similar') as t;
     if current_setting('auth_sync.create_employees', true) is distinct from 'on' and (named is not null or is_installed) then
       wrong := wrong || format('there is no table public.employees%s. If an empty one must be created, run `webhook-service migrate --create-employees`',
-                               case when named is not null then ', but there is ' || named || ': see docs/employees.md' else ' any more' end);
+                               case when named is not null then ', but there is ' || named || ': see docs/how-to/existing-table.md' else ' any more' end);
     else
       raise warning 'webhook-service: there is no table public.employees: an empty one is created%', coalesce(', beside ' || named, '');
     end if;
   elsif facts ->> 'kind' <> 'table' or (facts ->> 'has_children')::boolean then
-    wrong := wrong || format('public.employees cannot be used: it is a %s, and it must be one table without children; see docs/employees.md',
+    wrong := wrong || format('public.employees cannot be used: it is a %s, and it must be one table without children; see docs/how-to/existing-table.md',
                              case facts ->> 'kind' when 'table' then 'table with children' else facts ->> 'kind' end);
   else
     if not (facts ->> 'is_owner')::boolean then
@@ -138,7 +138,7 @@ begin
     end if;
     if facts -> 'columns' ->> 'is_active' is null then
       raise warning 'webhook-service: employees has no column is_active. It is added as true, so everybody counts as active and can get a login,'
-        ' also people who have left%. See docs/employees.md before you reconcile or provision.',
+        ' also people who have left%. See docs/how-to/existing-table.md before you reconcile or provision.',
         coalesce((select format(' (does %s say so?)', string_agg(c, ' or ')) from jsonb_array_elements_text(facts -> 'leavers') as c), '');
     end if;
   end if;

@@ -68,7 +68,10 @@ def require_known_ssl_mode(name: str, value: str) -> None:
 def refusal(name: str) -> str:
     """Return the message for an option that cannot be ignored."""
     if name.lower() in SCHEMAS:
-        return f"has the option {name}, but the service uses the schema public only: remove it (see docs/employees.md)"
+        return (
+            f"has the option {name}, but the service uses the schema public only: remove it "
+            "(see docs/how-to/existing-table.md)"
+        )
     if name.lower() in TLS:
         return f"has the option {name} of another client: use sslmode=verify-full and sslrootcert=FILE instead"
     shown = name if NAME.fullmatch(name) else "(unreadable)"

@@ -47,7 +47,8 @@ def database(facts: Json) -> Finding:
 def source(facts: Json) -> list[Finding]:
     """Check that the SQL functions can read auth.users."""
     if not facts["has_auth_users"]:
-        return [note("source", "this database has no auth.users", "events arrive by webhook only: see docs/sending.md")]
+        todo = "events arrive by webhook only: see docs/how-to/send-events.md"
+        return [note("source", "this database has no auth.users", todo)]
     if not (facts["sees_auth_users"] and facts["owner_sees_all"]):
         todo = "migrate as the project's role postgres: the functions' owner must see all of auth.users"
         return [wrong("source", "this service's functions cannot read auth.users", todo, MIGRATE)]
@@ -79,7 +80,7 @@ def rights(facts: Json) -> list[Finding]:
 
 def employees_rights(facts: Json) -> list[Finding]:
     """Check that no other role can take over logins with its privileges on employees."""
-    todo = "see what this command would change, and docs/employees.md for policies, views and triggers"
+    todo = "see what this command would change, and docs/how-to/protect-logins.md for policies, views and triggers"
     found = [wrong("employees_rights", each["says"], todo, migrate.PROTECT) for each in facts["open_employees"]]
     return found or [ok("employees_rights", "no other role decides about logins")]
 

@@ -19,7 +19,7 @@ def admins(pages: PageSettings, database: Database | None, *, has_auth: bool) ->
     """
     values = pages.values_by_role()
     if not values:
-        todo = "give admins a role (docs/admins.md), and set it"
+        todo = "give admins a role (docs/how-to/admins.md), and set it"
         return note("admins", "they share the admin key: no role may sign in", todo, "ADMIN_ROLES=sync_admin")
     named = f"the role {' or '.join(sorted({value for value, _ in pages.roles}))}"
     if not has_auth:
@@ -58,7 +58,7 @@ def public_url(url: str | None) -> Finding:
 def notices(settings: NoticeSettings) -> Finding:
     """Check that notices have a destination."""
     if not settings.urls:
-        todo = "set NOTIFY_URLS (docs/notifications.md), then test it"
+        todo = "set NOTIFY_URLS (docs/how-to/notifications.md), then test it"
         says = "no one is notified when something fails or waits"
         return note("notices", says, todo, "webhook-service notify --test")
     return ok("notices", f"they are sent to {counted(len(settings.urls), 'destination')}")

@@ -20,7 +20,7 @@ def schema(database: Database) -> Finding:
     lost = lacking(database.call("auth_sync_installed_v1"))
     if lost:
         named = ", ".join(lost[:MAX_NAMED]) + (f" and {len(lost) - MAX_NAMED} more" if len(lost) > MAX_NAMED else "")
-        todo = "migrate, then reconcile; see docs/employees.md for the cause"
+        todo = "migrate, then reconcile; see docs/how-to/existing-table.md for the cause"
         return wrong("schema", f"missing or altered: {named}", todo, MIGRATE_AND_RECONCILE)
     return ok("schema", "none is missing or altered")
 
@@ -45,7 +45,7 @@ def kind(facts: Json) -> list[Finding]:
     """Check that public.employees is a table that this service can use."""
     if facts["kind"] != "table" or facts["has_children"]:
         is_now = f"public.employees is a {facts['kind']}" if facts["kind"] else "there is no table public.employees"
-        return [wrong("employees", is_now, "see docs/employees.md, then migrate", MIGRATE)]
+        return [wrong("employees", is_now, "see docs/how-to/existing-table.md, then migrate", MIGRATE)]
     if "employee_id" not in facts["columns"] or not facts["key_is_unique"]:
         todo = "make the column unique, or rename it back, then migrate"
         return [wrong("employees", "public.employees has no unique column employee_id", todo, MIGRATE)]
@@ -75,7 +75,7 @@ def link(facts: Json) -> list[Finding]:
 def active(facts: Json, database: Database) -> list[Finding]:
     """Check that is_active shows which employees have left."""
     if (says := everybody_is_active(facts, database)) is not None:
-        return [note("employees", says, "see docs/employees.md before you reconcile or provision")]
+        return [note("employees", says, "see docs/how-to/existing-table.md before you reconcile or provision")]
     if "is_active" in facts["generated"]:
         says = "is_active is generated: this service reads it and cannot change it"
         return [note("employees", says, "change the columns from which it is generated")]

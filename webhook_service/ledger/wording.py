@@ -41,7 +41,7 @@ EVENTS = {
         "failed",
         "Several employees match this auth user, and only one can have it.",
         "Choose the person on the event's page, or correct the e-mail of the other employees."
-        " If they are one person, see One person in several companies in docs/employees.md.",
+        " If they are one person, see One person in several companies in docs/how-to/existing-table.md.",
     ),
     "already_linked": Meaning(
         "failed",

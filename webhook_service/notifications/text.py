@@ -19,7 +19,7 @@ PATHS = {
 }
 """The pages that list what a notice counts. The link of a message leads to one of them."""
 
-RUNBOOK = "docs/runbook.md"
+RUNBOOK = "docs/how-to/runbook.md"
 SECTIONS = {
     Kind.NEEDS_ATTENTION: "needs-attention",
     Kind.BACKLOG: "backlog",

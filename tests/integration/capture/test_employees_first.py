@@ -122,7 +122,7 @@ def test_an_unproven_user_is_not_linked(connection: Connection, database: Databa
 
 
 def test_an_anonymous_user_is_not_linked_by_its_number(connection: Connection, database: Database, auth: Auth) -> None:
-    """An anonymous user is not linked, even by its number (see the table in docs/decisions.md)."""
+    """An anonymous user is not linked, even by its number (see the table in docs/explanation/decisions.md)."""
     auth.set_app_metadata(auth.anonymous(), {"employee_number": "7"})
     relay_all(database)
     assert link_of(connection, hire(connection, employee_number="7")) is None

@@ -66,7 +66,7 @@ def test_a_privilege_on_a_view_does_not_open_employees(database_url: str) -> Non
 
 
 def test_a_copy_stops_posting(copy_url: str) -> None:
-    """The statement of docs/employees.md removes the URL of the production service from a copy."""
+    """The statement of docs/how-to/restore-a-backup.md removes the URL of the production service from a copy."""
     url = "select webhook_url from auth_sync_settings"
     assert rows(copy_url, url) == [("https://production.example.com/webhook/auth",)]
     execute(copy_url, RECIPES["Stop the posting in a copy"])

@@ -1,4 +1,4 @@
-"""One person in several companies: several rows of `employees` with one e-mail (docs/employees.md)."""
+"""One person in several companies: several rows of `employees` with one e-mail (docs/how-to/existing-table.md)."""
 
 from pathlib import Path
 from uuid import UUID
@@ -16,7 +16,7 @@ from webhook_service.policy import Policy
 from webhook_service.ports import Database
 
 EMAIL = "jane@example.com"
-PAGE = (Path(__file__).parents[3] / "docs" / "employees.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "how-to" / "existing-table.md").read_text("utf-8")
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_no_row_is_linked(database: Database, connection: Connection, rows_of_ja
     """The service links none of the rows. The outcome's text names the section of the documentation."""
     assert signs_up(database) == "ambiguous"
     assert logins(connection, rows_of_jane) == [None, None]
-    assert "One person in several companies in docs/employees.md" in wording.advice("ambiguous")
+    assert "One person in several companies in docs/how-to/existing-table.md" in wording.advice("ambiguous")
     assert "\n## One person in several companies\n" in PAGE
 
 

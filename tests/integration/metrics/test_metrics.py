@@ -73,7 +73,7 @@ def test_each_delivery_is_counted_once(client: FlaskClient, connection: Connecti
 
 def test_labels_are_a_closed_set(client: FlaskClient) -> None:
     """From the start, the label `reason` has each documented value, an empty value, and `other`."""
-    table = (DOCS / "http.md").read_text("utf-8").split("## Probes")[0]
+    table = (DOCS / "reference" / "http.md").read_text("utf-8").split("## Probes")[0]
     rows = [line.split("|") for line in table.splitlines() if re.match(r"\| [45]\d\d", line)]
     documented = {reason for row in rows for reason in re.findall(r"`(\w+)`", row[2])}
     assert {*REFUSALS, *ERRORS} == documented
@@ -211,21 +211,21 @@ def test_metrics_in_alerts_and_dashboard_exist(
 
 
 def test_each_alert_and_each_notice_has_its_section_of_the_runbook() -> None:
-    """The runbook_url of each alert rule and the runbook of each notice name a section of docs/runbook.md."""
+    """The runbook_url of each alert rule and the runbook of each notice name a section of docs/how-to/runbook.md."""
     sections = {
         re.sub("[^a-z ]", "", title.lower()).replace(" ", "-")
-        for title in re.findall("(?m)^## (.+)$", (DOCS / "runbook.md").read_text("utf-8"))
+        for title in re.findall("(?m)^## (.+)$", (DOCS / "how-to" / "runbook.md").read_text("utf-8"))
     }
     rules = yaml.safe_load((DOCS / "alerts.yml").read_text("utf-8"))["groups"][0]["rules"]
-    assert {rule["annotations"]["runbook_url"].removeprefix("docs/runbook.md#") for rule in rules} <= sections
+    assert {rule["annotations"]["runbook_url"].removeprefix("docs/how-to/runbook.md#") for rule in rules} <= sections
     assert SECTIONS.keys() == set(Kind)
     assert set(SECTIONS.values()) <= sections
     assert sections <= {*SECTIONS.values(), *(rule["annotations"]["runbook_url"].split("#")[1] for rule in rules)}
 
 
 def test_each_metric_is_explained(client: FlaskClient) -> None:
-    """docs/monitoring.md names each metric."""
-    said = (DOCS / "monitoring.md").read_text("utf-8")
+    """docs/reference/metrics.md names each metric."""
+    said = (DOCS / "reference" / "metrics.md").read_text("utf-8")
     families = text_string_to_metric_families(client.get("/metrics").get_data(as_text=True))
     names = {family.name.removeprefix(PREFIX) for family in families if not family.name.endswith("_created")}
     assert [name for name in sorted(names | set(GAUGES)) if f"`{name}" not in said] == []

@@ -275,4 +275,4 @@ def test_a_notice_has_a_level_an_instance_and_a_runbook(
         ("failure", "[Auth sync staging] 1 event needs attention"),
         ("success", "[Auth sync staging] Resolved: Nothing needs attention any more"),
     ]
-    assert ["docs/runbook.md#needs-attention" in each["message"] for each in received] == [True, False]
+    assert ["docs/how-to/runbook.md#needs-attention" in each["message"] for each in received] == [True, False]

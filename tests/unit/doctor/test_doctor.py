@@ -85,7 +85,7 @@ WRONG, NOTE = Level.WRONG, Level.NOTE
 FAILING = {"loop": "actions", "seconds": 7200.0, "relays": 1, "reason": "database_error", "detail": "It broke."}
 CASES: list[tuple[dict[str, Any], str, Level, str, str]] = [
     # the changed facts, the finding's check and level, a word of its text, and a word of its remedy
-    ({"has_auth_users": False}, "source", NOTE, "no auth.users", "docs/sending.md"),
+    ({"has_auth_users": False}, "source", NOTE, "no auth.users", "docs/how-to/send-events.md"),
     ({"sees_auth_users": False}, "source", WRONG, "cannot read auth.users", "role postgres"),
     ({"owner_sees_all": False}, "source", WRONG, "cannot read auth.users", "role postgres"),
     ({"triggers": {"auth_sync_b": False, "auth_sync_a": False}}, "triggers", WRONG, "sync_a, auth_sync_b", "migrate"),
