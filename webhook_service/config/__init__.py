@@ -22,6 +22,7 @@ from webhook_service.config.notifications import notices
 from webhook_service.config.rules import audit_retention, policy, reconcile_at
 from webhook_service.config.server import DEFAULT_PORT, host, load_server, log_format, log_level, port
 from webhook_service.config.values import switch, value_of, whole_number
+from webhook_service.config.variables import VARIABLES
 from webhook_service.errors import BadSetting
 from webhook_service.settings import DEFAULT_MAX_BODY_BYTES, Settings
 
@@ -53,17 +54,7 @@ __all__ = [
     "without_settings",
 ]
 
-NAMES = (
-    *("DATABASE_URL", "SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_ALLOW_HTTP"),
-    *("WEBHOOK_SECRETS", "WEBHOOK_STATIC_TOKEN", "ADMIN_API_KEY"),
-    *("EMAIL_OWNER", "NAME_FIELDS", "MAX_BODY_BYTES", "RELAY", "RECONCILE_AT", "LINK_UNPROVEN_EMAILS"),
-    *("MASS_DEACTIVATION_LIMIT", "AUDIT_RETENTION_DAYS"),
-    *("AUTH_ADMIN", "AUTH_RATE"),
-    *("SECRET_KEY", "ADMIN_ROLES", "ADMIN_IDLE_MINUTES", "PUBLIC_URL", "INSTANCE_NAME"),
-    *("ADMIN_KEY_SIGN_IN", "ADMIN_REQUIRE_SECOND_FACTOR"),
-    *("NOTIFY_URLS", "NOTIFY_BACKLOG_MINUTES", "NOTIFY_SILENCE_HOURS"),
-    *("HOST", "PORT", "WEB_CONCURRENCY", "LOG_LEVEL", "LOG_FORMAT"),
-)
+NAMES = tuple(variable.name for variable in VARIABLES)
 """All environment variables that the service reads. Each can also be set as NAME_FILE, the path of a file."""
 
 

@@ -62,6 +62,7 @@ create or replace view public.auth_sync_held_bans as
                       where s.auth_user_id = h.auth_user_id
                         and (s.deleted_at is not null or public.auth_sync_is_banned_permanently_v1(s.banned_until)) offset 0);
 
+-- Every employee with its sync_status, and the last known state of its login.
 create or replace view public.auth_sync_monitor as
   select employee_id, email, first_name, last_name, employee_number, is_active, auth_user_id, auth_email, banned_until, orphaned_at, sync_status,
          -- The inactive employee who holds the login of a person who was hired again in this row.

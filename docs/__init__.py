@@ -1,0 +1,1 @@
+"""The documentation, and `docs.generate`, which writes parts of it."""

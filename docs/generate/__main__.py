@@ -1,0 +1,3 @@
+from docs.generate import write
+
+write()
