@@ -1,4 +1,4 @@
-# The image of the service. docs/install.md describes it, and tests/acceptance/test_image.py builds and runs it.
+# The image of the service. docs/how-to/install.md describes it, and tests/acceptance/test_image.py builds and runs it.
 ARG BASE=docker.io/library/debian:trixie-slim
 
 FROM ${BASE} AS python

@@ -46,6 +46,7 @@ class AuthApi:
         factors: Sequence[Json] = (),
         challenges: Challenges | None = None,
         autoconfirm: bool = False,
+        hashes_passwords: bool = False,
         during_sign_in: Callable[[], object] = lambda: None,
     ) -> None:
         self._auth = Auth(connection)
@@ -54,6 +55,7 @@ class AuthApi:
         self._factors = list(factors)
         self._challenges = challenges or Challenges()
         self._autoconfirm = autoconfirm
+        self._hashes_passwords = hashes_passwords
         self._during_sign_in = during_sign_in
 
     def answer(self, method: str, path: str, query: str, body: dict[str, Json]) -> Json:
@@ -173,6 +175,7 @@ class AuthApi:
                     id=requested_id,
                     user_metadata=body.get("user_metadata"),
                     app_metadata=body.get("app_metadata"),
+                    password=body.get("password") if self._hashes_passwords else None,
                 )
                 if ban is not None:
                     self._auth.ban(user, ban)

@@ -78,6 +78,7 @@ class AuthServer:
         chances: Mapping[Fault, float] | None = None,
         seed: int = 0,
         keep_passwords: bool = False,
+        hashes_passwords: bool = False,
         honours_id: bool = True,
         old_errors: bool = False,
     ) -> None:
@@ -90,6 +91,7 @@ class AuthServer:
         """The probability of each fault, from 0 to 1. The seed, the call and its number determine the fault."""
         self.seed = seed
         self.keep_passwords = keep_passwords
+        self.hashes_passwords = hashes_passwords  # of new users, so that they can sign in, which takes 50 ms each
         self.honours_id = honours_id
         """False for an Auth that is too old to read the id of a new user from the request."""
         self.old_errors = old_errors

@@ -101,6 +101,7 @@ class Handler(BaseHTTPRequestHandler):
                 factors=double.factors,
                 challenges=double.challenges,
                 autoconfirm=double.autoconfirm,
+                hashes_passwords=double.hashes_passwords,
                 during_sign_in=double.during_sign_in,
             )
             if (call.method, call.path) == ("POST", "/logout"):
@@ -218,6 +219,7 @@ def auth_server(
     chances: Mapping[Fault, float] | None = None,
     seed: int = 0,
     keep_passwords: bool = False,
+    hashes_passwords: bool = False,
     honours_id: bool = True,
     old_errors: bool = False,
     handler: type[Handler] = Handler,
@@ -231,6 +233,7 @@ def auth_server(
         chances=chances,
         seed=seed,
         keep_passwords=keep_passwords,
+        hashes_passwords=hashes_passwords,
         honours_id=honours_id,
         old_errors=old_errors,
     )

@@ -1,4 +1,4 @@
-"""The commands of docs/supabase-cli.md, which the real Supabase CLI runs on the objects of the service."""
+"""The commands of docs/how-to/supabase-cli.md, which the real Supabase CLI runs on the objects of the service."""
 
 import re
 import subprocess
@@ -18,7 +18,7 @@ from webhook_service.db import embedded
 
 pytestmark = pytest.mark.campaign
 
-GUIDE = TESTS.with_name("docs").joinpath("supabase-cli.md")
+GUIDE = TESTS.with_name("docs").joinpath("how-to", "supabase-cli.md")
 RIGHTS = """
 alter schema auth owner to supabase_admin;
 grant all on schema auth to supabase_auth_admin;

@@ -180,8 +180,9 @@ def test_pre_commit_checks_what_ci_checks() -> None:
 
 
 def test_the_secrets_of_the_guide_are_valid(tmp_path: Path) -> None:
-    """The command of docs/install.md makes a file for Compose, with secrets that the service accepts."""
-    [command] = re.findall(r"^ {4}(printf .* > \.env)$", (ROOT / "docs/install.md").read_text("utf-8"), re.MULTILINE)
+    """The command of docs/how-to/install.md makes a file for Compose, with secrets that the service accepts."""
+    guide = (ROOT / "docs/how-to/install.md").read_text("utf-8")
+    [command] = re.findall(r"^(printf .* > \.env)$", guide, re.MULTILINE)
     subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True, timeout=60)
     lines = (tmp_path / ".env").read_text("ascii").splitlines()
     environment = dict(line.split("=", 1) for line in lines)

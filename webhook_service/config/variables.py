@@ -129,7 +129,7 @@ VARIABLES = (
     Variable(
         "RECONCILE_AT",
         "02:30",
-        "the time of the day, in UTC, at which a relay [reconciles](../how-to/reconcile.md#reconcile); `off` for never",
+        "the time of the day, in UTC, at which a relay [reconciles](../how-to/reconcile.md); `off` for never",
     ),
     Variable(
         "NOTIFY_URLS",
@@ -182,7 +182,7 @@ VARIABLES = (
     Variable(
         "AUDIT_RETENTION_DAYS",
         "730",
-        "how many days [`prune`](../how-to/retention.md#retention) keeps the entries of the audit",
+        "how many days [`prune`](../how-to/retention.md) keeps the entries of the audit",
     ),
     Variable(
         "LOG_LEVEL",

@@ -211,7 +211,7 @@ def test_all_or_nothing(database: Database, connection: Connection) -> None:
 def test_nobody_leaves_while_a_line_is_refused(database: Database, connection: Connection) -> None:
     """A refused line may be an employee who seems to be missing, so nobody who is missing is deactivated then."""
     hire(connection, "a@example.com")
-    done = applied(database, "email,is_active\na@exmaple.com,maybe\n", missing=True, skip_refused=True)
+    done = applied(database, "email,is_active\na@example.org,maybe\n", missing=True, skip_refused=True)
     assert done["state"] == "refused_lines"
     assert connection.execute("select from employees where not is_active").fetchall() == []
 
