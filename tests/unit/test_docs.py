@@ -8,8 +8,8 @@ import pytest
 from docs.generate import PARTS, REFERENCE, generated, sql
 from tests.docs_commands import PAGES, ROOT, blocks, outside_of_blocks
 from webhook_service import config
-from webhook_service.db import schema
 from webhook_service.config.variables import VARIABLES
+from webhook_service.db import schema
 
 NEEDED = {
     "SUPABASE_URL": "https://example.supabase.co",
