@@ -3,7 +3,10 @@
 import re
 from pathlib import Path
 
-from tests.integration.migrating import rows
+import pytest
+
+from tests.docs_commands import blocks
+from tests.integration.migrating import execute, rows
 
 DOCS = Path(__file__).parents[3] / "docs"
 TABLES = """
@@ -27,3 +30,12 @@ def test_each_trigger_is_documented(database_url: str) -> None:
     names = [name for (name,) in rows(database_url, TRIGGERS)]
     assert len(names) == 9
     assert [name for name in names if name not in documented("reference/tables.md")] == []
+
+
+@pytest.mark.parametrize("page", ["reference/tables.md", "how-to/protect-logins.md"])
+def test_the_queries_of_a_page_succeed(database_url: str, page: str) -> None:
+    """An installed database accepts each statement of the page."""
+    statements = [block.code for block in blocks(DOCS / page) if block.language == "sql"]
+    assert statements != []
+    for each in statements:
+        execute(database_url, each)
