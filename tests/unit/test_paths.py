@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-NAMED = re.compile(r"\b(?:webhook_service|tests|benchmarks)/[\w/.]+\.(?:py|sql|sh)\b")
+NAMED = re.compile(
+    r"\b(?:(?:webhook_service|tests|benchmarks)/[\w/.]+\.(?:py|sql|sh)|(?<!/)docs/[\w/.-]+\.(?:md|yml))\b"
+)
 FILES = [
     *ROOT.glob("*.md"),
     *ROOT.glob("docs/**/*.md"),
