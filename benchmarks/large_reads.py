@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -63,33 +63,43 @@ def timed(call: Callable[[], object]) -> float:
 
 
 @contextmanager
-def seeded(employees: int, events: int) -> Iterator[str]:
-    """A database of a company of this size with a long history. Most employees are linked and in sync."""
-    with tempfile.TemporaryDirectory() as folder, embedded.running(Path(folder)) as environment:
-        url = environment["DATABASE_URL"]
+def seeded(employees: int, events: int, kept: Path | None = None) -> Iterator[str]:
+    """A database of a company of this size with a long history. Most employees are linked and in sync.
+
+    With `kept`, the database is in this folder and stays there. If the folder has employees already, only the functions
+    are brought up to date.
+    """
+    with ExitStack() as stack:
+        folder = kept or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        url = stack.enter_context(embedded.running(folder))["DATABASE_URL"]
         migrate.migrate(url)
         with psycopg.connect(url, autocommit=True) as connection:
-            for setting in ("fsync = off", "full_page_writes = off", "max_wal_size = '8GB'"):
-                connection.execute(f"alter system set {setting}".encode())
-            connection.execute("select pg_reload_conf()")
-            connection.execute("set session_replication_role = replica")  # seed data needs no triggers
-            company, ledger = (part.encode() for part in SEED.read_text("utf-8").split("-- ledger\n"))
-            connection.execute(company.replace(b":employees", str(employees).encode()))
-            for start in range(0, events, CHUNK):
-                sys.stderr.write(f"\r{start:,} events ")
-                numbers = {
-                    b":employees": employees,
-                    b":events": events,
-                    b":first": start + 1,
-                    b":last": min(events, start + CHUNK),
-                }
-                chunk = ledger
-                for name, number in numbers.items():
-                    chunk = chunk.replace(name, str(number).encode())
-                connection.execute(chunk)
-            for table in ("employees", "auth_user_state", "integration_sync_log"):
-                connection.execute(f"vacuum analyze {table}".encode())
+            if connection.execute("select from public.employees limit 1").fetchone() is None:
+                seed(connection, employees, events)
         yield url
+
+
+def seed(connection: psycopg.Connection, employees: int, events: int) -> None:
+    for setting in ("fsync = off", "full_page_writes = off", "max_wal_size = '8GB'"):
+        connection.execute(f"alter system set {setting}".encode())
+    connection.execute("select pg_reload_conf()")
+    connection.execute("set session_replication_role = replica")  # seed data needs no triggers
+    company, ledger = (part.encode() for part in SEED.read_text("utf-8").split("-- ledger\n"))
+    connection.execute(company.replace(b":employees", str(employees).encode()))
+    for start in range(0, events, CHUNK):
+        sys.stderr.write(f"\r{start:,} events ")
+        numbers = {
+            b":employees": employees,
+            b":events": events,
+            b":first": start + 1,
+            b":last": min(events, start + CHUNK),
+        }
+        chunk = ledger
+        for name, number in numbers.items():
+            chunk = chunk.replace(name, str(number).encode())
+        connection.execute(chunk)
+    for table in ("employees", "auth_user_state", "integration_sync_log"):
+        connection.execute(f"vacuum analyze {table}".encode())
 
 
 def filters(employees: int) -> list[dict[str, Json]]:

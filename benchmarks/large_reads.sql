@@ -1,7 +1,7 @@
--- Employee n has auth user n. 5 % have no login, and 1 % are inactive without one; 10 % are inactive with one, nearly all of them banned.
+-- Employee n has auth user n. 10 % have a name that is not in ASCII. 5 % have no login, and 1 % are inactive without one; 10 % are inactive with one, nearly all of them banned.
 insert into public.employees (employee_id, email, first_name, last_name, employee_number, is_active, auth_user_id, orphaned_at, orphaned_auth_user_id)
 select n, case when n % 100000 in (40, 60) then 'office' || n / 100000 else 'person' || n end || '@example.com',
-       'First' || n % 1000, 'Last' || n, 'E' || n, n % 10 <> 1 and n % 100 <> 2,
+       case when n % 10 = 4 then 'Björn' else 'First' || n % 1000 end, case when n % 10 = 4 then 'Müller' else 'Last' end || n, 'E' || n, n % 10 <> 1 and n % 100 <> 2,
        case when n % 20 <> 0 and n % 100 <> 2 and n % 20000 <> 3 then md5(n::text)::uuid end,
        case when n % 20000 = 3 then now() end, case when n % 20000 = 3 then md5(n::text)::uuid end
   from generate_series(1, :employees) as n;

@@ -41,9 +41,15 @@ begin
                 standings, rest, after, until, p_order);
 end $$;
 
+-- Returns whether the company has more than 10,000 employees. Its lists are then too long to be read as a whole.
+create or replace function public.auth_sync_is_large_v1() returns boolean
+language sql stable security definer set search_path = '' set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
+  select count(*) > 10000 from (select e.employee_id from public.employees e order by e.employee_id limit 10001) as few
+$$;
+
 -- Returns a page of all employees: {"employees": rows of auth_sync_monitor, "next": the employee_id to continue after, or null}. Keys of
--- p_filter: sync_status, is_active, person (as in auth_sync_search_v1).
-create or replace function public.auth_sync_people_v1(p_filter jsonb, p_after bigint, p_limit integer) returns jsonb
+-- p_filter: sync_status, is_active, person (as in auth_sync_search_v1). A search for a person reads at most p_most matches of each kind.
+create or replace function public.auth_sync_people_v1(p_filter jsonb, p_after bigint, p_limit integer, p_most integer default 20) returns jsonb
 language plpgsql stable security definer
 set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 set enable_bitmapscan = off set enable_sort = off set jit = off as $$
@@ -54,10 +60,10 @@ declare
 begin
   if btrim(p_filter ->> 'person', E' ,\t\r\n') <> '' then
     query := format('select m.employee_id from public.auth_sync_standings m where m.employee_id = any (array('
-                    'select p from public.auth_sync_matching_employees_v1(%1$L, 10000) as p where p > $1))'
+                    'select p from public.auth_sync_matching_employees_v1(%1$L, %4$L) as p where p > $1))'
                     ' and (%2$L is null or m.sync_status = %2$L)'
                     ' and (%3$L is null or m.is_active = %3$L::boolean)',
-                    p_filter ->> 'person', p_filter ->> 'sync_status', (p_filter ->> 'is_active')::boolean);
+                    p_filter ->> 'person', p_filter ->> 'sync_status', (p_filter ->> 'is_active')::boolean, p_most);
   else
     query := public.auth_sync_people_query_v1(p_filter ->> 'sync_status', (p_filter ->> 'is_active')::boolean, 'asc');
   end if;
@@ -143,13 +149,14 @@ end $$;
 
 -- Returns a page of the employees that match p_filter (sync_status, person) for the dashboard:
 -- {"employees": rows of auth_sync_monitor in order, "next", "previous": whether there are employees after or before them, "first": the
--- number of the first one, or null if it is not known, "matched": the number of all, exact up to 10,000, or null if there is no estimate,
+-- number of the first one, or null if it is not known, "matched": the number of all, or null if a search has found too many,
 -- "is_estimated", "sorts": the columns by which the page can sort this list}.
 --
 -- p_sort is a column (id, name, email, number), with a leading - for the descending order. p_at is the last employee of the page before, or,
 -- with p_is_back, the first employee of the page after. Only its id is in the address of a page, because an e-mail is personal data.
 --
--- A list of up to 10,000 employees is sorted here. A longer list has the order of an index: employee_id, or, without a filter, e-mail or
+-- A list is short up to 10,000 employees, or, in a larger company, up to 1,000. A short list is counted and sorted here. Of a search that
+-- finds more, only the first are listed. Other long lists have the order of an index, which is employee_id, or, without a filter, e-mail or
 -- number. There is no index on names (auth_sync_matching_employees_v1).
 create or replace function public.auth_sync_list_people_v1(p_filter jsonb, p_sort text, p_at bigint, p_is_back boolean, p_limit integer) returns jsonb
 language plpgsql stable security definer
@@ -157,33 +164,38 @@ set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan 
 set enable_bitmapscan = off set jit = off as $$
 #variable_conflict use_variable
 declare
-  most constant integer := 10000;
+  is_large boolean := public.auth_sync_is_large_v1();
+  most integer := case when is_large then 1000 else 10000 end;
   sort_column text := ltrim(p_sort, '-');
   is_descending boolean := p_sort like '-%';
   status text := p_filter ->> 'sync_status';
   person text := case when btrim(p_filter ->> 'person', E' ,\t\r\n') <> '' then p_filter ->> 'person' end;
   by_id text := case when (sort_column = 'id' and is_descending) = p_is_back then 'asc' else 'desc' end;  -- of a long list
   matching bigint[];
+  is_short boolean;
   shown bigint[];
   place integer;
   key text;
-  matched bigint;
   has_more boolean;
 begin
   if person is not null then
     matching := array(select p from public.auth_sync_matching_employees_v1(person, most + 1) as p limit most + 1);
-    matched := case when cardinality(matching) <= most then cardinality(matching) end;
+    is_short := cardinality(matching) <= most;
+    matching := matching[:most];
     if status is not null then
       matching := array(select m.employee_id from public.auth_sync_standings m where m.employee_id = any (matching) and m.sync_status = status);
-      matched := case when matched is not null then cardinality(matching) end;
     end if;
-  else
+  elsif status is not null then
     execute format('select array_agg(employee_id) from (select employee_id from (%s) as parts limit $2) as few',
                    public.auth_sync_people_query_v1(status, null, 'asc')) into matching using -9223372036854775808, most + 1;
-    matching := coalesce(matching, '{}');
-    matched := case when cardinality(matching) <= most then cardinality(matching) end;
+    is_short := coalesce(cardinality(matching), 0) <= most;
+  else
+    is_short := not is_large;
+    if is_short then
+      matching := array(select e.employee_id from public.employees e);
+    end if;
   end if;
-  if matched is not null or person is not null then
+  if is_short or person is not null then
     key := public.auth_sync_sort_key_v1(sort_column, false);
     execute format('select array_agg(e.employee_id::bigint order by %1$s e.employee_id %2$s) from public.employees e where e.employee_id = any ($1)',
                    case when key is not null then format('nullif(btrim(%s), '''') collate "C" %s nulls last,', key, case when is_descending then 'desc' else 'asc' end) end,
@@ -193,8 +205,8 @@ begin
     shown := coalesce(matching[place:place + p_limit - 1], '{}');
     return jsonb_build_object(
       'employees', public.auth_sync_people_json_v1(shown), 'first', place, 'previous', place > 1,
-      'next', place + p_limit <= cardinality(matching), 'matched', matched, 'is_estimated', false,
-      'sorts', '["id", "name", "email", "number"]'::jsonb);
+      'next', place + p_limit <= cardinality(matching), 'matched', case when is_short then coalesce(cardinality(matching), 0) end,
+      'is_estimated', false, 'sorts', '["id", "name", "email", "number"]'::jsonb);
   elsif sort_column in ('email', 'number') and status is null then
     shown := public.auth_sync_sorted_people_v1(sort_column, is_descending, p_at, p_is_back, p_limit + 1);
   else
@@ -212,7 +224,8 @@ begin
   end if;
   return jsonb_build_object(
     'employees', public.auth_sync_people_json_v1(shown), 'first', case when p_at is null then 1 end, 'previous', p_at is not null,
-    'next', has_more or p_is_back, 'matched', greatest(public.auth_sync_estimated_people_v1(status), most + 1), 'is_estimated', true,
+    'next', has_more or p_is_back, 'is_estimated', true,
+    'matched', greatest(public.auth_sync_estimated_people_v1(status), case when status is null then 10001 else most + 1 end),
     'sorts', case when status is null then '["id", "email", "number"]' else '["id"]' end::jsonb);
 end $$;
 

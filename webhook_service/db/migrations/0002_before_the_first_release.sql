@@ -30,6 +30,8 @@ drop function if exists public.auth_sync_search_v1(jsonb, bigint, integer);
 drop function if exists public.auth_sync_page_v1(jsonb, bigint, integer, bigint[], uuid[], boolean);
 drop function if exists public.auth_sync_ids_query_v1(jsonb, boolean);
 drop function if exists public.auth_sync_people_query_v1(text, boolean);
+drop function if exists public.auth_sync_people_v1(jsonb, bigint, integer);
+drop function if exists public.auth_sync_letters_v1(text);
 
 -- Tables.
 do $$ begin
