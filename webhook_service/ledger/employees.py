@@ -10,6 +10,10 @@ from webhook_service.loops import PassResult
 from webhook_service.ports import Database
 
 
+MOST_FOUND = 20
+"""The largest number of employees that the admin API finds by each of e-mail, number and name."""
+
+
 class SyncStatus(StrEnum):
     """The `sync_status` of an employee. `db/views/views.sql` defines each status."""
 
@@ -22,14 +26,16 @@ class SyncStatus(StrEnum):
     OK = "OK"
 
 
-def people(database: Database, filter: Mapping[str, Json], *, after: int | None, limit: int) -> Json:
+def people(
+    database: Database, filter: Mapping[str, Json], *, after: int | None, limit: int, most: int = MOST_FOUND
+) -> Json:
     """Return a page of the employees that match all of `filter` (`sync_status`, `is_active`, `person`), by employee_id.
 
-    The result is {"employees": rows of auth_sync_monitor, "next": the `after` of the next page}. "next" is None on the
-    last page.
+    A search for a `person` finds at most `most` employees by each of e-mail, number and name. The result is
+    {"employees": rows of auth_sync_monitor, "next": the `after` of the next page}. "next" is None on the last page.
     Raises Unavailable, DatabaseError.
     """
-    return database.call("auth_sync_people_v1", p_filter=dict(filter), p_after=after, p_limit=limit)
+    return database.call("auth_sync_people_v1", p_filter=dict(filter), p_after=after, p_limit=limit, p_most=most)
 
 
 def listed(

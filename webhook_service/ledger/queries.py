@@ -98,12 +98,13 @@ def search(
     return database.call("auth_sync_search_v1", p_filter=dict(filter), p_below=below, p_limit=limit, p_above=above)
 
 
-def counts(database: Database, filter: Mapping[str, Json]) -> Json:
+def counts(database: Database, filter: Mapping[str, Json], *, people: list[Json] | None = None) -> Json:
     """Count the matching events: {"matched", "is_estimated"}. The count is exact up to 10,000.
 
+    `people` are the "people" that `search` has returned for this filter, which are then not searched again.
     Raises Unavailable, DatabaseError.
     """
-    return database.call("auth_sync_event_counts_v1", p_filter=dict(filter))
+    return database.call("auth_sync_event_counts_v1", p_filter=dict(filter), p_people=people)
 
 
 def hours(database: Database, last: int) -> Json:

@@ -75,13 +75,17 @@ begin
        and l.dismissed_at is null
        and (p_is_retried is null or (l.next_attempt_at is not null) = p_is_retried)
        and not (l.status = 'PENDING' and l.changes ? 'sessions_end_again_at')
-       and not exists (
+       and case when l.direction = 'inbound' then not exists (  -- from the version of l: the first row that is read decides
+         select from public.integration_sync_log n
+          where n.auth_user_id = l.auth_user_id and n.version >= l.version and n.status <> 'SUCCESS' and n.dismissed_at is null
+            and n.direction = 'inbound' and (n.version, n.id) > (l.version, l.id) and n.outcome = l.outcome
+         offset 0)
+       else not exists (
          select from public.integration_sync_log n
           where n.auth_user_id = l.auth_user_id and n.status <> 'SUCCESS' and n.dismissed_at is null and n.direction = l.direction
-            and case when l.direction = 'inbound' then (n.version, n.id) > (l.version, l.id) and n.outcome = l.outcome
-                else n.id > l.id and (n.operation = l.operation or n.operation in ('disable_auth_user', 'enable_auth_user')
-                                                                    and l.operation in ('disable_auth_user', 'enable_auth_user')) end
-         offset 0)
+            and n.id > l.id and (n.operation = l.operation or n.operation in ('disable_auth_user', 'enable_auth_user')
+                                                              and l.operation in ('disable_auth_user', 'enable_auth_user'))
+         offset 0) end
      order by l.operation desc, coalesce(l.outcome, '') desc, l.id desc limit p_limit;
   end loop;
 end $$;

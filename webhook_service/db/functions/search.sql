@@ -91,13 +91,13 @@ begin
        where may_be_name
          and (ascii(e.first_name::text) = any (first_letters)
               and (lower(e.first_name::text collate "C") like any (first_words) or octet_length(e.first_name::text) <> length(e.first_name::text))
-              and case when octet_length(concat(e.first_name::text, e.last_name::text)) = length(concat(e.first_name::text, e.last_name::text))
+              and case when octet_length(e.first_name::text) = length(e.first_name::text) and (octet_length(e.last_name::text) = length(e.last_name::text)) is not false
                        then lower(btrim(e.first_name::text || ' ' || coalesce(e.last_name::text, '')) collate "C") like name_pattern
                        when e.first_name::text || ' ' || coalesce(e.last_name::text, '') ~ regex
                        then public.auth_sync_folded_v1(btrim(e.first_name::text || ' ' || coalesce(e.last_name::text, ''))) like name_pattern else false end
               or ascii(e.last_name::text) = any (first_letters)
               and (lower(e.last_name::text collate "C") like any (first_words) or octet_length(e.last_name::text) <> length(e.last_name::text))
-              and case when octet_length(concat(e.last_name::text, e.first_name::text)) = length(concat(e.last_name::text, e.first_name::text))
+              and case when octet_length(e.last_name::text) = length(e.last_name::text) and (octet_length(e.first_name::text) = length(e.first_name::text)) is not false
                        then lower(btrim(e.last_name::text || ' ' || coalesce(e.first_name::text, '')) collate "C") like name_pattern
                        when e.last_name::text || ' ' || coalesce(e.first_name::text, '') ~ regex
                        then public.auth_sync_folded_v1(btrim(e.last_name::text || ' ' || coalesce(e.first_name::text, ''))) like name_pattern else false end)
@@ -250,6 +250,24 @@ begin
   return coalesce(ids, '{}');
 end $$;
 
+-- Returns auth_sync_page_v1 of the people that auth_sync_find_people_v1 has found for the filter's person.
+create or replace function public.auth_sync_page_of_people_v1(
+  p_filter jsonb, p_people jsonb, p_below bigint, p_limit integer, p_any boolean default false, p_above bigint default null
+) returns bigint[]
+language plpgsql stable security definer set search_path = '' as $$
+#variable_conflict use_variable
+declare
+  wanted jsonb := jsonb_strip_nulls(p_filter);
+begin
+  if p_people is null or coalesce(btrim(wanted ->> 'person', E' ,\t\r\n'), '') = '' or wanted ?| array['event_id', 'auth_user_id', 'employee_id'] then
+    return public.auth_sync_page_v1(wanted, p_below, p_limit, p_any => p_any, p_above => p_above);
+  end if;
+  return public.auth_sync_page_v1(
+    wanted - 'person', p_below, p_limit, p_any => p_any, p_above => p_above,
+    p_employees => array(select (p ->> 'employee_id')::bigint from jsonb_array_elements(p_people) as p where p ->> 'employee_id' is not null),
+    p_users => array(select distinct (p ->> 'auth_user_id')::uuid from jsonb_array_elements(p_people) as p where p ->> 'auth_user_id' is not null));
+end $$;
+
 -- Returns events for lists, newest first, each with "person": the current name or e-mail of the event's person.
 create or replace function public.auth_sync_events_json_v1(p_ids bigint[]) returns jsonb
 language sql stable security definer set search_path = '' set enable_seqscan = off set jit = off as $$
@@ -267,7 +285,9 @@ create or replace function public.auth_sync_search_v1(p_filter jsonb, p_below bi
 language plpgsql stable security definer set search_path = '' as $$
 #variable_conflict use_variable
 declare
-  ids bigint[] := public.auth_sync_page_v1(p_filter, p_below, p_limit + 1, p_above => p_above);
+  -- The people are searched once, because that may read all employees.
+  people jsonb := (select coalesce(jsonb_agg(to_jsonb(p)), '[]') from public.auth_sync_find_people_v1(p_filter ->> 'person') as p);
+  ids bigint[] := public.auth_sync_page_of_people_v1(p_filter, people, p_below, p_limit + 1, p_above => p_above);
   has_more boolean := cardinality(ids) > p_limit;
   shown bigint[];
 begin
@@ -279,15 +299,16 @@ begin
     'events', public.auth_sync_events_json_v1(shown),
     'next', case when has_more then shown[cardinality(shown)] end,
     'previous', case when p_above is not null or p_below is not null then shown[1] end,
-    'people', (select coalesce(jsonb_agg(to_jsonb(p)), '[]') from public.auth_sync_find_people_v1(p_filter ->> 'person') as p));
+    'people', people);
 end $$;
 
--- Returns the number of rows that match a filter: {"matched", "is_estimated"}. The number is exact up to 10,000.
-create or replace function public.auth_sync_event_counts_v1(p_filter jsonb) returns jsonb
+-- Returns the number of rows that match a filter: {"matched", "is_estimated"}. The number is exact up to 10,000. p_people are the people
+-- whom auth_sync_search_v1 has found with this filter, so that they are not searched again.
+create or replace function public.auth_sync_event_counts_v1(p_filter jsonb, p_people jsonb default null) returns jsonb
 language plpgsql volatile security definer set search_path = '' set enable_seqscan = off set jit = off as $$
 #variable_conflict use_variable
 declare
-  matched bigint := cardinality(public.auth_sync_page_v1(p_filter, null, 10001, p_any => true));
+  matched bigint := cardinality(public.auth_sync_page_of_people_v1(p_filter, p_people, null, 10001, p_any => true));
   plan jsonb;
 begin
   if matched <= 10000 then

@@ -32,6 +32,7 @@ drop function if exists public.auth_sync_ids_query_v1(jsonb, boolean);
 drop function if exists public.auth_sync_people_query_v1(text, boolean);
 drop function if exists public.auth_sync_people_v1(jsonb, bigint, integer);
 drop function if exists public.auth_sync_letters_v1(text);
+drop function if exists public.auth_sync_event_counts_v1(jsonb);
 
 -- Tables.
 do $$ begin

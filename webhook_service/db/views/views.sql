@@ -15,11 +15,10 @@ comment on view public.recent_auth_sync_log is 'webhook-service: the events and 
 -- employee is linked to it.
 create or replace view public.auth_sync_ambiguous as
   select distinct e.employee_id, s.auth_user_id
-    from public.integration_sync_log l
+    from (select distinct f.auth_user_id from public.integration_sync_log f where f.status = 'FAILED' and f.outcome = 'ambiguous') as l
     join public.auth_user_state s on s.auth_user_id = l.auth_user_id and s.deleted_at is null
    cross join lateral public.auth_sync_free_matches_v1(case when s.email_confirmed then s.email end, s.employee_number) as e (employee_id)
-   where l.status = 'FAILED' and l.outcome = 'ambiguous'
-     and not exists (select from public.employees h where h.auth_user_id = s.auth_user_id);
+   where not exists (select from public.employees h where h.auth_user_id = s.auth_user_id);
 
 -- One row for each employee. sync_status is the first of these values that applies. The order is by severity: a security problem, a problem
 -- of the login, then the reasons why there is no login, the rarest reason first.

@@ -46,7 +46,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
         if not wrong:
             below, above = (None, where.at) if where.is_back else (where.at, None)
             found = queries.search(database, filter, below=below, above=above, limit=PAGE)
-            counts = queries.counts(database, filter)
+            counts = queries.counts(database, filter, people=found["people"])
         pages = pages_of(
             where,
             len(found["events"]),

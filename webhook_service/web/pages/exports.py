@@ -17,6 +17,9 @@ PAGE_SIZE = 500
 MAX_ROWS = 100_000
 """The largest number of rows of a file. The server keeps a file in memory while a slow client reads it."""
 
+MAX_FOUND = 10_000
+"""The largest number of employees that a search for a person finds by each of e-mail, number and name."""
+
 BYTE_ORDER_MARK = "\ufeff"
 """Without this mark, Excel does not read the file as UTF-8."""
 
@@ -45,7 +48,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
             raise InvalidQuery({"sync_status": ["Unknown."]})
 
         def fetch(at: int | None) -> tuple[list[Json], int | None]:
-            found = employees.people(database, filter, after=at, limit=PAGE_SIZE)
+            found = employees.people(database, filter, after=at, limit=PAGE_SIZE, most=MAX_FOUND)
             return found["employees"], found["next"]
 
         return file(wiring, "employees", EMPLOYEES, fetch, filter)

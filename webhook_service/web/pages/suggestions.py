@@ -21,7 +21,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
         filter, _ = people_filter({"person": request.args.get("person", "")})
         if len(filter.get("person", "")) < SHORTEST:
             return ""
-        found = employees.people(wiring.database, filter, after=None, limit=MOST)["employees"]
+        found = employees.people(wiring.database, filter, after=None, limit=MOST, most=MOST)["employees"]
         return render_template("suggestions.html", options=[option(each) for each in found])
 
     return views
