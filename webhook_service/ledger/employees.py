@@ -9,7 +9,6 @@ from webhook_service.events import Json
 from webhook_service.loops import PassResult
 from webhook_service.ports import Database
 
-
 MOST_FOUND = 20
 """The largest number of employees that the admin API finds by each of e-mail, number and name."""
 

@@ -116,7 +116,7 @@ def test_a_name_of_combined_characters_is_found(browser: Browser, connection: Co
 
 
 @pytest.mark.parametrize("sort", ["", "-id", "name", "email", "-number"])
-@pytest.mark.parametrize("count", [120, 10_060])
+@pytest.mark.parametrize("count", [120, pytest.param(10_060, marks=pytest.mark.campaign)])
 def test_pages_continue_in_both_directions(browser: Browser, connection: Connection, sort: str, count: int) -> None:
     """Next and Previous lead through the pages without a gap and back, in lists that are sorted here or by an index."""
     many(connection, count)
@@ -150,6 +150,28 @@ def test_a_long_list_is_not_sorted_by_name(browser: Browser, connection: Connect
     assert "This list is too long to be sorted by name." in page
     assert "sort=name" not in page.split("<thead")[1]
     assert len(names(page)) == 50
+
+
+def test_a_search_in_a_large_company_lists_the_first_thousand(browser: Browser, connection: Connection) -> None:
+    """With more than 10,000 employees, a search that finds more than 1,000 lists the first 1,000, and says so."""
+    many(connection, 10_001)
+    page = browser.get("/admin/employees?person=p0&sort=-name").text
+    assert "1–50 of more than 1,000 employees" in page
+    assert "Only the first 1,000 people who match “p0” were searched. Type more of the name." in page
+    assert names(page)[0] == "P01000"
+    exact = browser.get("/admin/employees?person=p0999").text
+    assert "1–10 of 10 employees" in exact
+    assert "Only the first" not in exact
+
+
+def test_a_long_list_of_a_large_company_is_not_counted(browser: Browser, connection: Connection) -> None:
+    """With more than 10,000 employees, a list of more than 1,000 has an estimated number and the order of creation."""
+    many(connection, 10_001)
+    connection.execute("update employees set is_active = false where employee_id % 5 <> 0")
+    connection.execute("analyze employees")
+    page = browser.get("/admin/employees?sync_status=MISSING_AUTH_UID&sort=name").text
+    assert "1–50 of about 2,0" in page
+    assert "This list is too long to be sorted by name." in page
 
 
 def test_a_search_lists_all_matches(browser: Browser, connection: Connection) -> None:

@@ -75,10 +75,16 @@ begin
        and l.dismissed_at is null
        and (p_is_retried is null or (l.next_attempt_at is not null) = p_is_retried)
        and not (l.status = 'PENDING' and l.changes ? 'sessions_end_again_at')
-       and case when l.direction = 'inbound' then not exists (  -- from the version of l: the first row that is read decides
+       and case when l.direction = 'inbound' and l.version is not null then not exists (  -- from the version of l, so that few rows are read
          select from public.integration_sync_log n
           where n.auth_user_id = l.auth_user_id and n.version >= l.version and n.status <> 'SUCCESS' and n.dismissed_at is null
             and n.direction = 'inbound' and (n.version, n.id) > (l.version, l.id) and n.outcome = l.outcome
+            and (p_is_retried is null or (n.next_attempt_at is not null) = p_is_retried)
+         offset 0)
+       when l.direction = 'inbound' then not exists (
+         select from public.integration_sync_log n
+          where n.auth_user_id = l.auth_user_id and n.status <> 'SUCCESS' and n.dismissed_at is null and n.direction = 'inbound'
+            and n.id > l.id and n.outcome = l.outcome and (p_is_retried is null or (n.next_attempt_at is not null) = p_is_retried)
          offset 0)
        else not exists (
          select from public.integration_sync_log n
@@ -192,13 +198,8 @@ begin
                                                                    array['ambiguous', 'already_linked', 'email_taken', 'employee_rejected'],
                                                                    null, below, part) as r
                   union all
-                  (select n.* from public.integration_sync_log n
-                    where n.status = 'FAILED' and n.next_attempt_at is null and n.id + 0 < below and n.direction = 'inbound'
-                      and n.outcome in ('unreadable', 'not_applied') and n.dismissed_at is null
-                      and not exists (select from public.integration_sync_log o
-                                       where o.auth_user_id = n.auth_user_id and o.status <> 'SUCCESS' and o.dismissed_at is null
-                                         and o.outcome = n.outcome and o.next_attempt_at is null and o.direction = 'inbound' and o.id > n.id offset 0)
-                    order by n.id + 0 desc limit part)) as l
+                  select n.* from public.auth_sync_inbox_ledger_v1(array['INSERT', 'UPDATE', 'DELETE'], array['unreadable', 'not_applied'], false,
+                                                                   below, part) as n) as l
                  order by l.id desc limit part) as l;
       end if;
       exit when newest is null;

@@ -27,8 +27,8 @@ begin
            || format(' and e.employee_id %s $1 order by e.employee_id %s offset 0) as u join public.auth_sync_standings m on m.employee_id = u.employee_id', after, p_order)
            || ' where ' || rest || format(' order by u.employee_id %s limit $2', p_order);
   elsif p_sync_status in ('EMAIL_MISMATCH', 'INACTIVE_WITH_AUTH') then
-    select count(*) > 10000 into many
-      from (select from unnest(standings) as k (standing) join public.auth_sync_standings m on m.standing = k.standing limit 10001) as few;
+    select count(*) > 1000 and public.auth_sync_is_large_v1() into many
+      from (select from unnest(standings) as k (standing) join public.auth_sync_standings m on m.standing = k.standing limit 1001) as few;
     if many then
       return format('select m.employee_id from public.auth_sync_mismatches c join public.auth_sync_standings m on m.employee_id = c.employee_id'
                     ' where (c.sync_status, c.employee_id) %3$s (%1$L, $1) and c.sync_status %4$s %1$L and %2$s'

@@ -161,7 +161,8 @@ language sql stable security definer set search_path = '' set enable_seqscan = o
 $$;
 
 -- Returns a query for the ids of the rows that match a filter, newest first or oldest first (p_order: desc or asc): at most $5 from each of
--- its parts, above $3 and below $4. If p_has_people is true, the query returns the rows of the employees $1 and the auth users $2, by spans of ids. The row comparisons, and id
+-- its parts, above $3 and below $4. If p_has_people is true, the query returns the rows of the
+-- employees $1 and the auth users $2, by spans of ids. The row comparisons, and id
 -- + 0, allow one index only. With `… = … order by id` the planner could read the whole ledger instead. Finished rows are searched by their
 -- kinds.
 create or replace function public.auth_sync_ids_query_v1(p_filter jsonb, p_has_people boolean, p_order text) returns text
@@ -180,12 +181,12 @@ begin
     return 'select l.id from public.integration_sync_log l where l.id > $3 and l.id < $4 and ' || public.auth_sync_condition_v1(p_filter);
   elsif p_has_people then
     rest := public.auth_sync_condition_v1(p_filter);
-    return format('select x.id from unnest($2) as k (key) cross join lateral (select p.id from %1$s cross join lateral (%2$s) as p limit $5) as x union all '
+    return format('select x.id from unnest($2) as k (key) cross join lateral (select p.id from %1$s cross join lateral (%2$s) as p limit $5) as x union '
                   'select x.id from unnest($1) as k (key) cross join lateral (select p.id from %1$s cross join lateral (%3$s) as p limit $5) as x',
                   case p_order when 'desc' then 'public.auth_sync_spans_v1($3, $4) as s (span)'
                     else '(select span from public.auth_sync_spans_v1($3, $4) as span order by span) as s' end,
                   format(walk, 'l.id >> 18, l.auth_user_id', 's.span, k.key', rest, format('l.id >> 18 %s, l.auth_user_id', p_order)),
-                  format(walk, 'l.id >> 18, l.employee_id', 's.span, k.key', rest || ' and l.employee_id is not null and (l.auth_user_id = any ($2)) is not true',
+                  format(walk, 'l.id >> 18, l.employee_id', 's.span, k.key', rest || ' and l.employee_id is not null',
                          format('l.id >> 18 %s, l.employee_id', p_order)));
   elsif (p_filter ->> 'needs_attention')::boolean then
     return 'select l.id from public.integration_sync_log l where l.id + 0 > $3 and l.id + 0 < $4 and l.status = ''FAILED'''
