@@ -39,8 +39,10 @@ def test_each_letter_is_found_by_its_folded_form(connection: Connection) -> None
         "with letters as materialized (select chr(n) as letter, auth_sync_folded_v1(chr(n)) as folded from ("
         " select generate_series(192, 1279) as n union all select generate_series(7680, 8191)) as n"
         "), regexes as materialized ("
-        " select folded, auth_sync_name_regex_v1(folded || 'x') as first, auth_sync_name_regex_v1('x' || folded || 'y') as middle,"
-        "        auth_sync_name_regex_v1('x' || left(folded, 1)) as last from letters where folded ~ '^[a-z]+$' group by folded)"
+        " select folded, auth_sync_name_regex_v1(folded || 'x') as first,"
+        "        auth_sync_name_regex_v1('x' || folded || 'y') as middle,"
+        "        auth_sync_name_regex_v1('x' || left(folded, 1)) as last"
+        "   from letters where folded ~ '^[a-z]+$' group by folded)"
         " select letter from letters join regexes using (folded)"
         " where not (letter || 'x' ~ first and 'x' || letter || 'y' ~ middle and 'x' || letter ~ last)"
     )
