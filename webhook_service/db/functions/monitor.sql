@@ -93,7 +93,7 @@ set enable_bitmapscan = off set enable_sort = off set jit = off as $$
 declare
   problem text;
   found bigint[];
-  rarer bigint[] := '{}';
+  rarer bigint[] := array[]::bigint[];
   counts jsonb := '{}';
   n bigint;
 begin

@@ -95,7 +95,7 @@ language plpgsql stable security definer set search_path = '' set plan_cache_mod
 declare
   all_of_them bigint := (select c.reltuples from pg_catalog.pg_class c where c.oid = 'public.employees'::regclass);
   standings text[] := case p_sync_status
-    when 'MISSING_AUTH_UID' then '{missing}' when 'ORPHANED' then '{orphaned}' when 'OK' then '{linked,linked_inactive,none}' end;
+    when 'MISSING_AUTH_UID' then array['missing'] when 'ORPHANED' then array['orphaned'] when 'OK' then array['linked', 'linked_inactive', 'none'] end;
 begin
   if p_sync_status is null then
     return all_of_them;
@@ -126,7 +126,7 @@ declare
   at_key text;
   condition text;
   part text;
-  ids bigint[] := '{}';
+  ids bigint[] := array[]::bigint[];
   more bigint[];
 begin
   execute format('select %s from public.employees e where e.employee_id = $1', key) into at_key using p_at;

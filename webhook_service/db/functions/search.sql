@@ -27,19 +27,24 @@ language sql immutable parallel safe set search_path = '' as $$
 $$;
 
 -- Returns a regular expression for the names whose folded form may begin with p_folded. It is many times faster than
--- auth_sync_folded_v1, and does not match exactly: it allows a name with a letter that auth_sync_letters_v1 does not know, and looks only
--- at the first 20 letters.
+-- auth_sync_folded_v1, and allows more names: those with a letter that auth_sync_letters_v1 does not know, and those that differ after 20
+-- letters.
 create or replace function public.auth_sync_name_regex_v1(p_folded text) returns text
 language sql immutable parallel safe set search_path = '' as $$
   with letters as materialized (select l.folded, l.forms from public.auth_sync_letters_v1() as l),
-  typed as (select i.n, substr(p_folded, i.n, 1) as letter, substr(p_folded, i.n - 1, 2) as pair from generate_series(1, least(length(p_folded), 20)) as i (n))
+  typed as (
+    select i.n, substr(p_folded, i.n, 1) as letter, i.n > 1 and substr(p_folded, i.n - 1, 2) in ('ss', 'ae', 'oe', 'th') as is_second
+      from generate_series(1, least(length(p_folded), 20)) as i (n)
+  )
   select '^ *'
          || string_agg(
               '[' || case when t.letter ~ '[[:alnum:]]' then t.letter || upper(t.letter) else E'\\U' || lpad(to_hex(ascii(t.letter)), 8, '0') end
-              || coalesce((select string_agg(l.forms, '') from letters l where l.folded = t.letter or l.folded in ('ss', 'ae', 'oe', 'th') and left(l.folded, 1) = t.letter), '')
-              || ']' || case when t.pair in ('ss', 'ae', 'oe', 'th') and t.n > 1 then '?' else '' end || E'[\u0300-\u036f]*', '' order by t.n)
+              || coalesce((select string_agg(l.forms, '') from letters l
+                            where l.folded = t.letter or l.folded in ('ss', 'ae', 'oe', 'th') and left(l.folded, 1) = t.letter), '')
+              || ']' || case when t.is_second then '?' else '' end || E'[\u0300-\u036f]*', '' order by t.n)
          || E'|[\u0080-\u00bf\u0500-\u1dff\u2000-\U0010ffff'
-         || coalesce((select string_agg(l.forms, '') from letters l where length(l.folded) > 1 and l.folded not in ('ss', 'ae', 'oe', 'th')), '') || ']'
+         || coalesce((select string_agg(l.forms, '') from letters l
+                       where length(l.folded) > 1 and l.folded not in ('ss', 'ae', 'oe', 'th')), '') || ']'
     from typed t
 $$;
 
@@ -47,8 +52,8 @@ $$;
 -- then the beginning of an e-mail, of an employee number, or of a name (first or last name first, with or without accents), by employee_id.
 --
 -- Names have no index, because each change of a name would then write all indexes of employees, on different pages for each person. Instead
--- the function reads the employees until it has p_limit names, unless the text is an e-mail or a number. Most names are decided by the code of their first
--- letter, ascii(). The others are compared in ASCII, and a name with accents by a regular expression, before it is folded.
+-- the function reads the employees until it has p_limit names, unless the text is an e-mail or a number. Most names are decided by the code
+-- of their first letter, ascii(). The others are compared in ASCII, and a name with accents by a regular expression, before it is folded.
 create or replace function public.auth_sync_matching_employees_v1(p_person text, p_limit integer) returns setof bigint
 language plpgsql stable security definer rows 20
 set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off set jit = off as $$
@@ -65,7 +70,8 @@ declare
   number bigint := case when typed ~ '^[0-9]{1,18}$' then typed::bigint end;
   may_be_name boolean := folded <> '' and typed !~ '@' and user_id is null and number is null;
   first_words text[] := array[split_part(name_pattern, ' ', 1) || case when name_pattern like '% %' then '%' else '' end, ' %'];
-  first_letters integer[] := array[ascii(' '), ascii(typed), ascii(upper(left(typed, 1))), ascii(left(folded, 1)), ascii(upper(left(folded, 1)))];
+  first_letters integer[] := array(
+    select ascii(c.letter) from unnest(array[' ', typed, upper(left(typed, 1)), folded, upper(left(folded, 1))]) as c (letter));
   regex text;
 begin
   if typed = '' then
@@ -304,7 +310,7 @@ begin
 end $$;
 
 -- Returns the number of rows that match a filter: {"matched", "is_estimated"}. The number is exact up to 10,000. p_people are the people
--- whom auth_sync_search_v1 has found with this filter, so that they are not searched again.
+-- that auth_sync_search_v1 has found with this filter, which are then not searched again.
 create or replace function public.auth_sync_event_counts_v1(p_filter jsonb, p_people jsonb default null) returns jsonb
 language plpgsql volatile security definer set search_path = '' set enable_seqscan = off set jit = off as $$
 #variable_conflict use_variable
