@@ -1,4 +1,4 @@
--- 12,000 employees, of whom 1,500 or 3,000 have each problem, and the ledger of each group of the inbox. No trigger fires for these rows.
+-- 12,000 employees: 1,500 or 3,000 with each problem, and the ledger of each group of the inbox. No trigger fires for these rows.
 insert into public.employees (employee_id, email, first_name, last_name, employee_number, is_active, auth_user_id, orphaned_at, orphaned_auth_user_id)
 select n, case when n in (1, 5) then 'same@example.com' when n % 8 = 7 then 'mailto:person' || n else 'person' || n || '@example.com' end,
        case when n % 2 = 1 then 'Björn' else 'Paul' end, 'Müller' || n, 'E' || n / 8, n % 4 <> 2,

@@ -37,6 +37,12 @@ class Problem(NamedTuple):
 FALSE_POSITIVES = {
     (None, 'cast "text" value to "jsonb" type'): "a constant such as '[]', which PL/pgSQL converts by its text",
     ("auth_sync_people_query_v1", 'cast "text" value to "text[]" type'): "the same, of constant lists",
+    ("auth_sync_audit_search_v1", 'cast "text" value to "timestamp with time zone" type'): "the same, of times",
+    (
+        "auth_sync_inbox_group_v1",
+        'cast "record[]" value to "public.integration_sync_log[]" type',
+    ): "each record is a row of this table",
+    ("auth_sync_sorted_people_v1", "text type variable is not sanitized"): "constants of auth_sync_sort_key_v1",
     ("auth_sync_next_part_v1", 'composite OUT variable "job" is not single argument'): "callers select its columns",
     ("auth_sync_insert_employee_v1", "text type variable is not sanitized"): "the names are quoted by quote_ident",
     ("auth_sync_install_v1", "text type variable is not sanitized"): "constants of auth_sync_triggers_v1",
