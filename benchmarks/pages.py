@@ -84,8 +84,11 @@ def main(employees: int, events: int, folder: Path | None) -> None:
             sign_in(client)
             for path in (*PATHS, *paths_of_rows(url)):
                 report(path, [took(client, path) for _ in range(TIMES)])
-            form = {"csrf_token": csrf_token(client, "/admin/employees"), "act": "deactivate"}
-            form |= {"employee_id": [str(number) for number in range(employees // 2, employees // 2 + 50)]}
+            form: dict[str, str | list[str]] = {
+                "csrf_token": csrf_token(client, "/admin/employees"),
+                "act": "deactivate",
+            }
+            form["employee_id"] = [str(number) for number in range(employees // 2, employees // 2 + 50)]
             report(f"{CHOSEN} (preview of 50)", [took(client, CHOSEN, form) for _ in range(TIMES)])
         sys.stdout.write(f"load average: {', '.join(f'{load:.1f}' for load in os.getloadavg())}\n")
         database.close()

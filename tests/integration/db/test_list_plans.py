@@ -92,3 +92,14 @@ def test_a_page_reads_a_bounded_number_of_rows(company: str, call: str) -> None:
         before = rows_read(connection)
         connection.execute(statement.encode())
         assert rows_read(connection) - before <= at_most
+
+
+def test_the_counts_of_problems_are_those_of_the_monitor(company: str) -> None:
+    """The counts by standing, without the employees with a rarer problem, equal a count of every employee's status."""
+    with psycopg.connect(company, row_factory=dict_row) as connection:
+        [counted] = connection.execute("select auth_sync_problems_v1() as counts").fetchall()
+        rows = connection.execute("select sync_status, count(*) as n from auth_sync_monitor group by 1").fetchall()
+    expected = {row["sync_status"]: row["n"] for row in rows}
+    assert set(expected) == set(SyncStatus)
+    assert {status: counted["counts"].get(status, expected["OK"]) for status in SyncStatus} == expected
+    assert counted["counts"]["is_capped"] is False
