@@ -22,7 +22,7 @@ FIELDS = {
         True,
     ),
     "open": ("true: events and actions that are pending or retried. false: all others.", True),
-    "person": ("The beginning of an e-mail, a name or an employee number, or an id.", "jane"),
+    "person": ("The beginning of an e-mail, a name or an employee number, or an id: up to 20 of each.", "jane"),
     "auth_user_id": ("An auth user.", JANE),
     "employee_id": ("An employee.", 7),
     "since": ("Created at this time or later: ISO 8601 with a time zone.", "2026-11-22T00:00:00Z"),
