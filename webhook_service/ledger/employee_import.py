@@ -44,9 +44,9 @@ def columns(database: Database) -> dict[str, bool]:
     return known
 
 
-def read_file(database: Database, content: bytes) -> ImportFile:
-    """Read a file. Raises BadPayload (`bad_file`), Unavailable, DatabaseError."""
-    return read(content, columns(database))
+def read_file(database: Database, content: bytes, *, most_lines: int | None = None) -> ImportFile:
+    """Read a file. See `import_file.read`. Raises BadPayload (`bad_file`), Unavailable, DatabaseError."""
+    return read(content, columns(database), most_lines=most_lines)
 
 
 def store(

@@ -4,6 +4,7 @@ import codecs
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -22,6 +23,9 @@ KEYS = ("employee_id", "employee_number", "email")
 
 EXPORT_ONLY = ("auth_user_id", "sync_status")
 """The columns of the dashboard's export that an import ignores, because the service itself writes them."""
+
+MAX_NAMED, LONGEST_NAMED = 10, 50
+"""The number of wrong columns that an error names, and the number of characters of each."""
 
 ALIASES = {"e_mail": "email"}
 GUARDED = re.compile(r"'(?=[=+\-@\t\r\n])")
@@ -56,14 +60,16 @@ class ImportFile:
     lines: tuple[Line, ...] = field(repr=False)
 
 
-def read(content: bytes, known: Mapping[str, bool]) -> ImportFile:
+def read(content: bytes, known: Mapping[str, bool], *, most_lines: int | None = None) -> ImportFile:
     """Read a file. `known` is {column of employees: whether an import may write it}.
 
-    Raises BadPayload (`bad_file`) if the file is not a table of employees. A wrong cell only refuses its line.
+    A file with more than `most_lines` lines, empty ones included, is refused, because a thread that reads millions of
+    lines slows down the others. Raises BadPayload (`bad_file`) if the file is not a table of employees. A wrong cell
+    only refuses its line.
     """
     text, encoding = decoded(content)
     delimiter, text, skipped = delimiter_of(text)
-    rows = numbered_rows(text, delimiter, skipped)
+    rows = numbered_rows(text, delimiter, skipped, most_lines)
     header = next(rows, None)
     if header is None:
         raise bad_file("The file is empty.")
@@ -117,7 +123,7 @@ def delimiter_of(text: str) -> tuple[str, str, int]:
     return max(DELIMITERS, key=header.count), text, 0
 
 
-def numbered_rows(text: str, delimiter: str, skipped: int) -> Iterator[tuple[int, list[str]]]:
+def numbered_rows(text: str, delimiter: str, skipped: int, most_lines: int | None) -> Iterator[tuple[int, list[str]]]:
     """Yield each row that is not empty, with the number of its first line. A quoted cell may have several lines."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     while True:
@@ -128,6 +134,11 @@ def numbered_rows(text: str, delimiter: str, skipped: int) -> Iterator[tuple[int
             raise bad_file(f"Line {number} cannot be read: {reason_of(error)}.") from error
         if row is None:
             return
+        if most_lines is not None and number > most_lines:
+            raise bad_file(
+                f"The file has more than {most_lines:,} lines. Import it with the command webhook-service import, or in"
+                " parts."
+            )
         if any(cell.strip(INVISIBLE) for cell in row):
             yield number, row
 
@@ -147,12 +158,13 @@ def columns_of(header: list[str], known: Mapping[str, bool]) -> tuple[str, ...]:
     names = {name.lower(): name for name in known}
     columns = tuple(column_of(cell, names) for cell in header)
     is_export = "sync_status" in columns
-    unknown = [name for name in columns if name not in known and not (is_export and name in EXPORT_ONLY)]
+    unknown = dict.fromkeys(name for name in columns if name not in known and not (is_export and name in EXPORT_ONLY))
     writable = ", ".join(sorted(name for name in known if known[name] or name == "employee_id"))
     if unknown:
-        shown = ", ".join(f"“{name}”" if name else "a column without a name" for name in unknown)
+        shown = ", ".join(map(named, list(unknown)[:MAX_NAMED]))
+        shown += f" and {len(unknown) - MAX_NAMED:,} others" if len(unknown) > MAX_NAMED else ""
         raise bad_file(f"The table employees has no such column: {shown}. It has {writable}.")
-    if twice := sorted({name for name in columns if columns.count(name) > 1}):
+    if twice := sorted(name for name, times in Counter(columns).items() if times > 1):
         raise bad_file(f"The header has a column twice: {', '.join(twice)}.")
     fixed = [
         name
@@ -164,6 +176,13 @@ def columns_of(header: list[str], known: Mapping[str, bool]) -> tuple[str, ...]:
     if not set(KEYS) & set(columns):
         raise bad_file("The header has none of the columns employee_id, employee_number and email.")
     return columns
+
+
+def named(column: str) -> str:
+    """Return the name of a wrong column for an error."""
+    if not column:
+        return "a column without a name"
+    return f"“{column[:LONGEST_NAMED]}{'…' if len(column) > LONGEST_NAMED else ''}”"
 
 
 def column_of(cell: str, names: Mapping[str, str]) -> str:

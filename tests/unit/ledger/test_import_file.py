@@ -124,3 +124,28 @@ def test_an_export_has_columns_that_are_not_imported() -> None:
         ("auth_user_id", "sync_status"),
         (Line(2, {"email": "a@example.com"}),),
     )
+
+
+@pytest.mark.parametrize(
+    "header", ["email," * 800_000 + "email", "x," * 800_000 + "x", "x" * 100_000], ids=["twice", "unknown", "long"]
+)
+def test_a_wrong_header_of_any_size_has_a_short_error(header: str) -> None:
+    """An error names a few wrong columns once each, and cuts long names, so that it is as short as a sentence."""
+    with pytest.raises(BadPayload) as error:
+        read(f"{header}\na@example.com\n".encode(), KNOWN)
+    assert len(error.value.detail) < 500
+
+
+def test_an_error_says_how_many_columns_it_does_not_name() -> None:
+    """An error names the first ten wrong columns, and counts the others."""
+    with pytest.raises(BadPayload, match="“a9” and 3 others. It has"):
+        read((",".join(f"a{n}" for n in range(13)) + "\n1\n").encode(), KNOWN)
+
+
+@pytest.mark.parametrize("lines", ["a@example.com\n" * 4, "\n" * 4 + "a@example.com\n"], ids=["employees", "empty"])
+def test_the_number_of_lines_can_be_limited(lines: str) -> None:
+    """A file with more lines than the limit is refused, also if they are empty."""
+    content = f"email\n{lines}".encode()
+    assert len(read(content, KNOWN, most_lines=6).lines) > 0
+    with pytest.raises(BadPayload, match="more than 4 lines"):
+        read(content, KNOWN, most_lines=4)

@@ -20,7 +20,8 @@ from webhook_service.web.api.schemas import Answer
 from webhook_service.web.bodies import read_body
 
 MAX_BYTES = 5_000_000
-"""The maximum size of a file. `webhook-service import` has no limit."""
+MAX_LINES = 100_000
+"""The maximum size and number of lines of a file. `webhook-service import` has no limit."""
 
 BODY = "webhook_service.csv_body"
 """The key of the body in the WSGI environment, because the stream can be read only once."""
@@ -105,7 +106,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
             raise BadPayload("bad_file", "The Content-Type must be text/csv.")
         who, is_dry = query["requested_by"] or "api", query["dry_run"]
         options = Options(query["skip_refused"], query["allow_mass_deactivation"])
-        file = employee_import.read_file(database, csv_body())
+        file = employee_import.read_file(database, csv_body(), most_lines=MAX_LINES)
         with nullcontext() if is_dry else audit.attempt(database, who, employee_import.ACTION) as act:
             id = employee_import.store(database, file, who=who, deactivate_missing=query["deactivate_missing"])
             if act is None:

@@ -15,7 +15,7 @@ from webhook_service.events import Json
 from webhook_service.ledger import employee_import, import_wording
 from webhook_service.ledger.employee_import import Options
 from webhook_service.web import Wiring
-from webhook_service.web.api.imports import MAX_BYTES
+from webhook_service.web.api.imports import MAX_BYTES, MAX_LINES
 from webhook_service.web.pages.common import attempt
 from webhook_service.web.pages.session import signed_in
 
@@ -59,7 +59,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
         with closing(file):
             content = file.read()
         try:
-            read = employee_import.read_file(database, content)
+            read = employee_import.read_file(database, content, most_lines=MAX_LINES)
         except BadPayload as error:
             return form(error.detail), 422
         missing = request.form.get("deactivate_missing") == "yes"

@@ -9,7 +9,8 @@ OPERATIONS = (
         path="/admin/api/imports",
         name="importEmployees",
         title="Import employees from a CSV file",
-        text="The body is the file, up to 5 MB. The default is a dry run, which changes nothing and returns the plan. "
+        text="The body is the file, up to 5 MB and 100,000 lines. "
+        "The default is a dry run, which changes nothing and returns the plan. "
         "All lines are imported in one transaction, or none. A line is about the employee with its `employee_id`, else "
         "with its `employee_number`, else with its `email`; without such an employee, it is a new employee. An empty "
         "cell and a missing column leave the value as it is.",
