@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
-from webhook_service.errors import NotPossible
+from webhook_service.errors import Conflict, NotPossible
 from webhook_service.events import Json
 from webhook_service.ledger.import_file import ImportFile, read
 from webhook_service.ports import Database
@@ -77,7 +77,7 @@ def store(
 def plan(database: Database, id: UUID) -> Json:
     """Return what an import would do: see `auth_sync_import_v1`. Changes no employee.
 
-    Raises NotPossible (`import_expired`), Unavailable, DatabaseError.
+    Raises NotPossible (`import_expired`), Conflict (`import_under_way`), Unavailable, DatabaseError.
     """
     return _run(database, id, is_dry=True)
 
@@ -91,7 +91,7 @@ def apply(database: Database, id: UUID, digest: str | None, options: Options) ->
     """Apply an import completely, or not at all, and return its plan. Its "state" is "applied" or one of BLOCKED.
 
     `digest` names the plan that a person has approved. With None, the plan of this moment is applied. Raises
-    NotPossible (`import_expired`), Unavailable, DatabaseError.
+    NotPossible (`import_expired`), Conflict (`import_under_way`), Unavailable, DatabaseError.
     """
     return _run(database, id, is_dry=False, digest=digest, options=options)
 
@@ -143,4 +143,6 @@ def _found(plan: Json) -> Json:
         raise NotPossible(
             "import_expired", "The file was uploaded too long ago, or is imported already. Upload it again."
         )
+    if plan["state"] == "under_way":
+        raise Conflict("import_under_way", "Another import is under way. Try again when it has ended.")
     return plan

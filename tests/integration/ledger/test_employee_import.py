@@ -1,9 +1,10 @@
 """The plan of an import of employees, and its application."""
 
+import psycopg
 import pytest
 
 from tests.employees import Connection, employee, hire
-from webhook_service.errors import BadPayload, NotPossible
+from webhook_service.errors import BadPayload, Conflict, NotPossible
 from webhook_service.events import Json
 from webhook_service.ledger import employee_import
 from webhook_service.ledger.employee_import import Options
@@ -305,3 +306,34 @@ def test_a_generated_status_cannot_be_imported(database: Database, connection: C
     connection.execute("alter table employees add column full_name text generated always as (first_name) stored")
     with pytest.raises(BadPayload, match="An import cannot write full_name"):
         planned(database, "email,full_name\na@example.com,A\n")
+
+
+def test_only_one_import_at_a_time(database: Database, connection: Connection, database_url: str) -> None:
+    """While an import is under way, another one is neither planned nor applied, and can be retried afterwards.
+
+    Otherwise two imports of a file at once would create its employees twice.
+    """
+    ids = [
+        employee_import.store(
+            database,
+            employee_import.read_file(database, b"email\nnia@example.com\n"),
+            who="test",
+            deactivate_missing=False,
+        )
+        for _ in range(2)
+    ]
+    with psycopg.connect(database_url) as other:
+        other.execute(
+            "select auth_sync_import_v1(p_import => %s, p_is_dry => false, p_digest => null, p_skip_refused => false,"
+            " p_allow_mass => false, p_limit => 1)",
+            [ids[0]],
+        )
+        for run in (
+            lambda: employee_import.plan(database, ids[1]),
+            lambda: employee_import.apply(database, ids[1], None, Options()),
+        ):
+            with pytest.raises(Conflict) as error:
+                run()
+            assert error.value.reason == "import_under_way"
+    assert counts(employee_import.apply(database, ids[1], None, Options())) == {"unchanged": 1}
+    assert len(connection.execute("select from employees").fetchall()) == 1

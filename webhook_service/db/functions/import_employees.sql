@@ -282,6 +282,9 @@ end $$;
 -- "leaves", "unchanged", "refused"}, "logins": how many linked employees it deactivates, "is_mass", "deactivate_missing", "items": {kind:
 -- the first p_limit lines}}. Only the state "applied" has changed employees. p_digest is the digest of the plan that a person has
 -- approved, or null. To find out what employees refuses, a dry run writes everything and rolls it back.
+--
+-- Only one import is planned or applied at a time: {"state": "under_way"} if there is another one. Two imports of a file at once would both
+-- find its employees missing, and create them twice.
 create or replace function public.auth_sync_import_v1(
   p_import uuid, p_is_dry boolean, p_digest text, p_skip_refused boolean, p_allow_mass boolean, p_limit integer
 ) returns jsonb
@@ -298,6 +301,9 @@ declare
   mark text;
   state text := 'planned';
 begin
+  if not pg_try_advisory_xact_lock(4471930286651298103) then
+    return '{"state": "under_way"}';
+  end if;
   select i.* into begun from public.auth_sync_imports i where i.id = p_import and i.begun_at > now() - interval '30 minutes' for update;
   if not found then
     return null;

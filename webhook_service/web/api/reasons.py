@@ -47,6 +47,7 @@ REASONS: Mapping[str, tuple[type[ServiceError] | HTTPStatus, str]] = {
     "refused_lines": (NotPossible, "Some lines are refused, so nothing was imported: see them with `dry_run=true`."),
     "mass_deactivation": (NotPossible, "The import would deactivate an unusual share of the employees with a login."),
     "import_expired": (NotPossible, "The import took too long: send the file again."),
+    "import_under_way": (Conflict, "Another import is under way: retry after Retry-After seconds."),
     "not_open": (NotPossible, "The action does not wait, or is being performed now, or calls to Auth are paused."),
     "needs_no_attention": (NotPossible, "The event is done, or is still retried."),
     "no_auth_admin": (NotPossible, "The Auth Admin API is not configured."),
