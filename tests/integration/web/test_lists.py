@@ -216,3 +216,12 @@ def test_pages_of_events_continue_in_both_directions(browser: Browser, connectio
     assert "101–120 of 120 events" in third
     assert ids(browser.get(link(third, "Previous")).text) == ids(second)
     assert ids(browser.get(link(second, "Previous")).text) == ids(first)
+
+
+@pytest.mark.parametrize("path", ["/admin/employees", "/admin/events"])
+@pytest.mark.parametrize("query", ["endpoint=x", "_method=POST", "_external=1&_scheme=x", "_anchor=x"])
+def test_a_list_ignores_unknown_parameters(browser: Browser, connection: Connection, path: str, query: str) -> None:
+    """A list with a parameter that it does not know is the list, and its links lead to this service."""
+    hire(connection, "jane@example.com")
+    page = browser.get(f"{path}?{query}")
+    assert (page.status_code, "http://localhost" in page.text) == (200, False)

@@ -7,9 +7,9 @@ it. `from` is the number of rows before the page. It is only shown.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from urllib.parse import urlencode
 
-from flask import request, url_for
+from flask import request
 
 from webhook_service.events import Json
 from webhook_service.ledger import wording
@@ -63,9 +63,12 @@ def pages_of(where: Position, rows: int, *, first: int | None, has_previous: boo
 
 
 def this_page(**changed: str | None) -> str:
-    """Return the address of this page with changed parameters. None removes a parameter."""
-    values: dict[str, Any] = request.args.to_dict() | changed
-    return url_for(request.endpoint or "", **values)
+    """Return the address of this page with changed parameters. None removes a parameter.
+
+    `url_for` would take some parameters of the address, such as `_external`, for options of its own.
+    """
+    values = {name: value for name, value in (request.args.to_dict() | changed).items() if value is not None}
+    return f"{request.path}?{urlencode(values)}" if values else request.path
 
 
 def without(filter: Mapping[str, Json], name: str) -> dict[str, Json]:
