@@ -185,3 +185,10 @@ def test_a_form_of_another_site_changes_nobody(browser: Browser, connection: Con
     employee_id = hire(connection, "a@example.com")
     assert browser.post("/admin/employees/chosen/deactivate", {"employee_id": str(employee_id)}).status_code == 400
     assert employee(connection, employee_id)["is_active"]
+
+
+@pytest.mark.parametrize("id", ["1" * 5000, "--1", "²", "1_0", " 1"])
+def test_an_id_that_is_no_number_of_an_employee_is_refused(browser: Browser, id: str) -> None:
+    """An id that the list cannot have sent is refused, whatever it is, and is not an unexpected error."""
+    assert send(browser, "/admin/employees/chosen", act="deactivate", employee_id=id).status_code == 422
+    assert send(browser, "/admin/employees/chosen/deactivate", employee_id=id).status_code == 422

@@ -3,6 +3,7 @@
 Each employee is changed and audited alone, so an error does not stop the others.
 """
 
+import re
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ from webhook_service.web.pages.common import PAGE, attempt, wrong_fields
 from webhook_service.web.pages.people import switched_message
 from webhook_service.web.pages.visitor import page_of_form, safe_target
 
+ID = re.compile("-?[0-9]{1,19}")
 ACTS = ("create", "deactivate", "activate")
 SECONDS = 20
 """The time in which new employees of a choice are begun. A server may end a request that takes much longer."""
@@ -144,7 +146,7 @@ def known_act(text: str) -> str:
 def chosen_ids() -> list[int]:
     """Return the chosen employee_ids. A page of the list has no more than PAGE."""
     texts = request.form.getlist("employee_id")
-    if len(texts) > PAGE or not all(text.removeprefix("-").isdecimal() and text.isascii() for text in texts):
+    if len(texts) > PAGE or not all(map(ID.fullmatch, texts)):
         abort(422, f"Choose at most {PAGE} employees of the list.")
     return [number for number in map(int, texts) if abs(number) <= MAX_BIGINT]
 
