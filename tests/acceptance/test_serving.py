@@ -135,3 +135,15 @@ def test_an_ipv6_address_is_served(database_url: str, tmp_path: Path, host: str)
     environment = settings_for(database_url) | {"HOST": host, "PORT": str(port), "WEB_CONCURRENCY": "1"}
     with (tmp_path / "log").open("wb") as log, server_process.running(environment, log=log) as process:
         server_process.wait_until_ready(f"http://[::1]:{port}", process)
+
+
+def test_an_imported_file_may_be_larger_than_other_bodies(start_server: StartServer, connection: Connection) -> None:
+    """The server passes a file of up to 5 MB on to the import, and a larger one is refused as too large."""
+    server = start_server()
+    headers = {"Authorization": f"Bearer {ADMIN_KEY}", "Content-Type": "text/csv"}
+    lines = b"".join(b"p%d@example.com,%s\n" % (number, b"x" * 100_000) for number in range(20))
+    with httpx.Client(base_url=server.url, headers=headers, timeout=60) as client:
+        answer = client.post("/admin/api/imports", content=b"email,first_name\n" + lines)
+        assert (answer.status_code, answer.json()["counts"]["new"]) == (200, 20)
+        answer = client.post("/admin/api/imports", content=b"email,first_name\n" + 3 * lines)
+        assert (answer.status_code, answer.json()["reason"]) == (413, "too_large")

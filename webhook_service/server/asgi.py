@@ -10,6 +10,7 @@ from flask import Flask
 from webhook_service.errors import BadPayload
 from webhook_service.inbound.batching import GroupCommit
 from webhook_service.web import Answer, Wiring, errors, health, webhooks
+from webhook_service.web.api.imports import MAX_BYTES
 from webhook_service.web.bodies import too_large, unreadable
 
 THREADS = 10
@@ -17,6 +18,9 @@ THREADS = 10
 
 BODY_SECONDS = 10.0
 """The time limit for a client to send a body."""
+
+LARGE_BODIES = {"/admin/api/imports": MAX_BYTES, "/admin/employees/import": MAX_BYTES}
+"""The limits of bodies that may be larger than others, by path."""
 
 CONTENT_LENGTH = b"content-length"
 TRANSFER_ENCODING = b"transfer-encoding"
@@ -52,7 +56,7 @@ def application(app: Flask) -> ASGIApp:
             await respond(send, health.alive())
         else:
             try:
-                whole, body = await received_before(scope, receive, limit)
+                whole, body = await received_before(scope, receive, max(limit, LARGE_BODIES.get(scope["path"], 0)))
             except BadPayload as error:
                 await respond(send, bad_request(error.detail))
             else:
