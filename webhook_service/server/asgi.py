@@ -16,6 +16,13 @@ from webhook_service.web.bodies import too_large, unreadable
 THREADS = 10
 """The largest number of concurrent requests in Flask, in one process."""
 
+PROBES = ("/readyz", "/metrics")
+PROBE_THREADS = 2
+"""The paths that have threads of their own, and their number.
+
+An admin's requests may take more than a minute each. If they occupied all threads, a probe would end the process.
+"""
+
 BODY_SECONDS = 10.0
 """The time limit for a client to send a body."""
 
@@ -34,6 +41,7 @@ def application(app: Flask) -> ASGIApp:
     commits = GroupCommit(wiring.database, wiring.settings.policy)
     # The send queue has no limit, because a thread would wait forever at a full queue if its client stopped reading.
     flask = WSGIMiddleware(app, workers=THREADS, send_queue_size=0)  # type: ignore[arg-type]  # it has its own types
+    probes = WSGIMiddleware(app, workers=PROBE_THREADS, send_queue_size=0)  # type: ignore[arg-type]
 
     async def receive_webhook(scope: HTTPScope, receive: Receive) -> Answer:
         """Do the same as `web.webhooks.receive`. Deliveries that wait at the same time share one database call."""
@@ -60,7 +68,7 @@ def application(app: Flask) -> ASGIApp:
             except BadPayload as error:
                 await respond(send, bad_request(error.detail))
             else:
-                await flask(whole, body, send)
+                await (probes if scope["path"] in PROBES else flask)(whole, body, send)
 
     return answer
 

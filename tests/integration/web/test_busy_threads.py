@@ -1,0 +1,38 @@
+"""The threads of the server, while long requests of admins occupy them."""
+
+import asyncio
+import threading
+
+import httpx
+import pytest
+from flask import Flask
+
+from webhook_service.server.asgi import PROBES, THREADS, application
+
+PATIENCE_SECONDS = 10.0
+
+
+@pytest.mark.parametrize("path", PROBES)
+def test_a_probe_is_answered_while_all_threads_are_busy(site: Flask, path: str) -> None:
+    """Long requests, such as comparisons, cannot keep a probe waiting, which would end the process."""
+    is_over, started = threading.Event(), threading.Semaphore(0)
+
+    @site.get("/long")
+    def long() -> str:
+        started.release()
+        is_over.wait(PATIENCE_SECONDS)
+        return ""
+
+    async def probed() -> int:
+        transport = httpx.ASGITransport(app=application(site))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            busy = [asyncio.create_task(client.get("/long")) for _ in range(THREADS)]
+            try:
+                for _ in busy:
+                    await asyncio.to_thread(started.acquire)
+                return (await asyncio.wait_for(client.get(path), PATIENCE_SECONDS / 2)).status_code
+            finally:
+                is_over.set()
+                await asyncio.gather(*busy)
+
+    assert asyncio.run(probed()) in (200, 503)
