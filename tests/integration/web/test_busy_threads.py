@@ -24,7 +24,7 @@ def test_a_probe_is_answered_while_all_threads_are_busy(site: Flask, path: str) 
         return ""
 
     async def probed() -> int:
-        transport = httpx.ASGITransport(app=application(site))
+        transport = httpx.ASGITransport(app=application(site))  # type: ignore[arg-type]  # its own types
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             busy = [asyncio.create_task(client.get("/long")) for _ in range(THREADS)]
             try:
