@@ -52,6 +52,7 @@ ONLY_IN = {
         "web.attempts",
         "web.health",
         "web.webhooks",
+        "web.long_requests",
         "web.metrics",
         "web.api.events",
         "web.api.held",

@@ -12,7 +12,7 @@ from webhook_service.ledger import audit, employee_import
 from webhook_service.ledger.employee_import import KINDS, MAX_SHOWN, Options
 from webhook_service.ledger.fields import Flag
 from webhook_service.ledger.import_wording import counted, why
-from webhook_service.web import Wiring
+from webhook_service.web import Wiring, long_requests
 from webhook_service.web.api import idempotency
 from webhook_service.web.api.described import described, number, one_of, text
 from webhook_service.web.api.events import REQUESTED_BY, REQUESTED_BY_PATTERN, loaded, require_admin
@@ -96,6 +96,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
     views = Blueprint("imports_api", __name__, url_prefix="/admin/api/imports")
     database = wiring.database
     require_admin(views, wiring)
+    long_requests.limit(views)
     idempotency.repeat_answers(views, database, fingerprint)
 
     @views.post("")

@@ -16,7 +16,7 @@ from webhook_service.outbound.candidates import BEFORE_ALL, Candidate, page_of, 
 from webhook_service.outbound.pace import Pace
 from webhook_service.outbound.provision import Provisioned, Provisioning
 from webhook_service.outbound.refusals import no_auth_admin
-from webhook_service.web import Wiring
+from webhook_service.web import Wiring, long_requests
 from webhook_service.web.api import idempotency
 from webhook_service.web.api.body import json_body
 from webhook_service.web.api.events import Replay, cursor_of, loaded, require_admin
@@ -56,6 +56,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
     views = Blueprint("provision_api", __name__, url_prefix="/admin/api/provision")
     database = wiring.database
     require_admin(views, wiring)
+    long_requests.limit(views)
     idempotency.repeat_answers(views, database)
 
     def candidates(after: int, limit: int, *, orphans: bool) -> list[Candidate]:

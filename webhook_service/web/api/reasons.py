@@ -79,6 +79,7 @@ REASONS: Mapping[str, tuple[type[ServiceError] | HTTPStatus, str]] = {
     "database_error": (DatabaseError, "The database refused the call; the log has the reason."),
     "internal_error": (HTTPStatus.INTERNAL_SERVER_ERROR, "The service has an internal error; its log has more."),
     "database_unreachable": (Unavailable, "The database cannot be reached: retry after Retry-After seconds."),
+    "busy": (Unavailable, "Other long requests are under way: retry after Retry-After seconds."),
     "database_unavailable": (Unavailable, "The database is unavailable: retry after Retry-After seconds."),
     "database_slow": (Unavailable, "The database did not answer in time; it may still complete the call."),
     "database_conflict": (Conflict, "Another transaction conflicts with the request: retry."),

@@ -16,7 +16,7 @@ from webhook_service.ledger.plan import Plan, report
 from webhook_service.ledger.reconcile import Reconciled
 from webhook_service.ledger.reconcile import reconcile as run_reconcile
 from webhook_service.ledger.wording import counted
-from webhook_service.web import Wiring
+from webhook_service.web import Wiring, long_requests
 from webhook_service.web.api import idempotency
 from webhook_service.web.api.body import json_body
 from webhook_service.web.api.events import Replay, loaded, require_admin
@@ -42,6 +42,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
     views = Blueprint("reconcile_api", __name__, url_prefix="/admin/api/reconcile")
     database, policy = wiring.database, wiring.settings.policy
     require_admin(views, wiring)
+    long_requests.limit(views)
     idempotency.repeat_answers(views, database)
 
     @views.get("")

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 
 from webhook_service.errors import ServiceError
 from webhook_service.ledger import wording
-from webhook_service.web import Wiring
+from webhook_service.web import Wiring, long_requests
 from webhook_service.web.errors import answer_to, log_service_error, log_unexpected_error, status_of
 from webhook_service.web.pages import (
     assets,
@@ -53,6 +53,9 @@ PROBLEM = "application/problem+json"
 FOR_PROGRAMS = ("/admin/api/", "/webhook/", "/metrics", "/healthz", "/readyz")
 """The beginnings of paths that only programs request."""
 
+LONG = ("comparison", "employee_import", "chosen_people", "chosen_events")
+"""The blueprints whose forms may take long."""
+
 FORM_BYTES, FORM_FIELDS = 64 * 1024, 100
 """The maximum size and number of fields of a form."""
 
@@ -80,6 +83,8 @@ def register(app: Flask, wiring: Wiring) -> None:
     for views in (sign_in_views, *(part.blueprint(wiring) for part in parts)):
         if views is not sign_in_views:
             session.require_sign_in(views, wiring)
+        if views.name in LONG:
+            long_requests.limit(views)
         explain_errors(views)
         app.register_blueprint(views)
 

@@ -33,6 +33,6 @@ OPERATIONS = (
             ],
             "refused": [],
         },
-        reasons=("refused_lines", "mass_deactivation", "import_expired", "import_under_way"),
+        reasons=("busy", "refused_lines", "mass_deactivation", "import_expired", "import_under_way"),
     ),
 )

@@ -125,6 +125,6 @@ OPERATIONS = (
             "ended_by": None,
             "next_cursor": None,
         },
-        reasons=AUTH_REASONS,
+        reasons=("busy", *AUTH_REASONS),
     ),
 )

@@ -25,6 +25,6 @@ OPERATIONS = (
         answer=job_schemas.Reconciled,
         body=Reconcile,
         request_example={"dry_run": False, "max_bans": 5, "requested_by": "Ann"},
-        reasons=("no_auth_users", "run_under_way", "comparison_too_long", "too_many_bans"),
+        reasons=("busy", "no_auth_users", "run_under_way", "comparison_too_long", "too_many_bans"),
     ),
 )
