@@ -1,16 +1,23 @@
 """axe-core on every page, in light and dark, on a desktop and on a phone."""
 
 import os
+from collections import defaultdict
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
+from uuid import UUID
 
 import pytest
+from flask import Flask
 from playwright.sync_api import Browser, Page, ViewportSize
 
-from tests.browser.company import company_of
+from tests.browser.checked_pages import NO_PAGES, PAGES, WALKED
+from tests.browser.company import Company, company_of
 from tests.browser.conftest import Watch, served, sign_in, watched
 from tests.databases import dropped_afterwards
+from tests.employees import hire
+from tests.integration.web.test_inbox import arrives, enter, linked
 from webhook_service.ledger import bulk_replay
 
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
@@ -20,42 +27,8 @@ RULES: dict[Literal["light", "dark"], object] = {"light": EVERY_RULE, "dark": CO
 """In dark mode only the colours of a page differ."""
 RUN = """rules => axe.run(document, {runOnly: rules, resultTypes: ["violations"]}).then(found => found.violations.map(
   violation => `${violation.id}: ${violation.nodes.map(node => node.target.join(" ")).join(", ")}`))"""
-SCREENS: dict[str, ViewportSize] = {"desk": {"width": 1280, "height": 800}, "phone": {"width": 390, "height": 844}}
-
-PAGES = {
-    "overview": "/admin/auth-sync",
-    "inbox": "/admin/inbox",
-    "events": "/admin/events",
-    "events, no match": "/admin/events?person=nobody@example.com",
-    "events, wrong filter": "/admin/events?since=yesterday",
-    "event, ambiguous": "/admin/events/{ambiguous}",
-    "event, rejected": "/admin/events/{rejected}",
-    "event, succeeded": "/admin/events/{linked}",
-    "event of an action": "/admin/events/{disabled}",
-    "replays": "/admin/replays",
-    "new replay": "/admin/replays/new",
-    "new replay, previewed": "/admin/replays/new?status=FAILED",
-    "replay under way": "/admin/replays/{replay}",
-    "everyone": "/admin/employees",
-    "no login": "/admin/employees?sync_status=MISSING_AUTH_UID",
-    "inactive with a login": "/admin/employees?sync_status=INACTIVE_WITH_AUTH",
-    "orphaned": "/admin/employees?sync_status=ORPHANED",
-    "e-mail differs": "/admin/employees?sync_status=EMAIL_MISMATCH",
-    "ambiguous": "/admin/employees?sync_status=AMBIGUOUS",
-    "employee": "/admin/employees/1",
-    "employee who is banned": "/admin/employees/{banned}",
-    "employee who can still sign in": "/admin/employees/{still_in}",
-    "employee with a shared number": "/admin/employees/{same_number}",
-    "employee who needs a login": "/admin/employees/{needs_login}",
-    "edit an employee": "/admin/employees/{needs_login}/edit",
-    "give a login": "/admin/employees/{needs_login}/login?auth_user_id=frontdesk@example.com",
-    "new employee": "/admin/employees/new",
-    "comparison": "/admin/comparison",
-    "setup": "/admin/setup",
-    "audit": "/admin/audit",
-    "docs of the API": "/admin/api/docs",
-    "no such page": "/admin/events/nothing",
-}
+VIEWER, PASSWORD = "viewer@example.com", "correct horse battery staple"
+SCREENS: dict[str, ViewportSize] = {"desk": {"width": 1280, "height": 800}, "phone": {"width": 320, "height": 640}}
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +47,7 @@ def axe() -> str:
 def site(
     new_database: Any, migrated_template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, dict[str, str]]]:
-    """The URL of a server on a company after its day, and the ids for the paths.
+    """The URL of a server on a company after its day, with each cause of the inbox, and the ids for the paths.
 
     No relay runs, so a bulk replay keeps running.
     """
@@ -89,6 +62,8 @@ def site(
         company.change("Gustav Holm", "employee_number", "E-1040")  # Nadia Rahman has this number
         company.change("Amara Okafor", "is_active", False)  # no relay performs the ban
         company.database.call("auth_sync_note_auth_v1", p_error="auth_unreachable")
+        add_causes(company)
+        company.auth.admin_create(VIEWER, app_metadata={"role": "viewer"}, password=PASSWORD)
         begun = bulk_replay.begin(company.database, {"status": "SUCCESS"}, requested_by="Ada")
         places |= {
             "rejected": places["employee_rejected"],
@@ -98,7 +73,9 @@ def site(
             "banned": str(company.employee("Hugo Marchand")),
             "replay": str(begun["id"]),
         }
-        with served(url, tmp_path_factory.mktemp("site") / "server.log", RELAY="off", ADMIN_ROLES="hr") as server:
+        with served(
+            url, tmp_path_factory.mktemp("site") / "server.log", RELAY="off", ADMIN_ROLES="hr viewer"
+        ) as server:
             yield server, places
 
 
@@ -121,14 +98,13 @@ def test_every_page_is_accessible(browser: Browser, site: tuple[str, dict[str, s
         page.goto("/admin/login")
         check(page, "login")
         sign_in(page)
-        watch.expected.add("/admin/events/nothing")
+        watch.expected |= {"/admin/events/nothing", "/admin/events", "/admin/employees"}
+        watch.expected.add(PAGES["import, no such file"])
         for name, path in PAGES.items():
             page.goto(path.format(**places))
             if name in ("overview", "event, rejected") and page.locator("summary").count():
                 page.locator("summary").first.click()
             check(page, name)
-        if screen == "phone":
-            page.set_viewport_size({"width": 320, "height": 640})
         page.goto("/admin/inbox")
         for summary in page.locator("summary").all():
             summary.click()
@@ -136,7 +112,6 @@ def test_every_page_is_accessible(browser: Browser, site: tuple[str, dict[str, s
         page.goto("/admin/employees/1")
         page.locator("summary").first.click()
         check(page, "employee, technical details")
-        page.set_viewport_size(SCREENS[screen])
         page.goto("/admin/comparison")
         page.get_by_role("button", name="Compare now").click()
         page.get_by_text("not corrected yet").wait_for()
@@ -152,6 +127,27 @@ def test_every_page_is_accessible(browser: Browser, site: tuple[str, dict[str, s
         page.get_by_role("button", name="New temporary password").click()
         page.get_by_label("Temporary password").wait_for()
         check(page, "new password")
+        choose_rows(page, watch, {"desk": "romano", "phone": "dvorak"}[screen], lambda state: check(page, state))
+    with watched(browser, url, viewport=SCREENS[screen], reduced_motion="reduce") as (page, watch):
+        page.add_init_script(axe)
+        watch.expected.add("/admin/employees/new")
+        page.goto("/admin/employees/new")
+        page.get_by_label("E-mail").fill(VIEWER)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").first.click()
+        page.get_by_text("This needs the role").wait_for()
+        check(page, "page of another role")
+        for path in (
+            "auth-sync",
+            "inbox",
+            "employees",
+            "employees/1",
+            "events",
+            f"events/{places['rejected']}",
+            "comparison",
+        ):
+            page.goto(f"/admin/{path}")
+            check(page, f"{path}, as a viewer")
     assert not violations, "\n".join(violations)
 
 
@@ -183,3 +179,92 @@ def dismiss(page: Page, event_id: str) -> None:
         page.get_by_label("Why? The audit keeps the reason.").fill("The intern has left")
         page.get_by_role("button", name="Dismiss").click()
         page.get_by_text("It no longer needs attention.").wait_for()
+
+
+def choose_rows(page: Page, watch: Watch, person: str, check_state: Any) -> None:
+    """Preview and perform the changes of several employees and events. `person` has no login."""
+    watch.expected |= {"/admin/employees/chosen", "/admin/chosen-events"}
+    for act in ("Activate", "Deactivate", "Create logins"):
+        page.goto(f"/admin/employees?person={person}&select=page")
+        page.get_by_role("button", name=f"{act}…", exact=True).click()
+        page.get_by_role("heading", level=1, name=act).wait_for()
+        check_state(f"chosen employees, {act}")
+    page.get_by_label("Temporary passwords").check()
+    page.get_by_role("button", name="Create logins", exact=True).click()
+    page.get_by_text("Temporary password:").wait_for()
+    check_state("chosen employees, created")
+    page.goto("/admin/events?outcome=ambiguous&select=page")
+    page.get_by_role("button", name="Replay selected…").click()
+    page.get_by_role("heading", level=1, name="Replay").wait_for()
+    check_state("chosen events")
+    page.get_by_role("main").get_by_role("button", name="Replay").last.click()
+    page.get_by_role("heading", level=1, name="replayed").wait_for()
+    check_state("chosen events, replayed")
+
+
+def add_causes(company: Company) -> None:
+    """Give the inbox each of its causes."""
+    connection, now = company.hr, datetime.now(UTC)
+    numbers = iter(range(900, 1000))
+
+    def one(name: str, **columns: Any) -> tuple[int, UUID]:
+        return linked(connection, name, login := UUID(int=next(numbers)), employee_number=name, **columns), login
+
+    for number in range(25):
+        one(f"Held{number}")
+    connection.execute("update employees set is_active = false where first_name like 'Held%'")
+    ida, login = one("Ida", is_active=False)
+    connection.execute(
+        "select auth_sync_hold_unclear_v1(jsonb_agg(b))"
+        " from (select %s::uuid as auth_user_id, %s::bigint as employee_id) as b",
+        [login, ida],
+    )
+    one("Stan", is_active=False)
+    waits = {"status": "PENDING", "outcome": None, "error_message": None, "next_attempt_at": now}
+    client = {"outcome": "changed_by_client", "request_data": '{"email": "ceo@example.com"}'}
+    for operation, columns, row in (
+        ("update_auth_email", {"login_email": "old@example.com"}, client),
+        ("disable_auth_user", {"is_active": False}, {}),
+        ("disable_auth_user", {"is_active": False}, waits),
+        ("update_auth_email", {"login_email": "past@example.com"}, {"request_data": '{"email": "x@example.com"}'}),
+    ):
+        enter(connection, operation, *one(f"Act{next(numbers)}", **columns), **row)
+    one("Mia", login_email="other.mia@example.com")
+    hire(connection, "n/a", first_name="Una")
+    one("Lena")
+    arrives(company.database, "lena@example.com", UUID(int=next(numbers)))
+    arrives(company.database, "mia@example.com", UUID(int=next(numbers)))
+
+
+def test_a_new_installation_is_accessible(browser: Browser, server: str, axe: str) -> None:
+    """axe-core finds no violation on the pages of a new installation, which are empty, on the smallest screen."""
+    violations: list[str] = []
+    with watched(browser, server, viewport=SCREENS["phone"], reduced_motion="reduce") as (page, _):
+        page.add_init_script(axe)
+        sign_in(page)
+        for name in ("auth-sync", "inbox", "events", "employees", "replays", "comparison", "setup"):
+            page.goto(f"/admin/{name}")
+            violations.extend(f"{name}: {found}" for found in page.evaluate(RUN, EVERY_RULE))
+            if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+                violations.append(f"{name}: scrolls sideways")
+    assert not violations, "\n".join(violations)
+
+
+def test_every_page_is_checked(app: Flask) -> None:
+    """axe-core runs on each endpoint that answers a GET behind the sign-in, unless it shows no page."""
+    of_path = app.url_map.bind("localhost")
+    opened = {
+        of_path.match(path.partition("?")[0].format_map(defaultdict(lambda: "1")), method="GET")[0]
+        for path in PAGES.values()
+    }
+    endpoints = {
+        rule.endpoint
+        for rule in app.url_map.iter_rules()
+        if rule.rule.startswith("/admin") and "GET" in (rule.methods or ()) and rule.endpoint != "assets.static"
+    }
+    pages = {endpoint for endpoint in endpoints if endpoint.startswith("api_docs.") or not is_of_api(app, endpoint)}
+    assert pages - opened == WALKED.keys() | NO_PAGES.keys()
+
+
+def is_of_api(app: Flask, endpoint: str) -> bool:
+    return all(rule.rule.startswith("/admin/api/") for rule in app.url_map.iter_rules(endpoint))

@@ -10,7 +10,7 @@ from webhook_service.events import Json
 
 FUNCTION = re.compile(r"(?s)\ncreate or replace function public\.(\w+)\(.*?\bas \$\$(.*?)\$\$")
 VIEW = re.compile(r"(?ms)^create or replace view public\.(\w+) as(.*?);$")
-TABLE = re.compile(r"(?ms)^ *create table(?: if not exists)? public\.(\w+) \(\n(.*?)^ *\)")
+TABLE = re.compile(r"(?ms)^ *create (?:unlogged )?table(?: if not exists)? public\.(\w+) \(\n(.*?)^ *\)")
 COLUMN = re.compile(r"(?m)^ +(?!constraint |primary |unique |check |direction, )(\w+) (.+?),?$")
 ALTERED = re.compile(r"(?ms)^ *alter table public\.(\w+)(\s+add column if not exists .*?);$")
 ADDED = re.compile(r"(?s)\sadd column if not exists (\w+) (.+?)(?=,\n|\Z)")

@@ -73,8 +73,6 @@ def sentence(refused: Json) -> str:
             return (
                 f"Employee {other} has this e-mail, but another number. Correct one of them, or give the employee_id."
             )
-        case "not_checked":
-            return "Not checked, because the employees table refuses many other lines. Correct these first."
         case "unusable_email":
             return "This is not an e-mail address."
     return SQLSTATES.get(refused.get("sqlstate") or "", "The employees table refuses the values.") + of_constraint(

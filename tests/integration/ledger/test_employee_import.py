@@ -190,16 +190,6 @@ def test_what_employees_refuses_is_reported_for_all_lines(database: Database, co
     ]
 
 
-def test_many_refusals_end_the_search(database: Database, connection: Connection) -> None:
-    """After 200 lines that employees refuses, the plan leaves the other lines of a failing statement unchecked."""
-    connection.execute("alter table employees add constraint no_bobs check (first_name <> 'Bob')")
-    file = "email,first_name\n" + "".join(f"{number}@example.com,Bob\n" for number in range(500))
-    plan = planned(database, file)
-    assert counts(plan) == {"refused": 500}
-    found = connection.execute("select changes ->> 'reason' as reason from auth_sync_import_lines order by line")
-    assert [row["reason"] for row in found] == ["rejected"] * 200 + ["not_checked"] * 300
-
-
 def test_all_or_nothing(database: Database, connection: Connection) -> None:
     """If a line is refused, nothing is imported, unless the import skips refused lines."""
     file = "email,is_active\na@example.com,maybe\nb@example.com,yes\n"

@@ -76,6 +76,7 @@ def enter(connection: Connection, employee_id: int, operation: str, outcome: str
     )
 
 
+@pytest.mark.every_employees_table
 def test_the_life_of_a_login_is_a_list_of_sentences(connection: Connection, database: Database) -> None:
     """Link, changes of name and e-mail, an outdated change and the deletion are sentences, newest first."""
     ann = hire(connection, "ann@example.com", first_name="Nick", last_name="Lee")
@@ -97,6 +98,7 @@ def test_the_life_of_a_login_is_a_list_of_sentences(connection: Connection, data
     ]
 
 
+@pytest.mark.every_employees_table
 def test_a_link_by_the_number_is_said(connection: Connection, database: Database) -> None:
     """A login that was linked by its employee number says so."""
     ann = hire(connection, "ann@example.com", employee_number="E1")
@@ -104,6 +106,7 @@ def test_a_link_by_the_number_is_said(connection: Connection, database: Database
     assert said(database, ann)[-1].startswith("Login linked by its employee number.")
 
 
+@pytest.mark.every_employees_table
 def test_failed_attempts_are_said_once(connection: Connection, database: Database) -> None:
     """A failed event is one entry with the number of attempts. After its success, the failure is an entry too."""
     ann = hire(connection, "ann@example.com", first_name="Ann")

@@ -97,6 +97,7 @@ def test_an_empty_inbox_does_not_claim_too_much(browser: Browser, database: Data
     assert "were not compared for a week" in browser.get("/admin/inbox").text
 
 
+@pytest.mark.every_employees_table
 def test_a_login_that_several_employees_match_is_chosen(
     browser: Browser, connection: Connection, database: Database
 ) -> None:
@@ -189,6 +190,7 @@ def test_a_dismissed_person_whose_login_works_is_banned(browser: Browser, connec
     assert rows(browser) == []
 
 
+@pytest.mark.every_employees_table
 def test_held_bans_are_decided_for_all_or_for_one(browser: Browser, connection: Connection) -> None:
     """Each held ban is a row with the button that bans, and the page decides about all of them."""
     with nothing_linked(connection):
@@ -208,6 +210,7 @@ def test_held_bans_are_decided_for_all_or_for_one(browser: Browser, connection: 
     assert not any("unusual share" in row.text for row in rows(browser))
 
 
+@pytest.mark.every_employees_table
 def test_an_unclear_owner_is_a_row(browser: Browser, connection: Connection) -> None:
     """A ban that is held because another employee may own the login has a row, until it is dropped."""
     ann = linked(connection, "Ann", is_active=False)
@@ -261,6 +264,7 @@ def test_a_login_that_could_not_be_enabled_or_created_is_a_row(browser: Browser,
     assert rows(browser) == []
 
 
+@pytest.mark.every_employees_table
 def test_an_action_waits_because_auth_does_not_answer(
     browser: Browser, connection: Connection, database: Database
 ) -> None:
@@ -290,6 +294,7 @@ def test_an_action_waits_because_auth_does_not_answer(
     assert rows(browser) == []
 
 
+@pytest.mark.every_employees_table
 def test_a_change_of_a_user_waits_for_approval(browser: Browser, connection: Connection) -> None:
     """A change that a user wrote without proof is a row with the buttons that approve and drop it."""
     ann = linked(connection, "Ann", login_email="old@example.com")
@@ -303,6 +308,7 @@ def test_a_change_of_a_user_waits_for_approval(browser: Browser, connection: Con
     assert rows(browser) == []
 
 
+@pytest.mark.every_employees_table
 def test_a_shared_number_is_one_row(browser: Browser, connection: Connection) -> None:
     """Active employees with one number are one row, which ends when one number is corrected."""
     for name in ("Ann", "Bob"):
@@ -325,6 +331,7 @@ def test_a_deleted_login_is_a_row(browser: Browser, connection: Connection) -> N
     assert rows(browser) == []
 
 
+@pytest.mark.every_employees_table
 def test_a_different_email_is_a_row(browser: Browser, connection: Connection) -> None:
     """An active employee whose login has another e-mail has a row with both, until they agree."""
     ann = linked(connection, "Ann", login_email="other@example.com")

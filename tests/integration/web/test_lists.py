@@ -52,6 +52,7 @@ def many(connection: Connection, count: int) -> None:
     ],
 )
 @pytest.mark.usefixtures("people")
+@pytest.mark.every_employees_table
 def test_employees_are_sorted(browser: Browser, sort: str, order: list[str]) -> None:
     """The list is sorted by last name without accents, by e-mail, by number or by id. Missing values are last."""
     assert names(browser.get(f"/admin/employees?sort={sort}").text) == order
@@ -104,6 +105,7 @@ def test_an_unknown_page_of_events_is_an_error(browser: Browser) -> None:
     ],
 )
 @pytest.mark.usefixtures("people")
+@pytest.mark.every_employees_table
 def test_a_search_ignores_accents(browser: Browser, typed: str, found: list[str]) -> None:
     """A name is found with and without its accents, in both orders of first and last name."""
     assert names(browser.get("/admin/employees", query_string={"person": typed}).text) == found
@@ -197,6 +199,7 @@ def test_a_filter_is_removed_by_its_chip(browser: Browser, connection: Connectio
 
 
 @pytest.mark.parametrize("query", ["", "status=SUCCESS", "employee_id=7", "operation=INSERT", "direction=inbound"])
+@pytest.mark.every_employees_table
 def test_pages_of_events_continue_in_both_directions(browser: Browser, connection: Connection, query: str) -> None:
     """Next and Previous lead through the events without a gap and back, with the position."""
     connection.execute(

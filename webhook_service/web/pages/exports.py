@@ -31,7 +31,7 @@ EVENTS = (
     *("created_at", "event_id", "direction", "operation", "status", "outcome", "employee_id", "auth_user_id"),
     *("via", "attempts", "completed_at", "error_message"),
 )
-AUDIT = ("at", "who", "action", "target", "result", "reason")
+AUDIT = ("at", "who", "action", "target", "email", "result", "reason")
 
 Fetch = Callable[[int | None], tuple[list[Json], int | None]]
 """Returns a page of rows and the position of the next page, from a position. The first and last positions are None."""
@@ -69,7 +69,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
     def audit_file() -> Response:
         def fetch(at: int | None) -> tuple[list[Json], int | None]:
             found = database.call("auth_sync_audit_page_v1", p_target=None, p_below=at, p_limit=PAGE_SIZE)
-            return found["entries"], found["next"]
+            return [entry | {"email": entry["details"].get("email")} for entry in found["entries"]], found["next"]
 
         return file(wiring, "audit", AUDIT, fetch, {})
 

@@ -15,22 +15,23 @@ from webhook_service.settings import Role
 class Permission(StrEnum):
     """A permission of an admin.
 
-    READ shows the pages. EDIT changes employees and their logins. OPERATE repairs the sync, and decides about held
-    bans. ADMINISTER is everything else.
+    READ shows the pages. COMPARE compares all employees with their logins, which changes neither. EDIT changes
+    employees and their logins. OPERATE repairs the sync, and decides about held bans. ADMINISTER is everything else.
     """
 
     READ = "read"
+    COMPARE = "compare"
     EDIT = "edit"
     OPERATE = "operate"
     ADMINISTER = "administer"
 
 
-READ, EDIT, OPERATE = Permission.READ, Permission.EDIT, Permission.OPERATE
+READ, COMPARE, EDIT, OPERATE = Permission.READ, Permission.COMPARE, Permission.EDIT, Permission.OPERATE
 
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.VIEWER: frozenset({READ}),
-    Role.HR: frozenset({READ, EDIT}),
-    Role.OPERATOR: frozenset({READ, OPERATE}),
+    Role.HR: frozenset({READ, COMPARE, EDIT}),
+    Role.OPERATOR: frozenset({READ, COMPARE, OPERATE}),
     Role.ADMIN: frozenset(Permission),
 }
 """HR does not decide about held bans. An unusual number of deactivations holds them, which may be a mistake of HR."""
@@ -43,7 +44,7 @@ ENDPOINTS: dict[str, Permission] = {
     "chosen_people.perform": EDIT,
     "chosen_people.preview": EDIT,
     "chosen_people.start": EDIT,
-    "comparison.compare": OPERATE,
+    "comparison.compare": COMPARE,
     "comparison.page": READ,
     "credentials.invite": EDIT,
     "credentials.set_password": EDIT,
