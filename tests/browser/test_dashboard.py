@@ -12,11 +12,11 @@ from playwright.sync_api import Browser, Dialog, Error, Page, expect
 from tests.browser.company import Company
 from tests.browser.conftest import Watch, served, sign_in, watched
 from tests.conftest import ADMIN_KEY
-from webhook_service.ledger import wording
+from webhook_service.wording import employees, outcomes
 
 OVERVIEW = "/admin/auth-sync"
-NEEDS_ATTENTION = wording.state({"status": "FAILED", "next_attempt_at": None})
-IN_SYNC = wording.SYNC_STATUSES["OK"][0]
+NEEDS_ATTENTION = outcomes.state({"status": "FAILED", "next_attempt_at": None})
+IN_SYNC = employees.SYNC_STATUSES["OK"][0]
 
 
 def test_a_failure_is_found_and_replayed(page: Page, company: Company) -> None:

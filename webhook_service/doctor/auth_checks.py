@@ -103,8 +103,8 @@ def actions(facts: Json) -> list[Finding]:
         else ok("actions", says)
     ]
     if counts["needs_attention"]:
-        says = f"{counts['needs_attention']} have failed and wait for an admin"
-        todo = "see /admin/events?needs_attention=true, fix the cause, then replay"
+        says = f"failed, and no longer retried: {counts['needs_attention']}"
+        todo = "open the inbox (/admin/inbox), fix the cause, then try again"
         findings.append(wrong("actions", says, todo, "webhook-service replay EVENT_ID"))
     return findings
 
@@ -114,7 +114,7 @@ def held(facts: Json) -> list[Finding]:
     if not facts["held_bans"]:
         return []
     todo = "read the list, then ban the logins (`held release`), or drop the bans (`held discard`)"
-    says = f"{facts['held_bans']} wait for an admin: their employees were deactivated, and can still sign in"
+    says = f"waiting for an admin: {facts['held_bans']}; their employees were deactivated, and can still sign in"
     return [wrong("held_bans", says, todo, "webhook-service held list")]
 
 

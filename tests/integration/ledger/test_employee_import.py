@@ -8,8 +8,8 @@ from webhook_service.errors import BadPayload, Conflict, NotPossible
 from webhook_service.events import Json
 from webhook_service.ledger import employee_import
 from webhook_service.ledger.employee_import import Options
-from webhook_service.ledger.import_wording import place, why
 from webhook_service.ports import Database
+from webhook_service.wording.imports import place, why
 
 
 def planned(database: Database, content: str | bytes, *, missing: bool = False) -> Json:

@@ -9,8 +9,8 @@ import pytest
 from tests.auth_traffic import EPOCH
 from webhook_service.doctor import checks, relay_checks
 from webhook_service.doctor.findings import Finding, Level, note, wrong
-from webhook_service.ledger.wording import describe
 from webhook_service.policy import Policy
+from webhook_service.wording.counts import describe
 
 URL = "https://sync.example.com/webhook/auth"
 NOW = EPOCH.timestamp()

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from webhook_service.events import ActionOutcome, Outcome
-from webhook_service.ledger.wording import ACTIONS, EVENTS, advice
 from webhook_service.notifications.decide import Condition, Decision, Kind, Remembered, Step, decide
 from webhook_service.notifications.text import message
+from webhook_service.wording.outcomes import ACTIONS, EVENTS, advice
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NEEDS_ATTENTION, BACKLOG, DRIFT, SILENCE, FAILING_LOOP, HELD_ACTIONS = Kind

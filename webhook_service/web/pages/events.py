@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 
 from webhook_service.errors import NotPossible, ServiceError
 from webhook_service.events import Action, ActionOutcome, Json, Operation, Outcome, Status
-from webhook_service.ledger import attention, employees, queries, replay, timeline, wording
+from webhook_service.ledger import attention, employees, queries, replay, timeline
 from webhook_service.ledger.rules import rejection
 from webhook_service.notifications.decide import Kind
 from webhook_service.notifications.links import read_link
@@ -19,15 +19,19 @@ from webhook_service.web import Wiring
 from webhook_service.web.pages.common import PAGE, attempt, audit_of, parse_filter
 from webhook_service.web.pages.listing import pages_of, position
 from webhook_service.web.pages.visitor import after_form
+from webhook_service.wording import outcomes
 
 NOTHING: Json = {"events": [], "people": [], "next": None, "previous": None}
 """The result of a search whose filter has errors."""
 
+REPLAYED = "Tried again. {result}"
+NOT_REPLAYED = "Not tried again: {reason}"
+
 CHOICES = {
-    "status": [(str(status), wording.STATUSES[status]) for status in Status],
-    "operation": [(str(name), wording.OPERATIONS[name]) for name in (*Operation, *Action)],
+    "status": [(str(status), outcomes.STATUSES[status]) for status in Status],
+    "operation": [(str(name), outcomes.OPERATIONS[name]) for name in (*Operation, *Action)],
     "outcome": [
-        (name, wording.label(name)) for name in sorted({*map(str, Outcome), *map(str, ActionOutcome)} - {"duplicate"})
+        (name, outcomes.label(name)) for name in sorted({*map(str, Outcome), *map(str, ActionOutcome)} - {"duplicate"})
     ],
 }
 
@@ -90,7 +94,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
         try:
             client_changes.drop(database, event_id, g.admin.name)
         except NotPossible:
-            flash("Nothing was dropped: the action does not wait for an admin any more.", "warning")
+            flash("Nothing was dropped: the change does not wait for an admin any more.", "warning")
         else:
             flash("Dropped. The login stays as it is.", "success")
         return after_form(url_for("events.event", event_id=event_id))
@@ -109,7 +113,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
             except ServiceError as error:
                 flash(f"Not dismissed: {error.detail}", "warning")
             else:
-                flash("Dismissed. It no longer needs attention. You can still replay it.", "success")
+                flash("Dismissed. It no longer needs attention. You can still try again.", "success")
         return after_form(url_for("events.event", event_id=event_id))
 
     @views.get("/failing/<token>")
@@ -143,9 +147,6 @@ def replayed(wiring: Wiring, event: Json) -> tuple[str, str]:
                 raise no_auth_admin()
             act.outcome = outcome
     except ServiceError as error:
-        return f"Not replayed: {error.detail}", "warning"
-    meaning = wording.meaning(event["direction"], outcome)
-    return (
-        f"Replayed: {wording.label(outcome)}. {meaning.says}",
-        "warning" if meaning.kind == "failed" else "success",
-    )
+        return NOT_REPLAYED.format(reason=error.detail), "warning"
+    meaning = outcomes.meaning(event["direction"], outcome)
+    return REPLAYED.format(result=meaning.says), "warning" if meaning.kind == "failed" else "success"

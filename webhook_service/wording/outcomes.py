@@ -1,10 +1,8 @@
-"""The texts that explain outcomes and statuses to people, and the steps that an admin can take."""
+"""The outcomes, operations and statuses of events and actions, and the steps that an admin can take."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
-from webhook_service.events import Json
+from webhook_service.wording.counts import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,81 +134,9 @@ OPERATIONS = {
     "reconcile": "Reconcile",
 }
 
-COLUMNS = {
-    "email": "E-mail",
-    "first_name": "First name",
-    "last_name": "Last name",
-    "employee_number": "Number",
-    "auth_user_id": "Login",
-    "orphaned_at": "Login deleted",
-    "orphaned_auth_user_id": "Deleted login",
-}
-"""The columns of employees in words for people."""
-
 DIRECTIONS = {"inbound": "from Auth", "outbound": "changes in Auth"}
 
 STATUSES = {"PENDING": "Waiting", "SUCCESS": "Done", "FAILED": "Failed"}
-
-SYNC_STATUSES = {
-    "OK": ("In sync", "The employee and the login agree."),
-    "MISSING_AUTH_UID": ("No login", "The employee is active, but has no login."),
-    "INACTIVE_WITH_AUTH": ("Can still sign in", "The employee is inactive, and the login is not banned yet."),
-    "ORPHANED": ("Login deleted", "The employee's login was deleted."),
-    "EMAIL_MISMATCH": ("E-mail differs", "The login has another confirmed e-mail."),
-    "AMBIGUOUS": ("Several matches", "A login matches this employee and others; an admin must choose."),
-    "UNUSABLE_EMAIL": (
-        "Unusable e-mail",
-        "The employee has no login, and the e-mail cannot be the address of one; correct it in the employees table.",
-    ),
-}
-
-LOGIN_RESULTS = {
-    "none": "there is no login",
-    "done": None,
-    "held": "the ban waits for an admin",
-    "queued": "the login follows",
-    "failed": "the login could not be changed",
-}
-"""The audit's words for the login, by the `login` of `outbound.employee_changes.Switched`."""
-
-LONGEST_ACT = timedelta(minutes=5)
-"""An act without a result is in progress for this time. After that, its process has probably ended."""
-
-DIFFERENCES = {
-    "unknown": "Login that was never seen before",
-    "deleted": "Login that was deleted",
-    "email": "Another e-mail in Auth",
-    "ban": "Another ban in Auth",
-    "changed": "Other values in Auth",
-    "orphan": "Employee whose login was deleted",
-    "missing_link": "Login that fits an employee, without a link",
-    "stale_email": "E-mail that was not copied to the employee",
-    "not_disabled": "Inactive employee whose login is not banned",
-    "not_enabled": "Active employee whose login is still banned",
-    "email_not_sent": "E-mail that was not set in Auth",
-    "employee_gone": "Deleted employee whose login is not banned",
-}
-"""The kinds of differences that a comparison finds."""
-
-PLANNED = {
-    "ban": "Login is banned",
-    "undecided": "Needs a decision",
-    "orphan": "Loses a login that was deleted",
-    "link": "Gets the login",
-    "email": "Gets another e-mail",
-    "auth_email": "Login gets another e-mail",
-    "unban": "Ban of the login is lifted",
-    "name": "Gets another name",
-}
-"""The effects of a run of reconcile, by the kinds of `ledger.plan`, the most important first."""
-
-AUTH_FAILURES = {
-    "auth_key_refused": "Supabase refuses the key of this service",
-    "no_auth_admin": "the Auth Admin API is not configured",
-}
-"""Why Auth does not perform a change, by the reason of the failure."""
-
-NO_ANSWER = "Supabase does not answer"
 
 UNKNOWN = Meaning("failed", "Read the error.")
 MAINTENANCE = Meaning("same", "A reconcile run.")
@@ -246,44 +172,16 @@ def state(event: dict[str, object]) -> str:
     return STATUSES[str(event["status"])]
 
 
-def audit_result(entry: Mapping[str, Json], now: datetime) -> str:
-    """Return the result of an admin's act. `entry` is an entry of `auth_sync_audit_page_v1`."""
-    result, reason = entry["result"], entry["reason"] or ""
-    reason = LABELS.get(reason, reason)
-    if result == "pending":
-        return "In progress" if now - datetime.fromisoformat(entry["at"]) < LONGEST_ACT else "Not known"
-    title = {"done": "Done", "refused": "Refused"}.get(result, "Not known")
-    return f"{title}: {reason}" if reason else title
-
-
 def advice(outcome: str) -> str:
     """Explain a failure of an event or an action in a sentence or two."""
     found = EVENTS.get(outcome) or ACTIONS.get(outcome) or UNKNOWN
     return f"{found.says} {found.todo}".rstrip()
 
 
-def counted(count: int, noun: str) -> str:
-    """Format a count and a noun: 1000, "event" -> "1,000 events"."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def describe(seconds: float) -> str:
-    """Format a duration in whole units: 83 -> "1 min"."""
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= size:
-            return f"{seconds // size:.0f} {unit}"
-    return f"{seconds:.0f} s"
-
-
-MAX_RELAY_SILENCE_SECONDS = 120
-"""The longest time without a pass of a relay that is not a finding."""
-
-
-def relay_silence(seconds: float | None) -> str | None:
-    """Say that no relay "has ever run" or "has run for 5 min", or return None if one has run recently.
-
-    `seconds` is the time since the last pass of a relay, or None if there was none.
-    """
-    if seconds is None:
-        return "has ever run"
-    return f"has run for {describe(seconds)}" if seconds > MAX_RELAY_SILENCE_SECONDS else None
+def attempts(status: str, count: int) -> str:
+    """Return the number of attempts in words."""
+    if status == "SUCCESS":
+        return counted(count or 1, "Done at the first attempt.", "Done after {count} attempts.")
+    if not count:
+        return "Not tried yet."
+    return counted(count, "Tried once so far.", "Tried {count} times so far.")
