@@ -22,23 +22,23 @@ KINDS = {"done": "Changed something", "same": "Nothing to change", "waiting": "W
 RETRIES = "It is retried automatically. Once it is no longer retried, fix the cause and replay it."
 
 EVENTS = {
-    "linked": Meaning("done", "The auth user was linked to the employee."),
+    "linked": Meaning("done", "The login was linked to the employee."),
     "synced": Meaning("done", "The change in Auth was copied to the employee."),
     "orphaned": Meaning(
         "done",
-        "The auth user was deleted; the employee no longer has a login.",
+        "The login was deleted, so the employee has no login now.",
         "Give the employee another login, or deactivate the employee.",
     ),
     "unchanged": Meaning("same", "The employee already had these values."),
-    "unmatched": Meaning("same", "No employee matches this auth user yet; it is linked as soon as one does."),
-    "unconfirmed": Meaning("same", "The e-mail is not confirmed, so it links no employee."),
-    "ignored": Meaning("same", "The auth user is anonymous, so it belongs to no employee."),
+    "unmatched": Meaning("same", "No employee matches this login yet. It is linked as soon as one does."),
+    "unconfirmed": Meaning("same", "The e-mail is not confirmed, so the login is not linked to an employee."),
+    "ignored": Meaning("same", "The login is anonymous, so it belongs to no employee."),
     "stale": Meaning("same", "A newer change was applied before."),
     "duplicate": Meaning("same", "It was applied before."),
     "ambiguous": Meaning(
         "failed",
-        "Several employees match this auth user, and only one can have it.",
-        "Choose the person on the event's page, or correct the e-mail of the other employees."
+        "Several employees match this login, and only one can have it.",
+        "Choose the owner in the inbox or on this page, or correct the e-mail of the other employees."
         " If they are one person, see One person in several companies in docs/how-to/existing-table.md.",
     ),
     "already_linked": Meaning(
@@ -55,10 +55,12 @@ EVENTS = {
     "employee_rejected": Meaning(
         "failed",
         "A rule or a trigger of the employees table rejected this change.",
-        "Correct the value, the rule or the trigger, then replay this event.",
+        "Correct the value, or change the rule or the trigger, then replay this event.",
     ),
-    "unreadable": Meaning("failed", "The recorded event cannot be read.", "Read the error, then run a reconcile."),
-    "not_applied": Meaning("failed", "The database could not apply it.", RETRIES),
+    "unreadable": Meaning(
+        "failed", "The recorded event cannot be read.", "Run `webhook-service reconcile`, which reads the login again."
+    ),
+    "not_applied": Meaning("failed", "The database could not save the change.", RETRIES),
 }
 
 ACTIONS = {
@@ -66,21 +68,27 @@ ACTIONS = {
     "enabled": Meaning("done", "The ban of the login was lifted."),
     "email_updated": Meaning("done", "The login has the employee's e-mail now."),
     "created": Meaning("done", "An employee was created together with a login."),
-    "linked": Meaning("done", "The employee was linked to an existing auth user."),
-    "unchanged": Meaning("same", "Auth already had these values."),
+    "linked": Meaning("done", "The employee was linked to an existing login."),
+    "unchanged": Meaning("same", "The login had these values already."),
     "stale": Meaning("same", "A newer change has replaced it."),
-    "gone": Meaning("same", "The auth user no longer exists, so it cannot sign in."),
-    "undone": Meaning("same", "Neither employee nor login was created."),
-    "user_not_found": Meaning("failed", "Auth has no such user.", "Run a reconcile: the link is out of date."),
+    "gone": Meaning("same", "The login no longer exists, so it cannot sign in."),
+    "undone": Meaning("same", "Neither an employee nor a login was created."),
+    "user_not_found": Meaning(
+        "failed", "Supabase does not know this login.", "The link is out of date. Run `webhook-service reconcile`."
+    ),
     "email_taken": Meaning(
         "failed",
         "Another login has this e-mail.",
         "Correct the e-mail of the person who has the wrong one, then replay this action. Delete a login only if nobody"
         " uses it.",
     ),
-    "auth_refused": Meaning("failed", "Auth refused the call.", "Read the error, fix it, then replay this action."),
-    "auth_unavailable": Meaning("failed", "Auth did not respond.", RETRIES),
-    "not_performed": Meaning("failed", "Auth accepted the change, but did not keep it.", RETRIES),
+    "auth_refused": Meaning(
+        "failed",
+        "Supabase refused the change.",
+        "Read the message under Technical details, fix the cause, then replay this action.",
+    ),
+    "auth_unavailable": Meaning("failed", "Supabase did not answer.", RETRIES),
+    "not_performed": Meaning("failed", "Supabase accepted the change, but did not keep it.", RETRIES),
     "changed_by_client": Meaning(
         "failed",
         "A user wrote the employee's e-mail or login without proof.",
@@ -138,9 +146,9 @@ DIRECTIONS = {"inbound": "from Auth", "outbound": "changes in Auth"}
 
 STATUSES = {"PENDING": "Waiting", "SUCCESS": "Done", "FAILED": "Failed"}
 
-UNKNOWN = Meaning("failed", "Read the error.")
-MAINTENANCE = Meaning("same", "A reconcile run.")
-PENDING = Meaning("waiting", "It is waiting for its turn.")
+UNKNOWN = Meaning("failed", "The reason is under Technical details.")
+MAINTENANCE = Meaning("same", "A run of reconcile, which compares all employees with all logins.")
+PENDING = Meaning("waiting", "It waits for its turn.")
 
 
 def meaning(direction: str, outcome: str | None) -> Meaning:
@@ -157,7 +165,7 @@ def meaning(direction: str, outcome: str | None) -> Meaning:
 
 def label(outcome: str | None) -> str:
     """Return an outcome in words, or a dash if there is none yet."""
-    return LABELS.get(outcome, outcome.replace("_", " ")) if outcome is not None else "–"
+    return LABELS.get(outcome, outcome) if outcome is not None else "–"
 
 
 def state(event: dict[str, object]) -> str:

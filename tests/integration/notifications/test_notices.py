@@ -71,9 +71,9 @@ def test_a_thousand_failures_are_one_mail(database: Database, connection: Connec
     one = notifier(database, mailbox.url)
     for _ in range(3):
         one.run_once("a")
-    assert mailbox.titles == ["1,000 events need attention"]
+    assert mailbox.titles == ["1,000 events need a decision"]
     [text] = mailbox.texts
-    assert "1,000 events need attention: ambiguous 700, email_taken 300" in text
+    assert "Several matches: 700, E-mail in use: 300." in text
     [link] = links_in(text)
     assert link.startswith("https://sync.example.com/admin/failing/")
     token = link.rsplit("/", 1)[1]
@@ -108,7 +108,11 @@ def test_later_failures_are_gathered_and_the_end_is_reported_once(
     poll(1)
     poll(60)
     assert mailbox.titles == [
-        *("1 event needs attention", "Worse: 1,000 events need attention", "Resolved: Nothing needs attention any more")
+        *(
+            "1 event needs a decision",
+            "Worse: 1,000 events need a decision",
+            "Resolved: Nothing needs attention any more",
+        )
     ]
     assert "See /admin/inbox of the service." in mailbox.texts[0]
 
@@ -242,7 +246,7 @@ def test_a_newer_message_replaces_an_unsent_message(
     fail_finally(connection, 4)
     later(connection, 15)
     notifier(database, mailbox.url).run_once("a")
-    assert mailbox.titles == ["Worse: 5 events need attention"]
+    assert mailbox.titles == ["Worse: 5 events need a decision"]
 
 
 def test_a_notice_has_a_level_an_instance_and_a_runbook(

@@ -24,8 +24,9 @@ from webhook_service.wording import outcomes
 NOTHING: Json = {"events": [], "people": [], "next": None, "previous": None}
 """The result of a search whose filter has errors."""
 
-REPLAYED = "Tried again. {result}"
-NOT_REPLAYED = "Not tried again: {reason}"
+REPLAYED, NOT_REPLAYED = "Replayed: {outcome}. {result}", "Not replayed: {reason}"
+TRIED_AGAIN, NOT_TRIED_AGAIN = "Tried again: {outcome}. {result}", "Not tried again: {reason}"
+"""The messages about a replay. The inbox and the pages of employees name it in words of HR."""
 
 CHOICES = {
     "status": [(str(status), outcomes.STATUSES[status]) for status in Status],
@@ -85,7 +86,8 @@ def blueprint(wiring: Wiring) -> Blueprint:
         found = queries.event(database, event_id)
         if found["direction"] == "outbound" and wiring.accounts is None:
             raise no_auth_admin()
-        flash(*replayed(wiring, found))
+        is_event = request.form.get("next") is None
+        flash(*replayed(wiring, found, is_event=is_event))
         return after_form(url_for("events.event", event_id=event_id))
 
     @views.post("/events/<event_id>/drop")
@@ -113,7 +115,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
             except ServiceError as error:
                 flash(f"Not dismissed: {error.detail}", "warning")
             else:
-                flash("Dismissed. It no longer needs attention. You can still try again.", "success")
+                flash("Dismissed. It no longer needs attention. You can still replay it.", "success")
         return after_form(url_for("events.event", event_id=event_id))
 
     @views.get("/failing/<token>")
@@ -129,10 +131,11 @@ def blueprint(wiring: Wiring) -> Blueprint:
     return views
 
 
-def replayed(wiring: Wiring, event: Json) -> tuple[str, str]:
+def replayed(wiring: Wiring, event: Json, *, is_event: bool = True) -> tuple[str, str]:
     """Replay an event, or perform an action immediately. Returns the message about it, and its category.
 
-    `event` is the row that `queries.event` returns. The audit records the replay.
+    `event` is the row that `queries.event` returns. `is_event` says whether the message is for a page of events, not
+    for the inbox. The audit records the replay.
     """
     try:
         with attempt(wiring, "replay", f"event:{event['event_id']}") as act:
@@ -147,6 +150,7 @@ def replayed(wiring: Wiring, event: Json) -> tuple[str, str]:
                 raise no_auth_admin()
             act.outcome = outcome
     except ServiceError as error:
-        return NOT_REPLAYED.format(reason=error.detail), "warning"
+        return (NOT_REPLAYED if is_event else NOT_TRIED_AGAIN).format(reason=error.detail), "warning"
     meaning = outcomes.meaning(event["direction"], outcome)
-    return REPLAYED.format(result=meaning.says), "warning" if meaning.kind == "failed" else "success"
+    message = (REPLAYED if is_event else TRIED_AGAIN).format(outcome=outcomes.label(outcome), result=meaning.says)
+    return message, "warning" if meaning.kind == "failed" else "success"
