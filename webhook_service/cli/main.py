@@ -67,7 +67,7 @@ def demo(exits: bool, port: int) -> None:
     sys.exit(0 if run_demo(keeps_serving=not exits, port=port) else 1)
 
 
-@main.command(short_help="Serve the webhook and the admin API.")
+@main.command(short_help="Serve the webhook, the dashboard and the admin API.")
 @click.option(
     "--host", default=None, help="Address to listen on.  [default: 0.0.0.0; 127.0.0.1 with the embedded PostgreSQL]"
 )
@@ -75,7 +75,7 @@ def demo(exits: bool, port: int) -> None:
 @click.option("--workers", type=int, default=None, help="Processes.  [default: WEB_CONCURRENCY, or 2]")
 @DATA_DIR
 def serve(host: str | None, port: int | None, workers: int | None, data_dir: Path) -> None:
-    """Serve the webhook, the probes and the admin API."""
+    """Serve the webhook, the dashboard, the admin API and the probes. Unless RELAY=off, also run a relay."""
     check_temporary_folder()
     environment = read_environment()
     chosen = {"HOST": host, "PORT": port, "WEB_CONCURRENCY": workers}

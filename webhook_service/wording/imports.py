@@ -39,7 +39,7 @@ SQLSTATES = {
 RULES = ("23514", "23P01")
 """The SQLSTATEs of constraints whose name says most."""
 
-OF_LINE, OF_EMPLOYEE = "Line {line}", "Employee {employee_id}"
+OF_LINE, OF_EMPLOYEE = "line {line}", "employee {employee_id}"
 OF_COLUMN = "{column}: {reason}"
 
 

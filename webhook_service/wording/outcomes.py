@@ -20,6 +20,8 @@ class Meaning:
 KINDS = {"done": "Changed something", "same": "Nothing to change", "waiting": "Waiting", "failed": "Failed"}
 
 RETRIES = "It is retried automatically. Once it is no longer retried, fix the cause and replay it."
+RECONCILE = "Run `webhook-service reconcile`, which reads the login again."
+READ_MESSAGE = "Read the message under Technical details, fix the cause, then replay this action."
 
 EVENTS = {
     "linked": Meaning("done", "The login was linked to the employee."),
@@ -57,9 +59,7 @@ EVENTS = {
         "A rule or a trigger of the employees table rejected this change.",
         "Correct the value, or change the rule or the trigger, then replay this event.",
     ),
-    "unreadable": Meaning(
-        "failed", "The recorded event cannot be read.", "Run `webhook-service reconcile`, which reads the login again."
-    ),
+    "unreadable": Meaning("failed", "The recorded event cannot be read.", RECONCILE),
     "not_applied": Meaning("failed", "The database could not save the change.", RETRIES),
 }
 
@@ -73,9 +73,7 @@ ACTIONS = {
     "stale": Meaning("same", "A newer change has replaced it."),
     "gone": Meaning("same", "The login no longer exists, so it cannot sign in."),
     "undone": Meaning("same", "Neither an employee nor a login was created."),
-    "user_not_found": Meaning(
-        "failed", "Supabase does not know this login.", "The link is out of date. Run `webhook-service reconcile`."
-    ),
+    "user_not_found": Meaning("failed", "Supabase does not know this login.", RECONCILE),
     "email_taken": Meaning(
         "failed",
         "Another login has this e-mail.",
@@ -85,7 +83,7 @@ ACTIONS = {
     "auth_refused": Meaning(
         "failed",
         "Supabase refused the change.",
-        "Read the message under Technical details, fix the cause, then replay this action.",
+        READ_MESSAGE,
     ),
     "auth_unavailable": Meaning("failed", "Supabase did not answer.", RETRIES),
     "not_performed": Meaning("failed", "Supabase accepted the change, but did not keep it.", RETRIES),

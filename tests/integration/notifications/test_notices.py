@@ -108,11 +108,9 @@ def test_later_failures_are_gathered_and_the_end_is_reported_once(
     poll(1)
     poll(60)
     assert mailbox.titles == [
-        *(
-            "1 event needs a decision",
-            "Worse: 1,000 events need a decision",
-            "Resolved: Nothing needs attention any more",
-        )
+        "1 event needs a decision",
+        "Worse: 1,000 events need a decision",
+        "Resolved: Nothing needs attention any more",
     ]
     assert "See /admin/inbox of the service." in mailbox.texts[0]
 

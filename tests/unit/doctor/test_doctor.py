@@ -104,7 +104,7 @@ CASES: list[tuple[dict[str, Any], str, Level, str, str]] = [
     ({"has_pg_net": False}, "sender", WRONG, "nothing is posted without pg_net", "Extensions"),
     ({"has_pgcrypto": False}, "sender", WRONG, "nothing is posted without pgcrypto", "Extensions"),
     ({"has_vault": False, "has_secret": False}, "sender", WRONG, "nothing is posted without vault", "Extensions"),
-    ({"has_pg_net": False, "has_vault": False}, "sender", WRONG, "nothing is posted without pg_net, vault", "Extensions"),
+    ({"has_pg_net": False, "has_vault": False}, "sender", WRONG, "without pg_net, vault", "Extensions"),
     ({"has_secret": False}, "sender", WRONG, "not in the vault", "auth_sync_send_to"),
     ({"pg_net_worker_is_up": False, "pg_net_waiting": 7}, "pg_net", WRONG, "7 requests wait", "worker_restart"),
     ({"pg_net_worker_is_up": False, "pg_net_waiting": None}, "pg_net", WRONG, "does not run", "worker_restart"),

@@ -128,7 +128,11 @@ TEXTS: list[tuple[Kind, Step, Condition | None, list[str]]] = [
         Condition(3, facts={"events": 1, "actions": 2, "oldest_seconds": 1000.5}),
         ["has waited for 16 min", "1 event of Supabase Auth waits.", "2 changes of logins wait."],
     ),
-    (DRIFT, Step.REPEATED, Condition(2, facts={"differences": {"unknown": 2}}), ["Still firing: 2 differences", "Login that was never seen before: 2"]),
+    (
+        *(DRIFT, Step.REPEATED),
+        Condition(2, facts={"differences": {"unknown": 2}}),
+        ["Still firing: 2 differences", "Login that was never seen before: 2"],
+    ),
     (
         HELD_ACTIONS,
         Step.FIRING,
@@ -141,7 +145,7 @@ TEXTS: list[tuple[Kind, Step, Condition | None, list[str]]] = [
         Condition(2, facts={"loops": [FAILING, FAILING | {"loop": "monitor", "relays": 3}]}),
         [
             "2 loops of the relay are failing: `actions`, `monitor`",
-            "- The loop `actions` has failed for 2 min: It broke. Meanwhile a dismissed employee may still be able to sign in.",
+            "- The loop `actions` has failed for 2 min: It broke. Meanwhile a dismissed employee may still",
             "- The loop `monitor` has failed for 2 min in 3 relays: It broke.",
             "the log of the relay",
         ],
