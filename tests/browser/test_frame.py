@@ -84,6 +84,9 @@ def test_an_error_of_another_page_is_shown(browser: Browser, server: str, compan
         )
         page.get_by_role("link", name="None").click()
         expect(page.get_by_role("heading", name="Not Found")).to_be_visible()
+        [said] = watch.found  # htmx writes the error to the console
+        assert "404" in said
+        watch.found.clear()
 
 
 def test_lists_work_without_scripts(browser: Browser, server: str, company: Company) -> None:

@@ -67,7 +67,7 @@ def test_the_page_says_what_became_of_each_attempt(browser: Browser, connection:
     assert "Login not given" in browser.get("/admin/audit").text  # the message of the form
     text = browser.get("/admin/audit").text
     assert "Link a login" in text
-    assert "Refused: Auth has no user with this e-mail." in text
+    assert "Refused: Supabase has no login with this e-mail or id." in text
     assert "linked" not in text
     assert re.search("Login not given by .*: Auth has no user", browser.get(f"/admin/employees/{employee}").text)
 

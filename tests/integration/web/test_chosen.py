@@ -107,7 +107,7 @@ def test_an_error_does_not_stop_the_others(browser: Browser, connection: Connect
     connection.execute("alter table employees add constraint boss_stays check (is_active or first_name <> 'P1')")
     page = text_of(send(browser, "/admin/employees/chosen/deactivate", employee_id=ids))
     assert "Deactivate: 2 of 3 done" in page
-    assert "Not changed: A rule or a trigger of the employees table rejected this change." in page
+    assert 'Not changed: The database rule "boss_stays" rejected this change.' in page
     assert [employee(connection, each)["is_active"] for each in ids] == [False, True, False]
 
 

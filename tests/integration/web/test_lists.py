@@ -225,3 +225,19 @@ def test_a_list_ignores_unknown_parameters(browser: Browser, connection: Connect
     hire(connection, "jane@example.com")
     page = browser.get(f"{path}?{query}")
     assert (page.status_code, "http://localhost" in page.text) == (200, False)
+
+
+def test_the_pages_of_the_audit_and_the_replays(browser: Browser, connection: Connection) -> None:
+    """The audit and the replays have the links Next and First, as the other lists have."""
+    connection.execute(
+        "insert into auth_sync_audit (who, action) select 'ann', 'act ' || n from generate_series(1, 60) as n"
+    )
+    connection.execute(
+        "insert into auth_sync_bulk_replays (requested_by, filter, matched, up_to, position, status, ended_at)"
+        " select 'ann', '{}', 0, 0, 0, 'DONE', now() from generate_series(1, 60)"
+    )
+    for path, row in (("/admin/audit", "<td>ann</td>"), ("/admin/replays", "<td>ann</td>")):
+        first = browser.get(path).text
+        assert (first.count(row), ">First</a>" in first, ">Next</a>" in first) == (50, False, True)
+        second = browser.get(link(first, "Next")).text
+        assert (second.count(row), ">Next</a>" in second, link(second, "First")) == (10, False, path)

@@ -29,7 +29,7 @@ def test_the_person_with_another_login_is_named(browser: Browser, connection: Co
     text = browser.get("/admin/events/evt-2").text
     assert "Employee has another login" in browser.get("/admin/events").text
     assert f'Also concerned: <a href="/admin/employees/{jane}">Jane Doe</a>' in text
-    assert "who has a login" in text
+    assert "with a login" in text
     assert "delete the other one" not in text
 
 

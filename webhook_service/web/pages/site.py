@@ -67,6 +67,8 @@ WORDING = {
 }
 """The words that several templates use, by subject."""
 
+UNEXPECTED = "An unexpected error occurred. Try again. If it happens again, the log of the service has the details."
+
 PROBLEM = "application/problem+json"
 FOR_PROGRAMS = ("/admin/api/", "/webhook/", "/metrics", "/healthz", "/readyz")
 """The beginnings of paths that only programs request."""
@@ -152,7 +154,7 @@ def explain_errors(views: Blueprint) -> None:
     @views.errorhandler(Exception)
     def page_of_unexpected_error(error: Exception) -> tuple[str, int]:
         log_unexpected_error(error)
-        return error_page(HTTPStatus.INTERNAL_SERVER_ERROR, "An unexpected error occurred. The log has the details.")
+        return error_page(HTTPStatus.INTERNAL_SERVER_ERROR, UNEXPECTED)
 
 
 def error_page(status: HTTPStatus, detail: str) -> tuple[str, int]:
