@@ -32,6 +32,8 @@ from webhook_service.policy import Policy
 from webhook_service.server import process as server_process
 from webhook_service.settings import SupabaseConnection
 
+WOULD_RUN, RAN = "would run {statement};", "ran {statement};"
+
 
 class Group(output.Errors):
     """Ends a command after SIGTERM, or SIGHUP when its terminal is closed, without leaving a process running."""
@@ -130,7 +132,7 @@ def migrate(dry_run: bool, create_employees: bool, protect_employees: bool, as_j
 
     def note_protected(statement: str) -> None:
         protected.append(statement)
-        output.say(f"{'would run' if dry_run else 'ran'} {statement};")
+        output.say((WOULD_RUN if dry_run else RAN).format(statement=statement))
 
     with environment_of(data_dir) as environment:
         connection = config.connection(environment)

@@ -42,7 +42,7 @@ ALSO_FAILING = "{sentence} Also failing: {names}."
 NOT_CONFIGURED = "Not configured."
 NEVER_CALLED = "It was not called yet."
 ANSWERS = "It answers. Last recorded answer: {age} ago."
-CALLED_AGAIN = "{why}, for {age}. It is called again."
+CALLED_AGAIN = "{why}. This has lasted for {age}. It is called again."
 
 NOTHING_WAITS = "Nothing waits."
 OLDEST = "The oldest has waited for {age}."
@@ -79,8 +79,8 @@ def auth_fails(count: int, why: str, age: str) -> str:
     """Say how many changes of logins wait because Auth fails. `why` is one of AUTH_FAILURES."""
     return counted(
         count,
-        "{why}, for {age}. {count} login change waits. Dismissed employees may still be able to sign in.",
-        "{why}, for {age}. {count} login changes wait. Dismissed employees may still be able to sign in.",
+        "{why}. This has lasted for {age}. {count} login change waits. Dismissed employees may still be able to sign in.",
+        "{why}. This has lasted for {age}. {count} login changes wait. Dismissed employees may still be able to sign in.",
         why=why,
         age=age,
     )

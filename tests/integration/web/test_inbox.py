@@ -106,7 +106,7 @@ def test_a_login_that_several_employees_match_is_chosen(
     assert [arrives(database, "desk@example.com", at=at) for at in (1, 2)] == ["ambiguous", "ambiguous"]
     row = only_row(browser)
     assert "Several employees match the login desk@example.com: Ann and Bob." in row.text
-    assert "Given. The login belongs to this employee now." in pressed(browser, row, "It is Bob")
+    assert "Login given." in pressed(browser, row, "It is Bob")
     assert rows(browser) == []
     assert employee(connection, 2)["auth_user_id"] == LOGIN
 

@@ -77,11 +77,11 @@ def blueprint(wiring: Wiring) -> Blueprint:
             replay.replay_of(database, wiring.settings.policy, login, requested_by=act.who)
         except ServiceError as error:
             flash(
-                f"Given, but changes of the login are not copied yet: {error.detail} Try again below.",
+                f"Login given, but its changes are not copied yet: {error.detail} Try again below.",
                 "warning",
             )
         else:
-            flash("Given. The login belongs to this employee now.", "success")
+            flash("Login given. It belongs to this employee now.", "success")
         return after_form(url_for("people.person", employee_id=employee_id))
 
     @views.post("/<int:employee_id>/unlink")
@@ -125,7 +125,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
         except ServiceError as error:
             flash(f"Login not moved: {error.detail}", "warning")
         else:
-            flash("Moved. The login belongs to this employee now.", "success")
+            flash("Login moved. It belongs to this employee now.", "success")
         return after_form(url_for("people.person", employee_id=employee_id))
 
     @views.post("/<int:employee_id>/new-login")
