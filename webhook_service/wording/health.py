@@ -79,8 +79,8 @@ def auth_fails(count: int, why: str, age: str) -> str:
     """Say how many changes of logins wait because Auth fails. `why` is one of AUTH_FAILURES."""
     return counted(
         count,
-        "{why}. This has lasted for {age}. {count} login change waits. Dismissed employees may still be able to sign in.",
-        "{why}. This has lasted for {age}. {count} login changes wait. Dismissed employees may still be able to sign in.",
+        "{why}. This has lasted for {age}. {count} login change waits. Dismissed employees may still sign in.",
+        "{why}. This has lasted for {age}. {count} login changes wait. Dismissed employees may still sign in.",
         why=why,
         age=age,
     )

@@ -135,7 +135,7 @@ def test_one_of_many_relays_sends_a_notice(database_url: str, connection: Connec
         thread.join()
     for database in databases:
         database.close()
-    assert mailbox.titles == ["1 event needs attention"]
+    assert mailbox.titles == ["1 event needs a decision"]
 
 
 def test_a_dead_server_is_retried(
@@ -152,7 +152,7 @@ def test_a_dead_server_is_retried(
     with caplog.at_level(logging.DEBUG):
         one.run_once("a")
         one.run_once("a")
-    assert mailbox.titles == ["1 event needs attention"]
+    assert mailbox.titles == ["1 event needs a decision"]
     records = [record for record in caplog.records if record.name != "mail.log"]  # the mail server's own records
     missed = [vars(record)["destinations"] for record in records if record.message == "notice not sent"]
     assert missed == [["mailto://127.0.0.1"]]
@@ -163,7 +163,7 @@ def test_a_dead_server_is_retried(
         one.run_once("a")
         later(connection, 60)
         one.run_once("a")
-        assert back.titles == ["1 event needs attention"]
+        assert back.titles == ["1 event needs a decision"]
     assert len(mailbox.mails) == 1
 
 
@@ -185,7 +185,7 @@ def test_a_hanging_server_delays_nothing(database: Database, database_url: str, 
     with mail_server() as mailbox:
         later(connection, 5)
         notifier(database, mailbox.url).run_once("b")
-        assert mailbox.titles == ["1 event needs attention"]
+        assert mailbox.titles == ["1 event needs a decision"]
 
 
 def test_a_slow_server_gets_a_message_once(database: Database, connection: Connection, mailbox: Mailbox) -> None:
@@ -197,7 +197,7 @@ def test_a_slow_server_gets_a_message_once(database: Database, connection: Conne
     wait_for(lambda: connection.execute("select from auth_sync_notices where reached <> '[]'").rowcount == 1)
     later(connection, 60)
     with_short_timeout.run_once("a")
-    assert mailbox.titles == ["1 event needs attention"]
+    assert mailbox.titles == ["1 event needs a decision"]
     assert connection.execute("select from auth_sync_notices where message is not null").rowcount == 0
 
 
@@ -224,7 +224,7 @@ def test_another_relay_sends_the_message_of_a_dead_relay(
     assert mailbox.titles == []
     later(connection, 3)
     one.run_once("a")
-    assert mailbox.titles == ["1 event needs attention"]
+    assert mailbox.titles == ["1 event needs a decision"]
     assert (
         database.call(
             "auth_sync_notice_sent_v1", p_kind="needs_attention", p_relay="dead", p_reached=[], p_is_done=True

@@ -120,7 +120,7 @@ def test_an_orphan_gets_a_new_login(browser: Browser, connection: Connection, da
     assert login_of(connection, orphaned) not in (None, OTHER)
     assert problems(database) == {}
     assert browser.sends(f"/admin/employees/{orphaned}/new-login").status_code == 303
-    assert "The employee has a login." in browser.get(f"/admin/employees/{orphaned}").text
+    assert "The employee has a login already." in browser.get(f"/admin/employees/{orphaned}").text
 
 
 def test_an_uncertain_login_is_refused(browser: Browser, connection: Connection, database: Database) -> None:
