@@ -186,7 +186,7 @@ def test_a_dismissal_waits_for_auth(browser: Browser, database_url: str, tmp_pat
         page.get_by_role("link", name="Jane Doe").click()
         page.once("dialog", lambda question: question.accept())
         page.get_by_role("button", name="Deactivate").click()
-        message = "Deactivated, but the login still works: Supabase does not answer; retrying."
+        message = "Deactivated, but the login still works: Supabase does not answer. It is retried."
         expect(page.get_by_role("status")).to_have_text(message)
         page.reload()
         expect(page.get_by_role("main")).to_contain_text("Deactivated, but the login still works")

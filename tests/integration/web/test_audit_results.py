@@ -69,7 +69,7 @@ def test_the_page_says_what_became_of_each_attempt(browser: Browser, connection:
     assert "Link a login" in text
     assert "Refused: Supabase has no login with this e-mail or id." in text
     assert "linked" not in text
-    assert re.search("Login not given by .*: Auth has no user", browser.get(f"/admin/employees/{employee}").text)
+    assert re.search("Login not given by .*: Supabase has no login", browser.get(f"/admin/employees/{employee}").text)
 
 
 def test_a_replay_is_recorded_with_its_outcome(browser: Browser, connection: Connection, database: Database) -> None:
