@@ -83,7 +83,7 @@ def test_too_many_bans_stop_the_run(connection: Connection, database: Database, 
     nightly.run_once(database, Policy(), at)
     [run] = runs(connection)
     assert run["status"] == "FAILED"
-    assert "would ban: 21. The limit is 20. Nothing was changed" in run["error_message"]
+    assert "would ban 21 logins, and the limit is 20. Nothing was changed" in run["error_message"]
     assert connection.execute("select from integration_sync_log where direction <> 'maintenance'").fetchall() == []
     compared = comparison.current(database)
     assert (compared["is_dry"], compared["count"]) == (True, 21)  # the overview says that nothing was corrected

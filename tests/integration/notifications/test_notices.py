@@ -274,7 +274,7 @@ def test_a_notice_has_a_level_an_instance_and_a_runbook(
         later(connection, minutes)
         one.run_once("a")
     assert [(each["type"], each["title"]) for each in received] == [
-        ("failure", "[Auth sync staging] 1 event needs attention"),
+        ("failure", "[Auth sync staging] 1 event needs a decision"),
         ("success", "[Auth sync staging] Resolved: Nothing needs attention any more"),
     ]
     assert ["docs/how-to/runbook.md#needs-attention" in each["message"] for each in received] == [True, False]
