@@ -122,8 +122,13 @@ class EmailTaken(ServiceError):
     missing.
     """
 
+    TEXTS = {
+        "employees": "Another employee has this e-mail. Correct one of the two e-mails.",
+        "auth": "Another login has this e-mail. Give that login to the employee, or correct the e-mail.",
+    }
+
     def __init__(self, side: str, holder: dict[str, int | str | None]) -> None:
-        super().__init__("email_taken", f"The e-mail is already in use in {side}.")
+        super().__init__("email_taken", self.TEXTS[side])
         self.side = side
         self.holder = holder
 

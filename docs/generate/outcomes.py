@@ -6,9 +6,9 @@ from http import HTTPStatus
 
 from docs.generate.markdown import code, table
 from webhook_service.events import ActionOutcome, Outcome
-from webhook_service.ledger import wording
-from webhook_service.ledger.wording import Meaning
 from webhook_service.web.api.reasons import REASONS, status_of
+from webhook_service.wording.employees import SYNC_STATUSES
+from webhook_service.wording.outcomes import ACTIONS, EVENTS, Meaning
 
 
 def of(outcomes: Iterable[StrEnum], meanings: Mapping[str, Meaning]) -> str:
@@ -17,7 +17,7 @@ def of(outcomes: Iterable[StrEnum], meanings: Mapping[str, Meaning]) -> str:
 
 
 def statuses() -> str:
-    rows = [(code(status), label, says) for status, (label, says) in wording.SYNC_STATUSES.items()]
+    rows = [(code(status), label, says) for status, (label, says) in SYNC_STATUSES.items()]
     return table(("`sync_status`", "on the pages", "meaning"), rows)
 
 
@@ -27,13 +27,13 @@ def reasons() -> str:
 
 
 def tables() -> str:
-    failed = {each for each in Outcome if wording.EVENTS[each].kind == "failed"}
-    failed_actions = {each for each in ActionOutcome if wording.ACTIONS[each].kind == "failed"}
+    failed = {each for each in Outcome if EVENTS[each].kind == "failed"}
+    failed_actions = {each for each in ActionOutcome if ACTIONS[each].kind == "failed"}
     parts = {
-        "Events that succeeded": of((each for each in Outcome if each not in failed), wording.EVENTS),
-        "Events that failed": of((each for each in Outcome if each in failed), wording.EVENTS),
-        "Actions that succeeded": of((each for each in ActionOutcome if each not in failed_actions), wording.ACTIONS),
-        "Actions that failed": of((each for each in ActionOutcome if each in failed_actions), wording.ACTIONS),
+        "Events that succeeded": of((each for each in Outcome if each not in failed), EVENTS),
+        "Events that failed": of((each for each in Outcome if each in failed), EVENTS),
+        "Actions that succeeded": of((each for each in ActionOutcome if each not in failed_actions), ACTIONS),
+        "Actions that failed": of((each for each in ActionOutcome if each in failed_actions), ACTIONS),
         "Statuses of employees": statuses(),
         "Reasons of the admin API": reasons(),
     }

@@ -52,7 +52,7 @@ def test_something_wrong_is_one(run: Run) -> None:
     assert (code, errors) == (1, "")
     [(position, _)] = [item for item in enumerate(output.splitlines()) if item[1].startswith("WRONG")]
     assert output.splitlines()[position : position + 3] == [
-        "WRONG  relay: none has ever run",
+        "WRONG  relay: no relay has ever run",
         "       -> start one, or `serve` without RELAY=off",
         "          webhook-service relay",
     ]

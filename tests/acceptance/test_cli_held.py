@@ -54,7 +54,7 @@ def test_bans_of_uncertain_owners_are_decided_separately(run: Run, company: Conn
         ["Eva", "No0", "e0@example.com"]
     ]
     assert run("held", "release", "--yes")[:2] == (0, "21 bans are released.\n")
-    assert run("held", "discard", "--yes", "--reason", "shared_email")[:2] == (0, "1 bans are dropped.\n")
+    assert run("held", "discard", "--yes", "--reason", "shared_email")[:2] == (0, "1 ban is dropped.\n")
     assert entered(company) == 21
 
 

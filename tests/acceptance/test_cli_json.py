@@ -167,4 +167,4 @@ def test_a_question_is_on_standard_error(run: Run, company: Connection) -> None:
     """A question that is answered with no leaves one document on standard output."""
     code, output, errors = run("held", "release", "--reason", "shared_email", "--json", stdin="n\n")
     assert (code, json.loads(output)["error"]["reason"]) == (1, "aborted")
-    assert "Ban 1 logins?" in errors
+    assert "Ban 1 login?" in errors

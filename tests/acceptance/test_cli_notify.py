@@ -50,7 +50,7 @@ def test_a_relay_from_cron_notifies(
     environment = settings_for(database_url) | PUBLIC | {"NOTIFY_URLS": f"{mailbox.url} {url_of(1)}"}
     code, _, error = run_command("relay", "--once", environment=environment, folder=tmp_path)
     assert code == 0
-    assert mailbox.titles == ["1 event needs attention"]
+    assert mailbox.titles == ["1 event needs a decision"]
     assert links_in(mailbox.texts[0])[0].startswith("https://sync.example.com/admin/failing/")
     assert "notice not sent" in error
     assert [word for word in (PASSWORD, "oncall", "to=") if word in error] == []
@@ -65,7 +65,7 @@ def test_a_server_with_two_workers_notifies_once(
     wait_for("the end of the check", lambda: "notice not sent" in server.log())
     server.signal(signal.SIGTERM)
     assert server.process.wait(30) == 0
-    assert mailbox.titles == ["1 event needs attention"]
+    assert mailbox.titles == ["1 event needs a decision"]
     assert PASSWORD not in server.log()
 
 

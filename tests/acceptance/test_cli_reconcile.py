@@ -56,7 +56,7 @@ def test_a_dry_run_shows_the_result(run: Run, first_install: Connection) -> None
         "         0 logins banned",
         "         0 logins unbanned",
         "         0 logins with another e-mail",
-        "         0 not decidable",
+        "         0 need a decision",
         "links",
         "  jane@example.com to employee 1",
     ]

@@ -86,5 +86,5 @@ def test_a_terminal_is_asked(
     os.close(end)
     os.close(terminal)
     assert "Lea Left0 (left0@example.com)" in output
-    assert "Ban 1 logins?" in output
+    assert "Ban 1 login?" in output
     assert (process.returncode, linked(connection), requested(connection)) == (code, bans, bans)

@@ -43,7 +43,7 @@ def test_replay_of_one_event(run_installed: Run, ledger: Connection) -> None:
 def test_replay_dry_run(run: Run, ledger: Connection) -> None:
     """A dry run prints the number of matching events and their changes, and changes nothing."""
     code, output, _ = run("replay", "--outcome", "ambiguous", "--dry-run")
-    assert (code, output.splitlines()[0]) == (0, "1 match, 1 would be replayed, 1 of them change employees")
+    assert (code, output.splitlines()[0]) == (0, "1 match, 1 would be replayed, 1 would change an employee")
     assert "auth_user_id" in output
     assert linked(ledger) == 0
 
@@ -66,10 +66,10 @@ def test_replay_of_all_twice(run: Run, ledger: Connection) -> None:
     code, first, _ = run("replay", "--all", "--yes")
     assert (code, linked(ledger)) == (0, 100)
     assert "replaying" in first
-    assert "100 match, 100 replayed, 100 of them change employees" in first
+    assert "100 match, 100 replayed, 100 changed an employee" in first
     before = ledger.execute("select * from employees order by employee_id").fetchall()
     code, again, _ = run("replay", "--all", "--yes")
-    assert "100 match, 100 replayed, 0 of them change employees" in again
+    assert "100 match, 100 replayed, 0 changed an employee" in again
     assert ledger.execute("select * from employees order by employee_id").fetchall() == before
 
 

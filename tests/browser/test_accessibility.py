@@ -158,13 +158,13 @@ def create(page: Page, watch: Watch, email: str, check_state: Any) -> None:
     page.get_by_label("E-mail").fill("amara.okafor@example.com")
     page.get_by_label("User type").fill("x")
     page.get_by_role("button", name="Create").click()
-    page.get_by_text("Nobody was created.").wait_for()
+    page.get_by_text("No employee was created.").wait_for()
     check_state("wrong")
     page.get_by_label("E-mail").fill(email)
     page.get_by_label("User type").fill("")
     page.get_by_label("Employee number").fill("E-1040")
     page.get_by_role("button", name="Create").click()
-    page.get_by_text("Nobody was created yet.").wait_for()
+    page.get_by_text("No employee was created yet.").wait_for()
     check_state("shared number")
     page.get_by_label("Employee number").fill("")
     page.get_by_role("button", name="Create").click()
@@ -174,9 +174,9 @@ def create(page: Page, watch: Watch, email: str, check_state: Any) -> None:
 def dismiss(page: Page, event_id: str) -> None:
     """Dismiss the event, unless the test of another screen has dismissed it."""
     page.goto(f"/admin/events/{event_id}")
-    if page.get_by_text("It needs no attention", exact=True).count():
-        page.get_by_text("It needs no attention", exact=True).click()
-        page.get_by_label("Why? The audit keeps the reason.").fill("The intern has left")
+    if page.get_by_text("Dismiss, because it needs no attention", exact=True).count():
+        page.get_by_text("Dismiss, because it needs no attention", exact=True).click()
+        page.get_by_label("Reason, which the audit keeps").fill("The intern has left")
         page.get_by_role("button", name="Dismiss").click()
         page.get_by_text("It no longer needs attention.").wait_for()
 

@@ -12,11 +12,11 @@ from playwright.sync_api import Browser, Dialog, Error, Page, expect
 from tests.browser.company import Company
 from tests.browser.conftest import Watch, served, sign_in, watched
 from tests.conftest import ADMIN_KEY
-from webhook_service.ledger import wording
+from webhook_service.wording import employees, outcomes
 
 OVERVIEW = "/admin/auth-sync"
-NEEDS_ATTENTION = wording.state({"status": "FAILED", "next_attempt_at": None})
-IN_SYNC = wording.SYNC_STATUSES["OK"][0]
+NEEDS_ATTENTION = outcomes.state({"status": "FAILED", "next_attempt_at": None})
+IN_SYNC = employees.SYNC_STATUSES["OK"][0]
 
 
 def test_a_failure_is_found_and_replayed(page: Page, company: Company) -> None:
@@ -34,7 +34,7 @@ def test_a_failure_is_found_and_replayed(page: Page, company: Company) -> None:
     page.get_by_role("link", name="Rita Sandoval").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text(IN_SYNC)
     page.goto(OVERVIEW)
-    expect(page.locator("#failures")).to_contain_text("None.")
+    expect(page.locator("#failures")).to_contain_text("No failures.")
 
 
 def test_the_temporary_password_is_shown_once(admin: Page, company: Company, watch: Watch) -> None:
@@ -51,7 +51,7 @@ def test_the_temporary_password_is_shown_once(admin: Page, company: Company, wat
     watch.expected.add("/admin/employees/new")  # the reload posts again, which is refused because the employee exists
     admin.reload()
     assert password not in admin.content()
-    expect(admin.get_by_text("Nobody was created.")).to_be_visible()
+    expect(admin.get_by_text("No employee was created.")).to_be_visible()
     admin.goto("/admin/employees")
     with pytest.raises(Error, match="ERR_CACHE_MISS"):  # the browser asks whether to send the form again
         admin.go_back()
@@ -93,7 +93,7 @@ def test_an_ambiguous_login_is_given_to_the_right_employee(page: Page, company: 
     choices.locator("form", has_text="Alma Reyes").get_by_role("button").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text(f"Alma Reyes {IN_SYNC}")
     page.get_by_role("button", name="Take this login away").click()
-    expect(page.get_by_role("status")).to_have_text("Taken away.")
+    expect(page.get_by_role("status")).to_have_text("Login taken away.")
     page.goto("/admin/events?status=FAILED&person=frontdesk@example.com")
     page.get_by_role("region", name="Events, newest first").get_by_role("link").first.click()
     choices.locator("form", has_text="Otto Lind").get_by_role("button").click()
@@ -103,7 +103,7 @@ def test_an_ambiguous_login_is_given_to_the_right_employee(page: Page, company: 
     page.get_by_role("link", name="Several matches", exact=True).click()
     page.get_by_role("link", name="Ida Berg").click()
     page.get_by_role("button", name="Give this login desk@example.com").click()
-    expect(page.get_by_role("status")).to_contain_text("Linked.")
+    expect(page.get_by_role("status")).to_contain_text("Login given.")
     expect(page.get_by_role("heading", level=1)).to_contain_text(IN_SYNC)
     page.goto("/admin/events?status=FAILED")
     expect(page.get_by_text("No events match.")).to_be_visible()
@@ -118,18 +118,18 @@ def test_many_events_are_replayed(page: Page, company: Company) -> None:
     page.goto("/admin/events?status=FAILED")
     page.get_by_role("link", name="Replay these…").click()
     preview = page.get_by_role("region", name="Preview")
-    expect(preview).to_contain_text("100 events fit. All were tried out: 100 would change an employee (Linked 100).")
+    expect(preview).to_contain_text("100 events match. Preview: 100 events would change an employee.")
     expect(page.get_by_role("region", name="What would change").locator("tbody tr").first).to_contain_text("Linked")
     preview.get_by_role("button", name="Replay 100 events").click()
     page.evaluate("window.isStillHere = true")
-    expect(page.locator("#progress-title")).to_have_text("Done: 100 of 100 replayed, 100 changed an employee.")
+    expect(page.locator("#progress-title")).to_have_text("Done: 100 of 100 replayed. Employees changed: 100.")
     expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
     assert page.evaluate("window.isStillHere")
 
     page.goto("/admin/replays/new?status=SUCCESS")
     page.get_by_role("region", name="Preview").get_by_role("button").click()
     page.get_by_role("button", name="Cancel").click()
-    expect(page.locator("#progress-title")).to_have_text(re.compile(r"^Cancelled: \d+ of 200 replayed"))
+    expect(page.locator("#progress-title")).to_have_text(re.compile(r"^Cancelled after \d+ of 200"))
 
 
 def test_an_employee_is_deactivated_and_activated(page: Page, company: Company) -> None:
@@ -145,11 +145,11 @@ def test_an_employee_is_deactivated_and_activated(page: Page, company: Company) 
     assert company.auth.users.row(user)["banned_until"] is None
     page.once("dialog", lambda question: question.accept())
     page.get_by_role("button", name="Deactivate").click()
-    expect(page.get_by_role("status")).to_have_text("Deactivated. The login is changed too.")
+    expect(page.get_by_role("status")).to_have_text("Deactivated. The login can no longer sign in.")
     assert company.auth.users.row(user)["banned_until"] is not None
     page.once("dialog", lambda question: question.accept())
     page.get_by_role("button", name="Activate").click()
-    expect(page.get_by_role("status")).to_have_text("Activated. The login is changed too.")
+    expect(page.get_by_role("status")).to_have_text("Activated. The login is not banned any more.")
     assert company.auth.users.row(user)["banned_until"] is None
 
 
@@ -186,13 +186,13 @@ def test_a_dismissal_waits_for_auth(browser: Browser, database_url: str, tmp_pat
         page.get_by_role("link", name="Jane Doe").click()
         page.once("dialog", lambda question: question.accept())
         page.get_by_role("button", name="Deactivate").click()
-        message = "Deactivated, but the login still works: Supabase does not answer; retrying."
+        message = "Deactivated, but the login still works: Supabase does not answer. It is retried."
         expect(page.get_by_role("status")).to_have_text(message)
         page.reload()
         expect(page.get_by_role("main")).to_contain_text("Deactivated, but the login still works")
         expect(page.get_by_role("heading", level=1)).to_contain_text("Can still sign in")
         page.goto(OVERVIEW)
-        expect(page.locator("#health")).to_contain_text("Supabase does not answer for")
+        expect(page.locator("#health")).to_contain_text("Supabase does not answer. This has lasted for")
         page.get_by_role("link", name="Show what waits").click()
         expect(page.get_by_role("region", name="Events, newest first")).to_contain_text("Ban the login")
 
@@ -203,13 +203,13 @@ def test_an_event_is_dismissed(page: Page, company: Company) -> None:
     sign_in(page)
     page.locator("#health").get_by_role("link", name="Show failures").click()
     page.get_by_role("region", name="Events, newest first").get_by_role("link").first.click()
-    page.get_by_text("It needs no attention").click()
-    page.get_by_label("Why? The audit keeps the reason.").fill("The intern has left")
+    page.get_by_text("Dismiss, because it needs no attention").click()
+    page.get_by_label("Reason, which the audit keeps").fill("The intern has left")
     page.get_by_role("button", name="Dismiss").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Dismissed")
     expect(page.get_by_role("main")).to_contain_text("The intern has left")
     page.goto(OVERVIEW)
-    expect(page.locator("#failures")).to_contain_text("None.")
+    expect(page.locator("#failures")).to_contain_text("No failures.")
     page.goto("/admin/audit")
     expect(page.get_by_role("main")).to_contain_text("Dismiss")
 
@@ -224,7 +224,7 @@ def test_held_bans_are_released(page: Page, company: Company) -> None:
     company.settle()
     assert company.auth.users.row(user)["banned_until"] is None
     sign_in(page)
-    expect(page.locator("#held")).to_contain_text("1 ban waits for you")
+    expect(page.locator("#held")).to_contain_text("1 ban waits for your decision")
     page.once("dialog", lambda question: question.accept())
     page.get_by_role("button", name="They have left").click()
     expect(page.get_by_role("status")).to_have_text("Bans requested: 1. The relay performs them.")
@@ -238,7 +238,7 @@ def test_the_overview_refreshes_itself(page: Page, company: Company) -> None:
     page.clock.install()
     page.set_viewport_size({"width": 800, "height": 400})
     sign_in(page)
-    page.get_by_text("The numbers, by hour and outcome").click()
+    page.get_by_text("Numbers by hour and outcome").click()
     link = page.get_by_role("link", name="All failures")
     link.focus()
     page.evaluate("scrollTo(0, 500)")

@@ -1,4 +1,4 @@
-"""The frame of the pages: the menu and the filters on a phone, more rows of a list, suggestions, and the chart."""
+"""The frame of the pages: the menu and the filters on a phone, the pages of a list, suggestions, and the chart."""
 
 import re
 
@@ -18,38 +18,86 @@ def add_events(company: Company, count: int) -> None:
     company.settle()
 
 
-def test_older_rows_are_added(page: Page, company: Company) -> None:
-    """The link to older rows adds them to the list, keeps the focus, and a reload shows the added rows."""
+def test_another_page_replaces_the_content(page: Page, company: Company) -> None:
+    """A link of the pager replaces only the content, moves the focus to it, and a reload shows the same page."""
     add_events(company, 105)
     sign_in(page)
     page.goto("/admin/events")
-    expect(page.locator(ROWS)).to_have_count(50)
+    newest = page.locator(f"{ROWS} a").first.get_attribute("href")
     page.evaluate("window.isStillHere = true")
-    page.get_by_role("link", name="Older").focus()
-    page.keyboard.press("Enter")
-    expect(page.locator(ROWS)).to_have_count(100)
-    expect(page.locator("#announced")).to_have_text("100 rows are shown.")
-    expect(page.get_by_role("link", name="Older")).to_be_focused()
+    page.get_by_role("link", name="Next").press("Enter")
+    expect(page.locator("#total")).to_contain_text("51–100 of")
+    expect(page.locator("#content")).to_be_focused()
     expect(page.locator(ROWS).last.locator("time")).to_have_attribute("title", re.compile(" UTC, "))
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("link", name="Older")).to_have_count(0)
-    assert len(set(page.locator(f"{ROWS} a").evaluate_all("links => links.map(link => link.href)"))) > 100
+    page.get_by_role("link", name="Next").press("Enter")
+    expect(page.locator("#total")).to_contain_text("101–")
+    expect(page.get_by_role("link", name="Next")).to_have_count(0)
     assert page.evaluate("window.isStillHere")
-    last = page.locator(f"{ROWS} a").last.get_attribute("href")
     page.reload()
-    expect(page.locator(f"{ROWS} a[href='{last}']")).to_be_visible()
-    expect(page.get_by_role("link", name="Newest")).to_be_visible()
+    expect(page.locator("#total")).to_contain_text("101–")
+    page.get_by_role("link", name="Previous").click()
+    expect(page.locator("#total")).to_contain_text("51–100 of")
+    page.get_by_role("link", name="First").click()
+    expect(page.locator(f"{ROWS} a[href='{newest}']")).to_be_visible()
+
+
+def test_the_back_button_shows_the_former_page(page: Page, company: Company) -> None:
+    """The back button of the browser shows the former page of a list, and its buttons work."""
+    add_events(company, 55)
+    sign_in(page)
+    page.goto("/admin/events")
+    page.get_by_role("link", name="Next").click()
+    expect(page.locator("#total")).to_contain_text("51–")
+    page.go_back()
+    expect(page.locator("#total")).to_contain_text("1–50 of")
+    page.get_by_role("button", name="Times in UTC").click()
+    expect(page.get_by_role("button", name="Local times")).to_be_visible()
+
+
+def test_the_rows_of_another_page_are_selected(page: Page, company: Company) -> None:
+    """After a link of the pager, all rows of the new page can be selected."""
+    add_events(company, 55)
+    sign_in(page)
+    page.goto("/admin/events")
+    page.get_by_role("link", name="Next").click()
+    expect(page.locator("#total")).to_contain_text("51–")
+    page.get_by_role("link", name="Select all on this page").click()
+    expect(page.locator("input.pick:not(:checked)")).to_have_count(0)
+    expect(page.get_by_role("link", name="Select none")).to_be_visible()
+
+
+def test_an_error_of_another_page_is_shown(browser: Browser, server: str, company: Company) -> None:
+    """If another page cannot be read, its error is shown."""
+    add_events(company, 55)
+    with watched(browser, server) as (page, watch):
+        watch.expected.add("/admin/events/none")
+        sign_in(page)
+        page.goto("/admin/events")
+        page.locator("a[rel=next]").evaluate(
+            """link => {
+                const other = document.createElement("a");
+                other.href = "/admin/events/none";
+                other.textContent = "None";
+                link.after(other);
+                htmx.process(other.parentElement);
+            }"""
+        )
+        page.get_by_role("link", name="None").click()
+        expect(page.get_by_role("heading", name="Not Found")).to_be_visible()
+        [said] = watch.found  # htmx writes the error to the console
+        assert "404" in said
+        watch.found.clear()
 
 
 def test_lists_work_without_scripts(browser: Browser, server: str, company: Company) -> None:
-    """Without scripts, the link to older rows leads to a page of them, and the search finds a person."""
+    """Without scripts, the pager leads to other pages, and the search finds a person."""
     add_events(company, 55)
     company.hire("Grace Lindqvist", "E-1001")
     with watched(browser, server, java_script_enabled=False) as (page, _):
         sign_in(page)
         page.goto("/admin/events")
-        page.get_by_role("link", name="Older").click()
-        page.get_by_role("link", name="Newest").wait_for()
+        page.get_by_role("link", name="Next").click()
+        page.get_by_role("link", name="Previous").wait_for()
         assert 1 < page.locator(ROWS).count() < 50
         page.goto("/admin/employees")
         page.get_by_label("Person").fill("grace")
@@ -76,12 +124,12 @@ def test_people_are_suggested(page: Page, company: Company) -> None:
 
 
 def test_an_ended_session_leads_to_the_sign_in(page: Page, company: Company) -> None:
-    """If the session has ended, the link to older rows leads to the sign-in, and then back to the page."""
+    """If the session has ended, the link to the next page leads to the sign-in, and then back to the page."""
     add_events(company, 55)
     sign_in(page)
     page.goto("/admin/events?operation=INSERT")
     company.hr.execute("delete from public.auth_sync_sessions")
-    page.get_by_role("link", name="Older").click()
+    page.get_by_role("link", name="Next").click()
     page.wait_for_url(re.compile(r"/admin/login\?next="))
     sign_in_again = page.get_by_label("Admin key")
     expect(sign_in_again).to_be_visible()
@@ -132,7 +180,7 @@ def test_an_hour_of_the_chart_leads_to_its_events(page: Page, company: Company) 
     expect(events).to_contain_text("Rita Sandoval")
     assert page.get_by_label("From (UTC)").input_value()
     page.goto("/admin/auth-sync")
-    page.get_by_text("The numbers, by hour and outcome").click()
+    page.get_by_text("Numbers by hour and outcome").click()
     page.get_by_role("region", name="Events by hour and outcome").get_by_role(
         "link", name="Rejected by a database rule"
     ).first.click()

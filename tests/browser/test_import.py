@@ -54,8 +54,8 @@ def test_an_admin_imports_a_file(admin: Page, watch: Watch, connection: Connecti
     check(admin)
     choose(admin, FILE)
     admin.get_by_role("heading", name="What the import would change").wait_for()
-    assert admin.get_by_role("row").filter(has_text="last_name").all_inner_texts() == [
-        "2\tJane Roe\tlast_name\tDoe\tRoe"
+    assert admin.get_by_role("row").filter(has_text="Last name").all_inner_texts() == [
+        "2\tJane Roe\tLast name\tDoe\tRoe"
     ]
     assert admin.get_by_role("row").filter(has_text="Line 4").count() == 1
     check(admin)

@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parents[2] / "webhook_service"
 
 ROWS = [
     {"addresses", "errors", "events"},
-    {"ports", "policy", "log", "guardian"},
+    {"ports", "policy", "log", "guardian", "wording"},
     {"loops"},
     {"inbound", "outbound", "db"},
     {"auth", "ledger", "metrics", "settings"},

@@ -10,6 +10,8 @@ from webhook_service.cli.data_dir import DATA_DIR, database_of, requester
 from webhook_service.events import Json
 from webhook_service.outbound import held as holding
 from webhook_service.outbound.held import Reason
+from webhook_service.wording.counts import counted
+from webhook_service.wording.held import MAX_COUNT
 
 MAX_SHOWN = 100
 REASON = click.option(
@@ -41,7 +43,7 @@ def list_(as_json: bool, data_dir: Path) -> None:
     if as_json:
         output.emit(found)
         return
-    click.echo(f"{found['count']:,} bans are held.")
+    click.echo(counted(found["count"], "{count} ban is held.", "{count} bans are held.", most=MAX_COUNT))
     if found["people"]:
         output.table(("employee", "login", "reason"), map(row, found["people"]))
     if found["count"] > len(found["people"]):
@@ -63,9 +65,9 @@ def release(reason: str, yes: bool, as_json: bool, data_dir: Path) -> None:
     with database_of(data_dir) as (database, _):
         found = holding.held(database, 0, Reason(reason))
         if not yes:
-            output.ask(f"Ban {found['count']:,} logins?")
+            output.ask(counted(found["count"], "Ban {count} login?", "Ban {count} logins?", most=MAX_COUNT))
         count = holding.release(database, requester(), found["newest_id"], Reason(reason))
-    output.say(f"{count:,} bans are released.")
+    output.say(counted(count, "{count} ban is released.", "{count} bans are released."))
     if as_json:
         output.emit({"count": count})
 
@@ -84,8 +86,8 @@ def discard(reason: str, yes: bool, as_json: bool, data_dir: Path) -> None:
     with database_of(data_dir) as (database, _):
         found = holding.held(database, 0, Reason(reason))
         if not yes:
-            output.ask(f"Drop {found['count']:,} bans?")
+            output.ask(counted(found["count"], "Drop {count} ban?", "Drop {count} bans?", most=MAX_COUNT))
         count = holding.discard(database, requester(), found["newest_id"], Reason(reason))
-    output.say(f"{count:,} bans are dropped.")
+    output.say(counted(count, "{count} ban is dropped.", "{count} bans are dropped."))
     if as_json:
         output.emit({"count": count})

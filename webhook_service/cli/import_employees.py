@@ -16,9 +16,9 @@ from webhook_service.events import Json
 from webhook_service.ledger import audit, employee_import
 from webhook_service.ledger.employee_import import MAX_SHOWN, Options
 from webhook_service.ledger.import_file import ImportFile
-from webhook_service.ledger.import_wording import COUNTS, counted, place, why
 from webhook_service.outbound.candidates import printable
 from webhook_service.ports import Database
+from webhook_service.wording.imports import COUNTS, counted, place, why
 
 
 @click.command("import", short_help="Import employees from a CSV file.")

@@ -32,6 +32,8 @@ from webhook_service.policy import Policy
 from webhook_service.server import process as server_process
 from webhook_service.settings import SupabaseConnection
 
+WOULD_RUN, RAN = "would run {statement};", "ran {statement};"
+
 
 class Group(output.Errors):
     """Ends a command after SIGTERM, or SIGHUP when its terminal is closed, without leaving a process running."""
@@ -67,7 +69,7 @@ def demo(exits: bool, port: int) -> None:
     sys.exit(0 if run_demo(keeps_serving=not exits, port=port) else 1)
 
 
-@main.command(short_help="Serve the webhook and the admin API.")
+@main.command(short_help="Serve the webhook, the dashboard and the admin API.")
 @click.option(
     "--host", default=None, help="Address to listen on.  [default: 0.0.0.0; 127.0.0.1 with the embedded PostgreSQL]"
 )
@@ -75,7 +77,7 @@ def demo(exits: bool, port: int) -> None:
 @click.option("--workers", type=int, default=None, help="Processes.  [default: WEB_CONCURRENCY, or 2]")
 @DATA_DIR
 def serve(host: str | None, port: int | None, workers: int | None, data_dir: Path) -> None:
-    """Serve the webhook, the probes and the admin API."""
+    """Serve the webhook, the dashboard, the admin API and the probes. Unless RELAY=off, also run a relay."""
     check_temporary_folder()
     environment = read_environment()
     chosen = {"HOST": host, "PORT": port, "WEB_CONCURRENCY": workers}
@@ -130,7 +132,7 @@ def migrate(dry_run: bool, create_employees: bool, protect_employees: bool, as_j
 
     def note_protected(statement: str) -> None:
         protected.append(statement)
-        output.say(f"{'would run' if dry_run else 'ran'} {statement};")
+        output.say((WOULD_RUN if dry_run else RAN).format(statement=statement))
 
     with environment_of(data_dir) as environment:
         connection = config.connection(environment)

@@ -11,6 +11,7 @@ from webhook_service.events import Json
 from webhook_service.ledger import plan
 from webhook_service.ledger.plan import MAX_SHOWN, Plan
 from webhook_service.policy import NAME_COLUMNS
+from webhook_service.wording.counts import counted
 
 Item = Mapping[str, Json]
 
@@ -43,7 +44,7 @@ SECTIONS: tuple[tuple[str, str, Callable[[Item], str]], ...] = (
     (plan.BAN, "logins banned", person),
     (plan.UNBAN, "logins unbanned", person),
     (plan.AUTH_EMAIL, "logins with another e-mail", person),
-    (plan.UNDECIDED, "not decidable", undecided),
+    (plan.UNDECIDED, "need a decision", undecided),
 )
 
 
@@ -81,7 +82,7 @@ def confirm_bans(planned: Plan, *, yes: bool, max_bans: int | None) -> None:
     limit = planned.most_bans if max_bans is None else max_bans
     if planned.bans > limit:
         detail = (
-            f"The run would ban {planned.bans} logins, and the limit is {limit}. Nothing was changed. See the names"
+            f"Logins that the run would ban: {planned.bans}. The limit is {limit}. Nothing was changed. See the names"
             f" with --dry-run. If all of these people have left, run again with --max-bans {planned.bans}."
         )
         raise NotPossible("too_many_bans", detail)
@@ -89,10 +90,10 @@ def confirm_bans(planned: Plan, *, yes: bool, max_bans: int | None) -> None:
         return
     if not sys.stdin.isatty():
         detail = (
-            f"The run would ban {planned.bans} logins, and there is no terminal to ask for a confirmation. Nothing was"
-            " changed. See the names with --dry-run, and run again with --yes."
+            f"Logins that the run would ban: {planned.bans}. There is no terminal to ask for a confirmation. Nothing"
+            " was changed. See the names with --dry-run, and run again with --yes."
         )
         raise NotPossible("not_confirmed", detail)
     if not output.is_json():
         show_items(planned, plan.BAN)
-    output.ask(f"Ban {planned.bans} logins?")
+    output.ask(counted(planned.bans, "Ban {count} login?", "Ban {count} logins?"))

@@ -29,6 +29,7 @@ from webhook_service.outbound.password_file import PasswordFile, new_file
 from webhook_service.outbound.provision import Provisioned, Provisioning
 from webhook_service.outbound.refusals import no_auth_admin
 from webhook_service.ports import Database
+from webhook_service.wording.counts import counted
 
 LABEL = "creating logins"
 SHARED_EMAIL = "ambiguous: another employee has this e-mail, so it would be refused"
@@ -266,7 +267,7 @@ def show_passwords(done: Provisioned, file: PasswordFile) -> None:
 
 
 def employees(count: int) -> str:
-    return f"{count} employee{'' if count == 1 else 's'}"
+    return counted(count, "{count} employee", "{count} employees")
 
 
 def reasons(done: Provisioned) -> dict[str, int]:

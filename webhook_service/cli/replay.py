@@ -14,6 +14,9 @@ from webhook_service.events import Json
 from webhook_service.ledger.queries import Filter, filter_json
 from webhook_service.ledger.replay import MAX_CHANGES_SHOWN, Replayed, replay_event, replay_events
 
+WOULD_REPLAY = "{matched} match, {replayed} would be replayed, {changed} would change an employee"
+REPLAYED = "{matched} match, {replayed} replayed, {changed} changed an employee"
+
 
 @click.command(short_help="Process events again.")
 @click.argument("event_id", required=False)
@@ -73,8 +76,8 @@ def filter_of(options: dict[str, str | None]) -> dict[str, Json]:
 
 
 def show(replayed: Replayed) -> None:
-    verb = "would be replayed" if replayed.dry_run else "replayed"
-    click.echo(f"{replayed.matched} match, {replayed.replayed} {verb}, {replayed.changed} of them change employees")
+    says = WOULD_REPLAY if replayed.dry_run else REPLAYED
+    click.echo(says.format(matched=replayed.matched, replayed=replayed.replayed, changed=replayed.changed))
     for outcome, count in sorted(replayed.outcomes.items()):
         click.echo(f"  {count:>6} {outcome}")
     if replayed.changes:

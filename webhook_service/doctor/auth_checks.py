@@ -13,6 +13,7 @@ from webhook_service.errors import AuthRefused, AuthUnavailable, Unavailable
 from webhook_service.events import Json
 from webhook_service.policy import Policy
 from webhook_service.ports import AuthAdmin, AuthSettings
+from webhook_service.wording.counts import counted
 
 T = TypeVar("T")
 
@@ -103,8 +104,9 @@ def actions(facts: Json) -> list[Finding]:
         else ok("actions", says)
     ]
     if counts["needs_attention"]:
-        says = f"{counts['needs_attention']} have failed and wait for an admin"
-        todo = "see /admin/events?needs_attention=true, fix the cause, then replay"
+        one, many = "{count} failed, and is no longer retried", "{count} failed, and are no longer retried"
+        says = counted(counts["needs_attention"], one, many)
+        todo = "open the inbox (/admin/inbox), fix the cause, then try again"
         findings.append(wrong("actions", says, todo, "webhook-service replay EVENT_ID"))
     return findings
 
@@ -114,7 +116,11 @@ def held(facts: Json) -> list[Finding]:
     if not facts["held_bans"]:
         return []
     todo = "read the list, then ban the logins (`held release`), or drop the bans (`held discard`)"
-    says = f"{facts['held_bans']} wait for an admin: their employees were deactivated, and can still sign in"
+    says = counted(
+        facts["held_bans"],
+        "{count} waits for an admin: the employee was deactivated, and can still sign in",
+        "{count} wait for an admin: the employees were deactivated, and can still sign in",
+    )
     return [wrong("held_bans", says, todo, "webhook-service held list")]
 
 

@@ -14,9 +14,9 @@ from webhook_service.inbound import signature
 from webhook_service.inbound.signature import TOLERANCE_SECONDS, Secret
 from webhook_service.ledger import comparison
 from webhook_service.ledger.reconcile import reconcile
-from webhook_service.ledger.wording import describe
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
+from webhook_service.wording.counts import counted, describe
 
 MAX_CLOCK_DIFFERENCE_SECONDS = 30
 """A tenth of the signature's tolerance."""
@@ -111,7 +111,7 @@ def sender(facts: Json) -> list[Finding]:
     missing = [name for name in ("pg_net", "pgcrypto", "vault") if not facts[f"has_{name}"]]
     if missing:
         return [
-            wrong("sender", f"without {', '.join(missing)} nothing is posted", "enable it under Database > Extensions")
+            wrong("sender", f"nothing is posted without {', '.join(missing)}", "enable it under Database > Extensions")
         ]
     if not facts["has_secret"]:
         return [wrong("sender", "the secret is not in the vault, or this service may not read it", IN_SQL, SEND_TO)]
@@ -158,16 +158,18 @@ def round_trip(database: Database, url: str, secrets: Sequence[Secret], now: Cal
 def backlog(facts: Json) -> list[Finding]:
     """Check for events that wait too long or need attention."""
     age = facts["oldest_pending_seconds"] or 0
-    waiting = f"{facts['pending']} pending, the oldest for {describe(age)}" if facts["pending"] else "nothing pending"
-    says = f"{waiting}; {facts['retrying']} failed, to be retried"
+    says = f"{facts['pending']} pending; {facts['retrying']} failed, to be retried"
+    if facts["pending"]:
+        says = f"{says}; the oldest has waited for {describe(age)}"
     findings = [
         wrong("backlog", says, "check that a relay runs, and read the warnings in its log")
         if age > MAX_PENDING_AGE_SECONDS
         else ok("backlog", says),
     ]
     if facts["needs_attention"]:
-        todo = "see /admin/events?needs_attention=true, fix the cause, then replay"
-        says = f"{facts['needs_attention']} events have failed for days and are no longer retried"
+        todo = "open the inbox (/admin/inbox), fix the cause, then replay"
+        one, many = "{count} event failed, and is no longer retried", "{count} events failed, and are no longer retried"
+        says = counted(facts["needs_attention"], one, many)
         findings.append(wrong("needs_attention", says, todo, "webhook-service replay --status FAILED"))
     return findings
 

@@ -5,6 +5,7 @@ from webhook_service.events import Json
 from webhook_service.ledger import employees
 from webhook_service.ledger.employees import SyncStatus
 from webhook_service.ports import Database
+from webhook_service.wording.counts import counted
 
 
 def columns(facts: Json) -> list[Finding]:
@@ -22,7 +23,11 @@ def emails(database: Database, facts: Json) -> list[Finding]:
     count = employees.problems(database)[SyncStatus.UNUSABLE_EMAIL]
     if not count:
         return []
-    number = f"{count:,} employees have" if count > 1 else "1 employee has"
-    says = f"{number} no login and an e-mail that cannot be the address of one (mailto:, two addresses, a semicolon)"
+    says = counted(
+        count,
+        "{count} employee without a login has an e-mail that cannot be the address of one ({examples})",
+        "{count} employees without a login have an e-mail that cannot be the address of one ({examples})",
+        examples="mailto:, two addresses, a semicolon",
+    )
     query = "select * from auth_sync_monitor where sync_status = 'UNUSABLE_EMAIL'"
     return [note("e-mails", says, "correct the employees of this query", query)]

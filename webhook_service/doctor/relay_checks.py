@@ -3,7 +3,7 @@
 from webhook_service.doctor.findings import Finding, ok, wrong
 from webhook_service.events import Json
 from webhook_service.ledger import failing_loops
-from webhook_service.ledger.wording import describe, relay_silence
+from webhook_service.wording.counts import describe, relay_silence
 
 
 def relay(facts: Json) -> list[Finding]:
@@ -14,8 +14,9 @@ def relay(facts: Json) -> list[Finding]:
 def relay_runs(facts: Json) -> Finding:
     """Check that a relay has run recently."""
     seconds = facts["relay_last_run_seconds"]
-    if (silence := relay_silence(seconds)) is not None:
-        return wrong("relay", f"none {silence}", "start one, or `serve` without RELAY=off", "webhook-service relay")
+    silence = relay_silence(seconds, never="no relay has ever run", silent="no relay has run for {age}")
+    if silence is not None:
+        return wrong("relay", silence, "start one, or `serve` without RELAY=off", "webhook-service relay")
     return ok("relay", f"one ran {describe(seconds)} ago")
 
 

@@ -3,9 +3,9 @@
 import json
 
 from webhook_service.doctor.findings import Finding, note, ok, wrong
-from webhook_service.ledger.wording import counted
 from webhook_service.ports import Database
 from webhook_service.settings import NoticeSettings, PageSettings, Role
+from webhook_service.wording.counts import counted
 
 GIVE_ROLE = (
     """update auth.users set raw_app_meta_data = raw_app_meta_data || '{"role": "ROLE"}' where email = 'YOUR-E-MAIL'"""
@@ -32,11 +32,14 @@ def admins(pages: PageSettings, database: Database | None, *, has_auth: bool) ->
         if not pages.key_sign_in:
             return wrong("admins", f"nobody can sign in: no auth user has {named}", todo, giving(first))
         return note("admins", f"they share the admin key: no auth user has {named}", todo, giving(first))
-    number = "auth users" if count is None else counted(count["all"], "auth user")
-    by_role = "" if count is None else f" ({', '.join(f'{role}: {count.get(role, 0):,}' for role in values)})"
-    second = ", with a second factor" if pages.require_second_factor else ""
-    key = ", and the holders of the admin key" if pages.key_sign_in else "; the admin key does not sign in"
-    return ok("admins", f"{number} with {named} may sign in{by_role}{second}{key}")
+    says = [f"auth users with {named} may sign in"]
+    if count is not None:
+        one, many = "{count} auth user with {named} may sign in", "{count} auth users with {named} may sign in"
+        says = [counted(count["all"], one, many, named=named)]
+        says += [f"{role}: {count.get(role, 0):,}" for role in values]
+    says += ["a second factor is required"] if pages.require_second_factor else []
+    says += ["the admin key signs in too" if pages.key_sign_in else "the admin key does not sign in"]
+    return ok("admins", "; ".join(says))
 
 
 def giving(role: str) -> str:
@@ -61,4 +64,5 @@ def notices(settings: NoticeSettings) -> Finding:
         todo = "set NOTIFY_URLS (docs/how-to/notifications.md), then test it"
         says = "no one is notified when something fails or waits"
         return note("notices", says, todo, "webhook-service notify --test")
-    return ok("notices", f"they are sent to {counted(len(settings.urls), 'destination')}")
+    one, many = "they are sent to {count} destination", "they are sent to {count} destinations"
+    return ok("notices", counted(len(settings.urls), one, many))

@@ -11,9 +11,10 @@ from webhook_service.events import Json
 from webhook_service.ledger import plan as plans
 from webhook_service.ledger.plan import MAX_SHOWN, Plan
 from webhook_service.ledger.reconcile import Reconciled
-from webhook_service.ledger.wording import PLANNED, counted, describe
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
+from webhook_service.wording.comparisons import PLANNED
+from webhook_service.wording.counts import counted, describe
 
 MAX_SECONDS = 20.0
 """The longest comparison that an admin can request from the dashboard."""
@@ -54,7 +55,7 @@ def compare(
     Raises NotPossible if there is no auth.users (`no_auth_users`), or if the comparison takes longer than `max_seconds`
     (`comparison_too_long`). Raises Unavailable, DatabaseError.
     """
-    detail = f"The company is too large to compare from here: run `{COMMAND} --dry-run`."
+    detail = f"The company is too large to compare from here. Run `{COMMAND} --dry-run`."
     planned = plans.plan(database, policy, names=names, progress=within(max_seconds, detail))
     note(database, planned, requested_by)
     return planned
@@ -108,8 +109,9 @@ def problem(compared: Json) -> str | None:
     if compared["seconds"] is None:
         return "employees and auth users were never compared"
     if compared["is_dry"] and compared["count"]:
-        found = counted(compared["count"], "difference")
-        return f"the last comparison found {found}, not corrected yet"
+        one = "the last comparison found {count} difference, not corrected yet"
+        many = "the last comparison found {count} differences, not corrected yet"
+        return counted(compared["count"], one, many)
     if compared["seconds"] > OLD_SECONDS:
         return f"the last comparison was {describe(compared['seconds'])} ago"
     return None

@@ -3,20 +3,24 @@
 from collections.abc import Iterable
 
 from webhook_service.events import Json
-from webhook_service.ledger.wording import describe
 from webhook_service.loops import LoopFailure
 from webhook_service.ports import Database
+from webhook_service.wording.counts import describe
 
 CONSEQUENCES = {
-    "events": "changes in Auth reach employees only if a webhook delivers them, and failed events are not retried",
-    "actions": "a dismissed employee can still sign in",
-    "replays": "bulk replays do not go on",
-    "monitor": "the lists of differences are out of date",
-    "attention": "failed events whose cause is gone do not close",
-    "notices": "no notices are sent",
-    "reconcile": "changes that no trigger captured are not found",
+    "events": "Meanwhile changes in Auth reach employees only if a webhook delivers them, and failed events are not"
+    " retried.",
+    "actions": "Meanwhile a dismissed employee may still be able to sign in.",
+    "replays": "Meanwhile bulk replays do not go on.",
+    "monitor": "Meanwhile the lists of differences are out of date.",
+    "attention": "Meanwhile failed events whose cause is gone do not close.",
+    "notices": "Meanwhile no notices are sent.",
+    "reconcile": "Meanwhile changes that no trigger captured are not found.",
 }
 """{loop: what happens while it is failing}."""
+
+FAILS = "The loop `{loop}` has failed for {age}: {detail}"
+FAILS_IN_RELAYS = "The loop `{loop}` has failed for {age} in {relays} relays: {detail}"
 
 TODO = "fix the cause; the warnings `relay pass failed` in the log of the relay have the whole error"
 
@@ -38,12 +42,11 @@ def record(database: Database, relay: str, loop: str, failure: LoopFailure | Non
 
 def sentence(failing: Json) -> str:
     """Describe a loop of `auth_sync_failing_loops_v1`: its name, for how long it fails, why, and the consequence."""
-    relays = f" in {failing['relays']} relays" if failing["relays"] > 1 else ""
+    template = FAILS if failing["relays"] < 2 else FAILS_IN_RELAYS
+    values = {name: failing[name] for name in ("loop", "relays", "detail")} | {"age": describe(failing["seconds"])}
+    says = template.format(**values)
     consequence = CONSEQUENCES.get(failing["loop"])
-    then = f" Meanwhile {consequence}." if consequence else ""
-    return (
-        f"The loop `{failing['loop']}` has failed for {describe(failing['seconds'])}{relays}: {failing['detail']}{then}"
-    )
+    return says if consequence is None else f"{says} {consequence}"
 
 
 def names(failing: Iterable[Json]) -> str:

@@ -4,14 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from webhook_service.events import Json
-from webhook_service.ledger.wording import ACTIONS, AUTH_FAILURES, NO_ANSWER, SYNC_STATUSES
+from webhook_service.wording.employees import AUTH_FAILURES, BAN_FAILED, NO_ANSWER, STANDINGS, SYNC_STATUSES, WAITS
+from webhook_service.wording.outcomes import ACTIONS
 
 URGENT = ("INACTIVE_WITH_AUTH", "AMBIGUOUS")
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A short `title`, and a sentence: `says`, `strong` (emphasized) and `rest`. `kind` is a key of wording.KINDS.
+    """A short `title`, and a sentence, in which ** emphasizes a part. `kind` is a key of outcomes.KINDS.
 
     `can_ban` says whether an admin can request the ban of the login again.
     """
@@ -19,8 +20,6 @@ class Standing:
     kind: str
     title: str
     says: str
-    strong: str = ""
-    rest: str = ""
     can_ban: bool = False
 
 
@@ -43,43 +42,44 @@ def standing(
     if has_login and employee["banned_until"] is not None:
         return banned(employee, action, auth_failure)
     if not is_compared and (not has_login or employee["auth_email"] is None) and status in ("OK", "MISSING_AUTH_UID"):
-        says = "Employees and logins have not been compared yet, so a login of this employee may be unknown."
-        return Standing("waiting", "Not compared yet", says)
+        return of("waiting", "not_compared")
     if status == "OK" and not has_login:
-        return Standing("same", "Inactive", "The employee is inactive, and has no login.")
+        return of("same", "inactive")
     title, says = SYNC_STATUSES.get(status, (status, ""))
     return Standing("done" if status == "OK" else "failed" if status in URGENT else "waiting", title, says)
 
 
+def of(kind: str, name: str, *, why: str = "", can_ban: bool = False) -> Standing:
+    title, says = STANDINGS[name]
+    return Standing(kind, title, says.format(why=why), can_ban)
+
+
 def still_in(employee: Mapping[str, Json], action: Mapping[str, Json] | None, auth_failure: str | None) -> Standing:
     """Return the standing of an inactive employee whose login is not banned."""
-    title, says, strong = SYNC_STATUSES["INACTIVE_WITH_AUTH"][0], "Deactivated, but ", "the login still works"
     if employee["ban_held_at"] is not None:
-        return Standing("failed", title, says, strong, ": the ban waits for your decision.")
+        return of("failed", "still_in.held")
     if action is None or action["operation"] != "disable_auth_user":
-        return Standing("failed", title, says, strong, ": no ban is under way.", can_ban=True)
+        return of("failed", "still_in.no_ban", can_ban=True)
     if action["status"] == "FAILED" and action["next_attempt_at"] is None:
-        why = ACTIONS[action["outcome"]].says if action["outcome"] in ACTIONS else "The ban failed."
-        return Standing("failed", title, says, strong, f". {why} See the events below.", can_ban=True)
-    return Standing("waiting", title, says, strong, f": {waits_for(action, auth_failure)}.")
+        why = ACTIONS[action["outcome"]].says if action["outcome"] in ACTIONS else BAN_FAILED
+        return of("failed", "still_in.failed", why=why, can_ban=True)
+    return of("waiting", "still_in.waits", why=waits_for(action, auth_failure))
 
 
 def banned(employee: Mapping[str, Json], action: Mapping[str, Json] | None, auth_failure: str | None) -> Standing:
     """Return the standing of an employee whose login is banned."""
     if not employee["is_active"]:
-        return Standing("same", "Deactivated", "The employee is inactive, and the login is banned.")
+        return of("same", "banned.inactive")
     if action is not None and action["operation"] == "enable_auth_user":
-        return Standing(
-            "waiting", "Banned", "Active, but ", "the login is still banned", f": {waits_for(action, auth_failure)}."
-        )
-    return Standing("waiting", "Banned", "Active, but ", "the login is banned", " by an admin in Supabase.")
+        return of("waiting", "banned.waits", why=waits_for(action, auth_failure))
+    return of("waiting", "banned.by_admin")
 
 
 def waits_for(action: Mapping[str, Json], auth_failure: str | None) -> str:
     """Say why an open action is not performed yet."""
     if action["status"] == "FAILED" and action["outcome"] != "auth_unavailable":
-        return "the change failed, and is retried"
+        return WAITS["failed"]
     failure = action["error_message"] if action["status"] == "FAILED" else auth_failure
     if failure is None:
-        return "the change is requested, and follows in a moment"
-    return f"{AUTH_FAILURES.get(str(failure), NO_ANSWER)}; retrying"
+        return WAITS["requested"]
+    return WAITS["auth"].format(failure=AUTH_FAILURES.get(str(failure), NO_ANSWER))

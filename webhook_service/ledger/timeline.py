@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from webhook_service.events import Json
-from webhook_service.ledger import timeline_words as words
 from webhook_service.ledger.rules import rejection
-from webhook_service.ledger.wording import LONGEST_ACT, meaning
 from webhook_service.ports import Database
+from webhook_service.wording import timeline as words
+from webhook_service.wording.audit import LONGEST_ACT
+from webhook_service.wording.outcomes import meaning
 
 CURSOR = re.compile(r"(-?[0-9]{1,18})\.(act|attempt|event)\.([0-9]{1,18})", re.ASCII)
 NAMES = ("first_name", "last_name")
@@ -18,7 +19,7 @@ NAMES = ("first_name", "last_name")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry: its time, its sentences, and `kind`, a key of wording.KINDS.
+    """One entry: its time, its sentences, and `kind`, a key of outcomes.KINDS.
 
     `event_id` is the event or action that it is about, or None. `technical` is the recorded data.
     """

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from webhook_service.events import Json
-from webhook_service.ledger import failing_loops, wording
-from webhook_service.ledger.wording import describe
+from webhook_service.ledger import failing_loops
 from webhook_service.notifications.decide import Condition, Decision, Kind, Step
+from webhook_service.wording import comparisons, counts, outcomes
+from webhook_service.wording.counts import describe
 
 PATHS = {
     Kind.NEEDS_ATTENTION: "/admin/inbox",
@@ -33,7 +34,7 @@ SECTIONS = {
 RESOLVED = {
     Kind.NEEDS_ATTENTION: "Nothing needs attention any more",
     Kind.BACKLOG: "The backlog is done",
-    Kind.DRIFT: "The newest reconcile run found no difference",
+    Kind.DRIFT: "The newest comparison found no difference",
     Kind.SILENCE: "Events arrive again",
     Kind.FAILING_LOOP: "No loop is failing any more",
     Kind.HELD_ACTIONS: "No ban is held any more",
@@ -59,47 +60,71 @@ class Message:
         return "\n".join([*self.lines, "", where, *runbook])
 
 
+ENDED = "{ended}."
+ENDED_AFTER = "{ended}. It lasted for {age}."
+BEGAN = "It began {age} ago."
+TITLES = {
+    Step.FIRING: "{title}",
+    Step.WORSE: "Worse: {title}",
+    Step.REPEATED: "Still firing: {title}",
+    Step.RESOLVED: "Resolved: {title}",
+}
+
+
 def message(decision: Decision, condition: Condition | None, opened_at: datetime | None, now: datetime) -> Message:
     """Return the text of a decision that has a step. `condition` is None if the condition is resolved."""
+    age = describe((now - opened_at).total_seconds()) if opened_at is not None else None
     if condition is None:
-        lasted = f" It lasted for {describe((now - opened_at).total_seconds())}." if opened_at is not None else ""
         ended = RESOLVED[decision.kind]
-        return Message(f"Resolved: {ended}", (f"{ended}.{lasted}",), is_resolved=True)
+        line = (ENDED if age is None else ENDED_AFTER).format(ended=ended, age=age)
+        return Message(TITLES[Step.RESOLVED].format(title=ended), (line,), is_resolved=True)
+    step = decision.step or Step.FIRING
     title, lines = TEXTS[decision.kind](condition)
-    before = {Step.WORSE: "Worse: ", Step.REPEATED: "Still firing: "}.get(decision.step or Step.FIRING, "")
-    if decision.step is not Step.FIRING and opened_at is not None:
-        lines = (*lines, f"It began {describe((now - opened_at).total_seconds())} ago.")
-    return Message(before + title, lines, condition.since_id)
+    if step is not Step.FIRING and age is not None:
+        lines = (*lines, BEGAN.format(age=age))
+    return Message(TITLES[step].format(title=title), lines, condition.since_id)
 
 
 def needs_attention(condition: Condition) -> tuple[str, tuple[str, ...]]:
-    outcomes: Mapping[str, int] = condition.facts["outcomes"]
-    advice = tuple(f"- {outcome}: {wording.advice(outcome)}" for outcome, _ in ranked(outcomes))
-    is_one = condition.count == 1
-    title = f"{counted(condition.count, 'event')} {'needs' if is_one else 'need'} attention"
-    return title, (f"{title}: {listed(outcomes)}. {'It is' if is_one else 'They are'} no longer retried.", *advice)
+    found: Mapping[str, int] = condition.facts["outcomes"]
+    advice = tuple(f"- {outcomes.label(outcome)}: {outcomes.advice(outcome)}" for outcome, _ in ranked(found))
+    line = counted(
+        condition.count,
+        "{count} event is no longer retried. {listed}.",
+        "{count} events are no longer retried. {listed}.",
+        listed=listed(found, outcomes.LABELS),
+    )
+    title = counted(condition.count, "{count} event needs a decision", "{count} events need a decision")
+    return title, (line, *advice)
 
 
 def backlog(condition: Condition) -> tuple[str, tuple[str, ...]]:
     events, actions = int(condition.facts["events"]), int(condition.facts["actions"])
-    parts = [counted(events, "event")] if events else []
-    parts += [counted(actions, "change of employees", "changes of employees")] if actions else []
     age = describe(float(condition.facts["oldest_seconds"]))
-    lines = [f"{' and '.join(parts)} should be done by now; the oldest has waited for {age}."]
+    lines = [f"The oldest change has waited for {age}, and should be done by now."]
     if events:
-        lines.append("- Events: check that a relay runs, and read the warnings in its log.")
+        lines += [
+            counted(events, "{count} event of Supabase Auth waits.", "{count} events of Supabase Auth wait."),
+            "Check that a relay runs, and read the warnings in its log.",
+        ]
     if actions:
-        lines.append(
-            "- Changes of employees (a dismissed employee may still be able to sign in): check with"
-            " `webhook-service doctor` that Auth responds."
-        )
-    return f"Backlog: the oldest has waited for {age}", tuple(lines)
+        lines += [
+            counted(actions, "{count} change of a login waits.", "{count} changes of logins wait."),
+            "A dismissed employee may still be able to sign in. Check Auth with `webhook-service doctor`.",
+        ]
+    return f"The oldest change has waited for {age}", tuple(lines)
 
 
 def drift(condition: Condition) -> tuple[str, tuple[str, ...]]:
-    return f"Drift: {counted(condition.count, 'difference')} found", (
-        f"The newest reconcile run found {counted(condition.count, 'difference')}: "
-        f"{listed(condition.facts['differences'])}. It wrote them to the ledger as events, which are applied.",
+    found = listed(condition.facts["differences"], comparisons.DIFFERENCES)
+    title = counted(
+        condition.count,
+        "{count} difference between employees and logins",
+        "{count} differences between employees and logins",
+    )
+    return title, (
+        f"The newest run of reconcile found: {found}.",
+        "It wrote the differences to the ledger as events, which are applied.",
         "Some changes were not captured. Run `webhook-service doctor` to find the cause, then"
         " `webhook-service reconcile` again. This is resolved once a run finds no difference.",
     )
@@ -107,31 +132,35 @@ def drift(condition: Condition) -> tuple[str, tuple[str, ...]]:
 
 def silence(condition: Condition) -> tuple[str, tuple[str, ...]]:
     age = describe(float(condition.facts["seconds"]))
-    return f"Silence: no event for {age}", (
-        f"No event of auth.users has arrived for {age}.",
+    return f"No change of a login for {age}", (
+        f"No change of a login has arrived from Supabase Auth for {age}.",
         "If people have signed up, or have changed their e-mail or name since then, the trigger is missing: run"
-        " `webhook-service doctor`. Sign-ins are not events.",
+        " `webhook-service doctor`. A sign-in is not a change.",
     )
 
 
 def held_actions(condition: Condition) -> tuple[str, tuple[str, ...]]:
     age = describe(float(condition.facts["oldest_seconds"]))
-    title = f"{counted(condition.count, 'ban')} of logins held"
+    title = counted(condition.count, "{count} ban waits for a decision", "{count} bans wait for a decision")
     return title, (
-        f"An unusual share of the employees was deactivated, or another employee has the e-mail of a login: {title},"
-        f" the oldest for {age}. Until an admin decides,"
-        " these people can still sign in.",
-        "If they have left, release the bans on the overview or with `webhook-service held release`, each"
-        " reason by itself. If the import was wrong, correct the employees: the ban of an employee who is active again"
-        " is dropped.",
+        "An unusual share of the employees was deactivated, or another employee has the e-mail of a login."
+        " Until an admin decides, these people can still sign in.",
+        f"The oldest ban has waited for {age}.",
+        "If they have left, ban the logins in the inbox or with `webhook-service held release`, each reason by itself."
+        " If the import was wrong, correct the employees: the ban of an employee who is active again is dropped.",
     )
 
 
 def failing_loop(condition: Condition) -> tuple[str, tuple[str, ...]]:
     loops = condition.facts["loops"]
-    title = f"{counted(condition.count, 'loop of the relay is', 'loops of the relay are')} failing"
     todo = "Fix the cause. The warnings `relay pass failed` in the log of the relay have the whole error."
-    return f"{title}: {failing_loops.names(loops)}", (*(f"- {failing_loops.sentence(each)}" for each in loops), todo)
+    title = counted(
+        condition.count,
+        "{count} loop of the relay is failing: {names}",
+        "{count} loops of the relay are failing: {names}",
+        names=failing_loops.names(loops),
+    )
+    return title, (*(f"- {failing_loops.sentence(each)}" for each in loops), todo)
 
 
 TEXTS = {
@@ -147,16 +176,16 @@ MAX_COUNT = 10_000
 """The largest number to which the database counts."""
 
 
-def counted(count: int, one: str, many: str = "") -> str:
-    """Format a count and a noun: 1000, "event" -> "1,000 events"."""
-    return f"{'over ' if count >= MAX_COUNT else ''}{count:,} {one if count == 1 else many or one + 's'}"
+def counted(count: int, one: str, many: str, **values: object) -> str:
+    """Return `one` or `many` with the count, of which the database counts at most MAX_COUNT."""
+    return counts.counted(count, one, many, most=MAX_COUNT, **values)
 
 
-def ranked(counts: Mapping[str, Json]) -> list[tuple[str, int]]:
+def ranked(numbers: Mapping[str, Json]) -> list[tuple[str, int]]:
     """Return the names and counts, with the highest count first."""
-    return sorted(((name, int(count)) for name, count in counts.items()), key=lambda each: (-each[1], each[0]))
+    return sorted(((name, int(count)) for name, count in numbers.items()), key=lambda each: (-each[1], each[0]))
 
 
-def listed(counts: Mapping[str, Json]) -> str:
-    """List names with counts: "ambiguous 700, email_taken 300"."""
-    return ", ".join(f"{name} {count:,}" for name, count in ranked(counts))
+def listed(numbers: Mapping[str, Json], labels: Mapping[str, str]) -> str:
+    """List the labels of names with their counts: "Several matches: 700, E-mail in use: 300"."""
+    return ", ".join(f"{labels.get(name, name)}: {count:,}" for name, count in ranked(numbers))

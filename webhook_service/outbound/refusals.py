@@ -9,19 +9,20 @@ from webhook_service.errors import (
     Unavailable,
 )
 from webhook_service.events import Json
+from webhook_service.wording.employees import REJECTED, REJECTED_BY_RULE
 
 NO_AUTH_ADMIN = "no_auth_admin"
 GENERATED = "428C9"
 """The SQLSTATE of an attempt to write a generated column."""
 REFUSALS = {
-    "has_login": "The employee has a login.",
-    "inactive": "The employee is not active.",
+    "has_login": "The employee has a login already. Take it away first.",
+    "inactive": "The employee is not active. Activate the employee first.",
     "linked_again": "Only this employee matches the login, so it would be linked again. Correct the e-mail first.",
-    "login_changed": "The employee does not have this login any more.",
-    "login_not_found": "Auth has no user with this e-mail.",
-    "login_taken": "The login belongs to another employee.",
-    "unconfirmed": "The login's e-mail is not confirmed yet, so its owner is unknown.",
-    "under_way": "Another request is creating a login for this employee.",
+    "login_changed": "The employee does not have this login any more. Reload the page.",
+    "login_not_found": "Supabase has no login with this e-mail or id. Correct it, or create a new login.",
+    "login_taken": "The login belongs to another employee. Take it away from that employee first.",
+    "unconfirmed": "The e-mail of the login is not confirmed yet, so its owner is unknown. Try again when it is.",
+    "under_way": "Another request is creating a login for this employee. Reload the page in a minute.",
 }
 
 
@@ -47,7 +48,8 @@ def accepted(answer: Json) -> Json:
         if facts["sqlstate"] == GENERATED:
             detail = "is_active is generated in employees. Change the columns from which it is generated."
             raise EmployeeRejected(detail, facts | {"column": "is_active"})
-        raise EmployeeRejected("The employees table refuses the change.", facts)
+        rule = facts["constraint"]
+        raise EmployeeRejected(REJECTED if rule is None else REJECTED_BY_RULE.format(rule=rule), facts)
     if refused == "unknown_fields":
         raise InvalidQuery({name: ["Unknown field."] for name in answer["fields"]})
     if refused == "employee_not_found":

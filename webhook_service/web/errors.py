@@ -41,6 +41,8 @@ from webhook_service.errors import (
 
 log = logging.getLogger(__name__)
 
+INTERNAL = "The service has an internal error. The log of the service has the details."
+
 STATUSES: dict[type[ServiceError], HTTPStatus] = {
     BadSignature: HTTPStatus.UNAUTHORIZED,
     Unauthorized: HTTPStatus.UNAUTHORIZED,
@@ -120,7 +122,7 @@ def answer_to(error: Exception) -> tuple[Response, str]:
         return problem_of_http_error(error, status), status.name.lower()
     log_unexpected_error(error)
     status = HTTPStatus.INTERNAL_SERVER_ERROR
-    return problem(status, reason := "internal_error", "The service has an internal error; its log has more."), reason
+    return problem(status, reason := "internal_error", INTERNAL), reason
 
 
 def problem_of_service_error(error: ServiceError) -> Response:

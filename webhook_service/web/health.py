@@ -9,14 +9,17 @@ from webhook_service.db.deadline import timed_out
 from webhook_service.errors import ServiceError
 from webhook_service.events import Json
 from webhook_service.ledger import comparison
-from webhook_service.ledger.wording import relay_silence
 from webhook_service.web import Answer, Wiring
 from webhook_service.web.shared_check import SharedCheck
+from webhook_service.wording.counts import relay_silence
 
 ALIVE_PATH = "/healthz"
 READY_SECONDS = 3.0
 """The deadline of /readyz."""
 
+RUN_RELAY = "run `webhook-service relay`, or `webhook-service serve` without RELAY=off"
+NEVER_RAN = f"no relay has ever run: {RUN_RELAY}"
+SILENT = f"no relay has run for {{age}}: {RUN_RELAY}"
 READ_ONLY = "The database is read-only: its disk is full, or it is a replica."
 
 Readiness = tuple[dict[str, str], dict[str, Json]]
@@ -77,10 +80,8 @@ def relay_finding(facts: Json) -> dict[str, Json]:
 
     It does not change the status, because the service can process deliveries without a relay.
     """
-    silence = relay_silence(facts["relay_last_run_seconds"])
-    if silence is None:
-        return {}
-    return {"relay": f"no relay {silence}: run `webhook-service relay`, or `webhook-service serve` without RELAY=off"}
+    silence = relay_silence(facts["relay_last_run_seconds"], never=NEVER_RAN, silent=SILENT)
+    return {} if silence is None else {"relay": silence}
 
 
 def comparison_finding(facts: Json) -> dict[str, Json]:

@@ -47,7 +47,7 @@ def test_a_backlog_is_found(database: Database, connection: Connection) -> None:
     event(connection, "5 hours")
     findings = examined(database)
     assert problems(findings) == [NO_SENDER, ("backlog", Level.WRONG)]
-    assert found(findings, "backlog").says == "1 pending, the oldest for 5 h; 0 failed, to be retried"
+    assert found(findings, "backlog").says == "1 pending; 0 failed, to be retried; the oldest has waited for 5 h"
 
 
 def test_held_bans_are_found(database: Database, connection: Connection) -> None:

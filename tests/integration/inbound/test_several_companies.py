@@ -11,9 +11,9 @@ from tests.integration.requested_actions import DISABLE, requested_operations
 from tests.webhook_events import work_of
 from webhook_service.events import Json
 from webhook_service.inbound.processing import process_batch
-from webhook_service.ledger import wording
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
+from webhook_service.wording import outcomes
 
 EMAIL = "jane@example.com"
 PAGE = (Path(__file__).parents[3] / "docs" / "how-to" / "existing-table.md").read_text("utf-8")
@@ -39,7 +39,7 @@ def test_no_row_is_linked(database: Database, connection: Connection, rows_of_ja
     """The service links none of the rows. The outcome's text names the section of the documentation."""
     assert signs_up(database) == "ambiguous"
     assert logins(connection, rows_of_jane) == [None, None]
-    assert "One person in several companies in docs/how-to/existing-table.md" in wording.advice("ambiguous")
+    assert "One person in several companies in docs/how-to/existing-table.md" in outcomes.advice("ambiguous")
     assert "\n## One person in several companies\n" in PAGE
 
 

@@ -8,8 +8,8 @@ from webhook_service.errors import BadPayload, Conflict, NotPossible
 from webhook_service.events import Json
 from webhook_service.ledger import employee_import
 from webhook_service.ledger.employee_import import Options
-from webhook_service.ledger.import_wording import place, why
 from webhook_service.ports import Database
+from webhook_service.wording.imports import place, why
 
 
 def planned(database: Database, content: str | bytes, *, missing: bool = False) -> Json:
@@ -183,8 +183,8 @@ def test_what_employees_refuses_is_reported_for_all_lines(database: Database, co
     plan = planned(database, f"{file}h@example.com,H,\n")
     assert counts(plan) == {"new": 4, "refused": 4}
     assert refusals(plan) == [
-        "line 3: first_name: A constraint of the employees table does not allow the value. (constraint no_bobs)",
-        "line 5: A trigger of the employees table refuses the values.",
+        'line 3: first_name: The database rule "no_bobs" rejected this change.',
+        "line 5: A trigger of the employees table rejected this change.",
         "line 7: A trigger of the employees table prevented the change, or the employee was deleted meanwhile.",
         "line 9: last_name: A value is required.",
     ]

@@ -161,7 +161,9 @@ def test_everything_reports_a_failing_loop(database: Database, client: FlaskClie
     fail(database, "actions", 7200)
     finding = found(examined(database), "loops")
     assert (finding.level, bool(finding.todo)) == (Level.WRONG, True)
-    says = f"The loop `actions` has failed for 2 h: {REASON} Meanwhile a dismissed employee can still sign in."
+    says = (
+        f"The loop `actions` has failed for 2 h: {REASON} Meanwhile a dismissed employee may still be able to sign in."
+    )
     assert finding.says == says
     ready = client.get("/readyz")
     assert (ready.status_code, ready.get_json()["status"]) == (200, "ready")

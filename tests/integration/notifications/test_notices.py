@@ -71,9 +71,9 @@ def test_a_thousand_failures_are_one_mail(database: Database, connection: Connec
     one = notifier(database, mailbox.url)
     for _ in range(3):
         one.run_once("a")
-    assert mailbox.titles == ["1,000 events need attention"]
+    assert mailbox.titles == ["1,000 events need a decision"]
     [text] = mailbox.texts
-    assert "1,000 events need attention: ambiguous 700, email_taken 300" in text
+    assert "Several matches: 700, E-mail in use: 300." in text
     [link] = links_in(text)
     assert link.startswith("https://sync.example.com/admin/failing/")
     token = link.rsplit("/", 1)[1]
@@ -108,7 +108,9 @@ def test_later_failures_are_gathered_and_the_end_is_reported_once(
     poll(1)
     poll(60)
     assert mailbox.titles == [
-        *("1 event needs attention", "Worse: 1,000 events need attention", "Resolved: Nothing needs attention any more")
+        "1 event needs a decision",
+        "Worse: 1,000 events need a decision",
+        "Resolved: Nothing needs attention any more",
     ]
     assert "See /admin/inbox of the service." in mailbox.texts[0]
 
@@ -133,7 +135,7 @@ def test_one_of_many_relays_sends_a_notice(database_url: str, connection: Connec
         thread.join()
     for database in databases:
         database.close()
-    assert mailbox.titles == ["1 event needs attention"]
+    assert mailbox.titles == ["1 event needs a decision"]
 
 
 def test_a_dead_server_is_retried(
@@ -150,7 +152,7 @@ def test_a_dead_server_is_retried(
     with caplog.at_level(logging.DEBUG):
         one.run_once("a")
         one.run_once("a")
-    assert mailbox.titles == ["1 event needs attention"]
+    assert mailbox.titles == ["1 event needs a decision"]
     records = [record for record in caplog.records if record.name != "mail.log"]  # the mail server's own records
     missed = [vars(record)["destinations"] for record in records if record.message == "notice not sent"]
     assert missed == [["mailto://127.0.0.1"]]
@@ -161,7 +163,7 @@ def test_a_dead_server_is_retried(
         one.run_once("a")
         later(connection, 60)
         one.run_once("a")
-        assert back.titles == ["1 event needs attention"]
+        assert back.titles == ["1 event needs a decision"]
     assert len(mailbox.mails) == 1
 
 
@@ -183,7 +185,7 @@ def test_a_hanging_server_delays_nothing(database: Database, database_url: str, 
     with mail_server() as mailbox:
         later(connection, 5)
         notifier(database, mailbox.url).run_once("b")
-        assert mailbox.titles == ["1 event needs attention"]
+        assert mailbox.titles == ["1 event needs a decision"]
 
 
 def test_a_slow_server_gets_a_message_once(database: Database, connection: Connection, mailbox: Mailbox) -> None:
@@ -195,7 +197,7 @@ def test_a_slow_server_gets_a_message_once(database: Database, connection: Conne
     wait_for(lambda: connection.execute("select from auth_sync_notices where reached <> '[]'").rowcount == 1)
     later(connection, 60)
     with_short_timeout.run_once("a")
-    assert mailbox.titles == ["1 event needs attention"]
+    assert mailbox.titles == ["1 event needs a decision"]
     assert connection.execute("select from auth_sync_notices where message is not null").rowcount == 0
 
 
@@ -222,7 +224,7 @@ def test_another_relay_sends_the_message_of_a_dead_relay(
     assert mailbox.titles == []
     later(connection, 3)
     one.run_once("a")
-    assert mailbox.titles == ["1 event needs attention"]
+    assert mailbox.titles == ["1 event needs a decision"]
     assert (
         database.call(
             "auth_sync_notice_sent_v1", p_kind="needs_attention", p_relay="dead", p_reached=[], p_is_done=True
@@ -242,7 +244,7 @@ def test_a_newer_message_replaces_an_unsent_message(
     fail_finally(connection, 4)
     later(connection, 15)
     notifier(database, mailbox.url).run_once("a")
-    assert mailbox.titles == ["Worse: 5 events need attention"]
+    assert mailbox.titles == ["Worse: 5 events need a decision"]
 
 
 def test_a_notice_has_a_level_an_instance_and_a_runbook(
@@ -272,7 +274,7 @@ def test_a_notice_has_a_level_an_instance_and_a_runbook(
         later(connection, minutes)
         one.run_once("a")
     assert [(each["type"], each["title"]) for each in received] == [
-        ("failure", "[Auth sync staging] 1 event needs attention"),
+        ("failure", "[Auth sync staging] 1 event needs a decision"),
         ("success", "[Auth sync staging] Resolved: Nothing needs attention any more"),
     ]
     assert ["docs/how-to/runbook.md#needs-attention" in each["message"] for each in received] == [True, False]

@@ -58,7 +58,7 @@ def test_choosing_settles_an_ambiguous_login(browser: Browser, connection: Conne
     chosen = {"auth_user_id": str(USER)}
     assert "This login" not in browser.sends(f"/admin/employees/{kim}/login", **chosen).text
     assert browser.sends(f"/admin/employees/{sam}/login", **chosen).status_code == 303
-    assert "Not linked" in browser.get(f"/admin/employees/{sam}").text
+    assert "Login not given" in browser.get(f"/admin/employees/{sam}").text
     assert (login_of(connection, kim), login_of(connection, sam)) == (USER, None)
     assert entry(connection, "evt-1")["status"] == "SUCCESS"
     assert problems(database) == {"MISSING_AUTH_UID": 1}
@@ -120,7 +120,7 @@ def test_an_orphan_gets_a_new_login(browser: Browser, connection: Connection, da
     assert login_of(connection, orphaned) not in (None, OTHER)
     assert problems(database) == {}
     assert browser.sends(f"/admin/employees/{orphaned}/new-login").status_code == 303
-    assert "The employee has a login." in browser.get(f"/admin/employees/{orphaned}").text
+    assert "The employee has a login already." in browser.get(f"/admin/employees/{orphaned}").text
 
 
 def test_an_uncertain_login_is_refused(browser: Browser, connection: Connection, database: Database) -> None:
@@ -135,5 +135,5 @@ def test_an_uncertain_login_is_refused(browser: Browser, connection: Connection,
     typed = (str(USER), "x@example.com", str(OTHER), "owner@example.com", str(UUID(int=3)), str(UUID(int=9)))
     for named in (*typed, "twins@example.com", "", "no-id", "\0", "é" * 5000):
         assert browser.sends(f"/admin/employees/{lena}/login", auth_user_id=named).status_code == 303
-        assert "Not linked" in browser.get(f"/admin/employees/{lena}").text, named
+        assert "Login not given" in browser.get(f"/admin/employees/{lena}").text, named
     assert (login_of(connection, lena), login_of(connection, owner)) == (None, OTHER)

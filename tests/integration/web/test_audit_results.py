@@ -54,9 +54,9 @@ def test_a_refused_act_is_recorded_as_refused(browser: Browser, connection: Conn
     browser.sends("/admin/employees/new", email="user1@example.com", login="password")
     assert attempts(connection) == [
         ("link a login", "done", None),
-        ("link a login", "refused", "The login belongs to another employee."),
-        ("move a login", "refused", "The login belongs to another employee."),
-        ("create an employee", "refused", "The e-mail is already in use in employees."),
+        ("link a login", "refused", "The login belongs to another employee. Take it away from that employee first."),
+        ("move a login", "refused", "The login belongs to another employee. Take it away from that employee first."),
+        ("create an employee", "refused", "Another employee has this e-mail. Correct one of the two e-mails."),
     ]
 
 
@@ -64,12 +64,12 @@ def test_the_page_says_what_became_of_each_attempt(browser: Browser, connection:
     """The audit page shows the result of each attempt, and no act in the past tense before it was done."""
     employee = hire(connection, "sam@example.com")
     browser.sends(f"/admin/employees/{employee}/login", auth_user_id=LOGIN)
-    assert "Not linked" in browser.get("/admin/audit").text  # the message of the form
+    assert "Login not given" in browser.get("/admin/audit").text  # the message of the form
     text = browser.get("/admin/audit").text
     assert "Link a login" in text
-    assert "Refused: Auth has no user with this e-mail." in text
+    assert "Refused: Supabase has no login with this e-mail or id." in text
     assert "linked" not in text
-    assert re.search("Login not given by .*: Auth has no user", browser.get(f"/admin/employees/{employee}").text)
+    assert re.search("Login not given by .*: Supabase has no login", browser.get(f"/admin/employees/{employee}").text)
 
 
 def test_a_replay_is_recorded_with_its_outcome(browser: Browser, connection: Connection, database: Database) -> None:

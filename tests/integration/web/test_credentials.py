@@ -86,7 +86,7 @@ def test_requests_are_limited(
     browser.signs_in()
     answers = [browser.sends(f"/admin/employees/{jane}/password", auth_user_id=str(JANE)) for _ in range(REQUESTS + 1)]
     assert [answer.status_code for answer in answers] == [*[200] * REQUESTS, 303]
-    assert "Not set: Too many requests for this login: wait" in browser.get(f"/admin/employees/{jane}").text
+    assert "Password not set: Too many requests for this login: wait" in browser.get(f"/admin/employees/{jane}").text
     assert [result for _, result in audited(connection)] == [*["done"] * REQUESTS, "refused"]
     shown = SHOWN.search(answers[-2].text)
     assert shown is not None
@@ -101,7 +101,7 @@ def test_another_invitation(
     browser = Browser(site_with_auth)
     browser.signs_in()
     browser.sends(f"/admin/employees/{jane}/invitation", auth_user_id=str(JANE))
-    assert "Supabase sends another invitation." in browser.get(f"/admin/employees/{jane}").text
+    assert "Supabase was asked to send another invitation." in browser.get(f"/admin/employees/{jane}").text
     [row] = connection.execute("select invited_at from auth.users").fetchall()
     assert row["invited_at"] is not None
     with auth_on(database_url) as auth:

@@ -66,12 +66,12 @@ def test_a_dismissal_without_auth_says_that_the_login_works(
     auth.fail(CUT)
     browser.sends(f"/admin/employees/{jane}/active", is_active="false")
     text = browser.get(f"/admin/employees/{jane}").text
-    assert f'<div class="alert alert-warning" role="status">{STILL}: Supabase does not answer; retrying.' in text
+    assert f'<div class="alert alert-warning" role="status">{STILL}: Supabase does not answer. It is retried.' in text
     text = browser.get(f"/admin/employees/{jane}").text
-    assert f"{STILL}: Supabase does not answer; retrying." in text.replace(", but <", ", but <")
+    assert f"{STILL}: Supabase does not answer. It is retried." in text.replace(", but <", ", but <")
     assert "In sync" not in text
     overview = browser.get("/admin/auth-sync").text
-    assert "Supabase does not answer for" in overview
+    assert "Supabase does not answer. This has lasted for" in overview
     assert "1 login change waits" in overview
     assert "Nothing waits" not in overview
     assert "can still sign in" in overview
@@ -101,10 +101,10 @@ def test_a_refused_key_is_named(
     browser, _, app = with_auth
     database = relay_of(app).database
     database.call("auth_sync_note_auth_v1", p_error="auth_key_refused")
-    assert "Supabase refuses the key of this service for" in browser.get("/admin/auth-sync").text
+    assert "Supabase refuses the key of this service. This has lasted for" in browser.get("/admin/auth-sync").text
     connection.execute("update employees set is_active = false where employee_id = %s", [jane])
     text = browser.get(f"/admin/employees/{jane}").text
-    assert f"{STILL}: Supabase refuses the key of this service; retrying." in text
+    assert f"{STILL}: Supabase refuses the key of this service. It is retried." in text
     database.call("auth_sync_note_auth_v1", p_error=None)
     assert "It answers." in browser.get("/admin/auth-sync").text
 

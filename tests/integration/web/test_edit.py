@@ -43,7 +43,7 @@ def test_an_unchanged_form_writes_nothing(browser: Browser, connection: Connecti
     before = connection.execute("select xmin::text, * from employees").fetchall()
     browser.sends(f"/admin/employees/{ann}/edit", **FORM)
     assert connection.execute("select xmin::text, * from employees").fetchall() == before
-    assert "Nothing was changed." in browser.get(f"/admin/employees/{ann}").text
+    assert "Nothing was changed: the employee had these values already." in browser.get(f"/admin/employees/{ann}").text
 
 
 def test_a_refused_value_is_shown_at_its_field(browser: Browser, connection: Connection, ann: int) -> None:
@@ -53,8 +53,8 @@ def test_a_refused_value_is_shown_at_its_field(browser: Browser, connection: Con
     hire(connection, "bob@example.com")
     path = f"/admin/employees/{ann}/edit"
     refused = [
-        ({"last_name": "Featherstonehaugh"}, "last_name", "The employees table refuses the change."),
-        ({"email": "bob@example.com"}, "email", "The e-mail is already in use in employees."),
+        ({"last_name": "Featherstonehaugh"}, "last_name", "The database rule &#34;short&#34; rejected this change."),
+        ({"email": "bob@example.com"}, "email", "Another employee has this e-mail. Correct one of the two e-mails."),
         ({"email": "nonsense"}, "email", "Not a valid email address."),
     ]
     for values, field, says in refused:
@@ -73,7 +73,7 @@ def test_a_new_email_follows_to_the_login(
     signed_up = insert(UUID(int=7), at=1, email="ann@example.com", email_confirmed_at=CONFIRMED)
     process_batch(database, [work_of(signed_up, "evt-1")], Policy())
     browser.sends(f"/admin/employees/{ann}/edit", **FORM | {"email": "anna@example.com"})
-    assert "Saved. The login gets the new e-mail too." in browser.get(f"/admin/employees/{ann}").text
+    assert "Saved. The new e-mail of the login is requested too." in browser.get(f"/admin/employees/{ann}").text
     rows = connection.execute(
         "select operation, status from integration_sync_log where direction = 'outbound'"
     ).fetchall()

@@ -50,9 +50,9 @@ def decisions(connection: Connection) -> list[dict[str, Any]]:
 def test_the_overview_shows_the_people(held: Connection, browser: Browser) -> None:
     """The overview says how many bans wait, and names people; without held bans it says nothing."""
     page = browser.get("/admin/auth-sync").text
-    assert "25 bans wait for you" in page
+    assert "25 bans wait for your decision" in page
     assert "Eva No0 (e0@example.com)" in page
-    assert "and 5 more" in page
+    assert "And 5 more" in page
     held.execute("update employees set is_active = true")
     assert "for you" not in browser.get("/admin/auth-sync").text
 
@@ -106,8 +106,8 @@ def shared(held: Connection) -> UUID:
 def test_the_overview_asks_about_each_reason(held: Connection, shared: UUID, browser: Browser) -> None:
     """The overview shows the bans of each reason with their own buttons, which decide about these bans only."""
     page = browser.get("/admin/auth-sync").text
-    assert "25 bans wait for you" in page
-    assert "1 ban waits for you: the owner of the login is not certain" in page
+    assert "25 bans wait for your decision" in page
+    assert "1 ban waits for your decision: the owner of the login is not certain" in page
     assert REASON.findall(page) == [MASS, MASS, SHARED, SHARED]
     browser.sends("/admin/held/release", newest_id=NEWEST.findall(page)[-1], reason=MASS)
     assert left(held) == (1, 25)

@@ -46,7 +46,7 @@ def test_the_plan_that_is_shown_is_applied(browser: Browser, connection: Connect
     """An upload changes nothing and shows the plan. The button applies it, and the audit has the counts."""
     jane = hire(connection, "jane@example.com", employee_number="1", last_name="Doe")
     path, page = plan_of(browser, FILE)
-    assert "<td>last_name</td><td>Doe</td><td>Roe</td>" in page
+    assert "<td>Last name</td><td>Doe</td><td>Roe</td>" in page
     assert "nia@example.com" in page
     assert (count(connection), employee(connection, jane)["last_name"]) == (1, "Doe")
     answer = browser.sends(path, digest=digest(page))

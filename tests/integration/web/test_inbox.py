@@ -87,12 +87,12 @@ def test_an_empty_inbox_does_not_claim_too_much(browser: Browser, database: Data
     text = browser.get("/admin/inbox").text
     assert "Nothing needs attention." in text
     assert "Employees and logins have not been compared yet" in text
-    assert "No relay has ever run" in text
+    assert "The relay has never run" in text
     comparison.compare(database, Policy(), requested_by="Kim")
     relay_all(database)
     text = browser.get("/admin/inbox").text
     assert "compared" not in text.split("<main")[1]
-    assert "No relay" not in text
+    assert "The relay" not in text
     connection.execute("update auth_sync_comparison set at = now() - interval '8 days'")
     assert "were not compared for a week" in browser.get("/admin/inbox").text
 
@@ -107,7 +107,7 @@ def test_a_login_that_several_employees_match_is_chosen(
     assert [arrives(database, "desk@example.com", at=at) for at in (1, 2)] == ["ambiguous", "ambiguous"]
     row = only_row(browser)
     assert "Several employees match the login desk@example.com: Ann and Bob." in row.text
-    assert "Linked." in pressed(browser, row, "It is Bob")
+    assert "Login given." in pressed(browser, row, "It is Bob")
     assert rows(browser) == []
     assert employee(connection, 2)["auth_user_id"] == LOGIN
 
@@ -139,7 +139,7 @@ def test_an_email_that_another_employee_has_is_corrected(
     assert '<input type="hidden" name="next" value="/admin/inbox">' in form
     answer = browser.sends(f"/admin/employees/{bob}/edit", next="/admin/inbox", email="bob@example.com")
     assert answer.headers["Location"] == "/admin/inbox"
-    assert "Replayed" in pressed(browser, only_row(browser), "Try again")
+    assert "Tried again" in pressed(browser, only_row(browser), "Try again")
     assert rows(browser) == []
     assert employee(connection, ann)["email"] == "new@example.com"
 
@@ -202,11 +202,11 @@ def test_held_bans_are_decided_for_all_or_for_one(browser: Browser, connection: 
     assert "Eva0 was deactivated together with an unusual share of the employees." in found[0].text
     assert "requested" in pressed(browser, found[0], "Ban this login") or len(rows(browser)) == 24
     text = browser.get("/admin/inbox").text
-    assert "24 bans wait for you" in text
+    assert "24 bans wait for your decision" in text
     newest = str(connection.execute("select max(id) as id from auth_sync_held_actions").fetchall()[0]["id"])
     answer = browser.sends("/admin/held/discard", newest_id=newest, reason="mass_deactivation", next="/admin/inbox")
     assert answer.headers["Location"] == "/admin/inbox"
-    assert "wait for you" not in browser.get("/admin/inbox").text
+    assert "wait for your decision" not in browser.get("/admin/inbox").text
     assert not any("unusual share" in row.text for row in rows(browser))
 
 

@@ -149,7 +149,7 @@ def test_a_long_list_is_not_sorted_by_name(browser: Browser, connection: Connect
     """A list of more than 10,000 employees has no order by name, because names have no index, and says so."""
     many(connection, 10_001)
     page = browser.get("/admin/employees?sort=name").text
-    assert "This list is too long to be sorted by name." in page
+    assert "This list is too long to be sorted." in page
     assert "sort=name" not in page.split("<thead")[1]
     assert len(names(page)) == 50
 
@@ -173,7 +173,7 @@ def test_a_long_list_of_a_large_company_is_not_counted(browser: Browser, connect
     connection.execute("analyze employees")
     page = browser.get("/admin/employees?sync_status=MISSING_AUTH_UID&sort=name").text
     assert "1–50 of about 2,0" in page
-    assert "This list is too long to be sorted by name." in page
+    assert "This list is too long to be sorted." in page
 
 
 def test_a_search_lists_all_matches(browser: Browser, connection: Connection) -> None:
@@ -228,3 +228,19 @@ def test_a_list_ignores_unknown_parameters(browser: Browser, connection: Connect
     hire(connection, "jane@example.com")
     page = browser.get(f"{path}?{query}")
     assert (page.status_code, "http://localhost" in page.text) == (200, False)
+
+
+def test_the_pages_of_the_audit_and_the_replays(browser: Browser, connection: Connection) -> None:
+    """The audit and the replays have the links Next and First, as the other lists have."""
+    connection.execute(
+        "insert into auth_sync_audit (who, action) select 'ann', 'act ' || n from generate_series(1, 60) as n"
+    )
+    connection.execute(
+        "insert into auth_sync_bulk_replays (requested_by, filter, matched, up_to, position, status, ended_at)"
+        " select 'ann', '{}', 0, 0, 0, 'DONE', now() from generate_series(1, 60)"
+    )
+    for path, row in (("/admin/audit", "<td>ann</td>"), ("/admin/replays", "<td>ann</td>")):
+        first = browser.get(path).text
+        assert (first.count(row), ">First</a>" in first, ">Next</a>" in first) == (50, False, True)
+        second = browser.get(link(first, "Next")).text
+        assert (second.count(row), ">Next</a>" in second, link(second, "First")) == (10, False, path)

@@ -28,8 +28,8 @@ def test_the_person_with_another_login_is_named(browser: Browser, connection: Co
         process_batch(database, [work_of(signed_up, event)], Policy())
     text = browser.get("/admin/events/evt-2").text
     assert "Employee has another login" in browser.get("/admin/events").text
-    assert f'It is about <a href="/admin/employees/{jane}">Jane Doe</a>' in text
-    assert "who has a login" in text
+    assert f'Also concerned: <a href="/admin/employees/{jane}">Jane Doe</a>' in text
+    assert "with a login" in text
     assert "delete the other one" not in text
 
 
@@ -48,7 +48,7 @@ def test_the_owner_of_a_taken_email_is_named(
     assert accounts.run_once("relay").outcomes == {"email_taken": 1}
     [row] = connection.execute("select event_id from integration_sync_log where outcome = 'email_taken'").fetchall()
     text = browser.get(f"/admin/events/{row['event_id']}").text
-    assert f'It is about <a href="/admin/employees/{mei}">Mei Tanaka</a>, mei@example.com, active' in text
+    assert f'Also concerned: <a href="/admin/employees/{mei}">Mei Tanaka</a>, mei@example.com, active' in text
     assert "Change or delete the other" not in text
 
 
@@ -65,7 +65,7 @@ def test_a_login_of_nobody_is_named(
     Accounts(database, LocalAuthAdmin(database_url), EmailOwner.AUTH, 5, lambda: datetime.now(UTC)).run_once("relay")
     [row] = connection.execute("select event_id from integration_sync_log where outcome = 'email_taken'").fetchall()
     text = browser.get(f"/admin/events/{row['event_id']}").text
-    assert "The e-mail old@example.com belongs to a login that no employee has" in text
+    assert "The e-mail old@example.com belongs to a login without an employee" in text
 
 
 def test_other_events_name_nobody(browser: Browser, connection: Connection, database: Database) -> None:

@@ -211,3 +211,16 @@ def test_another_value_gives_the_role_that_the_setting_says(settings: Settings, 
 def user_of(connection: Connection, email: str) -> UUID:
     [row] = connection.execute("select id from auth.users where email = %s", [email]).fetchall()
     return UUID(str(row["id"]))
+
+
+@pytest.mark.parametrize(
+    ("role", "selectable"), [(Role.VIEWER, set()), (Role.HR, {"employees"}), (Role.OPERATOR, {"events"})]
+)
+def test_rows_are_selected_only_by_a_role_that_may_change_them(
+    world: Flask, database_url: str, role: Role, selectable: set[str]
+) -> None:
+    """An admin who may not change the rows of a list sees no check boxes and no buttons for several rows."""
+    browser = with_role(world, database_url, role)
+    pages = {name: browser.get(f"/admin/{name}").text for name in ("employees", "events")}
+    assert {name for name, text in pages.items() if 'id="chosen"' in text} == selectable
+    assert {name for name, text in pages.items() if 'form="chosen"' in text} == selectable

@@ -64,7 +64,7 @@ def test_a_new_installation_shows_what_is_missing(browser: Browser) -> None:
 def test_a_finding_has_the_command_to_copy(browser: Browser) -> None:
     """A problem has a sentence, the advice, and the command with a button that copies it."""
     _, text = rows(browser)["Relay"]
-    assert "None has ever run." in text
+    assert "No relay has ever run." in text
     found = re.search(r'<pre class="[^"]+" id="([\w-]+)">webhook-service relay</pre>', text)
     assert found is not None
     assert f'data-copy="{found[1]}"' in text

@@ -71,7 +71,7 @@ def test_the_values_from_before_the_link_are_restored(
     now = employee(connection, ann)
     assert (now["email"], now["first_name"], now["last_name"]) == ("ann@example.com", "Ann", "Lee-Kim")
     assert now["auth_user_id"] is None
-    assert "Restored: " in browser.get(f"/admin/employees/{ann}").text
+    assert "The employee has the former values again: " in browser.get(f"/admin/employees/{ann}").text
 
 
 def test_a_login_stays_away(browser: Browser, connection: Connection, database: Database, two: tuple[int, int]) -> None:
@@ -165,4 +165,4 @@ def test_a_typed_login_is_confirmed_with_both_names(
     assert employee(connection, ann)["auth_user_id"] is None
     answer = browser.get(f"/admin/employees/{ann}/login?auth_user_id=nobody@example.com")
     assert answer.status_code == 302
-    assert "Not linked: No login has this e-mail." in browser.get(f"/admin/employees/{ann}").text
+    assert "Login not given: No login has this e-mail." in browser.get(f"/admin/employees/{ann}").text

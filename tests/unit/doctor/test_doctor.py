@@ -9,8 +9,8 @@ import pytest
 from tests.auth_traffic import EPOCH
 from webhook_service.doctor import checks, relay_checks
 from webhook_service.doctor.findings import Finding, Level, note, wrong
-from webhook_service.ledger.wording import describe
 from webhook_service.policy import Policy
+from webhook_service.wording.counts import describe
 
 URL = "https://sync.example.com/webhook/auth"
 NOW = EPOCH.timestamp()
@@ -101,22 +101,22 @@ CASES: list[tuple[dict[str, Any], str, Level, str, str]] = [
     ({"now": NOW + 31}, "clock", WRONG, "+31 s", "clock"),
     ({"now": NOW - 31}, "clock", WRONG, "-31 s", "300 s"),
     ({"webhook_url": None}, "sender", NOTE, "not posted", "auth_sync_send_to"),
-    ({"has_pg_net": False}, "sender", WRONG, "without pg_net nothing", "Extensions"),
-    ({"has_pgcrypto": False}, "sender", WRONG, "without pgcrypto nothing", "Extensions"),
-    ({"has_vault": False, "has_secret": False}, "sender", WRONG, "without vault nothing", "Extensions"),
-    ({"has_pg_net": False, "has_vault": False}, "sender", WRONG, "without pg_net, vault nothing", "Extensions"),
+    ({"has_pg_net": False}, "sender", WRONG, "nothing is posted without pg_net", "Extensions"),
+    ({"has_pgcrypto": False}, "sender", WRONG, "nothing is posted without pgcrypto", "Extensions"),
+    ({"has_vault": False, "has_secret": False}, "sender", WRONG, "nothing is posted without vault", "Extensions"),
+    ({"has_pg_net": False, "has_vault": False}, "sender", WRONG, "without pg_net, vault", "Extensions"),
     ({"has_secret": False}, "sender", WRONG, "not in the vault", "auth_sync_send_to"),
     ({"pg_net_worker_is_up": False, "pg_net_waiting": 7}, "pg_net", WRONG, "7 requests wait", "worker_restart"),
     ({"pg_net_worker_is_up": False, "pg_net_waiting": None}, "pg_net", WRONG, "does not run", "worker_restart"),
     ({"pg_net_refused": {"503": 2, "401": 1}}, "pg_net", NOTE, "1 times 401, 2 times 503", "log of the service"),
-    ({"relay_last_run_seconds": None}, "relay", WRONG, "none has ever run", "webhook-service relay"),
-    ({"relay_last_run_seconds": 7300.0}, "relay", WRONG, "none has run for 2 h", "webhook-service relay"),
+    ({"relay_last_run_seconds": None}, "relay", WRONG, "no relay has ever run", "webhook-service relay"),
+    ({"relay_last_run_seconds": 7300.0}, "relay", WRONG, "no relay has run for 2 h", "webhook-service relay"),
     ({"failing_loops": [FAILING]}, "loops", WRONG, "`actions` has failed for 2 h: It broke. Meanwhile a dis", "log of"),
     (
         {"last_reconcile": {"status": "FAILED", "outcome": "interrupted", "seconds_ago": 7200.0}},
         *("reconcile", NOTE, "2 h ago: interrupted", "again"),
     ),
-    ({"pending": 3, "oldest_pending_seconds": 121.0}, "backlog", WRONG, "3 pending, the oldest for 2 min", "log"),
+    ({"pending": 3, "oldest_pending_seconds": 121.0}, "backlog", WRONG, "the oldest has waited for 2 min", "log"),
     ({"needs_attention": 4}, "needs_attention", WRONG, "4 events", "replay"),
     ({"newest_user_at": NOW, "last_event_at": NOW - 301}, "silence", WRONG, "newer than", "reconcile"),
     ({"last_event_at": None}, "silence", WRONG, "no event has ever arrived", "reconcile"),

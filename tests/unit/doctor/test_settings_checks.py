@@ -32,9 +32,9 @@ def test_admins_are_not_counted_without_a_database() -> None:
 @pytest.mark.parametrize(
     ("pages", "says"),
     [
-        (ROLES, "and the holders of the admin key"),
+        (ROLES, "the admin key signs in too"),
         (replace(ROLES, key_sign_in=False), "; the admin key does not sign in"),
-        (replace(ROLES, require_second_factor=True), "with a second factor"),
+        (replace(ROLES, require_second_factor=True), "a second factor is required"),
     ],
     ids=["defaults", "no key", "second factor"],
 )

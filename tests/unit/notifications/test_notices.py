@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from webhook_service.events import ActionOutcome, Outcome
-from webhook_service.ledger.wording import ACTIONS, EVENTS, advice
 from webhook_service.notifications.decide import Condition, Decision, Kind, Remembered, Step, decide
 from webhook_service.notifications.text import message
+from webhook_service.wording.outcomes import ACTIONS, EVENTS, advice
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NEEDS_ATTENTION, BACKLOG, DRIFT, SILENCE, FAILING_LOOP, HELD_ACTIONS = Kind
@@ -119,29 +119,33 @@ TEXTS: list[tuple[Kind, Step, Condition | None, list[str]]] = [
         NEEDS_ATTENTION,
         Step.FIRING,
         THOUSAND,
-        ["1,000 events need attention: ambiguous 700, email_taken 300", advice("ambiguous")],
+        ["1,000 events need a decision", "Several matches: 700, E-mail in use: 300.", advice("ambiguous")],
     ),
     (NEEDS_ATTENTION, Step.WORSE, THOUSAND, ["Worse: 1,000 events", "It began 2 h ago", "/admin/inbox"]),
     (NEEDS_ATTENTION, Step.RESOLVED, None, ["Resolved: Nothing needs attention any more", "It lasted for 2 h."]),
     (
         *(BACKLOG, Step.FIRING),
         Condition(3, facts={"events": 1, "actions": 2, "oldest_seconds": 1000.5}),
-        ["1 event and 2 changes of employees should be done by now; the oldest has waited for 16 min"],
+        ["has waited for 16 min", "1 event of Supabase Auth waits.", "2 changes of logins wait."],
     ),
-    (DRIFT, Step.REPEATED, Condition(2, facts={"differences": {"unknown": 2}}), ["Still firing: Drift", "unknown 2"]),
+    (
+        *(DRIFT, Step.REPEATED),
+        Condition(2, facts={"differences": {"unknown": 2}}),
+        ["Still firing: 2 differences", "Login that was never seen before: 2"],
+    ),
     (
         HELD_ACTIONS,
         Step.FIRING,
         Condition(30, facts={"oldest_seconds": 7300}),
-        ["30 bans of logins held", "for 2 h", "held release"],
+        ["30 bans wait for a decision", "for 2 h", "held release"],
     ),
-    (SILENCE, Step.FIRING, Condition(facts={"seconds": 7300}), ["no event for 2 h", "doctor"]),
+    (SILENCE, Step.FIRING, Condition(facts={"seconds": 7300}), ["No change of a login for 2 h", "doctor"]),
     (
         *(FAILING_LOOP, Step.FIRING),
         Condition(2, facts={"loops": [FAILING, FAILING | {"loop": "monitor", "relays": 3}]}),
         [
             "2 loops of the relay are failing: `actions`, `monitor`",
-            "- The loop `actions` has failed for 2 min: It broke. Meanwhile a dismissed employee can still sign in.",
+            "- The loop `actions` has failed for 2 min: It broke. Meanwhile a dismissed employee may still",
             "- The loop `monitor` has failed for 2 min in 3 relays: It broke.",
             "the log of the relay",
         ],

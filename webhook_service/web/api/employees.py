@@ -11,7 +11,7 @@ from marshmallow import INCLUDE, RAISE, Schema, ValidationError, fields, post_lo
 from webhook_service.addresses import normal_address
 from webhook_service.errors import AuthRefused, EmployeeNotFound, InvalidQuery
 from webhook_service.events import Json
-from webhook_service.ledger import audit, replay, wording
+from webhook_service.ledger import audit, replay
 from webhook_service.ledger.fields import Truth, Whole
 from webhook_service.ledger.queries import MAX_BIGINT
 from webhook_service.outbound import employee_changes, logins
@@ -22,6 +22,7 @@ from webhook_service.web import Wiring
 from webhook_service.web.api import idempotency
 from webhook_service.web.api.body import json_body
 from webhook_service.web.api.events import REQUESTED_BY, REQUESTED_BY_PATTERN, Replay, loaded, require_admin
+from webhook_service.wording.employees import LOGIN_RESULTS
 
 LONGEST_NAME = 200
 RESERVED_COLUMNS = frozenset(("employee_id", "orphaned_at", "orphaned_auth_user_id"))
@@ -149,7 +150,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
             changed, switched = employee_changes.change(
                 wiring.database, wiring.accounts, employee_id, values, is_active, via="employees"
             )
-            login = wording.LOGIN_RESULTS[switched.login] if is_active is not None else None
+            login = LOGIN_RESULTS[switched.login] if is_active is not None else None
             edited = (", ".join(changed).replace("_", " ") or "no change") if values else None
             act.outcome = "; ".join(filter(None, (edited, login))) or None
         answer = {"employee_id": employee_id, "changed": changed, "is_active": switched.is_active}

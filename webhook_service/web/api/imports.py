@@ -11,13 +11,13 @@ from webhook_service.events import Json
 from webhook_service.ledger import audit, employee_import
 from webhook_service.ledger.employee_import import KINDS, MAX_SHOWN, Options
 from webhook_service.ledger.fields import Flag
-from webhook_service.ledger.import_wording import counted, why
 from webhook_service.web import Wiring, long_requests
 from webhook_service.web.api import idempotency
 from webhook_service.web.api.described import described, number, one_of, text
 from webhook_service.web.api.events import REQUESTED_BY, REQUESTED_BY_PATTERN, loaded, require_admin
 from webhook_service.web.api.schemas import Answer
 from webhook_service.web.bodies import read_body
+from webhook_service.wording.imports import counted, why
 
 MAX_BYTES = 5_000_000
 MAX_LINES = 100_000

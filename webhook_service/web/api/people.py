@@ -12,10 +12,10 @@ from webhook_service.ledger.employees import SyncStatus
 from webhook_service.ledger.fields import Cursor, Flag, Whole
 from webhook_service.ledger.queries import MAX_BIGINT
 from webhook_service.ledger.standing import Standing, standing
-from webhook_service.ledger.wording import SYNC_STATUSES
 from webhook_service.ports import Database
 from webhook_service.web import Wiring
 from webhook_service.web.api.events import MAX_PAGE, cursor_of, loaded, require_admin
+from webhook_service.wording.employees import SYNC_STATUSES
 
 MAX_SHOWN = 100
 """The largest number of employees of each problem in a response."""
@@ -87,7 +87,7 @@ def standing_of(database: Database, found: Json) -> Standing:
 
 
 def as_json(now: Standing) -> dict[str, Any]:
-    return {"title": now.title, "says": f"{now.says}{now.strong}{now.rest}", "can_ban": now.can_ban}
+    return {"title": now.title, "says": now.says.replace("**", ""), "can_ban": now.can_ban}
 
 
 def problem(database: Database, status: SyncStatus, counts: Json, limit: int) -> dict[str, Json]:

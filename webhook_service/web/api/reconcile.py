@@ -15,11 +15,11 @@ from webhook_service.ledger.fields import Truth, Whole
 from webhook_service.ledger.plan import Plan, report
 from webhook_service.ledger.reconcile import Reconciled
 from webhook_service.ledger.reconcile import reconcile as run_reconcile
-from webhook_service.ledger.wording import counted
 from webhook_service.web import Wiring, long_requests
 from webhook_service.web.api import idempotency
 from webhook_service.web.api.body import json_body
 from webhook_service.web.api.events import Replay, loaded, require_admin
+from webhook_service.wording.counts import differences
 
 MAX_RUN_SECONDS = 60.0
 """The longest run, less than the lease of an Idempotency-Key together with the comparison."""
@@ -63,7 +63,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
             planned = comparison.compare(database, policy, requested_by=who, names=options["names"])
             if not options["dry_run"]:
                 done = run(planned, options, who)
-            act.outcome = counted(sum((done or planned.compared).differences.values()), "difference")
+            act.outcome = differences(sum((done or planned.compared).differences.values()))
         return jsonify(report(planned, done))
 
     def run(planned: Plan, options: dict[str, Any], who: str) -> Reconciled:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 
 from webhook_service.events import Json
-from webhook_service.ledger import wording
+from webhook_service.wording import outcomes
 
 GAP = 0.5
 LOWEST = 1.5
@@ -89,7 +89,7 @@ def of_hours(reported: Json, last: int, now: datetime) -> Chart:
         if hour is None or row["direction"] == "maintenance":
             continue
         outcome = None if row["outcome"] == "pending" else row["outcome"]
-        hour.counts[wording.meaning(row["direction"], outcome).kind] += row["events"]
+        hour.counts[outcomes.meaning(row["direction"], outcome).kind] += row["events"]
         hour.outcomes[row["outcome"]] += row["events"]
     most = max((hour.counts.total() for hour in hours.values()), default=0)
     step, top = axis(most)

@@ -10,13 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
-from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from webhook_service.addresses import normal_address
 from webhook_service.errors import AuthThrottled, InvalidQuery, ServiceError
 from webhook_service.events import Json
-from webhook_service.ledger import employees, wording
+from webhook_service.ledger import employees
 from webhook_service.ledger.queries import MAX_BIGINT
 from webhook_service.outbound import employee_changes
 from webhook_service.outbound.accounts import Accounts
@@ -26,14 +25,15 @@ from webhook_service.web.api.employees import hire
 from webhook_service.web.pages.common import PAGE, attempt, wrong_fields
 from webhook_service.web.pages.people import switched_message
 from webhook_service.web.pages.visitor import page_of_form, safe_target
+from webhook_service.wording.chosen import MISFITS, NOT_CHANGED
+from webhook_service.wording.employees import LOGIN_RESULTS
 
 ID = re.compile("-?[0-9]{1,19}")
 ACTS = ("create", "deactivate", "activate")
 SECONDS = 20
 """The time in which new employees of a choice are begun. A server may end a request that takes much longer."""
-LATE = "Not tried: calls to Auth are at their limit now. Choose them again in a minute."
-AUTH_WAITS = "Not tried: Auth requests a pause. Choose them again in a minute."
-NO_EMAIL = "there is no e-mail"
+LATE = "Not tried, because Supabase accepts no more changes now. Choose the rest again in a minute."
+AUTH_WAITS = "Not tried, because Supabase requests a pause. Choose the rest again in a minute."
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Result:
 
     person: Json
     is_done: bool
-    says: str | Markup
+    says: str
     password: str | None = None
 
 
@@ -85,7 +85,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
         results = []
         for person in people:
             if why := misfit(person, act, people):
-                results.append(Result(person, False, f"Not changed: {why}."))
+                results.append(Result(person, False, NOT_CHANGED.format(why=why)))
             elif act == "create":
                 results.append(create(person, pace))
             else:
@@ -102,7 +102,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
                 wiring, "activate" if is_active else "deactivate", f"employee:{person['employee_id']}"
             ) as audited:
                 reported = employee_changes.set_active(database, accounts, person["employee_id"], is_active, via=via)
-                audited.outcome = wording.LOGIN_RESULTS[reported.login]
+                audited.outcome = LOGIN_RESULTS[reported.login]
         except ServiceError as error:
             return Result(person, False, f"Not changed: {error.detail}")
         if accounts is None and wiring.accounts is not None:
@@ -133,7 +133,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
             return Result(person, False, f"Not created: {says}")
         except ServiceError as error:
             return Result(person, False, f"Not created: {error.detail}")
-        says = "Created. An invitation is on its way." if invite else "Created."
+        says = "Created. Supabase was asked to send an invitation." if invite else "Created."
         return Result(person, True, says, hired.password)
 
     return views
@@ -154,18 +154,18 @@ def chosen_ids() -> list[int]:
 def misfit(person: Json, act: str, people: Sequence[Json]) -> str | None:
     """Return the reason why an employee is not changed, or None."""
     if act == "activate":
-        return "already active" if person["is_active"] else None
+        return MISFITS["active"] if person["is_active"] else None
     if not person["is_active"]:
-        return "inactive" if act == "create" else "already inactive"
+        return MISFITS["not_active" if act == "create" else "inactive"]
     if act == "deactivate":
         return None
     if person["auth_user_id"] is not None:
-        return "there is a login already"
+        return MISFITS["has_login"]
     email = normal_address(person["email"] or "")
     if "@" not in email:
-        return NO_EMAIL
+        return MISFITS["no_email"]
     sharing = [each for each in people if each["auth_user_id"] is None and normal_address(each["email"] or "") == email]
-    return "another chosen employee has the same e-mail" if len(sharing) > 1 else None
+    return MISFITS["same_email"] if len(sharing) > 1 else None
 
 
 def paced(accounts: Accounts, until: float) -> Pace:

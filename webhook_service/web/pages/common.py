@@ -10,10 +10,11 @@ from marshmallow import EXCLUDE, ValidationError
 
 from webhook_service.errors import EmailTaken, EmployeeRejected, InvalidQuery
 from webhook_service.events import Json
-from webhook_service.ledger import audit, wording
+from webhook_service.ledger import audit
 from webhook_service.ledger.queries import Filter, filter_json
 from webhook_service.ports import Database
 from webhook_service.web import Wiring
+from webhook_service.wording.employees import SYNC_STATUSES
 
 PAGE = 50
 LONGEST_PERSON = 200
@@ -41,7 +42,7 @@ def people_filter(values: Mapping[str, str]) -> tuple[dict[str, str], bool]:
     """Return the filter of a list of employees, and whether its sync status is unknown."""
     given = {name: values.get(name, "").strip() for name in ("sync_status", "person")}
     filter = {name: text.replace("\0", "")[:LONGEST_PERSON] for name, text in given.items() if text}
-    return filter, filter.get("sync_status") not in (None, *wording.SYNC_STATUSES)
+    return filter, filter.get("sync_status") not in (None, *SYNC_STATUSES)
 
 
 def in_utc(text: str) -> str:

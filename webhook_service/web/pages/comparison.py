@@ -5,10 +5,10 @@ from werkzeug.wrappers import Response
 
 from webhook_service.errors import ServiceError
 from webhook_service.ledger import comparison
-from webhook_service.ledger.wording import counted
 from webhook_service.web import Wiring
 from webhook_service.web.pages.common import attempt
 from webhook_service.web.pages.visitor import after_form
+from webhook_service.wording.counts import differences
 
 
 def blueprint(wiring: Wiring) -> Blueprint:
@@ -26,11 +26,11 @@ def blueprint(wiring: Wiring) -> Blueprint:
             with attempt(wiring, "compare employees and logins") as act:
                 planned = comparison.compare(database, wiring.settings.policy, requested_by=act.who)
                 count = sum(planned.compared.differences.values())
-                act.outcome = counted(count, "difference")
+                act.outcome = differences(count)
         except ServiceError as error:
             flash(f"Not compared: {error.detail}", "warning")
         else:
-            flash(f"Compared: {counted(count, 'difference')}.", "warning" if count else "success")
+            flash(f"Compared: {differences(count)}.", "warning" if count else "success")
         return after_form(url_for("comparison.page"))
 
     return views

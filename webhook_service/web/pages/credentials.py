@@ -27,7 +27,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
                 employee, login = active(employee_id)
                 password = credentials.set_temporary_password(wiring.accounts, login)
         except ServiceError as error:
-            flash(f"Not set: {error.detail}", "warning")
+            flash(f"Password not set: {error.detail}", "warning")
             return redirect(url_for("people.person", employee_id=employee_id), 303)
         return make_response(render_template("employee_password.html", employee=employee, password=password))
 
@@ -38,9 +38,9 @@ def blueprint(wiring: Wiring) -> Blueprint:
                 _, login = active(employee_id)
                 credentials.invite_again(wiring.accounts, login)
         except ServiceError as error:
-            flash(f"Not sent: {error.detail}", "warning")
+            flash(f"Invitation not sent: {error.detail}", "warning")
         else:
-            flash("Supabase sends another invitation.", "success")
+            flash("Supabase was asked to send another invitation.", "success")
         return redirect(url_for("people.person", employee_id=employee_id), 303)
 
     def active(employee_id: int) -> tuple[Json, UUID]:

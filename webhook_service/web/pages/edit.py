@@ -15,6 +15,10 @@ from webhook_service.web.pages.common import attempt, wrong_fields
 from webhook_service.web.pages.interrupted import typed
 from webhook_service.web.pages.visitor import after_form
 
+SAVED = "Saved."
+SAVED_WITH_LOGIN = "Saved. The new e-mail of the login is requested too."
+SAME = "Nothing was changed: the employee had these values already."
+
 COLUMNS = ("email", "first_name", "last_name", "employee_number")
 
 
@@ -40,8 +44,8 @@ def blueprint(wiring: Wiring) -> Blueprint:
         except (InvalidQuery, EmailTaken, EmployeeRejected) as error:
             shown = {"employee": employee, "given": given, "wrong": wrong_fields(error)}
             return render_template("employee_edit.html", **shown), 422
-        follows = " The login gets the new e-mail too." if "email" in changed and employee["auth_user_id"] else ""
-        flash(f"Saved.{follows}" if changed else "Nothing was changed.", "success")
+        follows = "email" in changed and employee["auth_user_id"] is not None
+        flash(SAVED_WITH_LOGIN if follows else SAVED if changed else SAME, "success")
         return after_form(url_for("people.person", employee_id=employee_id))
 
     def found(employee_id: int) -> Json:

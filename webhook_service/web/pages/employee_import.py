@@ -12,12 +12,13 @@ from werkzeug.wrappers import Response
 
 from webhook_service.errors import BadPayload, NotPossible
 from webhook_service.events import Json
-from webhook_service.ledger import employee_import, import_wording
+from webhook_service.ledger import employee_import
 from webhook_service.ledger.employee_import import Options
 from webhook_service.web import Wiring
 from webhook_service.web.api.imports import MAX_BYTES, MAX_LINES
 from webhook_service.web.pages.common import attempt
 from webhook_service.web.pages.session import signed_in
+from webhook_service.wording import imports
 
 CONFIRMATION = "deactivate"
 """The word that an admin types to confirm a mass deactivation."""
@@ -89,12 +90,12 @@ def blueprint(wiring: Wiring) -> Blueprint:
                 result = employee_import.apply(database, id, request.form.get("digest", ""), options)
                 if result["state"] != "applied":
                     raise employee_import.refusal(result, options)
-                act.outcome = import_wording.counted(result)
+                act.outcome = imports.counted(result)
         except NotPossible as error:
             if error.reason == "import_expired":
                 abort(404, EXPIRED)
             return plan_page(id, planned(id), error.reason), 422
-        flash(f"Imported: {import_wording.counted(result)}.", "success")
+        flash(f"Imported: {imports.counted(result)}.", "success")
         return redirect(url_for("people.page"), 303)
 
     @views.post("/<uuid:id>/discard")
@@ -119,7 +120,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
             id=id,
             plan=plan,
             skips=skips,
-            words=import_wording,
+            words=imports,
             confirmation=CONFIRMATION,
             problem=employee_import.BLOCKED[blocked] if blocked else None,
             changes_nothing=employee_import.changes_nothing(plan),

@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 
 from webhook_service.errors import NotPossible, ServiceError
 from webhook_service.events import Action, ActionOutcome, Json, Operation, Outcome, Status
-from webhook_service.ledger import attention, employees, queries, replay, timeline, wording
+from webhook_service.ledger import attention, employees, queries, replay, timeline
 from webhook_service.ledger.rules import rejection
 from webhook_service.notifications.decide import Kind
 from webhook_service.notifications.links import read_link
@@ -19,15 +19,20 @@ from webhook_service.web import Wiring
 from webhook_service.web.pages.common import PAGE, attempt, audit_of, parse_filter
 from webhook_service.web.pages.listing import pages_of, position
 from webhook_service.web.pages.visitor import after_form
+from webhook_service.wording import outcomes
 
 NOTHING: Json = {"events": [], "people": [], "next": None, "previous": None}
 """The result of a search whose filter has errors."""
 
+REPLAYED, NOT_REPLAYED = "Replayed: {outcome}. {result}", "Not replayed: {reason}"
+TRIED_AGAIN, NOT_TRIED_AGAIN = "Tried again: {outcome}. {result}", "Not tried again: {reason}"
+"""The messages about a replay. The inbox and the pages of employees name it in words of HR."""
+
 CHOICES = {
-    "status": [(str(status), wording.STATUSES[status]) for status in Status],
-    "operation": [(str(name), wording.OPERATIONS[name]) for name in (*Operation, *Action)],
+    "status": [(str(status), outcomes.STATUSES[status]) for status in Status],
+    "operation": [(str(name), outcomes.OPERATIONS[name]) for name in (*Operation, *Action)],
     "outcome": [
-        (name, wording.label(name)) for name in sorted({*map(str, Outcome), *map(str, ActionOutcome)} - {"duplicate"})
+        (name, outcomes.label(name)) for name in sorted({*map(str, Outcome), *map(str, ActionOutcome)} - {"duplicate"})
     ],
 }
 
@@ -81,7 +86,8 @@ def blueprint(wiring: Wiring) -> Blueprint:
         found = queries.event(database, event_id)
         if found["direction"] == "outbound" and wiring.accounts is None:
             raise no_auth_admin()
-        flash(*replayed(wiring, found))
+        is_event = request.form.get("next") is None
+        flash(*replayed(wiring, found, is_event=is_event))
         return after_form(url_for("events.event", event_id=event_id))
 
     @views.post("/events/<event_id>/drop")
@@ -90,7 +96,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
         try:
             client_changes.drop(database, event_id, g.admin.name)
         except NotPossible:
-            flash("Nothing was dropped: the action does not wait for an admin any more.", "warning")
+            flash("Nothing was dropped: the change does not wait for an admin any more.", "warning")
         else:
             flash("Dropped. The login stays as it is.", "success")
         return after_form(url_for("events.event", event_id=event_id))
@@ -125,10 +131,11 @@ def blueprint(wiring: Wiring) -> Blueprint:
     return views
 
 
-def replayed(wiring: Wiring, event: Json) -> tuple[str, str]:
+def replayed(wiring: Wiring, event: Json, *, is_event: bool = True) -> tuple[str, str]:
     """Replay an event, or perform an action immediately. Returns the message about it, and its category.
 
-    `event` is the row that `queries.event` returns. The audit records the replay.
+    `event` is the row that `queries.event` returns. `is_event` says whether the message is for a page of events, not
+    for the inbox. The audit records the replay.
     """
     try:
         with attempt(wiring, "replay", f"event:{event['event_id']}") as act:
@@ -143,9 +150,7 @@ def replayed(wiring: Wiring, event: Json) -> tuple[str, str]:
                 raise no_auth_admin()
             act.outcome = outcome
     except ServiceError as error:
-        return f"Not replayed: {error.detail}", "warning"
-    meaning = wording.meaning(event["direction"], outcome)
-    return (
-        f"Replayed: {wording.label(outcome)}. {meaning.says}",
-        "warning" if meaning.kind == "failed" else "success",
-    )
+        return (NOT_REPLAYED if is_event else NOT_TRIED_AGAIN).format(reason=error.detail), "warning"
+    meaning = outcomes.meaning(event["direction"], outcome)
+    message = (REPLAYED if is_event else TRIED_AGAIN).format(outcome=outcomes.label(outcome), result=meaning.says)
+    return message, "warning" if meaning.kind == "failed" else "success"

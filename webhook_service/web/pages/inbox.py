@@ -10,12 +10,14 @@ from flask import Blueprint, g, render_template, request, url_for
 from webhook_service.errors import ServiceError
 from webhook_service.ledger import comparison, inbox
 from webhook_service.ledger.inbox import MOST_COUNTED, Item
-from webhook_service.ledger.wording import relay_silence
 from webhook_service.outbound import held
 from webhook_service.outbound.held import Reason
+from webhook_service.ports import Database
 from webhook_service.web import Wiring
 from webhook_service.web.pages.common import PAGE
 from webhook_service.web.pages.roles import may_use
+from webhook_service.wording import inbox as words
+from webhook_service.wording.counts import relay_silence
 
 POSITION = re.compile(r"([1-9])\.(-?[0-9]{1,18})", re.ASCII)
 MAX_HELD = 20
@@ -57,12 +59,16 @@ def blueprint(wiring: Wiring) -> Blueprint:
             held={reason: held.held(database, MAX_HELD, reason) for reason in Reason} if has_held else {},
             note=inbox.note(compared, is_missing=is_missing, is_old=is_old),
             can_compare=is_missing or is_old,
-            silence=relay_silence(database.call("auth_sync_readiness_v1")["relay_last_run_seconds"])
-            if is_empty
-            else None,
+            silence=silence(database) if is_empty else None,
         )
 
     return views
+
+
+def silence(database: Database) -> str | None:
+    """Say that no relay runs, or return None. Raises Unavailable, DatabaseError."""
+    seconds = database.call("auth_sync_readiness_v1")["relay_last_run_seconds"]
+    return relay_silence(seconds, never=words.RELAY_NEVER_RAN, silent=words.RELAY_SILENT)
 
 
 def position() -> tuple[int, int] | None:
@@ -94,27 +100,26 @@ def offers(item: Item, here: str) -> Iterator[Offer]:
     facts, cause = item.facts, item.cause
     employee_id, outcome = facts.get("employee_id"), facts["outcome"]
     if cause in inbox.URGENT and employee_id is not None:
-        yield switch(item, "Ban this login", f"Ban the login of {item.person}?", is_severe=True)
+        yield switch(item, words.LABELS["ban"], words.BAN_QUESTION)
     elif cause == "changed_by_client":
-        yield on_event(facts, "Approve", "events.replay_event")
-        yield on_event(facts, "Drop the change", "events.drop_change")
+        yield on_event(facts, words.LABELS["approve"], "events.replay_event")
+        yield on_event(facts, words.LABELS["drop"], "events.drop_change")
     elif cause in ("action_failed", "action_waits"):
-        yield on_event(facts, "Try again" if cause == "action_failed" else "Try now", "events.replay_event")
+        label = words.LABELS["try_again" if cause == "action_failed" else "try_now"]
+        yield on_event(facts, label, "events.replay_event")
     elif cause == "event_failed":
         if outcome == "ambiguous":
             yield from (choose(item, other) for other in facts["others"])
-        yield on_event(facts, "Try again", "events.replay_event")
+        yield on_event(facts, words.LABELS["try_again"], "events.replay_event")
     elif cause == "orphaned":
         path = url_for("people.person", employee_id=employee_id, _anchor="choose-title")
-        yield Offer("Give a login", "people.give_login", path, is_link=True)
-        yield switch(item, "Deactivate", f"Deactivate {item.person}?", is_severe=True)
+        yield Offer(words.LABELS["give_login"], "people.give_login", path, is_link=True)
+        yield switch(item, words.LABELS["deactivate"], words.DEACTIVATE_QUESTION)
     if is_about_values(item):
         if employee_id is not None:
-            yield edit(facts, f"Edit {item.person}", here)
+            yield edit(facts, item.person, here)
         if outcome != "ambiguous":
-            yield from (
-                edit(other, f"Edit {inbox.name_of(other)}", here) for other in facts["others"] if other["employee_id"]
-            )
+            yield from (edit(other, inbox.name_of(other), here) for other in facts["others"] if other["employee_id"])
 
 
 def is_about_values(item: Item) -> bool:
@@ -128,10 +133,11 @@ def is_about_values(item: Item) -> bool:
     )
 
 
-def switch(item: Item, label: str, question: str, *, is_severe: bool) -> Offer:
+def switch(item: Item, label: str, question: str) -> Offer:
     endpoint = "people.switch"
     path = url_for(endpoint, employee_id=item.facts["employee_id"])
-    return Offer(label, endpoint, path, fields={"is_active": "false"}, question=question, is_severe=is_severe)
+    asked = question.format(person=item.person)
+    return Offer(label, endpoint, path, fields={"is_active": "false"}, question=asked, is_severe=True)
 
 
 def on_event(facts: Mapping[str, Any], label: str, endpoint: str) -> Offer:
@@ -143,14 +149,15 @@ def choose(item: Item, other: Mapping[str, Any]) -> Offer:
     name, login = inbox.name_of(other), item.facts["login_email"] or item.facts["auth_user_id"]
     endpoint = "people.give_login"
     return Offer(
-        f"It is {name}",
+        words.LABELS["choose"].format(person=name),
         endpoint,
         url_for(endpoint, employee_id=other["employee_id"]),
         fields={"auth_user_id": item.facts["auth_user_id"]},
-        question=f"Does the login {login} belong to {name}? The person who has the login is {name} from now on.",
+        question=words.CHOOSE_QUESTION.format(login=login, person=name),
     )
 
 
-def edit(person: Mapping[str, Any], label: str, here: str) -> Offer:
+def edit(person: Mapping[str, Any], name: str, here: str) -> Offer:
     endpoint = "edit.page"
+    label = words.LABELS["edit"].format(person=name)
     return Offer(label, endpoint, url_for(endpoint, employee_id=person["employee_id"], next=here), is_link=True)

@@ -6,14 +6,16 @@ it. `from` is the number of rows before the page. It is only shown.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 from flask import request
 
 from webhook_service.events import Json
-from webhook_service.ledger import wording
 from webhook_service.web.pages.common import PAGE
+from webhook_service.wording import outcomes
+from webhook_service.wording.employees import SYNC_STATUSES
+from webhook_service.wording.lists import FILTERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,30 +80,18 @@ def without(filter: Mapping[str, Json], name: str) -> dict[str, Json]:
 
 def people_filter_in_words(filter: Mapping[str, str], name: str) -> str:
     """Return one field of the filter of a list of employees in words."""
-    value = filter[name]
-    if name == "sync_status":
-        return f"Login: {wording.SYNC_STATUSES[value][0]}"
-    return f"{name.replace('_', ' ').capitalize()}: {value}"
-
-
-FLAGS = {
-    "needs_attention": {"true": "Needs attention", "false": "Needs no attention"},
-    "open": {"true": "Waiting or retried", "false": "Neither waiting nor retried"},
-}
-NAMES = {
-    **{"status": "State", "operation": "What", "outcome": "Outcome", "direction": "Direction", "person": "Person"},
-    **{"since": "From", "until": "Until", "auth_user_id": "Login", "employee_id": "Employee"},
-}
+    value = SYNC_STATUSES[filter[name]][0] if name == "sync_status" else filter[name]
+    return FILTERS[name].format(value=value)
 
 
 def event_filter_in_words(filter: Mapping[str, str], name: str) -> str:
-    """Return one field of the filter of a list of events in words."""
+    """Return one field of the filter of a list of events in words. A bulk replay may have stored the filter."""
     value = filter[name]
-    if name in FLAGS:
-        return FLAGS[name].get(value, value)
-    words = {"status": wording.STATUSES, "operation": wording.OPERATIONS, "direction": wording.DIRECTIONS}
+    if (flag := FILTERS.get(f"{name}.{str(value).lower()}")) is not None:
+        return flag
+    words = {"status": outcomes.STATUSES, "operation": outcomes.OPERATIONS, "direction": outcomes.DIRECTIONS}
     if name == "outcome":
-        value = wording.label(value)
+        value = outcomes.label(value)
     elif name in ("since", "until"):
-        value = f"{datetime.fromisoformat(value):%Y-%m-%d %H:%M:%S} UTC"
-    return f"{NAMES.get(name, name)}: {words[name].get(value, value) if name in words else value}"
+        value = f"{datetime.fromisoformat(value).astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    return FILTERS.get(name, "{value}").format(value=words[name].get(value, value) if name in words else value)

@@ -10,27 +10,24 @@ from webhook_service.doctor import relay_checks
 from webhook_service.doctor.findings import Level
 from webhook_service.events import Json
 from webhook_service.ledger import comparison, employees, failing_loops, queries
-from webhook_service.ledger.wording import AUTH_FAILURES, NO_ANSWER, SYNC_STATUSES, counted, describe, relay_silence
 from webhook_service.outbound import held
 from webhook_service.outbound.held import Reason
 from webhook_service.web import Wiring
 from webhook_service.web.pages import chart
+from webhook_service.wording import health as words
+from webhook_service.wording.counts import describe, relay_silence
+from webhook_service.wording.employees import AUTH_FAILURES, NO_ANSWER, SYNC_STATUSES
 
 NEWEST = 8
 MAX_HELD = 20
 HOURS = 24
 
-INBOX = (("/admin/inbox", "Open the inbox"),)
+INBOX = (("/admin/inbox", words.OPEN_INBOX),)
 NEEDS_ATTENTION = "/admin/events?needs_attention=true"
 RETRIED = "/admin/events?status=FAILED&open=true"
 OPEN = "/admin/events?open=true"
 OPEN_ACTIONS = "/admin/events?open=true&direction=outbound"
 """The pages that list what a check counts."""
-
-NOT_COMPARED = (
-    "Employees and logins have not been compared since the installation, so a dismissed employee may still be able to"
-    " sign in. Compare them now."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,104 +107,104 @@ def checks(readiness: Json, summary: Json, problems: Json, longest_wait: float, 
     levels = {check.level for check in found}
     if "bad" in levels:
         first, *others = [check.headline for check in found if check.level == "bad"]
-        verdict = Check("bad", first, f"{'; '.join(others)}." if others else "The checks below say more.", INBOX)
+        says = " ".join(f"{headline}." for headline in others) or words.SEE_MORE
+        verdict = Check("bad", first, says, INBOX)
     elif comparison.is_missing(compared):
-        verdict = Check("warning", "Not compared yet", NOT_COMPARED)
+        verdict = Check("warning", words.NOT_COMPARED, words.COMPARE_NOW)
     elif "warning" in levels:
-        verdict = Check("warning", "Working, with problems", "The checks below say which.", INBOX)
+        verdict = Check("warning", words.WITH_PROBLEMS, words.SEE_CHECKS, INBOX)
     else:
-        verdict = Check("good", "All in sync", "Employees and logins agree, and events are processed.")
+        verdict = Check("good", words.ALL_IN_SYNC, words.AGREE)
     return [verdict, *found]
 
 
 def relay_check(seconds: float | None, failing: Sequence[Json] = ()) -> Check:
-    if (silence := relay_silence(seconds)) is not None:
-        return Check(
-            "bad",
-            "Relay",
-            f"No relay {silence}, so events that were not delivered are not applied.",
-            headline="No relay runs",
-        )
+    title = words.TITLES["relay"]
+    if (silence := relay_silence(seconds, never=words.RELAY_NEVER_RAN, silent=words.RELAY_SILENT)) is not None:
+        return Check("bad", title, silence, headline=words.NO_RELAY)
     if failing:
-        others = f" Also failing: {failing_loops.names(failing[1:])}." if failing[1:] else ""
-        return Check("bad", "Relay", f"{failing_loops.sentence(failing[0])}{others}", headline="The relay fails")
-    return Check("good", "Relay", "It runs, and applies events that were not delivered.")
+        says = failing_loops.sentence(failing[0])
+        if failing[1:]:
+            says = words.ALSO_FAILING.format(sentence=says, names=failing_loops.names(failing[1:]))
+        return Check("bad", title, says, headline=words.RELAY_FAILS)
+    return Check("good", title, words.RELAY_RUNS)
 
 
 def auth_check(auth: Json, *, has_auth: bool) -> Check:
     """Return the check of Supabase Auth, from the last calls of all processes."""
-    title, changes = "Supabase Auth", counted(auth["waiting"], "login change")
-    links = ((OPEN_ACTIONS, "Show what waits"),) if auth["waiting"] else ()
-    if not has_auth and auth["waiting"]:
-        return Check("warning", title, f"Not configured, so {changes} will not be made.", links)
+    title, waiting = words.TITLES["auth"], int(auth["waiting"])
+    links = ((OPEN_ACTIONS, words.SHOW_WAITING),) if waiting else ()
+    if not has_auth and waiting:
+        return Check("warning", title, words.changes_not_made(waiting), links)
     if not has_auth:
-        return Check("good", title, "Not configured.")
+        return Check("good", title, words.NOT_CONFIGURED)
     if auth["failing_seconds"] is not None:
-        why = f"{AUTH_FAILURES.get(str(auth['failure']), NO_ANSWER)} for {describe(auth['failing_seconds'])}."
-        if not auth["waiting"]:
-            return Check("warning", title, f"{why} It is called again.")
-        verb = "waits" if auth["waiting"] == 1 else "wait"
-        return Check("warning", title, f"{why} {changes} {verb}. Dismissed employees may still sign in.", links)
+        why, age = AUTH_FAILURES.get(str(auth["failure"]), NO_ANSWER), describe(auth["failing_seconds"])
+        if not waiting:
+            return Check("warning", title, words.CALLED_AGAIN.format(why=why, age=age))
+        return Check("warning", title, words.auth_fails(waiting, why, age), links)
     if auth["answered_seconds"] is None:
-        return Check("good", title, "It was not called yet.")
-    return Check("good", title, f"It answers. Last recorded answer: {describe(auth['answered_seconds'])} ago.")
+        return Check("good", title, words.NEVER_CALLED)
+    return Check("good", title, words.ANSWERS.format(age=describe(auth["answered_seconds"])))
 
 
 def backlog_check(oldest: float | None, events: int, auth: Json, longest_wait: float) -> Check:
     """Return the check of the events and the changes of logins that wait."""
-    actions = int(auth["waiting"])
+    title, actions = words.TITLES["waiting"], int(auth["waiting"])
     if not events and not actions:
-        return Check("good", "Waiting", "Nothing waits.")
-    parts = [counted(events, "event")] if events else []
-    parts += [counted(actions, "login change")] if actions else []
+        return Check("good", title, words.NOTHING_WAITS)
     age = max(oldest or 0, auth["waiting_seconds"] or 0)
     is_amber = age > longest_wait or (actions and auth["failing_seconds"] is not None)
     level = "bad" if (oldest or 0) > longest_wait else "warning" if is_amber else "good"
-    says = f"{' and '.join(parts)} waiting, the oldest for {describe(age)}."
-    return Check(level, "Waiting", says, ((OPEN, "Show"),), headline="Events wait too long")
+    says = [words.events_wait(events)] if events else []
+    says += [words.changes_wait(actions)] if actions else []
+    says += [words.OLDEST.format(age=describe(age))]
+    return Check(level, title, " ".join(says), ((OPEN, words.SHOW),), headline=words.WAIT_TOO_LONG)
 
 
 def failure_check(summary: Json) -> Check:
+    title = words.TITLES["failures"]
     failed, needs_attention = summary["events"]["FAILED"] - summary["dismissed"], summary["needs_attention"]
     if needs_attention:
-        headline = f"{counted(needs_attention, 'event')} {'need' if needs_attention != 1 else 'needs'} a decision"
-        return Check("bad", "Failures", f"{headline}.", ((NEEDS_ATTENTION, "Show"),), headline=headline)
+        headline = words.need_decision(needs_attention)
+        return Check("bad", title, f"{headline}.", ((NEEDS_ATTENTION, words.SHOW),), headline=headline)
     if failed:
-        return Check("warning", "Failures", f"{failed:,} failed, and are retried.", ((RETRIED, "Show"),))
-    return Check("good", "Failures", "None.")
+        return Check("warning", title, words.retried(failed), ((RETRIED, words.SHOW),))
+    return Check("good", title, words.NO_FAILURES)
 
 
 def comparison_checks(compared: Json) -> list[Check]:
     """Return the check of the last comparison, unless this database has no auth.users to compare with."""
+    title, show = words.TITLES["comparison"], (("/admin/comparison", words.SHOW),)
     if not compared["can_compare"]:
         return []
-    show = (("/admin/comparison", "Show"),)
     if compared["seconds"] is None:
-        return [Check("warning", "Comparison", "Employees and logins were never compared.", (), can_compare=True)]
-    age = f"{describe(compared['seconds'])} ago"
+        return [Check("warning", title, words.NEVER_COMPARED, (), can_compare=True)]
+    age = describe(compared["seconds"])
     if compared["is_dry"] and compared["count"]:
-        return [
-            Check(
-                "warning", "Comparison", f"{age}: {counted(compared['count'], 'difference')}, not corrected yet.", show
-            )
-        ]
+        return [Check("warning", title, words.not_corrected(compared["count"], age), show)]
+    says = words.LAST_COMPARED.format(age=age)
     if compared["seconds"] > comparison.OLD_SECONDS:
-        return [Check("warning", "Comparison", f"The last one was {age}.", show, can_compare=True)]
-    return [Check("good", "Comparison", f"The last one was {age}.", show)]
+        return [Check("warning", title, says, show, can_compare=True)]
+    return [Check("good", title, says, show)]
 
 
 def drift_check(problems: Json, compared: Json) -> Check:
+    title = words.TITLES["people"]
     if still_in := problems["INACTIVE_WITH_AUTH"]:
-        headline = f"{counted(still_in, 'former employee')} can still sign in"
-        links: tuple[tuple[str, str], ...] = ((people_with("INACTIVE_WITH_AUTH"), "Show"),)
-        return Check("bad", "People", f"{headline}: not banned yet.", links, headline=headline)
+        headline = words.still_in(still_in)
+        links: tuple[tuple[str, str], ...] = ((people_with("INACTIVE_WITH_AUTH"), words.SHOW),)
+        return Check("bad", title, words.NOT_BANNED.format(headline=headline), links, headline=headline)
     names = [name for name in ("ORPHANED", "EMAIL_MISMATCH", "AMBIGUOUS", "UNUSABLE_EMAIL") if problems[name]]
     if names:
-        links = tuple((people_with(name), f"{SYNC_STATUSES[name][0]}: {problems[name]:,}") for name in names)
-        return Check("warning", "People", "Some employees and logins do not agree.", links)
+        links = tuple(
+            (people_with(name), words.PROBLEM.format(label=SYNC_STATUSES[name][0], count=f"{problems[name]:,}"))
+            for name in names
+        )
+        return Check("warning", title, words.DO_NOT_AGREE, links)
     if comparison.is_missing(compared):
-        return Check("warning", "People", "Not known before the first comparison.")
-    return Check("good", "People", "Dismissed employees cannot sign in; logins and employees agree.")
+        return Check("warning", title, words.NOT_KNOWN)
+    return Check("good", title, words.ALL_AGREE)
 
 
 def people_with(sync_status: str) -> str:
@@ -218,6 +215,5 @@ def rights_checks(problems: Sequence[Json]) -> list[Check]:
     """Return a check if roles may write employees that could take over logins. `problems`: see the SQL function."""
     if not problems:
         return []
-    others = f" {len(problems) - 1} more: run `webhook-service doctor`." if problems[1:] else ""
-    says = problems[0]["says"][:1].upper() + problems[0]["says"][1:]
-    return [Check("bad", "Rights", f"{says}. Logins can be taken over.{others}", headline="Logins can be taken over")]
+    problem = problems[0]["says"][:1].upper() + problems[0]["says"][1:]
+    return [Check("bad", words.TITLES["rights"], words.RIGHTS.format(problem=problem), headline=words.TAKEN_OVER)]

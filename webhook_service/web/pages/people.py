@@ -3,7 +3,6 @@
 from uuid import UUID
 
 from flask import Blueprint, flash, make_response, redirect, render_template, request, url_for
-from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from webhook_service.addresses import normal_address
@@ -14,7 +13,7 @@ from webhook_service.errors import (
     ServiceError,
 )
 from webhook_service.events import Json
-from webhook_service.ledger import comparison, employees, replay, timeline, wording
+from webhook_service.ledger import comparison, employees, replay, timeline
 from webhook_service.ledger.queries import MAX_BIGINT
 from webhook_service.ledger.standing import standing
 from webhook_service.outbound import employee_changes, logins
@@ -25,9 +24,15 @@ from webhook_service.web.api.employees import hire
 from webhook_service.web.pages.common import attempt, wrong_fields
 from webhook_service.web.pages.people_list import add_list
 from webhook_service.web.pages.visitor import after_form
+from webhook_service.wording import employees as words
 
 TIMELINE = 20
 """The number of entries on a page of the timeline."""
+
+TAKEN_AWAY = "Login taken away."
+TAKEN_AWAY_AND_RESTORED = "Login taken away. The employee has the former values again: {values}."
+NO_LOGIN = "No login has this e-mail. Correct the e-mail, or create a new login below."
+SEVERAL_LOGINS = "Several logins have this e-mail. Enter the id of one of them instead."
 
 
 def blueprint(wiring: Wiring) -> Blueprint:
@@ -53,7 +58,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
         is_active = request.form.get("is_active") == "true"
         with attempt(wiring, "activate" if is_active else "deactivate", f"employee:{employee_id}") as act:
             reported = employee_changes.set_active(database, wiring.accounts, employee_id, is_active, via="admin")
-            act.outcome = wording.LOGIN_RESULTS[reported.login]
+            act.outcome = words.LOGIN_RESULTS[reported.login]
         flash(*switched_message(reported))
         return after_form(url_for("people.person", employee_id=employee_id))
 
@@ -66,14 +71,17 @@ def blueprint(wiring: Wiring) -> Blueprint:
             with attempt(wiring, "link a login", f"employee:{employee_id}", auth_user_id=str(login)) as act:
                 logins.choose(database, employee_id, login, requested_by=act.who)
         except ServiceError as error:
-            flash(f"Not linked: {error.detail}", "warning")
+            flash(f"Login not given: {error.detail}", "warning")
             return after_form(url_for("people.person", employee_id=employee_id))
         try:
             replay.replay_of(database, wiring.settings.policy, login, requested_by=act.who)
         except ServiceError as error:
-            flash(f"Linked, but its events are not replayed yet: {error.detail} Replay them by hand.", "warning")
+            flash(
+                f"Login given, but its changes are not copied yet: {error.detail} Try again below.",
+                "warning",
+            )
         else:
-            flash("Linked. The login is this employee's now.", "success")
+            flash("Login given. It belongs to this employee now.", "success")
         return after_form(url_for("people.person", employee_id=employee_id))
 
     @views.post("/<int:employee_id>/unlink")
@@ -87,10 +95,10 @@ def blueprint(wiring: Wiring) -> Blueprint:
                 restored = logins.unlink(database, employee_id, login)
             replay.replay_newest(database, wiring.settings.policy, login, requested_by=act.who)
         except ServiceError as error:
-            flash(f"Not taken away: {error.detail}", "warning")
+            flash(f"Login not taken away: {error.detail}", "warning")
         else:
             values = ", ".join(str(value) for value in restored.values() if value)
-            flash(f"Taken away.{f' Restored: {values}.' if values else ''}", "success")
+            flash(TAKEN_AWAY_AND_RESTORED.format(values=values) if values else TAKEN_AWAY, "success")
         return after_form(url_for("people.person", employee_id=employee_id))
 
     @views.get("/<int:employee_id>/login")
@@ -100,7 +108,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
         try:
             login = login_of(request.args.get("auth_user_id", "").strip())
         except ServiceError as error:
-            flash(f"Not linked: {error.detail}", "warning")
+            flash(f"Login not given: {error.detail}", "warning")
             return redirect(url_for("people.person", employee_id=employee_id))
         known = employees.login_candidates(database, login)
         user = known["auth_user"] if known is not None else {"auth_user_id": str(login), "email": None}
@@ -115,9 +123,9 @@ def blueprint(wiring: Wiring) -> Blueprint:
             with attempt(wiring, "move a login", f"employee:{employee_id}", auth_user_id=str(login)) as act:
                 logins.move(database, employee_id, login, requested_by=act.who)
         except ServiceError as error:
-            flash(f"Not moved: {error.detail}", "warning")
+            flash(f"Login not moved: {error.detail}", "warning")
         else:
-            flash("Moved. The login is this employee's now.", "success")
+            flash("Login moved. It belongs to this employee now.", "success")
         return after_form(url_for("people.person", employee_id=employee_id))
 
     @views.post("/<int:employee_id>/new-login")
@@ -136,11 +144,10 @@ def blueprint(wiring: Wiring) -> Blueprint:
                     invite=invite,
                 )
         except InvalidQuery as error:
-            flash(
-                f"Not created: {' '.join(text for texts in wrong_fields(error).values() for text in texts)}", "warning"
-            )
+            says = " ".join(text for texts in wrong_fields(error).values() for text in texts)
+            flash(f"Login not created: {says}", "warning")
         except ServiceError as error:
-            flash(f"Not created: {error.detail}", "warning")
+            flash(f"Login not created: {error.detail}", "warning")
         else:
             return make_response(render_template("employee_created.html", hired=hired, email=email))
         return after_form(url_for("people.person", employee_id=employee_id))
@@ -157,37 +164,22 @@ def blueprint(wiring: Wiring) -> Blueprint:
         except ValueError:
             matching = employees.logins_by_email(database, typed) if typed and "\0" not in typed else []
         if len(matching) != 1:
-            raise NotPossible(
-                "login_not_found", f"{'Several logins have' if matching else 'No login has'} this e-mail."
-            )
+            detail = SEVERAL_LOGINS if matching else NO_LOGIN
+            raise NotPossible("login_not_found", detail)
         return UUID(matching[0]["auth_user_id"])
 
     return views
 
 
-STILL = {True: "the login is still banned", False: "the login still works"}
-"""The state of a login that has not followed, by the employee's `is_active`."""
-
-
-def switched_message(switched: Switched) -> tuple[Markup | str, str]:
+def switched_message(switched: Switched) -> tuple[str, str]:
     """Return the message about an employee who was activated or deactivated, and its category.
 
-    It never says that all is well if a dismissed employee can still sign in.
+    It never says that all is well if a dismissed employee can still sign in. The text between ** is emphasized.
     """
-    title = "Activated" if switched.is_active else "Deactivated"
-    if switched.login == "none":
-        return f"{title}. There is no login to change.", "success"
-    if switched.login == "done":
-        return f"{title}. The login is changed too.", "success"
-    if switched.login == "held":
-        why = "the ban waits for your decision."
-    elif switched.login == "failed":
-        why = "the change of the login failed. See the events below."
-    elif switched.reason is None:
-        why = "the change is requested, and follows in a moment."
-    elif switched.reason == NO_AUTH_ADMIN:
-        why = f"{wording.AUTH_FAILURES[NO_AUTH_ADMIN]}."
-    else:
-        why = f"{wording.AUTH_FAILURES.get(switched.reason, wording.NO_ANSWER)}; retrying."
-    message = Markup("{}, but <strong>{}</strong>: {}").format(title, STILL[switched.is_active], why)
-    return message, "warning"
+    if (complete := words.SWITCHED.get((switched.is_active, switched.login))) is not None:
+        return complete, "success"
+    key, failure = switched.login, words.AUTH_FAILURES.get(switched.reason or "", words.NO_ANSWER)
+    if key == "queued" and switched.reason is not None:
+        key = NO_AUTH_ADMIN if switched.reason == NO_AUTH_ADMIN else "auth"
+    why = words.NOT_FOLLOWED[key].format(failure=failure)
+    return words.SWITCHED_BUT[switched.is_active].format(why=why), "warning"

@@ -16,6 +16,14 @@ COLUMNS = {"name": "Name", "email": "E-mail", "number": "Number"}
 """The sortable columns of the table by the names of `employees.listed`."""
 
 
+WRONG = {
+    "sync_status": "Nothing is shown, because there is no sync status “{value}”.",
+    "sort": "Nothing is shown, because employees cannot be sorted by “{value}”.",
+    "page": "Nothing is shown, because the list has no page “{value}”.",
+}
+"""The errors of the address."""
+
+
 def add_list(views: Blueprint, wiring: Wiring) -> None:
     """Add the list to the blueprint of the employees' pages."""
     database = wiring.database
@@ -25,11 +33,11 @@ def add_list(views: Blueprint, wiring: Wiring) -> None:
         filter, is_unknown = people_filter(request.args)
         where, sort = position(request.args, "after", "before"), request.args.get("sort", "").strip()
         if is_unknown:
-            wrong = f"there is no sync status “{filter['sync_status']}”"
+            wrong = WRONG["sync_status"].format(value=filter["sync_status"])
         elif sort.removeprefix("-") not in ("", "id", *COLUMNS) or sort == "-":
-            wrong = f"employees cannot be sorted by “{sort[:50]}”"
+            wrong = WRONG["sort"].format(value=sort[:50])
         elif where.wrong is not None:
-            wrong = f"the list has no page “{where.wrong[:50]}”"
+            wrong = WRONG["page"].format(value=where.wrong[:50])
         else:
             wrong = None
         found = NOBODY

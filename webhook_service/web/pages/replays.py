@@ -6,8 +6,9 @@ from werkzeug.wrappers import Response
 from webhook_service.events import Json
 from webhook_service.ledger import bulk_replay
 from webhook_service.web import Wiring
-from webhook_service.web.pages.common import attempt, parse_filter
+from webhook_service.web.pages.common import attempt, cursor, parse_filter
 from webhook_service.web.pages.events import CHOICES
+from webhook_service.wording import replays as words
 
 SHOWN = 50
 
@@ -18,7 +19,8 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
     @views.get("")
     def page() -> str:
-        return render_template("replays.html", jobs=bulk_replay.jobs(database, limit=SHOWN))
+        found = bulk_replay.page(database, below=cursor("below"), limit=SHOWN)
+        return render_template("replays.html", jobs=found["jobs"], next=found["next"])
 
     @views.get("/new")
     def new() -> str:
@@ -34,7 +36,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
             abort(422, "Choose which events to replay.")
         with attempt(wiring, "begin a bulk replay", None, filter=filter) as act:
             begun = bulk_replay.begin(database, filter, requested_by=act.who)
-        flash(f"{begun['matched']:,} events are being replayed.", "success")
+        flash(words.begun(begun["matched"]), "success")
         return redirect(url_for("replays.job", id=begun["id"]), 303)
 
     @views.get("/<int:id>")

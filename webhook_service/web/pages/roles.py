@@ -88,6 +88,8 @@ ENDPOINTS: dict[str, Permission] = {
 }
 """The permission that each endpoint behind the sign-in needs."""
 
+REFUSAL = "This needs the role {able}. Your role is {yours}. Ask an admin who has the role to do it."
+
 
 def permissions_of(roles: Iterable[Role]) -> frozenset[Permission]:
     """Return the permissions of all these roles together."""
@@ -113,4 +115,4 @@ def refusal(roles: Iterable[Role], permission: Permission) -> NotAllowed:
     """Return the error for an admin with these roles, which names the roles that have the permission."""
     able = [role for role, permissions in PERMISSIONS.items() if permission in permissions]
     yours = " and ".join(role for role in Role if role in frozenset(roles))
-    return NotAllowed("not_allowed", f"This needs the role {' or '.join(able)}. Your role is {yours}.")
+    return NotAllowed("not_allowed", REFUSAL.format(able=" or ".join(able), yours=yours))

@@ -12,18 +12,21 @@ from webhook_service.web import Wiring, attempts
 from webhook_service.web.pages import second_factor
 from webhook_service.web.pages.session import NotAdmin, begin, end, protect, roles_of
 from webhook_service.web.pages.visitor import safe_target
+from webhook_service.wording.counts import counted
 
 WRONG_KEY = "Wrong key."
 WRONG_PASSWORD = "Wrong e-mail or password."  # noqa: S105
-CODE_IS_WRONG = "Wrong code."
+CODE_IS_WRONG = "Wrong code. Enter the code that the app shows now."
 NO_SECOND_FACTOR = (
     "Your account has no second factor, which is required here. Set up an authenticator app for your account first."
 )
 OTHER_SECOND_FACTOR = "The second factor of your account is not an authenticator app. No other one works here."
 NO_KEY_SIGN_IN = "The admin key does not sign in here. Sign in with your account."
 OVER = "The sign-in has ended, or took longer than five minutes. Sign in again."
-AUTH_UNAVAILABLE = "Auth does not answer now, and only Auth knows your account."
-KEY_WORKS = "The admin key works."
+AUTH_UNAVAILABLE = "Supabase Auth does not answer now, so accounts cannot sign in. Try again in a minute."
+KEY_WORKS = "Supabase Auth does not answer now, so accounts cannot sign in. The admin key works."
+TOO_MANY_ONE = "Too many attempts. Try again in {count} minute."
+TOO_MANY = "Too many attempts. Try again in {count} minutes."
 KEY_HOLDER = "admin key"
 LONGEST_NAME = 60
 NO_FACTOR = "no_second_factor"
@@ -166,11 +169,11 @@ def refused(wiring: Wiring, reason: str, page: str, status: int, wait: float | N
 
 def too_many(seconds: float) -> str:
     count = -(-int(seconds) // 60) or 1
-    return f"Too many attempts. Try again in {count} minute{'s' if count > 1 else ''}."
+    return counted(count, TOO_MANY_ONE, TOO_MANY)
 
 
 def outage(wiring: Wiring) -> str:
-    return f"{AUTH_UNAVAILABLE} {KEY_WORKS}" if wiring.settings.pages.key_sign_in else AUTH_UNAVAILABLE
+    return KEY_WORKS if wiring.settings.pages.key_sign_in else AUTH_UNAVAILABLE
 
 
 def sign_in_page(wiring: Wiring, problem: str | None = None) -> str:

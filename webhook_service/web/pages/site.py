@@ -9,11 +9,11 @@ from importlib.metadata import version
 
 from flask import Blueprint, Flask, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from markupsafe import Markup
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wrappers import Response
 
 from webhook_service.errors import ServiceError
-from webhook_service.ledger import wording
 from webhook_service.web import Wiring, long_requests
 from webhook_service.web.errors import answer_to, log_service_error, log_unexpected_error, status_of
 from webhook_service.web.pages import (
@@ -40,6 +40,10 @@ from webhook_service.web.pages import (
     suggestions,
 )
 from webhook_service.web.pages.listing import event_filter_in_words, people_filter_in_words, this_page, without
+from webhook_service.wording import audit as audit_words
+from webhook_service.wording import chosen, comparisons, counts, employees, health, lists, outcomes
+from webhook_service.wording import held as held_words
+from webhook_service.wording import replays as replay_words
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
@@ -48,6 +52,22 @@ HEADERS = {
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+
+WORDING = {
+    "audit": audit_words,
+    "chosen": chosen,
+    "comparisons": comparisons,
+    "counts": counts,
+    "employees": employees,
+    "health": health,
+    "held": held_words,
+    "lists": lists,
+    "outcomes": outcomes,
+    "replays": replay_words,
+}
+"""The words that several templates use, by subject."""
+
+UNEXPECTED = "An unexpected error occurred. Try again. If it happens again, the log of the service has the details."
 
 PROBLEM = "application/problem+json"
 FOR_PROGRAMS = ("/admin/api/", "/webhook/", "/metrics", "/healthz", "/readyz")
@@ -106,13 +126,14 @@ def register(app: Flask, wiring: Wiring) -> None:
         return redirect(url_for("overview.page"))
 
     app.add_template_filter(moment)
+    app.add_template_filter(emphasized)
     app.jinja_env.globals |= {
         "asset": assets.asset,
         "without": without,
         "this_page": this_page,
         "people_filter_in_words": people_filter_in_words,
         "event_filter_in_words": event_filter_in_words,
-        "wording": wording,
+        "wording": WORDING,
         "inbox_count": inbox.menu_count(wiring),
         "now": wiring.now,
         "may": roles.may,
@@ -138,7 +159,7 @@ def explain_errors(views: Blueprint) -> None:
     @views.errorhandler(Exception)
     def page_of_unexpected_error(error: Exception) -> tuple[str, int]:
         log_unexpected_error(error)
-        return error_page(HTTPStatus.INTERNAL_SERVER_ERROR, "An unexpected error occurred. The log has the details.")
+        return error_page(HTTPStatus.INTERNAL_SERVER_ERROR, UNEXPECTED)
 
 
 def error_page(status: HTTPStatus, detail: str) -> tuple[str, int]:
@@ -174,6 +195,12 @@ def secure(app: Flask) -> None:
             if request.endpoint != "assets.static":
                 response.headers["Cache-Control"] = "no-store"  # pages hold personal data, so no cache may keep them
         return response
+
+
+def emphasized(text: str) -> Markup:
+    """Return a text as HTML, in which the parts between ** are strong."""
+    parts = enumerate(text.split("**"))
+    return Markup("").join(Markup("<strong>{}</strong>").format(part) if place % 2 else part for place, part in parts)
 
 
 def moment(reported: str | None) -> str:

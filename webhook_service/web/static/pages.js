@@ -1,7 +1,7 @@
 // The pages' scripts: automatic refresh in place, answers to htmx, confirmation before a deactivation, copying a password or a command, the
-// time zone, and the theme.
+// time zone, and the theme. The pager of a list replaces #content, so the listeners of its elements are on the document.
 
-const main = document.querySelector("main");
+const main = () => document.getElementById("content");
 
 // The content of a part without the forms' tokens, which differ each time. An unchanged part is not replaced, so its buttons do not move.
 const content = (part) => part.innerHTML.replace(/name="csrf_token" value="[^"]*"/g, "");
@@ -62,13 +62,13 @@ async function refresh() {
     shown.set(part.id, content(newer));
     showTimes(part);
   }
-  if (!fresh.querySelector("main").dataset.refresh) clearInterval(refreshing);
+  if (!fresh.getElementById("content").dataset.refresh) clearInterval(refreshing);
 }
 
 let refreshing;
 const pause = document.querySelector("[data-pause]");
-const start = () => { refreshing = setInterval(() => refresh().catch(() => {}), main.dataset.refresh * 1000); };
-if (main.dataset.refresh) start();
+const start = () => { refreshing = setInterval(() => refresh().catch(() => {}), main().dataset.refresh * 1000); };
+if (main().dataset.refresh) start();
 if (pause) {
   pause.hidden = false;
   pause.addEventListener("click", () => {
@@ -78,34 +78,38 @@ if (pause) {
   });
 }
 
-// htmx adds rows to a list, and suggests people (parts.html). If the session has ended, the page asks for a sign-in.
-document.addEventListener("htmx:load", (event) => showTimes(event.detail.elt));
+// htmx replaces the content by another page of a list, and suggests people (lists.html, parts.html). The focus moves to the new content, so
+// that a screen reader reads it. If the session has ended, the page asks for a sign-in. The browser shows other errors as a page.
+document.addEventListener("htmx:load", ({ detail: { elt } }) => {
+  showTimes(elt);
+  if (elt.id === "content") elt.focus({ preventScroll: true });
+});
 document.addEventListener("htmx:beforeSwap", (event) => {
   if (new URL(event.detail.xhr.responseURL).pathname !== "/admin/login") return;
   event.detail.shouldSwap = false;
   location.reload();
 });
-document.addEventListener("htmx:afterSettle", (event) => {
-  if (event.target.id === "rows") document.getElementById("announced").textContent = `${event.target.children.length} rows are shown.`;
-});
+for (const failure of ["htmx:responseError", "htmx:sendError"]) {
+  document.addEventListener(failure, ({ detail }) => { if (detail.boosted) location.assign(detail.pathInfo.requestPath); });
+}
 
 document.addEventListener("submit", (event) => {
   const question = event.submitter && event.submitter.dataset.confirm;
   if (question && !confirm(question)) event.preventDefault();
 });
 
-for (const button of document.querySelectorAll("[data-copy]")) {
-  button.addEventListener("click", async () => {
-    const field = document.getElementById(button.dataset.copy);
-    try {
-      await navigator.clipboard.writeText(field.value ?? field.textContent);
-    } catch {  // there is no permission, or the page is not served over https
-      field.select ? field.select() : getSelection().selectAllChildren(field);
-      document.execCommand("copy");
-    }
-    button.closest("[data-copying]").querySelector("[data-copied]").textContent = "Copied.";
-  });
-}
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  const field = document.getElementById(button.dataset.copy);
+  try {
+    await navigator.clipboard.writeText(field.value ?? field.textContent);
+  } catch {  // there is no permission, or the page is not served over https
+    field.select ? field.select() : getSelection().selectAllChildren(field);
+    document.execCommand("copy");
+  }
+  button.closest("[data-copying]").querySelector("[data-copied]").textContent = "Copied.";
+});
 
 const otherTheme = document.querySelector("[data-other-theme]");
 if (otherTheme) {
@@ -131,12 +135,12 @@ document.addEventListener("keydown", (event) => {
   field.select();
 });
 
-for (const link of document.querySelectorAll("[data-select-all]")) {
-  link.addEventListener("click", (event) => {
-    event.preventDefault();
-    const all = link.dataset.selectAll === "true";
-    for (const box of document.querySelectorAll("input[type=checkbox][form=chosen]")) box.checked = all;
-    link.dataset.selectAll = String(!all);
-    link.textContent = all ? "Select none" : "Select all on this page";
-  });
-}
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("[data-select-all]");
+  if (!link) return;
+  event.preventDefault();
+  const all = link.dataset.selectAll === "true";
+  for (const box of document.querySelectorAll("input[type=checkbox][form=chosen]")) box.checked = all;
+  link.dataset.selectAll = String(!all);
+  link.textContent = all ? "Select none" : "Select all on this page";
+});

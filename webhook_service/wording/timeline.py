@@ -1,6 +1,6 @@
 """The sentences of the timeline. Each is whole, with named values, so that a translation needs only this module."""
 
-from webhook_service.ledger.wording import NO_ANSWER
+from webhook_service.wording.employees import NO_ANSWER
 
 CHANGED = {
     "name": "Name changed from {before} to {after} by Supabase Auth",

@@ -1,46 +1,62 @@
 """The words about an import: its counts, and the reasons of refused lines."""
 
 from webhook_service.events import Json
+from webhook_service.wording.employees import REJECTED, REJECTED_BY_RULE
 
 COUNTS = {
     "new": "new",
     "changed": "changed",
-    "leaves": "leaving",
+    "leaves": "deactivated",
     "unchanged": "unchanged",
     "refused": "refused",
 }
+HEADINGS = {
+    "new": "New",
+    "changed": "Changed",
+    "leaves": "Deactivated",
+    "unchanged": "Unchanged",
+    "refused": "Refused",
+}
+COUNTED = "{new:,} new, {changed:,} changed, {unchanged:,} unchanged, {refused:,} refused"
+COUNTED_WITH_MISSING = (
+    "{new:,} new, {changed:,} changed, {leaves:,} deactivated, {unchanged:,} unchanged, {refused:,} refused"
+)
 SQLSTATES = {
     "23502": "A value is required.",
     "23503": "There is no such value in the table that the column refers to.",
     "23505": "Another employee has this value.",
-    "23514": "A constraint of the employees table does not allow the value.",
-    "23P01": "A constraint of the employees table does not allow the value beside another employee.",
+    "23514": REJECTED,
+    "23P01": REJECTED,
     "22001": "The text is too long.",
     "22003": "The number is too large.",
     "22007": "This is not a date or a time.",
     "22008": "This is not a date or a time.",
     "22P02": "The value does not fit the type of the column.",
-    "P0001": "A trigger of the employees table refuses the values.",
+    "P0001": "A trigger of the employees table rejected this change.",
     "09000": "A trigger of the employees table prevented the change, or the employee was deleted meanwhile.",
 }
 """The words for the SQLSTATEs with which the employees table refuses a row."""
+RULES = ("23514", "23P01")
+"""The SQLSTATEs of constraints whose name says most."""
+
+OF_LINE, OF_EMPLOYEE = "line {line}", "employee {employee_id}"
+OF_COLUMN = "{column}: {reason}"
 
 
 def counted(plan: Json) -> str:
     """Return the counts of a plan, for example `3 new, 2 changed, 5 unchanged, 0 refused`."""
-    kinds = [kind for kind in COUNTS if kind != "leaves" or plan["deactivate_missing"]]
-    return ", ".join(f"{plan['counts'][kind]:,} {COUNTS[kind]}" for kind in kinds)
+    return (COUNTED_WITH_MISSING if plan["deactivate_missing"] else COUNTED).format(**plan["counts"])
 
 
 def place(item: Json) -> str:
     """Return where a refused item is: its line, or the employee who is missing in the file."""
-    return f"line {item['line']}" if item["line"] is not None else f"employee {item['employee_id']}"
+    return (OF_LINE if item["line"] is not None else OF_EMPLOYEE).format(**item)
 
 
 def why(refused: Json) -> str:
     """Return the reason of a refusal in words, with its column. The text has no value of the file."""
     column = refused.get("column")
-    return f"{column}: {sentence(refused)}" if column else sentence(refused)
+    return OF_COLUMN.format(column=column, reason=sentence(refused)) if column else sentence(refused)
 
 
 def sentence(refused: Json) -> str:
@@ -75,14 +91,10 @@ def sentence(refused: Json) -> str:
             )
         case "unusable_email":
             return "This is not an e-mail address."
-    return SQLSTATES.get(refused.get("sqlstate") or "", "The employees table refuses the values.") + of_constraint(
-        refused
-    )
-
-
-def of_constraint(refused: Json) -> str:
-    name = refused.get("constraint")
-    return f" (constraint {name})" if name else ""
+    state, rule = refused.get("sqlstate") or "", refused.get("constraint")
+    if rule is not None and state in RULES:
+        return REJECTED_BY_RULE.format(rule=rule)
+    return SQLSTATES.get(state, REJECTED)
 
 
 def listed(refused: Json) -> str:
