@@ -6,8 +6,8 @@ import pytest
 
 from tests.employees import Connection, hire
 from tests.integration.ledger.test_employee_import import applied, counts, planned
-from webhook_service.ledger.import_wording import why
 from webhook_service.ports import Database
+from webhook_service.wording.imports import why
 
 LINES = 240
 EVERY = 3
