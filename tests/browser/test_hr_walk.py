@@ -75,7 +75,7 @@ def shown_password(page: Page) -> str:
 def test_the_day_of_an_hr_person(page: Page, watch: Watch, company: Company, auth: AuthServer) -> None:
     """HR resolves what the inbox shows, corrects, hires and dismisses people, and finds all of it in the audit."""
     company.ambiguous("frontdesk@example.com", "Alma Reyes", "Otto Lind")
-    company.hire("Vera Lindholm", "E-7", "vera@exmaple.com")
+    company.hire("Vera Lindholm", "E-7", "vera@sample.com")
     company.settle()
     page.on("dialog", lambda question: question.accept())
 
