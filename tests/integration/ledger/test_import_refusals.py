@@ -16,7 +16,8 @@ EVERY = 3
 RAISES = "begin if new.first_name like 'Bad%' then raise exception 'no'; end if; return new; end"
 SKIPS = "begin if new.first_name like 'Bad%' then return null; end if; return new; end"
 ASSERTS = "begin assert new.first_name not like 'Bad%'; return new; end"
-CHECK = "A constraint of the employees table does not allow the value. (constraint of_company)"
+CHECK = 'The database rule "of_company" rejected this change.'
+TRIGGER = "A trigger of the employees table rejected this change."
 
 
 def trigger(body: str, when: str) -> str:
@@ -45,7 +46,7 @@ RULES: dict[str, tuple[str, str]] = {
     "check that raises": (
         "alter table employees add constraint of_company"
         " check (1 / (case when first_name like 'Bad%' then 0 else 1 end) = 1)",
-        "The employees table refuses the values.",
+        "A rule or a trigger of the employees table rejected this change.",
     ),
     "check that needs the search_path": (
         "create function is_fit(text) returns boolean language plpgsql as $$ begin return good($1); end $$;"
@@ -56,36 +57,36 @@ RULES: dict[str, tuple[str, str]] = {
     "exclusion": (
         "alter table employees add constraint of_company exclude using btree (left(first_name, 3) with =)"
         " where (first_name like 'Bad%')",
-        "A constraint of the employees table does not allow the value beside another employee. (constraint of_company)",
+        CHECK,
     ),
     "unique, of an expression": (
         "create unique index of_company on employees (left(first_name, 3)) where first_name like 'Bad%'",
-        "Another employee has this value. (constraint of_company)",
+        "Another employee has this value.",
     ),
     "unique, deferred": (
         "alter table employees add column short text generated always as"
         " (case when first_name like 'Bad%' then 'bad' end) stored;"
         "alter table employees add constraint of_company unique (short) deferrable initially deferred",
-        "Another employee has this value. (constraint of_company)",
+        "Another employee has this value.",
     ),
     "foreign key": (
         "create table allowed_names (name text primary key);"
         "insert into allowed_names select format('Good%s', n) from generate_series(0, 240) n;"
         "insert into allowed_names values ('Old');"
         "alter table employees add constraint of_company foreign key (first_name) references allowed_names",
-        "There is no such value in the table that the column refers to. (constraint of_company)",
+        "There is no such value in the table that the column refers to.",
     ),
     "trigger that raises before": (
         trigger(RAISES, "trigger of_company before insert or update"),
-        "A trigger of the employees table refuses the values.",
+        TRIGGER,
     ),
     "trigger that raises afterwards": (
         trigger(RAISES, "trigger of_company after insert or update"),
-        "A trigger of the employees table refuses the values.",
+        TRIGGER,
     ),
     "trigger that raises at the commit": (
         trigger(RAISES, "constraint trigger of_company after insert or update"),
-        "A trigger of the employees table refuses the values.",
+        TRIGGER,
     ),
     "trigger that prevents the row": (
         trigger(SKIPS, "trigger of_company before insert or update"),
@@ -93,7 +94,7 @@ RULES: dict[str, tuple[str, str]] = {
     ),
     "trigger that asserts": (
         trigger(ASSERTS, "trigger of_company before insert or update"),
-        "The employees table refuses the values.",
+        "A rule or a trigger of the employees table rejected this change.",
     ),
 }
 """Rules of companies, each with the reason that the plan gives."""

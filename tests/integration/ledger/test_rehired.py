@@ -128,7 +128,7 @@ def test_the_dashboard_moves_the_login(
     with pages(settings) as site:
         browser = Browser(site)
         browser.signs_in()
-        assert f"Employee {old} has the login" in browser.get("/admin/employees").text
+        assert f"Login of employee {old}" in browser.get("/admin/employees").text
         assert "Move it here" in browser.get(f"/admin/employees/{new}").text
         browser.sends(f"/admin/employees/{new}/moved-login", auth_user_id=str(user))
     assert (login_of(connection, old), login_of(connection, new)) == (None, user)
