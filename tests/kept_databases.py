@@ -59,7 +59,8 @@ select s.seqrelid::bigint, s.seqstart, pg_sequence_last_value(s.seqrelid) from p
 INSERT: LiteralString = "insert into {0} overriding system value select * from jsonb_populate_recordset(null::{0}, %s)"
 
 FORGET: LiteralString = (
-    "reset session authorization; reset all; unlisten *; discard temp; select pg_advisory_unlock_all()"
+    "reset session authorization; reset all; unlisten *; discard temp;"
+    " select pg_advisory_unlock_all(), pg_stat_force_next_flush()"
 )
 
 

@@ -184,12 +184,12 @@ def dismiss(page: Page, event_id: str) -> None:
 def choose_rows(page: Page, watch: Watch, person: str, check_state: Any) -> None:
     """Preview and perform the changes of several employees and events. `person` has no login."""
     watch.expected |= {"/admin/employees/chosen", "/admin/chosen-events"}
-    for act in ("Activate", "Deactivate", "Create logins"):
+    for act, title in {"Activate": "Activate", "Deactivate": "Deactivate", "Create logins": "Create a login"}.items():
         page.goto(f"/admin/employees?person={person}&select=page")
         page.get_by_role("button", name=f"{act}…", exact=True).click()
-        page.get_by_role("heading", level=1, name=act).wait_for()
+        page.get_by_role("heading", level=1, name=title).wait_for()
         check_state(f"chosen employees, {act}")
-    page.get_by_label("Temporary passwords").check()
+    page.get_by_label("With a temporary password").check()
     page.get_by_role("button", name="Create logins", exact=True).click()
     page.get_by_text("Temporary password:").wait_for()
     check_state("chosen employees, created")

@@ -86,14 +86,14 @@ def test_the_day_of_an_hr_person(page: Page, watch: Watch, company: Company, aut
     row = page.get_by_role("listitem").filter(has_text=ROW)
     expect(row).to_contain_text("Choose the one who owns it.")
     row.get_by_role("button", name="It is Alma Reyes").click()
-    expect(page.get_by_role("status").first).to_contain_text("Linked.")
+    expect(page.get_by_role("status").first).to_contain_text("Login given.")
     expect(page.get_by_text("Nothing needs attention.")).to_be_visible()
     page.get_by_role("button", name="Compare now").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Employees and logins, compared")
 
     opens(page, "Alma Reyes")
     page.get_by_role("button", name="Take this login away").click()
-    expect(page.get_by_role("status").first).to_contain_text("Taken away.")
+    expect(page.get_by_role("status").first).to_contain_text("Login taken away.")
     assert timeline(page)[0].startswith("Not applied: several employees match.")
     assert timeline(page)[1] == f"Login taken away by {EMAIL}."
     inbox(page)
@@ -119,7 +119,7 @@ def test_the_day_of_an_hr_person(page: Page, watch: Watch, company: Company, aut
     assert signs_in(auth, "nia.wu@example.com", second) == "yes"
 
     page.get_by_role("button", name="Deactivate").click()
-    expect(page.get_by_role("status").first).to_contain_text("Deactivated. The login is changed too.")
+    expect(page.get_by_role("status").first).to_contain_text("Deactivated. The login can no longer sign in.")
     expect(page.get_by_text("The employee is inactive, and the login is banned.")).to_be_visible()
     assert signs_in(auth, "nia.wu@example.com", second) == "user_banned"
     company.settle()  # the sessions of a banned login end a second time before the action is done

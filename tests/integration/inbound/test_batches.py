@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
@@ -12,9 +12,7 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from tests.databases import dropped_afterwards
 from tests.employees import Connection, employee, hire
-from tests.kept_databases import session_of
 from webhook_service.events import AuthEvent, AuthUser, Operation, Via, Work
 from webhook_service.inbound.handlers import decide
 from webhook_service.inbound.processing import process_batch, to_json
@@ -167,20 +165,13 @@ def test_events_on_the_fast_path_are_written_once(connection: Connection) -> Non
     assert [employee(connection, id)["first_name"] for id in ids] == [f"N{n}" for n in range(1, 9)]
 
 
-@pytest.fixture
-def new_session(new_database: Callable[..., str], migrated_template: str) -> Iterator[Connection]:
-    """A session without plans, in a database that no other test has used."""
-    with dropped_afterwards(new_database(migrated_template)) as url, session_of(url) as session:
-        yield session
-
-
-def test_plans_made_on_empty_tables_stay_fast(new_session: Connection) -> None:
+def test_plans_made_on_empty_tables_stay_fast(connection: Connection) -> None:
     """A session's plan that was made on empty tables does not read whole tables after they have been filled.
 
     The planner is more likely to choose such a plan for a table that is known to be empty, as after an autovacuum, than
-    for a table without statistics.
+    for
+    a table without statistics.
     """
-    connection = new_session
     batches = [[work(n, n, email=f"{n}@example.com") for n in numbers] for numbers in ((1, 2), (3, 4, 5, 6))]
     connection.execute("analyze")
     connection.execute(TOGETHER, [Jsonb([to_json(one) for one in batches[0]])])

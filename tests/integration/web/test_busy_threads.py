@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -35,4 +36,5 @@ def test_a_probe_is_answered_while_all_threads_are_busy(site: Flask, path: str) 
                 is_over.set()
                 await asyncio.gather(*busy)
 
-    assert asyncio.run(probed()) in (200, 503)
+    with ThreadPoolExecutor(1) as beside:  # this thread may have the loop of a browser
+        assert beside.submit(asyncio.run, probed()).result() in (200, 503)
