@@ -17,7 +17,7 @@ from tests.debian_postgres import cluster
 from tests.ports import free_port
 from webhook_service.server import process as server_process
 
-pytestmark = pytest.mark.campaign
+pytestmark = pytest.mark.release
 
 ROOT = Path(__file__).parents[2]
 SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))["services"]

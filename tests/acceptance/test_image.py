@@ -28,7 +28,7 @@ from tests.ports import free_port
 from webhook_service.db import embedded
 from webhook_service.server import process as server_process
 
-pytestmark = pytest.mark.image
+pytestmark = pytest.mark.release
 
 ROOT = Path(__file__).parents[2]
 SUITE = "trixie"

@@ -16,7 +16,7 @@ from tests.acceptance.conftest import Server, StartServer, wait_for
 from tests.debian_postgres import cannot_run
 from tests.ports import free_port
 
-pytestmark = pytest.mark.campaign
+pytestmark = pytest.mark.release
 
 RECIPES = Path(__file__).parents[2] / "deploy"
 HOST = "sync.example.com"

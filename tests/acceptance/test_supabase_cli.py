@@ -16,7 +16,7 @@ from tests.integration.capturing import auth_on
 from tests.integration.migrating import execute, rows
 from webhook_service.db import embedded
 
-pytestmark = pytest.mark.campaign
+pytestmark = pytest.mark.release
 
 GUIDE = TESTS.with_name("docs").joinpath("how-to", "supabase-cli.md")
 RIGHTS = """

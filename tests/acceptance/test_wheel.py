@@ -16,7 +16,7 @@ from tests.acceptance.command import clean_environment, settings_for
 from tests.ports import free_port
 from webhook_service.server import process as server_process
 
-pytestmark = pytest.mark.campaign
+pytestmark = pytest.mark.release
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = "webhook_service"
