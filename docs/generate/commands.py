@@ -35,10 +35,15 @@ def section(name: str, command: click.Command) -> str:
 def paragraphs(help: str) -> str:
     """Return the paragraphs of a help text, each on one line. A paragraph after \\b keeps its lines."""
     return "\n\n".join(
-        f"```text\n{text.removeprefix(chr(8)).strip()}\n```" if text.startswith("\b") else " ".join(text.split())
+        f"```text\n{unindented(text)}\n```" if text.lstrip().startswith("\b") else " ".join(text.split())
         for text in help.split("\n\n")
     )
 
 
 def sections() -> str:
     return "\n\n".join(section(name, command) for name, command in commands(main, NAME))
+
+
+def unindented(text: str) -> str:
+    """Return the lines after \\b without their indentation, which differs between versions of Python."""
+    return "\n".join(line.strip() for line in text.replace("\b", "").strip().splitlines())
