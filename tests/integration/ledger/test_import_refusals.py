@@ -106,7 +106,6 @@ def file_of(bad: Callable[[int], bool]) -> str:
     return "\n".join(("employee_number,email,first_name,last_name", *lines))
 
 
-@pytest.mark.every_employees_table
 @pytest.mark.parametrize("is_new", [True, False], ids=["new", "changed"])
 @pytest.mark.parametrize("rule", RULES)
 def test_each_line_that_employees_refuses_is_found(
