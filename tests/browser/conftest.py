@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response
 
 from tests.acceptance.command import settings_for
 from tests.acceptance.conftest import end
+from tests.browser.axe import AXE
 from tests.browser.company import Company, company_of
 from tests.conftest import ADMIN_KEY
 from webhook_service.server import process as server_process
@@ -35,6 +36,18 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The text of axe-core's script, because the pages load no scripts from other hosts.
+
+    If it is missing, the test is skipped as in `browser`.
+    """
+    if not AXE.exists():
+        skip = pytest.fail if os.environ.get("CI") else pytest.skip
+        skip("needs axe-core: npm ci --prefix tests/browser")
+    return AXE.read_text("utf-8")
 
 
 @contextmanager

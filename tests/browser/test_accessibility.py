@@ -1,17 +1,16 @@
 """axe-core on every page, in light and dark, on a desktop and on a phone."""
 
-import os
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 import pytest
 from flask import Flask
 from playwright.sync_api import Browser, Page, ViewportSize
 
+from tests.browser.axe import EVERY_RULE, RULES, RUN
 from tests.browser.checked_pages import NO_PAGES, PAGES, WALKED
 from tests.browser.company import Company, company_of
 from tests.browser.conftest import Watch, served, sign_in, watched
@@ -20,27 +19,8 @@ from tests.employees import hire
 from tests.integration.web.test_inbox import arrives, enter, linked
 from webhook_service.ledger import bulk_replay
 
-AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
-EVERY_RULE = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-CONTRAST = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
-RULES: dict[Literal["light", "dark"], object] = {"light": EVERY_RULE, "dark": CONTRAST}
-"""In dark mode only the colours of a page differ."""
-RUN = """rules => axe.run(document, {runOnly: rules, resultTypes: ["violations"]}).then(found => found.violations.map(
-  violation => `${violation.id}: ${violation.nodes.map(node => node.target.join(" ")).join(", ")}`))"""
 VIEWER, PASSWORD = "viewer@example.com", "correct horse battery staple"
 SCREENS: dict[str, ViewportSize] = {"desk": {"width": 1280, "height": 800}, "phone": {"width": 320, "height": 640}}
-
-
-@pytest.fixture(scope="module")
-def axe() -> str:
-    """The text of axe-core's script, because the pages load no scripts from other hosts.
-
-    If it is missing, the test is skipped as in `browser`.
-    """
-    if not AXE.exists():
-        skip = pytest.fail if os.environ.get("CI") else pytest.skip
-        skip("needs axe-core: npm ci --prefix tests/browser")
-    return AXE.read_text("utf-8")
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Page
 
+from tests.browser.axe import RULES, RUN
 from tests.browser.conftest import Watch
-from tests.browser.test_accessibility import AXE, RULES, RUN
 from tests.employees import Connection, employee, hire
 from tests.integration.captured import nothing_linked
 
@@ -18,14 +18,11 @@ FILE = """Employee Number;E-mail;Last name;is_active
 
 
 @pytest.fixture
-def check(admin: Page) -> object:
+def check(axe: str) -> object:
     """Check the page with axe-core, in light and dark, and on screens down to 320 pixels."""
-    if not AXE.exists():
-        pytest.skip("needs axe-core: npm ci --prefix tests/browser")
-    script = AXE.read_text("utf-8")
 
     def run(page: Page) -> None:
-        page.evaluate(script)
+        page.evaluate(axe)
         for scheme, rules in RULES.items():
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             assert page.evaluate(RUN, rules) == []

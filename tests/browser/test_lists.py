@@ -3,8 +3,8 @@
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.axe import EVERY_RULE, RUN
 from tests.browser.company import Company
-from tests.browser.test_accessibility import AXE, EVERY_RULE, RUN
 
 
 @pytest.mark.parametrize("path", ["/admin/employees", "/admin/events"])
@@ -39,7 +39,7 @@ def test_all_rows_are_selected_and_deactivated(admin: Page, company: Company) ->
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_lists_are_accessible_on_a_small_phone(admin: Page, company: Company, scheme: str) -> None:
+def test_the_lists_are_accessible_on_a_small_phone(admin: Page, company: Company, axe: str, scheme: str) -> None:
     """The lists and previews follow WCAG 2 AA at a width of 320 px, without horizontal scrolling."""
     company.hire("Amara Okafor", "E-17")
     company.hire("Anton Bauer")
@@ -49,7 +49,7 @@ def test_the_lists_are_accessible_on_a_small_phone(admin: Page, company: Company
     admin.set_viewport_size({"width": 320, "height": 700})
 
     def check(where: str) -> None:
-        admin.evaluate(AXE.read_text("utf-8"))
+        admin.evaluate(axe)
         assert admin.evaluate(RUN, EVERY_RULE) == [], where
         assert admin.evaluate("document.documentElement.scrollWidth") <= 320, where
 

@@ -9,16 +9,14 @@ from playwright.sync_api import Browser, Page, expect
 from tests.auth_factors import factor, totp, wrong_totp
 from tests.auth_faults import AuthServer
 from tests.auth_server import auth_server
+from tests.browser.axe import EVERY_RULE, RUN
 from tests.browser.company import Company
 from tests.browser.conftest import Watch, served, watched
-from tests.browser.test_accessibility import EVERY_RULE, RUN, axe
 from tests.integration.capturing import auth_on
 from tests.integration.signing_in import EMAIL, PASSWORD, admin_in_auth
 from webhook_service.web.pages.sign_in import CODE_IS_WRONG
 
 CODE_PAGE = "/admin/login/code"
-
-axe_core = axe
 
 
 @pytest.fixture
@@ -87,7 +85,7 @@ def test_a_viewer_signs_in_with_a_second_factor(page: Page, watch: Watch, compan
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_for_the_code_is_accessible(browser: Browser, server: str, axe_core: str, scheme: str) -> None:
+def test_the_page_for_the_code_is_accessible(browser: Browser, server: str, axe: str, scheme: str) -> None:
     """The page for the code has no violation of axe's rules, and fits on a screen of 320 pixels."""
     options = {"color_scheme": scheme, "viewport": {"width": 320, "height": 700}, "bypass_csp": True}
     with watched(browser, server, **options) as (page, watch):
@@ -95,6 +93,6 @@ def test_the_page_for_the_code_is_accessible(browser: Browser, server: str, axe_
         sends_password(page)
         sends_code(page, wrong_totp())
         expect(page.get_by_role("alert")).to_be_visible()
-        page.evaluate(axe_core)
+        page.evaluate(axe)
         assert page.evaluate(RUN, EVERY_RULE) == []
         assert page.evaluate("document.documentElement.scrollWidth") <= 320

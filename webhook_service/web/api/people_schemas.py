@@ -5,7 +5,7 @@ from marshmallow import fields
 from webhook_service.events import Action, ActionOutcome, Status
 from webhook_service.ledger.employees import SyncStatus
 from webhook_service.web.api.described import JANE, described, moment, number, one_of, text
-from webhook_service.web.api.schemas import Answer, ListedEvent
+from webhook_service.web.api.schemas import Answer, ConcernedEmployee, ListedEvent
 
 SYNC_STATUS = "The first of these that applies: a security problem first, then a problem of the login."
 
@@ -20,14 +20,7 @@ class StandingOfEmployee(Answer):
     )
 
 
-class ListedEmployee(Answer):
-    employee_id = number("The employee's key.", 7, required=True)
-    email = text("The e-mail.", "jane.doe@example.com", required=True, allow_none=True)
-    first_name = text("The first name.", "Jane", required=True, allow_none=True)
-    last_name = text("The last name.", "Doe", required=True, allow_none=True)
-    employee_number = text("The employee's number in the HR system.", "E-17", required=True, allow_none=True)
-    is_active = fields.Boolean(required=True, metadata=described("Whether the employee works here.", True))
-    auth_user_id = fields.UUID(required=True, allow_none=True, metadata=described("The login.", JANE))
+class ListedEmployee(ConcernedEmployee):
     auth_email = text("The last known e-mail of the login.", "jane.doe@example.com", required=True, allow_none=True)
     banned_until = text("When the ban of the login ends: a time, or infinity.", required=True, allow_none=True)
     orphaned_at = moment("When the login was deleted.", None, allow_none=True)
