@@ -139,7 +139,11 @@ TEXTS: list[tuple[Kind, Step, Condition | None, list[str]]] = [
         Condition(30, facts={"oldest_seconds": 7300}),
         ["30 bans wait for a decision", "for 2 h", "held release"],
     ),
-    (SILENCE, Step.FIRING, Condition(facts={"seconds": 7300}), ["No change of a login for 2 h", "doctor"]),
+    (
+        *(SILENCE, Step.FIRING),
+        Condition(facts={"seconds": 7300}),
+        ["No change of a login for 2 h", "doctor", "A sign-in is not a change."],
+    ),
     (
         *(FAILING_LOOP, Step.FIRING),
         Condition(2, facts={"loops": [FAILING, FAILING | {"loop": "monitor", "relays": 3}]}),
