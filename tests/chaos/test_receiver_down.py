@@ -61,7 +61,7 @@ select e.*
     or e.auth_user_id is distinct from u.id
     or e.orphaned_auth_user_id is distinct from case when u.id is null then x.user_id end
 """
-OPEN = "select * from public.integration_sync_log where direction = 'inbound' and status <> 'SUCCESS'"
+OPEN = "select 1 from public.integration_sync_log where direction = 'inbound' and status <> 'SUCCESS'"
 APPLIED_OTHERWISE_THAN_ONCE = """
 select event_id from public.integration_sync_log where direction = 'inbound' and attempts <> 1
 union all
@@ -89,13 +89,13 @@ def test_ten_thousand_changes_while_the_receiver_is_down(
         connection.execute(EMPLOYEES, [PEOPLE + SINGLE])
         with working(url, Mischief(interval=0.1)):
             change_everything(connection, url)
-            wait_for("pg_net to have tried all", lambda: count(connection, QUEUE) == 0, seconds=120)
-        changes = len(connection.execute(OPEN).fetchall())
+            wait_for("pg_net to have tried all", lambda: count(connection, QUEUE) == 0, seconds=300)
+        changes = connection.execute(OPEN).rowcount
         assert changes >= 10_000
         assert count(connection, "chaos.changed") == 0
 
         with up(url, port, tmp_path):
-            wait_for("all events", lambda: connection.execute(OPEN).fetchone() is None, seconds=120)
+            wait_for("all events", lambda: connection.execute(f"{OPEN} limit 1").fetchone() is None, seconds=300)
 
         assert connection.execute(WRONG).fetchall() == []
         assert connection.execute(APPLIED_OTHERWISE_THAN_ONCE).fetchall() == []

@@ -235,7 +235,8 @@ language sql stable security definer set search_path = '' set plan_cache_mode = 
            cross join lateral (
              select l.id, l.event_id, l.operation, l.version, l.auth_user_id, l.request_data
                from public.integration_sync_log l
-              where l.auth_user_id = wanted.auth_user_id and l.version < wanted.version and l.status = 'PENDING' and l.direction = 'inbound'
+              where l.auth_user_id = wanted.auth_user_id and l.version < wanted.version and l.direction = 'inbound'
+                and l.status <> 'SUCCESS' and l.status <> 'FAILED'  -- not = 'PENDING', for which an index of all pending rows may be read
                 and l.event_id not in (select event_id from given)
               order by l.version, l.id
               limit p_limit) as l
