@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import time
 from enum import StrEnum
+from functools import cache
 
 from webhook_service.inbound.signature import Secret
 from webhook_service.policy import Policy
@@ -75,13 +76,14 @@ class PageSettings:
         return {role: values for role, values in found.items() if values}
 
     def signing_key(self, admin_api_key: str) -> bytes:
-        """Return the key that signs cookies and links: SECRET_KEY, or a key derived from the admin key.
+        """Return the key that signs cookies and links: SECRET_KEY, or a key derived from the admin key."""
+        return self.secret_key.encode() if self.secret_key else derived_key(admin_api_key)
 
-        The derivation (scrypt) is slow on purpose, so that a cookie does not help to guess the admin key.
-        """
-        if self.secret_key:
-            return self.secret_key.encode()
-        return hashlib.scrypt(admin_api_key.encode(), salt=b"webhook-service pages", n=2**14, r=8, p=1, dklen=32)
+
+@cache
+def derived_key(admin_api_key: str) -> bytes:
+    """Return a key for signatures. The derivation (scrypt) is slow, so that a cookie does not help to guess the key."""
+    return hashlib.scrypt(admin_api_key.encode(), salt=b"webhook-service pages", n=2**14, r=8, p=1, dklen=32)
 
 
 @dataclass(frozen=True, slots=True)

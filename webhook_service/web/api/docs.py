@@ -26,21 +26,18 @@ STATIC = Path(__file__).parents[1] / "static"
 
 def blueprint(wiring: Wiring) -> Blueprint:
     docs = Blueprint("api_docs", __name__, url_prefix="/admin/api")
-    made = document()
-    written = json.dumps(made)
     # The Host header may be anybody's text.
     address = wiring.settings.pages.public_url or "$PUBLIC_URL"
 
     @docs.get("/openapi.json")
     def openapi() -> Response:
-        return Response(written, content_type="application/json")
+        return Response(json.dumps(document()), content_type="application/json")
 
     @docs.get("/docs")
     def page() -> tuple[str, dict[str, str]]:
         names = {"kind": kind, "name_of": name_of, "words": words, "pretty": pretty, "request_schemas": REQUEST_SCHEMAS}
-        text = render_template(
-            "api_docs.html", api=made, schemas=made["components"]["schemas"], address=address, **names
-        )
+        api = document()
+        text = render_template("api_docs.html", api=api, schemas=api["components"]["schemas"], address=address, **names)
         return text, {"Content-Security-Policy": POLICY}
 
     @docs.get("/docs/api_docs.css")

@@ -1,5 +1,6 @@
 """The OpenAPI 3.1 document of the admin API, generated from the schemas of requests and responses."""
 
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -61,8 +62,9 @@ class Plugin(MarshmallowPlugin):
     Converter = Converter
 
 
+@cache
 def document() -> Json:
-    """Return the document as JSON."""
+    """Return the document as JSON. It is made once, at the first request for it."""
     plugin = Plugin(schema_name_resolver=name_of)
     spec = APISpec(
         title="webhook-service: the admin API",
