@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from flask import Flask
 from httpx._transports import default
+from jinja2.bccache import Bucket, BytecodeCache
 from psycopg import sql
 
 from tests import employees_tables
@@ -56,6 +57,26 @@ def certificates_read_once() -> Iterator[None]:
     """Share the certificates of all authorities, which each client would read again, in 30 ms."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(default, "create_ssl_context", cache(httpx.create_ssl_context))
+        yield
+
+
+class CompiledTemplates(BytecodeCache):
+    """The compiled templates of all applications of this process. Each application would compile its own."""
+
+    def __init__(self) -> None:
+        self._compiled: dict[tuple[str, str], Any] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self._compiled.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._compiled[bucket.key, bucket.checksum] = bucket.code
+
+
+@pytest.fixture(scope="session", autouse=True)
+def templates_compiled_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Flask, "jinja_options", {"bytecode_cache": CompiledTemplates()})
         yield
 
 

@@ -174,6 +174,7 @@ def session_of(url: str) -> Iterator[Session]:
     """Yield a connection in autocommit, whose rows are dictionaries."""
     kept = lent[url].sessions if url in lent else []
     session = kept.pop() if kept else begin(url)
+    session.row_factory = dict_row
     try:
         yield session
     finally:

@@ -1,7 +1,7 @@
 """Fixtures that several test files share."""
 
 from collections.abc import Iterator
-from functools import cache, partial
+from functools import partial
 
 import pytest
 from flask import Flask
@@ -16,23 +16,15 @@ from tests.integration.misbehaving_servers import Serve, misbehaving_servers
 from tests.integration.signing_in import Browser, pages
 from webhook_service.auth import stand_in
 from webhook_service.ports import Database
-from webhook_service.settings import PageSettings, Settings
-from webhook_service.web.api import docs, openapi
+from webhook_service.settings import Settings
 
-document, signing_key = cache(openapi.document), cache(PageSettings.signing_key)
 weak_hash = partial(generate_password_hash, method="pbkdf2:sha256:10")
 
 
 @pytest.fixture(scope="package", autouse=True)
-def computed_once() -> Iterator[None]:
-    """Compute the document of the API and the key of the cookies once for all tests, and only weak hashes of passwords.
-
-    Each test makes an application. Most of the time for this would go into these two values, which are the same in all
-    applications. The scope is wide because pytest-flask makes the application early.
-    """
+def quick_hashes() -> Iterator[None]:
+    """Hash passwords weakly. The scope is wide because pytest-flask makes the application early."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(docs, "document", document)
-        patch.setattr(PageSettings, "signing_key", signing_key)
         patch.setattr(stand_in, "generate_password_hash", weak_hash)
         yield
 

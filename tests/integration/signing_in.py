@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,8 +20,8 @@ from tests.auth_traffic import JANE
 from tests.conftest import ADMIN_KEY
 from tests.employees import Connection
 from tests.integration.capturing import auth_on
+from tests.kept_databases import database_of
 from webhook_service.app import create_app
-from webhook_service.db.direct import DirectDatabase
 from webhook_service.settings import DirectConnection, PageSettings, Role, Settings, SupabaseConnection
 
 EMAIL = "jane.admin@example.com"
@@ -103,7 +103,7 @@ def next_of(response: TestResponse) -> str | None:
 @contextmanager
 def pages(settings: Settings, clock: Clock | None = None) -> Iterator[Flask]:
     assert isinstance(settings.connection, DirectConnection)
-    with closing(DirectDatabase(settings.connection.url)) as database:
+    with database_of(settings.connection.url) as database:
         app = create_app(settings, database, (clock or Clock()).now)
         yield app
         if (accounts := app.extensions["accounts"]) is not None:
