@@ -6,7 +6,7 @@ usage() {
   cat <<'END'
 Usage: sudo benchmarks/bare_machine.sh [--demo-only] [--logs FOLDER]
 
-Makes a Debian 12 (bookworm) with python3, python3-venv and ca-certificates in a temporary folder, copies a fresh clone
+Makes a Debian 12 (bookworm) with python3, python3-venv, git and ca-certificates in a temporary folder, copies a fresh clone
 of the committed HEAD into it, and runs the two commands of README.md there as an unprivileged user: the demo (with
 --exit, so that it ends), then the tests. Prints the last lines of each. The exit status is 0 if both passed.
 
@@ -22,7 +22,7 @@ END
 
 fail() { echo "bare_machine.sh: $*" >&2; exit 1; }
 
-readonly SUITE=bookworm PACKAGES=python3,python3-venv,ca-certificates USER_ID=1000 SHOWN_LINES=25
+readonly SUITE=bookworm PACKAGES=python3,python3-venv,git,ca-certificates USER_ID=1000 SHOWN_LINES=25
 readonly HOME_FOLDER=/home/newcomer  # as the chroot sees it
 demo_only=
 logs=
@@ -42,11 +42,13 @@ done
 
 repository=$(cd "$(dirname "$0")/.." && pwd)
 readonly repository
-command_of_readme() {  # prints the line of README.md that ends with these words
+command_of_readme() {  # prints the line of README.md's blocks of code that ends with these words
   local found
-  found=$(grep -E "^ {4}.*$1\$" "$repository/README.md") || fail "README.md has no command that ends with: $1"
+  # shellcheck disable=SC2016 # the marks of a block of code
+  found=$(sed -n '/^```sh$/,/^```$/p' "$repository/README.md" | grep -E "^[^\`].*$1\$") ||
+    fail "README.md has no command that ends with: $1"
   [ "$(wc -l <<<"$found")" = 1 ] || fail "README.md has several commands that end with: $1"
-  echo "${found#    }"
+  echo "$found"
 }
 demo_command="$(command_of_readme 'webhook-service demo') --exit"
 test_command=$(command_of_readme 'pytest -n auto')
