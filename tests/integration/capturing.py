@@ -7,9 +7,11 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+from psycopg.rows import tuple_row
 
 from tests.auth_stand_in import Auth
 from tests.employees import Connection
+from tests.kept_databases import session_of
 from webhook_service.db import migrate
 from webhook_service.db.embedded import create_auth_schema
 from webhook_service.ledger.reconcile import Reconciled, reconcile
@@ -43,7 +45,8 @@ def writer(url: str) -> Iterator[psycopg.Connection[Any]]:
 
 @contextmanager
 def auth_on(url: str, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Iterator[Auth]:
-    with psycopg.connect(url, autocommit=True) as connection:
+    with session_of(url) as connection:
+        connection.row_factory = tuple_row
         yield Auth(connection, now=now)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
+from psycopg.rows import tuple_row
 
 from tests.employees import hire
 from tests.kept_databases import KeptDatabase, database_of, lent, session_of
@@ -41,6 +42,17 @@ def test_rows_and_numbers_are_as_at_first(kept: KeptDatabase) -> None:
         assert session.execute("select from employees").rowcount == 0
         assert session.execute("select * from auth_sync_settings").fetchall() != settings
         assert hire(session, "joe@example.com") == 1
+
+
+def test_a_session_that_is_used_again_is_as_at_first(kept: KeptDatabase) -> None:
+    """Also in the same test, a connection has no role, search path or row factory of its last use."""
+    with session_of(kept.url) as session:
+        session.execute("set role anon")
+        session.execute("set search_path = auth")
+        session.row_factory = tuple_row
+    with session_of(kept.url) as session:
+        assert session.execute("select current_user = session_user as is_own").fetchone() == {"is_own": True}
+        assert session.execute("select from auth_sync_settings").rowcount == 1
 
 
 def test_sessions_are_as_at_first(kept: KeptDatabase) -> None:

@@ -22,7 +22,7 @@ $$;
 create or replace function public.auth_sync_email_freed_v1(p_email text) returns void
 language sql security definer set search_path = '' as $$
   update public.integration_sync_log set next_attempt_at = now()
-   where direction = 'outbound' and operation = 'update_auth_email' and coalesce(outcome, '') = 'email_taken'  -- by the index of kinds
+   where direction = 'outbound' and operation = 'update_auth_email' and coalesce(outcome, '') = 'email_taken'  -- only failed actions; kind_idx
      and next_attempt_at is null and request_data ->> 'email' = p_email
 $$;
 
