@@ -28,15 +28,19 @@ def standing(
     *,
     is_compared: bool,
     action: Mapping[str, Json] | None = None,
+    is_ban_newer: bool = False,
     auth_failure: str | None = None,
 ) -> Standing:
     """Return the standing of a row of auth_sync_monitor.
 
     `is_compared` says whether auth users and employees were compared since the installation. `action` is the open ban
-    or lifted ban of the login (see `auth_sync_person_v1`), or None. `auth_failure` is the reason why Auth is
-    unavailable now, or None.
+    or lifted ban of the login (see `auth_sync_person_v1`), or None. `is_ban_newer` says whether Auth has confirmed a
+    ban after the newest change of the login that was applied. `auth_failure` is the reason why Auth is unavailable now,
+    or None.
     """
     status, has_login = employee["sync_status"], employee["auth_user_id"] is not None
+    if status == "INACTIVE_WITH_AUTH" and action is None and is_ban_newer:
+        return of("same", "banned.inactive")
     if status == "INACTIVE_WITH_AUTH":
         return still_in(employee, action, auth_failure)
     if has_login and employee["banned_until"] is not None:

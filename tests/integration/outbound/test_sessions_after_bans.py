@@ -12,6 +12,8 @@ from tests.integration.migrating import execute
 from tests.integration.performing import JANE, Company, company
 from tests.integration.requested_actions import DISABLE, ENABLE, end_sessions_again, outcomes
 from webhook_service.errors import Unavailable
+from webhook_service.ledger import employees
+from webhook_service.ledger.standing import standing
 
 PASSWORD = "correct horse battery"  # noqa: S105
 
@@ -55,6 +57,25 @@ def test_a_session_of_the_ban_ends_twelve_seconds_later(hr: Company) -> None:
     assert (hr.action["status"], hr.action["outcome"], hr.sessions) == ("SUCCESS", "disabled", 0)
     assert hr.action["changes"] == {"sessions_ended": 1}
     assert len(hr.server.calls) == calls
+
+
+def title_of(hr: Company) -> str:
+    found = employees.person(hr.database, hr.jane)
+    return standing(
+        found["employee"], is_compared=True, action=found["action"], is_ban_newer=found["is_ban_newer"]
+    ).title
+
+
+def test_a_confirmed_ban_is_known_before_its_event_is_applied(hr: Company) -> None:
+    """The employee's page does not say that the login works after Auth has confirmed the ban. If Auth then lifts the
+    ban, and this is applied, the page says so.
+    """
+    relay_all(hr.database)
+    sign_in_during_the_ban(hr)
+    assert title_of(hr) == "Deactivated"
+    hr.connection.execute("update auth.users set banned_until = null")
+    relay_all(hr.database)
+    assert title_of(hr) == "Can still sign in"
 
 
 def test_the_wait_is_longer_than_a_request_of_auth(hr: Company) -> None:

@@ -82,7 +82,11 @@ def standing_of(database: Database, found: Json) -> Standing:
     """Return the standing of an employee that `person_of` returned."""
     is_compared = not comparison.is_missing(comparison.current(database))
     return standing(
-        found["employee"], is_compared=is_compared, action=found["action"], auth_failure=found["auth_failure"]
+        found["employee"],
+        is_compared=is_compared,
+        action=found["action"],
+        is_ban_newer=found["is_ban_newer"],
+        auth_failure=found["auth_failure"],
     )
 
 

@@ -73,6 +73,12 @@ class Employee(Answer):
     action = fields.Nested(
         OpenAction, required=True, allow_none=True, metadata=described("The newest open or failed ban, or lifted ban.")
     )
+    is_ban_newer = fields.Boolean(
+        required=True,
+        metadata=described(
+            "Whether Auth confirmed a ban in the last seconds, after the newest change that was applied."
+        ),
+    )
     auth_failure = text("Why Auth is unavailable now.", required=True, allow_none=True)
     candidates = fields.List(
         fields.Nested(LoginCandidate),

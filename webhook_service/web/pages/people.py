@@ -46,7 +46,11 @@ def blueprint(wiring: Wiring) -> Blueprint:
         shown = found(employee_id)
         is_compared = not comparison.is_missing(comparison.current(database))
         now = standing(
-            shown["employee"], is_compared=is_compared, action=shown["action"], auth_failure=shown["auth_failure"]
+            shown["employee"],
+            is_compared=is_compared,
+            action=shown["action"],
+            is_ban_newer=shown["is_ban_newer"],
+            auth_failure=shown["auth_failure"],
         )
         before = request.args.get("before", "")
         history = timeline.page(database, employee_id, before, limit=TIMELINE, now=wiring.now())
