@@ -17,7 +17,7 @@ ROWS = [
     {"doctor", "notifications"},
     {"config"},
     {"web"},
-    {"web.api"},
+    {"web.api", "scim"},
     {"web.api.operations"},
     {"web.pages"},
     {"app"},
