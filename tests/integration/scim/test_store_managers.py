@@ -10,6 +10,7 @@ import pytest
 from tests.employees import Connection, employee, hire
 from tests.integration.scim.directories import JANE, Directory, directory
 from webhook_service.db.direct import DirectDatabase
+from webhook_service.errors import ServiceError
 from webhook_service.ports import Database
 from webhook_service.scim.clients import revoke
 from webhook_service.scim.refusals import Managed, NoSuchPerson, Uniqueness
@@ -101,7 +102,7 @@ def at_once(database_url: str, acts: list[tuple[Directory, str, Any]]) -> list[A
             own = Directory(type(who.store)(database), who.client, who.token)
             together.wait()
             return getattr(own, method)(**arguments)
-        except Exception as error:
+        except ServiceError as error:
             return error
         finally:
             database.close()
@@ -129,8 +130,9 @@ def test_two_directories_write_at_once(database: Database, database_url: str, co
 
 def wait_for_locks(connection: Connection, number: int) -> None:
     """Wait until so many sessions of this database wait for a lock."""
-    waiting = "select count(*) as number from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
-    while connection.execute(waiting).fetchone() != {"number": number}:
+    sessions = "select count(*) as number from pg_stat_activity where datname = current_database()"
+    waiting = f"{sessions} and wait_event_type = 'Lock'"
+    while connection.execute(waiting.encode()).fetchone() != {"number": number}:
         pass
 
 
