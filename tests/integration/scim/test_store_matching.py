@@ -9,6 +9,8 @@ from tests.integration.scim.directories import JANE, directory
 from webhook_service.ports import Database
 from webhook_service.scim.refusals import Uniqueness
 
+pytestmark = pytest.mark.every_employees_table
+
 
 def count(connection: Connection) -> int:
     return len(connection.execute("select from public.employees").fetchall())
