@@ -10,7 +10,7 @@ from webhook_service.scim.refusals import InvalidFilter, InvalidPath
 from webhook_service.scim.values import OPERATORS
 
 LONGEST_TEXT = 4000
-MOST_TESTS = 50
+MOST_TESTS = 40
 DEEPEST = 20
 """The limits of a filter: its characters, its tests, and its nested parentheses."""
 
