@@ -1,7 +1,7 @@
 """The settings of the application, which `config` reads."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import time
 from enum import StrEnum
@@ -15,6 +15,7 @@ DEFAULT_AUTH_RATE = 5
 DEFAULT_IDLE_MINUTES = 30
 DEFAULT_BACKLOG_MINUTES = 15
 DEFAULT_RECONCILE_AT = time(2, 30)
+DEFAULT_SCIM_RATE = 1200
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,28 @@ class NoticeSettings:
     silence_hours: int | None = None
 
 
+class NewLogins(StrEnum):
+    """The login that a person gets who is added by SCIM."""
+
+    NONE = "none"
+    INVITE = "invite"
+    CREATE = "create"
+
+
+@dataclass(frozen=True, slots=True)
+class ScimSettings:
+    """The settings of SCIM.
+
+    `attributes` is {attribute of SCIM: column of employees}, for the columns that not every installation has. With
+    `removes`, a deleted person is also deleted from employees. `rate` is the requests a minute of each directory.
+    """
+
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    removes: bool = False
+    new_logins: NewLogins = NewLogins.NONE
+    rate: int = DEFAULT_SCIM_RATE
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of the application.
@@ -121,6 +144,7 @@ class Settings:
     max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
     pages: PageSettings = PageSettings()
     notices: NoticeSettings = NoticeSettings()
+    scim: ScimSettings = ScimSettings()
 
 
 @dataclass(frozen=True, slots=True)

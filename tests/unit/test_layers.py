@@ -130,6 +130,7 @@ ONLY_IN = {
         "cli.plan",
         "cli.moments",
         "cli.held",
+        "cli.scim_token",
         "cli.import_employees",
         "cli.provision",
         "cli.doctor",

@@ -20,6 +20,7 @@ from webhook_service.config.connections import (
 )
 from webhook_service.config.notifications import notices
 from webhook_service.config.rules import audit_retention, policy, reconcile_at
+from webhook_service.config.scim import scim
 from webhook_service.config.server import DEFAULT_PORT, host, load_server, log_format, log_level, port
 from webhook_service.config.values import switch, value_of, whole_number
 from webhook_service.config.variables import VARIABLES
@@ -48,6 +49,7 @@ __all__ = [
     "port",
     "read_environment",
     "reconcile_at",
+    "scim",
     "supabase",
     "value_of",
     "webhook_secrets",
@@ -83,6 +85,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         max_body_bytes=whole_number(environ, "MAX_BODY_BYTES", DEFAULT_MAX_BODY_BYTES),
         pages=pages(environ),
         notices=notices(environ),
+        scim=scim(environ),
     )
     if settings.auth is None and not settings.pages.key_sign_in:
         raise BadSetting(KEY_SIGN_IN, "is off, but the Auth Admin API is not configured, so nobody could sign in")

@@ -132,6 +132,30 @@ VARIABLES = (
         "the time of the day, in UTC, at which a relay [reconciles](../how-to/reconcile.md); `off` for never",
     ),
     Variable(
+        "SCIM_ATTRIBUTES",
+        "",
+        "more columns of `employees` that directories write by SCIM, as `attribute=column` pairs, such as "
+        "`department=department title=job_title`, separated by space or comma. The attributes are `department`, "
+        "`division`, `costCenter` and `organization` of the enterprise extension, and `title`, `userType`, `nickName`, "
+        "`preferredLanguage`, `locale` and `timezone` of the user",
+    ),
+    Variable(
+        "SCIM_DELETE",
+        "keep",
+        "`keep` deactivates the employee when a directory deletes a person, and keeps the row; `remove` deletes it",
+    ),
+    Variable(
+        "SCIM_CREATE_LOGINS",
+        "none",
+        "the login of a person that a directory adds: `none` (the person signs up, or signs in by SSO), `invite` (Auth "
+        "mails an invitation), or `create` (a login with a random password that nobody knows)",
+    ),
+    Variable(
+        "SCIM_RATE",
+        "1200",
+        "the requests a minute that the service accepts from each directory. Each operation of a bulk request counts",
+    ),
+    Variable(
         "NOTIFY_URLS",
         "",
         "destinations of [notifications](../how-to/notifications.md), as apprise URLs, separated by space or comma",

@@ -1,0 +1,88 @@
+-- The directory that manages an employee, and the employee that a directory means. scim_changes.sql calls these functions.
+
+-- Returns the name of another directory that manages an employee, or null.
+create or replace function public.auth_sync_scim_other_manager_v1(p_client_id bigint, p_employee_id bigint) returns text
+language sql stable security definer set search_path = '' as $$
+  select c.name
+    from public.auth_sync_scim_people p join public.auth_sync_scim_clients c on c.client_id = p.client_id
+   where p.employee_id = p_employee_id and p.manages and p.client_id <> p_client_id
+     and exists (select from public.auth_sync_scim_tokens t where t.client_id = p.client_id and t.revoked_at is null)
+$$;
+
+-- Returns whether another person of this directory has this external_id. Forgets employees that do not exist any more.
+create or replace function public.auth_sync_scim_external_taken_v1(p_client_id bigint, p_external_id text, p_employee_id bigint)
+returns boolean
+language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan as $$
+#variable_conflict use_variable
+begin
+  delete from public.auth_sync_scim_people p
+   where p.client_id = p_client_id and p.external_id = p_external_id
+     and not exists (select from public.employees e where e.employee_id = p.employee_id);
+  return exists (select from public.auth_sync_scim_people p
+                  where p.client_id = p_client_id and p.external_id = p_external_id and p.employee_id is distinct from p_employee_id);
+end $$;
+
+-- Makes a directory the manager of an employee, and writes the external_id if p_values has one. p_is_new also begins the time of creation.
+-- An external_id or an employee that another transaction has taken at the same time is a conflict, after which the caller retries.
+create or replace function public.auth_sync_scim_manage_v1(p_client_id bigint, p_employee_id bigint, p_values jsonb, p_is_new boolean)
+returns void
+language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_variable
+begin
+  update public.auth_sync_scim_people p set manages = false
+   where p.employee_id = p_employee_id and p.manages and p.client_id <> p_client_id;
+  insert into public.auth_sync_scim_people as p (client_id, employee_id, external_id)
+  values (p_client_id, p_employee_id, p_values ->> 'external_id')
+  on conflict (client_id, employee_id) do update
+    set manages = true, hidden_at = null, modified_at = now(), created_at = case when p_is_new then now() else p.created_at end,
+        external_id = case when p_values ? 'external_id' then p_values ->> 'external_id' when not p_is_new then p.external_id end;
+exception when unique_violation then
+  raise exception 'another transaction has linked the person' using errcode = 'serialization_failure';
+end $$;
+
+-- Writes an entry of the audit about an act of a directory that has been done (p_result done, with the columns) or refused.
+create or replace function public.auth_sync_scim_audit_v1(
+  p_client_id bigint, p_action text, p_employee_id bigint, p_details jsonb, p_result text, p_reason text
+) returns void
+language sql security definer set search_path = '' as $$
+  insert into public.auth_sync_audit (who, action, target, details, result, reason)
+  select 'directory ' || c.name, p_action, 'employee:' || p_employee_id, p_details, p_result, p_reason
+    from public.auth_sync_scim_clients c where c.client_id = p_client_id
+$$;
+
+-- Returns the employee that a POST means: {"employee_id"}, null if the person is new, or a refusal. An employee with the number is meant,
+-- else one with the e-mail. If several have it, the only active one is meant. An employee with the e-mail and another number is another
+-- person.
+create or replace function public.auth_sync_scim_match_v1(p_values jsonb) returns jsonb
+language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
+#variable_conflict use_variable
+declare
+  number text := nullif(btrim(p_values ->> 'employee_number'), '');
+  address text := nullif(public.auth_sync_normal_v1(p_values ->> 'email'), '');
+  place text := 'employee_number';
+  ids bigint[];
+  active_ids bigint[];
+  other_number text;
+begin
+  select array_agg(f.id), array_agg(f.id) filter (where f.is_active) into ids, active_ids
+    from (select e.employee_id as id, e.is_active is not false as is_active from public.employees e
+           where e.employee_number::varchar::text = number limit 20) as f;
+  if ids is null then
+    place := 'email';
+    select array_agg(f.id), array_agg(f.id) filter (where f.is_active) into ids, active_ids
+      from (select e.employee_id as id, e.is_active is not false as is_active from public.employees e
+             where lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default" = address limit 20) as f;
+  end if;
+  if ids is null then
+    return null;
+  elsif cardinality(ids) > 1 then
+    ids := coalesce(active_ids, '{}');
+  end if;
+  if place = 'email' and number is not null then
+    select btrim(e.employee_number::varchar::text) into other_number from public.employees e where e.employee_id = ids[1];
+  end if;
+  if cardinality(ids) <> 1 or other_number <> '' then
+    return jsonb_build_object('refused', 'uniqueness', 'place', place);
+  end if;
+  return jsonb_build_object('employee_id', ids[1]);
+end $$;

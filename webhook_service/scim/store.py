@@ -1,0 +1,250 @@
+"""The people of the company as a directory reads and writes them.
+
+Each write is one call of the database, and so one transaction, which also writes the audit. A refused write is audited
+too, with the refusal.
+"""
+
+import logging
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from webhook_service.errors import ServiceError
+from webhook_service.events import Json
+from webhook_service.ports import Database
+from webhook_service.scim.refusals import (
+    InvalidFilter,
+    InvalidValue,
+    Managed,
+    NoSuchPerson,
+    Refusal,
+    Uniqueness,
+    VersionMismatch,
+)
+from webhook_service.scim.values import Client, Column, Condition, Person
+
+log = logging.getLogger(__name__)
+
+MAX_TEXT_LENGTH = 1000
+"""The number of characters of a text that a directory may write. An index on external_id refuses far longer ones."""
+
+MAX_CONDITION_DEPTH = 40
+"""The levels of a filter. B refuses deeper ones in its parser; the limit here keeps the stack of PostgreSQL small."""
+
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+KEY = re.compile("[1-9][0-9]{0,17}")
+
+ATTRIBUTES: Mapping[str, str] = {
+    "email": "userName",
+    "first_name": "name.givenName",
+    "last_name": "name.familyName",
+    "employee_number": "employeeNumber",
+    "active": "active",
+    "external_id": "externalId",
+}
+"""The names of the columns in SCIM. The columns of SCIM_ATTRIBUTES have the name of their attribute."""
+
+TOO_LONG = f"is longer than {MAX_TEXT_LENGTH} characters."
+HAS_CONTROL_CHARACTERS = "contains a control character."
+REQUIRED = "is required."
+KEPT = "was not changed, because a rule of the employees table keeps its value."
+REJECTED = "does not fit the rules of the employees table."
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The store of one installation.
+
+    `attributes` is SCIM_ATTRIBUTES: {name of the SCIM attribute: column of employees}. With `removes` (SCIM_DELETE),
+    `delete` deletes the row of the employee. `welcome` is called after a person was created or has become active by
+    `create`, and gives the person a login (SCIM_CREATE_LOGINS).
+
+    All methods raise Unavailable if a retry may help, and DatabaseError.
+    """
+
+    database: Database
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    removes: bool = False
+    welcome: Callable[[Client, Person], object] = lambda client, person: None
+
+    def find(
+        self,
+        client: Client,
+        condition: Condition | None = None,
+        sort_by: Column | None = None,
+        descending: bool = False,
+        start: int = 1,
+        count: int = 100,
+    ) -> tuple[int, list[Person]]:
+        """Return the number of people that match the condition, and at most `count` of them from the `start`-th on.
+
+        Without `sort_by`, the order is that of the ids. Raises InvalidFilter.
+        """
+        check_condition(condition)
+        answer = self.database.call(
+            "auth_sync_scim_find_v1",
+            p_client_id=client.client_id,
+            p_condition=condition,
+            p_sort_by=sort_by,
+            p_is_descending=descending,
+            p_start=start,
+            p_count=count,
+            p_attributes=dict(self.attributes),
+        )
+        if "refused" in answer:
+            raise InvalidFilter("The filter is not possible: an operator or a value does not fit its attribute.")
+        return answer["total"], [person_of(each) for each in answer["people"]]
+
+    def get(self, client: Client, id: str) -> Person:
+        """Return a person. Raises NoSuchPerson."""
+        found = self.database.call(
+            "auth_sync_scim_get_v1",
+            p_client_id=client.client_id,
+            p_employee_id=key_of(id),
+            p_attributes=dict(self.attributes),
+        )
+        if found is None:
+            raise NoSuchPerson
+        return person_of(found)
+
+    def create(self, client: Client, values: Mapping[Column, Any]) -> Person:
+        """Add a person: a new employee, or an existing one with the number or the e-mail.
+
+        Without `active`, the employee becomes active. Raises Uniqueness if the directory has the person already, if
+        another directory manages the person, or if several employees match. Raises InvalidValue.
+        """
+        check_values(values)
+        with self._audited(client, "create an employee", None):
+            answer = accepted(
+                self.database.call(
+                    "auth_sync_scim_create_v1",
+                    p_client_id=client.client_id,
+                    p_values=dict(values),
+                    p_attributes=dict(self.attributes),
+                )
+            )
+        person = person_of(answer["person"])
+        if person.active:
+            self.welcome(client, person)
+        return person
+
+    def change(self, client: Client, id: str, values: Mapping[Column, Any], version: str | None = None) -> Person:
+        """Change the values of a person. Values that are equal to the present ones are not written.
+
+        With `version`, the person must have this version. Raises NoSuchPerson, Managed, VersionMismatch, Uniqueness
+        and InvalidValue.
+        """
+        check_values(values)
+        employee_id = key_of(id)
+        with self._audited(client, "edit an employee", employee_id):
+            answer = accepted(
+                self.database.call(
+                    "auth_sync_scim_change_v1",
+                    p_client_id=client.client_id,
+                    p_employee_id=employee_id,
+                    p_values=dict(values),
+                    p_version=version,
+                    p_attributes=dict(self.attributes),
+                )
+            )
+        return person_of(answer["person"])
+
+    def delete(self, client: Client, id: str, version: str | None = None) -> None:
+        """Deactivate a person, who does not exist for this directory any more, or delete the row of the employee.
+
+        Raises NoSuchPerson, Managed, VersionMismatch and InvalidValue.
+        """
+        employee_id = key_of(id)
+        with self._audited(client, "delete an employee" if self.removes else "deactivate", employee_id):
+            accepted(
+                self.database.call(
+                    "auth_sync_scim_delete_v1",
+                    p_client_id=client.client_id,
+                    p_employee_id=employee_id,
+                    p_version=version,
+                    p_removes=self.removes,
+                    p_attributes=dict(self.attributes),
+                )
+            )
+
+    @contextmanager
+    def _audited(self, client: Client, action: str, employee_id: int | None) -> Iterator[None]:
+        """Record a refusal of the block in the audit, unless the person is unknown or was changed in the meantime."""
+        try:
+            yield
+        except (NoSuchPerson, VersionMismatch):
+            raise
+        except Refusal as refusal:
+            try:
+                self.database.call(
+                    "auth_sync_scim_audit_v1",
+                    p_client_id=client.client_id,
+                    p_action=action,
+                    p_employee_id=employee_id,
+                    p_details={},
+                    p_result="refused",
+                    p_reason=refusal.detail,
+                )
+            except ServiceError as error:
+                log.warning("refusal not audited", extra={"reason": error.reason})
+            raise
+
+
+def accepted(answer: Json) -> Json:
+    """Return the database's result, unless it is a refusal, which is raised."""
+    refused = answer.get("refused")
+    if refused is None:
+        return answer
+    place = answer.get("place")
+    attribute = ATTRIBUTES.get(place, place) or "userName"
+    if refused == "no_such_person":
+        raise NoSuchPerson
+    if refused == "version_mismatch":
+        raise VersionMismatch
+    if refused == "managed":
+        raise Managed(answer["name"])
+    if refused == "uniqueness":
+        raise Uniqueness(attribute)
+    why = {"required": REQUIRED, "kept": KEPT, "rejected": REJECTED}[refused]
+    raise InvalidValue(attribute if place else "The user", why)
+
+
+def person_of(found: Json) -> Person:
+    """Return a person from the result of `auth_sync_scim_person_v1`."""
+    times = {name: datetime.fromisoformat(found[name]) for name in ("created", "modified")}
+    return Person(**(found | times))
+
+
+def key_of(id: str) -> int:
+    """Return the employee_id. Raises NoSuchPerson if the text is not the key of an employee."""
+    if KEY.fullmatch(id) is None:
+        raise NoSuchPerson
+    return int(id)
+
+
+def check_values(values: Mapping[Column, Any]) -> None:
+    """Raise InvalidValue for a text that PostgreSQL or an index cannot store, and for a control character."""
+    for column, value in values.items():
+        attribute = ATTRIBUTES.get(column, column)
+        if column == "active" and not isinstance(value, bool):
+            raise InvalidValue(attribute, "must be true or false.")
+        if isinstance(value, str) and UNPRINTABLE.search(value):
+            raise InvalidValue(attribute, HAS_CONTROL_CHARACTERS)
+        if isinstance(value, str) and len(value) > MAX_TEXT_LENGTH:
+            raise InvalidValue(attribute, TOO_LONG)
+
+
+def check_condition(condition: Condition | None, depth: int = 0) -> None:
+    """Raise InvalidFilter for a condition that is too deep, or has a text that PostgreSQL cannot store."""
+    if condition is None:
+        return
+    if depth > MAX_CONDITION_DEPTH:
+        raise InvalidFilter("The filter is too deep.")
+    value = condition.get("value")
+    if isinstance(value, str) and re.search("[\x00\ud800-\udfff]", value):
+        raise InvalidFilter("The filter contains a character that no value has.")
+    for part in (*condition.get("and", ()), *condition.get("or", ()), *filter(None, [condition.get("not")])):
+        check_condition(part, depth + 1)
