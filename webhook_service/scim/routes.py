@@ -38,11 +38,12 @@ KNOWN_PATHS = {
 """The paths that exist with other methods than the requested one."""
 
 
-def blueprint(wiring: Wiring, store: Store) -> Blueprint:
+def blueprint(wiring: Wiring) -> Blueprint:
     """Return the views of the server."""
+    chosen = wiring.settings.scim
+    store = Store(wiring.database, chosen.attributes, chosen.removes)
     views = Blueprint("scim", __name__, url_prefix=PATH)
     attributes = Attributes(store.attributes)
-    rate = wiring.settings.scim.rate
 
     def base() -> str:
         public = wiring.settings.pages.public_url or request.root_url
@@ -76,7 +77,7 @@ def blueprint(wiring: Wiring, store: Store) -> Blueprint:
         count(client, 1)
 
     def count(client: Client, requests: int) -> None:
-        if wait := spend(wiring.database, client, requests, rate):
+        if wait := spend(wiring.database, client, requests, chosen.rate):
             raise TooFast(wait)
 
     @views.errorhandler(HTTPStatus.NOT_FOUND)  # the application's handler of 404 would come first
