@@ -150,7 +150,7 @@ def test_a_change_cannot_take_a_value(okta: Requests) -> None:
 
 
 def test_more_columns_by_setting(settings: Settings, database: Database, connection: Connection) -> None:
-    """The attributes of SCIM_ATTRIBUTES are written, read and filtered. A directory that has no such setting ignores them."""
+    """The attributes of SCIM_ATTRIBUTES are written, read and filtered, and others are ignored."""
     connection.execute("alter table employees add column unit text, add column job text")
     scim = ScimSettings(attributes={"department": "unit", "title": "job"}, rate=1000)
     okta = requests_of(settings, database, scim=scim)
