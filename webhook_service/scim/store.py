@@ -31,8 +31,8 @@ log = logging.getLogger(__name__)
 MAX_TEXT_LENGTH = 1000
 """The number of characters of a text that a directory may write. An index on external_id refuses far longer ones."""
 
-MAX_CONDITION_DEPTH = 40
-"""The levels of a filter. B refuses deeper ones in its parser; the limit here keeps the stack of PostgreSQL small."""
+MAX_CONDITION_DEPTH = 100
+"""The levels of a filter. The SQL function that reads a filter calls itself for each level."""
 
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 KEY = re.compile("[1-9][0-9]{0,17}")

@@ -29,7 +29,7 @@ begin
   if found_match ? 'refused' then
     return found_match;
   end if;
-  person_id := found_match ->> 'employee_id';
+  person_id := (found_match ->> 'employee_id')::bigint;
   if person_id is not null then
     select to_jsonb(e.*) into present from public.employees e where e.employee_id = person_id for no key update;
     if public.auth_sync_scim_match_v1(given) is distinct from found_match then

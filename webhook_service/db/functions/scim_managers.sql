@@ -81,7 +81,7 @@ begin
   if place = 'email' and number is not null then
     select btrim(e.employee_number::varchar::text) into other_number from public.employees e where e.employee_id = ids[1];
   end if;
-  if cardinality(ids) <> 1 or other_number <> '' then
+  if cardinality(ids) <> 1 or coalesce(other_number, '') not in ('', number) then
     return jsonb_build_object('refused', 'uniqueness', 'place', place);
   end if;
   return jsonb_build_object('employee_id', ids[1]);

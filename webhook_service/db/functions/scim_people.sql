@@ -80,7 +80,7 @@ declare
   joined text;
   parts text[];
 begin
-  if cardinality(p_path) > 100 or p_condition is null or jsonb_typeof(p_condition) <> 'object' then
+  if cardinality(p_path) > 250 or p_condition is null or jsonb_typeof(p_condition) <> 'object' then
     raise exception 'the filter is malformed or too deep' using errcode = 'invalid_parameter_value';
   end if;
   foreach joined in array array['and', 'or'] loop
