@@ -99,7 +99,7 @@ def test_any_filter_is_answered(okta: Requests, filter_: str, sort_by: str) -> N
 @given(operations=OPERATIONS, body=VALUES)
 def test_any_change_is_answered(okta: Requests, operations: list[Json], body: Json) -> None:
     """Any PATCH, PUT, POST and bulk request is performed or refused with 4xx, and the user can be read afterwards."""
-    page = okta.find(filter='externalId eq "x1"')["Resources"]
+    page = okta.find(count=1)["Resources"]
     id = page[0]["id"] if page else okta.add()["id"]
     members: dict[str, Json] = body if isinstance(body, dict) else {"x": body}
     answers = [
