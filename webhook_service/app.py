@@ -29,6 +29,7 @@ from webhook_service.outbound import unproven_emails
 from webhook_service.outbound.accounts import Accounts
 from webhook_service.policy import Policy
 from webhook_service.ports import AuthAdmin, AuthSettings, Database
+from webhook_service.scim import routes as scim
 from webhook_service.settings import DirectConnection, Settings, SupabaseConnection
 from webhook_service.web import Wiring, errors, health, metrics, webhooks
 from webhook_service.web.api import (
@@ -161,7 +162,7 @@ def create_app(
     app.url_map.merge_slashes = False  # merging redirects, and pg_net turns a redirected POST into a GET
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.json.sort_keys = False  # type: ignore[attr-defined]  # an attribute of Flask's default provider
-    api = (events, bulk_replays, audit, employees, people, logins, imports, held, provision, reconcile, docs)
+    api = (events, bulk_replays, audit, employees, people, logins, imports, held, provision, reconcile, docs, scim)
     for part in (webhooks, health, metrics, *api):
         app.register_blueprint(part.blueprint(wiring))
     site.register(app, wiring)

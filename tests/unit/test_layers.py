@@ -90,6 +90,7 @@ ONLY_IN = {
         "web.pages.edit",
         "web.pages.employee_import",
         "web.pages.credentials",
+        "scim.routes",
         "server.asgi",
         "server.others",
     },

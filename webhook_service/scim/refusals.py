@@ -113,12 +113,12 @@ class NoTarget(Refusal):
 
 
 class NotMutable(Refusal):
-    """The attribute is read-only."""
+    """The attribute is read-only, or is required and cannot be removed."""
 
     scim_type = "mutability"
 
-    def __init__(self, attribute: str) -> None:
-        super().__init__("mutability", f"{attribute} is read-only.")
+    def __init__(self, attribute: str, why: str = "is read-only.") -> None:
+        super().__init__("mutability", f"{attribute} {why}")
 
 
 class TooMuch(Refusal):

@@ -1,4 +1,7 @@
-"""Converts errors to `application/problem+json` (RFC 9457). Only this module maps errors to HTTP statuses."""
+"""Converts errors to `application/problem+json` (RFC 9457).
+
+Only this module maps errors to HTTP statuses. The refusals of SCIM have their own statuses and format (`scim.answers`).
+"""
 
 import json
 import logging

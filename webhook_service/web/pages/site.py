@@ -70,7 +70,7 @@ WORDING = {
 UNEXPECTED = "An unexpected error occurred. Try again. If it happens again, the log of the service has the details."
 
 PROBLEM = "application/problem+json"
-FOR_PROGRAMS = ("/admin/api/", "/webhook/", "/metrics", "/healthz", "/readyz")
+FOR_PROGRAMS = ("/admin/api/", "/webhook/", "/metrics", "/healthz", "/readyz", "/scim/")
 """The beginnings of paths that only programs request."""
 
 LONG = ("comparison", "employee_import", "chosen_people", "chosen_events")

@@ -1,0 +1,15 @@
+"""A person for the tests of values."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from webhook_service.scim.values import Person
+
+MOMENT = datetime(2026, 12, 1, 12, tzinfo=UTC)
+JANE = Person("5", "jane@example.com", "Jane", "Doe", "7", True, "x1", MOMENT, MOMENT, "abc")
+
+
+def person(**values: Any) -> Person:
+    """Jane with other values."""
+    return replace(JANE, **values)

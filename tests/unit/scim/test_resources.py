@@ -1,0 +1,161 @@
+"""A person becomes a SCIM user, and the body of a POST or PUT becomes values."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.unit.scim.people import JANE, person
+from webhook_service.events import Json
+from webhook_service.scim.attributes import CORE, ENTERPRISE, Attributes, name_of
+from webhook_service.scim.discovery import schemas
+from webhook_service.scim.projection import projected
+from webhook_service.scim.refusals import Refusal
+from webhook_service.scim.resources import new_values, replaced_values, resource_of
+from webhook_service.scim.versions import versions_in
+
+ATTRIBUTES = Attributes(("department", "title"))
+BASE = "https://example.com/scim/v2"
+
+
+def test_a_person_is_a_user() -> None:
+    """The user has each value at its place. Values that are missing are not there."""
+    user = resource_of(person(extra={"department": "IT", "title": None}), ATTRIBUTES, BASE)
+    assert user == {
+        "schemas": [CORE, ENTERPRISE],
+        "id": "5",
+        "externalId": "x1",
+        "userName": "jane@example.com",
+        "name": {"givenName": "Jane", "familyName": "Doe"},
+        "emails": [{"value": "jane@example.com", "type": "work", "primary": True}],
+        "active": True,
+        ENTERPRISE: {"employeeNumber": "7", "department": "IT"},
+        "meta": {
+            "resourceType": "User",
+            "created": "2026-12-01T12:00:00Z",
+            "lastModified": "2026-12-01T12:00:00Z",
+            "location": f"{BASE}/Users/5",
+            "version": 'W/"abc"',
+        },
+    }
+    bare = person(email=None, first_name=None, last_name=None, employee_number=None, external_id=None, active=False)
+    assert set(resource_of(bare, ATTRIBUTES, BASE)) == {"schemas", "id", "active", "meta"}
+
+
+def test_a_user_that_is_sent_back_changes_nothing() -> None:
+    """A PUT of the user that a GET returned has no changes."""
+    for each in (JANE, person(email="Odd Name", extra={"department": "IT", "title": "Boss"}, active=False)):
+        assert replaced_values(resource_of(each, ATTRIBUTES, BASE), each, ATTRIBUTES) == {}
+
+
+@pytest.mark.parametrize(
+    ("body", "values"),
+    [
+        ({"userName": " Ann@Example.COM "}, {"email": "ann@example.com"}),
+        ({"USERNAME": "ann@example.com", "Active": "False"}, {"email": "ann@example.com", "active": False}),
+        ({"userName": "ann@example.com", "active": None, "name": None}, {"email": "ann@example.com"}),
+        ({"userName": "ann", "emails": [{"value": "ann@example.com"}]}, {"email": "ann@example.com"}),
+        (
+            {"userName": "a", "emails": [{"value": "h@b.com", "type": "home"}, {"value": "w@b.com", "type": "Work"}]},
+            {"email": "w@b.com"},
+        ),
+        (
+            {"userName": "a", "emails": [{"value": "w@b.com", "type": "work"}, {"value": "p@b.com", "primary": True}]},
+            {"email": "p@b.com"},
+        ),
+        (
+            {"userName": "upn@example.com", "emails": [{"value": "mail@example.com", "primary": True}]},
+            {"email": "upn@example.com"},
+        ),
+        (
+            {"userName": "ann@example.com", f"{ENTERPRISE}:employeeNumber": 7, "title": "", "password": "secret"},
+            {"email": "ann@example.com", "employee_number": "7"},
+        ),
+        ({f"{CORE}:userName": "ann@example.com", "meta": {"x": 1}, "id": "8"}, {"email": "ann@example.com"}),
+    ],
+)
+def test_a_new_user_has_values(body: dict[str, Any], values: dict[str, Any]) -> None:
+    """A POST has each value under any case of its name. The e-mail is the userName, else the primary e-mail."""
+    assert new_values(body, ATTRIBUTES) == values
+
+
+def deep(levels: int) -> Json:
+    return json.loads('{"a":' * levels + "1" + "}" * levels)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (None, "invalidSyntax"),
+        ([], "invalidSyntax"),
+        ({"userName": "a@b.com", "username": "c@b.com"}, "invalidSyntax"),
+        ({"userName": "a@b.com", "x": 1, "X": 2}, "invalidSyntax"),
+        ({"userName": "a@b.com", "x": deep(400)}, "invalidSyntax"),
+        ({}, "invalidValue"),
+        ({"userName": None}, "invalidValue"),
+        ({"userName": "ann"}, "invalidValue"),
+        ({"userName": "a@b.com", "active": "maybe"}, "invalidValue"),
+        ({"userName": "a@b.com", "name": "Ann"}, "invalidValue"),
+        ({"userName": "a@b.com", "name": {"givenName": "A\tB"}}, "invalidValue"),
+        ({"userName": "a@b.com", "externalId": "x" * 256}, "invalidValue"),
+        ({"userName": "a@b.com", "emails": 5}, "invalidValue"),
+    ],
+)
+def test_a_bad_user_is_refused(body: Json, kind: str) -> None:
+    """A malformed body is invalidSyntax, and a value that is not possible is invalidValue."""
+    with pytest.raises(Refusal) as caught:
+        new_values(body, ATTRIBUTES)
+    assert (caught.value.status, caught.value.scim_type) == (400, kind)
+
+
+@pytest.mark.parametrize(
+    ("only", "excluded", "names"),
+    [
+        ("", "", {"schemas", "id", "userName", "name", "emails", "active", "externalId", "meta", ENTERPRISE}),
+        ("userName", "", {"schemas", "id", "userName"}),
+        ("USERNAME,name.givenName", "", {"schemas", "id", "userName", "name"}),
+        (ENTERPRISE, "", {"schemas", "id", ENTERPRISE}),
+        (f"{ENTERPRISE}:employeeNumber,emails.type", "", {"schemas", "id", ENTERPRISE, "emails"}),
+        ("unknown", "", {"schemas", "id"}),
+        ("", "id,schemas,name,emails,meta,externalId", {"schemas", "id", "userName", "active", ENTERPRISE}),
+        (
+            "",
+            f"{ENTERPRISE},name.givenName,name.familyName",
+            {"schemas", "id", "userName", "emails", "active", "externalId", "meta"},
+        ),
+    ],
+)
+def test_a_response_has_the_requested_attributes(only: str, excluded: str, names: set[str]) -> None:
+    """`attributes` and `excludedAttributes` choose the attributes. `id` and `schemas` are always there."""
+    user = resource_of(JANE, ATTRIBUTES, BASE)
+    parts = ([name_of(each) for each in text.split(",") if each] for text in (only, excluded))
+    found = projected(user, *parts)
+    assert set(found) == names
+    assert found.get("name", user["name"]) in (user["name"], {"givenName": "Jane"})
+    if "emails.type" in only:
+        assert found["emails"] == [{"type": "work"}]
+
+
+def test_the_schemas_have_each_attribute() -> None:
+    """Each attribute of a user is defined in its schema, but for the common attributes."""
+    user = resource_of(person(extra={"department": "IT", "title": "Boss"}), ATTRIBUTES, BASE)
+    defined = {each["id"]: {part["name"] for part in each["attributes"]} for each in schemas(ATTRIBUTES, BASE)}
+    assert defined[CORE] == set(user) - {"schemas", "id", "externalId", "meta", ENTERPRISE}
+    assert defined[ENTERPRISE] == set(user[ENTERPRISE])
+
+
+@pytest.mark.parametrize(
+    ("header", "versions"),
+    [
+        (None, None),
+        ("*", None),
+        ('W/"a"', ("a",)),
+        ('"a"', ("a",)),
+        ('W/"a", "b"', ("a", "b")),
+        ("a", ()),
+        ("", ()),
+    ],
+)
+def test_versions_are_read(header: str | None, versions: tuple[str, ...] | None) -> None:
+    """A header has ETags, or `*` for any version. A malformed header has none, so that nothing matches."""
+    assert versions_in(header) == versions

@@ -1,0 +1,146 @@
+"""Converts a filter or the name of an attribute to the values of a person."""
+
+from datetime import UTC, datetime
+
+from webhook_service.events import Json
+from webhook_service.scim.attributes import CORE, Attribute, Attributes, Name
+from webhook_service.scim.grammar import Both, Either, Negation, Node, Test, Within, parse_filter, parse_path
+from webhook_service.scim.refusals import InvalidFilter, InvalidPath, InvalidValue
+from webhook_service.scim.values import Condition
+
+TRUE: Condition = {"place": "id", "operator": "pr"}
+FALSE: Condition = {"not": TRUE}
+
+OPERATORS_OF = {
+    "text": frozenset(("eq", "ne", "co", "sw", "ew", "pr", "gt", "ge", "lt", "le")),
+    "boolean": frozenset(("eq", "ne", "pr")),
+    "time": frozenset(("eq", "ne", "pr", "gt", "ge", "lt", "le")),
+}
+
+CONSTANTS: dict[str, Json] = {"emails.type": "work", "emails.primary": True}
+"""The sub-attributes that are the same for each e-mail, because an employee has one."""
+
+RESOURCE_TYPE = "meta.resourcetype"
+BOOLEANS = {"true": True, "false": False}
+
+
+def condition_of(text: str, attributes: Attributes) -> Condition:
+    """Parse a filter. Raises InvalidFilter."""
+    return convert(parse_filter(text), attributes, None)
+
+
+def place_of(text: str, attributes: Attributes) -> str:
+    """Return the place by which `sortBy` orders. Raises InvalidValue."""
+    try:
+        path = parse_path(text)
+    except InvalidPath:
+        raise InvalidValue("sortBy", "is not the name of an attribute.") from None
+    found = attribute_of(path.name, attributes) if path.node is None else None
+    if found is None:
+        raise InvalidValue("sortBy", "is not an attribute by which this server sorts.")
+    return found.place
+
+
+def convert(node: Node, attributes: Attributes, parent: Name | None) -> Condition:
+    """Convert a node. `parent` is the attribute in whose brackets the node is."""
+    match node:
+        case Both(left, right):
+            return {"and": [convert(left, attributes, parent), convert(right, attributes, parent)]}
+        case Either(left, right):
+            return {"or": [convert(left, attributes, parent), convert(right, attributes, parent)]}
+        case Negation(inner):
+            return {"not": convert(inner, attributes, parent)}
+        case Within(name, inner):
+            if parent is not None or name.sub or name.attribute not in ("emails", "name", "meta"):
+                raise InvalidFilter("Brackets must follow an attribute with sub-attributes.")
+            return convert(inner, attributes, name)
+        case Test(name, operator, value):
+            if parent is not None:
+                if name.schema is not None or name.sub is not None:
+                    raise InvalidFilter("The names in brackets must be sub-attributes.")
+                name = Name(parent.schema, parent.attribute, name.attribute)
+            return test_of(name, operator, value, attributes)
+
+
+def attribute_of(name: Name, attributes: Attributes) -> Attribute | None:
+    """Return the attribute that a filter or `sortBy` names. The e-mails have one value, which is the userName."""
+    if name.schema in (None, CORE) and name.path in ("emails", "emails.value"):
+        return attributes.find(Name(CORE, "username"))
+    return attributes.find(name)
+
+
+def test_of(name: Name, operator: str, value: Json, attributes: Attributes) -> Condition:
+    """Convert a comparison. Raises InvalidFilter if the attribute is unknown or the operator or value does not fit."""
+    if name.schema in (None, CORE) and name.path in CONSTANTS:
+        found = is_true(CONSTANTS[name.path], operator, value)
+        return {"place": "email", "operator": "pr"} if found else FALSE
+    if name.schema in (None, CORE) and name.path == RESOURCE_TYPE:
+        return TRUE if is_true("User", operator, value) else FALSE
+    attribute = attribute_of(name, attributes)
+    if attribute is None:
+        raise InvalidFilter("The filter has an attribute by which this server does not filter.")
+    if operator not in OPERATORS_OF[attribute.kind]:
+        raise InvalidFilter(f"The operator {operator} does not fit {attribute.path}.")
+    if operator == "pr":
+        return {"place": attribute.place, "operator": "pr"}
+    if value is None and operator in ("eq", "ne"):
+        present: Condition = {"place": attribute.place, "operator": "pr"}
+        return {"not": present} if operator == "eq" else present
+    return {"place": attribute.place, "operator": operator, "value": fitting(attribute, value)}
+
+
+def fitting(attribute: Attribute, value: Json) -> Json:
+    """Return the value in the form of the attribute. Raises InvalidFilter."""
+    if attribute.kind == "boolean":
+        if isinstance(value, str):  # Entra
+            value = BOOLEANS.get(value.lower())
+        if isinstance(value, bool):
+            return value
+    elif isinstance(value, str):
+        if attribute.kind == "text":
+            return value
+        if (moment := time_of(value)) is not None:
+            return moment.isoformat()
+    raise InvalidFilter(f"The value does not fit {attribute.path}.")
+
+
+def time_of(text: str) -> datetime | None:
+    """Read an ISO 8601 time, which is UTC without an offset. Returns None for another text."""
+    try:
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def is_true(found: Json, operator: str, value: Json) -> bool:
+    """Compare a value in Python. Texts are compared in lower case. A value of another type does not match."""
+    if operator == "pr":
+        return found is not None and found != ""
+    if isinstance(found, str) and isinstance(value, str):
+        return compare_texts(found.lower(), operator, value.lower())
+    is_equal = type(found) is type(value) and found == value
+    return is_equal if operator == "eq" else operator == "ne" and not is_equal
+
+
+def compare_texts(found: str, operator: str, value: str) -> bool:
+    """Compare two texts of the same case."""
+    match operator:
+        case "eq":
+            return found == value
+        case "ne":
+            return found != value
+        case "co":
+            return value in found
+        case "sw":
+            return found.startswith(value)
+        case "ew":
+            return found.endswith(value)
+        case "gt":
+            return found > value
+        case "ge":
+            return found >= value
+        case "lt":
+            return found < value
+        case _:
+            return found <= value
