@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from functools import partial
 from http import HTTPStatus
 
 from flask import Blueprint, Response, abort, current_app, g, request
@@ -15,6 +16,7 @@ from webhook_service.scim.answers import failure_of
 from webhook_service.scim.attributes import Attributes, Name
 from webhook_service.scim.bulk import Bulk
 from webhook_service.scim.clients import client_of, spend
+from webhook_service.scim.logins import welcome
 from webhook_service.scim.projection import projected
 from webhook_service.scim.queries import Query, names_in, query_of, search_of
 from webhook_service.scim.refusals import InvalidSyntax, TooFast, UnknownClient
@@ -41,7 +43,8 @@ KNOWN_PATHS = {
 def blueprint(wiring: Wiring) -> Blueprint:
     """Return the views of the server."""
     chosen = wiring.settings.scim
-    store = Store(wiring.database, chosen.attributes, chosen.removes)
+    new_login = partial(welcome, wiring.accounts, chosen.new_logins)
+    store = Store(wiring.database, chosen.attributes, chosen.removes, new_login)
     views = Blueprint("scim", __name__, url_prefix=PATH)
     attributes = Attributes(store.attributes)
 
@@ -158,7 +161,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
         """Refuse the alias of the user that sends a request."""
         abort(HTTPStatus.NOT_IMPLEMENTED, "A token belongs to a directory, not to a user.")
 
-    @views.route("/", defaults={"rest": ""}, methods=METHODS)
+    @views.route("/", defaults={"rest": ""}, methods=METHODS, strict_slashes=False)
     @views.route("/<path:rest>", methods=METHODS)
     def unknown(rest: str) -> Response:
         """Refuse other paths and methods in the form of SCIM."""

@@ -1,4 +1,4 @@
-"""What a client does with users: the requests of `routes` and the operations of `bulk` both end here."""
+"""The acts of a client on users. The requests of `routes` and the operations of `bulk` both end here."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

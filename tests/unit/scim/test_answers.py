@@ -32,7 +32,7 @@ def test_an_error_is_a_message(error: Exception, status: int, kind: str | None) 
 
 
 def test_the_client_knows_when_to_retry() -> None:
-    """What a retry may solve has Retry-After, and a missing token has WWW-Authenticate."""
+    """An error that a retry may solve has Retry-After, and a missing token has WWW-Authenticate."""
     assert failure_of(BrakeOn()).headers == {"Retry-After": "300"}
     assert failure_of(TooFast(1.2)).headers == {"Retry-After": "2"}
     assert failure_of(Unavailable("x", "y")).headers == {"Retry-After": "5"}
