@@ -154,7 +154,7 @@ $$;
 -- Returns one employee, or null: {"employee": as in auth_sync_monitor, "events": the newest 20, "candidates": the auth users that match the
 -- employee, if it has no login, "action": the newest open or failed ban or lifted ban of the login, {event_id, operation, status, outcome,
 -- error_message, next_attempt_at}, or null, "same_number": the first other employees with the employee's number (auth_sync_with_number_v1),
--- "auth_failure": why Auth is unavailable now, or null}. A ban that was performed is not open, although its sessions end again.
+-- "auth_failure": why Auth is unavailable now, or null, "managed_by": the name of the directory that manages the employee, or null}. A ban that was performed is not open, although its sessions end again.
 create or replace function public.auth_sync_person_v1(p_employee_id bigint) returns jsonb
 language sql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off set jit = off as $$
   select jsonb_build_object(
@@ -170,6 +170,7 @@ language sql stable security definer set search_path = '' set plan_cache_mode = 
                   and not (a.status = 'PENDING' and a.changes ? 'sessions_end_again_at')
                 order by a.id desc limit 1),
     'auth_failure', (select r.failure from public.auth_sync_rate r where r.failing_since is not null),
+    'managed_by', public.auth_sync_scim_manager_v1(m.employee_id::bigint),
     'same_number', public.auth_sync_with_number_v1(m.employee_number, m.employee_id))
   from public.auth_sync_monitor m where m.employee_id = p_employee_id
 $$;

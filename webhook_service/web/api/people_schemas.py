@@ -73,6 +73,7 @@ class Employee(Answer):
     action = fields.Nested(
         OpenAction, required=True, allow_none=True, metadata=described("The newest open or failed ban, or lifted ban.")
     )
+    managed_by = text("The directory that manages the employee by SCIM.", "okta", required=True, allow_none=True)
     auth_failure = text("Why Auth is unavailable now.", required=True, allow_none=True)
     candidates = fields.List(
         fields.Nested(LoginCandidate),

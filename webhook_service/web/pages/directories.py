@@ -52,6 +52,6 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
     def scim_url() -> str:
         """Return the address that an admin enters in the directory."""
-        return f"{(wiring.settings.pages.public_url or request.url_root).rstrip('/')}/scim/v2"
+        return f"{(wiring.settings.pages.public_url or NO_PUBLIC_URL).rstrip('/')}/scim/v2"
 
     return views

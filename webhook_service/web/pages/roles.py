@@ -80,6 +80,7 @@ ENDPOINTS: dict[str, Permission] = {
     "people.move_login": EDIT,
     "people.page": READ,
     "people.person": READ,
+    "people.release": EDIT,
     "people.switch": EDIT,
     "people.unlink": EDIT,
     "replays.begin": OPERATE,
