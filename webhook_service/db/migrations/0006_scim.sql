@@ -4,11 +4,12 @@ set local lock_timeout = '5s';
 
 create table if not exists public.auth_sync_scim_clients (
   client_id bigint generated always as identity primary key,
-  name text not null unique,
+  name text not null,
   created_at timestamptz not null default now(),
   requests_left numeric not null default 0,
   refilled_at timestamptz not null default '-infinity'
 );
+create unique index if not exists auth_sync_scim_clients_name_key on public.auth_sync_scim_clients (name);
 alter table public.auth_sync_scim_clients enable row level security;
 comment on table public.auth_sync_scim_clients is
   'webhook-service: the directories that push employees in by SCIM; all tokens with one name are of one directory';
@@ -17,13 +18,14 @@ comment on column public.auth_sync_scim_clients.requests_left is 'the requests o
 create table if not exists public.auth_sync_scim_tokens (
   token_id bigint generated always as identity primary key,
   client_id bigint not null references public.auth_sync_scim_clients (client_id) on delete cascade,
-  hash text not null unique,
+  hash text not null,
   created_by text not null,
   created_at timestamptz not null default now(),
   last_used_at timestamptz,
   revoked_at timestamptz,
   revoked_by text
 );
+create unique index if not exists auth_sync_scim_tokens_hash_key on public.auth_sync_scim_tokens (hash);
 create index if not exists auth_sync_scim_tokens_client_idx on public.auth_sync_scim_tokens (client_id) where revoked_at is null;
 alter table public.auth_sync_scim_tokens enable row level security;
 comment on table public.auth_sync_scim_tokens is 'webhook-service: the tokens of directories';
@@ -43,6 +45,7 @@ create table if not exists public.auth_sync_scim_people (
 create unique index if not exists auth_sync_scim_people_external_key
   on public.auth_sync_scim_people (client_id, external_id) where external_id is not null;
 create unique index if not exists auth_sync_scim_people_manager_key on public.auth_sync_scim_people (employee_id) where manages;
+create index if not exists auth_sync_scim_people_employee_idx on public.auth_sync_scim_people (employee_id);
 create index if not exists auth_sync_scim_people_hidden_idx
   on public.auth_sync_scim_people (client_id, employee_id) where hidden_at is not null;
 alter table public.auth_sync_scim_people enable row level security;
