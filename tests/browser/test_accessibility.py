@@ -107,6 +107,13 @@ def test_every_page_is_accessible(browser: Browser, site: tuple[str, dict[str, s
         page.get_by_role("button", name="New temporary password").click()
         page.get_by_label("Temporary password").wait_for()
         check(page, "new password")
+        page.goto("/admin/directories")
+        page.get_by_label("Name of the directory").fill("okta")
+        page.get_by_role("button", name="Create the token").click()
+        page.get_by_label("Token").wait_for()
+        check(page, "new token of a directory")
+        page.goto("/admin/directories")
+        check(page, "directories, with a token")
         choose_rows(page, watch, {"desk": "romano", "phone": "dvorak"}[screen], lambda state: check(page, state))
     with watched(browser, url, viewport=SCREENS[screen], reduced_motion="reduce") as (page, watch):
         page.add_init_script(axe)

@@ -88,6 +88,7 @@ ONLY_IN = {
         "web.pages.setup",
         "web.pages.suggestions",
         "web.pages.edit",
+        "web.pages.directories",
         "web.pages.employee_import",
         "web.pages.credentials",
         "scim.routes",

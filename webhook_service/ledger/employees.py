@@ -79,8 +79,9 @@ def problems(database: Database) -> Json:
 def person(database: Database, employee_id: int) -> Json:
     """Return one employee.
 
-    The result is {"employee", "events", "candidates"}. "events" holds the newest 20. If the employee has no login,
-    "candidates" holds the auth users that could be the login. Raises EmployeeNotFound, Unavailable, DatabaseError.
+    The result is {"employee", "events", "candidates", "managed_by", ...}, as `auth_sync_person_v1` describes. "events"
+    holds the newest 20. If the employee has no login, "candidates" holds the auth users that could be the login.
+    Raises EmployeeNotFound, Unavailable, DatabaseError.
     """
     found = database.call("auth_sync_person_v1", p_employee_id=employee_id)
     if found is None:

@@ -9,7 +9,7 @@ from webhook_service.errors import (
     Unavailable,
 )
 from webhook_service.events import Json
-from webhook_service.wording.employees import REJECTED, REJECTED_BY_RULE
+from webhook_service.wording.employees import MANAGED, REJECTED, REJECTED_BY_RULE
 
 NO_AUTH_ADMIN = "no_auth_admin"
 GENERATED = "428C9"
@@ -36,7 +36,7 @@ def accepted(answer: Json) -> Json:
     """Return the database's result, unless it is a refusal: `{"refused": reason, ...}`.
 
     Raises EmailTaken, EmployeeRejected, InvalidQuery (unknown columns), EmployeeNotFound, Unavailable (`lease_lost`),
-    NotPossible (the reasons in REFUSALS).
+    NotPossible (`managed_by_directory`, and the reasons in REFUSALS).
     """
     refused = answer.get("refused")
     if refused is None:
@@ -56,4 +56,6 @@ def accepted(answer: Json) -> Json:
         raise EmployeeNotFound
     if refused == "lease_lost":
         raise Unavailable("lease_lost", "The request took too long; the relay finishes or undoes it.")
+    if refused == "managed_by_directory":
+        raise NotPossible(refused, MANAGED.format(name=answer["name"]))
     raise NotPossible(refused, REFUSALS[refused])

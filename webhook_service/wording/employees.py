@@ -107,3 +107,8 @@ REJECTED_BY_RULE = 'The database rule "{rule}" rejected this change.'
 REJECTED_WITHOUT_VALUE = 'The database requires a value in the column "{column}", so it rejected this change.'
 REJECTED = "A rule or a trigger of the employees table rejected this change."
 """Why the employees table refused a change."""
+
+MANAGED = (
+    "The directory {name} manages this employee. Change the employee there, or release the employee from it first."
+)
+"""Why an admin may not change an employee."""

@@ -89,6 +89,8 @@ def sentence(refused: Json) -> str:
             return (
                 f"Employee {other} has this e-mail, but another number. Correct one of them, or give the employee_id."
             )
+        case "managed":
+            return f"The directory {refused['directory']} manages this employee. Change the employee there."
         case "unusable_email":
             return "This is not an e-mail address."
     state, rule = refused.get("sqlstate") or "", refused.get("constraint")

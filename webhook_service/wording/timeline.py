@@ -100,6 +100,10 @@ ACTS = {
     "send an invitation": "Invitation sent again by {who}",
     "replay": "Tried again by {who}",
     "dismiss": "Dismissed by {who}: “{reason}”",
+    "create an employee": "Added by {who}",
+    "manage an employee": "Managed by {who} from now on",
+    "delete an employee": "Deleted by {who}",
+    "release an employee from a directory": "Released from the directory by {who}",
     "dropped the change of a client": "Change of a user dropped by {who}",
 }
 """The acts of admins, by the audit's words."""

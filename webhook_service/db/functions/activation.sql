@@ -2,13 +2,15 @@
 
 -- Activates or deactivates an employee. Returns {"employee_id", "is_active", "auth_user_id", "event_id": the action that the login needs,
 -- or null, "is_held": whether the ban of the login waits for an admin}. Returns null if there is no such employee, and {"refused": ...} if
--- the employees table refuses the change. The action is entered even if nothing changes, so that the caller can wait for the confirmation
+-- the employees table refuses the change, or if a directory manages an inactive employee that would become active. A deactivation is
+-- always possible. The action is entered even if nothing changes, so that the caller can wait for the confirmation
 -- of Auth. With p_via admin, a person has decided, and the ban is not held.
 create or replace function public.auth_sync_set_active_v1(p_employee_id bigint, p_is_active boolean, p_via text) returns jsonb
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
 #variable_conflict use_variable
 declare
   changed public.employees;
+  manager text;
   wanted text := case when p_is_active then 'enable_auth_user' else 'disable_auth_user' end;
   action text;
   state text;
@@ -20,6 +22,11 @@ begin
   end if;
   begin
     perform from public.employees e where e.employee_id = p_employee_id for no key update;
+    manager := public.auth_sync_scim_manager_v1(p_employee_id);
+    if p_is_active and manager is not null
+       and exists (select from public.employees e where e.employee_id = p_employee_id and e.is_active is false) then
+      return jsonb_build_object('refused', 'managed_by_directory', 'name', manager);
+    end if;
     perform set_config('search_path', public.auth_sync_owner_path_v1(), true);
     update public.employees e set is_active = p_is_active  -- the operators of pg_catalog, because of the owner's search_path
      where e.employee_id operator(pg_catalog.=) p_employee_id and coalesce(e.is_active operator(pg_catalog.<>) p_is_active, true);

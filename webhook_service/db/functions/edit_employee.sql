@@ -1,7 +1,8 @@
 -- An admin or a program corrects an employee's e-mail, names or number, and activates or deactivates the employee with it.
 
 -- Writes these values of an employee: {column: value} of email, first_name, last_name and employee_number. Returns {"employee_id",
--- "changed": the columns that differed}, or {"refused": ...} with the column if the employees table refuses one. The triggers on employees
+-- "changed": the columns that differed}, or {"refused": ...} with the column if the employees table refuses one, or {"refused":
+-- "managed_by_directory", "name"} if a directory manages the employee. The triggers on employees
 -- request the change of the login's e-mail, as for a change by HR. The statement runs under the search_path of the table's owner, so it
 -- names the schema of each function and operator.
 create or replace function public.auth_sync_edit_employee_v1(p_employee_id bigint, p_values jsonb) returns jsonb
@@ -9,6 +10,7 @@ language plpgsql security definer set search_path = '' set plan_cache_mode = for
 #variable_conflict use_variable
 declare
   present jsonb;
+  manager text;
   wanted text[];
   holder bigint;
   state text;
@@ -25,6 +27,10 @@ begin
    where v.key in ('email', 'first_name', 'last_name', 'employee_number') and present ? v.key and v.value is distinct from present ->> v.key;
   if wanted is null then
     return jsonb_build_object('employee_id', p_employee_id, 'changed', '[]'::jsonb);
+  end if;
+  manager := public.auth_sync_scim_manager_v1(p_employee_id);
+  if manager is not null then
+    return jsonb_build_object('refused', 'managed_by_directory', 'name', manager);
   end if;
   begin
     perform set_config('search_path', public.auth_sync_owner_path_v1(), true);

@@ -96,7 +96,7 @@ $$;
 
 -- Finds the employee of each line, by employee_id, else by employee_number, else by the e-mail, and sets the kind of each line: new,
 -- changed, unchanged or refused. The changes of a new or changed line are {column: {"from", "to"}}. Those of a refused line are {"reason",
--- ...}. The lines have no statistics, because they are new. So nested loops are only used for the searches in employees by an index.
+-- ...}. A line that changes what a directory manages is refused, unless it only deactivates. The lines have no statistics, because they are new. So nested loops are only used for the searches in employees by an index.
 create or replace function public.auth_sync_match_import_v1(p_import uuid) returns void
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan
 set enable_seqscan = off set enable_nestloop = off set jit = off as $$
@@ -130,6 +130,9 @@ begin
       left join lateral (select to_jsonb(f.*) as present from public.employees f where f.employee_id = m.employee_id offset 0) as e on true
   ), numbered as (
     select c.*,
+           (select exists (select from public.auth_sync_scim_tokens t where t.revoked_at is null)) and c.employee_id is not null
+             and (c.changes ?| array['email', 'first_name', 'last_name', 'employee_number'] or c.changes #> '{is_active,to}' = 'true')
+             and public.auth_sync_scim_manager_v1(c.employee_id) is not null as is_managed,
            case when c.employee_id is not null then coalesce(lag(c.line) over same_employee, lead(c.line) over same_employee) end as of_same,
            case when c.number is not null then coalesce(lag(c.line) over same_number, lead(c.line) over same_number) end as number_line,
            case when c.has_new_email then coalesce(lag(c.line) over same_email, lead(c.line) over same_email) end as email_line
@@ -154,6 +157,7 @@ begin
       when n.of_same is not null then jsonb_build_object('reason', 'employee_twice', 'line', n.of_same)
       when n.id is null and n.of_number = '{}' and n.number is not null and n.present ->> 'employee_number' is not null then
         jsonb_build_object('reason', 'other_number', 'other', n.employee_id, 'column', 'employee_number')
+      when n.is_managed then jsonb_build_object('reason', 'managed', 'directory', public.auth_sync_scim_manager_v1(n.employee_id))
       when n.has_new_email and n.email !~ public.auth_sync_usable_v1() then '{"reason": "unusable_email", "column": "email"}'
       end as reason
       from numbered n
@@ -167,7 +171,8 @@ begin
    where l.import_id = p_import and l.line = j.line;
 end $$;
 
--- Adds the active employees who are missing in the file, as negative lines of the kind "leaves".
+-- Adds the active employees who are missing in the file, as negative lines of the kind "leaves". It leaves out the employees that a
+-- directory manages, because the directory deactivates them.
 create or replace function public.auth_sync_add_leavers_v1(p_import uuid) returns void
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan
 set enable_nestloop = off set jit = off as $$
@@ -178,7 +183,10 @@ begin
          jsonb_build_object('is_active', jsonb_build_object('from', e.is_active, 'to', false))
     from public.employees e
    where e.is_active is not false
-     and not exists (select from public.auth_sync_import_lines l where l.import_id = p_import and l.employee_id = e.employee_id);
+     and not exists (select from public.auth_sync_import_lines l where l.import_id = p_import and l.employee_id = e.employee_id)
+     and not exists (select from public.auth_sync_scim_people p
+                      where p.employee_id = e.employee_id and p.manages
+                        and p.client_id in (select t.client_id from public.auth_sync_scim_tokens t where t.revoked_at is null));
 end $$;
 
 -- Plans an import, and applies it unless p_is_dry is true. Returns null if the import does not exist any more, and otherwise the plan:

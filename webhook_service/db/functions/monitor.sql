@@ -155,7 +155,8 @@ $$;
 -- employee, if it has no login, "action": the newest open or failed ban or lifted ban of the login, {event_id, operation, status, outcome,
 -- error_message, next_attempt_at}, or null, "same_number": the first other employees with the employee's number (auth_sync_with_number_v1),
 -- "auth_failure": why Auth is unavailable now, or null, "is_ban_newer": whether Auth confirmed a ban in the last seconds, after the newest
--- change of the login that was applied}. A ban that was performed is not open, although its sessions end again.
+-- change of the login that was applied, "managed_by": the name of the directory that manages the employee, or null}. A ban that was performed
+-- is not open, although its sessions end again.
 create or replace function public.auth_sync_person_v1(p_employee_id bigint) returns jsonb
 language sql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off set jit = off as $$
   select jsonb_build_object(
@@ -174,6 +175,7 @@ language sql stable security definer set search_path = '' set plan_cache_mode = 
                              where a.auth_user_id = m.auth_user_id and a.operation = 'disable_auth_user' and a.status <> 'SUCCESS' and a.status <> 'FAILED'
                                and public.auth_sync_version_at_v1((a.changes ->> 'sessions_end_again_at')::timestamptz - interval '12 seconds') > s.version),
     'auth_failure', (select r.failure from public.auth_sync_rate r where r.failing_since is not null),
+    'managed_by', public.auth_sync_scim_manager_v1(m.employee_id::bigint),
     'same_number', public.auth_sync_with_number_v1(m.employee_number, m.employee_id))
   from public.auth_sync_monitor m where m.employee_id = p_employee_id
 $$;

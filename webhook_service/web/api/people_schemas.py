@@ -79,6 +79,7 @@ class Employee(Answer):
             "Whether Auth confirmed a ban in the last seconds, after the newest change that was applied."
         ),
     )
+    managed_by = text("The directory that manages the employee by SCIM.", "okta", required=True, allow_none=True)
     auth_failure = text("Why Auth is unavailable now.", required=True, allow_none=True)
     candidates = fields.List(
         fields.Nested(LoginCandidate),

@@ -51,6 +51,10 @@ REASONS: Mapping[str, tuple[type[ServiceError] | HTTPStatus, str]] = {
     "not_open": (NotPossible, "The action does not wait, or is being performed now, or calls to Auth are paused."),
     "needs_no_attention": (NotPossible, "The event is done, or is still retried."),
     "no_auth_admin": (NotPossible, "The Auth Admin API is not configured."),
+    "managed_by_directory": (
+        NotPossible,
+        "A directory manages the employee by SCIM, so the change must be made there.",
+    ),
     "login_changed": (NotPossible, "The employee does not have this login any more."),
     "linked_again": (NotPossible, "Only this employee matches the login, so the next event would link it again."),
     "has_login": (NotPossible, "The employee has a login."),

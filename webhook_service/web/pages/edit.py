@@ -3,7 +3,7 @@
 from flask import Blueprint, flash, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from webhook_service.errors import EmailTaken, EmployeeNotFound, EmployeeRejected, InvalidQuery
+from webhook_service.errors import EmailTaken, EmployeeNotFound, EmployeeRejected, InvalidQuery, NotPossible
 from webhook_service.events import Json
 from webhook_service.ledger import employees
 from webhook_service.ledger.queries import MAX_BIGINT
@@ -28,13 +28,14 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
     @views.get("")
     def page(employee_id: int) -> str:
-        employee = found(employee_id)
-        return render_template("employee_edit.html", employee=employee, given=employee | typed(), wrong={})
+        employee, managed_by = found(employee_id)
+        shown = {"employee": employee, "managed_by": managed_by}
+        return render_template("employee_edit.html", **shown, given=employee | typed(), wrong={})
 
     @views.post("")
     def save(employee_id: int) -> Response | tuple[str, int]:
         """Save the values. If one is refused, show the form again with what was typed, and the reason at its field."""
-        employee = found(employee_id)
+        employee, managed_by = found(employee_id)
         given = {name: request.form.get(name, "").strip() or None for name in COLUMNS}
         try:
             values = loaded(Edit(), given)
@@ -42,15 +43,21 @@ def blueprint(wiring: Wiring) -> Blueprint:
                 changed = employee_changes.edit(database, employee_id, values)
                 act.outcome = ", ".join(changed).replace("_", " ") or "no change"
         except (InvalidQuery, EmailTaken, EmployeeRejected) as error:
-            shown = {"employee": employee, "given": given, "wrong": wrong_fields(error)}
+            shown = {"employee": employee, "managed_by": managed_by, "given": given, "wrong": wrong_fields(error)}
             return render_template("employee_edit.html", **shown), 422
+        except NotPossible:
+            employee, managed_by = found(employee_id)  # the directory may have become the manager since
+            shown = {"employee": employee, "managed_by": managed_by, "given": employee, "wrong": {}}
+            return render_template("employee_edit.html", **shown), 409
         follows = "email" in changed and employee["auth_user_id"] is not None
         flash(SAVED_WITH_LOGIN if follows else SAVED if changed else SAME, "success")
         return after_form(url_for("people.person", employee_id=employee_id))
 
-    def found(employee_id: int) -> Json:
+    def found(employee_id: int) -> tuple[Json, str | None]:
+        """Return the employee, and the name of the directory that manages it."""
         if employee_id > MAX_BIGINT:
             raise EmployeeNotFound
-        return employees.person(database, employee_id)["employee"]
+        person = employees.person(database, employee_id)
+        return person["employee"], person["managed_by"]
 
     return views

@@ -19,6 +19,7 @@ from webhook_service.ledger.standing import standing
 from webhook_service.outbound import employee_changes, logins
 from webhook_service.outbound.employee_changes import Switched
 from webhook_service.outbound.refusals import NO_AUTH_ADMIN
+from webhook_service.scim import managers
 from webhook_service.web import Wiring
 from webhook_service.web.api.employees import hire
 from webhook_service.web.pages.common import attempt, wrong_fields
@@ -29,6 +30,7 @@ from webhook_service.wording import employees as words
 TIMELINE = 20
 """The number of entries on a page of the timeline."""
 
+RELEASED = "Released from {name}. The employee can be changed here now."
 TAKEN_AWAY = "Login taken away."
 TAKEN_AWAY_AND_RESTORED = "Login taken away. The employee has the former values again: {values}."
 NO_LOGIN = "No login has this e-mail. Correct the e-mail, or create a new login below."
@@ -65,6 +67,19 @@ def blueprint(wiring: Wiring) -> Blueprint:
             act.outcome = words.LOGIN_RESULTS[reported.login]
         flash(*switched_message(reported))
         return after_form(url_for("people.person", employee_id=employee_id))
+
+    @views.post("/<int:employee_id>/release")
+    def release(employee_id: int) -> Response:
+        """Release an employee from the directory that manages it."""
+        found(employee_id)
+        try:
+            with attempt(wiring, "release an employee from a directory", f"employee:{employee_id}") as act:
+                act.outcome = name = managers.release(database, employee_id)
+        except NotPossible as error:
+            flash(f"Not released: {error.detail}", "warning")
+        else:
+            flash(RELEASED.format(name=name), "success")
+        return redirect(url_for("people.person", employee_id=employee_id), 303)
 
     @views.post("/<int:employee_id>/login")
     def give_login(employee_id: int) -> Response:

@@ -27,6 +27,7 @@ class Permission(StrEnum):
 
 
 READ, COMPARE, EDIT, OPERATE = Permission.READ, Permission.COMPARE, Permission.EDIT, Permission.OPERATE
+ADMINISTER = Permission.ADMINISTER
 
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.VIEWER: frozenset({READ}),
@@ -48,6 +49,9 @@ ENDPOINTS: dict[str, Permission] = {
     "comparison.page": READ,
     "credentials.invite": EDIT,
     "credentials.set_password": EDIT,
+    "directories.create": ADMINISTER,
+    "directories.page": READ,
+    "directories.revoke": ADMINISTER,
     "edit.page": EDIT,
     "edit.save": EDIT,
     "employee_import.apply": EDIT,
@@ -76,6 +80,7 @@ ENDPOINTS: dict[str, Permission] = {
     "people.move_login": EDIT,
     "people.page": READ,
     "people.person": READ,
+    "people.release": EDIT,
     "people.switch": EDIT,
     "people.unlink": EDIT,
     "replays.begin": OPERATE,

@@ -23,6 +23,7 @@ from webhook_service.web.pages import (
     chosen_people,
     comparison,
     credentials,
+    directories,
     edit,
     employee_import,
     events,
@@ -98,7 +99,8 @@ def register(app: Flask, wiring: Wiring) -> None:
     sign_in_views = sign_in.blueprint(wiring)
     parts = (
         *(overview, inbox, events, replays, people, new_employee, edit, credentials),
-        *(held, audit, comparison, exports, employee_import, setup, suggestions, chosen_people, chosen_events),
+        *(held, audit, comparison, exports, employee_import, setup, directories, suggestions),
+        *(chosen_people, chosen_events),
     )
     for views in (sign_in_views, *(part.blueprint(wiring) for part in parts)):
         if views is not sign_in_views:

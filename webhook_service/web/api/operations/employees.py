@@ -54,7 +54,7 @@ OPERATIONS = (
             "is_active": False,
             "login": {"status": "done", "outcome": "disabled", "event_id": f"{JANE}:disable_auth_user"},
         },
-        reasons=("employee_not_found", "not_found", "employee_rejected", "email_taken"),
+        reasons=("employee_not_found", "not_found", "employee_rejected", "email_taken", "managed_by_directory"),
     ),
     Operation(
         method="post",
