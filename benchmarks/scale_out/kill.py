@@ -1,6 +1,7 @@
 """Under load, one receiver and one relay are killed, and another receiver and relay are cut off from the network.
 
-A relay is killed or cut off while it holds leases, so that another relay must take its rows over.
+A relay is killed or cut off while it holds leases, so that another relay must take its rows over. The hosts that were
+cut off are connected again afterwards.
 """
 
 import random
@@ -28,6 +29,9 @@ from webhook_service.loops import LEASE_SECONDS, POLL_SECONDS
 SECONDS_TO_FIND = 60.0
 SETTLE_SECONDS = 0.05
 """The time after which PostgreSQL has received what a stopped process had sent before."""
+
+RELAYED = b"relayed"
+"""The line that a relay writes to its log after each batch."""
 
 LEASED = """
 select id from public.integration_sync_log
@@ -89,9 +93,18 @@ def run(there: Site, *, rate: int, seconds: float) -> tuple[Result, list[Takeove
             time.sleep(seconds)
             spread_over(there, receivers[2:])
             wait_for("other relays", lambda: are_applied(there, lost), LEASE_SECONDS * 3)
-            for member in (relays[1], receivers[1]):
-                member.connect()
+            come_back(there, receivers[1:], relays[1])
         return result(there), [Takeover(one.relay.name, len(one.rows), one.applied_at - one.at) for one in lost]
+
+
+def come_back(there: Site, receivers: list[Member], relay: Member) -> None:
+    """Connect the receiver and the relay again, and wait until both process events again, beside the third receiver."""
+    known = relay.log_file.stat().st_size
+    for member in (receivers[0], relay):
+        member.connect()
+    receivers[0].wait_until_ready()
+    spread_over(there, receivers)
+    wait_for(f"{relay.name} to relay again", lambda: RELAYED in relay.log_file.read_bytes()[known:], LEASE_SECONDS * 3)
 
 
 def lose(there: Site, relay: Member, *, is_killed: bool) -> Lost:

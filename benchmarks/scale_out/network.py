@@ -27,6 +27,10 @@ class NoNetwork(RuntimeError):
     """This machine or account cannot make network namespaces. The text says why."""
 
 
+class MissingProgram(NoNetwork):
+    """The program `ip` is not installed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Host:
     """A network namespace with one address."""
@@ -99,9 +103,9 @@ def network() -> Iterator[Network]:
 
 
 def require_rights() -> None:
-    """Raise NoNetwork unless this process may make namespaces, bridges and links."""
+    """Raise NoNetwork unless this process may make namespaces, bridges and links, and MissingProgram without `ip`."""
     if shutil.which("ip") is None:
-        raise NoNetwork("ip is missing: apt-get install iproute2")
+        raise MissingProgram("ip is missing: apt-get install iproute2")
     if os.geteuid() != 0:
         raise NoNetwork("network namespaces need root: run the command with sudo")
     name = f"{PREFIX}{os.getpid()}-try"
