@@ -34,7 +34,6 @@ class Member:
     environment: Mapping[str, str]
     log_file: Path
     process: "subprocess.Popen[bytes] | None" = None
-    is_cut_off: bool = False
     _guards: ExitStack = field(default_factory=ExitStack)
 
     @property
@@ -97,11 +96,9 @@ class Member:
 
     def cut_off(self) -> None:
         self.host.cut_off()
-        self.is_cut_off = True
 
     def connect(self) -> None:
         self.host.connect()
-        self.is_cut_off = False
 
     def memory_mb(self) -> float:
         """The resident memory of the process and its workers."""
