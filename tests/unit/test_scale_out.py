@@ -16,7 +16,14 @@ from benchmarks.scale_out.outage import CHUNK, chunks
 from webhook_service.loops import LEASE_SECONDS
 
 ROOT = Path(__file__).parents[2]
-FINE = Result(captured=10, lost=0, twice=0, wrong_employees=0, via={"relay": 4, "webhook": 6}, posts=8, unanswered=2)
+FINE = Result(
+    captured=10,
+    lost=0,
+    twice=0,
+    wrong_employees=0,
+    via={"relay": 4, "webhook": 6},
+    answers={"200": 6, "ConnectError": 2},
+)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +72,7 @@ def test_the_parts_have_each_number_once(count: int) -> None:
 def test_a_lost_event_and_a_second_application_are_wrong() -> None:
     """A result is wrong if an event was lost or applied twice. A webhook without a response is not an error."""
     assert FINE.wrong == []
-    wrong = Result(captured=10, lost=1, twice=2, wrong_employees=0, via={}, posts=8, unanswered=0)
+    wrong = Result(captured=10, lost=1, twice=2, wrong_employees=0, via={}, answers={})
     assert [line.split()[0] for line in wrong.wrong] == ["1", "2"]
 
 
