@@ -33,13 +33,15 @@ def require_wrk() -> None:
         raise RuntimeError("wrk is missing: apt-get install wrk")
 
 
-def send(requests: Sequence[bytes], port: int, connections: int, *, may_be_refused: bool = False) -> Sent:
+def send(
+    requests: Sequence[bytes], port: int, connections: int, *, host: str = "127.0.0.1", may_be_refused: bool = False
+) -> Sent:
     """Send each request. Raise RuntimeError if a request was refused, was sent twice, or got no response."""
     with tempfile.TemporaryDirectory() as folder:
         file, result = Path(folder) / "requests", Path(folder) / "result"
         write(file, requests)
         command = ["wrk", "-t1", f"-c{connections}", f"-d{MAX_SECONDS}", "--timeout", "30", "-s", str(SCRIPT)]
-        arguments = [f"http://127.0.0.1:{port}", "--", str(file), str(result), str(connections)]
+        arguments = [f"http://{host}:{port}", "--", str(file), str(result), str(connections)]
         wrk = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True)
         try:
             deadline = time.monotonic() + MAX_SECONDS

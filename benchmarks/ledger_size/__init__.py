@@ -1,0 +1,1 @@
+"""The size of a large ledger, the time to prune and vacuum it, and the same ledger with a partition for each month."""
