@@ -76,7 +76,7 @@ class Employee(Answer):
     is_ban_newer = fields.Boolean(
         required=True,
         metadata=described(
-            "Whether Auth confirmed a ban in the last seconds, after the newest change that was applied."
+            "Whether Auth confirmed a ban in the last seconds, after the newest change that was applied.", False
         ),
     )
     managed_by = text("The directory that manages the employee by SCIM.", "okta", required=True, allow_none=True)
