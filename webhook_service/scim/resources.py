@@ -27,7 +27,7 @@ Values = dict[str, Any]
 
 
 def resource_of(person: Person, attributes: Attributes, base: str) -> dict[str, Json]:
-    """Return the SCIM user of a person. `base` is the URL of the SCIM server. Unassigned attributes are missing."""
+    """Return the SCIM user of a person, without empty attributes. `base` is the URL or path of the server."""
     found: dict[str, Json] = {"schemas": [CORE], "id": person.id}
     for attribute in attributes.all:
         value = value_in(person, attribute.place) if attribute.is_writable else None

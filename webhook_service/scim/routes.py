@@ -43,26 +43,23 @@ KNOWN_PATHS = {
 def blueprint(wiring: Wiring) -> Blueprint:
     """Return the views of the server."""
     chosen = wiring.settings.scim
+    base = (wiring.settings.pages.public_url or "").rstrip("/") + PATH
     new_login = partial(welcome, wiring.accounts, chosen.new_logins)
     store = Store(wiring.database, chosen.attributes, chosen.removes, new_login)
     views = Blueprint("scim", __name__, url_prefix=PATH)
     attributes = Attributes(store.attributes)
 
-    def base() -> str:
-        public = wiring.settings.pages.public_url or request.root_url
-        return public.rstrip("/") + PATH
-
     def users() -> Users:
         return Users(store, g.scim_client, attributes)
 
     def shown(person: Person, only: tuple[Name, ...], excluded: tuple[Name, ...]) -> dict[str, Json]:
-        return projected(resource_of(person, attributes, base()), only, excluded)
+        return projected(resource_of(person, attributes, base), only, excluded)
 
     def one(person: Person, status: HTTPStatus = HTTPStatus.OK) -> Response:
         """Return a response with a user, whose parts the parameters of the URL choose."""
         given = {name.lower(): value for name, value in request.args.items()}
         body = shown(person, names_in(given, "attributes"), names_in(given, "excludedAttributes"))
-        return answer(body, status, {"ETag": etag_of(person), "Location": location_of(person, base())})
+        return answer(body, status, {"ETag": etag_of(person), "Location": location_of(person, base)})
 
     def page(query: Query) -> Response:
         total, people = users().find(query)
@@ -139,25 +136,25 @@ def blueprint(wiring: Wiring) -> Blueprint:
             operations, most_errors = bulk.operations_of(json_body())
         finally:  # a malformed request counts too
             count(g.scim_client, max(1, len(operations)))
-        return answer(Bulk(users(), base()).perform(operations, most_errors))
+        return answer(Bulk(users(), base).perform(operations, most_errors))
 
     @views.get("/ServiceProviderConfig")
     def service_provider_config() -> Response:
         """Return the features of the server."""
         most_bytes = wiring.settings.max_body_bytes
-        return answer(discovery.service_provider_config(base(), bulk.MOST_OPERATIONS, most_bytes))
+        return answer(discovery.service_provider_config(base, bulk.MOST_OPERATIONS, most_bytes))
 
     @views.get("/ResourceTypes", defaults={"id": None})
     @views.get("/ResourceTypes/<id>")
     def resource_types(id: str | None) -> Response:
         """Return the types of resources."""
-        return discovered(discovery.resource_types(base()), id)
+        return discovered(discovery.resource_types(base), id)
 
     @views.get("/Schemas", defaults={"id": None})
     @views.get("/Schemas/<id>")
     def schemas(id: str | None) -> Response:
         """Return the schemas."""
-        return discovered(discovery.schemas(attributes, base()), id)
+        return discovered(discovery.schemas(attributes, base), id)
 
     @views.route("/Me", methods=METHODS)
     def me() -> Response:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from dataclasses import replace
 
 import pytest
 
@@ -73,11 +74,11 @@ def test_a_bulk_request_has_independent_operations(okta: Requests, connection: C
     )
     assert [each["status"] for each in results] == ["201", "409", "200", "412", "400", "404"]
     assert results[0]["bulkId"] == "a"
-    assert results[0]["location"].startswith("http://localhost/scim/v2/Users/")
+    assert results[0]["location"].startswith("/scim/v2/Users/")
     assert results[0]["version"] != results[2]["version"]
     assert results[1]["response"]["scimType"] == "uniqueness"
     assert employee(connection, int(results[0]["location"].rpartition("/")[2]))["is_active"] is False
-    assert [each["status"] for each in bulk(okta, {"method": "DELETE", "path": results[0]["location"][24:]})] == ["204"]
+    assert [each["status"] for each in bulk(okta, {"method": "DELETE", "path": results[0]["location"][8:]})] == ["204"]
 
 
 def test_a_bulk_request_ends_after_its_errors(okta: Requests) -> None:
@@ -158,9 +159,20 @@ def test_the_server_describes_itself(okta: Requests) -> None:
     schemas = okta.get("/Schemas").get_json(force=True)
     assert [each["id"] for each in schemas["Resources"]] == [CORE, ENTERPRISE]
     for each in (*types["Resources"], *schemas["Resources"]):
-        assert okta.get(each["meta"]["location"].removeprefix("http://localhost/scim/v2")).get_json(force=True) == each
+        assert okta.get(each["meta"]["location"].removeprefix("/scim/v2")).get_json(force=True) == each
     assert refusal(okta.get("/Schemas/unknown")) == (404, None)
     assert refusal(okta.get("/Schemas?filter=x")) == (403, None)
+
+
+def test_a_location_is_at_the_public_url(okta: Requests, settings: Settings, database: Database) -> None:
+    """A location has PUBLIC_URL. Without it, it is a path, because the Host header may be forged."""
+    public = replace(settings, pages=replace(settings.pages, public_url="https://sync.example.com/x"))
+    for client, base in ((requests_of(public, database, "entra"), "https://sync.example.com/x"), (okta, "")):
+        name = f"{client.directory.client.name}@example.com"
+        made = client.send("POST", "/Users", {"userName": name}, Host="evil.example")
+        assert made.headers["Location"] == f"{base}/scim/v2/Users/{made.get_json(force=True)['id']}"
+        assert made.headers["Location"] == made.get_json(force=True)["meta"]["location"]
+        assert "evil" not in made.text + client.get("/Schemas", Host="evil.example").text
 
 
 @pytest.mark.parametrize(

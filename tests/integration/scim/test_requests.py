@@ -25,7 +25,7 @@ def test_a_user_is_created_and_read(okta: Requests, connection: Connection) -> N
     assert made["userName"] == "jane@example.com"
     assert made["emails"] == [{"value": "jane@example.com", "type": "work", "primary": True}]
     assert (made["active"], made["name"], made["schemas"]) == (True, {"givenName": "Jane"}, [CORE])
-    assert answer.headers["Location"] == made["meta"]["location"] == f"http://localhost/scim/v2/Users/{made['id']}"
+    assert answer.headers["Location"] == made["meta"]["location"] == f"/scim/v2/Users/{made['id']}"
     assert answer.headers["ETag"] == made["meta"]["version"]
     again = okta.get(f"/Users/{made['id']}")
     assert (again.status_code, again.get_json(force=True)) == (200, made)
