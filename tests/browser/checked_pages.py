@@ -35,6 +35,8 @@ PAGES = {
     "employee who can still sign in": "/admin/employees/{still_in}",
     "employee with a shared number": "/admin/employees/{same_number}",
     "employee who needs a login": "/admin/employees/{needs_login}",
+    "employee of a directory": "/admin/employees/{managed}",
+    "edit an employee of a directory": "/admin/employees/{managed}/edit",
     "edit an employee": "/admin/employees/{needs_login}/edit",
     "give a login": "/admin/employees/{needs_login}/login?auth_user_id=frontdesk@example.com",
     "new employee": "/admin/employees/new",

@@ -16,10 +16,12 @@ from tests.browser.company import Company, company_of
 from tests.browser.conftest import Watch, served, sign_in, watched
 from tests.databases import dropped_afterwards
 from tests.employees import hire
+from tests.integration.scim.directories import directory
 from tests.integration.web.test_inbox import arrives, enter, linked
 from webhook_service.ledger import bulk_replay
 
 VIEWER, PASSWORD = "viewer@example.com", "correct horse battery staple"
+PUSHED = {"email": "pushed@example.com", "first_name": "Pia", "last_name": "Pushed", "external_id": "x"}
 SCREENS: dict[str, ViewportSize] = {"desk": {"width": 1280, "height": 800}, "phone": {"width": 320, "height": 640}}
 
 
@@ -52,6 +54,7 @@ def site(
             "same_number": str(company.employee("Nadia Rahman")),
             "banned": str(company.employee("Hugo Marchand")),
             "replay": str(begun["id"]),
+            "managed": directory(company.database, "entra").create(**PUSHED).id,
         }
         with served(
             url, tmp_path_factory.mktemp("site") / "server.log", RELAY="off", ADMIN_ROLES="hr viewer"

@@ -7,6 +7,7 @@ from webhook_service.db import migrate
 from webhook_service.doctor import (
     auth_checks,
     checks,
+    directory_checks,
     employees_checks,
     key_checks,
     relay_checks,
@@ -67,6 +68,7 @@ def examine(
         findings += attempted("silence", lambda: checks.silence(facts))
         findings += attempted("reconcile", lambda: checks.last_reconcile(facts))
         findings += attempted("comparison", lambda: checks.compared(comparison.current(calling)))
+        findings += attempted("directories", lambda: directory_checks.directories(calling, now()))
     findings += of_settings(pages, notices, database if facts is not None else None, has_auth=admin is not None)
     if compare and database is not None and policy is not None and facts is not None and facts["has_auth_users"]:
         findings += attempted("drift", lambda: checks.drift(calling, policy))

@@ -13,11 +13,14 @@ from tests.auth_faults import SILENT, AuthServer, Fault
 from tests.auth_traffic import SECRET
 from tests.conftest import ADMIN_KEY
 from tests.employees import Connection
+from tests.integration.doctoring import examined
 from tests.integration.signing_in import Browser, pages, pages_with_auth
 from webhook_service.doctor import auth_checks
+from webhook_service.doctor.findings import Level
 from webhook_service.ledger import comparison
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
+from webhook_service.scim.clients import client_of, create_token
 from webhook_service.settings import NoticeSettings, PageSettings, Settings
 from webhook_service.web.pages import setup
 
@@ -54,11 +57,29 @@ def test_a_new_installation_shows_what_is_missing(browser: Browser) -> None:
         **dict.fromkeys(("Connection", "Tables and functions", "Objects of this service", "Employees table"), "ok"),
         **dict.fromkeys(("Triggers", "Settings of the triggers", "Clock"), "ok"),
         **dict.fromkeys(("Rights on this service", "Rights on employees", "Loops of the relay"), "ok"),
+        "Directories": "ok",
         **dict.fromkeys(("Auth Admin API", "Webhook", "Comparison"), "warning"),
         **dict.fromkeys(("Admins", "Public address", "Notices"), "warning"),
         "Proof of e-mails": "not checked",
         "Relay": "wrong",
     }
+
+
+def test_a_directory_is_named_with_its_last_request(browser: Browser, database: Database) -> None:
+    """The page names each directory that has a token and says when it sent its last request, or that it sent none."""
+    okta, entra = (create_token(database, name, requested_by="Kim") for name in ("okta", "entra"))
+    client_of(database, okta.token)
+    state, text = rows(browser)["Directories"]
+    assert state == "warning"
+    assert "entra: no request yet; okta: the last request was " in text
+    assert 'href="/admin/directories"' in text
+    assert found_by_doctor(database) == [Level.NOTE]
+    client_of(database, entra.token)
+    assert found_by_doctor(database) == [Level.OK]
+
+
+def found_by_doctor(database: Database) -> list[Level]:
+    return [each.level for each in examined(database, compare=False) if each.check == "directories"]
 
 
 def test_a_finding_has_the_command_to_copy(browser: Browser) -> None:

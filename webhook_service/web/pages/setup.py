@@ -48,6 +48,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "admins": "Admins",
         "public_url": "Public address",
         "notices": "Notices",
+        "directories": "Directories",
     },
 }
 """The titles of the checks of the setup, by the title of their group."""
