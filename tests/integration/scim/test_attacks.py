@@ -58,7 +58,7 @@ def test_the_emails_of_a_user_are_limited(okta: Requests, connection: Connection
     ],
 )
 def test_no_refusal_of_the_table_is_an_error_of_the_server(okta: Requests, connection: Connection, body: str) -> None:
-    """What a trigger of employees refuses or undoes is 4xx, or 503 if a retry may help. Nothing is written."""
+    """A write that a trigger of employees refuses or undoes is 400, or 503 if a retry may help. Nothing is written."""
     made = okta.add()
     text = f"create function public.company() returns trigger language plpgsql as $$ begin {body} return new; end $$"
     connection.execute(text.encode())
