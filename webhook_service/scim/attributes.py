@@ -54,6 +54,9 @@ STANDARD = (
     Attribute("meta.lastModified", "modified", "time", is_writable=False),
 )
 
+REQUIRED = ("email", "active")
+"""The places that always have a value. A user without `active` is created as active."""
+
 READ_ONLY = ("id", "meta", "groups")
 """The attributes that a request must not change. A body may contain them."""
 

@@ -1,7 +1,7 @@
 """The resources by which a client discovers this server (RFC 7643, 5 to 7)."""
 
 from webhook_service.events import Json
-from webhook_service.scim.attributes import CORE, ENTERPRISE, Attribute, Attributes
+from webhook_service.scim.attributes import CORE, ENTERPRISE, REQUIRED, Attribute, Attributes
 from webhook_service.scim.queries import MOST_RESULTS
 
 CONFIG_URN = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"
@@ -95,20 +95,20 @@ def definition(name: str, attribute: Attribute) -> dict[str, Json]:
     """Return the definition of an attribute without sub-attributes."""
     text = DESCRIPTIONS.get(attribute.path, "A column of the employee (SCIM_ATTRIBUTES).")
     found = plain(name, "boolean" if attribute.kind == "boolean" else "string", text)
-    if attribute.place == "email":
-        return found | {"required": True, "uniqueness": "server"}
-    return found | ({"uniqueness": "server"} if attribute.place == "employee_number" else {})
+    unique = {"uniqueness": "server"} if attribute.place in ("email", "employee_number") else {}
+    return found | {"required": attribute.place in REQUIRED} | unique
 
 
 def emails() -> dict[str, Json]:
     """Return the definition of the e-mails."""
+    fixed: dict[str, Json] = {"mutability": "readOnly"}
     parts = [
-        plain("value", "string", "The address. It is also the userName."),
-        plain("type", "string", "The type, which is work.") | {"canonicalValues": ["work"]},
-        plain("primary", "boolean", "Whether the address is the primary one, which is true."),
+        plain("value", "string", "The address. It is also the userName.") | {"required": True},
+        plain("type", "string", "The type, which is always work.") | fixed | {"canonicalValues": ["work"]},
+        plain("primary", "boolean", "Whether the address is the primary one, which is always true.") | fixed,
     ]
-    text = "The e-mail of the employee. An employee has one. Values of other types are ignored."
-    return plain("emails", "complex", text) | {"multiValued": True, "subAttributes": parts}
+    text = "The e-mail of the employee. An employee has one, which is not removed. Values of other types are ignored."
+    return plain("emails", "complex", text) | {"multiValued": True, "required": True, "subAttributes": parts}
 
 
 def plain(name: str, kind: str, description: str) -> dict[str, Json]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from webhook_service.events import Json
 from webhook_service.scim import emails
-from webhook_service.scim.attributes import Attributes
+from webhook_service.scim.attributes import REQUIRED, Attributes
 from webhook_service.scim.drafts import Draft, assignments, is_complex, is_emails, is_read_only, spread, value_of
 from webhook_service.scim.grammar import Path, parse_path
 from webhook_service.scim.refusals import InvalidPath, InvalidSyntax, InvalidValue, NoTarget, NotMutable, TooMuch
@@ -106,8 +106,6 @@ def _remove(draft: Draft, path: Path, attributes: Attributes) -> None:
     for attribute in [found] if found is not None else within:
         if path.node is not None:
             raise InvalidPath("Brackets must follow an attribute with several values.")
-        if attribute.place == "email":
+        if attribute.place in REQUIRED:
             raise NotMutable(attribute.path, "is required.")
-        if attribute.place == "active":
-            raise InvalidValue(attribute.path, "must be true or false.")
         draft.values[attribute.place] = None

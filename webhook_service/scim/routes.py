@@ -77,7 +77,8 @@ def blueprint(wiring: Wiring) -> Blueprint:
         if client is None:
             raise UnknownClient
         g.scim_client = client
-        count(client, 1)
+        if request.endpoint != f"{views.name}.{perform_bulk.__name__}":
+            count(client, 1)
 
     def count(client: Client, requests: int) -> None:
         if wait := spend(wiring.database, client, requests, chosen.rate):
@@ -133,9 +134,11 @@ def blueprint(wiring: Wiring) -> Blueprint:
     @views.post("/Bulk")
     def perform_bulk() -> Response:
         """Perform several operations. Each counts as a request."""
-        operations, most_errors = bulk.operations_of(json_body())
-        if len(operations) > 1:
-            count(g.scim_client, len(operations) - 1)
+        operations: list[Json] = []
+        try:
+            operations, most_errors = bulk.operations_of(json_body())
+        finally:  # a malformed request counts too
+            count(g.scim_client, max(1, len(operations)))
         return answer(Bulk(users(), base()).perform(operations, most_errors))
 
     @views.get("/ServiceProviderConfig")

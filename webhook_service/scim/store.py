@@ -125,7 +125,7 @@ class Store:
                 self._write(
                     "auth_sync_scim_create_v1",
                     p_client_id=client.client_id,
-                    p_values=dict(values),
+                    p_values=stored(values),
                     p_attributes=dict(self.attributes),
                 )
             )
@@ -148,7 +148,7 @@ class Store:
                     "auth_sync_scim_change_v1",
                     p_client_id=client.client_id,
                     p_employee_id=employee_id,
-                    p_values=dict(values),
+                    p_values=stored(values),
                     p_version=version,
                     p_attributes=dict(self.attributes),
                 )
@@ -247,6 +247,11 @@ def check_values(values: Mapping[Column, Any]) -> None:
             raise InvalidValue(attribute, HAS_CONTROL_CHARACTERS)
         if isinstance(value, str) and len(value) > MAX_TEXT_LENGTH:
             raise InvalidValue(attribute, TOO_LONG)
+
+
+def stored(values: Mapping[Column, Any]) -> dict[str, Any]:
+    """Return the values for the database. An empty externalId is none, because several people may have it."""
+    return dict(values) | ({"external_id": None} if values.get("external_id") == "" else {})
 
 
 def check_condition(condition: Condition | None, depth: int = 0) -> None:

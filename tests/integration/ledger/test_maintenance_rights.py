@@ -34,6 +34,7 @@ TABLES = (
     *("auth_sync_sessions", "auth_sync_sign_in_attempts", "auth_sync_audit", "auth_sync_pending_sign_ins"),
     *("auth_sync_bulk_replays", "auth_sync_notices", "auth_sync_failing_loops", "auth_sync_comparison"),
     *("auth_sync_idempotency_keys", "auth_sync_imports", "auth_sync_import_lines"),
+    *("auth_sync_scim_clients", "auth_sync_scim_tokens", "auth_sync_scim_people"),
 )
 VIEWS = ("auth_sync_monitor", "auth_sync_standings", "auth_sync_ambiguous", "recent_auth_sync_log")
 FUNCTIONS: dict[str, dict[str, Any]] = {
@@ -59,6 +60,26 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
         **{"p_import": JANE, "p_is_dry": True, "p_digest": None},
         **{"p_skip_refused": False, "p_allow_mass": False, "p_limit": 1},
     },
+    "auth_sync_scim_create_token_v1": {"p_name": "okta", "p_hash": "h", "p_requested_by": "r"},
+    "auth_sync_scim_tokens_v1": {},
+    "auth_sync_scim_revoke_v1": {"p_token_id": None, "p_name": "okta", "p_requested_by": "r"},
+    "auth_sync_scim_client_v1": {"p_hash": "h"},
+    "auth_sync_scim_spend_v1": {"p_client_id": 1, "p_requests": 1, "p_rate": 1},
+    "auth_sync_scim_get_v1": {"p_client_id": 1, "p_employee_id": 1, "p_attributes": {}},
+    "auth_sync_scim_find_v1": {
+        **{"p_client_id": 1, "p_condition": None, "p_sort_by": None, "p_is_descending": False},
+        **{"p_start": 1, "p_count": 1, "p_attributes": {}},
+    },
+    "auth_sync_scim_create_v1": {"p_client_id": 1, "p_values": {}, "p_attributes": {}},
+    "auth_sync_scim_change_v1": {
+        **{"p_client_id": 1, "p_employee_id": 1, "p_attributes": {}},
+        **{"p_values": {}, "p_version": None},
+    },
+    "auth_sync_scim_delete_v1": {
+        **{"p_client_id": 1, "p_employee_id": 1, "p_attributes": {}},
+        **{"p_version": None, "p_removes": True},
+    },
+    "auth_sync_scim_write_v1": {"p_employee_id": 1, "p_row": {}, "p_attributes": {}},
     "auth_sync_readiness_v1": {},
     "auth_sync_admins_v2": {"p_roles": {"hr": ["hr"]}},
     "auth_sync_metrics_v1": {},

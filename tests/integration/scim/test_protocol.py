@@ -137,11 +137,15 @@ def test_a_bad_bulk_request_is_refused(okta: Requests, body: Json, expected: tup
 
 
 def test_each_operation_counts_for_the_rate(settings: Settings, database: Database) -> None:
-    """A bulk request counts as many requests as it has operations."""
-    okta = requests_of(settings, database, scim=ScimSettings(rate=10))
+    """A bulk request counts as many requests as it has operations. A larger one than SCIM_RATE takes a whole minute."""
     wrong = {"method": "DELETE", "path": "/Users/0"}
-    assert len(bulk(okta, *[wrong] * 8)) == 8
-    assert refusal(okta.send("POST", "/Bulk", {"Operations": [wrong] * 8})) == (429, None)
+    for number, scim in ((8, ScimSettings(rate=10)), (20, ScimSettings(rate=10))):
+        okta = requests_of(settings, database, f"okta{number}", scim)
+        assert len(bulk(okta, *[wrong] * number)) == number
+        assert refusal(okta.send("POST", "/Bulk", {"Operations": [wrong] * 8})) == (429, None)
+    joe = requests_of(settings, database, "joe", ScimSettings(rate=1))
+    assert refusal(joe.send("POST", "/Bulk", {})) == (400, "invalidSyntax")
+    assert refusal(joe.get("/Users")) == (429, None)
 
 
 def test_the_server_describes_itself(okta: Requests) -> None:

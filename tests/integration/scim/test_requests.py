@@ -1,5 +1,6 @@
 """A directory reads and writes users over HTTP."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from tests.employees import Connection, employee
 from tests.integration.scim.requests import Requests, refusal, requests_of
 from webhook_service.ports import Database
 from webhook_service.scim.attributes import CORE, ENTERPRISE
-from webhook_service.settings import ScimSettings, Settings
+from webhook_service.settings import DirectConnection, NewLogins, ScimSettings, Settings
 
 
 @pytest.fixture
@@ -166,3 +167,35 @@ def test_more_columns_by_setting(settings: Settings, database: Database, connect
     )
     row = employee(connection, int(made["id"]))
     assert (row["unit"], row["job"]) == ("IT", None)
+
+
+def test_a_new_user_gets_a_login_by_setting(
+    settings: Settings, database: Database, connection: Connection, database_url: str
+) -> None:
+    """With SCIM_CREATE_LOGINS=create, a POST also creates the login, which DELETE of the user then bans."""
+    with_auth = replace(settings, auth=DirectConnection(database_url))
+    okta = requests_of(with_auth, database, scim=ScimSettings(new_logins=NewLogins.CREATE, rate=1000))
+    made = okta.add()
+    assert employee(connection, int(made["id"]))["auth_user_id"] is not None
+    assert okta.send("DELETE", f"/Users/{made['id']}").status_code == 204
+    rows = connection.execute("select operation from integration_sync_log where direction = 'outbound' order by id")
+    assert [row["operation"] for row in rows] == ["create_auth_user", "disable_auth_user"]
+
+
+def test_a_deleted_user_can_leave_no_row(settings: Settings, database: Database, connection: Connection) -> None:
+    """With SCIM_DELETE=remove, a DELETE deletes the row of the employee."""
+    okta = requests_of(settings, database, scim=ScimSettings(removes=True, rate=1000))
+    made = okta.add()
+    assert okta.send("DELETE", f"/Users/{made['id']}").status_code == 204
+    assert connection.execute("select from employees").fetchall() == []
+
+
+def test_an_unavailable_database_is_a_retry(okta: Requests, connection: Connection) -> None:
+    """While another transaction holds the employee, a PATCH is 503 with Retry-After, in the form of SCIM."""
+    id = okta.add()["id"]
+    with connection.transaction():
+        connection.execute("select from employees where employee_id = %s for update", [id])
+        answer = okta.patch(id, {"op": "replace", "value": {"active": False}})
+    assert refusal(answer) == (503, None)
+    assert int(answer.headers["Retry-After"]) >= 1
+    assert okta.patch(id, {"op": "replace", "value": {"active": False}}).status_code == 200

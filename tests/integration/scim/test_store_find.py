@@ -21,6 +21,8 @@ BOB = {
 }
 EVE = {"email": None, "first_name": "Eve", "last_name": "O'Neil\\", "employee_number": None, "is_active": False}
 
+pytestmark = pytest.mark.every_employees_table
+
 
 @pytest.fixture
 def okta(database: Database, connection: Connection) -> Directory:

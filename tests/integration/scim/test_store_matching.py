@@ -9,6 +9,8 @@ from tests.integration.scim.directories import JANE, directory
 from webhook_service.ports import Database
 from webhook_service.scim.refusals import Uniqueness
 
+pytestmark = pytest.mark.every_employees_table
+
 
 def count(connection: Connection) -> int:
     return len(connection.execute("select from public.employees").fetchall())
@@ -110,6 +112,13 @@ def test_an_external_id_is_unique_in_its_directory(database: Database) -> None:
         okta.change(ann, external_id="x1")
     assert entra.get(joe).external_id == "x1"
     assert okta.get(joe).external_id is None
+
+
+def test_an_empty_external_id_is_none(database: Database) -> None:
+    """Several people can have an empty externalId, which is stored as none."""
+    okta = directory(database)
+    made = [okta.create(email=f"{name}@example.com", external_id="") for name in ("one", "two")]
+    assert [person.external_id for person in (*made, okta.change(made[0], external_id=""))] == [None] * 3
 
 
 @pytest.mark.parametrize("manager", [None, "okta", "entra"], ids=["nobody", "this-directory", "another-directory"])

@@ -154,7 +154,7 @@ def test_unchanged_values_are_not_checked() -> None:
         (op("add", "active", "yes"), "invalidValue"),
         (op("add", "active", None), "invalidValue"),
         (op("add", "active", 1), "invalidValue"),
-        (op("remove", "active"), "invalidValue"),
+        (op("remove", "active"), "mutability"),
         (op("add", "title", ["a", "b"]), "invalidValue"),
         (op("add", "title", True), "invalidValue"),
         (op("add", "title", 1.5), "invalidValue"),
