@@ -1,6 +1,6 @@
 """The multi-valued attribute `emails`. An employee has one e-mail, which is of the type `work` and primary."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from webhook_service.events import Json
@@ -13,6 +13,9 @@ Email = dict[str, Any]
 
 KEPT_TYPE = "work"
 
+MOST_EMAILS = 100
+"""The limit of e-mails in a request, because each operation of a PATCH compares its e-mails with those before."""
+
 
 def emails_of(address: str | None) -> list[Email]:
     """Return the e-mails of an employee."""
@@ -23,7 +26,9 @@ def read_emails(value: Json) -> list[Email]:
     """Read the value of `emails`: a list of objects, one object, or an address. Raises InvalidValue."""
     if value is None:
         return []
-    found = [_read_email(each) for each in (value if isinstance(value, list) else [value])]
+    given = value if isinstance(value, list) else [value]
+    check_number(given)
+    found = [_read_email(each) for each in given]
     if sum(each.get("primary") is True for each in found) > 1:
         raise InvalidValue("emails", "has more than one primary value.")
     return found
@@ -42,6 +47,12 @@ def _read_email(value: Json) -> Email:
     if isinstance(primary := email.get("primary"), str):
         email["primary"] = primary.lower() == "true"
     return email
+
+
+def check_number(emails: Sequence[Json]) -> None:
+    """Raise InvalidValue for too many e-mails."""
+    if len(emails) > MOST_EMAILS:
+        raise InvalidValue("emails", f"has more than {MOST_EMAILS} values.")
 
 
 def check_part(name: str, part: Json) -> None:
@@ -68,7 +79,9 @@ def added(emails: list[Email], new: list[Email]) -> list[Email]:
     """Return the e-mails with others. A new primary e-mail is the only primary one."""
     if any(each.get("primary") is True for each in new):
         emails = [each | {"primary": False} for each in emails]
-    return [*(each for each in emails if each not in new), *new]
+    found = [*(each for each in emails if each not in new), *new]
+    check_number(found)
+    return found
 
 
 def changed(emails: list[Email], node: Node | None, sub: str | None, value: Json, *, add: bool) -> list[Email]:
@@ -88,6 +101,7 @@ def changed(emails: list[Email], node: Node | None, sub: str | None, value: Json
         return emails
     if node is not None and not add and "type" not in defaults:
         raise NoTarget
+    check_number([*emails, part])
     return [*emails, defaults | part]
 
 

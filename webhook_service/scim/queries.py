@@ -12,6 +12,9 @@ from webhook_service.scim.refusals import InvalidPath, InvalidSyntax, InvalidVal
 from webhook_service.scim.values import Condition
 
 USUAL_COUNT, MOST_RESULTS = 100, 200
+MOST_NAMES = 100
+"""The limit of `attributes` and `excludedAttributes`, with each of which each attribute of each user is compared."""
+
 LAST_INDEX = 2**31 - 1
 ORDERS = ("ascending", "descending")
 
@@ -62,6 +65,8 @@ def names_in(given: Mapping[str, Json], parameter: str) -> tuple[Name, ...]:
     parts = value.split(",") if isinstance(value, str) else value
     if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
         raise InvalidValue(parameter, "must be a list of names.")
+    if len(parts) > MOST_NAMES:
+        raise InvalidValue(parameter, f"has more than {MOST_NAMES} names.")
     try:
         return tuple(parse_path(part.strip()).name for part in parts if part.strip())
     except InvalidPath:

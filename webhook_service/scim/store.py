@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from webhook_service.errors import ServiceError
+from webhook_service.errors import Conflict, ServiceError
 from webhook_service.events import Json
 from webhook_service.ports import Database
 from webhook_service.scim.refusals import (
@@ -33,6 +33,9 @@ MAX_TEXT_LENGTH = 1000
 
 MAX_CONDITION_DEPTH = 100
 """The levels of a filter. The SQL function that reads a filter calls itself for each level."""
+
+WRITE_ATTEMPTS = 5
+"""How often a write is tried while transactions of others conflict with it."""
 
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 KEY = re.compile("[1-9][0-9]{0,17}")
@@ -119,7 +122,7 @@ class Store:
         check_values(values)
         with self._audited(client, "create an employee", None):
             answer = accepted(
-                self.database.call(
+                self._write(
                     "auth_sync_scim_create_v1",
                     p_client_id=client.client_id,
                     p_values=stored(values),
@@ -141,7 +144,7 @@ class Store:
         employee_id = key_of(id)
         with self._audited(client, "edit an employee", employee_id):
             answer = accepted(
-                self.database.call(
+                self._write(
                     "auth_sync_scim_change_v1",
                     p_client_id=client.client_id,
                     p_employee_id=employee_id,
@@ -160,7 +163,7 @@ class Store:
         employee_id = key_of(id)
         with self._audited(client, "delete an employee" if self.removes else "deactivate", employee_id):
             accepted(
-                self.database.call(
+                self._write(
                     "auth_sync_scim_delete_v1",
                     p_client_id=client.client_id,
                     p_employee_id=employee_id,
@@ -169,6 +172,15 @@ class Store:
                     p_attributes=dict(self.attributes),
                 )
             )
+
+    def _write(self, function: str, **params: Json) -> Json:
+        """Call a function that writes. Another transaction that conflicts with the call has undone it: call again."""
+        for _ in range(WRITE_ATTEMPTS - 1):
+            try:
+                return self.database.call(function, **params)
+            except Conflict:
+                log.info("write repeated", extra={"function": function})
+        return self.database.call(function, **params)
 
     @contextmanager
     def _audited(self, client: Client, action: str, employee_id: int | None) -> Iterator[None]:
