@@ -38,7 +38,7 @@ def served(folder: Path, **settings: str) -> Iterator[tuple[str, Popen[bytes]]]:
 
 
 def text_of(file: Path) -> bytes:
-    """What is in a file of /proc, which is nothing once the process has ended."""
+    """The bytes of a file in /proc, or none if the process has ended."""
     try:
         return file.read_bytes()
     except OSError:
