@@ -219,6 +219,7 @@ def test_doctor_examines(database: Database, person: Person) -> None:
             "silence",
             "reconcile",
             "comparison",
+            "directories",
             "drift",
         )
     ]
