@@ -17,6 +17,9 @@ FORGED = [
     {"Host": f"x@{EVIL}"},
 ]
 
+SMALL = "/admin/suggestions/people"
+"""An answer for admins without the menu, for which each page counts the inbox."""
+
 
 def paths(site: Flask) -> set[str]:
     """Every route, with and without a slash at its end, with a value for each variable part."""
@@ -43,7 +46,7 @@ def test_no_response_repeats_a_forged_host(site: Flask, headers: dict[str, str])
                 assert EVIL not in response.get_data(as_text=True), path
                 assert response.headers.get("Location", "/").startswith("/"), path
                 response.close()
-        assert admin.is_in() or admin.signs_in().status_code == 303
+        assert admin.is_in(SMALL) or admin.signs_in().status_code == 303
 
 
 def test_the_page_of_the_api_names_the_public_url(settings: Settings, site: Flask) -> None:
