@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -33,6 +34,11 @@ POSITIVE = click.IntRange(min=1)
 )
 @click.option("--users", default=1_000_000, show_default=True, type=POSITIVE, help="Users in `outage`.")
 @click.option("--changes", default=500_000, show_default=True, type=POSITIVE, help="Changes during the `outage`.")
+@click.option(
+    "--former",
+    type=click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path),
+    help="A checkout of the version from which `upgrade` starts. Default: this version.",
+)
 def main(part: str, **chosen: Any) -> None:
     """Run receivers and relays on hosts of their own, which are network namespaces, with one PostgreSQL.
 
@@ -42,7 +48,8 @@ def main(part: str, **chosen: Any) -> None:
     rates    events a second with 1, 2 and 4 receivers, and with 1, 2 and 4 relays
     kill     one receiver and one relay are killed, others are cut off:
              nothing is lost or applied twice, and others take over
-    upgrade  a rolling restart of all processes under load
+    upgrade  migrate and a rolling restart of all processes under load,
+             from another version with --former
     outage   changes while no process runs, then the time and memory to catch up
     """
     options = Options(**chosen)

@@ -33,6 +33,8 @@ class Member:
     command: Sequence[str]
     environment: Mapping[str, str]
     log_file: Path
+    checkout: Path | None = None
+    """The checkout whose program it starts. None is this one."""
     process: "subprocess.Popen[bytes] | None" = None
     _guards: ExitStack = field(default_factory=ExitStack)
 
@@ -55,7 +57,8 @@ class Member:
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
                 [*self.host.prefix, *self.command],
-                env=dict(self.environment),
+                env=dict(self.environment) | program_of(self.checkout),
+                cwd=self.checkout,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -133,6 +136,11 @@ class Site:
         member = Member(host, command, environment, self.folder / f"{name}.log")
         self.members.append(member)
         return member
+
+
+def program_of(checkout: Path | None) -> dict[str, str]:
+    """The environment variables of a process that runs the program of another checkout."""
+    return {} if checkout is None else {"PYTHONPATH": str(checkout)}
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import random
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,7 @@ import psycopg
 from benchmarks.scale_out.hosts import Member, Site, wait_for
 from tests.chaos.world import build, send_to
 from tests.pg_net_double import Mischief, working
+from webhook_service.db import migrate
 
 PEOPLE = 2000
 INTERVAL_SECONDS = 0.25
@@ -114,9 +115,9 @@ class Load:
             self.errors.append(error)
 
 
-def prepare(site: Site) -> None:
+def prepare(site: Site, install: Callable[[str], object] = migrate.migrate) -> None:
     """Create the tables, the witnesses and the proxy, and let all people sign up. No webhook is posted for this."""
-    build(site.url)
+    build(site.url, install)
     with connected(site) as connection:
         connection.execute(Path(__file__).with_name("proxy.sql").read_bytes())
         connection.execute(SIGN_UP.encode(), {"n": PEOPLE})

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 Report = Callable[[str], None]
 """Show a result."""
@@ -18,3 +19,5 @@ class Options:
     users: int
     changes: int
     """The size of `outage`: the users, and the changes that are captured while nothing runs."""
+    former: Path | None
+    """A checkout of the version from which `upgrade` starts. None is this version."""

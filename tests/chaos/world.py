@@ -2,7 +2,7 @@
 
 import random
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.resources import files
@@ -35,11 +35,14 @@ update public.integration_sync_log set leased_until = now() - interval '1 second
 """
 
 
-def build(url: str) -> None:
-    """Create all objects in a database that has tests/supabase_doubles.sql, and do not set the sender's URL."""
+def build(url: str, install: Callable[[str], object] = migrate.migrate) -> None:
+    """Create all objects in a database that has tests/supabase_doubles.sql, and do not set the sender's URL.
+
+    `install` gets the URL of the database, and creates the objects of the service.
+    """
     with psycopg.connect(url, autocommit=True) as connection:
         embedded.create_auth_schema(connection)
-        migrate.migrate(url)
+        install(url)
         connection.execute(files("tests.chaos").joinpath("world.sql").read_bytes())
 
 

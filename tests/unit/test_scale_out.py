@@ -33,6 +33,7 @@ FINE = Result(
         (["rates", "--events", "0"], "'--events'"),
         (["kill", "--rate", "0"], "'--rate'"),
         (["kill", "--seconds", "-1"], "'--seconds'"),
+        (["upgrade", "--former", "no-such-folder"], "'no-such-folder' does not exist"),
         (["nothing"], "'nothing' is not one of 'rates', 'kill', 'upgrade', 'outage', 'all'"),
     ],
 )
