@@ -88,7 +88,7 @@ def test_again_there_is_nothing(run: Run, first_install: Connection, arguments: 
     run("reconcile")
     code, output, _ = run(*arguments)
     assert code == 0
-    assert "3 auth users compared with the 3 last known states: no differences" in output.splitlines()
+    assert "3 auth users compared with the 3 last known states. Differences: 0" in output.splitlines()
 
 
 def test_what_cannot_be_applied_now_is_said(run: Run, first_install: Connection, database_url: str) -> None:
