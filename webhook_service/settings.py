@@ -54,14 +54,15 @@ class PageSettings:
     `roles` has pairs of a value of `role` in app_metadata and the role that it gives. If `roles` is empty, admins can
     sign in only with the admin key. `key_sign_in` says whether the admin key signs in. An account without a second
     factor may not sign in if `require_second_factor` is set. An admin who is idle for `idle_minutes` is signed out.
-    `public_url` is the address of the service for browsers and for links in messages. The titles of pages and messages
-    have the `instance_name`.
+    `public_url` is the address of the service for browsers and for links in messages, and `docs_url` is the address of
+    the documentation. The titles of pages and messages have the `instance_name`.
     """
 
     secret_key: str = field(default="", repr=False)
     roles: frozenset[tuple[str, Role]] = frozenset()
     idle_minutes: int = DEFAULT_IDLE_MINUTES
     public_url: str | None = None
+    docs_url: str | None = None
     instance_name: str = ""
     key_sign_in: bool = True
     require_second_factor: bool = False

@@ -97,7 +97,7 @@ def test_a_dry_run(desk: Desk, connection: Connection) -> None:
         code, output, errors = desk.run("--dry-run", "--limit", "2", **settings)
         assert (code, errors) == (0, "")
         title, _, _, *rows = output.splitlines()
-        assert title == "3 employees have no login. This command would create 2:"
+        assert title == "Employees without a login: 3. This command would create 2:"
         assert [row.split() for row in rows] == listed
     assert (desk.server.calls, desk.files(), intents(connection)) == ([], [], [])
 

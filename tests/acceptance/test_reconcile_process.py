@@ -90,7 +90,7 @@ def test_a_dry_run_reports_differences_to_scripts(run: Run, renamed: UUID, jane:
     assert f'employee {jane}: first_name "" -> "Jane"' in output
     assert run("reconcile")[0] == 0
     code, output, _ = run("reconcile", "--dry-run")
-    assert (code, "1 auth users compared with the 1 last known states: no differences" in output) == (0, True)
+    assert (code, "1 auth users compared with the 1 last known states. Differences: 0" in output) == (0, True)
 
 
 def test_without_auth_users_it_says_so_in_one_line(run: Run, connection: Connection) -> None:

@@ -125,7 +125,7 @@ def test_every_page_is_accessible(browser: Browser, site: tuple[str, dict[str, s
         page.get_by_label("E-mail").fill(VIEWER)
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Sign in").first.click()
-        page.get_by_text("This needs the role").wait_for()
+        page.get_by_text("This needs one of these roles").wait_for()
         check(page, "page of another role")
         for path in (
             "auth-sync",

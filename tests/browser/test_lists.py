@@ -38,6 +38,43 @@ def test_all_rows_are_selected_and_deactivated(admin: Page, company: Company) ->
     expect(admin.get_by_role("heading", level=1)).to_contain_text("Deactivate: 1 of 1 done")
 
 
+HOLD_FORMS = """() => {
+  window.refused = [];
+  addEventListener("submit", (event) => { refused.push(event.defaultPrevented); event.preventDefault(); });
+}"""
+"""Keeps the browser from sending forms, and records for each submission whether the page had refused it."""
+
+
+@pytest.mark.parametrize(
+    ("path", "choose", "perform", "says"),
+    [
+        ("employees", "Create logins…", "Create logins", "Creating logins for 2 employees…"),
+        ("events?outcome=unmatched", "Replay selected…", "Replay 2 events", "Replaying 2 events…"),
+    ],
+)
+def test_a_change_of_selected_rows_shows_that_it_is_under_way(
+    admin: Page, company: Company, axe: str, path: str, choose: str, perform: str, says: str
+) -> None:
+    """While selected rows are changed, the page says so with a progress bar, and a second click sends nothing."""
+    for name in ("Amara Okafor", "Anton Bauer"):
+        company.hire(name)
+        company.auth.admin_create(f"guest.{name.split()[0]}@example.com")
+    company.settle()
+    admin.goto(f"/admin/{path}{'&' if '?' in path else '?'}select=page")
+    admin.get_by_role("button", name=choose).click()
+    admin.evaluate(HOLD_FORMS)
+    button, progress = admin.get_by_role("button", name=perform), admin.get_by_role("progressbar")
+    expect(progress).to_have_count(0)
+    button.click()
+    expect(admin.get_by_role("status")).to_have_text(says)
+    expect(progress).to_have_accessible_name(says)
+    expect(button).to_be_disabled()
+    button.press("Enter")
+    assert admin.evaluate("refused") == [False, True]
+    admin.evaluate(axe)
+    assert admin.evaluate(RUN, EVERY_RULE) == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_lists_are_accessible_on_a_small_phone(admin: Page, company: Company, axe: str, scheme: str) -> None:
     """The lists and previews follow WCAG 2 AA at a width of 320 px, without horizontal scrolling."""

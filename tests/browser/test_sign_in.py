@@ -77,7 +77,7 @@ def test_a_viewer_signs_in_with_a_second_factor(page: Page, watch: Watch, compan
         expect(posts.get_by_role("button")).to_have_text("Sign out")
     watch.expected.add("/admin/employees/new")
     page.goto("/admin/employees/new")
-    expect(page.get_by_text("This needs the role hr or admin. Your role is viewer.")).to_be_visible()
+    expect(page.get_by_text("This needs one of these roles: hr, admin. You have: viewer.")).to_be_visible()
     with auth_on(database_url) as users:
         users.set_app_metadata(users.users.with_email(EMAIL)["id"], {"role": "sync_admin"})  # type: ignore[index]
     page.goto(f"/admin/employees/{jane}")

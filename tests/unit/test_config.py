@@ -81,6 +81,7 @@ BAD = {
     "ADMIN_KEY_SIGN_IN": ["no", "off"],
     "ADMIN_REQUIRE_SECOND_FACTOR": ["yes"],
     "ADMIN_IDLE_MINUTES": ["0", "-5", "half an hour", "1.5"],
+    "DOCS_URL": ["docs", "javascript:alert(1)", "https://"],
     "INSTANCE_NAME": ["two\nlines", "x" * 61],
     "PUBLIC_URL": ["sync.example.com", "ftp://x.example", "https://", "https://x.example/?a=b", "https://x y.example"],
     "MAX_BODY_BYTES": ["0", "-1", "1.5", "1e6", "1 MB", "１０", "1" * 10, "many"],
@@ -185,11 +186,14 @@ def test_the_limit_of_a_body_is_chosen() -> None:
 
 
 def test_the_pages_have_their_settings() -> None:
-    """The pages' settings are the signing key, the roles that may sign in, the idle time and the public URL."""
+    """The pages' settings are the signing key, the roles that may sign in, the idle time and the addresses."""
     texts = {"SECRET_KEY": "k" * 32, "ADMIN_ROLES": "owner, sync_admin", "ADMIN_IDLE_MINUTES": "5"}
-    pages = config.load(DIRECT | texts | {"PUBLIC_URL": "https://sync.example.com/"}).pages
+    urls = {"PUBLIC_URL": "https://sync.example.com/", "DOCS_URL": "https://git.example/sync/tree/main/docs/"}
+    pages = config.load(DIRECT | texts | urls).pages
     roles = frozenset({("owner", Role.ADMIN), ("sync_admin", Role.ADMIN)})
-    assert pages == PageSettings("k" * 32, roles, 5, "https://sync.example.com")
+    assert pages == PageSettings(
+        "k" * 32, roles, 5, "https://sync.example.com", "https://git.example/sync/tree/main/docs"
+    )
     assert "kkk" not in repr(pages)
     assert pages.signing_key(ADMIN_KEY) == b"k" * 32
 

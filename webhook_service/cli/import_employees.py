@@ -124,7 +124,7 @@ def apply(database: Database, id: UUID, plan: Json, options: Options) -> Json:
 def show(plan: Json, read: ImportFile) -> None:
     """Print the counts, then the first lines of each kind that changes something or is refused."""
     if read.ignored:
-        click.echo(f"not imported: the columns {', '.join(read.ignored)}")
+        click.echo(f"columns that are not imported: {', '.join(read.ignored)}")
     for kind, title in COUNTS.items():
         if kind != "leaves" or plan["deactivate_missing"]:
             click.echo(f"  {plan['counts'][kind]:>8} {title}")

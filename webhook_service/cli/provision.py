@@ -32,7 +32,24 @@ from webhook_service.ports import Database
 from webhook_service.wording.counts import counted
 
 LABEL = "creating logins"
+CREATE = "Create logins for {chosen} of {count} employees without a login?"
+INVITE = "Invite {chosen} of {count} employees without a login?"
+WITHOUT_LOGIN = "Employees without a login: {count}. This command would create {chosen}:"
 SHARED_EMAIL = "ambiguous: another employee has this e-mail, so it would be refused"
+PASSWORDS = (
+    "The temporary password of {count} employee is in {file}. Only you can read it.\n"
+    "Anyone with this file can sign in as this employee: delete it when the employee has the password.",
+    "The temporary passwords of {count} employees are in {file}. Only you can read it.\n"
+    "Anyone with this file can sign in as them: delete it when they have their passwords.",
+)
+REFUSED_LINES = (
+    "{file} has a line for {count} employee without a login, because it was refused. That password opens nothing.",
+    "{file} has lines for {count} employees without a login, because it was refused. Those passwords open nothing.",
+)
+LINES_OF_OTHERS = (
+    "{file} has a line for {count} employee with a login of before. That password opens nothing.",
+    "{file} has lines for {count} employees with a login of before. Those passwords open nothing.",
+)
 Bar = Any
 """A progress bar of click, whose type is not public."""
 WAIT_SLICE_SECONDS = 0.1
@@ -93,9 +110,9 @@ def provision(
             else:
                 show_candidates(chosen, len(candidates), shared)
             return
-        verb = "Invite" if invite else "Create logins for"
         if not yes:
-            printed.ask(f"{verb} {len(chosen)} of {len(candidates)} employees without a login?")
+            question = INVITE if invite else CREATE
+            printed.ask(question.format(chosen=len(chosen), count=len(candidates)))
         with (
             Ending() as ending,
             passwords_in(output, is_needed=not invite) as file,
@@ -203,11 +220,7 @@ def show_progress(bar: Bar, done: Provisioned) -> None:
 
 
 def show_candidates(chosen: Sequence[Candidate], count: int, shared: frozenset[str]) -> None:
-    click.echo(
-        f"{count} employees have no login. This command would create {len(chosen)}:"
-        if chosen
-        else "Every employee has a login."
-    )
+    click.echo(WITHOUT_LOGIN.format(count=count, chosen=len(chosen)) if chosen else "Every employee has a login.")
     if chosen:
         rows = [(each.employee_id, each.email, SHARED_EMAIL if each.email in shared else "") for each in chosen]
         printed.table(("employee", "e-mail", "note"), rows)
@@ -256,18 +269,13 @@ def show(done: Provisioned, file: PasswordFile | None) -> None:
 def show_passwords(done: Provisioned, file: PasswordFile) -> None:
     """Count the passwords in the file that open a login, and the lines whose password opens nothing."""
     useful = file.employees - done.refused.keys() - done.had_login - done.under_way
-    if useful:
-        click.echo(f"The temporary passwords of {employees(len(useful))} are in {file.path}. Only you can read it.")
-        click.echo("Anyone with this file can sign in as them: delete it when they have their passwords.")
-    if refused := len(file.employees & done.refused.keys()):
-        people, why = employees(refused), "without a login, because it was refused"
-        click.echo(f"{file.path} has a line for {people} {why}. That password opens nothing.")
-    if had := len(file.employees & done.had_login):
-        click.echo(f"{file.path} has a line for {employees(had)} with a login of before. That password opens nothing.")
-
-
-def employees(count: int) -> str:
-    return counted(count, "{count} employee", "{count} employees")
+    for numbers, one, many in (
+        (useful, *PASSWORDS),
+        (file.employees & done.refused.keys(), *REFUSED_LINES),
+        (file.employees & done.had_login, *LINES_OF_OTHERS),
+    ):
+        if numbers:
+            click.echo(counted(len(numbers), one, many, file=file.path))
 
 
 def reasons(done: Provisioned) -> dict[str, int]:

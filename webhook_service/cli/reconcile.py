@@ -19,6 +19,8 @@ from webhook_service.ledger.plan import plan, report
 from webhook_service.ledger.reconcile import Reconciled
 from webhook_service.ledger.reconcile import reconcile as run_reconcile
 
+COMPARED = "{users} auth users compared with the {known} last known states. Differences: {differences}"
+
 
 @click.command(short_help="Compare auth users with employees and fix differences.")
 @click.option(
@@ -83,10 +85,7 @@ def progress_bar(label: str) -> Iterator[Callable[[Reconciled], None]]:
 
 
 def show(done: Reconciled) -> None:
-    differences = sum(done.differences.values())
-    click.echo(
-        f"{done.users} auth users compared with the {done.known} last known states: {differences or 'no'} differences"
-    )
+    click.echo(COMPARED.format(users=done.users, known=done.known, differences=sum(done.differences.values())))
     for kind, count in sorted(done.differences.items()):
         click.echo(f"  {count:>8} {kind}")
     if done.outcomes:

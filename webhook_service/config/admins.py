@@ -36,7 +36,8 @@ def pages(environ: Mapping[str, str]) -> PageSettings:
         secret_key=secret_key,
         roles=roles,
         idle_minutes=whole_number(environ, "ADMIN_IDLE_MINUTES", DEFAULT_IDLE_MINUTES),
-        public_url=public_url(environ),
+        public_url=address(environ, "PUBLIC_URL"),
+        docs_url=address(environ, "DOCS_URL"),
         instance_name=instance_name(environ),
         key_sign_in=key_sign_in,
         require_second_factor=switch(environ, "ADMIN_REQUIRE_SECOND_FACTOR", default="off"),
@@ -59,11 +60,11 @@ def admin_roles(environ: Mapping[str, str]) -> frozenset[tuple[str, Role]]:
     return frozenset(pairs)
 
 
-def public_url(environ: Mapping[str, str]) -> str | None:
-    """Return PUBLIC_URL without a slash at its end, or None if it is not set."""
-    url = value_of(environ, "PUBLIC_URL")
+def address(environ: Mapping[str, str], name: str) -> str | None:
+    """Return a setting that is an address for browsers, without a slash at its end, or None if it is not set."""
+    url = value_of(environ, name)
     if url is not None and not re.fullmatch(r"https?://[^/\s?#]+[^\s?#]*", url):
-        raise BadSetting("PUBLIC_URL", "must begin with https:// (or http://), and must not have a query")
+        raise BadSetting(name, "must begin with https:// (or http://), and must not have a query")
     return url.rstrip("/") if url is not None else None
 
 

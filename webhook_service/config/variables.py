@@ -178,6 +178,12 @@ VARIABLES = (
         "makes cookies secure",
     ),
     Variable(
+        "DOCS_URL",
+        "",
+        "the address of the folder `docs` in your copy of the repository, for example "
+        "`https://github.com/YOU/webhook-service/tree/main/docs`. Pages link to it, and messages to its runbook",
+    ),
+    Variable(
         "INSTANCE_NAME",
         "",
         "a name for the titles of pages and messages, for example `staging`",

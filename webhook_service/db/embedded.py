@@ -128,7 +128,9 @@ def stored_secrets(folder: Path, *, create: bool = True) -> dict[str, str]:
     lines = file.read_text("utf-8", errors="replace").splitlines()
     found = {name: value for name, is_set, value in (line.partition("=") for line in lines) if is_set and value}
     if missing := [name for name in SECRETS if name not in found]:
-        raise BadSetting(str(file), f"has no {' and no '.join(missing)}: restore it, or delete it to get new secrets")
+        raise BadSetting(
+            str(file), f"lacks values. Restore it, or delete it to get new secrets. It lacks: {', '.join(missing)}"
+        )
     return {name: found[name] for name in SECRETS}
 
 

@@ -30,8 +30,8 @@ begin
       wrong := wrong || format('the role %I cannot read auth.users: migrate as the project''s role postgres', current_user);
     end if;
     if facts #> '{auth,lacks}' <> '[]' then
-      raise warning 'webhook-service: auth.users lacks %, so no change is captured: Supabase Auth is older than this service needs.'
-        ' Update Auth, then run webhook-service reconcile.',
+      raise warning 'webhook-service: no change is captured, because Supabase Auth is older than this service needs. Update Auth,'
+        ' then run webhook-service reconcile. auth.users lacks: %',
         (select string_agg(w, ', ') from jsonb_array_elements_text(facts #> '{auth,lacks}') as w);
     end if;
   end if;

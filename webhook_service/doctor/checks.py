@@ -74,7 +74,7 @@ def rights(facts: Json) -> list[Finding]:
         )
     if facts["closed_to_service_role"]:
         closed = ", ".join(facts["closed_to_service_role"])
-        findings.append(wrong("rights", f"service_role may not execute {closed}", *remedy))
+        findings.append(wrong("rights", f"service_role may not execute: {closed}", *remedy))
     return findings or [ok("rights", "only service_role has them")]
 
 
@@ -89,10 +89,10 @@ def names(facts: Json, policy: Policy) -> Finding:
     """Check that the triggers have the same settings as this process."""
     stored = {"p_name_fields": facts["name_fields"], "p_columns": facts["columns"]}
     if stored != migrate.trigger_settings(policy) or facts["deactivation_limit"] != policy.deactivation_limit:
-        says = f"the triggers have another {' or '.join(SETTINGS)} than is set here"
+        says = f"one of these settings of the triggers is not as set here: {', '.join(SETTINGS)}"
         todo = "migrate with the settings of the service, then reconcile"
         return wrong("settings", says, todo, MIGRATE_AND_RECONCILE)
-    return ok("settings", f"the triggers have the {' and '.join(SETTINGS)} that are set here")
+    return ok("settings", f"these settings of the triggers are as set here: {', '.join(SETTINGS)}")
 
 
 def clock(facts: Json, moment: datetime) -> Finding:
@@ -110,9 +110,8 @@ def sender(facts: Json) -> list[Finding]:
         return [note("sender", "events are not posted; the relay applies them", f"to post them, {IN_SQL}", SEND_TO)]
     missing = [name for name in ("pg_net", "pgcrypto", "vault") if not facts[f"has_{name}"]]
     if missing:
-        return [
-            wrong("sender", f"nothing is posted without {', '.join(missing)}", "enable it under Database > Extensions")
-        ]
+        says = f"nothing is posted, because extensions are missing: {', '.join(missing)}"
+        return [wrong("sender", says, "enable them under Database > Extensions")]
     if not facts["has_secret"]:
         return [wrong("sender", "the secret is not in the vault, or this service may not read it", IN_SQL, SEND_TO)]
     findings = [ok("sender", f"the database posts events to {without_password(facts['webhook_url'])}")]

@@ -21,25 +21,32 @@ def admins(pages: PageSettings, database: Database | None, *, has_auth: bool) ->
     if not values:
         todo = "give admins a role (docs/how-to/admins.md), and set it"
         return note("admins", "they share the admin key: no role may sign in", todo, "ADMIN_ROLES=sync_admin")
-    named = f"the role {' or '.join(sorted({value for value, _ in pages.roles}))}"
+    roles = ", ".join(sorted({value for value, _ in pages.roles}))
     if not has_auth:
         todo = "set SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY"
-        return note("admins", f"{named} cannot sign in, because the Auth Admin API is not configured", todo)
+        return note("admins", f"no role can sign in, because the Auth Admin API is not configured: {roles}", todo)
     count = database.call("auth_sync_admins_v2", p_roles=values) if database is not None else None
     if count is not None and count["all"] == 0:
         todo = "give an admin the role, in Supabase's SQL editor"
         first = next(iter(values.get(Role.ADMIN) or sorted(value for value, _ in pages.roles)))
         if not pages.key_sign_in:
-            return wrong("admins", f"nobody can sign in: no auth user has {named}", todo, giving(first))
-        return note("admins", f"they share the admin key: no auth user has {named}", todo, giving(first))
-    says = [f"auth users with {named} may sign in"]
+            return wrong(
+                "admins",
+                f"nobody can sign in, because no auth user has a role of ADMIN_ROLES: {roles}",
+                todo,
+                giving(first),
+            )
+        says = f"they share the admin key, because no auth user has a role of ADMIN_ROLES: {roles}"
+        return note("admins", says, todo, giving(first))
+    facts = [f"auth users with a role of ADMIN_ROLES may sign in: {roles}"]
     if count is not None:
-        one, many = "{count} auth user with {named} may sign in", "{count} auth users with {named} may sign in"
-        says = [counted(count["all"], one, many, named=named)]
-        says += [f"{role}: {count.get(role, 0):,}" for role in values]
-    says += ["a second factor is required"] if pages.require_second_factor else []
-    says += ["the admin key signs in too" if pages.key_sign_in else "the admin key does not sign in"]
-    return ok("admins", "; ".join(says))
+        one = "{count} auth user with a role of ADMIN_ROLES may sign in: {roles}"
+        many = "{count} auth users with a role of ADMIN_ROLES may sign in: {roles}"
+        facts = [counted(count["all"], one, many, roles=roles)]
+        facts += [f"{role}: {count.get(role, 0):,}" for role in values]
+    facts += ["a second factor is required"] if pages.require_second_factor else []
+    facts += ["the admin key signs in too" if pages.key_sign_in else "the admin key does not sign in"]
+    return ok("admins", "; ".join(facts))
 
 
 def giving(role: str) -> str:

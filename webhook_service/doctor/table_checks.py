@@ -12,6 +12,9 @@ MAX_NAMED = 40
 
 OWNER = "run this as the owner of the table"
 
+EVERYBODY = "is_active was added by this service as true: everybody counts as active, also people who have left"
+EVERYBODY_WITH_HINT = f"{EVERYBODY}. Columns that may say who has left: {{columns}}"
+
 
 def schema(database: Database) -> Finding:
     """Check that every object of this version exists unaltered. A newer version's objects are not compared."""
@@ -19,9 +22,10 @@ def schema(database: Database) -> Finding:
         return ok("schema", "a newer version has replaced the functions")
     lost = lacking(database.call("auth_sync_installed_v1"))
     if lost:
-        named = ", ".join(lost[:MAX_NAMED]) + (f" and {len(lost) - MAX_NAMED} more" if len(lost) > MAX_NAMED else "")
+        named = ", ".join(lost[:MAX_NAMED])
+        says = "missing or altered: {named}" if len(lost) <= MAX_NAMED else "{count} are missing or altered: {named}, …"
         todo = "migrate, then reconcile; see docs/how-to/existing-table.md for the cause"
-        return wrong("schema", f"missing or altered: {named}", todo, MIGRATE_AND_RECONCILE)
+        return wrong("schema", says.format(named=named, count=len(lost)), todo, MIGRATE_AND_RECONCILE)
     return ok("schema", "none is missing or altered")
 
 
@@ -90,14 +94,16 @@ def is_active_warning(database: Database) -> str | None:
 def everybody_is_active(facts: Json, database: Database) -> str | None:
     if not facts["is_active_is_added"] or database.call("auth_sync_anyone_left_v1"):
         return None
-    hint = f" (does {' or '.join(facts['leavers'])} say who has left?)" if facts["leavers"] else ""
-    return f"is_active was added by this service as true: everybody counts as active, also people who have left{hint}"
+    says = EVERYBODY_WITH_HINT if facts["leavers"] else EVERYBODY
+    return says.format(columns=", ".join(facts["leavers"]))
 
 
 def auth_columns(facts: Json) -> list[Finding]:
     """Check that auth.users has the columns that this service reads."""
     lacks = (facts["auth"] or {}).get("lacks")
     if lacks:
-        says = f"auth.users lacks {', '.join(lacks)}, so no change is captured: Auth is older than this service needs"
-        return [wrong("source", says, "update Supabase Auth, then reconcile", RECONCILE)]
+        says = "no change is captured, because Auth is older than this service needs. auth.users lacks: {columns}"
+        return [
+            wrong("source", says.format(columns=", ".join(lacks)), "update Supabase Auth, then reconcile", RECONCILE)
+        ]
     return []

@@ -26,6 +26,8 @@ EXPORT_ONLY = ("auth_user_id", "sync_status")
 
 MAX_NAMED, LONGEST_NAMED = 10, 50
 """The number of wrong columns that an error names, and the number of characters of each."""
+UNKNOWN_COLUMNS = "The table employees has no such column: {unknown}. It has: {writable}."
+MANY_UNKNOWN_COLUMNS = "The table employees lacks {count:,} columns of the file: {unknown}, … It has: {writable}."
 
 ALIASES = {"e_mail": "email"}
 GUARDED = re.compile(r"'(?=[=+\-@\t\r\n])")
@@ -162,8 +164,8 @@ def columns_of(header: list[str], known: Mapping[str, bool]) -> tuple[str, ...]:
     writable = ", ".join(sorted(name for name in known if known[name] or name == "employee_id"))
     if unknown:
         shown = ", ".join(map(named, list(unknown)[:MAX_NAMED]))
-        shown += f" and {len(unknown) - MAX_NAMED:,} others" if len(unknown) > MAX_NAMED else ""
-        raise bad_file(f"The table employees has no such column: {shown}. It has {writable}.")
+        says = UNKNOWN_COLUMNS if len(unknown) <= MAX_NAMED else MANY_UNKNOWN_COLUMNS
+        raise bad_file(says.format(count=len(unknown), unknown=shown, writable=writable))
     if twice := sorted(name for name, times in Counter(columns).items() if times > 1):
         raise bad_file(f"The header has a column twice: {', '.join(twice)}.")
     fixed = [
@@ -172,7 +174,7 @@ def columns_of(header: list[str], known: Mapping[str, bool]) -> tuple[str, ...]:
         if not known.get(name) and name != "employee_id" and not (is_export and name in EXPORT_ONLY)
     ]
     if fixed:
-        raise bad_file(f"An import cannot write {', '.join(fixed)}. It can write {writable}.")
+        raise bad_file(f"An import cannot write these columns: {', '.join(fixed)}. It can write: {writable}.")
     if not set(KEYS) & set(columns):
         raise bad_file("The header has none of the columns employee_id, employee_number and email.")
     return columns

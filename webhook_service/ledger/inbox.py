@@ -65,7 +65,7 @@ def item(row: Mapping[str, Any], *, auth_failure: str | None) -> Item:
         email=row.get("email") or "",
         wanted=row["wanted"] or words.NO_LOGIN,
         number=row.get("employee_number") or "",
-        others=" and ".join(name_of(other) for other in row["others"]),
+        others=", ".join(name_of(other) for other in row["others"]),
         reason=reason_of(row, auth_failure),
         rule=rejection(row["error_message"]),
     )

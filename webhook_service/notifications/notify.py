@@ -38,9 +38,9 @@ class Notifier:
     """Decides on notices and sends them to the destinations `to`.
 
     `with_actions` says whether this service performs actions. If it does not, waiting actions do not count as a
-    backlog. Without a `public_url`, a message names a path instead of a link. `key` signs links and fingerprints
-    destinations. `timeout` is the time limit in seconds of all destinations together for a message. Titles have the
-    `instance_name`.
+    backlog. Without a `public_url` or `docs_url`, a message names a path instead of a link. `key` signs links and
+    fingerprints destinations. `timeout` is the time limit in seconds of all destinations together for a message. Titles
+    have the `instance_name`.
     """
 
     database: Database
@@ -51,6 +51,7 @@ class Notifier:
     key: bytes = field(repr=False)
     timeout: float = TIMEOUT_SECONDS
     instance_name: str = ""
+    docs_url: str | None = None
 
     def run_once(self, relay: str) -> PassResult:
         """Decide on notices, and send due messages.
@@ -110,7 +111,7 @@ class Notifier:
         reached = set(due["reached"])
         left = [one for one in self.to if one.fingerprint(self.key) not in reached]
         title = f"[{' '.join(filter(None, ['Auth sync', self.instance_name]))}] {reported.title}"
-        body = reported.body(kind, self.link(kind, reported.since_id, now))
+        body = reported.body(kind, self.link(kind, reported.since_id, now), self.docs_url)
 
         def late(one: Destination) -> None:
             """Record a destination that accepted the message after the timeout, so that it is not sent again."""
@@ -155,6 +156,7 @@ def notifier(
         public_url,
         key,
         instance_name=pages.instance_name,
+        docs_url=pages.docs_url,
     )
 
 

@@ -20,7 +20,7 @@ PATHS = {
 }
 """The pages that list what a notice counts. The link of a message leads to one of them."""
 
-RUNBOOK = "docs/how-to/runbook.md"
+RUNBOOK = "{docs}/how-to/runbook.md#{section}"
 SECTIONS = {
     Kind.NEEDS_ATTENTION: "needs-attention",
     Kind.BACKLOG: "backlog",
@@ -53,11 +53,11 @@ class Message:
     since_id: int = 0
     is_resolved: bool = False
 
-    def body(self, kind: Kind, link: str | None) -> str:
-        """Return the lines, and the link or the path of a page that shows more."""
+    def body(self, kind: Kind, link: str | None, docs_url: str | None = None) -> str:
+        """Return the lines, the link or the path of a page that shows more, and those of the runbook's section."""
         where = f"See {link}" if link else f"See {PATHS[kind]} of the service."
-        runbook = [] if self.is_resolved else [f"Runbook: {RUNBOOK}#{SECTIONS[kind]}"]
-        return "\n".join([*self.lines, "", where, *runbook])
+        runbook = f"Runbook: {RUNBOOK.format(docs=docs_url or 'docs', section=SECTIONS[kind])}"
+        return "\n".join([*self.lines, "", where, *([] if self.is_resolved else [runbook])])
 
 
 ENDED = "{ended}."

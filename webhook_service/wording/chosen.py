@@ -8,6 +8,11 @@ QUESTIONS = {
     "deactivate": ("Deactivate {count} employee?", "Deactivate {count} employees?"),
     "activate": ("Activate {count} employee?", "Activate {count} employees?"),
 }
+WORKING = {
+    "create": ("Creating a login for {count} employee…", "Creating logins for {count} employees…"),
+    "deactivate": ("Deactivating {count} employee…", "Deactivating {count} employees…"),
+    "activate": ("Activating {count} employee…", "Activating {count} employees…"),
+}
 DONE = {
     "create": "Create logins: {done} of {count} done",
     "deactivate": "Deactivate: {done} of {count} done",
@@ -28,6 +33,10 @@ NOT_CHANGED = "Not changed: {why}."
 
 def question(act: str, count: int) -> str:
     return counted(count, *QUESTIONS[act])
+
+
+def working(act: str, count: int) -> str:
+    return counted(count, *WORKING[act])
 
 
 def not_changed(count: int, why: str) -> str:

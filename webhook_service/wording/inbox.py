@@ -30,8 +30,7 @@ SENTENCES = {
     "event.employee_rejected": "The login of {person} could not be linked or copied. {rule}",
     "event.unreadable": "A change of the login of {person} cannot be read, so it is missing here.",
     "event.not_applied": "A change of the login of {person} could not be saved, and is no longer retried.",
-    "same_number": "{person} and {others} have the same employee number, {number}."
-    " The number decides who gets a login.",
+    "same_number": "{person} shares the employee number {number} with: {others}. The number decides who gets a login.",
     "orphaned": "The login of {person}, who works here, was deleted.",
     "email_mismatch": "{person} has the e-mail {email}, but the login has {login}.",
     "unusable_email": "{person} cannot get a login, because “{email}” is not an e-mail address.",

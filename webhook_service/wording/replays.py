@@ -59,5 +59,9 @@ def question(count: int) -> str:
     return counted(count, "Replay {count} event?", "Replay {count} events?")
 
 
+def working(count: int) -> str:
+    return counted(count, "Replaying {count} event…", "Replaying {count} events…")
+
+
 def result(done: int, count: int) -> str:
     return counted(count, "{done} of {count} event replayed", "{done} of {count} events replayed", done=done)

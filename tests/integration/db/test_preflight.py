@@ -268,9 +268,9 @@ def test_an_old_auth_is_named(empty_database_url: str) -> None:
     """If auth.users lacks a column that is read, the migration warns, and doctor says that nothing is captured."""
     execute(empty_database_url, OLD_AUTH)
     [warning, *_] = warnings_of(empty_database_url)
-    assert "auth.users lacks is_anonymous" in warning
+    assert "auth.users lacks: is_anonymous" in warning
     assert rows(empty_database_url, DIGESTS) != []
     database = DirectDatabase(empty_database_url)
     finding = found(examined(database, compare=False), "source")
-    assert (finding.level, "auth.users lacks is_anonymous" in finding.says) == (Level.WRONG, True)
+    assert (finding.level, "auth.users lacks: is_anonymous" in finding.says) == (Level.WRONG, True)
     database.close()

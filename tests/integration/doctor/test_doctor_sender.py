@@ -181,13 +181,13 @@ def test_a_secret_without_a_url_is_a_note(database: Database, connection: Connec
 @pytest.mark.parametrize(
     ("loss", "says"),
     [
-        ("drop function net.http_post", "without pg_net"),
-        ("drop schema net cascade", "without pg_net"),
-        ("drop extension pgcrypto", "without pgcrypto"),
-        ("drop schema vault cascade", "without vault"),
+        ("drop function net.http_post", "missing: pg_net"),
+        ("drop schema net cascade", "missing: pg_net"),
+        ("drop extension pgcrypto", "missing: pgcrypto"),
+        ("drop schema vault cascade", "missing: vault"),
         (
             "drop schema net cascade; drop schema vault cascade; drop extension pgcrypto",
-            "without pg_net, pgcrypto, vault",
+            "missing: pg_net, pgcrypto, vault",
         ),
         ("delete from vault.secrets", "not in the vault"),
     ],

@@ -245,7 +245,7 @@ def test_the_commands_over_the_data_api(supabase_lite: SupabaseLite, tmp_path: P
 
     assert run("relay", "--once")[0] == 0
     assert run("reconcile")[0] == 0
-    assert run("reconcile", "--dry-run")[1].endswith("no differences")
+    assert run("reconcile", "--dry-run")[1].endswith("Differences: 0")
     assert run("prune", "--older-than", "90d", "--dry-run") == (0, "0 events would be removed.")
     assert run_command("doctor", environment=environment, folder=tmp_path)[1].startswith(
         "   ok  key: it is a secret key\n   ok  database: it answers"

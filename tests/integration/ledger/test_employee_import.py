@@ -286,7 +286,7 @@ def test_a_file_that_is_not_a_table_of_employees(database: Database) -> None:
     with pytest.raises(BadPayload) as error:
         planned(database, "email,Salary\na@example.com,1\n")
     assert error.value.detail == (
-        "The table employees has no such column: “salary”. It has email, employee_id, employee_number, first_name,"
+        "The table employees has no such column: “salary”. It has: email, employee_id, employee_number, first_name,"
         " is_active, last_name, user_type_id."
     )
 
@@ -294,7 +294,7 @@ def test_a_file_that_is_not_a_table_of_employees(database: Database) -> None:
 def test_a_generated_status_cannot_be_imported(database: Database, connection: Connection) -> None:
     """A column that PostgreSQL generates is refused by its name."""
     connection.execute("alter table employees add column full_name text generated always as (first_name) stored")
-    with pytest.raises(BadPayload, match="An import cannot write full_name"):
+    with pytest.raises(BadPayload, match="An import cannot write these columns: full_name"):
         planned(database, "email,full_name\na@example.com,A\n")
 
 

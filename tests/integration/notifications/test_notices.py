@@ -266,7 +266,7 @@ def test_a_notice_has_a_level_an_instance_and_a_runbook(
         client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 
     url = f"json://127.0.0.1:{serve(accept)}"
-    one = notifier(database, url, pages=replace(PAGES, instance_name="staging"))
+    one = notifier(database, url, pages=replace(PAGES, instance_name="staging", docs_url="https://git.example/docs"))
     fail_finally(connection, 1)
     one.run_once("a")
     connection.execute("delete from integration_sync_log")
@@ -277,4 +277,5 @@ def test_a_notice_has_a_level_an_instance_and_a_runbook(
         ("failure", "[Auth sync staging] 1 event needs a decision"),
         ("success", "[Auth sync staging] Resolved: Nothing needs attention any more"),
     ]
-    assert ["docs/how-to/runbook.md#needs-attention" in each["message"] for each in received] == [True, False]
+    runbook = "Runbook: https://git.example/docs/how-to/runbook.md#needs-attention"
+    assert [runbook in each["message"] for each in received] == [True, False]

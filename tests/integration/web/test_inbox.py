@@ -106,7 +106,7 @@ def test_a_login_that_several_employees_match_is_chosen(
         hire(connection, "desk@example.com", first_name=name)
     assert [arrives(database, "desk@example.com", at=at) for at in (1, 2)] == ["ambiguous", "ambiguous"]
     row = only_row(browser)
-    assert "Several employees match the login desk@example.com: Ann and Bob." in row.text
+    assert "Several employees match the login desk@example.com: Ann, Bob." in row.text
     assert "Login given." in pressed(browser, row, "It is Bob")
     assert rows(browser) == []
     assert employee(connection, 2)["auth_user_id"] == LOGIN
@@ -315,7 +315,7 @@ def test_a_shared_number_is_one_row(browser: Browser, connection: Connection) ->
         hire(connection, f"{name}@example.com", first_name=name, employee_number="E1")
     hire(connection, "former@example.com", first_name="Eve", employee_number="E1", is_active=False)
     row = only_row(browser)
-    assert "Ann and Bob have the same employee number, E1." in row.text
+    assert "Ann shares the employee number E1 with: Bob." in row.text
     assert {"Edit Ann", "Edit Bob"} <= set(row.links)
     connection.execute("update employees set employee_number = 'E2' where first_name = 'Bob'")
     assert rows(browser) == []

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from urllib.parse import quote
 
 import pytest
@@ -10,11 +11,12 @@ from flask import Flask
 from tests.auth_traffic import CONFIRMED, insert
 from tests.employees import Connection, hire
 from tests.integration.bulk_replaying import fail_many
-from tests.integration.signing_in import Browser
+from tests.integration.signing_in import PAGES, Browser, pages
 from tests.webhook_events import work_of
 from webhook_service.inbound.processing import process_batch
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
+from webhook_service.settings import Settings
 
 pytestmark = pytest.mark.every_employees_table
 
@@ -26,6 +28,15 @@ def signed_in(site: Flask) -> Browser:
     browser = Browser(site)
     browser.signs_in()
     return browser
+
+
+def test_the_footer_leads_to_the_documentation(settings: Settings) -> None:
+    """The footer links to DOCS_URL, if it is set, for admins who are signed in."""
+    link = '<a href="https://git.example/docs">Documentation</a>'
+    for url in ("https://git.example/docs", None):
+        with pages(replace(settings, pages=replace(PAGES, docs_url=url))) as site:
+            assert link not in Browser(site).get("/admin/login").text
+            assert (link in signed_in(site).get("/admin/audit").text) == (url is not None)
 
 
 def test_no_query_causes_an_error(site: Flask, connection: Connection, database: Database) -> None:

@@ -22,7 +22,7 @@ from webhook_service.settings import Role, Settings
 from webhook_service.web.pages.roles import ENDPOINTS, PERMISSIONS, Permission
 
 ALL_ROLES = replace(PAGES, roles=frozenset((role.value, role) for role in Role))
-REFUSED = "This needs the role "
+REFUSED = "This needs one of these roles: "
 NO_ROLE_NEEDED = ("session.", "assets.")
 """The blueprints that a visitor may use."""
 LINK = re.compile(r'(?:href|action)="(/admin[^"#]*)"')
@@ -104,7 +104,7 @@ def test_a_request_of_another_role_is_refused(
     for method, path in refused:
         response = sends(browser, method, path)
         assert (response.status_code, REFUSED in response.text) == (403, True), (method, path)
-        assert re.search(r"the role .*\badmin\b.* Your role is " + role.value, response.text), path
+        assert re.search(r"these roles: .*\badmin\b.* You have: " + role.value, response.text), path
     after = state(connection)
     assert {name for name in before if before[name] != after[name]} == {"auth_sync_audit"}
     entries = connection.execute(
@@ -202,7 +202,7 @@ def test_another_value_gives_the_role_that_the_setting_says(settings: Settings, 
         browser = with_role(app, database_url, "people-team")
         assert browser.get("/admin/employees/new").status_code == 200
         response = browser.get("/admin/replays/new")
-        assert (response.status_code, "needs the role operator or admin. Your role is hr." in response.text) == (
+        assert (response.status_code, "these roles: operator, admin. You have: hr." in response.text) == (
             403,
             True,
         )

@@ -174,10 +174,11 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
 def act_of(values: Mapping[str, Json], is_active: bool | None) -> str:
     """Return the audit's words for a change of an employee."""
-    acts = ["edit an employee"] if values else []
-    if is_active is not None:
-        acts.append("activate" if is_active else "deactivate")
-    return " and ".join(acts)
+    if is_active is None:
+        return "edit an employee"
+    if values:
+        return "edit an employee and activate" if is_active else "edit an employee and deactivate"
+    return "activate" if is_active else "deactivate"
 
 
 def login_of(switched: Switched) -> dict[str, Json]:

@@ -93,7 +93,7 @@ ENDPOINTS: dict[str, Permission] = {
 }
 """The permission that each endpoint behind the sign-in needs."""
 
-REFUSAL = "This needs the role {able}. Your role is {yours}. Ask an admin who has the role to do it."
+REFUSAL = "This needs one of these roles: {able}. You have: {yours}. Ask an admin who has one of them to do it."
 
 
 def permissions_of(roles: Iterable[Role]) -> frozenset[Permission]:
@@ -119,5 +119,5 @@ def may_use(endpoint: str) -> bool:
 def refusal(roles: Iterable[Role], permission: Permission) -> NotAllowed:
     """Return the error for an admin with these roles, which names the roles that have the permission."""
     able = [role for role, permissions in PERMISSIONS.items() if permission in permissions]
-    yours = " and ".join(role for role in Role if role in frozenset(roles))
-    return NotAllowed("not_allowed", REFUSAL.format(able=" or ".join(able), yours=yours))
+    yours = ", ".join(role for role in Role if role in frozenset(roles))
+    return NotAllowed("not_allowed", REFUSAL.format(able=", ".join(able), yours=yours))

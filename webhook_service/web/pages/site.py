@@ -141,6 +141,7 @@ def register(app: Flask, wiring: Wiring) -> None:
         "may": roles.may,
         "may_use": roles.may_use,
         "instance_name": settings.pages.instance_name,
+        "docs_url": settings.pages.docs_url,
         "version": version("webhook-service"),
     }
 

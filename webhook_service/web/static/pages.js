@@ -1,5 +1,5 @@
-// The pages' scripts: automatic refresh in place, answers to htmx, confirmation before a deactivation, copying a password or a command, the
-// time zone, and the theme. The pager of a list replaces #content, so the listeners of its elements are on the document.
+// The pages' scripts: automatic refresh in place, answers to htmx, confirmation before a deactivation, forms that take long, copying a
+// password or a command, the time zone, and the theme. The pager of a list replaces #content, so the listeners of its elements are on the document.
 
 const main = () => document.getElementById("content");
 
@@ -96,6 +96,24 @@ for (const failure of ["htmx:responseError", "htmx:sendError"]) {
 document.addEventListener("submit", (event) => {
   const question = event.submitter && event.submitter.dataset.confirm;
   if (question && !confirm(question)) event.preventDefault();
+});
+
+// A form with data-working may take long. It says so until the result replaces the page, and is not submitted again meanwhile. The back
+// button of the browser may show the page as it was left.
+function showWorking(status, isWorking) {
+  const [template] = status.children;
+  status.replaceChildren(template, ...(isWorking ? [template.content.cloneNode(true)] : []));
+  const button = status.closest("form").querySelector("button");
+  button.ariaDisabled = isWorking;
+  button.classList.toggle("disabled", isWorking);
+}
+document.addEventListener("submit", (event) => {
+  const status = event.target.querySelector("[data-working]");
+  if (!status || event.defaultPrevented) return;
+  if (status.children.length > 1) event.preventDefault(); else showWorking(status, true);
+});
+addEventListener("pageshow", ({ persisted }) => {
+  if (persisted) for (const status of document.querySelectorAll("[data-working]")) showWorking(status, false);
 });
 
 document.addEventListener("click", async (event) => {
