@@ -42,6 +42,7 @@ KEY = re.compile("[1-9][0-9]{0,17}")
 
 ATTRIBUTES: Mapping[str, str] = {
     "email": "userName",
+    "user_name": "userName",
     "first_name": "name.givenName",
     "last_name": "name.familyName",
     "employee_number": "employeeNumber",
@@ -127,7 +128,8 @@ class Store:
                     p_client_id=client.client_id,
                     p_values=stored(values),
                     p_attributes=dict(self.attributes),
-                )
+                ),
+                values,
             )
         person = person_of(answer["person"])
         if person.active:
@@ -151,7 +153,8 @@ class Store:
                     p_values=stored(values),
                     p_version=version,
                     p_attributes=dict(self.attributes),
-                )
+                ),
+                values,
             )
         return person_of(answer["person"])
 
@@ -205,13 +208,15 @@ class Store:
             raise
 
 
-def accepted(answer: Json) -> Json:
-    """Return the database's result, unless it is a refusal, which is raised."""
+def accepted(answer: Json, values: Mapping[Column, Any] | None = None) -> Json:
+    """Return the database's result, unless it is a refusal, which is raised. `values` are the written ones."""
     refused = answer.get("refused")
     if refused is None:
         return answer
     place = answer.get("place")
     attribute = ATTRIBUTES.get(place, place) or "userName"
+    if place == "email" and "email_parts" in (values or {}):
+        attribute = "emails.value"
     if refused == "no_such_person":
         raise NoSuchPerson
     if refused == "version_mismatch":
