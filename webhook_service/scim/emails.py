@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from webhook_service.addresses import INVISIBLE, normal_address
 from webhook_service.events import Json
 from webhook_service.scim.filters import is_true
 from webhook_service.scim.grammar import UNSTORABLE, Both, Either, Negation, Node, Test
@@ -13,8 +14,8 @@ Email = dict[str, Any]
 """The sub-attributes of an e-mail by their name in lower case: value, type, primary and others."""
 
 KEPT_TYPE = "work"
-KEPT_PARTS = ("type", "primary")
-"""The sub-attributes that the server keeps besides the value."""
+KEPT_PARTS = ("value", "type", "primary")
+"""The sub-attributes that the server keeps as they were sent. The employee has the value in lower case."""
 
 LONGEST_TYPE = 100
 
@@ -24,8 +25,12 @@ MOST_EMAILS = 100
 
 def emails_of(person: Person) -> list[Email]:
     """Return the e-mails of a person: one, or none if the employee has none."""
-    parts = {"type": KEPT_TYPE, "primary": True} if person.email_parts is None else person.email_parts
-    return [{"value": person.email, **parts}] if person.email else []
+    if not person.email:
+        return []
+    parts: Email = {"type": KEPT_TYPE, "primary": True} if person.email_parts is None else dict(person.email_parts)
+    if normal_address(parts.get("value") or "") != normal_address(person.email):
+        parts["value"] = person.email
+    return [parts]
 
 
 def parts_of(email: Email) -> dict[str, Any]:
@@ -83,9 +88,9 @@ def check_part(name: str, part: Json) -> None:
 
 def chosen_email(emails: list[Email]) -> Email | None:
     """Return the primary e-mail, else the one at work, else the first. An e-mail without an address is none."""
-    usable = [each for each in emails if isinstance(each.get("value"), str) and each["value"].strip()]
+    usable = [each for each in emails if isinstance(each.get("value"), str) and each["value"].strip(INVISIBLE)]
     usable.sort(key=lambda each: (each.get("primary") is not True, str(each.get("type")).lower() != KEPT_TYPE))
-    return usable[0] | {"value": usable[0]["value"].strip()} if usable else None
+    return usable[0] | {"value": usable[0]["value"].strip(INVISIBLE)} if usable else None
 
 
 def added(emails: list[Email], new: list[Email]) -> list[Email]:

@@ -34,9 +34,9 @@ class Person:
     """An employee as a client sees it.
 
     `id` is the key of the employee as text. `external_id` is the client's own name for the person. `user_name` is the
-    userName that the client has sent, and `email_parts` has the `type` and `primary` of the e-mail that it has sent.
-    They are None if it has sent none. `extra` has the columns of SCIM_ATTRIBUTES by the name of their SCIM attribute.
-    `version` is a digest of the values.
+    userName that the client has sent, and `email_parts` has `value`, `type` and `primary` of the e-mail that it has
+    sent. They are None if it has sent none. `extra` has the columns of SCIM_ATTRIBUTES by the name of their SCIM
+    attribute. `version` is a digest of the values.
     """
 
     id: str

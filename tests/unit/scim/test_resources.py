@@ -53,8 +53,14 @@ def test_a_person_is_a_user() -> None:
 
 def test_a_user_that_is_sent_back_changes_nothing() -> None:
     """A PUT of the user that a GET returned has no changes."""
-    odd = person(email="Odd Name", user_name="x", extra={"department": "IT", "title": "Boss"}, active=False)
-    for each in (JANE, odd, person(email_parts={}), person(email_parts={"type": "home", "primary": False})):
+    odd = person(
+        email="Odd Name",
+        user_name="x",
+        email_parts={"value": "Odd Name"},
+        extra={"department": "IT", "title": "Boss"},
+        active=False,
+    )
+    for each in (JANE, odd, person(email_parts=WORK | {"value": "JANE@Example.com", "type": "home", "primary": False})):
         assert replaced_values(resource_of(each, ATTRIBUTES, BASE), each, ATTRIBUTES) == {}
 
 
@@ -62,7 +68,10 @@ def test_a_user_that_is_sent_for_the_first_time_has_its_names() -> None:
     """A PUT of an employee that the directory has never written stores the userName and the emails as they are."""
     new = person(email="Odd Name", user_name=None, email_parts=None)
     sent = resource_of(new, ATTRIBUTES, BASE)
-    assert replaced_values(sent, new, ATTRIBUTES) == {"user_name": "Odd Name", "email_parts": WORK}
+    assert replaced_values(sent, new, ATTRIBUTES) == {
+        "user_name": "Odd Name",
+        "email_parts": WORK | {"value": "Odd Name"},
+    }
     assert replaced_values({"userName": "ann"}, new, ATTRIBUTES) == {"user_name": "ann"}
     assert replaced_values({"userName": "Ann@b.com"}, new, ATTRIBUTES) == {
         "user_name": "Ann@b.com",
@@ -80,19 +89,19 @@ def test_a_user_that_is_sent_for_the_first_time_has_its_names() -> None:
         ({"userName": "ann@example.com", "emails": [{"type": "work"}, {"value": " "}]}, NAMED),
         (
             {"userName": "ann", "emails": [{"value": "Ann@example.com "}]},
-            {"user_name": "ann", "email": "ann@example.com", "email_parts": {}},
+            {"user_name": "ann", "email": "ann@example.com", "email_parts": {"value": "Ann@example.com"}},
         ),
         (
             {"userName": "a", "emails": [{"value": "h@b.com", "type": "home"}, {"value": "w@b.com", "type": "Work"}]},
-            {"user_name": "a", "email": "w@b.com", "email_parts": {"type": "Work"}},
+            {"user_name": "a", "email": "w@b.com", "email_parts": {"value": "w@b.com", "type": "Work"}},
         ),
         (
             {"userName": "a", "emails": [{"value": "w@b.com", "type": "work"}, {"value": "p@b.com", "primary": True}]},
-            {"user_name": "a", "email": "p@b.com", "email_parts": {"primary": True}},
+            {"user_name": "a", "email": "p@b.com", "email_parts": {"value": "p@b.com", "primary": True}},
         ),
         (
             {"userName": "upn@example.com", "emails": [{"value": "mail@example.com", "display": "x"}]},
-            {"user_name": "upn@example.com", "email": "mail@example.com", "email_parts": {}},
+            {"user_name": "upn@example.com", "email": "mail@example.com", "email_parts": {"value": "mail@example.com"}},
         ),
         (
             {"userName": "ann@example.com", f"{ENTERPRISE}:employeeNumber": 7, "title": "", "password": "secret"},

@@ -58,7 +58,7 @@ comment on column public.auth_sync_scim_people.external_id is 'the name of the p
 comment on column public.auth_sync_scim_people.user_name is
   'the userName as the directory has sent it; null if it has not, and then the userName is the e-mail';
 comment on column public.auth_sync_scim_people.email_parts is
-  'the type and primary of the e-mail as the directory has sent them; null if it has sent no emails, and then its userName changes the e-mail';
+  'the value, type and primary of the e-mail as the directory has sent them; null if it has sent no emails, and then its userName changes the e-mail';
 comment on column public.auth_sync_scim_people.manages is
   'whether the directory was the last to write the employee; only this directory may write it while one of its tokens is valid';
 comment on column public.auth_sync_scim_people.hidden_at is 'when the directory deleted the person, who does not exist for it since';
