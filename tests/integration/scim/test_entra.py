@@ -109,7 +109,7 @@ def test_the_test_of_the_connection(entra: Requests) -> None:
 
 
 def test_the_samples_of_the_tutorial(entra: Requests) -> None:
-    """The requests of the tutorial have its responses: the userName is no address, and e-mails keep their case."""
+    """The requests of the tutorial have its responses: the userName is not an address, and e-mails keep their case."""
     name = "Test_User_00aa00aa-bb11-cc22-dd33-44ee44ee44ee"
     emails = [{"primary": True, "type": "work", "value": "Test_User_11bb11bb@testuser.com"}]
     user = {part: USER[part] for part in ("schemas", "externalId", "active", "meta", "name", "roles")}
