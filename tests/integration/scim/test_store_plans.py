@@ -27,7 +27,7 @@ AT_MOST = 400
 FIND = "select public.auth_sync_scim_find_v1(2, %s, %s, false, 1, 20, '{}')"
 CALLS: dict[str, tuple[str, list[Any]]] = {
     **{
-        f"find {place} {operator}": (FIND, [Jsonb(where(place, operator, value)), None])
+        f"find {place} {operator} {value}": (FIND, [Jsonb(where(place, operator, value)), None])
         for place, operator, value in (
             ("email", "eq", "Person701@example.com"),
             ("email", "sw", "person7011"),

@@ -47,7 +47,7 @@ create table if not exists public.auth_sync_scim_people (
 create unique index if not exists auth_sync_scim_people_external_key
   on public.auth_sync_scim_people (client_id, external_id) where external_id is not null;
 create unique index if not exists auth_sync_scim_people_name_key
-  on public.auth_sync_scim_people (client_id, lower(user_name collate "C")) where user_name is not null;
+  on public.auth_sync_scim_people (lower(user_name collate "C"), client_id) where user_name is not null;
 create unique index if not exists auth_sync_scim_people_manager_key on public.auth_sync_scim_people (employee_id) where manages;
 create index if not exists auth_sync_scim_people_employee_idx on public.auth_sync_scim_people (employee_id);
 create index if not exists auth_sync_scim_people_hidden_idx
