@@ -43,7 +43,7 @@ class Attribute:
 
 
 STANDARD = (
-    Attribute("userName", "email"),
+    Attribute("userName", "user_name"),
     Attribute("name.givenName", "first_name"),
     Attribute("name.familyName", "last_name"),
     Attribute("active", "active", "boolean"),
@@ -54,7 +54,9 @@ STANDARD = (
     Attribute("meta.lastModified", "modified", "time", is_writable=False),
 )
 
-REQUIRED = ("email", "active")
+EMAIL = Attribute("emails.value", "email")
+
+REQUIRED = ("user_name", "active")
 """The places that always have a value. A user without `active` is created as active."""
 
 READ_ONLY = ("id", "meta", "groups")

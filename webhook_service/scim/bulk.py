@@ -1,10 +1,12 @@
 """Bulk requests (RFC 7644, 3.7). The operations are independent: each succeeds or fails alone, in their order."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from re import fullmatch
 
+from webhook_service.errors import Unavailable
 from webhook_service.events import Json
 from webhook_service.scim.answers import failure_of
 from webhook_service.scim.patch import members_of
@@ -16,6 +18,9 @@ from webhook_service.scim.versions import Versions, versions_in
 
 RESPONSE_URN = "urn:ietf:params:scim:api:messages:2.0:BulkResponse"
 MOST_OPERATIONS = 200
+MOST_SECONDS = 20.0
+"""After so many seconds, the other operations are not performed, because a client waits for 30 to 60 seconds."""
+
 METHODS = ("POST", "PUT", "PATCH", "DELETE")
 REFERENCE = "bulkId:"
 
@@ -40,25 +45,30 @@ def operations_of(body: Json) -> tuple[list[Json], int | None]:
 
 @dataclass(slots=True)
 class Bulk:
-    """One bulk request. `ids` has the ids of the created users by their bulkId."""
+    """One bulk request. `ids` has the ids of the created users by their bulkId. `clock` returns seconds."""
 
     users: Users
     base: str
     ids: dict[str, str] = field(default_factory=dict)
+    clock: Callable[[], float] = time.monotonic
 
     def perform(self, operations: list[Json], most_errors: int | None) -> dict[str, Json]:
-        """Perform the operations until so many have failed, and return the response. The rest is not performed."""
+        """Perform the operations until so many have failed, and return the response. The rest is not performed.
+
+        Operations that begin after MOST_SECONDS are 503.
+        """
         results: list[Json] = []
         errors = 0
+        until = self.clock() + MOST_SECONDS
         for operation in operations:
-            result = self.result_of(operation)
+            result = self.result_of(operation, is_late=self.clock() > until)
             results.append(result)
             errors += int(result["status"]) >= HTTPStatus.BAD_REQUEST
             if errors == most_errors:
                 break
         return {"schemas": [RESPONSE_URN], "Operations": results}
 
-    def result_of(self, operation: Json) -> dict[str, str | Json]:
+    def result_of(self, operation: Json, *, is_late: bool = False) -> dict[str, str | Json]:
         """Perform an operation, and return its result: status, location and version, or the error message."""
         shown: dict[str, Json] = {}
         try:
@@ -67,6 +77,8 @@ class Bulk:
             members = members_of(operation)
             shown = {name: members[key] for name, key in (("method", "method"), ("bulkId", "bulkid")) if key in members}
             shown = {name: value for name, value in shown.items() if isinstance(value, str)}
+            if is_late:
+                raise Unavailable("database_slow", "The bulk request took too long: send this operation again.")
             return shown | self._performed(members)
         except Exception as error:  # noqa: BLE001 (after any error, the other operations go on)
             failure = failure_of(error)

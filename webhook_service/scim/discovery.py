@@ -10,10 +10,10 @@ SCHEMA_URN = "urn:ietf:params:scim:schemas:core:2.0:Schema"
 LIST_URN = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 
 DESCRIPTIONS = {
-    "userName": "The e-mail address of the employee, in any case.",
+    "userName": "The directory's own login name of the user. It is the e-mail if the directory sends no emails.",
     "name.givenName": "The first name.",
     "name.familyName": "The last name.",
-    "active": "Whether the employee works here. The login of an inactive employee is disabled.",
+    "active": "Whether the employee works here. The login of an inactive employee is disabled. A new user is active.",
     "externalId": "The directory's own name for the user. Each directory has its own.",
     "employeeNumber": "The employee number, by which a user is matched to an employee before the e-mail.",
 }
@@ -95,19 +95,21 @@ def definition(name: str, attribute: Attribute) -> dict[str, Json]:
     """Return the definition of an attribute without sub-attributes."""
     text = DESCRIPTIONS.get(attribute.path, "A column of the employee (SCIM_ATTRIBUTES).")
     found = plain(name, "boolean" if attribute.kind == "boolean" else "string", text)
-    unique = {"uniqueness": "server"} if attribute.place in ("email", "employee_number") else {}
+    unique = {"uniqueness": "server"} if attribute.place in ("user_name", "employee_number") else {}
     return found | {"required": attribute.place in REQUIRED} | unique
 
 
 def emails() -> dict[str, Json]:
     """Return the definition of the e-mails."""
-    fixed: dict[str, Json] = {"mutability": "readOnly"}
     parts = [
-        plain("value", "string", "The address. It is also the userName.") | {"required": True},
-        plain("type", "string", "The type, which is always work.") | fixed | {"canonicalValues": ["work"]},
-        plain("primary", "boolean", "Whether the address is the primary one, which is always true.") | fixed,
+        plain("value", "string", "The address.") | {"required": True},
+        plain("type", "string", "The type.") | {"canonicalValues": ["work", "home", "other"]},
+        plain("primary", "boolean", "Whether the address is the primary one."),
     ]
-    text = "The e-mail of the employee. An employee has one, which is not removed. Values of other types are ignored."
+    text = (
+        "The e-mail of the employee. An employee has one: the primary value, else the one of the type work, else the"
+        " first. The others are ignored. A new user without any has the e-mail of the userName."
+    )
     return plain("emails", "complex", text) | {"multiValued": True, "required": True, "subAttributes": parts}
 
 

@@ -1,25 +1,41 @@
-"""The multi-valued attribute `emails`. An employee has one e-mail, which is of the type `work` and primary."""
+"""The multi-valued attribute `emails`. An employee has one e-mail, of which a directory may choose type and primary."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from webhook_service.addresses import INVISIBLE, normal_address
 from webhook_service.events import Json
 from webhook_service.scim.filters import is_true
 from webhook_service.scim.grammar import UNSTORABLE, Both, Either, Negation, Node, Test
 from webhook_service.scim.refusals import InvalidPath, InvalidValue, NoTarget
+from webhook_service.scim.values import Person
 
 Email = dict[str, Any]
 """The sub-attributes of an e-mail by their name in lower case: value, type, primary and others."""
 
 KEPT_TYPE = "work"
+KEPT_PARTS = ("value", "type", "primary")
+"""The sub-attributes that the server keeps as they were sent. The employee has the value in lower case."""
+
+LONGEST_TYPE = 100
 
 MOST_EMAILS = 100
 """The limit of e-mails in a request, because each operation of a PATCH compares its e-mails with those before."""
 
 
-def emails_of(address: str | None) -> list[Email]:
-    """Return the e-mails of an employee."""
-    return [{"value": address, "type": KEPT_TYPE, "primary": True}] if address else []
+def emails_of(person: Person) -> list[Email]:
+    """Return the e-mails of a person: one, or none if the employee has none."""
+    if not person.email:
+        return []
+    parts: Email = {"type": KEPT_TYPE, "primary": True} if person.email_parts is None else dict(person.email_parts)
+    if normal_address(parts.get("value") or "") != normal_address(person.email):
+        parts["value"] = person.email
+    return [parts]
+
+
+def parts_of(email: Email) -> dict[str, Any]:
+    """Return the sub-attributes that the server keeps."""
+    return {name: email[name] for name in KEPT_PARTS if email.get(name) is not None}
 
 
 def read_emails(value: Json) -> list[Email]:
@@ -60,19 +76,21 @@ def check_part(name: str, part: Json) -> None:
     if name in ("value", "type"):
         if part is not None and not isinstance(part, str):
             raise InvalidValue(f"emails.{name}", "must be a string.")
-        if part is not None and UNSTORABLE.search(part.strip()):
+        if part is not None and UNSTORABLE.search(part.strip() if name == "value" else part):
             raise InvalidValue(f"emails.{name}", "has a control character.")
+        if part is not None and name == "type" and len(part) > LONGEST_TYPE:
+            raise InvalidValue("emails.type", f"is longer than {LONGEST_TYPE} characters.")
     elif name == "primary" and not (
         part is None or isinstance(part, bool) or (isinstance(part, str) and part.lower() in ("true", "false"))
     ):
         raise InvalidValue("emails.primary", "must be true or false.")
 
 
-def primary_address(emails: list[Email]) -> str | None:
-    """Return the primary address, else the address at work, else the first."""
-    usable = [each for each in emails if isinstance(each.get("value"), str) and each["value"].strip()]
+def chosen_email(emails: list[Email]) -> Email | None:
+    """Return the primary e-mail, else the one at work, else the first. An e-mail without an address is none."""
+    usable = [each for each in emails if isinstance(each.get("value"), str) and each["value"].strip(INVISIBLE)]
     usable.sort(key=lambda each: (each.get("primary") is not True, str(each.get("type")).lower() != KEPT_TYPE))
-    return usable[0]["value"].strip() if usable else None
+    return usable[0] | {"value": usable[0]["value"].strip(INVISIBLE)} if usable else None
 
 
 def added(emails: list[Email], new: list[Email]) -> list[Email]:
@@ -88,7 +106,8 @@ def changed(emails: list[Email], node: Node | None, sub: str | None, value: Json
     """Return the e-mails after `add` or `replace` of the values that the filter `node` selects.
 
     `add` of a value that no e-mail has creates the e-mail. `replace` raises NoTarget, except for a type that this
-    server does not keep, because the directory cannot know this, and its other changes must not be lost.
+    server does not keep, because the directory cannot know this, and its other changes must not be lost. Then the same
+    list is returned.
     """
     part = _part(sub, value)
     selected = [node is None or matches(node, each) for each in emails]
@@ -106,7 +125,10 @@ def changed(emails: list[Email], node: Node | None, sub: str | None, value: Json
 
 
 def removed(emails: list[Email], node: Node | None, sub: str | None) -> list[Email]:
-    """Return the e-mails without the values, or without the sub-attribute of the values, that the filter selects."""
+    """Return the e-mails without the values, or without the sub-attribute of the values, that the filter selects.
+
+    Returns the same list if nothing is removed.
+    """
     if node is not None and "type" not in _equal_parts(node) and not any(matches(node, each) for each in emails):
         raise NoTarget
     kept = []
@@ -115,7 +137,7 @@ def removed(emails: list[Email], node: Node | None, sub: str | None) -> list[Ema
             kept.append(each)
         elif sub is not None:
             kept.append({name: part for name, part in each.items() if name != sub})
-    return kept
+    return kept if kept != emails else emails
 
 
 def matches(node: Node, email: Email) -> bool:

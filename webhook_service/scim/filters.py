@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from webhook_service.events import Json
-from webhook_service.scim.attributes import CORE, Attribute, Attributes, Name
+from webhook_service.scim.attributes import CORE, EMAIL, Attribute, Attributes, Name
 from webhook_service.scim.grammar import Both, Either, Negation, Node, Test, Within, parse_filter, parse_path
 from webhook_service.scim.refusals import InvalidFilter, InvalidPath, InvalidValue
 from webhook_service.scim.values import Condition
@@ -18,7 +18,7 @@ OPERATORS_OF = {
 }
 
 CONSTANTS: dict[str, Json] = {"emails.type": "work", "emails.primary": True}
-"""The sub-attributes that are the same for each e-mail, because an employee has one."""
+"""The sub-attributes for which all e-mails are the same in a filter, because an employee has one."""
 
 RESOURCE_TYPE = "meta.resourcetype"
 BOOLEANS = {"true": True, "false": False}
@@ -63,9 +63,9 @@ def convert(node: Node, attributes: Attributes, parent: Name | None) -> Conditio
 
 
 def attribute_of(name: Name, attributes: Attributes) -> Attribute | None:
-    """Return the attribute that a filter or `sortBy` names. The e-mails have one value, which is the userName."""
+    """Return the attribute that a filter or `sortBy` names."""
     if name.schema in (None, CORE) and name.path in ("emails", "emails.value"):
-        return attributes.find(Name(CORE, "username"))
+        return EMAIL
     return attributes.find(name)
 
 

@@ -9,14 +9,21 @@ from marshmallow.validate import Email as is_email
 
 from webhook_service.addresses import normal_address
 from webhook_service.events import Json
-from webhook_service.scim.attributes import CORE, ENTERPRISE, Attributes
+from webhook_service.scim.attributes import CORE, EMAIL, ENTERPRISE, Attributes
 from webhook_service.scim.drafts import Draft, assignments, is_complex, is_emails, is_read_only, value_of
-from webhook_service.scim.emails import emails_of, primary_address, read_emails
+from webhook_service.scim.emails import Email, chosen_email, emails_of, parts_of, read_emails
 from webhook_service.scim.patch import patch
 from webhook_service.scim.refusals import InvalidSyntax, InvalidValue
 from webhook_service.scim.values import Person
 
-LONGEST = {"email": 255, "first_name": 200, "last_name": 200, "employee_number": 200, "external_id": 255}
+LONGEST = {
+    "user_name": 255,
+    "email": 255,
+    "first_name": 200,
+    "last_name": 200,
+    "employee_number": 200,
+    "external_id": 255,
+}
 LONGEST_EXTRA = 1000
 """The limits of values in characters. They apply only to values that change."""
 
@@ -31,6 +38,8 @@ def resource_of(person: Person, attributes: Attributes, base: str) -> dict[str, 
     found: dict[str, Json] = {"schemas": [CORE], "id": person.id}
     for attribute in attributes.all:
         value = value_in(person, attribute.place) if attribute.is_writable else None
+        if attribute.place == "user_name":
+            value = user_name_of(person)
         if value is None:
             continue
         if attribute.schema == ENTERPRISE:
@@ -42,8 +51,8 @@ def resource_of(person: Person, attributes: Attributes, base: str) -> dict[str, 
             found.setdefault(parent, {})[sub] = value
         else:
             found[attribute.path] = value
-    if person.email:
-        found["emails"] = emails_of(person.email)
+    if emails := emails_of(person):
+        found["emails"] = emails
     found["meta"] = {
         "resourceType": "User",
         "created": time_text(person.created),
@@ -60,6 +69,11 @@ def value_in(person: Person, place: str) -> Any:
         value = person.extra[place]
         return value if value is None else str(value)
     return getattr(person, place, None)
+
+
+def user_name_of(person: Person) -> str | None:
+    """Return the userName that the directory has sent, or else the e-mail."""
+    return person.user_name or person.email or None
 
 
 def location_of(person: Person, base: str) -> str:
@@ -81,7 +95,11 @@ def new_values(body: Json, attributes: Attributes) -> Values:
     """Return the values of the body of a POST. Raises InvalidSyntax, InvalidValue."""
     draft = draft_of(body, attributes)
     values = {column: value for column, value in draft.values.items() if value is not None}
-    values["email"] = required_address(draft)
+    require_user_name(values)
+    values |= email_values(draft.emails) or {"email": values["user_name"]}
+    if not is_address(values["email"]):
+        raise InvalidValue("userName", "must be an e-mail address, or emails must have one.")
+    values["email"] = normal_address(values["email"])
     check(values, attributes)
     return values
 
@@ -93,23 +111,19 @@ def replaced_values(body: Json, person: Person, attributes: Attributes) -> Value
     erase its value. The value null erases.
     """
     draft = draft_of(body, attributes)
-    if draft.values.get("email") is None:
-        raise InvalidValue("userName", "is required.")
+    require_user_name(draft.values)
     return changes(draft, person, attributes)
 
 
 def patched_values(body: Json, person: Person, attributes: Attributes) -> Values:
     """Return the values that the operations of a PATCH change. Raises the refusals of `patch`, and InvalidValue."""
     check_depth(body)
-    draft = Draft(emails=emails_of(person.email))
+    present = emails_of(person)
+    draft = Draft(emails=present)
     patch(draft, body, attributes)
-    if "email" not in draft.values:
-        address = primary_address(draft.emails)
-        if address is not None and draft.emails != emails_of(person.email):
-            draft.values["email"] = address
-    elif draft.values["email"] is None:
-        raise InvalidValue("userName", "is required.")
-    elif draft.emails == emails_of(person.email):
+    if "user_name" in draft.values:
+        require_user_name(draft.values)
+    if draft.emails is present:
         draft.emails = []
     return changes(draft, person, attributes)
 
@@ -139,27 +153,43 @@ def draft_of(body: Json, attributes: Attributes) -> Draft:
 
 
 def changes(draft: Draft, person: Person, attributes: Attributes) -> Values:
-    """Return the values of the draft that the person does not have, after a check of only these."""
-    values = {column: value for column, value in draft.values.items() if column != "email"}
+    """Return the values of the draft that the person does not have, after a check of only these.
+
+    E-mails in the draft change the e-mail of the employee. While the directory has never sent any, a new userName that
+    is an address changes it.
+    """
+    values = draft.values | email_values(draft.emails)
     changed = {column: value for column, value in values.items() if value != value_in(person, column)}
-    user_name = draft.values.get("email")
-    if user_name is not None and normal_address(user_name) != normal_address(person.email or ""):
-        address = required_address(draft)
-        if normal_address(address) != normal_address(person.email or ""):
+    user_name = changed.get("user_name")
+    is_new = normal_address(user_name or "") != normal_address(user_name_of(person) or "")
+    if (
+        user_name is not None
+        and is_new
+        and "email" not in values
+        and person.email_parts is None
+        and is_address(user_name)
+    ):
+        changed["email"] = user_name
+    if (address := changed.pop("email", None)) is not None:
+        address = normal_address(address)
+        if address != normal_address(person.email or ""):
+            if not is_address(address):
+                raise InvalidValue(EMAIL.path, "must be an e-mail address.")
             changed["email"] = address
     check(changed, attributes)
     return changed
 
 
-def required_address(draft: Draft) -> str:
-    """Return the userName if it is an address, else the primary e-mail. Raises InvalidValue."""
-    user_name = draft.values.get("email")
-    if user_name is None:
+def email_values(emails: list[Email]) -> Values:
+    """Return the e-mail of the employee and its other parts, or nothing if there is no e-mail."""
+    chosen = chosen_email(emails)
+    return {"email": chosen["value"], "email_parts": parts_of(chosen)} if chosen is not None else {}
+
+
+def require_user_name(values: Values) -> None:
+    """Raise InvalidValue if there is no userName."""
+    if values.get("user_name") is None:
         raise InvalidValue("userName", "is required.")
-    for address in (user_name, primary_address(draft.emails)):
-        if address is not None and is_address(address):
-            return normal_address(address)
-    raise InvalidValue("userName", "must be an e-mail address, or the user must have a primary e-mail.")
 
 
 def is_address(text: str) -> bool:
@@ -173,7 +203,7 @@ def is_address(text: str) -> bool:
 
 def check(values: Values, attributes: Attributes) -> None:
     """Raise InvalidValue if a value is too long."""
-    paths = {each.place: each.path for each in attributes.all}
+    paths = {each.place: each.path for each in (EMAIL, *attributes.all)}
     for column, value in values.items():
         longest = LONGEST.get(column, LONGEST_EXTRA)
         if isinstance(value, str) and len(value) > longest:

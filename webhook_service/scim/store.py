@@ -6,6 +6,7 @@ too, with the refusal.
 
 import logging
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -37,11 +38,15 @@ MAX_CONDITION_DEPTH = 100
 WRITE_ATTEMPTS = 5
 """How often a write is tried while transactions of others conflict with it."""
 
+RETRY_SECONDS = 2.0
+"""How long a write is tried again. A try lasts at most 3 seconds, so that a thread is free again after 5 seconds."""
+
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 KEY = re.compile("[1-9][0-9]{0,17}")
 
 ATTRIBUTES: Mapping[str, str] = {
     "email": "userName",
+    "user_name": "userName",
     "first_name": "name.givenName",
     "last_name": "name.familyName",
     "employee_number": "employeeNumber",
@@ -63,7 +68,7 @@ class Store:
 
     `attributes` is SCIM_ATTRIBUTES: {name of the SCIM attribute: column of employees}. With `removes` (SCIM_DELETE),
     `delete` deletes the row of the employee. `welcome` is called after a person was created or has become active by
-    `create`, and gives the person a login (SCIM_CREATE_LOGINS).
+    `create`, and gives the person a login (SCIM_CREATE_LOGINS). `clock` returns seconds.
 
     All methods raise Unavailable if a retry may help, and DatabaseError.
     """
@@ -72,6 +77,7 @@ class Store:
     attributes: Mapping[str, str] = field(default_factory=dict)
     removes: bool = False
     welcome: Callable[[Client, Person], object] = lambda client, person: None
+    clock: Callable[[], float] = time.monotonic
 
     def find(
         self,
@@ -127,7 +133,8 @@ class Store:
                     p_client_id=client.client_id,
                     p_values=stored(values),
                     p_attributes=dict(self.attributes),
-                )
+                ),
+                values,
             )
         person = person_of(answer["person"])
         if person.active:
@@ -151,7 +158,8 @@ class Store:
                     p_values=stored(values),
                     p_version=version,
                     p_attributes=dict(self.attributes),
-                )
+                ),
+                values,
             )
         return person_of(answer["person"])
 
@@ -175,10 +183,13 @@ class Store:
 
     def _write(self, function: str, **params: Json) -> Json:
         """Call a function that writes. Another transaction that conflicts with the call has undone it: call again."""
+        until = self.clock() + RETRY_SECONDS
         for _ in range(WRITE_ATTEMPTS - 1):
             try:
                 return self.database.call(function, **params)
             except Conflict:
+                if self.clock() >= until:
+                    raise
                 log.info("write repeated", extra={"function": function})
         return self.database.call(function, **params)
 
@@ -205,13 +216,15 @@ class Store:
             raise
 
 
-def accepted(answer: Json) -> Json:
-    """Return the database's result, unless it is a refusal, which is raised."""
+def accepted(answer: Json, values: Mapping[Column, Any] | None = None) -> Json:
+    """Return the database's result, unless it is a refusal, which is raised. `values` are the written ones."""
     refused = answer.get("refused")
     if refused is None:
         return answer
     place = answer.get("place")
     attribute = ATTRIBUTES.get(place, place) or "userName"
+    if place == "email" and "email_parts" in (values or {}):
+        attribute = "emails.value"
     if refused == "no_such_person":
         raise NoSuchPerson
     if refused == "version_mismatch":

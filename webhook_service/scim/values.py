@@ -8,8 +8,8 @@ from typing import Any
 Column = str
 """A name of COLUMNS, or the name of an attribute of SCIM_ATTRIBUTES."""
 
-COLUMNS = ("email", "first_name", "last_name", "employee_number", "active", "external_id")
-"""The values of a person that every installation has."""
+COLUMNS = ("email", "first_name", "last_name", "employee_number", "active", "external_id", "user_name", "email_parts")
+"""The values of a person that every installation has. A filter cannot name `email_parts`."""
 
 Condition = dict[str, Any]
 """A parsed filter, as JSON: {"and": [Condition, Condition]}, {"or": [Condition, Condition]}, {"not": Condition},
@@ -33,8 +33,10 @@ class Client:
 class Person:
     """An employee as a client sees it.
 
-    `id` is the key of the employee as text. `external_id` is the client's own name for the person. `extra` has the
-    columns of SCIM_ATTRIBUTES by the name of their SCIM attribute. `version` is a digest of the values.
+    `id` is the key of the employee as text. `external_id` is the client's own name for the person. `user_name` is the
+    userName that the client has sent, and `email_parts` has `value`, `type` and `primary` of the e-mail that it has
+    sent. They are None if it has sent none. `extra` has the columns of SCIM_ATTRIBUTES by the name of their SCIM
+    attribute. `version` is a digest of the values.
     """
 
     id: str
@@ -48,3 +50,5 @@ class Person:
     modified: datetime
     version: str
     extra: Mapping[str, Any] = field(default_factory=dict)
+    user_name: str | None = None
+    email_parts: Mapping[str, Any] | None = None

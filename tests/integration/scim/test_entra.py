@@ -1,7 +1,8 @@
 """The requests that Microsoft documents for Entra ID's provisioning, in their order.
 
-Source: learn.microsoft.com, "Develop and plan provisioning for a SCIM endpoint in Microsoft Entra ID", and "Known
-issues with SCIM 2.0 protocol compliance".
+Source, unless a test names another:
+https://learn.microsoft.com/en-us/entra/identity/app-provisioning/use-scim-to-provision-users-and-groups and
+https://learn.microsoft.com/en-us/entra/identity/app-provisioning/application-provisioning-config-problem-scim-compatibility
 """
 
 from typing import Any
@@ -62,8 +63,8 @@ def test_a_life(entra: Requests, connection: Connection) -> None:
         {"op": "Add", "path": 'phoneNumbers[type eq "mobile"].value', "value": "456"},
         {"op": "Add", "path": 'addresses[type eq "work"].country', "value": "CH"},
     )
-    assert (multi_valued["userName"], multi_valued["name"]["familyName"]) == (
-        "updatedemail@microsoft.com",
+    assert (multi_valued["emails"][0]["value"], multi_valued["name"]["familyName"]) == (
+        "updatedEmail@microsoft.com",
         "updatedFamilyName",
     )
     without_path = {
@@ -74,10 +75,10 @@ def test_a_life(entra: Requests, connection: Connection) -> None:
         'emails[type eq "work"].value': "ann@example.com",
     }
     user = changed(entra, id, {"op": "Add", "value": without_path})
-    assert (user["userName"], user["name"]["givenName"]) == ("ann@example.com", "Ann")
+    assert (user["emails"][0]["value"], user["name"]["givenName"]) == ("ann@example.com", "Ann")
     assert user[ENTERPRISE] == {"employeeNumber": "9", "department": "IT"}
     user = changed(entra, id, {"op": "Replace", "path": "userName", "value": "5b50642d-79fc-4410@testuser.com"})
-    assert user["emails"][0]["value"] == "5b50642d-79fc-4410@testuser.com"
+    assert (user["userName"], user["emails"][0]["value"]) == ("5b50642d-79fc-4410@testuser.com", "ann@example.com")
     user = changed(entra, id, {"op": "Remove", "path": f"{ENTERPRISE}:department"})
     assert "department" not in user[ENTERPRISE]
 
@@ -105,3 +106,106 @@ def test_the_test_of_the_connection(entra: Requests) -> None:
     """Entra tests a connection with a filter that matches nothing, which must be an empty list and not an error."""
     answer = entra.get("/Users?filter=userName+eq+%22e6c8e1f5-77bc-4a5e%22&aadOptscim062020")
     assert (answer.status_code, answer.get_json(force=True)["Resources"]) == (200, [])
+
+
+def test_the_samples_of_the_tutorial(entra: Requests) -> None:
+    """The requests of the tutorial have its responses: the userName is not an address, and e-mails keep their case."""
+    name = "Test_User_00aa00aa-bb11-cc22-dd33-44ee44ee44ee"
+    emails = [{"primary": True, "type": "work", "value": "Test_User_11bb11bb@testuser.com"}]
+    user = {part: USER[part] for part in ("schemas", "externalId", "active", "meta", "name", "roles")}
+    answer = entra.send("POST", "/Users", user | {"userName": name, "emails": emails})
+    made = answer.get_json(force=True)
+    assert (answer.status_code, made["userName"], made["emails"]) == (201, name, emails)
+    assert entra.get(f"/Users/{made['id']}").get_json(force=True) == made
+    assert refusal(entra.get("/Users/5171a35d82074e068ce2")) == (404, None)
+    assert entra.find(filter=f'userName eq "{name}"')["Resources"] == [made]
+    empty = entra.find(filter='userName eq "non-existent user"')
+    assert (empty["totalResults"], empty["Resources"], empty["startIndex"]) == (0, [], 1)
+    user = changed(
+        entra,
+        made["id"],
+        {"op": "Replace", "path": 'emails[type eq "work"].value', "value": "updatedEmail@microsoft.com"},
+        {"op": "Replace", "path": "name.familyName", "value": "updatedFamilyName"},
+    )
+    assert user["emails"] == [{"value": "updatedEmail@microsoft.com", "type": "work", "primary": True}]
+    assert (user["userName"], user["name"]["familyName"]) == (name, "updatedFamilyName")
+    new_name = "5b50642d-79fc-4410-9e90-4c077cdd1a59@testuser.com"
+    renamed = changed(entra, made["id"], {"op": "Replace", "path": "userName", "value": new_name})
+    assert (renamed["userName"], renamed["emails"]) == (new_name, user["emails"])
+    assert changed(entra, made["id"], {"op": "Replace", "path": "active", "value": False})["active"] is False
+    assert entra.send("DELETE", f"/Users/{made['id']}").status_code == 204
+
+
+@pytest.mark.parametrize("with_flag", [False, True])
+def test_multiple_attributes_are_replaced(entra: Requests, with_flag: bool) -> None:
+    """A PATCH of several attributes is read in both forms: with the flag aadOptscim062020, and without it."""
+    id = entra.send("POST", "/Users", USER).get_json(force=True)["id"]
+    values = {"displayName": "Pvlo", "name.givenName": "Gtfd", "name.familyName": "Pkqf"}
+    values |= {"externalId": "Eqpj", f"{ENTERPRISE}:employeeNumber": "Eqpj"}
+    email = {"op": "Replace", "path": 'emails[type eq "work"].value', "value": "TestBcwqnm@test.microsoft.com"}
+    operations: list[dict[str, Json]]
+    if with_flag:
+        operations = [email | {"op": "replace"}, {"op": "replace", "value": values}]
+    else:
+        operations = [email, *({"op": "Replace", "path": path, "value": value} for path, value in values.items())]
+    user = changed(entra, id, *operations)
+    assert user["emails"][0]["value"] == "TestBcwqnm@test.microsoft.com"
+    assert (user["name"], user["externalId"]) == ({"givenName": "Gtfd", "familyName": "Pkqf"}, "Eqpj")
+    assert (user[ENTERPRISE]["employeeNumber"], user["userName"]) == ("Eqpj", USER["userName"])
+
+
+def test_the_validator(entra: Requests) -> None:
+    """The kinds of requests of the SCIM Validator succeed: the e-mail has another address than the userName.
+
+    Source: https://learn.microsoft.com/en-us/entra/identity/app-provisioning/scim-validator-tutorial, and requests in
+    https://learn.microsoft.com/en-us/answers/questions/2238842/microsoft-entra-id-scim-validator-test-failing-pat and
+    https://learn.microsoft.com/en-us/answers/questions/1665068/
+    """
+    user = {
+        "active": True,
+        "displayName": "XKWLCONOGMVT",
+        "emails": [{"type": "work", "value": "aric@prohaska.example"}],
+        "externalId": "9950b140-90a0-4201-9d65-b5f209fb4cd0",
+        "name": {"formatted": "Aric", "familyName": "Nia", "givenName": "Sandy"},
+        "schemas": [CORE],
+        "userName": "dale.mohr@romaguera.example",
+    }
+    made = entra.send("POST", "/Users", user).get_json(force=True)
+    assert (made["userName"], made["emails"]) == (user["userName"], user["emails"])
+    assert refusal(entra.send("POST", "/Users", user)) == (409, "uniqueness")
+    for filter_ in (
+        'userName eq "DALE.MOHR@romaguera.example"',
+        'emails[type eq "work"].value eq "aric@prohaska.example"',
+    ):
+        assert [each["id"] for each in entra.find(filter=filter_)["Resources"]] == [made["id"]]
+    other = user | {
+        "userName": "joe@romaguera.example",
+        "externalId": "x",
+        "emails": [{"type": "work", "value": "joe@b.example"}],
+    }
+    assert entra.send("POST", "/Users", other).status_code == 201
+    taken = {"op": "replace", "path": "userName", "value": other["userName"]}
+    assert refusal(entra.patch(made["id"], taken)) == (409, "uniqueness")
+
+    names = {"name.givenName": "Oswaldo", "name.familyName": "Rylan"}
+    assert changed(entra, made["id"], {"op": "replace", "value": names})["name"] == {
+        "givenName": "Oswaldo",
+        "familyName": "Rylan",
+    }
+    removed = changed(
+        entra,
+        made["id"],
+        {"op": "remove", "path": "name.givenName"},
+        {"op": "remove", "path": "displayName"},
+        {"op": "remove", "path": 'emails[type eq "work"].value'},
+    )
+    assert (removed["name"], removed["emails"]) == ({"familyName": "Rylan"}, user["emails"])
+    added = {"op": "add", "value": {"name.givenName": "Sandy", 'emails[type eq "work"].value': "new@b.example"}}
+    user = changed(entra, made["id"], added, {"op": "add", "path": f"{ENTERPRISE}:department", "value": "Sales"})
+    assert (user["name"]["givenName"], user["emails"][0]["value"]) == ("Sandy", "new@b.example")
+    assert user[ENTERPRISE]["department"] == "Sales"
+    changed(entra, made["id"], {"op": "replace", "path": "active", "value": False})
+    [found] = entra.find(filter='userName eq "dale.mohr@romaguera.example"')["Resources"]
+    assert found["active"] is False
+    assert entra.send("DELETE", f"/Users/{made['id']}").status_code == 204
+    assert refusal(entra.send("DELETE", f"/Users/{made['id']}")) == (404, None)

@@ -119,3 +119,19 @@ def test_any_change_is_answered(okta: Requests, operations: list[Json], body: Js
     results = answers[-2].get_json(force=True)["Operations"]
     assert all(int(each["status"]) < 500 for each in results), results
     assert answers[-1].status_code == 200
+
+
+@pytest.mark.campaign
+@settings(hostile, max_examples=400)
+@given(filter_=FILTERS | st.text(), sort_by=NAMES | st.text(max_size=5))
+def test_many_filters_are_answered(okta: Requests, filter_: str, sort_by: str) -> None:
+    """Many random filters: none is an error of the server."""
+    test_any_filter_is_answered.hypothesis.inner_test(okta, filter_, sort_by)  # type: ignore[attr-defined]
+
+
+@pytest.mark.campaign
+@settings(hostile, max_examples=400)
+@given(operations=OPERATIONS, body=VALUES)
+def test_many_changes_are_answered(okta: Requests, operations: list[Json], body: Json) -> None:
+    """Many random changes: none is an error of the server."""
+    test_any_change_is_answered.hypothesis.inner_test(okta, operations, body)  # type: ignore[attr-defined]

@@ -1,9 +1,10 @@
 """The requests that Okta documents for its SCIM integrations, in their order.
 
-Source: developer.okta.com, "SCIM 2.0 protocol reference" and "Test your SCIM API".
+Source: https://developer.okta.com/docs/api/openapi/okta-scim/guides/scim-20
 """
 
 import uuid
+from typing import Any
 
 import pytest
 
@@ -33,24 +34,67 @@ def okta(settings: Settings, database: Database) -> Requests:
     return requests_of(settings, database)
 
 
-def test_the_test_suite(okta: Requests) -> None:
-    """Okta's test of a SCIM server: read a page, miss a user, create a user, read it, and fail to create it again."""
+def test_the_spec_test(okta: Requests) -> None:
+    """The requests of "Okta SCIM 2.0 SPEC Test" have the results that it requires.
+
+    Source: https://developer.okta.com/standards/SCIM/SCIMFiles/Okta-SCIM-20-SPEC-Test.json
+    """
     okta.add(userName="present@example.com", externalId="x9", **{"name": {"familyName": "P", "givenName": "P"}})
     page = okta.find(count=1, startIndex=1)
     assert page["schemas"] == ["urn:ietf:params:scim:api:messages:2.0:ListResponse"]
     assert all(isinstance(page[each], int) for each in ("itemsPerPage", "startIndex", "totalResults"))
     first = page["Resources"][0]
-    assert all(first[each] for each in ("id", "userName", "active", "name", "emails"))
-    assert okta.get(f"/Users/{first['id']}").get_json(force=True)["userName"] == first["userName"]
-    assert okta.find(filter=f'userName eq "{uuid.uuid4()}@example.com"')["totalResults"] == 0
+    for user in (first, okta.get(f"/Users/{first['id']}").get_json(force=True)):
+        assert user["id"] == first["id"]
+        assert user["name"]["familyName"]
+        assert user["name"]["givenName"]
+        assert user["userName"]
+        assert user["emails"][0]["value"]
+        assert user["active"] is True
+    for name in ("abcdefgh@atko.com", USER["userName"]):
+        assert okta.find(filter=f'userName eq "{name}"')["totalResults"] == 0
     assert refusal(okta.get(f"/Users/{uuid.uuid4()}")) == (404, None)
-    answer = okta.send("POST", "/Users", USER)
+
+    named = {"userName": "Runscope300Abc@atko.com", "active": True, "name": USER["name"], "schemas": [CORE]}
+    emails = [[{"primary": True, "value": f"{each}@atko.com", "type": "work"}] for each in ("Abc", "Runscope300Abc")]
+    answer = okta.send("POST", "/Users", named | {"emails": emails[0]})
     made = answer.get_json(force=True)
-    assert (answer.status_code, made["active"], made["name"]) == (201, True, USER["name"])
-    assert made["userName"] == USER["userName"]
+    assert answer.status_code == 201
+    assert {name: made[name] for name in named} == named
+    assert made["emails"] == emails[0]
     assert okta.get(f"/Users/{made['id']}").get_json(force=True) == made
-    assert refusal(okta.send("POST", "/Users", USER)) == (409, "uniqueness")
-    assert okta.find(filter='userName eq "TEST.USER@okta.local"')["totalResults"] == 1
+    assert refusal(okta.send("POST", "/Users", named | {"emails": emails[1]})) == (409, "uniqueness")
+    assert okta.find(filter='userName eq "RUNSCOPE300ABC@ATKO.COM"')["Resources"] == [made]
+    assert refusal(okta.get("/Groups")) == (404, None)  # an optional test
+    assert refusal(okta.get("/Users", Authorization="non-token")) == (401, None)
+    assert refusal(okta.get("/Users/00919288221112222")) == (404, None)
+
+
+def test_the_crud_test(okta: Requests) -> None:
+    """After the changes of "Okta SCIM 2.0 CRUD Test" in Okta, the server has the values that it requires.
+
+    Source: https://developer.okta.com/standards/SCIM/SCIMFiles/Okta-SCIM-20-CRUD-Test.json, with the requests that
+    Okta sends for these changes: https://developer.okta.com/docs/api/openapi/okta-scim/guides/scim-20
+    """
+    login = "Okta.User@atko.com"
+    profile = USER | {"userName": login, "emails": [{"primary": True, "value": login, "type": "work"}]}
+    assert okta.find(filter=f'userName eq "{login}"', startIndex=1, count=100)["totalResults"] == 0
+    id = okta.send("POST", "/Users", profile).get_json(force=True)["id"]
+    [user] = okta.find(filter=f'userName eq "{login}"')["Resources"]
+    assert (user["id"], user["userName"], user["emails"][0]["value"]) == (id, login, login)
+    assert user["name"] == USER["name"]
+
+    def after(method: str, body: Json) -> Any:
+        assert okta.send(method, f"/Users/{id}", body).status_code == 200
+        return okta.get(f"/Users/{id}").get_json(force=True)
+
+    updated = profile | {"id": id, "name": {"givenName": "Another", "familyName": "User"}}
+    assert after("PUT", updated)["name"]["givenName"] == "Another"
+    switch = {"schemas": [PATCH_URN], "Operations": [{"op": "replace", "value": {"active": False}}]}
+    assert after("PATCH", switch)["active"] is False
+    assert okta.find(filter=f'userName eq "{login}"')["Resources"][0]["active"] is False
+    assert after("PUT", updated)["active"] is True
+    assert after("PUT", updated | {"active": False})["active"] is False
 
 
 def test_a_life(okta: Requests, connection: Connection) -> None:

@@ -1,29 +1,38 @@
 """A user that changes between the read and the write of a request."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from tests.employees import Connection, employee
+from tests.integration.scim.directories import directory
 from tests.integration.scim.requests import JANE, refusal, requests_of
+from webhook_service.errors import Conflict
 from webhook_service.events import Json
 from webhook_service.ports import Database
+from webhook_service.scim.attributes import Attributes
+from webhook_service.scim.bulk import Bulk
+from webhook_service.scim.users import Users
 from webhook_service.settings import Settings
 
 OFF = {"op": "replace", "path": "active", "value": False}
 
 
 class Disturbed:
-    """A database in which `disturb` happens after each read of a user, some times."""
+    """A database in which `disturb` happens after each call of a function, some times."""
 
-    def __init__(self, database: Database, disturb: Callable[[], object], times: int) -> None:
+    def __init__(
+        self, database: Database, disturb: Callable[[], object], times: int, function: str = "auth_sync_scim_get_v1"
+    ) -> None:
         self.database = database
         self.disturb = disturb
         self.times = times
+        self.function = function
 
     def call(self, function: str, **params: Json) -> Json:
         found = self.database.call(function, **params)
-        if function == "auth_sync_scim_get_v1" and self.times:
+        if function == self.function and self.times:
             self.times -= 1
             self.disturb()
         return found
@@ -71,3 +80,48 @@ def test_a_demanded_version_is_compared_at_the_write(
     disturbed = requests_of(settings, Disturbed(database, disturb, 1))
     assert refusal(disturbed.patch(made["id"], OFF, If_Match=made["meta"]["version"])) == (412, None)
     assert employee(connection, id)["is_active"] is True
+
+
+class Clock:
+    """A clock that runs `step` seconds with each conflict."""
+
+    def __init__(self, step: float) -> None:
+        self.step = step
+        self.seconds = 0.0
+        self.conflicts = 0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+    def conflict(self) -> None:
+        self.seconds += self.step
+        self.conflicts += 1
+        raise Conflict("database_conflict", "A lock is not available.")
+
+
+@pytest.mark.parametrize(("step", "conflicts"), [(0.01, 5), (1.5, 2), (3, 1)])
+def test_conflicts_are_retried_for_a_short_time(database: Database, step: float, conflicts: int) -> None:
+    """A write is tried five times if conflicts are quick, and no new try begins after 2 seconds."""
+    clock = Clock(step)
+    okta = directory(database)
+    disturbed = Disturbed(database, clock.conflict, 9, "auth_sync_scim_create_v1")
+    store = replace(okta.store, database=disturbed, clock=clock)
+    with pytest.raises(Conflict):
+        store.create(okta.client, {"email": "jane@example.com"})
+    assert clock.conflicts == conflicts
+
+
+def test_a_bulk_request_ends_in_time(database: Database) -> None:
+    """After 20 seconds, the other operations of a bulk request are 503, and nothing of them is written."""
+    clock = Clock(11)
+    okta = directory(database)
+    store = replace(okta.store, database=Disturbed(database, clock.conflict, 9, "auth_sync_scim_get_v1"))
+    jane = okta.create(email="jane@example.com")
+    bulk = Bulk(Users(store, okta.client, Attributes()), "", clock=clock)
+    operation = {"method": "PATCH", "path": f"/Users/{jane.id}", "data": {"Operations": [OFF]}}
+    results = bulk.perform([operation, operation, operation, {"method": "DELETE", "path": f"/Users/{jane.id}"}], None)[
+        "Operations"
+    ]
+    assert [each["status"] for each in results] == ["503"] * 4
+    assert clock.conflicts == 2
+    assert okta.get(jane).active

@@ -22,7 +22,7 @@ def test_a_user_is_created_and_read(okta: Requests, connection: Connection) -> N
     answer = okta.send("POST", "/Users", {"userName": " Jane@Example.com ", "name": {"givenName": "Jane"}})
     made = answer.get_json(force=True)
     assert (answer.status_code, answer.content_type) == (201, "application/scim+json")
-    assert made["userName"] == "jane@example.com"
+    assert made["userName"] == "Jane@Example.com"
     assert made["emails"] == [{"value": "jane@example.com", "type": "work", "primary": True}]
     assert (made["active"], made["name"], made["schemas"]) == (True, {"givenName": "Jane"}, [CORE])
     assert answer.headers["Location"] == made["meta"]["location"] == f"/scim/v2/Users/{made['id']}"
@@ -84,7 +84,7 @@ def test_a_put_changes_what_it_names(okta: Requests, connection: Connection) -> 
 def test_a_patch_without_effect_is_not_a_change(okta: Requests) -> None:
     """A PATCH with the values that the user has answers 200 with the same version."""
     made = okta.add()
-    answer = okta.patch(made["id"], {"op": "replace", "value": {"active": True, "userName": "Jane@Example.com"}})
+    answer = okta.patch(made["id"], {"op": "replace", "value": {"active": True, "userName": "jane@example.com"}})
     assert (answer.status_code, answer.headers["ETag"]) == (200, made["meta"]["version"])
     assert answer.get_json(force=True)["userName"] == "jane@example.com"
 

@@ -15,9 +15,11 @@ insert into public.auth_sync_scim_tokens (client_id, hash, created_by)
 select n % 2 + 1, 'hash' || n, 'test' from generate_series(1, 100) as n;
 """
 LINKS = b"""
-insert into public.auth_sync_scim_people (client_id, employee_id, external_id, hidden_at)
-select n % 2 + 1, n, 'x' || n, case when n % 100 = 99 then now() end from generate_series(1, 3000) as n;
-update public.auth_sync_scim_people set manages = false, external_id = null where hidden_at is not null;
+insert into public.auth_sync_scim_people (client_id, employee_id, external_id, user_name, hidden_at)
+select n % 2 + 1, n, 'x' || n, case when n % 3 = 1 then 'u' || n end, case when n % 100 = 99 then now() end
+  from generate_series(1, 3000) as n;
+update public.auth_sync_scim_people set manages = false, external_id = null, user_name = null
+ where hidden_at is not null;
 """
 AT_MOST = 400
 """The number of rows that a call may read. Of the 3,000 employees, the directory 2 manages 701, and has deleted 799."""
@@ -25,10 +27,12 @@ AT_MOST = 400
 FIND = "select public.auth_sync_scim_find_v1(2, %s, %s, false, 1, 20, '{}')"
 CALLS: dict[str, tuple[str, list[Any]]] = {
     **{
-        f"find {place} {operator}": (FIND, [Jsonb(where(place, operator, value)), None])
+        f"find {place} {operator} {value}": (FIND, [Jsonb(where(place, operator, value)), None])
         for place, operator, value in (
             ("email", "eq", "Person701@example.com"),
             ("email", "sw", "person7011"),
+            ("user_name", "eq", "Person701@example.com"),
+            ("user_name", "eq", "U703"),
             ("employee_number", "eq", "E701"),
             ("external_id", "eq", "x701"),
             ("id", "eq", "701"),
@@ -44,12 +48,25 @@ CALLS: dict[str, tuple[str, list[Any]]] = {
     "spend": ("select public.auth_sync_scim_spend_v1(2, 1, 60)", []),
     "create": (
         "select public.auth_sync_scim_create_v1(2, %s, '{}')",
-        [Jsonb({"email": "new@example.com", "employee_number": "N1", "external_id": "n1"})],
+        [
+            Jsonb(
+                {
+                    "email": "new@example.com",
+                    "employee_number": "N1",
+                    "external_id": "n1",
+                    "user_name": "person703@example.com",
+                }
+            )
+        ],
     ),
     "take up": ("select public.auth_sync_scim_create_v1(2, %s, '{}')", [Jsonb({"email": "person799@example.com"})]),
     "change": (
         "select public.auth_sync_scim_change_v1(2, 701, %s, null, '{}')",
-        [Jsonb({"email": "new@example.com", "employee_number": "N1", "external_id": "n1", "active": False})],
+        [
+            Jsonb(
+                {"email": "new@example.com", "external_id": "n1", "user_name": "person703@example.com", "active": False}
+            )
+        ],
     ),
     "delete": ("select public.auth_sync_scim_delete_v1(2, 701, null, false, '{}')", []),
     "remove": ("select public.auth_sync_scim_delete_v1(2, 701, null, true, '{}')", []),

@@ -22,9 +22,9 @@ def is_(place: str, value: Any, operator: str = "eq") -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("text", "condition"),
     [
-        ('userName eq "jane@example.com"', is_("email", "jane@example.com")),
-        ('USERNAME EQ "Jane"', is_("email", "Jane")),
-        ('urn:ietf:params:scim:schemas:core:2.0:User:userName sw "j"', is_("email", "j", "sw")),
+        ('userName eq "jane@example.com"', is_("user_name", "jane@example.com")),
+        ('USERNAME EQ "Jane"', is_("user_name", "Jane")),
+        ('urn:ietf:params:scim:schemas:core:2.0:User:userName sw "j"', is_("user_name", "j", "sw")),
         ('emails eq "a@b.com"', is_("email", "a@b.com")),
         ('emails.value co "a"', is_("email", "a", "co")),
         ('name.familyName ew "\\u0041\\"\\\\"', is_("last_name", 'A"\\', "ew")),
@@ -125,7 +125,7 @@ def test_any_text_is_a_filter_or_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "place"),
-    [("userName", "email"), ("NAME.givenname", "first_name"), ("emails", "email"), ("meta.created", "created")],
+    [("userName", "user_name"), ("NAME.givenname", "first_name"), ("emails", "email"), ("meta.created", "created")],
 )
 def test_an_attribute_is_a_place_to_sort_by(text: str, place: str) -> None:
     """`sortBy` names an attribute as a filter does."""

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.scim.people import WORK as WORK_PARTS
 from tests.unit.scim.people import person
 from webhook_service.events import Json
 from webhook_service.scim.attributes import CORE, ENTERPRISE, Attributes
@@ -15,7 +16,8 @@ from webhook_service.scim.values import Person
 
 ATTRIBUTES = Attributes(("department", "title"))
 WORK = 'emails[type eq "work"]'
-NEW = {"email": "new@example.com"}
+PARTS = {"value": "new@example.com", "type": "work", "primary": True}
+NEW = {"email": "new@example.com", "email_parts": PARTS}
 
 
 def patched(*operations: Json, of: Person | None = None) -> dict[str, Any]:
@@ -58,16 +60,23 @@ def refused(*operations: Json) -> str | None:
         (CORE, {"active": False}, {"active": False}),
         (f"{CORE}:name.givenName", "Ann", {"first_name": "Ann"}),
         ("title", "Boss", {"title": "Boss"}),
-        ("userName", " NEW@example.com", NEW),
-        ("userName", "JANE@Example.com", {}),
+        ("userName", " NEW@example.com", {"user_name": "NEW@example.com"}),
+        ("userName", "JANE@example.com", {"user_name": "JANE@example.com"}),
+        ("userName", "jane", {"user_name": "jane"}),
         (f"{WORK}.value", "new@example.com", NEW),
         (WORK, {"value": "new@example.com", "type": "work"}, NEW),
         (None, {f"{WORK}.value": "new@example.com"}, NEW),
         ("emails.value", "new@example.com", NEW),
         ("emails[primary eq true].value", "new@example.com", NEW),
         ('emails[value co "JANE"].value', "new@example.com", NEW),
-        ("emails", [{"value": "new@example.com", "type": "home", "primary": True}], NEW),
-        ("emails", {"value": "new@example.com", "primary": "True"}, NEW),
+        ("emails", [{"value": "new@example.com", "type": "work", "primary": True}], NEW),
+        (
+            "emails",
+            {"value": "new@example.com", "primary": "True"},
+            NEW | {"email_parts": {"value": "new@example.com", "primary": True}},
+        ),
+        ("emails.type", "home", {"email_parts": WORK_PARTS | {"type": "home"}}),
+        (f"{WORK}.value", "JANE@Example.com", {"email_parts": WORK_PARTS | {"value": "JANE@Example.com"}}),
         ('emails[type eq "home"].value', "new@example.com", {}),  # not kept
         ('phoneNumbers[type eq "mobile"].value', "123", {}),
         ('addresses[type eq "work" and primary eq true].locality', "Bern", {}),
@@ -99,7 +108,7 @@ def test_values_are_written(kind: str, path: str | None, value: Json, changed: d
     ],
 )
 def test_values_are_removed(path: str, changed: dict[str, Any]) -> None:
-    """`remove` erases a value. The e-mail stays, because it is the userName."""
+    """`remove` erases a value. The e-mail stays, because an employee needs one."""
     assert patched(op("Remove", path)) == changed
 
 
@@ -107,31 +116,47 @@ def test_operations_have_an_order() -> None:
     """A later operation writes over an earlier one."""
     assert patched(op("replace", "active", False), op("replace", "active", True)) == {}
     assert patched(op("remove", "title"), op("add", "title", "Boss")) == {"title": "Boss"}
-    assert patched(op("remove", "emails"), op("add", f"{WORK}.value", "new@example.com")) == NEW
+    anew = patched(op("remove", "emails"), op("add", f"{WORK}.value", "new@example.com"))
+    assert anew == NEW | {"email_parts": {"value": "new@example.com", "type": "work"}}
 
 
 def test_an_added_primary_email_is_the_only_primary_one() -> None:
     """A new primary e-mail replaces the old one, and another e-mail does not."""
-    assert patched(op("add", "emails", [{"value": "new@example.com", "primary": True}])) == NEW
+    assert patched(op("add", "emails", [{"value": "new@example.com", "type": "work", "primary": True}])) == NEW
     assert patched(op("add", "emails", [{"value": "new@example.com", "type": "home"}])) == {}
 
 
-def test_the_user_name_outranks_the_email() -> None:
-    """If a PATCH changes both, the e-mail is the userName, if this is an address."""
-    both = (op("replace", f"{WORK}.value", "mail@example.com"), op("replace", "userName", "new@example.com"))
-    assert patched(*both) == NEW
-    assert patched(both[0], op("replace", "userName", "jane")) == {"email": "mail@example.com"}
+def test_the_user_name_is_the_email_of_a_directory_without_emails() -> None:
+    """A new userName changes the e-mail if it is an address and the directory has never sent emails."""
+    for known in (person(email_parts=None), person(user_name=None, email_parts=None)):
+        new = {"user_name": "New@example.com", "email": "new@example.com"}
+        assert patched(op("replace", "userName", "New@example.com"), of=known) == new
+        assert patched(op("replace", "userName", "new"), of=known) == {"user_name": "new"}
+        assert patched(op("replace", "userName", "JANE@example.com"), of=known) == {"user_name": "JANE@example.com"}
+        both = (op("replace", "userName", "upn@example.com"), op("add", f"{WORK}.value", "new@example.com"))
+        assert patched(*both, of=known) == NEW | {"user_name": "upn@example.com"}
+    stale = person(email="other@example.com", email_parts=None)
+    assert patched(op("replace", "userName", "Jane@example.com"), of=stale) == {}
+
+
+def test_equal_emails_are_sent_too() -> None:
+    """E-mails that are equal to the present one count as sent, and ignored ones do not."""
+    known = person(email_parts=None)
+    assert patched(op("replace", f"{WORK}.value", "jane@example.com"), of=known) == {"email_parts": WORK_PARTS}
+    for ignored in (op("add", 'emails[type eq "home"].value', "a@b.com"), op("remove", 'emails[type eq "home"]')):
+        assert patched(ignored, of=known) == {}
 
 
 def test_an_employee_without_email_gets_one() -> None:
     """An e-mail with the type work is created."""
     for kind in ("add", "replace"):
-        assert patched(op(kind, f"{WORK}.value", "new@example.com"), of=person(email=None)) == NEW
+        found = patched(op(kind, f"{WORK}.value", "new@example.com"), of=person(email=None, email_parts=None))
+        assert found == NEW | {"email_parts": {"value": "new@example.com", "type": "work"}}
 
 
 def test_unchanged_values_are_not_checked() -> None:
     """A long name and an odd e-mail are no obstacle to a deactivation."""
-    odd = person(email="No Address", first_name="x" * 300)
+    odd = person(email="No Address", user_name="No Address", first_name="x" * 300)
     whole = {"userName": "No Address", "name": {"givenName": "x" * 300}, "active": False}
     assert patched(op("replace", None, whole), of=odd) == {"active": False}
 
@@ -164,9 +189,10 @@ def test_unchanged_values_are_not_checked() -> None:
         (op("add", "name.givenName", "x" * 201), "invalidValue"),
         (op("add", "name", "Jane"), "invalidValue"),
         (op("add", ENTERPRISE, "x"), "invalidValue"),
-        (op("add", "userName", "jane"), "invalidValue"),
         (op("add", "userName", ""), "invalidValue"),
-        (op("add", "userName", "x" * 260 + "@example.com"), "invalidValue"),
+        (op("add", "userName", "x" * 256), "invalidValue"),
+        (op("add", "emails", [{"value": "a@b.com", "type": "x" * 101}]), "invalidValue"),
+        (op("add", "emails", [{"value": "a@b.com", "type": " x\n"}]), "invalidValue"),
         (op("replace", "emails", "no address"), "invalidValue"),
         (op("add", "emails", [5]), "invalidValue"),
         (op("add", "emails", [{"value": 5}]), "invalidValue"),
@@ -254,6 +280,8 @@ def test_any_operations_are_applied_or_refused(operations: list[Json]) -> None:
         "employee_number",
         "active",
         "external_id",
+        "user_name",
+        "email_parts",
         "department",
         "title",
     }

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.scim.people import JANE, person
+from tests.unit.scim.people import JANE, WORK, person
 from webhook_service.events import Json
 from webhook_service.scim.attributes import CORE, ENTERPRISE, Attributes, name_of
 from webhook_service.scim.discovery import schemas
@@ -16,6 +16,7 @@ from webhook_service.scim.versions import versions_in
 
 ATTRIBUTES = Attributes(("department", "title"))
 BASE = "https://example.com/scim/v2"
+NAMED = {"user_name": "ann@example.com", "email": "ann@example.com"}
 
 
 def test_a_person_is_a_user() -> None:
@@ -25,7 +26,7 @@ def test_a_person_is_a_user() -> None:
         "schemas": [CORE, ENTERPRISE],
         "id": "5",
         "externalId": "x1",
-        "userName": "jane@example.com",
+        "userName": "Jane@example.com",
         "name": {"givenName": "Jane", "familyName": "Doe"},
         "emails": [{"value": "jane@example.com", "type": "work", "primary": True}],
         "active": True,
@@ -38,44 +39,79 @@ def test_a_person_is_a_user() -> None:
             "version": 'W/"abc"',
         },
     }
-    bare = person(email=None, first_name=None, last_name=None, employee_number=None, external_id=None, active=False)
+    bare = person(
+        email=None,
+        user_name=None,
+        first_name=None,
+        last_name=None,
+        employee_number=None,
+        external_id=None,
+        active=False,
+    )
     assert set(resource_of(bare, ATTRIBUTES, BASE)) == {"schemas", "id", "active", "meta"}
 
 
 def test_a_user_that_is_sent_back_changes_nothing() -> None:
     """A PUT of the user that a GET returned has no changes."""
-    for each in (JANE, person(email="Odd Name", extra={"department": "IT", "title": "Boss"}, active=False)):
+    odd = person(
+        email="Odd Name",
+        user_name="x",
+        email_parts={"value": "Odd Name"},
+        extra={"department": "IT", "title": "Boss"},
+        active=False,
+    )
+    for each in (JANE, odd, person(email_parts=WORK | {"value": "JANE@Example.com", "type": "home", "primary": False})):
         assert replaced_values(resource_of(each, ATTRIBUTES, BASE), each, ATTRIBUTES) == {}
+
+
+def test_a_user_that_is_sent_for_the_first_time_has_its_names() -> None:
+    """A PUT of an employee that the directory has never written stores the userName and the emails as they are."""
+    new = person(email="Odd Name", user_name=None, email_parts=None)
+    sent = resource_of(new, ATTRIBUTES, BASE)
+    assert replaced_values(sent, new, ATTRIBUTES) == {
+        "user_name": "Odd Name",
+        "email_parts": WORK | {"value": "Odd Name"},
+    }
+    assert replaced_values({"userName": "ann"}, new, ATTRIBUTES) == {"user_name": "ann"}
+    assert replaced_values({"userName": "Ann@b.com"}, new, ATTRIBUTES) == {
+        "user_name": "Ann@b.com",
+        "email": "ann@b.com",
+    }
+    assert replaced_values({"userName": "Ann@b.com"}, JANE, ATTRIBUTES) == {"user_name": "Ann@b.com"}
 
 
 @pytest.mark.parametrize(
     ("body", "values"),
     [
-        ({"userName": " Ann@Example.COM "}, {"email": "ann@example.com"}),
-        ({"USERNAME": "ann@example.com", "Active": "False"}, {"email": "ann@example.com", "active": False}),
-        ({"userName": "ann@example.com", "active": None, "name": None}, {"email": "ann@example.com"}),
-        ({"userName": "ann", "emails": [{"value": "ann@example.com"}]}, {"email": "ann@example.com"}),
+        ({"userName": " Ann@Example.COM "}, NAMED | {"user_name": "Ann@Example.COM"}),
+        ({"USERNAME": "ann@example.com", "Active": "False"}, NAMED | {"active": False}),
+        ({"userName": "ann@example.com", "active": None, "name": None}, NAMED),
+        ({"userName": "ann@example.com", "emails": [{"type": "work"}, {"value": " "}]}, NAMED),
+        (
+            {"userName": "ann", "emails": [{"value": "Ann@example.com "}]},
+            {"user_name": "ann", "email": "ann@example.com", "email_parts": {"value": "Ann@example.com"}},
+        ),
         (
             {"userName": "a", "emails": [{"value": "h@b.com", "type": "home"}, {"value": "w@b.com", "type": "Work"}]},
-            {"email": "w@b.com"},
+            {"user_name": "a", "email": "w@b.com", "email_parts": {"value": "w@b.com", "type": "Work"}},
         ),
         (
             {"userName": "a", "emails": [{"value": "w@b.com", "type": "work"}, {"value": "p@b.com", "primary": True}]},
-            {"email": "p@b.com"},
+            {"user_name": "a", "email": "p@b.com", "email_parts": {"value": "p@b.com", "primary": True}},
         ),
         (
-            {"userName": "upn@example.com", "emails": [{"value": "mail@example.com", "primary": True}]},
-            {"email": "upn@example.com"},
+            {"userName": "upn@example.com", "emails": [{"value": "mail@example.com", "display": "x"}]},
+            {"user_name": "upn@example.com", "email": "mail@example.com", "email_parts": {"value": "mail@example.com"}},
         ),
         (
             {"userName": "ann@example.com", f"{ENTERPRISE}:employeeNumber": 7, "title": "", "password": "secret"},
-            {"email": "ann@example.com", "employee_number": "7"},
+            NAMED | {"employee_number": "7"},
         ),
-        ({f"{CORE}:userName": "ann@example.com", "meta": {"x": 1}, "id": "8"}, {"email": "ann@example.com"}),
+        ({f"{CORE}:userName": "ann@example.com", "meta": {"x": 1}, "id": "8"}, NAMED),
     ],
 )
 def test_a_new_user_has_values(body: dict[str, Any], values: dict[str, Any]) -> None:
-    """A POST has each value under any case of its name. The e-mail is the userName, else the primary e-mail."""
+    """A POST has each value under any case of its name. The primary e-mail comes first, and the userName last."""
     assert new_values(body, ATTRIBUTES) == values
 
 
@@ -94,6 +130,7 @@ def deep(levels: int) -> Json:
         ({}, "invalidValue"),
         ({"userName": None}, "invalidValue"),
         ({"userName": "ann"}, "invalidValue"),
+        ({"userName": "a@b.com", "emails": [{"value": "ann"}]}, "invalidValue"),
         ({"userName": "a@b.com", "active": "maybe"}, "invalidValue"),
         ({"userName": "a@b.com", "name": "Ann"}, "invalidValue"),
         ({"userName": "a@b.com", "name": {"givenName": "A\tB"}}, "invalidValue"),

@@ -42,8 +42,7 @@ begin
     end if;
   end if;
   columns_written := public.auth_sync_scim_row_v1(present, given, p_attributes);
-  place := case when public.auth_sync_scim_external_taken_v1(p_client_id, given ->> 'external_id', person_id) then 'external_id'
-                else public.auth_sync_scim_taken_v1(columns_written, person_id) end;
+  place := coalesce(public.auth_sync_scim_taken_v1(columns_written, person_id), public.auth_sync_scim_own_taken_v1(p_client_id, given, person_id));
   if place is not null then
     return jsonb_build_object('refused', 'uniqueness', 'place', place);
   end if;
@@ -94,7 +93,7 @@ language plpgsql security definer set search_path = '' set plan_cache_mode = for
 declare
   locked jsonb;
   columns_written jsonb;
-  has_new_name boolean;
+  own_values jsonb;
   place text;
   answer jsonb;
 begin
@@ -104,14 +103,14 @@ begin
     return locked;
   end if;
   columns_written := public.auth_sync_scim_row_v1(locked -> 'present', p_values, p_attributes);
-  has_new_name := p_values ? 'external_id' and p_values ->> 'external_id' is distinct from locked -> 'link' ->> 'external_id';
+  own_values := public.auth_sync_scim_own_values_v1(locked -> 'link', p_values);
   if columns_written ? 'email' and coalesce(columns_written ->> 'email', '') = '' then
     return '{"refused": "required", "place": "email"}';
   elsif columns_written -> 'is_active' = 'null' then
     return '{"refused": "required", "place": "active"}';
   end if;
-  place := case when has_new_name and public.auth_sync_scim_external_taken_v1(p_client_id, p_values ->> 'external_id', p_employee_id)
-                then 'external_id' else public.auth_sync_scim_taken_v1(columns_written, p_employee_id) end;
+  place := coalesce(public.auth_sync_scim_taken_v1(columns_written, p_employee_id),
+                    public.auth_sync_scim_own_taken_v1(p_client_id, own_values, p_employee_id));
   if place is not null then
     return jsonb_build_object('refused', 'uniqueness', 'place', place);
   end if;
@@ -119,11 +118,11 @@ begin
   if answer ? 'refused' then
     return answer;
   end if;
-  if columns_written <> '{}' or has_new_name or (locked -> 'link' ->> 'manages')::boolean is not true then
-    perform public.auth_sync_scim_manage_v1(p_client_id, p_employee_id, p_values, false);
+  if columns_written <> '{}' or own_values <> '{}' or (locked -> 'link' ->> 'manages')::boolean is not true then
+    perform public.auth_sync_scim_manage_v1(p_client_id, p_employee_id, own_values, false);
     perform public.auth_sync_scim_audit_v1(
       p_client_id, case when columns_written -> 'is_active' = 'false' then 'deactivate' when columns_written -> 'is_active' = 'true' then 'activate'
-                        when columns_written <> '{}' or has_new_name then 'edit an employee' else 'manage an employee' end, p_employee_id,
+                        when columns_written <> '{}' or own_values <> '{}' then 'edit an employee' else 'manage an employee' end, p_employee_id,
       jsonb_build_object('columns', array(select k.key from jsonb_object_keys(columns_written) as k (key) order by k.key)), 'done', null);
   end if;
   return jsonb_build_object('person', public.auth_sync_scim_get_v1(p_client_id, p_employee_id, p_attributes));
@@ -167,7 +166,7 @@ begin
     if answer ? 'refused' then
       return answer;
     end if;
-    perform public.auth_sync_scim_manage_v1(p_client_id, p_employee_id, '{"external_id": null}', false);
+    perform public.auth_sync_scim_manage_v1(p_client_id, p_employee_id, '{"external_id": null, "user_name": null, "email_parts": null}', false);
     update public.auth_sync_scim_people p set manages = false, hidden_at = now()
      where p.client_id = p_client_id and p.employee_id = p_employee_id;
   end if;

@@ -19,7 +19,7 @@ declare
 begin
   perform from public.employees e where e.employee_id = p_employee_id for no key update;
   manager := public.auth_sync_scim_manager_v1(p_employee_id);
-  update public.auth_sync_scim_people p set manages = false, hidden_at = now(), external_id = null
+  update public.auth_sync_scim_people p set manages = false, hidden_at = now(), external_id = null, user_name = null, email_parts = null
    where p.employee_id = p_employee_id and p.manages and manager is not null;
   return manager;
 end $$;

@@ -9,21 +9,54 @@ language sql stable security definer set search_path = '' as $$
      and exists (select from public.auth_sync_scim_tokens t where t.client_id = p.client_id and t.revoked_at is null)
 $$;
 
--- Returns whether another person of this directory has this external_id. Forgets employees that do not exist any more.
-create or replace function public.auth_sync_scim_external_taken_v1(p_client_id bigint, p_external_id text, p_employee_id bigint)
-returns boolean
-language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan as $$
+-- Returns the values of p_values that a directory has for itself and that differ from its row of auth_sync_scim_people, p_link, or null.
+create or replace function public.auth_sync_scim_own_values_v1(p_link jsonb, p_values jsonb) returns jsonb
+language sql immutable set search_path = '' as $$
+  select coalesce(jsonb_object_agg(v.key, v.value), '{}') from jsonb_each(p_values) as v (key, value)
+   where v.key in ('external_id', 'user_name', 'email_parts') and v.value is distinct from coalesce(p_link -> v.key, 'null')
+$$;
+
+-- Returns external_id or user_name if another person of this directory has this value of p_values, or null. Forgets employees that do not
+-- exist any more. The userName of an employee without a user_name is the e-mail.
+create or replace function public.auth_sync_scim_own_taken_v1(p_client_id bigint, p_values jsonb, p_employee_id bigint) returns text
+language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 #variable_conflict use_variable
+declare
+  name text := p_values ->> 'user_name';
 begin
   delete from public.auth_sync_scim_people p
-   where p.client_id = p_client_id and p.external_id = p_external_id
-     and not exists (select from public.employees e where e.employee_id = p.employee_id);
-  return exists (select from public.auth_sync_scim_people p
-                  where p.client_id = p_client_id and p.external_id = p_external_id and p.employee_id is distinct from p_employee_id);
+   where p.client_id = p_client_id and p.external_id = p_values ->> 'external_id'
+     and (select e.employee_id from public.employees e where e.employee_id = p.employee_id) is null;
+  delete from public.auth_sync_scim_people p
+   where p.client_id + 0 = p_client_id and lower(p.user_name collate "C") = lower(name collate "C")
+     and (select e.employee_id from public.employees e where e.employee_id = p.employee_id) is null;
+  if exists (select from public.auth_sync_scim_people p
+              where p.client_id = p_client_id and p.external_id = p_values ->> 'external_id' and p.employee_id is distinct from p_employee_id) then
+    return 'external_id';
+  elsif exists (select from unnest(public.auth_sync_scim_named_v1(p_client_id, name)) as n (id) where n.id is distinct from p_employee_id) then
+    return 'user_name';
+  end if;
+  return null;
 end $$;
 
--- Makes a directory the manager of an employee, and writes the external_id if p_values has one. p_is_new also begins the time of creation.
--- An external_id or an employee that another transaction has taken at the same time is a conflict, after which the caller retries.
+-- Returns the ids of the employees that have this userName for a directory, in any case: in user_name, or without one, in the e-mail. `+ 0`
+-- excludes an index on client_id, by which all people of the directory would be read.
+create or replace function public.auth_sync_scim_named_v1(p_client_id bigint, p_name text) returns bigint[]
+language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
+#variable_conflict use_variable
+begin
+  return array(
+    select p.employee_id from public.auth_sync_scim_people p
+     where p.client_id + 0 = p_client_id and lower(p.user_name collate "C") = lower(p_name collate "C")
+    union all
+    select e.employee_id from public.employees e
+     where lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default" = public.auth_sync_normal_v1(p_name)
+       and (select p.user_name is null and p.hidden_at is null from public.auth_sync_scim_people p
+             where p.client_id = p_client_id and p.employee_id = e.employee_id) is not false);
+end $$;
+
+-- Makes a directory the manager of an employee, and writes the external_id, the user_name and the email_parts that p_values has. p_is_new also
+-- begins the time of creation. A value or an employee that another transaction has taken at the same time is a conflict, after which the caller retries.
 create or replace function public.auth_sync_scim_manage_v1(p_client_id bigint, p_employee_id bigint, p_values jsonb, p_is_new boolean)
 returns void
 language plpgsql security definer set search_path = '' as $$
@@ -31,11 +64,13 @@ language plpgsql security definer set search_path = '' as $$
 begin
   update public.auth_sync_scim_people p set manages = false
    where p.employee_id = p_employee_id and p.manages and p.client_id <> p_client_id;
-  insert into public.auth_sync_scim_people as p (client_id, employee_id, external_id)
-  values (p_client_id, p_employee_id, p_values ->> 'external_id')
+  insert into public.auth_sync_scim_people as p (client_id, employee_id, external_id, user_name, email_parts)
+  values (p_client_id, p_employee_id, p_values ->> 'external_id', p_values ->> 'user_name', nullif(p_values -> 'email_parts', 'null'))
   on conflict (client_id, employee_id) do update
     set manages = true, hidden_at = null, modified_at = now(), created_at = case when p_is_new then now() else p.created_at end,
-        external_id = case when p_values ? 'external_id' then p_values ->> 'external_id' when not p_is_new then p.external_id end;
+        external_id = case when p_values ? 'external_id' then p_values ->> 'external_id' when not p_is_new then p.external_id end,
+        user_name = case when p_values ? 'user_name' then p_values ->> 'user_name' when not p_is_new then p.user_name end,
+        email_parts = case when p_values ? 'email_parts' then nullif(p_values -> 'email_parts', 'null') when not p_is_new then p.email_parts end;
 exception when unique_violation then
   raise exception 'another transaction has linked the person' using errcode = 'serialization_failure';
 end $$;

@@ -1,12 +1,12 @@
 -- The employees as a directory sees them by SCIM: one employee, and the search with a filter.
 --
 -- A directory sees all employees but those that it has deleted. It writes an employee only while no other directory manages it
--- (scim_changes.sql). The places of a filter and of p_values are: email, first_name, last_name, employee_number, active, external_id, the
--- attributes of SCIM_ATTRIBUTES, and in a filter also id, created and modified. p_attributes is SCIM_ATTRIBUTES: {attribute: column of
--- employees}.
+-- (scim_changes.sql). The places of a filter and of p_values are: user_name, email, first_name, last_name, employee_number, active, external_id, the
+-- attributes of SCIM_ATTRIBUTES, in p_values also email_parts, and in a filter also id, created and modified. p_attributes is
+-- SCIM_ATTRIBUTES: {attribute: column of employees}.
 
 -- Returns an employee as a directory sees it: {"id", "email", "first_name", "last_name", "employee_number", "active", "external_id",
--- "extra": {attribute: value}, "created", "modified", "version": a digest of the values}. p_employee is the row of employees, and p_link
+-- "user_name", "email_parts", "extra": {attribute: value}, "created", "modified", "version": a digest of the values}. p_employee is the row of employees, and p_link
 -- the row of auth_sync_scim_people, or null. Both times are those of the directory's writes, because employees has none. Without a write,
 -- they are the time of the installation.
 create or replace function public.auth_sync_scim_person_v1(p_employee jsonb, p_link jsonb, p_attributes jsonb) returns jsonb
@@ -17,6 +17,7 @@ declare
     'id', p_employee ->> 'employee_id', 'email', p_employee ->> 'email', 'first_name', p_employee ->> 'first_name',
     'last_name', p_employee ->> 'last_name', 'employee_number', p_employee ->> 'employee_number',
     'active', (p_employee ->> 'is_active')::boolean is not false, 'external_id', p_link ->> 'external_id',
+    'user_name', p_link ->> 'user_name', 'email_parts', p_link -> 'email_parts',
     'extra', coalesce((select jsonb_object_agg(a.key, p_employee -> a.value) from jsonb_each_text(p_attributes) as a (key, value)), '{}'));
   installed timestamptz;
 begin
@@ -56,6 +57,7 @@ language sql immutable set search_path = '' as $$
   select case p_place
     when 'id' then 'e.employee_id'
     when 'email' then 'lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default"'
+    when 'user_name' then 'lower(coalesce(p.user_name, e.email::varchar::text) collate "C")'
     when 'employee_number' then 'e.employee_number::varchar::text'
     when 'first_name' then 'lower(e.first_name::text)'
     when 'last_name' then 'lower(e.last_name::text)'
@@ -114,6 +116,8 @@ begin
     given := format('public.auth_sync_normal_v1(%s)', given);
   elsif place = 'employee_number' then
     given := format('btrim(%s)', given);
+  elsif place = 'user_name' then
+    given := format('lower(%s collate "C")', given);
   elsif place <> 'external_id' then
     given := format('lower(%s)', given);
   end if;
@@ -129,6 +133,8 @@ begin
   if operator = 'sw' and place = 'email' then  -- the index on the first 100 characters
     joined := format(E'(left(%s, 100) like regexp_replace(left(%s, 100), ''([\\\\%%_])'', ''\\\\\\1'', ''g'') || ''%%'' and %s)',
                      left_side, given, joined);
+  elsif operator = 'eq' and place = 'user_name' then
+    joined := format('e.employee_id = any ((select public.auth_sync_scim_named_v1($2, $1 #>> %L::text[]))::bigint[])', p_path || array['value']);
   elsif operator = 'eq' and place = 'external_id' then
     joined := format('e.employee_id = any (array(select k.employee_id from public.auth_sync_scim_people k'
                      ' where k.client_id = $2 and k.external_id = %s))', given);
@@ -144,7 +150,7 @@ begin
   return case
     when p_condition ? 'and' then (select bool_or(public.auth_sync_scim_is_selective_v1(c.value)) from jsonb_array_elements(p_condition -> 'and') as c (value))
     when p_condition ? 'or' then (select bool_and(public.auth_sync_scim_is_selective_v1(c.value)) from jsonb_array_elements(p_condition -> 'or') as c (value))
-    else coalesce(p_condition ->> 'operator' = 'eq' and p_condition ->> 'place' in ('id', 'email', 'employee_number', 'external_id')
+    else coalesce(p_condition ->> 'operator' = 'eq' and p_condition ->> 'place' in ('id', 'user_name', 'email', 'employee_number', 'external_id')
                   and p_condition ->> 'value' is not null
                   or p_condition ->> 'operator' = 'sw' and p_condition ->> 'place' = 'email', false) end;
 end $$;

@@ -36,6 +36,8 @@ create table if not exists public.auth_sync_scim_people (
   client_id bigint not null references public.auth_sync_scim_clients (client_id) on delete cascade,
   employee_id bigint not null,
   external_id text,
+  user_name text,
+  email_parts jsonb,
   manages boolean not null default true,
   hidden_at timestamptz,
   created_at timestamptz not null default now(),
@@ -44,6 +46,8 @@ create table if not exists public.auth_sync_scim_people (
 );
 create unique index if not exists auth_sync_scim_people_external_key
   on public.auth_sync_scim_people (client_id, external_id) where external_id is not null;
+create unique index if not exists auth_sync_scim_people_name_key
+  on public.auth_sync_scim_people (lower(user_name collate "C"), client_id) where user_name is not null;
 create unique index if not exists auth_sync_scim_people_manager_key on public.auth_sync_scim_people (employee_id) where manages;
 create index if not exists auth_sync_scim_people_employee_idx on public.auth_sync_scim_people (employee_id);
 create index if not exists auth_sync_scim_people_hidden_idx
@@ -51,6 +55,10 @@ create index if not exists auth_sync_scim_people_hidden_idx
 alter table public.auth_sync_scim_people enable row level security;
 comment on table public.auth_sync_scim_people is 'webhook-service: the employees that a directory has written';
 comment on column public.auth_sync_scim_people.external_id is 'the name of the person in the directory (externalId)';
+comment on column public.auth_sync_scim_people.user_name is
+  'the userName as the directory has sent it; null if it has not, and then the userName is the e-mail';
+comment on column public.auth_sync_scim_people.email_parts is
+  'the value, type and primary of the e-mail as the directory has sent them; null if it has sent no emails, and then its userName changes the e-mail';
 comment on column public.auth_sync_scim_people.manages is
   'whether the directory was the last to write the employee; only this directory may write it while one of its tokens is valid';
 comment on column public.auth_sync_scim_people.hidden_at is 'when the directory deleted the person, who does not exist for it since';
