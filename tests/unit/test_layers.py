@@ -122,6 +122,7 @@ ONLY_IN = {
         "auth.second_factors",
         "server.process",
         "doctor.checks",
+        "demo.directory",
         "demo.play",
     },
     "subprocess": {"guardian", "server.process", "demo.play"},
