@@ -57,7 +57,7 @@ OFF = {
     "Operations": [{"op": "replace", "path": "active", "value": False}],
 }
 Row = tuple[str, float, float, float | None]
-"""What was requested, the median and the worst time in milliseconds, and the requests in a second."""
+"""The request, the median and the worst time in milliseconds, and the requests in a second."""
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
