@@ -77,7 +77,8 @@ def main(employees: int, logins: int, patches: int, folder: Path | None) -> None
         client = stack.enter_context(directory(url, environment, place))
         rows = [
             measured("a person", TIMES, lambda: client.get(f"/Users/{employees // 2}")),
-            *(deactivations(client, connection, patches, has_login) for has_login in (False, True)),
+            *deactivations(client, connection, patches, has_login=False),
+            *deactivations(client, connection, patches, has_login=True),
             *lists(client, employees),
         ]
     Console().print(table(rows, f"{employees:,} employees, {logins:,} logins"))
@@ -109,11 +110,15 @@ def directory(url: str, environment: dict[str, str], folder: Path) -> Iterator[h
                 yield client
 
 
-def deactivations(client: httpx.Client, connection: psycopg.Connection, patches: int, has_login: bool) -> Row:
-    """Deactivate active people one after the other."""
-    ids = iter([row[0] for row in connection.execute(ACTIVE.encode(), [has_login, patches]).fetchall()])
+def deactivations(
+    client: httpx.Client, connection: psycopg.Connection, patches: int, *, has_login: bool
+) -> Iterator[Row]:
+    """Deactivate active people one after the other, if there are such people."""
+    people = connection.execute(ACTIVE.encode(), [has_login, patches]).fetchall()
     name = f"PATCH active:false, people {'with' if has_login else 'without'} a login"
-    return measured(name, patches, lambda: client.patch(f"/Users/{next(ids)}", json=OFF), with_rate=True)
+    if people:
+        ids = iter(people)
+        yield measured(name, len(people), lambda: client.patch(f"/Users/{next(ids)[0]}", json=OFF), with_rate=True)
 
 
 def lists(client: httpx.Client, employees: int) -> Iterator[Row]:
