@@ -134,11 +134,9 @@ $$;
 -- Trigger: runs after each statement that writes employees, and enters the actions for all its rows at once. It cannot make the statement
 -- fail. The service's own writes need no action, because Auth already has their values. The first check returns early if no changed column
 -- concerns Auth. Old and new rows are joined by a full join, as in auth_sync_employees_changed_v1. If the statement changes an employee_id,
--- they are joined by their order, because PostgreSQL adds the old and the new version of a row to the two tables at the same time. Its plans
--- are cached even if the function that writes employees has none cached: to plan them takes longer than all else in the trigger.
+-- they are joined by their order, because PostgreSQL adds the old and the new version of a row to the two tables at the same time.
 create or replace function public.auth_sync_employees_request_actions_v1() returns trigger
-language plpgsql security definer
-set search_path = '' set lock_timeout = '200ms' set enable_seqscan = off set jit = off set plan_cache_mode = auto as $$
+language plpgsql security definer set search_path = '' set lock_timeout = '200ms' set enable_seqscan = off set jit = off as $$
 #variable_conflict use_variable
 declare
   actions jsonb;

@@ -149,8 +149,7 @@ end $$;
 -- nested loop, planned for one row and then cached, would cost a later import in the same session the square of its rows. For the same
 -- reason the end of the function searches each row by its key.
 create or replace function public.auth_sync_employees_changed_v1() returns trigger
-language plpgsql security definer
-set search_path = '' set lock_timeout = '200ms' set enable_seqscan = off set jit = off set plan_cache_mode = auto as $$
+language plpgsql security definer set search_path = '' set lock_timeout = '200ms' set enable_seqscan = off set jit = off as $$
 #variable_conflict use_variable
 declare
   ids bigint[];
