@@ -1,4 +1,4 @@
-"""The admin API and the password sign-in of Supabase Auth (supabase/auth v2.196), over the stand-in for Auth.
+"""The admin API, the sign-in and the refresh of Supabase Auth (supabase/auth v2.196), over the stand-in for Auth.
 
 Like the real Auth, it ignores `banned_until`, answers 500 to an update with a duplicate e-mail, keeps a ban even if the
 rest of its request fails, and accepts any password for a new user. Unlike the real Auth, users have no identities.
@@ -26,6 +26,8 @@ UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 
 """The units of a Go duration in nanoseconds. A Go duration has no unit for days."""
 TOKEN = "t0kenOfTheDouble."
 """The prefix of access tokens. The id of the session follows."""
+REFRESH = "refresh."
+"""The prefix of refresh tokens. The access token of the session follows."""
 MAX_NANOSECONDS = 2**63
 """The limit of a Go duration, which is about 292 years."""
 
@@ -73,6 +75,8 @@ class AuthApi:
                 return user_json(self._invite(body))
             case "POST", ["token"] if dict(parse_qsl(query)).get("grant_type") == "password":
                 return self._sign_in(body)
+            case "POST", ["token"] if dict(parse_qsl(query)).get("grant_type") == "refresh_token":
+                return self._refresh(body)
             case "GET", ["admin", "users", user]:
                 return user_json(self._find(user))
             case "PUT", ["admin", "users", user]:
@@ -129,6 +133,18 @@ class AuthApi:
         [session] = self._connection.execute(query, [user["id"]]).fetchone() or [None]
         return self._tokens(user["id"], session)
 
+    def _refresh(self, body: dict[str, Json]) -> Json:
+        """Refresh a session. A session that has ended has no refresh token any more."""
+        try:
+            session, user = self._session_of(str(body.get("refresh_token")).removeprefix(REFRESH))
+        except Refusal:
+            raise Refusal(400, "refresh_token_not_found", "Invalid Refresh Token: Refresh Token Not Found") from None
+        banned_until = self._auth.users.row(user)["banned_until"]
+        if banned_until is not None and banned_until > datetime.now(UTC):
+            raise Refusal(400, "user_banned", "Invalid Refresh Token: User Banned")
+        self._auth.refresh(user)
+        return self._tokens(user, session)
+
     def _tokens(self, user: UUID, session: object) -> Json:
         shown = user_json(self._auth.users.row(user))
         return {
@@ -136,7 +152,7 @@ class AuthApi:
             "token_type": "bearer",
             "expires_in": 3600,
             "expires_at": int(datetime.now(UTC).timestamp()) + 3600,
-            "refresh_token": f"{TOKEN}refresh",
+            "refresh_token": f"{REFRESH}{TOKEN}{session}",
             "user": shown | ({"factors": reported(self._factors)} if self._factors else {}),
         }
 

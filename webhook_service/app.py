@@ -35,6 +35,7 @@ from webhook_service.web import Wiring, errors, health, metrics, webhooks
 from webhook_service.web.api import (
     audit,
     bulk_replays,
+    directories,
     docs,
     employees,
     events,
@@ -162,8 +163,8 @@ def create_app(
     app.url_map.merge_slashes = False  # merging redirects, and pg_net turns a redirected POST into a GET
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.json.sort_keys = False  # type: ignore[attr-defined]  # an attribute of Flask's default provider
-    api = (events, bulk_replays, audit, employees, people, logins, imports, held, provision, reconcile, docs, scim)
-    for part in (webhooks, health, metrics, *api):
+    people_api = (employees, people, logins, directories, imports, held, provision, reconcile)
+    for part in (webhooks, health, metrics, events, bulk_replays, audit, *people_api, docs, scim):
         app.register_blueprint(part.blueprint(wiring))
     site.register(app, wiring)
     errors.register(app)

@@ -122,6 +122,12 @@ def test_a_demo_shows_each_outcome(day: Day) -> None:
     assert [outcome for outcome in OUTCOMES if outcome not in day.output] == []
 
 
+def test_a_demo_shows_a_directory(day: Day) -> None:
+    """A directory deactivates a person over HTTP, and the login is disabled."""
+    assert re.search(r"Okta deactivates Nora +SUCCESS +disabled", day.output)
+    assert re.search(r"E-1008 \(new\) +Nora Field +nora@example.com +disabled +no", day.output)
+
+
 def test_a_demo_comes_to_a_good_end(day: Day) -> None:
     """A demo finds every employee as it should be. Settings for a real database neither reach nor disturb it."""
     assert (day.code, day.errors) == (0, ""), day.output

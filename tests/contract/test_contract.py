@@ -61,8 +61,10 @@ CONFIG: dict[str, Any] = {
     ],
 }
 
-ONLY_REFUSED = frozenset(("linkLogin", "moveLogin", "createLogin", "sendInvitation"))
-"""Operations that need an employee without a login, or an unconfirmed login. Employee 7 has a confirmed login."""
+ONLY_REFUSED = frozenset(("linkLogin", "moveLogin", "createLogin", "sendInvitation", "releaseEmployee"))
+"""Operations that need an employee without a login, or an unconfirmed login. Employee 7 has a confirmed login.
+
+No directory manages an employee."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,8 @@ from webhook_service.settings import DirectConnection, Settings
 from webhook_service.web.api import (
     audit,
     bulk_replays,
+    directories,
+    directory_schemas,
     employee_schemas,
     employees,
     events,
@@ -114,8 +116,20 @@ def test_everything_has_a_description(app: Flask) -> None:
 
 def test_examples_match_their_schemas() -> None:
     """Each example matches its schema."""
-    requests = (audit, bulk_replays, employees, events, held, imports, logins, people, provision, reconcile_api)
-    modules = (*requests, employee_schemas, job_schemas, people_schemas, schemas)
+    requests = (
+        audit,
+        bulk_replays,
+        directories,
+        employees,
+        events,
+        held,
+        imports,
+        logins,
+        people,
+        provision,
+        reconcile_api,
+    )
+    modules = (*requests, directory_schemas, employee_schemas, job_schemas, people_schemas, schemas)
     everything = {name: value for module in modules for name, value in vars(module).items()}
     known = {name: each for name, each in everything.items() if isinstance(each, type) and issubclass(each, Schema)}
     for operation in (each for path in document()["paths"].values() for each in path.values()):

@@ -1,4 +1,4 @@
-"""Runs `webhook-service demo`: the real server on an embedded PostgreSQL, with a day of changes in Auth and in HR."""
+"""Runs `webhook-service demo`: the real server on an embedded PostgreSQL, and a day of changes in Auth, HR, Okta."""
 
 import tempfile
 import time
@@ -19,6 +19,7 @@ from webhook_service import config
 from webhook_service.auth.stand_in import Auth
 from webhook_service.config import read_environment
 from webhook_service.db import embedded, migrate
+from webhook_service.demo.directory import directory
 from webhook_service.demo.tables import Line, check_employees, comparison, lines_table
 from webhook_service.demo.traffic import DAY, EMPLOYEES, HIRE, OUTAGE, Act, Post, Stage, body_of, posts
 from webhook_service.errors import Unavailable
@@ -34,7 +35,8 @@ select e.employee_number, e.first_name, e.last_name, e.email,
   from public.employees e left join auth.users u on u.id = e.auth_user_id order by e.employee_number
 """
 SELECT_EVENTS = """
-select id, event_id, case when changes ? 'sessions_end_again_at' then 'SUCCESS' else status end as status,
+select id, event_id, direction = 'outbound' as is_action,
+       case when changes ? 'sessions_end_again_at' then 'SUCCESS' else status end as status,
        coalesce(outcome, changes ->> 'outcome') as outcome, via, request_data,
        extract(epoch from completed_at - created_at) * 1000 as ms
   from public.integration_sync_log where direction <> 'maintenance' and id > %s order by id
@@ -58,7 +60,8 @@ def run_demo(*, keeps_serving: bool, port: int) -> bool:
         )
         hr.cursor().executemany(HIRE, EMPLOYEES)
         before = employees(hr)
-        demo = Demo(console, hr, Stage(Auth(auth), hr), url, config.webhook_secrets(environment)[0])
+        okta = stack.enter_context(directory(environment["DATABASE_URL"], url))
+        demo = Demo(console, hr, Stage(Auth(auth), hr, okta), url, config.webhook_secrets(environment)[0])
 
         def start_server() -> Popen[bytes]:
             log = Path(folder) / "server.log"
@@ -132,12 +135,13 @@ class Demo:
                     show(self._posted(client, post))
 
     def _start(self, act: Act) -> Line:
-        """Perform the act, and return its line. If the act was captured, the line has the event."""
+        """Perform the act, and return its line. If the act was captured, the line has the event or the action."""
         act.do(self._stage)
         line = Line(act.says, expected=act.expected)
         for event in self._events():
             self._last_id = event["id"]
-            line.event_id, line.status = event["event_id"], event["status"]
+            if event["is_action"] == act.is_action:
+                line.event_id, line.status = event["event_id"], event["status"]
         return line
 
     def _wait_for_outcome(self, line: Line) -> Line:

@@ -32,7 +32,7 @@ class Line:
 def lines_table(lines: list[Line]) -> Table:
     """Return a table of the lines, with outcomes and the milliseconds from a change until it was applied."""
     table = Table(
-        title="changes in Auth and in HR, and their outcomes",
+        title="changes in Auth, in HR and in a directory, and their outcomes",
         title_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,

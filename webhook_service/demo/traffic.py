@@ -1,4 +1,4 @@
-"""Sample employees, and the demo's changes to them in Supabase Auth and in HR. All people are made up."""
+"""Sample employees, and the demo's changes to them in Supabase Auth, HR and a directory. All people are made up."""
 
 import json
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from psycopg import sql
 
 from webhook_service.auth.stand_in import Auth
 from webhook_service.auth.stand_in_users import auth_user
+from webhook_service.demo.directory import Directory
 
 EMPLOYEES = (
     ("Jane", "Doe", "jane.doe@example.com", "E-1001", True),
@@ -38,10 +39,11 @@ def user_id(name: str) -> UUID:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The two systems that the acts change. `hr` is HR's connection to the employees table."""
+    """The systems that the acts change. `hr` is HR's connection to the employees table."""
 
     auth: Auth
     hr: psycopg.Connection[Any]
+    directory: Directory
 
     def hire(self, employee: tuple[str, str, str, str, bool]) -> None:
         self.hr.execute(HIRE, employee)
@@ -64,6 +66,14 @@ class Act:
     do: Callable[[Stage], object]
     expected: str | None
 
+    @property
+    def is_action(self) -> bool:
+        """Return whether the act causes an action in Auth. The action may already have caused an event in turn."""
+        return self.expected in ACTIONS
+
+
+ACTIONS = ("email_updated", "disabled", "enabled")
+"""The outcomes of actions in the demo. All others are of events."""
 
 JANE, BOB, CARLA, ERIN = (user_id(name) for name in ("jane", "bob", "carla", "erin"))
 A_DAY = datetime.now(UTC) + timedelta(days=1)
@@ -85,6 +95,7 @@ DAY = (
     Act("HR changes Nora's e-mail", lambda on: on.change("E-1008", "email", "nora@example.com"), "email_updated"),
     Act("HR dismisses Nora", lambda on: on.change("E-1008", "is_active", False), "disabled"),
     Act("HR takes Nora back", lambda on: on.change("E-1008", "is_active", True), "enabled"),
+    Act("Okta deactivates Nora", lambda on: on.directory.deactivate("nora@example.com"), "disabled"),
 )
 
 OUTAGE = (
@@ -128,7 +139,7 @@ EXPECTED_EMPLOYEES = {
     "E-1005": ("Erin", "Vale-Moss", "erin.vale@example.com", "linked", True),
     "E-1006": ("Sam", "Hill", "office@example.com", "none", True),
     "E-1007": ("Kim", "Lake", "office@example.com", "none", True),
-    "E-1008": ("Nora", "Field", "nora@example.com", "linked", True),
+    "E-1008": ("Nora", "Field", "nora@example.com", "disabled", False),
 }
 """The expected employees after the demo: {number: (first name, last name, e-mail, state of the login, is active)}."""
 

@@ -72,6 +72,14 @@ def client_of(database: Database, token: str) -> Client | None:
     return Client(found["client_id"], found["name"]) if found is not None else None
 
 
+def admit(database: Database, token: str, rate: int) -> tuple[Client | None, float]:
+    """Do the same as `client_of` and `spend` for one request, in one call. Return the directory and the wait."""
+    if TOKEN.fullmatch(token) is None:
+        return None, 0
+    found = database.call("auth_sync_scim_admit_v1", p_hash=hash_of(token), p_rate=rate)
+    return (Client(found["client_id"], found["name"]), float(found["wait"])) if found is not None else (None, 0)
+
+
 def spend(database: Database, client: Client, requests: int, rate: int) -> float:
     """Count requests of a directory against its rate (SCIM_RATE, requests a minute), for all processes together.
 

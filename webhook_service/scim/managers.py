@@ -3,7 +3,7 @@
 from webhook_service.errors import NotPossible
 from webhook_service.ports import Database
 
-NOT_MANAGED = "No directory manages this employee any more. Reload the page."
+NOT_MANAGED = "No directory manages this employee."
 
 
 def release(database: Database, employee_id: int) -> str:

@@ -15,7 +15,7 @@ from webhook_service.scim import bulk, discovery
 from webhook_service.scim.answers import failure_of
 from webhook_service.scim.attributes import Attributes, Name
 from webhook_service.scim.bulk import Bulk
-from webhook_service.scim.clients import client_of, spend
+from webhook_service.scim.clients import admit, client_of, spend
 from webhook_service.scim.logins import welcome
 from webhook_service.scim.projection import projected
 from webhook_service.scim.queries import Query, names_in, query_of, search_of
@@ -23,7 +23,7 @@ from webhook_service.scim.refusals import InvalidSyntax, TooFast, UnknownClient
 from webhook_service.scim.resources import etag_of, location_of, resource_of
 from webhook_service.scim.store import Store
 from webhook_service.scim.users import Users
-from webhook_service.scim.values import Client, Person
+from webhook_service.scim.values import Person
 from webhook_service.scim.versions import versions_in
 from webhook_service.web import Wiring
 from webhook_service.web.bodies import read_body
@@ -67,19 +67,19 @@ def blueprint(wiring: Wiring) -> Blueprint:
         return answer(discovery.list_response(resources, total, query.start))
 
     @views.before_request
-    def admit() -> None:
-        """Find the client by its token, and count the request."""
+    def require_client() -> None:
+        """Find the client by its token, and count the request. A bulk request is counted by its operations."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        client = client_of(wiring.database, token.strip()) if scheme.lower() == "bearer" else None
+        client, wait = None, 0.0
+        if scheme.lower() == "bearer" and request.endpoint == f"{views.name}.{perform_bulk.__name__}":
+            client = client_of(wiring.database, token.strip())
+        elif scheme.lower() == "bearer":
+            client, wait = admit(wiring.database, token.strip(), chosen.rate)
         if client is None:
             raise UnknownClient
-        g.scim_client = client
-        if request.endpoint != f"{views.name}.{perform_bulk.__name__}":
-            count(client, 1)
-
-    def count(client: Client, requests: int) -> None:
-        if wait := spend(wiring.database, client, requests, chosen.rate):
+        if wait:
             raise TooFast(wait)
+        g.scim_client = client
 
     @views.errorhandler(HTTPStatus.NOT_FOUND)  # the application's handler of 404 would come first
     @views.errorhandler(Exception)
@@ -135,7 +135,8 @@ def blueprint(wiring: Wiring) -> Blueprint:
         try:
             operations, most_errors = bulk.operations_of(json_body())
         finally:  # a malformed request counts too
-            count(g.scim_client, max(1, len(operations)))
+            if wait := spend(wiring.database, g.scim_client, max(1, len(operations)), chosen.rate):
+                raise TooFast(wait)
         return answer(Bulk(users(), base).perform(operations, most_errors))
 
     @views.get("/ServiceProviderConfig")

@@ -64,6 +64,7 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "auth_sync_scim_tokens_v1": {},
     "auth_sync_scim_revoke_v1": {"p_token_id": None, "p_name": "okta", "p_requested_by": "r"},
     "auth_sync_scim_client_v1": {"p_hash": "h"},
+    "auth_sync_scim_admit_v1": {"p_hash": "h", "p_rate": 1},
     "auth_sync_scim_spend_v1": {"p_client_id": 1, "p_requests": 1, "p_rate": 1},
     "auth_sync_scim_get_v1": {"p_client_id": 1, "p_employee_id": 1, "p_attributes": {}},
     "auth_sync_scim_find_v1": {

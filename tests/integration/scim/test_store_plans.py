@@ -45,6 +45,7 @@ CALLS: dict[str, tuple[str, list[Any]]] = {
     "find, sorted": (FIND, [Jsonb(where("email", "eq", "person701@example.com")), "last_name"]),
     "get": ("select public.auth_sync_scim_get_v1(2, 701, '{}')", []),
     "client": ("select public.auth_sync_scim_client_v1('hash1')", []),
+    "admit": ("select public.auth_sync_scim_admit_v1('hash1', 60)", []),
     "spend": ("select public.auth_sync_scim_spend_v1(2, 1, 60)", []),
     "create": (
         "select public.auth_sync_scim_create_v1(2, %s, '{}')",

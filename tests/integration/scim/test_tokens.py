@@ -5,7 +5,7 @@ import pytest
 from tests.employees import Connection
 from webhook_service.errors import BadSetting
 from webhook_service.ports import Database
-from webhook_service.scim.clients import client_of, create_token, hash_of, revoke, spend, tokens
+from webhook_service.scim.clients import admit, client_of, create_token, hash_of, revoke, spend, tokens
 from webhook_service.scim.values import Client
 
 
@@ -101,3 +101,14 @@ def test_the_rate(database: Database, connection: Connection) -> None:
     passes(3600)
     assert [spend(database, okta, 1000, 6), spend(database, okta, 1, 6) > 0] == [0, True]
     assert spend(database, Client(99, "nobody"), 1, 6) == 0
+
+
+def test_a_request_is_admitted_and_counted_in_one_call(database: Database) -> None:
+    """A request with a valid token counts, and has to wait beyond the rate. Another token names nobody."""
+    okta = create_token(database, "okta", requested_by="ann")
+    assert [admit(database, okta.token, 2) for _ in range(2)] == [(okta.client, 0)] * 2
+    client, wait = admit(database, okta.token, 2)
+    assert (client, wait > 0) == (okta.client, True)
+    assert [admit(database, token, 2) for token in ("scim_" + "A" * 43, "x")] == [(None, 0)] * 2
+    revoke(database, name="okta", requested_by="bob")
+    assert admit(database, okta.token, 2) == (None, 0)

@@ -62,7 +62,7 @@ end $$;
 -- p_version is the version that the directory knows, or null.
 create or replace function public.auth_sync_scim_lock_person_v1(p_client_id bigint, p_employee_id bigint, p_version text, p_attributes jsonb)
 returns jsonb
-language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms' as $$
+language plpgsql security definer set search_path = '' set enable_seqscan = off set lock_timeout = '1500ms' as $$
 #variable_conflict use_variable
 declare
   present jsonb;
@@ -88,7 +88,7 @@ end $$;
 create or replace function public.auth_sync_scim_change_v1(
   p_client_id bigint, p_employee_id bigint, p_values jsonb, p_version text, p_attributes jsonb
 ) returns jsonb
-language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
 #variable_conflict use_variable
 declare
   locked jsonb;

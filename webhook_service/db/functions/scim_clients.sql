@@ -66,7 +66,8 @@ begin
 end $$;
 
 -- Counts p_requests of a directory that may send p_rate requests a minute. Returns 0, or the seconds until the requests are allowed, and
--- then counts nothing. A request that counts more than a whole minute is allowed after a minute without requests.
+-- then counts nothing. A request that counts more than a whole minute is allowed after a minute without requests. The commit does not wait
+-- for the disk, because a crash may forget the count.
 create or replace function public.auth_sync_scim_spend_v1(p_client_id bigint, p_requests integer, p_rate integer) returns numeric
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' as $$
 #variable_conflict use_variable
@@ -74,6 +75,7 @@ declare
   available numeric;
   needed numeric := least(p_requests, p_rate);
 begin
+  perform set_config('synchronous_commit', 'off', true);
   select case when c.refilled_at = '-infinity' then p_rate
               else least(p_rate, c.requests_left + greatest(extract(epoch from now() - c.refilled_at), 0) * p_rate / 60) end into available
     from public.auth_sync_scim_clients c where c.client_id = p_client_id for update;
@@ -84,4 +86,15 @@ begin
      set requests_left = available - needed, refilled_at = greatest(now(), c.refilled_at)
    where c.client_id = p_client_id;
   return 0;
+end $$;
+
+-- Finds the directory of a token and counts one request, in one call: auth_sync_scim_client_v1 and auth_sync_scim_spend_v1. Returns
+-- {"client_id", "name", "wait": 0, or the seconds until the request is allowed}, or null for a token that is not valid.
+create or replace function public.auth_sync_scim_admit_v1(p_hash text, p_rate integer) returns jsonb
+language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' as $$
+#variable_conflict use_variable
+declare
+  client jsonb := public.auth_sync_scim_client_v1(p_hash);
+begin
+  return client || jsonb_build_object('wait', public.auth_sync_scim_spend_v1((client ->> 'client_id')::bigint, 1, p_rate));
 end $$;

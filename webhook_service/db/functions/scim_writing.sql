@@ -61,7 +61,7 @@ $$;
 -- table refuses the row, or a trigger keeps is_active. Then nothing was written. The statement runs under the search_path of the table's
 -- owner, so it names the schema of each function and operator.
 create or replace function public.auth_sync_scim_write_v1(p_employee_id bigint, p_row jsonb, p_attributes jsonb) returns jsonb
-language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan as $$
+language plpgsql security definer set search_path = '' as $$
 #variable_conflict use_variable
 declare
   wanted text[] := array(select k.key from jsonb_object_keys(p_row) as k (key) order by k.key);

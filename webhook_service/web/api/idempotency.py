@@ -1,9 +1,10 @@
 """The header Idempotency-Key. A request that is sent again with its key gets the first answer, and is not repeated.
 
-The key is claimed before the request is carried out, and the answer is kept for a day, without the password. If the
-process ends in between, the request is carried out again after its lease has ended. This is safe, because no request of
-the admin API does harm twice: a creation is refused with `email_taken`, and the others find their work done. A second
-temporary password replaces the first, which nobody has seen. A second bulk replay changes nothing.
+The key is claimed before the request is carried out, and the answer is kept for a day, without the password or token.
+If the process ends in between, the request is carried out again after its lease has ended. This is safe, because no
+request of the admin API does harm twice: a creation is refused with `email_taken`, and the others find their work done.
+A second temporary password replaces the first, which nobody has seen. Nobody has seen the first of two tokens either. A
+second bulk replay changes nothing.
 """
 
 import json
@@ -75,7 +76,7 @@ def repeat_answers(views: Blueprint, database: Database, fingerprint: Callable[[
         if (claim := request.environ.pop(CLAIM, None)) is not None:
             try:
                 if is_final(response):
-                    answer = {"p_status": response.status_code, "p_body": without_password(response)}
+                    answer = {"p_status": response.status_code, "p_body": without_secrets(response)}
                     database.call("auth_sync_keep_answer_v1", **claim, **answer)
                 else:
                     database.call("auth_sync_release_key_v1", **claim)
@@ -94,9 +95,11 @@ def is_final(response: Response) -> bool:
     return response.status_code < 500 and "Retry-After" not in response.headers
 
 
-def without_password(response: Response) -> str:
-    """Return the body to repeat, which says that a password was shown instead of repeating it."""
+def without_secrets(response: Response) -> str:
+    """Return the body to repeat, which says that a password or a token was shown instead of repeating it."""
     body = response.get_json()
+    if "token_was_shown" in body:
+        return json.dumps(body | {"token": None, "token_was_shown": True})
     people = body.get("employees", []) if "password_was_shown" in body else []
     if all(each.get("temporary_password") is None for each in (body, *people)):
         return response.get_data(as_text=True)

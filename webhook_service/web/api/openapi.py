@@ -31,7 +31,7 @@ each POST and PATCH, so that a retry is not carried out twice."""
 
 RETRY_AFTER = {"description": "Seconds to wait before a retry.", "schema": {"type": "integer", "minimum": 0}}
 AUTHENTICATE = {"description": "The required scheme.", "schema": {"type": "string", "const": "Bearer"}}
-NO_STORE = {"description": "Caches must not store the password.", "schema": {"type": "string", "const": "no-store"}}
+NO_STORE = {"description": "Caches must not store the secret.", "schema": {"type": "string", "const": "no-store"}}
 HEADERS: dict[int, Json] = {
     401: {"WWW-Authenticate": AUTHENTICATE},
     429: {"Retry-After": RETRY_AFTER},

@@ -9,7 +9,8 @@ from webhook_service.web.api.idempotency import METHODS
 from webhook_service.web.api.reasons import BODY_REASONS, COMMON_REASONS, CSV_REASONS, KEY_REASONS
 
 OF_EMPLOYEES = tuple(
-    f"/admin/api/{name}" for name in ("employees", "held", "imports", "problems", "provision", "reconcile")
+    f"/admin/api/{name}"
+    for name in ("directories", "employees", "held", "imports", "problems", "provision", "reconcile")
 )
 """The beginnings of the paths about employees. All others are about the ledger."""
 
@@ -18,7 +19,8 @@ OF_EMPLOYEES = tuple(
 class Operation:
     """A route. `reasons` are its errors, without the errors that any request can have (see `web.api.reasons`).
 
-    `has_password` says that caches must not keep its response. With `csv_example`, the body is a CSV file.
+    `has_password` says that the response has a password or a token, which caches must not keep. With `csv_example`,
+    the body is a CSV file.
     """
 
     method: str

@@ -8,6 +8,7 @@ from webhook_service.web.api.idempotency import HEADER, KEY_PATTERN, LONGEST_KEY
 PATHS = {
     "event_id": ("The id of an event or an action.", {"type": "string"}, "evt-2"),
     "employee_id": ("The employee.", {"type": "integer", "format": "int64", "minimum": 0}, 7),
+    "token_id": ("The number of the token.", {"type": "integer", "format": "int64", "minimum": 0}, 3),
     "id": ("The number of the bulk replay.", {"type": "integer", "format": "int64", "minimum": 0}, 3),
 }
 """Path parameters: description, schema, example."""
@@ -60,6 +61,7 @@ FIELDS_OF: dict[str, dict[str, tuple[str, Json]]] = {
         "auth_user_id": ("The existing auth user to link, instead of a new one.", JANE),
         "is_active": ("Must be true: only active employees get a login.", True),
     },
+    "NewToken": {"name": ("The name of the directory.", "okta")},
     "OfLogin": {"auth_user_id": ("The login.", JANE)},
     "People": {"is_active": ("Whether the employee works here.", True)},
     "Provision": {

@@ -55,6 +55,7 @@ REASONS: Mapping[str, tuple[type[ServiceError] | HTTPStatus, str]] = {
         NotPossible,
         "A directory manages the employee by SCIM, so the change must be made there.",
     ),
+    "not_managed": (NotPossible, "No directory manages the employee."),
     "login_changed": (NotPossible, "The employee does not have this login any more."),
     "linked_again": (NotPossible, "Only this employee matches the login, so the next event would link it again."),
     "has_login": (NotPossible, "The employee has a login."),

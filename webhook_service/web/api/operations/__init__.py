@@ -2,6 +2,7 @@
 
 from webhook_service.web.api.operations import (
     audit,
+    directories,
     employees,
     events,
     held,
@@ -20,6 +21,7 @@ OPERATIONS = (
     *employees.OPERATIONS,
     *imports.OPERATIONS,
     *logins.OPERATIONS,
+    *directories.OPERATIONS,
     *reconcile.OPERATIONS,
     *audit.OPERATIONS,
 )
