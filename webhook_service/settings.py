@@ -107,6 +107,7 @@ class Settings:
     actions are performed. `auth_rate` is the number of actions per second that all relays together may perform.
     `static_token` says whether deliveries with a token instead of a signature are accepted. `relay` says whether each
     web process runs a relay. Relays reconcile daily at `reconcile_at` (UTC), or never if it is None.
+    `event_private_addresses` says whether subscribers may be at private addresses.
     """
 
     connection: DirectConnection | SupabaseConnection
@@ -121,6 +122,7 @@ class Settings:
     max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
     pages: PageSettings = PageSettings()
     notices: NoticeSettings = NoticeSettings()
+    event_private_addresses: bool = False
 
 
 @dataclass(frozen=True, slots=True)

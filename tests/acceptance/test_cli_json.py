@@ -68,7 +68,7 @@ RUNS: dict[str, tuple[tuple[str, ...], set[str], int | None]] = {
     "migrate": ((), {"dry_run", "scripts", "protected"}, 0),
     "uninstall": (("--yes",), {"is_removed"}, 0),
     "sign": ((), {"headers"}, 0),
-    "relay": (("--once",), {"events", "actions"}, 0),
+    "relay": (("--once",), {"events", "actions", "deliveries"}, 0),
     "replay": (("--all", "--yes"), {"preview", "replayed"}, 0),
     "reconcile": (
         ("--dry-run",),
@@ -81,6 +81,14 @@ RUNS: dict[str, tuple[tuple[str, ...], set[str], int | None]] = {
     "held list": ((), {"count", "oldest_seconds", "newest_id", "people"}, 0),
     "held release": (("--yes", "--reason", "shared_email"), {"count"}, 0),
     "held discard": (("--yes",), {"count"}, 0),
+    "subscribers create": (("crm", "https://crm.example.com/hook"), {"name", "secret"}, 0),
+    "subscribers list": ((), {"subscribers"}, 0),
+    **{
+        f"subscribers {name}": (("nobody", *arguments), {"error"}, 1)
+        for name, arguments in {
+            **{"show": (), "enable": (), "disable": (), "rotate": (), "remove": ("--yes",), "replay": (), "test": ()},
+        }.items()
+    },
     "notify": (("--test",), {"error"}, 1),
     "sql": ((), {"checks", "scripts"}, 0),
     "doctor": (("--quick",), set(), None),

@@ -13,6 +13,7 @@ from webhook_service.config.connections import (
     auth_rate,
     connection,
     database_url,
+    event_private_addresses,
     has_connection,
     ignored,
     supabase,
@@ -35,6 +36,7 @@ __all__ = [
     "auth_rate",
     "connection",
     "database_url",
+    "event_private_addresses",
     "has_connection",
     "host",
     "ignored",
@@ -83,6 +85,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         max_body_bytes=whole_number(environ, "MAX_BODY_BYTES", DEFAULT_MAX_BODY_BYTES),
         pages=pages(environ),
         notices=notices(environ),
+        event_private_addresses=event_private_addresses(environ),
     )
     if settings.auth is None and not settings.pages.key_sign_in:
         raise BadSetting(KEY_SIGN_IN, "is off, but the Auth Admin API is not configured, so nobody could sign in")

@@ -244,3 +244,15 @@ begin
   select count(*) into pruned from gone;
   return pruned;
 end $$;
+
+-- Returns {"open_deliveries": of enabled subscribers, "dead_deliveries", each up to 10,000, "disabled_subscribers": those that answered 410}.
+create or replace function public.auth_sync_delivery_numbers_v1() returns jsonb
+language sql stable security definer set search_path = '' as $$
+  select jsonb_build_object(
+    'open_deliveries', (select count(*) from (select from public.auth_sync_subscribers s
+                                                join public.auth_sync_deliveries d on d.subscriber_id = s.id and d.status = 'PENDING'
+                                               where s.disabled_at is null limit 10000) as few),
+    'dead_deliveries', (select count(*) from (select from public.auth_sync_subscribers s
+                                                join public.auth_sync_deliveries d on d.subscriber_id = s.id and d.status = 'DEAD' limit 10000) as few),
+    'disabled_subscribers', (select count(*) from public.auth_sync_subscribers s where s.disabled_reason = 'gone'))
+$$;
