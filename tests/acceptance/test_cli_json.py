@@ -76,7 +76,7 @@ RUNS: dict[str, tuple[tuple[str, ...], set[str], int | None]] = {
         None,
     ),
     "import": (("-", "--dry-run"), {"error"}, 1),
-    "prune": (("--older-than", "90d"), {"dry_run", "events", "audit_entries"}, 0),
+    "prune": (("--older-than", "90d"), {"dry_run", "events", "audit_entries", "deliveries"}, 0),
     "provision": (("--dry-run",), {"without_login", "employees"}, 0),
     "held list": ((), {"count", "oldest_seconds", "newest_id", "people"}, 0),
     "held release": (("--yes", "--reason", "shared_email"), {"count"}, 0),

@@ -151,7 +151,8 @@ VARIABLES = (
         "EVENT_PRIVATE_ADDRESSES",
         "off",
         "`on` allows [subscribers](../how-to/receive-events.md) whose URL leads to a private address or begins with "
-        "`http://`, if they were created with `--allow-private`. With `off`, the service connects to public addresses only",
+        "`http://`, if they were created with `--allow-private`. With `off`, the service "
+        "connects to public addresses only",
     ),
     Variable(
         "PUBLIC_URL",

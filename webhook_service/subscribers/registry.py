@@ -104,6 +104,6 @@ def try_out(
     """Send an event of the type `subscriber.test` at once, without the ledger, and return the answer."""
     described = found(name, database.call("auth_sync_subscriber_target_v1", p_name=name))
     target = target_of(described, private_addresses=private_addresses)
-    data = {"event_id": None, "employee_id": None, "auth_user_id": None, "changes": []}
+    data: dict[str, Json] = {"event_id": None, "employee_id": None, "auth_user_id": None, "changes": []}
     payload = {"type": TEST, "version": VERSION, "timestamp": now.isoformat(), "data": data}
     return asyncio.run(send(target, f"test_{uuid4().hex}", payload, now=now, resolve=resolve))

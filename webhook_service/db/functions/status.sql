@@ -219,6 +219,7 @@ begin
                                           'overdue_seconds', extract(epoch from now() - min(created_at) filter (where priority = 0 and next_attempt_at < now())))
                   from public.integration_sync_log where status <> 'SUCCESS' and direction = 'outbound'),
     'failing_loops', public.auth_sync_failing_loops_v1(),
+    'deliveries', public.auth_sync_delivery_numbers_v1(),
     'open_employees', public.auth_sync_open_employees_v1(),
     'held_bans', public.auth_sync_held_numbers_v1() -> 'held_bans',
     'auth_failures', (select failures from public.auth_sync_rate),
