@@ -111,11 +111,11 @@ def relay_for(
     """Return a relay that is not started.
 
     A relay has loops for events, the monitor, bulk replays, healed events, subscribers and the settings of Auth.
-    It also has a loop for actions if `accounts` is given, one for notices if `notifier` is given, and one for the daily run of reconcile
-    if `reconcile_at` is given. Each loop has a separate thread, so a slow Auth does not delay events. Over a direct
-    connection, the database wakes the loop for events immediately. Over the Data API, this loop polls. `report` is
-    called after each pass. The database records a loop that fails. `private_addresses` says whether subscribers may be
-    at private addresses.
+    It also has a loop for actions if `accounts` is given, one for notices if `notifier` is given, and one for the
+    daily run of reconcile if `reconcile_at` is given. Each loop has a separate thread, so a slow Auth does not
+    delay events. Over a direct connection, the database wakes the loop for events immediately. Over the Data API,
+    this loop polls. `report` is called after each pass. The database records a loop that fails. `private_addresses`
+    says whether subscribers may be at private addresses.
     """
     wait = Wakeup(connection.url).wait if isinstance(connection, DirectConnection) else None
     deliver = partial(delivering.run_once, database, private_addresses=private_addresses, now=utc_now)
