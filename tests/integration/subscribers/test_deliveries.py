@@ -1,5 +1,6 @@
 """Relays claim deliveries in the order of each employee, retry them, and keep those that need an admin."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,7 +17,11 @@ from tests.integration.subscribers.feeding import (
     write_entry,
 )
 from tests.kept_databases import database_of
+from webhook_service.db.schema import sql_text
+from webhook_service.doctor import relay_checks
+from webhook_service.doctor.findings import Level
 from webhook_service.ports import Database
+from webhook_service.subscribers.event_types import MEANINGS, EventType
 
 MOST_ATTEMPTS = 29
 
@@ -188,3 +193,23 @@ def test_a_name_is_used_once(database: Database) -> None:
     assert database.call("auth_sync_enable_subscriber_v1", p_name="nobody", p_is_enabled=True) is False
     assert database.call("auth_sync_replay_deliveries_v1", p_name="nobody", p_id=None, p_limit=1) is None
     assert database.call("auth_sync_subscriber_v1", p_name="nobody", p_limit=1) is None
+
+
+def test_doctor_finds_dead_deliveries(database: Database, connection: Connection) -> None:
+    """A dead delivery is a finding that is wrong, and a subscriber that answered 410 is a note."""
+    assert relay_checks.subscribers(database.call("auth_sync_inspect_v1")) == []
+    subscribe(database)
+    write_entry(connection, 1)
+    feed(database)
+    settle(database, claim(database)[0], 410, "status_410")
+    connection.execute("update auth_sync_deliveries set status = 'DEAD', next_attempt_at = null, completed_at = now()")
+    found = relay_checks.subscribers(database.call("auth_sync_inspect_v1"))
+    assert [each.level for each in found] == [Level.WRONG, Level.NOTE]
+    numbers = database.call("auth_sync_metrics_v1")
+    assert (numbers["dead_deliveries"], numbers["disabled_subscribers"]) == (1, 1)
+
+
+def test_the_types_of_both_sides_are_the_same() -> None:
+    """The SQL function gives the types that the command and the documentation offer."""
+    text = sql_text("functions/deliveries.sql").partition("auth_sync_event_payload_v1")[0]
+    assert set(re.findall(r"'((?:employee|login)\.\w+)'", text)) == set(EventType) == MEANINGS.keys()

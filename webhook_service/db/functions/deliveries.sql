@@ -115,7 +115,7 @@ begin
         on s.disabled_at is null and e.at >= s.active_since and (s.types is null or e.type = any (s.types))
      where e.type not in ('employee.deactivated', 'employee.activated') or e.number = 1  -- an employee may have several logins
      order by e.at, e.log_id, e.place
-    on conflict on constraint one_for_each_event do nothing;
+    on conflict (subscriber_id, log_id, type) do nothing;
     get diagnostics made = row_count;
   end if;
   if new_ids <> '{}' then

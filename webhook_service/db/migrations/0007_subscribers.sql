@@ -5,7 +5,7 @@ set local lock_timeout = '5s';
 
 create table if not exists public.auth_sync_subscribers (
   id bigint generated always as identity primary key,
-  name text not null unique,
+  name text not null,
   url text not null,
   secret text not null,
   former_secret text,
@@ -20,6 +20,7 @@ create table if not exists public.auth_sync_subscribers (
   paused_until timestamptz,
   constraint reason_of_the_end check ((disabled_at is null) = (disabled_reason is null))
 );
+create unique index if not exists auth_sync_subscribers_name_idx on public.auth_sync_subscribers (name);
 alter table public.auth_sync_subscribers enable row level security;
 comment on table public.auth_sync_subscribers is 'webhook-service: other systems that get events as signed webhooks';
 comment on column public.auth_sync_subscribers.secret is 'whsec_...: signs each delivery, so it must be readable; only service_role may read it';
@@ -49,7 +50,6 @@ create table if not exists public.auth_sync_deliveries (
   error text,
   created_at timestamptz not null default now(),
   completed_at timestamptz,
-  constraint one_for_each_event unique (subscriber_id, log_id, type),
   constraint known_state check (status in ('PENDING', 'DONE', 'DEAD') and (status = 'PENDING') = (completed_at is null) and (status = 'PENDING') = (next_attempt_at is not null))
 );
 alter table public.auth_sync_deliveries enable row level security;
@@ -61,6 +61,7 @@ comment on column public.auth_sync_deliveries.status is 'PENDING; DONE: the subs
 comment on column public.auth_sync_deliveries.status_code is 'the HTTP status of the last answer; null if there was none';
 comment on column public.auth_sync_deliveries.error is 'the stable reason of the last failed attempt';
 
+create unique index if not exists auth_sync_deliveries_event_idx on public.auth_sync_deliveries (subscriber_id, log_id, type);
 create index if not exists auth_sync_deliveries_due_idx
   on public.auth_sync_deliveries (subscriber_id, next_attempt_at, id) where status = 'PENDING';
 create index if not exists auth_sync_deliveries_order_idx
