@@ -37,6 +37,14 @@ def served(folder: Path, **settings: str) -> Iterator[tuple[str, Popen[bytes]]]:
         yield f"http://127.0.0.1:{port}", process
 
 
+def text_of(file: Path) -> bytes:
+    """The bytes of a file in /proc, or none if the process has ended."""
+    try:
+        return file.read_bytes()
+    except OSError:
+        return b""
+
+
 def sign_here(folder: Path, event_id: str) -> dict[str, str]:
     """Headers for EVENT, signed with the secret in the served folder."""
     arguments = ("sign", "--id", event_id, "--data-dir", str(folder / "data"))
@@ -96,10 +104,13 @@ def test_a_killed_command_leaves_the_served_folder_running(folder: Path) -> None
         output = folder / "relay.txt"
         with started_command(*arguments, environment=environment_in(folder), folder=folder, output=output) as command:
             wait_for("the relay has started", lambda: "relay" in output.read_text("utf-8"))
-            before = len(processes_about(folder))
+            guardians = [Path(f"/proc/{pid}/cmdline") for pid in children_of(command.pid)]
+            assert [
+                guardian for guardian in guardians if b"webhook_service.guardian" not in guardian.read_bytes()
+            ] == []
             command.kill()
             command.wait()
-            wait_for("its guardian has ended", lambda: len(processes_about(folder)) == before - 2)
+            wait_for("its guardian has ended", lambda: not any(text_of(guardian) for guardian in guardians))
             assert httpx.get(f"{url}/readyz").status_code == 200
 
 

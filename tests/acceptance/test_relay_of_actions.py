@@ -11,7 +11,7 @@ import pytest
 
 from tests.acceptance.conftest import wait_for
 from tests.acceptance.relaying import RelayProcess, relay_process
-from tests.auth_faults import AuthServer, Call
+from tests.auth_faults import AuthServer, Call, fits
 from tests.auth_server import auth_server
 from tests.employees import Connection
 from tests.integration.captured import auth_of, end_leases
@@ -44,7 +44,10 @@ def relay(database_url: str, folder: Path, auth: AuthServer, name: str) -> Itera
 
 
 class Stop:
-    """Hold back the `number`th call of a method once it has arrived, or once it has been carried out."""
+    """Hold back the `number`th call of a method about an auth user, once it has arrived or has been carried out.
+
+    A relay also reads Auth's settings, at a time of its own.
+    """
 
     def __init__(self, auth: AuthServer, method: str, number: int, *, carried_out: bool) -> None:
         self.reached = threading.Event()
@@ -57,7 +60,7 @@ class Stop:
             auth.before = self._hold
 
     def _hold(self, call: Call) -> None:
-        if call.method == self._method:
+        if fits(call.method, call.path, self._method, "/admin/users"):
             self._left -= 1
             if self._left == 0:
                 self.reached.set()

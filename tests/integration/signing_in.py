@@ -52,7 +52,8 @@ class Browser:
         self._environ: dict[str, Any] = {"REMOTE_ADDR": address}
 
     def get(self, path: str, **options: Any) -> TestResponse:
-        return self.client.get(path, environ_base=self._environ, **options)
+        # Buffered, because the file of an export is read to its end, as a browser does.
+        return self.client.get(path, environ_base=self._environ, buffered=True, **options)
 
     def post(self, path: str, form: Mapping[str, str] | None = None, **options: Any) -> TestResponse:
         return self.client.post(path, data=dict(form or {}), environ_base=self._environ, **options)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from webhook_service.events import Json
 from webhook_service.wording.employees import AUTH_FAILURES, BAN_FAILED, NO_ANSWER, STANDINGS, SYNC_STATUSES, WAITS
@@ -51,6 +52,17 @@ def standing(
         return of("same", "inactive")
     title, says = SYNC_STATUSES.get(status, (status, ""))
     return Standing("done" if status == "OK" else "failed" if status in URGENT else "waiting", title, says)
+
+
+def standing_of(found: Mapping[str, Any], *, is_compared: bool) -> Standing:
+    """Return the standing of an employee that `employees.person` returned."""
+    return standing(
+        found["employee"],
+        is_compared=is_compared,
+        action=found["action"],
+        is_ban_newer=found["is_ban_newer"],
+        auth_failure=found["auth_failure"],
+    )
 
 
 def of(kind: str, name: str, *, why: str = "", can_ban: bool = False) -> Standing:

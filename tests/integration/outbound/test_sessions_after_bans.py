@@ -13,7 +13,7 @@ from tests.integration.performing import JANE, Company, company
 from tests.integration.requested_actions import DISABLE, ENABLE, end_sessions_again, outcomes
 from webhook_service.errors import Unavailable
 from webhook_service.ledger import employees
-from webhook_service.ledger.standing import standing
+from webhook_service.ledger.standing import standing_of
 
 PASSWORD = "correct horse battery"  # noqa: S105
 
@@ -60,10 +60,7 @@ def test_a_session_of_the_ban_ends_twelve_seconds_later(hr: Company) -> None:
 
 
 def title_of(hr: Company) -> str:
-    found = employees.person(hr.database, hr.jane)
-    return standing(
-        found["employee"], is_compared=True, action=found["action"], is_ban_newer=found["is_ban_newer"]
-    ).title
+    return standing_of(employees.person(hr.database, hr.jane), is_compared=True).title
 
 
 def test_a_confirmed_ban_is_known_before_its_event_is_applied(hr: Company) -> None:

@@ -171,12 +171,15 @@ begin
   end if;
 end $$;
 
+-- Returns how long after a ban its sessions end again. Auth checks the ban, then hashes the password, then inserts the session, so a sign-in
+-- that was under way during the ban leaves a session. Auth ends each request after ten seconds.
+create or replace function public.auth_sync_sessions_end_after_v1() returns interval
+language sql immutable set search_path = '' as $$ select interval '12 seconds' $$;
+
 -- Settles an action whose lease is still p_lease. Returns whether the action was settled. With p_error the action has failed, and p_retry
 -- says whether it is retried. Without p_error, the auth user's state records whether this service has banned the user.
 --
--- A ban that has ended sessions is not done: the action stays PENDING until the sessions have ended again, twelve seconds later. Auth
--- checks the ban, then hashes the password, then inserts the session, so a sign-in that was under way during the ban leaves a session. Auth
--- ends each request after ten seconds.
+-- A ban that has ended sessions is not done: the action stays PENDING until the sessions have ended again (auth_sync_sessions_end_after_v1).
 create or replace function public.auth_sync_settle_v1(
   p_event_id text, p_lease text, p_outcome text, p_error text default null, p_retry boolean default false, p_changes jsonb default '{}'
 ) returns boolean
@@ -185,7 +188,7 @@ language plpgsql security definer set search_path = '' set plan_cache_mode = for
 declare
   entry public.integration_sync_log;
   again timestamptz := case when p_error is null and p_outcome in ('disabled', 'unchanged') and p_changes ->> 'sessions_ended' is not null
-                            then now() + interval '12 seconds' end;
+                            then now() + public.auth_sync_sessions_end_after_v1() end;
 begin
   update public.integration_sync_log
      set status = case when p_error is not null then 'FAILED' when again is null or changes ? 'sessions_end_again_at' then 'SUCCESS' else 'PENDING' end,

@@ -172,7 +172,8 @@ language sql stable security definer set search_path = '' set plan_cache_mode = 
                 order by a.id desc limit 1),
     'is_ban_newer', exists (select from public.integration_sync_log a join public.auth_user_state s on s.auth_user_id = a.auth_user_id
                              where a.auth_user_id = m.auth_user_id and a.operation = 'disable_auth_user' and a.status <> 'SUCCESS' and a.status <> 'FAILED'
-                               and public.auth_sync_version_at_v1((a.changes ->> 'sessions_end_again_at')::timestamptz - interval '12 seconds') > s.version),
+                               and public.auth_sync_version_at_v1((a.changes ->> 'sessions_end_again_at')::timestamptz - public.auth_sync_sessions_end_after_v1())
+                                   > s.version),
     'auth_failure', (select r.failure from public.auth_sync_rate r where r.failing_since is not null),
     'same_number', public.auth_sync_with_number_v1(m.employee_number, m.employee_id))
   from public.auth_sync_monitor m where m.employee_id = p_employee_id

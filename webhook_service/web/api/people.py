@@ -11,7 +11,7 @@ from webhook_service.ledger import comparison, employees
 from webhook_service.ledger.employees import SyncStatus
 from webhook_service.ledger.fields import Cursor, Flag, Whole
 from webhook_service.ledger.queries import MAX_BIGINT
-from webhook_service.ledger.standing import Standing, standing
+from webhook_service.ledger.standing import Standing, standing_of
 from webhook_service.ports import Database
 from webhook_service.web import Wiring
 from webhook_service.web.api.events import MAX_PAGE, cursor_of, loaded, require_admin
@@ -58,7 +58,8 @@ def blueprint(wiring: Wiring) -> Blueprint:
     @views.get("/employees/<int:employee_id>")
     def person(employee_id: int) -> Response:
         found = person_of(database, employee_id)
-        return jsonify(found | {"standing": as_json(standing_of(database, found))})
+        is_compared = not comparison.is_missing(comparison.current(database))
+        return jsonify(found | {"standing": as_json(standing_of(found, is_compared=is_compared))})
 
     @views.get("/problems")
     def problems() -> Response:
@@ -76,18 +77,6 @@ def person_of(database: Database, employee_id: int) -> Json:
     if employee_id > MAX_BIGINT:
         raise EmployeeNotFound
     return employees.person(database, employee_id)
-
-
-def standing_of(database: Database, found: Json) -> Standing:
-    """Return the standing of an employee that `person_of` returned."""
-    is_compared = not comparison.is_missing(comparison.current(database))
-    return standing(
-        found["employee"],
-        is_compared=is_compared,
-        action=found["action"],
-        is_ban_newer=found["is_ban_newer"],
-        auth_failure=found["auth_failure"],
-    )
 
 
 def as_json(now: Standing) -> dict[str, Any]:

@@ -76,7 +76,7 @@ class Employee(Answer):
     is_ban_newer = fields.Boolean(
         required=True,
         metadata=described(
-            "Whether Auth confirmed a ban in the last seconds, after the newest change that was applied."
+            "Whether Auth confirmed a ban in the last seconds, after the newest change that was applied.", False
         ),
     )
     auth_failure = text("Why Auth is unavailable now.", required=True, allow_none=True)

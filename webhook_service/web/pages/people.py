@@ -15,7 +15,7 @@ from webhook_service.errors import (
 from webhook_service.events import Json
 from webhook_service.ledger import comparison, employees, replay, timeline
 from webhook_service.ledger.queries import MAX_BIGINT
-from webhook_service.ledger.standing import standing
+from webhook_service.ledger.standing import standing_of
 from webhook_service.outbound import employee_changes, logins
 from webhook_service.outbound.employee_changes import Switched
 from webhook_service.outbound.refusals import NO_AUTH_ADMIN
@@ -45,13 +45,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
     def person(employee_id: int) -> str:
         shown = found(employee_id)
         is_compared = not comparison.is_missing(comparison.current(database))
-        now = standing(
-            shown["employee"],
-            is_compared=is_compared,
-            action=shown["action"],
-            is_ban_newer=shown["is_ban_newer"],
-            auth_failure=shown["auth_failure"],
-        )
+        now = standing_of(shown, is_compared=is_compared)
         before = request.args.get("before", "")
         history = timeline.page(database, employee_id, before, limit=TIMELINE, now=wiring.now())
         return render_template("employee.html", **shown, history=history, standing=now, is_compared=is_compared)
