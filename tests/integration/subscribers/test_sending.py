@@ -2,17 +2,15 @@
 
 import asyncio
 import json
-import threading
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import pytest
 
 from tests.employees import Connection
 from tests.integration.misbehaving_servers import Serve, silent
 from tests.integration.subscribers.feeding import SECRET, deliveries, subscribe, write_entry
+from tests.integration.subscribers.receiving import Receiver, serving
 from webhook_service.errors import NotPossible
 from webhook_service.inbound.signature import Secret, verify
 from webhook_service.ports import Database
@@ -22,41 +20,10 @@ from webhook_service.subscribers.sending import Target, send
 from webhook_service.subscribers.targets import is_public
 
 
-class Receiver(ThreadingHTTPServer):
-    """A subscriber that records its requests and answers with `status`."""
-
-    daemon_threads = True
-    status = 204
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.requests: list[tuple[dict[str, str], bytes]] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://crm.internal:{self.server_address[1]}/hook"
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Receiver
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        self.server.requests.append(({name.lower(): value for name, value in self.headers.items()}, body))
-        self.send_response(self.server.status)
-        self.send_header("location", "http://127.0.0.1/")
-        self.end_headers()
-
-    def log_message(self, format: str, *arguments: Any) -> None:
-        pass
-
-
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    with Receiver() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with serving() as server:
         yield server
-        server.shutdown()
 
 
 async def resolve(host: str, port: int) -> Sequence[str]:
