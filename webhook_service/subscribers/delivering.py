@@ -8,12 +8,13 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from webhook_service.events import Json
 from webhook_service.loops import LEASE_SECONDS, PassResult
 from webhook_service.ports import Database
-from webhook_service.subscribers.sending import Answer, Resolve, resolve_host, send, target_of
+from webhook_service.subscribers.sending import Answer, Resolve, resolve_host, send, target_of, trusted_authorities
 
 log = logging.getLogger(__name__)
 
@@ -42,12 +43,16 @@ def run_once(
     read = database.call("auth_sync_read_feed_v1", p_limit=FEED_SIZE)
     claimed = database.call("auth_sync_claim_deliveries_v1", p_relay=name, p_limit=limit, p_lease_seconds=LEASE_SECONDS)
 
+    tls = trusted_authorities() if claimed else None
+
     async def deliver(delivery: Json) -> str:
         target = target_of(delivery, private_addresses=private_addresses)
-        answer = await send(target, delivery["webhook_id"], delivery["payload"], now=now(), resolve=resolve)
+        answer = await send(target, delivery["webhook_id"], delivery["payload"], now=now(), resolve=resolve, tls=tls)
         return await asyncio.to_thread(settle, database, delivery, name, answer)
 
     async def deliver_all() -> list[str]:
+        # One thread for each resolution and for each settle, so that a name server that does not answer delays no other
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2 * len(claimed)))
         return await asyncio.gather(*map(deliver, claimed))
 
     outcomes = asyncio.run(deliver_all()) if claimed else []

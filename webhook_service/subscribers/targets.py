@@ -6,8 +6,11 @@ from urllib.parse import urlsplit
 
 from webhook_service.errors import NotPossible
 
-TRANSLATED = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
-"""The networks in which a gateway (NAT64) translates the last 32 bits to an IPv4 address (RFC 6052, RFC 8215)."""
+TRANSLATED = IPv6Network("64:ff9b::/96")
+"""The network in which a gateway (NAT64) translates the last 32 bits to an IPv4 address (RFC 6052)."""
+
+UNICAST = IPv6Network("2000::/3")
+"""The IPv6 addresses of the internet. Local translation (64:ff9b:1::/48) and site-local addresses are outside."""
 
 SETTING = "EVENT_PRIVATE_ADDRESSES"
 
@@ -47,9 +50,9 @@ def is_public(address: str) -> bool:
     if isinstance(found, IPv6Address):
         if found.ipv4_mapped is not None:
             found = found.ipv4_mapped
-        elif any(found in network for network in TRANSLATED):
+        elif found in TRANSLATED:
             found = IPv4Address(int(found) & 0xFFFFFFFF)
-        elif found.sixtofour is not None or found.teredo is not None or int(found) < 2**96:
+        elif found.sixtofour is not None or found.teredo is not None or found not in UNICAST:
             return False
     return found.is_global and not found.is_multicast and not found.is_reserved
 

@@ -107,6 +107,7 @@ def test_a_silent_server_is_left(serve: Serve) -> None:
         ),
         *("240.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fc00::1", "ff02::1", "::ffff:127.0.0.1"),
         *("64:ff9b::7f00:1", "2002:7f00:1::", "2001:0:4136:e378::", "::127.0.0.1"),
+        *("64:ff9b:1:7f00:0:100:101:101", "fec0::1", "5f00::1", "::ffff:0:127.0.0.1"),
     ],
 )
 def test_an_address_that_is_not_public(address: str) -> None:
