@@ -9,7 +9,7 @@ import click
 
 from webhook_service import config
 from webhook_service.cli import output
-from webhook_service.cli.data_dir import DATA_DIR, database_of
+from webhook_service.cli.data_dir import DATA_DIR, database_of, requester
 from webhook_service.ports import Database
 from webhook_service.subscribers import registry
 from webhook_service.subscribers.event_types import EventType
@@ -49,6 +49,7 @@ def create(name: str, url: str, types: tuple[str, ...], allow_private: bool, as_
             name,
             url,
             [EventType(each) for each in types],
+            who=requester(),
             allow_private=allow_private,
             private_addresses=private_addresses(),
         )
@@ -110,7 +111,7 @@ def disable(name: str, as_json: bool, data_dir: Path) -> None:
 
 def switch(name: str, is_enabled: bool, as_json: bool, data_dir: Path) -> None:
     with opened(data_dir) as database:
-        registry.enable(database, name, is_enabled=is_enabled)
+        registry.enable(database, name, who=requester(), is_enabled=is_enabled)
     output.say(f"{name} is {'enabled' if is_enabled else 'disabled'}.")
     if as_json:
         output.emit({"name": name, "is_enabled": is_enabled})
@@ -123,7 +124,7 @@ def switch(name: str, is_enabled: bool, as_json: bool, data_dir: Path) -> None:
 def rotate(name: str, as_json: bool, data_dir: Path) -> None:
     """Give a subscriber a new secret, and print it. For 24 hours, the former secret signs too."""
     with opened(data_dir) as database:
-        secret = registry.rotate(database, name)
+        secret = registry.rotate(database, name, who=requester())
     output.say(f"The new secret of {name}, which is not shown again:\n{secret}")
     if as_json:
         output.emit({"name": name, "secret": secret})
@@ -139,7 +140,7 @@ def remove(name: str, yes: bool, as_json: bool, data_dir: Path) -> None:
     with opened(data_dir) as database:
         if not yes:
             output.ask(f"Remove {name} and its deliveries?")
-        registry.remove(database, name)
+        registry.remove(database, name, who=requester())
     output.say(f"{name} is removed.")
     if as_json:
         output.emit({"name": name, "is_removed": True})
@@ -153,7 +154,7 @@ def remove(name: str, yes: bool, as_json: bool, data_dir: Path) -> None:
 def replay(name: str, delivery: int | None, as_json: bool, data_dir: Path) -> None:
     """Make all dead deliveries of a subscriber due again. A relay sends them."""
     with opened(data_dir) as database:
-        count = registry.replay(database, name, delivery)
+        count = registry.replay(database, name, delivery, who=requester())
     output.say(f"{count} deliveries are due again.")
     if as_json:
         output.emit({"name": name, "replayed": count})
@@ -166,7 +167,9 @@ def replay(name: str, delivery: int | None, as_json: bool, data_dir: Path) -> No
 def test(name: str, as_json: bool, data_dir: Path) -> None:
     """Send an event of the type `subscriber.test` at once. The exit code is 1 if the subscriber does not accept it."""
     with opened(data_dir) as database:
-        answer = registry.try_out(database, name, private_addresses=private_addresses(), now=datetime.now(UTC))
+        answer = registry.try_out(
+            database, name, who=requester(), private_addresses=private_addresses(), now=datetime.now(UTC)
+        )
     output.say(f"{name} accepted the event." if answer.error is None else f"{name} did not accept it: {answer.error}.")
     if as_json:
         output.emit({"name": name, "status_code": answer.status_code, "error": answer.error})

@@ -43,7 +43,7 @@ def relay(database: Database, *, private_addresses: bool = True) -> dict[str, in
 def test_a_pass_delivers_a_signed_event(database: Database, connection: Connection, receiver: Receiver) -> None:
     """A subscriber gets the event with a valid signature of each secret, and the delivery is done."""
     subscribe(database, p_url=receiver.url, p_allow_private=True)
-    new = registry.rotate(database, "crm")
+    new = registry.rotate(database, "crm", who="cli:ann")
     write_entry(connection, 7)
     assert relay(database) == {"done": 1}
     [(headers, body)] = receiver.requests
@@ -127,19 +127,19 @@ def test_a_public_address(address: str) -> None:
 def test_a_bad_url_is_refused(database: Database, url: str) -> None:
     """A subscriber must have an https URL without a user. The refusal does not repeat the URL."""
     with pytest.raises(NotPossible, match="bad_url"):
-        registry.create(database, "crm", url)
+        registry.create(database, "crm", url, who="cli:ann")
 
 
 def test_a_private_subscriber_needs_the_setting(database: Database) -> None:
     """A subscriber at a private address cannot be created while the setting is off."""
     with pytest.raises(NotPossible, match="private_addresses_off"):
-        registry.create(database, "crm", "http://10.0.0.1/", allow_private=True)
+        registry.create(database, "crm", "http://10.0.0.1/", who="cli:ann", allow_private=True)
 
 
 def test_a_test_event_is_sent_at_once(database: Database, receiver: Receiver) -> None:
     """The test event is signed with the secret of the subscriber."""
-    secret = registry.create(database, "crm", receiver.url, allow_private=True, private_addresses=True)
-    answer = registry.try_out(database, "crm", private_addresses=True, now=now(), resolve=resolve)
+    secret = registry.create(database, "crm", receiver.url, who="cli:ann", allow_private=True, private_addresses=True)
+    answer = registry.try_out(database, "crm", who="cli:ann", private_addresses=True, now=now(), resolve=resolve)
     [(headers, body)] = receiver.requests
     verify([Secret.parse(secret)], headers, body, now=now())
     assert (answer.error, json.loads(body)["type"]) == (None, "subscriber.test")

@@ -45,7 +45,7 @@ FIELDS = {
     "is_active": ("Whether the employee works here, and may sign in.", False),
     "sync_status": ("The status of the employee and the login.", "ORPHANED"),
     "who": ("The admin who acted, exactly as the audit names the admin.", "api:Ann"),
-    "target": ("The object of the act: event:ID, employee:ID or replay:ID.", "employee:7"),
+    "target": ("The object of the act: event:ID, employee:ID, replay:ID or subscriber:NAME.", "employee:7"),
     "orphans": ("Whether to include employees whose login was deleted.", False),
     "names": ("Whether a first run copies the names that users chose in Auth too.", False),
     "max_bans": ("The largest number of logins to ban. The default is 20, or a tenth of the linked employees.", 20),
