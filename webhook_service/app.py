@@ -44,6 +44,7 @@ from webhook_service.web.api import (
     people,
     provision,
     reconcile,
+    subscribers,
 )
 from webhook_service.web.pages import site
 
@@ -166,7 +167,20 @@ def create_app(
     app.url_map.merge_slashes = False  # merging redirects, and pg_net turns a redirected POST into a GET
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.json.sort_keys = False  # type: ignore[attr-defined]  # an attribute of Flask's default provider
-    api = (events, bulk_replays, audit, employees, people, logins, imports, held, provision, reconcile, docs)
+    api = (
+        events,
+        bulk_replays,
+        audit,
+        employees,
+        people,
+        logins,
+        imports,
+        held,
+        provision,
+        reconcile,
+        subscribers,
+        docs,
+    )
     for part in (webhooks, health, metrics, *api):
         app.register_blueprint(part.blueprint(wiring))
     site.register(app, wiring)

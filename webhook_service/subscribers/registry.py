@@ -1,6 +1,6 @@
 """Subscribers: created, listed, enabled, disabled, removed, and given new secrets.
 
-Every function raises Unavailable and DatabaseError. A function with a name raises NotPossible if there is no such
+Every function raises Unavailable and DatabaseError. A function with a name raises EventNotFound if there is no such
 subscriber. Secrets are returned only where they are made. `who` is the admin who acts, for the audit.
 """
 
@@ -13,7 +13,7 @@ from datetime import datetime
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from webhook_service.errors import NotPossible
+from webhook_service.errors import EventNotFound, NotPossible
 from webhook_service.events import Json
 from webhook_service.ledger.audit import attempt
 from webhook_service.ports import Database
@@ -39,10 +39,10 @@ def target(name: str) -> str:
     return f"subscriber:{name}"
 
 
-def found(name: str, result: Json) -> Json:
-    """Return the result of a call about a subscriber. Raises NotPossible if there is no such subscriber."""
+def found(result: Json) -> Json:
+    """Return the result of a call about a subscriber. Raises EventNotFound if there is no such subscriber."""
     if result is None or result is False:
-        raise NotPossible("subscriber_not_found", f"There is no subscriber {name}.")
+        raise EventNotFound("subscriber_not_found", "There is no such subscriber.")
     return result
 
 
@@ -77,14 +77,15 @@ def listed(database: Database) -> list[Json]:
 
 def shown(database: Database, name: str) -> Json:
     """Return a subscriber with its deliveries that are not done: see `auth_sync_subscriber_v1`."""
-    return found(name, database.call("auth_sync_subscriber_v1", p_name=name, p_limit=MOST_SHOWN))
+    is_name = NAME.fullmatch(name) is not None
+    return found(database.call("auth_sync_subscriber_v1", p_name=name, p_limit=MOST_SHOWN) if is_name else None)
 
 
 def enable(database: Database, name: str, *, who: str, is_enabled: bool) -> None:
     """Enable a subscriber, or disable it."""
     shown(database, name)
     with attempt(database, who, "enable a subscriber" if is_enabled else "disable a subscriber", target(name)):
-        found(name, database.call("auth_sync_enable_subscriber_v1", p_name=name, p_is_enabled=is_enabled))
+        found(database.call("auth_sync_enable_subscriber_v1", p_name=name, p_is_enabled=is_enabled))
 
 
 def rotate(database: Database, name: str, *, who: str) -> str:
@@ -92,7 +93,7 @@ def rotate(database: Database, name: str, *, who: str) -> str:
     shown(database, name)
     secret = new_secret()
     with attempt(database, who, "replace the secret of a subscriber", target(name)):
-        found(name, database.call("auth_sync_rotate_subscriber_v1", p_name=name, p_secret=secret))
+        found(database.call("auth_sync_rotate_subscriber_v1", p_name=name, p_secret=secret))
     return secret
 
 
@@ -100,7 +101,7 @@ def remove(database: Database, name: str, *, who: str) -> None:
     """Delete a subscriber and its deliveries."""
     shown(database, name)
     with attempt(database, who, "remove a subscriber", target(name)):
-        found(name, database.call("auth_sync_delete_subscriber_v1", p_name=name))
+        found(database.call("auth_sync_delete_subscriber_v1", p_name=name))
 
 
 def replay(database: Database, name: str, delivery: int | None = None, *, who: str) -> int:
@@ -109,7 +110,7 @@ def replay(database: Database, name: str, delivery: int | None = None, *, who: s
     total = 0
     arguments: dict[str, Json] = {"p_name": name, "p_id": delivery, "p_limit": SLICE_SIZE}
     with attempt(database, who, "replay deliveries", target(name), delivery=delivery):
-        while replayed := int(found(name, database.call("auth_sync_replay_deliveries_v1", **arguments))):
+        while replayed := int(found(database.call("auth_sync_replay_deliveries_v1", **arguments))):
             total += replayed
             if delivery is not None:
                 break
@@ -120,7 +121,7 @@ def try_out(
     database: Database, name: str, *, who: str, private_addresses: bool, now: datetime, resolve: Resolve = resolve_host
 ) -> Answer:
     """Send an event of the type `subscriber.test` at once, without the ledger, and return the answer."""
-    described = found(name, database.call("auth_sync_subscriber_target_v1", p_name=name))
+    described = found(database.call("auth_sync_subscriber_target_v1", p_name=name))
     addressed = target_of(described, private_addresses=private_addresses)
     data: dict[str, Json] = {"event_id": None, "employee_id": None, "auth_user_id": None, "changes": []}
     payload = {"type": TEST, "version": VERSION, "timestamp": now.isoformat(), "data": data}

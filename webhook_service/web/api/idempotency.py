@@ -95,8 +95,10 @@ def is_final(response: Response) -> bool:
 
 
 def without_password(response: Response) -> str:
-    """Return the body to repeat, which says that a password was shown instead of repeating it."""
+    """Return the body to repeat, which says that a password or secret was shown instead of repeating it."""
     body = response.get_json()
+    if "secret_was_shown" in body:
+        return json.dumps(body | {"secret": None, "secret_was_shown": True})
     people = body.get("employees", []) if "password_was_shown" in body else []
     if all(each.get("temporary_password") is None for each in (body, *people)):
         return response.get_data(as_text=True)

@@ -11,14 +11,17 @@ from webhook_service.web.api.reasons import BODY_REASONS, COMMON_REASONS, CSV_RE
 OF_EMPLOYEES = tuple(
     f"/admin/api/{name}" for name in ("employees", "held", "imports", "problems", "provision", "reconcile")
 )
-"""The beginnings of the paths about employees. All others are about the ledger."""
+"""The beginnings of the paths about employees. All others are about the ledger, or about subscribers."""
+
+OF_SUBSCRIBERS = "/admin/api/subscribers"
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
     """A route. `reasons` are its errors, without the errors that any request can have (see `web.api.reasons`).
 
-    `has_password` says that caches must not keep its response. With `csv_example`, the body is a CSV file.
+    `has_password` says that caches must not keep its response, which has a password or a secret. With `csv_example`,
+    the body is a CSV file.
     """
 
     method: str
@@ -39,6 +42,8 @@ class Operation:
 
     @property
     def group(self) -> str:
+        if self.path.startswith(OF_SUBSCRIBERS):
+            return "Subscribers"
         return "Employees" if self.path.startswith(OF_EMPLOYEES) else "Ledger"
 
     @property

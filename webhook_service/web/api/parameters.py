@@ -8,6 +8,7 @@ from webhook_service.web.api.idempotency import HEADER, KEY_PATTERN, LONGEST_KEY
 PATHS = {
     "event_id": ("The id of an event or an action.", {"type": "string"}, "evt-2"),
     "employee_id": ("The employee.", {"type": "integer", "format": "int64", "minimum": 0}, 7),
+    "name": ("The name of the subscriber.", {"type": "string"}, "crm"),
     "id": ("The number of the bulk replay.", {"type": "integer", "format": "int64", "minimum": 0}, 3),
 }
 """Path parameters: description, schema, example."""
@@ -69,6 +70,13 @@ FIELDS_OF: dict[str, dict[str, tuple[str, Json]]] = {
     },
     "Reconcile": {"dry_run": ("Whether to compare only.", True)},
     "BulkReplay": {"dry_run": ("Whether to preview only.", True)},
+    "NewSubscriber": {
+        "name": ("The name: lower-case letters, digits, `_` and `-`.", "crm"),
+        "url": ("The address: https, without a user.", "https://crm.example.com/hooks/employees"),
+        "types": ("The types of events; an empty list for all.", ["employee.linked"]),
+        "allow_private": ("Whether a private address is allowed; needs EVENT_PRIVATE_ADDRESSES.", False),
+    },
+    "OfDelivery": {"delivery": ("The id of one delivery; null for all dead ones.", 17)},
     "Unlink": {"auth_user_id": ("The login that the employee has now.", JANE)},
 }
 """Descriptions that differ in one schema."""

@@ -10,6 +10,7 @@ from webhook_service.web.api.operations import (
     people,
     reconcile,
     replays,
+    subscribers,
 )
 
 OPERATIONS = (
@@ -21,6 +22,7 @@ OPERATIONS = (
     *imports.OPERATIONS,
     *logins.OPERATIONS,
     *reconcile.OPERATIONS,
+    *subscribers.OPERATIONS,
     *audit.OPERATIONS,
 )
 """Each module of this package has the routes of one subject."""
