@@ -42,6 +42,8 @@ PAGES = {
     "import, no such file": "/admin/employees/import/00000000-0000-4000-8000-000000000000",
     "comparison": "/admin/comparison",
     "setup": "/admin/setup",
+    "subscribers": "/admin/subscribers",
+    "subscriber with dead deliveries": "/admin/subscribers/crm",
     "audit": "/admin/audit",
     "docs of the API": "/admin/api/docs",
     "no such page": "/admin/events/nothing",

@@ -34,7 +34,7 @@ from webhook_service.ports import Database
 from webhook_service.settings import Settings
 
 OPEN = ("/admin/login", "/admin/login/code", "/admin/logout", "/admin/static/")
-SAMPLES = {"event_id": "evt-1", "employee_id": "1", "id": "1", "token": "x", "act": "activate"}
+SAMPLES = {"name": "crm", "event_id": "evt-1", "employee_id": "1", "id": "1", "token": "x", "act": "activate"}
 HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
 
 

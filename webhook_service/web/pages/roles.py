@@ -27,6 +27,7 @@ class Permission(StrEnum):
 
 
 READ, COMPARE, EDIT, OPERATE = Permission.READ, Permission.COMPARE, Permission.EDIT, Permission.OPERATE
+ADMINISTER = Permission.ADMINISTER
 
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.VIEWER: frozenset({READ}),
@@ -84,6 +85,12 @@ ENDPOINTS: dict[str, Permission] = {
     "replays.new": OPERATE,
     "replays.page": READ,
     "setup.page": READ,
+    "subscribers.create": ADMINISTER,
+    "subscribers.disable": ADMINISTER,
+    "subscribers.enable": ADMINISTER,
+    "subscribers.page": READ,
+    "subscribers.replay": OPERATE,
+    "subscribers.subscriber": READ,
     "suggestions.people": READ,
 }
 """The permission that each endpoint behind the sign-in needs."""

@@ -37,6 +37,7 @@ from webhook_service.web.pages import (
     session,
     setup,
     sign_in,
+    subscribers,
     suggestions,
 )
 from webhook_service.web.pages.listing import event_filter_in_words, people_filter_in_words, this_page, without
@@ -98,7 +99,18 @@ def register(app: Flask, wiring: Wiring) -> None:
     sign_in_views = sign_in.blueprint(wiring)
     parts = (
         *(overview, inbox, events, replays, people, new_employee, edit, credentials),
-        *(held, audit, comparison, exports, employee_import, setup, suggestions, chosen_people, chosen_events),
+        *(
+            held,
+            audit,
+            comparison,
+            exports,
+            employee_import,
+            setup,
+            subscribers,
+            suggestions,
+            chosen_people,
+            chosen_events,
+        ),
     )
     for views in (sign_in_views, *(part.blueprint(wiring) for part in parts)):
         if views is not sign_in_views:
