@@ -31,6 +31,7 @@ from webhook_service.policy import Policy
 from webhook_service.ports import AuthAdmin, AuthSettings, Database
 from webhook_service.scim import routes as scim
 from webhook_service.settings import DirectConnection, Settings, SupabaseConnection
+from webhook_service.subscribers import delivering
 from webhook_service.web import Wiring, errors, health, metrics, webhooks
 from webhook_service.web.api import (
     audit,
@@ -45,6 +46,7 @@ from webhook_service.web.api import (
     people,
     provision,
     reconcile,
+    subscribers,
 )
 from webhook_service.web.pages import site
 
@@ -107,21 +109,25 @@ def relay_for(
     notifier: Notifier | None = None,
     report: Callable[[str, PassResult | None], None] = ignore_report,
     reconcile_at: time | None = None,
+    private_addresses: bool = False,
 ) -> Relay:
     """Return a relay that is not started.
 
-    A relay has loops for events, the monitor, bulk replays, healed events and the settings of Auth. It also has a loop
-    for actions if `accounts` is given, one for notices if `notifier` is given, and one for the daily run of reconcile
-    if `reconcile_at` is given. Each loop has a separate thread, so a slow Auth does not delay events. Over a direct
-    connection, the database wakes the loop for events immediately. Over the Data API, this loop polls. `report` is
-    called after each pass. The database records a loop that fails.
+    A relay has loops for events, the monitor, bulk replays, healed events, subscribers and the settings of Auth.
+    It also has a loop for actions if `accounts` is given, one for notices if `notifier` is given, and one for the
+    daily run of reconcile if `reconcile_at` is given. Each loop has a separate thread, so a slow Auth does not
+    delay events. Over a direct connection, the database wakes the loop for events immediately. Over the Data API,
+    this loop polls. `report` is called after each pass. The database records a loop that fails. `private_addresses`
+    says whether subscribers may be at private addresses.
     """
     wait = Wakeup(connection.url).wait if isinstance(connection, DirectConnection) else None
+    deliver = partial(delivering.run_once, database, private_addresses=private_addresses, now=utc_now)
     loops = [
         Loop("events", lambda name: relay.run_once(database, policy, name=name), wait),
         Loop("monitor", lambda name: refresh_differences(database)),
         Loop("replays", lambda name: bulk_replay.run_once(database, policy, name=name)),
         Loop("attention", lambda name: attention.close_healed(database), every=attention.POLL_SECONDS),
+        Loop(delivering.LOOP, lambda name: deliver(name=name)),
     ]
     auth = accounts.admin if accounts is not None and isinstance(accounts.admin, AuthSettings) else None
     once = partial(unproven_emails.run_once, database, auth, policy)
@@ -164,7 +170,7 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.json.sort_keys = False  # type: ignore[attr-defined]  # an attribute of Flask's default provider
     people_api = (employees, people, logins, directories, imports, held, provision, reconcile)
-    for part in (webhooks, health, metrics, events, bulk_replays, audit, *people_api, docs, scim):
+    for part in (webhooks, health, metrics, events, bulk_replays, audit, *people_api, subscribers, docs, scim):
         app.register_blueprint(part.blueprint(wiring))
     site.register(app, wiring)
     errors.register(app)
@@ -175,6 +181,13 @@ def create_app(
         )
         reported = wiring.metrics.pass_ended
         app.extensions["relay"] = relay_for(
-            settings.connection, database, settings.policy, accounts, notifier, reported, settings.reconcile_at
+            settings.connection,
+            database,
+            settings.policy,
+            accounts,
+            notifier,
+            reported,
+            settings.reconcile_at,
+            settings.event_private_addresses,
         )
     return app

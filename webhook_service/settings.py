@@ -131,6 +131,7 @@ class Settings:
     actions are performed. `auth_rate` is the number of actions per second that all relays together may perform.
     `static_token` says whether deliveries with a token instead of a signature are accepted. `relay` says whether each
     web process runs a relay. Relays reconcile daily at `reconcile_at` (UTC), or never if it is None.
+    `event_private_addresses` says whether subscribers may be at private addresses.
     """
 
     connection: DirectConnection | SupabaseConnection
@@ -146,6 +147,7 @@ class Settings:
     pages: PageSettings = PageSettings()
     notices: NoticeSettings = NoticeSettings()
     scim: ScimSettings = ScimSettings()
+    event_private_addresses: bool = False
 
 
 @dataclass(frozen=True, slots=True)

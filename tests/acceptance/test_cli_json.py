@@ -68,7 +68,7 @@ RUNS: dict[str, tuple[tuple[str, ...], set[str], int | None]] = {
     "migrate": ((), {"dry_run", "scripts", "protected"}, 0),
     "uninstall": (("--yes",), {"is_removed"}, 0),
     "sign": ((), {"headers"}, 0),
-    "relay": (("--once",), {"events", "actions"}, 0),
+    "relay": (("--once",), {"events", "actions", "deliveries"}, 0),
     "replay": (("--all", "--yes"), {"preview", "replayed"}, 0),
     "reconcile": (
         ("--dry-run",),
@@ -76,7 +76,7 @@ RUNS: dict[str, tuple[tuple[str, ...], set[str], int | None]] = {
         None,
     ),
     "import": (("-", "--dry-run"), {"error"}, 1),
-    "prune": (("--older-than", "90d"), {"dry_run", "events", "audit_entries"}, 0),
+    "prune": (("--older-than", "90d"), {"dry_run", "events", "audit_entries", "deliveries"}, 0),
     "provision": (("--dry-run",), {"without_login", "employees"}, 0),
     "held list": ((), {"count", "oldest_seconds", "newest_id", "people"}, 0),
     "held release": (("--yes", "--reason", "shared_email"), {"count"}, 0),
@@ -84,6 +84,14 @@ RUNS: dict[str, tuple[tuple[str, ...], set[str], int | None]] = {
     "scim-token create": (("--name", "okta"), {"token_id", "name", "token"}, 0),
     "scim-token list": ((), {"tokens"}, 0),
     "scim-token revoke": (("--name", "okta"), {"count"}, 0),
+    "subscribers create": (("crm", "https://crm.example.com/hook"), {"name", "secret"}, 0),
+    "subscribers list": ((), {"subscribers"}, 0),
+    **{
+        f"subscribers {name}": (("nobody", *arguments), {"error"}, 1)
+        for name, arguments in {
+            **{"show": (), "enable": (), "disable": (), "rotate": (), "remove": ("--yes",), "replay": (), "test": ()},
+        }.items()
+    },
     "notify": (("--test",), {"error"}, 1),
     "sql": ((), {"checks", "scripts"}, 0),
     "doctor": (("--quick",), set(), None),

@@ -45,6 +45,8 @@ PAGES = {
     "comparison": "/admin/comparison",
     "setup": "/admin/setup",
     "directories": "/admin/directories",
+    "subscribers": "/admin/subscribers",
+    "subscriber with dead deliveries": "/admin/subscribers/crm",
     "audit": "/admin/audit",
     "docs of the API": "/admin/api/docs",
     "no such page": "/admin/events/nothing",

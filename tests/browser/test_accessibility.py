@@ -17,6 +17,7 @@ from tests.browser.conftest import Watch, served, sign_in, watched
 from tests.databases import dropped_afterwards
 from tests.employees import hire
 from tests.integration.scim.directories import directory
+from tests.integration.subscribers.feeding import subscribe
 from tests.integration.web.test_inbox import arrives, enter, linked
 from webhook_service.ledger import bulk_replay
 
@@ -46,6 +47,13 @@ def site(
         company.database.call("auth_sync_note_auth_v1", p_error="auth_unreachable")
         add_causes(company)
         company.auth.admin_create(VIEWER, app_metadata={"role": "viewer"}, password=PASSWORD)
+        subscribe(company.database)
+        company.hr.execute(
+            "insert into auth_sync_deliveries (subscriber_id, log_id, type, payload, order_key, status,"
+            " next_attempt_at, completed_at, error) select id, 1, 'employee.linked', '{}', 'employee 1', 'DEAD', null,"
+            " now(), 'status_500'"
+            " from auth_sync_subscribers"
+        )
         begun = bulk_replay.begin(company.database, {"status": "SUCCESS"}, requested_by="Ada")
         places |= {
             "rejected": places["employee_rejected"],

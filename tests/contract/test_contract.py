@@ -46,6 +46,10 @@ CONFIG: dict[str, Any] = {
             "include-operation-id": "createEmployee",
             "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "400", "409", "422"]}},
         },
+        {  # A text may not have a NUL.
+            "include-operation-id": "createSubscriber",
+            "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "400", "409", "422"]}},
+        },
         {  # A document cannot describe a CSV file with columns of employees.
             "include-operation-id": "importEmployees",
             "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "400", "409", "422"]}},

@@ -23,6 +23,7 @@ from webhook_service.ledger.reconcile import reconcile
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
 from webhook_service.settings import DirectConnection, Settings
+from webhook_service.subscribers.event_types import EventType
 from webhook_service.web.api import (
     audit,
     bulk_replays,
@@ -39,6 +40,8 @@ from webhook_service.web.api import (
     people_schemas,
     provision,
     schemas,
+    subscriber_schemas,
+    subscribers,
 )
 from webhook_service.web.api import (
     reconcile as reconcile_api,
@@ -128,8 +131,17 @@ def test_examples_match_their_schemas() -> None:
         people,
         provision,
         reconcile_api,
+        subscribers,
     )
-    modules = (*requests, directory_schemas, employee_schemas, job_schemas, people_schemas, schemas)
+    modules = (
+        *requests,
+        directory_schemas,
+        employee_schemas,
+        job_schemas,
+        people_schemas,
+        schemas,
+        subscriber_schemas,
+    )
     everything = {name: value for module in modules for name, value in vars(module).items()}
     known = {name: each for name, each in everything.items() if isinstance(each, type) and issubclass(each, Schema)}
     for operation in (each for path in document()["paths"].values() for each in path.values()):
@@ -141,6 +153,17 @@ def test_examples_match_their_schemas() -> None:
             schema = known[name]
             values = [example["value"] for example in content.get("examples", {}).values()] or [content["example"]]
             assert [errors for value in values if (errors := schema().validate(value))] == [], name
+
+
+def test_webhooks_are_documented() -> None:
+    """Each type of event is a webhook of the document, with headers and an example that matches its schema."""
+    webhooks = document()["webhooks"]
+    assert webhooks.keys() == set(EventType)
+    for name, request in ((name, each["post"]) for name, each in webhooks.items()):
+        content = request["requestBody"]["content"]["application/json"]
+        assert content["schema"]["$ref"].rsplit("/", 1)[-1] in document()["components"]["schemas"]
+        assert subscriber_schemas.SubscriberEvent().validate(content["example"]) == {}
+        assert (content["example"]["type"], len(request["parameters"])) == (name, 3)
 
 
 def test_reasons_have_the_statuses_of_their_errors() -> None:

@@ -23,6 +23,7 @@ from webhook_service.cli.relay import relay
 from webhook_service.cli.replay import replay
 from webhook_service.cli.scim_token import scim_token
 from webhook_service.cli.sql import sql
+from webhook_service.cli.subscribers import subscribers
 from webhook_service.config import read_environment, value_of
 from webhook_service.db import embedded
 from webhook_service.db import migrate as migrations
@@ -230,5 +231,6 @@ def sign(event_id: str | None, token: str | None, as_json: bool, data_dir: Path)
         click.echo(f"{name}: {value}")
 
 
-for command in (relay, replay, reconcile, prune, provision, held, import_employees, scim_token, doctor, notify, sql):
+of_employees = (provision, held, import_employees, scim_token)
+for command in (relay, replay, reconcile, prune, *of_employees, doctor, notify, subscribers, sql):
     main.add_command(command)

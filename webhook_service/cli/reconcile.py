@@ -109,7 +109,7 @@ def prune(older_than: timedelta, dry_run: bool, as_json: bool, data_dir: Path) -
     """Remove events from the ledger that succeeded before this age. Pending and failed events always stay.
 
     The last known states of auth users are stored separately and stay too. Entries of the audit are removed after
-    AUDIT_RETENTION_DAYS.
+    AUDIT_RETENTION_DAYS. Deliveries to subscribers are removed with the events.
     """
     before = datetime.now(UTC) - older_than
     kept_since = datetime.now(UTC) - config.audit_retention(config.read_environment())
@@ -117,6 +117,7 @@ def prune(older_than: timedelta, dry_run: bool, as_json: bool, data_dir: Path) -
         if dry_run:
             entries = retention.prunable(database, kept_since, function=retention.AUDIT)
             events = retention.prunable(database, before)
+            deliveries = retention.prunable(database, before, function=retention.DELIVERIES)
         else:
             try:
                 count = retention.prunable(database, before)
@@ -125,10 +126,13 @@ def prune(older_than: timedelta, dry_run: bool, as_json: bool, data_dir: Path) -
             with output.bar(max(1, count), "removing") as bar:
                 events = retention.prune(database, before, progress=bar.update)
             entries = retention.prune(database, kept_since, function=retention.AUDIT)
+            deliveries = retention.prune(database, before, function=retention.DELIVERIES)
     if as_json:
-        output.emit({"dry_run": dry_run, "events": events, "audit_entries": entries})
+        output.emit({"dry_run": dry_run, "events": events, "audit_entries": entries, "deliveries": deliveries})
         return
     verb = "would be removed" if dry_run else "removed"
     if entries:
         click.echo(f"{entries} entries of the audit {verb}.")
+    if deliveries:
+        click.echo(f"{deliveries} deliveries to subscribers {verb}.")
     click.echo(f"{events} events {verb}.")

@@ -3,6 +3,7 @@
 import logging.config
 import signal
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -20,14 +21,15 @@ from webhook_service.notifications import notify
 from webhook_service.outbound.accounts import Accounts
 from webhook_service.policy import Policy
 from webhook_service.ports import Database
+from webhook_service.subscribers import delivering
 
 
 @click.command(short_help="Apply due events and perform due actions.")
-@click.option("--once", is_flag=True, help="Process the due events and actions, and exit.")
+@click.option("--once", is_flag=True, help="Process the due events, actions and deliveries, and exit.")
 @output.JSON
 @DATA_DIR
 def relay(once: bool, as_json: bool, data_dir: Path) -> None:
-    """Apply events that no webhook delivered, retry failed events that are due, and perform actions in Auth.
+    """Apply events that no webhook delivered, retry failed events, perform actions in Auth, and send to subscribers.
 
     The command runs until SIGTERM or Ctrl+C. `serve` runs a relay too, unless RELAY=off. Any number of relays may run
     at the same time. Once a day, at RECONCILE_AT, a relay also reconciles.
@@ -48,13 +50,24 @@ def relay(once: bool, as_json: bool, data_dir: Path) -> None:
                 if reconcile_at is not None:
                     nightly.run_once(database, policy, reconcile_at)
                 events, actions = process_due(database, policy, accounts)
+                deliveries = deliver_due(database, private_addresses=config.event_private_addresses(environment))
                 if notifier is not None:
                     notifier.run_once(own_name())
                 output.say(f"{events} events were due, and {actions} actions.")
+                if deliveries:
+                    output.say(f"{deliveries} deliveries to subscribers were due.")
                 if as_json:
-                    output.emit({"events": events, "actions": actions})
+                    output.emit({"events": events, "actions": actions, "deliveries": deliveries})
                 return
-            loop = relay_for(connection, database, policy, accounts, notifier, reconcile_at=reconcile_at)
+            loop = relay_for(
+                connection,
+                database,
+                policy,
+                accounts,
+                notifier,
+                reconcile_at=reconcile_at,
+                private_addresses=config.event_private_addresses(environment),
+            )
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda number, frame: loop.stop())
             loop.run()
@@ -75,3 +88,15 @@ def process_due(database: Database, policy: Policy, accounts: Accounts | None) -
                 break
             time.sleep(max(0.05, ran.next_in))
     return events, actions
+
+
+def deliver_due(database: Database, *, private_addresses: bool) -> int:
+    """Send the events that subscribers are due to get, each once. Return their number."""
+    name, sent = own_name(), 0
+    while True:
+        ran = delivering.run_once(
+            database, name=name, private_addresses=private_addresses, now=lambda: datetime.now(UTC)
+        )
+        sent += sum(ran.outcomes.values())
+        if not ran.claimed and ran.next_in is None:
+            return sent

@@ -13,6 +13,7 @@ from webhook_service.config.connections import (
     auth_rate,
     connection,
     database_url,
+    event_private_addresses,
     has_connection,
     ignored,
     supabase,
@@ -36,6 +37,7 @@ __all__ = [
     "auth_rate",
     "connection",
     "database_url",
+    "event_private_addresses",
     "has_connection",
     "host",
     "ignored",
@@ -86,6 +88,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         pages=pages(environ),
         notices=notices(environ),
         scim=scim(environ),
+        event_private_addresses=event_private_addresses(environ),
     )
     if settings.auth is None and not settings.pages.key_sign_in:
         raise BadSetting(KEY_SIGN_IN, "is off, but the Auth Admin API is not configured, so nobody could sign in")

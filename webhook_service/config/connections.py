@@ -111,3 +111,8 @@ def webhook_secrets(environ: Mapping[str, str]) -> tuple[Secret, ...]:
         return parse_secrets(required(environ, "WEBHOOK_SECRETS"))
     except ValueError as error:
         raise BadSetting("WEBHOOK_SECRETS", f"is unusable: {error}") from None
+
+
+def event_private_addresses(environ: Mapping[str, str]) -> bool:
+    """Return whether subscribers may be at private addresses, EVENT_PRIVATE_ADDRESSES."""
+    return switch(environ, "EVENT_PRIVATE_ADDRESSES", default="off")

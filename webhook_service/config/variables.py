@@ -172,6 +172,13 @@ VARIABLES = (
         "does not notify them",
     ),
     Variable(
+        "EVENT_PRIVATE_ADDRESSES",
+        "off",
+        "`on` allows [subscribers](../how-to/receive-events.md) whose URL leads to a private address or begins with "
+        "`http://`, if they were created with `--allow-private`. With `off`, the service "
+        "connects to public addresses only",
+    ),
+    Variable(
         "PUBLIC_URL",
         "",
         "the address of the service for browsers, `https://...`. Links in messages begin with it, and it "

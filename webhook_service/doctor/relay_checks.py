@@ -1,14 +1,16 @@
-"""Doctor's checks of the relay: whether one runs, and which of its loops fail."""
+"""Doctor's checks of the relay: whether one runs, which of its loops fail, and what subscribers did not get."""
 
-from webhook_service.doctor.findings import Finding, ok, wrong
+from webhook_service.doctor.findings import Finding, note, ok, wrong
 from webhook_service.events import Json
 from webhook_service.ledger import failing_loops
-from webhook_service.wording.counts import describe, relay_silence
+from webhook_service.wording.counts import counted, describe, relay_silence
+
+COMMAND = "webhook-service subscribers"
 
 
 def relay(facts: Json) -> list[Finding]:
     """Check the relays. `facts` is the result of `auth_sync_inspect_v1`."""
-    return [relay_runs(facts), *loops(facts)]
+    return [relay_runs(facts), *loops(facts), *subscribers(facts)]
 
 
 def relay_runs(facts: Json) -> Finding:
@@ -26,3 +28,16 @@ def loops(facts: Json) -> list[Finding]:
     if not failing:
         return [ok("loops", "none is failing")]
     return [wrong("loops", failing_loops.sentence(each), failing_loops.TODO) for each in failing]
+
+
+def subscribers(facts: Json) -> list[Finding]:
+    """Check that no delivery is dead, and that no subscriber was disabled by a 410. If all is well, find nothing."""
+    numbers = facts.get("deliveries") or {}
+    found = []
+    if dead := numbers.get("dead_deliveries"):
+        says = counted(dead, "{count} delivery is no longer retried", "{count} deliveries are no longer retried")
+        found.append(wrong("subscribers", says, "fix the subscriber, then replay them", f"{COMMAND} list"))
+    if disabled := numbers.get("disabled_subscribers"):
+        says = counted(disabled, "{count} subscriber answered 410", "{count} subscribers answered 410")
+        found.append(note("subscribers", f"{says} and is disabled", "enable or remove it", f"{COMMAND} list"))
+    return found

@@ -96,6 +96,15 @@ def sign(secret: Secret, event_id: str, body: bytes, *, now: datetime) -> dict[s
     return {ID_HEADER: event_id, TIMESTAMP_HEADER: timestamp, SIGNATURE_HEADER: f"v1,{signature}"}
 
 
+def sign_with_each(secrets: Sequence[Secret], event_id: str, body: bytes, *, now: datetime) -> dict[str, str]:
+    """Return the three headers, with a signature of each secret. A receiver that knows one of them accepts the body.
+
+    Raises ValueError for an event id that `verify` would refuse.
+    """
+    signed = [sign(secret, event_id, body, now=now) for secret in secrets]
+    return signed[0] | {SIGNATURE_HEADER: " ".join(headers[SIGNATURE_HEADER] for headers in signed)}
+
+
 def verify(secrets: Sequence[Secret], headers: Mapping[str, str], body: bytes, *, now: datetime) -> Delivery:
     """Verify the signature of a body. No other function makes a signed Delivery.
 

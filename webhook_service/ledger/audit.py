@@ -26,7 +26,8 @@ class Attempt:
 def attempt(database: Database, who: str, action: str, target: str | None = None, **details: Json) -> Iterator[Attempt]:
     """Record an act in the imperative, such as `link a login`, run the block, and record the result.
 
-    `target` is `event:ID`, `employee:ID`, `replay:ID` or None. If the entry cannot be written, the block does not run.
+    `target` is `event:ID`, `employee:ID`, `replay:ID`, `subscriber:NAME` or None. If the entry cannot be written, the
+    block does not run.
     A ServiceError of the block means that the act was refused, unless the database or Auth may have performed it.
     Raises Unavailable, DatabaseError, and the errors of the block.
     """

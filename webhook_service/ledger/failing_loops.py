@@ -14,6 +14,7 @@ CONSEQUENCES = {
     "replays": "Meanwhile bulk replays do not go on.",
     "monitor": "Meanwhile the lists of differences are out of date.",
     "attention": "Meanwhile failed events whose cause is gone do not close.",
+    "subscribers": "Meanwhile subscribers get no events; none is lost.",
     "notices": "Meanwhile no notices are sent.",
     "reconcile": "Meanwhile changes that no trigger captured are not found.",
 }

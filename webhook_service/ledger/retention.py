@@ -8,6 +8,7 @@ from webhook_service.ports import Database
 BATCH_SIZE = 5000
 LEDGER = "auth_sync_prune_v1"
 AUDIT = "auth_sync_prune_audit_v1"
+DELIVERIES = "auth_sync_prune_deliveries_v1"
 
 
 def prunable(database: Database, before: datetime, *, function: str = LEDGER) -> int:

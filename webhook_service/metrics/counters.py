@@ -42,6 +42,9 @@ LABELS = (
 """All labels of a delivery: (outcome of the event, "") or ("refused" or "error", reason)."""
 
 RESULTS = ("worked", "idle", "failed")
+SUBSCRIBERS = "subscribers"
+"""The loop whose outcomes are those of events that were sent."""
+
 SIGN_INS = ("succeeded", "refused", "throttled", "failed")
 
 GAUGES = {
@@ -54,6 +57,9 @@ GAUGES = {
     "needs_attention_actions": "Failed actions that need an admin's attention, up to 10000",
     "held_bans": "Bans that wait for an admin, up to 10000",
     "held_bans_oldest_seconds": "Age of the oldest held ban; 0 if there is none",
+    "open_deliveries": "Events that wait to be sent to enabled subscribers, up to 10000",
+    "dead_deliveries": "Events that were not delivered to subscribers and are no longer retried, up to 10000",
+    "disabled_subscribers": "Subscribers that were disabled because they answered 410",
     "failing_loops": "Kinds of loops of the relays whose last pass failed",
     "relay_last_run_seconds": "Time since the last pass of any relay; absent if there was none",
     "last_event_seconds": "Age of the newest event in the ledger; absent if there is none",
@@ -89,6 +95,10 @@ class Metrics:
             f"{PREFIX}relay_runs_total", "Passes of the relay's loops", ["loop", "result"], registry=self._registry
         )
 
+        self._sent_events = Counter(
+            f"{PREFIX}sent_events_total", "Attempts to send events to subscribers", ["outcome"], registry=self._registry
+        )
+
         sign_ins = Counter(f"{PREFIX}sign_ins_total", "Attempts to sign in", ["result"], registry=self._registry)
         self._sign_ins = {result: sign_ins.labels(result) for result in SIGN_INS}
 
@@ -113,6 +123,9 @@ class Metrics:
             self._relay_runs.labels(loop, each).inc(each == label)
         for (operation, outcome), count in (result.actions if result is not None else {}).items():
             self._actions.labels(operation, outcome).inc(count)
+        if result is not None and loop == SUBSCRIBERS:
+            for outcome, count in result.outcomes.items():
+                self._sent_events.labels(outcome).inc(count)
 
     def exposed(self, numbers: Mapping[str, Json] | None) -> bytes:
         """Return all metrics in Prometheus's text format.

@@ -20,7 +20,7 @@ RESULTS = {
 IN_PROGRESS = "In progress"
 NOT_KNOWN = RESULTS["unknown"]
 
-TARGETS = {"event": "event", "employee": "employee {id}", "replay": "replay {id}"}
+TARGETS = {"event": "event", "employee": "employee {id}", "replay": "replay {id}", "subscriber": "subscriber {id}"}
 """The objects of acts, by the beginning of the audit's target."""
 
 

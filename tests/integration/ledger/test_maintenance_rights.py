@@ -35,6 +35,8 @@ TABLES = (
     *("auth_sync_bulk_replays", "auth_sync_notices", "auth_sync_failing_loops", "auth_sync_comparison"),
     *("auth_sync_idempotency_keys", "auth_sync_imports", "auth_sync_import_lines"),
     *("auth_sync_scim_clients", "auth_sync_scim_tokens", "auth_sync_scim_people"),
+    *("auth_sync_subscribers", "auth_sync_deliveries"),
+    *("auth_sync_feed", "auth_sync_feed_open", "auth_sync_feed_gaps"),
 )
 VIEWS = ("auth_sync_monitor", "auth_sync_standings", "auth_sync_ambiguous", "recent_auth_sync_log")
 FUNCTIONS: dict[str, dict[str, Any]] = {
@@ -81,6 +83,22 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
         **{"p_version": None, "p_removes": True},
     },
     "auth_sync_scim_write_v1": {"p_employee_id": 1, "p_row": {}, "p_attributes": {}},
+    "auth_sync_create_subscriber_v1": {
+        **{"p_name": "n", "p_url": "https://example.com", "p_secret": "s", "p_types": None, "p_allow_private": False},
+    },
+    "auth_sync_subscribers_v1": {},
+    "auth_sync_subscriber_v1": {"p_name": "n", "p_limit": 1},
+    "auth_sync_subscriber_target_v1": {"p_name": "n"},
+    "auth_sync_enable_subscriber_v1": {"p_name": "n", "p_is_enabled": True},
+    "auth_sync_rotate_subscriber_v1": {"p_name": "n", "p_secret": "s"},
+    "auth_sync_delete_subscriber_v1": {"p_name": "n"},
+    "auth_sync_read_feed_v1": {"p_limit": 1},
+    "auth_sync_claim_deliveries_v1": {"p_relay": "r", "p_limit": 1, "p_lease_seconds": 1},
+    "auth_sync_settle_delivery_v1": {
+        **{"p_id": 1, "p_lease": "l", "p_status_code": 200, "p_error": None, "p_retry_after": None},
+    },
+    "auth_sync_replay_deliveries_v1": {"p_name": "n", "p_id": None, "p_limit": 1},
+    "auth_sync_prune_deliveries_v1": {"p_before": "2026-01-01", "p_limit": 1, "p_dry_run": True},
     "auth_sync_readiness_v1": {},
     "auth_sync_admins_v2": {"p_roles": {"hr": ["hr"]}},
     "auth_sync_metrics_v1": {},

@@ -34,7 +34,10 @@ from webhook_service.ports import Database
 from webhook_service.settings import Settings
 
 OPEN = ("/admin/login", "/admin/login/code", "/admin/logout", "/admin/static/")
-SAMPLES = {"event_id": "evt-1", "employee_id": "1", "id": "1", "token": "x", "token_id": "1", "act": "activate"}
+SAMPLES = {
+    **{"event_id": "evt-1", "employee_id": "1", "id": "1", "token": "x", "token_id": "1", "act": "activate"},
+    "name": "crm",
+}
 HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
 
 

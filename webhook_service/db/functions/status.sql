@@ -136,7 +136,7 @@ begin
          (select count(*) as open, min(created_at) as oldest from actions) as a,
          (select count(*) filter (where direction = 'inbound') as events,
                  count(*) filter (where direction = 'outbound') as actions from failures where next_attempt_at is null and dismissed_at is null) as f;
-  return numbers || public.auth_sync_held_numbers_v1() || jsonb_build_object(
+  return numbers || public.auth_sync_held_numbers_v1() || public.auth_sync_delivery_numbers_v1() || jsonb_build_object(
     'failing_loops', jsonb_array_length(public.auth_sync_failing_loops_v1()),
     'relay_last_run_seconds', (select extract(epoch from now() - max(last_run_at)) from public.auth_sync_relays),
     'last_event_seconds', (select extract(epoch from now() - created_at) from public.integration_sync_log
@@ -219,6 +219,7 @@ begin
                                           'overdue_seconds', extract(epoch from now() - min(created_at) filter (where priority = 0 and next_attempt_at < now())))
                   from public.integration_sync_log where status <> 'SUCCESS' and direction = 'outbound'),
     'failing_loops', public.auth_sync_failing_loops_v1(),
+    'deliveries', public.auth_sync_delivery_numbers_v1(),
     'open_employees', public.auth_sync_open_employees_v1(),
     'held_bans', public.auth_sync_held_numbers_v1() -> 'held_bans',
     'auth_failures', (select failures from public.auth_sync_rate),

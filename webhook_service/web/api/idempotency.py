@@ -96,10 +96,11 @@ def is_final(response: Response) -> bool:
 
 
 def without_secrets(response: Response) -> str:
-    """Return the body to repeat, which says that a password or a token was shown instead of repeating it."""
+    """Return the body to repeat, which says that a password, token or secret was shown instead of repeating it."""
     body = response.get_json()
-    if "token_was_shown" in body:
-        return json.dumps(body | {"token": None, "token_was_shown": True})
+    for secret in ("token", "secret"):
+        if f"{secret}_was_shown" in body:
+            return json.dumps(body | {secret: None, f"{secret}_was_shown": True})
     people = body.get("employees", []) if "password_was_shown" in body else []
     if all(each.get("temporary_password") is None for each in (body, *people)):
         return response.get_data(as_text=True)

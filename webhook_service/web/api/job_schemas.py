@@ -78,7 +78,9 @@ class AuditEntry(Answer):
         "The admin: an e-mail, `admin key`, or a name from the API or the command line.", "api:Ann", required=True
     )
     action = text("The act, in the imperative.", "link a login", required=True)
-    target = text("The object: event:ID, employee:ID or replay:ID.", "employee:7", required=True, allow_none=True)
+    target = text(
+        "The object: event:ID, employee:ID, replay:ID or subscriber:NAME.", "employee:7", required=True, allow_none=True
+    )
     details = fields.Dict(
         keys=fields.String(), required=True, metadata=described("Details of the act.", {"auth_user_id": JANE})
     )

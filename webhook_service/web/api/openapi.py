@@ -19,6 +19,8 @@ from webhook_service.web.api.operations import OPERATIONS
 from webhook_service.web.api.parameters import FIELDS, FIELDS_OF, IDEMPOTENCY_KEY, PATHS
 from webhook_service.web.api.reasons import REASONS, status_of
 from webhook_service.web.api.schemas import Problem
+from webhook_service.web.api.sent_events import webhooks
+from webhook_service.web.api.subscriber_schemas import SubscriberEvent
 
 ABOUT = """Keeps Supabase Auth and a company's employees table in sync.
 
@@ -76,6 +78,7 @@ def document() -> Json:
         tags=[
             {"name": "Ledger", "description": "Events and actions, their outcomes, and replays."},
             {"name": "Employees", "description": "Employees together with their logins."},
+            {"name": "Subscribers", "description": "Other systems that get events as signed webhooks."},
         ],
         security=[{"adminKey": []}],
     )
@@ -84,7 +87,8 @@ def document() -> Json:
     )
     for operation in OPERATIONS:
         spec.path(operation.path, operations={operation.method: described(operation)})
-    written: Json = spec.to_dict()
+    spec.components.schema(SubscriberEvent.__name__, schema=SubscriberEvent)
+    written: Json = spec.to_dict() | {"webhooks": webhooks()}
     for name, schema in written["components"]["schemas"].items():
         explain(schema, FIELDS | FIELDS_OF.get(name, {}))
     written["components"]["schemas"][Change.__name__]["minProperties"] = 1

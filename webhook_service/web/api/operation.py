@@ -12,15 +12,17 @@ OF_EMPLOYEES = tuple(
     f"/admin/api/{name}"
     for name in ("directories", "employees", "held", "imports", "problems", "provision", "reconcile")
 )
-"""The beginnings of the paths about employees. All others are about the ledger."""
+"""The beginnings of the paths about employees. All others are about the ledger, or about subscribers."""
+
+OF_SUBSCRIBERS = "/admin/api/subscribers"
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
     """A route. `reasons` are its errors, without the errors that any request can have (see `web.api.reasons`).
 
-    `has_password` says that the response has a password or a token, which caches must not keep. With `csv_example`,
-    the body is a CSV file.
+    `has_password` says that the response has a password, token or secret, which caches must not keep. With
+    `csv_example`, the body is a CSV file.
     """
 
     method: str
@@ -41,6 +43,8 @@ class Operation:
 
     @property
     def group(self) -> str:
+        if self.path.startswith(OF_SUBSCRIBERS):
+            return "Subscribers"
         return "Employees" if self.path.startswith(OF_EMPLOYEES) else "Ledger"
 
     @property

@@ -9,6 +9,7 @@ PATHS = {
     "event_id": ("The id of an event or an action.", {"type": "string"}, "evt-2"),
     "employee_id": ("The employee.", {"type": "integer", "format": "int64", "minimum": 0}, 7),
     "token_id": ("The number of the token.", {"type": "integer", "format": "int64", "minimum": 0}, 3),
+    "name": ("The name of the subscriber.", {"type": "string"}, "crm"),
     "id": ("The number of the bulk replay.", {"type": "integer", "format": "int64", "minimum": 0}, 3),
 }
 """Path parameters: description, schema, example."""
@@ -46,7 +47,7 @@ FIELDS = {
     "is_active": ("Whether the employee works here, and may sign in.", False),
     "sync_status": ("The status of the employee and the login.", "ORPHANED"),
     "who": ("The admin who acted, exactly as the audit names the admin.", "api:Ann"),
-    "target": ("The object of the act: event:ID, employee:ID or replay:ID.", "employee:7"),
+    "target": ("The object of the act: event:ID, employee:ID, replay:ID or subscriber:NAME.", "employee:7"),
     "orphans": ("Whether to include employees whose login was deleted.", False),
     "names": ("Whether a first run copies the names that users chose in Auth too.", False),
     "max_bans": ("The largest number of logins to ban. The default is 20, or a tenth of the linked employees.", 20),
@@ -71,6 +72,13 @@ FIELDS_OF: dict[str, dict[str, tuple[str, Json]]] = {
     },
     "Reconcile": {"dry_run": ("Whether to compare only.", True)},
     "BulkReplay": {"dry_run": ("Whether to preview only.", True)},
+    "NewSubscriber": {
+        "name": ("The name: lower-case letters, digits, `_` and `-`.", "crm"),
+        "url": ("The address: https, without a user.", "https://crm.example.com/hooks/employees"),
+        "types": ("The types of events; an empty list for all.", ["employee.linked"]),
+        "allow_private": ("Whether a private address is allowed; needs EVENT_PRIVATE_ADDRESSES.", False),
+    },
+    "OfDelivery": {"delivery": ("The id of one delivery; null for all dead ones.", 17)},
     "Unlink": {"auth_user_id": ("The login that the employee has now.", JANE)},
 }
 """Descriptions that differ in one schema."""

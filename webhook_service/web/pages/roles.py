@@ -89,6 +89,12 @@ ENDPOINTS: dict[str, Permission] = {
     "replays.new": OPERATE,
     "replays.page": READ,
     "setup.page": READ,
+    "subscribers.create": ADMINISTER,
+    "subscribers.disable": ADMINISTER,
+    "subscribers.enable": ADMINISTER,
+    "subscribers.page": READ,
+    "subscribers.replay": OPERATE,
+    "subscribers.subscriber": READ,
     "suggestions.people": READ,
 }
 """The permission that each endpoint behind the sign-in needs."""

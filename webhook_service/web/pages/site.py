@@ -38,6 +38,7 @@ from webhook_service.web.pages import (
     session,
     setup,
     sign_in,
+    subscribers,
     suggestions,
 )
 from webhook_service.web.pages.listing import event_filter_in_words, people_filter_in_words, this_page, without
@@ -99,7 +100,7 @@ def register(app: Flask, wiring: Wiring) -> None:
     sign_in_views = sign_in.blueprint(wiring)
     parts = (
         *(overview, inbox, events, replays, people, new_employee, edit, credentials),
-        *(held, audit, comparison, exports, employee_import, setup, directories, suggestions),
+        *(held, audit, comparison, exports, employee_import, setup, directories, subscribers, suggestions),
         *(chosen_people, chosen_events),
     )
     for views in (sign_in_views, *(part.blueprint(wiring) for part in parts)):

@@ -11,6 +11,7 @@ from webhook_service.web.api.operations import (
     people,
     reconcile,
     replays,
+    subscribers,
 )
 
 OPERATIONS = (
@@ -23,6 +24,7 @@ OPERATIONS = (
     *logins.OPERATIONS,
     *directories.OPERATIONS,
     *reconcile.OPERATIONS,
+    *subscribers.OPERATIONS,
     *audit.OPERATIONS,
 )
 """Each module of this package has the routes of one subject."""

@@ -1,0 +1,59 @@
+"""Admins manage subscribers on the pages /admin/subscribers."""
+
+import re
+
+from tests.employees import Connection
+from tests.integration.signing_in import Browser
+from tests.integration.subscribers.feeding import deliveries, feed, subscribe, write_entry
+from webhook_service.ports import Database
+
+CRM = {"name": "crm", "url": "https://crm.example.com/hook?token=abc", "types": "employee.linked"}
+
+
+def test_a_secret_is_shown_once(browser: Browser, connection: Connection) -> None:
+    """The answer to the form has the secret. No other page has it, nor the URL, which may hold a token."""
+    created = browser.sends("/admin/subscribers", **CRM)
+    secret = connection.execute("select secret, types from auth_sync_subscribers").fetchone()
+    assert secret is not None
+    assert (secret["secret"] in created.text, secret["types"]) == (True, ["employee.linked"])
+    assert created.headers["cache-control"] == "no-store"
+    for path in ("", "/crm"):
+        page = browser.get(f"/admin/subscribers{path}").text
+        assert "crm.example.com" in page
+        assert not re.search("whsec_|token=abc", page)
+    assert "/admin/subscribers/crm" in browser.get("/admin/audit").text
+
+
+def test_a_refused_form_says_why(browser: Browser) -> None:
+    """A form that is refused is shown again with its values and the reason."""
+    answer = browser.sends("/admin/subscribers", **CRM | {"url": "http://crm.example.com"})
+    assert (answer.status_code, "must begin with https://" in answer.text) == (422, True)
+    assert 'value="crm"' in answer.text
+    assert "employee.linked" in answer.text
+    browser.sends("/admin/subscribers", **CRM)
+    assert "There is a subscriber crm already." in browser.sends("/admin/subscribers", **CRM).text
+    assert browser.get("/admin/subscribers/nobody").status_code == 404
+
+
+def test_a_subscriber_is_disabled_and_enabled(browser: Browser, database: Database) -> None:
+    """The buttons disable and enable a subscriber."""
+    subscribe(database)
+    browser.sends("/admin/subscribers/crm/disable")
+    assert "It is disabled since" in browser.get("/admin/subscribers/crm").text
+    browser.sends("/admin/subscribers/crm/enable")
+    assert "It is disabled since" not in browser.get("/admin/subscribers/crm").text
+
+
+def test_dead_deliveries_are_sent_again(browser: Browser, database: Database, connection: Connection) -> None:
+    """The page lists dead deliveries. A button replays one of them, and another one all."""
+    subscribe(database)
+    for employee in (1, 2, 3):
+        write_entry(connection, employee)
+    feed(database)
+    connection.execute("update auth_sync_deliveries set status = 'DEAD', next_attempt_at = null, completed_at = now()")
+    found = re.findall('name="delivery" value="([0-9]+)"', browser.get("/admin/subscribers/crm").text)
+    assert len(found) == 3
+    browser.sends("/admin/subscribers/crm/replay", delivery=found[0])
+    assert [each["status"] for each in deliveries(connection)].count("PENDING") == 1
+    browser.sends("/admin/subscribers/crm/replay")
+    assert {each["status"] for each in deliveries(connection)} == {"PENDING"}
