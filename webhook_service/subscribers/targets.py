@@ -28,7 +28,7 @@ def check_url(url: str, *, allow_private: bool) -> None:
     except ValueError:
         raise NotPossible("bad_url", "The URL cannot be read.") from None
     if parts.scheme not in schemes:
-        raise NotPossible("bad_url", f"The URL must begin with {' or '.join(f'{each}://' for each in schemes)}.")
+        raise NotPossible("bad_url", f"The URL must have one of these schemes: {', '.join(schemes)}.")
     if not is_whole or not url.isascii() or any(character.isspace() for character in url):
         raise NotPossible("bad_url", "The URL must have a host, and ASCII characters only.")
     if parts.username is not None or parts.password is not None or parts.fragment:
