@@ -22,12 +22,16 @@ from tests.integration.captured import auth_of, end_leases
 from tests.integration.requested_actions import DISABLE, ENABLE, actions, end_sessions_again, linked, outcomes
 from tests.integration.scim.requests import PATCH_URN
 from tests.integration.signing_in import PASSWORD, WEAK_HASH, recorded
+from tests.integration.subscribers.feeding import deliveries, subscribe
+from tests.integration.subscribers.receiving import Receiver, serving
 from webhook_service.ports import Database
 from webhook_service.scim.clients import create_token
 
 pytestmark = pytest.mark.campaign
 
 EMAIL = "jane@example.com"
+TYPES = ("employee.deactivated", "login.disabled", "employee.activated", "login.enabled")
+END_LEASES_OF_DELIVERIES = "update auth_sync_deliveries set leased_until = now() where leased_until is not null"
 END_WAITING = """
 select pg_terminate_backend(pid, 10000) from pg_stat_activity
  where datname = current_database() and wait_event_type = 'Lock'
@@ -85,13 +89,18 @@ class World:
     start_server: StartServer
     jane: Person
     okta: Okta
+    subscriber: Receiver
     open: ExitStack
 
     def serve(self) -> Server:
         return self.start_server(RELAY="off")
 
     def start_relay(self, name: str) -> Any:
-        settings = {"SUPABASE_URL": self.jane.auth.url, "SUPABASE_SERVICE_ROLE_KEY": self.jane.auth.key}
+        settings = {
+            "SUPABASE_URL": self.jane.auth.url,
+            "SUPABASE_SERVICE_ROLE_KEY": self.jane.auth.key,
+            "EVENT_PRIVATE_ADDRESSES": "on",
+        }
         return self.open.enter_context(relay_process(self.url, self.folder / name, name, **settings)).process
 
     def deactivate(self) -> Server:
@@ -105,15 +114,17 @@ class World:
 def world(
     database_url: str, tmp_path: Path, connection: Connection, database: Database, start_server: StartServer
 ) -> Iterator[World]:
-    with auth_server(database_url) as server, ExitStack() as stack:
+    with auth_server(database_url) as server, serving() as subscriber, ExitStack() as stack:
         with auth_of(database_url) as auth:
             employee_id, user = linked(connection, database, auth, EMAIL)
             auth.users.update(user, encrypted_password=WEAK_HASH)
+        url = f"http://127.0.0.1:{subscriber.server_address[1]}/"
+        subscribe(database, p_url=url, p_allow_private=True, types=list(TYPES))
         okta = Okta(create_token(database, "okta", requested_by="Kim").token)
         jane = Person(employee_id, user, server)
         for name in ("killed", "relay"):
             (tmp_path / name).mkdir()
-        yield World(database_url, tmp_path, connection, database, start_server, jane, okta, stack)
+        yield World(database_url, tmp_path, connection, database, start_server, jane, okta, subscriber, stack)
 
 
 def nothing_is_killed(world: World) -> None:
@@ -150,6 +161,7 @@ def the_relay(method: str, number: int, *, carried_out: bool) -> Callable[[World
         relay.kill()
         relay.wait()
         end_leases(world.connection)
+        world.connection.execute(END_LEASES_OF_DELIVERIES)
 
     return kill
 
@@ -172,7 +184,7 @@ BANS_BEFORE_ITS_END = ("the relay, after the ban", "the relay, before it settles
 def test_a_directory_ends_and_gives_access(world: World, killed: str) -> None:
     """A deactivated person can neither sign in nor refresh, whatever is killed, and an activated one can sign in.
 
-    The ledger and the audit have each of the two changes once.
+    The ledger, the audit and the events of a subscriber have each of the two changes once.
     """
     tokens = world.jane.signs_in()
     refreshed = world.jane.refreshes(tokens["refresh_token"])
@@ -201,7 +213,13 @@ def test_a_directory_ends_and_gives_access(world: World, killed: str) -> None:
         ("directory okta", "activate", person),
     ]
     wait_for("the events of both", lambda: not open_rows(world.connection))
+    wait_for("the deliveries", lambda: len(sent := deliveries(world.connection)) == 4 and are_done(sent))
+    assert [each["type"] for each in deliveries(world.connection)] == list(TYPES)
 
 
 def open_rows(connection: Connection) -> list[dict[str, Any]]:
     return connection.execute("select from integration_sync_log where status <> 'SUCCESS'").fetchall()
+
+
+def are_done(sent: list[dict[str, Any]]) -> bool:
+    return all(each["status"] == "DONE" for each in sent)

@@ -14,7 +14,15 @@ from datetime import datetime
 from webhook_service.events import Json
 from webhook_service.loops import LEASE_SECONDS, PassResult
 from webhook_service.ports import Database
-from webhook_service.subscribers.sending import Answer, Resolve, resolve_host, send, target_of, trusted_authorities
+from webhook_service.subscribers.sending import (
+    Answer,
+    Resolve,
+    completed,
+    resolve_host,
+    send,
+    target_of,
+    trusted_authorities,
+)
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +63,7 @@ def run_once(
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2 * len(claimed)))
         return await asyncio.gather(*map(deliver, claimed))
 
-    outcomes = asyncio.run(deliver_all()) if claimed else []
+    outcomes = completed(deliver_all()) if claimed else []
     next_in = 0.0 if read["read"] >= FEED_SIZE else None  # after an import, more rows than one pass reads
     return PassResult(len(claimed) + read["deliveries"], outcomes=Counter(outcomes), next_in=next_in)
 

@@ -4,7 +4,6 @@ Every function raises Unavailable and DatabaseError. A function with a name rais
 subscriber. Secrets are returned only where they are made. `who` is the admin who acts, for the audit.
 """
 
-import asyncio
 import base64
 import re
 import secrets
@@ -18,7 +17,7 @@ from webhook_service.events import Json
 from webhook_service.ledger.audit import attempt
 from webhook_service.ports import Database
 from webhook_service.subscribers.event_types import TEST, VERSION, EventType
-from webhook_service.subscribers.sending import Answer, Resolve, resolve_host, send, target_of
+from webhook_service.subscribers.sending import Answer, Resolve, completed, resolve_host, send, target_of
 from webhook_service.subscribers.targets import check_permission, check_url
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}", re.ASCII)
@@ -126,6 +125,6 @@ def try_out(
     data: dict[str, Json] = {"event_id": None, "employee_id": None, "auth_user_id": None, "changes": []}
     payload = {"type": TEST, "version": VERSION, "timestamp": now.isoformat(), "data": data}
     with attempt(database, who, "send a test event", target(name)) as act:
-        answer = asyncio.run(send(addressed, f"test_{uuid4().hex}", payload, now=now, resolve=resolve))
+        answer = completed(send(addressed, f"test_{uuid4().hex}", payload, now=now, resolve=resolve))
         act.outcome = answer.error
     return answer

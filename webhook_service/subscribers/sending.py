@@ -9,9 +9,11 @@ import asyncio
 import json
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, TypeVar
 
 import httpx
 
@@ -27,6 +29,8 @@ CONNECT_SECONDS = 3.0
 """The time limit of a connection, after which the next address of the host is tried."""
 
 HEADERS = {"content-type": "application/json", "user-agent": "webhook-service", "accept-encoding": "identity"}
+
+Result = TypeVar("Result")
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Returns the IP addresses of a host, for a port. Raises OSError."""
@@ -60,6 +64,12 @@ async def resolve_host(host: str, port: int) -> Sequence[str]:
     """Ask the system's resolver."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(address[0]) for *_, address in found]
+
+
+def completed(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run a coroutine to its end in a thread of its own, because the caller's thread may have an event loop."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 async def send(

@@ -1,6 +1,5 @@
 """A subscriber over https must have a valid certificate for the name of its URL, whatever address is connected to."""
 
-import asyncio
 import ssl
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -16,7 +15,7 @@ from cryptography.x509.oid import NameOID
 from tests.integration.subscribers.feeding import SECRET
 from tests.integration.subscribers.receiving import Receiver, serving
 from webhook_service.inbound.signature import Secret
-from webhook_service.subscribers.sending import Answer, Target, send
+from webhook_service.subscribers.sending import Answer, Target, completed, send
 
 HOST = "crm.internal"
 
@@ -57,7 +56,7 @@ def sent(receiver: Receiver, context: ssl.SSLContext) -> Answer:
     """Send an event to a subscriber behind TLS, and return the answer."""
     receiver.socket = context.wrap_socket(receiver.socket, server_side=True)
     target = Target(f"https://{HOST}:{receiver.server_address[1]}/", (Secret.parse(SECRET),), allow_private=True)
-    return asyncio.run(send(target, "evt_1", {}, now=datetime.now(UTC), resolve=resolve))
+    return completed(send(target, "evt_1", {}, now=datetime.now(UTC), resolve=resolve))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Relays send signed events to real servers, and to no address that is not allowed."""
 
-import asyncio
 import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ from webhook_service.inbound.signature import Secret, verify
 from webhook_service.ports import Database
 from webhook_service.subscribers import registry
 from webhook_service.subscribers.delivering import run_once
-from webhook_service.subscribers.sending import Target, send
+from webhook_service.subscribers.sending import Target, completed, send
 from webhook_service.subscribers.targets import is_public
 
 
@@ -89,7 +88,7 @@ async def of_silence(port: int) -> str | None:
 
 def test_a_silent_server_is_left(serve: Serve) -> None:
     """An attempt ends at its time limit."""
-    assert asyncio.run(of_silence(serve(silent))) == "timed_out"
+    assert completed(of_silence(serve(silent))) == "timed_out"
 
 
 @pytest.mark.parametrize(
@@ -143,3 +142,15 @@ def test_a_test_event_is_sent_at_once(database: Database, receiver: Receiver) ->
     [(headers, body)] = receiver.requests
     verify([Secret.parse(secret)], headers, body, now=now())
     assert (answer.error, json.loads(body)["type"]) == (None, "subscriber.test")
+
+
+def test_a_caller_may_have_an_event_loop() -> None:
+    """A coroutine is completed in a thread of its own, so that an event loop in the caller's thread does not matter."""
+
+    async def one() -> int:
+        return 1
+
+    async def caller() -> int:
+        return completed(one())
+
+    assert completed(caller()) == 1

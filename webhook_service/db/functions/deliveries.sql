@@ -15,9 +15,11 @@ language sql stable set search_path = '' as $$
       when 'disable_auth_user' then 'employee.deactivated' when 'enable_auth_user' then 'employee.activated' end end,
     case when p_entry.operation = 'create_auth_user' and p_entry.outcome in ('created', 'linked') and p_entry.employee_id is not null
               and p_entry.request_data ? 'employee' and not p_entry.request_data -> 'employee' ? 'employee_id' then 'employee.created' end,
-    case when p_entry.status = 'SUCCESS' and p_entry.direction = 'outbound' then case p_entry.outcome
-      when 'disabled' then 'login.disabled' when 'enabled' then 'login.enabled' when 'email_updated' then 'login.email_updated'
-      when 'created' then 'login.created' end end,
+    case when p_entry.status = 'SUCCESS' and p_entry.direction = 'outbound' then case
+      when p_entry.outcome = 'email_updated' then 'login.email_updated' when p_entry.outcome = 'created' then 'login.created'
+      -- unchanged: a relay that was killed may have set or lifted the ban
+      when p_entry.outcome in ('disabled', 'unchanged') and p_entry.operation = 'disable_auth_user' then 'login.disabled'
+      when p_entry.outcome in ('enabled', 'unchanged') and p_entry.operation = 'enable_auth_user' then 'login.enabled' end end,
     case when p_entry.status = 'SUCCESS' then case p_entry.outcome
       when 'linked' then 'employee.linked' when 'created' then 'employee.linked' when 'synced' then 'employee.synced'
       when 'orphaned' then 'employee.orphaned' end end], null)
