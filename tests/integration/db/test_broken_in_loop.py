@@ -1,12 +1,14 @@
 """Connections to the database that break during a call of the event loop. The loop is uvloop's, as in the server."""
 
 import asyncio
+import os
 import select
 import socket
 import struct
 import threading
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 
 import pytest
@@ -93,9 +95,10 @@ def begin_endless(loop: Loop, direct: DirectDatabase, connection: Connection) ->
 
 
 class Echo:
-    """A server in the loop that sends back the data that it receives."""
+    """A server in the loop that sends back the data that it receives, and knows the descriptors of its clients."""
 
     def __init__(self, loop: Loop) -> None:
+        self.accepted: list[int] = []
         listener = socket.create_server(("127.0.0.1", 0))
         self.address = listener.getsockname()
         loop.begin(self._start(listener)).result(10)
@@ -105,6 +108,7 @@ class Echo:
         self._task = asyncio.create_task(server.serve_forever())  # the task closes the server when it ends
 
     async def _echo(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.accepted.append(writer.get_extra_info("socket").fileno())
         while received := await reader.read(100):
             writer.write(received)
         writer.close()
@@ -113,6 +117,17 @@ class Echo:
 def end_backend(connection: Connection, pid: int) -> None:
     """Terminate a backend, and wait until it has ended."""
     connection.execute("select pg_terminate_backend(%s, 10000)", [pid])
+
+
+@contextmanager
+def no_free_descriptor_below() -> Iterator[int]:
+    """Yield a number below which no descriptor is free. A new descriptor below it was closed meanwhile."""
+    with ExitStack() as stack:
+        highest = max(int(name) for name in os.listdir("/proc/self/fd"))
+        while (number := os.open(os.devnull, os.O_RDONLY)) <= highest:
+            stack.callback(os.close, number)
+        stack.callback(os.close, number)
+        yield number
 
 
 def test_a_connection_that_breaks_ends_its_call_at_once(
@@ -128,10 +143,7 @@ def test_a_connection_that_breaks_ends_its_call_at_once(
 def test_a_socket_accepted_while_a_connection_breaks_is_served(
     loop: Loop, connection: Connection, call: "Future[Json]"
 ) -> None:
-    """A new socket that gets the broken connection's file descriptor is served.
-
-    The loop stops watching a descriptor when libpq closes it.
-    """
+    """A socket that is accepted at the moment in which the connection breaks is served, and the call ends."""
     echo = Echo(loop)
     backend = wait_until_one_waits(connection, "Timeout")
     let_go = loop.hold()
@@ -142,6 +154,23 @@ def test_a_socket_accepted_while_a_connection_breaks_is_served(
             call.result(10)
         client.sendall(b"Are you there?")
         assert client.recv(100) == b"Are you there?"
+
+
+def test_a_new_socket_with_the_descriptor_of_a_broken_connection_is_served(
+    loop: Loop, connection: Connection, call: "Future[Json]"
+) -> None:
+    """The loop does not watch the descriptor of a broken connection any longer, which the next socket gets."""
+    echo = Echo(loop)
+    backend = wait_until_one_waits(connection, "Timeout")
+    with no_free_descriptor_below() as limit, socket.socket() as client:
+        end_backend(connection, backend)
+        with pytest.raises(Unavailable, match="database_unreachable"):
+            call.result(10)
+        client.settimeout(10)
+        client.connect(echo.address)
+        client.sendall(b"Are you there?")
+        assert client.recv(100) == b"Are you there?"
+    assert echo.accepted[0] < limit
 
 
 def test_a_connection_that_is_reset_ends_its_call_at_once(

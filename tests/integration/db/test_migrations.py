@@ -199,6 +199,19 @@ def test_a_failed_script_leaves_the_earlier_ones(empty_database_url: str) -> Non
     assert migrate.migrate(empty_database_url) == 1
 
 
+def test_a_failed_migration_is_rolled_back_and_leaves_the_earlier_ones(empty_database_url: str) -> None:
+    """A numbered migration that fails in the middle leaves no table. A later run continues with this migration."""
+    execute(empty_database_url, "create view public.auth_sync_sessions as select 1 as id")
+    with pytest.raises(MigrationError, match="auth_sync_sessions"):
+        migrate.migrate(empty_database_url)
+    done = rows(empty_database_url, RECORDED)
+    assert done == OURS[: len(done)]
+    assert 0 < len(done) < len(OURS)
+    assert rows(empty_database_url, "select to_regclass('public.auth_user_state')::text") == [(None,)]
+    execute(empty_database_url, "drop view public.auth_sync_sessions")
+    assert migrate.migrate(empty_database_url) == SCRIPTS - len(done)
+
+
 @pytest.mark.parametrize(
     "url",
     [
