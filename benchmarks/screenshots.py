@@ -19,6 +19,7 @@ from tests.browser.conftest import ARGUMENTS, CHROMIUM, served, sign_in
 from webhook_service.db import embedded, migrate
 from webhook_service.ledger import bulk_replay
 from webhook_service.policy import Policy
+from webhook_service.scim import clients
 
 DESK = {"width": 1120, "height": 700}
 PHONE = {"width": 390, "height": 844}
@@ -90,6 +91,9 @@ def walk(page: Page, company: Company, folder: Path) -> None:
     shoot("employee-created")
     shoot("audit", "/admin/audit")
     shoot("setup", "/admin/setup", TALLEST)
+    clients.create_token(company.database, "okta", requested_by="Ada")
+    shoot("directories", "/admin/directories")
+    shoot("subscribers", "/admin/subscribers")
 
 
 PALETTE = """async ([png, width, height]) => {
