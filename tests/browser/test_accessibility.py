@@ -70,6 +70,7 @@ def site(
             yield server, places
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("screen", SCREENS)
 def test_every_page_is_accessible(browser: Browser, site: tuple[str, dict[str, str]], axe: str, screen: str) -> None:
     """axe-core finds no violation on any page, in light and dark, and no page scrolls sideways."""
@@ -125,6 +126,12 @@ def test_every_page_is_accessible(browser: Browser, site: tuple[str, dict[str, s
         check(page, "new token of a directory")
         page.goto("/admin/directories")
         check(page, "directories, with a token")
+        page.goto("/admin/subscribers")
+        page.get_by_label("Name", exact=True).fill(f"erp-{screen}")
+        page.get_by_label("Address").fill("https://erp.example.com/hooks")
+        page.get_by_role("button", name="Create the subscriber").click()
+        page.get_by_label("Secret").wait_for()
+        check(page, "new secret of a subscriber")
         choose_rows(page, watch, {"desk": "romano", "phone": "dvorak"}[screen], lambda state: check(page, state))
     with watched(browser, url, viewport=SCREENS[screen], reduced_motion="reduce") as (page, watch):
         page.add_init_script(axe)
