@@ -116,7 +116,7 @@ def test_any_change_is_answered(okta: Requests, operations: list[Json], body: Js
         okta.get(f"/Users/{id}"),
     ]
     assert all(each.status_code < 500 for each in answers), [each.text for each in answers]
-    results = answers[-2].get_json(force=True)["Operations"]
+    results = answers[-2].get_json(force=True).get("Operations", [])  # a refusal of the whole request has none
     assert all(int(each["status"]) < 500 for each in results), results
     assert answers[-1].status_code == 200
 
