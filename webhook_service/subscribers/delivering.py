@@ -53,9 +53,15 @@ def run_once(
 
     tls = trusted_authorities() if claimed else None
 
+    async def answer_to(delivery: Json) -> Answer:
+        try:
+            target = target_of(delivery, private_addresses=private_addresses)
+        except ValueError:  # the secret was changed in the database
+            return Answer(error="bad_secret")
+        return await send(target, delivery["webhook_id"], delivery["payload"], now=now(), resolve=resolve, tls=tls)
+
     async def deliver(delivery: Json) -> str:
-        target = target_of(delivery, private_addresses=private_addresses)
-        answer = await send(target, delivery["webhook_id"], delivery["payload"], now=now(), resolve=resolve, tls=tls)
+        answer = await answer_to(delivery)
         return await asyncio.to_thread(settle, database, delivery, name, answer)
 
     async def deliver_all() -> list[str]:

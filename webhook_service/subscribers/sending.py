@@ -55,7 +55,7 @@ class Answer:
 
 
 def target_of(found: Json, *, private_addresses: bool) -> Target:
-    """Return the target that the database has described as {"url", "secrets", "allow_private"}."""
+    """Return the target that the database has described as {"url", "secrets", "allow_private"}. Raises ValueError."""
     secrets = tuple(Secret.parse(text) for text in found["secrets"])
     return Target(found["url"], secrets, found["allow_private"] and private_addresses)
 

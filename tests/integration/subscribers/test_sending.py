@@ -54,6 +54,16 @@ def test_a_pass_delivers_a_signed_event(database: Database, connection: Connecti
     assert relay(database) == {}
 
 
+def test_a_bad_secret_fails_alone(database: Database, connection: Connection, receiver: Receiver) -> None:
+    """If the secret of a subscriber was damaged in the database, the others still get their events."""
+    subscribe(database, "damaged", p_url=receiver.url, p_allow_private=True)
+    subscribe(database, p_url=receiver.url, p_allow_private=True)
+    connection.execute("update auth_sync_subscribers set secret = 'x' where name = 'damaged'")
+    write_entry(connection, 7)
+    assert relay(database) == {"done": 1, "retried": 1}
+    assert sorted(str(each["error"]) for each in deliveries(connection)) == ["None", "bad_secret"]
+
+
 @pytest.mark.parametrize("status", [302, 307, 500])
 def test_a_redirect_is_a_failure(database: Database, connection: Connection, receiver: Receiver, status: int) -> None:
     """A redirect is not followed, and is retried as any other failure."""

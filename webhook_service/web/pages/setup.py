@@ -42,6 +42,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "pg_net": "Posting",
         "relay": "Relay",
         "loops": "Loops of the relay",
+        "subscribers": "Subscribers",
         "comparison": "Comparison",
     },
     "People": {
