@@ -121,7 +121,10 @@ def try_out(
 ) -> Answer:
     """Send an event of the type `subscriber.test` at once, without the ledger, and return the answer."""
     described = found(database.call("auth_sync_subscriber_target_v1", p_name=name))
-    addressed = target_of(described, private_addresses=private_addresses)
+    try:
+        addressed = target_of(described, private_addresses=private_addresses)
+    except ValueError:
+        raise NotPossible("bad_secret", "The secret was damaged in the database. Rotate it.") from None
     data: dict[str, Json] = {"event_id": None, "employee_id": None, "auth_user_id": None, "changes": []}
     payload = {"type": TEST, "version": VERSION, "timestamp": now.isoformat(), "data": data}
     with attempt(database, who, "send a test event", target(name)) as act:
