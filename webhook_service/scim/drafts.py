@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from webhook_service.events import Json
-from webhook_service.scim.attributes import CORE, READ_ONLY, Attribute, Attributes, Name
+from webhook_service.scim.attributes import CORE, ENTERPRISE, READ_ONLY, Attribute, Attributes, Name
 from webhook_service.scim.emails import Email
 from webhook_service.scim.grammar import UNSTORABLE, Path, parse_path
 from webhook_service.scim.refusals import InvalidPath, InvalidSyntax, InvalidValue
@@ -28,11 +28,12 @@ def assignments(body: Mapping[str, Json], attributes: Attributes, schema: str | 
     """Return the path and the value of each attribute in an object.
 
     The keys may be paths, such as `name.givenName` and `emails[type eq "work"].value`, or begin with a URN. Keys that
-    are not paths are ignored. Raises InvalidSyntax if two keys are the same attribute.
+    are not paths are ignored. Raises InvalidSyntax if two keys are the same attribute, and InvalidPath (check_active).
     """
     found: list[Assignment] = []
     seen = set()
     for path, value in _spread_all(body, attributes, schema):
+        check_active(path.name)
         attribute = attributes.find(path.name)
         identity = (attribute or (path.name.schema if path.name.schema != CORE else None, path.name.path), path.node)
         if identity in seen:
@@ -62,6 +63,15 @@ def _spread_all(body: Mapping[str, Json], attributes: Attributes, schema: str | 
         except InvalidPath:
             continue
         yield from spread(path, value, attributes)
+
+
+def check_active(name: Name) -> None:
+    """Raise InvalidPath for `active` with a sub-attribute, or in the enterprise schema.
+
+    If it was ignored as an unknown attribute, the directory would believe that the person is deactivated.
+    """
+    if name.attribute == "active" and (name.sub is not None or name.schema == ENTERPRISE):
+        raise InvalidPath("The attribute active has no sub-attributes, and is one of the core schema.")
 
 
 def is_complex(name: Name, attributes: Attributes) -> bool:

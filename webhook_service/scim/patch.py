@@ -5,7 +5,16 @@ from collections.abc import Mapping
 from webhook_service.events import Json
 from webhook_service.scim import emails
 from webhook_service.scim.attributes import REQUIRED, Attributes
-from webhook_service.scim.drafts import Draft, assignments, is_complex, is_emails, is_read_only, spread, value_of
+from webhook_service.scim.drafts import (
+    Draft,
+    assignments,
+    check_active,
+    is_complex,
+    is_emails,
+    is_read_only,
+    spread,
+    value_of,
+)
 from webhook_service.scim.grammar import Path, parse_path
 from webhook_service.scim.refusals import InvalidPath, InvalidSyntax, InvalidValue, NoTarget, NotMutable, TooMuch
 
@@ -87,6 +96,7 @@ def _assign(draft: Draft, path: Path, value: Json, attributes: Attributes, *, ad
         _remove(draft, path, attributes)
         return
     attribute = attributes.find(name)
+    check_active(name)
     if attribute is None:
         return
     if path.node is not None:

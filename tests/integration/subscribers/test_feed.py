@@ -163,6 +163,47 @@ def test_a_subscriber_gets_no_events_from_before(database: Database, connection:
     assert found == {"first": ["employee 2", "employee 3"], "second": ["employee 2"]}
 
 
+def test_what_ended_before_a_subscriber_was_disabled_is_delivered(database: Database, connection: Connection) -> None:
+    """An event counts if the subscriber was enabled when it ended, and not when the feed reads it."""
+    subscribe(database)
+    write_entry(connection, 1)
+    database.call("auth_sync_enable_subscriber_v1", p_name="crm", p_is_enabled=False)
+    write_entry(connection, 2)
+    assert feed(database) == 1
+    database.call("auth_sync_enable_subscriber_v1", p_name="crm", p_is_enabled=True)
+    write_entry(connection, 3)
+    database.call("auth_sync_enable_subscriber_v1", p_name="crm", p_is_enabled=False)
+    database.call("auth_sync_enable_subscriber_v1", p_name="crm", p_is_enabled=True)
+    assert feed(database) == 1
+    assert [each["order_key"] for each in deliveries(connection)] == ["employee 1", "employee 3"]
+
+
+def test_rows_that_ended_come_before_new_ones(database: Database, connection: Connection) -> None:
+    """If more rows have ended than one pass reads, no newer row about the same employee is read before them."""
+    subscribe(database)
+    ids = [write_entry(connection, employee, outcome=None) for employee in (1, 2)]
+    feed(database)
+    connection.execute(
+        "update integration_sync_log set status = 'SUCCESS', outcome = 'synced', completed_at = now()"
+        " where id = any (%s)",
+        [ids],
+    )
+    ids.append(write_entry(connection, 2))
+    while feed(database, 1):
+        pass
+    assert [each["log_id"] for each in deliveries(connection)] == ids
+
+
+def test_what_the_feed_has_not_read_is_not_pruned(database: Database, connection: Connection) -> None:
+    """An old row of the ledger is kept until the feed has read it, if there is a subscriber."""
+    subscribe(database)
+    write_entry(connection, 1)
+    arguments = {"p_before": "2999-01-01", "p_limit": 10, "p_dry_run": False}
+    assert database.call("auth_sync_prune_v1", **arguments) == 0
+    assert feed(database) == 1
+    assert database.call("auth_sync_prune_v1", **arguments) == 1
+
+
 def test_a_subscriber_gets_only_its_types(database: Database, connection: Connection) -> None:
     """A subscriber with types gets no other events, and a disabled one gets none, also after it is enabled again."""
     subscribe(database, "links", types=["employee.linked"])

@@ -234,6 +234,20 @@ def test_a_body_needs_operations(body: Json) -> None:
     assert (caught.value.status, caught.value.scim_type) == (400, "invalidSyntax")
 
 
+@pytest.mark.parametrize(
+    "operation",
+    [
+        op("replace", "active.value", False),
+        op("replace", f"{ENTERPRISE}:active", False),
+        op("replace", None, {"active.value": False}),
+        op("replace", None, {ENTERPRISE: {"active": False}}),
+    ],
+)
+def test_active_under_another_name_is_refused(operation: Json) -> None:
+    """A deactivation that names another attribute is refused, so that the directory knows that it was not done."""
+    assert refused(operation) == "invalidPath"
+
+
 def test_too_many_operations_are_refused() -> None:
     """More than 1,000 operations are 413."""
     with pytest.raises(Refusal) as caught:

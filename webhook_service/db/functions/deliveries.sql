@@ -73,6 +73,9 @@ begin
                      where not exists (select from public.integration_sync_log l
                                         where l.id = o.log_id and (l.status <> 'SUCCESS' or l.outcome = 'undone'))
                      order by o.log_id limit p_limit);
+  if cardinality(done_ids) >= p_limit then
+    new_ids := '{}';  -- the other rows that have ended come first, because new ones may be about the same employees
+  end if;
 
   delete from public.auth_sync_feed_gaps g where g.first_id = any (ended);
   with filled as (
@@ -114,7 +117,7 @@ begin
     select s.id, e.log_id, e.type, e.payload, e.order_key
       from events e
       join public.auth_sync_subscribers s
-        on s.disabled_at is null and e.at >= s.active_since and (s.types is null or e.type = any (s.types))
+        on (e.at <@ tstzrange(s.active_since, s.disabled_at) or e.at <@ s.former_period) and (s.types is null or e.type = any (s.types))
      where e.type not in ('employee.deactivated', 'employee.activated') or e.number = 1  -- an employee may have several logins
      order by e.at, e.log_id, e.place
     on conflict (subscriber_id, log_id, type) do nothing;

@@ -162,7 +162,8 @@ language plpgsql security definer set search_path = '' set enable_seqscan = off 
 set jit = off set lock_timeout = '1500ms' set statement_timeout = '3s' as $$
 #variable_conflict use_variable
 declare
-  below bigint := (select r.below from public.auth_sync_id_range_v1(jsonb_build_object('until', p_before)) as r);
+  below bigint := least((select r.below from public.auth_sync_id_range_v1(jsonb_build_object('until', p_before)) as r),
+                        (select f.position + 1 from public.auth_sync_feed f where exists (select from public.auth_sync_subscribers)));
   pruned bigint;
 begin
   if p_dry_run then

@@ -28,7 +28,7 @@ end $$;
 -- Returns a subscriber without its secrets, with the numbers of its pending and dead deliveries, each up to 10,000.
 create or replace function public.auth_sync_subscriber_json_v1(p_subscriber public.auth_sync_subscribers) returns jsonb
 language sql stable set search_path = '' as $$
-  select to_jsonb(p_subscriber) - array['secret', 'former_secret'] || jsonb_build_object(
+  select to_jsonb(p_subscriber) - array['secret', 'former_secret', 'former_period'] || jsonb_build_object(
     'pending', (select count(*) from (select from public.auth_sync_deliveries d
                                        where d.subscriber_id = p_subscriber.id and d.status = 'PENDING' limit 10000) as few),
     'dead', (select count(*) from (select from public.auth_sync_deliveries d
@@ -73,14 +73,16 @@ language sql stable set search_path = '' as $$
          || case when p_subscriber.former_secret_until > now() then jsonb_build_array(p_subscriber.former_secret) else '[]' end
 $$;
 
--- Enables or disables a subscriber. Returns whether there is such a subscriber. A disabled subscriber gets no events. Its pending deliveries
--- wait, and are made when it is enabled again.
+-- Enables or disables a subscriber. Returns whether there is such a subscriber. A disabled subscriber gets no events that end meanwhile. Those
+-- that ended before wait, and are sent when it is enabled again, also those that the feed has not read yet.
 create or replace function public.auth_sync_enable_subscriber_v1(p_name text, p_is_enabled boolean) returns boolean
 language plpgsql security definer set search_path = '' set lock_timeout = '1500ms' as $$
 #variable_conflict use_variable
 begin
   update public.auth_sync_subscribers s
-     set active_since = case when p_is_enabled and s.disabled_at is not null then now() else s.active_since end,
+     set former_period = case when p_is_enabled and s.disabled_at is not null then tstzrange(s.active_since, s.disabled_at)
+                              else s.former_period end,
+         active_since = case when p_is_enabled and s.disabled_at is not null then now() else s.active_since end,
          disabled_at = case when not p_is_enabled then coalesce(s.disabled_at, now()) end,
          disabled_reason = case when not p_is_enabled then coalesce(s.disabled_reason, 'admin') end,
          failures = 0, paused_until = null
