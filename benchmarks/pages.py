@@ -58,6 +58,8 @@ PATHS = (
     "/admin/employees?person=bjorn+muller77777",
     "/admin/employees?person=nobody",
     "/admin/employees?person=person77",
+    "/admin/employees?person=last77",
+    "/admin/employees?person=First+7",
     "/admin/employees?person=bjorn&sync_status=MISSING_AUTH_UID",
     "/admin/employees/import",
     "/admin/employees/new",

@@ -45,6 +45,7 @@ def test_a_new_name_is_found_at_once(connection: Connection, database: Database,
         *((None, "Zoe", typed) for typed in ("zoe", "ZO")),
         *(("", "élodie", typed) for typed in ("Élo", "ÉLODIE", "é")),
         *(("李", "小龙", typed) for typed in ("李 小", "小龙 李")),
+        *(("Anna Maria", "Bo", typed) for typed in ("anna m", "anna maria b", "bo anna maria")),
         *(("100%_sure", "\\", typed) for typed in ("100%_", "\\ 100")),
     ],
 )

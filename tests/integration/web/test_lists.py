@@ -159,7 +159,7 @@ def test_a_search_in_a_large_company_lists_the_first_thousand(browser: Browser, 
     many(connection, 10_001)
     page = browser.get("/admin/employees?person=p0&sort=-name").text
     assert "1–50 of more than 1,000 employees" in page
-    assert "Only the first 1,000 people who match “p0” were searched. Type more of the name." in page
+    assert "Only 1,000 of the people who match “p0” were searched. Type more of the name." in page
     assert names(page)[0] == "P01000"
     exact = browser.get("/admin/employees?person=p0999").text
     assert "1–10 of 10 employees" in exact

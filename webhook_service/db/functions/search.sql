@@ -50,13 +50,16 @@ $$;
 
 -- Returns the employees that match the text of an admin, at most p_limit of each kind of match: an employee_id or the id of an auth user,
 -- then the beginning of an e-mail, of an employee number, or of a name (first or last name first, with or without accents), by employee_id.
+-- If more than p_limit match, it does not say which of them are returned.
 --
 -- Names have no index, because each change of a name would then write all indexes of employees, on different pages for each person. Instead
--- the function reads the employees until it has p_limit names, unless the text is an e-mail or a number. Most names are decided by the code
--- of their first letter, ascii(). The others are compared in ASCII, and a name with accents by a regular expression, before it is folded.
+-- the function reads the table from its beginning until it has p_limit names, unless the text is an e-mail or a number. Most names are
+-- decided by the code of their first letter, ascii(). The others are compared in ASCII, and a name with accents by a regular expression,
+-- before it is folded.
 create or replace function public.auth_sync_matching_employees_v1(p_person text, p_limit integer) returns setof bigint
 language plpgsql stable security definer rows 20
-set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off set jit = off as $$
+set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off set synchronize_seqscans = off
+set max_parallel_workers_per_gather = 0 set jit = off as $$
 #variable_conflict use_variable
 declare
   words text := regexp_replace(btrim(p_person, E' ,\t\r\n'), E'[\\s,]+', ' ', 'g');
@@ -69,7 +72,8 @@ declare
   user_id uuid := case when typed ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then typed::uuid end;
   number bigint := case when typed ~ '^[0-9]{1,18}$' then typed::bigint end;
   may_be_name boolean := folded <> '' and typed !~ '@' and user_id is null and number is null;
-  first_words text[] := array[split_part(name_pattern, ' ', 1) || case when name_pattern like '% %' then '%' else '' end, ' %'];
+  first_word text := split_part(name_pattern, ' ', 1);
+  first_words text[] := array[first_word, ' %'] || case when name_pattern like '% %' then first_word || ' %' end;
   first_letters integer[] := array(
     select ascii(c.letter) from unnest(array[' ', typed, upper(left(typed, 1)), folded, upper(left(folded, 1))]) as c (letter));
   regex text;
@@ -107,7 +111,7 @@ begin
                        then lower(btrim(e.last_name::text || ' ' || coalesce(e.first_name::text, '')) collate "C") like name_pattern
                        when e.last_name::text || ' ' || coalesce(e.first_name::text, '') ~ regex
                        then public.auth_sync_folded_v1(btrim(e.last_name::text || ' ' || coalesce(e.first_name::text, ''))) like name_pattern else false end)
-       order by e.employee_id limit p_limit)
+       limit p_limit)
   )
   select f.id from found f group by f.id order by min(f.place), f.id;
 end $$;
