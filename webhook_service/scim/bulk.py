@@ -10,7 +10,7 @@ from webhook_service.errors import Unavailable
 from webhook_service.events import Json
 from webhook_service.scim.answers import failure_of
 from webhook_service.scim.patch import members_of
-from webhook_service.scim.refusals import InvalidPath, InvalidSyntax, TooMuch
+from webhook_service.scim.refusals import InvalidPath, InvalidSyntax, TooMuch, UnknownClient
 from webhook_service.scim.resources import etag_of, location_of
 from webhook_service.scim.users import Users
 from webhook_service.scim.values import Person
@@ -45,10 +45,14 @@ def operations_of(body: Json) -> tuple[list[Json], int | None]:
 
 @dataclass(slots=True)
 class Bulk:
-    """One bulk request. `ids` has the ids of the created users by their bulkId. `clock` returns seconds."""
+    """One bulk request. `is_valid` says whether its token is still valid, which is asked before each operation.
+
+    `ids` has the ids of the created users by their bulkId. `clock` returns seconds.
+    """
 
     users: Users
     base: str
+    is_valid: Callable[[], bool]
     ids: dict[str, str] = field(default_factory=dict)
     clock: Callable[[], float] = time.monotonic
 
@@ -79,6 +83,8 @@ class Bulk:
             shown = {name: value for name, value in shown.items() if isinstance(value, str)}
             if is_late:
                 raise Unavailable("database_slow", "The bulk request took too long: send this operation again.")
+            if not self.is_valid():
+                raise UnknownClient
             return shown | self._performed(members)
         except Exception as error:  # noqa: BLE001 (after any error, the other operations go on)
             failure = failure_of(error)

@@ -49,6 +49,14 @@ def blueprint(wiring: Wiring) -> Blueprint:
     views = Blueprint("scim", __name__, url_prefix=PATH)
     attributes = Attributes(store.attributes)
 
+    def token() -> str:
+        """Return the token of the request, or "" if it has none."""
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        return token.strip() if scheme.lower() == "bearer" else ""
+
+    def is_valid() -> bool:
+        return client_of(wiring.database, token()) is not None
+
     def users() -> Users:
         return Users(store, g.scim_client, attributes)
 
@@ -69,12 +77,11 @@ def blueprint(wiring: Wiring) -> Blueprint:
     @views.before_request
     def require_client() -> None:
         """Find the client by its token, and count the request. A bulk request is counted by its operations."""
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        client, wait = None, 0.0
-        if scheme.lower() == "bearer" and request.endpoint == f"{views.name}.{perform_bulk.__name__}":
-            client = client_of(wiring.database, token.strip())
-        elif scheme.lower() == "bearer":
-            client, wait = admit(wiring.database, token.strip(), chosen.rate)
+        wait = 0.0
+        if request.endpoint == f"{views.name}.{perform_bulk.__name__}":
+            client = client_of(wiring.database, token())
+        else:
+            client, wait = admit(wiring.database, token(), chosen.rate)
         if client is None:
             raise UnknownClient
         if wait:
@@ -137,7 +144,7 @@ def blueprint(wiring: Wiring) -> Blueprint:
         finally:  # a malformed request counts too
             if wait := spend(wiring.database, g.scim_client, max(1, len(operations)), chosen.rate):
                 raise TooFast(wait)
-        return answer(Bulk(users(), base).perform(operations, most_errors))
+        return answer(Bulk(users(), base, is_valid).perform(operations, most_errors))
 
     @views.get("/ServiceProviderConfig")
     def service_provider_config() -> Response:

@@ -13,6 +13,7 @@ from webhook_service.events import Json
 from webhook_service.ports import Database
 from webhook_service.scim.attributes import Attributes
 from webhook_service.scim.bulk import Bulk
+from webhook_service.scim.clients import revoke
 from webhook_service.scim.users import Users
 from webhook_service.settings import Settings
 
@@ -117,7 +118,7 @@ def test_a_bulk_request_ends_in_time(database: Database) -> None:
     okta = directory(database)
     store = replace(okta.store, database=Disturbed(database, clock.conflict, 9, "auth_sync_scim_get_v1"))
     jane = okta.create(email="jane@example.com")
-    bulk = Bulk(Users(store, okta.client, Attributes()), "", clock=clock)
+    bulk = Bulk(Users(store, okta.client, Attributes()), "", is_valid=lambda: True, clock=clock)
     operation = {"method": "PATCH", "path": f"/Users/{jane.id}", "data": {"Operations": [OFF]}}
     results = bulk.perform([operation, operation, operation, {"method": "DELETE", "path": f"/Users/{jane.id}"}], None)[
         "Operations"
@@ -125,3 +126,19 @@ def test_a_bulk_request_ends_in_time(database: Database) -> None:
     assert [each["status"] for each in results] == ["503"] * 4
     assert clock.conflicts == 2
     assert okta.get(jane).active
+
+
+def test_a_token_that_is_revoked_ends_its_bulk_request(
+    database: Database, connection: Connection, settings: Settings
+) -> None:
+    """After a token is revoked, the other operations of its bulk request are 401, and nothing of them is written."""
+
+    def stop() -> None:
+        revoke(database, name="okta", requested_by="ops")
+
+    okta = requests_of(settings, Disturbed(database, stop, 1, "auth_sync_scim_create_v1"))
+    jane = {"method": "POST", "path": "/Users", "bulkId": "a", "data": JANE}
+    joe = {"method": "POST", "path": "/Users", "bulkId": "b", "data": {"userName": "joe@example.com"}}
+    answer = okta.send("POST", "/Bulk", {"Operations": [jane, joe]})
+    assert [each["status"] for each in answer.get_json(force=True)["Operations"]] == ["201", "401"]
+    assert connection.execute("select email from employees").fetchall() == [{"email": "jane@example.com"}]
