@@ -72,8 +72,7 @@ declare
   user_id uuid := case when typed ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then typed::uuid end;
   number bigint := case when typed ~ '^[0-9]{1,18}$' then typed::bigint end;
   may_be_name boolean := folded <> '' and typed !~ '@' and user_id is null and number is null;
-  first_word text := split_part(name_pattern, ' ', 1);
-  first_words text[] := array[first_word, ' %'] || case when name_pattern like '% %' then first_word || ' %' end;
+  first_words text[] := array[split_part(name_pattern, ' ', 1) || case when name_pattern like '% %' then '%' else '' end, ' %'];
   first_letters integer[] := array(
     select ascii(c.letter) from unnest(array[' ', typed, upper(left(typed, 1)), folded, upper(left(folded, 1))]) as c (letter));
   regex text;
