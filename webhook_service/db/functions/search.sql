@@ -58,8 +58,7 @@ $$;
 -- before it is folded.
 create or replace function public.auth_sync_matching_employees_v1(p_person text, p_limit integer) returns setof bigint
 language plpgsql stable security definer rows 20
-set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off set synchronize_seqscans = off
-set max_parallel_workers_per_gather = 0 set jit = off as $$
+set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off set synchronize_seqscans = off set jit = off as $$
 #variable_conflict use_variable
 declare
   words text := regexp_replace(btrim(p_person, E' ,\t\r\n'), E'[\\s,]+', ' ', 'g');
@@ -72,7 +71,8 @@ declare
   user_id uuid := case when typed ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then typed::uuid end;
   number bigint := case when typed ~ '^[0-9]{1,18}$' then typed::bigint end;
   may_be_name boolean := folded <> '' and typed !~ '@' and user_id is null and number is null;
-  first_words text[] := array[split_part(name_pattern, ' ', 1) || case when name_pattern like '% %' then '%' else '' end, ' %'];
+  first_word text := split_part(name_pattern, ' ', 1);
+  first_words text[] := array_remove(array[first_word, ' %', case when name_pattern like '% %' then first_word || ' %' end], null);
   first_letters integer[] := array(
     select ascii(c.letter) from unnest(array[' ', typed, upper(left(typed, 1)), folded, upper(left(folded, 1))]) as c (letter));
   regex text;
