@@ -154,7 +154,7 @@ def test_a_long_list_is_not_sorted_by_name(browser: Browser, connection: Connect
     assert len(names(page)) == 50
 
 
-def test_a_search_in_a_large_company_lists_the_first_thousand(browser: Browser, connection: Connection) -> None:
+def test_a_search_in_a_large_company_lists_a_thousand(browser: Browser, connection: Connection) -> None:
     """With more than 10,000 employees, a search that finds more than 1,000 lists the first 1,000, and says so."""
     many(connection, 10_001)
     page = browser.get("/admin/employees?person=p0&sort=-name").text

@@ -156,7 +156,7 @@ end $$;
 -- with p_is_back, the first employee of the page after. Only its id is in the address of a page, because an e-mail is personal data.
 --
 -- A list is short up to 10,000 employees, or, in a larger company, up to 1,000. A short list is counted and sorted here. Of a search that
--- finds more, only 1,000 are listed. Other long lists have the order of an index, which is employee_id, or, without a filter, e-mail or
+-- finds more, only so many are listed. Other long lists have the order of an index, which is employee_id, or, without a filter, e-mail or
 -- number. There is no index on names (auth_sync_matching_employees_v1).
 create or replace function public.auth_sync_list_people_v1(p_filter jsonb, p_sort text, p_at bigint, p_is_back boolean, p_limit integer) returns jsonb
 language plpgsql stable security definer

@@ -50,10 +50,10 @@ $$;
 
 -- Returns the employees that match the text of an admin, at most p_limit of each kind of match: an employee_id or the id of an auth user,
 -- then the beginning of an e-mail, of an employee number, or of a name (first or last name first, with or without accents), by employee_id.
--- If more than p_limit match, it does not say which of them are returned.
+-- If more than p_limit match, any of them are returned, because parallel workers may read the table.
 --
 -- Names have no index, because each change of a name would then write all indexes of employees, on different pages for each person. Instead
--- the function reads the table from its beginning until it has p_limit names, unless the text is an e-mail or a number. Most names are
+-- the function reads the table until it has p_limit names, unless the text is an e-mail or a number. Most names are
 -- decided by the code of their first letter, ascii(). The others are compared in ASCII, and a name with accents by a regular expression,
 -- before it is folded.
 create or replace function public.auth_sync_matching_employees_v1(p_person text, p_limit integer) returns setof bigint
