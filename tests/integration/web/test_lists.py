@@ -155,7 +155,7 @@ def test_a_long_list_is_not_sorted_by_name(browser: Browser, connection: Connect
 
 
 def test_a_search_in_a_large_company_lists_a_thousand(browser: Browser, connection: Connection) -> None:
-    """With more than 10,000 employees, a search that finds more than 1,000 lists the first 1,000, and says so."""
+    """With more than 10,000 employees, a search that finds more than 1,000 lists 1,000 of them, and says so."""
     many(connection, 10_001)
     page = browser.get("/admin/employees?person=p0&sort=-name").text
     assert "1–50 of more than 1,000 employees" in page
