@@ -15,6 +15,7 @@ from flask import Flask
 from httpx._transports import default
 from jinja2.bccache import Bucket, BytecodeCache
 from psycopg import sql
+from werkzeug.routing import Rule
 
 from tests import employees_tables
 from tests.auth_traffic import SECRET
@@ -77,6 +78,23 @@ class CompiledTemplates(BytecodeCache):
 def templates_compiled_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Flask, "jinja_options", {"bytecode_cache": CompiledTemplates()})
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def rules_compiled_once() -> Iterator[None]:
+    """Share the functions that build URLs. To compile its own is most of the work of an application's start."""
+    compiled: dict[object, Callable[..., tuple[str, str]]] = {}
+    compile_builder = Rule._compile_builder
+
+    def shared(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        key = (rule.rule, tuple(rule._trace), repr(rule.defaults), append_unknown)
+        if key not in compiled:
+            compiled[key] = compile_builder(rule, append_unknown)
+        return compiled[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rule, "_compile_builder", shared)
         yield
 
 
