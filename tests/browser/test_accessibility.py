@@ -64,9 +64,7 @@ def site(
             "replay": str(begun["id"]),
             "managed": directory(company.database, "entra").create(**PUSHED).id,
         }
-        with served(
-            url, tmp_path_factory.mktemp("site") / "server.log", RELAY="off", ADMIN_ROLES="hr viewer"
-        ) as server:
+        with served(url, tmp_path_factory.mktemp("site"), RELAY="off", ADMIN_ROLES="hr viewer") as server:
             yield server, places
 
 
