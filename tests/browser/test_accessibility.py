@@ -49,10 +49,9 @@ def site(
         company.auth.admin_create(VIEWER, app_metadata={"role": "viewer"}, password=PASSWORD)
         subscribe(company.database)
         company.hr.execute(
-            "insert into auth_sync_deliveries (subscriber_id, log_id, type, payload, order_key, status,"
-            " next_attempt_at, completed_at, error) select id, 1, 'employee.linked', '{}', 'employee 1', 'DEAD', null,"
-            " now(), 'status_500'"
-            " from auth_sync_subscribers"
+            "insert into auth_sync_deliveries (subscriber_id, webhook_id, type, payload, order_key, status,"
+            " next_attempt_at, completed_at, error) select id, 'evt_1', 'employee.linked', '{}', 'employee 1', 'DEAD',"
+            " null, now(), 'status_500' from auth_sync_subscribers"
         )
         begun = bulk_replay.begin(company.database, {"status": "SUCCESS"}, requested_by="Ada")
         places |= {
