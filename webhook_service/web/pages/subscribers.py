@@ -69,16 +69,11 @@ def blueprint(wiring: Wiring) -> Blueprint:
     @views.post("/<name>/test")
     def test(name: str) -> Response:
         """Send a test event. The response comes after the answer of the subscriber, in ten seconds at most."""
-        try:
-            wrong = registry.try_out(
-                database, name, who=g.admin.name, private_addresses=private, now=wiring.now()
-            ).error
-        except NotPossible as error:
-            wrong = error.reason
-        if wrong is None:
+        answer = registry.try_out(database, name, who=g.admin.name, private_addresses=private, now=wiring.now())
+        if answer.error is None:
             flash(f"{name} accepted the test event.", "success")
         else:
-            flash(f"{name} did not accept the test event: {wrong}.", "warning")
+            flash(f"{name} did not accept the test event: {answer.error}.", "warning")
         return after_form(url_for("subscribers.subscriber", name=name))
 
     @views.post("/<name>/replay")
