@@ -1,7 +1,7 @@
 """A subscriber that accepts a connection and never answers delays none of the relay's other loops."""
 
 from tests.acceptance.conftest import wait_for
-from tests.integration.captured import newest
+from tests.employees import employee
 from tests.integration.performing import company
 from tests.integration.subscribers.feeding import deliveries, subscribe, write_entry
 from tests.integration.subscribers.receiving import serving
@@ -23,7 +23,7 @@ def test_a_silent_subscriber_delays_no_ban_and_no_event(database_url: str) -> No
             wait_for("the delivery to be open", lambda: len(receiver.requests) == 1)
             jane.auth.update_metadata(jane.user, {"first_name": "Janet"})
             jane.write("is_active = false")
-            wait_for("the event", lambda: newest(jane.connection, jane.user)["outcome"] == "synced")
+            wait_for("the event", lambda: employee(jane.connection, jane.jane)["first_name"] == "Janet")
             wait_for("the ban to be confirmed", lambda: "sessions_end_again_at" in jane.action["changes"])
             [first, *_] = deliveries(jane.connection)
             assert jane.is_banned

@@ -82,7 +82,8 @@ begin
   end if;
   select f.position into after_id from public.auth_sync_feed f where f.only_row;
   if after_id > greatest((select s.last_value - (not s.is_called)::integer from public.integration_sync_log_id_seq s),
-                         (select l.id from public.integration_sync_log l order by l.id desc limit 1)) then
+                         (select l.id from public.integration_sync_log l order by l.id desc limit 1))
+     or exists (select from public.auth_sync_feed f join public.integration_sync_log l on l.id = f.position where l.event_id <> f.event_id) then
     perform public.auth_sync_begin_feed_v1(0);  -- the ledger was truncated, and its ids begin again
     after_id := 0;
   end if;
@@ -148,7 +149,8 @@ begin
     get diagnostics made = row_count;
   end if;
   if new_ids <> '{}' then
-    update public.auth_sync_feed f set position = new_ids[cardinality(new_ids)] where f.only_row;
+    update public.auth_sync_feed f set (position, event_id) = (
+      select l.id, l.event_id from public.integration_sync_log l where l.id = new_ids[cardinality(new_ids)]) where f.only_row;
   end if;
   return jsonb_build_object('read', cardinality(new_ids || gap_ids || done_ids), 'deliveries', made);
 end $$;

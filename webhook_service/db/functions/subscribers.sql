@@ -5,7 +5,8 @@ create or replace function public.auth_sync_begin_feed_v1(p_position bigint) ret
 language sql security definer set search_path = '' as $$
   delete from public.auth_sync_feed_open where log_id is not null;
   delete from public.auth_sync_feed_gaps where first_id is not null;
-  insert into public.auth_sync_feed (position) values (p_position) on conflict (only_row) do update set position = excluded.position;
+  insert into public.auth_sync_feed (position) values (p_position)
+  on conflict (only_row) do update set position = excluded.position, event_id = null;
 $$;
 
 -- Creates a subscriber, which gets the events that end from now on. Returns whether it was created: false if the name is in use. With the

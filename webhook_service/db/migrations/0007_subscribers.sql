@@ -76,10 +76,12 @@ create index if not exists auth_sync_deliveries_completed_idx on public.auth_syn
 -- written. So two tables remember the ids before this place that must be read again.
 create table if not exists public.auth_sync_feed (
   only_row boolean primary key default true check (only_row),
-  position bigint not null
+  position bigint not null,
+  event_id text
 );
 alter table public.auth_sync_feed enable row level security;
 comment on table public.auth_sync_feed is 'webhook-service: the newest row of the ledger from which deliveries to subscribers were made';
+comment on column public.auth_sync_feed.event_id is 'the event of this row; another event at the position shows that the ids have begun again';
 
 create table if not exists public.auth_sync_feed_open (
   log_id bigint primary key
