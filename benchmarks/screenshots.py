@@ -1,6 +1,6 @@
 """Screenshots of all pages for docs/how-to/dashboard.md, from a fictitious company after one day.
 
-python -m benchmarks.screenshots [FOLDER]    (default docs/screenshots; needs Debian's chromium)
+python -m benchmarks.screenshots [FOLDER]    (default docs/screenshots; needs Debian's chromium-headless-shell)
 """
 
 import base64
@@ -36,7 +36,7 @@ def main(folder: Path) -> None:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
             # Without a relay, a bulk replay makes no progress, so that its picture shows a half-finished replay.
             log_file = Path(name) / "server.log"
-            with served(environment["DATABASE_URL"], log_file, RELAY="off", ADMIN_ROLES="hr") as url:
+            with served(environment["DATABASE_URL"], Path(name)) as url:
                 page = browser.new_context(base_url=url, viewport=DESK, color_scheme="light").new_page()  # type: ignore[arg-type]
                 walk(page, company, folder)
             browser.close()

@@ -15,7 +15,7 @@ from tests.browser.axe import AXE
 from tests.browser.company import Company, company_of
 from tests.conftest import ADMIN_KEY
 
-CHROMIUM = Path("/usr/bin/chromium")
+CHROMIUM = Path("/usr/bin/chromium-headless-shell")  # without windows, for a third of the CPU time
 # The sandbox does not work as root. The other options turn off the traffic of Chromium and the missing GPU.
 ARGUMENTS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
@@ -29,7 +29,7 @@ def browser() -> Iterator[Browser]:
     """Debian's Chromium. If it is missing, the test is skipped. If CI is in the environment, the test fails."""
     if not CHROMIUM.exists():
         skip = pytest.fail if os.environ.get("CI") else pytest.skip
-        skip("needs Debian's chromium: apt-get install chromium")
+        skip("needs Debian's Chromium: apt-get install chromium-headless-shell")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
