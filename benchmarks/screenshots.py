@@ -35,8 +35,7 @@ def main(folder: Path) -> None:
             company.live_a_day()
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
             # Without a relay, a bulk replay makes no progress, so that its picture shows a half-finished replay.
-            log_file = Path(name) / "server.log"
-            with served(environment["DATABASE_URL"], Path(name)) as url:
+            with served(environment["DATABASE_URL"], Path(name), RELAY="off", ADMIN_ROLES="hr") as url:
                 page = browser.new_context(base_url=url, viewport=DESK, color_scheme="light").new_page()  # type: ignore[arg-type]
                 walk(page, company, folder)
             browser.close()
