@@ -67,7 +67,11 @@ set jit = off as $$
 declare
   kind record;
 begin
-  for kind in select o.operation, c.outcome from unnest(p_operations) as o (operation) cross join unnest(p_outcomes) as c (outcome) loop
+  for kind in
+    select o.operation, c.outcome from unnest(p_operations) as o (operation) cross join unnest(p_outcomes) as c (outcome)
+     where exists (  -- most kinds have no rows, and the plan below takes longer than this test
+       select from public.integration_sync_log l where (l.operation, coalesce(l.outcome, '')) = (o.operation, c.outcome) offset 0)
+  loop
     return query
     select l.* from public.integration_sync_log l
      where (l.operation, coalesce(l.outcome, ''), l.id) > (kind.operation, kind.outcome, 0)

@@ -19,26 +19,27 @@ end $$;
 -- Returns the letters that may have accents (Latin, Greek and Cyrillic), by the letter or letters of their folded form: "o" has "òÒóÓ…".
 create or replace function public.auth_sync_letters_v1() returns table (folded text, forms text)
 language sql immutable parallel safe set search_path = '' as $$
-  select f.folded, string_agg(chr(f.n), '' order by f.n)
-    from (select c.n, public.auth_sync_folded_v1(chr(c.n)) as folded
-            from (select generate_series(192, 1279) as n union all select generate_series(7680, 8191)) as c) as f
+  select f.folded, string_agg(f.letter, '')
+    from (select string_agg(chr(c.n), '/') as letters
+            from (select generate_series(192, 1279) as n union all select generate_series(7680, 8191)) as c) as a
+         cross join lateral unnest(string_to_array(a.letters, '/'), string_to_array(public.auth_sync_folded_v1(a.letters), '/')) as f (letter, folded)
    where f.folded <> ''
    group by f.folded
 $$;
 
 -- Returns a regular expression for the names whose folded form may begin with p_folded. It is many times faster than
--- auth_sync_folded_v1, and allows more names: those with a letter that auth_sync_letters_v1 does not know, and those that differ after 20
--- letters.
+-- auth_sync_folded_v1, and allows more names: those with a letter that auth_sync_letters_v1 does not know, and, because a short expression
+-- is faster, those that have only the last 8 letters of p_folded.
 create or replace function public.auth_sync_name_regex_v1(p_folded text) returns text
 language sql immutable parallel safe set search_path = '' as $$
   with letters as materialized (select l.folded, l.forms from public.auth_sync_letters_v1() as l),
   typed as (
     select i.n, substr(p_folded, i.n, 1) as letter, i.n > 1 and substr(p_folded, i.n - 1, 2) in ('ss', 'ae', 'oe', 'th') as is_second
-      from generate_series(1, least(length(p_folded), 20)) as i (n)
+      from generate_series(greatest(length(p_folded) - 7, 1), length(p_folded)) as i (n)
   )
-  select '^ *'
+  select case when length(p_folded) <= 8 then '^ *' else '' end
          || string_agg(
-              '[' || case when t.letter ~ '[[:alnum:]]' then t.letter || upper(t.letter) else E'\\U' || lpad(to_hex(ascii(t.letter)), 8, '0') end
+              '[' || case when t.letter ~ '[[:alnum:]]' then t.letter || upper(t.letter collate "C") else E'\\U' || lpad(to_hex(ascii(t.letter)), 8, '0') end
               || coalesce((select string_agg(l.forms, '') from letters l
                             where l.folded = t.letter or l.folded in ('ss', 'ae', 'oe', 'th') and left(l.folded, 1) = t.letter), '')
               || ']' || case when t.is_second then '?' else '' end || E'[\u0300-\u036f]*', '' order by t.n)
@@ -54,8 +55,8 @@ $$;
 --
 -- Names have no index, because each change of a name would then write all indexes of employees, on different pages for each person. Instead
 -- the function reads the table until it has p_limit names, unless the text is an e-mail or a number. Most names are
--- decided by the code of their first letter, ascii(). The others are compared in ASCII, and a name with accents by a regular expression,
--- before it is folded.
+-- decided by the code of their first letter, ascii(). Of the others, most names in ASCII are decided by their first word, and most names with
+-- accents by a regular expression. Only the rest is folded.
 create or replace function public.auth_sync_matching_employees_v1(p_person text, p_limit integer) returns setof bigint
 language plpgsql stable security definer rows 20
 set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off set synchronize_seqscans = off set jit = off as $$
@@ -71,10 +72,9 @@ declare
   user_id uuid := case when typed ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then typed::uuid end;
   number bigint := case when typed ~ '^[0-9]{1,18}$' then typed::bigint end;
   may_be_name boolean := folded <> '' and typed !~ '@' and user_id is null and number is null;
-  first_word text := split_part(name_pattern, ' ', 1);
-  first_words text[] := array_remove(array[first_word, ' %', case when name_pattern like '% %' then first_word || ' %' end], null);
-  first_letters integer[] := array(
-    select ascii(c.letter) from unnest(array[' ', typed, upper(left(typed, 1)), folded, upper(left(folded, 1))]) as c (letter));
+  first_word text := case when name_pattern like '% %' then split_part(name_pattern, ' ', 1) || ' %' else name_pattern end;
+  first_letters integer[] := array_fill(ascii(' '), array[9]) || array(  -- the planner makes a hash of nine or more values
+    select ascii(c.letter) from unnest(array[typed, upper(left(typed, 1)), folded, upper(left(folded, 1))]) as c (letter));
   regex text;
 begin
   if typed = '' then
@@ -99,17 +99,13 @@ begin
       select 2, e.employee_id::bigint from public.employees e
        where may_be_name
          and (ascii(e.first_name::text) = any (first_letters)
-              and (lower(e.first_name::text collate "C") like any (first_words) or octet_length(e.first_name::text) <> length(e.first_name::text))
-              and case when octet_length(e.first_name::text) = length(e.first_name::text) and (octet_length(e.last_name::text) = length(e.last_name::text)) is not false
-                       then lower(btrim(e.first_name::text || ' ' || coalesce(e.last_name::text, '')) collate "C") like name_pattern
-                       when e.first_name::text || ' ' || coalesce(e.last_name::text, '') ~ regex
-                       then public.auth_sync_folded_v1(btrim(e.first_name::text || ' ' || coalesce(e.last_name::text, ''))) like name_pattern else false end
+              and (lower((e.first_name::text || ' ') collate "C") like first_word or octet_length(e.first_name::text) <> length(e.first_name::text) or ascii(e.first_name::text) = 32)
+              and e.first_name::text || ' ' || coalesce(e.last_name::text, '') ~ regex
+              and public.auth_sync_folded_v1(btrim(e.first_name::text || ' ' || coalesce(e.last_name::text, ''))) like name_pattern
               or ascii(e.last_name::text) = any (first_letters)
-              and (lower(e.last_name::text collate "C") like any (first_words) or octet_length(e.last_name::text) <> length(e.last_name::text))
-              and case when octet_length(e.last_name::text) = length(e.last_name::text) and (octet_length(e.first_name::text) = length(e.first_name::text)) is not false
-                       then lower(btrim(e.last_name::text || ' ' || coalesce(e.first_name::text, '')) collate "C") like name_pattern
-                       when e.last_name::text || ' ' || coalesce(e.first_name::text, '') ~ regex
-                       then public.auth_sync_folded_v1(btrim(e.last_name::text || ' ' || coalesce(e.first_name::text, ''))) like name_pattern else false end)
+              and (lower((e.last_name::text || ' ') collate "C") like first_word or octet_length(e.last_name::text) <> length(e.last_name::text) or ascii(e.last_name::text) = 32)
+              and e.last_name::text || ' ' || coalesce(e.first_name::text, '') ~ regex
+              and public.auth_sync_folded_v1(btrim(e.last_name::text || ' ' || coalesce(e.first_name::text, ''))) like name_pattern)
        limit p_limit)
   )
   select f.id from found f group by f.id order by min(f.place), f.id;
