@@ -75,16 +75,6 @@ exception when unique_violation then
   raise exception 'another transaction has linked the person' using errcode = 'serialization_failure';
 end $$;
 
--- Writes an entry of the audit about an act of a directory that has been done (p_result done, with the columns) or refused.
-create or replace function public.auth_sync_scim_audit_v1(
-  p_client_id bigint, p_action text, p_employee_id bigint, p_details jsonb, p_result text, p_reason text
-) returns void
-language sql security definer set search_path = '' as $$
-  insert into public.auth_sync_audit (who, action, target, details, result, reason)
-  select 'directory ' || c.name, p_action, 'employee:' || p_employee_id, p_details, p_result, p_reason
-    from public.auth_sync_scim_clients c where c.client_id = p_client_id
-$$;
-
 -- Returns the employee that a POST means: {"employee_id"}, null if the person is new, or a refusal. An employee with the number is meant,
 -- else one with the e-mail. If several have it, the only active one is meant. An employee with the e-mail and another number is another
 -- person.
