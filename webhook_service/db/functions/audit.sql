@@ -34,7 +34,8 @@ end $$;
 -- of a transaction, so the times bound the ids that are read.
 create or replace function public.auth_sync_audit_search_v1(p_filter jsonb, p_below bigint, p_limit integer) returns jsonb
 language plpgsql stable security definer
-set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off set statement_timeout = '3s' set jit = off as $$
+set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off set enable_bitmapscan = off set statement_timeout = '3s'
+set jit = off as $$
 #variable_conflict use_variable
 declare
   since timestamptz := p_filter ->> 'since';

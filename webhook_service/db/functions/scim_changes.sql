@@ -38,7 +38,7 @@ begin
        or exists (select from public.auth_sync_scim_people p
                    where p.client_id = p_client_id and p.employee_id = person_id and p.manages) then
       return jsonb_build_object('refused', 'uniqueness', 'place', case
-        when btrim(given ->> 'employee_number') = btrim(present ->> 'employee_number') then 'employee_number' else 'email' end);
+        when btrim(given ->> 'employee_number', public.auth_sync_invisible_v1()) = btrim(present ->> 'employee_number', public.auth_sync_invisible_v1()) then 'employee_number' else 'email' end);
     end if;
   end if;
   columns_written := public.auth_sync_scim_row_v1(present, given, p_attributes);
