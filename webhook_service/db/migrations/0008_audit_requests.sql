@@ -9,3 +9,5 @@ comment on column public.auth_sync_audit.is_request is
 create index if not exists auth_sync_audit_acts_idx on public.auth_sync_audit (id) where not is_request;
 create index if not exists auth_sync_audit_acts_who_idx on public.auth_sync_audit (who, id) where not is_request;
 create index if not exists auth_sync_audit_acts_target_idx on public.auth_sync_audit (target, id) where target is not null and not is_request;
+
+drop function if exists public.auth_sync_audit_page_v1(text, bigint, integer);  -- auth_sync_audit_search_v1 returns the same
