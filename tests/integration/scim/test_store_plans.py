@@ -78,6 +78,8 @@ CALLS: dict[str, tuple[str, list[Any]]] = {
         ],
     ),
     "delete": ("select public.auth_sync_scim_delete_v1(2, 701, null, false, '{}')", []),
+    "added by SQL": ("insert into public.employees (email) values ('new1'), ('new2') returning email", []),
+    "deleted by SQL": ("delete from public.employees where employee_id between 701 and 720 returning email", []),
     "remove": ("select public.auth_sync_scim_delete_v1(2, 701, null, true, '{}')", []),
 }
 

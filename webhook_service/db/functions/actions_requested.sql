@@ -310,6 +310,8 @@ begin
              cross join lateral (
                select k.auth_user_id from public.auth_user_state k where k.employee_id = r.former_id for update skip locked) as k) as f
      where s.auth_user_id = f.auth_user_id;
+    perform public.auth_sync_scim_forget_v1(array(
+      select unnest(array[r.employee_id, r.former_id]) from jsonb_to_recordset(renumbered) as r (employee_id bigint, former_id bigint)));
   end if;
   if actions is not null then
     -- No NOTIFY here: it forbids a two-phase commit, which an import may use. The relay polls every two seconds.
