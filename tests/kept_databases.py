@@ -87,7 +87,7 @@ class KeptConnections(DirectDatabase):
 
 
 class Contents:
-    """What a database contains before its first test: the same as the database of which it is a copy."""
+    """The rows of a database before its first test. They are those of the database of which it is a copy."""
 
     def __init__(self, url: str) -> None:
         with begin(url) as session:

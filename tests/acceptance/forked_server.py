@@ -17,14 +17,14 @@ LIBRARIES = (
     *("itsdangerous", "marshmallow", "psycopg", "psycopg.types.json", "rich.console", "rich.progress", "rich.table"),
     *("supabase_auth", "uvicorn", "uvloop"),
 )
-"""What the server imports, without gunicorn and prometheus-client, which read the environment during their imports."""
+"""The libraries of the server, without gunicorn and prometheus-client, whose imports read the environment."""
 
 forks = multiprocessing.get_context("forkserver")
 forks.set_forkserver_preload(list(LIBRARIES))
 
 
 class ForkedServer:
-    """What the tests use of a `subprocess.Popen`."""
+    """A server with the methods of a `subprocess.Popen` that tests use."""
 
     def __init__(self, environment: Mapping[str, str], log_file: Path) -> None:
         self._process = forks.Process(target=become, args=(dict(environment), log_file))
