@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,9 +53,8 @@ class SupabaseLite:
     service_role_key: str
 
 
-@contextmanager
-def running(folder: Path) -> Iterator[SupabaseLite]:
-    """Run a project in `folder`, with Supabase's roles, this service's migrations and TEST_FUNCTIONS.
+def prepare(folder: Path) -> None:
+    """Make a project in `folder`, with Supabase's roles, this service's migrations and TEST_FUNCTIONS.
 
     If it cannot run, the test is skipped. With CI in the environment, the test fails, because CI needs this test.
     """
@@ -64,18 +63,22 @@ def running(folder: Path) -> Iterator[SupabaseLite]:
         stop = pytest.fail if os.environ.get("CI") else pytest.skip
         stop(f"Supabase Lite cannot run: {missing}; needs Node.js >= 20 and `npm ci --prefix tests/supabase_lite`")
 
-    environment = os.environ | {"DO_NOT_TRACK": "1"}
-    lite(folder, environment, "init", "--pglite")
+    lite(folder, "init", "--pglite")
+    write_migrations(folder / "supabase" / "migrations")
+    lite(folder, "migration", "up")
+
+
+@contextmanager
+def running(prepared: Path, folder: Path) -> Iterator[SupabaseLite]:
+    """Run a copy of a prepared project in `folder`."""
+    shutil.copytree(prepared, folder, dirs_exist_ok=True)
     key = dict(line.split("=", 1) for line in (folder / ".env").read_text().split())["SUPABASE_SECRET_KEY"]
     port = free_port()
     config = folder / "supabase" / "config.toml"
     config.write_text(re.sub(r"(?m)^port = \d+$", f"port = {port}", config.read_text(), count=1))
-    write_migrations(folder / "supabase" / "migrations")
-    lite(folder, environment, "migration", "up")
-
     url = f"http://127.0.0.1:{port}"
     with (folder / "lite.log").open("wb") as log:
-        process = subprocess.Popen([LITE, "start", "--no-admin"], cwd=folder, env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen([LITE, "start", "--no-admin"], cwd=folder, env=environment(), stdout=log, stderr=log)
         try:
             wait_until_ready(url, key, process, folder / "lite.log")
             yield SupabaseLite(url, key)
@@ -88,8 +91,13 @@ def running(folder: Path) -> Iterator[SupabaseLite]:
                 process.wait()
 
 
-def lite(folder: Path, environment: Mapping[str, str], *arguments: str) -> None:
-    done = subprocess.run([LITE, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+def environment() -> dict[str, str]:
+    return os.environ | {"DO_NOT_TRACK": "1"}
+
+
+def lite(folder: Path, *arguments: str) -> None:
+    command = [str(LITE), *arguments]
+    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=120)
     if done.returncode != 0:
         pytest.fail(f"lite {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}")
 

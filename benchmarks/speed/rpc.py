@@ -5,6 +5,7 @@ Needs Node.js >= 20 and `npm ci --prefix tests/supabase_lite`.
 
 import tempfile
 from collections import defaultdict
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -43,7 +44,9 @@ def measure(options: Options, report: Report) -> list[Figure]:
         raise RuntimeError("Supabase Lite is missing: npm ci --prefix tests/supabase_lite")
     count = min(options.events, MAX_EVENTS)
     measured: dict[tuple[str, int], list[Committed]] = defaultdict(list)
-    with tempfile.TemporaryDirectory() as folder, supabase_lite_server.running(Path(folder)) as lite:
+    with tempfile.TemporaryDirectory() as prepared, tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        supabase_lite_server.prepare(Path(prepared))
+        lite = stack.enter_context(supabase_lite_server.running(Path(prepared), Path(folder)))
         seed(lite)
         environment = {
             "SUPABASE_URL": lite.url,

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 from flask import Flask
 from werkzeug.security import generate_password_hash
 
+from tests import supabase_lite_server
 from tests.auth_stand_in import Auth
 from tests.employees import Connection
 from tests.integration.admin_api import Api, whole_api
@@ -27,6 +29,14 @@ def quick_hashes() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stand_in, "generate_password_hash", weak_hash)
         yield
+
+
+@pytest.fixture(scope="session")
+def supabase_lite_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A prepared project of Supabase Lite, of which each module runs a copy."""
+    folder = tmp_path_factory.mktemp("supabase_lite_project")
+    supabase_lite_server.prepare(folder)
+    return folder
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ e-mail addresses and event ids. The tests that need a direct connection are in t
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from pathlib import Path
 from uuid import uuid4
 
 import psycopg
@@ -34,8 +35,8 @@ from webhook_service.ports import Database
 
 
 @pytest.fixture(scope="module")
-def supabase_lite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SupabaseLite]:
-    with running(tmp_path_factory.mktemp("supabase_lite")) as lite:
+def supabase_lite(supabase_lite_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SupabaseLite]:
+    with running(supabase_lite_project, tmp_path_factory.mktemp("supabase_lite")) as lite:
         yield lite
 
 

@@ -35,8 +35,8 @@ from webhook_service.settings import DirectConnection, Settings
 
 
 @pytest.fixture(scope="module")
-def supabase_lite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SupabaseLite]:
-    with running(tmp_path_factory.mktemp("supabase_lite")) as lite:
+def supabase_lite(supabase_lite_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SupabaseLite]:
+    with running(supabase_lite_project, tmp_path_factory.mktemp("supabase_lite")) as lite:
         yield lite
 
 
