@@ -3,10 +3,21 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from scim2_models.path import (
+    AttrPath,
+    CompareOperator,
+    Comparison,
+    FilterNode,
+    LogicalExpr,
+    LogicalOperator,
+    Not,
+    Present,
+)
+
 from webhook_service.addresses import INVISIBLE, normal_address
 from webhook_service.events import Json
 from webhook_service.scim.filters import is_true
-from webhook_service.scim.grammar import UNSTORABLE, Both, Either, Negation, Node, Test
+from webhook_service.scim.grammar import UNSTORABLE
 from webhook_service.scim.refusals import InvalidPath, InvalidValue, NoTarget
 from webhook_service.scim.values import Person
 
@@ -102,7 +113,7 @@ def added(emails: list[Email], new: list[Email]) -> list[Email]:
     return found
 
 
-def changed(emails: list[Email], node: Node | None, sub: str | None, value: Json, *, add: bool) -> list[Email]:
+def changed(emails: list[Email], node: FilterNode | None, sub: str | None, value: Json, *, add: bool) -> list[Email]:
     """Return the e-mails after `add` or `replace` of the values that the filter `node` selects.
 
     `add` of a value that no e-mail has creates the e-mail. `replace` raises NoTarget, except for a type that this
@@ -124,7 +135,7 @@ def changed(emails: list[Email], node: Node | None, sub: str | None, value: Json
     return [*emails, defaults | part]
 
 
-def removed(emails: list[Email], node: Node | None, sub: str | None) -> list[Email]:
+def removed(emails: list[Email], node: FilterNode | None, sub: str | None) -> list[Email]:
     """Return the e-mails without the values, or without the sub-attribute of the values, that the filter selects.
 
     Returns the same list if nothing is removed.
@@ -140,17 +151,18 @@ def removed(emails: list[Email], node: Node | None, sub: str | None) -> list[Ema
     return kept if kept != emails else emails
 
 
-def matches(node: Node, email: Email) -> bool:
+def matches(node: FilterNode, email: Email) -> bool:
     """Return whether an e-mail fulfils a filter. Raises InvalidPath if the filter names another attribute."""
     match node:
-        case Both(left, right):
-            return matches(left, email) and matches(right, email)
-        case Either(left, right):
-            return matches(left, email) or matches(right, email)
-        case Negation(inner):
+        case LogicalExpr(operator, terms):
+            found = [matches(term, email) for term in terms]
+            return all(found) if operator == LogicalOperator.and_ else any(found)
+        case Not(inner):
             return not matches(inner, email)
-        case Test(name, operator, value) if name.schema is None and name.sub is None:
-            return is_true(email.get(name.attribute), operator, value)
+        case Comparison(AttrPath(name, None, None), operator, value):
+            return is_true(email.get(name.lower()), operator.value, value)
+        case Present(AttrPath(name, None, None)):
+            return is_true(email.get(name.lower()), "pr", None)
     raise InvalidPath("The names in brackets must be sub-attributes.")
 
 
@@ -162,11 +174,11 @@ def _part(sub: str | None, value: Json) -> Email:
     return _read_email(value)
 
 
-def _equal_parts(node: Node | None) -> Email:
+def _equal_parts(node: FilterNode | None) -> Email:
     """Return the values that a filter of equal comparisons demands, such as {"type": "work"}."""
     match node:
-        case Both(left, right):
-            return _equal_parts(left) | _equal_parts(right)
-        case Test(name, "eq", value) if name.sub is None and isinstance(value, str | bool):
-            return {name.attribute: value}
+        case LogicalExpr(LogicalOperator.and_, terms):
+            return {name: value for term in terms for name, value in _equal_parts(term).items()}
+        case Comparison(AttrPath(name, None), CompareOperator.eq, str() | bool() as value):
+            return {name.lower(): value}
     return {}

@@ -2,9 +2,11 @@
 
 from datetime import UTC, datetime
 
+from scim2_models.path import AttrPath, Comparison, FilterNode, LogicalExpr, Not, Present, ValuePath
+
 from webhook_service.events import Json
-from webhook_service.scim.attributes import CORE, EMAIL, Attribute, Attributes, Name
-from webhook_service.scim.grammar import Both, Either, Negation, Node, Test, Within, parse_filter, parse_path
+from webhook_service.scim.attributes import CORE, EMAIL, Attribute, Attributes, Name, name_of
+from webhook_service.scim.grammar import parse_filter, parse_name
 from webhook_service.scim.refusals import InvalidFilter, InvalidPath, InvalidValue
 from webhook_service.scim.values import Condition
 
@@ -32,34 +34,40 @@ def condition_of(text: str, attributes: Attributes) -> Condition:
 def place_of(text: str, attributes: Attributes) -> str:
     """Return the place by which `sortBy` orders. Raises InvalidValue."""
     try:
-        path = parse_path(text)
+        name = parse_name(text)
     except InvalidPath:
         raise InvalidValue("sortBy", "is not the name of an attribute.") from None
-    found = attribute_of(path.name, attributes) if path.node is None else None
-    if found is None:
+    if (found := attribute_of(name, attributes)) is None:
         raise InvalidValue("sortBy", "is not an attribute by which this server sorts.")
     return found.place
 
 
-def convert(node: Node, attributes: Attributes, parent: Name | None) -> Condition:
+def convert(node: FilterNode, attributes: Attributes, parent: Name | None) -> Condition:
     """Convert a node. `parent` is the attribute in whose brackets the node is."""
     match node:
-        case Both(left, right):
-            return {"and": [convert(left, attributes, parent), convert(right, attributes, parent)]}
-        case Either(left, right):
-            return {"or": [convert(left, attributes, parent), convert(right, attributes, parent)]}
-        case Negation(inner):
+        case LogicalExpr(operator, terms):
+            return {operator.value: [convert(term, attributes, parent) for term in terms]}
+        case Not(inner):
             return {"not": convert(inner, attributes, parent)}
-        case Within(name, inner):
-            if parent is not None or name.sub or name.attribute not in ("emails", "name", "meta"):
+        case ValuePath(path, inner):
+            name = name_of(str(path))
+            if name.attribute not in ("emails", "name", "meta"):
                 raise InvalidFilter("Brackets must follow an attribute with sub-attributes.")
             return convert(inner, attributes, name)
-        case Test(name, operator, value):
-            if parent is not None:
-                if name.schema is not None or name.sub is not None:
-                    raise InvalidFilter("The names in brackets must be sub-attributes.")
-                name = Name(parent.schema, parent.attribute, name.attribute)
-            return test_of(name, operator, value, attributes)
+        case Comparison(path, operator, value):
+            return test_of(name_within(parent, path), operator.value, value, attributes)
+        case Present(path):
+            return test_of(name_within(parent, path), "pr", None, attributes)
+    raise InvalidFilter("The filter has an unknown part.")
+
+
+def name_within(parent: Name | None, path: AttrPath) -> Name:
+    """Return the name of an attribute, or of a sub-attribute of `parent`. Raises InvalidFilter."""
+    if parent is None:
+        return name_of(str(path))
+    if path.uri is not None or path.sub_attr is not None:
+        raise InvalidFilter("The names in brackets must be sub-attributes.")
+    return Name(parent.schema, parent.attribute, path.attr.lower())
 
 
 def attribute_of(name: Name, attributes: Attributes) -> Attribute | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from webhook_service.events import Json
 from webhook_service.scim.attributes import Attributes, Name
 from webhook_service.scim.filters import condition_of, place_of
-from webhook_service.scim.grammar import parse_path
+from webhook_service.scim.grammar import parse_name
 from webhook_service.scim.patch import members_of
 from webhook_service.scim.refusals import InvalidPath, InvalidSyntax, InvalidValue
 from webhook_service.scim.values import Condition
@@ -68,7 +68,7 @@ def names_in(given: Mapping[str, Json], parameter: str) -> tuple[Name, ...]:
     if len(parts) > MOST_NAMES:
         raise InvalidValue(parameter, f"has more than {MOST_NAMES} names.")
     try:
-        return tuple(parse_path(part.strip()).name for part in parts if part.strip())
+        return tuple(parse_name(part.strip()) for part in parts if part.strip())
     except InvalidPath:
         raise InvalidValue(parameter, "must be a list of names.") from None
 
