@@ -4,14 +4,13 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from math import ceil
 
+from scim2_models import Error
 from werkzeug.exceptions import HTTPException
 
 from webhook_service.errors import AuthUnavailable, BadPayload, PayloadTooLarge, ServiceError, Unavailable
 from webhook_service.events import Json
 from webhook_service.scim.refusals import BrakeOn, Refusal, TooFast, UnknownClient
 from webhook_service.web.errors import INTERNAL, log_service_error, log_unexpected_error, status_of
-
-ERROR_URN = "urn:ietf:params:scim:api:messages:2.0:Error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +25,7 @@ class Failure:
     @property
     def body(self) -> dict[str, Json]:
         """The error message."""
-        kind = {"scimType": self.scim_type} if self.scim_type is not None else {}
-        return {"schemas": [ERROR_URN], "status": str(self.status.value), **kind, "detail": self.detail}
+        return Error(status=self.status.value, scim_type=self.scim_type, detail=self.detail).model_dump()
 
 
 def failure_of(error: Exception) -> Failure:

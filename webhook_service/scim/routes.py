@@ -2,25 +2,27 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
+from typing import Any
 
 from flask import Blueprint, Response, abort, current_app, g, request
+from scim2_models import Context, ListResponse, Resource, ResponseParameters, ScimObject
 from werkzeug.exceptions import Forbidden, MethodNotAllowed, NotFound
 
 from webhook_service.events import Json
 from webhook_service.inbound.strict_json import read_json
 from webhook_service.scim import bulk, discovery
 from webhook_service.scim.answers import failure_of
-from webhook_service.scim.attributes import Attributes, Name
+from webhook_service.scim.attributes import Attributes
 from webhook_service.scim.bulk import Bulk
 from webhook_service.scim.clients import admit, client_of, spend
 from webhook_service.scim.logins import welcome
-from webhook_service.scim.projection import projected
-from webhook_service.scim.queries import Query, names_in, query_of, search_of
+from webhook_service.scim.models import models_of
+from webhook_service.scim.queries import Query, query_of, search_of, shown_in
 from webhook_service.scim.refusals import InvalidSyntax, TooFast, UnknownClient
-from webhook_service.scim.resources import etag_of, location_of, resource_of
+from webhook_service.scim.resources import etag_of, location_of, user_of
 from webhook_service.scim.store import Store
 from webhook_service.scim.users import Users
 from webhook_service.scim.values import Person
@@ -60,19 +62,16 @@ def blueprint(wiring: Wiring) -> Blueprint:
     def users() -> Users:
         return Users(store, g.scim_client, attributes)
 
-    def shown(person: Person, only: tuple[Name, ...], excluded: tuple[Name, ...]) -> dict[str, Json]:
-        return projected(resource_of(person, attributes, base), only, excluded)
-
     def one(person: Person, status: HTTPStatus = HTTPStatus.OK) -> Response:
         """Return a response with a user, whose parts the parameters of the URL choose."""
-        given = {name.lower(): value for name, value in request.args.items()}
-        body = shown(person, names_in(given, "attributes"), names_in(given, "excludedAttributes"))
-        return answer(body, status, {"ETag": etag_of(person), "Location": location_of(person, base)})
+        user = user_of(person, attributes, base)
+        headers = {"ETag": etag_of(person), "Location": location_of(person, base)}
+        return answer(dump(user, shown_in(request.args)), status, headers)
 
     def page(query: Query) -> Response:
         total, people = users().find(query)
-        resources = [shown(person, query.only, query.excluded) for person in people]
-        return answer(discovery.list_response(resources, total, query.start))
+        found = [user_of(person, attributes, base) for person in people]
+        return listed(models_of(attributes.extra)[0], found, total, query.start, query.shown)
 
     @views.before_request
     def require_client() -> None:
@@ -150,13 +149,13 @@ def blueprint(wiring: Wiring) -> Blueprint:
     def service_provider_config() -> Response:
         """Return the features of the server."""
         most_bytes = wiring.settings.max_body_bytes
-        return answer(discovery.service_provider_config(base, bulk.MOST_OPERATIONS, most_bytes))
+        return answer(dump(discovery.service_provider_config(base, bulk.MOST_OPERATIONS, most_bytes)))
 
     @views.get("/ResourceTypes", defaults={"id": None})
     @views.get("/ResourceTypes/<id>")
     def resource_types(id: str | None) -> Response:
         """Return the types of resources."""
-        return discovered(discovery.resource_types(base), id)
+        return discovered(discovery.resource_types(attributes, base), id)
 
     @views.get("/Schemas", defaults={"id": None})
     @views.get("/Schemas/<id>")
@@ -181,16 +180,35 @@ def blueprint(wiring: Wiring) -> Blueprint:
     return views
 
 
-def discovered(resources: list[dict[str, Json]], id: str | None) -> Response:
+def discovered(resources: Sequence[Resource[Any]], id: str | None) -> Response:
     """Return all resources, or the one with this id. A filter is not possible (RFC 7644, 4)."""
     if "filter" in request.args:
         raise Forbidden("These resources cannot be filtered.")
     if id is None:
-        return answer(discovery.list_response(resources, len(resources)))
-    found = next((each for each in resources if each["id"] == id), None)
+        return listed(type(resources[0]), resources, len(resources))
+    found = next((each for each in resources if each.id == id), None)
     if found is None:
         raise NotFound("There is no such resource.")
-    return answer(found)
+    return answer(dump(found))
+
+
+def listed(
+    model: type[Resource[Any]],
+    resources: Sequence[Resource[Any]],
+    total: int,
+    start: int = 1,
+    shown: ResponseParameters[Any] | None = None,
+) -> Response:
+    """Return a page of a list, of which `total` resources exist and the first of the page has the index `start`."""
+    page: ListResponse[Any] = ListResponse.__class_getitem__(model)(
+        total_results=total, start_index=start, items_per_page=len(resources), resources=list(resources)
+    )
+    return answer({"Resources": []} | dump(page, shown))
+
+
+def dump(message: ScimObject, shown: ResponseParameters[Any] | None = None) -> dict[str, Json]:
+    """Return a resource or a list as JSON, with the parts of resources that a client asks for."""
+    return message.model_dump(scim_ctx=Context.RESOURCE_QUERY_RESPONSE, response_parameters=shown)
 
 
 def json_body() -> Json:

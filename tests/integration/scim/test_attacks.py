@@ -34,7 +34,7 @@ def test_the_emails_of_a_user_are_limited(okta: Requests, connection: Connection
     many = {"op": "add", "path": "emails", "value": addresses(0, 60)}
     more = {"op": "add", "path": "emails", "value": addresses(60, 60)}
     one_by_one = [
-        {"op": "add", "path": f'emails[type eq "work" and value eq "e{each}@example.com"].display', "value": "x"}
+        {"op": "add", "path": f'emails[type eq "work" and value eq "e{each}@example.com"].type', "value": "work"}
         for each in range(101)
     ]
     assert refusal(okta.send("POST", "/Users", JANE | {"emails": addresses(0, 101)})) == (400, "invalidValue")
