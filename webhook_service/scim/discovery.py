@@ -57,6 +57,9 @@ def schemas(attributes: Attributes, base: str) -> list[Schema]:
     found = [model.to_schema() for model in models_of(attributes.extra)]
     for schema in found:
         schema.meta = Meta(resource_type="Schema", location=f"{base}/Schemas/{schema.id}")
+    found[0].attributes = [
+        each for each in found[0].attributes or () if each.name != "externalId"
+    ]  # a common attribute
     emails = found[0]["emails"]
     emails.required = emails["value"].required = Required.true  # a PATCH that removes them has no effect
     return found

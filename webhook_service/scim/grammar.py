@@ -41,8 +41,8 @@ def parse_filter(text: str) -> FilterNode:
     return node
 
 
-def parse_path(text: str, schema: str | None = None) -> Path:
-    """Parse a path. `schema` applies to a name without a URN. Raises InvalidPath."""
+def parse_path(text: str) -> Path:
+    """Parse a path. Raises InvalidPath."""
     check_length(text, InvalidPath)
     try:
         path = ScimPath(text)
@@ -52,7 +52,7 @@ def parse_path(text: str, schema: str | None = None) -> Path:
         raise InvalidPath("The path is empty.")
     if (node := path.value_filter) is not None:
         check_tests(node, InvalidPath)
-    return Path(name_of(f"{path.schema}:{path.attr}" if path.schema else path.attr, schema), node)
+    return Path(name_of(f"{path.schema}:{path.attr}" if path.schema else path.attr), node)
 
 
 def parse_name(text: str) -> Name:

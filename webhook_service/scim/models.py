@@ -23,11 +23,15 @@ BOOLEANS = {"true": True, "false": False}
 
 
 def text_of(value: Json) -> Json:
-    """Return a text without space around it, or None for an empty text. A whole number becomes a text."""
-    value = value_of(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
+    """Return a text without space around it, or None for an empty text."""
+    value = exact_text_of(value)
     return (value.strip() or None) if isinstance(value, str) else value
+
+
+def exact_text_of(value: Json) -> Json:
+    """Return a text as it is. A whole number becomes a text."""
+    value = value_of(value)
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def boolean_of(value: Json) -> Json:
@@ -89,6 +93,8 @@ class User(Resource[Any]):
     """An employee"""
 
     __schema__ = URN(CORE)
+
+    external_id: Annotated[str | None, BeforeValidator(exact_text_of)] = None
 
     user_name: Annotated[Text, Required.true, Uniqueness.server] = None
     """The directory's own login name of the user. It is the e-mail if the directory sends no emails."""

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic.alias_generators import to_camel
 from scim2_models import Context, PatchOp, SCIMException, ScimPolicy
 
 from webhook_service.events import Json
 from webhook_service.scim.attributes import CORE, ENTERPRISE, READ_ONLY, Name, name_of, schema_of
-from webhook_service.scim.grammar import parse_path
+from webhook_service.scim.grammar import LONGEST_TEXT, parse_path
 from webhook_service.scim.models import User
 from webhook_service.scim.refusals import (
     InvalidFilter,
@@ -31,7 +32,6 @@ REQUIRED = ("username", "active")
 
 ENTRA = ScimPolicy(
     unknown=ScimPolicy.Unknown.ignore,
-    remove_value_as_filter=ScimPolicy.RemoveValue.apply,
     unmatched_path_filter=ScimPolicy.UnmatchedPathFilter.create,
 )
 """Unknown attributes are ignored. A change of an e-mail that does not exist creates it."""
@@ -73,16 +73,18 @@ def members_of(body: Mapping[str, Json]) -> dict[str, Json]:
 def parts_of(operation: Mapping[str, Json]) -> Iterator[Mapping[str, Json]]:
     """Return the operations in the forms that scim2-models reads. Raises InvalidSyntax, InvalidPath, NotMutable.
 
-    A key of the value with a filter, which Entra sends, becomes a path. Read-only attributes in a value are ignored.
+    A key of the value with a filter, which Entra sends, becomes a path. The value null is a removal. The value of a
+    removal is ignored, and so are read-only attributes in a value.
     """
     path, value = operation.get("path") or "", operation.get("value")
     if not isinstance(path, str):
         raise InvalidPath("A path must be a string.")
-    if value is None and "value" in operation and str(operation.get("op")).lower() == "add":
-        operation = {**operation, "op": "replace"}  # null erases, too
+    kind = str(operation.get("op")).lower()
+    if kind == "remove" or (kind in ("add", "replace") and value is None and "value" in operation):
+        operation = {"op": "remove", "path": path}
     name = parse_path(path).name if path else Name(CORE, "")
     check_active(name)
-    if not name.attribute and isinstance(value, Mapping):
+    if not name.attribute and isinstance(value, Mapping) and kind != "remove":
         names = names_in(value, name.schema)
         for key in value:
             if "[" in key:
@@ -133,6 +135,9 @@ def _apply(user: User, operations: Iterable[Mapping[str, Json]]) -> None:
     message = {"Operations": list(operations)}
     if not message["Operations"]:
         return
+    paths = [str(each.get("path")).lower() for each in message["Operations"]]
+    if sum(len(path) for path in paths if " " in path or "emails" in path) > LONGEST_TEXT:
+        raise TooMuch(f"The paths with filters and to e-mails have more than {LONGEST_TEXT} characters.")
     try:
         model: type[PatchOp[Any]] = PatchOp.__class_getitem__(type(user))
         model.model_validate(message, scim_ctx=Context.RESOURCE_PATCH_REQUEST, scim_policy=ENTRA).patch(user, ENTRA)
@@ -157,4 +162,4 @@ def refusal_of(scim_type: str, cause: BaseException | None = None) -> Refusal:
         case "invalidSyntax":
             return InvalidSyntax("An operation is malformed.")
     places = cause.errors()[0]["loc"] if isinstance(cause, ValidationError) else ()
-    return InvalidValue(".".join(map(str, places)) or "The value", "does not fit.")
+    return InvalidValue(".".join(to_camel(str(each)) for each in places) or "The value", "does not fit.")

@@ -12,9 +12,9 @@ from webhook_service.events import Json
 from webhook_service.scim.attributes import CORE, EMAIL, ENTERPRISE, STANDARD, Attributes, schema_of
 from webhook_service.scim.emails import chosen_email, emails_of
 from webhook_service.scim.grammar import UNSTORABLE
-from webhook_service.scim.models import User, UserName, models_of
+from webhook_service.scim.models import EnterpriseUser, User, UserName, models_of
 from webhook_service.scim.patch import members_of, patch, write
-from webhook_service.scim.refusals import InvalidSyntax, InvalidValue
+from webhook_service.scim.refusals import InvalidSyntax, InvalidValue, TooMuch
 from webhook_service.scim.values import Person
 
 LONGEST = {
@@ -29,6 +29,8 @@ LONGEST_EXTRA = 1000
 """The limits of values in characters. They apply only to values that change."""
 
 DEEPEST_BODY = 64
+MOST_VALUES = 10_000
+"""The limits of a body: its nested lists and objects, and its values."""
 
 Values = dict[str, Any]
 """The values of a person by column."""
@@ -41,6 +43,7 @@ def user_of(person: Person, attributes: Attributes, base: str) -> User:
     for name in attributes.extra:
         extra[schema_of(name)][name] = value_in(person, name)
     return model.model_construct(
+        schemas=[],  # scim2-models has them
         id=person.id,
         external_id=person.external_id,
         user_name=user_name_of(person),
@@ -54,14 +57,14 @@ def user_of(person: Person, attributes: Attributes, base: str) -> User:
             location=location_of(person, base),
             version=etag_of(person),
         ),
-        EnterpriseUser=place.model_construct(employee_number=person.employee_number, **extra[ENTERPRISE]),
+        EnterpriseUser=place.model_construct(schemas=[], employee_number=person.employee_number, **extra[ENTERPRISE]),
         **extra[CORE],
     )
 
 
 def values_of(user: User, attributes: Attributes) -> Values:
     """Return the values of a user but for the e-mail. `user_name` is missing if the user has none."""
-    place = user[models_of(attributes.extra)[1]]
+    place = getattr(user, EnterpriseUser.__name__)
     hosts = {CORE: user, ENTERPRISE: place}
     return {
         **({"user_name": user.user_name} if user.user_name is not None else {}),
@@ -100,7 +103,7 @@ def etag_of(person: Person) -> str:
 def new_values(body: Json, attributes: Attributes) -> Values:
     """Return the values of the body of a POST. Raises InvalidSyntax, InvalidValue."""
     check_form(body)
-    user = models_of(attributes.extra)[0].model_construct()
+    user = models_of(attributes.extra)[0].model_construct(schemas=[])
     write(user, body)
     require_user_name(user)
     values = {column: value for column, value in values_of(user, attributes).items() if value is not None}
@@ -209,12 +212,19 @@ def check(values: Values) -> None:
 
 
 def check_form(body: Json) -> None:
-    """Raise InvalidSyntax if an object has a member twice, or if a body is nested too deeply. Does not recurse."""
+    """Raise InvalidSyntax if an object has a member twice or a body is nested too deeply, and TooMuch if it is large.
+
+    Does not recurse.
+    """
     level: Sequence[Json] = [body]
+    count = 0
     for _ in range(DEEPEST_BODY):
         objects = [members_of(each) for each in level if isinstance(each, dict)]
         lists = [each for each in level if isinstance(each, list)]
         level = [part for each in objects for part in each.values()] + [part for each in lists for part in each]
+        count += len(level)
+        if count > MOST_VALUES:
+            raise TooMuch(f"The body has more than {MOST_VALUES} values.")
         if not level:
             return
     raise InvalidSyntax("The body is nested too deeply.")

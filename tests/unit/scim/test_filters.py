@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from webhook_service.scim.attributes import ENTERPRISE, Attributes
@@ -103,6 +103,7 @@ TOKENS = (
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(TOKENS)))
 def test_any_tokens_are_a_filter_or_refused(tokens: list[str]) -> None:
     """Each order of the tokens of a filter is a condition or invalidFilter."""
@@ -113,6 +114,7 @@ def test_any_tokens_are_a_filter_or_refused(tokens: list[str]) -> None:
     assert set(condition) <= {"and", "or", "not", "place", "operator", "value"}
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_a_filter_or_refused(text: str) -> None:
     """Each text is a condition or invalidFilter, also as a value."""
