@@ -73,8 +73,8 @@ def members_of(body: Mapping[str, Json]) -> dict[str, Json]:
 def parts_of(operation: Mapping[str, Json]) -> Iterator[Mapping[str, Json]]:
     """Return the operations in the forms that scim2-models reads. Raises InvalidSyntax, InvalidPath, NotMutable.
 
-    A key of the value with a filter, which Entra sends, becomes a path. The value null is a removal. The value of a
-    removal is ignored, and so are read-only attributes in a value.
+    A key of the value with a filter, which Entra sends, or of e-mails becomes a path. The value null is a removal. The
+    value of a removal is ignored, and so are read-only attributes in a value.
     """
     path, value = operation.get("path") or "", operation.get("value")
     if not isinstance(path, str):
@@ -86,17 +86,21 @@ def parts_of(operation: Mapping[str, Json]) -> Iterator[Mapping[str, Json]]:
     check_active(name)
     if not name.attribute and isinstance(value, Mapping) and kind != "remove":
         names = names_in(value, name.schema)
-        for key in value:
-            if "[" in key:
+        for key, each in names.items():
+            if is_path(key, each):
                 yield from parts_of({**operation, "path": key, "value": value[key]})
-        kept = [key for key in value if key and "[" not in key and not is_read_only(names[key])]
-        if not path:
-            value = {qualified(key, names[key]): value[key] for key in kept}
-        yield {**operation, "path": path or None, "value": value}
+        kept = [key for key, each in names.items() if key and not is_path(key, each) and not is_read_only(each)]
+        keys = {key: qualified(key, names[key]) if not path else key for key in kept}
+        yield {**operation, "path": path or None, "value": {keys[key]: value[key] for key in kept}}
     elif is_read_only(name):
         raise NotMutable(name.attribute)
     elif name.attribute != "schemas":
         yield {**operation, "path": qualified(path, name) or None}
+
+
+def is_path(key: str, name: Name) -> bool:
+    """Return whether a key is read as a path."""
+    return name.schema == CORE and (name.attribute == "emails" or "[" in key)
 
 
 def names_in(value: Mapping[str, Json], schema: str | None) -> dict[str, Name]:
