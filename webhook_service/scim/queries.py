@@ -31,7 +31,7 @@ class Query:
     descending: bool
     start: int
     count: int
-    shown: ResponseParameters[Any]
+    shown: ResponseParameters[Any] | None
 
 
 def query_of(parameters: Mapping[str, Json], attributes: Attributes) -> Query:
@@ -58,10 +58,12 @@ def search_of(body: Json, attributes: Attributes) -> Query:
     return query_of(body, attributes)
 
 
-def shown_in(parameters: Mapping[str, Json]) -> ResponseParameters[Any]:
-    """Return the parts of a user that a response contains. Raises InvalidValue. `attributes` comes first."""
+def shown_in(parameters: Mapping[str, Json]) -> ResponseParameters[Any] | None:
+    """Return the parts of a user that a response contains, or None for all. Raises InvalidValue. `attributes` wins."""
     given = members_of(parameters)
     only, excluded = _names(given, "attributes"), _names(given, "excludedAttributes")
+    if not only and not excluded:
+        return None
     return ResponseParameters(attributes=only or None, excluded_attributes=None if only else excluded)
 
 
