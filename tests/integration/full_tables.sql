@@ -30,6 +30,8 @@ select 6000 + n, 'action-' || n, 'outbound', 'disable_auth_user', md5(n::text)::
 
 insert into public.auth_sync_audit (at, who, action, target)
 select '2026-01-01'::timestamptz + n * interval '1 hour', case when n <= 10 then 'ann' else 'bob' end, 'replay', 'event:' || n from generate_series(1, 3000) as n;
+insert into public.auth_sync_audit (at, who, action, target, is_request)
+select '2027-01-01'::timestamptz + n * interval '1 second', 'ann', 'read an employee', 'employee:700', true from generate_series(1, 3000) as n;
 
 insert into public.auth_sync_bulk_replays (filter, requested_by, status, matched, up_to, position, ended_at)
 select '{}', 'bob', 'DONE', 0, 0, 0, now() from generate_series(1, 3000) as n;

@@ -139,6 +139,7 @@ def admin_in_auth(
 
 
 def recorded(connection: Connection) -> list[tuple[str, str, str | None]]:
-    """Return the audit as (admin, action, target), with the oldest row first."""
-    rows = connection.execute("select who, action, target from public.auth_sync_audit order by id").fetchall()
+    """Return the acts of the audit as (who, action, target), with the oldest row first."""
+    query = "select who, action, target from public.auth_sync_audit where not is_request order by id"
+    rows = connection.execute(query).fetchall()
     return [(row["who"], row["action"], row["target"]) for row in rows]

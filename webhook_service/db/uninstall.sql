@@ -11,7 +11,8 @@ begin
   for object in
     select format('drop trigger %I on %s', t.tgname, t.tgrelid::regclass) from pg_trigger t
      where t.tgname in ('auth_sync_capture', 'auth_sync_send', 'auth_sync_employees_inserted', 'auth_sync_employees_updated',
-                        'auth_sync_actions_inserted', 'auth_sync_actions_updated', 'auth_sync_actions_deleted')
+                        'auth_sync_actions_inserted', 'auth_sync_actions_updated', 'auth_sync_actions_deleted',
+                        'auth_sync_scim_inserted', 'auth_sync_scim_deleted')
   loop
     execute object;
   end loop;

@@ -74,7 +74,7 @@ def user_of(row: Mapping[str, Any], name_fields: Mapping[str, str]) -> AuthUser:
         id=UUID(row["id"]),
         email=(row["email"] or "").strip(INVISIBLE) or None,
         email_confirmed=row["email_confirmed_at"] is not None,
-        employee_number=usable_text(str(number) if type(number) is int else number),
+        employee_number=usable_text(str(number).strip(INVISIBLE) if type(number) in (int, str) else None),
         is_anonymous=bool(row["is_anonymous"]),
         banned_until=row["banned_until"],
         deleted_at=row["deleted_at"],

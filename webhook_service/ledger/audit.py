@@ -48,6 +48,7 @@ def attempt(database: Database, who: str, action: str, target: str | None = None
 def search(database: Database, filter: Mapping[str, Json], *, below: int | None, limit: int) -> Json:
     """Return a page of the entries that match all of `filter` (`who`, `target`, `since`, `until`), newest first.
 
+    The requests of directories that changed nothing are only included with the `filter` {"requests": "true"}.
     The result is {"entries", "next": the `below` of the next page}. "next" is None on the last page.
     Raises Unavailable, DatabaseError.
     """

@@ -14,6 +14,8 @@ class Refusal(ServiceError):
 
     status: ClassVar[HTTPStatus] = HTTPStatus.BAD_REQUEST
     scim_type: ClassVar[str | None] = None
+    is_audited = False
+    """Whether the audit has the refusal as an act."""
 
 
 class NoSuchPerson(Refusal):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
@@ -11,9 +12,10 @@ from flask import Blueprint, Response, abort, current_app, g, request
 from scim2_models import Context, ListResponse, Resource, ResponseParameters, ScimObject
 from werkzeug.exceptions import Forbidden, MethodNotAllowed, NotFound
 
+from webhook_service.errors import ServiceError
 from webhook_service.events import Json
 from webhook_service.inbound.strict_json import read_json
-from webhook_service.scim import bulk, discovery
+from webhook_service.scim import audit, bulk, discovery
 from webhook_service.scim.answers import failure_of
 from webhook_service.scim.attributes import Attributes
 from webhook_service.scim.bulk import Bulk
@@ -21,7 +23,7 @@ from webhook_service.scim.clients import admit, client_of, spend
 from webhook_service.scim.logins import welcome
 from webhook_service.scim.models import models_of
 from webhook_service.scim.queries import Query, query_of, search_of, shown_in
-from webhook_service.scim.refusals import InvalidSyntax, TooFast, UnknownClient
+from webhook_service.scim.refusals import InvalidSyntax, Refusal, TooFast, UnknownClient
 from webhook_service.scim.resources import etag_of, location_of, user_of
 from webhook_service.scim.store import Store
 from webhook_service.scim.users import Users
@@ -83,14 +85,28 @@ def blueprint(wiring: Wiring) -> Blueprint:
             client, wait = admit(wiring.database, token(), chosen.rate)
         if client is None:
             raise UnknownClient
+        g.scim_client = client
         if wait:
             raise TooFast(wait)
-        g.scim_client = client
+
+    @views.after_request
+    def record_request(response: Response) -> Response:
+        """Record the request, unless the store has. A request that cannot be recorded gets no answer but 5xx."""
+        if g.get("scim_is_audited") or not ("scim_client" in g or response.status_code == HTTPStatus.UNAUTHORIZED):
+            return response
+        view, id = (request.endpoint or "").rpartition(".")[2], (request.view_args or {}).get("id")
+        try:
+            audit.record(wiring.database, token(), view, id, response.status_code, g.get("scim_details"))
+        except ServiceError as error:
+            failed = refused(error)
+            return failed if response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR else response
+        return response
 
     @views.errorhandler(HTTPStatus.NOT_FOUND)  # the application's handler of 404 would come first
     @views.errorhandler(Exception)
     def refused(error: Exception) -> Response:
         failure = failure_of(error)
+        g.scim_is_audited = isinstance(error, Refusal) and error.is_audited
         return answer(failure.body, failure.status, failure.headers)
 
     @views.get("/Users")
@@ -143,7 +159,9 @@ def blueprint(wiring: Wiring) -> Blueprint:
         finally:  # a malformed request counts too
             if wait := spend(wiring.database, g.scim_client, max(1, len(operations)), chosen.rate):
                 raise TooFast(wait)
-        return answer(Bulk(users(), base, is_valid).perform(operations, most_errors))
+        results = Bulk(users(), base, is_valid).perform(operations, most_errors)
+        g.scim_details = {"statuses": Counter(each["status"] for each in results["Operations"])}
+        return answer(results)
 
     @views.get("/ServiceProviderConfig")
     def service_provider_config() -> Response:

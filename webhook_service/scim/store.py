@@ -5,23 +5,22 @@ too, with the refusal.
 """
 
 import logging
-import re
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from webhook_service.errors import Conflict, ServiceError
+from webhook_service.errors import Conflict
 from webhook_service.events import Json
 from webhook_service.ports import Database
+from webhook_service.scim.audit import audited
+from webhook_service.scim.checks import ATTRIBUTES, KEY, check_condition, check_values, stored
 from webhook_service.scim.refusals import (
     InvalidFilter,
     InvalidValue,
     Managed,
     NoSuchPerson,
-    Refusal,
     Uniqueness,
     VersionMismatch,
 )
@@ -29,34 +28,12 @@ from webhook_service.scim.values import Client, Column, Condition, Person
 
 log = logging.getLogger(__name__)
 
-MAX_TEXT_LENGTH = 1000
-"""The number of characters of a text that a directory may write. An index on external_id refuses far longer ones."""
-
-MAX_CONDITION_DEPTH = 100
-"""The levels of a filter. The SQL function that reads a filter calls itself for each level."""
-
 WRITE_ATTEMPTS = 5
 """How often a write is tried while transactions of others conflict with it."""
 
 RETRY_SECONDS = 2.0
 """How long a write is tried again. A try lasts at most 3 seconds, so that a thread is free again after 5 seconds."""
 
-UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-KEY = re.compile("[1-9][0-9]{0,17}")
-
-ATTRIBUTES: Mapping[str, str] = {
-    "email": "userName",
-    "user_name": "userName",
-    "first_name": "name.givenName",
-    "last_name": "name.familyName",
-    "employee_number": "employeeNumber",
-    "active": "active",
-    "external_id": "externalId",
-}
-"""The names of the columns in SCIM. The columns of SCIM_ATTRIBUTES have the name of their attribute."""
-
-TOO_LONG = f"is longer than {MAX_TEXT_LENGTH} characters."
-HAS_CONTROL_CHARACTERS = "contains a control character."
 REQUIRED = "is required."
 KEPT = "was not changed, because a rule of the employees table keeps its value."
 REJECTED = "does not fit the rules of the employees table."
@@ -126,7 +103,7 @@ class Store:
         another directory manages the person, or if several employees match. Raises InvalidValue.
         """
         check_values(values)
-        with self._audited(client, "create an employee", None):
+        with audited(self.database, client, "create an employee", None):
             answer = accepted(
                 self._write(
                     "auth_sync_scim_create_v1",
@@ -149,7 +126,7 @@ class Store:
         """
         check_values(values)
         employee_id = key_of(id)
-        with self._audited(client, "edit an employee", employee_id):
+        with audited(self.database, client, "edit an employee", employee_id):
             answer = accepted(
                 self._write(
                     "auth_sync_scim_change_v1",
@@ -169,7 +146,7 @@ class Store:
         Raises NoSuchPerson, Managed, VersionMismatch and InvalidValue.
         """
         employee_id = key_of(id)
-        with self._audited(client, "delete an employee" if self.removes else "deactivate", employee_id):
+        with audited(self.database, client, "delete an employee" if self.removes else "deactivate", employee_id):
             accepted(
                 self._write(
                     "auth_sync_scim_delete_v1",
@@ -192,28 +169,6 @@ class Store:
                     raise
                 log.info("write repeated", extra={"function": function})
         return self.database.call(function, **params)
-
-    @contextmanager
-    def _audited(self, client: Client, action: str, employee_id: int | None) -> Iterator[None]:
-        """Record a refusal of the block in the audit, unless the person is unknown or was changed in the meantime."""
-        try:
-            yield
-        except (NoSuchPerson, VersionMismatch):
-            raise
-        except Refusal as refusal:
-            try:
-                self.database.call(
-                    "auth_sync_scim_audit_v1",
-                    p_client_id=client.client_id,
-                    p_action=action,
-                    p_employee_id=employee_id,
-                    p_details={},
-                    p_result="refused",
-                    p_reason=refusal.detail,
-                )
-            except ServiceError as error:
-                log.warning("refusal not audited", extra={"reason": error.reason})
-            raise
 
 
 def accepted(answer: Json, values: Mapping[Column, Any] | None = None) -> Json:
@@ -248,33 +203,3 @@ def key_of(id: str) -> int:
     if KEY.fullmatch(id) is None:
         raise NoSuchPerson
     return int(id)
-
-
-def check_values(values: Mapping[Column, Any]) -> None:
-    """Raise InvalidValue for a text that PostgreSQL or an index cannot store, and for a control character."""
-    for column, value in values.items():
-        attribute = ATTRIBUTES.get(column, column)
-        if column == "active" and not isinstance(value, bool):
-            raise InvalidValue(attribute, "must be true or false.")
-        if isinstance(value, str) and UNPRINTABLE.search(value):
-            raise InvalidValue(attribute, HAS_CONTROL_CHARACTERS)
-        if isinstance(value, str) and len(value) > MAX_TEXT_LENGTH:
-            raise InvalidValue(attribute, TOO_LONG)
-
-
-def stored(values: Mapping[Column, Any]) -> dict[str, Any]:
-    """Return the values for the database. An empty externalId is none, because several people may have it."""
-    return dict(values) | ({"external_id": None} if values.get("external_id") == "" else {})
-
-
-def check_condition(condition: Condition | None, depth: int = 0) -> None:
-    """Raise InvalidFilter for a condition that is too deep, or has a text that PostgreSQL cannot store."""
-    if condition is None:
-        return
-    if depth > MAX_CONDITION_DEPTH:
-        raise InvalidFilter("The filter is too deep.")
-    value = condition.get("value")
-    if isinstance(value, str) and re.search("[\x00\ud800-\udfff]", value):
-        raise InvalidFilter("The filter contains a character that no value has.")
-    for part in (*condition.get("and", ()), *condition.get("or", ()), *filter(None, [condition.get("not")])):
-        check_condition(part, depth + 1)

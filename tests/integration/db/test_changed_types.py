@@ -28,8 +28,9 @@ def test_a_number_of_another_type_still_links(
     people = database.call("auth_sync_find_people_v1", p_person="7")
     assert people is not None
     connection.execute("set enable_seqscan = off")
-    plan = connection.execute("explain select from employees e where e.employee_number::varchar::text = '7'").fetchall()
-    assert any("auth_sync_employees_number_idx" in str(line) for line in plan)
+    number = "btrim(e.employee_number::varchar::text, auth_sync_invisible_v1())"
+    plan = connection.execute(f"explain select from employees e where {number} = '7'".encode()).fetchall()
+    assert any("auth_sync_employees_trimmed_number_idx" in str(line) for line in plan)
 
 
 @pytest.mark.parametrize("new_type", ["varchar(320)", 'text collate "C"'])

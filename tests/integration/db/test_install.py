@@ -31,6 +31,7 @@ NAMES = [
     "auth_sync_capture",
     *("auth_sync_employees_inserted", "auth_sync_employees_updated"),
     *("auth_sync_failed_inserted", "auth_sync_failed_updated"),
+    *("auth_sync_scim_deleted", "auth_sync_scim_inserted"),
     "auth_sync_send",
 ]
 RIGHT = "select bool_and(is_right) from public.auth_sync_triggers_v1()"

@@ -112,6 +112,17 @@ CALLS: dict[str, tuple[str, list[Any]]] = {
         " perform public.auth_sync_hire_v1(md5('new')::uuid || ':create_auth_user', 'l'); end $$",
         [],
     ),
+    "audit": ("select public.auth_sync_audit_search_v1('{}', null, 20)", []),
+    "audit with requests": ('select public.auth_sync_audit_search_v1(\'{"requests": "true"}\', null, 20)', []),
+    "requests of a directory": (
+        'select public.auth_sync_audit_search_v1(\'{"requests": "true", "who": "ann"}\', null, 20)',
+        [],
+    ),
+    "requests about a target": (
+        'select public.auth_sync_audit_search_v1(\'{"requests": "true", "target": "employee:700"}\', null, 20)',
+        [],
+    ),
+    "acts about a target": ('select public.auth_sync_audit_search_v1(\'{"target": "employee:700"}\', null, 20)', []),
     "audit of an admin": ('select public.auth_sync_audit_search_v1(\'{"who": "ann"}\', null, 20)', []),
     "audit of a target": ('select public.auth_sync_audit_search_v1(\'{"target": "event:700"}\', null, 20)', []),
     "audit of a day": (

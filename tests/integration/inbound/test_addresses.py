@@ -1,4 +1,4 @@
-"""The service ignores invisible characters around an employee's e-mail, and lists unusable e-mails."""
+"""The service ignores invisible characters around an e-mail or a number, and lists unusable e-mails."""
 
 import pytest
 
@@ -47,6 +47,34 @@ def test_invisible_characters_are_ignored(database: Database, connection: Connec
     assert reconcile(database, Policy(), requested_by="test", dry_run=True).differences == {}
     monitored = database.call("auth_sync_people_v1", p_filter={"person": "vera@"}, p_after=None, p_limit=5)
     assert [(each["employee_id"], each["sync_status"]) for each in monitored["employees"]] == [(after, "OK")]
+
+
+@pytest.mark.parametrize("invisible", [" ", "\ufeff", "\u00a0 \t\r\n"], ids=ascii)
+def test_invisible_characters_around_a_number_are_ignored(
+    database: Database, connection: Connection, invisible: str
+) -> None:
+    """A number links an employee that was there before, and one that is added later. Reconcile finds both."""
+    before = hire(connection, employee_number=f"{invisible}E7{invisible}")
+    with auth_of(connection.info.dsn) as auth:
+        jane, vera = (
+            auth.admin_create(f"{name}@example.com", app_metadata={"employee_number": number})
+            for name, number in (("jane", "E7"), ("vera", f"E8{invisible}"))
+        )
+    relay_all(database)
+    after = hire(connection, employee_number=f"{invisible}E8")
+    assert [employee(connection, each)["auth_user_id"] for each in (before, after)] == [jane, vera]
+    connection.execute("update employees set auth_user_id = null")
+    planned = reconcile(database, Policy(), requested_by="test", dry_run=True)
+    assert planned.differences == {"missing_link": 2}
+
+
+def test_two_employees_with_one_number_are_ambiguous(database: Database, connection: Connection) -> None:
+    """Two employees whose numbers differ only by surrounding space have the same number."""
+    for number in ("E7", " E7"):
+        hire(connection, employee_number=number)
+    event = insert(JANE, email="jane@example.com", raw_app_meta_data={"employee_number": "E7"})
+    [result] = process_batch(database, [work_of(event, "evt-1")], Policy())
+    assert result.outcome == "ambiguous"
 
 
 def test_only_ascii_letters_are_folded(database: Database, connection: Connection) -> None:

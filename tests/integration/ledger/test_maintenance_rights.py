@@ -67,6 +67,9 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "auth_sync_scim_revoke_v1": {"p_token_id": None, "p_name": "okta", "p_requested_by": "r"},
     "auth_sync_scim_client_v1": {"p_hash": "h"},
     "auth_sync_scim_admit_v1": {"p_hash": "h", "p_rate": 1},
+    "auth_sync_scim_request_v1": {
+        **{"p_hash": "h", "p_action": "a", "p_employee_id": 1, "p_status": 200, "p_details": {}, "p_reason": None},
+    },
     "auth_sync_scim_spend_v1": {"p_client_id": 1, "p_requests": 1, "p_rate": 1},
     "auth_sync_scim_get_v1": {"p_client_id": 1, "p_employee_id": 1, "p_attributes": {}},
     "auth_sync_scim_find_v1": {
@@ -163,7 +166,6 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "auth_sync_with_number_v1": {"p_employee_number": "17", "p_except": None},
     "auth_sync_audit_v1": {"p_who": "w", "p_action": "a", "p_target": None, "p_details": {}},
     "auth_sync_audit_result_v1": {"p_id": 1, "p_result": "done", "p_reason": None},
-    "auth_sync_audit_page_v1": {"p_target": None, "p_below": None, "p_limit": 1},
     "auth_sync_audit_search_v1": {"p_filter": {}, "p_below": None, "p_limit": 1},
     "auth_sync_shared_emails_v1": {"p_emails": [], "p_orphans": False},
     "auth_sync_bulk_replays_page_v1": {"p_below": None, "p_limit": 1},

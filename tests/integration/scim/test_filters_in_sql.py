@@ -78,7 +78,9 @@ def test_the_calls_of_the_service_have_parameters(
     text = MARK.replace("\\", "\\\\").replace('"', '\\"')
     for filter_ in (f'userName eq "{text}"', f'{ENTERPRISE}:employeeNumber sw "{text}" or emails[value co "{text}"]'):
         assert okta.find(filter=filter_)["totalResults"] == 0
-        assert last_statement(connection, "auth_sync_scim_find_v1")
+        assert last_statement(connection, "auth_sync_scim_request_v1")
+    assert okta.directory.find(where("employee_number", "sw", MARK)) == []
+    assert last_statement(connection, "auth_sync_scim_find_v1")
     assert okta.send("POST", "/.search", {"sortBy": MARK}).status_code == 400
     changes = [
         {"op": "replace", "path": "name.givenName", "value": MARK},

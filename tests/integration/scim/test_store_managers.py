@@ -90,6 +90,25 @@ def test_a_deleted_person_has_no_manager(database: Database, connection: Connect
     assert managers(connection) == [("entra", int(made.id))]
 
 
+def test_a_released_person_is_free_for_others(database: Database, connection: Connection) -> None:
+    """A release hides a person from its directory only. Another one manages the person from its next write on."""
+    okta, entra = directory(database), directory(database, "entra")
+    made = okta.create(**JANE)
+    assert database.call("auth_sync_scim_release_v1", p_employee_id=int(made.id)) == "okta"
+    with pytest.raises(NoSuchPerson):
+        okta.get(made)
+    assert entra.get(made).email == "jane@example.com"
+    assert managers(connection) == []
+    entra.change(made, external_id="e1")
+    assert managers(connection) == [("entra", int(made.id))]
+    with pytest.raises(Uniqueness):
+        okta.create(**JANE)
+    database.call("auth_sync_scim_release_v1", p_employee_id=int(made.id))
+    assert okta.create(**JANE).id == made.id
+    with pytest.raises(NoSuchPerson):
+        entra.get(made)
+
+
 def at_once(database_url: str, acts: list[tuple[Directory, str, Any]]) -> list[Any]:
     """Perform the acts at the same time, each over a separate connection, and return the results or errors."""
     together = Barrier(len(acts))

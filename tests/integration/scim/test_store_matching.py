@@ -5,9 +5,12 @@ from typing import Any
 import pytest
 
 from tests.employees import Connection, employee, hire
-from tests.integration.scim.directories import JANE, directory
+from tests.integration.scim.directories import JANE, directory, where
 from webhook_service.ports import Database
 from webhook_service.scim.refusals import Uniqueness
+
+SPACED = " \u00a07 "
+"""The number 7 with space around it, as an import by SQL may write it."""
 
 pytestmark = pytest.mark.every_employees_table
 
@@ -20,11 +23,12 @@ def count(connection: Connection) -> int:
     "columns",
     [
         {"email": "other@example.com", "employee_number": "7"},
+        {"email": "other@example.com", "employee_number": SPACED},
         {"email": " JANE@example.com ", "employee_number": None},
         {"email": "jane@example.com", "employee_number": " 7 "},
         {"email": "jane@example.com", "employee_number": "7", "is_active": False},
     ],
-    ids=["number", "email", "both", "inactive"],
+    ids=["number", "spaces", "email", "both", "inactive"],
 )
 def test_an_existing_employee_is_linked(database: Database, connection: Connection, columns: dict[str, Any]) -> None:
     """An employee with the number, else with the e-mail, is taken over with the externalId, and is active."""
@@ -39,6 +43,17 @@ def test_an_equal_email_is_not_rewritten(database: Database, connection: Connect
     jane = hire(connection, " JANE@example.com ")
     directory(database).create(**JANE)
     assert employee(connection, jane)["email"] == " JANE@example.com "
+
+
+def test_an_equal_number_is_not_rewritten(database: Database, connection: Connection) -> None:
+    """A number that differs only by surrounding space is kept as it is, is found, and cannot be taken by another."""
+    jane, okta = hire(connection, "other@example.com", employee_number=SPACED), directory(database)
+    okta.create(**JANE)
+    assert employee(connection, jane)["employee_number"] == SPACED
+    assert [person.id for person in okta.find(where("employee_number", "eq", "7"))] == [str(jane)]
+    ann = okta.create(email="ann@example.com")
+    with pytest.raises(Uniqueness, match="employeeNumber"):
+        okta.change(ann, employee_number="7")
 
 
 def test_missing_values_erase_nothing(database: Database, connection: Connection) -> None:

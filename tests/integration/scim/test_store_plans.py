@@ -18,6 +18,9 @@ LINKS = b"""
 insert into public.auth_sync_scim_people (client_id, employee_id, external_id, user_name, hidden_at)
 select n % 2 + 1, n, 'x' || n, case when n % 3 = 1 then 'u' || n end, case when n % 100 = 99 then now() end
   from generate_series(1, 3000) as n;
+insert into public.auth_sync_audit (who, action, details, is_request)
+select 'directory okta', 'send too many requests', '{"status": 429, "requests": {}}', true
+  from generate_series(1, 3000);
 update public.auth_sync_scim_people set manages = false, external_id = null, user_name = null
  where hidden_at is not null;
 """
@@ -47,6 +50,11 @@ CALLS: dict[str, tuple[str, list[Any]]] = {
     "client": ("select public.auth_sync_scim_client_v1('hash1')", []),
     "admit": ("select public.auth_sync_scim_admit_v1('hash1', 60)", []),
     "spend": ("select public.auth_sync_scim_spend_v1(2, 1, 60)", []),
+    "a read": ("select public.auth_sync_scim_request_v1('hash1', 'read an employee', 7, 200, '{}', null)", []),
+    "one request too many": (
+        "select public.auth_sync_scim_request_v1('hash2', 'read an employee', 7, 429, '{}', null)",
+        [],
+    ),
     "create": (
         "select public.auth_sync_scim_create_v1(2, %s, '{}')",
         [
@@ -70,6 +78,8 @@ CALLS: dict[str, tuple[str, list[Any]]] = {
         ],
     ),
     "delete": ("select public.auth_sync_scim_delete_v1(2, 701, null, false, '{}')", []),
+    "added by SQL": ("insert into public.employees (email) values ('new1'), ('new2') returning email", []),
+    "deleted by SQL": ("delete from public.employees where employee_id between 701 and 720 returning email", []),
     "remove": ("select public.auth_sync_scim_delete_v1(2, 701, null, true, '{}')", []),
 }
 

@@ -110,5 +110,5 @@ def test_an_unreachable_database_leaves_the_result_unknown(database: Database) -
     """If the database does not answer, the result is not known, because the database may have made the change."""
     with pytest.raises(Unavailable), audit.attempt(database, "Kim", "replay", "event:evt-1"):
         raise Unavailable("database_slow", "The database did not answer in time.")
-    [row] = database.call("auth_sync_audit_page_v1", p_target="event:evt-1", p_below=None, p_limit=5)["entries"]
+    [row] = audit.search(database, {"target": "event:evt-1"}, below=None, limit=5)["entries"]
     assert (row["result"], row["reason"]) == ("unknown", "The database did not answer in time.")

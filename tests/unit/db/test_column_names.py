@@ -22,7 +22,7 @@ from pglast.ast import (
 from tests.employees_tables import FUNCTION, parsed, variables
 from webhook_service.db import schema
 
-OWNERS_TABLES = {"employees", "after_rows", "before_rows"}
+OWNERS_TABLES = {"employees", "after_rows", "before_rows", "changed_rows"}
 """The owner's table, and the transition tables of its triggers, which have the same columns."""
 
 QUERIES = (SelectStmt, UpdateStmt, DeleteStmt, InsertStmt)

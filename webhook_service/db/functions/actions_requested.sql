@@ -189,7 +189,7 @@ begin
   if tg_op = 'INSERT' then
     with requested as (
       select case when n.is_active is false then 'disable_auth_user' else 'enable_auth_user' end as operation, n.auth_user_id, n.employee_id,
-             n.is_active is false as is_inactive, n.email::text as email, n.employee_number::varchar::text as number
+             n.is_active is false as is_inactive, n.email::text as email, btrim(n.employee_number::varchar::text, public.auth_sync_invisible_v1()) as number
         from after_rows n
        where n.auth_user_id is not null and (n.is_active is false or public.auth_sync_may_be_disabled_v1(n.auth_user_id))
     ), people as (
@@ -213,7 +213,7 @@ begin
   elsif tg_op = 'DELETE' then
     with people as (
       select jsonb_agg(jsonb_build_object('employee_id', o.employee_id, 'former_id', o.employee_id, 'email', o.email::text,
-                                          'number', o.employee_number::varchar::text)) as people
+                                          'number', btrim(o.employee_number::varchar::text, public.auth_sync_invisible_v1()))) as people
         from before_rows o
     ), unlinked as (
       select u.employee_id, u.auth_user_id, u.is_certain
@@ -240,9 +240,9 @@ begin
              o.is_active is false as was_inactive, n.is_active is false as is_inactive,
              public.auth_sync_normal_v1(o.email) as before_email, public.auth_sync_normal_v1(n.email) as email
         from (select case when has_new_ids then row_number() over () else a.employee_id end as place, a.employee_id, a.auth_user_id,
-                     a.is_active, a.email::text, a.employee_number::varchar::text as number from after_rows a) as n
+                     a.is_active, a.email::text, btrim(a.employee_number::varchar::text, public.auth_sync_invisible_v1()) as number from after_rows a) as n
         full join (select case when has_new_ids then row_number() over () else b.employee_id end as place, b.employee_id, b.auth_user_id,
-                          b.is_active, b.email::text, b.employee_number::varchar::text as number from before_rows b) as o on o.place = n.place
+                          b.is_active, b.email::text, btrim(b.employee_number::varchar::text, public.auth_sync_invisible_v1()) as number from before_rows b) as o on o.place = n.place
        where coalesce(n.place = o.place, false)
          and (n.employee_id <> o.employee_id or (o.is_active is false) <> (n.is_active is false)
               or (o.auth_user_id, o.email, o.number) is distinct from (n.auth_user_id, n.email, n.number))
@@ -310,6 +310,8 @@ begin
              cross join lateral (
                select k.auth_user_id from public.auth_user_state k where k.employee_id = r.former_id for update skip locked) as k) as f
      where s.auth_user_id = f.auth_user_id;
+    perform public.auth_sync_scim_forget_v1(array(
+      select unnest(array[r.employee_id, r.former_id]) from jsonb_to_recordset(renumbered) as r (employee_id bigint, former_id bigint)));
   end if;
   if actions is not null then
     -- No NOTIFY here: it forbids a two-phase commit, which an import may use. The relay polls every two seconds.

@@ -194,19 +194,3 @@ language sql security definer set search_path = '' as $$
   insert into public.auth_sync_audit (who, action, target, details, result)
   values (p_who, p_action, p_target, p_details, 'pending') returning id
 $$;
-
--- Returns a page of the audit log, newest first, of all targets or of one target: {"entries": [...], "next"}. The ids of the
--- next page are below "next", which is null on the last page.
-create or replace function public.auth_sync_audit_page_v1(p_target text, p_below bigint, p_limit integer) returns jsonb
-language sql stable security definer set search_path = '' as $$
-  with page as (
-    select * from public.auth_sync_audit
-     where (p_target is null or target = p_target) and (p_below is null or id < p_below)
-     order by id desc limit p_limit + 1
-  ), shown as (
-    select * from page order by id desc limit p_limit
-  )
-  select jsonb_build_object(
-    'entries', coalesce((select jsonb_agg(to_jsonb(shown) order by id desc) from shown), '[]'),
-    'next', case when (select count(*) from page) > p_limit then (select min(id) from shown) end)
-$$;

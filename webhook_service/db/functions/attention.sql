@@ -54,7 +54,7 @@ begin
                from (select o.employee_id from public.employees o
                       where lower(btrim(o.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default" = known.email
                         and known.email <> ''
-                     union select o.employee_id from public.employees o where o.employee_number::varchar::text = known.employee_number) as x
+                     union select o.employee_id from public.employees o where btrim(o.employee_number::varchar::text, public.auth_sync_invisible_v1()) = known.employee_number) as x
               order by x.employee_id limit 20))
        and e.auth_user_id is distinct from entry.auth_user_id);
 end $$;

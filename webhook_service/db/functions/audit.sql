@@ -30,10 +30,12 @@ begin
 end $$;
 
 -- Returns a page of the audit, newest first: {"entries", "next": the p_below of the next page, or null}. Keys of p_filter: who, target, since,
--- until. The ids follow the times, up to the length of a transaction, so the times bound the ids that are read.
+-- until, and requests, which is true to include the requests of directories that changed nothing. The ids follow the times, up to the length
+-- of a transaction, so the times bound the ids that are read.
 create or replace function public.auth_sync_audit_search_v1(p_filter jsonb, p_below bigint, p_limit integer) returns jsonb
 language plpgsql stable security definer
-set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off set statement_timeout = '3s' set jit = off as $$
+set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off set enable_bitmapscan = off set statement_timeout = '3s'
+set jit = off as $$
 #variable_conflict use_variable
 declare
   since timestamptz := p_filter ->> 'since';
@@ -49,7 +51,7 @@ begin
     select a.id into last_id from public.auth_sync_audit a where a.at > until + interval '1 minute' order by a.at limit 1;
   end if;
   execute 'select coalesce(jsonb_agg(to_jsonb(e) order by e.id desc), ''[]'') from (select a.* from public.auth_sync_audit a where '
-    || concat_ws(' and ', 'true',
+    || concat_ws(' and ', case when p_filter ->> 'requests' = 'true' then 'true' else 'not a.is_request' end,
                  'a.who = ' || quote_literal(p_filter ->> 'who'), 'a.target = ' || quote_literal(p_filter ->> 'target'),
                  'a.at >= ' || quote_literal(since), 'a.at < ' || quote_literal(until),
                  'a.id > ' || first_id, 'a.id < ' || last_id, 'a.id < ' || p_below)

@@ -22,7 +22,7 @@ begin
   elsif exists (select from public.employees e where e.auth_user_id = p_auth_user_id and e.employee_id <> p_employee_id) then
     return '{"refused": "login_taken"}';
   end if;
-  select e.auth_user_id, e.employee_number::varchar::text as number into person from public.employees e where e.employee_id = p_employee_id for update;
+  select e.auth_user_id, btrim(e.employee_number::varchar::text, public.auth_sync_invisible_v1()) as number into person from public.employees e where e.employee_id = p_employee_id for update;
   if not found then
     return '{"refused": "employee_not_found"}';
   elsif person.auth_user_id is not null then
@@ -65,7 +65,7 @@ begin
   if not exists (select from public.employees e where e.auth_user_id = p_auth_user_id and e.is_active is false)
      or not exists (select from public.employees e
                      where e.employee_id = p_employee_id and e.is_active is not false
-                       and (e.employee_number::varchar::text = login.employee_number
+                       and (btrim(e.employee_number::varchar::text, public.auth_sync_invisible_v1()) = login.employee_number
                             or login.email_confirmed
                                and lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default" = login.email)) then
     return '{"refused": "login_taken"}';

@@ -32,7 +32,7 @@ begin
            array_agg(e.employee_id order by e.employee_id) filter (where e.auth_user_id is null and e.is_active is not false),
            array_agg(e.employee_id order by e.employee_id) filter (where e.auth_user_id is not null)
       into free, active, taken
-      from public.employees e where e.employee_number::varchar::text = p_key ->> 'employee_number';
+      from public.employees e where btrim(e.employee_number::varchar::text, public.auth_sync_invisible_v1()) = p_key ->> 'employee_number';
   elsif p_key ? 'email' then
     select array_agg(e.employee_id order by e.employee_id) filter (where e.auth_user_id is null),
            array_agg(e.employee_id order by e.employee_id) filter (where e.auth_user_id is null and e.is_active is not false),

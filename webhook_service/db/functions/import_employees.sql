@@ -114,7 +114,7 @@ begin
        select array(select e.employee_id::bigint from public.employees e where e.employee_id = k.id offset 0) as ids) as i
      cross join lateral (
        select array(select f.id from (select e.employee_id::bigint as id from public.employees e
-                                       where e.employee_number::varchar::text = k.number limit 20) as f order by f.id) as ids) as n
+                                       where btrim(e.employee_number::varchar::text, public.auth_sync_invisible_v1()) = k.number limit 20) as f order by f.id) as ids) as n
      cross join lateral (
        select array(select f.id from (select e.employee_id::bigint as id from public.employees e
                                        where lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default"

@@ -24,10 +24,10 @@ declare
                      ' order by c.sync_status, c.employee_id';
   test text := case p_problem
     when 'SAME_NUMBER' then
-      'e.is_active is not false and e.employee_number::varchar::text <> '''''
-      ' and exists (select from public.employees o where o.employee_number::varchar::text = e.employee_number::varchar::text'
+      'e.is_active is not false and btrim(e.employee_number::varchar::text, public.auth_sync_invisible_v1()) <> '''''
+      ' and exists (select from public.employees o where btrim(o.employee_number::varchar::text, public.auth_sync_invisible_v1()) = btrim(e.employee_number::varchar::text, public.auth_sync_invisible_v1())'
       '              and o.employee_id <> e.employee_id and o.is_active is not false offset 0)'
-      ' and not exists (select from public.employees o where o.employee_number::varchar::text = e.employee_number::varchar::text'
+      ' and not exists (select from public.employees o where btrim(o.employee_number::varchar::text, public.auth_sync_invisible_v1()) = btrim(e.employee_number::varchar::text, public.auth_sync_invisible_v1())'
       '                  and o.employee_id < e.employee_id and o.is_active is not false offset 0)'
     when 'EMAIL_MISMATCH' then
       'e.is_active is not false'
@@ -268,7 +268,7 @@ begin
                'employee_id', o.employee_id, 'name', nullif(concat_ws(' ', o.first_name::text, o.last_name::text), ''), 'email', o.email::text,
                'is_active', true, 'auth_user_id', o.auth_user_id) order by o.employee_id), '[]')
         from (select e.* from public.employees e
-               where e.employee_number::varchar::text = person ->> 'employee_number' and e.is_active is not false
+               where btrim(e.employee_number::varchar::text, public.auth_sync_invisible_v1()) = btrim(person ->> 'employee_number', public.auth_sync_invisible_v1()) and e.is_active is not false
                  and e.employee_id <> (p_row ->> 'employee_id')::bigint order by e.employee_id limit 5) as o);
   elsif entry.outcome = 'ambiguous' then
     others := (

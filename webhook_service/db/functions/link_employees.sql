@@ -15,7 +15,7 @@
 create or replace function public.auth_sync_matches_v1(p_employee_ids bigint[])
 returns table (employee_id bigint, auth_user_id uuid) language sql stable security definer set search_path = '' as $$
   with free as (
-    select e.employee_id, e.is_active is false as is_inactive, e.employee_number::varchar::text as number,
+    select e.employee_id, e.is_active is false as is_inactive, btrim(e.employee_number::varchar::text, public.auth_sync_invisible_v1()) as number,
            lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default" as email
       from unnest(p_employee_ids) as i (employee_id)
      cross join lateral (
@@ -24,7 +24,7 @@ returns table (employee_id bigint, auth_user_id uuid) language sql stable securi
   ), fitting as (
     select f.employee_id, s.auth_user_id, s.log_id, true as by_number,
            (select count(*) from (select from public.employees o
-                                   where o.employee_number::varchar::text = s.employee_number and o.auth_user_id is null
+                                   where btrim(o.employee_number::varchar::text, public.auth_sync_invisible_v1()) = s.employee_number and o.auth_user_id is null
                                      and (f.is_inactive or o.is_active is not false) limit 2) as at_most_two) as fit
       from free f
      cross join lateral (
@@ -79,7 +79,7 @@ begin
            cross join lateral (
              select * from public.auth_user_state s
               where s.auth_user_id = m.auth_user_id and s.deleted_at is null  -- an event may have changed the state since the match was found
-                and case when s.employee_number is not null then s.employee_number = e.employee_number::varchar::text
+                and case when s.employee_number is not null then s.employee_number = btrim(e.employee_number::varchar::text, public.auth_sync_invisible_v1())
                          else s.email = lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default" end
                 for no key update skip locked) as s) as w;
   if linking is null then
@@ -196,7 +196,7 @@ begin
      select e.employee_number, e.email from public.employees e
       where e.employee_id = n.employee_id and e.auth_user_id is null and e.orphaned_auth_user_id is null offset 0) as e
    cross join lateral (
-     select * from (select * from public.auth_sync_former_keys f where f.key = 'number:' || e.employee_number::varchar::text offset 0) as by_number
+     select * from (select * from public.auth_sync_former_keys f where f.key = 'number:' || btrim(e.employee_number::varchar::text, public.auth_sync_invisible_v1()) offset 0) as by_number
      union all
      select * from (select * from public.auth_sync_former_keys f
                      where public.auth_sync_links_by_email_v1() and f.key = 'email:' || lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default" offset 0) as by_email) as f
@@ -219,7 +219,7 @@ begin
   select jsonb_agg(jsonb_build_object('email', e.email, 'number', e.number)) into keys
     from jsonb_to_recordset(p_noted) as n (employee_id bigint)
    cross join lateral (
-     select e.email::text, e.employee_number::varchar::text as number from public.employees e
+     select e.email::text, btrim(e.employee_number::varchar::text, public.auth_sync_invisible_v1()) as number from public.employees e
       where e.employee_id = n.employee_id and e.auth_user_id is null and e.is_active is false offset 0) as e;
   if keys is not null then
     select jsonb_agg(to_jsonb(l) || '{"operation": "disable_auth_user"}') into bans from public.auth_sync_dismissed_logins_v1(keys) as l;

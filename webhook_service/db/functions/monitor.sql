@@ -8,7 +8,7 @@ language sql stable security definer set search_path = '' set enable_seqscan = o
      and e.auth_user_id is null
   union
   select e.employee_id from public.employees e
-   where e.employee_number::varchar::text = auth_sync_free_matches_v1.p_employee_number and e.auth_user_id is null
+   where btrim(e.employee_number::varchar::text, public.auth_sync_invisible_v1()) = auth_sync_free_matches_v1.p_employee_number and e.auth_user_id is null
 $$;
 
 -- Returns the inactive employee whose login has this confirmed e-mail or this number, or null: the former row of a person who was hired
@@ -22,7 +22,7 @@ language sql stable set search_path = '' set enable_seqscan = off set jit = off 
           and s.deleted_at is null limit 20)
       union
       (select s.auth_user_id from public.auth_user_state s
-        where s.employee_number = auth_sync_login_holder_v1.p_employee_number and s.deleted_at is null limit 20)) as u
+        where s.employee_number = btrim(auth_sync_login_holder_v1.p_employee_number, public.auth_sync_invisible_v1()) and s.deleted_at is null limit 20)) as u
    cross join lateral (
      select e.employee_id from public.employees e where e.auth_user_id = u.auth_user_id and e.is_active is false offset 0) as h
    order by h.employee_id limit 1
@@ -59,10 +59,10 @@ begin
     union all
     select 'SAME_NUMBER', e.employee_id from public.employees e  -- the first of the active employees with a number
      where e.employee_id > first_id and e.employee_id <= coalesce(last_id, 9223372036854775807)
-       and e.is_active is not false and e.employee_number::varchar::text <> ''
-       and not exists (select from public.employees o where o.employee_number::varchar::text = e.employee_number::varchar::text
+       and e.is_active is not false and btrim(e.employee_number::varchar::text, public.auth_sync_invisible_v1()) <> ''
+       and not exists (select from public.employees o where btrim(o.employee_number::varchar::text, public.auth_sync_invisible_v1()) = btrim(e.employee_number::varchar::text, public.auth_sync_invisible_v1())
                         and o.employee_id < e.employee_id and o.is_active is not false offset 0)
-       and exists (select from public.employees o where o.employee_number::varchar::text = e.employee_number::varchar::text
+       and exists (select from public.employees o where btrim(o.employee_number::varchar::text, public.auth_sync_invisible_v1()) = btrim(e.employee_number::varchar::text, public.auth_sync_invisible_v1())
                     and o.employee_id > e.employee_id and o.is_active is not false offset 0)
   ), gone as (
     delete from public.auth_sync_mismatches c
@@ -132,7 +132,7 @@ language sql stable security definer set search_path = '' set enable_seqscan = o
       where left(s.email, 100) = left(public.auth_sync_normal_v1(p_email), 100) and s.email = public.auth_sync_normal_v1(p_email)
         and s.email <> '' and s.deleted_at is null limit 20)
     union
-    (select s.auth_user_id from public.auth_user_state s where s.employee_number = p_employee_number and s.deleted_at is null limit 20)
+    (select s.auth_user_id from public.auth_user_state s where s.employee_number = btrim(p_employee_number, public.auth_sync_invisible_v1()) and s.deleted_at is null limit 20)
   )
   select coalesce(jsonb_agg(to_jsonb(c)), '[]')
     from (select s.auth_user_id, s.email, s.email_confirmed, case when s.banned_until > now() then s.banned_until end as banned_until, e.employee_id as linked_to,
@@ -146,8 +146,8 @@ create or replace function public.auth_sync_with_number_v1(p_employee_number tex
 language sql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off set jit = off as $$
   select coalesce(jsonb_agg(jsonb_build_object('employee_id', o.employee_id, 'name', o.name) order by o.employee_id), '[]')
     from (select e.employee_id, nullif(concat_ws(' ', e.first_name::text, e.last_name::text), '') as name from public.employees e
-           where e.employee_number::varchar::text = auth_sync_with_number_v1.p_employee_number
-             and auth_sync_with_number_v1.p_employee_number <> '' and e.employee_id is distinct from auth_sync_with_number_v1.p_except
+           where btrim(e.employee_number::varchar::text, public.auth_sync_invisible_v1()) = btrim(auth_sync_with_number_v1.p_employee_number, public.auth_sync_invisible_v1())
+             and btrim(auth_sync_with_number_v1.p_employee_number, public.auth_sync_invisible_v1()) <> '' and e.employee_id is distinct from auth_sync_with_number_v1.p_except
            limit 5) as o
 $$;
 
@@ -194,7 +194,7 @@ language sql stable security definer set search_path = '' set plan_cache_mode = 
       select coalesce(jsonb_agg(to_jsonb(m) order by m.employee_id), '[]') from public.auth_sync_monitor m where m.employee_id = any (array(
         select e.employee_id from public.employees e
          where lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default" = s.email and s.email <> ''
-        union select e.employee_id from public.employees e where e.employee_number::varchar::text = s.employee_number
+        union select e.employee_id from public.employees e where btrim(e.employee_number::varchar::text, public.auth_sync_invisible_v1()) = s.employee_number
         order by employee_id limit 20))))
   from public.auth_user_state s where s.auth_user_id = p_auth_user_id
 $$;

@@ -191,7 +191,7 @@ begin
       union
       select e.employee_id
         from jsonb_array_elements(p_works) as w (work)
-        join public.employees e on e.employee_number::varchar::text = w.work -> 'key' ->> 'employee_number'
+        join public.employees e on btrim(e.employee_number::varchar::text, public.auth_sync_invisible_v1()) = w.work -> 'key' ->> 'employee_number'
       union
       select e.employee_id
         from jsonb_array_elements(p_works) as w (work)
@@ -275,7 +275,7 @@ begin
     select g.event_id, s.employee_id
       from given g join public.auth_user_state s on s.auth_user_id = g.auth_user_id where s.employee_id is not null
     union
-    select g.event_id, e.employee_id from given g join public.employees e on e.employee_number::varchar::text = g.key ->> 'employee_number'
+    select g.event_id, e.employee_id from given g join public.employees e on btrim(e.employee_number::varchar::text, public.auth_sync_invisible_v1()) = g.key ->> 'employee_number'
     union
     select g.event_id, e.employee_id
       from given g

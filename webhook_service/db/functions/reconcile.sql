@@ -51,7 +51,7 @@ begin
              when s.is_anonymous then null
              when s.employee_number is not null then case
                when (select count(*) = 1 or count(*) filter (where o.is_active is not false) = 1 from public.employees o
-                      where o.employee_number::varchar::text = s.employee_number and o.auth_user_id is null)
+                      where btrim(o.employee_number::varchar::text, public.auth_sync_invisible_v1()) = s.employee_number and o.auth_user_id is null)
                then 'missing_link' end
              when s.email_confirmed and links_by_email then case
                when (select count(*) = 1 or count(*) filter (where o.is_active is not false) = 1 from public.employees o

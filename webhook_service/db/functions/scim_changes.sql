@@ -38,7 +38,7 @@ begin
        or exists (select from public.auth_sync_scim_people p
                    where p.client_id = p_client_id and p.employee_id = person_id and p.manages) then
       return jsonb_build_object('refused', 'uniqueness', 'place', case
-        when btrim(given ->> 'employee_number') = btrim(present ->> 'employee_number') then 'employee_number' else 'email' end);
+        when btrim(given ->> 'employee_number', public.auth_sync_invisible_v1()) = btrim(present ->> 'employee_number', public.auth_sync_invisible_v1()) then 'employee_number' else 'email' end);
     end if;
   end if;
   columns_written := public.auth_sync_scim_row_v1(present, given, p_attributes);
@@ -83,7 +83,8 @@ begin
   return jsonb_build_object('present', present, 'link', link);
 end $$;
 
--- A directory changes values of a person: p_values is {place: value or null}. A value that does not differ is not written, and not checked.
+-- A directory changes values of a person: p_values is {place: value or null}. A value that does not differ is not written, and not checked. If
+-- none differs, the audit has a request that changed nothing, and not an act.
 -- Returns {"person"}, or a refusal.
 create or replace function public.auth_sync_scim_change_v1(
   p_client_id bigint, p_employee_id bigint, p_values jsonb, p_version text, p_attributes jsonb
@@ -124,6 +125,10 @@ begin
       p_client_id, case when columns_written -> 'is_active' = 'false' then 'deactivate' when columns_written -> 'is_active' = 'true' then 'activate'
                         when columns_written <> '{}' or own_values <> '{}' then 'edit an employee' else 'manage an employee' end, p_employee_id,
       jsonb_build_object('columns', array(select k.key from jsonb_object_keys(columns_written) as k (key) order by k.key)), 'done', null);
+  else
+    insert into public.auth_sync_audit (who, action, target, details, is_request)
+    select 'directory ' || c.name, 'edit an employee', 'employee:' || p_employee_id, '{"columns": []}', true
+      from public.auth_sync_scim_clients c where c.client_id = p_client_id;
   end if;
   return jsonb_build_object('person', public.auth_sync_scim_get_v1(p_client_id, p_employee_id, p_attributes));
 end $$;

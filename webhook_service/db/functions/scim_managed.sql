@@ -23,3 +23,35 @@ begin
    where p.employee_id = p_employee_id and p.manages and manager is not null;
   return manager;
 end $$;
+
+-- Deletes all that directories have written about these employee_ids. Leaves out rows that another transaction has locked, so that it never
+-- waits.
+create or replace function public.auth_sync_scim_forget_v1(p_employee_ids bigint[]) returns void
+language plpgsql security definer set search_path = '' set enable_seqscan = off as $$
+#variable_conflict use_variable
+declare
+  link record;
+begin
+  for link in
+    select k.client_id, k.employee_id from unnest(p_employee_ids) as i (id)
+     cross join lateral (
+       select p.client_id, p.employee_id from public.auth_sync_scim_people p where p.employee_id = i.id for update skip locked) as k
+  loop
+    delete from public.auth_sync_scim_people p where p.client_id = link.client_id and p.employee_id = link.employee_id;
+  end loop;
+end $$;
+
+-- Trigger: runs after each statement that inserts or deletes employees. What directories have written about an employee_id is about the
+-- deleted employee: a new one with this id, for example after a TRUNCATE, is another person. It cannot make the statement fail.
+create or replace function public.auth_sync_scim_ids_changed_v1() returns trigger
+language plpgsql security definer set search_path = '' set jit = off as $$
+#variable_conflict use_variable
+begin
+  if exists (select from public.auth_sync_scim_people) then
+    perform public.auth_sync_scim_forget_v1(array(select r.employee_id::bigint from changed_rows r));
+  end if;
+  return null;
+exception when others or assert_failure then
+  raise warning 'webhook-service: directories may still know deleted employees (%)', sqlstate;
+  return null;
+end $$;

@@ -75,16 +75,6 @@ exception when unique_violation then
   raise exception 'another transaction has linked the person' using errcode = 'serialization_failure';
 end $$;
 
--- Writes an entry of the audit about an act of a directory that has been done (p_result done, with the columns) or refused.
-create or replace function public.auth_sync_scim_audit_v1(
-  p_client_id bigint, p_action text, p_employee_id bigint, p_details jsonb, p_result text, p_reason text
-) returns void
-language sql security definer set search_path = '' as $$
-  insert into public.auth_sync_audit (who, action, target, details, result, reason)
-  select 'directory ' || c.name, p_action, 'employee:' || p_employee_id, p_details, p_result, p_reason
-    from public.auth_sync_scim_clients c where c.client_id = p_client_id
-$$;
-
 -- Returns the employee that a POST means: {"employee_id"}, null if the person is new, or a refusal. An employee with the number is meant,
 -- else one with the e-mail. If several have it, the only active one is meant. An employee with the e-mail and another number is another
 -- person.
@@ -92,7 +82,7 @@ create or replace function public.auth_sync_scim_match_v1(p_values jsonb) return
 language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 #variable_conflict use_variable
 declare
-  number text := nullif(btrim(p_values ->> 'employee_number'), '');
+  number text := nullif(btrim(p_values ->> 'employee_number', public.auth_sync_invisible_v1()), '');
   address text := nullif(public.auth_sync_normal_v1(p_values ->> 'email'), '');
   place text := 'employee_number';
   ids bigint[];
@@ -101,7 +91,7 @@ declare
 begin
   select array_agg(f.id), array_agg(f.id) filter (where f.is_active) into ids, active_ids
     from (select e.employee_id as id, e.is_active is not false as is_active from public.employees e
-           where e.employee_number::varchar::text = number limit 20) as f;
+           where btrim(e.employee_number::varchar::text, public.auth_sync_invisible_v1()) = number limit 20) as f;
   if ids is null then
     place := 'email';
     select array_agg(f.id), array_agg(f.id) filter (where f.is_active) into ids, active_ids
@@ -114,7 +104,7 @@ begin
     ids := coalesce(active_ids, '{}');
   end if;
   if place = 'email' and number is not null then
-    select btrim(e.employee_number::varchar::text) into other_number from public.employees e where e.employee_id = ids[1];
+    select btrim(e.employee_number::varchar::text, public.auth_sync_invisible_v1()) into other_number from public.employees e where e.employee_id = ids[1];
   end if;
   if cardinality(ids) <> 1 or coalesce(other_number, '') not in ('', number) then
     return jsonb_build_object('refused', 'uniqueness', 'place', place);

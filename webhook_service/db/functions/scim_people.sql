@@ -58,7 +58,7 @@ language sql immutable set search_path = '' as $$
     when 'id' then 'e.employee_id'
     when 'email' then 'lower(btrim(e.email::varchar::text, public.auth_sync_invisible_v1()) collate "C") collate "default"'
     when 'user_name' then 'lower(coalesce(p.user_name, e.email::varchar::text) collate "C")'
-    when 'employee_number' then 'e.employee_number::varchar::text'
+    when 'employee_number' then 'btrim(e.employee_number::varchar::text, public.auth_sync_invisible_v1())'
     when 'first_name' then 'lower(e.first_name::text)'
     when 'last_name' then 'lower(e.last_name::text)'
     when 'active' then '(e.is_active is not false)'
@@ -115,7 +115,7 @@ begin
   elsif place = 'email' then
     given := format('public.auth_sync_normal_v1(%s)', given);
   elsif place = 'employee_number' then
-    given := format('btrim(%s)', given);
+    given := format('btrim(%s, public.auth_sync_invisible_v1())', given);
   elsif place = 'user_name' then
     given := format('lower(%s collate "C")', given);
   elsif place <> 'external_id' then

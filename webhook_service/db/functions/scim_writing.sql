@@ -8,7 +8,7 @@ language plpgsql set search_path = '' as $$
 declare
   key text;
 begin
-  foreach key in array array['email:' || public.auth_sync_normal_v1(p_values ->> 'email'), 'number:' || btrim(p_values ->> 'employee_number')] loop
+  foreach key in array array['email:' || public.auth_sync_normal_v1(p_values ->> 'email'), 'number:' || btrim(p_values ->> 'employee_number', public.auth_sync_invisible_v1())] loop
     if key is not null then
       perform pg_advisory_xact_lock(hashtextextended(key, 7643));
     end if;
@@ -22,14 +22,14 @@ language sql immutable set search_path = '' as $$
   select coalesce(jsonb_object_agg(w.name, w.wanted), '{}')
     from (select case when v.key = 'active' then 'is_active' when p_attributes ? v.key then p_attributes ->> v.key else v.key end as name,
                  case when v.key = 'email' then to_jsonb(btrim(v.value #>> '{}', public.auth_sync_invisible_v1()))
-                      when v.key = 'employee_number' then to_jsonb(nullif(btrim(v.value #>> '{}'), ''))
+                      when v.key = 'employee_number' then to_jsonb(nullif(btrim(v.value #>> '{}', public.auth_sync_invisible_v1()), ''))
                       else v.value end as wanted
             from jsonb_each(p_values) as v (key, value)
            where v.key in ('email', 'first_name', 'last_name', 'employee_number', 'active') or p_attributes ? v.key) as w
    where p_present is null and coalesce(w.wanted, 'null') <> 'null'
       or p_present is not null and case w.name
            when 'email' then public.auth_sync_normal_v1(w.wanted #>> '{}') is distinct from public.auth_sync_normal_v1(p_present ->> 'email')
-           when 'employee_number' then w.wanted #>> '{}' is distinct from btrim(p_present ->> 'employee_number')
+           when 'employee_number' then w.wanted #>> '{}' is distinct from btrim(p_present ->> 'employee_number', public.auth_sync_invisible_v1())
            when 'is_active' then ((p_present ->> 'is_active')::boolean is not false)::text is distinct from w.wanted #>> '{}'
            else w.wanted #>> '{}' is distinct from p_present ->> w.name end
 $$;
@@ -46,7 +46,7 @@ begin
              = public.auth_sync_normal_v1(p_row ->> 'email') and e.employee_id is distinct from p_employee_id) then 'email'
     when p_row ->> 'employee_number' <> '' and exists (
       select from public.employees e
-       where e.employee_number::varchar::text = p_row ->> 'employee_number' and e.employee_id is distinct from p_employee_id)
+       where btrim(e.employee_number::varchar::text, public.auth_sync_invisible_v1()) = p_row ->> 'employee_number' and e.employee_id is distinct from p_employee_id)
     then 'employee_number' end;
 end $$;
 

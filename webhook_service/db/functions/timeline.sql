@@ -43,7 +43,7 @@ begin
       from (select 'employee:' || p_employee_id as target union all select 'event:' || l.event_id from listed l) as k
      cross join lateral (
        select x.id, x.at from public.auth_sync_audit x  -- row comparisons, which allow one index only
-        where (x.target, x.id) > (k.target, 0) and (x.target, x.id) < (k.target, 9223372036854775807) and x.target is not null
+        where (x.target, x.id) > (k.target, 0) and (x.target, x.id) < (k.target, 9223372036854775807) and x.target is not null and not x.is_request
         order by x.target desc, x.id desc limit 1000) as a
   ), page as (
     select p.source, p.id, p.at, p.log_id from places p

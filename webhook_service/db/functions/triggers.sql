@@ -39,7 +39,13 @@ language sql stable security definer set search_path = '' set quote_all_identifi
        ' FOR EACH STATEMENT EXECUTE FUNCTION public.auth_sync_employees_request_actions_v1()'),
       ('auth_sync_actions_deleted', 'public.employees',
        'CREATE TRIGGER auth_sync_actions_deleted AFTER DELETE ON public.employees'
-       ' REFERENCING OLD TABLE AS before_rows FOR EACH STATEMENT EXECUTE FUNCTION public.auth_sync_employees_request_actions_v1()')
+       ' REFERENCING OLD TABLE AS before_rows FOR EACH STATEMENT EXECUTE FUNCTION public.auth_sync_employees_request_actions_v1()'),
+      ('auth_sync_scim_inserted', 'public.employees',
+       'CREATE TRIGGER auth_sync_scim_inserted AFTER INSERT ON public.employees'
+       ' REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.auth_sync_scim_ids_changed_v1()'),
+      ('auth_sync_scim_deleted', 'public.employees',
+       'CREATE TRIGGER auth_sync_scim_deleted AFTER DELETE ON public.employees'
+       ' REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.auth_sync_scim_ids_changed_v1()')
     ) as w (name, relation, definition)
 $$;
 

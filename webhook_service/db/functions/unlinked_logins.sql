@@ -48,7 +48,7 @@ language sql stable security definer set search_path = '' set enable_seqscan = o
                         and e.email <> '' and e.is_active is not false and e.employee_id <> min(l.employee_id)
                         and e.auth_user_id is distinct from l.auth_user_id offset 0)
          and not exists (select from public.employees e
-                          where e.employee_number::varchar::text = min(l.number) and e.is_active is not false
+                          where btrim(e.employee_number::varchar::text, public.auth_sync_invisible_v1()) = min(l.number) and e.is_active is not false
                             and e.employee_id <> min(l.employee_id) and e.auth_user_id is distinct from l.auth_user_id offset 0)
     from logins l
    where not exists (
@@ -79,7 +79,7 @@ begin
              and known.email <> '' and known.email_confirmed and not known.is_anonymous
           union all
           select e.employee_id, e.is_active, e.auth_user_id from public.employees e
-           where e.employee_number::varchar::text = known.employee_number and not known.is_anonymous) as e
+           where btrim(e.employee_number::varchar::text, public.auth_sync_invisible_v1()) = known.employee_number and not known.is_anonymous) as e
    where e.auth_user_id is distinct from p_auth_user_id;
   if is_active then
     return null;

@@ -5,12 +5,12 @@ from marshmallow import RAISE, Schema, fields, validate
 
 from webhook_service.inbound.schema import Timestamp
 from webhook_service.ledger import audit
-from webhook_service.ledger.fields import Cursor, Whole
+from webhook_service.ledger.fields import Cursor, Flag, Whole
 from webhook_service.ledger.queries import MAX_BIGINT, as_text
 from webhook_service.web import Wiring
 from webhook_service.web.api.events import MAX_PAGE, cursor_of, loaded, require_admin
 
-FILTERS = ("who", "target", "since", "until")
+FILTERS = ("who", "target", "since", "until", "requests")
 SHORT_TEXT = [validate.Length(1, 300), validate.ContainsNoneOf("\0")]
 
 
@@ -24,6 +24,7 @@ class AuditPage(Schema):
     target = fields.String(validate=SHORT_TEXT)
     since = Timestamp()
     until = Timestamp()
+    requests = Flag()
     cursor = Cursor(load_default=None, allow_none=False, validate=validate.Range(1, MAX_BIGINT))
     limit = Whole(load_default=50, validate=validate.Range(1, MAX_PAGE))
 

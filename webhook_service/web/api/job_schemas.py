@@ -75,7 +75,9 @@ class AuditEntry(Answer):
     id = number("The number of the entry; newer entries have higher numbers.", 17, required=True)
     at = moment("The time of the act.")
     who = text(
-        "The admin: an e-mail, `admin key`, or a name from the API or the command line.", "api:Ann", required=True
+        "The admin: an e-mail, `admin key`, or a name from the API or the command line. A directory: `directory NAME`.",
+        "api:Ann",
+        required=True,
     )
     action = text("The act, in the imperative.", "link a login", required=True)
     target = text(
@@ -91,6 +93,9 @@ class AuditEntry(Answer):
         required=True,
     )
     reason = text("Why it was refused, or its outcome.", required=True, allow_none=True)
+    is_request = fields.Boolean(
+        required=True, metadata=described("Whether it is a request of a directory that changed nothing.", False)
+    )
 
 
 class Audit(Answer):

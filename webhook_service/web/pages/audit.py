@@ -1,9 +1,10 @@
-"""The page /admin/audit, which lists the actions of admins."""
+"""The page /admin/audit, which lists the acts of admins and directories, and on request all requests of directories."""
 
-from flask import Blueprint, render_template
+from flask import Blueprint, render_template, request
 
+from webhook_service.ledger import audit
 from webhook_service.web import Wiring
-from webhook_service.web.pages.common import PAGE, cursor
+from webhook_service.web.pages.common import PAGE, audit_filter, cursor
 
 
 def blueprint(wiring: Wiring) -> Blueprint:
@@ -11,7 +12,8 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
     @views.get("/audit")
     def page() -> str:
-        found = wiring.database.call("auth_sync_audit_page_v1", p_target=None, p_below=cursor("below"), p_limit=PAGE)
-        return render_template("audit.html", found=found)
+        filter = audit_filter(request.args)
+        found = audit.search(wiring.database, filter, below=cursor("below"), limit=PAGE)
+        return render_template("audit.html", found=found, filter=filter)
 
     return views

@@ -74,7 +74,12 @@ def attempt(
 
 def audit_of(database: Database, target: str) -> Json:
     """Return the newest entries of the audit about an event or an employee. Raises Unavailable, DatabaseError."""
-    return database.call("auth_sync_audit_page_v1", p_target=target, p_below=None, p_limit=20)["entries"]
+    return audit.search(database, {"target": target}, below=None, limit=20)["entries"]
+
+
+def audit_filter(values: Mapping[str, str]) -> dict[str, str]:
+    """Return the filter of the audit: `requests` includes the requests of directories that changed nothing."""
+    return {"requests": "true"} if values.get("requests") == "true" else {}
 
 
 def wrong_fields(error: InvalidQuery | EmailTaken | EmployeeRejected) -> dict[str, list[str]]:

@@ -11,7 +11,7 @@ from webhook_service.errors import InvalidQuery
 from webhook_service.events import Json
 from webhook_service.ledger import audit, employees, queries
 from webhook_service.web import Wiring
-from webhook_service.web.pages.common import parse_filter, people_filter
+from webhook_service.web.pages.common import audit_filter, parse_filter, people_filter
 
 PAGE_SIZE = 500
 MAX_ROWS = 100_000
@@ -67,11 +67,13 @@ def blueprint(wiring: Wiring) -> Blueprint:
 
     @views.get("/audit.csv")
     def audit_file() -> Response:
+        filter = audit_filter(request.args)
+
         def fetch(at: int | None) -> tuple[list[Json], int | None]:
-            found = database.call("auth_sync_audit_page_v1", p_target=None, p_below=at, p_limit=PAGE_SIZE)
+            found = audit.search(database, filter, below=at, limit=PAGE_SIZE)
             return [entry | {"email": entry["details"].get("email")} for entry in found["entries"]], found["next"]
 
-        return file(wiring, "audit", AUDIT, fetch, {})
+        return file(wiring, "audit", AUDIT, fetch, filter)
 
     return views
 

@@ -9,9 +9,10 @@ OPERATIONS = (
         method="get",
         path="/admin/api/audit",
         name="listAudit",
-        title="The acts of admins, newest first",
+        title="The acts of admins and directories, newest first",
         text="Entries must match all given filters. Pass `next_cursor` as `cursor` to get the next page. Entries are "
-        "kept for `AUDIT_RETENTION_DAYS`.",
+        "kept for `AUDIT_RETENTION_DAYS`. Requests of directories that changed nothing are only returned with "
+        "`requests=true`.",
         answer=job_schemas.Audit,
         query=AuditPage,
         reasons=("invalid_query",),
